@@ -1,0 +1,1 @@
+"""The claims engine: every printed statement of VIREL, checked as printed."""

@@ -1,0 +1,1 @@
+"""One file per theorem, lemma or equation group; each defines `CLAIMS`."""

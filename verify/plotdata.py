@@ -1,0 +1,40 @@
+"""What a figure shows, as data: claims compute it, `verify.figures` draws it, CSV files keep it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from virel_theory._validate import Array
+
+Scale = Literal["linear", "log"]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """`y [n]` against `x [n]`. `kind`: `measured` (line with markers), `predicted` (dashed: a rate or a bound), `points` (markers only)."""
+
+    label: str
+    x: Array
+    y: Array
+    kind: Literal["measured", "predicted", "points"] = "measured"
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One set of axes."""
+
+    title: str
+    xlabel: str
+    ylabel: str
+    curves: Sequence[Curve]
+    xscale: Scale = "linear"
+    yscale: Scale = "linear"
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One file: `name` (kebab-case, the claim's id first), panels side by side, and a caption that says instance and seed."""
+
+    name: str
+    panels: Sequence[Panel]
+    caption: str

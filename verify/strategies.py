@@ -1,0 +1,116 @@
+r"""Hypothesis strategies for MDPs and what lives on them; public, for your own property tests.
+
+Everything is drawn as small integers and simple fractions, so a failing example shrinks to something to check by hand, and
+converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1, gamma = 0, ties, deterministic,
+periodic and absorbing chains.
+
+Example:
+    >>> from hypothesis import given
+    >>> @given(instances(mdp=mdps(), q=q_tables, eps=temperatures()))
+    ... def test_something(x):
+    ...     assert x["q"].shape == x["mdp"].shape
+    >>> test_something()
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from virel_theory._validate import Array
+from virel_theory.mdp import TabularMDP
+
+GAMMAS = (0.0, 0.5, 0.75, 0.9, 0.99)
+TEMPERATURES = (1.0, 0.5, 2.0, 0.25, 4.0, 0.1, 10.0, 0.01, 100.0)
+
+
+@st.composite
+def mdps(
+    draw: st.DrawFn,
+    *,
+    max_states: int = 5,
+    max_actions: int = 3,
+    min_actions: int = 1,
+    rewards: st.SearchStrategy[float] | None = None,
+    gammas: st.SearchStrategy[float] | None = None,
+    masked: bool = False,
+) -> TabularMDP:
+    """Random finite MDPs with `S <= max_states`, `min_actions <= A <= max_actions`.
+
+    Args:
+        rewards: of single pairs; default integers in [-4, 4].
+        gammas: default `GAMMAS`.
+        masked: also draw state-dependent action sets.
+    """
+    n_states = draw(st.integers(1, max_states))
+    n_actions = draw(st.integers(min_actions, max_actions))
+    shape = (n_states, n_actions)
+    weights = draw(st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape)))
+    reward = draw(hnp.arrays(np.float64, shape, elements=rewards or st.integers(-4, 4).map(float)))
+    gamma = draw(gammas or st.sampled_from(GAMMAS))
+    mask = None
+    if masked:
+        mask = draw(hnp.arrays(np.bool_, shape, elements=st.booleans()))
+        mask[np.arange(n_states), draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))] = True
+        weights = weights * mask[:, :, None]
+    sums = weights.sum(axis=2, keepdims=True)
+    return TabularMDP(weights / np.where(sums == 0, 1, sums), reward, gamma, mask=mask)
+
+
+def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
+    """`[S, A]` tables of quarters in [-5, 5] (`-inf` where the action does not exist)."""
+    elements = values or st.integers(-20, 20).map(lambda k: k / 4)
+    return hnp.arrays(np.float64, mdp.shape, elements=elements).map(lambda q: np.where(mdp.available, q, -np.inf))
+
+
+def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
+    """`[S, A]` policies with rational probabilities; with `full_support=False` also deterministic ones."""
+    low = 1 if full_support else 0
+    weights = hnp.arrays(np.int64, mdp.shape, elements=st.integers(low, 4))
+    return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available))
+
+
+def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
+    """`[S]` rational distributions over states, e.g. the sampling distribution d(s)."""
+    weights = hnp.arrays(np.int64, mdp.n_states, elements=st.integers(1 if full_support else 0, 4))
+    return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w)), bool))[0])
+
+
+def temperatures() -> st.SearchStrategy[float]:
+    """Temperatures between 1/100 and 100, in reward units."""
+    return st.sampled_from(TEMPERATURES)
+
+
+@st.composite
+def instances(draw: st.DrawFn, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]) -> dict[str, Any]:
+    """A dict with one value a part, in the order given; a function of the MDP is called with the part named `mdp`, drawn before it."""
+    drawn: dict[str, Any] = {}
+    for name, part in parts.items():
+        drawn[name] = draw(part if isinstance(part, st.SearchStrategy) else part(drawn["mdp"]))
+    return drawn
+
+
+def _deterministic(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
+    successors = hnp.arrays(np.int64, shape, elements=st.integers(0, shape[0] - 1))
+    return successors.map(lambda s: np.eye(shape[0])[s])
+
+
+def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
+    def or_self_loop(w: Array) -> Array:
+        return np.where(w.sum(axis=2, keepdims=True) > 0, w, np.eye(shape[0])[:, None, :])
+
+    return hnp.arrays(np.int64, (*shape, shape[0]), elements=st.integers(0, 3)).map(or_self_loop)
+
+
+def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
+    """Periodic: every action moves on by one, the last state back to the first."""
+    successors = (np.arange(shape[0]) + 1) % shape[0]
+    return st.just(np.repeat(np.eye(shape[0])[successors][:, None, :], shape[1], axis=1))
+
+
+def _normalise_rows(weights: Array, available: Array) -> Array:
+    weights = np.where(weights.sum(axis=1, keepdims=True) > 0, weights, available)
+    out: Array = weights / weights.sum(axis=1, keepdims=True)
+    return out

@@ -1,0 +1,1 @@
+"""Exact-MDP core of the VIREL toolkit: numpy, numba and scipy only."""
