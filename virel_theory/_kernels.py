@@ -1,0 +1,69 @@
+"""Private numba kernels: loops only, no checks; the caller owns `out`; missing actions hold `-inf` in `q`."""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+@no_type_check
+def policy_mean(q, pi, out):
+    """out[s] <- sum_a pi[s, a] q[s, a], with 0 * (-inf) = 0."""
+    for s in range(q.shape[0]):
+        total = 0.0
+        for a in range(q.shape[1]):
+            if pi[s, a] > 0.0:
+                total += pi[s, a] * q[s, a]
+        out[s] = total
+
+
+@njit(cache=True)
+@no_type_check
+def boltzmann_mean(q, eps, out):
+    """out[s] <- E_{a ~ softmax(q[s] / eps)}[q[s, a]]: the maximum plus a mean of non-positive differences."""
+    for s in range(q.shape[0]):
+        top = q[s].max()
+        mass = 0.0
+        drop = 0.0
+        for a in range(q.shape[1]):
+            below = q[s, a] - top
+            weight = np.exp(below / eps)  # exponents <= 0: cannot overflow
+            if weight > 0.0:  # leaves out missing actions, and 0 * (-inf)
+                mass += weight
+                drop += weight * below
+        out[s] = top + drop / mass
+
+
+@njit(cache=True)
+@no_type_check
+def boltzmann_policy_mean(q, eps, out):
+    """out[s] <- sum_a pi[a] q[s, a], pi[a] = exp(q[s, a] / eps - log-sum-exp): the policy, then its mean."""
+    for s in range(q.shape[0]):
+        top = q[s].max()
+        mass = 0.0
+        for a in range(q.shape[1]):
+            mass += np.exp((q[s, a] - top) / eps)
+        log_mass = np.log(mass)
+        total = 0.0
+        for a in range(q.shape[1]):
+            probability = np.exp((q[s, a] - top) / eps - log_mass)
+            if probability > 0.0:
+                total += probability * q[s, a]
+        out[s] = total
+
+
+@njit(cache=True)
+@no_type_check
+def log_sum_exp(q, c, out):
+    """out[s] <- c log sum_a exp(q[s, a] / c), by the shifted sum."""
+    for s in range(q.shape[0]):
+        top = q[s].max()
+        rest = 0.0
+        seen_top = False
+        for a in range(q.shape[1]):
+            if q[s, a] == top and not seen_top:
+                seen_top = True  # its own exp(0) = 1 goes into log1p
+            else:
+                rest += np.exp((q[s, a] - top) / c)
+        out[s] = top + c * np.log1p(rest)
