@@ -1,0 +1,75 @@
+"""What a solver hands back: the arrays, a guaranteed error bound, and a status that says what to try next."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_theory._validate import Array
+
+
+class Status(Enum):
+    """How a solver ended; `text` says what to try next."""
+
+    CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
+    MAX_STEPS = "The step limit came first; the bound is true but larger than asked: raise `max_steps`, or try method='auto'."
+    ROUNDING_LIMIT = (
+        "float64 cannot certify the tolerance asked for; the bound returned is what it can: "
+        "raise `atol` above `error_bound`, or solve in exact arithmetic (`verify.exact`)."
+    )
+    NOT_CONTRACTING = (
+        "gamma times the largest row sum is not certainly below 1, so no bound exists (`error_bound` is inf): "
+        "lower `gamma`, or solve in exact arithmetic (`verify.exact`)."
+    )
+    STALLED = "The iteration made no progress above rounding level; the bound is true: try method='pi' or method='mpi'."
+
+    @property
+    def text(self) -> str:
+        """The sentence that says what to try next."""
+        return self.value
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tolerance was met."""
+        return self is Status.CONVERGED
+
+
+class SolverError(RuntimeError):
+    """Raised with `throw=True` by a solver that did not meet its tolerance; `solution` holds what it found."""
+
+    def __init__(self, solution: "Solution") -> None:
+        super().__init__(
+            f"{solution.status.text} (error bound {solution.error_bound:.3g} after {solution.n_steps} steps)"
+        )
+        self.solution = solution
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    r"""Values with a guaranteed error bound.
+
+    Attributes:
+        value: `[S]` state values, reward units.
+        q: `[S, A]` action values; where the action does not exist `-inf` (`+inf` when costs are minimised).
+        policy: `[S]` greedy actions of `q`, lowest index among equals.
+        status: how the solver ended.
+        n_steps: iterations of the method (sweeps, or improvement steps of policy iteration).
+        error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$ for these very arrays, rounding included.
+        method: what ran (with `method="auto"`: what was picked).
+    """
+
+    value: Array
+    q: Array
+    policy: NDArray[np.intp]
+    status: Status
+    n_steps: int
+    error_bound: float
+    method: str
+
+
+def checked(solution: Solution, *, throw: bool) -> Solution:
+    """`solution`, or `SolverError` if it missed its tolerance and `throw` is set."""
+    if throw and not solution.status.ok:
+        raise SolverError(solution)
+    return solution
