@@ -24,7 +24,9 @@ def gym_instances(*, seed: int = 0, **parts: Any) -> Callable[[], list[tuple[str
     """`named=` of a check: for each Gymnasium MDP, `mdp` and the parts asked for: `q`, `pi_theta`, `d`, `eps` (True), or a value."""
 
     def build() -> list[tuple[str, Instance]]:
-        return [(env_id, {"mdp": gym_mdp(env_id)} | _parts(gym_mdp(env_id), parts, seed)) for env_id in GYM_IDS]
+        return [
+            (env_id, {"mdp": gym_mdp(env_id)} | _parts(gym_mdp(env_id), parts, seed)) for env_id in GYM_IDS
+        ]
 
     return build
 
