@@ -1,0 +1,86 @@
+# `make verify` and `make test` create .venv on first use and install again only after pyproject.toml or
+# constraints.txt has changed.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help verify test lint format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "PYTHON=python3.12 chooses the interpreter for a new $(VENV); PYTEST_ARGS=\"-k name\" goes to pytest."
+
+verify: $(VENV)/.stamp-core  ## check every claim (installs the core only)
+	@$(BIN)/virel verify
+
+# BLAS gets one thread and numba two, so that two pytest workers do not fight over two cores.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
+test: export NUMBA_NUM_THREADS = 2
+
+# Each worker has its own numba cache. In a shared one, two workers that compile different signatures of a function
+# at the same time may both choose the same file name, and one would later load the other's machine code.
+CACHE := $(CURDIR)/.numba_cache
+WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
+
+test: lint  ## format check, lint, types, then tests
+	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-dev  ## format check, lint, types
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+
+format: $(VENV)/.stamp-dev  ## format the code and apply the safe lint fixes
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+clean:  ## delete .venv, caches and build products (never out/)
+	rm -rf $(VENV) .numba_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# $(call require_python,INTERPRETER): one line and a failure if it is missing or too old.
+define require_python
+@command -v "$(1)" >/dev/null || { echo "error: found no '$(1)'; virel needs Python 3.11 or newer" >&2; exit 1; }
+@"$(1)" -c 'import sys; v = sys.version_info; \
+sys.exit(0 if v >= (3, 11) else "error: $(1) is Python %d.%d.%d; virel needs 3.11 or newer" % tuple(v[:3]))'
+endef
+
+# $(call install,REQUIREMENT): a stamp is written only after pip has succeeded. `.installing` outlives an install
+# that was killed, and then the environment is built anew instead of trusting half-written packages.
+define install
+$(call require_python,$(PYTHON))
+@if [ -e $(VENV)/.installing ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	"$(PYTHON)" -m venv --clear $(VENV); fi
+$(call require_python,$(BIN)/python)
+@echo "installing $(1) into $(VENV) (a minute or two the first time)"
+@rm -f $(VENV)/.stamp-*; touch $(VENV)/.installing
+@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '$(1)' >$(VENV)/pip.log 2>&1 \
+	|| { tail -n 20 $(VENV)/pip.log; echo "error: pip failed; full log: $(VENV)/pip.log"; \
+		rm -f $(VENV)/.installing; exit 1; } >&2
+@printf '%s\n' "$(CURDIR)" >$(VENV)/.root
+@rm -f $(VENV)/.installing
+endef
+
+$(VENV)/.stamp-core: $(INPUTS)
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.stamp-dev: $(INPUTS)
+	$(call install,.[dev])
+	@touch $(VENV)/.stamp-core $@
+
+# The scripts in .venv hold absolute paths, so a checkout that was moved or copied gets a new environment; so does
+# one whose interpreter is gone.
+ifneq ($(shell [ -x $(BIN)/python ] && cat $(VENV)/.root 2>/dev/null),$(CURDIR))
+.PHONY: moved
+$(VENV)/.stamp-core $(VENV)/.stamp-dev: moved
+moved:
+	@if [ -e $(VENV)/.root ]; then touch $(VENV)/.installing; fi
+endif

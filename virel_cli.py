@@ -1,0 +1,82 @@
+"""The `virel` command: finds the sub-command, imports its module, hands over. It does nothing else.
+
+Only the standard library is imported here, so `virel --help` answers without loading numpy, numba or torch.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Subcommand(NamedTuple):
+    """Where a sub-command lives: a function `(argv: Sequence[str]) -> int`, the exit status."""
+
+    module: str
+    function: str
+    help: str
+
+
+SUBCOMMANDS = {
+    "verify": Subcommand("verify.cli", "main_verify", "check every claim against its recorded verdict"),
+    "claims": Subcommand("verify.cli", "main_claims", "list the claims"),
+    "solve": Subcommand("virel_theory.cli", "main_solve", "solve an MDP, with a guaranteed error bound"),
+}
+
+EXIT_STATUS = """\
+exit status:
+  0    every verdict is the recorded one; the MDP is solved
+  1    a verdict differs from the record; a solver did not reach its tolerance
+  2    bad input
+  130  interrupted"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command on the arguments that follow its name; return its exit status."""
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in {"-h", "--help"}:
+        print(usage())
+        return 0
+    try:
+        if name == "--version":
+            print(f"virel {version()}")
+            return 0
+        if name not in SUBCOMMANDS:
+            known = ", ".join(SUBCOMMANDS)
+            print(f"virel: unknown sub-command {name!r}; known: {known} (see virel --help)", file=sys.stderr)
+            return 2
+        subcommand = SUBCOMMANDS[name]
+        run: Callable[[Sequence[str]], int] = getattr(import_module(subcommand.module), subcommand.function)
+        return run(rest)
+    except KeyboardInterrupt:
+        print("virel: interrupted", file=sys.stderr)
+        return 130
+
+
+def usage() -> str:
+    """Text of `virel --help`."""
+    width = max(map(len, SUBCOMMANDS))
+    rows = [f"  {name:<{width}}  {subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: virel SUB-COMMAND [ARGUMENTS]",
+            "       virel SUB-COMMAND --help",
+            "       virel --help | --version",
+            "",
+            "sub-commands:",
+            *rows,
+            "",
+            EXIT_STATUS,
+        ]
+    )
+
+
+def version() -> str:
+    """Version of the installed distribution."""
+    from importlib.metadata import version as installed_version  # noqa: PLC0415  (slow to import, rarely needed)
+
+    return installed_version("virel")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
