@@ -1,12 +1,13 @@
 r"""Bellman operators on tables: $T^\pi$, $T^*$, $T_\omega$, $T_{\omega,k}$ and the soft operator of MERL.
 
-All have the form $(T Q)(h) = r(h) + \gamma E_{p(s'|h)}[V(s')]$ and differ in how they build $V$ from $Q$. They take `-inf` (or anything) where an action does not exist, and return `-inf` there.
+All have the form $(T Q)(h) = r(h) + \gamma E_{p(s'|h)}[V(s')]$ and differ in how they build $V$ from $Q$.
+They take `-inf` (or anything) where an action does not exist, and return `-inf` there.
 
 Rounding bound of every operator, whatever the temperature: (4 A + S + 16) u (M + max|r|) with u = 2.2e-16 and
-M the largest |q| or |V| (so c log A more for the soft operator). Derivation: an exponent x = (q - max q)/eps <= 0
-carries an error u |x|, its weight e^x thus u |x| e^x <= u/e, and |x| e^x (max q - q) <= 2 M / e; there are A such
-terms in numerator and denominator, A u / 2 for each of their sums, the expectation over S successors, and a handful
-of single roundings.
+M the largest |q| or |V| (so c log A more for the soft operator). Derivation: an exponent x = (q - max q)/eps
+carries an error u |x|, its weight e^x thus u |x| e^x <= u/e, and |x| e^x (max q - q) <= 2 M / e; there are A
+such terms in numerator and denominator, A u / 2 for each of their sums, the expectation over S successors,
+and a few single roundings.
 """
 
 import numpy as np
@@ -123,7 +124,7 @@ def bellman_soft(mdp: TabularMDP, q: ArrayLike, *, c: float) -> Array:
 
     Monotone, a contraction by gamma in the maximum norm; between $T^* Q$ and $T^* Q + \gamma c \log A$.
 
-    Deviation: 1. `c = 0` is the limit: the maximum. 2. discounted, as in the reference; the talk's sum is not.
+    Deviation: 1. `c = 0` is the limit: the maximum. 2. discounted, as in the reference; the talk is not.
 
     Args: mdp: finite MDP. q: `[S, A]`, reward units. c: entropy coefficient >= 0, reward units a nat.
     Returns: `[S, A]`, a new array, `-inf` where the action does not exist; rounding: see the module.
