@@ -67,3 +67,20 @@ def log_sum_exp(q, c, out):
             else:
                 rest += np.exp((q[s, a] - top) / c)
         out[s] = top + c * np.log1p(rest)
+
+
+@njit(cache=True)
+@no_type_check
+def log_expect_rows(indptr, indices, data, log_v, out):
+    """out[row] <- log sum_s' p(s' | row) exp(log_v[s']), shifted row by row; -inf for an empty row."""
+    for row in range(out.shape[0]):
+        top = -np.inf
+        for k in range(indptr[row], indptr[row + 1]):
+            if data[k] > 0.0 and log_v[indices[k]] > top:
+                top = log_v[indices[k]]
+        out[row] = top
+        if top > -np.inf:
+            total = 0.0
+            for k in range(indptr[row], indptr[row + 1]):
+                total += data[k] * np.exp(log_v[indices[k]] - top)
+            out[row] = top + np.log(total)

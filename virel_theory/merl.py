@@ -34,9 +34,10 @@ class SoftValues:
 def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues:
     r"""Fixed point of MERL's soft Bellman operator by value iteration, Haarnoja et al. 2017, Thm 3.
 
-    A computed step is within rho of the exact one, so $\|Q_{n+1} - Q^*\| \le \gamma\|Q_n - Q^*\| + \rho$, hence
-    $\|Q_{n+1} - Q^*\| \le (\gamma\|Q_{n+1} - Q_n\| + \rho)/(1 - \gamma)$: the bound returned. rho is the rounding
-    bound of `virel_theory.operators` at the largest |V| that can occur, (max|r| + c log A)/(1 - gamma).
+    A computed step is within rho of the exact one, so $\|Q_{n+1} - Q^*\| \le \gamma\|Q_n - Q^*\| + \rho$,
+    hence $\|Q_{n+1} - Q^*\| \le (\gamma\|Q_{n+1} - Q_n\| + \rho)/(1 - \gamma)$: the bound returned. rho is
+    the rounding bound of `virel_theory.operators` at the largest |V| that can occur, (max|r| + c log A)/(1 -
+    gamma).
 
     Args:
         mdp: finite MDP.
@@ -44,8 +45,8 @@ def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues
         atol: the error bound to reach, > 0, reward units.
 
     Returns: the values with their error bound, at most `atol`.
-    Raises: InputError: if `c` is not positive and finite, or `atol` is not positive or not attainable in float64
-        (the message names the bound that was reached).
+    Raises: InputError: if `c` is not positive and finite, or `atol` is not positive or not attainable in
+        float64 (the message names the bound that was reached).
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
