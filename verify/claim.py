@@ -18,9 +18,11 @@ class Check:
     """A gap function and the instances that it must hold on.
 
     Args:
-        gap: `gap(**instance, perturb=0.0) -> Gap`. With `perturb=1.0` it must plant an error (sign, factor, missing term)
+        gap: `gap(**instance, perturb=0.0) -> Gap`. With `perturb=1.0` it must plant an error (sign, factor,
+            missing term)
             in one of the two sides that it compares, so that a working check fails.
-        instances: hypothesis strategy of instances (dicts); simple values first, so that counterexamples shrink to something readable.
+        instances: hypothesis strategy of instances (dicts); simple values first, so that counterexamples
+            shrink to something readable.
         n_random: how many are drawn.
         named: further `(name, instance)` pairs, e.g. the Gymnasium MDPs; called only when the check runs.
     """
@@ -33,7 +35,7 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Assumption:
-    """An assumption of the source; `without` searches for a counterexample when it is dropped (None: not searched)."""
+    """An assumption of the source; `without` searches for a counterexample when it is dropped, if given."""
 
     name: str
     text: str
@@ -42,7 +44,7 @@ class Assumption:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A displayed step of the printed proof, checked as printed; `repaired` is what holds in its place (if it fails)."""
+    """A displayed step of the printed proof, as printed; `repaired` is what holds if it fails."""
 
     name: str
     statement: str
@@ -52,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What holds instead of a printed statement: LaTeX, a derivation (Markdown with LaTeX) and its own check."""
+    """What holds instead of a printed statement: LaTeX, a derivation (Markdown, LaTeX) and its own check."""
 
     statement: str
     derivation: str

@@ -11,7 +11,7 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """`y [n]` against `x [n]`. `kind`: `measured` (line with markers), `predicted` (dashed: a rate or a bound), `points` (markers only)."""
+    """`y [n]` over `x [n]`: `measured` (line, markers), `predicted` (dashed: a rate or bound) or `points`."""
 
     label: str
     x: Array
@@ -33,7 +33,7 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One file: `name` (kebab-case, the claim's id first), panels side by side, and a caption that says instance and seed."""
+    """One file: `name` (kebab-case, the claim's id first), panels, and a caption: instance and seed."""
 
     name: str
     panels: Sequence[Panel]

@@ -1,7 +1,9 @@
 r"""Hypothesis strategies for MDPs and what lives on them; public, for your own property tests.
 
-Everything is drawn as small integers and simple fractions, so a failing example shrinks to something to check by hand, and
-converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1, gamma = 0, ties, deterministic,
+Everything is drawn as small integers and simple fractions, so a failing example shrinks to something to check
+by hand, and
+converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1, gamma = 0, ties,
+deterministic,
 periodic and absorbing chains.
 
 Example:
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from virel_theory._validate import Array
+from virel_theory.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp import TabularMDP
 
 GAMMAS = (0.0, 0.5, 0.75, 0.9, 0.99)
@@ -40,6 +43,10 @@ def mdps(
     """Random finite MDPs with `S <= max_states`, `min_actions <= A <= max_actions`.
 
     Args:
+        draw: given by hypothesis; leave it out.
+        max_states: largest S (the smallest is 1).
+        max_actions: largest A.
+        min_actions: smallest A.
         rewards: of single pairs; default integers in [-4, 4].
         gammas: default `GAMMAS`.
         masked: also draw state-dependent action sets.
@@ -53,7 +60,9 @@ def mdps(
     mask = None
     if masked:
         mask = draw(hnp.arrays(np.bool_, shape, elements=st.booleans()))
-        mask[np.arange(n_states), draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))] = True
+        mask[
+            np.arange(n_states), draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
+        ] = True
         weights = weights * mask[:, :, None]
     sums = weights.sum(axis=2, keepdims=True)
     return TabularMDP(weights / np.where(sums == 0, 1, sums), reward, gamma, mask=mask)
@@ -62,20 +71,43 @@ def mdps(
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
     """`[S, A]` tables of quarters in [-5, 5] (`-inf` where the action does not exist)."""
     elements = values or st.integers(-20, 20).map(lambda k: k / 4)
-    return hnp.arrays(np.float64, mdp.shape, elements=elements).map(lambda q: np.where(mdp.available, q, -np.inf))
+    return hnp.arrays(np.float64, mdp.shape, elements=elements).map(
+        lambda q: np.where(mdp.available, q, -np.inf)
+    )
 
 
 def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
     """`[S, A]` policies with rational probabilities; with `full_support=False` also deterministic ones."""
     low = 1 if full_support else 0
     weights = hnp.arrays(np.int64, mdp.shape, elements=st.integers(low, 4))
-    return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available))
+    return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available.astype(np.float64)))
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
     """`[S]` rational distributions over states, e.g. the sampling distribution d(s)."""
     weights = hnp.arrays(np.int64, mdp.n_states, elements=st.integers(1 if full_support else 0, 4))
-    return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w)), bool))[0])
+    return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
+
+
+@st.composite
+def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array]:
+    r"""An approximator on the MDP's pairs and its parameters, `(approximator, omega)`.
+
+    Tabular, linear, or one tanh layer.
+    Features are in {-1, 0, 1}, parameters halves in [-2, 2]; the tanh layer has one or two units.
+    """
+    kind = draw(st.sampled_from(("tabular", "linear", "tanh")))
+    approximator: Approximator
+    if kind == "tabular":
+        approximator = TabularQ(mdp.available)
+    else:
+        size = (*mdp.shape, draw(st.integers(1, 3)))
+        features = draw(hnp.arrays(np.float64, size, elements=st.integers(-1, 1).map(float)))
+        linear = kind == "linear"
+        n_hidden = 1 if linear else draw(st.integers(1, 2))
+        approximator = LinearQ(features, mdp.mask) if linear else TanhQ(features, n_hidden, mdp.mask)
+    halves = st.integers(-4, 4).map(lambda k: k / 2)
+    return approximator, draw(hnp.arrays(np.float64, approximator.n_parameters, elements=halves))
 
 
 def temperatures() -> st.SearchStrategy[float]:
@@ -84,8 +116,10 @@ def temperatures() -> st.SearchStrategy[float]:
 
 
 @st.composite
-def instances(draw: st.DrawFn, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]) -> dict[str, Any]:
-    """A dict with one value a part, in the order given; a function of the MDP is called with the part named `mdp`, drawn before it."""
+def instances(
+    draw: st.DrawFn, /, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]
+) -> dict[str, Any]:
+    """A dict of one value a part, in the order given; functions get the `mdp` drawn before them."""
     drawn: dict[str, Any] = {}
     for name, part in parts.items():
         drawn[name] = draw(part if isinstance(part, st.SearchStrategy) else part(drawn["mdp"]))

@@ -1,12 +1,11 @@
 r"""Finite Markov decision processes: the data everything else is a function of.
 
-States are `0 .. S-1`, actions `0 .. A-1`; a state-action pair is `h = (s, a)`. Shapes: `[S, A, S]` (dense) or CSR `[S*A, S]`
+States are `0 .. S-1`, actions `0 .. A-1`; a state-action pair is `h = (s, a)`. Shapes: `[S, A, S]` (dense) or
+CSR `[S*A, S]`
 with row `s*A + a` (sparse) for `transition`; `[S, A]` for tables; `[S]` for state vectors.
 """
 
 import os
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from virel_theory._validate import Array, InputError, as_distribution, as_float_array, first_bad, require, row_sum_tolerance
+from virel_theory._npz import atomic_npz, csr_from_parts, read_npz
+from virel_theory._validate import (
+    Array,
+    InputError,
+    as_distribution,
+    as_float_array,
+    first_bad,
+    require,
+    row_sum_tolerance,
+)
 
-Transition = Array | sparse.csr_array
+Transition = Any  # float64 `[S, A, S]` array, or `scipy.sparse.csr_array` `[S*A, S]`
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +34,12 @@ class TabularMDP:
     r"""Finite MDP $\langle S, A, r, p(s'|h), \gamma, p_0 \rangle$, Eq. (1).
 
     Validated once, then read-only; arrays of the right type are kept without a copy.
-    Deviation: 1. actions may be missing in some states (`mask`), as in every real MDP; the paper has one action set.
+    Deviation: 1. actions may be missing in some states (`mask`), as in every real MDP; the paper has one
+        action set.
 
     Args:
-        transition: $p(s'|h)$, dense `[S, A, S]` or `scipy.sparse` `[S*A, S]` (kept as CSR); rows sum to 1 within rounding.
+        transition: $p(s'|h)$, dense `[S, A, S]` or `scipy.sparse` `[S*A, S]` (kept as CSR); rows sum to 1
+            within rounding.
         reward: $r(h)$, `[S, A]`, finite, in reward units.
         gamma: discount in [0, 1).
         initial: $p_0(s)$, `[S]`; uniform if None.
@@ -50,12 +60,13 @@ class TabularMDP:
     transition: Transition
     reward: Array
     gamma: float
-    initial: Array = None  # type: ignore[assignment]  # filled in by __post_init__
+    initial: Any = None
     mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
+        """Validate once; store read-only float64 views."""
         gamma = _as_gamma(self.gamma)
-        transition, n_states, n_actions = _as_transition(self.transition, self.reward)
+        transition, n_states, n_actions = _as_transition(self.transition)
         mask = _as_mask(self.mask, (n_states, n_actions))
         reward = as_float_array(self.reward, (n_states, n_actions), name="reward")
         available = True if mask is None else mask
@@ -65,7 +76,13 @@ class TabularMDP:
             reward = np.where(mask, reward, 0.0)
         initial = np.full(n_states, 1 / n_states) if self.initial is None else self.initial
         initial = as_distribution(initial, n_states, name="initial")
-        for name, value in {"transition": transition, "reward": reward, "gamma": gamma, "initial": initial, "mask": mask}.items():
+        for name, value in {
+            "transition": transition,
+            "reward": reward,
+            "gamma": gamma,
+            "initial": initial,
+            "mask": mask,
+        }.items():
             object.__setattr__(self, name, _read_only(value))
 
     @property
@@ -98,35 +115,53 @@ class TabularMDP:
     @property
     def is_sparse(self) -> bool:
         """Whether `transition` is CSR."""
-        return sparse.issparse(self.transition)
+        return _is_sparse(self.transition)
 
     def expect_next(self, v: Array) -> Array:
         r"""$E_{s' \sim p(s'|h)}[v(s')]$ as `[S, A]`, the linear part of every Bellman operator.
 
-        Args: v: `[S]` finite values (not checked here). Returns: a new `[S, A]` array; 0 where the action does not exist.
+        Args: v: `[S]` finite values (not checked here). Returns: a new `[S, A]` array; 0 where the action
+            does not exist.
         """
         if isinstance(self.transition, np.ndarray):
             return self.transition @ v
         out: Array = (self.transition @ v).reshape(self.shape)
         return out
 
+    @property
+    def dense_transition(self) -> Array:
+        """`[S, A, S]` transition probabilities, dense (a new array if the MDP is sparse)."""
+        if isinstance(self.transition, np.ndarray):
+            return self.transition
+        out: Array = self.transition.toarray().reshape(*self.shape, self.n_states)
+        return out
+
+    @property
+    def csr_transition(self) -> Any:
+        """`[S*A, S]` transition probabilities as `scipy.sparse.csr_array` (new if the MDP is dense)."""
+        if isinstance(self.transition, np.ndarray):
+            return sparse.csr_array(self.transition.reshape(-1, self.n_states))
+        return self.transition
+
     def to_dense(self) -> "TabularMDP":
         """The same MDP with a dense `[S, A, S]` transition (itself if it is dense already)."""
         if isinstance(self.transition, np.ndarray):
             return self
-        dense = self.transition.toarray().reshape(*self.shape, self.n_states)
-        return TabularMDP(dense, self.reward, self.gamma, self.initial, self.mask)
+        return TabularMDP(self.dense_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def to_sparse(self) -> "TabularMDP":
         """The same MDP with a CSR `[S*A, S]` transition (itself if it is sparse already)."""
         if not isinstance(self.transition, np.ndarray):
             return self
-        rows = sparse.csr_array(self.transition.reshape(-1, self.n_states))
-        return TabularMDP(rows, self.reward, self.gamma, self.initial, self.mask)
+        return TabularMDP(self.csr_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` without pickle: to a temporary name beside it, then renamed, so that no half file stays."""
-        arrays: dict[str, Any] = {"reward": self.reward, "gamma": np.float64(self.gamma), "initial": self.initial}
+        """Write to `.npz` without pickle, under a temporary name first, so that no half file stays."""
+        arrays: dict[str, Any] = {
+            "reward": self.reward,
+            "gamma": np.float64(self.gamma),
+            "initial": self.initial,
+        }
         if self.mask is not None:
             arrays["mask"] = self.mask
         if isinstance(self.transition, np.ndarray):
@@ -138,9 +173,12 @@ class TabularMDP:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "TabularMDP":
-        """Read what `save` wrote (keys: dense `transition`, or `indptr, indices, data`; `reward`, `gamma`; optional `initial`, `mask`).
+        """Read what `save` wrote.
 
-        Raises: InputError: if the file is missing, truncated, holds pickled objects, lacks a key, or fails validation.
+        Keys: `transition`, or `indptr`, `indices`, `data`; `reward`, `gamma`; optional `initial`, `mask`.
+
+        Raises: InputError: if the file is missing, truncated, holds pickled objects, lacks a key, or fails
+            validation.
         """
         arrays = read_npz(Path(path))
         for key in ("reward", "gamma"):
@@ -149,42 +187,17 @@ class TabularMDP:
         if "transition" in arrays:
             transition = arrays["transition"]
         else:
-            for key in ("indptr", "indices", "data"):
-                require(key in arrays, str(path), sorted(arrays), "must hold 'transition', or 'indptr', 'indices' and 'data'")
-            transition = _csr_from_parts(arrays)
+            needed = "must hold 'transition', or 'indptr', 'indices' and 'data'"
+            require({"indptr", "indices", "data"} <= set(arrays), str(path), sorted(arrays), needed)
+            transition = csr_from_parts(arrays)
         require(arrays["gamma"].ndim == 0, "gamma", arrays["gamma"].shape, "must be a scalar")
-        return TabularMDP(transition, arrays["reward"], arrays["gamma"].item(), arrays.get("initial"), arrays.get("mask"))
+        return TabularMDP(
+            transition, arrays["reward"], arrays["gamma"].item(), arrays.get("initial"), arrays.get("mask")
+        )
 
 
-def atomic_npz(path: Path, arrays: dict[str, Any]) -> None:
-    """Write arrays to `path` (.npz) through a temporary file in the same folder."""
-    require(path.suffix == ".npz", "path", str(path), "must end in .npz")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as err:
-        raise InputError(f"`path` must be in a writable folder; found {str(path)!r} ({err.strerror})") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz`, never unpickling; one `InputError` for anything wrong with the file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise InputError(f"`{path}` must be an .npz archive; found a single array")
-            return {key: file[key] for key in file.files}
-    except OSError as err:
-        raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
-    except InputError:
-        raise
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as err:
-        raise InputError(f"`{path}` must be an .npz archive without pickled objects; {err}") from None
+def _is_sparse(value: Any) -> bool:
+    return bool(sparse.issparse(value))
 
 
 def _as_gamma(gamma: Any) -> float:
@@ -196,10 +209,15 @@ def _as_gamma(gamma: Any) -> float:
     return value
 
 
-def _as_transition(transition: Any, reward: Any) -> tuple[Transition, int, int]:
-    if sparse.issparse(transition):
+def _as_transition(transition: Any) -> tuple[Transition, int, int]:
+    if _is_sparse(transition):
         n_rows, n_states = transition.shape
-        require(n_states > 0 and n_rows > 0 and n_rows % n_states == 0, "transition", (n_rows, n_states), "must have shape [S*A, S]")
+        require(
+            n_states > 0 and n_rows > 0 and n_rows % n_states == 0,
+            "transition",
+            (n_rows, n_states),
+            "must have shape [S*A, S]",
+        )
         csr = sparse.csr_array(transition)
         if csr.dtype != np.float64:
             csr = csr.astype(np.float64)
@@ -220,7 +238,12 @@ def _as_mask(mask: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
     require(out.dtype == np.bool_, "mask", out.dtype, "must be an array of booleans")
     require(out.shape == shape, "mask", out.shape, f"must have shape {list(shape)}")
     empty = ~out.any(axis=1)
-    require(not empty.any(), "mask", f"no action in state {int(np.argmax(empty))}", "must leave at least one action in every state")
+    require(
+        not empty.any(),
+        "mask",
+        f"no action in state {int(np.argmax(empty))}",
+        "must leave at least one action in every state",
+    )
     return None if out.all() else out.astype(np.bool_)
 
 
@@ -241,17 +264,31 @@ def _check_rows(transition: Transition, n_actions: int, mask: NDArray[np.bool_] 
     if bad.any():
         row = int(np.argmax(bad))
         state, action = divmod(row, n_actions)
-        rule = "sum to 1" if mask is None or mask[state, action] else "be zero, as the mask says that the action does not exist"
-        raise InputError(f"`transition` must {rule} in every row; found the sum {float(sums[row])!r} for state {state}, action {action}")
+        rule = (
+            "sum to 1"
+            if mask is None or mask[state, action]
+            else "be zero, as the mask says that the action does not exist"
+        )
+        raise InputError(
+            f"`transition` must {rule} in every row; "
+            f"found the sum {float(sums[row])!r} for state {state}, action {action}"
+        )
 
 
-def _check_csr(csr: sparse.csr_array) -> None:
+def _check_csr(csr: Any) -> None:
     indptr, indices, n_states = csr.indptr, csr.indices, csr.shape[1]
     ok = indptr[0] == 0 and indptr[-1] == len(indices) == len(csr.data) and bool((np.diff(indptr) >= 0).all())
-    require(ok, "transition.indptr", (int(indptr[0]), int(indptr[-1])), f"must rise from 0 to the {len(csr.data)} stored entries")
+    require(
+        ok,
+        "transition.indptr",
+        (int(indptr[0]), int(indptr[-1])),
+        f"must rise from 0 to the {len(csr.data)} stored entries",
+    )
     if len(indices):
         low, high = int(indices.min()), int(indices.max())
-        require(low >= 0 and high < n_states, "transition.indices", (low, high), f"must lie in [0, {n_states})")
+        require(
+            low >= 0 and high < n_states, "transition.indices", (low, high), f"must lie in [0, {n_states})"
+        )
 
 
 def _bad_entry(transition: Transition, n_actions: int) -> None:
@@ -262,21 +299,9 @@ def _bad_entry(transition: Transition, n_actions: int) -> None:
         row = int(np.searchsorted(transition.indptr, k, side="right")) - 1
         state, action = divmod(row, n_actions)
         value, successor = float(transition.data[k]), int(transition.indices[k])
-        raise InputError(f"`transition` must be non-negative; found {value!r} at [{state}, {action}, {successor}]")
-
-
-def _csr_from_parts(arrays: dict[str, NDArray[Any]]) -> sparse.csr_array:
-    reward = arrays["reward"]
-    require(reward.ndim == 2, "reward", reward.shape, "must have shape [S, A]")
-    n_states, n_actions = reward.shape
-    for key in ("indptr", "indices"):
-        require(arrays[key].dtype.kind in "iu", key, arrays[key].dtype, "must be integers")
-    require(arrays["indptr"].shape == (n_states * n_actions + 1,), "indptr", arrays["indptr"].shape, f"must have shape [{n_states * n_actions + 1}]")
-    require(arrays["data"].shape == arrays["indices"].shape, "data", arrays["data"].shape, f"must have the shape of `indices` {arrays['indices'].shape}")
-    try:
-        return sparse.csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n_states * n_actions, n_states))
-    except ValueError as err:
-        raise InputError(f"`indptr`, `indices`, `data` must be a CSR matrix; {err}") from None
+        raise InputError(
+            f"`transition` must be non-negative; found {value!r} at [{state}, {action}, {successor}]"
+        )
 
 
 def _read_only(value: Any) -> Any:
@@ -284,7 +309,7 @@ def _read_only(value: Any) -> Any:
         view = value.view()
         view.flags.writeable = False
         return view
-    if sparse.issparse(value):
+    if _is_sparse(value):
         parts = tuple(_read_only(part) for part in (value.data, value.indices, value.indptr))
         return sparse.csr_array(parts, shape=value.shape, copy=False)
     return value

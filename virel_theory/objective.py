@@ -11,7 +11,8 @@ from virel_theory.policies import as_action_values, entropy
 def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> float:
     r"""VIREL's objective $L(\omega,\theta)$ in nats, Eq. (4).
 
-    $$L(\omega,\theta) = E_{s \sim d(s)}\big[E_{a \sim \pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega] + \mathcal H(\pi_\theta(a|s))\big]$$
+    $$L(\omega,\theta) = E_{s \sim d(s)}\big[E_{a \sim \pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega] +
+    \mathcal H(\pi_\theta(a|s))\big]$$
 
     Args:
         q: `[S, A]` values, reward units (`-inf` where the action does not exist).
@@ -21,6 +22,7 @@ def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> floa
 
     Returns: L. Rounding error: (S + A + 8) ulps of max|q|/eps + log A.
     Raises: InputError: on shapes, non-distributions, or a temperature that is not positive and finite.
+
     Example:
         >>> round(elbo([[1.0, 0.0]], pi_theta=[[0.5, 0.5]], d=[1.0], eps=1.0), 4)
         1.1931
@@ -33,12 +35,15 @@ def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> floa
 
 
 def log_partition(q: ArrayLike, *, eps: float) -> float:
-    r"""Log-partition function $\ell(\omega) = \log\sum_{h \in H}\exp(\hat Q_\omega(h)/\varepsilon_\omega)$ in nats, Eq. (5).
+    r"""Log-partition function $\ell(\omega)$ in nats, Eq. (5).
+
+    $$\ell(\omega) = \log\sum_{h \in H}\exp(\hat Q_\omega(h)/\varepsilon_\omega)$$
 
     Deviation: 1. the integral over H is a sum over the pairs that exist.
 
     Args: q: `[S, A]`. eps: temperature > 0. Returns: l, within a few ulps of max|q|/eps + log|H|.
     Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+
     Example:
         >>> round(log_partition([[0.0, 0.0]], eps=1.0), 4)
         0.6931
@@ -47,10 +52,13 @@ def log_partition(q: ArrayLike, *, eps: float) -> float:
 
 
 def boltzmann_joint(q: ArrayLike, *, eps: float) -> Array:
-    r"""Joint Boltzmann distribution $p_\omega(h) = \exp(\hat Q_\omega(h)/\varepsilon_\omega - \ell(\omega))$, Eq. (5).
+    r"""Joint Boltzmann distribution over pairs $p_\omega(h)$, Eq. (5).
+
+    $$p_\omega(h) = \exp(\hat Q_\omega(h)/\varepsilon_\omega - \ell(\omega))$$
 
     Args: q: `[S, A]`. eps: temperature > 0. Returns: `[S, A]` probabilities that sum to 1 over all pairs.
     Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+
     Example:
         >>> boltzmann_joint([[0.0], [0.0]], eps=1.0).tolist()
         [[0.5], [0.5]]

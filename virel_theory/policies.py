@@ -14,8 +14,18 @@ def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
     """`q` as a float64 `[S, A]` table: no NaN, no `+inf`, at least one finite value a row."""
     out = np.asarray(q, dtype=np.float64)
     require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
-    first_bad(np.isnan(out) | (out == np.inf), out, name=name, rule="must be finite (or -inf where the action does not exist)")
-    first_bad(np.isneginf(out).all(axis=1), out.max(axis=1), name=name, rule="must have a finite value in every state")
+    first_bad(
+        np.isnan(out) | (out == np.inf),
+        out,
+        name=name,
+        rule="must be finite (or -inf where the action does not exist)",
+    )
+    first_bad(
+        np.isneginf(out).all(axis=1),
+        out.max(axis=1),
+        name=name,
+        rule="must have a finite value in every state",
+    )
     return out
 
 
@@ -25,6 +35,7 @@ def log_boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
     Args: q: `[S, A]`, reward units. eps: temperature $\varepsilon_\omega > 0$, reward units.
     Returns: `[S, A]` in nats, `-inf` where the action does not exist; error of a few ulps of max|q|/eps.
     Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+
     Example:
         >>> log_boltzmann_policy([[0.0, 0.0]], eps=1.0).round(4).tolist()
         [[-0.6931, -0.6931]]
@@ -35,13 +46,18 @@ def log_boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
 
 
 def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
-    r"""Boltzmann policy $\pi_\omega(a|s) = \exp(\hat Q_\omega(h)/\varepsilon_\omega) / \sum_a \exp(\hat Q_\omega(h)/\varepsilon_\omega)$, Eq. (3).
+    r"""Boltzmann policy $\pi_\omega(a|s)$ of an action-value table, Eq. (3).
 
-    Deviation: 1. the integral over A is a sum over a finite action set; 2. `eps = 0` is not accepted: the limit is `greedy_policy`.
+    $$\pi_\omega(a|s) = \frac{\exp(\hat Q_\omega(h)/\varepsilon_\omega)}
+        {\sum_a \exp(\hat Q_\omega(h)/\varepsilon_\omega)}$$
+
+    Deviation: 1. the integral over A is a sum over a finite action set; 2. `eps = 0` is not accepted: the
+        limit is `greedy_policy`.
 
     Args: q: `[S, A]`, reward units. eps: temperature $\varepsilon_\omega > 0$, reward units.
     Returns: `[S, A]` probabilities; rows sum to 1 within A ulps.
     Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+
     Example:
         >>> boltzmann_policy([[1.0, 0.0]], eps=1.0).round(4).tolist()
         [[0.7311, 0.2689]]
@@ -52,11 +68,13 @@ def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
 def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
     r"""Limit of the Boltzmann policy as $\varepsilon_\omega \to 0$: uniform over the maximisers, Eq. (22).
 
-    Deviation: 1. where the maximum is tied the paper's Dirac is not defined; the limit of (3) is uniform over the ties.
+    Deviation: 1. where the maximum is tied the paper's Dirac is not defined; the limit of (3) is uniform over
+        the ties.
 
     Args: q: `[S, A]`. tie_tol: actions within this distance (reward units) of the maximum count as tied.
     Returns: `[S, A]` probabilities.
     Raises: InputError: if `tie_tol` is negative or not finite, or `q` is no table of action values.
+
     Example:
         >>> greedy_policy([[1.0, 0.0], [2.0, 2.0]]).tolist()
         [[1.0, 0.0], [0.5, 0.5]]
@@ -72,6 +90,7 @@ def entropy(pi: ArrayLike) -> Array:
     r"""Entropy $\mathcal H(\pi(\cdot|s)) = -\sum_a \pi(a|s)\log\pi(a|s)$ of every row, in nats, Eq. (4).
 
     Args: pi: `[S, A]` probabilities. Returns: `[S]`, with 0 log 0 = 0.
+
     Example:
         >>> entropy([[0.5, 0.5], [1.0, 0.0]]).round(4).tolist()
         [0.6931, 0.0]
@@ -82,9 +101,10 @@ def entropy(pi: ArrayLike) -> Array:
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
-    r"""Kullback-Leibler divergence $KL(p \| q) = \sum_x p(x)\log(p(x)/q(x))$ over the last axis, in nats, Eq. (5).
+    r"""Kullback-Leibler divergence $KL(p \| q) = \sum_x p(x)\log(p(x)/q(x))$ over the last axis, Eq. (5).
 
-    Args: p, q: `[..., n]` probabilities. Returns: `[...]`; `inf` where p > 0 = q, and 0 log 0 = 0.
+    Args: p, q: `[..., n]` probabilities. Returns: `[...]` nats; `inf` where p > 0 = q, and 0 log 0 = 0.
+
     Example:
         >>> kl_divergence([1.0, 0.0], [0.5, 0.5]).round(4).item()
         0.6931

@@ -7,8 +7,10 @@ from virel_theory._validate import InputError
 from virel_theory.em import e_step_complete, em_fixed_target_steps, em_steps, m_step_complete
 from virel_theory.mdp import TabularMDP
 
-# Two states; action 0 stays, action 1 moves to the other state. Staying in state 1 pays 2, moving out of state 0 costs 1; gamma = 1/2.
-# By hand: staying for ever in state 1 is worth 2 / (1 - 1/2) = 4; going there from state 0 is worth -1 + 4/2 = 1 > 0 (staying in 0).
+# Two states; action 0 stays, action 1 moves to the other state. Staying in state 1 pays 2, moving out of
+# state 0 costs 1; gamma = 1/2.
+# By hand: staying for ever in state 1 is worth 2 / (1 - 1/2) = 4; going there from state 0 is worth -1 + 4/2
+# = 1 > 0 (staying in 0).
 TWO_STATES = TabularMDP(
     [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]],
     [[0.0, -1.0], [2.0, 0.0]],
@@ -52,13 +54,20 @@ def test_missing_actions_stay_missing_and_are_never_chosen():
     mask = np.array([[True, False], [True, True]])
     transition = np.where(mask[:, :, None], TWO_STATES.transition, 0.0)
     mdp = TabularMDP(transition, TWO_STATES.reward, 0.5, mask=mask)
-    for step in (*em_steps(mdp, pi_0=STAY, n_steps=2), *em_fixed_target_steps(mdp, q_0=np.zeros((2, 2)), pi_0=STAY, n_steps=2)):
+    for step in (
+        *em_steps(mdp, pi_0=STAY, n_steps=2),
+        *em_fixed_target_steps(mdp, q_0=np.zeros((2, 2)), pi_0=STAY, n_steps=2),
+    ):
         assert np.isneginf(step.q[0, 1])
         assert step.pi[0].tolist() == [1.0, 0.0]
 
 
 def test_dense_and_sparse_transitions_give_the_same_steps():
-    for dense, sparse in zip(em_steps(TWO_STATES, pi_0=STAY, n_steps=3), em_steps(TWO_STATES.to_sparse(), pi_0=STAY, n_steps=3), strict=True):
+    for dense, sparse in zip(
+        em_steps(TWO_STATES, pi_0=STAY, n_steps=3),
+        em_steps(TWO_STATES.to_sparse(), pi_0=STAY, n_steps=3),
+        strict=True,
+    ):
         np.testing.assert_allclose(dense.q, sparse.q, atol=1e-14)
         assert np.array_equal(dense.pi, sparse.pi)
 

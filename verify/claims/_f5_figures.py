@@ -79,7 +79,7 @@ def _panel(title: str, mdp: TabularMDP, tables: dict[str, list[Array]], *, q_sta
             Curve(label, k[positive].astype(float), error[positive], kind="points" if i else "measured")
         )
     first = curves[0].y[0]
-    k = np.arange(1, max(curve.x[-1] for curve in curves) + 1)
+    k = np.arange(1.0, max(float(curve.x[-1]) for curve in curves) + 1)
     curves.append(
         Curve("guarantee gamma^(k-1) x first error", k, first * mdp.gamma ** (k - 1), kind="predicted")
     )

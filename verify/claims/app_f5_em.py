@@ -1,12 +1,18 @@
 r"""App. F.5, (39)-(41): EM with complete steps is policy iteration; with a fixed target it is Q-value iteration.
 
-Both sides: EM from `virel_theory.em` (sparse LU over state-action pairs, greedy limit of the Boltzmann policy);
-            policy iteration and Q-value iteration in this file (dense solve over states, `max`), and from `virel_theory.solvers`.
-Bound:  (39), (40): either side solves (I - gamma P) x = r by LU. Backward error 8 n u per row of size (1 + gamma)||x||, times the inverse's norm
-        1/(1 - gamma), ||x|| <= max|r|/(1 - gamma): each side is within 16 n u max|r|/(1 - gamma)^2 for n unknowns (growth factors of these
-        diagonally dominant systems are at most 2: Higham 2002, Thm 9.9). `tie_tol` is that bound on the difference of the two sides, n = |H|: values closer than
+Both sides: EM from `virel_theory.em` (sparse LU over state-action pairs, greedy limit of the Boltzmann
+policy);
+            policy iteration and Q-value iteration in this file (dense solve over states, `max`), and from
+            `virel_theory.solvers`.
+Bound:  (39), (40): either side solves (I - gamma P) x = r by LU. Backward error 8 n u per row of size (1 +
+gamma)||x||, times the inverse's norm
+        1/(1 - gamma), ||x|| <= max|r|/(1 - gamma): each side is within 16 n u max|r|/(1 - gamma)^2 for n
+        unknowns (growth factors of these
+        diagonally dominant systems are at most 2: Higham 2002, Thm 9.9). `tie_tol` is that bound on the
+        difference of the two sides, n = |H|: values closer than
         the sides' own error are ties and go to the lowest index on both. Policies must be equal exactly.
-        (41): a step is exact up to (n + 4) u (max|r| + max|q|) on either side, accumulating at most 1/(1 - gamma) times.
+        (41): a step is exact up to (n + 4) u (max|r| + max|q|) on either side, accumulating at most 1/(1 -
+        gamma) times.
 Teeth:  `perturb` discounts by 0.9 gamma on one side and adds it to the reward there.
 """
 
@@ -34,7 +40,8 @@ def solve_bound(mdp: TabularMDP) -> float:
 
 def lowest_greedy(q: Array, tie_tol: float) -> Array:
     """`[S]` lowest index among the actions within `tie_tol` of the maximum."""
-    return np.argmax(q >= q.max(axis=1, keepdims=True) - tie_tol, axis=1)
+    out: Array = np.argmax(q >= q.max(axis=1, keepdims=True) - tie_tol, axis=1)
+    return out
 
 
 def policy_iteration_steps(
@@ -42,7 +49,7 @@ def policy_iteration_steps(
 ) -> list[tuple[Array, Array]]:
     """Howard's algorithm (Puterman 1994, Section 6.4) over state values: `(q [S, A], policy [S])` for each step."""
     states, steps = np.arange(mdp.n_states), []
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     for _ in range(n_steps):
         v = np.linalg.solve(
             np.eye(mdp.n_states) - mdp.gamma * dense[states, policy], mdp.reward[states, policy]
@@ -135,7 +142,7 @@ def gap_41_from_first(*, mdp: TabularMDP, q: Array, pi: Array, perturb: float = 
 def _against_value_iteration(mdp: TabularMDP, q: Array, *, discount: float, perturb: float) -> Gap:
     pi_0 = mdp.available / mdp.available.sum(axis=1, keepdims=True)
     steps = em_fixed_target_steps(mdp, q_0=q, pi_0=pi_0, n_steps=N_STEPS)
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     iterate, gaps = steps[0].q, []
     for step in steps[1:]:
         bound = _step_bound(mdp, step.q, iterate)

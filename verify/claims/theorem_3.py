@@ -1,9 +1,13 @@
 r"""Theorem 3, (23) and (24): maximising the objective over theta is minimising a divergence - but the two optima are not equal numbers.
 
-As printed, (23) and the theorem equate the *values* max L and min KL. They differ by l - H(d) and by E_d[log-sum-exp(q/eps)].
-Both sides: L from `virel_theory.elbo`; divergences from their definitions, in this file. The maximum over all policies is
-            E_d[logsumexp(q/eps)] (Legendre dual of the negative entropy, Boyd & Vandenberghe 2004, Example 3.25), never L at pi_omega.
-Bound:  rounding: at most |H| + S terms of size B = 1 + max|q|/eps + log|H| in each of at most four sums: 32 (|H| + S + 8) u B, u = 2.2e-16.
+As printed, (23) and the theorem equate the *values* max L and min KL. They differ by l - H(d) and by
+E_d[log-sum-exp(q/eps)].
+Both sides: L from `virel_theory.elbo`; divergences from their definitions, in this file. The maximum over all
+policies is
+            E_d[logsumexp(q/eps)] (Legendre dual of the negative entropy, Boyd & Vandenberghe 2004, Example
+            3.25), never L at pi_omega.
+Bound:  rounding: at most |H| + S terms of size B = 1 + max|q|/eps + log|H| in each of at most four sums: 32
+(|H| + S + 8) u B, u = 2.2e-16.
 Teeth:  `perturb` adds a nat to one side (a factor of two to the probabilities of the factorisation).
 """
 
@@ -65,7 +69,7 @@ def gap_23(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 
 
 
 def gap_23_corrected(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """max L = l - H(d) - min KL(q_theta || p_omega)."""
+    """Max L = l - H(d) - min KL(q_theta || p_omega)."""
     maximum = float(d @ logsumexp(q / eps, axis=1))
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     right = log_partition(q, eps=eps) + float(np.sum(d * np.log(d))) - minimum + perturb
