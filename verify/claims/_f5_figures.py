@@ -73,11 +73,9 @@ def _panel(title: str, mdp: TabularMDP, tables: dict[str, list[Array]], *, q_sta
     curves = []
     for i, (label, sequence) in enumerate(tables.items()):
         error = np.array([np.abs(q - q_star)[mdp.available].max() for q in sequence])
-        k = np.arange(1, len(error) + 1)
+        k = np.arange(1.0, len(error) + 1)
         positive = error > 0
-        curves.append(
-            Curve(label, k[positive].astype(float), error[positive], kind="points" if i else "measured")
-        )
+        curves.append(Curve(label, k[positive], error[positive], kind="points" if i else "measured"))
     first = curves[0].y[0]
     k = np.arange(1.0, max(float(curve.x[-1]) for curve in curves) + 1)
     curves.append(
