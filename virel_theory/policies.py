@@ -15,7 +15,7 @@ def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
     out = np.asarray(q, dtype=np.float64)
     require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
     first_bad(
-        np.asarray(np.isnan(out) | np.isposinf(out)),
+        ~(out < np.inf),  # NaN or +inf
         out,
         name=name,
         rule="must be finite (or -inf where the action does not exist)",
