@@ -20,12 +20,8 @@ def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
         name=name,
         rule="must be finite (or -inf where the action does not exist)",
     )
-    first_bad(
-        np.isneginf(out).all(axis=1),
-        out.max(axis=1),
-        name=name,
-        rule="must have a finite value in every state",
-    )
+    best: Array = out.max(axis=1)
+    first_bad(~(best > -np.inf), best, name=name, rule="must have a finite value in every state")
     return out
 
 
