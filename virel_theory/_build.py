@@ -42,5 +42,5 @@ def build(
     is_sparse: bool = False,
 ) -> TabularMDP:
     """The validated MDP, dense unless `is_sparse`; the initial distribution is uniform if None."""
-    mdp = TabularMDP(transition, reward, gamma, initial, mask)  # type: ignore[arg-type]  # None means uniform
+    mdp = TabularMDP(transition, reward, gamma, initial, mask)
     return mdp if is_sparse else mdp.to_dense()

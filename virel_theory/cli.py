@@ -1,0 +1,160 @@
+"""The command `virel solve`: parse, call, print, exit status; no maths here."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from virel_theory._npz import atomic_npz
+from virel_theory._qvbs import Sense
+from virel_theory._validate import InputError
+from virel_theory.ingest import load_problem
+from virel_theory.mdp import TabularMDP
+from virel_theory.solvers import Solution, solve
+
+PROG = "virel solve"
+ACTIONS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class SolveConfig:
+    """Solve a discounted MDP and print what is guaranteed about the answer.
+
+    Exit status: 0 solved to the tolerance, 1 not reached, 2 bad input, 130 interrupted.
+    """
+
+    mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE|gym:ID")]
+    """An .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra file, or a Gymnasium toy-text
+    environment such as gym:FrozenLake-v1."""
+
+    gamma: float | None = None
+    """Discount in [0, 1); default: the one in the file (needed where there is none)."""
+
+    method: str = "auto"
+    """How to solve; auto picks, and says what it picked. A wrong name lists the known ones."""
+
+    atol: float = 1e-8
+    """Guaranteed bound to reach on |Q - Q*|, in reward units ..."""
+
+    rtol: float = 0.0
+    """... plus this times the largest |Q|."""
+
+    max_steps: int | None = None
+    """Give up after so many steps of the method; default: a limit that is safe for it."""
+
+    sense: Literal["max", "min"] | None = None
+    """max for rewards, min for costs; default: what the file asks for, else max."""
+
+    objective: str | None = None
+    """Name of a QVBS objective, or the goal label of a .tra file."""
+
+    out: Path | None = None
+    """Also write value, q, policy and error_bound to this .npz file."""
+
+
+def main_solve(argv: Sequence[str]) -> int:
+    """`virel solve`: the exit status is 0 iff the tolerance was met with a guarantee."""
+    try:
+        return run(tyro.cli(SolveConfig, args=list(argv), prog=PROG))
+    except SystemExit as stop:  # tyro: 0 after --help, 2 after a parse error
+        return stop.code if isinstance(stop.code, int) else 2
+    except InputError as err:
+        print(f"{PROG}: error: {err}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{PROG}: interrupted", file=sys.stderr)
+        return 130
+
+
+def run(config: SolveConfig) -> int:
+    """Load, solve, print, write; raises `InputError` before any work that a bad argument would waste."""
+    if config.out is not None:
+        check_writable(config.out)
+    mdp, asked = load_problem(config.mdp, gamma=config.gamma, objective=config.objective)
+    sense = config.sense or asked or "max"
+    start = time.perf_counter()
+    solution = solve(
+        mdp,
+        method=config.method,
+        sense=sense,
+        rtol=config.rtol,
+        atol=config.atol,
+        max_steps=config.max_steps,
+    )
+    seconds = time.perf_counter() - start
+    Console().print(summary(config.mdp, mdp, solution, sense=sense, seconds=seconds))
+    if config.out is not None:
+        write(config.out, solution)
+    return 0 if solution.status.ok else 1
+
+
+def summary(name: str, mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float) -> Table:
+    """Two columns: what, and its value."""
+    value = solution.value
+    storage = "sparse" if mdp.is_sparse else "dense"
+    sizes = f"{mdp.n_states} states, {mdp.n_pairs} state-action pairs ({storage}), gamma = {mdp.gamma:g}"
+    rows = {
+        "MDP": f"{name}: {sizes}",
+        "value at start": f"{mdp.initial @ value:.10g} ({sense})",
+        "value over states": f"{value.min():.10g} to {value.max():.10g}",
+        "policy": policy_summary(solution),
+        "error bound": f"{round_up(solution.error_bound)} on every value, guaranteed",
+        "status": f"{solution.status.name}: {solution.status.text}",
+        "method": f"{solution.method}, {solution.n_steps} steps, {seconds:.3g} s",
+    }
+    table = Table.grid(padding=(0, 2))
+    for row in rows.items():
+        table.add_row(*map(Text, row))  # plain text: no markup, no emoji
+    return table
+
+
+def policy_summary(solution: Solution) -> str:
+    """How many states take each action, the most frequent first."""
+    actions, counts = np.unique(solution.policy, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    shown = [f"action {actions[k]} in {counts[k]} states" for k in order[:ACTIONS_SHOWN]]
+    rest = len(order) - len(shown)
+    return ", ".join(shown) + (f", {rest} other actions" if rest else "")
+
+
+def check_writable(out: Path) -> None:
+    """Raise `InputError` unless `out` ends in .npz and its folder takes a file."""
+    if out.suffix != ".npz":
+        raise InputError(f"`out` must end in .npz; found {str(out)!r}")
+    if out.is_dir():
+        raise InputError(f"`out` must be a file; found the folder {str(out)!r}")
+    try:
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as err:
+        raise InputError(f"`out` must be in a writable folder; found {str(out)!r} ({err.strerror})") from None
+
+
+def write(out: Path, solution: Solution) -> None:
+    """Write the arrays (solved or not: `error_bound` tells), all of them or no file."""
+    arrays = {
+        "value": solution.value,
+        "q": solution.q,
+        "policy": solution.policy,
+        "error_bound": np.float64(solution.error_bound),
+    }
+    try:
+        atomic_npz(out, arrays)
+    except OSError as err:
+        raise InputError(f"`out` must be writable; found {os.fspath(out)!r} ({err.strerror})") from None
+
+
+def round_up(x: float) -> str:
+    """`x` to three digits, never below `x`: a bound stays a bound in print."""
+    return f"{float(Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(x)):.3g}"
