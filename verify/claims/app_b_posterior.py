@@ -1,0 +1,112 @@
+r"""App. B: the posterior (10), its conditional over actions, and the lower bound of the log-evidence.
+
+Both sides: one from `virel_theory.posterior`, in log space with the factors kept apart as printed; the other
+in this file from the definitions, with the difference Q - max Q taken first.
+Bound:  rounding. A log-joint is a difference of two numbers of size at most B = max|q|/eps, so it carries 4 u
+    B
+        (u = 2.2e-16), as does its normaliser; a probability <= 1 inherits that, and |H| + 16 ulps of sums and
+        exp/log. The bounds of KL, l and L are sums of |H| + S such terms of size at most 2 B + log|H| + 8
+        (draws have probabilities above e^-4 per factor).
+Teeth:  `perturb` tilts the uniform prior (10), doubles the temperature (action posterior), adds a nat
+    (bound).
+"""
+
+import numpy as np
+
+from verify.claim import Check, Claim
+from verify.claims._instances import gym_instances
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
+from verify.verdict import Gap, Verdict, worst
+from virel_theory._validate import Array
+from virel_theory.mdp import TabularMDP
+from virel_theory.objective import elbo
+from virel_theory.policies import boltzmann_policy
+from virel_theory.posterior import log_marginal, posterior_action, posterior_elbo, posterior_joint
+
+U = float(np.finfo(np.float64).eps)
+
+
+def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
+    """Eq. (10) against Bayes' rule: likelihood y(h) times uniform prior, normalised over the pairs."""
+    prior = mdp.available * (1 + perturb * np.arange(mdp.n_states)[:, None]) / mdp.n_pairs
+    joint = _likelihood(mdp, q, eps) * prior
+    error = np.abs(posterior_joint(_table(mdp, q), eps=eps) - joint / joint.sum()).max()
+    return Gap(error, (mdp.n_pairs + 16 + 12 * _size(mdp, q, eps)) * U)
+
+
+def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
+    """The conditional of (10) against the Boltzmann policy (3)."""
+    table = _table(mdp, q)
+    error = np.abs(posterior_action(table, eps=eps) - boltzmann_policy(table, eps=eps * (1 + perturb))).max()
+    return Gap(error, (2 * mdp.n_pairs + 32 + 16 * _size(mdp, q, eps)) * U)
+
+
+def elbo_gap(
+    *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
+) -> Gap:
+    """KL(q_theta || p(h|O)) = l - L, and L = (4) + E_d[log(y(s)/d(s))]."""
+    table, q_theta = _table(mdp, q), d[:, None] * pi_theta
+    lower = posterior_elbo(table, pi_theta=pi_theta, d=d, eps=eps)
+    on = q_theta > 0
+    log_joint = (table - table.max(axis=1, keepdims=True)) / eps
+    log_evidence = np.log(_likelihood(mdp, q, eps).sum())
+    kl = float(np.sum(q_theta[on] * (np.log(q_theta[on]) - (log_joint[on] - log_evidence))))
+    bound = 16 * (mdp.n_pairs + mdp.n_states + 8) * U * (8 + 2 * _size(mdp, q, eps) + np.log(mdp.n_pairs))
+    state_term = float(np.sum(d[d > 0] * (-table.max(axis=1)[d > 0] / eps - np.log(d[d > 0]))))
+    expanded = elbo(table, pi_theta=pi_theta, d=d, eps=eps) + state_term + perturb
+    return worst(
+        Gap(abs(kl - (log_marginal(table, eps=eps) - lower)), bound), Gap(abs(lower - expanded), bound)
+    )
+
+
+def _table(mdp: TabularMDP, q: Array) -> Array:
+    return np.where(mdp.available, q, -np.inf)
+
+
+def _likelihood(mdp: TabularMDP, q: Array, eps: float) -> Array:
+    table = _table(mdp, q)
+    out: Array = np.exp((table - table.max(axis=1, keepdims=True)) / eps)
+    return out
+
+
+def _size(mdp: TabularMDP, q: Array, eps: float) -> float:
+    return float(np.abs(q[mdp.available]).max() / eps)
+
+
+_ON_Q = instances(mdp=mdps(masked=True), q=q_tables, eps=temperatures())
+
+CLAIMS = (
+    Claim(
+        id="eq-10",
+        title="posterior over state-action pairs",
+        source="Eq. (10), App. B",
+        statement=r"p_\omega(h|O) = \frac{\exp(\hat Q_\omega(h)/\varepsilon_\omega) y_\omega(s)}"
+        r"{\int_H \exp(\hat Q_\omega(h)/\varepsilon_\omega) y_\omega(s) dh}",
+        check=Check(posterior_gap, _ON_Q, named=gym_instances(q=True, eps=True)),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="app-b-action-posterior",
+        title="action posterior is the Boltzmann policy",
+        source="App. B",
+        statement=r"p_\omega(a|s,O) = \pi_\omega(a|s)",
+        check=Check(action_gap, _ON_Q, named=gym_instances(q=True, eps=True)),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="app-b-elbo",
+        title="KL to the posterior as evidence less lower bound; its expansion",
+        source="App. B",
+        statement=r"KL(q_\theta(h) \| p_\omega(h|O)) = \ell_\omega - \mathcal L_\omega(\theta), \quad "
+        r"\mathcal L_\omega(\theta) = E_{d(s)}[E_{\pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega]"
+        r" + \mathcal H(\pi_\theta)] + E_{d(s)}[\log(y_\omega(s)/d(s))]",
+        check=Check(
+            elbo_gap,
+            instances(
+                mdp=mdps(masked=True), q=q_tables, pi_theta=policies, d=distributions, eps=temperatures()
+            ),
+            named=gym_instances(q=True, pi_theta=True, d=True, eps=True),
+        ),
+        expected=Verdict.HOLDS,
+    ),
+)
