@@ -55,8 +55,8 @@ def mdps(
     n_actions = draw(st.integers(min_actions, max_actions))
     shape = (n_states, n_actions)
     weights = draw(st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape)))
-    reward = draw(hnp.arrays(np.float64, shape, elements=rewards or st.integers(-4, 4).map(float)))
-    gamma = draw(gammas or st.sampled_from(GAMMAS))
+    reward = draw(hnp.arrays(np.float64, shape, elements=st.integers(-4, 4).map(float) if rewards is None else rewards))
+    gamma = draw(st.sampled_from(GAMMAS) if gammas is None else gammas)
     mask = None
     if masked:
         mask = draw(hnp.arrays(np.bool_, shape, elements=st.booleans()))
@@ -70,7 +70,7 @@ def mdps(
 
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
     """`[S, A]` tables of quarters in [-5, 5] (`-inf` where the action does not exist)."""
-    elements = values or st.integers(-20, 20).map(lambda k: k / 4)
+    elements = st.integers(-20, 20).map(lambda k: k / 4) if values is None else values
     return hnp.arrays(np.float64, mdp.shape, elements=elements).map(
         lambda q: np.where(mdp.available, q, -np.inf)
     )
