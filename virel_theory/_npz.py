@@ -3,6 +3,7 @@
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory._validate import InputError, require
+
+# What numpy, zipfile and zlib raise on damaged bytes (RuntimeError: an encrypted file or an unknown version).
+BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def atomic_npz(path: Path, arrays: dict[str, Any]) -> None:
@@ -34,15 +38,16 @@ def atomic_npz(path: Path, arrays: dict[str, Any]) -> None:
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of an `.npz`, never unpickling; one `InputError` for anything wrong with the file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:  # np.load leaves the file open when the archive is truncated
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"`{path}` must be an .npz archive; found a single array")
-            return {key: file[key] for key in file.files}
+            return {key: archive[key] for key in archive.files}
     except OSError as err:
         raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
     except InputError:
         raise
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as err:
+    except BROKEN as err:
         raise InputError(f"`{path}` must be an .npz archive without pickled objects; {err}") from None
 
 

@@ -17,7 +17,7 @@ from virel_theory import _prism
 from virel_theory._build import Ints, build, csr_rows
 from virel_theory._choices import Choices, check_choices, to_mdp
 from virel_theory._gym import gym_table, open_env
-from virel_theory._npz import read_npz
+from virel_theory._npz import BROKEN, read_npz
 from virel_theory._qvbs import Sense, qvbs_choices, qvbs_sense
 from virel_theory._validate import Array, InputError, as_distribution, require
 from virel_theory.mdp import TabularMDP
@@ -219,7 +219,7 @@ def _is_qvbs(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return "choice_ptr.npy" in file.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, *BROKEN):
         return False  # `TabularMDP.load` says what is wrong
 
 

@@ -1,0 +1,198 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from virel_theory import cli
+from virel_theory.cli import main_solve, round_up
+from virel_theory.generate import garnet
+from virel_theory.textbook import puterman_two_state
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT.parent / "shared" / "mdps"
+
+
+@pytest.fixture
+def puterman(tmp_path):
+    path = tmp_path / "puterman.npz"
+    puterman_two_state(gamma=0.5).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def no_solving(monkeypatch):
+    def solve(*_, **__):
+        raise AssertionError("the solver ran before the arguments were checked")
+
+    monkeypatch.setattr(cli, "solve", solve)
+
+
+def words(text):
+    return " ".join(text.split())  # undo the wrapping of the table
+
+
+def test_a_textbook_mdp_is_solved_and_summarised(puterman, capsys):
+    assert main_solve([puterman]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    out = words(printed.out)
+    assert "2 states, 3 state-action pairs (dense), gamma = 0.5" in out
+    assert "value at start 9 (max)" in out  # (10 - 11 gamma) / (1 - gamma)
+    assert "value over states -2 to 9" in out
+    assert "action 0 in 1 states, action 1 in 1 states" in out
+    assert "guaranteed" in out
+    assert "CONVERGED" in out
+    assert " steps, " in out
+
+
+def test_out_holds_value_q_policy_and_bound_and_nothing_is_left_beside_it(puterman, tmp_path):
+    out = tmp_path / "solution.npz"
+    assert main_solve([puterman, "--out", str(out), "--atol", "1e-9"]) == 0
+    with np.load(out, allow_pickle=False) as file:
+        arrays = dict(file)
+    assert sorted(arrays) == ["error_bound", "policy", "q", "value"]
+    bound = float(arrays["error_bound"])
+    assert 0 <= bound <= 1e-9
+    exact = np.array([[5 + 0.25 * 9 - 0.25 * 2, 9], [-2, -np.inf]])
+    np.testing.assert_allclose(arrays["q"], exact, rtol=0, atol=bound)
+    np.testing.assert_allclose(arrays["value"], [9, -2], rtol=0, atol=bound)
+    assert arrays["policy"].tolist() == [1, 0]
+    assert arrays["policy"].dtype.kind == "i"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["puterman.npz", "solution.npz"]
+
+
+def test_costs_are_minimised_on_request(puterman, capsys):
+    assert main_solve([puterman, "--sense", "min"]) == 0
+    # v = 5 + v/4 + (1/4)(-2) = 4.5 + v/4, so v = 6 < 9
+    assert "value at start 6 (min)" in words(capsys.readouterr().out)
+
+
+def test_gamma_can_be_replaced(puterman, capsys):
+    assert main_solve([puterman, "--gamma", "0"]) == 0
+    assert "value at start 10 (max)" in words(capsys.readouterr().out)
+
+
+def test_a_gymnasium_id_is_a_source_and_its_colon_word_is_no_emoji(capsys):
+    assert main_solve(["gym:Taxi", "--gamma", "0.99"]) == 0
+    out = words(capsys.readouterr().out)
+    assert "gym:Taxi: 501 states" in out
+    assert "value at start 6.3274643" in out
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the folder ../shared/mdps is not there")
+@pytest.mark.parametrize("objective", ["time_min", "time_max"])
+def test_the_sense_is_the_objectives_own_and_the_value_the_published_one(capsys, objective):
+    path = REAL / "qvbs_csma.npz"
+    assert main_solve([str(path), "--gamma", "0.9", "--objective", objective]) == 0
+    properties = json.loads(path.with_suffix(".json").read_text())["properties"][objective]
+    published = int(properties["exact_value_at_init_gamma_9/10"].split()[1].removesuffix("e-30")) / 10**30
+    assert f"value at start {published:.9g}"[:-1] in words(capsys.readouterr().out)
+
+
+def test_a_prism_model_is_a_source(tmp_path, capsys):
+    tra = tmp_path / "walk.tra"
+    tra.write_text("2 3 4\n0 0 0 0.5\n0 0 1 0.5\n0 1 1 1\n1 0 1 1\n")
+    tra.with_suffix(".lab").write_text('0="init" 1="goal"\n0: 0\n1: 1\n')
+    assert main_solve([str(tra), "--gamma", "0.5", "--objective", "goal", "--sense", "min"]) == 0
+    assert "value at start 0.6666666667 (min)" in words(capsys.readouterr().out)  # v = 1/2 + v/4
+
+
+def test_a_missed_tolerance_is_status_1_and_the_bound_is_still_written(tmp_path, capsys):
+    path, out = tmp_path / "garnet.npz", tmp_path / "out.npz"
+    garnet(20, 2, 3, gamma=0.99, rng=np.random.default_rng(0)).save(path)
+    assert main_solve([str(path), "--method", "vi", "--max-steps", "2", "--out", str(out)]) == 1
+    assert "MAX_STEPS" in capsys.readouterr().out
+    assert float(np.load(out)["error_bound"]) > 1e-8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["missing.npz"], "missing.npz"),
+        (["model.txt"], "model.txt"),
+        (["gym:FrozenLake-v1"], "`gamma`"),
+        (["gym:FrozenLake-v1", "--gamma", "1"], "`gamma`"),
+        (["gym:FrozenLake-v1", "--gamma", "nan"], "`gamma`"),
+        (["gym:NoSuchEnv-v0", "--gamma", "0.9"], "NoSuchEnv"),
+        (["gym:FrozenLake-v1", "--gamma", "0.9", "--method", "magic"], "`method`"),
+        (["gym:FrozenLake-v1", "--gamma", "0.9", "--atol", "-1"], "`atol`"),
+        (["gym:FrozenLake-v1", "--gamma", "0.9", "--rtol", "nan"], "`rtol`"),
+        (["gym:FrozenLake-v1", "--gamma", "0.9", "--objective", "x"], "`objective`"),
+    ],
+    ids=map(str, range(10)),
+)
+def test_bad_input_is_one_line_on_stderr_and_status_2(capsys, arguments, named):
+    assert main_solve(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("virel solve: error: ")
+    assert named in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["a.npz", "b.npz"], ["a.npz", "--gamma", "x"], ["a.npz", "--sense", "up"], ["a.npz", "--no-such"]],
+    ids=["nothing", "two sources", "gamma", "sense", "unknown"],
+)
+def test_a_command_line_that_does_not_parse_is_status_2(capsys, arguments):
+    assert main_solve(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err
+
+
+def test_help_is_status_0_and_describes_every_option(capsys):
+    assert main_solve(["--help"]) == 0
+    text = capsys.readouterr().out
+    for option in (
+        "--gamma",
+        "--method",
+        "--atol",
+        "--rtol",
+        "--max-steps",
+        "--sense",
+        "--objective",
+        "--out",
+    ):
+        assert option in text
+    assert "Exit status" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["solution.txt", "solution", "no-such-folder/solution.npz", "a-file/solution.npz", "folder.npz"]
+)
+def test_an_output_that_cannot_be_written_is_found_before_solving(
+    puterman, tmp_path, capsys, no_solving, name
+):
+    (tmp_path / "a-file").write_text("")
+    (tmp_path / "folder.npz").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    assert main_solve([puterman, "--out", str(tmp_path / name)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`out`" in line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_interrupt_is_status_130(puterman, capsys, monkeypatch):
+    def solve(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "solve", solve)
+    assert main_solve([puterman]) == 130
+    assert capsys.readouterr().err == "virel solve: interrupted\n"
+
+
+@pytest.mark.parametrize("x", [0.0, 1.2341e-13, 9.9999, 1e300, 0.1, 123.0, 2.675e-9, float("inf")])
+def test_a_printed_bound_is_never_below_the_bound(x):
+    assert x <= float(round_up(x)) <= x * 1.01
+
+
+def test_the_command_runs_as_a_user_types_it(puterman):
+    command = [sys.executable, "-m", "virel_cli", "solve", puterman]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "value at start" in done.stdout
