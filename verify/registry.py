@@ -18,14 +18,20 @@ def all_claims() -> dict[str, Claim]:
             continue
         for claim in importlib.import_module(f"verify.claims.{module.name}").CLAIMS:
             if claim.id in claims:
-                raise ValueError(f"two claims have the id {claim.id!r}")
+                raise ValueError(f"two claims have the id {claim.id!r}; the second is in {module.name}.py")
             claims[claim.id] = claim
     return claims
 
 
 def select(ids: list[str]) -> list[Claim]:
-    """The claims with these ids (all if none is named). Raises: InputError: naming the unknown ids and the known ones."""
+    """The claims with these ids, in this order; all if none is named.
+
+    Raises:
+        InputError: naming the unknown ids and the known ones.
+    """
     claims = all_claims()
     if unknown := [name for name in ids if name not in claims]:
-        raise InputError(f"`claim` must be a known id; found {', '.join(unknown)}; known: {', '.join(claims)}")
+        raise InputError(
+            f"`claim` must be a known id; found {', '.join(unknown)}; known: {', '.join(claims)}"
+        )
     return [claims[name] for name in ids] if ids else list(claims.values())

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 
 _MEANING = {
-    Verdict.CERTIFIED: "proved on every instance tried, in exact rational or ball arithmetic; the certificate re-checks",
+    Verdict.CERTIFIED: "proved on every instance tried in exact or ball arithmetic; certificates re-check",
     Verdict.HOLDS: "within a bound derived from rounding and truncation, on every instance tried",
     Verdict.REFUTED: "false as printed: a counterexample exists; the corrected form is checked in its place",
     Verdict.GAP: "the conclusion holds, but a step of the printed proof does not",
@@ -31,27 +31,29 @@ _MEANING = {
 class Gap:
     """What one check found on one instance: `error` against the `bound` derived for that instance.
 
-    For an identity, `error` is the largest difference of its two sides. For an inequality `x <= y`, it is `x - y`.
+    For an identity, `error` is the largest difference of its two sides; for an inequality `x <= y`, `x - y`.
     """
 
     error: float
     bound: float
 
     def __post_init__(self) -> None:
+        """Accept numpy scalars."""
         object.__setattr__(self, "error", float(self.error))
         object.__setattr__(self, "bound", float(self.bound))
 
     @property
     def ok(self) -> bool:
-        """Whether the statement held; NaN anywhere is a failure."""
-        return self.error <= self.bound
+        """Whether the statement held; NaN anywhere, or an infinite error whatever the bound, is a failure."""
+        return self.error <= self.bound and self.error < math.inf
 
     @property
     def ratio(self) -> float:
         """`error / bound`, the share of the allowance used; infinite for a failure without a finite ratio."""
-        if self.bound > 0 and not math.isnan(self.error):
-            return self.error / self.bound
-        return 0.0 if self.ok else math.inf
+        usable = self.bound > 0 and math.isfinite(self.error)
+        if not self.ok and not usable:
+            return math.inf
+        return self.error / self.bound if usable else 0.0
 
 
 def worst(*gaps: Gap) -> Gap:

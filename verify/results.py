@@ -1,0 +1,150 @@
+"""Verdicts as plain data: the rows of `results.json`, and writing it so that no half file stays."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from verify.claim import Claim
+from verify.describe import as_json, describe_instance
+from verify.runner import CheckError, Outcome, Result
+
+Row = dict[str, Any]
+"""One claim of `results.json`."""
+
+SCHEMA = 1
+PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint")
+ERROR = "ERROR"
+"""In place of a verdict: a check raised. It is never a verdict on record."""
+
+
+def result_row(result: Result) -> Row:
+    """A claim that ran; `error` and `bound` of a refuted one are those of its counterexample."""
+    claim, printed = result.claim, result.printed
+    return {
+        **_heading(claim),
+        "verdict": str(result.verdict),
+        "instances": printed.n_instances,
+        **_gap(printed),
+        "seconds": round(result.seconds, 3),
+        "corrected": _checked(result.correction),
+        "counterexample": counterexample(printed),
+        "assumptions": [
+            {"name": a.name, "text": a.text, **_ablation(outcome)}
+            for a, outcome in zip(claim.assumptions, result.ablations, strict=True)
+        ],
+        "steps": [
+            {"name": s.name, "statement": s.statement, "ok": outcome.ok, **_gap(outcome)}
+            | {"counterexample": counterexample(outcome), "repaired": _checked(repair)}
+            for s, outcome, repair in zip(claim.steps, result.steps, result.repairs, strict=True)
+        ],
+    }
+
+
+def error_row(claim: Claim, error: Exception, *, seconds: float) -> Row:
+    """A claim whose check or figure raised: no verdict, but the exception and its instance if known."""
+    known = isinstance(error, CheckError)
+    instance = _named(error.instance, error.name) if isinstance(error, CheckError) else None
+    return {
+        **_heading(claim),
+        "verdict": ERROR,
+        "instances": 0,
+        "error": None,
+        "bound": None,
+        "seconds": round(seconds, 3),
+        "corrected": None,
+        "counterexample": instance,
+        "assumptions": [],
+        "steps": [],
+        "exception": str(error) if known else f"{type(error).__name__}: {error}",
+    }
+
+
+def counterexample(outcome: Outcome) -> dict[str, Any] | None:
+    """The instance that failed (None if none did), with `instance: NAME` first if it is a named one."""
+    if outcome.counterexample is None:
+        return None
+    return _named(outcome.counterexample, outcome.counterexample_name)
+
+
+def as_recorded(row: Row) -> bool:
+    """The verdict is the one on record, and each correction and repair in the row holds."""
+    offered = [row["corrected"], *(step["repaired"] for step in row["steps"])]
+    held = all(checked is None or checked["verdict"] != "REFUTED" for checked in offered)
+    return bool(row["verdict"] == row["expected"]) and held
+
+
+def versions() -> dict[str, str]:
+    """Of Python and every package that a verdict depends on."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def results_document(rows: Sequence[Row], *, seed: int) -> dict[str, Any]:
+    """What `results.json` holds."""
+    return {"schema": SCHEMA, "seed": seed, "versions": versions(), "claims": list(rows)}
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Strict JSON (no NaN, no Infinity), written beside `path` and renamed."""
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    with atomic_file(path) as file:
+        file.write(text.encode() + b"\n")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file open for writing that gets the name `path` if the block ends well, and else leaves nothing."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _heading(claim: Claim) -> Row:
+    return {"id": claim.id, "title": claim.title, "source": claim.source, "expected": str(claim.expected)}
+
+
+def _gap(outcome: Outcome) -> Row:
+    return {"error": as_json(outcome.gap.error), "bound": as_json(outcome.gap.bound)}
+
+
+def _checked(outcome: Outcome | None) -> Row | None:
+    if outcome is None:
+        return None
+    found = {} if outcome.ok else {"counterexample": counterexample(outcome)}
+    return {"verdict": "HOLDS" if outcome.ok else "REFUTED", **_gap(outcome), **found}
+
+
+def _ablation(outcome: Outcome | None) -> Row:
+    if outcome is None:
+        return {"ablation": "not searched", "instances": 0, "counterexample": None}
+    ablation = "not needed here" if outcome.ok else "necessary"
+    return {"ablation": ablation, "instances": outcome.n_instances, "counterexample": counterexample(outcome)}
+
+
+def _named(instance: dict[str, Any], name: str) -> dict[str, Any]:
+    return ({"instance": name} if name else {}) | describe_instance(instance)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
