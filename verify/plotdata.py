@@ -11,12 +11,12 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """`y [n]` over `x [n]`: `measured` (line, markers), `predicted` (dashed: a rate or bound) or `points`."""
+    """`y [n]` over `x [n]`: `measured` (markers), `line`, `predicted` (dashed: rate, bound) or `points`."""
 
     label: str
     x: Array
     y: Array
-    kind: Literal["measured", "predicted", "points"] = "measured"
+    kind: Literal["measured", "line", "predicted", "points"] = "measured"
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,13 +55,15 @@ def mdps(
     n_actions = draw(st.integers(min_actions, max_actions))
     shape = (n_states, n_actions)
     weights = draw(st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape)))
-    reward = draw(hnp.arrays(np.float64, shape, elements=st.integers(-4, 4).map(float) if rewards is None else rewards))
+    reward = draw(
+        _array(np.float64, shape, elements=st.integers(-4, 4).map(float) if rewards is None else rewards)
+    )
     gamma = draw(st.sampled_from(GAMMAS) if gammas is None else gammas)
     mask = None
     if masked:
-        mask = draw(hnp.arrays(np.bool_, shape, elements=st.booleans()))
+        mask = draw(_array(np.bool_, shape, elements=st.booleans()))
         mask[
-            np.arange(n_states), draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
+            np.arange(n_states), draw(_array(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
         ] = True
         weights = weights * mask[:, :, None]
     sums = weights.sum(axis=2, keepdims=True)
@@ -71,21 +73,19 @@ def mdps(
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
     """`[S, A]` tables of quarters in [-5, 5] (`-inf` where the action does not exist)."""
     elements = st.integers(-20, 20).map(lambda k: k / 4) if values is None else values
-    return hnp.arrays(np.float64, mdp.shape, elements=elements).map(
-        lambda q: np.where(mdp.available, q, -np.inf)
-    )
+    return _array(np.float64, mdp.shape, elements=elements).map(lambda q: np.where(mdp.available, q, -np.inf))
 
 
 def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
     """`[S, A]` policies with rational probabilities; with `full_support=False` also deterministic ones."""
     low = 1 if full_support else 0
-    weights = hnp.arrays(np.int64, mdp.shape, elements=st.integers(low, 4))
+    weights = _array(np.int64, mdp.shape, elements=st.integers(low, 4))
     return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available.astype(np.float64)))
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
     """`[S]` rational distributions over states, e.g. the sampling distribution d(s)."""
-    weights = hnp.arrays(np.int64, mdp.n_states, elements=st.integers(1 if full_support else 0, 4))
+    weights = _array(np.int64, mdp.n_states, elements=st.integers(1 if full_support else 0, 4))
     return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
 
 
@@ -102,12 +102,12 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
         approximator = TabularQ(mdp.available)
     else:
         size = (*mdp.shape, draw(st.integers(1, 3)))
-        features = draw(hnp.arrays(np.float64, size, elements=st.integers(-1, 1).map(float)))
+        features = draw(_array(np.float64, size, elements=st.integers(-1, 1).map(float)))
         linear = kind == "linear"
         n_hidden = 1 if linear else draw(st.integers(1, 2))
         approximator = LinearQ(features, mdp.mask) if linear else TanhQ(features, n_hidden, mdp.mask)
     halves = st.integers(-4, 4).map(lambda k: k / 2)
-    return approximator, draw(hnp.arrays(np.float64, approximator.n_parameters, elements=halves))
+    return approximator, draw(_array(np.float64, approximator.n_parameters, elements=halves))
 
 
 def temperatures() -> st.SearchStrategy[float]:
@@ -126,8 +126,15 @@ def instances(
     return drawn
 
 
+def _array(
+    dtype: type, shape: int | tuple[int, ...], *, elements: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Any]:
+    """Every entry drawn by itself; by default hypothesis fills most of a small array with one value."""
+    return hnp.arrays(dtype, shape, elements=elements, fill=st.nothing())
+
+
 def _deterministic(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    successors = hnp.arrays(np.int64, shape, elements=st.integers(0, shape[0] - 1))
+    successors = _array(np.int64, shape, elements=st.integers(0, shape[0] - 1))
     return successors.map(lambda s: np.eye(shape[0])[s])
 
 
@@ -135,7 +142,7 @@ def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     def or_self_loop(w: Array) -> Array:
         return np.where(w.sum(axis=2, keepdims=True) > 0, w, np.eye(shape[0])[:, None, :])
 
-    return hnp.arrays(np.int64, (*shape, shape[0]), elements=st.integers(0, 3)).map(or_self_loop)
+    return _array(np.int64, (*shape, shape[0]), elements=st.integers(0, 3)).map(or_self_loop)
 
 
 def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
