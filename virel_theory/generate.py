@@ -243,7 +243,7 @@ def merl_counterexample(k1: int, *, gamma: float, sparse: bool = False) -> Tabul
     return build(transition, reward, gamma=gamma, initial=start, mask=mask, is_sparse=sparse)
 
 
-def index_dtype(n_rows: int, n_entries: int) -> DTypeLike:
+def _index_dtype(n_rows: int, n_entries: int) -> DTypeLike:
     """int32 where row and entry numbers fit in it, else int64; cf. `scipy.sparse`."""
     return np.int32 if max(n_rows, n_entries) <= np.iinfo(np.int32).max else np.int64
 
@@ -253,7 +253,7 @@ def _garnet_rows(
 ) -> sparse.csr_array:
     n_rows = shape[0] * shape[1]
     n_entries = branching * (n_rows if mask is None else int(mask.sum()))
-    dtype = index_dtype(n_rows, n_entries)
+    dtype = _index_dtype(n_rows, n_entries)
     if mask is None:
         indptr = np.arange(0, n_entries + 1, branching, dtype=dtype)
     else:

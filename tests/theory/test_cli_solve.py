@@ -162,12 +162,11 @@ def test_help_is_status_0_and_describes_every_option(capsys):
     assert "Exit status" in text
 
 
+@pytest.mark.usefixtures("no_solving")
 @pytest.mark.parametrize(
     "name", ["solution.txt", "solution", "no-such-folder/solution.npz", "a-file/solution.npz", "folder.npz"]
 )
-def test_an_output_that_cannot_be_written_is_found_before_solving(
-    puterman, tmp_path, capsys, no_solving, name
-):
+def test_an_output_that_cannot_be_written_is_found_before_solving(puterman, tmp_path, capsys, name):
     (tmp_path / "a-file").write_text("")
     (tmp_path / "folder.npz").mkdir()
     before = sorted(tmp_path.rglob("*"))

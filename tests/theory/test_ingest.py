@@ -162,8 +162,8 @@ OBJECTIVES = [
 @pytest.mark.parametrize(("gamma", "key"), [(0.9, "g9_10"), (0.99, "g99_100")])
 @pytest.mark.parametrize(("model", "objective"), OBJECTIVES)
 def test_qvbs_values_are_the_published_ones(model, objective, gamma, key):
-    # Truncation: 0.99**4000 of values below 100: 4e-16. Rounding: a sweep over rows of at most 8 terms errs by
-    # up to 12 u (max|v| + max|r|), the contraction multiplies it by 1/(1 - gamma) = 100: 1200 u * 101 < 3e-11.
+    # Truncation: 0.99**4000 of values below 100: 4e-16. Rounding: a sweep over rows of at most 8 terms errs
+    # by up to 12 u (max|v| + max|r|), times 1/(1 - gamma) = 100 by the contraction: 1200 u * 101 < 3e-11.
     path = REAL / f"qvbs_{model}.npz"
     mdp, sense = from_qvbs(path, objective, gamma=gamma)
     with np.load(path) as file:
