@@ -1,0 +1,251 @@
+r"""Lemma 1: lower and upper limits of L, on continuous and on finite action sets.
+
+The checks, their bounds and their teeth are in `_lemma_1_gaps.py`. On a continuous action set a Dirac has differential entropy -inf; on a
+finite one its entropy is 0. Part i) needs the first, part ii) the second (or a policy with finite differential entropy).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
+
+from verify.claim import Assumption, Check, Claim, Correction, Instance, Step
+from verify.claims import _lemma_1_gaps as gaps
+from verify.claims._instances import gym_instances
+from verify.plotdata import Curve, Figure, Panel
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
+from verify.verdict import Verdict
+from virel_theory.continuous import elbo_continuous
+from virel_theory.densities import Uniform
+
+_COEF = st.lists(st.integers(-3, 3), min_size=1, max_size=3)
+_TABLE = st.lists(_COEF, min_size=1, max_size=3)
+_ABOVE_1 = st.lists(
+    _COEF.map(lambda c: [1 + sum(abs(x) for x in c), *c[1:]]), min_size=1, max_size=3
+)  # Q >= 1 on [-1, 1]
+_NOT_ABOVE_0 = st.lists(_COEF.map(lambda c: [-sum(abs(x) for x in c), *c[1:]]), min_size=1, max_size=3)
+_SHAPE = st.sampled_from(gaps.SHAPES)
+_A_STAR = st.sampled_from((0.0, 0.5, -0.5))
+_SIGMA = st.sampled_from((0.25, 2.0**-6, 2.0**-12))
+_POSITIVE = st.integers(1, 20).map(lambda k: k / 4)
+_AT_MOST_0 = st.integers(0, 20).map(lambda k: -k / 4)
+_ACTIONS = st.lists(st.integers(0, 5), min_size=5, max_size=5).map(np.array)
+
+_FINITE_I = instances(
+    mdp=mdps(masked=True), q=q_tables, actions=lambda _: _ACTIONS, d=distributions, eps=temperatures()
+)
+_H_DELTA = (
+    r"With $a = \sigma x + a^*$, $p_\sigma(a) = \tfrac1\sigma p((a - a^*)/\sigma)$ (the appendix prints $\tfrac1\sigma p(\sigma x - a^*)$ and"
+    r" integrates over $a$), so $\mathcal H(p_\sigma) = -\int p(x)\log(p(x)/\sigma)dx = \mathcal H(p) + \log\sigma$ for every $\sigma$, which tends"
+    r" to $-\infty$ if $\mathcal H(p) < \infty$; variance 1 gives $\mathcal H(p) \le \tfrac12\log(2\pi e)$. The printed constant is $-\log p(-a^*)$: for"
+    r" N(0, 1) that is $\tfrac12\log(2\pi) + \tfrac12 a^{*2}$, right only if $a^* = \pm1$; for a $p$ that vanishes at $-a^*$ the printed line is"
+    r" $\infty - \infty$."
+)
+_REPAIRED_21 = Correction(
+    r"\mathcal H(\delta(a^*)) = \lim_{\sigma\to0}\mathcal H(p_\sigma) = \mathcal H(p) + \lim_{\sigma\to0}\log\sigma = -\infty",
+    _H_DELTA,
+    Check(
+        gaps.entropy_gap,
+        st.fixed_dictionaries(
+            {"shape": _SHAPE, "a_star": _A_STAR, "sigma": _SIGMA, "repaired": st.just(True)}
+        ),
+    ),
+)
+_EQ_21 = Check(gaps.entropy_gap, st.fixed_dictionaries({"shape": _SHAPE, "a_star": _A_STAR, "sigma": _SIGMA}))
+_PRINTED_21 = r"\mathcal H(\delta(a^*)) = -\log p(-a^*) + \lim_{\sigma\to0}\log\sigma = -\infty"
+
+
+def _growth(q: st.SearchStrategy[list[list[int]]], *names: str) -> Check:
+    parts = {"q": q, "policy": st.sampled_from(names), "n": st.sampled_from((1, 10, 100))}
+    return Check(gaps.growth_gap, st.fixed_dictionaries(parts))
+
+
+def _positive_gym() -> list[tuple[str, Instance]]:
+    """The Gymnasium MDPs with |q| + 1/4 in place of q."""
+    named = gym_instances(q=True, pi_theta=True, d=True, eps=True)()
+    return [
+        (name, x | {"q": np.where(x["mdp"].available, np.abs(x["q"]) + 0.25, -np.inf)}) for name, x in named
+    ]
+
+
+def figures(seed: int) -> Sequence[Figure]:
+    """L along a shrinking uniform policy (slope 1 in log sigma), and eps L as eps falls."""
+    q, centre = [Polynomial([1.0, 0.0, -1.0])], 0.25
+    sigma, eps = 10.0 ** np.linspace(-0.5, -12, 24), 10.0 ** np.linspace(1, -6, 22)
+
+    def value(s: float, e: float) -> float:
+        return elbo_continuous(q, pi_theta=[Uniform(centre - s, centre + s)], d=[1.0], eps=e)
+
+    along = np.array([value(s, 1.0) for s in sigma])
+    limit = 1 - centre**2 + np.log(2 * sigma)
+    scaled = np.array([e * value(0.5, e) for e in eps])
+    expected = np.full_like(eps, 1 - centre**2 - 0.25 / 3)
+    panels = [
+        Panel(
+            "i) the policy tends to a Dirac, eps = 1",
+            "sigma",
+            "L",
+            [Curve("L", sigma, along), Curve("Q(a*)/eps + H(p) + log sigma", sigma, limit, "predicted")],
+            "log",
+        ),
+        Panel(
+            "ii) a fixed policy, eps tends to 0",
+            "eps",
+            "eps L",
+            [Curve("eps L", eps, scaled), Curve("E[Q]", eps, expected, "predicted")],
+            "log",
+        ),
+    ]
+    return [
+        Figure(
+            "lemma-1-limits",
+            panels,
+            f"Q = 1 - a^2, uniform policies about 1/4. Not random (seed {seed} unused).",
+        )
+    ]
+
+
+CLAIMS = (
+    Claim(
+        id="lemma-1-i",
+        title="L at a Dirac policy, continuous actions",
+        source="Lemma 1 i), App. D.3",
+        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*)\ \Rightarrow\ L(\omega,\theta) = -\infty",
+        check=Check(
+            gaps.dirac_gap,
+            st.fixed_dictionaries(
+                {
+                    "q": _TABLE,
+                    "a_star": _A_STAR,
+                    "shape": _SHAPE,
+                    "eps": st.sampled_from((1.0, 0.25, 4.0)),
+                    "n": st.sampled_from((1, 10, 100)),
+                }
+            ),
+        ),
+        expected=Verdict.GAP,
+        assumptions=(
+            Assumption(
+                "nascent deltas of one shape",
+                r"the proof's p_sigma = p((a - a*)/sigma)/sigma. On the whole line (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)] tends to a Dirac too,"
+                r" with H -> +inf; on a bounded A entropy is upper semicontinuous and every family has H -> -inf",
+                Check(gaps.spread_gap, st.fixed_dictionaries({"n": st.integers(2, 5)}), n_random=4),
+            ),
+        ),
+        steps=(Step("eq-21", _PRINTED_21, _EQ_21, _REPAIRED_21),),
+        figures=figures,
+    ),
+    Claim(
+        id="lemma-1-i-finite",
+        title="L at a Dirac policy, finite action sets",
+        source="Lemma 1 i), App. D.3",
+        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = -\infty",
+        check=Check(gaps.finite_dirac_gap, _FINITE_I),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            r"|A| < \infty:\quad L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
+            r"The entropy of a point mass on a finite set is $-1\log 1 = 0$, so (4) leaves the first term, which is finite. By hand: one state,"
+            r" one action, $Q = 0$: $L = 0$.",
+            Check(gaps.finite_dirac_value_gap, _FINITE_I),
+        ),
+    ),
+    Claim(
+        id="eq-20",
+        title="L at a Dirac, before its entropy is known",
+        source="Eq. (20), App. D.3",
+        statement=r"L = E_{d(s)}\big[\hat Q_\omega(a^*, s)/\varepsilon_\omega + \mathcal H(\delta(a^*))\big]",
+        check=Check(
+            gaps.substituted_gap,
+            st.fixed_dictionaries(
+                {
+                    "q": _TABLE,
+                    "a_star": _A_STAR,
+                    "shape": _SHAPE,
+                    "eps": st.sampled_from((1.0, 0.25, 4.0)),
+                    "sigma": _SIGMA,
+                }
+            ),
+        ),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="eq-21",
+        title="Differential entropy of a Dirac as a limit",
+        source="Eq. (21), App. D.3",
+        statement=_PRINTED_21,
+        check=_EQ_21,
+        expected=Verdict.REFUTED,
+        correction=_REPAIRED_21,
+    ),
+    Claim(
+        id="lemma-1-ii",
+        title="L as the temperature falls, continuous actions",
+        source="Lemma 1 ii), App. D.3",
+        statement=r"\hat Q_\omega(\cdot) > 0,\ \pi_\theta \text{ any non-deterministic policy}\ \Rightarrow\ \lim_{\varepsilon_\omega\to0}L(\omega,\theta) = \infty",
+        check=_growth(_ABOVE_1, *gaps.POLICIES),
+        expected=Verdict.REFUTED,
+        assumptions=(
+            Assumption(
+                "Q > 0", "Q <= 0 leaves H or sends L to -inf", _growth(_NOT_ABOVE_0, "uniform", "gaussian")
+            ),
+        ),
+        correction=Correction(
+            r"E_{d\pi_\theta}[\hat Q_\omega] > 0,\ E_d[\mathcal H(\pi_\theta)] > -\infty\ \Rightarrow\ "
+            r"\varepsilon_\omega L \to E_{d\pi_\theta}[\hat Q_\omega],\quad L\to\infty",
+            r"The proof takes entropy to be finite for every non-deterministic policy. $\tfrac12\delta(0) + \tfrac12U[-1, 1]$ is not deterministic and"
+            r" has no density: $\mathcal H = -\infty$ and $L = -\infty$ for every $\varepsilon_\omega$. A density is not enough either:"
+            r" $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$. With"
+            r" $\mathcal H > -\infty$, $L = E[Q]/\varepsilon + \mathcal H$, where the first term has the rate $1/\varepsilon$ and only the mean of Q matters.",
+            _growth(_ABOVE_1, "uniform", "gaussian"),
+        ),
+    ),
+    Claim(
+        id="lemma-1-ii-finite",
+        title="L as the temperature falls, finite action sets",
+        source="Lemma 1 ii), App. D.3",
+        statement=r"|A| < \infty,\ \hat Q_\omega(\cdot) > 0\ \Rightarrow\ L(\omega,\theta) \ge \min_h \hat Q_\omega(h)/\varepsilon_\omega \to \infty",
+        check=Check(
+            gaps.finite_growth_gap,
+            instances(
+                mdp=mdps(masked=True),
+                q=lambda mdp: q_tables(mdp, values=_POSITIVE),
+                pi_theta=policies,
+                d=distributions,
+                eps=temperatures(),
+            ),
+            named=_positive_gym,
+        ),
+        expected=Verdict.HOLDS,
+        assumptions=(
+            Assumption(
+                "Q > 0",
+                "for Q = 0, L is the entropy, whatever eps; for Q < 0 it falls to -inf",
+                Check(
+                    gaps.finite_limit_gap,
+                    instances(
+                        mdp=mdps(),
+                        q=lambda mdp: q_tables(mdp, values=_AT_MOST_0),
+                        pi_theta=policies,
+                        d=distributions,
+                        n=st.sampled_from((1, 10)),
+                    ),
+                ),
+            ),
+            Assumption(
+                "non-deterministic policy",
+                "on finite sets a Dirac has entropy 0, and the limit is the same",
+                Check(
+                    gaps.finite_limit_gap,
+                    instances(
+                        mdp=mdps(),
+                        q=lambda mdp: q_tables(mdp, values=_POSITIVE),
+                        pi_theta=lambda mdp: policies(mdp, full_support=False),
+                        d=distributions,
+                        n=st.sampled_from((1, 10)),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
