@@ -45,14 +45,13 @@ def m_step_complete(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
         [[2.0]]
     """
     policy = as_policy(pi, mdp, name="pi")
-    n_states, n_actions = mdp.shape
-    pairs = np.arange(n_states * n_actions)
-    take = sparse.csr_array(
-        (policy.ravel(), (pairs // n_actions, pairs)), shape=(n_states, n_states * n_actions)
-    )
-    system = sparse.eye_array(n_states * n_actions) - mdp.gamma * (mdp.csr_transition @ take)
-    q = splu(sparse.csc_array(system)).solve(mdp.reward.ravel()).reshape(mdp.shape)
-    return np.where(mdp.available, q, -np.inf)
+    if mdp.is_sparse:
+        q = _solve_sparse(mdp, policy)
+    else:
+        onward = mdp.dense_transition[:, :, :, None] * policy  # [S, A, S, A]
+        system = np.eye(policy.size) - mdp.gamma * onward.reshape(policy.size, policy.size)
+        q = np.asarray(np.linalg.solve(system, mdp.reward.ravel()), dtype=np.float64)
+    return np.where(mdp.available, q.reshape(mdp.shape), -np.inf)
 
 
 def e_step_complete(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
@@ -124,3 +123,12 @@ def em_fixed_target_steps(mdp: TabularMDP, *, q_0: ArrayLike, pi_0: ArrayLike, n
         pi = e_step_complete(q)
         steps.append(EMStep(q, pi))
     return steps
+
+
+def _solve_sparse(mdp: TabularMDP, policy: Array) -> Array:
+    n_states, n_actions = mdp.shape
+    pairs = np.arange(policy.size)
+    take = sparse.csr_array((policy.ravel(), (pairs // n_actions, pairs)), shape=(n_states, policy.size))
+    system = sparse.eye_array(policy.size) - mdp.gamma * (mdp.csr_transition @ take)
+    out: Array = splu(sparse.csc_array(system)).solve(mdp.reward.ravel())
+    return out

@@ -18,7 +18,7 @@ def gym_mdp(env_id: str) -> TabularMDP:
     from virel_theory.ingest import from_gymnasium  # noqa: PLC0415  # read only when a check runs
 
     mdp: TabularMDP = from_gymnasium(env_id, gamma=0.99)
-    return mdp
+    return mdp.to_sparse()
 
 
 def gym_instances(*, seed: int = 0, **parts: Any) -> Callable[[], list[tuple[str, Instance]]]:
