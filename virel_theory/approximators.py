@@ -1,8 +1,8 @@
 r"""Function approximators $\hat Q_\omega$: tabular, linear and smooth non-linear, with two derivatives.
 
-All take parameters `omega [N]` and give `[S, A]` tables; an action that does not exist (`mask`) has value `-inf`
-and derivatives 0. Jacobians are $b_\omega(h) = \nabla_\omega\hat Q_\omega(h)$; second derivatives are products with
-a vector, $\nabla^2_\omega\hat Q_\omega(h)\,v$, as App. F.1 needs them.
+All take parameters `omega [N]` and give `[S, A]` tables; an action that does not exist (`mask`) has value
+`-inf` and derivatives 0. Jacobians are $b_\omega(h) = \nabla_\omega\hat Q_\omega(h)$; second derivatives
+are products with a vector, $\nabla^2_\omega\hat Q_\omega(h)\,v$, as App. F.1 needs them.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,11 @@
 r"""Derivatives of the residual error: (26)-(31) and Theorem 4, in the form that is true.
 
-The forms that the paper misprints are in `gradients_as_printed.py`, the E- and M-step gradients in `gradients_em.py`.
+The forms that the paper misprints are in `gradients_as_printed.py`, the E- and M-step gradients in
+`gradients_em.py`.
 Shapes: `q [S, A]` (`-inf` where the action does not exist), `b_omega [S, A, N]`, the gradients of `q`, and
-gradients `[N]`. $E[\cdot]$ is the mean over the pairs that exist. Under $\mathcal T^{\pi_\omega}$ the temperature is
-the residual it produces, $\varepsilon_\omega = g(\omega, \varepsilon_\omega)$: it moves with $\omega$, and so every
-derivative of $\pi_\omega$ holds $\nabla_\omega\varepsilon_\omega$.
+gradients `[N]`. $E[\cdot]$ is the mean over the pairs that exist. Under $\mathcal T^{\pi_\omega}$ the
+temperature is the residual it produces, $\varepsilon_\omega = g(\omega, \varepsilon_\omega)$: it moves with
+$\omega$, and so every derivative of $\pi_\omega$ holds $\nabla_\omega\varepsilon_\omega$.
 """
 
 import numpy as np
@@ -153,6 +154,30 @@ def grad_beta_boltzmann(
     return mdp.gamma * policy_part + grad_beta_fixed_policy(mdp, b_omega, pi=pi)
 
 
+def grad_eps_from_score(
+    mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, pi: ArrayLike, score: ArrayLike
+) -> Array:
+    r"""Gradient of the residual error from the policy's score, Eq. (28).
+
+    $$\nabla_\omega\varepsilon_\omega = \gamma E\big[\beta_\omega
+    E_\omega[(\nabla_\omega\log\pi_\omega(a'|s')) \hat Q_\omega(h')]\big] + E[\beta_\omega\Gamma_\omega]$$
+
+    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: `[S, A]`. pi: `[S, A]`. score: total, `[S, A, N]`.
+    Returns: `[N]`. Raises: InputError: on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0]]], [[0.0]], 0.5)
+        >>> one = [[1.0]]
+        >>> grad_eps_from_score(mdp, one, [[[1.0]]], beta=[[2.0]], pi=one, score=[[[0.0]]]).tolist()
+        [-1.0]
+    """
+    residual = as_float_array(beta, mdp.shape, name="beta")[:, :, None]
+    weighted = finite(as_table(q, mdp, name="q"))[:, :, None] * as_jacobian(score, mdp)
+    policy_part = mean_over_pairs(mdp, residual * expect_next(mdp, weighted, pi=pi))
+    fixed_part = mean_over_pairs(mdp, residual * grad_beta_fixed_policy(mdp, b_omega, pi=pi))
+    return mdp.gamma * policy_part + fixed_part
+
+
 def grad_policy_term(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> Array:
@@ -206,7 +231,7 @@ def grad_eps_boltzmann(
 
 
 def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
-    r"""Log-derivative of $p_{\omega,k}$, $\mathcal M_{\omega,k}[\nabla\hat Q_\omega/\varepsilon_k]$, App. E.3.
+    r"""Score of $p_{\omega,k}$: $\mathcal M_{\omega,k}[\nabla_\omega\hat Q_\omega/\varepsilon_k]$, App. E.3.
 
     Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0. Returns: `[S, A, N]`. Raises: InputError: as
     `boltzmann_policy`.

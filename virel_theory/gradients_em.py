@@ -1,7 +1,8 @@
 r"""Gradients of the E-step and the M-step: (6), (7), (25), App. E.2, E.4 and F.3.
 
-A policy `pi_theta [S, A]` comes with its score `score [S, A, M]`, the gradients of $\log\pi_\theta(a|s)$, whatever its
-parametrisation; `log_linear_policy` and `log_linear_score` are one (unit vectors as features: tabular softmax).
+A policy `pi_theta [S, A]` comes with its score `score [S, A, M]`, the gradients of $\log\pi_\theta(a|s)$,
+whatever its parametrisation; `log_linear_policy` and `log_linear_score` are one (unit vectors as features:
+tabular softmax).
 """
 
 import numpy as np
@@ -104,7 +105,7 @@ def m_step_gradient(
     eps: float,
     grad_eps: ArrayLike,
 ) -> Array:
-    r"""Critic's gradient $\varepsilon_{\omega_i}^2\nabla_\omega\mathcal L(\omega, \theta_{k+1})$, Eq. (7), App. E.2.
+    r"""Critic's gradient, $\varepsilon_{\omega_i}^2$ times that of $\mathcal L$, Eq. (7), App. E.2.
 
     $$\varepsilon_{\omega_i}E_{d\,\pi_{\theta_{k+1}}}[\nabla_\omega\hat Q_\omega(h)]
     - E_{d\,\pi_{\theta_{k+1}}}[\hat Q_\omega(h)]\,\nabla_\omega\varepsilon_\omega$$
