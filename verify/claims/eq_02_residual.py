@@ -7,13 +7,14 @@ Teeth:  `perturb` doubles the loop's sum, and calls a zero residual positive.
 """
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from verify.claim import Assumption, Check, Claim
+from verify.claim import Assumption, Check, Claim, Instance
 from verify.strategies import instances, mdps, q_tables
 from verify.verdict import Gap, Verdict, worst
 from virel_theory._validate import Array
@@ -24,7 +25,7 @@ U = float(np.finfo(np.float64).eps)
 SQUARED = (Normalisation.HALF_MEAN, Normalisation.WEIGHTED, Normalisation.MEAN_SQUARE)
 
 
-def pair_distributions(*, full_support: bool = True) -> object:
+def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], st.SearchStrategy[Array]]:
     """Strategy part: d(h), `[S, A]` rational, on existing pairs."""
     low = 1 if full_support else 0
 
@@ -87,7 +88,7 @@ def sparse_tables(mdp: TabularMDP) -> st.SearchStrategy[Array]:
     return q_tables(mdp, values=st.sampled_from([0.0, 1.0, -0.5]))
 
 
-def _instances(*, full_support: bool = True) -> st.SearchStrategy[dict[str, object]]:
+def _instances(*, full_support: bool = True) -> st.SearchStrategy[Instance]:
     return instances(
         mdp=mdps(max_states=3, masked=True),
         beta=q_tables if full_support else sparse_tables,

@@ -1,0 +1,111 @@
+r"""Theorem 5 i), ii) with (36), (37): the incremental target T_{omega,k} and its residual error.
+
+With delta = gamma eps_k min(log A, (A - 1)/e) (`boltzmann_loss`), 0 <= T* Q - T_{omega,k} Q <= delta for
+*every* table, so
+(mean norm, p = 2, c = 1) |eps_{omega,k} - eps_omega| <= delta (2 mean|beta| + delta)/2 + eps_k.
+Both sides: `virel_theory`'s operators and `incremental_residual_error`; T*, (36) and the norms by plain
+loops (`_incremental`).
+Bound:  the rates above, plus rounding: a residual is off by eta = 2 (4 A + S + 16) u (max|q| + max|r|), a
+mean of squares by
+        (2 max|beta| + eta) eta, plus (|H| + 16) u relative.
+Teeth:  `perturb` adds to one side.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from verify.claim import Assumption, Check, Claim, Instance
+from verify.claims._incremental import EPS_K, backup_by_hand, backup_rounding, eps_by_hand, rates
+from verify.claims._solved import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.strategies import instances, mdps, q_tables
+from verify.verdict import Gap, Verdict
+from virel_theory._validate import Array
+from virel_theory.mdp import TabularMDP
+from virel_theory.operators import bellman_incremental, bellman_optimal
+from virel_theory.residual import incremental_residual_error
+
+
+def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """The library's T_{omega,k} against the loop."""
+    on = mdp.available
+    error = np.abs(bellman_incremental(mdp, q, eps_k=eps_k)[on] - backup_by_hand(mdp, q, eps_k)[on] + perturb)
+    return Gap(error.max(), backup_rounding(mdp, q))
+
+
+def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """|eps_{omega,k} - eps_omega| against its rate in eps_k."""
+    eps_omega = eps_by_hand(mdp, q)
+    rate, rounding = rates(mdp, q, eps_k)
+    error = abs(incremental_residual_error(mdp, q, eps_k=eps_k) - eps_omega) + perturb * (1 + 2 * rate)
+    return Gap(error, rate + rounding)
+
+
+def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """T_{omega,k} Q -> T* Q as its own temperature eps_{omega,k} >= eps_k goes to 0: with a rate, uniform in Q."""
+    on = mdp.available
+    eps = incremental_residual_error(mdp, q, eps_k=eps_k)
+    error = np.abs(bellman_optimal(mdp, q)[on] - bellman_incremental(mdp, q, eps_k=eps_k)[on]).max()
+    limit = mdp.gamma * boltzmann_loss(mdp.n_actions, eps)
+    return Gap(error + perturb * (1 + 2 * limit), limit + backup_rounding(mdp, q))
+
+
+def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """Definition 2 to the letter, k fixed: where eps_omega of (2) is 0 (Q = Q*), T_{omega,k} Q = T* Q."""
+    error = np.abs(bellman_optimal(mdp, q_star) - bellman_incremental(mdp, q_star, eps_k=eps_k)).max()
+    return Gap(error + perturb, backup_rounding(mdp, q_star))
+
+
+def gap_ii(*, mdp: TabularMDP, q_star: Array, others: Array, perturb: float = 0.0) -> Gap:
+    """Min over Omega of the limit (eps_k = 0) against min of eps_omega."""
+    omegas = [q_star, *others]
+    left = min(incremental_residual_error(mdp, q, eps_k=0.0) for q in omegas)
+    right = min(eps_by_hand(mdp, q) for q in omegas)
+    return Gap(abs(left - right) + perturb, max(rates(mdp, q, 0.0)[1] for q in omegas))
+
+
+def _random() -> st.SearchStrategy[Instance]:
+    return instances(mdp=mdps(max_states=3, masked=True), q=q_tables, eps_k=st.one_of(EPS_K, st.just(0.0)))
+
+
+CLAIMS = (
+    Claim(
+        id="eq-36",
+        title="The incremental Bellman operator",
+        source="Eq. (36), App. F.2",
+        statement=r"\mathcal T_{\omega,k}\cdot := \mathcal T^{p_{\omega,k}}\cdot = r(h) + \gamma E_{h'\sim p(s'|h)p_{\omega,k}(a'|s')}[\cdot],"
+        r"\ p_{\omega,k}(a|s) \propto \exp(\hat Q_\omega(h)/\varepsilon_k)",
+        check=Check(gap_36, _random()),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="eq-37",
+        title="The limit of the incremental residual error",
+        source="Eq. (37), App. F.2",
+        statement=r"\lim_{k\to\infty}\varepsilon_{\omega,k} = \tfrac cp\|\mathcal T^*\hat Q_\omega(h) - \hat Q_\omega(h)\|_p^p = \varepsilon_\omega",
+        check=Check(gap_37, _random()),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="theorem-5-i",
+        title="T_{w,k} is in the target set",
+        source="Thm 5 i), App. F.2",
+        statement=r"\mathcal T_{\omega,k} \in \mathbb T:\ \lim_{k\to\infty}\mathcal T_{\omega,k}\hat Q_\omega(h) = \mathcal T^*\hat Q_\omega(h)",
+        check=Check(gap_i, _random()),
+        expected=Verdict.HOLDS,
+        assumptions=(
+            Assumption(
+                "own-temperature",
+                "the limit of Definition 2 is that of eps_{w,k} >= eps_k; at a fixed k, eps_w of (2) -> 0 does not turn T_{w,k} into T*",
+                without=Check(gap_i_fixed_k, solved(shape=(2, 2), eps_k=on_mdp(EPS_K))),
+            ),
+        ),
+    ),
+    Claim(
+        id="theorem-5-ii",
+        title="Minimum of the limit",
+        source="Thm 5 ii), App. F.2",
+        statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \min_\omega\varepsilon_\omega",
+        check=Check(gap_ii, solved(shape=(2, 3), others=integer_tables(-3, 6, count=2))),
+        expected=Verdict.HOLDS,
+    ),
+)
