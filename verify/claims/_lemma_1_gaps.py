@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from verify.verdict import Gap
+from verify.verdict import Gap, worst
 from virel_theory._validate import Array
 from virel_theory.continuous import elbo_continuous
 from virel_theory.densities import (
@@ -119,14 +119,20 @@ def finite_dirac_value_gap(
     return Gap(abs(value - expected - perturb), 16 * (sum(mdp.shape) + 8) * U * scale)
 
 
-def growth_gap(*, q: Table, policy: str, n: int, perturb: float = 0.0) -> Gap:
-    """ii) L > n at eps = E[Q]/(n + 2), 1/4 standing in for an E[Q] below it: enough if Q > 0 and the entropy is at least -2."""
+def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: float = 0.0) -> Gap:
+    """ii) L > n at eps = E[Q]/(n + 2), 1/4 standing in for an E[Q] below it: enough if Q > 0 and the entropy is at least -2.
+
+    `rate`: also |eps L - E[Q]| <= eps log 2, as 0 <= H <= log 2 for the densities on [-1, 1] (both are below 1).
+    """
     pi = POLICIES[policy]
     d = np.full(len(q), 1 / len(q))
     polynomials = [Polynomial(c) for c in q]
-    eps = max(float(np.mean([expectation(c, pi) for c in polynomials])), 0.25) / (n + 2)
+    mean = float(np.mean([expectation(c, pi) for c in polynomials]))
+    eps = max(mean, 0.25) / (n + 2)
     value = elbo_continuous(polynomials, pi_theta=[pi] * len(q), d=d, eps=eps) * (1 - 2 * perturb)
-    return Gap(min(n - value, HUGE), 1e-11 * (1 + _size(q) / eps))
+    noise = 1e-11 * (1 + _size(q) / eps)
+    growth = Gap(min(n - value, HUGE), noise)
+    return worst(growth, Gap(abs(eps * value - mean), eps * (math.log(2) + noise))) if rate else growth
 
 
 def finite_growth_gap(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from scipy.special import gamma
 
+from verify.claims._peaks import bump
 from verify.plotdata import Curve, Figure, Panel
 from virel_theory._quadrature import Function
 from virel_theory._validate import Array
@@ -33,21 +34,16 @@ _ROWS: tuple[_Row, ...] = (
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Error against temperature for each kind of maximum, and for a removed point. Nothing is random."""
-    kinds = [curve for row in _ROWS for curve in _curves(row)]
-    tied = [
-        boltzmann_expectation(_two_wells, Polynomial([0, 1]), interval=(-2, 2), eps=e).value
-        for e in TEMPERATURES
-    ]
-    failing = [
-        Curve("f(-1) lowered to -1", TEMPERATURES, np.abs(np.array(tied) - 1)),
-        Curve("limit |(phi(1) + phi(-1))/2 - phi(1)|", TEMPERATURES, np.ones_like(TEMPERATURES), "predicted"),
-    ]
+    """Error against temperature for each kind of maximum, and for the functions that refute the printed form."""
     panels = [
-        _panel("unique maxima of a continuous f", kinds),
-        _panel("-(x^2 - 1)^2 less a point: a unique maximum, no Dirac", failing),
+        _panel("rate eps", [curve for row in _ROWS[:3] for curve in _curves(row)]),
+        _panel("rate sqrt(eps)", [curve for row in _ROWS[3:] for curve in _curves(row)]),
+        _panel("a unique maximum that is no limit", _refuting_curves()),
     ]
-    caption = f"phi = x + x^2 (left), x (right); dashed: leading term of Laplace's method. Not random (seed {seed} unused)."
+    caption = (
+        "Left, middle: phi = x + x^2, unique maxima at 0, dashed: leading term of Laplace's method. Right: phi a bump "
+        f"at the only maximum; f as in claim `theorem-1`. Not random (seed {seed} unused)."
+    )
     return [Figure("theorem-1-rates", panels, caption)]
 
 
@@ -83,5 +79,38 @@ def _panel(title: str, curves: Sequence[Curve]) -> Panel:
     return Panel(title, "eps", "|E[phi] - phi(x*)|", curves, "log", "log")
 
 
-def _two_wells(x: Array) -> Array:
-    return -((x**2 - 1) ** 2)
+def _refuting_curves() -> list[Curve]:
+    """Removed point, h = 0 (limit 1/2) and h = 1 (limit 0), and the one-sided -x^4 (limit 1)."""
+
+    def wells(h: int) -> Array:
+        def f(x: Array) -> Array:
+            return -((x**2 - 1) ** 2) - h * (x < 0)
+
+        return _errors(f, (1.0, 1.0), (-2.0, 2.0))
+
+    one_sided = _errors(lambda x: np.where(x < 0, -(x**4), -((2 * x - 1) ** 2)), (0.5, 0.5), (-1.0, 1.0))
+    halves, ones = np.full_like(TEMPERATURES, 0.5), np.ones_like(TEMPERATURES)
+    return [
+        Curve("two wells, f(-1) lowered", TEMPERATURES, wells(0)),
+        Curve("predicted 1/2", TEMPERATURES, halves, "predicted"),
+        Curve("-x^4 left of a jump", TEMPERATURES, one_sided),
+        Curve("predicted 1", TEMPERATURES, ones, "predicted"),
+        Curve("left well lower by 1", TEMPERATURES, wells(1)),
+        Curve("predicted eps/8", TEMPERATURES, TEMPERATURES / 8, "predicted"),
+    ]
+
+
+def _errors(f: Function, centre_and_radius: tuple[float, float], interval: tuple[float, float]) -> Array:
+    centre, radius = centre_and_radius
+    got = [
+        boltzmann_expectation(
+            f,
+            lambda x: bump(x, centre=centre, radius=radius),
+            interval=interval,
+            eps=e,
+            breakpoints=(-1.0, 0.0, centre),
+        ).value
+        for e in TEMPERATURES
+    ]
+    out: Array = np.abs(np.array(got) - 1)
+    return out

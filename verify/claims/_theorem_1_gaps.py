@@ -44,7 +44,7 @@ def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
         eps=eps,
         breakpoints=(-1.0, 0.0, 1.0),
     )
-    other = 1 / (1 + math.exp(max(h, 1) / eps))
+    other = math.exp(-max(h, 1) / eps) / (1 + math.exp(-max(h, 1) / eps))
     return Gap(abs(got.value - 1), 6 * eps / math.erf(3 / math.sqrt(eps)) + other + got.error_bound)
 
 

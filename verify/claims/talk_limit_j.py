@@ -22,7 +22,9 @@ from virel_theory.mdp import TabularMDP
 from virel_theory.objective import elbo
 
 U = float(np.finfo(np.float64).eps)
-_SMALL = mdps(max_states=3, gammas=st.sampled_from((0.5, 0.0, 0.75, 0.9)))
+_GAMMAS = st.sampled_from((0.5, 0.0, 0.75, 0.9))
+_SMALL = mdps(max_states=3, gammas=_GAMMAS)
+_TWO_ACTIONS = mdps(max_states=2, max_actions=2, gammas=_GAMMAS)  # enough to refute, and to check by hand
 
 
 def talk_limit_gap(
@@ -69,7 +71,7 @@ CLAIMS = (
         statement=r"\lim_{\varepsilon_\omega\to0}\varepsilon_\omega L_\omega(\theta) = E_{d(s)\pi_\theta(a|s)}[Q^*(h)] = J(\theta)",
         check=Check(
             talk_limit_gap,
-            instances(mdp=_SMALL, pi_theta=policies, eps=st.sampled_from((1e-6, 1e-9))),
+            instances(mdp=_TWO_ACTIONS, pi_theta=policies, eps=st.sampled_from((1e-6, 1e-9))),
         ),
         expected=Verdict.REFUTED,
         correction=Correction(
