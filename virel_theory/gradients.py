@@ -190,7 +190,8 @@ def grad_policy_term(
     \mathbb E_\omega\,\cdot := E[\beta_\omega E_\omega[\hat Q_\omega\mathcal M_\omega\,\cdot\,]]$$
 
     Deviation: 1. signs, factors and the denominator differ from print; derivation in
-    `docs/derivations/theorem_4.md`.
+    `docs/derivations/theorem_4.md`; 2. the factor $\hat Q_\omega$ is centred, which changes no value but
+    avoids a cancellation where the policy is almost deterministic.
 
     Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: self-consistent, > 0.
     Returns: `[N]`; rounding error amplified by $1/|1 - \partial_\varepsilon g|$.
@@ -306,8 +307,8 @@ def _parts(
     table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
     residual = as_float_array(beta, mdp.shape, name="beta")
     pi = boltzmann_policy(table, eps=eps)
-    weight = finite(table)
-    policy_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * centre_actions(table, pi=pi), pi=pi))
+    weight = centre_actions(table, pi=pi)  # E_pi[Q M f] = E_pi[(M Q)(M f)], without its cancellation
+    policy_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * weight, pi=pi))
     inner = expect_next(mdp, weight[:, :, None] * centre_actions(b, pi=pi), pi=pi)
     policy_b = mean_over_pairs(mdp, residual[:, :, None] * inner)
     fixed = mean_over_pairs(mdp, residual[:, :, None] * grad_beta_fixed_policy(mdp, b, pi=pi))

@@ -3,6 +3,7 @@ r"""Gradients: one example worked out by hand, signs, and 1,000 random instances
 import numpy as np
 import pytest
 
+from verify.claim import Instance
 from verify.claims._fold import fold_instance
 from verify.claims._gradients import evaluate, seeded, well_conditioned
 from verify.claims._theorem_4_truth import eps_truth, policy_truth
@@ -59,8 +60,9 @@ def test_one_action_has_the_derivative_gamma_minus_one() -> None:
     assert printed.grad_beta_incremental_as_printed(mdp, q, b, eps_k=0.1).tolist() == [[[0.0]]]
 
 
-def _thousand() -> list[dict[str, object]]:
-    drawn, seed = [], 0
+def _thousand() -> list[Instance]:
+    drawn: list[Instance] = []
+    seed = 0
     while len(drawn) < 1000:
         instance = seeded(seed)
         seed += 1
@@ -73,16 +75,31 @@ def test_a_thousand_random_gradients_agree_to_1e_8_relative_with_implicit_deriva
     errors, printed_errors = [], []
     for x in _thousand():
         mdp, model, eps = x["mdp"], x["model"], x["eps"]
-        point = evaluate(mdp, model, eps)  # type: ignore[arg-type]
-        truth = eps_truth(mdp, model, eps, method="implicit")  # type: ignore[arg-type]
+        point = evaluate(mdp, model, eps)
+        truth = eps_truth(mdp, model, eps, method="implicit")
         args = (mdp, point.q, point.b_omega)
         largest = np.abs(truth).max()
-        found = g.grad_eps_boltzmann(*args, beta=point.beta, eps=eps)  # type: ignore[arg-type]
-        wrong = printed.grad_eps_as_printed(*args, beta=point.beta, eps=eps)  # type: ignore[arg-type]
+        found = g.grad_eps_boltzmann(*args, beta=point.beta, eps=eps)
+        wrong = printed.grad_eps_as_printed(*args, beta=point.beta, eps=eps)
         errors.append(np.abs(found - truth).max() / largest)
         printed_errors.append(np.abs(wrong - truth).max() / largest)
-    assert max(errors) < 1e-8
+    assert max(errors) < 1e-8  # found: 2.5e-14
     assert np.median(printed_errors) > 0.01
+
+
+def test_a_thousand_random_left_sides_of_theorem_4_agree_to_1e_8_relative() -> None:
+    printed_errors = []
+    for x in _thousand():
+        mdp, model, eps = x["mdp"], x["model"], x["eps"]
+        point = evaluate(mdp, model, eps)
+        truth = policy_truth(mdp, model, eps, method="dual")
+        args = (mdp, point.q, point.b_omega)
+        found = g.grad_policy_term(*args, beta=point.beta, eps=eps)
+        assert np.abs(found - truth).max() <= 1e-8 * np.abs(truth).max()
+        wrong = printed.theorem_4_as_printed(*args, beta=point.beta, eps=eps)
+        if np.abs(truth).max() > 0:
+            printed_errors.append(np.abs(wrong - truth).max() / np.abs(truth).max())
+    assert np.median(printed_errors) > 0.5
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 5])
@@ -120,10 +137,10 @@ def test_the_e_step_raises_the_better_action_and_entropy_pulls_to_uniform() -> N
     even, skewed = np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])
     args = {"d": [1.0], "eps": 1.0}
     score = em.log_linear_score(HAND, x, pi_theta=even)
-    up = em.e_step_gradient(HAND, [[0.0, 1.0]], pi_theta=even, score=score, **args)  # type: ignore[arg-type]
+    up = em.e_step_gradient(HAND, [[0.0, 1.0]], pi_theta=even, score=score, **args)
     np.testing.assert_allclose(up, [-0.25, 0.25], rtol=1e-14)
     score = em.log_linear_score(HAND, x, pi_theta=skewed)
-    flat = em.e_step_gradient(HAND, [[0.0, 0.0]], pi_theta=skewed, score=score, **args)  # type: ignore[arg-type]
+    flat = em.e_step_gradient(HAND, [[0.0, 0.0]], pi_theta=skewed, score=score, **args)
     assert flat[0] < 0 < flat[1]
 
 

@@ -12,6 +12,8 @@ from verify.claim import Assumption, Check, Claim, Step
 from verify.claims._fold import FOLD
 from verify.claims._gradients import (
     Model,
+    Point,
+    U,
     as_array,
     evaluate,
     relative_gap,
@@ -24,6 +26,7 @@ from verify.dual import Dual, log, variables
 from verify.model import (
     Table,
     boltzmann,
+    greedy_values,
     half_mean_square,
     q_table,
     residual,
@@ -50,14 +53,16 @@ def moving(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table, Tabl
     return root, q, pi, residual(mdp, q, state_values(q, pi))
 
 
-def _table_size(array: Array, eps: float, q: Array) -> float:
-    """Size of the terms of a table of derivatives: its largest entry, times what centring may cancel."""
-    finite = q[np.isfinite(q)]
-    return (1 + float(np.abs(array).max(initial=0))) * (1 + float(np.abs(finite).max()) / eps)
+def _score_size(point: Point, eps: float, grad_eps: Array) -> float:
+    """Size of the terms of the log-derivative: `(eps |grad Q| + |Q| |grad eps|) / eps^2`, each centred, so twice."""
+    q = np.abs(point.q[np.isfinite(point.q)]).max()
+    return float(
+        2 * (eps * np.abs(point.b_omega).max(initial=0) + q * np.abs(grad_eps).max(initial=0)) / eps**2
+    )
 
 
 def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """The root's derivative, and that of the mean square, against E[beta grad beta]."""
+    """The root's derivative, and those of the mean squares under T^pi and T*, against E[beta grad beta]."""
     point = evaluate(mdp, model, eps)
     root, _, _, beta = moving(mdp, model, eps)
     size = len(model[1])
@@ -66,9 +71,22 @@ def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
         root.tangent * (1 + perturb), right, size=point.size_eps * point.amplification, bound=point.bound
     )
     direct = half_mean_square(beta).tangent * (1 + perturb)
-    return worst(
-        through_root,
-        relative_gap(direct, right, size=point.size_eps * point.amplification, bound=point.bound),
+    under_pi = relative_gap(direct, right, size=point.size_eps * point.amplification, bound=point.bound)
+    return worst(through_root, under_pi, _optimal_gap(mdp, model, perturb))
+
+
+def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
+    """(26) for the target T*; relative to the largest product, `16 u (|H| + 8)`."""
+    q = q_table(mdp, model[0], variables(model[1]))
+    beta = residual(mdp, q, greedy_values(q))
+    values = np.zeros(mdp.shape)
+    for h, x in beta.items():
+        values[h] = x.value
+    slopes = as_array(mdp, beta, len(model[1]))
+    size = float(np.abs(values).max() * np.abs(slopes).max(initial=0))
+    left = half_mean_square(beta).tangent * (1 + perturb)
+    return relative_gap(
+        left, grad_eps_chain(mdp, values, slopes), size=size, bound=16 * U * (mdp.n_pairs + 8)
     )
 
 
@@ -78,7 +96,9 @@ def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
     root, _, _, beta = moving(mdp, model, eps)
     left = as_array(mdp, beta, len(model[1])) * (1 + perturb)
     right = grad_beta_boltzmann(mdp, point.q, point.b_omega, eps=eps, grad_eps=root.tangent)
-    return relative_gap(left, right, size=_table_size(left, eps, point.q), bound=point.bound)
+    q = float(np.abs(point.q[np.isfinite(point.q)]).max())
+    size = 2 * float(np.abs(point.b_omega).max(initial=0)) + q * _score_size(point, eps, root.tangent)
+    return relative_gap(left, right, size=size, bound=point.bound)
 
 
 def gap_28(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
@@ -99,7 +119,7 @@ def gap_29(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
     left = as_array(mdp, {h: p.value * log(p) for h, p in pi.items()}, size) * (1 + perturb)
     scaled = as_array(mdp, {h: value / root for h, value in q.items()}, size)
     right = point.pi[:, :, None] * centre_actions(scaled, pi=point.pi)
-    return relative_gap(left, right, size=_table_size(scaled, eps, point.q), bound=point.bound)
+    return relative_gap(left, right, size=_score_size(point, eps, root.tangent), bound=point.bound)
 
 
 def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
@@ -109,7 +129,7 @@ def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 
     left = as_array(mdp, {h: value / root for h, value in q.items()}, len(model[1])) * (1 + perturb)
     q0 = np.where(mdp.available, point.q, 0.0)[:, :, None]
     right = (eps * point.b_omega - q0 * root.tangent) / eps**2
-    return relative_gap(left, right, size=_table_size(left, eps, point.q), bound=point.bound)
+    return relative_gap(left, right, size=_score_size(point, eps, root.tangent), bound=point.bound)
 
 
 def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
@@ -118,7 +138,7 @@ def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0
     root, _, pi, _ = moving(mdp, model, eps)
     left = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1])) * (1 + perturb)
     right = grad_log_boltzmann(point.q, point.b_omega, eps=eps, grad_eps=root.tangent)
-    return relative_gap(left, right, size=_table_size(left, eps, point.q), bound=point.bound)
+    return relative_gap(left, right, size=_score_size(point, eps, root.tangent), bound=point.bound)
 
 
 _SMALL = self_consistent().filter(well_conditioned)
