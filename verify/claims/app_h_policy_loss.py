@@ -83,7 +83,7 @@ CLAIMS = (
             derivation=r"With actions from the replay the constant drops out, $E_{\pi_\theta}[\nabla\log\pi_\theta]\,\alpha = 0$, and no entropy gradient is left. "
             r"Differentiating through the sampled actions gives $\nabla\sum_a\pi\log\pi\,(\alpha - A)$, whose critic term carries $1 + \log\pi$ in place of 1. "
             r"The corrected loss has $-\nabla J = E[Q\nabla\log\pi] - \alpha\nabla\sum_a\pi\log\pi$, which is (25) with $\varepsilon_{\omega_k} = \alpha$ "
-            r"(for J_beta, $\alpha = \varepsilon_\omega(1-\gamma)/r_{avg}$). One state, two actions, $Q = (1, 0)$, $\pi = (1/3, 2/3)$, $\alpha = 1$: the first logit's gradient is 0.376 by (25), 0.222 and 0.184 by the two readings.",
+            r"(for J_beta, $\alpha = \varepsilon_\omega(1-\gamma)/r_{avg}$). One state, two actions, $Q = (1, 0)$, $\pi = (1/3, 2/3)$, $\alpha = 1$: the first logit's gradient is 0.376 by (25), 0.222 and 0.183 by the two readings.",
             check=Check(gap_corrected, _INSTANCES),
         ),
     ),

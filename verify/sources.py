@@ -1,0 +1,148 @@
+"""Every numbered entry of the sources, in order, and the claims that check it: nothing left out in silence.
+
+An entry that states nothing which could be false is a definition; `claims` are then the ones that use it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One label of the sources; `is_definition`: it states nothing by itself, and `claims` use it."""
+
+    label: str
+    text: str
+    claims: tuple[str, ...]
+    is_definition: bool = False
+
+
+def _definition(label: str, text: str, *claims: str) -> Entry:
+    return Entry(label, text, claims, is_definition=True)
+
+
+def _claim(label: str, text: str, *claims: str) -> Entry:
+    return Entry(label, text, claims)
+
+
+ENTRIES: tuple[Entry, ...] = (
+    # Theorems, lemmas and corollaries first: what a reader looks for.
+    _claim(
+        "Theorem 1",
+        "Boltzmann to Dirac",
+        "theorem-1",
+        "theorem-1-finite",
+        "theorem-1-rates",
+        "theorem-1-density-range",
+    ),
+    _claim("Lemma 1", "limits of L", "lemma-1-i", "lemma-1-i-finite", "lemma-1-ii", "lemma-1-ii-finite"),
+    _claim(
+        "Theorem 2",
+        "maximisers of L are optimal",
+        "theorem-2",
+        "theorem-2-variational-policy",
+        "theorem-2-moreover",
+    ),
+    _claim("Theorem 2 (talk)", "eps = 0 is sufficient", "talk-theorem-2-i", "talk-theorem-2-ii"),
+    _claim("Corollary 1", "eps = 0 is necessary", "corollary-1", "corollary-1-ii", "corollary-1-hence"),
+    _claim("Theorem 3", "maximising L is minimising a KL", "theorem-3"),
+    _claim("Theorem 4", "derivative of the Boltzmann policy", "theorem-4"),
+    _claim(
+        "Theorem 5",
+        "incremental optimisation",
+        "theorem-5-i",
+        "theorem-5-ii",
+        "theorem-5-iii",
+        "theorem-5-descent",
+    ),
+    # Main body
+    _definition("Eq. (1)", "RL objective J", "talk-limit-j", "app-e4-policy-gradient"),
+    _claim("Eq. (2)", "residual error in its printed normalisations", "eq-02"),
+    _definition("Eq. (3)", "Boltzmann policy", "eq-29", "theorem-1-finite", "app-b-action-posterior"),
+    _definition("Eq. (4)", "objective L", "eq-05", "theorem-3", "lemma-1-i"),
+    _claim("Eq. (5)", "L, log-partition, KL and entropy", "eq-05"),
+    _claim("Eq. (6)", "E-step", "eq-06"),
+    _claim("Eq. (7)", "M-step", "eq-07"),
+    _definition("Assumption 1", "0 < Q* < inf", "theorem-2", "lemma-1-ii"),
+    _definition("Assumption 2", "Q* is representable", "theorem-2", "theorem-5-iii"),
+    _definition("Assumption 3", "unique smooth maximum of Q*", "theorem-2", "talk-theorem-2-ii"),
+    _definition("Assumption 4", "pi_omega is representable", "theorem-3"),
+    _definition("Assumption 5", "Q_omega is C3", "app-f1-gradient", "eq-35"),
+    _definition("Definition 1", "locally C2", "theorem-1", "eq-17"),
+    _definition("Definition 2", "target set", "app-c-1", "theorem-5-i"),
+    _claim("Talk: limit of eps L", "lim eps L = J", "talk-limit-j"),
+    _claim("Talk: MERL", "counterexample", "merl-counterexample", "merl-counterexample-threshold"),
+    _claim(
+        "Talk: pseudo-likelihood",
+        "marginal likelihood and risk",
+        "pseudo-likelihood-marginal",
+        "pseudo-likelihood-jensen",
+        "pseudo-likelihood-risk-seeking",
+    ),
+    # Appendices A-C
+    _definition("Eq. (8)", "log-marginal likelihood", "eq-09"),
+    _claim("Eq. (9)", "its decomposition", "eq-09"),
+    _claim("Eq. (10)", "posterior over pairs", "eq-10"),
+    _claim("App. B", "action posterior and ELBO", "app-b-action-posterior", "app-b-elbo"),
+    _claim("App. C", "target set and Omega_c", "app-c-1", "app-c-2", "app-c-3"),
+    # Appendix D
+    _claim("Eq. (11)", "derivation of (5)", "eq-11"),
+    *(_claim(f"Eq. ({n})", "proof of Theorem 1", f"eq-{n}") for n in range(12, 20)),
+    _claim("Eq. (20)", "proof of Lemma 1", "eq-20"),
+    _claim("Eq. (21)", "entropy of a Dirac", "eq-21"),
+    _claim("Eq. (22)", "limit of the Boltzmann policy", "talk-theorem-2-ii", "theorem-1-finite"),
+    _claim("Eq. (23)", "proof of Theorem 3", "eq-23"),
+    _claim("Eq. (24)", "chain rule of the KL", "eq-24", "app-d4-factorisation"),
+    # Appendix E
+    _claim("Eq. (25)", "gradient of the E-step", "eq-25"),
+    _claim("App. E.2", "gradient of the M-step", "app-e2"),
+    _claim("Eq. (26)", "gradient of the residual error", "eq-26", "app-e3-optimal-target"),
+    _claim("Eq. (27)", "gradient of the residual", "eq-27"),
+    _claim("Eq. (28)", "the two together", "eq-28"),
+    _claim("Eq. (29)", "derivative of the policy", "eq-29"),
+    _claim("Eq. (30)", "gradient of the self-consistent error", "eq-30"),
+    _claim("Eq. (31)", "gradient of the incremental residual", "eq-31", "app-e3-log-derivative-k"),
+    _claim("App. E.4", "policy gradients", "app-e4-policy-gradient", "app-e4-exchange"),
+    # Appendix F
+    _claim("Eq. (32)", "tangent weights", "eq-32"),
+    _claim("Eq. (33)", "projected residual error", "eq-33", "eq-33-always-zero", "app-f1-gradient"),
+    _claim("Eq. (34)", "auxiliary weights", "eq-34"),
+    _claim("Eq. (35)", "parameter update and step sizes", "eq-35", "app-f1-two-timescales"),
+    _claim("Eq. (36)", "incremental operator", "eq-36"),
+    _claim("Eq. (37)", "its limit", "eq-37"),
+    _claim("Eq. (38)", "limit of minimisers", "eq-38"),
+    _claim("App. F.3", "direct methods", "app-f3-direct", "app-f3-direct-m-step"),
+    _definition("App. F.4", "nascent deltas (prose)", "theorem-1", "theorem-1-rates"),
+    _claim("Eq. (39)", "M-step is evaluation", "eq-39"),
+    _claim("Eq. (40)", "E-step is improvement", "eq-40", "app-f5-policy-iteration"),
+    _claim("Eq. (41)", "fixed target", "eq-41"),
+    # Appendices G, H
+    _claim("App. G", "MPO's posterior", "app-g-posterior", "app-g-m-step-prior"),
+    _claim("Eq. (42)", "MPO's objective", "eq-42", "eq-42-omega"),
+    _claim("Eq. (43)", "MPO's E-step", "eq-43"),
+    _claim("App. H", "policy losses of virel and beta", "app-h-policy-loss"),
+    # Marino, Piche and Yue
+    _definition("Design (1)", "trajectories", "design-05"),
+    _claim("Design (2)", "decomposition", "design-02"),
+    _definition("Design (3)", "ELBO", "design-02"),
+    _claim("Design (4)", "best posterior", "design-04"),
+    _claim("Design (5)", "structured posterior", "design-05"),
+    _claim("Design (6)", "variational bound", "design-06"),
+    _claim("Design (7)", "step by step", "design-07"),
+    _definition("Design (8)", "soft V", "design-10"),
+    _definition("Design (9)", "soft Q", "design-10"),
+    _claim("Design (10)", "V from Q", "design-10"),
+    _claim("Design (11)", "Boltzmann posterior", "design-11"),
+    _claim("Design (12)", "maximum entropy", "design-12"),
+    _definition("Design (13)", "Gaussian posterior (deep agent)"),
+    _definition("Design (14)", "tanh (deep agent)"),
+    _definition("Design (15)", "iterative gated update (deep agent)"),
+    _definition("Design (16)", "objective of one step", "design-11"),
+)
+
+
+def position(claim_id: str) -> int:
+    """Where a claim stands in the sources: the first entry that names it (after all entries if none does)."""
+    for index, entry in enumerate(ENTRIES):
+        if claim_id in entry.claims and not entry.is_definition:
+            return index
+    return len(ENTRIES)
