@@ -160,7 +160,9 @@ def _check(sides: Sides, n_random: int = 25) -> Check:
     def gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
         return step_gap(sides, mdp=mdp, model=model, eps=eps, perturb=perturb)
 
-    return Check(gap, self_consistent().filter(well_conditioned), n_random=n_random)
+    return Check(
+        gap, self_consistent(max_states=2, max_actions=2).filter(well_conditioned), n_random=n_random
+    )
 
 
 def _repair(statement: str, derivation: str, sides: Sides) -> Correction:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Assumption, Check, Claim, Correction
+from verify.claim import Assumption, Check, Claim, Correction, Step
 from verify.claims._gradients import Model, U, at_constant_temperature, relative_gap
 from verify.dual import gradient_of, stop_gradient, variables
 from verify.model import (
@@ -67,6 +67,14 @@ def _one(
     return relative_gap(formula(mdp, values, b), truth, size=size, bound=bound)
 
 
+def signs_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
+    """The two displays add to 0: they differ in sign alone."""
+    q, b = np.where(mdp.available, model[0].value(model[1]), 0.0), model[0].jacobian(model[1])
+    beta = np.where(mdp.available, mdp.reward - (1 + eps_k) * q, 0.0)
+    both = direct_gradient(mdp, beta, b) * (1 + perturb) + direct_gradient_as_printed(mdp, beta, b)
+    return Gap(np.abs(both).max(initial=0), 0.0)
+
+
 _INSTANCES = instances(mdp=mdps(max_states=3, masked=True), model=approximators, eps_k=temperatures())
 _SMALL = instances(mdp=mdps(max_states=2, max_actions=2), model=approximators, eps_k=temperatures())
 _LEFT = r"\nabla_\omega\varepsilon_\omega = \frac12\nabla_\omega E[(\mathrm{sg}[\mathcal T_\omega\hat Q_\omega(h)] - \hat Q_\omega(h))^2] = "
@@ -86,6 +94,13 @@ CLAIMS = (
         check=Check(partial(gap, direct_gradient_as_printed, True), _INSTANCES),
         expected=Verdict.REFUTED,
         assumptions=(_STOP,),
+        steps=(
+            Step(
+                "both displays",
+                "the two printed displays differ in sign alone",
+                Check(signs_gap, _INSTANCES, n_random=50),
+            ),
+        ),
         correction=Correction(
             _LEFT + _RIGHT,
             r"Chain rule: $\frac12\nabla E[(y - \hat Q)^2] = E[(y - \hat Q)(-\nabla\hat Q)] = E[(\hat Q - y)\nabla\hat Q]$. The minus sign of the "

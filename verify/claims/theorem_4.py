@@ -12,9 +12,10 @@ Derivation: `docs/derivations/theorem_4.md`.
 from functools import partial
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
-from verify.claim import Assumption, Check, Claim, Correction, Instance
+from verify.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.claims._fold import FOLD
 from verify.claims._gradients import (
     Model,
@@ -25,7 +26,7 @@ from verify.claims._gradients import (
     well_conditioned,
 )
 from verify.claims._theorem_4_figure import figures
-from verify.claims._theorem_4_steps import STEPS
+from verify.claims._theorem_4_steps import STEPS, last_line, symbols
 from verify.claims._theorem_4_truth import EVERY, eps_truth, policy_truth
 from verify.verdict import Gap, Verdict
 from virel_theory._validate import Array
@@ -75,13 +76,30 @@ def eps_gap(
     return relative_gap(found, truth, size=point.size_eps, bound=point.bound)
 
 
+def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
+    """Theorem 4 as coded is the last line of its proof over its denominator (so the code is what is printed)."""
+    point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
+    left = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * s.d * (1 + perturb)
+    size = point.size_policy * abs(eps**2 + mdp.gamma * s.v) * max(eps, 1 / eps) / eps**2
+    return relative_gap(left, last_line(s)[1], size=size, bound=point.bound)
+
+
+def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
+    """(30) as coded is Theorem 4 as printed plus E[beta Gamma]."""
+    point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
+    first = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
+    left = grad_eps_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * (1 + perturb)
+    size = float(np.abs(first).max(initial=0) + np.abs(s.b).max(initial=0))
+    return relative_gap(left, first + s.b, size=size, bound=point.bound)
+
+
 def _with_differences() -> st.SearchStrategy[Instance]:
     """Self-consistent instances; one in `EVERY` asks for central differences."""
     which = st.integers(0, EVERY - 1).map(lambda k: k == EVERY - 1)
     return st.builds(lambda instance, flag: instance | {"differences": flag}, seeded_instances(), which)
 
 
-_PRINTED = self_consistent().filter(well_conditioned)
+_PRINTED = self_consistent(max_states=2, max_actions=2).filter(well_conditioned)
 _ASSUMPTIONS = (
     Assumption("positive temperature", r"\varepsilon_\omega > 0"),
     Assumption(
@@ -105,7 +123,14 @@ CLAIMS = (
         check=Check(partial(policy_gap, theorem_4_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
         assumptions=_ASSUMPTIONS,
-        steps=STEPS,
+        steps=(
+            *STEPS,
+            Step(
+                "conclusion",
+                "the theorem as printed is the last line of its proof (its code is what is printed)",
+                Check(conclusion_gap, seeded_instances(), n_random=50),
+            ),
+        ),
         correction=Correction(
             r"E[\beta_\omega(h) E_\omega[(\nabla_\omega\log\pi_\omega(a'|s'))\hat Q_\omega(h')]] = "
             r"\frac{\varepsilon_\omega\,\mathbb E_\omega[\nabla_\omega\hat Q_\omega] "
@@ -127,6 +152,13 @@ CLAIMS = (
         check=Check(partial(eps_gap, grad_eps_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
         assumptions=_ASSUMPTIONS,
+        steps=(
+            Step(
+                "substitute Theorem 4",
+                r"(30) as printed is Theorem 4 as printed, without the \gamma of (28), plus E[\beta_\omega\Gamma_\omega]",
+                Check(sum_gap, seeded_instances(), n_random=50),
+            ),
+        ),
         correction=Correction(
             r"\nabla_\omega\varepsilon_\omega = \frac{\varepsilon_\omega^2 E[\beta_\omega\Gamma_\omega] "
             r"+ \gamma\,\varepsilon_\omega\,\mathbb E_\omega[\nabla_\omega\hat Q_\omega]}"
