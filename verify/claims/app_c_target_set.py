@@ -72,19 +72,19 @@ def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """The map g at four tables of the MDP S = 1, A = 2, gamma = 1/2: with one root, a fold, two and three positive roots."""
+    """The map g at four tables, S = 1, A = 2, gamma = 1/2: no, two, three and one positive roots."""
     panels = []
     for title, reward, q in (
         ("Q = Q*, small gap: one root, eps = 0", (52.0, 0.0), (104.0, 52.0)),
-        ("Q = Q*, gap 104: eps = 0 and two more", (104.0, 0.0), (208.0, 104.0)),
-        ("Q near Q*: three positive roots", (105.0, -1.0), (208.0, 104.0)),
+        ("Q = Q*, gap 130: eps = 0 and two more", (130.0, 0.0), (260.0, 130.0)),
+        ("Q near Q*: three positive roots", (138.0, -8.0), (260.0, 130.0)),
         ("Q far from Q*: one positive root", (104.0, 0.0), (190.0, 100.0)),
     ):
         mdp = TabularMDP(np.ones((1, 2, 1)), np.array([reward]), 0.5)
         table = np.array([q])
         roots = np.array([root.eps for root in self_consistent_temperatures(mdp, table).roots])
         top = 1.3 * max(float(temperature_map(mdp, table, eps=np.inf)), float(roots.max()), 1.0)
-        eps = np.linspace(0.0, min(top, 300.0), 301)
+        eps = np.linspace(0.0, min(top, 500.0), 301)
         g = np.array([temperature_map(mdp, table, eps=float(e)) for e in eps])
         curves = (
             Curve("g(omega, eps)", eps, g),
@@ -98,7 +98,9 @@ def figures(seed: int) -> Sequence[Figure]:
     return (Figure("app-c-3-temperature-map", panels, caption),)
 
 
-_LARGE = solved(shape=(1, 2), gaps=(0, 128), shift=integer_tables(0, 1))
+_LARGE = solved(
+    shape=(1, 2), min_actions=2, gammas=(0.5,), gaps=(64, 128), lowest=(104, 112), shift=integer_tables(0, 1)
+)
 _SMALL = solved(shape=(2, 3), gaps=(0, 64), shift=integer_tables(-3, 3))
 
 CLAIMS = (

@@ -109,20 +109,25 @@ def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, pe
 
 def figures(seed: int) -> Sequence[Figure]:
     """The roots at Q = Q* against the gap D, S = 1, A = 2, gamma = 1/2: a fold at D = 103.6."""
-    gaps = np.arange(96.0, 121.0)
-    points: list[tuple[float, float]] = []
+    gaps = np.linspace(103.7, 130.0, 120)
+    rows = []
     for gap in gaps:
         mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[gap, 0.0]]), 0.5)
-        roots = self_consistent_temperatures(mdp, np.array([[2 * gap, gap]])).roots
-        points += [(gap, root.eps) for root in roots]
-    x, y = np.array(points).T
+        rows.append(
+            [root.eps for root in self_consistent_temperatures(mdp, np.array([[2 * gap, gap]])).roots]
+        )
+    zero, lower, upper = np.array(rows).T
+    wide = np.array([90.0, *gaps])
+    branches = (
+        Curve("eps = 0", wide, np.array([0.0, *zero])),
+        Curve("middle root", gaps, lower),
+        Curve("largest root", gaps, upper),
+    )
     mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[104.0, 0.0]]), 0.5)
     eps = np.linspace(100.0, 200.0, 201)
     g = np.array([temperature_map(mdp, np.array([[208.0, 104.0]]), eps=float(e)) - e for e in eps])
     caption = f"S = 1, A = 2, gamma = 1/2, r = (D, 0), Q = Q* = (2 D, D), mean norm (seed {seed} not used)."
-    roots_panel = Panel(
-        "Self-consistent temperatures at Q*", "D", "eps", (Curve("proved roots", x, y, "points"),)
-    )
+    roots_panel = Panel("Self-consistent temperatures at Q*", "D", "eps", branches)
     zoom = Panel(
         "D = 104", "eps", "g - eps", (Curve("g - eps", eps, g), Curve("0", eps, 0 * eps, "predicted"))
     )
@@ -173,7 +178,10 @@ CLAIMS = (
         title="eps = 0 is necessary for Q_w = Q*",
         source="talk, Corollary 1, i), for the target T^{pi_w}",
         statement=r"\hat Q_\omega = Q^* \implies \varepsilon_\omega = 0 \quad (\mathcal T_\omega = \mathcal T^{\pi_\omega} \in \mathbb T)",
-        check=Check(gap_necessary_i, solved(shape=(1, 2), gaps=(0, 128))),
+        check=Check(
+            gap_necessary_i,
+            solved(shape=(1, 2), min_actions=2, gammas=(0.5,), gaps=(64, 128), lowest=(104, 112)),
+        ),
         expected=Verdict.REFUTED,
         correction=Correction(
             statement=r"\mathcal T^*: \varepsilon_\omega = 0 \iff \hat Q_\omega = Q^*;\quad \mathcal T^{\pi_\omega}: 0 \text{ solves }"

@@ -1,0 +1,103 @@
+"""The smallest counterexamples about eps_omega, worked by hand or by formulas of their own."""
+
+import numpy as np
+import pytest
+
+from verify.claims import app_c_target_set, corollary_1, theorem_5_descent
+from verify.claims.theorem_2 import gap_ratio_step
+from verify.claims.theorem_2_theta import gap_moreover
+from verify.claims.theorem_5_commute import gap_spikes
+from verify.runner import run_check
+from virel_theory.mdp import TabularMDP
+
+
+def test_at_the_optimum_with_gap_104_two_positive_temperatures_solve_their_definition():
+    """S = 1, A = 2, gamma = 1/2, r = (104, 0), Q* = (208, 104): (52 / (1 + e^(104/eps)))^2 / 2 = eps."""
+
+    def excess(eps):
+        return (52 / (1 + np.exp(104 / eps))) ** 2 / 2 - eps
+
+    assert excess(130.0) < 0 < excess(140.0)
+    assert excess(153.0) < 0 < excess(150.0)
+
+
+def test_gap_103_is_too_small_for_a_positive_temperature():
+    eps = np.linspace(1.0, 500.0, 100_000)
+    assert np.all((51.5 / (1 + np.exp(103 / eps))) ** 2 / 2 < eps)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_search_shrinks_to_gap_104(seed):
+    for check in (corollary_1.CLAIMS[2].check, app_c_target_set.CLAIMS[2].check):
+        found = run_check(check, seed=seed).counterexample
+        assert found["q_star"].tolist() == [[208.0, 104.0]]
+        assert found["mdp"].reward.tolist() == [[104.0, 0.0]]
+
+
+def test_the_panels_of_the_map_have_as_many_roots_as_their_titles_say():
+    panels = app_c_target_set.figures(0)[0].panels
+    assert [len(panel.curves[2].x) for panel in panels] == [1, 3, 3, 1]
+    assert [panel.curves[2].x.min() > 0 for panel in panels] == [False, False, True, True]
+
+
+def test_a_negative_value_breaks_the_ratio_step_of_theorem_2():
+    """S = A = 1, gamma = 0, r = 1, Omega = {1, -1}: eps = (0, 2), eps/Q = (0, -2)."""
+    mdp, one = TabularMDP([[[1.0]]], [[1.0]], 0.0), np.ones((1, 1))
+    found = gap_ratio_step(mdp=mdp, q_star=one, others=-one[None], pi=one, d=np.ones(1))
+    assert found.error == 2
+    assert not found.ok
+
+
+def test_a_narrow_policy_is_worse_than_the_uniform_one():
+    found = gap_moreover(top=2, eps=1.0, nats=3)
+    np.testing.assert_allclose(found.error, 1.5 - (2 - np.exp(-3) / 2 - 3), rtol=1e-14)
+
+
+def test_a_spike_that_the_soft_policy_does_not_see_has_no_residual():
+    np.testing.assert_allclose(gap_spikes(eps_k=1 / 64, nats=200).error, 1 / 8, rtol=1e-12)
+    assert gap_spikes(eps_k=1 / 64, nats=20).error < 1e-6  # wide enough: seen
+
+
+def test_descent_sticks_where_the_closed_form_says():
+    mdp = theorem_5_descent.stay_or_exit(1.0, 0.95)
+    tables, values, gradient = theorem_5_descent.descend(mdp, theorem_5_descent.boltzmann)
+    np.testing.assert_allclose(values[-1], 1 / (6 * 1.905), rtol=1e-3)
+    np.testing.assert_allclose(tables[-1][0], 18.1 / 1.905, rtol=1e-3)
+    np.testing.assert_allclose(tables[-1][1, 0], 19 / 1.905, rtol=1e-3)
+    assert gradient < 1e-6
+
+
+def test_the_sticking_point_is_a_strict_local_minimum():
+    mdp = theorem_5_descent.stay_or_exit(1.0, 0.95)
+    tables, values, _ = theorem_5_descent.descend(mdp, theorem_5_descent.boltzmann)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        direction = np.where(mdp.available, rng.normal(size=mdp.shape), 0.0)
+        nearby = tables[-1] + 1e-4 * direction / np.abs(direction).max()
+        beta, _ = theorem_5_descent.residual_and_gradient(
+            mdp, nearby, theorem_5_descent.SCHEDULE[-1], theorem_5_descent.boltzmann
+        )
+        assert np.sum(beta**2) / 6 > values[-1]
+
+
+def test_the_soft_target_descends_to_its_fixed_point():
+    mdp = theorem_5_descent.stay_or_exit(1.0, 0.95)
+    tables, values, _ = theorem_5_descent.descend(mdp, theorem_5_descent.soft)
+    assert values[-1] < 1e-20
+    np.testing.assert_allclose(tables[-1][0, 0], 20.0, atol=1e-8)
+
+
+def test_the_gradient_of_the_incremental_error_agrees_with_central_differences():
+    rng = np.random.default_rng(1)
+    mdp = TabularMDP(rng.dirichlet(np.ones(3), size=(3, 2)), rng.normal(size=(3, 2)), 0.9)
+    q, eps, h = rng.normal(size=(3, 2)), 0.7, 6e-6
+    for smooth in (theorem_5_descent.boltzmann, theorem_5_descent.soft):
+        _, grad = theorem_5_descent.residual_and_gradient(mdp, q, eps, smooth)
+        for index in np.ndindex(q.shape):
+            step = np.zeros_like(q)
+            step[index] = h
+            up, down = (
+                theorem_5_descent.residual_and_gradient(mdp, q + s * step, eps, smooth)[0] for s in (1, -1)
+            )
+            difference = (np.mean(up**2) - np.mean(down**2)) / (4 * h)
+            np.testing.assert_allclose(grad[index], difference, atol=1e-9)  # u/h + h^2, see `helpers`
