@@ -27,7 +27,7 @@ def figures(seed: int) -> list[Figure]:
                 _panel(r"$\nabla\varepsilon_\omega$", residual, rows[:, 2:]),
             ],
             "Relative error (largest entry) against a derivative from dual numbers through the self-consistent "
-            f"temperature. Garnet-like MDP, 3 states, 2 actions, gamma = 0.9, one tanh layer, seed {seed}.",
+            f"temperature. Random MDP, 3 states, 2 actions, gamma = 0.9, one tanh layer, seed {seed}.",
         )
     ]
 
