@@ -40,6 +40,13 @@ def as_table(q: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
     return out
 
 
+def as_residual(beta: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
+    """`beta` as a finite `[S, A]` float64 table, 0 where the action does not exist (whatever stood there)."""
+    out = as_float_array(beta, mdp.shape, name=name)
+    first_bad(~np.isfinite(out) & mdp.available, out, name=name, rule="must be finite")
+    return out if mdp.mask is None else np.where(mdp.mask, out, 0.0)
+
+
 def as_values(v: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
     """`v` as a finite `[S]` float64 vector."""
     out = as_float_array(v, (mdp.n_states,), name=name)

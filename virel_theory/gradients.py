@@ -11,7 +11,7 @@ $\omega$, and so every derivative of $\pi_\omega$ holds $\nabla_\omega\varepsilo
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory._validate import Array, as_float_array, as_table, as_temperature, require
+from virel_theory._validate import Array, as_float_array, as_residual, as_table, as_temperature, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.policies import boltzmann_policy
 
@@ -108,7 +108,7 @@ def grad_eps_chain(mdp: TabularMDP, beta: ArrayLike, grad_beta: ArrayLike) -> Ar
         >>> grad_eps_chain(mdp, [[2.0, 4.0]], [[[1.0], [1.0]]]).tolist()
         [3.0]
     """
-    residual, d_beta = as_float_array(beta, mdp.shape, name="beta"), as_jacobian(grad_beta, mdp)
+    residual, d_beta = as_residual(beta, mdp, name="beta"), as_jacobian(grad_beta, mdp)
     return mean_over_pairs(mdp, residual[:, :, None] * d_beta)
 
 
@@ -171,7 +171,7 @@ def grad_eps_from_score(
         >>> grad_eps_from_score(mdp, one, [[[1.0]]], beta=[[2.0]], pi=one, score=[[[0.0]]]).tolist()
         [-1.0]
     """
-    residual = as_float_array(beta, mdp.shape, name="beta")[:, :, None]
+    residual = as_residual(beta, mdp, name="beta")[:, :, None]
     weighted = finite(as_table(q, mdp, name="q"))[:, :, None] * as_jacobian(score, mdp)
     policy_part = mean_over_pairs(mdp, residual * expect_next(mdp, weighted, pi=pi))
     fixed_part = mean_over_pairs(mdp, residual * grad_beta_fixed_policy(mdp, b_omega, pi=pi))
@@ -305,7 +305,7 @@ def _parts(
 ) -> tuple[float, Array, Array]:
     r"""$\mathbb E_\omega\hat Q$, $\mathbb E_\omega[\nabla\hat Q]$ `[N]` and $E[\beta\Gamma]$ `[N]`."""
     table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
-    residual = as_float_array(beta, mdp.shape, name="beta")
+    residual = as_residual(beta, mdp, name="beta")
     pi = boltzmann_policy(table, eps=eps)
     weight = centre_actions(table, pi=pi)  # E_pi[Q M f] = E_pi[(M Q)(M f)], without its cancellation
     policy_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * weight, pi=pi))

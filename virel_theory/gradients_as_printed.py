@@ -6,7 +6,7 @@ Use `gradients.py` for the true ones. Names and shapes as there.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory._validate import Array, as_float_array, as_table
+from virel_theory._validate import Array, as_residual, as_table
 from virel_theory.gradients import (
     as_jacobian,
     centre_actions,
@@ -55,7 +55,7 @@ def theorem_4_as_printed(
         [0.0]
     """
     table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
-    residual, weight = as_float_array(beta, mdp.shape, name="beta"), finite(as_table(q, mdp, name="q"))
+    residual, weight = as_residual(beta, mdp, name="beta"), finite(as_table(q, mdp, name="q"))
     pi = boltzmann_policy(table, eps=eps)
     on_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * centre_actions(table, pi=pi), pi=pi))
     inner = expect_next(mdp, weight[:, :, None] * centre_actions(b, pi=pi), pi=pi)
@@ -81,7 +81,7 @@ def grad_eps_as_printed(
         >>> grad_eps_as_printed(mdp, [[1, 1]], [[[1], [0]]], beta=[[1, 1]], eps=0.5).tolist()
         [-0.5]
     """
-    b, residual = as_jacobian(b_omega, mdp), as_float_array(beta, mdp.shape, name="beta")
+    b, residual = as_jacobian(b_omega, mdp), as_residual(beta, mdp, name="beta")
     gamma_omega = grad_beta_fixed_policy(mdp, b, pi=boltzmann_policy(as_table(q, mdp, name="q"), eps=eps))
     fixed = mean_over_pairs(mdp, residual[:, :, None] * gamma_omega)
     return theorem_4_as_printed(mdp, q, b, beta=residual, eps=eps) + fixed
@@ -121,5 +121,5 @@ def direct_gradient_as_printed(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayL
         >>> direct_gradient_as_printed(mdp, [[2.0, 0.0]], [[[1.0], [1.0]]]).tolist()
         [1.0]
     """
-    residual = as_float_array(beta, mdp.shape, name="beta")
+    residual = as_residual(beta, mdp, name="beta")
     return -mean_over_pairs(mdp, -residual[:, :, None] * as_jacobian(b_omega, mdp))

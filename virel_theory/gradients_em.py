@@ -16,6 +16,7 @@ from virel_theory._validate import (
     as_distribution,
     as_float_array,
     as_policy,
+    as_residual,
     as_table,
     as_temperature,
     require,
@@ -141,7 +142,7 @@ def direct_gradient(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayLike) -> Arr
         >>> direct_gradient(mdp, [[2.0, 0.0]], [[[1.0], [1.0]]]).tolist()
         [-1.0]
     """
-    residual = as_float_array(beta, mdp.shape, name="beta")
+    residual = as_residual(beta, mdp, name="beta")
     return -mean_over_pairs(mdp, residual[:, :, None] * as_jacobian(b_omega, mdp))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from virel_theory._validate import InputError
+from virel_theory.gradients import grad_eps_chain
 from virel_theory.mdp import TabularMDP
 from virel_theory.operators import bellman_optimal
 from virel_theory.residual import (
@@ -161,3 +162,16 @@ def test_bad_input_to_the_residual_is_named(target, q, text):
 def test_a_negative_incremental_temperature_is_refused():
     with pytest.raises(InputError, match="`eps_k` must be non-negative"):
         incremental_residual_error(HAND, HAND_Q, eps_k=-1.0)
+
+
+def test_the_gradients_take_the_residual_of_a_masked_mdp():
+    mask = np.array([[True, True], [True, False]])
+    transition = np.array([[[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 0.0]]])
+    mdp = TabularMDP(transition, [[1.0, 0.0], [2.0, 0.0]], 0.5, mask=mask)
+    q = np.array([[1.0, 2.0], [3.0, -np.inf]])
+    unit = np.zeros((2, 2, 3))
+    unit[mask] = np.eye(3)
+    beta = bellman_residual(bellman_optimal(mdp, q), q)  # by hand: (1.5, -1; 0.5)
+    np.testing.assert_allclose(grad_eps_chain(mdp, beta, unit), np.array([1.5, -1.0, 0.5]) / 3)
+    with pytest.raises(InputError, match="`beta` must be finite"):
+        grad_eps_chain(mdp, np.where(mask, np.nan, beta), unit)
