@@ -1,24 +1,19 @@
 r"""Private: the temperature map and enclosures of it on boxes $[a, b]$ of temperatures, rounding included.
 
 With $v_\varepsilon(s) = E_{\pi_\varepsilon}[Q(\cdot,s)]$ and $V_\varepsilon(s) =
-Var_{\pi_\varepsilon}(Q(\cdot,s)) / \varepsilon^2$:
-$v' = -V \le 0$, so every $\beta_h(\varepsilon) = r + \gamma P v_\varepsilon - Q$ falls monotonically from
-$\mathcal T^*$'s residual to the
-uniform policy's. Hence a box encloses $\beta_h$ between its end points, $g = \sum w|\beta|^p$ by monotone
-pieces, and
-$g' = -\gamma \sum w\,\psi(\beta)\,P V$ with $\psi(\beta) = p\,\mathrm{sign}(\beta)|\beta|^{p-1}$ monotone.
-For V: in the inverse temperature,
-$|d \log Var| \le R_s$ (third central moment over variance, R_s the range of Q(., s)); and $V \le \sum_a
-x_a^2 e^{-x_a}$ with
-$x_a = (\max Q - Q_a)/\varepsilon$, as the partition sum is at least 1.
+Var_{\pi_\varepsilon}(Q(\cdot,s)) / \varepsilon^2$: $v' = -V \le 0$, so every $\beta_h(\varepsilon) = r +
+\gamma P v_\varepsilon - Q$ falls monotonically from $\mathcal T^*$'s residual to the uniform policy's.
+Hence a box encloses $\beta_h$ between its end points, $g = \sum w|\beta|^p$ by monotone pieces, and $g' =
+-\gamma \sum w\,\psi(\beta)\,P V$ with $\psi(\beta) = p\,\mathrm{sign}(\beta)|\beta|^{p-1}$ monotone. For V:
+in the inverse temperature, $|d \log Var| \le R_s$ (third central moment over variance, R_s the range of
+Q(., s)); and $V \le \sum_a x_a^2 e^{-x_a}$ with $x_a = (\max Q - Q_a)/\varepsilon$, as the partition sum is
+at least 1.
 
 Rounding (u = 2.2e-16, twice the unit roundoff, which pays for second-order terms). A weight e^-x carries (3
-x + 2) u, and
-x e^-x <= 1/e, x^2 e^-x < 1; so the loss sum_a p_a gap_a of at most A terms is off by (5 A + 8) u R, v by
-another
-2 u max|q|; P v by (S + 2) u max|q| more; the three sums and products of beta by 4 u (max|r| + max|q|). V, a
-sum of A
-terms below 4/e^2 in which x and its mean (<= A/e) each carry A + 8 ulps, is off by less than 64 (A + 4)^2 u.
+x + 2) u, and x e^-x <= 1/e, x^2 e^-x < 1; so the loss sum_a p_a gap_a of at most A terms is off by (5 A +
+8) u R, v by another 2 u max|q|; P v by (S + 2) u max|q| more; the three sums and products of beta by 4 u
+(max|r| + max|q|). V, a sum of A terms below 4/e^2 in which x and its mean (<= A/e) each carry A + 8 ulps,
+is off by less than 64 (A + 4)^2 u.
 """
 
 from dataclasses import dataclass

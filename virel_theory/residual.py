@@ -1,8 +1,8 @@
 r"""Bellman residual, residual error (2) in every printed normalisation, and its incremental form (36).
 
 All normalisations have the form $\varepsilon = \sum_h w_h |\beta_\omega(h)|^p$ and differ in the weights
-$w_h$ only. Tables are
-`[S, A]`; a pair that does not exist holds `-inf` (in $\beta_\omega$ too) and does not count.
+$w_h$ only. Tables are `[S, A]`; a pair that does not exist holds `-inf` (in $\beta_\omega$ too) and does
+not count.
 """
 
 from enum import StrEnum
@@ -53,7 +53,7 @@ def bellman_residual(target: ArrayLike, q: ArrayLike) -> Array:
     r"""Bellman residual $\beta_\omega(h) = \mathcal T_\omega\hat Q_\omega(h) - \hat Q_\omega(h)$, Eq. (26).
 
     Args: target: `[S, A]`, $\mathcal T_\omega\hat Q_\omega$ from any operator. q: `[S, A]`, `-inf` at
-    missing actions.
+        missing actions.
     Returns: `[S, A]`, reward units, `-inf` where `q` is; one rounding an entry.
     Raises: InputError: if the shapes differ, or `target` is not finite where `q` is.
 
@@ -127,12 +127,11 @@ def residual_error(
     normalisation: Normalisation = Normalisation.MEAN,
     d: ArrayLike | None = None,
 ) -> float:
-    r"""Residual error $\varepsilon_\omega = \frac{c}{p}\|T_\omega\hat Q_\omega - \hat Q_\omega\|_p^p$, Eq. (2).
+    r"""Residual error $\varepsilon_\omega = \frac{c}{p}\|T_\omega Q_\omega - Q_\omega\|_p^p$, Eq. (2).
 
-    Deviation: 1. the measure of the norm is a choice (`Normalisation`, with its sources); the default is the
-    talk's, which
-    for p = 2 is E.3's too; 2. `c`, printed in (2) only, multiplies every normalisation; the experiments fix
-    c = 1.
+    Deviation: 1. the measure of the norm is a choice (`Normalisation`, with its sources); the default is
+    the talk's, which for p = 2 is E.3's too; 2. `c`, printed in (2) only, multiplies every normalisation;
+    the experiments fix c = 1.
 
     Args:
         beta: `[S, A]`, reward units; `-inf` where the action does not exist.
@@ -169,11 +168,10 @@ def incremental_residual_error(
     $$\varepsilon_{\omega,k} = \tfrac{c}{p}\|\mathcal T_{\omega,k}\hat Q_\omega - \hat Q_\omega\|_p^p +
     \varepsilon_k$$
 
-    Args: mdp: finite MDP. q: `[S, A]`. eps_k: $\varepsilon_k \ge 0$; 0 is the limit $\mathcal T^*$. norm: as
-    `residual_error`.
+    Args: mdp: finite MDP. q: `[S, A]`. eps_k: $\varepsilon_k \ge 0$; 0 is the limit $\mathcal T^*$. norm:
+        as `residual_error`.
     Returns: $\varepsilon_{\omega,k} \ge \varepsilon_k$, reward units; rounding as `residual_error` on a
-    residual that is
-        (4 A + S + 18) u (max|q| + max|r|) off.
+        residual that is (4 A + S + 18) u (max|q| + max|r|) off.
     Raises: InputError: on a table that is not finite, or a negative temperature.
 
     Example:

@@ -1,13 +1,11 @@
 r"""The self-consistent temperature under $T^{\pi_\omega}$, roots of $\varepsilon = g(\omega,\varepsilon)$.
 
 $\pi_\omega$ has temperature $\varepsilon_\omega$, and $\varepsilon_\omega$ is the residual error of
-$\mathcal T^{\pi_\omega}$: with
-$g(\omega,\varepsilon) = \sum_h w_h |\mathcal T^{\pi_\varepsilon}\hat Q_\omega(h) - \hat Q_\omega(h)|^p$ the
-definition reads $\varepsilon = g(\omega, \varepsilon)$. On a finite
+$\mathcal T^{\pi_\omega}$: with $g(\omega,\varepsilon) = \sum_h w_h |\mathcal T^{\pi_\varepsilon}\hat
+Q_\omega(h) - \hat Q_\omega(h)|^p$ the definition reads $\varepsilon = g(\omega, \varepsilon)$. On a finite
 MDP g is continuous on $[0, \infty]$ and bounded, $F = g - \varepsilon$ is $\ge 0$ at 0 and negative beyond
-$\sup g$: a root always exists,
-and $\varepsilon = 0$ is one iff $\hat Q_\omega = Q^*$. There may be several. `self_consistent_temperatures`
-counts them with a proof.
+$\sup g$: a root always exists, and $\varepsilon = 0$ is one iff $\hat Q_\omega = Q^*$. There may be
+several. `self_consistent_temperatures` counts them with a proof.
 """
 
 from dataclasses import dataclass
@@ -44,8 +42,7 @@ class SelfConsistentTemperatures:
     r"""All roots of $\varepsilon = g(\omega,\varepsilon)$ in $[0,\infty)$, rising, App. C.
 
     `undecided`: intervals in which the count is open (a fold, closer than rounding can tell); if there is
-    none, the count is
-    proved. `n_boxes`: how many boxes the proof looked at.
+    none, the count is proved. `n_boxes`: how many boxes the proof looked at.
     """
 
     roots: tuple[Root, ...]
@@ -71,10 +68,10 @@ def temperature_map(mdp: TabularMDP, q: ArrayLike, *, eps: float, **norm: Unpack
     $$g(\omega,\varepsilon) = \tfrac{c}{p}\|\mathcal T^{\pi_\varepsilon}\hat Q_\omega - \hat Q_\omega\|_p^p$$
 
     Args: mdp: finite MDP. q: `[S, A]`, reward units. eps: temperature in [0, inf]; 0 is the greedy limit
-    (ties do not matter:
-        their mean is their maximum), inf the uniform policy. norm: as `residual_error`.
+        (ties do not matter: their mean is their maximum), inf the uniform policy. norm: as
+        `residual_error`.
     Returns: g, reward units; relative rounding error (|H| + 8) u on a residual that is (5 A + S + 16) u
-    (max|q| + max|r|) off.
+        (max|q| + max|r|) off.
     Raises: InputError: if `q` is not finite where the action exists, or `eps` is negative or NaN.
 
     Example:
@@ -97,8 +94,8 @@ def temperature_map_derivative(
 
     Args: as `temperature_map`.
     Returns: the slope, 0 in the limits `eps = 0` and `eps = inf`; absolute rounding error 64 (A + 4)^2 u
-    times $\gamma\sum w_h p|\beta_h|^{p-1}$. For p = 1, where
-        $\beta_h = 0$, the value 0 inside the subdifferential.
+        times $\gamma\sum w_h p|\beta_h|^{p-1}$. For p = 1, where $\beta_h = 0$, the value 0 inside the
+        subdifferential.
     Raises: InputError: as `temperature_map`.
 
     Example:
@@ -116,11 +113,11 @@ def self_consistent_temperatures(
     r"""All self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$, App. C.
 
     Bisects $[0, \sup g]$ until on each box $F = g - \varepsilon$ has one sign or is strictly monotone, by
-    enclosures that include
-    rounding (`_temperature`); a maximal monotone stretch between signs that differ holds exactly one root.
+    enclosures that include rounding (`_temperature`); a maximal monotone stretch between signs that differ
+    holds exactly one root.
 
     Args: mdp: finite MDP. q: `[S, A]`. max_boxes: boxes to look at before the rest is called undecided.
-    norm: as `residual_error`.
+        norm: as `residual_error`.
     Returns: the roots in enclosures a few thousand ulps of $\max g$ wide, and whether the count is proved.
     Raises: InputError: as `temperature_map`, or if `max_boxes` is not positive.
 

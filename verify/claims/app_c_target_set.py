@@ -6,6 +6,8 @@ Bound:  app-c-1: the loss bound of `_solved.boltzmann_loss` times gamma, plus ro
         (4 A + S + 16) u (max|q| + max|r|) each. app-c-2: with Q = Q^pi - (I - gamma P^pi)^-1 beta and eps =
         mean beta^2 / 2,
         ||Q - Q^pi|| >= ||beta|| / (1 + gamma) >= sqrt(2 eps) / (1 + gamma); rounding as `solve_rounding`.
+        A root against its residual: eta = 2 (5 A + S + 16) u (max|q| + max|r|) in beta, the width of the
+        enclosure, 64 |H| u eps.
         app-c-3: a count, exact: every root is proved by `self_consistent_temperatures`.
 Teeth:  `perturb` shifts a backup, halves a distance, adds a root.
 """
@@ -38,7 +40,10 @@ def gap_limit(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) ->
 
 
 def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """At every root eps > 0: Q is at least sqrt(2 eps)/(1 + gamma) away from Q^{pi_omega}; at eps = 0, Q = Q*."""
+    """At every root eps > 0: Q is at least sqrt(2 eps)/(1 + gamma) away from Q^{pi_omega}; at eps = 0, Q = Q*.
+
+    And the root is the residual error that its own policy produces, here from the policy's own backup.
+    """
     q = q_star + shift
     found = []
     for root in self_consistent_temperatures(mdp, q).roots:
@@ -48,6 +53,14 @@ def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: floa
         distance = float(np.abs(q - q_pi).max()) * (1 - perturb)
         least = np.sqrt(2 * root.lower) / (1 + mdp.gamma) + perturb
         found.append(Gap(least - distance, solve_rounding(mdp, size)))
+        beta = mdp.reward + mdp.gamma * mdp.expect_next((pi * q).sum(axis=1)) - q
+        eta = 2 * (5 * mdp.n_actions + mdp.n_states + 16) * U * size
+        allowed = (2 * float(np.abs(beta).max()) + eta) * eta + (1 + abs(root.slope)) * (
+            root.upper - root.lower
+        )
+        found.append(
+            Gap(abs(0.5 * float(np.mean(beta**2)) - root.eps), allowed + 64 * mdp.n_pairs * U * root.eps)
+        )
         if root.lower == 0:
             found.append(Gap(float(np.abs(shift).max()), 0.0))
     return worst(*found)
