@@ -48,9 +48,10 @@ class Result:
 
     @property
     def as_recorded(self) -> bool:
-        """The verdict is the one on record and everything offered in place of something false holds."""
+        """The verdict is the one on record, what stands in for something false holds, just that fails."""
         repaired = all(outcome is None or outcome.ok for outcome in (self.correction, *self.repairs))
-        return self.verdict == self.claim.expected and repaired
+        steps = all(step.ok == (repair is None) for step, repair in zip(self.steps, self.repairs, strict=True))
+        return self.verdict == self.claim.expected and repaired and steps
 
 
 class CheckError(Exception):
