@@ -64,10 +64,9 @@ class TemperatureMap:
 
     def beta(self, eps: float) -> Array:
         """Residual at this temperature, 0 at missing pairs."""
-        gap = np.where(np.isfinite(self.gap), self.gap, 0.0)
-        v = self.q.max(axis=1, where=np.isfinite(self.gap), initial=-np.inf) - (self.policy(eps) * gap).sum(
-            axis=1
-        )
+        exists = np.isfinite(self.gap)
+        loss = (self.policy(eps) * np.where(exists, self.gap, 0.0)).sum(axis=1)
+        v = self.q.max(axis=1, where=exists, initial=-np.inf) - loss
         return np.where(
             self.mdp.available, self.mdp.reward + self.mdp.gamma * self.mdp.expect_next(v) - self.q, 0.0
         )

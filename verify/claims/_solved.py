@@ -1,8 +1,7 @@
 """Instances whose Q* is known exactly: Q* is drawn, and the reward computed from it.
 
 With transition probabilities 0, 1/2, 1 and gamma in {0, 1/2, 3/4}, `r = Q* - gamma P max Q*` and the backup
-of Q*
-are exact in float64 for integers Q* below 2^40, so T* Q* = Q* to the last bit.
+of Q* are exact in float64 for integers Q* below 2^40, so T* Q* = Q* to the last bit.
 """
 
 from typing import Any

@@ -1,14 +1,13 @@
 r"""Appendix C: the target set, and the temperature that defines itself under $\mathcal T^{\pi_\omega}$.
 
 Both sides: operators and temperatures from `virel_theory`; limits, policy values and counts from their
-definitions here.
-Bound:  app-c-1: the loss bound of `_solved.boltzmann_loss` times gamma, plus rounding of two backups,
-        (4 A + S + 16) u (max|q| + max|r|) each. app-c-2: with Q = Q^pi - (I - gamma P^pi)^-1 beta and eps =
-        mean beta^2 / 2,
-        ||Q - Q^pi|| >= ||beta|| / (1 + gamma) >= sqrt(2 eps) / (1 + gamma); rounding as `solve_rounding`.
-        A root against its residual: eta = 2 (5 A + S + 16) u (max|q| + max|r|) in beta, the width of the
-        enclosure, 64 |H| u eps.
-        app-c-3: a count, exact: every root is proved by `self_consistent_temperatures`.
+            definitions here.
+Bound:  app-c-1: the loss bound of `_solved.boltzmann_loss` times gamma, plus rounding of two backups, (4 A +
+        S + 16) u (max|q| + max|r|) each. app-c-2: with Q = Q^pi - (I - gamma P^pi)^-1 beta and eps = mean
+        beta^2 / 2, ||Q - Q^pi|| >= ||beta|| / (1 + gamma) >= sqrt(2 eps) / (1 + gamma); rounding as
+        `solve_rounding`. A root against its residual: eta = 2 (5 A + S + 16) u (max|q| + max|r|) in beta, the
+        width of the enclosure, 64 |H| u eps. app-c-3: a count, exact: every root is proved by
+        `self_consistent_temperatures`.
 Teeth:  `perturb` shifts a backup, halves a distance, adds a root.
 """
 
@@ -45,7 +44,7 @@ def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: floa
     And the root is the residual error that its own policy produces, here from the policy's own backup.
     """
     q = q_star + shift
-    found = []
+    found = [Gap(0.0, 0.0)]
     for root in self_consistent_temperatures(mdp, q).roots:
         pi = boltzmann_policy(q, eps=root.eps) if root.eps > 0 else greedy_policy(q)
         q_pi = mdp.reward + mdp.gamma * mdp.expect_next(policy_values(mdp, pi))

@@ -1,14 +1,14 @@
 r"""Talk, Theorem 2 and Corollary 1: is eps = 0 sufficient, and necessary, for an optimal Q_omega and pi_omega?
 
-Sufficient: yes, with a rate. For every temperature that solves its definition (mean norm, c = 1, p = 2),
-            (1 - gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||T^pi Q - Q|| + ||T* Q - T^pi Q|| <= sqrt(2 |H| eps) +
-            gamma eps min(log A, (A - 1)/e),
-            as the largest of |H| residuals is at most their root sum of squares. At eps = 0 this is i).
-Necessary:  not under T^{pi_omega}, where Q* has other self-consistent temperatures; and not for ii) where A
-= 1.
+Sufficient: yes, with a rate. For every temperature that solves its definition (mean norm, c = 1, p = 2), (1 -
+            gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||T^pi Q - Q|| + ||T* Q - T^pi Q|| <= sqrt(2 |H| eps) + gamma
+            eps min(log A, (A - 1)/e), as the largest of |H| residuals is at most their root sum of squares.
+            At eps = 0 this is i).
+Necessary:  not under T^{pi_omega}, where Q* has other self-consistent temperatures; and not for ii) where A =
+            1.
 Both sides: temperatures from `virel_theory`, Q* by construction (`_solved`: exact).
 Bound:  rounding: the residual carries (5 A + S + 16) u (max|q| + max|r|); existence of a root is proved (its
-`lower` end), so exact.
+        `lower` end), so exact.
 Teeth:  `perturb` moves Q* away by 1 + |q|, or adds to a temperature.
 """
 

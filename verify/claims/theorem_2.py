@@ -1,16 +1,13 @@
 r"""Theorem 2: the pairs (omega*, theta*) that maximise L, and which policies are optimal there.
 
 L at eps_omega = 0 is no value of (4) but a limit: +inf, 0 or -inf with the sign of E_{d pi_theta}[Q_omega]
-(the entropy is
-finite on finite action sets). With this convention the maximum over a set that holds omega* is attained, at
-+inf. Omega is a
-finite set {Q*, others}, Theta a finite set of policies; the target is T* (no self-reference) unless said
-otherwise.
+(the entropy is finite on finite action sets). With this convention the maximum over a set that holds omega*
+is attained, at +inf. Omega is a finite set {Q*, others}, Theta a finite set of policies; the target is T* (no
+self-reference) unless said otherwise.
 Both sides: L from the definition, here; policy values by a linear solve; Q* by construction (`_solved`:
-exact, so eps = 0 is exact).
+            exact, so eps = 0 is exact).
 Bound:  suboptimality: rounding of the solve. Sets of maximisers: exact. Rates: `boltzmann_loss` / (1 -
-gamma), by the
-        performance difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]).
+        gamma), by the performance difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]).
 Teeth:  `perturb` ignores the limit at eps = 0, adds a maximiser, or adds to a loss.
 """
 

@@ -1,14 +1,12 @@
 r"""Theorem 2, what it says about the variational policy pi_theta* at the maximum.
 
-Read for pi_theta*, the first sentence is false: at eps = 0 every theta is a maximiser. The second sentence
-is false on the
-continuous action sets for which it is printed, where pi_omega* is a Dirac of entropy -inf; it holds on
-finite ones.
+Read for pi_theta*, the first sentence is false: at eps = 0 every theta is a maximiser. The second sentence is
+false on the continuous action sets for which it is printed, where pi_omega* is a Dirac of entropy -inf; it
+holds on finite ones.
 Both sides: as in `theorem_2`; the continuous case in closed form.
 Bound:  suboptimality: rounding of the solve; rates: `boltzmann_loss` / (1 - gamma), by the performance
-difference
-        V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]); L: 32 (|H| + 8) u (1 + max|q|/eps), as in
-        `eq_05_11`.
+        difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]); L: 32 (|H| + 8) u (1 + max|q|/eps), as
+        in `eq_05_11`.
 Teeth:  `perturb` ignores the limit at eps = 0, or adds to a loss or to L.
 """
 

@@ -1,15 +1,12 @@
 r"""Theorem 5 iii) with (38): do min and lim commute?
 
 They do, on any Omega, with min read as inf: by Assumption 2 at once (0 <= inf eps_{w,k} <= eps_{w*,k} -> 0),
-and on finite
-action sets without it, as the rate of (37) is uniform. The printed proof goes through a limit of the
-minimisers, which need
-not exist.
+and on finite action sets without it, as the rate of (37) is uniform. The printed proof goes through a limit
+of the minimisers, which need not exist.
 Both sides: `incremental_residual_error`; eps_omega by loops (`_incremental`); closed forms for one state.
-Bound:  the rates of `theorem_5`, plus rounding (`_incremental.rates`). Squeeze: eps_{w~_k,k} <= eps_{w*,k}
-<= delta^2/2 + eps_k gives
-        ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 - gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||beta_{w,k}|| +
-        delta.
+Bound:  the rates of `theorem_5`, plus rounding (`_incremental.rates`). Squeeze: eps_{w~_k,k} <= eps_{w*,k} <=
+        delta^2/2 + eps_k gives ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 - gamma) ||Q - Q*|| <= ||T* Q - Q||
+        <= ||beta_{w,k}|| + delta.
 Teeth:  `perturb` adds to one side.
 """
 

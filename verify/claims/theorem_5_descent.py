@@ -1,18 +1,16 @@
 r"""Theorem 5 as an algorithm: descend eps_{omega,k} from Q = 0 while eps_k -> 0. Does it reach eps = 0?
 
 App. F.2 concludes that the theorem lets one "carry out separate optimisations over eps_{w,k} while gradually
-increasing k";
-with exact global minima, yes (theorem-5-iii). With descent, no: the Boltzmann mean is no convex combination
-of Q to first
-order, and eps_{omega,k} has other local minima, which follow eps_k down to a positive residual.
+increasing k"; with exact global minima, yes (theorem-5-iii). With descent, no: the Boltzmann mean is no
+convex combination of Q to first order, and eps_{omega,k} has other local minima, which follow eps_k down to a
+positive residual.
 
-Both sides: value and gradient by the formulas below, here; L-BFGS from scipy, warm-started at eps_k = 1,
-1/2, ..., 2^-10.
+Both sides: value and gradient by the formulas below, here; L-BFGS from scipy, warm-started at eps_k = 1, 1/2,
+            ..., 2^-10.
 Bound:  at a point with gradient norm e = |H| ||grad||_1 where J is invertible as for the soft target,
-||beta||_1 <= e/(1 - gamma), so
-        eps_{omega,k} - eps_k = ||beta||_2^2/(2 |H|) <= (e/(1 - gamma))^2 / (2 |H|); the gradient is that of
-        the end point.
-        The inequality itself: rounding 64 (A + S + 8) u of its two sides.
+        ||beta||_1 <= e/(1 - gamma), so eps_{omega,k} - eps_k = ||beta||_2^2/(2 |H|) <= (e/(1 - gamma))^2 / (2
+        |H|); the gradient is that of the end point. The inequality itself: rounding 64 (A + S + 8) u of its
+        two sides.
 Teeth:  `perturb` adds to the residual, or flips the sign of the backed-up gradient.
 """
 
