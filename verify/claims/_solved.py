@@ -21,6 +21,7 @@ DYADIC_GAMMAS = (0.5, 0.75, 0.0)
 @st.composite
 def solved(  # noqa: D417
     draw: st.DrawFn,
+    /,
     *,
     shape: tuple[int, int] = (3, 3),
     min_actions: int = 1,
