@@ -1,0 +1,4 @@
+"""Certifiers: each proves one statement on one exact instance, or says that it could not.
+
+Table: `verify.certify.table`.
+"""

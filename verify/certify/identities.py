@@ -1,0 +1,201 @@
+r"""Both sides of (5), (11), (23), (24), Theorem 3, App. B and G by their definitions, in ball arithmetic.
+
+Probabilities are formed first and their logarithms taken after, as printed; the checker works with
+logarithms throughout.
+Every function returns left less right, one ball a component.
+"""
+
+from flint import arb, fmpq
+
+from verify.balls import boltzmann, entropy, exp, log, total, xlogy
+from verify.certify.instance import Exact
+from verify.exact import uniform_over
+
+
+def theta(x: Exact) -> list[fmpq]:
+    """pi_theta; uniform where the statement has none."""
+    return list(x.parts.get("pi_theta") or uniform_over(x.mdp, x.mdp.of_state))
+
+
+def q_theta(x: Exact) -> list[fmpq]:
+    """d(s) pi_theta(a|s)."""
+    return [x.d[s] * p for (s, _), p in zip(x.mdp.pairs, theta(x), strict=True)]
+
+
+def objective(x: Exact) -> arb:
+    """(4)."""
+    pi = theta(x)
+    return total(
+        x.d[s] * (total(pi[i] * x.q[i] / x.eps for i in own) + entropy(pi[i] for i in own))
+        for s, own in enumerate(x.mdp.of_state)
+    )
+
+
+def weights(x: Exact) -> list[arb]:
+    """exp(Q/eps)."""
+    return [exp(value / x.eps) for value in x.q]
+
+
+def p_omega(x: Exact) -> list[arb]:
+    """Joint Boltzmann distribution of (5)."""
+    w = weights(x)
+    return [value / total(w) for value in w]
+
+
+def p_omega_s(x: Exact) -> list[arb]:
+    """Its marginal over states."""
+    p = p_omega(x)
+    return [total(p[i] for i in own) for own in x.mdp.of_state]
+
+
+def kl_joint(x: Exact) -> arb:
+    """KL(q_theta || p_omega)."""
+    return total(xlogy(u, u / p) for u, p in zip(q_theta(x), p_omega(x), strict=True))
+
+
+def kl_policy(x: Exact) -> arb:
+    """E_d[KL(pi_theta || pi_omega)]."""
+    pi, omega = theta(x), boltzmann(x.mdp, x.q, x.eps)
+    return total(x.d[s] * xlogy(pi[i], pi[i] / omega[i]) for i, (s, _) in enumerate(x.mdp.pairs))
+
+
+def kl_states(x: Exact) -> arb:
+    """KL(d || p_omega(s))."""
+    return total(xlogy(d, d / p) for d, p in zip(x.d, p_omega_s(x), strict=True))
+
+
+def log_partition(x: Exact) -> arb:
+    """l(omega)."""
+    return total(weights(x)).log()
+
+
+def max_objective(x: Exact) -> arb:
+    """Max over theta of L: E_d[log sum_a exp(Q/eps)]."""
+    w = weights(x)
+    return total(x.d[s] * total(w[i] for i in own).log() for s, own in enumerate(x.mdp.of_state))
+
+
+def lower_bound(x: Exact) -> list[arb]:
+    """(5), (11)."""
+    return [objective(x) - (log_partition(x) - kl_joint(x) - entropy(x.d))]
+
+
+def lower_bound_step(x: Exact) -> list[arb]:
+    """D.1's last displays as printed: the KL of the policies in place of the joint one."""
+    mean_q = total(u * value / x.eps for u, value in zip(q_theta(x), x.q, strict=True))
+    mean_log_p = total(u * p.log() for u, p in zip(q_theta(x), p_omega(x), strict=True))
+    return [objective(x) - (mean_q - kl_policy(x) - entropy(x.d) - mean_log_p)]
+
+
+def theorem_3_printed(x: Exact) -> list[arb]:
+    """Max L less min E_d[KL], which is 0."""
+    return [max_objective(x)]
+
+
+def theorem_3(x: Exact) -> list[arb]:
+    """L + E_d[KL(pi_theta || pi_omega)] less max L."""
+    return [objective(x) + kl_policy(x) - max_objective(x)]
+
+
+def eq_23_printed(x: Exact) -> list[arb]:
+    """Max L + H(d) less min KL(q_theta || p_omega)."""
+    return [max_objective(x) + entropy(x.d) - kl_states(x)]
+
+
+def eq_23(x: Exact) -> list[arb]:
+    """Max L less (l - H(d) - min KL)."""
+    return [max_objective(x) - (log_partition(x) - entropy(x.d) - kl_states(x))]
+
+
+def eq_24(x: Exact) -> list[arb]:
+    """The chain rule."""
+    return [kl_joint(x) - kl_states(x) - kl_policy(x)]
+
+
+def factorisation(x: Exact) -> list[arb]:
+    """Log pi_omega(a|s) p_omega(s) less log p_omega(h)."""
+    p, p_s, pi = p_omega(x), p_omega_s(x), boltzmann(x.mdp, x.q, x.eps)
+    return [log(pi[i] * p_s[s]) - log(p[i]) for i, (s, _) in enumerate(x.mdp.pairs)]
+
+
+def likelihood(x: Exact) -> list[arb]:
+    """y(h)."""
+    top = x.mdp.best(x.q)
+    return [exp((value - top[s]) / x.eps) for value, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
+
+
+def eq_10(x: Exact) -> list[arb]:
+    """Log of Bayes' rule with the uniform prior, less log (10)."""
+    prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
+    bayes = [y * prior / total(z * prior for z in likelihood(x)) for y in likelihood(x)]
+    printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
+    return [log(b) - log(w / total(printed)) for b, w in zip(bayes, printed, strict=True)]
+
+
+def action_posterior(x: Exact) -> list[arb]:
+    """Log p(a|s, O) less log pi_omega."""
+    y = likelihood(x)
+    joint = [value / total(y) for value in y]
+    state = [total(joint[i] for i in own) for own in x.mdp.of_state]
+    pi = boltzmann(x.mdp, x.q, x.eps)
+    return [log(joint[i] / state[s]) - log(pi[i]) for i, (s, _) in enumerate(x.mdp.pairs)]
+
+
+def elbo(x: Exact) -> list[arb]:
+    """App. B: KL to the posterior less (l - L); L less its expansion."""
+    y, u = likelihood(x), q_theta(x)
+    evidence, top = total(y), x.mdp.best(x.q)
+    lower = total(xlogy(w, z / w) for w, z in zip(u, y, strict=True) if w)
+    kl = total(xlogy(w, w / (z / evidence)) for w, z in zip(u, y, strict=True))
+    states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, top, strict=True))
+    return [kl - (evidence.log() - lower), lower - (objective(x) + states)]
+
+
+def prior_posterior(x: Exact) -> list[arb]:
+    """App. G: log of Bayes' rule conditioned on the state, less log of the closed form."""
+    n, y, w = fmpq(1, x.mdp.n_states), likelihood(x), weights(x)
+    joint = [z * p * n for z, p in zip(y, x.pi_phi, strict=True)]
+    out = []
+    for own in x.mdp.of_state:
+        state, closed = total(joint[i] for i in own), total(w[i] * x.pi_phi[i] for i in own)
+        out += [log(joint[i] / state) - log(w[i] * x.pi_phi[i] / closed) for i in own]
+    return out
+
+
+def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
+    """The lower bound of App. G less (42), at Q or at 0."""
+    y = [z if q else arb(1) for z in likelihood(x)]
+    out = arb(0)
+    for i, (s, _) in enumerate(x.mdp.pairs):
+        u = x.d[s] * pi[i]
+        if u:
+            out += u * log(y[i] * phi[i] / u) - u * (q * x.q[i] / x.eps - log(pi[i] / phi[i]))
+    return out
+
+
+def eq_42(x: Exact) -> list[arb]:
+    """The remainder at (theta, phi) less that at (phi, theta)."""
+    return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_phi, x.pi_theta)]
+
+
+def eq_42_omega_printed(x: Exact) -> list[arb]:
+    """The remainder at Q less that at 0."""
+    return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_theta, x.pi_phi, q=0)]
+
+
+def eq_42_omega(x: Exact) -> list[arb]:
+    """The remainder less E_d[log(y(s)/d(s))]."""
+    states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
+    return [remainder(x, x.pi_theta, x.pi_phi) - states]
+
+
+def best_prior(x: Exact) -> list[arb]:
+    """(42) at phi = theta less (42) at phi."""
+    if x.pi_theta == x.pi_phi:
+        return [arb(0)]
+    return [
+        total(
+            x.d[s] * xlogy(x.pi_theta[i], fmpq(1) * x.pi_theta[i] / x.pi_phi[i])
+            for i, (s, _) in enumerate(x.mdp.pairs)
+        )
+    ]
