@@ -20,14 +20,15 @@ class Subcommand(NamedTuple):
 SUBCOMMANDS = {
     "verify": Subcommand("verify.cli", "main_verify", "check every claim against its recorded verdict"),
     "claims": Subcommand("verify.cli", "main_claims", "list the claims"),
-    "solve": Subcommand("virel_theory.cli", "main_solve", "solve an MDP, with a guaranteed error bound"),
+    "recheck": Subcommand("verify.recheck", "main_recheck", "check certificate files, independently"),
+    "solve": Subcommand("verify.solve_cli", "main_solve", "solve an MDP, with a guaranteed error bound"),
 }
 
 EXIT_STATUS = """\
 exit status:
-  0    every verdict is the recorded one; the MDP is solved
-  1    a verdict differs from the record; a solver did not reach its tolerance
-  2    bad input
+  0    every verdict is the recorded one; the MDP is solved; every certificate is true
+  1    a verdict differs from the record; a solver did not reach its tolerance; a certificate is not true
+  2    bad input; a certificate was tampered with
   130  interrupted"""
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from pathlib import Path
@@ -25,6 +25,8 @@ from virel_theory.solvers import Solution, solve
 
 PROG = "virel solve"
 ACTIONS_SHOWN = 5
+Certifier = Callable[..., float]
+"""`certifier(mdp, policy, value, path=, name=, sense=)` writes a certificate, returns the delta it proves."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,18 @@ class SolveConfig:
     out: Path | None = None
     """Also write value, q, policy and error_bound to this .npz file."""
 
+    certify: Path | None = None
+    """Also prove how far the policy is from optimal, and write the certificate (`virel recheck`) to this
+    .json file."""
 
-def main_solve(argv: Sequence[str]) -> int:
-    """`virel solve`: the exit status is 0 iff the tolerance was met with a guarantee."""
+
+def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> int:
+    """`virel solve`: the exit status is 0 iff the tolerance was met with a guarantee.
+
+    `certifier` is what `--certify` calls (`verify.certify.solution.certify_solution`).
+    """
     try:
-        return run(tyro.cli(SolveConfig, args=list(argv), prog=PROG))
+        return run(tyro.cli(SolveConfig, args=list(argv), prog=PROG), certifier=certifier)
     except SystemExit as stop:  # tyro: 0 after --help, 2 after a parse error
         return stop.code if isinstance(stop.code, int) else 2
     except InputError as err:
@@ -77,10 +86,12 @@ def main_solve(argv: Sequence[str]) -> int:
         return 130
 
 
-def run(config: SolveConfig) -> int:
+def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
     """Load, solve, print, write; raises `InputError` before any work that a bad argument would waste."""
     if config.out is not None:
         check_writable(config.out)
+    if config.certify is not None:
+        check_writable(config.certify, suffix=".json", name="certify")
     mdp, asked = load_problem(config.mdp, gamma=config.gamma, objective=config.objective)
     sense = config.sense or asked or "max"
     start = time.perf_counter()
@@ -96,6 +107,7 @@ def run(config: SolveConfig) -> int:
     Console().print(summary(config.mdp, mdp, solution, sense=sense, seconds=seconds))
     if config.out is not None:
         write(config.out, solution)
+    certify(config, mdp, solution, sense=sense, certifier=certifier)
     return 0 if solution.status.ok else 1
 
 
@@ -128,17 +140,34 @@ def policy_summary(solution: Solution) -> str:
     return ", ".join(shown) + (f", {rest} other actions" if rest else "")
 
 
-def check_writable(out: Path) -> None:
-    """Raise `InputError` unless `out` ends in .npz and its folder takes a file."""
-    if out.suffix != ".npz":
-        raise InputError(f"`out` must end in .npz; found {str(out)!r}")
+def check_writable(out: Path, *, suffix: str = ".npz", name: str = "out") -> None:
+    """Raise `InputError` unless `out` ends in `suffix` and its folder takes a file."""
+    if out.suffix != suffix:
+        raise InputError(f"`{name}` must end in {suffix}; found {str(out)!r}")
     if out.is_dir():
-        raise InputError(f"`out` must be a file; found the folder {str(out)!r}")
+        raise InputError(f"`{name}` must be a file; found the folder {str(out)!r}")
     try:
         with tempfile.TemporaryFile(dir=out.parent):
             pass
     except OSError as err:
-        raise InputError(f"`out` must be in a writable folder; found {str(out)!r} ({err.strerror})") from None
+        raise InputError(
+            f"`{name}` must be in a writable folder; found {str(out)!r} ({err.strerror})"
+        ) from None
+
+
+def certify(
+    config: SolveConfig, mdp: TabularMDP, solution: Solution, *, sense: Sense, certifier: Certifier | None
+) -> None:
+    """Print and write the proof; the certifier is handed in, as it lives in a layer above."""
+    if config.certify is None:
+        return
+    if certifier is None:
+        raise InputError("`certify` needs the package verify: use the command `virel solve`")
+    delta = certifier(mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense)
+    Console().print(
+        f"certified          policy within {round_up(delta)} of optimal in every state: {config.certify}",
+        soft_wrap=True,
+    )
 
 
 def write(out: Path, solution: Solution) -> None:
