@@ -55,16 +55,12 @@ def mdps(
     n_actions = draw(st.integers(min_actions, max_actions))
     shape = (n_states, n_actions)
     weights = draw(st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape)))
-    reward = draw(
-        _array(np.float64, shape, elements=st.integers(-4, 4).map(float) if rewards is None else rewards)
-    )
+    reward = draw(_signed(shape, 4) if rewards is None else _array(np.float64, shape, elements=rewards))
     gamma = draw(st.sampled_from(GAMMAS) if gammas is None else gammas)
     mask = None
     if masked:
-        mask = draw(_array(np.bool_, shape, elements=st.booleans()))
-        mask[
-            np.arange(n_states), draw(_array(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
-        ] = True
+        mask = draw(_digits(shape, 2)) == 1
+        mask[np.arange(n_states), draw(_digits(n_states, n_actions))] = True
         weights = weights * mask[:, :, None]
     sums = weights.sum(axis=2, keepdims=True)
     return TabularMDP(weights / np.where(sums == 0, 1, sums), reward, gamma, mask=mask)
@@ -72,20 +68,22 @@ def mdps(
 
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
     """`[S, A]` tables of quarters in [-5, 5] (`-inf` where the action does not exist)."""
-    elements = st.integers(-20, 20).map(lambda k: k / 4) if values is None else values
-    return _array(np.float64, mdp.shape, elements=elements).map(lambda q: np.where(mdp.available, q, -np.inf))
+    if values is None:
+        tables = _signed(mdp.shape, 20).map(lambda k: k / 4)
+    else:
+        tables = _array(np.float64, mdp.shape, elements=values)
+    return tables.map(lambda q: np.where(mdp.available, q, -np.inf))
 
 
 def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
     """`[S, A]` policies with rational probabilities; with `full_support=False` also deterministic ones."""
-    low = 1 if full_support else 0
-    weights = _array(np.int64, mdp.shape, elements=st.integers(low, 4))
+    weights = _digits(mdp.shape, 4).map(lambda w: w + 1) if full_support else _digits(mdp.shape, 5)
     return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available.astype(np.float64)))
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
     """`[S]` rational distributions over states, e.g. the sampling distribution d(s)."""
-    weights = _array(np.int64, mdp.n_states, elements=st.integers(1 if full_support else 0, 4))
+    weights = _digits(mdp.n_states, 4).map(lambda w: w + 1) if full_support else _digits(mdp.n_states, 5)
     return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
 
 
@@ -102,12 +100,11 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
         approximator = TabularQ(mdp.available)
     else:
         size = (*mdp.shape, draw(st.integers(1, 3)))
-        features = draw(_array(np.float64, size, elements=st.integers(-1, 1).map(float)))
+        features = draw(_signed(size, 1))
         linear = kind == "linear"
         n_hidden = 1 if linear else draw(st.integers(1, 2))
         approximator = LinearQ(features, mdp.mask) if linear else TanhQ(features, n_hidden, mdp.mask)
-    halves = st.integers(-4, 4).map(lambda k: k / 2)
-    return approximator, draw(_array(np.float64, approximator.n_parameters, elements=halves))
+    return approximator, draw(_signed(approximator.n_parameters, 4)) / 2
 
 
 def temperatures() -> st.SearchStrategy[float]:
@@ -133,16 +130,30 @@ def _array(
     return hnp.arrays(dtype, shape, elements=elements, fill=st.nothing())
 
 
+def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
+    """Integers in `[0, base)`, all entries from one draw of bytes: ten times faster than entry by entry."""
+    size = int(np.prod(shape))
+    return st.binary(min_size=size, max_size=size).map(
+        lambda data: (np.frombuffer(data, np.uint8) % base).astype(np.int64).reshape(shape)
+    )
+
+
+def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
+    """Floats in {0, 1, -1, 2, -2, ..., -largest}, in the order in which they shrink."""
+    return _digits(shape, 2 * largest + 1).map(
+        lambda k: np.where(k % 2 == 1, 1.0, -1.0) * ((k + 1) // 2) + 0.0
+    )
+
+
 def _deterministic(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    successors = _array(np.int64, shape, elements=st.integers(0, shape[0] - 1))
-    return successors.map(lambda s: np.eye(shape[0])[s])
+    return _digits(shape, shape[0]).map(lambda successors: np.eye(shape[0])[successors])
 
 
 def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     def or_self_loop(w: Array) -> Array:
         return np.where(w.sum(axis=2, keepdims=True) > 0, w, np.eye(shape[0])[:, None, :])
 
-    return _array(np.int64, (*shape, shape[0]), elements=st.integers(0, 3)).map(or_self_loop)
+    return _digits((*shape, shape[0]), 4).map(or_self_loop)
 
 
 def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
