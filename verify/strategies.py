@@ -15,6 +15,7 @@ Example:
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from virel_theory.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp import TabularMDP
 
 GAMMAS = (0.0, 0.5, 0.75, 0.9, 0.99)
+_GAMMAS = st.sampled_from(GAMMAS)
 TEMPERATURES = (1.0, 0.5, 2.0, 0.25, 4.0, 0.1, 10.0, 0.01, 100.0)
 
 
@@ -51,12 +53,12 @@ def mdps(
         gammas: default `GAMMAS`.
         masked: also draw state-dependent action sets.
     """
-    n_states = draw(st.integers(1, max_states))
-    n_actions = draw(st.integers(min_actions, max_actions))
+    n_states = draw(_between(1, max_states))
+    n_actions = draw(_between(min_actions, max_actions))
     shape = (n_states, n_actions)
-    weights = draw(st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape)))
+    weights = draw(_transitions(shape))
     reward = draw(_signed(shape, 4) if rewards is None else _array(np.float64, shape, elements=rewards))
-    gamma = draw(st.sampled_from(GAMMAS) if gammas is None else gammas)
+    gamma = draw(_GAMMAS if gammas is None else gammas)
     mask = None
     if masked:
         mask = draw(_digits(shape, 2)) == 1
@@ -130,6 +132,10 @@ def _array(
     return hnp.arrays(dtype, shape, elements=elements, fill=st.nothing())
 
 
+_between = cache(st.integers)
+
+
+@cache
 def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
     """Integers in `[0, base)`, all entries from one draw of bytes: ten times faster than entry by entry."""
     size = int(np.prod(shape))
@@ -138,6 +144,7 @@ def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
     )
 
 
+@cache
 def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
     """Floats in {0, 1, -1, 2, -2, ..., -largest}, in the order in which they shrink."""
     return _digits(shape, 2 * largest + 1).map(
@@ -145,10 +152,18 @@ def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any
     )
 
 
+@cache
+def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
+    """Kept between draws, as everything marked `cache` here: hypothesis validates every new strategy."""
+    return st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape))
+
+
+@cache
 def _deterministic(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     return _digits(shape, shape[0]).map(lambda successors: np.eye(shape[0])[successors])
 
 
+@cache
 def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     def or_self_loop(w: Array) -> Array:
         return np.where(w.sum(axis=2, keepdims=True) > 0, w, np.eye(shape[0])[:, None, :])
@@ -156,6 +171,7 @@ def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     return _digits((*shape, shape[0]), 4).map(or_self_loop)
 
 
+@cache
 def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
     """Periodic: every action moves on by one, the last state back to the first."""
     successors = (np.arange(shape[0]) + 1) % shape[0]
