@@ -1,30 +1,37 @@
-r"""The guaranteed error bound of every solver: MacQueen/Porteus bounds with rounding (derivation, written before the first run).
+r"""The guaranteed error bound of every solver: MacQueen/Porteus bounds with rounding.
 
-Setting. The float arrays are the MDP: `P >= 0`, `r`, `gamma` are taken as given, exactly. Row sums $\sigma_h$ of `P` are 1 only
-within a few ulp: validation accepts $|fl(\sigma_h) - 1| \le (2b+4)\epsilon$ and summing rounds by at most $b u\sigma$ with
-$u = \epsilon/2$, b the largest number of entries of a row, so $|\sigma_h - 1| \le \delta := (3b + 8)\epsilon$ with room to spare.
-$T V(s) = \max_a Q_V(s,a)$, $Q_V(h) = r(h) + \gamma\sum_{s'}p(s'|h)V(s')$, $Q^* = Q_{V^*}$, unique if $\gamma(1+\delta) < 1$.
+The derivation was written before the first run.
 
-Rounding of one backup. Sums of b products in any order, with or without FMA, one product with gamma and one sum with r:
-$|\hat Q_V - Q_V| \le \gamma_{b+6}(|r|_\infty + \gamma(1+\delta)|V|_\infty) + b\,2^{-1074} =: \eta$, $\gamma_k = ku/(1-ku)$ (Higham 2002, Section 3.1;
-b + 2 would do; four more cover the computation of $\eta$ itself). Maxima are exact; $\hat d = fl(\max_a\hat Q_V - V)$ is off by $u|\hat d|$.
-So $TV - V \in [l, h]$ with $l = \min\hat d(1 \mp u) - \eta$, $h = \max\hat d(1 \pm u) + \eta$.
+Setting. The float arrays are the MDP: `P >= 0`, `r`, `gamma` are taken as given, exactly. Row sums $\sigma_h$
+of `P` are 1 only within a few ulp: validation accepts $|fl(\sigma_h) - 1| \le (2b+4)\epsilon$ and summing
+rounds by at most $b u\sigma$ with $u = \epsilon/2$, b the largest number of entries of a row, so $|\sigma_h -
+1| \le \delta := (3b + 8)\epsilon$ with room to spare. $T V(s) = \max_a Q_V(s,a)$, $Q_V(h) = r(h) +
+\gamma\sum_{s'}p(s'|h)V(s')$, $Q^* = Q_{V^*}$, unique if $\gamma(1+\delta) < 1$.
 
-Bounds. For a constant $c \ge 0$: $T(V + c) \le TV + \gamma(1+\delta)c$; for $c < 0$: $T(V+c) \le TV + \gamma(1-\delta)c$. With
-$c_h = h/(1-\beta_h)$, $\beta_h = \gamma(1+\delta)$ if $h \ge 0$ else $\gamma(1-\delta)$: $T(V + c_h) \le V + h + \beta_h c_h = V + c_h$, and T is
-monotone and a contraction, so $V^* \le V + c_h$. Likewise $V^* \ge V + c_l$, $c_l = l/(1-\beta_l)$, $\beta_l = \gamma(1+\delta)$ if $l < 0$
-else $\gamma(1-\delta)$. Then $Q^* - Q_V = \gamma P(V^* - V) \in [\beta_l c_l, \beta_h c_h]$ (the sign of c picks the row sum that is worst).
-Returned is $\hat Q = fl(\hat Q_V + m)$, m the midpoint of that interval, which halves the error (MacQueen 1966; Porteus 1971; Puterman 1994, 6.6):
+Rounding of one backup. Sums of b products in any order, with or without FMA, one product with gamma and one
+sum with r: $|\hat Q_V - Q_V| \le \gamma_{b+6}(|r|_\infty + \gamma(1+\delta)|V|_\infty) + b\,2^{-1074} =:
+\eta$, $\gamma_k = ku/(1-ku)$ (Higham 2002, Section 3.1; b + 2 would do; four more cover the computation of
+$\eta$ itself). Maxima are exact; $\hat d = fl(\max_a\hat Q_V - V)$ is off by $u|\hat d|$. So $TV - V \in [l,
+h]$ with $l = \min\hat d(1 \mp u) - \eta$, $h = \max\hat d(1 \pm u) + \eta$.
+
+Bounds. For a constant $c \ge 0$: $T(V + c) \le TV + \gamma(1+\delta)c$; for $c < 0$: $T(V+c) \le TV +
+\gamma(1-\delta)c$. With $c_h = h/(1-\beta_h)$, $\beta_h = \gamma(1+\delta)$ if $h \ge 0$ else
+$\gamma(1-\delta)$: $T(V + c_h) \le V + h + \beta_h c_h = V + c_h$, and T is monotone and a contraction, so
+$V^* \le V + c_h$. Likewise $V^* \ge V + c_l$, $c_l = l/(1-\beta_l)$, $\beta_l = \gamma(1+\delta)$ if $l < 0$
+else $\gamma(1-\delta)$. Then $Q^* - Q_V = \gamma P(V^* - V) \in [\beta_l c_l, \beta_h c_h]$ (the sign of c
+picks the row sum that is worst). Returned is $\hat Q = fl(\hat Q_V + m)$, m the midpoint of that interval,
+which halves the error (MacQueen 1966; Porteus 1971; Puterman 1994, 6.6):
 
 $$\|\hat Q - Q^*\|_\infty \le \max(\beta_h c_h - m, m - \beta_l c_l) + \eta + u\|\hat Q\|_\infty,$$
 
-and the same for $\max_a\hat Q$, since max is a non-expansion and exact. The scalar computation has fewer than 16 roundings, each
-relative to $|\beta_h c_h| + |\beta_l c_l|$; `1 - beta` is exact for beta in [1/2, 1] (Sterbenz) and otherwise rounds once; $\delta$ carries
-4 spare ulps for the two roundings of beta. All of it is added, times $1 + 32u$.
+and the same for $\max_a\hat Q$, since max is a non-expansion and exact. The scalar computation has fewer than
+16 roundings, each relative to $|\beta_h c_h| + |\beta_l c_l|$; `1 - beta` is exact for beta in [1/2, 1]
+(Sterbenz) and otherwise rounds once; $\delta$ carries 4 spare ulps for the two roundings of beta. All of it
+is added, times $1 + 32u$.
 
-Fixed policy. The same with $T^\pi V = \sum_a\pi Q_V$, pi taken as given: row sums within $\delta_\pi = (3A+8)\epsilon$ of 1 multiply
-into beta, and A more products into the rounding index; for $\hat V = fl(\sum_a\pi\hat Q)$ the bound is multiplied by
-$1+\delta_\pi$ and $\gamma_{A+6}\|\hat Q\|_\infty$ added.
+Fixed policy. The same with $T^\pi V = \sum_a\pi Q_V$, pi taken as given: row sums within $\delta_\pi =
+(3A+8)\epsilon$ of 1 multiply into beta, and A more products into the rounding index; for $\hat V =
+fl(\sum_a\pi\hat Q)$ the bound is multiplied by $1+\delta_\pi$ and $\gamma_{A+6}\|\hat Q\|_\infty$ added.
 """
 
 from dataclasses import dataclass
@@ -38,7 +45,7 @@ TINY = 1e-300  # covers every underflow: far above 2^-1074 times any number of e
 
 @dataclass(frozen=True)
 class Bracket:
-    """Shift `mid` to add to the backed-up table, and the half-width `radius` left over; both in reward units."""
+    """Shift `mid` to add to the backed-up table, and the half-width `radius` left over (reward units)."""
 
     mid: float
     radius: float
@@ -68,7 +75,7 @@ def backup_error(n_terms: int, *, r_max: float, v_max: float, beta_hi: float) ->
 
 
 def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -> Bracket:
-    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of the computed $TV - V$; radius `inf` if not contracting."""
+    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; `inf`: no contraction."""
     beta_lo, beta_hi = beta
     if not beta_hi < 1:
         return Bracket(0.0, np.inf)

@@ -13,16 +13,17 @@ class Status(Enum):
     """How a solver ended; `text` says what to try next."""
 
     CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
-    MAX_STEPS = "The step limit came first; the bound is true but larger than asked: raise `max_steps`, or try method='auto'."
+    MAX_STEPS = (
+        "The step limit came first; the bound is true but too large: raise `max_steps`, or use 'auto'."
+    )
     ROUNDING_LIMIT = (
         "float64 cannot certify the tolerance asked for; the bound returned is what it can: "
         "raise `atol` above `error_bound`, or solve in exact arithmetic (`verify.exact`)."
     )
     NOT_CONTRACTING = (
-        "gamma times the largest row sum is not certainly below 1, so no bound exists (`error_bound` is inf): "
+        "gamma times the largest row sum may reach 1, so no bound exists (`error_bound` is inf): "
         "lower `gamma`, or solve in exact arithmetic (`verify.exact`)."
     )
-    STALLED = "The iteration made no progress above rounding level; the bound is true: try method='pi' or method='mpi'."
 
     @property
     def text(self) -> str:
@@ -36,9 +37,10 @@ class Status(Enum):
 
 
 class SolverError(RuntimeError):
-    """Raised with `throw=True` by a solver that did not meet its tolerance; `solution` holds what it found."""
+    """Raised with `throw=True` when the tolerance was not met; `solution` holds what was found."""
 
     def __init__(self, solution: "Solution") -> None:
+        """Keep the solution and say its status, bound and steps."""
         super().__init__(
             f"{solution.status.text} (error bound {solution.error_bound:.3g} after {solution.n_steps} steps)"
         )
@@ -50,13 +52,11 @@ class Solution:
     r"""Values with a guaranteed error bound.
 
     Attributes:
-        value: `[S]` state values, reward units.
-        q: `[S, A]` action values; where the action does not exist `-inf` (`+inf` when costs are minimised).
-        policy: `[S]` greedy actions of `q`, lowest index among equals.
-        status: how the solver ended.
-        n_steps: iterations of the method (sweeps, or improvement steps of policy iteration).
-        error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$ for these very arrays, rounding included.
-        method: what ran (with `method="auto"`: what was picked).
+        value: `[S]` state values, reward units. q: `[S, A]` action values; where the action does not exist
+        `-inf` (`+inf` when costs are minimised). policy: `[S]` greedy actions of `q`, lowest index among
+        equals. status: how the solver ended. n_steps: iterations of the method (sweeps, or improvement steps
+        of policy iteration). error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$
+        for these very arrays, rounding included. method: what ran (with `method="auto"`: what was picked).
     """
 
     value: Array

@@ -1,0 +1,200 @@
+"""The methods: each turns a point and its backup into the next point; `drive` takes the certificate.
+
+A method is a function `advance(x: Point) -> None` that leaves the next point in `x.v`. On entry `x.w`,
+`x.b.q` and `x.b.policy` hold the backup of `x.v`; all of them may be overwritten. Nothing a method does is
+trusted: only `drive` decides, by a full sweep.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse import linalg as sparse_linalg
+
+from virel_theory import _local, _sweeps
+from virel_theory._backups import Backups, SparseBackups
+from virel_theory._certificate import UNIT
+from virel_theory._problem import Problem, peak, solution
+from virel_theory._refine import refine
+from virel_theory._validate import Array
+from virel_theory.solution import Solution
+
+FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the residual has fallen to this share
+SLOW = 0.8  # a span that falls by less than this factor a sweep calls for a linear solve
+N_GAUSS_SEIDEL = 4  # Gauss-Seidel sweeps between two certificates
+MAX_DENSE_LU = 3000  # states
+
+
+@dataclass
+class Point:
+    """Where a method stands: values `v`, backup `w`, extremes of `w - v`, and what it remembers."""
+
+    task: Problem
+    b: Backups
+    v: Array
+    w: Array
+    low: float = 0.0
+    high: float = 0.0
+    memory: dict[str, Any] = field(default_factory=dict)
+    notes: set[str] = field(default_factory=set)
+
+    @property
+    def span(self) -> float:
+        """Span of the residual."""
+        return self.high - self.low
+
+    def shift(self, low: float, high: float) -> float:
+        """MacQueen's shift of a residual in [low, high]."""
+        return self.task.gamma / (1 - self.task.gamma) * (low + high) / 2
+
+    def accept(self) -> None:
+        """V <- T V + shift: one step of value iteration."""
+        np.add(self.w, self.shift(self.low, self.high), out=self.v)
+
+
+Advance = Callable[[Point], None]
+
+
+def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
+    """Alternate certificate and `advance` until the tolerance is met, or float64 or the steps are exhausted."""
+    n_states = len(task.reward)
+    x = Point(task, task.backups(), np.zeros(n_states), np.empty(n_states))
+    for step in range(1, max_steps + 1):
+        x.low, x.high = x.b.full(x.v, x.w)
+        verdict = task.judge(x.v, x.w, x.low, x.high)
+        if verdict.met or verdict.exhausted or step == max_steps:
+            break
+        advance(x)
+    name = "+".join([method, *sorted(x.notes)])
+    table = x.b.q
+    if verdict.exhausted and np.isfinite(verdict.bound) and not verdict.met:
+        table, verdict = refine(task, x.b, x.v)
+    else:
+        table += verdict.shift
+    return solution(task, table, verdict, n_steps=step, method=name)
+
+
+def advance_gs(x: Point) -> None:
+    """Gauss-Seidel sweeps up and down the states."""
+    x.accept()
+    gauss_seidel(x, N_GAUSS_SEIDEL)
+
+
+def gauss_seidel(x: Point, n_sweeps: int) -> None:
+    """Gauss-Seidel sweeps on `x.v`, upwards then downwards; `x.b.policy` ends as the last maximisers."""
+    b = as_sparse(x.b)
+    for k in range(n_sweeps):
+        args = (b.indptr, b.indices, b.data, x.task.reward, x.task.gamma, x.v, b.policy, k % 2 == 1)
+        _sweeps.gauss_seidel(*args)
+
+
+def advance_mpi(x: Point) -> None:
+    """Sweeps of the greedy policy until the residual's span has fallen."""
+    x.accept()
+    x.b.restrict()
+    policy_sweeps(x, max_sweeps=1000)
+
+
+def policy_sweeps(x: Point, *, max_sweeps: int, slow: float = 1.0) -> bool:
+    """Sweeps of the fixed policy on `x.v` (`x.w`: scratch); False if the span falls too slowly to go on."""
+    goal = max(x.task.atol * (1 - x.task.gamma) / 2, 6 * UNIT * peak(x.v))
+    first, before = np.inf, np.inf
+    old, new, fast = x.v, x.w, True
+    for k in range(max_sweeps):
+        low, high = x.b.sweep(old, new)
+        old, new = new, old
+        span = high - low
+        first = span if k == 0 else first
+        if span <= FORCING * first or span <= goal:
+            break
+        if k >= 4 and span > slow * before:
+            fast = False
+            break
+        before = span
+    np.add(old, x.shift(low, high), out=x.v)
+    return fast
+
+
+def advance_pi(x: Point) -> None:
+    """V <- V^pi of the greedy policy by LAPACK or sparse LU."""
+    x.v[:] = direct_solve(x.b.policy_matrix(), x.task.gamma, policy_reward(x))
+
+
+def direct_solve(rows: Array | sparse.csr_array, gamma: float, rhs: Array) -> Array:
+    r"""$(I - \gamma P_\pi)^{-1} rhs$, dense or sparse."""
+    if isinstance(rows, np.ndarray):
+        matrix = -gamma * rows
+        matrix[np.diag_indices(len(rhs))] += 1.0
+        out: Array = linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False)
+        return out
+    system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
+    return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))
+
+
+def policy_reward(x: Point) -> Array:
+    """r_pi `[S]` of `x.b.policy`."""
+    return x.task.reward[np.arange(len(x.v)), x.b.policy]
+
+
+def advance_pi_krylov(x: Point, run: Any) -> None:
+    """V <- roughly V^pi by a Krylov method of SciPy, kept only if the residual's span falls."""
+    rows, rhs, gamma, n = x.b.policy_matrix(), policy_reward(x), x.task.gamma, len(x.v)
+    x.accept()
+    operator = sparse_linalg.LinearOperator((n, n), matvec=lambda y: y - gamma * (rows @ y), dtype=np.float64)
+    residual = rhs - operator @ x.v
+    goal = max(FORCING * residual.std(), x.task.atol * (1 - gamma) / 4, 1e-300) * np.sqrt(n)
+    found, _ = run(operator, rhs, x0=x.v, rtol=0.0, atol=goal, maxiter=200)
+    if np.isfinite(found).all() and np.ptp(rhs - operator @ found) < np.ptp(residual):
+        x.v[:] = found
+
+
+def advance_bicgstab(x: Point) -> None:
+    """Policy iteration with SciPy's BiCGSTAB inside."""
+    advance_pi_krylov(x, sparse_linalg.bicgstab)
+
+
+def advance_gmres(x: Point) -> None:
+    """Policy iteration with SciPy's GMRES inside."""
+    advance_pi_krylov(x, sparse_linalg.gmres)
+
+
+def advance_ipi(x: Point) -> None:
+    """Inexact policy iteration: ILU(0)-BiCGSTAB for the greedy policy."""
+    x.accept()
+    x.b.restrict()
+    krylov_or_sweeps(x)
+
+
+def krylov_or_sweeps(x: Point) -> None:
+    """ILU(0)-BiCGSTAB for the fixed policy; plain sweeps where it fails."""
+    if not _local.krylov(x.task, as_sparse(x.b), x.v, x.w, forcing=FORCING):
+        policy_sweeps(x, max_sweeps=100)
+
+
+def advance_auto(x: Point) -> None:
+    """Policy sweeps while they mix fast; from then on Gauss-Seidel and a linear solve."""
+    if not x.memory.get("slow"):
+        x.accept()
+        x.b.restrict()
+        x.memory["slow"] = not policy_sweeps(x, max_sweeps=200, slow=SLOW)
+    elif isinstance(x.b, SparseBackups):
+        x.accept()
+        gauss_seidel(x, 2)
+        x.b.restrict()
+        band = x.memory.setdefault("band", _local.Band())
+        solved = band.solve(x.task, x.b, x.v)
+        x.notes.add("band" if solved else "krylov")
+        if not solved:
+            krylov_or_sweeps(x)
+    else:
+        direct = len(x.v) <= MAX_DENSE_LU
+        x.notes.add("lu" if direct else "bicgstab")
+        (advance_pi if direct else advance_bicgstab)(x)
+
+
+def as_sparse(b: Backups) -> SparseBackups:
+    """`b`, which must be sparse: `solve` converts for the methods that need it."""
+    assert isinstance(b, SparseBackups)
+    return b

@@ -1,0 +1,99 @@
+"""The checked problem that every method works on, and the verdict of `_certificate` on a point."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from virel_theory import _certificate as cert
+from virel_theory._backups import Backups, backups
+from virel_theory._validate import Array, require
+from virel_theory.mdp import TabularMDP
+from virel_theory.solution import Solution, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A maximisation problem; `reward` is `-inf` where the action does not exist; `sign` is -1 for costs."""
+
+    transition: Array | sparse.csr_array
+    reward: Array
+    gamma: float
+    sign: float
+    atol: float
+    rtol: float
+    n_terms: int
+    r_max: float
+    beta: tuple[float, float]
+
+    def backups(self) -> Backups:
+        """Backups with their own work arrays."""
+        return backups(self.transition, self.reward, self.gamma)
+
+    def tolerance(self, w_max: float) -> float:
+        """The bound to reach when the values are as large as `w_max`."""
+        return self.atol + self.rtol * w_max
+
+    def judge(self, v: Array, w: Array, low: float, high: float) -> "Verdict":
+        """The guaranteed error of `r + gamma P v + shift`, `low` and `high` the extremes of w - v."""
+        v_max = peak(v)
+        eta = cert.backup_error(self.n_terms, r_max=self.r_max, v_max=v_max, beta_hi=self.beta[1])
+        found = cert.bracket(low, high, beta=self.beta, eta=eta)
+        q_max = self.r_max + self.beta[1] * v_max + abs(found.mid)
+        bound = cert.total_bound(found.radius, eta=eta, q_max=q_max)
+        small_enough = bound <= self.tolerance(peak(w) - abs(found.mid))
+        return Verdict(bound, found.mid, small_enough, bool(high - low <= 2 * eta) or not np.isfinite(bound))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Error bound after adding `shift`; whether it meets the tolerance, or cannot get better in float64."""
+
+    bound: float
+    shift: float
+    met: bool
+    exhausted: bool
+
+
+def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:
+    """The checked problem; `as_csr` converts a dense transition."""
+    require(sense in ("max", "min"), "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
+    for name, value in {"atol": atol, "rtol": rtol}.items():
+        require(0 <= value < np.inf, name, value, "must be non-negative and finite")
+    sign = 1.0 if sense == "max" else -1.0
+    reward = mdp.reward if sign == 1.0 else -mdp.reward
+    r_max = peak(reward)
+    if mdp.mask is not None:
+        reward = np.where(mdp.mask, reward, -np.inf)
+    transition = mdp.to_sparse().transition if as_csr else mdp.transition
+    n_terms = row_length(mdp)
+    beta = cert.contraction_interval(mdp.gamma, n_terms)
+    return Problem(transition, reward, mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
+
+
+def solution(task: Problem, table: Array, verdict: Verdict, *, n_steps: int, method: str) -> Solution:
+    """The solution whose table (maximisation, shifted already) has the bound of `verdict`."""
+    if verdict.met:
+        status = Status.CONVERGED
+    elif not np.isfinite(verdict.bound):
+        status = Status.NOT_CONTRACTING
+    else:
+        status = Status.ROUNDING_LIMIT if verdict.exhausted else Status.MAX_STEPS
+    policy = table.argmax(axis=1)
+    value = table.max(axis=1)
+    if task.sign < 0:
+        np.negative(table, out=table)
+        np.negative(value, out=value)
+    return Solution(value, table, policy, status, n_steps, float(verdict.bound), method)
+
+
+def row_length(mdp: TabularMDP) -> int:
+    """Largest number of entries of a row: exact zeros add no rounding."""
+    if isinstance(mdp.transition, np.ndarray):
+        return min(mdp.n_states, int(np.count_nonzero(mdp.transition, axis=2).max()))
+    return int(np.diff(mdp.transition.indptr).max())
+
+
+def peak(x: Array) -> float:
+    """max|x| without a temporary."""
+    return max(float(x.max()), -float(x.min()), 0.0)

@@ -1,0 +1,201 @@
+"""Kernels of sparse Bellman sweeps: loops only, no checks; the caller owns the out-arguments.
+
+Rows are `s*A + a` of a CSR matrix. `reward` is `-inf` where the action does not exist, so that no loop needs
+a mask. Indices are cast to unsigned: numba then emits no test for negative indices, which halves the time of
+a sweep. The two hot loops keep two accumulators a row, which breaks the chain of additions, and are written
+out: numba counts references, atomically, at every call that LLVM does not inline. Parallel versions give
+chunks of states to threads.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit, prange
+
+_ONE, _TWO = np.uint64(1), np.uint64(2)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def row_dot(data, indices, start, stop, v):
+    """Sum of `data[j] * v[indices[j]]` over the row `start..stop-1` (unsigned)."""
+    acc = 0.0
+    for j in range(start, stop):
+        acc += data[j] * v[np.uint64(indices[j])]
+    return acc
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, last):
+    """On states first..last-1: q <- r + gamma P v, w <- max q, policy <- argmax; the extremes of w - v."""
+    low, high, n_actions = np.inf, -np.inf, reward.shape[1]
+    for s in range(first, last):
+        best, arg = -np.inf, 0
+        j = np.uint64(indptr[s * n_actions])
+        for a in range(n_actions):
+            stop = np.uint64(indptr[s * n_actions + a + 1])
+            even, odd = 0.0, 0.0
+            while j + _ONE < stop:
+                even += data[j] * v[np.uint64(indices[j])]
+                odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+                j += _TWO
+            if j < stop:
+                even += data[j] * v[np.uint64(indices[j])]
+                j += _ONE
+            x = reward[s, a] + gamma * (even + odd)
+            q[s, a] = x
+            if x > best:
+                best, arg = x, a
+        w[s] = best
+        policy[s] = arg
+        d = best - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last):
+    """W <- r_pi + gamma P_pi v on states first..last-1, rows given by their ends; the extremes of w - v."""
+    low, high = np.inf, -np.inf
+    for s in range(first, last):
+        j, stop = np.uint64(starts[s]), np.uint64(stops[s])
+        even, odd = 0.0, 0.0
+        while j + _ONE < stop:
+            even += data[j] * v[np.uint64(indices[j])]
+            odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+            j += _TWO
+        if j < stop:
+            even += data[j] * v[np.uint64(indices[j])]
+        x = reward[s] + gamma * (even + odd)
+        w[s] = x
+        d = x - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
+
+
+@njit(cache=True, parallel=True)
+@no_type_check
+def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, n_chunks):
+    """`full_range` over all states in parallel chunks."""
+    n = reward.shape[0]
+    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
+    for c in prange(n_chunks):
+        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
+        lows[c], highs[c] = full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, last)
+    return lows.min(), highs.max()
+
+
+@njit(cache=True, parallel=True)
+@no_type_check
+def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, n_chunks):
+    """`policy_range` over all states in parallel chunks."""
+    n = reward.shape[0]
+    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
+    for c in prange(n_chunks):
+        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
+        lows[c], highs[c] = policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last)
+    return lows.min(), highs.max()
+
+
+@njit(cache=True)
+@no_type_check
+def slot_offsets(indptr, n_actions, offsets):
+    """offsets[s] <- start of the slot of state s, as long as its longest row; the total length."""
+    total = 0
+    for s in range(len(offsets)):
+        offsets[s] = total
+        longest = 0
+        for a in range(n_actions):
+            longest = max(longest, indptr[s * n_actions + a + 1] - indptr[s * n_actions + a])
+        total += longest
+    return total
+
+
+@njit(cache=True)
+@no_type_check
+def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, out_indices, out_data, r_pi):
+    """Copy the rows of `policy` that differ from `old` (-1: none copied yet) into their slots; how many."""
+    n_actions, changed = reward.shape[1], 0
+    for s in range(len(policy)):
+        a = policy[s]
+        if a != old[s]:
+            changed += 1
+            old[s] = a
+            r_pi[s] = reward[s, a]
+            start, stop = np.uint64(indptr[s * n_actions + a]), np.uint64(indptr[s * n_actions + a + 1])
+            k = np.uint64(offsets[s])
+            for j in range(start, stop):
+                out_indices[k] = indices[j]
+                out_data[k] = data[j]
+                k += _ONE
+            stops[s] = k
+    return changed
+
+
+@njit(cache=True)
+@no_type_check
+def point_at_rows(indptr, reward, policy, starts, stops, r_pi):
+    """starts, stops, r_pi <- the rows of `policy` where they are, without a copy."""
+    n_actions = reward.shape[1]
+    for s in range(len(policy)):
+        row = s * n_actions + policy[s]
+        starts[s], stops[s] = indptr[row], indptr[row + 1]
+        r_pi[s] = reward[s, policy[s]]
+
+
+@njit(cache=True)
+@no_type_check
+def gauss_seidel(indptr, indices, data, reward, gamma, v, policy, backward):
+    """One Gauss-Seidel sweep on v in place, states rising or falling; policy <- the maximisers."""
+    n_states, n_actions = reward.shape
+    for i in range(n_states):
+        s = n_states - 1 - i if backward else i
+        best, arg = -np.inf, 0
+        start = np.uint64(indptr[s * n_actions])
+        for a in range(n_actions):
+            stop = np.uint64(indptr[s * n_actions + a + 1])
+            x = reward[s, a] + gamma * row_dot(data, indices, start, stop, v)
+            start = stop
+            if x > best:
+                best, arg = x, a
+        v[s] = best
+        policy[s] = arg
+
+
+@njit(cache=True)
+@no_type_check
+def live_sweep(indptr, indices, data, reward, gamma, v, q, w, alive, counts):
+    """T* over the actions listed first in `alive[s, :counts[s]]`; the extremes of w - v."""
+    low, high, n_actions = np.inf, -np.inf, reward.shape[1]
+    for s in range(len(v)):
+        best = -np.inf
+        for i in range(counts[s]):
+            a = alive[s, i]
+            row = s * n_actions + a
+            start, stop = np.uint64(indptr[row]), np.uint64(indptr[row + 1])
+            x = reward[s, a] + gamma * row_dot(data, indices, start, stop, v)
+            q[s, a] = x
+            best = max(best, x)
+        w[s] = best
+        d = best - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
+
+
+@njit(cache=True)
+@no_type_check
+def eliminate(q, w, margin, alive, counts):
+    """Drop from `alive` every action more than `margin` below the best of its state; how many stay."""
+    total = 0
+    for s in range(len(w)):
+        kept = 0
+        for i in range(counts[s]):
+            a = alive[s, i]
+            if q[s, a] >= w[s] - margin:
+                alive[s, kept] = a
+                kept += 1
+        counts[s] = kept
+        total += kept
+    return total
