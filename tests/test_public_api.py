@@ -36,6 +36,7 @@ INTERNAL = {
     "action_mean": "building block of the gradients",
     "mean_over_pairs": "building block of the gradients",
     "as_jacobian": "input check of the gradients",
+    "as_jacobian_of": "input check of the gradients",
     "finite": "input conversion of the gradients",
     "one_hot_argmax": "building block of the gradients",
     "checked": "how solvers return",

@@ -21,13 +21,36 @@ def require(ok: bool, name: str, value: object, rule: str) -> None:
         raise InputError(f"`{name}` {rule}; found {value!r}")
 
 
-def as_float_array(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """`x` as float64 of exactly this shape (may share memory with `x`)."""
+def as_real(x: ArrayLike, *, name: str) -> Array:
+    """`x` as float64 of any shape (may share memory with `x`)."""
     try:
-        out = np.asarray(x, dtype=np.float64)
+        return np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as err:
         raise InputError(f"`{name}` must be an array of real numbers; {err}") from None
+
+
+def as_float_array(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
+    """`x` as float64 of exactly this shape (may share memory with `x`)."""
+    out = as_real(x, name=name)
     require(out.shape == shape, name, out.shape, f"must have shape {list(shape)}")
+    return out
+
+
+def as_finite(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
+    """`x` as finite float64 of exactly this shape (may share memory with `x`)."""
+    out = as_float_array(x, shape, name=name)
+    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
+    return out
+
+
+def as_probabilities(p: ArrayLike, *, name: str) -> Array:
+    """`p` as distributions over the last axis, of any shape."""
+    out = as_real(p, name=name)
+    require(out.ndim > 0 and out.size > 0, name, out.shape, "must have shape [..., n]")
+    first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
+    sums = np.asarray(out.sum(axis=-1))
+    bad = ~(np.abs(sums - 1) <= row_sum_tolerance(out.shape[-1]))
+    first_bad(bad, sums, name=name, rule="must sum to 1 in every state")
     return out
 
 
@@ -63,15 +86,20 @@ def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
     return out
 
 
+def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
+    """`pi` as distributions over the actions of an `[S, A]` table, zero where it is `-inf`."""
+    out = as_float_array(pi, table.shape, name=name)
+    first_bad(
+        (out > 0) & np.isneginf(table), out, name=name, rule="must be 0 where the action does not exist"
+    )
+    return as_probabilities(out, name=name)
+
+
 def as_policy(pi: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
     """`pi` as an `[S, A]` policy: rows are distributions, zero on actions that do not exist."""
     out = as_float_array(pi, mdp.shape, name=name)
-    first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
     first_bad((out > 0) & ~mdp.available, out, name=name, rule="must be 0 where the action does not exist")
-    sums = out.sum(axis=1)
-    bad = np.abs(sums - 1) > row_sum_tolerance(mdp.n_actions)
-    first_bad(bad, sums, name=name, rule="must sum to 1 in every state")
-    return out
+    return as_probabilities(out, name=name)
 
 
 def as_temperature(eps: float, *, name: str) -> float:

@@ -9,24 +9,35 @@ $\omega$, and so every derivative of $\pi_\omega$ holds $\nabla_\omega\varepsilo
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from virel_theory._validate import Array, as_float_array, as_residual, as_table, as_temperature, require
+from virel_theory._validate import (
+    Array,
+    as_finite,
+    as_policy,
+    as_probabilities,
+    as_real,
+    as_residual,
+    as_table,
+    as_temperature,
+    first_bad,
+    require,
+)
 from virel_theory.mdp import TabularMDP
-from virel_theory.policies import boltzmann_policy
+from virel_theory.policies import as_action_values, boltzmann_policy
 
 
 def centre_actions(f: ArrayLike, *, pi: ArrayLike) -> Array:
     r"""Centring operator $\mathcal M_\omega[f](a,s) = f(a,s) - E_{a \sim \pi(a|s)}[f]$, Thm 4.
 
-    Args: f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`; 0 where `f` is not finite.
-    Raises: InputError: if `f` does not start with the shape of `pi`.
+    Args: f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`; 0 where `f` is `-inf`.
+    Raises: InputError: if `f` lacks the leading shape of `pi` or holds NaN or +inf, or `pi` is no policy.
 
     Example:
         >>> centre_actions([[3.0, 1.0]], pi=[[0.5, 0.5]]).tolist()
         [[1.0, -1.0]]
     """
-    policy, table = np.asarray(pi, dtype=np.float64), np.asarray(f, dtype=np.float64)
+    policy, table = as_probabilities(pi, name="pi"), _as_function(f)
     require(
         table.shape[:2] == policy.shape, "f", table.shape, f"must have the leading shape {list(policy.shape)}"
     )
@@ -40,14 +51,14 @@ def expect_next(mdp: TabularMDP, f: ArrayLike, *, pi: ArrayLike) -> Array:
     r"""Successor expectation $E_\omega[f(h')] = E_{p(s'|h)\,\pi(a'|s')}[f(h')]$, App. E.3.
 
     Args: mdp: S states, A actions. f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`.
-    Raises: InputError: if a shape does not fit the MDP.
+    Raises: InputError: if a shape does not fit the MDP, `f` holds NaN or +inf, or `pi` is no policy.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
         >>> expect_next(mdp, [[3.0, 1.0]], pi=[[0.5, 0.5]]).tolist()
         [[2.0, 2.0]]
     """
-    table, policy = np.asarray(f, dtype=np.float64), as_float_array(pi, mdp.shape, name="pi")
+    table, policy = _as_function(f), as_policy(pi, mdp, name="pi")
     require(
         table.shape[:2] == mdp.shape and table.ndim <= 3,
         "f",
@@ -92,10 +103,11 @@ def grad_log_boltzmann(q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps
         [[[0.5], [-0.5]]]
     """
     pi = boltzmann_policy(q, eps=eps)
-    d_eps = np.asarray(grad_eps, dtype=np.float64)
-    centred_q = centre_actions(q, pi=pi)[:, :, None]
-    slope = eps * centre_actions(b_omega, pi=pi) - centred_q * d_eps
-    return np.where(np.isfinite(np.asarray(q))[:, :, None], slope / eps**2, 0.0)
+    exists = np.isfinite(as_action_values(q))
+    b = as_jacobian_of(b_omega, exists, name="b_omega")
+    d_eps = as_finite(grad_eps, (b.shape[2],), name="grad_eps")
+    slope = eps * centre_actions(b, pi=pi) - centre_actions(q, pi=pi)[:, :, None] * d_eps
+    return np.where(exists[:, :, None], slope / eps**2, 0.0)
 
 
 def grad_eps_chain(mdp: TabularMDP, beta: ArrayLike, grad_beta: ArrayLike) -> Array:
@@ -108,7 +120,7 @@ def grad_eps_chain(mdp: TabularMDP, beta: ArrayLike, grad_beta: ArrayLike) -> Ar
         >>> grad_eps_chain(mdp, [[2.0, 4.0]], [[[1.0], [1.0]]]).tolist()
         [3.0]
     """
-    residual, d_beta = as_residual(beta, mdp, name="beta"), as_jacobian(grad_beta, mdp)
+    residual, d_beta = as_residual(beta, mdp, name="beta"), as_jacobian(grad_beta, mdp, name="grad_beta")
     return mean_over_pairs(mdp, residual[:, :, None] * d_beta)
 
 
@@ -172,7 +184,7 @@ def grad_eps_from_score(
         [-1.0]
     """
     residual = as_residual(beta, mdp, name="beta")[:, :, None]
-    weighted = finite(as_table(q, mdp, name="q"))[:, :, None] * as_jacobian(score, mdp)
+    weighted = finite(as_table(q, mdp, name="q"))[:, :, None] * as_jacobian(score, mdp, name="score")
     policy_part = mean_over_pairs(mdp, residual * expect_next(mdp, weighted, pi=pi))
     fixed_part = mean_over_pairs(mdp, residual * grad_beta_fixed_policy(mdp, b_omega, pi=pi))
     return mdp.gamma * policy_part + fixed_part
@@ -241,9 +253,11 @@ def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> A
         >>> grad_log_incremental([[0.0, 0.0]], [[[1.0], [0.0]]], eps_k=0.5).tolist()
         [[[1.0], [-1.0]]]
     """
-    scaled = np.asarray(b_omega, dtype=np.float64) / eps_k
+    eps_k = as_temperature(eps_k, name="eps_k")
+    exists = np.isfinite(as_action_values(q))
+    scaled = as_jacobian_of(b_omega, exists, name="b_omega") / eps_k
     centred = centre_actions(scaled, pi=boltzmann_policy(q, eps=eps_k))
-    return np.where(np.isfinite(np.asarray(q))[:, :, None], centred, 0.0)
+    return np.where(exists[:, :, None], centred, 0.0)
 
 
 def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
@@ -263,7 +277,11 @@ def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, 
         >>> grad_beta_incremental(mdp, [[1.0, 1.0]], [[[1.0], [0.0]]], eps_k=1.0).round(9).tolist()
         [[[-0.75], [0.25]]]
     """
-    table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
+    table, b, eps_k = (
+        as_table(q, mdp, name="q"),
+        as_jacobian(b_omega, mdp),
+        as_temperature(eps_k, name="eps_k"),
+    )
     inner = grad_log_incremental(table, b, eps_k=eps_k) * finite(table)[:, :, None] + b
     return mdp.gamma * expect_next(mdp, inner, pi=boltzmann_policy(table, eps=eps_k)) - b
 
@@ -280,13 +298,19 @@ def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
     return out
 
 
-def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP) -> Array:
-    """`b_omega` as an `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
-    b = np.asarray(b_omega, dtype=np.float64)
-    require(
-        b.ndim == 3 and b.shape[:2] == mdp.shape, "b_omega", b.shape, f"must have shape {[*mdp.shape]} + [N]"
-    )
-    return b if mdp.mask is None else np.where(mdp.mask[:, :, None], b, 0.0)
+def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
+    """`b_omega` as a finite `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
+    return as_jacobian_of(b_omega, mdp.available, name=name)
+
+
+def as_jacobian_of(b_omega: ArrayLike, exists: NDArray[np.bool_], *, name: str) -> Array:
+    """`as_jacobian` for the pairs that a table says exist, App. F.1."""
+    b = as_real(b_omega, name=name)
+    fits = b.ndim == 3 and b.shape[:2] == exists.shape
+    require(fits, name, b.shape, f"must have shape {[*exists.shape]} + [N]")
+    out = np.where(exists[:, :, None], b, 0.0)
+    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
+    return out
 
 
 def finite(q: Array) -> Array:
@@ -297,6 +321,13 @@ def finite(q: Array) -> Array:
 def one_hot_argmax(q: Array) -> Array:
     """First maximiser of each row as a policy `[S, A]`, App. E.3."""
     out: Array = np.eye(q.shape[1])[q.argmax(axis=1)]
+    return out
+
+
+def _as_function(f: ArrayLike) -> Array:
+    """`f` with `-inf` where the action does not exist, and no other value that is not finite."""
+    out = as_real(f, name="f")
+    first_bad(~(out < np.inf), out, name="f", rule="must be finite (or -inf where the action does not exist)")
     return out
 
 

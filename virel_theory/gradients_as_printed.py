@@ -6,7 +6,7 @@ Use `gradients.py` for the true ones. Names and shapes as there.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory._validate import Array, as_residual, as_table
+from virel_theory._validate import Array, as_residual, as_table, as_temperature
 from virel_theory.gradients import (
     as_jacobian,
     centre_actions,
@@ -103,7 +103,11 @@ def grad_beta_incremental_as_printed(
         >>> grad_beta_incremental_as_printed(mdp, [[1.0, 1.0]], [[[1.0], [0.0]]], eps_k=1.0).round(9).tolist()
         [[[-0.5], [0.5]]]
     """
-    table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
+    table, b, eps_k = (
+        as_table(q, mdp, name="q"),
+        as_jacobian(b_omega, mdp),
+        as_temperature(eps_k, name="eps_k"),
+    )
     inner = grad_log_incremental(table, b, eps_k=eps_k) + b
     return expect_next(mdp, inner, pi=boltzmann_policy(table, eps=eps_k)) - b
 

@@ -14,14 +14,22 @@ from scipy.special import xlogy
 from virel_theory._validate import (
     Array,
     as_distribution,
-    as_float_array,
+    as_finite,
     as_policy,
+    as_probabilities,
     as_residual,
     as_table,
     as_temperature,
     require,
 )
-from virel_theory.gradients import action_mean, as_jacobian, centre_actions, finite, mean_over_pairs
+from virel_theory.gradients import (
+    action_mean,
+    as_jacobian,
+    as_jacobian_of,
+    centre_actions,
+    finite,
+    mean_over_pairs,
+)
 from virel_theory.mdp import TabularMDP
 from virel_theory.policies import boltzmann_policy
 
@@ -36,8 +44,8 @@ def log_linear_policy(mdp: TabularMDP, features: ArrayLike, theta: ArrayLike) ->
         >>> log_linear_policy(mdp, [[[1.0], [0.0]]], [0.0]).tolist()
         [[0.5, 0.5]]
     """
-    x = as_jacobian(features, mdp)
-    logits = x @ as_float_array(theta, (x.shape[2],), name="theta")
+    x = as_jacobian(features, mdp, name="features")
+    logits = x @ as_finite(theta, (x.shape[2],), name="theta")
     return boltzmann_policy(np.where(mdp.available, logits, -np.inf), eps=1.0)
 
 
@@ -51,7 +59,8 @@ def log_linear_score(mdp: TabularMDP, features: ArrayLike, *, pi_theta: ArrayLik
         >>> log_linear_score(mdp, [[[1.0], [0.0]]], pi_theta=[[0.5, 0.5]]).tolist()
         [[[0.5], [-0.5]]]
     """
-    return as_jacobian(centre_actions(as_jacobian(features, mdp), pi=pi_theta), mdp)
+    pi, x = as_policy(pi_theta, mdp, name="pi_theta"), as_jacobian(features, mdp, name="features")
+    return as_jacobian(centre_actions(x, pi=pi), mdp)
 
 
 def grad_entropy(pi_theta: ArrayLike, score: ArrayLike) -> Array:
@@ -64,10 +73,9 @@ def grad_entropy(pi_theta: ArrayLike, score: ArrayLike) -> Array:
         >>> grad_entropy([[0.5, 0.5]], [[[0.5], [-0.5]]]).tolist()
         [[0.0]]
     """
-    pi, slope = np.asarray(pi_theta, dtype=np.float64), np.asarray(score, dtype=np.float64)
-    require(
-        slope.shape[:2] == pi.shape, "score", slope.shape, f"must have the leading shape {list(pi.shape)}"
-    )
+    pi = as_probabilities(pi_theta, name="pi_theta")
+    require(pi.ndim == 2, "pi_theta", pi.shape, "must have shape [S, A]")
+    slope = as_jacobian_of(score, np.ones(pi.shape, np.bool_), name="score")
     out: Array = 0.0 - np.einsum("sa,sam->sm", xlogy(pi, pi), slope)
     return out
 
@@ -90,7 +98,7 @@ def e_step_gradient(
         [0.25]
     """
     eps, pi = as_temperature(eps, name="eps"), as_policy(pi_theta, mdp, name="pi_theta")
-    slope, weights = as_jacobian(score, mdp), as_distribution(d, mdp.n_states, name="d")
+    slope, weights = as_jacobian(score, mdp, name="score"), as_distribution(d, mdp.n_states, name="d")
     values = finite(as_table(q, mdp, name="q"))[:, :, None]
     out: Array = weights @ (action_mean(values * slope, pi) + eps * grad_entropy(pi, slope))
     return out
@@ -122,7 +130,7 @@ def m_step_gradient(
     """
     eps, pi = as_temperature(eps, name="eps"), as_policy(pi_theta, mdp, name="pi_theta")
     b, weights = as_jacobian(b_omega, mdp), as_distribution(d, mdp.n_states, name="d")
-    d_eps = as_float_array(grad_eps, (b.shape[2],), name="grad_eps")
+    d_eps = as_finite(grad_eps, (b.shape[2],), name="grad_eps")
     mean_q = weights @ action_mean(finite(as_table(q, mdp, name="q")), pi)
     out: Array = eps * (weights @ action_mean(b, pi)) - mean_q * d_eps
     return out
@@ -177,7 +185,7 @@ def policy_gradient(mdp: TabularMDP, q_pi: ArrayLike, *, pi_theta: ArrayLike, sc
         >>> policy_gradient(mdp, [[1.0, 0.0]], pi_theta=[[0.5, 0.5]], score=[[[0.5], [-0.5]]]).tolist()
         [0.25]
     """
-    pi, slope = as_policy(pi_theta, mdp, name="pi_theta"), as_jacobian(score, mdp)
+    pi, slope = as_policy(pi_theta, mdp, name="pi_theta"), as_jacobian(score, mdp, name="score")
     values = finite(as_table(q_pi, mdp, name="q_pi"))[:, :, None]
     out: Array = discounted_occupancy(mdp, pi=pi) @ action_mean(values * slope, pi)
     return out

@@ -12,9 +12,11 @@ from virel_theory._validate import (
     Array,
     as_distribution,
     as_float_array,
+    as_probabilities,
+    as_rows,
     as_temperature,
     first_bad,
-    row_sum_tolerance,
+    require,
 )
 from virel_theory.policies import as_action_values
 
@@ -42,7 +44,7 @@ def mpo_objective(q: ArrayLike, *, pi_theta: ArrayLike, pi_phi: ArrayLike, d: Ar
         1.0
     """
     table = as_action_values(q)
-    policy, prior = _as_rows(pi_theta, table, name="pi_theta"), _as_rows(pi_phi, table, name="pi_phi")
+    policy, prior = as_rows(pi_theta, table, name="pi_theta"), as_rows(pi_phi, table, name="pi_phi")
     weights = as_distribution(d, table.shape[0], name="d")[:, None] * policy
     on = weights > 0
     if (prior[on] == 0).any():
@@ -65,12 +67,11 @@ def mpo_posterior(q: ArrayLike, *, pi_phi: ArrayLike, eps: float) -> Array:
         [[0.25, 0.75]]
     """
     table = as_action_values(q)
-    prior = _as_rows(pi_phi, table, name="pi_phi")
+    prior = as_rows(pi_phi, table, name="pi_phi")
     on = prior > 0
     scores = np.where(on, table, -np.inf) / as_temperature(eps, name="eps")
     scores = scores + np.log(prior, out=np.zeros_like(prior), where=on)
-    out: Array = np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
-    return out
+    return np.asarray(softmax(scores, axis=1), dtype=np.float64)
 
 
 def mpo_e_step_gradient(
@@ -101,7 +102,7 @@ def mpo_e_step_gradient(
         [[0.25, -0.25]]
     """
     table = as_action_values(q)
-    prior = _as_rows(pi_phi, table, name="pi_phi")
+    prior = as_rows(pi_phi, table, name="pi_phi")
     exists = np.isfinite(table)
     first_bad(exists & (prior == 0), prior, name="pi_phi", rule="must be positive on every existing action")
     logits = np.where(exists, as_float_array(theta, table.shape, name="theta"), -np.inf)
@@ -129,24 +130,12 @@ def mpo_m_step_prior(pi_theta: ArrayLike) -> Array:
         >>> mpo_m_step_prior([[0.25, 0.75]]).tolist()
         [[0.25, 0.75]]
     """
-    out = np.array(pi_theta, dtype=np.float64, ndmin=2)
-    return _as_rows(out, np.zeros_like(out), name="pi_theta")
+    out = as_probabilities(pi_theta, name="pi_theta")
+    require(out.ndim == 2, "pi_theta", out.shape, "must have shape [S, A]")
+    return out.copy()
 
 
 def _score_mean(policy: Array, f: Array) -> Array:
     """`E_{a ~ pi}[f(a) d log pi(a) / d theta_b] = pi(b) (f(b) - E_pi[f])`, `[S, A]`."""
     out: Array = policy * (f - (policy * f).sum(axis=1, keepdims=True))
-    return out
-
-
-def _as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
-    """`pi` as rows of probabilities of the table's shape, zero where the table is `-inf`."""
-    out = as_float_array(pi, table.shape, name=name)
-    first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
-    first_bad(
-        (out > 0) & np.isneginf(table), out, name=name, rule="must be 0 where the action does not exist"
-    )
-    sums = out.sum(axis=1)
-    bad = ~(np.abs(sums - 1) <= row_sum_tolerance(table.shape[1]))
-    first_bad(bad, sums, name=name, rule="must sum to 1 in every state")
     return out

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from virel_theory._validate import Array, as_distribution, as_float_array, as_temperature
+from virel_theory._validate import Array, as_distribution, as_rows, as_temperature
 from virel_theory.policies import as_action_values, entropy
 
 
@@ -28,7 +28,7 @@ def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> floa
         1.1931
     """
     table = as_action_values(q)
-    policy = as_float_array(pi_theta, table.shape, name="pi_theta")
+    policy = as_rows(pi_theta, table, name="pi_theta")
     weights = as_distribution(d, table.shape[0], name="d")
     scaled = np.where(policy > 0, table, 0.0) / as_temperature(eps, name="eps")
     return float(weights @ ((policy * scaled).sum(axis=1) + entropy(policy)))

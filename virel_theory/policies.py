@@ -5,14 +5,14 @@ A table `q` is `[S, A]`; an action that does not exist holds `-inf` and gets pro
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp, xlogy
+from scipy.special import logsumexp, softmax, xlogy
 
-from virel_theory._validate import Array, as_temperature, first_bad, require
+from virel_theory._validate import Array, as_probabilities, as_real, as_temperature, first_bad, require
 
 
 def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
     """`q` as a float64 `[S, A]` table: no NaN, no `+inf`, at least one finite value a row."""
-    out = np.asarray(q, dtype=np.float64)
+    out = as_real(q, name=name)
     require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
     first_bad(
         ~(out < np.inf),  # NaN or +inf
@@ -58,7 +58,8 @@ def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
         >>> boltzmann_policy([[1.0, 0.0]], eps=1.0).round(4).tolist()
         [[0.7311, 0.2689]]
     """
-    return np.exp(log_boltzmann_policy(q, eps=eps))
+    scaled = as_action_values(q) / as_temperature(eps, name="eps")
+    return np.asarray(softmax(scaled, axis=1), dtype=np.float64)
 
 
 def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
@@ -86,12 +87,13 @@ def entropy(pi: ArrayLike) -> Array:
     r"""Entropy $\mathcal H(\pi(\cdot|s)) = -\sum_a \pi(a|s)\log\pi(a|s)$ of every row, in nats, Eq. (4).
 
     Args: pi: `[S, A]` probabilities. Returns: `[S]`, with 0 log 0 = 0.
+    Raises: InputError: if a row is no distribution.
 
     Example:
         >>> entropy([[0.5, 0.5], [1.0, 0.0]]).round(4).tolist()
         [0.6931, 0.0]
     """
-    p = np.asarray(pi, dtype=np.float64)
+    p = as_probabilities(pi, name="pi")
     out: Array = 0.0 - xlogy(p, p).sum(axis=-1)
     return out
 
@@ -100,12 +102,13 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
     r"""Kullback-Leibler divergence $KL(p \| q) = \sum_x p(x)\log(p(x)/q(x))$ over the last axis, Eq. (5).
 
     Args: p, q: `[..., n]` probabilities. Returns: `[...]` nats; `inf` where p > 0 = q, and 0 log 0 = 0.
+    Raises: InputError: if a row is no distribution, or the shapes differ.
 
     Example:
         >>> kl_divergence([1.0, 0.0], [0.5, 0.5]).round(4).item()
         0.6931
     """
-    a, b = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
+    a, b = as_probabilities(p, name="p"), as_probabilities(q, name="q")
     require(a.shape == b.shape, "q", b.shape, f"must have the shape of `p` {a.shape}")
     with np.errstate(divide="ignore"):
         log_ratio = np.log(a, out=np.zeros_like(a), where=a > 0) - np.log(b)

@@ -7,9 +7,9 @@ space, so that max|q|/eps of 1e4 and more neither overflows nor underflows befor
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp, xlogy
+from scipy.special import logsumexp, softmax, xlogy
 
-from virel_theory._validate import Array, as_distribution, as_float_array, as_temperature, first_bad
+from virel_theory._validate import Array, as_distribution, as_rows, as_temperature
 from virel_theory.policies import as_action_values
 
 
@@ -82,8 +82,7 @@ def posterior_action(q: ArrayLike, *, eps: float) -> Array:
     """
     log_joint = _log_joint(as_action_values(q), as_temperature(eps, name="eps"))
     log_posterior = log_joint - logsumexp(log_joint)
-    out: Array = np.exp(log_posterior - logsumexp(log_posterior, axis=1, keepdims=True))
-    return out
+    return np.asarray(softmax(log_posterior, axis=1), dtype=np.float64)
 
 
 def log_marginal(q: ArrayLike, *, eps: float) -> float:
@@ -124,8 +123,7 @@ def posterior_elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: floa
         0.1931
     """
     table = as_action_values(q)
-    policy = as_float_array(pi_theta, table.shape, name="pi_theta")
-    first_bad((policy > 0) & np.isneginf(table), policy, name="pi_theta", rule="must be 0 where `q` is -inf")
+    policy = as_rows(pi_theta, table, name="pi_theta")
     q_theta = as_distribution(d, table.shape[0], name="d")[:, None] * policy
     log_joint = _log_joint(table, as_temperature(eps, name="eps"))
     return float(np.sum(q_theta * np.where(q_theta > 0, log_joint, 0.0) - xlogy(q_theta, q_theta)))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory._validate import Array, as_float_array, require
+from virel_theory._validate import Array, as_finite, as_float_array, as_real, require
 
 Mask = NDArray[np.bool_]
 
@@ -158,13 +158,15 @@ def zeta_update(zeta_k: ArrayLike, *, b_k: ArrayLike, beta_k: float, step_size: 
     Args: zeta_k: `[N]`. b_k: `[N]`, $b_{\omega_k}(h_k)$. beta_k: residual or TD error. step_size:
         $\alpha_{\zeta_k} > 0$.
     Returns: `[N]`, a new array; error (N + 4) ulps of its terms.
-    Raises: InputError: on shapes, or a step size that is not positive and finite.
+    Raises: InputError: on shapes, values that are not finite, or a step size that is not positive and finite.
 
     Example:
         >>> zeta_update([0.0], b_k=[2.0], beta_k=1.0, step_size=0.5).tolist()
         [1.0]
     """
-    weights, features = _pair(zeta_k, b_k)
+    weights = _as_vector(zeta_k, name="zeta_k")
+    features = as_finite(b_k, weights.shape, name="b_k")
+    require(bool(np.isfinite(beta_k)), "beta_k", beta_k, "must be finite")
     require(0 < step_size < np.inf, "step_size", step_size, "must be positive and finite")
     out: Array = weights + step_size * (float(beta_k) - features @ weights) * features
     return out
@@ -207,10 +209,15 @@ def omega_update(
         >>> omega_update([0.0], zeta_k=one, b_k=one, b_next=one, q_k=[0.0], gamma=0.5, step_size=1.0).tolist()
         [0.5]
     """
-    omega, weights = _pair(omega_k, zeta_k)
-    features, features_next = _pair(b_k, b_next)
-    _, curvature = _pair(omega_k, q_k)
-    _pair(omega_k, b_k)
+    omega = _as_vector(omega_k, name="omega_k")
+    weights, curvature = (
+        as_finite(zeta_k, omega.shape, name="zeta_k"),
+        as_finite(q_k, omega.shape, name="q_k"),
+    )
+    features, features_next = (
+        as_finite(b_k, omega.shape, name="b_k"),
+        as_finite(b_next, omega.shape, name="b_next"),
+    )
     require(0 <= gamma < 1, "gamma", gamma, "must lie in [0, 1)")
     require(0 < step_size < np.inf, "step_size", step_size, "must be positive and finite")
     moved = omega + step_size * (features - gamma * features_next) * (features @ weights) - curvature
@@ -254,8 +261,8 @@ def _least_squares(features: Array, values: Array) -> Array:
     return np.asarray(np.linalg.solve(r, q.T @ values), dtype=np.float64)
 
 
-def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """Two float64 vectors of one length."""
-    first = np.asarray(x, dtype=np.float64)
-    require(first.ndim == 1, "vector", first.shape, "must have shape [N]")
-    return first, as_float_array(y, first.shape, name="vector")
+def _as_vector(x: ArrayLike, *, name: str) -> Array:
+    """`x` as a finite float64 vector `[N]`."""
+    out = as_real(x, name=name)
+    require(out.ndim == 1 and out.size > 0, name, out.shape, "must have shape [N]")
+    return as_finite(out, out.shape, name=name)

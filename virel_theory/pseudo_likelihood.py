@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from virel_theory import _kernels
 from virel_theory._validate import Array, as_policy, as_temperature, require
@@ -78,9 +78,7 @@ def pseudo_posterior_policy(mdp: TabularMDP, *, prior: ArrayLike, c: float, hori
     """
     log_pi = _log(as_policy(prior, mdp, name="prior"))
     log_w, _ = _messages(mdp, lambda w: logsumexp(log_pi + w, axis=1), c=c, horizon=horizon)
-    scores = log_pi + log_w
-    out: Array = np.exp(scores - logsumexp(scores, axis=2, keepdims=True))
-    return out
+    return np.asarray(softmax(log_pi + log_w, axis=2), dtype=np.float64)
 
 
 def pseudo_optimal_policy(mdp: TabularMDP, *, c: float, horizon: int) -> Array:

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory._validate import Array, as_float_array, as_table, first_bad, require
+from virel_theory._validate import Array, as_float_array, as_real, as_table, first_bad, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.operators import bellman_incremental
 
@@ -61,7 +61,7 @@ def bellman_residual(target: ArrayLike, q: ArrayLike) -> Array:
         >>> bellman_residual([[2.0, 1.0]], [[2.0, 0.0]]).tolist()
         [[0.0, 1.0]]
     """
-    table = np.asarray(q, dtype=np.float64)
+    table = as_real(q, name="q")
     require(table.ndim == 2, "q", table.shape, "must have shape [S, A]")
     backed_up = as_float_array(target, table.shape, name="target")
     missing = np.isneginf(table)
@@ -147,7 +147,7 @@ def residual_error(
         >>> residual_error([[2.0, 0.0]]), residual_error([[2.0, 0.0]], normalisation=Normalisation.POWER)
         (1.0, 2.0)
     """
-    table = np.asarray(beta, dtype=np.float64)
+    table = as_real(beta, name="beta")
     require(table.ndim == 2 and table.size > 0, "beta", table.shape, "must have shape [S, A]")
     on = ~np.isneginf(table)
     first_bad(

@@ -173,5 +173,5 @@ def test_bad_input_is_named() -> None:
         g.centre_actions([[1.0]], pi=[[0.5, 0.5]])
     with pytest.raises(InputError, match="`beta` must have shape"):
         em.direct_gradient(HAND, [1.0], B)
-    with pytest.raises(InputError, match="`score` must have the leading shape"):
+    with pytest.raises(InputError, match="`score` must have shape"):
         em.grad_entropy([[0.5, 0.5]], np.zeros((2, 2, 1)))
