@@ -407,7 +407,7 @@ class Map:
     def holds(self, label: str, a: fmpq, b: fmpq) -> bool:
         """Whether F > 0 ('+'), F < 0 ('-'), F falls or F rises on [a, b]."""
         beta = [x.union(y) for x, y in zip(self.at(a), self.at(b), strict=True)]
-        if label in "+-":
+        if label in ("+", "-"):
             g = sum(x**2 for x in beta) / self.scale
             return bool(g > arb(b)) if label == "+" else bool(g < arb(a))
         v = [self.variance(gaps, a, b) for gaps in self.gaps]
@@ -425,10 +425,7 @@ def roots(p: Any, result: Any, *, also: str) -> None:
     for end, label in result["boxes"]:
         here, start = start, interval([end, end])[0]
         with ctx.workprec(256):
-            need(
-                here < start and f.holds(label, here, start),
-                f"F is not '{label}' on the box that ends at {end}",
-            )
+            need(here < start and f.holds(label, here, start), f"F is not as claimed on the box to {end}")
         if runs and runs[-1][2] == label:
             runs[-1][1] = start
         else:
@@ -458,7 +455,7 @@ def kl_hidden(p: Any) -> Form:
 
 
 def merl(p: Any) -> list[Form]:
-    """Logit of a1 by soft backups on the counterexample's MDP; gamma log k1 - 1/c, that of the closed form."""
+    """L at Q^pi + 64 less L at Q^pi + 2^-10, if positive: eps = ((1 - gamma) shift)^2/2."""
     (gamma,) = p.gamma
     need(p.k1.q == 1 and 0 <= gamma < 1, "k1 or gamma is not valid", 2)
     v1, v2 = p.c * lse([(p.k1, Form())]), p.c * lse([(ONE, Form())])
@@ -620,7 +617,7 @@ def main_recheck(argv: Sequence[str]) -> int:
         try:
             print(f"{name}: {recheck(Path(name))} certificates, all true")  # noqa: T201
         except Problem as problem:
-            why, status = problem.args
+            why, status = ascii(problem.args[0])[1:201], problem.args[1]
             worst = max(worst, status)
             print(f"{name}: {'not true' if status == 1 else 'rejected'}: {why}", file=sys.stderr)  # noqa: T201
     return worst

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
@@ -127,11 +126,6 @@ def certified_verdict(verdict: Verdict, rows: Sequence[Certified]) -> Verdict:
 
 
 def expected_verdict(claim: Claim) -> Verdict:
-    """The verdict on record with `--certify`: CERTIFIED where `claim.expected` is HOLDS and a job proves it."""
+    """The verdict on record with `--certify`: CERTIFIED where HOLDS is and a job proves it."""
     proves = any(job.form == "printed" and not job.refutes for job in CERTIFIERS.get(claim.id, ()))
     return Verdict.CERTIFIED if proves and claim.expected is Verdict.HOLDS else claim.expected
-
-
-def as_row(certified: Certified) -> dict[str, Any]:
-    """For `results.json`."""
-    return dataclasses.asdict(certified) | {"ok": certified.ok}

@@ -1,7 +1,7 @@
 """Which statements are certified, how, and on which instances.
 
 `CERTIFIERS[claim id]` is a sequence of `Job`s. A claim on record as HOLDS comes out
-CERTIFIED with `virel verify --certify` if a job proves (not refutes) its printed form on every instance tried:
+CERTIFIED with `virel verify --certify` if a job proves (not refutes) its printed form on all instances tried:
 `verify.certify.run.expected_verdict` says for which claims that is on record.
 """
 
