@@ -31,8 +31,6 @@ class Band:
         assert order is not None
         starts, stops, indices, data = b.rows()
         width = int(_banded.bandwidth(starts, stops, indices, order))
-        if width > MAX_WIDTH:
-            return False
         band, x = np.empty((len(v), 2 * width + 1)), np.empty(len(v))
         _banded.fill_band(starts, stops, indices, data, task.gamma, order, band)
         x[order] = b.r_pi
@@ -41,30 +39,29 @@ class Band:
         return True
 
     def _choose(self, b: SparseBackups) -> bool:
+        """Whether there is an order; it is for the graph of all actions, so that it serves every policy."""
         if self._order is not None:
             return True
-        starts, stops, indices, _ = b.rows()
-        n = len(starts)
-        natural = np.arange(n)
-        folded = np.minimum(2 * natural, 2 * (n - natural) - 1)
-        for order in (natural, folded):
-            if _banded.bandwidth(starts, stops, indices, order) <= MAX_WIDTH:
+        ends = b.indptr[:: b.reward.shape[1]]
+        graph = (ends[:-1], ends[1:], b.indices)
+        natural = np.arange(len(ends) - 1)
+        folded = np.minimum(2 * natural, 2 * (len(natural) - natural) - 1)
+        for make in (lambda: natural, lambda: folded, lambda: _cuthill_mckee(b)):
+            order = make()
+            if _banded.bandwidth(*graph, order) <= MAX_WIDTH:
                 self._order = order
                 return True
-        order = np.empty(n, dtype=np.intp)
-        order[_cuthill_mckee(b)] = natural
-        if _banded.bandwidth(starts, stops, indices, order) <= MAX_WIDTH:
-            self._order = order
-            return True
         return False
 
 
-def _cuthill_mckee(b: SparseBackups) -> NDArray[np.signedinteger]:
-    """Elimination order for the graph of all actions, so that it serves every policy."""
+def _cuthill_mckee(b: SparseBackups) -> NDArray[np.intp]:
+    """Place of every state in the reverse Cuthill-McKee order of the graph of all actions."""
     n_states, n_actions = b.reward.shape
     parts = (b.data, b.indices, b.indptr[::n_actions])
     graph = sparse.csr_matrix(parts, shape=(n_states, n_states))
-    return np.asarray(reverse_cuthill_mckee(graph, symmetric_mode=False))
+    order = np.empty(n_states, dtype=np.intp)
+    order[reverse_cuthill_mckee(graph, symmetric_mode=False)] = np.arange(n_states)
+    return order
 
 
 def krylov(task: Problem, b: SparseBackups, v: Array, w: Array, *, forcing: float) -> bool:

@@ -25,6 +25,7 @@ FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the resid
 SLOW = 0.8  # a span that falls by less than this factor a sweep calls for a linear solve
 N_GAUSS_SEIDEL = 4  # Gauss-Seidel sweeps between two certificates
 MAX_DENSE_LU = 3000  # states
+SMALL = 100  # states up to which a direct solve costs no more than what surrounds it
 
 
 @dataclass
@@ -53,12 +54,19 @@ class Point:
         """V <- T V + shift: one step of value iteration."""
         np.add(self.w, self.shift(self.low, self.high), out=self.v)
 
+    def accept_monotone(self) -> None:
+        """V <- T V, shifted only where that surely helps: Gauss-Seidel does not commute with shifts."""
+        if self.span < 0.5 * max(abs(self.low), abs(self.high)):
+            self.accept()
+        else:
+            self.v[:] = self.w
+
 
 Advance = Callable[[Point], None]
 
 
 def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
-    """Alternate certificate and `advance` until the tolerance is met, or float64 or the steps are exhausted."""
+    """Alternate certificate and `advance` until the tolerance is met or nothing is left to try."""
     n_states = len(task.reward)
     x = Point(task, task.backups(), np.zeros(n_states), np.empty(n_states))
     for step in range(1, max_steps + 1):
@@ -78,7 +86,7 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
 
 def advance_gs(x: Point) -> None:
     """Gauss-Seidel sweeps up and down the states."""
-    x.accept()
+    x.accept_monotone()
     gauss_seidel(x, N_GAUSS_SEIDEL)
 
 
@@ -119,7 +127,10 @@ def policy_sweeps(x: Point, *, max_sweeps: int, slow: float = 1.0) -> bool:
 
 def advance_pi(x: Point) -> None:
     """V <- V^pi of the greedy policy by LAPACK or sparse LU."""
-    x.v[:] = direct_solve(x.b.policy_matrix(), x.task.gamma, policy_reward(x))
+    rows = x.b.policy_matrix()
+    if not isinstance(rows, np.ndarray) and len(x.v) <= SMALL:
+        rows = rows.toarray()
+    x.v[:] = direct_solve(rows, x.task.gamma, policy_reward(x))
 
 
 def direct_solve(rows: Array | sparse.csr_array, gamma: float, rhs: Array) -> Array:
@@ -174,13 +185,16 @@ def krylov_or_sweeps(x: Point) -> None:
 
 
 def advance_auto(x: Point) -> None:
-    """Policy sweeps while they mix fast; from then on Gauss-Seidel and a linear solve."""
-    if not x.memory.get("slow"):
+    """Policy sweeps while they mix fast; from then on, or if there are few states, a linear solve."""
+    if len(x.v) <= SMALL:
+        x.notes.add("lu")
+        advance_pi(x)
+    elif not x.memory.get("slow"):
         x.accept()
         x.b.restrict()
         x.memory["slow"] = not policy_sweeps(x, max_sweeps=200, slow=SLOW)
     elif isinstance(x.b, SparseBackups):
-        x.accept()
+        x.accept_monotone()
         gauss_seidel(x, 2)
         x.b.restrict()
         band = x.memory.setdefault("band", _local.Band())

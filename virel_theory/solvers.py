@@ -81,11 +81,11 @@ def solve(
     require(method in ADVANCES, "method", method, f"must be one of {list(ADVANCES)}")
     require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=method in NEEDS_CSR)
-    steps = default_steps(mdp.gamma) if max_steps is None else max_steps
+    steps = _default_steps(mdp.gamma) if max_steps is None else max_steps
     return checked(drive(task, ADVANCES[method], max_steps=steps, method=method), throw=throw)
 
 
-def default_steps(gamma: float) -> int:
+def _default_steps(gamma: float) -> int:
     """Steps after which gamma^n < e^-80: contraction has shrunk any float64 residual below rounding."""
     return 100 + math.ceil(80 / (1 - gamma))
 
