@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from virel_theory import _kernels
 from virel_theory._validate import Array, as_policy, as_temperature, require
@@ -92,10 +92,7 @@ def merl_policy(q: ArrayLike, *, c: float) -> Array:
         [[0.7311, 0.2689]]
     """
     table, temperature = as_action_values(q), as_temperature(c, name="c")
-    v = np.empty(table.shape[0])
-    _kernels.log_sum_exp(table, temperature, v)
-    out: Array = np.exp((table - v[:, None]) / temperature)
-    return out
+    return np.asarray(softmax(table / temperature, axis=1), dtype=np.float64)
 
 
 def merl_counterexample_probability(k1: int, *, gamma: float, c: float) -> float:

@@ -213,3 +213,23 @@ def test_mass_on_an_action_that_does_not_exist_is_bad_input(name):
         with pytest.raises(vt.InputError) as error:
             result(name, MASKED, **{arg: value})
         assert f"`{arg}`" in str(error.value)
+
+
+POLICIES = [
+    "boltzmann_policy",
+    "greedy_policy",
+    "posterior_action",
+    "e_step_complete",
+    "mpo_posterior",
+    "merl_policy",
+]
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.5, 100.0])
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_that_the_package_computes_is_a_policy_to_the_package(name, temperature):
+    """exp(q/eps - log-sum-exp) alone misses a row sum of 1 by max|q|/eps ulps, which `as_policy` refuses."""
+    world = make_world((5, 4), seed=3)
+    given = {arg: temperature for arg in ("eps", "c") if arg in TABLES[name].names}
+    pi = result(name, world, **given)
+    assert np.isfinite(vt.state_value(world.mdp, world.values["q"], pi=pi)).all()
