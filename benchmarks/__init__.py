@@ -1,0 +1,1 @@
+"""Comparisons and measurements, each a command: `python -m benchmarks.NAME`."""

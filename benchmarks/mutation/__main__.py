@@ -1,0 +1,104 @@
+"""`python -m benchmarks.mutation`: mutate, run, report; exits 0 iff the kill rate reaches the target."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ["NUMBA_DISABLE_JIT"] = "1"  # before numba is imported: kernels run as the Python that is mutated
+
+import tyro
+
+from benchmarks.mutation import report
+from benchmarks.mutation.mutants import Mutant, mutants_of, sample
+from benchmarks.mutation.run import PACKAGE, record, try_all
+from benchmarks.mutation.scope import EQUIVALENT, MODULES
+
+TARGET = 0.95
+
+
+@dataclass(frozen=True)
+class Options:
+    """Plant small errors in the formulas of virel_theory and count those that a claim notices."""
+
+    modules: tuple[str, ...] = MODULES
+    """Of virel_theory, without `.py`."""
+    per_function: int = 4
+    """Mutants of each function, chosen by the seed, operators as varied as possible; 0 means all."""
+    seed: int = 0
+    """Of the sample."""
+    jobs: int = 1
+    """Processes at a time."""
+    out: Path = Path("benchmarks/mutation/results")
+    """Folder for mutation.json and mutation.md."""
+    resume: bool = False
+    """Keep the kills that `out` has on record and try only the rest (while claims are being improved)."""
+
+
+def main(options: Options) -> int:
+    """Run it."""
+    start = time.perf_counter()
+    mutants = chosen(options)
+    kept = _kept(options, {mutant.key for mutant in mutants})
+    _import_heavy_packages()
+    rows = dict(kept)
+    doc = _write(options, list(kept.values()), 0.0)
+    todo = [m for m in mutants if m.key not in kept]
+    for n, fate in enumerate(try_all(todo, record(), n_parallel=options.jobs), start=1):
+        rows[fate.mutant.key] = report.row(fate)
+        verdict = f"killed by {fate.killed_by}" if fate.killed_by else "SURVIVED"
+        print(f"{n}/{len(todo)} {fate.mutant.key}: {verdict}", flush=True)
+        doc = _write(options, [rows[m.key] for m in mutants if m.key in rows], time.perf_counter() - start)
+    print(
+        f"killed {doc['n_killed']} of {doc['n_mutants'] - doc['n_equivalent']}; see {options.out}/mutation.md"
+    )
+    return 0 if doc["kill_rate"] is not None and doc["kill_rate"] >= TARGET else 1
+
+
+def _write(options: Options, rows: list[report.Row], seconds: float) -> report.Row:
+    """Write the report after every mutant: a run that is interrupted resumes where it was."""
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
+    if options.modules == MODULES:
+        settings["modules"] = f"all {len(MODULES)}"
+    doc = report.document(rows, settings=settings, seconds=seconds)
+    report.write(options.out, doc)
+    return doc
+
+
+def chosen(options: Options) -> list[Mutant]:
+    """The mutants of the run, in the order of modules and text."""
+    out: list[Mutant] = []
+    for module in options.modules:
+        every = mutants_of(module, (PACKAGE / f"{module}.py").read_text())
+        out += sample(every, per_function=options.per_function or len(every), seed=options.seed)
+    return out
+
+
+def _kept(options: Options, keys: set[str]) -> dict[str, report.Row]:
+    path = options.out / "mutation.json"
+    if not options.resume or not path.exists():
+        return {}
+    rows = json.loads(path.read_text())["mutants"]
+    return {r["key"]: r for r in rows if r["key"] in keys and (r["killed_by"] or r["key"] in EQUIVALENT)}
+
+
+def _import_heavy_packages() -> None:
+    """Import once, before the forks, what children need; nothing of ours."""
+    import hypothesis.extra.numpy  # noqa: PLC0415
+    import mpmath  # noqa: PLC0415
+    import numba  # noqa: PLC0415
+    import scipy.optimize  # noqa: PLC0415
+    import scipy.sparse.linalg  # noqa: PLC0415
+    import scipy.special  # noqa: F401, PLC0415
+
+    assert hypothesis
+    assert mpmath
+    assert numba
+    if "virel_theory" in sys.modules or "verify" in sys.modules:
+        raise RuntimeError("virel_theory and verify must not be imported before the forks")
+
+
+if __name__ == "__main__":
+    sys.exit(main(tyro.cli(Options)))

@@ -1,0 +1,87 @@
+"""The checks that decide a verdict, one by one: which there are, and whether they come out as on record."""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CheckId:
+    """One check of one claim; `holds` is what is on record for it."""
+
+    module: str
+    claim: str
+    name: str
+    holds: bool
+
+    def __str__(self) -> str:
+        """`theorem-4: correction`."""
+        return f"{self.claim}: {self.name}"
+
+
+def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
+    """`(id, check)` of what decides the verdicts of a claim file: statements, steps, repairs, corrections."""
+    for claim in importlib.import_module(f"verify.claims.{module}").CLAIMS:
+        yield CheckId(module, claim.id, "printed", str(claim.expected) != "REFUTED"), claim.check
+        if claim.correction is not None:
+            yield CheckId(module, claim.id, "correction", True), claim.correction.check
+        for step in claim.steps:
+            yield CheckId(module, claim.id, f"step {step.name}", step.repaired is None), step.check
+            if step.repaired is not None:
+                yield CheckId(module, claim.id, f"repair of {step.name}", True), step.repaired.check
+
+
+def claim_modules() -> list[str]:
+    """Claim files, by name (imports none of them)."""
+    package = importlib.import_module("verify.claims")
+    return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith(("_", "deep_"))]
+
+
+def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
+    """Whether the check ends as on record.
+
+    Those on record as holding try at most `draws` random instances and leave out the named ones, which are
+    large; those on record as failing run with everything they have: they stop at the first failure. Raises
+    `verify.runner.CheckError` if the gap function does.
+    """
+    from verify.runner import run_check  # noqa: PLC0415  (imports virel_theory, so only in a child process)
+
+    if check_id.holds and check.n_random > 0:
+        check = replace(check, n_random=min(check.n_random, draws), named=tuple)
+    return run_check(check, seed=0, shrink=False).ok == check_id.holds
+
+
+class Calls:
+    """Records which code objects of `virel_theory` run, as `(module, first line)`."""
+
+    def __init__(self, package: Path) -> None:
+        """`package`: the folder of `virel_theory`."""
+        self._package = str(package)
+        self._seen: set[CodeType] = set()
+
+    def __enter__(self) -> "Calls":
+        """Start."""
+        self._seen.clear()
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        sys.setprofile(None)
+
+    def lines(self) -> set[tuple[str, int]]:
+        """`(module, first line of the code object)` of everything that ran."""
+        return {
+            (Path(code.co_filename).stem, code.co_firstlineno)
+            for code in self._seen
+            if code.co_filename.startswith(self._package)
+        }
+
+    def _note(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            self._seen.add(frame.f_code)
