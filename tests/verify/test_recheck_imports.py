@@ -35,6 +35,10 @@ def test_it_imports_nothing_of_ours():
     assert tops - set(sys.stdlib_module_names) == {"flint"}
 
 
+def test_it_is_short_enough_to_read_in_one_sitting():
+    assert code_lines(SOURCE) < 480
+
+
 def test_it_uses_no_dynamic_import_and_no_evaluation():
     names = {node.id for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, ast.Name)}
     assert not names & {"__import__", "eval", "exec", "compile", "globals", "importlib"}

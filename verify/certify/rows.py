@@ -1,11 +1,9 @@
-"""`virel verify --certify`: certify the claims of a run in workers; enter the outcome in its rows."""
+"""`virel verify --certify`: what a worker does, and how its outcome enters the rows of a run."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from joblib import Parallel, delayed, parallel_config
 
 from verify.certify.run import Certified, certified_verdict, certify_claim, expected_verdict
 from verify.certify.table import CERTIFIERS
@@ -15,21 +13,32 @@ from verify.verdict import Verdict
 Row = dict[str, Any]
 
 
-def certify_rows(rows: Sequence[Row], *, seed: int, out: Path, jobs: int) -> list[Row]:
+def certifiable(rows: Sequence[Row]) -> list[str]:
+    """Ids of the claims on record that have a certifier."""
+    return [row["id"] for row in rows if row["id"] in CERTIFIERS]
+
+
+def certified_row(claim_id: str, *, seed: int, out: Path) -> Row:
+    """Certify one claim into the folder `out`; plain data, for a worker to hand back."""
+    outcomes = certify_claim(claim_id, seed=seed, out=out)
+    verdict = "certified" if all(outcome.ok for outcome in outcomes) else "undecided"
+    return {"id": claim_id, "verdict": verdict, "certificates": list(map(dataclasses.asdict, outcomes))}
+
+
+def entered(rows: Sequence[Row], certified: Sequence[Row]) -> list[Row]:
     """The rows with `certificates`, and CERTIFIED for HOLDS in `verdict` and `expected` where it applies.
 
-    Files go to `out` (one a claim and form). Claims without a certifier, and rows that are no verdict, stay.
+    Claims without a certifier stay as they are; where a certifier raised, its exception becomes the reason.
     """
-    wanted = [row["id"] for row in rows if row["id"] in CERTIFIERS]
-    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        found = Parallel(batch_size=1)(delayed(certify_claim)(name, seed=seed, out=out) for name in wanted)
-    outcomes = dict(zip(wanted, found, strict=True))
-    return [entered(row, outcomes[row["id"]]) if row["id"] in outcomes else row for row in rows]
+    found = {row["id"]: row for row in certified}
+    return [_entered(row, found[row["id"]]) if row["id"] in found else row for row in rows]
 
 
-def entered(row: Row, outcomes: Sequence[Certified]) -> Row:
-    """One row with the outcome of its certifiers."""
+def _entered(row: Row, certified: Row) -> Row:
     (claim,) = select([row["id"]])
+    raised = Certified(row["id"], "printed", False, 0, 1, certified.get("exception", ""), "", 0.0)
+    stored = certified.get("certificates")
+    outcomes = [raised] if stored is None else [Certified(**outcome) for outcome in stored]
     known = row["verdict"] in list(Verdict)
     verdict = certified_verdict(Verdict(row["verdict"]), outcomes) if known else row["verdict"]
     certificates = [dataclasses.asdict(outcome) | {"ok": outcome.ok} for outcome in outcomes]

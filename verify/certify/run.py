@@ -17,6 +17,7 @@ from verify.claim import Claim, Instance
 from verify.registry import select
 from verify.runner import run_check
 from verify.verdict import Verdict
+from virel_theory._validate import InputError
 
 N_INSTANCES = 200
 
@@ -74,7 +75,7 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Ce
     for factor in (1.25, 3, 8):
         proofs: dict[str, Certificate] = {}
         for instance in draw(strategy, seed=seed, n=int(factor * n_instances)):
-            outcome = job.certify(claim.id, job.form, job.prepare(instance))
+            outcome = _outcome(job, claim.id, instance)
             if isinstance(outcome, Undecided):
                 return list(proofs.values()), [outcome.reason]
             proofs.setdefault(json.dumps(outcome.instance, sort_keys=True), outcome)
@@ -90,11 +91,18 @@ def _refute(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[C
     instances = [] if found is None else [found]
     reason = "no counterexample found"
     for instance in instances + draw(check.instances, seed=seed, n=n_instances):
-        outcome = job.certify(claim.id, job.form, job.prepare(instance))
+        outcome = _outcome(job, claim.id, instance)
         if isinstance(outcome, Certificate):
             return [outcome], []
         reason = outcome.reason
     return [], [reason]
+
+
+def _outcome(job: Job, claim_id: str, instance: Instance) -> Certificate | Undecided:
+    try:
+        return job.certify(claim_id, job.form, job.prepare(instance))
+    except InputError as error:  # floats that are no rational instance
+        return Undecided(claim_id, job.form, str(error))
 
 
 def draw(strategy: SearchStrategy[Instance], *, seed: int, n: int) -> list[Instance]:
