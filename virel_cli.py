@@ -21,6 +21,9 @@ SUBCOMMANDS = {
     "verify": Subcommand("verify.cli", "main_verify", "check every claim against its recorded verdict"),
     "claims": Subcommand("verify.cli", "main_claims", "list the claims"),
     "recheck": Subcommand("verify.recheck", "main_recheck", "check certificate files, independently"),
+    "explain": Subcommand("verify.commands", "main_explain", "what is printed, what came out, what holds"),
+    "figures": Subcommand("verify.commands", "main_figures", "draw the convergence plots, with their data"),
+    "report": Subcommand("verify.commands", "main_report", "write the last run's report, one HTML page"),
     "solve": Subcommand("verify.solve_cli", "main_solve", "solve an MDP, with a guaranteed error bound"),
 }
 

@@ -1,7 +1,8 @@
-"""Drawing `plotdata.Figure`: PNG and SVG in one style, and a CSV file of the data beside them.
+"""Drawing `plotdata.Figure`: SVG, PDF and PNG in one style, and a CSV file of the data beside them.
 
 Colours are Okabe and Ito's (2008, colour-blind safe); markers and dashes tell the curves apart in grey. One
-panel is as wide as a journal column. The same data give the same bytes, whatever the date.
+panel is as wide as a journal column; more stand two abreast, and once more below each other in
+`NAME-narrow.svg`, for one column and for phones. The same data give the same bytes, whatever the date.
 """
 
 import csv
@@ -17,16 +18,17 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from verify.plotdata import Curve, Figure, Panel, Scale
 from verify.results import atomic_file
+from verify.typeset import typeset
 from virel_theory._validate import Array, require
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 DASHES = ((0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
-DPI = 150
+DPI = 200
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.5  # inches: one journal column
 LINE_HEIGHT = 0.14  # inches a line of legend or caption
 CHARACTERS_PER_INCH = 16  # of the caption's font
@@ -49,13 +51,18 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 4.0,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.wspace": 0.06,
+    "figure.constrained_layout.hspace": 0.1,
     "svg.hashsalt": "virel",  # element ids of the SVG; random otherwise
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
     "path.simplify": False,
 }
 
 
 def draw(figure: Figure, folder: Path, *, command: str = "") -> list[Path]:
-    """Write `NAME.png`, `NAME.svg` and `NAME.csv` into `folder` (each all or nothing); return their paths.
+    """Write `NAME.svg`, `.pdf`, `.png`, `.csv` (and `NAME-narrow.svg`) into `folder`; return their paths.
+
+    Each file is all or nothing. The CSV of a figure with measured times is `NAME.times.csv`: it alone may
+    differ between two runs with one seed.
 
     Args:
         figure: what to draw.
@@ -69,18 +76,29 @@ def draw(figure: Figure, folder: Path, *, command: str = "") -> list[Path]:
         "must be kebab-case",
     )
     require(len(figure.panels) > 0, "panels", figure.panels, "must not be empty")
-    paths = {suffix: folder / f"{figure.name}.{suffix}" for suffix in ("png", "svg", "csv")}
     with mpl.rc_context():
         mpl.rcdefaults()  # whatever the user's matplotlibrc says
         mpl.rcParams.update(STYLE)
-        canvas = _canvas(figure, command)
-        with atomic_file(paths["png"]) as file:
-            canvas.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-        with atomic_file(paths["svg"]) as file:
-            canvas.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    with atomic_file(paths["csv"]) as file:
+        canvas = _canvas(figure, command, n_columns=min(len(figure.panels), 2))
+        paths = [_save(canvas, folder / f"{figure.name}.{suffix}") for suffix in ("svg", "pdf", "png")]
+        if len(figure.panels) > 1:
+            narrow = _canvas(figure, command, n_columns=1)
+            paths.append(_save(narrow, folder / f"{figure.name}-narrow.svg"))
+    table = folder / f"{figure.name}.{'times.' if figure.timed else ''}csv"
+    with atomic_file(table) as file:
         file.write(csv_of(figure).encode())
-    return list(paths.values())
+    return [*paths, table]
+
+
+def _save(canvas: Canvas, path: Path) -> Path:
+    metadata: dict[str, dict[str, Any]] = {
+        ".svg": {"Date": None, "Creator": None},
+        ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+        ".png": {"Software": None},
+    }
+    with atomic_file(path) as file:
+        canvas.savefig(file, format=path.suffix[1:], dpi=DPI, metadata=metadata[path.suffix])
+    return path
 
 
 def csv_of(figure: Figure) -> str:
@@ -95,23 +113,29 @@ def csv_of(figure: Figure) -> str:
     return out.getvalue()
 
 
-def _canvas(figure: Figure, command: str) -> Canvas:
+def _canvas(figure: Figure, command: str, *, n_columns: int) -> Canvas:
     n_panels = len(figure.panels)
-    width = PANEL_WIDTH * n_panels
-    caption = _caption(figure.caption, command, n_characters=int(width * CHARACTERS_PER_INCH))
-    n_legend = max(len(panel.curves) for panel in figure.panels)
-    height = PANEL_HEIGHT + LINE_HEIGHT * (n_legend + caption.count("\n") + 2)
+    n_rows = math.ceil(n_panels / n_columns)
+    width = PANEL_WIDTH * n_columns
+    caption = _caption(figure, command, n_characters=int(width * CHARACTERS_PER_INCH))
+    legends = [
+        max(len(p.curves) for p in figure.panels[i : i + n_columns]) for i in range(0, n_panels, n_columns)
+    ]
+    height = PANEL_HEIGHT * n_rows + LINE_HEIGHT * (sum(legends) + n_rows + caption.count("\n") + 1)
     canvas = Canvas(figsize=(width, height))
-    for axes, panel in zip(canvas.subplots(1, n_panels, squeeze=False)[0], figure.panels, strict=True):
+    cells = canvas.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes, panel in zip(cells, figure.panels, strict=False):
         _panel(axes, panel)
+    for axes in cells[n_panels:]:
+        axes.remove()
     canvas.supxlabel(caption, wrap=False, x=0.02, ha="left", fontsize=6.5, color="#444444", linespacing=1.25)
     return canvas
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
-    axes.set_title("\n".join(_wrap(panel.title, 50)), loc="left")
-    axes.set_xlabel(panel.xlabel)
-    axes.set_ylabel(panel.ylabel)
+    axes.set_title("\n".join(map(typeset, _wrap(panel.title, 52))), loc="left")
+    axes.set_xlabel(typeset(panel.xlabel))
+    axes.set_ylabel(typeset(panel.ylabel))
     axes.set_xscale(_usable(panel.xscale, [curve.x for curve in panel.curves]))
     axes.set_yscale(_usable(panel.yscale, [curve.y for curve in panel.curves]))
     styles = cycle(zip(OKABE_ITO, MARKERS, strict=True))
@@ -121,17 +145,34 @@ def _panel(axes: Axes, panel: Panel) -> None:
         on_axes = (x > 0) | (axes.get_xscale() == "linear")
         on_axes &= (y > 0) | (axes.get_yscale() == "linear")
         x, y = np.where(on_axes, x, np.nan), np.where(on_axes, y, np.nan)
-        axes.plot(x, y, label=curve.label, color=colour, **_line(curve, marker, dashes))
+        axes.plot(x, y, label=typeset(curve.label), color=colour, **_line(curve, marker, dashes))
     _whole_ticks(axes, panel)
+    _decades(axes)
     axes.legend(
         loc="upper left", bbox_to_anchor=(0.0, -0.24), borderaxespad=0.0, frameon=False, handlelength=3.2
     )
 
 
+def _decades(axes: Axes) -> None:
+    """A log axis shows whole decades and labels them only: 0.1 and 1, not 6x10^-1 and 4x10^-1."""
+    for axis, limits, set_limits in (
+        (axes.xaxis, axes.get_xlim(), axes.set_xlim),
+        (axes.yaxis, axes.get_ylim(), axes.set_ylim),
+    ):
+        if axis.get_scale() != "log":
+            continue
+        low, high = limits
+        if math.floor(math.log10(high)) <= math.ceil(math.log10(low)):  # fewer than two powers of ten in view
+            set_limits(10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high)))
+        axis.set_minor_formatter(NullFormatter())
+
+
 def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
-    """Measured: line and markers; predicted: dashes; points: hollow markers that show what they lie on."""
+    """Measured: line and markers; predicted: dashes; line: no markers; points: hollow ones, over others."""
     if curve.kind == "predicted":
         return {"linestyle": next(dashes)}
+    if curve.kind == "line":
+        return {"linestyle": "-"}
     n_points = max(len(curve.x), 1)
     every = {"marker": marker, "markevery": math.ceil(n_points / MAX_MARKERS)}
     if curve.kind == "measured":
@@ -162,8 +203,10 @@ def _points(curve: Curve) -> tuple[Array, Array]:
     return x, y
 
 
-def _caption(text: str, command: str, *, n_characters: int) -> str:
-    return "\n".join([*_wrap(text, n_characters), *_wrap(command, n_characters)])
+def _caption(figure: Figure, command: str, *, n_characters: int) -> str:
+    timed = " Times were measured on one machine: they differ from run to run." if figure.timed else ""
+    lines = map(typeset, _wrap(figure.caption.replace("`", "") + timed, n_characters))
+    return "\n".join([*lines, *_wrap(command, n_characters)])
 
 
 def _wrap(text: str, n_characters: int) -> list[str]:

@@ -33,8 +33,13 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One file: `name` (kebab-case, the claim's id first), panels, and a caption: instance and seed."""
+    """One file: `name` (kebab-case, the claim's id first), panels, and a caption: instance and seed.
+
+    `timed`: it holds measured times, so its data differ between two runs with one seed; all others' do not.
+    Labels are ASCII (`eps_k`, `x^2`); they are drawn as mathematics. `$...$` is left to matplotlib.
+    """
 
     name: str
     panels: Sequence[Panel]
     caption: str
+    timed: bool = False

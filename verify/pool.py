@@ -6,17 +6,22 @@ data. Nothing that loads numba is imported at the top, see `_own_numba_cache`.
 
 import fcntl
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+import warnings
+from collections.abc import Generator, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from joblib import Parallel, delayed, parallel_config
 
 if TYPE_CHECKING:
     from verify.results import Row
+
+Task = Literal["run_row", "figures_row", "certify_row"]
 
 
 def available_cpus() -> int:
@@ -24,30 +29,54 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_rows(ids: Sequence[str], *, seed: int, figures: Path | None, jobs: int) -> "Iterator[Row]":
+def run_rows(
+    ids: Sequence[str],
+    *,
+    seed: int,
+    figures: Path | None,
+    jobs: int,
+    files: Sequence[Path] = (),
+    task: Task = "run_row",
+) -> "Generator[Row]":
     """Rows in the order in which claims finish; with `jobs=1` in this process, one after the other.
 
+    `task` is the function of `verify.work` that makes a row; `files` hold claims that are not on record.
     Closing the generator, or an interrupt, stops the workers.
     """
+    options: dict[str, Any] = {"seed": seed, "figures": figures, "files": tuple(files)}
     if jobs == 1:
-        from verify.work import run_row  # noqa: PLC0415
+        from verify import work  # noqa: PLC0415
 
-        yield from (run_row(claim_id, seed=seed, figures=figures) for claim_id in ids)
+        yield from (getattr(work, task)(claim_id, **options) for claim_id in ids)
         return
+    threading.excepthook = _ignore_abort_race
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-        rows = parallel(delayed(_run_row)(claim_id, seed=seed, figures=figures) for claim_id in ids)
+        rows = parallel(delayed(_run_row)(task, claim_id, options) for claim_id in ids)
     try:
-        yield from rows
+        for row in rows:  # not `yield from`, which would close `rows` before the block below
+            yield row
     finally:
-        rows.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib's advice about tasks cancelled by an interrupt
+            rows.close()
+        threading.excepthook = threading.__excepthook__
 
 
-def _run_row(claim_id: str, *, seed: int, figures: Path | None) -> "Row":
+def _ignore_abort_race(args: threading.ExceptHookArgs) -> None:
+    """Hide one traceback: on an interrupt, loky clears its queue while its own thread may be reading it."""
+    in_loky = args.thread is not None and args.thread.name == "ExecutorManagerThread"
+    if not (in_loky and args.exc_type is KeyError):
+        threading.__excepthook__(args)
+
+
+def _run_row(task: Task, claim_id: str, options: dict[str, Any]) -> "Row":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and stops its workers
     _own_numba_cache()
-    from verify.work import run_row  # noqa: PLC0415
+    from verify import work  # noqa: PLC0415
 
-    return run_row(claim_id, seed=seed, figures=figures)
+    row: Row = getattr(work, task)(claim_id, **options)
+    return row
 
 
 @cache

@@ -1,11 +1,14 @@
-"""Every claim on record: the `CLAIMS` of each module in `verify/claims/`."""
+"""Every claim on record, the `CLAIMS` of each module in `verify/claims/`, and those of your own files."""
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import verify.claims
 from verify.claim import Claim
+from verify.claim_files import claims_of, split_names
 from virel_theory._validate import InputError
 
 
@@ -23,15 +26,41 @@ def all_claims() -> dict[str, Claim]:
     return claims
 
 
-def select(ids: list[str]) -> list[Claim]:
-    """The claims with these ids, in this order; all if none is named.
+def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
+    """The claims on record and those of the given files.
+
+    Raises:
+        InputError: if a file cannot be loaded, or two claims have one id.
+    """
+    claims = dict(all_claims())
+    for path in files:
+        for claim in claims_of(path):
+            if claim.id in claims:
+                raise InputError(f"{path}: the id {claim.id!r} is taken; choose another (see virel claims)")
+            claims[claim.id] = claim
+    return claims
+
+
+def select(ids: list[str], files: Sequence[Path] = ()) -> list[Claim]:
+    """The claims with these ids, in this order; all of the record if none is named.
 
     Raises:
         InputError: naming the unknown ids and the known ones.
     """
-    claims = all_claims()
+    claims = catalogue(files)
     if unknown := [name for name in ids if name not in claims]:
         raise InputError(
-            f"`claim` must be a known id; found {', '.join(unknown)}; known: {', '.join(claims)}"
+            f"`claim` must be a known id or .py file; found {', '.join(unknown)}; known: {', '.join(claims)}"
         )
-    return [claims[name] for name in ids] if ids else list(claims.values())
+    return [claims[name] for name in ids] if ids else list(all_claims().values())
+
+
+def resolve(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
+    """Ids to run, and the files that hold some of them: those named, all of each `.py` file, or the record.
+
+    Raises:
+        InputError: as `catalogue` and `select` do.
+    """
+    ids, files = split_names(names)
+    in_files = [claim.id for path in files for claim in claims_of(path)]
+    return [claim.id for claim in select(list(dict.fromkeys([*ids, *in_files])), files)], files

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from verify.claim import Claim
+from verify.claim import Claim, Correction
 from verify.describe import as_json, describe_instance
 from verify.runner import CheckError, Outcome, Result
 
@@ -32,7 +32,7 @@ def result_row(result: Result) -> Row:
         "instances": printed.n_instances,
         **_gap(printed),
         "seconds": round(result.seconds, 3),
-        "corrected": _checked(result.correction),
+        "corrected": _checked(result.correction, claim.correction),
         "counterexample": counterexample(printed),
         "assumptions": [
             {"name": a.name, "text": a.text, **_ablation(outcome)}
@@ -40,9 +40,10 @@ def result_row(result: Result) -> Row:
         ],
         "steps": [
             {"name": s.name, "statement": s.statement, "ok": outcome.ok, **_gap(outcome)}
-            | {"counterexample": counterexample(outcome), "repaired": _checked(repair)}
+            | {"counterexample": counterexample(outcome), "repaired": _checked(repair, s.repaired)}
             for s, outcome, repair in zip(claim.steps, result.steps, result.repairs, strict=True)
         ],
+        "figures": [],
     }
 
 
@@ -61,6 +62,7 @@ def error_row(claim: Claim, error: Exception, *, seconds: float) -> Row:
         "counterexample": instance,
         "assumptions": [],
         "steps": [],
+        "figures": [],
         "exception": str(error) if known else f"{type(error).__name__}: {error}",
     }
 
@@ -73,10 +75,11 @@ def counterexample(outcome: Outcome) -> dict[str, Any] | None:
 
 
 def as_recorded(row: Row) -> bool:
-    """The verdict is the one on record, and each correction and repair in the row holds."""
+    """The verdict is on record, each correction and repair holds, and just the repaired steps fail."""
     offered = [row["corrected"], *(step["repaired"] for step in row["steps"])]
     held = all(checked is None or checked["verdict"] != "REFUTED" for checked in offered)
-    return bool(row["verdict"] == row["expected"]) and held
+    steps = all(step["ok"] == (step["repaired"] is None) for step in row["steps"])
+    return bool(row["verdict"] == row["expected"]) and held and steps
 
 
 def versions() -> dict[str, str]:
@@ -118,18 +121,25 @@ def _umask() -> int:
 
 
 def _heading(claim: Claim) -> Row:
-    return {"id": claim.id, "title": claim.title, "source": claim.source, "expected": str(claim.expected)}
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "source": claim.source,
+        "statement": claim.statement,
+        "expected": str(claim.expected),
+    }
 
 
 def _gap(outcome: Outcome) -> Row:
     return {"error": as_json(outcome.gap.error), "bound": as_json(outcome.gap.bound)}
 
 
-def _checked(outcome: Outcome | None) -> Row | None:
-    if outcome is None:
+def _checked(outcome: Outcome | None, offered: Correction | None) -> Row | None:
+    if outcome is None or offered is None:
         return None
     found = {} if outcome.ok else {"counterexample": counterexample(outcome)}
-    return {"verdict": "HOLDS" if outcome.ok else "REFUTED", **_gap(outcome), **found}
+    texts = {"statement": offered.statement, "derivation": offered.derivation}
+    return {"verdict": "HOLDS" if outcome.ok else "REFUTED", **_gap(outcome), **found, **texts}
 
 
 def _ablation(outcome: Outcome | None) -> Row:

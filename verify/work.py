@@ -1,34 +1,72 @@
 """What one worker does for one claim: run it, draw its figures, hand back plain data."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from verify.claim import Claim
+from verify.claim_files import claims_of
 from verify.registry import select
 from verify.results import Row, error_row, result_row
 from verify.runner import run_claim
 
 
-def run_row(claim_id: str, *, seed: int, figures: Path | None) -> Row:
+def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[Path] = ()) -> Row:
     """Row of `results.json` for the claim with this id; its figures go to the folder `figures`, if given.
 
     An exception is no verdict: it becomes a row that says ERROR, and the other claims go on.
     """
-    (claim,) = select([claim_id])
+    (claim,) = select([claim_id], files)
     start = time.perf_counter()
     try:
-        result = run_claim(claim, seed=seed)
+        row = result_row(run_claim(claim, seed=seed))
         if figures is not None:
-            _draw(claim, seed, figures)
-        return result_row(result)
+            row["figures"] = _draw(claim, seed, figures, _named(claim_id, files))
+        return row
     except Exception as error:
         return error_row(claim, error, seconds=time.perf_counter() - start)
 
 
-def _draw(claim: Claim, seed: int, folder: Path) -> None:
+def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
+    """Draw a claim's figures without running its checks; the row says which, or what went wrong."""
+    (claim,) = select([claim_id], files)
+    start = time.perf_counter()
+    try:
+        drawn = _draw(claim, seed, figures, _named(claim_id, files))
+    except Exception as error:
+        return error_row(claim, error, seconds=time.perf_counter() - start)
+    return {"id": claim_id, "verdict": "drawn", "seconds": time.perf_counter() - start, "figures": drawn}
+
+
+def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
+    """Certify a claim on record; its certificates go to the folder `figures`."""
+    from verify.certify.rows import certified_row  # noqa: PLC0415  (python-flint, only if asked for)
+
+    start = time.perf_counter()
+    try:
+        row = certified_row(claim_id, seed=seed, out=figures)
+    except Exception as error:
+        (claim,) = select([claim_id], files)
+        return error_row(claim, error, seconds=time.perf_counter() - start)
+    return row | {"seconds": time.perf_counter() - start}
+
+
+def _draw(claim: Claim, seed: int, folder: Path, name: str) -> list[dict[str, Any]]:
+    """Draw a claim's figures; return their names and captions."""
     if claim.figures is None:
-        return
+        return []
     from verify.figures import draw  # noqa: PLC0415  (matplotlib is slow to import, and most claims draw nothing)
 
+    command = f"virel figures {name} --seed {seed}"
+    drawn = []
     for figure in claim.figures(seed):
-        draw(figure, folder, command=f"virel verify {claim.id} --seed {seed}")
+        draw(figure, folder, command=command)
+        titles = [panel.title for panel in figure.panels]
+        drawn.append({"name": figure.name, "caption": figure.caption, "panels": titles, "command": command})
+    return drawn
+
+
+def _named(claim_id: str, files: Sequence[Path]) -> str:
+    """What to type for this claim: its id, or the file that holds it."""
+    return next((str(f) for f in files if any(c.id == claim_id for c in claims_of(f))), claim_id)

@@ -275,7 +275,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "regular",
-                r"of the correction: E[b (b - \gamma E_\pi b')^T] is non-singular",
+                r"of the correction: $E[b (b - \gamma E_\pi b')^\top]$ is non-singular",
                 without=Check(policy_zero_gap, _policy_instances(), n_random=1, named=_singular_example),
             ),
         ),

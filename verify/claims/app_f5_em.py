@@ -19,7 +19,7 @@ Teeth:  `perturb` discounts by 0.9 gamma on one side and adds it to the reward t
 import numpy as np
 
 from verify.claim import Assumption, Check, Claim, Correction, Step
-from verify.claims import _f5_figures
+from verify.claims import _f5_figures, _methods_figures
 from verify.claims._instances import gym_instances, gym_mdp
 from verify.strategies import distributions, instances, mdps, policies, q_tables
 from verify.verdict import Gap, Verdict, worst
@@ -199,7 +199,7 @@ CLAIMS = (
         check=Check(gap_39, _MDP, n_random=1000, named=gym_instances()),
         expected=Verdict.GAP,
         steps=(_M_STEP_GAP,),
-        figures=_f5_figures.policy_iteration_figures,
+        figures=lambda seed: (*_f5_figures.policy_iteration_figures(seed), *_methods_figures.figures(seed)),
     ),
     Claim(
         id="eq-40",

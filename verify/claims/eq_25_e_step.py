@@ -87,7 +87,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "unnormalised occupancy",
-                r"\rho^\pi(s) = \sum_t\gamma^t P(s_t = s)",
+                r"$\rho^\pi(s) = \sum_t\gamma^t P(s_t = s)$",
                 Check(normalised_gap, _SMALL),
             ),
         ),
@@ -106,8 +106,8 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "Q independent of the policy",
-                r"\hat Q_\omega does not move with \theta. In the policy gradient theorem Q^\pi does, and the paper says that the exchange is "
-                r"not strictly justified there: without this assumption both sides differ by E_\rho[E_\pi[\nabla_\theta Q^\pi]]",
+                r"$\hat Q_\omega$ does not move with $\theta$. In the policy gradient theorem $Q^\pi$ does, and the paper says that the exchange is "
+                r"not strictly justified there: without this assumption both sides differ by $E_\rho[E_\pi[\nabla_\theta Q^\pi]]$",
                 Check(exchange_with_moving_q_gap, _SMALL),
             ),
         ),

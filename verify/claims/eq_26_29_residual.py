@@ -142,7 +142,7 @@ def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0
 
 
 _SMALL = self_consistent().filter(well_conditioned)
-_FOLD = Assumption("no fold", r"1 \ne \partial_\varepsilon g: otherwise no gradient exists", without=FOLD)
+_FOLD = Assumption("no fold", r"$1 \ne \partial_\varepsilon g$: otherwise no gradient exists", without=FOLD)
 
 
 def _claim(

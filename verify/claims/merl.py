@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claim import Check, Claim
+from verify.claims._merl_figure import figures
 from verify.verdict import Gap, Verdict, worst
 from virel_theory.generate import merl_counterexample
 from virel_theory.merl import merl_counterexample_probability, merl_policy, soft_optimal_values
@@ -61,6 +62,7 @@ CLAIMS = (
         statement=r"\pi^*_{merl}(a_1|s_0) = \frac{1}{k_1^{-\gamma}\exp(1/c) + 1}",
         check=Check(closed_form_gap, _ALL),
         expected=Verdict.HOLDS,
+        figures=figures,
     ),
     Claim(
         id="merl-counterexample-threshold",

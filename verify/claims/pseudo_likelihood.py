@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claim import Check, Claim
+from verify.claims import _risk_figure
 from verify.strategies import instances, mdps, policies, temperatures
 from verify.verdict import Gap, Verdict, worst
 from virel_theory._validate import Array
@@ -126,5 +127,6 @@ CLAIMS = (
         r" E[R_{lottery}] < R_{safe} < c\log E[\exp(R_{lottery}/c)] \Rightarrow \pi(lottery) > 1/2",
         check=Check(risk_gap, _LOTTERIES),
         expected=Verdict.HOLDS,
+        figures=lambda seed: _risk_figure.figures(seed, two_armed),
     ),
 )

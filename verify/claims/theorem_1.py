@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from verify.claim import Assumption, Check, Claim, Correction
 from verify.claims import _peaks as peaks
 from verify.claims import _theorem_1_gaps as gaps
+from verify.claims import _theorem_1_density
 from verify.claims._theorem_1_figures import figures, finite_figures
 from verify.verdict import Verdict
 
@@ -94,7 +95,7 @@ CLAIMS = (
             _DERIVATION,
             Check(gaps.continuous_gap, _POLYNOMIALS),
         ),
-        figures=figures,
+        figures=lambda seed: (*_theorem_1_density.figures(seed), *figures(seed)),
     ),
     Claim(
         id="theorem-1-rates",

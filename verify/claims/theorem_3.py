@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 
 from verify.claim import Assumption, Check, Claim, Correction
 from verify.claims._instances import gym_instances
+from verify.claims._touching_figure import figures
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from verify.verdict import Gap, Verdict, worst
 from virel_theory._validate import Array
@@ -128,6 +129,7 @@ CLAIMS = (
                 gap_same_optimiser, _WITH_THETA, named=gym_instances(q=True, pi_theta=True, d=True, eps=True)
             ),
         ),
+        figures=figures,
     ),
     Claim(
         id="eq-23",

@@ -101,11 +101,11 @@ def _with_differences() -> st.SearchStrategy[Instance]:
 
 _PRINTED = self_consistent(max_states=2, max_actions=2).filter(well_conditioned)
 _ASSUMPTIONS = (
-    Assumption("positive temperature", r"\varepsilon_\omega > 0"),
+    Assumption("positive temperature", r"$\varepsilon_\omega > 0$"),
     Assumption(
         "no fold",
-        r"\partial_\varepsilon g(\omega, \varepsilon_\omega) \ne 1, i.e. "
-        r"\varepsilon_\omega^2 + \gamma\,\mathbb E_\omega\hat Q_\omega \ne 0 (the paper does not say so)",
+        r"$\partial_\varepsilon g(\omega, \varepsilon_\omega) \ne 1$, i.e. "
+        r"$\varepsilon_\omega^2 + \gamma\,\mathbb E_\omega\hat Q_\omega \ne 0$ (the paper does not say so)",
         without=FOLD,
     ),
 )
