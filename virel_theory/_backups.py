@@ -12,7 +12,7 @@ from scipy import sparse
 from virel_theory import _sweeps
 from virel_theory._validate import Array
 
-PARALLEL_ABOVE = 2_000_000  # stored entries: below, starting threads costs more than it saves
+PARALLEL_FROM = 1_000_000  # stored entries: below, starting threads costs more than it saves
 N_CHUNKS = 32
 COPY_SHARE = 0.2  # gather the policy's rows only if that costs at most this share of the MDP's bytes
 
@@ -40,6 +40,26 @@ class SparseBackups:
             low, high = _sweeps.full_parallel(*args, N_CHUNKS)
         else:
             low, high = _sweeps.full_range(*args, 0, len(v))
+        return float(low), float(high)
+
+    def lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
+        """From w = T_pi v: `w <- T v` and `policy`, less the actions that `q + drift` rules out."""
+        args = (
+            self.indptr,
+            self.indices,
+            self.data,
+            self.reward,
+            self.gamma,
+            v,
+            self.q,
+            drift,
+            w,
+            self.policy,
+        )
+        if self._is_parallel(len(self.data)):
+            low, high = _sweeps.lazy_parallel(*args, N_CHUNKS)
+        else:
+            low, high = _sweeps.lazy_range(*args, 0, len(v))
         return float(low), float(high)
 
     def restrict(self) -> None:
@@ -100,7 +120,7 @@ class SparseBackups:
 
     @staticmethod
     def _is_parallel(n_entries: int) -> bool:
-        return n_entries > PARALLEL_ABOVE and get_num_threads() > 1
+        return n_entries >= PARALLEL_FROM and get_num_threads() > 1
 
 
 class DenseBackups:

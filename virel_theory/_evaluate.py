@@ -22,8 +22,8 @@ def evaluate(task: Problem, pi: Array) -> Solution:
         v = v + direct_solve(rows, task.gamma, mix(pi, b.q) - v)
     b.full(v, w)
     table, verdict = _judge(task, pi, v, b.q)
-    out = solution(task, table, verdict, n_steps=1, method="direct")
-    return Solution(mix(pi, table), out.q, out.policy, out.status, 1, out.error_bound, out.method)
+    arrays = (table, mix(pi, table), table.argmax(axis=1))
+    return solution(task, arrays, verdict, n_steps=1, method="direct")
 
 
 def _judge(task: Problem, pi: Array, v: Array, q: Array) -> tuple[Array, Verdict]:

@@ -25,6 +25,7 @@ FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the resid
 SLOW = 0.8  # a span that falls by less than this factor a sweep calls for a linear solve
 N_GAUSS_SEIDEL = 4  # Gauss-Seidel sweeps between two certificates
 MAX_DENSE_LU = 3000  # states
+MAX_LAZY = 50  # improvements between two full sweeps
 SMALL = 100  # states up to which a direct solve costs no more than what surrounds it
 
 
@@ -66,9 +67,9 @@ Advance = Callable[[Point], None]
 
 
 def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
-    """Alternate certificate and `advance` until the tolerance is met or nothing is left to try."""
-    n_states = len(task.reward)
-    x = Point(task, task.backups(), np.zeros(n_states), np.empty(n_states))
+    """Alternate certificate and `advance` from T0 = max r until done or out of steps."""
+    v = best_reward(task)
+    x = Point(task, task.backups(), v, np.empty_like(v))
     for step in range(1, max_steps + 1):
         x.low, x.high = x.b.full(x.v, x.w)
         verdict = task.judge(x.v, x.w, x.low, x.high)
@@ -76,12 +77,19 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
             break
         advance(x)
     name = "+".join([method, *sorted(x.notes)])
-    table = x.b.q
+    shift = verdict.shift
     if verdict.exhausted and np.isfinite(verdict.bound) and not verdict.met:
-        table, verdict = refine(task, x.b, x.v)
-    else:
-        table += verdict.shift
-    return solution(task, table, verdict, n_steps=step, method=name)
+        verdict = refine(task, x.b, x.v)
+        shift = 0.0
+    _sweeps.finish(x.b.q, shift, x.w, x.b.policy)
+    return solution(task, (x.b.q, x.w, x.b.policy), verdict, n_steps=step, method=name)
+
+
+def best_reward(task: Problem) -> Array:
+    """T0 = max r `[S]`."""
+    out = np.empty(len(task.reward))
+    _sweeps.row_max(task.reward, out)
+    return out
 
 
 def advance_gs(x: Point) -> None:
@@ -99,10 +107,34 @@ def gauss_seidel(x: Point, n_sweeps: int) -> None:
 
 
 def advance_mpi(x: Point) -> None:
-    """Sweeps of the greedy policy until the residual's span has fallen."""
+    """Sweeps of the greedy policy between improvements, until the certificate should hold."""
+    mixing_steps(x, slow=1.0)
+
+
+def mixing_steps(x: Point, *, slow: float) -> bool:
+    r"""Modified policy iteration; False once the span falls by less than the factor `slow` a sweep.
+
+    A value $Q_V(h)$ grows by at most $\gamma\max(V' - V)$ when V becomes V'. Summed up ("drift"), this rules most actions
+    out without touching their rows, so that an improvement costs little more than a sweep of the policy.
+    """
+    before, drift = x.v.copy(), 0.0
+    for _ in range(MAX_LAZY):
+        x.accept()
+        x.b.restrict()
+        if not policy_sweeps(x, max_sweeps=1000, slow=slow):
+            return False
+        if not isinstance(x.b, SparseBackups):
+            return True
+        np.subtract(x.v, before, out=x.w)
+        drift += x.task.gamma * float(x.w.max())
+        before[:] = x.v
+        x.b.sweep(x.v, x.w)
+        x.low, x.high = x.b.lazy(x.v, x.w, drift)
+        guess = x.task.judge(x.v, x.w, x.low, x.high)
+        if guess.met or guess.exhausted:
+            break
     x.accept()
-    x.b.restrict()
-    policy_sweeps(x, max_sweeps=1000)
+    return True
 
 
 def policy_sweeps(x: Point, *, max_sweeps: int, slow: float = 1.0) -> bool:
@@ -190,9 +222,7 @@ def advance_auto(x: Point) -> None:
         x.notes.add("lu")
         advance_pi(x)
     elif not x.memory.get("slow"):
-        x.accept()
-        x.b.restrict()
-        x.memory["slow"] = not policy_sweeps(x, max_sweeps=200, slow=SLOW)
+        x.memory["slow"] = not mixing_steps(x, slow=SLOW)
     elif isinstance(x.b, SparseBackups):
         x.accept_monotone()
         gauss_seidel(x, 2)

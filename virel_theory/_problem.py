@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory import _certificate as cert
@@ -71,20 +72,21 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     return Problem(transition, reward, mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
 
 
-def solution(task: Problem, table: Array, verdict: Verdict, *, n_steps: int, method: str) -> Solution:
-    """The solution whose table (maximisation, shifted already) has the bound of `verdict`."""
+def solution(
+    task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], verdict: Verdict, n_steps: int, method: str
+) -> Solution:
+    """The solution whose arrays `q, value, policy` (of the maximisation, shifted) have the bound of `verdict`."""
+    q, value, policy = arrays
     if verdict.met:
         status = Status.CONVERGED
     elif not np.isfinite(verdict.bound):
         status = Status.NOT_CONTRACTING
     else:
         status = Status.ROUNDING_LIMIT if verdict.exhausted else Status.MAX_STEPS
-    policy = table.argmax(axis=1)
-    value = table.max(axis=1)
     if task.sign < 0:
-        np.negative(table, out=table)
+        np.negative(q, out=q)
         np.negative(value, out=value)
-    return Solution(value, table, policy, status, n_steps, float(verdict.bound), method)
+    return Solution(value, q, policy, status, n_steps, float(verdict.bound), method)
 
 
 def row_length(mdp: TabularMDP) -> int:

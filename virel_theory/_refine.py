@@ -98,8 +98,8 @@ def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, polic
         d[s] = change + (_sum_error(best, -v[s], change) + (best_tail - tail[s]))
 
 
-def refine(task: Problem, b: Backups, v: Array) -> tuple[Array, Verdict]:
-    """The best table that pairs can certify, starting from v, and its verdict."""
+def refine(task: Problem, b: Backups, v: Array) -> Verdict:
+    """b.q <- the best table that pairs can certify, starting from v (overwritten); its verdict."""
     tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
     delta, scratch = np.empty_like(v), np.empty_like(v)
     best = np.inf
@@ -118,7 +118,7 @@ def refine(task: Problem, b: Backups, v: Array) -> tuple[Array, Verdict]:
         v[:] = total
     q_tail += found.mid
     b.q += q_tail
-    return b.q, Verdict(bound, 0.0, met, exhausted=True)
+    return Verdict(bound, 0.0, met, exhausted=True)
 
 
 def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: Array) -> None:

@@ -56,6 +56,40 @@ def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, las
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last):
+    """On states first..last-1: w <- T v, policy <- argmax, less the actions that `q + drift` rules out.
+
+    On entry w is the backup of the old policy. `q` holds each action's value when it was last computed, less the
+    drift at that time; drift bounds how much values have grown. Returns the extremes of w - v.
+    """
+    low, high, n_actions = np.inf, -np.inf, reward.shape[1]
+    for s in range(first, last):
+        best, arg = w[s], policy[s]
+        q[s, arg] = best - drift
+        for a in range(n_actions):
+            if q[s, a] + drift > best and a != arg:
+                j = np.uint64(indptr[s * n_actions + a])
+                stop = np.uint64(indptr[s * n_actions + a + 1])
+                even, odd = 0.0, 0.0
+                while j + _ONE < stop:
+                    even += data[j] * v[np.uint64(indices[j])]
+                    odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+                    j += _TWO
+                if j < stop:
+                    even += data[j] * v[np.uint64(indices[j])]
+                x = reward[s, a] + gamma * (even + odd)
+                q[s, a] = x - drift
+                if x > best:
+                    best, arg = x, a
+        w[s] = best
+        policy[s] = arg
+        d = best - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last):
     """W <- r_pi + gamma P_pi v on states first..last-1, rows given by their ends; the extremes of w - v."""
     low, high = np.inf, -np.inf
@@ -89,6 +123,20 @@ def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, n_chunk
 
 @njit(cache=True, parallel=True)
 @no_type_check
+def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, n_chunks):
+    """`lazy_range` over all states in parallel chunks."""
+    n = reward.shape[0]
+    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
+    for c in prange(n_chunks):
+        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
+        lows[c], highs[c] = lazy_range(
+            indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last
+        )
+    return lows.min(), highs.max()
+
+
+@njit(cache=True, parallel=True)
+@no_type_check
 def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, n_chunks):
     """`policy_range` over all states in parallel chunks."""
     n = reward.shape[0]
@@ -97,6 +145,32 @@ def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, n_chunks)
         first, last = c * n // n_chunks, (c + 1) * n // n_chunks
         lows[c], highs[c] = policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last)
     return lows.min(), highs.max()
+
+
+@njit(cache=True)
+@no_type_check
+def row_max(table, out):
+    """out[s] <- max of row s."""
+    for s in range(len(out)):
+        best = table[s, 0]
+        for a in range(1, table.shape[1]):
+            best = max(best, table[s, a])
+        out[s] = best
+
+
+@njit(cache=True)
+@no_type_check
+def finish(q, shift, value, policy):
+    """Add `shift` to q; value <- its row maxima, policy <- the lowest maximisers."""
+    for s in range(len(value)):
+        best, arg = -np.inf, 0
+        for a in range(q.shape[1]):
+            x = q[s, a] + shift
+            q[s, a] = x
+            if x > best:
+                best, arg = x, a
+        value[s] = best
+        policy[s] = arg
 
 
 @njit(cache=True)
