@@ -61,11 +61,11 @@ def log_softmax_rows(q: Array, eps: float) -> Array:
     return np.array([row / eps - log_sum(row / eps) for row in q])
 
 
-def uniform_over_maxima(q: Array) -> Array:
-    """The limit (22) of (3)."""
+def uniform_over_maxima(q: Array, *, tie_tol: float = 0.0) -> Array:
+    """The limit (22) of (3); what is within `tie_tol` of the maximum is tied (exact for quarters)."""
     out = np.zeros(q.shape)
     for s, row in enumerate(q):
-        best = [a for a, x in enumerate(row) if x == max(row)]
+        best = [a for a, x in enumerate(row) if x >= max(row) - tie_tol]
         out[s, best] = 1 / len(best)
     return out
 
@@ -111,3 +111,34 @@ def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarr
         blocks += [u * features[:, :, i] / np.cosh(z) ** 2 for i in range(size)]
         last.append(np.tanh(z))
     return np.stack([*blocks, *last], axis=-1)
+
+
+def temperature_map(
+    mdp: TabularMDP, q: Array, eps: float, *, p_norm: int, c: float, step: float
+) -> tuple[float, float]:
+    """The map g for an even p, and its slope as a complex step; in the limits 0 and infinity the slope is 0."""
+    if eps in (0.0, math.inf):
+        weights = uniform_over_maxima(q if eps == 0 else np.where(mdp.available, 0.0, -np.inf))
+        return _mean_power(mdp, q, mean_values(q, weights), p_norm, c).real, 0.0
+    g = _mean_power(mdp, q, _complex_values(q, complex(eps, step)), p_norm, c)
+    return g.real, g.imag / step
+
+
+def _complex_values(q: Array, eps: complex) -> np.ndarray:
+    """The Boltzmann mean at a complex temperature, taken about the maximum."""
+    out = []
+    for row in q:
+        top = float(max(row))
+        below = [float(x) - top for x in row if x > -math.inf]
+        weights = [np.exp(x / eps) for x in below]
+        out.append(top + sum(w * x for w, x in zip(weights, below, strict=True)) / sum(weights))
+    return np.array(out)
+
+
+def _mean_power(mdp: TabularMDP, q: Array, v: np.ndarray, p_norm: int, c: float) -> complex:
+    p = mdp.to_dense().transition
+    total = 0j
+    for s, a in np.argwhere(mdp.available):
+        beta = mdp.reward[s, a] + mdp.gamma * sum(x * y for x, y in zip(p[s, a], v, strict=True)) - q[s, a]
+        total += beta**p_norm
+    return complex(total * c / (p_norm * mdp.n_pairs))

@@ -90,6 +90,7 @@ def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: f
         (optimality_likelihood(q, eps=eps), np.exp((q - top[:, None]) / eps)),
         (log_state_normaliser(q, eps=eps), -top / eps),
         (greedy_policy(q), by_hand.uniform_over_maxima(q)),
+        (greedy_policy(q, tie_tol=0.5), by_hand.uniform_over_maxima(q, tie_tol=0.5)),
         (entropy(pi), by_hand.minus_sum_p_log(pi, pi)),
         (kl_divergence(pi, uniform), by_hand.minus_sum_p_log(pi, uniform) - by_hand.minus_sum_p_log(pi, pi)),
     ]
