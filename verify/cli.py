@@ -12,7 +12,7 @@ import tyro
 from verify import pool, registry
 from verify.report import write_report
 from verify.results import Row, as_recorded, results_document, write_json
-from verify.tables import claims_table, findings, verdict_table
+from verify.tables import claims_markdown, claims_table, findings, verdict_table
 from verify.terminal import console, parse, staging_folder, with_progress
 from virel_theory._validate import InputError, require
 
@@ -44,6 +44,9 @@ class VerifyOptions:
 class ClaimsOptions:
     """List every claim with its source and the verdict on record."""
 
+    markdown: tyro.conf.FlagCreatePairsOff[bool] = False
+    """As the Markdown table of docs/claims.md."""
+
 
 def main_verify(argv: Sequence[str]) -> int:
     """Run claims, print the table, write `results.json` and figures; return the exit status."""
@@ -67,7 +70,11 @@ def main_claims(argv: Sequence[str]) -> int:
     options = parse(ClaimsOptions, argv, prog="virel claims")
     if isinstance(options, int):
         return options
-    console().print(claims_table(registry.all_claims().values()))
+    claims = registry.all_claims().values()
+    if options.markdown:
+        print(claims_markdown(claims), end="")
+    else:
+        console().print(claims_table(claims))
     return 0
 
 
@@ -88,6 +95,7 @@ def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], s
         f"{n_good} of {len(rows)} claims as recorded", style=None if n_good == len(rows) else "bold red"
     )
     terminal.print(f"written: {', '.join(written)}", soft_wrap=True, highlight=False)
+    terminal.print(f"report: {write_report(options.out)}", soft_wrap=True, highlight=False)
     return 0 if n_good == len(rows) else 1
 
 
@@ -114,7 +122,7 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:
-    """Move finished figures to their place, write `results.json` and the report; return what was written."""
+    """Move finished figures to their place, then write `results.json`; return what was written."""
     written = []
     drawn = sorted(path for path in staging.iterdir() if not path.name.startswith("."))
     if drawn:
@@ -125,4 +133,4 @@ def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list
         written.append(f"{folder}/ ({len(drawn)} files)")
     path = options.out / "results.json"
     write_json(path, results_document(rows, seed=options.seed))
-    return [str(path), *written, str(write_report(options.out))]
+    return [str(path), *written]

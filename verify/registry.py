@@ -9,12 +9,13 @@ from pathlib import Path
 import verify.claims
 from verify.claim import Claim
 from verify.claim_files import claims_of, split_names
+from verify.sources import position
 from virel_theory._validate import InputError
 
 
 @cache
 def all_claims() -> dict[str, Claim]:
-    """Claims by id, in the order of their files and, within a file, of the source."""
+    """Claims by id, in the order of the sources (`verify.sources`)."""
     claims: dict[str, Claim] = {}
     for module in pkgutil.iter_modules(verify.claims.__path__):
         if module.name.startswith("_"):
@@ -23,7 +24,7 @@ def all_claims() -> dict[str, Claim]:
             if claim.id in claims:
                 raise ValueError(f"two claims have the id {claim.id!r}; the second is in {module.name}.py")
             claims[claim.id] = claim
-    return claims
+    return dict(sorted(claims.items(), key=lambda item: position(item[0])))
 
 
 def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:

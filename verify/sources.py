@@ -56,6 +56,18 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     # Main body
     _definition("Eq. (1)", "RL objective J", "talk-limit-j", "app-e4-policy-gradient"),
+    _claim(
+        "Definitions in use",
+        "operators, policies, temperatures and more, against loops over their definitions",
+        "def-operators",
+        "def-policies",
+        "def-evaluation",
+        "def-approximators",
+        "def-projection",
+        "def-merl",
+        "def-temperature-map",
+        "def-self-consistent",
+    ),
     _claim("Eq. (2)", "residual error in its printed normalisations", "eq-02"),
     _definition("Eq. (3)", "Boltzmann policy", "eq-29", "theorem-1-finite", "app-b-action-posterior"),
     _definition("Eq. (4)", "objective L", "eq-05", "theorem-3", "lemma-1-i"),

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from verify.certify.run import expected_verdict
 from verify.claim import Claim
 from verify.describe import in_short
 from verify.results import ERROR, Row, as_recorded
@@ -38,6 +39,15 @@ def claims_table(claims: Iterable[Claim]) -> Table:
         verdict = Text(str(claim.expected), style=COLOURS[claim.expected])
         table.add_row(Text(claim.id), Text(claim.source), Text(claim.title), verdict)
     return table
+
+
+def claims_markdown(claims: Iterable[Claim]) -> str:
+    """The same as a Markdown table, docs/claims.md; CERTIFIED where `--certify` proves what is on record."""
+    lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
+    for claim in claims:
+        cells = (f"`{claim.id}`", claim.source, claim.title, expected_verdict(claim))
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def findings(rows: Sequence[Row]) -> RenderableType:
