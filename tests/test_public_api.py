@@ -23,6 +23,8 @@ UNLABELLED = {
     "Status": "how a solver ended: no mathematical object",
     "SolverError": "an error",
     "Solution": "the record that solvers return",
+    "BatchSolution": "the record that the batched solver returns",
+    "BoltzmannFixedPoints": "the record of a search",
     "checked": "raises a solver's error",
     "SoftValues": "the record that soft value iteration returns",
     "as_action_values": "an input check",

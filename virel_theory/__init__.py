@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from virel_theory.approximators import LinearQ as LinearQ
     from virel_theory.approximators import TabularQ as TabularQ
     from virel_theory.approximators import TanhQ as TanhQ
+    from virel_theory.batch import BatchSolution as BatchSolution
+    from virel_theory.batch import solve_batch as solve_batch
+    from virel_theory.boltzmann import BoltzmannFixedPoints as BoltzmannFixedPoints
+    from virel_theory.boltzmann import boltzmann_fixed_points as boltzmann_fixed_points
     from virel_theory.continuous import boltzmann_density as boltzmann_density
     from virel_theory.continuous import boltzmann_expectation as boltzmann_expectation
     from virel_theory.continuous import elbo_continuous as elbo_continuous
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
     from virel_theory.ingest import from_qvbs as from_qvbs
     from virel_theory.ingest import load_mdp as load_mdp
     from virel_theory.ingest import load_problem as load_problem
+    from virel_theory.lp import linear_program as linear_program
     from virel_theory.mdp import TabularMDP as TabularMDP
     from virel_theory.merl import SoftValues as SoftValues
     from virel_theory.merl import merl_counterexample_probability as merl_counterexample_probability
@@ -119,6 +124,8 @@ if TYPE_CHECKING:
     from virel_theory.self_consistent import self_consistent_temperatures as self_consistent_temperatures
     from virel_theory.self_consistent import temperature_map as temperature_map
     from virel_theory.self_consistent import temperature_map_derivative as temperature_map_derivative
+    from virel_theory.soft_solvers import soft_policy_iteration as soft_policy_iteration
+    from virel_theory.soft_solvers import soft_value_iteration as soft_value_iteration
     from virel_theory.solution import Solution as Solution
     from virel_theory.solution import SolverError as SolverError
     from virel_theory.solution import Status as Status
@@ -175,6 +182,10 @@ _NAMES = {
         "zeta grad_projected_residual_error zeta_update omega_update"
     ),
     "solution": "Status SolverError Solution",
+    "batch": "BatchSolution solve_batch",
+    "soft_solvers": "soft_value_iteration soft_policy_iteration",
+    "boltzmann": "BoltzmannFixedPoints boltzmann_fixed_points",
+    "lp": "linear_program",
     "solvers": (
         "solve value_iteration policy_iteration policy_evaluation policy_iteration_iterates "
         "value_iteration_iterates"

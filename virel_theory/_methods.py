@@ -5,6 +5,7 @@ A method is a function `advance(x: Point) -> None` that leaves the next point in
 trusted: only `drive` decides, by a full sweep.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,11 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
     return solution(task, (x.b.q, x.w, x.b.policy), verdict, n_steps=step, method=name)
 
 
+def default_steps(gamma: float) -> int:
+    """Steps after which gamma^n < e^-80: contraction has shrunk any float64 residual below rounding."""
+    return 100 + math.ceil(80 / (1 - gamma))
+
+
 def best_reward(task: Problem) -> Array:
     """T0 = max r `[S]`."""
     out = np.empty(len(task.reward))
@@ -114,8 +120,9 @@ def advance_mpi(x: Point) -> None:
 def mixing_steps(x: Point, *, slow: float) -> bool:
     r"""Modified policy iteration; False once the span falls by less than the factor `slow` a sweep.
 
-    A value $Q_V(h)$ grows by at most $\gamma\max(V' - V)$ when V becomes V'. Summed up ("drift"), this rules most actions
-    out without touching their rows, so that an improvement costs little more than a sweep of the policy.
+    A value $Q_V(h)$ grows by at most $\gamma\max(V' - V)$ when V becomes V'. Summed up ("drift"), this rules
+    most actions out without touching their rows, so that an improvement costs little more than a sweep of the
+    policy.
     """
     before, drift = x.v.copy(), 0.0
     for _ in range(MAX_LAZY):

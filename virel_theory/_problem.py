@@ -75,7 +75,7 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
 def solution(
     task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], verdict: Verdict, n_steps: int, method: str
 ) -> Solution:
-    """The solution whose arrays `q, value, policy` (of the maximisation, shifted) have the bound of `verdict`."""
+    """The solution whose arrays `q, value, policy` (of the maximisation) have the bound of `verdict`."""
     q, value, policy = arrays
     if verdict.met:
         status = Status.CONVERGED

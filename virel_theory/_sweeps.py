@@ -59,8 +59,8 @@ def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, las
 def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last):
     """On states first..last-1: w <- T v, policy <- argmax, less the actions that `q + drift` rules out.
 
-    On entry w is the backup of the old policy. `q` holds each action's value when it was last computed, less the
-    drift at that time; drift bounds how much values have grown. Returns the extremes of w - v.
+    On entry w is the backup of the old policy. `q` holds each action's value when it was last computed, less
+    the drift at that time; drift bounds how much values have grown. Returns the extremes of w - v.
     """
     low, high, n_actions = np.inf, -np.inf, reward.shape[1]
     for s in range(first, last):

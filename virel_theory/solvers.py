@@ -17,13 +17,11 @@ below what one float64 sweep can certify, every method ends in compensated arith
 is about half an ulp of max|Q|; below that the status is `ROUNDING_LIMIT` and the bound is the true one.
 """
 
-import math
-
 from numpy.typing import ArrayLike
 
 from virel_theory._choice import ADVANCES, NEEDS_CSR
 from virel_theory._evaluate import evaluate
-from virel_theory._methods import drive
+from virel_theory._methods import default_steps, drive
 from virel_theory._problem import problem
 from virel_theory._validate import as_policy, require
 from virel_theory.iterates import policy_iteration_iterates, value_iteration_iterates
@@ -81,13 +79,8 @@ def solve(
     require(method in ADVANCES, "method", method, f"must be one of {list(ADVANCES)}")
     require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=method in NEEDS_CSR)
-    steps = _default_steps(mdp.gamma) if max_steps is None else max_steps
+    steps = default_steps(mdp.gamma) if max_steps is None else max_steps
     return checked(drive(task, ADVANCES[method], max_steps=steps, method=method), throw=throw)
-
-
-def _default_steps(gamma: float) -> int:
-    """Steps after which gamma^n < e^-80: contraction has shrunk any float64 residual below rounding."""
-    return 100 + math.ceil(80 / (1 - gamma))
 
 
 def value_iteration(

@@ -1,0 +1,92 @@
+"""Kernel of `solve_batch`: policy iteration on every MDP of a stack, one after the other within a thread."""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit, prange
+
+MARGIN = 1e-12  # relative; an action must be better by more than rounding, so that PI cannot cycle
+
+
+@njit(cache=True)
+@no_type_check
+def eliminate(matrix, x):
+    """Solve `matrix x = x` in place without pivoting (strictly diagonally dominant); overwrites `matrix`."""
+    n = len(x)
+    for k in range(n):
+        pivot = 1.0 / matrix[k, k]
+        for i in range(k + 1, n):
+            factor = matrix[i, k] * pivot
+            if factor != 0.0:
+                for j in range(k + 1, n):
+                    matrix[i, j] -= factor * matrix[k, j]
+                x[i] -= factor * x[k]
+    for k in range(n - 1, -1, -1):
+        acc = x[k]
+        for j in range(k + 1, n):
+            acc -= matrix[k, j] * x[j]
+        x[k] = acc / matrix[k, k]
+
+
+@njit(cache=True)
+@no_type_check
+def backup(transition, reward, gamma, v, q):
+    """Table q <- r + gamma P v; `reward` is `-inf` where the action does not exist."""
+    n_states, n_actions = reward.shape
+    for s in range(n_states):
+        for a in range(n_actions):
+            acc = 0.0
+            for t in range(n_states):
+                acc += transition[s, a, t] * v[t]
+            q[s, a] = reward[s, a] + gamma * acc
+
+
+@njit(cache=True)
+@no_type_check
+def improve(q, policy):
+    """Switch to better actions; how many switched."""
+    switched = 0
+    for s in range(len(policy)):
+        best, arg = -np.inf, 0
+        for a in range(q.shape[1]):
+            if q[s, a] > best:
+                best, arg = q[s, a], a
+        old = q[s, policy[s]]
+        if best > old + MARGIN * (abs(old) + abs(best)):
+            policy[s] = arg
+            switched += 1
+    return switched
+
+
+@njit(cache=True, parallel=True)
+@no_type_check
+def policy_iterations(transition, reward, gamma, max_steps, q, policy, low, high, v_max, n_chunks):
+    """For every MDP: q <- backup of V^pi at PI's fixed point, the extremes of T V - V, and max|V|."""
+    n, n_states = reward.shape[0], reward.shape[1]
+    for c in prange(n_chunks):
+        matrix, v = np.empty((n_states, n_states)), np.empty(n_states)
+        for i in range(c * n // n_chunks, (c + 1) * n // n_chunks):
+            for s in range(n_states):
+                policy[i, s] = 0
+                for a in range(reward.shape[2]):
+                    if reward[i, s, a] > reward[i, s, policy[i, s]]:
+                        policy[i, s] = a
+            for _ in range(max_steps):
+                for s in range(n_states):
+                    a = policy[i, s]
+                    v[s] = reward[i, s, a]
+                    for t in range(n_states):
+                        matrix[s, t] = -gamma[i] * transition[i, s, a, t]
+                    matrix[s, s] += 1.0
+                eliminate(matrix, v)
+                backup(transition[i], reward[i], gamma[i], v, q[i])
+                if improve(q[i], policy[i]) == 0:
+                    break
+            low[i], high[i], v_max[i] = np.inf, -np.inf, 0.0
+            for s in range(n_states):
+                best = -np.inf
+                for a in range(reward.shape[2]):
+                    best = max(best, q[i, s, a])
+                low[i] = min(low[i], best - v[s])
+                high[i] = max(high[i], best - v[s])
+                v_max[i] = max(v_max[i], abs(v[s]))
