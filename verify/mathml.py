@@ -24,13 +24,12 @@ _EMPHASIS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
 
 
 def formula(latex: str, *, display: bool = False) -> Markup:
-    """A formula as a row of MathML pieces; a line may break between them.
-
-    Raises:
-        ValueError: if the converter does not know a command in it.
-    """
+    """A formula as a row of MathML pieces, to break lines between; its LaTeX if it cannot be converted."""
     css = "formula display" if display else "formula"
-    row = "<wbr>".join(_piece(piece, display=display) for piece in pieces(upright(latex)))
+    try:
+        row = "<wbr>".join(_piece(piece, display=display) for piece in pieces(upright(latex)))
+    except Exception:  # the converter's own kinds; a report of everything else is worth more than none
+        row = f'<code class="latex">{escape(latex)}</code>'
     return Markup(f'<span class="{css}">{row}</span>')
 
 

@@ -92,11 +92,10 @@ def _data_uri(path: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _certificates(row: Row, out: Path) -> list[str]:
-    """Paths of the claim's certificates, relative to the report."""
-    folder = out / "certificates"
-    found = [*folder.glob(f"{row['id']}.json*"), *folder.glob(f"{row['id']}/*.json*")]
-    return sorted(path.relative_to(out).as_posix() for path in found)
+def _certificates(row: Row, out: Path) -> list[Row]:
+    """Those of the claim's certificates whose file is there."""
+    written = [found for found in row.get("certificates", ()) if found["file"]]
+    return [found for found in written if (out / "certificates" / found["file"]).is_file()]
 
 
 @cache

@@ -15,7 +15,7 @@ LETTERS = tuple(code for first, end in _RANGES for code in range(first, end))
 
 
 def math_font(html: str) -> str:
-    """A base64 TrueType font of mathematical letters and the symbols of this page; the same for the same page."""
+    """A base64 TrueType font of mathematical letters and this page's symbols; the same for the same page."""
     named = {chr(int(code, 16)) for code in re.findall(r"&#x([0-9A-F]+);", html)}
     symbols = {char for char in {*html, *named} if ord(char) >= 0x2000}
     return _subset(frozenset(symbols | set(map(chr, LETTERS))))
