@@ -1,5 +1,6 @@
 """Every claim on record, the `CLAIMS` of each module in `verify/claims/`, and those of your own files."""
 
+import difflib
 import importlib
 import pkgutil
 from collections.abc import Sequence
@@ -50,8 +51,10 @@ def select(ids: list[str], files: Sequence[Path] = ()) -> list[Claim]:
     """
     claims = catalogue(files)
     if unknown := [name for name in ids if name not in claims]:
+        close = [match for name in unknown for match in difflib.get_close_matches(name, claims, n=3)]
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise InputError(
-            f"`claim` must be a known id or .py file; found {', '.join(unknown)}; known: {', '.join(claims)}"
+            f"`claim` must be a .py file or an id that `virel claims` lists; found {', '.join(unknown)}{hint}"
         )
     return [claims[name] for name in ids] if ids else list(all_claims().values())
 

@@ -132,7 +132,10 @@ def test_an_exception_in_a_check_is_an_error_row_and_other_claims_go_on(claims, 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["no-such-claim"], "`claim` must be a known id"),
+        (
+            ["no-such-claim"],
+            "`claim` must be a .py file or an id that `virel claims` lists; found no-such-claim",
+        ),
         (["holds", "--all"], "`all` must not be combined with claim ids; found ('holds',)"),
         (["--seed", "-1"], "`seed` must not be negative; found -1"),
     ],
