@@ -10,10 +10,10 @@ INPUTS := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify test lint format clean
+.PHONY: help verify test test-nojit test-boundscheck lint format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=python3.12 chooses the interpreter for a new $(VENV); PYTEST_ARGS=\"-k name\" goes to pytest."
 
 verify: $(VENV)/.stamp-core  ## check every claim (installs the core only)
@@ -31,6 +31,22 @@ WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
 
 test: lint  ## format check, lint, types, then tests
 	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
+
+# Kernels as plain Python: a second implementation to agree with. numpy warns where compiled code is silent.
+test-nojit: export NUMBA_DISABLE_JIT = 1
+test-nojit: export OMP_NUM_THREADS = 1
+test-nojit: export OPENBLAS_NUM_THREADS = 1
+test-nojit: $(VENV)/.stamp-dev  ## theory tests with the kernels interpreted
+	@$(BIN)/pytest -W ignore::RuntimeWarning tests/theory tests/property tests/contract $(PYTEST_ARGS)
+
+# Compiled code reads past the end of an array without a word; here it raises. A cache of its own, so that no
+# kernel compiled without the checks is loaded.
+test-boundscheck: export NUMBA_BOUNDSCHECK = 1
+test-boundscheck: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache/boundscheck
+test-boundscheck: export OMP_NUM_THREADS = 1
+test-boundscheck: export OPENBLAS_NUM_THREADS = 1
+test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
+	@$(BIN)/pytest tests/theory tests/property tests/contract $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev  ## format check, lint, types
 	@$(BIN)/ruff format --check
