@@ -79,7 +79,8 @@ def test_the_terminal_shows_verdicts_corrections_steps_counterexamples_and_paths
     out, err = capsys.readouterr()
     for text in ("REFUTED", "corrected form HOLDS", "step fails: the step that fails", "refuted: x 17"):
         assert text in out
-    assert out.splitlines()[-1].startswith(f"written: {tmp_path}/results.json, {tmp_path}/figures/ (")
+    assert out.splitlines()[-2].startswith(f"written: {tmp_path}/results.json, {tmp_path}/figures/ (")
+    assert out.splitlines()[-1] == f"report: {tmp_path}/report.html"
     assert err.splitlines()[0].startswith("[1/3] holds HOLDS")
 
 
