@@ -19,7 +19,7 @@ class Entry:
         missing: what the result holds where the action does not exist.
         zero_ok: arguments that may be 0 (the limit).
         read: from the result to the array looked at.
-        unchecked: `argument: why` for arguments whose values are not validated.
+        tol: of comparisons where the order of operations changes; larger for what iterates to a tolerance.
     """
 
     args: str
@@ -27,7 +27,7 @@ class Entry:
     missing: float = 0.0
     zero_ok: tuple[str, ...] = ()
     read: Callable[[Any], Any] = field(default=lambda result: result)
-    unchecked: tuple[str, ...] = ()
+    tol: float = 1e-10
 
     @property
     def names(self):
@@ -117,11 +117,18 @@ TABLES = {
     "solve": Entry("mdp atol", "S", zero_ok=("atol",), read=lambda solution: solution.value),
     "value_iteration": Entry("mdp atol", "S", zero_ok=("atol",), read=lambda solution: solution.value),
     "policy_iteration": Entry("mdp atol", "S", zero_ok=("atol",), read=lambda solution: solution.value),
+    "soft_value_iteration": Entry("mdp c atol", "S", zero_ok=("atol",), read=lambda solution: solution.value),
+    "soft_policy_iteration": Entry(
+        "mdp c atol", "S", zero_ok=("atol",), read=lambda solution: solution.value
+    ),
+    "boltzmann_fixed_points": Entry("mdp eps", "SA", INF, read=lambda found: found.q.mean(axis=0), tol=1e-8),
+    "linear_program": Entry("mdp atol", "S", zero_ok=("atol",), read=lambda s: s.value, tol=1e-6),
     "policy_evaluation": Entry("mdp pi atol", "S", zero_ok=("atol",), read=lambda solution: solution.value),
     "policy_iteration_iterates": Entry("mdp policy0 n_steps", "SA", INF, read=lambda steps: steps[-1][1]),
     "value_iteration_iterates": Entry("mdp q0 n_steps", "SA", INF, read=lambda steps: steps[-1]),
 }
 
+ONE = ([[[[1.0]]]], [[[1.0]]])  # a stack of one MDP of one state
 RNG = np.random.default_rng(0)
 OTHERS = {
     "garnet": {"n_states": lambda: vt.garnet(0, 2, 1, gamma=0.5, rng=RNG)},
@@ -133,6 +140,11 @@ OTHERS = {
     "puterman_two_state": {"gamma": lambda: vt.puterman_two_state(gamma=-0.1)},
     "sutton_barto_gridworld": {"gamma": lambda: vt.sutton_barto_gridworld(gamma=np.nan)},
     "forest": {"n_states": lambda: vt.forest(1, gamma=0.5)},
+    "solve_batch": {
+        "transition": lambda: vt.solve_batch([[[[0.5]]]], ONE[1], 0.5, atol=1e-9),
+        "reward": lambda: vt.solve_batch(ONE[0], [[[np.nan]]], 0.5, atol=1e-9),
+        "gamma": lambda: vt.solve_batch(*ONE, 1.0, atol=1e-9),
+    },
     "from_gymnasium": {"gamma": lambda: vt.from_gymnasium("FrozenLake-v1", gamma=1.0)},
     "from_qvbs": {"model": lambda: vt.from_qvbs("/nowhere/model.npz", "x", gamma=0.5)},
     "from_prism": {"tra": lambda: vt.from_prism("/nowhere/model.tra", gamma=0.5)},
