@@ -140,7 +140,8 @@ class _Search:
         q = self.b.q.copy()
         _kernels.boltzmann_mean(q, self.eps, w)
         self.b.full(w, np.empty_like(v))
-        return q, float(np.abs(self.b.q - q, where=np.isfinite(q), out=np.zeros_like(q)).max())
+        moved = np.subtract(self.b.q, q, where=np.isfinite(q), out=np.zeros_like(q))
+        return q, float(np.abs(moved).max())
 
 
 def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Array]:
