@@ -23,7 +23,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
         row = result_row(run_claim(claim, seed=seed))
         if figures is not None:
             row["figures"] = _draw(claim, seed, figures, _named(claim_id, files))
-        return row
+        return row if _named(claim_id, files) == claim_id else row | {"file": _named(claim_id, files)}
     except Exception as error:
         return error_row(claim, error, seconds=time.perf_counter() - start)
 
@@ -62,8 +62,14 @@ def _draw(claim: Claim, seed: int, folder: Path, name: str) -> list[dict[str, An
     drawn = []
     for figure in claim.figures(seed):
         draw(figure, folder, command=command)
-        titles = [panel.title for panel in figure.panels]
-        drawn.append({"name": figure.name, "caption": figure.caption, "panels": titles, "command": command})
+        drawn.append(
+            {
+                "name": figure.name,
+                "caption": figure.caption,
+                "panels": [panel.title for panel in figure.panels],
+                "data": f"{figure.name}.{'times.' if figure.timed else ''}csv",
+            }
+        )
     return drawn
 
 
