@@ -54,7 +54,7 @@ def run_rows(
         parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
         rows = parallel(delayed(_run_row)(task, claim_id, options) for claim_id in ids)
     try:
-        for row in rows:  # not `yield from`, which would close `rows` before the block below
+        for row in rows:  # noqa: UP028  # `yield from` would close `rows` before the block below
             yield row
     finally:
         with warnings.catch_warnings():

@@ -69,5 +69,7 @@ def test_bad_input_is_named():
         posterior_joint(Q, eps=0.0)
     with pytest.raises(InputError, match=r"`d` must sum to 1"):
         posterior_elbo(Q, pi_theta=np.full((2, 2), 0.5), d=[1.0, 1.0], eps=1.0)
-    with pytest.raises(InputError, match=r"`pi_theta` must be 0 where the action does not exist; found 0.5 at \[0, 1\]"):
+    with pytest.raises(
+        InputError, match=r"`pi_theta` must be 0 where the action does not exist; found 0.5 at \[0, 1\]"
+    ):
         posterior_elbo([[0.0, -np.inf]], pi_theta=[[0.5, 0.5]], d=[1.0], eps=1.0)

@@ -46,7 +46,8 @@ def gap_corrected(
 
 def _descend(pi: Array, d: Array, slope: Array) -> Array:
     """-d/d theta of E_d[sum_a f(pi(a))] for logits theta, `slope` = f'(pi): -d(s) pi(a) (slope(a) - E_pi[slope])."""
-    return -d[:, None] * pi * (slope - (pi * slope).sum(axis=1, keepdims=True))
+    out: Array = -d[:, None] * pi * (slope - (pi * slope).sum(axis=1, keepdims=True))
+    return out
 
 
 def _e_step(mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float) -> Array:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from verify.claim import Assumption, Check, Claim, Correction
 from verify.claims import _peaks as peaks
-from verify.claims import _theorem_1_gaps as gaps
 from verify.claims import _theorem_1_density
+from verify.claims import _theorem_1_gaps as gaps
 from verify.claims._theorem_1_figures import figures, finite_figures
 from verify.verdict import Verdict
 
