@@ -10,13 +10,16 @@ from flint import ctx, fmpq
 from verify import recheck
 from verify.certificate import Certificate, Undecided, content_hash, document, write
 from verify.certify import exact_claims as rational
-from verify.certify import limits, solution
+from verify.certify import gradients, limits, solution
 from verify.certify.instance import exactly
+from verify.certify.kinds import certify_differs
 from verify.certify.roots import certify_roots
 from verify.certify.run import certified_verdict, certify_claim, draw, expected_verdict
 from verify.certify.table import CERTIFIERS
 from verify.registry import all_claims
 from verify.verdict import Verdict
+from virel_theory._validate import InputError
+from virel_theory.approximators import LinearQ, TabularQ
 from virel_theory.generate import garnet
 from virel_theory.mdp import TabularMDP
 from virel_theory.self_consistent import self_consistent_temperatures
@@ -84,6 +87,49 @@ def test_a_residual_error_that_forgets_a_pair_is_not_certified(monkeypatch):
     x = exactly({"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5), "q": np.array([[5.0, 2.0]])})
     monkeypatch.setattr(rational.exact, "residual_error", lambda *_: fmpq(0))
     assert isinstance(rational.certify_optimum("corollary-1", "corrected", x), Undecided)
+
+
+# The counterexample of theorem-4 and eq-30: beta = (1, 1), eps = 1/2, pi = (1, e)/(1 + e).
+GRADIENTS = {
+    "mdp": TabularMDP([[[1.0], [1.0]]], [[1.0, 1.5]], 0.0),
+    "model": (TabularQ(np.ones((1, 2), bool)), np.array([0.0, 0.5])),
+    "eps": 0.5,
+}
+
+
+def test_theorem_4_as_printed_is_off_by_what_one_finds_by_hand(tmp_path):
+    """Var(Q) = v/4, Cov(Q, e_1) = -v/2, v = e/(1+e)^2; deps = -1/2. Printed: -9v/4; true: -v + v/2."""
+    v = np.e / (1 + np.e) ** 2
+    x = gradients.explicit(GRADIENTS)
+    (first, _), (first_30, _) = gradients.theorem_4(x), gradients.eq_30(x)
+    assert float(first) == pytest.approx(-9 / 4 * v + v / 2, rel=1e-14)
+    assert float(first_30) == pytest.approx(-9 / 4 * v, rel=1e-14)
+    outcome = certify_differs("theorem-4", "printed", x, parts="mdp q eps", sides=gradients.theorem_4)
+    write(tmp_path / "c.json", [outcome])
+    assert recheck.recheck(tmp_path / "c.json") == 1
+
+
+def test_the_corrected_theorem_4_is_not_refuted():
+    x = gradients.explicit(GRADIENTS)
+    sides = gradients.theorem_4_corrected
+    assert isinstance(certify_differs("theorem-4", "printed", x, parts="mdp q eps", sides=sides), Undecided)
+
+
+def test_eq_31_as_printed_is_off_by_one_at_a_single_pair():
+    mdp = TabularMDP([[[1.0]]], [[0.0]], 0.0)
+    x = gradients.tabular({"mdp": mdp, "model": (TabularQ(np.ones((1, 1), bool)), np.zeros(1)), "eps_k": 1.0})
+    (difference,) = gradients.eq_31(x)
+    assert difference == 1
+
+
+def test_only_tabular_instances_with_an_explicit_temperature_are_certified():
+    linear = LinearQ(np.ones((1, 2, 1)))
+    with pytest.raises(InputError, match="tabular"):
+        gradients.explicit(GRADIENTS | {"model": (linear, np.zeros(1))})
+    with pytest.raises(InputError, match="gamma"):
+        gradients.explicit(GRADIENTS | {"mdp": TabularMDP([[[1.0], [1.0]]], [[1.0, 1.5]], 0.5)})
+    with pytest.raises(InputError, match="residual error"):
+        gradients.explicit(GRADIENTS | {"eps": 1.0})
 
 
 def test_tied_maxima_are_no_dirac():

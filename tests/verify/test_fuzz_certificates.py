@@ -23,6 +23,7 @@ from verify.certify.instance import Exact
 from verify.certify.run import draw
 from verify.certify.table import CERTIFIERS
 from verify.registry import all_claims
+from virel_theory._validate import InputError
 from virel_theory.mdp import TabularMDP
 from virel_theory.solvers import solve
 
@@ -36,6 +37,9 @@ CLAIMS = [
     "app-g-m-step-prior",
     "design-04",
     "design-06",
+    "theorem-4",
+    "eq-30",
+    "eq-31",
     "eq-39",
     "eq-41",
     "merl-counterexample",
@@ -48,6 +52,14 @@ CLAIMS = [
 ]
 
 
+def certified(job, claim_id, instance):
+    """None where the instance is not one that can be certified (not rational, not tabular)."""
+    try:
+        return job.certify(claim_id, job.form, job.prepare(instance))
+    except InputError:
+        return None
+
+
 @cache
 def certificates():
     """Small certificates of every kind, as `(certificate, job)`."""
@@ -58,7 +70,7 @@ def certificates():
             if job.refutes and claim_id in ("corollary-1", "app-c-3"):
                 mdp = TabularMDP([[[1.0], [1.0]]], [[104.0, 0.0]], 0.5)
                 instances = [{"mdp": mdp, "q_star": np.array([[208.0, 104.0]])}]
-            outcomes = (job.certify(claim_id, job.form, job.prepare(x)) for x in instances[::-1])
+            outcomes = (certified(job, claim_id, x) for x in instances[::-1])
             found = [c for c in outcomes if isinstance(c, Certificate)]
             out += [(c, job) for c in sorted(found, key=lambda c: abs(len(str(c.instance)) - 500))[:1]]
     mdp = TabularMDP([[[0.9, 0.1], [0.3, 0.7]], [[0.0, 1.0], [1.0, 0.0]]], [[0.0, -1.0], [2.0, 0.0]], 0.9)

@@ -50,14 +50,14 @@ def certify_differs(
 def certify_at_least(
     claim: str, form: str, x: Exact, *, parts: str, sides: Differences
 ) -> Certificate | Undecided:
-    """An enclosure of all differences; each is positive, or exactly zero."""
+    """An enclosure of all differences, without negative numbers; each is positive, or exactly zero."""
     for bits in (64 << k for k in range(7)):
         with ctx.workprec(bits):
             balls = sides(x)
             if any(ball < 0 for ball in balls):
                 return Undecided(claim, form, "a difference is negative")
             if all(ball > 0 or ball.is_zero() for ball in balls):
-                return Certificate(
-                    claim, form, x.as_json(*parts.split()), {"enclosure": endpoints(hull(balls))}
-                )
+                low, high = endpoints(hull(balls))
+                ends = ["0p0" if low.startswith("-") else low, high]
+                return Certificate(claim, form, x.as_json(*parts.split()), {"enclosure": ends})
     return Undecided(claim, form, f"a difference is not separated from zero at {MAX_BITS} bits")

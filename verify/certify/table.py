@@ -12,8 +12,8 @@ from typing import Any
 
 from verify.certificate import Certificate, Undecided
 from verify.certify import exact_claims as rational
+from verify.certify import gradients, limits, others
 from verify.certify import identities as ids
-from verify.certify import limits, others
 from verify.certify.instance import Exact, exactly
 from verify.certify.kinds import Differences, certify_at_least, certify_differs, certify_equal
 from verify.certify.roots import certify_roots
@@ -61,9 +61,9 @@ def equal(sides: Differences, parts: str, *, form: str = "printed", prepare: Any
     return Job(form, partial(certify_equal, parts=parts, sides=sides), prepare)
 
 
-def differs(sides: Differences, parts: str, *, form: str = "printed") -> Job:
+def differs(sides: Differences, parts: str, *, form: str = "printed", prepare: Any = exactly) -> Job:
     """A refuted equality."""
-    return Job(form, partial(certify_differs, parts=parts, sides=sides), refutes=True)
+    return Job(form, partial(certify_differs, parts=parts, sides=sides), prepare, refutes=True)
 
 
 def at_least(sides: Differences, parts: str, *, prepare: Any = exactly) -> Job:
@@ -101,6 +101,9 @@ CERTIFIERS: dict[str, Sequence[Job]] = {
     ),
     "merl-counterexample": (equal(others.merl, MERL, prepare=others.talk),),
     "merl-counterexample-threshold": (at_least(others.merl_threshold, MERL, prepare=others.talk),),
+    "theorem-4": (differs(gradients.theorem_4, GQ, prepare=gradients.explicit),),
+    "eq-30": (differs(gradients.eq_30, GQ, prepare=gradients.explicit),),
+    "eq-31": (differs(gradients.eq_31, GQ, prepare=gradients.tabular),),
     "eq-39": (Job("printed", rational.certify_em), Job("step", rational.refute_m_step, refutes=True)),
     "eq-40": (Job("printed", rational.certify_em),),
     "app-f5-policy-iteration": (Job("printed", rational.certify_em),),
