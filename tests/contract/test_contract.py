@@ -184,9 +184,14 @@ def test_bad_input_is_one_error_that_names_the_argument(name, arg, wrong):
     assert f"`{arg}`" in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("arg", "bad_call"), [(arg, f) for calls in OTHERS.values() for arg, f in calls.items()], ids=str
-)
+OTHER_CALLS = [
+    pytest.param(arg, bad_call, id=f"{name}-{arg}")
+    for name, calls in OTHERS.items()
+    for arg, bad_call in calls.items()
+]
+
+
+@pytest.mark.parametrize(("arg", "bad_call"), OTHER_CALLS)
 def test_bad_input_of_the_other_functions_is_one_error_that_names_the_argument(arg, bad_call):
     with pytest.raises(vt.InputError, match=arg):
         bad_call()
