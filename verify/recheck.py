@@ -77,8 +77,8 @@ def kl(p: Vec, log_q: Callable[[int], Form]) -> Form: return mean(p, lambda i: l
 def log(x: fmpq) -> Form:
     """Logarithm of a rational, over the logarithms of primes."""
     need(x > 0 and max(x.p, x.q) < 10**12, f"the logarithm of {str(x)[:40]}: not positive, or too long", 2)
-    primes = [(sign * int(k), fmpq(p)) for n, sign in ((x.p, 1), (x.q, -1)) if n > 1 for p, k in n.factor()]
-    return lin((k, Form({((ZERO, p),): ONE})) for k, p in primes)
+    parts = [(n, sign) for n, sign in ((x.p, 1), (x.q, -1)) if n > 1]
+    return lin((sign * int(k), Form({((0, int(p)),): ONE})) for n, sign in parts for p, k in n.factor())
 def lse(forms: Sequence[Form], weights: Sequence[fmpq] = ()) -> Form:
     """Log of the sum of w exp(form); canonical: in an atom the largest exponent is 0, of weight 1."""
     at, base = dict[fmpq, fmpq](), forms[0] - const(forms[0].get(None, ZERO))
@@ -338,9 +338,11 @@ class Map:
     def holds(self, label: str, a: fmpq, b: fmpq) -> bool:
         """Whether F > 0 ('+'), F < 0 ('-'), F falls or F rises on [a, b]."""
         beta = [x.union(y) for x, y in zip(self.at(a), self.at(b), strict=True)]
+        if label in ("+", "-"):
+            return bool(half_mean_square(beta) > b if label == "+" else half_mean_square(beta) < a)
         flow = self.p.expect([self.variance(gaps, a, b) for gaps in self.gaps])
-        g, slope = half_mean_square(beta), -self.p.gamma / len(beta) * sum(map(arb.__mul__, beta, flow))
-        return bool({"+": g > arb(b), "-": g < arb(a), "falls": slope < 1, "rises": slope > 1}[label])
+        slope = -self.p.gamma / len(beta) * sum(map(arb.__mul__, beta, flow))
+        return bool({"falls": slope < 1, "rises": slope > 1}[label])
 
 def roots(p: Any, result: Any, *, also: str) -> None:
     """All roots in [0, inf): boxes from 0 to beyond max g with one sign or one direction of F each.
