@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.mutation.isolate import TIMEOUT
 from benchmarks.mutation.run import PACKAGE, Fate
 from benchmarks.mutation.scope import EQUIVALENT, LEFT_OUT
 
@@ -37,15 +38,15 @@ def mutated_line(fate: Fate) -> str:
     return text.splitlines()[fate.mutant.line - 1].strip()
 
 
-def document(rows: Sequence[Row], *, settings: Row, seconds: float) -> Row:
+def document(rows: Sequence[Row], *, settings: Row) -> Row:
     """The whole report as plain data."""
-    counted = [r for r in rows if r["key"] not in EQUIVALENT]
+    counted = [r for r in rows if _counts(r)]
     killed = [r for r in counted if r["killed_by"]]
     return {
         "settings": settings,
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python "
         f"{platform.python_version()}; shared with other jobs",
-        "seconds": round(seconds, 1),
+        "seconds": round(sum(r["seconds"] for r in rows), 1),
         "n_mutants": len(rows),
         "n_equivalent": len(rows) - len(counted),
         "n_killed": len(killed),
@@ -63,7 +64,7 @@ def write(out: Path, doc: Row) -> None:
 
 def markdown(doc: Row) -> str:
     """The report to read."""
-    counted = [r for r in doc["mutants"] if r["key"] not in EQUIVALENT]
+    counted = [r for r in doc["mutants"] if _counts(r)]
     survivors = [r for r in counted if not r["killed_by"]]
     how = Counter(_kind(r) for r in counted)
     percent = 100 * (doc["kill_rate"] or 0)
@@ -87,12 +88,17 @@ def markdown(doc: Row) -> str:
     lines += [f"| {name} | {n} | {n - alive[name]} |" for name, n in by_module.items()]
     lines += ["", "## Survivors", ""]
     lines += [f"- `{r['key']}` (line {r['line']}): `{r['mutated_line']}`" for r in survivors] or ["None."]
-    lines += ["", "## Equivalent: no value changes", ""]
-    tried = {r["key"] for r in doc["mutants"]}
+    lines += ["", "## Not counted: equivalent, or nothing but an error bound", ""]
+    tried = {r["key"] for r in doc["mutants"] if not _counts(r)}
     lines += [f"- `{key}`: {why}" for key, why in EQUIVALENT.items() if key in tried] or ["None."]
     lines += ["", "## Functions left out", ""]
     lines += [f"- `{name}`: {why}" for name, why in LEFT_OUT.items()]
     return "\n".join(lines) + "\n"
+
+
+def _counts(r: Row) -> bool:
+    """Whether a mutant counts; one that is argued to be equivalent and yet killed does."""
+    return r["key"] not in EQUIVALENT or bool(r["killed_by"])
 
 
 def _kind(r: Row) -> str:
@@ -100,4 +106,6 @@ def _kind(r: Row) -> str:
         return "survived"
     if r["how"].startswith("no longer"):
         return f"a check {r['how']}"
-    return "a check raises" if r["n_checks"] else "at import, or out of time"
+    if r["how"] == TIMEOUT:
+        return "out of time"
+    return "a check raises" if r["n_checks"] else "at import"

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.mutation.checks import Calls, CheckId, checks_of, claim_modules, comes_out
 from benchmarks.mutation.isolate import TIMEOUT, in_children, install
 from benchmarks.mutation.mutants import Mutant
+from benchmarks.mutation.scope import EQUIVALENT
 
 PACKAGE = Path(__file__).resolve().parents[2] / "virel_theory"
 SECONDS = {30: 60.0, 200: 240.0}  # for one mutant; the whole record takes 30 s with 30 draws
@@ -80,7 +81,7 @@ def try_all(mutants: Sequence[Mutant], record: Record, *, n_parallel: int) -> It
     """The fate of each mutant: all face the quick checks; those that survive them face more draws."""
     spared = []
     for fate in _pass(mutants, record, draws=QUICK_DRAWS, n_parallel=n_parallel):
-        if fate.killed_by:
+        if fate.killed_by or fate.mutant.key in EQUIVALENT:
             yield fate
         else:
             print(f"spared so far: {fate.mutant.key} ({fate.n_checks} checks)", flush=True)

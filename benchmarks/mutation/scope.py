@@ -58,5 +58,38 @@ LEFT_OUT = {
 ROUNDING = {"U", "eta_beta", "eta_v", "slack", "rounding", "noise", "truncation", "room"}
 """Names of rounding allowances: what is assigned to them, or multiplied with them, is an error bound."""
 
-EQUIVALENT: dict[str, str] = {}
-"""`Mutant.key` -> why no value changes."""
+_MISSING = "a missing action: the entry is multiplied with probability or weight 0, or masked afterwards"
+_STEERS = "only steers the refinement of the quadrature, or enters its error bound"
+_WARNS = "log 0 is -inf either way; the original avoids numpy's warning"
+
+EQUIVALENT: dict[str, str] = {
+    "objective.elbo: 0.0 -> 1.0": _MISSING,
+    "residual.residual_error: 0.0 -> 1.0": _MISSING,
+    "_temperature.beta: 0.0 -> 1.0 #2": _MISSING,
+    "gradients.centre_actions: 0.0 -> 1.0": _MISSING,
+    "gradients.expect_next: 0.0 -> 1.0": _MISSING,
+    "gradients.finite: 0.0 -> 1.0": _MISSING + " (every caller multiplies with a policy or a score, 0 there)",
+    "posterior.posterior_action: log_joint - logsumexp(log_joint) -> (log_joint)": (
+        "the conditional is normalised per state, so a factor that all pairs share cancels"
+    ),
+    "posterior.posterior_action: - -> +": "as above",
+    "merl.soft_optimal_values: 1.0 -> 2.0": (
+        "limit of steps where every reward is 0 and nothing is rounded: one step reaches the bound 0"
+    ),
+    "mpo.mpo_objective: any -> all": "-(log 0) * mass is -inf too: the early return avoids numpy's warning",
+    "pseudo_likelihood._log: > -> >=": _WARNS,
+    "projection._gram: True -> False": "rank of a symmetric matrix, by either factorisation",
+    "continuous.boltzmann_expectation: > -> >=": "differs where the bound of Z equals Z exactly: error bound",
+    "continuous._moments: 9 -> 10": _STEERS,
+    "continuous._moments: max -> min": _STEERS,
+    "continuous._moments: size if size > 0 else 1.0 -> (1.0)": _STEERS,
+    "densities.differential_entropy: * -> /": _STEERS,
+    "densities.differential_entropy: 8 + abs(value) -> (abs(value))": _STEERS,
+    "_quadrature.plain_panels: abs -> negative": _STEERS,
+    "_quadrature.highest: -2 -> (2)": _STEERS,
+    "_quadrature.highest: np.clip(np.real(roots), low, high) if roots.size else np.array([low]) "
+    "-> (np.clip(np.real(roots), low, high))": "without critical points the ends are there all the same",
+    "approximators.TanhQ._split: 1 -> 2": "numpy reads any negative size in `reshape` as the unknown one",
+    "mdp.csr_transition: 1 -> 2": "as above",
+}
+"""`Mutant.key` -> why no value changes; these mutants are run but not counted."""

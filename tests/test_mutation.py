@@ -1,0 +1,104 @@
+"""The mutation run's own parts: mutants are valid, every public formula has one, kernels really change."""
+
+import ast
+import inspect
+import math
+
+import pytest
+
+import virel_theory
+from benchmarks.mutation.isolate import in_children, install
+from benchmarks.mutation.mutants import mutants_of, sample
+from benchmarks.mutation.run import PACKAGE
+from benchmarks.mutation.scope import EQUIVALENT, LEFT_OUT, MODULES
+
+SOURCES = {module: (PACKAGE / f"{module}.py").read_text() for module in MODULES}
+ALL = {module: mutants_of(module, source) for module, source in SOURCES.items()}
+DELEGATES = {
+    "bellman_policy": "the kernel's mean and _back_up, both mutated",
+    "state_value": "the kernel's mean, mutated",
+    "mpo_m_step_prior": "a copy of its argument",
+    "temperature_map": "TemperatureMap.value, mutated",
+    "temperature_map_derivative": "TemperatureMap.slope, mutated",
+    "self_consistent_temperatures": LEFT_OUT["self_consistent.self_consistent_temperatures"],
+    "grad_eps_chain": "mean_over_pairs, mutated",
+    "em_steps": "m_step_complete and e_step_complete in turn, both mutated",
+    "log_linear_score": "centre_actions, mutated",
+    "grad_beta_optimal": "one_hot_argmax and grad_beta_fixed_policy, both mutated",
+}
+"""Public functions that may be without a mutant of their own."""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_mutant_compiles_and_differs_from_the_source_in_meaning(module):
+    tree = ast.dump(ast.parse(SOURCES[module]))
+    for mutant in ALL[module]:
+        assert ast.dump(ast.parse(mutant.apply(SOURCES[module]))) != tree, mutant.key
+
+
+def test_keys_are_unique_and_the_equivalent_ones_exist():
+    keys = [mutant.key for mutants in ALL.values() for mutant in mutants]
+    assert len(set(keys)) == len(keys)
+    assert set(EQUIVALENT) <= set(keys)
+
+
+def test_every_public_formula_has_a_mutant():
+    mutated = {mutant.function.split(".")[0] for mutants in ALL.values() for mutant in mutants}
+    public = {
+        name
+        for name in virel_theory.__all__
+        if inspect.isfunction(getattr(virel_theory, name)) and virel_theory._MODULE_OF[name] in MODULES
+    }
+    assert public - mutated <= {*DELEGATES}
+
+
+def test_a_sample_takes_each_function_and_the_same_seed_the_same_mutants():
+    mutants = ALL["policies"]
+    chosen = sample(mutants, per_function=1, seed=3)
+    assert {m.function for m in chosen} == {m.function for m in mutants}
+    assert chosen == sample(mutants, per_function=1, seed=3)
+
+
+def test_messages_checks_and_rounding_allowances_are_left_alone():
+    lines = ('"""A - b."""', 'require(x > 1, "x", x + 1, f"{x * 2}")', "slack = 4 * U", "return x * 2")
+    source = "def f(x):" + "".join(f"\n    {line}" for line in lines)
+    assert {m.before for m in mutants_of("operators", source)} == {"*", "x * 2", "2"}
+
+
+def test_a_mutated_module_is_the_one_that_runs_in_its_process():
+    (mutant,) = [m for m in ALL["policies"] if m.key.endswith("greedy_policy: max -> min")]
+
+    def in_child():
+        import sys  # noqa: PLC0415
+
+        for name in [name for name in sys.modules if name.split(".")[0] == "virel_theory"]:
+            del sys.modules[name]
+        install(mutant, PACKAGE)
+        import virel_theory as mutated  # noqa: PLC0415
+
+        return mutated.greedy_policy([[1.0, 0.0]]).tolist()
+
+    ((_, answer, seconds),) = in_children([("x", in_child)], n_parallel=1, seconds=60)
+    assert answer == [[0.5, 0.5]]  # at least the minimum: both
+    assert math.isfinite(seconds)
+
+
+def test_a_child_that_raises_hangs_or_dies_is_reported():
+    def hang():
+        while True:
+            pass
+
+    def die():
+        import os  # noqa: PLC0415
+
+        os._exit(3)
+
+    answers = {
+        label: answer
+        for label, answer, _ in in_children(
+            [("raise", lambda: 1 / 0), ("hang", hang), ("die", die)], n_parallel=3, seconds=1.0
+        )
+    }
+    assert answers["raise"].startswith("raises ZeroDivisionError")
+    assert answers["hang"] == "timeout"
+    assert answers["die"] == "the process died"
