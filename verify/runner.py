@@ -161,10 +161,14 @@ def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
 def _draws_depend_on_the_seed_alone() -> Iterator[None]:
     """Keep hypothesis from mixing constants of the modules imported so far into its draws.
 
-    Otherwise a claim's instances would depend on which claims ran before it in the same process, and a folder
+    Otherwise a claim's instances would depend on what ran before it in the same process, and a folder
     `.hypothesis` would appear where the user stands. There is no setting for it (hypothesis 6.170).
     """
-    with mock.patch.object(providers, "_get_local_constants", return_value=providers._local_constants):
+    none, empty = providers.Constants(), type(providers.CONSTANTS_CACHE)(1024)
+    with (
+        mock.patch.object(providers, "_get_local_constants", return_value=none),
+        mock.patch.object(providers, "CONSTANTS_CACHE", empty),
+    ):
         yield
 
 
