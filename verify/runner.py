@@ -164,7 +164,7 @@ def _draws_depend_on_the_seed_alone() -> Iterator[None]:
     Otherwise a claim's instances would depend on what ran before it in the same process, and a folder
     `.hypothesis` would appear where the user stands. There is no setting for it (hypothesis 6.170).
     """
-    none, empty = providers.Constants(), type(providers.CONSTANTS_CACHE)(1024)
+    none, empty = type(providers._local_constants)(), type(providers.CONSTANTS_CACHE)(1024)
     with (
         mock.patch.object(providers, "_get_local_constants", return_value=none),
         mock.patch.object(providers, "CONSTANTS_CACHE", empty),
