@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from virel_theory import _certificate as cert
-from virel_theory._methods import direct_solve
+from virel_theory._local import direct_solve
 from virel_theory._problem import Problem, Verdict, peak, solution
 from virel_theory._validate import Array
 from virel_theory.solution import Solution

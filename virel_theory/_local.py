@@ -1,8 +1,9 @@
-r"""Solves of $(I - \gamma P_\pi)V = r_\pi$ for slow-mixing MDPs: banded elimination or ILU(0)-BiCGSTAB."""
+r"""Solves of $(I - \gamma P_\pi)V = r_\pi$ for policies: direct, banded, or ILU(0)-BiCGSTAB."""
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
+from scipy.sparse import linalg as sparse_linalg
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from virel_theory import _banded, _krylov
@@ -12,6 +13,17 @@ from virel_theory._validate import Array
 
 MAX_WIDTH = 48  # half bandwidth above which Krylov steps are cheaper than elimination
 MAX_KRYLOV_STEPS = 200
+
+
+def direct_solve(rows: Array | sparse.csr_array, gamma: float, rhs: Array) -> Array:
+    r"""$(I - \gamma P_\pi)^{-1} rhs$, dense or sparse."""
+    if isinstance(rows, np.ndarray):
+        matrix = -gamma * rows
+        matrix[np.diag_indices(len(rhs))] += 1.0
+        out: Array = linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False)
+        return out
+    system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
+    return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))
 
 
 class Band:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from virel_theory import _local, _sweeps
@@ -27,6 +26,7 @@ SLOW = 0.8  # a span that falls by less than this factor a sweep calls for a lin
 N_GAUSS_SEIDEL = 4  # Gauss-Seidel sweeps between two certificates
 MAX_DENSE_LU = 3000  # states
 MAX_LAZY = 50  # improvements between two full sweeps
+PATIENCE = 5  # steps without progress, at a residual that rounding can explain, before pairs take over
 SMALL = 100  # states up to which a direct solve costs no more than what surrounds it
 
 
@@ -49,19 +49,18 @@ class Point:
         return self.high - self.low
 
     def shift(self, low: float, high: float) -> float:
-        """MacQueen's shift of a residual in [low, high]."""
-        return self.task.gamma / (1 - self.task.gamma) * (low + high) / 2
+        """MacQueen's shift of a residual in [low, high], where a constant is most of it; else 0.
+
+        Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle;
+        Gauss-Seidel does not commute with shifts, and keeps its monotone progress without.
+        """
+        if high - low < 0.5 * max(abs(low), abs(high)):
+            return self.task.gamma / (1 - self.task.gamma) * (low + high) / 2
+        return 0.0
 
     def accept(self) -> None:
         """V <- T V + shift: one step of value iteration."""
         np.add(self.w, self.shift(self.low, self.high), out=self.v)
-
-    def accept_monotone(self) -> None:
-        """V <- T V, shifted only where that surely helps: Gauss-Seidel does not commute with shifts."""
-        if self.span < 0.5 * max(abs(self.low), abs(self.high)):
-            self.accept()
-        else:
-            self.v[:] = self.w
 
 
 Advance = Callable[[Point], None]
@@ -71,15 +70,19 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
     """Alternate certificate and `advance` from T0 = max r until done or out of steps."""
     v = best_reward(task)
     x = Point(task, task.backups(), v, np.empty_like(v))
+    best, stale = np.inf, 0
     for step in range(1, max_steps + 1):
         x.low, x.high = x.b.full(x.v, x.w)
         verdict = task.judge(x.v, x.w, x.low, x.high)
-        if verdict.met or verdict.exhausted or step == max_steps:
+        stale = stale + 1 if x.span > 0.99 * best else 0
+        best = min(best, x.span)
+        exhausted = verdict.exhausted or (stale >= PATIENCE and x.span <= verdict.plateau)
+        if verdict.met or exhausted or step == max_steps:
             break
         advance(x)
     name = "+".join([method, *sorted(x.notes)])
     shift = verdict.shift
-    if verdict.exhausted and np.isfinite(verdict.bound) and not verdict.met:
+    if exhausted and np.isfinite(verdict.bound) and not verdict.met:
         verdict = refine(task, x.b, x.v)
         shift = 0.0
     _sweeps.finish(x.b.q, shift, x.w, x.b.policy)
@@ -100,7 +103,7 @@ def best_reward(task: Problem) -> Array:
 
 def advance_gs(x: Point) -> None:
     """Gauss-Seidel sweeps up and down the states."""
-    x.accept_monotone()
+    x.accept()
     gauss_seidel(x, N_GAUSS_SEIDEL)
 
 
@@ -169,18 +172,7 @@ def advance_pi(x: Point) -> None:
     rows = x.b.policy_matrix()
     if not isinstance(rows, np.ndarray) and len(x.v) <= SMALL:
         rows = rows.toarray()
-    x.v[:] = direct_solve(rows, x.task.gamma, policy_reward(x))
-
-
-def direct_solve(rows: Array | sparse.csr_array, gamma: float, rhs: Array) -> Array:
-    r"""$(I - \gamma P_\pi)^{-1} rhs$, dense or sparse."""
-    if isinstance(rows, np.ndarray):
-        matrix = -gamma * rows
-        matrix[np.diag_indices(len(rhs))] += 1.0
-        out: Array = linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False)
-        return out
-    system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
-    return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))
+    x.v[:] = _local.direct_solve(rows, x.task.gamma, policy_reward(x))
 
 
 def policy_reward(x: Point) -> Array:
@@ -231,7 +223,7 @@ def advance_auto(x: Point) -> None:
     elif not x.memory.get("slow"):
         x.memory["slow"] = not mixing_steps(x, slow=SLOW)
     elif isinstance(x.b, SparseBackups):
-        x.accept_monotone()
+        x.accept()
         gauss_seidel(x, 2)
         x.b.restrict()
         band = x.memory.setdefault("band", _local.Band())

@@ -43,17 +43,22 @@ class Problem:
         q_max = self.r_max + self.beta[1] * v_max + abs(found.mid)
         bound = cert.total_bound(found.radius, eta=eta, q_max=q_max)
         small_enough = bound <= self.tolerance(peak(w) - abs(found.mid))
-        return Verdict(bound, found.mid, small_enough, bool(high - low <= 2 * eta) or not np.isfinite(bound))
+        exhausted = high - low <= 2 * eta or not np.isfinite(bound)
+        return Verdict(bound, found.mid, small_enough, exhausted, plateau=4 * eta / (1 - self.gamma))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Error bound after adding `shift`; whether it meets the tolerance, or cannot get better in float64."""
+    """Error bound after adding `shift`; whether it meets the tolerance, or cannot get better in float64.
+
+    Repeated sweeps can stall at any span up to `plateau`: each adds rounding, which slow modes sum up.
+    """
 
     bound: float
     shift: float
     met: bool
     exhausted: bool
+    plateau: float = 0.0
 
 
 def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:

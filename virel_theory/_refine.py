@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, no_type_check
 
 import numpy as np
 from numba import njit
-from scipy import linalg
 
 from virel_theory import _certificate as cert
 from virel_theory._backups import Backups, DenseBackups
+from virel_theory._local import Band, direct_solve, krylov
 from virel_theory._problem import Problem, Verdict, peak
 from virel_theory._validate import Array
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CORRECTIONS = 8
+MAX_DIRECT = 1000  # states
+MAX_SWEEPS = 100
 _SPLIT = 134217729.0  # 2^27 + 1
 
 
@@ -145,17 +147,17 @@ def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Arra
     r"""Delta <- roughly $(I - \gamma P_\pi)^{-1} d$ for the policy of the last sweep."""
     b.restrict()
     b.r_pi[:] = d
-    delta[:] = 0.0
-    if isinstance(b, DenseBackups):
-        matrix = -task.gamma * b.policy_matrix()
-        matrix[np.diag_indices(len(d))] += 1.0
-        delta[:] = linalg.solve(matrix, d, overwrite_a=True, check_finite=False)
+    if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
+        delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
         return
+    delta[:] = 0.0
     x, y, first = delta, scratch, 0.0
-    for k in range(1000):
+    for k in range(MAX_SWEEPS):
         low, high = b.sweep(x, y)
         x, y = y, x
-        first = max(first, high - low) if k == 0 else first
+        first = high - low if k == 0 else first
         if high - low <= 1e-4 * first:
             break
     np.add(x, task.gamma / (1 - task.gamma) * (low + high) / 2, out=delta)
+    if high - low > 1e-4 * first and not Band().solve(task, b, delta):
+        krylov(task, b, delta, scratch, forcing=1e-4)

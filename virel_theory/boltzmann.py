@@ -18,7 +18,7 @@ import numpy as np
 from virel_theory import _kernels, _soft
 from virel_theory._backups import Backups
 from virel_theory._evaluate import mixed_rows
-from virel_theory._methods import direct_solve
+from virel_theory._local import direct_solve
 from virel_theory._problem import Problem, peak, problem
 from virel_theory._validate import Array, as_temperature, require
 from virel_theory.mdp import TabularMDP

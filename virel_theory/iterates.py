@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory._methods import direct_solve
+from virel_theory._local import direct_solve
 from virel_theory._problem import problem
 from virel_theory._validate import Array, as_table, require
 from virel_theory.mdp import TabularMDP

@@ -14,7 +14,8 @@ from virel_theory import _certificate as cert
 from virel_theory import _soft
 from virel_theory._backups import Backups
 from virel_theory._evaluate import mix, mixed_rows
-from virel_theory._methods import default_steps, direct_solve
+from virel_theory._local import direct_solve
+from virel_theory._methods import default_steps
 from virel_theory._problem import Problem, Verdict, peak, problem, solution
 from virel_theory._validate import Array, as_temperature, require
 from virel_theory.mdp import TabularMDP
