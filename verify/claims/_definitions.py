@@ -116,7 +116,7 @@ def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarr
 def temperature_map(
     mdp: TabularMDP, q: Array, eps: float, *, p_norm: int, c: float, step: float
 ) -> tuple[float, float]:
-    """The map g for an even p, and its slope as a complex step; in the limits 0 and infinity the slope is 0."""
+    """The map g for p >= 2, and its slope as a complex step; in the limits 0 and infinity the slope is 0."""
     if eps in (0.0, math.inf):
         weights = uniform_over_maxima(q if eps == 0 else np.where(mdp.available, 0.0, -np.inf))
         return _mean_power(mdp, q, mean_values(q, weights), p_norm, c).real, 0.0
@@ -140,5 +140,5 @@ def _mean_power(mdp: TabularMDP, q: Array, v: np.ndarray, p_norm: int, c: float)
     total = 0j
     for s, a in np.argwhere(mdp.available):
         beta = mdp.reward[s, a] + mdp.gamma * sum(x * y for x, y in zip(p[s, a], v, strict=True)) - q[s, a]
-        total += beta**p_norm
+        total += (beta if beta.real > 0 else -beta) ** p_norm
     return complex(total * c / (p_norm * mdp.n_pairs))

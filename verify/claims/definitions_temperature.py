@@ -78,7 +78,7 @@ CLAIMS = (
                 mdp=mdps(masked=True),
                 q=q_tables,
                 eps=_EPS,
-                p_norm=st.sampled_from((2, 4)),
+                p_norm=st.sampled_from((2, 3, 4)),
                 c=st.sampled_from((1.0, 2.0)),
             ),
         ),
