@@ -9,10 +9,11 @@ from numba import get_num_threads
 from numpy.typing import NDArray
 from scipy import sparse
 
-from virel_theory import _sweeps
+from virel_theory import _dense, _sweeps
 from virel_theory._validate import Array
 
-PARALLEL_FROM = 1_000_000  # stored entries: below, starting threads costs more than it saves
+PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
+PARALLEL_FROM_FULL = 2_000_000  # the same for T*, of which there are few
 N_CHUNKS = 32
 COPY_SHARE = 0.2  # gather the policy's rows only if that costs at most this share of the MDP's bytes
 
@@ -36,7 +37,7 @@ class SparseBackups:
     def full(self, v: Array, w: Array) -> tuple[float, float]:
         """One sweep of T*."""
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
-        if self._is_parallel(len(self.data)):
+        if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
             low, high = _sweeps.full_parallel(*args, N_CHUNKS)
         else:
             low, high = _sweeps.full_range(*args, 0, len(v))
@@ -56,7 +57,7 @@ class SparseBackups:
             w,
             self.policy,
         )
-        if self._is_parallel(len(self.data)):
+        if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
             low, high = _sweeps.lazy_parallel(*args, N_CHUNKS)
         else:
             low, high = _sweeps.lazy_range(*args, 0, len(v))
@@ -90,7 +91,7 @@ class SparseBackups:
         """One sweep of the fixed policy."""
         starts, stops, indices, data = self.rows()
         args = (starts, stops, indices, data, self.r_pi, self.gamma, v, w)
-        if self._is_parallel(len(self.data) // self.reward.shape[1]):
+        if self._is_parallel(len(self.data) // self.reward.shape[1], PARALLEL_FROM):
             low, high = _sweeps.policy_parallel(*args, N_CHUNKS)
         else:
             low, high = _sweeps.policy_range(*args, 0, len(v))
@@ -119,8 +120,8 @@ class SparseBackups:
             self._slots = (np.empty(total, dtype=self.indices.dtype), np.empty(total), old)
 
     @staticmethod
-    def _is_parallel(n_entries: int) -> bool:
-        return n_entries >= PARALLEL_FROM and get_num_threads() > 1
+    def _is_parallel(n_entries: int, threshold: int) -> bool:
+        return n_entries >= threshold and get_num_threads() > 1
 
 
 class DenseBackups:
@@ -140,12 +141,8 @@ class DenseBackups:
     def full(self, v: Array, w: Array) -> tuple[float, float]:
         """One sweep of T*."""
         np.dot(self.flat, v, out=self.q.reshape(-1))
-        self.q *= self.gamma
-        self.q += self.reward
-        self.q.argmax(axis=1, out=self.policy)
-        self.q.max(axis=1, out=w)
-        d = w - v
-        return float(d.min()), float(d.max())
+        low, high = _dense.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
+        return float(low), float(high)
 
     def restrict(self) -> None:
         """Fix the rows of `policy` for `sweep`."""
@@ -156,10 +153,8 @@ class DenseBackups:
     def sweep(self, v: Array, w: Array) -> tuple[float, float]:
         """One sweep of the fixed policy."""
         np.dot(self._p_pi, v, out=w)
-        w *= self.gamma
-        w += self.r_pi
-        d = w - v
-        return float(d.min()), float(d.max())
+        low, high = _dense.finish_policy(self.r_pi, self.gamma, v, w)
+        return float(low), float(high)
 
     def policy_matrix(self) -> Array:
         """P_pi `[S, S]` of `policy`, a copy."""

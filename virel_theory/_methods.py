@@ -27,7 +27,7 @@ N_GAUSS_SEIDEL = 4  # Gauss-Seidel sweeps between two certificates
 MAX_DENSE_LU = 3000  # states
 MAX_LAZY = 50  # improvements between two full sweeps
 PATIENCE = 5  # steps without progress, at a residual that rounding can explain, before pairs take over
-SMALL = 100  # states up to which a direct solve costs no more than what surrounds it
+SMALL = 32  # states up to which a direct solve costs no more than what surrounds it
 
 
 @dataclass

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory import _certificate as cert
+from virel_theory import _dense
 from virel_theory._backups import Backups, backups
 from virel_theory._validate import Array, require
 from virel_theory.mdp import TabularMDP
@@ -97,10 +98,10 @@ def solution(
 def row_length(mdp: TabularMDP) -> int:
     """Largest number of entries of a row: exact zeros add no rounding."""
     if isinstance(mdp.transition, np.ndarray):
-        return min(mdp.n_states, int(np.count_nonzero(mdp.transition, axis=2).max()))
+        return int(_dense.longest_row(mdp.transition.reshape(-1, mdp.n_states)))
     return int(np.diff(mdp.transition.indptr).max())
 
 
 def peak(x: Array) -> float:
-    """max|x| without a temporary."""
-    return max(float(x.max()), -float(x.min()), 0.0)
+    """max|x|."""
+    return float(_dense.largest(x.reshape(-1)))

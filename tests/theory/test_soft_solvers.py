@@ -116,7 +116,7 @@ def test_the_step_limit_is_reported():
 
 
 def bistable():
-    r"""Exit with reward 0, or stay with reward r: with t = Q_stay - Q_exit and eps = 1, the defect is h(t) + r/γ.
+    r"""Exit with reward 0 or stay with reward r: with t = Q_stay - Q_exit, eps = 1, the defect is h(t) + r/γ.
 
     h(t) = tσ(t) - t/γ falls, rises where σ + tσ' (at most 1.0998, near t = 2.4) exceeds 1/γ = 1.02, and
     falls again: a value of -r/γ between its local extremes gives three roots.

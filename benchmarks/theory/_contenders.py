@@ -1,0 +1,107 @@
+"""Ours and the peers behind one interface: `prepare(mdp, atol)` returns a function that solves and returns V.
+
+What a peer is asked for is what its documentation says guarantees `atol` on V; what it returns is checked
+against our certified values, so that a peer that is quick because it is wrong is seen to be so.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from virel_theory.mdp import TabularMDP
+
+Solve = Callable[[], Any]
+SWEEPS = 10_000_000  # "no limit"
+
+
+def ours(mdp: TabularMDP, atol: float) -> Solve:
+    """`virel_theory.solve` with method "auto"; returns the whole solution."""
+    from virel_theory.solvers import solve  # noqa: PLC0415  # each worker imports its own contender only
+
+    return lambda: solve(mdp, atol=atol)
+
+
+def quantecon(mdp: TabularMDP, atol: float) -> Solve:
+    """QuantEcon's modified policy iteration: epsilon-optimal means |V - V*| < epsilon / 2."""
+    from quantecon.markov import DiscreteDP  # noqa: PLC0415
+
+    if isinstance(mdp.transition, np.ndarray):
+        problem = DiscreteDP(mdp.reward.copy(), mdp.transition.copy(), mdp.gamma)
+    else:
+        n_states, n_actions = mdp.shape
+        rows = sparse.csr_matrix(mdp.transition)
+        pairs = np.repeat(np.arange(n_states), n_actions), np.tile(np.arange(n_actions), n_states)
+        problem = DiscreteDP(mdp.reward.ravel(), rows, mdp.gamma, *pairs)
+    return lambda: problem.solve(method="modified_policy_iteration", epsilon=2 * atol, max_iter=SWEEPS).v
+
+
+def mdpsolver(mdp: TabularMDP, atol: float) -> Solve:
+    """Mdpsolver's modified policy iteration (C++), lists of lists as it wants them."""
+    import mdpsolver as package  # noqa: PLC0415
+
+    csr = mdp.to_sparse().transition
+    n_states, n_actions = mdp.shape
+    cuts = csr.indptr.tolist()
+    probs, columns = csr.data.tolist(), csr.indices.tolist()
+
+    def nested(flat: list[Any]) -> list[list[list[Any]]]:
+        rows = (range(s * n_actions, (s + 1) * n_actions) for s in range(n_states))
+        return [[flat[cuts[i] : cuts[i + 1]] for i in row] for row in rows]
+
+    model = package.model()
+    model.mdp(
+        discount=mdp.gamma,
+        rewards=mdp.reward.tolist(),
+        tranMatProbs=nested(probs),
+        tranMatColumns=nested(columns),
+    )
+
+    def run() -> Any:
+        model.solve(algorithm="mpi", tolerance=atol, verbose=False, initValueVector=[0.0] * n_states)
+        return np.array(model.getValueVector())
+
+    return run
+
+
+def pymdptoolbox(mdp: TabularMDP, atol: float) -> Solve:
+    """Pymdptoolbox's modified policy iteration on one sparse matrix an action."""
+    from mdptoolbox import mdp as package  # noqa: PLC0415
+
+    n_actions = mdp.n_actions
+    if isinstance(mdp.transition, np.ndarray):
+        rows = [np.ascontiguousarray(mdp.transition[:, a]) for a in range(n_actions)]
+    else:
+        rows = [sparse.csr_matrix(mdp.transition[a::n_actions]) for a in range(n_actions)]
+
+    def run() -> Any:
+        solver = package.PolicyIterationModified(rows, mdp.reward, mdp.gamma, epsilon=atol, max_iter=SWEEPS)
+        solver.run()
+        return np.array(solver.V)
+
+    return run
+
+
+CONTENDERS: dict[str, Callable[[TabularMDP, float], Solve]] = {
+    "ours": ours,
+    "quantecon": quantecon,
+    "mdpsolver": mdpsolver,
+    "pymdptoolbox": pymdptoolbox,
+}
+MODULES = {
+    "ours": "virel_theory",
+    "quantecon": "quantecon",
+    "mdpsolver": "mdpsolver",
+    "pymdptoolbox": "mdptoolbox",
+}
+LARGEST = {"mdpsolver": 100_000, "pymdptoolbox": 100_000}
+"""States beyond which a contender is left out: nested Python lists, or hours."""
+
+
+def available() -> tuple[list[str], dict[str, str]]:
+    """Contenders that are installed, and why others are not here."""
+    missing = {name: "not installed" for name, module in MODULES.items() if find_spec(module) is None}
+    reason = "its problems are JAX functions, not arrays" if find_spec("mdpax") else "not installed"
+    return [name for name in CONTENDERS if name not in missing], missing | {"mdpax": reason}

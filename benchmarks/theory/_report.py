@@ -1,0 +1,72 @@
+"""Results as a Markdown table, and the summary numbers."""
+
+import math
+from typing import Any
+
+HEAD = (
+    "| instance | ours, ms | best peer, ms | ratio | bound | method | sweep / floor (gather) | memory "
+    "| peers: ms, true error |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+ABOUT = """# Solvers, side by side
+
+Written by `python -m benchmarks.theory.solvers`. Medians of alternating runs, every contender in its own
+process on the same MDP, asked for the same accuracy. "ratio": ours over the best peer that met the accuracy.
+"bound": our guaranteed bound on |Q - Q*|. "sweep / floor": one sweep of T* over the time to read its bytes;
+in brackets, over the time of its gathers alone. "memory": the MDP's bytes plus what the solve added, over the
+MDP's bytes. "true error":
+|V - V*| against our certified values, so up to the bound; errors above the accuracy asked for are in bold.
+"""
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The whole page."""
+    lines = [ABOUT, _machine(results["machine"]), "", HEAD]
+    lines += [_row(name, x, results["atol"]) for name, x in results["instances"].items()]
+    found = results["instances"].values()
+    ratios = [r for r in (ratio(x, results["atol"]) for x in found) if r]
+    if ratios:
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        lines += [
+            "",
+            f"Geometric mean of the ratios: {mean:.3f}; largest: {max(ratios):.3f} ({len(ratios)} instances).",
+        ]
+    lines += [f"Not compared: {name}: {why}." for name, why in results["missing"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def ratio(x: dict[str, Any], atol: float) -> float | None:
+    """Ours over the best peer whose values are as accurate as it was asked for; None without such a peer."""
+    times = [p["s"] for p in x["peers"].values() if p.get("error", math.inf) <= atol + x["ours"]["bound"]]
+    return x["ours"]["s"] / min(times) if times else None
+
+
+def _row(name: str, x: dict[str, Any], atol: float) -> str:
+    mine, peers = x["ours"], x["peers"]
+    r = ratio(x, atol)
+    best = f"{1e3 * mine['s'] / r:.2f}" if r else "-"
+    gather = f" ({mine['sweep_s'] / mine['gather_s']:.2f})" if mine.get("gather_s") else ""
+    memory = 1 + mine["extra_bytes"] / mine["mdp_bytes"]
+    cells = [
+        name,
+        f"{1e3 * mine['s']:.2f}",
+        best,
+        f"{r:.3f}" if r else "-",
+        f"{mine['bound']:.1e}",
+        mine["method"],
+        f"{mine['sweep_s'] / mine['floor_s']:.2f}{gather}",
+        f"{memory:.2f}",
+        "; ".join(_peer(n, p, atol + mine["bound"]) for n, p in peers.items()) or "none",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _peer(name: str, peer: dict[str, Any], limit: float) -> str:
+    if "s" not in peer:
+        return f"{name}: {peer['failed']}"
+    error = f"{peer['error']:.1e}"
+    return f"{name} {1e3 * peer['s']:.1f}, {error if peer['error'] <= limit else f'**{error}**'}"
+
+
+def _machine(machine: dict[str, Any]) -> str:
+    return "; ".join(f"{key}: {value}" for key, value in machine.items())

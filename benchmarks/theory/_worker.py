@@ -1,0 +1,89 @@
+"""One contender in a process of its own: `python -m benchmarks.theory._worker NAME INSTANCE ATOL VALUES`.
+
+Reads commands from stdin, answers each with a JSON line: `solve` runs once; `check` compares with the
+reference.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.theory import _contenders, _floors, _instances
+
+
+def main() -> None:
+    """Prepare, warm up on a small instance of the same kind (compilation), then obey."""
+    name, instance_name, atol, values = sys.argv[1], sys.argv[2], float(sys.argv[3]), Path(sys.argv[4])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a contender prints goes to stderr
+    warnings.simplefilter("ignore")
+    instance = _instances.parse(instance_name)
+    small = _instances.Instance(instance.kind, 50 if instance.kind == "dense" else 2000, instance.gamma)
+    prepare = _contenders.CONTENDERS[name]
+    prepare(_instances.build(small), atol)()
+    mdp = _instances.build(instance)
+    start = time.perf_counter()
+    run = prepare(mdp, atol)
+    answer = {"setup_s": time.perf_counter() - start, "mdp_bytes": _instances.n_bytes(mdp)}
+    if name == "ours":
+        answer |= _floors.sweep_and_floors(mdp)
+    print(json.dumps(answer), file=answers, flush=True)
+    found = None
+    for line in sys.stdin:
+        if line.strip() == "solve":
+            found = None
+            rest = resident()
+            reset_peak()
+            start = time.perf_counter()
+            found = run()
+            answer = {"s": time.perf_counter() - start, "extra_bytes": peak() - rest}
+        else:
+            answer = finish(found, values)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def finish(found: object, values: Path) -> dict[str, object]:
+    """Ours: write V, say the bound and the method; a peer: its true error up to our bound."""
+    if hasattr(found, "error_bound"):
+        np.save(values, found.value)
+        return {
+            "bound": found.error_bound,
+            "method": found.method,
+            "status": found.status.name,
+            "n_steps": found.n_steps,
+        }
+    gap = np.abs(np.asarray(found, dtype=np.float64).ravel() - np.load(values))
+    return {"error": float(gap.max())}
+
+
+def resident() -> int:
+    """Bytes resident now."""
+    return _status("VmRSS")
+
+
+def peak() -> int:
+    """Largest resident bytes since `reset_peak`."""
+    return _status("VmHWM")
+
+
+def reset_peak() -> None:
+    """Forget the peak so far (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(key: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+if __name__ == "__main__":
+    main()
