@@ -1,4 +1,4 @@
-"""Drawing `plotdata.Figure`: SVG, PDF and PNG in one style, and a CSV file of the data beside them.
+"""Drawing `plotdata.Figure`: SVG, PNG and PDF in one style, and a CSV file of the data beside them.
 
 Colours are Okabe and Ito's (2008, colour-blind safe); markers and dashes tell the curves apart in grey. One
 panel is as wide as a journal column; more stand two abreast, and once more below each other in
@@ -58,8 +58,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw(figure: Figure, folder: Path, *, command: str = "") -> list[Path]:
-    """Write `NAME.svg`, `.pdf`, `.png`, `.csv` (and `NAME-narrow.svg`) into `folder`; return their paths.
+def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) -> list[Path]:
+    """Write `NAME.svg`, `.png`, `.csv` (and `NAME-narrow.svg`) into `folder`; return their paths.
 
     Each file is all or nothing. The CSV of a figure with measured times is `NAME.times.csv`: it alone may
     differ between two runs with one seed.
@@ -68,6 +68,7 @@ def draw(figure: Figure, folder: Path, *, command: str = "") -> list[Path]:
         figure: what to draw.
         folder: must exist.
         command: how to make the figure again; the last line of the caption.
+        pdf: also write `NAME.pdf`.
     """
     require(
         re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", figure.name) is not None,
@@ -80,7 +81,10 @@ def draw(figure: Figure, folder: Path, *, command: str = "") -> list[Path]:
         mpl.rcdefaults()  # whatever the user's matplotlibrc says
         mpl.rcParams.update(STYLE)
         canvas = _canvas(figure, command, n_columns=min(len(figure.panels), 2))
-        paths = [_save(canvas, folder / f"{figure.name}.{suffix}") for suffix in ("svg", "pdf", "png")]
+        canvas.draw_without_rendering()
+        canvas.set_layout_engine("none")  # laid out once, not once a format
+        suffixes = ("svg", "png", "pdf") if pdf else ("svg", "png")
+        paths = [_save(canvas, folder / f"{figure.name}.{suffix}") for suffix in suffixes]
         if len(figure.panels) > 1:
             narrow = _canvas(figure, command, n_columns=1)
             paths.append(_save(narrow, folder / f"{figure.name}-narrow.svg"))

@@ -22,7 +22,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
     try:
         row = result_row(run_claim(claim, seed=seed))
         if figures is not None:
-            row["figures"] = _draw(claim, seed, figures, _named(claim_id, files))
+            row["figures"] = _draw(claim, seed, figures, _named(claim_id, files), pdf=False)
         return row if _named(claim_id, files) == claim_id else row | {"file": _named(claim_id, files)}
     except Exception as error:
         return error_row(claim, error, seconds=time.perf_counter() - start)
@@ -33,7 +33,7 @@ def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
     (claim,) = select([claim_id], files)
     start = time.perf_counter()
     try:
-        drawn = _draw(claim, seed, figures, _named(claim_id, files))
+        drawn = _draw(claim, seed, figures, _named(claim_id, files), pdf=True)
     except Exception as error:
         return error_row(claim, error, seconds=time.perf_counter() - start)
     return {"id": claim_id, "verdict": "drawn", "seconds": time.perf_counter() - start, "figures": drawn}
@@ -52,7 +52,7 @@ def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
     return row | {"seconds": time.perf_counter() - start}
 
 
-def _draw(claim: Claim, seed: int, folder: Path, name: str) -> list[dict[str, Any]]:
+def _draw(claim: Claim, seed: int, folder: Path, name: str, *, pdf: bool) -> list[dict[str, Any]]:
     """Draw a claim's figures; return their names and captions."""
     if claim.figures is None:
         return []
@@ -61,7 +61,7 @@ def _draw(claim: Claim, seed: int, folder: Path, name: str) -> list[dict[str, An
     command = f"virel figures {name} --seed {seed}"
     drawn = []
     for figure in claim.figures(seed):
-        draw(figure, folder, command=command)
+        draw(figure, folder, command=command, pdf=pdf)
         drawn.append(
             {
                 "name": figure.name,
