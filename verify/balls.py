@@ -1,8 +1,7 @@
 """Ball arithmetic (arb) on exact instances: softmax, log-sum-exp, entropies, decided signs.
 
-Every function works at the precision of the context; `decide` raises it until a sign is proved or `MAX_BITS`
-is reached, and
-then says `None`, never a guess.
+Every function works at the precision of the context; `decide` raises it until a sign is proved or
+`MAX_BITS` is reached, and then says `None`, never a guess.
 
 Example:
     >>> decide(lambda: logsumexp([fmpq(0), fmpq(0)]) - arb(2).log() + fmpq(1, 10**30))

@@ -19,8 +19,7 @@ class Check:
 
     Args:
         gap: `gap(**instance, perturb=0.0) -> Gap`. With `perturb=1.0` it must plant an error (sign, factor,
-            missing term)
-            in one of the two sides that it compares, so that a working check fails.
+            missing term) in one of the two sides that it compares, so that a working check fails.
         instances: hypothesis strategy of instances (dicts); simple values first, so that counterexamples
             shrink to something readable.
         n_random: how many are drawn.

@@ -1,9 +1,8 @@
 r"""Exact MDPs: rational transition, reward and discount; evaluation in two encodings, policy iteration, T*.
 
 Tables are tuples of `fmpq`, one entry for each pair that exists, in the order of `pairs` (s-major); state
-vectors one for each state.
-Floats convert by `from_float`: see there for which rational a float stands for. Ball arithmetic is in
-`verify.balls`.
+vectors one for each state. Floats convert by `from_float`: see there for which rational a float stands for.
+Ball arithmetic is in `verify.balls`.
 
 Example:
     >>> mdp = from_float(TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.9))

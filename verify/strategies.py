@@ -3,8 +3,7 @@ r"""Hypothesis strategies for MDPs and what lives on them; public, for your own 
 Everything is drawn as small integers and simple fractions, so a failing example shrinks to something to check
 by hand, and
 converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1, gamma = 0, ties,
-deterministic,
-periodic and absorbing chains.
+deterministic, periodic and absorbing chains.
 
 Example:
     >>> from hypothesis import given

@@ -1,8 +1,8 @@
 r"""The EM algorithm with complete steps on finite MDPs, App. F.5.
 
 Tabular `omega`: every $\hat Q_\omega$ is representable, so a complete M-step reaches zero residual. The two
-analyses of F.5 are the two
-functions `em_steps` (target depends on omega) and `em_fixed_target_steps` (direct method).
+analyses of F.5 are the two functions `em_steps` (target depends on omega) and `em_fixed_target_steps`
+(direct method).
 """
 
 from dataclasses import dataclass
@@ -36,8 +36,7 @@ def m_step_complete(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
 
     Args: mdp: finite MDP. pi: `[S, A]` policy $\pi_{k-1}$.
     Returns: `[S, A]` values, reward units, `-inf` where the action does not exist. The system's condition
-        number is at most
-        (1 + gamma)/(1 - gamma) in the maximum norm.
+        number is at most (1 + gamma)/(1 - gamma) in the maximum norm.
     Raises: InputError: if `pi` is not a policy of the MDP.
 
     Example:

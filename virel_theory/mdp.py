@@ -1,8 +1,8 @@
 r"""Finite Markov decision processes: the data everything else is a function of.
 
-States are `0 .. S-1`, actions `0 .. A-1`; a state-action pair is `h = (s, a)`. Shapes: `[S, A, S]` (dense) or
-CSR `[S*A, S]`
-with row `s*A + a` (sparse) for `transition`; `[S, A]` for tables; `[S]` for state vectors.
+States are `0 .. S-1`, actions `0 .. A-1`; a state-action pair is `h = (s, a)`. Shapes: `[S, A, S]` (dense)
+or CSR `[S*A, S]` with row `s*A + a` (sparse) for `transition`; `[S, A]` for tables; `[S]` for state
+vectors.
 """
 
 import os

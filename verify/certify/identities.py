@@ -1,8 +1,7 @@
 r"""Both sides of (5), (11), (23), (24), Theorem 3, App. B and G by their definitions, in ball arithmetic.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
-logarithms throughout.
-Every function returns left less right, one ball a component.
+logarithms throughout. Every function returns left less right, one ball a component.
 """
 
 from flint import arb, fmpq

@@ -3,15 +3,12 @@ r"""All roots of $\varepsilon = g(\omega,\varepsilon)$, with a proof that there 
 Under $\mathcal T^{\pi_\varepsilon}$, $g = \frac{1}{2|H|}\sum\beta^2$.
 
 $[0, \infty)$ is cut into boxes on each of which $F = g - \varepsilon$ has one sign, or falls, or rises;
-beyond the last box
-$\varepsilon > \sup g$. A maximal run of boxes on which F falls (or rises) holds one root if the signs at its
-ends differ, else none.
-With $d E_{\pi_\varepsilon}[Q]/d\varepsilon = -Var/\varepsilon^2 \le 0$ every $\beta_h$ falls in
-$\varepsilon$, so a box's ends enclose it, and
-$F' = -\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$. Box at 0: $Var/\varepsilon^2 \le \sum_a
-x_a^2 e^{-x_a}$, $x_a = gap_a/\varepsilon$ (the
-partition sum is at least 1), each term rising in $\varepsilon$ while $x_a \ge 2$ and at most its value at 2:
-no cut-off is needed.
+beyond the last box $\varepsilon > \sup g$. A maximal run of boxes on which F falls (or rises) holds one
+root if the signs at its ends differ, else none. With $d E_{\pi_\varepsilon}[Q]/d\varepsilon =
+-Var/\varepsilon^2 \le 0$ every $\beta_h$ falls in $\varepsilon$, so a box's ends enclose it, and $F' =
+-\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$. Box at 0: $Var/\varepsilon^2 \le \sum_a x_a^2
+e^{-x_a}$, $x_a = gap_a/\varepsilon$ (the partition sum is at least 1), each term rising in $\varepsilon$
+while $x_a \ge 2$ and at most its value at 2: no cut-off is needed.
 """
 
 import math

@@ -1,19 +1,15 @@
 r"""`virel solve --certify`: the returned policy is within delta of optimal, by one sweep.
 
-The float arrays are the MDP, exactly as given: row sums are 1 within $\delta$ (`virel_theory._certificate`).
-For any vector v,
-with $u = \max(0, \max_s (Tv - v))$, $l = \min(0, \min_s(T^\pi v - v))$ and $g = \gamma(1+\delta) < 1$: $T(v
-+ c) \le Tv + gc \le v + c$
-for $c = u/(1-g)$, and T is monotone, so $V^* \le v + u/(1-g)$; likewise $V^\pi \ge v + l/(1-g)$. Hence
-$V^* - V^\pi \le (u - l)/(1 - g)$. A computed backup is within $\eta$ of the exact one and a computed
-difference d within
+The float arrays are the MDP, exactly as given: row sums are 1 within $\delta$
+(`virel_theory._certificate`). For any vector v, with $u = \max(0, \max_s (Tv - v))$, $l = \min(0,
+\min_s(T^\pi v - v))$ and $g = \gamma(1+\delta) < 1$: $T(v + c) \le Tv + gc \le v + c$ for $c = u/(1-g)$,
+and T is monotone, so $V^* \le v + u/(1-g)$; likewise $V^\pi \ge v + l/(1-g)$. Hence $V^* - V^\pi \le (u -
+l)/(1 - g)$. A computed backup is within $\eta$ of the exact one and a computed difference d within
 $\epsilon|d|/2$, so u and -l grow by $\eta + \epsilon|d|$. v is the solver's value moved by a constant that
-centres the residual; the
-move rounds, but any v will do. Scalars are exact fractions; delta is rounded up.
+centres the residual; the move rounds, but any v will do. Scalars are exact fractions; delta is rounded up.
 
 Small MDPs are embedded in the certificate, and delta is computed exactly; `virel recheck` verifies it.
-Larger ones are named by
-the hash of their arrays, and the certificate says what the sweep found.
+Larger ones are named by the hash of their arrays, and the certificate says what the sweep found.
 """
 
 import hashlib

@@ -86,7 +86,7 @@ def boltzmann_loss(n_actions: int, eps: float) -> float:
     r"""Bound of `max Q - E_pi[Q]` at temperature eps: eps min(log A, (A - 1)/e).
 
     Derivation: Gibbs' principle, E_pi[Q] + eps H(pi) >= max Q with H <= log A; and, each term of the loss
-    being
-    gap exp(-gap/eps) over a partition sum >= 1, x e^-x <= 1/e for the A - 1 actions that are not best.
+    being gap exp(-gap/eps) over a partition sum >= 1, x e^-x <= 1/e for the A - 1 actions that are not
+    best.
     """
     return float(eps * min(np.log(n_actions), (n_actions - 1) / np.e))

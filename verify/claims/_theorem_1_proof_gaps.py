@@ -150,9 +150,10 @@ def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0
 def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
     r"""Repaired: f = -y^2((y - b)^2 + h) on [-4, 4], delta = b/2, kappa = delta^2 + h.
 
-    $e^{g/\varepsilon} \le e^{-\kappa u^2}$ where $|y| \le \delta$ (checked at 65 points), mass at most $8e^{-h\delta^2/\varepsilon}$ elsewhere, and
-    so $|\int_U e^{g/\varepsilon}du - \sqrt{\pi/(b^2+h)}|$ is at most
-    $2b\sqrt\varepsilon/\kappa^2 + \tfrac34\sqrt\pi\,\varepsilon\kappa^{-5/2}$ + the Gaussian's tail + $8e^{-h\delta^2/\varepsilon}/\sqrt\varepsilon$.
+    $e^{g/\varepsilon} \le e^{-\kappa u^2}$ where $|y| \le \delta$ (checked at 65 points), mass at most
+    $8e^{-h\delta^2/\varepsilon}$ elsewhere, and so $|\int_U e^{g/\varepsilon}du - \sqrt{\pi/(b^2+h)}|$ is
+    at most $2b\sqrt\varepsilon/\kappa^2 + \tfrac34\sqrt\pi\,\varepsilon\kappa^{-5/2}$ + the Gaussian's tail
+    + $8e^{-h\delta^2/\varepsilon}/\sqrt\varepsilon$.
     """
     f = -Polynomial([0, 0, 1]) * (Polynomial([-b, 1]) ** 2 + h)
     delta, kappa, steep, root = b / 2, b * b / 4 + h, b * b + h, math.sqrt(math.pi)

@@ -163,14 +163,12 @@ CLAIMS = (
             r"\ \text{is odd, and } 1 \text{ if } \gamma\,B\,\tfrac{4(A-1)}{e^2} < 1,\ B = \max_h(-\beta_\omega^{unif}(h))^+",
             derivation=r"""$F(\varepsilon) = g(\omega,\varepsilon) - \varepsilon$ is continuous on $[0,\infty)$ (the greedy limit is the value
 at 0, ties included), $F(0) = g(\omega,0) \ge 0$, and $F < 0$ beyond $\sup g < \infty$: by the intermediate
-value theorem there is a
-root, so that $\mathcal T^{\pi_\omega}$ excludes no $\omega$. Near 0 g is flat to every order, so F falls
-through a root at 0, and it
-crosses an odd number of times in all. With $v' = -Var_\pi(Q)/\varepsilon^2$ and $Var_\pi(Q)/\varepsilon^2
-\le \sum_a x_a^2 e^{-x_a} \le
-4(A-1)/e^2$, and as $\beta_h(\varepsilon)$ falls to the uniform policy's residual,
-$\partial_\varepsilon g = -\gamma |H|^{-1}\sum_h\beta_h\,P\,Var/\varepsilon^2 \le \gamma B\,4(A-1)/e^2$ (mean
-norm, p = 2). Below 1, F is strictly
+value theorem there is a root, so that $\mathcal T^{\pi_\omega}$ excludes no $\omega$. Near 0 g is flat to
+every order, so F falls through a root at 0, and it crosses an odd number of times in all. With $v' =
+-Var_\pi(Q)/\varepsilon^2$ and $Var_\pi(Q)/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a} \le 4(A-1)/e^2$, and as
+$\beta_h(\varepsilon)$ falls to the uniform policy's residual, $\partial_\varepsilon g = -\gamma
+|H|^{-1}\sum_h\beta_h\,P\,Var/\varepsilon^2 \le \gamma B\,4(A-1)/e^2$ (mean norm, p = 2). Below 1, F is
+strictly
 falling. What is wrong is uniqueness: S = A - 1 = 1, gamma = 1/2, r = (104, 0), Q = Q* = (208, 104) has
 $g = \frac12 (52\,\sigma(-104/\varepsilon))^2$ and the roots 0, 130.51 and 152.22.""",
             check=Check(gap_roots, _SMALL),

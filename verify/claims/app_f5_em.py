@@ -9,10 +9,9 @@ gamma)||x||, times the inverse's norm
         1/(1 - gamma), ||x|| <= max|r|/(1 - gamma): each side is within 16 n u max|r|/(1 - gamma)^2 for n
         unknowns (growth factors of these
         diagonally dominant systems are at most 2: Higham 2002, Thm 9.9). `tie_tol` is that bound on the
-        difference of the two sides, n = |H|: values closer than
-        the sides' own error are ties and go to the lowest index on both. Policies must be equal exactly.
-        (41): a step is exact up to (n + 4) u (max|r| + max|q|) on either side, accumulating at most 1/(1 -
-        gamma) times.
+        difference of the two sides, n = |H|: values closer than the sides' own error are ties and go to the
+        lowest index on both. Policies must be equal exactly. (41): a step is exact up to (n + 4) u (max|r|
+        + max|q|) on either side, accumulating at most 1/(1 - gamma) times.
 Teeth:  `perturb` discounts by 0.9 gamma on one side and adds it to the reward there.
 """
 

@@ -190,14 +190,12 @@ CLAIMS = (
             + r" < \tfrac{2eA}{\gamma^2(A-1)^2}",
             derivation=r"""At Q* the residual of $\mathcal T^{\pi_\varepsilon}$ is $-\gamma P\ell_\varepsilon$ with the loss $\ell_\varepsilon = \max Q^* - E_{\pi_\varepsilon}[Q^*]$,
 so $g(\omega,\varepsilon) \le \frac12\gamma^2\max_s\ell_\varepsilon(s)^2$ is 0 at 0, but positive beyond: a
-hot policy produces the residual that keeps it hot.
-For S = 1, A = 2, gap D: $g = \frac12(\gamma D\sigma(-D/\varepsilon))^2$, and with $x = D/\varepsilon$ a
-positive root needs $\frac12\gamma^2 D\,x\,\sigma(-x)^2 = 1$,
-so $D \ge 25.9/\gamma^2$ (the maximum of $x\sigma(-x)^2$ is 0.0772 at $2x\sigma(x) = 1$). At gamma = 1/2 the
-least integer is D = 104: r = (104, 0),
-Q* = (208, 104), eps = 130.51 and 152.22 besides 0. Conversely $\ell \le \varepsilon(A-1)/e$ and $\ell \le
-R(A-1)/A$ give
-$g/\varepsilon \le \frac12\gamma^2 R (A-1)^2/(eA)$, and no positive root while this is below 1. Under
+hot policy produces the residual that keeps it hot. For S = 1, A = 2, gap D: $g = \frac12(\gamma
+D\sigma(-D/\varepsilon))^2$, and with $x = D/\varepsilon$ a positive root needs $\frac12\gamma^2
+D\,x\,\sigma(-x)^2 = 1$, so $D \ge 25.9/\gamma^2$ (the maximum of $x\sigma(-x)^2$ is 0.0772 at $2x\sigma(x)
+= 1$). At gamma = 1/2 the least integer is D = 104: r = (104, 0), Q* = (208, 104), eps = 130.51 and 152.22
+besides 0. Conversely $\ell \le \varepsilon(A-1)/e$ and $\ell \le R(A-1)/A$ give $g/\varepsilon \le
+\frac12\gamma^2 R (A-1)^2/(eA)$, and no positive root while this is below 1. Under
 $\mathcal T^*$ nothing refers to itself.""",
             check=Check(gap_necessary_i_corrected, _SMALL),
         ),

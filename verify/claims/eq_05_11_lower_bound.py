@@ -4,9 +4,8 @@ Both sides: the left from `virel_theory.elbo`; the right from the definitions, i
 space.
 Bound:  rounding. Each side is a sum of at most |H| + S terms, none above B = max|q|/eps + log|H| in size once
 the
-        log-sum-exp is shifted; every term carries a few ulps from exp/log. 16 (|H| + S + 8) u (1 + B) covers
-        both
-        sides (u = 2.2e-16). Written down before the first run.
+        log-sum-exp is shifted; every term carries a few ulps from exp/log. 16 (|H| + S + 8) u (1 + B)
+        covers both sides (u = 2.2e-16). Written down before the first run.
 Teeth:  `perturb` drops the entropy of d and adds a nat in its place.
 """
 

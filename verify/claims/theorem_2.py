@@ -242,12 +242,10 @@ CLAIMS = (
                 repaired=Correction(
                     statement=r"\text{the same over } \{\omega : \hat Q_\omega > 0\} \ni \omega^*",
                     derivation=r"""The proof assumes $\hat Q_{\omega^*} > 0$ only. A member with $E[\hat Q_\omega] < 0$ has a negative ratio, below the 0 of
-$\omega^*$: S = A = 1, gamma = 0, r = 1, Omega = {1, -1} has $\varepsilon/E[Q] = 0$ and $2/(-1) = -2$, so the
-middle argmin is
-omega = -1. Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on $(0,\infty]$, and with
-Assumption 2 both
-minima are the zeros of $\varepsilon_\omega$. Without it, the last equality fails too. The conclusion needs
-none of this:
+$\omega^*$: S = A = 1, gamma = 0, r = 1, Omega = {1, -1} has $\varepsilon/E[Q] = 0$ and $2/(-1) = -2$, so
+the middle argmin is omega = -1. Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on
+$(0,\infty]$, and with Assumption 2 both minima are the zeros of $\varepsilon_\omega$. Without it, the last
+equality fails too. The conclusion needs none of this:
 $L = +\infty$ where $\varepsilon_\omega = 0$, and the step `bounded` makes it finite elsewhere.""",
                     check=Check(gap_ratio_step, tables(1, 8)),
                 ),

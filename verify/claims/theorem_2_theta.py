@@ -41,8 +41,8 @@ def gap_moreover(*, top: int, eps: float, nats: int, perturb: float = 0.0) -> Ga
     r"""Continuous actions, as printed: the Dirac at a* maximises L. A = [0, 1], Q*(a) = top - a, one state.
 
     A policy uniform on a width sigma = exp(-nats) at a* = 0 has L = (top - sigma/2)/eps + log sigma, which
-    falls to -inf as
-    it narrows to the Dirac (Lemma 1 i). Error: how far it is below the uniform policy on [0, 1].
+    falls to -inf as it narrows to the Dirac (Lemma 1 i). Error: how far it is below the uniform policy on
+    [0, 1].
     """
     sigma = float(np.exp(-nats))
     narrow = (top - sigma / 2) / eps - nats
@@ -72,9 +72,8 @@ CLAIMS = (
             r" \tfrac{\varepsilon}{1-\gamma}\min(\log A, \tfrac{A-1}{e}) \to 0",
             derivation=r"""At $\varepsilon_{\omega^*} = 0$, $L = +\infty$ for every $\theta$ with $E_{d\pi_\theta}[Q^*] > 0$, that is (Assumption 1) for all: the joint
 maximum says nothing about $\theta^*$. S = 1, A = 2, gamma = 0, Q* = (2, 1): the uniform policy is a
-maximiser and loses 1/2. Maximise over
-$\theta$ first, at $\varepsilon > 0$: the maximiser is $\pi_\omega$ (Theorem 3), and its limit is greedy; or
-maximise $\varepsilon L$, whose limit $E[Q^*]$ has
+maximiser and loses 1/2. Maximise over $\theta$ first, at $\varepsilon > 0$: the maximiser is $\pi_\omega$
+(Theorem 3), and its limit is greedy; or maximise $\varepsilon L$, whose limit $E[Q^*]$ has
 the greedy policies as its only maximisers (where d > 0).""",
             check=Check(
                 gap_variational_corrected,
@@ -98,9 +97,8 @@ the greedy policies as its only maximisers (where d > 0).""",
             statement=r"A \text{ finite}: \mathcal L(\omega^*, \theta^*) = E_d[\max_a Q^*]/\varepsilon \to +\infty\ (\varepsilon \to 0)",
             derivation=r"""On a continuous A, $\pi_{\omega^*}$ is a Dirac, whose differential entropy is $-\infty$: the paper's own Lemma 1 i) gives
 $L(\omega,\theta^*) = -\infty$ for every $\varepsilon_\omega > 0$, hence in the limit; the last line of the
-proof asks for a
-*non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [0, 1], Q* = 2 - a, eps = 1: the uniform
-policy has L = 3/2, one on a width
+proof asks for a *non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [0, 1], Q* = 2 - a,
+eps = 1: the uniform policy has L = 3/2, one on a width
 $e^{-3}$ has -1.02, and it falls on. On a finite A the entropy of a Dirac is 0 and the statement holds.""",
             check=Check(gap_moreover_finite, solved(d=on_mdp(distributions), eps=on_mdp(temperatures()))),
         ),

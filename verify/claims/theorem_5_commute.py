@@ -41,10 +41,9 @@ def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
     r"""Continuous actions without Assumption 2: S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0.
 
     T* Q = 1/2: beta = 1/2 off and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does
-    not see a spike
-    of width sigma = exp(-nats) << exp(-1/eps_k). Error: how far min over Omega of eps_{omega,k} - eps_k
-    falls below 1/8; to
-    commute it must be small for small eps_k, here at most 1/16 for eps_k <= 1/64.
+    not see a spike of width sigma = exp(-nats) << exp(-1/eps_k). Error: how far min over Omega of
+    eps_{omega,k} - eps_k falls below 1/8; to commute it must be small for small eps_k, here at most 1/16
+    for eps_k <= 1/64.
     """
     sigma = math.exp(-nats)
     mean = 1 / (1 + (1 - sigma) * math.exp(nats - 1 / eps_k))
@@ -68,9 +67,8 @@ def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 
     r"""Printed step: the minimisers w~_k have a limit w~. S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}.
 
     Q_0 = Q* and Q_j is the fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w
-    = k: points of
-    Omega = R that a smooth curve w -> Q_w joins. Error: the last step |w~_n - w~_{n-1}|, which a convergent
-    sequence makes small.
+    = k: points of Omega = R that a smooth curve w -> Q_w joins. Error: the last step |w~_n - w~_{n-1}|,
+    which a convergent sequence makes small.
     """
     mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap), 0.0]]), gamma)
     mean = [float(gap)] + [gap / (1 + math.exp(-gap * 2.0**j)) for j in range(1, n + 1)]
@@ -184,13 +182,13 @@ CLAIMS = (
                     r"\ \|\hat Q_{\tilde\omega_k} - Q^*\|_\infty \le \tfrac{1+\sqrt{|H|}}{1-\gamma}\delta_k,\ \delta_k = \gamma\varepsilon_k\log A",
                     derivation=r"""S = 1, A = 2, r = (1, 0), gamma = 1/2, Omega = {0, 1, 2, ...} (points on a smooth curve) with $\hat Q_0 = Q^* = (2, 1)$ and
 $\hat Q_j$ the fixed point of $\mathcal T_{\omega,j}$ at $\varepsilon_j = 2^{-j}$: the minimiser of
-$\varepsilon_{\omega,k}$ is omega = k, as its residual is 0, and
-runs off. Neither compactness of Omega nor continuity of $\omega \mapsto \hat Q_\omega$ is assumed, so that
-$\varepsilon_{\tilde\omega,\infty}$ in (38) may not exist. No limit
-of minimisers is needed: squeeze by $\omega^*$ (Assumption 2). What converges is $\hat Q_{\tilde\omega_k}$, by
-$\|\mathcal T^* Q - Q\| \le \|\beta_{\omega,k}\| + \delta_k$ and the contraction. Whether each minimum is
-attained is open in general
-(inf suffices); for tabular Q it is, at a fixed point of $\mathcal T_{\omega,k}$ (Brouwer), and equals
+$\varepsilon_{\omega,k}$ is omega = k, as its residual is 0, and runs off. Neither compactness of Omega nor
+continuity of $\omega \mapsto \hat Q_\omega$ is assumed, so that $\varepsilon_{\tilde\omega,\infty}$ in (38)
+may not exist. No limit
+of minimisers is needed: squeeze by $\omega^*$ (Assumption 2). What converges is $\hat Q_{\tilde\omega_k}$,
+by $\|\mathcal T^* Q - Q\| \le \|\beta_{\omega,k}\| + \delta_k$ and the contraction. Whether each minimum is
+attained is open in general (inf suffices); for tabular Q it is, at a fixed point of $\mathcal T_{\omega,k}$
+(Brouwer), and equals
 $\varepsilon_k$.""",
                     check=Check(gap_squeeze, _WITH_OPTIMUM),
                 ),

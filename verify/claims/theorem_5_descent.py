@@ -148,17 +148,14 @@ CLAIMS = (
             r"(1-\gamma)\|\beta\|_1 \le |H|\,\|\nabla\tfrac{1}{2|H|}\|\beta\|_2^2\|_1 \text{ for every tabular } \hat Q",
             derivation=r"""$|H|\nabla\varepsilon = J^T\beta$, $J = \gamma PM - I$ with $M = \partial v/\partial Q$. For the soft value M is a policy, PM a stochastic
 matrix, $\|J^{-1}\|_\infty \le 1/(1-\gamma)$, so $\|\beta\|_1 \le \|J^{-T}\|_1\|J^T\beta\|_1$: a stationary
-point is the fixed point. The same holds for
-$\mathcal T^*$ and each element of its generalised gradient. For the Boltzmann mean, $M_a = \pi_a(1 + (Q_a -
-v)/\varepsilon_k)$ has rows that sum to 1 but
-entries up to 1.0998 (A = 2, gap 2.4 eps): J can be singular once $\gamma \ge 0.9093$. Smallest case: s0
-stays for 1 or exits for 0 to an
-absorbing s1 with one action. As $\varepsilon_k \to 0$ with the gap of s0 at $x\varepsilon_k$ such that
-$M_{stay} = 1/\gamma$: $J^T\beta = 0$ reads
-$\beta_{exit} = -(1-\gamma)b$, $\beta_{s_1} = -\gamma b$ with $b = \beta_{stay}$. From $b = 1 - (1-\gamma)q$,
-$\beta_{exit} = \gamma z - q$, $\beta_{s_1} = -(1-\gamma)z$ and
-gamma = 0.95: z = 19 b, q = 18.1 b, b = 1/1.905, so Q(s0) = 9.501 twice and Q(s1) = 9.974 (Q* = 20, 0; 0),
-and a residual
+point is the fixed point. The same holds for $\mathcal T^*$ and each element of its generalised gradient.
+For the Boltzmann mean, $M_a = \pi_a(1 + (Q_a - v)/\varepsilon_k)$ has rows that sum to 1 but entries up to
+1.0998 (A = 2, gap 2.4 eps): J can be singular once $\gamma \ge 0.9093$. Smallest case: s0 stays for 1 or
+exits for 0 to an absorbing s1 with one action. As $\varepsilon_k \to 0$ with the gap of s0 at
+$x\varepsilon_k$ such that $M_{stay} = 1/\gamma$: $J^T\beta = 0$ reads $\beta_{exit} = -(1-\gamma)b$,
+$\beta_{s_1} = -\gamma b$ with $b = \beta_{stay}$. From $b = 1 - (1-\gamma)q$, $\beta_{exit} = \gamma z -
+q$, $\beta_{s_1} = -(1-\gamma)z$ and gamma = 0.95: z = 19 b, q = 18.1 b, b = 1/1.905, so Q(s0) = 9.501 twice
+and Q(s1) = 9.974 (Q* = 20, 0; 0), and a residual
 $\frac16 b^2(1 + 0.05^2 + 0.95^2) = 1/(6 \cdot 1.905) = 0.08749$, where L-BFGS from Q = 0 ends.""",
             check=Check(gap_inequality, instances(mdp=mdps(max_states=3), q=q_tables, eps_k=temperatures())),
         ),
