@@ -29,7 +29,7 @@ def markdown(results: dict[str, Any]) -> str:
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         lines += [
             "",
-            f"Geometric mean of the ratios: {mean:.3f}; largest: {max(ratios):.3f} ({len(ratios)} instances).",
+            f"Geometric mean of the ratios: {mean:.3f}; largest: {max(ratios):.3f} of {len(ratios)}.",
         ]
     lines += [f"Not compared: {name}: {why}." for name, why in results["missing"].items()]
     return "\n".join(lines) + "\n"
