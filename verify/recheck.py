@@ -473,8 +473,9 @@ def main_recheck(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
-    worst = 0
-    for name in argv:
+    worst, given = 0, [Path(name) for name in argv]  # results.json: the certificates beside it
+    paths = [[p] if p.name != "results.json" else sorted(p.parent.glob("certificates/*.json")) for p in given]
+    for name in dict.fromkeys(path for group in paths for path in group) or argv:
         try:
             print(f"{name}: {recheck(Path(name))} certificates, all true")  # noqa: T201
         except Problem as problem:

@@ -37,6 +37,16 @@ def test_every_job_certifies_and_every_certificate_rechecks(claim_id, tmp_path, 
     assert "all true" in capsys.readouterr().out
 
 
+def test_a_runs_results_file_stands_for_the_certificates_beside_it(tmp_path, capsys):
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    (tmp_path / "results.json").write_text('{"schema": 1}')
+    assert recheck.main_recheck([str(tmp_path / "results.json")]) == 2  # nothing to check is no success
+    certify_claim("eq-24", seed=0, out=folder, n_instances=3)
+    assert recheck.main_recheck([str(tmp_path / "results.json"), str(folder / "eq-24-printed.json")]) == 0
+    assert capsys.readouterr().out.count("all true") == 1
+
+
 @pytest.mark.parametrize("claim_id", sorted(CERTIFIERS))
 def test_every_job_belongs_to_a_claim_on_record_and_fits_its_verdict(claim_id):
     claim = all_claims()[claim_id]
