@@ -260,6 +260,7 @@ def em_trace(p: Any, result: Any) -> None:
     """Tables solve T^pi Q = Q for the policy before them, policies are lowest greedy; the last is optimal."""
     chosen, before, q = [own[0] for own in p.own], [-1], Vec()
     for step in result["steps"]:
+        need(before != chosen, "a step follows the one that repeats its policy")
         q, before = numbers(step["q"], len(p.of)), chosen
         need(p.backup([q[i] for i in chosen]) == q, "a table is not the value of the policy before it")
         chosen = p.first(q)
