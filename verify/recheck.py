@@ -27,6 +27,7 @@ ZERO, ONE, HUGE, DEADLINE = fmpq(0), fmpq(1), 10**6, [float("inf")]
 SCALARS, POLICIES = {"eps", "alpha", "c", "k1"}, {"pi", "pi_theta", "pi_phi", "prior"}
 Vec = list[fmpq]
 Ball = Callable[[], arb]
+KEYS = re.compile(r"\w+|128,256,64|component,enclosure|eps,q_star|boxes,roots|delta,policy")
 
 class Problem(Exception):
     """`Problem(why, status)`: 1, a claim is false or undecided; 2, the file is not ours, or was changed."""
@@ -432,6 +433,7 @@ def check(entry: Any) -> None:
     need(name != "solve file", "undecided: the MDP is in a file of its own, not embedded")
     rules = {f"{x} {key.split()[-1]}": rule for key, rule in RULES.items() for x in key.split()[:-1]}
     need(name in rules and isinstance(entry["result"], dict), f"unknown claim {name[:60]!r}", 2)
+    need(KEYS.fullmatch(",".join(sorted(entry["result"]))), "the result holds what is never read", 2)
     kind, parts, *forms = rules[name]
     point = Point(entry["instance"], parts)
     if parts.startswith("mdp q") and parts.endswith("eps"):

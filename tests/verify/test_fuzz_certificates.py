@@ -98,6 +98,7 @@ def change(value, rng):
     """Another value: a digit, a sign, a power of two, a type."""
     if isinstance(value, int):
         return rng.choice([value + 1, value - 1, -value, 10**50, str(value), None, True, 1 << 40])
+    value = str(value)  # None, if it was changed before
     digits = [m.start() for m in re.finditer(r"\d", value)]
     choice = rng.randrange(8)
     if digits and choice < 5:
