@@ -1,9 +1,9 @@
 """Is every claim in these files true? `virel recheck FILE...` or `python verify/recheck.py FILE...`.
 
-Independent of the code that wrote them: standard library and python-flint only. Identities are proved, not
-evaluated: their sides are linear forms with rational coefficients in log(prime) and log-sum-exp atoms, and
-must agree coefficient by coefficient. All else is exact, or decided in ball arithmetic. docs/certificates.md
-has formats and statements. Exit status: 0 all true; 1 one false or undecided; 2 unreadable or tampered with.
+Independent of the code that wrote them: standard library and python-flint only. Identities are proved: their
+sides are linear forms with rational coefficients in log(prime) and log-sum-exp atoms that agree coefficient
+by coefficient. All else is exact, or decided in ball arithmetic: docs/certificates.md has the statements.
+Exit status: 0 all true; 1 one false or undecided; 2 unreadable or tampered with.
 """
 
 # ruff: noqa: D102, D103, D105, D107  (names say it; a definition of one line is written on one line)
@@ -21,17 +21,15 @@ from typing import Any
 from flint import arb, ctx, fmpq
 
 SCHEMA, MAX_BYTES, MAX_ITEMS, MAX_PAIRS, MAX_SECONDS, MAX_BITS = 1, 1 << 26, 5000, 4096, 300, 4096
-NUMBER = re.compile(r"-?[0-9]{1,3000}(/[1-9][0-9]{0,2999})?")
-DYADIC = re.compile(r"(-?[0-9]{1,1300})p(-?[0-9]{1,4})")
+PATTERNS = r"-?[0-9]{1,3000}(/[1-9][0-9]{0,2999})?", r"(-?[0-9]{1,1300})p(-?[0-9]{1,4})"
+NUMBER, DYADIC = map(re.compile, PATTERNS)
 ZERO, ONE, HUGE, DEADLINE = fmpq(0), fmpq(1), 10**6, [float("inf")]
 SCALARS, POLICIES = {"eps", "alpha", "c", "k1"}, {"pi", "pi_theta", "pi_phi", "prior"}
 Vec = list[fmpq]
 Ball = Callable[[], arb]
 KEYS = re.compile(r"\w+|128,256,64|component,enclosure|eps,q_star|boxes,roots|delta,policy")
-
 class Problem(Exception):
     """`Problem(why, status)`: 1, a claim is false or undecided; 2, the file is not ours, or was changed."""
-
 def need(ok: object, why: str = "", status: int = 1) -> None:
     """Stop unless `ok`, or at the file's deadline: every loop over data comes through here."""
     if time.monotonic() > DEADLINE[0]:

@@ -46,15 +46,6 @@ class Result:
     ablations: tuple[Outcome | None, ...]
     seconds: float
 
-    @property
-    def as_recorded(self) -> bool:
-        """The verdict is the one on record, what stands in for something false holds, just that fails."""
-        repaired = all(outcome is None or outcome.ok for outcome in (self.correction, *self.repairs))
-        steps = all(
-            step.ok == (repair is None) for step, repair in zip(self.steps, self.repairs, strict=True)
-        )
-        return self.verdict == self.claim.expected and repaired and steps
-
 
 class CheckError(Exception):
     """A gap function raised on an instance: a bug in the check, not a verdict."""

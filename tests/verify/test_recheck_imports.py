@@ -37,7 +37,7 @@ def test_it_imports_nothing_of_ours():
 
 def test_it_is_short_enough_to_read_in_one_sitting():
     assert code_lines(SOURCE) < 400
-    assert len(SOURCE.splitlines()) < 495  # with docstrings and blank lines
+    assert len(SOURCE.splitlines()) < 490  # with docstrings and blank lines
     assert max(map(len, SOURCE.splitlines())) <= 120
 
 

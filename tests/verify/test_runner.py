@@ -12,7 +12,7 @@ from fake_claims import ALWAYS, ERROR, GAP, INTEGERS, NOT_A_NUMBER, REFUTED, SOM
 from hypothesis import strategies as st
 
 from verify.claim import Check
-from verify.results import result_row
+from verify.results import as_recorded, result_row
 from verify.runner import CheckError, run_check, run_claim
 from verify.verdict import Gap, Verdict
 
@@ -52,7 +52,7 @@ def test_a_holding_check_reports_the_gap_that_used_most_of_its_bound():
 def test_a_gap_that_is_not_a_number_fails():
     result = run_claim(NOT_A_NUMBER, seed=0)
     assert result.verdict is Verdict.REFUTED
-    assert not result.as_recorded
+    assert not as_recorded(result_row(result))
     assert result_row(result)["error"] == "nan"
 
 
@@ -123,11 +123,11 @@ def test_the_same_seed_draws_the_same_instances_and_another_one_others():
 
 def test_corrections_steps_repairs_and_ablations_are_run():
     refuted = run_claim(REFUTED, seed=0)
-    assert refuted.as_recorded
+    assert as_recorded(result_row(refuted))
     assert refuted.correction.ok
     assert [outcome and outcome.ok for outcome in refuted.ablations] == [False, True, None]
     gap = run_claim(GAP, seed=0)
-    assert gap.as_recorded
+    assert as_recorded(result_row(gap))
     assert [step.ok for step in gap.steps] == [False, True]
     assert [repair and repair.ok for repair in gap.repairs] == [True, None]
 
