@@ -21,7 +21,13 @@ from virel_deep.errors import InputError, require
 from virel_deep.versions import versions
 
 Floats = NDArray[np.float32]
+Numbers = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
+
+STREAM = 0x656E7673
+"""Marks the streams made here, so that they differ from what the caller spawns of the same sequence."""
+SAFE_SQUARE = 1e76
+"""Numbers whose squares sum to less are finite in float32, the cheapest check there is; NaN fails it."""
 
 
 class EnvironmentFailure(RuntimeError):
@@ -82,10 +88,10 @@ class SeedEnvs:
         require(copies >= 1, "copies", copies, "must be at least 1")
         self.env_id, self.copies, self.steps = env_id, copies, 0
         self._seed, self._folder = seed, folder
-        simulator.warnings.folder = folder
+        simulator.log.folder = folder
         envs = [make_env(env_id) for _ in range(copies)]
         self._vector: SyncVectorEnv[Any, Any] = SyncVectorEnv(
-            [partial(_same, env) for env in envs], autoreset_mode=AutoresetMode.DISABLED
+            [partial(_same, env) for env in envs], copy=False, autoreset_mode=AutoresetMode.DISABLED
         )
         self.exact = all(map(simulator.is_exact, envs))
         self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
@@ -109,13 +115,13 @@ class SeedEnvs:
         require(action.shape == (self.copies, self.action_size), "action", action.shape, "must be [E, A]")
         self.steps += 1
         command = self._actions.from_unit(action)
-        simulator.warnings.folder, simulator.warnings.unstable = self._folder, ""
+        simulator.log.folder, simulator.log.unstable = self._folder, ""
         try:
             observation, reward, terminated, truncated, _ = self._vector.step(command)
         except Exception as error:
             raise self._failure(f"step raised {_in_one_line(error)}") from error
-        if simulator.warnings.unstable:
-            raise self._failure(f"the simulation diverged: {simulator.warnings.unstable}")
+        if simulator.log.unstable:
+            raise self._failure(f"the simulation diverged: {simulator.log.unstable}")
         next_observation = self.observation = self._finite(observation, "observation")
         self._returns += reward
         self._lengths += 1
@@ -134,7 +140,9 @@ class SeedEnvs:
         """Start an episode in every copy, copy i from the stream `key + (i,)` of the seed."""
         seeds: list[int | None] = []
         for i, env in enumerate(self._vector.envs):
-            stream = np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, *key, i))
+            stream = np.random.SeedSequence(
+                self._seed.entropy, spawn_key=(*self._seed.spawn_key, STREAM, *key, i)
+            )
             # 32 bits, because environments hand their seed to generators that take no more.
             env_seed, action_seed, observation_seed = map(int, stream.generate_state(3))
             env.action_space.seed(action_seed)
@@ -151,6 +159,8 @@ class SeedEnvs:
 
     def _finite(self, values: NDArray[Any], name: str) -> Floats:
         """`values` in float32, cast once; too large for it counts as infinite."""
+        if float(np.vdot(values, values)) < SAFE_SQUARE:
+            return values.astype(np.float32)
         with np.errstate(over="ignore"):
             cast = values.astype(np.float32)
         if not np.isfinite(cast).all():
@@ -210,22 +220,23 @@ class ActionRange:
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
         self.size = int(low.size)
         self.low, self.high = space.low, space.high
+        self._symmetric = bool((low == -high).all())
         self._half, self._centre = (
             ((high - low) / 2).astype(space.dtype),
             ((high + low) / 2).astype(space.dtype),
         )
 
-    def from_unit(self, action: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    def from_unit(self, action: Floats) -> Numbers:
         """`[..., A]` in the environment's range, never a rounding error outside it.
 
         Raises:
             InputError: an entry of `action` is not in [-1, 1]; NaN is not.
         """
-        if not (action.min() >= -1 and action.max() <= 1):
-            require(False, "action", action.tolist(), "must be in [-1, 1]")
-        command: NDArray[np.floating[Any]] = np.minimum(
-            np.maximum(self._centre + self._half * action, self.low), self.high
-        )
+        if not np.abs(action).max() <= 1:
+            raise InputError(f"`action` must be in [-1, 1]; found {action.tolist()}")
+        command: Numbers = self._half * action.astype(self._half.dtype, copy=False)
+        if not self._symmetric:  # a product with a factor of at most 1 cannot round to more than its bound
+            command = np.minimum(np.maximum(self._centre + command, self.low), self.high)
         return command
 
 
@@ -236,7 +247,7 @@ def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
         InputError: the id is unknown, the environment cannot be made, its observation is not a flat `Box`, or
             its action is not a flat, bounded `Box` of floats.
     """
-    simulator.warnings.listen()
+    simulator.log.listen()
     try:
         # Its own checker looks only at the first step, and prints; ours looks at every one.
         env: gymnasium.Env[Any, Any] = gymnasium.make(env_id, disable_env_checker=True)

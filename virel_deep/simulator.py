@@ -8,6 +8,7 @@ reads it.
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ LOG_NAME = "MUJOCO_LOG.TXT"
 EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
 
 
-class Warnings:
+class WarningLog:
     """Where MuJoCo's warnings go instead of `MUJOCO_LOG.TXT` in the working folder and stderr.
 
     MuJoCo knows one handler a process. It is set when the first environment is made, and a handler that the
@@ -44,12 +45,14 @@ class Warnings:
         """Called by MuJoCo."""
         if "unstable" in message:
             self.unstable = message
-        if self.folder is not None:
-            with (self.folder / LOG_NAME).open("a", encoding="utf-8") as log:
-                log.write(f"WARNING {time.asctime()}: {message}\n\n")
+        if self.folder is None:
+            return
+        # MuJoCo calls this from C, where an exception (a full disk) ends the process.
+        with suppress(OSError), (self.folder / LOG_NAME).open("a", encoding="utf-8") as file:
+            file.write(f"WARNING {time.asctime()}: {message}\n\n")
 
 
-warnings = Warnings()
+log = WarningLog()
 
 
 def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
