@@ -10,10 +10,11 @@ any moment leaves the ones before. Rows of the replay are shared between checkpo
 that the disk damages is lost to every checkpoint that names it.
 """
 
+import errno
 import re
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +52,13 @@ class Loaded(NamedTuple):
     rows: Rows | None
 
 
+class _Before(NamedTuple):
+    path: Path | None
+    """The newest earlier checkpoint of this run that is whole: it is kept."""
+    ledger: Ledger | None
+    """Of the checkpoint that ends where the new rows begin."""
+
+
 def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None) -> Path:
     """Write a checkpoint, then remove those older than the one before.
 
@@ -83,17 +91,19 @@ def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _clean(folder)
-        previous = _previous(folder, step, rows)
+        before = _before(folder, step, rows)
         try:
-            return _write(folder, step, files, rows, previous)
+            return _write(folder, step, files, rows, before)
         except OSError:
             with suppress(OSError):  # gives the disk back what the failed one took
                 _clean(folder)
                 _remove_unnamed_chunks(folder)
             raise
     except OSError as error:
-        reason = f"{error.strerror or error}; the checkpoints before are unchanged"
-        raise CheckpointError(f"can't save step {step} in {folder}: {reason}") from error
+        reason = f"{error.strerror or error} ({error.filename or 'while writing'})"
+        raise CheckpointError(
+            f"can't save step {step} in {folder}: {reason}; the checkpoints before are unchanged"
+        ) from error
 
 
 def load(folder: Path, *, with_rows: bool = True) -> Loaded:
@@ -123,16 +133,8 @@ def load(folder: Path, *, with_rows: bool = True) -> Loaded:
     raise InputError("; ".join(damaged))
 
 
-def _write(
-    folder: Path,
-    step: int,
-    files: dict[str, bytes],
-    rows: Rows | None,
-    previous: tuple[Path, Manifest] | None,
-) -> Path:
-    ledger = None
-    if rows is not None:
-        ledger = append(_replay(folder), rows, None if previous is None else previous[1].rows)
+def _write(folder: Path, step: int, files: dict[str, bytes], rows: Rows | None, before: _Before) -> Path:
+    ledger = None if rows is None else append(_replay(folder), rows, before.ledger)
     final = folder / f"step-{step:09d}"
     temporary = folder / f"{TEMPORARY}{final.name}"
     temporary.mkdir()
@@ -145,9 +147,8 @@ def _write(
             _remove(replaced)
         rename_synced(final, replaced)
     rename_synced(temporary, final)
-    kept = {final} if previous is None else {final, previous[0]}
     for path in _checkpoints(folder):
-        if path not in kept:
+        if path not in {final, before.path} and _is_ours(path):
             _remove(path)
     _remove_unnamed_chunks(folder)
     return final
@@ -157,30 +158,66 @@ def _write_bytes(path: Path, content: bytes) -> Stamp:
     return write_synced(path, lambda file: file.write(content))
 
 
-def _previous(folder: Path, step: int, rows: Rows | None) -> tuple[Path, Manifest] | None:
-    """The checkpoint that this one follows: the newest earlier one that is whole; later ones must be damaged.
-
-    A run that fell back to an older one leaves a damaged one in front of it, which the pruning removes. Its
-    own files are hashed again here (megabytes at most), its chunks only looked up (gigabytes).
-    """
+def _before(folder: Path, step: int, rows: Rows | None) -> _Before:
+    """What the new checkpoint follows; later ones must be damaged, so that a run fell back behind them."""
+    ledger = None
     for path in reversed(_checkpoints(folder)):
-        if _step(path) == step:
+        place = _step(path)
+        if place == step and not _is_ours(path):
+            raise InputError(f"{path}: not a checkpoint of ours, and in the way of one")
+        manifest = _whole(path)
+        if manifest is None:
             continue
-        try:
-            manifest = read_manifest(path, step=_step(path))
-            if _step(path) < step and _continues(rows, manifest.rows):
-                _read_files(path, manifest)
-                _find_chunks(path, manifest)
-                return path, manifest
-            _read(path, with_rows=True)
-        except InputError:
-            continue
-        raise InputError(f"`step` {step} doesn't continue {path}, which is valid and later: of another run?")
-    return None
+        if (
+            place <= step
+            and rows is not None
+            and manifest.rows is not None
+            and manifest.rows.end == rows.first
+        ):
+            ledger = ledger or manifest.rows
+        if place < step and _continues(rows, manifest.rows):
+            return _Before(path, ledger)
+        if place != step and _valid(path):
+            raise InputError(
+                f"`step` {step} doesn't continue {path}, which is valid and later: of another run?"
+            )
+    return _Before(None, ledger)
 
 
 def _continues(rows: Rows | None, before: Ledger | None) -> bool:
     return rows is None or before is None or before.end <= rows.first
+
+
+def _whole(path: Path) -> Manifest | None:
+    """The manifest, unless the checkpoint is damaged; hashes its own files (megabytes), not its chunks."""
+    try:
+        manifest = read_manifest(path, step=_step(path))
+        _read_files(path, manifest)
+        _find_chunks(path, manifest)
+    except InputError as error:
+        _raise_unreadable(error)
+        return None
+    return manifest
+
+
+def _valid(path: Path) -> bool:
+    try:
+        _read(path, with_rows=True)
+    except InputError as error:
+        _raise_unreadable(error)
+        return False
+    return True
+
+
+def _raise_unreadable(error: InputError) -> None:
+    """A file that can't be read now (too many open files, a lost network disk) is no proof of damage."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno not in {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR}:
+        raise cause
+
+
+def _is_ours(path: Path) -> bool:
+    return (path / MANIFEST).exists()
 
 
 def _read(path: Path, *, with_rows: bool) -> Loaded:
@@ -233,13 +270,9 @@ def _clean(folder: Path) -> None:
 
 
 def _remove_unnamed_chunks(folder: Path) -> None:
-    remove_unnamed(_replay(folder), _ledgers(folder))
-
-
-def _ledgers(folder: Path) -> Iterator[Ledger | None]:
-    for path in _checkpoints(folder):
-        with suppress(InputError):
-            yield read_manifest(path, step=_step(path)).rows
+    ours = [path for path in _checkpoints(folder) if _is_ours(path)]
+    with suppress(InputError):  # a manifest that can't be read may name any of them
+        remove_unnamed(_replay(folder), [read_manifest(path, step=_step(path)).rows for path in ours])
 
 
 def _replay(folder: Path) -> Path:
