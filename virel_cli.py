@@ -25,6 +25,9 @@ SUBCOMMANDS = {
     "figures": Subcommand("verify.commands", "main_figures", "draw the convergence plots, with their data"),
     "report": Subcommand("verify.commands", "main_report", "write the last run's report, one HTML page"),
     "solve": Subcommand("verify.solve_cli", "main_solve", "solve an MDP, with a guaranteed error bound"),
+    "train": Subcommand(
+        "virel_deep.cli", "main_train", "train an agent, resumably; seeds are a batch dimension"
+    ),
 }
 
 EXIT_STATUS = """\

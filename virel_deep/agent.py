@@ -1,4 +1,4 @@
-"""The agent: K seeds' networks, optimisers and temperatures; how they act; one update (Algorithms 1 and 2)."""
+"""The agent: K seeds' networks, optimisers, temperatures; how they act; one update (Algorithms 1 and 2)."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from virel_deep.temperature import TemperatureState
 
 
 class Actions(NamedTuple):
-    """Actions `[K, B, A]`, their log densities `[K, B]`, and the policy's output where a gradient is needed."""
+    """Actions `[K, B, A]`, log densities `[K, B]`, and the policy's output where a gradient is needed."""
 
     action: Tensor
     log_pi: Tensor
@@ -47,6 +47,7 @@ class Agent:
         *,
         device: torch.device,
     ) -> None:
+        """Draw the weights; targets start as copies."""
         self.algorithm, self.n_observation, self.n_action = algorithm, n_observation, n_action
         self.seeds, self.device = len(generators), device
         self.columns = Columns.of(n_observation, n_action)
@@ -241,7 +242,7 @@ class Agent:
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """All that seed k is made of, as copies: parameters and moments by name, counters, sums."""
-        state: dict[str, Any] = {"updates": self.updates, "summed": self._summed}
+        state: dict[str, Any] = {"updates": self.updates, "summed": self._summed, "n_action": self.n_action}
         state["sums"] = self._sums[:, k].clone()
         for name, (network, flat) in self._flats().items():
             state[name] = {block: x.clone() for block, x in network.seed_blocks(flat, k).items()}

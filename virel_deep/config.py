@@ -130,7 +130,7 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run. Written to `config.json` of the run folder."""
+    """Everything that decides a run; `config.json` of the run folder."""
 
     preset: str
     env: str
@@ -149,6 +149,8 @@ class RunConfig:
     log_every: int = 1000
     checkpoint_every: int = 10_000
     device: str = "cpu"
+    threads: int = 1
+    """CPU threads of a training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
     """Of float32 products: `medium` lets torch use oneDNN; `auto`: where a probe shows float32 accuracy."""
 

@@ -1,6 +1,6 @@
 """Losses of App. H, Algorithms 1 and 2: one value a transition `[K, B]`, tensors in, tensors out.
 
-No networks, no optimisers, no reduction: the agent takes means over its minibatch, `verify` exact expectations.
+No networks, no optimisers, no reduction: the agent takes means over a minibatch, `verify` exact expectations.
 Order: as the algorithms use them. The numbered deviations are collected in docs/deep.md.
 """
 
@@ -46,7 +46,7 @@ def state_value(q: Tensor, log_pi: Tensor, alpha: Tensor, *, soft: bool) -> Tens
 
 
 def v_loss(v: Tensor, target: Tensor) -> Tensor:
-    r"""$J^V(\phi)$, App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$ with one action $a_t \sim \pi_\theta$.
+    r"""$J^V(\phi)$, App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$ with one $a_t \sim \pi_\theta$.
 
     Deviation: 2. one sample stands for $E_{\pi_\theta}[Q]$ inside the square; the gradient in $\phi$ keeps
     its expectation, the loss gains the constant Var(Q) / 2.
@@ -66,7 +66,7 @@ def q_loss(q: Tensor, target: Tensor) -> Tensor:
 
 
 def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
-    r"""$J(\theta) = \alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$ at $a \sim \pi_\theta$; E-step (25), App. H.
+    r"""$J(\theta) = \alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; E-step (25), App. H.
 
     The action is reparametrised: the gradient goes through it. `alpha` is the constant of J_virel, or
     $\lambda \varepsilon_\omega$ of J_beta with $\lambda = (1 - \gamma) / r_{avg}$.
@@ -88,7 +88,7 @@ def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight
 
 
 def dual_temperature_loss(log_alpha: Tensor, log_pi: Tensor, *, target_entropy: float) -> Tensor:
-    r"""$-\log\alpha \, (\log \pi + \bar H)$: stationary at entropy $\bar H$; Haarnoja et al. 2018 (1812.05905).
+    r"""$-\log\alpha \, (\log \pi + \bar H)$, stationary at entropy $\bar H$; Haarnoja et al. (1812.05905).
 
     With log alpha in place of alpha, as common code has it: the same stationary point.
     """

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 SIMD = 64
-"""Flat parameters are padded to a multiple of this, so that no element is left to a loop's scalar tail: scalar
-and vector code may round differently, and the bits of a seed would depend on its place in the stack."""
+"""Flat parameters are padded to a multiple of this, so that no element is left to a loop's scalar tail, which
+may round differently: the bits of a seed would depend on its place in the stack."""
 
 
 class Layer(NamedTuple):
@@ -35,6 +35,7 @@ class Network:
     """
 
     def __init__(self, seeds: int, heads: int, sizes: Sequence[int], *, device: torch.device) -> None:
+        """Allocate, all zero."""
         self.seeds, self.heads, self.sizes = seeds, heads, tuple(sizes)
         n_parameters = seeds * heads * sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
         padded = -(-n_parameters // SIMD) * SIMD
@@ -79,8 +80,8 @@ class Network:
 
         Args:
             x: Inputs; every head of a seed reads the same ones.
-            train: Whether autograd sees `self.leaf`. The gradient that it then returns is `self.gradient`, which
-                the next backward pass overwrites: one backward pass at a time.
+            train: Whether autograd sees `self.leaf`. The gradient it returns is `self.gradient`, which the
+                next backward pass overwrites: one backward pass at a time.
             rows: Rows of the batch that a backward pass reaches; None means all.
         """
         inputs = x.repeat_interleave(self.heads, dim=0) if self.heads > 1 else x

@@ -13,6 +13,7 @@ class Adam:
     """
 
     def __init__(self, leaf: Tensor, learning_rate: float) -> None:
+        """Allocate the moments."""
         self.leaf = leaf
         self._adam = torch.optim.Adam([leaf], lr=learning_rate, fused=True, capturable=leaf.is_cuda)
         leaf.grad = torch.zeros_like(leaf)

@@ -49,6 +49,7 @@ class Replay:
     """
 
     def __init__(self, seeds: int, capacity: int, width: int, *, device: torch.device) -> None:
+        """Allocate; pages are touched only as rows come."""
         self.rows = torch.empty(seeds, capacity, width, device=device)
         self.added = 0
         """Rows added to each seed so far, overwritten ones included."""
@@ -81,3 +82,13 @@ class Replay:
         first = max(first, self.added - len(self))
         index = torch.arange(first, self.added, device=self.rows.device) % self.capacity
         return self.rows[k, index]
+
+    def refill(self, k: int, rows: Tensor, added: int) -> None:
+        """Put back the last rows of seed k, of which `added` were ever added; the same for every seed."""
+        index = torch.arange(added - len(rows), added) % self.capacity
+        self.rows[k, index.to(self.rows.device)] = rows.to(self.rows.device)
+        self.added = added
+
+    def keep(self, seeds: Sequence[int]) -> None:
+        """Forget all seeds but these."""
+        self.rows = self.rows[list(seeds)]

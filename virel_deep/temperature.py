@@ -22,6 +22,7 @@ class TemperatureState:
     """
 
     def __init__(self, algorithm: Algorithm, seeds: int, n_action: int, *, device: torch.device) -> None:
+        """Start from `algorithm.alpha`, or from no residual seen."""
         self.algorithm, self.seeds = algorithm, seeds
         self.eps_omega = torch.zeros(seeds, device=device)
         """Residual error, squared scaled reward units; tracked for every algorithm, used by `residual`."""

@@ -1,0 +1,165 @@
+"""`virel train`: parse, check, start."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from virel_deep.config import Precision
+from virel_deep.errors import InputError, require
+from virel_deep.launch import train
+from virel_deep.presets import PRESETS, algorithm
+from virel_deep.presets import run_config as preset_config
+from virel_deep.runs import read_config, write_config
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Train an agent on a MuJoCo (or other continuous) environment; Ctrl-C stops, `--resume` goes on exactly.
+
+    Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, go on with `--resume`.
+    """
+
+    preset: str | None = None
+    """virel, beta, virel-twin, beta-twin, sac-v, sac, ddpg or td3."""
+    env: str | None = None
+    """Gymnasium id, like HalfCheetah-v5."""
+    steps: float | None = None
+    """Environment steps a seed; 1e6 is fine. With `--resume`: a new, larger goal."""
+    seeds: int = 1
+    """How many seeds: 0, 1, ...; `--first-seed` shifts them."""
+    first_seed: int = 0
+    """The first seed."""
+    out: Path | None = None
+    """Run folder; default out/train/PRESET-ENV."""
+    resume: Path | None = None
+    """Go on with this run folder, bit for bit on the CPU."""
+    jobs: int | None = None
+    """Processes the seeds are split over; default one a CPU core, and one on a GPU."""
+    set: tuple[str, ...] = ()
+    """Settings of the algorithm, as NAME=VALUE: batch_size=128 temperature=residual."""
+    copies: int = 1
+    """Environment copies a seed; as many updates as transitions all the same."""
+    eval_episodes: int = 1
+    """Deterministic episodes every `--eval-every` steps."""
+    eval_every: int = 1000
+    """Steps between evaluations."""
+    checkpoint_every: int = 10_000
+    """Steps between checkpoints."""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where there is one."""
+    threads: int = 1
+    """CPU threads a process."""
+    precision: Precision = "auto"
+    """Of float32 products: highest, medium, or auto: medium where a probe finds it as exact and faster."""
+
+
+def main_train(argv: Sequence[str]) -> int:
+    """Train, or go on with a run; return the exit status."""
+    try:
+        options = tyro.cli(TrainOptions, args=list(argv), prog="virel train")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        run = _resumed(options) if options.resume else _new(options)
+        jobs = options.jobs or _default_jobs(read_config(run).device)
+        require(jobs >= 1, "jobs", jobs, "must be at least 1")
+        return train(run, jobs=jobs)
+    except InputError as error:
+        sys.stderr.write(f"virel train: {error}\n")
+        return 2
+
+
+def _new(options: TrainOptions) -> Path:
+    """Check everything that can be checked, then write the run folder's `config.json`."""
+    from virel_deep.envs import make_env  # noqa: PLC0415  (brings MuJoCo)
+
+    require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
+    require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
+    require(options.steps is not None, "steps", options.steps, "must be given")
+    assert options.preset is not None
+    assert options.env is not None
+    require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
+    config = preset_config(
+        options.preset,
+        options.env,
+        algorithm=algorithm(options.preset, options.env, **_settings(options.set)),
+        steps=_whole(options.steps),
+        seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
+        copies=options.copies,
+        eval_every=options.eval_every,
+        eval_episodes=options.eval_episodes,
+        checkpoint_every=options.checkpoint_every,
+        device=_device(options.device),
+        threads=options.threads,
+        precision=options.precision,
+    )
+    make_env(options.env).close()
+    run = options.out or Path("out/train") / f"{options.preset}-{options.env.replace('/', '-')}"
+    require(
+        not (run / "config.json").exists(), "out", str(run), "must not hold a run (--resume goes on with it)"
+    )
+    write_config(run, config)
+    return run
+
+
+def _resumed(options: TrainOptions) -> Path:
+    """The run folder, with a larger goal where one is given."""
+    assert options.resume is not None
+    config = read_config(options.resume)
+    for name in ("preset", "env", "out"):
+        value = getattr(options, name)
+        require(value is None, name, value, "must not be given with --resume: the run folder says it")
+    if options.steps is not None:
+        steps = _whole(options.steps)
+        require(steps >= config.steps, "steps", steps, f"must be at least the run's {config.steps}")
+        if steps > config.steps:
+            write_config(options.resume, replace(config, steps=steps))
+    return options.resume
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, object]:
+    """`NAME=VALUE` pairs; values as Python literals, else text."""
+    import ast  # noqa: PLC0415
+
+    out: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        require(bool(equals), "set", pair, "must be NAME=VALUE")
+        try:
+            out[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            out[name] = value
+    return out
+
+
+def _whole(steps: float | None) -> int:
+    require(
+        steps is not None and steps == steps // 1 and steps >= 1,
+        "steps",
+        steps,
+        "must be a whole number >= 1",
+    )
+    assert steps is not None
+    return int(steps)
+
+
+def _device(name: str) -> str:
+    import torch  # noqa: PLC0415
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    require(
+        name == "cpu" or torch.cuda.is_available(),
+        "device",
+        name,
+        "must be cpu here: torch finds no CUDA device",
+    )
+    return name
+
+
+def _default_jobs(device: str) -> int:
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1

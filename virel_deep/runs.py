@@ -1,0 +1,53 @@
+"""The run folder: `config.json`, and a folder a seed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from virel_deep._files import write_atomically
+from virel_deep.config import RunConfig, from_json, to_json
+from virel_deep.errors import InputError
+from virel_deep.versions import versions
+
+FORMAT = 1
+
+
+def seed_folder(run: Path, seed: int) -> Path:
+    """`RUN/seed-<s>`."""
+    return run / f"seed-{seed}"
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    """Write `config.json`: the whole configuration, the command, the versions that it runs with."""
+    document = {
+        "format": FORMAT,
+        "config": to_json(config),
+        "command": ["virel", *sys.argv[1:]],
+        "versions": versions(),
+    }
+    run.mkdir(parents=True, exist_ok=True)
+    write_atomically(run / "config.json", (json.dumps(document, indent=1) + "\n").encode())
+
+
+def read_config(run: Path) -> RunConfig:
+    """The configuration of a run.
+
+    Raises:
+        InputError: `run` is no run folder, or its `config.json` is damaged or of another format.
+    """
+    path = run / "config.json"
+    try:
+        document: Any = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"`run` must be a run folder; {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    if not (isinstance(document, dict) and isinstance(document.get("config"), dict)):
+        raise InputError(f"{path}: must be an object with `config`; found {str(document)[:80]!r}")
+    if document.get("format") != FORMAT:
+        raise InputError(f"{path}: `format` must be {FORMAT}; found {document.get('format')!r}")
+    try:
+        return from_json(document["config"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

@@ -1,0 +1,17 @@
+"""Random numbers: a seed owns its streams, so that nothing depends on the seeds stacked with it."""
+
+import numpy as np
+import torch
+
+STREAMS = ("weights", "acting", "learning", "environment", "evaluation")
+
+
+def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
+    """The named stream of a seed; `key` tells apart what is drawn anew, like the evaluation at some step."""
+    return np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), *key))
+
+
+def generator(seed: int, name: str) -> torch.Generator:
+    """A torch generator (CPU) on the named stream of a seed."""
+    high, low = map(int, stream(seed, name).generate_state(2))
+    return torch.Generator().manual_seed(high << 31 | low >> 1)  # 63 bits

@@ -1,0 +1,210 @@
+"""Training of a group of seeds, stacked: act, store, update, and now and then log, evaluate, save."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from virel_deep.agent import Agent
+from virel_deep.checkpoint import Rows, load, save
+from virel_deep.config import RunConfig
+from virel_deep.errors import require
+from virel_deep.evaluate import evaluate_policy
+from virel_deep.launch import Report
+from virel_deep.policy import Policy, policy_layers
+from virel_deep.precision import products
+from virel_deep.replay import Replay
+from virel_deep.runs import seed_folder
+from virel_deep.seed_run import SeedFailure, SeedRun
+from virel_deep.streams import generator, stream
+
+
+class Group:
+    """Seeds of a run that train in one process, side by side in one agent.
+
+    All seeds start from scratch, or all from checkpoints of the same step. A seed that fails is taken out;
+    the bits of the others do not change.
+
+    Args:
+        run: The run folder, with its `config.json`.
+        config: The run.
+        seeds: Some of `config.seeds`.
+        resume: Whether to go on from the newest checkpoints.
+    """
+
+    def __init__(self, run: Path, config: RunConfig, seeds: Sequence[int], *, resume: bool) -> None:
+        """Build environments, agent and replay, or restore them."""
+        self.config, self.folder = config, run
+        self.device = torch.device(config.device)
+        loaded = [load(seed_folder(run, seed) / "checkpoints") for seed in seeds] if resume else []
+        steps = {one.step for one in loaded} or {0}
+        require(len(steps) == 1, "seeds", sorted(steps), "must have checkpoints of the same step")
+        self.step = steps.pop()
+        cut = self.step if resume else -1  # a run stopped before its first checkpoint may have left rows
+        self.runs = [SeedRun(run, config, seed, resume_step=cut) for seed in seeds]
+        envs = self.runs[0].envs
+        self.agent = self._new_agent(envs.observation_size, envs.action_size)
+        self.replay = self._new_replay()
+        for k, (one, mine) in enumerate(zip(loaded, self.runs, strict=False)):
+            self.agent.load_seed_state(k, one.state["agent"])
+            mine.restore(one.state, self.step)
+            assert one.rows is not None
+            mine.rows_saved = one.rows.end
+            self.replay.refill(k, torch.from_numpy(one.rows.data), one.rows.end)
+        self._buffers()
+        self._clock, self._clock_step = time.perf_counter(), self.step
+
+    def _new_agent(self, n_observation: int, n_action: int) -> Agent:
+        generators = [generator(run.seed, "weights") for run in self.runs]
+        return Agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
+
+    def _new_replay(self) -> Replay:
+        capacity = min(self.config.capacity, self.config.steps)
+        return Replay(len(self.runs), capacity, self.agent.columns.width, device=self.device)
+
+    def _buffers(self) -> None:
+        """Storage that every step writes into anew."""
+        algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
+        self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
+        self.batch = torch.empty(seeds, algorithm.batch_size, columns.width, device=self.device)
+        self.noise = torch.empty(seeds, self.agent.noise_rows(), self.agent.n_action)
+        own = algorithm.residual_batch
+        self.own_batch = torch.empty(seeds, own, columns.width, device=self.device)
+        self.own_noise = torch.empty(seeds, own, self.agent.n_action)
+
+    @property
+    def done(self) -> bool:
+        """Whether every seed has reached the last step, or failed."""
+        return self.step >= self.config.steps or not self.runs
+
+    def advance(self, report: Report) -> None:
+        """One step of all environments, as many updates as it brought transitions, and what is due then."""
+        config = self.config
+        self.step += config.copies
+        self._collect(self._actions())
+        if not self.runs:
+            return
+        if self.step > config.algorithm.warmup_steps and len(self.replay) >= config.algorithm.batch_size:
+            with products(config.precision):
+                for _ in range(config.copies):
+                    self._update()
+        if self.step % config.log_every == 0:
+            self._log(report)
+        if self.step % config.eval_every == 0:
+            self._evaluate()
+        if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
+            self.save()
+
+    def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """`[K, E, A]` in [-1, 1]: uniform while warming up, else from the policy."""
+        shape = (self.config.copies, self.agent.n_action)
+        if self.step <= self.config.algorithm.warmup_steps:
+            return np.stack([(torch.rand(shape, generator=run.acting) * 2 - 1).numpy() for run in self.runs])
+        noise = torch.stack([torch.randn(shape, generator=run.acting) for run in self.runs])
+        observation = torch.from_numpy(np.stack([run.envs.observation for run in self.runs]))
+        return self.agent.act(observation.to(self.device), noise.to(self.device)).cpu().numpy()
+
+    def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        """Step every seed's environments and store the transitions; a seed that fails is taken out."""
+        columns, failed = self.agent.columns, {}
+        for k, run in enumerate(self.runs):
+            row = self.rows[k]
+            row[:, columns.observation] = run.envs.observation
+            row[:, columns.action] = actions[k]
+            try:
+                transition = run.step(actions[k], self.step)
+            except SeedFailure as failure:
+                failed[k] = failure
+                continue
+            row[:, columns.next_observation] = transition.next_observation
+            row[:, columns.reward] = transition.reward
+            row[:, columns.terminated] = transition.terminated
+        kept = [k for k in range(len(self.runs)) if k not in failed]
+        rows = torch.from_numpy(self.rows[kept] if failed else self.rows)
+        self._remove(failed)
+        if self.runs:
+            self.replay.add(rows.to(self.device))
+
+    def _update(self) -> None:
+        algorithm = self.config.algorithm
+        generators = [run.learning for run in self.runs]
+        self.replay.sample(algorithm.batch_size, generators, out=self.batch)
+        _fill_normal(self.noise, generators)
+        own = None
+        if algorithm.residual_batch and self.agent.updates % algorithm.residual_period == 0:
+            self.replay.sample(algorithm.residual_batch, generators, out=self.own_batch)
+            _fill_normal(self.own_noise, generators)
+            own = (self.own_batch, self.own_noise.to(self.device))
+        self.agent.update(self.batch, self.noise.to(self.device), own)
+
+    def _log(self, report: Report) -> None:
+        now = time.perf_counter()
+        speed = (self.step - self._clock_step) / (now - self._clock)
+        self._clock, self._clock_step = now, self.step
+        rows, failed = self.agent.report(), {}
+        for k, (run, row) in enumerate(zip(self.runs, rows, strict=True)):
+            try:
+                run.log_training(self.step, row, speed)
+            except SeedFailure as failure:
+                failed[k] = failure
+        shown: dict[str, float | None] = {
+            name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else {})
+        }
+        returns = [run.last_return for run in self.runs if run.last_return is not None]
+        shown |= {"return": float(np.mean(returns)) if returns else None, "steps_per_second": speed}
+        report(self.step, shown)
+        self._remove(failed)
+
+    def _evaluate(self) -> None:
+        for k, run in enumerate(self.runs):
+            blocks = self.agent.policy.seed_blocks(self.agent.policy.flat, k)
+            layers = policy_layers({name: x.cpu().numpy() for name, x in blocks.items()}, self.agent.n_action)
+            policy = Policy(layers, self.config.env, self.step)
+            key = stream(run.seed, "evaluation", self.step)
+            episodes = evaluate_policy(policy.act, self.config.env, key, self.config.eval_episodes)
+            returns = [episode.return_ for episode in episodes]
+            lengths = [episode.length for episode in episodes]
+            values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
+            run.log.write(self.step, "eval", values)
+
+    def save(self) -> None:
+        """A checkpoint of every seed; a seed at its last step is recorded as done."""
+        for k, run in enumerate(self.runs):
+            new = self.replay.since(k, run.rows_saved).cpu().numpy()
+            rows = Rows(self.replay.added - len(new), new, self.config.capacity)
+            state = run.state() | {"agent": self.agent.seed_state(k)}
+            save(run.folder / "checkpoints", self.step, state, rows=rows)
+            run.rows_saved = self.replay.added
+            if self.step >= self.config.steps:
+                run.finish(self.step)
+
+    def close(self) -> None:
+        """Close every environment and log."""
+        for run in self.runs:
+            run.close()
+
+    def _remove(self, failed: dict[int, SeedFailure]) -> None:
+        """Take seeds out of the stack; those that stay keep their bits."""
+        if not failed:
+            return
+        kept = [k for k in range(len(self.runs)) if k not in failed]
+        for k, failure in failed.items():
+            self.runs[k].fail(self.step, failure)
+        states = [self.agent.seed_state(k) for k in kept]
+        self.runs = [self.runs[k] for k in kept]
+        if not self.runs:
+            return
+        self.agent = self._new_agent(self.agent.n_observation, self.agent.n_action)
+        for k, state in enumerate(states):
+            self.agent.load_seed_state(k, state)
+        self.replay.keep(kept)
+        self._buffers()
+
+
+def _fill_normal(out: Tensor, generators: Sequence[torch.Generator]) -> None:
+    for k, one in enumerate(generators):
+        out[k].normal_(generator=one)
