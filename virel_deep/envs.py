@@ -88,7 +88,7 @@ class SeedEnvs:
         require(copies >= 1, "copies", copies, "must be at least 1")
         self.env_id, self.copies, self.steps = env_id, copies, 0
         self._seed, self._folder = seed, folder
-        simulator.log.folder = folder
+        simulator.log.folder = folder  # compiling a model may warn
         envs = [make_env(env_id) for _ in range(copies)]
         self._vector: SyncVectorEnv[Any, Any] = SyncVectorEnv(
             [partial(_same, env) for env in envs], copy=False, autoreset_mode=AutoresetMode.DISABLED
@@ -113,8 +113,8 @@ class SeedEnvs:
             EnvironmentFailure: a copy crashed, diverged, or returned what is not finite.
         """
         require(action.shape == (self.copies, self.action_size), "action", action.shape, "must be [E, A]")
-        self.steps += 1
         command = self._actions.from_unit(action)
+        self.steps += 1
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         try:
             observation, reward, terminated, truncated, _ = self._vector.step(command)
@@ -151,6 +151,7 @@ class SeedEnvs:
         return self._reset(seeds, np.ones(self.copies, np.bool_))
 
     def _reset(self, seeds: list[int | None] | None, mask: Bools) -> Floats:
+        simulator.log.folder = self._folder
         try:
             observation, _ = self._vector.reset(seed=seeds, options={"reset_mask": mask})
         except Exception as error:
@@ -222,8 +223,8 @@ class ActionRange:
         self.low, self.high = space.low, space.high
         self._symmetric = bool((low == -high).all())
         self._half, self._centre = (
-            ((high - low) / 2).astype(space.dtype),
-            ((high + low) / 2).astype(space.dtype),
+            (high / 2 - low / 2).astype(space.dtype),
+            (high / 2 + low / 2).astype(space.dtype),
         )
 
     def from_unit(self, action: Floats) -> Numbers:
