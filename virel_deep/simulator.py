@@ -7,6 +7,7 @@ reads it.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
 from virel_deep.errors import require
 
-Arrays = dict[str, Any]
+State = dict[str, Any]
 LOG_NAME = "MUJOCO_LOG.TXT"
 EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
 
@@ -62,61 +63,45 @@ def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
     return known and own and isinstance(env.unwrapped, MujocoEnv)
 
 
-def read_state(env: gymnasium.Env[Any, Any]) -> Arrays:
+def read_state(env: gymnasium.Env[Any, Any]) -> State:
     """All that the next steps and resets of an exact environment read.
 
     Returns:
-        `{"float64": [n], "int32": [m], "bool": [k], "python": ...}`: MuJoCo's buffer by type, `time` and
-        `energy` first; the generators' states and the attributes (time limit, goals, ...) as JSON values.
+        `time`, MuJoCo's buffer as one array a type (`float64`, `int32`, ...), `random`: the states of all
+        generators, and `attributes` (time limit, goals, ...) by layer, wrappers first. All but the arrays are
+        JSON values.
     """
     data = _data(env)
-    packed = {
-        kind: np.concatenate([np.zeros(0, kind), *map(np.ravel, fields)])
-        for kind, fields in _fields(data).items()
-    }
-    packed["float64"] = np.concatenate([[data.time], packed["float64"]])
-    layers = [_attributes(layer) for layer in _layers(env)]
-    return packed | {"python": {"random": random_state(env), "attributes": layers}}
+    packed = {kind: np.concatenate(fields, axis=None) for kind, fields in _fields(data).items()}
+    random = {name: owner.np_random.bit_generator.state for name, owner in _random_owners(env).items()}
+    layers = [{name: _plain(value) for name, value in _attributes(layer).items()} for layer in _layers(env)]
+    return {"time": data.time, **packed, "random": random, "attributes": layers}
 
 
-def write_state(env: gymnasium.Env[Any, Any], state: Arrays) -> None:
-    """Put back what `read_state` has read; `env` is a new environment of the same id that has been reset.
+def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
+    """Put back what `read_state` has read; `env` has the same id and has been reset.
 
     Raises:
-        InputError: the state was read from another model or another version of MuJoCo.
+        InputError: the state was read from another model, or under another version of Gymnasium or MuJoCo.
     """
     data = _data(env)
     for kind, fields in _fields(data).items():
-        size = sum(field.size for field in fields) + (kind == "float64")
-        found = np.shape(state[kind])
-        require(
-            found == (size,), f"state[{kind}]", found, f"must have the shape ({size},) of this MuJoCo model"
-        )
-    data.time = float(state["float64"][0])
+        size, found = sum(field.size for field in fields), getattr(state.get(kind), "shape", None)
+        require(found == (size,), f"state[{kind}]", found, f"must have the shape ({size},) of this model")
+    names = [sorted(_attributes(layer)) for layer in _layers(env)]
+    stored = [sorted(values) for values in state["attributes"]]
+    require(stored == names, "state[attributes]", stored, f"must be those of this environment, {names}")
+    data.time = state["time"]
     for kind, fields in _fields(data).items():
-        start = int(kind == "float64")
-        for field in fields:
-            field[...] = state[kind][start : start + field.size].reshape(field.shape)
-            start += field.size
-    write_random_state(env, state["python"]["random"])
-    for layer, values in zip(_layers(env), state["python"]["attributes"], strict=True):
-        for name, value in values.items():
-            setattr(layer, name, np.asarray(value) if isinstance(value, list) else value)
-
-
-def random_state(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
-    """States of the generators of the environment and of its spaces, as JSON values."""
-    return {name: owner.np_random.bit_generator.state for name, owner in _random_owners(env).items()}
-
-
-def write_random_state(env: gymnasium.Env[Any, Any], state: dict[str, Any]) -> None:
-    """Put back what `random_state` has read."""
+        ends = np.cumsum([field.size for field in fields])
+        for field, values in zip(fields, np.split(state[kind], ends[:-1]), strict=True):
+            field[...] = values.reshape(field.shape)
     for name, owner in _random_owners(env).items():
-        owner.np_random.bit_generator.state = state[name]
-
-
-def _random_owners(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
-    return {"env": env.unwrapped, "actions": env.action_space, "observations": env.observation_space}
+        owner.np_random.bit_generator.state = state["random"][name]
+    for layer, values in zip(_layers(env), state["attributes"], strict=True):
+        for name, here in _attributes(layer).items():
+            array = isinstance(here, np.ndarray)
+            setattr(layer, name, np.asarray(values[name], here.dtype) if array else values[name])
 
 
 def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData:
@@ -126,13 +111,16 @@ def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData:
 
 def _fields(data: mujoco.MjData) -> dict[str, list[np.ndarray[Any, Any]]]:
     """Views of the arrays in MuJoCo's main buffer (which starts with `qpos`) by type, names sorted."""
-    start = data.qpos.ctypes.data
-    kinds: dict[str, list[np.ndarray[Any, Any]]] = {"float64": [data.energy], "int32": [], "bool": []}
+    start, kinds = data.qpos.ctypes.data, defaultdict(list)
     for name in sorted(dir(type(data))):
-        field = getattr(data, name) if not name.startswith("_") else None
-        if isinstance(field, np.ndarray) and 0 <= field.ctypes.data - start < data.nbuffer:
+        field = None if name.startswith("_") else getattr(data, name)
+        if isinstance(field, np.ndarray) and field.size and 0 <= field.ctypes.data - start < data.nbuffer:
             kinds[str(field.dtype)].append(field)
     return kinds
+
+
+def _random_owners(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
+    return {"env": env.unwrapped, "actions": env.action_space, "observations": env.observation_space}
 
 
 def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
@@ -143,10 +131,9 @@ def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
 
 
 def _attributes(layer: gymnasium.Env[Any, Any]) -> dict[str, Any]:
-    """Attributes that are numbers or arrays, as JSON values: counters, goals; constants come along."""
-    values = {
-        name: value for name, value in vars(layer).items() if isinstance(value, int | float | np.ndarray)
-    }
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
-    }
+    """Attributes that are numbers or arrays: counters, goals; constants come along."""
+    return {name: value for name, value in vars(layer).items() if isinstance(value, int | float | np.ndarray)}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
