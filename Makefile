@@ -10,7 +10,7 @@ INPUTS := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify test test-nojit test-boundscheck lint format clean
+.PHONY: help verify deep test test-nojit test-boundscheck lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,8 @@ test-boundscheck: export OMP_NUM_THREADS = 1
 test-boundscheck: export OPENBLAS_NUM_THREADS = 1
 test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
 	@$(BIN)/pytest tests/theory tests/property tests/contract $(PYTEST_ARGS)
+
+deep: $(VENV)/.stamp-deep  ## install what `virel train` needs (PyTorch, MuJoCo)
 
 lint: $(VENV)/.stamp-dev  ## format check, lint, types
 	@$(BIN)/ruff format --check
@@ -89,14 +91,18 @@ $(VENV)/.stamp-core: $(INPUTS)
 	@touch $@
 
 $(VENV)/.stamp-dev: $(INPUTS)
-	$(call install,.[dev])
+	$(call install,.[dev,deep])
+	@touch $(VENV)/.stamp-core $(VENV)/.stamp-deep $@
+
+$(VENV)/.stamp-deep: $(INPUTS)
+	$(call install,.[deep])
 	@touch $(VENV)/.stamp-core $@
 
 # The scripts in .venv hold absolute paths, so a checkout that was moved or copied gets a new environment; so does
 # one whose interpreter is gone.
 ifneq ($(shell [ -x $(BIN)/python ] && cat $(VENV)/.root 2>/dev/null),$(CURDIR))
 .PHONY: moved
-$(VENV)/.stamp-core $(VENV)/.stamp-dev: moved
+$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep: moved
 moved:
 	@if [ -e $(VENV)/.root ]; then touch $(VENV)/.installing; fi
 endif

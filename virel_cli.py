@@ -30,6 +30,9 @@ SUBCOMMANDS = {
     ),
 }
 
+DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}
+"""What the `deep` extra installs; the theory does without."""
+
 EXIT_STATUS = """\
 exit status:
   0    every verdict is the recorded one; the MDP is solved; every certificate is true
@@ -55,6 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         subcommand = SUBCOMMANDS[name]
         run: Callable[[Sequence[str]], int] = getattr(import_module(subcommand.module), subcommand.function)
         return run(rest)
+    except ModuleNotFoundError as error:
+        if error.name not in DEEP_MODULES:
+            raise
+        print(
+            f"virel {name}: found no {error.name}; it comes with `pip install 'virel[deep]'`", file=sys.stderr
+        )
+        return 2
     except KeyboardInterrupt:
         print("virel: interrupted", file=sys.stderr)
         return 130
