@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_deep._files import TEMPORARY, Stamp, read_checked, rename_synced, write_synced
+from virel_deep._files import TEMPORARY, Stamp, make_folder, read_checked, rename_synced, write_synced
 from virel_deep.errors import InputError, require
 
 NAME = re.compile(r"rows-\d{12}-\d{12}-[0-9a-f]{16}\.npy")
@@ -89,7 +89,7 @@ def append(folder: Path, rows: Rows, previous: Ledger | None) -> Ledger:
         rows = Rows(rows.end - rows.capacity, rows.data[-rows.capacity :], rows.capacity)
     begin = max(0, rows.end - rows.capacity)
     older = _older_chunks(rows, begin, previous)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     chunks = (*older, _write_chunk(folder, rows)) if len(rows.data) else older
     return Ledger(rows.capacity, rows.end, rows.data.shape[1], rows.data.dtype.str, chunks)
 

@@ -1,9 +1,7 @@
 """A checkpoint's manifest: what belongs to it, with checksums."""
 
 import hashlib
-import importlib.metadata
 import json
-import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ from virel_deep._chunks import Chunk, Ledger
 from virel_deep._files import Stamp
 from virel_deep._state import FILES
 from virel_deep.errors import InputError
+from virel_deep.versions import versions
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-PACKAGES = ("virel", "torch", "numpy", "safetensors")
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         "step": manifest.step,
         "files": {name: stamp._asdict() for name, stamp in manifest.files.items()},
         "rows": None if manifest.rows is None else asdict(manifest.rows),
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
     }
     return json.dumps(content | {"sha256": _checksum(content)}, indent=1).encode()
 

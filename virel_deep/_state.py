@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors.torch
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from virel_deep.errors import InputError
 
+Leaf = TypeVar("Leaf")
+
 TREE, TENSORS, ARRAYS = FILES = ("state.json", "tensors.safetensors", "arrays.npz")
 TENSOR_KEY, ARRAY_KEY = "$tensor", "$array"
-"""A tensor or an array stands in the JSON tree as an object of this one key; the value is its name."""
+"""A tensor or an array stands in the JSON tree as an object of this one key; the value is its name, a number.
+
+Names of our choice: an archive takes a NUL for a name's end, safetensors takes no lone surrogates."""
 
 BROKEN = (
     ValueError,
@@ -42,7 +46,7 @@ def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
 
     Raises:
         InputError: a leaf is neither tensor, array of numbers or text, int, float, str, bool nor None;
-            or a key is not text, holds `/` or begins with `$`.
+            or a key is not text, or begins with `$`.
     """
     leaves = _Leaves()
     tree = json.dumps(_encode(state, "state", leaves)).encode()
@@ -62,15 +66,14 @@ def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _encode(value: Any, name: str, leaves: _Leaves) -> Any:
-    """The JSON tree of a value; its tensors and arrays go to `leaves` under their path in the tree."""
+    """The JSON tree of a value; its tensors and arrays go to `leaves`. `name`: its place, for messages."""
     match value:
         case torch.Tensor():
             # A copy: safetensors refuses two names for one memory, and parameters may be views of one buffer.
-            leaves.tensors[name] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
-            return {TENSOR_KEY: name}
+            copy = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            return {TENSOR_KEY: _add(leaves.tensors, copy)}
         case np.ndarray() if value.dtype.kind in "biufcSU":
-            leaves.arrays[name] = value
-            return {ARRAY_KEY: name}
+            return {ARRAY_KEY: _add(leaves.arrays, value)}
         case Mapping():
             return {_key(key, name): _encode(item, f"{name}/{key}", leaves) for key, item in value.items()}
         case list():
@@ -81,9 +84,15 @@ def _encode(value: Any, name: str, leaves: _Leaves) -> Any:
     raise InputError(f"`{name}` must be a tensor, an array of numbers or text, or a JSON value; found {kind}")
 
 
+def _add(leaves: dict[str, Leaf], leaf: Leaf) -> str:
+    name = str(len(leaves))
+    leaves[name] = leaf
+    return name
+
+
 def _key(key: Any, name: str) -> str:
-    if not isinstance(key, str) or "/" in key or key.startswith("$"):
-        raise InputError(f"`{name}` must have text without `/` or leading `$` as keys; found {key!r}")
+    if not isinstance(key, str) or key.startswith("$"):
+        raise InputError(f"`{name}` must have text without leading `$` as keys; found {key!r}")
     return key
 
 

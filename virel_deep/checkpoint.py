@@ -24,6 +24,7 @@ from virel_deep._files import (
     TEMPORARY,
     Stamp,
     StorageError,
+    make_folder,
     read_checked,
     remove_temporary,
     rename_synced,
@@ -89,7 +90,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None
         check_rows(rows)
     files = pack(state)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _clean(folder)
         before = _before(folder, step, rows)
         try:
