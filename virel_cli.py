@@ -28,6 +28,7 @@ SUBCOMMANDS = {
     "train": Subcommand(
         "virel_deep.cli", "main_train", "train an agent, resumably; seeds are a batch dimension"
     ),
+    "compare": Subcommand("virel_deep.cli_after", "main_compare", "learning curves and scores of runs"),
 }
 
 DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}

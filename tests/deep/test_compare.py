@@ -1,0 +1,287 @@
+"""`virel compare`: scores by hand, other libraries' runs, and everything that limits a comparison said."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from fake_runs import learning, write_raw, write_run, write_seed
+
+from virel_deep.cli_after import main_compare
+from virel_deep.compare import read_run
+from virel_deep.compare_table import as_markdown, entries, overall_table, remarks, score_table
+from virel_deep.curves import csv_of, draw
+from virel_deep.errors import InputError
+from virel_deep.statistics import iqm_band
+
+
+def ramp(*tops):
+    """`[K, 20]`: straight lines from top / 20 to top."""
+    return np.outer(tops, np.arange(1, 21) / 20)
+
+
+@pytest.fixture
+def two_runs(tmp_path):
+    return [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1000, 1200, 1400)),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", ramp(900, 1300, 1500)),
+    ]
+
+
+def named(folders):
+    return entries([read_run(folder) for folder in folders])
+
+
+def test_the_final_score_is_the_mean_of_the_last_ten_evaluations(two_runs):
+    run = read_run(two_runs[0])
+    # Evaluations 11/20 to 20/20 of the top have the mean 15.5/20.
+    np.testing.assert_allclose(run.final(), np.array([1000, 1200, 1400]) * 15.5 / 20, rtol=1e-13)
+
+
+def test_the_area_is_that_of_trapezes_over_unequal_steps(tmp_path):
+    folder = write_raw(tmp_path / "a", {"preset": "p", "env": "E-v0", "steps": 4000}, [])
+    (folder / "seed-0").mkdir()
+    rows = [(1000, 0.0), (2000, 10.0), (4000, 20.0)]
+    text = [json.dumps({"step": s, "kind": "eval", "wall": 0.0, "return": r}) + "\n" for s, r in rows]
+    (folder / "seed-0" / "metrics.jsonl").write_text("".join(text))
+    # (5 * 1000 + 15 * 2000) / 3000, by hand
+    np.testing.assert_allclose(read_run(folder).area(), [35 / 3], rtol=1e-14)
+
+
+def test_a_curve_ends_at_the_final_score_and_starts_at_the_first_evaluation(two_runs):
+    run = read_run(two_runs[0])
+    smooth = run.smooth()
+    np.testing.assert_allclose(smooth[:, 0], run.returns[:, 0], rtol=1e-13)
+    np.testing.assert_allclose(smooth[:, 2], run.returns[:, :3].mean(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(smooth[:, 14], run.returns[:, 5:15].mean(axis=1), rtol=1e-13)
+    assert (smooth[:, -1] == run.final()).all()
+
+
+def test_the_table_shows_scores_with_intervals_and_who_wins(two_runs):
+    table = score_table(named(two_runs))
+    # 3 seeds: the interval is their range. 900 loses to all three; 1300 to one; 1500 to none: 5/9.
+    assert table.rows[0] == ("Hopper-v5", "sac", "3", "20000", "930 [775, 1085]", table.rows[0][5], "")
+    assert table.rows[1][4] == "956 [698, 1162]"
+    assert table.rows[1][6].startswith("0.56 [")
+    assert table.columns[-1] == "P(better than sac)"
+
+
+def test_over_environments_each_counts_in_units_of_the_first_algorithm(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{preset}-{env}", preset, env, ramp(*(scale * unit for unit in units)))
+        for env, scale in (("Hopper-v5", 1.0), ("HalfCheetah-v5", 1000.0))
+        for preset, units in (("sac", (1.0, 1.0)), ("beta", (2.0, 2.0)))
+    ]
+    table = overall_table(named(folders))
+    assert table.rows == [("sac", "1 [1, 1]", ""), ("beta", "2 [2, 2]", "1.00 [1.00, 1.00]")]
+
+
+def test_there_is_no_table_over_environments_for_one_or_where_the_first_algorithm_is_missing(
+    tmp_path, two_runs
+):
+    assert overall_table(named(two_runs)) is None
+    other = write_run(tmp_path / "c", "beta", "Ant-v5", ramp(1.0, 2.0))
+    assert overall_table(named([*two_runs, other])) is None
+    assert score_table(named([*two_runs, other])).rows[2][6] == ""
+
+
+def test_negative_returns_have_no_ratio(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{preset}-{env}", preset, env, ramp(-100.0, -50.0))
+        for env in ("Reacher-v5", "Pusher-v5")
+        for preset in ("sac", "beta")
+    ]
+    assert [row[1] for row in overall_table(named(folders)).rows] == ["-", "-"]
+
+
+def test_runs_of_one_preset_are_told_apart_by_the_settings_that_differ(tmp_path):
+    folders = [
+        write_run(tmp_path / f"run{n}", "beta", "Hopper-v5", ramp(1.0, 2.0), residual_batch=n)
+        for n in (0, 4096)
+    ]
+    assert [entry.label for entry in named(folders)] == [
+        "beta (residual_batch=0)",
+        "beta (residual_batch=4096)",
+    ]
+
+
+def test_runs_that_differ_in_nothing_are_told_apart_by_their_folders(tmp_path):
+    folders = [write_run(tmp_path / name, "sac", "Hopper-v5", ramp(1.0, 2.0)) for name in ("one", "two")]
+    assert [entry.label for entry in named(folders)] == ["sac (one)", "sac (two)"]
+
+
+def test_one_preset_in_two_environments_keeps_its_name_although_its_scales_differ(tmp_path):
+    folders = [
+        write_run(tmp_path / env, "beta", env, ramp(1.0, 2.0), reward_scale=scale)
+        for env, scale in (("Hopper-v5", 5.0), ("Ant-v5", 1.0))
+    ]
+    assert [entry.label for entry in named(folders)] == ["beta", "beta"]
+
+
+def test_a_run_of_another_library_takes_part(tmp_path, two_runs):
+    config = {
+        "preset": "sb3-sac",
+        "env": "Hopper-v5",
+        "steps": 20_000,
+        "policy": "MlpPolicy",
+        "seeds": [0, 1, 2],
+    }
+    peer = write_raw(tmp_path / "sb3", config, ramp(1000, 1100, 1200))
+    table = score_table(named([*two_runs, peer]))
+    assert table.rows[2][1:5] == ("sb3-sac", "3", "20000", "852 [775, 930]")
+
+
+def test_a_failed_seed_does_not_count_and_that_is_said(two_runs):
+    failure = {"step": 4000, "what": "diverged", "detail": "q is nan"}
+    (two_runs[0] / "seed-1" / "failure.json").write_text(json.dumps(failure))
+    here = named(two_runs)
+    assert here[0].run.seeds == (0, 2)
+    assert any("sac: seed 1 failed at step 4000 (diverged)" in remark for remark in remarks(here))
+
+
+def test_a_running_run_is_compared_where_all_its_seeds_are(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0), steps=50_000)
+    write_seed(folder, 2, np.ones(7))
+    (folder / "seed-3").mkdir()
+    here = named([folder])
+    assert here[0].run.seeds == (0, 1, 2)
+    assert here[0].run.at.tolist() == [1000 * t for t in range(1, 8)]
+    said = "\n".join(remarks(here))
+    assert "sac: evaluated up to step 7000 of 50000" in said
+    assert "sac: seed 3 has no evaluation yet" in said
+
+
+def test_a_half_written_last_line_is_passed_over(two_runs):
+    with (two_runs[0] / "seed-0" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 21000, "kind": "eval", "wa')
+    assert read_run(two_runs[0]).at[-1] == 20_000
+
+
+def test_unequal_steps_versions_and_tasks_are_said(tmp_path):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0)),
+        write_run(
+            tmp_path / "b", "beta", "Hopper-v5", ramp(1.0, 2.0), every=500, versions={"mujoco": "3.3.0"}
+        ),
+        write_run(tmp_path / "c", "beta", "Hopper-v4", ramp(1.0, 2.0)),
+    ]
+    said = remarks(named(folders))
+    assert "Hopper-v5: not alike: last evaluation at step 20000 (sac), 10000 (beta)." in said
+    assert "Hopper-v5: not alike: steps between evaluations 1000 (sac), 500 (beta)." in said
+    assert "Hopper-v5: not alike: mujoco version 4.0.0 (sac), 3.3.0 (beta)." in said
+    assert "Hopper-v5: not alike: gymnasium version 1.4.0 (sac), unknown (beta)." in said
+    assert "Hopper-v5 and Hopper-v4 are different tasks: their returns can't be compared." in said
+
+
+def test_equal_runs_of_many_seeds_need_no_remark_but_what_is_shown(tmp_path):
+    folders = [
+        write_run(tmp_path / preset, preset, "Hopper-v5", ramp(*range(1, 11))) for preset in ("sac", "beta")
+    ]
+    assert len(remarks(named(folders))) == 1
+
+
+def test_three_seeds_are_said_to_give_wide_intervals(two_runs):
+    assert "Few seeds: such intervals are wide" in remarks(named(two_runs))[-1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: (run / "config.json").unlink(), "config.json: No such file"),
+        (lambda run: (run / "config.json").write_text("{"), "config.json: not JSON"),
+        (lambda run: (run / "config.json").write_text("[]"), "must hold an object"),
+        (lambda run: (run / "config.json").write_text('{"config": {"preset": 3}}'), "preset.*found 3"),
+        (lambda run: (run / "seed-0" / "metrics.jsonl").write_text("no\n"), r"metrics.jsonl:1: not JSON"),
+    ],
+    ids=["no-config", "half-config", "list", "no-preset", "broken-metrics"],
+)
+def test_a_damaged_run_is_one_clear_error(two_runs, spoil, message):
+    spoil(two_runs[0])
+    with pytest.raises(InputError, match=message):
+        read_run(two_runs[0])
+
+
+def test_an_evaluation_without_a_number_is_named(two_runs):
+    path = two_runs[0] / "seed-0" / "metrics.jsonl"
+    path.write_text('{"step": 1000, "kind": "eval", "wall": 0.0, "return": null}\n')
+    with pytest.raises(InputError, match=r"step 1000 must have a `return`; found None"):
+        read_run(two_runs[0])
+
+
+def test_a_run_without_any_evaluation_says_why(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((1, 0)), steps=1000)
+    with pytest.raises(InputError, match="seed 0 has no evaluation yet"):
+        read_run(folder)
+
+
+def test_the_figures_data_are_the_bands(two_runs):
+    here = named(two_runs)
+    bands = [iqm_band(entry.run.smooth()) for entry in here]
+    rows = list(csv.DictReader(csv_of(here, bands).splitlines()))
+    assert len(rows) == 40
+    last = rows[19]
+    assert (last["algorithm"], last["step"]) == ("sac", "20000")
+    assert [float(last[name]) for name in ("low", "high")] == pytest.approx([775, 1085], rel=1e-13)
+
+
+def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
+    here = named(two_runs)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        draw(here, folder)
+    names = sorted(path.name for path in folders[0].iterdir())
+    assert names == ["curves.csv", "curves.png", "curves.svg"]
+    assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names)
+
+
+def test_a_markdown_table_has_as_many_cells_in_every_row(two_runs):
+    here = named(two_runs)
+    lines = as_markdown([score_table(here)], remarks(here)).splitlines()
+    assert {line.count("|") for line in lines if line.startswith("|")} == {8}
+
+
+def test_the_command_writes_everything_and_prints_the_table(two_runs, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert main_compare([*map(str, two_runs), "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        "curves.csv",
+        "curves.png",
+        "curves.svg",
+        "table.md",
+    ]
+    assert "930 [775, 1085]" in (out / "table.md").read_text()
+    assert "930 [775, 1085]" in capsys.readouterr().out
+
+
+def test_one_algorithm_with_one_seed_and_one_evaluation_is_drawn(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", np.array([[5.0]]))
+    assert main_compare([str(folder), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_seven_panels_and_nine_algorithms_are_drawn(tmp_path):
+    rng = np.random.default_rng(0)
+    envs = [f"Task{n}-v0" for n in range(7)]
+    folders = [
+        write_raw(
+            tmp_path / f"{p}-{env}", {"preset": f"p{p}", "env": env, "steps": 9000}, learning(rng, 2, 9, 1)
+        )
+        for env in envs
+        for p in range(9)
+    ]
+    assert main_compare([*map(str, folders), "--out", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-folder"], ["twice"]], ids=["none", "missing", "twice"])
+def test_bad_arguments_are_one_line_and_status_2(two_runs, tmp_path, capsys, arguments):
+    runs = [str(two_runs[0])] * 2 if arguments == ["twice"] else arguments
+    assert main_compare([*runs, "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+    capsys.readouterr()
+
+
+def test_an_unwritable_folder_is_one_line_and_status_2(two_runs, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main_compare([*map(str, two_runs), "--out", str(tmp_path / "file")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`out` must be a writable folder" in line

@@ -1,0 +1,200 @@
+"""Runs side by side: their names, the table of their scores, and what limits the comparison."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from virel_deep.compare import LAST, Run
+from virel_deep.statistics import Estimate, Scores, improvement, iqm_interval
+
+SIMULATORS = ("gymnasium", "mujoco")
+WHAT_IS_SHOWN = (
+    f"Final return: a seed's mean over its last {LAST} evaluations. Area under curve: divided by its length, "
+    "which makes it the mean return while training. Intervals: bootstrap of the seeds, percentiles."
+)
+FEW_SEEDS = (
+    "Few seeds: such intervals are wide, and still promise too much. They hold the true score in about 50 % "
+    "of experiments with 2 seeds, 75 % with 3, 91 % with 5 and 93 % with 10 (normal scores). P = 1.00 "
+    "[1.00, 1.00] is no certainty: of two equal algorithms, the one comes out like this against the other in "
+    "1 of 20 experiments with 3 seeds each."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run under the name that tables and figures give it."""
+
+    label: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A table of text, to be shown on a terminal or as Markdown."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def entries(runs: Sequence[Run]) -> list[Entry]:
+    """Name the runs, no two alike in one environment: by preset, and by what tells runs of a preset apart.
+
+    That is the settings that differ between the runs of one preset and environment, or else the folder.
+    """
+    return [
+        Entry(_label(run, [one for one in runs if (one.preset, one.env) == (run.preset, run.env)]), run)
+        for run in runs
+    ]
+
+
+def _label(run: Run, alike: Sequence[Run]) -> str:
+    if len(alike) == 1:
+        return run.preset
+    names = sorted({name for one in alike for name in one.settings} - {"seeds", "algorithm"})
+    differing = [name for name in names if len({repr(one.settings.get(name)) for one in alike}) > 1]
+    told = {tuple(repr(one.settings.get(name)) for name in differing) for one in alike}
+    if len(told) < len(alike):
+        return f"{run.preset} ({run.folder.name})"
+    return f"{run.preset} ({', '.join(f'{name}={run.settings.get(name)}' for name in differing)})"
+
+
+def environments(named: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """The entries of each environment, in the order given."""
+    out: dict[str, list[Entry]] = {}
+    for entry in named:
+        out.setdefault(entry.run.env, []).append(entry)
+    return out
+
+
+def score_table(named: Sequence[Entry]) -> ScoreTable:
+    """Scores of each run; the probability is that of a seed to beat one of the first algorithm."""
+    reference = named[0].label
+    rows = []
+    for env, here in environments(named).items():
+        base = next((entry.run for entry in here if entry.label == reference), None)
+        for label, run in ((entry.label, entry.run) for entry in here):
+            against = (
+                "" if base is None or base is run else _share(improvement([(run.final(), base.final())]))
+            )
+            final, area = (_score(iqm_interval([scores])) for scores in (run.final(), run.area()))
+            rows.append((env, label, str(len(run.seeds)), str(run.at[-1]), final, area, against))
+    columns = ("environment", "algorithm", "seeds", "steps", "final return", "area under curve")
+    return ScoreTable(
+        "Scores: IQM over seeds [95 % interval]", (*columns, f"P(better than {reference})"), rows
+    )
+
+
+def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
+    """Algorithms over all environments, for those that ran in each; None in a single environment."""
+    groups = environments(named)
+    reference = named[0].label
+    in_all = [
+        label
+        for label in dict.fromkeys(entry.label for entry in named)
+        if all(label in [entry.label for entry in here] for here in groups.values())
+    ]
+    if len(groups) < 2 or reference not in in_all:
+        return None
+    finals = {label: [_run_of(label, here).final() for here in groups.values()] for label in in_all}
+    units = [float(np.mean(scores)) for scores in finals[reference]]
+    rows = []
+    for label in in_all:
+        pairs = list(zip(finals[label], finals[reference], strict=True))
+        ratio = _score(iqm_interval(_in_units(finals[label], units))) if min(units) > 0 else "-"
+        against = "" if label == reference else _share(improvement(pairs))
+        rows.append((label, ratio, against))
+    title = f"Over {len(groups)} environments: IQM [95 % interval, stratified]"
+    return ScoreTable(
+        title, ("algorithm", f"final return / mean of {reference}", f"P(better than {reference})"), rows
+    )
+
+
+def _run_of(label: str, here: Sequence[Entry]) -> Run:
+    return next(entry.run for entry in here if entry.label == label)
+
+
+def _in_units(strata: Sequence[Scores], units: Sequence[float]) -> list[Scores]:
+    return [scores / unit for scores, unit in zip(strata, units, strict=True)]
+
+
+def _score(x: Estimate) -> str:
+    return f"{_number(x.value)} [{_number(x.low)}, {_number(x.high)}]"
+
+
+def _share(x: Estimate) -> str:
+    return f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]"
+
+
+def _number(x: float) -> str:
+    return f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}"
+
+
+def remarks(named: Sequence[Entry]) -> list[str]:
+    """What a reader must know: what the numbers are, which seeds do not count, how the runs differ."""
+    out = [WHAT_IS_SHOWN]
+    for label, run in ((entry.label, entry.run) for entry in named):
+        out += [f"{run.env}, {label}: {what}." for what in run.left_out]
+        if run.at[-1] + _spacing(run) <= run.steps:
+            out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
+    for env, here in environments(named).items():
+        out += _differing(env, "last evaluation at step", here, [str(entry.run.at[-1]) for entry in here])
+        out += _differing(
+            env, "steps between evaluations", here, [str(_spacing(entry.run)) for entry in here]
+        )
+        for package in SIMULATORS:
+            known = [str(entry.run.versions.get(package, "unknown")) for entry in here]
+            out += _differing(env, f"{package} version", here, known)
+    out += _families(environments(named))
+    return [*out, FEW_SEEDS] if min(len(entry.run.seeds) for entry in named) < 10 else out
+
+
+def _spacing(run: Run) -> int:
+    return int(np.median(np.diff(run.at))) if len(run.at) > 1 else 1
+
+
+def _differing(env: str, what: str, here: Sequence[Entry], values: Sequence[str]) -> list[str]:
+    if len(set(values)) == 1:
+        return []
+    listed = ", ".join(f"{value} ({entry.label})" for value, entry in zip(values, here, strict=True))
+    return [f"{env}: not alike: {what} {listed}."]
+
+
+def _families(envs: Iterable[str]) -> list[str]:
+    """Hopper-v4 and Hopper-v5 pay different rewards."""
+    families: dict[str, list[str]] = {}
+    for env in envs:
+        families.setdefault(re.sub(r"-v\d+$", "", env), []).append(env)
+    return [
+        f"{' and '.join(versions)} are different tasks: their returns can't be compared."
+        for versions in families.values()
+        if len(versions) > 1
+    ]
+
+
+def as_markdown(tables: Sequence[ScoreTable], remarks_: Sequence[str]) -> str:
+    """The tables with the remarks as a list below."""
+    lines = []
+    for table in tables:
+        lines += [f"**{table.title}**", "", _row(table.columns), _row(["---"] * len(table.columns))]
+        lines += [*(_row(row) for row in table.rows), ""]
+    return "\n".join([*lines, *(f"- {remark}" for remark in remarks_), ""])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def as_rich(table: ScoreTable) -> Table:
+    """The table for a terminal."""
+    out = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in table.columns:
+        out.add_column(column)
+    for row in table.rows:
+        out.add_row(*map(Text, row))
+    return out
