@@ -94,6 +94,39 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise StorageError(f"can't write {path}: {error.strerror or error}") from error
 
 
+class Appender:
+    """A file that grows by whole pieces, handed over at once: a kill leaves at most half of the last one.
+
+    Raises:
+        StorageError: the disk is full, or can't be written for another reason; also from `append`, which then
+            takes back what it wrote of its piece.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file at its end; make it where it is missing."""
+        self._path = path
+        try:
+            self._file = path.open("ab", buffering=0)
+        except OSError as error:
+            raise StorageError(f"can't write {path}: {error.strerror or error}") from error
+        self._end = self._file.tell()
+
+    def append(self, piece: bytes) -> None:
+        """Add all of `piece` or nothing."""
+        rest = memoryview(piece)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._file.truncate(self._end)
+            raise StorageError(f"can't write {self._path}: {error.strerror or error}") from error
+        self._end += len(piece)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
 def read_checked(path: Path, stamp: Stamp) -> bytes:
     """The bytes of a file that must have this stamp.
 

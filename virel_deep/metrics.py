@@ -8,7 +8,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from virel_deep._files import StorageError, write_atomically
+from virel_deep._board import Board
+from virel_deep._files import Appender, StorageError, write_atomically
 from virel_deep.errors import InputError, require
 
 FILE = "metrics.jsonl"
@@ -42,19 +43,13 @@ class SeedLog:
 
     def __init__(self, folder: Path, *, resume_step: int | None) -> None:
         """Open both files."""
-        # Takes a second and brings torch, which readers of rows don't need.
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-
-        self._path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            before = _keep(self._path, resume_step)
-            self._start = time.monotonic() - before
-            self._file = self._path.open("ab", buffering=0)
-            purge = None if resume_step is None else resume_step + 1
-            self._board = SummaryWriter(str(folder), purge_step=purge)
         except OSError as error:
-            raise StorageError(f"can't write {self._path}: {error.strerror or error}") from error
+            raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
+        self._start = time.monotonic() - _keep(folder / FILE, resume_step)
+        self._file = Appender(folder / FILE)
+        self._board = Board(folder, resume_step=resume_step)
 
     def write(self, step: int, kind: str, values: Mapping[str, Any]) -> None:
         """Add a row; it survives a kill of this process from here on.
@@ -69,34 +64,20 @@ class SeedLog:
             StorageError: the disk is full; the rows before stay readable.
         """
         require(kind in KINDS, "kind", kind, f"must be one of {', '.join(KINDS)}")
+        taken = sorted({"step", "kind", "wall"} & values.keys())
+        require(taken == [], "values", taken, "must not hold names of a row's own entries")
         row = {"step": step, "kind": kind, "wall": round(time.monotonic() - self._start, 3)} | _strict(values)
         try:
             line = json.dumps(row, allow_nan=False).encode() + b"\n"
         except (TypeError, ValueError) as error:
             raise InputError(f"`values` must be JSON values; {error}") from None
-        try:
-            self._append(line)
-            for name, value in values.items():
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    self._board.add_scalar(f"{kind}/{name}", value, step)
-            self._board.flush()
-        except OSError as error:
-            raise StorageError(f"can't write {self._path}: {error.strerror or error}") from error
+        self._file.append(line)
+        self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
 
     def close(self) -> None:
         """End both files."""
         self._file.close()
         self._board.close()
-
-    def _append(self, line: bytes) -> None:
-        """All of the line or nothing: what a full disk left of it is taken back."""
-        end, rest = self._file.tell(), memoryview(line)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError:
-            self._file.truncate(end)
-            raise
 
 
 def read_rows(path: Path, kind: str) -> list[Row]:
@@ -143,6 +124,10 @@ def _keep(path: Path, resume_step: int | None) -> float:
     kept = list(takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path)))
     write_atomically(path, b"".join(line for _, line in kept))
     return float(kept[-1][0]["wall"]) if kept else 0.0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _strict(value: Any) -> Any:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
+from rich.text import Text
 
 SHOWN = {
     "steps_per_second": "steps/s",
@@ -100,9 +101,9 @@ class Progress:
             values = [_number(group.values.get(key)) for key in SHOWN]
             if wide:
                 bar = ProgressBar(total=self._total, completed=group.step)
-                table.add_row(name, bar, f"{group.step:,}", *values, self._left(group))
+                table.add_row(Text(name), bar, f"{group.step:,}", *values, self._left(group))
             else:
-                table.add_row(name, f"{group.step / self._total:.0%}", *values)
+                table.add_row(Text(name), f"{group.step / self._total:.0%}", *values)
         return table
 
     def _left(self, group: _Group) -> str:
