@@ -133,7 +133,8 @@ def _panel(
         axes.vlines(place, band.low[-1], band.high[-1], color=colour, linewidth=1.6)
         axes.plot(place, band.value[-1], color=colour, marker="o", markersize=3.2)
     axes.set_xlim(0, end * (1.03 + 0.025 * len(here)))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, end)
+    axes.set_xticks([tick for tick in ticks if 0 <= tick <= end])
 
 
 def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:
