@@ -15,6 +15,17 @@ from virel_deep.replay import Columns
 from virel_deep.temperature import TemperatureState
 
 
+class Kind(NamedTuple):
+    """What an update does beside its M-step on the critic: known beforehand, so that it can be captured."""
+
+    improves: bool
+    """E-step and Polyak average (every `policy_delay` updates)."""
+    observes: bool
+    """A new estimate of eps_omega (every `residual_period` updates)."""
+    first: bool
+    """No estimate of eps_omega was made before."""
+
+
 class Actions(NamedTuple):
     """Actions `[K, B, A]`, log densities `[K, B]`, and the policy's output where a gradient is needed."""
 
@@ -97,44 +108,55 @@ class Agent:
             return tanh_gaussian(head, noise)[0]
         return (deterministic(head) + self.algorithm.exploration_noise * noise).clamp(-1, 1)
 
-    def noise_rows(self) -> int:
-        """Rows of normal noise `[K, rows, A]` that an update needs."""
-        return 2 * self.algorithm.batch_size
+    @property
+    def kind(self) -> Kind:
+        """What the next update does."""
+        algorithm = self.algorithm
+        observes = self.updates % algorithm.residual_period == 0
+        return Kind(self.updates % algorithm.policy_delay == 0, observes, self.updates == 0)
 
-    def update(self, batch: Tensor, noise: Tensor, residual: tuple[Tensor, Tensor] | None = None) -> None:
+    def update(self, batch: Tensor, noise: Tensor, own: tuple[Tensor, Tensor] | None = None) -> None:
         """One gradient step of every network: M-steps, E-step, Polyak average; Algorithms 1 and 2.
-
-        Nothing here looks at a value: no host synchronisation, no branch on data.
 
         Args:
             batch: `[K, B, width]` rows of the replay.
             noise: `[K, 2 B, A]` standard normal: for the actions at s, then for those at s'.
-            residual: A batch of its own for eps_omega and its noise `[K, N, A]`, where one is due.
+            own: A batch of its own for eps_omega `[K, N, width]` and its noise `[K, N, A]`, where there is
+                one; read when `kind.observes`.
         """
+        self.compute(self.kind, batch, noise, own)
+        self.count()
+
+    def count(self) -> None:
+        """Note that an update was computed."""
+        self.updates += 1
+        self._summed += 1
+
+    def compute(self, kind: Kind, batch: Tensor, noise: Tensor, own: tuple[Tensor, Tensor] | None) -> None:
+        """The tensors' part of `update`: no host synchronisation, no branch on data."""
         algorithm, columns = self.algorithm, self.columns
         s, s_next = batch[..., columns.observation], batch[..., columns.next_observation]
         reward = batch[..., columns.reward] * algorithm.reward_scale
         alpha = self.temperature.alpha
-        improves = self.updates % algorithm.policy_delay == 0
 
-        now, following = self._actions(s, s_next, noise, train=improves)
+        now, following = self._actions(s, s_next, noise, train=kind.improves)
         self.temperature.tune(now.log_pi)
         v_next = self._v_next(s_next, following, alpha)
         target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=algorithm.gamma)
         q = self.critic(batch[..., columns.history], train=True).squeeze(-1)  # [K, C, B]
         td_error = target[:, None] - q.detach()
-        self._observe_residual(td_error, residual)
+        if kind.observes:
+            self._observe_residual(td_error, own, first=kind.first)
 
         reported = torch.zeros(2, self.seeds, device=self.device)  # policy and V loss, where there are any
         if "value" in self.networks:
             reported[1] = self._m_step_v(s, now, alpha)
         q_loss = losses.q_loss(q, target[:, None]).mean(-1)
         self.adams["critic"].minimise(q_loss.sum())
-        if improves:
+        if kind.improves:
             alpha = self.temperature.alpha if algorithm.temperature == "residual" else alpha
             reported[0] = self._e_step(s, now, alpha)
             self._average_targets()
-        self.updates += 1
         self._record(
             self.temperature.eps_omega,
             alpha[:, 0],
@@ -179,14 +201,12 @@ class Agent:
         q = _smaller(critic(torch.cat((s, actions.action), dim=-1)))
         return losses.state_value(q, actions.log_pi, alpha, soft=self.algorithm.evaluation == "soft")
 
-    def _observe_residual(self, td_error: Tensor, own: tuple[Tensor, Tensor] | None) -> None:
+    def _observe_residual(self, td_error: Tensor, own: tuple[Tensor, Tensor] | None, *, first: bool) -> None:
         """eps_omega, Algorithm 2: from the minibatch, or from a batch of its own with the online V."""
-        if self.algorithm.residual_batch == 0:
-            if self.updates % self.algorithm.residual_period == 0:
-                self.temperature.observe_residual(losses.residual_error(td_error))
-        elif own is not None:
+        if own is not None:
             with torch.no_grad():
-                self.temperature.observe_residual(losses.residual_error(self._online_td_error(*own)))
+                td_error = self._online_td_error(*own)
+        self.temperature.observe_residual(losses.residual_error(td_error), first=first)
 
     def _online_td_error(self, batch: Tensor, noise: Tensor) -> Tensor:
         columns, s_next = self.columns, batch[..., self.columns.next_observation]
@@ -228,7 +248,6 @@ class Agent:
 
     def _record(self, *metrics: Tensor) -> None:
         self._sums += torch.stack(metrics)
-        self._summed += 1
 
     def report(self) -> list[dict[str, float]]:
         """Means of `METRICS` over the updates since the last report, a dict a seed; {} before any update."""

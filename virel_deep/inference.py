@@ -1,8 +1,11 @@
 """Posteriors over actions in [-1, 1], from the output of a policy network and noise drawn beforehand."""
 
 import math
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 
 LOG_STD_RANGE = (-20.0, 2.0)
@@ -29,11 +32,33 @@ def tanh_gaussian(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         >>> action.item(), round(log_pi.item(), 4)  # the standard normal's density at 0
         (0.0, -0.9189)
     """
-    mean, log_std = split(head)
-    u = mean + log_std.exp() * noise
-    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_slope = 2 * (math.log(2) - u - softplus(-2 * u))
-    return u.tanh(), (log_normal - log_slope).sum(-1)
+    out: tuple[Tensor, Tensor] = _TanhGaussian.apply(head, noise)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _TanhGaussian(torch.autograd.Function):
+    """`tanh_gaussian` with its gradient in closed form (d log pi / du = 2 tanh u)."""
+
+    @staticmethod
+    def forward(ctx: Any, head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = split(head)
+        pushed = log_std.exp() * noise
+        u = mean + pushed
+        action = u.tanh()
+        log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+        log_slope = 2 * (math.log(2) - u - softplus(-2 * u))
+        ctx.save_for_backward(head, pushed, action)
+        return action, (log_normal - log_slope).sum(-1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_action: Tensor, grad_log_pi: Tensor) -> tuple[Tensor, None]:
+        head, pushed, action = ctx.saved_tensors
+        per_density = grad_log_pi[..., None]
+        grad_u = grad_action * (1 - action.square()) + 2 * action * per_density
+        log_std = head.chunk(2, dim=-1)[1]
+        inside = (log_std >= LOG_STD_RANGE[0]) & (log_std <= LOG_STD_RANGE[1])
+        return torch.cat((grad_u, (grad_u * pushed - per_density) * inside), dim=-1), None
 
 
 def split(head: Tensor) -> tuple[Tensor, Tensor]:

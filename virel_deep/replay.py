@@ -74,8 +74,8 @@ class Replay:
     def sample(self, size: int, generators: Sequence[torch.Generator], *, out: Tensor) -> None:
         """Fill `out [K, size, width]` with rows drawn uniformly with replacement; a generator a seed."""
         for k, generator in enumerate(generators):
-            index = torch.randint(len(self), (size,), generator=generator)
-            torch.index_select(self.rows[k], 0, index.to(self.rows.device), out=out[k])
+            index = torch.randint(len(self), (size,), generator=generator, device=self.rows.device)
+            torch.index_select(self.rows[k], 0, index, out=out[k])
 
     def since(self, k: int, first: int) -> Tensor:
         """Rows number `first` (counted from 0 over the whole run) and later that seed k still holds."""

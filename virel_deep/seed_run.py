@@ -45,7 +45,8 @@ class SeedRun:
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.log = SeedLog(self.folder, resume_step=resume_step)
         self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
-        self.acting, self.learning = generator(seed, "acting"), generator(seed, "learning")
+        self.acting = generator(seed, "acting")
+        self.learning = generator(seed, "learning", config.device)
         self.rows_saved = 0
         self.largest_reward = 0.0
         self.returns: list[float] = []

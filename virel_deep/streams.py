@@ -11,7 +11,7 @@ def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), *key))
 
 
-def generator(seed: int, name: str) -> torch.Generator:
-    """A torch generator (CPU) on the named stream of a seed."""
+def generator(seed: int, name: str, device: str = "cpu") -> torch.Generator:
+    """A torch generator on the named stream of a seed."""
     high, low = map(int, stream(seed, name).generate_state(2))
-    return torch.Generator().manual_seed(high << 31 | low >> 1)  # 63 bits
+    return torch.Generator(device).manual_seed(high << 31 | low >> 1)  # 63 bits

@@ -26,8 +26,6 @@ class TemperatureState:
         self.algorithm, self.seeds = algorithm, seeds
         self.eps_omega = torch.zeros(seeds, device=device)
         """Residual error, squared scaled reward units; tracked for every algorithm, used by `residual`."""
-        self.estimates = 0
-        """Estimates of `eps_omega` so far: the first one is not averaged with the zero it starts from."""
         target = algorithm.target_entropy
         self.target_entropy = -float(n_action) if target is None else target
         self.log_alpha = torch.zeros(-(-seeds // SIMD) * SIMD, device=device)
@@ -48,11 +46,10 @@ class TemperatureState:
             return self.log_alpha.exp()[: self.seeds, None]  # of whole vectors: the bits do not depend on K
         return self._constant
 
-    def observe_residual(self, eps_omega: Tensor) -> None:
-        """Take in an estimate `[K]` of eps_omega, smoothed as the algorithm says."""
-        old = self.algorithm.residual_smoothing if self.estimates else 0.0
+    def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
+        """Take in an estimate `[K]` of eps_omega, smoothed as the algorithm says; the first as it stands."""
+        old = 0.0 if first else self.algorithm.residual_smoothing
         self.eps_omega.mul_(old).add_(eps_omega * (1 - old))
-        self.estimates += 1
 
     def tune(self, log_pi: Tensor) -> None:
         """One dual step towards the target entropy from `log_pi [K, B]`; nothing unless it is tuned."""
@@ -64,7 +61,7 @@ class TemperatureState:
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """What seed k remembers."""
-        state: dict[str, Any] = {"eps_omega": self.eps_omega[k].item(), "estimates": self.estimates}
+        state: dict[str, Any] = {"eps_omega": self.eps_omega[k].item()}
         if self.algorithm.temperature == "dual":
             state |= {name: self._dual()[name][k].item() for name in self._dual()}
             state["step"] = int(self.adam.state["step"].item())
@@ -72,7 +69,7 @@ class TemperatureState:
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Make seed k what `seed_state` saved."""
-        self.eps_omega[k], self.estimates = state["eps_omega"], state["estimates"]
+        self.eps_omega[k] = state["eps_omega"]
         if self.algorithm.temperature == "dual":
             for name, tensor in self._dual().items():
                 tensor[k] = state[name]

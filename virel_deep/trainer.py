@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.agent import Agent
+from virel_deep.capture import CapturedUpdate, cuda_graph
 from virel_deep.checkpoint import Rows, load, save
 from virel_deep.config import RunConfig
 from virel_deep.errors import require
@@ -67,14 +68,19 @@ class Group:
         return Replay(len(self.runs), capacity, self.agent.columns.width, device=self.device)
 
     def _buffers(self) -> None:
-        """Storage that every step writes into anew."""
+        """Storage that every step writes into anew, and the update that reads it."""
         algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
-        self.batch = torch.empty(seeds, algorithm.batch_size, columns.width, device=self.device)
-        self.noise = torch.empty(seeds, self.agent.noise_rows(), self.agent.n_action)
-        own = algorithm.residual_batch
-        self.own_batch = torch.empty(seeds, own, columns.width, device=self.device)
-        self.own_noise = torch.empty(seeds, own, self.agent.n_action)
+        self.batch, self.noise = self._storage(algorithm.batch_size, 2)
+        self.own = self._storage(algorithm.residual_batch, 1) if algorithm.residual_batch else None
+        capture = cuda_graph if self.device.type == "cuda" else None
+        self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
+
+    def _storage(self, size: int, actions: int) -> tuple[Tensor, Tensor]:
+        """For a batch, and for the noise of so many actions a row."""
+        seeds, width = len(self.runs), self.agent.columns.width
+        batch = torch.empty(seeds, size, width, device=self.device)
+        return batch, torch.empty(seeds, actions * size, self.agent.n_action, device=self.device)
 
     @property
     def done(self) -> bool:
@@ -130,16 +136,16 @@ class Group:
             self.replay.add(rows.to(self.device))
 
     def _update(self) -> None:
-        algorithm = self.config.algorithm
+        self._draw(self.batch, self.noise)
+        if self.own is not None and self.agent.kind.observes:
+            self._draw(*self.own)
+        self._compute()
+
+    def _draw(self, batch: Tensor, noise: Tensor) -> None:
         generators = [run.learning for run in self.runs]
-        self.replay.sample(algorithm.batch_size, generators, out=self.batch)
-        _fill_normal(self.noise, generators)
-        own = None
-        if algorithm.residual_batch and self.agent.updates % algorithm.residual_period == 0:
-            self.replay.sample(algorithm.residual_batch, generators, out=self.own_batch)
-            _fill_normal(self.own_noise, generators)
-            own = (self.own_batch, self.own_noise.to(self.device))
-        self.agent.update(self.batch, self.noise.to(self.device), own)
+        self.replay.sample(batch.shape[1], generators, out=batch)
+        for k, one in enumerate(generators):
+            noise[k].normal_(generator=one)
 
     def _log(self, report: Report) -> None:
         now = time.perf_counter()
@@ -203,8 +209,3 @@ class Group:
             self.agent.load_seed_state(k, state)
         self.replay.keep(kept)
         self._buffers()
-
-
-def _fill_normal(out: Tensor, generators: Sequence[torch.Generator]) -> None:
-    for k, one in enumerate(generators):
-        out[k].normal_(generator=one)
