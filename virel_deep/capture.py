@@ -1,7 +1,7 @@
 """The update as explicitly captured CUDA graphs, one for each kind of update; eager where there is no GPU.
 
-Capture fixes addresses: batch and noise are the same storage in every update. Python's counters advance outside
-of it. Measured on no GPU yet; the logic is tested on the CPU with a stand-in for the graph.
+Capture fixes addresses: batch and noise are the same storage in every update. Python's own counters are
+advanced outside. Measured on no GPU yet; the logic is tested on the CPU with a stand-in for the graph.
 """
 
 from collections.abc import Callable

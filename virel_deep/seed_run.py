@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from virel_deep._files import write_atomically
 from virel_deep.config import RunConfig
 from virel_deep.envs import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.metrics import SeedLog
+from virel_deep.policy import Policy
 from virel_deep.runs import seed_folder
 from virel_deep.streams import generator, stream
 
@@ -94,6 +96,25 @@ class SeedRun:
                 f"mean Q = {report['q']:.3g} at step {step}, {DIVERGED:g} times what rewards so far allow"
             )
             raise SeedFailure("diverged", detail)
+
+    def evaluate(self, policy: Policy) -> None:
+        """Deterministic episodes on environments of their own, and an `eval` row.
+
+        Raises:
+            SeedFailure: an environment failed, or the policy gave what is no action.
+        """
+        config, at = self.config, f"evaluation at step {policy.step}"
+        key = stream(self.seed, "evaluation", policy.step)
+        try:
+            episodes = evaluate_policy(policy.act, config.env, key, config.eval_episodes)
+        except EnvironmentFailure as error:
+            raise SeedFailure("environment", f"{at}: {error}") from error
+        except PolicyFailure as error:
+            raise SeedFailure("diverged", f"{at}: {error}") from error
+        returns = [episode.return_ for episode in episodes]
+        lengths = [episode.length for episode in episodes]
+        values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
+        self.log.write(policy.step, "eval", values)
 
     def _largest_value(self, report: dict[str, float]) -> float:
         algorithm = self.config.algorithm

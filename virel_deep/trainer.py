@@ -14,14 +14,13 @@ from virel_deep.capture import CapturedUpdate, cuda_graph
 from virel_deep.checkpoint import Rows, load, save
 from virel_deep.config import RunConfig
 from virel_deep.errors import require
-from virel_deep.evaluate import evaluate_policy
 from virel_deep.launch import Report
 from virel_deep.policy import Policy, policy_layers
 from virel_deep.precision import products
 from virel_deep.replay import Replay
 from virel_deep.runs import seed_folder
 from virel_deep.seed_run import SeedFailure, SeedRun
-from virel_deep.streams import generator, stream
+from virel_deep.streams import generator
 
 
 class Group:
@@ -166,16 +165,15 @@ class Group:
         self._remove(failed)
 
     def _evaluate(self) -> None:
+        failed = {}
         for k, run in enumerate(self.runs):
             blocks = self.agent.policy.seed_blocks(self.agent.policy.flat, k)
             layers = policy_layers({name: x.cpu().numpy() for name, x in blocks.items()}, self.agent.n_action)
-            policy = Policy(layers, self.config.env, self.step)
-            key = stream(run.seed, "evaluation", self.step)
-            episodes = evaluate_policy(policy.act, self.config.env, key, self.config.eval_episodes)
-            returns = [episode.return_ for episode in episodes]
-            lengths = [episode.length for episode in episodes]
-            values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
-            run.log.write(self.step, "eval", values)
+            try:
+                run.evaluate(Policy(layers, self.config.env, self.step))
+            except SeedFailure as failure:
+                failed[k] = failure
+        self._remove(failed)
 
     def save(self) -> None:
         """A checkpoint of every seed; a seed at its last step is recorded as done."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the deep agent: learning runs, a peer side by side, speed."""

@@ -1,0 +1,100 @@
+"""SAC of stable-baselines3, trained like our `sac` and written as a run folder that `virel compare` reads.
+
+`python -m benchmarks.deep.sb3 --env HalfCheetah-v5 --steps 30000 --out out/learning/sb3-sac-HalfCheetah-v5`
+
+Same network (2 x 256), batch 256, learning rates 3e-4, tau 0.005, gamma 0.99, tuned temperature, 5,000 uniform
+steps, one update a step, one deterministic episode every 1,000 steps. A finished seed is passed over; an
+interrupted one starts again.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import stable_baselines3
+import torch
+import tyro
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import BaseCallback
+
+WARMUP, EVERY = 5000, 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train."""
+
+    env: str
+    steps: int
+    out: Path
+    seeds: int = 3
+
+
+class Evaluation(BaseCallback):
+    """One deterministic episode every `EVERY` steps, as an `eval` row."""
+
+    def __init__(self, env: str, seed: int, file: Path) -> None:
+        """Keep an environment of its own."""
+        super().__init__()
+        self.env, self.seed, self.file = gymnasium.make(env), seed, file
+        self.start = time.monotonic()
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps % EVERY == 0:
+            observation, _ = self.env.reset(seed=10_000 + 1000 * self.seed + self.num_timesteps // EVERY)
+            total, length, over = 0.0, 0, False
+            while not over:
+                action, _ = self.model.predict(observation, deterministic=True)
+                observation, reward, terminated, truncated, _ = self.env.step(action)
+                total, length, over = total + float(reward), length + 1, terminated or truncated
+            row = {"step": self.num_timesteps, "kind": "eval", "wall": time.monotonic() - self.start}
+            row |= {"return": total, "returns": [total], "lengths": [length]}
+            with self.file.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"seed {self.seed}: step {self.num_timesteps:,}, return {total:.1f}", flush=True)
+        return True
+
+
+def main() -> int:
+    """Train the seeds one after another."""
+    options = tyro.cli(Options)
+    torch.set_num_threads(1)
+    _write(options.out / "config.json", _config(options))
+    for seed in range(options.seeds):
+        folder = options.out / f"seed-{seed}"
+        if (folder / "done.json").exists():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        metrics = folder / "metrics.jsonl"
+        metrics.unlink(missing_ok=True)
+        model = SAC(
+            "MlpPolicy", options.env, learning_rate=3e-4, batch_size=256, tau=0.005, gamma=0.99,
+            learning_starts=WARMUP, train_freq=1, gradient_steps=1, ent_coef="auto", seed=seed, device="cpu",
+            policy_kwargs={"net_arch": [256, 256]},
+        )  # fmt: skip
+        model.learn(options.steps, callback=Evaluation(options.env, seed, metrics))
+        _write(folder / "done.json", {"step": options.steps})
+    return 0
+
+
+def _config(options: Options) -> dict[str, Any]:
+    versions = {
+        "stable-baselines3": stable_baselines3.__version__,
+        "torch": torch.__version__,
+        "gymnasium": gymnasium.__version__,
+    }
+    config = {"preset": "sb3-sac", "env": options.env, "steps": options.steps, "eval_episodes": 1}
+    return {"format": 1, "config": config, "command": sys.argv, "versions": versions}
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
