@@ -1,13 +1,12 @@
 r"""Solves of $(I - \gamma P_\pi)V = r_\pi$ for policies: direct, banded, or ILU(0)-BiCGSTAB."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.sparse import linalg as sparse_linalg
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from virel_theory import _banded, _krylov
-from virel_theory._backups import SparseBackups
+from virel_theory._backups import Integers, SparseBackups
 from virel_theory._problem import Problem, peak
 from virel_theory._validate import Array
 
@@ -31,66 +30,69 @@ class Band:
 
     def __init__(self) -> None:
         """No order chosen yet."""
-        self._order: NDArray[np.intp] | None = None
+        self._kind: int | None = None
+        self._table: Integers = np.empty(0, dtype=np.int32)
         self._hopeless = False
 
-    def solve(self, task: Problem, b: SparseBackups, v: Array) -> bool:
-        """V <- V^pi of the restricted policy; False if no order is narrow (v is then untouched)."""
+    def solve(self, task: Problem, b: SparseBackups, v: Array, rhs: Array) -> bool:
+        """V <- V^pi of `b.policy` with rewards `rhs` (overwritten); False if no order is narrow.
+
+        Where it is False both are as they were; else `b.q`, whose memory the factors take, is undefined.
+        """
         if self._hopeless or not self._choose(b):
             self._hopeless = True
             return False
-        order = self._order
-        assert order is not None
-        starts, stops, indices, data = b.rows()
-        width = int(_banded.bandwidth(starts, stops, indices, order))
-        band, x = np.empty((len(v), 2 * width + 1)), np.empty(len(v))
-        _banded.fill_band(starts, stops, indices, data, task.gamma, order, band)
-        x[order] = b.r_pi
-        _banded.solve_band(band, x)
-        np.take(x, order, out=v)
+        rows = (b.indptr, b.indices)
+        order = (self._kind, self._table)
+        width = int(_banded.policy_bandwidth(*rows, b.policy, b.reward.shape[1], *order))
+        policy = (b.policy, b.reward.shape[1])
+        _banded.solve_band(*rows, b.data, task.gamma, *policy, *order, rhs, b.factors(width), v)
+        _banded.by_state(*order, v, rhs)
+        v[:] = rhs
         return True
 
     def _choose(self, b: SparseBackups) -> bool:
         """Whether there is an order; it is for the graph of all actions, so that it serves every policy."""
-        if self._order is not None:
+        if self._kind is not None:
             return True
         ends = b.indptr[:: b.reward.shape[1]]
         graph = (ends[:-1], ends[1:], b.indices)
-        natural = np.arange(len(ends) - 1)
-        folded = np.minimum(2 * natural, 2 * (len(natural) - natural) - 1)
-        for make in (lambda: natural, lambda: folded, lambda: _cuthill_mckee(b)):
-            order = make()
-            if _banded.bandwidth(*graph, order) <= MAX_WIDTH:
-                self._order = order
+        for kind in (_banded.NATURAL, _banded.FOLDED, _banded.LISTED):
+            table = _cuthill_mckee(b) if kind == _banded.LISTED else self._table
+            if _banded.bandwidth(*graph, kind, table, MAX_WIDTH) <= MAX_WIDTH:
+                self._kind, self._table = kind, table
                 return True
         return False
 
 
-def _cuthill_mckee(b: SparseBackups) -> NDArray[np.intp]:
-    """Place of every state in the reverse Cuthill-McKee order of the graph of all actions."""
+def _cuthill_mckee(b: SparseBackups) -> Integers:
+    """Reverse Cuthill-McKee order of the graph of all actions: places of the states, states at the places."""
     n_states, n_actions = b.reward.shape
     parts = (b.data, b.indices, b.indptr[::n_actions])
     graph = sparse.csr_matrix(parts, shape=(n_states, n_states))
-    order = np.empty(n_states, dtype=np.intp)
-    order[reverse_cuthill_mckee(graph, symmetric_mode=False)] = np.arange(n_states)
-    return order
+    states = reverse_cuthill_mckee(graph, symmetric_mode=False)
+    table = np.empty(2 * n_states, dtype=states.dtype)
+    table[states] = np.arange(n_states, dtype=states.dtype)
+    table[n_states:] = states
+    return table
 
 
-def krylov(task: Problem, b: SparseBackups, v: Array, w: Array, *, forcing: float) -> bool:
+def krylov(task: Problem, b: SparseBackups, v: Array, w: Array, *, rhs: Array, forcing: float) -> bool:
     """Improve v towards V^pi of the restricted policy (w: scratch); False, and v as it was, if that fails."""
     starts, stops, indices, data = b.rows()
     n_states = len(v)
     n_entries = int((stops - starts).sum()) + n_states
-    ptr, diagonal = np.empty(n_states + 1, dtype=np.int64), np.empty(n_states, dtype=np.int64)
-    columns, values = np.empty(n_entries, dtype=np.int64), np.empty(n_entries)
+    kind = np.int32 if n_entries <= np.iinfo(np.int32).max else np.int64
+    ptr, diagonal = np.empty(n_states + 1, dtype=kind), np.empty(n_states, dtype=kind)
+    columns, values = np.empty(n_entries, dtype=kind), np.empty(n_entries)
     _krylov.build_system(starts, stops, indices, data, task.gamma, ptr, columns, values, diagonal)
     factors = values.copy()
-    _krylov.ilu0(ptr, columns, diagonal, factors, np.full(n_states, -1, dtype=np.int64))
-    low, high = b.sweep(v, w)
+    _krylov.ilu0(ptr, columns, diagonal, factors, np.full(n_states, -1, dtype=kind))
+    low, high = b.sweep(v, w, rhs)
     goal = max(forcing * max(-low, high), task.atol * (1 - task.gamma) / 4, 4e-16 * peak(v))
     x = v.copy()
-    _krylov.bicgstab(ptr, columns, values, diagonal, factors, b.r_pi, x, goal, MAX_KRYLOV_STEPS)
-    new_low, new_high = b.sweep(x, w)
+    _krylov.bicgstab(ptr, columns, values, diagonal, factors, rhs, x, goal, MAX_KRYLOV_STEPS)
+    new_low, new_high = b.sweep(x, w, rhs)
     if not max(-new_low, new_high) < max(-low, high) / 2:
         return False
     v[:] = x

@@ -41,7 +41,12 @@ class Point:
     low: float = 0.0
     high: float = 0.0
     memory: dict[str, Any] = field(default_factory=dict)
-    notes: set[str] = field(default_factory=set)
+    ran: list[str] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        """Remember that `what` ran, for `Solution.method`."""
+        if what not in self.ran:
+            self.ran.append(what)
 
     @property
     def span(self) -> float:
@@ -80,13 +85,21 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
         if verdict.met or exhausted or step == max_steps:
             break
         advance(x)
-    name = "+".join([method, *sorted(x.notes)])
     shift = verdict.shift
     if exhausted and np.isfinite(verdict.bound) and not verdict.met:
+        x.note("compensated sweeps")
         verdict = refine(task, x.b, x.v)
         shift = 0.0
     _sweeps.finish(x.b.q, shift, x.w, x.b.policy)
-    return solution(task, (x.b.q, x.w, x.b.policy), verdict, n_steps=step, method=name)
+    name = what_ran(method, x.ran)
+    return solution(task, (x.b.release(), x.w, x.b.policy), verdict, n_steps=step, method=name)
+
+
+def what_ran(method: str, ran: list[str]) -> str:
+    """`auto: mpi, then banded LU`; methods other than auto come first themselves."""
+    if method == "auto":
+        return "auto: " + (", then ".join(ran) or "one sweep")
+    return ", then ".join([method, *ran])
 
 
 def default_steps(gamma: float) -> int:
@@ -121,28 +134,35 @@ def advance_mpi(x: Point) -> None:
 
 
 def mixing_steps(x: Point, *, slow: float) -> bool:
-    r"""Modified policy iteration; False once the span falls by less than the factor `slow` a sweep.
+    """Modified policy iteration; False once the span falls by less than the factor `slow` a sweep."""
+    x.b.restrict()
+    if isinstance(x.b, SparseBackups) and x.b.copy is not None:
+        return lazy_steps(x, x.b, slow=slow)
+    x.accept()
+    return policy_sweeps(x, max_sweeps=1000, slow=slow)
+
+
+def lazy_steps(x: Point, b: SparseBackups, *, slow: float) -> bool:
+    r"""`mixing_steps` from a restricted policy, until the certificate should hold.
 
     A value $Q_V(h)$ grows by at most $\gamma\max(V' - V)$ when V becomes V'. Summed up ("drift"), this rules
     most actions out without touching their rows, so that an improvement costs little more than a sweep of the
-    policy.
+    policy. With few actions there is little to rule out.
     """
     before, drift = x.v.copy(), 0.0
     for _ in range(MAX_LAZY):
         x.accept()
-        x.b.restrict()
         if not policy_sweeps(x, max_sweeps=1000, slow=slow):
             return False
-        if not isinstance(x.b, SparseBackups):
-            return True
         np.subtract(x.v, before, out=x.w)
         drift += x.task.gamma * float(x.w.max())
         before[:] = x.v
-        x.b.sweep(x.v, x.w)
-        x.low, x.high = x.b.lazy(x.v, x.w, drift)
+        b.sweep(x.v, x.w)
+        x.low, x.high = b.lazy(x.v, x.w, drift)
         guess = x.task.judge(x.v, x.w, x.low, x.high)
         if guess.met or guess.exhausted:
             break
+        b.restrict()
     x.accept()
     return True
 
@@ -211,30 +231,40 @@ def advance_ipi(x: Point) -> None:
 
 def krylov_or_sweeps(x: Point) -> None:
     """ILU(0)-BiCGSTAB for the fixed policy; plain sweeps where it fails."""
-    if not _local.krylov(x.task, as_sparse(x.b), x.v, x.w, forcing=FORCING):
+    b = as_sparse(x.b)
+    if not _local.krylov(x.task, b, x.v, x.w, rhs=b.policy_reward(), forcing=FORCING):
+        x.note("policy sweeps")
         policy_sweeps(x, max_sweeps=100)
 
 
 def advance_auto(x: Point) -> None:
     """Policy sweeps while they mix fast; from then on, or if there are few states, a linear solve."""
     if len(x.v) <= SMALL:
-        x.notes.add("lu")
+        x.note("pi")
         advance_pi(x)
     elif not x.memory.get("slow"):
+        x.note("mpi")
         x.memory["slow"] = not mixing_steps(x, slow=SLOW)
     elif isinstance(x.b, SparseBackups):
         x.accept()
         gauss_seidel(x, 2)
-        x.b.restrict()
-        band = x.memory.setdefault("band", _local.Band())
-        solved = band.solve(x.task, x.b, x.v)
-        x.notes.add("band" if solved else "krylov")
-        if not solved:
-            krylov_or_sweeps(x)
+        solve_slow(x, x.b)
     else:
         direct = len(x.v) <= MAX_DENSE_LU
-        x.notes.add("lu" if direct else "bicgstab")
+        x.note("pi" if direct else "pi-bicgstab")
         (advance_pi if direct else advance_bicgstab)(x)
+
+
+def solve_slow(x: Point, b: SparseBackups) -> None:
+    """Banded elimination for `b.policy` where some order of the states is narrow, else Krylov steps."""
+    band = x.memory.setdefault("band", _local.Band())
+    _sweeps.policy_reward(x.task.reward, b.policy, x.w)
+    if band.solve(x.task, b, x.v, x.w):
+        x.note("banded LU")
+        return
+    x.note("ILU-BiCGSTAB")
+    b.restrict()
+    krylov_or_sweeps(x)
 
 
 def as_sparse(b: Backups) -> SparseBackups:

@@ -146,18 +146,17 @@ def _judge(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Brack
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
     r"""Delta <- roughly $(I - \gamma P_\pi)^{-1} d$ for the policy of the last sweep."""
     b.restrict()
-    b.r_pi[:] = d
     if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
         return
     delta[:] = 0.0
     x, y, first = delta, scratch, 0.0
     for k in range(MAX_SWEEPS):
-        low, high = b.sweep(x, y)
+        low, high = b.sweep(x, y, d)
         x, y = y, x
         first = high - low if k == 0 else first
         if high - low <= 1e-4 * first:
             break
     np.add(x, task.gamma / (1 - task.gamma) * (low + high) / 2, out=delta)
-    if high - low > 1e-4 * first and not Band().solve(task, b, delta):
-        krylov(task, b, delta, scratch, forcing=1e-4)
+    if high - low > 1e-4 * first and not Band().solve(task, b, delta, d.copy()):
+        krylov(task, b, delta, scratch, rhs=d, forcing=1e-4)

@@ -2,9 +2,13 @@
 
 Rows are `s*A + a` of a CSR matrix. `reward` is `-inf` where the action does not exist, so that no loop needs
 a mask. Indices are cast to unsigned: numba then emits no test for negative indices, which halves the time of
-a sweep. The two hot loops keep two accumulators a row, which breaks the chain of additions, and are written
-out: numba counts references, atomically, at every call that LLVM does not inline. Parallel versions give
-chunks of states to threads.
+a sweep. The hot loops keep two accumulators a row, which breaks the chain of additions, and are written out:
+numba counts references, atomically, at every call that LLVM does not inline. Parallel versions give chunks of
+states to threads.
+
+`ahead`: how many entries before its use a value of v is fetched (`_prefetch`), where successors are scattered
+and v is larger than the inner caches; `NEVER` elsewhere. Without it a sweep waits for v: it takes twice as
+long.
 """
 
 from typing import no_type_check
@@ -12,7 +16,10 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
-_ONE, _TWO = np.uint64(1), np.uint64(2)
+from virel_theory import _prefetch
+
+NEVER = np.uint64(2**62)
+_ONE, _TWO, _LINE = np.uint64(1), np.uint64(2), np.uint64(8)
 
 
 @njit(cache=True, nogil=True)
@@ -27,19 +34,30 @@ def row_dot(data, indices, start, stop, v):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, last):
+def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, last, ahead):
     """On states first..last-1: q <- r + gamma P v, w <- max q, policy <- argmax; the extremes of w - v."""
-    low, high, n_actions = np.inf, -np.inf, reward.shape[1]
+    low, high, n_actions, n_entries = np.inf, -np.inf, reward.shape[1], np.uint64(len(indices))
     for s in range(first, last):
         best, arg = -np.inf, 0
         j = np.uint64(indptr[s * n_actions])
         for a in range(n_actions):
             stop = np.uint64(indptr[s * n_actions + a + 1])
             even, odd = 0.0, 0.0
-            while j + _ONE < stop:
-                even += data[j] * v[np.uint64(indices[j])]
-                odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
-                j += _TWO
+            if stop + ahead < n_entries:
+                _prefetch.near(indices, j + ahead + ahead)
+                _prefetch.near(data, j + ahead)
+                _prefetch.near(data, j + ahead + _LINE)
+                while j + _ONE < stop:
+                    _prefetch.far(v, np.uint64(indices[j + ahead]))
+                    _prefetch.far(v, np.uint64(indices[j + ahead + _ONE]))
+                    even += data[j] * v[np.uint64(indices[j])]
+                    odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+                    j += _TWO
+            else:
+                while j + _ONE < stop:
+                    even += data[j] * v[np.uint64(indices[j])]
+                    odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+                    j += _TWO
             if j < stop:
                 even += data[j] * v[np.uint64(indices[j])]
                 j += _ONE
@@ -90,16 +108,27 @@ def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, fir
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last):
+def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last, ahead):
     """W <- r_pi + gamma P_pi v on states first..last-1, rows given by their ends; the extremes of w - v."""
-    low, high = np.inf, -np.inf
+    low, high, n_entries = np.inf, -np.inf, np.uint64(len(indices))
     for s in range(first, last):
         j, stop = np.uint64(starts[s]), np.uint64(stops[s])
         even, odd = 0.0, 0.0
-        while j + _ONE < stop:
-            even += data[j] * v[np.uint64(indices[j])]
-            odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
-            j += _TWO
+        if stop + ahead < n_entries:
+            _prefetch.near(indices, j + ahead + ahead)
+            _prefetch.near(data, j + ahead)
+            _prefetch.near(data, j + ahead + _LINE)
+            while j + _ONE < stop:
+                _prefetch.far(v, np.uint64(indices[j + ahead]))
+                _prefetch.far(v, np.uint64(indices[j + ahead + _ONE]))
+                even += data[j] * v[np.uint64(indices[j])]
+                odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+                j += _TWO
+        else:
+            while j + _ONE < stop:
+                even += data[j] * v[np.uint64(indices[j])]
+                odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+                j += _TWO
         if j < stop:
             even += data[j] * v[np.uint64(indices[j])]
         x = reward[s] + gamma * (even + odd)
@@ -109,15 +138,39 @@ def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last)
     return low, high
 
 
+@njit(cache=True, nogil=True)
+@no_type_check
+def chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last):
+    """`policy_range` with rows and rewards where the MDP has them."""
+    low, high, n_actions = np.inf, -np.inf, reward.shape[1]
+    for s in range(first, last):
+        a = policy[s]
+        j, stop = np.uint64(indptr[s * n_actions + a]), np.uint64(indptr[s * n_actions + a + 1])
+        even, odd = 0.0, 0.0
+        while j + _ONE < stop:
+            even += data[j] * v[np.uint64(indices[j])]
+            odd += data[j + _ONE] * v[np.uint64(indices[j + _ONE])]
+            j += _TWO
+        if j < stop:
+            even += data[j] * v[np.uint64(indices[j])]
+        x = reward[s, a] + gamma * (even + odd)
+        w[s] = x
+        d = x - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
+
+
 @njit(cache=True, parallel=True)
 @no_type_check
-def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, n_chunks):
+def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, ahead, n_chunks):
     """`full_range` over all states in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
         first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        lows[c], highs[c] = full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, last)
+        lows[c], highs[c] = full_range(
+            indptr, indices, data, reward, gamma, v, q, w, policy, first, last, ahead
+        )
     return lows.min(), highs.max()
 
 
@@ -137,13 +190,27 @@ def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, 
 
 @njit(cache=True, parallel=True)
 @no_type_check
-def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, n_chunks):
+def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_chunks):
     """`policy_range` over all states in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
         first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        lows[c], highs[c] = policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last)
+        lows[c], highs[c] = policy_range(
+            starts, stops, indices, data, reward, gamma, v, w, first, last, ahead
+        )
+    return lows.min(), highs.max()
+
+
+@njit(cache=True, parallel=True)
+@no_type_check
+def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks):
+    """`chosen_range` over all states in parallel chunks."""
+    n = reward.shape[0]
+    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
+    for c in prange(n_chunks):
+        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
+        lows[c], highs[c] = chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last)
     return lows.min(), highs.max()
 
 
@@ -175,11 +242,22 @@ def finish(q, shift, value, policy):
 
 @njit(cache=True)
 @no_type_check
-def slot_offsets(indptr, n_actions, offsets):
-    """offsets[s] <- start of the slot of state s, as long as its longest row; the total length."""
+def longest_row(indptr):
+    """Largest number of entries of a row."""
+    out = 0
+    for i in range(len(indptr) - 1):
+        out = max(out, indptr[i + 1] - indptr[i])
+    return out
+
+
+@njit(cache=True)
+@no_type_check
+def slots(indptr, n_states, n_actions, offsets):
+    """offsets[s] <- start of a slot as long as the longest row of s (none if empty); the total length."""
     total = 0
-    for s in range(len(offsets)):
-        offsets[s] = total
+    for s in range(n_states):
+        if len(offsets) > 0:
+            offsets[s] = total
         longest = 0
         for a in range(n_actions):
             longest = max(longest, indptr[s * n_actions + a + 1] - indptr[s * n_actions + a])
@@ -210,13 +288,19 @@ def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, o
 
 @njit(cache=True)
 @no_type_check
-def point_at_rows(indptr, reward, policy, starts, stops, r_pi):
-    """starts, stops, r_pi <- the rows of `policy` where they are, without a copy."""
-    n_actions = reward.shape[1]
+def point_at_rows(indptr, n_actions, policy, starts, stops):
+    """starts, stops <- the rows of `policy` where they are, without a copy."""
     for s in range(len(policy)):
         row = s * n_actions + policy[s]
         starts[s], stops[s] = indptr[row], indptr[row + 1]
-        r_pi[s] = reward[s, policy[s]]
+
+
+@njit(cache=True)
+@no_type_check
+def policy_reward(reward, policy, out):
+    """out[s] <- reward of the policy's action."""
+    for s in range(len(policy)):
+        out[s] = reward[s, policy[s]]
 
 
 @njit(cache=True)

@@ -1,13 +1,14 @@
 """Solvers: closed forms, exact rational solutions, methods and encodings that agree, statuses, bad input."""
 
 import functools
+import tracemalloc
 
 import numpy as np
 import pytest
 from exact_mdp import exact_backup, exact_error, exact_optimal_q, exact_policy_values, random_mdp
 from scipy import sparse
 
-from virel_theory import InputError, TabularMDP, generate
+from virel_theory import InputError, TabularMDP, _local, generate
 from virel_theory.lp import linear_program
 from virel_theory.solvers import (
     METHODS,
@@ -205,7 +206,7 @@ def test_costs_are_rewards_with_the_sign_turned():
 def test_slow_rings_and_corridors_are_solved_through_a_band(closed, n_actions):
     ring = generate.ring(400, gamma=0.999, n_actions=n_actions, closed=closed, rng=np.random.default_rng(7))
     found, plain = solve(ring, atol=1e-7), solve(ring, atol=1e-6, method="ipi")
-    assert found.method == "auto+band"
+    assert found.method == "auto: mpi, then banded LU"
     assert found.status is plain.status is Status.CONVERGED
     assert np.abs(found.q - plain.q).max() <= found.error_bound + plain.error_bound
 
@@ -216,7 +217,7 @@ def test_a_ring_with_shuffled_states_is_still_a_band():
     order = rng.permutation(1000)
     rows = ring.transition[(order[:, None] * 3 + np.arange(3)).ravel()][:, order]
     found = solve(TabularMDP(rows, ring.reward[order], 0.99), atol=1e-8)
-    assert found.method == "auto+band"
+    assert found.method == "auto: mpi, then banded LU"
     plain = solve(ring, atol=1e-8)
     assert np.abs(found.q - plain.q[order]).max() <= found.error_bound + plain.error_bound
 
@@ -235,7 +236,7 @@ def test_a_wide_grid_is_solved_by_krylov_steps():
     mdp = TabularMDP(rows + stay, reward, 0.999)
     found = solve(mdp, atol=1e-6)
     assert found.status is Status.CONVERGED
-    assert "krylov" in found.method
+    assert found.method == "auto: mpi, then ILU-BiCGSTAB"
     exact = policy_iteration(mdp, atol=1e-6)
     assert np.abs(found.q - exact.q).max() <= found.error_bound + exact.error_bound
 
@@ -253,6 +254,56 @@ def test_threads_change_no_bit():
         numba.set_num_threads(before)
     np.testing.assert_array_equal(many.q, one.q)
     assert many.error_bound == one.error_bound
+
+
+# what ran, and in how much memory
+
+
+@pytest.mark.parametrize(
+    ("mdp", "options", "method"),
+    [
+        (generate.garnet(20, 3, 4, gamma=0.9, rng=np.random.default_rng(17)), {}, "auto: pi"),
+        (generate.garnet(60, 3, 4, gamma=0.9, rng=np.random.default_rng(17)), {}, "auto: mpi"),
+        (generate.ring(200, gamma=0.999).to_dense(), {}, "auto: mpi, then pi"),
+        (generate.ring(200, gamma=0.999), {}, "auto: mpi, then banded LU"),
+        (
+            generate.ring(200, gamma=0.999),
+            {"atol": 0.0},
+            "auto: mpi, then banded LU, then compensated sweeps",
+        ),
+        (generate.ring(200, gamma=0.0), {}, "auto: one sweep"),
+        (generate.ring(200, gamma=0.9), {"method": "ipi"}, "ipi"),
+        (generate.ring(200, gamma=0.9), {"method": "vi", "atol": 0.0}, "vi, then compensated sweeps"),
+    ],
+)
+def test_the_solution_names_what_was_picked_and_fallen_back_on(mdp, options, method):
+    assert solve(mdp, **({"atol": 1e-8} | options)).method == method
+
+
+def test_krylov_steps_that_fail_fall_back_on_policy_sweeps(monkeypatch):
+    monkeypatch.setattr(_local, "krylov", lambda *_, **__: False)
+    found = solve(generate.ring(200, gamma=0.9), atol=1e-8, method="ipi")
+    assert found.method == "ipi, then policy sweeps"
+    assert found.status is Status.CONVERGED
+
+
+@pytest.mark.parametrize("kind", ["garnet", "ring"])
+def test_a_solve_allocates_at_most_three_tenths_of_the_mdp(kind):
+    rng = np.random.default_rng(18)
+    if kind == "ring":
+        mdp = generate.ring(20_000, gamma=0.99, rng=rng)
+    else:
+        mdp = generate.garnet(5000, 10, 10, gamma=0.99, rng=rng, sparse=True)
+    rows = mdp.transition
+    parts = (rows.data, rows.indices, rows.indptr, mdp.reward, mdp.initial)
+    solve(mdp, atol=1e-8)  # compiles
+    tracemalloc.start()
+    try:
+        solve(mdp, atol=1e-8)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 0.3 * sum(x.nbytes for x in parts)
 
 
 # statuses
