@@ -28,7 +28,10 @@ SUBCOMMANDS = {
     "train": Subcommand(
         "virel_deep.cli", "main_train", "train an agent, resumably; seeds are a batch dimension"
     ),
+    "evaluate": Subcommand("virel_deep.cli_after", "main_evaluate", "score the newest policies of a run"),
     "compare": Subcommand("virel_deep.cli_after", "main_compare", "learning curves and scores of runs"),
+    "watch": Subcommand("virel_deep.cli_after", "main_watch", "record a video of a policy, without a screen"),
+    "export": Subcommand("virel_deep.cli_after", "main_export", "write a policy as ONNX, checked"),
 }
 
 DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}

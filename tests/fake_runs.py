@@ -1,10 +1,13 @@
 """Run folders with curves of our choice, for tests of what comes after training."""
 
+import itertools
 import json
 from dataclasses import replace
 
 import numpy as np
+import torch
 
+from virel_deep.checkpoint import save
 from virel_deep.config import to_json
 from virel_deep.presets import run_config
 
@@ -45,3 +48,24 @@ def learning(rng, n_seeds, n_points, top):
     t = np.linspace(0, 1, n_points)
     tops = top * rng.uniform(0.6, 1.2, size=(n_seeds, 1))
     return tops * (1 - np.exp(-4 * t)) * (1 + 0.15 * rng.normal(size=(n_seeds, n_points)))
+
+
+def random_layers(rng, sizes, scale=1.0):
+    """Layers of a policy, as torch initialises them, times `scale`."""
+    return [
+        (
+            (scale * rng.uniform(-1, 1, (n_in, n_out)) / n_in**0.5).astype(np.float32),
+            (scale * rng.uniform(-1, 1, n_out) / n_in**0.5).astype(np.float32),
+        )
+        for n_in, n_out in itertools.pairwise(sizes)
+    ]
+
+
+def write_checkpoint(run, seed, layers, *, step=1000):
+    """A checkpoint with a deterministic policy of these layers."""
+    blocks = {}
+    for i, (weight, bias) in enumerate(layers):
+        blocks[f"{i}.weight"] = torch.from_numpy(weight[None])
+        blocks[f"{i}.bias"] = torch.from_numpy(bias[None, None])
+    state = {"agent": {"policy": blocks, "n_action": layers[-1][1].size}}
+    save(run / f"seed-{seed}" / "checkpoints", step, state, rows=None)

@@ -5,13 +5,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 from rich.console import Console
 
 from virel_deep._files import StorageError, write_atomically
 from virel_deep.errors import InputError, require
+
+if TYPE_CHECKING:
+    from virel_deep.policy import Policy
 
 PLAIN_WIDTH = 160
 """Columns of tables that go to a file or a pipe."""
@@ -29,6 +32,66 @@ class CompareOptions:
     """Run folders, finished or not; the others are measured against the algorithm of the first."""
     out: Path = Path("out/compare")
     """Folder for curves.png, curves.svg, curves.csv and table.md."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Evaluate the newest policy of each seed: deterministic episodes, unscaled returns.
+
+    Writes RUN/evaluation.json. Exit status: 0 every seed; 1 some seed could not be evaluated; 2 bad input.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder; training may go on meanwhile."""
+    episodes: int = 10
+    """How many, the same ones for each seed's policy."""
+    seed: int = 0
+    """Of the episodes."""
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """Record an episode of the newest policy of a seed, without a screen.
+
+    Exit status: 0 written; 1 not writable; 2 bad input, or no renderer.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder; training may go on meanwhile."""
+    seed: int | None = None
+    """Which of the run's seeds; default its first."""
+    out: Path | None = None
+    """Video to write, .mp4 or .gif; default RUN/seed-<s>.mp4."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Export the newest policy of a seed as ONNX: observations to actions in the environment's range.
+
+    Exit status: 0 written, and onnxruntime computes the same; 1 it does not, or not writable; 2 bad input.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """File to write, like policy.onnx."""
+    seed: int | None = None
+    """Which of the run's seeds; default its first."""
+
+
+def main_evaluate(argv: Sequence[str]) -> int:
+    """Evaluate a run's policies, print the table, write the record; return the exit status."""
+    return _run(EvaluateOptions, argv, "virel evaluate", _evaluate)
+
+
+def main_watch(argv: Sequence[str]) -> int:
+    """Record a video; return the exit status."""
+    return _run(WatchOptions, argv, "virel watch", _watch)
+
+
+def main_export(argv: Sequence[str]) -> int:
+    """Write an ONNX file; return the exit status."""
+    return _run(ExportOptions, argv, "virel export", _export)
 
 
 def main_compare(argv: Sequence[str]) -> int:
@@ -56,8 +119,63 @@ def _compare(options: CompareOptions) -> int:
         terminal.print(as_rich(table))
     for remark in said:
         terminal.print(f"- {remark}", markup=False, highlight=False)
-    terminal.print(f"written: {', '.join(map(str, paths))}", soft_wrap=True, highlight=False, markup=False)
+    _say(f"written: {', '.join(map(str, paths))}")
     return 0
+
+
+def _evaluate(options: EvaluateOptions) -> int:
+    from virel_deep.evaluate_run import evaluate_run, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
+
+    done, failed = evaluate_run(options.run, episodes=options.episodes, seed=options.seed)
+    path = write_evaluation(options.run, done, seed=options.seed)
+    console().print(evaluation_table(done))
+    for failure in failed:
+        sys.stderr.write(f"virel evaluate: {failure}\n")
+    _say(f"written: {path}")
+    return 1 if failed else 0
+
+
+def _watch(options: WatchOptions) -> int:
+    from virel_deep import watch  # noqa: PLC0415  (torch)
+    from virel_deep.streams import stream  # noqa: PLC0415
+
+    watch.render_headless()
+    policy, seed = _policy(options.run, options.seed)
+    path = options.out or options.run / f"seed-{seed}.mp4"
+    with Console(stderr=True).status("recording") as status:
+        video = watch.record(
+            policy,
+            path,
+            stream(0, "after-training"),
+            seen=lambda step: status.update(f"recording: step {step}"),
+        )
+    _say(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
+    _say(f"written: {path} ({video.frames} frames, {video.fps:g} a second)")
+    return 0
+
+
+def _export(options: ExportOptions) -> int:
+    from virel_deep.export import OBSERVATIONS, ExportError, export_policy  # noqa: PLC0415  (torch)
+
+    policy, seed = _policy(options.run, options.seed)
+    try:
+        difference = export_policy(policy, options.out, about={"run": options.run.name, "seed": str(seed)})
+    except ExportError as error:
+        sys.stderr.write(f"virel export: {error}\n")
+        return 1
+    _say(f"{policy.env}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
+    _say(f"(largest difference to float64 on {OBSERVATIONS} observations: {difference:.1e})")
+    _say(f"written: {options.out}")
+    return 0
+
+
+def _policy(run: Path, seed: int | None) -> tuple["Policy", int]:
+    """The newest policy of a seed, by default of the run's first."""
+    from virel_deep.policy import load_policy  # noqa: PLC0415
+    from virel_deep.runs import read_config  # noqa: PLC0415
+
+    chosen = read_config(run).seeds[0] if seed is None else seed
+    return load_policy(run, chosen), chosen
 
 
 def _make_folder(folder: Path) -> None:
@@ -67,6 +185,11 @@ def _make_folder(folder: Path) -> None:
         raise InputError(
             f"`out` must be a writable folder; found {str(folder)!r} ({error.strerror})"
         ) from None
+
+
+def _say(line: str) -> None:
+    """One line, not wrapped: paths stay whole."""
+    sys.stdout.write(f"{line}\n")
 
 
 def console() -> Console:

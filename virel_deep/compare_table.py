@@ -73,21 +73,28 @@ def environments(named: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def score_table(named: Sequence[Entry]) -> ScoreTable:
-    """Scores of each run; the probability is that of a seed to beat one of the first algorithm."""
+    """Scores of each run, and the probability that a seed beats one of the first algorithm."""
     reference = named[0].label
     rows = []
     for env, here in environments(named).items():
         base = next((entry.run for entry in here if entry.label == reference), None)
         for label, run in ((entry.label, entry.run) for entry in here):
-            against = (
-                "" if base is None or base is run else _share(improvement([(run.final(), base.final())]))
-            )
             final, area = (_score(iqm_interval([scores])) for scores in (run.final(), run.area()))
-            rows.append((env, label, str(len(run.seeds)), str(run.at[-1]), final, area, against))
-    columns = ("environment", "algorithm", "seeds", "steps", "final return", "area under curve")
-    return ScoreTable(
-        "Scores: IQM over seeds [95 % interval]", (*columns, f"P(better than {reference})"), rows
+            counts = (str(len(run.seeds)), str(run.at[-1]))
+            rows.append((env, label, *counts, final, area, _against(run, base)))
+    columns = (
+        *("environment", "algorithm", "seeds", "steps", "final return", "area under curve"),
+        f"P(better than {reference})",
     )
+    shown = len(columns) if len({entry.label for entry in named}) > 1 else -1  # nothing to be better than
+    title = "Scores: IQM over seeds [95 % interval]"
+    return ScoreTable(title, columns[:shown], [row[:shown] for row in rows])
+
+
+def _against(run: Run, base: Run | None) -> str:
+    if base is None or base is run:
+        return ""
+    return _share(improvement([(run.final(), base.final())]))
 
 
 def overall_table(named: Sequence[Entry]) -> ScoreTable | None:

@@ -41,7 +41,9 @@ def policy_layers(blocks: dict[str, Any], n_action: int) -> list[tuple[Floats, F
     for i in count():
         if f"{i}.weight" not in blocks:
             break
-        weight, bias = (np.array(blocks[f"{i}.{name}"][0], np.float32) for name in ("weight", "bias"))
+        weight, bias = (
+            np.asarray(blocks[f"{i}.{name}"][0]).astype(np.float32) for name in ("weight", "bias")
+        )
         layers.append((weight, bias[0]))
     weight, bias = layers[-1]
     layers[-1] = (weight[:, :n_action].copy(), bias[:n_action].copy())

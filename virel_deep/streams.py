@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-STREAMS = ("weights", "acting", "learning", "environment", "evaluation")
+STREAMS = ("weights", "acting", "learning", "environment", "evaluation", "after-training")
 
 
 def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
