@@ -73,6 +73,7 @@ class Claim:
         expected: the verdict on record; `virel verify` exits 0 iff it comes out again.
         assumptions, steps, correction: see their classes. A `REFUTED` claim needs a correction.
         figures: `figures(seed)` computes the data of its convergence plots (drawn by `verify.figures`).
+        deep: its checks run `virel_deep` and need torch; `virel verify --deep` runs it, or naming it.
     """
 
     id: str
@@ -85,3 +86,4 @@ class Claim:
     steps: Sequence[Step] = ()
     correction: Correction | None = None
     figures: Callable[[int], Sequence[Figure]] | None = field(default=None)
+    deep: bool = False
