@@ -9,7 +9,7 @@ from torch import Tensor
 from virel_deep import losses
 from virel_deep.config import Algorithm
 from virel_deep.inference import deterministic, smoothed_target, split, tanh_gaussian
-from virel_deep.networks import Network
+from virel_deep.networks import SIMD, Network
 from virel_deep.optimiser import Adam
 from virel_deep.replay import Columns
 from virel_deep.temperature import TemperatureState
@@ -182,13 +182,13 @@ class Agent:
             return Actions(action, zero, None), Actions(following, zero, None)
         if "value" in self.networks:
             head = self.policy(s, train=train).squeeze(1)
-            return Actions(*tanh_gaussian(head, noise[:, :size]), head), None
+            return Actions(*_gaussian(head, noise[:, :size]), head), None
         # One pass over s and s', of which only the first half is differentiated.
         head = self.policy(torch.cat((s, s_next), dim=1), train=train, rows=size).squeeze(1)
         here = head[:, :size]
         with torch.no_grad():
-            beyond = Actions(*tanh_gaussian(head[:, size:], noise[:, size:]), None)
-        return Actions(*tanh_gaussian(here, noise[:, :size]), here), beyond
+            beyond = Actions(*_gaussian(head[:, size:], noise[:, size:]), None)
+        return Actions(*_gaussian(here, noise[:, :size]), here), beyond
 
     def _v_next(self, s_next: Tensor, following: Actions | None, alpha: Tensor) -> Tensor:
         """Target value `[K, B]` at s': V_phibar, or the smaller target Q at an action of the policy."""
@@ -213,7 +213,7 @@ class Agent:
         if "value" in self.networks:
             v_next = self.value(s_next)[:, 0, :, 0]
         else:
-            actions = Actions(*tanh_gaussian(self.policy(s_next).squeeze(1), noise), None)
+            actions = Actions(*_gaussian(self.policy(s_next).squeeze(1), noise), None)
             v_next = self._sampled_value(self.critic, s_next, actions, self.temperature.alpha)
         reward = batch[..., columns.reward] * self.algorithm.reward_scale
         target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=self.algorithm.gamma)
@@ -294,3 +294,11 @@ class Agent:
 def _smaller(q: Tensor) -> Tensor:
     """The smaller critic's value `[K, B]` of `[K, C, B, 1]`."""
     return q[:, 0, :, 0] if q.shape[1] == 1 else torch.minimum(q[:, 0, :, 0], q[:, 1, :, 0])
+
+
+def _gaussian(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """`tanh_gaussian` of `[K, B, 2 A]`; seed by seed where a whole stack would leave a loop's tail."""
+    if noise.is_cuda or noise[0].numel() % SIMD == 0:
+        return tanh_gaussian(head, noise)
+    action, log_pi = zip(*map(tanh_gaussian, head, noise), strict=True)
+    return torch.stack(action), torch.stack(log_pi)
