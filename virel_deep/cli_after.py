@@ -32,6 +32,8 @@ class CompareOptions:
     """Run folders, finished or not; the others are measured against the algorithm of the first."""
     out: Path = Path("out/compare")
     """Folder for curves.png, curves.svg, curves.csv and table.md."""
+    steps: int | None = None
+    """Look at this many steps of each run and leave out the rest; default all."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def _compare(options: CompareOptions) -> int:
     folders = [str(path.resolve()) for path in options.runs]
     require(len(folders) >= 1, "runs", folders, "must name a run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must differ")
-    named = entries([read_run(path) for path in options.runs])
+    runs = [read_run(path) for path in options.runs]
+    named = entries(runs if options.steps is None else [run.until(options.steps) for run in runs])
     tables = [table for table in (score_table(named), overall_table(named)) if table is not None]
     said = remarks(named)
     paths = [options.out / "table.md"]

@@ -6,7 +6,7 @@ each seed's `metrics.jsonl`, so that runs of other libraries, written in this fo
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Run:
 
     def final(self) -> Scores:
         """`[K]`: mean of the last 10 evaluations."""
-        return self.smooth()[:, -1]
+        return self.smooth(LAST)[:, -1]
 
     def area(self) -> Scores:
         """`[K]`: area under the curve, divided by its length: the mean return while training."""
@@ -54,13 +54,25 @@ class Run:
         area: Scores = np.trapezoid(self.returns, self.at, axis=1) / (self.at[-1] - self.at[0])
         return area
 
-    def smooth(self) -> Scores:
-        """`[K, T]`: at each evaluation the mean of the last 10; of all so far, where there are fewer."""
+    def smooth(self, window: int) -> Scores:
+        """`[K, T]`: at each evaluation the mean of the last `window`; of all so far where these are fewer."""
         sums = np.cumsum(np.pad(self.returns, ((0, 0), (1, 0))), axis=1)
         ends = np.arange(1, len(self.at) + 1)
-        starts = np.maximum(ends - LAST, 0)
+        starts = np.maximum(ends - window, 0)
         means: Scores = (sums[:, ends] - sums[:, starts]) / (ends - starts)
         return means
+
+    def until(self, steps: int) -> "Run":
+        """The run as it was after so many steps.
+
+        Raises:
+            InputError: it had no evaluation by then.
+        """
+        kept = int(np.sum(self.at <= steps))
+        require(
+            kept > 0, "steps", steps, f"must be at least {self.at[0]}, the first evaluation of {self.folder}"
+        )
+        return replace(self, steps=min(self.steps, steps), at=self.at[:kept], returns=self.returns[:, :kept])
 
 
 def read_run(folder: Path) -> Run:

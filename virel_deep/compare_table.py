@@ -150,7 +150,10 @@ def remarks(named: Sequence[Entry]) -> list[str]:
         if run.at[-1] + _spacing(run) <= run.steps:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():
-        out += _differing(env, "last evaluation at step", here, [str(entry.run.at[-1]) for entry in here])
+        ends = [int(entry.run.at[-1]) for entry in here]
+        out += _differing(env, "last evaluation at step", here, list(map(str, ends)))
+        if len(set(ends)) > 1:
+            out.append(f"{env}: `--steps {min(ends)}` compares at equal steps.")
         out += _differing(
             env, "steps between evaluations", here, [str(_spacing(entry.run)) for entry in here]
         )

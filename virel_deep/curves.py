@@ -20,12 +20,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from virel_deep._files import write_atomically
-from virel_deep.compare import LAST
+from virel_deep.compare import LAST, Run
 from virel_deep.compare_table import Entry, environments
-from virel_deep.statistics import Band, iqm_band
+from virel_deep.statistics import Band, iqm_band, iqm_interval
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+SMOOTHED = 20
+"""Windows of smoothing that a curve is long: 5 % of it each."""
 DPI = 200
 PANEL_WIDTH, PANEL_HEIGHT = 3.6, 2.6  # inches
 LINE_HEIGHT = 0.17  # inches a line of legend or caption
@@ -54,13 +56,13 @@ METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "
 def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
     """Write `curves.svg`, `curves.png` and their data, `curves.csv`; return the paths.
 
-    A curve is the IQM over seeds of their mean over the last 10 evaluations, its band the pointwise bootstrap
-    interval, so that it ends at the final return in the table.
+    A curve is the IQM over seeds, smoothed over the last 5 % of the evaluations; its band the pointwise
+    bootstrap interval. The bars beside it are the final returns of the table.
 
     Raises:
         StorageError: `folder` can't be written.
     """
-    bands = [iqm_band(entry.run.smooth()) for entry in named]
+    bands = [band_of(entry.run) for entry in named]
     paths = [folder / "curves.csv"]
     write_atomically(paths[0], csv_of(named, bands).encode())
     with mpl.rc_context():
@@ -73,6 +75,11 @@ def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
             paths.append(folder / f"curves.{kind}")
             write_atomically(paths[-1], file.getvalue())
     return paths
+
+
+def band_of(run: Run) -> Band:
+    """The curve of a run, lightly smoothed: single evaluations are noisy, wide windows blur the start."""
+    return iqm_band(run.smooth(max(1, len(run.at) // SMOOTHED)))
 
 
 def csv_of(named: Sequence[Entry], bands: Sequence[Band]) -> str:
@@ -128,10 +135,9 @@ def _panel(
         x = entry.run.at / 1000
         axes.fill_between(x, band.low, band.high, color=colour, alpha=0.12, linewidth=0)
         axes.plot(x, band.value, color=colour, linestyle=dash)
-        # The last intervals again, beside each other: the bands lie over one another.
-        place = end * (1.03 + 0.025 * i)
-        axes.vlines(place, band.low[-1], band.high[-1], color=colour, linewidth=1.6)
-        axes.plot(place, band.value[-1], color=colour, marker="o", markersize=3.2)
+        place, final = end * (1.03 + 0.025 * i), iqm_interval([entry.run.final()])
+        axes.vlines(place, final.low, final.high, color=colour, linewidth=1.6)
+        axes.plot(place, final.value, color=colour, marker="o", markersize=3.2)
     axes.set_xlim(0, end * (1.03 + 0.025 * len(here)))
     ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, end)
     axes.set_xticks([tick for tick in ticks if 0 <= tick <= end])
@@ -147,7 +153,8 @@ def _caption(named: Sequence[Entry]) -> str:
     counts = sorted({len(entry.run.seeds) for entry in named})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
-        f"Deterministic evaluation, unscaled returns; each point is a seed's mean over its last {LAST} "
-        f"evaluations. Line: interquartile mean over {seeds} seed{'' if seeds == '1' else 's'}. Band, and "
-        "bar on the right for the last point: 95 % bootstrap interval, pointwise."
+        f"Deterministic evaluation, unscaled returns. Line: interquartile mean over {seeds} "
+        f"seed{'' if seeds == '1' else 's'}, smoothed over windows of {100 // SMOOTHED} % of the curve. "
+        f"Bar on the right: final return, the mean of the last {LAST} evaluations. "
+        "Band and bar: 95 % bootstrap interval, pointwise."
     )

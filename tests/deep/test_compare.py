@@ -10,9 +10,8 @@ from fake_runs import learning, write_raw, write_run, write_seed
 from virel_deep.cli_after import main_compare
 from virel_deep.compare import read_run
 from virel_deep.compare_table import as_markdown, entries, overall_table, remarks, score_table
-from virel_deep.curves import csv_of, draw
+from virel_deep.curves import band_of, csv_of, draw
 from virel_deep.errors import InputError
-from virel_deep.statistics import iqm_band
 
 
 def ramp(*tops):
@@ -48,9 +47,9 @@ def test_the_area_is_that_of_trapezes_over_unequal_steps(tmp_path):
     np.testing.assert_allclose(read_run(folder).area(), [35 / 3], rtol=1e-14)
 
 
-def test_a_curve_ends_at_the_final_score_and_starts_at_the_first_evaluation(two_runs):
+def test_a_smooth_curve_ends_at_the_final_score_and_starts_at_the_first_evaluation(two_runs):
     run = read_run(two_runs[0])
-    smooth = run.smooth()
+    smooth = run.smooth(10)
     np.testing.assert_allclose(smooth[:, 0], run.returns[:, 0], rtol=1e-13)
     np.testing.assert_allclose(smooth[:, 2], run.returns[:, :3].mean(axis=1), rtol=1e-13)
     np.testing.assert_allclose(smooth[:, 14], run.returns[:, 5:15].mean(axis=1), rtol=1e-13)
@@ -167,6 +166,7 @@ def test_unequal_steps_versions_and_tasks_are_said(tmp_path):
     ]
     said = remarks(named(folders))
     assert "Hopper-v5: not alike: last evaluation at step 20000 (sac), 10000 (beta)." in said
+    assert "Hopper-v5: `--steps 10000` compares at equal steps." in said
     assert "Hopper-v5: not alike: steps between evaluations 1000 (sac), 500 (beta)." in said
     assert "Hopper-v5: not alike: mujoco version 4.0.0 (sac), 3.3.0 (beta)." in said
     assert "Hopper-v5: not alike: gymnasium version 1.4.0 (sac), unknown (beta)." in said
@@ -214,14 +214,36 @@ def test_a_run_without_any_evaluation_says_why(tmp_path):
         read_run(folder)
 
 
+def test_runs_can_be_compared_at_equal_steps(two_runs, tmp_path):
+    longer = write_run(tmp_path / "c", "td3", "Hopper-v5", np.hstack([ramp(900, 1300, 1500)] * 2))
+    out = tmp_path / "out"
+    assert main_compare([*map(str, (*two_runs, longer)), "--steps", "20000", "--out", str(out)]) == 0
+    beta, td3 = [line for line in (out / "table.md").read_text().splitlines() if line.startswith("| Hop")][1:]
+    assert beta.replace("beta", "td3") == td3
+    assert "not alike" not in (out / "table.md").read_text()
+
+
+def test_no_evaluation_until_the_given_step_is_an_error(two_runs, tmp_path, capsys):
+    assert main_compare([str(two_runs[0]), "--steps", "999", "--out", str(tmp_path / "out")]) == 2
+    assert "`steps` must be at least 1000, the first evaluation of" in capsys.readouterr().err
+
+
 def test_the_figures_data_are_the_bands(two_runs):
     here = named(two_runs)
-    bands = [iqm_band(entry.run.smooth()) for entry in here]
-    rows = list(csv.DictReader(csv_of(here, bands).splitlines()))
+    rows = list(csv.DictReader(csv_of(here, [band_of(entry.run) for entry in here]).splitlines()))
     assert len(rows) == 40
     last = rows[19]
     assert (last["algorithm"], last["step"]) == ("sac", "20000")
-    assert [float(last[name]) for name in ("low", "high")] == pytest.approx([775, 1085], rel=1e-13)
+    # 20 evaluations: 5 % of them are one, so that nothing is smoothed.
+    assert [float(last[name]) for name in ("iqm", "low", "high")] == pytest.approx(
+        [1200, 1000, 1400], rel=1e-13
+    )
+
+
+def test_a_curve_is_smoothed_over_5_percent_of_it(tmp_path):
+    step = np.repeat([0.0, 1.0], 30)  # 60 evaluations: windows of 3
+    run = read_run(write_run(tmp_path / "a", "sac", "Hopper-v5", [step]))
+    assert band_of(run).value[28:34] == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1], rel=1e-13)
 
 
 def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
