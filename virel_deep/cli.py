@@ -3,17 +3,18 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import tyro
 
+from virel_deep._files import StorageError
 from virel_deep.config import Precision
 from virel_deep.errors import InputError, require
 from virel_deep.launch import train
 from virel_deep.presets import PRESETS, algorithm
 from virel_deep.presets import run_config as preset_config
-from virel_deep.runs import read_config, write_config
+from virel_deep.runs import read_config, set_steps, write_config
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,12 @@ def main_train(argv: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     try:
+        require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
         run = _resumed(options) if options.resume else _new(options)
-        jobs = options.jobs or _default_jobs(read_config(run).device)
-        require(jobs >= 1, "jobs", jobs, "must be at least 1")
-        return train(run, jobs=jobs)
-    except InputError as error:
+        return train(run, jobs=options.jobs or _default_jobs(read_config(run).device))
+    except (InputError, StorageError) as error:
         sys.stderr.write(f"virel train: {error}\n")
-        return 2
+        return 2 if isinstance(error, InputError) else 1
 
 
 def _new(options: TrainOptions) -> Path:
@@ -83,6 +83,7 @@ def _new(options: TrainOptions) -> Path:
     assert options.preset is not None
     assert options.env is not None
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
+    device = _device(options.device)
     config = preset_config(
         options.preset,
         options.env,
@@ -93,15 +94,14 @@ def _new(options: TrainOptions) -> Path:
         eval_every=options.eval_every,
         eval_episodes=options.eval_episodes,
         checkpoint_every=options.checkpoint_every,
-        device=_device(options.device),
+        device=device,
         threads=options.threads,
-        precision=options.precision,
+        precision=_precision(options.precision, device),
     )
     make_env(options.env).close()
     run = options.out or Path("out/train") / f"{options.preset}-{options.env.replace('/', '-')}"
-    require(
-        not (run / "config.json").exists(), "out", str(run), "must not hold a run (--resume goes on with it)"
-    )
+    held = (run / "config.json").exists() or any(run.glob("seed-*"))
+    require(not held, "out", str(run), "must not hold a run (--resume goes on with it)")
     write_config(run, config)
     return run
 
@@ -110,14 +110,15 @@ def _resumed(options: TrainOptions) -> Path:
     """The run folder, with a larger goal where one is given."""
     assert options.resume is not None
     config = read_config(options.resume)
-    for name in ("preset", "env", "out"):
-        value = getattr(options, name)
-        require(value is None, name, value, "must not be given with --resume: the run folder says it")
+    for field in fields(options):
+        value = getattr(options, field.name)
+        free = field.name in {"resume", "steps", "jobs"} or value == field.default
+        require(free, field.name, value, "must not be given with --resume: the run folder says it")
     if options.steps is not None:
         steps = _whole(options.steps)
         require(steps >= config.steps, "steps", steps, f"must be at least the run's {config.steps}")
         if steps > config.steps:
-            write_config(options.resume, replace(config, steps=steps))
+            set_steps(options.resume, steps)
     return options.resume
 
 
@@ -152,13 +153,16 @@ def _device(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    require(
-        name == "cpu" or torch.cuda.is_available(),
-        "device",
-        name,
-        "must be cpu here: torch finds no CUDA device",
-    )
+    require(name in {"cpu", "cuda"}, "device", name, "must be cpu, cuda or auto")
+    here = name == "cpu" or torch.cuda.is_available()
+    require(here, "device", name, "must be cpu here: torch finds no CUDA device")
     return name
+
+
+def _precision(precision: Precision, device: str) -> Precision:
+    from virel_deep.precision import chosen  # noqa: PLC0415  (brings torch)
+
+    return chosen(precision, device)
 
 
 def _default_jobs(device: str) -> int:

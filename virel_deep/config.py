@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from virel_deep.errors import InputError, require
 
@@ -64,7 +64,7 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a value or a combination that means nothing."""
-        _check_literals(self)
+        _check_types(self)
         require(self.critics in {1, 2}, "critics", self.critics, "must be 1 or 2")
         require(0 <= self.gamma < 1, "gamma", self.gamma, "must be in [0, 1)")
         require(0 < self.polyak <= 1, "polyak", self.polyak, "must be in (0, 1]")
@@ -109,7 +109,13 @@ class Algorithm:
         target = self.target_entropy
         require(target is None or math.isfinite(target), "target_entropy", target, "must be finite or None")
         if self.posterior == "deterministic":
-            for name, only in (("value", "target-q"), ("evaluation", "hard"), ("temperature", "none")):
+            only_ones = {
+                "value": "target-q",
+                "evaluation": "hard",
+                "temperature": "none",
+                "residual_batch": 0,
+            }
+            for name, only in only_ones.items():
                 require(
                     getattr(self, name) == only,
                     name,
@@ -152,11 +158,13 @@ class RunConfig:
     threads: int = 1
     """CPU threads of a training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
-    """Of float32 products: `medium` lets torch use oneDNN; `auto`: where a probe shows float32 accuracy."""
+    """Of float32 products: `medium` lets torch use oneDNN; `auto`: where a probe shows float32 accuracy.
+
+    `virel train` records what the probe chose: all processes of a run, later ones too, have the same bits."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for sizes that mean nothing."""
-        _check_literals(self)
+        _check_types(self)
         for name in (
             "steps",
             "copies",
@@ -173,6 +181,8 @@ class RunConfig:
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):
             value = getattr(self, name)
             require(value % self.copies == 0, name, value, f"must be a multiple of `copies` = {self.copies}")
+        least = max(self.copies, self.algorithm.batch_size)
+        require(self.capacity >= least, "capacity", self.capacity, f"must hold a batch, {least}")
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
@@ -214,11 +224,29 @@ def _build(kind: type[Config], values: dict[str, Any]) -> Config:
         raise InputError(f"`{kind.__name__}` is not a configuration: {error}") from None
 
 
-def _check_literals(config: Algorithm | RunConfig) -> None:
+def _check_types(config: Algorithm | RunConfig) -> None:
     for name, hint in get_type_hints(type(config)).items():
-        if allowed := get_args(hint) if getattr(hint, "__origin__", None) is Literal else ():
-            value = getattr(config, name)
-            require(value in allowed, name, value, f"must be one of {', '.join(map(repr, allowed))}")
+        value, literal = getattr(config, name), get_origin(hint) is Literal
+        rule = f"one of {', '.join(map(repr, get_args(hint)))}" if literal else RULES[hint]
+        require(value in get_args(hint) if literal else _fits(value, hint), name, value, f"must be {rule}")
+
+
+RULES = {
+    int: "a whole number",
+    float: "a number",
+    float | None: "a number or None",
+    str: "text",
+    tuple[int, ...]: "a tuple of whole numbers",
+    Algorithm: "an Algorithm",
+}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type, one of `RULES`; a whole number is a number, a truth value is none."""
+    if hint == tuple[int, ...]:
+        return isinstance(value, tuple) and all(_fits(item, int) for item in value)
+    kinds = {float: int | float, float | None: int | float | None}.get(hint, hint)
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _at_least_zero(value: float) -> bool:

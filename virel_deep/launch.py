@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,18 @@ Report = Callable[[int, dict[str, float | None]], None]
 """Called with the step and what the progress display shows, each time `train` rows are written."""
 COMPLETE, FAILED, STOPPED = 0, 1, 130
 """Exit status: every seed done; a seed failed, or a file could not be written; interrupted and saved."""
+STOP = (signal.SIGINT, signal.SIGTERM)
+PASSED_ON = signal.SIGUSR1
+"""What a parent sends instead: a child of its process group gets the other too, and a second one ends it."""
 
 
 def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
     """Seeds that train together, and whether they resume: at most `jobs` bundles for each step reached."""
     reached: dict[int, list[int]] = {}
     for seed in config.seeds:
-        if not (seed_folder(run, seed) / "done.json").exists() or _last_step(run, seed) < config.steps:
-            reached.setdefault(_last_step(run, seed), []).append(seed)
+        step = _last_step(run, seed)
+        if step < config.steps or not (seed_folder(run, seed) / "done.json").exists():
+            reached.setdefault(step, []).append(seed)
     out = []
     for step, seeds in sorted(reached.items(), reverse=True):
         n = min(jobs, len(seeds))
@@ -48,7 +53,7 @@ def _last_step(run: Path, seed: int) -> int:
         return -1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # training loads it again, and says it then
-        return load(folder, with_rows=False).step
+        return load(folder).step  # with its rows: where they are damaged, training falls back too
 
 
 def train(run: Path, *, jobs: int) -> int:
@@ -68,6 +73,7 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
     """Train some seeds in this process; return the exit status."""
     import torch  # noqa: PLC0415
 
+    from virel_deep.envs import EnvironmentFailure  # noqa: PLC0415
     from virel_deep.trainer import Group  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)
@@ -77,7 +83,7 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
             try:
                 while not group.done:
                     group.advance(report)
-                    if stopped():
+                    if stopped() and not group.done:
                         group.save()
                         _say(
                             f"{_title(seeds)} stopped at step {group.step}; go on: virel train --resume {run}"
@@ -85,7 +91,7 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
                         return STOPPED
             finally:
                 group.close()
-    except (InputError, StorageError) as error:
+    except (InputError, StorageError, EnvironmentFailure) as error:
         _say(f"virel train: {error}")
         return FAILED
     failures = [path for seed in seeds if (path := seed_folder(run, seed) / "failure.json").exists()]
@@ -103,26 +109,43 @@ def _train_apart(
     reports = context.Queue()
     waiting, statuses = list(work), [COMPLETE]
     running: list[BaseProcess] = []
-    with _signals_left_to(running):
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                child: BaseProcess = context.Process(
-                    target=_child, args=(run, config, *waiting.pop(0), reports)
-                )
-                child.start()
-                running.append(child)
+    with _signals_left_to(running) as stopped:
+        while running or (waiting and not stopped()):
+            while waiting and len(running) < jobs and not stopped():
+                running.append(_started(context, run, config, *waiting.pop(0), reports))
             with suppress(queue.Empty):
                 show(*reports.get(timeout=0.2))
             for process in [one for one in running if one.exitcode is not None]:
                 running.remove(process)
-                statuses.append(process.exitcode if process.exitcode in {COMPLETE, STOPPED} else FAILED)
-            if STOPPED in statuses:
-                waiting.clear()
-    return max(statuses)
+                statuses.append(_status(process, stopped()))
+    return STOPPED if waiting else max(statuses)
+
+
+def _started(context: SpawnContext, run: Path, config: RunConfig, *work: Any) -> BaseProcess:
+    seeds, _, _ = work
+    child = context.Process(target=_child, name=_title(seeds), args=(run, config, *work))
+    # It starts, and stays, with Ctrl-C blocked: what it is to do then, this process tells it, once.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        child.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    return child
+
+
+def _status(process: BaseProcess, stopped: bool) -> int:
+    code = process.exitcode
+    if stopped and code == -PASSED_ON:  # before it could listen
+        return STOPPED
+    if code not in {COMPLETE, FAILED, STOPPED}:
+        _say(f"virel train: the process of {process.name} ended with status {code}; --resume goes on with it")
+        return FAILED
+    return code
 
 
 def _child(run: Path, config: RunConfig, seeds: list[int], resume: bool, reports: Any) -> None:
     _keep_freed_memory()
+    _stop_with_parent()
     title = _title(seeds)
     sys.exit(train_bundle(run, config, seeds, resume, report=lambda *values: reports.put((title, *values))))
 
@@ -140,7 +163,7 @@ def _say(line: str) -> None:
 def stop_requests() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM into a question that the loop asks; a second one acts at once."""
     seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (*STOP, PASSED_ON)}
 
     def note(number: int, _frame: Any) -> None:
         seen.append(number)
@@ -156,20 +179,30 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[None]:
-    """The parent outlives a Ctrl-C (its children got it too), and passes a SIGTERM on."""
+def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], bool]]:
+    """The parent outlives a Ctrl-C or SIGTERM and passes it on; whether there was one."""
+    seen: list[int] = []
 
     def pass_on(number: int, _frame: Any) -> None:
-        for process in processes:
-            if process.pid is not None:
-                os.kill(process.pid, number)
+        seen.append(number)
+        for process in list(processes):
+            if process.pid is not None and process.exitcode is None:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, PASSED_ON)
 
-    before = signal.signal(signal.SIGINT, lambda *_: None), signal.signal(signal.SIGTERM, pass_on)
+    before = {number: signal.signal(number, pass_on) for number in STOP}
     try:
-        yield
+        yield lambda: bool(seen)
     finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop_with_parent() -> None:
+    """Have the kernel ask for a stop when the parent dies; else a child would train beside its own resume."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, PASSED_ON)
 
 
 def _keep_freed_memory() -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Literal
 
 import torch
 
@@ -24,18 +25,20 @@ def relative_error(setting: str) -> float:
 
 
 @cache
-def chosen(precision: Precision) -> str:
-    """Setting of torch for this option; for `auto` by a probe, once a process."""
+def chosen(precision: Precision, device: str) -> Literal["highest", "medium"]:
+    """Setting of torch for this option; for `auto` by a probe, once a process. On a GPU `medium` is TF32."""
     if precision != "auto":
         return precision
+    if device != "cpu":
+        return "highest"
     accurate = relative_error("medium") <= FLOAT32_LEVEL * relative_error("highest")
     return "medium" if accurate and _seconds("medium") * WORTH_IT <= _seconds("highest") else "highest"
 
 
 @contextmanager
-def products(precision: Precision) -> Iterator[None]:
+def products(precision: Precision, device: str) -> Iterator[None]:
     """Run the block with the setting; acting stays outside: small products are slower under `medium`."""
-    setting = chosen(precision)
+    setting = chosen(precision, device)
     if setting == "highest":
         yield
         return

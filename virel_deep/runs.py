@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from virel_deep._files import write_atomically
+from virel_deep._files import StorageError, write_atomically
 from virel_deep.config import RunConfig, from_json, to_json
 from virel_deep.errors import InputError
 from virel_deep.versions import versions
 
-FORMAT = 1
+FORMAT, FILE = 1, "config.json"
 
 
 def seed_folder(run: Path, seed: int) -> Path:
@@ -19,15 +19,29 @@ def seed_folder(run: Path, seed: int) -> Path:
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    """Write `config.json`: the whole configuration, the command, the versions that it runs with."""
+    """Write `config.json`: the whole configuration, the command, the versions that it runs with.
+
+    Raises:
+        StorageError: the run folder can't be made or written.
+    """
     document = {
         "format": FORMAT,
         "config": to_json(config),
         "command": ["virel", *sys.argv[1:]],
         "versions": versions(),
     }
-    run.mkdir(parents=True, exist_ok=True)
-    write_atomically(run / "config.json", (json.dumps(document, indent=1) + "\n").encode())
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"can't write {run}: {error.strerror or error}") from error
+    _write(run, document)
+
+
+def set_steps(run: Path, steps: int) -> None:
+    """Give a run another goal; command and versions stay those that it began with."""
+    document = _read(run)
+    document["config"]["steps"] = steps
+    _write(run, document)
 
 
 def read_config(run: Path) -> RunConfig:
@@ -36,7 +50,19 @@ def read_config(run: Path) -> RunConfig:
     Raises:
         InputError: `run` is no run folder, or its `config.json` is damaged or of another format.
     """
-    path = run / "config.json"
+    document = _read(run)
+    try:
+        return from_json(document["config"])
+    except InputError as error:
+        raise InputError(f"{run / FILE}: {error}") from None
+
+
+def _write(run: Path, document: dict[str, Any]) -> None:
+    write_atomically(run / FILE, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _read(run: Path) -> dict[str, Any]:
+    path = run / FILE
     try:
         document: Any = json.loads(path.read_text())
     except OSError as error:
@@ -47,7 +73,4 @@ def read_config(run: Path) -> RunConfig:
         raise InputError(f"{path}: must be an object with `config`; found {str(document)[:80]!r}")
     if document.get("format") != FORMAT:
         raise InputError(f"{path}: `format` must be {FORMAT}; found {document.get('format')!r}")
-    try:
-        return from_json(document["config"])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return document

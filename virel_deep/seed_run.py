@@ -1,6 +1,8 @@
 """What one seed owns beside its slice of the agent: environments, generators, log; and its failures."""
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from virel_deep._files import write_atomically
+from virel_deep._files import StorageError, write_atomically
 from virel_deep.config import RunConfig
 from virel_deep.envs import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.errors import InputError
 from virel_deep.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.metrics import SeedLog
 from virel_deep.policy import Policy
@@ -19,6 +22,9 @@ from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
 """Times the largest value that any policy can have; a critic beyond it has diverged."""
+LEAST_REWARD = 1.0
+"""Scaled reward a step that the bound allows at least: where rewards are rare or small, an untrained critic's
+own values are beyond what they make possible."""
 
 
 class SeedFailure(RuntimeError):
@@ -31,22 +37,31 @@ class SeedFailure(RuntimeError):
 
 
 class SeedRun:
-    """One seed of a run.
+    """One seed of a run; one process at a time has it.
 
     Args:
         run: The run folder.
         config: The run.
         seed: Which of `config.seeds`.
         resume_step: Step of the checkpoint that it goes on from; -1 from scratch.
+
+    Raises:
+        InputError: no such environment, or another process trains this seed.
+        EnvironmentFailure: the first episode can't start.
+        StorageError: the disk is full, or can't be written.
     """
 
     def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
         """Make environments, generators and log; clear what an earlier failure left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"can't write {self.folder}: {error.strerror or error}") from error
+        self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
+        self._lock = _locked(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.log = SeedLog(self.folder, resume_step=resume_step)
-        self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
         self.acting = generator(seed, "acting")
         self.learning = generator(seed, "learning", config.device)
         self.rows_saved = 0
@@ -121,7 +136,7 @@ class SeedRun:
         a_step = algorithm.reward_scale * self.largest_reward
         if algorithm.evaluation == "soft":
             a_step += report["temperature"] * abs(report["entropy"])
-        return DIVERGED * max(a_step, 1e-6) / (1 - algorithm.gamma)
+        return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
     def fail(self, step: int, failure: SeedFailure) -> None:
         """Record why the seed stopped, in its log and in `failure.json`; its checkpoints stay."""
@@ -161,3 +176,15 @@ class SeedRun:
         """Close environments and log."""
         self.envs.close()
         self.log.close()
+        os.close(self._lock)
+
+
+def _locked(folder: Path) -> int:
+    """A handle of the folder that no other process can have; released by `os.close` or the process's end."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(f"{folder}: another process trains this seed") from None
+    return handle

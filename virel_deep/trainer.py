@@ -55,6 +55,8 @@ class Group:
             assert one.rows is not None
             mine.rows_saved = one.rows.end
             self.replay.refill(k, torch.from_numpy(one.rows.data), one.rows.end)
+        if resume and self.done:  # a kill fell between the last checkpoint and its record
+            self._finish()
         self._buffers()
         self._clock, self._clock_step = time.perf_counter(), self.step
 
@@ -94,7 +96,7 @@ class Group:
         if not self.runs:
             return
         if self.step > config.algorithm.warmup_steps and len(self.replay) >= config.algorithm.batch_size:
-            with products(config.precision):
+            with products(config.precision, config.device):
                 for _ in range(config.copies):
                     self._update()
         if self.step % config.log_every == 0:
@@ -183,8 +185,12 @@ class Group:
             state = run.state() | {"agent": self.agent.seed_state(k)}
             save(run.folder / "checkpoints", self.step, state, rows=rows)
             run.rows_saved = self.replay.added
-            if self.step >= self.config.steps:
-                run.finish(self.step)
+        if self.done:
+            self._finish()
+
+    def _finish(self) -> None:
+        for run in self.runs:
+            run.finish(self.step)
 
     def close(self) -> None:
         """Close every environment and log."""
