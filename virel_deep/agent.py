@@ -155,7 +155,8 @@ class Agent:
         self.adams["critic"].minimise(q_loss.sum())
         if kind.improves:
             alpha = self.temperature.alpha if algorithm.temperature == "residual" else alpha
-            reported[0] = self._e_step(s, now, alpha)
+            # Reports are means over all updates.
+            reported[0] = self._e_step(s, now, alpha) * algorithm.policy_delay
             self._average_targets()
         self._record(
             self.temperature.eps_omega,

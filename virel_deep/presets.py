@@ -61,7 +61,7 @@ PRESETS = {
     ),
     "td3": Preset(
         Algorithm("target-q", 2, "hard", "deterministic", "none", policy_delay=2, target_noise=0.2),
-        "Fujimoto et al. 2018",
+        "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first",
     ),
 }
 
