@@ -24,6 +24,8 @@ N_CHUNKS = 32
 COPY_SHARE = 0.2  # gather the policy's rows only if they are at most this share of the MDP's entries
 AHEAD = 200  # entries between the fetch of a value and its use
 AHEAD_FROM = 50_000  # states: the values of fewer fit in the inner caches
+MAX_DOUBT = 0.03  # share of actions above which they are computed in order, all of them
+N_SAMPLES = 1000
 MIN_COLUMNS = 4  # of the table: the factors of a ring with moves to either side have so many
 FAR = 512  # two successors of a row that are more states apart are not on one page
 
@@ -66,8 +68,19 @@ class SparseBackups:
             low, high = _sweeps.full_range(*args, 0, len(v), self._ahead)
         return float(low), float(high)
 
-    def lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
-        """From w = T_pi v: `w <- T v` and `policy`, less the actions that `q + drift` rules out."""
+    def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
+        """`w <- T v` and `policy` of a restricted policy, less the actions that `q + drift` rules out.
+
+        Where that leaves too many it is a full sweep, whose rows come in order: then the drift, which is
+        returned with the extremes of `w - v`, starts again.
+        """
+        rows = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q)
+        if _sweeps.share_in_doubt(*rows, drift, self.policy, 1 + len(v) // N_SAMPLES) > MAX_DOUBT:
+            return (*self.full(v, w), 0.0)
+        self.sweep(v, w)
+        return (*self._lazy(v, w, drift), drift)
+
+    def _lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
         args = (
             self.indptr,
             self.indices,
@@ -221,6 +234,6 @@ def look_ahead(indices: Integers, n_states: int) -> np.uint64:
     """How far ahead to fetch values: only if they are many, and successors, by a sample, scattered."""
     if n_states < AHEAD_FROM or len(indices) < 2:
         return _sweeps.NEVER
-    sample = np.linspace(0, len(indices) - 2, 1000).astype(np.intp)
+    sample = np.linspace(0, len(indices) - 2, N_SAMPLES).astype(np.intp)
     jumps = np.abs(indices[sample + 1].astype(np.int64) - indices[sample])
     return np.uint64(AHEAD) if np.median(jumps) > FAR else _sweeps.NEVER

@@ -157,8 +157,7 @@ def lazy_steps(x: Point, b: SparseBackups, *, slow: float) -> bool:
         np.subtract(x.v, before, out=x.w)
         drift += x.task.gamma * float(x.w.max())
         before[:] = x.v
-        b.sweep(x.v, x.w)
-        x.low, x.high = b.lazy(x.v, x.w, drift)
+        x.low, x.high, drift = b.improve(x.v, x.w, drift)
         guess = x.task.judge(x.v, x.w, x.low, x.high)
         if guess.met or guess.exhausted:
             break

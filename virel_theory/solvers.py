@@ -2,7 +2,7 @@ r"""Solvers for discounted MDPs; the bound of every `Solution` is guaranteed (`_
 
 | method | what it does | good for |
 | --- | --- | --- |
-| `auto` | picks; says what it picked in `Solution.method` | everything |
+| `auto` | picks, and says what ran: `auto: mpi, then banded LU` in `Solution.method` | everything |
 | `vi` | value iteration with MacQueen's shift, stopped by the span | fast-mixing MDPs, few actions |
 | `gs` | Gauss-Seidel sweeps up and down the states | corridors in their natural order |
 | `pi` | policy iteration, LAPACK or sparse LU inside | small MDPs, gamma close to 1 |
@@ -15,6 +15,11 @@ r"""Solvers for discounted MDPs; the bound of every `Solution` is guaranteed (`_
 `gs`, `ipi` and `ae` work on CSR: a dense transition is converted, which costs a copy. When the tolerance is
 below what one float64 sweep can certify, every method ends in compensated arithmetic (`_refine`), whose bound
 is about half an ulp of max|Q|; below that the status is `ROUNDING_LIMIT` and the bound is the true one.
+
+`auto` starts with `mpi`. If that mixes slowly it goes on with banded elimination where an order of the states
+has a bandwidth up to 48 (corridors, rings, narrow grids), else with ILU(0)-BiCGSTAB; dense, or with up to 32
+states, with `pi`. Besides the MDP, Garnets and rings of three actions then need less than 0.3 times its
+bytes, the solution included; `pi`, ILU(0)-BiCGSTAB and wide bands need more.
 """
 
 from numpy.typing import ArrayLike

@@ -4,7 +4,7 @@ What a peer is asked for is what its documentation says guarantees `atol` on V; 
 against our certified values, so that a peer that is quick because it is wrong is seen to be so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from typing import Any
 
@@ -84,24 +84,37 @@ def pymdptoolbox(mdp: TabularMDP, atol: float) -> Solve:
     return run
 
 
+def mdpax(mdp: TabularMDP, atol: float) -> Solve:
+    """Mdpax's value iteration (JAX)."""
+    from benchmarks.theory import _mdpax  # noqa: PLC0415
+
+    run: Solve = _mdpax.contender(mdp, atol, max_sweeps=SWEEPS)
+    return run
+
+
 CONTENDERS: dict[str, Callable[[TabularMDP, float], Solve]] = {
     "ours": ours,
     "quantecon": quantecon,
     "mdpsolver": mdpsolver,
     "pymdptoolbox": pymdptoolbox,
+    "mdpax": mdpax,
 }
 MODULES = {
     "ours": "virel_theory",
     "quantecon": "quantecon",
     "mdpsolver": "mdpsolver",
     "pymdptoolbox": "mdptoolbox",
+    "mdpax": "mdpax",
 }
-LARGEST = {"mdpsolver": 100_000, "pymdptoolbox": 100_000}
+LARGEST = {"mdpsolver": 100_000, "pymdptoolbox": 100_000, "mdpax": 100_000}
 """States beyond which a contender is left out: nested Python lists, or hours."""
 
 
-def available() -> tuple[list[str], dict[str, str]]:
-    """Contenders that are installed, and why others are not here."""
-    missing = {name: "not installed" for name, module in MODULES.items() if find_spec(module) is None}
-    reason = "its problems are JAX functions, not arrays" if find_spec("mdpax") else "not installed"
-    return [name for name in CONTENDERS if name not in missing], missing | {"mdpax": reason}
+def available(elsewhere: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """Contenders that are installed, here or `elsewhere`, and why others are left out."""
+    missing = {
+        name: "not installed"
+        for name, module in MODULES.items()
+        if name not in elsewhere and find_spec(module) is None
+    }
+    return [name for name in CONTENDERS if name not in missing], missing

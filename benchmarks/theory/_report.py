@@ -5,17 +5,23 @@ from typing import Any
 
 HEAD = (
     "| instance | ours, ms | best peer, ms | ratio | bound | method | sweep / floor (gather) | memory "
-    "| peers: ms, true error |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| threads, load | peers: ms, true error |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 ABOUT = """# Solvers, side by side
 
 Written by `python -m benchmarks.theory.solvers`. Medians of alternating runs, every contender in its own
-process on the same MDP, asked for the same accuracy. "ratio": ours over the best peer that met the accuracy.
-"bound": our guaranteed bound on |Q - Q*|. "sweep / floor": one sweep of T* over the time to read its bytes;
-in brackets, over the time of its gathers alone. "memory": the MDP's bytes plus what the solve added, over the
-MDP's bytes. "true error":
-|V - V*| against our certified values, so up to the bound; errors above the accuracy asked for are in bold.
+process on the same MDP, asked for the same accuracy.
+
+- "ratio": ours over the best peer that met the accuracy. "bound": our guaranteed bound on |Q - Q*|.
+- "sweep / floor": one sweep of T* over the time to read the MDP's bytes once, at the bandwidth measured in
+  turns with it; in brackets, over the time of gathering its values alone. Threads as in "threads".
+- "memory": the MDP's bytes plus the largest resident bytes that a solve added, over the MDP's bytes, with
+  4 KiB pages; in brackets, with the huge pages that NumPy asks for, of which one counts whole once touched.
+- "true error": |V - V*| against our certified values, so up to the bound; bold where above the accuracy
+  asked for.
+- "threads, load": ours; and the other processes that ran when the instance began. With a load on two cores,
+  two threads of ours wait for each other, and peers, of one thread, do not.
 """
 
 
@@ -46,7 +52,7 @@ def _row(name: str, x: dict[str, Any], atol: float) -> str:
     r = ratio(x, atol)
     best = f"{1e3 * mine['s'] / r:.2f}" if r else "-"
     gather = f" ({mine['sweep_s'] / mine['gather_s']:.2f})" if mine.get("gather_s") else ""
-    memory = 1 + mine["extra_bytes"] / mine["mdp_bytes"]
+    small, huge = (1 + mine[key] / mine["mdp_bytes"] for key in ("extra_bytes", "huge_extra_bytes"))
     cells = [
         name,
         f"{1e3 * mine['s']:.2f}",
@@ -55,7 +61,8 @@ def _row(name: str, x: dict[str, Any], atol: float) -> str:
         f"{mine['bound']:.1e}",
         mine["method"],
         f"{mine['sweep_s'] / mine['floor_s']:.2f}{gather}",
-        f"{memory:.2f}",
+        f"{small:.2f} ({huge:.2f})",
+        f"{x['threads']}, {x['load']:.1f}",
         "; ".join(_peer(n, p, atol + mine["bound"]) for n, p in peers.items()) or "none",
     ]
     return "| " + " | ".join(cells) + " |"

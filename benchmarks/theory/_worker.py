@@ -1,7 +1,7 @@
 """One contender in a process of its own: `python -m benchmarks.theory._worker NAME INSTANCE ATOL VALUES`.
 
-Reads commands from stdin, answers each with a JSON line: `solve` runs once; `check` compares with the
-reference.
+Reads commands from stdin, answers each with a JSON line: `solve` runs once; `memory` runs twice, untimed;
+`check` compares with the reference.
 """
 
 import contextlib
@@ -11,11 +11,14 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.theory import _contenders, _floors, _instances
+
+PR_SET_THP_DISABLE = 41
 
 
 def main() -> None:
@@ -39,11 +42,14 @@ def main() -> None:
     for line in sys.stdin:
         if line.strip() == "solve":
             found = None
-            rest = resident_after_trim()
-            reset_peak()
             start = time.perf_counter()
             found = run()
-            answer = {"s": time.perf_counter() - start, "extra_bytes": peak() - rest}
+            answer = {"s": time.perf_counter() - start}
+        elif line.strip() == "memory":
+            found = None
+            answer = {"huge_extra_bytes": extra_bytes(run)}
+            with without_huge_pages():
+                answer["extra_bytes"] = extra_bytes(run)
         else:
             answer = finish(found, values)
         print(json.dumps(answer), file=answers, flush=True)
@@ -61,6 +67,26 @@ def finish(found: object, values: Path) -> dict[str, object]:
         }
     gap = np.abs(np.asarray(found, dtype=np.float64).ravel() - np.load(values))
     return {"error": float(gap.max())}
+
+
+def extra_bytes(run: Callable[[], object]) -> int:
+    """Largest resident bytes during a run, less those before."""
+    rest = resident_after_trim()
+    reset_peak()
+    found = run()
+    out = peak() - rest
+    del found
+    return out
+
+
+@contextlib.contextmanager
+def without_huge_pages() -> Iterator[None]:
+    """New memory comes in pages of 4 KiB (Linux): a huge page counts whole once a byte of it is touched."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    yield
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0)
 
 
 def resident_after_trim() -> int:

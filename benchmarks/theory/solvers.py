@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Worker:
         threads = str(options.threads)
         env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": threads}
         command = [
-            sys.executable,
+            options.python.get(name, sys.executable),
             "-m",
             "benchmarks.theory._worker",
             name,
@@ -65,7 +66,6 @@ class Worker:
         answer = self.ask("solve")
         if answer:
             self.times.append(answer["s"])
-            self.facts["extra_bytes"] = max(answer["extra_bytes"], self.facts.get("extra_bytes", 0))
 
     def close(self) -> None:
         """End the process."""
@@ -101,6 +101,7 @@ def _read_line(stream: Any, timeout: float) -> str | None:
 
 def compare(instance: _instances.Instance, names: list[str], options: argparse.Namespace) -> dict[str, Any]:
     """All contenders on one instance, alternating; the slow ones run less often."""
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         values = Path(folder) / "values.npy"
         chosen = [n for n in names if instance.n_states <= _contenders.LARGEST.get(n, instance.n_states)]
@@ -112,18 +113,21 @@ def compare(instance: _instances.Instance, names: list[str], options: argparse.N
                         worker.solve()
             for worker in workers.values():  # ours first: it writes the reference
                 worker.facts |= worker.ask("check")
+            workers["ours"].facts |= workers["ours"].ask("memory")
             results = {name: worker.result() for name, worker in workers.items()}
         finally:
             for worker in workers.values():
                 worker.close()
-    return {"ours": results.pop("ours"), "peers": results}
+    facts = {"load": load, "threads": options.threads, "date": time.strftime("%Y-%m-%d")}
+    return facts | {"ours": results.pop("ours"), "peers": results}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is missing, print and write the table."""
     options = _parser().parse_args(argv)
     path = options.out / "solvers.json"
-    names, missing = _contenders.available()
+    options.python = dict(options.python)
+    names, missing = _contenders.available(options.python)
     fresh = {"atol": options.atol, "missing": missing, "machine": _machine(options), "instances": {}}
     results = json.loads(path.read_text()) if path.exists() else fresh
     if results["atol"] != options.atol:
@@ -155,9 +159,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--budget", type=float, default=20.0, help="seconds after which a contender rests")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one solve")
+    parser.add_argument(
+        "--python",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="interpreter of a contender that lives in an environment of its own",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--force", action="store_true")
     return parser
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if name not in _contenders.CONTENDERS or not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"must be NAME=PATH of a contender and its python; found {text!r}")
+    return name, path
 
 
 def _machine(options: argparse.Namespace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from virel_theory import cli
 from virel_theory.cli import main_solve, round_up
 from virel_theory.generate import garnet
+from virel_theory.generate import ring as ring_mdp
 from virel_theory.textbook import puterman_two_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,17 @@ def test_a_textbook_mdp_is_solved_and_summarised(puterman, capsys):
     assert "guaranteed" in out
     assert "CONVERGED" in out
     assert " steps, " in out
+
+
+def test_what_auto_picked_and_fell_back_on_is_printed(puterman, tmp_path, capsys):
+    assert main_solve([puterman]) == 0
+    assert "method auto: one sweep, " in words(capsys.readouterr().out)
+    ring = tmp_path / "ring.npz"
+    ring_mdp(200, gamma=0.999).save(ring)
+    assert main_solve([str(ring)]) == 0
+    assert "method auto: mpi, then banded LU, " in words(capsys.readouterr().out)
+    assert main_solve([str(ring), "--method", "ipi"]) == 0
+    assert "method ipi, " in words(capsys.readouterr().out)
 
 
 def test_out_holds_value_q_policy_and_bound_and_nothing_is_left_beside_it(puterman, tmp_path):
