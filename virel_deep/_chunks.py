@@ -36,6 +36,11 @@ class Rows(NamedTuple):
         """Number of the row after the last."""
         return self.first + len(self.data)
 
+    @property
+    def begin(self) -> int:
+        """Number of the oldest row that is still in the replay."""
+        return max(0, self.end - self.capacity)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -85,10 +90,9 @@ def append(folder: Path, rows: Rows, previous: Ledger | None) -> Ledger:
         InputError: the rows don't continue `previous`.
         OSError: the disk is full, or can't be written for another reason.
     """
-    if rows.first < rows.end - rows.capacity:  # older than the replay reaches
-        rows = Rows(rows.end - rows.capacity, rows.data[-rows.capacity :], rows.capacity)
-    begin = max(0, rows.end - rows.capacity)
-    older = _older_chunks(rows, begin, previous)
+    if rows.first < rows.begin:
+        rows = Rows(rows.begin, rows.data[-rows.capacity :], rows.capacity)
+    older = _older_chunks(rows, previous)
     make_folder(folder)
     chunks = (*older, _write_chunk(folder, rows)) if len(rows.data) else older
     return Ledger(rows.capacity, rows.end, rows.data.shape[1], rows.data.dtype.str, chunks)
@@ -122,8 +126,8 @@ def remove_unnamed(folder: Path, ledgers: Iterable[Ledger | None]) -> None:
             path.unlink()
 
 
-def _older_chunks(rows: Rows, begin: int, previous: Ledger | None) -> tuple[Chunk, ...]:
-    if rows.first <= begin:
+def _older_chunks(rows: Rows, previous: Ledger | None) -> tuple[Chunk, ...]:
+    if rows.first <= rows.begin:
         return ()
     end = None if previous is None else previous.end
     require(end == rows.first, "rows.first", rows.first, f"must be where the last checkpoint ends, {end}")
@@ -131,7 +135,7 @@ def _older_chunks(rows: Rows, begin: int, previous: Ledger | None) -> tuple[Chun
     found = (rows.capacity, rows.data.shape[1], rows.data.dtype.str)
     before = (previous.capacity, previous.columns, previous.dtype)
     require(found == before, "rows", found, f"must have capacity, columns and type as before, {before}")
-    return tuple(chunk for chunk in previous.chunks if chunk.last >= begin)
+    return tuple(chunk for chunk in previous.chunks if chunk.last >= rows.begin)
 
 
 def _write_chunk(folder: Path, rows: Rows) -> Chunk:

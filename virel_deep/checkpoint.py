@@ -161,43 +161,43 @@ def _write_bytes(path: Path, content: bytes) -> Stamp:
 
 def _before(folder: Path, step: int, rows: Rows | None) -> _Before:
     """What the new checkpoint follows; later ones must be damaged, so that a run fell back behind them."""
-    ledger = None
+    ledger, damaged = None, []
     for path in reversed(_checkpoints(folder)):
         place = _step(path)
         if place == step and not _is_ours(path):
             raise InputError(f"{path}: not a checkpoint of ours, and in the way of one")
-        manifest = _whole(path)
-        if manifest is None:
+        try:
+            manifest = _whole(path)
+        except InputError as error:
+            _raise_unreadable(error)
+            damaged.append(str(error))
             continue
-        if (
-            place <= step
-            and rows is not None
-            and manifest.rows is not None
-            and manifest.rows.end == rows.first
-        ):
+        if rows is not None and manifest.rows is not None and manifest.rows.end == rows.first:
             ledger = ledger or manifest.rows
         if place < step and _continues(rows, manifest.rows):
-            return _Before(path, ledger)
+            break
         if place != step and _valid(path):
             raise InputError(
                 f"`step` {step} doesn't continue {path}, which is valid and later: of another run?"
             )
-    return _Before(None, ledger)
+    else:
+        path = None
+    if damaged and rows is not None and ledger is None and rows.first > rows.begin:
+        raise InputError(
+            f"{'; '.join(damaged)}: the new rows, from {rows.first} on, continue what is lost there"
+        )
+    return _Before(path, ledger)
 
 
 def _continues(rows: Rows | None, before: Ledger | None) -> bool:
     return rows is None or before is None or before.end <= rows.first
 
 
-def _whole(path: Path) -> Manifest | None:
-    """The manifest, unless the checkpoint is damaged; hashes its own files (megabytes), not its chunks."""
-    try:
-        manifest = read_manifest(path, step=_step(path))
-        _read_files(path, manifest)
-        _find_chunks(path, manifest)
-    except InputError as error:
-        _raise_unreadable(error)
-        return None
+def _whole(path: Path) -> Manifest:
+    """The manifest; `InputError` where a file is damaged. Its own are hashed (megabytes), chunks are not."""
+    manifest = read_manifest(path, step=_step(path))
+    _read_files(path, manifest)
+    _find_chunks(path, manifest)
     return manifest
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from stored_run import assert_is_of_its_step, assert_same, listing, rows_between, save_step, state_at
 
+from virel_deep import _manifest, checkpoint
 from virel_deep.checkpoint import CheckpointError, Rows, load, save
 from virel_deep.errors import InputError
 
@@ -293,10 +294,49 @@ def test_a_manifest_that_is_not_ours_is_refused(tmp_path, content, message):
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda rows: rows["chunks"].pop(), "its chunks end at row 30, the checkpoint at 40"),
+        (lambda rows: rows["chunks"].pop(0), "not the chunk that begins with row 15"),
+        (lambda rows: rows["chunks"][0].update(last=18), r"shape and type .*\(10, 3\).* says .*\(9, 3\)"),
+        (lambda rows: rows["chunks"][0].update(file="../../x.npy"), "x.npy: not the chunk that begins with"),
+        (lambda rows: rows.update(columns=4), r"shape and type .* says .*\(10, 4\)"),
+        (lambda rows: rows.update(dtype="<f8"), "shape and type .* says .*<f8"),
+        (lambda rows: rows.update(dtype="float99"), "not a checkpoint of ours"),
+        (lambda rows: rows.update(colour="red"), "not a checkpoint's manifest.*colour"),
+        (lambda rows: rows.pop("end"), "not a checkpoint's manifest.*end"),
+    ],
+)
+def test_a_manifest_with_a_right_checksum_and_wrong_rows_is_refused(folder, edit, message):
+    path = folder / "step-000000040" / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    edit(content["rows"])
+    path.write_text(json.dumps(content | {"sha256": _manifest._checksum(content)}))
+    with pytest.warns(UserWarning, match=message):
+        assert_is_of_its_step(load(folder), CAPACITY)
+
+
 def test_a_checkpoint_under_another_step_s_name_is_refused(folder):
     shutil.copytree(folder / "step-000000040", folder / "step-000000099")
     with pytest.warns(UserWarning, match=r"step-000000099/manifest\.json: of step 40"):
         assert load(folder).step == 40
+
+
+def test_a_reader_whose_checkpoints_are_replaced_while_it_reads_takes_the_new_ones(folder, monkeypatch):
+    read, reads = checkpoint._read, []
+
+    def slowly(path, **kwargs):
+        reads.append(path.name)
+        if len(reads) == 1:
+            save_step(folder, 50, 40, CAPACITY)
+            save_step(folder, 60, 50, CAPACITY)
+        return read(path, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "_read", slowly)
+    assert_is_of_its_step(load(folder), CAPACITY)
+    assert reads == ["step-000000040", "step-000000030", "step-000000060"]
 
 
 def test_a_folder_without_checkpoints_is_refused(tmp_path):
@@ -322,6 +362,21 @@ def test_a_run_that_fell_back_goes_on_before_at_and_behind_the_damaged_step(fold
     assert_is_of_its_step(load(folder), CAPACITY)
 
 
+@pytest.mark.parametrize("damage", [cut, Path.unlink])
+@pytest.mark.parametrize("file", FILES)
+def test_a_run_whose_last_checkpoint_is_lost_meanwhile_is_told_so_and_loses_no_more(folder, file, damage):
+    (path,) = folder.parent.glob(file)
+    damage(path)
+    if "manifest" in file and damage == Path.unlink:
+        path.write_text("{}")
+    before = listing(folder.parent)
+    with pytest.raises(InputError, match=f"{path}.*: the new rows, from 40 on, continue what is lost there"):
+        save_step(folder, 50, 40, CAPACITY)
+    assert listing(folder.parent) == before
+    with pytest.warns(UserWarning, match="using step-000000030 instead"):
+        assert_is_of_its_step(load(folder), CAPACITY)
+
+
 def test_a_valid_later_checkpoint_is_never_removed(folder):
     before = listing(folder.parent)
     for step, first in ((35, 30), (45, 35)):
@@ -337,6 +392,18 @@ def test_saving_again_at_the_same_step_replaces_the_checkpoint(folder):
     assert [path.name for path in sorted(folder.iterdir())] == ["step-000000030", "step-000000040"]
     save_step(folder, 50, 40, CAPACITY)
     assert_is_of_its_step(load(folder), CAPACITY)
+
+
+def test_a_replaced_checkpoint_that_a_kill_left_counts_less_than_the_one_in_its_place(folder):
+    new = folder / "step-000000040"
+    old = shutil.copytree(new, folder / "step-000000040.replaced")
+    save(folder, 40, {"again": 1}, rows=rows_between(40, 40, CAPACITY))
+    assert not old.exists()
+    shutil.copytree(folder / "step-000000030", old)
+    assert load(folder).state == {"again": 1}
+    shutil.rmtree(old)
+    new.rename(old)
+    assert load(folder).state == {"again": 1}
 
 
 def test_foreign_files_and_folders_are_left_alone(folder):

@@ -8,17 +8,28 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
-from stored_run import Interrupted, assert_is_of_its_step, listing, save_step
+from stored_run import Interrupted, assert_is_of_its_step, listing, rows_between, save_step
 
 from virel_deep._files import StorageError, write_atomically
-from virel_deep.checkpoint import CheckpointError, load
+from virel_deep.checkpoint import CheckpointError, load, save
 
 CAPACITY = 25
 ROOT = Path(__file__).parents[2]
 STORED_RUN = [sys.executable, "-W", "error", str(ROOT / "tests" / "stored_run.py")]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _unsynced():
+    """Only `Interrupted` needs to see that a save waits for the disk; hundreds of saves need not do it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 def run(*command, skip_unless=None):
@@ -30,16 +41,19 @@ def run(*command, skip_unless=None):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_no_checkpoint_whose_save_returned(tmp_path):
-    run(*STORED_RUN, "kill", str(tmp_path / "checkpoints"), "40")
+    run(*STORED_RUN, "kill", str(tmp_path / "checkpoints"), "15")
 
 
+@pytest.mark.slow
 def test_an_end_at_any_file_operation_loses_no_checkpoint_and_leaves_no_rest(tmp_path):
     run(*STORED_RUN, "end", str(tmp_path), "0")
 
 
+@pytest.mark.slow
 def test_a_reader_beside_a_training_always_gets_a_whole_checkpoint(tmp_path):
-    run(*STORED_RUN, "load", str(tmp_path / "checkpoints"), "200")
+    run(*STORED_RUN, "load", str(tmp_path / "checkpoints"), "100")
 
 
 def test_a_disk_that_is_really_full_gives_one_error_and_loses_nothing(tmp_path):
@@ -90,6 +104,31 @@ def test_a_full_disk_at_any_operation_leaves_the_checkpoints_before_as_they_were
     assert steps == {40, 50}
 
 
+def test_a_checkpoint_that_can_not_replace_one_of_its_step_leaves_that_one_s_rows(tmp_path):
+    """As on a GPU, where the same steps taken again need not give the same rows."""
+    others = rows_between(30, 40, CAPACITY)._replace(data=np.full((10, 3), -1, np.float32))
+    steps = set()
+    for n in count():
+        folder = tmp_path / str(n) / "checkpoints"
+        prepare(folder)
+        with Interrupted(lambda at, n=n: _full() if at == n else None) as failing, suppress(CheckpointError):
+            save(folder, 40, {"other": True}, rows=others)
+        loaded = load(folder)
+        assert loaded.step == 40
+        if "other" in loaded.state:
+            np.testing.assert_array_equal(loaded.rows.data[-10:], others.data)
+        else:
+            assert_is_of_its_step(loaded, CAPACITY)
+        steps.add("other" in loaded.state)
+        if failing.count <= n:
+            break
+    assert steps == {False, True}
+
+
+def _full():
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_failed_save_gives_its_space_back(tmp_path):
     folder = tmp_path / "checkpoints"
     prepare(folder)
@@ -117,6 +156,43 @@ def test_every_file_and_name_is_on_the_disk_before_another_name_relies_on_it(tmp
     expected = (chunk + checkpoint + pruned + "unlink").split()
     runs = [name for i, name in enumerate(log) if name != "write" or log[i - 1] != "write"]
     assert runs == expected
+
+
+def test_a_failed_save_removes_no_rows_while_a_manifest_can_not_be_read(tmp_path):
+    folder = tmp_path / "checkpoints"
+    prepare(folder)
+    manifest = folder / "step-000000040" / "manifest.json"
+    content = manifest.read_bytes()
+    manifest.write_bytes(b"{" + content)
+
+    def full_at_the_last_write(_):
+        if failing.log[-1][0] == "write" and "manifest" in failing.log[-1][1]:
+            _full()
+
+    with (
+        Interrupted(full_at_the_last_write) as failing,
+        pytest.raises(CheckpointError, match="No space left"),
+    ):
+        save_step(folder, 45, 30, CAPACITY)
+    manifest.write_bytes(content)
+    loaded = load(folder)
+    assert loaded.step == 40
+    assert_is_of_its_step(loaded, CAPACITY)
+
+
+def test_new_folders_are_on_the_disk_before_anything_is_in_them(tmp_path):
+    with Interrupted(lambda _: None) as interrupted:
+        save_step(tmp_path / "run" / "checkpoints", 10, 0, CAPACITY)
+    log = [entry[0] for entry in interrupted.log]
+    assert log[:7] == [
+        "mkdir",
+        "fsync",
+        "mkdir",
+        "fsync",
+        "mkdir",
+        "fsync",
+        "open",
+    ]  # run, checkpoints, replay
 
 
 def test_a_small_file_is_the_old_one_or_the_new_one(tmp_path):
