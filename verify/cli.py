@@ -36,6 +36,8 @@ class VerifyOptions:
     """Worker processes, at most as many as there are CPUs."""
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
     """Do not compute and draw the convergence figures."""
+    deep: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Also the claims that the deep agent computes the exact objects; they need torch. So does naming one."""
     certify: tyro.conf.FlagCreatePairsOff[bool] = False
     """Also prove finite statements on 200 rational instances each; `virel recheck` checks the proofs."""
 
@@ -94,6 +96,8 @@ def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], s
     terminal.print(
         f"{n_good} of {len(rows)} claims as recorded", style=None if n_good == len(rows) else "bold red"
     )
+    if not options.claims and (n_deep := len(registry.all_claims()) - len(ids)):
+        terminal.print(f"{n_deep} deep claims not run: --deep", highlight=False)
     terminal.print(f"written: {', '.join(written)}", soft_wrap=True, highlight=False)
     terminal.print(f"report: {write_report(options.out)}", soft_wrap=True, highlight=False)
     return 0 if n_good == len(rows) else 1
@@ -118,7 +122,12 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
     )
     require(options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
-    return registry.resolve(options.claims)
+    ids, files = registry.resolve(options.claims, deep=options.deep)
+    has_deep = any(claim.deep for claim in registry.select(ids, files))
+    require(
+        has_deep or not options.deep, "deep", options.claims, "must stand alone, or with a deep claim's id"
+    )
+    return ids, files
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:

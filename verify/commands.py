@@ -130,7 +130,7 @@ def _explain(options: ExplainOptions) -> int:
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
     if options.errata is not None:
         require(not options.claims, "claim", options.claims, "must not be combined with --errata")
-        text = errata(list(registry.all_claims().values()), _all_rows(options))
+        text = errata(registry.select([]), _all_rows(options))
         with atomic_file(options.errata) as file:
             file.write(text.encode())
         _tell(f"written: {options.errata}")
@@ -148,7 +148,7 @@ def _explained(claim: Claim, *, seed: int) -> str:
 
 def _all_rows(options: ExplainOptions) -> list[Row]:
     """Rows of an earlier run if they are complete and have this seed, else of a run now."""
-    ids = list(registry.all_claims())
+    ids = [claim.id for claim in registry.select([])]
     try:
         found = read_results(options.results)
     except InputError:

@@ -21,7 +21,7 @@ def explanation(claim: Claim, row: Row) -> str:
     parts = [
         f"## {claim.id}: {claim.title}",
         f"**Source.** {claim.source}",
-        f"**As printed.** ${claim.statement}$",
+        f"**{'Statement' if claim.deep else 'As printed'}.** ${claim.statement}$",
     ]
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"

@@ -43,8 +43,8 @@ def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
     return claims
 
 
-def select(ids: list[str], files: Sequence[Path] = ()) -> list[Claim]:
-    """The claims with these ids, in this order; all of the record if none is named.
+def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) -> list[Claim]:
+    """The claims with these ids, in this order; if none is named all of the record, deep ones if `deep`.
 
     Raises:
         InputError: naming the unknown ids and the known ones.
@@ -56,15 +56,22 @@ def select(ids: list[str], files: Sequence[Path] = ()) -> list[Claim]:
         raise InputError(
             f"`claim` must be a .py file or an id that `virel claims` lists; found {', '.join(unknown)}{hint}"
         )
-    return [claims[name] for name in ids] if ids else list(all_claims().values())
+    if ids:
+        return [claims[name] for name in ids]
+    return [claim for claim in all_claims().values() if deep or not claim.deep]
 
 
-def resolve(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
+def resolve(names: Sequence[str], *, deep: bool = False) -> tuple[list[str], tuple[Path, ...]]:
     """Ids to run, and the files that hold some of them: those named, all of each `.py` file, or the record.
 
     Raises:
-        InputError: as `catalogue` and `select` do.
+        InputError: as `catalogue` and `select` do; a claim needs torch, which cannot be imported.
     """
     ids, files = split_names(names)
     in_files = [claim.id for path in files for claim in claims_of(path)]
-    return [claim.id for claim in select(list(dict.fromkeys([*ids, *in_files])), files)], files
+    claims = select(list(dict.fromkeys([*ids, *in_files])), files, deep=deep)
+    if any(claim.deep for claim in claims):
+        from verify.claims._deep_tools import require_torch  # noqa: PLC0415  (torch, only if asked for)
+
+        require_torch()
+    return [claim.id for claim in claims], files

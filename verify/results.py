@@ -18,7 +18,7 @@ Row = dict[str, Any]
 """One claim of `results.json`."""
 
 SCHEMA = 1
-PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint")
+PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
 ERROR = "ERROR"
 """In place of a verdict: a check raised. It is never a verdict on record."""
 

@@ -152,10 +152,16 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Design (10)", "V from Q", "design-10"),
     _claim("Design (11)", "Boltzmann posterior", "design-11"),
     _claim("Design (12)", "maximum entropy", "design-12"),
-    _definition("Design (13)", "Gaussian posterior (deep agent)"),
-    _definition("Design (14)", "tanh (deep agent)"),
+    _definition("Design (13)", "Gaussian posterior (deep agent)", "deep-tanh-gaussian"),
+    _definition("Design (14)", "tanh (deep agent)", "deep-tanh-gaussian"),
     _definition("Design (15)", "iterative gated update (deep agent)"),
     _definition("Design (16)", "objective of one step", "design-11"),
+    # Not printed anywhere: the deep agent's code against the exact objects (virel verify --deep)
+    _claim("Deep: critic", "J^Q and J^V", "deep-q-loss", "deep-v-loss"),
+    _claim("Deep: evaluation", "hard and soft state values", "deep-evaluation-hard-soft"),
+    _claim("Deep: policy", "policy loss and posterior", "deep-policy-loss", "deep-tanh-gaussian"),
+    _claim("Deep: temperature", "residual error of Algorithm 2", "deep-residual-temperature"),
+    _claim("Deep: limit", "complete steps are policy iteration", "deep-em-policy-iteration"),
 )
 
 

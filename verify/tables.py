@@ -36,7 +36,7 @@ def claims_table(claims: Iterable[Claim]) -> Table:
     for name in ("claim", "source", "title", "on record"):
         table.add_column(name, overflow="fold")
     for claim in claims:
-        verdict = Text(str(claim.expected), style=COLOURS[claim.expected])
+        verdict = Text(str(claim.expected), style=COLOURS[claim.expected]).append(_how(claim), style="dim")
         table.add_row(Text(claim.id), Text(claim.source), Text(claim.title), verdict)
     return table
 
@@ -45,9 +45,14 @@ def claims_markdown(claims: Iterable[Claim]) -> str:
     """The same as a Markdown table, docs/claims.md; CERTIFIED where `--certify` proves what is on record."""
     lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
     for claim in claims:
-        cells = (f"`{claim.id}`", claim.source, claim.title, expected_verdict(claim))
+        verdict = expected_verdict(claim) + _how(claim)
+        cells = (f"`{claim.id}`", claim.source, claim.title, verdict)
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _how(claim: Claim) -> str:
+    return " (run with --deep)" if claim.deep else ""
 
 
 def findings(rows: Sequence[Row]) -> RenderableType:

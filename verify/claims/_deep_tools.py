@@ -27,6 +27,8 @@ def require_torch() -> None:
         InputError: torch is missing, or broken.
     """
     try:
+        import torch  # noqa: F401, PLC0415
+
         import virel_deep.losses  # noqa: F401, PLC0415
     except ImportError as error:
         raise InputError(
@@ -48,11 +50,12 @@ def transitions(mdp: TabularMDP, *, d: Array, pi: Array) -> Rows:
     """Every (s, a, s', a') of positive probability d(h) p(s'|h) pi(a'|s'); `d [S, A]`, `pi [S, A]`."""
     joint = d[:, :, None, None] * mdp.dense_transition[:, :, :, None] * pi
     index = np.nonzero(joint)
-    return Rows(*index, joint[index])
+    s, a, s_next, a_next = index
+    return Rows(s, a, s_next, a_next, joint[index])
 
 
-def tensor(x: Array | float) -> Tensor:
-    """`x` as a float64 tensor of one seed, `[1, ...]`; a copy."""
+def tensor(x: Any) -> Tensor:
+    """A number or an array `x` as a float64 tensor of one seed, `[1, ...]`; a copy."""
     import torch  # noqa: PLC0415
 
     return torch.tensor(x, dtype=torch.float64)[None]

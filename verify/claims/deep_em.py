@@ -86,7 +86,7 @@ def _semi_gradient(
 
     from virel_deep.losses import q_loss, state_value, td_target, v_loss  # noqa: PLC0415
 
-    rows = transitions(mdp, d=mdp.available * 1.0, pi=pi)
+    rows = transitions(mdp, d=mdp.available.astype(np.float64), pi=pi)
     pair = np.cumsum(mdp.available.ravel()).reshape(mdp.shape) - 1  # index of a parameter
     leaf = torch.tensor(points).requires_grad_()
     omega, phi = leaf[:, : mdp.n_pairs], leaf[:, mdp.n_pairs :]

@@ -65,9 +65,7 @@ def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, pert
     )
 
 
-def _gap_at_minimum(
-    mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float
-) -> Gap:
+def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     bound = _bound(mdp, q, len(policy[1]), alpha, 1.0)
     return worst(

@@ -50,7 +50,8 @@ def _grid(log_std: float, *, shift: float) -> tuple[Array, float, float]:
     sigma = float(np.exp(min(log_std, LARGEST_LOG_STD)))
     step = min(0.5, 1 / (16 * sigma))
     n = int(np.ceil(REACH / step))
-    return (np.arange(-n, n + 1) + shift) * step, step, sigma
+    x: Array = step * (np.arange(-n, n + 1, dtype=np.float64) + shift)
+    return x, step, sigma
 
 
 def _mass_gap(mean: float, log_std: float, perturb: float) -> Gap:

@@ -50,7 +50,7 @@ def gap(
     factor = 1 - perturb / 2
     as_seeds = factor * deep_residual_error(errors)
     as_critics = factor * deep_residual_error(errors[None])
-    variance = mdp.gamma**2 * _variance_of_next(mdp, successors, _boltzmann_mean(q, eps))
+    variance = mdp.gamma**2 * _variance_of_next(successors, _boltzmann_mean(q, eps))
     exact, gaps = [], []
     size = largest(mdp.reward) + (1 + mdp.gamma) * max(largest(q), largest(other))
     bound = 4 * (successors.size + 4 * mdp.n_actions + mdp.n_states + 24) * U * size**2
@@ -87,7 +87,7 @@ def _boltzmann_mean(q: Array, eps: float) -> Array:
     return out
 
 
-def _variance_of_next(mdp: TabularMDP, successors: np.ndarray, v: Array) -> float:
+def _variance_of_next(successors: np.ndarray, v: Array) -> float:
     """Mean over the pairs of Var_{s'}(V(s'))."""
     sampled = v[successors]
     return float(((sampled - sampled.mean(axis=2, keepdims=True)) ** 2).mean())
