@@ -114,8 +114,9 @@ def test_the_probability_of_improvement_of_small_samples_by_hand(x, y, expected)
 
 
 def test_the_probability_of_improvement_is_the_mean_over_environments_not_over_pairs_of_seeds():
-    pairs = [(scores(1.0), scores(0.0)), (scores(0.0, 0.0, 0.0), scores(1.0, 1.0, 1.0))]
-    assert improvement(pairs) == (0.5, 0.5, 0.5)
+    lost = (scores(0.0), scores(1.0))
+    pairs = [(scores(1.0, 1.0, 1.0), scores(0.0, 0.0, 0.0)), lost, lost]
+    assert improvement(pairs) == pytest.approx((1 / 3, 1 / 3, 1 / 3), rel=1e-15)
 
 
 def test_the_probability_of_improvement_has_the_percentiles_of_every_resample():
@@ -124,6 +125,10 @@ def test_the_probability_of_improvement_has_the_percentiles_of_every_resample():
     values = enumerated([x, y], lambda drawn: np.mean(drawn[0][:, None] > drawn[1]))
     assert is_percentile(estimate.low, values, 0.025)
     assert is_percentile(estimate.high, values, 0.975)
+
+
+def test_a_draw_is_half_a_win_in_every_resample():
+    assert improvement([(scores(2.0, 2.0), scores(2.0, 2.0, 2.0))]) == (0.5, 0.5, 0.5)
 
 
 def test_equal_algorithms_have_a_probability_of_one_half():
