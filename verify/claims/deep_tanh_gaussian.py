@@ -7,6 +7,7 @@ mass:      the density that `virel_deep.inference.tanh_gaussian` returns at a_j,
 gradient:  autograd through `tanh_gaussian` and `policy_loss` under E_xi, xi the noise, against the derivative of the
            expectation by the score of the Gaussian, E[score (alpha log p(a) - Q(a))], with log p from log cosh, in numpy and
            on a grid shifted by half a step. Q is quadratic in a. A log sigma beyond its range is clamped: derivative 0.
+joint:     in two dimensions the log density is the sum of those of one: 4 u of their size.
 
 Bound:  truncation: 10 standard deviations leave e^-50. The integrands are analytic in |Im t| < pi/2, where tanh and log cosh
         are singular, so the trapezoidal rule with step H in t is off by exp(-2 pi y/H + y^2/(2 sigma^2)) times a polynomial in
@@ -16,6 +17,7 @@ Bound:  truncation: 10 standard deviations leave e^-50. The integrands are analy
         (t - mu)/sigma), and n u for the sum of n: summed with the terms' absolute values in the same quadrature; twice,
         for two sides. Sizes: 1 for the mass; for the gradient S (alpha L + 1 + |Q|), with S = (1 + x^2)(1 + 1/sigma)(1 + sigma)
         over the score and the path, L = x^2 + |log sigma| + 2 |t| + 4 over log p.
+        `softplus` drops less than e^-40 in the code (with torch's own threshold e^-20, which this check found).
 Teeth:  `perturb` halves the density; leaves out half the gradient.
 """
 
