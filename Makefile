@@ -91,7 +91,7 @@ $(VENV)/.stamp-core: $(INPUTS)
 	@touch $@
 
 $(VENV)/.stamp-dev: $(INPUTS)
-	$(call install,.[dev,deep])
+	$(call install,.[dev,deep,export])
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-deep $@
 
 $(VENV)/.stamp-deep: $(INPUTS)
