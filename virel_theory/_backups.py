@@ -15,7 +15,7 @@ from numba import get_num_threads
 from numpy.typing import NDArray
 from scipy import sparse
 
-from virel_theory import _dense, _sweeps
+from virel_theory import _dense, _rows, _sweeps
 from virel_theory._validate import Array
 
 PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
@@ -122,7 +122,7 @@ class SparseBackups:
         if self.copy is not None:
             c = self.copy
             rows = (self.indptr, self.indices, self.data, self.reward, self.policy)
-            _sweeps.gather_changed(*rows, c.old, c.starts, c.stops, c.indices, c.data, c.r_pi)
+            _rows.gather_changed(*rows, c.old, c.starts, c.stops, c.indices, c.data, c.r_pi)
 
     def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
         """One sweep of the fixed policy."""
@@ -147,7 +147,7 @@ class SparseBackups:
         if self.copy is not None:
             return self.copy.starts, self.copy.stops, self.copy.indices, self.copy.data
         starts, stops = np.empty((2, len(self.policy)), dtype=self.indptr.dtype)
-        _sweeps.point_at_rows(self.indptr, self.reward.shape[1], self.policy, starts, stops)
+        _rows.point_at_rows(self.indptr, self.reward.shape[1], self.policy, starts, stops)
         return starts, stops, self.indices, self.data
 
     def policy_reward(self) -> Array:
@@ -155,7 +155,7 @@ class SparseBackups:
         if self.copy is not None:
             return self.copy.r_pi
         out = np.empty(len(self.policy))
-        _sweeps.policy_reward(self.reward, self.policy, out)
+        _rows.policy_reward(self.reward, self.policy, out)
         return out
 
     def policy_matrix(self) -> sparse.csr_array:
@@ -168,11 +168,11 @@ class SparseBackups:
     def _make_copy(self) -> PolicyCopy | None:
         n_states, n_actions = self.reward.shape
         nothing = np.empty(0, dtype=self.indptr.dtype)
-        total = int(_sweeps.slots(self.indptr, n_states, n_actions, nothing))
+        total = int(_rows.slots(self.indptr, n_states, n_actions, nothing))
         if total > COPY_SHARE * len(self.data):
             return None
         starts, stops = np.empty((2, n_states), dtype=self.indptr.dtype)
-        _sweeps.slots(self.indptr, n_states, n_actions, starts)
+        _rows.slots(self.indptr, n_states, n_actions, starts)
         entries = np.zeros(total, dtype=self.indices.dtype), np.empty(total)
         return PolicyCopy(starts, stops, *entries, np.empty(n_states), np.full(n_states, -1, dtype=np.intp))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import linalg as sparse_linalg
 
-from virel_theory import _local, _sweeps
+from virel_theory import _local, _rows, _sweeps
 from virel_theory._backups import Backups, SparseBackups
 from virel_theory._certificate import UNIT
 from virel_theory._problem import Problem, peak, solution
@@ -90,7 +90,7 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
         x.note("compensated sweeps")
         verdict = refine(task, x.b, x.v)
         shift = 0.0
-    _sweeps.finish(x.b.q, shift, x.w, x.b.policy)
+    _rows.finish(x.b.q, shift, x.w, x.b.policy)
     name = what_ran(method, x.ran)
     return solution(task, (x.b.release(), x.w, x.b.policy), verdict, n_steps=step, method=name)
 
@@ -110,7 +110,7 @@ def default_steps(gamma: float) -> int:
 def best_reward(task: Problem) -> Array:
     """T0 = max r `[S]`."""
     out = np.empty(len(task.reward))
-    _sweeps.row_max(task.reward, out)
+    _rows.row_max(task.reward, out)
     return out
 
 
@@ -257,7 +257,7 @@ def advance_auto(x: Point) -> None:
 def solve_slow(x: Point, b: SparseBackups) -> None:
     """Banded elimination for `b.policy` where some order of the states is narrow, else Krylov steps."""
     band = x.memory.setdefault("band", _local.Band())
-    _sweeps.policy_reward(x.task.reward, b.policy, x.w)
+    _rows.policy_reward(x.task.reward, b.policy, x.w)
     if band.solve(x.task, b, x.v, x.w):
         x.note("banded LU")
         return

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory import _certificate as cert
-from virel_theory import _dense, _sweeps
+from virel_theory import _dense, _rows
 from virel_theory._backups import Backups, backups
 from virel_theory._validate import Array, require
 from virel_theory.mdp import TabularMDP
@@ -99,7 +99,7 @@ def row_length(mdp: TabularMDP) -> int:
     """Largest number of entries of a row: exact zeros add no rounding."""
     if isinstance(mdp.transition, np.ndarray):
         return int(_dense.longest_row(mdp.transition.reshape(-1, mdp.n_states)))
-    return int(_sweeps.longest_row(mdp.transition.indptr))
+    return int(_rows.longest_row(mdp.transition.indptr))
 
 
 def peak(x: Array) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import optimize, sparse
 
-from virel_theory import _sweeps
+from virel_theory import _rows
 from virel_theory._problem import Problem, problem, solution
 from virel_theory._validate import Array
 from virel_theory.mdp import TabularMDP
@@ -43,7 +43,7 @@ def linear_program(
     b, w = task.backups(), np.empty(mdp.n_states)
     low, high = b.full(v, w)
     verdict = task.judge(v, w, low, high)
-    _sweeps.finish(b.q, verdict.shift, w, b.policy)
+    _rows.finish(b.q, verdict.shift, w, b.policy)
     return checked(solution(task, (b.q, w, b.policy), verdict, n_steps=n_steps, method="highs"), throw=throw)
 
 
