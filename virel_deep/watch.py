@@ -97,7 +97,11 @@ class _Episode:
         yield self._drawn()
         while not ended and self.steps < LONGEST:
             unit = self.policy.act(np.asarray(observation, np.float32)[None])
-            observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
+            try:
+                observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
+            except Exception as error:
+                what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                raise InputError(f"{self.policy.env}, step {self.steps + 1}: step raised {what}") from error
             self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
             ended = terminated or truncated
             if self.steps % every == 0:

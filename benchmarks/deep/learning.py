@@ -1,6 +1,6 @@
 """The learning runs: `python -m benchmarks.deep.learning [TASK ...]`.
 
-Each task is one `virel train` of three seeds. Finished ones are passed over and interrupted ones resumed, so the
+Each task is one `virel train` of three seeds. Finished ones are passed over, interrupted ones resumed, so the
 command can be stopped and started at will. Runs are kept under out/learning.
 """
 

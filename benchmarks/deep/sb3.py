@@ -2,7 +2,7 @@
 
 `python -m benchmarks.deep.sb3 --env HalfCheetah-v5 --steps 30000 --out out/learning/sb3-sac-HalfCheetah-v5`
 
-Same network (2 x 256), batch 256, learning rates 3e-4, tau 0.005, gamma 0.99, tuned temperature, 5,000 uniform
+Same network (2 x 256), batch 256, learning rate 3e-4, tau 0.005, gamma 0.99, tuned temperature, 5,000 uniform
 steps, one update a step, one deterministic episode every 1,000 steps. A finished seed is passed over; an
 interrupted one starts again.
 """
