@@ -1,0 +1,177 @@
+"""Stacked perceptrons against `torch.nn` in float64, their layout, and what must not mix."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from deep_helpers import CPU, default_dtype
+from naive_agents import module
+
+from virel_deep.networks import CACHE_LINE, SIMD, Network
+from virel_deep.streams import generator
+
+K, C, B, SIZES = 3, 2, 7, (5, 9, 6, 2)
+
+# Outputs and gradients are sums of at most 5 x 9 x 6 x 7 = 1,890 products of values below 10, which two codes
+# sum in different orders: off by less than 2 x 1,890 roundings of 1.1e-16 x 10^3 at worst, 5e-10.
+TOLERANCE = 5e-10
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with default_dtype(torch.float64):
+        yield
+
+
+def drawn(seeds=K, heads=C, sizes=SIZES):
+    network = Network(seeds, heads, sizes, device=CPU)
+    network.initialise([generator(seed, "weights") for seed in range(seeds)])
+    return network
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def modules(network):
+    """`[K][C]` modules of torch.nn with the same weights."""
+    blocks = [network.seed_blocks(network.flat, k) for k in range(network.seeds)]
+    return [[module(of_seed, c) for c in range(network.heads)] for of_seed in blocks]
+
+
+def plain_outputs(nets, x):
+    return torch.stack([torch.stack([net(x[k]) for net in of_seed]) for k, of_seed in enumerate(nets)])
+
+
+def plain_gradients(nets, loss):
+    loss.backward()
+    return [
+        {
+            f"{i}.{name}": torch.stack([gradient(net[2 * i], name) for net in of_seed])
+            for i in range(len(SIZES) - 1)
+            for name in ("weight", "bias")
+        }
+        for of_seed in nets
+    ]
+
+
+def gradient(linear, name):
+    return linear.weight.grad.T if name == "weight" else linear.bias.grad[None]
+
+
+def assert_near(mine, theirs):
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(("seeds", "heads"), [(1, 1), (1, 2), (3, 1), (3, 2)])
+def test_outputs_and_both_gradients_are_those_of_torch_modules(seeds, heads):
+    network = drawn(seeds, heads)
+    x, weights = normal(seeds, B, SIZES[0]), normal(seeds, heads, B, SIZES[-1], seed=1)
+    nets, same_x = modules(network), x.clone().requires_grad_()
+    x.requires_grad_()
+    out = network(x, train=True)
+    plain = plain_outputs(nets, same_x)
+    assert_near(out, plain)
+    mine = torch.autograd.grad((out * weights).sum(), [network.leaf, x])
+    theirs = plain_gradients(nets, (plain * weights).sum())
+    assert_near(mine[1], same_x.grad)
+    for k in range(seeds):
+        blocks = network.seed_blocks(mine[0], k)
+        assert blocks.keys() == theirs[k].keys()
+        for name, block in blocks.items():
+            assert_near(block, theirs[k][name])
+            assert block.abs().max() > 1e-3, name
+
+
+def test_a_gradient_of_the_first_rows_is_as_if_the_others_were_not_there():
+    network, rows = drawn(), 3
+    x = normal(K, B, SIZES[0]).requires_grad_()
+    out = network(x, train=True, rows=rows)
+    weights = normal(K, C, rows, SIZES[-1], seed=1)
+    loss = (out[:, :, :rows] * weights).sum()
+    mine = [one.clone() for one in torch.autograd.grad(loss, [network.leaf, x])]
+    first = x[:, :rows].detach().requires_grad_()
+    alone = torch.autograd.grad((network(first, train=True) * weights).sum(), [network.leaf, first])
+    assert_near(mine[0], alone[0])
+    assert_near(mine[1][:, :rows], alone[1])
+    assert torch.equal(mine[1][:, rows:], torch.zeros(K, B - rows, SIZES[0]))
+    assert torch.equal(out, network(x))  # all outputs are computed
+
+
+def test_without_training_only_the_inputs_have_a_gradient():
+    network = drawn()
+    x = normal(K, B, SIZES[0]).requires_grad_()
+    out = network(x)
+    [inputs] = torch.autograd.grad(out.sum(), [x])
+    assert inputs.abs().max() > 0
+    with pytest.raises(RuntimeError, match="to not have been used"):
+        torch.autograd.grad(network(x).sum(), [network.leaf])
+
+
+@pytest.mark.parametrize("k", range(K))
+@pytest.mark.parametrize("c", range(C))
+def test_a_network_reads_its_own_block_and_no_other(k, c):
+    network, x = drawn(), normal(K, B, SIZES[0])
+    before = network(x)
+    for block in network.seed_blocks(network.flat, k).values():
+        block[c] += 1
+    changed = (network(x) != before).flatten(start_dim=2).any(dim=2)
+    assert changed.nonzero().tolist() == [[k, c]]
+
+
+def test_the_blocks_of_all_seeds_are_all_parameters_once_and_the_rest_is_padding():
+    network = drawn()
+    count = torch.zeros_like(network.flat)
+    for k in range(K):
+        for block in network.seed_blocks(count, k).values():
+            block.add_(1)
+    parameters = K * C * sum((n_in + 1) * n_out for n_in, n_out in pairwise(SIZES))
+    assert count.sum() == parameters
+    assert count.max() == 1
+    assert len(network.flat) % SIMD == 0
+    assert torch.equal(network.flat[count == 0], torch.zeros(len(network.flat) - parameters))
+
+
+def test_every_matrix_starts_on_a_cache_line():
+    with default_dtype(torch.float32):
+        network = drawn()
+        for layer in (*network.layers, *network.gradient_layers):
+            for block in layer:
+                assert [one.data_ptr() % (4 * CACHE_LINE) for one in block] == [0] * (K * C)
+
+
+def test_padding_has_no_gradient():
+    network = drawn()
+    network.gradient.fill_(0)
+    [mine] = torch.autograd.grad(network(normal(K, B, SIZES[0]), train=True).sum(), [network.leaf])
+    used = torch.zeros_like(mine)
+    for k in range(K):
+        for block in network.seed_blocks(used, k).values():
+            block.add_(1)
+    assert mine[used == 0].abs().max() == 0
+
+
+def test_initial_parameters_are_uniform_within_one_over_the_root_of_the_inputs():
+    network = drawn(seeds=2, heads=2, sizes=(400, 300, 1))
+    for layer, n_in in zip(network.layers, (400, 300), strict=True):
+        bound = n_in**-0.5
+        for block in layer:
+            assert block.abs().max() <= bound
+        weights = layer.weight.flatten()
+        n = len(
+            weights
+        )  # at least 1,200; the mean's deviation is bound / sqrt(3 n), the square's about as small
+        assert abs(weights.mean()) < 6 * bound / (3 * n) ** 0.5
+        assert abs(weights.square().mean() / (bound**2 / 3) - 1) < 6 * (4 / 5 / n) ** 0.5
+        assert weights.max() > 0.98 * bound
+        assert weights.min() < -0.98 * bound
+
+
+def test_initial_parameters_of_a_seed_do_not_depend_on_the_stack_and_its_heads_differ():
+    stacked, alone = drawn(seeds=3), Network(1, C, SIZES, device=CPU)
+    alone.initialise([generator(2, "weights")])
+    mine, theirs = stacked.seed_blocks(stacked.flat, 2), alone.seed_blocks(alone.flat, 0)
+    for name in theirs:
+        assert torch.equal(mine[name], theirs[name])
+        assert not torch.equal(mine[name][0], mine[name][1])
+        assert not torch.equal(mine[name], stacked.seed_blocks(stacked.flat, 1)[name])
