@@ -173,6 +173,7 @@ class RunConfig:
             "eval_episodes",
             "log_every",
             "checkpoint_every",
+            "threads",
         ):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         require(len(self.seeds) >= 1, "seeds", self.seeds, "must name a seed")
