@@ -131,9 +131,10 @@ def _settings(pairs: Sequence[str]) -> dict[str, object]:
         name, equals, value = pair.partition("=")
         require(bool(equals), "set", pair, "must be NAME=VALUE")
         try:
-            out[name] = ast.literal_eval(value)
+            literal = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            out[name] = value
+            literal = value
+        out[name] = tuple(literal) if isinstance(literal, list) else literal
     return out
 
 

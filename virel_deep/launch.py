@@ -60,6 +60,9 @@ def train(run: Path, *, jobs: int) -> int:
     """Train or go on with every unfinished seed of a run folder, showing progress; return the exit status."""
     config = read_config(run)
     work = bundles(run, config, jobs)
+    if not work:
+        _say(f"every seed of {run} is at step {config.steps}, its goal; --steps gives it another")
+        return COMPLETE
     _keep_freed_memory()
     from virel_deep.progress import Progress  # noqa: PLC0415  (after the allocator was told, like torch)
 
@@ -112,7 +115,7 @@ def _train_apart(
     with _signals_left_to(running) as stopped:
         while running or (waiting and not stopped()):
             while waiting and len(running) < jobs and not stopped():
-                running.append(_started(context, run, config, *waiting.pop(0), reports))
+                _start(context, running, run, config, *waiting.pop(0), reports)
             with suppress(queue.Empty):
                 show(*reports.get(timeout=0.2))
             for process in [one for one in running if one.exitcode is not None]:
@@ -121,16 +124,18 @@ def _train_apart(
     return STOPPED if waiting else max(statuses)
 
 
-def _started(context: SpawnContext, run: Path, config: RunConfig, *work: Any) -> BaseProcess:
+def _start(
+    context: SpawnContext, running: list[BaseProcess], run: Path, config: RunConfig, *work: Any
+) -> None:
+    """Start a child and add it to those that are told of a stop: none falls between the two."""
     seeds, _, _ = work
     child = context.Process(target=_child, name=_title(seeds), args=(run, config, *work))
-    # It starts, and stays, with Ctrl-C blocked: what it is to do then, this process tells it, once.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     try:
         child.start()
+        running.append(child)
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    return child
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
 
 
 def _status(process: BaseProcess, stopped: bool) -> int:
@@ -144,8 +149,10 @@ def _status(process: BaseProcess, stopped: bool) -> int:
 
 
 def _child(run: Path, config: RunConfig, seeds: list[int], resume: bool, reports: Any) -> None:
-    _keep_freed_memory()
+    # Ctrl-C stays blocked, as it was when this process began: what it is to do, the parent says, once.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _stop_with_parent()
+    _keep_freed_memory()
     title = _title(seeds)
     sys.exit(train_bundle(run, config, seeds, resume, report=lambda *values: reports.put((title, *values))))
 
