@@ -1,0 +1,197 @@
+"""What is timed, behind one interface: ours, stable-baselines3's SAC, SBX's SAC (JAX), and plain products.
+
+All learn on the same environment from a replay of the same size, with one update an environment step.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENV = "HalfCheetah-v5"
+ROWS = 100_000
+"""Transitions in the replay at first: beyond the caches, as in training."""
+REAL = 1000
+"""Of them collected with uniform actions; the rest repeats these."""
+NEVER = 1_000_000_000
+
+OURS = ("sac", "virel-twin", "beta-twin", "virel", "beta")
+MODULES = {"sb3": "stable_baselines3", "sbx": "sbx"}
+"""Peers, and what they are imported as. Both have the names of stable-baselines3."""
+PRODUCTS = "products"
+
+
+class Contender(Protocol):
+    """A learner that goes on from where it is."""
+
+    facts: dict[str, str]
+
+    def learn(self, steps: int) -> dict[str, float]:
+        """Act, store and update so many times; seconds spent inside of updates, where they can be told."""
+
+    def update(self, times: int) -> None:
+        """Updates alone, minibatches and noise drawn for each."""
+
+
+def contender(name: str, seeds: int, threads: int, folder: Path) -> Contender:
+    """A contender by name, ready to learn; what it writes goes into `folder`."""
+    if name in OURS:
+        return Ours(name, seeds, threads, folder)
+    if name == PRODUCTS:
+        return Products(threads)
+    return Peer(MODULES[name], threads)
+
+
+class Ours:
+    """A `Group` of stacked seeds as `virel train` has it, without evaluation and checkpoints."""
+
+    def __init__(self, preset: str, seeds: int, threads: int, folder: Path) -> None:
+        """Build the group, fill its replay."""
+        from virel_deep import launch  # noqa: PLC0415  (each worker imports its own contender only)
+
+        launch._keep_freed_memory()
+        import torch  # noqa: PLC0415
+
+        from virel_deep.precision import chosen  # noqa: PLC0415
+        from virel_deep.presets import algorithm, run_config  # noqa: PLC0415
+        from virel_deep.trainer import Group  # noqa: PLC0415
+
+        torch.set_num_threads(threads)
+        self.config = run_config(
+            preset,
+            ENV,
+            steps=NEVER,
+            seeds=tuple(range(seeds)),
+            algorithm=algorithm(preset, ENV, warmup_steps=0),
+            eval_every=NEVER,
+            checkpoint_every=NEVER,
+            threads=threads,
+        )
+        self.group = Group(folder, self.config, self.config.seeds, resume=False)
+        rows = np.tile(_rows(*transitions()), (seeds, 1, 1))
+        for _ in range(ROWS // REAL):
+            self.group.replay.add(torch.from_numpy(rows))
+        self.facts: dict[str, str] = {"precision": chosen(self.config.precision, self.config.device)}
+        self.inside = 0.0
+        self.group._compute = self._timed(self.group._compute)  # type: ignore[assignment]
+
+    def _timed(self, compute: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            start = time.perf_counter()
+            compute()
+            self.inside += time.perf_counter() - start
+
+        return run
+
+    def learn(self, steps: int) -> dict[str, float]:
+        """So many steps of every seed."""
+        self.inside = 0.0
+        for _ in range(steps):
+            self.group.advance(lambda _step, _shown: None)
+        return {"inside_s": self.inside}
+
+    def update(self, times: int) -> None:
+        """So many updates of every seed."""
+        from virel_deep.precision import products  # noqa: PLC0415
+
+        with products(self.config.precision, self.config.device):
+            for _ in range(times):
+                self.group._update()
+
+
+class Peer:
+    """SAC of stable-baselines3 or of SBX, with 2 x 256 units, batches of 256 and one update a step."""
+
+    def __init__(self, module: str, threads: int) -> None:
+        """Build the agent, fill its replay."""
+        if module == "stable_baselines3":
+            importlib.import_module("torch").set_num_threads(threads)
+        self.model = importlib.import_module(module).SAC(
+            "MlpPolicy", ENV, learning_rate=3e-4, batch_size=256, tau=0.005, gamma=0.99, learning_starts=0,
+            train_freq=1, gradient_steps=1, ent_coef="auto", seed=0, device="cpu",
+            policy_kwargs={"net_arch": [256, 256]},
+        )  # fmt: skip
+        self.facts: dict[str, str] = {}
+        self.jax = importlib.import_module("jax") if module == "sbx" else None
+        self.model.learn(2)  # the first one makes what `train` needs
+        replay = self.model.replay_buffer
+        stored = (replay.observations, replay.actions, replay.next_observations, replay.rewards)
+        for into, values in zip(stored, transitions(), strict=True):
+            of_one = values.reshape(REAL, *into.shape[1:])
+            into[:ROWS] = np.tile(of_one, (ROWS // REAL, *[1] * (of_one.ndim - 1)))
+        replay.pos = ROWS
+
+    def learn(self, steps: int) -> dict[str, float]:
+        """So many steps."""
+        self.model.learn(steps, reset_num_timesteps=False)
+        self._settle()
+        return {}
+
+    def update(self, times: int) -> None:
+        """So many updates."""
+        for _ in range(times):
+            self.model.train(gradient_steps=1, batch_size=256)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait for what JAX has not computed yet."""
+        if self.jax is not None:
+            self.jax.block_until_ready((self.model.policy.qf_state, self.model.policy.actor_state))
+
+
+class Products:
+    """The largest rate of float32 matrix products of such sizes, the floor of everybody's update."""
+
+    def __init__(self, threads: int) -> None:
+        """Set the number of threads."""
+        self.facts: dict[str, str] = {}
+        self.torch = importlib.import_module("torch")
+        self.torch.set_num_threads(threads)
+
+    def learn(self, steps: int) -> dict[str, float]:
+        """Flops a second under both settings of torch: the best of `steps` products of either size."""
+        before = self.torch.get_float32_matmul_precision()
+        rates = {}
+        for setting in ("highest", "medium"):
+            self.torch.set_float32_matmul_precision(setting)
+            rates[setting] = max(self._rate(256, steps), self._rate(512, steps))
+        self.torch.set_float32_matmul_precision(before)
+        return rates
+
+    def update(self, times: int) -> None:
+        """Nothing."""
+
+    def _rate(self, n: int, times: int) -> float:
+        a, b, out = (self.torch.ones(n, n) for _ in range(3))
+        best = np.inf
+        for _ in range(times + 5):
+            start = time.perf_counter()
+            self.torch.mm(a, b, out=out)
+            best = min(best, time.perf_counter() - start)
+        return float(2 * n**3 / best)
+
+
+def transitions() -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """s, a, s', r of `REAL` steps with uniform actions; HalfCheetah has no terminal states."""
+    gymnasium = importlib.import_module("gymnasium")
+    env = gymnasium.make(ENV)
+    env.action_space.seed(0)
+    observation, _ = env.reset(seed=0)
+    s, a, s_next, r = [], [], [], []
+    for _ in range(REAL):
+        s.append(observation)
+        a.append(env.action_space.sample())
+        observation, reward, *_ = env.step(a[-1])
+        s_next.append(observation)
+        r.append(float(reward))
+    env.close()
+    return np.array(s), np.array(a), np.array(s_next), np.array(r)
+
+
+def _rows(s: NDArray[Any], a: NDArray[Any], s_next: NDArray[Any], r: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows of our replay, none of them terminal."""
+    return np.concatenate((s, a, s_next, r[:, None], np.zeros((REAL, 1))), axis=1).astype(np.float32)
