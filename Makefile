@@ -6,6 +6,8 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
+# In a variable, because a comma in a call would end its argument.
+DEV := .[dev,deep,export]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -91,7 +93,7 @@ $(VENV)/.stamp-core: $(INPUTS)
 	@touch $@
 
 $(VENV)/.stamp-dev: $(INPUTS)
-	$(call install,.[dev,deep,export])
+	$(call install,$(DEV))
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-deep $@
 
 $(VENV)/.stamp-deep: $(INPUTS)
