@@ -12,20 +12,21 @@ from typing import Any
 
 from verify.results import atomic_file, versions
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """A proof on one instance.
 
-    `form`: `printed`, `corrected` or `step`; what is proved follows from `claim` and `form`.
+    `form`: `printed`, `corrected` or `step-N`; `verify/statements.toml` says what is proved, and `result`
+    holds what is claimed of each of its facts.
     """
 
     claim: str
     form: str
     instance: dict[str, Any]
-    result: dict[str, Any]
+    result: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

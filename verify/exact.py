@@ -178,12 +178,26 @@ def distribution_of(values: Any, *, name: str) -> Vector:
 
 def evaluate_states(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
     """V^pi from the S x S system (I - gamma P_pi) v = r_pi."""
+    return solve_states(mdp, pi, mdp.mean(pi, mdp.reward))
+
+
+def solve_states(mdp: ExactMDP, pi: Sequence[fmpq], right: Sequence[fmpq]) -> Vector:
+    """The solution of (I - gamma P_pi) v = right."""
+    return _solve(_states_system(mdp, pi), right)
+
+
+def visits(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
+    """Discounted visits: rho = p_0 + gamma P_pi^T rho."""
+    return _solve(list(zip(*_states_system(mdp, pi), strict=True)), mdp.initial)
+
+
+def _states_system(mdp: ExactMDP, pi: Sequence[fmpq]) -> list[list[fmpq]]:
     n = mdp.n_states
     matrix = [[ONE if s == t else ZERO for t in range(n)] for s in range(n)]
     for (s, _), row, weight in zip(mdp.pairs, mdp.rows, pi, strict=True):
         for t, p in row:
             matrix[s][t] -= mdp.gamma * weight * p
-    return _solve(matrix, mdp.mean(pi, mdp.reward))
+    return matrix
 
 
 def evaluate_pairs(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:

@@ -1,32 +1,35 @@
 """Certificates: every kind re-checks, planted errors are not certified, files are whole or absent."""
 
 import dataclasses
-import json
+import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from flint import ctx, fmpq
+from flint import arb, fmpq
 
 from verify import recheck
 from verify.certificate import Certificate, Undecided, content_hash, document, write
 from verify.certify import exact_claims as rational
-from verify.certify import gradients, limits, solution
-from verify.certify.instance import exactly
-from verify.certify.kinds import certify_differs
-from verify.certify.roots import certify_roots
+from verify.certify import gradients, incremental, iterations, limits, prepare, roots
+from verify.certify.facts import Open, certify
+from verify.certify.instance import Exact, exactly
+from verify.certify.listing import listing
+from verify.certify.reasons import PARTS, REASONS
+from verify.certify.roots import with_roots
 from verify.certify.run import certified_verdict, certify_claim, draw, expected_verdict
 from verify.certify.table import CERTIFIERS
 from verify.registry import all_claims
 from verify.verdict import Verdict
-from virel_theory._validate import InputError
-from virel_theory.approximators import LinearQ, TabularQ
-from virel_theory.generate import garnet
 from virel_theory.mdp import TabularMDP
 from virel_theory.self_consistent import self_consistent_temperatures
-from virel_theory.solvers import solve
 
 # The counterexample of corollary-1: g = (52 sigma(-104/eps))^2 / 2 has the roots 0, 130.51 and 152.22.
 THREE_ROOTS = {"mdp": TabularMDP([[[1.0], [1.0]]], [[104.0, 0.0]], 0.5), "q": np.array([[208.0, 104.0]])}
+JOBS = [(claim_id, job) for claim_id, jobs in CERTIFIERS.items() for job in jobs]
+NAMES = [f"{claim_id}-{job.form}" for claim_id, job in JOBS]
+STATEMENTS = tomllib.loads(Path(recheck.__file__).with_name("statements.toml").read_text())
 
 
 @pytest.mark.parametrize("claim_id", sorted(CERTIFIERS))
@@ -47,196 +50,46 @@ def test_a_runs_results_file_stands_for_the_certificates_beside_it(tmp_path, cap
     assert capsys.readouterr().out.count("all true") == 1
 
 
-@pytest.mark.parametrize("claim_id", sorted(CERTIFIERS))
-def test_every_job_belongs_to_a_claim_on_record_and_fits_its_verdict(claim_id):
+# What is on record: every claim has a job, or a reason.
+
+
+def test_every_claim_has_a_certifier_or_a_reason_not_to():
+    on_record = {claim_id for claim_id, claim in all_claims().items() if not claim.deep}
+    assert set(CERTIFIERS) | set(REASONS) == on_record
+    assert not set(CERTIFIERS) & set(REASONS)
+
+
+def test_every_printed_and_corrected_form_has_a_job_or_a_reason_not_to():
+    forms = {claim_id: {job.form for job in jobs} for claim_id, jobs in CERTIFIERS.items()}
+    for claim_id, found in forms.items():
+        wanted = {"printed"} | ({"corrected"} if all_claims()[claim_id].correction is not None else set())
+        assert wanted <= found or claim_id in PARTS, claim_id
+
+
+def test_the_documentation_lists_what_is_certified():
+    """Else: python -m verify.certify.listing, into docs/certificates.md."""
+    assert listing() in (Path(__file__).resolve().parents[2] / "docs/certificates.md").read_text()
+
+
+@pytest.mark.parametrize(("claim_id", "job"), JOBS, ids=NAMES)
+def test_every_job_fits_its_claims_verdict_and_its_statement(claim_id, job):
     claim = all_claims()[claim_id]
-    for job in CERTIFIERS[claim_id]:
-        if job.form == "printed":
-            assert job.refutes == (claim.expected is Verdict.REFUTED)
-        if job.form == "corrected":
-            assert claim.correction is not None
+    if job.form == "printed":
+        assert job.refutes == (claim.expected is Verdict.REFUTED)
+    if job.form == "corrected":
+        assert claim.correction is not None
+    parts, *facts = recheck.CLAIMS[f"{claim_id} {job.form}"]
+    relations = [re.search(r"[=!<>]=|>", fact).group() for fact in facts]
+    assert (job.parts, [relation for relation, _ in job.facts]) == (parts, relations)
 
 
-IDENTITIES = [
-    (claim_id, job)
-    for claim_id, jobs in CERTIFIERS.items()
-    for job in jobs
-    if getattr(job.certify, "func", None) is not None and "sides" in job.certify.keywords and not job.refutes
-]
-
-
-@pytest.mark.parametrize(("claim_id", "job"), IDENTITIES, ids=[f"{c}-{job.form}" for c, job in IDENTITIES])
-def test_a_planted_error_is_not_certified(claim_id, job):
-    """A difference that is off by 2^-20 downwards is no identity and, next to zero, no inequality."""
-    sides = job.certify.keywords["sides"]
-
-    def wrong(x):
-        return [-abs(ball) - fmpq(1, 2**20) for ball in sides(x)]
-
-    (instance, *_) = draw(job.check_of(all_claims()[claim_id]).instances, seed=0, n=3)
-    certify = job.certify.func
-    parts = job.certify.keywords["parts"]
-    assert isinstance(certify(claim_id, job.form, job.prepare(instance), parts=parts, sides=wrong), Undecided)
-
-
-def test_an_em_that_takes_another_greedy_action_is_not_certified(monkeypatch):
-    x = exactly({"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)})
-    wrong = [(tuple(2 * value for value in q), pi) for q, pi in rational.em_trace(x.mdp)]
-    monkeypatch.setattr(rational, "em_trace", lambda _: wrong)
-    assert isinstance(rational.certify_em("eq-39", "printed", x), Undecided)
-
-
-def test_a_value_iteration_without_gamma_is_not_certified(monkeypatch):
-    x = exactly(THREE_ROOTS)
-    tables = rational.fixed_target_tables(x)
-    monkeypatch.setattr(rational, "fixed_target_tables", lambda _: [*tables[:3], tables[2]])
-    assert isinstance(rational.certify_fixed_target("eq-41", "corrected", x), Undecided)
-
-
-def test_a_residual_error_that_forgets_a_pair_is_not_certified(monkeypatch):
-    x = exactly({"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5), "q": np.array([[5.0, 2.0]])})
-    monkeypatch.setattr(rational.exact, "residual_error", lambda *_: fmpq(0))
-    assert isinstance(rational.certify_optimum("corollary-1", "corrected", x), Undecided)
-
-
-# The counterexample of theorem-4 and eq-30: beta = (1, 1), eps = 1/2, pi = (1, e)/(1 + e).
-GRADIENTS = {
-    "mdp": TabularMDP([[[1.0], [1.0]]], [[1.0, 1.5]], 0.0),
-    "model": (TabularQ(np.ones((1, 2), bool)), np.array([0.0, 0.5])),
-    "eps": 0.5,
-}
-
-
-def test_theorem_4_as_printed_is_off_by_what_one_finds_by_hand(tmp_path):
-    """Var(Q) = v/4, Cov(Q, e_1) = -v/2, v = e/(1+e)^2; deps = -1/2. Printed: -9v/4; true: -v + v/2."""
-    v = np.e / (1 + np.e) ** 2
-    x = gradients.explicit(GRADIENTS)
-    (first, _), (first_30, _) = gradients.theorem_4(x), gradients.eq_30(x)
-    assert float(first) == pytest.approx(-9 / 4 * v + v / 2, rel=1e-14)
-    assert float(first_30) == pytest.approx(-9 / 4 * v, rel=1e-14)
-    outcome = certify_differs("theorem-4", "printed", x, parts="mdp q eps", sides=gradients.theorem_4)
-    write(tmp_path / "c.json", [outcome])
-    assert recheck.recheck(tmp_path / "c.json") == 1
-
-
-def test_the_corrected_theorem_4_is_not_refuted():
-    x = gradients.explicit(GRADIENTS)
-    sides = gradients.theorem_4_corrected
-    assert isinstance(certify_differs("theorem-4", "printed", x, parts="mdp q eps", sides=sides), Undecided)
-
-
-def test_eq_31_as_printed_is_off_by_one_at_a_single_pair():
-    mdp = TabularMDP([[[1.0]]], [[0.0]], 0.0)
-    x = gradients.tabular({"mdp": mdp, "model": (TabularQ(np.ones((1, 1), bool)), np.zeros(1)), "eps_k": 1.0})
-    (difference,) = gradients.eq_31(x)
-    assert difference == 1
-
-
-def test_only_tabular_instances_with_an_explicit_temperature_are_certified():
-    linear = LinearQ(np.ones((1, 2, 1)))
-    with pytest.raises(InputError, match="tabular"):
-        gradients.explicit(GRADIENTS | {"model": (linear, np.zeros(1))})
-    with pytest.raises(InputError, match="gamma"):
-        gradients.explicit(GRADIENTS | {"mdp": TabularMDP([[[1.0], [1.0]]], [[1.0, 1.5]], 0.5)})
-    with pytest.raises(InputError, match="residual error"):
-        gradients.explicit(GRADIENTS | {"eps": 1.0})
-
-
-def test_tied_maxima_are_no_dirac():
-    outcome = limits.certify_dirac("theorem-1-finite", "printed", {"f": [1, 1], "phi": [0, 1], "eps": 0.5})
-    assert isinstance(outcome, Undecided)
-
-
-@pytest.mark.parametrize("eps", [1.0, 0.01, 1e-4])
-def test_a_dirac_limit_is_certified_at_any_temperature(eps, tmp_path):
-    outcome = limits.certify_dirac(
-        "theorem-1-finite", "printed", {"f": [3, 2, -4], "phi": [0, 1, -1], "eps": eps}
-    )
-    assert isinstance(outcome, Certificate)
-    write(tmp_path / "c.json", [outcome])
-    assert recheck.recheck(tmp_path / "c.json") == 1
-
-
-def test_the_three_roots_are_isolated_as_the_float_solver_finds_them(tmp_path):
-    outcome = certify_roots("corollary-1", "printed", exactly(THREE_ROOTS), need="positive")
-    assert isinstance(outcome, Certificate)
-    write(tmp_path / "c.json", [outcome])
-    assert recheck.recheck(tmp_path / "c.json") == 1
-    found = self_consistent_temperatures(THREE_ROOTS["mdp"], THREE_ROOTS["q"]).roots
-    ends = [
-        tuple(float(int(m)) * 2.0 ** int(e) for m, e in (x.split("p") for x in root))
-        for root in outcome.result["roots"]
-    ]
-    assert [
-        low <= root.eps <= high or abs(root.eps - low) < 1e-9
-        for (low, high), root in zip(ends, found, strict=True)
-    ] == [True] * 3
-
-
-def test_a_hidden_root_is_missed_by_no_checker(tmp_path):
-    outcome = certify_roots("app-c-3", "printed", exactly(THREE_ROOTS), need="several")
-    fewer = dataclasses.replace(outcome, result=outcome.result | {"roots": outcome.result["roots"][:2]})
-    write(tmp_path / "c.json", [fewer])
-    with pytest.raises(recheck.Problem, match="3 roots, not 2"):
-        recheck.recheck(tmp_path / "c.json")
-
-
-def test_near_a_fold_there_is_a_proof_or_none():
-    """Two roots meet near a gap of 103.6 (corollary-1): either they are isolated, or nothing is claimed."""
-    mdp = TabularMDP([[[1.0], [1.0]]], [[103.6, 0.0]], 0.5)
-    with ctx.workprec(64):
-        outcome = certify_roots(
-            "app-c-3", "printed", exactly({"mdp": mdp, "q": np.array([[207.2, 103.6]])}), need="several"
-        )
-    assert isinstance(outcome, Undecided | Certificate)
-
-
-def test_the_solution_of_a_small_mdp_is_embedded_and_rechecks(tmp_path):
-    mdp = garnet(30, 3, 4, gamma=0.99, rng=np.random.default_rng(1))
-    solved = solve(mdp, atol=1e-8)
-    delta = solution.certify_solution(
-        mdp, solved.policy, solved.value, path=tmp_path / "c.json", name="garnet"
-    )
-    assert 0 <= delta <= 1e-8
-    assert recheck.recheck(tmp_path / "c.json") == 1
-
-
-def test_the_float_bound_is_not_below_the_exact_one():
-    for seed in range(20):
-        mdp = garnet(12, 3, 4, gamma=0.9, rng=np.random.default_rng(seed))
-        solved = solve(mdp, atol=1e-6, method="vi")
-        bound = solution.policy_bound(mdp, solved.policy, solved.value)
-        exact = solution.embedded(mdp, solved.policy, bound.witness).result["delta"]
-        assert fmpq(*bound.delta.as_integer_ratio()) >= fmpq(exact)
-
-
-def test_a_worse_policy_gets_a_larger_delta_that_covers_its_loss():
-    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)  # always action 0 loses 2 in value
-    bound = solution.policy_bound(mdp, np.array([0]), np.array([2.0]))
-    assert 2 <= bound.delta < 2.001
-
-
-def test_costs_are_negative_rewards(tmp_path):
-    mdp = garnet(10, 3, 3, gamma=0.9, rng=np.random.default_rng(2))
-    solved = solve(mdp, atol=1e-9, sense="min")
-    delta = solution.certify_solution(
-        mdp, solved.policy, solved.value, path=tmp_path / "c.json", name="g", sense="min"
-    )
-    assert delta <= 2e-8
-    assert recheck.recheck(tmp_path / "c.json") == 1
-
-
-def test_a_large_mdp_is_named_by_its_hash_and_is_undecided_to_the_checker(tmp_path):
-    mdp = garnet(2000, 3, 4, gamma=0.9, rng=np.random.default_rng(1), sparse=True)
-    solved = solve(mdp, atol=1e-6)
-    delta = solution.certify_solution(
-        mdp, solved.policy, solved.value, path=tmp_path / "c.json", name="big.npz"
-    )
-    assert delta <= 1e-5
-    (entry,) = json.loads((tmp_path / "c.json").read_text())["certificates"]
-    assert entry["instance"]["mdp_sha256"] == solution.mdp_hash(mdp)
-    with pytest.raises(recheck.Problem, match="not embedded"):
-        recheck.recheck(tmp_path / "c.json")
+def test_every_statement_belongs_to_a_job_and_every_definition_to_a_statement():
+    assert set(recheck.CLAIMS) == {f"{claim_id} {job.form}" for claim_id, job in JOBS} | {"solve policy"}
+    claims, define = STATEMENTS["claims"].values(), STATEMENTS["define"]
+    texts = [*(fact for _, *facts in claims for fact in facts), *define.values(), "T(q)"]
+    words = set(re.findall(r"\w+", " ".join(texts)))
+    assert {re.match(r"\w+", key)[0] for key in define} <= words
+    assert {part for parts, *_ in claims for part in parts.split()} == set(STATEMENTS["parts"])
 
 
 def test_verdicts_with_certificates_follow_the_rule_on_record(tmp_path):
@@ -247,6 +100,230 @@ def test_verdicts_with_certificates_follow_the_rule_on_record(tmp_path):
     assert certified_verdict(Verdict.HOLDS, [dataclasses.replace(rows[0], undecided=1)]) is Verdict.HOLDS
     assert expected_verdict(all_claims()["theorem-3"]) is Verdict.REFUTED
     assert expected_verdict(all_claims()["eq-39"]) is Verdict.GAP
+
+
+# Planted errors.
+
+PROOFS = [(claim_id, job) for claim_id, job in JOBS if not job.refutes]
+
+
+@pytest.mark.parametrize(("claim_id", "job"), PROOFS, ids=[f"{c}-{job.form}" for c, job in PROOFS])
+def test_a_planted_error_in_any_fact_is_not_certified(claim_id, job):
+    """A difference that is off by 2^-20 downwards is no identity and, next to zero, no inequality."""
+    (instance, *_) = draw(job.instances_of(all_claims()[claim_id]), seed=0, n=3)
+    x = job.prepare(instance)
+    for k, (relation, sides) in enumerate(job.facts):
+
+        def wrong(y, sides=sides):
+            return [-abs(ball) - fmpq(1, 2**20) for ball in sides(y)]
+
+        facts = [*job.facts[:k], ("==" if relation == "==" else ">=", wrong), *job.facts[k + 1 :]]
+        assert isinstance(certify(claim_id, job.form, x, parts=job.parts, facts=facts), Undecided)
+
+
+REFUTATIONS = [(claim_id, job) for claim_id, job in JOBS if job.refutes]
+
+
+@pytest.mark.parametrize(("claim_id", "job"), REFUTATIONS, ids=[f"{c}-{job.form}" for c, job in REFUTATIONS])
+def test_a_refuted_identity_is_not_certified_and_a_true_one_is_not_refuted(claim_id, job):
+    """What a counterexample shows is lost if a difference is made to vanish, or to change its sign."""
+    instances = draw(job.instances_of(all_claims()[claim_id]), seed=0, n=3)
+    x = job.prepare(instances[0])
+    for k, (relation, sides) in enumerate(job.facts):
+        if relation in ("!=", ">"):
+
+            def wrong(y, sides=sides):
+                return [ball * 0 for ball in sides(y)]
+
+            facts = [*job.facts[:k], (relation, wrong), *job.facts[k + 1 :]]
+            assert isinstance(certify(claim_id, job.form, x, parts=job.parts, facts=facts), Undecided)
+
+
+def test_an_em_that_takes_another_greedy_action_is_not_certified():
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    x = prepare.em({"mdp": mdp})
+    wrong = x.with_parts(tables=[tuple(2 * value for value in q) for q in x.tables])
+    facts = [("==", iterations.as_policy_iteration)]
+    assert isinstance(certify("eq-39", "printed", x, parts="mdp tables", facts=facts), Certificate)
+    assert isinstance(certify("eq-39", "printed", wrong, parts="mdp tables", facts=facts), Undecided)
+
+
+def test_a_value_iteration_that_repeats_a_table_is_not_certified():
+    x = prepare.fixed_target(THREE_ROOTS)
+    wrong = x.with_parts(tables=[*x.tables[:3], x.tables[2]])
+    facts = [("==", iterations.value_iteration)]
+    assert isinstance(certify("eq-41", "corrected", wrong, parts="mdp q tables", facts=facts), Undecided)
+
+
+def test_a_residual_error_that_forgets_a_pair_is_not_certified(monkeypatch):
+    x = exactly({"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5), "q": np.array([[5.0, 2.0]])})
+    x = x.with_parts(q_star=(fmpq(1), fmpq(2)))
+    monkeypatch.setattr(rational.exact, "residual_error", lambda *_: fmpq(0))
+    facts = [("==", rational.zero_iff_optimal)]
+    assert isinstance(certify("corollary-1", "corrected", x, parts="mdp q", facts=facts), Undecided)
+
+
+# Gradients: Theorem 4's smallest counterexample, beta = (1, 1), eps = 1/2, pi = (1, e)/(1 + e).
+
+
+def two_armed(gamma):
+    """One state; Q = (0, 1/2) is tabular."""
+    x = exactly({"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], gamma)})
+    unit = [(fmpq(1), fmpq(0)), (fmpq(0), fmpq(1))]
+    return x.with_parts(features=unit, omega=(fmpq(0), fmpq(1, 2)), beta=(fmpq(1), fmpq(1)))
+
+
+def test_theorem_4_as_printed_is_off_by_what_one_finds_by_hand(tmp_path):
+    """Var(Q) = v/4, Cov(Q, e_1) = -v/2, v = e/(1+e)^2; deps = -1/2. Printed: -9v/4; true: -v + v/2."""
+    v = np.e / (1 + np.e) ** 2
+    x = two_armed(0.0)
+    (first, _), (first_30, _) = gradients.theorem_4(x), gradients.eq_30(x)
+    assert float(first) == pytest.approx(-v / 2 + 9 / 4 * v, rel=1e-14)
+    assert float(first_30) == pytest.approx(9 / 4 * v, rel=1e-14)
+    parts = "mdp features omega beta"
+    outcome = certify("theorem-4", "printed", x, parts=parts, facts=[("!=", gradients.theorem_4)])
+    write(tmp_path / "c.json", [outcome])
+    assert recheck.recheck(tmp_path / "c.json") == 1
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.99])
+def test_the_corrected_theorem_4_is_not_refuted_and_proved_at_any_discount(gamma, tmp_path):
+    x, parts = two_armed(gamma), "mdp features omega beta"
+    refuted = certify("theorem-4", "printed", x, parts=parts, facts=[("!=", gradients.theorem_4_corrected)])
+    proved = certify("theorem-4", "corrected", x, parts=parts, facts=[("==", gradients.theorem_4_corrected)])
+    assert isinstance(refuted, Undecided)
+    write(tmp_path / "c.json", [proved])
+    assert recheck.recheck(tmp_path / "c.json") == 1
+
+
+def test_the_derivative_of_the_temperature_is_that_of_the_root_that_floats_find():
+    """A central difference of the self-consistent temperature, gamma = 1/2; 1e-6 is its truncation."""
+    x = two_armed(0.5)
+    critic = gradients.Critic(x, 1)
+    reward = [float(r) for r in critic.reward]
+    mdp = TabularMDP([[[1.0], [1.0]]], [reward], 0.5)
+    step = 2.0**-12
+    ends = [
+        next(
+            root.eps
+            for root in self_consistent_temperatures(mdp, np.array([[0.0, 0.5 + s]])).roots
+            if abs(root.eps - 0.5) < 0.05
+        )
+        for s in (-step, step)
+    ]
+    assert (ends[1] - ends[0]) / (2 * step) == pytest.approx(float(critic.d_eps), abs=1e-6)
+
+
+def test_eq_31_as_printed_is_off_by_one_at_a_single_pair():
+    x = exactly({"mdp": TabularMDP([[[1.0]]], [[0.0]], 0.0)})
+    x = x.with_parts(features=[(fmpq(1),)], omega=(fmpq(0),), eps_k=fmpq(1))
+    (difference,) = incremental.eq_31(x, gamma=False, with_q=False)
+    assert difference == -1
+
+
+# Limits.
+
+
+def dirac(f, phi, eps):
+    return Exact(None, {"f": tuple(map(fmpq, f)), "phi": tuple(map(fmpq, phi)), "eps": eps})
+
+
+DIRAC = next(job for job in CERTIFIERS["theorem-1-finite"])
+
+
+def test_tied_maxima_are_no_dirac():
+    x = dirac([1, 1], [0, 1], fmpq(1, 2))
+    assert isinstance(
+        certify("theorem-1-finite", "printed", x, parts=DIRAC.parts, facts=DIRAC.facts), Undecided
+    )
+
+
+@pytest.mark.parametrize("eps", [fmpq(1), fmpq(1, 100), fmpq(1, 10**4)])
+@pytest.mark.parametrize("phi", [[0, 1, -1], [0, fmpq(1, 3), fmpq(-2, 7)], [fmpq(1, 3)] * 3])
+def test_a_dirac_limit_is_certified_at_any_temperature_and_any_oscillation(eps, phi, tmp_path):
+    """osc(phi) (n - 1) is no integer in the second case: the bound itself is never rounded."""
+    x = dirac([3, 2, -4], phi, eps)
+    outcome = certify("theorem-1-finite", "printed", x, parts=DIRAC.parts, facts=DIRAC.facts)
+    assert isinstance(outcome, Certificate)
+    write(tmp_path / "c.json", [outcome])
+    assert recheck.recheck(tmp_path / "c.json") == 1
+
+
+def test_the_bound_of_a_dirac_limit_is_attained_where_it_should_be():
+    """n = 2: bound less deviation is osc w^2/(1 + w), bound plus deviation osc w (2 + w)/(1 + w), by hand."""
+    x = dirac([1, 0], [0, fmpq(1, 3)], fmpq(1))
+    w = float(np.exp(-1))
+    (less,), (plus,) = limits.dirac(x, side=1), limits.dirac(x, side=-1)
+    assert float(less) == pytest.approx(w**2 / (1 + w) / 3, rel=1e-14)
+    assert float(plus) == pytest.approx(w * (2 + w) / (1 + w) / 3, rel=1e-14)
+
+
+def test_a_loss_above_its_bound_is_not_certified():
+    x = exactly(
+        {"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5), "q": np.array([[1.0, 0.0]]), "eps": 1.0}
+    )
+    facts = [(">=", lambda y: [bound - arb(1) / 2 for bound in limits.loss_bound(y, entropic=True)])]
+    assert isinstance(certify("app-c-1", "printed", x, parts="mdp q eps", facts=facts), Undecided)
+
+
+# Self-consistent temperatures.
+
+
+def test_the_three_roots_are_isolated_as_the_float_solver_finds_them():
+    x = with_roots(exactly(THREE_ROOTS))
+    found = self_consistent_temperatures(THREE_ROOTS["mdp"], THREE_ROOTS["q"]).roots
+    ends = [
+        (float(low.p) / float(low.q), float(high.p) / float(high.q))
+        for low, high in zip(x.low, x.high, strict=True)
+    ]
+    assert [
+        low <= root.eps <= high or abs(root.eps - low) < 1e-9
+        for (low, high), root in zip(ends, found, strict=True)
+    ] == [True] * 3
+
+
+def roots_certificate(x):
+    jobs = {job.form: job for job in CERTIFIERS["app-c-3"]}
+    return certify("app-c-3", "printed", x, parts=jobs["printed"].parts, facts=jobs["printed"].facts)
+
+
+def test_a_hidden_root_is_missed_by_no_checker(tmp_path):
+    x = with_roots(exactly(THREE_ROOTS))
+    fewer = roots_certificate(x.with_parts(low=x.low[:2], high=x.high[:2]))
+    write(tmp_path / "c.json", [fewer])
+    with pytest.raises(recheck.Problem, match="3 roots, not 2"):
+        recheck.recheck(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [
+        (lambda ends: ends[:-1], "too early|roots, not"),
+        (lambda ends: ends[-1:], "may turn"),
+        (lambda ends: [ends[0], *ends], "do not rise"),
+    ],
+)
+def test_boxes_that_show_nothing_are_rejected(ends, why, tmp_path):
+    x = with_roots(exactly(THREE_ROOTS))
+    write(tmp_path / "c.json", [roots_certificate(x.with_parts(ends=ends(x.ends)))])
+    with pytest.raises(recheck.Problem, match=why):
+        recheck.recheck(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(("gap", "n_roots"), [(103.5, 1), (103.75, 3)])
+def test_on_either_side_of_a_fold_the_roots_are_counted(gap, n_roots):
+    """Two more roots appear at a gap of 25.9/gamma^2 = 103.6 (corollary-1)."""
+    mdp = TabularMDP([[[1.0], [1.0]]], [[gap, 0.0]], 0.5)
+    assert len(with_roots(exactly({"mdp": mdp, "q": np.array([[2 * gap, gap]])})).low) == n_roots
+
+
+def test_with_too_few_boxes_nothing_is_claimed(monkeypatch):
+    monkeypatch.setattr(roots, "MAX_BOXES", 3)
+    with pytest.raises(Open, match="fold"):
+        with_roots(exactly(THREE_ROOTS))
+
+
+# Files.
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path):

@@ -1,119 +1,202 @@
-"""Claims decided in rational arithmetic alone: EM as policy and value iteration, eps = 0 iff Q = Q*."""
+"""Claims decided in rational arithmetic alone: optima, values of policies, the normalisations of (2).
 
-from itertools import pairwise
+Every difference is an exact rational number, returned as a ball.
+"""
 
-from flint import arb, ctx, fmpq
+from collections.abc import Callable, Sequence
+
+from flint import arb, fmpq
 
 from verify import exact
-from verify.balls import endpoints
-from verify.certificate import Certificate, Undecided
-from verify.certify.instance import Exact, text
-from verify.exact import ExactMDP, Vector
-
-N_STEPS = 6
+from verify.certify.facts import Differences
+from verify.certify.instance import Exact
 
 
-def em_trace(mdp: ExactMDP, *, n_steps: int | None = None) -> list[tuple[Vector, tuple[int, ...]]]:
-    """EM with complete steps over state-action pairs (the encoding that policy iteration does not use)."""
-    chosen, steps = tuple(own[0] for own in mdp.of_state), list[tuple[Vector, tuple[int, ...]]]()
-    while n_steps is None or len(steps) < n_steps:
-        q = exact.evaluate_pairs(mdp, exact.deterministic(mdp, chosen))
-        before, chosen = chosen, exact.first_greedy(mdp, q)
-        steps.append((q, chosen))
-        if n_steps is None and before == chosen:
-            break
-    return steps
+def rational(differences: Callable[[Exact], Sequence[fmpq | int]]) -> Differences:
+    """Exact numbers as balls."""
+    return lambda x: [arb(value) for value in differences(x)]
 
 
-def certify_em(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """(39), (40), F.5: every iterate of EM equals that of policy iteration, until the policy repeats.
-
-    At Q*.
-    """
-    em = em_trace(x.mdp)
-    pi = exact.policy_iteration(x.mdp, [own[0] for own in x.mdp.of_state])
-    if em != pi:
-        return Undecided(claim, form, "EM and policy iteration differ")
-    if exact.optimal_backup(x.mdp, em[-1][0]) != em[-1][0]:
-        return Undecided(claim, form, "EM ended at a table that is not optimal")
-    steps = [{"q": text(q), "pi": list(chosen)} for q, chosen in em]
-    return Certificate(claim, form, x.as_json("mdp"), {"steps": steps})
+def less(left: Sequence[fmpq], right: Sequence[fmpq]) -> list[fmpq]:
+    """Their differences."""
+    return [a - b for a, b in zip(left, right, strict=True)]
 
 
-def fixed_target_tables(x: Exact) -> list[Vector]:
-    """Tables of EM with fixed target (41), k = 1 ..., from a uniform pi_0."""
-    pi, q, tables = exact.uniform_over(x.mdp, x.mdp.of_state), x.q, []
-    for _ in range(N_STEPS):
-        q = x.mdp.backup(x.mdp.mean(pi, q))
-        pi = exact.deterministic(x.mdp, exact.first_greedy(x.mdp, q))
-        tables.append(q)
-    return tables
+def _dot(a: Sequence[fmpq], b: Sequence[fmpq]) -> fmpq:
+    return sum((p * q for p, q in zip(a, b, strict=True)), fmpq(0))
 
 
-def certify_fixed_target(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """(41), corrected: from k = 2 on every M-step is T* of the table before it."""
-    tables = fixed_target_tables(x)
-    for before, after in pairwise(tables):
-        if exact.optimal_backup(x.mdp, before) != after:
-            return Undecided(claim, form, "an M-step is not Q-value iteration")
-    return Certificate(claim, form, x.as_json("mdp", "q"), {"tables": [text(q) for q in tables]})
+def fixed_point(name: str) -> Differences:
+    """A table less T* of it."""
+    return rational(lambda x: less(x.parts[name], exact.optimal_backup(x.mdp, x.parts[name])))
 
 
-def refute_value_step(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """(41) as printed: T* q_1 less r + E[max q_1], in the first pair where they differ."""
-    top = x.mdp.best(fixed_target_tables(x)[0])
-    for component, row in enumerate(x.mdp.rows):
-        expected = sum((p * top[t] for t, p in row), fmpq(0))
-        if x.mdp.gamma * expected != expected:
-            return _differs(claim, form, x, (x.mdp.gamma - 1) * expected, component, ("mdp", "q"))
-    return Undecided(claim, form, "the printed step holds on this instance")
+def value_of(name: str) -> Differences:
+    """`v` less the average of its own backup under a policy."""
+    return rational(lambda x: less(x.v, x.mdp.mean(x.parts[name], x.mdp.backup(x.v))))
 
 
-def refute_m_step(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """(39)'s premise: L at Q^pi + 64 exceeds L at Q^pi + 2^-10, nearer to zero residual.
-
-    Exact, as the entropies cancel.
-    """
-    v = exact.evaluate_states(x.mdp, x.pi)
-    mean_q = sum((p * value for p, value in zip(x.d, v, strict=True)), fmpq(0))
-    far, near = (
-        (mean_q + shift) / (((1 - x.mdp.gamma) * shift) ** 2 / 2) for shift in (fmpq(64), fmpq(1, 1024))
-    )
-    if far <= near:
-        return Undecided(claim, form, "the step holds on this instance")
-    return _differs(claim, form, x.with_parts(w=v), far - near, 0, ("mdp", "pi", "d", "w"))
+@rational
+def visits(x: Exact) -> list[fmpq]:
+    """The discounted visits `rho` of pi_theta less p_0 + gamma times where they lead."""
+    ahead = list(x.mdp.initial)
+    for (s, _), row, p in zip(x.mdp.pairs, x.mdp.rows, x.pi_theta, strict=True):
+        for t, w in row:
+            ahead[t] += x.mdp.gamma * w * p * x.rho[s]
+    return less(x.rho, ahead)
 
 
-def certify_optimum(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """Eps = 0 under T* iff Q = Q*; at Q* the greedy policy, uniform over ties, has the value max Q*."""
-    q_star = exact.optimal_values(x.mdp)
-    greedy = exact.uniform_over(x.mdp, exact.greedy_sets(x.mdp, q_star))
-    if exact.evaluate_states(x.mdp, greedy) != x.mdp.best(q_star):
-        return Undecided(claim, form, "a greedy policy of Q* is not optimal")
-    eps = exact.residual_error(x.mdp, x.q)
-    if (eps == 0) != (x.q == q_star):
-        return Undecided(claim, form, "eps = 0 away from Q*, or eps > 0 at Q*")
-    return Certificate(claim, form, x.as_json("mdp", "q"), {"q_star": text(q_star), "eps": str(eps)})
+@rational
+def zero_iff_optimal(x: Exact) -> list[int]:
+    """[eps = 0] less [Q = Q*], eps the residual error under T*."""
+    return [int(exact.residual_error(x.mdp, x.q) == 0) - int(x.q == x.q_star)]
 
 
-def refute_no_choice(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """Talk, Corollary 1 ii): with one action a state every policy is optimal and a Dirac, whatever eps."""
-    if x.mdp.n_pairs != x.mdp.n_states or exact.residual_error(x.mdp, x.q) == 0:
-        return Undecided(claim, form, "a state has a choice, or eps = 0")
-    return certify_optimum(claim, form, x)
+@rational
+def coldest_root_iff_optimal(x: Exact) -> list[int]:
+    """[0 solves eps = g(eps)] less [Q = Q*], under the Boltzmann policy."""
+    return [int(x.high[0] == 0) - int(x.q == x.q_star)]
 
 
-def certify_policy(claim: str, form: str, x: Exact) -> Certificate | Undecided:
-    """Talk, Theorem 2 ii): at Q* with unique maxima the greedy policy is one Dirac a state, and optimal."""
-    q_star = exact.optimal_values(x.mdp)
-    if any(len(ties) > 1 for ties in exact.greedy_sets(x.mdp, q_star)):
-        return Undecided(claim, form, "a maximum is not unique")
-    return certify_optimum(claim, form, x.with_parts(q=q_star))
+@rational
+def mean_of_optimum(x: Exact) -> list[fmpq]:
+    """E_{d pi}[Q*]: L is +inf where eps = 0."""
+    return [_dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]
 
 
-def _differs(
-    claim: str, form: str, x: Exact, value: fmpq, component: int, parts: tuple[str, ...]
-) -> Certificate:
-    with ctx.workprec(256):
-        ends = endpoints(arb(value))
-    return Certificate(claim, form, x.as_json(*parts), {"enclosure": ends, "component": component})
+@rational
+def negative_ratio(x: Exact) -> list[fmpq]:
+    """0 less eps/E[Q] of a member with eps > 0: below the ratio at Q*, which is 0."""
+    mean = _dot(x.d, x.mdp.mean(x.pi_theta, x.q))
+    return [-exact.residual_error(x.mdp, x.q) / mean] if mean != 0 else [fmpq(0)]
+
+
+@rational
+def loss_of_policy(x: Exact) -> list[fmpq]:
+    """V* less V^pi."""
+    return less(x.mdp.best(x.q_star), x.v)
+
+
+@rational
+def unique_maxima(x: Exact) -> list[int]:
+    """Number of maximisers of every state, less 1."""
+    return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
+
+
+@rational
+def one_action(x: Exact) -> list[int]:
+    """Number of actions of every state, less 1."""
+    return [len(own) - 1 for own in x.mdp.of_state]
+
+
+@rational
+def residual_error(x: Exact) -> list[fmpq]:
+    """The residual error under T*."""
+    return [exact.residual_error(x.mdp, x.q)]
+
+
+@rational
+def limit_less_j(x: Exact) -> list[fmpq]:
+    """E_{p_0 pi}[Q*] less J."""
+    return [_dot(x.mdp.initial, less(x.mdp.mean(x.pi_theta, x.q_star), x.v))]
+
+
+@rational
+def performance_difference(x: Exact) -> list[fmpq]:
+    """The same less the discounted loss of the steps after the first."""
+    loss = less(x.mdp.best(x.q_star), x.mdp.mean(x.pi_theta, x.q_star))
+    first = _dot(x.mdp.initial, less(x.mdp.mean(x.pi_theta, x.q_star), x.v))
+    return [first - _dot(less(x.rho, x.mdp.initial), loss)]
+
+
+@rational
+def m_step_premise(x: Exact) -> list[fmpq]:
+    """(39)'s premise: L at Q^pi + 64 less L at Q^pi + 2^-10, nearer to zero residual; entropies cancel."""
+    mean = _dot(x.d, x.v)
+    far, near = (2 * (mean + c) / ((1 - x.mdp.gamma) * c) ** 2 for c in (fmpq(64), fmpq(1, 1024)))
+    return [far - near]
+
+
+@rational
+def greedy_limit(x: Exact) -> list[fmpq]:
+    """Eps under the limit of the Boltzmann policy, uniform over maximisers, less eps under T*."""
+    pi = exact.uniform_over(x.mdp, exact.greedy_sets(x.mdp, x.q))
+    beta = less(x.mdp.backup(x.mdp.mean(pi, x.q)), x.q)
+    return [_dot(beta, beta) / (2 * x.mdp.n_pairs) - exact.residual_error(x.mdp, x.q)]
+
+
+# (2): five normalisations of a residual; |beta|^p = exp(p log|beta|) need not be rational.
+
+
+def _powers(x: Exact) -> list[arb]:
+    """|beta|^p, exactly 0 where beta is."""
+    return [(x.p_norm * arb(abs(b)).log()).exp() if b else arb(0) for b in x.beta]
+
+
+def mean_of_powers(x: Exact) -> list[arb]:
+    """c/p times the sum less |H| times c/(p |H|) times it, relative to the sum of powers, which scales."""
+    powers = _powers(x)
+    total, means = sum(powers, arb(0)), sum((y / x.mdp.n_pairs for y in powers), arb(0))
+    return [(total - x.mdp.n_pairs * means) * (x.c / x.p_norm)]
+
+
+@rational
+def half_mean(x: Exact) -> list[fmpq]:
+    """c/2 times the sum less |H| times c/(2 |H|) times it."""
+    return [x.c / 2 * _dot(x.beta, x.beta) - x.mdp.n_pairs * _half_mean(x)]
+
+
+@rational
+def mean_square(x: Exact) -> list[fmpq]:
+    """E_D[beta^2] less twice the half mean square."""
+    return [x.c * _dot(x.beta, x.beta) / x.mdp.n_pairs - 2 * _half_mean(x)]
+
+
+@rational
+def uniform_weights(x: Exact) -> list[fmpq]:
+    """The weighted norm with uniform d less E_D[beta^2]."""
+    weight = fmpq(1, x.mdp.n_pairs)
+    return [x.c * sum((weight * b * b for b in x.beta), fmpq(0)) - x.c * _dot(x.beta, x.beta) / x.mdp.n_pairs]
+
+
+def power_zero(x: Exact) -> list[arb]:
+    """[the sum of |beta|^p is 0] less [beta = 0]."""
+    return [arb(int(all(y.is_zero() for y in _powers(x))) - int(not any(x.beta)))]
+
+
+@rational
+def weighted_zero(x: Exact) -> list[int]:
+    """[the weighted norm is 0] less [beta = 0]."""
+    return [int(sum(w * b * b for w, b in zip(x.weight, x.beta, strict=True)) == 0) - int(not any(x.beta))]
+
+
+@rational
+def mean_zero(x: Exact) -> list[int]:
+    """[the mean norm is 0] less [beta = 0]."""
+    return [int(_half_mean(x) == 0) - int(not any(x.beta))]
+
+
+def _half_mean(x: Exact) -> fmpq:
+    out: fmpq = x.c * _dot(x.beta, x.beta) / (2 * x.mdp.n_pairs)
+    return out
+
+
+# Self-consistent temperatures: what the roots found say.
+
+
+@rational
+def several_roots(x: Exact) -> list[int]:
+    """Their number less 1."""
+    return [len(x.low) - 1]
+
+
+@rational
+def odd_roots(x: Exact) -> list[int]:
+    """[their number is odd] less 1."""
+    return [len(x.low) % 2 - 1]
+
+
+@rational
+def largest_root(x: Exact) -> list[fmpq]:
+    """Its lower end."""
+    return [max(x.low)]

@@ -1,149 +1,203 @@
-r"""Refutations of Theorem 4, (30) and (31) as printed, for tabular Q, in ball arithmetic.
+r"""(7), (26)-(30) and Theorem 4 in every direction of linear features, left less right sides, by series.
 
-Truth by automatic differentiation of the definitions (power series with ball coefficients, cut off after
-the first power): at $\gamma = 0$ the self-consistent temperature is explicit, $\varepsilon(Q) =
-\frac{1}{2|H|}\sum_h (r(h) - Q(h))^2$, and so rational; $\varepsilon_k$ of (31) is a constant. The checker
-has closed forms instead (covariances under the policy). Components: $j$, the entry of Q; (31): $h|H| + j$.
+The instance has `beta` in place of a reward: the temperature is $\frac12 E[\beta^2]$, a rational number, and
+the reward $r = \hat Q + \beta - \gamma E[v]$, v the value of the Boltzmann policy at it, so that the residual
+is $\beta$ and the temperature self-consistent, for any $\gamma$. Its derivative is that of an implicit
+function, $\partial_\omega g / (1 - \partial_\varepsilon g)$. The checker uses exact algebra.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from flint import arb, arb_series, fmpq
+from flint import arb, fmpq
 
-from verify.balls import boltzmann, total
-from verify.certify.instance import Exact, exactly
-from verify.exact import fraction_of
-from virel_theory._validate import require
-from virel_theory.approximators import TabularQ
-
-
-def tabular(instance: dict[str, Any]) -> Exact:
-    """`mdp`, `q`, `eps` of an instance of the gradient claims. Raises: InputError: if Q is not tabular."""
-    approximator, omega = instance["model"]
-    require(isinstance(approximator, TabularQ), "model", approximator, "must be tabular to be certified")
-    x = exactly({"mdp": instance["mdp"], "q": approximator.value(omega)})
-    return x.with_parts(eps=fraction_of(instance["eps_k" if "eps_k" in instance else "eps"]))
+from verify.certify import series as ts
+from verify.certify.facts import Differences
+from verify.certify.incremental import half_mean_square, less, under_greedy
+from verify.certify.incremental import m_step as at_moving
+from verify.certify.instance import Exact
+from verify.certify.series import Moving, moving
 
 
-def explicit(instance: dict[str, Any]) -> Exact:
-    """`tabular` at gamma = 0 with the exact temperature. Raises: InputError: elsewhere."""
-    x = tabular(instance)
-    _require_explicit(x)
-    return x
+@dataclass(frozen=True, eq=False)
+class Critic:
+    """All that moves with omega_j, by name, and the symbols of Theorem 4."""
+
+    x: Exact
+    j: int
+
+    @cached_property
+    def b(self) -> list[fmpq]:
+        """Gradient of Q."""
+        return ts.along(self.x, self.j)
+
+    @cached_property
+    def q(self) -> list[Moving]:
+        """Q, moving."""
+        return ts.linear(self.x, self.j)
+
+    @cached_property
+    def q_0(self) -> list[arb]:
+        """Q."""
+        return ts.stopped(self.q)
+
+    @cached_property
+    def eps(self) -> fmpq:
+        """The self-consistent temperature."""
+        return sum((b * b for b in self.x.beta), fmpq(0)) / (2 * len(self.x.beta))
+
+    @cached_property
+    def pi(self) -> list[arb]:
+        """The policy at it."""
+        return ts.stopped(self.policy([moving(q) for q in self.q_0], moving(self.eps))[0])
+
+    @cached_property
+    def reward(self) -> list[arb]:
+        """What makes beta the residual."""
+        v = ts.stopped(ts.ahead(self.x, ts.mean(self.x, self.pi, self.q_0)))
+        return [q + b - self.x.mdp.gamma * e for q, b, e in zip(self.q_0, self.x.beta, v, strict=True)]
+
+    def policy(self, q: Sequence[Moving], eps: Moving) -> tuple[list[Moving], list[Moving]]:
+        """Boltzmann policy and its logarithm."""
+        return ts.softmax(self.x, [y / eps for y in q])
+
+    def residual(self, q: Sequence[Moving], eps: Moving) -> list[Moving]:
+        """Beta of a moving table at a moving temperature."""
+        v = ts.ahead(self.x, ts.mean(self.x, self.policy(q, eps)[0], q))
+        return [r + self.x.mdp.gamma * e - y for r, e, y in zip(self.reward, v, q, strict=True)]
+
+    @cached_property
+    def root(self) -> Moving:
+        """The self-consistent temperature, moving with omega_j."""
+        by_omega = half_mean_square(self.residual(self.q, moving(self.eps)))
+        by_eps = half_mean_square(self.residual([moving(q) for q in self.q_0], moving(self.eps, 1)))
+        return moving(self.eps, by_omega[1] / (1 - by_eps[1]))
+
+    @cached_property
+    def d_eps(self) -> arb:
+        """Its derivative."""
+        return ts.slope(self.root)
+
+    @cached_property
+    def score(self) -> list[arb]:
+        """D log pi."""
+        return ts.slopes(self.policy(self.q, self.root)[1])
+
+    def centred(self, f: Sequence[Any]) -> list[Any]:
+        """M f."""
+        v = ts.stopped(ts.mean(self.x, self.pi, f))
+        return [y - v[s] for y, (s, _) in zip(f, self.x.mdp.pairs, strict=True)]
+
+    def expected(self, f: Sequence[Any]) -> list[arb]:
+        """E_w[f(h')]."""
+        return ts.stopped(ts.ahead(self.x, ts.mean(self.x, self.pi, f)))
+
+    def weighted(self, f: Sequence[Any]) -> arb:
+        """E[beta f]."""
+        return ts.value(ts.over_pairs([b * y for b, y in zip(self.x.beta, f, strict=True)]))
+
+    def double(self, f: Sequence[Any]) -> arb:
+        """EE_w f = E[beta E_w[Q M f]]."""
+        return self.weighted(self.expected([q * y for q, y in zip(self.q_0, self.centred(f), strict=True)]))
+
+    @cached_property
+    def fixed(self) -> list[arb]:
+        """Gamma."""
+        return [self.x.mdp.gamma * e - b for e, b in zip(self.expected(self.b), self.b, strict=True)]
+
+    @cached_property
+    def left(self) -> arb:
+        """Theorem 4's left side."""
+        return self.weighted(self.expected([s * q for s, q in zip(self.score, self.q_0, strict=True)]))
+
+    @cached_property
+    def printed(self) -> arb:
+        """Theorem 4's right side as printed."""
+        below = self.eps**2 * (1 + self.x.mdp.gamma * self.weighted(self.expected(self.q_0)))
+        return (self.eps * self.weighted(self.fixed) * self.double(self.q_0) + self.double(self.b)) / below
+
+    @cached_property
+    def denominator(self) -> arb:
+        """Of the corrected theorem."""
+        return self.eps**2 + self.x.mdp.gamma * self.double(self.q_0)
 
 
-def theorem_4(x: Exact) -> list[arb]:
-    """Theorem 4 as printed less its left side. Raises: InputError: where the temperature is not explicit."""
-    _require_explicit(x)
-    return [a - b for a, b in zip(_printed(x), _left_side(x), strict=True)]
+def critic(sides: Callable[[Critic], Any]) -> Differences:
+    """A difference of one direction, in all."""
+    return lambda x: ts.in_every_direction(x, lambda j: sides(Critic(x, j)))
 
 
-def theorem_4_corrected(x: Exact) -> list[arb]:
-    """The corrected theorem less the same left side (its teeth: this must not be certified to differ)."""
-    f, grad = _fixed(x), _policy_part(x)
-    on_q = _double(x, x.q)
-    right = [(x.eps * g - d * on_q) / x.eps**2 for g, d in zip(grad, f, strict=True)]  # gamma = 0
-    return [a - b for a, b in zip(right, _left_side(x), strict=True)]
+@critic
+def chain_rule(c: Critic) -> arb:
+    """(26): the root's derivative less E[beta grad beta]."""
+    return c.d_eps - c.weighted(ts.slopes(c.residual(c.q, c.root)))
 
 
-def eq_30(x: Exact) -> list[arb]:
-    """(30) as printed less the derivative of the temperature. Raises: InputError: as `theorem_4`."""
-    _require_explicit(x)
-    right = [a + b for a, b in zip(_printed(x), _fixed(x), strict=True)]
-    return [a - _temperature(x, j)[1] for j, a in enumerate(right)]
+@critic
+def optimal_chain_rule(c: Critic) -> arb:
+    """(26) for the target T*."""
+    beta = under_greedy(c.x, c.j)
+    return ts.slope(half_mean_square(beta)) - ts.value(ts.over_pairs([b[0] * b[1] for b in beta]))
 
 
-def eq_31(x: Exact) -> list[arb]:
-    """(31) as printed less the derivative of the residual at a constant temperature."""
-    out = []
-    for h, row in enumerate(x.mdp.rows):
-        for j in range(x.mdp.n_pairs):
-            q, log_pi, pi = _moved(x, j, arb_series([arb(x.eps)], prec=2))
-            values = [total(p * (log_pi[i][1] + q[i][1]) for i, p in own) for own in _by_state(x, pi)]
-            moved = [_sum(log_pi[i].exp() * q[i] for i in own) for own in x.mdp.of_state]
-            printed = total(p * values[t] for t, p in row) - q[h][1]
-            out.append(printed - (x.mdp.gamma * total(p * moved[t][1] for t, p in row) - q[h][1]))
-    return out
+@critic
+def residual_slope(c: Critic) -> list[arb]:
+    """(27)."""
+    policy = c.expected([s * q for s, q in zip(c.score, c.q_0, strict=True)])
+    right = [c.x.mdp.gamma * p + f for p, f in zip(policy, c.fixed, strict=True)]
+    return less(ts.slopes(c.residual(c.q, c.root)), right)
 
 
-def _require_explicit(x: Exact) -> None:
-    require(x.mdp.gamma == 0, "gamma", x.mdp.gamma, "must be 0, where the temperature is rational")
-    found = _mean([b * b for b in _residual(x)]) / 2
-    require(x.eps == found, "eps", x.eps, f"must be the residual error {found}")
+@critic
+def error_slope(c: Critic) -> arb:
+    """(28)."""
+    return c.d_eps - (c.x.mdp.gamma * c.left + c.weighted(c.fixed))
 
 
-def _residual(x: Exact) -> list[fmpq]:
-    """At gamma = 0."""
-    return [r - q for r, q in zip(x.mdp.reward, x.q, strict=True)]
+@critic
+def policy_slope(c: Critic) -> list[arb]:
+    """(29): d pi, which is pi d log pi, less pi M[grad(Q/eps)]."""
+    scaled = ts.slopes([q / c.root for q in c.q])
+    moved = ts.slopes(c.policy(c.q, c.root)[0])
+    return less(moved, [p * y for p, y in zip(c.pi, c.centred(scaled), strict=True)])
 
 
-def _mean(values: Sequence[Any]) -> Any:
-    return sum(values) / len(values)
+@critic
+def log_slope(c: Critic) -> list[arb]:
+    """The score less (eps M[grad Q] - grad eps M Q)/eps^2."""
+    both = zip(c.centred(c.b), c.centred(c.q_0), strict=True)
+    return less(c.score, [(c.eps * mb - c.d_eps * mq) / c.eps**2 for mb, mq in both])
 
 
-def _by_state(x: Exact, pi: Sequence[arb]) -> list[list[tuple[int, arb]]]:
-    return [[(i, pi[i]) for i in own] for own in x.mdp.of_state]
+@critic
+def theorem_4(c: Critic) -> arb:
+    """As printed: left less right."""
+    return c.left - c.printed
 
 
-def _sum(terms: Any) -> arb_series:
-    return sum(terms, arb_series([0], prec=2))
+@critic
+def theorem_4_corrected(c: Critic) -> arb:
+    """Left less (eps EE[grad Q] - E[beta Gamma] EE Q)/(eps^2 + gamma EE Q)."""
+    right = c.eps * c.double(c.b) - c.weighted(c.fixed) * c.double(c.q_0)
+    return c.left - right / c.denominator
 
 
-def _moved(x: Exact, j: int, eps: arb_series) -> tuple[list[arb_series], list[arb_series], list[arb]]:
-    """Q + t e_j, log pi as a series in t, and pi at t = 0."""
-    q = [arb_series([arb(value), arb(int(i == j))], prec=2) for i, value in enumerate(x.q)]
-    log_pi = list(q)
-    for own in x.mdp.of_state:
-        top = max(x.q[i] for i in own)
-        scaled = {i: (q[i] - arb(top)) / eps for i in own}
-        mass = _sum(y.exp() for y in scaled.values()).log()
-        for i in own:
-            log_pi[i] = scaled[i] - mass
-    return q, log_pi, boltzmann(x.mdp, x.q, x.eps)
+@critic
+def eq_30(c: Critic) -> arb:
+    """As printed: left less right."""
+    return c.d_eps - (c.printed + c.weighted(c.fixed))
 
 
-def _temperature(x: Exact, j: int) -> arb_series:
-    """The self-consistent temperature at Q + t e_j, gamma = 0."""
-    n = x.mdp.n_pairs
-    moved = (arb_series([arb(b), arb(-int(i == j))], prec=2) for i, b in enumerate(_residual(x)))
-    return _sum(b * b for b in moved) / arb(2 * n)
+@critic
+def eq_30_corrected(c: Critic) -> arb:
+    """Left less (eps^2 E[beta Gamma] + gamma eps EE[grad Q])/(eps^2 + gamma EE Q)."""
+    right = c.eps**2 * c.weighted(c.fixed) + c.x.mdp.gamma * c.eps * c.double(c.b)
+    return c.d_eps - right / c.denominator
 
 
-def _left_side(x: Exact) -> list[arb]:
-    """E[beta E_w[(d log pi / dQ_j) Q]]."""
-    out = []
-    for j in range(x.mdp.n_pairs):
-        _, log_pi, pi = _moved(x, j, _temperature(x, j))
-        v = [total(p * log_pi[i][1] * x.q[i] for i, p in own) for own in _by_state(x, pi)]
-        out.append(_mean([b * e for b, e in zip(_residual(x), _next(x, v), strict=True)]))
-    return out
-
-
-def _next(x: Exact, v: Sequence[arb]) -> list[arb]:
-    return [total(p * v[t] for t, p in row) for row in x.mdp.rows]
-
-
-def _double(x: Exact, f: Sequence[fmpq]) -> arb:
-    """E[beta E_w[Q M_w f]] as printed."""
-    pi, v = boltzmann(x.mdp, x.q, x.eps), []
-    for own in x.mdp.of_state:
-        centre = total(pi[i] * f[i] for i in own)
-        v.append(total(pi[i] * x.q[i] * (f[i] - centre) for i in own))
-    return arb(_mean([b * e for b, e in zip(_residual(x), _next(x, v), strict=True)]))
-
-
-def _policy_part(x: Exact) -> list[arb]:
-    n = x.mdp.n_pairs
-    return [_double(x, [fmpq(int(i == j)) for i in range(n)]) for j in range(n)]
-
-
-def _fixed(x: Exact) -> list[fmpq]:
-    """E[beta Gamma] at gamma = 0."""
-    return [-b / x.mdp.n_pairs for b in _residual(x)]
-
-
-def _printed(x: Exact) -> list[arb]:
-    """Right side of Theorem 4 as printed at gamma = 0, where its denominator is eps^2."""
-    on_q = _double(x, x.q)
-    return [(x.eps * d * on_q + g) / x.eps**2 for d, g in zip(_fixed(x), _policy_part(x), strict=True)]
+@critic
+def m_step(c: Critic) -> arb:
+    """(7): eps^2 grad L less eps E[grad Q] - E[Q] grad eps."""
+    return at_moving(c.x, c.j, c.root)

@@ -4,11 +4,13 @@ Probabilities are formed first and their logarithms taken after, as printed; the
 logarithms throughout. Every function returns left less right, one ball a component.
 """
 
+from collections.abc import Sequence
+
 from flint import arb, fmpq
 
 from verify.balls import boltzmann, entropy, exp, log, total, xlogy
 from verify.certify.instance import Exact
-from verify.exact import uniform_over
+from verify.exact import first_greedy, uniform_over
 
 
 def theta(x: Exact) -> list[fmpq]:
@@ -112,9 +114,9 @@ def eq_24(x: Exact) -> list[arb]:
 
 
 def factorisation(x: Exact) -> list[arb]:
-    """Log pi_omega(a|s) p_omega(s) less log p_omega(h)."""
+    """pi_omega(a|s) p_omega(s) less p_omega(h)."""
     p, p_s, pi = p_omega(x), p_omega_s(x), boltzmann(x.mdp, x.q, x.eps)
-    return [log(pi[i] * p_s[s]) - log(p[i]) for i, (s, _) in enumerate(x.mdp.pairs)]
+    return [pi[i] * p_s[s] - p[i] for i, (s, _) in enumerate(x.mdp.pairs)]
 
 
 def likelihood(x: Exact) -> list[arb]:
@@ -124,40 +126,48 @@ def likelihood(x: Exact) -> list[arb]:
 
 
 def eq_10(x: Exact) -> list[arb]:
-    """Log of Bayes' rule with the uniform prior, less log (10)."""
+    """Bayes' rule with the uniform prior, less (10)."""
     prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
     bayes = [y * prior / total(z * prior for z in likelihood(x)) for y in likelihood(x)]
     printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
-    return [log(b) - log(w / total(printed)) for b, w in zip(bayes, printed, strict=True)]
+    return [b - w / total(printed) for b, w in zip(bayes, printed, strict=True)]
 
 
 def action_posterior(x: Exact) -> list[arb]:
-    """Log p(a|s, O) less log pi_omega."""
+    """p(a|s, O) less pi_omega."""
     y = likelihood(x)
     joint = [value / total(y) for value in y]
     state = [total(joint[i] for i in own) for own in x.mdp.of_state]
     pi = boltzmann(x.mdp, x.q, x.eps)
-    return [log(joint[i] / state[s]) - log(pi[i]) for i, (s, _) in enumerate(x.mdp.pairs)]
+    return [joint[i] / state[s] - pi[i] for i, (s, _) in enumerate(x.mdp.pairs)]
 
 
 def elbo(x: Exact) -> list[arb]:
-    """App. B: KL to the posterior less (l - L); L less its expansion."""
+    """App. B: KL to the posterior less (l - L)."""
     y, u = likelihood(x), q_theta(x)
-    evidence, top = total(y), x.mdp.best(x.q)
-    lower = total(xlogy(w, z / w) for w, z in zip(u, y, strict=True) if w)
+    evidence = total(y)
     kl = total(xlogy(w, w / (z / evidence)) for w, z in zip(u, y, strict=True))
-    states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, top, strict=True))
-    return [kl - (evidence.log() - lower), lower - (objective(x) + states)]
+    return [kl - (evidence.log() - _lower(x))]
+
+
+def elbo_expansion(x: Exact) -> list[arb]:
+    """App. B: L less its expansion."""
+    states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
+    return [_lower(x) - (objective(x) + states)]
+
+
+def _lower(x: Exact) -> arb:
+    return total(xlogy(w, z / w) for w, z in zip(q_theta(x), likelihood(x), strict=True) if w)
 
 
 def prior_posterior(x: Exact) -> list[arb]:
-    """App. G: log of Bayes' rule conditioned on the state, less log of the closed form."""
+    """App. G: Bayes' rule conditioned on the state, less the closed form."""
     n, y, w = fmpq(1, x.mdp.n_states), likelihood(x), weights(x)
     joint = [z * p * n for z, p in zip(y, x.pi_phi, strict=True)]
     out = []
     for own in x.mdp.of_state:
         state, closed = total(joint[i] for i in own), total(w[i] * x.pi_phi[i] for i in own)
-        out += [log(joint[i] / state) - log(w[i] * x.pi_phi[i] / closed) for i in own]
+        out += [joint[i] / state - w[i] * x.pi_phi[i] / closed for i in own]
     return out
 
 
@@ -198,3 +208,62 @@ def best_prior(x: Exact) -> list[arb]:
             for i, (s, _) in enumerate(x.mdp.pairs)
         )
     ]
+
+
+def gibbs(x: Exact) -> list[arb]:
+    """E_d[KL(pi_theta || pi_omega)]: what L lacks to its maximum; exactly 0 where both are uniform."""
+    omega, out = boltzmann(x.mdp, x.q, x.eps), arb(0)
+    for s, own in enumerate(x.mdp.of_state):
+        tied = all(x.pi_theta[i] == fmpq(1, len(own)) and x.q[i] == x.q[own[0]] for i in own)
+        out += 0 if tied else x.d[s] * total(xlogy(x.pi_theta[i], x.pi_theta[i] / omega[i]) for i in own)
+    return [out]
+
+
+def _surplus(x: Exact, pi: Sequence[fmpq]) -> arb:
+    """L less min Q/eps: rational, plus the entropies."""
+    low = min(x.q)
+    gain = sum((x.d[s] * pi[i] * (x.q[i] - low) for i, (s, _) in enumerate(x.mdp.pairs)), fmpq(0))
+    entropies = (x.d[s] * entropy(pi[i] for i in own) for s, own in enumerate(x.mdp.of_state))
+    return total([gain / x.eps, *entropies])
+
+
+def above_minimum(x: Exact) -> list[arb]:
+    """L less min Q/eps."""
+    return [_surplus(x, theta(x))]
+
+
+def finite(x: Exact) -> list[arb]:
+    """L less (min Q/eps - 1)."""
+    return [_surplus(x, theta(x)) + 1]
+
+
+def positive(x: Exact) -> list[arb]:
+    """Min Q."""
+    return [arb(min(x.q))]
+
+
+def deterministic_policy(x: Exact) -> list[arb]:
+    """Every probability less its square."""
+    return [arb(p - p * p) for p in x.pi_theta]
+
+
+def without_entropy(x: Exact) -> list[arb]:
+    """L less E_{d pi}[Q]/eps."""
+    mean = sum((u * q for u, q in zip(q_theta(x), x.q, strict=True)), fmpq(0))
+    return [objective(x) - mean / x.eps]
+
+
+def _greedy(x: Exact) -> list[fmpq]:
+    chosen = set(first_greedy(x.mdp, x.q))
+    return [fmpq(int(i in chosen)) for i in range(x.mdp.n_pairs)]
+
+
+def at_greedy(x: Exact) -> list[arb]:
+    """L at the greedy policy less E_d[max Q]/eps."""
+    top = sum((d * v for d, v in zip(x.d, x.mdp.best(x.q), strict=True)), fmpq(0))
+    return [objective(x.with_parts(pi_theta=_greedy(x))) - top / x.eps]
+
+
+def greedy_above_minimum(x: Exact) -> list[arb]:
+    """L at the greedy policy less min Q/eps."""
+    return [_surplus(x, _greedy(x))]

@@ -18,14 +18,14 @@ from verify.exact import (
 
 POLICIES = ("pi", "pi_theta", "pi_phi", "prior")
 TABLES = ("q", "q_star", "shift")
-SCALARS = ("eps", "alpha", "c", "k1")
+SCALARS = ("eps", "eps_k", "alpha", "c", "p_norm")
 
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """An exact instance: `mdp` and parts by name: tables and policies by pair, `d` by state, scalars.
+    """An exact instance: `mdp` and parts by name, as `verify/statements.toml` lists them.
 
-    Or lists.
+    Tables and policies by pair, `d` by state, scalars, lists, and rows of tables.
     """
 
     mdp: ExactMDP
@@ -48,8 +48,8 @@ class Exact:
 
 
 def text(value: Any) -> Any:
-    """Fractions as strings, sequences as lists of them."""
-    return str(value) if isinstance(value, fmpq) else [str(x) for x in value]
+    """Fractions as strings, sequences as lists of them, nested or not."""
+    return str(value) if isinstance(value, fmpq) else [text(x) for x in value]
 
 
 def exactly(instance: dict[str, Any]) -> Exact:

@@ -1,15 +1,12 @@
-"""Differences of the remaining statements: EM's decomposition, the design paper at T = 2.
-
-MERL's counterexample.
-"""
+"""What has trajectories, or no MDP: EM's decomposition, the design paper, pseudo-likelihood, MERL."""
 
 from typing import Any
 
 from flint import arb, fmpq
 
-from verify.balls import log, total, xlogy
+from verify.balls import exp, log, total, xlogy
 from verify.certify.instance import Exact
-from verify.exact import Vector, distribution_of, fraction_of, fractions
+from verify.exact import Vector, distribution_of, fractions
 
 # Eqs. (8), (9): hidden variables, no MDP.
 
@@ -39,7 +36,7 @@ def marginal_bound(x: Exact) -> list[arb]:
     return [log(evidence) - total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)]
 
 
-# Marino et al.: trajectories s1 a1 s2 a2.
+# Marino et al.: trajectories s1 a1 s2 a2, horizon 2; and pseudo-likelihood, horizon 1 to 3.
 
 
 def prior(x: Exact) -> Vector:
@@ -48,14 +45,27 @@ def prior(x: Exact) -> Vector:
     return given or tuple(fmpq(1, len(x.mdp.of_state[s])) for s, _ in x.mdp.pairs)
 
 
-def trajectories(x: Exact) -> list[tuple[fmpq, int, int]]:
-    """Probability of the dynamics, and the two pairs, of every possible path."""
-    return [
-        (x.mdp.initial[s] * p, i, j)
-        for i, (s, _) in enumerate(x.mdp.pairs)
-        for t, p in x.mdp.rows[i]
-        for j in x.mdp.of_state[t]
-    ]
+def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
+    """Probability of the dynamics, and the pairs, of every possible path of `horizon` steps."""
+    out = [(p, [i]) for own, p in zip(x.mdp.of_state, x.mdp.initial, strict=True) for i in own]
+    for _ in range(int(x.horizon) - 1):
+        out = [
+            (w * p, [*path, j]) for w, path in out for t, p in x.mdp.rows[path[-1]] for j in x.mdp.of_state[t]
+        ]
+    return [(w, path) for w, path in out if w]
+
+
+def chance(pi: Vector, path: list[int]) -> fmpq:
+    """A policy's part of a path's probability."""
+    out = fmpq(1)
+    for i in path:
+        out *= pi[i]
+    return out
+
+
+def returned(x: Exact, path: list[int]) -> fmpq:
+    """R, undiscounted."""
+    return sum((x.mdp.reward[i] for i in path), fmpq(0))
 
 
 def log_ratio(x: Exact) -> list[arb]:
@@ -65,9 +75,10 @@ def log_ratio(x: Exact) -> list[arb]:
 
 def objective(x: Exact) -> arb:
     """(6): E[R] - alpha KL(pi(tau) || p(tau)) over trajectories."""
-    r, kl = x.mdp.reward, log_ratio(x)
+    kl = log_ratio(x)
     return total(
-        w * x.pi[i] * x.pi[j] * (r[i] + r[j] - x.alpha * (kl[i] + kl[j])) for w, i, j in trajectories(x)
+        w * chance(x.pi, path) * (returned(x, path) - x.alpha * total(kl[i] for i in path))
+        for w, path in trajectories(x)
     )
 
 
@@ -87,7 +98,7 @@ def mass_printed(x: Exact) -> list[arb]:
 
 def mass(x: Exact) -> list[arb]:
     """The same with the factor rho(s_1)."""
-    return [arb(sum((w * x.pi[i] * x.pi[j] for w, i, j in trajectories(x)), fmpq(0)) - 1)]
+    return [arb(sum((w * chance(x.pi, path) for w, path in trajectories(x)), fmpq(0)) - 1)]
 
 
 def evidence_bound(x: Exact) -> list[arb]:
@@ -95,10 +106,9 @@ def evidence_bound(x: Exact) -> list[arb]:
 
     Zero exactly where pi is the posterior of a single path or a constant return.
     """
-    p, r = prior(x), x.mdp.reward
-    paths = trajectories(x)
-    evidence = total(w * p[i] * p[j] * arb((r[i] + r[j]) / x.alpha).exp() for w, i, j in paths)
-    if x.pi == p and len({r[i] + r[j] for _, i, j in paths}) == 1:
+    p, paths = prior(x), trajectories(x)
+    evidence = total(w * chance(p, path) * exp(returned(x, path) / x.alpha) for w, path in paths)
+    if x.pi == p and len({returned(x, path) for _, path in paths}) == 1:
         return [arb(0)]
     return [x.alpha * log(evidence) - objective(x)]
 
@@ -115,12 +125,21 @@ def by_steps(x: Exact) -> list[arb]:
     return [objective(x) - steps]
 
 
+def second_step(x: Exact) -> list[arb]:
+    """E_pi[r - alpha log(pi/p)] of every state."""
+    gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
+    return [total(x.pi[i] * gain[i] for i in own) for own in x.mdp.of_state]
+
+
+def soft_q(x: Exact) -> list[arb]:
+    """(9) at t = 1."""
+    last = second_step(x)
+    return [r + total(p * last[t] for t, p in row) for r, row in zip(x.mdp.reward, x.mdp.rows, strict=True)]
+
+
 def soft_values(x: Exact, *, start: int) -> list[arb]:
     """(10) at t = 1: V, its sum from t' = 1 or (as printed) 2, less E[Q] - alpha KL."""
-    gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
-    last = [total(x.pi[i] * gain[i] for i in own) for own in x.mdp.of_state]
-    q = [arb(r) + total(p * last[t] for t, p in row) for r, row in zip(x.mdp.reward, x.mdp.rows, strict=True)]
-    kl = log_ratio(x)
+    last, q, kl = second_step(x), soft_q(x), log_ratio(x)
     out = []
     for s, own in enumerate(x.mdp.of_state):
         later = total(x.pi[i] * p * last[t] for i in own for t, p in x.mdp.rows[i])
@@ -129,39 +148,122 @@ def soft_values(x: Exact, *, start: int) -> list[arb]:
     return out
 
 
-def maximum_entropy(x: Exact, *, dynamics: bool) -> list[arb]:
-    """(12): J + 2 alpha log A less E[R] + alpha times the entropy of trajectories (as printed) or of.
+def _log_evidence(x: Exact) -> list[arb]:
+    """Alpha log E_p[exp(Q/alpha)] of every state."""
+    q, p = soft_q(x), prior(x)
+    return [x.alpha * total(p[i] * exp(q[i] / x.alpha) for i in own).log() for own in x.mdp.of_state]
 
-    The policy alone.
-    """
+
+def posterior_attains(x: Exact) -> list[arb]:
+    """(11): E[Q] - alpha KL at the Boltzmann posterior less its maximum."""
+    q, p, out = soft_q(x), prior(x), []
+    for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
+        weights = {i: p[i] * exp(q[i] / x.alpha) for i in own}
+        post = {i: w / total(weights.values()) for i, w in weights.items()}
+        out.append(total(w * (q[i] - x.alpha * (w / p[i]).log()) for i, w in post.items()) - top)
+    return out
+
+
+def no_policy_exceeds(x: Exact) -> list[arb]:
+    """The maximum less E_pi[Q] - alpha KL(pi || p): exactly 0 where pi is p and Q is the same for all."""
+    q, kl, keys, out = soft_q(x), log_ratio(x), _soft_q_keys(x), []
+    for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
+        tied = len({keys[i] for i in own}) == 1 and all(x.pi[i] == prior(x)[i] for i in own)
+        out.append(arb(0) if tied else top - total(x.pi[i] * (q[i] - x.alpha * kl[i]) for i in own))
+    return out
+
+
+def _soft_q_keys(x: Exact) -> list[Any]:
+    """(9) as coefficients of 1 and of log(pi/p): equal keys, equal values."""
+    ratios = [a / b for a, b in zip(x.pi, prior(x), strict=True)]
+    keys = []
+    for reward, row in zip(x.mdp.reward, x.mdp.rows, strict=True):
+        terms = {fmpq(1): reward}
+        for i, w in ((i, p * x.pi[i]) for t, p in row for i in x.mdp.of_state[t]):
+            terms[fmpq(1)] += w * x.mdp.reward[i]
+            if ratios[i] != 1:
+                terms[ratios[i]] = terms.get(ratios[i], fmpq(0)) + w
+        keys.append(tuple(sorted(terms.items())))
+    return keys
+
+
+def maximum_entropy(x: Exact, *, dynamics: bool) -> list[arb]:
+    """(12): J + 2 alpha log A less E[R] + alpha times the entropy of paths, as printed, or of the policy."""
     constant = 2 * x.alpha * log(fmpq(len(x.mdp.of_state[0])))
-    r = x.mdp.reward
     terms = []
-    for w, i, j in trajectories(x):
-        seen = x.pi[i] * x.pi[j] * (w if dynamics else 1)
-        terms.append(w * x.pi[i] * x.pi[j] * (r[i] + r[j] - x.alpha * log(seen)))
+    for w, path in trajectories(x):
+        policy = chance(x.pi, path)
+        terms.append(w * policy * (returned(x, path) - x.alpha * log(policy * (w if dynamics else 1))))
     return [objective(x) + constant - total(terms)]
+
+
+# Pseudo-likelihood, at temperature c.
+
+
+def marginal_evidence(x: Exact) -> list[arb]:
+    """E[exp(R/c)] by enumeration over what the dynamic programme finds, less 1."""
+    paths = trajectories(x)
+    by_paths = total(w * chance(x.pi, path) * exp(returned(x, path) / x.c) for w, path in paths)
+    v = [arb(1)] * x.mdp.n_states
+    for _ in range(int(x.horizon)):
+        ahead = [total(p * v[t] for t, p in row) for row in x.mdp.rows]
+        weights = [p * exp(r / x.c) * e for p, r, e in zip(x.pi, x.mdp.reward, ahead, strict=True)]
+        v = [total(weights[i] for i in own) for own in x.mdp.of_state]
+    return [by_paths / total(p * y for p, y in zip(x.mdp.initial, v, strict=True)) - 1]
+
+
+def jensen(x: Exact) -> list[arb]:
+    """C log E[exp(R/c)] less E[R]; exactly 0 where the return is constant."""
+    chances: dict[fmpq, fmpq] = {}
+    for w, path in trajectories(x):
+        r = returned(x, path)
+        chances[r] = chances.get(r, fmpq(0)) + w * chance(x.pi, path)
+    if len([p for p in chances.values() if p]) == 1:
+        return [arb(0)]
+    equivalent = x.c * total(p * exp(r / x.c) for r, p in chances.items()).log()
+    return [equivalent - sum((p * r for r, p in chances.items()), fmpq(0))]
+
+
+def _equivalent(x: Exact) -> arb:
+    """C log E[exp(prize/c)] of the lottery."""
+    out: arb = x.c * (x.chance * exp(x.prize / x.c) + 1 - x.chance).log()
+    return out
+
+
+def proper_lottery(x: Exact) -> list[arb]:
+    """It may be lost."""
+    return [arb(1 - x.chance)]
+
+
+def safe_above_mean(x: Exact) -> list[arb]:
+    """The safe reward less the lottery's mean."""
+    mean = x.chance * x.prize
+    return [x.share * (_equivalent(x) - mean)]
+
+
+def equivalent_above_safe(x: Exact) -> list[arb]:
+    """The lottery's certainty equivalent less the safe reward."""
+    mean = x.chance * x.prize
+    return [(1 - x.share) * (_equivalent(x) - mean)]
+
+
+def fitted_lottery(x: Exact) -> list[arb]:
+    """Probability that the forward-KL fit gives the lottery, from equal odds, less 1/2."""
+    mean = x.chance * x.prize
+    safe = mean + x.share * (_equivalent(x) - mean)
+    odds = exp((_equivalent(x) - safe) / x.c)
+    return [odds / (odds + 1) - fmpq(1, 2)]
 
 
 # MERL.
 
 
-def talk(instance: dict[str, Any]) -> Exact:
-    """`k1`, `gamma`, `c` of the counterexample; its MDP is written out in `merl`."""
-    parts = {
-        "k1": fmpq(instance["k1"]),
-        "gamma": (fraction_of(instance["gamma"]),),
-        "c": fraction_of(instance["c"]),
-    }
-    return Exact(None, parts)  # type: ignore[arg-type]
-
-
 def merl(x: Exact) -> list[arb]:
-    """Logit of pi(a1|s0) by soft values (s1: k1 free actions; s2: one.
+    """Logit of pi(a1|s0) by soft values (s1: k1 free actions; s2: one; a2 pays 1), less its closed form's.
 
-    A2 pays 1), less that of 1/(k1^-gamma e^(1/c) + 1).
+    The closed form is 1/(k1^-gamma e^(1/c) + 1).
     """
-    gamma, k1 = x.gamma[0], int(x.k1)
+    gamma, k1 = x.discount, int(x.k1)
     v1, v2 = (x.c * total(arb(0).exp() for _ in range(n)).log() for n in (k1, 1))
     a1, a2 = (gamma * v1 / x.c).exp(), ((1 + gamma * v2) / x.c).exp()
     closed = 1 / ((arb(k1).log() * -gamma + 1 / x.c).exp() + 1)
@@ -170,4 +272,4 @@ def merl(x: Exact) -> list[arb]:
 
 def merl_threshold(x: Exact) -> list[arb]:
     """Logit of pi(a1|s0), positive where the talk says so, although Q*(a2) = 1 > 0 = Q*(a1)."""
-    return [x.gamma[0] * arb(int(x.k1)).log() - 1 / x.c]
+    return [x.discount * arb(int(x.k1)).log() - 1 / x.c]

@@ -2,13 +2,12 @@ r"""All roots of $\varepsilon = g(\omega,\varepsilon)$, with a proof that there 
 
 Under $\mathcal T^{\pi_\varepsilon}$, $g = \frac{1}{2|H|}\sum\beta^2$.
 
-$[0, \infty)$ is cut into boxes on each of which $F = g - \varepsilon$ has one sign, or falls, or rises;
-beyond the last box $\varepsilon > \sup g$. A maximal run of boxes on which F falls (or rises) holds one
-root if the signs at its ends differ, else none. With $d E_{\pi_\varepsilon}[Q]/d\varepsilon =
--Var/\varepsilon^2 \le 0$ every $\beta_h$ falls in $\varepsilon$, so a box's ends enclose it, and $F' =
--\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$. Box at 0: $Var/\varepsilon^2 \le \sum_a x_a^2
-e^{-x_a}$, $x_a = gap_a/\varepsilon$ (the partition sum is at least 1), each term rising in $\varepsilon$
-while $x_a \ge 2$ and at most its value at 2: no cut-off is needed.
+$[0, \infty)$ is cut into boxes on each of which $F = g - \varepsilon$ has no zero, or is monotone; beyond the
+last one $\varepsilon > \sup g$. A box on which F is monotone holds one root if the signs at its ends differ,
+else none. With $d E_{\pi_\varepsilon}[Q]/d\varepsilon = -Var/\varepsilon^2 \le 0$ every $\beta_h$ falls,
+so a box's ends enclose it, and $F' = -\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$. Box at
+0: $Var/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a}$, $x_a = gap_a/\varepsilon$ (the partition sum is at least 1),
+each term rising in $\varepsilon$ while $x_a \ge 2$ and at most its value at 2: no cut-off is needed.
 """
 
 import math
@@ -17,8 +16,8 @@ from fractions import Fraction
 
 from flint import arb, ctx, fmpq
 
-from verify.balls import dyadic, exp, total
-from verify.certificate import Certificate, Undecided
+from verify.balls import exp, total
+from verify.certify.facts import Open
 from verify.certify.instance import Exact
 
 BITS = 192
@@ -62,16 +61,14 @@ class TemperatureBalls:
         difference = self.value(eps) - eps
         return 1 if difference > 0 else -1 if difference < 0 else 0
 
-    def label(self, a: fmpq, b: fmpq) -> str:
-        """'+', '-', 'falls' or 'rises' if proved on [a, b], else ''."""
+    def settled(self, a: fmpq, b: fmpq) -> bool:
+        """Whether F is shown to have no zero on [a, b], or to be monotone."""
         beta = [x.union(y) for x, y in zip(self.residuals(a), self.residuals(b), strict=True)]
         g = total(x * x for x in beta) / (2 * self.x.mdp.n_pairs)
-        if g > arb(b):
-            return "+"
-        if g < arb(a):
-            return "-"
+        if g > arb(b) or g < arb(a):
+            return True
         slope = self._slope(beta, a, b)
-        return "falls" if slope < 1 else "rises" if slope > 1 else ""
+        return bool(slope < 1 or slope > 1)
 
     def _slope(self, beta: list[arb], a: fmpq, b: fmpq) -> arb:
         mdp = self.x.mdp
@@ -92,64 +89,45 @@ class TemperatureBalls:
         return total(w * (g / eps - mean) ** 2 for w, g in zip(weights, gaps, strict=True)) / total(weights)
 
 
-def certify_roots(claim: str, form: str, x: Exact, *, need: str = "") -> Certificate | Undecided:
-    """Boxes and enclosures of all roots.
+def with_roots(x: Exact) -> Exact:
+    """The instance with `ends` of boxes and the roots' enclosures, `low` and `high`, all dyadic.
 
-    `need`: '', 'several', 'odd', 'positive': what the statement says of them.
+    Raises: Open: if a root is too close to a fold, or to where two boxes meet.
     """
     with ctx.workprec(BITS):
         g = TemperatureBalls(x)
-        boxes = _boxes(g)
-        if boxes is None:
-            return Undecided(claim, form, f"a root is too close to a fold for {MAX_BOXES} boxes")
-        roots = _roots(g, boxes)
-    if roots is None:
-        return Undecided(claim, form, "a sign between boxes is not decided")
-    held = {"": True, "several": len(roots) > 1, "odd": len(roots) % 2 == 1, "positive": roots[-1][0] > 0}
-    if not held[need]:
-        return Undecided(claim, form, f"{len(roots)} roots: not {need}")
-    result = {
-        "boxes": [[dyadic(b), label] for _, b, label in boxes],
-        "roots": [[dyadic(low), dyadic(high)] for low, high in roots],
-    }
-    return Certificate(claim, form, x.as_json("mdp", "q"), result)
+        ends = _boxes(g)
+        roots = _roots(g, [fmpq(0), *ends])
+    return x.with_parts(ends=ends, low=[low for low, _ in roots], high=[high for _, high in roots])
 
 
-def _boxes(g: TemperatureBalls) -> list[tuple[fmpq, fmpq, str]] | None:
+def _boxes(g: TemperatureBalls) -> list[fmpq]:
     top = _short(float(g.supremum().upper()) * 1.0078 + 2.0**-20)
-    stack, done, seen = [(fmpq(0), top)], list[tuple[fmpq, fmpq, str]](), 0
+    stack, done, seen = [(fmpq(0), top)], list[fmpq](), 0
     while stack:
         a, b = stack.pop()
         seen += 1
         if seen > MAX_BOXES or b < fmpq(1, 2**200):
-            return None
-        label = g.label(a, b)
-        if not label:
-            cut = (a + b) / 2 if a else b / 8
-            middle = _short(float(Fraction(int(cut.p), int(cut.q))))
-            if not a < middle < b:
-                return None
-            stack += [(middle, b), (a, middle)]
-        else:
-            done.append((a, b, label))
+            raise Open(f"a root is too close to a fold for {MAX_BOXES} boxes")
+        if g.settled(a, b):
+            done.append(b)
+            continue
+        cuts = [_short(_float(cut)) for cut in ([(a + b) / 2, (2 * a + b) / 3] if a else [b / 8, b / 7])]
+        cut = next((cut for cut in cuts if a < cut < b and g.sign(cut)), None)
+        if cut is None:
+            raise Open("a root is too close to where two boxes meet")
+        stack += [(cut, b), (a, cut)]
     return done
 
 
-def _roots(g: TemperatureBalls, boxes: list[tuple[fmpq, fmpq, str]]) -> list[tuple[fmpq, fmpq]] | None:
-    runs: list[tuple[fmpq, fmpq, str]] = []
-    for a, b, label in boxes:
-        runs[-1:] = (
-            [(runs[-1][0], b, label)] if runs and runs[-1][2] == label else [*runs[-1:], (a, b, label)]
-        )
+def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
+    signs = [g.sign(end) for end in ends]
+    if not g.value(ends[0]).contains(0) and signs[0] == 0:
+        raise Open("the sign at 0 is not decided")
     found = []
-    for a, b, label in runs:
-        if label in "+-":
-            continue
-        left, right = g.sign(a), g.sign(b)
-        if a == 0 and g.value(a).contains(0):
-            found.append((fmpq(0), fmpq(0)))
-        elif left == 0 or right == 0:
-            return None
+    for a, b, left, right in zip(ends, ends[1:], signs, signs[1:], strict=False):
+        if left == 0:
+            found.append((a, a))
         elif left != right:
             found.append(_refine(g, a, b, left))
     return found
@@ -164,6 +142,10 @@ def _refine(g: TemperatureBalls, low: fmpq, high: fmpq, left: int) -> tuple[fmpq
             break
         low, high = (middle, high) if sign == left else (low, middle)
     return low, high
+
+
+def _float(x: fmpq) -> float:
+    return float(Fraction(int(x.p), int(x.q)))
 
 
 def _short(x: float) -> fmpq:

@@ -6,20 +6,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis.strategies import SearchStrategy
 
 from verify.certificate import Certificate, Undecided, write
-from verify.certify.table import CERTIFIERS, Job
-from verify.claim import Claim, Instance
+from verify.certify.facts import Open, certify
+from verify.certify.job import Job
+from verify.certify.table import CERTIFIERS
+from verify.claim import Claim
 from verify.registry import select
 from verify.runner import run_check
 from verify.verdict import Verdict
 from virel_theory._validate import InputError
 
 N_INSTANCES = 200
+"""Of a proof; and how many are tried for a counterexample."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,11 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
 
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Certificate], list[str]]:
     """Certify until there are `n_instances` different ones, or one is undecided, or no more are found."""
-    strategy = job.check_of(claim).instances
+    strategy = job.instances_of(claim)
     for factor in (1.25, 3, 8):
         proofs: dict[str, Certificate] = {}
         for instance in draw(strategy, seed=seed, n=int(factor * n_instances)):
-            outcome = _outcome(job, claim.id, instance)
+            outcome = outcome_of(job, claim.id, instance)
             if isinstance(outcome, Undecided):
                 return list(proofs.values()), [outcome.reason]
             proofs.setdefault(json.dumps(outcome.instance, sort_keys=True), outcome)
@@ -84,30 +88,33 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Ce
     return list(proofs.values()), []
 
 
-def _refute(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Certificate], list[str]]:
-    """Certify the claim's shrunk counterexample; if that is not rational, the first random one that is."""
-    check = job.check_of(claim)
-    found = run_check(dataclasses.replace(check, named=tuple), seed=seed).counterexample
-    instances = [] if found is None else [found]
-    reason = "no counterexample found"
-    for instance in instances + draw(check.instances, seed=seed, n=n_instances):
-        outcome = _outcome(job, claim.id, instance)
+def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate], list[str]]:
+    """Certify the claim's shrunk counterexample; if none is rational, the smallest one drawn."""
+    drawn, reason = draw(job.instances_of(claim), seed=seed, n=N_INSTANCES), "no counterexample found"
+    if job.instances is None:
+        found = run_check(dataclasses.replace(job.check_of(claim), named=tuple), seed=seed).counterexample
+        drawn = drawn if found is None else [found, *drawn]
+    else:
+        drawn = sorted(drawn, key=lambda x: len(json.dumps(x.as_json(*job.parts.split()))))
+    for instance in drawn:
+        outcome = outcome_of(job, claim.id, instance)
         if isinstance(outcome, Certificate):
             return [outcome], []
         reason = outcome.reason
     return [], [reason]
 
 
-def _outcome(job: Job, claim_id: str, instance: Instance) -> Certificate | Undecided:
+def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecided:
+    """Certify a drawn instance."""
     try:
-        return job.certify(claim_id, job.form, job.prepare(instance))
-    except InputError as error:  # floats that are no rational instance
+        return certify(claim_id, job.form, job.prepare(instance), parts=job.parts, facts=job.facts)
+    except (InputError, Open) as error:  # floats that are no rational instance; roots not isolated
         return Undecided(claim_id, job.form, str(error))
 
 
-def draw(strategy: SearchStrategy[Instance], *, seed: int, n: int) -> list[Instance]:
+def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
     """`n` instances: the same seed draws the same ones."""
-    out: list[Instance] = []
+    out: list[Any] = []
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -119,7 +126,7 @@ def draw(strategy: SearchStrategy[Instance], *, seed: int, n: int) -> list[Insta
         suppress_health_check=tuple(HealthCheck),
     )
     @hypothesis.given(strategy)
-    def collect(instance: Instance) -> None:
+    def collect(instance: Any) -> None:
         out.append(instance)
 
     collect()

@@ -8,11 +8,12 @@ l)/(1 - g)$. A computed backup is within $\eta$ of the exact one and a computed 
 $\epsilon|d|/2$, so u and -l grow by $\eta + \epsilon|d|$. v is the solver's value moved by a constant that
 centres the residual; the move rounds, but any v will do. Scalars are exact fractions; delta is rounded up.
 
-Small MDPs are embedded in the certificate, and delta is computed exactly; `virel recheck` verifies it.
-Larger ones are named by the hash of their arrays, and the certificate says what the sweep found.
+The certificate holds the arrays themselves, packed, and v; `virel recheck` repeats the sweep in rationals.
+Up to `MAX_EXACT` entries so is delta computed here.
 """
 
-import hashlib
+import base64
+import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,8 +21,9 @@ from typing import Literal
 
 import numpy as np
 from flint import fmpq
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from verify.balls import dyadic
 from verify.certificate import Certificate, write
 from verify.exact import ExactMDP, as_given
 from virel_theory._certificate import EPS, backup_error, contraction_interval
@@ -29,19 +31,22 @@ from virel_theory._validate import Array, as_values, require
 from virel_theory.mdp import TabularMDP
 
 Sense = Literal["max", "min"]
-MAX_EMBEDDED = 4000
-"""Non-zeros and pairs of the largest MDP that goes into its certificate."""
+MAX_EXACT = 4000
+"""Non-zeros and pairs of the largest MDP whose delta is exact; beyond, it has a float64 sweep's margin."""
+MAX_ENTRIES = 10**7
+"""Non-zeros and pairs of the largest MDP: the checker reads files of at most 256 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyBound:
     r"""$V^*(s) - V^\pi(s) \le$ `delta` in every state (costs: the other way round).
 
-    `witness` is the v of the proof.
+    `witness` is the v of the proof, `norm` a bound of gamma times the largest row sum.
     """
 
     delta: float
     witness: Array
+    norm: float
 
 
 def policy_bound(
@@ -69,7 +74,7 @@ def policy_bound(
     n_terms = _row_length(mdp)
     beta_hi = contraction_interval(mdp.gamma, n_terms)[1]
     if not beta_hi < 1:
-        return PolicyBound(np.inf, v)
+        return PolicyBound(np.inf, v, beta_hi)
     v = sign * v
     up, _ = _residuals(mdp, policy, v, sign)
     v = v + 0.5 * float(up.max() + up.min()) / (1 - mdp.gamma)
@@ -79,7 +84,7 @@ def policy_bound(
     high, low = Fraction(float(up.max())), Fraction(float(down.min()))
     top = max(Fraction(0), high + abs(high) * Fraction(EPS) + eta)
     bottom = min(Fraction(0), low - abs(low) * Fraction(EPS) - eta)
-    return PolicyBound(_round_up((top - bottom) / (1 - Fraction(beta_hi))), sign * v)
+    return PolicyBound(_round_up((top - bottom) / (1 - Fraction(beta_hi))), sign * v, beta_hi)
 
 
 def certify_solution(
@@ -88,43 +93,71 @@ def certify_solution(
     value: Array,
     *,
     path: Path,
-    name: str,
     sense: Sense = "max",
 ) -> float:
     """Write the certificate of `policy` to `path`; return the delta it proves.
 
-    Raises: InputError: as `policy_bound`.
+    Raises: InputError: as `policy_bound`; if the MDP has more than `MAX_ENTRIES` non-zeros and pairs.
     """
+    n_entries = mdp.n_pairs + _n_entries(mdp)
+    require(n_entries <= MAX_ENTRIES, "mdp", n_entries, f"must have at most {MAX_ENTRIES} entries to certify")
     bound = policy_bound(mdp, policy, value, sense=sense)
     require(bound.delta < np.inf, "gamma", mdp.gamma, "times the largest row sum must be below 1 to certify")
-    if mdp.n_pairs + _n_entries(mdp) <= MAX_EMBEDDED:
-        certificate = embedded(mdp, policy, bound.witness, sense=sense)
-        delta = _round_up(Fraction(certificate.result["delta"]))
-    else:
-        instance = {"mdp_file": name, "mdp_sha256": mdp_hash(mdp), "sense": sense}
-        delta = bound.delta
-        result = {"delta": str(Fraction(delta)), "policy_sha256": _hash([policy.astype("<i8")])}
-        certificate = Certificate("solve", "file", instance, result)
-    write(path, [certificate])
-    return delta
+    sign = 1 if sense == "max" else -1
+    v = sign * bound.witness
+    delta = Fraction(bound.delta)
+    if n_entries <= MAX_EXACT:
+        delta = _exact_delta(as_given(mdp, sign=sign), policy, v)
+    write(path, [certificate(mdp, policy, v, delta=delta, norm=bound.norm, sign=sign)])
+    return _round_up(delta)
 
 
-def embedded(
-    mdp: TabularMDP, policy: NDArray[np.intp], witness: Array, *, sense: Sense = "max"
+def certificate(
+    mdp: TabularMDP, policy: NDArray[np.intp], v: Array, *, delta: Fraction, norm: float, sign: int = 1
 ) -> Certificate:
-    """The certificate of a small MDP: floats as exact fractions (costs as negative rewards).
+    """The packed MDP (costs as negative rewards), v and the policy, and what is claimed of them.
 
-    Delta exactly.
+    With `norm` >= g, 1 - g lies in [1 - norm, 1], and delta (1 - g) - (u - l) in [0, delta].
     """
-    exact = as_given(mdp, sign=1 if sense == "max" else -1)
+    csr = mdp.to_sparse().transition
+    csr.sort_indices()
+    states, actions = np.nonzero(mdp.available)
+    rows = states * mdp.n_actions + actions
+    keep = np.repeat(np.isin(np.arange(csr.shape[0]), rows), np.diff(csr.indptr)) & (csr.data != 0)
+    sizes = np.add.reduceat(np.append(keep, False).astype(np.int64), csr.indptr[rows])
+    pairs = {
+        "s": packed(states, "<i4"),
+        "a": packed(actions, "<i4"),
+        "size": packed(sizes, "<i4"),
+        "to": packed(csr.indices[keep], "<i4"),
+        "p": packed(csr.data[keep], "<f8"),
+        "r": packed(sign * mdp.reward[states, actions], "<f8"),
+    }
+    model = {
+        "n_states": mdp.n_states,
+        "n_actions": mdp.n_actions,
+        "gamma": str(Fraction(mdp.gamma)),
+        "initial": packed(mdp.initial, "<f8"),
+        "pairs": pairs,
+    }
+    chosen = packed(policy[states] == actions, "<f8")
+    instance = {"model": model, "v": packed(v, "<f8"), "pi": chosen, "delta": str(delta)}
+    contracts = {"enclosure": [_dyadic(1 - Fraction(norm)), "1p0"]}
+    bounded = {"enclosure": ["0p0", _dyadic(Fraction(_round_up(delta)))]}
+    return Certificate("solve", "policy", instance, [contracts, bounded])
+
+
+def packed(values: ArrayLike, dtype: str) -> str:
+    """Base64 of zlib of the array's little-endian bytes."""
+    return base64.b64encode(zlib.compress(np.asarray(values, dtype=dtype).tobytes(), 1)).decode()
+
+
+def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:
+    """(u - l)/(1 - g) over the rationals."""
     index = {pair: i for i, pair in enumerate(exact.pairs)}
     chosen = [index[s, int(a)] for s, a in enumerate(policy)]
-    sign = 1.0 if sense == "max" else -1.0
-    v = [_fmpq(sign * x) for x in witness]
-    instance = {"mdp": exact.as_json(), "v": [str(x) for x in v]}
-    return Certificate(
-        "solve", "policy", instance, {"policy": chosen, "delta": str(exact_delta(exact, chosen, v))}
-    )
+    found = exact_delta(exact, chosen, [fmpq(*x.as_integer_ratio()) for x in v.tolist()])
+    return Fraction(int(found.p), int(found.q))
 
 
 def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
@@ -135,23 +168,6 @@ def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
     up = max([zero, *(x - y for x, y in zip(exact.best(q), v, strict=True))])
     down = min([zero, *(q[i] - y for i, y in zip(chosen, v, strict=True))])
     return (up - down) / (1 - g)
-
-
-def mdp_hash(mdp: TabularMDP) -> str:
-    """SHA-256 of the arrays (sparse form, little-endian).
-
-    What a certificate that does not embed its MDP names.
-    """
-    csr = mdp.to_sparse().transition
-    arrays = [csr.indptr.astype("<i8"), csr.indices.astype("<i8"), csr.data, mdp.reward]
-    return _hash([*arrays, np.array([mdp.gamma]), mdp.available.astype("<u1")])
-
-
-def _hash(arrays: list[NDArray[np.generic]]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _residuals(mdp: TabularMDP, policy: NDArray[np.intp], v: Array, sign: float) -> tuple[Array, Array]:
@@ -171,9 +187,8 @@ def _n_entries(mdp: TabularMDP) -> int:
     return int(np.count_nonzero(transition)) if isinstance(transition, np.ndarray) else int(transition.nnz)
 
 
-def _fmpq(x: float) -> fmpq:
-    numerator, denominator = float(x).as_integer_ratio()
-    return fmpq(numerator, denominator)
+def _dyadic(x: Fraction) -> str:
+    return dyadic(fmpq(x.numerator, x.denominator))
 
 
 def _round_up(x: Fraction) -> float:

@@ -1,0 +1,153 @@
+"""Jobs of Section 3, App. A, B, D and G, of episodes, and of limits at a given temperature."""
+
+from functools import partial
+
+from verify.certify import actor, limits, others, prepare
+from verify.certify import exact_claims as rational
+from verify.certify import identities as ids
+from verify.certify.draws import incremental
+from verify.certify.job import Jobs, above, as_drawn, at_least, differs, equal, proved, refuted
+
+G, GD, GQ, GM = "mdp q pi_theta d eps", "mdp q d eps", "mdp q eps", "mdp q pi_theta pi_phi d eps"
+DP, DA, EM, MERL = "mdp pi prior alpha", "mdp pi alpha horizon", "joint w", "k1 discount c"
+DPH, EPISODE, INCREMENTAL = f"{DP} horizon", "mdp pi c horizon", "mdp q eps_k"
+_hidden = {"prepare": others.hidden}
+_dirac = {"prepare": prepare.dirac_policy}
+_two = {"prepare": prepare.two_steps}
+_own = {"prepare": as_drawn, "instances": incremental()}
+
+LIKELIHOOD: Jobs = {
+    "eq-05": (proved("printed", G, equal(ids.lower_bound)),),
+    "eq-11": (
+        proved("printed", G, equal(ids.lower_bound)),
+        refuted("step-1", G, differs(ids.lower_bound_step)),
+    ),
+    "theorem-3": (
+        refuted("printed", GD, differs(ids.theorem_3_printed)),
+        proved("corrected", G, equal(ids.theorem_3)),
+    ),
+    "eq-23": (refuted("printed", GD, differs(ids.eq_23_printed)), proved("corrected", GD, equal(ids.eq_23))),
+    "eq-24": (proved("printed", G, equal(ids.eq_24)),),
+    "app-d4-factorisation": (proved("printed", GQ, equal(ids.factorisation)),),
+    "eq-10": (proved("printed", GQ, equal(ids.eq_10)),),
+    "app-b-action-posterior": (proved("printed", GQ, equal(ids.action_posterior)),),
+    "app-b-elbo": (proved("printed", G, equal(ids.elbo), equal(ids.elbo_expansion)),),
+    "app-g-posterior": (proved("printed", "mdp q pi_phi eps", equal(ids.prior_posterior)),),
+    "eq-42": (proved("printed", GM, equal(ids.eq_42)),),
+    "eq-42-omega": (
+        refuted("printed", GM, differs(ids.eq_42_omega_printed)),
+        proved("corrected", GM, equal(ids.eq_42_omega)),
+    ),
+    "app-g-m-step-prior": (proved("printed", GM, at_least(ids.best_prior)),),
+    "eq-09": (proved("printed", EM, equal(others.marginal), **_hidden),),
+    "design-02": (proved("printed", EM, equal(others.marginal), **_hidden),),
+    "design-04": (proved("printed", EM, at_least(others.marginal_bound), **_hidden),),
+    "lemma-1-i-finite": (
+        refuted("printed", G, above(ids.finite), **_dirac),
+        proved("corrected", G, equal(ids.deterministic_policy), equal(ids.without_entropy), **_dirac),
+    ),
+    "lemma-1-ii-finite": (proved("printed", G, above(ids.positive), at_least(ids.above_minimum)),),
+    "eq-43": (
+        proved(
+            "printed",
+            "mdp q features omega pi_phi d eps",
+            equal(actor.mpo_e_step),
+            prepare=prepare.soft_logits,
+        ),
+    ),
+}
+EPISODES: Jobs = {
+    "design-05": (
+        refuted("printed", "mdp pi", differs(others.mass_printed)),
+        proved("corrected", "mdp pi horizon", equal(others.mass), **_two),
+    ),
+    "design-06": (proved("printed", DPH, at_least(others.evidence_bound), **_two),),
+    "design-07": (proved("printed", DPH, equal(others.by_steps), **_two),),
+    "design-10": (
+        refuted("printed", DP, differs(partial(others.soft_values, start=2))),
+        proved("corrected", DP, equal(partial(others.soft_values, start=1))),
+    ),
+    "design-11": (
+        proved("printed", DP, equal(others.posterior_attains), at_least(others.no_policy_exceeds)),
+    ),
+    "design-12": (
+        refuted("printed", DA, differs(partial(others.maximum_entropy, dynamics=True)), **_two),
+        proved("corrected", DA, equal(partial(others.maximum_entropy, dynamics=False)), **_two),
+    ),
+    "pseudo-likelihood-marginal": (
+        proved("printed", EPISODE, equal(others.marginal_evidence), prepare=prepare.episodes),
+    ),
+    "pseudo-likelihood-jensen": (
+        proved("printed", EPISODE, at_least(others.jensen), prepare=prepare.episodes),
+    ),
+    "pseudo-likelihood-risk-seeking": (
+        proved(
+            "printed",
+            "chance prize share c",
+            above(others.proper_lottery),
+            above(others.safe_above_mean),
+            above(others.equivalent_above_safe),
+            above(others.fitted_lottery),
+            prepare=prepare.lottery,
+        ),
+    ),
+    "merl-counterexample": (proved("printed", MERL, equal(others.merl), prepare=prepare.talk),),
+    "merl-counterexample-threshold": (
+        proved("printed", MERL, at_least(others.merl_threshold), prepare=prepare.talk),
+    ),
+}
+LIMITS: Jobs = {
+    "theorem-1-finite": (
+        proved(
+            "printed",
+            "f phi eps",
+            equal(limits.maximisers),
+            at_least(partial(limits.dirac, side=1)),
+            at_least(partial(limits.dirac, side=-1)),
+            prepare=prepare.finite_set,
+        ),
+    ),
+    "eq-37": (
+        proved(
+            "printed",
+            INCREMENTAL,
+            at_least(partial(limits.rate_above, entropic=False)),
+            at_least(partial(limits.rate_below, entropic=False)),
+            at_least(partial(limits.rate_above, entropic=True)),
+            at_least(partial(limits.rate_below, entropic=True)),
+            **_own,
+        ),
+    ),
+    "eq-38": (
+        proved(
+            "printed",
+            INCREMENTAL,
+            at_least(partial(limits.rate_above, entropic=False)),
+            at_least(partial(limits.rate_above, entropic=True)),
+            **_own,
+        ),
+    ),
+    "theorem-5-i": (
+        proved(
+            "printed",
+            INCREMENTAL,
+            at_least(limits.target),
+            at_least(partial(limits.target_bound, entropic=False)),
+            at_least(partial(limits.target_bound, entropic=True)),
+            **_own,
+        ),
+    ),
+    "theorem-5-ii": (proved("printed", "mdp q", equal(rational.greedy_limit), prepare=prepare.other_member),),
+    "theorem-5-iii": (
+        proved(
+            "printed",
+            "mdp q q_star eps_k",
+            equal(rational.fixed_point("q_star")),
+            at_least(partial(limits.own_error, name="q")),
+            at_least(partial(limits.own_error, name="q_star")),
+            at_least(limits.squeeze),
+            prepare=prepare.two_members,
+        ),
+    ),
+    "theorem-5-descent": (proved("corrected", INCREMENTAL, at_least(limits.stationary)),),
+}

@@ -1,0 +1,186 @@
+"""Jobs of optima, self-consistent temperatures, EM, the projected residual error and (2)."""
+
+from functools import partial
+
+from verify.certify import draws, iterations, limits, prepare, projection
+from verify.certify import exact_claims as rational
+from verify.certify import identities as ids
+from verify.certify.job import Jobs, above, as_drawn, at_least, differs, equal, featured, proved, refuted
+
+G, GQ, ROOTS = "mdp q pi_theta d eps", "mdp q eps", "mdp q ends low high"
+STAR, OTHER = "mdp q q_star", "mdp q q_star pi_theta d"
+CURVE, SQUARE = "mdp features hessian omega pi zeta dzeta", "mdp beta features zeta"
+AT_STAR, AT_Q = equal(rational.fixed_point("q_star")), equal(rational.fixed_point("q"))
+OF_THETA, OF_PI = equal(rational.value_of("pi_theta")), equal(rational.value_of("pi"))
+ZERO_IFF, POSITIVE = equal(rational.zero_iff_optimal), above(rational.mean_of_optimum)
+COLDEST = equal(rational.coldest_root_iff_optimal)
+COLD = [at_least(partial(limits.loss_bound, entropic=entropic)) for entropic in (False, True)]
+CURVED = equal(projection.curved_normal_equation), equal(projection.curved_slope_equation)
+_member = {"prepare": prepare.other_member}
+_optimum = {"prepare": prepare.at_optimum}
+_shifted = {"prepare": prepare.shifted}
+_roots = {"prepare": prepare.roots}
+_values = {"prepare": prepare.policy_values}
+_curved = {"prepare": as_drawn, "instances": draws.curved()}
+_beta = {"prepare": as_drawn, "instances": draws.projected("beta")}
+
+OPTIMA: Jobs = {
+    "theorem-2": (
+        proved("printed", OTHER, AT_STAR, POSITIVE, ZERO_IFF, **_member),
+        refuted("step-2", OTHER, AT_STAR, POSITIVE, above(rational.negative_ratio), **_member),
+    ),
+    "theorem-2-variational-policy": (
+        refuted(
+            "printed",
+            "mdp q_star pi_theta d v",
+            AT_STAR,
+            POSITIVE,
+            OF_THETA,
+            differs(rational.loss_of_policy),
+            **_member,
+        ),
+        proved("corrected", G, AT_Q, at_least(ids.gibbs), *COLD, **_optimum),
+    ),
+    "theorem-2-moreover": (
+        proved(
+            "corrected",
+            "mdp q d eps",
+            AT_Q,
+            equal(ids.at_greedy),
+            at_least(ids.greedy_above_minimum),
+            **_optimum,
+        ),
+    ),
+    "talk-theorem-2-i": (proved("printed", STAR, AT_STAR, ZERO_IFF, **_shifted),),
+    "corollary-1-hence": (proved("printed", STAR, AT_STAR, ZERO_IFF, **_shifted),),
+    "talk-theorem-2-ii": (proved("printed", "mdp q", AT_Q, equal(rational.unique_maxima), **_optimum),),
+    "corollary-1": (
+        refuted("printed", ROOTS, AT_Q, above(rational.largest_root), **_roots),
+        proved("corrected", f"{STAR} ends low high", AT_STAR, ZERO_IFF, COLDEST, **_roots),
+    ),
+    "corollary-1-ii": (
+        refuted("printed", "mdp q", equal(rational.one_action), above(rational.residual_error), **_shifted),
+        proved("corrected", GQ, above(limits.two_actions), at_least(limits.least_probability), **_optimum),
+    ),
+    "app-c-1": (proved("printed", GQ, at_least(limits.loss), *COLD),),
+    "app-c-2": (proved("printed", f"{STAR} ends low high", AT_STAR, COLDEST, **_roots),),
+    "app-c-3": (
+        refuted("printed", ROOTS, above(rational.several_roots), **_roots),
+        proved("corrected", ROOTS, equal(rational.odd_roots), **_roots),
+    ),
+    "talk-limit-j": (
+        refuted(
+            "printed",
+            "mdp q_star pi_theta v",
+            AT_STAR,
+            OF_THETA,
+            differs(rational.limit_less_j),
+            **_values,
+        ),
+        proved(
+            "corrected",
+            "mdp q_star pi_theta v rho",
+            AT_STAR,
+            OF_THETA,
+            equal(rational.visits),
+            equal(rational.performance_difference),
+            **_values,
+        ),
+    ),
+    "eq-02": (
+        proved(
+            "printed",
+            "mdp beta weight c p_norm",
+            equal(rational.mean_of_powers),
+            equal(rational.half_mean),
+            equal(rational.mean_square),
+            equal(rational.uniform_weights),
+            equal(rational.power_zero),
+            equal(rational.weighted_zero),
+            equal(rational.mean_zero),
+            prepare=prepare.residual_norms,
+        ),
+    ),
+}
+_EM = proved(
+    "printed",
+    "mdp tables",
+    equal(iterations.starts_at(lambda x: [0 * r for r in x.mdp.reward])),
+    equal(iterations.as_policy_iteration),
+    equal(iterations.last_is_optimal),
+    prepare=prepare.em,
+)
+ITERATIONS: Jobs = {
+    "eq-39": (
+        _EM,
+        refuted("step-1", "mdp pi d v", OF_PI, above(rational.m_step_premise), prepare=prepare.value_of_pi),
+    ),
+    "eq-40": (_EM,),
+    "app-f5-policy-iteration": (_EM,),
+    "eq-41": (
+        refuted("printed", "mdp q", differs(iterations.printed_value_step)),
+        proved(
+            "corrected",
+            "mdp q tables",
+            equal(iterations.starts_at(iterations.first_iterate)),
+            equal(iterations.greedy_steps),
+            equal(iterations.value_iteration),
+            prepare=prepare.fixed_target,
+        ),
+    ),
+}
+_AT_REST = proved(
+    "printed",
+    SQUARE,
+    equal(projection.normal_equation("beta")),
+    equal(projection.at_rest),
+    equal(projection.orthogonal),
+    **_beta,
+)
+PROJECTION: Jobs = {
+    "eq-32": (
+        proved(
+            "printed",
+            "mdp q features zeta other",
+            equal(projection.normal_equation("q")),
+            equal(projection.rise),
+            prepare=as_drawn,
+            instances=draws.projected("q"),
+        ),
+    ),
+    "eq-33": (
+        proved(
+            "printed",
+            SQUARE,
+            equal(projection.normal_equation("beta")),
+            equal(projection.both_forms),
+            prepare=prepare.projected_residual,
+        ),
+    ),
+    "eq-33-always-zero": (
+        refuted(
+            "printed",
+            "mdp features",
+            differs(projection.not_zero_at_zero),
+            at_least(projection.no_zero_above),
+            at_least(projection.no_zero_below),
+            prepare=prepare.one_feature,
+        ),
+        featured(
+            "corrected",
+            "mdp features pi",
+            differs(projection.regular),
+            equal(projection.zero_of_policy),
+            n_features=1,
+            regular=True,
+        ),
+    ),
+    "eq-34": (_AT_REST,),
+    "def-projection": (_AT_REST,),
+    "def-masked-projection": (_AT_REST,),
+    "app-f1-gradient": (proved("printed", CURVE, *CURVED, equal(projection.projected_gradient), **_curved),),
+    "eq-35": (
+        refuted("printed", f"{CURVE} step", *CURVED, differs(projection.update(scaled=False)), **_curved),
+        proved("corrected", f"{CURVE} step", *CURVED, equal(projection.update(scaled=True)), **_curved),
+    ),
+}
