@@ -143,7 +143,8 @@ def test_a_run_is_resumed_as_it_is(run, capsys, option):
     assert said.startswith(f"`{name}` must not be given with --resume: the run folder says it; found ")
 
 
-def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys):
+def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["virel", "of", "today"])
     before = json.loads((run / "config.json").read_text())
     assert refused(["--resume", str(run), "--steps", "30"], capsys).startswith(
         "`steps` must be at least the run's 40"

@@ -26,13 +26,13 @@ def quiet(*_):
     pass
 
 
-def train(run, config, seeds=None, *, resume=False, until=None):
-    """Train some seeds of a run, to its end or to a step where they are saved."""
+def train(run, config, seeds=None, *, resume=False, until=None, killed=False):
+    """Train some seeds of a run, to its end or to a step where they are saved, or killed."""
     group = Group(run, config, config.seeds if seeds is None else seeds, resume=resume)
     try:
         while not group.done and group.step != until:
             group.advance(quiet)
-        if not group.done:
+        if not (group.done or killed):
             group.save()
     finally:
         group.close()
@@ -88,6 +88,28 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, set
     train(parts, config_, resume=True)
     assert_same(parts, whole, (0, 1))
     assert {row["kind"] for row in metrics(whole / "seed-0")} == {"train", "eval", "episode"}
+
+
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for run in (whole, parts):
+        config = small_run(run, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
+    train(whole, config)
+    train(parts, config, until=77, killed=True)
+    assert load(parts / "seed-0/checkpoints").step == 40
+    assert metrics(parts / "seed-0")[-1]["step"] > 60  # rows of steps that will come again
+    train(parts, config, resume=True)
+    assert_same(parts, whole, (0, 1))
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for run in (whole, parts):
+        config = small_run(run, "sac", PENDULUM, steps=60)
+    train(whole, config)
+    train(parts, config, until=30, killed=True)
+    train(parts, config)
+    assert_same(parts, whole, (0,))
 
 
 def test_seeds_are_grouped_anew_on_resume_without_a_trace(tmp_path):
@@ -301,6 +323,12 @@ def test_evaluation_leaves_no_trace_in_the_training(tmp_path):
     assert differing(often.state, seldom.state) == []
     last = [[row for row in metrics(run / "seed-0") if row["kind"] == "eval"][-1] for run in runs]
     assert last[0] == last[1]
+
+
+def test_each_evaluation_of_each_seed_has_episodes_of_its_own(tmp_path):
+    train(tmp_path, small_run(tmp_path, "sac", registered(Dice), steps=20, seeds=(0, 1), eval_every=10))
+    rows = [row for seed in (0, 1) for row in metrics(tmp_path / f"seed-{seed}") if row["kind"] == "eval"]
+    assert len({row["return"] for row in rows}) == len(rows) == 4  # of policies that were not updated
 
 
 # --- failures
