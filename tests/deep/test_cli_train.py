@@ -15,6 +15,7 @@ from deep_helpers import differing, metrics
 from virel_deep.checkpoint import load
 from virel_deep.cli import main_train
 from virel_deep.errors import InputError
+from virel_deep.launch import bundles, train_bundle
 from virel_deep.runs import read_config, write_config
 from virel_deep.trainer import Group
 
@@ -267,7 +268,9 @@ def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_anot
     process.stderr.close()
     last = [reached(run, seed) for seed in (0, 1)]
     assert max(last) < steps
-    assert main_train(["--resume", str(run), "--jobs", "1"]) == 0
+    config = read_config(run)
+    for seeds, resume in bundles(run, config, 1):
+        assert train_bundle(run, config, seeds, resume, report=lambda *_: None) == 0
     uninterrupted(run, tmp_path / "whole")
     assert_same(run, tmp_path / "whole")
 
