@@ -38,6 +38,7 @@ def markdown(results: dict[str, Any]) -> str:
             f"Geometric mean of the ratios: {mean:.3f}; largest: {max(ratios):.3f} of {len(ratios)}.",
         ]
     lines += [f"Not compared: {name}: {why}." for name, why in results["missing"].items()]
+    lines += [line for note in results["notes"] for line in ("", note)]
     return "\n".join(lines) + "\n"
 
 

@@ -128,11 +128,12 @@ def main(argv: list[str] | None = None) -> int:
     path = options.out / "solvers.json"
     options.python = dict(options.python)
     names, missing = _contenders.available(options.python)
-    fresh = {"atol": options.atol, "missing": missing, "machine": _machine(options), "instances": {}}
+    fresh = {"atol": options.atol, "missing": missing, "machine": _machine(), "instances": {}}
     results = json.loads(path.read_text()) if path.exists() else fresh
     if results["atol"] != options.atol:
         raise SystemExit(f"{path} holds results for --atol {results['atol']}: choose another --out")
     results |= {"missing": missing, "machine": fresh["machine"]}
+    results["notes"] = results.get("notes", []) if options.note is None else options.note
     options.out.mkdir(parents=True, exist_ok=True)
     for instance in _instances.suite(options.states, options.gammas, options.kinds):
         if instance.name in results["instances"] and not options.force:
@@ -145,7 +146,10 @@ def main(argv: list[str] | None = None) -> int:
         path.write_text(json.dumps(results, indent=1) + "\n")
         (options.out / "solvers.md").write_text(_report.markdown(results))
         print(_report._row(instance.name, found, options.atol), flush=True)
-    print(_report.markdown(results))
+    page = _report.markdown(results)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    (options.out / "solvers.md").write_text(page)
+    print(page)
     return 0
 
 
@@ -167,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=PATH",
         help="interpreter of a contender that lives in an environment of its own",
     )
+    parser.add_argument("--note", action="append", help="a line for the page; replaces those kept so far")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--force", action="store_true")
     return parser
@@ -179,7 +184,7 @@ def _assignment(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _machine(options: argparse.Namespace) -> dict[str, Any]:
+def _machine() -> dict[str, Any]:
     def of(package: str) -> str:
         try:
             return version(package)
@@ -193,7 +198,6 @@ def _machine(options: argparse.Namespace) -> dict[str, Any]:
     facts = {
         "cpu": cpu,
         "cores": os.cpu_count(),
-        "threads": options.threads,
         "python": platform.python_version(),
     }
     return facts | {package: of(package) for package in packages}
