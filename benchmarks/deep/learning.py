@@ -1,7 +1,8 @@
 """The learning runs: `python -m benchmarks.deep.learning [TASK ...]`.
 
-Each task is one `virel train` of three seeds. Finished ones are passed over, interrupted ones resumed, so the
-command can be stopped and started at will. Runs are kept under out/learning.
+Each task is one `virel train` of three seeds under out/learning. Finished ones are kept in results/runs, without
+their episode rows and checkpoints, and passed over; interrupted ones are resumed. So the command can be stopped and
+started at will, and a later clone goes on where this one stopped.
 """
 
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import tyro
 
 OUT = Path("out/learning")
+KEPT = Path(__file__).parent / "results/runs"
 PENDULUMS = ("InvertedDoublePendulum-v5", "InvertedPendulum-v5")
 RUNNERS = ("HalfCheetah-v5", "Hopper-v5")
 TASKS = [
@@ -44,13 +46,23 @@ def main() -> int:
         if options.tasks and name not in options.tasks:
             continue
         run = OUT / name
-        if len(list(run.glob("seed-*/done.json"))) >= options.seeds:
+        if len(list((KEPT / name).glob("seed-*/done.json"))) >= options.seeds:
             continue
         print(f"{name}: {steps:,} steps, {options.seeds} seeds", flush=True)
         status = subprocess.run(_command(env, preset, steps, run, options), check=False).returncode
         if status:
             return status
+        _keep(run)
     return 0
+
+
+def _keep(run: Path) -> None:
+    """Copy what `virel compare` reads of a finished run."""
+    for path in (run / "config.json", *run.glob("seed-*/done.json"), *run.glob("seed-*/metrics.jsonl")):
+        kept = KEPT / path.relative_to(OUT)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text().splitlines(keepends=True)
+        kept.write_text("".join(line for line in lines if '"kind": "episode"' not in line))
 
 
 def _command(env: str, preset: str, steps: int, run: Path, options: Options) -> list[str]:
