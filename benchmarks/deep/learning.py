@@ -1,7 +1,7 @@
 """The learning runs: `python -m benchmarks.deep.learning [TASK ...]`.
 
 Each task is one `virel train` of three seeds under out/learning. Finished ones are kept in results/runs,
-without their episode rows and checkpoints, and passed over; interrupted ones are resumed. So the command can be
+without episode rows and checkpoints, and passed over; interrupted ones are resumed. So the command can be
 stopped and started at will, and a later clone goes on where this one stopped.
 """
 
