@@ -157,6 +157,24 @@ def test_a_child_that_ended_before_it_could_listen_has_stopped():
     assert launch._status(SimpleNamespace(exitcode=-PASSED_ON, name="seed 0"), stopped=True) == STOPPED
 
 
+def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch, tmp_path):
+    heard = []
+
+    def trained(*_, **__):
+        heard.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return COMPLETE
+
+    monkeypatch.setattr(launch, "train_bundle", trained)
+    monkeypatch.setattr(launch, "_stop_with_parent", quiet)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, launch.STOP)  # as it is started
+    try:
+        with pytest.raises(SystemExit):
+            launch._child(tmp_path, None, [0], False, None)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert set(launch.STOP) & heard[0] == {signal.SIGINT}
+
+
 @pytest.mark.parametrize("code", [-9, -PASSED_ON, 3])
 def test_a_child_that_died_is_a_failure_that_is_said(code, capsys):
     assert launch._status(SimpleNamespace(exitcode=code, name="seeds 0,2"), stopped=False) == FAILED
