@@ -44,7 +44,7 @@ class Replay:
 
     Args:
         seeds: K.
-        capacity: Rows a seed; rounded up to a multiple of the rows added at a time.
+        capacity: Rows a seed, at least as many as are added at a time.
         width: Columns of a row.
     """
 
