@@ -14,4 +14,5 @@ def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
 def generator(seed: int, name: str, device: str = "cpu") -> torch.Generator:
     """A torch generator on the named stream of a seed."""
     high, low = map(int, stream(seed, name).generate_state(2))
-    return torch.Generator(device).manual_seed(high << 31 | low >> 1)  # torch's CPU generator uses 32 of these bits
+    # Of these 63 bits torch's CPU generator uses 32.
+    return torch.Generator(device).manual_seed(high << 31 | low >> 1)
