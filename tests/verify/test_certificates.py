@@ -180,18 +180,18 @@ def test_theorem_4_as_printed_is_off_by_what_one_finds_by_hand(tmp_path):
     (first, _), (first_30, _) = gradients.theorem_4(x), gradients.eq_30(x)
     assert float(first) == pytest.approx(-v / 2 + 9 / 4 * v, rel=1e-14)
     assert float(first_30) == pytest.approx(9 / 4 * v, rel=1e-14)
-    parts = "mdp features omega beta"
-    outcome = certify("theorem-4", "printed", x, parts=parts, facts=[("!=", gradients.theorem_4)])
+    job, _ = CERTIFIERS["theorem-4"]
+    outcome = certify("theorem-4", "printed", x, parts=job.parts, facts=job.facts)
     write(tmp_path / "c.json", [outcome])
     assert recheck.recheck(tmp_path / "c.json") == 1
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.99])
 def test_the_corrected_theorem_4_is_not_refuted_and_proved_at_any_discount(gamma, tmp_path):
-    x, parts = two_armed(gamma), "mdp features omega beta"
-    refuted = certify("theorem-4", "printed", x, parts=parts, facts=[("!=", gradients.theorem_4_corrected)])
-    proved = certify("theorem-4", "corrected", x, parts=parts, facts=[("==", gradients.theorem_4_corrected)])
-    assert isinstance(refuted, Undecided)
+    x, (_, job) = two_armed(gamma), CERTIFIERS["theorem-4"]
+    differs = [("!=", gradients.theorem_4_corrected)]
+    assert isinstance(certify("theorem-4", "printed", x, parts=job.parts, facts=differs), Undecided)
+    proved = certify("theorem-4", "corrected", x, parts=job.parts, facts=job.facts)
     write(tmp_path / "c.json", [proved])
     assert recheck.recheck(tmp_path / "c.json") == 1
 

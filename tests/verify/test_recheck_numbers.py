@@ -256,6 +256,38 @@ def test_a_claim_with_fewer_results_than_facts_is_rejected(tmp_path):
     assert outcome(certificate(result=[]), tmp_path / "c.json") == 2
 
 
+def test_a_trace_of_one_table_claims_nothing(tmp_path):
+    """There is no step in it of which anything would be proved."""
+    zero = {bits: ["0p0", "0p0"] for bits in ("64", "128", "256")}
+    parts = {"mdp": copy.deepcopy(MDP), "tables": [["0", "0", "0"]]}
+    body = certificate(claim="eq-40", instance=parts, result=[zero] * 3)
+    assert outcome(body, tmp_path / "c.json") == 2
+
+
+def test_a_refutation_must_exclude_zero_and_name_a_component(tmp_path):
+    """design-05: the printed product sums to the number of states, 2; the difference is 1."""
+    base = {"claim": "design-05", "instance": {"mdp": MDP, "pi": ["1/2", "1/2", "1"]}}
+    for ends, component, status in (
+        (["1p0", "1p0"], 0, 0),
+        (["1p-1", "3p0"], 0, 0),
+        (["-1p0", "3p0"], 0, 1),
+        (["0p0", "3p0"], 0, 1),
+        (["2p0", "3p0"], 0, 1),
+        (["1p0", "1p0"], 1, 2),
+        (["1p0", "1p0"], -1, 2),
+        (["1p0", "1p0"], "0", 2),
+    ):
+        body = certificate(**base, result=[{"enclosure": ends, "component": component}])
+        assert outcome(body, tmp_path / "c.json") == status, (ends, component)
+
+
+def test_enclosures_of_an_identity_must_shrink_with_the_precision(tmp_path):
+    for bits, exponent, status in (("64", -34, 0), ("64", -32, 1), ("256", -130, 0), ("256", -128, 1)):
+        body = certificate()
+        body["certificates"][0]["result"][0][bits] = [f"-1p{exponent}", f"1p{exponent}"]
+        assert outcome(body, tmp_path / "c.json") == status, (bits, exponent)
+
+
 def test_a_claim_without_a_round_claims_nothing(tmp_path):
     """No features: there is no direction in which anything would be proved."""
     parts = {"mdp": copy.deepcopy(MDP), "features": [], "omega": []}

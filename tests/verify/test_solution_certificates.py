@@ -96,6 +96,25 @@ def test_the_delta_of_the_best_policy_is_not_that_of_another(tmp_path):
         recheck.recheck(tmp_path / "c.json")
 
 
+def test_the_value_of_a_bad_policy_does_not_make_it_good(tmp_path):
+    """Always action 0: V^pi = 0 = v exactly, but T v - v = 1, so no delta below 1/(1 - 1/2) is proved."""
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    for delta, status in ((Fraction(2), 0), (Fraction(2) - Fraction(1, 10**9), 1)):
+        found = solution.certificate(mdp, np.array([0]), np.zeros(1), delta=delta, norm=0.5)
+        write(tmp_path / "c.json", [found])
+        assert recheck.main_recheck([str(tmp_path / "c.json")]) == status
+
+
+def test_a_backup_that_does_not_contract_proves_nothing(tmp_path):
+    """No reward: v = 0 has no residual, but a row sums to 6/5, and gamma 6/5 > 1."""
+    found = solution.certificate(
+        TabularMDP([[[1.0]]], [[0.0]], 0.9), np.array([0]), np.zeros(1), delta=Fraction(0), norm=0.9
+    )
+    found.instance["model"]["pairs"]["p"] = solution.packed([1.2], "<f8")
+    write(tmp_path / "c.json", [found])
+    assert recheck.main_recheck([str(tmp_path / "c.json")]) == 1
+
+
 def changed(name, values, dtype):
     """The certificate with another packed array."""
     found = certificate_of(SMALL)

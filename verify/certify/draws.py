@@ -46,7 +46,8 @@ def with_features(*names: str, n_features: int = 2, unique: bool = False, regula
 
 @st.composite
 def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
-    mdp: TabularMDP = draw(mdps(max_states=2, max_actions=2, masked=True))
+    rewards = st.just(0.0) if "beta" in names else None
+    mdp: TabularMDP = draw(mdps(max_states=2, max_actions=2, rewards=rewards, masked=True))
     raw = {name: draw(part(mdp)) for name, part in _OTHERS.items() if name in names}
     x = exactly({"mdp": mdp} | raw)
     n = x.mdp.n_pairs

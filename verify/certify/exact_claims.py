@@ -96,6 +96,12 @@ def residual_error(x: Exact) -> list[fmpq]:
 
 
 @rational
+def no_reward(x: Exact) -> list[fmpq]:
+    """The rewards, which are 0 where `beta` stands in for them; the same in every direction."""
+    return [r for _ in x.features for r in x.mdp.reward]
+
+
+@rational
 def limit_less_j(x: Exact) -> list[fmpq]:
     """E_{p_0 pi}[Q*] less J."""
     return [_dot(x.mdp.initial, less(x.mdp.mean(x.pi_theta, x.q_star), x.v))]

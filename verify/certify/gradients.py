@@ -15,7 +15,7 @@ from flint import arb, fmpq
 
 from verify.certify import series as ts
 from verify.certify.facts import Differences
-from verify.certify.incremental import half_mean_square, less, under_greedy
+from verify.certify.incremental import greedy, half_mean_square, less
 from verify.certify.incremental import m_step as at_moving
 from verify.certify.instance import Exact
 from verify.certify.series import Moving, moving
@@ -137,8 +137,9 @@ def chain_rule(c: Critic) -> arb:
 
 @critic
 def optimal_chain_rule(c: Critic) -> arb:
-    """(26) for the target T*."""
-    beta = under_greedy(c.x, c.j)
+    """(26) for the target T* of the same MDP, at unique maxima."""
+    v = ts.ahead(c.x, ts.mean(c.x, greedy(c.x), c.q))
+    beta = [r + c.x.mdp.gamma * e - y for r, e, y in zip(c.reward, v, c.q, strict=True)]
     return ts.slope(half_mean_square(beta)) - ts.value(ts.over_pairs([b[0] * b[1] for b in beta]))
 
 

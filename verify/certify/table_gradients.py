@@ -34,36 +34,51 @@ ACTOR: Jobs = {
         proved("corrected", LOSS, equal(actor.corrected_loss), **_unit),
     ),
 }
+NO_REWARD = equal(rational.no_reward)
+UNIQUE = equal(incremental.in_all_directions(incremental.unique_maxima))
+
 CRITIC: Jobs = {
-    "eq-07": (featured("printed", f"{SELF} pi_theta d", equal(gradients.m_step)),),
+    "eq-07": (featured("printed", f"{SELF} pi_theta d", NO_REWARD, equal(gradients.m_step)),),
     "app-e2": (featured("printed", f"{CONST} pi_theta d", equal(incremental.m_step_incremental)),),
-    "eq-26": (featured("printed", SELF, equal(gradients.chain_rule), equal(gradients.optimal_chain_rule)),),
+    "eq-26": (
+        featured(
+            "printed",
+            SELF,
+            NO_REWARD,
+            equal(gradients.chain_rule),
+            UNIQUE,
+            equal(gradients.optimal_chain_rule),
+            unique=True,
+        ),
+    ),
     "app-e3-optimal-target": (
         featured(
             "printed",
             "mdp features omega",
+            UNIQUE,
             differs(partial(incremental.optimal_target, gamma=False)),
             refutes=True,
+            unique=True,
         ),
         featured(
             "corrected",
             "mdp features omega",
-            equal(incremental.in_all_directions(incremental.unique_maxima)),
+            UNIQUE,
             equal(partial(incremental.optimal_target, gamma=True)),
             unique=True,
         ),
     ),
-    "eq-27": (featured("printed", SELF, equal(gradients.residual_slope)),),
-    "eq-28": (featured("printed", SELF, equal(gradients.error_slope)),),
-    "eq-29": (featured("printed", SELF, equal(gradients.policy_slope)),),
-    "def-score": (featured("printed", SELF, equal(gradients.log_slope)),),
+    "eq-27": (featured("printed", SELF, NO_REWARD, equal(gradients.residual_slope)),),
+    "eq-28": (featured("printed", SELF, NO_REWARD, equal(gradients.error_slope)),),
+    "eq-29": (featured("printed", SELF, NO_REWARD, equal(gradients.policy_slope)),),
+    "def-score": (featured("printed", SELF, NO_REWARD, equal(gradients.log_slope)),),
     "theorem-4": (
-        featured("printed", SELF, differs(gradients.theorem_4), refutes=True),
-        featured("corrected", SELF, equal(gradients.theorem_4_corrected)),
+        featured("printed", SELF, NO_REWARD, differs(gradients.theorem_4), refutes=True),
+        featured("corrected", SELF, NO_REWARD, equal(gradients.theorem_4_corrected)),
     ),
     "eq-30": (
-        featured("printed", SELF, differs(gradients.eq_30), refutes=True),
-        featured("corrected", SELF, equal(gradients.eq_30_corrected)),
+        featured("printed", SELF, NO_REWARD, differs(gradients.eq_30), refutes=True),
+        featured("corrected", SELF, NO_REWARD, equal(gradients.eq_30_corrected)),
     ),
     "eq-31": (
         featured(

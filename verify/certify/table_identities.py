@@ -43,7 +43,7 @@ LIKELIHOOD: Jobs = {
     "design-02": (proved("printed", EM, equal(others.marginal), **_hidden),),
     "design-04": (proved("printed", EM, at_least(others.marginal_bound), **_hidden),),
     "lemma-1-i-finite": (
-        refuted("printed", G, above(ids.finite), **_dirac),
+        refuted("printed", G, equal(ids.deterministic_policy), above(ids.finite), **_dirac),
         proved("corrected", G, equal(ids.deterministic_policy), equal(ids.without_entropy), **_dirac),
     ),
     "lemma-1-ii-finite": (proved("printed", G, above(ids.positive), at_least(ids.above_minimum)),),
