@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from virel_deep import losses
+from virel_deep import gradients, inference, losses
 from virel_deep.config import Algorithm
-from virel_deep.inference import deterministic, smoothed_target, split, tanh_gaussian
-from virel_deep.networks import SIMD, Network
+from virel_deep.inference import Sample, deterministic, smoothed_target, split
+from virel_deep.networks import SIMD, Network, Pass
 from virel_deep.optimiser import Adam
 from virel_deep.replay import Columns
 from virel_deep.temperature import TemperatureState
@@ -27,11 +27,18 @@ class Kind(NamedTuple):
 
 
 class Actions(NamedTuple):
-    """Actions `[K, B, A]`, log densities `[K, B]`, and the policy's output where a gradient is needed."""
+    """Actions `[K, B, A]` and their log densities `[K, B]`."""
 
     action: Tensor
     log_pi: Tensor
-    head: Tensor | None
+
+
+class Drawn(NamedTuple):
+    """Where the actions at s came from: the policy's pass, and of a tanh-Gaussian its head and sample."""
+
+    policy: Pass
+    head: Tensor
+    sample: Sample | None
 
 
 METRICS = ("eps_omega", "temperature", "entropy", "q", "td_error", "q_loss", "policy_loss", "v_loss")
@@ -71,7 +78,7 @@ class Agent:
         for network in self.networks.values():
             network.initialise(generators)
         self.adams = {
-            name: Adam(network.leaf, algorithm.learning_rate) for name, network in self.networks.items()
+            name: Adam(network.flat, algorithm.learning_rate) for name, network in self.networks.items()
         }
         averaged = ["value"] if algorithm.value == "v-network" else ["critic"]
         self.targets = {name: self._copy(name) for name in averaged + ["policy"] * (not self.gaussian)}
@@ -90,7 +97,6 @@ class Agent:
         target.flat.copy_(source.flat)
         return target
 
-    @torch.no_grad()
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]`; None: deterministic.
 
@@ -105,7 +111,7 @@ class Agent:
         if noise is None:
             return deterministic(split(head)[0] if self.gaussian else head)
         if self.gaussian:
-            return tanh_gaussian(head, noise)[0]
+            return inference.explore(head, noise)
         return (deterministic(head) + self.algorithm.exploration_noise * noise).clamp(-1, 1)
 
     @property
@@ -139,82 +145,82 @@ class Agent:
         reward = batch[..., columns.reward] * algorithm.reward_scale
         alpha = self.temperature.alpha
 
-        now, following = self._actions(s, s_next, noise, train=kind.improves)
+        now, following, drawn = self._actions(s, s_next, noise)
         self.temperature.tune(now.log_pi)
         v_next = self._v_next(s_next, following, alpha)
         target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=algorithm.gamma)
-        q = self.critic(batch[..., columns.history], train=True).squeeze(-1)  # [K, C, B]
-        td_error = target[:, None] - q.detach()
+        target = target[:, None]  # the same for every critic
+        critic = self.critic.traced(batch[..., columns.history])
+        q = critic.output.squeeze(-1)  # [K, C, B]
+        residual = losses.residual_error(target - q)
         if kind.observes:
-            self._observe_residual(td_error, own, first=kind.first)
+            eps_omega = residual if own is None else losses.residual_error(self._online_td_error(*own))
+            self.temperature.observe_residual(eps_omega, first=kind.first)
 
         reported = torch.zeros(2, self.seeds, device=self.device)  # policy and V loss, where there are any
         if "value" in self.networks:
             reported[1] = self._m_step_v(s, now, alpha)
-        q_loss = losses.q_loss(q, target[:, None]).mean(-1)
-        self.adams["critic"].minimise(q_loss.sum())
+        by_q = gradients.squared_loss(q, target)
+        self.adams["critic"].descend(critic.by_parameters(by_q[..., None]))
         if kind.improves:
             alpha = self.temperature.alpha if algorithm.temperature == "residual" else alpha
             # Reports are means over all updates.
-            reported[0] = self._e_step(s, now, alpha) * algorithm.policy_delay
+            reported[0] = self._e_step(s, now, alpha, drawn) * algorithm.policy_delay
             self._average_targets()
         self._record(
             self.temperature.eps_omega,
             alpha[:, 0],
-            -now.log_pi.detach().mean(-1),
-            q.detach().mean((1, 2)),
-            td_error.square().mean((1, 2)),
-            q_loss.detach().sum(1),
+            -now.log_pi.mean(-1),
+            q.mean((1, 2)),
+            residual,
+            losses.q_loss(q, target).mean(-1).sum(1),
             *reported,
         )
 
-    def _actions(
-        self, s: Tensor, s_next: Tensor, noise: Tensor, *, train: bool
-    ) -> tuple[Actions, Actions | None]:
-        """Actions at s, with gradient, and at s' without (None where a V-network makes them unnecessary)."""
+    def _actions(self, s: Tensor, s_next: Tensor, noise: Tensor) -> tuple[Actions, Actions | None, Drawn]:
+        """Actions at s, at s' (None: a V-network has no need of them), and where those at s came from."""
         size = s.shape[1]
         if not self.gaussian:
-            with torch.no_grad():
-                calm = deterministic(self.targets["policy"](s_next).squeeze(1))
-                std, clip = self.algorithm.target_noise, self.algorithm.target_noise_clip
-                following = smoothed_target(calm, noise[:, size:], std=std, clip=clip)
-            action = deterministic(self.policy(s, train=train).squeeze(1))
-            zero = torch.zeros_like(action[..., 0])
-            return Actions(action, zero, None), Actions(following, zero, None)
+            policy = self.policy.traced(s)
+            head = policy.output.squeeze(1)
+            calm = deterministic(self.targets["policy"](s_next).squeeze(1))
+            std, clip = self.algorithm.target_noise, self.algorithm.target_noise_clip
+            following = smoothed_target(calm, noise[:, size:], std=std, clip=clip)
+            zero = torch.zeros_like(head[..., 0])
+            return Actions(deterministic(head), zero), Actions(following, zero), Drawn(policy, head, None)
         if "value" in self.networks:
-            head = self.policy(s, train=train).squeeze(1)
-            return Actions(*_gaussian(head, noise[:, :size]), head), None
+            policy = self.policy.traced(s)
+            head = policy.output.squeeze(1)
+            sample = _gaussian(head, noise[:, :size])
+            return Actions(sample.action, sample.log_pi), None, Drawn(policy, head, sample)
         # One pass over s and s', of which only the first half is differentiated.
-        head = self.policy(torch.cat((s, s_next), dim=1), train=train, rows=size).squeeze(1)
-        here = head[:, :size]
-        with torch.no_grad():
-            beyond = Actions(*_gaussian(head[:, size:], noise[:, size:]), None)
-        return Actions(*_gaussian(here, noise[:, :size]), here), beyond
+        policy = self.policy.traced(torch.cat((s, s_next), dim=1), rows=size)
+        head = policy.output.squeeze(1)
+        both = _gaussian(head, noise)
+        here, beyond = (Sample(*(x[:, rows] for x in both)) for rows in (slice(size), slice(size, None)))
+        return (
+            Actions(here.action, here.log_pi),
+            Actions(beyond.action, beyond.log_pi),
+            Drawn(policy, head[:, :size], here),
+        )
 
     def _v_next(self, s_next: Tensor, following: Actions | None, alpha: Tensor) -> Tensor:
         """Target value `[K, B]` at s': V_phibar, or the smaller target Q at an action of the policy."""
-        with torch.no_grad():
-            if following is None:
-                return self.targets["value"](s_next)[:, 0, :, 0]
-            return self._sampled_value(self.targets["critic"], s_next, following, alpha)
+        if following is None:
+            return self.targets["value"](s_next)[:, 0, :, 0]
+        return self._sampled_value(self.targets["critic"], s_next, following, alpha)
 
     def _sampled_value(self, critic: Network, s: Tensor, actions: Actions, alpha: Tensor) -> Tensor:
-        q = _smaller(critic(torch.cat((s, actions.action), dim=-1)))
+        q = critic(torch.cat((s, actions.action), dim=-1)).squeeze(-1).amin(1)
         return losses.state_value(q, actions.log_pi, alpha, soft=self.algorithm.evaluation == "soft")
-
-    def _observe_residual(self, td_error: Tensor, own: tuple[Tensor, Tensor] | None, *, first: bool) -> None:
-        """eps_omega, Algorithm 2: from the minibatch, or from a batch of its own with the online V."""
-        if own is not None:
-            with torch.no_grad():
-                td_error = self._online_td_error(*own)
-        self.temperature.observe_residual(losses.residual_error(td_error), first=first)
 
     def _online_td_error(self, batch: Tensor, noise: Tensor) -> Tensor:
         columns, s_next = self.columns, batch[..., self.columns.next_observation]
         if "value" in self.networks:
             v_next = self.value(s_next)[:, 0, :, 0]
         else:
-            actions = Actions(*_gaussian(self.policy(s_next).squeeze(1), noise), None)
+            sample = _gaussian(self.policy(s_next).squeeze(1), noise)
+            actions = Actions(sample.action, sample.log_pi)
             v_next = self._sampled_value(self.critic, s_next, actions, self.temperature.alpha)
         reward = batch[..., columns.reward] * self.algorithm.reward_scale
         target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=self.algorithm.gamma)
@@ -222,25 +228,35 @@ class Agent:
 
     def _m_step_v(self, s: Tensor, now: Actions, alpha: Tensor) -> Tensor:
         """M-step on J^V; returns the loss `[K]`."""
-        with torch.no_grad():
-            target = self._sampled_value(self.critic, s, now, alpha)
-        loss = losses.v_loss(self.value(s, train=True)[:, 0, :, 0], target).mean(-1)
-        self.adams["value"].minimise(loss.sum())
-        return loss.detach()
+        target = self._sampled_value(self.critic, s, now, alpha)
+        value = self.value.traced(s)
+        v = value.output[:, 0, :, 0]
+        by_v = gradients.squared_loss(v, target)
+        self.adams["value"].descend(value.by_parameters(by_v[:, None, :, None]))
+        return losses.v_loss(v, target).mean(-1)
 
-    def _e_step(self, s: Tensor, now: Actions, alpha: Tensor) -> Tensor:
+    def _e_step(self, s: Tensor, now: Actions, alpha: Tensor, drawn: Drawn) -> Tensor:
         """E-step on J_virel or J_beta with the critic held fixed; returns the loss `[K]`."""
-        q = _smaller(self.critic(torch.cat((s, now.action), dim=-1)))
-        loss = losses.policy_loss(q, now.log_pi, alpha).mean(-1)
-        total = loss
-        if now.head is not None and (self.algorithm.mean_penalty or self.algorithm.log_std_penalty):
-            mean, log_std = split(now.head)
-            weights = (self.algorithm.mean_penalty, self.algorithm.log_std_penalty)
-            total = loss + losses.penalty(
-                mean, log_std, mean_weight=weights[0], log_std_weight=weights[1]
-            ).mean(-1)
-        self.adams["policy"].minimise(total.sum())
-        return loss.detach()
+        size = s.shape[1]
+        critic = self.critic.traced(torch.cat((s, now.action), dim=-1))
+        q = critic.output.squeeze(-1)
+        smaller = gradients.smaller(q)
+        if q.is_cuda or q.shape[1] == 1:
+            by_action = critic.by_inputs(smaller[..., None] * (-1 / size), self.columns.action)
+        else:
+            by_action = critic.by_inputs_of_chosen(smaller, self.columns.action) * (-1 / size)
+        if drawn.sample is None:
+            by_head = by_action * (1 - now.action.square())
+        else:
+            action, _, pushed, inside = drawn.sample
+            by_head = inference.gradient(action, pushed, inside, by_action, alpha / size)
+            if self.algorithm.mean_penalty or self.algorithm.log_std_penalty:
+                of_mean, of_log_std = self.algorithm.mean_penalty, self.algorithm.log_std_penalty
+                by_head += gradients.penalty(
+                    drawn.head, inside, mean_weight=of_mean, log_std_weight=of_log_std
+                )
+        self.adams["policy"].descend(drawn.policy.by_parameters(by_head[:, None]))
+        return losses.policy_loss(q.amin(1), now.log_pi, alpha).mean(-1)
 
     def _average_targets(self) -> None:
         """Polyak average: target <- tau online + (1 - tau) target."""
@@ -292,14 +308,8 @@ class Agent:
         return out
 
 
-def _smaller(q: Tensor) -> Tensor:
-    """The smaller critic's value `[K, B]` of `[K, C, B, 1]`."""
-    return q[:, 0, :, 0] if q.shape[1] == 1 else torch.minimum(q[:, 0, :, 0], q[:, 1, :, 0])
-
-
-def _gaussian(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """`tanh_gaussian` of `[K, B, 2 A]`; seed by seed where a whole stack would leave a loop's tail."""
+def _gaussian(head: Tensor, noise: Tensor) -> Sample:
+    """`inference.sample` of `[K, B, 2 A]`; seed by seed where a whole stack would leave a loop's tail."""
     if noise.is_cuda or noise[0].numel() % SIMD == 0:
-        return tanh_gaussian(head, noise)
-    action, log_pi = zip(*map(tanh_gaussian, head, noise), strict=True)
-    return torch.stack(action), torch.stack(log_pi)
+        return inference.sample(head, noise)
+    return Sample(*map(torch.stack, zip(*map(inference.sample, head, noise), strict=True)))

@@ -6,19 +6,18 @@ faster than a batched product where the output is narrow; on a GPU it is one bat
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from virel_deep.stacks import Stack, affine, matrices, product, product_of_heads, whole
 
 SIMD = 64
 """Flat parameters are padded to a multiple of this, so that no element is left to a loop's scalar tail, which
 may round differently: the bits of a seed would depend on its place in the stack."""
-CACHE_LINE = 16
-"""Floats in 64 bytes. Every matrix of a stack starts on such a boundary: products with a vector round by the
-alignment of their operands, so the bits of a seed would depend on its place in the stack."""
 
 
 class Layer(NamedTuple):
@@ -26,6 +25,13 @@ class Layer(NamedTuple):
 
     weight: Tensor
     bias: Tensor
+
+
+class Stacks(NamedTuple):
+    """A `Layer` with views of every matrix."""
+
+    weight: Stack
+    bias: Stack
 
 
 class Network:
@@ -41,13 +47,14 @@ class Network:
         """Allocate, all zero."""
         self.seeds, self.heads, self.sizes = seeds, heads, tuple(sizes)
         blocks = [rows * n_out for n_in, n_out in pairwise(sizes) for rows in (n_in, 1)]
-        padded = seeds * heads * sum(_whole(block, CACHE_LINE) for block in blocks)
-        self.flat = torch.zeros(_whole(padded, SIMD), device=device)
+        padded = seeds * heads * sum(whole(block) for block in blocks)
+        self.flat = torch.zeros(-(-padded // SIMD) * SIMD, device=device)
         self.layers = self.views(self.flat)
-        self.leaf = self.flat.detach().requires_grad_()
-        """The same storage as `flat`, as the leaf that autograd differentiates by."""
         self.gradient = torch.zeros_like(self.flat)
         self.gradient_layers = self.views(self.gradient)
+        self.stacks = [Stacks(*map(Stack, layer)) for layer in self.layers]
+        self.gradient_stacks = [Stacks(*map(Stack, layer)) for layer in self.gradient_layers]
+        self._kept: dict[tuple[int, int], _Storage] = {}
 
     def views(self, flat: Tensor) -> list[Layer]:
         """`flat` (parameters, a gradient, an optimiser's moment) as layers; views, no copies."""
@@ -55,8 +62,8 @@ class Network:
         for n_in, n_out in pairwise(self.sizes):
             blocks = []
             for rows in (n_in, 1):
-                end = start + stack * _whole(rows * n_out, CACHE_LINE)
-                blocks.append(_matrices(flat[start:end].view(stack, -1), rows, n_out))
+                end = start + stack * whole(rows * n_out)
+                blocks.append(matrices(flat[start:end].view(stack, -1), rows, n_out))
                 start = end
             layers.append(Layer(*blocks))
         return layers
@@ -79,93 +86,120 @@ class Network:
             for name, block in zip(Layer._fields, layer, strict=True)
         }
 
-    def __call__(self, x: Tensor, *, train: bool = False, rows: int | None = None) -> Tensor:
-        """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`.
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`; every head of a seed reads the same ones."""
+        return self._storage(x.shape[1], 0).forward(x)
 
-        Args:
-            x: Inputs; every head of a seed reads the same ones.
-            train: Whether autograd sees `self.leaf`. The gradient it returns is `self.gradient`, which the
-                next backward pass overwrites: one backward pass at a time.
-            rows: Rows of the batch that a backward pass reaches; None means all.
+    def traced(self, x: Tensor, *, rows: int | None = None) -> "Pass":
+        """The same, and what a gradient needs; it reaches the first `rows` of a batch, None means all."""
+        storage = self._storage(x.shape[1], x.shape[1] if rows is None else rows)
+        return Pass(self, storage, storage.forward(x))
+
+    def _storage(self, rows: int, reached: int) -> "_Storage":
+        """Storage for a pass of so many rows, of which a gradient reaches so many; always the same."""
+        if (rows, reached) not in self._kept:
+            self._kept[rows, reached] = _Storage(self, rows, reached)
+        return self._kept[rows, reached]
+
+
+class Pass:
+    """A pass of a network, and its gradients, until the next pass of its sizes."""
+
+    def __init__(self, network: Network, storage: "_Storage", output: Tensor) -> None:
+        """Note which pass of the storage it is."""
+        self.output = output
+        """`[K, C, B, out]`."""
+        self._network, self._storage, self._number = network, storage, storage.passes
+
+    def by_parameters(self, slope: Tensor) -> Tensor:
+        """`network.gradient`, filled with that of sum(slope * output); `slope [K, C, rows, out]`."""
+        self._backward(slope, parameters=True)
+        return self._network.gradient
+
+    def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
+        """Gradient `[K, rows, n]` of sum(slope * output) by some columns of the inputs, summed over heads."""
+        g = self._backward(slope, parameters=False)
+        weight = Stack(self._network.layers[0].weight[:, columns])
+        out = Stack.empty(slope.shape[0], weight.all.shape[1], slope.shape[2], device=slope.device)
+        product_of_heads(weight, g.mT, out=out)  # turned: a product is slow where its output is narrow
+        return out.all.mT
+
+    def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
+        """`by_inputs` for a slope of 1 of one head a row, `chosen [K, C, B]`, in networks of one output.
+
+        On the CPU: a head's products have the rows that chose it, half of them where there are two.
         """
-        leaf = self.leaf if train else self.flat
-        out: Tensor = _Perceptrons.apply(x, leaf, self, x.shape[1] if rows is None else rows)  # type: ignore[no-untyped-call]
-        return out
+        assert self._number == self._storage.passes, "a later pass took the storage"
+        seeds, heads, size = chosen.shape
+        out = Stack.empty(seeds, columns.stop - columns.start, size, device=chosen.device)
+        first, *above = self._network.stacks
+        for g, mask in enumerate(chosen.flatten(0, 1)):
+            rows = mask.nonzero().squeeze(1)
+            slope = above[-1].weight.mT.each[g].expand(len(rows), -1)
+            for layer, h in zip([*reversed(above[:-1]), first], reversed(self._storage.read), strict=False):
+                slope = torch.ops.aten.threshold_backward(slope, h.each[g].index_select(0, rows), 0)
+                weight = layer.weight.each[g]
+                slope = weight[columns] @ slope.mT if layer is first else slope @ weight.mT
+            out.each[g // heads].index_copy_(1, rows, slope)
+        return out.all.mT
+
+    def _backward(self, slope: Tensor, *, parameters: bool) -> Stack:
+        assert self._number == self._storage.passes, "a later pass took the storage"
+        return self._storage.backward(slope, parameters=parameters)
 
 
-class _Perceptrons(torch.autograd.Function):
-    """Forward and backward pass of a `Network`; the parameters' gradient goes into `network.gradient`."""
+class _Storage:
+    """Storage of one pass: what every layer reads, and the gradient by what it gives."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, leaf: Tensor, network: Network, rows: int) -> Tensor:  # noqa: ARG004
-        *hidden, last = network.layers
-        activations = [_copies(x[:, None], network)]
-        for layer in hidden:
-            activations.append(_affine(activations[-1], layer).relu_())
-        ctx.network = network
-        ctx.activations = [h[:, :rows] for h in activations]
-        return _affine(activations[-1], last).view(network.seeds, network.heads, x.shape[1], -1)
+    def __init__(self, network: Network, rows: int, reached: int) -> None:
+        """Allocate, not filled."""
+        self.network, self.sizes, self.passes = network, (rows, reached), 0
+        self.inputs = [self._empty(rows, n) for n in network.sizes[:-1]]
+        self.read = self.inputs if rows == reached else [Stack(one.all[:, :reached]) for one in self.inputs]
+        """The rows that a backward pass reaches."""
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        network, activations = ctx.network, ctx.activations
-        wants_x, wants_parameters = ctx.needs_input_grad[:2]
-        rows = activations[0].shape[1]
-        g = _copies(upstream[:, :, :rows], network)
-        for i in reversed(range(len(activations))):
-            h, layer = activations[i], network.layers[i]
-            if wants_parameters:
-                into = network.gradient_layers[i]
-                _product(h.mT, g, out=into.weight)
-                torch.sum(g, dim=1, keepdim=True, out=into.bias)
+    @cached_property
+    def slopes(self) -> list[Stack]:
+        """Of every layer."""
+        return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs `[K, C, B, out]`, not part of the storage."""
+        network = self.network
+        self.passes += 1
+        by_head(self.inputs[0].all, network).copy_(x[:, None])
+        *hidden, last = network.stacks
+        for layer, h, out in zip(hidden, self.inputs, self.inputs[1:], strict=False):
+            affine(h, layer.weight, layer.bias, out=out)
+            out.all.relu_()
+        outputs = self._empty(self.sizes[0], network.sizes[-1])
+        affine(self.inputs[-1], last.weight, last.bias, out=outputs)
+        return by_head(outputs.all, network)
+
+    def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
+        """The gradient by the first layer's outputs; that by the parameters goes to `network.gradient`."""
+        network, g = self.network, self.slopes[-1]
+        by_head(g.all, network).copy_(upstream)
+        for i in reversed(range(len(self.read))):
+            h = self.read[i]
+            if parameters:
+                into = network.gradient_stacks[i]
+                product(h.mT, g, out=into.weight)
+                torch.sum(g.all, dim=1, keepdim=True, out=into.bias.all)
             if i > 0:
-                g = _product(g, layer.weight.mT)
+                below = self.slopes[i - 1]
+                product(g, network.stacks[i].weight.mT, out=below)
                 # relu'(h), in place: h is the output of the ReLU.
-                torch.ops.aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
-        grad_x = None
-        if wants_x:
-            grad_x = torch.zeros(network.seeds, upstream.shape[2], network.sizes[0], device=g.device)
-            of_heads = _product(g, network.layers[0].weight.mT).view(*upstream.shape[:2], rows, -1)
-            grad_x[:, :rows] = of_heads.sum(1)
-        return grad_x, network.gradient if wants_parameters else None, None, None
+                torch.ops.aten.threshold_backward.grad_input(below.all, h.all, 0, grad_input=below.all)
+                g = below
+        return g
+
+    def _empty(self, rows: int, columns: int) -> Stack:
+        return Stack.empty(
+            self.network.seeds * self.network.heads, rows, columns, device=self.network.flat.device
+        )
 
 
-def _affine(x: Tensor, layer: Layer) -> Tensor:
-    if x.is_cuda:
-        return torch.baddbmm(layer.bias, x, layer.weight)
-    out = _stack(x.shape[0], x.shape[1], layer.weight.shape[2], device=x.device)
-    for g in range(x.shape[0]):
-        torch.addmm(layer.bias[g], x[g], layer.weight[g], out=out[g])
-    return out
-
-
-def _product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """`a @ b` for stacks `[G, m, n]` and `[G, n, p]`."""
-    out = _stack(a.shape[0], a.shape[1], b.shape[2], device=a.device) if out is None else out
-    if a.is_cuda:
-        return torch.bmm(a, b, out=out)
-    for g in range(a.shape[0]):
-        torch.mm(a[g], b[g], out=out[g])
-    return out
-
-
-def _copies(x: Tensor, network: Network) -> Tensor:
-    """`x [K, C or 1, B, n]` as a stack `[K C, B, n]`."""
-    out = _stack(network.seeds * network.heads, *x.shape[2:], device=x.device)
-    out.view(network.seeds, network.heads, *x.shape[2:]).copy_(x)
-    return out
-
-
-def _stack(n: int, rows: int, columns: int, *, device: torch.device) -> Tensor:
-    """Matrices `[n, rows, columns]`, not filled, each on a cache line of its own."""
-    return _matrices(torch.empty(n, _whole(rows * columns, CACHE_LINE), device=device), rows, columns)
-
-
-def _matrices(padded: Tensor, rows: int, columns: int) -> Tensor:
-    """The matrices `[n, rows, columns]` that begin the rows of `padded`; a view."""
-    return padded[:, : rows * columns].view(-1, rows, columns)
-
-
-def _whole(n: int, multiple: int) -> int:
-    return -(-n // multiple) * multiple
+def by_head(stack: Tensor, network: Network) -> Tensor:
+    """`[K C, m, n]` as `[K, C, m, n]`."""
+    return stack.view(network.seeds, network.heads, *stack.shape[1:])

@@ -10,25 +10,19 @@ class Adam:
     It calls the kernel of `torch.optim.Adam(fused=True)` itself: the optimiser around it costs twice as much.
 
     Args:
-        leaf: Flat parameters that require grad, padded to a multiple of `networks.SIMD`.
+        flat: Parameters, padded to a multiple of `networks.SIMD`.
         learning_rate: Step size.
     """
 
-    def __init__(self, leaf: Tensor, learning_rate: float) -> None:
+    def __init__(self, flat: Tensor, learning_rate: float) -> None:
         """Allocate the moments."""
-        self.leaf, self.learning_rate = leaf, learning_rate
-        self._flat = leaf.detach()
+        self._flat, self.learning_rate = flat, learning_rate
         self.state = {
-            "step": torch.zeros((), device=leaf.device),
+            "step": torch.zeros((), device=flat.device),
             "exp_avg": torch.zeros_like(self._flat),
             "exp_avg_sq": torch.zeros_like(self._flat),
         }
         """`step []`, and the moments, laid out as the parameters."""
-
-    def minimise(self, loss: Tensor) -> None:
-        """One step down the gradient of `loss`, the sum over seeds of each seed's own loss."""
-        (gradient,) = torch.autograd.grad(loss, self.leaf)
-        self.descend(gradient)
 
     def descend(self, gradient: Tensor) -> None:
         """One step down `gradient`, laid out as the parameters."""

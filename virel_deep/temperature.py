@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from virel_deep import gradients
 from virel_deep.config import Algorithm
-from virel_deep.losses import dual_temperature_loss
 from virel_deep.networks import SIMD
 from virel_deep.optimiser import Adam
 
@@ -31,8 +31,8 @@ class TemperatureState:
         self.log_alpha = torch.zeros(-(-seeds // SIMD) * SIMD, device=device)
         if algorithm.temperature == "dual":
             self.log_alpha[:seeds] = math.log(algorithm.alpha)
-            self.leaf = self.log_alpha.detach().requires_grad_()
-            self.adam = Adam(self.leaf, algorithm.learning_rate)
+            self.adam = Adam(self.log_alpha, algorithm.learning_rate)
+            self._gradient = torch.zeros_like(self.log_alpha)
         self._constant = torch.full(
             (seeds, 1), 0.0 if algorithm.temperature == "none" else algorithm.alpha, device=device
         )
@@ -54,10 +54,10 @@ class TemperatureState:
     def tune(self, log_pi: Tensor) -> None:
         """One dual step towards the target entropy from `log_pi [K, B]`; nothing unless it is tuned."""
         if self.algorithm.temperature == "dual":
-            log_alpha = self.leaf[: self.seeds, None]
-            self.adam.minimise(
-                dual_temperature_loss(log_alpha, log_pi, target_entropy=self.target_entropy).mean(1).sum()
+            self._gradient[: self.seeds] = gradients.dual_temperature_loss(
+                log_pi, target_entropy=self.target_entropy
             )
+            self.adam.descend(self._gradient)
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """What seed k remembers."""

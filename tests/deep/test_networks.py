@@ -7,7 +7,8 @@ import torch
 from deep_helpers import CPU, default_dtype
 from naive_agents import module
 
-from virel_deep.networks import CACHE_LINE, SIMD, Network
+from virel_deep.networks import SIMD, Network
+from virel_deep.stacks import CACHE_LINE
 from virel_deep.streams import generator
 
 K, C, B, SIZES = 3, 2, 7, (5, 9, 6, 2)
@@ -68,15 +69,16 @@ def test_outputs_and_both_gradients_are_those_of_torch_modules(seeds, heads):
     network = drawn(seeds, heads)
     x, weights = normal(seeds, B, SIZES[0]), normal(seeds, heads, B, SIZES[-1], seed=1)
     nets, same_x = modules(network), x.clone().requires_grad_()
-    x.requires_grad_()
-    out = network(x, train=True)
+    traced = network.traced(x)
     plain = plain_outputs(nets, same_x)
-    assert_near(out, plain)
-    mine = torch.autograd.grad((out * weights).sum(), [network.leaf, x])
+    assert_near(traced.output, plain)
+    assert torch.equal(network(x), traced.output)
+    by_inputs = traced.by_inputs(weights, slice(1, 4))
+    by_parameters = traced.by_parameters(weights)
     theirs = plain_gradients(nets, (plain * weights).sum())
-    assert_near(mine[1], same_x.grad)
+    assert_near(by_inputs, same_x.grad[..., 1:4])
     for k in range(seeds):
-        blocks = network.seed_blocks(mine[0], k)
+        blocks = network.seed_blocks(by_parameters, k)
         assert blocks.keys() == theirs[k].keys()
         for name, block in blocks.items():
             assert_near(block, theirs[k][name])
@@ -85,27 +87,43 @@ def test_outputs_and_both_gradients_are_those_of_torch_modules(seeds, heads):
 
 def test_a_gradient_of_the_first_rows_is_as_if_the_others_were_not_there():
     network, rows = drawn(), 3
-    x = normal(K, B, SIZES[0]).requires_grad_()
-    out = network(x, train=True, rows=rows)
-    weights = normal(K, C, rows, SIZES[-1], seed=1)
-    loss = (out[:, :, :rows] * weights).sum()
-    mine = [one.clone() for one in torch.autograd.grad(loss, [network.leaf, x])]
-    first = x[:, :rows].detach().requires_grad_()
-    alone = torch.autograd.grad((network(first, train=True) * weights).sum(), [network.leaf, first])
-    assert_near(mine[0], alone[0])
-    assert_near(mine[1][:, :rows], alone[1])
-    assert torch.equal(mine[1][:, rows:], torch.zeros(K, B - rows, SIZES[0]))
-    assert torch.equal(out, network(x))  # all outputs are computed
+    x, weights = normal(K, B, SIZES[0]), normal(K, C, rows, SIZES[-1], seed=1)
+    traced, alone = network.traced(x, rows=rows), network.traced(x[:, :rows])
+    assert_near(traced.by_inputs(weights, slice(SIZES[0])), alone.by_inputs(weights, slice(SIZES[0])))
+    mine = traced.by_parameters(weights).clone()
+    assert_near(mine, alone.by_parameters(weights))
+    assert torch.equal(traced.output, network(x))  # all outputs are computed
 
 
-def test_without_training_only_the_inputs_have_a_gradient():
-    network = drawn()
-    x = normal(K, B, SIZES[0]).requires_grad_()
-    out = network(x)
-    [inputs] = torch.autograd.grad(out.sum(), [x])
-    assert inputs.abs().max() > 0
-    with pytest.raises(RuntimeError, match="to not have been used"):
-        torch.autograd.grad(network(x).sum(), [network.leaf])
+def test_a_gradient_after_a_later_pass_of_the_same_sizes_is_refused():
+    network, x = drawn(), normal(K, B, SIZES[0])
+    first = network.traced(x)
+    network(x)  # no trace, other storage
+    network.traced(x[:, 1:])
+    first.by_parameters(first.output)
+    network.traced(x)
+    with pytest.raises(AssertionError, match="a later pass"):
+        first.by_parameters(first.output)
+
+
+@pytest.mark.parametrize("hidden", [(9,), (9, 6), (9, 6, 8)])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_gradient_of_the_chosen_heads_is_that_of_their_outputs(hidden, share):
+    network, x = drawn(sizes=(5, *hidden, 1)), normal(K, B, 5)
+    first = torch.rand(K, B, generator=torch.Generator().manual_seed(0)) < share
+    chosen = torch.stack((first, ~first), dim=1)
+    traced = network.traced(x)
+    mine = traced.by_inputs_of_chosen(chosen, slice(2, 5))
+    assert_near(mine, traced.by_inputs(chosen[..., None].double(), slice(2, 5)))
+    assert mine.abs().max() > 1e-3
+
+
+def test_outputs_are_not_overwritten_by_later_passes():
+    network, x = drawn(), normal(K, B, SIZES[0])
+    first = network(x)
+    kept = first.clone()
+    network(x + 1)
+    assert torch.equal(first, kept)
 
 
 @pytest.mark.parametrize("k", range(K))
@@ -143,7 +161,8 @@ def test_every_matrix_starts_on_a_cache_line():
 def test_padding_has_no_gradient():
     network = drawn()
     network.gradient.fill_(0)
-    [mine] = torch.autograd.grad(network(normal(K, B, SIZES[0]), train=True).sum(), [network.leaf])
+    traced = network.traced(normal(K, B, SIZES[0]))
+    mine = traced.by_parameters(torch.ones_like(traced.output))
     used = torch.zeros_like(mine)
     for k in range(K):
         for block in network.seed_blocks(used, k).values():
