@@ -2,8 +2,8 @@
 
 Independent of the code that wrote them: standard library and python-flint only. What a claim says is a
 formula in `statements.toml`, beside this file; how formulas are decided is here. A number is a polynomial in
-atoms: exponentials, logarithms, inverses. Identities are proved, by reducing the difference of both sides to
-the zero polynomial; all else is exact, or decided in ball arithmetic: docs/certificates.md.
+atoms: exponentials, logarithms, inverses. Identities are proved: the difference of both sides reduces to the
+zero polynomial. All else is exact, or decided in ball arithmetic: docs/certificates.md.
 Exit status: 0 all true; 1 one false or undecided; 2 unreadable or tampered with.
 """
 
@@ -61,7 +61,7 @@ class Read(dict[str, Any]):
 
 def unpacked(text: str, code: str) -> list[Any]:
     """An array of int32 ("i") or float64 ("d"): base64 of zlib of its little-endian bytes."""
-    raw = zlib.decompressobj().decompress(b64decode(text, validate=True), MAX_BYTES)
+    raw = zlib.decompressobj().decompress(b64decode(text, validate=True), MAX_BYTES // 2)
     return [x for (x,) in struct.iter_unpack("<" + code, raw)]
 def numbers(data: Any, size: int | None = None) -> list[fmpq]:
     """Fractions "-3/4", or packed floats."""
@@ -108,15 +108,19 @@ def atom(function: str, x: Any) -> Any:
     need(function == "exp" or sign(lambda: value(x)) > 0 or function == "inverse", "log of x < 0", 2)
     ATOMS.append((function, x))
     return GENS[len(ATOMS) - 1]
+def extent(x: Any) -> int: return 1 if isinstance(x, fmpq) else len(x)
+def multiply(x: Any, y: Any) -> Any:
+    need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a number of too many terms")
+    return x * y
 def short(x: Any) -> Any:
-    need(isinstance(x, fmpq) or len(x) < MAX_ENTRIES, "undecided: a number of too many terms")
+    need(extent(x) < MAX_ENTRIES, "undecided: a number of too many terms")
     return x.leading_coefficient() if not isinstance(x, fmpq) and x.is_constant() else x
 def at(x: Any) -> Any: return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
 def slope(x: Any) -> Any: return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
 def divide(x: Any, y: Any) -> Any:
     main, more = at(y), slope(y)
     inverse = 1 / main if isinstance(main, fmpq) else atom("inverse", main)
-    return x * inverse * (1 - H * more * inverse if more != 0 else 1)
+    return multiply(x * inverse, 1 - H * more * inverse) if more != 0 else x * inverse
 def exp(x: Any) -> Any: return short((atom("exp", at(x)) if at(x) != 0 else ONE) * (1 + H * slope(x)))
 def log(x: Any) -> Any:
     """In logarithms of primes and of irreducible polynomials."""
@@ -137,7 +141,7 @@ def fraction(x: Any) -> tuple[Any, list[Any]]:
         x = ZERO if power else x
         for _ in range(power + 1 if power else 0):
             first = rest.subs({f"x{i}": 0})
-            x, rest = x * ATOMS[i][1] + first, (rest - first) / GENS[i]
+            x, rest = multiply(x, ATOMS[i][1]) + first, (rest - first) / GENS[i]
         below += [ATOMS[i][1]] * power
     return short(x), below
 def zero(x: Any) -> bool: return bool(fraction(x)[0] == 0)
@@ -155,8 +159,7 @@ DEFINED = {name: (args, parsed(text)) for key, text in TABLE["define"].items()
 
 RULES: dict[str, Any] = {
     "positive": lambda p: min(p) > 0, "chances": lambda p: min(p) >= 0 and sum(p) == 1,
-    "whole": lambda p: p[0].q == 1 and p[0] < 100, "discount": lambda p: 0 <= p[0] < 1,
-}
+    "whole": lambda p: p[0].q == 1 and p[0] < 100, "discount": lambda p: 0 <= p[0] < 1}
 
 class Instance:
     """Named values: the parts of an instance, and what `statements.toml` defines from them."""
@@ -197,7 +200,7 @@ class Instance:
         self.of, self.own = of, [list(own) for _, own in groupby(range(len(of)), key=of.__getitem__)]
         self.rows = [list(zip(to[i:j], p[i:j], strict=True)) for i, j in spans]
         need(all(len(dict(row)) == len(row) > 0 for row in self.rows), "a successor is there twice", 2)
-        need(not exact or all(sum(p for _, p in row) == 1 for row in self.rows), "a row does not sum to 1", 2)
+        need(not exact or all(sum(p for _, p in row) == 1 for row in self.rows), "a row's sum is not 1", 2)
         self.known |= {"r": self.read(r, "pairs"), "gamma": self.read(m["gamma"], "one", ["discount"])}
         self.known["p0"] = self.read(m["initial"], "states", ["chances"] * exact)
     def each(self, function: Any, *args: Any) -> Any:
@@ -238,10 +241,10 @@ class Instance:
             out[t] += x
         return out
     def dot(self, c: Any, rows: Any) -> Any:
-        terms = [self.each(operator.mul, *x) for x in zip(c, rows, strict=True)]
+        terms = [self.each(multiply, *x) for x in zip(c, rows, strict=True)]
         return self.each(lambda *x: sum(x, ZERO), *terms)
 
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: divide}
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: multiply, ast.Div: divide}
 EACH: dict[str, Callable[..., Any]] = {
     "exp": exp, "log": log, "D": slope, "at": at,
     "zero": lambda x: ONE if zero(x) else ZERO * sign(enclosure(x)), "odd": lambda x: fmpq(int(x.p) % 2),
@@ -270,16 +273,14 @@ def prove(relation: Any, differences: list[Any], result: Any) -> None:
         need(all(map(zero, differences)), "the two sides differ")
         for bits in (64, 128, 256):  # enclosures contain zero, and shrink with the precision
             low, high = interval(result[str(bits)])
-            ok = low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1
-            need(ok, f"the enclosure at {bits} bits is wrong")
+            need(low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1, f"enclosure {bits} is wrong")
         return
     if relation is ast.NotEq:
         k = result["component"]
         need(type(k) is int and 0 <= k < len(differences), "no such component", 2)
         differences = [differences[k]]
     low, high = interval(result["enclosure"])
-    ok = {ast.NotEq: low > 0 or high < 0, ast.Gt: low > 0, ast.GtE: low >= 0}[relation]
-    need(ok, "the enclosure does not show it")
+    need({ast.NotEq: low > 0 or high < 0, ast.Gt: low > 0, ast.GtE: low >= 0}[relation], "not shown")
     for ball in map(enclosure, differences):
         ok = settle(ball, lambda x: low <= x <= high, lambda x: x < low or x > high)
         need(ok, "a difference lies outside its enclosure")
@@ -323,8 +324,7 @@ def isolate(p: Instance) -> None:
     need(error(hull(ends[-1], None)) < ends[-1], "the boxes end too early")
     need(len(found) == len(low) == len(high), f"{len(found)} roots, not {len(low)}")
     for (a, b, left), x, y in zip(found, low, high, strict=True):
-        ok = a == x == y if left == 0 else a <= x < y <= b and side(x) == left == -side(y)
-        need(ok, "a root's enclosure is wrong")
+        need(a == x == y if left == 0 else a <= x < y <= b and side(x) == left == -side(y), "no root there")
 
 CLAIMS = {f"{x} {key.split()[-1]}": rule for key, rule in TABLE["claims"].items() for x in key.split()[:-1]}
 def check(entry: Any) -> None:
@@ -335,7 +335,7 @@ def check(entry: Any) -> None:
     point = Instance(entry["instance"], parts.split())
     if "ends" in point.known:
         isolate(point)
-    known, rows = point.known, point.known.get("features") or point.known.get("tables", [0, 0])[1:]
+    known, rows = point.known, point.known.get("features", point.known.get("tables", [0, 0])[1:])
     need(all(len(known[name]) == len(rows) for name in ("dv", "dzeta") if name in known), "rows too many", 2)
     for fact, result in zip(map(parsed, facts), entry["result"], strict=True):
         differences: list[Any] = []
@@ -347,7 +347,7 @@ def check(entry: Any) -> None:
         prove(type(fact.ops[0]), differences, result)
 
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError, zlib.error,
-             struct.error)
+             struct.error, MemoryError)
 def reject(text: str) -> None: raise Problem(f"the number {text[:40]} is not an integer", 2)
 def recheck(path: Path) -> int:
     """Number of true certificates of a file. Raises: Problem."""

@@ -1,6 +1,6 @@
 """Rational instances for the claims whose own are floats, or larger than exact algebra needs.
 
-Features and parameters are halves, so that they can be read; S, A <= 2 keeps the checker's polynomials small.
+Features and parameters are halves, so that they can be read; S, A <= 3 keeps polynomials small.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ def with_features(*names: str, n_features: int = 2, unique: bool = False, regula
 @st.composite
 def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
     rewards = st.just(0.0) if "beta" in names else None
-    mdp: TabularMDP = draw(mdps(max_states=2, max_actions=2, rewards=rewards, masked=True))
+    mdp: TabularMDP = draw(mdps(max_states=3, rewards=rewards, masked=True))
     raw = {name: draw(part(mdp)) for name, part in _OTHERS.items() if name in names}
     x = exactly({"mdp": mdp} | raw)
     n = x.mdp.n_pairs
@@ -67,7 +67,7 @@ def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
 @st.composite
 def incremental(draw: st.DrawFn) -> Exact:
     """An MDP, a table and a temperature eps_k > 0."""
-    mdp = draw(mdps(max_states=2, max_actions=3, masked=True))
+    mdp = draw(mdps(max_states=3, masked=True))
     return exactly({"mdp": mdp, "q": draw(q_tables(mdp)), "eps_k": draw(EPS_K)})
 
 
