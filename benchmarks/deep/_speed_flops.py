@@ -13,12 +13,13 @@ def update_flops(preset: str) -> float:
     """Flops of the matrix products in one update of a preset with a tanh-Gaussian policy.
 
     A forward pass multiplies by every weight once; so does the gradient by the weights; the gradient by the
-    inputs leaves the first layer out, but in the policy step, where it goes on to the action's columns.
+    inputs leaves the first layer out, but in the policy step, where it goes on to the action's columns. There
+    a row needs it of one critic only, the smaller.
     """
     of = algorithm(preset, "HalfCheetah-v5")
     policy = Count(of, OBSERVATION, 2 * ACTION)
     critic = Count(of, OBSERVATION + ACTION, 1)
-    e_step = of.critics * (critic.forward + critic.inner + critic.columns(ACTION)) + policy.backward
+    e_step = of.critics * critic.forward + critic.inner + critic.columns(ACTION) + policy.backward
     m_step = of.critics * (critic.forward + critic.backward)
     if of.value == "target-q":  # actions at s and s', target critics at s'
         return 2 * policy.forward + of.critics * critic.forward + m_step + e_step

@@ -1,0 +1,106 @@
+"""Where the time of a learning step goes: `python -m benchmarks.deep.profile_step [PRESET ...]`.
+
+One process, one thread, one seed of HalfCheetah-v5, a replay of 100,000 transitions. Every part is timed by
+the CPU clock, less the parts inside it; medians of steps. A timer costs about 0.5 us a call.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.deep._speed_contenders import Ours
+from benchmarks.deep._speed_flops import update_flops
+
+PRESETS = ("sac", "beta")
+STEPS = 400
+
+
+class Timers:
+    """Exclusive CPU time of functions, by part, step by step."""
+
+    def __init__(self) -> None:
+        """No time so far."""
+        self.now: dict[str, float] = {}
+        self.steps: list[dict[str, float]] = []
+        self._inner = [0.0]
+
+    def wrap(self, owner: Any, name: str, part: str) -> None:
+        """Count calls of `owner.name` to a part."""
+        function = getattr(owner, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self._inner.append(0.0)
+            start = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = time.process_time() - start
+                inner = self._inner.pop()
+                self._inner[-1] += spent
+                self.now[part] = self.now.get(part, 0.0) + spent - inner
+
+        setattr(owner, name, timed)
+
+    def step(self, advance: Callable[[], None]) -> None:
+        """One step."""
+        self.now = {}
+        advance()
+        self.steps.append(self.now)
+
+
+def parts(timers: Timers, ours: Ours) -> None:
+    """Name the parts of a step."""
+    from virel_deep import inference, networks  # noqa: PLC0415
+
+    group, agent = ours.group, ours.group.agent
+    for name in ("affine", "product", "product_of_heads"):
+        timers.wrap(networks, name, "products")
+    timers.wrap(networks.Pass, "by_inputs_of_chosen", "products, critics at the rows they are smaller in")
+    for name in ("forward", "backward"):
+        timers.wrap(networks._Storage, name, "ReLU and its slope, bias gradients, copies")
+    for name in ("sample", "gradient"):
+        timers.wrap(inference, name, "tanh-Gaussian: density, gradient")
+    for adam in agent.adams.values():
+        timers.wrap(adam, "descend", "Adam")
+    timers.wrap(agent.temperature, "tune", "temperature")
+    timers.wrap(agent, "_average_targets", "Polyak average")
+    timers.wrap(agent, "compute", "losses, reports, slices")
+    timers.wrap(group, "_draw", "minibatch and noise")
+    timers.wrap(group, "_actions", "acting")
+    timers.wrap(group.runs[0], "step", "environment")
+    timers.wrap(group, "_collect", "storing")
+    timers.wrap(group, "advance", "the loop, log")
+
+
+def profile(preset: str) -> str:
+    """A table of one preset."""
+    timers = Timers()
+    with tempfile.TemporaryDirectory() as folder:
+        ours = Ours(preset, 1, 1, Path(folder))
+        ours.learn(50)
+        parts(timers, ours)
+        for _ in range(STEPS):
+            timers.step(lambda: ours.group.advance(lambda _step, _shown: None))
+    names = {name for step in timers.steps for name in step}
+    found = {name: 1e3 * median(step.get(name, 0.0) for step in timers.steps) for name in names}
+    total = sum(found.values())
+    lines = [f"`{preset}`: {total:.2f} ms a step; {update_flops(preset) / 1e9:.2f} GFLOP an update.", ""]
+    lines += ["| part | ms | share |", "| --- | --- | --- |"]
+    for name, ms in sorted(found.items(), key=lambda item: -item[1]):
+        lines.append(f"| {name} | {ms:.3f} | {100 * ms / total:.0f} % |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Print the tables."""
+    for preset in sys.argv[1:] or PRESETS:
+        print(profile(preset), end="\n\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
