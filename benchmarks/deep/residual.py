@@ -1,0 +1,110 @@
+"""What the options of the residual temperature change: `python -m benchmarks.deep.residual RUN`.
+
+RUN is a run of a preset with a residual temperature, trained already. At its last checkpoint, with the
+networks held fixed, eps_omega is estimated many times under each option: its mean over that of the minibatch,
+its spread from one estimate to the next, and what an update costs with it, in CPU time, options taking turns.
+Prints a Markdown table.
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, median, pstdev
+
+import torch
+import tyro
+
+from virel_deep import losses
+from virel_deep.agent import Agent
+from virel_deep.errors import require
+from virel_deep.runs import read_config
+from virel_deep.trainer import Group
+
+ESTIMATES, UPDATES = 300, 60
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure at a finished run."""
+
+    run: tyro.conf.Positional[Path]
+    seed: int = 0
+    """Which of the run's seeds."""
+
+
+OPTIONS = [(0, 1), (256, 1), (1024, 1), (4096, 1), (4096, 10), (4096, 100)]
+"""`residual_batch` (0: the minibatch) and `residual_period`."""
+
+
+def estimates(group: Group, batch: int) -> list[float]:
+    """Estimates of eps_omega of seed 0 from fresh batches; the networks do not change."""
+    agent, found = group.agent, []
+    own = group._storage(batch or agent.algorithm.batch_size, 1 if batch else 2)
+    for _ in range(ESTIMATES):
+        group._draw(*own)
+        error = agent._online_td_error(*own) if batch else _minibatch_error(agent, *own)
+        found.append(float(losses.residual_error(error)[0]))
+    return found
+
+
+def _minibatch_error(agent: Agent, batch: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """The TD error that an update computes anyway: with the target networks."""
+    columns, algorithm = agent.columns, agent.algorithm
+    s, s_next = batch[..., columns.observation], batch[..., columns.next_observation]
+    _, following, _ = agent._actions(s, s_next, noise)
+    v_next = agent._v_next(s_next, following, agent.temperature.alpha)
+    reward = batch[..., columns.reward] * algorithm.reward_scale
+    target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=algorithm.gamma)
+    return target[:, None] - agent.critic(batch[..., columns.history]).squeeze(-1)
+
+
+def update_ms(groups: list[Group]) -> list[float]:
+    """Mean CPU milliseconds of an update for each group, taking turns; median of rounds."""
+    rounds: list[list[float]] = [[] for _ in groups]
+    for _ in range(7):
+        for group, times in zip(groups, rounds, strict=True):
+            start = time.process_time()
+            for _ in range(UPDATES):
+                group._update()
+            times.append(1e3 * (time.process_time() - start) / UPDATES)
+    return [median(times) for times in rounds]
+
+
+def main() -> int:
+    """Measure and print."""
+    options = tyro.cli(Options)
+    torch.set_num_threads(1)
+    config = read_config(options.run)
+    kind = config.algorithm.temperature
+    require(kind == "residual", "temperature", kind, "must be residual")
+    with tempfile.TemporaryDirectory() as folder:
+        groups = []
+        for batch, period in OPTIONS:
+            copy = Path(folder) / f"{batch}-{period}"  # a run is locked while it is open
+            shutil.copytree(options.run, copy)
+            algorithm = replace(config.algorithm, residual_batch=batch, residual_period=period)
+            changed = replace(config, algorithm=algorithm, steps=10**9)
+            groups.append(Group(copy, changed, [options.seed], resume=True))
+        found = [estimates(group, batch) for group, (batch, _) in zip(groups, OPTIONS, strict=True)]
+        times = update_ms(groups)
+        step = groups[0].step
+    lines = [
+        f"{config.preset}, {config.env}, seed {options.seed}, step {step:,}; {ESTIMATES} estimates each.\n",
+        "| batch | period | update, ms | over the minibatch's | mean of eps_omega, over the minibatch's "
+        "| spread of an estimate |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for (batch, period), values, ms in zip(OPTIONS, found, times, strict=True):
+        lines.append(
+            f"| {batch or 'the minibatch'} | {period} | {ms:.2f} | {ms / times[0]:.2f} "
+            f"| {mean(values) / mean(found[0]):.2f} | {100 * pstdev(values) / mean(values):.0f} % |"
+        )
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
