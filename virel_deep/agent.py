@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from virel_deep import gradients, inference, losses
 from virel_deep.config import Algorithm
-from virel_deep.inference import Sample, deterministic, smoothed_target, split
+from virel_deep.inference import Sample, deterministic, smoothed_target
 from virel_deep.networks import SIMD, Network, Pass
 from virel_deep.optimiser import Adam
+from virel_deep.perceptron import Floats, perceptron
 from virel_deep.replay import Columns
 from virel_deep.temperature import TemperatureState
 
@@ -83,6 +85,9 @@ class Agent:
         averaged = ["value"] if algorithm.value == "v-network" else ["critic"]
         self.targets = {name: self._copy(name) for name in averaged + ["policy"] * (not self.gaussian)}
         self.temperature = TemperatureState(algorithm, self.seeds, n_action, device=device)
+        if device.type == "cpu":  # views of the parameters, for acting
+            layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
+            self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
         self._sums = torch.zeros(len(METRICS), self.seeds, device=device)
         self._summed = 0
@@ -97,22 +102,27 @@ class Agent:
         target.flat.copy_(source.flat)
         return target
 
-    def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]`; None: deterministic.
+    def act(self, observation: Floats, noise: Floats) -> Floats:
+        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`, with standard normal `noise [K, N, A]`.
 
-        Each seed's head is treated apart, so that its bits do not depend on K.
+        Seed by seed, so that bits do not depend on K.
         """
-        heads = self.policy(observation).squeeze(1)
-        return torch.stack(
-            [self._act(heads[k], None if noise is None else noise[k]) for k in range(self.seeds)]
+        return np.stack(
+            [self._explore(*of_seed) for of_seed in zip(self._heads(observation), noise, strict=True)]
         )
 
-    def _act(self, head: Tensor, noise: Tensor | None) -> Tensor:
-        if noise is None:
-            return deterministic(split(head)[0] if self.gaussian else head)
+    def _heads(self, observation: Floats) -> list[Floats]:
+        """Outputs of each seed's policy `[N, A or 2 A]`."""
+        if self.device.type != "cpu":
+            return list(self.policy(torch.from_numpy(observation).to(self.device)).squeeze(1).cpu().numpy())
+        return [perceptron(*of_seed) for of_seed in zip(self._policies, observation, strict=True)]
+
+    def _explore(self, head: Floats, noise: Floats) -> Floats:
         if self.gaussian:
             return inference.explore(head, noise)
-        return (deterministic(head) + self.algorithm.exploration_noise * noise).clamp(-1, 1)
+        noisy = np.tanh(head) + self.algorithm.exploration_noise * noise
+        action: Floats = np.minimum(np.maximum(noisy, -1), 1)
+        return action
 
     @property
     def kind(self) -> Kind:

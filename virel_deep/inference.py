@@ -3,10 +3,13 @@
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
+
+from virel_deep.perceptron import Floats
 
 LOG_STD_RANGE = (-20.0, 2.0)
 
@@ -58,10 +61,12 @@ def sample(head: Tensor, noise: Tensor) -> Sample:
     return Sample(u.tanh(), (log_normal - log_slope).sum(-1), pushed, log_std == head.chunk(2, dim=-1)[1])
 
 
-def explore(head: Tensor, noise: Tensor) -> Tensor:
-    """The action of `sample` alone, at a third of its cost."""
-    mean, log_std = split(head)
-    return (mean + log_std.exp() * noise).tanh()
+def explore(head: Floats, noise: Floats) -> Floats:
+    """The action of `sample` alone, in numpy: for acting."""
+    mean, log_std = np.split(head, 2, axis=-1)
+    std = np.exp(np.minimum(np.maximum(log_std, LOG_STD_RANGE[0]), LOG_STD_RANGE[1]))
+    action: Floats = np.tanh(mean + std * noise)
+    return action
 
 
 def gradient(action: Tensor, pushed: Tensor, inside: Tensor, by_action: Tensor, by_log_pi: Tensor) -> Tensor:

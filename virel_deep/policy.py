@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from virel_deep.checkpoint import load
 from virel_deep.errors import require
+from virel_deep.perceptron import perceptron
 from virel_deep.runs import read_config, seed_folder
 
 Floats = NDArray[np.float32]
@@ -27,11 +28,7 @@ class Policy:
 
     def act(self, observation: Floats) -> Floats:
         """Actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
-        *hidden, (weight, bias) = self.layers
-        h = observation
-        for w, b in hidden:
-            h = np.maximum(h @ w + b, 0)
-        action: Floats = np.tanh(h @ weight + bias)
+        action: Floats = np.tanh(perceptron(self.layers, observation))
         return action
 
 

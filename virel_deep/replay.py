@@ -68,7 +68,8 @@ class Replay:
         start, n = self.added % self.capacity, rows.shape[1]
         head = min(n, self.capacity - start)
         self.rows[:, start : start + head] = rows[:, :head]
-        self.rows[:, : n - head] = rows[:, head:]
+        if head < n:
+            self.rows[:, : n - head] = rows[:, head:]
         self.added += n
 
     def sample(self, size: int, generators: Sequence[torch.Generator], *, out: Tensor) -> None:

@@ -72,6 +72,8 @@ class Group:
         """Storage that every step writes into anew, and the update that reads it."""
         algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
+        self._rows = torch.from_numpy(self.rows)
+        self._acting = torch.empty(seeds, self.config.copies, self.agent.n_action)
         self.batch, self.noise = self._storage(algorithm.batch_size, 2)
         self.own = self._storage(algorithm.residual_batch, 1) if algorithm.residual_batch else None
         capture = cuda_graph if self.device.type == "cuda" else None
@@ -108,12 +110,15 @@ class Group:
 
     def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """`[K, E, A]` in [-1, 1]: uniform while warming up, else from the policy."""
-        shape = (self.config.copies, self.agent.n_action)
+        noise = self._acting
         if self.step <= self.config.algorithm.warmup_steps:
-            return np.stack([(torch.rand(shape, generator=run.acting) * 2 - 1).numpy() for run in self.runs])
-        noise = torch.stack([torch.randn(shape, generator=run.acting) for run in self.runs])
-        observation = torch.from_numpy(np.stack([run.envs.observation for run in self.runs]))
-        return self.agent.act(observation.to(self.device), noise.to(self.device)).cpu().numpy()
+            for one, run in zip(noise, self.runs, strict=True):
+                one.uniform_(-1, 1, generator=run.acting)
+            return noise.numpy()
+        for one, row, run in zip(noise, self.rows, self.runs, strict=True):
+            one.normal_(generator=run.acting)
+            row[:, self.agent.columns.observation] = run.envs.observation
+        return self.agent.act(self.rows[..., self.agent.columns.observation], noise.numpy())
 
     def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Step every seed's environments and store the transitions; a seed that fails is taken out."""
@@ -131,7 +136,7 @@ class Group:
             row[:, columns.reward] = transition.reward
             row[:, columns.terminated] = transition.terminated
         kept = [k for k in range(len(self.runs)) if k not in failed]
-        rows = torch.from_numpy(self.rows[kept] if failed else self.rows)
+        rows = self._rows[kept] if failed else self._rows
         self._remove(failed)
         if self.runs:
             self.replay.add(rows.to(self.device))

@@ -93,8 +93,7 @@ def main() -> int:
         step = groups[0].step
     lines = [
         f"{config.preset}, {config.env}, seed {options.seed}, step {step:,}; {ESTIMATES} estimates each.\n",
-        "| batch | period | update, ms | over the minibatch's | mean of eps_omega, over the minibatch's "
-        "| spread of an estimate |",
+        "| batch | period | update, ms | over the minibatch's | mean, over the minibatch's | spread |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for (batch, period), values, ms in zip(OPTIONS, found, times, strict=True):

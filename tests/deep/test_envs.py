@@ -32,7 +32,7 @@ def random_actions(envs, n):
 
 def copies_of(envs):
     """The environments inside: tests may look."""
-    return envs._vector.envs
+    return envs._envs
 
 
 def test_every_step_is_a_transition_of_the_environment_and_no_reset_is():

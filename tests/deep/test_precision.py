@@ -37,13 +37,13 @@ def test_an_explicit_choice_is_taken_as_it_is(monkeypatch):
 )
 def test_auto_takes_medium_where_it_is_as_exact_and_faster(monkeypatch, error, seconds, wanted):
     monkeypatch.setattr(precision, "relative_error", {"medium": error, "highest": 1.0}.get)
-    monkeypatch.setattr(precision, "_seconds", {"medium": seconds, "highest": 1.0}.get)
+    monkeypatch.setattr(precision, "_seconds", lambda: {"medium": seconds, "highest": 1.0})
     assert chosen("auto", "cpu") == wanted
 
 
 def test_auto_never_takes_tf32_on_a_gpu(monkeypatch):
     monkeypatch.setattr(precision, "relative_error", {"medium": 1.0, "highest": 1.0}.get)
-    monkeypatch.setattr(precision, "_seconds", {"medium": 0.1, "highest": 1.0}.get)
+    monkeypatch.setattr(precision, "_seconds", lambda: {"medium": 0.1, "highest": 1.0})
     assert chosen("auto", "cuda") == "highest"
 
 

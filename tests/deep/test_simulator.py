@@ -42,7 +42,7 @@ def random_actions(envs, n):
 
 
 def inner(envs, i=0):
-    return envs._vector.envs[i]
+    return envs._envs[i]
 
 
 def through_files(state):
@@ -100,7 +100,7 @@ def test_a_stored_run_goes_on_bit_for_bit_across_episode_ends(env_id):
     other.restore(state)
     assert_same(run(other, actions[960:]), expected)
     assert_same(other.state(), envs.state())
-    assert_same(*([env.action_space.sample() for env in x._vector.envs] for x in (envs, other)))
+    assert_same(*([env.action_space.sample() for env in x._envs] for x in (envs, other)))
 
 
 @settings(max_examples=30)
@@ -323,7 +323,7 @@ from pathlib import Path
 from virel_deep.envs import SeedEnvs
 def diverge(folder):
     envs = SeedEnvs("HalfCheetah-v5", 1, np.random.SeedSequence(0), folder=folder)
-    envs._vector.envs[0].unwrapped.data.qvel[0] = 1e12
+    envs._envs[0].unwrapped.data.qvel[0] = 1e12
     try:
         envs.step(np.zeros((1, 6), np.float32))
     except RuntimeError:

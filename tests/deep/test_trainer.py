@@ -180,9 +180,8 @@ def test_warm_up_actions_are_uniform_draws_and_later_ones_the_policy_s(tmp_path)
     uniform = torch.cat([torch.rand(1, 1, generator=acting) * 2 - 1 for _ in range(20)])
     assert np.array_equal(action[:20], uniform.numpy())
     untrained = agent_of(config.algorithm, 4, 1, (5,))  # no update before the warm-up is over
-    last = torch.from_numpy(observation[20])[None, None]
-    policy = untrained.act(last, torch.randn(1, 1, generator=acting)[None])
-    assert np.array_equal(action[20:], policy[0].numpy())
+    policy = untrained.act(observation[20][None, None], torch.randn(1, 1, 1, generator=acting).numpy())
+    assert np.array_equal(action[20:], policy[0])
 
 
 @pytest.mark.parametrize(
