@@ -107,9 +107,10 @@ class Agent:
 
         Seed by seed, so that bits do not depend on K.
         """
-        return np.stack(
-            [self._explore(*of_seed) for of_seed in zip(self._heads(observation), noise, strict=True)]
-        )
+        action = np.empty_like(noise)
+        for k, head in enumerate(self._heads(observation)):
+            action[k] = self._explore(head, noise[k])
+        return action
 
     def _heads(self, observation: Floats) -> list[Floats]:
         """Outputs of each seed's policy `[N, A or 2 A]`."""

@@ -63,7 +63,8 @@ def sample(head: Tensor, noise: Tensor) -> Sample:
 
 def explore(head: Floats, noise: Floats) -> Floats:
     """The action of `sample` alone, in numpy: for acting."""
-    mean, log_std = np.split(head, 2, axis=-1)
+    n = noise.shape[-1]
+    mean, log_std = head[..., :n], head[..., n:]
     std = np.exp(np.minimum(np.maximum(log_std, LOG_STD_RANGE[0]), LOG_STD_RANGE[1]))
     action: Floats = np.tanh(mean + std * noise)
     return action
