@@ -17,7 +17,7 @@ from verify.cli import main_claims, main_verify
 from verify.commands import main_explain
 from verify.results import as_recorded, result_row
 from verify.runner import run_check, run_claim
-from virel_deep import inference, losses
+from virel_deep import gradients, inference, losses
 from virel_deep.temperature import TemperatureState
 
 RESIDUAL = losses.residual_error
@@ -47,6 +47,10 @@ def undiscounted_target(reward, terminated, v_next, *, gamma):  # noqa: ARG001
 
 def less_discounted_target(reward, terminated, v_next, *, gamma):
     return (reward + 0.99 * gamma * v_next * (1 - terminated)).detach()
+
+
+def doubled_slope(value, target):
+    return 2 * (value - target) / value.shape[-1]
 
 
 def printed_policy_loss(q, log_pi, alpha):
@@ -101,7 +105,9 @@ PLANTED = [
     planted("no discount", "deep-q-loss", losses, "td_target", undiscounted_target),
     planted("no half", "deep-q-loss", losses, "q_loss", lambda q, y: (y - q).square()),
     planted("absolute error", "deep-q-loss", losses, "q_loss", lambda q, y: 0.5 * (y - q).abs()),
+    planted("no half by hand", "deep-q-loss", gradients, "squared_loss", doubled_slope),
     planted("no half", "deep-v-loss", losses, "v_loss", lambda v, y: (v - y).square()),
+    planted("no half by hand", "deep-v-loss", gradients, "squared_loss", doubled_slope),
     planted("always soft", "deep-v-loss", losses, "state_value", always_soft),
     planted("as printed", "deep-policy-loss", losses, "policy_loss", printed_policy_loss),
     planted("worst action", "deep-policy-loss", losses, "policy_loss", worst_action_loss),

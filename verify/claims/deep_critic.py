@@ -78,7 +78,7 @@ def _q_loss_gap(
     with_variance: bool,
 ) -> Gap:
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
-    n_rows, value, slope = _deep_q_loss(mdp, model, target, pi, d, terminal, perturb)
+    n_rows, value, slopes = _deep_q_loss(mdp, model, target, pi, d, terminal, perturb)
 
     beta = bellman_residual(_backed_up(mdp, target, pi, terminal), q)
     exact = residual_error(beta, normalisation=Normalisation.WEIGHTED, d=d) / 2
@@ -87,19 +87,18 @@ def _q_loss_gap(
     weighted = mdp.n_pairs * d * np.where(mdp.available, beta, 0.0)  # direct_gradient: mean over pairs
     size = largest(mdp.reward) + mdp.gamma * largest(target) + largest(q)
     bound = 4 * (n_rows + 16) * U * size
+    slope, slope_bound = direct_gradient(mdp, weighted, b), bound * np.abs(b).max(initial=0)
     return worst(
         Gap(abs(value - exact), bound * size),
-        Gap(
-            np.abs(slope - direct_gradient(mdp, weighted, b)).max(initial=0),
-            bound * np.abs(b).max(initial=0),
-        ),
+        *(Gap(np.abs(mine - slope).max(initial=0), slope_bound) for mine in slopes),
     )
 
 
 def _deep_q_loss(
     mdp: TabularMDP, model: Model, target: Array, pi: Array, d: Array, terminal: Flags, perturb: float
-) -> tuple[int, float, Array]:
-    """Rows, E_D[J^Q] and its gradient."""
+) -> tuple[int, float, list[Array]]:
+    """Rows, E_D[J^Q] and its gradient: by autograd, and as the agent has it, by hand."""
+    from virel_deep.gradients import squared_loss  # noqa: PLC0415
     from virel_deep.losses import q_loss, td_target  # noqa: PLC0415
     from virel_deep.losses import state_value as sampled_value  # noqa: PLC0415
 
@@ -113,7 +112,10 @@ def _deep_q_loss(
     y = td_target(reward, tensor(terminal[rows.s_next] * 1.0), v_next, gamma=mdp.gamma)
     q = (features * omega[:, None]).sum(-1)
     loss = (tensor(rows.weight) * q_loss(q, y)).sum()
-    return len(rows.weight), loss.item(), gradient(loss, omega)
+    n = len(rows.weight)
+    by_q = n * tensor(rows.weight) * squared_loss(q.detach(), y)  # of a mean over n rows
+    by_hand = (features * by_q[..., None]).sum(1)[0].numpy()
+    return n, loss.item(), [gradient(loss, omega), by_hand]
 
 
 def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Array:
@@ -146,6 +148,7 @@ def v_loss_gap(
     with_variance: bool = True,
 ) -> Gap:
     """Value and gradient of E_D[J^V], hard and soft, with one sampled action."""
+    from virel_deep.gradients import squared_loss  # noqa: PLC0415
     from virel_deep.losses import state_value as sampled_value  # noqa: PLC0415
     from virel_deep.losses import v_loss  # noqa: PLC0415
 
@@ -153,7 +156,10 @@ def v_loss_gap(
     phi, log_pi = tensor(v).requires_grad_(), np.log(pi[s, a])
     one_hot = tensor(np.eye(mdp.n_states)[s])
     target = sampled_value(tensor(q[s, a]), tensor(log_pi), tensor(alpha), soft=soft) + perturb
-    loss = (tensor(d[s] * pi[s, a]) * v_loss((one_hot * phi[:, None]).sum(-1), target)).sum()
+    value, weight = (one_hot * phi[:, None]).sum(-1), tensor(d[s] * pi[s, a])
+    loss = (weight * v_loss(value, target)).sum()
+    by_v = len(s) * weight * squared_loss(value.detach(), target)
+    slopes = [gradient(loss, phi), (one_hot * by_v[..., None]).sum(1)[0].numpy()]
 
     mean = state_value(mdp, q, pi=pi) + (alpha * entropy(pi) if soft else 0.0)
     exact = float(d @ (v - mean) ** 2) / 2
@@ -164,7 +170,7 @@ def v_loss_gap(
     bound = 4 * (len(s) + 16) * U * size
     return worst(
         Gap(abs(loss.item() - exact), bound * size),
-        Gap(np.abs(gradient(loss, phi) - d * (v - mean)).max(), bound),
+        *(Gap(np.abs(mine - d * (v - mean)).max(), bound) for mine in slopes),
     )
 
 
