@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import mujoco
 import stable_baselines3
 import torch
 import tyro
@@ -86,6 +87,7 @@ def _config(options: Options) -> dict[str, Any]:
         "stable-baselines3": stable_baselines3.__version__,
         "torch": torch.__version__,
         "gymnasium": gymnasium.__version__,
+        "mujoco": mujoco.__version__,
     }
     config = {"preset": "sb3-sac", "env": options.env, "steps": options.steps, "eval_episodes": 1}
     return {"format": 1, "config": config, "command": sys.argv, "versions": versions}
