@@ -12,8 +12,9 @@ from virel_deep.config import Precision
 
 FLOAT32_LEVEL = 4.0
 """`medium` counts as float32 if its error is at most this many times that of `highest` (bf16: thousands)."""
-WORTH_IT = 1.2
-"""`auto` takes `medium` only where it is this many times faster: narrow products get slower under it."""
+WORTH_IT = 1.4
+"""`auto` takes `medium` only where it is this many times faster: narrow products get slower under it, and
+where the two are nearly alike (Zen 4: 1.07) a start in twenty saw 1.2."""
 
 
 def relative_error(setting: str) -> float:
