@@ -51,9 +51,8 @@ class Network:
         self.flat = torch.zeros(-(-padded // SIMD) * SIMD, device=device)
         self.layers = self.views(self.flat)
         self.gradient = torch.zeros_like(self.flat)
-        self.gradient_layers = self.views(self.gradient)
         self.stacks = [Stacks(*map(Stack, layer)) for layer in self.layers]
-        self.gradient_stacks = [Stacks(*map(Stack, layer)) for layer in self.gradient_layers]
+        self.gradient_stacks = [Stacks(*map(Stack, layer)) for layer in self.views(self.gradient)]
         self._kept: dict[tuple[int, int], _Storage] = {}
 
     def views(self, flat: Tensor) -> list[Layer]:

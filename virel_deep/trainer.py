@@ -94,6 +94,8 @@ class Group:
         """One step of all environments, as many updates as it brought transitions, and what is due then."""
         config = self.config
         self.step += config.copies
+        for row, run in zip(self.rows, self.runs, strict=True):
+            row[:, self.agent.columns.observation] = run.envs.observation
         self._collect(self._actions())
         if not self.runs:
             return
@@ -109,15 +111,14 @@ class Group:
             self.save()
 
     def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """`[K, E, A]` in [-1, 1]: uniform while warming up, else from the policy."""
+        """`[K, E, A]` in [-1, 1] at `rows`' observations: uniform while warming up, else from the policy."""
         noise = self._acting
         if self.step <= self.config.algorithm.warmup_steps:
             for one, run in zip(noise, self.runs, strict=True):
                 one.uniform_(-1, 1, generator=run.acting)
             return noise.numpy()
-        for one, row, run in zip(noise, self.rows, self.runs, strict=True):
+        for one, run in zip(noise, self.runs, strict=True):
             one.normal_(generator=run.acting)
-            row[:, self.agent.columns.observation] = run.envs.observation
         return self.agent.act(self.rows[..., self.agent.columns.observation], noise.numpy())
 
     def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
@@ -125,7 +126,6 @@ class Group:
         columns, failed = self.agent.columns, {}
         for k, run in enumerate(self.runs):
             row = self.rows[k]
-            row[:, columns.observation] = run.envs.observation
             row[:, columns.action] = actions[k]
             try:
                 transition = run.step(actions[k], self.step)

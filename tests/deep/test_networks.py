@@ -153,7 +153,7 @@ def test_the_blocks_of_all_seeds_are_all_parameters_once_and_the_rest_is_padding
 def test_every_matrix_starts_on_a_cache_line():
     with default_dtype(torch.float32):
         network = drawn()
-        for layer in (*network.layers, *network.gradient_layers):
+        for layer in (*network.layers, *network.views(network.gradient)):
             for block in layer:
                 assert [one.data_ptr() % (4 * CACHE_LINE) for one in block] == [0] * (K * C)
 
