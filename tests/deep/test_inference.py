@@ -133,8 +133,8 @@ def test_split_gives_mean_and_clamped_log_std():
 
 
 def test_acting_draws_the_action_of_an_update():
-    # Log standard deviations on both sides of the clamp. In float64, |u| < 1.1 and tanh does not amplify: exp,
-    # a product, a sum and tanh, each off by a rounding or two of 1.1e-16 x 1.1, in two libraries: below 2e-15.
+    # Log standard deviations on both sides of the clamp. In float64, |u| < 1.1 and tanh does not amplify:
+    # exp, a product, a sum and tanh, each off by a rounding or two of 1.1e-16 x 1.1 in two libraries.
     rng = np.random.default_rng(0)
     mean, log_std = rng.uniform(-1, 1, (500, 2)), rng.uniform(-45, 23, (500, 2))
     head, noise = np.concatenate((mean, log_std), axis=-1), rng.uniform(-1e-2, 1e-2, (500, 2))
