@@ -6,7 +6,8 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
-# In a variable, because a comma in a call would end its argument.
+# In variables, because a comma in a call would end its argument.
+DEEP := .[deep,export]
 DEV := .[dev,deep,export]
 
 .DEFAULT_GOAL := help
@@ -50,7 +51,7 @@ test-boundscheck: export OPENBLAS_NUM_THREADS = 1
 test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
 	@$(BIN)/pytest tests/theory tests/property tests/contract $(PYTEST_ARGS)
 
-deep: $(VENV)/.stamp-deep  ## install what `virel train` needs (PyTorch, MuJoCo)
+deep: $(VENV)/.stamp-deep  ## install what the deep agent needs (PyTorch, MuJoCo, ONNX, ffmpeg)
 
 lint: $(VENV)/.stamp-dev  ## format check, lint, types
 	@$(BIN)/ruff format --check
@@ -97,7 +98,7 @@ $(VENV)/.stamp-dev: $(INPUTS)
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-deep $@
 
 $(VENV)/.stamp-deep: $(INPUTS)
-	$(call install,.[deep])
+	$(call install,$(DEEP))
 	@touch $(VENV)/.stamp-core $@
 
 # The scripts in .venv hold absolute paths, so a checkout that was moved or copied gets a new environment; so does

@@ -1,6 +1,7 @@
-"""Deep VIREL agent: not built yet.
+"""Deep agent: Algorithms 1 and 2 of the VIREL paper (App. H) and their relatives, for continuous control.
 
-Its configuration, losses, replay, trainer and command line will come as modules of this package and need the
-`deep` extra (`pip install virel[deep]`). It will import neither `virel_theory` nor `verify`, so that a
-comparison of its losses with the exact objectives compares two independent codes.
+`virel train` and its kin run it; docs/deep.md says what it implements and where it leaves the paper. A policy
+is read from a run by `virel_deep.policy.load_policy(run, seed)`. This package needs the `deep` extra, and
+imports neither `virel_theory` nor `verify`: a comparison of its losses with the exact objectives compares two
+independent codes.
 """
