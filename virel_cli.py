@@ -3,6 +3,8 @@
 Only the standard library is imported here, so `virel --help` answers without loading numpy, numba or torch.
 """
 
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -47,6 +49,25 @@ exit status:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command on the arguments that follow its name; return its exit status."""
+    try:
+        status = _dispatch(argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails as well
+        return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose reader went away, as `head` does."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _dispatch(argv: Sequence[str] | None) -> int:
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if name in {"-h", "--help"}:
         print(usage())

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import tomllib
@@ -79,6 +80,23 @@ def test_options_after_the_sub_command_belong_to_the_sub_command(use_probe, caps
     use_probe("def main_probe(argv):\n    print('probe saw', *argv)\n    return 0\n")
     assert main(["probe", "--help", "--version"]) == 0
     assert capsys.readouterr().out == "probe saw --help --version\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("args", [["--help"], ["claims"], ["solve", "gym:FrozenLake-v1", "--gamma", "0.9"]])
+def test_a_reader_that_goes_away_is_no_traceback(args, unbuffered):
+    command = [sys.executable, "-m", "virel_cli", *args]
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=env, text=True, **pipes) as process:
+        process.stdout.close()  # long before the interpreter has started
+        assert (process.stderr.read(), process.wait()) == ("", 1)
+
+
+def test_a_broken_pipe_of_another_kind_is_not_swallowed(use_probe):
+    use_probe("def main_probe(argv):\n    raise BrokenPipeError\n")
+    with pytest.raises(BrokenPipeError):
+        main(["probe"])
 
 
 @pytest.mark.parametrize(
