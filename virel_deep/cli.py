@@ -14,7 +14,7 @@ from virel_deep.errors import InputError, require
 from virel_deep.launch import train
 from virel_deep.presets import PRESETS, algorithm
 from virel_deep.presets import run_config as preset_config
-from virel_deep.runs import read_config, set_steps, write_config
+from virel_deep.runs import changed_versions, read_config, set_steps, write_config
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,8 @@ def _resumed(options: TrainOptions) -> Path:
         require(steps >= config.steps, "steps", steps, f"must be at least the run's {config.steps}")
         if steps > config.steps:
             set_steps(options.resume, steps)
+    for name, (was, now) in changed_versions(options.resume).items():
+        sys.stderr.write(f"note: {name} was {was}, is {now}: the continuation may have other bits\n")
     return options.resume
 
 

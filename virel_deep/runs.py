@@ -57,6 +57,14 @@ def read_config(run: Path) -> RunConfig:
         raise InputError(f"{run / FILE}: {error}") from None
 
 
+def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
+    """What `write_config` recorded and is different now: name, then what it was and is."""
+    recorded = _read(run).get("versions")
+    recorded = recorded if isinstance(recorded, dict) else {}
+    now = versions()
+    return {name: (str(recorded.get(name)), now[name]) for name in now if recorded.get(name) != now[name]}
+
+
 def _write(run: Path, document: dict[str, Any]) -> None:
     write_atomically(run / FILE, (json.dumps(document, indent=1) + "\n").encode())
 

@@ -18,6 +18,7 @@ from virel_deep.errors import InputError
 from virel_deep.launch import bundles, train_bundle
 from virel_deep.runs import read_config, write_config
 from virel_deep.trainer import Group
+from virel_deep.versions import versions
 
 ROOT = Path(__file__).resolve().parents[2]
 PENDULUM = "InvertedPendulum-v5"
@@ -155,6 +156,21 @@ def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys,
     after = json.loads((run / "config.json").read_text())
     assert after.pop("config") == before.pop("config") | {"steps": 60}
     assert after == before
+
+
+def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys):
+    assert main_train(["--resume", str(run)]) == 0
+    assert "note:" not in capsys.readouterr().err
+    document = json.loads((run / "config.json").read_text())
+    document["versions"] |= {"torch": "1.0"}
+    del document["versions"]["cpu"]
+    (run / "config.json").write_text(json.dumps(document))
+    assert main_train(["--resume", str(run)]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+    assert notes == [
+        f"note: {name} was {was}, is {versions()[name]}: the continuation may have other bits"
+        for name, was in (("torch", "1.0"), ("cpu", None))
+    ]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):
