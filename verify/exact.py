@@ -266,11 +266,6 @@ def optimal_backup(mdp: ExactMDP, q: Sequence[fmpq]) -> Vector:
     return mdp.backup(mdp.best(q))
 
 
-def gains(mdp: ExactMDP, q: Sequence[fmpq], v: Sequence[fmpq]) -> Vector:
-    """`q(h) - v(s)`: what each action gains over the policy whose value is v."""
-    return tuple(x - v[s] for x, (s, _) in zip(q, mdp.pairs, strict=True))
-
-
 def residual_error(mdp: ExactMDP, q: Sequence[fmpq]) -> fmpq:
     r"""`eps = 1/(2|H|) sum (T*Q - Q)^2`, (2) under T* with p = 2."""
     squares = [(x - y) ** 2 for x, y in zip(optimal_backup(mdp, q), q, strict=True)]

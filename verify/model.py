@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import mpmath
 import numpy as np
 
-from verify.dual import Dual, Number, exp, gradient_of, log, tanh, variables
+from verify.dual import Dual, Number, exp, gradient_of, tanh, variables
 from virel_theory._validate import Array
 from virel_theory.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp import TabularMDP
@@ -123,14 +123,6 @@ def central_differences(f: Callable[[list[Number]], Number], x: Array) -> Array:
             up[i], down[i] = up[i] + h, down[i] - h
             slopes.append(float((f(up) - f(down)) / (2 * h)))
     return np.array(slopes)
-
-
-def entropy_of(pi: Table) -> dict[int, Number]:
-    """Entropy of each state's distribution, positive probabilities only."""
-    out: dict[int, Number] = {}
-    for (s, _), p in pi.items():
-        out[s] = out.get(s, 0) - p * log(p)
-    return out
 
 
 def _dot(x: Sequence[Number], y: Sequence[Number]) -> Number:

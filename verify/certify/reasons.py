@@ -8,7 +8,6 @@ INTERVAL = (
 )
 LIMIT = "an infinite sum or the limit of a recursion, without a rational or closed form"
 DEFINITION = "a definition: what is checked is that the library's float64 code computes it"
-NETWORK = "about the float code of the deep package, not a statement of the paper's mathematics"
 
 REASONS: dict[str, str] = {
     "theorem-1": INTERVAL,
