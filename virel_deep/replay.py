@@ -50,14 +50,15 @@ class Replay:
 
     def __init__(self, seeds: int, capacity: int, width: int, *, device: torch.device) -> None:
         """Allocate; pages are touched only as rows come."""
-        self.rows = torch.empty(seeds, capacity, width, device=device)
+        self.rows = [torch.empty(capacity, width, device=device) for _ in range(seeds)]
+        """Of each seed, apart: to drop one frees its memory and copies nothing."""
         self.added = 0
         """Rows added to each seed so far, overwritten ones included."""
 
     @property
     def capacity(self) -> int:
         """Rows a seed holds at most."""
-        return self.rows.shape[1]
+        return self.rows[0].shape[0]
 
     def __len__(self) -> int:
         """Rows a seed holds now."""
@@ -67,29 +68,31 @@ class Replay:
         """Append `rows [K, n, width]`, n <= capacity; the oldest ones make place."""
         start, n = self.added % self.capacity, rows.shape[1]
         head = min(n, self.capacity - start)
-        self.rows[:, start : start + head] = rows[:, :head]
-        if head < n:
-            self.rows[:, : n - head] = rows[:, head:]
+        for mine, new in zip(self.rows, rows, strict=True):
+            mine[start : start + head] = new[:head]
+            if head < n:
+                mine[: n - head] = new[head:]
         self.added += n
 
     def sample(self, size: int, generators: Sequence[torch.Generator], *, out: Tensor) -> None:
         """Fill `out [K, size, width]` with rows drawn uniformly with replacement; a generator a seed."""
-        for k, generator in enumerate(generators):
-            index = torch.randint(len(self), (size,), generator=generator, device=self.rows.device)
-            torch.index_select(self.rows[k], 0, index, out=out[k])
+        for mine, generator, drawn in zip(self.rows, generators, out, strict=True):
+            index = torch.randint(len(self), (size,), generator=generator, device=mine.device)
+            torch.index_select(mine, 0, index, out=drawn)
 
     def since(self, k: int, first: int) -> Tensor:
         """Rows number `first` (counted from 0 over the whole run) and later that seed k still holds."""
         first = max(first, self.added - len(self))
-        index = torch.arange(first, self.added, device=self.rows.device) % self.capacity
-        return self.rows[k, index]
+        mine = self.rows[k]
+        return mine[torch.arange(first, self.added, device=mine.device) % self.capacity]
 
     def refill(self, k: int, rows: Tensor, added: int) -> None:
         """Put back the last rows of seed k, of which `added` were ever added; the same for every seed."""
-        index = torch.arange(added - len(rows), added) % self.capacity
-        self.rows[k, index.to(self.rows.device)] = rows.to(self.rows.device)
+        mine = self.rows[k]
+        index = torch.arange(added - len(rows), added, device=mine.device) % self.capacity
+        mine[index] = rows.to(mine.device)
         self.added = added
 
     def keep(self, seeds: Sequence[int]) -> None:
         """Forget all seeds but these."""
-        self.rows = self.rows[list(seeds)]
+        self.rows = [self.rows[k] for k in seeds]
