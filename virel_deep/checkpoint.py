@@ -11,6 +11,7 @@ that the disk damages is lost to every checkpoint that names it.
 """
 
 import errno
+import os
 import re
 import shutil
 import warnings
@@ -247,9 +248,16 @@ def _find_chunks(path: Path, manifest: Manifest) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Oldest first; a replaced one comes before the one that replaces it."""
-    found = [path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda path: (_step(path), path.suffix == ""))
+    """Oldest first; a replaced one comes before the one that replaces it.
+
+    One listing decides: a path asked for again may be gone, where a training has replaced them all meanwhile.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            names = [entry.name for entry in listing if NAME.fullmatch(entry.name) and entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        names = []
+    return sorted((folder / name for name in names), key=lambda path: (_step(path), path.suffix == ""))
 
 
 def _step(path: Path) -> int:

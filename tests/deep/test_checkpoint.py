@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -322,6 +323,23 @@ def test_a_checkpoint_under_another_step_s_name_is_refused(folder):
     shutil.copytree(folder / "step-000000040", folder / "step-000000099")
     with pytest.warns(UserWarning, match=r"step-000000099/manifest\.json: of step 40"):
         assert load(folder).step == 40
+
+
+def test_a_reader_whose_checkpoints_are_all_replaced_once_it_has_their_names_takes_the_new_ones(
+    folder, monkeypatch
+):
+    listed = os.scandir
+
+    def replacing(path):
+        entries = list(listed(path))
+        monkeypatch.undo()
+        for step in (50, 60):
+            save_step(folder, step, step - 10, CAPACITY)
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", replacing)
+    assert_is_of_its_step(load(folder), CAPACITY)
+    assert load(folder).step == 60
 
 
 def test_a_reader_whose_checkpoints_are_replaced_while_it_reads_takes_the_new_ones(folder, monkeypatch):
