@@ -10,7 +10,7 @@ from fake_runs import learning, write_raw, write_run, write_seed
 from virel_deep.cli_after import main_compare
 from virel_deep.compare import read_run
 from virel_deep.compare_table import as_markdown, entries, overall_table, remarks, score_table
-from virel_deep.curves import band_of, csv_of, draw
+from virel_deep.curves import _caption, band_of, csv_of, draw
 from virel_deep.errors import InputError
 
 
@@ -244,6 +244,21 @@ def test_a_curve_is_smoothed_over_5_percent_of_it(tmp_path):
     step = np.repeat([0.0, 1.0], 30)  # 60 evaluations: windows of 3
     run = read_run(write_run(tmp_path / "a", "sac", "Hopper-v5", [step]))
     assert band_of(run).value[28:34] == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1], rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [((1,), "over 1 seed,"), ((3, 3), "over 3 seeds,"), ((4, 2, 3), "over 2 to 4 seeds,")],
+)
+def test_the_caption_says_how_many_seeds_a_line_has(tmp_path, counts, said):
+    presets = ("sac", "beta", "td3")
+    runs = [
+        write_run(tmp_path / preset, preset, "Hopper-v5", np.ones((n, 5)))
+        for preset, n in zip(presets, counts, strict=False)
+    ]
+    caption = _caption(named(runs))
+    assert said in caption
+    assert "windows of 5 % of the curve" in caption
 
 
 def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
