@@ -13,6 +13,13 @@ Temperature = Literal["constant", "residual", "dual", "none"]
 Precision = Literal["auto", "highest", "medium"]
 
 
+NOT_NEGATIVE = (
+    "residual_batch", "warmup_steps", "residual_scale", "alpha", "mean_penalty", "log_std_penalty",
+    "exploration_noise", "target_noise", "target_noise_clip",
+)  # fmt: skip
+ONLY_DETERMINISTIC = {"value": "target-q", "evaluation": "hard", "temperature": "none", "residual_batch": 0}
+
+
 @dataclass(frozen=True)
 class Algorithm:
     """One point on the design axes. A preset is a row of these; nothing else tells two algorithms apart."""
@@ -68,70 +75,36 @@ class Algorithm:
         require(self.critics in {1, 2}, "critics", self.critics, "must be 1 or 2")
         require(0 <= self.gamma < 1, "gamma", self.gamma, "must be in [0, 1)")
         require(0 < self.polyak <= 1, "polyak", self.polyak, "must be in (0, 1]")
-        require(
-            0 <= self.residual_smoothing < 1,
-            "residual_smoothing",
-            self.residual_smoothing,
-            "must be in [0, 1)",
-        )
+        smoothing = self.residual_smoothing
+        require(0 <= smoothing < 1, "residual_smoothing", smoothing, "must be in [0, 1)")
         for name in ("batch_size", "residual_period", "policy_delay"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
-        for name in (
-            "residual_batch",
-            "warmup_steps",
-            "residual_scale",
-            "alpha",
-            "mean_penalty",
-            "log_std_penalty",
-        ):
-            require(
-                _at_least_zero(getattr(self, name)),
-                name,
-                getattr(self, name),
-                "must be finite and at least 0",
-            )
-        for name in ("exploration_noise", "target_noise", "target_noise_clip"):
-            require(
-                _at_least_zero(getattr(self, name)),
-                name,
-                getattr(self, name),
-                "must be finite and at least 0",
-            )
+        for name in NOT_NEGATIVE:
+            value = getattr(self, name)
+            require(_at_least_zero(value), name, value, "must be finite and at least 0")
         for name in ("learning_rate", "reward_scale"):
             value = getattr(self, name)
             require(_at_least_zero(value) and value > 0, name, value, "must be finite and positive")
-        require(
-            all(size >= 1 for size in self.hidden) and self.hidden != (),
-            "hidden",
-            self.hidden,
-            "must be sizes >= 1",
-        )
+        sizes = self.hidden
+        require(sizes != () and min(sizes) >= 1, "hidden", sizes, "must be sizes >= 1")
         target = self.target_entropy
         require(target is None or math.isfinite(target), "target_entropy", target, "must be finite or None")
-        if self.posterior == "deterministic":
-            only_ones = {
-                "value": "target-q",
-                "evaluation": "hard",
-                "temperature": "none",
-                "residual_batch": 0,
-            }
-            for name, only in only_ones.items():
-                require(
-                    getattr(self, name) == only,
-                    name,
-                    getattr(self, name),
-                    f"must be {only!r} for a deterministic posterior",
-                )
-        require(
-            self.temperature != "dual" or self.alpha > 0,
-            "alpha",
-            self.alpha,
-            "must be positive where it is tuned",
-        )
-        require(
-            self.evaluation == "hard" or self.temperature != "none",
-            "evaluation", self.evaluation, "must be 'hard' where there is no temperature",
-        )  # fmt: skip
+        self._check_combination()
+
+    def _check_combination(self) -> None:
+        for name, only in ONLY_DETERMINISTIC.items():
+            value = getattr(self, name)
+            fits = value == only or self.posterior != "deterministic"
+            require(fits, name, value, f"must be {only!r} for a deterministic posterior")
+        tuned = self.temperature == "dual"
+        require(not tuned or self.alpha > 0, "alpha", self.alpha, "must be positive where it is tuned")
+        meaningful = self.evaluation == "hard" or self.temperature != "none"
+        require(meaningful, "evaluation", self.evaluation, "must be 'hard' where there is no temperature")
+
+
+COUNTS = (
+    "steps", "copies", "capacity", "eval_every", "eval_episodes", "log_every", "checkpoint_every", "threads",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,16 +138,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Raise `InputError` for sizes that mean nothing."""
         _check_types(self)
-        for name in (
-            "steps",
-            "copies",
-            "capacity",
-            "eval_every",
-            "eval_episodes",
-            "log_every",
-            "checkpoint_every",
-            "threads",
-        ):
+        for name in COUNTS:
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
         require(len(self.seeds) >= 1, "seeds", self.seeds, "must name a seed")
         require(len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "must differ")
