@@ -8,6 +8,7 @@ interrupted one starts again.
 """
 
 import json
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ import torch
 import tyro
 from stable_baselines3 import SAC
 from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
+from torch.nn.functional import softplus
 
 WARMUP, EVERY = 5000, 1000
 
@@ -33,6 +36,9 @@ class Options:
     steps: int
     out: Path
     seeds: int = 3
+    first_seed: int = 0
+    exact_density: bool = False
+    """Replace its log(1 - a^2 + 1e-6) by the exact log(1 - tanh(u)^2), which ours is."""
 
 
 class Evaluation(BaseCallback):
@@ -65,7 +71,7 @@ def main() -> int:
     options = tyro.cli(Options)
     torch.set_num_threads(1)
     _write(options.out / "config.json", _config(options))
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         folder = options.out / f"seed-{seed}"
         if (folder / "done.json").exists():
             continue
@@ -77,9 +83,22 @@ def main() -> int:
             learning_starts=WARMUP, train_freq=1, gradient_steps=1, ent_coef="auto", seed=seed, device="cpu",
             policy_kwargs={"net_arch": [256, 256]},
         )  # fmt: skip
+        if options.exact_density:
+            use_exact_density(model)
         model.learn(options.steps, callback=Evaluation(options.env, seed, metrics))
         _write(folder / "done.json", {"step": options.steps})
     return 0
+
+
+def use_exact_density(model: SAC) -> None:
+    """Replace its log density of squashed actions by the exact one."""
+    squashed = model.actor.action_dist
+
+    def log_prob(_actions: Tensor, u: Tensor) -> Tensor:
+        slope = 2 * (math.log(2) - u - softplus(-2 * u))
+        return (squashed.distribution.log_prob(u) - slope).sum(1)
+
+    squashed.log_prob = log_prob  # type: ignore[method-assign, assignment]
 
 
 def _config(options: Options) -> dict[str, Any]:
@@ -89,7 +108,12 @@ def _config(options: Options) -> dict[str, Any]:
         "gymnasium": gymnasium.__version__,
         "mujoco": mujoco.__version__,
     }
-    config = {"preset": "sb3-sac", "env": options.env, "steps": options.steps, "eval_episodes": 1}
+    config = {
+        "preset": "sb3-sac-exact" if options.exact_density else "sb3-sac",
+        "env": options.env,
+        "steps": options.steps,
+        "eval_episodes": 1,
+    }
     return {"format": 1, "config": config, "command": sys.argv, "versions": versions}
 
 

@@ -1,0 +1,212 @@
+"""Updates of our `sac` beside those of stable-baselines3's SAC, from the same state, along a training run.
+
+`python -m benchmarks.deep.sb3_updates --env HalfCheetah-v5 --steps 30000`
+
+Every `--every` steps of a run of ours (one seed), all weights, targets, Adam moments and the temperature are
+copied into stable-baselines3's agent, and both make one update with the same minibatch and the same noise:
+once as it is, once with its log(1 - a^2 + 1e-6) replaced by the exact log(1 - tanh(u)^2). Written are the
+largest relative differences of the gradients (2-norms) and of the parameters after the update (in learning
+rates, largest entry).
+
+Expected, before the first run: gradients are sums of a few hundred float32 products (relative rounding about
+1e-6), added over a batch with cancellation: up to some 1e-4 of the norm where a gradient is small beside its
+terms. Parameters: Adam divides by sqrt(v), so an entry whose gradient is near rounding may move by up to a
+learning rate either way; over all entries most should agree within 1e-3 learning rates (the quantile 0.99 is
+shown).
+"""
+
+import json
+import sys
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from stable_baselines3 import SAC
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from torch import Tensor
+from torch.distributions import normal
+
+from benchmarks.deep.sb3 import use_exact_density
+from virel_deep.agent import Agent
+from virel_deep.networks import Network
+from virel_deep.presets import run_config
+from virel_deep.trainer import Group
+
+Gradients = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run."""
+
+    env: str = "HalfCheetah-v5"
+    steps: int = 30_000
+    every: int = 250
+    seed: int = 0
+    out: Path | None = None
+    """Where the rows go, as JSON lines; None: nowhere."""
+
+
+class Theirs:
+    """stable-baselines3's agent, made to update from our state, batch and noise."""
+
+    def __init__(self, env: str, *, exact: bool) -> None:
+        """Build it; `exact` replaces its log density."""
+        self.sac = SAC("MlpPolicy", env, device="cpu", policy_kwargs={"net_arch": [256, 256]})
+        self.sac._setup_learn(1)
+        self.gradients: Gradients = {}
+        if exact:
+            use_exact_density(self.sac)
+        actor, critic = self.sac.actor, self.sac.critic
+        self.modules = {
+            "policy": [[actor.latent_pi[0]], [actor.latent_pi[2]], [actor.mu, actor.log_std]],
+            "critic": [[q[i] for q in critic.q_networks] for i in (0, 2, 4)],
+        }
+        target = self.sac.critic_target
+        self.modules["target_critic"] = [[q[i] for q in target.q_networks] for i in (0, 2, 4)]
+        optimisers = {"policy": actor.optimizer, "critic": critic.optimizer}
+        for name, optimiser in optimisers.items():
+            self._note_gradients(name, optimiser)
+        self.optimisers = optimisers | {"log_alpha": self.sac.ent_coef_optimizer}
+
+    def _note_gradients(self, name: str, optimiser: torch.optim.Optimizer) -> None:
+        """Keep the gradient of a step: the policy's loss leaves one in the critics too, later."""
+        step = optimiser.step
+
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            self.gradients[name] = self.flat(name, lambda p: p.grad)
+            return step(*args, **kwargs)
+
+        optimiser.step = noting  # type: ignore[method-assign]
+
+    def flat(self, name: str, part: Any = lambda p: p) -> Tensor:
+        """Parameters of a network, or a part of each, in our order: layer by layer, weight then bias."""
+        blocks = []
+        for layer in self.modules[name]:
+            for key in ("weight", "bias"):
+                values = [part(getattr(module, key)).detach() for module in layer]
+                values = [v.T.contiguous() if v.ndim == 2 else v for v in values]
+                if name == "policy":  # two heads of one network: our columns
+                    blocks.append(torch.cat(values, dim=-1).flatten())
+                else:
+                    blocks += [torch.stack(values).flatten()]
+        return torch.cat(blocks)
+
+    def load(self, agent: Agent) -> None:
+        """Take over all of our state."""
+        state = agent.seed_state(0)
+        for name, layers in self.modules.items():
+            for kind in ("", "_exp_avg", "_exp_avg_sq") if name != "target_critic" else ("",):
+                for i, layer in enumerate(layers):
+                    for key in ("weight", "bias"):
+                        block = torch.as_tensor(state[name + kind][f"{i}.{key}"])
+                        # Theirs: a module a critic; two for the two halves of a policy's last layer.
+                        parts = block if name != "policy" else block.chunk(len(layer), dim=-1)
+                        for module, value in zip(layer, parts, strict=True):
+                            self._put(name, kind, getattr(module, key), value, state["steps"])
+        tuned = state["temperature"]
+        log_alpha = self.sac.log_ent_coef
+        assert log_alpha is not None
+        log_alpha.data.fill_(tuned["log_alpha"])
+        self.sac.ent_coef_optimizer.state[log_alpha] = {  # type: ignore[union-attr]
+            "step": torch.tensor(float(tuned["step"])),
+            "exp_avg": torch.full_like(log_alpha, tuned["exp_avg"]),
+            "exp_avg_sq": torch.full_like(log_alpha, tuned["exp_avg_sq"]),
+        }
+
+    def _put(self, name: str, kind: str, parameter: Tensor, value: Tensor, steps: dict[str, Any]) -> None:
+        value = value.reshape(-1, value.shape[-1]).T.reshape(parameter.shape).clone()
+        if kind == "":
+            parameter.data.copy_(value)
+        else:
+            state = self.optimisers[name].state[parameter]  # type: ignore[union-attr]
+            state["step"] = torch.tensor(float(steps[name]))
+            state[kind[1:]] = value
+
+    def update(self, agent: Agent, batch: Tensor, noise: Tensor) -> None:
+        """One update of theirs with this batch `[B, width]` and noise `[2 B, A]`."""
+        c = agent.columns
+        rows = ReplayBufferSamples(
+            batch[:, c.observation], batch[:, c.action], batch[:, c.next_observation],
+            batch[:, [c.terminated]], batch[:, [c.reward]],
+        )  # fmt: skip
+        self.sac.replay_buffer.sample = lambda *_, **__: rows  # type: ignore[method-assign, union-attr]
+        queue = deque(noise.chunk(2))
+        original, normal._standard_normal = normal._standard_normal, lambda *_, **__: queue.popleft()
+        try:
+            self.sac.train(1, len(batch))
+        finally:
+            normal._standard_normal = original
+        assert not queue
+
+
+def ours(network: Network, flat: Tensor) -> Tensor:
+    """A flat tensor of ours without its padding."""
+    return torch.cat([block.flatten() for layer in network.views(flat) for block in layer])
+
+
+def compare(agent: Agent, theirs: Theirs) -> dict[str, float]:
+    """Differences after both updated."""
+    row = {}
+    for name, network in (("policy", agent.policy), ("critic", agent.critic)):
+        mine, other = ours(network, network.gradient), theirs.gradients[name]
+        row[f"{name} gradient"] = float((mine - other).norm() / other.norm())
+        moved = (ours(network, network.flat) - theirs.flat(name)).abs() / agent.algorithm.learning_rate
+        row[f"{name} step"] = float(moved.quantile(0.99))
+    target = agent.targets["critic"]
+    apart = ours(target, target.flat) - theirs.flat("target_critic")
+    row["target step"] = float(apart.abs().quantile(0.99)) / agent.algorithm.learning_rate
+    log_alpha = theirs.sac.log_ent_coef
+    assert log_alpha is not None
+    row["log alpha step"] = abs(float(agent.temperature.log_alpha[0] - log_alpha.detach())) / 3e-4
+    return row
+
+
+def main() -> int:
+    """Train, compare, print a table."""
+    options = tyro.cli(Options)
+    torch.set_num_threads(1)
+    config = run_config(
+        "sac", options.env, steps=options.steps, seeds=(options.seed,), eval_every=options.steps
+    )
+    peers = {"as it is": Theirs(options.env, exact=False), "exact density": Theirs(options.env, exact=True)}
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        group = Group(Path(folder), config, [options.seed], resume=False)
+        update = group._compute
+
+        def compared() -> None:
+            if group.step % options.every:
+                update()
+                return
+            for theirs in peers.values():
+                theirs.load(group.agent)
+            update()
+            for name, theirs in peers.items():
+                theirs.update(group.agent, group.batch[0], group.noise[0])
+                rows.append({"step": group.step, "peer": name} | compare(group.agent, theirs))
+
+        group._compute = compared  # type: ignore[assignment]
+        while not group.done:
+            group.advance(lambda *_: None)
+            if group.step % 5000 == 0:
+                print(f"{group.step:,}", file=sys.stderr, flush=True)
+        group.close()
+    if options.out:
+        options.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    keys = [key for key in rows[0] if key not in {"step", "peer"}]
+    for name in peers:
+        print(f"{name}: {len(rows) // len(peers)} updates, median and largest")
+        for key in keys:
+            values = [row[key] for row in rows if row["peer"] == name]
+            print(f"  {key:16} {np.median(values):.1e} {max(values):.1e}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
