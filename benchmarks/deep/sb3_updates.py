@@ -5,20 +5,21 @@
 Every `--every` steps of a run of ours (one seed), all weights, targets, Adam moments and the temperature are
 copied into stable-baselines3's agent, and both make one update with the same minibatch and the same noise:
 once as it is, once with its log(1 - a^2 + 1e-6) replaced by the exact log(1 - tanh(u)^2). Written are the
-largest relative differences of the gradients (2-norms) and of the parameters after the update (in learning
-rates, largest entry).
+relative differences of the gradients (2-norms), the differences of the parameters after the update (in
+learning rates, quantile 0.99 over the entries), and the largest difference of actions at random observations.
 
 Expected, before the first run: gradients are sums of a few hundred float32 products (relative rounding about
 1e-6), added over a batch with cancellation: up to some 1e-4 of the norm where a gradient is small beside its
 terms. Parameters: Adam divides by sqrt(v), so an entry whose gradient is near rounding may move by up to a
-learning rate either way; over all entries most should agree within 1e-3 learning rates (the quantile 0.99 is
-shown).
+learning rate either way; over all entries most should agree within 1e-3 learning rates.
 """
 
 import json
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from torch.distributions import normal
 from benchmarks.deep.sb3 import use_exact_density
 from virel_deep.agent import Agent
 from virel_deep.networks import Network
+from virel_deep.policy import Policy, policy_layers
 from virel_deep.presets import run_config
 from virel_deep.trainer import Group
 
@@ -136,13 +138,27 @@ class Theirs:
             batch[:, [c.terminated]], batch[:, [c.reward]],
         )  # fmt: skip
         self.sac.replay_buffer.sample = lambda *_, **__: rows  # type: ignore[method-assign, union-attr]
-        queue = deque(noise.chunk(2))
-        original, normal._standard_normal = normal._standard_normal, lambda *_, **__: queue.popleft()
-        try:
+        with drawing(noise.chunk(2)):
             self.sac.train(1, len(batch))
-        finally:
-            normal._standard_normal = original
-        assert not queue
+
+    def act(self, observation: Tensor, noise: Tensor) -> Tensor:
+        """Actions while learning, `[N, A]`, then those of an evaluation."""
+        with drawing([noise]), torch.no_grad():
+            explored = self.sac.actor(observation)
+        with torch.no_grad():
+            return torch.cat((explored, self.sac.actor(observation, deterministic=True)))
+
+
+@contextmanager
+def drawing(noise: Sequence[Tensor]) -> Iterator[None]:
+    """Let torch's normal distributions draw this, in order, and all of it."""
+    queue = deque(noise)
+    original, normal._standard_normal = normal._standard_normal, lambda *_, **__: queue.popleft()
+    try:
+        yield
+    finally:
+        normal._standard_normal = original
+    assert not queue
 
 
 def ours(network: Network, flat: Tensor) -> Tensor:
@@ -163,6 +179,11 @@ def compare(agent: Agent, theirs: Theirs) -> dict[str, float]:
     row["target step"] = float(apart.abs().quantile(0.99)) / agent.algorithm.learning_rate
     log_alpha = theirs.sac.log_ent_coef
     assert log_alpha is not None
+    seen, noise = torch.randn(64, agent.n_observation), torch.randn(64, agent.n_action)
+    layers = policy_layers(agent.policy.seed_blocks(agent.policy.flat, 0), agent.n_action)
+    calm = Policy(layers, "", 0).act(seen.numpy())
+    mine = np.concatenate((agent.act(seen[None].numpy(), noise[None].numpy())[0], calm))
+    row["action"] = float(np.abs(mine - theirs.act(seen, noise).numpy()).max())
     row["log alpha step"] = abs(float(agent.temperature.log_alpha[0] - log_alpha.detach())) / 3e-4
     return row
 
