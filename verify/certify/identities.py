@@ -99,8 +99,8 @@ def theorem_3(x: Exact) -> list[arb]:
 
 
 def eq_23_printed(x: Exact) -> list[arb]:
-    """Max L + H(d) less min KL(q_theta || p_omega)."""
-    return [max_objective(x) + entropy(x.d) - kl_states(x)]
+    """Max L less min KL(q_theta || p_omega)."""
+    return [max_objective(x) - kl_states(x)]
 
 
 def eq_23(x: Exact) -> list[arb]:

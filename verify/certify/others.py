@@ -187,13 +187,23 @@ def _soft_q_keys(x: Exact) -> list[Any]:
     return keys
 
 
-def maximum_entropy(x: Exact, *, dynamics: bool) -> list[arb]:
-    """(12): J + 2 alpha log A less E[R] + alpha times the entropy of paths, as printed, or of the policy."""
+def maximum_entropy_printed(x: Exact) -> list[arb]:
+    """(12): E[R] + alpha H(path) less J, of pi, less the same of the uniform policy, where J is E[R]."""
+    terms, even = [], []
+    for w, path in trajectories(x):
+        p, p_even = w * chance(x.pi, path), w * chance(prior(x), path)
+        terms.append(p * (returned(x, path) - x.alpha * log(p)))
+        even.append(p_even * x.alpha * log(p_even))
+    return [total(terms) - objective(x) + total(even)]
+
+
+def maximum_entropy(x: Exact) -> list[arb]:
+    """(12) corrected: J + 2 alpha log A less E[R] + alpha times the entropies of the policy."""
     constant = 2 * x.alpha * log(fmpq(len(x.mdp.of_state[0])))
     terms = []
     for w, path in trajectories(x):
         policy = chance(x.pi, path)
-        terms.append(w * policy * (returned(x, path) - x.alpha * log(policy * (w if dynamics else 1))))
+        terms.append(w * policy * (returned(x, path) - x.alpha * log(policy)))
     return [objective(x) + constant - total(terms)]
 
 

@@ -71,8 +71,8 @@ EPISODES: Jobs = {
         proved("printed", DP, equal(others.posterior_attains), at_least(others.no_policy_exceeds)),
     ),
     "design-12": (
-        refuted("printed", DA, differs(partial(others.maximum_entropy, dynamics=True)), **_two),
-        proved("corrected", DA, equal(partial(others.maximum_entropy, dynamics=False)), **_two),
+        refuted("printed", DA, differs(others.maximum_entropy_printed), **_two),
+        proved("corrected", DA, equal(others.maximum_entropy), **_two),
     ),
     "pseudo-likelihood-marginal": (
         proved("printed", EPISODE, equal(others.marginal_evidence), prepare=prepare.episodes),

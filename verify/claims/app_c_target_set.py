@@ -160,11 +160,12 @@ CLAIMS = (
         expected=Verdict.REFUTED,
         correction=Correction(
             statement=r"\text{finite MDPs: } \Omega_c = \Omega;\ \#\{\varepsilon : \varepsilon = g(\omega,\varepsilon)\}"
-            r"\ \text{is odd, and } 1 \text{ if } \gamma\,B\,\tfrac{4(A-1)}{e^2} < 1,\ B = \max_h(-\beta_\omega^{unif}(h))^+",
+            r"\ \text{is odd (unless } g \text{ touches the diagonal), and } 1 \text{ if } \gamma\,B\,\tfrac{4(A-1)}{e^2} < 1,\ B = \max_h(-\beta_\omega^{unif}(h))^+",
             derivation=r"""$F(\varepsilon) = g(\omega,\varepsilon) - \varepsilon$ is continuous on $[0,\infty)$ (the greedy limit is the value
 at 0, ties included), $F(0) = g(\omega,0) \ge 0$, and $F < 0$ beyond $\sup g < \infty$: by the intermediate
 value theorem there is a root, so that $\mathcal T^{\pi_\omega}$ excludes no $\omega$. Near 0 g is flat to
-every order, so F falls through a root at 0, and it crosses an odd number of times in all. With $v' =
+every order, so F falls through a root at 0, and it crosses an odd number of times in all; a fold, where
+F touches 0, adds a root that is no crossing. With $v' =
 -Var_\pi(Q)/\varepsilon^2$ and $Var_\pi(Q)/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a} \le 4(A-1)/e^2$, and as
 $\beta_h(\varepsilon)$ falls to the uniform policy's residual, $\partial_\varepsilon g = -\gamma
 |H|^{-1}\sum_h\beta_h\,P\,Var/\varepsilon^2 \le \gamma B\,4(A-1)/e^2$ (mean norm, p = 2). Below 1, F is

@@ -230,7 +230,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "k >= 2",
-                r"the step $k = 1$ is excluded ($\pi_0$ need not be greedy); the source says $k > 2$",
+                r"the step $k = 1$ is excluded ($\pi_0$ need not be greedy); the PDF's text layer reads $k > 2$",
                 without=Check(gap_41_from_first, instances(mdp=mdps(), q=q_tables, pi=policies)),
             ),
         ),
