@@ -10,6 +10,8 @@ import torch
 from virel_deep.checkpoint import save
 from virel_deep.config import to_json
 from virel_deep.presets import run_config
+from virel_deep.runs import read_config
+from virel_deep.seed_checkpoint import owner
 
 
 def write_run(folder, preset, env, curves, *, every=1000, steps=None, versions=None, **algorithm):
@@ -67,5 +69,6 @@ def write_checkpoint(run, seed, layers, *, step=1000):
     for i, (weight, bias) in enumerate(layers):
         blocks[f"{i}.weight"] = torch.from_numpy(weight[None])
         blocks[f"{i}.bias"] = torch.from_numpy(bias[None, None])
-    state = {"agent": {"policy": blocks, "n_action": layers[-1][1].size}}
+    agent = {"policy": blocks, "n_action": layers[-1][1].size}
+    state = {"agent": agent, "owner": owner(read_config(run), seed)}
     save(run / f"seed-{seed}" / "checkpoints", step, state, rows=None)

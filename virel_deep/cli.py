@@ -3,18 +3,24 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from virel_deep._files import StorageError
-from virel_deep.config import Precision
+from virel_deep._stderr import say
+from virel_deep.config import Precision, RunConfig
 from virel_deep.errors import InputError, require
 from virel_deep.launch import train
 from virel_deep.presets import PRESETS, algorithm
 from virel_deep.presets import run_config as preset_config
 from virel_deep.runs import changed_versions, read_config, set_steps, write_config
+
+LOG_EVERY = RunConfig.log_every
+"""Steps between `train` rows; with copies that don't divide it, the nearest multiple below."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class TrainOptions:
     """Go on with this run folder, bit for bit on the CPU."""
     jobs: int | None = None
     """Processes the seeds are split over; default one a CPU core, and one on a GPU."""
-    set: tuple[str, ...] = ()
+    set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """Settings of the algorithm, as NAME=VALUE: batch_size=128 temperature=residual."""
     copies: int = 1
     """Environment copies a seed; as many updates as transitions all the same."""
@@ -66,7 +72,7 @@ def main_train(argv: Sequence[str]) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     try:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
-        run = _resumed(options) if options.resume else _new(options)
+        run = _resumed(options, argv) if options.resume else _new(options)
         return train(run, jobs=options.jobs or _default_jobs(read_config(run).device))
     except (InputError, StorageError) as error:
         sys.stderr.write(f"virel train: {error}\n")
@@ -83,14 +89,16 @@ def _new(options: TrainOptions) -> Path:
     assert options.preset is not None
     assert options.env is not None
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
-    device = _device(options.device)
+    steps, device = _whole(options.steps), _device(options.device)
+    settings = algorithm(options.preset, options.env, **_settings(tuple(chain(*options.set))))
     config = preset_config(
         options.preset,
         options.env,
-        algorithm=algorithm(options.preset, options.env, **_settings(options.set)),
-        steps=_whole(options.steps),
+        algorithm=settings,
+        steps=steps,
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
         copies=options.copies,
+        log_every=max(1, LOG_EVERY // options.copies) * options.copies,
         eval_every=options.eval_every,
         eval_episodes=options.eval_episodes,
         checkpoint_every=options.checkpoint_every,
@@ -103,17 +111,20 @@ def _new(options: TrainOptions) -> Path:
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(not held, "out", str(run), "must not hold a run (--resume goes on with it)")
     write_config(run, config)
+    if steps <= settings.warmup_steps:
+        say(f"note: {steps} steps make no update: `warmup_steps` is {settings.warmup_steps}")
     return run
 
 
-def _resumed(options: TrainOptions) -> Path:
+def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
     """The run folder, with a larger goal where one is given."""
     assert options.resume is not None
     config = read_config(options.resume)
-    for field in fields(options):
-        value = getattr(options, field.name)
-        free = field.name in {"resume", "steps", "jobs"} or value == field.default
-        require(free, field.name, value, "must not be given with --resume: the run folder says it")
+    for given in (word.partition("=")[0] for word in argv if word.startswith("--")):
+        name = given.removeprefix("--").replace("-", "_")
+        rule = "must not be given with --resume: the run folder says it"
+        require(name in {"resume", "steps", "jobs"}, name, getattr(options, name), rule)
+    _device(config.device)
     if options.steps is not None:
         steps = _whole(options.steps)
         require(steps >= config.steps, "steps", steps, f"must be at least the run's {config.steps}")
@@ -132,9 +143,10 @@ def _settings(pairs: Sequence[str]) -> dict[str, object]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         require(bool(equals), "set", pair, "must be NAME=VALUE")
+        require(name not in out, "set", pair, f"must give {name} once")
         try:
             literal = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError):
             literal = value
         out[name] = tuple(literal) if isinstance(literal, list) else literal
     return out

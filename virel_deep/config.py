@@ -207,9 +207,11 @@ RULES = {
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the type, one of `RULES`; a whole number is a number, a truth value is none."""
+    """Whether a value is of the type, one of `RULES`; no truth value, no whole number beyond 64 bits."""
     if hint == tuple[int, ...]:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return False
     kinds = {float: int | float, float | None: int | float | None}.get(hint, hint)
     return isinstance(value, kinds) and not isinstance(value, bool)
 

@@ -1,7 +1,6 @@
 """Starting a run: seeds split over processes, stopped by a signal, resumed from disk."""
 
 import ctypes
-import json
 import multiprocessing
 import os
 import queue
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_deep._files import StorageError
+from virel_deep._stderr import say
 from virel_deep.config import RunConfig
 from virel_deep.errors import InputError
 from virel_deep.runs import read_config, seed_folder
@@ -61,7 +61,7 @@ def train(run: Path, *, jobs: int) -> int:
     config = read_config(run)
     work = bundles(run, config, jobs)
     if not work:
-        _say(f"every seed of {run} is at step {config.steps}, its goal; --steps gives it another")
+        say(f"every seed of {run} is at step {config.steps}, its goal; --steps gives it another")
         return COMPLETE
     _keep_freed_memory()
     from virel_deep.progress import Progress  # noqa: PLC0415  (after the allocator was told, like torch)
@@ -88,20 +88,15 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
                     group.advance(report)
                     if stopped() and not group.done:
                         group.save()
-                        _say(
-                            f"{_title(seeds)} stopped at step {group.step}; go on: virel train --resume {run}"
-                        )
+                        title = _title([one.seed for one in group.runs])
+                        say(f"{title} stopped at step {group.step}; go on: virel train --resume {run}")
                         return STOPPED
             finally:
                 group.close()
     except (InputError, StorageError, EnvironmentFailure) as error:
-        _say(f"virel train: {error}")
+        say(f"virel train: {error}")
         return FAILED
-    failures = [path for seed in seeds if (path := seed_folder(run, seed) / "failure.json").exists()]
-    for path in failures:
-        failure = json.loads(path.read_text())
-        _say(f"virel train: {path.parent.name} stopped at step {failure['step']}: {failure['detail']}")
-    return FAILED if failures else COMPLETE
+    return FAILED if group.failed else COMPLETE
 
 
 def _train_apart(
@@ -143,7 +138,7 @@ def _status(process: BaseProcess, stopped: bool) -> int:
     if stopped and code == -PASSED_ON:  # before it could listen
         return STOPPED
     if code not in {COMPLETE, FAILED, STOPPED}:
-        _say(f"virel train: the process of {process.name} ended with status {code}; --resume goes on with it")
+        say(f"virel train: the process of {process.name} ended with status {code}; --resume goes on with it")
         return FAILED
     return code
 
@@ -159,11 +154,6 @@ def _child(run: Path, config: RunConfig, seeds: list[int], resume: bool, reports
 
 def _title(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {','.join(map(str, seeds))}"
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_deep.checkpoint import load
 from virel_deep.errors import require
 from virel_deep.perceptron import perceptron
-from virel_deep.runs import read_config, seed_folder
+from virel_deep.runs import read_config
+from virel_deep.seed_checkpoint import load_seed
 
 Floats = NDArray[np.float32]
 
@@ -51,10 +51,10 @@ def load_policy(run: Path, seed: int) -> Policy:
     """The policy in the newest checkpoint of a seed of a run.
 
     Raises:
-        InputError: no such run, seed or checkpoint, or a damaged one.
+        InputError: no such run, seed or checkpoint, a damaged one, or one of another run.
     """
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
-    loaded = load(seed_folder(run, seed) / "checkpoints", with_rows=False)
+    loaded = load_seed(run, config, seed, with_rows=False)
     agent = loaded.state["agent"]
     return Policy(policy_layers(agent["policy"], agent["n_action"]), config.env, loaded.step)

@@ -13,6 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
+from virel_deep._stderr import unheard
+
 SHOWN = {
     "steps_per_second": "steps/s",
     "return": "return",
@@ -26,6 +28,9 @@ SHOWN = {
 
 PLAIN_SECONDS = 30.0
 """Between two plain lines of one group."""
+
+FAR = 1e10
+"""Seconds left that are shown as a dash: more than a few lives."""
 
 WIDE = 96
 """Columns of a terminal that has room for a bar, the steps and the time left beside the values."""
@@ -69,7 +74,8 @@ class Progress:
         due = now - state.printed >= PLAIN_SECONDS or step >= self._total
         if due and not self.console.is_terminal:
             state.printed = now
-            self.console.print(self._line(group, state), markup=False, highlight=False, soft_wrap=True)
+            with unheard():
+                self.console.print(self._line(group, state), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         """Start the live table, where there is a terminal."""
@@ -108,7 +114,8 @@ class Progress:
 
     def _left(self, group: _Group) -> str:
         speed = group.values.get("steps_per_second")
-        return str(timedelta(seconds=round((self._total - group.step) / speed))) if speed else "-"
+        seconds = (self._total - group.step) / speed if speed else FAR
+        return str(timedelta(seconds=round(seconds))) if seconds < FAR else "-"
 
 
 def _number(value: float | None) -> str:

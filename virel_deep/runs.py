@@ -1,7 +1,12 @@
-"""The run folder: `config.json`, and a folder a seed."""
+"""The run folder: `config.json`, and a folder a seed, which one process at a time writes."""
 
+import fcntl
 import json
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,30 @@ FORMAT, FILE = 1, "config.json"
 def seed_folder(run: Path, seed: int) -> Path:
     """`RUN/seed-<s>`."""
     return run / f"seed-{seed}"
+
+
+@contextmanager
+def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
+    """Hold the folders of all these seeds, made where they are missing; no other process can meanwhile.
+
+    Raises:
+        InputError: another process trains one of them; then none is held.
+        StorageError: a folder can't be made.
+    """
+    with ExitStack() as held:
+        for seed in seeds:
+            folder = seed_folder(run, seed)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{folder}: another process trains this seed") from None
+        yield
 
 
 def write_config(run: Path, config: RunConfig) -> None:
@@ -38,10 +67,16 @@ def write_config(run: Path, config: RunConfig) -> None:
 
 
 def set_steps(run: Path, steps: int) -> None:
-    """Give a run another goal; command and versions stay those that it began with."""
-    document = _read(run)
-    document["config"]["steps"] = steps
-    _write(run, document)
+    """Give a run another goal; command and versions stay those that it began with.
+
+    Raises:
+        InputError: the run can't have this goal, or is being trained.
+    """
+    config = replace(read_config(run), steps=steps)
+    with locked(run, config.seeds):
+        document = _read(run)
+        document["config"]["steps"] = steps
+        _write(run, document)
 
 
 def read_config(run: Path) -> RunConfig:

@@ -1,8 +1,6 @@
 """What one seed owns beside its slice of the agent: environments, generators, log; and its failures."""
 
-import fcntl
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from virel_deep._files import StorageError, write_atomically
+from virel_deep._files import write_atomically
 from virel_deep.config import RunConfig
 from virel_deep.envs import EnvironmentFailure, Episode, SeedEnvs, Transition
-from virel_deep.errors import InputError
 from virel_deep.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.metrics import SeedLog
 from virel_deep.policy import Policy
 from virel_deep.runs import seed_folder
+from virel_deep.seed_checkpoint import owner
 from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
@@ -37,7 +35,7 @@ class SeedFailure(RuntimeError):
 
 
 class SeedRun:
-    """One seed of a run; one process at a time has it.
+    """One seed of a run, whose folder the caller holds (`runs.locked`).
 
     Args:
         run: The run folder.
@@ -46,7 +44,7 @@ class SeedRun:
         resume_step: Step of the checkpoint that it goes on from; -1 from scratch.
 
     Raises:
-        InputError: no such environment, or another process trains this seed.
+        InputError: no such environment.
         EnvironmentFailure: the first episode can't start.
         StorageError: the disk is full, or can't be written.
     """
@@ -54,12 +52,7 @@ class SeedRun:
     def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
         """Make environments, generators and log; clear what an earlier failure left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"can't write {self.folder}: {error.strerror or error}") from error
         self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
-        self._lock = _locked(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.log = SeedLog(self.folder, resume_step=resume_step)
         self.acting = generator(seed, "acting")
@@ -152,6 +145,7 @@ class SeedRun:
     def state(self) -> dict[str, Any]:
         """All but the agent and the replay."""
         return {
+            "owner": owner(self.config, self.seed),
             "environment": self.envs.state(),
             "acting": self.acting.get_state(),
             "learning": self.learning.get_state(),
@@ -176,15 +170,3 @@ class SeedRun:
         """Close environments and log."""
         self.envs.close()
         self.log.close()
-        os.close(self._lock)
-
-
-def _locked(folder: Path) -> int:
-    """A handle of the folder that no other process can have; released by `os.close` or the process's end."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(f"{folder}: another process trains this seed") from None
-    return handle

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from virel_deep._stderr import say
 from virel_deep.agent import Agent
 from virel_deep.capture import CapturedUpdate, cuda_graph
-from virel_deep.checkpoint import Rows, load, save
+from virel_deep.checkpoint import Rows, save
 from virel_deep.config import RunConfig
 from virel_deep.errors import require
 from virel_deep.launch import Report
 from virel_deep.policy import Policy, policy_layers
 from virel_deep.precision import products
 from virel_deep.replay import Replay
-from virel_deep.runs import seed_folder
+from virel_deep.runs import locked, seed_folder
+from virel_deep.seed_checkpoint import load_seed
 from virel_deep.seed_run import SeedFailure, SeedRun
 from virel_deep.streams import generator
 
@@ -40,33 +43,52 @@ class Group:
         """Build environments, agent and replay, or restore them."""
         self.config, self.folder = config, run
         self.device = torch.device(config.device)
-        loaded = [load(seed_folder(run, seed) / "checkpoints") for seed in seeds] if resume else []
-        steps = {one.step for one in loaded} or {0}
-        require(len(steps) == 1, "seeds", sorted(steps), "must have checkpoints of the same step")
-        self.step = steps.pop()
-        cut = self.step if resume else -1  # a run stopped before its first checkpoint may have left rows
-        self.runs = [SeedRun(run, config, seed, resume_step=cut) for seed in seeds]
-        envs = self.runs[0].envs
-        self.agent = self._new_agent(envs.observation_size, envs.action_size)
-        self.replay = self._new_replay()
-        for k, (one, mine) in enumerate(zip(loaded, self.runs, strict=False)):
-            self.agent.load_seed_state(k, one.state["agent"])
-            mine.restore(one.state, self.step)
-            assert one.rows is not None
-            mine.rows_saved = one.rows.end
-            self.replay.refill(k, torch.from_numpy(one.rows.data), one.rows.end)
+        self.step = 0
+        self.runs: list[SeedRun] = []
+        self.failed: list[int] = []
+        """Seeds that were taken out."""
+        with ExitStack() as held:
+            held.enter_context(locked(run, seeds))  # before anything is read or changed
+            held.callback(self._close_runs)
+            for seed in seeds:
+                self._restore(seed, seeds) if resume else self._start(seed, seeds)
+            self._held = held.pop_all()
         if resume and self.done:  # a kill fell between the last checkpoint and its record
             self._finish()
         self._buffers()
         self._clock, self._clock_step = time.perf_counter(), self.step
 
-    def _new_agent(self, n_observation: int, n_action: int) -> Agent:
-        generators = [generator(run.seed, "weights") for run in self.runs]
-        return Agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
+    def _start(self, seed: int, seeds: Sequence[int]) -> None:
+        begun = next((seed_folder(self.folder, seed) / "checkpoints").glob("step-*"), None)
+        require(begun is None, "seed", str(begun), "must have no checkpoint yet: run --resume again")
+        self._add(seed, seeds, step=-1)  # stopped before its first checkpoint, it may have left rows
 
-    def _new_replay(self) -> Replay:
-        capacity = min(self.config.capacity, self.config.steps)
-        return Replay(len(self.runs), capacity, self.agent.columns.width, device=self.device)
+    def _restore(self, seed: int, seeds: Sequence[int]) -> None:
+        loaded, k = load_seed(self.folder, self.config, seed), len(self.runs)
+        if k == 0:
+            self.step = loaded.step
+        steps = sorted({self.step, loaded.step})
+        require(len(steps) == 1, "seeds", steps, "must have checkpoints of the same step: run --resume again")
+        mine = self._add(seed, seeds, step=loaded.step)
+        self.agent.load_seed_state(k, loaded.state["agent"])
+        mine.restore(loaded.state, self.step)
+        assert loaded.rows is not None
+        mine.rows_saved = loaded.rows.end
+        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+
+    def _add(self, seed: int, seeds: Sequence[int], *, step: int) -> SeedRun:
+        """One more seed; with the first one, the agent and the replay of all."""
+        mine = SeedRun(self.folder, self.config, seed, resume_step=step)
+        self.runs.append(mine)
+        if len(self.runs) == 1:
+            self.agent = self._new_agent(seeds, mine.envs.observation_size, mine.envs.action_size)
+            capacity = min(self.config.capacity, self.config.steps)
+            self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
+        return mine
+
+    def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
+        generators = [generator(seed, "weights") for seed in seeds]
+        return Agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
 
     def _buffers(self) -> None:
         """Storage that every step writes into anew, and the update that reads it."""
@@ -198,7 +220,10 @@ class Group:
             run.finish(self.step)
 
     def close(self) -> None:
-        """Close every environment and log."""
+        """Close every environment and log, and let go of the seeds' folders."""
+        self._held.close()
+
+    def _close_runs(self) -> None:
         for run in self.runs:
             run.close()
 
@@ -209,11 +234,14 @@ class Group:
         kept = [k for k in range(len(self.runs)) if k not in failed]
         for k, failure in failed.items():
             self.runs[k].fail(self.step, failure)
+            self.failed.append(self.runs[k].seed)
+            say(f"virel train: seed-{self.runs[k].seed} stopped at step {self.step}: {failure}")
         states = [self.agent.seed_state(k) for k in kept]
         self.runs = [self.runs[k] for k in kept]
         if not self.runs:
             return
-        self.agent = self._new_agent(self.agent.n_observation, self.agent.n_action)
+        seeds = [run.seed for run in self.runs]
+        self.agent = self._new_agent(seeds, self.agent.n_observation, self.agent.n_action)
         for k, state in enumerate(states):
             self.agent.load_seed_state(k, state)
         self.replay.keep(kept)

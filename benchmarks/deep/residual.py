@@ -85,9 +85,11 @@ def main() -> int:
         for batch, period in OPTIONS:
             copy = Path(folder) / f"{batch}-{period}"  # a run is locked while it is open
             shutil.copytree(options.run, copy)
+            group = Group(copy, replace(config, steps=10**9), [options.seed], resume=True)
             algorithm = replace(config.algorithm, residual_batch=batch, residual_period=period)
-            changed = replace(config, algorithm=algorithm, steps=10**9)
-            groups.append(Group(copy, changed, [options.seed], resume=True))
+            group.config, group.agent.algorithm = replace(group.config, algorithm=algorithm), algorithm
+            group._buffers()
+            groups.append(group)
         found = [estimates(group, batch) for group, (batch, _) in zip(groups, OPTIONS, strict=True)]
         times = update_ms(groups)
         step = groups[0].step

@@ -16,7 +16,7 @@ from virel_deep.checkpoint import load
 from virel_deep.cli import main_train
 from virel_deep.errors import InputError
 from virel_deep.launch import bundles, train_bundle
-from virel_deep.runs import read_config, write_config
+from virel_deep.runs import locked, read_config, write_config
 from virel_deep.trainer import Group
 from virel_deep.versions import versions
 
@@ -79,6 +79,9 @@ BAD = [
     ({"set": "evaluation=warm"}, "`evaluation` must be one of 'hard', 'soft'; found 'warm'"),
     ({"set": "batchsize=64"}, "`settings` must be fields of Algorithm"),
     ({"set": "gamma"}, "`set` must be NAME=VALUE; found 'gamma'"),
+    ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must give gamma once; found 'gamma=0.9'"),
+    ({"set": "hidden={[]:1}"}, "`hidden` must be a tuple of whole numbers; found '{[]:1}'"),
+    ({"set": f"alpha={10**400}"}, "`alpha` must be a number; found 1000"),
     ({"device": "tpu"}, "`device` must be cpu, cuda or auto; found 'tpu'"),
 ]  # fmt: skip
 
@@ -137,7 +140,7 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "option",
-    ["--preset=sac", f"--env={PENDULUM}", "--seeds=3", "--set=gamma=0.5", "--copies=2", "--device=cpu"],
+    ["--preset=sac", f"--env={PENDULUM}", "--seeds=1", "--set=gamma=0.5", "--copies=1", "--device=auto"],
 )
 def test_a_run_is_resumed_as_it_is(run, capsys, option):
     said = refused(["--resume", str(run), option], capsys)
@@ -156,6 +159,57 @@ def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys,
     after = json.loads((run / "config.json").read_text())
     assert after.pop("config") == before.pop("config") | {"steps": 60}
     assert after == before
+
+
+def test_a_goal_that_the_run_cannot_have_changes_nothing(run, tmp_path, capsys):
+    two = tmp_path / "two"
+    assert main_train([*arguments(two, copies="2"), *TINY]) == 0
+    capsys.readouterr()
+    before = (two / "config.json").read_bytes()
+    said = refused(["--resume", str(two), "--steps", "61"], capsys)
+    assert said == "`steps` must be a multiple of `copies` = 2; found 61"
+    with locked(run, (0,)):
+        said = refused(["--resume", str(run), "--steps", "60"], capsys)
+    assert said == f"{run / 'seed-0'}: another process trains this seed"
+    assert (two / "config.json").read_bytes() == before
+    assert read_config(run).steps == 40
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_run_of_a_device_that_is_not_there_is_one_line(run, capsys):
+    text = (run / "config.json").read_text()
+    (run / "config.json").write_text(text.replace('"device": "cpu"', '"device": "cuda"'))
+    said = refused(["--resume", str(run)], capsys)
+    assert said == "`device` must be cpu here: torch finds no CUDA device; found 'cuda'"
+
+
+def test_settings_may_be_given_in_several_places(tmp_path):
+    argv = [
+        *arguments(tmp_path / "run"),
+        "--set",
+        "hidden=[8,8]",
+        "--set",
+        "batch_size=16",
+        "warmup_steps=20",
+    ]
+    assert main_train(argv) == 0
+    found = read_config(tmp_path / "run").algorithm
+    assert (found.hidden, found.batch_size, found.warmup_steps) == ((8, 8), 16, 20)
+
+
+def test_copies_need_not_divide_a_thousand(tmp_path):
+    every = {"steps": "64", "eval_every": "64", "checkpoint_every": "64"}
+    assert main_train([*arguments(tmp_path / "run", copies="16", **every), *TINY]) == 0
+    assert read_config(tmp_path / "run").log_every == 992
+
+
+def test_a_run_that_ends_in_the_warm_up_says_that_it_makes_no_update(tmp_path, capsys):
+    argv = [*arguments(tmp_path / "run"), "--set", "warmup_steps=40"]
+    assert main_train(argv) == 0
+    assert "note: 40 steps make no update: `warmup_steps` is 40\n" in capsys.readouterr().err
+    argv = [*arguments(tmp_path / "other"), "--set", "warmup_steps=39", "batch_size=16"]
+    assert main_train(argv) == 0
+    assert "note:" not in capsys.readouterr().err
 
 
 def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys):
@@ -291,11 +345,18 @@ def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_anot
     assert_same(run, tmp_path / "whole")
 
 
-def free(run, seed):
-    from virel_deep.seed_run import _locked  # noqa: PLC0415
+@pytest.mark.slow
+def test_who_stops_reading_does_not_stop_the_training(tmp_path):
+    process = start(*arguments(tmp_path / "run", steps="4000"), *TINY)
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.wait() == 0
+    assert reached(tmp_path / "run", 0) == 4000
 
+
+def free(run, seed):
     try:
-        os.close(_locked(run / f"seed-{seed}"))
+        with locked(run, (seed,)):
+            return True
     except InputError:
         return False
-    return True

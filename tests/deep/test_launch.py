@@ -210,6 +210,50 @@ def test_when_every_seed_fails_the_status_says_so_with_a_line_for_each(tmp_path,
     assert capsys.readouterr().err == "".join(said)
 
 
+class DoomedSecond(Script):
+    """Of a process's environments, the second to be made crashes in step 30."""
+
+    made = 0
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        type(self).made += 1
+        self.number = type(self).made
+
+    def step(self, action):
+        if self.number == 2 and len(self.actions) == 29:
+            raise RuntimeError("broken")
+        return super().step(action)
+
+
+def test_a_failure_is_said_when_it_happens_and_the_stop_names_who_stopped(tmp_path, capsys):
+    env = registered(DoomedSecond, length=100)
+    config = small_run(tmp_path, "sac", env, steps=90, seeds=(0, 1), eval_every=90)
+    said = []
+
+    def interrupt(step, _):
+        said.append(capsys.readouterr().err)
+        if step == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert bundle(tmp_path, config, report=interrupt) == STOPPED
+    failure = f"virel train: seed-1 stopped at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+    assert said == ["", failure, ""]
+    stop = f"seed 0 stopped at step 60; go on: virel train --resume {tmp_path}\n"
+    assert capsys.readouterr().err == stop
+
+
+def test_a_failed_seed_is_a_failure_whatever_becomes_of_its_record(tmp_path):
+    env = registered(Doomed, length=100)
+    config = small_run(tmp_path, "sac", env, steps=60)
+    group = Group(tmp_path, config, (0,), resume=False)
+    while not group.done:
+        group.advance(quiet)
+    group.close()
+    (tmp_path / "seed-0/failure.json").unlink()
+    assert group.failed == [0]
+
+
 def test_an_environment_that_cannot_start_is_one_line(tmp_path, capsys):
     env = registered(Unborn)
     config = small_run(tmp_path, "sac", env, steps=60)

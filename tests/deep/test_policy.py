@@ -9,6 +9,7 @@ from virel_deep.checkpoint import save
 from virel_deep.errors import InputError
 from virel_deep.policy import Policy, load_policy, policy_layers
 from virel_deep.presets import PRESETS
+from virel_deep.seed_checkpoint import owner
 
 SIZES = {"hidden": (24, 16), "batch_size": 32}
 
@@ -51,7 +52,8 @@ def test_the_newest_checkpoint_of_a_run_holds_the_policy(tmp_path):
     for step in (40, 80):
         feed(agent, update_data(config.algorithm, 4, 1, updates=1, seed=0))
         acted.append(policy_of(agent).act(observation))
-        save(tmp_path / "seed-3/checkpoints", step, {"agent": agent.seed_state(0)}, rows=None)
+        state = {"agent": agent.seed_state(0), "owner": owner(config, 3)}
+        save(tmp_path / "seed-3/checkpoints", step, state, rows=None)
     policy = load_policy(tmp_path, 3)
     assert (policy.env, policy.step) == ("InvertedPendulum-v5", 80)
     assert acted[0] != acted[1]

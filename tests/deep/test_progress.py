@@ -29,6 +29,12 @@ def console(width=140, *, terminal):
     return Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, _environ={})
 
 
+def test_ages_to_go_are_a_dash():
+    with Progress(["seed 0"], 10**18, console=console(terminal=False)) as bar:
+        bar.update("seed 0", 1000, {"steps_per_second": 90.0})
+        assert bar.console.file.getvalue().endswith("left -\n")
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """Seconds that pass only where a test says so."""
