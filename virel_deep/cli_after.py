@@ -153,7 +153,7 @@ def _watch(options: WatchOptions) -> int:
             seen=lambda step: status.update(f"recording: step {step}"),
         )
     _say(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
-    _say(f"written: {path} ({video.frames} frames, {video.fps:g} a second)")
+    _say(f"written: {path} ({video.frames} states, {video.fps:g} a second)")
     return 0
 
 

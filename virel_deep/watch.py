@@ -30,6 +30,7 @@ class Video(NamedTuple):
     """What was recorded."""
 
     frames: int
+    """States shown; a GIF keeps equal ones in a row as one picture, shown as long."""
     fps: float
     return_: float
     """Unscaled return of the episode."""
@@ -174,9 +175,19 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
 def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
     from PIL import Image  # noqa: PLC0415  (comes with matplotlib)
 
-    images = (Image.fromarray(frame).quantize(64) for frame in frames)
-    first = next(images)
-    first.save(path, format="GIF", save_all=True, append_images=images, duration=1000 / fps, loop=0)
+    def timed() -> Iterator[Image.Image]:
+        for i, frame in enumerate(frames):
+            image = Image.fromarray(frame).quantize(64)
+            image.info["duration"] = 10 * (_centiseconds(i + 1, fps) - _centiseconds(i, fps))
+            yield image
+
+    images = timed()
+    next(images).save(path, format="GIF", save_all=True, append_images=images, loop=0)
+
+
+def _centiseconds(frames: int, fps: float) -> int:
+    """GIF's unit of time. Ends of frames are rounded to it, not lengths: errors don't add up."""
+    return round(100 * frames / fps)
 
 
 WRITERS: dict[str, Callable[[Path, Iterator[Frame], float], None]] = {".mp4": _write_mp4, ".gif": _write_gif}
