@@ -13,6 +13,7 @@ from gymnasium.spaces import Box
 from PIL import Image
 
 from virel_deep import watch
+from virel_deep._files import StorageError
 from virel_deep.errors import InputError
 from virel_deep.policy import Policy
 
@@ -117,9 +118,22 @@ def test_the_progress_is_told_for_each_frame(tmp_path):
     assert seen == [2, 4, 6]
 
 
-def test_an_environment_that_cannot_draw_is_one_clear_error_and_no_file(painted, tmp_path):
-    painted.broken = True
-    with pytest.raises(InputError, match=r"MUJOCO_GL is .*RuntimeError: no display at all; try"):
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"mujoco_renderer": None},
+            r"here \(MUJOCO_GL is .*\): RuntimeError: no display at all; try MUJOCO_GL",
+        ),
+        ({}, "can't be rendered here: RuntimeError: no display at all$"),
+    ],
+    ids=["mujoco", "another"],
+)
+def test_an_environment_that_cannot_draw_is_one_clear_error_and_no_file(
+    painted, tmp_path, attributes, message
+):
+    vars(painted).update(attributes, broken=True)
+    with pytest.raises(InputError, match=message):
         watch.record(half(), tmp_path / "video.gif", seed())
     assert list(tmp_path.iterdir()) == []
     assert painted.closed
@@ -133,6 +147,15 @@ def test_a_failure_in_the_middle_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         watch.record(half(), tmp_path / "video.mp4", seed(), seen=fail)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["file/video.gif", "file/new/video.mp4", "file/video.mp4"])
+def test_a_file_where_a_folder_must_be_is_one_clear_error(painted, tmp_path, name):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(StorageError, match=rf"can't write .*{name}: Not a directory"):
+        watch.record(half(), tmp_path / name, seed())
+    assert (tmp_path / "file").read_text() == "kept"
+    assert painted.closed
 
 
 @pytest.mark.usefixtures("painted")
