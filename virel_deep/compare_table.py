@@ -180,10 +180,11 @@ def remarks(named: Sequence[Entry]) -> list[str]:
         if run.at[-1] + _spacing(run) <= run.steps:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():
-        ends = [int(entry.run.at[-1]) for entry in here]
-        out += _differing(env, "last evaluation at step", here, list(map(str, ends)))
-        if len(set(ends)) > 1:
-            out.append(f"{env}: `--steps {min(ends)}` compares at equal steps.")
+        ends = [str(entry.run.at[-1]) for entry in here]
+        out += _differing(env, "last evaluation at step", here, ends)
+        common = set.intersection(*(set(entry.run.at.tolist()) for entry in here))
+        if len(set(ends)) > 1 and common:
+            out.append(f"{env}: `--steps {max(common)}` compares at equal steps.")
         out += _differing(
             env, "steps between evaluations", here, [str(_spacing(entry.run)) for entry in here]
         )

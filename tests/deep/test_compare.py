@@ -247,6 +247,27 @@ def test_unequal_steps_versions_and_tasks_are_said(tmp_path):
     assert "Hopper-v5 and Hopper-v4 are different tasks: their returns can't be compared." in said
 
 
+@pytest.mark.parametrize(("spacing", "hint"), [(700, 7000), (1500, 9000), (1200, 6000)])
+def test_the_hint_is_the_last_step_at_which_all_were_evaluated(tmp_path, spacing, hint):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 9)), every=1000),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 14)), every=spacing),
+    ]
+    assert f"Hopper-v5: `--steps {hint}` compares at equal steps." in remarks(named(folders))
+    at_hint = entries([read_run(folder).until(hint) for folder in folders])
+    assert {entry.run.at[-1] for entry in at_hint} == {hint}
+
+
+def test_without_a_common_step_there_is_no_hint(tmp_path):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 4)), every=1000),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 4)), every=999),
+    ]
+    said = remarks(named(folders))
+    assert any("last evaluation at step 4000 (sac), 3996 (beta)" in remark for remark in said)
+    assert not any("--steps" in remark for remark in said)
+
+
 def test_equal_runs_of_many_seeds_need_no_remark_but_what_is_shown(tmp_path):
     folders = [
         write_run(tmp_path / preset, preset, "Hopper-v5", ramp(*range(1, 11))) for preset in ("sac", "beta")
