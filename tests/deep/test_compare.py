@@ -367,6 +367,15 @@ def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
     assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names)
 
 
+@pytest.mark.parametrize("name", [r"my$\frac$alg", "$5 and $6", r"a\$b$c$", "one$"])
+def test_dollars_in_names_are_no_formulas(tmp_path, name):
+    folder = write_raw(tmp_path / "a", {"preset": name, "env": name, "steps": 5000}, [np.ones(5)])
+    assert main_compare([str(folder), "--out", str(tmp_path / "out")]) == 0
+    svg = (tmp_path / "out" / "curves.svg").read_text()
+    texts = [text.partition("</g>")[0] for text in svg.split(f"<!-- {name} -->")[1:]]  # title and legend
+    assert [text.count("<use") for text in texts] == [len(name)] * 2  # a glyph a character, dollars too
+
+
 def test_a_markdown_table_has_as_many_cells_in_every_row(two_runs):
     here = named(two_runs)
     lines = as_markdown([score_table(here)], remarks(here)).splitlines()
