@@ -162,7 +162,8 @@ def _export(options: ExportOptions) -> int:
 
     policy, seed = _policy(options.run, options.seed)
     try:
-        difference = export_policy(policy, options.out, about={"run": options.run.name, "seed": str(seed)})
+        about = {"run": options.run.resolve().name, "seed": str(seed)}
+        difference = export_policy(policy, options.out, about=about)
     except ExportError as error:
         sys.stderr.write(f"virel export: {error}\n")
         return 1
