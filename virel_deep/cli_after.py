@@ -130,11 +130,10 @@ def _evaluate(options: EvaluateOptions) -> int:
     from virel_deep.evaluate_run import evaluate_run, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
 
     done, failed = evaluate_run(options.run, episodes=options.episodes, seed=options.seed)
-    path = write_evaluation(options.run, done, seed=options.seed)
     console().print(evaluation_table(done))
     for failure in failed:
         sys.stderr.write(f"virel evaluate: {failure}\n")
-    _say(f"written: {path}")
+    _say(f"written: {write_evaluation(options.run, done, seed=options.seed)}")
     return 1 if failed else 0
 
 
