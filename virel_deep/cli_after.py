@@ -130,11 +130,10 @@ def _evaluate(options: EvaluateOptions) -> int:
     from virel_deep.evaluate_run import evaluate_run, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
 
     done, failed = evaluate_run(options.run, episodes=options.episodes, seed=options.seed)
-    path = write_evaluation(options.run, done, seed=options.seed)
     console().print(evaluation_table(done))
     for failure in failed:
         sys.stderr.write(f"virel evaluate: {failure}\n")
-    _say(f"written: {path}")
+    _say(f"written: {write_evaluation(options.run, done, seed=options.seed)}")
     return 1 if failed else 0
 
 
@@ -153,7 +152,7 @@ def _watch(options: WatchOptions) -> int:
             seen=lambda step: status.update(f"recording: step {step}"),
         )
     _say(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
-    _say(f"written: {path} ({video.frames} frames, {video.fps:g} a second)")
+    _say(f"written: {path} ({video.frames} states, {video.fps:g} a second)")
     return 0
 
 
@@ -162,7 +161,8 @@ def _export(options: ExportOptions) -> int:
 
     policy, seed = _policy(options.run, options.seed)
     try:
-        difference = export_policy(policy, options.out, about={"run": options.run.name, "seed": str(seed)})
+        about = {"run": options.run.resolve().name, "seed": str(seed)}
+        difference = export_policy(policy, options.out, about=about)
     except ExportError as error:
         sys.stderr.write(f"virel export: {error}\n")
         return 1

@@ -1,8 +1,11 @@
 """Runs side by side: their names, the table of their scores, and what limits the comparison."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 from rich import box
@@ -12,6 +15,7 @@ from rich.text import Text
 from virel_deep.compare import LAST, Run
 from virel_deep.statistics import Estimate, Scores, improvement, iqm_interval
 
+Naming = Callable[[Run], str]
 SIMULATORS = ("gymnasium", "mujoco")
 WHAT_IS_SHOWN = (
     f"Final return: a seed's mean over its last {LAST} evaluations. Area under curve: divided by its length, "
@@ -45,23 +49,45 @@ class ScoreTable:
 def entries(runs: Sequence[Run]) -> list[Entry]:
     """Name the runs, no two alike in one environment: by preset, and by what tells runs of a preset apart.
 
-    That is the settings that differ between the runs of one preset and environment, or else the folder.
+    That is the settings in which they differ within an environment, or else their folders. Runs of one name
+    in several environments are taken for the same algorithm.
     """
-    return [
-        Entry(_label(run, [one for one in runs if (one.preset, one.env) == (run.preset, run.env)]), run)
-        for run in runs
-    ]
+    namings = {run.preset: _naming([one for one in runs if one.preset == run.preset]) for run in runs}
+    return [Entry(namings[run.preset](run), run) for run in runs]
 
 
-def _label(run: Run, alike: Sequence[Run]) -> str:
-    if len(alike) == 1:
-        return run.preset
-    names = sorted({name for one in alike for name in one.settings} - {"seeds", "algorithm"})
-    differing = [name for name in names if len({repr(one.settings.get(name)) for one in alike}) > 1]
-    told = {tuple(repr(one.settings.get(name)) for name in differing) for one in alike}
-    if len(told) < len(alike):
-        return f"{run.preset} ({run.folder.name})"
-    return f"{run.preset} ({', '.join(f'{name}={run.settings.get(name)}' for name in differing)})"
+def _naming(alike: Sequence[Run]) -> Naming:
+    """The shortest way to name runs of one preset that tells those in one environment apart."""
+    return next(
+        naming for naming in _namings(alike) if len({(run.env, naming(run)) for run in alike}) == len(alike)
+    )
+
+
+def _namings(alike: Sequence[Run]) -> Iterator[Naming]:
+    yield lambda run: run.preset
+    yield partial(_by_settings, names=_differing_settings(alike))
+    several = len({run.env for run in alike}) > 1
+    longest = max(len(run.folder.resolve().parts) for run in alike)
+    for hide_env, depth in product((several, False), range(1, longest + 1)):
+        yield partial(_by_folder, depth=depth, hide_env=hide_env)
+
+
+def _by_settings(run: Run, names: Sequence[str]) -> str:
+    return f"{run.preset} ({', '.join(f'{name}={run.settings.get(name)}' for name in names)})"
+
+
+def _by_folder(run: Run, depth: int, *, hide_env: bool) -> str:
+    """The end of its path; ENV hides the environment, so that an algorithm has one name in several."""
+    path = str(run.folder.resolve())
+    parts = Path(path.replace(run.env, "ENV") if hide_env else path).parts
+    return f"{run.preset} ({Path(*parts[-depth:])})"
+
+
+def _differing_settings(alike: Sequence[Run]) -> list[str]:
+    """Those that differ between runs in one environment."""
+    n_envs = len({run.env for run in alike})
+    names = sorted({name for run in alike for name in run.settings} - {"seeds", "algorithm"})
+    return [name for name in names if len({(run.env, str(run.settings.get(name))) for run in alike}) > n_envs]
 
 
 def environments(named: Sequence[Entry]) -> dict[str, list[Entry]]:
@@ -101,11 +127,8 @@ def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
     """Algorithms over all environments, for those that ran in each; None in a single environment."""
     groups = environments(named)
     reference = named[0].label
-    in_all = [
-        label
-        for label in dict.fromkeys(entry.label for entry in named)
-        if all(label in [entry.label for entry in here] for here in groups.values())
-    ]
+    missing = _missing(named)
+    in_all = [label for label, envs in missing.items() if not envs]
     if len(groups) < 2 or reference not in in_all:
         return None
     finals = {label: [_run_of(label, here).final() for here in groups.values()] for label in in_all}
@@ -120,6 +143,13 @@ def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
     return ScoreTable(
         title, ("algorithm", f"final return / mean of {reference}", f"P(better than {reference})"), rows
     )
+
+
+def _missing(named: Sequence[Entry]) -> dict[str, list[str]]:
+    """For each label the environments in which it has no run."""
+    ran = {(entry.label, entry.run.env) for entry in named}
+    labels = dict.fromkeys(entry.label for entry in named)
+    return {label: [env for env in environments(named) if (label, env) not in ran] for label in labels}
 
 
 def _run_of(label: str, here: Sequence[Entry]) -> Run:
@@ -150,18 +180,33 @@ def remarks(named: Sequence[Entry]) -> list[str]:
         if run.at[-1] + _spacing(run) <= run.steps:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():
-        ends = [int(entry.run.at[-1]) for entry in here]
-        out += _differing(env, "last evaluation at step", here, list(map(str, ends)))
-        if len(set(ends)) > 1:
-            out.append(f"{env}: `--steps {min(ends)}` compares at equal steps.")
+        ends = [str(entry.run.at[-1]) for entry in here]
+        out += _differing(env, "last evaluation at step", here, ends)
+        common = set.intersection(*(set(entry.run.at.tolist()) for entry in here))
+        if len(set(ends)) > 1 and common:
+            out.append(f"{env}: `--steps {max(common)}` compares at equal steps.")
         out += _differing(
             env, "steps between evaluations", here, [str(_spacing(entry.run)) for entry in here]
         )
         for package in SIMULATORS:
             known = [str(entry.run.versions.get(package, "unknown")) for entry in here]
             out += _differing(env, f"{package} version", here, known)
-    out += _families(environments(named))
+    out += _left_out(named) + _families(environments(named))
     return [*out, FEW_SEEDS] if min(len(entry.run.seeds) for entry in named) < 10 else out
+
+
+def _left_out(named: Sequence[Entry]) -> list[str]:
+    """Whom the table over environments does not show, and why."""
+    missing = {label: envs for label, envs in _missing(named).items() if envs}
+    n = len(environments(named))
+    first = named[0].label
+    if first in missing:
+        where = ", ".join(missing[first])
+        return [f"No table over {n} environments: {first}, the first, has no run of that name in {where}."]
+    if not missing:
+        return []
+    listed = "; ".join(f"{label} (none in {', '.join(envs)})" for label, envs in missing.items())
+    return [f"Not in the table over {n} environments, for want of a run of the same name in each: {listed}."]
 
 
 def _spacing(run: Run) -> int:

@@ -113,7 +113,7 @@ def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
     handles = [Line2D([], [], color=colour, linestyle=dash) for colour, dash in styles.values()]
     figure.legend(
         handles,
-        list(styles),
+        [_plain(label) for label in styles],
         loc="outside upper center",
         ncols=legend_columns,
         frameon=False,
@@ -126,7 +126,7 @@ def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
 def _panel(
     axes: Axes, env: str, here: Sequence[Entry], bands: Sequence[Band], styles: dict[str, tuple[str, Any]]
 ) -> None:
-    axes.set_title(env, loc="left")
+    axes.set_title(_plain(env), loc="left")
     axes.set_xlabel("environment steps (thousands)")
     axes.set_ylabel("return")
     end = max(entry.run.at[-1] for entry in here) / 1000
@@ -141,6 +141,11 @@ def _panel(
     axes.set_xlim(0, end * (1.03 + 0.025 * len(here)))
     ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, end)
     axes.set_xticks([tick for tick in ticks if 0 <= tick <= end])
+
+
+def _plain(text: str) -> str:
+    """Matplotlib takes what is between two dollars for a formula."""
+    return text.replace("$", r"\$")
 
 
 def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:

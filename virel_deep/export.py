@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from virel_deep._files import write_atomically
 from virel_deep.envs import ActionRange, Numbers, make_env
-from virel_deep.errors import InputError
+from virel_deep.errors import InputError, require
 from virel_deep.policy import Floats, Policy
 from virel_deep.versions import versions
 
@@ -43,10 +43,11 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
         The largest difference to the policy in float64, in units of the action.
 
     Raises:
-        InputError: onnx or onnxruntime is not installed.
+        InputError: `path` is a folder; onnx or onnxruntime is not installed.
         ExportError: onnxruntime computes something else.
         StorageError: the file can't be written.
     """
+    require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
     env = make_env(policy.env)
     actions = ActionRange(env.action_space)
     env.close()

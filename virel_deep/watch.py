@@ -30,6 +30,7 @@ class Video(NamedTuple):
     """What was recorded."""
 
     frames: int
+    """States shown; a GIF keeps equal ones in a row as one picture, shown as long."""
     fps: float
     return_: float
     """Unscaled return of the episode."""
@@ -64,14 +65,19 @@ def record(
         fps = float(env.metadata.get("render_fps", MAX_FPS))
         every = int(np.ceil(fps / MAX_FPS))
         episode = _Episode(env, policy, seed, seen)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[path.suffix](temporary, episode.frames(every), fps / every)
-        rename_synced(temporary, path)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+        temporary.touch()  # where that fails, the message is clearer than ffmpeg's
+        try:
+            WRITERS[path.suffix](temporary, episode.frames(every), fps / every)
+            rename_synced(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
         return Video(episode.n_frames, fps / every, episode.return_, episode.steps)
     except OSError as error:
-        raise StorageError(f"can't write {path}: {error.strerror or error}") from error
+        what = error.strerror or str(error).partition("\n")[0]  # below it stands ffmpeg's command
+        raise StorageError(f"can't write {path}: {what}") from error
     finally:
-        temporary.unlink(missing_ok=True)
         env.close()
 
 
@@ -113,7 +119,8 @@ class _Episode:
         try:
             frame = self.env.render()
         except Exception as error:
-            raise _no_renderer(self.policy.env, error) from error
+            mujoco = hasattr(self.env.unwrapped, "mujoco_renderer")
+            raise _no_renderer(self.policy.env, error, mujoco=mujoco) from error
         return np.ascontiguousarray(frame, np.uint8)
 
 
@@ -133,20 +140,23 @@ def _make(env_id: str) -> Any:
         import gymnasium  # noqa: PLC0415
 
         from virel_deep.envs import make_env  # noqa: PLC0415
-
-        make_env(env_id).close()  # our checks and messages
+    except Exception as error:  # of MuJoCo, which chooses its library here
+        raise _no_renderer(env_id, error, mujoco=True) from error
+    make_env(env_id).close()  # our checks and messages
+    try:
         return gymnasium.make(env_id, render_mode="rgb_array", disable_env_checker=True)
-    except InputError:
-        raise
     except Exception as error:
-        raise _no_renderer(env_id, error) from error
+        raise _no_renderer(env_id, error, mujoco=False) from error
 
 
-def _no_renderer(env_id: str, error: Exception) -> InputError:
+def _no_renderer(env_id: str, error: Exception, *, mujoco: bool) -> InputError:
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not mujoco:
+        return InputError(f"{env_id} can't be rendered here: {what}")
     chosen = os.environ.get("MUJOCO_GL", "not set")
     return InputError(
-        f"{env_id} can't be rendered here (MUJOCO_GL is {chosen}): {type(error).__name__}: "
-        f"{' '.join(str(error).split())}; try MUJOCO_GL=egl (libegl1) or MUJOCO_GL=osmesa (libosmesa6)"
+        f"{env_id} can't be rendered here (MUJOCO_GL is {chosen}): {what}; "
+        "try MUJOCO_GL=egl (libegl1) or MUJOCO_GL=osmesa (libosmesa6)"
     )
 
 
@@ -174,9 +184,19 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
 def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
     from PIL import Image  # noqa: PLC0415  (comes with matplotlib)
 
-    images = (Image.fromarray(frame).quantize(64) for frame in frames)
-    first = next(images)
-    first.save(path, format="GIF", save_all=True, append_images=images, duration=1000 / fps, loop=0)
+    def timed() -> Iterator[Image.Image]:
+        for i, frame in enumerate(frames):
+            image = Image.fromarray(frame).quantize(64)
+            image.info["duration"] = 10 * (_centiseconds(i + 1, fps) - _centiseconds(i, fps))
+            yield image
+
+    images = timed()
+    next(images).save(path, format="GIF", save_all=True, append_images=images, loop=0)
+
+
+def _centiseconds(frames: int, fps: float) -> int:
+    """GIF's unit of time. Ends of frames are rounded to it, not lengths: errors don't add up."""
+    return round(100 * frames / fps)
 
 
 WRITERS: dict[str, Callable[[Path, Iterator[Frame], float], None]] = {".mp4": _write_mp4, ".gif": _write_gif}

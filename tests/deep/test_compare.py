@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +110,79 @@ def test_runs_that_differ_in_nothing_are_told_apart_by_their_folders(tmp_path):
     assert [entry.label for entry in named(folders)] == ["sac (one)", "sac (two)"]
 
 
+def place_run(root, path, env, top=1.0, preset="sac", **settings):
+    return write_run(root / path, preset, env, ramp(top, 2 * top), **settings)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (("a/run", "b/run"), ["a/run", "b/run"]),
+        (("x/a/run", "y/a/run", "z/run"), ["x/a/run", "y/a/run", "{root}/z/run"]),
+        (("a/run", "a/run/again/run"), ["a/run", "again/run"]),
+    ],
+)
+def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path, paths, names):
+    folders = [place_run(tmp_path, path, "Hopper-v5") for path in paths]
+    labels = [entry.label for entry in named(folders)]
+    assert labels == [f"sac ({name.format(root=tmp_path.name)})" for name in names]
+
+
+def test_a_run_named_from_inside_has_its_folders_name(tmp_path, monkeypatch):
+    folders = [place_run(tmp_path, path, "Hopper-v5") for path in ("a", "b")]
+    monkeypatch.chdir(folders[0])
+    assert [entry.label for entry in named([Path(), Path("../b")])] == ["sac (a)", "sac (b)"]
+
+
+def test_settings_that_print_alike_do_not_tell_runs_apart(tmp_path):
+    folders = [
+        write_raw(tmp_path / f"{lr!r}", {"preset": "p", "env": "E-v0", "steps": 5000, "lr": lr}, [np.ones(5)])
+        for lr in (1, "1")
+    ]
+    assert [entry.label for entry in named(folders)] == ["p (1)", "p ('1')"]
+
+
+@pytest.mark.parametrize("pattern", ["{age}/{env}/run", "{age}/sac-{env}", "{env}/{age}"])
+def test_runs_told_apart_by_folders_belong_together_over_environments(tmp_path, pattern):
+    folders = [
+        place_run(tmp_path, pattern.format(age=age, env=env), env, top)
+        for age, top in (("old", 1.0), ("new", 2.0))
+        for env in ("Hopper-v5", "Ant-v5")
+    ]
+    here = named(folders)
+    old, new = (pattern.format(age=age, env="ENV") for age in ("old", "new"))
+    if pattern.endswith("{age}"):
+        old, new = "old", "new"
+    assert [entry.label for entry in here] == [f"sac ({name})" for name in (old, old, new, new)]
+    rows = overall_table(here).rows
+    # Means of the last ten evaluations over two seeds, in units of those of the first.
+    assert [(row[0], row[1][:2]) for row in rows] == [(f"sac ({old})", "1 "), (f"sac ({new})", "2 ")]
+    assert not any("over 2 environments" in remark for remark in remarks(here))
+
+
+def test_settings_that_differ_in_one_environment_name_the_run_in_another(tmp_path):
+    folders = [
+        place_run(tmp_path, f"{n}-{env}", env, batch_size=n, preset="beta")
+        for n, env in ((64, "Hopper-v5"), (128, "Hopper-v5"), (64, "Ant-v5"))
+    ]
+    here = named(folders)
+    assert [entry.label for entry in here] == [f"beta (batch_size={n})" for n in (64, 128, 64)]
+    assert [row[0] for row in overall_table(here).rows] == ["beta (batch_size=64)"]
+    said = "for want of a run of the same name in each: beta (batch_size=128) (none in Ant-v5)."
+    assert any(remark.endswith(said) for remark in remarks(here))
+
+
+def test_runs_that_match_in_nothing_give_no_table_over_environments_and_that_is_said(tmp_path):
+    folders = [
+        place_run(tmp_path, path, env)
+        for path, env in (("a", "Hopper-v5"), ("b", "Hopper-v5"), ("c", "Ant-v5"), ("d", "Ant-v5"))
+    ]
+    here = named(folders)
+    assert overall_table(here) is None
+    said = "No table over 2 environments: sac (a), the first, has no run of that name in Ant-v5."
+    assert said in remarks(here)
+
+
 def test_one_preset_in_two_environments_keeps_its_name_although_its_scales_differ(tmp_path):
     folders = [
         write_run(tmp_path / env, "beta", env, ramp(1.0, 2.0), reward_scale=scale)
@@ -171,6 +245,27 @@ def test_unequal_steps_versions_and_tasks_are_said(tmp_path):
     assert "Hopper-v5: not alike: mujoco version 4.0.0 (sac), 3.3.0 (beta)." in said
     assert "Hopper-v5: not alike: gymnasium version 1.4.0 (sac), unknown (beta)." in said
     assert "Hopper-v5 and Hopper-v4 are different tasks: their returns can't be compared." in said
+
+
+@pytest.mark.parametrize(("spacing", "hint"), [(700, 7000), (1500, 9000), (1200, 6000)])
+def test_the_hint_is_the_last_step_at_which_all_were_evaluated(tmp_path, spacing, hint):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 9)), every=1000),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 14)), every=spacing),
+    ]
+    assert f"Hopper-v5: `--steps {hint}` compares at equal steps." in remarks(named(folders))
+    at_hint = entries([read_run(folder).until(hint) for folder in folders])
+    assert {entry.run.at[-1] for entry in at_hint} == {hint}
+
+
+def test_without_a_common_step_there_is_no_hint(tmp_path):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 4)), every=1000),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 4)), every=999),
+    ]
+    said = remarks(named(folders))
+    assert any("last evaluation at step 4000 (sac), 3996 (beta)" in remark for remark in said)
+    assert not any("--steps" in remark for remark in said)
 
 
 def test_equal_runs_of_many_seeds_need_no_remark_but_what_is_shown(tmp_path):
@@ -270,6 +365,15 @@ def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
     names = sorted(path.name for path in folders[0].iterdir())
     assert names == ["curves.csv", "curves.png", "curves.svg"]
     assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("name", [r"my$\frac$alg", "$5 and $6", r"a\$b$c$", "one$"])
+def test_dollars_in_names_are_no_formulas(tmp_path, name):
+    folder = write_raw(tmp_path / "a", {"preset": name, "env": name, "steps": 5000}, [np.ones(5)])
+    assert main_compare([str(folder), "--out", str(tmp_path / "out")]) == 0
+    svg = (tmp_path / "out" / "curves.svg").read_text()
+    texts = [text.partition("</g>")[0] for text in svg.split(f"<!-- {name} -->")[1:]]  # title and legend
+    assert [text.count("<use") for text in texts] == [len(name)] * 2  # a glyph a character, dollars too
 
 
 def test_a_markdown_table_has_as_many_cells_in_every_row(two_runs):

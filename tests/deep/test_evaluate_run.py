@@ -56,6 +56,17 @@ def test_the_record_holds_what_was_played(run, capsys):
     assert all(f"{one.returns.mean():.1f}" in out for one in done)
 
 
+def test_where_no_record_can_be_written_the_table_is_printed_all_the_same(run, capsys):
+    (run / "evaluation.json").mkdir()
+    assert main_evaluate([str(run), "--episodes", "1"]) == 1
+    done, _ = evaluate_run(run, episodes=1, seed=0)
+    said = capsys.readouterr()
+    assert all(f"{one.returns.mean():.1f}" in said.out for one in done)
+    assert "written" not in said.out
+    (line,) = said.err.splitlines()
+    assert line.startswith("virel evaluate: can't write ")
+
+
 def test_a_seed_without_a_checkpoint_is_said_and_the_others_are_evaluated(tmp_path, capsys):
     folder = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((2, 1)))
     write_checkpoint(folder, 1, random_layers(np.random.default_rng(0), SIZES))

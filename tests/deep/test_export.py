@@ -140,6 +140,24 @@ def test_the_command_exports_a_seed_of_a_run(tmp_path, capsys):
     assert "`seed` must be one of [0, 1]; found 5" in capsys.readouterr().err
 
 
+def test_a_run_named_from_inside_is_recorded_under_its_folders_name(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((1, 1)))
+    write_checkpoint(run, 0, random_layers(np.random.default_rng(0), (4, 8, 1)))
+    monkeypatch.chdir(run)
+    assert main_export([".", "policy.onnx"]) == 0
+    said = {entry.key: entry.value for entry in onnx.load("policy.onnx").metadata_props}
+    assert said["run"] == "run"
+
+
+@pytest.mark.parametrize("out", [".", "/", ""])
+def test_a_folder_instead_of_a_file_is_one_line_and_status_2(tmp_path, capsys, out):
+    run = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((1, 1)))
+    write_checkpoint(run, 0, random_layers(np.random.default_rng(0), (4, 8, 1)))
+    assert main_export([str(run), out]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"virel export: `out` must be a file, not a folder; found {out or '.'!r}"
+
+
 def test_a_failed_check_is_one_line_and_status_1(tmp_path, capsys, monkeypatch):
     run = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((1, 1)))
     write_checkpoint(run, 0, random_layers(np.random.default_rng(0), (4, 8, 1)))

@@ -1,6 +1,7 @@
 """`virel watch`: frames of the whole episode in a file that is whole or absent, or one clear error."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from gymnasium.spaces import Box
 from PIL import Image
 
 from virel_deep import watch
+from virel_deep._files import StorageError
 from virel_deep.errors import InputError
 from virel_deep.policy import Policy
 
@@ -78,6 +80,27 @@ def test_a_gif_shows_every_nth_state_in_real_time(painted, tmp_path):
     assert painted.actions == pytest.approx([1.0] * 6)  # 1/2 of the range [-2, 2]
 
 
+def gif_lengths(path):
+    """Milliseconds of each frame in the file."""
+    with Image.open(path) as image:
+        return [image.info["duration"] for i in range(image.n_frames) if image.seek(i) is None]
+
+
+@pytest.mark.parametrize("fps", [33.5, 125 / 3, 30.0, 0.7])
+def test_a_gif_keeps_time_at_rates_that_do_not_divide_100(tmp_path, fps):
+    frames = (np.full((4, 4, 3), 40 * (i % 2), np.uint8) for i in range(200))
+    watch._write_gif(tmp_path / "video.gif", frames, fps)
+    ends = np.cumsum(gif_lengths(tmp_path / "video.gif"))
+    # GIF counts centiseconds: no frame ends further than half a one from when it should.
+    np.testing.assert_allclose(ends, 1000 / fps * np.arange(1, 201), rtol=0, atol=5 + 1e-9)
+
+
+def test_a_state_that_looks_like_the_one_before_keeps_its_time_in_a_gif(tmp_path):
+    frames = (np.full((4, 4, 3), level, np.uint8) for level in (0, 0, 0, 80))
+    watch._write_gif(tmp_path / "video.gif", frames, 33.5)
+    assert gif_lengths(tmp_path / "video.gif") == [90, 30]  # PIL makes one frame of the three
+
+
 @pytest.mark.usefixtures("painted")
 def test_an_mp4_is_one_that_ffmpeg_reads(tmp_path):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
@@ -95,9 +118,22 @@ def test_the_progress_is_told_for_each_frame(tmp_path):
     assert seen == [2, 4, 6]
 
 
-def test_an_environment_that_cannot_draw_is_one_clear_error_and_no_file(painted, tmp_path):
-    painted.broken = True
-    with pytest.raises(InputError, match=r"MUJOCO_GL is .*RuntimeError: no display at all; try"):
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        (
+            {"mujoco_renderer": None},
+            r"here \(MUJOCO_GL is .*\): RuntimeError: no display at all; try MUJOCO_GL",
+        ),
+        ({}, "can't be rendered here: RuntimeError: no display at all$"),
+    ],
+    ids=["mujoco", "another"],
+)
+def test_an_environment_that_cannot_draw_is_one_clear_error_and_no_file(
+    painted, tmp_path, attributes, message
+):
+    vars(painted).update(attributes, broken=True)
+    with pytest.raises(InputError, match=message):
         watch.record(half(), tmp_path / "video.gif", seed())
     assert list(tmp_path.iterdir()) == []
     assert painted.closed
@@ -111,6 +147,15 @@ def test_a_failure_in_the_middle_leaves_no_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         watch.record(half(), tmp_path / "video.mp4", seed(), seen=fail)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["file/video.gif", "file/new/video.mp4", "file/video.mp4"])
+def test_a_file_where_a_folder_must_be_is_one_clear_error(painted, tmp_path, name):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(StorageError, match=rf"can't write .*{name}: Not a directory"):
+        watch.record(half(), tmp_path / name, seed())
+    assert (tmp_path / "file").read_text() == "kept"
+    assert painted.closed
 
 
 @pytest.mark.usefixtures("painted")
@@ -162,8 +207,8 @@ def test_the_command_records_the_episode_of_a_seed_without_a_screen(run):
     with Image.open(run / "video.gif") as image:
         assert image.size == (480, 480)
         assert np.asarray(image.convert("RGB")).std() > 10  # something is drawn
-        n_frames = image.n_frames
-    assert f"({n_frames} frames, " in done.stdout
+    n_states, fps = re.search(r"\((\d+) states, (\d+) a second\)", done.stdout).groups()
+    assert sum(gif_lengths(run / "video.gif")) == pytest.approx(1000 * int(n_states) / int(fps), abs=5)
 
 
 def test_a_renderer_that_is_not_there_is_one_line_and_status_2(run):
