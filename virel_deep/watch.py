@@ -7,6 +7,7 @@ MuJoCo draws through the library that `MUJOCO_GL` names and reads it when it is 
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,12 +174,19 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
         str(path), (width, height), fps=fps, codec="libx264", quality=7, output_params=["-f", "mp4"]
     )
     writer.send(None)
+    sent = 0
     try:
-        writer.send(first)
-        for frame in frames:
+        for frame in chain((first,), frames):
             writer.send(frame)
+            sent += 1
     finally:
-        writer.close()
+        writer.close()  # says nothing of what ffmpeg could not write
+    try:
+        whole = imageio_ffmpeg.count_frames_and_secs(str(path))[0] == sent
+    except RuntimeError:
+        whole = False
+    if not whole:
+        raise OSError("ffmpeg could not write all of it; is the disk full?")
 
 
 def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
