@@ -62,17 +62,18 @@ class Correction:
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """One printed statement.
+    """One printed statement, or one of ours about what is printed there.
 
     Args:
         id: kebab-case, follows the source: `theorem-1`, `eq-31`, `app-c-1`.
         title: a few words for tables.
         source: where it is printed, e.g. `"Thm 3, App. D.4"`.
-        statement: LaTeX, exactly as printed.
-        check: of the statement as printed.
+        statement: LaTeX, exactly as printed where `printed`; a reading is marked as one in words.
+        check: of that statement.
         expected: the verdict on record; `virel verify` exits 0 iff it comes out again.
         assumptions, steps, correction: see their classes. A `REFUTED` claim needs a correction.
         figures: `figures(seed)` computes the data of its convergence plots (drawn by `verify.figures`).
+        printed: whether a source prints the statement; else it is ours: the same on other sets, a rate.
         deep: its checks run `virel_deep` and need torch; `virel verify --deep` runs it, or naming it.
     """
 
@@ -86,4 +87,5 @@ class Claim:
     steps: Sequence[Step] = ()
     correction: Correction | None = None
     figures: Callable[[int], Sequence[Figure]] | None = field(default=None)
+    printed: bool = True
     deep: bool = False

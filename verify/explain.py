@@ -18,10 +18,11 @@ that the search found and what holds instead. Verdicts: `virel verify`.
 
 def explanation(claim: Claim, row: Row) -> str:
     """A claim and the row that `virel verify` writes of it, as Markdown with LaTeX."""
+    word = "As printed" if claim.printed and not claim.deep else "Statement (ours)"
     parts = [
         f"## {claim.id}: {claim.title}",
         f"**Source.** {claim.source}",
-        f"**{'Statement' if claim.deep else 'As printed'}.** ${claim.statement}$",
+        f"**{word}.** ${claim.statement}$",
     ]
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"

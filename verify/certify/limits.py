@@ -12,6 +12,21 @@ from verify.balls import exp, log, total
 from verify.certify.instance import Exact
 from verify.exact import optimal_backup
 
+# Theorem 2 ii) of the talk: the policy at the maxima of Q*, eps.
+
+
+def mass_off_maximum(x: Exact) -> list[arb]:
+    """Twice the sum of exp(-gap/eps) over the actions that are not best, less their probability; by state."""
+    found = []
+    for own in x.mdp.of_state:
+        top = max(x.q[i] for i in own)
+        off = [exp((x.q[i] - top) / x.eps) for i in own if x.q[i] < top]
+        norm = total(exp(x.q[i] / x.eps) for i in own)
+        chances = total(exp(x.q[i] / x.eps) / norm for i in own if x.q[i] < top)
+        found.append(2 * total(off) - chances)
+    return found
+
+
 # Theorem 1 on a finite set: |E[phi] - phi(a*)| <= osc(phi) (n - 1) exp(-D/eps).
 
 

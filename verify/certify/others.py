@@ -36,6 +36,14 @@ def marginal_bound(x: Exact) -> list[arb]:
     return [log(evidence) - total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)]
 
 
+def posterior_attained(x: Exact) -> list[arb]:
+    """The lower bound at the posterior less log p(x)."""
+    evidence = sum(x.joint, fmpq(0))
+    posterior = [joint / evidence for joint in x.joint]
+    terms = [p * (log(joint) - log(p)) for p, joint in zip(posterior, x.joint, strict=True)]
+    return [total(terms) - log(evidence)]
+
+
 # Marino et al.: trajectories s1 a1 s2 a2, horizon 2; and pseudo-likelihood, horizon 1 to 3.
 
 

@@ -41,7 +41,9 @@ LIKELIHOOD: Jobs = {
     "app-g-m-step-prior": (proved("printed", GM, at_least(ids.best_prior)),),
     "eq-09": (proved("printed", EM, equal(others.marginal), **_hidden),),
     "design-02": (proved("printed", EM, equal(others.marginal), **_hidden),),
-    "design-04": (proved("printed", EM, at_least(others.marginal_bound), **_hidden),),
+    "design-04": (
+        proved("printed", EM, at_least(others.marginal_bound), equal(others.posterior_attained), **_hidden),
+    ),
     "lemma-1-i-finite": (
         refuted("printed", G, equal(ids.deterministic_policy), above(ids.finite), **_dirac),
         proved("corrected", G, equal(ids.deterministic_policy), equal(ids.without_entropy), **_dirac),

@@ -53,7 +53,16 @@ OPTIMA: Jobs = {
     ),
     "talk-theorem-2-i": (proved("printed", STAR, AT_STAR, ZERO_IFF, **_shifted),),
     "corollary-1-hence": (proved("printed", STAR, AT_STAR, ZERO_IFF, **_shifted),),
-    "talk-theorem-2-ii": (proved("printed", "mdp q", AT_Q, equal(rational.unique_maxima), **_optimum),),
+    "talk-theorem-2-ii": (
+        proved(
+            "printed",
+            "mdp q eps",
+            AT_Q,
+            equal(rational.unique_maxima),
+            at_least(limits.mass_off_maximum),
+            **_optimum,
+        ),
+    ),
     "corollary-1": (
         refuted("printed", ROOTS, AT_Q, above(rational.largest_root), **_roots),
         proved("corrected", f"{STAR} ends low high", AT_STAR, ZERO_IFF, COLDEST, **_roots),

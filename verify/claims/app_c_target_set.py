@@ -154,7 +154,7 @@ CLAIMS = (
         title="The recursion defines the temperature",
         source="App. C, F.2",
         statement=r"\varepsilon_\omega = \tfrac cp\|\mathcal T^{\pi_\omega}\hat Q_\omega - \hat Q_\omega\|_p^p,\ "
-        r"\pi_\omega \propto \exp(\hat Q_\omega/\varepsilon_\omega),\ \text{defines } \varepsilon_\omega\ "
+        r"\pi_\omega \propto \exp(\hat Q_\omega/\varepsilon_\omega),\ \text{defines } \varepsilon_\omega\ \text{(one)}\ "
         r"\text{for } \omega\in\Omega_c \subseteq \Omega",
         check=Check(gap_single_valued, _LARGE),
         expected=Verdict.REFUTED,

@@ -138,7 +138,7 @@ CLAIMS = (
         title="MPO's objective as lower bound, for theta and phi",
         source="Eq. (42), App. G",
         statement=r"\mathcal L(\omega,\theta,\phi) = E_{d(s)}[E_{\pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega]"
-        r" - KL(\pi_\theta(a|s)\|\pi_\phi(a|s))] \text{ up to a term without } \theta, \phi",
+        r" - KL(\pi_\theta(a|s)\|\pi_\phi(a|s))] \text{ (read: up to a term without } \theta, \phi\text{)}",
         check=Check(objective_gap, _FULL),
         expected=Verdict.HOLDS,
     ),
@@ -146,8 +146,8 @@ CLAIMS = (
         id="eq-42-omega",
         title="MPO's objective as lower bound, for omega",
         source="Eq. (42) and M-step, App. G",
-        statement=r"\arg\max_{\omega} \mathcal L(\omega,\phi,\theta_{k+1}) \text{ with } \mathcal L \text{ of (42):"
-        r" what was neglected has no } \omega \text{ either}",
+        statement=r"\arg\max_{\omega} \mathcal L(\omega,\phi,\theta_{k+1}) \text{ with } \mathcal L \text{ of (42)"
+        r" (read: what was neglected has no } \omega \text{ either)}",
         check=Check(omega_gap, _FULL),
         expected=Verdict.REFUTED,
         correction=Correction(

@@ -245,6 +245,7 @@ CLAIMS = (
             ),
         ),
         expected=Verdict.HOLDS,
+        printed=False,
     ),
     Claim(
         id="def-evaluation",

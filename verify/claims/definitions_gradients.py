@@ -104,7 +104,7 @@ CLAIMS = (
         title="the updates from one sample, entry by entry",
         source="Eq. (34), (35)",
         statement=r"\zeta_{k+1} = \zeta_k + \alpha_{\zeta_k}(\beta - b^\top\zeta_k) b, \quad"
-        r"\omega_{k+1} = \omega_k + \alpha_{\omega_k}(b_k - \gamma b'_k) b_k^\top\zeta_k - q_k",
+        r"\omega_{k+1} = \omega_k + \alpha_{\omega_k}(b_k - \gamma b'_k) b_k^\top\zeta_k - q_k\quad\text{(before the projections)}",
         check=Check(
             updates_gap,
             st.fixed_dictionaries(

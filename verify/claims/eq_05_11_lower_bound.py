@@ -6,7 +6,7 @@ Bound:  rounding. Each side is a sum of at most |H| + S terms, none above B = ma
 the
         log-sum-exp is shifted; every term carries a few ulps from exp/log. 16 (|H| + S + 8) u (1 + B)
         covers both sides (u = 2.2e-16). Written down before the first run.
-Teeth:  `perturb` drops the entropy of d and adds a nat in its place.
+Teeth:  `perturb` adds a nat.
 """
 
 import numpy as np

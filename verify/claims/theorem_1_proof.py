@@ -77,13 +77,13 @@ _STEPS_12 = (
         Correction(_SPLIT_STATEMENT, _SPLIT_DERIVATION, _SPLIT),
     ),
     Step(
-        "last display",
+        "denominator of the last display (alone: ours)",
         r"\int_U \lim_{\varepsilon\to0}e^{g(x^*-\sqrt\varepsilon u)/\varepsilon}du = \int_U \exp(u^\top\nabla^2 f(x^*)u)\,du",
         Check(gaps.last_display_gap, smooth_peaks(eps=st.sampled_from((1e-6, 1e-4)))),
         Correction(
             r"\int_{\mathbb R^n}\exp(\tfrac12 u^\top\nabla^2 f(x^*)u)\,du = (2\pi)^{n/2}\,|{-\nabla^2 f(x^*)}|^{-1/2}",
             r"The display drops the factor $\tfrac12$ of (16) and (17) in numerator and denominator, and with it $2^{n/2}$ in each;"
-            r" the quotient, hence the conclusion, is not touched. $U$ stands for the limit of the domains, $\mathbb R^n$.",
+            r" the printed quotient, hence the conclusion, is right. $U$ stands for the limit of the domains, $\mathbb R^n$.",
             Check(
                 gaps.last_display_gap,
                 smooth_peaks(eps=st.sampled_from((1e-6, 1e-4, 1e-2)), half=st.just(True)),
@@ -127,7 +127,7 @@ CLAIMS = (
         id="eq-12",
         title="The limit at a non-degenerate interior maximum, with its rate; steps of the proof",
         source="Eq. (12), proof of Thm 1, App. D.2",
-        statement=r"\lim_{\varepsilon\to0}\int_X\varphi(x)p_\varepsilon(x)dx = \varphi(x^*);\quad f'' \le -m,\ |f^{(3)}| \le L:\quad "
+        statement=r"\lim_{\varepsilon\to0}\int_X\varphi(x)p_\varepsilon(x)dx = \varphi(x^*);\quad \text{with a rate (ours): } f'' \le -m,\ |f^{(3)}| \le L:\quad "
         r"\Big|\int_X\varphi p_\varepsilon - \varphi(x^*)\Big| \le |\varphi'(x^*)|\Big(\frac{L}{2m} + |p_\varepsilon(b)-p_\varepsilon(a)|\Big)"
         r"\frac{\varepsilon}{|f''(x^*)|} + \|\varphi''\|_\infty\frac{\varepsilon}{2m} \to 0",
         check=Check(gaps.rate_gap, smooth_peaks(phi=coefficients(), eps=_ANY), n_random=300),

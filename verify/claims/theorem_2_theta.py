@@ -12,6 +12,7 @@ Teeth:  `perturb` ignores the limit at eps = 0, or adds to a loss or to L.
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
 
 from verify.claim import Check, Claim, Correction
 from verify.claims._solved import U, boltzmann_loss, on_mdp, solve_rounding, solved
@@ -19,6 +20,8 @@ from verify.claims.theorem_2 import gap_with, loss, optimal_target, tables
 from verify.strategies import distributions, policies, temperatures
 from verify.verdict import Gap, Verdict, worst
 from virel_theory._validate import Array
+from virel_theory.continuous import elbo_continuous
+from virel_theory.densities import Atom, Uniform
 from virel_theory.mdp import TabularMDP
 from virel_theory.objective import elbo
 from virel_theory.policies import boltzmann_policy
@@ -37,17 +40,15 @@ def gap_variational_corrected(
     return worst(lost, Gap(better, 32 * (mdp.n_pairs + 8) * U * size))
 
 
-def gap_moreover(*, top: int, eps: float, nats: int, perturb: float = 0.0) -> Gap:
-    r"""Continuous actions, as printed: the Dirac at a* maximises L. A = [0, 1], Q*(a) = top - a, one state.
+def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
+    r"""Continuous actions: the Dirac at a* = 0 maximises L at every eps. A = [0, 1], Q*(a) = top - a, one state.
 
-    A policy uniform on a width sigma = exp(-nats) at a* = 0 has L = (top - sigma/2)/eps + log sigma, which
-    falls to -inf as it narrows to the Dirac (Lemma 1 i). Error: how far it is below the uniform policy on
-    [0, 1].
+    Error: how far it is below the uniform policy on [0, 1], whose L is (top - 1/2)/eps.
     """
-    sigma = float(np.exp(-nats))
-    narrow = (top - sigma / 2) / eps - nats
-    uniform = (top - 0.5) / eps
-    return Gap(uniform - narrow + perturb * 1e6, 0.0)
+    q = [Polynomial([top, -1.0])]
+    dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps) + perturb * 1e6
+    uniform = elbo_continuous(q, pi_theta=[Uniform(0.0, 1.0)], d=[1.0], eps=eps) + perturb * 1e6
+    return Gap(uniform - dirac, 1e-11 * (1 + top / eps))
 
 
 def gap_moreover_finite(*, mdp: TabularMDP, q_star: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
@@ -85,13 +86,8 @@ the greedy policies as its only maximisers (where d > 0).""",
         id="theorem-2-moreover",
         title="Every theta* with pi_theta* = pi_omega* is a maximiser",
         source="Thm 2, second sentence (continuous actions, Dirac pi_w*)",
-        statement=r"\pi_{\theta^*}(a|s) = \pi_{\omega^*}(a|s) \implies \theta^* \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta)",
-        check=Check(
-            gap_moreover,
-            st.fixed_dictionaries(
-                {"top": st.integers(2, 8), "eps": temperatures(), "nats": st.integers(0, 40)}
-            ),
-        ),
+        statement=r"\pi_{\theta^*}(a|s) = \pi_{\omega^*}(a|s) \implies \theta^* \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta)\quad\text{(read: at that }\pi_{\theta^*}\text{, }\varepsilon_\omega \to 0\text{)}",
+        check=Check(gap_moreover, st.fixed_dictionaries({"top": st.integers(2, 8), "eps": temperatures()})),
         expected=Verdict.REFUTED,
         correction=Correction(
             statement=r"A \text{ finite}: \mathcal L(\omega^*, \theta^*) = E_d[\max_a Q^*]/\varepsilon \to +\infty\ (\varepsilon \to 0)",
@@ -99,7 +95,9 @@ the greedy policies as its only maximisers (where d > 0).""",
 $L(\omega,\theta^*) = -\infty$ for every $\varepsilon_\omega > 0$, hence in the limit; the last line of the
 proof asks for a *non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [0, 1], Q* = 2 - a,
 eps = 1: the uniform policy has L = 3/2, one on a width
-$e^{-3}$ has -1.02, and it falls on. On a finite A the entropy of a Dirac is 0 and the statement holds.""",
+$e^{-3}$ has -1.02, and it falls on. The order of limits decides: along $\pi_{\theta(\varepsilon)} = \pi_\omega$, which
+is no Dirac while $\varepsilon > 0$, $L = \log\int e^{Q/\varepsilon}da \to +\infty$, and so read the sentence is right. On a finite
+A the entropy of a Dirac is 0 and the statement holds.""",
             check=Check(gap_moreover_finite, solved(d=on_mdp(distributions), eps=on_mdp(temperatures()))),
         ),
     ),
