@@ -1,5 +1,6 @@
 """The counterexamples of Theorem 1 and Lemma 1 by separate, naive code: sums and numbers worked by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from verify.claims import _peaks as peaks
 from verify.claims import lemma_1, talk_limit_j, theorem_1, theorem_1_proof
 from verify.runner import run_check
+from virel_theory.densities import log_density
 from virel_theory.mdp import TabularMDP
 
 CLAIMS = {c.id: c for m in (theorem_1, theorem_1_proof, lemma_1, talk_limit_j) for c in m.CLAIMS}
@@ -59,11 +61,82 @@ def test_dominated_by_a_constant_is_not_enough():
     np.testing.assert_allclose(integrand[np.abs(u) < 1], np.exp(-4 * u[np.abs(u) < 1] ** 2), atol=0.02)
 
 
-def test_the_printed_entropy_of_a_shrinking_gaussian_is_off_by_a_half_at_the_origin():
-    # H(N(0, sigma^2)) = log(sigma) + log(2 pi e)/2; printed: log(sigma) + log(2 pi)/2
-    gap = CLAIMS["eq-21"].check.gap(shape="gaussian", a_star=0.0, sigma=0.25)
+def normal(x):
+    return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def step_gap(step):
+    return CLAIMS["eq-21"].steps[step].check.gap
+
+
+def test_the_printed_change_of_variables_is_no_density_of_a_on_either_reading_of_its_x():
+    # a = x/4, x = 1: the density of A is 4 phi(1); printed: 4 phi(1/4), or 4 phi(1/16) if x stands for a
+    gap = step_gap(0)(shape="gaussian", a_star=0.0, sigma=0.25, x=1.0)
+    assert gap.error == pytest.approx(normal(1 / 4) - normal(1), abs=1e-12)
+    assert not gap.ok
+    assert abs(normal(1 / 16) - normal(1)) > gap.error
+    x = np.linspace(-40, 40, 800_001)
+    a = x / 4
+    masses = [float(np.trapezoid(4 * np.exp(-(y**2) / 2) / math.sqrt(2 * math.pi), a)) for y in (x, x / 4)]
+    assert masses == pytest.approx([1, 4], rel=1e-9)
+
+
+def test_the_constant_that_the_proof_of_21_reaches_is_off_by_a_half_for_a_gaussian_at_the_origin():
+    # H(N(0, sigma^2)) - log(sigma) = log(2 pi e)/2; printed: log(2 pi)/2
+    gap = step_gap(1)(shape="gaussian", a_star=0.0, sigma=0.25)
     assert gap.error == pytest.approx(0.5, abs=1e-12)
     assert not gap.ok
+
+
+def test_21_holds_where_p_is_positive_at_minus_a_star_and_is_undefined_where_it_vanishes():
+    gap = CLAIMS["eq-21"].check.gap
+    assert gap(shape="gaussian", a_star=0.0, n=100).ok
+    assert gap(shape="uniform", a_star=1.0, n=100).ok
+    assert gap(shape="uniform", a_star=2.0, n=100).error == lemma_1.gaps.HUGE  # p lives on [-sqrt 3, sqrt 3]
+    assert gap(shape="blocks", a_star=0.0, n=100).error == lemma_1.gaps.HUGE
+
+
+@pytest.mark.parametrize("shape", lemma_1.gaps.SHAPES)
+def test_every_shape_has_the_printed_mean_variance_and_range(shape):
+    x = np.linspace(-12, 12, 2_400_001)
+    p = np.exp(log_density(lemma_1.gaps.nascent(shape, a_star=0.0, sigma=1.0), x))
+    moments = [float(np.trapezoid(p * x**k, x)) for k in range(3)]
+    assert moments == pytest.approx([1, 0, 1], abs=1e-4)
+    assert p.max() <= 1
+    logs = np.log(np.where(p > 0, p, 1.0))
+    assert -np.trapezoid(p * logs, x) == pytest.approx(lemma_1.gaps.ENTROPY[shape], abs=1e-4)
+
+
+def test_a_density_on_the_line_has_entropy_plus_infinity():
+    # p = 1/(x log^2 x) on (e, inf), t = log x: int_1^T (t + 2 log t)/t^2 dt = log T + 2 - 2 (1 + log T)/T
+    for top in (1e2, 1e4, 1e6):
+        u = np.linspace(0, math.log(top), 400_001)  # t = e^u
+        partial = float(np.trapezoid((np.exp(u) + 2 * u) * np.exp(-u), u))
+        assert partial == pytest.approx(math.log(top) + 2 - 2 * (1 + math.log(top)) / top, rel=1e-8)
+
+
+def test_the_corrected_lemma_1_ii_is_checked_on_negative_values_too():
+    check = CLAIMS["lemma-1-ii"].correction.check
+    lowest = []
+
+    def look(*, q, policy, n, rate, perturb):
+        lowest.append(min(float(np.polynomial.Polynomial(c)(np.array([-1.0, 0.0, 1.0])).min()) for c in q))
+        return check.gap(q=q, policy=policy, n=n, rate=rate, perturb=perturb)
+
+    assert run_check(dataclasses.replace(check, gap=look), seed=1).ok
+    assert sum(value < 0 for value in lowest) >= 40
+    assert sum(value > 0 for value in lowest) >= 40
+
+
+def test_mixed_sign_asks_for_a_negative_value_and_a_mean_of_a_quarter():
+    x = np.linspace(-1, 1, 200_001)
+    weight = np.exp(-(x**2) / 2)
+    assert float(x**2 @ weight / weight.sum()) == pytest.approx(0.2911, abs=1e-4)
+    assert lemma_1.gaps.mixed_sign([[1, 3]])  # 1 + 3a: mean 1, and -2 at -1
+    assert lemma_1.gaps.mixed_sign([[-1], [3]])
+    assert not lemma_1.gaps.mixed_sign([[1]])
+    assert not lemma_1.gaps.mixed_sign([[0, 3]])
+    assert not lemma_1.gaps.mixed_sign([[0, 3, 3], [-1]])
 
 
 def test_the_talks_j_is_one_where_its_expectation_of_q_star_is_three_halves():

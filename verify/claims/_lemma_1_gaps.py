@@ -1,8 +1,10 @@
-r"""The gap functions of Lemma 1, Eq. (20) and (21).
+r"""The gap functions of Lemma 1 and Eq. (20); those of (21) are in `_lemma_1_dirac.py`.
 
-Shapes of nascent deltas, p_sigma(a) = p((a - a*)/sigma)/sigma: "gaussian" N(0, 1); "uniform" on [-sqrt 3, sqrt 3]; "blocks", half each on
-[-1, -1/2] and [1/2, 1] (zero mean, variance 7/12). Policies of ii): "uniform" on [-1, 1], "gaussian" cut to [-1, 1], "atom-and-uniform":
-1/2 delta(0) + 1/2 uniform. Q(., s) are polynomials (lists of coefficients) on A = [-1, 1].
+Shapes of nascent deltas, p_sigma(a) = p((a - a*)/sigma)/sigma, where p has mean 0, variance 1 and values in [0, 1]: "gaussian" N(0, 1);
+"uniform" on [-sqrt 3, sqrt 3]; "blocks", half each on [-c, -c/2] and [c/2, c]: its variance is 2 (1/c) (c^3 - c^3/8)/3 = 7 c^2/12, so c^2 = 12/7,
+and p = 1/c there, so H(p) = log c.
+Policies of ii): "uniform" on [-1, 1], "gaussian" cut to [-1, 1], "atom-and-uniform": 1/2 delta(0) + 1/2 uniform. Q(., s) are polynomials
+(lists of coefficients) on A = [-1, 1].
 Bounds (before the first run): the library's quadrature aims at 1e-13 of E|Q|/eps and of the entropy's integral of |p log p|;
 1e-11 (1 + max|Q|/eps + |H| + |log sigma|) allows a hundred times that. Infinities: -inf stands for "below every number", so L
 is compared with -n, and errors are clipped to the largest float so that they can be written down.
@@ -26,7 +28,6 @@ from virel_theory.densities import (
     Uniform,
     differential_entropy,
     expectation,
-    log_density,
 )
 from virel_theory.mdp import TabularMDP
 from virel_theory.objective import elbo
@@ -35,7 +36,12 @@ Table = Sequence[Sequence[int]]
 U = float(np.finfo(np.float64).eps)
 HUGE = float(np.finfo(np.float64).max)
 BOX = Uniform(-1.0, 1.0)
-ENTROPY = {"gaussian": (1 + math.log(2 * math.pi)) / 2, "uniform": math.log(2 * math.sqrt(3)), "blocks": 0.0}
+C = math.sqrt(12 / 7)  # the outer end of "blocks"
+ENTROPY = {
+    "gaussian": (1 + math.log(2 * math.pi)) / 2,
+    "uniform": math.log(2 * math.sqrt(3)),
+    "blocks": math.log(C),
+}
 POLICIES: dict[str, Distribution] = {
     "uniform": BOX,
     "gaussian": Gaussian(0.0, 1.0, -1.0, 1.0),
@@ -50,8 +56,10 @@ def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
         return Gaussian(a_star, sigma)
     if shape == "uniform":
         return Uniform(a_star - sigma * math.sqrt(3), a_star + sigma * math.sqrt(3))
-    blocks = (Uniform(a_star - sigma, a_star - sigma / 2), Uniform(a_star + sigma / 2, a_star + sigma))
-    return Mixture((0.5, 0.5), blocks)
+    far = C * sigma
+    return Mixture(
+        (0.5, 0.5), (Uniform(a_star - far, a_star - far / 2), Uniform(a_star + far / 2, a_star + far))
+    )
 
 
 def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, perturb: float = 0.0) -> Gap:
@@ -77,23 +85,12 @@ def substituted_gap(
     polynomials = [Polynomial(c) for c in q]
     left = elbo_continuous(polynomials, pi_theta=[p] * len(q), d=d, eps=eps) - differential_entropy(p).value
     right = float(np.mean([c(a_star) for c in polynomials])) / eps + perturb
-    # E|X| <= 1 as the variance is at most 1; |Q'| grows to its value at radius 1 + 9 sigma, beyond which N(0, 1) has 1e-18
+    # E|X| <= 1 as the variance is 1; |Q'| grows to its value at radius 1 + 9 sigma, beyond which N(0, 1) has 1e-18
     slope = float(
         max(Polynomial(np.abs(c)).deriv()(abs(a_star) + 9 * sigma) if len(c) > 1 else 0.0 for c in q)
     )
     noise = 1e-11 * (1 + _size(q, abs(a_star) + 9 * sigma) / eps + abs(math.log(sigma)))
     return Gap(abs(left - right), slope * sigma / eps + noise)
-
-
-def entropy_gap(
-    *, shape: str, a_star: float, sigma: float, repaired: bool = False, perturb: float = 0.0
-) -> Gap:
-    """(21) at finite sigma: H(p_sigma) - log(sigma) against -log p(-a*) as printed, or H(p)."""
-    p = nascent(shape, a_star=a_star, sigma=sigma)
-    left = differential_entropy(p).value - math.log(sigma) + perturb
-    base = nascent(shape, a_star=0.0, sigma=1.0)
-    right = ENTROPY[shape] if repaired else -float(log_density(base, [-a_star])[0])
-    return Gap(min(abs(left - right), HUGE), 1e-11 * (4 + abs(math.log(sigma))))
 
 
 def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
@@ -120,9 +117,10 @@ def finite_dirac_value_gap(
 
 
 def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: float = 0.0) -> Gap:
-    """ii) L > n at eps = E[Q]/(n + 2), 1/4 standing in for an E[Q] below it: enough if Q > 0 and the entropy is at least -2.
+    """ii) L > n at eps = E[Q]/(n + 2), 1/4 standing in for an E[Q] below it: enough if the entropy is at least -2.
 
-    `rate`: also |eps L - E[Q]| <= eps log 2, as 0 <= H <= log 2 for the densities on [-1, 1] (both are below 1).
+    `rate`: also |eps L - E[Q]| = eps |H| <= eps log 2, as 0 <= H <= log 2 for the densities on [-1, 1] (both are below 1).
+    Neither needs more of Q than a mean of 1/4.
     """
     pi = POLICIES[policy]
     d = np.full(len(q), 1 / len(q))
@@ -133,6 +131,18 @@ def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: fl
     noise = 1e-11 * (1 + _size(q) / eps)
     growth = Gap(min(n - value, HUGE), noise)
     return worst(growth, Gap(abs(eps * value - mean), eps * (math.log(2) + noise))) if rate else growth
+
+
+def mixed_sign(q: Table) -> bool:
+    """Whether Q < 0 at -1, 0 or 1 in some state, and E[Q] >= 1/4 under "uniform" and under "gaussian", d uniform.
+
+    Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2], E[a^2] = 1/3 or 1 - 2 phi(1)/(Phi(1) - Phi(-1)) = 0.2911: linear in it, so the ends of
+    [0.29, 1/3] decide.
+    """
+    c = np.array([[*row, 0, 0][:3] for row in q])
+    means = c[:, 0].mean() + c[:, 2].mean() * np.array([0.29, 1 / 3])
+    lowest = min(Polynomial(row)(np.array([-1.0, 0.0, 1.0])).min() for row in c)
+    return bool(lowest < 0 and means.min() >= 0.25)
 
 
 def finite_growth_gap(

@@ -1,7 +1,8 @@
 r"""Lemma 1: lower and upper limits of L, on continuous and on finite action sets.
 
-The checks, their bounds and their teeth are in `_lemma_1_gaps.py`. On a continuous action set a Dirac has differential entropy -inf; on a
-finite one its entropy is 0. Part i) needs the first, part ii) the second (or a policy with finite differential entropy).
+The checks, their bounds and their teeth are in `_lemma_1_gaps.py` and, for (21), `_lemma_1_dirac.py`. On a continuous action set a Dirac has
+differential entropy -inf; on a finite one its entropy is 0. Part i) needs the first, part ii) the second (or a policy with finite differential
+entropy).
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
-from verify.claim import Assumption, Check, Claim, Correction, Instance, Step
+from verify.claim import Assumption, Check, Claim, Correction, Instance
+from verify.claims import _lemma_1_dirac as dirac
 from verify.claims import _lemma_1_gaps as gaps
 from verify.claims._instances import gym_instances
 from verify.plotdata import Curve, Figure, Panel
@@ -25,9 +27,7 @@ _ABOVE_1 = st.lists(
     _COEF.map(lambda c: [1 + sum(abs(x) for x in c), *c[1:]]), min_size=1, max_size=3
 )  # Q >= 1 on [-1, 1]
 _NOT_ABOVE_0 = st.lists(_COEF.map(lambda c: [-sum(abs(x) for x in c), *c[1:]]), min_size=1, max_size=3)
-_SHAPE = st.sampled_from(gaps.SHAPES)
-_A_STAR = st.sampled_from((0.0, 0.5, -0.5))
-_SIGMA = st.sampled_from((0.25, 2.0**-6, 2.0**-12))
+_POSITIVE_MEAN = st.one_of(_ABOVE_1, _TABLE.filter(gaps.mixed_sign))
 _POSITIVE = st.integers(1, 20).map(lambda k: k / 4)
 _AT_MOST_0 = st.integers(0, 20).map(lambda k: -k / 4)
 _ACTIONS = st.lists(st.integers(0, 5), min_size=5, max_size=5).map(np.array)
@@ -35,25 +35,6 @@ _ACTIONS = st.lists(st.integers(0, 5), min_size=5, max_size=5).map(np.array)
 _FINITE_I = instances(
     mdp=mdps(masked=True), q=q_tables, actions=lambda _: _ACTIONS, d=distributions, eps=temperatures()
 )
-_H_DELTA = (
-    r"With $a = \sigma x + a^*$, $p_\sigma(a) = \tfrac1\sigma p((a - a^*)/\sigma)$ (the appendix prints $\tfrac1\sigma p(\sigma x - a^*)$ and"
-    r" integrates over $a$), so $\mathcal H(p_\sigma) = -\int p(x)\log(p(x)/\sigma)dx = \mathcal H(p) + \log\sigma$ for every $\sigma$, which tends"
-    r" to $-\infty$ if $\mathcal H(p) < \infty$; variance 1 gives $\mathcal H(p) \le \tfrac12\log(2\pi e)$. The printed constant is $-\log p(-a^*)$: for"
-    r" N(0, 1) that is $\tfrac12\log(2\pi) + \tfrac12 a^{*2}$, right only if $a^* = \pm1$; for a $p$ that vanishes at $-a^*$ the printed line is"
-    r" $\infty - \infty$."
-)
-_REPAIRED_21 = Correction(
-    r"\mathcal H(\delta(a^*)) = \lim_{\sigma\to0}\mathcal H(p_\sigma) = \mathcal H(p) + \lim_{\sigma\to0}\log\sigma = -\infty",
-    _H_DELTA,
-    Check(
-        gaps.entropy_gap,
-        st.fixed_dictionaries(
-            {"shape": _SHAPE, "a_star": _A_STAR, "sigma": _SIGMA, "repaired": st.just(True)}
-        ),
-    ),
-)
-_EQ_21 = Check(gaps.entropy_gap, st.fixed_dictionaries({"shape": _SHAPE, "a_star": _A_STAR, "sigma": _SIGMA}))
-_PRINTED_21 = r"\mathcal H(\delta(a^*)) = -\log p(-a^*) + \lim_{\sigma\to0}\log\sigma = -\infty"
 
 
 def _growth(q: st.SearchStrategy[list[list[int]]], *names: str, rate: bool = False) -> Check:
@@ -122,8 +103,8 @@ CLAIMS = (
             st.fixed_dictionaries(
                 {
                     "q": _TABLE,
-                    "a_star": _A_STAR,
-                    "shape": _SHAPE,
+                    "a_star": dirac.A_STAR,
+                    "shape": dirac.SHAPE,
                     "eps": st.sampled_from((1.0, 0.25, 4.0)),
                     "n": st.sampled_from((1, 10, 100)),
                 }
@@ -138,7 +119,7 @@ CLAIMS = (
                 Check(gaps.spread_gap, st.fixed_dictionaries({"n": st.integers(2, 5)}), n_random=4),
             ),
         ),
-        steps=(Step("eq-21", _PRINTED_21, _EQ_21, _REPAIRED_21),),
+        steps=dirac.STEPS,
         figures=figures,
     ),
     Claim(
@@ -165,10 +146,10 @@ CLAIMS = (
             st.fixed_dictionaries(
                 {
                     "q": _TABLE,
-                    "a_star": _A_STAR,
-                    "shape": _SHAPE,
+                    "a_star": dirac.A_STAR,
+                    "shape": dirac.SHAPE,
                     "eps": st.sampled_from((1.0, 0.25, 4.0)),
-                    "sigma": _SIGMA,
+                    "sigma": dirac.SIGMA,
                 }
             ),
         ),
@@ -178,10 +159,11 @@ CLAIMS = (
         id="eq-21",
         title="Differential entropy of a Dirac as a limit",
         source="Eq. (21), App. D.3",
-        statement=_PRINTED_21,
-        check=_EQ_21,
-        expected=Verdict.REFUTED,
-        correction=_REPAIRED_21,
+        statement=r"\mathcal H(\delta(a^*)) = -\log p(-a^*) + \lim_{\sigma\to0}\log\sigma = -\infty",
+        check=dirac.PRINTED_21,
+        expected=Verdict.GAP,
+        assumptions=(dirac.POSITIVE_AT_MINUS_A_STAR,),
+        steps=dirac.STEPS,
     ),
     Claim(
         id="lemma-1-ii",
@@ -196,13 +178,15 @@ CLAIMS = (
             ),
         ),
         correction=Correction(
-            r"E_{d\pi_\theta}[\hat Q_\omega] > 0,\ E_d[\mathcal H(\pi_\theta)] > -\infty\ \Rightarrow\ "
+            r"0 < E_{d\pi_\theta}[\hat Q_\omega] < \infty,\ E_d[\mathcal H(\pi_\theta)] \in \mathbb R\ \Rightarrow\ "
             r"\varepsilon_\omega L \to E_{d\pi_\theta}[\hat Q_\omega],\quad L\to\infty",
             r"The proof takes entropy to be finite for every non-deterministic policy. $\tfrac12\delta(0) + \tfrac12U[-1, 1]$ is not deterministic and"
             r" has no density: $\mathcal H = -\infty$ and $L = -\infty$ for every $\varepsilon_\omega$. A density is not enough either:"
-            r" $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$. With"
-            r" $\mathcal H > -\infty$, $L = E[Q]/\varepsilon + \mathcal H$, where the first term has the rate $1/\varepsilon$ and only the mean of Q matters.",
-            _growth(_ABOVE_1, "uniform", "gaussian", rate=True),
+            r" $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$. On an unbounded A it can also be"
+            r" $+\infty$: the same $p$ on $(e, \infty)$ has $\mathcal H = \int_1^\infty (t + 2\log t)\,t^{-2}dt = \infty$, and with Q = 1"
+            r" $\varepsilon_\omega L = \infty$ does not tend to 1. If both means are real, $\varepsilon_\omega L = E[Q] + \varepsilon_\omega E_d[\mathcal H]"
+            r" \to E[Q]$, and $L \ge E[Q]/\varepsilon_\omega - |E_d[\mathcal H]| \to \infty$: only the mean of Q has to be positive, not Q.",
+            _growth(_POSITIVE_MEAN, "uniform", "gaussian", rate=True),
         ),
     ),
     Claim(
