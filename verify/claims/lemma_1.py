@@ -129,6 +129,7 @@ CLAIMS = (
         statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = -\infty",
         check=Check(gaps.finite_dirac_gap, _FINITE_I),
         expected=Verdict.REFUTED,
+        printed=False,
         correction=Correction(
             r"|A| < \infty:\quad L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
             r"The entropy of a point mass on a finite set is $-1\log 1 = 0$, so (4) leaves the first term, which is finite. By hand: one state,"
@@ -206,6 +207,7 @@ CLAIMS = (
             named=_positive_gym,
         ),
         expected=Verdict.HOLDS,
+        printed=False,
         assumptions=(
             Assumption(
                 "Q > 0",
