@@ -9,6 +9,7 @@ from verify.claims.theorem_2_theta import gap_moreover
 from verify.claims.theorem_5_commute import gap_spikes
 from verify.runner import run_check
 from virel_theory.mdp import TabularMDP
+from virel_theory.solvers import solve
 
 
 def test_at_the_optimum_with_gap_104_two_positive_temperatures_solve_their_definition():
@@ -58,17 +59,48 @@ def test_a_spike_that_the_soft_policy_does_not_see_has_no_residual():
     assert gap_spikes(eps_k=1 / 64, nats=20).error < 1e-6  # wide enough: seen
 
 
-def test_descent_sticks_where_the_closed_form_says():
-    mdp = theorem_5_descent.stay_or_exit(1.0, 0.95)
+def test_descent_sticks_where_the_closed_form_of_the_limit_says():
+    mdp = theorem_5_descent.stay_or_exit(2.0, 0.95)
     tables, values, gradient = theorem_5_descent.descend(mdp, theorem_5_descent.boltzmann)
     np.testing.assert_allclose(values[-1], 1 / (6 * 1.905), rtol=1e-3)
-    np.testing.assert_allclose(tables[-1][0], 18.1 / 1.905, rtol=1e-3)
-    np.testing.assert_allclose(tables[-1][1, 0], 19 / 1.905, rtol=1e-3)
+    np.testing.assert_allclose(tables[-1][0] - 20, 18.1 / 1.905, rtol=1e-3)
+    np.testing.assert_allclose(tables[-1][1, 0] - 20, 19 / 1.905, rtol=1e-3)
     assert gradient < 1e-6
 
 
+def test_the_optimum_of_the_counterexample_is_positive():
+    """Assumption 1: Q* = (40, 20; 20)."""
+    mdp = theorem_5_descent.stay_or_exit(2.0, 0.95)
+    np.testing.assert_allclose(solve(mdp, atol=1e-10).q[mdp.available], [40, 20, 20], atol=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.95, 0.99])
+def test_descent_sticks_at_every_temperature_where_the_closed_form_says(gamma):
+    mdp = theorem_5_descent.stay_or_exit(2.0, gamma)
+    tables, _, _ = theorem_5_descent.descend(mdp, theorem_5_descent.boltzmann)
+    for q, eps in zip(tables, theorem_5_descent.SCHEDULE, strict=True):
+        stuck = theorem_5_descent.stuck_table(gamma, eps)
+        _, grad = theorem_5_descent.residual_and_gradient(mdp, stuck, eps, theorem_5_descent.boltzmann)
+        assert np.abs(grad).sum() < 1e-11
+        np.testing.assert_allclose(q[mdp.available], stuck[mdp.available], atol=1e-3)
+
+
+@pytest.mark.parametrize("gamma", [0.95, 0.99])
+def test_the_hessian_at_the_sticking_point_is_positive_definite(gamma):
+    """At eps_k = 1, by central differences: the least eigenvalue is 5.6e-4 at gamma = 0.95, 2e-5 at 0.99."""
+    mdp, h = theorem_5_descent.stay_or_exit(2.0, gamma), 1e-5
+    q = theorem_5_descent.stuck_table(gamma, 1.0)[mdp.available]
+
+    def gradient(x):
+        point = theorem_5_descent.table(mdp, x)
+        return theorem_5_descent.residual_and_gradient(mdp, point, 1.0, theorem_5_descent.boltzmann)[1]
+
+    rows = [(gradient(q + h * e) - gradient(q - h * e))[mdp.available] / (2 * h) for e in np.eye(3)]
+    assert np.linalg.eigvalsh(rows)[0] > 1e-5  # the differences are off by h^2, and by u max|beta|/h = 1e-11
+
+
 def test_the_sticking_point_is_a_strict_local_minimum():
-    mdp = theorem_5_descent.stay_or_exit(1.0, 0.95)
+    mdp = theorem_5_descent.stay_or_exit(2.0, 0.95)
     tables, values, _ = theorem_5_descent.descend(mdp, theorem_5_descent.boltzmann)
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -81,10 +113,10 @@ def test_the_sticking_point_is_a_strict_local_minimum():
 
 
 def test_the_soft_target_descends_to_its_fixed_point():
-    mdp = theorem_5_descent.stay_or_exit(1.0, 0.95)
+    mdp = theorem_5_descent.stay_or_exit(2.0, 0.95)
     tables, values, _ = theorem_5_descent.descend(mdp, theorem_5_descent.soft)
     assert values[-1] < 1e-20
-    np.testing.assert_allclose(tables[-1][0, 0], 20.0, atol=1e-8)
+    np.testing.assert_allclose(tables[-1][0, 0], 40.0, atol=1e-8)
 
 
 def test_the_gradient_of_the_incremental_error_agrees_with_central_differences():

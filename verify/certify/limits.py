@@ -122,11 +122,6 @@ def excess(x: Exact, q: Sequence[fmpq]) -> arb:
     return total(m * m - 2 * b * m for b, m in zip(beta, shortfall(x, q), strict=True)) / (2 * x.mdp.n_pairs)
 
 
-def error(x: Exact, q: Sequence[fmpq]) -> fmpq:
-    """eps_w under T*."""
-    return sum((b * b for b in _residual(x, q)), fmpq(0)) / (2 * x.mdp.n_pairs)
-
-
 def rate(x: Exact, *, entropic: bool) -> arb:
     """Delta (2 mean|beta| + delta)/2, delta = gamma eps_k log A or gamma eps_k (A - 1)/e."""
     delta = x.mdp.gamma * x.eps_k * factor(x, entropic=entropic)
@@ -150,9 +145,9 @@ def target(x: Exact) -> list[arb]:
 
 
 def target_bound(x: Exact, *, entropic: bool) -> list[arb]:
-    """Its bound at the temperature eps_{w,k} that T_k itself produces, less it."""
-    own = error(x, x.q) + x.eps_k + excess(x, x.q)
-    return [x.mdp.gamma * factor(x, entropic=entropic) * own - m for m in shortfall(x, x.q)]
+    """Its bound at eps_k, the temperature of p_k in (36), less it."""
+    delta = x.mdp.gamma * x.eps_k * factor(x, entropic=entropic)
+    return [delta - m for m in shortfall(x, x.q)]
 
 
 def own_error(x: Exact, *, name: str) -> list[arb]:

@@ -45,6 +45,11 @@ def rates(mdp: TabularMDP, q: Array, eps_k: float) -> tuple[float, float]:
     return delta * (2 * float(np.abs(beta).mean()) + delta) / 2 + eps_k, rounding
 
 
+def rate_above_eps_k(mdp: TabularMDP, q: Array, eps_k: float) -> float:
+    """Bound of |eps_{omega,k} - eps_k - eps_omega|, rounding included: the rate without its summand eps_k."""
+    return sum(rates(mdp, q, eps_k)) - eps_k
+
+
 def eps_by_hand(mdp: TabularMDP, q: Array) -> float:
     """Residual error under T*, mean norm, p = 2, c = 1."""
     return 0.5 * float(np.mean(residual_by_hand(mdp, q) ** 2))

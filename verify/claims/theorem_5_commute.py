@@ -4,9 +4,13 @@ They do, on any Omega, with min read as inf: by Assumption 2 at once (0 <= inf e
 and on finite action sets without it, as the rate of (37) is uniform. The printed proof goes through a limit
 of the minimisers, which need not exist.
 Both sides: `incremental_residual_error`; eps_omega by loops (`_incremental`); closed forms for one state.
-Bound:  the rates of `theorem_5`, plus rounding (`_incremental.rates`). Squeeze: eps_{w~_k,k} <= eps_{w*,k} <=
-        delta^2/2 + eps_k gives ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 - gamma) ||Q - Q*|| <= ||T* Q - Q||
-        <= ||beta_{w,k}|| + delta.
+Omega:  with Q* in it, as iii) assumes, min eps_w is 0 whatever eps is; so each check also compares minima
+        over Omega without its first member, Q*. (38) assumes no Q*; iii) on finite actions needs none.
+Bound:  the rates of `theorem_5`, plus rounding (`_incremental.rates`), less eps_k where eps_k is subtracted
+        (`rate_above_eps_k`). Of minima: with a = eps_{.,k} - eps_k least at i and b = eps least at j, min a -
+        min b <= a(j) - b(j) and min b - min a <= b(i) - a(i): the rates of two members. Squeeze: eps_{w~_k,k}
+        <= eps_{w*,k} <= delta^2/2 + eps_k gives ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 - gamma) ||Q - Q*||
+        <= ||T* Q - Q|| <= ||beta_{w,k}|| + delta.
 Teeth:  `perturb` adds to one side.
 """
 
@@ -17,7 +21,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.claims._incremental import EPS_K, eps_by_hand, rates
+from verify.claims._incremental import EPS_K, eps_by_hand, rate_above_eps_k, rates
 from verify.claims._solved import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.plotdata import Curve, Figure, Panel
 from verify.verdict import Gap, Verdict, worst
@@ -30,11 +34,17 @@ from virel_theory.solvers import solve
 
 
 def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """|min over Omega of eps_{omega,k} - min of eps_omega| is at most the largest rate of a member; no Assumption 2."""
-    left = min(incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas)
-    right = min(eps_by_hand(mdp, q) for q in omegas)
-    bound = max(sum(rates(mdp, q, eps_k)) for q in omegas)
-    return Gap(abs(left - right) + perturb * (1 + 2 * bound), bound)
+    """|min over Omega of eps_{omega,k} - eps_k - min of eps_omega|: over Omega, and without its first member."""
+    return worst(*(_gap_of_minima(mdp, part, eps_k, perturb) for part in (omegas, omegas[1:]) if len(part)))
+
+
+def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
+    """Against the rates of the two minimisers; no Assumption 2."""
+    left = [incremental_residual_error(mdp, q, eps_k=eps_k) - eps_k for q in omegas]
+    right = [eps_by_hand(mdp, q) for q in omegas]
+    ends = {int(np.argmin(left)), int(np.argmin(right))}
+    bound = max(rate_above_eps_k(mdp, omegas[k], eps_k) for k in ends)
+    return Gap(abs(min(left) - min(right)) + perturb * (1 + 2 * bound), bound)
 
 
 def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
@@ -52,15 +62,15 @@ def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
 
 
 def gap_38(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """eps_{w~_k,k} <= eps_{w,k} for every w, and <= eps_w + its rate."""
-    omegas = [q_star, *others]
-    values = [incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas]
-    least = min(values) + perturb * (1 + 2 * max(values) + 2 * max(sum(rates(mdp, q, eps_k)) for q in omegas))
-    found = [Gap(least - value, 0.0) for value in values]
-    for q in omegas:
-        eps_omega = eps_by_hand(mdp, q)
-        found.append(Gap(least - eps_omega, sum(rates(mdp, q, eps_k))))
-    return worst(*found)
+    """eps_{w~_k,k} - eps_k <= eps_w + its rate for every w: on Omega with Q*, and without."""
+    return worst(*(_gap_38(mdp, omegas, eps_k, perturb) for omegas in ([q_star, *others], list(others))))
+
+
+def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: float) -> Gap:
+    least = min(incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas) - eps_k
+    limits = [(eps_by_hand(mdp, q), rate_above_eps_k(mdp, q, eps_k)) for q in omegas]
+    planted = perturb * (1 + 2 * max(eps + rate for eps, rate in limits))
+    return worst(*(Gap(least + planted - eps, rate) for eps, rate in limits))
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
