@@ -21,7 +21,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from virel_theory._validate import Array
+from virel_theory._validate import Array, require
 from virel_theory.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp import TabularMDP
 
@@ -51,7 +51,18 @@ def mdps(
         rewards: of single pairs; default integers in [-4, 4].
         gammas: default `GAMMAS`.
         masked: also draw state-dependent action sets.
+
+    Raises:
+        InputError: more entries than hypothesis draws, S A S <= 4,000, or a size below 1.
     """
+    entries = max_states * max_actions * max_states
+    require(1 <= min_actions <= max_actions, "min_actions", min_actions, "must lie in [1, max_actions]")
+    require(
+        max_states >= 1 and entries <= 4000,
+        "max_states",
+        (max_states, max_actions),
+        "must be at least 1, with S*A*S <= 4000 at most",
+    )
     n_states = draw(_between(1, max_states))
     n_actions = draw(_between(min_actions, max_actions))
     shape = (n_states, n_actions)

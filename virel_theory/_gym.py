@@ -41,6 +41,9 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
     n_states = len(table)
     numbered = set(table) == set(range(n_states))
     require(numbered, "env.P", list(table)[:5], f"must number the states 0 .. {n_states - 1}")
+    keys = {action for actions in table.values() for action in actions}
+    numbered = all(isinstance(action, int | np.integer) and action >= 0 for action in keys)
+    require(numbered, "env.P", sorted(map(str, keys))[:5], "must number the actions 0, 1, ...")
     n_actions = 1 + max((action for actions in table.values() for action in actions), default=-1)
     mask = np.zeros((n_states, max(n_actions, 1)), dtype=np.bool_)
     listed = [
@@ -62,8 +65,9 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
 def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, bool]:
     try:
         prob, successor, reward, terminated = outcome
+        np.int64(successor)
         return int(successor), float(prob), float(reward), bool(terminated)
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, OverflowError) as err:
         rule = "must list (probability, successor, reward, terminated)"
         raise InputError(f"`env.P[{state}][{action}]` {rule}; found {outcome!r} ({err})") from None
 

@@ -22,7 +22,7 @@ def qvbs_choices(name: str, arrays: dict[str, Any], objective: str) -> tuple[Cho
     n_choices = len(indptr) - 1
     choice_ptr = _as_pointer(arrays["choice_ptr"], n_choices, name=f"{name}: choice_ptr")
     n_states = len(choice_ptr) - 1
-    init = as_indices(np.atleast_1d(arrays["init"]), n_states, name=f"{name}: init")
+    init = as_indices(arrays["init"].ravel(), n_states, name=f"{name}: init")
     require(len(init) == 1, f"{name}: init", init.shape, "must be one state")
     goal_name = f"goal__{objective}"
     goal = as_indices(np.atleast_1d(arrays[goal_name]), n_states, name=f"{name}: {goal_name}")

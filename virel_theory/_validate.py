@@ -22,11 +22,21 @@ def require(ok: bool, name: str, value: object, rule: str) -> None:
 
 
 def as_real(x: ArrayLike, *, name: str) -> Array:
-    """`x` as float64 of any shape (may share memory with `x`)."""
+    """`x` as float64 of any shape (may share memory with `x`): no complex numbers, dates or text."""
     try:
-        return np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as err:
+        given = np.asarray(x)
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"found {given.dtype}")
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as err:
         raise InputError(f"`{name}` must be an array of real numbers; {err}") from None
+
+
+def as_number(x: ArrayLike, *, name: str) -> float:
+    """`x` as a float, `nan` and infinities included."""
+    out = as_real(x, name=name)
+    require(out.ndim == 0, name, out.shape, "must be a single number")
+    return float(out)
 
 
 def as_float_array(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
@@ -104,7 +114,7 @@ def as_policy(pi: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
 
 def as_temperature(eps: float, *, name: str) -> float:
     """`eps` as a positive, finite float."""
-    value = float(eps)
+    value = as_number(eps, name=name)
     require(0 < value < np.inf, name, eps, "must be positive and finite (the limit 0 is `greedy_policy`)")
     return value
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from virel_theory import _batch
 from virel_theory import _certificate as cert
-from virel_theory._validate import Array, InputError, as_float_array, first_bad, require, row_sum_tolerance
+from virel_theory._validate import Array, as_float_array, as_real, first_bad, require, row_sum_tolerance
 
 MAX_STEPS = 1000
 N_CHUNKS = 64
@@ -79,10 +79,7 @@ def _checked(
     transition: ArrayLike, reward: ArrayLike, gamma: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Array, Array, Array]:
     """Contiguous `[N, S, A, S]`, `[N, S, A]` with `-inf` where the action does not exist, and `[N]`."""
-    try:
-        rows = np.ascontiguousarray(transition, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"`transition` must be an array of real numbers; {err}") from None
+    rows = np.ascontiguousarray(as_real(transition, name="transition"))
     right = rows.ndim == 4 and rows.shape[1] == rows.shape[3] and 0 not in rows.shape
     require(right, "transition", rows.shape, "must have shape [N, S, A, S]")
     n, n_states, n_actions, _ = rows.shape
@@ -96,7 +93,7 @@ def _checked(
         "must sum to 1 in every row" if mask is None else "must sum to 1 where the action exists, else to 0"
     )
     first_bad(bad, sums, name="transition", rule=rule)
-    gammas = np.asarray(gamma, dtype=np.float64)
+    gammas = as_real(gamma, name="gamma")
     require(gammas.shape in ((), (n,)), "gamma", gammas.shape, f"must be a scalar or have shape [{n}]")
     gammas = np.broadcast_to(gammas, (n,)).copy()
     first_bad(~((gammas >= 0) & (gammas < 1)), gammas, name="gamma", rule="must lie in [0, 1)")

@@ -21,6 +21,8 @@ from virel_theory._validate import (
     InputError,
     as_distribution,
     as_float_array,
+    as_number,
+    as_real,
     first_bad,
     require,
     row_sum_tolerance,
@@ -201,16 +203,16 @@ def _is_sparse(value: Any) -> bool:
 
 
 def _as_gamma(gamma: Any) -> float:
-    try:
-        value = float(gamma)
-    except (TypeError, ValueError):
-        raise InputError(f"`gamma` must be a number in [0, 1); found {gamma!r}") from None
+    value = as_number(gamma, name="gamma")
     require(0 <= value < 1, "gamma", gamma, "must lie in [0, 1)")
     return value
 
 
 def _as_transition(transition: Any) -> tuple[Transition, int, int]:
     if _is_sparse(transition):
+        kind = transition.dtype.kind
+        require(kind in "biuf", "transition", transition.dtype, "must be an array of real numbers")
+        require(transition.ndim == 2, "transition", transition.shape, "must have shape [S*A, S]")
         n_rows, n_states = transition.shape
         require(
             n_states > 0 and n_rows > 0 and n_rows % n_states == 0,
@@ -222,10 +224,7 @@ def _as_transition(transition: Any) -> tuple[Transition, int, int]:
         if csr.dtype != np.float64:
             csr = csr.astype(np.float64)
         return csr, n_states, n_rows // n_states
-    try:
-        dense = np.asarray(transition, dtype=np.float64)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"`transition` must be an array of real numbers; {err}") from None
+    dense = as_real(transition, name="transition")
     ok = dense.ndim == 3 and dense.shape[0] == dense.shape[2] and 0 not in dense.shape
     require(ok, "transition", dense.shape, "must have shape [S, A, S]")
     return dense, dense.shape[0], dense.shape[1]
