@@ -56,7 +56,7 @@ def policy_values(instance: Instance) -> Exact:
 
 
 def value_of_pi(instance: Instance) -> Exact:
-    """With V^pi of `pi`."""
+    """With V^pi of `pi`; `q_star` is drawn."""
     x = exactly(instance)
     return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
 

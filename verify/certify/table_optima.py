@@ -113,7 +113,15 @@ _EM = proved(
 ITERATIONS: Jobs = {
     "eq-39": (
         _EM,
-        refuted("step-1", "mdp pi d v", OF_PI, above(rational.m_step_premise), prepare=prepare.value_of_pi),
+        refuted(
+            "step-1",
+            "mdp q_star pi d v",
+            AT_STAR,
+            above(rational.least_of_optimum),
+            OF_PI,
+            above(rational.m_step_premise),
+            prepare=prepare.value_of_pi,
+        ),
     ),
     "eq-40": (_EM,),
     "app-f5-policy-iteration": (_EM,),
