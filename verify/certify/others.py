@@ -281,5 +281,8 @@ def merl(x: Exact) -> list[arb]:
 
 
 def merl_threshold(x: Exact) -> list[arb]:
-    """Logit of pi(a1|s0), positive where the talk says so, although Q*(a2) = 1 > 0 = Q*(a1)."""
+    """Logit of pi(a1|s0), positive where the talk says so: above 1/2.
+
+    That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left to the float check, which is exact.
+    """
     return [x.discount * arb(int(x.k1)).log() - 1 / x.c]
