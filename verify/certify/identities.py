@@ -125,6 +125,13 @@ def likelihood(x: Exact) -> list[arb]:
     return [exp((value - top[s]) / x.eps) for value, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 
 
+def likelihood_as_product(x: Exact) -> list[arb]:
+    """Log of y(h) by its definition less the log of exp(Q/eps) y(s)."""
+    top = x.mdp.best(x.q)
+    printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
+    return [log(y) - log(z) for y, z in zip(likelihood(x), printed, strict=True)]
+
+
 def eq_10(x: Exact) -> list[arb]:
     """Bayes' rule with the uniform prior, less (10)."""
     prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)

@@ -29,7 +29,7 @@ LIKELIHOOD: Jobs = {
     "eq-23": (refuted("printed", GD, differs(ids.eq_23_printed)), proved("corrected", GD, equal(ids.eq_23))),
     "eq-24": (proved("printed", G, equal(ids.eq_24)),),
     "app-d4-factorisation": (proved("printed", GQ, equal(ids.factorisation)),),
-    "eq-10": (proved("printed", GQ, equal(ids.eq_10)),),
+    "eq-10": (proved("printed", GQ, equal(ids.likelihood_as_product), equal(ids.eq_10)),),
     "app-b-action-posterior": (proved("printed", GQ, equal(ids.action_posterior)),),
     "app-b-elbo": (proved("printed", G, equal(ids.elbo), equal(ids.elbo_expansion)),),
     "app-g-posterior": (proved("printed", "mdp q pi_phi eps", equal(ids.prior_posterior)),),
