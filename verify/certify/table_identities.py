@@ -11,6 +11,8 @@ from verify.certify.job import Jobs, above, as_drawn, at_least, differs, equal, 
 G, GD, GQ, GM = "mdp q pi_theta d eps", "mdp q d eps", "mdp q eps", "mdp q pi_theta pi_phi d eps"
 DP, DA, EM, MERL = "mdp pi prior alpha", "mdp pi alpha horizon", "joint w", "k1 discount c"
 DPH, EPISODE, INCREMENTAL = f"{DP} horizon", "mdp pi c horizon", "mdp q eps_k"
+LOTTERY = "chance prize share c"
+_worse = above(others.proper_lottery), above(others.safe_above_mean), above(others.equivalent_above_safe)
 _hidden = {"prepare": others.hidden}
 _dirac = {"prepare": prepare.dirac_policy}
 _two = {"prepare": prepare.two_steps}
@@ -81,15 +83,8 @@ EPISODES: Jobs = {
         proved("printed", EPISODE, at_least(others.jensen), prepare=prepare.episodes),
     ),
     "pseudo-likelihood-risk-seeking": (
-        proved(
-            "printed",
-            "chance prize share c",
-            above(others.proper_lottery),
-            above(others.safe_above_mean),
-            above(others.equivalent_above_safe),
-            above(others.fitted_lottery),
-            prepare=prepare.lottery,
-        ),
+        refuted("printed", LOTTERY, *_worse, equal(others.slope_of_printed_fit), prepare=prepare.lottery),
+        proved("corrected", LOTTERY, *_worse, above(others.fitted_lottery), prepare=prepare.lottery),
     ),
     "merl-counterexample": (proved("printed", MERL, equal(others.merl), prepare=prepare.talk),),
     "merl-counterexample-threshold": (
