@@ -123,7 +123,14 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("App. E.4", "policy gradients", "app-e4-policy-gradient", "app-e4-exchange"),
     # Appendix F
     _claim("Eq. (32)", "tangent weights", "eq-32"),
-    _claim("Eq. (33)", "projected residual error", "eq-33", "eq-33-always-zero", "app-f1-gradient"),
+    _claim(
+        "Eq. (33)",
+        "projected residual error",
+        "eq-33",
+        "eq-33-always-zero",
+        "app-f1-convergence",
+        "app-f1-gradient",
+    ),
     _claim("Eq. (34)", "auxiliary weights", "eq-34"),
     _claim("Eq. (35)", "parameter update and step sizes", "eq-35", "app-f1-two-timescales"),
     _claim("Eq. (36)", "incremental operator", "eq-36"),

@@ -142,6 +142,12 @@ def projected_residual(instance: Instance) -> Exact:
     return x.with_parts(beta=beta, zeta=weights(x.features, beta))
 
 
+def at_optimum_with_feature(instance: Instance) -> Exact:
+    """The same, and Q*."""
+    x = one_feature(instance)
+    return x.with_parts(q_star=exact.optimal_values(x.mdp))
+
+
 def one_feature(instance: Instance) -> Exact:
     """`b` as the one feature."""
     x = exactly({name: part for name, part in instance.items() if name != "b"})
