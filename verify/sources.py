@@ -101,7 +101,7 @@ ENTRIES: tuple[Entry, ...] = (
     _definition("Eq. (8)", "log-marginal likelihood", "eq-09"),
     _claim("Eq. (9)", "its decomposition", "eq-09"),
     _claim("Eq. (10)", "posterior over pairs", "eq-10"),
-    _claim("App. B", "action posterior and ELBO", "app-b-action-posterior", "app-b-elbo"),
+    _claim("App. B", "action posterior and ELBO", "app-b-action-posterior", "app-b-elbo", "app-b-minimising"),
     _claim("App. C", "target set and Omega_c", "app-c-1", "app-c-2", "app-c-3"),
     # Appendix D
     _claim("Eq. (11)", "derivation of (5)", "eq-11"),

@@ -102,6 +102,12 @@ def residual_error(x: Exact) -> list[fmpq]:
 
 
 @rational
+def own_temperature(x: Exact) -> list[fmpq]:
+    """The temperature less the residual error under T*."""
+    return [x.eps - exact.residual_error(x.mdp, x.q)]
+
+
+@rational
 def no_reward(x: Exact) -> list[fmpq]:
     """The rewards, which are 0 where `beta` stands in for them; the same in every direction."""
     return [r for _ in x.features for r in x.mdp.reward]

@@ -68,6 +68,13 @@ def dirac_policy(instance: Instance) -> Exact:
     return x.with_parts(pi_theta=exact.deterministic(x.mdp, chosen))
 
 
+def least_policy(instance: Instance) -> Exact:
+    """pi_theta takes the first of the worst actions."""
+    x = exactly(instance)
+    worst = exact.first_greedy(x.mdp, [-y for y in x.q])
+    return x.with_parts(pi_theta=exact.deterministic(x.mdp, worst))
+
+
 def residual_norms(instance: Instance) -> Exact:
     """`beta`, the weights d(h) of pairs as `weight`, c and p."""
     x = exactly({name: instance[name] for name in ("mdp", "c", "p_norm")})

@@ -34,6 +34,20 @@ LIKELIHOOD: Jobs = {
     "eq-10": (proved("printed", GQ, equal(ids.likelihood_as_product), equal(ids.eq_10)),),
     "app-b-action-posterior": (proved("printed", GQ, equal(ids.action_posterior)),),
     "app-b-elbo": (proved("printed", G, equal(ids.elbo), equal(ids.elbo_expansion)),),
+    "app-b-minimising": (
+        refuted(
+            "printed",
+            "mdp q_star q pi_theta d eps",
+            equal(rational.fixed_point("q_star")),
+            above(rational.least_of_optimum),
+            equal(rational.own_temperature),
+            equal(ids.lowest_policy),
+            equal(ids.least_objective),
+            above(ids.theta_divergence),
+            prepare=prepare.least_policy,
+        ),
+        proved("corrected", G, equal(ids.shortfall)),
+    ),
     "app-g-posterior": (proved("printed", "mdp q pi_phi eps", equal(ids.prior_posterior)),),
     "eq-42": (proved("printed", GM, equal(ids.eq_42)),),
     "eq-42-omega": (
