@@ -101,7 +101,7 @@ ENTRIES: tuple[Entry, ...] = (
     _definition("Eq. (8)", "log-marginal likelihood", "eq-09"),
     _claim("Eq. (9)", "its decomposition", "eq-09"),
     _claim("Eq. (10)", "posterior over pairs", "eq-10"),
-    _claim("App. B", "action posterior and ELBO", "app-b-action-posterior", "app-b-elbo"),
+    _claim("App. B", "action posterior and ELBO", "app-b-action-posterior", "app-b-elbo", "app-b-minimising"),
     _claim("App. C", "target set and Omega_c", "app-c-1", "app-c-2", "app-c-3"),
     # Appendix D
     _claim("Eq. (11)", "derivation of (5)", "eq-11"),
@@ -123,7 +123,14 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("App. E.4", "policy gradients", "app-e4-policy-gradient", "app-e4-exchange"),
     # Appendix F
     _claim("Eq. (32)", "tangent weights", "eq-32"),
-    _claim("Eq. (33)", "projected residual error", "eq-33", "eq-33-always-zero", "app-f1-gradient"),
+    _claim(
+        "Eq. (33)",
+        "projected residual error",
+        "eq-33",
+        "eq-33-always-zero",
+        "app-f1-convergence",
+        "app-f1-gradient",
+    ),
     _claim("Eq. (34)", "auxiliary weights", "eq-34"),
     _claim("Eq. (35)", "parameter update and step sizes", "eq-35", "app-f1-two-timescales"),
     _claim("Eq. (36)", "incremental operator", "eq-36"),

@@ -65,6 +65,12 @@ def mean_of_optimum(x: Exact) -> list[fmpq]:
 
 
 @rational
+def least_of_optimum(x: Exact) -> list[fmpq]:
+    """Min Q*, positive by Assumption 1."""
+    return [min(x.q_star)]
+
+
+@rational
 def negative_ratio(x: Exact) -> list[fmpq]:
     """0 less eps/E[Q] of a member with eps > 0: below the ratio at Q*, which is 0."""
     mean = _dot(x.d, x.mdp.mean(x.pi_theta, x.q))
@@ -93,6 +99,12 @@ def one_action(x: Exact) -> list[int]:
 def residual_error(x: Exact) -> list[fmpq]:
     """The residual error under T*."""
     return [exact.residual_error(x.mdp, x.q)]
+
+
+@rational
+def own_temperature(x: Exact) -> list[fmpq]:
+    """The temperature less the residual error under T*."""
+    return [x.eps - exact.residual_error(x.mdp, x.q)]
 
 
 @rational

@@ -125,6 +125,13 @@ def likelihood(x: Exact) -> list[arb]:
     return [exp((value - top[s]) / x.eps) for value, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 
 
+def likelihood_as_product(x: Exact) -> list[arb]:
+    """Log of y(h) by its definition less the log of exp(Q/eps) y(s)."""
+    top = x.mdp.best(x.q)
+    printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
+    return [log(y) - log(z) for y, z in zip(likelihood(x), printed, strict=True)]
+
+
 def eq_10(x: Exact) -> list[arb]:
     """Bayes' rule with the uniform prior, less (10)."""
     prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
@@ -158,6 +165,27 @@ def elbo_expansion(x: Exact) -> list[arb]:
 
 def _lower(x: Exact) -> arb:
     return total(xlogy(w, z / w) for w, z in zip(q_theta(x), likelihood(x), strict=True) if w)
+
+
+def lowest_policy(x: Exact) -> list[arb]:
+    """pi_theta less the policy that takes the first of the worst actions."""
+    return [arb(p - w) for p, w in zip(x.pi_theta, _greedy(x, sign=-1), strict=True)]
+
+
+def least_objective(x: Exact) -> list[arb]:
+    """L less E_d[min Q]/eps, below which no policy gets."""
+    least = (min(x.q[i] for i in own) for own in x.mdp.of_state)
+    return [objective(x) - total(d * y / x.eps for d, y in zip(x.d, least, strict=True))]
+
+
+def theta_divergence(x: Exact) -> list[arb]:
+    """E_d[KL(pi_theta || pi_omega)]."""
+    return [kl_policy(x)]
+
+
+def shortfall(x: Exact) -> list[arb]:
+    """E_d[KL(pi_theta || pi_omega)] less what L lacks to its value at pi_omega."""
+    return [kl_policy(x) - (max_objective(x) - objective(x))]
 
 
 def prior_posterior(x: Exact) -> list[arb]:
@@ -253,8 +281,8 @@ def without_entropy(x: Exact) -> list[arb]:
     return [objective(x) - mean / x.eps]
 
 
-def _greedy(x: Exact) -> list[fmpq]:
-    chosen = set(first_greedy(x.mdp, x.q))
+def _greedy(x: Exact, *, sign: int = 1) -> list[fmpq]:
+    chosen = set(first_greedy(x.mdp, [sign * y for y in x.q]))
     return [fmpq(int(i in chosen)) for i in range(x.mdp.n_pairs)]
 
 

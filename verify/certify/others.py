@@ -265,12 +265,28 @@ def equivalent_above_safe(x: Exact) -> list[arb]:
     return [(1 - x.share) * (_equivalent(x) - mean)]
 
 
-def fitted_lottery(x: Exact) -> list[arb]:
-    """Probability that the forward-KL fit gives the lottery, from equal odds, less 1/2."""
+def _posterior_of_lottery(x: Exact) -> arb:
+    """Its probability under p(tau|O), from equal odds."""
     mean = x.chance * x.prize
     safe = mean + x.share * (_equivalent(x) - mean)
     odds = exp((_equivalent(x) - safe) / x.c)
-    return [odds / (odds + 1) - fmpq(1, 2)]
+    return odds / (odds + 1)
+
+
+def fitted_lottery(x: Exact) -> list[arb]:
+    """Probability that the forward-KL fit gives the lottery, from equal odds, less 1/2."""
+    return [_posterior_of_lottery(x) - fmpq(1, 2)]
+
+
+def slope_of_printed_fit(x: Exact) -> list[arb]:
+    """Slope in theta, at 1/2, of E_q[log p_theta(tau|O)], q = p_{1/2}(tau|O).
+
+    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the slope of
+    log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 - theta) - (w - e)/z.
+    """
+    q = _posterior_of_lottery(x)
+    lean = 2 * (q - (1 - q))  # (w - e)/z at 1/2
+    return [q * (2 - lean) - (1 - q) * (2 + lean)]
 
 
 # MERL.
@@ -289,5 +305,8 @@ def merl(x: Exact) -> list[arb]:
 
 
 def merl_threshold(x: Exact) -> list[arb]:
-    """Logit of pi(a1|s0), positive where the talk says so, although Q*(a2) = 1 > 0 = Q*(a1)."""
+    """Logit of pi(a1|s0), positive where the talk says so: above 1/2.
+
+    That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left to the float check, which is exact.
+    """
     return [x.discount * arb(int(x.k1)).log() - 1 / x.c]

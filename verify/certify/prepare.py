@@ -56,7 +56,7 @@ def policy_values(instance: Instance) -> Exact:
 
 
 def value_of_pi(instance: Instance) -> Exact:
-    """With V^pi of `pi`."""
+    """With V^pi of `pi`; `q_star` is drawn."""
     x = exactly(instance)
     return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
 
@@ -66,6 +66,13 @@ def dirac_policy(instance: Instance) -> Exact:
     x = exactly({name: part for name, part in instance.items() if name != "actions"})
     chosen = [own[int(k) % len(own)] for own, k in zip(x.mdp.of_state, instance["actions"], strict=False)]
     return x.with_parts(pi_theta=exact.deterministic(x.mdp, chosen))
+
+
+def least_policy(instance: Instance) -> Exact:
+    """pi_theta takes the first of the worst actions."""
+    x = exactly(instance)
+    worst = exact.first_greedy(x.mdp, [-y for y in x.q])
+    return x.with_parts(pi_theta=exact.deterministic(x.mdp, worst))
 
 
 def residual_norms(instance: Instance) -> Exact:
@@ -140,6 +147,12 @@ def projected_residual(instance: Instance) -> Exact:
     beta = exact.table_of(x.mdp, instance["beta"], name="beta")
     x = _featured(x, instance["b"], ())
     return x.with_parts(beta=beta, zeta=weights(x.features, beta))
+
+
+def at_optimum_with_feature(instance: Instance) -> Exact:
+    """The same, and Q*."""
+    x = one_feature(instance)
+    return x.with_parts(q_star=exact.optimal_values(x.mdp))
 
 
 def one_feature(instance: Instance) -> Exact:

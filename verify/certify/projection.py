@@ -146,8 +146,46 @@ def regular(x: Exact) -> list[fmpq]:
 @rational
 def zero_of_policy(x: Exact) -> list[fmpq]:
     """E[b beta] at the solution."""
-    q = [_start(x) / system(x) * b for b in x.features[0]]
-    return [average(x.features[0], _less(x.mdp.backup(x.mdp.mean(x.pi, q)), q))]
+    return [_moment(x, _start(x) / system(x))]
+
+
+def _moment(x: Exact, omega: fmpq) -> fmpq:
+    """E[b beta] of Q = b omega under T^pi, affine in omega."""
+    q = [omega * b for b in x.features[0]]
+    return average(x.features[0], _less(x.mdp.backup(x.mdp.mean(x.pi, q)), q))
+
+
+@rational
+def slope_of_moment(x: Exact) -> list[fmpq]:
+    """How E[b beta] changes in omega, less -system: it has no other zero."""
+    return [_moment(x, fmpq(1)) - _moment(x, fmpq(0)) + system(x)]
+
+
+@rational
+def constant_moment(x: Exact) -> list[fmpq]:
+    """How E[b beta] changes in omega: not at all, so that every omega is stationary."""
+    return [_moment(x, fmpq(1)) - _moment(x, fmpq(0))]
+
+
+def _error(x: Exact, omega: fmpq) -> fmpq:
+    """Half the mean square of b zeta."""
+    b = x.features[0]
+    p = [y * _moment(x, omega) / average(b, b) for y in b]
+    return average(p, p) / 2
+
+
+@rational
+def error_left(x: Exact) -> list[fmpq]:
+    """The projected error at omega = 0."""
+    return [_error(x, fmpq(0))]
+
+
+@rational
+def slope_of_error(x: Exact) -> list[fmpq]:
+    """Its squared slope times E[b^2] less 2 system^2 times itself; quadratic, so a central difference."""
+    (omega,), b = x.omega, x.features[0]
+    slope = (_error(x, omega + 1) - _error(x, omega - 1)) / 2
+    return [slope**2 * average(b, b) - 2 * system(x) ** 2 * _error(x, omega)]
 
 
 # Quadratic Q = omega phi + omega H omega / 2: gradient of the projected error, and the update (35).

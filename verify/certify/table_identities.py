@@ -11,6 +11,8 @@ from verify.certify.job import Jobs, above, as_drawn, at_least, differs, equal, 
 G, GD, GQ, GM = "mdp q pi_theta d eps", "mdp q d eps", "mdp q eps", "mdp q pi_theta pi_phi d eps"
 DP, DA, EM, MERL = "mdp pi prior alpha", "mdp pi alpha horizon", "joint w", "k1 discount c"
 DPH, EPISODE, INCREMENTAL = f"{DP} horizon", "mdp pi c horizon", "mdp q eps_k"
+LOTTERY = "chance prize share c"
+_worse = above(others.proper_lottery), above(others.safe_above_mean), above(others.equivalent_above_safe)
 _hidden = {"prepare": others.hidden}
 _dirac = {"prepare": prepare.dirac_policy}
 _two = {"prepare": prepare.two_steps}
@@ -29,9 +31,23 @@ LIKELIHOOD: Jobs = {
     "eq-23": (refuted("printed", GD, differs(ids.eq_23_printed)), proved("corrected", GD, equal(ids.eq_23))),
     "eq-24": (proved("printed", G, equal(ids.eq_24)),),
     "app-d4-factorisation": (proved("printed", GQ, equal(ids.factorisation)),),
-    "eq-10": (proved("printed", GQ, equal(ids.eq_10)),),
+    "eq-10": (proved("printed", GQ, equal(ids.likelihood_as_product), equal(ids.eq_10)),),
     "app-b-action-posterior": (proved("printed", GQ, equal(ids.action_posterior)),),
     "app-b-elbo": (proved("printed", G, equal(ids.elbo), equal(ids.elbo_expansion)),),
+    "app-b-minimising": (
+        refuted(
+            "printed",
+            "mdp q_star q pi_theta d eps",
+            equal(rational.fixed_point("q_star")),
+            above(rational.least_of_optimum),
+            equal(rational.own_temperature),
+            equal(ids.lowest_policy),
+            equal(ids.least_objective),
+            above(ids.theta_divergence),
+            prepare=prepare.least_policy,
+        ),
+        proved("corrected", G, equal(ids.shortfall)),
+    ),
     "app-g-posterior": (proved("printed", "mdp q pi_phi eps", equal(ids.prior_posterior)),),
     "eq-42": (proved("printed", GM, equal(ids.eq_42)),),
     "eq-42-omega": (
@@ -83,19 +99,12 @@ EPISODES: Jobs = {
         proved("printed", EPISODE, at_least(others.jensen), prepare=prepare.episodes),
     ),
     "pseudo-likelihood-risk-seeking": (
-        proved(
-            "printed",
-            "chance prize share c",
-            above(others.proper_lottery),
-            above(others.safe_above_mean),
-            above(others.equivalent_above_safe),
-            above(others.fitted_lottery),
-            prepare=prepare.lottery,
-        ),
+        refuted("printed", LOTTERY, *_worse, equal(others.slope_of_printed_fit), prepare=prepare.lottery),
+        proved("corrected", LOTTERY, *_worse, above(others.fitted_lottery), prepare=prepare.lottery),
     ),
     "merl-counterexample": (proved("printed", MERL, equal(others.merl), prepare=prepare.talk),),
     "merl-counterexample-threshold": (
-        proved("printed", MERL, at_least(others.merl_threshold), prepare=prepare.talk),
+        proved("printed", MERL, above(others.merl_threshold), prepare=prepare.talk),
     ),
 }
 LIMITS: Jobs = {

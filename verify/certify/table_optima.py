@@ -122,7 +122,15 @@ _EM = proved(
 ITERATIONS: Jobs = {
     "eq-39": (
         _EM,
-        refuted("step-1", "mdp pi d v", OF_PI, above(rational.m_step_premise), prepare=prepare.value_of_pi),
+        refuted(
+            "step-1",
+            "mdp q_star pi d v",
+            AT_STAR,
+            above(rational.least_of_optimum),
+            OF_PI,
+            above(rational.m_step_premise),
+            prepare=prepare.value_of_pi,
+        ),
     ),
     "eq-40": (_EM,),
     "app-f5-policy-iteration": (_EM,),
@@ -180,6 +188,26 @@ PROJECTION: Jobs = {
             "mdp features pi",
             differs(projection.regular),
             equal(projection.zero_of_policy),
+            equal(projection.slope_of_moment),
+            n_features=1,
+            regular=True,
+        ),
+    ),
+    "app-f1-convergence": (
+        refuted(
+            "printed",
+            "mdp q_star features pi",
+            AT_STAR,
+            above(rational.least_of_optimum),
+            equal(projection.constant_moment),
+            above(projection.error_left),
+            prepare=prepare.at_optimum_with_feature,
+        ),
+        featured(
+            "corrected",
+            "mdp features omega pi",
+            differs(projection.regular),
+            equal(projection.slope_of_error),
             n_features=1,
             regular=True,
         ),

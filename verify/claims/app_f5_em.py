@@ -11,7 +11,7 @@ gamma)||x||, times the inverse's norm
         diagonally dominant systems are at most 2: Higham 2002, Thm 9.9). `tie_tol` is that bound on the
         difference of the two sides, n = |H|: values closer than the sides' own error are ties and go to the
         lowest index on both. Policies must be equal exactly. (41): a step is exact up to (n + 4) u (max|r|
-        + max|q|) on either side, accumulating at most 1/(1 - gamma) times.
+        + max|q|) on either side, accumulating at most 1/(1 - gamma) times. The M-step's premise: `gap_m_step`.
 Teeth:  `perturb` discounts by 0.9 gamma on one side and adds it to the reward there.
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 from verify.claim import Assumption, Check, Claim, Correction, Step
 from verify.claims import _f5_figures, _methods_figures
 from verify.claims._instances import gym_instances, gym_mdp
+from verify.claims._solved import on_mdp, solved
 from verify.strategies import distributions, instances, mdps, policies, q_tables
 from verify.verdict import Gap, Verdict, worst
 from virel_theory._validate import Array
@@ -100,20 +101,28 @@ def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
     return Gap(_distance(step.q, target, mdp), 2 * tie_tol)
 
 
-def gap_m_step(*, mdp: TabularMDP, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Printed premise of (39): L(., theta) is larger near zero residual than at the fixed competitor Q^pi + 64."""
+def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
+    """Printed premise of (39) where Q* > 0: L(., theta) is larger near zero residual than at Q^pi + 64.
+
+    L at the shift c is 2 (m + c)/((1 - gamma) c)^2 and an entropy that is the same for both, m = E[Q^pi].
+    Solving for Q^pi and averaging it errs by at most twice `solve_bound`, which the smaller shift, 2^-10,
+    multiplies by 2^21/(1 - gamma)^2: that is the bound.
+    """
+    if q_star[mdp.available].min() <= 0:  # without Assumption 1 nothing is claimed
+        return Gap(0.0, 0.0)
     q_pi = m_step_complete(mdp, pi=pi)
     near, far = (_elbo_at_shift(mdp, q_pi, pi, d, shift) for shift in (2.0**-10, 64.0))
-    return Gap(far - near, 0.0) if not perturb else Gap(near - far, 0.0)
+    bound = 2.0**22 * solve_bound(mdp) / (1 - mdp.gamma) ** 2
+    return Gap(near - far if perturb else far - near, bound)
 
 
-def gap_m_step_positive(*, mdp: TabularMDP, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
+def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
     """The same after a constant is added to the reward that makes Q^pi >= 1."""
     low = float(mdp.reward[mdp.available].min())
     shifted = TabularMDP(
         mdp.transition, mdp.reward + (1 - min(low, 0.0)) * mdp.available, mdp.gamma, mask=mdp.mask
     )
-    return gap_m_step(mdp=shifted, pi=pi, d=d, perturb=perturb)
+    return gap_m_step(mdp=shifted, q_star=q_star, pi=pi, d=d, perturb=perturb)  # Q* only rises
 
 
 def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: float) -> float:
@@ -174,7 +183,7 @@ def _reversed(mdp: TabularMDP, perturb: float) -> TabularMDP:
 
 _MDP = instances(mdp=mdps(masked=True))
 _MDP_Q = instances(mdp=mdps(masked=True), q=q_tables)
-_M_STEP = instances(mdp=mdps(max_states=3), pi=lambda mdp: policies(mdp, full_support=False), d=distributions)
+_M_STEP = solved(pi=on_mdp(lambda mdp: policies(mdp, full_support=False)), d=on_mdp(distributions))
 
 _M_STEP_GAP = Step(
     name="argmax_omega L is at eps_omega = 0",
@@ -183,7 +192,8 @@ _M_STEP_GAP = Step(
     repaired=Correction(
         statement=r"Q^{\pi_{k-1}} > 0 \implies \sup_\omega \mathcal L(\omega,\theta) = \lim_{\varepsilon_\omega \to 0^+}\mathcal L = \infty; \text{ else minimise } \varepsilon_\omega \text{ itself}",
         derivation=r"$\mathcal L = E[\hat Q_\omega]/\varepsilon_\omega + \mathcal H$. Assumption 1 gives $Q^* > 0$, not $Q^{\pi} > 0$. If $E_{d\pi}[Q^{\pi}] < 0$ then $\mathcal L \to -\infty$ as "
-        r"$\omega \to \omega_1$, so the M-step that maximises $\mathcal L$ runs away from the evaluation of $\pi$. One state, one action, $r = -1$, $\gamma = 0$ shows it. "
+        r"$\omega \to \omega_1$, so the M-step that maximises $\mathcal L$ runs away from the evaluation of $\pi$. One state, two actions, $r = (4, -3)$, $\gamma = 1/2$ "
+        r"show it: $Q^* = (8, 1) > 0$, and the policy that takes the second action has $E[Q^\pi] = -6$. "
         r"F.5's own next line, $\omega_1 = \arg\min_\omega \varepsilon_\omega$, is what policy iteration needs; adding a constant to the reward until $Q^\pi > 0$ makes the two agree.",
         check=Check(gap_m_step_positive, _M_STEP),
     ),

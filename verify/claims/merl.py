@@ -8,6 +8,8 @@ Bound:  a logit error x moves a probability by at most x/4. The fixed point is w
     two
         values, so the logit within 2 error_bound/c; rounding of the logit (size at most 2 (1/c + log k1)) and
         of exp and the quotient adds 32 u (1 + 1/c + log k1).
+        The threshold is strict: the probability must exceed 1/2 by its own error, which is possible as the
+        smallest logit of the instances, 3/4 log 2 - 1/2 > 0.0198, puts it 0.004 above 1/2.
         The optimal policy is exact: rewards 0 and 1, deterministic, finite horizon.
 Teeth:  `perturb` takes the probability of the other action.
 """
@@ -33,13 +35,13 @@ def closed_form_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) ->
 
 
 def threshold_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """Where k1^-gamma exp(1/c) < 1: pi_merl(a1|s0) >= 1/2 although pi*(a2|s0) = 1."""
+    """Where k1^-gamma exp(1/c) < 1: pi_merl(a1|s0) > 1/2 by more than its error, although pi*(a2|s0) = 1."""
     probability, bound = _soft_probability(k1, gamma, c, perturb)
     mdp = merl_counterexample(k1, gamma=gamma)
     q = np.where(mdp.available, 0.0, -np.inf)
     for _ in range(3):  # three decisions reach the absorbing states, whose value is 0
         q = bellman_optimal(mdp, q)
-    return worst(Gap(0.5 - probability, bound), Gap(1 - greedy_policy(q)[0, 1], 0.0))
+    return worst(Gap(0.5 - probability, -bound), Gap(1 - greedy_policy(q)[0, 1], 0.0))
 
 
 def _soft_probability(k1: int, gamma: float, c: float, perturb: float) -> tuple[float, float]:

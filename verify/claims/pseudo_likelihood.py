@@ -2,11 +2,12 @@ r"""Pseudo-likelihood methods: the evidence is the expected exponential return, 
 
 Both sides: dynamic programming in log space (`virel_theory.pseudo_likelihood`) against, in this file, every
 trajectory enumerated; and the two-armed MDP s0 -safe-> (reward m), s0 -lottery-> (reward R with probability
-p, else 0).
+p, else 0), all less R: the talk has r <= 0, so that exp(r) is a probability.
 Bound:  rounding. N steps of S + A terms; logarithms of size at most B = N max|r|/c + N log(16) (probabilities
     of the
         strategies are above 1/16 a factor): 16 N (S + A + 8) u (1 + B). Times c in reward units.
-        The lottery: two logarithms of size R/c + 2, so 64 u (1 + R/c) on a probability, 64 u R on a return.
+        The lottery: two logarithms of size R/c + 2, so e = 64 u (1 + R/c) on a probability, 64 u R on a
+        return. "More than half" is strict: the probability must exceed 1/2 by e.
 Teeth:  `perturb` adds a nat; subtracts a nat; takes the probability of the other arm.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claim import Check, Claim
+from verify.claim import Check, Claim, Correction
 from verify.claims import _risk_figure
 from verify.strategies import instances, mdps, policies, temperatures
 from verify.verdict import Gap, Verdict, worst
@@ -49,11 +50,23 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
     return Gap(mean - c * (equivalent - perturb), c * _bound(mdp, c, horizon))
 
 
+def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
+    """Is the minimiser of KL(q(tau) || p_theta(tau|O)) above 1/2, q the posterior of the uniform policy?
+
+    Within an arm p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x),
+    q_1 and x the lottery's chance under q and p_theta(.|O). The odds of x are those of theta times
+    E[exp(R/c)] of the lottery over exp(safe/c), and with their logarithm the KL is strictly convex, of slope
+    x - q_1. So the minimiser is above theta = 1/2 iff the slope is negative there.
+    """
+    mdp, equivalent, safe = _lottery(p, prize, c, share)
+    q = pseudo_posterior_policy(mdp, prior=np.full((4, 2), 0.5), c=c, horizon=2)
+    x = 1 / (1 + np.exp((safe - equivalent) / c))
+    return Gap(x - float(q[0, 0, 1]) + perturb, -64 * U * (1 + prize / c))
+
+
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """The lottery has the lower mean, yet the forward-KL fit gives it at least half, and EM's maximiser all."""
-    mean, equivalent = p * prize, c * np.log1p(p * np.expm1(prize / c))
-    safe = mean + share * (equivalent - mean)
-    mdp = two_armed(safe=safe, p=p, prize=prize)
+    """The lottery has the lower mean, yet the fit of p_theta(tau) gives it over half, EM's maximiser all."""
+    mdp, _, _ = _lottery(p, prize, c, share)
     left, right = np.tile([1.0, 0.0], (4, 1)), np.tile([0.0, 1.0], (4, 1))
     gain = expected_episode_return(mdp, pi=right, horizon=2) - expected_episode_return(
         mdp, pi=left, horizon=2
@@ -61,14 +74,25 @@ def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float =
     fitted = float(pseudo_posterior_policy(mdp, prior=np.full((4, 2), 0.5), c=c, horizon=2)[0, 0, 1])
     fitted += perturb * (1 - 2 * fitted)
     chosen = float(pseudo_optimal_policy(mdp, c=c, horizon=2)[0, 0, 1])
-    return worst(Gap(gain, 64 * U * prize), Gap(0.5 - fitted, 64 * U * (1 + prize / c)), Gap(1 - chosen, 0.0))
+    above = Gap(0.5 - fitted, -64 * U * (1 + prize / c))
+    return worst(Gap(gain, -64 * U * prize), above, Gap(1 - chosen, 0.0))
 
 
-def two_armed(*, safe: float, p: float, prize: float) -> TabularMDP:
-    """State 0: action 0 to state 1 (worth `safe`), action 1 to state 2 (worth `prize`) or 3 (worth nothing)."""
+def _lottery(p: float, prize: float, c: float, share: float) -> tuple[TabularMDP, float, float]:
+    """The two-armed MDP, the lottery's certainty equivalent, and the safe reward between it and the mean."""
+    mean, equivalent = p * prize, c * np.log1p(p * np.expm1(prize / c))
+    safe = mean + share * (equivalent - mean)
+    return two_armed(safe=safe, p=p, prize=prize, less=prize), equivalent, safe
+
+
+def two_armed(*, safe: float, p: float, prize: float, less: float = 0.0) -> TabularMDP:
+    """State 0: action 0 to state 1 (worth `safe`), action 1 to state 2 (worth `prize`) or 3 (worth nothing).
+
+    `less` is taken off all three, which moves no posterior and no difference of returns.
+    """
     transition = np.repeat(np.eye(4)[:, None, :], 2, axis=1)
     transition[0] = np.array([[0, 1, 0, 0], [0, 0, p, 1 - p]])
-    reward = np.repeat(np.array([[0.0], [safe], [prize], [0.0]]), 2, axis=1)
+    reward = np.repeat(np.array([[0.0], [safe - less], [prize - less], [-less]]), 2, axis=1)
     return TabularMDP(transition, reward, 0.0, initial=np.eye(4)[0])
 
 
@@ -102,6 +126,21 @@ _LOTTERIES = st.fixed_dictionaries(
     }
 )
 
+_PREFERENCE = (
+    r"E[R_{lottery}] < R_{safe} < c\log E[\exp(R_{lottery}/c)] \Rightarrow \pi_\theta(lottery) > 1/2"
+)
+_RISK_DERIVATION = r"""Talk and poster put $p_\theta(\tau|O)$, the posterior of the policy to be improved, second in
+the KL. Its first argument, what the E-step infers, is $p_{\theta_k}(\tau|O)$ by the talk's own definition, so
+the printed M-step has the value 0 at $\theta = \theta_k$ and stays there: it promotes nothing. For a prize of 4
+with probability 1/2, else 0, $c = 1$ and a safe reward between 2 and 3.32 (all less 4, for the talk's
+$r \le 0$, which moves no posterior), it stays at $\pi(lottery) = 1/2$. Had the target no prior at all,
+$q \propto \exp(R(\tau)/c)$, it would ignore the lottery's chances, and the fit prefer the lottery whatever the
+safe reward is; but the talk's q is a posterior. The M-step of EM maximises
+$E_q[\log p_\theta(\tau, O)]$, where $p(O|\tau)$ has no $\theta$: it minimises $KL(q(\tau) \| p_\theta(\tau))$, by
+matching moments. With $w = E[\exp(R_{lottery}/c)]$ then $\pi_\theta(lottery) = w/(w + \exp(R_{safe}/c))$ from a
+uniform policy: above 1/2 iff $R_{safe} < c\log w$. By Jensen $c\log w$ exceeds the mean, so lotteries worse than
+the safe reward are preferred; repeated, the steps tend to the maximiser of the evidence, which always plays."""
+
 CLAIMS = (
     Claim(
         id="pseudo-likelihood-marginal",
@@ -123,10 +162,16 @@ CLAIMS = (
         id="pseudo-likelihood-risk-seeking",
         title="forward KL prefers a lottery with the lower mean",
         source="Talk, Critical Problem with Pseudo-Likelihood; poster",
-        statement=r"\arg\min_\theta KL(p(\tau|O) \| p_\theta(\tau)) \text{ promotes risk-seeking behaviour: }"
-        r" E[R_{lottery}] < R_{safe} < c\log E[\exp(R_{lottery}/c)] \Rightarrow \pi(lottery) > 1/2",
-        check=Check(risk_gap, _LOTTERIES),
-        expected=Verdict.HOLDS,
+        statement=r"q(\tau) = p_{\theta_k}(\tau|O),\ \theta = \arg\min_\theta KL(q(\tau) \| p_\theta(\tau|O))"
+        rf" \text{{ promotes risk-seeking behaviour, from uniform }} \pi_{{\theta_k}}\text{{: }} {_PREFERENCE}",
+        check=Check(printed_risk_gap, _LOTTERIES),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"q(\tau) = p_{\theta_k}(\tau|O),\ \theta = \arg\min_\theta KL(q(\tau) \| p_\theta(\tau)) \text{, from }"
+            rf" \text{{uniform }} \pi_{{\theta_k}}\text{{: }} {_PREFERENCE}",
+            derivation=_RISK_DERIVATION,
+            check=Check(risk_gap, _LOTTERIES),
+        ),
         figures=lambda seed: _risk_figure.figures(seed, two_armed),
     ),
 )
