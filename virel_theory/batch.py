@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from virel_theory import _batch
 from virel_theory import _certificate as cert
-from virel_theory._validate import Array, InputError, as_float_array, first_bad, require, row_sum_tolerance
+from virel_theory._validate import Array, InputError, as_float_array, first_bad, require
+from virel_theory.mdp import SURE, first_bad_row
 
 MAX_STEPS = 1000
 N_CHUNKS = 64
@@ -90,17 +91,26 @@ def _checked(
     available = np.ones(rewards.shape, dtype=np.bool_) if mask is None else _as_mask(mask, rewards.shape)
     first_bad(~np.isfinite(rewards) & available, rewards, name="reward", rule="must be finite")
     first_bad(~(rows >= 0), rows, name="transition", rule="must be non-negative")
-    sums = rows.sum(axis=3)
-    bad = ~(np.abs(sums - available) <= row_sum_tolerance(n_states))
-    rule = (
-        "must sum to 1 in every row" if mask is None else "must sum to 1 where the action exists, else to 0"
-    )
-    first_bad(bad, sums, name="transition", rule=rule)
+    _check_sums(rows, available, masked=mask is not None)
     gammas = np.asarray(gamma, dtype=np.float64)
     require(gammas.shape in ((), (n,)), "gamma", gammas.shape, f"must be a scalar or have shape [{n}]")
     gammas = np.broadcast_to(gammas, (n,)).copy()
     first_bad(~((gammas >= 0) & (gammas < 1)), gammas, name="gamma", rule="must lie in [0, 1)")
     return rows, np.where(available, rewards, -np.inf), gammas
+
+
+def _check_sums(rows: Array, available: NDArray[np.bool_], *, masked: bool) -> None:
+    """The rule of `TabularMDP`, one MDP at a time."""
+    n_actions, n_states = rows.shape[2:]
+    sums, target = rows.sum(axis=3), available.astype(np.float64)
+    for i in np.flatnonzero(~(np.abs(sums - target) <= SURE).all(axis=(1, 2))):
+        found = first_bad_row(rows[i].reshape(-1, n_states), sums[i].ravel(), target[i].ravel())
+        if found is not None:
+            where = f"{found[1]!r} at [{i}, {found[0] // n_actions}, {found[0] % n_actions}]"
+            rule = (
+                "must sum to 1 where the action exists, else to 0" if masked else "must sum to 1 in every row"
+            )
+            raise InputError(f"`transition` {rule}; found {where}")
 
 
 def _as_mask(mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
