@@ -35,6 +35,7 @@ Fixed policy. The same with $T^\pi V = \sum_a\pi Q_V$, pi taken as given: row su
 fl(\sum_a\pi\hat Q)$ the bound is multiplied by $1+\delta_\pi$ and $\gamma_{A+6}\|\hat Q\|_\infty$ added.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,7 @@ def backup_error(n_terms: int, *, r_max: float, v_max: float, beta_hi: float) ->
 
 
 def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -> Bracket:
-    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; `inf`: no contraction."""
+    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; `inf`: there is none."""
     beta_lo, beta_hi = beta
     if not beta_hi < 1:
         return Bracket(0.0, np.inf)
@@ -87,6 +88,8 @@ def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -
     below = _geometric(low_sure, beta_hi if low_sure < 0 else beta_lo)
     above = _geometric(high_sure, beta_hi if high_sure >= 0 else beta_lo)
     mid = (below + above) / 2
+    if not math.isfinite(mid):
+        return Bracket(0.0, np.inf)
     rounding = 16 * UNIT * (abs(below) + abs(above))
     return Bracket(mid, (max(above - mid, mid - below) + rounding) * (1 + 32 * UNIT))
 
@@ -96,8 +99,9 @@ def _geometric(x: float, beta: float) -> float:
 
 
 def total_bound(radius: float, *, eta: float, q_max: float) -> float:
-    """Bound on the returned table: bracket radius, rounding of the backup, rounding of the added shift."""
-    return (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY
+    """Bound on the returned table: radius, rounding of the backup and of the added shift; `inf` for NaN."""
+    bound = (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY
+    return np.inf if math.isnan(bound) else bound
 
 
 def shifts_and_bounds(

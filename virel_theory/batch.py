@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from virel_theory import _batch
 from virel_theory import _certificate as cert
+from virel_theory._problem import check_scale
 from virel_theory._validate import Array, InputError, as_float_array, first_bad, require
 from virel_theory.mdp import SURE, first_bad_row
 
@@ -67,9 +68,11 @@ def solve_batch(
     n, n_states, n_actions = rewards.shape
     q, policy = np.empty((n, n_states, n_actions)), np.empty((n, n_states), dtype=np.intp)
     low, high, v_max = np.empty(n), np.empty(n), np.empty(n)
+    r_max = np.abs(rewards, where=np.isfinite(rewards), out=np.zeros_like(rewards)).max(axis=(1, 2))
+    for size, one in zip(r_max.tolist(), gammas.tolist(), strict=True):
+        check_scale(size, one, name="reward", what="max|r|")
     chunks = min(N_CHUNKS, n)
     _batch.policy_iterations(rows, rewards, gammas, MAX_STEPS, q, policy, low, high, v_max, chunks)
-    r_max = np.abs(rewards, where=np.isfinite(rewards), out=np.zeros_like(rewards)).max(axis=(1, 2))
     n_terms = np.count_nonzero(rows, axis=3).max(axis=(1, 2)).astype(np.float64)
     shift, bound = cert.shifts_and_bounds(low, high, gamma=gammas, n_terms=n_terms, r_max=r_max, v_max=v_max)
     q += shift[:, None, None]

@@ -16,7 +16,7 @@ from scipy.special import expit, softmax
 
 from virel_theory import _certificate as cert
 from virel_theory import _kernels
-from virel_theory._problem import row_length
+from virel_theory._problem import check_scale, row_length
 from virel_theory._validate import Array, as_policy, as_temperature, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.policies import as_action_values, entropy
@@ -48,7 +48,8 @@ def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues
 
     Returns: the values with their error bound, at most `atol`.
     Raises: InputError: if `c` is not positive and finite, `atol` is not positive or not attainable in float64
-        (the message names the bound that was reached), or `gamma` times the row sums may reach 1.
+        (the message names the bound that was reached), `gamma` times the row sums may reach 1, or values
+        overflow.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -61,6 +62,7 @@ def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues
     beta = cert.contraction_interval(mdp.gamma, n_terms)[1]
     require(beta < 1, "gamma", mdp.gamma, "times the largest row sum must stay below 1")
     gain = float(np.abs(mdp.reward).max()) + temperature * math.log(mdp.n_actions)
+    check_scale(gain, mdp.gamma, name="c", what="(max|r| + c log A)")
     rounding = (4 * mdp.n_actions + n_terms + 16) * U
     max_steps = _steps_to_rounding(beta, 2 / rounding if gain > 0 else 1.0)
     q, v = np.where(mdp.available, mdp.reward, -np.inf), np.empty(mdp.n_states)

@@ -116,3 +116,12 @@ def test_the_bound_covers_row_sums_that_are_not_quite_one():
 def test_no_soft_bound_is_claimed_where_the_row_sums_may_undo_gamma():
     with pytest.raises(InputError, match="`gamma` times the largest row sum must stay below 1"):
         soft_optimal_values(TabularMDP([[[1.0]]], [[1.0]], 1 - 2.0**-52), c=1.0, atol=1.0)
+
+
+@pytest.mark.parametrize(("reward", "c"), [(1e308, 1.0), (0.0, 1e308), (-1e300, 1.0)])
+def test_values_that_may_overflow_are_named(reward, c):
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[reward, 0.0]], 0.9)
+    with pytest.raises(
+        InputError, match=r"`c` must keep \(max\|r\| \+ c log A\)/\(1 - gamma\) at most 1e\+140"
+    ):
+        soft_optimal_values(mdp, c=c, atol=1e-6)

@@ -9,7 +9,8 @@ import pytest
 from exact_mdp import exact_backup, exact_error, exact_optimal_q, exact_policy_values, random_mdp
 from scipy import sparse
 
-from virel_theory import InputError, TabularMDP, _local, generate
+from virel_theory import InputError, TabularMDP, _local, _methods, generate
+from virel_theory._problem import Verdict, problem
 from virel_theory.lp import linear_program
 from virel_theory.solvers import (
     METHODS,
@@ -488,3 +489,49 @@ def test_stored_zeros_do_not_count_as_entries():
 def test_a_row_with_an_infinite_entry_is_named():
     with pytest.raises(InputError, match="must sum to 1 in every row; found the sum inf"):
         TabularMDP(np.full((2, 1, 2), np.inf), np.ones((2, 1)), 0.5)
+
+
+# large rewards: solved, or refused in one line
+
+SELF = ([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [-2.0]])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("size", "gamma"), [(1e300, 0.9), (1e308, 0.9), (1e149, 1 - 1e-10), (1e131, 0.9999999999)]
+)
+def test_rewards_whose_values_may_overflow_are_named(method, size, gamma):
+    mdp = TabularMDP(SELF[0], np.multiply(SELF[1], size / 2), gamma)
+    with pytest.raises(InputError, match=r"`reward` must keep max\|r\|/\(1 - gamma\) at most 1e\+140"):
+        solve(mdp, atol=1e-6, method=method)
+
+
+@pytest.mark.parametrize("method", ["auto", "pi", "pi-bicgstab", "pi-gmres", "mpi", "ipi"])
+@pytest.mark.parametrize(("size", "gamma"), [(4e138, 0.9), (4e129, 1 - 1e-10)])
+def test_the_largest_values_allowed_have_a_true_bound(method, size, gamma):
+    mdp = TabularMDP(SELF[0], size * np.array(SELF[1]), gamma)
+    found = solve(mdp, atol=0.0, method=method, max_steps=200)
+    exact = exact_optimal_q(mdp, [0, 0])
+    assert exact_error(found.q, exact) <= found.error_bound < 1e140
+    assert found.status in {Status.ROUNDING_LIMIT, Status.MAX_STEPS}
+
+
+@pytest.mark.parametrize("bound", [np.nan, np.inf, 1.0])
+def test_the_plain_bound_and_its_table_stay_unless_compensated_sweeps_give_a_smaller_one(monkeypatch, bound):
+    mdp, exact = instances(20, seed=1)[3]
+
+    def broken(_, b, v):
+        v[:], b.q[:] = np.nan, np.nan
+        return Verdict(bound, 0.0, met=False, exhausted=True)
+
+    monkeypatch.setattr(_methods, "refine", broken)
+    found = solve(mdp, atol=0.0)
+    assert exact_error(found.q, exact) <= found.error_bound < 1e-9
+    assert found.status is Status.ROUNDING_LIMIT
+
+
+def test_a_point_that_is_no_number_has_the_bound_infinity():
+    task = problem(MDP, atol=0.0, rtol=0.0, sense="max")
+    for value in (np.nan, np.inf, -np.inf):
+        v = np.array([value])
+        assert task.judge(v, v, value, value).bound == np.inf
