@@ -3,7 +3,7 @@ r"""The guaranteed error bound of every solver: MacQueen/Porteus bounds with rou
 The derivation was written before the first run.
 
 Setting. The float arrays are the MDP: `P >= 0`, `r`, `gamma` are taken as given, exactly. Row sums $\sigma_h$
-of `P` are 1 only within a few ulp: validation (`virel_theory.mdp.first_bad_row`, in every format) accepts
+of `P` are 1 only within a few ulp: validation (`_row_sums`, in every format) accepts
 $|fl(\sigma_h) - 1| \le (2b+4)\epsilon$ and summing rounds by at most $b u\sigma$ with $u = \epsilon/2$, b the
 largest number of non-zeros of a row, so $|\sigma_h - 1| \le \delta := (3b + 8)\epsilon$ with room to spare.
 $T V(s) = \max_a Q_V(s,a)$, $Q_V(h) = r(h) + \gamma\sum_{s'}p(s'|h)V(s')$, $Q^* = Q_{V^*}$, unique if

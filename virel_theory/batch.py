@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from virel_theory import _batch
 from virel_theory import _certificate as cert
 from virel_theory._problem import check_scale
+from virel_theory._row_sums import SURE, first_bad_row
 from virel_theory._validate import Array, InputError, as_float_array, first_bad, require
-from virel_theory.mdp import SURE, first_bad_row
 
 MAX_STEPS = 1000
 N_CHUNKS = 64
