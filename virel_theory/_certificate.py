@@ -3,10 +3,11 @@ r"""The guaranteed error bound of every solver: MacQueen/Porteus bounds with rou
 The derivation was written before the first run.
 
 Setting. The float arrays are the MDP: `P >= 0`, `r`, `gamma` are taken as given, exactly. Row sums $\sigma_h$
-of `P` are 1 only within a few ulp: validation accepts $|fl(\sigma_h) - 1| \le (2b+4)\epsilon$ and summing
-rounds by at most $b u\sigma$ with $u = \epsilon/2$, b the largest number of entries of a row, so $|\sigma_h -
-1| \le \delta := (3b + 8)\epsilon$ with room to spare. $T V(s) = \max_a Q_V(s,a)$, $Q_V(h) = r(h) +
-\gamma\sum_{s'}p(s'|h)V(s')$, $Q^* = Q_{V^*}$, unique if $\gamma(1+\delta) < 1$.
+of `P` are 1 only within a few ulp: validation (`_row_sums`, in every format) accepts
+$|fl(\sigma_h) - 1| \le (2b+4)\epsilon$ and summing rounds by at most $b u\sigma$ with $u = \epsilon/2$, b the
+largest number of non-zeros of a row, so $|\sigma_h - 1| \le \delta := (3b + 8)\epsilon$ with room to spare.
+$T V(s) = \max_a Q_V(s,a)$, $Q_V(h) = r(h) + \gamma\sum_{s'}p(s'|h)V(s')$, $Q^* = Q_{V^*}$, unique if
+$\gamma(1+\delta) < 1$.
 
 Rounding of one backup. Sums of b products in any order, with or without FMA, one product with gamma and one
 sum with r: $|\hat Q_V - Q_V| \le \gamma_{b+6}(|r|_\infty + \gamma(1+\delta)|V|_\infty) + b\,2^{-1074} =:
@@ -34,6 +35,7 @@ Fixed policy. The same with $T^\pi V = \sum_a\pi Q_V$, pi taken as given: row su
 fl(\sum_a\pi\hat Q)$ the bound is multiplied by $1+\delta_\pi$ and $\gamma_{A+6}\|\hat Q\|_\infty$ added.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +79,7 @@ def backup_error(n_terms: int, *, r_max: float, v_max: float, beta_hi: float) ->
 
 
 def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -> Bracket:
-    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; `inf`: no contraction."""
+    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; `inf`: there is none."""
     beta_lo, beta_hi = beta
     if not beta_hi < 1:
         return Bracket(0.0, np.inf)
@@ -86,6 +88,8 @@ def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -
     below = _geometric(low_sure, beta_hi if low_sure < 0 else beta_lo)
     above = _geometric(high_sure, beta_hi if high_sure >= 0 else beta_lo)
     mid = (below + above) / 2
+    if not math.isfinite(mid):
+        return Bracket(0.0, np.inf)
     rounding = 16 * UNIT * (abs(below) + abs(above))
     return Bracket(mid, (max(above - mid, mid - below) + rounding) * (1 + 32 * UNIT))
 
@@ -95,8 +99,9 @@ def _geometric(x: float, beta: float) -> float:
 
 
 def total_bound(radius: float, *, eta: float, q_max: float) -> float:
-    """Bound on the returned table: bracket radius, rounding of the backup, rounding of the added shift."""
-    return (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY
+    """Bound on the returned table: radius, rounding of the backup and of the added shift; `inf` for NaN."""
+    bound = (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY
+    return np.inf if math.isnan(bound) else bound
 
 
 def shifts_and_bounds(

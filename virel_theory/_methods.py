@@ -16,7 +16,7 @@ from scipy.sparse import linalg as sparse_linalg
 from virel_theory import _local, _rows, _sweeps
 from virel_theory._backups import Backups, SparseBackups
 from virel_theory._certificate import UNIT
-from virel_theory._problem import Problem, peak, solution
+from virel_theory._problem import Problem, Verdict, peak, solution
 from virel_theory._refine import refine
 from virel_theory._validate import Array
 from virel_theory.solution import Solution
@@ -88,11 +88,21 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
     shift = verdict.shift
     if exhausted and np.isfinite(verdict.bound) and not verdict.met:
         x.note("compensated sweeps")
-        verdict = refine(task, x.b, x.v)
-        shift = 0.0
+        verdict = refined(x, verdict)
+        shift = verdict.shift
     _rows.finish(x.b.q, shift, x.w, x.b.policy)
     name = what_ran(method, x.ran)
     return solution(task, (x.b.release(), x.w, x.b.policy), verdict, n_steps=step, method=name)
+
+
+def refined(x: Point, plain: Verdict) -> Verdict:
+    """The verdict of `refine` if its bound is smaller, which NaN is not; else `plain` and its table again."""
+    before = x.v.copy()
+    verdict = refine(x.task, x.b, x.v)
+    if verdict.bound < plain.bound:
+        return verdict
+    x.b.full(before, x.w)
+    return plain
 
 
 def what_ran(method: str, ran: list[str]) -> str:

@@ -13,6 +13,8 @@ from virel_theory._validate import Array, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.solution import Solution, Status
 
+LARGEST = 1e140  # of |V|, see `check_scale`
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -70,12 +72,24 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     sign = 1.0 if sense == "max" else -1.0
     reward = mdp.reward if sign == 1.0 else -mdp.reward
     r_max = peak(reward)
+    check_scale(r_max, mdp.gamma, name="reward", what="max|r|")
     if mdp.mask is not None:
         reward = np.where(mdp.mask, reward, -np.inf)
     transition = mdp.to_sparse().transition if as_csr else mdp.transition
     n_terms = row_length(mdp)
     beta = cert.contraction_interval(mdp.gamma, n_terms)
     return Problem(transition, reward, mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
+
+
+def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
+    r"""Refuse gains `size` a step that make values $|V| \le size/(1 - \gamma)$ overflow somewhere on the way.
+
+    The methods square values and add them up over states (norms, inner products): 1e140 leaves room for 1e27
+    states. Splitting a value for exact products (`_refine`) takes 1e8 times it, a bracket of the certificate
+    2/(1 - gamma) < 1e17 times it: both far below 1e308.
+    """
+    rule = f"must keep {what}/(1 - gamma) at most {LARGEST:g}, as float64 may overflow otherwise"
+    require(size <= LARGEST * (1 - gamma), name, size / (1 - gamma), rule)
 
 
 def solution(

@@ -4,8 +4,9 @@ Used when the tolerance is below what the plain certificate of `_certificate` ca
 $\eta \approx (b+6)u|V|$.
 
 Rounding. Every product and sum is split exactly into a float and its error (TwoProd, TwoSum: Dekker 1971,
-Knuth 1969); the errors and the products with the tails are added up in float64. They are at most K = 3b + 32
-terms, each at most $2uM$ with $M = |r|_\infty + (1 + \gamma(1+\delta))|V|_\infty$, in at most K additions, so
+Knuth 1969), which cannot overflow below `_problem.LARGEST`; the errors and the products with the tails are
+added up in float64. They are at most K = 3b + 32 terms, each at most $2uM$ with $M = |r|_\infty + (1 +
+\gamma(1+\delta))|V|_\infty$, in at most K additions, so
 that the pair `(q, q_tail)` and the residual `d = T(v + tail) - (v + tail)` are off by at most $\eta_2 :=
 4(Ku)^2M$ plus $u|d|$ for the last rounding of d (cf. Ogita, Rump & Oishi 2005, Proposition 5.5). The bracket
 is that of `_certificate` with $\eta_2$ for $\eta$; returned is `fl(q + fl(q_tail + m))`, off by $u|Q| + u(|m|

@@ -7,7 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from virel_theory import _batch
 from virel_theory import _certificate as cert
-from virel_theory._validate import Array, as_float_array, as_real, first_bad, require, row_sum_tolerance
+from virel_theory._problem import check_scale
+from virel_theory._row_sums import SURE, first_bad_row
+from virel_theory._validate import Array, InputError, as_float_array, as_real, first_bad, require
 
 MAX_STEPS = 1000
 N_CHUNKS = 64
@@ -66,9 +68,11 @@ def solve_batch(
     n, n_states, n_actions = rewards.shape
     q, policy = np.empty((n, n_states, n_actions)), np.empty((n, n_states), dtype=np.intp)
     low, high, v_max = np.empty(n), np.empty(n), np.empty(n)
+    r_max = np.abs(rewards, where=np.isfinite(rewards), out=np.zeros_like(rewards)).max(axis=(1, 2))
+    for size, one in zip(r_max.tolist(), gammas.tolist(), strict=True):
+        check_scale(size, one, name="reward", what="max|r|")
     chunks = min(N_CHUNKS, n)
     _batch.policy_iterations(rows, rewards, gammas, MAX_STEPS, q, policy, low, high, v_max, chunks)
-    r_max = np.abs(rewards, where=np.isfinite(rewards), out=np.zeros_like(rewards)).max(axis=(1, 2))
     n_terms = np.count_nonzero(rows, axis=3).max(axis=(1, 2)).astype(np.float64)
     shift, bound = cert.shifts_and_bounds(low, high, gamma=gammas, n_terms=n_terms, r_max=r_max, v_max=v_max)
     q += shift[:, None, None]
@@ -87,17 +91,27 @@ def _checked(
     available = np.ones(rewards.shape, dtype=np.bool_) if mask is None else _as_mask(mask, rewards.shape)
     first_bad(~np.isfinite(rewards) & available, rewards, name="reward", rule="must be finite")
     first_bad(~(rows >= 0), rows, name="transition", rule="must be non-negative")
-    sums = rows.sum(axis=3)
-    bad = ~(np.abs(sums - available) <= row_sum_tolerance(n_states))
-    rule = (
-        "must sum to 1 in every row" if mask is None else "must sum to 1 where the action exists, else to 0"
-    )
-    first_bad(bad, sums, name="transition", rule=rule)
-    gammas = as_real(gamma, name="gamma")
+from virel_theory._problem import check_scale
+from virel_theory._row_sums import SURE, first_bad_row
+from virel_theory._validate import Array, InputError, as_float_array, as_real, first_bad, require
     require(gammas.shape in ((), (n,)), "gamma", gammas.shape, f"must be a scalar or have shape [{n}]")
     gammas = np.broadcast_to(gammas, (n,)).copy()
     first_bad(~((gammas >= 0) & (gammas < 1)), gammas, name="gamma", rule="must lie in [0, 1)")
     return rows, np.where(available, rewards, -np.inf), gammas
+
+
+def _check_sums(rows: Array, available: NDArray[np.bool_], *, masked: bool) -> None:
+    """The rule of `TabularMDP`, one MDP at a time."""
+    n_actions, n_states = rows.shape[2:]
+    sums, target = rows.sum(axis=3), available.astype(np.float64)
+    for i in np.flatnonzero(~(np.abs(sums - target) <= SURE).all(axis=(1, 2))):
+        found = first_bad_row(rows[i].reshape(-1, n_states), sums[i].ravel(), target[i].ravel())
+        if found is not None:
+            where = f"{found[1]!r} at [{i}, {found[0] // n_actions}, {found[0] % n_actions}]"
+            rule = (
+                "must sum to 1 where the action exists, else to 0" if masked else "must sum to 1 in every row"
+            )
+            raise InputError(f"`transition` {rule}; found {where}")
 
 
 def _as_mask(mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:

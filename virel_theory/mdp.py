@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory._npz import atomic_npz, csr_from_parts, read_npz
+from virel_theory._row_sums import first_bad_row
 from virel_theory._validate import (
     Array,
     InputError,
@@ -25,7 +26,6 @@ from virel_theory._validate import (
     as_real,
     first_bad,
     require,
-    row_sum_tolerance,
 )
 
 Transition = Any  # float64 `[S, A, S]` array, or `scipy.sparse.csr_array` `[S*A, S]`
@@ -41,7 +41,7 @@ class TabularMDP:
 
     Args:
         transition: $p(s'|h)$, dense `[S, A, S]` or `scipy.sparse` `[S*A, S]` (kept as CSR); rows sum to 1
-            within rounding.
+            within rounding (`_row_sums`).
         reward: $r(h)$, `[S, A]`, finite, in reward units.
         gamma: discount in [0, 1).
         initial: $p_0(s)$, `[S]`; uniform if None.
@@ -248,20 +248,18 @@ def _as_mask(mask: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
 
 def _check_rows(transition: Transition, n_actions: int, mask: NDArray[np.bool_] | None) -> None:
     if isinstance(transition, np.ndarray):
-        entries, n_terms = transition, transition.shape[2]
+        entries, rows = transition, transition.reshape(-1, transition.shape[2])
         sums = transition.sum(axis=2).ravel()
     else:
         _check_csr(transition)
-        entries = transition.data
-        counts = np.diff(transition.indptr)
-        n_terms = int(counts.max(initial=0))
+        entries, rows = transition.data, transition
         sums = transition @ np.ones(transition.shape[1])  # `.sum(axis=1)` takes twice the memory
     if not entries.min(initial=0.0) >= 0:
         _bad_entry(transition, n_actions)
-    target = 1.0 if mask is None else mask.ravel().astype(np.float64)
-    bad = ~(np.abs(sums - target) <= row_sum_tolerance(n_terms))
-    if bad.any():
-        row = int(np.argmax(bad))
+    target = np.ones(1) if mask is None else mask.ravel().astype(np.float64)
+    found = first_bad_row(rows, sums, np.broadcast_to(target, sums.shape))
+    if found is not None:
+        row, total = found
         state, action = divmod(row, n_actions)
         rule = (
             "sum to 1"
@@ -270,7 +268,7 @@ def _check_rows(transition: Transition, n_actions: int, mask: NDArray[np.bool_] 
         )
         raise InputError(
             f"`transition` must {rule} in every row; "
-            f"found the sum {float(sums[row])!r} for state {state}, action {action}"
+            f"found the sum {total!r} for state {state}, action {action}"
         )
 
 

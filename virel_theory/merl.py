@@ -14,7 +14,9 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from scipy.special import expit, softmax
 
+from virel_theory import _certificate as cert
 from virel_theory import _kernels
+from virel_theory._problem import check_scale, row_length
 from virel_theory._validate import Array, as_policy, as_temperature, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.policies import as_action_values, entropy
@@ -34,10 +36,10 @@ class SoftValues:
 def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues:
     r"""Fixed point of MERL's soft Bellman operator by value iteration, Haarnoja et al. 2017, Thm 3.
 
-    A computed step is within rho of the exact one, so $\|Q_{n+1} - Q^*\| \le \gamma\|Q_n - Q^*\| + \rho$,
-    hence $\|Q_{n+1} - Q^*\| \le (\gamma\|Q_{n+1} - Q_n\| + \rho)/(1 - \gamma)$: the bound returned. rho is
-    the rounding bound of `virel_theory.operators` at the largest |V| that can occur, (max|r| + c log A)/(1 -
-    gamma).
+    A computed step is within rho of the exact one, so $\|Q_{n+1} - Q^*\| \le \beta\|Q_n - Q^*\| + \rho$,
+    hence $\|Q_{n+1} - Q^*\| \le (\beta\|Q_{n+1} - Q_n\| + \rho)/(1 - \beta)$: the bound returned. beta is
+    gamma times the largest row sum, $\gamma(1 + \delta)$ of `_certificate`; rho is the rounding bound of
+    `virel_theory.operators` at the |V| of that step plus max|r| + c log A, its S the b of `_certificate`.
 
     Args:
         mdp: finite MDP.
@@ -45,8 +47,9 @@ def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues
         atol: the error bound to reach, > 0, reward units.
 
     Returns: the values with their error bound, at most `atol`.
-    Raises: InputError: if `c` is not positive and finite, or `atol` is not positive or not attainable in
-        float64 (the message names the bound that was reached).
+    Raises: InputError: if `c` is not positive and finite, `atol` is not positive or not attainable in float64
+        (the message names the bound that was reached), `gamma` times the row sums may reach 1, or values
+        overflow.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -54,19 +57,23 @@ def soft_optimal_values(mdp: TabularMDP, *, c: float, atol: float) -> SoftValues
         [[0.6931, 0.6931]]
     """
     temperature = as_temperature(c, name="c")
-    r_max = float(np.abs(mdp.reward).max())
-    v_max = (r_max + temperature * math.log(mdp.n_actions)) / (1 - mdp.gamma)
-    rho = (4 * mdp.n_actions + mdp.n_states + 16) * U * (v_max + r_max)
     require(0 < atol < np.inf, "atol", atol, "must be positive and finite")
-    max_steps = _steps_to_rounding(mdp.gamma, 2 * v_max / rho if rho > 0 else 1.0)
+    n_terms = row_length(mdp)
+    beta = cert.contraction_interval(mdp.gamma, n_terms)[1]
+    require(beta < 1, "gamma", mdp.gamma, "times the largest row sum must stay below 1")
+    gain = float(np.abs(mdp.reward).max()) + temperature * math.log(mdp.n_actions)
+    check_scale(gain, mdp.gamma, name="c", what="(max|r| + c log A)")
+    rounding = (4 * mdp.n_actions + n_terms + 16) * U
+    max_steps = _steps_to_rounding(beta, 2 / rounding if gain > 0 else 1.0)
     q, v = np.where(mdp.available, mdp.reward, -np.inf), np.empty(mdp.n_states)
     n_steps, bound = 0, np.inf
-    while bound > atol:
+    while not bound <= atol:
         require(n_steps < max_steps, "atol", atol, f"must be attainable in float64 (reached: {bound:.3g})")
         _kernels.log_sum_exp(q, temperature, v)
         q_next = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), -np.inf)
         step = float(np.abs(q_next[mdp.available] - q[mdp.available]).max())
-        bound = (1 + 16 * U) * (mdp.gamma * step + rho) / (1 - mdp.gamma)
+        rho = rounding * (float(np.abs(v).max()) + gain)
+        bound = (1 + 16 * U) * (beta * step + rho) / (1 - beta)
         q, n_steps = q_next, n_steps + 1
     return SoftValues(q, bound, n_steps)
 

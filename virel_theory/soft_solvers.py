@@ -16,7 +16,7 @@ from virel_theory._backups import Backups
 from virel_theory._evaluate import mix, mixed_rows
 from virel_theory._local import direct_solve
 from virel_theory._methods import default_steps
-from virel_theory._problem import Problem, Verdict, peak, problem, solution
+from virel_theory._problem import Problem, Verdict, check_scale, peak, problem, solution
 from virel_theory._validate import Array, as_temperature, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.policies import entropy
@@ -117,6 +117,8 @@ class _Run:
 
 def _iterate(task: Problem, c: float, max_steps: int | None, advance: Step, method: str) -> Solution:
     temperature = as_temperature(c, name="c")
+    gain = task.r_max + temperature * float(np.log(task.reward.shape[1]))
+    check_scale(gain, task.gamma, name="c", what="(max|r| + c log A)")
     require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
     last = default_steps(task.gamma) if max_steps is None else max_steps
     n_states = len(task.reward)

@@ -74,7 +74,8 @@ def solve(
         A `Solution`; its `error_bound` is true whatever the status says.
 
     Raises:
-        InputError: on an unknown method or sense, or tolerances that are negative or not finite.
+        InputError: on an unknown method or sense, tolerances that are negative or not finite, or rewards with
+            max|r|/(1 - gamma) above 1e140, as float64 may overflow otherwise.
         SolverError: with `throw`, if the tolerance is not met.
 
     Example:

@@ -111,3 +111,23 @@ def test_bad_input_is_named(message):
     with pytest.raises(InputError) as caught:
         BAD[message]()
     assert message in str(caught.value)
+
+
+def test_zeros_of_a_row_do_not_let_its_sum_stray_and_each_mdp_has_its_own_limit():
+    """1 + 390 eps is within rounding of a row of 200 non-zeros, not of a row of one."""
+    eps, n_states = 2.0**-52, 200
+    full = np.full((n_states, 1, n_states), 1 / n_states)
+    loops = np.zeros_like(full)
+    loops[np.arange(n_states), 0, np.arange(n_states)] = 1.0
+    reward = np.ones((2, n_states, 1))
+    assert solve_batch([full * (1 + 390 * eps), loops], reward, 0.5, atol=1e-6).met.all()
+    with pytest.raises(
+        InputError, match=r"must sum to 1 in every row; found 1\.00000000000008\d* at \[1, 0, 0\]"
+    ):
+        solve_batch([full, loops * (1 + 390 * eps)], reward, 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e140, 1e300, 1e308])
+def test_rewards_whose_values_may_overflow_are_named(size):
+    with pytest.raises(InputError, match=r"`reward` must keep max\|r\|/\(1 - gamma\) at most 1e\+140"):
+        solve_batch(ROW * 2, [[[1.0]], [[size]]], 0.9, atol=1e-6)

@@ -1,6 +1,7 @@
 """MERL: hand-worked numbers, the talk's counterexample, error bounds, bad input."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -101,3 +102,26 @@ def test_bad_input_is_named():
         merl_counterexample_probability(0, gamma=0.5, c=1.0)
     with pytest.raises(InputError, match="`gamma` must lie in"):
         merl_counterexample_probability(2, gamma=1.0, c=1.0)
+
+
+def test_the_bound_covers_row_sums_that_are_not_quite_one():
+    """A row of 1000 entries that sums to 1 + 1900 eps, with 1 - gamma = 1e-11: V = 1/(1 - gamma sum)."""
+    row, gamma = np.full(1000, (1 + 1900 * 2.0**-52) / 1000), 1 - 1e-11
+    mdp = TabularMDP(np.broadcast_to(row, (1000, 1, 1000)), np.ones((1000, 1)), gamma)
+    soft = soft_optimal_values(mdp, c=1.0, atol=1.2e11)
+    exact = 1 / (1 - Fraction(gamma) * sum(map(Fraction, row)))
+    assert abs(Fraction(float(soft.q[0, 0])) - exact) <= Fraction(soft.error_bound)
+
+
+def test_no_soft_bound_is_claimed_where_the_row_sums_may_undo_gamma():
+    with pytest.raises(InputError, match="`gamma` times the largest row sum must stay below 1"):
+        soft_optimal_values(TabularMDP([[[1.0]]], [[1.0]], 1 - 2.0**-52), c=1.0, atol=1.0)
+
+
+@pytest.mark.parametrize(("reward", "c"), [(1e308, 1.0), (0.0, 1e308), (-1e300, 1.0)])
+def test_values_that_may_overflow_are_named(reward, c):
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[reward, 0.0]], 0.9)
+    with pytest.raises(
+        InputError, match=r"`c` must keep \(max\|r\| \+ c log A\)/\(1 - gamma\) at most 1e\+140"
+    ):
+        soft_optimal_values(mdp, c=c, atol=1e-6)

@@ -165,3 +165,13 @@ def test_a_hot_operator_is_proved_to_have_one_fixed_point():
 def test_a_bad_search_is_named(keywords):
     with pytest.raises(InputError, match="must be"):
         boltzmann_fixed_points(TabularMDP([[[1.0]]], [[1.0]], 0.5), **keywords)
+
+
+@pytest.mark.parametrize("solver", SOFT)
+@pytest.mark.parametrize(
+    ("reward", "c", "name"), [(1e308, 1.0, "reward"), (0.0, 1e308, "c"), (-1e300, 1.0, "reward")]
+)
+def test_values_that_may_overflow_are_named(solver, reward, c, name):
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[reward, 0.0]], 0.9)
+    with pytest.raises(InputError, match=rf"`{name}` must keep .* at most 1e\+140"):
+        solver(mdp, c=c, atol=1e-6)

@@ -2,13 +2,15 @@
 
 import functools
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from exact_mdp import exact_backup, exact_error, exact_optimal_q, exact_policy_values, random_mdp
 from scipy import sparse
 
-from virel_theory import InputError, TabularMDP, _local, generate
+from virel_theory import InputError, TabularMDP, _local, _methods, generate
+from virel_theory._problem import Verdict, problem
 from virel_theory.lp import linear_program
 from virel_theory.solvers import (
     METHODS,
@@ -416,3 +418,120 @@ MDP = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         call()
+
+
+# rows that sum to 1 within rounding: what is accepted, the bound covers
+
+EPS = 2.0**-52
+
+
+def loops(row_sum, *, n_states, gamma):
+    """Every state loops with a row of one non-zero: V = 1/(1 - gamma row_sum)."""
+    rows = np.zeros((n_states, 1, n_states))
+    rows[np.arange(n_states), 0, np.arange(n_states)] = row_sum
+    return TabularMDP(rows, np.ones((n_states, 1)), gamma)
+
+
+@pytest.mark.parametrize(("n_states", "off", "gamma"), [(200, 390, 0.9999), (1000, 1900, 1 - 3e-13)])
+def test_zeros_of_a_dense_row_do_not_let_its_sum_stray(n_states, off, gamma):
+    with pytest.raises(InputError, match=r"must sum to 1 in every row; found the sum 1\.0000000000"):
+        loops(1 + off * EPS, n_states=n_states, gamma=gamma)
+
+
+@pytest.mark.parametrize("method", ["auto", "gs", "vi"])
+@pytest.mark.parametrize("off", [-6, 6])
+def test_the_bound_covers_the_furthest_row_sum_accepted(method, off):
+    found = solve(loops(1 + off * EPS, n_states=200, gamma=0.9999), atol=1e-6, method=method)
+    exact = 1 / (1 - Fraction(0.9999) * Fraction(1 + off * EPS))
+    assert abs(Fraction(float(found.value[0])) - exact) <= Fraction(found.error_bound)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_dense_and_sparse_rows_have_the_same_verdict_at_the_limit(seed):
+    rng = np.random.default_rng(seed)
+    n_states = 40
+    rows = rng.random((n_states, 1, n_states)) * (rng.random((n_states, 1, n_states)) < 0.5)
+    rows /= rows.sum(axis=2, keepdims=True)
+    limit = 2 * np.count_nonzero(rows, axis=2).max() + 4
+    rows[7, 0] *= 1 + (limit + rng.integers(-3, 4)) * EPS
+    csr = sparse.csr_array(rows.reshape(n_states, n_states))
+    assert accepted(rows) == accepted(csr)
+
+
+def accepted(transition):
+    try:
+        TabularMDP(transition, np.ones((transition.shape[0], 1)), 0.5)
+    except InputError:
+        return False
+    return True
+
+
+def test_rows_of_thirteen_decimals_are_refused_or_covered():
+    """400 entries rounded to 13 decimals: near 1 by about 6e-13, while rounding explains 1.8e-13."""
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(400), size=(400, 1)).round(13)
+    with pytest.raises(InputError, match=r"must sum to 1 in every row; found the sum \S+ for state \d+"):
+        TabularMDP(rows, np.ones((400, 1)), 0.9999)
+    off = [abs(float(sum(map(Fraction, row[0])) - 1)) for row in rows]
+    rows[:] = rows[np.argmax(np.where(np.array(off) <= 804 * EPS, off, 0.0))]  # the worst one accepted
+    found = solve(TabularMDP(rows, np.ones((400, 1)), 0.9999), atol=1e-6)
+    exact = 1 / (1 - Fraction(0.9999) * sum(map(Fraction, rows[0, 0])))
+    assert abs(Fraction(float(found.value[0])) - exact) <= Fraction(found.error_bound)
+
+
+def test_stored_zeros_do_not_count_as_entries():
+    csr = sparse.csr_array((np.array([1 + 9 * EPS, 0.0, 0.0]), [0, 1, 2], [0, 3]), shape=(1, 3))
+    csr = sparse.csr_array(sparse.vstack([csr, csr, csr]))
+    with pytest.raises(InputError, match="must sum to 1"):
+        TabularMDP(csr, np.ones((3, 1)), 0.5)
+
+
+def test_a_row_with_an_infinite_entry_is_named():
+    with pytest.raises(InputError, match="must sum to 1 in every row; found the sum inf"):
+        TabularMDP(np.full((2, 1, 2), np.inf), np.ones((2, 1)), 0.5)
+
+
+# large rewards: solved, or refused in one line
+
+SELF = ([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [-2.0]])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("size", "gamma"), [(1e300, 0.9), (1e308, 0.9), (1e149, 1 - 1e-10), (1e131, 0.9999999999)]
+)
+def test_rewards_whose_values_may_overflow_are_named(method, size, gamma):
+    mdp = TabularMDP(SELF[0], np.multiply(SELF[1], size / 2), gamma)
+    with pytest.raises(InputError, match=r"`reward` must keep max\|r\|/\(1 - gamma\) at most 1e\+140"):
+        solve(mdp, atol=1e-6, method=method)
+
+
+@pytest.mark.parametrize("method", ["auto", "pi", "pi-bicgstab", "pi-gmres", "mpi", "ipi"])
+@pytest.mark.parametrize(("size", "gamma"), [(4e138, 0.9), (4e129, 1 - 1e-10)])
+def test_the_largest_values_allowed_have_a_true_bound(method, size, gamma):
+    mdp = TabularMDP(SELF[0], size * np.array(SELF[1]), gamma)
+    found = solve(mdp, atol=0.0, method=method, max_steps=200)
+    exact = exact_optimal_q(mdp, [0, 0])
+    assert exact_error(found.q, exact) <= found.error_bound < 1e140
+    assert found.status in {Status.ROUNDING_LIMIT, Status.MAX_STEPS}
+
+
+@pytest.mark.parametrize("bound", [np.nan, np.inf, 1.0])
+def test_the_plain_bound_and_its_table_stay_unless_compensated_sweeps_give_a_smaller_one(monkeypatch, bound):
+    mdp, exact = instances(20, seed=1)[3]
+
+    def broken(_, b, v):
+        v[:], b.q[:] = np.nan, np.nan
+        return Verdict(bound, 0.0, met=False, exhausted=True)
+
+    monkeypatch.setattr(_methods, "refine", broken)
+    found = solve(mdp, atol=0.0)
+    assert exact_error(found.q, exact) <= found.error_bound < 1e-9
+    assert found.status is Status.ROUNDING_LIMIT
+
+
+def test_a_point_that_is_no_number_has_the_bound_infinity():
+    task = problem(MDP, atol=0.0, rtol=0.0, sense="max")
+    for value in (np.nan, np.inf, -np.inf):
+        v = np.array([value])
+        assert task.judge(v, v, value, value).bound == np.inf
