@@ -137,9 +137,8 @@ class _Search:
         """
         n_actions, scale = self.b.q.shape[1], self.task.r_max + peak(v)
         slope = 1 + min(n_actions, scale / self.eps)
-        return (
-            float(np.finfo(np.float64).eps) * scale * ((self.task.n_terms + 8) * slope + 4 * n_actions + 16)
-        )
+        n_ulps = (self.task.n_terms + 8) * slope + 4 * n_actions + 16
+        return float(np.finfo(np.float64).eps * scale * n_ulps)
 
     def table(self, v: Array) -> tuple[Array, float]:
         """Q_V of a fixed point V, and max|T Q - Q|."""
