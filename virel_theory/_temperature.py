@@ -13,17 +13,26 @@ Rounding (u = 2.2e-16, twice the unit roundoff, which pays for second-order term
 x + 2) u, and x e^-x <= 1/e, x^2 e^-x < 1; so the loss sum_a p_a gap_a of at most A terms is off by (5 A +
 8) u R, v by another 2 u max|q|; P v by (S + 2) u max|q| more; the three sums and products of beta by 4 u
 (max|r| + max|q|). V, a sum of A terms below 4/e^2 in which x and its mean (<= A/e) each carry A + 8 ulps,
-is off by less than 64 (A + 4)^2 u.
+is off by less than 64 (A + 4)^2 u. Its upper bound sum_a x_a^2 e^-x_a has no cancellation: x is off by u
+x and e^-x by (x + 8) u relative, the sum by A u; x^2 e^-x falls beyond 2, so x may be cut at 700, where
+nothing underflows: relative (A + 800) u. Underflow: terms w |beta|^p lose |H| 5e-324 < `TINY`, times 1 + sum
+w + sum |beta|^p.
+
+Units: $\beta$ at temperature $s\varepsilon$ of s q and s r is $s\beta$. Hence $\varepsilon = s e$ solves
+$\varepsilon = \sum w|\beta|^p$ iff e solves it with q / s, r / s and the weights $s^{p-1}w$. With s a
+power of 2 that is exact, but for $s^{p-1}$ where it is none: $k(p-1)$ and 2 to its fractional part add
+(|k (p - 1)| + 2) u, s = 2^k.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from virel_theory._validate import Array
 from virel_theory.mdp import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
+U, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+MAX_EXPONENT = 4000  # 2 to this, times any float64 but 0, is out of range
 Range = tuple[float, float]
 
 
@@ -38,6 +47,7 @@ class TemperatureMap:
     p_norm: float
     eta_beta: float
     eta_v: float
+    eta_weights: float = 0.0
 
     @staticmethod
     def of(mdp: TabularMDP, table: Array, weights: Array, p_norm: float) -> "TemperatureMap":
@@ -50,6 +60,22 @@ class TemperatureMap:
         eta_beta = U * ((5 * n_actions + 8) * spread + (n_states + 4) * q_max + 4 * (q_max + r_max))
         q = np.where(on, table, 0.0)
         return TemperatureMap(mdp, q, gap, weights, p_norm, eta_beta, 64 * (n_actions + 4) ** 2 * U)
+
+    @staticmethod
+    def in_own_units(
+        mdp: TabularMDP, table: Array, weights: Array, p_norm: float
+    ) -> tuple["TemperatureMap", float]:
+        """The map with values and rewards below 2 in size, and the power of 2 that is their unit."""
+        on = mdp.available
+        size = max(float(np.abs(table[on]).max()), float(np.abs(mdp.reward[on]).max()))
+        k = int(np.frexp(size)[1]) - 1
+        power = float(np.clip(k * (p_norm - 1), -MAX_EXPONENT, MAX_EXPONENT))
+        whole = int(np.floor(power))
+        with np.errstate(over="ignore"):
+            scaled = np.ldexp(weights * np.exp2(power - whole), whole)
+        small = replace(mdp, reward=np.ldexp(mdp.reward, -k))
+        g = TemperatureMap.of(small, np.ldexp(table, -k), scaled, p_norm)
+        return replace(g, eta_weights=(abs(power) + 2) * U), float(np.ldexp(1.0, k))
 
     def policy(self, eps: float) -> Array:
         """Boltzmann policy; `eps = 0` greedy (uniform over ties), `eps = inf` uniform."""
@@ -97,9 +123,11 @@ class TemperatureMap:
         top = self.beta(a) + self.eta_beta
         bottom = (top if a == b else self.beta(b) + self.eta_beta) - 2 * self.eta_beta
         low = np.maximum(0.0, np.maximum(bottom, -top))
-        slack = (self.weights.size + 8) * U
-        high = float(np.sum(self.weights * np.maximum(np.abs(top), np.abs(bottom)) ** self.p_norm))
-        return float(np.sum(self.weights * low**self.p_norm)) * (1 - slack), high * (1 + slack)
+        slack = (self.weights.size + 8) * U + self.eta_weights
+        power = np.maximum(np.abs(top), np.abs(bottom)) ** self.p_norm
+        lost = TINY * float(1 + self.weights.sum() + power.sum())
+        g_low, g_high = np.sum(self.weights * low**self.p_norm), np.sum(self.weights * power)
+        return float(g_low) * (1 - slack) - lost, float(g_high) * (1 + slack) + lost
 
     def slope_range(self, a: float, b: float) -> Range:
         """Enclosure of the partial derivative of g on [a, b], a >= 0."""
@@ -109,15 +137,18 @@ class TemperatureMap:
         pv_low, pv_high = self.mdp.expect_next(v_low), self.mdp.expect_next(v_high)
         top = np.sum(self.weights * np.where(high > 0, high * pv_high, high * pv_low))
         bottom = np.sum(self.weights * np.where(low > 0, low * pv_low, low * pv_high))
-        slack = n_terms * U * float(np.sum(self.weights * np.maximum(np.abs(low), np.abs(high)) * pv_high))
+        slack = (n_terms * U + self.eta_weights) * float(
+            np.sum(self.weights * np.maximum(np.abs(low), np.abs(high)) * pv_high)
+        )
         gamma = self.mdp.gamma
         return -gamma * (float(top) + slack), -gamma * (float(bottom) - slack)
 
     def _variance_range(self, a: float, b: float) -> tuple[Array, Array]:
         with np.errstate(divide="ignore", over="ignore"):
             x_low, x_high = self._scaled(b), self.gap / a if a > 0 else np.where(self.gap > 0, np.inf, 0.0)
-        peak = np.clip(2.0, x_low, x_high)
-        high = (np.where(np.isfinite(peak), peak, 0.0) ** 2 * np.exp(-peak)).sum(axis=1) + self.eta_v
+        peak = np.minimum(np.clip(2.0, x_low, x_high), 700.0)
+        high = (peak**2 * np.exp(-peak)).sum(axis=1, where=np.isfinite(self.gap))
+        high *= 1 + (self.gap.shape[1] + 800) * U
         if a == 0:
             return np.zeros(self.mdp.n_states), high
         middle = 0.5 * (a + b)

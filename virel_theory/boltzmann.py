@@ -78,7 +78,7 @@ def boltzmann_fixed_points(
     generator = np.random.default_rng(0) if rng is None else rng
     ends = [search.newton(v) for v in _starts(mdp, n_starts, generator)]
     good = [v for v in ends if v is not None]
-    points = [search.table(v) for v in _distinct(good)]
+    points = [search.table(v) for v in _distinct(good, task.r_max)]
     q = np.stack([table for table, _ in points]) if points else np.empty((0, *mdp.shape))
     residual = np.array([error for _, error in points])
     low, high = _reward_range(mdp)
@@ -129,9 +129,16 @@ class _Search:
         return mixed_rows(self.task, pi * (1 + gap / self.eps))  # type: ignore[return-value]
 
     def noise(self, v: Array) -> float:
-        """Rounding level of F: of the backup, and of weights that move by ulps of max|q|/eps."""
-        scale = self.task.r_max + peak(v)
-        return float(np.finfo(np.float64).eps) * (self.task.n_terms + 8) * scale * (1 + scale / self.eps)
+        r"""Rounding level of F, whatever the temperature, u = 2.2e-16, M = max|r| + max|v|.
+
+        Backup, v and the difference are off by (S + 8) u M, which moves B by at most $\sum_a|g|$ as much:
+        with $x_a = (\max Q - Q_a)/\varepsilon$, $E_\pi|Q - B|/\varepsilon \le 2 E_\pi x \le 2\sum_a
+        x_a e^{-x_a} \le 2 A/e$, and at most $M/\varepsilon$. The mean itself: (4 A + 16) u M (`operators`).
+        """
+        n_actions, scale = self.b.q.shape[1], self.task.r_max + peak(v)
+        slope = 1 + min(n_actions, scale / self.eps)
+        n_ulps = (self.task.n_terms + 8) * slope + 4 * n_actions + 16
+        return float(np.finfo(np.float64).eps * scale * n_ulps)
 
     def table(self, v: Array) -> tuple[Array, float]:
         """Q_V of a fixed point V, and max|T Q - Q|."""
@@ -162,10 +169,10 @@ def _reward_range(mdp: TabularMDP) -> tuple[float, float]:
     return float(rewards.min()), float(rewards.max())
 
 
-def _distinct(values: list[Array]) -> list[Array]:
-    """One of each group of equal points, by rising mean; equal: within 1e-6 of the values' size."""
+def _distinct(values: list[Array], r_max: float) -> list[Array]:
+    """One of each group of equal points, by rising mean; equal: within 1e-6 of max|r| + max|v|."""
     out: list[Array] = []
     for v in sorted(values, key=lambda x: float(x.mean())):
-        if all(np.abs(v - other).max() > 1e-6 * (1 + peak(v)) for other in out):
+        if all(np.abs(v - other).max() > 1e-6 * (r_max + max(peak(v), peak(other))) for other in out):
             out.append(v)
     return out

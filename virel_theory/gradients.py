@@ -106,8 +106,8 @@ def grad_log_boltzmann(q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps
     exists = np.isfinite(as_action_values(q))
     b = as_jacobian_of(b_omega, exists, name="b_omega")
     d_eps = as_finite(grad_eps, (b.shape[2],), name="grad_eps")
-    slope = eps * centre_actions(b, pi=pi) - centre_actions(q, pi=pi)[:, :, None] * d_eps
-    return np.where(exists[:, :, None], slope / eps**2, 0.0)
+    slope = centre_actions(b, pi=pi) - centre_actions(q, pi=pi)[:, :, None] * (d_eps / eps)
+    return np.where(exists[:, :, None], slope / eps, 0.0)
 
 
 def grad_eps_chain(mdp: TabularMDP, beta: ArrayLike, grad_beta: ArrayLike) -> Array:
@@ -203,7 +203,8 @@ def grad_policy_term(
 
     Deviation: 1. signs, factors and the denominator differ from print; derivation in
     `docs/derivations/theorem_4.md`; 2. the factor $\hat Q_\omega$ is centred, which changes no value but
-    avoids a cancellation where the policy is almost deterministic.
+    avoids a cancellation where the policy is almost deterministic; 3. divided through by
+    $\varepsilon_\omega^2$, which may underflow.
 
     Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: self-consistent, > 0.
     Returns: `[N]`; rounding error amplified by $1/|1 - \partial_\varepsilon g|$.
@@ -214,9 +215,8 @@ def grad_policy_term(
         >>> grad_policy_term(mdp, [[1, 1]], [[[1], [0]]], beta=[[1, 1]], eps=0.5).round(9).tolist()
         [0.0]
     """
-    eps = as_temperature(eps, name="eps")
     policy_q, policy_b, fixed = _parts(mdp, q, b_omega, beta=beta, eps=eps)
-    return (eps * policy_b - fixed * policy_q) / _denominator(mdp, policy_q, eps)
+    return (policy_b - fixed * policy_q) / _denominator(mdp, policy_q, eps)
 
 
 def grad_eps_boltzmann(
@@ -238,9 +238,8 @@ def grad_eps_boltzmann(
         >>> grad_eps_boltzmann(mdp, [[1.0, 0.0]], [[[1.0], [0.0]]], beta=[[1, 1]], eps=0.5).tolist()
         [-0.5]
     """
-    eps = as_temperature(eps, name="eps")
     policy_q, policy_b, fixed = _parts(mdp, q, b_omega, beta=beta, eps=eps)
-    return (eps**2 * fixed + mdp.gamma * eps * policy_b) / _denominator(mdp, policy_q, eps)
+    return (fixed + mdp.gamma * policy_b) / _denominator(mdp, policy_q, eps)
 
 
 def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
@@ -255,9 +254,9 @@ def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> A
     """
     eps_k = as_temperature(eps_k, name="eps_k")
     exists = np.isfinite(as_action_values(q))
-    scaled = as_jacobian_of(b_omega, exists, name="b_omega") / eps_k
-    centred = centre_actions(scaled, pi=boltzmann_policy(q, eps=eps_k))
-    return np.where(exists[:, :, None], centred, 0.0)
+    b = as_jacobian_of(b_omega, exists, name="b_omega")
+    centred = centre_actions(b, pi=boltzmann_policy(q, eps=eps_k))
+    return np.where(exists[:, :, None], centred / eps_k, 0.0)
 
 
 def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
@@ -334,11 +333,17 @@ def _as_function(f: ArrayLike) -> Array:
 def _parts(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> tuple[float, Array, Array]:
-    r"""$\mathbb E_\omega\hat Q$, $\mathbb E_\omega[\nabla\hat Q]$ `[N]` and $E[\beta\Gamma]$ `[N]`."""
+    r"""$\mathbb E_\omega\hat Q/\varepsilon^2$, $\mathbb E_\omega[\nabla\hat Q]/\varepsilon$ and fixed part.
+
+    The fixed part is $E[\beta\Gamma]$. Q is centred and divided by eps before it is squared, as eps^2 may
+    underflow: at most 746 where $\pi > 0$.
+    """
+    eps = as_temperature(eps, name="eps")
     table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
     residual = as_residual(beta, mdp, name="beta")
     pi = boltzmann_policy(table, eps=eps)
-    weight = centre_actions(table, pi=pi)  # E_pi[Q M f] = E_pi[(M Q)(M f)], without its cancellation
+    centred = centre_actions(table, pi=pi)  # E_pi[Q M f] = E_pi[(M Q)(M f)], without its cancellation
+    weight = np.where(pi > 0, centred, 0.0) / eps
     policy_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * weight, pi=pi))
     inner = expect_next(mdp, weight[:, :, None] * centre_actions(b, pi=pi), pi=pi)
     policy_b = mean_over_pairs(mdp, residual[:, :, None] * inner)
@@ -347,6 +352,6 @@ def _parts(
 
 
 def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
-    total = eps**2 + mdp.gamma * policy_q
+    total = 1 + mdp.gamma * policy_q
     require(total != 0, "eps", eps, "must not be a fold of the self-consistent temperature (1 = d g / d eps)")
     return total

@@ -57,13 +57,14 @@ def theorem_4_as_printed(
     table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
     residual, weight = as_residual(beta, mdp, name="beta"), finite(as_table(q, mdp, name="q"))
     pi = boltzmann_policy(table, eps=eps)
-    on_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * centre_actions(table, pi=pi), pi=pi))
+    centred = np.where(pi > 0, centre_actions(table, pi=pi), 0.0) / eps
+    on_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * centred, pi=pi))
     inner = expect_next(mdp, weight[:, :, None] * centre_actions(b, pi=pi), pi=pi)
     on_grad = mean_over_pairs(mdp, residual[:, :, None] * inner)
     fixed = mean_over_pairs(mdp, residual[:, :, None] * grad_beta_fixed_policy(mdp, b, pi=pi))
     denominator = 1 + mdp.gamma * mean_over_pairs(mdp, residual * expect_next(mdp, weight, pi=pi))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out: Array = (eps * fixed * on_q + on_grad) / (eps**2 * denominator)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        out: Array = (fixed * on_q + on_grad / eps / eps) / denominator  # eps**2 may underflow
     return out
 
 

@@ -63,6 +63,8 @@ def boltzmann_joint(q: ArrayLike, *, eps: float) -> Array:
         >>> boltzmann_joint([[0.0], [0.0]], eps=1.0).tolist()
         [[0.5], [0.5]]
     """
-    scaled = as_action_values(q) / as_temperature(eps, name="eps")
+    table, temperature = as_action_values(q), as_temperature(eps, name="eps")
+    with np.errstate(over="ignore"):
+        scaled = (table - table.max()) / temperature  # dividing first could overflow
     out: Array = np.exp(scaled - logsumexp(scaled))
     return out

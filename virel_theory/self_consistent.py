@@ -8,6 +8,7 @@ $\sup g$: a root always exists, and $\varepsilon = 0$ is one iff $\hat Q_\omega 
 several. `self_consistent_temperatures` counts them with a proof.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Unpack
 
@@ -19,6 +20,9 @@ from virel_theory._temperature import TemperatureMap, U
 from virel_theory._validate import as_table, require
 from virel_theory.mdp import TabularMDP
 from virel_theory.residual import NormOptions, residual_weights
+
+RANGE = (1e-290, 1e290)
+"""Of max g in units of the largest value: 1/eps and the terms of g and its slope stay within float64."""
 
 Label = Literal["above", "below", "falls", "rises", "undecided"]
 
@@ -114,7 +118,8 @@ def self_consistent_temperatures(
 
     Bisects $[0, \sup g]$ until on each box $F = g - \varepsilon$ has one sign or is strictly monotone, by
     enclosures that include rounding (`_temperature`); a maximal monotone stretch between signs that differ
-    holds exactly one root.
+    holds exactly one root. The unit is the largest value or reward; a root out of float64's range keeps its
+    enclosure: one below 5e-324 reads [0, 5e-324], one above 1.8e308 reads [1.8e308, inf] with `eps = inf`.
 
     Args: mdp: finite MDP. q: `[S, A]`. max_boxes: boxes to look at before the rest is called undecided.
         norm: as `residual_error`.
@@ -127,10 +132,14 @@ def self_consistent_temperatures(
         [0.0, 130.51, 152.22]
     """
     require(max_boxes > 0, "max_boxes", max_boxes, "must be positive")
-    g = _map(mdp, q, norm)
-    supremum = g.value_range(0.0, np.inf)[1] * (1 + 1e-9)
-    if supremum == 0:
+    weights, table = residual_weights(mdp.available, **norm), as_table(q, mdp, name="q")
+    g, unit = TemperatureMap.in_own_units(mdp, table, weights, norm.get("p_norm", 2.0))
+    if g.eta_beta == 0:  # no value and no reward: every beta is 0
         return SelfConsistentTemperatures((Root(0.0, 0.0, 0.0, 0.0),), (), 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        supremum = g.value_range(0.0, np.inf)[1] * (1 + 1e-9)
+    if not RANGE[0] < supremum < RANGE[1]:
+        return SelfConsistentTemperatures((), ((0.0, np.inf),), 0)
     boxes, n_boxes = _subdivide(g, supremum, max_boxes)
     roots: list[Root] = []
     undecided: list[tuple[float, float]] = []
@@ -139,7 +148,22 @@ def self_consistent_temperatures(
             undecided.append((box.a, box.b))
         elif box.label in ("falls", "rises"):
             _read_run(g, boxes, k, (roots, undecided))
-    return SelfConsistentTemperatures(tuple(roots), tuple(undecided), n_boxes)
+    return SelfConsistentTemperatures(
+        tuple(_root_in(root, unit) for root in roots),
+        tuple((_times(a, unit, 0.0), _times(b, unit, np.inf)) for a, b in undecided),
+        n_boxes,
+    )
+
+
+def _root_in(root: Root, unit: float) -> Root:
+    lower, upper = _times(root.lower, unit, 0.0), _times(root.upper, unit, np.inf)
+    return Root(float(root.eps) * unit, lower, upper, root.slope)
+
+
+def _times(x: float, unit: float, outwards: float) -> float:
+    """The product, rounded outwards where it is not exact (out of the range of normal numbers)."""
+    product = float(x) * unit
+    return product if product / unit == x else math.nextafter(product, outwards)
 
 
 def _map(mdp: TabularMDP, q: ArrayLike, norm: NormOptions) -> TemperatureMap:
@@ -155,7 +179,7 @@ def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list
         n_boxes += 1
         label = _classify(g, a, b)
         if label == "undecided" and b - a > 1e-13 * b and n_boxes < max_boxes:
-            middle = np.sqrt(a * b) if a > 0 and b > 2 * a else 0.5 * (a + b)
+            middle = np.sqrt(a) * np.sqrt(b) if a > 0 and b > 2 * a else 0.5 * (a + b)
             stack += [(middle, b), (a, middle)]
         elif done and done[-1].label == label:
             done[-1] = _Box(done[-1].a, b, label)
@@ -210,5 +234,14 @@ def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
 
 
 def _brent(g: TemperatureMap, box: _Box) -> float:
-    root, _ = brentq(lambda eps: g.value(eps) - eps, box.a, box.b, xtol=1e-300, rtol=4 * U, full_output=True)
-    return float(root)
+    """The root in units of the box, a power of 2: `brentq` multiplies three values, which may underflow."""
+    unit = float(np.ldexp(1.0, int(np.frexp(box.b)[1])))
+    root, _ = brentq(
+        lambda x: g.value(x * unit) / unit - x,
+        box.a / unit,
+        box.b / unit,
+        xtol=1e-300,
+        rtol=4 * U,
+        full_output=True,
+    )
+    return float(root) * unit

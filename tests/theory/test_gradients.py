@@ -126,6 +126,42 @@ def test_at_a_fold_the_denominator_vanishes() -> None:
     assert near > 1e10 * np.abs(far).max()
 
 
+@pytest.mark.parametrize("scale", [2.0**-530, 2.0**-330, 2.0**530])
+def test_the_unit_of_the_values_moves_no_gradient(scale: float) -> None:
+    """q, r and eps scale alike; beta, which stands for c beta, does not. Powers of 2 are exact."""
+    x = seeded(1)
+    mdp, point, eps = x["mdp"], evaluate(x["mdp"], x["model"], x["eps"]), x["eps"]
+    scaled = TabularMDP(mdp.transition, scale * mdp.reward, mdp.gamma, mask=mdp.mask)
+    here, there = (mdp, point.q, point.b_omega), (scaled, scale * point.q, point.b_omega)
+    for function in (g.grad_policy_term, g.grad_eps_boltzmann):
+        expected = function(*here, beta=point.beta, eps=eps)
+        np.testing.assert_allclose(function(*there, beta=point.beta, eps=scale * eps), expected, rtol=1e-12)
+    grad_eps = g.grad_eps_boltzmann(*here, beta=point.beta, eps=eps)
+    score = g.grad_log_boltzmann(*here[1:], eps=eps, grad_eps=grad_eps)
+    scaled_score = g.grad_log_boltzmann(*there[1:], eps=scale * eps, grad_eps=grad_eps)
+    np.testing.assert_allclose(scale * scaled_score, score, rtol=1e-12)
+
+
+def test_a_policy_that_is_greedy_to_all_digits_has_the_gradient_of_the_greedy_residual() -> None:
+    """beta = (0, 4e-100): eps = E[beta^2]/2 = 4e-200 and d beta = (gamma - 1, gamma) in Q_1: 2e-100 gamma."""
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[104e-100, 0.0]], 0.5)
+    args = (mdp, [[208e-100, 100e-100]], np.eye(2)[None])
+    found = g.grad_eps_boltzmann(*args, beta=[[0.0, 4e-100]], eps=4e-200)
+    np.testing.assert_allclose(found, [1e-100, -2e-100], rtol=1e-12)
+    score = g.grad_log_boltzmann(*args[1:], eps=4e-200, grad_eps=found)
+    np.testing.assert_array_equal(score[0, 0], 0.0)
+    # log pi_2 = -(Q_1 - Q_2)/eps: -(d Q_1 - d Q_2)/eps + (Q_1 - Q_2)/eps^2 d eps
+    expected = np.array([-1.0, 1.0]) / 4e-200 + 108e-100 / 4e-200 * (np.array([1e-100, -2e-100]) / 4e-200)
+    np.testing.assert_allclose(score[0, 1], expected, rtol=1e-12)
+    as_printed = printed.theorem_4_as_printed(*args, beta=[[0.0, 4e-100]], eps=4e-200)
+    assert as_printed.tolist() == [0.0, 0.0]  # a greedy policy does not move
+
+
+def test_equal_gradients_move_no_policy_at_any_temperature() -> None:
+    b = np.full((1, 2, 1), 2.0**40)
+    assert g.grad_log_incremental([[0.0, 0.0]], b, eps_k=1e-300).tolist() == [[[0.0], [0.0]]]
+
+
 def test_the_direct_gradient_descends_and_the_first_printed_one_ascends() -> None:
     mdp = TabularMDP([[[1.0]]], [[1.0]], 0.0)  # Q = 0: beta = 1, eps = 1/2; raising Q lowers eps
     assert em.direct_gradient(mdp, [[1.0]], [[[1.0]]]).tolist() == [-1.0]

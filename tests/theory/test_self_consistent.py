@@ -152,6 +152,58 @@ def test_scaling_rewards_and_values_scales_the_temperatures():
     np.testing.assert_allclose([r.eps for r in scaled], [r.eps / 100 for r in found], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-140, 1e-100, 1e-78, 1e-10])
+def test_small_rewards_have_the_temperature_of_their_greedy_residual(scale):
+    """beta = (0, 4 scale): eps = 4 scale^2, so gap / eps > 1e11 and the policy is greedy to all digits."""
+    found = self_consistent_temperatures(one_state([104 * scale, 0.0], 0.5), [[208 * scale, 100 * scale]])
+    assert found.complete
+    np.testing.assert_allclose([root.eps for root in found.roots], [4 * scale**2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-163, 1e-200])
+def test_a_temperature_too_small_for_float64_is_not_reported_as_exactly_zero(scale):
+    found = self_consistent_temperatures(one_state([104 * scale, 0.0], 0.5), [[208 * scale, 100 * scale]])
+    assert [(root.lower, root.upper) for root in found.roots] == [(0.0, 5e-324)]
+
+
+def test_a_temperature_too_large_for_float64_is_enclosed_by_infinity():
+    (root,) = self_consistent_temperatures(one_state([1e200, 0.0], 0.5), [[2e200, 0.0]]).roots
+    assert (root.eps, root.lower, root.upper) == (np.inf, np.finfo(np.float64).max, np.inf)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e250])
+def test_a_temperature_out_of_range_in_units_of_the_values_is_undecided(scale):
+    found = self_consistent_temperatures(one_state([scale, 0.0], 0.5), [[4 * scale, 0.0]], p_norm=3.0)
+    assert (found.roots, found.undecided) == ((), ((0.0, np.inf),))
+
+
+def test_a_gap_far_beyond_the_temperature_leaves_the_greedy_policy():
+    (root,) = self_consistent_temperatures(HOT, [[208.0, 100.0]], c=1e-200).roots  # gap / eps = 2.7e201
+    np.testing.assert_allclose(root.eps, 4e-200, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e12, 1e14, 1e100])
+@pytest.mark.parametrize("n_actions", [2, 50])
+def test_large_rewards_have_the_one_temperature_of_the_uniform_policy(scale, n_actions):
+    """eps = c scale^2 is far above the gaps 2 scale: beta = scale (1/2 - t), but for gap / eps < 1e-10."""
+    t = np.linspace(0, 1, n_actions)
+    found = self_consistent_temperatures(one_state(scale * t, 0.5), [2 * scale * t])
+    assert found.complete
+    expected = scale**2 * np.mean((0.5 - t) ** 2) / 2
+    np.testing.assert_allclose([root.eps for root in found.roots], [expected], rtol=1e-9)
+
+
+@pytest.mark.parametrize("p", [1.0, 1.3, 2.0, 3.0])
+@pytest.mark.parametrize("k", [-90, 7, 90])
+def test_the_temperatures_scale_with_the_values_when_the_weights_make_up_for_the_power(p, k):
+    mdp, q = random_instance(8)
+    scale = 2.0**k
+    scaled = TabularMDP(mdp.transition, scale * mdp.reward, mdp.gamma)
+    here = self_consistent_temperatures(mdp, q, p_norm=p)
+    there = self_consistent_temperatures(scaled, scale * q, p_norm=p, c=scale ** (1 - p))
+    np.testing.assert_allclose([r.eps / scale for r in there.roots], [r.eps for r in here.roots], rtol=1e-9)
+
+
 def test_dense_sparse_masked_and_permuted_encodings_agree():
     mdp, q = random_instance(5)
     roots = [root.eps for root in self_consistent_temperatures(mdp, q).roots]

@@ -161,6 +161,30 @@ def test_a_hot_operator_is_proved_to_have_one_fixed_point():
     assert found.n_converged == found.n_starts
 
 
+@pytest.mark.parametrize("eps", [1e-310, 1e-12, 1e-10, 1e-8])
+def test_a_cold_operator_has_the_optimal_values_and_no_invented_fixed_points(eps):
+    """Unique maxima, action gaps far above eps: the Boltzmann mean is the maximum to all digits."""
+    mdp = TabularMDP([[[0.5, 0.5], [1, 0]], [[0, 1], [1.0, 0]]], [[1.0, 0.3], [0.2, 0.9]], 0.99)
+    found, optimal = boltzmann_fixed_points(mdp, eps=eps), solve(mdp, atol=1e-9)
+    assert len(found.q) == 1
+    assert np.abs(found.q[0] - optimal.q).max() <= optimal.error_bound + 1.3e-10  # residual / (1 - gamma)
+    assert found.residual.max() <= 1.3e-12  # 57 u (max|r| + max|v|): (S + 8) (1 + A) + 4 A + 16 = 57
+
+
+@pytest.mark.parametrize("scale", [2.0**-400, 2.0**-23, 1.0, 2.0**400])
+def test_the_unit_of_the_rewards_changes_no_number_of_fixed_points(scale):
+    mdp, roots = bistable()
+    small = TabularMDP(mdp.transition, scale * mdp.reward, mdp.gamma)
+    found = boltzmann_fixed_points(small, eps=scale, n_starts=60)
+    assert len(found.q) == 3
+    np.testing.assert_allclose(found.q[:, 0, 1] / scale, roots, atol=1e-3)
+
+
+def test_values_that_cancel_to_rounding_noise_are_one_fixed_point():
+    mdp = TabularMDP([[[0.5, 0.5]] * 3] * 2, [[0.1, 0.2, -0.3], [0.3, -0.1, -0.2]], 0.9)
+    assert len(boltzmann_fixed_points(mdp, eps=1e17).q) == 1
+
+
 @pytest.mark.parametrize("keywords", [{"eps": 0.0}, {"eps": 1.0, "n_starts": 0}])
 def test_a_bad_search_is_named(keywords):
     with pytest.raises(InputError, match="must be"):
