@@ -53,7 +53,7 @@ def _run_module(path: Path) -> object:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end with `sys.exit`
         del sys.modules[name]
         raise InputError(f"{_place(path, error)}: {type(error).__name__}: {_message(error)}") from error
     if not hasattr(module, "CLAIMS"):
@@ -61,7 +61,7 @@ def _run_module(path: Path) -> object:
     return module.CLAIMS
 
 
-def _place(path: Path, error: Exception) -> str:
+def _place(path: Path, error: BaseException) -> str:
     """`path:line` of the last line of this file that ran, or of the syntax error in it."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
@@ -72,5 +72,5 @@ def _place(path: Path, error: Exception) -> str:
     return f"{path}:{lines[-1]}" if lines else str(path)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     return error.msg if isinstance(error, SyntaxError) else str(error)
