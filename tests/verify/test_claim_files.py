@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from verify.claim_files import claims_of, split_names
+from verify import registry
+from verify.claim_files import claims_of, mistakes, split_names
 from verify.cli import main_verify
 from verify.commands import main_explain, main_figures
 from verify.registry import resolve, select
@@ -15,6 +16,13 @@ CLAIM = """
 from fake_claims import HOLDS
 import dataclasses
 def claim(name): return dataclasses.replace(HOLDS, id=name, figures=None)
+"""
+WITH = """
+from fake_claims import HOLDS
+from verify.claim import Check, Correction, Step
+from verify.verdict import Verdict
+import dataclasses
+CLAIMS = (dataclasses.replace(HOLDS, id="mine", {}),)
 """
 
 
@@ -45,6 +53,20 @@ def test_the_example_s_checks_have_teeth():
         ("import no_such_module", "mine.py:1: ModuleNotFoundError"),
         ("import sys\nsys.exit(0)", "mine.py:2: SystemExit: 0"),
         (CLAIM + "CLAIMS = (claim('mine'), claim('mine'))", "found twice: mine"),
+        (CLAIM + "CLAIMS = (claim(5),)", "claim 5: `id` must be text that UTF-8 can write; found 5"),
+        (WITH.format("source=7"), "`source` must be text that UTF-8 can write; found 7"),
+        (WITH.format("title='\\ud800'"), r"`title` must be text that UTF-8 can write; found '\ud800'"),
+        (WITH.format("expected='FOO'"), "`expected` must be Verdict; found 'FOO'"),
+        (WITH.format("check=len"), "`check` must be Check; found <built-in"),
+        (WITH.format("figures=3"), "`figures` must be a function or None; found 3"),
+        (WITH.format("steps=(3,)"), "`steps` must be a tuple of Step; found (3,)"),
+        (WITH.format("steps=(Step('a', 4, HOLDS.check),)"), "`steps.statement` must be text"),
+        (
+            WITH.format("correction=Correction('a', 'b', None)"),
+            "`correction.check` must be Check; found None",
+        ),
+        (WITH.format("check=Check(len, 5)"), "`check.instances` must be SearchStrategy; found 5"),
+        (WITH.format("expected=Verdict.REFUTED"), "`expected` is REFUTED: it needs a `correction`"),
         (CLAIM + "CLAIMS = (claim('theorem-3'),)", "'theorem-3' is taken"),
     ],
 )
@@ -85,6 +107,10 @@ def test_a_gap_function_that_exits_is_an_error_row_and_status_1(tmp_path, jobs):
     assert main_verify([str(path), "--jobs", jobs, "--out", str(out)]) == 1
     bad, good = json.loads((out / "results.json").read_text())["claims"]
     assert (bad["verdict"], bad["exception"], good["verdict"]) == ("ERROR", "SystemExit: 0", "HOLDS")
+
+
+def test_every_claim_on_record_passes_the_checks_of_a_file():
+    assert [mistake for claim in registry.all_claims().values() for mistake in mistakes(claim)] == []
 
 
 def test_figures_that_exit_are_an_error_and_explain_names_the_check_that_does(tmp_path, capsys):
