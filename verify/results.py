@@ -17,6 +17,7 @@ from typing import IO, Any
 from verify.claim import Claim, Correction
 from verify.describe import as_json, describe_instance
 from verify.runner import CheckError, Outcome, Result
+from verify.verdict import Verdict
 from virel_theory._validate import InputError
 
 WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
@@ -28,6 +29,41 @@ SCHEMA = 1
 PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
 ERROR = "ERROR"
 """In place of a verdict: a check raised. It is never a verdict on record."""
+
+_INSTANCE = (None, dict)
+_GAP = {key: (None, int, float, {"nan", "inf", "-inf"}) for key in ("error", "bound")}
+_CHECKED = (None, {"verdict": {"HOLDS", "REFUTED"}, "statement": str, "derivation": str} | _GAP)
+_ABLATION = {"name": str, "text": str, "ablation": str, "instances": int, "counterexample": _INSTANCE}
+_STEP = {"name": str, "statement": str, "ok": bool, "counterexample": _INSTANCE, "repaired": _CHECKED} | _GAP
+_ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str) | _GAP
+_ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
+_ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
+_ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
+_ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
+DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
+"""What a reader of `results.json` may rely on: types, {one of these}, (any of these), [each is this]."""
+
+
+def misfit(value: Any, shape: Any, where: str = "") -> str:
+    """Where `value` first differs from a shape written as `DOCUMENT` is; empty if nowhere."""
+    inner: list[tuple[Any, Any, str]] = []
+    match shape:
+        case dict():
+            ok = isinstance(value, dict)
+            keys = [key for key in shape if ok and (key.rstrip("?") in value or not key.endswith("?"))]
+            inner = [
+                (value.get(key.rstrip("?"), ...), shape[key], f"{where}.{key.rstrip('?')}") for key in keys
+            ]
+        case list():
+            ok = isinstance(value, list)
+            inner = [(x, shape[0], f"{where}[{i}]") for i, x in enumerate(value)] if ok else []
+        case tuple():
+            ok = any(not misfit(value, each) for each in shape)
+        case set():
+            ok = isinstance(value, str | int) and value in shape
+        case _:
+            ok = value is None if shape is None else isinstance(value, shape)
+    return next(filter(None, (misfit(*each) for each in inner)), "") if ok else where or "."
 
 
 def result_row(result: Result) -> Row:
