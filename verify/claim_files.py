@@ -1,14 +1,20 @@
 """Claims in a file of one's own: `virel verify path/to/my_claims.py` loads its `CLAIMS`."""
 
 import importlib.util
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from verify.claim import Claim
+from verify.claim import Assumption, Check, Claim, Correction, Step
+from verify.verdict import Verdict
 from virel_theory._validate import InputError
+
+PARTS = (Check, Assumption, Step, Correction)
 
 
 def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
@@ -23,7 +29,7 @@ def claims_of(path: Path) -> tuple[Claim, ...]:
 
     Raises:
         InputError: no such file; an error while it is imported (with its line); no `CLAIMS`, or something
-            else than claims in it; one id twice.
+            else than claims in it; a field of a wrong type; a REFUTED claim without correction; one id twice.
     """
     claims = _run_module(path)
     if isinstance(claims, Claim) or not isinstance(claims, Sequence) or len(claims) == 0:
@@ -33,10 +39,53 @@ def claims_of(path: Path) -> tuple[Claim, ...]:
     for claim in claims:
         if not isinstance(claim, Claim):
             raise InputError(f"{path}: `CLAIMS` must hold verify.claim.Claim only; found {claim!r:.80}")
+        for mistake in mistakes(claim):
+            raise InputError(f"{path}: claim {claim.id!r}: {mistake}")
     ids = [claim.id for claim in claims]
     if repeated := sorted({name for name in ids if ids.count(name) > 1}):
         raise InputError(f"{path}: ids must differ; found twice: {', '.join(repeated)}")
     return tuple(claims)
+
+
+def mistakes(claim: Claim) -> Iterator[str]:
+    """What is wrong with a claim, before anything runs."""
+    yield from _wrong_types(claim, "")
+    if claim.expected is Verdict.REFUTED and claim.correction is None:
+        yield "`expected` is REFUTED: it needs a `correction`, with a check of its own"
+
+
+def _wrong_types(part: object, where: str) -> Iterator[str]:
+    """The fields that are not what their class says, of a claim and of its parts."""
+    for name, hint in get_type_hints(type(part)).items():
+        value = getattr(part, name)
+        if not _fits(value, hint):
+            yield f"`{where}{name}` must be {_words(hint)}; found {value!r:.80}"
+            return
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(inner, PARTS):
+                yield from _wrong_types(inner, f"{where}{name}.")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_fits(value, each) for each in inner)
+    if kind is Sequence:
+        return isinstance(value, list | tuple) and all(_fits(x, inner[0]) for x in value)
+    if hint is str:
+        return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, kind or hint)
+
+
+def _words(hint: Any) -> str:
+    """Of a type, for people: `text`, `Check`, `tuple of Step`."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return " or ".join(map(_words, inner))
+    if kind is Sequence:
+        return f"a tuple of {_words(inner[0])}"
+    known = {str: "text that UTF-8 can write", NoneType: "None", Callable: "a function"}
+    return known.get(kind or hint) or (kind or hint).__name__
 
 
 def _run_module(path: Path) -> object:
@@ -53,7 +102,7 @@ def _run_module(path: Path) -> object:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end with `sys.exit`
         del sys.modules[name]
         raise InputError(f"{_place(path, error)}: {type(error).__name__}: {_message(error)}") from error
     if not hasattr(module, "CLAIMS"):
@@ -61,7 +110,7 @@ def _run_module(path: Path) -> object:
     return module.CLAIMS
 
 
-def _place(path: Path, error: Exception) -> str:
+def _place(path: Path, error: BaseException) -> str:
     """`path:line` of the last line of this file that ran, or of the syntax error in it."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
@@ -72,5 +121,5 @@ def _place(path: Path, error: Exception) -> str:
     return f"{path}:{lines[-1]}" if lines else str(path)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     return error.msg if isinstance(error, SyntaxError) else str(error)

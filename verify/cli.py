@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,15 @@ import tyro
 
 from verify import pool, registry
 from verify.report import write_report
-from verify.results import Row, as_recorded, results_document, write_json
+from verify.results import (
+    WORKER_DIED,
+    Row,
+    as_recorded,
+    require_figure_names_differ,
+    results_document,
+    sigterm_interrupts,
+    write_json,
+)
 from verify.tables import claims_markdown, claims_table, findings, verdict_table
 from verify.terminal import console, parse, staging_folder, with_progress
 from virel_theory._validate import InputError, require
@@ -57,11 +66,14 @@ def main_verify(argv: Sequence[str]) -> int:
         return options
     try:
         ids, files = _checked_names(options)
-        with staging_folder(options.out) as staging:
+        with sigterm_interrupts(), staging_folder(options.out) as staging:
             return _verify(options, (ids, files), staging)
     except InputError as error:
         print(f"virel verify: {error}", file=sys.stderr)
         return 2
+    except BrokenExecutor:
+        print(f"virel verify: {WORKER_DIED}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("virel verify: interrupted, nothing written", file=sys.stderr)
         return 130
@@ -82,12 +94,14 @@ def main_claims(argv: Sequence[str]) -> int:
 
 def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], staging: Path) -> int:
     ids, files = names
-    figures = None if options.no_figures else staging
+    figures = None if options.no_figures else staging / "figures"
+    (staging / "figures").mkdir()
     jobs = min(options.jobs, pool.available_cpus(), len(ids))
     with closing(pool.run_rows(ids, seed=options.seed, figures=figures, jobs=jobs, files=files)) as running:
         rows = sorted(with_progress(running, len(ids)), key=lambda row: ids.index(row["id"]))
+    require_figure_names_differ(rows)
     if options.certify:
-        rows = _certified(options, rows, jobs)
+        rows = _certified(options, rows, jobs, staging / "certificates")
     written = _publish(options, rows, staging)
     terminal = console()
     terminal.print(verdict_table(rows))
@@ -103,16 +117,16 @@ def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], s
     return 0 if n_good == len(rows) else 1
 
 
-def _certified(options: VerifyOptions, rows: list[Row], jobs: int) -> list[Row]:
+def _certified(options: VerifyOptions, rows: list[Row], jobs: int, folder: Path) -> list[Row]:
     from verify.certify import rows as certificates  # noqa: PLC0415  (python-flint, only if asked for)
 
-    folder, ids = options.out / "certificates", certificates.certifiable(rows)
+    ids = certificates.certifiable(rows)
     jobs = max(1, min(jobs, len(ids)))
     with closing(
         pool.run_rows(ids, seed=options.seed, figures=folder, jobs=jobs, task="certify_row")
     ) as running:
         out = certificates.entered(rows, list(with_progress(running, len(ids))))
-    console().print(f"{certificates.summary(out)}: {folder}/", soft_wrap=True, highlight=False)
+    console().print(certificates.summary(out), soft_wrap=True, highlight=False)
     return out
 
 
@@ -131,15 +145,14 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:
-    """Move finished figures to their place, then write `results.json`; return what was written."""
+    """Move figures and certificates to their place, then write `results.json`; return what was written."""
     written = []
-    drawn = sorted(path for path in staging.iterdir() if not path.name.startswith("."))
-    if drawn:
-        folder = options.out / "figures"
-        folder.mkdir(exist_ok=True)
-        for path in drawn:
+    for name in ("figures", "certificates"):
+        folder, paths = options.out / name, sorted((staging / name).glob("[!.]*"))
+        for path in paths:
+            folder.mkdir(exist_ok=True)
             path.replace(folder / path.name)
-        written.append(f"{folder}/ ({len(drawn)} files)")
+        written += [f"{folder}/ ({len(paths)} files)"] if paths else []
     path = options.out / "results.json"
     write_json(path, results_document(rows, seed=options.seed))
     return [str(path), *written]

@@ -1,6 +1,7 @@
 """`virel figures`, `virel report` and `virel explain`."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,12 +9,18 @@ from typing import Annotated
 import tyro
 
 from verify import pool, registry
-from verify.claim import Claim
 from verify.explain import errata, explanation
 from verify.report import read_results, write_report
-from verify.results import ERROR, Row, atomic_file, result_row
-from verify.runner import run_claim
+from verify.results import (
+    ERROR,
+    WORKER_DIED,
+    Row,
+    atomic_file,
+    require_figure_names_differ,
+    sigterm_interrupts,
+)
 from verify.terminal import console, parse, say, staging_folder, with_progress
+from verify.work import run_row
 from virel_theory._validate import InputError, require
 
 ClaimNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")]
@@ -82,13 +89,17 @@ def main_explain(argv: Sequence[str]) -> int:
 
 def _guarded(prog: str, run: Callable[[], int]) -> int:
     try:
-        return run()
+        with sigterm_interrupts():
+            return run()
     except InputError as error:
         say(f"{prog}: {error}")
         return 2
     except OSError as error:
         say(f"{prog}: {error.filename}: {error.strerror}")
         return 2
+    except BrokenExecutor:
+        say(f"{prog}: {WORKER_DIED}")
+        return 1
     except KeyboardInterrupt:
         say(f"{prog}: interrupted, nothing written")
         return 130
@@ -105,10 +116,12 @@ def _figures(options: FiguresOptions) -> int:
         running = pool.run_rows(
             drawn, seed=options.seed, figures=staging, jobs=jobs, files=files, task="figures_row"
         )
-        failed = [row for row in with_progress(running, len(drawn)) if row["verdict"] == ERROR]
+        rows = list(with_progress(running, len(drawn)))
+        require_figure_names_differ([row for row in rows if row["verdict"] != ERROR])
         paths = sorted(path for path in staging.iterdir() if not path.name.startswith("."))
         for path in paths:
             path.replace(options.out / path.name)
+    failed = [row for row in rows if row["verdict"] == ERROR]
     for row in failed:
         say(f"virel figures: {row['id']}: {row['exception']}")
     _tell(f"written: {options.out}/ ({len(paths)} files)")
@@ -127,23 +140,25 @@ def _report(options: ReportOptions) -> int:
 
 
 def _explain(options: ExplainOptions) -> int:
+    require(options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
     if options.errata is not None:
         require(not options.claims, "claim", options.claims, "must not be combined with --errata")
-        text = errata(registry.select([]), _all_rows(options))
-        with atomic_file(options.errata) as file:
-            file.write(text.encode())
+        with atomic_file(options.errata) as file:  # first: it may be unwritable
+            file.write(errata(registry.select([]), _all_rows(options)).encode())
         _tell(f"written: {options.errata}")
         return 0
     require(bool(options.claims), "claim", options.claims, "must be named (or --errata FILE given)")
     ids, files = registry.resolve(options.claims)
+    n_failed = 0
     for claim in registry.select(ids, files):
-        _tell(_explained(claim, seed=options.seed))
-    return 0
-
-
-def _explained(claim: Claim, *, seed: int) -> str:
-    return explanation(claim, result_row(run_claim(claim, seed=seed)))
+        row = run_row(claim.id, seed=options.seed, figures=None, files=files)
+        if row["verdict"] == ERROR:
+            say(f"virel explain: {claim.id}: {row['exception']}")
+            n_failed += 1
+        else:
+            _tell(explanation(claim, row))
+    return 1 if n_failed else 0
 
 
 def _all_rows(options: ExplainOptions) -> list[Row]:

@@ -383,15 +383,15 @@ def main_recheck(argv: Sequence[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
-    worst, given = 0, [Path(name) for name in argv]  # results.json: the certificates beside it
-    paths = [[p] if p.name != "results.json" else sorted(p.parent.glob("certificates/*.json")) for p in given]
-    for name in dict.fromkeys(path for group in paths for path in group) or argv:
+    runs = [p for p in map(Path, argv) if p.name == "results.json" and p.is_file()]
+    worst, beside = 0, {p: sorted(p.parent.glob("certificates/*.json")) for p in runs}
+    for path in dict.fromkeys(path for p in map(Path, argv) for path in beside.get(p) or [p]):
         try:
-            print(f"{name}: {recheck(Path(name))} certificates, all true")  # noqa: T201
+            print(f"{path}: {recheck(path)} certificates, all true")  # noqa: T201
         except Problem as problem:
-            why, status = ascii(problem.args[0])[1:201], problem.args[1]
-            worst = max(worst, status)
-            print(f"{name}: {('', 'not true', 'rejected')[status]}: {why}", file=sys.stderr)  # noqa: T201
+            why = ascii(problem.args[0])[1:-1][:200] + ", and no certificates beside it" * (path in beside)
+            worst, word = max(worst, problem.args[1]), ("", "not true", "rejected")[problem.args[1]]
+            print(f"{path}: {word}: {why}", file=sys.stderr)  # noqa: T201
     return worst
 
 if __name__ == "__main__":

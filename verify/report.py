@@ -8,14 +8,14 @@ import json
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from verify import report_instances
 from verify.mathml import formula, inline, paragraphs
-from verify.results import ERROR, Row, as_recorded, atomic_file
+from verify.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, atomic_file, misfit
 from verify.tables import number
 from verify.typeset import typeset
 from verify.verdict import Verdict
@@ -35,7 +35,7 @@ def write_report(out: Path) -> Path:
     path = out / "report.html"
     html = render(read_results(out), out)
     with atomic_file(path) as file:
-        file.write(html.encode())
+        file.write(html.encode(errors="replace"))
     return path
 
 
@@ -47,16 +47,16 @@ def read_results(out: Path) -> dict[str, Any]:
     """
     path = out / "results.json"
     try:
-        document: dict[str, Any] = json.loads(path.read_text())
-        rows = document["claims"]
-        usable = all("statement" in row and "figures" in row for row in rows)
+        document = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; run virel verify --out {out} first") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: not a results file of virel verify") from None
-    if not usable:
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict) and document.get("schema", SCHEMA) != SCHEMA:
         raise InputError(f"{path}: written by another version; run virel verify --out {out} again")
-    return document
+    if where := misfit(document, DOCUMENT):
+        raise InputError(f"{path}: not a results file of virel verify, or damaged, at {where}")
+    return cast("dict[str, Any]", document)
 
 
 def render(document: dict[str, Any], out: Path) -> str:

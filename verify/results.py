@@ -1,10 +1,14 @@
 """Verdicts as plain data: the rows of `results.json`, and writing it so that no half file stays."""
 
+import errno
 import importlib.metadata
 import json
 import os
 import platform
+import signal
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +17,10 @@ from typing import IO, Any
 from verify.claim import Claim, Correction
 from verify.describe import as_json, describe_instance
 from verify.runner import CheckError, Outcome, Result
+from verify.verdict import Verdict
+from virel_theory._validate import InputError
+
+WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
 
 Row = dict[str, Any]
 """One claim of `results.json`."""
@@ -21,6 +29,41 @@ SCHEMA = 1
 PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
 ERROR = "ERROR"
 """In place of a verdict: a check raised. It is never a verdict on record."""
+
+_INSTANCE = (None, dict)
+_GAP = {key: (None, int, float, {"nan", "inf", "-inf"}) for key in ("error", "bound")}
+_CHECKED = (None, {"verdict": {"HOLDS", "REFUTED"}, "statement": str, "derivation": str} | _GAP)
+_ABLATION = {"name": str, "text": str, "ablation": str, "instances": int, "counterexample": _INSTANCE}
+_STEP = {"name": str, "statement": str, "ok": bool, "counterexample": _INSTANCE, "repaired": _CHECKED} | _GAP
+_ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str) | _GAP
+_ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
+_ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
+_ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
+_ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
+DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
+"""What a reader of `results.json` may rely on: types, {one of these}, (any of these), [each is this]."""
+
+
+def misfit(value: Any, shape: Any, where: str = "") -> str:
+    """Where `value` first differs from a shape written as `DOCUMENT` is; empty if nowhere."""
+    inner: list[tuple[Any, Any, str]] = []
+    match shape:
+        case dict():
+            ok = isinstance(value, dict)
+            keys = [key for key in shape if ok and (key.rstrip("?") in value or not key.endswith("?"))]
+            inner = [
+                (value.get(key.rstrip("?"), ...), shape[key], f"{where}.{key.rstrip('?')}") for key in keys
+            ]
+        case list():
+            ok = isinstance(value, list)
+            inner = [(x, shape[0], f"{where}[{i}]") for i, x in enumerate(value)] if ok else []
+        case tuple():
+            ok = any(not misfit(value, each) for each in shape)
+        case set():
+            ok = isinstance(value, str | int) and value in shape
+        case _:
+            ok = value is None if shape is None else isinstance(value, shape)
+    return next(filter(None, (misfit(*each) for each in inner)), "") if ok else where or "."
 
 
 def result_row(result: Result) -> Row:
@@ -47,7 +90,7 @@ def result_row(result: Result) -> Row:
     }
 
 
-def error_row(claim: Claim, error: Exception, *, seconds: float) -> Row:
+def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
     """A claim whose check or figure raised: no verdict, but the exception and its instance if known."""
     known = isinstance(error, CheckError)
     instance = _named(error.instance, error.name) if isinstance(error, CheckError) else None
@@ -82,6 +125,13 @@ def as_recorded(row: Row) -> bool:
     return bool(row["verdict"] == row["expected"]) and held and steps
 
 
+def require_figure_names_differ(rows: Sequence[Row]) -> None:
+    """Raise `InputError` if two figures have one name: one would overwrite the other."""
+    names = Counter(figure["name"] for row in rows for figure in row["figures"])
+    if repeated := sorted(name for name, count in names.items() if count > 1):
+        raise InputError(f"figure names must differ; found twice: {', '.join(repeated)}")
+
+
 def versions() -> dict[str, str]:
     """Of Python and every package that a verdict depends on."""
     return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
@@ -100,9 +150,27 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 
 
 @contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM is Ctrl-C while the block runs, so that it too leaves nothing half done."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+@contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A file open for writing that gets the name `path` if the block ends well, and else leaves nothing."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -50,7 +50,7 @@ class Result:
 class CheckError(Exception):
     """A gap function raised on an instance: a bug in the check, not a verdict."""
 
-    def __init__(self, instance: Instance, name: str, cause: Exception) -> None:
+    def __init__(self, instance: Instance, name: str, cause: BaseException) -> None:
         """`name` is the instance's, if it has one."""
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.instance = instance
@@ -75,9 +75,11 @@ class _Watcher:
     def look(self, instance: Instance, *, name: str = "") -> Gap:
         try:
             gap = self.check.gap(**instance, perturb=self.perturb)
+            if not isinstance(gap, Gap):
+                raise TypeError(f"a gap function must return a verify.verdict.Gap; found {gap!r:.80}")
         except HypothesisException:
             raise  # `assume` inside a gap function: not an error
-        except Exception as err:
+        except (Exception, SystemExit) as err:
             raise CheckError(instance, name, err) from err
         if self.worst is None or self.worst.ok:
             self.n_seen += 1

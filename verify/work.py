@@ -24,7 +24,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
         if figures is not None:
             row["figures"] = _draw(claim, seed, figures, _named(claim_id, files), pdf=False)
         return row if _named(claim_id, files) == claim_id else row | {"file": _named(claim_id, files)}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return error_row(claim, error, seconds=time.perf_counter() - start)
 
 
@@ -34,7 +34,7 @@ def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
     start = time.perf_counter()
     try:
         drawn = _draw(claim, seed, figures, _named(claim_id, files), pdf=True)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return error_row(claim, error, seconds=time.perf_counter() - start)
     return {"id": claim_id, "verdict": "drawn", "seconds": time.perf_counter() - start, "figures": drawn}
 
@@ -46,7 +46,7 @@ def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
     start = time.perf_counter()
     try:
         row = certified_row(claim_id, seed=seed, out=figures)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         (claim,) = select([claim_id], files)
         return error_row(claim, error, seconds=time.perf_counter() - start)
     return row | {"seconds": time.perf_counter() - start}

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from verify.claim_files import claims_of, split_names
+from verify import registry
+from verify.claim_files import claims_of, mistakes, split_names
 from verify.cli import main_verify
+from verify.commands import main_explain, main_figures
 from verify.registry import resolve, select
 from verify.runner import run_check
 from virel_theory._validate import InputError
@@ -14,6 +16,13 @@ CLAIM = """
 from fake_claims import HOLDS
 import dataclasses
 def claim(name): return dataclasses.replace(HOLDS, id=name, figures=None)
+"""
+WITH = """
+from fake_claims import HOLDS
+from verify.claim import Check, Correction, Step
+from verify.verdict import Verdict
+import dataclasses
+CLAIMS = (dataclasses.replace(HOLDS, id="mine", {}),)
 """
 
 
@@ -42,7 +51,22 @@ def test_the_example_s_checks_have_teeth():
         ("\nx = 1\ny = x / 0\nCLAIMS = ()", "mine.py:3: ZeroDivisionError"),
         ("\n\ndef f(:\n", "mine.py:3: SyntaxError"),
         ("import no_such_module", "mine.py:1: ModuleNotFoundError"),
+        ("import sys\nsys.exit(0)", "mine.py:2: SystemExit: 0"),
         (CLAIM + "CLAIMS = (claim('mine'), claim('mine'))", "found twice: mine"),
+        (CLAIM + "CLAIMS = (claim(5),)", "claim 5: `id` must be text that UTF-8 can write; found 5"),
+        (WITH.format("source=7"), "`source` must be text that UTF-8 can write; found 7"),
+        (WITH.format("title='\\ud800'"), r"`title` must be text that UTF-8 can write; found '\ud800'"),
+        (WITH.format("expected='FOO'"), "`expected` must be Verdict; found 'FOO'"),
+        (WITH.format("check=len"), "`check` must be Check; found <built-in"),
+        (WITH.format("figures=3"), "`figures` must be a function or None; found 3"),
+        (WITH.format("steps=(3,)"), "`steps` must be a tuple of Step; found (3,)"),
+        (WITH.format("steps=(Step('a', 4, HOLDS.check),)"), "`steps.statement` must be text"),
+        (
+            WITH.format("correction=Correction('a', 'b', None)"),
+            "`correction.check` must be Check; found None",
+        ),
+        (WITH.format("check=Check(len, 5)"), "`check.instances` must be SearchStrategy; found 5"),
+        (WITH.format("expected=Verdict.REFUTED"), "`expected` is REFUTED: it needs a `correction`"),
         (CLAIM + "CLAIMS = (claim('theorem-3'),)", "'theorem-3' is taken"),
     ],
 )
@@ -52,6 +76,72 @@ def test_a_broken_file_is_one_line_that_says_what_is_wrong(tmp_path, capsys, sou
     assert main_verify([str(path), "--out", str(tmp_path / "out")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize("main", [main_explain, main_figures])
+def test_a_file_that_exits_is_no_success_for_any_command(tmp_path, capsys, main):
+    path = tmp_path / "mine.py"
+    path.write_text("raise SystemExit(0)")
+    assert main([str(path)]) == 2
+    assert "mine.py:1: SystemExit: 0" in capsys.readouterr().err
+
+
+BAD_GAPS = (
+    CLAIM
+    + """
+import os, sys
+from fake_claims import INTEGERS
+from verify.claim import Check
+def ends(x, perturb): sys.exit(0)
+def dies(x, perturb): os._exit(0)
+def plots(seed): sys.exit(0)
+def broken(name, gap): return dataclasses.replace(claim(name), check=Check(gap, INTEGERS))
+"""
+)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_gap_function_that_exits_is_an_error_row_and_status_1(tmp_path, jobs):
+    path, out = tmp_path / "mine.py", tmp_path / "out"
+    path.write_text(BAD_GAPS + "CLAIMS = (broken('mine-a', ends), claim('mine-b'))")
+    assert main_verify([str(path), "--jobs", jobs, "--out", str(out)]) == 1
+    bad, good = json.loads((out / "results.json").read_text())["claims"]
+    assert (bad["verdict"], bad["exception"], good["verdict"]) == ("ERROR", "SystemExit: 0", "HOLDS")
+
+
+def test_every_claim_on_record_passes_the_checks_of_a_file():
+    assert [mistake for claim in registry.all_claims().values() for mistake in mistakes(claim)] == []
+
+
+def test_figures_that_exit_are_an_error_and_explain_names_the_check_that_does(tmp_path, capsys):
+    path = tmp_path / "mine.py"
+    path.write_text(BAD_GAPS + "CLAIMS = (dataclasses.replace(broken('mine', ends), figures=plots),)")
+    assert main_figures([str(path), "--out", str(tmp_path / "out"), "--jobs", "1"]) == 1
+    assert main_explain([str(path)]) == 1
+    err = capsys.readouterr().err
+    assert "virel figures: mine: SystemExit: 0" in err
+    assert "virel explain: mine: SystemExit: 0" in err
+
+
+def test_a_worker_that_dies_is_one_line_status_1_and_nothing_written(tmp_path, capfd):
+    path, out = tmp_path / "mine.py", tmp_path / "out"
+    path.write_text(BAD_GAPS + "CLAIMS = (broken('mine-a', dies), broken('mine-b', dies))")
+    assert main_verify([str(path), "--jobs", "2", "--out", str(out)]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("virel verify: a worker process died")
+    assert list(out.iterdir()) == []
+
+
+def test_two_figures_of_one_name_are_refused(tmp_path, capsys):
+    path, out = tmp_path / "mine.py", tmp_path / "out"
+    path.write_text(
+        "import dataclasses\nfrom fake_claims import HOLDS\n"
+        "CLAIMS = [dataclasses.replace(HOLDS, id=name) for name in ('mine-a', 'mine-b')]"
+    )
+    for main in (main_verify, main_figures):
+        assert main([str(path), "--jobs", "1", "--out", str(out)]) == 2
+        assert "figure names must differ; found twice: holds-squares" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
 
 
 def test_a_missing_file_is_named(tmp_path):

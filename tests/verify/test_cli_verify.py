@@ -10,7 +10,9 @@ import fake_claims as fake
 import pytest
 
 from verify import registry
+from verify.certify.rows import certified_row
 from verify.cli import main_claims, main_verify
+from verify.recheck import main_recheck
 from verify.results import as_recorded, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,6 +193,31 @@ def test_an_interrupt_is_status_130_and_leaves_the_old_results(tmp_path, monkeyp
     assert not list(tmp_path.glob(".*"))
 
 
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_the_old_certificates_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "all_claims", REAL_CLAIMS)
+    args = ["merl-counterexample", "eq-24", "--certify", "--no-figures"]
+    assert verify(tmp_path, *args)[0] == 0
+    assert f"{tmp_path}/certificates/ (2 files)" in capsys.readouterr().out
+    assert main_recheck([str(tmp_path / "results.json")]) == 0
+    old, certified = files_of(tmp_path), []
+
+    def interrupt(claim_id, **options):
+        if certified:
+            raise KeyboardInterrupt
+        certified.append(claim_id)
+        return certified_row(claim_id, **options)
+
+    monkeypatch.setattr("verify.certify.rows.certified_row", interrupt)
+    assert main_verify([*args, "--jobs", "1", "--seed", "1", "--out", str(tmp_path)]) == 130
+    assert certified
+    assert files_of(tmp_path) == old
+
+
 def test_results_are_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "results.json"
     write_json(path, {"a": 1})
@@ -240,11 +267,15 @@ def test_workers_give_the_same_results_as_one_process(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["parent", "group"])
-def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill):
+@pytest.mark.parametrize(
+    ("kill", "sent"),
+    [(os.kill, signal.SIGINT), (os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    ids=["parent", "group", "sigterm"],
+)
+def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill, sent):
     process = start_in_workers(tmp_path, "--jobs", "2")
     process.stderr.readline()  # the first claim is done, others are running
-    kill(process.pid, signal.SIGINT)
+    kill(process.pid, sent)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert (out, err.splitlines()[-1]) == ("", "virel verify: interrupted, nothing written")

@@ -123,7 +123,9 @@ def test_text_of_a_claim_is_escaped(tmp_path):
     assert Page(html).open == []
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", '{"claims": [{"id": "x"}]}', '{"seed": 0}'])
+@pytest.mark.parametrize(
+    "text", [None, "{", "[]", '{"claims": [{"id": "x"}]}', '{"claims": []}', '{"seed": 0}']
+)
 def test_without_usable_results_report_says_so_in_one_line(tmp_path, capsys, text):
     if text is not None:
         (tmp_path / "results.json").write_text(text)
@@ -131,6 +133,42 @@ def test_without_usable_results_report_says_so_in_one_line(tmp_path, capsys, tex
     (line,) = capsys.readouterr().err.splitlines()
     assert "results.json" in line
     assert not (tmp_path / "report.html").exists()
+
+
+DAMAGE = {
+    ".verdict": lambda row: row.pop("verdict"),
+    ".expected": lambda row: row.update(expected="FOO"),
+    ".error": lambda row: row.update(error="1e"),
+    ".steps[0].ok": lambda row: row["steps"][0].pop("ok"),
+    ".steps[0].repaired": lambda row: row["steps"][0].update(repaired=3),
+    ".corrected": lambda row: row.update(corrected={"statement": "x"}),
+    ".counterexample": lambda row: row.update(counterexample=[]),
+    ".figures[0].name": lambda row: row.update(figures=[{}]),
+    ".certificates": lambda row: row.update(certificates=None),
+}
+
+
+@pytest.mark.parametrize("where", DAMAGE)
+def test_a_damaged_row_is_one_line_that_says_where(tmp_path, capsys, where):
+    document = document_of([fake.HOLDS, fake.GAP])
+    DAMAGE[where](document["claims"][1])
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    assert main_report(["--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"or damaged, at .claims[1]{where}")
+
+
+def test_a_results_file_of_another_schema_is_told_so(tmp_path, capsys):
+    (tmp_path / "results.json").write_text(json.dumps(document_of([fake.HOLDS]) | {"schema": 2}))
+    assert main_report(["--out", str(tmp_path)]) == 2
+    assert "written by another version" in capsys.readouterr().err
+
+
+def test_what_a_run_writes_is_read_back_errors_and_nan_included(tmp_path, monkeypatch):
+    claims = (fake.HOLDS, fake.REFUTED, fake.GAP, fake.ERROR, fake.NOT_A_NUMBER, fake.BAD_CORRECTION)
+    monkeypatch.setattr(registry, "all_claims", fake.registry(*claims))
+    assert main_verify(["--jobs", "1", "--out", str(tmp_path)]) == 1
+    assert main_report(["--out", str(tmp_path)]) == 0
 
 
 def test_the_errata_pdf_typesets_every_false_statement_and_is_reproducible(tmp_path):

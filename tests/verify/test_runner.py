@@ -90,6 +90,21 @@ def test_an_exception_inside_a_gap_function_is_an_error_with_its_shrunk_instance
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.parametrize("found", [0.5, None])
+def test_a_gap_function_that_returns_no_gap_is_told_so(found):
+    check = Check(lambda *, x, perturb=0.0: found, INTEGERS)  # noqa: ARG005
+    with pytest.raises(CheckError, match=f"must return a verify.verdict.Gap; found {found}"):
+        run_check(check, seed=0)
+
+
+def test_a_gap_function_that_exits_is_an_error_too():
+    def gap(*, x, perturb=0.0):  # noqa: ARG001
+        raise SystemExit(0)
+
+    with pytest.raises(CheckError, match="SystemExit: 0"):
+        run_check(Check(gap, INTEGERS), seed=0)
+
+
 def test_an_exception_on_a_named_instance_keeps_the_name():
     check = dataclasses.replace(ERROR.check, n_random=0, named=lambda: [("six", {"x": 6})])
     with pytest.raises(CheckError) as caught:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from flint import fmpq
+from scipy.sparse import csr_array
 
 from verify import recheck
 from verify.certificate import write
@@ -46,6 +47,36 @@ def test_missing_actions_and_stored_zeros_are_left_out(tmp_path):
     pairs = entry["instance"]["model"]["pairs"]
     assert recheck.unpacked(pairs["size"], "i") == [1, 2, 1]
     assert recheck.unpacked(pairs["to"], "i") == [1, 0, 1, 0]
+
+
+def stored(p, to, starts, *, gamma=0.9):
+    """An MDP of one action, stored as it is given."""
+    n = len(starts) - 1
+    return TabularMDP(csr_array((p, to, starts), shape=(n, n)), np.arange(float(n))[:, None], gamma)
+
+
+STORED = {
+    "a successor twice": stored([0.5, 0.5, 1.0], [0, 0, 1], [0, 2, 3]),
+    "unsorted": stored([0.25, 0.75, 1.0], [1, 0, 1], [0, 2, 3]),
+    "both, and zeros": stored([0.25, 0.0, 0.5, 0.25, 1.0, 0.0, 1.0], [2, 1, 0, 2, 1, 0, 2], [0, 4, 5, 7]),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_entries_in_any_order_and_twice_are_the_same_mdp(name, tmp_path):
+    mdp = STORED[name]
+    dense = TabularMDP(mdp.csr_transition.toarray()[:, None], mdp.reward, mdp.gamma)
+    assert proved(mdp, tmp_path / "c.json") < 1e-8
+    assert proved(dense, tmp_path / "dense.json") < 1e-8
+    models = [json.loads((tmp_path / f).read_text())["certificates"][0] for f in ("c.json", "dense.json")]
+    assert models[0]["instance"]["model"]["pairs"] == models[1]["instance"]["model"]["pairs"]
+
+
+def test_entries_whose_sum_rounds_are_refused(tmp_path):
+    mdp = stored([0.1, 0.2, 0.7, 1.0], [0, 0, 1, 1], [0, 3, 4])  # 0.1 + 0.2 is no float64
+    with pytest.raises(InputError, match=r"duplicate entries whose sum is a float .* found \[0.1, 0.2\]"):
+        proved(mdp, tmp_path / "c.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_costs_are_negative_rewards(tmp_path):

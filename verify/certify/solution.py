@@ -13,6 +13,7 @@ Up to `MAX_EXACT` entries so is delta computed here.
 """
 
 import base64
+import math
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
@@ -119,18 +120,16 @@ def certificate(
 
     With `norm` >= g, 1 - g lies in [1 - norm, 1], and delta (1 - g) - (u - l) in [0, delta].
     """
-    csr = mdp.to_sparse().transition
-    csr.sort_indices()
+    row, to, p = _successors(mdp)
     states, actions = np.nonzero(mdp.available)
-    rows = states * mdp.n_actions + actions
-    keep = np.repeat(np.isin(np.arange(csr.shape[0]), rows), np.diff(csr.indptr)) & (csr.data != 0)
-    sizes = np.add.reduceat(np.append(keep, False).astype(np.int64), csr.indptr[rows])
+    keep = mdp.available.ravel()[row] & (p != 0)
+    sizes = np.bincount(row[keep], minlength=mdp.available.size)[states * mdp.n_actions + actions]
     pairs = {
         "s": packed(states, "<i4"),
         "a": packed(actions, "<i4"),
         "size": packed(sizes, "<i4"),
-        "to": packed(csr.indices[keep], "<i4"),
-        "p": packed(csr.data[keep], "<f8"),
+        "to": packed(to[keep], "<i4"),
+        "p": packed(p[keep], "<f8"),
         "r": packed(sign * mdp.reward[states, actions], "<f8"),
     }
     model = {
@@ -145,6 +144,28 @@ def certificate(
     contracts = {"enclosure": [_dyadic(1 - Fraction(norm)), "1p0"]}
     bounded = {"enclosure": ["0p0", _dyadic(Fraction(_round_up(delta)))]}
     return Certificate("solve", "policy", instance, [contracts, bounded])
+
+
+def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """Rows `s A + a`, successors and probabilities: sorted, each successor of a row once."""
+    csr = mdp.csr_transition
+    row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
+    key = row * mdp.n_states + csr.indices
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    row, to = np.divmod(key[order][first], mdp.n_states)
+    return row, to, _merged(csr.data[order], first)
+
+
+def _merged(p: Array, first: NDArray[np.intp]) -> Array:
+    """The sum of each group; groups begin at `first`. A sum that is no float is an `InputError`."""
+    out, sizes = p[first], np.diff(first, append=len(p))
+    for i in np.flatnonzero(sizes > 1):
+        group = p[first[i] : first[i] + sizes[i]].tolist()
+        out[i] = math.fsum(group)
+        exact = math.fsum([*group, -out[i]]) == 0
+        require(exact, "transition", group, "must have duplicate entries whose sum is a float to certify")
+    return out
 
 
 def packed(values: ArrayLike, dtype: str) -> str:
