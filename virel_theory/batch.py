@@ -91,9 +91,8 @@ def _checked(
     available = np.ones(rewards.shape, dtype=np.bool_) if mask is None else _as_mask(mask, rewards.shape)
     first_bad(~np.isfinite(rewards) & available, rewards, name="reward", rule="must be finite")
     first_bad(~(rows >= 0), rows, name="transition", rule="must be non-negative")
-from virel_theory._problem import check_scale
-from virel_theory._row_sums import SURE, first_bad_row
-from virel_theory._validate import Array, InputError, as_float_array, as_real, first_bad, require
+    _check_sums(rows, available, masked=mask is not None)
+    gammas = as_real(gamma, name="gamma")
     require(gammas.shape in ((), (n,)), "gamma", gammas.shape, f"must be a scalar or have shape [{n}]")
     gammas = np.broadcast_to(gammas, (n,)).copy()
     first_bad(~((gammas >= 0) & (gammas < 1)), gammas, name="gamma", rule="must lie in [0, 1)")
