@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from numpy.polynomial import Polynomial
 
 from verify.claims import app_c_target_set, corollary_1, theorem_5_descent
 from verify.claims.theorem_2 import gap_ratio_step
 from verify.claims.theorem_2_theta import gap_moreover
 from verify.claims.theorem_5_commute import gap_spikes
 from verify.runner import run_check
+from virel_theory.continuous import elbo_continuous
+from virel_theory.densities import Uniform
 from virel_theory.mdp import TabularMDP
 from virel_theory.solvers import solve
 
@@ -49,9 +52,13 @@ def test_a_negative_value_breaks_the_ratio_step_of_theorem_2():
     assert not found.ok
 
 
-def test_a_narrow_policy_is_worse_than_the_uniform_one():
-    found = gap_moreover(top=2, eps=1.0, nats=3)
-    np.testing.assert_allclose(found.error, 1.5 - (2 - np.exp(-3) / 2 - 3), rtol=1e-14)
+def test_a_dirac_is_worse_than_the_uniform_policy_and_a_narrow_one_on_its_way_there():
+    assert gap_moreover(top=2, eps=1.0).error == np.inf
+    of_width = [
+        elbo_continuous([Polynomial([2.0, -1.0])], pi_theta=[Uniform(0.0, width)], d=[1.0], eps=1.0)
+        for width in (1.0, np.exp(-3))
+    ]
+    np.testing.assert_allclose(of_width, [1.5, 2 - np.exp(-3) / 2 - 3], rtol=1e-12)
 
 
 def test_a_spike_that_the_soft_policy_does_not_see_has_no_residual():

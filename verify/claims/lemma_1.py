@@ -126,10 +126,9 @@ CLAIMS = (
         id="lemma-1-i-finite",
         title="L at a Dirac policy, finite action sets",
         source="Lemma 1 i), App. D.3",
-        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = -\infty",
+        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = -\infty\quad\text{(Lemma 1 i) read on finite action sets)}",
         check=Check(gaps.finite_dirac_gap, _FINITE_I),
         expected=Verdict.REFUTED,
-        printed=False,
         correction=Correction(
             r"|A| < \infty:\quad L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
             r"The entropy of a point mass on a finite set is $-1\log 1 = 0$, so (4) leaves the first term, which is finite. By hand: one state,"
