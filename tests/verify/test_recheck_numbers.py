@@ -301,6 +301,7 @@ def test_an_enclosure_need_not_be_tight_but_must_be_right(tmp_path):
     """L of design-04 is log(3/4) less than log(1) = ... by hand: joint = (1/2, 1/4), w = (1/2, 1/2)."""
     gap = math.log(3 / 4) - 0.5 * (math.log(1) + math.log(1 / 2))
     base = {"claim": "design-04", "instance": {"joint": ["1/2", "1/4"], "w": ["1/2", "1/2"]}}
+    attained = {bits: ["0p0", "0p0"] for bits in ("64", "128", "256")}  # by the posterior
     near, far = f"{int(gap * 2**40)}p-40", f"{int(gap * 2**40) + 1}p-40"
     for low, high, status in (
         (near, far, 0),
@@ -309,7 +310,8 @@ def test_an_enclosure_need_not_be_tight_but_must_be_right(tmp_path):
         ("0p0", near, 1),
         ("-1p0", "1p0", 1),
     ):
-        found = outcome(certificate(**base, result=[{"enclosure": [low, high]}]), tmp_path / "c.json")
+        result = [{"enclosure": [low, high]}, attained]
+        found = outcome(certificate(**base, result=result), tmp_path / "c.json")
         assert found == status, (low, high)
 
 

@@ -203,7 +203,7 @@ CLAIMS = (
         id="design-10",
         title="soft values (8), (9) and their relation (10)",
         source="Marino et al., Eqs. (8)-(10)",
-        statement=r"V_\pi(s_t) = E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big],\quad V_\pi(s_t) = E_\pi[Q_\pi(s_t,a_t)] - \alpha KL(\pi\|p_\theta),\quad"
+        statement=r"V_\pi(s_t) = E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big],\quad V_\pi(s_t) = E_\pi[Q_\pi(s_t,a_t)] - \alpha KL(\pi\|p_\theta),\quad "
         r"Q_\pi(s_t,a_t) = r_t + E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big]",
         check=Check(gap_10_printed, _PI_PRIOR),
         expected=Verdict.REFUTED,
