@@ -31,6 +31,9 @@ LEFT_OUT = {
     "_temperature.slope_range": "enclosure",
     "_temperature._variance_range": "enclosure",
     "_temperature.of": "rounding allowances",
+    "_temperature.in_own_units": "units: exact powers of 2, by which nothing changes",
+    "self_consistent._root_in": "units",
+    "self_consistent._times": "units, rounded outwards",
     "self_consistent._subdivide": "search: a change costs time or shows up as an undecided interval",
     "self_consistent._classify": "search",
     "self_consistent._read_run": "search",
@@ -55,7 +58,19 @@ LEFT_OUT = {
 }
 """Functions without a formula of their own (next to every `_as_*`, `_check_*` and `as_*` function)."""
 
-ROUNDING = {"U", "eta_beta", "eta_v", "slack", "rounding", "noise", "truncation", "room"}
+ROUNDING = {
+    "U",
+    "TINY",
+    "eta_beta",
+    "eta_v",
+    "eta_weights",
+    "slack",
+    "rounding",
+    "noise",
+    "truncation",
+    "room",
+    "lost",
+}
 """Names of rounding allowances: what is assigned to them, or multiplied with them, is an error bound."""
 
 _MISSING = "a missing action: the entry is multiplied with probability or weight 0, or masked afterwards"
