@@ -101,8 +101,10 @@ def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
     n_rows = math.ceil(len(groups) / n_columns)
     width = PANEL_WIDTH * n_columns
     caption = textwrap.wrap(_caption(named), int(width * CAPTION_DENSITY))
-    legend_columns = max(1, int(width * LEGEND_DENSITY / (6 + max(map(len, styles)))))
-    legend_rows = math.ceil(len(styles) / legend_columns)
+    characters = int(width * LEGEND_DENSITY)
+    labels = [textwrap.wrap(label, characters - 6, subsequent_indent="   ") for label in styles]
+    legend_columns = max(1, characters // (6 + max(len(line) for label in labels for line in label)))
+    legend_rows = math.ceil(len(labels) / legend_columns) * max(map(len, labels))
     height = PANEL_HEIGHT * n_rows + LINE_HEIGHT * (legend_rows + len(caption))
     figure = Figure(figsize=(width, height))
     cells = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
@@ -113,7 +115,7 @@ def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
     handles = [Line2D([], [], color=colour, linestyle=dash) for colour, dash in styles.values()]
     figure.legend(
         handles,
-        [_plain(label) for label in styles],
+        [_plain("\n".join(label)) for label in labels],
         loc="outside upper center",
         ncols=legend_columns,
         frameon=False,

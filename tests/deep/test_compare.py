@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from fake_runs import learning, write_raw, write_run, write_seed
@@ -11,7 +12,7 @@ from fake_runs import learning, write_raw, write_run, write_seed
 from virel_deep.cli_after import main_compare
 from virel_deep.compare import read_run
 from virel_deep.compare_table import as_markdown, entries, overall_table, remarks, score_table
-from virel_deep.curves import _caption, band_of, csv_of, draw
+from virel_deep.curves import STYLE, _caption, _figure, band_of, csv_of, draw
 from virel_deep.errors import InputError
 
 
@@ -374,6 +375,21 @@ def test_dollars_in_names_are_no_formulas(tmp_path, name):
     svg = (tmp_path / "out" / "curves.svg").read_text()
     texts = [text.partition("</g>")[0] for text in svg.split(f"<!-- {name} -->")[1:]]  # title and legend
     assert [text.count("<use") for text in texts] == [len(name)] * 2  # a glyph a character, dollars too
+
+
+def test_a_long_name_stays_inside_the_figure(tmp_path):
+    settings = ({}, {"residual_batch": 4096, "residual_period": 100}, {"residual_smoothing": 0.99})
+    here = named(
+        write_run(tmp_path / str(i), "beta", "Hopper-v5", ramp(1000, 1200), **each)
+        for i, each in enumerate(settings)
+    )
+    with mpl.rc_context(STYLE):
+        figure = _figure(here, [band_of(entry.run) for entry in here])
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        inside = legend.get_window_extent().extents
+    assert (inside[:2] >= 0).all()
+    assert (inside[2:] <= figure.bbox.extents[2:]).all()
 
 
 def test_a_markdown_table_has_as_many_cells_in_every_row(two_runs):
