@@ -102,7 +102,7 @@ def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
     width = PANEL_WIDTH * n_columns
     caption = textwrap.wrap(_caption(named), int(width * CAPTION_DENSITY))
     characters = int(width * LEGEND_DENSITY)
-    labels = [textwrap.wrap(label, characters - 6, subsequent_indent="   ") for label in styles]
+    labels = [textwrap.wrap(label, characters - 6, subsequent_indent="   ") or [label] for label in styles]
     legend_columns = max(1, characters // (6 + max(len(line) for label in labels for line in label)))
     legend_rows = math.ceil(len(labels) / legend_columns) * max(map(len, labels))
     height = PANEL_HEIGHT * n_rows + LINE_HEIGHT * (legend_rows + len(caption))
