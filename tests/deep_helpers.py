@@ -12,6 +12,7 @@ from virel_deep.config import RunConfig
 from virel_deep.presets import PRESETS
 from virel_deep.runs import write_config
 from virel_deep.streams import generator
+from virel_deep.trainer import Group
 
 CPU = torch.device("cpu")
 SMALL = {"hidden": (8, 8), "batch_size": 16, "warmup_steps": 20}
@@ -107,3 +108,16 @@ def metrics(seed_folder):
     return [
         {name: value for name, value in json.loads(line).items() if name not in CLOCKED} for line in lines
     ]
+
+
+def train(run, config, seeds=None, *, resume=False, until=None, killed=False):
+    """Train some seeds of a run, to its end or to a step where they are saved, or killed."""
+    group = Group(run, config, config.seeds if seeds is None else seeds, resume=resume)
+    try:
+        while not group.done and group.step != until:
+            group.advance(lambda *_: None)
+        if not (group.done or killed):
+            group.save()
+    finally:
+        group.close()
+    return group

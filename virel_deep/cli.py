@@ -1,7 +1,6 @@
 """`virel train`: parse, check, start."""
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -75,7 +74,7 @@ def main_train(argv: Sequence[str]) -> int:
         run = _resumed(options, argv) if options.resume else _new(options)
         return train(run, jobs=options.jobs or _default_jobs(read_config(run).device))
     except (InputError, StorageError) as error:
-        sys.stderr.write(f"virel train: {error}\n")
+        say(f"virel train: {error}")
         return 2 if isinstance(error, InputError) else 1
 
 
@@ -131,7 +130,7 @@ def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
         if steps > config.steps:
             set_steps(options.resume, steps)
     for name, (was, now) in changed_versions(options.resume).items():
-        sys.stderr.write(f"note: {name} was {was}, is {now}: the continuation may have other bits\n")
+        say(f"note: {name} was {was}, is {now}: the continuation may have other bits")
     return options.resume
 
 

@@ -46,7 +46,7 @@ def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
     Error: how far it is below the uniform policy on [0, 1], whose L is (top - 1/2)/eps.
     """
     q = [Polynomial([top, -1.0])]
-    dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps) + perturb * 1e6
+    dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps)
     uniform = elbo_continuous(q, pi_theta=[Uniform(0.0, 1.0)], d=[1.0], eps=eps) + perturb * 1e6
     return Gap(uniform - dirac, 1e-11 * (1 + top / eps))
 
