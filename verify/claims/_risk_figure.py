@@ -22,7 +22,7 @@ def figures(seed: int, two_armed: Callable[..., TabularMDP]) -> Sequence[Figure]
     boltzmann = [boltzmann_policy([[SAFE, P * PRIZE]], eps=x)[0, 1] for x in c]
     equivalent = c * np.log1p(P * np.expm1(PRIZE / c))
     policies = [
-        Curve("forward KL to p(tau|O)", c, np.array(forward)),
+        Curve("argmin KL(p(tau|O) || p_theta(tau))", c, np.array(forward)),
         Curve("maximiser of the evidence (EM)", c, np.array(maximiser)),
         Curve("Boltzmann policy of Q* (VIREL), eps = c", c, np.array(boltzmann)),
         Curve("optimal policy", c, np.zeros_like(c), "predicted"),
