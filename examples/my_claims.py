@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from verify.claim import Check, Claim, Correction
-from verify.plotdata import Curve, Figure, Panel
+from verify.engine.claim import Check, Claim, Correction
+from verify.engine.plotdata import Curve, Figure, Panel
+from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, q_tables, temperatures
-from verify.verdict import Gap, Verdict
 from virel_theory import TabularMDP
 
 Array = NDArray[np.float64]

@@ -21,9 +21,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from virel_theory._validate import Array, require
-from virel_theory.approximators import Approximator, LinearQ, TabularQ, TanhQ
-from virel_theory.mdp import TabularMDP
+from virel_theory.checks import Array, require
+from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
+from virel_theory.mdp.tabular import TabularMDP
 
 GAMMAS = (0.0, 0.5, 0.75, 0.9, 0.99)
 _GAMMAS = st.sampled_from(GAMMAS)

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from virel_theory._npz import atomic_npz
-from virel_theory._qvbs import Sense
-from virel_theory._validate import InputError
-from virel_theory.ingest import load_problem
-from virel_theory.mdp import TabularMDP
-from virel_theory.solvers import Solution, solve
+from virel_theory.checks import InputError
+from virel_theory.mdp.storage import atomic_npz
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models.from_qvbs import Sense
+from virel_theory.models.load import load_problem
+from virel_theory.solvers.solve import Solution, solve
 
 PROG = "virel solve"
 ACTIONS_SHOWN = 5
@@ -72,7 +72,7 @@ class SolveConfig:
 def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> int:
     """`virel solve`: the exit status is 0 iff the tolerance was met with a guarantee.
 
-    `certifier` is what `--certify` calls (`verify.certify.solution.certify_solution`).
+    `certifier` is what `--certify` calls (`verify.proofs.solution.certify_solution`).
     """
     try:
         return run(tyro.cli(SolveConfig, args=list(argv), prog=PROG), certifier=certifier)

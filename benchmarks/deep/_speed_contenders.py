@@ -51,14 +51,14 @@ class Ours:
 
     def __init__(self, preset: str, seeds: int, threads: int, folder: Path) -> None:
         """Build the group, fill its replay."""
-        from virel_deep import launch  # noqa: PLC0415  (each worker imports its own contender only)
+        from virel_deep.run import launch  # noqa: PLC0415  (each worker imports its own contender only)
 
         launch._keep_freed_memory()
         import torch  # noqa: PLC0415
 
-        from virel_deep.precision import chosen  # noqa: PLC0415
-        from virel_deep.presets import algorithm, run_config  # noqa: PLC0415
-        from virel_deep.trainer import Group  # noqa: PLC0415
+        from virel_deep.design.presets import algorithm, run_config  # noqa: PLC0415
+        from virel_deep.networks.precision import chosen  # noqa: PLC0415
+        from virel_deep.run.trainer import Group  # noqa: PLC0415
 
         torch.set_num_threads(threads)
         self.config = run_config(
@@ -96,7 +96,7 @@ class Ours:
 
     def update(self, times: int) -> None:
         """So many updates of every seed."""
-        from virel_deep.precision import products  # noqa: PLC0415
+        from virel_deep.networks.precision import products  # noqa: PLC0415
 
         with products(self.config.precision, self.config.device):
             for _ in range(times):

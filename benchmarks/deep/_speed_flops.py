@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from virel_deep.config import Algorithm
-from virel_deep.presets import algorithm
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.presets import algorithm
 
 OBSERVATION, ACTION = 17, 6
 """Of HalfCheetah-v5."""

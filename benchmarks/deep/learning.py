@@ -69,7 +69,7 @@ def _command(env: str, preset: str, steps: int, run: Path, options: Options) -> 
     if preset == "sb3-sac":
         start = [sys.executable, "-m", "benchmarks.deep.sb3", "--env", env, "--out", str(run)]
         return [*start, "--steps", str(steps), "--seeds", str(options.seeds)]
-    start = [sys.executable, "-m", "virel_cli", "train", "--jobs", str(options.jobs)]
+    start = [sys.executable, "-m", "virel_common.command", "train", "--jobs", str(options.jobs)]
     if (run / "config.json").exists():
         return [*start, "--resume", str(run)]
     what = ["--preset", preset, "--env", env, "--steps", str(steps), "--seeds", str(options.seeds)]

@@ -54,14 +54,15 @@ class Timers:
 
 def parts(timers: Timers, ours: Ours) -> None:
     """Name the parts of a step."""
-    from virel_deep import inference, networks  # noqa: PLC0415
+    from virel_deep.axes import inference  # noqa: PLC0415
+    from virel_deep.networks import network  # noqa: PLC0415
 
     group, agent = ours.group, ours.group.agent
     for name in ("affine", "product", "product_of_heads"):
-        timers.wrap(networks, name, "products")
-    timers.wrap(networks.Pass, "by_inputs_of_chosen", "products, critics at the rows they are smaller in")
+        timers.wrap(network, name, "products")
+    timers.wrap(network.Pass, "by_inputs_of_chosen", "products, critics at the rows they are smaller in")
     for name in ("forward", "backward"):
-        timers.wrap(networks._Storage, name, "ReLU and its slope, bias gradients, copies")
+        timers.wrap(network._Storage, name, "ReLU and its slope, bias gradients, copies")
     for name in ("sample", "gradient"):
         timers.wrap(inference, name, "tanh-Gaussian: density, gradient")
     for adam in agent.adams.values():

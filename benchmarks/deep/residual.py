@@ -17,11 +17,11 @@ from statistics import mean, median, pstdev
 import torch
 import tyro
 
-from virel_deep import losses
-from virel_deep.agent import Agent
-from virel_deep.errors import require
-from virel_deep.runs import read_config
-from virel_deep.trainer import Group
+from virel_common.errors import require
+from virel_deep.agent.agent import Agent
+from virel_deep.axes import losses
+from virel_deep.run.folder import read_config
+from virel_deep.run.trainer import Group
 
 ESTIMATES, UPDATES = 300, 60
 

@@ -33,11 +33,11 @@ from torch import Tensor
 from torch.distributions import normal
 
 from benchmarks.deep.sb3 import use_exact_density
-from virel_deep.agent import Agent
-from virel_deep.networks import Network
-from virel_deep.policy import Policy, policy_layers
-from virel_deep.presets import run_config
-from virel_deep.trainer import Group
+from virel_deep.agent.agent import Agent
+from virel_deep.design.presets import run_config
+from virel_deep.networks.network import Network
+from virel_deep.run.policy import Policy, policy_layers
+from virel_deep.run.trainer import Group
 
 Gradients = dict[str, Tensor]
 

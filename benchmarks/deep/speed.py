@@ -24,8 +24,8 @@ import tyro
 from benchmarks.deep import _speed_report as report
 from benchmarks.deep._speed_contenders import MODULES, OURS, PRODUCTS
 from benchmarks.deep._speed_team import HERE, ROOT, Setting, Team, importable
-from virel_deep.precision import relative_error
-from virel_deep.versions import versions
+from virel_common.versions import versions
+from virel_deep.networks.precision import relative_error
 
 RESULTS = Path(__file__).parent / "results"
 LEAST = 30

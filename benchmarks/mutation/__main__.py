@@ -13,7 +13,7 @@ import tyro
 from benchmarks.mutation import report
 from benchmarks.mutation.mutants import Mutant, mutants_of, sample
 from benchmarks.mutation.run import PACKAGE, record, try_all
-from benchmarks.mutation.scope import EQUIVALENT, MODULES
+from benchmarks.mutation.scope import EQUIVALENT, MODULES, source_file
 
 TARGET = 0.95
 
@@ -69,7 +69,7 @@ def chosen(options: Options) -> list[Mutant]:
     """The mutants of the run, in the order of modules and text."""
     out: list[Mutant] = []
     for module in options.modules:
-        every = mutants_of(module, (PACKAGE / f"{module}.py").read_text())
+        every = mutants_of(module, (PACKAGE / source_file(module)).read_text())
         out += sample(every, per_function=options.per_function or len(every), seed=options.seed)
     return out
 

@@ -1,7 +1,6 @@
 """The checks that decide a verdict, one by one: which there are, and whether they come out as on record."""
 
 import importlib
-import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ class CheckId:
 
 def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
     """`(id, check)` of what decides the verdicts of a claim file: statements, steps, repairs, corrections."""
-    for claim in importlib.import_module(f"verify.claims.{module}").CLAIMS:
+    for claim in getattr(importlib.import_module(module), "CLAIMS", ()):
         yield CheckId(module, claim.id, "printed", str(claim.expected) != "REFUTED"), claim.check
         if claim.correction is not None:
             yield CheckId(module, claim.id, "correction", True), claim.correction.check
@@ -37,9 +36,9 @@ def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
 
 
 def claim_modules() -> list[str]:
-    """Claim files, by name (imports none of them)."""
-    package = importlib.import_module("verify.claims")
-    return [m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith(("_", "deep_"))]
+    """Modules that may define claims, those about the deep agent left out."""
+    registry = importlib.import_module("verify.engine.registry")
+    return [name for name in registry.modules() if ".deep." not in name]
 
 
 def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
@@ -47,9 +46,9 @@ def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
 
     Those on record as holding try at most `draws` random instances and leave out the named ones, which are
     large; those on record as failing run with everything they have: they stop at the first failure. Raises
-    `verify.runner.CheckError` if the gap function does.
+    `verify.engine.runner.CheckError` if the gap function does.
     """
-    from verify.runner import run_check  # noqa: PLC0415  (imports virel_theory, so only in a child process)
+    from verify.engine.runner import run_check  # noqa: PLC0415  (imports virel_theory, so only in a child process)
 
     if check_id.holds and check.n_random > 0:
         check = replace(check, n_random=min(check.n_random, draws), named=tuple)
@@ -77,7 +76,7 @@ class Calls:
     def lines(self) -> set[tuple[str, int]]:
         """`(module, first line of the code object)` of everything that ran."""
         return {
-            (Path(code.co_filename).stem, code.co_firstlineno)
+            (_module(code.co_filename, self._package), code.co_firstlineno)
             for code in self._seen
             if code.co_filename.startswith(self._package)
         }
@@ -85,3 +84,8 @@ class Calls:
     def _note(self, frame: FrameType, event: str, _: object) -> None:
         if event == "call":
             self._seen.add(frame.f_code)
+
+
+def _module(file: str, package: str) -> str:
+    """Dotted name below the package, like `operators.bellman`."""
+    return ".".join(Path(file).relative_to(package).with_suffix("").parts)

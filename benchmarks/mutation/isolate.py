@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from benchmarks.mutation.mutants import Mutant
+from benchmarks.mutation.scope import source_file
 
 Job = Callable[[], Any]
 FORK = multiprocessing.get_context("fork")
@@ -57,7 +58,7 @@ def install(mutant: Mutant, package: Path) -> None:
     name = f"virel_theory.{mutant.module}"
     if "virel_theory" in sys.modules:
         raise RuntimeError("virel_theory has been imported before its mutant")
-    path = package / f"{mutant.module}.py"
+    path = package / source_file(mutant.module)
     sys.meta_path.insert(0, _Finder(name, path, mutant.apply(path.read_text())))
 
 

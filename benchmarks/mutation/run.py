@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.mutation.checks import Calls, CheckId, checks_of, claim_modules, comes_out
 from benchmarks.mutation.isolate import TIMEOUT, in_children, install
 from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.scope import EQUIVALENT
+from benchmarks.mutation.scope import EQUIVALENT, source_file
 
 PACKAGE = Path(__file__).resolve().parents[2] / "virel_theory"
 SECONDS = {30: 60.0, 200: 240.0}  # for one mutant; the whole record takes 30 s with 30 draws
@@ -114,7 +114,7 @@ def _try(mutant: Mutant, record: Record, draws: int) -> tuple[str, str, int]:
 
 
 def _killed(check_id: CheckId, draws: int) -> str:
-    from verify.runner import CheckError  # noqa: PLC0415  (after the mutant is in place)
+    from verify.engine.runner import CheckError  # noqa: PLC0415  (after the mutant is in place)
 
     (check,) = (check for found, check in checks_of(check_id.module) if found == check_id)
     try:
@@ -127,7 +127,7 @@ def _killed(check_id: CheckId, draws: int) -> str:
 
 def _extent(mutant: Mutant) -> tuple[int, int]:
     """First (decorators included) and last line of the mutated function."""
-    tree = ast.parse((PACKAGE / f"{mutant.module}.py").read_text())
+    tree = ast.parse((PACKAGE / source_file(mutant.module)).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.lineno <= mutant.line <= (node.end_lineno or 0):
             return min([node.lineno, *(d.lineno for d in node.decorator_list)]), node.end_lineno or 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from virel_theory.mdp import TabularMDP
+from virel_theory.mdp.tabular import TabularMDP
 
 Solve = Callable[[], Any]
 SWEEPS = 10_000_000  # "no limit"
@@ -19,7 +19,7 @@ SWEEPS = 10_000_000  # "no limit"
 
 def ours(mdp: TabularMDP, atol: float) -> Solve:
     """`virel_theory.solve` with method "auto"; returns the whole solution."""
-    from virel_theory.solvers import solve  # noqa: PLC0415  # each worker imports its own contender only
+    from virel_theory.solvers.solve import solve  # noqa: PLC0415  # each worker imports its own contender only
 
     return lambda: solve(mdp, atol=atol)
 

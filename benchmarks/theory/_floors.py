@@ -8,8 +8,9 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from benchmarks.theory import _instances
-from virel_theory import _backups, _prefetch
-from virel_theory.mdp import TabularMDP
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers import backups as _backups
+from virel_theory.solvers.kernels import prefetch
 
 
 @njit(parallel=True)
@@ -34,8 +35,8 @@ def _gather(index, v, n_chunks):  # type: ignore[no-untyped-def]
         even, odd = 0.0, 0.0
         for i in range(c * len(index) // n_chunks // 2, (c + 1) * len(index) // n_chunks // 2):
             k = min(2 * i + 400, last)
-            _prefetch.far(v, np.uint64(index[k]))
-            _prefetch.far(v, np.uint64(index[k + 1]))
+            prefetch.far(v, np.uint64(index[k]))
+            prefetch.far(v, np.uint64(index[k + 1]))
             even += v[np.uint64(index[2 * i])]
             odd += v[np.uint64(index[2 * i + 1])]
         out[c] = even + odd

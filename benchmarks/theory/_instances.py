@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from virel_theory import generate
-from virel_theory.mdp import TabularMDP
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models import draw
 
 KINDS = ("garnet", "ring", "dense")
 SEED = 2019
@@ -36,10 +36,10 @@ def build(instance: Instance) -> TabularMDP:
     rng = np.random.default_rng(SEED)
     n, gamma = instance.n_states, instance.gamma
     if instance.kind == "ring":
-        return generate.ring(n, gamma=gamma, rng=rng)
+        return draw.ring(n, gamma=gamma, rng=rng)
     if instance.kind == "dense":
-        return generate.garnet(n, 10, n, gamma=gamma, rng=rng)
-    return generate.garnet(n, 10, 10, gamma=gamma, rng=rng, sparse=True)
+        return draw.garnet(n, 10, n, gamma=gamma, rng=rng)
+    return draw.garnet(n, 10, 10, gamma=gamma, rng=rng, sparse=True)
 
 
 def suite(states: list[int], gammas: list[float], kinds: list[str]) -> list[Instance]:

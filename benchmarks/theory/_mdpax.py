@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from virel_theory.mdp import TabularMDP
+from virel_theory.mdp.tabular import TabularMDP
 
 
 def contender(mdp: TabularMDP, atol: float, *, max_sweeps: int) -> Any:

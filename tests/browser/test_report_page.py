@@ -5,10 +5,10 @@ import shutil
 import subprocess
 
 import pytest
-from report_rows import document_of
 
-from verify import registry
-from verify.report import render
+from tests.support.report_rows import document_of
+from verify.engine import registry
+from verify.report.page import render
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [

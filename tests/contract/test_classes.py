@@ -30,7 +30,7 @@ def test_every_public_approximator_and_density_is_here():
     classes = [name for name in vt.__all__ if inspect.isclass(getattr(vt, name))]
     modules = {name: getattr(vt, name).__module__.split(".")[-1] for name in classes}
     assert {n for n, m in modules.items() if m == "approximators"} - {"Approximator"} == {*APPROXIMATORS}
-    assert {n for n, m in modules.items() if m == "densities"} == {*DENSITIES}
+    assert {n for n, m in modules.items() if m == "distributions"} == {*DENSITIES}
 
 
 @pytest.mark.parametrize("name", APPROXIMATORS)

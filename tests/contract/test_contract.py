@@ -8,10 +8,10 @@ import inspect
 
 import numpy as np
 import pytest
-from contract.table import OTHERS, TABLES
-from contract.worlds import AXES, embedded, make_world, pad, permuted, relabel
 
 import virel_theory as vt
+from tests.support.table import OTHERS, TABLES
+from tests.support.worlds import AXES, embedded, make_world, pad, permuted, relabel
 
 WORLD = make_world()
 MASKED = embedded(WORLD)

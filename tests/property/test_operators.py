@@ -1,7 +1,8 @@
 """Properties of the Bellman operators.
 
 Contraction and monotonicity are asserted for T^pi, T* and the soft operator only: a Boltzmann backup has
-neither (Asadi and Littman 2017). Tolerances: twice the rounding bound stated in `virel_theory.operators`.
+neither (Asadi and Littman 2017). Tolerances: twice the rounding bound that `virel_theory.operators.bellman`
+states.
 """
 
 import numpy as np
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verify.strategies import mdps, policies, q_tables, temperatures
-from virel_theory.mdp import TabularMDP
-from virel_theory.operators import (
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.operators.bellman import (
     bellman_boltzmann,
     bellman_incremental,
     bellman_optimal,

@@ -1,14 +1,14 @@
 """Properties of the solvers on random MDPs: true bounds, shifts and scales, optimality, stacks."""
 
 import numpy as np
-from exact_mdp import exact_error, exact_optimal_q
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.support.exact_mdp import exact_error, exact_optimal_q
 from virel_theory import TabularMDP
-from virel_theory.batch import solve_batch
-from virel_theory.solvers import METHODS, policy_evaluation, solve
+from virel_theory.solvers.batch import solve_batch
+from virel_theory.solvers.solve import METHODS, policy_evaluation, solve
 
 
 @st.composite

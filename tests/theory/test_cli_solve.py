@@ -8,9 +8,9 @@ import pytest
 
 from virel_theory import cli
 from virel_theory.cli import main_solve, round_up
-from virel_theory.generate import garnet
-from virel_theory.generate import ring as ring_mdp
-from virel_theory.textbook import puterman_two_state
+from virel_theory.models.draw import garnet
+from virel_theory.models.draw import ring as ring_mdp
+from virel_theory.models.textbook import puterman_two_state
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "mdps"
@@ -203,7 +203,7 @@ def test_a_printed_bound_is_never_below_the_bound(x):
 
 
 def test_the_command_runs_as_a_user_types_it(puterman):
-    command = [sys.executable, "-m", "virel_cli", "solve", puterman]
+    command = [sys.executable, "-m", "virel_common.command", "solve", puterman]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "value at start" in done.stdout

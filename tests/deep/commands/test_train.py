@@ -1,0 +1,364 @@
+"""`virel train`: bad input is one line and leaves nothing behind; Ctrl-C and kill -9 lose no bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.deep import differing, metrics
+from virel_common.errors import InputError
+from virel_common.versions import versions
+from virel_deep.commands.train import main_train
+from virel_deep.run.folder import locked, read_config, write_config
+from virel_deep.run.launch import bundles, train_bundle
+from virel_deep.run.trainer import Group
+from virel_deep.storage.checkpoint import load
+
+ROOT = Path(__file__).resolve().parents[3]
+PENDULUM = "InvertedPendulum-v5"
+TINY = ("--set", "hidden=[8,8]", "batch_size=16", "warmup_steps=20")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def arguments(out, **changes):
+    """A good command, with options replaced; None leaves one out."""
+    options = {
+        "preset": "sac",
+        "env": PENDULUM,
+        "steps": "40",
+        "out": str(out),
+        "precision": "highest",
+    } | changes
+    given = {name: value for name, value in options.items() if value is not None}
+    return [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", *value.split())]
+
+
+def refused(argv, capsys):
+    """The one line on stderr of a command that is bad input."""
+    assert main_train(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("virel train: ")
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("virel train: ").rstrip()
+
+
+BAD = [
+    ({"preset": None}, "`preset` must be one of virel, beta, "),
+    ({"preset": "ppo"}, "`preset` must be one of virel, beta, "),
+    ({"env": None}, "`env` must be a Gymnasium id, like HalfCheetah-v5; found None"),
+    ({"env": "HalfChetah-v5"}, "`env` must be a Gymnasium id; found 'HalfChetah-v5'; near: HalfCheetah-v5"),
+    ({"env": "CartPole-v1"}, "`action` of CartPole-v1 must be a flat `Box` (one axis); found Discrete(2)"),
+    ({"steps": None}, "`steps` must be given"),
+    ({"steps": "1.5"}, "`steps` must be a whole number >= 1; found 1.5"),
+    ({"steps": "0"}, "`steps` must be a whole number >= 1; found 0.0"),
+    ({"steps": "nan"}, "`steps` must be a whole number >= 1; found nan"),
+    ({"steps": "inf"}, "`steps` must be a whole number >= 1; found inf"),
+    ({"steps": "-1e3"}, "`steps` must be a whole number >= 1; found -1000.0"),
+    ({"seeds": "0"}, "`seeds` must be at least 1; found 0"),
+    ({"first_seed": "-1"}, "`seeds` must be non-negative; found (-1,)"),
+    ({"jobs": "0"}, "`jobs` must be at least 1; found 0"),
+    ({"threads": "0"}, "`threads` must be at least 1; found 0"),
+    ({"copies": "3"}, "`steps` must be a multiple of `copies` = 3; found 40"),
+    ({"eval_every": "0"}, "`eval_every` must be at least 1; found 0"),
+    ({"set": "gamma=nan"}, "`gamma` must be a number; found 'nan'"),
+    ({"set": "gamma=1e999"}, "`gamma` must be in [0, 1); found inf"),
+    ({"set": "batch_size=2.5"}, "`batch_size` must be a whole number; found 2.5"),
+    ({"set": "evaluation=warm"}, "`evaluation` must be one of 'hard', 'soft'; found 'warm'"),
+    ({"set": "batchsize=64"}, "`settings` must be fields of Algorithm"),
+    ({"set": "gamma"}, "`set` must be NAME=VALUE; found 'gamma'"),
+    ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must give gamma once; found 'gamma=0.9'"),
+    ({"set": "hidden={[]:1}"}, "`hidden` must be a tuple of whole numbers; found '{[]:1}'"),
+    ({"set": f"alpha={10**400}"}, "`alpha` must be a number; found 1000"),
+    ({"device": "tpu"}, "`device` must be cpu, cuda or auto; found 'tpu'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD, ids=lambda value: str(value)[:40])
+def test_bad_input_is_one_line_and_leaves_nothing_behind(tmp_path, capsys, changes, message):
+    assert refused(arguments(tmp_path / "run", **changes), capsys).startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_one_line(tmp_path, capsys):
+    said = refused(arguments(tmp_path / "run", device="cuda"), capsys)
+    assert said == "`device` must be cpu here: torch finds no CUDA device; found 'cuda'"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--colour", "--steps=many", "--precision=high"])
+def test_what_is_no_option_is_refused(tmp_path, capsys, option):
+    assert main_train([*arguments(tmp_path / "run"), option]) == 2
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr().err != ""
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert main_train(arguments(tmp_path / "file/run")) == 1
+    said = f"virel train: can't write {tmp_path / 'file/run'}: Not a directory\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """A run of 40 steps that is done."""
+    assert main_train([*arguments(tmp_path / "run"), *TINY]) == 0
+    assert capsys.readouterr().out == ""
+    return tmp_path / "run"
+
+
+def test_a_run_is_not_overwritten(run, capsys):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    said = refused(arguments(run, preset="td3"), capsys)
+    assert said == f"`out` must not hold a run (--resume goes on with it); found {str(run)!r}"
+    (run / "config.json").unlink()  # even then: what it holds would be mixed
+    assert "must not hold a run" in refused(arguments(run), capsys)
+    (run / "config.json").write_bytes(before[run / "config.json"])
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
+    said = refused(["--resume", str(tmp_path / "nowhere")], capsys)
+    assert said.startswith("`run` must be a run folder; ")
+    (tmp_path / "config.json").write_text("{}")
+    assert "must be an object with `config`" in refused(["--resume", str(tmp_path)], capsys)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--preset=sac", f"--env={PENDULUM}", "--seeds=1", "--set=gamma=0.5", "--copies=1", "--device=auto"],
+)
+def test_a_run_is_resumed_as_it_is(run, capsys, option):
+    said = refused(["--resume", str(run), option], capsys)
+    name = option.removeprefix("--").partition("=")[0]
+    assert said.startswith(f"`{name}` must not be given with --resume: the run folder says it; found ")
+
+
+def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["virel", "of", "today"])
+    before = json.loads((run / "config.json").read_text())
+    assert refused(["--resume", str(run), "--steps", "30"], capsys).startswith(
+        "`steps` must be at least the run's 40"
+    )
+    assert main_train(["--resume", str(run), "--steps", "60"]) == 0
+    assert load(run / "seed-0/checkpoints").step == 60
+    after = json.loads((run / "config.json").read_text())
+    assert after.pop("config") == before.pop("config") | {"steps": 60}
+    assert after == before
+
+
+def test_a_goal_that_the_run_cannot_have_changes_nothing(run, tmp_path, capsys):
+    two = tmp_path / "two"
+    assert main_train([*arguments(two, copies="2"), *TINY]) == 0
+    capsys.readouterr()
+    before = (two / "config.json").read_bytes()
+    said = refused(["--resume", str(two), "--steps", "61"], capsys)
+    assert said == "`steps` must be a multiple of `copies` = 2; found 61"
+    with locked(run, (0,)):
+        said = refused(["--resume", str(run), "--steps", "60"], capsys)
+    assert said == f"{run / 'seed-0'}: another process trains this seed"
+    assert (two / "config.json").read_bytes() == before
+    assert read_config(run).steps == 40
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_run_of_a_device_that_is_not_there_is_one_line(run, capsys):
+    text = (run / "config.json").read_text()
+    (run / "config.json").write_text(text.replace('"device": "cpu"', '"device": "cuda"'))
+    said = refused(["--resume", str(run)], capsys)
+    assert said == "`device` must be cpu here: torch finds no CUDA device; found 'cuda'"
+
+
+def test_settings_may_be_given_in_several_places(tmp_path):
+    argv = [
+        *arguments(tmp_path / "run"),
+        "--set",
+        "hidden=[8,8]",
+        "--set",
+        "batch_size=16",
+        "warmup_steps=20",
+    ]
+    assert main_train(argv) == 0
+    found = read_config(tmp_path / "run").algorithm
+    assert (found.hidden, found.batch_size, found.warmup_steps) == ((8, 8), 16, 20)
+
+
+def test_copies_need_not_divide_a_thousand(tmp_path):
+    every = {"steps": "64", "eval_every": "64", "checkpoint_every": "64"}
+    assert main_train([*arguments(tmp_path / "run", copies="16", **every), *TINY]) == 0
+    assert read_config(tmp_path / "run").log_every == 992
+
+
+def test_a_run_that_ends_in_the_warm_up_says_that_it_makes_no_update(tmp_path, capsys):
+    argv = [*arguments(tmp_path / "run"), "--set", "warmup_steps=40"]
+    assert main_train(argv) == 0
+    assert "note: 40 steps make no update: `warmup_steps` is 40\n" in capsys.readouterr().err
+    argv = [*arguments(tmp_path / "other"), "--set", "warmup_steps=39", "batch_size=16"]
+    assert main_train(argv) == 0
+    assert "note:" not in capsys.readouterr().err
+
+
+def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys):
+    assert main_train(["--resume", str(run)]) == 0
+    assert "note:" not in capsys.readouterr().err
+    document = json.loads((run / "config.json").read_text())
+    document["versions"] |= {"torch": "1.0"}
+    del document["versions"]["cpu"]
+    (run / "config.json").write_text(json.dumps(document))
+    assert main_train(["--resume", str(run)]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+    assert notes == [
+        f"note: {name} was {was}, is {versions()[name]}: the continuation may have other bits"
+        for name, was in (("torch", "1.0"), ("cpu", None))
+    ]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):
+    for path in run.glob("seed-0/checkpoints/step-*/state.json"):
+        path.write_text("{}")
+    said = refused(["--resume", str(run), "--steps", "60"], capsys)
+    assert "state.json" in said
+
+
+def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "virel_deep.networks.precision.chosen", lambda precision, device: f"{precision}-{device}"
+    )
+    written = []
+    monkeypatch.setattr("virel_deep.commands.train.write_config", lambda _, config: written.append(config))
+    monkeypatch.setattr("virel_deep.commands.train.preset_config", lambda *_, **settings: settings)
+    monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
+    monkeypatch.setattr("virel_deep.commands.train.read_config", lambda _: None)
+    assert main_train([*arguments(tmp_path / "run", precision="auto", device="cpu", jobs="1")]) == 0
+    assert written[0]["precision"] == "auto-cpu"
+
+
+# --- the real command line
+
+
+def start(*argv):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "virel_common.command", "train", *argv],
+        cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def reached(run, seed):
+    """Step of a seed's newest checkpoint, by its name; 0 without one."""
+    names = [path.name for path in (run / f"seed-{seed}/checkpoints").glob("step-*")]
+    return max((int(name.removeprefix("step-")[:9]) for name in names), default=0)
+
+
+def wait_until(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def uninterrupted(run, folder):
+    """The same run again, in this process and without a stop."""
+    config = read_config(run)
+    write_config(folder, config)
+    torch.set_num_threads(1)
+    group = Group(folder, config, config.seeds, resume=False)
+    while not group.done:
+        group.advance(lambda *_: None)
+    group.close()
+
+
+def assert_same(run, other):
+    for seed in read_config(run).seeds:
+        pair = [folder / f"seed-{seed}" for folder in (run, other)]
+        assert metrics(pair[0]) == metrics(pair[1])
+        one, two = (load(folder / "checkpoints") for folder in pair)
+        assert differing(one.state, two.state) == []
+        assert (one.rows.data == two.rows.data).all()
+
+
+@pytest.mark.slow
+def test_kill_9_and_ctrl_c_lose_no_bits(tmp_path):
+    run, steps = tmp_path / "run", 600
+    cadence = ("--checkpoint-every", "50", "--eval-every", "150")
+    process = start(*arguments(run, steps=str(steps)), *TINY, *cadence)
+    wait_until(lambda: reached(run, 0) >= 100, process)
+    process.kill()
+    process.communicate()
+    killed = reached(run, 0)
+    assert 100 <= killed < steps
+
+    process = start("--resume", str(run))
+    wait_until(lambda: reached(run, 0) > killed, process)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130, said
+    stopped = reached(run, 0)
+    assert said.endswith(f"seed 0 stopped at step {stopped}; go on: virel train --resume {run}\n")
+    assert killed < stopped < steps
+
+    process = start("--resume", str(run))
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    uninterrupted(run, tmp_path / "whole")
+    assert_same(run, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_another_grouping(tmp_path):
+    run, steps = tmp_path / "run", 600
+    process = start(*arguments(run, steps=str(steps), seeds="2", jobs="2", checkpoint_every="50"), *TINY)
+    wait_until(lambda: min(reached(run, 0), reached(run, 1)) >= 50, process)
+    process.send_signal(signal.SIGINT)  # to the parent alone, unlike a terminal
+    said = process.communicate()[1]
+    assert process.returncode == 130, said
+    stopped = [reached(run, seed) for seed in (0, 1)]
+    for seed, step in enumerate(stopped):
+        assert f"seed {seed} stopped at step {step}; go on: virel train --resume {run}\n" in said
+
+    process = start("--resume", str(run), "--jobs", "2")
+    wait_until(lambda: all(reached(run, seed) > stopped[seed] for seed in (0, 1)), process)
+    process.kill()
+    process.wait()
+    # The children save and end by themselves: their seeds are free again.
+    wait_until(lambda: all(free(run, seed) for seed in (0, 1)), None)
+    process.stderr.close()
+    last = [reached(run, seed) for seed in (0, 1)]
+    assert max(last) < steps
+    config = read_config(run)
+    for seeds, resume in bundles(run, config, 1):
+        assert train_bundle(run, config, seeds, resume, report=lambda *_: None) == 0
+    uninterrupted(run, tmp_path / "whole")
+    assert_same(run, tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_who_stops_reading_does_not_stop_the_training(tmp_path):
+    process = start(*arguments(tmp_path / "run", steps="4000"), *TINY)
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.wait() == 0
+    assert reached(tmp_path / "run", 0) == 4000
+
+
+def free(run, seed):
+    try:
+        with locked(run, (seed,)):
+            return True
+    except InputError:
+        return False

@@ -1,0 +1,63 @@
+"""What float32 products are exact to, and who decides."""
+
+import pytest
+import torch
+
+from virel_deep.networks import precision
+from virel_deep.networks.precision import FLOAT32_LEVEL, WORTH_IT, chosen, products, relative_error
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    chosen.cache_clear()
+    yield
+    chosen.cache_clear()
+
+
+def test_the_highest_precision_is_that_of_float32():
+    # A sum of 256 products in any order: each of n roundings of 2^-24 at random, sqrt(256) of them at most.
+    assert 2.0**-26 < relative_error("highest") < 16 * 2.0**-24
+
+
+def test_an_explicit_choice_is_taken_as_it_is(monkeypatch):
+    monkeypatch.setattr(precision, "relative_error", None)  # not even looked at
+    assert chosen("highest", "cpu") == "highest"
+    assert chosen("medium", "cpu") == "medium"
+    assert chosen("medium", "cuda") == "medium"
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds", "wanted"),
+    [
+        (FLOAT32_LEVEL * 0.99, 0.99 / WORTH_IT, "medium"),
+        (FLOAT32_LEVEL * 1.01, 0.1, "highest"),
+        (1.0, 1.01 / WORTH_IT, "highest"),
+        (1000.0, 0.1, "highest"),
+    ],
+)
+def test_auto_takes_medium_where_it_is_as_exact_and_faster(monkeypatch, error, seconds, wanted):
+    monkeypatch.setattr(precision, "relative_error", {"medium": error, "highest": 1.0}.get)
+    monkeypatch.setattr(precision, "_seconds", lambda: {"medium": seconds, "highest": 1.0})
+    assert chosen("auto", "cpu") == wanted
+
+
+def test_auto_never_takes_tf32_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(precision, "relative_error", {"medium": 1.0, "highest": 1.0}.get)
+    monkeypatch.setattr(precision, "_seconds", lambda: {"medium": 0.1, "highest": 1.0})
+    assert chosen("auto", "cuda") == "highest"
+
+
+@pytest.mark.parametrize("asked", ["highest", "medium"])
+def test_the_setting_holds_inside_the_block_and_ends_with_it(asked):
+    before = torch.get_float32_matmul_precision()
+    inside = []
+
+    def fail():
+        with products(asked, "cpu"):
+            inside.append(torch.get_float32_matmul_precision())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert inside == [asked]
+    assert torch.get_float32_matmul_precision() == before

@@ -1,0 +1,133 @@
+"""K stacked seeds are K single runs bit for bit: losses, gradients, parameters, actions. Seeds never meet."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.deep import agent_of, algorithm_of, differing, feed, update_data
+from virel_deep.design.presets import PRESETS
+from virel_deep.networks.precision import products
+
+SEEDS = (0, 1, 2)
+ODD = {"hidden": (33, 17), "batch_size": 20}
+"""Sizes that no vector divides: every product has tails, every matrix would be unaligned."""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as training has it: torch splits sums over threads by their size
+    yield
+    torch.set_num_threads(before)
+
+
+def outcome(agent, k):
+    """All that seed k's updates leave: its state, what it reports, its last gradients."""
+    gradients = {
+        name: {block: x.clone() for block, x in net.seed_blocks(net.gradient, k).items()}
+        for name, net in agent.networks.items()
+    }
+    return {"state": agent.seed_state(k), "gradients": gradients}
+
+
+def stacked_and_alone(algorithm, n_observation, n_action, updates, *, apart=SEEDS):
+    """The agent of all seeds, and by place in it the agents of those of `apart`, after the same updates."""
+    data = [update_data(algorithm, n_observation, n_action, updates=updates, seed=seed) for seed in SEEDS]
+    together = agent_of(algorithm, n_observation, n_action, SEEDS)
+    feed(together, *data)
+    alone = {k: agent_of(algorithm, n_observation, n_action, (k,)) for k in apart}
+    for k, agent in alone.items():
+        feed(agent, data[k])
+    return together, alone
+
+
+def assert_same_bits(together, alone):
+    for k, single in alone.items():
+        assert differing(outcome(together, k), outcome(single, 0)) == []
+    reports = together.report()
+    assert {k: reports[k] for k in alone} == {k: single.report()[0] for k, single in alone.items()}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones(preset):
+    assert_same_bits(*stacked_and_alone(algorithm_of(preset, **ODD), 5, 3, 100))
+
+
+@pytest.mark.parametrize(
+    ("preset", "precision", "updates"),
+    [("beta", "highest", 100), ("beta", "medium", 10), ("sac", "highest", 10), ("sac", "medium", 10)],
+)
+def test_the_sizes_that_are_trained_keep_the_bits_too(preset, precision, updates):
+    with products(precision, "cpu"):
+        assert_same_bits(*stacked_and_alone(algorithm_of(preset), 17, 6, updates, apart=(1,)))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 16, 77, 100, 128])
+@pytest.mark.parametrize("preset", ["beta", "sac", "td3"])
+def test_any_batch_size_keeps_the_bits(preset, batch_size):
+    algorithm = algorithm_of(preset, **(ODD | {"batch_size": batch_size}))
+    assert_same_bits(*stacked_and_alone(algorithm, 4, 1, 5))
+
+
+def test_an_own_batch_for_the_residual_keeps_the_bits():
+    algorithm = algorithm_of("beta-twin", **ODD, residual_batch=50, residual_period=2, residual_smoothing=0.5)
+    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 5))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("spoiled", [1.0, float("nan")], ids=["changed", "NaN"])
+def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled):
+    algorithm = algorithm_of(preset, **ODD)
+    data = [update_data(algorithm, 5, 3, updates=6, seed=seed) for seed in SEEDS]
+    agents = [agent_of(algorithm, 5, 3, SEEDS) for _ in range(2)]
+    feed(agents[0], *data)
+    data[1][2][0][:, -2] = spoiled  # rewards of seed 1 in its third update
+    feed(agents[1], *data)
+    for k in (0, 2):
+        assert differing(outcome(agents[0], k), outcome(agents[1], k)) == []
+    touched = differing(outcome(agents[0], 1), outcome(agents[1], 1))
+    assert {"state/critic/0.weight", "state/policy/0.weight", "gradients/critic/0.weight"} <= set(touched)
+    reports = [agent.report() for agent in agents]
+    assert [repr(reports[0][k]) for k in (0, 2)] == [repr(reports[1][k]) for k in (0, 2)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("copies", [1, 3, 16])
+def test_seeds_act_alike_stacked_and_alone(preset, copies):
+    algorithm = algorithm_of(preset, **ODD)
+    together = agent_of(algorithm, 5, 3, SEEDS)
+    rng = np.random.default_rng(0)
+    observation, noise = (rng.standard_normal((3, copies, n), np.float32) for n in (5, 3))
+    actions = together.act(observation, noise)
+    for k, seed in enumerate(SEEDS):
+        alone = agent_of(algorithm, 5, 3, (seed,))
+        assert np.array_equal(actions[k : k + 1], alone.act(observation[k : k + 1], noise[k : k + 1]))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_seed_goes_on_from_its_state_in_another_stack(preset):
+    algorithm = algorithm_of(preset, **ODD)
+    data = [update_data(algorithm, 5, 3, updates=7, seed=seed) for seed in SEEDS]
+    whole = agent_of(algorithm, 5, 3, SEEDS)
+    feed(whole, *[of_seed[:3] for of_seed in data])
+    states = [whole.seed_state(k) for k in range(3)]
+    feed(whole, *[of_seed[3:] for of_seed in data])
+    regrouped = agent_of(algorithm, 5, 3, (7, 8))  # other weights at first
+    for k, seed in enumerate((2, 0)):
+        regrouped.load_seed_state(k, states[seed])
+    feed(regrouped, data[2][3:], data[0][3:])
+    for k, seed in enumerate((2, 0)):
+        assert differing(outcome(regrouped, k), outcome(whole, seed)) == []
+    mine, theirs = regrouped.report(), whole.report()
+    assert mine == [theirs[2], theirs[0]]
+
+
+def test_a_saved_state_does_not_change_with_its_agent():
+    algorithm = algorithm_of("sac", **ODD)
+    agent = agent_of(algorithm, 5, 3)
+    [first, second] = update_data(algorithm, 5, 3, updates=2, seed=0)
+    feed(agent, [first])
+    state, again = agent.seed_state(0), agent.seed_state(0)
+    feed(agent, [second])
+    assert differing(state, again) == []
+    assert "critic/0.weight" in differing(state, agent.seed_state(0))

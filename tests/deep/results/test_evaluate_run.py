@@ -1,0 +1,108 @@
+"""`virel evaluate`: each seed's newest policy, recorded in the run folder, failures said."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.support.runs import random_layers, write_checkpoint, write_run
+from virel_common.errors import InputError
+from virel_deep.commands.results import main_evaluate
+from virel_deep.results.evaluate_run import evaluate_run
+from virel_deep.run.evaluate import evaluate_policy
+from virel_deep.run.policy import load_policy
+from virel_deep.streams import stream
+
+pytestmark = pytest.mark.mujoco
+
+SIZES = (4, 8, 1)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """InvertedPendulum-v5, two seeds with a random policy each."""
+    folder = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((2, 1)))
+    for seed in (0, 1):
+        write_checkpoint(folder, seed, random_layers(np.random.default_rng(seed), SIZES))
+    return folder
+
+
+def test_every_seed_plays_the_same_episodes_with_its_own_policy(run):
+    done, failed = evaluate_run(run, episodes=3, seed=5)
+    assert (failed, [one.seed for one in done], [one.step for one in done]) == ([], [0, 1], [1000, 1000])
+    source = stream(5, "after-training")
+    for one in done:
+        expected = evaluate_policy(load_policy(run, one.seed).act, "InvertedPendulum-v5", source, 3)
+        assert one.episodes == expected
+    assert done[0].episodes != done[1].episodes
+
+
+def test_the_newest_checkpoint_is_evaluated(run):
+    write_checkpoint(run, 1, random_layers(np.random.default_rng(9), SIZES), step=2000)
+    done, _ = evaluate_run(run, episodes=1, seed=0)
+    assert [one.step for one in done] == [1000, 2000]
+
+
+def test_the_record_holds_what_was_played(run, capsys):
+    assert main_evaluate([str(run), "--episodes", "2", "--seed", "3"]) == 0
+    record = json.loads((run / "evaluation.json").read_text())
+    done, _ = evaluate_run(run, episodes=2, seed=3)
+    assert [one["returns"] for one in record["seeds"]] == [one.returns.tolist() for one in done]
+    assert record["iqm"]["value"] == pytest.approx(np.mean([one.returns.mean() for one in done]), rel=1e-15)
+    assert (record["env"], record["seed"]) == ("InvertedPendulum-v5", 3)
+    out = capsys.readouterr().out
+    assert all(f"{one.returns.mean():.1f}" in out for one in done)
+
+
+def test_where_no_record_can_be_written_the_table_is_printed_all_the_same(run, capsys):
+    (run / "evaluation.json").mkdir()
+    assert main_evaluate([str(run), "--episodes", "1"]) == 1
+    done, _ = evaluate_run(run, episodes=1, seed=0)
+    said = capsys.readouterr()
+    assert all(f"{one.returns.mean():.1f}" in said.out for one in done)
+    assert "written" not in said.out
+    (line,) = said.err.splitlines()
+    assert line.startswith("virel evaluate: can't write ")
+
+
+def test_a_seed_without_a_checkpoint_is_said_and_the_others_are_evaluated(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((2, 1)))
+    write_checkpoint(folder, 1, random_layers(np.random.default_rng(0), SIZES))
+    assert main_evaluate([str(folder), "--episodes", "1"]) == 1
+    assert "virel evaluate: seed 0: " in capsys.readouterr().err
+    assert [one["seed"] for one in json.loads((folder / "evaluation.json").read_text())["seeds"]] == [1]
+
+
+def test_a_policy_of_nan_is_a_failed_seed(run):
+    write_checkpoint(run, 0, [(np.full((4, 1), np.nan, np.float32), np.zeros(1, np.float32))], step=2000)
+    done, (failure,) = evaluate_run(run, episodes=1, seed=0)
+    assert [one.seed for one in done] == [1]
+    assert failure.startswith("seed 0: the policy's action must be in [-1, 1]; found [[nan]]")
+
+
+def test_a_run_without_a_checkpoint_is_bad_input(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((1, 1)))
+    assert main_evaluate([str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("virel evaluate: seed 0: ")
+    assert not (folder / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("episodes", 0), ("seed", -1)])
+def test_bad_numbers_are_named(run, name, value):
+    with pytest.raises(InputError, match=f"`{name}` must .*; found {value}"):
+        evaluate_run(run, **({"episodes": 1, "seed": 0} | {name: value}))
+
+
+def test_help_and_compare_need_no_torch_and_no_mujoco(tmp_path):
+    folder = write_run(tmp_path / "run", "sac", "Hopper-v5", np.ones((2, 3)))
+    script = (
+        "import sys; from virel_deep.commands.results import main_compare, main_evaluate\n"
+        "main_evaluate(['--help'])\n"
+        f"main_compare([{str(folder)!r}, '--out', {str(tmp_path / 'out')!r}])\n"
+        "sys.exit(', '.join({'torch', 'mujoco', 'gymnasium'} & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

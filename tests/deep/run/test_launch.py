@@ -1,0 +1,293 @@
+"""Starting a run: what trains together, how a stop is asked for, what is said and returned at the end."""
+
+import json
+import os
+import signal
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tests.support.deep import differing, metrics, small_run
+from tests.support.envs import Script, registered
+from virel_deep.run import launch, trainer
+from virel_deep.run.launch import (
+    COMPLETE,
+    FAILED,
+    PASSED_ON,
+    STOPPED,
+    bundles,
+    stop_requests,
+    train,
+    train_bundle,
+)
+from virel_deep.run.trainer import Group
+from virel_deep.storage.checkpoint import CheckpointError, load, save
+
+PENDULUM = "InvertedPendulum-v5"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def reach(run, seed, step, *, done=False):
+    """A checkpoint of a seed at a step, and the record that it is done."""
+    save(run / f"seed-{seed}/checkpoints", step, {}, rows=None)
+    if done:
+        (run / f"seed-{seed}/done.json").write_text(json.dumps({"step": step}))
+
+
+def quiet(*_):
+    pass
+
+
+def bundle(run, config, *, resume=False, report=quiet):
+    return train_bundle(run, config, list(config.seeds), resume, report=report)
+
+
+# --- what trains together
+
+
+@pytest.mark.parametrize(
+    ("jobs", "wanted"),
+    [(1, [[0, 1, 2, 3, 4]]), (2, [[0, 2, 4], [1, 3]]), (9, [[0], [1], [2], [3], [4]])],
+)
+def test_seeds_from_scratch_are_split_over_the_jobs(tmp_path, jobs, wanted):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=range_of(5))
+    assert bundles(tmp_path, config, jobs) == [(seeds, False) for seeds in wanted]
+
+
+def range_of(n):
+    return tuple(range(n))
+
+
+def test_seeds_go_on_together_where_they_are_at_the_same_step(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=range_of(7))
+    for seed, step in ((0, 40), (2, 40), (3, 60), (6, 40)):
+        reach(tmp_path, seed, step)
+    reach(tmp_path, 4, 80, done=True)
+    reach(tmp_path, 5, 80)  # killed before it was recorded
+    assert bundles(tmp_path, config, 2) == [
+        ([5], True),
+        ([3], True),
+        ([0, 6], True),
+        ([2], True),
+        ([1], False),
+    ]
+
+
+def test_a_seed_that_was_done_goes_on_towards_a_new_goal(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=120, seeds=(0, 1))
+    reach(tmp_path, 0, 80, done=True)
+    reach(tmp_path, 1, 120, done=True)
+    assert bundles(tmp_path, config, 1) == [([0], True)]
+
+
+def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_back_to(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=120, seeds=(0, 1))
+    group = Group(tmp_path, config, (0, 1), resume=False)
+    while group.step < 80:
+        group.advance(quiet)
+    group.close()
+    newest = max((tmp_path / "seed-0/replay").glob("rows-*"))
+    newest.write_bytes(bytes(len(newest.read_bytes())))
+    assert bundles(tmp_path, config, 1) == [([1], True), ([0], True)]
+
+
+# --- stops
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, PASSED_ON])
+def test_the_first_signal_is_a_question_and_a_second_one_would_act(number):
+    before = signal.getsignal(number)
+    with stop_requests() as stopped:
+        assert not stopped()
+        os.kill(os.getpid(), number)
+        assert stopped()
+        assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) is before
+
+
+def test_signals_of_two_kinds_are_one_stop():
+    # A terminal's Ctrl-C and what the parent passes on both arrive.
+    with stop_requests() as stopped:
+        for number in (signal.SIGTERM, PASSED_ON):
+            os.kill(os.getpid(), number)
+        assert stopped()
+
+
+def test_a_stop_saves_says_how_to_go_on_and_loses_nothing(tmp_path, capsys):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    config = small_run(whole, "sac", PENDULUM, steps=90, seeds=(0, 1))
+    assert bundle(whole, config) == COMPLETE
+    assert capsys.readouterr().err == ""
+    small_run(parts, "sac", PENDULUM, steps=90, seeds=(0, 1))
+
+    def interrupt(step, _):
+        if step == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert bundle(parts, config, report=interrupt) == STOPPED
+    said = f"seeds 0,1 stopped at step 60; go on: virel train --resume {parts}\n"
+    assert capsys.readouterr().err == said
+    assert load(parts / "seed-1/checkpoints").step == 60
+    assert bundle(parts, config, resume=True) == COMPLETE
+    for seed in ("seed-0", "seed-1"):
+        assert metrics(parts / seed) == metrics(whole / seed)
+        states = [load(run / seed / "checkpoints").state for run in (parts, whole)]
+        assert differing(*states) == []
+
+
+def test_a_stop_in_the_last_step_is_the_end(tmp_path, capsys):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=40)
+
+    def interrupt(step, _):
+        if step == 40:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert bundle(tmp_path, config, report=interrupt) == COMPLETE
+    assert capsys.readouterr().err == ""
+
+
+def test_a_child_that_ended_before_it_could_listen_has_stopped():
+    assert launch._status(SimpleNamespace(exitcode=-PASSED_ON, name="seed 0"), stopped=True) == STOPPED
+
+
+def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch, tmp_path):
+    heard = []
+
+    def trained(*_, **__):
+        heard.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return COMPLETE
+
+    monkeypatch.setattr(launch, "train_bundle", trained)
+    monkeypatch.setattr(launch, "_stop_with_parent", quiet)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, launch.STOP)  # as it is started
+    try:
+        with pytest.raises(SystemExit):
+            launch._child(tmp_path, None, [0], False, None)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert set(launch.STOP) & heard[0] == {signal.SIGINT}
+
+
+@pytest.mark.parametrize("code", [-9, -PASSED_ON, 3])
+def test_a_child_that_died_is_a_failure_that_is_said(code, capsys):
+    assert launch._status(SimpleNamespace(exitcode=code, name="seeds 0,2"), stopped=False) == FAILED
+    said = f"virel train: the process of seeds 0,2 ended with status {code}; --resume goes on with it\n"
+    assert capsys.readouterr().err == said
+
+
+# --- failures
+
+
+class Doomed(Script):
+    """Crashes in step 30."""
+
+    def step(self, action):
+        if len(self.actions) == 29:
+            raise RuntimeError("broken")
+        return super().step(action)
+
+
+class Unborn(Script):
+    def reset(self, **_):
+        raise RuntimeError("no power")
+
+
+def test_when_every_seed_fails_the_status_says_so_with_a_line_for_each(tmp_path, capsys):
+    env = registered(Doomed, length=100)
+    config = small_run(tmp_path, "sac", env, steps=60, seeds=(0, 1))
+    assert bundle(tmp_path, config) == FAILED
+    said = [
+        f"virel train: seed-{seed} stopped at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+        for seed in (0, 1)
+    ]
+    assert capsys.readouterr().err == "".join(said)
+
+
+class DoomedSecond(Script):
+    """Of a process's environments, the second to be made crashes in step 30."""
+
+    made = 0
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        type(self).made += 1
+        self.number = type(self).made
+
+    def step(self, action):
+        if self.number == 2 and len(self.actions) == 29:
+            raise RuntimeError("broken")
+        return super().step(action)
+
+
+def test_a_failure_is_said_when_it_happens_and_the_stop_names_who_stopped(tmp_path, capsys):
+    env = registered(DoomedSecond, length=100)
+    config = small_run(tmp_path, "sac", env, steps=90, seeds=(0, 1), eval_every=90)
+    said = []
+
+    def interrupt(step, _):
+        said.append(capsys.readouterr().err)
+        if step == 60:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert bundle(tmp_path, config, report=interrupt) == STOPPED
+    failure = f"virel train: seed-1 stopped at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+    assert said == ["", failure, ""]
+    stop = f"seed 0 stopped at step 60; go on: virel train --resume {tmp_path}\n"
+    assert capsys.readouterr().err == stop
+
+
+def test_a_failed_seed_is_a_failure_whatever_becomes_of_its_record(tmp_path):
+    env = registered(Doomed, length=100)
+    config = small_run(tmp_path, "sac", env, steps=60)
+    group = Group(tmp_path, config, (0,), resume=False)
+    while not group.done:
+        group.advance(quiet)
+    group.close()
+    (tmp_path / "seed-0/failure.json").unlink()
+    assert group.failed == [0]
+
+
+def test_an_environment_that_cannot_start_is_one_line(tmp_path, capsys):
+    env = registered(Unborn)
+    config = small_run(tmp_path, "sac", env, steps=60)
+    assert bundle(tmp_path, config) == FAILED
+    assert capsys.readouterr().err == f"virel train: {env}, step 0: reset raised RuntimeError: no power\n"
+
+
+def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsys, monkeypatch):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=120)
+
+    def full(folder, step, *args, **kwargs):
+        if step > 40:
+            raise CheckpointError(f"can't save step {step}: No space left on device")
+        return save(folder, step, *args, **kwargs)
+
+    monkeypatch.setattr(trainer, "save", full)
+    assert bundle(tmp_path, config) == FAILED
+    assert capsys.readouterr().err == "virel train: can't save step 80: No space left on device\n"
+    assert load(tmp_path / "seed-0/checkpoints").step == 40
+    monkeypatch.undo()
+    assert bundle(tmp_path, config, resume=True) == COMPLETE
+
+
+def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=120)
+    group = Group(tmp_path, config, (0,), resume=False)
+    assert bundle(tmp_path, config) == FAILED
+    line = f"virel train: {tmp_path / 'seed-0'}: another process trains this seed\n"
+    assert capsys.readouterr().err == line
+    group.close()
+
+
+def test_a_run_that_is_done_says_so(tmp_path, capsys):
+    small_run(tmp_path, "sac", PENDULUM, steps=80)
+    reach(tmp_path, 0, 80, done=True)
+    assert train(tmp_path, jobs=1) == COMPLETE
+    assert capsys.readouterr().err.startswith(f"every seed of {tmp_path} is at step 80, its goal")

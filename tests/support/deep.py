@@ -1,0 +1,123 @@
+"""What tests of the deep agent share: data of our choice, states leaf by leaf, runs without clocks."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from virel_deep.agent.agent import Agent
+from virel_deep.design.algorithm import RunConfig
+from virel_deep.design.presets import PRESETS
+from virel_deep.run.folder import write_config
+from virel_deep.run.trainer import Group
+from virel_deep.streams import generator
+
+CPU = torch.device("cpu")
+SMALL = {"hidden": (8, 8), "batch_size": 16, "warmup_steps": 20}
+CLOCKED = ("wall", "steps_per_second")
+"""Entries of a metrics row that no two runs have in common."""
+
+
+def algorithm_of(preset, **settings):
+    return replace(PRESETS[preset].algorithm, **settings)
+
+
+def agent_of(algorithm, n_observation, n_action, seeds=(0,)):
+    generators = [generator(seed, "weights") for seed in seeds]
+    return Agent(algorithm, n_observation, n_action, generators, device=CPU)
+
+
+def transitions(size, n_observation, n_action, rng):
+    """`[size, width]` rows of a replay: a tenth terminated, actions uniform, the rest standard normal."""
+    rows = torch.randn(size, 2 * n_observation + n_action + 2, generator=rng)
+    rows[:, n_observation : n_observation + n_action].uniform_(-1, 1, generator=rng)
+    rows[:, -1] = (torch.rand(size, generator=rng) < 0.1).float()
+    return rows
+
+
+def update_data(algorithm, n_observation, n_action, *, updates, seed):
+    """What one seed's updates read: `(batch, noise, own)` as `Agent.update` takes them, without K."""
+    rng = torch.Generator().manual_seed(1000 + seed)
+    data, own_size = [], algorithm.residual_batch
+    for _ in range(updates):
+        batch = transitions(algorithm.batch_size, n_observation, n_action, rng)
+        noise = torch.randn(2 * algorithm.batch_size, n_action, generator=rng)
+        own = None
+        if own_size:
+            rows = transitions(own_size, n_observation, n_action, rng)
+            own = (rows, torch.randn(own_size, n_action, generator=rng))
+        data.append((batch, noise, own))
+    return data
+
+
+def feed(agent, *data_of_seeds):
+    """Updates of a stack of seeds, each with its own data."""
+    for of_seeds in zip(*data_of_seeds, strict=True):
+        batches, noises, owns = zip(*of_seeds, strict=True)
+        own = None if owns[0] is None else tuple(map(torch.stack, zip(*owns, strict=True)))
+        agent.update(torch.stack(batches), torch.stack(noises), own)
+
+
+def leaves(state, prefix=""):
+    """A nested state as `{"path/of/leaf": leaf}`."""
+    out = {}
+    for name, value in state.items():
+        path = f"{prefix}/{name}" if prefix else name
+        out |= leaves(value, path) if isinstance(value, dict) else {path: value}
+    return out
+
+
+def differing(state, other):
+    """Paths of leaves whose bits differ; NaN equals NaN."""
+    mine, theirs = leaves(state), leaves(other)
+    assert mine.keys() == theirs.keys()
+    return sorted(path for path in mine if not _same(mine[path], theirs[path]))
+
+
+def _same(a, b):
+    if isinstance(a, torch.Tensor | np.ndarray):
+        a, b = np.asarray(a), np.asarray(b)
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return repr(a) == repr(b)
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def small_run(folder, preset, env, *, steps, seeds=(0,), settings=None, **config):
+    """A run folder of tiny networks, its `config.json` written; returns its configuration."""
+    algorithm = algorithm_of(preset, **(SMALL | (settings or {})))
+    config = {"eval_every": 50, "log_every": 20, "checkpoint_every": 40, "precision": "highest"} | config
+    out = RunConfig(preset=preset, env=env, algorithm=algorithm, steps=steps, seeds=seeds, **config)
+    write_config(folder, out)
+    return out
+
+
+def metrics(seed_folder):
+    """Rows of `metrics.jsonl` without what a clock says."""
+    lines = (seed_folder / "metrics.jsonl").read_text().splitlines()
+    return [
+        {name: value for name, value in json.loads(line).items() if name not in CLOCKED} for line in lines
+    ]
+
+
+def train(run, config, seeds=None, *, resume=False, until=None, killed=False):
+    """Train some seeds of a run, to its end or to a step where they are saved, or killed."""
+    group = Group(run, config, config.seeds if seeds is None else seeds, resume=resume)
+    try:
+        while not group.done and group.step != until:
+            group.advance(lambda *_: None)
+        if not (group.done or killed):
+            group.save()
+    finally:
+        group.close()
+    return group

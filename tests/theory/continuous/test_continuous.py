@@ -1,0 +1,262 @@
+import math
+import time
+
+import numpy as np
+import pytest
+from numpy.polynomial import Polynomial
+from scipy import integrate, stats
+from scipy.special import gamma, gammainc
+
+from virel_theory.checks import InputError
+from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation, elbo_continuous
+from virel_theory.continuous.distributions import (
+    Atom,
+    Gaussian,
+    Mixture,
+    Uniform,
+    differential_entropy,
+    expectation,
+    has_atom,
+    log_density,
+)
+
+SQUARE = Polynomial([0, 0, 1])
+BOX = (-1.0, 1.0)
+
+
+def truncated_gaussian_variance(c, eps):
+    """Variance of the density ~ exp(-c x^2/eps) on [-1, 1], by erf (any statistics textbook)."""
+    s2 = eps / (2 * c)
+    z = math.sqrt(2 * math.pi * s2) * math.erf(math.sqrt(c / eps))
+    return s2 * (1 - 2 * math.exp(-c / eps) / z)
+
+
+@pytest.mark.parametrize("eps", [10.0, 1.0, 0.1, 1e-2, 1e-4, 1e-6, 1e-8])
+@pytest.mark.parametrize("c", [1, 3])
+def test_the_variance_of_a_truncated_gaussian_is_within_the_bound_of_its_erf_formula(c, eps):
+    got = boltzmann_expectation(Polynomial([0, 0, -c]), SQUARE, interval=BOX, eps=eps)
+    exact = truncated_gaussian_variance(c, eps)
+    assert got.is_bound
+    assert abs(got.value - exact) <= got.error_bound + 8e-16 * max(
+        exact, eps
+    )  # the formula cancels at eps > 1
+    assert got.error_bound <= 1e-12 * exact
+
+
+@pytest.mark.parametrize("power", [1, 2, 4, 6])
+@pytest.mark.parametrize("eps", [2.0, 1e-3, 1e-8])
+def test_functions_and_polynomials_agree_with_incomplete_gamma_functions(power, eps):
+    a = 1 / power
+    exact = eps ** (2 * a) * gamma(3 * a) * gammainc(3 * a, 1 / eps) / (gamma(a) * gammainc(a, 1 / eps))
+    got = boltzmann_expectation(
+        lambda x: -(np.abs(x) ** power), lambda x: x**2, interval=BOX, eps=eps, breakpoints=(0.0,)
+    )
+    assert not got.is_bound
+    assert got.value == pytest.approx(exact, rel=1e-13)
+    if power > 1:
+        polynomial = boltzmann_expectation(Polynomial([0] * power + [-1]), SQUARE, interval=BOX, eps=eps)
+        assert polynomial.value == pytest.approx(exact, rel=1e-13)
+
+
+@pytest.mark.parametrize("eps", [100.0, 1.0, 0.01, 1e-5])
+def test_an_exponential_tilt_has_the_mean_of_a_truncated_exponential(eps):
+    # p ~ exp(x/eps) on [0, 1]: mean 1/(1 - exp(-1/eps)) - eps
+    got = boltzmann_expectation(Polynomial([0, 1]), Polynomial([0, 1]), interval=(0, 1), eps=eps)
+    exact = 1 / -math.expm1(-1 / eps) - eps
+    assert abs(got.value - exact) <= got.error_bound + 4e-16 * (1 + eps)
+
+
+def test_a_beta_density_with_an_infinite_fall_at_the_ends_has_its_variance():
+    # (1 - x^2)^k on [-1, 1], k = 1/eps: E[x^2] = 1/(2k + 3)
+    for k in (1, 10, 1000):
+        got = boltzmann_expectation(
+            lambda x: np.log1p(-(x**2)), SQUARE, interval=(-1 + 1e-15, 1 - 1e-15), eps=1 / k
+        )
+        assert got.value == pytest.approx(1 / (2 * k + 3), rel=1e-11)
+
+
+def test_the_bound_covers_an_independent_integration_of_random_polynomials():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        f, phi = Polynomial(rng.integers(-3, 4, 5)), Polynomial(rng.integers(-3, 4, 4))
+        eps = rng.choice([0.5, 2.0])
+        got = boltzmann_expectation(f, phi, interval=BOX, eps=eps)
+        z = integrate.quad(lambda x, f=f, eps=eps: math.exp(f(x) / eps), *BOX, epsabs=0, epsrel=1e-13)[0]
+        n = integrate.quad(
+            lambda x, f=f, phi=phi, eps=eps: phi(x) * math.exp(f(x) / eps), *BOX, epsabs=1e-13 * z, limit=200
+        )[0]
+        assert abs(got.value - n / z) <= got.error_bound + 3e-13 * (1 + 12)
+        assert got.error_bound <= 1e-12
+
+
+def test_a_narrow_peak_between_the_nodes_of_a_callable_is_found():
+    peak, width = 0.123456789, 1e-9
+    got = boltzmann_expectation(
+        lambda x: -((x - peak) ** 2), lambda x: (x - peak) ** 2, interval=(-3.0, 2.0), eps=width
+    )
+    assert got.value == pytest.approx(width / 2, rel=1e-6)  # f(x) carries an ulp of x, which eps divides
+
+
+def test_two_equal_peaks_are_both_found_at_tiny_temperatures():
+    f, odd = -(Polynomial([-1, 0, 1]) ** 2), Polynomial([0, 1])
+    for eps in (1e-2, 1e-5, 1e-8):
+        assert abs(boltzmann_expectation(f, odd, interval=(-2, 2), eps=eps).value) < 1e-12
+        named = boltzmann_expectation(lambda x: -((x**2 - 1) ** 2), odd, interval=(-2, 2), eps=eps)
+        assert abs(named.value) < 1e-6
+
+
+def test_large_constants_in_f_do_not_matter_but_show_in_the_bound():
+    plain = boltzmann_expectation(-SQUARE, SQUARE, interval=BOX, eps=1e-3)
+    shifted = boltzmann_expectation(-SQUARE + 1000, SQUARE, interval=BOX, eps=1e-3)
+    assert abs(plain.value - shifted.value) <= shifted.error_bound
+    assert shifted.error_bound > 100 * plain.error_bound
+
+
+def test_laplace_constants_are_reached_with_an_error_of_the_next_order():
+    # E[phi] - phi* ~ eps (phi''/(2|f''|) + phi' f'''/(2 f''^2)), f'' = -2, f''' = 3, phi' = 1, phi'' = 2
+    f, phi = Polynomial([0, 0, -1, 0.5]), Polynomial([0, 1, 1])
+    errors = []
+    for eps in (1e-3, 1e-4, 1e-5):
+        value = boltzmann_expectation(f, phi, interval=BOX, eps=eps).value
+        errors.append(abs(value / (eps * 7 / 8) - 1) / eps)
+    assert max(errors) < 20
+    assert min(errors) > 0.2 * max(errors)  # of order eps, not better: nothing is fitted
+
+
+def test_the_density_of_a_truncated_gaussian_is_that_of_scipy():
+    x = np.linspace(-1, 1, 7)
+    for eps in (2.0, 0.1, 1e-2):
+        s = math.sqrt(eps / 2)
+        expected = stats.truncnorm(-1 / s, 1 / s, scale=s).pdf(x)
+        np.testing.assert_allclose(boltzmann_density(-SQUARE, x, interval=BOX, eps=eps), expected, rtol=1e-11)
+
+
+def test_a_density_exceeds_one_when_the_mass_is_narrow():
+    # at eps = 1/4: 1/(sqrt(pi/4) erf 2) = 1.13368...
+    density = boltzmann_density(-SQUARE, [0.0], interval=BOX, eps=0.25)
+    assert density[0] == pytest.approx(1.1336822321, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("p", "reference"),
+    [
+        (Gaussian(1.0, 0.5), stats.norm(1.0, 0.5)),
+        (Gaussian(0.0, 1.0, -1.0, 2.0), stats.truncnorm(-1, 2)),
+        (Gaussian(0.0, 1.0, 3.0, 5.0), stats.truncnorm(3, 5)),
+        (Gaussian(0.0, 1.0, -math.inf, -2.0), stats.truncnorm(-38, -2)),  # scipy: NaN for -inf
+        (Uniform(-2.0, 3.0), stats.uniform(-2, 5)),
+    ],
+)
+def test_entropies_and_densities_are_those_of_scipy(p, reference):
+    assert differential_entropy(p).value == pytest.approx(float(reference.entropy()), abs=1e-12)
+    x = np.linspace(-2.5, 4.5, 15)
+    np.testing.assert_allclose(log_density(p, x), reference.logpdf(x), rtol=1e-12, atol=1e-13)
+
+
+def test_a_mixture_of_disjoint_uniforms_has_the_entropy_of_the_choice_plus_the_parts():
+    p = Mixture((0.25, 0.75), (Uniform(0.0, 1.0), Uniform(2.0, 6.0)))
+    choice = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    got = differential_entropy(p)
+    assert got.value == pytest.approx(choice + 0.75 * math.log(4), abs=1e-14)
+    assert not got.is_bound
+
+
+def test_a_mixture_of_a_gaussian_with_itself_is_that_gaussian():
+    p = Gaussian(0.3, 1e-5)
+    twice = Mixture((0.5, 0.5), (p, p))
+    assert differential_entropy(twice).value == pytest.approx(differential_entropy(p).value, abs=1e-12)
+    np.testing.assert_allclose(log_density(twice, [0.3]), log_density(p, [0.3]))
+
+
+def test_an_atom_makes_the_entropy_minus_infinity_unless_its_weight_is_zero():
+    atom = Mixture((0.5, 0.5), (Atom(0.0), Uniform(-1.0, 1.0)))
+    assert differential_entropy(atom).value == -math.inf
+    none = Mixture((0.0, 1.0), (Atom(0.0), Uniform(-1.0, 1.0)))
+    assert not has_atom(none)
+    assert differential_entropy(none).value == pytest.approx(math.log(2), abs=1e-14)
+
+
+def test_a_density_may_have_entropy_minus_infinity_too():
+    # p(x) = 1/(x log(x)^2) on (0, 1/e); with t = -log x, -int p log p over x > exp(-T) is
+    # -int_1^T (t - 2 log t)/t^2 dt
+    def partial(top):
+        return -integrate.quad(lambda t: (t - 2 * math.log(t)) / t**2, 1, top, limit=200)[0]
+
+    values = [partial(10.0**k) for k in (1, 2, 3, 4)]
+    assert np.all(np.diff(values) < -1.5)  # each decade takes about log 10 away
+
+
+def test_shrinking_adds_the_logarithm_of_the_scale_to_the_entropy():
+    base = Mixture((0.5, 0.5), (Gaussian(-1.0, 0.5), Uniform(0.0, 2.0)))
+    sigma = 2.0**-20
+    small = Mixture((0.5, 0.5), (Gaussian(-sigma, sigma / 2), Uniform(0.0, 2 * sigma)))
+    expected = differential_entropy(base).value + math.log(sigma)
+    assert differential_entropy(small).value == pytest.approx(expected, abs=1e-12)
+
+
+def test_means_of_polynomials_are_moments():
+    assert expectation(SQUARE, Gaussian(2.0, 3.0)) == pytest.approx(13.0, rel=1e-13)
+    assert expectation(SQUARE, Uniform(-1.0, 1.0)) == pytest.approx(1 / 3, rel=1e-13)
+    assert expectation(SQUARE, Mixture((0.5, 0.5), (Atom(2.0), Uniform(-1.0, 1.0)))) == pytest.approx(13 / 6)
+    assert abs(expectation(Polynomial([0, 1]), Gaussian())) < 1e-13
+
+
+def test_the_objective_by_hand_on_two_states():
+    # Q = a^2 under U[-1, 1] and Q = 3 under U[0, 4], d = (1/4, 3/4), eps = 1/2
+    q = [SQUARE, Polynomial([3])]
+    got = elbo_continuous(q, pi_theta=[Uniform(-1, 1), Uniform(0, 4)], d=[0.25, 0.75], eps=0.5)
+    by_hand = 0.25 * (2 / 3 + math.log(2)) + 0.75 * (6 + math.log(4))
+    assert got == pytest.approx(by_hand, rel=1e-14)
+
+
+def test_the_boltzmann_policy_maximises_the_objective_at_the_log_partition():
+    # Q = -a^2 on R, eps = 1/2: pi_omega = N(0, 1/4), L = log int exp(-2 a^2) da = log sqrt(pi/2)
+    best = elbo_continuous([-SQUARE], pi_theta=[Gaussian(0.0, 0.5)], d=[1.0], eps=0.5)
+    assert best == pytest.approx(math.log(math.sqrt(math.pi / 2)), abs=1e-13)
+    for other in (Gaussian(0.1, 0.5), Gaussian(0.0, 0.4), Uniform(-1.0, 1.0)):
+        assert elbo_continuous([-SQUARE], pi_theta=[other], d=[1.0], eps=0.5) < best
+
+
+def test_a_state_that_is_never_sampled_does_not_count_even_with_a_dirac_policy():
+    q = [SQUARE, SQUARE]
+    pi = [Uniform(-1.0, 1.0), Atom(0.0)]
+    assert elbo_continuous(q, pi_theta=pi, d=[1.0, 0.0], eps=1.0) == pytest.approx(1 / 3 + math.log(2))
+    assert elbo_continuous(q, pi_theta=pi, d=[0.5, 0.5], eps=1.0) == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: boltzmann_expectation(SQUARE, SQUARE, interval=(1, 1), eps=1.0),
+            "`interval` must be finite and",
+        ),
+        (lambda: boltzmann_expectation(SQUARE, SQUARE, interval=BOX, eps=0.0), "`eps` must be positive"),
+        (lambda: boltzmann_density(SQUARE, [2.0], interval=BOX, eps=1.0), "`x` must lie in the interval"),
+        (lambda: Gaussian(0.0, 0.0), "`sigma` must be positive and finite; found 0.0"),
+        (lambda: Gaussian(math.nan, 1.0), "`mean` must be finite"),
+        (lambda: Uniform(1.0, 1.0), "`high` must be finite and above `low`"),
+        (lambda: Mixture((0.5, 0.4), (Atom(0.0), Atom(1.0))), "`weights` must sum to 1"),
+        (lambda: log_density(Atom(0.0), 0.0), "`p` must have a density"),
+        (
+            lambda: elbo_continuous([SQUARE], pi_theta=[], d=[1.0], eps=1.0),
+            "`pi_theta` must have one entry a state, 1; found 0",
+        ),
+        (
+            lambda: elbo_continuous([SQUARE], pi_theta=[Atom(0.0)], d=[1.0], eps=-1.0),
+            "and finite (the limit 0 is",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(InputError) as error:
+        call()
+    assert message in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_hundred_cold_expectations_take_seconds():
+    start = time.perf_counter()
+    for _ in range(100):
+        boltzmann_expectation(Polynomial([0, 0, -1, 0.5]), SQUARE, interval=BOX, eps=1e-8)
+    assert time.perf_counter() - start < 20  # about 1 s on an idle core; this box is shared

@@ -1,0 +1,80 @@
+"""What is no real number is refused by name: complex, dates, text, what float64 can't hold."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from scipy import sparse
+
+from verify.strategies import mdps
+from virel_theory import TabularMDP, solve_batch
+from virel_theory.checks import InputError
+from virel_theory.models.from_gymnasium import gym_table
+from virel_theory.operators.policies import boltzmann_policy
+
+ONE = np.ones((1, 1, 1))
+NOT_REAL = [1j, "1", np.datetime64("2020-01-01"), 10**400, b"1"]
+
+
+@pytest.mark.parametrize("value", NOT_REAL, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", ["transition", "reward", "gamma"])
+def test_only_real_numbers_make_an_mdp(name, value):
+    parts = {"transition": ONE, "reward": [[1.0]], "gamma": 0.5}
+    parts[name] = value if name == "gamma" else np.full(np.shape(parts[name]), value)
+    with pytest.raises(InputError, match=f"`{name}` must be an array of real numbers"):
+        TabularMDP(**parts)
+    with pytest.raises(InputError, match=f"`{name}` must be an array of real numbers"):
+        solve_batch(parts["transition"][None], np.asarray(parts["reward"])[None], parts["gamma"], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("transition", "rule"),
+    [
+        (sparse.coo_array(np.array([1.0])), r"must have shape \[S\*A, S\]; found \(1,\)"),
+        (sparse.csr_array(np.array([[1j]])), "must be an array of real numbers"),
+    ],
+)
+def test_a_sparse_transition_is_a_matrix_of_real_numbers(transition, rule):
+    with pytest.raises(InputError, match=rule):
+        TabularMDP(transition, [[1.0]], 0.5)
+
+
+def test_whole_numbers_truth_values_and_objects_are_numbers():
+    for kind in (np.int8, np.bool_, np.object_, np.float32):
+        assert TabularMDP(ONE.astype(kind), np.ones((1, 1), kind), 0.5).reward.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize("eps", ["abc", [1.0, 2.0], 1j])
+def test_a_temperature_is_one_number(eps):
+    with pytest.raises(InputError, match="`eps` must be"):
+        boltzmann_policy([[1.0, 0.0]], eps=eps)
+
+
+class Table:
+    def __init__(self, table):
+        self.P = table
+
+
+@pytest.mark.parametrize(
+    ("actions", "rule"),
+    [
+        ({-1: [(1.0, 0, 0.0, False)]}, "must number the actions 0, 1"),
+        ({0.5: [(1.0, 0, 0.0, False)]}, "must number the actions 0, 1"),
+        ({"a": [(1.0, 0, 0.0, False)]}, "must number the actions 0, 1"),
+        ({0: [(1.0, 10**30, 0.0, False)]}, "must list"),
+        ({0: [(1.0, 0, 10**400, False)]}, "must list"),
+    ],
+)
+def test_a_transition_table_with_other_keys_or_numbers_is_refused(actions, rule):
+    with pytest.raises(InputError, match=rule):
+        gym_table(Table({0: actions}))
+
+
+@pytest.mark.parametrize("sizes", [{"max_states": 300}, {"max_states": 0}, {"min_actions": 4}])
+def test_strategies_refuse_what_hypothesis_cannot_draw(sizes):
+    @settings(max_examples=1, database=None)
+    @given(mdps(**sizes))
+    def drawn(_):
+        pass
+
+    with pytest.raises(InputError, match=r"`(max_states|min_actions)` must"):
+        drawn()

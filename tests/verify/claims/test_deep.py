@@ -1,0 +1,231 @@
+"""The bridge: deep claims catch errors planted in the deep agent, and only run where they are asked for."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import softplus
+
+import tests.support.claims as fake
+from verify.commands.documents import main_explain
+from verify.commands.verify import main_claims, main_verify
+from verify.engine import registry
+from verify.engine.results import as_recorded, result_row
+from verify.engine.runner import run_check, run_claim
+from virel_deep.axes import gradients, inference, losses
+from virel_deep.axes.temperature import TemperatureState
+
+RESIDUAL = losses.residual_error
+ROOT = Path(__file__).resolve().parents[3]
+CLAIMS = registry.all_claims()
+DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
+DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
+
+
+def test_deep_claims_are_those_whose_id_says_so():
+    assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
+    assert len(DEEP_IDS) == 7
+
+
+@pytest.mark.parametrize("claim_id", DEEP_IDS)
+def test_every_deep_claim_comes_out_as_on_record(claim_id):
+    assert as_recorded(result_row(run_claim(CLAIMS[claim_id], seed=1)))
+
+
+def unmasked_target(reward, terminated, v_next, *, gamma):  # noqa: ARG001
+    return (reward + gamma * v_next).detach()
+
+
+def undiscounted_target(reward, terminated, v_next, *, gamma):  # noqa: ARG001
+    return (reward + v_next * (1 - terminated)).detach()
+
+
+def less_discounted_target(reward, terminated, v_next, *, gamma):
+    return (reward + 0.99 * gamma * v_next * (1 - terminated)).detach()
+
+
+def doubled_slope(value, target):
+    return 2 * (value - target) / value.shape[-1]
+
+
+def printed_policy_loss(q, log_pi, alpha):
+    return log_pi * (alpha - q)
+
+
+def worst_action_loss(q, log_pi, alpha):
+    return alpha * log_pi + q
+
+
+def frozen_entropy_loss(q, log_pi, alpha):
+    return alpha * log_pi.detach() - q
+
+
+def always_soft(q, log_pi, alpha, *, soft):  # noqa: ARG001
+    return (q - alpha * log_pi).detach()
+
+
+def wrong_entropy(q, log_pi, alpha, *, soft):
+    return q + alpha * log_pi if soft else q
+
+
+def sum_of_critics(x):
+    return x.square().mean(-1).flatten(1).sum(1) if x.ndim == 3 else RESIDUAL(x)
+
+
+def alpha_of_root(self):
+    return (self.algorithm.residual_scale * self.eps_omega.sqrt())[:, None]
+
+
+def unsmoothed(self, eps_omega, *, first):  # noqa: ARG001
+    self.eps_omega.copy_(eps_omega)
+
+
+class PathOfActionOnly(inference._TanhGaussian):
+    """`tanh_gaussian` whose log density carries no gradient through the action."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_action, grad_log_pi):
+        _, pushed, action = ctx.saved_tensors
+        grad_u = grad_action * (1 - action.square())
+        return torch.cat((grad_u, grad_u * pushed - grad_log_pi[..., None]), dim=-1), None
+
+
+def planted(what, claim_id, owner, name, wrong):
+    return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
+
+
+PLANTED = [
+    planted("bootstraps at the end", "deep-q-loss", losses, "td_target", unmasked_target),
+    planted("no discount", "deep-q-loss", losses, "td_target", undiscounted_target),
+    planted("no half", "deep-q-loss", losses, "q_loss", lambda q, y: (y - q).square()),
+    planted("absolute error", "deep-q-loss", losses, "q_loss", lambda q, y: 0.5 * (y - q).abs()),
+    planted("no half by hand", "deep-q-loss", gradients, "squared_loss", doubled_slope),
+    planted("no half", "deep-v-loss", losses, "v_loss", lambda v, y: (v - y).square()),
+    planted("no half by hand", "deep-v-loss", gradients, "squared_loss", doubled_slope),
+    planted("always soft", "deep-v-loss", losses, "state_value", always_soft),
+    planted("as printed", "deep-policy-loss", losses, "policy_loss", printed_policy_loss),
+    planted("worst action", "deep-policy-loss", losses, "policy_loss", worst_action_loss),
+    planted("entropy's sign", "deep-evaluation-hard-soft", losses, "state_value", wrong_entropy),
+    planted("no discount", "deep-evaluation-hard-soft", losses, "td_target", undiscounted_target),
+    planted("a half", "deep-residual-temperature", losses, "residual_error", lambda x: RESIDUAL(x) / 2),
+    planted("sum of critics", "deep-residual-temperature", losses, "residual_error", sum_of_critics),
+    planted(
+        "p = 1", "deep-residual-temperature", losses, "residual_error", lambda x: x.abs().flatten(1).mean(1)
+    ),
+    planted("root", "deep-residual-temperature", TemperatureState, "alpha", property(alpha_of_root)),
+    planted("not smoothed", "deep-residual-temperature", TemperatureState, "observe_residual", unsmoothed),
+    planted("torch's threshold", "deep-tanh-gaussian", inference, "softplus", lambda x, **_: softplus(x)),
+    planted("softplus' sign", "deep-tanh-gaussian", inference, "softplus", lambda x, **_: softplus(-x)),
+    planted("half the path", "deep-tanh-gaussian", inference, "_TanhGaussian", PathOfActionOnly),
+    planted("entropy without gradient", "deep-tanh-gaussian", losses, "policy_loss", frozen_entropy_loss),
+    planted("another range", "deep-tanh-gaussian", inference, "LOG_STD_RANGE", (-20.0, 4.0)),
+    planted("less discount", "deep-em-policy-iteration", losses, "td_target", less_discounted_target),
+    planted("worst action", "deep-em-policy-iteration", losses, "policy_loss", worst_action_loss),
+    planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
+]
+
+
+@pytest.mark.parametrize(("claim_id", "owner", "name", "wrong"), PLANTED)
+def test_an_error_in_the_deep_code_is_caught(monkeypatch, claim_id, owner, name, wrong):
+    monkeypatch.setattr(owner, name, wrong)
+    check = dataclasses.replace(CLAIMS[claim_id].check, n_random=60, named=tuple)
+    assert not run_check(check, seed=0, shrink=False).ok
+
+
+@pytest.fixture
+def claims(monkeypatch):
+    monkeypatch.setattr(registry, "all_claims", fake.registry(fake.HOLDS, fake.REFUTED, DEEP))
+
+
+def verify(out, *args):
+    """Exit status, and the ids in `results.json` if it is written."""
+    status = main_verify([*args, "--jobs", "1", "--no-figures", "--out", str(out)])
+    path = out / "results.json"
+    return status, [row["id"] for row in json.loads(path.read_text())["claims"]] if path.is_file() else None
+
+
+@pytest.mark.parametrize(
+    ("args", "ids"),
+    [
+        ([], ["holds", "refuted"]),
+        (["--all"], ["holds", "refuted"]),
+        (["--deep"], ["holds", "refuted", "deep-fake"]),
+        (["--all", "--deep"], ["holds", "refuted", "deep-fake"]),
+        (["deep-fake"], ["deep-fake"]),
+        (["deep-fake", "holds", "--deep"], ["deep-fake", "holds"]),
+    ],
+)
+@pytest.mark.usefixtures("claims")
+def test_deep_claims_run_where_the_flag_or_their_name_asks_for_them(tmp_path, args, ids):
+    assert verify(tmp_path, *args) == (0, ids)
+
+
+@pytest.mark.usefixtures("claims")
+def test_a_run_without_deep_claims_says_so_unless_claims_were_named(tmp_path, capsys):
+    line = "1 deep claims not run: --deep"
+    for args, said in ([], True), (["--deep"], False), (["holds"], False):
+        verify(tmp_path, *args)
+        assert (line in capsys.readouterr().out.splitlines()) is said
+
+
+@pytest.mark.usefixtures("claims")
+def test_the_flag_beside_claims_that_are_not_deep_is_bad_input(tmp_path, capsys):
+    assert verify(tmp_path, "holds", "--deep") == (2, None)
+    assert capsys.readouterr().err == (
+        "virel verify: `deep` must stand alone, or with a deep claim's id; found ('holds',)\n"
+    )
+
+
+def test_claims_say_how_the_deep_ones_are_run(capsys):
+    assert main_claims([]) == 0
+    assert capsys.readouterr().out.count("run with --deep") == len(DEEP_IDS)
+
+
+@pytest.mark.parametrize("args", [["--deep"], ["deep-fake"]])
+@pytest.mark.usefixtures("claims")
+def test_without_torch_deep_claims_are_one_line_status_2_and_no_folder(monkeypatch, tmp_path, capsys, args):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert verify(tmp_path / "out", *args) == (2, None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("virel verify: deep claims need torch")
+    assert line.endswith("it comes with `pip install 'virel[deep]'`")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("claims")
+def test_without_torch_other_claims_run_as_before_and_deep_ones_are_explained_to_be_missing(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert verify(tmp_path) == (0, ["holds", "refuted"])
+    assert main_explain(["--errata", str(tmp_path / "errata.md"), "--jobs", "1"]) == 0
+    capsys.readouterr()
+    assert main_explain(["deep-fake"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("virel explain: deep claims need torch")
+
+
+def test_a_process_that_cannot_import_torch_lists_all_claims_and_runs_those_of_the_paper(tmp_path):
+    """`torch.py` first on the path stands for a missing (or broken) installation."""
+    (tmp_path / "torch.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
+    )
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from virel_common.command import main\n"
+        f"out = ['--jobs', '1', '--no-figures', '--out', {str(tmp_path / 'out')!r}]\n"
+        "print([main(['claims']), main(['verify', 'eq-24', *out]), main(['verify', '--deep', *out])])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[0, 0, 2]"
+    assert "No module named 'torch'" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

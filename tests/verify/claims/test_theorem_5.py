@@ -1,0 +1,142 @@
+"""Theorem 5's checks find operators that do not converge, wrong residual errors, the wrong smooth maximum."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from flint import fmpq
+
+from verify.arithmetic.instance import exactly
+from verify.claims.theorem_5 import commute, descent, statement
+from verify.engine.runner import run_check
+from verify.proofs import soft_facts
+from verify.proofs.certificate import Undecided
+from verify.proofs.facts import certify
+from verify.proofs.run import draw
+from verify.proofs.table import CERTIFIERS
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.objective.residual import incremental_residual_error
+from virel_theory.objective.self_consistent import self_consistent_temperatures
+from virel_theory.operators.bellman import bellman_incremental
+
+MODULES = statement, commute
+CLAIMS = {c.id: c for module in (*MODULES, descent) for c in module.CLAIMS}
+INEQUALITY = CLAIMS["theorem-5-descent"].correction.check
+
+
+def ok(check, seed=0):
+    return run_check(check, seed=seed, shrink=False).ok
+
+
+# i): a temperature that stops at 1/4.
+
+
+def never_below(floor, function):
+    return lambda mdp, q, *, eps_k: function(mdp, q, eps_k=max(eps_k, floor))
+
+
+@pytest.mark.parametrize("floor", [0.25, 2.0**-6, 2.0**-10, 1e-6])
+def test_an_operator_that_does_not_converge_is_found(monkeypatch, floor):
+    for name, function in (
+        ("bellman_incremental", bellman_incremental),
+        ("incremental_residual_error", incremental_residual_error),
+    ):
+        monkeypatch.setattr(statement, name, never_below(floor, function))
+    assert not ok(CLAIMS["theorem-5-i"].check)
+
+
+def test_an_operator_that_does_not_converge_is_not_certified(monkeypatch):
+    (job,) = CERTIFIERS["theorem-5-i"]
+    x = exactly({"mdp": ONE_STATE, "q": np.array([[1.0, 0.0]]), "eps_k": 2.0**-6})
+    assert not isinstance(outcome(job, "theorem-5-i", x), Undecided)
+    right = soft_facts.losses
+    monkeypatch.setattr(soft_facts, "losses", lambda x, q, eps: right(x, q, max(eps, fmpq(1, 4))))
+    assert isinstance(outcome(job, "theorem-5-i", x), Undecided)
+
+
+def outcome(job, claim_id, x):
+    return certify(claim_id, job.form, x, parts=job.parts, facts=job.facts)
+
+
+# ii), iii), (38): residual errors that vanish at Q* as they should, and are wrong elsewhere.
+
+
+def hundredfold(mdp, q, *, eps_k):
+    return 100 * (incremental_residual_error(mdp, q, eps_k=eps_k) - eps_k) + eps_k
+
+
+def sum_of_absolute_values(mdp, q, *, eps_k):
+    on = mdp.available
+    return float(np.abs(bellman_incremental(mdp, q, eps_k=eps_k)[on] - q[on]).sum()) + eps_k
+
+
+@pytest.mark.parametrize("wrong", [hundredfold, sum_of_absolute_values])
+@pytest.mark.parametrize("claim_id", ["theorem-5-ii", "theorem-5-iii", "eq-38"])
+def test_a_wrong_residual_error_is_found(monkeypatch, claim_id, wrong):
+    for module in MODULES:
+        monkeypatch.setattr(module, "incremental_residual_error", wrong)
+    assert not ok(CLAIMS[claim_id].check)
+
+
+@pytest.mark.parametrize("claim_id", ["theorem-5-ii", "theorem-5-iii", "eq-38"])
+def test_a_wrong_eps_omega_is_found(monkeypatch, claim_id):
+    for module in MODULES:
+        monkeypatch.setattr(module, "eps_by_hand", lambda *_: 0.0)
+    assert not ok(CLAIMS[claim_id].check)
+
+
+# (37), ii): the limit is the residual error under T*, not under T^{pi_omega}.
+
+ONE_STATE = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+
+
+@pytest.mark.parametrize(("q", "limit", "own"), [((1.0, 0.0), 0.125, 0.124917), ((4.0, 3.0), 0.5, 0.578153)])
+def test_the_limit_is_not_the_residual_error_under_the_boltzmann_policy(q, limit, own):
+    """S = 1, A = 2, gamma = 1/2, r = (1, 0); the temperature solves its equation, written out here."""
+    table = np.array([q])
+    assert incremental_residual_error(ONE_STATE, table, eps_k=0.0) == limit
+    (root,) = self_consistent_temperatures(ONE_STATE, table).roots
+    assert root.eps == pytest.approx(own, abs=1e-6)
+    mean = q[0] - (q[0] - q[1]) / (1 + np.exp((q[0] - q[1]) / root.eps))
+    assert np.mean((np.array([1.0, 0.0]) + mean / 2 - table) ** 2) / 2 == pytest.approx(root.eps, rel=1e-12)
+    assert not statement.gap_37_own_policy(mdp=ONE_STATE, q=table).ok
+    assert not statement.gap_ii_own_policy(mdp=ONE_STATE, others=table[None]).ok
+
+
+@pytest.mark.parametrize("claim_id", ["eq-37", "theorem-5-ii"])
+def test_the_target_is_necessary(claim_id):
+    (target,) = CLAIMS[claim_id].assumptions
+    assert target.name == "target"
+    assert not ok(target.without)
+
+
+# The descent: only the soft value keeps the inequality.
+
+
+def test_the_boltzmann_target_breaks_the_inequality_at_every_stuck_table(monkeypatch):
+    stuck = [*draw(descent.near_stuck(), seed=0, n=200), *(x for _, x in descent.ends())]
+    assert all(descent.gap_inequality(**x).ok for x in stuck)
+    monkeypatch.setattr(descent, "soft", descent.boltzmann)
+    assert not any(descent.gap_inequality(**x).ok for x in stuck)
+
+
+@pytest.mark.parametrize(("k", "soft", "boltzmann"), [(0, -0.1708, 0.05248), (1, -0.2099, 0.01010)])
+def test_where_the_descent_ends_the_soft_target_has_a_gradient(monkeypatch, k, soft, boltzmann):
+    _, x = list(descent.ends())[k]
+    assert descent.gap_inequality(**x).error == pytest.approx(soft, abs=1e-4)
+    monkeypatch.setattr(descent, "soft", descent.boltzmann)
+    assert descent.gap_inequality(**x).error == pytest.approx(boltzmann, abs=1e-4)
+
+
+def test_the_check_finds_the_boltzmann_target_by_its_draws_and_by_its_named_tables(monkeypatch):
+    monkeypatch.setattr(descent, "soft", descent.boltzmann)
+    assert not ok(dataclasses.replace(INEQUALITY, named=tuple))
+    assert not ok(dataclasses.replace(INEQUALITY, n_random=0))
+
+
+def test_stuck_tables_are_among_those_that_are_certified():
+    (job,) = CERTIFIERS["theorem-5-descent"]
+    drawn = draw(job.instances_of(CLAIMS["theorem-5-descent"]), seed=0, n=50)
+    assert any(x["mdp"].gamma == 0.95 for x in drawn)  # `mdps` does not draw it
+    x = next(job.prepare(x) for x in drawn if x["mdp"].gamma == 0.95)
+    assert not isinstance(outcome(job, "theorem-5-descent", x), Undecided)

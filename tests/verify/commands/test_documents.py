@@ -1,0 +1,30 @@
+"""README.md and docs/claims.md say what the registry says."""
+
+import re
+from pathlib import Path
+
+from verify.engine.registry import all_claims
+from verify.proofs.run import expected_verdict
+from verify.report.tables import claims_markdown
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_every_verdict_in_the_readme_is_the_one_on_record():
+    rows = re.findall(
+        r"^\| `([a-z0-9-]+)` \| .* \| ([A-Z]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 15
+    for claim_id, verdict in rows:
+        assert verdict == expected_verdict(all_claims()[claim_id]), claim_id
+
+
+def test_the_list_of_claims_is_current():
+    """Else: virel claims --markdown > docs/claims.md."""
+    assert claims_markdown(all_claims().values()) in (ROOT / "docs/claims.md").read_text()
+
+
+def test_the_readme_shows_its_example_with_the_output_it_prints(capsys):
+    code, printed = re.findall(r"```(?:python)?\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1:3]
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == printed

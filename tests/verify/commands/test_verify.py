@@ -1,0 +1,283 @@
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tests.support.claims as fake
+from verify.commands.verify import main_claims, main_verify
+from verify.engine import registry
+from verify.engine.results import as_recorded, write_json
+from verify.proofs.rows import certified_row
+from verify.recheck import main_recheck
+
+ROOT = Path(__file__).resolve().parents[3]
+ROW_KEYS = """id title source verdict expected instances error bound seconds corrected counterexample
+assumptions steps"""
+REAL_CLAIMS = registry.all_claims
+
+
+@pytest.fixture(autouse=True)
+def claims(monkeypatch):
+    def use(*claims):
+        monkeypatch.setattr(registry, "all_claims", fake.registry(*claims))
+
+    use(fake.HOLDS, fake.REFUTED, fake.GAP)
+    return use
+
+
+def verify(out, *args):
+    """Exit status and, if written, `results.json`; in this process, where the fake registry is."""
+    status = main_verify([*args, "--jobs", "1", "--out", str(out)])
+    path = out / "results.json"
+    return status, json.loads(path.read_text(), parse_constant=pytest.fail) if path.is_file() else None
+
+
+def test_verdicts_as_recorded_are_status_0_and_results_json_has_its_schema(tmp_path):
+    status, document = verify(tmp_path / "deep" / "out", "--seed", "3")
+    assert status == 0
+    assert list(document) == ["schema", "seed", "versions", "claims"]
+    assert (document["schema"], document["seed"]) == (1, 3)
+    packages = "python virel numpy numba scipy hypothesis gymnasium python-flint torch"
+    assert set(document["versions"]) == set(packages.split())
+    assert [row["id"] for row in document["claims"]] == ["holds", "refuted", "gap"]
+    for row in document["claims"]:
+        assert set(row) >= set(ROW_KEYS.split())
+        assert as_recorded(row)
+
+
+def test_a_holding_row(tmp_path):
+    row = verify(tmp_path)[1]["claims"][0]
+    assert (row["verdict"], row["expected"], row["instances"]) == ("HOLDS", "HOLDS", 50)
+    assert (row["corrected"], row["counterexample"], row["assumptions"], row["steps"]) == (None, None, [], [])
+
+
+def test_a_refuted_row_has_the_error_of_its_counterexample_its_correction_and_ablations(tmp_path):
+    row = verify(tmp_path)[1]["claims"][1]
+    assert (row["verdict"], row["error"], row["bound"]) == ("REFUTED", 1.0, 0.0)
+    assert row["counterexample"] == {"x": 17}
+    assert row["corrected"].items() >= {"verdict": "HOLDS", "error": 0.0, "bound": 0.0}.items()
+    needed, spare, unsearched = row["assumptions"]
+    assert set(needed) == {"name", "text", "ablation", "instances", "counterexample"}
+    assert (needed["ablation"], needed["counterexample"]) == ("necessary", {"x": 17})
+    assert (spare["ablation"], spare["instances"], spare["counterexample"]) == ("not needed here", 50, None)
+    assert (unsearched["ablation"], unsearched["instances"]) == ("not searched", 0)
+
+
+def test_a_gap_row_names_the_step_what_breaks_it_and_its_repair(tmp_path):
+    failing, holding = verify(tmp_path)[1]["claims"][2]["steps"]
+    assert (failing["name"], failing["ok"], failing["error"]) == ("the step that fails", False, 1.0)
+    assert failing["counterexample"] == {"x": 17}
+    assert failing["repaired"].items() >= {"verdict": "HOLDS", "error": 0.0, "bound": 0.0}.items()
+    assert (holding["ok"], holding["repaired"], holding["counterexample"]) == (True, None, None)
+
+
+def test_the_terminal_shows_verdicts_corrections_steps_counterexamples_and_paths(tmp_path, capsys):
+    verify(tmp_path)
+    out, err = capsys.readouterr()
+    for text in ("REFUTED", "corrected form HOLDS", "step fails: the step that fails", "refuted: x 17"):
+        assert text in out
+    assert out.splitlines()[-2].startswith(f"written: {tmp_path}/results.json, {tmp_path}/figures/ (")
+    assert out.splitlines()[-1] == f"report: {tmp_path}/report.html"
+    assert err.splitlines()[0].startswith("[1/3] holds HOLDS")
+
+
+def test_figures_land_beside_the_results_unless_they_are_not_wanted(tmp_path):
+    verify(tmp_path / "with")
+    names = {"holds-squares.png", "holds-squares.svg", "holds-squares.csv"}
+    assert {path.name for path in (tmp_path / "with" / "figures").iterdir()} >= names
+    verify(tmp_path / "without", "--no-figures")
+    assert not (tmp_path / "without" / "figures").exists()
+
+
+def test_only_the_claims_named_are_run_once_each(tmp_path):
+    document = verify(tmp_path, "gap", "holds", "gap")[1]
+    assert [row["id"] for row in document["claims"]] == ["gap", "holds"]
+
+
+def test_all_is_the_same_as_naming_none(tmp_path):
+    assert len(verify(tmp_path, "--all")[1]["claims"]) == 3
+
+
+def test_another_verdict_than_the_recorded_one_is_status_1_and_loud(claims, tmp_path, capsys):
+    claims(fake.NOT_A_NUMBER, fake.HOLDS)
+    status, document = verify(tmp_path)
+    assert status == 1
+    assert (document["claims"][0]["verdict"], document["claims"][0]["error"]) == ("REFUTED", "nan")
+    out = capsys.readouterr().out
+    assert "nan: REFUTED, but on record as HOLDS" in out
+    assert "1 of 2 claims as recorded" in out
+
+
+def test_a_correction_that_fails_is_status_1(claims, tmp_path, capsys):
+    claims(fake.BAD_CORRECTION)
+    status, document = verify(tmp_path)
+    assert status == 1
+    assert document["claims"][0]["corrected"]["verdict"] == "REFUTED"
+    assert "what is offered in place of a false statement fails" in capsys.readouterr().out
+
+
+def test_an_exception_in_a_check_is_an_error_row_and_other_claims_go_on(claims, tmp_path, capsys):
+    claims(fake.ERROR, fake.HOLDS)
+    status, document = verify(tmp_path)
+    assert status == 1
+    broken, holds = document["claims"]
+    assert (broken["verdict"], broken["counterexample"]) == ("ERROR", {"x": 5})
+    assert broken["exception"] == "ZeroDivisionError: a bug in the check"
+    assert holds["verdict"] == "HOLDS"
+    assert "error: ERROR: ZeroDivisionError: a bug in the check" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["no-such-claim"],
+            "`claim` must be a .py file or an id that `virel claims` lists; found no-such-claim",
+        ),
+        (["holds", "--all"], "`all` must not be combined with claim ids; found ('holds',)"),
+        (["--seed", "-1"], "`seed` must not be negative; found -1"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr_status_2_and_no_folder(tmp_path, capsys, args, message):
+    assert verify(tmp_path / "out", *args) == (2, None)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith(f"virel verify: {message}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_fewer_than_one_job_is_bad_input(tmp_path, capsys):
+    assert main_verify(["--jobs", "0", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "virel verify: `jobs` must be at least 1; found 0\n"
+
+
+def test_an_unwritable_folder_is_found_before_anything_runs(claims, tmp_path, capsys):
+    claims(fake.ERROR)
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert main_verify(["--jobs", "1", "--out", str(out)]) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert err.startswith(f"virel verify: `out` must be a writable folder; found '{out}'")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("args", [["--no-such-option"], ["--seed", "one"]])
+def test_arguments_that_cannot_be_parsed_are_status_2(tmp_path, capsys, args):
+    assert verify(tmp_path / "out", *args) == (2, None)
+    assert capsys.readouterr().err
+
+
+def test_help_is_status_0(capsys):
+    assert main_verify(["--help"]) == 0
+    assert "--no-figures" in capsys.readouterr().out
+
+
+def test_an_interrupt_is_status_130_and_leaves_the_old_results(tmp_path, monkeypatch, capsys):
+    verify(tmp_path)
+    old = (tmp_path / "results.json").read_bytes()
+
+    def interrupt(claim, *, seed):  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verify.commands.work.run_claim", interrupt)
+    assert main_verify(["--jobs", "1", "--out", str(tmp_path)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert (tmp_path / "results.json").read_bytes() == old
+    assert not list(tmp_path.glob(".*"))
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_the_old_certificates_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "all_claims", REAL_CLAIMS)
+    args = ["merl-counterexample", "eq-24", "--certify", "--no-figures"]
+    assert verify(tmp_path, *args)[0] == 0
+    assert f"{tmp_path}/certificates/ (2 files)" in capsys.readouterr().out
+    assert main_recheck([str(tmp_path / "results.json")]) == 0
+    old, certified = files_of(tmp_path), []
+
+    def interrupt(claim_id, **options):
+        if certified:
+            raise KeyboardInterrupt
+        certified.append(claim_id)
+        return certified_row(claim_id, **options)
+
+    monkeypatch.setattr("verify.proofs.rows.certified_row", interrupt)
+    assert main_verify([*args, "--jobs", "1", "--seed", "1", "--out", str(tmp_path)]) == 130
+    assert certified
+    assert files_of(tmp_path) == old
+
+
+def test_results_are_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "results.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_claims_are_listed_with_source_title_and_verdict_on_record(capsys):
+    assert main_claims([]) == 0
+    out = capsys.readouterr().out
+    for text in ("refuted", "Eq. (2)", "REFUTED", "GAP"):
+        assert text in out
+
+
+def start_in_workers(tmp_path, *ids):
+    command = [
+        sys.executable,
+        "-m",
+        "virel_common.command",
+        "verify",
+        *ids,
+        "--out",
+        str(tmp_path / "out"),
+        "--no-figures",
+    ]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+@pytest.mark.slow
+def test_workers_give_the_same_results_as_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "all_claims", REAL_CLAIMS)
+    ids = ["eq-24", "eq-23", "app-d4-factorisation"]
+    out, err = (process := start_in_workers(tmp_path, *ids, "--jobs", "2")).communicate()
+    assert process.returncode == 0, out + err
+    here = verify(tmp_path / "here", *ids)[1]
+    there = json.loads((tmp_path / "out" / "results.json").read_text())
+    for row in (*here["claims"], *there["claims"]):
+        row.pop("seconds")
+    assert there == here
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kill", "sent"),
+    [(os.kill, signal.SIGINT), (os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    ids=["parent", "group", "sigterm"],
+)
+def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill, sent):
+    process = start_in_workers(tmp_path, "--jobs", "2")
+    process.stderr.readline()  # the first claim is done, others are running
+    kill(process.pid, sent)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (out, err.splitlines()[-1]) == ("", "virel verify: interrupted, nothing written")
+    assert "Traceback" not in err
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,0 +1,201 @@
+"""`virel solve --certify`: a float solution becomes a proof that the checker repeats over the rationals."""
+
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from flint import fmpq
+from scipy.sparse import csr_array
+
+from verify import recheck
+from verify.arithmetic.exact import as_given
+from verify.proofs import solution
+from verify.proofs.certificate import write
+from virel_theory.checks import InputError
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models.draw import garnet
+from virel_theory.solvers.solve import solve
+
+
+def proved(mdp, path, *, atol=1e-8, sense="max"):
+    """The delta of the solver's policy; its certificate re-checks."""
+    solved = solve(mdp, atol=atol, sense=sense)
+    delta = solution.certify_solution(mdp, solved.policy, solved.value, path=path, sense=sense)
+    assert recheck.recheck(path) == 1
+    return delta
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_solution_of_a_small_mdp_is_proved(sparse, tmp_path):
+    mdp = garnet(30, 3, 4, gamma=0.99, rng=np.random.default_rng(1), sparse=sparse)
+    assert 0 <= proved(mdp, tmp_path / "c.json") <= 1e-8
+
+
+def test_that_of_a_larger_one_too_with_the_margin_of_a_float_sweep(tmp_path):
+    mdp = garnet(2000, 3, 4, gamma=0.9, rng=np.random.default_rng(1), sparse=True)
+    assert mdp.n_pairs > solution.MAX_EXACT
+    assert proved(mdp, tmp_path / "c.json", atol=1e-6) <= 1e-5
+
+
+def test_missing_actions_and_stored_zeros_are_left_out(tmp_path):
+    mask = np.array([[True, False], [True, True]])
+    rows = [[[0.0, 1.0], [0.0, 0.0]], [[0.5, 0.5], [1.0, 0.0]]]
+    mdp = TabularMDP(rows, [[1.0, 0.0], [0.0, 2.0]], 0.9, mask=mask)
+    proved(mdp, tmp_path / "c.json")
+    (entry,) = json.loads((tmp_path / "c.json").read_text())["certificates"]
+    pairs = entry["instance"]["model"]["pairs"]
+    assert recheck.unpacked(pairs["size"], "i") == [1, 2, 1]
+    assert recheck.unpacked(pairs["to"], "i") == [1, 0, 1, 0]
+
+
+def stored(p, to, starts, *, gamma=0.9):
+    """An MDP of one action, stored as it is given."""
+    n = len(starts) - 1
+    return TabularMDP(csr_array((p, to, starts), shape=(n, n)), np.arange(float(n))[:, None], gamma)
+
+
+STORED = {
+    "a successor twice": stored([0.5, 0.5, 1.0], [0, 0, 1], [0, 2, 3]),
+    "unsorted": stored([0.25, 0.75, 1.0], [1, 0, 1], [0, 2, 3]),
+    "both, and zeros": stored([0.25, 0.0, 0.5, 0.25, 1.0, 0.0, 1.0], [2, 1, 0, 2, 1, 0, 2], [0, 4, 5, 7]),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_entries_in_any_order_and_twice_are_the_same_mdp(name, tmp_path):
+    mdp = STORED[name]
+    dense = TabularMDP(mdp.csr_transition.toarray()[:, None], mdp.reward, mdp.gamma)
+    assert proved(mdp, tmp_path / "c.json") < 1e-8
+    assert proved(dense, tmp_path / "dense.json") < 1e-8
+    models = [json.loads((tmp_path / f).read_text())["certificates"][0] for f in ("c.json", "dense.json")]
+    assert models[0]["instance"]["model"]["pairs"] == models[1]["instance"]["model"]["pairs"]
+
+
+def test_entries_whose_sum_rounds_are_refused(tmp_path):
+    mdp = stored([0.1, 0.2, 0.7, 1.0], [0, 0, 1, 1], [0, 3, 4])  # 0.1 + 0.2 is no float64
+    with pytest.raises(InputError, match=r"duplicate entries whose sum is a float .* found \[0.1, 0.2\]"):
+        proved(mdp, tmp_path / "c.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_costs_are_negative_rewards(tmp_path):
+    mdp = garnet(10, 3, 3, gamma=0.9, rng=np.random.default_rng(2))
+    assert proved(mdp, tmp_path / "c.json", atol=1e-9, sense="min") <= 2e-8
+
+
+def test_the_float_bound_is_not_below_the_exact_one():
+    for seed in range(20):
+        mdp = garnet(12, 3, 4, gamma=0.9, rng=np.random.default_rng(seed))
+        solved = solve(mdp, atol=1e-6, method="vi")
+        bound = solution.policy_bound(mdp, solved.policy, solved.value)
+        exact = as_given(mdp)
+        chosen = [exact.pairs.index((s, int(a))) for s, a in enumerate(solved.policy)]
+        v = [fmpq(*x.as_integer_ratio()) for x in bound.witness.tolist()]
+        assert fmpq(*bound.delta.as_integer_ratio()) >= solution.exact_delta(exact, chosen, v)
+        rows = [sum((p for _, p in row), fmpq(0)) for row in exact.rows]
+        assert fmpq(*bound.norm.as_integer_ratio()) >= exact.gamma * max(rows)
+
+
+def test_a_worse_policy_gets_a_larger_delta_that_covers_its_loss():
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)  # always action 0 loses 2 in value
+    bound = solution.policy_bound(mdp, np.array([0]), np.array([2.0]))
+    assert 2 <= bound.delta < 2.001
+
+
+def certificate_of(mdp, **changes):
+    solved = solve(mdp, atol=1e-8)
+    bound = solution.policy_bound(mdp, solved.policy, solved.value)
+    parts = {"delta": Fraction(bound.delta), "norm": bound.norm} | changes
+    return solution.certificate(mdp, parts.pop("policy", solved.policy), bound.witness, **parts)
+
+
+SMALL = garnet(6, 2, 3, gamma=0.9, rng=np.random.default_rng(5))
+
+
+def test_a_delta_that_is_too_small_is_not_true(tmp_path):
+    write(tmp_path / "c.json", [certificate_of(SMALL, delta=Fraction(1, 10**30))])
+    with pytest.raises(recheck.Problem, match="outside its enclosure") as found:
+        recheck.recheck(tmp_path / "c.json")
+    assert found.value.args[1] == 1
+
+
+def test_the_delta_of_the_best_policy_is_not_that_of_another(tmp_path):
+    worse = 1 - solve(SMALL, atol=1e-8).policy
+    write(tmp_path / "c.json", [certificate_of(SMALL, policy=worse)])
+    with pytest.raises(recheck.Problem, match="outside its enclosure"):
+        recheck.recheck(tmp_path / "c.json")
+
+
+def test_the_value_of_a_bad_policy_does_not_make_it_good(tmp_path):
+    """Always action 0: V^pi = 0 = v exactly, but T v - v = 1, so no delta below 1/(1 - 1/2) is proved."""
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    for delta, status in ((Fraction(2), 0), (Fraction(2) - Fraction(1, 10**9), 1)):
+        found = solution.certificate(mdp, np.array([0]), np.zeros(1), delta=delta, norm=0.5)
+        write(tmp_path / "c.json", [found])
+        assert recheck.main_recheck([str(tmp_path / "c.json")]) == status
+
+
+def test_a_backup_that_does_not_contract_proves_nothing(tmp_path):
+    """No reward: v = 0 has no residual, but a row sums to 6/5, and gamma 6/5 > 1."""
+    found = solution.certificate(
+        TabularMDP([[[1.0]]], [[0.0]], 0.9), np.array([0]), np.zeros(1), delta=Fraction(0), norm=0.9
+    )
+    found.instance["model"]["pairs"]["p"] = solution.packed([1.2], "<f8")
+    write(tmp_path / "c.json", [found])
+    assert recheck.main_recheck([str(tmp_path / "c.json")]) == 1
+
+
+def changed(name, values, dtype):
+    """The certificate with another packed array."""
+    found = certificate_of(SMALL)
+    part = found.instance if name in found.instance else found.instance["model"]
+    part = part if name in part else part["pairs"]
+    part[name] = solution.packed(
+        values(np.array(recheck.unpacked(part[name], "i" if "i" in dtype else "d"))), dtype
+    )
+    return found
+
+
+BROKEN = {
+    "a successor that does not exist": ("to", lambda x: x + 6, "<i4"),
+    "a successor twice": ("to", lambda x: 0 * x, "<i4"),
+    "sizes that do not add up": ("size", lambda x: x + 1, "<i4"),
+    "pairs that fall": ("s", lambda x: x[::-1], "<i4"),
+    "an action that does not exist": ("a", lambda x: x + 1, "<i4"),
+    "a negative probability": ("p", lambda x: -x, "<f8"),
+    "a probability too few": ("p", lambda x: x[:-1], "<f8"),
+    "no number": ("p", lambda x: x * np.nan, "<f8"),
+    "a value too few": ("v", lambda x: x[1:], "<f8"),
+    "no policy": ("pi", lambda x: x / 2, "<f8"),
+    "an infinite reward": ("r", lambda x: x * np.inf, "<f8"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.filterwarnings("ignore:invalid value")  # 0 * inf
+def test_arrays_that_are_no_mdp_are_rejected(name, tmp_path, capsys):
+    write(tmp_path / "c.json", [changed(*BROKEN[name])])
+    assert recheck.main_recheck([str(tmp_path / "c.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_claim_about_an_exact_mdp_takes_no_packed_one(tmp_path):
+    """Rows that do not sum to 1 are for solvers only: T* need not contract."""
+    found = certificate_of(SMALL)
+    found.instance["mdp"] = found.instance.pop("model")
+    write(tmp_path / "c.json", [found])
+    assert recheck.main_recheck([str(tmp_path / "c.json")]) == 2
+
+
+def test_rows_that_sum_to_more_than_one_over_gamma_prove_nothing(tmp_path):
+    write(tmp_path / "c.json", [changed("p", lambda x: 1.2 * x, "<f8")])
+    with pytest.raises(recheck.Problem, match="outside its enclosure"):
+        recheck.recheck(tmp_path / "c.json")
+
+
+def test_an_mdp_too_large_to_embed_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(solution, "MAX_ENTRIES", 10)
+    with pytest.raises(InputError, match="at most 10 entries"):
+        proved(SMALL, tmp_path / "c.json")
+    assert list(tmp_path.iterdir()) == []

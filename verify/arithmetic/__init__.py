@@ -1,0 +1,1 @@
+"""Exact, ball and dual arithmetic, and a second encoding of the model."""

@@ -1,0 +1,117 @@
+r"""Forward-mode automatic differentiation: dual numbers $x + \dot x\,\delta$ with $\delta^2 = 0$.
+
+Independent of every derivative in `virel_theory`: code written once for plain numbers (floats, mpmath,
+`Dual`) gives values with the first two and values and derivatives with the last.
+
+Example:
+    >>> x, y = variables([2.0, 3.0])
+    >>> (x * y + exp(x - 2.0)).tangent.tolist()
+    [4.0, 2.0]
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from virel_theory.checks import Array
+
+Number = Any
+"""A float, an mpmath number or a `Dual`; the code below it is the same for the three."""
+
+
+class Dual:
+    """A value and its gradient with respect to the independent variables; immutable by convention."""
+
+    __slots__ = ("tangent", "value")
+
+    def __init__(self, value: float, tangent: Array) -> None:
+        """`value` with the gradient `tangent [N]`."""
+        self.value = value
+        self.tangent = tangent
+
+    def __add__(self, other: Number) -> "Dual":
+        """Sum rule."""
+        if isinstance(other, Dual):
+            return Dual(self.value + other.value, self.tangent + other.tangent)
+        return Dual(self.value + other, self.tangent)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> "Dual":
+        """Sign change."""
+        return Dual(-self.value, -self.tangent)
+
+    def __sub__(self, other: Number) -> "Dual":
+        """Difference rule."""
+        out: Dual = self + (-other)
+        return out
+
+    def __rsub__(self, other: Number) -> "Dual":
+        """Difference rule, constant first."""
+        out: Dual = (-self) + other
+        return out
+
+    def __mul__(self, other: Number) -> "Dual":
+        """Product rule."""
+        if isinstance(other, Dual):
+            return Dual(self.value * other.value, self.value * other.tangent + other.value * self.tangent)
+        return Dual(self.value * other, other * self.tangent)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Number) -> "Dual":
+        """Quotient rule."""
+        if isinstance(other, Dual):
+            ratio = self.value / other.value
+            return Dual(ratio, (self.tangent - ratio * other.tangent) / other.value)
+        return Dual(self.value / other, self.tangent / other)
+
+    def __rtruediv__(self, other: Number) -> "Dual":
+        """Quotient rule, constant first."""
+        ratio = other / self.value
+        return Dual(ratio, -ratio / self.value * self.tangent)
+
+    def __lt__(self, other: Number) -> bool:
+        """Order of the values, so that `max` works."""
+        return bool(self.value < (other.value if isinstance(other, Dual) else other))
+
+
+def variables(values: Sequence[float] | Array) -> list[Number]:
+    """Independent variables with these values: `Dual`s whose tangents are the unit vectors."""
+    return [Dual(float(x), row) for x, row in zip(values, np.eye(len(values)), strict=True)]
+
+
+def exp(x: Number) -> Number:
+    """Exponential of a float, an mpmath number or a `Dual`."""
+    if isinstance(x, Dual):
+        y = math.exp(x.value)
+        return Dual(y, y * x.tangent)
+    return mpmath.exp(x) if isinstance(x, mpmath.mpf) else math.exp(x)
+
+
+def log(x: Number) -> Number:
+    """Natural logarithm of a float, an mpmath number or a `Dual`."""
+    if isinstance(x, Dual):
+        return Dual(math.log(x.value), x.tangent / x.value)
+    return mpmath.log(x) if isinstance(x, mpmath.mpf) else math.log(x)
+
+
+def tanh(x: Number) -> Number:
+    """Hyperbolic tangent of a float, an mpmath number or a `Dual`."""
+    if isinstance(x, Dual):
+        y = math.tanh(x.value)
+        return Dual(y, (1 - y * y) * x.tangent)
+    return mpmath.tanh(x) if isinstance(x, mpmath.mpf) else math.tanh(x)
+
+
+def gradient_of(x: Number, size: int) -> Array:
+    """The gradient that `x` carries: zero `[size]` if it is a constant."""
+    return x.tangent if isinstance(x, Dual) else np.zeros(size)
+
+
+def stop_gradient(x: Number) -> Number:
+    """The value of `x` alone, the paper's stopgrad operator (App. F.3)."""
+    return x.value if isinstance(x, Dual) else x

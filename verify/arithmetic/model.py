@@ -1,0 +1,136 @@
+r"""The quantities of App. E in loops over plain numbers (floats, mpmath, dual): the truth of derivatives.
+
+Nothing here calls `virel_theory`'s formulas. A table is a dict from the pairs `(s, a)` that exist to numbers.
+"""
+
+from collections.abc import Callable, Sequence
+
+import mpmath
+import numpy as np
+
+from verify.arithmetic.dual import Dual, Number, exp, gradient_of, tanh, variables
+from virel_theory.checks import Array
+from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
+from virel_theory.mdp.tabular import TabularMDP
+
+Table = dict[tuple[int, int], Number]
+DIGITS = 50
+STEP = "1e-15"
+"""Central differences at 50 digits: truncation of order 1e-30 times third derivatives, rounding 1e-35."""
+
+
+def pairs(mdp: TabularMDP) -> list[tuple[int, int]]:
+    """The pairs that exist, row by row."""
+    return [(int(s), int(a)) for s, a in np.argwhere(mdp.available)]
+
+
+def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]) -> Table:
+    r"""$\hat Q_\omega$, evaluated again from the approximator's data."""
+    if isinstance(approximator, TabularQ):
+        return dict(zip(pairs(mdp), omega, strict=True))
+    if isinstance(approximator, LinearQ):
+        return {h: _dot(approximator.features[h].tolist(), omega) for h in pairs(mdp)}
+    assert isinstance(approximator, TanhQ)
+    n_in, n_hidden = approximator.features.shape[2], approximator.n_hidden
+    rows = [omega[j * n_in : (j + 1) * n_in] for j in range(n_hidden)]
+    out = omega[n_hidden * n_in :]
+    return {
+        h: _dot([tanh(_dot(approximator.features[h].tolist(), row)) for row in rows], out) for h in pairs(mdp)
+    }
+
+
+def boltzmann(q: Table, eps: Number) -> Table:
+    """Boltzmann policy at temperature `eps`, shifted by each state's largest value."""
+    top: dict[int, Number] = {}
+    for (s, _), value in q.items():
+        top[s] = value if s not in top or top[s] < value else top[s]
+    weight = {(s, a): exp((value - top[s]) / eps) for (s, a), value in q.items()}
+    total: dict[int, Number] = {}
+    for (s, _), w in weight.items():
+        total[s] = total.get(s, 0) + w
+    return {(s, a): w / total[s] for (s, a), w in weight.items()}
+
+
+def state_values(q: Table, pi: Table) -> dict[int, Number]:
+    """Values of states under `pi`."""
+    v: dict[int, Number] = {}
+    for (s, a), value in q.items():
+        v[s] = v.get(s, 0) + pi[s, a] * value
+    return v
+
+
+def greedy_values(q: Table) -> dict[int, Number]:
+    """Largest value of each state."""
+    v: dict[int, Number] = {}
+    for (s, _), value in q.items():
+        v[s] = value if s not in v or v[s] < value else v[s]
+    return v
+
+
+def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
+    """`r + gamma E[v(s')] - q`."""
+    dense = mdp.to_dense().transition
+    return {
+        (s, a): mdp.gamma * _dot([float(p) for p in dense[s, a]], [v[t] for t in range(mdp.n_states)])
+        + float(mdp.reward[s, a])
+        - value
+        for (s, a), value in q.items()
+    }
+
+
+def half_mean_square(beta: Table) -> Number:
+    """`(1 / (2 |H|)) sum beta^2`."""
+    return _sum([b * b for b in beta.values()]) / (2 * len(beta))
+
+
+def self_map(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: Number) -> Number:
+    r"""$g(\omega, \varepsilon)$: the residual error that the Boltzmann policy at temperature `eps` leaves."""
+    q = q_table(mdp, approximator, omega)
+    return half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps))))
+
+
+def self_consistent_dual(mdp: TabularMDP, approximator: Approximator, omega: Array, eps: float) -> Dual:
+    r"""The root near `eps` as a dual number in `omega`: one Newton step from it, in dual numbers."""
+    n = len(omega)
+    *x, t = variables([*omega.tolist(), eps])
+    both = self_map(mdp, approximator, x, t)
+    slope = float(gradient_of(both, n + 1)[n])  # d g / d eps
+    moving = self_map(mdp, approximator, variables(omega), eps)
+    step = (moving - eps) / (1 - slope)
+    return Dual(eps, gradient_of(step, n))
+
+
+def self_consistent_mp(
+    mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: float
+) -> Number:
+    r"""The root $\varepsilon_\omega$ near `eps` to 40 digits, by Newton's method at 50."""
+    with mpmath.workdps(DIGITS):
+        return mpmath.findroot(
+            lambda t: self_map(mdp, approximator, omega, t) - t,
+            mpmath.mpf(eps),
+            solver="secant",
+            tol=mpmath.mpf("1e-80"),
+        )
+
+
+def central_differences(f: Callable[[list[Number]], Number], x: Array) -> Array:
+    """Gradient of `f` at `x` from central differences with 50 digits, rounded to float64 at the end."""
+    with mpmath.workdps(DIGITS):
+        h, point = mpmath.mpf(STEP), [mpmath.mpf(float(value)) for value in x]
+        slopes = []
+        for i in range(len(point)):
+            up, down = list(point), list(point)
+            up[i], down[i] = up[i] + h, down[i] - h
+            slopes.append(float((f(up) - f(down)) / (2 * h)))
+    return np.array(slopes)
+
+
+def _dot(x: Sequence[Number], y: Sequence[Number]) -> Number:
+    return _sum([a * b for a, b in zip(x, y, strict=True)])
+
+
+def _sum(terms: Sequence[Number]) -> Number:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

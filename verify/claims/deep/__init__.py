@@ -1,0 +1,1 @@
+"""Claims that the deep agent computes the exact objects."""

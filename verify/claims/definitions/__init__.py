@@ -1,0 +1,1 @@
+"""Claims that the library computes what the sources define."""

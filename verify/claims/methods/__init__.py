@@ -1,0 +1,1 @@
+"""Claims about EM, MERL, MPO, pseudo-likelihood and the design paper."""

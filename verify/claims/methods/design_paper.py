@@ -1,0 +1,237 @@
+r"""Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs with horizon T = 2, undiscounted as printed.
+
+Both sides: sums over all trajectories s1 a1 s2 a2 (their probabilities multiplied out), against sums over
+time steps and states.
+Bound:  rounding: at most n trajectories, each term a product of five factors and a sum of T rewards and
+log-ratios of size
+        B = 1 + max|R|/alpha + max|log-ratio|: 16 (n + 16) u max(1, alpha) B, u = 2.2e-16.
+Teeth:  `perturb` adds it to one side (to the left of an inequality, where 1e3 exceeds every slack of these
+instances).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+from verify.engine.claim import Check, Claim, Correction
+from verify.engine.verdict import Gap, Verdict, worst
+from verify.strategies import instances, mdps, policies, temperatures
+from virel_theory.checks import Array
+from virel_theory.mdp.tabular import TabularMDP
+
+U = float(np.finfo(np.float64).eps)
+
+
+class Trajectories(NamedTuple):
+    """All paths `[S, A, S, A]`: log-probability under a policy, its policy part, and the return."""
+
+    log_prob: Array
+    log_policy: Array
+    total: Array
+
+
+def trajectories(mdp: TabularMDP, pi: Array) -> Trajectories:
+    """Probabilities and returns of every path s1 a1 s2 a2 under `pi` (`-inf` for impossible ones)."""
+    with np.errstate(divide="ignore"):
+        dynamics = np.log(mdp.initial)[:, None, None, None] + np.log(mdp.dense_transition)[:, :, :, None]
+    log_policy = np.log(pi)[:, :, None, None] + np.log(pi)[None, None, :, :]
+    total = mdp.reward[:, :, None, None] + mdp.reward[None, None, :, :]
+    return Trajectories(dynamics + log_policy, log_policy, total)
+
+
+def _mean(path: Trajectories, values: Array) -> float:
+    weight = np.exp(path.log_prob)
+    return float(np.sum(weight * np.where(weight > 0, values, 0.0)))
+
+
+def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
+    """(6) by trajectories: E[R] - alpha KL(pi(tau) || p(tau)), the dynamics cancelling in the ratio."""
+    path, reference = trajectories(mdp, pi), trajectories(mdp, prior)
+    return _mean(path, path.total - alpha * (path.log_policy - reference.log_policy))
+
+
+def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
+    """E[sum_t step_term(s_t, a_t)] by state distributions, `step_term [S, A]`."""
+    d_1 = mdp.initial
+    d_2 = np.einsum("s,sa,sat->t", d_1, pi, mdp.dense_transition)
+    return float(np.sum((d_1 + d_2)[:, None] * pi * step_term))
+
+
+def soft_q(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> Array:
+    """(9) at t = 1 with T = 2: r(s, a) + E[r_2 - alpha log(pi/p)]."""
+    v_2 = np.sum(pi * (mdp.reward - alpha * np.log(pi / prior)), axis=1)
+    out: Array = mdp.reward + mdp.dense_transition @ v_2
+    return out
+
+
+def gap_5_printed(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
+    """(5) as printed has no rho(s1): does it sum to 1 over trajectories?"""
+    mass = np.einsum("sa,sat,tu->", pi, mdp.dense_transition, pi) + perturb
+    return Gap(abs(mass - 1), 64 * mdp.n_states**2 * mdp.n_actions**2 * U)
+
+
+def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
+    """With the factor rho(s1) it does."""
+    return Gap(
+        abs(float(np.exp(trajectories(mdp, pi).log_prob).sum()) + perturb - 1),
+        64 * mdp.n_states**2 * mdp.n_actions**2 * U,
+    )
+
+
+def gap_6(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """Alpha log p(O = 1) >= J, with p(O = 1 | tau) = exp(R/alpha) (a constant factor shifts both sides)."""
+    path = trajectories(mdp, prior)
+    log_evidence = alpha * float(logsumexp(path.log_prob + path.total / alpha))
+    return Gap(objective(mdp, pi, prior, alpha) + 1e3 * perturb - log_evidence, _bound(mdp, alpha, pi, prior))
+
+
+def gap_7(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """(6) by trajectories equals (7) step by step."""
+    right = per_step_objective(mdp, pi, mdp.reward - alpha * np.log(pi / prior)) + perturb
+    return Gap(abs(objective(mdp, pi, prior, alpha) - right), _bound(mdp, alpha, pi, prior))
+
+
+def gap_10_printed(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """(10) with V as printed in (8): the sum starts at t + 1, so at t = 1 it holds only step 2's term."""
+    v_2 = np.sum(pi * (mdp.reward - alpha * np.log(pi / prior)), axis=1)
+    v_printed = np.einsum("sa,sat,t->s", pi, mdp.dense_transition, v_2)
+    return _gap_10(mdp, pi, prior, alpha, v_printed + perturb)
+
+
+def gap_10(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """(10) with V summed from t."""
+    term = mdp.reward - alpha * np.log(pi / prior)
+    v = np.sum(pi * term, axis=1) + np.einsum("sa,sat,tu,tu->s", pi, mdp.dense_transition, pi, term)
+    return _gap_10(mdp, pi, prior, alpha, v + perturb)
+
+
+def _gap_10(mdp: TabularMDP, pi: Array, prior: Array, alpha: float, v: Array) -> Gap:
+    right = np.sum(pi * soft_q(mdp, pi, prior, alpha), axis=1) - alpha * np.sum(
+        pi * np.log(pi / prior), axis=1
+    )
+    return Gap(np.abs(v - right).max(), _bound(mdp, alpha, pi, prior))
+
+
+def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """The Boltzmann posterior attains max_pi E_pi[Q] - alpha KL(pi || p) = alpha log E_p[exp(Q/alpha)], and no other policy exceeds it."""
+    q = soft_q(mdp, pi, prior, alpha)
+    maximum = alpha * logsumexp(q / alpha + np.log(prior), axis=1)
+    log_posterior = (
+        np.log(prior)
+        + q / (alpha * (1 + perturb))
+        - logsumexp(q / (alpha * (1 + perturb)) + np.log(prior), axis=1, keepdims=True)
+    )
+    posterior = np.exp(log_posterior)
+    at_posterior = np.sum(posterior * (q - alpha * (log_posterior - np.log(prior))), axis=1) - 1e-3 * perturb
+    at_pi = np.sum(pi * (q - alpha * np.log(pi / prior)), axis=1)
+    bound = _bound(mdp, alpha, pi, prior)
+    return worst(Gap(np.abs(at_posterior - maximum).max(), bound), Gap((at_pi - maximum).max(), bound))
+
+
+def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """E[R] + alpha H(pi(tau)) less (6) with a uniform prior: the same for every policy? Here for pi and the uniform one."""
+    uniform = np.full(mdp.shape, 1 / mdp.n_actions)
+    constants = [
+        _mean(path, path.total - alpha * path.log_prob) - objective(mdp, policy, uniform, alpha)
+        for policy in (pi, uniform)
+        for path in [trajectories(mdp, policy)]
+    ]
+    bound = _bound(mdp, alpha, pi, uniform) + _bound(mdp, alpha, uniform, uniform)
+    return Gap(abs(constants[0] - constants[1] + perturb), bound)
+
+
+def gap_12(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
+    """The same with the entropies of the policy alone, summed over time."""
+    uniform = np.full(mdp.shape, 1 / mdp.n_actions)
+    left = objective(mdp, pi, uniform, alpha) + 2 * alpha * np.log(mdp.n_actions)
+    right = per_step_objective(mdp, pi, mdp.reward - alpha * np.log(pi)) + perturb
+    return Gap(abs(left - right), _bound(mdp, alpha, pi, uniform))
+
+
+def _bound(mdp: TabularMDP, alpha: float, pi: Array, prior: Array) -> float:
+    size = (
+        1
+        + 2 * np.abs(mdp.reward).max() / alpha
+        + 2 * np.abs(np.log(pi)).max()
+        + 2 * np.abs(np.log(prior)).max()
+    )
+    return float(16 * (mdp.n_pairs**2 + 16) * U * max(1.0, alpha) * size * max(1.0, alpha))
+
+
+_SMALL = mdps(max_states=2, max_actions=2)
+_PI = instances(mdp=_SMALL, pi=policies)
+_PI_ALPHA = instances(mdp=_SMALL, pi=policies, alpha=temperatures())
+_PI_PRIOR = instances(mdp=_SMALL, pi=policies, prior=policies, alpha=temperatures())
+
+
+def _holds(claim_id: str, title: str, number: str, statement: str, gap: Any) -> Claim:
+    return Claim(
+        claim_id, title, f"Marino et al., Eq. {number}", statement, Check(gap, _PI_PRIOR), Verdict.HOLDS
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="design-05",
+        title="the structured posterior is a distribution",
+        source="Marino et al., Eq. (5)",
+        statement=r"\pi(\tau|O) = \prod_{t=1}^T p_{env}(s_{t+1}|s_t,a_t)\,\pi(a_t|s_t,O)",
+        check=Check(gap_5_printed, _PI),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"\pi(\tau|O) = \rho(s_1)\prod_{t=1}^T p_{env}(s_{t+1}|s_t,a_t)\,\pi(a_t|s_t,O)",
+            derivation=r"Summed over trajectories the printed product is $|S|$, one for each free start state. Their (1) has the factor $\rho(s_1)$.",
+            check=Check(gap_5, _PI),
+        ),
+    ),
+    _holds(
+        "design-06",
+        "the variational bound",
+        "(6)",
+        r"\alpha\log p(O=1) \ge \mathcal J = E_\pi[R(\tau)] - \alpha KL(\pi(\tau|O)\|p(\tau))",
+        gap_6,
+    ),
+    _holds(
+        "design-07",
+        "the bound step by step",
+        "(7)",
+        r"\mathcal J = E\Big[\sum_t r_t - \alpha\log\frac{\pi(a_t|s_t,O)}{p_\theta(a_t|s_t)}\Big]",
+        gap_7,
+    ),
+    Claim(
+        id="design-10",
+        title="soft values (8), (9) and their relation (10)",
+        source="Marino et al., Eqs. (8)-(10)",
+        statement=r"V_\pi(s_t) = E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big],\quad V_\pi(s_t) = E_\pi[Q_\pi(s_t,a_t)] - \alpha KL(\pi\|p_\theta),\quad "
+        r"Q_\pi(s_t,a_t) = r_t + E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big]",
+        check=Check(gap_10_printed, _PI_PRIOR),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"V_\pi(s_t) = E\Big[\sum_{t'=t}^T r_{t'} - \alpha\log\frac{\pi(a_{t'}|s_{t'},O)}{p_\theta(a_{t'}|s_{t'})}\Big]",
+            derivation=r"(9) adds $r_t$ to the sum from $t+1$; averaging it over $a_t$ and subtracting $\alpha KL$ adds the whole step $t$. So the sum of (8) must start at $t$.",
+            check=Check(gap_10, _PI_PRIOR),
+        ),
+    ),
+    _holds(
+        "design-11",
+        "the optimal posterior is Boltzmann",
+        "(11)",
+        r"\pi^B(a|s,O) = \frac{p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)}{\int p_\theta\exp(Q_\pi/\alpha)da}",
+        gap_11,
+    ),
+    Claim(
+        id="design-12",
+        title="maximum-entropy form for a uniform prior",
+        source="Marino et al., Eq. (12)",
+        statement=r"\mathcal J(\pi,\theta) = E_\pi[R(\tau)] + \alpha\mathcal H(\pi(\tau|O)) \quad\text{(up to a constant in } \pi\text{, the dropped prior)}",
+        check=Check(gap_12_printed, _PI_ALPHA),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"\mathcal J(\pi,\theta) + \alpha T\log|A| = E_\pi[R(\tau)] + \alpha\sum_t E[\mathcal H(\pi(\cdot|s_t,O))]",
+            derivation=r"The entropy of whole trajectories, $\mathcal H(\pi(\tau|O))$, also counts the dynamics, $-E[\log\rho(s_1)] - \sum_t E[\log p_{env}]$, which depends on $\pi$ through the states visited; "
+            r"in (6) the dynamics cancel against those of $p(\tau)$. The printed form is right up to a constant where every pair's successor has the same entropy, as in deterministic dynamics.",
+            check=Check(gap_12, _PI_ALPHA),
+        ),
+    ),
+)

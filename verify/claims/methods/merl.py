@@ -1,0 +1,78 @@
+r"""The talk's counterexample to maximum-entropy RL (MERL), on the MDP that its formula belongs to.
+
+s0 -a1-> s1, s1 has k1 actions, each to a state without choice or reward; s0 -a2-> s2, reward 1, then nothing.
+
+Both sides: the closed form of the talk (`merl_counterexample_probability`) against the policy of the soft
+fixed point.
+Bound:  a logit error x moves a probability by at most x/4. The fixed point is within `error_bound` in each of
+    two
+        values, so the logit within 2 error_bound/c; rounding of the logit (size at most 2 (1/c + log k1)) and
+        of exp and the quotient adds 32 u (1 + 1/c + log k1).
+        The threshold is strict: the probability must exceed 1/2 by its own error, which is possible as the
+        smallest logit of the instances, 3/4 log 2 - 1/2 > 0.0198, puts it 0.004 above 1/2.
+        The optimal policy is exact: rewards 0 and 1, deterministic, finite horizon.
+Teeth:  `perturb` takes the probability of the other action.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from verify.claims.methods.merl_figure import figures
+from verify.engine.claim import Check, Claim
+from verify.engine.verdict import Gap, Verdict, worst
+from virel_theory.methods.merl import merl_counterexample_probability, merl_policy, soft_optimal_values
+from virel_theory.models.draw import merl_counterexample
+from virel_theory.operators.bellman import bellman_optimal
+from virel_theory.operators.policies import greedy_policy
+
+U = float(np.finfo(np.float64).eps)
+
+
+def closed_form_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
+    """pi_merl(a1|s0) of the soft fixed point against 1/(k1^-gamma exp(1/c) + 1)."""
+    probability, bound = _soft_probability(k1, gamma, c, perturb)
+    return Gap(abs(probability - merl_counterexample_probability(k1, gamma=gamma, c=c)), bound)
+
+
+def threshold_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
+    """Where k1^-gamma exp(1/c) < 1: pi_merl(a1|s0) > 1/2 by more than its error, although pi*(a2|s0) = 1."""
+    probability, bound = _soft_probability(k1, gamma, c, perturb)
+    mdp = merl_counterexample(k1, gamma=gamma)
+    q = np.where(mdp.available, 0.0, -np.inf)
+    for _ in range(3):  # three decisions reach the absorbing states, whose value is 0
+        q = bellman_optimal(mdp, q)
+    return worst(Gap(0.5 - probability, -bound), Gap(1 - greedy_policy(q)[0, 1], 0.0))
+
+
+def _soft_probability(k1: int, gamma: float, c: float, perturb: float) -> tuple[float, float]:
+    soft = soft_optimal_values(merl_counterexample(k1, gamma=gamma), c=c, atol=1e-9 * (1 + c))
+    probability = float(merl_policy(soft.q, c=c)[0, 0])
+    bound = soft.error_bound / (2 * c) + 32 * U * (1 + 1 / c + np.log(k1))
+    return probability + perturb * (1 - 2 * probability), bound
+
+
+_K1 = st.integers(1, 40)
+_GAMMA = st.sampled_from((0.5, 0.0, 0.25, 0.75, 0.9))
+_C = st.sampled_from((1.0, 0.5, 2.0, 4.0, 0.25, 10.0, 0.1))
+_ALL = st.fixed_dictionaries({"k1": _K1, "gamma": _GAMMA, "c": _C})
+
+CLAIMS = (
+    Claim(
+        id="merl-counterexample",
+        title="MERL policy of the counterexample",
+        source="Talk, MERL counterexample",
+        statement=r"\pi^*_{merl}(a_1|s_0) = \frac{1}{k_1^{-\gamma}\exp(1/c) + 1}",
+        check=Check(closed_form_gap, _ALL),
+        expected=Verdict.HOLDS,
+        figures=figures,
+    ),
+    Claim(
+        id="merl-counterexample-threshold",
+        title="MERL prefers the worse action; the optimal policy is not recovered",
+        source="Talk, MERL counterexample",
+        statement=r"k_1^{-\gamma}\exp(1/c) < 1 \Rightarrow \pi^*_{merl}(a_1|s_0) > 1/2,"
+        r"\quad \text{while } \pi^*(a_2|s_0) = 1",
+        check=Check(threshold_gap, _ALL.filter(lambda x: x["gamma"] * np.log(x["k1"]) > 1 / x["c"])),
+        expected=Verdict.HOLDS,
+    ),
+)

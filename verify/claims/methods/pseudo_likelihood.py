@@ -1,0 +1,177 @@
+r"""Pseudo-likelihood methods: the evidence is the expected exponential return, and fitting it seeks risk.
+
+Both sides: dynamic programming in log space (`virel_theory.methods.pseudo_likelihood`) against, in this file, every
+trajectory enumerated; and the two-armed MDP s0 -safe-> (reward m), s0 -lottery-> (reward R with probability
+p, else 0), all less R: the talk has r <= 0, so that exp(r) is a probability.
+Bound:  rounding. N steps of S + A terms; logarithms of size at most B = N max|r|/c + N log(16) (probabilities
+    of the
+        strategies are above 1/16 a factor): 16 N (S + A + 8) u (1 + B). Times c in reward units.
+        The lottery: two logarithms of size R/c + 2, so e = 64 u (1 + R/c) on a probability, 64 u R on a
+        return. "More than half" is strict: the probability must exceed 1/2 by e.
+Teeth:  `perturb` adds a nat; subtracts a nat; takes the probability of the other arm.
+"""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from verify.claims.methods import risk_figure
+from verify.engine.claim import Check, Claim, Correction
+from verify.engine.verdict import Gap, Verdict, worst
+from verify.strategies import instances, mdps, policies, temperatures
+from virel_theory.checks import Array
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.methods.pseudo_likelihood import (
+    expected_episode_return,
+    pseudo_log_likelihood,
+    pseudo_optimal_policy,
+    pseudo_posterior_policy,
+)
+
+U = float(np.finfo(np.float64).eps)
+
+
+def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
+    """The dynamic programme against the sum over all trajectories of p(tau) exp(R(tau)/c)."""
+    pairs = [x for s in range(mdp.n_states) for x in _trajectories(mdp, pi, s, horizon)]
+    log_p, returns = np.array([x[0] for x in pairs]), np.array([x[1] for x in pairs])
+    scores = log_p + returns / c
+    top = scores.max()
+    right = top + np.log(np.exp(scores - top).sum()) - np.log(mdp.n_states)
+    left = pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon) + perturb
+    return Gap(abs(left - right), _bound(mdp, c, horizon) + len(pairs) * U)
+
+
+def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
+    """The certainty equivalent c log E[exp(R/c)] is at least the mean return E[R]."""
+    mean = expected_episode_return(mdp, pi=pi, horizon=horizon)
+    equivalent = pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon)
+    return Gap(mean - c * (equivalent - perturb), c * _bound(mdp, c, horizon))
+
+
+def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
+    """Is the minimiser of KL(q(tau) || p_theta(tau|O)) above 1/2, q the posterior of the uniform policy?
+
+    Within an arm p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x),
+    q_1 and x the lottery's chance under q and p_theta(.|O). The odds of x are those of theta times
+    E[exp(R/c)] of the lottery over exp(safe/c), and with their logarithm the KL is strictly convex, of slope
+    x - q_1. So the minimiser is above theta = 1/2 iff the slope is negative there.
+    """
+    mdp, equivalent, safe = _lottery(p, prize, c, share)
+    q = pseudo_posterior_policy(mdp, prior=np.full((4, 2), 0.5), c=c, horizon=2)
+    x = 1 / (1 + np.exp((safe - equivalent) / c))
+    return Gap(x - float(q[0, 0, 1]) + perturb, -64 * U * (1 + prize / c))
+
+
+def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
+    """The lottery has the lower mean, yet the fit of p_theta(tau) gives it over half, EM's maximiser all."""
+    mdp, _, _ = _lottery(p, prize, c, share)
+    left, right = np.tile([1.0, 0.0], (4, 1)), np.tile([0.0, 1.0], (4, 1))
+    gain = expected_episode_return(mdp, pi=right, horizon=2) - expected_episode_return(
+        mdp, pi=left, horizon=2
+    )
+    fitted = float(pseudo_posterior_policy(mdp, prior=np.full((4, 2), 0.5), c=c, horizon=2)[0, 0, 1])
+    fitted += perturb * (1 - 2 * fitted)
+    chosen = float(pseudo_optimal_policy(mdp, c=c, horizon=2)[0, 0, 1])
+    above = Gap(0.5 - fitted, -64 * U * (1 + prize / c))
+    return worst(Gap(gain, -64 * U * prize), above, Gap(1 - chosen, 0.0))
+
+
+def _lottery(p: float, prize: float, c: float, share: float) -> tuple[TabularMDP, float, float]:
+    """The two-armed MDP, the lottery's certainty equivalent, and the safe reward between it and the mean."""
+    mean, equivalent = p * prize, c * np.log1p(p * np.expm1(prize / c))
+    safe = mean + share * (equivalent - mean)
+    return two_armed(safe=safe, p=p, prize=prize, less=prize), equivalent, safe
+
+
+def two_armed(*, safe: float, p: float, prize: float, less: float = 0.0) -> TabularMDP:
+    """State 0: action 0 to state 1 (worth `safe`), action 1 to state 2 (worth `prize`) or 3 (worth nothing).
+
+    `less` is taken off all three, which moves no posterior and no difference of returns.
+    """
+    transition = np.repeat(np.eye(4)[:, None, :], 2, axis=1)
+    transition[0] = np.array([[0, 1, 0, 0], [0, 0, p, 1 - p]])
+    reward = np.repeat(np.array([[0.0], [safe - less], [prize - less], [-less]]), 2, axis=1)
+    return TabularMDP(transition, reward, 0.0, initial=np.eye(4)[0])
+
+
+def _trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[float, float]]:
+    """`(log p(tau | s_0 = s), R(tau))` of every trajectory of `steps` decisions with positive probability."""
+    if steps == 0:
+        return [(0.0, 0.0)]
+    dense: Any = mdp.to_dense().transition
+    return [
+        (np.log(pi[s, a]) + np.log(dense[s, a, t]) + log_p, mdp.reward[s, a] + rest)
+        for a in range(mdp.n_actions)
+        for t in range(mdp.n_states)
+        if pi[s, a] > 0 and dense[s, a, t] > 0
+        for log_p, rest in _trajectories(mdp, pi, t, steps - 1)
+    ]
+
+
+def _bound(mdp: TabularMDP, c: float, horizon: int) -> float:
+    size = 1 + horizon * (float(np.abs(mdp.reward).max()) / c + np.log(16))
+    return float(16 * horizon * (mdp.n_states + mdp.n_actions + 8) * U * size)
+
+
+_SMALL = mdps(max_states=3, max_actions=2)
+_EPISODES = instances(mdp=_SMALL, pi=policies, c=temperatures(), horizon=st.integers(1, 3))
+_LOTTERIES = st.fixed_dictionaries(
+    {
+        "p": st.sampled_from((0.5, 0.25, 0.75)),
+        "prize": st.integers(1, 8).map(float),
+        "c": st.sampled_from((1.0, 0.5, 2.0, 4.0)),
+        "share": st.sampled_from((0.5, 0.25, 0.75)),
+    }
+)
+
+_PREFERENCE = (
+    r"E[R_{lottery}] < R_{safe} < c\log E[\exp(R_{lottery}/c)] \Rightarrow \pi_\theta(lottery) > 1/2"
+)
+_RISK_DERIVATION = r"""Talk and poster put $p_\theta(\tau|O)$, the posterior of the policy to be improved, second in
+the KL. Its first argument, what the E-step infers, is $p_{\theta_k}(\tau|O)$ by the talk's own definition, so
+the printed M-step has the value 0 at $\theta = \theta_k$ and stays there: it promotes nothing. For a prize of 4
+with probability 1/2, else 0, $c = 1$ and a safe reward between 2 and 3.32 (all less 4, for the talk's
+$r \le 0$, which moves no posterior), it stays at $\pi(lottery) = 1/2$. Had the target no prior at all,
+$q \propto \exp(R(\tau)/c)$, it would ignore the lottery's chances, and the fit prefer the lottery whatever the
+safe reward is; but the talk's q is a posterior. The M-step of EM maximises
+$E_q[\log p_\theta(\tau, O)]$, where $p(O|\tau)$ has no $\theta$: it minimises $KL(q(\tau) \| p_\theta(\tau))$, by
+matching moments. With $w = E[\exp(R_{lottery}/c)]$ then $\pi_\theta(lottery) = w/(w + \exp(R_{safe}/c))$ from a
+uniform policy: above 1/2 iff $R_{safe} < c\log w$. By Jensen $c\log w$ exceeds the mean, so lotteries worse than
+the safe reward are preferred; repeated, the steps tend to the maximiser of the evidence, which always plays."""
+
+CLAIMS = (
+    Claim(
+        id="pseudo-likelihood-marginal",
+        title="evidence of optimality as expected exponential return",
+        source="Talk, Pseudo-Likelihood Methods",
+        statement=r"p_\theta(O) = E_{p_\theta(\tau)}\Big[\exp\Big(\sum_{i=0}^{N-1} r_i\Big)\Big]",
+        check=Check(marginal_gap, _EPISODES),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="pseudo-likelihood-jensen",
+        title="exponential utility values every random return above its mean",
+        source="Talk and poster, pseudo-likelihood",
+        statement=r"c \log E_{p_\theta(\tau)}[\exp(R(\tau)/c)] \ge E_{p_\theta(\tau)}[R(\tau)]",
+        check=Check(jensen_gap, _EPISODES),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="pseudo-likelihood-risk-seeking",
+        title="forward KL prefers a lottery with the lower mean",
+        source="Talk, Critical Problem with Pseudo-Likelihood; poster",
+        statement=r"q(\tau) = p_{\theta_k}(\tau|O),\ \theta = \arg\min_\theta KL(q(\tau) \| p_\theta(\tau|O))"
+        rf" \text{{ promotes risk-seeking behaviour, from uniform }} \pi_{{\theta_k}}\text{{: }} {_PREFERENCE}",
+        check=Check(printed_risk_gap, _LOTTERIES),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"q(\tau) = p_{\theta_k}(\tau|O),\ \theta = \arg\min_\theta KL(q(\tau) \| p_\theta(\tau)) \text{, from }"
+            rf" \text{{uniform }} \pi_{{\theta_k}}\text{{: }} {_PREFERENCE}",
+            derivation=_RISK_DERIVATION,
+            check=Check(risk_gap, _LOTTERIES),
+        ),
+        figures=lambda seed: risk_figure.figures(seed, two_armed),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Claims about the objective, its posterior and its bounds."""

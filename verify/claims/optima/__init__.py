@@ -1,0 +1,1 @@
+"""Claims about what maximises the objective."""

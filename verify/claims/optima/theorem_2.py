@@ -1,0 +1,256 @@
+r"""Theorem 2: the pairs (omega*, theta*) that maximise L, and which policies are optimal there.
+
+L at eps_omega = 0 is no value of (4) but a limit: +inf, 0 or -inf with the sign of E_{d pi_theta}[Q_omega]
+(the entropy is finite on finite action sets). With this convention the maximum over a set that holds omega*
+is attained, at +inf. Omega is a finite set {Q*, others}, Theta a finite set of policies; the target is T* (no
+self-reference) unless said otherwise.
+Both sides: L from the definition, here; policy values by a linear solve; Q* by construction (`solved`:
+            exact, so eps = 0 is exact).
+Bound:  suboptimality: rounding of the solve. Sets of maximisers: exact. Rates: `boltzmann_loss` / (1 -
+        gamma), by the performance difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]).
+Teeth:  `perturb` ignores the limit at eps = 0, adds a maximiser, or adds to a loss.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from hypothesis import strategies as st
+
+from verify.claims.solved import (
+    U,
+    boltzmann_loss,
+    integer_tables,
+    on_mdp,
+    policy_values,
+    solve_rounding,
+    solved,
+)
+from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
+from verify.engine.plotdata import Curve, Figure, Panel
+from verify.engine.verdict import Gap, Verdict, worst
+from verify.strategies import distributions, policies
+from virel_theory.checks import Array
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.objective.elbo import elbo
+from virel_theory.objective.residual import bellman_residual, residual_error
+from virel_theory.objective.self_consistent import self_consistent_temperatures
+from virel_theory.operators.bellman import bellman_optimal
+from virel_theory.operators.policies import boltzmann_policy, greedy_policy
+
+Temperature = Callable[[TabularMDP, Array], float]
+
+
+def optimal_target(mdp: TabularMDP, q: Array) -> float:
+    """Temperature under T*."""
+    return residual_error(bellman_residual(bellman_optimal(mdp, q), q))
+
+
+def largest_root(mdp: TabularMDP, q: Array) -> float:
+    """Temperature under T^{pi_omega}, the largest of its solutions."""
+    return self_consistent_temperatures(mdp, q).roots[-1].eps
+
+
+def objective(q: Array, pi_theta: Array, d: Array, eps: float, *, limit: bool = True) -> float:
+    """L of (4); at eps = 0 its limit (-inf if `limit` is False)."""
+    if eps > 0:
+        return elbo(q, pi_theta=pi_theta, d=d, eps=eps)
+    mean = float(d @ (pi_theta * q).sum(axis=1))
+    return float(np.sign(mean)) * np.inf if limit and mean else -np.inf if not limit else 0.0
+
+
+def maximisers(
+    mdp: TabularMDP,
+    omegas: Sequence[Array],
+    thetas: Sequence[Array],
+    d: Array,
+    temperature: Temperature,
+    *,
+    limit: bool,
+) -> list[tuple[Array, Array, float]]:
+    """The pairs (Q_omega, pi_theta) with the largest L, and their eps_omega."""
+    triples = [(q, pi, temperature(mdp, q)) for q in omegas for pi in thetas]
+    values = [objective(q, pi, d, eps, limit=limit) for q, pi, eps in triples]
+    return [triple for triple, value in zip(triples, values, strict=True) if value == max(values)]
+
+
+def loss(mdp: TabularMDP, q_star: Array, pi: Array) -> float:
+    """max_s V* - V^pi."""
+    return float((q_star.max(axis=1) - policy_values(mdp, pi)).max())
+
+
+def gap_with(
+    temperature: Temperature, *, representable: bool = True, variational: bool = False
+) -> Callable[..., Gap]:
+    """Theorem 2 as printed: at every maximiser, pi_omega (or, if `variational`, pi_theta) is optimal."""
+
+    def gap(
+        *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
+    ) -> Gap:
+        omegas = [q_star, *others] if representable else list(others)
+        thetas = [pi, np.full(mdp.shape, 1 / mdp.n_actions)]
+        found = []
+        for q, pi_theta, eps in maximisers(mdp, omegas, thetas, d, temperature, limit=perturb == 0):
+            pi_omega = boltzmann_policy(q, eps=eps) if eps > 0 else greedy_policy(q)
+            policy = pi_theta if variational else pi_omega
+            bound = solve_rounding(mdp, float(np.abs(q_star).max() + np.abs(mdp.reward).max()))
+            found.append(Gap(loss(mdp, q_star, policy), bound))
+        return worst(*found)
+
+    return gap
+
+
+def gap_ratio_step(
+    *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
+) -> Gap:
+    """Step argmax E[Q]/eps = argmin eps/E[Q] = argmin eps, as sets of members of Omega. Error: members on which they differ."""
+    omegas = [q_star, *others]
+    eps = np.array([optimal_target(mdp, q) for q in omegas])
+    mean = np.array([float(d @ (pi * q).sum(axis=1)) for q in omegas])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, ratio = np.where(mean == 0, 0.0, mean / eps), np.where(mean == 0, np.inf, eps / mean)
+    sets = [value == value.max(), ratio == ratio.min(), eps == eps.min()]
+    differ = (sets[0] != sets[1]) | (sets[1] != sets[2])
+    return Gap(int(differ.sum()) + perturb, 0.0)
+
+
+def gap_bounded_step(
+    *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
+) -> Gap:
+    """For eps > 0: L <= max Q / eps + log A."""
+    found = [Gap(perturb, 0.0)]
+    for q in (q_star, *others):
+        eps = optimal_target(mdp, q)
+        if eps > 0:
+            bound = float(q.max()) / eps + np.log(mdp.n_actions)
+            found.append(
+                Gap(
+                    objective(q, pi, d, eps) - bound, 32 * (mdp.n_pairs + 8) * U * (1 + np.abs(q).max() / eps)
+                )
+            )
+    return worst(*found)
+
+
+def figures(seed: int) -> Sequence[Figure]:
+    """L at Q* against eps for four variational policies: all go to +inf; the optimal theta at each eps is pi_omega."""
+    q, d = np.array([[2.0, 1.0]]), np.ones(1)
+    eps = np.logspace(-3, 1, 41)
+    rows = {
+        "pi_theta = (0, 1), worst": [0.0, 1.0],
+        "pi_theta = (1/2, 1/2)": [0.5, 0.5],
+        "pi_theta = (1, 0), greedy": [1.0, 0.0],
+    }
+    curves = [
+        Curve(name, eps, np.array([elbo(q, pi_theta=np.array([row]), d=d, eps=float(e)) for e in eps]))
+        for name, row in rows.items()
+    ]
+    best = [elbo(q, pi_theta=boltzmann_policy(q, eps=float(e)), d=d, eps=float(e)) for e in eps]
+    lost = [float(2.0 - (boltzmann_policy(q, eps=float(e)) * q).sum()) for e in eps]
+    curves.append(Curve("pi_theta = pi_omega", eps, np.array(best), "predicted"))
+    bound = np.array([boltzmann_loss(2, float(e)) for e in eps])
+    right = (
+        Curve("max Q* - E[Q*] of pi_omega", eps, np.array(lost)),
+        Curve("eps min(log A, (A-1)/e)", eps, bound, "predicted"),
+    )
+    caption = (
+        f"S = 1, A = 2, gamma = 0, Q* = (2, 1): every theta has L -> +inf as eps -> 0 (seed {seed} not used)."
+    )
+    panels = (
+        Panel("L against eps", "eps", "L", curves, "log", "log"),
+        Panel("Loss of the maximiser over theta", "eps", "loss", right, "log", "log"),
+    )
+    return (Figure("theorem-2-objective", panels, caption),)
+
+
+def tables(low: int, high: int) -> st.SearchStrategy[Instance]:
+    """Omega = {Q*, up to 2 others in [low, high]}, one theta, d, unique maxima, Q* > 0."""
+    return solved(
+        shape=(2, 2),
+        gaps=(1, 3),
+        others=integer_tables(low, high, count=2),
+        pi=on_mdp(policies),
+        d=on_mdp(distributions),
+    )
+
+
+def with_q_star(
+    *,
+    largest: tuple[int, int] = (2, 2),
+    gaps: tuple[int, int] = (0, 4),
+    lowest: tuple[int, int] = (1, 4),
+    full_support: bool = True,
+) -> st.SearchStrategy[Instance]:
+    """As `tables(-4, 8)`, with another Q* (ties by default, negative values, large gaps) or a d without full support."""
+    return solved(
+        shape=largest,
+        gaps=gaps,
+        lowest=lowest,
+        others=integer_tables(-4, 8, count=2),
+        pi=on_mdp(policies),
+        d=on_mdp(partial(distributions, full_support=full_support)),
+    )
+
+
+_PRINTED = r"\{\omega^*,\theta^*\} \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta) \implies \pi_{\omega^*}(a|s) \in \Pi^*"
+
+CLAIMS = (
+    Claim(
+        id="theorem-2",
+        title="Maximisers of L induce optimal Boltzmann policies",
+        source="Thm 2, App. D.3",
+        statement=_PRINTED,
+        check=Check(gap_with(optimal_target), tables(-4, 8)),
+        expected=Verdict.GAP,
+        assumptions=(
+            Assumption(
+                "assumption-1",
+                "0 < Q*: else L at omega* is the limit -inf",
+                without=Check(gap_with(optimal_target), with_q_star(gaps=(1, 3), lowest=(-12, -8))),
+            ),
+            Assumption(
+                "assumption-2",
+                "Q* is in Omega: else the maximiser has eps > 0 and a stochastic policy",
+                without=Check(gap_with(optimal_target, representable=False), tables(-4, 8)),
+            ),
+            Assumption(
+                "assumption-3",
+                "unique maxima: with ties, on finite action sets, pi_omega* is uniform over optimal actions, still optimal",
+                without=Check(gap_with(optimal_target), with_q_star()),
+            ),
+            Assumption(
+                "support-of-d",
+                "d(s) of (4) has support over S (App. B.1); E_d[Q*] > 0 needs no more than Assumption 1",
+                without=Check(gap_with(optimal_target), with_q_star(gaps=(1, 3), full_support=False)),
+            ),
+            Assumption(
+                "eps-is-zero-at-omega*",
+                "where T^{pi_w} leaves eps_w* a choice (corollary-1), it is 0; here the largest solution",
+                without=Check(gap_with(largest_root), with_q_star(largest=(1, 2), gaps=(100, 128))),
+            ),
+        ),
+        steps=(
+            Step(
+                "bounded",
+                r"\mathcal L(\omega,\theta) \text{ is bounded above for } \varepsilon_\omega > 0",
+                Check(gap_bounded_step, tables(-4, 8)),
+            ),
+            Step(
+                "sufficiency",
+                r"\arg\max_\omega \tfrac{E[\hat Q_\omega]}{\varepsilon_\omega} = \arg\min_\omega \tfrac{\varepsilon_\omega}{E[\hat Q_\omega]}"
+                r" = \arg\min_\omega \varepsilon_\omega",
+                Check(gap_ratio_step, tables(-4, 8)),
+                repaired=Correction(
+                    statement=r"\text{the same over } \{\omega : \hat Q_\omega > 0\} \ni \omega^*",
+                    derivation=r"""The proof assumes $\hat Q_{\omega^*} > 0$ only. A member with $E[\hat Q_\omega] < 0$ has a negative ratio, below the 0 of
+$\omega^*$: S = A = 1, gamma = 0, r = 1, Omega = {1, -1} has $\varepsilon/E[Q] = 0$ and $2/(-1) = -2$, so
+the middle argmin is omega = -1. Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on
+$(0,\infty]$, and with Assumption 2 both minima are the zeros of $\varepsilon_\omega$. Without it, the last
+equality fails too. The conclusion needs none of this:
+$L = +\infty$ where $\varepsilon_\omega = 0$, and the step `bounded` makes it finite elsewhere.""",
+                    check=Check(gap_ratio_step, tables(1, 8)),
+                ),
+            ),
+        ),
+        figures=figures,
+    ),
+)

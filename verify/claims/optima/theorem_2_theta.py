@@ -1,0 +1,104 @@
+r"""Theorem 2, what it says about the variational policy pi_theta* at the maximum.
+
+Read for pi_theta*, the first sentence is false: at eps = 0 every theta is a maximiser. The second sentence is
+false on the continuous action sets for which it is printed, where pi_omega* is a Dirac of entropy -inf; it
+holds on finite ones.
+Both sides: as in `theorem_2`; the continuous case in closed form.
+Bound:  suboptimality: rounding of the solve; rates: `boltzmann_loss` / (1 - gamma), by the performance
+        difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]); L: 32 (|H| + 8) u (1 + max|q|/eps), as
+        in `eq_05_11`.
+Teeth:  `perturb` ignores the limit at eps = 0, or adds to a loss or to L.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.polynomial import Polynomial
+
+from verify.claims.optima.theorem_2 import gap_with, loss, optimal_target, tables
+from verify.claims.solved import U, boltzmann_loss, on_mdp, solve_rounding, solved
+from verify.engine.claim import Check, Claim, Correction
+from verify.engine.verdict import Gap, Verdict, worst
+from verify.strategies import distributions, policies, temperatures
+from virel_theory.checks import Array
+from virel_theory.continuous.boltzmann import elbo_continuous
+from virel_theory.continuous.distributions import Atom, Uniform
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.objective.elbo import elbo
+from virel_theory.operators.policies import boltzmann_policy
+
+
+def gap_variational_corrected(
+    *, mdp: TabularMDP, q_star: Array, d: Array, pi: Array, eps: float, perturb: float = 0.0
+) -> Gap:
+    """Maximise over theta first: argmax_theta L at (Q*, eps) is pi_omega (no pi is better), and loses at most boltzmann_loss/(1 - gamma)."""
+    best = boltzmann_policy(q_star, eps=eps)
+    size = 1 + np.abs(q_star).max() / eps
+    better = elbo(q_star, pi_theta=pi, d=d, eps=eps) - elbo(q_star, pi_theta=best, d=d, eps=eps)
+    bound = boltzmann_loss(mdp.n_actions, eps) / (1 - mdp.gamma)
+    slack = solve_rounding(mdp, float(np.abs(q_star).max() + np.abs(mdp.reward).max()))
+    lost = Gap(loss(mdp, q_star, best) + perturb * (1 + 2 * bound), bound + slack)
+    return worst(lost, Gap(better, 32 * (mdp.n_pairs + 8) * U * size))
+
+
+def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
+    r"""Continuous actions: the Dirac at a* = 0 maximises L at every eps. A = [0, 1], Q*(a) = top - a, one state.
+
+    Error: how far it is below the uniform policy on [0, 1], whose L is (top - 1/2)/eps.
+    """
+    q = [Polynomial([top, -1.0])]
+    dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps)
+    uniform = elbo_continuous(q, pi_theta=[Uniform(0.0, 1.0)], d=[1.0], eps=eps) + perturb * 1e6
+    return Gap(uniform - dirac, 1e-11 * (1 + top / eps))
+
+
+def gap_moreover_finite(*, mdp: TabularMDP, q_star: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
+    """Finite actions: at the greedy policy L = E_d[max Q*]/eps (entropy 0), which grows to +inf as eps falls to 0."""
+    greedy = np.eye(mdp.n_actions)[q_star.argmax(axis=1)]
+    value = elbo(q_star, pi_theta=greedy, d=d, eps=eps) + perturb
+    expected = float(d @ q_star.max(axis=1)) / eps
+    bound = 32 * (mdp.n_pairs + 8) * U * (1 + np.abs(q_star).max() / eps)
+    return worst(Gap(abs(value - expected), bound), Gap(float(q_star.min()) / eps - value, bound))
+
+
+CLAIMS = (
+    Claim(
+        id="theorem-2-variational-policy",
+        title="The variational policy of a maximiser is optimal",
+        source="Thm 2, first sentence",
+        statement=r"\{\omega^*,\theta^*\} \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta) \implies \pi_{\theta^*}(a|s) \in \Pi^*\quad\text{(the sentence; its formula has } \pi_{\omega^*}\text{)}",
+        check=Check(gap_with(optimal_target, variational=True), tables(-4, 8)),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"\theta^*(\varepsilon) \in \arg\max_\theta \mathcal L|_{Q^*,\varepsilon}:\ V^* - V^{\pi_{\theta^*(\varepsilon)}} \le"
+            r" \tfrac{\varepsilon}{1-\gamma}\min(\log A, \tfrac{A-1}{e}) \to 0",
+            derivation=r"""At $\varepsilon_{\omega^*} = 0$, $L = +\infty$ for every $\theta$ with $E_{d\pi_\theta}[Q^*] > 0$, that is (Assumption 1) for all: the joint
+maximum says nothing about $\theta^*$. S = 1, A = 2, gamma = 0, Q* = (2, 1): the uniform policy is a
+maximiser and loses 1/2. Maximise over $\theta$ first, at $\varepsilon > 0$: the maximiser is $\pi_\omega$
+(Theorem 3), and its limit is greedy; or maximise $\varepsilon L$, whose limit $E[Q^*]$ has
+the greedy policies as its only maximisers (where d > 0).""",
+            check=Check(
+                gap_variational_corrected,
+                solved(pi=on_mdp(policies), d=on_mdp(distributions), eps=on_mdp(temperatures())),
+            ),
+        ),
+    ),
+    Claim(
+        id="theorem-2-moreover",
+        title="Every theta* with pi_theta* = pi_omega* is a maximiser",
+        source="Thm 2, second sentence (continuous actions, Dirac pi_w*)",
+        statement=r"\pi_{\theta^*}(a|s) = \pi_{\omega^*}(a|s) \implies \theta^* \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta)\quad\text{(read: at that }\pi_{\theta^*}\text{, }\varepsilon_\omega \to 0\text{)}",
+        check=Check(gap_moreover, st.fixed_dictionaries({"top": st.integers(2, 8), "eps": temperatures()})),
+        expected=Verdict.REFUTED,
+        correction=Correction(
+            statement=r"A \text{ finite}: \mathcal L(\omega^*, \theta^*) = E_d[\max_a Q^*]/\varepsilon \to +\infty\ (\varepsilon \to 0)",
+            derivation=r"""On a continuous A, $\pi_{\omega^*}$ is a Dirac, whose differential entropy is $-\infty$: the paper's own Lemma 1 i) gives
+$L(\omega,\theta^*) = -\infty$ for every $\varepsilon_\omega > 0$, hence in the limit; the last line of the
+proof asks for a *non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [0, 1], Q* = 2 - a,
+eps = 1: the uniform policy has L = 3/2, one on a width
+$e^{-3}$ has -1.02, and it falls on. The order of limits decides: along $\pi_{\theta(\varepsilon)} = \pi_\omega$, which
+is no Dirac while $\varepsilon > 0$, $L = \log\int e^{Q/\varepsilon}da \to +\infty$, and so read the sentence is right. On a finite
+A the entropy of a Dirac is 0 and the statement holds.""",
+            check=Check(gap_moreover_finite, solved(d=on_mdp(distributions), eps=on_mdp(temperatures()))),
+        ),
+    ),
+)

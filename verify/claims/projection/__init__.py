@@ -1,0 +1,1 @@
+"""Claims about the projected residual of App. F.1."""

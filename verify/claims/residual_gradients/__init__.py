@@ -1,0 +1,1 @@
+"""Claims about the gradients of residuals, objective and policy."""

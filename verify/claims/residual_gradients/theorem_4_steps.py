@@ -1,0 +1,242 @@
+r"""The displayed steps of Theorem 4's proof, as printed and, where they fail, repaired; symbols as in the theorem.
+
+`X = E[beta E_w[(grad log pi) Q]]`, `V = EE_w Q`, `G = EE_w[grad Q]`, `B = E[beta Gamma]`, `D = 1 + gamma
+E[beta E_w[Q]]`. Left sides come from dual numbers; `perturb` doubles them. Steps before these, up to the
+log-derivative, are those of the claim `eq-29`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verify.arithmetic.dual import log, variables
+from verify.arithmetic.model import boltzmann, q_table, self_consistent_dual
+from verify.claims.residual_gradients.dual_gradients import (
+    Model,
+    as_array,
+    evaluate,
+    relative_gap,
+    self_consistent,
+    well_conditioned,
+)
+from verify.claims.residual_gradients.theorem_4_truth import policy_truth
+from verify.engine.claim import Check, Correction, Step
+from verify.engine.verdict import Gap
+from virel_theory.checks import Array
+from virel_theory.gradients.residual_error import (
+    centre_actions,
+    expect_next,
+    grad_beta_fixed_policy,
+    mean_over_pairs,
+)
+from virel_theory.mdp.tabular import TabularMDP
+
+
+@dataclass(frozen=True, eq=False)
+class Symbols:
+    """The objects of the proof on one instance; `score [S, A, N]` and `grad_eps [N]` are dual-number truths."""
+
+    score: Array
+    grad_eps: Array
+    x: Array
+    v: float
+    g: Array
+    b: Array
+    d: float
+    mq: Array
+    mb: Array
+    available: NDArray[np.bool_]
+    gamma: float
+    eps: float
+    size: float
+    amplification: float
+    bound: float
+
+
+def symbols(mdp: TabularMDP, model: Model, eps: float) -> Symbols:
+    """Evaluate every object once."""
+    point = evaluate(mdp, model, eps)
+    q = np.where(mdp.available, point.q, 0.0)
+    root = self_consistent_dual(mdp, model[0], model[1], eps)
+    moving = boltzmann(q_table(mdp, model[0], variables(model[1])), root)
+    score = as_array(mdp, {h: log(p) for h, p in moving.items()}, len(model[1]))
+    beta, pi, b = point.beta, point.pi, point.b_omega
+    mq = centre_actions(point.q, pi=pi)
+    mb = np.where(mdp.available[:, :, None], centre_actions(b, pi=pi), 0.0)
+    on_q = mean_over_pairs(mdp, beta * expect_next(mdp, q * mq, pi=pi))
+    on_b = mean_over_pairs(mdp, beta[:, :, None] * expect_next(mdp, q[:, :, None] * mb, pi=pi))
+    fixed = mean_over_pairs(mdp, beta[:, :, None] * grad_beta_fixed_policy(mdp, b, pi=pi))
+    mean_q = float(mean_over_pairs(mdp, beta * expect_next(mdp, q, pi=pi)))
+    return Symbols(
+        score=score,
+        grad_eps=root.tangent,
+        x=policy_truth(mdp, model, eps, method="dual"),
+        v=float(on_q),
+        g=on_b,
+        b=fixed,
+        d=1 + mdp.gamma * mean_q,
+        mq=mq,
+        mb=mb,
+        available=mdp.available,
+        gamma=mdp.gamma,
+        eps=eps,
+        size=point.size_policy,
+        amplification=point.amplification,
+        bound=point.bound,
+    )
+
+
+Sides = Callable[[Symbols], tuple[Array, Array]]
+
+
+def step_gap(sides: Sides, *, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
+    """Left against right, relative to the larger of the two (tables) or to the size of the terms."""
+    s = symbols(mdp, model, eps)
+    left, right = sides(s)
+    size = s.size * s.amplification + float(np.abs(s.mb).max(initial=0)) / eps
+    size += (1 + float(np.abs(s.mq).max()) / eps**2) * _largest(s)
+    return relative_gap(left * (1 + perturb), right, size=size, bound=s.bound)
+
+
+def _largest(s: Symbols) -> float:
+    return float(
+        max(np.abs(s.grad_eps).max(initial=0), np.abs(s.b).max(initial=0), np.abs(s.x).max(initial=0))
+    )
+
+
+def _on(s: Symbols, table: Array) -> Array:
+    return np.where(s.available[:, :, None], table, 0.0)
+
+
+def substitute_26(s: Symbols) -> tuple[Array, Array]:
+    """The log-derivative with grad eps = E[beta grad beta] in it."""
+    return s.score, (s.eps * s.mb - s.mq[:, :, None] * s.grad_eps) / s.eps**2
+
+
+def substitute_27(s: Symbols) -> tuple[Array, Array]:
+    """As printed: `- gamma X + B M Q` where it should be `- (gamma X + B) M Q`."""
+    return s.score, _on(s, (s.eps * s.mb - s.gamma * s.x + s.mq[:, :, None] * s.b) / s.eps**2)
+
+
+def substitute_27_repaired(s: Symbols) -> tuple[Array, Array]:
+    """`- (gamma X + B) M Q`."""
+    return s.score, (s.eps * s.mb - s.mq[:, :, None] * (s.gamma * s.x + s.b)) / s.eps**2
+
+
+def rearrange(s: Symbols) -> tuple[Array, Array]:
+    """As printed: the policy term moves to the left without `M Q / eps^2`, and B keeps the wrong sign."""
+    return _on(s, s.score + s.gamma * s.x), (s.eps * s.mb + s.mq[:, :, None] * s.b) / s.eps**2
+
+
+def rearrange_repaired(s: Symbols) -> tuple[Array, Array]:
+    """`grad log pi + gamma X M Q / eps^2 = (eps M grad Q - B M Q) / eps^2`."""
+    left = s.score + s.gamma * s.mq[:, :, None] * s.x / s.eps**2
+    return left, (s.eps * s.mb - s.mq[:, :, None] * s.b) / s.eps**2
+
+
+def expectations(s: Symbols) -> tuple[Array, Array]:
+    """As printed: `X (1 + gamma E[beta E_w Q]) = (eps G + B V) / eps^2`."""
+    return s.x * s.d, (s.eps * s.g + s.b * s.v) / s.eps**2
+
+
+def expectations_repaired(s: Symbols) -> tuple[Array, Array]:
+    """`X (1 + gamma V / eps^2) = (eps G - B V) / eps^2`."""
+    return s.x * (1 + s.gamma * s.v / s.eps**2), (s.eps * s.g - s.b * s.v) / s.eps**2
+
+
+def divide(s: Symbols) -> tuple[Array, Array]:
+    """As printed, before the last line: `X = G / (eps D) + B V / (eps^2 D)`, multiplied by D."""
+    return s.x * s.d, s.g / s.eps + s.b * s.v / s.eps**2
+
+
+def last_line(s: Symbols) -> tuple[Array, Array]:
+    """As printed: `G / eps + B V / eps^2 = (eps B V + G) / eps^2` (both over D): `eps` changes terms."""
+    return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.b * s.v + s.g) / s.eps**2
+
+
+def last_line_repaired(s: Symbols) -> tuple[Array, Array]:
+    """`G / eps + B V / eps^2 = (eps G + B V) / eps^2`."""
+    return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.g + s.b * s.v) / s.eps**2
+
+
+def _check(sides: Sides, n_random: int = 25) -> Check:
+    def gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
+        return step_gap(sides, mdp=mdp, model=model, eps=eps, perturb=perturb)
+
+    return Check(
+        gap, self_consistent(max_states=2, max_actions=2).filter(well_conditioned), n_random=n_random
+    )
+
+
+def _repair(statement: str, derivation: str, sides: Sides) -> Correction:
+    return Correction(statement, f"{derivation} See `docs/derivations/theorem_4.md`.", _check(sides))
+
+
+_TERM = r"E[\beta_\omega E_\omega[(\nabla_\omega\log\pi_\omega(a'|s'))\hat Q_\omega(h')]]"
+_GRAD = r"\varepsilon_\omega\mathcal M_\omega[\nabla_\omega\hat Q_\omega(h)]"
+_B = r"E[\beta_\omega\Gamma_\omega]"
+_MQ = r"\mathcal M_\omega\hat Q_\omega(h)"
+_V = r"\mathbb E_\omega\hat Q_\omega"
+_G = r"\mathbb E_\omega[\nabla_\omega\hat Q_\omega]"
+_D = r"(1 + \gamma E[\beta_\omega E_\omega[\hat Q_\omega(h')]])"
+_SCORE = r"\nabla_\omega\log\pi_\omega(a|s)"
+
+STEPS = (
+    Step(
+        "substitute (26)",
+        rf"{_SCORE} = \frac{{1}}{{\varepsilon_\omega^2}}({_GRAD} - E[\beta_\omega\nabla_\omega\beta_\omega]\,{_MQ})",
+        _check(substitute_26),
+    ),
+    Step(
+        "substitute (27)",
+        rf"{_SCORE} = \frac{{1}}{{\varepsilon_\omega^2}}({_GRAD} - \gamma {_TERM} + {_B}\,{_MQ})",
+        _check(substitute_27),
+        _repair(
+            rf"{_SCORE} = \frac{{1}}{{\varepsilon_\omega^2}}({_GRAD} - (\gamma {_TERM} + {_B})\,{_MQ})",
+            "Minus sign and centred value multiply both terms of (28); print loses the bracket.",
+            substitute_27_repaired,
+        ),
+    ),
+    Step(
+        "rearrange",
+        rf"{_SCORE} + \gamma {_TERM} = \frac{{1}}{{\varepsilon_\omega^2}}({_GRAD} + {_B}\,{_MQ})",
+        _check(rearrange),
+        _repair(
+            rf"{_SCORE} + \frac{{\gamma}}{{\varepsilon_\omega^2}} {_TERM}\,{_MQ} = \frac{{1}}{{\varepsilon_\omega^2}}({_GRAD} - {_B}\,{_MQ})",
+            "The term that changes sides keeps its factor.",
+            rearrange_repaired,
+        ),
+    ),
+    Step(
+        "take expectations",
+        rf"{_TERM}\,{_D} = \frac{{1}}{{\varepsilon_\omega^2}}(\varepsilon_\omega {_G} + {_B}\,{_V})",
+        _check(expectations),
+        _repair(
+            rf"{_TERM}\,(1 + \frac{{\gamma}}{{\varepsilon_\omega^2}} {_V}) = \frac{{1}}{{\varepsilon_\omega^2}}(\varepsilon_\omega {_G} - {_B}\,{_V})",
+            "As printed it does follow from the line before it, which is false; from the repaired line this follows.",
+            expectations_repaired,
+        ),
+    ),
+    Step(
+        "divide",
+        rf"{_TERM} = \frac{{{_G}}}{{\varepsilon_\omega {_D}}} + \frac{{{_B}\,{_V}}}{{\varepsilon_\omega^2 {_D}}}",
+        _check(divide),
+        _repair(
+            rf"{_TERM} = \frac{{\varepsilon_\omega {_G} - {_B}\,{_V}}}{{\varepsilon_\omega^2 + \gamma {_V}}}",
+            "Division by the repaired factor.",
+            expectations_repaired,
+        ),
+    ),
+    Step(
+        "last line",
+        rf"\frac{{{_G}}}{{\varepsilon_\omega}} + \frac{{{_B}\,{_V}}}{{\varepsilon_\omega^2}} = \frac{{\varepsilon_\omega {_B}\,{_V} + {_G}}}{{\varepsilon_\omega^2}}",
+        _check(last_line),
+        _repair(
+            rf"\frac{{{_G}}}{{\varepsilon_\omega}} + \frac{{{_B}\,{_V}}}{{\varepsilon_\omega^2}} = \frac{{\varepsilon_\omega {_G} + {_B}\,{_V}}}{{\varepsilon_\omega^2}}",
+            r"A slip of its own: on the common denominator $\varepsilon_\omega$ belongs to the other term.",
+            last_line_repaired,
+        ),
+    ),
+)

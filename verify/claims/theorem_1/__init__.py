@@ -1,0 +1,1 @@
+"""Theorem 1: the Boltzmann policy tends to a Dirac."""

@@ -1,0 +1,1 @@
+"""Theorem 5 and the incremental operator."""

@@ -1,0 +1,209 @@
+r"""Theorem 5 iii) with (38): do min and lim commute?
+
+They do, on any Omega, with min read as inf: by Assumption 2 at once (0 <= inf eps_{w,k} <= eps_{w*,k} -> 0),
+and on finite action sets without it, as the rate of (37) is uniform. The printed proof goes through a limit
+of the minimisers, which need not exist.
+Both sides: `incremental_residual_error`; eps_omega by loops (`worlds`); closed forms for one state.
+Omega:  with Q* in it, as iii) assumes, min eps_w is 0 whatever eps is; so each check also compares minima
+        over Omega without its first member, Q*. (38) assumes no Q*; iii) on finite actions needs none.
+Bound:  the rates of `theorem_5`, plus rounding (`_incremental.rates`), less eps_k where eps_k is subtracted
+        (`rate_above_eps_k`). Of minima: with a = eps_{.,k} - eps_k least at i and b = eps least at j, min a -
+        min b <= a(j) - b(j) and min b - min a <= b(i) - a(i): the rates of two members. Squeeze: eps_{w~_k,k}
+        <= eps_{w*,k} <= delta^2/2 + eps_k gives ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 - gamma) ||Q - Q*||
+        <= ||T* Q - Q|| <= ||beta_{w,k}|| + delta.
+Teeth:  `perturb` adds to one side.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from verify.claims.solved import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.theorem_5.worlds import EPS_K, eps_by_hand, rate_above_eps_k, rates
+from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
+from verify.engine.plotdata import Curve, Figure, Panel
+from verify.engine.verdict import Gap, Verdict, worst
+from virel_theory.checks import Array
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models.draw import garnet
+from virel_theory.objective.residual import incremental_residual_error
+from virel_theory.operators.bellman import bellman_incremental
+from virel_theory.solvers.solve import solve
+
+
+def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """|min over Omega of eps_{omega,k} - eps_k - min of eps_omega|: over Omega, and without its first member."""
+    return worst(*(_gap_of_minima(mdp, part, eps_k, perturb) for part in (omegas, omegas[1:]) if len(part)))
+
+
+def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
+    """Against the rates of the two minimisers; no Assumption 2."""
+    left = [incremental_residual_error(mdp, q, eps_k=eps_k) - eps_k for q in omegas]
+    right = [eps_by_hand(mdp, q) for q in omegas]
+    ends = {int(np.argmin(left)), int(np.argmin(right))}
+    bound = max(rate_above_eps_k(mdp, omegas[k], eps_k) for k in ends)
+    return Gap(abs(min(left) - min(right)) + perturb * (1 + 2 * bound), bound)
+
+
+def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
+    r"""Continuous actions without Assumption 2: S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0.
+
+    T* Q = 1/2: beta = 1/2 off and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does
+    not see a spike of width sigma = exp(-nats) << exp(-1/eps_k). Error: how far min over Omega of
+    eps_{omega,k} - eps_k falls below 1/8; to commute it must be small for small eps_k, here at most 1/16
+    for eps_k <= 1/64.
+    """
+    sigma = math.exp(-nats)
+    mean = 1 / (1 + (1 - sigma) * math.exp(nats - 1 / eps_k))
+    square = (1 - sigma) * (mean / 2) ** 2 + sigma * (mean / 2 - 1) ** 2
+    return Gap(1 / 8 - square / 2 + perturb, 1 / 16)
+
+
+def gap_38(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """eps_{w~_k,k} - eps_k <= eps_w + its rate for every w: on Omega with Q*, and without."""
+    return worst(*(_gap_38(mdp, omegas, eps_k, perturb) for omegas in ([q_star, *others], list(others))))
+
+
+def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: float) -> Gap:
+    least = min(incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas) - eps_k
+    limits = [(eps_by_hand(mdp, q), rate_above_eps_k(mdp, q, eps_k)) for q in omegas]
+    planted = perturb * (1 + 2 * max(eps + rate for eps, rate in limits))
+    return worst(*(Gap(least + planted - eps, rate) for eps, rate in limits))
+
+
+def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
+    r"""Printed step: the minimisers w~_k have a limit w~. S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}.
+
+    Q_0 = Q* and Q_j is the fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w
+    = k: points of Omega = R that a smooth curve w -> Q_w joins. Error: the last step |w~_n - w~_{n-1}|,
+    which a convergent sequence makes small.
+    """
+    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap), 0.0]]), gamma)
+    mean = [float(gap)] + [gap / (1 + math.exp(-gap * 2.0**j)) for j in range(1, n + 1)]
+    omegas = [mdp.reward + gamma * m / (1 - gamma) for m in mean]
+    best = [
+        int(np.argmin([incremental_residual_error(mdp, q, eps_k=2.0**-k) for q in omegas]))
+        for k in (n - 1, n)
+    ]
+    return Gap(abs(best[1] - best[0]) + perturb, 0.5)
+
+
+def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
+    """0 <= min eps_{w,k} <= eps_{w*,k} <= delta^2/2 + eps_k, and (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta."""
+    omegas = [q_star, *others]
+    values = [incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas]
+    delta = mdp.gamma * boltzmann_loss(mdp.n_actions, eps_k)
+    rounding = max(rates(mdp, q, eps_k)[1] for q in omegas)
+    distance = (1 - mdp.gamma) * float(np.abs(omegas[int(np.argmin(values))] - q_star).max())
+    near = Gap(
+        distance + perturb * (1 + 8 * delta),
+        (1 + np.sqrt(mdp.n_pairs)) * delta + np.sqrt(2 * mdp.n_pairs * rounding),
+    )
+    return worst(Gap(min(values), delta**2 / 2 + eps_k + rounding), near)
+
+
+def figures(seed: int) -> Sequence[Figure]:
+    """Minimisers over all tables: the fixed points Q_k of T_{w,k} on a Garnet, against eps_k."""
+    mdp = garnet(6, 3, 2, gamma=0.9, rng=np.random.default_rng(seed))
+    q_star = np.asarray(solve(mdp, atol=1e-12).q)
+    eps: Array = np.exp2(-np.arange(16.0))
+    q, value, distance = q_star, [], []
+    for eps_k in eps[::-1]:
+        for _ in range(400):
+            q = bellman_incremental(mdp, q, eps_k=float(eps_k))
+        value.append(incremental_residual_error(mdp, q, eps_k=float(eps_k)))
+        distance.append(float(np.abs(q - q_star).max()))
+    bound = np.array([0.9 * boltzmann_loss(3, float(e)) / 0.1 for e in eps])
+    left = (
+        Curve("min over w of eps_{w,k}", eps, np.array(value[::-1])),
+        Curve("eps_k", eps, eps, "predicted"),
+    )
+    right = (Curve("||Q_k - Q*||", eps, np.array(distance[::-1])), Curve("bound", eps, bound, "predicted"))
+    panels = (
+        Panel("Path of minimisers", "eps_k", "eps_{w,k}", left, "log", "log"),
+        Panel("Distance to Q*", "eps_k", "max norm", right, "log", "log"),
+    )
+    return (Figure("theorem-5-path", panels, f"Garnet, S = 6, A = 3, gamma = 0.9, seed {seed}; tabular Q."),)
+
+
+def _omega() -> st.SearchStrategy[Instance]:
+    drawn = solved(shape=(2, 3), omegas=integer_tables(-3, 6, count=3), eps_k=on_mdp(EPS_K))
+    return drawn.map(lambda x: {name: x[name] for name in ("mdp", "omegas", "eps_k")})
+
+
+def _joined(x: Instance) -> Instance:
+    return {"mdp": x["mdp"], "omegas": np.stack([x["q_star"], *x["others"]]), "eps_k": x["eps_k"]}
+
+
+_WITH_OPTIMUM = solved(shape=(2, 3), others=integer_tables(-3, 6, count=2), eps_k=on_mdp(EPS_K))
+
+CLAIMS = (
+    Claim(
+        id="eq-38",
+        title="Limits of minimisers",
+        source="Eq. (38), App. F.2",
+        statement=r"\varepsilon_{\tilde\omega_k,k} \le \varepsilon_{\omega,k} \implies \min\lim_{k\to\infty}\varepsilon_{\tilde\omega_k,k}"
+        r" \le \min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k}",
+        check=Check(gap_38, _WITH_OPTIMUM),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="theorem-5-iii",
+        title="min and lim commute",
+        source="Thm 5 iii), App. F.2",
+        statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \lim_{k\to\infty}\min_\omega\varepsilon_{\omega,k}",
+        check=Check(gap_iii, _WITH_OPTIMUM.map(_joined)),
+        expected=Verdict.GAP,
+        assumptions=(
+            Assumption(
+                "assumption-2",
+                "Q* is in Omega; on finite action sets the rate is uniform and this is not needed",
+                without=Check(gap_iii, _omega()),
+            ),
+            Assumption(
+                "assumption-2-continuous-actions",
+                "Q* is in Omega; on continuous action sets needed: narrow spikes hide from the soft policy",
+                without=Check(
+                    gap_spikes,
+                    st.fixed_dictionaries(
+                        {"eps_k": st.sampled_from([2.0**-6, 2.0**-7, 2.0**-8]), "nats": st.integers(0, 400)}
+                    ),
+                ),
+            ),
+        ),
+        steps=(
+            Step(
+                "minimisers-converge",
+                r"\text{there is } \tilde\omega = \lim_{k\to\infty}\tilde\omega_k,\ \tilde\omega_k = \arg\min_\omega\varepsilon_{\omega,k}",
+                Check(
+                    gap_minimisers_converge,
+                    st.fixed_dictionaries(
+                        {
+                            "gap": st.integers(0, 3),
+                            "gamma": st.sampled_from([0.0, 0.5, 0.75]),
+                            "n": st.integers(2, 4),
+                        }
+                    ),
+                ),
+                repaired=Correction(
+                    statement=r"0 \le \inf_\omega\varepsilon_{\omega,k} \le \varepsilon_{\omega^*,k} \le \tfrac12\delta_k^2 + \varepsilon_k \to 0,"
+                    r"\ \|\hat Q_{\tilde\omega_k} - Q^*\|_\infty \le \tfrac{1+\sqrt{|H|}}{1-\gamma}\delta_k,\ \delta_k = \gamma\varepsilon_k\log A",
+                    derivation=r"""S = 1, A = 2, r = (1, 0), gamma = 1/2, Omega = {0, 1, 2, ...} (points on a smooth curve) with $\hat Q_0 = Q^* = (2, 1)$ and
+$\hat Q_j$ the fixed point of $\mathcal T_{\omega,j}$ at $\varepsilon_j = 2^{-j}$: the minimiser of
+$\varepsilon_{\omega,k}$ is omega = k, as its residual is 0, and runs off. Neither compactness of Omega nor
+continuity of $\omega \mapsto \hat Q_\omega$ is assumed, so that $\varepsilon_{\tilde\omega,\infty}$ in (38)
+may not exist. No limit
+of minimisers is needed: squeeze by $\omega^*$ (Assumption 2). What converges is $\hat Q_{\tilde\omega_k}$,
+by $\|\mathcal T^* Q - Q\| \le \|\beta_{\omega,k}\| + \delta_k$ and the contraction. Whether each minimum is
+attained is open in general (inf suffices); for tabular Q it is, at a fixed point of $\mathcal T_{\omega,k}$
+(Brouwer), and equals
+$\varepsilon_k$.""",
+                    check=Check(gap_squeeze, _WITH_OPTIMUM),
+                ),
+            ),
+        ),
+        figures=figures,
+    ),
+)

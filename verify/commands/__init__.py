@@ -1,0 +1,1 @@
+"""Command lines of the theory: parse, call, print."""

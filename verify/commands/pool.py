@@ -1,0 +1,107 @@
+"""Claims in worker processes, one thread each; results come back as they are ready.
+
+Claims hold functions and strategies, which do not travel between processes: workers get ids and return plain
+data. Nothing that loads numba is imported at the top, see `_own_numba_cache`.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Generator, Sequence
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from joblib import Parallel, delayed, parallel_config
+
+if TYPE_CHECKING:
+    from verify.engine.results import Row
+
+Task = Literal["run_row", "figures_row", "certify_row"]
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_rows(
+    ids: Sequence[str],
+    *,
+    seed: int,
+    figures: Path | None,
+    jobs: int,
+    files: Sequence[Path] = (),
+    task: Task = "run_row",
+) -> "Generator[Row]":
+    """Rows in the order in which claims finish; with `jobs=1` in this process, one after the other.
+
+    `task` is the function of `verify.commands.work` that makes a row; `files` hold claims that are not on
+    record. Closing the generator, or an interrupt, stops the workers.
+    """
+    options: dict[str, Any] = {"seed": seed, "figures": figures, "files": tuple(files)}
+    if jobs == 1:
+        from verify.commands import work  # noqa: PLC0415
+
+        yield from (getattr(work, task)(claim_id, **options) for claim_id in ids)
+        return
+    threading.excepthook = _ignore_abort_race
+    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        rows = parallel(delayed(_run_row)(task, claim_id, options) for claim_id in ids)
+    try:
+        for row in rows:  # noqa: UP028  # `yield from` would close `rows` before the block below
+            yield row
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # joblib's advice about tasks cancelled by an interrupt
+            rows.close()
+        threading.excepthook = threading.__excepthook__
+
+
+def _ignore_abort_race(args: threading.ExceptHookArgs) -> None:
+    """Hide one traceback: on an interrupt, loky clears its queue while its own thread may be reading it."""
+    in_loky = args.thread is not None and args.thread.name == "ExecutorManagerThread"
+    if not (in_loky and args.exc_type is KeyError):
+        threading.__excepthook__(args)
+
+
+def _run_row(task: Task, claim_id: str, options: dict[str, Any]) -> "Row":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and stops its workers
+    _own_numba_cache()
+    from verify.commands import work  # noqa: PLC0415
+
+    row: Row = getattr(work, task)(claim_id, **options)
+    return row
+
+
+@cache
+def _own_numba_cache() -> IO[bytes] | None:
+    """Give this worker a folder of compiled code that no other process uses, for as long as it lives.
+
+    numba's index files are not safe against two processes that compile at once: both may choose the same file
+    name for different signatures, and one would later run the other's machine code.
+    """
+    if "numba" in sys.modules:  # too late: its configuration has been read
+        return None
+    default = Path(__file__).resolve().parent / "__pycache__"
+    root = Path(os.environ.get("NUMBA_CACHE_DIR") or default)
+    for slot in count():
+        folder = root / f"worker-{slot}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("wb")
+        except OSError:  # a read-only installation: numba finds another place
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+        return lock
+    return None

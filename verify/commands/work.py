@@ -1,0 +1,78 @@
+"""What one worker does for one claim: run it, draw its figures, hand back plain data."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from verify.engine.claim import Claim
+from verify.engine.claim_files import claims_of
+from verify.engine.registry import select
+from verify.engine.results import Row, error_row, result_row
+from verify.engine.runner import run_claim
+
+
+def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[Path] = ()) -> Row:
+    """Row of `results.json` for the claim with this id; its figures go to the folder `figures`, if given.
+
+    An exception is no verdict: it becomes a row that says ERROR, and the other claims go on.
+    """
+    (claim,) = select([claim_id], files)
+    start = time.perf_counter()
+    try:
+        row = result_row(run_claim(claim, seed=seed))
+        if figures is not None:
+            row["figures"] = _draw(claim, seed, figures, _named(claim_id, files), pdf=False)
+        return row if _named(claim_id, files) == claim_id else row | {"file": _named(claim_id, files)}
+    except (Exception, SystemExit) as error:
+        return error_row(claim, error, seconds=time.perf_counter() - start)
+
+
+def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
+    """Draw a claim's figures without running its checks; the row says which, or what went wrong."""
+    (claim,) = select([claim_id], files)
+    start = time.perf_counter()
+    try:
+        drawn = _draw(claim, seed, figures, _named(claim_id, files), pdf=True)
+    except (Exception, SystemExit) as error:
+        return error_row(claim, error, seconds=time.perf_counter() - start)
+    return {"id": claim_id, "verdict": "drawn", "seconds": time.perf_counter() - start, "figures": drawn}
+
+
+def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
+    """Certify a claim on record; its certificates go to the folder `figures`."""
+    from verify.proofs.rows import certified_row  # noqa: PLC0415  (python-flint, only if asked for)
+
+    start = time.perf_counter()
+    try:
+        row = certified_row(claim_id, seed=seed, out=figures)
+    except (Exception, SystemExit) as error:
+        (claim,) = select([claim_id], files)
+        return error_row(claim, error, seconds=time.perf_counter() - start)
+    return row | {"seconds": time.perf_counter() - start}
+
+
+def _draw(claim: Claim, seed: int, folder: Path, name: str, *, pdf: bool) -> list[dict[str, Any]]:
+    """Draw a claim's figures; return their names and captions."""
+    if claim.figures is None:
+        return []
+    from verify.report.figures import draw  # noqa: PLC0415  (matplotlib is slow to import, and most claims draw nothing)
+
+    command = f"virel figures {name} --seed {seed}"
+    drawn = []
+    for figure in claim.figures(seed):
+        draw(figure, folder, command=command, pdf=pdf)
+        drawn.append(
+            {
+                "name": figure.name,
+                "caption": figure.caption,
+                "panels": [panel.title for panel in figure.panels],
+                "data": f"{figure.name}.{'times.' if figure.timed else ''}csv",
+            }
+        )
+    return drawn
+
+
+def _named(claim_id: str, files: Sequence[Path]) -> str:
+    """What to type for this claim: its id, or the file that holds it."""
+    return next((str(f) for f in files if any(c.id == claim_id for c in claims_of(f))), claim_id)

@@ -1,0 +1,1 @@
+"""Claims, how they are run, and what comes out."""

@@ -1,0 +1,127 @@
+"""Claims in a file of one's own: `virel verify path/to/my_claims.py` loads its `CLAIMS`."""
+
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from verify.engine.claim import Assumption, Check, Claim, Correction, Step
+from verify.engine.verdict import Verdict
+from virel_theory.checks import InputError
+
+PARTS = (Check, Assumption, Step, Correction)
+
+
+def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
+    """Claim ids and files (names that end in `.py`), each once, in their order."""
+    unique = dict.fromkeys(names)
+    return [n for n in unique if not n.endswith(".py")], tuple(Path(n) for n in unique if n.endswith(".py"))
+
+
+@cache
+def claims_of(path: Path) -> tuple[Claim, ...]:
+    """The `CLAIMS` of a Python file.
+
+    Raises:
+        InputError: no such file; an error while it is imported (with its line); no `CLAIMS`, or something
+            else than claims in it; a field of a wrong type; a REFUTED claim without correction; one id twice.
+    """
+    claims = _run_module(path)
+    if isinstance(claims, Claim) or not isinstance(claims, Sequence) or len(claims) == 0:
+        raise InputError(
+            f"{path}: `CLAIMS` must be a non-empty tuple of verify.engine.claim.Claim; found {claims!r:.80}"
+        )
+    for claim in claims:
+        if not isinstance(claim, Claim):
+            raise InputError(
+                f"{path}: `CLAIMS` must hold verify.engine.claim.Claim only; found {claim!r:.80}"
+            )
+        for mistake in mistakes(claim):
+            raise InputError(f"{path}: claim {claim.id!r}: {mistake}")
+    ids = [claim.id for claim in claims]
+    if repeated := sorted({name for name in ids if ids.count(name) > 1}):
+        raise InputError(f"{path}: ids must differ; found twice: {', '.join(repeated)}")
+    return tuple(claims)
+
+
+def mistakes(claim: Claim) -> Iterator[str]:
+    """What is wrong with a claim, before anything runs."""
+    yield from _wrong_types(claim, "")
+    if claim.expected is Verdict.REFUTED and claim.correction is None:
+        yield "`expected` is REFUTED: it needs a `correction`, with a check of its own"
+
+
+def _wrong_types(part: object, where: str) -> Iterator[str]:
+    """The fields that are not what their class says, of a claim and of its parts."""
+    for name, hint in get_type_hints(type(part)).items():
+        value = getattr(part, name)
+        if not _fits(value, hint):
+            yield f"`{where}{name}` must be {_words(hint)}; found {value!r:.80}"
+            return
+        for inner in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(inner, PARTS):
+                yield from _wrong_types(inner, f"{where}{name}.")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_fits(value, each) for each in inner)
+    if kind is Sequence:
+        return isinstance(value, list | tuple) and all(_fits(x, inner[0]) for x in value)
+    if hint is str:
+        return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, kind or hint)
+
+
+def _words(hint: Any) -> str:
+    """Of a type, for people: `text`, `Check`, `tuple of Step`."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return " or ".join(map(_words, inner))
+    if kind is Sequence:
+        return f"a tuple of {_words(inner[0])}"
+    known = {str: "text that UTF-8 can write", NoneType: "None", Callable: "a function"}
+    return known.get(kind or hint) or (kind or hint).__name__
+
+
+def _run_module(path: Path) -> object:
+    """The value of `CLAIMS`; the file's folder is on the import path, as for a script."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    name = f"virel_claims_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a script may end with `sys.exit`
+        del sys.modules[name]
+        raise InputError(f"{_place(path, error)}: {type(error).__name__}: {_message(error)}") from error
+    if not hasattr(module, "CLAIMS"):
+        raise InputError(f"{path}: defines no `CLAIMS`; see examples/my_claims.py")
+    return module.CLAIMS
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """`path:line` of the last line of this file that ran, or of the syntax error in it."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or path}:{error.lineno}"
+    lines = [
+        f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()
+    ]
+    lines += [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)
+
+
+def _message(error: BaseException) -> str:
+    return error.msg if isinstance(error, SyntaxError) else str(error)

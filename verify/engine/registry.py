@@ -1,0 +1,84 @@
+"""Every claim on record, the `CLAIMS` of the modules below `verify/claims/`, and those of your own files."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import verify.claims
+from verify.engine.claim import Claim
+from verify.engine.claim_files import claims_of, split_names
+from verify.engine.sources import position
+from virel_theory.checks import InputError
+
+PROOFS = ("proofs", "facts", "roots")
+"""Last words of the names of modules that hold certificates' statements: they need python-flint."""
+
+
+def modules() -> list[str]:
+    """Names of the modules below `verify/claims/` that may define claims."""
+    found = pkgutil.walk_packages(verify.claims.__path__, "verify.claims.")
+    return [one.name for one in found if not one.ispkg and not one.name.endswith(PROOFS)]
+
+
+@cache
+def all_claims() -> dict[str, Claim]:
+    """Claims by id, in the order of the sources (`verify.engine.sources`)."""
+    claims: dict[str, Claim] = {}
+    for name in modules():
+        for claim in getattr(importlib.import_module(name), "CLAIMS", ()):
+            if claim.id in claims:
+                raise ValueError(f"two claims have the id {claim.id!r}; the second is in {name}")
+            claims[claim.id] = claim
+    return dict(sorted(claims.items(), key=lambda item: position(item[0])))
+
+
+def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
+    """The claims on record and those of the given files.
+
+    Raises:
+        InputError: if a file cannot be loaded, or two claims have one id.
+    """
+    claims = dict(all_claims())
+    for path in files:
+        for claim in claims_of(path):
+            if claim.id in claims:
+                raise InputError(f"{path}: the id {claim.id!r} is taken; choose another (see virel claims)")
+            claims[claim.id] = claim
+    return claims
+
+
+def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) -> list[Claim]:
+    """The claims with these ids, in this order; if none is named all of the record, deep ones if `deep`.
+
+    Raises:
+        InputError: naming the unknown ids and the known ones.
+    """
+    claims = catalogue(files)
+    if unknown := [name for name in ids if name not in claims]:
+        close = [match for name in unknown for match in difflib.get_close_matches(name, claims, n=3)]
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise InputError(
+            f"`claim` must be a .py file or an id that `virel claims` lists; found {', '.join(unknown)}{hint}"
+        )
+    if ids:
+        return [claims[name] for name in ids]
+    return [claim for claim in all_claims().values() if deep or not claim.deep]
+
+
+def resolve(names: Sequence[str], *, deep: bool = False) -> tuple[list[str], tuple[Path, ...]]:
+    """Ids to run, and the files that hold some of them: those named, all of each `.py` file, or the record.
+
+    Raises:
+        InputError: as `catalogue` and `select` do; a claim needs torch, which cannot be imported.
+    """
+    ids, files = split_names(names)
+    in_files = [claim.id for path in files for claim in claims_of(path)]
+    claims = select(list(dict.fromkeys([*ids, *in_files])), files, deep=deep)
+    if any(claim.deep for claim in claims):
+        from verify.claims.deep.tools import require_torch  # noqa: PLC0415  (torch, only if asked for)
+
+        require_torch()
+    return [claim.id for claim in claims], files

@@ -1,0 +1,228 @@
+"""Verdicts as plain data: the rows of `results.json`, and writing it so that no half file stays."""
+
+import errno
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from verify.engine.claim import Claim, Correction
+from verify.engine.describe import as_json, describe_instance
+from verify.engine.runner import CheckError, Outcome, Result
+from verify.engine.verdict import Verdict
+from virel_theory.checks import InputError
+
+WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
+
+Row = dict[str, Any]
+"""One claim of `results.json`."""
+
+SCHEMA = 1
+PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
+ERROR = "ERROR"
+"""In place of a verdict: a check raised. It is never a verdict on record."""
+
+_INSTANCE = (None, dict)
+_GAP = {key: (None, int, float, {"nan", "inf", "-inf"}) for key in ("error", "bound")}
+_CHECKED = (None, {"verdict": {"HOLDS", "REFUTED"}, "statement": str, "derivation": str} | _GAP)
+_ABLATION = {"name": str, "text": str, "ablation": str, "instances": int, "counterexample": _INSTANCE}
+_STEP = {"name": str, "statement": str, "ok": bool, "counterexample": _INSTANCE, "repaired": _CHECKED} | _GAP
+_ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str) | _GAP
+_ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
+_ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
+_ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
+_ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
+DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
+"""What a reader of `results.json` may rely on: types, {one of these}, (any of these), [each is this]."""
+
+
+def misfit(value: Any, shape: Any, where: str = "") -> str:
+    """Where `value` first differs from a shape written as `DOCUMENT` is; empty if nowhere."""
+    inner: list[tuple[Any, Any, str]] = []
+    match shape:
+        case dict():
+            ok = isinstance(value, dict)
+            keys = [key for key in shape if ok and (key.rstrip("?") in value or not key.endswith("?"))]
+            inner = [
+                (value.get(key.rstrip("?"), ...), shape[key], f"{where}.{key.rstrip('?')}") for key in keys
+            ]
+        case list():
+            ok = isinstance(value, list)
+            inner = [(x, shape[0], f"{where}[{i}]") for i, x in enumerate(value)] if ok else []
+        case tuple():
+            ok = any(not misfit(value, each) for each in shape)
+        case set():
+            ok = isinstance(value, str | int) and value in shape
+        case _:
+            ok = value is None if shape is None else isinstance(value, shape)
+    return next(filter(None, (misfit(*each) for each in inner)), "") if ok else where or "."
+
+
+def result_row(result: Result) -> Row:
+    """A claim that ran; `error` and `bound` of a refuted one are those of its counterexample."""
+    claim, printed = result.claim, result.printed
+    return {
+        **_heading(claim),
+        "verdict": str(result.verdict),
+        "instances": printed.n_instances,
+        **_gap(printed),
+        "seconds": round(result.seconds, 3),
+        "corrected": _checked(result.correction, claim.correction),
+        "counterexample": counterexample(printed),
+        "assumptions": [
+            {"name": a.name, "text": a.text, **_ablation(outcome)}
+            for a, outcome in zip(claim.assumptions, result.ablations, strict=True)
+        ],
+        "steps": [
+            {"name": s.name, "statement": s.statement, "ok": outcome.ok, **_gap(outcome)}
+            | {"counterexample": counterexample(outcome), "repaired": _checked(repair, s.repaired)}
+            for s, outcome, repair in zip(claim.steps, result.steps, result.repairs, strict=True)
+        ],
+        "figures": [],
+    }
+
+
+def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
+    """A claim whose check or figure raised: no verdict, but the exception and its instance if known."""
+    known = isinstance(error, CheckError)
+    instance = _named(error.instance, error.name) if isinstance(error, CheckError) else None
+    return {
+        **_heading(claim),
+        "verdict": ERROR,
+        "instances": 0,
+        "error": None,
+        "bound": None,
+        "seconds": round(seconds, 3),
+        "corrected": None,
+        "counterexample": instance,
+        "assumptions": [],
+        "steps": [],
+        "figures": [],
+        "exception": str(error) if known else f"{type(error).__name__}: {error}",
+    }
+
+
+def counterexample(outcome: Outcome) -> dict[str, Any] | None:
+    """The instance that failed (None if none did), with `instance: NAME` first if it is a named one."""
+    if outcome.counterexample is None:
+        return None
+    return _named(outcome.counterexample, outcome.counterexample_name)
+
+
+def as_recorded(row: Row) -> bool:
+    """The verdict is on record, each correction and repair holds, and just the repaired steps fail."""
+    offered = [row["corrected"], *(step["repaired"] for step in row["steps"])]
+    held = all(checked is None or checked["verdict"] != "REFUTED" for checked in offered)
+    steps = all(step["ok"] == (step["repaired"] is None) for step in row["steps"])
+    return bool(row["verdict"] == row["expected"]) and held and steps
+
+
+def require_figure_names_differ(rows: Sequence[Row]) -> None:
+    """Raise `InputError` if two figures have one name: one would overwrite the other."""
+    names = Counter(figure["name"] for row in rows for figure in row["figures"])
+    if repeated := sorted(name for name, count in names.items() if count > 1):
+        raise InputError(f"figure names must differ; found twice: {', '.join(repeated)}")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and every package that a verdict depends on."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def results_document(rows: Sequence[Row], *, seed: int) -> dict[str, Any]:
+    """What `results.json` holds."""
+    return {"schema": SCHEMA, "seed": seed, "versions": versions(), "claims": list(rows)}
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Strict JSON (no NaN, no Infinity), written beside `path` and renamed."""
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+    with atomic_file(path) as file:
+        file.write(text.encode() + b"\n")
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM is Ctrl-C while the block runs, so that it too leaves nothing half done."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file open for writing that gets the name `path` if the block ends well, and else leaves nothing."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _heading(claim: Claim) -> Row:
+    return {
+        "id": claim.id,
+        "title": claim.title,
+        "source": claim.source,
+        "statement": claim.statement,
+        "expected": str(claim.expected),
+    }
+
+
+def _gap(outcome: Outcome) -> Row:
+    return {"error": as_json(outcome.gap.error), "bound": as_json(outcome.gap.bound)}
+
+
+def _checked(outcome: Outcome | None, offered: Correction | None) -> Row | None:
+    if outcome is None or offered is None:
+        return None
+    found = {} if outcome.ok else {"counterexample": counterexample(outcome)}
+    texts = {"statement": offered.statement, "derivation": offered.derivation}
+    return {"verdict": "HOLDS" if outcome.ok else "REFUTED", **_gap(outcome), **found, **texts}
+
+
+def _ablation(outcome: Outcome | None) -> Row:
+    if outcome is None:
+        return {"ablation": "not searched", "instances": 0, "counterexample": None}
+    ablation = "not needed here" if outcome.ok else "necessary"
+    return {"ablation": ablation, "instances": outcome.n_instances, "counterexample": counterexample(outcome)}
+
+
+def _named(instance: dict[str, Any], name: str) -> dict[str, Any]:
+    return ({"instance": name} if name else {}) | describe_instance(instance)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

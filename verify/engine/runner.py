@@ -1,0 +1,188 @@
+"""Running checks: draw instances, keep the worst, shrink the first failure, decide the verdict."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from unittest import mock
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis.errors import HypothesisException
+from hypothesis.internal.conjecture import providers
+
+from verify.engine.claim import Check, Claim, Instance
+from verify.engine.verdict import Gap, Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a check found: how many instances it saw, the worst gap, the shrunk counterexample if one failed.
+
+    `n_instances` counts up to the first failure, that one included; what shrinking tries is not counted.
+    """
+
+    n_instances: int
+    gap: Gap
+    counterexample: Instance | None = None
+    counterexample_name: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the check held on every instance."""
+        return self.gap.ok
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A claim's verdict and the outcomes behind it, in the order of the claim (None: nothing to run)."""
+
+    claim: Claim
+    verdict: Verdict
+    printed: Outcome
+    correction: Outcome | None
+    steps: tuple[Outcome, ...]
+    repairs: tuple[Outcome | None, ...]
+    ablations: tuple[Outcome | None, ...]
+    seconds: float
+
+
+class CheckError(Exception):
+    """A gap function raised on an instance: a bug in the check, not a verdict."""
+
+    def __init__(self, instance: Instance, name: str, cause: BaseException) -> None:
+        """`name` is the instance's, if it has one."""
+        super().__init__(f"{type(cause).__name__}: {cause}")
+        self.instance = instance
+        self.name = name
+
+
+class _CounterexampleFound(Exception):
+    def __init__(self, instance: Instance, gap: Gap) -> None:
+        super().__init__(f"error {gap.error} above the bound {gap.bound}")
+        self.instance = instance
+        self.gap = gap
+
+
+class _Watcher:
+    """Evaluates a check, counting instances and keeping the worst gap until one fails."""
+
+    def __init__(self, check: Check, perturb: float) -> None:
+        self.check, self.perturb = check, perturb
+        self.n_seen = 0
+        self.worst: Gap | None = None
+
+    def look(self, instance: Instance, *, name: str = "") -> Gap:
+        try:
+            gap = self.check.gap(**instance, perturb=self.perturb)
+            if not isinstance(gap, Gap):
+                raise TypeError(f"a gap function must return a verify.engine.verdict.Gap; found {gap!r:.80}")
+        except HypothesisException:
+            raise  # `assume` inside a gap function: not an error
+        except (Exception, SystemExit) as err:
+            raise CheckError(instance, name, err) from err
+        if self.worst is None or self.worst.ok:
+            self.n_seen += 1
+            if self.worst is None or not gap.ok or gap.ratio > self.worst.ratio:
+                self.worst = gap
+        return gap
+
+    def held(self) -> Outcome:
+        if self.worst is None:
+            raise ValueError(
+                "the check has no instance: n_random is 0, nothing is named, or every draw is rejected"
+            )
+        return Outcome(self.n_seen, self.worst)
+
+
+def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = True) -> Outcome:
+    """Try the check on `n_random` drawn and then its named instances; stop at, and shrink, the first failure.
+
+    Drawn instances come first because they shrink: a named one, of hundreds of states, is shown only if all
+    of them hold.
+
+    Args:
+        check: what to run.
+        seed: of hypothesis' generator: the same seed draws the same instances.
+        perturb: handed to the gap function; 1.0 plants its deliberate error.
+        shrink: False shows the first failure as it was drawn (tests that only ask whether there is one).
+
+    Raises:
+        CheckError: if the gap function raises, with the (shrunk) instance.
+        ValueError: if the check has no instance at all.
+    """
+    watcher = _Watcher(check, perturb)
+    if check.n_random > 0:
+        try:
+            _search(watcher, seed=seed, shrink=shrink)
+        except _CounterexampleFound as found:
+            return Outcome(watcher.n_seen, found.gap, found.instance)
+    for name, instance in check.named():
+        gap = watcher.look(instance, name=name)
+        if not gap.ok:
+            return Outcome(watcher.n_seen, gap, instance, name)
+    return watcher.held()
+
+
+def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
+    """Draw through hypothesis; all settings are explicit, so that no profile (of CI, of tests) matters."""
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=watcher.check.n_random,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        print_blob=False,
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        report_multiple_bugs=False,
+        suppress_health_check=tuple(HealthCheck),
+        verbosity=Verbosity.quiet,
+        backend="hypothesis",
+    )
+    @hypothesis.given(watcher.check.instances)
+    def search(instance: Instance) -> None:
+        gap = watcher.look(instance)
+        if not gap.ok:
+            raise _CounterexampleFound(instance, gap)
+
+    with _draws_depend_on_the_seed_alone():
+        search()
+
+
+@contextmanager
+def _draws_depend_on_the_seed_alone() -> Iterator[None]:
+    """Keep hypothesis from mixing constants of the modules imported so far into its draws.
+
+    Otherwise a claim's instances would depend on what ran before it in the same process, and a folder
+    `.hypothesis` would appear where the user stands. There is no setting for it (hypothesis 6.170).
+    """
+    none, empty = type(providers._local_constants)(), type(providers.CONSTANTS_CACHE)(1024)
+    with (
+        mock.patch.object(providers, "_get_local_constants", return_value=none),
+        mock.patch.object(providers, "CONSTANTS_CACHE", empty),
+    ):
+        yield
+
+
+def run_claim(claim: Claim, *, seed: int) -> Result:
+    """Run every check of a claim (printed, steps, repairs, correction, ablations) and decide the verdict."""
+    start = time.perf_counter()
+
+    def run(check: Check | None) -> Outcome | None:
+        return None if check is None else run_check(check, seed=seed)
+
+    printed = run_check(claim.check, seed=seed)
+    steps = tuple(run_check(step.check, seed=seed) for step in claim.steps)
+    repairs = tuple(run(None if step.repaired is None else step.repaired.check) for step in claim.steps)
+    correction = run(None if claim.correction is None else claim.correction.check)
+    ablations = tuple(run(assumption.without) for assumption in claim.assumptions)
+    seconds = time.perf_counter() - start
+    return Result(claim, decide(printed, steps), printed, correction, steps, repairs, ablations, seconds)
+
+
+def decide(printed: Outcome, steps: tuple[Outcome, ...]) -> Verdict:
+    """REFUTED if the printed statement failed, GAP if only a step of its proof did, else HOLDS."""
+    if not printed.ok:
+        return Verdict.REFUTED
+    return Verdict.HOLDS if all(step.ok for step in steps) else Verdict.GAP

@@ -1,0 +1,1 @@
+"""Certificates: statements proved on exact instances."""

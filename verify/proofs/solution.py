@@ -1,0 +1,217 @@
+r"""`virel solve --certify`: the returned policy is within delta of optimal, by one sweep.
+
+The float arrays are the MDP, exactly as given: row sums are 1 within $\delta$
+(`virel_theory.solvers.bounds`). For any vector v, with $u = \max(0, \max_s (Tv - v))$, $l = \min(0,
+\min_s(T^\pi v - v))$ and $g = \gamma(1+\delta) < 1$: $T(v + c) \le Tv + gc \le v + c$ for $c = u/(1-g)$,
+and T is monotone, so $V^* \le v + u/(1-g)$; likewise $V^\pi \ge v + l/(1-g)$. Hence $V^* - V^\pi \le (u -
+l)/(1 - g)$. A computed backup is within $\eta$ of the exact one and a computed difference d within
+$\epsilon|d|/2$, so u and -l grow by $\eta + \epsilon|d|$. v is the solver's value moved by a constant that
+centres the residual; the move rounds, but any v will do. Scalars are exact fractions; delta is rounded up.
+
+The certificate holds the arrays themselves, packed, and v; `virel recheck` repeats the sweep in rationals.
+Up to `MAX_EXACT` entries so is delta computed here.
+"""
+
+import base64
+import math
+import zlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from flint import fmpq
+from numpy.typing import ArrayLike, NDArray
+
+from verify.arithmetic.balls import dyadic
+from verify.arithmetic.exact import ExactMDP, as_given
+from verify.proofs.certificate import Certificate, write
+from virel_theory.checks import Array, as_values, require
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers.bounds import EPS, backup_error, contraction_interval
+
+Sense = Literal["max", "min"]
+MAX_EXACT = 4000
+"""Non-zeros and pairs of the largest MDP whose delta is exact; beyond, it has a float64 sweep's margin."""
+MAX_ENTRIES = 10**7
+"""Non-zeros and pairs of the largest MDP: the checker reads files of at most 256 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyBound:
+    r"""$V^*(s) - V^\pi(s) \le$ `delta` in every state (costs: the other way round).
+
+    `witness` is the v of the proof, `norm` a bound of gamma times the largest row sum.
+    """
+
+    delta: float
+    witness: Array
+    norm: float
+
+
+def policy_bound(
+    mdp: TabularMDP, policy: NDArray[np.intp], value: Array, *, sense: Sense = "max"
+) -> PolicyBound:
+    """A guaranteed bound on what `policy` loses.
+
+    From the float64 values of a solver (good ones make it small).
+
+    Args: mdp: dense or sparse. policy: `[S]` actions. value: `[S]`, any finite vector. sense: rewards or
+    costs.
+    Returns: the bound; `inf` if gamma times the row sums is not certainly below 1.
+    Raises: InputError: if `value` is not finite `[S]`, or `policy` takes an action that does not exist.
+    """
+    v = as_values(value, mdp, name="value")
+    states = np.arange(mdp.n_states)
+    ok = policy.shape == states.shape and bool(((policy >= 0) & (policy < mdp.n_actions)).all())
+    require(
+        ok and bool(mdp.available[states, policy].all()),
+        "policy",
+        policy.shape,
+        "must take actions that exist",
+    )
+    sign = 1.0 if sense == "max" else -1.0
+    n_terms = _row_length(mdp)
+    beta_hi = contraction_interval(mdp.gamma, n_terms)[1]
+    if not beta_hi < 1:
+        return PolicyBound(np.inf, v, beta_hi)
+    v = sign * v
+    up, _ = _residuals(mdp, policy, v, sign)
+    v = v + 0.5 * float(up.max() + up.min()) / (1 - mdp.gamma)
+    up, down = _residuals(mdp, policy, v, sign)
+    r_max = float(np.abs(mdp.reward).max())
+    eta = Fraction(backup_error(n_terms, r_max=r_max, v_max=float(np.abs(v).max()), beta_hi=beta_hi))
+    high, low = Fraction(float(up.max())), Fraction(float(down.min()))
+    top = max(Fraction(0), high + abs(high) * Fraction(EPS) + eta)
+    bottom = min(Fraction(0), low - abs(low) * Fraction(EPS) - eta)
+    return PolicyBound(_round_up((top - bottom) / (1 - Fraction(beta_hi))), sign * v, beta_hi)
+
+
+def certify_solution(
+    mdp: TabularMDP,
+    policy: NDArray[np.intp],
+    value: Array,
+    *,
+    path: Path,
+    sense: Sense = "max",
+) -> float:
+    """Write the certificate of `policy` to `path`; return the delta it proves.
+
+    Raises: InputError: as `policy_bound`; if the MDP has more than `MAX_ENTRIES` non-zeros and pairs.
+    """
+    n_entries = mdp.n_pairs + _n_entries(mdp)
+    require(n_entries <= MAX_ENTRIES, "mdp", n_entries, f"must have at most {MAX_ENTRIES} entries to certify")
+    bound = policy_bound(mdp, policy, value, sense=sense)
+    require(bound.delta < np.inf, "gamma", mdp.gamma, "times the largest row sum must be below 1 to certify")
+    sign = 1 if sense == "max" else -1
+    v = sign * bound.witness
+    delta = Fraction(bound.delta)
+    if n_entries <= MAX_EXACT:
+        delta = _exact_delta(as_given(mdp, sign=sign), policy, v)
+    write(path, [certificate(mdp, policy, v, delta=delta, norm=bound.norm, sign=sign)])
+    return _round_up(delta)
+
+
+def certificate(
+    mdp: TabularMDP, policy: NDArray[np.intp], v: Array, *, delta: Fraction, norm: float, sign: int = 1
+) -> Certificate:
+    """The packed MDP (costs as negative rewards), v and the policy, and what is claimed of them.
+
+    With `norm` >= g, 1 - g lies in [1 - norm, 1], and delta (1 - g) - (u - l) in [0, delta].
+    """
+    row, to, p = _successors(mdp)
+    states, actions = np.nonzero(mdp.available)
+    keep = mdp.available.ravel()[row] & (p != 0)
+    sizes = np.bincount(row[keep], minlength=mdp.available.size)[states * mdp.n_actions + actions]
+    pairs = {
+        "s": packed(states, "<i4"),
+        "a": packed(actions, "<i4"),
+        "size": packed(sizes, "<i4"),
+        "to": packed(to[keep], "<i4"),
+        "p": packed(p[keep], "<f8"),
+        "r": packed(sign * mdp.reward[states, actions], "<f8"),
+    }
+    model = {
+        "n_states": mdp.n_states,
+        "n_actions": mdp.n_actions,
+        "gamma": str(Fraction(mdp.gamma)),
+        "initial": packed(mdp.initial, "<f8"),
+        "pairs": pairs,
+    }
+    chosen = packed(policy[states] == actions, "<f8")
+    instance = {"model": model, "v": packed(v, "<f8"), "pi": chosen, "delta": str(delta)}
+    contracts = {"enclosure": [_dyadic(1 - Fraction(norm)), "1p0"]}
+    bounded = {"enclosure": ["0p0", _dyadic(Fraction(_round_up(delta)))]}
+    return Certificate("solve", "policy", instance, [contracts, bounded])
+
+
+def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """Rows `s A + a`, successors and probabilities: sorted, each successor of a row once."""
+    csr = mdp.csr_transition
+    row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
+    key = row * mdp.n_states + csr.indices
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    row, to = np.divmod(key[order][first], mdp.n_states)
+    return row, to, _merged(csr.data[order], first)
+
+
+def _merged(p: Array, first: NDArray[np.intp]) -> Array:
+    """The sum of each group; groups begin at `first`. A sum that is no float is an `InputError`."""
+    out, sizes = p[first], np.diff(first, append=len(p))
+    for i in np.flatnonzero(sizes > 1):
+        group = p[first[i] : first[i] + sizes[i]].tolist()
+        out[i] = math.fsum(group)
+        exact = math.fsum([*group, -out[i]]) == 0
+        require(exact, "transition", group, "must have duplicate entries whose sum is a float to certify")
+    return out
+
+
+def packed(values: ArrayLike, dtype: str) -> str:
+    """Base64 of zlib of the array's little-endian bytes."""
+    return base64.b64encode(zlib.compress(np.asarray(values, dtype=dtype).tobytes(), 1)).decode()
+
+
+def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:
+    """(u - l)/(1 - g) over the rationals."""
+    index = {pair: i for i, pair in enumerate(exact.pairs)}
+    chosen = [index[s, int(a)] for s, a in enumerate(policy)]
+    found = exact_delta(exact, chosen, [fmpq(*x.as_integer_ratio()) for x in v.tolist()])
+    return Fraction(int(found.p), int(found.q))
+
+
+def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
+    """(u - l)/(1 - g) over the rationals."""
+    zero = fmpq(0)
+    g = exact.gamma * max(sum((p for _, p in row), zero) for row in exact.rows)
+    q = exact.backup(v)
+    up = max([zero, *(x - y for x, y in zip(exact.best(q), v, strict=True))])
+    down = min([zero, *(q[i] - y for i, y in zip(chosen, v, strict=True))])
+    return (up - down) / (1 - g)
+
+
+def _residuals(mdp: TabularMDP, policy: NDArray[np.intp], v: Array, sign: float) -> tuple[Array, Array]:
+    q = sign * mdp.reward + mdp.gamma * mdp.expect_next(v)
+    best = q.max(axis=1, where=mdp.available, initial=-np.inf)
+    return best - v, q[np.arange(len(v)), policy] - v
+
+
+def _row_length(mdp: TabularMDP) -> int:
+    if isinstance(mdp.transition, np.ndarray):
+        return mdp.n_states
+    return int(np.diff(mdp.transition.indptr).max())
+
+
+def _n_entries(mdp: TabularMDP) -> int:
+    transition = mdp.transition
+    return int(np.count_nonzero(transition)) if isinstance(transition, np.ndarray) else int(transition.nnz)
+
+
+def _dyadic(x: Fraction) -> str:
+    return dyadic(fmpq(x.numerator, x.denominator))
+
+
+def _round_up(x: Fraction) -> float:
+    nearest = float(x)
+    return nearest if Fraction(nearest) >= x else float(np.nextafter(nearest, np.inf))

@@ -1,0 +1,84 @@
+"""`virel explain CLAIM` and `docs/errata.md`: what is printed, what came out, what holds instead."""
+
+from collections.abc import Sequence
+
+from verify.engine.claim import Claim, Correction
+from verify.engine.describe import in_short
+from verify.engine.results import Row
+from verify.engine.verdict import Verdict
+
+ERRATA_HEAD = """# Errata found by the toolkit
+
+Generated from the registry by `virel explain --errata` (do not edit): every printed statement of the sources
+that is false (`REFUTED`) or whose printed proof has a false step (`GAP`), with the smallest counterexample
+that the search found and what holds instead. Verdicts: `virel verify`.
+
+"""
+
+
+def explanation(claim: Claim, row: Row) -> str:
+    """A claim and the row that `virel verify` writes of it, as Markdown with LaTeX."""
+    word = "As printed" if claim.printed and not claim.deep else "Statement (ours)"
+    parts = [
+        f"## {claim.id}: {claim.title}",
+        f"**Source.** {claim.source}",
+        f"**{word}.** ${claim.statement}$",
+    ]
+    parts += [
+        f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"
+        for a, found in zip(claim.assumptions, row["assumptions"], strict=True)
+    ]
+    parts.append(_verdict(row))
+    if row["counterexample"] is not None:
+        parts.append(f"**Smallest counterexample found.** {in_short(row['counterexample'], width=2000)}")
+    if claim.correction is not None:
+        parts += _correction("Corrected", claim.correction, row["corrected"])
+    for step, found in zip(claim.steps, row["steps"], strict=True):
+        parts.append(
+            f"**Step** {step.name}: ${step.statement}$ {'holds' if found['ok'] else 'fails'}"
+            + _numbers(found)
+            + "."
+        )
+        if found["counterexample"] is not None:
+            parts.append(f"**It fails on** {in_short(found['counterexample'], width=2000)}")
+        if step.repaired is not None:
+            parts += _correction("Repaired", step.repaired, found["repaired"])
+    return "\n\n".join(parts) + "\n"
+
+
+def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
+    """`docs/errata.md`: the explanations of all refuted claims, then of all gaps."""
+    found = {row["id"]: row for row in rows}
+    sections = [ERRATA_HEAD]
+    for verdict in (Verdict.REFUTED, Verdict.GAP):
+        named = [claim for claim in claims if found.get(claim.id, {}).get("verdict") == verdict]
+        sections.append(f"# {verdict}: {len(named)}\n\n{verdict.meaning.capitalize()}.\n")
+        sections += [explanation(claim, found[claim.id]) for claim in named]
+    return "\n".join(sections)
+
+
+def _verdict(row: Row) -> str:
+    record = "" if row["verdict"] == row["expected"] else f" (on record: {row['expected']})"
+    return f"**Verdict.** {row['verdict']}{record}{_numbers(row)}; {row['instances']} instances."
+
+
+def _numbers(row: Row) -> str:
+    if row["error"] is None:
+        return ""
+    return f" (error {in_short(row['error'])} against the bound {in_short(row['bound'])})"
+
+
+def _correction(word: str, correction: Correction, row: Row) -> list[str]:
+    return [
+        f"**{word}** ({row['verdict']}{_numbers(row)}). ${correction.statement}$",
+        f"**Derivation.** {correction.derivation}",
+    ]
+
+
+def _ablation(found: Row) -> str:
+    if found["ablation"] == "not searched":
+        return "not dropped in the search"
+    searched = f"{found['ablation']}, {found['instances']} instances without it"
+    if found["counterexample"] is None:
+        return searched
+    return f"{searched}; without it, fails on {in_short(found['counterexample'], width=400)}"

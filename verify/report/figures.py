@@ -1,0 +1,219 @@
+"""Drawing `plotdata.Figure`: SVG, PNG and PDF in one style, and a CSV file of the data beside them.
+
+Colours are Okabe and Ito's (2008, colour-blind safe); markers and dashes tell the curves apart in grey. One
+panel is as wide as a journal column; more stand two abreast, and once more below each other in
+`NAME-narrow.svg`, for one column and for phones. The same data give the same bytes, whatever the date.
+"""
+
+import csv
+import io
+import math
+import re
+import textwrap
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from verify.engine.plotdata import Curve, Figure, Panel, Scale
+from verify.engine.results import atomic_file
+from verify.report.typeset import typeset
+from virel_theory.checks import Array, require
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "X", "P")
+DASHES = ((0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
+DPI = 200
+PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.5  # inches: one journal column
+LINE_HEIGHT = 0.14  # inches a line of legend or caption
+CHARACTERS_PER_INCH = 16  # of the caption's font
+MAX_MARKERS = 16
+
+STYLE: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.0,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.wspace": 0.06,
+    "figure.constrained_layout.hspace": 0.1,
+    "svg.hashsalt": "virel",  # element ids of the SVG; random otherwise
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    "path.simplify": False,
+}
+
+
+def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) -> list[Path]:
+    """Write `NAME.svg`, `.png`, `.csv` (and `NAME-narrow.svg`) into `folder`; return their paths.
+
+    Each file is all or nothing. The CSV of a figure with measured times is `NAME.times.csv`: it alone may
+    differ between two runs with one seed.
+
+    Args:
+        figure: what to draw.
+        folder: must exist.
+        command: how to make the figure again; the last line of the caption.
+        pdf: also write `NAME.pdf`.
+    """
+    require(
+        re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", figure.name) is not None,
+        "name",
+        figure.name,
+        "must be kebab-case",
+    )
+    require(len(figure.panels) > 0, "panels", figure.panels, "must not be empty")
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the user's matplotlibrc says
+        mpl.rcParams.update(STYLE)
+        canvas = _canvas(figure, command, n_columns=min(len(figure.panels), 2))
+        canvas.draw_without_rendering()
+        canvas.set_layout_engine("none")  # laid out once, not once a format
+        suffixes = ("svg", "png", "pdf") if pdf else ("svg", "png")
+        paths = [_save(canvas, folder / f"{figure.name}.{suffix}") for suffix in suffixes]
+        if len(figure.panels) > 1:
+            narrow = _canvas(figure, command, n_columns=1)
+            paths.append(_save(narrow, folder / f"{figure.name}-narrow.svg"))
+    table = folder / f"{figure.name}.{'times.' if figure.timed else ''}csv"
+    with atomic_file(table) as file:
+        file.write(csv_of(figure).encode())
+    return [*paths, table]
+
+
+def _save(canvas: Canvas, path: Path) -> Path:
+    metadata: dict[str, dict[str, Any]] = {
+        ".svg": {"Date": None, "Creator": None},
+        ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
+        ".png": {"Software": None},
+    }
+    with atomic_file(path) as file:
+        canvas.savefig(file, format=path.suffix[1:], dpi=DPI, metadata=metadata[path.suffix])
+    return path
+
+
+def csv_of(figure: Figure) -> str:
+    """The data in long form, one row a point: panel, curve, kind, x, y; floats read back exactly."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("panel", "curve", "kind", "x", "y"))
+    for panel in figure.panels:
+        for curve in panel.curves:
+            for x, y in zip(*_points(curve), strict=True):
+                writer.writerow((panel.title, curve.label, curve.kind, repr(float(x)), repr(float(y))))
+    return out.getvalue()
+
+
+def _canvas(figure: Figure, command: str, *, n_columns: int) -> Canvas:
+    n_panels = len(figure.panels)
+    n_rows = math.ceil(n_panels / n_columns)
+    width = PANEL_WIDTH * n_columns
+    caption = _caption(figure, command, n_characters=int(width * CHARACTERS_PER_INCH))
+    legends = [
+        max(len(p.curves) for p in figure.panels[i : i + n_columns]) for i in range(0, n_panels, n_columns)
+    ]
+    height = PANEL_HEIGHT * n_rows + LINE_HEIGHT * (sum(legends) + n_rows + caption.count("\n") + 1)
+    canvas = Canvas(figsize=(width, height))
+    cells = canvas.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes, panel in zip(cells, figure.panels, strict=False):
+        _panel(axes, panel)
+    for axes in cells[n_panels:]:
+        axes.remove()
+    canvas.supxlabel(caption, wrap=False, x=0.02, ha="left", fontsize=6.5, color="#444444", linespacing=1.25)
+    return canvas
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    axes.set_title("\n".join(map(typeset, _wrap(panel.title, 52))), loc="left")
+    axes.set_xlabel(typeset(panel.xlabel))
+    axes.set_ylabel(typeset(panel.ylabel))
+    axes.set_xscale(_usable(panel.xscale, [curve.x for curve in panel.curves]))
+    axes.set_yscale(_usable(panel.yscale, [curve.y for curve in panel.curves]))
+    styles = cycle(zip(OKABE_ITO, MARKERS, strict=True))
+    dashes = cycle(DASHES)
+    for curve, (colour, marker) in zip(panel.curves, styles, strict=False):
+        x, y = _points(curve)
+        on_axes = (x > 0) | (axes.get_xscale() == "linear")
+        on_axes &= (y > 0) | (axes.get_yscale() == "linear")
+        x, y = np.where(on_axes, x, np.nan), np.where(on_axes, y, np.nan)
+        axes.plot(x, y, label=typeset(curve.label), color=colour, **_line(curve, marker, dashes))
+    _whole_ticks(axes, panel)
+    _decades(axes)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(0.0, -0.24), borderaxespad=0.0, frameon=False, handlelength=3.2
+    )
+
+
+def _decades(axes: Axes) -> None:
+    """A log axis shows whole decades and labels them only: 0.1 and 1, not 6x10^-1 and 4x10^-1."""
+    for axis, limits, set_limits in (
+        (axes.xaxis, axes.get_xlim(), axes.set_xlim),
+        (axes.yaxis, axes.get_ylim(), axes.set_ylim),
+    ):
+        if axis.get_scale() != "log":
+            continue
+        low, high = limits
+        if math.floor(math.log10(high)) <= math.ceil(math.log10(low)):  # fewer than two powers of ten in view
+            set_limits(10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high)))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
+    """Measured: line and markers; predicted: dashes; line: no markers; points: hollow ones, over others."""
+    if curve.kind == "predicted":
+        return {"linestyle": next(dashes)}
+    if curve.kind == "line":
+        return {"linestyle": "-"}
+    n_points = max(len(curve.x), 1)
+    every = {"marker": marker, "markevery": math.ceil(n_points / MAX_MARKERS)}
+    if curve.kind == "measured":
+        return every | {"linestyle": "-"}
+    return every | {"linestyle": "none", "markerfacecolor": "none", "markersize": 7.0, "markeredgewidth": 1.1}
+
+
+def _whole_ticks(axes: Axes, panel: Panel) -> None:
+    """Iterations have no fractions: whole-numbered data on a linear axis get whole-numbered ticks."""
+    x = np.concatenate([_points(curve)[0] for curve in panel.curves]) if panel.curves else np.empty(0)
+    if axes.get_xscale() == "linear" and x.size and np.all(x == np.round(x)):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _usable(scale: Scale, values: list[Array]) -> Scale:
+    """`linear` where a log axis would have nothing to show."""
+    return scale if any(np.any(np.asarray(value) > 0) for value in values) else "linear"
+
+
+def _points(curve: Curve) -> tuple[Array, Array]:
+    x, y = np.asarray(curve.x, dtype=np.float64), np.asarray(curve.y, dtype=np.float64)
+    require(
+        x.ndim == 1 and x.shape == y.shape,
+        curve.label,
+        (x.shape, y.shape),
+        "must have x and y of one shape [n]",
+    )
+    return x, y
+
+
+def _caption(figure: Figure, command: str, *, n_characters: int) -> str:
+    timed = " Times were measured on one machine: they differ from run to run." if figure.timed else ""
+    lines = map(typeset, _wrap(figure.caption.replace("`", "") + timed, n_characters))
+    return "\n".join([*lines, *_wrap(command, n_characters)])
+
+
+def _wrap(text: str, n_characters: int) -> list[str]:
+    """Lines of at most this many characters; never broken inside `$...$`."""
+    glued = re.sub(r"\$[^$]*\$", lambda math: math.group().replace(" ", "\0"), text)
+    return [line.replace("\0", " ") for line in textwrap.wrap(glued, n_characters, break_long_words=False)]

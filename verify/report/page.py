@@ -1,0 +1,139 @@
+"""`report.html`: one page of everything that `virel verify` found, complete without network and JavaScript.
+
+It is a function of `results.json`, the figures beside it and the certificates, if there are any.
+"""
+
+import base64
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, atomic_file, misfit
+from verify.engine.verdict import Verdict
+from verify.report import instances
+from verify.report.mathml import formula, inline, paragraphs
+from verify.report.tables import number
+from verify.report.typeset import typeset
+from virel_theory.checks import InputError
+
+MEANINGS = {str(verdict): verdict.meaning for verdict in Verdict} | {ERROR: "a check raised an exception"}
+SYMBOLS = {"CERTIFIED": "✓✓", "HOLDS": "✓", "REFUTED": "✗", "GAP": "◐", ERROR: "!"}
+FALSE = ("REFUTED", "GAP")
+
+
+def write_report(out: Path) -> Path:
+    """Write `out/report.html` from `out/results.json`; return its path.
+
+    Raises:
+        InputError: if there are no results.
+    """
+    path = out / "report.html"
+    html = render(read_results(out), out)
+    with atomic_file(path) as file:
+        file.write(html.encode(errors="replace"))
+    return path
+
+
+def read_results(out: Path) -> dict[str, Any]:
+    """What `out/results.json` holds.
+
+    Raises:
+        InputError: if it is missing, damaged, or written by another version.
+    """
+    path = out / "results.json"
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; run virel verify --out {out} first") from None
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict) and document.get("schema", SCHEMA) != SCHEMA:
+        raise InputError(f"{path}: written by another version; run virel verify --out {out} again")
+    if where := misfit(document, DOCUMENT):
+        raise InputError(f"{path}: not a results file of virel verify, or damaged, at {where}")
+    return cast("dict[str, Any]", document)
+
+
+def render(document: dict[str, Any], out: Path) -> str:
+    """The page, as HTML."""
+    rows = document["claims"]
+    counts = Counter(row["verdict"] for row in rows)
+    html: str = _template().render(
+        document=document,
+        rows=rows,
+        counts={name: counts[name] for name in MEANINGS if counts[name]},
+        n_recorded=sum(map(as_recorded, rows)),
+        n_instances=sum(row["instances"] for row in rows),
+        errata=[row for row in rows if row["verdict"] in FALSE],
+        figures={
+            figure["name"]: _images(figure, out / "figures") for row in rows for figure in row["figures"]
+        },
+        certificates={row["id"]: _certificates(row, out) for row in rows},
+    )
+    from verify.report.fonts import math_font  # noqa: PLC0415  (fontTools and matplotlib are slow to import)
+
+    return html.replace("@MATH_FONT@", math_font(html))
+
+
+def _images(figure: dict[str, Any], folder: Path) -> dict[str, str] | None:
+    """Data URIs of the wide and, where there is one, of the narrow drawing; None if it was not drawn."""
+    wide, narrow = (folder / f"{figure['name']}{suffix}.svg" for suffix in ("", "-narrow"))
+    if not wide.is_file():
+        return None
+    return {"wide": _data_uri(wide), "narrow": _data_uri(narrow if narrow.is_file() else wide)}
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _certificates(row: Row, out: Path) -> list[Row]:
+    """Those of the claim's certificates whose file is there."""
+    written = [found for found in row.get("certificates", ()) if found["file"]]
+    return [found for found in written if (out / "certificates" / found["file"]).is_file()]
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("verify.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "formula": formula,
+        "display": lambda latex: formula(latex, display=True),
+        "inline": inline,
+        "title": lambda text: inline(typeset(text)),
+        "paragraphs": paragraphs,
+        "number": _numeral,
+        "instance": instances.layout,
+        "badge": _badge,
+        "as_recorded": as_recorded,
+    }
+    environment.globals["meanings"] = MEANINGS
+    return environment.get_template("report.html.jinja")
+
+
+def _badge(verdict: str) -> Markup:
+    return Markup('<span class="verdict {}"><span aria-hidden="true">{}</span> {}</span>').format(
+        verdict.lower(), SYMBOLS[verdict], verdict
+    )
+
+
+def _numeral(value: Any) -> Markup:
+    """Powers of ten for `1.2e-13`."""
+    text = number(value)
+    mantissa, e, exponent = text.partition("e")
+    if not e:
+        return Markup("{}").format(text)
+    if int(exponent) == 0:
+        return Markup("{}").format(f"{float(mantissa):g}")
+    return Markup("{}×10<sup>{}</sup>").format(f"{float(mantissa):g}", str(int(exponent)).replace("-", "−"))

@@ -1,0 +1,115 @@
+"""Tables for the terminal, from the rows of `results.json`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from verify.engine.claim import Claim
+from verify.engine.describe import in_short
+from verify.engine.results import ERROR, Row, as_recorded
+from verify.proofs.run import expected_verdict
+
+COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
+LOUD = "bold white on red"
+
+
+def verdict_table(rows: Sequence[Row]) -> Table:
+    """Claim, source, verdict, instances, worst error against its bound, seconds, and what holds instead."""
+    table = Table(title="VIREL, checked as printed", title_justify="left")
+    for name in ("claim", "source", "verdict"):
+        table.add_column(name, overflow="fold")
+    for name in ("instances", "worst error", "bound", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("instead", overflow="fold")
+    for row in rows:
+        numbers = (str(row["instances"]), number(row["error"]), number(row["bound"]), f"{row['seconds']:.1f}")
+        table.add_row(Text(row["id"]), Text(row["source"]), _verdict(row), *numbers, _instead(row))
+    return table
+
+
+def claims_table(claims: Iterable[Claim]) -> Table:
+    """Id, source, title and verdict on record of each claim."""
+    table = Table(title="Claims and their verdicts on record", title_justify="left")
+    for name in ("claim", "source", "title", "on record"):
+        table.add_column(name, overflow="fold")
+    for claim in claims:
+        verdict = Text(str(claim.expected), style=COLOURS[claim.expected]).append(_how(claim), style="dim")
+        table.add_row(Text(claim.id), Text(claim.source), Text(claim.title), verdict)
+    return table
+
+
+def claims_markdown(claims: Iterable[Claim]) -> str:
+    """The same as a Markdown table, docs/claims.md; CERTIFIED where `--certify` proves what is on record."""
+    lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
+    for claim in claims:
+        verdict = expected_verdict(claim) + _how(claim)
+        cells = (f"`{claim.id}`", claim.source, claim.title, verdict)
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _how(claim: Claim) -> str:
+    return " (run with --deep)" if claim.deep else ""
+
+
+def findings(rows: Sequence[Row]) -> RenderableType:
+    """Shrunk counterexamples in short, then everything that is not as recorded."""
+    return Group(*_counterexamples(rows), *_trouble(rows))
+
+
+def number(value: Any) -> str:
+    """An error or a bound: three digits, `-` if there is none, words as they are."""
+    return "-" if value is None else f"{value:.2e}" if isinstance(value, float) else str(value)
+
+
+def _verdict(row: Row) -> Text:
+    text = Text(row["verdict"], style=COLOURS[row["verdict"]] if as_recorded(row) else LOUD)
+    if row["verdict"] != row["expected"]:
+        text.append(f" (on record: {row['expected']})", style=LOUD)
+    return text
+
+
+def _instead(row: Row) -> Text:
+    """The corrected form's verdict and error; for each failing step its name and its repair's."""
+    parts = []
+    if row["corrected"] is not None:
+        parts.append(_checked("corrected form", row["corrected"]))
+    for step in row["steps"]:
+        if not step["ok"]:
+            parts.append(Text(f"step fails: {step['name']}"))
+            if step["repaired"] is not None:
+                parts.append(_checked("repaired", step["repaired"]))
+    return Text("\n").join(parts)
+
+
+def _checked(name: str, checked: Row) -> Text:
+    style = "green" if checked["verdict"] == "HOLDS" else LOUD
+    text = Text(f"{name} ") + Text(checked["verdict"], style=style)
+    return text.append(
+        f" {number(checked['error'])} <= {number(checked['bound'])}" if style == "green" else ""
+    )
+
+
+def _counterexamples(rows: Sequence[Row]) -> list[Text]:
+    return [
+        Text(f"{row['id']}: ", style="magenta").append(in_short(row["counterexample"]), style="default")
+        for row in rows
+        if row["verdict"] == "REFUTED" and row["counterexample"] is not None
+    ]
+
+
+def _trouble(rows: Sequence[Row]) -> list[Text]:
+    out = []
+    for row in rows:
+        if row["verdict"] == ERROR:
+            out.append(Text(f"{row['id']}: ERROR: {row['exception']}", style=LOUD))
+            if row["counterexample"] is not None:
+                out.append(Text(f"  on {in_short(row['counterexample'])}"))
+        elif row["verdict"] != row["expected"]:
+            out.append(Text(f"{row['id']}: {row['verdict']}, but on record as {row['expected']}", style=LOUD))
+        elif not as_recorded(row):
+            out.append(Text(f"{row['id']}: what is offered in place of a false statement fails", style=LOUD))
+    return out

@@ -1,0 +1,1 @@
+"""Plumbing that every package shares: errors, files, terminal, versions. No mathematics, no numpy."""

@@ -1,0 +1,138 @@
+"""The `virel` command: finds the sub-command, imports its module, hands over. It does nothing else.
+
+Only the standard library is imported here, so `virel --help` answers without loading numpy, numba or torch.
+"""
+
+import os
+import select
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Subcommand(NamedTuple):
+    """Where a sub-command lives: a function `(argv: Sequence[str]) -> int`, the exit status."""
+
+    module: str
+    function: str
+    help: str
+
+
+SUBCOMMANDS = {
+    "verify": Subcommand(
+        "verify.commands.verify", "main_verify", "check every claim against its recorded verdict"
+    ),
+    "claims": Subcommand("verify.commands.verify", "main_claims", "list the claims"),
+    "recheck": Subcommand("verify.recheck", "main_recheck", "check certificate files, independently"),
+    "explain": Subcommand(
+        "verify.commands.documents", "main_explain", "what is printed, what came out, what holds"
+    ),
+    "figures": Subcommand(
+        "verify.commands.documents", "main_figures", "draw the convergence plots, with their data"
+    ),
+    "report": Subcommand(
+        "verify.commands.documents", "main_report", "write the last run's report, one HTML page"
+    ),
+    "solve": Subcommand("verify.commands.solve", "main_solve", "solve an MDP, with a guaranteed error bound"),
+    "train": Subcommand(
+        "virel_deep.commands.train", "main_train", "train an agent, resumably; seeds are a batch dimension"
+    ),
+    "evaluate": Subcommand(
+        "virel_deep.commands.results", "main_evaluate", "score the newest policies of a run"
+    ),
+    "compare": Subcommand(
+        "virel_deep.commands.results", "main_compare", "learning curves and scores of runs"
+    ),
+    "watch": Subcommand(
+        "virel_deep.commands.results", "main_watch", "record a video of a policy, without a screen"
+    ),
+    "export": Subcommand("virel_deep.commands.results", "main_export", "write a policy as ONNX, checked"),
+}
+
+DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}
+"""What the `deep` extra installs; the theory does without."""
+
+EXIT_STATUS = """\
+exit status:
+  0    every verdict is the recorded one; the MDP is solved; every certificate is true
+  1    a verdict differs from the record; a solver did not reach its tolerance; a certificate is not true
+  2    bad input; a certificate was tampered with
+  130  interrupted"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command on the arguments that follow its name; return its exit status."""
+    try:
+        status = _dispatch(argv)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails as well
+        return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose reader went away, as `head` does."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _dispatch(argv: Sequence[str] | None) -> int:
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in {"-h", "--help"}:
+        print(usage())
+        return 0
+    try:
+        if name == "--version":
+            print(f"virel {version()}")
+            return 0
+        if name not in SUBCOMMANDS:
+            known = ", ".join(SUBCOMMANDS)
+            print(f"virel: unknown sub-command {name!r}; known: {known} (see virel --help)", file=sys.stderr)
+            return 2
+        subcommand = SUBCOMMANDS[name]
+        run: Callable[[Sequence[str]], int] = getattr(import_module(subcommand.module), subcommand.function)
+        return run(rest)
+    except ModuleNotFoundError as error:
+        if error.name not in DEEP_MODULES:
+            raise
+        print(
+            f"virel {name}: found no {error.name}; it comes with `pip install 'virel[deep]'`", file=sys.stderr
+        )
+        return 2
+    except KeyboardInterrupt:
+        print("virel: interrupted", file=sys.stderr)
+        return 130
+
+
+def usage() -> str:
+    """Text of `virel --help`."""
+    width = max(map(len, SUBCOMMANDS))
+    rows = [f"  {name:<{width}}  {subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: virel SUB-COMMAND [ARGUMENTS]",
+            "       virel SUB-COMMAND --help",
+            "       virel --help | --version",
+            "",
+            "sub-commands:",
+            *rows,
+            "",
+            EXIT_STATUS,
+        ]
+    )
+
+
+def version() -> str:
+    """Version of the installed distribution."""
+    from importlib.metadata import version as installed_version  # noqa: PLC0415  (slow to import, rarely needed)
+
+    return installed_version("virel")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The agent: networks, optimisers and temperatures of K seeds, and one update."""

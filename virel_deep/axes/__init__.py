@@ -1,0 +1,1 @@
+"""Tensor code of each design axis: posteriors, values, temperatures, losses."""

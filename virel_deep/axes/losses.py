@@ -1,0 +1,100 @@
+"""Losses of App. H, Algorithms 1 and 2: one value a transition `[K, B]`, tensors in, tensors out.
+
+No networks, no optimisers, no reduction: the agent takes means over a minibatch, `verify` exact expectations.
+Order: as the algorithms use them. The numbered deviations are collected in docs/deep.md.
+"""
+
+from torch import Tensor
+
+from virel_common.errors import InputError
+
+
+def td_target(reward: Tensor, terminated: Tensor, v_next: Tensor, *, gamma: float) -> Tensor:
+    r"""Target $y = r_t + \gamma \bar V(s_{t+1})$ of $J^Q$, App. H; carries no gradient.
+
+    Deviation: 1. no bootstrap where `terminated` (but where truncated); the paper has no terminal states.
+
+    Example:
+        >>> import torch
+        >>> td_target(torch.tensor([1.0, 1.0]), torch.tensor([0.0, 1.0]), torch.tensor([2.0, 2.0]), gamma=0.5)
+        tensor([2., 1.])
+    """
+    return (reward + gamma * v_next * (1 - terminated)).detach()
+
+
+def residual_error(td_error: Tensor) -> Tensor:
+    r"""Residual error $\varepsilon_\omega = E_D[(r + \gamma V(s') - Q_\omega(h))^2]$, Algorithm 2.
+
+    c = 1, and no factor 1/2.
+
+    Args:
+        td_error: `[K, ..., B]` TD errors of a batch from D; with two critics, of both.
+
+    Returns:
+        `[K]`, squared scaled reward units, without gradient.
+    """
+    return td_error.detach().square().flatten(start_dim=1).mean(dim=1)
+
+
+def state_value(q: Tensor, log_pi: Tensor, alpha: Tensor, *, soft: bool) -> Tensor:
+    r"""One-sample state value at $a \sim \pi_\theta(\cdot|s)$; carries no gradient.
+
+    Hard (VIREL, App. H): $Q_\omega(s, a)$.
+    Soft (MERL; Haarnoja et al. 2018): $Q_\omega(s, a) - \alpha \log \pi_\theta(a|s)$.
+    """
+    return (q - alpha * log_pi if soft else q).detach()
+
+
+def v_loss(v: Tensor, target: Tensor) -> Tensor:
+    r"""$J^V(\phi)$, App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$ with one $a_t \sim \pi_\theta$.
+
+    Deviation: 2. one sample stands for $E_{\pi_\theta}[Q]$ inside the square; the gradient in $\phi$ keeps
+    its expectation, the loss gains the constant Var(Q) / 2.
+    """
+    _no_gradient(target, "target")
+    return 0.5 * (v - target).square()
+
+
+def q_loss(q: Tensor, target: Tensor) -> Tensor:
+    r"""$J^Q(\omega)$, App. H: $\frac12 (y - Q_\omega(h_t))^2$, a semi-gradient loss.
+
+    Raises:
+        InputError: `target` requires grad.
+    """
+    _no_gradient(target, "target")
+    return 0.5 * (target - q).square()
+
+
+def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
+    r"""$J(\theta) = \alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; E-step (25), App. H.
+
+    The action is reparametrised: the gradient goes through it. `alpha` is the constant of J_virel, or
+    $\lambda \varepsilon_\omega$ of J_beta with $\lambda = (1 - \gamma) / r_{avg}$.
+
+    Deviation: 3. App. H prints $\log \pi_\theta(a|s) (\alpha - (Q - V))$. Neither reading of its gradient is
+    (25) (claim `app-h-policy-loss`): as a score-function loss the constant drops out and no entropy is left;
+    differentiated through the action, the critic's term carries a factor log pi. This is the corrected loss.
+    4. The baseline $V_{\bar\phi}(s)$ is left out: neither theta nor the action enters it.
+    """
+    return alpha * log_pi - q
+
+
+def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
+    """Penalty on the squared mean and log standard deviation before the tanh; published code; `[K, B]`.
+
+    Deviation: 5. not in the paper; mean over the action dimensions, as in the code.
+    """
+    return (mean_weight * mean.square() + log_std_weight * log_std.square()).mean(-1)
+
+
+def dual_temperature_loss(log_alpha: Tensor, log_pi: Tensor, *, target_entropy: float) -> Tensor:
+    r"""$-\log\alpha \, (\log \pi + \bar H)$, stationary at entropy $\bar H$; Haarnoja et al. (1812.05905).
+
+    With log alpha in place of alpha, as common code has it: the same stationary point.
+    """
+    return -log_alpha * (log_pi.detach() + target_entropy)
+
+
+def _no_gradient(x: Tensor, name: str) -> None:
+    if x.requires_grad:
+        raise InputError(f"`{name}` must not require grad (semi-gradient loss); found a tensor that does")

@@ -1,0 +1,183 @@
+"""`virel train`: parse, check, start."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from virel_common.errors import InputError, require
+from virel_common.files import StorageError
+from virel_common.terminal import say
+from virel_deep.design.algorithm import Precision, RunConfig
+from virel_deep.design.presets import PRESETS, algorithm
+from virel_deep.design.presets import run_config as preset_config
+from virel_deep.run.folder import changed_versions, read_config, set_steps, write_config
+from virel_deep.run.launch import train
+
+LOG_EVERY = RunConfig.log_every
+"""Steps between `train` rows; with copies that don't divide it, the nearest multiple below."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Train an agent on a MuJoCo (or other continuous) environment; Ctrl-C stops, `--resume` goes on exactly.
+
+    Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, go on with `--resume`.
+    """
+
+    preset: str | None = None
+    """virel, beta, virel-twin, beta-twin, sac-v, sac, ddpg or td3."""
+    env: str | None = None
+    """Gymnasium id, like HalfCheetah-v5."""
+    steps: float | None = None
+    """Environment steps a seed; 1e6 is fine. With `--resume`: a new, larger goal."""
+    seeds: int = 1
+    """How many seeds: 0, 1, ...; `--first-seed` shifts them."""
+    first_seed: int = 0
+    """The first seed."""
+    out: Path | None = None
+    """Run folder; default out/train/PRESET-ENV."""
+    resume: Path | None = None
+    """Go on with this run folder, bit for bit on the CPU."""
+    jobs: int | None = None
+    """Processes the seeds are split over; default one a CPU core, and one on a GPU."""
+    set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
+    """Settings of the algorithm, as NAME=VALUE: batch_size=128 temperature=residual."""
+    copies: int = 1
+    """Environment copies a seed; as many updates as transitions all the same."""
+    eval_episodes: int = 1
+    """Deterministic episodes every `--eval-every` steps."""
+    eval_every: int = 1000
+    """Steps between evaluations."""
+    checkpoint_every: int = 10_000
+    """Steps between checkpoints."""
+    device: str = "auto"
+    """cpu, cuda, or auto: cuda where there is one."""
+    threads: int = 1
+    """CPU threads a process."""
+    precision: Precision = "auto"
+    """Of float32 products: highest, medium, or auto: medium where a probe finds it as exact and faster."""
+
+
+def main_train(argv: Sequence[str]) -> int:
+    """Train, or go on with a run; return the exit status."""
+    try:
+        options = tyro.cli(TrainOptions, args=list(argv), prog="virel train")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
+        run = _resumed(options, argv) if options.resume else _new(options)
+        return train(run, jobs=options.jobs or _default_jobs(read_config(run).device))
+    except (InputError, StorageError) as error:
+        say(f"virel train: {error}")
+        return 2 if isinstance(error, InputError) else 1
+
+
+def _new(options: TrainOptions) -> Path:
+    """Check everything that can be checked, then write the run folder's `config.json`."""
+    from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
+
+    require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
+    require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
+    require(options.steps is not None, "steps", options.steps, "must be given")
+    assert options.preset is not None
+    assert options.env is not None
+    require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
+    steps, device = _whole(options.steps), _device(options.device)
+    settings = algorithm(options.preset, options.env, **_settings(tuple(chain(*options.set))))
+    config = preset_config(
+        options.preset,
+        options.env,
+        algorithm=settings,
+        steps=steps,
+        seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
+        copies=options.copies,
+        log_every=max(1, LOG_EVERY // options.copies) * options.copies,
+        eval_every=options.eval_every,
+        eval_episodes=options.eval_episodes,
+        checkpoint_every=options.checkpoint_every,
+        device=device,
+        threads=options.threads,
+        precision=_precision(options.precision, device),
+    )
+    make_env(options.env).close()
+    run = options.out or Path("out/train") / f"{options.preset}-{options.env.replace('/', '-')}"
+    held = (run / "config.json").exists() or any(run.glob("seed-*"))
+    require(not held, "out", str(run), "must not hold a run (--resume goes on with it)")
+    write_config(run, config)
+    if steps <= settings.warmup_steps:
+        say(f"note: {steps} steps make no update: `warmup_steps` is {settings.warmup_steps}")
+    return run
+
+
+def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
+    """The run folder, with a larger goal where one is given."""
+    assert options.resume is not None
+    config = read_config(options.resume)
+    for given in (word.partition("=")[0] for word in argv if word.startswith("--")):
+        name = given.removeprefix("--").replace("-", "_")
+        rule = "must not be given with --resume: the run folder says it"
+        require(name in {"resume", "steps", "jobs"}, name, getattr(options, name), rule)
+    _device(config.device)
+    if options.steps is not None:
+        steps = _whole(options.steps)
+        require(steps >= config.steps, "steps", steps, f"must be at least the run's {config.steps}")
+        if steps > config.steps:
+            set_steps(options.resume, steps)
+    for name, (was, now) in changed_versions(options.resume).items():
+        say(f"note: {name} was {was}, is {now}: the continuation may have other bits")
+    return options.resume
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, object]:
+    """`NAME=VALUE` pairs; values as Python literals, else text."""
+    import ast  # noqa: PLC0415
+
+    out: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        require(bool(equals), "set", pair, "must be NAME=VALUE")
+        require(name not in out, "set", pair, f"must give {name} once")
+        try:
+            literal = ast.literal_eval(value)
+        except (ValueError, SyntaxError, TypeError):
+            literal = value
+        out[name] = tuple(literal) if isinstance(literal, list) else literal
+    return out
+
+
+def _whole(steps: float | None) -> int:
+    require(
+        steps is not None and steps == steps // 1 and steps >= 1,
+        "steps",
+        steps,
+        "must be a whole number >= 1",
+    )
+    assert steps is not None
+    return int(steps)
+
+
+def _device(name: str) -> str:
+    import torch  # noqa: PLC0415
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    require(name in {"cpu", "cuda"}, "device", name, "must be cpu, cuda or auto")
+    here = name == "cpu" or torch.cuda.is_available()
+    require(here, "device", name, "must be cpu here: torch finds no CUDA device")
+    return name
+
+
+def _precision(precision: Precision, device: str) -> Precision:
+    from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
+
+    return chosen(precision, device)
+
+
+def _default_jobs(device: str) -> int:
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1

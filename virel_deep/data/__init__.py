@@ -1,0 +1,1 @@
+"""Environments, their simulator's state, and the replay."""

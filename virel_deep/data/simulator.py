@@ -1,0 +1,139 @@
+"""MuJoCo behind a Gymnasium environment: its exact state as arrays, and its warnings kept in one folder.
+
+`mj_getState` is not enough for a bit-for-bit continuation: an environment reads derived fields (`xpos`,
+`xipos`, `cfrc_ext`, ...) before its next `mj_step`, and these lag one substep behind the positions. So all of
+MuJoCo's main buffer is stored. The arena (contacts, constraint rows) is not: a step builds it anew before it
+reads it.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
+
+from virel_common.errors import require
+
+State = dict[str, Any]
+LOG_NAME = "MUJOCO_LOG.TXT"
+EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
+
+
+class WarningLog:
+    """Where MuJoCo's warnings go instead of `MUJOCO_LOG.TXT` in the working folder and stderr.
+
+    MuJoCo knows one handler a process. It is set when the first environment is made, and a handler that the
+    user has set stays.
+    """
+
+    folder: Path | None = None
+    """Folder of the environments that are made or stepped now; None drops the text."""
+    unstable: str = ""
+    """The last message that says MuJoCo has put a diverged simulation back to its start, inside a step."""
+
+    def listen(self) -> None:
+        """Become MuJoCo's handler unless there is one."""
+        if mujoco.get_mju_user_warning() is None:
+            mujoco.set_mju_user_warning(self)
+
+    def __call__(self, message: str) -> None:
+        """Called by MuJoCo."""
+        if "unstable" in message:
+            self.unstable = message
+        if self.folder is None:
+            return
+        # MuJoCo calls this from C, where an exception (a full disk) ends the process.
+        with suppress(OSError), (self.folder / LOG_NAME).open("a", encoding="utf-8") as file:
+            file.write(f"WARNING {time.asctime()}: {message}\n\n")
+
+
+log = WarningLog()
+
+
+def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
+    """Whether `read_state` and `write_state` continue it bit for bit: Gymnasium's own MuJoCo environments."""
+    known = all(isinstance(layer, EXACT_WRAPPERS) for layer in _layers(env) if layer is not env.unwrapped)
+    own = type(env.unwrapped).__module__.startswith("gymnasium.envs.mujoco.")
+    return known and own and isinstance(env.unwrapped, MujocoEnv)
+
+
+def read_state(env: gymnasium.Env[Any, Any]) -> State:
+    """All that the next steps and resets of an exact environment read.
+
+    Returns:
+        `time`, MuJoCo's buffer as one array a type (`float64`, `int32`, ...), `random`: the states of all
+        generators, and `attributes` (time limit, goals, ...) by layer, wrappers first. All but the arrays are
+        JSON values.
+    """
+    data = _data(env)
+    packed = {kind: np.concatenate(fields, axis=None) for kind, fields in _fields(data).items()}
+    random = {name: owner.np_random.bit_generator.state for name, owner in _random_owners(env).items()}
+    layers = [{name: _plain(value) for name, value in _attributes(layer).items()} for layer in _layers(env)]
+    return {"time": data.time, **packed, "random": random, "attributes": layers}
+
+
+def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
+    """Put back what `read_state` has read; `env` has the same id and has been reset.
+
+    Raises:
+        InputError: the state was read from another model, or under another version of Gymnasium or MuJoCo.
+    """
+    data = _data(env)
+    for kind, fields in _fields(data).items():
+        size, found = sum(field.size for field in fields), getattr(state.get(kind), "shape", None)
+        require(found == (size,), f"state[{kind}]", found, f"must have the shape ({size},) of this model")
+    names = [sorted(_attributes(layer)) for layer in _layers(env)]
+    stored = [sorted(values) for values in state["attributes"]]
+    require(stored == names, "state[attributes]", stored, f"must be those of this environment, {names}")
+    data.time = state["time"]
+    for kind, fields in _fields(data).items():
+        ends = np.cumsum([field.size for field in fields])
+        for field, values in zip(fields, np.split(state[kind], ends[:-1]), strict=True):
+            field[...] = values.reshape(field.shape)
+    for name, owner in _random_owners(env).items():
+        owner.np_random.bit_generator.state = state["random"][name]
+    for layer, values in zip(_layers(env), state["attributes"], strict=True):
+        for name, here in _attributes(layer).items():
+            array = isinstance(here, np.ndarray)
+            setattr(layer, name, np.asarray(values[name], here.dtype) if array else values[name])
+
+
+def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData:
+    assert isinstance(env.unwrapped, MujocoEnv)
+    return env.unwrapped.data
+
+
+def _fields(data: mujoco.MjData) -> dict[str, list[np.ndarray[Any, Any]]]:
+    """Views of the arrays in MuJoCo's main buffer (which starts with `qpos`) by type, names sorted."""
+    start, kinds = data.qpos.ctypes.data, defaultdict(list)
+    for name in sorted(dir(type(data))):
+        field = None if name.startswith("_") else getattr(data, name)
+        if isinstance(field, np.ndarray) and field.size and 0 <= field.ctypes.data - start < data.nbuffer:
+            kinds[str(field.dtype)].append(field)
+    return kinds
+
+
+def _random_owners(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
+    return {"env": env.unwrapped, "actions": env.action_space, "observations": env.observation_space}
+
+
+def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env
+    yield env
+
+
+def _attributes(layer: gymnasium.Env[Any, Any]) -> dict[str, Any]:
+    """Attributes that are numbers or arrays: counters, goals; constants come along."""
+    return {name: value for name, value in vars(layer).items() if isinstance(value, int | float | np.ndarray)}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

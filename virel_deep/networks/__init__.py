@@ -1,0 +1,1 @@
+"""Stacks of perceptrons, their gradients and their optimiser."""

@@ -1,0 +1,204 @@
+"""Stacks of independent perceptrons: K seeds x C heads, one product a layer, gradients written by hand.
+
+Seeds and heads never meet: network `g = k C + c` reads the rows of seed k and owns its block of every weight.
+On the CPU a stacked product is a loop of matrix products, so the bits of a seed do not depend on K, and it is
+faster than a batched product where the output is narrow; on a GPU it is one batched product.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from virel_deep.networks.stacks import Stack, affine, matrices, product, product_of_heads, whole
+
+SIMD = 64
+"""Flat parameters are padded to a multiple of this, so that no element is left to a loop's scalar tail, which
+may round differently: the bits of a seed would depend on its place in the stack."""
+
+
+class Layer(NamedTuple):
+    """Weights of one layer of every network: `weight [G, in, out]`, `bias [G, 1, out]`."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class Stacks(NamedTuple):
+    """A `Layer` with views of every matrix."""
+
+    weight: Stack
+    bias: Stack
+
+
+class Network:
+    """K x C perceptrons of the same sizes, ReLU between layers, all parameters in one flat tensor.
+
+    Args:
+        seeds: K.
+        heads: C, networks a seed.
+        sizes: `(in, hidden..., out)`.
+    """
+
+    def __init__(self, seeds: int, heads: int, sizes: Sequence[int], *, device: torch.device) -> None:
+        """Allocate, all zero."""
+        self.seeds, self.heads, self.sizes = seeds, heads, tuple(sizes)
+        blocks = [rows * n_out for n_in, n_out in pairwise(sizes) for rows in (n_in, 1)]
+        padded = seeds * heads * sum(whole(block) for block in blocks)
+        self.flat = torch.zeros(-(-padded // SIMD) * SIMD, device=device)
+        self.layers = self.views(self.flat)
+        self.gradient = torch.zeros_like(self.flat)
+        self.stacks = [Stacks(*map(Stack, layer)) for layer in self.layers]
+        self.gradient_stacks = [Stacks(*map(Stack, layer)) for layer in self.views(self.gradient)]
+        self._kept: dict[tuple[int, int], _Storage] = {}
+
+    def views(self, flat: Tensor) -> list[Layer]:
+        """`flat` (parameters, a gradient, an optimiser's moment) as layers; views, no copies."""
+        stack, layers, start = self.seeds * self.heads, [], 0
+        for n_in, n_out in pairwise(self.sizes):
+            blocks = []
+            for rows in (n_in, 1):
+                end = start + stack * whole(rows * n_out)
+                blocks.append(matrices(flat[start:end].view(stack, -1), rows, n_out))
+                start = end
+            layers.append(Layer(*blocks))
+        return layers
+
+    def initialise(self, generators: Sequence[torch.Generator]) -> None:
+        """Draw every parameter from U(-1/sqrt(in), 1/sqrt(in)), torch's default; a generator a seed."""
+        for k, generator in enumerate(generators):
+            for layer in self.layers:
+                bound = layer.weight.shape[1] ** -0.5
+                for block in layer:
+                    mine = block[k * self.heads : (k + 1) * self.heads]
+                    mine.copy_(torch.rand(mine.shape, generator=generator) * (2 * bound) - bound)
+
+    def seed_blocks(self, flat: Tensor, k: int) -> dict[str, Tensor]:
+        """The part of `flat` that is seed k's, by name: `0.weight [C, in, out]`, `0.bias [C, 1, out]`, ..."""
+        mine = slice(k * self.heads, (k + 1) * self.heads)
+        return {
+            f"{i}.{name}": block[mine]
+            for i, layer in enumerate(self.views(flat))
+            for name, block in zip(Layer._fields, layer, strict=True)
+        }
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`; every head of a seed reads the same ones."""
+        return self._storage(x.shape[1], 0).forward(x)
+
+    def traced(self, x: Tensor, *, rows: int | None = None) -> "Pass":
+        """The same, and what a gradient needs; it reaches the first `rows` of a batch, None means all."""
+        storage = self._storage(x.shape[1], x.shape[1] if rows is None else rows)
+        return Pass(self, storage, storage.forward(x))
+
+    def _storage(self, rows: int, reached: int) -> "_Storage":
+        """Storage for a pass of so many rows, of which a gradient reaches so many; always the same."""
+        if (rows, reached) not in self._kept:
+            self._kept[rows, reached] = _Storage(self, rows, reached)
+        return self._kept[rows, reached]
+
+
+class Pass:
+    """A pass of a network, and its gradients, until the next pass of its sizes."""
+
+    def __init__(self, network: Network, storage: "_Storage", output: Tensor) -> None:
+        """Note which pass of the storage it is."""
+        self.output = output
+        """`[K, C, B, out]`."""
+        self._network, self._storage, self._number = network, storage, storage.passes
+
+    def by_parameters(self, slope: Tensor) -> Tensor:
+        """`network.gradient`, filled with that of sum(slope * output); `slope [K, C, rows, out]`."""
+        self._backward(slope, parameters=True)
+        return self._network.gradient
+
+    def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
+        """Gradient `[K, rows, n]` of sum(slope * output) by some columns of the inputs, summed over heads."""
+        g = self._backward(slope, parameters=False)
+        weight = Stack(self._network.layers[0].weight[:, columns])
+        out = Stack.empty(slope.shape[0], weight.all.shape[1], slope.shape[2], device=slope.device)
+        product_of_heads(weight, g.mT, out=out)  # turned: a product is slow where its output is narrow
+        return out.all.mT
+
+    def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
+        """`by_inputs` for a slope of 1 of one head a row, `chosen [K, C, B]`, in networks of one output.
+
+        On the CPU: a head's products have the rows that chose it, half of them where there are two.
+        """
+        assert self._number == self._storage.passes, "a later pass took the storage"
+        seeds, heads, size = chosen.shape
+        out = Stack.empty(seeds, columns.stop - columns.start, size, device=chosen.device)
+        first, *above = self._network.stacks
+        for g, mask in enumerate(chosen.flatten(0, 1)):
+            rows = mask.nonzero().squeeze(1)
+            slope = above[-1].weight.mT.each[g].expand(len(rows), -1)
+            for layer, h in zip([*reversed(above[:-1]), first], reversed(self._storage.read), strict=False):
+                slope = torch.ops.aten.threshold_backward(slope, h.each[g].index_select(0, rows), 0)
+                weight = layer.weight.each[g]
+                slope = weight[columns] @ slope.mT if layer is first else slope @ weight.mT
+            out.each[g // heads].index_copy_(1, rows, slope)
+        return out.all.mT
+
+    def _backward(self, slope: Tensor, *, parameters: bool) -> Stack:
+        assert self._number == self._storage.passes, "a later pass took the storage"
+        return self._storage.backward(slope, parameters=parameters)
+
+
+class _Storage:
+    """Storage of one pass: what every layer reads, and the gradient by what it gives."""
+
+    def __init__(self, network: Network, rows: int, reached: int) -> None:
+        """Allocate, not filled."""
+        self.network, self.sizes, self.passes = network, (rows, reached), 0
+        self.inputs = [self._empty(rows, n) for n in network.sizes[:-1]]
+        self.read = self.inputs if rows == reached else [Stack(one.all[:, :reached]) for one in self.inputs]
+        """The rows that a backward pass reaches."""
+
+    @cached_property
+    def slopes(self) -> list[Stack]:
+        """Of every layer."""
+        return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs `[K, C, B, out]`, not part of the storage."""
+        network = self.network
+        self.passes += 1
+        by_head(self.inputs[0].all, network).copy_(x[:, None])
+        *hidden, last = network.stacks
+        for layer, h, out in zip(hidden, self.inputs, self.inputs[1:], strict=False):
+            affine(h, layer.weight, layer.bias, out=out)
+            out.all.relu_()
+        outputs = self._empty(self.sizes[0], network.sizes[-1])
+        affine(self.inputs[-1], last.weight, last.bias, out=outputs)
+        return by_head(outputs.all, network)
+
+    def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
+        """The gradient by the first layer's outputs; that by the parameters goes to `network.gradient`."""
+        network, g = self.network, self.slopes[-1]
+        by_head(g.all, network).copy_(upstream)
+        for i in reversed(range(len(self.read))):
+            h = self.read[i]
+            if parameters:
+                into = network.gradient_stacks[i]
+                product(h.mT, g, out=into.weight)
+                torch.sum(g.all, dim=1, keepdim=True, out=into.bias.all)
+            if i > 0:
+                below = self.slopes[i - 1]
+                product(g, network.stacks[i].weight.mT, out=below)
+                # relu'(h), in place: h is the output of the ReLU.
+                torch.ops.aten.threshold_backward.grad_input(below.all, h.all, 0, grad_input=below.all)
+                g = below
+        return g
+
+    def _empty(self, rows: int, columns: int) -> Stack:
+        return Stack.empty(
+            self.network.seeds * self.network.heads, rows, columns, device=self.network.flat.device
+        )
+
+
+def by_head(stack: Tensor, network: Network) -> Tensor:
+    """`[K C, m, n]` as `[K, C, m, n]`."""
+    return stack.view(network.seeds, network.heads, *stack.shape[1:])

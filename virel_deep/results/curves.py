@@ -1,0 +1,167 @@
+"""Learning curves as a figure: a panel an environment, a colour and a dash an algorithm.
+
+Colours are Okabe and Ito's (2008, colour-blind safe); dashes tell the curves apart in grey. The same runs
+give the same bytes.
+"""
+
+import csv
+import io
+import math
+import textwrap
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from virel_common.files import write_atomically
+from virel_deep.results.read import LAST, Run
+from virel_deep.results.statistics import Band, iqm_band, iqm_interval
+from virel_deep.results.tables import Entry, environments
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+SMOOTHED = 20
+"""Windows of smoothing that a curve is long: 5 % of it each."""
+DPI = 200
+PANEL_WIDTH, PANEL_HEIGHT = 3.6, 2.6  # inches
+LINE_HEIGHT = 0.17  # inches a line of legend or caption
+CAPTION_DENSITY, LEGEND_DENSITY = 21, 14  # characters an inch
+STYLE: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 9.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.4,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "virel",  # element ids of the SVG; random otherwise
+    "path.simplify": False,
+}
+METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
+def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
+    """Write `curves.svg`, `curves.png` and their data, `curves.csv`; return the paths.
+
+    A curve is the IQM over seeds, smoothed over the last 5 % of the evaluations; its band the pointwise
+    bootstrap interval. The bars beside it are the final returns of the table.
+
+    Raises:
+        StorageError: `folder` can't be written.
+    """
+    bands = [band_of(entry.run) for entry in named]
+    paths = [folder / "curves.csv"]
+    write_atomically(paths[0], csv_of(named, bands).encode())
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the user's matplotlibrc says
+        mpl.rcParams.update(STYLE)
+        figure = _figure(named, bands)
+        for kind, metadata in METADATA.items():
+            file = io.BytesIO()
+            figure.savefig(file, format=kind, dpi=DPI, metadata=metadata)
+            paths.append(folder / f"curves.{kind}")
+            write_atomically(paths[-1], file.getvalue())
+    return paths
+
+
+def band_of(run: Run) -> Band:
+    """The curve of a run, lightly smoothed: single evaluations are noisy, wide windows blur the start."""
+    return iqm_band(run.smooth(max(1, len(run.at) // SMOOTHED)))
+
+
+def csv_of(named: Sequence[Entry], bands: Sequence[Band]) -> str:
+    """The curves in long form, a row a point; floats read back exactly."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("environment", "algorithm", "seeds", "step", "iqm", "low", "high"))
+    for entry, band in zip(named, bands, strict=True):
+        for step, *values in zip(entry.run.at, *band, strict=True):
+            place = (entry.run.env, entry.label, len(entry.run.seeds), int(step))
+            writer.writerow((*place, *(repr(float(value)) for value in values)))
+    return out.getvalue()
+
+
+def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
+    groups = environments(named)
+    styles = _styles(named)
+    n_columns = min(len(groups), 2)
+    n_rows = math.ceil(len(groups) / n_columns)
+    width = PANEL_WIDTH * n_columns
+    caption = textwrap.wrap(_caption(named), int(width * CAPTION_DENSITY))
+    characters = int(width * LEGEND_DENSITY)
+    labels = [textwrap.wrap(label, characters - 6, subsequent_indent="   ") or [label] for label in styles]
+    legend_columns = max(1, characters // (6 + max(len(line) for label in labels for line in label)))
+    legend_rows = math.ceil(len(labels) / legend_columns) * max(map(len, labels))
+    height = PANEL_HEIGHT * n_rows + LINE_HEIGHT * (legend_rows + len(caption))
+    figure = Figure(figsize=(width, height))
+    cells = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes, (env, here) in zip(cells, groups.items(), strict=False):
+        _panel(axes, env, here, [bands[named.index(entry)] for entry in here], styles)
+    for axes in cells[len(groups) :]:
+        axes.remove()
+    handles = [Line2D([], [], color=colour, linestyle=dash) for colour, dash in styles.values()]
+    figure.legend(
+        handles,
+        [_plain("\n".join(label)) for label in labels],
+        loc="outside upper center",
+        ncols=legend_columns,
+        frameon=False,
+        handlelength=2.6,
+    )
+    figure.supxlabel("\n".join(caption), x=0.01, ha="left", fontsize=6.5, color="#444444", linespacing=1.25)
+    return figure
+
+
+def _panel(
+    axes: Axes, env: str, here: Sequence[Entry], bands: Sequence[Band], styles: dict[str, tuple[str, Any]]
+) -> None:
+    axes.set_title(_plain(env), loc="left")
+    axes.set_xlabel("environment steps (thousands)")
+    axes.set_ylabel("return")
+    end = max(entry.run.at[-1] for entry in here) / 1000
+    for i, (entry, band) in enumerate(zip(here, bands, strict=True)):
+        colour, dash = styles[entry.label]
+        x = entry.run.at / 1000
+        axes.fill_between(x, band.low, band.high, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(x, band.value, color=colour, linestyle=dash)
+        place, final = end * (1.03 + 0.025 * i), iqm_interval([entry.run.final()])
+        axes.vlines(place, final.low, final.high, color=colour, linewidth=1.6)
+        axes.plot(place, final.value, color=colour, marker="o", markersize=3.2)
+    axes.set_xlim(0, end * (1.03 + 0.025 * len(here)))
+    ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, end)
+    axes.set_xticks([tick for tick in ticks if 0 <= tick <= end])
+
+
+def _plain(text: str) -> str:
+    """Matplotlib takes what is between two dollars for a formula."""
+    return text.replace("$", r"\$")
+
+
+def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:
+    """Colour and dash of each algorithm, the same in every panel."""
+    labels = dict.fromkeys(entry.label for entry in named)
+    return dict(zip(labels, zip(cycle(OKABE_ITO), cycle(DASHES), strict=False), strict=False))
+
+
+def _caption(named: Sequence[Entry]) -> str:
+    counts = sorted({len(entry.run.seeds) for entry in named})
+    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return (
+        f"Deterministic evaluation, unscaled returns. Line: interquartile mean over {seeds} "
+        f"seed{'' if seeds == '1' else 's'}, smoothed over windows of {100 // SMOOTHED} % of the curve. "
+        f"Bar on the right: final return, the mean of the last {LAST} evaluations. "
+        "Band and bar: 95 % bootstrap interval, pointwise."
+    )

@@ -1,0 +1,112 @@
+"""The newest policy of each seed of a run on the same episodes, and the record of that in the run folder."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from virel_common.errors import InputError, require
+from virel_common.files import write_atomically
+from virel_common.versions import versions
+from virel_deep.data.environments import EnvironmentFailure, Episode
+from virel_deep.results.statistics import Scores, iqm_interval
+from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.folder import read_config
+from virel_deep.run.policy import load_policy
+from virel_deep.streams import stream
+
+FILE = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Episodes of a seed's newest policy."""
+
+    seed: int
+    step: int
+    episodes: list[Episode]
+
+    @property
+    def returns(self) -> Scores:
+        """`[episodes]`, unscaled."""
+        return np.array([episode.return_ for episode in self.episodes])
+
+
+def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated], list[str]]:
+    """Evaluate every seed of a run on the same episodes; and one sentence a seed where that failed.
+
+    Raises:
+        InputError: no run, less than one episode, or not one seed that can be evaluated.
+    """
+    require(episodes >= 1, "episodes", episodes, "must be at least 1")
+    require(seed >= 0, "seed", seed, "must not be negative")
+    config = read_config(run)
+    source = stream(seed, "after-training")
+    done, failed = [], []
+    for one in config.seeds:
+        try:
+            policy = load_policy(run, one)
+            played = evaluate_policy(policy.act, policy.env, source, episodes)
+        except (InputError, EnvironmentFailure, PolicyFailure) as error:
+            failed.append(f"seed {one}: {error}")
+            continue
+        done.append(Evaluated(one, policy.step, played))
+    if not done:
+        raise InputError("; ".join(failed))
+    return done, failed
+
+
+def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path:
+    """Write `RUN/evaluation.json`; returns its path."""
+    interval = iqm_interval([means(done)])
+    document = {
+        "format": 1,
+        "env": read_config(run).env,
+        "seed": seed,
+        "versions": versions(),
+        "iqm": interval._asdict(),
+        "seeds": [
+            {
+                "seed": one.seed,
+                "step": one.step,
+                "returns": [episode.return_ for episode in one.episodes],
+                "lengths": [episode.length for episode in one.episodes],
+            }
+            for one in done
+        ],
+    }
+    path = run / FILE
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
+    return path
+
+
+def means(done: Sequence[Evaluated]) -> Scores:
+    """`[K]`: each seed's mean return."""
+    return np.array([one.returns.mean() for one in done])
+
+
+def evaluation_table(done: Sequence[Evaluated]) -> Table:
+    """A row a seed: mean, standard deviation and range of its returns, mean length."""
+    out = Table(title="Deterministic episodes, unscaled returns", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in (
+        "seed",
+        "trained steps",
+        "episodes",
+        "mean return",
+        "sd",
+        "lowest",
+        "highest",
+        "mean length",
+    ):
+        out.add_column(column, justify="right")
+    for one in done:
+        x = one.returns
+        spread = f"{x.std(ddof=1):.1f}" if len(x) > 1 else "-"
+        length = np.mean([episode.length for episode in one.episodes])
+        numbers = (f"{x.mean():.1f}", spread, f"{x.min():.1f}", f"{x.max():.1f}", f"{length:.1f}")
+        out.add_row(str(one.seed), str(one.step), str(len(x)), *numbers)
+    return out

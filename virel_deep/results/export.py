@@ -1,0 +1,172 @@
+"""A policy as an ONNX file: observations in, actions in the environment's own range out.
+
+The graph is the deterministic policy, tanh and rescaling included, so that whoever loads it needs nothing of
+ours. Before the file gets its name, onnxruntime runs it on random observations and must agree with the policy
+in float64, up to the rounding of float32.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_common.errors import InputError, require
+from virel_common.files import write_atomically
+from virel_common.versions import versions
+from virel_deep.data.environments import ActionRange, Numbers, make_env
+from virel_deep.run.policy import Floats, Policy
+
+OPSET, IR = 17, 8
+"""Of 2022: the graph needs nothing newer, and older runtimes load it."""
+OBSERVATIONS = 1000
+EPS = float(np.finfo(np.float32).eps)
+Doubles = NDArray[np.float64]
+
+
+class ExportError(RuntimeError):
+    """The exported graph does not compute the policy; no file was written."""
+
+
+def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float:
+    """Write the deterministic policy to `path`, checked against onnxruntime.
+
+    Input `observation [N, O]`, output `action [N, A]`, float32, N free.
+
+    Args:
+        policy: what to export.
+        path: the file; it is written whole or not at all.
+        about: more metadata for the file, beside environment, step and versions.
+
+    Returns:
+        The largest difference to the policy in float64, in units of the action.
+
+    Raises:
+        InputError: `path` is a folder; onnx or onnxruntime is not installed.
+        ExportError: onnxruntime computes something else.
+        StorageError: the file can't be written.
+    """
+    require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
+    env = make_env(policy.env)
+    actions = ActionRange(env.action_space)
+    env.close()
+    low, high = inside(actions.low, actions.high)
+    metadata = {"env": policy.env, "step": str(policy.step), **versions(), **about}
+    model = build_model(policy.layers, low, high, metadata=metadata)
+    difference = check_model(model, policy.layers, low, high)
+    write_atomically(path, model)
+    return difference
+
+
+def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
+    """The bounds of a range in float32, rounded so that no float32 between them is outside it.
+
+    Example:
+        >>> low, high = inside(np.array([-0.1]), np.array([0.1]))
+        >>> bool(low[0] >= -0.1), bool(high[0] <= 0.1)
+        (True, True)
+    """
+    lower, upper = low.astype(np.float32), high.astype(np.float32)
+    infinity = np.float32(np.inf)
+    lower = np.where(lower < low, np.nextafter(lower, infinity), lower)
+    upper = np.where(upper > high, np.nextafter(upper, -infinity), upper)
+    return lower, upper
+
+
+def build_model(
+    layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, *, metadata: dict[str, str]
+) -> bytes:
+    """The graph, serialised: a perceptron with ReLU, tanh, and the affine map of [-1, 1] to [low, high]."""
+    onnx = _module("onnx")
+    tensors: dict[str, Floats] = {}
+    nodes, h = [], "observation"
+    for i, (weight, bias) in enumerate(layers):
+        tensors |= {f"weight_{i}": weight, f"bias_{i}": bias}
+        nodes.append(onnx.helper.make_node("Gemm", [h, f"weight_{i}", f"bias_{i}"], [f"affine_{i}"]))
+        last = i == len(layers) - 1
+        h = "unit" if last else f"hidden_{i}"
+        nodes.append(onnx.helper.make_node("Tanh" if last else "Relu", [f"affine_{i}"], [h]))
+    two = np.float32(2)
+    tensors |= {"half": (high - low) / two, "centre": (high + low) / two, "low": low, "high": high}
+    # A rounding error must not leave the range: Min and Max as in training.
+    for op, second, out in (
+        ("Mul", "half", "scaled"),
+        ("Add", "centre", "shifted"),
+        ("Max", "low", "above"),
+        ("Min", "high", "action"),
+    ):
+        nodes.append(onnx.helper.make_node(op, [h, second], [out]))
+        h = out
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes,
+        "policy",
+        [value("observation", onnx.TensorProto.FLOAT, ["N", layers[0][0].shape[0]])],
+        [value("action", onnx.TensorProto.FLOAT, ["N", low.size])],
+        [onnx.numpy_helper.from_array(np.ascontiguousarray(x), name) for name, x in tensors.items()],
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="virel"
+    )
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    serialised: bytes = model.SerializeToString()
+    return serialised
+
+
+def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, high: Floats) -> float:
+    """Run the graph in onnxruntime on 1,000 random observations; return the largest difference.
+
+    Observations are normal with scales from 0.1 to 10. The difference to float64 must lie within the a-priori
+    bound of `reference`, entry by entry.
+
+    Raises:
+        ExportError: it does not, or an action is out of range.
+    """
+    rng = np.random.default_rng(0)
+    scale = 10 ** rng.uniform(-1, 1, size=(OBSERVATIONS, 1))
+    x = (scale * rng.standard_normal((OBSERVATIONS, layers[0][0].shape[0]))).astype(np.float32)
+    session = _module("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
+    (action,) = session.run(["action"], {"observation": x})
+    exact, bound = reference(layers, low, high, x)
+    if not (np.abs(action - exact) <= bound).all():  # NaN fails it
+        i = int(np.argmax(np.max(np.abs(action - exact) - bound, axis=1)))
+        raise ExportError(
+            f"onnxruntime gives {action[i].tolist()}, the policy {exact[i].tolist()}: no file written"
+        )
+    if not ((low <= action) & (action <= high)).all():
+        raise ExportError(f"onnxruntime gives an action outside {low.tolist()} to {high.tolist()}")
+    return float(np.abs(action - exact).max())
+
+
+def reference(
+    layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, observation: Floats
+) -> tuple[Doubles, Doubles]:
+    r"""Actions in float64, and a bound on what float32 may differ from them by, `[N, A]` each.
+
+    A float32 sum of n products and a bias, in any order, errs by at most $\gamma_{n+1} (|h| |W| + |b|)$ with
+    $\gamma_m = m u / (1 - m u)$, $u = 2^{-24}$ (Higham 2002, Section 3.1); errors of its input pass through
+    $|W|$. ReLU, tanh, minimum and maximum don't enlarge an error. A float32 tanh may err by 4 units in its
+    last place, the last product and sum by half a unit each.
+    """
+    h: Doubles = observation.astype(np.float64)
+    error = np.zeros_like(h)
+    for i, (weight, bias) in enumerate(layers):
+        w, b = weight.astype(np.float64), bias.astype(np.float64)
+        m = (len(w) + 1) * EPS / 2
+        size = (np.abs(h) + error) @ np.abs(w) + np.abs(b)
+        error = error @ np.abs(w) + m / (1 - m) * size
+        h = h @ w + b
+        h = np.tanh(h) if i == len(layers) - 1 else np.maximum(h, 0)
+    half, centre = (high.astype(np.float64) - low) / 2, (high.astype(np.float64) + low) / 2
+    # half and centre themselves are rounded to float32: one more half unit each.
+    rounding = EPS * (np.abs(half) + np.abs(centre))
+    return np.clip(half * h + centre, low, high), half * (error + 4 * EPS) + 2 * rounding
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(f"found no {error.name}; it comes with `pip install 'virel[export]'`") from None

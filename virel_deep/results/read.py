@@ -1,0 +1,161 @@
+"""What runs scored, read from their folders.
+
+A run folder is read for `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` where given) and
+each seed's `metrics.jsonl`, so that runs of other libraries, written in this format, take part.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_common.errors import InputError, require
+from virel_deep.results.statistics import Scores
+from virel_deep.run.metrics import read_rows
+
+LAST = 10
+"""A score is the mean of this many evaluations of a seed."""
+SEED_FOLDER = re.compile(r"seed-(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Evaluations of a run: K seeds at T steps."""
+
+    folder: Path
+    preset: str
+    env: str
+    steps: int
+    """Environment steps that each seed is to reach."""
+    settings: dict[str, Any]
+    """Of the run and its algorithm; empty for what the folder does not say."""
+    versions: dict[str, str]
+    seeds: tuple[int, ...]
+    """Those that count: neither failed nor without evaluations."""
+    at: NDArray[np.int64]
+    """`[T]`: steps at which every seed was evaluated."""
+    returns: Scores
+    """`[K, T]`: mean unscaled return of an evaluation's episodes."""
+    left_out: tuple[str, ...]
+    """One sentence for each seed that does not count."""
+
+    def final(self) -> Scores:
+        """`[K]`: mean of the last 10 evaluations."""
+        return self.smooth(LAST)[:, -1]
+
+    def area(self) -> Scores:
+        """`[K]`: area under the curve, divided by its length: the mean return while training."""
+        if len(self.at) == 1:
+            return self.returns[:, 0]
+        area: Scores = np.trapezoid(self.returns, self.at, axis=1) / (self.at[-1] - self.at[0])
+        return area
+
+    def smooth(self, window: int) -> Scores:
+        """`[K, T]`: at each evaluation the mean of the last `window`; of all so far where these are fewer."""
+        sums = np.cumsum(np.pad(self.returns, ((0, 0), (1, 0))), axis=1)
+        ends = np.arange(1, len(self.at) + 1)
+        starts = np.maximum(ends - window, 0)
+        means: Scores = (sums[:, ends] - sums[:, starts]) / (ends - starts)
+        return means
+
+    def until(self, steps: int) -> "Run":
+        """The run as it was after so many steps.
+
+        Raises:
+            InputError: it had no evaluation by then.
+        """
+        kept = int(np.sum(self.at <= steps))
+        require(
+            kept > 0, "steps", steps, f"must be at least {self.at[0]}, the first evaluation of {self.folder}"
+        )
+        return replace(self, steps=min(self.steps, steps), at=self.at[:kept], returns=self.returns[:, :kept])
+
+
+def read_run(folder: Path) -> Run:
+    """The evaluations in a run folder, finished or not.
+
+    Raises:
+        InputError: it is no run folder, a file in it is damaged, or no seed has an evaluation.
+    """
+    document = _json(folder / "config.json")
+    config = document.get("config")
+    require(isinstance(config, dict), f"{folder}/config.json", document, "must have an object `config`")
+    assert isinstance(config, dict)
+    for name, kind in (("preset", str), ("env", str), ("steps", int)):
+        value = config.get(name)
+        require(
+            type(value) is kind, f"{folder}/config.json: {name}", value, f"must be of type {kind.__name__}"
+        )
+    evaluations, left_out = _evaluations(folder)
+    require(
+        len(evaluations) > 0,
+        "run",
+        str(folder),
+        f"must hold a seed with evaluations ({'; '.join(left_out) or 'no seed-<s> folder'})",
+    )
+    steps = sorted(set.intersection(*(set(one) for one in evaluations.values())))
+    require(steps != [], "run", str(folder), "must have seeds that were evaluated at the same steps")
+    algorithm = config.get("algorithm")
+    versions = document.get("versions")
+    return Run(
+        folder=folder,
+        preset=config["preset"],
+        env=config["env"],
+        steps=config["steps"],
+        settings={**config, **(algorithm if isinstance(algorithm, dict) else {})},
+        versions=versions if isinstance(versions, dict) else {},
+        seeds=tuple(evaluations),
+        at=np.array(steps),
+        returns=np.array([[one[step] for step in steps] for one in evaluations.values()], np.float64),
+        left_out=left_out,
+    )
+
+
+def _evaluations(folder: Path) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
+    """Return at each step of each seed that counts; why the others do not."""
+    out: dict[int, dict[int, float]] = {}
+    left_out = []
+    for seed, path in sorted(_seed_folders(folder)):
+        if (path / "failure.json").exists():
+            failure = _json(path / "failure.json")
+            left_out.append(
+                f"seed {seed} failed at step {failure.get('step')} ({failure.get('what')}) and does not count"
+            )
+            continue
+        metrics = path / "metrics.jsonl"
+        rows = read_rows(metrics, "eval") if metrics.exists() else []
+        if not rows:
+            left_out.append(f"seed {seed} has no evaluation yet")
+            continue
+        out[seed] = {row["step"]: _return(row, metrics) for row in rows}
+    return out, tuple(left_out)
+
+
+def _seed_folders(folder: Path) -> list[tuple[int, Path]]:
+    found = [(SEED_FOLDER.fullmatch(path.name), path) for path in folder.iterdir() if path.is_dir()]
+    return [(int(match[1]), path) for match, path in found if match]
+
+
+def _return(row: dict[str, Any], path: Path) -> float:
+    value = row.get("return")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(
+            f"{path}: the evaluation at step {row['step']} must have a `return`; found {value!r}"
+        )
+    return float(value)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    require(isinstance(document, dict), str(path), document, "must hold an object")
+    assert isinstance(document, dict)
+    return document

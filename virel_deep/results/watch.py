@@ -1,0 +1,210 @@
+"""A video of one episode, rendered without a screen.
+
+MuJoCo draws through the library that `MUJOCO_GL` names and reads it when it is imported: call
+`render_headless` before anything imports it. This module imports it late for that reason.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_common.errors import InputError, require
+from virel_common.files import TEMPORARY, StorageError, rename_synced
+from virel_deep.run.policy import Policy
+
+Frame = NDArray[np.uint8]
+"""`[height, width, 3]`."""
+
+MAX_FPS = 50
+"""Of faster environments every n-th state is shown, in real time all the same."""
+LONGEST = 10_000
+"""Steps, where an episode has no end."""
+
+
+class Video(NamedTuple):
+    """What was recorded."""
+
+    frames: int
+    """States shown; a GIF keeps equal ones in a row as one picture, shown as long."""
+    fps: float
+    return_: float
+    """Unscaled return of the episode."""
+    steps: int
+
+
+def render_headless() -> None:
+    """Choose EGL, which needs no screen, unless the user has chosen."""
+    if sys.platform == "linux":
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+def record(
+    policy: Policy, path: Path, seed: np.random.SeedSequence, *, seen: Callable[[int], object] = int
+) -> Video:
+    """Record one deterministic episode as MP4 (H.264) or GIF.
+
+    Args:
+        policy: who acts.
+        path: `.mp4` or `.gif`; the file is whole or absent.
+        seed: of the episode.
+        seen: called with the number of steps, for each frame.
+
+    Raises:
+        InputError: another suffix; the environment can't be rendered here; imageio-ffmpeg is not installed.
+        StorageError: the file can't be written.
+    """
+    require(path.suffix in WRITERS, "out", str(path), f"must end with {' or '.join(WRITERS)}")
+    env = _make(policy.env)
+    temporary = path.with_name(f"{TEMPORARY}{path.name}")
+    try:
+        fps = float(env.metadata.get("render_fps", MAX_FPS))
+        every = int(np.ceil(fps / MAX_FPS))
+        episode = _Episode(env, policy, seed, seen)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+        temporary.touch()  # where that fails, the message is clearer than ffmpeg's
+        try:
+            WRITERS[path.suffix](temporary, episode.frames(every), fps / every)
+            rename_synced(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return Video(episode.n_frames, fps / every, episode.return_, episode.steps)
+    except OSError as error:
+        what = error.strerror or str(error).partition("\n")[0]  # below it stands ffmpeg's command
+        raise StorageError(f"can't write {path}: {what}") from error
+    finally:
+        env.close()
+
+
+class _Episode:
+    """Counts while its frames are drawn."""
+
+    def __init__(
+        self, env: Any, policy: Policy, seed: np.random.SeedSequence, seen: Callable[[int], object]
+    ) -> None:
+        self.env, self.policy, self.seed, self.seen = env, policy, seed, seen
+        self.steps, self.n_frames, self.return_ = 0, 0, 0.0
+
+    def frames(self, every: int) -> Iterator[Frame]:
+        """The first state, then every n-th."""
+        from virel_deep.data.environments import ActionRange  # noqa: PLC0415  (brings MuJoCo)
+
+        actions = ActionRange(self.env.action_space)
+        observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
+        self._drawn()  # makes the viewer, which has no settings before
+        _draw_plainly(self.env)
+        ended = False
+        self.n_frames = 1
+        yield self._drawn()
+        while not ended and self.steps < LONGEST:
+            unit = self.policy.act(np.asarray(observation, np.float32)[None])
+            try:
+                observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
+            except Exception as error:
+                what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                raise InputError(f"{self.policy.env}, step {self.steps + 1}: step raised {what}") from error
+            self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
+            ended = terminated or truncated
+            if self.steps % every == 0:
+                self.n_frames += 1
+                self.seen(self.steps)
+                yield self._drawn()
+
+    def _drawn(self) -> Frame:
+        try:
+            frame = self.env.render()
+        except Exception as error:
+            mujoco = hasattr(self.env.unwrapped, "mujoco_renderer")
+            raise _no_renderer(self.policy.env, error, mujoco=mujoco) from error
+        return np.ascontiguousarray(frame, np.uint8)
+
+
+def _draw_plainly(env: Any) -> None:
+    """Leave out shadows and reflections: without a graphics card they take three quarters of the time."""
+    viewer = getattr(getattr(env.unwrapped, "mujoco_renderer", None), "viewer", None)
+    if viewer is not None:
+        import mujoco  # noqa: PLC0415
+
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            viewer.scn.flags[flag] = 0
+
+
+def _make(env_id: str) -> Any:
+    """The environment, drawing into arrays."""
+    try:
+        import gymnasium  # noqa: PLC0415
+
+        from virel_deep.data.environments import make_env  # noqa: PLC0415
+    except Exception as error:  # of MuJoCo, which chooses its library here
+        raise _no_renderer(env_id, error, mujoco=True) from error
+    make_env(env_id).close()  # our checks and messages
+    try:
+        return gymnasium.make(env_id, render_mode="rgb_array", disable_env_checker=True)
+    except Exception as error:
+        raise _no_renderer(env_id, error, mujoco=False) from error
+
+
+def _no_renderer(env_id: str, error: Exception, *, mujoco: bool) -> InputError:
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not mujoco:
+        return InputError(f"{env_id} can't be rendered here: {what}")
+    chosen = os.environ.get("MUJOCO_GL", "not set")
+    return InputError(
+        f"{env_id} can't be rendered here (MUJOCO_GL is {chosen}): {what}; "
+        "try MUJOCO_GL=egl (libegl1) or MUJOCO_GL=osmesa (libosmesa6)"
+    )
+
+
+def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
+    try:
+        import imageio_ffmpeg  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise InputError(
+            "found no imageio_ffmpeg, which writes .mp4; it comes with `pip install 'virel[export]'`"
+        ) from None
+    first = next(frames)
+    height, width = first.shape[:2]
+    writer = imageio_ffmpeg.write_frames(
+        str(path), (width, height), fps=fps, codec="libx264", quality=7, output_params=["-f", "mp4"]
+    )
+    writer.send(None)
+    sent = 0
+    try:
+        for frame in chain((first,), frames):
+            writer.send(frame)
+            sent += 1
+    finally:
+        writer.close()  # says nothing of what ffmpeg could not write
+    try:
+        whole = imageio_ffmpeg.count_frames_and_secs(str(path))[0] == sent
+    except RuntimeError:
+        whole = False
+    if not whole:
+        raise OSError("ffmpeg could not write all of it; is the disk full?")
+
+
+def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
+    from PIL import Image  # noqa: PLC0415  (comes with matplotlib)
+
+    def timed() -> Iterator[Image.Image]:
+        for i, frame in enumerate(frames):
+            image = Image.fromarray(frame).quantize(64)
+            image.info["duration"] = 10 * (_centiseconds(i + 1, fps) - _centiseconds(i, fps))
+            yield image
+
+    images = timed()
+    next(images).save(path, format="GIF", save_all=True, append_images=images, loop=0)
+
+
+def _centiseconds(frames: int, fps: float) -> int:
+    """GIF's unit of time. Ends of frames are rounded to it, not lengths: errors don't add up."""
+    return round(100 * frames / fps)
+
+
+WRITERS: dict[str, Callable[[Path, Iterator[Frame], float], None]] = {".mp4": _write_mp4, ".gif": _write_gif}

@@ -1,0 +1,78 @@
+"""Deterministic episodes of a policy on environments of its own, in unscaled returns."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_common.errors import require
+from virel_deep.data.environments import Episode, SeedEnvs
+
+Floats = NDArray[np.float32]
+Act = Callable[[Floats], Floats]
+"""Actions `[N, A]` in [-1, 1] at observations `[N, O]`."""
+
+LONGEST = 100_000
+"""Steps after which an episode counts as over, where an environment has no time limit of its own."""
+
+
+class PolicyFailure(RuntimeError):
+    """A policy gave what is no action; the message shows the action."""
+
+
+def evaluate_policy(act: Act, env_id: str, seed: np.random.SeedSequence, episodes: int) -> list[Episode]:
+    """Episodes of `act`, in the order of their seeds; the same arguments give the same ones bit for bit.
+
+    They run side by side, so that `act` is called once for all that have not ended. An episode has its own
+    environment and its own seed, whatever the number of episodes.
+
+    Args:
+        act: the policy, deterministic.
+        env_id: Gymnasium id.
+        seed: source of all randomness; read, not advanced.
+        episodes: how many.
+
+    Raises:
+        InputError: no such environment, or less than one episode.
+        EnvironmentFailure: an environment crashed, diverged, or returned what is not finite.
+        PolicyFailure: an action is not finite, or not in [-1, 1].
+
+    Example:
+        >>> fall = lambda observation: np.zeros((len(observation), 1), np.float32)
+        >>> [episode] = evaluate_policy(fall, "InvertedPendulum-v5", np.random.SeedSequence(0), 1)
+        >>> episode.length < 1000
+        True
+    """
+    require(episodes >= 1, "episodes", episodes, "must be at least 1")
+    envs: list[SeedEnvs] = []
+    try:
+        envs.extend(SeedEnvs(env_id, 1, _child(seed, i)) for i in range(episodes))
+        return _played(act, envs)
+    finally:
+        for env in envs:
+            env.close()
+
+
+def _played(act: Act, envs: list[SeedEnvs]) -> list[Episode]:
+    running = dict(enumerate(envs))
+    finished: dict[int, Episode] = {}
+    returns = np.zeros(len(envs))
+    while running:
+        actions = act(np.concatenate([env.observation for env in running.values()]))
+        if not (np.abs(actions) <= 1).all():  # NaN fails it
+            raise PolicyFailure(f"the policy's action must be in [-1, 1]; found {actions.tolist()}")
+        for (i, env), action in zip(list(running.items()), actions, strict=True):
+            step = env.step(action[None])
+            returns[i] += step.reward[0]
+            if step.episodes:
+                finished[i] = step.episodes[0]
+                del running[i]
+            elif env.steps >= LONGEST:
+                finished[i] = Episode(float(returns[i]), env.steps)
+                del running[i]
+    return [finished[i] for i in range(len(envs))]
+
+
+def _child(seed: np.random.SeedSequence, i: int) -> np.random.SeedSequence:
+    """What `seed.spawn` gives as its i-th child, without advancing the sequence."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i))

@@ -1,0 +1,142 @@
+"""What a seed reports while it trains: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from virel_common.errors import InputError, require
+from virel_common.files import Appender, StorageError, write_atomically
+from virel_deep.run.tensorboard_log import Board
+
+FILE = "metrics.jsonl"
+KINDS = ("train", "eval", "episode", "event")
+
+Row = dict[str, Any]
+"""`step`, `kind`, `wall` (seconds since the run's start, pauses not counted), values."""
+
+
+class SeedLog:
+    """Appends rows to a seed's `metrics.jsonl` and its scalars to TensorBoard.
+
+    Args:
+        folder: `RUN/seed-<s>`; made where it is missing.
+        resume_step: step of the checkpoint that the run goes on from: later rows are cut off. -1 cuts off all
+            (the run was stopped before its first checkpoint). None: a new run, which must find no rows.
+
+    Raises:
+        InputError: rows where a new run was meant, or a row that can't be read.
+        StorageError: the disk is full, or can't be written for another reason.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log = SeedLog(Path(folder), resume_step=None)
+        ...     log.write(1000, "eval", {"returns": [1.0, 3.0], "return": 2.0})
+        ...     log.close()
+        ...     read_rows(Path(folder) / "metrics.jsonl", "eval")[0]["return"]
+        2.0
+    """
+
+    def __init__(self, folder: Path, *, resume_step: int | None) -> None:
+        """Open both files."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
+        self._start = time.monotonic() - _keep(folder / FILE, resume_step)
+        self._file = Appender(folder / FILE)
+        self._board = Board(folder, resume_step=resume_step)
+
+    def write(self, step: int, kind: str, values: Mapping[str, Any]) -> None:
+        """Add a row; it survives a kill of this process from here on.
+
+        Args:
+            step: environment steps done; never less than in the row before.
+            kind: one of `KINDS`; together with a value's name it is the scalar's tag, as in `eval/return`.
+            values: JSON values. Numbers go to TensorBoard too. A number that is not finite becomes null.
+
+        Raises:
+            InputError: an unknown kind, or a value that is not JSON.
+            StorageError: the disk is full; the rows before stay readable.
+        """
+        require(kind in KINDS, "kind", kind, f"must be one of {', '.join(KINDS)}")
+        taken = sorted({"step", "kind", "wall"} & values.keys())
+        require(taken == [], "values", taken, "must not hold names of a row's own entries")
+        row = {"step": step, "kind": kind, "wall": round(time.monotonic() - self._start, 3)} | _strict(values)
+        try:
+            line = json.dumps(row, allow_nan=False).encode() + b"\n"
+        except (TypeError, ValueError) as error:
+            raise InputError(f"`values` must be JSON values; {error}") from None
+        self._file.append(line)
+        self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
+
+    def close(self) -> None:
+        """End both files."""
+        self._file.close()
+        self._board.close()
+
+
+def read_rows(path: Path, kind: str) -> list[Row]:
+    """Rows of one kind, as written; a half last line, which a kill leaves, is passed over.
+
+    Raises:
+        InputError: the file can't be read, or one of its lines is not a row; names file and line.
+    """
+    require(kind in KINDS, "kind", kind, f"must be one of {', '.join(KINDS)}")
+    return [row for row, _ in _rows(path) if row["kind"] == kind]
+
+
+def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
+    """Each row and its line."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                yield _row(line, f"{path}:{number}"), line
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+
+
+def _row(line: bytes, place: str) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{place}: not JSON: {error}") from None
+    if not (
+        isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS and "wall" in row
+    ):
+        raise InputError(f"{place}: must be a row with `step`, `kind` and `wall`; found {line[:80]!r}")
+    return row
+
+
+def _keep(path: Path, resume_step: int | None) -> float:
+    """Cut off the rows after `resume_step`; the `wall` of the last that stays."""
+    if not path.exists():
+        return 0.0
+    if resume_step is None:
+        raise InputError(f"`folder` must hold no {FILE} of another run; found {path}")
+    # Rows are in the order of steps; what is wrong in those that go doesn't matter.
+    kept = list(takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path)))
+    write_atomically(path, b"".join(line for _, line in kept))
+    return float(kept[-1][0]["wall"]) if kept else 0.0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _strict(value: Any) -> Any:
+    """JSON has no NaN and no infinities."""
+    match value:
+        case Mapping():
+            return {name: _strict(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_strict(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value

@@ -1,0 +1,172 @@
+"""What one seed owns beside its slice of the agent: environments, generators, log; and its failures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from virel_common.files import write_atomically
+from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.design.algorithm import RunConfig
+from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.folder import seed_folder
+from virel_deep.run.metrics import SeedLog
+from virel_deep.run.policy import Policy
+from virel_deep.run.seed_checkpoint import owner
+from virel_deep.streams import generator, stream
+
+DIVERGED = 100.0
+"""Times the largest value that any policy can have; a critic beyond it has diverged."""
+LEAST_REWARD = 1.0
+"""Scaled reward a step that the bound allows at least: where rewards are rare or small, an untrained critic's
+own values are beyond what they make possible."""
+
+
+class SeedFailure(RuntimeError):
+    """One seed can't go on: `what` names the kind, the message the finding."""
+
+    def __init__(self, what: str, detail: str) -> None:
+        """Name the kind and the finding."""
+        super().__init__(detail)
+        self.what = what
+
+
+class SeedRun:
+    """One seed of a run, whose folder the caller holds (`runs.locked`).
+
+    Args:
+        run: The run folder.
+        config: The run.
+        seed: Which of `config.seeds`.
+        resume_step: Step of the checkpoint that it goes on from; -1 from scratch.
+
+    Raises:
+        InputError: no such environment.
+        EnvironmentFailure: the first episode can't start.
+        StorageError: the disk is full, or can't be written.
+    """
+
+    def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
+        """Make environments, generators and log; clear what an earlier failure left."""
+        self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
+        self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
+        (self.folder / "failure.json").unlink(missing_ok=True)
+        self.log = SeedLog(self.folder, resume_step=resume_step)
+        self.acting = generator(seed, "acting")
+        self.learning = generator(seed, "learning", config.device)
+        self.rows_saved = 0
+        self.largest_reward = 0.0
+        self.returns: list[float] = []
+        """Of episodes finished since the last `train` row."""
+        self.last_return: float | None = None
+
+    def step(self, action: NDArray[np.float32], step: int) -> Transition:
+        """One step of the seed's environments; finished episodes are logged.
+
+        Raises:
+            SeedFailure: the policy gave what is no action, or an environment failed.
+        """
+        if not np.isfinite(action).all():
+            raise SeedFailure(
+                "diverged", f"the policy's action is not finite at step {step}: {action.tolist()}"
+            )
+        try:
+            transition = self.envs.step(action)
+        except EnvironmentFailure as error:
+            raise SeedFailure("environment", str(error)) from error
+        self.largest_reward = max(self.largest_reward, float(np.abs(transition.reward).max()))
+        for episode in transition.episodes:
+            self._log_episode(episode, step)
+        return transition
+
+    def _log_episode(self, episode: Episode, step: int) -> None:
+        self.returns.append(episode.return_)
+        self.last_return = episode.return_
+        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length})
+
+    def log_training(self, step: int, report: dict[str, float], steps_per_second: float) -> None:
+        """Write a `train` row of the means since the last one.
+
+        Raises:
+            SeedFailure: a reported value is not finite, or the critic is beyond any value there can be.
+        """
+        mean_return = float(np.mean(self.returns)) if self.returns else None
+        self.returns.clear()
+        self.log.write(step, "train", {"return": mean_return, **report, "steps_per_second": steps_per_second})
+        bad = {name: value for name, value in report.items() if not np.isfinite(value)}
+        if bad:
+            raise SeedFailure("diverged", f"not finite at step {step}: {bad}")
+        if report and abs(report["q"]) > self._largest_value(report):
+            detail = (
+                f"mean Q = {report['q']:.3g} at step {step}, {DIVERGED:g} times what rewards so far allow"
+            )
+            raise SeedFailure("diverged", detail)
+
+    def evaluate(self, policy: Policy) -> None:
+        """Deterministic episodes on environments of their own, and an `eval` row.
+
+        Raises:
+            SeedFailure: an environment failed, or the policy gave what is no action.
+        """
+        config, at = self.config, f"evaluation at step {policy.step}"
+        key = stream(self.seed, "evaluation", policy.step)
+        try:
+            episodes = evaluate_policy(policy.act, config.env, key, config.eval_episodes)
+        except EnvironmentFailure as error:
+            raise SeedFailure("environment", f"{at}: {error}") from error
+        except PolicyFailure as error:
+            raise SeedFailure("diverged", f"{at}: {error}") from error
+        returns = [episode.return_ for episode in episodes]
+        lengths = [episode.length for episode in episodes]
+        values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
+        self.log.write(policy.step, "eval", values)
+
+    def _largest_value(self, report: dict[str, float]) -> float:
+        algorithm = self.config.algorithm
+        a_step = algorithm.reward_scale * self.largest_reward
+        if algorithm.evaluation == "soft":
+            a_step += report["temperature"] * abs(report["entropy"])
+        return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
+
+    def fail(self, step: int, failure: SeedFailure) -> None:
+        """Record why the seed stopped, in its log and in `failure.json`; its checkpoints stay."""
+        document = {"step": step, "what": failure.what, "detail": str(failure)}
+        self.log.write(step, "event", {"what": "failed", "detail": f"{failure.what}: {failure}"})
+        write_atomically(self.folder / "failure.json", (json.dumps(document, indent=1) + "\n").encode())
+        self.close()
+
+    def finish(self, step: int) -> None:
+        """Record that the seed is done."""
+        write_atomically(self.folder / "done.json", (json.dumps({"step": step}) + "\n").encode())
+
+    def state(self) -> dict[str, Any]:
+        """All but the agent and the replay."""
+        return {
+            "owner": owner(self.config, self.seed),
+            "environment": self.envs.state(),
+            "acting": self.acting.get_state(),
+            "learning": self.learning.get_state(),
+            "largest_reward": self.largest_reward,
+            "returns": self.returns,
+            "last_return": self.last_return,
+        }
+
+    def restore(self, state: dict[str, Any], step: int) -> None:
+        """Go on from `state()`, saved at `step`."""
+        self.envs.restore(state["environment"])
+        self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
+        self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
+        self.largest_reward = state["largest_reward"]
+        self.returns, self.last_return = list(state["returns"]), state["last_return"]
+        if not self.envs.exact:
+            self.log.write(
+                step, "event", {"what": "restarted", "detail": "new episodes: not a MuJoCo environment"}
+            )
+
+    def close(self) -> None:
+        """Close environments and log."""
+        self.envs.close()
+        self.log.close()

@@ -1,0 +1,248 @@
+"""Training of a group of seeds, stacked: act, store, update, and now and then log, evaluate, save."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from virel_common.errors import require
+from virel_common.terminal import say
+from virel_deep.agent.agent import Agent
+from virel_deep.agent.capture import CapturedUpdate, cuda_graph
+from virel_deep.data.replay import Replay
+from virel_deep.design.algorithm import RunConfig
+from virel_deep.networks.precision import products
+from virel_deep.run.folder import locked, seed_folder
+from virel_deep.run.launch import Report
+from virel_deep.run.policy import Policy, policy_layers
+from virel_deep.run.seed import SeedFailure, SeedRun
+from virel_deep.run.seed_checkpoint import load_seed
+from virel_deep.storage.checkpoint import Rows, save
+from virel_deep.streams import generator
+
+
+class Group:
+    """Seeds of a run that train in one process, side by side in one agent.
+
+    All seeds start from scratch, or all from checkpoints of the same step. A seed that fails is taken out;
+    the bits of the others do not change.
+
+    Args:
+        run: The run folder, with its `config.json`.
+        config: The run.
+        seeds: Some of `config.seeds`.
+        resume: Whether to go on from the newest checkpoints.
+    """
+
+    def __init__(self, run: Path, config: RunConfig, seeds: Sequence[int], *, resume: bool) -> None:
+        """Build environments, agent and replay, or restore them."""
+        self.config, self.folder = config, run
+        self.device = torch.device(config.device)
+        self.step = 0
+        self.runs: list[SeedRun] = []
+        self.failed: list[int] = []
+        """Seeds that were taken out."""
+        with ExitStack() as held:
+            held.enter_context(locked(run, seeds))  # before anything is read or changed
+            held.callback(self._close_runs)
+            for seed in seeds:
+                self._restore(seed, seeds) if resume else self._start(seed, seeds)
+            self._held = held.pop_all()
+        if resume and self.done:  # a kill fell between the last checkpoint and its record
+            self._finish()
+        self._buffers()
+        self._clock, self._clock_step = time.perf_counter(), self.step
+
+    def _start(self, seed: int, seeds: Sequence[int]) -> None:
+        begun = next((seed_folder(self.folder, seed) / "checkpoints").glob("step-*"), None)
+        require(begun is None, "seed", str(begun), "must have no checkpoint yet: run --resume again")
+        self._add(seed, seeds, step=-1)  # stopped before its first checkpoint, it may have left rows
+
+    def _restore(self, seed: int, seeds: Sequence[int]) -> None:
+        loaded, k = load_seed(self.folder, self.config, seed), len(self.runs)
+        if k == 0:
+            self.step = loaded.step
+        steps = sorted({self.step, loaded.step})
+        require(len(steps) == 1, "seeds", steps, "must have checkpoints of the same step: run --resume again")
+        mine = self._add(seed, seeds, step=loaded.step)
+        self.agent.load_seed_state(k, loaded.state["agent"])
+        mine.restore(loaded.state, self.step)
+        assert loaded.rows is not None
+        mine.rows_saved = loaded.rows.end
+        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+
+    def _add(self, seed: int, seeds: Sequence[int], *, step: int) -> SeedRun:
+        """One more seed; with the first one, the agent and the replay of all."""
+        mine = SeedRun(self.folder, self.config, seed, resume_step=step)
+        self.runs.append(mine)
+        if len(self.runs) == 1:
+            self.agent = self._new_agent(seeds, mine.envs.observation_size, mine.envs.action_size)
+            capacity = min(self.config.capacity, self.config.steps)
+            self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
+        return mine
+
+    def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
+        generators = [generator(seed, "weights") for seed in seeds]
+        return Agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
+
+    def _buffers(self) -> None:
+        """Storage that every step writes into anew, and the update that reads it."""
+        algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
+        self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
+        self._rows = torch.from_numpy(self.rows)
+        self._acting = torch.empty(seeds, self.config.copies, self.agent.n_action)
+        self.batch, self.noise = self._storage(algorithm.batch_size, 2)
+        self.own = self._storage(algorithm.residual_batch, 1) if algorithm.residual_batch else None
+        capture = cuda_graph if self.device.type == "cuda" else None
+        self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
+
+    def _storage(self, size: int, actions: int) -> tuple[Tensor, Tensor]:
+        """For a batch, and for the noise of so many actions a row."""
+        seeds, width = len(self.runs), self.agent.columns.width
+        batch = torch.empty(seeds, size, width, device=self.device)
+        return batch, torch.empty(seeds, actions * size, self.agent.n_action, device=self.device)
+
+    @property
+    def done(self) -> bool:
+        """Whether every seed has reached the last step, or failed."""
+        return self.step >= self.config.steps or not self.runs
+
+    def advance(self, report: Report) -> None:
+        """One step of all environments, as many updates as it brought transitions, and what is due then."""
+        config = self.config
+        self.step += config.copies
+        for row, run in zip(self.rows, self.runs, strict=True):
+            row[:, self.agent.columns.observation] = run.envs.observation
+        self._collect(self._actions())
+        if not self.runs:
+            return
+        if self.step > config.algorithm.warmup_steps and len(self.replay) >= config.algorithm.batch_size:
+            with products(config.precision, config.device):
+                for _ in range(config.copies):
+                    self._update()
+        if self.step % config.log_every == 0:
+            self._log(report)
+        if self.step % config.eval_every == 0:
+            self._evaluate()
+        if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
+            self.save()
+
+    def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """`[K, E, A]` in [-1, 1] at `rows`' observations: uniform while warming up, else from the policy."""
+        noise = self._acting
+        if self.step <= self.config.algorithm.warmup_steps:
+            for one, run in zip(noise, self.runs, strict=True):
+                one.uniform_(-1, 1, generator=run.acting)
+            return noise.numpy()
+        for one, run in zip(noise, self.runs, strict=True):
+            one.normal_(generator=run.acting)
+        return self.agent.act(self.rows[..., self.agent.columns.observation], noise.numpy())
+
+    def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        """Step every seed's environments and store the transitions; a seed that fails is taken out."""
+        columns, failed = self.agent.columns, {}
+        for k, run in enumerate(self.runs):
+            row = self.rows[k]
+            row[:, columns.action] = actions[k]
+            try:
+                transition = run.step(actions[k], self.step)
+            except SeedFailure as failure:
+                failed[k] = failure
+                continue
+            row[:, columns.next_observation] = transition.next_observation
+            row[:, columns.reward] = transition.reward
+            row[:, columns.terminated] = transition.terminated
+        kept = [k for k in range(len(self.runs)) if k not in failed]
+        rows = self._rows[kept] if failed else self._rows
+        self._remove(failed)
+        if self.runs:
+            self.replay.add(rows.to(self.device))
+
+    def _update(self) -> None:
+        self._draw(self.batch, self.noise)
+        if self.own is not None and self.agent.kind.observes:
+            self._draw(*self.own)
+        self._compute()
+
+    def _draw(self, batch: Tensor, noise: Tensor) -> None:
+        generators = [run.learning for run in self.runs]
+        self.replay.sample(batch.shape[1], generators, out=batch)
+        for k, one in enumerate(generators):
+            noise[k].normal_(generator=one)
+
+    def _log(self, report: Report) -> None:
+        now = time.perf_counter()
+        speed = (self.step - self._clock_step) / (now - self._clock)
+        self._clock, self._clock_step = now, self.step
+        rows, failed = self.agent.report(), {}
+        for k, (run, row) in enumerate(zip(self.runs, rows, strict=True)):
+            try:
+                run.log_training(self.step, row, speed)
+            except SeedFailure as failure:
+                failed[k] = failure
+        shown: dict[str, float | None] = {
+            name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else {})
+        }
+        returns = [run.last_return for run in self.runs if run.last_return is not None]
+        shown |= {"return": float(np.mean(returns)) if returns else None, "steps_per_second": speed}
+        report(self.step, shown)
+        self._remove(failed)
+
+    def _evaluate(self) -> None:
+        failed = {}
+        for k, run in enumerate(self.runs):
+            blocks = self.agent.policy.seed_blocks(self.agent.policy.flat, k)
+            layers = policy_layers({name: x.cpu().numpy() for name, x in blocks.items()}, self.agent.n_action)
+            try:
+                run.evaluate(Policy(layers, self.config.env, self.step))
+            except SeedFailure as failure:
+                failed[k] = failure
+        self._remove(failed)
+
+    def save(self) -> None:
+        """A checkpoint of every seed; a seed at its last step is recorded as done."""
+        for k, run in enumerate(self.runs):
+            new = self.replay.since(k, run.rows_saved).cpu().numpy()
+            rows = Rows(self.replay.added - len(new), new, self.config.capacity)
+            state = run.state() | {"agent": self.agent.seed_state(k)}
+            save(run.folder / "checkpoints", self.step, state, rows=rows)
+            run.rows_saved = self.replay.added
+        if self.done:
+            self._finish()
+
+    def _finish(self) -> None:
+        for run in self.runs:
+            run.finish(self.step)
+
+    def close(self) -> None:
+        """Close every environment and log, and let go of the seeds' folders."""
+        self._held.close()
+
+    def _close_runs(self) -> None:
+        for run in self.runs:
+            run.close()
+
+    def _remove(self, failed: dict[int, SeedFailure]) -> None:
+        """Take seeds out of the stack; those that stay keep their bits."""
+        if not failed:
+            return
+        kept = [k for k in range(len(self.runs)) if k not in failed]
+        for k, failure in failed.items():
+            self.runs[k].fail(self.step, failure)
+            self.failed.append(self.runs[k].seed)
+            say(f"virel train: seed-{self.runs[k].seed} stopped at step {self.step}: {failure}")
+        states = [self.agent.seed_state(k) for k in kept]
+        self.runs = [self.runs[k] for k in kept]
+        if not self.runs:
+            return
+        seeds = [run.seed for run in self.runs]
+        self.agent = self._new_agent(seeds, self.agent.n_observation, self.agent.n_action)
+        for k, state in enumerate(states):
+            self.agent.load_seed_state(k, state)
+        self.replay.keep(kept)
+        self._buffers()

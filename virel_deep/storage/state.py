@@ -1,0 +1,109 @@
+"""A nested state as three files: tensors (safetensors), arrays (an archive of .npy), and the tree as JSON."""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from virel_common.errors import InputError
+
+Leaf = TypeVar("Leaf")
+
+TREE, TENSORS, ARRAYS = FILES = ("state.json", "tensors.safetensors", "arrays.npz")
+TENSOR_KEY, ARRAY_KEY = "$tensor", "$array"
+"""A tensor or an array stands in the JSON tree as an object of this one key; the value is its name, a number.
+
+Names of our choice: an archive takes a NUL for a name's end, safetensors takes no lone surrogates."""
+
+BROKEN = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    safetensors.SafetensorError,
+)
+"""What json, numpy, zipfile and safetensors raise on bytes that are none of theirs."""
+
+
+@dataclass(frozen=True)
+class _Leaves:
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
+    """Contents of the three files, by name.
+
+    Raises:
+        InputError: a leaf is neither tensor, array of numbers or text, int, float, str, bool nor None;
+            or a key is not text, or begins with `$`.
+    """
+    leaves = _Leaves()
+    tree = json.dumps(_encode(state, "state", leaves)).encode()
+    archive = io.BytesIO()
+    np.savez(archive, allow_pickle=False, **leaves.arrays)
+    return {TREE: tree, TENSORS: safetensors.torch.save(leaves.tensors), ARRAYS: archive.getvalue()}
+
+
+def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The state that `pack` wrote; tensors on the CPU. Raises one of `BROKEN` for bytes it did not write."""
+    with np.load(io.BytesIO(files[ARRAYS]), allow_pickle=False) as archive:
+        leaves = _Leaves(safetensors.torch.load(files[TENSORS]), dict(archive))
+    state = _decode(json.loads(files[TREE]), leaves)
+    if not isinstance(state, dict):
+        raise TypeError(f"{TREE} must hold an object")
+    return state
+
+
+def _encode(value: Any, name: str, leaves: _Leaves) -> Any:
+    """The JSON tree of a value; its tensors and arrays go to `leaves`. `name`: its place, for messages."""
+    match value:
+        case torch.Tensor():
+            # A copy: safetensors refuses two names for one memory, and parameters may be views of one buffer.
+            copy = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            return {TENSOR_KEY: _add(leaves.tensors, copy)}
+        case np.ndarray() if value.dtype.kind in "biufcSU":
+            return {ARRAY_KEY: _add(leaves.arrays, value)}
+        case Mapping():
+            return {_key(key, name): _encode(item, f"{name}/{key}", leaves) for key, item in value.items()}
+        case list():
+            return [_encode(item, f"{name}/{i}", leaves) for i, item in enumerate(value)]
+        case None | bool() | int() | float() | str():
+            return value
+    kind = f"array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    raise InputError(f"`{name}` must be a tensor, an array of numbers or text, or a JSON value; found {kind}")
+
+
+def _add(leaves: dict[str, Leaf], leaf: Leaf) -> str:
+    name = str(len(leaves))
+    leaves[name] = leaf
+    return name
+
+
+def _key(key: Any, name: str) -> str:
+    if not isinstance(key, str) or key.startswith("$"):
+        raise InputError(f"`{name}` must have text without leading `$` as keys; found {key!r}")
+    return key
+
+
+def _decode(value: Any, leaves: _Leaves) -> Any:
+    match value:
+        case {"$tensor": str(name)}:
+            return leaves.tensors[name]
+        case {"$array": str(name)}:
+            return leaves.arrays[name]
+        case dict():
+            return {key: _decode(item, leaves) for key, item in value.items()}
+        case list():
+            return [_decode(item, leaves) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Boltzmann policies and objectives on an interval of actions."""

@@ -1,0 +1,138 @@
+r"""Boltzmann distributions on an interval, and L on a continuous action set, by quadrature (Thm 1, Lemma 1).
+
+The functions f, phi and Q(., s) are `numpy.polynomial.Polynomial`, whose quadrature error is bounded, or
+functions of arrays, whose error is estimated. Write f about its maximum (no large constants) when eps is
+tiny: it is evaluated with an error of a few ulps of its terms, which eps divides. The bound includes that.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.polynomial import Polynomial
+from numpy.typing import ArrayLike
+
+from virel_theory.checks import Array, as_distribution, as_temperature, require
+from virel_theory.continuous.distributions import Distribution, differential_entropy, expectation
+from virel_theory.continuous.quadrature import Function, Quadrature, boltzmann_panels, highest, refine
+
+Interval = tuple[float, float]
+
+
+def boltzmann_expectation(
+    f: Function,
+    phi: Function,
+    *,
+    interval: Interval,
+    eps: float,
+    breakpoints: Sequence[float] = (),
+    rtol: float = 1e-13,
+) -> Quadrature:
+    r"""Expectation $\int_X\varphi(x)p_\varepsilon(x)dx$ under a Boltzmann distribution on X, Eq. (12).
+
+    Args:
+        f: the exponent, in units of `eps`; Boltzmann density proportional to exp(f / eps).
+        phi: the test function.
+        interval: the ends of X.
+        eps: temperature > 0; 1e-8 times the range of f is fine.
+        breakpoints: where a function `f` or `phi` has a kink or a jump.
+        rtol: truncation error aimed at, relative to max|phi|.
+
+    Returns:
+        The value with its error, truncation and rounding: a bound for polynomials, else an estimate.
+
+    Raises:
+        InputError: on an interval that is not finite and increasing, or a temperature that is not positive.
+
+    Example:
+        >>> f, phi = Polynomial([0, 0, -1]), Polynomial([0, 0, 1])
+        >>> round(boltzmann_expectation(f, phi, interval=(-1, 1), eps=1e-8).value, 12)
+        5e-09
+    """
+    z, n = _moments(f, phi, interval=interval, eps=eps, breakpoints=breakpoints, rtol=rtol)
+    value, room = n.value / z.value, z.value - z.error_bound
+    slack = n.error_bound + abs(value) * z.error_bound
+    return Quadrature(value, slack / room if room > 0 else math.inf, z.is_bound)
+
+
+def boltzmann_density(
+    f: Function, x: ArrayLike, *, interval: Interval, eps: float, breakpoints: Sequence[float] = ()
+) -> Array:
+    r"""Boltzmann density $p_\varepsilon(x) = e^{f(x)/\varepsilon}/\int_X e^{f(x)/\varepsilon}dx$, Thm 1.
+
+    Args:
+        f: as in `boltzmann_expectation`.
+        x: points of the interval.
+        interval: the ends of X.
+        eps: temperature > 0.
+        breakpoints: where a function `f` has a kink or a jump.
+
+    Returns:
+        Densities >= 0 in the shape of `x`; above 1 where the mass sits on less than unit length. Relative
+        error: 1e-13 aimed at, and the rounding of f divided by eps.
+
+    Raises:
+        InputError: on a bad interval or temperature, or a point outside the interval.
+
+    Example:
+        >>> boltzmann_density(Polynomial([0.0]), [0.0, 1.0], interval=(0, 4), eps=1.0).round(12).tolist()
+        [0.25, 0.25]
+    """
+    points = np.asarray(x, dtype=np.float64)
+    inside = (points >= interval[0]) & (points <= interval[1])
+    require(bool(inside.all()), "x", x, f"must lie in the interval {interval}")
+    z, _ = _moments(f, Polynomial([0.0]), interval=interval, eps=eps, breakpoints=breakpoints, rtol=1e-13)
+    out: Array = np.exp((f(points) - highest(f, interval)[0]) / eps) / z.value
+    return out
+
+
+def elbo_continuous(
+    q: Sequence[Function], *, pi_theta: Sequence[Distribution], d: ArrayLike, eps: float
+) -> float:
+    r"""VIREL's objective $L(\omega,\theta)$ on finitely many states and a continuous action set, Eq. (4).
+
+    $$L = E_{s\sim d(s)}\big[E_{a\sim\pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega]
+        + \mathcal H(\pi_\theta(a|s))\big]$$
+
+    Args:
+        q: `[S]` functions of the action, reward units.
+        pi_theta: `[S]` distributions over the action.
+        d: `[S]` sampling distribution over states.
+        eps: temperature > 0, reward units.
+
+    Returns:
+        L in nats, `-inf` if a state with d(s) > 0 has a policy with an atom. Estimated error: 1e-12 of
+        1 + max|q|/eps.
+
+    Raises:
+        InputError: on lengths, a non-distribution, or a temperature that is not positive.
+
+    Example:
+        >>> from virel_theory.continuous.distributions import Uniform
+        >>> elbo_continuous([Polynomial([1.0])], pi_theta=[Uniform(0.0, 1.0)], d=[1.0], eps=0.5)
+        2.0
+    """
+    temperature = as_temperature(eps, name="eps")
+    weights = as_distribution(d, len(q), name="d")
+    require(len(pi_theta) == len(q), "pi_theta", len(pi_theta), f"must have one entry a state, {len(q)}")
+    states = [(w, q_s, p) for w, q_s, p in zip(weights, q, pi_theta, strict=True) if w > 0]
+    terms = [w * (expectation(q_s, p) / temperature + differential_entropy(p).value) for w, q_s, p in states]
+    return float(sum(terms))
+
+
+def _moments(
+    f: Function, phi: Function, *, interval: Interval, eps: float, breakpoints: Sequence[float], rtol: float
+) -> tuple[Quadrature, Quadrature]:
+    """The integrals of exp((f - max f)/eps) and of phi times it."""
+    low, high = float(interval[0]), float(interval[1])
+    require(-np.inf < low < high < np.inf, "interval", interval, "must be finite and increasing")
+    temperature = as_temperature(eps, name="eps")
+    shift, peaks = highest(f, (low, high))
+    inner = [x for x in (*breakpoints, *peaks) if low < x < high]
+    edges = np.unique(np.concatenate([np.linspace(low, high, 9), inner]))
+    size = float(np.abs(phi(np.linspace(low, high, 257))).max())
+    scale = np.array([1.0, size if size > 0 else 1.0])
+    panels = boltzmann_panels(f, phi, eps=temperature, shift=shift)
+    (z, n), (dz, dn) = refine(panels, edges, scale=scale, rtol=rtol)
+    rigorous = isinstance(f, Polynomial) and isinstance(phi, Polynomial)
+    return Quadrature(float(z), float(dz), rigorous), Quadrature(float(n), float(dn), rigorous)

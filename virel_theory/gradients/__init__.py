@@ -1,0 +1,1 @@
+"""Derivatives of policies, residuals and objectives, and the tangent projection of App. F.1."""

@@ -1,0 +1,219 @@
+r"""Function approximators $\hat Q_\omega$: tabular, linear and smooth non-linear, with two derivatives.
+
+All take parameters `omega [N]` and give `[S, A]` tables; an action that does not exist (`mask`) has value
+`-inf` and derivatives 0. Jacobians are $b_\omega(h) = \nabla_\omega\hat Q_\omega(h)$; second derivatives
+are products with a vector, $\nabla^2_\omega\hat Q_\omega(h)\,v$, as App. F.1 needs them.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virel_theory.checks import Array, as_float_array, first_bad, require
+
+
+class Approximator(Protocol):
+    r"""What every $\hat Q_\omega$ offers, App. F.1."""
+
+    @property
+    def n_parameters(self) -> int:
+        """N, the length of `omega`."""
+
+    def value(self, omega: ArrayLike) -> Array:
+        """`[S, A]` values."""
+
+    def jacobian(self, omega: ArrayLike) -> Array:
+        """`[S, A, N]` gradients of each value."""
+
+    def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
+        """`[S, A, N]`: the Hessian of each value times `v [N]`."""
+
+
+@dataclass(frozen=True, eq=False)
+class TabularQ:
+    r"""One parameter a pair, $\hat Q_\omega(h) = \omega_h$ (Assumption 2 holds), App. F.1.
+
+    Args: mask: `[S, A]` booleans, True where the action exists; parameters follow the True entries in row
+    order.
+    Raises: InputError: if `mask` is not a boolean table.
+
+    Example:
+        >>> TabularQ([[True, True]]).value([1.0, 2.0]).tolist()
+        [[1.0, 2.0]]
+    """
+
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Check and clean the fields."""
+        object.__setattr__(self, "mask", _as_mask(self.mask))
+
+    @property
+    def n_parameters(self) -> int:
+        """N, the number of pairs that exist."""
+        return int(self.mask.sum())
+
+    def value(self, omega: ArrayLike) -> Array:
+        r"""Table $\hat Q_\omega$, App. F.1."""
+        out = np.full(self.mask.shape, -np.inf)
+        out[self.mask] = _as_vector(omega, self.n_parameters, name="omega")
+        return out
+
+    def jacobian(self, omega: ArrayLike) -> Array:
+        r"""Unit vectors $b_\omega(h) = e_h$, App. F.1."""
+        _as_vector(omega, self.n_parameters, name="omega")
+        out = np.zeros((*self.mask.shape, self.n_parameters))
+        out[self.mask] = np.eye(self.n_parameters)
+        return out
+
+    def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
+        r"""Zero, $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        _as_vector(omega, self.n_parameters, name="omega")
+        _as_vector(v, self.n_parameters, name="v")
+        return np.zeros((*self.mask.shape, self.n_parameters))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearQ:
+    r"""Linear approximator $\hat Q_\omega(h) = x(h)^\top\omega$, Eq. (32).
+
+    Args: features: $x(h)$, `[S, A, N]`, finite. mask: `[S, A]` booleans, all True if None.
+    Raises: InputError: if `features` is not a finite `[S, A, N]` array, or `mask` does not fit it.
+
+    Example:
+        >>> LinearQ([[[1.0, 2.0], [0.0, 1.0]]]).value([1.0, -1.0]).tolist()
+        [[-1.0, -1.0]]
+    """
+
+    features: Array
+    mask: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        """Check and clean the fields."""
+        _set_features(self, self.features, self.mask)
+
+    @property
+    def n_parameters(self) -> int:
+        """N, the number of features."""
+        return int(self.features.shape[2])
+
+    def value(self, omega: ArrayLike) -> Array:
+        r"""Table $x(h)^\top\omega$, Eq. (32)."""
+        return _mask_out(self.features @ _as_vector(omega, self.n_parameters, name="omega"), self.mask)
+
+    def jacobian(self, omega: ArrayLike) -> Array:
+        r"""Features $b_\omega(h) = x(h)$, zero where the action does not exist, Eq. (32)."""
+        _as_vector(omega, self.n_parameters, name="omega")
+        return _zero_out(self.features, self.mask)
+
+    def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
+        r"""Zero, $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        _as_vector(omega, self.n_parameters, name="omega")
+        _as_vector(v, self.n_parameters, name="v")
+        return np.zeros_like(self.features)
+
+
+@dataclass(frozen=True, eq=False)
+class TanhQ:
+    r"""One hidden layer, $\sum_j u_j \tanh(w_j^\top x(h))$ with $\omega = (w_1, \dots, w_H, u)$, App. F.1.
+
+    Infinitely smooth in $\omega$ (Assumption 5) with non-zero second derivatives. A bias is a constant
+    feature.
+
+    Args: features: $x(h)$, `[S, A, D]`, finite. n_hidden: H >= 1. mask: `[S, A]` booleans, all True if None.
+    Raises: InputError: if `features` is not a finite `[S, A, D]` array, `n_hidden` < 1, or `mask` does not
+    fit.
+
+    Example:
+        >>> TanhQ([[[1.0], [0.0]]], 1).value([0.5, 2.0]).round(4).tolist()
+        [[0.9242, 0.0]]
+    """
+
+    features: Array
+    n_hidden: int
+    mask: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        """Check and clean the fields."""
+        require(self.n_hidden >= 1, "n_hidden", self.n_hidden, "must be at least 1")
+        _set_features(self, self.features, self.mask)
+
+    @property
+    def n_parameters(self) -> int:
+        """N = H D + H: first the hidden weights row by row, then the output weights."""
+        return self.n_hidden * (int(self.features.shape[2]) + 1)
+
+    def value(self, omega: ArrayLike) -> Array:
+        r"""Table $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
+        hidden, u = self._split(_as_vector(omega, self.n_parameters, name="omega"))
+        return _mask_out(np.tanh(self.features @ hidden.T) @ u, self.mask)
+
+    def jacobian(self, omega: ArrayLike) -> Array:
+        r"""Gradient with blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
+        hidden, u = self._split(_as_vector(omega, self.n_parameters, name="omega"))
+        t = np.tanh(self.features @ hidden.T)  # [S, A, H]
+        slope = u * (1 - t * t)
+        return _zero_out(self._join(slope, t), self.mask)
+
+    def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
+        r"""Directional derivative of the gradient, $d b_{\omega + \tau v}(h) / d\tau$ at 0, App. F.1."""
+        hidden, u = self._split(_as_vector(omega, self.n_parameters, name="omega"))
+        v_hidden, v_u = self._split(_as_vector(v, self.n_parameters, name="v"))
+        t = np.tanh(self.features @ hidden.T)
+        dt = (1 - t * t) * (self.features @ v_hidden.T)
+        dslope = v_u * (1 - t * t) - 2 * u * t * dt
+        return _zero_out(self._join(dslope, dt), self.mask)
+
+    def _split(self, omega: Array) -> tuple[Array, Array]:
+        n_weights = self.n_hidden * self.features.shape[2]
+        return omega[:n_weights].reshape(self.n_hidden, -1), omega[n_weights:]
+
+    def _join(self, slope: Array, t: Array) -> Array:
+        """`[S, A, N]`: `slope [S, A, H]` times the inputs, then the output weights' `t [S, A, H]`."""
+        weights = slope[..., :, None] * self.features[..., None, :]
+        return np.concatenate([weights.reshape(*t.shape[:2], -1), t], axis=2)
+
+
+def _as_vector(x: ArrayLike, size: int, *, name: str) -> Array:
+    out = as_float_array(x, (size,), name=name)
+    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
+    return out
+
+
+def _as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
+    out = np.asarray(mask)
+    require(
+        out.dtype == np.bool_ and out.ndim == 2 and out.size > 0,
+        "mask",
+        out.shape,
+        "must be an [S, A] array of booleans",
+    )
+    empty = ~out.any(axis=1)
+    require(
+        not empty.any(),
+        "mask",
+        f"no action in state {int(np.argmax(empty))}",
+        "must leave at least one action in every state",
+    )
+    return out.astype(np.bool_)
+
+
+def _set_features(owner: "LinearQ | TanhQ", features: ArrayLike, mask: ArrayLike | None) -> None:
+    x = np.asarray(features, dtype=np.float64)
+    require(x.ndim == 3 and x.size > 0, "features", x.shape, "must have shape [S, A, N]")
+    first_bad(~np.isfinite(x), x, name="features", rule="must be finite")
+    object.__setattr__(owner, "features", x)
+    if mask is not None:
+        checked = _as_mask(mask)
+        require(checked.shape == x.shape[:2], "mask", checked.shape, f"must have shape {list(x.shape[:2])}")
+        object.__setattr__(owner, "mask", checked)
+
+
+def _mask_out(q: Array, mask: NDArray[np.bool_] | None) -> Array:
+    return q if mask is None else np.where(mask, q, -np.inf)
+
+
+def _zero_out(b: Array, mask: NDArray[np.bool_] | None) -> Array:
+    return b.copy() if mask is None else np.where(mask[:, :, None], b, 0.0)

@@ -1,0 +1,357 @@
+r"""Derivatives of the residual error: (26)-(31) and Theorem 4, in the form that is true.
+
+The forms that the paper misprints are in `gradients_as_printed.py`, the E- and M-step gradients in
+`gradients_em.py`.
+Shapes: `q [S, A]` (`-inf` where the action does not exist), `b_omega [S, A, N]`, the gradients of `q`, and
+gradients `[N]`. $E[\cdot]$ is the mean over the pairs that exist. Under $\mathcal T^{\pi_\omega}$ the
+temperature is the residual it produces, $\varepsilon_\omega = g(\omega, \varepsilon_\omega)$: it moves with
+$\omega$, and so every derivative of $\pi_\omega$ holds $\nabla_\omega\varepsilon_\omega$.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virel_theory.checks import (
+    Array,
+    as_finite,
+    as_policy,
+    as_probabilities,
+    as_real,
+    as_residual,
+    as_table,
+    as_temperature,
+    first_bad,
+    require,
+)
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.operators.policies import as_action_values, boltzmann_policy
+
+
+def centre_actions(f: ArrayLike, *, pi: ArrayLike) -> Array:
+    r"""Centring operator $\mathcal M_\omega[f](a,s) = f(a,s) - E_{a \sim \pi(a|s)}[f]$, Thm 4.
+
+    Args: f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`; 0 where `f` is `-inf`.
+    Raises: InputError: if `f` lacks the leading shape of `pi` or holds NaN or +inf, or `pi` is no policy.
+
+    Example:
+        >>> centre_actions([[3.0, 1.0]], pi=[[0.5, 0.5]]).tolist()
+        [[1.0, -1.0]]
+    """
+    policy, table = as_probabilities(pi, name="pi"), _as_function(f)
+    require(
+        table.shape[:2] == policy.shape, "f", table.shape, f"must have the leading shape {list(policy.shape)}"
+    )
+    finite = np.isfinite(table)
+    filled = np.where(finite, table, 0.0)
+    out: Array = np.where(finite, filled - action_mean(filled, policy)[:, None], 0.0)
+    return out
+
+
+def expect_next(mdp: TabularMDP, f: ArrayLike, *, pi: ArrayLike) -> Array:
+    r"""Successor expectation $E_\omega[f(h')] = E_{p(s'|h)\,\pi(a'|s')}[f(h')]$, App. E.3.
+
+    Args: mdp: S states, A actions. f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`.
+    Raises: InputError: if a shape does not fit the MDP, `f` holds NaN or +inf, or `pi` is no policy.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+        >>> expect_next(mdp, [[3.0, 1.0]], pi=[[0.5, 0.5]]).tolist()
+        [[2.0, 2.0]]
+    """
+    table, policy = _as_function(f), as_policy(pi, mdp, name="pi")
+    require(
+        table.shape[:2] == mdp.shape and table.ndim <= 3,
+        "f",
+        table.shape,
+        f"must have the leading shape {list(mdp.shape)}",
+    )
+    v = action_mean(np.where(np.isfinite(table), table, 0.0), policy)
+    if v.ndim == 1:
+        return mdp.expect_next(v)
+    return np.stack([mdp.expect_next(column) for column in v.T], axis=-1)
+
+
+def grad_beta_fixed_policy(mdp: TabularMDP, b_omega: ArrayLike, *, pi: ArrayLike) -> Array:
+    r"""Residual's derivative at a fixed policy, $\Gamma_\omega$, Eq. (27).
+
+    $$\Gamma_\omega(h) = \gamma E_\omega[\nabla_\omega\hat Q_\omega(h')] - \nabla_\omega\hat Q_\omega(h)$$
+
+    Args: mdp. b_omega: `[S, A, N]`. pi: `[S, A]`. Returns: `[S, A, N]`. Raises: InputError: on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+        >>> grad_beta_fixed_policy(mdp, [[[3.0], [1.0]]], pi=[[0.5, 0.5]]).tolist()
+        [[[-2.0], [0.0]]]
+    """
+    b = as_jacobian(b_omega, mdp)
+    return mdp.gamma * expect_next(mdp, b, pi=pi) - b
+
+
+def grad_log_boltzmann(q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps: ArrayLike) -> Array:
+    r"""Log-derivative of the Boltzmann policy, Eq. (29).
+
+    $$\nabla_\omega\log\pi_\omega(a|s) = \frac{1}{\varepsilon_\omega^2}\big(
+    \varepsilon_\omega\mathcal M_\omega[\nabla_\omega\hat Q_\omega(h)] -
+    \nabla_\omega\varepsilon_\omega\,\mathcal M_\omega\hat Q_\omega(h)\big)$$
+
+    Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps: > 0. grad_eps: `[N]`, zero for a constant temperature.
+    Returns: `[S, A, N]`, 0 at missing actions. Raises: InputError: if `eps` is not positive and finite, or
+    on shapes.
+
+    Example:
+        >>> grad_log_boltzmann([[0.0, 0.0]], [[[1.0], [0.0]]], eps=1.0, grad_eps=[7.0]).tolist()
+        [[[0.5], [-0.5]]]
+    """
+    pi = boltzmann_policy(q, eps=eps)
+    exists = np.isfinite(as_action_values(q))
+    b = as_jacobian_of(b_omega, exists, name="b_omega")
+    d_eps = as_finite(grad_eps, (b.shape[2],), name="grad_eps")
+    slope = centre_actions(b, pi=pi) - centre_actions(q, pi=pi)[:, :, None] * (d_eps / eps)
+    return np.where(exists[:, :, None], slope / eps, 0.0)
+
+
+def grad_eps_chain(mdp: TabularMDP, beta: ArrayLike, grad_beta: ArrayLike) -> Array:
+    r"""Gradient of the residual error, $E[\beta_\omega\nabla_\omega\beta_\omega]$, Eq. (26).
+
+    Args: mdp. beta: `[S, A]`. grad_beta: `[S, A, N]`. Returns: `[N]`. Raises: InputError: on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+        >>> grad_eps_chain(mdp, [[2.0, 4.0]], [[[1.0], [1.0]]]).tolist()
+        [3.0]
+    """
+    residual, d_beta = as_residual(beta, mdp, name="beta"), as_jacobian(grad_beta, mdp, name="grad_beta")
+    return mean_over_pairs(mdp, residual[:, :, None] * d_beta)
+
+
+def grad_beta_optimal(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike) -> Array:
+    r"""Derivative of $\beta_\omega = \mathcal T^*\hat Q_\omega - \hat Q_\omega$ at unique maxima, App. E.3.
+
+    $$\nabla_\omega\beta_\omega(h) = \gamma E_{p(s'|h)}[\nabla_\omega\hat Q_\omega(a^*,s')] -
+    \nabla_\omega\hat Q_\omega(h)$$
+
+    Deviation: 1. the factor $\gamma$, which the paper omits; 2. at a tie the first maximiser is used.
+
+    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. Returns: `[S, A, N]`. Raises: InputError: on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+        >>> grad_beta_optimal(mdp, [[0.0, 1.0]], [[[1.0], [4.0]]]).tolist()
+        [[[1.0], [-2.0]]]
+    """
+    best = one_hot_argmax(as_table(q, mdp, name="q"))
+    return grad_beta_fixed_policy(mdp, b_omega, pi=best)
+
+
+def grad_beta_boltzmann(
+    mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps: ArrayLike
+) -> Array:
+    r"""Derivative of $\beta_\omega = \mathcal T^{\pi_\omega}\hat Q_\omega - \hat Q_\omega$, Eq. (27).
+
+    $$\nabla_\omega\beta_\omega(h) = \gamma E_\omega[(\nabla_\omega\log\pi_\omega(a'|s'))\hat Q_\omega(h')] +
+    \Gamma_\omega(h)$$
+
+    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. eps: > 0. grad_eps: $\nabla_\omega\varepsilon_\omega$,
+    `[N]`.
+    Returns: `[S, A, N]`. Raises: InputError: if `eps` is not positive and finite, or on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+        >>> grad_beta_boltzmann(mdp, [[1, 1]], [[[1], [0]]], eps=1, grad_eps=[0]).round(9).tolist()
+        [[[-0.75], [0.25]]]
+    """
+    table, pi = as_table(q, mdp, name="q"), boltzmann_policy(q, eps=eps)
+    score = grad_log_boltzmann(table, b_omega, eps=eps, grad_eps=grad_eps)
+    policy_part = expect_next(mdp, score * finite(table)[:, :, None], pi=pi)
+    return mdp.gamma * policy_part + grad_beta_fixed_policy(mdp, b_omega, pi=pi)
+
+
+def grad_eps_from_score(
+    mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, pi: ArrayLike, score: ArrayLike
+) -> Array:
+    r"""Gradient of the residual error from the policy's score, Eq. (28).
+
+    $$\nabla_\omega\varepsilon_\omega = \gamma E\big[\beta_\omega
+    E_\omega[(\nabla_\omega\log\pi_\omega(a'|s')) \hat Q_\omega(h')]\big] + E[\beta_\omega\Gamma_\omega]$$
+
+    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: `[S, A]`. pi: `[S, A]`. score: total, `[S, A, N]`.
+    Returns: `[N]`. Raises: InputError: on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0]]], [[0.0]], 0.5)
+        >>> one = [[1.0]]
+        >>> grad_eps_from_score(mdp, one, [[[1.0]]], beta=[[2.0]], pi=one, score=[[[0.0]]]).tolist()
+        [-1.0]
+    """
+    residual = as_residual(beta, mdp, name="beta")[:, :, None]
+    weighted = finite(as_table(q, mdp, name="q"))[:, :, None] * as_jacobian(score, mdp, name="score")
+    policy_part = mean_over_pairs(mdp, residual * expect_next(mdp, weighted, pi=pi))
+    fixed_part = mean_over_pairs(mdp, residual * grad_beta_fixed_policy(mdp, b_omega, pi=pi))
+    return mdp.gamma * policy_part + fixed_part
+
+
+def grad_policy_term(
+    mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
+) -> Array:
+    r"""Expected derivative of the Boltzmann policy, the corrected Thm 4.
+
+    $$E\big[\beta_\omega E_\omega[(\nabla\log\pi_\omega)\hat Q_\omega]\big]
+    = \frac{\varepsilon_\omega\mathbb E_\omega[\nabla\hat Q_\omega] - E[\beta_\omega\Gamma_\omega]\,\mathbb
+    E_\omega\hat Q_\omega}
+    {\varepsilon_\omega^2 + \gamma\,\mathbb E_\omega\hat Q_\omega},\qquad
+    \mathbb E_\omega\,\cdot := E[\beta_\omega E_\omega[\hat Q_\omega\mathcal M_\omega\,\cdot\,]]$$
+
+    Deviation: 1. signs, factors and the denominator differ from print; derivation in
+    `docs/derivations/theorem_4.md`; 2. the factor $\hat Q_\omega$ is centred, which changes no value but
+    avoids a cancellation where the policy is almost deterministic; 3. divided through by
+    $\varepsilon_\omega^2$, which may underflow.
+
+    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: self-consistent, > 0.
+    Returns: `[N]`; rounding error amplified by $1/|1 - \partial_\varepsilon g|$.
+    Raises: InputError: if the denominator is 0 (a fold of the self-consistent temperature), or on shapes.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.0)
+        >>> grad_policy_term(mdp, [[1, 1]], [[[1], [0]]], beta=[[1, 1]], eps=0.5).round(9).tolist()
+        [0.0]
+    """
+    policy_q, policy_b, fixed = _parts(mdp, q, b_omega, beta=beta, eps=eps)
+    return (policy_b - fixed * policy_q) / _denominator(mdp, policy_q, eps)
+
+
+def grad_eps_boltzmann(
+    mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
+) -> Array:
+    r"""Gradient of the self-consistent residual error, the corrected Eq. (30).
+
+    $$\nabla_\omega\varepsilon_\omega = \frac{
+    \varepsilon_\omega^2 E[\beta_\omega\Gamma_\omega] + \gamma\,\varepsilon_\omega\mathbb
+    E_\omega[\nabla_\omega\hat Q_\omega]}
+    {\varepsilon_\omega^2 + \gamma\,\mathbb E_\omega\hat Q_\omega}$$
+
+    Deviation: 1. as in `grad_policy_term`, and the factor $\gamma$ of (28) is kept.
+
+    Args, Returns, Raises: as `grad_policy_term`.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.0)
+        >>> grad_eps_boltzmann(mdp, [[1.0, 0.0]], [[[1.0], [0.0]]], beta=[[1, 1]], eps=0.5).tolist()
+        [-0.5]
+    """
+    policy_q, policy_b, fixed = _parts(mdp, q, b_omega, beta=beta, eps=eps)
+    return (fixed + mdp.gamma * policy_b) / _denominator(mdp, policy_q, eps)
+
+
+def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
+    r"""Score of $p_{\omega,k}$: $\mathcal M_{\omega,k}[\nabla_\omega\hat Q_\omega/\varepsilon_k]$, App. E.3.
+
+    Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0. Returns: `[S, A, N]`. Raises: InputError: as
+    `boltzmann_policy`.
+
+    Example:
+        >>> grad_log_incremental([[0.0, 0.0]], [[[1.0], [0.0]]], eps_k=0.5).tolist()
+        [[[1.0], [-1.0]]]
+    """
+    eps_k = as_temperature(eps_k, name="eps_k")
+    exists = np.isfinite(as_action_values(q))
+    b = as_jacobian_of(b_omega, exists, name="b_omega")
+    centred = centre_actions(b, pi=boltzmann_policy(q, eps=eps_k))
+    return np.where(exists[:, :, None], centred / eps_k, 0.0)
+
+
+def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
+    r"""Derivative of $\mathcal T_{\omega,k}\hat Q_\omega - \hat Q_\omega$, the corrected Eq. (31).
+
+    $$\nabla\beta_{\omega,k}(h) = \gamma E_{\omega,k}\big[\mathcal M_{\omega,k}[\nabla\hat
+    Q_\omega(h')/\varepsilon_k]\,
+    \hat Q_\omega(h') + \nabla\hat Q_\omega(h')\big] - \nabla\hat Q_\omega(h)$$
+
+    Deviation: 1. the factors $\gamma$ and $\hat Q_\omega(h')$, which the paper omits.
+
+    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0. Returns: `[S, A, N]`. Raises: InputError: as
+    above.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+        >>> grad_beta_incremental(mdp, [[1.0, 1.0]], [[[1.0], [0.0]]], eps_k=1.0).round(9).tolist()
+        [[[-0.75], [0.25]]]
+    """
+    table, b, eps_k = (
+        as_table(q, mdp, name="q"),
+        as_jacobian(b_omega, mdp),
+        as_temperature(eps_k, name="eps_k"),
+    )
+    inner = grad_log_incremental(table, b, eps_k=eps_k) * finite(table)[:, :, None] + b
+    return mdp.gamma * expect_next(mdp, inner, pi=boltzmann_policy(table, eps=eps_k)) - b
+
+
+def action_mean(f: Array, pi: Array) -> Array:
+    r"""$E_{a \sim \pi(a|s)}[f]$: `[S]` or `[S, N]` from `[S, A]` or `[S, A, N]` and `pi [S, A]`, App. E.3."""
+    out: Array = np.einsum("sa,sa...->s...", pi, f)
+    return out
+
+
+def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
+    r"""$E[f] = E_{h \sim U(h)}[f]$ over the pairs that exist: `[...]` from `[S, A, ...]`, App. E.3."""
+    out: Array = f[mdp.available].sum(axis=0) / mdp.n_pairs
+    return out
+
+
+def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
+    """`b_omega` as a finite `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
+    return as_jacobian_of(b_omega, mdp.available, name=name)
+
+
+def as_jacobian_of(b_omega: ArrayLike, exists: NDArray[np.bool_], *, name: str) -> Array:
+    """`as_jacobian` for the pairs that a table says exist, App. F.1."""
+    b = as_real(b_omega, name=name)
+    fits = b.ndim == 3 and b.shape[:2] == exists.shape
+    require(fits, name, b.shape, f"must have shape {[*exists.shape]} + [N]")
+    out = np.where(exists[:, :, None], b, 0.0)
+    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
+    return out
+
+
+def finite(q: Array) -> Array:
+    """`q` with 0 for the `-inf` of missing actions, App. F.1."""
+    return np.where(np.isfinite(q), q, 0.0)
+
+
+def one_hot_argmax(q: Array) -> Array:
+    """First maximiser of each row as a policy `[S, A]`, App. E.3."""
+    out: Array = np.eye(q.shape[1])[q.argmax(axis=1)]
+    return out
+
+
+def _as_function(f: ArrayLike) -> Array:
+    """`f` with `-inf` where the action does not exist, and no other value that is not finite."""
+    out = as_real(f, name="f")
+    first_bad(~(out < np.inf), out, name="f", rule="must be finite (or -inf where the action does not exist)")
+    return out
+
+
+def _parts(
+    mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
+) -> tuple[float, Array, Array]:
+    r"""$\mathbb E_\omega\hat Q/\varepsilon^2$, $\mathbb E_\omega[\nabla\hat Q]/\varepsilon$ and fixed part.
+
+    The fixed part is $E[\beta\Gamma]$. Q is centred and divided by eps before it is squared, as eps^2 may
+    underflow: at most 746 where $\pi > 0$.
+    """
+    eps = as_temperature(eps, name="eps")
+    table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
+    residual = as_residual(beta, mdp, name="beta")
+    pi = boltzmann_policy(table, eps=eps)
+    centred = centre_actions(table, pi=pi)  # E_pi[Q M f] = E_pi[(M Q)(M f)], without its cancellation
+    weight = np.where(pi > 0, centred, 0.0) / eps
+    policy_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * weight, pi=pi))
+    inner = expect_next(mdp, weight[:, :, None] * centre_actions(b, pi=pi), pi=pi)
+    policy_b = mean_over_pairs(mdp, residual[:, :, None] * inner)
+    fixed = mean_over_pairs(mdp, residual[:, :, None] * grad_beta_fixed_policy(mdp, b, pi=pi))
+    return float(policy_q), policy_b, fixed
+
+
+def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
+    total = 1 + mdp.gamma * policy_q
+    require(total != 0, "eps", eps, "must not be a fold of the self-consistent temperature (1 = d g / d eps)")
+    return total

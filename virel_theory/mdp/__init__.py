@@ -1,0 +1,1 @@
+"""Finite MDPs: the data, its validation, its file format, the linear systems of a policy."""

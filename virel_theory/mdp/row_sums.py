@@ -1,0 +1,51 @@
+"""Which rows of probabilities sum to 1: one rule, dense or sparse, on which `bounds` relies."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from virel_theory.checks import Array, row_sum_tolerance
+
+EPS = float(np.finfo(np.float64).eps)
+SURE = 5 * EPS  # a sum this close to 1 is accepted whatever the row, see `first_bad_row`
+
+
+def first_bad_row(rows: Any, sums: Array, target: Array) -> tuple[int, float] | None:
+    r"""First of the `rows` (`[n, S]`, dense or CSR) whose sum is not its `target`, and that sum.
+
+    A row of b non-zeros, normalised in float64, has quotients off by at most $bu$ (a sum of b terms and a
+    division; $u = \epsilon/2$), so that its exact sum $\sigma$ is 1 within $bu$. Accepted is
+    $|fl(\sigma) - 1| \le (2b + 4)\epsilon$ with b the most non-zeros of a row: four times that, and what
+    `bounds` covers. Zeros do not count, as they add no rounding.
+
+    The computed `sums` are off by at most $bu\sigma$, which depends on their order; within $b\epsilon$ of the
+    limit the correctly rounded sum decides, so that dense and sparse rows have the same verdict.
+    """
+    off = np.abs(sums - target)
+    if (off <= SURE).all():
+        return None
+    n_terms = _longest_row(rows)
+    limit, doubt = row_sum_tolerance(n_terms), n_terms * EPS
+    for row in np.flatnonzero(~(off <= limit - doubt)):
+        in_doubt = off[row] <= limit + doubt
+        total = math.fsum(_entries(rows, int(row))) if in_doubt else float(sums[row])
+        if not abs(total - target[row]) <= limit:
+            return int(row), total
+    return None
+
+
+def _longest_row(rows: Any) -> int:
+    """Largest number of non-zeros of a row."""
+    if isinstance(rows, np.ndarray):
+        counts = np.count_nonzero(rows, axis=1)
+    elif rows.data.all():
+        counts = np.diff(rows.indptr)
+    else:
+        counts = np.diff(np.concatenate([[0], np.cumsum(rows.data != 0)])[rows.indptr])
+    return int(counts.max(initial=0))
+
+
+def _entries(rows: Any, row: int) -> Array:
+    out: Array = rows[row] if isinstance(rows, np.ndarray) else rows.data[slice(*rows.indptr[row : row + 2])]
+    return out

@@ -1,0 +1,78 @@
+"""Reading and writing `.npz` files: never a pickle, never half a file."""
+
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from virel_theory.checks import InputError, require
+
+# What numpy, zipfile and zlib raise on damaged bytes (RuntimeError: an encrypted file or an unknown version).
+BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+def atomic_npz(path: Path, arrays: dict[str, Any]) -> None:
+    """Write arrays to `path` (.npz) through a temporary file in the same folder."""
+    require(path.suffix == ".npz", "path", str(path), "must end in .npz")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as err:
+        raise InputError(
+            f"`path` must be in a writable folder; found {str(path)!r} ({err.strerror})"
+        ) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an `.npz`, never unpickling; one `InputError` for anything wrong with the file."""
+    try:
+        with path.open("rb") as file:  # np.load leaves the file open when the archive is truncated
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"`{path}` must be an .npz archive; found a single array")
+            return {key: archive[key] for key in archive.files}
+    except OSError as err:
+        raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
+    except InputError:
+        raise
+    except BROKEN as err:
+        raise InputError(f"`{path}` must be an .npz archive without pickled objects; {err}") from None
+
+
+def csr_from_parts(arrays: dict[str, NDArray[Any]]) -> Any:
+    """The CSR `[S*A, S]` matrix of a file's `indptr`, `indices`, `data` and the shape of its `reward`."""
+    reward = arrays["reward"]
+    require(reward.ndim == 2, "reward", reward.shape, "must have shape [S, A]")
+    n_states, n_actions = reward.shape
+    for key in ("indptr", "indices"):
+        require(arrays[key].dtype.kind in "iu", key, arrays[key].dtype, "must be integers")
+    require(
+        arrays["indptr"].shape == (n_states * n_actions + 1,),
+        "indptr",
+        arrays["indptr"].shape,
+        f"must have shape [{n_states * n_actions + 1}]",
+    )
+    require(
+        arrays["data"].shape == arrays["indices"].shape,
+        "data",
+        arrays["data"].shape,
+        f"must have the shape of `indices` {arrays['indices'].shape}",
+    )
+    try:
+        return sparse.csr_array(
+            (arrays["data"], arrays["indices"], arrays["indptr"]), shape=(n_states * n_actions, n_states)
+        )
+    except ValueError as err:
+        raise InputError(f"`indptr`, `indices`, `data` must be a CSR matrix; {err}") from None

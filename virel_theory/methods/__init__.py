@@ -1,0 +1,1 @@
+"""Algorithms of the paper and its rivals as exact iterations."""

@@ -1,0 +1,1 @@
+"""Where MDPs come from: textbook examples, random families, Gymnasium, QVBS, PRISM."""

@@ -1,0 +1,98 @@
+"""Private: MDPs as lists of choices, the number of which differs between states (as in most model files)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_theory.checks import Array, InputError, first_bad, require
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models.assemble import Ints, build, csr_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """C choices of S states; the choices of state s are `choice_ptr[s] : choice_ptr[s + 1]`.
+
+    Attributes:
+        name: what messages call it (the file).
+        choice_ptr: `[S + 1]`, from 0 to C.
+        choice: `[N]` choice of every listed transition.
+        successor: `[N]` states; one listed several times adds up.
+        prob: `[N]` probabilities.
+        reward: `[C]` reward units.
+        initial: `[S]` distribution.
+    """
+
+    name: str
+    choice_ptr: Ints
+    choice: Ints
+    successor: Ints
+    prob: Array
+    reward: Array
+    initial: Array
+
+    @property
+    def n_states(self) -> int:
+        """S."""
+        return len(self.choice_ptr) - 1
+
+    @property
+    def n_choices(self) -> int:
+        """C."""
+        return len(self.reward)
+
+
+def check_choices(c: Choices) -> Choices:
+    """`c`, or one `InputError`: an empty action set, an index out of range, a probability that is none."""
+    counts = np.diff(c.choice_ptr)
+    if (counts < 1).any():
+        state = int(np.argmax(counts < 1))
+        raise InputError(f"`{c.name}` must give every state an action; found none in state {state}")
+    as_indices(c.successor, c.n_states, name=f"{c.name}: successor")
+    first_bad(~(c.prob >= 0), c.prob, name=f"{c.name}: probability", rule="must be non-negative")
+    first_bad(~np.isfinite(c.reward), c.reward, name=f"{c.name}: reward", rule="must be finite")
+    return c
+
+
+def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
+    """`x` as integers in [0, size)."""
+    require(x.dtype.kind in "iu", name, str(x.dtype), "must hold integers")
+    out = x.astype(np.int64)
+    bad = (out < 0) | (out >= size)
+    if bad.any():
+        k = int(np.argmax(bad))
+        raise InputError(f"`{name}` must lie in [0, {size}); found {int(out.ravel()[k])} at [{k}]")
+    return out
+
+
+def make_absorbing(c: Choices, goal: Ints) -> Choices:
+    """The same choices with the goal states absorbing at reward 0 (in their first choice)."""
+    is_goal = np.zeros(c.n_states, dtype=np.bool_)
+    is_goal[goal] = True
+    of_goal = np.repeat(is_goal, np.diff(c.choice_ptr))  # [C]
+    kept = ~of_goal[c.choice]
+    goals = np.flatnonzero(is_goal)
+    return replace(
+        c,
+        choice=np.concatenate([c.choice[kept], c.choice_ptr[goals]]),
+        successor=np.concatenate([c.successor[kept], goals]),
+        prob=np.concatenate([c.prob[kept], np.ones(len(goals))]),
+        reward=np.where(of_goal, 0.0, c.reward),
+    )
+
+
+def to_mdp(c: Choices, *, gamma: float, goal: Ints | None = None) -> TabularMDP:
+    """The CSR MDP of checked choices: the k-th of a state is action k; goal states keep action 0 only."""
+    counts = np.diff(c.choice_ptr)
+    n_actions = int(counts.max())
+    mask = np.arange(n_actions) < counts[:, None]
+    if goal is not None:
+        c = make_absorbing(c, goal)
+        mask[goal, 1:] = False
+    state = np.repeat(np.arange(c.n_states), counts)
+    row = state * n_actions + np.arange(c.n_choices) - c.choice_ptr[state]  # [C]
+    reward = np.zeros(mask.shape)
+    reward[state, row % n_actions] = c.reward
+    transition = csr_rows(c.prob, row[c.choice], c.successor, shape=(mask.size, c.n_states))
+    return build(transition, reward, gamma=gamma, initial=c.initial, mask=mask, is_sparse=True)

@@ -1,0 +1,288 @@
+"""Generated MDPs: random (Garnet), slow-mixing (ring), chain, gridworld, and the MERL counterexample.
+
+Everything is built as CSR and made dense on request, so that both encodings hold the same numbers.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
+
+from virel_theory.checks import require
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models import garnet_kernels
+from virel_theory.models.assemble import Mask, build, csr_rows, outcome_rows, point_mass
+
+Cell = tuple[int, int]
+
+PARALLEL_FROM = 1_000_000  # non-zeros; below, starting threads costs more than it saves
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
+
+
+def garnet(
+    n_states: int,
+    n_actions: int,
+    branching: int,
+    *,
+    gamma: float,
+    rng: np.random.Generator,
+    sparse: bool = False,
+    missing: float = 0.0,
+) -> TabularMDP:
+    r"""Random MDP with a fixed number of successors, Archibald et al. 1995.
+
+    Every pair has `branching` distinct successors, uniform without repetition, whose probabilities are the
+    gaps between uniform cuts of [0, 1]; rewards are standard normal. Equal `rng` states give equal MDPs,
+    dense or sparse, on any number of threads.
+
+    Deviation: 1. cuts lie on the grid of multiples of $2^{-53}$, so that every row sums to exactly 1 in
+    float64, in any order, and the MDP is exactly rational; a row holds a probability 0 with chance below
+    branching^2 / 2^53.
+
+    Args:
+        n_states: S.
+        n_actions: A.
+        branching: successors of a pair, at most `n_states`.
+        gamma: discount in [0, 1).
+        rng: source of randomness; advanced.
+        sparse: CSR `[S*A, S]` (32-bit indices where they fit) in place of dense `[S, A, S]`.
+        missing: probability with which an action does not exist in a state (one always does).
+
+    Returns: the MDP; initial distribution uniform. Exact: no rounding.
+    Raises: InputError: on sizes below 1, `branching > n_states`, `missing` outside [0, 1], or a bad `gamma`.
+
+    Example:
+        >>> mdp = garnet(4, 2, 3, gamma=0.9, rng=np.random.default_rng(0))
+        >>> (mdp.transition > 0).sum(axis=2).tolist()
+        [[3, 3], [3, 3], [3, 3], [3, 3]]
+
+    Source: Archibald, McKinnon & Thomas 1995, "On the generation of Markov decision processes".
+    """
+    for name, value in {"n_states": n_states, "n_actions": n_actions, "branching": branching}.items():
+        require(value >= 1, name, value, "must be at least 1")
+    require(branching <= n_states, "branching", branching, f"must be at most n_states = {n_states}")
+    require(0 <= missing <= 1, "missing", missing, "must lie in [0, 1]")
+    key = rng.integers(2**64, dtype=np.uint64)
+    mask = _random_mask((n_states, n_actions), missing=missing, rng=rng)
+    reward = rng.standard_normal((n_states, n_actions))
+    transition = _garnet_rows(key, (n_states, n_actions), branching=branching, mask=mask)
+    return build(transition, reward, gamma=gamma, mask=mask, is_sparse=sparse)
+
+
+def ring(
+    n_states: int,
+    *,
+    gamma: float,
+    n_actions: int = 3,
+    slip: float = 0.1,
+    closed: bool = True,
+    rng: np.random.Generator | None = None,
+) -> TabularMDP:
+    r"""Slow-mixing ring or corridor with local moves and a small slip, cf. Sutton & Barto 2018, Example 6.2.
+
+    Action `a` moves by `a - A // 2` states (for A = 3: left, stay, right); with probability `slip` one state
+    to either side of that. Far states hear of each other after O(S) steps only, so that bounds on the span of
+    successive values gain nothing over plain contraction.
+
+    Args:
+        n_states: S.
+        gamma: discount in [0, 1).
+        n_actions: A.
+        slip: probability of a slip, in [0, 1].
+        closed: whether the ends meet (ring); otherwise moves stop at them (corridor).
+        rng: rewards uniform in [0, 1) drawn from it; None: reward 1 in state 0 and 0 elsewhere, with the
+            solution $V^*(s) = \gamma^{d(s)} / (1 - \gamma)$, d the distance to state 0, for A = 3 and slip 0.
+
+    Returns: the MDP as CSR, initial distribution uniform; probabilities rounded once.
+    Raises: InputError: on sizes below 1, `slip` outside [0, 1], or a bad `gamma`.
+
+    Example:
+        >>> ring(5, gamma=0.5, slip=0.2).transition.toarray()[0].tolist()
+        [0.1, 0.0, 0.0, 0.1, 0.8]
+    """
+    for name, value in {"n_states": n_states, "n_actions": n_actions}.items():
+        require(value >= 1, name, value, "must be at least 1")
+    require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
+    move = np.arange(n_actions)[:, None] - n_actions // 2 + np.array([0, -1, 1])  # [A, 3]
+    target = np.arange(n_states)[:, None, None] + move  # [S, A, 3]
+    target = target % n_states if closed else target.clip(0, n_states - 1)
+    prob = np.broadcast_to(np.array([1 - slip, slip / 2, slip / 2]), target.shape)
+    transition = outcome_rows(target.reshape(-1, 3), prob.reshape(-1, 3), n_states=n_states)
+    if rng is None:
+        reward = np.zeros((n_states, n_actions))
+        reward[0] = 1.0
+    else:
+        reward = rng.random((n_states, n_actions))
+    return build(transition, reward, gamma=gamma, is_sparse=True)
+
+
+def chain(n_states: int, *, gamma: float, slip: float = 0.0) -> TabularMDP:
+    r"""Chain with reward 1 for going right (action 1, not 0: left) in the last state, cf. Strens 2000.
+
+    $$V^*(s) = \gamma^{S-1-s} / (1 - \gamma) \quad\text{for slip 0}$$
+
+    Args:
+        n_states: S.
+        gamma: discount in [0, 1).
+        slip: probability of the opposite move, in [0, 1].
+
+    Returns: the MDP (dense), starting in state 0; moves past an end stay; probabilities rounded once.
+    Raises: InputError: if `n_states < 1`, `slip` is outside [0, 1], or `gamma` is bad.
+
+    Example:
+        >>> chain(3, gamma=0.5).transition[0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    require(n_states >= 1, "n_states", n_states, "must be at least 1")
+    require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
+    states = np.arange(n_states)
+    target = np.stack([states - 1, states + 1], axis=1).clip(0, n_states - 1)  # [S, 2]
+    pairs = np.stack([target, target[:, ::-1]], axis=2).reshape(-1, 2)  # intended, opposite
+    transition = outcome_rows(pairs, np.broadcast_to([1 - slip, slip], pairs.shape), n_states=n_states)
+    reward = np.zeros((n_states, 2))
+    reward[-1, 1] = 1.0
+    return build(transition, reward, gamma=gamma, initial=point_mass(n_states, 0))
+
+
+def gridworld(
+    height: int,
+    width: int,
+    *,
+    gamma: float,
+    goal: Cell | None = None,
+    walls: Iterable[Cell] = (),
+    slip: float = 0.0,
+    step_reward: float = -1.0,
+    goal_reward: float = 0.0,
+    sparse: bool = False,
+) -> TabularMDP:
+    r"""Grid with moves up, right, down, left and one absorbing goal, cf. Sutton & Barto 2018, Example 4.1.
+
+    Cell `(row, column)` is state `row * width + column`. With probability `slip` the move turns by a right
+    angle, to either side alike. Moves into a border or a wall stay. Every step pays `step_reward`, and
+    `goal_reward` on top with the probability of entering the goal, where everything stops (reward 0).
+
+    $$V^*(s) = -(1 - \gamma^{d(s)}) / (1 - \gamma) \quad\text{by default, } d \text{ the steps to the goal}$$
+
+    Args:
+        height: number of rows; S = height * width (walls included: they keep to themselves, at
+            `step_reward`).
+        width: number of columns.
+        gamma: discount in [0, 1).
+        goal: `(row, column)`; the last cell if None.
+        walls: cells that cannot be entered.
+        slip: in [0, 1].
+        step_reward: in reward units.
+        goal_reward: in reward units.
+        sparse: CSR in place of dense.
+
+    Returns: the MDP, starting in the first cell that is neither wall nor goal (in the goal if there is none).
+    Raises: InputError: on sizes below 1, cells off the grid, a goal in a wall, `slip` outside [0, 1], bad
+    `gamma`.
+
+    Example:
+        >>> gridworld(1, 3, gamma=0.5).reward[:, 1].tolist()
+        [-1.0, -1.0, 0.0]
+    """
+    for name, size in {"height": height, "width": width}.items():
+        require(size >= 1, name, size, "must be at least 1")
+    require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
+    free = np.ones((height, width), dtype=np.bool_)
+    for cell in walls:
+        free[_as_cell(cell, free.shape, name="walls")] = False
+    goal = _as_cell((height - 1, width - 1) if goal is None else goal, free.shape, name="goal")
+    require(bool(free[goal]), "goal", goal, "must not be a wall")
+    g = goal[0] * width + goal[1]
+    target = _grid_moves(free)  # [S, 4]
+    target[g] = g
+    outcomes = np.stack([np.roll(target, turn, axis=1) for turn in (0, 1, -1)], axis=2).reshape(-1, 3)
+    prob = np.broadcast_to([1 - slip, slip / 2, slip / 2], outcomes.shape)
+    reward = step_reward + goal_reward * (prob * (outcomes == g)).sum(axis=1).reshape(-1, 4)
+    reward[g] = 0.0
+    start = int(np.argmax(free.ravel() & (np.arange(free.size) != g)))
+    start = start if free.ravel()[start] else g
+    transition = outcome_rows(outcomes, prob, n_states=free.size)
+    return build(transition, reward, gamma=gamma, initial=point_mass(free.size, start), is_sparse=sparse)
+
+
+def merl_counterexample(k1: int, *, gamma: float, sparse: bool = False) -> TabularMDP:
+    r"""MDP on which maximum-entropy RL prefers the worthless action, talk, MERL counterexample.
+
+    $s_0$ has $a_1$ (to $s_1$, which has `k1` actions, each to a state of its own) and $a_2$ (to $s_2$,
+    reward 1); all other rewards are 0. States with no further choice have one action and absorb.
+    $\pi^*(a_2|s_0) = 1$, yet $\pi^*_{merl}(a_1|s_0) = 1/(k_1^{-\gamma}\exp(1/c) + 1) > 1/2$ where
+    $k_1^{-\gamma}\exp(1/c) < 1$.
+
+    Args:
+        k1: number of actions of $s_1$.
+        gamma: discount in [0, 1).
+        sparse: CSR in place of dense.
+
+    Returns: the MDP, exact: states $s_0, s_1, s_2$, then k1 leaves; $a_1, a_2$ are 0, 1; starts in $s_0$.
+    Raises: InputError: if `k1 < 1` or `gamma` is bad.
+
+    Example:
+        >>> mdp = merl_counterexample(3, gamma=0.9)
+        >>> mdp.shape, mdp.available.sum(axis=1).tolist()
+        ((6, 3), [2, 3, 1, 1, 1, 1])
+
+    Source: Fellows et al. 2019, talk, "Problems with MERL".
+    """
+    require(k1 >= 1, "k1", k1, "must be at least 1")
+    n_states, n_actions = 3 + k1, max(2, k1)
+    absorbing = [(s, 0, s) for s in range(2, n_states)]
+    edges = np.array([(0, 0, 1), (0, 1, 2), *((1, a, 3 + a) for a in range(k1)), *absorbing])
+    mask = np.zeros((n_states, n_actions), dtype=np.bool_)
+    mask[edges[:, 0], edges[:, 1]] = True
+    reward = np.zeros(mask.shape)
+    reward[0, 1] = 1.0
+    rows = edges[:, 0] * n_actions + edges[:, 1]
+    transition = csr_rows(np.ones(len(edges)), rows, edges[:, 2], shape=(mask.size, n_states))
+    start = point_mass(n_states, 0)
+    return build(transition, reward, gamma=gamma, initial=start, mask=mask, is_sparse=sparse)
+
+
+def _index_dtype(n_rows: int, n_entries: int) -> DTypeLike:
+    """int32 where row and entry numbers fit in it, else int64; cf. `scipy.sparse`."""
+    return np.int32 if max(n_rows, n_entries) <= np.iinfo(np.int32).max else np.int64
+
+
+def _garnet_rows(
+    key: np.uint64, shape: tuple[int, int], *, branching: int, mask: Mask | None
+) -> sparse.csr_array:
+    n_rows = shape[0] * shape[1]
+    n_entries = branching * (n_rows if mask is None else int(mask.sum()))
+    dtype = _index_dtype(n_rows, n_entries)
+    if mask is None:
+        indptr = np.arange(0, n_entries + 1, branching, dtype=dtype)
+    else:
+        indptr = np.concatenate([[0], branching * mask.ravel().cumsum()]).astype(dtype)
+    indices, data = np.empty(n_entries, dtype=dtype), np.empty(n_entries)
+    fill = garnet_kernels.fill_serial if n_entries < PARALLEL_FROM else garnet_kernels.fill_parallel
+    fill(key, shape[0], indptr, indices, data)
+    return sparse.csr_array((data, indices, indptr), shape=(n_rows, shape[0]))
+
+
+def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Generator) -> Mask | None:
+    if missing == 0:
+        return None
+    mask: Mask = rng.random(shape) >= missing
+    mask[np.arange(shape[0]), rng.integers(shape[1], size=shape[0])] = True
+    return mask
+
+
+def _as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
+    row, column = cell
+    require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
+    return row, column
+
+
+def _grid_moves(free: Mask) -> NDArray[np.int64]:
+    height, width = free.shape
+    cells = np.moveaxis(np.indices(free.shape), 0, 2).reshape(-1, 1, 2)
+    moved = (cells + np.array(MOVES)).clip(0, [height - 1, width - 1])  # [S, 4, 2]
+    open_way = free[moved[..., 0], moved[..., 1]] & free.reshape(-1, 1)
+    moved = np.where(open_way[..., None], moved, cells)
+    out: NDArray[np.int64] = moved[..., 0] * width + moved[..., 1]
+    return out

@@ -1,0 +1,219 @@
+"""Private: text of explicit-state model files, as PRISM and Storm write them, to arrays.
+
+Transitions (`.tra`): an optional first line `mdp` or `dtmc` (Storm) or counts `S C N` / `S N` (PRISM), then
+`s choice s' p [action]` (MDP) or `s s' p` (DTMC). Labels (`.lab`): `0="init" 1="goal"`, then `s: 0 1`
+(PRISM), or `#DECLARATION`, names, `#END`, then `s name name` (Storm). Rewards: `s r`, `s choice r` or `s
+choice s' r` (DTMC: `s s' r`), after an optional line of counts. Lines that start with `#` or `//` are
+comments elsewhere.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from virel_theory.checks import Array, InputError, require
+from virel_theory.models.assemble import Ints
+
+Line = tuple[int, list[str]]  # number in the file, words
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """Listed transitions `[N]`, sorted by state and choice; `is_dtmc`: the file has no column of choices."""
+
+    path: Path
+    n_states: int
+    state: Ints
+    choice: Ints
+    successor: Ints
+    prob: Array
+    is_dtmc: bool
+
+
+def read_transitions(path: Path) -> Transitions:
+    """Read a `.tra` file."""
+    lines = _read_lines(path)
+    require(bool(lines), str(path), "no line", "must hold transitions")
+    is_dtmc, counts, lines = _tra_header(path, lines)
+    n_ints = 2 if is_dtmc else 3
+    columns, prob = _numbers(path, lines, n_ints=n_ints, labelled=True)
+    require(len(prob) > 0, str(path), "no transition", "must hold transitions")
+    state, successor = columns[0], columns[-1]
+    choice = np.zeros_like(state) if is_dtmc else columns[1]
+    n_states = counts[0] if counts else int(max(state.max(), successor.max())) + 1
+    _check_counts(path, counts, state=state, choice=choice, n_states=n_states)
+    order = np.lexsort((choice, state))
+    state, choice, successor = state[order], choice[order], successor[order]
+    return Transitions(path, n_states, state, choice, successor, prob[order], is_dtmc)
+
+
+def choice_rows(tra: Transitions) -> tuple[Ints, Ints]:
+    """`choice_ptr [S + 1]` and the choice `[N]` of every transition; a state numbers its choices 0, 1, ..."""
+    first = np.ones(len(tra.state), dtype=np.bool_)
+    first[1:] = (np.diff(tra.state) != 0) | (np.diff(tra.choice) != 0)
+    counts = np.bincount(tra.state[first], minlength=tra.n_states)
+    choice_ptr = np.concatenate([[0], counts.cumsum()])
+    choice = first.cumsum() - 1
+    bad = choice - choice_ptr[tra.state] != tra.choice
+    if bad.any():
+        k = int(np.argmax(bad))
+        rule = "must number the choices of a state 0, 1, 2, ..."
+        raise InputError(f"`{tra.path}` {rule}; found choice {tra.choice[k]} in state {tra.state[k]}")
+    return choice_ptr, choice
+
+
+def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
+    """Read a `.lab` file: the states that carry each label."""
+    lines = _read_lines(path, comments=False)
+    require(bool(lines), str(path), "no line", "must declare labels")
+    if lines[0][1][0] == "#DECLARATION":
+        names, lines = _storm_declaration(path, lines)
+    else:
+        names = _prism_declaration(path, lines[0])
+        lines = lines[1:]
+    states: dict[str, list[int]] = {name: [] for name in names.values()}
+    for number, words in lines:
+        state = _as_int(words[0].removesuffix(":"), path, number)
+        _in_range(state, n_states, path, number)
+        for word in words[1:]:
+            require(
+                word in names, f"{path} line {number}", word, f"must use the declared labels {sorted(names)}"
+            )
+            states[names[word]].append(state)
+    return {name: np.array(found, dtype=np.int64) for name, found in states.items()}
+
+
+def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
+    """Read a reward file: reward of every listed transition `[N]`; whether it depends on the successor."""
+    lines = _read_lines(path)
+    width = max((len(words) for _, words in lines), default=2)
+    counts: list[int] = []
+    if lines and (len(lines[0][1]) < width or lines[0][1][0] == str(tra.n_states)):  # no state is numbered S
+        counts = [_as_int(word, path, lines[0][0]) for word in lines[0][1]]
+        lines = lines[1:]
+    require(width in (2, 3, 4), str(path), width, "must have 2, 3 or 4 columns")
+    if counts:
+        require(
+            counts[-1] == len(lines),
+            str(path),
+            len(lines),
+            f"must hold the {counts[-1]} rewards it announces",
+        )
+    columns, reward = _numbers(path, lines, n_ints=width - 1, labelled=False)
+    names = ("state", "successor") if tra.is_dtmc and width == 3 else ("state", "choice", "successor")
+    keys = [getattr(tra, name) for name in names[: width - 1]]
+    return _look_up(path, keys, columns, reward), names[width - 2] == "successor"
+
+
+def _look_up(path: Path, keys: Sequence[Ints], columns: Sequence[Ints], reward: Array) -> Array:
+    table: dict[tuple[int, ...], float] = {}
+    for key, value in zip(zip(*(c.tolist() for c in columns), strict=True), reward.tolist(), strict=True):
+        require(
+            key not in table,
+            str(path),
+            key,
+            "must give one reward at most to each state, choice or transition",
+        )
+        table[key] = value
+    wanted = list(zip(*(key.tolist() for key in keys), strict=True))
+    unknown = table.keys() - set(wanted)
+    rule = "must give rewards to states, choices and transitions of the .tra file"
+    require(not unknown, str(path), min(unknown, default=None), rule)
+    return np.array([table.get(key, 0.0) for key in wanted])
+
+
+def _tra_header(path: Path, lines: list[Line]) -> tuple[bool, list[int], list[Line]]:
+    number, words = lines[0]
+    if words[0].lower() in {"mdp", "dtmc"}:
+        return words[0].lower() == "dtmc", [], lines[1:]
+    rule = "must be 'mdp', 'dtmc', or the counts of states, choices and transitions"
+    require(len(words) in (2, 3), f"{path} line {number}", " ".join(words), rule)
+    return len(words) == 2, [_as_int(word, path, number) for word in words], lines[1:]
+
+
+def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Ints, n_states: int) -> None:
+    if counts:
+        n_choices = len(np.unique(np.stack([state, choice]), axis=1).T)
+        found = [n_states, len(state)] if len(counts) == 2 else [n_states, n_choices, len(state)]
+        require(
+            found == list(counts),
+            str(path),
+            found,
+            f"must hold the states, choices, transitions {list(counts)}",
+        )
+    top = int(state.max())
+    require(top < n_states, str(path), top, f"must number states below {n_states}")
+    require(
+        n_states <= len(state),
+        str(path),
+        n_states,
+        f"must give every state an action; {len(state)} lines, states",
+    )
+
+
+def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
+    text = " ".join(line[1])
+    pairs: list[tuple[str, str]] = re.findall(r'(\d+)="([^"]*)"', text)
+    found = " ".join(f'{key}="{name}"' for key, name in pairs)
+    require(
+        bool(pairs) and found == text,
+        f"{path} line {line[0]}",
+        text,
+        'must declare labels like 0="init" 1="goal"',
+    )
+    return dict(pairs)
+
+
+def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], list[Line]]:
+    ends = [k for k, (_, words) in enumerate(lines) if words[0] == "#END"]
+    require(bool(ends), str(path), "no #END", "must end its #DECLARATION")
+    names = [word for _, words in lines[1 : ends[0]] for word in words]
+    return {name: name for name in names}, lines[ends[0] + 1 :]
+
+
+def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) -> tuple[list[Ints], Array]:
+    """Columns of `n_ints` integers, then one real number; a word may follow where `labelled`."""
+    widths = (n_ints + 1, n_ints + 2) if labelled else (n_ints + 1,)
+    ints = np.empty((len(lines), n_ints), dtype=np.int64)
+    reals = np.empty(len(lines))
+    for k, (number, words) in enumerate(lines):
+        require(
+            len(words) in widths, f"{path} line {number}", " ".join(words), f"must have {widths[0]} columns"
+        )
+        ints[k] = [_as_int(word, path, number) for word in words[:n_ints]]
+        reals[k] = _as_real(words[n_ints], path, number)
+    return list(ints.T), reals
+
+
+def _as_int(word: str, path: Path, number: int) -> int:
+    ok = word.isascii() and word.isdigit() and len(word) <= 18
+    require(ok, f"{path} line {number}", word, "must hold a number of a state or choice here, 0 or more")
+    return int(word)
+
+
+def _as_real(word: str, path: Path, number: int) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = float("nan")
+    require(bool(np.isfinite(value)), f"{path} line {number}", word, "must hold a finite number here")
+    return value
+
+
+def _in_range(state: int, n_states: int, path: Path, number: int) -> None:
+    require(state < n_states, f"{path} line {number}", state, f"must number states below {n_states}")
+
+
+def _read_lines(path: Path, *, comments: bool = True) -> list[Line]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"`{path}` must be a text file; found bytes that are not UTF-8") from None
+    numbered = ((number, line.split()) for number, line in enumerate(text.splitlines(), start=1))
+    lines = [(number, words) for number, words in numbered if words]
+    return [line for line in lines if not (comments and line[1][0].startswith(("#", "//")))]

@@ -1,0 +1,245 @@
+"""MDPs that others wrote: Gymnasium toy-text, QVBS archives, explicit-state PRISM and Storm files, npz.
+
+Every broken file is one `InputError` that names the file, the rule and what was found. Importing this module
+does not import gymnasium.
+"""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from virel_theory.checks import Array, InputError, as_distribution, require
+from virel_theory.mdp.storage import BROKEN, read_npz
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.models import from_prism as prism
+from virel_theory.models.assemble import Ints, build, csr_rows
+from virel_theory.models.choices import Choices, check_choices, to_mdp
+from virel_theory.models.from_gymnasium import gym_table, open_env
+from virel_theory.models.from_qvbs import Sense, qvbs_choices, qvbs_sense
+
+FilePath = str | os.PathLike[str]
+
+GYM_PREFIX = "gym:"
+DENSE_UP_TO = 4_000_000  # entries of `[S, A, S]`, 32 MB; larger toy-text tables become CSR
+
+
+def from_gymnasium(env: Any, *, gamma: float) -> TabularMDP:
+    r"""Toy-text environment of Gymnasium as an MDP, from its table `env.unwrapped.P`, Towers et al. 2024.
+
+    Deviation: 1. every transition flagged `terminated` leads to one added absorbing state (the last) with
+    reward 0, whatever successor is listed: nothing is earned after the end; 2. a successor listed several
+    times adds up.
+
+    Args:
+        env: an id such as "FrozenLake-v1" ("FrozenLake" is the newest version of it), or an environment.
+        gamma: discount in [0, 1).
+
+    Returns:
+        The MDP, dense up to 4 million entries and CSR beyond; rewards are expectations over the successors
+        (rounded). It starts as `initial_state_distrib` says, uniformly over the listed states if the
+        environment has none.
+
+    Raises: InputError: on an unknown id, an environment without a table, a broken table, or a bad `gamma`.
+
+    Example:
+        >>> from_gymnasium("FrozenLake-v1", gamma=0.99).shape
+        (17, 4)
+    """
+    unwrapped = open_env(env)
+    n_listed, n_actions, columns, mask = gym_table(unwrapped)
+    state, action, successor, prob, reward, ended = columns
+    n_states = n_listed + bool(ended.any())
+    row = state * n_actions + action
+    rewards = _sums(row, prob * reward, size=n_states * n_actions).reshape(n_states, n_actions)
+    if n_states > n_listed:
+        successor = np.where(ended, n_listed, successor)
+        loops = n_listed * n_actions + np.arange(n_actions)
+        row, prob = np.concatenate([row, loops]), np.concatenate([prob, np.ones(n_actions)])
+        successor = np.concatenate([successor, np.full(n_actions, n_listed)])
+        mask = np.concatenate([mask, np.ones((1, n_actions), dtype=np.bool_)])
+    transition = csr_rows(prob, row, successor, shape=(n_states * n_actions, n_states))
+    initial = np.zeros(n_states)
+    start = getattr(unwrapped, "initial_state_distrib", np.full(n_listed, 1 / n_listed))
+    initial[:n_listed] = as_distribution(start, n_listed, name="initial_state_distrib")
+    is_sparse = mask.size * n_states > DENSE_UP_TO
+    return build(transition, rewards, gamma=gamma, initial=initial, mask=mask, is_sparse=is_sparse)
+
+
+def from_qvbs(path: FilePath, objective: str, *, gamma: float) -> tuple[TabularMDP, Sense]:
+    r"""MDP of the Quantitative Verification Benchmark Set and its objective, Hartmanns et al. 2019.
+
+    The archive holds `choice_ptr, indptr, indices, prob, init, meta` and, for each objective, `reward__NAME`
+    and `goal__NAME`. Goal states become absorbing at reward 0. The k-th choice of a state is action k;
+    others are masked.
+
+    Deviation: 1. the benchmark's total reward is discounted here.
+
+    Args:
+        path: an `.npz` archive (no pickle).
+        objective: NAME.
+        gamma: discount in [0, 1).
+
+    Returns:
+        The CSR MDP, starting in its initial state, and "max" or "min": what the objective asks of the
+        discounted total.
+
+    Raises: InputError: on a broken archive, an unknown objective, or a bad `gamma`.
+
+    Example:
+        >>> from_qvbs("missing.npz", "steps_min", gamma=0.99)
+        Traceback (most recent call last):
+        virel_theory.checks.InputError: `missing.npz` must be a readable file; No such file or directory
+    """
+    arrays = read_npz(Path(path))
+    known = sorted(key.removeprefix("reward__") for key in arrays if key.startswith("reward__"))
+    require(objective in known, "objective", objective, f"must be one of {known} for {path}")
+    choices, goal = qvbs_choices(str(path), arrays, objective)
+    return to_mdp(check_choices(choices), gamma=gamma, goal=goal), qvbs_sense(str(path), arrays, objective)
+
+
+def from_prism(
+    tra: FilePath,
+    *,
+    gamma: float,
+    lab: FilePath | None = None,
+    rew: FilePath | Sequence[FilePath] | None = None,
+    goal: str | None = None,
+) -> TabularMDP:
+    r"""Explicit-state model that PRISM or Storm exported, as a discounted MDP, Kwiatkowska et al. 2011.
+
+    Discounted use: PRISM and Storm sum rewards until `goal` is reached, undiscounted; here the reward of
+    step t counts $\gamma^t$ times. State rewards are earned on every step from the state, by all its
+    choices; transition rewards are averaged over $p(s'|h)$. States labelled `goal` absorb at reward 0. With
+    `goal` and no reward file, r(h) is the probability of entering the goal in this step, so that the value
+    is $E[\gamma^{T-1}]$ with T the step of arrival.
+
+    Args:
+        tra: transitions (`.tra`) of an MDP or, with one action a state, a DTMC.
+        gamma: discount in [0, 1).
+        lab: labels (`.lab`); the label `init` gives the start (uniform over several); without it, state 0.
+        rew: reward file or files (`.srew`, `.trew`, `.rew`), added up.
+        goal: a label of `lab`.
+
+    Returns: the CSR MDP; the k-th choice of a state is action k, others are masked.
+    Raises: InputError: on a broken file, an unknown label, neither `rew` nor `goal`, or a bad `gamma`.
+
+    Example:
+        >>> from_prism("missing.tra", gamma=0.99, goal="done")
+        Traceback (most recent call last):
+        virel_theory.checks.InputError: `missing.tra` must be a readable file; No such file or directory
+    """
+    transitions = prism.read_transitions(Path(tra))
+    choice_ptr, choice = prism.choice_rows(transitions)
+    labels = {} if lab is None else prism.read_labels(Path(lab), transitions.n_states)
+    require(
+        goal is None or goal in labels,
+        "goal",
+        goal,
+        f"must be one of the labels {sorted(labels)} of the .lab file",
+    )
+    require(rew is not None or goal is not None, "rew", None, "must be given where there is no `goal`")
+    starts = labels.get("init", np.array([0]))
+    require(len(starts) > 0, str(lab), "none", "must label an initial state `init`")
+    initial = np.bincount(starts, minlength=transitions.n_states) / len(starts)
+    prob, successor = transitions.prob, transitions.successor
+    reward = np.zeros(int(choice_ptr[-1]))
+    choices = check_choices(Choices(str(tra), choice_ptr, choice, successor, prob, reward, initial))
+    goals = None if goal is None else labels[goal]
+    if rew is None and goals is not None:
+        reward = _sums(choice, prob * np.isin(successor, goals), size=len(reward))
+    else:
+        files = [rew] if isinstance(rew, str | os.PathLike) else rew or []
+        for file in files:
+            reward = reward + _choice_rewards(Path(file), transitions, choice)
+    return to_mdp(replace(choices, reward=reward), gamma=gamma, goal=goals)
+
+
+def load_problem(
+    spec: FilePath, *, gamma: float | None = None, objective: str | None = None
+) -> tuple[TabularMDP, Sense | None]:
+    r"""MDP of a file or a `gym:ID`, and the sense that it asks for, Puterman 1994, Section 2.1.
+
+    Args:
+        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (files of the same name in
+            `.lab`, `.srew`, `.trew`, `.rew` are read with it), or `gym:ID`.
+        gamma: discount in [0, 1); None: the one in the file, an error where there is none.
+        objective: name of a QVBS objective, or goal label of a `.tra` file; None elsewhere.
+
+    Returns: the MDP, and "max", "min" or None (the file does not say).
+    Raises: InputError: on a broken or missing file, an unknown id or objective, or a `gamma` that is bad or
+    missing.
+
+    Example:
+        >>> load_problem("gym:FrozenLake-v1", gamma=0.99)[1] is None
+        True
+    """
+    name = os.fspath(spec)
+    path = Path(name)
+    if name.startswith(GYM_PREFIX):
+        _no_objective(objective)
+        return from_gymnasium(name.removeprefix(GYM_PREFIX), gamma=_given(gamma, name)), None
+    if path.suffix == ".tra":
+        beside = {end: path.with_suffix(end) for end in (".lab", ".srew", ".trew", ".rew")}
+        found = {end: file for end, file in beside.items() if file.exists()}
+        lab = found.pop(".lab", None)
+        rew = list(found.values()) or None
+        return from_prism(path, gamma=_given(gamma, name), lab=lab, rew=rew, goal=objective), None
+    require(path.suffix == ".npz", "mdp", name, "must be an .npz file, a .tra file, or gym:ID")
+    if _is_qvbs(path):
+        return from_qvbs(path, objective or "", gamma=_given(gamma, name))
+    _no_objective(objective)
+    mdp = TabularMDP.load(path)
+    return (mdp if gamma is None else replace(mdp, gamma=gamma)), None
+
+
+def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | None = None) -> TabularMDP:
+    r"""MDP of a file or a `gym:ID`, Puterman 1994, Section 2.1.
+
+    Args:
+        spec: as for `load_problem`, which also tells the sense of an objective.
+        gamma: discount in [0, 1); None: the one in the file.
+        objective: as for `load_problem`.
+
+    Returns: the MDP.
+    Raises: InputError: as `load_problem`.
+
+    Example:
+        >>> load_mdp("gym:CliffWalking-v1", 0.99).n_states
+        49
+    """
+    return load_problem(spec, gamma=gamma, objective=objective)[0]
+
+
+def _is_qvbs(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as file:
+            return "choice_ptr.npy" in file.namelist()
+    except (OSError, *BROKEN):
+        return False  # `TabularMDP.load` says what is wrong
+
+
+def _given(gamma: float | None, name: str) -> float:
+    if gamma is None:
+        raise InputError(f"`gamma` must be given for {name}, which holds none; found None")
+    return gamma
+
+
+def _no_objective(objective: str | None) -> None:
+    require(objective is None, "objective", objective, "must be left out: this source has none")
+
+
+def _sums(group: Ints, values: Array, *, size: int) -> Array:
+    """`[size]` sums of the values of each group."""
+    return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
+
+
+def _choice_rewards(path: Path, tra: prism.Transitions, choice: Ints) -> Array:
+    values, by_successor = prism.read_rewards(path, tra)
+    if by_successor:
+        return _sums(choice, tra.prob * values, size=int(choice[-1]) + 1)
+    return values[np.unique(choice, return_index=True)[1]]

@@ -1,0 +1,1 @@
+"""The objective of VIREL, its posterior, the residual error and the temperature it makes."""

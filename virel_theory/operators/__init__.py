@@ -1,0 +1,1 @@
+"""Bellman operators and policies."""

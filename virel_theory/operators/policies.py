@@ -1,0 +1,128 @@
+r"""Policies over finite action sets: Boltzmann, its greedy limit, entropy and KL.
+
+A table `q` is `[S, A]`; an action that does not exist holds `-inf` and gets probability 0.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp, softmax, xlogy
+
+from virel_theory.checks import Array, as_probabilities, as_real, as_temperature, first_bad, require
+
+
+def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
+    """`q` as a float64 `[S, A]` table: no NaN, no `+inf`, at least one finite value a row."""
+    out = as_real(q, name=name)
+    require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
+    first_bad(
+        ~(out < np.inf),  # NaN or +inf
+        out,
+        name=name,
+        rule="must be finite (or -inf where the action does not exist)",
+    )
+    best: Array = out.max(axis=1)
+    first_bad(~(best > -np.inf), best, name=name, rule="must have a finite value in every state")
+    return out
+
+
+def log_boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
+    r"""Logarithm of the Boltzmann policy, $\log\pi_\omega(a|s)$, Eq. (3).
+
+    Args: q: `[S, A]`, reward units. eps: temperature $\varepsilon_\omega > 0$, reward units.
+    Returns: `[S, A]` in nats, `-inf` where the action does not exist or the value is below float64's range;
+        error of (A + 8) ulps of 1 + |log pi|.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+
+    Example:
+        >>> log_boltzmann_policy([[0.0, 0.0]], eps=1.0).round(4).tolist()
+        [[-0.6931, -0.6931]]
+    """
+    scaled = _scaled_differences(as_action_values(q), as_temperature(eps, name="eps"))
+    out: Array = scaled - logsumexp(scaled, axis=1, keepdims=True)
+    return out
+
+
+def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
+    r"""Boltzmann policy $\pi_\omega(a|s)$ of an action-value table, Eq. (3).
+
+    $$\pi_\omega(a|s) = \frac{\exp(\hat Q_\omega(h)/\varepsilon_\omega)}
+        {\sum_a \exp(\hat Q_\omega(h)/\varepsilon_\omega)}$$
+
+    Deviation: 1. the integral over A is a sum over a finite action set; 2. `eps = 0` is not accepted: the
+        limit is `greedy_policy`.
+
+    Args: q: `[S, A]`, reward units. eps: temperature $\varepsilon_\omega > 0$, reward units.
+    Returns: `[S, A]` probabilities; rows sum to 1 within A ulps.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+
+    Example:
+        >>> boltzmann_policy([[1.0, 0.0]], eps=1.0).round(4).tolist()
+        [[0.7311, 0.2689]]
+    """
+    scaled = _scaled_differences(as_action_values(q), as_temperature(eps, name="eps"))
+    return np.asarray(softmax(scaled, axis=1), dtype=np.float64)
+
+
+def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
+    r"""Limit of the Boltzmann policy as $\varepsilon_\omega \to 0$: uniform over the maximisers, Eq. (22).
+
+    Deviation: 1. where the maximum is tied the paper's Dirac is not defined; the limit of (3) is uniform over
+        the ties.
+
+    Args: q: `[S, A]`. tie_tol: actions within this distance (reward units) of the maximum count as tied.
+    Returns: `[S, A]` probabilities.
+    Raises: InputError: if `tie_tol` is negative or not finite, or `q` is no table of action values.
+
+    Example:
+        >>> greedy_policy([[1.0, 0.0], [2.0, 2.0]]).tolist()
+        [[1.0, 0.0], [0.5, 0.5]]
+    """
+    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
+    table = as_action_values(q)
+    ties = table >= table.max(axis=1, keepdims=True) - tie_tol
+    out: Array = ties / ties.sum(axis=1, keepdims=True)
+    return out
+
+
+def entropy(pi: ArrayLike) -> Array:
+    r"""Entropy $\mathcal H(\pi(\cdot|s)) = -\sum_a \pi(a|s)\log\pi(a|s)$ of every row, in nats, Eq. (4).
+
+    Args: pi: `[S, A]` probabilities. Returns: `[S]`, with 0 log 0 = 0.
+    Raises: InputError: if a row is no distribution.
+
+    Example:
+        >>> entropy([[0.5, 0.5], [1.0, 0.0]]).round(4).tolist()
+        [0.6931, 0.0]
+    """
+    p = as_probabilities(pi, name="pi")
+    out: Array = 0.0 - xlogy(p, p).sum(axis=-1)
+    return out
+
+
+def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
+    r"""Kullback-Leibler divergence $KL(p \| q) = \sum_x p(x)\log(p(x)/q(x))$ over the last axis, Eq. (5).
+
+    Args: p, q: `[..., n]` probabilities. Returns: `[...]` nats; `inf` where p > 0 = q, and 0 log 0 = 0.
+    Raises: InputError: if a row is no distribution, or the shapes differ.
+
+    Example:
+        >>> kl_divergence([1.0, 0.0], [0.5, 0.5]).round(4).item()
+        0.6931
+    """
+    a, b = as_probabilities(p, name="p"), as_probabilities(q, name="q")
+    require(a.shape == b.shape, "q", b.shape, f"must have the shape of `p` {a.shape}")
+    with np.errstate(divide="ignore"):
+        log_ratio = np.log(a, out=np.zeros_like(a), where=a > 0) - np.log(b)
+    out: Array = np.where(a > 0, a * np.where(a > 0, log_ratio, 0.0), 0.0).sum(axis=-1)
+    return out
+
+
+def _scaled_differences(table: Array, eps: float) -> Array:
+    r"""Differences to the maximum over the temperature, $(Q - \max_a Q)/\varepsilon \le 0$.
+
+    Dividing first would overflow where the differences do not, and round them to ulps of max|q|/eps. What is
+    out of range becomes `-inf`.
+    """
+    with np.errstate(over="ignore"):
+        out: Array = (table - table.max(axis=1, keepdims=True)) / eps
+    return out

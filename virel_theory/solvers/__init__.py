@@ -1,0 +1,1 @@
+"""Solvers whose error bound is guaranteed."""

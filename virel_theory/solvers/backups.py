@@ -1,0 +1,240 @@
+"""Bellman backups of one MDP on preallocated arrays: one interface, dense and sparse.
+
+`full(v, w)`: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax`; returns the extremes of `w - v`.
+`restrict()`: fix `policy`; then `sweep(v, w)`: `w <- r_pi + gamma P_pi v`; returns the extremes of `w - v`;
+`sweep(v, w, rhs)`: the same with `rhs` in place of `r_pi`.
+
+Memory: `q` and `policy`, and, where it costs little, a copy of the policy's rows. `factors` lends the memory
+of `q` to a linear solve.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+from scipy import sparse
+
+from virel_theory.checks import Array
+from virel_theory.solvers.kernels import dense, sweeps
+from virel_theory.solvers.kernels import rows as _rows
+
+PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
+PARALLEL_FROM_FULL = 2_000_000  # the same for T*, of which there are few
+N_CHUNKS = 32
+COPY_SHARE = 0.2  # gather the policy's rows only if they are at most this share of the MDP's entries
+AHEAD = 200  # entries between the fetch of a value and its use
+AHEAD_FROM = 50_000  # states: the values of fewer fit in the inner caches
+MAX_DOUBT = 0.03  # share of actions above which they are computed in order, all of them
+N_SAMPLES = 1000
+MIN_COLUMNS = 4  # of the table: the factors of a ring with moves to either side have so many
+FAR = 512  # two successors of a row that are more states apart are not on one page
+
+Integers = NDArray[np.signedinteger]
+
+
+@dataclass(eq=False)
+class PolicyCopy:
+    """The policy's rows side by side, each in a slot for the longest of its state; `old`: whose they are."""
+
+    starts: Integers
+    stops: Integers
+    indices: Integers
+    data: Array
+    r_pi: Array
+    old: NDArray[np.intp]
+
+
+class SparseBackups:
+    """Backups of a CSR `[S*A, S]` transition; `reward` is `-inf` where the action does not exist."""
+
+    def __init__(self, transition: sparse.csr_array, reward: Array, gamma: float) -> None:
+        """Allocate the `[S, A]` table."""
+        self.indptr, self.indices, self.data = transition.indptr, transition.indices, transition.data
+        self.reward, self.gamma = reward, gamma
+        self._table: Array = np.empty(0)
+        self.q: Array = self._table
+        self.factors(MIN_COLUMNS)
+        self.policy: NDArray[np.intp] = np.zeros(len(reward), dtype=np.intp)
+        self._ahead = look_ahead(self.indices, len(reward))
+        self.copy: PolicyCopy | None = None
+        self._copy_tried = False
+
+    def full(self, v: Array, w: Array) -> tuple[float, float]:
+        """One sweep of T*."""
+        args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
+        if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
+            low, high = sweeps.full_parallel(*args, self._ahead, N_CHUNKS)
+        else:
+            low, high = sweeps.full_range(*args, 0, len(v), self._ahead)
+        return float(low), float(high)
+
+    def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
+        """`w <- T v` and `policy` of a restricted policy, less the actions that `q + drift` rules out.
+
+        Where that leaves too many it is a full sweep, whose rows come in order: then the drift, which is
+        returned with the extremes of `w - v`, starts again.
+        """
+        rows = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q)
+        if sweeps.share_in_doubt(*rows, drift, self.policy, 1 + len(v) // N_SAMPLES) > MAX_DOUBT:
+            return (*self.full(v, w), 0.0)
+        self.sweep(v, w)
+        return (*self._lazy(v, w, drift), drift)
+
+    def _lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
+        args = (
+            self.indptr,
+            self.indices,
+            self.data,
+            self.reward,
+            self.gamma,
+            v,
+            self.q,
+            drift,
+            w,
+            self.policy,
+        )
+        if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
+            low, high = sweeps.lazy_parallel(*args, N_CHUNKS)
+        else:
+            low, high = sweeps.lazy_range(*args, 0, len(v))
+        return float(low), float(high)
+
+    def factors(self, n_columns: int) -> Array:
+        """`[S, n_columns]` in the memory of `q`, which is then undefined until the next backup."""
+        n_states, n_actions = self.reward.shape
+        if n_states * n_columns > self._table.size:
+            self._table = self.q = np.empty(0)  # free what is there first
+            self._table = np.empty(n_states * max(n_actions, n_columns))
+            self.q = self._table[: n_states * n_actions].reshape(n_states, n_actions)
+        return self._table[: n_states * n_columns].reshape(n_states, n_columns)
+
+    def release(self) -> Array:
+        """`q`, its memory cut to what it needs, and no longer part of these backups."""
+        out, self._table, self.q = self._table, np.empty(0), np.empty((0, 0))
+        out.resize(self.reward.shape, refcheck=False)  # `q` was the only view
+        return out
+
+    def restrict(self) -> None:
+        """Fix the rows of `policy` for `sweep`; it must then stay as it is."""
+        if not self._copy_tried:
+            self._copy_tried = True
+            self.copy = self._make_copy()
+        if self.copy is not None:
+            c = self.copy
+            rows = (self.indptr, self.indices, self.data, self.reward, self.policy)
+            _rows.gather_changed(*rows, c.old, c.starts, c.stops, c.indices, c.data, c.r_pi)
+
+    def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
+        """One sweep of the fixed policy."""
+        is_parallel = self._is_parallel(len(self.data) // self.reward.shape[1], PARALLEL_FROM)
+        if self.copy is None and rhs is None:
+            chosen = (self.indptr, self.indices, self.data, self.reward, self.policy, self.gamma, v, w)
+            if is_parallel:
+                low, high = sweeps.chosen_parallel(*chosen, N_CHUNKS)
+            else:
+                low, high = sweeps.chosen_range(*chosen, 0, len(v))
+            return float(low), float(high)
+        ahead = sweeps.NEVER if self.copy is None else self._ahead
+        args = (*self.rows(), self.policy_reward() if rhs is None else rhs, self.gamma, v, w)
+        if is_parallel:
+            low, high = sweeps.policy_parallel(*args, ahead, N_CHUNKS)
+        else:
+            low, high = sweeps.policy_range(*args, 0, len(v), ahead)
+        return float(low), float(high)
+
+    def rows(self) -> tuple[Integers, Integers, Integers, Array]:
+        """`starts, stops, indices, data` of the fixed policy's rows."""
+        if self.copy is not None:
+            return self.copy.starts, self.copy.stops, self.copy.indices, self.copy.data
+        starts, stops = np.empty((2, len(self.policy)), dtype=self.indptr.dtype)
+        _rows.point_at_rows(self.indptr, self.reward.shape[1], self.policy, starts, stops)
+        return starts, stops, self.indices, self.data
+
+    def policy_reward(self) -> Array:
+        """`[S]` rewards of the fixed policy; not to be written to."""
+        if self.copy is not None:
+            return self.copy.r_pi
+        out = np.empty(len(self.policy))
+        _rows.policy_reward(self.reward, self.policy, out)
+        return out
+
+    def policy_matrix(self) -> sparse.csr_array:
+        """P_pi `[S, S]` of `policy`, a copy."""
+        n_states, n_actions = self.reward.shape
+        parts = (self.data, self.indices, self.indptr)
+        whole = sparse.csr_array(parts, shape=(n_states * n_actions, n_states), copy=False)
+        return sparse.csr_array(whole[np.arange(n_states) * n_actions + self.policy])
+
+    def _make_copy(self) -> PolicyCopy | None:
+        n_states, n_actions = self.reward.shape
+        nothing = np.empty(0, dtype=self.indptr.dtype)
+        total = int(_rows.slots(self.indptr, n_states, n_actions, nothing))
+        if total > COPY_SHARE * len(self.data):
+            return None
+        starts, stops = np.empty((2, n_states), dtype=self.indptr.dtype)
+        _rows.slots(self.indptr, n_states, n_actions, starts)
+        entries = np.zeros(total, dtype=self.indices.dtype), np.empty(total)
+        return PolicyCopy(starts, stops, *entries, np.empty(n_states), np.full(n_states, -1, dtype=np.intp))
+
+    @staticmethod
+    def _is_parallel(n_entries: int, threshold: int) -> bool:
+        return n_entries >= threshold and get_num_threads() > 1
+
+
+class DenseBackups:
+    """Backups of a dense `[S, A, S]` transition; `reward` is `-inf` where the action does not exist."""
+
+    def __init__(self, transition: Array, reward: Array, gamma: float) -> None:
+        """Allocate the `[S, A]` table."""
+        self.transition = transition
+        self.reward, self.gamma = reward, gamma
+        n_states, n_actions = reward.shape
+        self.flat = transition.reshape(n_states * n_actions, n_states)
+        self.q: Array = np.empty((n_states, n_actions))
+        self.policy: NDArray[np.intp] = np.zeros(n_states, dtype=np.intp)
+        self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
+
+    def full(self, v: Array, w: Array) -> tuple[float, float]:
+        """One sweep of T*."""
+        np.dot(self.flat, v, out=self.q.reshape(-1))
+        low, high = dense.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
+        return float(low), float(high)
+
+    def release(self) -> Array:
+        """`q`, no longer part of these backups."""
+        return self.q
+
+    def restrict(self) -> None:
+        """Fix the rows of `policy` for `sweep`."""
+        self._p_pi = self.policy_matrix()
+        self._r_pi = self.reward[np.arange(len(self.policy)), self.policy]
+
+    def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
+        """One sweep of the fixed policy."""
+        np.dot(self._p_pi, v, out=w)
+        low, high = dense.finish_policy(self._r_pi if rhs is None else rhs, self.gamma, v, w)
+        return float(low), float(high)
+
+    def policy_matrix(self) -> Array:
+        """P_pi `[S, S]` of `policy`, a copy."""
+        return self.transition[np.arange(len(self.policy)), self.policy]
+
+
+Backups = SparseBackups | DenseBackups
+
+
+def backups(transition: Array | sparse.csr_array, reward: Array, gamma: float) -> Backups:
+    """The backups that fit the transition's format."""
+    if isinstance(transition, np.ndarray):
+        return DenseBackups(transition, reward, gamma)
+    return SparseBackups(transition, reward, gamma)
+
+
+def look_ahead(indices: Integers, n_states: int) -> np.uint64:
+    """How far ahead to fetch values: only if they are many, and successors, by a sample, scattered."""
+    if n_states < AHEAD_FROM or len(indices) < 2:
+        return sweeps.NEVER
+    sample = np.linspace(0, len(indices) - 2, N_SAMPLES).astype(np.intp)
+    jumps = np.abs(indices[sample + 1].astype(np.int64) - indices[sample])
+    return np.uint64(AHEAD) if np.median(jumps) > FAR else sweeps.NEVER

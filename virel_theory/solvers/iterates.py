@@ -1,0 +1,100 @@
+"""Iterates of the two textbook methods, for claims about their paths rather than about their limits."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virel_theory.checks import Array, as_table, require
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers.linear import direct_solve
+from virel_theory.solvers.problem import problem
+
+
+def policy_iteration_iterates(
+    mdp: TabularMDP, *, policy0: ArrayLike, n_steps: int, tie_tol: float = 0.0
+) -> list[tuple[NDArray[np.intp], Array]]:
+    r"""Iterates $(\pi_k, Q^{\pi_k})$ of textbook policy iteration, Puterman 1994, Section 6.4.
+
+    $\pi_{k+1}(s)$ is the lowest action within `tie_tol` of $\max_a Q^{\pi_k}(s, a)$; it is not kept when it
+    is merely as good.
+
+    Args:
+        mdp: the MDP.
+        policy0: `[S]` first policy, one existing action a state.
+        n_steps: number of improvement steps.
+        tie_tol: actions within this of the maximum (reward units) count as tied.
+
+    Returns:
+        `n_steps + 1` pairs `(policy [S], q [S, A])`; q within the rounding of a direct solve.
+
+    Raises:
+        InputError: if `policy0` takes an action that does not exist, or `n_steps` or `tie_tol` is negative.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+        >>> [p.tolist() for p, q in policy_iteration_iterates(mdp, policy0=[0], n_steps=1)]
+        [[0], [1]]
+    """
+    policy = _as_actions(policy0, mdp)
+    require(n_steps >= 0, "n_steps", n_steps, "must be non-negative")
+    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
+    b = problem(mdp, atol=0.0, rtol=0.0, sense="max").backups()
+    states, scratch = np.arange(mdp.n_states), np.empty(mdp.n_states)
+    out = []
+    for _ in range(n_steps + 1):
+        b.policy[:] = policy
+        v = direct_solve(b.policy_matrix(), mdp.gamma, b.reward[states, policy])
+        b.full(v, scratch)
+        q = b.q.copy()
+        out.append((policy, q))
+        policy = (q >= q.max(axis=1, keepdims=True) - tie_tol).argmax(axis=1)
+    return out
+
+
+def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) -> list[Array]:
+    r"""Iterates $Q_{k+1} = T^* Q_k$ of plain value iteration, Puterman 1994, Section 6.3.
+
+    Args:
+        mdp: the MDP.
+        q0: `[S, A]` first table.
+        n_steps: number of applications of T*.
+
+    Returns:
+        `n_steps + 1` tables `[S, A]`, the first a copy of `q0`; each step adds the rounding of one backup.
+
+    Raises:
+        InputError: if `q0` is no finite table, or `n_steps` is negative.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0]]], [[1.0]], 0.5)
+        >>> [q.item() for q in value_iteration_iterates(mdp, q0=[[0.0]], n_steps=2)]
+        [0.0, 1.0, 1.5]
+    """
+    require(n_steps >= 0, "n_steps", n_steps, "must be non-negative")
+    b = problem(mdp, atol=0.0, rtol=0.0, sense="max").backups()
+    scratch = np.empty(mdp.n_states)
+    out = [as_table(q0, mdp, name="q0").copy()]
+    for _ in range(n_steps):
+        b.full(out[-1].max(axis=1), scratch)
+        out.append(b.q.copy())
+    return out
+
+
+def _as_actions(policy: ArrayLike, mdp: TabularMDP) -> NDArray[np.intp]:
+    actions = np.asarray(policy)
+    right = actions.dtype.kind in "iu" and actions.shape == (mdp.n_states,)
+    require(
+        right,
+        "policy0",
+        f"{actions.dtype} {list(actions.shape)}",
+        f"must be integers of shape [{mdp.n_states}]",
+    )
+    inside = (actions >= 0) & (actions < mdp.n_actions)
+    exists = mdp.available[np.arange(mdp.n_states), np.where(inside, actions, 0)] & inside
+    state = int(np.argmin(exists))
+    require(
+        bool(exists.all()),
+        "policy0",
+        f"action {actions[state]} in state {state}",
+        "must take actions that exist",
+    )
+    return actions.astype(np.intp)

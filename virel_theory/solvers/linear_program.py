@@ -1,0 +1,69 @@
+"""Optimal values by linear programming: an independent check of the other solvers on small MDPs."""
+
+import numpy as np
+from scipy import optimize, sparse
+
+from virel_theory.checks import Array
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers.kernels import rows as _rows
+from virel_theory.solvers.problem import Problem, problem, solution
+from virel_theory.solvers.solution import Solution, checked
+
+
+def linear_program(
+    mdp: TabularMDP, *, atol: float, rtol: float = 0.0, sense: str = "max", throw: bool = False
+) -> Solution:
+    r"""Optimal values as the least superharmonic function, Puterman 1994, Section 6.9.
+
+    $$\min \sum_s V(s) \text{ subject to } V(s) \ge r(s, a) + \gamma\sum_{s'}p(s'|s, a)V(s')$$
+
+    HiGHS works to its own feasibility tolerance (about 1e-7 of the scaled problem): its V is only a
+    candidate, and the `error_bound` is that of one certified backup of it, as for every other solver.
+
+    Args:
+        mdp: a small MDP: time grows fast beyond some thousand pairs.
+        atol: absolute tolerance on the error bound, as in `solve`.
+        rtol: relative tolerance, as in `solve`.
+        sense: "max" or "min".
+        throw: raise `SolverError` unless the tolerance is met.
+
+    Returns:
+        A `Solution`; n_steps counts the iterations of HiGHS.
+
+    Raises:
+        InputError: as `solve`. SolverError: with `throw`, if the tolerance is not met. RuntimeError: if HiGHS
+        finds no solution (it always exists: then its tolerances are too coarse for the MDP).
+
+    Example:
+        >>> round(linear_program(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-6).value.item(), 6)
+        2.0
+    """
+    task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
+    v, n_steps = _least_superharmonic(task)
+    b, w = task.backups(), np.empty(mdp.n_states)
+    low, high = b.full(v, w)
+    verdict = task.judge(v, w, low, high)
+    _rows.finish(b.q, verdict.shift, w, b.policy)
+    return checked(solution(task, (b.q, w, b.policy), verdict, n_steps=n_steps, method="highs"), throw=throw)
+
+
+def _least_superharmonic(task: Problem) -> tuple[Array, int]:
+    """The optimum of the primal program `[S]` and the iterations it took."""
+    n_states, n_actions = task.reward.shape
+    exists = np.isfinite(task.reward.reshape(-1))
+    rows = task.transition
+    flat = sparse.csr_array(rows.reshape(-1, n_states)) if isinstance(rows, np.ndarray) else rows
+    state = np.repeat(np.arange(n_states), n_actions)[exists]
+    pick = sparse.csr_array(
+        (np.ones(len(state)), (np.arange(len(state)), state)), shape=(len(state), n_states)
+    )
+    found = optimize.linprog(  # type: ignore[call-overload]  # the stubs know dense constraints only
+        np.ones(n_states),
+        A_ub=task.gamma * flat[np.flatnonzero(exists)] - pick,
+        b_ub=-task.reward.reshape(-1)[exists],
+        bounds=(None, None),
+        method="highs",
+    )
+    if found.x is None:
+        raise RuntimeError(f"HiGHS: {found.message}")
+    return np.asarray(found.x), int(found.nit)

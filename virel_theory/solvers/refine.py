@@ -1,0 +1,163 @@
+r"""Accuracy beyond one float64 sweep: values as pairs `v + tail`, residuals by compensated arithmetic.
+
+Used when the tolerance is below what the plain certificate of `bounds` can give, $\eta/(1-\gamma)$ with
+$\eta \approx (b+6)u|V|$.
+
+Rounding. Every product and sum is split exactly into a float and its error (TwoProd, TwoSum: Dekker 1971,
+Knuth 1969), which cannot overflow below `_problem.LARGEST`; the errors and the products with the tails are
+added up in float64. They are at most K = 3b + 32 terms, each at most $2uM$ with $M = |r|_\infty + (1 +
+\gamma(1+\delta))|V|_\infty$, in at most K additions, so
+that the pair `(q, q_tail)` and the residual `d = T(v + tail) - (v + tail)` are off by at most $\eta_2 :=
+4(Ku)^2M$ plus $u|d|$ for the last rounding of d (cf. Ogita, Rump & Oishi 2005, Proposition 5.5). The bracket
+is that of `bounds` with $\eta_2$ for $\eta$; returned is `fl(q + fl(q_tail + m))`, off by $u|Q| + u(|m|
++ 2Ku M)$. With $\eta_2/(1-\gamma)$ negligible the bound is about half an ulp of max|Q|: no float64 table can
+do better by more than a factor that depends on the entry.
+
+Correction. With $d = T(v + tail) - (v + tail)$ and $\pi$ greedy: solve $(I - \gamma P_\pi)\delta = d$
+roughly, add to the tail, renormalise: a Newton step of which only the residual must be accurate (iterative
+refinement).
+"""
+
+from typing import TYPE_CHECKING, no_type_check
+
+import numpy as np
+from numba import njit
+
+from virel_theory.checks import Array
+from virel_theory.solvers import bounds as cert
+from virel_theory.solvers.backups import Backups, DenseBackups
+from virel_theory.solvers.linear import Band, direct_solve, krylov
+from virel_theory.solvers.problem import Problem, Verdict, peak
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_CORRECTIONS = 8
+MAX_DIRECT = 1000  # states
+MAX_SWEEPS = 100
+_SPLIT = 134217729.0  # 2^27 + 1
+
+
+@njit(cache=True)
+@no_type_check
+def _product_error(a, b, product):
+    high_a = _SPLIT * a
+    high_a = high_a - (high_a - a)
+    low_a = a - high_a
+    high_b = _SPLIT * b
+    high_b = high_b - (high_b - b)
+    low_b = b - high_b
+    return ((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b
+
+
+@njit(cache=True)
+@no_type_check
+def _sum_error(a, b, total):
+    z = total - a
+    return (a - (total - z)) + (b - z)
+
+
+@njit(cache=True)
+@no_type_check
+def _paired_backup(reward, gamma, head, tail):
+    """`reward + gamma (head + tail)` as a normalised pair."""
+    product = gamma * head
+    rest = gamma * tail + _product_error(gamma, head, product)
+    total = reward + product
+    rest += _sum_error(reward, product, total)
+    out = total + rest
+    return out, _sum_error(total, rest, out)
+
+
+@njit(cache=True)
+@no_type_check
+def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, policy, d):
+    """(q, q_tail) <- r + gamma P (v + tail); d <- its maximum - (v + tail); empty `indices`: dense rows."""
+    n_states, n_actions = reward.shape
+    dense = len(indices) == 0
+    for s in range(n_states):
+        best, best_tail, arg = -np.inf, 0.0, 0
+        for a in range(n_actions):
+            row = s * n_actions + a
+            if reward[s, a] == -np.inf:
+                q[s, a], q_tail[s, a] = -np.inf, 0.0
+                continue
+            first, last = (row * n_states, (row + 1) * n_states) if dense else (indptr[row], indptr[row + 1])
+            head, rest = 0.0, 0.0
+            for j in range(first, last):
+                t = j - first if dense else indices[j]
+                product = data[j] * v[t]
+                total = head + product
+                rest += (_sum_error(head, product, total) + _product_error(data[j], v[t], product)) + data[
+                    j
+                ] * tail[t]
+                head = total
+            x, y = _paired_backup(reward[s, a], gamma, head, rest)
+            q[s, a], q_tail[s, a] = x, y
+            if x > best or (x == best and y > best_tail):
+                best, best_tail, arg = x, y, a
+        policy[s] = arg
+        change = best - v[s]
+        d[s] = change + (_sum_error(best, -v[s], change) + (best_tail - tail[s]))
+
+
+def refine(task: Problem, b: Backups, v: Array) -> Verdict:
+    """b.q <- the best table that pairs can certify, starting from v (overwritten); its verdict."""
+    tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
+    delta, scratch = np.empty_like(v), np.empty_like(v)
+    best = np.inf
+    for _ in range(MAX_CORRECTIONS):
+        _sweep(task, b, v, tail, q_tail, d)
+        found, bound = _judge(task, v, float(d.min()), float(d.max()))
+        met = bound <= task.tolerance(peak(v))
+        if met or not bound < best / 2:
+            break
+        best = bound
+        _correction(task, b, d, delta, scratch)
+        tail += delta
+        total = v + tail
+        z = total - v
+        tail = (v - (total - z)) + (tail - z)
+        v[:] = total
+    q_tail += found.mid
+    b.q += q_tail
+    return Verdict(bound, 0.0, met, exhausted=True)
+
+
+def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: Array) -> None:
+    nothing: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    if isinstance(b, DenseBackups):
+        rows = (nothing, nothing, b.flat.reshape(-1))
+    else:
+        rows = (b.indptr, b.indices, b.data)  # type: ignore[assignment]
+    paired_sweep(*rows, task.reward, task.gamma, v, tail, b.q, q_tail, b.policy, d)
+
+
+def _judge(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Bracket, float]:
+    v_max = peak(v) * (1 + 4 * cert.UNIT)
+    n_roundings = (3 * task.n_terms + 32) * cert.UNIT
+    scale = task.r_max + (1 + task.beta[1]) * v_max
+    eta = 4 * n_roundings**2 * scale + cert.TINY
+    found = cert.bracket(low, high, beta=task.beta, eta=eta)
+    q_max = task.r_max + task.beta[1] * v_max + abs(found.mid)
+    last = cert.UNIT * (abs(found.mid) + 2 * n_roundings * scale)
+    return found, cert.total_bound(found.radius, eta=eta + last, q_max=q_max)
+
+
+def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
+    r"""Delta <- roughly $(I - \gamma P_\pi)^{-1} d$ for the policy of the last sweep."""
+    b.restrict()
+    if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
+        delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
+        return
+    delta[:] = 0.0
+    x, y, first = delta, scratch, 0.0
+    for k in range(MAX_SWEEPS):
+        low, high = b.sweep(x, y, d)
+        x, y = y, x
+        first = high - low if k == 0 else first
+        if high - low <= 1e-4 * first:
+            break
+    np.add(x, task.gamma / (1 - task.gamma) * (low + high) / 2, out=delta)
+    if high - low > 1e-4 * first and not Band().solve(task, b, delta, d.copy()):
+        krylov(task, b, delta, scratch, rhs=d, forcing=1e-4)

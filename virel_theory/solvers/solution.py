@@ -1,0 +1,76 @@
+"""What a solver hands back: the arrays, a guaranteed error bound, and a status that says what to try next."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_theory.checks import Array
+
+
+class Status(Enum):
+    """How a solver ended; `text` says what to try next."""
+
+    CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
+    MAX_STEPS = (
+        "The step limit came first; the bound is true but too large: raise `max_steps`, or use 'auto'."
+    )
+    ROUNDING_LIMIT = (
+        "float64 cannot certify the tolerance asked for; the bound returned is what it can: "
+        "raise `atol` above `error_bound`, or solve in exact arithmetic (`verify.arithmetic.exact`)."
+    )
+    NOT_CONTRACTING = (
+        "gamma times the largest row sum may reach 1, so no bound exists (`error_bound` is inf): "
+        "lower `gamma`, or solve in exact arithmetic (`verify.arithmetic.exact`)."
+    )
+
+    @property
+    def text(self) -> str:
+        """The sentence that says what to try next."""
+        return self.value
+
+    @property
+    def ok(self) -> bool:
+        """Whether the tolerance was met."""
+        return self is Status.CONVERGED
+
+
+class SolverError(RuntimeError):
+    """Raised with `throw=True` when the tolerance was not met; `solution` holds what was found."""
+
+    def __init__(self, solution: "Solution") -> None:
+        """Keep the solution and say its status, bound and steps."""
+        super().__init__(
+            f"{solution.status.text} (error bound {solution.error_bound:.3g} after {solution.n_steps} steps)"
+        )
+        self.solution = solution
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    r"""Values with a guaranteed error bound.
+
+    Attributes:
+        value: `[S]` state values, reward units. q: `[S, A]` action values; where the action does not exist
+        `-inf` (`+inf` when costs are minimised). policy: `[S]` greedy actions of `q`, lowest index among
+        equals. status: how the solver ended. n_steps: iterations of the method (sweeps, or improvement steps
+        of policy iteration). error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$
+        for these very arrays, rounding included. method: what ran, in order: `auto: mpi, then banded LU`, or
+        `vi, then compensated sweeps`.
+    """
+
+    value: Array
+    q: Array
+    policy: NDArray[np.intp]
+    status: Status
+    n_steps: int
+    error_bound: float
+    method: str
+
+
+def checked(solution: Solution, *, throw: bool) -> Solution:
+    """`solution`, or `SolverError` if it missed its tolerance and `throw` is set."""
+    if throw and not solution.status.ok:
+        raise SolverError(solution)
+    return solution
