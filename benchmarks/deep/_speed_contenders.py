@@ -47,7 +47,7 @@ def contender(name: str, seeds: int, threads: int, folder: Path) -> Contender:
 
 
 class Ours:
-    """A `Group` of stacked seeds as `virel train` has it, without evaluation and checkpoints."""
+    """A `Trainer` of stacked seeds as `virel train` has it, without evaluation and checkpoints."""
 
     def __init__(self, preset: str, seeds: int, threads: int, folder: Path) -> None:
         """Build the group, fill its replay."""
@@ -58,7 +58,7 @@ class Ours:
 
         from virel_deep.design.presets import algorithm, run_config  # noqa: PLC0415
         from virel_deep.networks.precision import chosen  # noqa: PLC0415
-        from virel_deep.run.trainer import Group  # noqa: PLC0415
+        from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
         torch.set_num_threads(threads)
         self.config = run_config(
@@ -71,7 +71,7 @@ class Ours:
             checkpoint_every=NEVER,
             threads=threads,
         )
-        self.group = Group(folder, self.config, self.config.seeds, resume=False)
+        self.group = Trainer(folder, self.config, self.config.seeds, resume=False)
         rows = np.tile(_rows(*transitions()), (seeds, 1, 1))
         for _ in range(ROWS // REAL):
             self.group.replay.add(torch.from_numpy(rows))

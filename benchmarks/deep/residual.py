@@ -21,7 +21,7 @@ from virel_common.errors import require
 from virel_deep.agent.agent import Agent
 from virel_deep.axes import losses
 from virel_deep.run.folder import read_config
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 
 ESTIMATES, UPDATES = 300, 60
 
@@ -39,7 +39,7 @@ OPTIONS = [(0, 1), (256, 1), (1024, 1), (4096, 1), (4096, 10), (4096, 100)]
 """`residual_batch` (0: the minibatch) and `residual_period`."""
 
 
-def estimates(group: Group, batch: int) -> list[float]:
+def estimates(group: Trainer, batch: int) -> list[float]:
     """Estimates of eps_omega of seed 0 from fresh batches; the networks do not change."""
     agent, found = group.agent, []
     own = group._storage(batch or agent.algorithm.batch_size, 1 if batch else 2)
@@ -61,7 +61,7 @@ def _minibatch_error(agent: Agent, batch: torch.Tensor, noise: torch.Tensor) -> 
     return target[:, None] - agent.critic(batch[..., columns.history]).squeeze(-1)
 
 
-def update_ms(groups: list[Group]) -> list[float]:
+def update_ms(groups: list[Trainer]) -> list[float]:
     """Mean CPU milliseconds of an update for each group, taking turns; median of rounds."""
     rounds: list[list[float]] = [[] for _ in groups]
     for _ in range(7):
@@ -85,7 +85,7 @@ def main() -> int:
         for batch, period in OPTIONS:
             copy = Path(folder) / f"{batch}-{period}"  # a run is locked while it is open
             shutil.copytree(options.run, copy)
-            group = Group(copy, replace(config, steps=10**9), [options.seed], resume=True)
+            group = Trainer(copy, replace(config, steps=10**9), [options.seed], resume=True)
             algorithm = replace(config.algorithm, residual_batch=batch, residual_period=period)
             group.config, group.agent.algorithm = replace(group.config, algorithm=algorithm), algorithm
             group._buffers()

@@ -37,7 +37,7 @@ from virel_deep.agent.agent import Agent
 from virel_deep.design.presets import run_config
 from virel_deep.networks.network import Network
 from virel_deep.run.policy import Policy, policy_layers
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 
 Gradients = dict[str, Tensor]
 
@@ -198,7 +198,7 @@ def main() -> int:
     peers = {"as it is": Theirs(options.env, exact=False), "exact density": Theirs(options.env, exact=True)}
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        group = Group(Path(folder), config, [options.seed], resume=False)
+        group = Trainer(Path(folder), config, [options.seed], resume=False)
         update = group._compute
 
         def compared() -> None:

@@ -11,7 +11,7 @@ from virel_deep.agent.agent import Agent
 from virel_deep.design.algorithm import RunConfig
 from virel_deep.design.presets import PRESETS
 from virel_deep.run.folder import write_config
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 from virel_deep.streams import generator
 
 CPU = torch.device("cpu")
@@ -112,12 +112,12 @@ def metrics(seed_folder):
 
 def train(run, config, seeds=None, *, resume=False, until=None, killed=False):
     """Train some seeds of a run, to its end or to a step where they are saved, or killed."""
-    group = Group(run, config, config.seeds if seeds is None else seeds, resume=resume)
+    trainer = Trainer(run, config, config.seeds if seeds is None else seeds, resume=resume)
     try:
-        while not group.done and group.step != until:
-            group.advance(lambda *_: None)
-        if not (group.done or killed):
-            group.save()
+        while not trainer.done and trainer.step != until:
+            trainer.advance(lambda *_: None)
+        if not (trainer.done or killed):
+            trainer.save()
     finally:
-        group.close()
-    return group
+        trainer.close()
+    return trainer

@@ -26,8 +26,10 @@ Report = Callable[[int, dict[str, float | None]], None]
 COMPLETE, FAILED, STOPPED = 0, 1, 130
 """Exit status: every seed done; a seed failed, or a file could not be written; interrupted and saved."""
 STOP = (signal.SIGINT, signal.SIGTERM)
-PASSED_ON = signal.SIGUSR1
-"""What a parent sends instead: a child of its process group gets the other too, and a second one ends it."""
+STOP_CHILD = signal.SIGUSR1
+"""Signal by which the parent asks its children to stop.
+
+Not SIGINT or SIGTERM: those may also reach the children directly, and a second one of them kills."""
 
 
 def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
@@ -77,26 +79,26 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
     import torch  # noqa: PLC0415
 
     from virel_deep.data.environments import EnvironmentFailure  # noqa: PLC0415
-    from virel_deep.run.trainer import Group  # noqa: PLC0415
+    from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)
     try:
         with stop_requests() as stopped:
-            group = Group(run, config, seeds, resume=resume)
+            trainer = Trainer(run, config, seeds, resume=resume)
             try:
-                while not group.done:
-                    group.advance(report)
-                    if stopped() and not group.done:
-                        group.save()
-                        title = _title([one.seed for one in group.runs])
-                        say(f"{title} stopped at step {group.step}; go on: virel train --resume {run}")
+                while not trainer.done:
+                    trainer.advance(report)
+                    if stopped() and not trainer.done:
+                        trainer.save()
+                        title = _title([one.seed for one in trainer.runs])
+                        say(f"{title} stopped at step {trainer.step}; go on: virel train --resume {run}")
                         return STOPPED
             finally:
-                group.close()
+                trainer.close()
     except (InputError, StorageError, EnvironmentFailure) as error:
         say(f"virel train: {error}")
         return FAILED
-    return FAILED if group.failed else COMPLETE
+    return FAILED if trainer.failed else COMPLETE
 
 
 def _train_apart(
@@ -135,7 +137,7 @@ def _start(
 
 def _status(process: BaseProcess, stopped: bool) -> int:
     code = process.exitcode
-    if stopped and code == -PASSED_ON:  # before it could listen
+    if stopped and code == -STOP_CHILD:  # before it could listen
         return STOPPED
     if code not in {COMPLETE, FAILED, STOPPED}:
         say(f"virel train: the process of {process.name} ended with status {code}; --resume goes on with it")
@@ -160,7 +162,7 @@ def _title(seeds: Sequence[int]) -> str:
 def stop_requests() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM into a question that the loop asks; a second one acts at once."""
     seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in (*STOP, PASSED_ON)}
+    before = {number: signal.getsignal(number) for number in (*STOP, STOP_CHILD)}
 
     def note(number: int, _frame: Any) -> None:
         seen.append(number)
@@ -185,7 +187,7 @@ def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], 
         for process in list(processes):
             if process.pid is not None and process.exitcode is None:
                 with suppress(ProcessLookupError):
-                    os.kill(process.pid, PASSED_ON)
+                    os.kill(process.pid, STOP_CHILD)
 
     before = {number: signal.signal(number, pass_on) for number in STOP}
     try:
@@ -199,7 +201,7 @@ def _stop_with_parent() -> None:
     """Have the kernel ask for a stop when the parent dies; else a child would train beside its own resume."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, PASSED_ON)
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, STOP_CHILD)
 
 
 def _keep_freed_memory() -> None:

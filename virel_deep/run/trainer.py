@@ -26,7 +26,7 @@ from virel_deep.storage.checkpoint import Rows, save
 from virel_deep.streams import generator
 
 
-class Group:
+class Trainer:
     """Seeds of a run that train in one process, side by side in one agent.
 
     All seeds start from scratch, or all from checkpoints of the same step. A seed that fails is taken out;

@@ -17,7 +17,7 @@ from virel_common.versions import versions
 from virel_deep.commands.train import main_train
 from virel_deep.run.folder import locked, read_config, write_config
 from virel_deep.run.launch import bundles, train_bundle
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -277,10 +277,10 @@ def uninterrupted(run, folder):
     config = read_config(run)
     write_config(folder, config)
     torch.set_num_threads(1)
-    group = Group(folder, config, config.seeds, resume=False)
-    while not group.done:
-        group.advance(lambda *_: None)
-    group.close()
+    trainer = Trainer(folder, config, config.seeds, resume=False)
+    while not trainer.done:
+        trainer.advance(lambda *_: None)
+    trainer.close()
 
 
 def assert_same(run, other):

@@ -14,14 +14,14 @@ from virel_deep.run import launch, trainer
 from virel_deep.run.launch import (
     COMPLETE,
     FAILED,
-    PASSED_ON,
+    STOP_CHILD,
     STOPPED,
     bundles,
     stop_requests,
     train,
     train_bundle,
 )
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
 PENDULUM = "InvertedPendulum-v5"
@@ -89,10 +89,10 @@ def test_a_seed_that_was_done_goes_on_towards_a_new_goal(tmp_path):
 
 def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_back_to(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=120, seeds=(0, 1))
-    group = Group(tmp_path, config, (0, 1), resume=False)
-    while group.step < 80:
-        group.advance(quiet)
-    group.close()
+    trainer = Trainer(tmp_path, config, (0, 1), resume=False)
+    while trainer.step < 80:
+        trainer.advance(quiet)
+    trainer.close()
     newest = max((tmp_path / "seed-0/replay").glob("rows-*"))
     newest.write_bytes(bytes(len(newest.read_bytes())))
     assert bundles(tmp_path, config, 1) == [([1], True), ([0], True)]
@@ -101,7 +101,7 @@ def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_bac
 # --- stops
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, PASSED_ON])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, STOP_CHILD])
 def test_the_first_signal_is_a_question_and_a_second_one_would_act(number):
     before = signal.getsignal(number)
     with stop_requests() as stopped:
@@ -115,7 +115,7 @@ def test_the_first_signal_is_a_question_and_a_second_one_would_act(number):
 def test_signals_of_two_kinds_are_one_stop():
     # A terminal's Ctrl-C and what the parent passes on both arrive.
     with stop_requests() as stopped:
-        for number in (signal.SIGTERM, PASSED_ON):
+        for number in (signal.SIGTERM, STOP_CHILD):
             os.kill(os.getpid(), number)
         assert stopped()
 
@@ -154,7 +154,7 @@ def test_a_stop_in_the_last_step_is_the_end(tmp_path, capsys):
 
 
 def test_a_child_that_ended_before_it_could_listen_has_stopped():
-    assert launch._status(SimpleNamespace(exitcode=-PASSED_ON, name="seed 0"), stopped=True) == STOPPED
+    assert launch._status(SimpleNamespace(exitcode=-STOP_CHILD, name="seed 0"), stopped=True) == STOPPED
 
 
 def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch, tmp_path):
@@ -175,7 +175,7 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
     assert set(launch.STOP) & heard[0] == {signal.SIGINT}
 
 
-@pytest.mark.parametrize("code", [-9, -PASSED_ON, 3])
+@pytest.mark.parametrize("code", [-9, -STOP_CHILD, 3])
 def test_a_child_that_died_is_a_failure_that_is_said(code, capsys):
     assert launch._status(SimpleNamespace(exitcode=code, name="seeds 0,2"), stopped=False) == FAILED
     said = f"virel train: the process of seeds 0,2 ended with status {code}; --resume goes on with it\n"
@@ -246,12 +246,12 @@ def test_a_failure_is_said_when_it_happens_and_the_stop_names_who_stopped(tmp_pa
 def test_a_failed_seed_is_a_failure_whatever_becomes_of_its_record(tmp_path):
     env = registered(Doomed, length=100)
     config = small_run(tmp_path, "sac", env, steps=60)
-    group = Group(tmp_path, config, (0,), resume=False)
-    while not group.done:
-        group.advance(quiet)
-    group.close()
+    trainer = Trainer(tmp_path, config, (0,), resume=False)
+    while not trainer.done:
+        trainer.advance(quiet)
+    trainer.close()
     (tmp_path / "seed-0/failure.json").unlink()
-    assert group.failed == [0]
+    assert trainer.failed == [0]
 
 
 def test_an_environment_that_cannot_start_is_one_line(tmp_path, capsys):
@@ -279,11 +279,11 @@ def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsy
 
 def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):
     config = small_run(tmp_path, "sac", PENDULUM, steps=120)
-    group = Group(tmp_path, config, (0,), resume=False)
+    trainer = Trainer(tmp_path, config, (0,), resume=False)
     assert bundle(tmp_path, config) == FAILED
     line = f"virel train: {tmp_path / 'seed-0'}: another process trains this seed\n"
     assert capsys.readouterr().err == line
-    group.close()
+    trainer.close()
 
 
 def test_a_run_that_is_done_says_so(tmp_path, capsys):

@@ -12,7 +12,7 @@ from virel_deep.run import trainer
 from virel_deep.run.folder import locked
 from virel_deep.run.policy import load_policy
 from virel_deep.run.seed_checkpoint import load_seed
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 
 PENDULUM = "InvertedPendulum-v5"
 STEPS = 120
@@ -26,11 +26,11 @@ def test_a_process_that_is_refused_one_seed_leaves_the_others_as_they_are(tmp_pa
     failure, log = tmp_path / "seed-0/failure.json", tmp_path / "seed-0/metrics.jsonl"
     failure.write_text("{}")
     log.write_text("kept\n")
-    group = Group(tmp_path, config, (1,), resume=False)
+    trainer = Trainer(tmp_path, config, (1,), resume=False)
     with pytest.raises(InputError, match="seed-1: another process trains this seed"):
-        Group(tmp_path, config, (0, 1), resume=True)
+        Trainer(tmp_path, config, (0, 1), resume=True)
     assert (failure.read_text(), log.read_text()) == ("{}", "kept\n")
-    group.close()
+    trainer.close()
     with locked(tmp_path, (0, 1)):  # nothing is held any more
         pass
 
@@ -41,7 +41,7 @@ def test_a_seed_that_was_saved_meanwhile_does_not_begin_again(tmp_path):
     with pytest.raises(
         InputError, match=r"`seed` must have no checkpoint yet: run --resume again; found .*30"
     ):
-        Group(tmp_path, config, (0,), resume=False)
+        Trainer(tmp_path, config, (0,), resume=False)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_checkpoint_of_another_run_or_seed_is_refused(tmp_path, preset, env, s
     train(other, small_run(other, preset, env, steps=STEPS, seeds=(0, 1)), until=30)
     shutil.copytree(other / f"seed-{seed}", run / "seed-0")
     with pytest.raises(InputError, match=re.escape(said)):
-        Group(run, config, (0,), resume=True)
+        Trainer(run, config, (0,), resume=True)
     with pytest.raises(InputError, match=re.escape(said)):
         load_policy(run, 0)
 
@@ -80,5 +80,5 @@ def test_replays_are_restored_one_after_another(tmp_path, monkeypatch):
         return loaded
 
     monkeypatch.setattr(trainer, "load_seed", one_at_a_time)
-    Group(tmp_path, config, (0, 1, 2), resume=True).close()
+    Trainer(tmp_path, config, (0, 1, 2), resume=True).close()
     assert len(read) == 3

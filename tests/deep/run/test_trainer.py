@@ -1,5 +1,4 @@
-"""Training of a group: what it collects, updates, logs and saves; that stopping, regrouping and failures of
-other seeds leave no trace in a seed's bits."""
+"""Training of seeds stacked in one process: what it collects, updates, logs and saves."""
 
 import json
 from dataclasses import replace
@@ -12,7 +11,7 @@ from tests.support.deep import CLOCKED, agent_of, differing, metrics, small_run,
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
 from virel_deep.run.folder import seed_folder, set_steps
-from virel_deep.run.trainer import Group
+from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 from virel_deep.streams import generator
 
@@ -112,10 +111,10 @@ def test_seeds_are_grouped_anew_on_resume_without_a_trace(tmp_path):
 
 
 def test_a_seed_alone_is_the_same_as_in_a_group(tmp_path):
-    group, alone = tmp_path / "group", tmp_path / "alone"
-    train(group, small_run(group, "beta-twin", "Hopper-v5", steps=60, seeds=(0, 1, 2)))
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    train(together, small_run(together, "beta-twin", "Hopper-v5", steps=60, seeds=(0, 1, 2)))
     train(alone, small_run(alone, "beta-twin", "Hopper-v5", steps=60, seeds=(1,)))
-    assert_same(group, alone, (1,))
+    assert_same(together, alone, (1,))
 
 
 def test_a_run_with_a_new_goal_is_the_longer_run(tmp_path):
@@ -146,15 +145,15 @@ def test_seeds_at_different_steps_are_no_group(tmp_path):
     with pytest.raises(
         InputError, match=r"must have checkpoints of the same step: run --resume again; found \[30, 40\]"
     ):
-        Group(tmp_path, config, (0, 1), resume=True)
+        Trainer(tmp_path, config, (0, 1), resume=True)
 
 
 def test_a_seed_that_is_being_trained_is_not_trained_twice(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
-    group = Group(tmp_path, config, (0,), resume=False)
+    trainer = Trainer(tmp_path, config, (0,), resume=False)
     with pytest.raises(InputError, match="seed-0: another process trains this seed"):
-        Group(tmp_path, config, (0,), resume=False)
-    group.close()
+        Trainer(tmp_path, config, (0,), resume=False)
+    trainer.close()
     train(tmp_path, config, (0,), until=5)
 
 
@@ -182,14 +181,14 @@ def test_there_are_as_many_updates_as_transitions_after_the_warm_up(
 ):
     settings = {"warmup_steps": warmup, "batch_size": batch}
     sizes = {"copies": copies, "log_every": 20, "eval_every": 60}
-    group = train(tmp_path, small_run(tmp_path, "sac", PENDULUM, steps=steps, settings=settings, **sizes))
-    assert group.agent.updates == updates
-    assert group.replay.added == steps
+    trainer = train(tmp_path, small_run(tmp_path, "sac", PENDULUM, steps=steps, settings=settings, **sizes))
+    assert trainer.agent.updates == updates
+    assert trainer.replay.added == steps
 
 
 def test_a_delayed_policy_takes_every_second_step(tmp_path):
-    group = train(tmp_path, small_run(tmp_path, "td3", PENDULUM, steps=61))
-    steps = {name: int(adam.state["step"]) for name, adam in group.agent.adams.items()}
+    trainer = train(tmp_path, small_run(tmp_path, "td3", PENDULUM, steps=61))
+    steps = {name: int(adam.state["step"]) for name, adam in trainer.agent.adams.items()}
     assert steps == {"critic": 41, "policy": 21}
 
 
@@ -223,13 +222,13 @@ def test_the_replay_and_the_log_hold_unscaled_rewards(tmp_path):
 def test_an_own_batch_for_the_residual_is_drawn_when_it_is_due(tmp_path):
     settings = {"residual_batch": 10, "residual_period": 3}
     config = small_run(tmp_path, "beta", PENDULUM, steps=27, settings=settings | {"warmup_steps": 20})
-    group, drawn = Group(tmp_path, config, (0,), resume=False), []
-    sample, errors = group.replay.sample, []
-    group.replay.sample = lambda size, *args, **kwargs: drawn.append(size) or sample(size, *args, **kwargs)
-    while not group.done:
-        group.advance(quiet)
-        errors.append(group.agent.temperature.eps_omega.item())
-    group.close()
+    trainer, drawn = Trainer(tmp_path, config, (0,), resume=False), []
+    sample, errors = trainer.replay.sample, []
+    trainer.replay.sample = lambda size, *args, **kwargs: drawn.append(size) or sample(size, *args, **kwargs)
+    while not trainer.done:
+        trainer.advance(quiet)
+        errors.append(trainer.agent.temperature.eps_omega.item())
+    trainer.close()
     assert drawn == [16, 10, 16, 16, 16, 10, 16, 16, 16, 10]
     changes = [errors[i] != errors[i - 1] for i in range(20, 27)]
     assert changes == [True, False, False, True, False, False, True]
@@ -256,13 +255,13 @@ def test_temperatures_move_as_their_kind_says(tmp_path):
 def test_rows_and_checkpoints_come_when_they_are_due(tmp_path):
     shown = []
     config = small_run(tmp_path, "sac", PENDULUM, steps=100, checkpoint_every=30)
-    group = Group(tmp_path, config, (0,), resume=False)
+    trainer = Trainer(tmp_path, config, (0,), resume=False)
     checkpoints = []
-    while not group.done:
-        group.advance(lambda step, values: shown.append((step, values)))
+    while not trainer.done:
+        trainer.advance(lambda step, values: shown.append((step, values)))
         names = sorted(path.name for path in (tmp_path / "seed-0/checkpoints").glob("step-*"))
         checkpoints += [names] if not checkpoints or names != checkpoints[-1] else []
-    group.close()
+    trainer.close()
     rows = metrics(tmp_path / "seed-0")
     assert [row["step"] for row in rows if row["kind"] == "train"] == [20, 40, 60, 80, 100]
     assert [row["step"] for row in rows if row["kind"] == "eval"] == [50, 100]
@@ -322,8 +321,8 @@ def test_each_evaluation_of_each_seed_has_episodes_of_its_own(tmp_path):
 # --- failures
 
 
-def poison(group, k, network):
-    net = group.agent.networks[network]
+def poison(trainer, k, network):
+    net = trainer.agent.networks[network]
     net.seed_blocks(net.flat, k)["0.weight"].fill_(float("nan"))
 
 
@@ -338,12 +337,12 @@ def test_a_seed_that_diverges_stops_and_the_others_keep_their_bits(tmp_path, net
     poisoned, sound = tmp_path / "poisoned", tmp_path / "sound"
     config = small_run(poisoned, "virel", PENDULUM, steps=80, seeds=(0, 1, 2))
     train(sound, small_run(sound, "virel", PENDULUM, steps=80, seeds=(0, 2)))
-    group = Group(poisoned, config, config.seeds, resume=False)
-    while not group.done:
-        if group.step == after:
-            poison(group, 1, network)
-        group.advance(quiet)
-    group.close()
+    trainer = Trainer(poisoned, config, config.seeds, resume=False)
+    while not trainer.done:
+        if trainer.step == after:
+            poison(trainer, 1, network)
+        trainer.advance(quiet)
+    trainer.close()
     assert_same(poisoned, sound, (0, 2))
     failure = json.loads((poisoned / "seed-1/failure.json").read_text())
     assert (failure["step"], failure["what"]) == (at, "diverged")
@@ -360,13 +359,13 @@ def test_a_seed_that_failed_is_tried_again_from_its_checkpoint_and_its_failure_f
     broken, sound = tmp_path / "broken", tmp_path / "sound"
     config = small_run(broken, "sac", PENDULUM, steps=80)
     train(sound, small_run(sound, "sac", PENDULUM, steps=80))
-    group = Group(broken, config, (0,), resume=False)
-    while not group.done:
-        if group.step == 45:
-            poison(group, 0, "policy")
-        group.advance(quiet)
-    group.close()
-    assert (group.runs, group.failed) == ([], [0])
+    trainer = Trainer(broken, config, (0,), resume=False)
+    while not trainer.done:
+        if trainer.step == 45:
+            poison(trainer, 0, "policy")
+        trainer.advance(quiet)
+    trainer.close()
+    assert (trainer.runs, trainer.failed) == ([], [0])
     assert (broken / "seed-0/failure.json").exists()
     train(broken, config, resume=True)
     assert not (broken / "seed-0/failure.json").exists()
@@ -375,13 +374,13 @@ def test_a_seed_that_failed_is_tried_again_from_its_checkpoint_and_its_failure_f
 
 def test_a_policy_that_fails_in_an_evaluation_stops_its_seed_only(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=60, seeds=(0, 1), eval_every=30, log_every=60)
-    group = Group(tmp_path, config, config.seeds, resume=False)
-    while not group.done:
-        update = group._compute
-        if group.step == 29:
-            group._compute = lambda update=update: (update(), poison(group, 1, "policy"))
-        group.advance(quiet)
-    group.close()
+    trainer = Trainer(tmp_path, config, config.seeds, resume=False)
+    while not trainer.done:
+        update = trainer._compute
+        if trainer.step == 29:
+            trainer._compute = lambda update=update: (update(), poison(trainer, 1, "policy"))
+        trainer.advance(quiet)
+    trainer.close()
     failure = json.loads((tmp_path / "seed-1/failure.json").read_text())
     assert (failure["step"], failure["what"]) == (30, "diverged")
     assert failure["detail"].startswith("evaluation at step 30: the policy's action must be in [-1, 1]")
@@ -421,12 +420,12 @@ def test_a_crashing_environment_stops_its_seed_and_the_others_keep_their_bits(tm
 def test_an_exploding_critic_is_told_from_one_where_rewards_are_rare(tmp_path):
     env = registered(Script, length=7, reward=0.0)
     config = small_run(tmp_path, "virel", env, steps=60, seeds=(0, 1))
-    group = Group(tmp_path, config, config.seeds, resume=False)
-    while not group.done:
-        if group.step == 41:
-            group.agent.critic.seed_blocks(group.agent.critic.flat, 1)["2.bias"].fill_(1e6)
-        group.advance(quiet)
-    group.close()
+    trainer = Trainer(tmp_path, config, config.seeds, resume=False)
+    while not trainer.done:
+        if trainer.step == 41:
+            trainer.agent.critic.seed_blocks(trainer.agent.critic.flat, 1)["2.bias"].fill_(1e6)
+        trainer.advance(quiet)
+    trainer.close()
     assert not (tmp_path / "seed-0/failure.json").exists()
     failure = json.loads((tmp_path / "seed-1/failure.json").read_text())
     assert (failure["step"], failure["what"]) == (60, "diverged")
