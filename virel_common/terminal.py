@@ -1,26 +1,83 @@
-"""Lines on stderr that never stop a training: whoever read them may have gone, or the disk be full."""
+"""Commands on a terminal: options parsed, errors as one line on stderr, tables as wide as the terminal."""
 
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+
+from virel_common.errors import InputError
+from virel_common.files import StorageError
+
+PLAIN_WIDTH = 160
+"""Columns of a table that is written to a file or a pipe."""
+LEAST_WIDTH = 80
+"""Columns of a table on a terminal that is narrower."""
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses that all sub-commands share."""
+Options = TypeVar("Options")
+
+
+def run_command(
+    options: type[Options], argv: Sequence[str], *, prog: str, run: Callable[[Options], int]
+) -> int:
+    """Parse `argv` into a dataclass of options and run a command on them; return the exit status.
+
+    An error that the user can mend, or an interrupt, is one line on stderr.
+
+    Args:
+        options: dataclass whose fields are the options; their docstrings are the help.
+        argv: arguments after the sub-command's name.
+        prog: what the user typed, such as `virel train`; begins every error.
+        run: the command; returns the exit status.
+
+    Returns:
+        What `run` returns; else 0 after `--help`, 1 if a file can't be written, 2 for bad input, 130 after an
+        interrupt.
+    """
+    import tyro  # noqa: PLC0415  (slow to import; worker processes only want `say`)
+
+    try:
+        parsed = tyro.cli(options, args=list(argv), prog=prog)
+    except SystemExit as stop:  # tyro has shown the help, or what is wrong
+        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+    try:
+        return run(parsed)
+    except (InputError, StorageError) as error:
+        say(f"{prog}: {error}")
+        return BAD_INPUT if isinstance(error, InputError) else FAILED
+    except KeyboardInterrupt:
+        say(f"{prog}: interrupted")
+        return INTERRUPTED
+
+
+def console() -> Console:
+    """Console for tables, as wide as the terminal, or `PLAIN_WIDTH` if stdout is a file or a pipe."""
+    terminal = sys.stdout.isatty()
+    return Console(width=max(shutil.get_terminal_size().columns, LEAST_WIDTH) if terminal else PLAIN_WIDTH)
 
 
 def say(line: str) -> None:
-    """Write a line."""
-    with unheard():
+    """Write one line to stderr at once; never fail, even if the pipe is closed or the disk is full."""
+    with ignore_broken_stderr():
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Go on without stderr where it can't be written; rich would end the process there."""
+def ignore_broken_stderr() -> Iterator[None]:
+    """Let the block write to stderr; if that fails, drop everything written to it from then on.
+
+    A closed pipe or a full disk must not end a training run. `rich` would exit the process there.
+    """
     try:
         yield
     except (OSError, SystemExit):
-        _give_up()
+        _drop_stderr()
 
 
-def _give_up() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what is still in a buffer is written at the end
+def _drop_stderr() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # also for what a buffer still holds at exit

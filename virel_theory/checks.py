@@ -5,20 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from virel_common.errors import InputError as InputError  # noqa: PLC0414
+from virel_common.errors import require as require  # noqa: PLC0414
+
 if TYPE_CHECKING:
     from virel_theory.mdp.tabular import TabularMDP
 
 Array = NDArray[np.float64]
-
-
-class InputError(ValueError):
-    """Bad input: the command line turns it into one line on stderr and exit code 2."""
-
-
-def require(ok: bool, name: str, value: object, rule: str) -> None:
-    """Raise `InputError` naming the argument, the rule and the value unless `ok`."""
-    if not ok:
-        raise InputError(f"`{name}` {rule}; found {value!r}")
 
 
 def as_real(x: ArrayLike, *, name: str) -> Array:

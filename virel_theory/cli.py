@@ -1,12 +1,11 @@
 """The command `virel solve`: parse, call, print, exit status; no maths here."""
 
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
+from virel_common.terminal import run_command
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
@@ -74,16 +74,7 @@ def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> in
 
     `certifier` is what `--certify` calls (`verify.proofs.solution.certify_solution`).
     """
-    try:
-        return run(tyro.cli(SolveConfig, args=list(argv), prog=PROG), certifier=certifier)
-    except SystemExit as stop:  # tyro: 0 after --help, 2 after a parse error
-        return stop.code if isinstance(stop.code, int) else 2
-    except InputError as err:
-        print(f"{PROG}: error: {err}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{PROG}: interrupted", file=sys.stderr)
-        return 130
+    return run_command(SolveConfig, argv, prog=PROG, run=partial(run, certifier=certifier))
 
 
 def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
@@ -178,10 +169,7 @@ def write(out: Path, solution: Solution) -> None:
         "policy": solution.policy,
         "error_bound": np.float64(solution.error_bound),
     }
-    try:
-        atomic_npz(out, arrays)
-    except OSError as err:
-        raise InputError(f"`out` must be writable; found {os.fspath(out)!r} ({err.strerror})") from None
+    atomic_npz(out, arrays, name="out")
 
 
 def round_up(x: float) -> str:

@@ -24,8 +24,8 @@ import tyro
 from benchmarks.deep import _speed_report as report
 from benchmarks.deep._speed_contenders import MODULES, OURS, PRODUCTS
 from benchmarks.deep._speed_team import HERE, ROOT, Setting, Team, importable
-from virel_common.versions import versions
 from virel_deep.networks.precision import relative_error
+from virel_deep.versions import run_versions
 
 RESULTS = Path(__file__).parent / "results"
 LEAST = 30
@@ -152,7 +152,7 @@ def _about() -> dict[str, Any]:
     """Machine and code; results of others are not mixed with these."""
     errors = {setting: f"{relative_error(setting):.1e}" for setting in ("highest", "medium")}
     return {
-        **versions(),
+        **run_versions(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "error of a product": errors,

@@ -141,7 +141,7 @@ def test_bad_input_is_one_line_on_stderr_and_status_2(capsys, arguments, named):
     printed = capsys.readouterr()
     assert printed.out == ""
     (line,) = printed.err.splitlines()
-    assert line.startswith("virel solve: error: ")
+    assert line.startswith("virel solve: ")
     assert named in line
 
 

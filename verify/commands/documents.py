@@ -1,7 +1,6 @@
 """`virel figures`, `virel report` and `virel explain`."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,20 +8,16 @@ from typing import Annotated
 import tyro
 
 from verify.commands import pool
-from verify.commands.terminal import console, parse, say, staging_folder, with_progress
+from verify.commands.terminal import run_command, staging_folder, with_progress
 from verify.commands.work import run_row
 from verify.engine import registry
-from verify.engine.results import (
-    ERROR,
-    WORKER_DIED,
-    Row,
-    atomic_file,
-    require_figure_names_differ,
-    sigterm_interrupts,
-)
+from verify.engine.results import ERROR, Row, require_figure_names_differ
 from verify.report.explain import errata, explanation
 from verify.report.page import read_results, write_report
-from virel_theory.checks import InputError, require
+from virel_common.errors import InputError, require
+from virel_common.files import atomic_file
+from virel_common.machine import available_cpus
+from virel_common.terminal import console, say
 
 ClaimNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")]
 
@@ -72,38 +67,17 @@ class ExplainOptions:
 
 def main_figures(argv: Sequence[str]) -> int:
     """Draw figures; return the exit status."""
-    options = parse(FiguresOptions, argv, prog="virel figures")
-    return options if isinstance(options, int) else _guarded("virel figures", lambda: _figures(options))
+    return run_command(FiguresOptions, argv, prog="virel figures", run=_figures)
 
 
 def main_report(argv: Sequence[str]) -> int:
     """Write the report; return the exit status."""
-    options = parse(ReportOptions, argv, prog="virel report")
-    return options if isinstance(options, int) else _guarded("virel report", lambda: _report(options))
+    return run_command(ReportOptions, argv, prog="virel report", run=_report)
 
 
 def main_explain(argv: Sequence[str]) -> int:
     """Print explanations, or write the errata; return the exit status."""
-    options = parse(ExplainOptions, argv, prog="virel explain")
-    return options if isinstance(options, int) else _guarded("virel explain", lambda: _explain(options))
-
-
-def _guarded(prog: str, run: Callable[[], int]) -> int:
-    try:
-        with sigterm_interrupts():
-            return run()
-    except InputError as error:
-        say(f"{prog}: {error}")
-        return 2
-    except OSError as error:
-        say(f"{prog}: {error.filename}: {error.strerror}")
-        return 2
-    except BrokenExecutor:
-        say(f"{prog}: {WORKER_DIED}")
-        return 1
-    except KeyboardInterrupt:
-        say(f"{prog}: interrupted, nothing written")
-        return 130
+    return run_command(ExplainOptions, argv, prog="virel explain", run=_explain)
 
 
 def _figures(options: FiguresOptions) -> int:
@@ -113,7 +87,7 @@ def _figures(options: FiguresOptions) -> int:
     drawn = [claim.id for claim in registry.select(ids, files) if claim.figures is not None]
     require(bool(drawn), "claim", ", ".join(ids), "must have a figure")
     with staging_folder(options.out) as staging:
-        jobs = min(options.jobs, pool.available_cpus(), len(drawn))
+        jobs = min(options.jobs, available_cpus(), len(drawn))
         running = pool.run_rows(
             drawn, seed=options.seed, figures=staging, jobs=jobs, files=files, task="figures_row"
         )
@@ -173,7 +147,7 @@ def _all_rows(options: ExplainOptions) -> list[Row]:
     if found["seed"] == options.seed and {row["id"] for row in rows} >= set(ids):
         say(f"virel explain: from {options.results}/results.json")
         return rows
-    jobs = min(options.jobs, pool.available_cpus())
+    jobs = min(options.jobs, available_cpus())
     running = pool.run_rows(ids, seed=options.seed, figures=None, jobs=jobs)
     return list(with_progress(running, len(ids)))
 

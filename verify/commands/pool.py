@@ -4,7 +4,6 @@ Claims hold functions and strategies, which do not travel between processes: wor
 data. Nothing that loads numba is imported at the top, see `_own_numba_cache`.
 """
 
-import fcntl
 import os
 import signal
 import sys
@@ -14,19 +13,16 @@ from collections.abc import Generator, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from joblib import Parallel, delayed, parallel_config
+
+from virel_common.files import lock_folder
 
 if TYPE_CHECKING:
     from verify.engine.results import Row
 
 Task = Literal["run_row", "figures_row", "certify_row"]
-
-
-def available_cpus() -> int:
-    """How many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_rows(
@@ -80,28 +76,25 @@ def _run_row(task: Task, claim_id: str, options: dict[str, Any]) -> "Row":
 
 
 @cache
-def _own_numba_cache() -> IO[bytes] | None:
+def _own_numba_cache() -> None:
     """Give this worker a folder of compiled code that no other process uses, for as long as it lives.
 
     numba's index files are not safe against two processes that compile at once: both may choose the same file
     name for different signatures, and one would later run the other's machine code.
     """
     if "numba" in sys.modules:  # too late: its configuration has been read
-        return None
+        return
     default = Path(__file__).resolve().parent / "__pycache__"
     root = Path(os.environ.get("NUMBA_CACHE_DIR") or default)
     for slot in count():
         folder = root / f"worker-{slot}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / "lock").open("wb")
-        except OSError:  # a read-only installation: numba finds another place
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        os.environ["NUMBA_CACHE_DIR"] = str(folder)
-        return lock
-    return None
+            held = lock_folder(folder)  # until this process ends
+        except OSError:
+            return
+        if not os.access(folder, os.W_OK):  # a read-only installation: numba finds another place
+            return
+        if held is not None:
+            os.environ["NUMBA_CACHE_DIR"] = str(folder)
+            return

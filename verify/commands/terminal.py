@@ -1,29 +1,48 @@
-"""What the sub-commands share: options, progress, width of tables, the folder of an unfinished run."""
+"""What the sub-commands of `verify` share: their errors, progress, and the folder of an unfinished run."""
 
-import shutil
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from verify.engine.results import Row
-from virel_theory.checks import InputError
+from verify.engine.results import WORKER_DIED, Row, sigterm_interrupts
+from virel_common import terminal
+from virel_common.errors import InputError
+from virel_common.terminal import say
 
-PLAIN_WIDTH = 160
-"""Columns of tables that go to a file or a pipe."""
-T = TypeVar("T")
+Options = TypeVar("Options")
 
 
-def say(line: str) -> None:
-    """One line to stderr, at once."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+def run_command(
+    options: type[Options], argv: Sequence[str], *, prog: str, run: Callable[[Options], int]
+) -> int:
+    """Run a sub-command as `virel_common.terminal.run_command` does, with the errors of worker processes.
+
+    SIGTERM acts as Ctrl-C. A file that can't be read or written is status 2, a worker that died status 1.
+    """
+
+    def guarded(parsed: Options) -> int:
+        try:
+            with sigterm_interrupts():
+                return run(parsed)
+        except OSError as error:
+            if error.filename is None:  # a closed stdout, say
+                raise
+            say(f"{prog}: {error.filename}: {error.strerror}")
+            return terminal.BAD_INPUT
+        except BrokenExecutor:
+            say(f"{prog}: {WORKER_DIED}")
+            return terminal.FAILED
+        except KeyboardInterrupt:
+            say(f"{prog}: interrupted, nothing written")
+            return terminal.INTERRUPTED
+
+    return terminal.run_command(options, argv, prog=prog, run=guarded)
 
 
 @contextmanager
@@ -41,29 +60,15 @@ def staging_folder(out: Path) -> Iterator[Path]:
 
 def with_progress(rows: Iterable[Row], n_rows: int) -> Iterator[Row]:
     """Pass rows on, reporting to stderr: a bar on a terminal, else one plain line a claim."""
-    terminal = Console(stderr=True)
-    if not terminal.is_terminal:
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
         for i, row in enumerate(rows, start=1):
             say(f"[{i}/{n_rows}] {row['id']} {row['verdict']} {row['seconds']:.1f} s")
             yield row
         return
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=terminal, transient=True) as progress:
+    with Progress(*columns, console=screen, transient=True) as progress:
         task = progress.add_task("", total=n_rows)
         for row in rows:
             progress.update(task, advance=1, description=f"{row['id']} {row['verdict']}")
             yield row
-
-
-def console() -> Console:
-    """As wide as the terminal, or `PLAIN_WIDTH` where the output goes to a file or a pipe."""
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    return Console(width=max(shutil.get_terminal_size().columns, 80) if width is None else width)
-
-
-def parse(options: type[T], argv: Sequence[str], *, prog: str) -> T | int:
-    """The options, or the exit status if there is nothing to run (`--help`, or a mistake shown by tyro)."""
-    try:
-        return tyro.cli(options, args=list(argv), prog=prog)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2

@@ -1,8 +1,6 @@
 """`virel verify` and `virel claims`."""
 
-import sys
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +9,20 @@ from typing import Annotated
 import tyro
 
 from verify.commands import pool
-from verify.commands.terminal import console, parse, staging_folder, with_progress
+from verify.commands.terminal import run_command, staging_folder, with_progress
 from verify.engine import registry
 from verify.engine.results import (
-    WORKER_DIED,
     Row,
     as_recorded,
     require_figure_names_differ,
     results_document,
-    sigterm_interrupts,
     write_json,
 )
 from verify.report.page import write_report
 from verify.report.tables import claims_markdown, claims_table, findings, verdict_table
-from virel_theory.checks import InputError, require
+from virel_common.errors import require
+from virel_common.machine import available_cpus
+from virel_common.terminal import console
 
 
 @dataclass(frozen=True)
@@ -62,29 +60,15 @@ class ClaimsOptions:
 
 def main_verify(argv: Sequence[str]) -> int:
     """Run claims, print the table, write `results.json` and figures; return the exit status."""
-    options = parse(VerifyOptions, argv, prog="virel verify")
-    if isinstance(options, int):
-        return options
-    try:
-        ids, files = _checked_names(options)
-        with sigterm_interrupts(), staging_folder(options.out) as staging:
-            return _verify(options, (ids, files), staging)
-    except InputError as error:
-        print(f"virel verify: {error}", file=sys.stderr)
-        return 2
-    except BrokenExecutor:
-        print(f"virel verify: {WORKER_DIED}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("virel verify: interrupted, nothing written", file=sys.stderr)
-        return 130
+    return run_command(VerifyOptions, argv, prog="virel verify", run=_verify)
 
 
 def main_claims(argv: Sequence[str]) -> int:
     """Print the table of claims; return the exit status."""
-    options = parse(ClaimsOptions, argv, prog="virel claims")
-    if isinstance(options, int):
-        return options
+    return run_command(ClaimsOptions, argv, prog="virel claims", run=_claims)
+
+
+def _claims(options: ClaimsOptions) -> int:
     claims = registry.all_claims().values()
     if options.markdown:
         print(claims_markdown(claims), end="")
@@ -93,11 +77,16 @@ def main_claims(argv: Sequence[str]) -> int:
     return 0
 
 
-def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], staging: Path) -> int:
-    ids, files = names
+def _verify(options: VerifyOptions) -> int:
+    ids, files = _checked_names(options)
+    with staging_folder(options.out) as staging:
+        return _checked(options, ids, files, staging)
+
+
+def _checked(options: VerifyOptions, ids: list[str], files: tuple[Path, ...], staging: Path) -> int:
     figures = None if options.no_figures else staging / "figures"
     (staging / "figures").mkdir()
-    jobs = min(options.jobs, pool.available_cpus(), len(ids))
+    jobs = min(options.jobs, available_cpus(), len(ids))
     with closing(pool.run_rows(ids, seed=options.seed, figures=figures, jobs=jobs, files=files)) as running:
         rows = sorted(with_progress(running, len(ids)), key=lambda row: ids.index(row["id"]))
     require_figure_names_differ(rows)

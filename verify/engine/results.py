@@ -1,24 +1,21 @@
 """Verdicts as plain data: the rows of `results.json`, and writing it so that no half file stays."""
 
-import errno
-import importlib.metadata
 import json
-import os
-import platform
 import signal
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from verify.engine.claim import Claim, Correction
 from verify.engine.describe import as_json, describe_instance
 from verify.engine.runner import CheckError, Outcome, Result
 from verify.engine.verdict import Verdict
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
+from virel_common.files import atomic_file
+from virel_common.versions import versions
 
 WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
 
@@ -132,14 +129,9 @@ def require_figure_names_differ(rows: Sequence[Row]) -> None:
         raise InputError(f"figure names must differ; found twice: {', '.join(repeated)}")
 
 
-def versions() -> dict[str, str]:
-    """Of Python and every package that a verdict depends on."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
-
-
 def results_document(rows: Sequence[Row], *, seed: int) -> dict[str, Any]:
     """What `results.json` holds."""
-    return {"schema": SCHEMA, "seed": seed, "versions": versions(), "claims": list(rows)}
+    return {"schema": SCHEMA, "seed": seed, "versions": versions(PACKAGES), "claims": list(rows)}
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -160,32 +152,6 @@ def sigterm_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file open for writing that gets the name `path` if the block ends well, and else leaves nothing."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _heading(claim: Claim) -> Row:
@@ -219,10 +185,3 @@ def _ablation(outcome: Outcome | None) -> Row:
 
 def _named(instance: dict[str, Any], name: str) -> dict[str, Any]:
     return ({"instance": name} if name else {}) | describe_instance(instance)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verify.engine.results import atomic_file, versions
+from virel_common.files import atomic_file
+from virel_common.versions import versions
 
 SCHEMA = 2
 
@@ -42,9 +43,7 @@ def document(certificates: Sequence[Certificate]) -> dict[str, Any]:
     """The content of a file, its hash included."""
     body = {
         "schema": SCHEMA,
-        "versions": {
-            name: text for name, text in versions().items() if name in ("virel", "python-flint", "python")
-        },
+        "versions": versions(("virel", "python-flint")),
         "certificates": [
             {"claim": c.claim, "form": c.form, "instance": c.instance, "result": c.result}
             for c in certificates

@@ -7,16 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure as Canvas
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from verify.engine.describe import in_short
-from verify.engine.results import Row, atomic_file
+from verify.engine.results import Row
 from verify.report.latex import mathtext, pieces, upright
 from verify.report.typeset import typeset
+from virel_common.files import atomic_file
+from virel_common.plot_style import style
 
 WIDTH, HEIGHT = 595.3, 841.9  # points: A4
 MARGIN, INDENT = 64.0, 14.0
@@ -56,15 +57,8 @@ class _Word:
 
 def write_errata_pdf(document: dict[str, Any], path: Path) -> None:
     """Typeset the errata of a `results.json` document; the same document gives the same bytes."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
-        metadata = {
-            "Title": "Errata of VIREL's theory",
-            "CreationDate": None,
-            "Producer": None,
-            "Creator": None,
-        }
+    with style(STYLE):
+        metadata = {"Title": TITLE, "CreationDate": None, "Producer": None, "Creator": None}
         with atomic_file(path) as file, PdfPages(file, metadata=metadata) as pdf:
             for number, page in enumerate(_pages(list(_blocks(document))), start=1):
                 _line(

@@ -14,47 +14,35 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from verify.engine.plotdata import Curve, Figure, Panel, Scale
-from verify.engine.results import atomic_file
 from verify.report.typeset import typeset
-from virel_theory.checks import Array, require
+from virel_common.errors import require
+from virel_common.files import atomic_file
+from virel_common.plot_style import DPI, OKABE_ITO, UNDATED, style
+from virel_common.plot_style import STYLE as SHARED_STYLE
+from virel_theory.checks import Array
 
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 DASHES = ((0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
-DPI = 200
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.5  # inches: one journal column
 LINE_HEIGHT = 0.14  # inches a line of legend or caption
 CHARACTERS_PER_INCH = 16  # of the caption's font
 MAX_MARKERS = 16
 
-STYLE: dict[Any, Any] = {
-    "font.size": 8.0,
+STYLE = SHARED_STYLE | {
     "axes.titlesize": 8.0,
-    "axes.labelsize": 8.0,
     "xtick.labelsize": 7.0,
     "ytick.labelsize": 7.0,
     "legend.fontsize": 7.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "axes.axisbelow": True,
     "lines.linewidth": 1.3,
     "lines.markersize": 4.0,
-    "figure.constrained_layout.use": True,
     "figure.constrained_layout.wspace": 0.06,
     "figure.constrained_layout.hspace": 0.1,
-    "svg.hashsalt": "virel",  # element ids of the SVG; random otherwise
-    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
-    "path.simplify": False,
 }
 
 
@@ -77,9 +65,7 @@ def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) 
         "must be kebab-case",
     )
     require(len(figure.panels) > 0, "panels", figure.panels, "must not be empty")
-    with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the user's matplotlibrc says
-        mpl.rcParams.update(STYLE)
+    with style(STYLE):
         canvas = _canvas(figure, command, n_columns=min(len(figure.panels), 2))
         canvas.draw_without_rendering()
         canvas.set_layout_engine("none")  # laid out once, not once a format
@@ -95,13 +81,9 @@ def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) 
 
 
 def _save(canvas: Canvas, path: Path) -> Path:
-    metadata: dict[str, dict[str, Any]] = {
-        ".svg": {"Date": None, "Creator": None},
-        ".pdf": {"CreationDate": None, "ModDate": None, "Creator": None, "Producer": None},
-        ".png": {"Software": None},
-    }
+    kind = path.suffix[1:]
     with atomic_file(path) as file:
-        canvas.savefig(file, format=path.suffix[1:], dpi=DPI, metadata=metadata[path.suffix])
+        canvas.savefig(file, format=kind, dpi=DPI, metadata=UNDATED[kind])
     return path
 
 

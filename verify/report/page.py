@@ -13,13 +13,14 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, atomic_file, misfit
+from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, misfit
 from verify.engine.verdict import Verdict
 from verify.report import instances
 from verify.report.mathml import formula, inline, paragraphs
 from verify.report.tables import number
 from verify.report.typeset import typeset
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
+from virel_common.files import atomic_file
 
 MEANINGS = {str(verdict): verdict.meaning for verdict in Verdict} | {ERROR: "a check raised an exception"}
 SYMBOLS = {"CERTIFIED": "✓✓", "HOLDS": "✓", "REFUTED": "✗", "GAP": "◐", ERROR: "!"}

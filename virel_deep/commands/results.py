@@ -1,24 +1,20 @@
 """`virel evaluate`, `compare`, `watch` and `export`: parse, call, print."""
 
-import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 
 from virel_common.errors import InputError, require
-from virel_common.files import StorageError, write_atomically
+from virel_common.files import write_atomically
+from virel_common.terminal import console, run_command, say
 
 if TYPE_CHECKING:
     from virel_deep.run.policy import Policy
-
-PLAIN_WIDTH = 160
-"""Columns of tables that go to a file or a pipe."""
-Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -83,22 +79,22 @@ class ExportOptions:
 
 def main_evaluate(argv: Sequence[str]) -> int:
     """Evaluate a run's policies, print the table, write the record; return the exit status."""
-    return _run(EvaluateOptions, argv, "virel evaluate", _evaluate)
+    return run_command(EvaluateOptions, argv, prog="virel evaluate", run=_evaluate)
 
 
 def main_watch(argv: Sequence[str]) -> int:
     """Record a video; return the exit status."""
-    return _run(WatchOptions, argv, "virel watch", _watch)
+    return run_command(WatchOptions, argv, prog="virel watch", run=_watch)
 
 
 def main_export(argv: Sequence[str]) -> int:
     """Write an ONNX file; return the exit status."""
-    return _run(ExportOptions, argv, "virel export", _export)
+    return run_command(ExportOptions, argv, prog="virel export", run=_export)
 
 
 def main_compare(argv: Sequence[str]) -> int:
     """Read runs, draw their curves, write and print their table; return the exit status."""
-    return _run(CompareOptions, argv, "virel compare", _compare)
+    return run_command(CompareOptions, argv, prog="virel compare", run=_compare)
 
 
 def _compare(options: CompareOptions) -> int:
@@ -122,7 +118,7 @@ def _compare(options: CompareOptions) -> int:
         terminal.print(as_rich(table))
     for remark in said:
         terminal.print(f"- {remark}", markup=False, highlight=False)
-    _say(f"written: {', '.join(map(str, paths))}")
+    _tell(f"written: {', '.join(map(str, paths))}")
     return 0
 
 
@@ -132,8 +128,8 @@ def _evaluate(options: EvaluateOptions) -> int:
     done, failed = evaluate_run(options.run, episodes=options.episodes, seed=options.seed)
     console().print(evaluation_table(done))
     for failure in failed:
-        sys.stderr.write(f"virel evaluate: {failure}\n")
-    _say(f"written: {write_evaluation(options.run, done, seed=options.seed)}")
+        say(f"virel evaluate: {failure}")
+    _tell(f"written: {write_evaluation(options.run, done, seed=options.seed)}")
     return 1 if failed else 0
 
 
@@ -151,8 +147,8 @@ def _watch(options: WatchOptions) -> int:
             stream(0, "after-training"),
             seen=lambda step: status.update(f"recording: step {step}"),
         )
-    _say(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
-    _say(f"written: {path} ({video.frames} states, {video.fps:g} a second)")
+    _tell(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
+    _tell(f"written: {path} ({video.frames} states, {video.fps:g} a second)")
     return 0
 
 
@@ -164,11 +160,11 @@ def _export(options: ExportOptions) -> int:
         about = {"run": options.run.resolve().name, "seed": str(seed)}
         difference = export_policy(policy, options.out, about=about)
     except ExportError as error:
-        sys.stderr.write(f"virel export: {error}\n")
+        say(f"virel export: {error}")
         return 1
-    _say(f"{policy.env}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
-    _say(f"(largest difference to float64 on {OBSERVATIONS} observations: {difference:.1e})")
-    _say(f"written: {options.out}")
+    _tell(f"{policy.env}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
+    _tell(f"(largest difference to float64 on {OBSERVATIONS} observations: {difference:.1e})")
+    _tell(f"written: {options.out}")
     return 0
 
 
@@ -190,28 +186,6 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _say(line: str) -> None:
+def _tell(line: str) -> None:
     """One line, not wrapped: paths stay whole."""
     sys.stdout.write(f"{line}\n")
-
-
-def console() -> Console:
-    """As wide as the terminal, or `PLAIN_WIDTH` where the output goes to a file or a pipe."""
-    width = max(shutil.get_terminal_size().columns, 80) if sys.stdout.isatty() else PLAIN_WIDTH
-    return Console(width=width)
-
-
-def _run(kind: type[Options], argv: Sequence[str], prog: str, command: Callable[[Options], int]) -> int:
-    """Parse and run; errors that a user can mend are one line on stderr."""
-    try:
-        options = tyro.cli(kind, args=list(argv), prog=prog)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    try:
-        return command(options)
-    except InputError as error:
-        sys.stderr.write(f"{prog}: {error}\n")
-        return 2
-    except StorageError as error:
-        sys.stderr.write(f"{prog}: {error}\n")
-        return 1

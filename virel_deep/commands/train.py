@@ -1,6 +1,5 @@
 """`virel train`: parse, check, start."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from virel_common.errors import InputError, require
-from virel_common.files import StorageError
-from virel_common.terminal import say
+from virel_common.errors import require
+from virel_common.machine import available_cpus
+from virel_common.terminal import run_command, say
 from virel_deep.design.algorithm import Precision, RunConfig
 from virel_deep.design.presets import PRESETS, algorithm
 from virel_deep.design.presets import run_config as preset_config
@@ -65,17 +64,13 @@ class TrainOptions:
 
 def main_train(argv: Sequence[str]) -> int:
     """Train, or go on with a run; return the exit status."""
-    try:
-        options = tyro.cli(TrainOptions, args=list(argv), prog="virel train")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    try:
+
+    def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
-        run = _resumed(options, argv) if options.resume else _new(options)
-        return train(run, jobs=options.jobs or _default_jobs(read_config(run).device))
-    except (InputError, StorageError) as error:
-        say(f"virel train: {error}")
-        return 2 if isinstance(error, InputError) else 1
+        folder = _resumed(options, argv) if options.resume else _new(options)
+        return train(folder, jobs=options.jobs or _default_jobs(read_config(folder).device))
+
+    return run_command(TrainOptions, argv, prog="virel train", run=run)
 
 
 def _new(options: TrainOptions) -> Path:
@@ -180,4 +175,4 @@ def _precision(precision: Precision, device: str) -> Precision:
 
 
 def _default_jobs(device: str) -> int:
-    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
+    return available_cpus() if device == "cpu" else 1

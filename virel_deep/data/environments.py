@@ -16,8 +16,8 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
-from virel_common.versions import versions
 from virel_deep.data import simulator
+from virel_deep.versions import run_versions
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -177,7 +177,7 @@ class SeedEnvs:
         values: dict[str, Any] = {"env": self.env_id, "copies": self.copies, "steps": self.steps}
         if self.exact:
             values |= {
-                "mujoco": versions()["mujoco"],
+                "mujoco": run_versions()["mujoco"],
                 "observation": self.observation.copy(),
                 "returns": self._returns.copy(),
                 "lengths": self._lengths.copy(),
@@ -192,7 +192,7 @@ class SeedEnvs:
             InputError: the state is of another environment, number of copies or version of MuJoCo.
         """
         here: dict[str, Any] = {"env": self.env_id, "copies": self.copies}
-        here |= {"mujoco": versions()["mujoco"]} if self.exact else {}
+        here |= {"mujoco": run_versions()["mujoco"]} if self.exact else {}
         for name, value in here.items():
             require(
                 state.get(name) == value, f"state[{name}]", state.get(name), f"must be {value!r}, as here"

@@ -13,44 +13,31 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from virel_common.files import write_atomically
+from virel_common.plot_style import DPI, OKABE_ITO, UNDATED, style
+from virel_common.plot_style import STYLE as SHARED_STYLE
 from virel_deep.results.read import LAST, Run
 from virel_deep.results.statistics import Band, iqm_band, iqm_interval
 from virel_deep.results.tables import Entry, environments
 
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 SMOOTHED = 20
 """Windows of smoothing that a curve is long: 5 % of it each."""
-DPI = 200
 PANEL_WIDTH, PANEL_HEIGHT = 3.6, 2.6  # inches
 LINE_HEIGHT = 0.17  # inches a line of legend or caption
 CAPTION_DENSITY, LEGEND_DENSITY = 21, 14  # characters an inch
-STYLE: dict[Any, Any] = {
-    "font.size": 8.0,
+STYLE = SHARED_STYLE | {
     "axes.titlesize": 9.0,
-    "axes.labelsize": 8.0,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "legend.fontsize": 8.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "axes.axisbelow": True,
     "lines.linewidth": 1.4,
-    "figure.constrained_layout.use": True,
-    "svg.hashsalt": "virel",  # element ids of the SVG; random otherwise
-    "path.simplify": False,
 }
-METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
@@ -65,13 +52,11 @@ def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
     bands = [band_of(entry.run) for entry in named]
     paths = [folder / "curves.csv"]
     write_atomically(paths[0], csv_of(named, bands).encode())
-    with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the user's matplotlibrc says
-        mpl.rcParams.update(STYLE)
+    with style(STYLE):
         figure = _figure(named, bands)
-        for kind, metadata in METADATA.items():
+        for kind in ("svg", "png"):
             file = io.BytesIO()
-            figure.savefig(file, format=kind, dpi=DPI, metadata=metadata)
+            figure.savefig(file, format=kind, dpi=DPI, metadata=UNDATED[kind])
             paths.append(folder / f"curves.{kind}")
             write_atomically(paths[-1], file.getvalue())
     return paths

@@ -11,13 +11,13 @@ from rich.table import Table
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_common.versions import versions
 from virel_deep.data.environments import EnvironmentFailure, Episode
 from virel_deep.results.statistics import Scores, iqm_interval
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.folder import read_config
 from virel_deep.run.policy import load_policy
 from virel_deep.streams import stream
+from virel_deep.versions import run_versions
 
 FILE = "evaluation.json"
 
@@ -67,7 +67,7 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
         "format": 1,
         "env": read_config(run).env,
         "seed": seed,
-        "versions": versions(),
+        "versions": run_versions(),
         "iqm": interval._asdict(),
         "seeds": [
             {

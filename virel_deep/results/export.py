@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_common.versions import versions
 from virel_deep.data.environments import ActionRange, Numbers, make_env
 from virel_deep.run.policy import Floats, Policy
+from virel_deep.versions import run_versions
 
 OPSET, IR = 17, 8
 """Of 2022: the graph needs nothing newer, and older runtimes load it."""
@@ -52,7 +52,7 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
     actions = ActionRange(env.action_space)
     env.close()
     low, high = inside(actions.low, actions.high)
-    metadata = {"env": policy.env, "step": str(policy.step), **versions(), **about}
+    metadata = {"env": policy.env, "step": str(policy.step), **run_versions(), **about}
     model = build_model(policy.layers, low, high, metadata=metadata)
     difference = check_model(model, policy.layers, low, high)
     write_atomically(path, model)

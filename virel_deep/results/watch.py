@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
-from virel_common.files import TEMPORARY, StorageError, rename_synced
+from virel_common.files import StorageError, replacing
 from virel_deep.run.policy import Policy
 
 Frame = NDArray[np.uint8]
@@ -61,22 +61,18 @@ def record(
     """
     require(path.suffix in WRITERS, "out", str(path), f"must end with {' or '.join(WRITERS)}")
     env = _make(policy.env)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
     try:
         fps = float(env.metadata.get("render_fps", MAX_FPS))
         every = int(np.ceil(fps / MAX_FPS))
         episode = _Episode(env, policy, seed, seen)
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
-        temporary.touch()  # where that fails, the message is clearer than ffmpeg's
-        try:
+        with replacing(path) as temporary:
+            temporary.touch()  # if this fails, the message is clearer than ffmpeg's
             WRITERS[path.suffix](temporary, episode.frames(every), fps / every)
-            rename_synced(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
         return Video(episode.n_frames, fps / every, episode.return_, episode.steps)
     except OSError as error:
-        what = error.strerror or str(error).partition("\n")[0]  # below it stands ffmpeg's command
+        what = (error.strerror or str(error)).partition("\n")[0]  # the next line is ffmpeg's command
         raise StorageError(f"can't write {path}: {what}") from error
     finally:
         env.close()

@@ -1,6 +1,5 @@
 """The run folder: `config.json`, and a folder a seed, which one process at a time writes."""
 
-import fcntl
 import json
 import os
 import sys
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError
-from virel_common.files import StorageError, write_atomically
-from virel_common.versions import versions
+from virel_common.files import StorageError, lock_folder, write_atomically
 from virel_deep.design.algorithm import RunConfig, from_json, to_json
+from virel_deep.versions import run_versions
 
 FORMAT, FILE = 1, "config.json"
 
@@ -38,12 +37,10 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
-            handle = os.open(folder, os.O_RDONLY)
+            handle = lock_folder(folder)
+            if handle is None:
+                raise InputError(f"{folder}: another process trains this seed; wait for it, or stop it")
             held.callback(os.close, handle)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"{folder}: another process trains this seed") from None
         yield
 
 
@@ -57,7 +54,7 @@ def write_config(run: Path, config: RunConfig) -> None:
         "format": FORMAT,
         "config": to_json(config),
         "command": ["virel", *sys.argv[1:]],
-        "versions": versions(),
+        "versions": run_versions(),
     }
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -96,7 +93,7 @@ def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
     """What `write_config` recorded and is different now: name, then what it was and is."""
     recorded = _read(run).get("versions")
     recorded = recorded if isinstance(recorded, dict) else {}
-    now = versions()
+    now = run_versions()
     return {name: (str(recorded.get(name)), now[name]) for name in now if recorded.get(name) != now[name]}
 
 

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from virel_common.terminal import unheard
+from virel_common.terminal import ignore_broken_stderr
 
 SHOWN = {
     "steps_per_second": "steps/s",
@@ -74,7 +74,7 @@ class Progress:
         due = now - state.printed >= PLAIN_SECONDS or step >= self._total
         if due and not self.console.is_terminal:
             state.printed = now
-            with unheard():
+            with ignore_broken_stderr():
                 self.console.print(self._line(group, state), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from virel_common.files import write_atomically
+from virel_common.files import remove_temporary, write_atomically
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.design.algorithm import RunConfig
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
@@ -53,6 +53,7 @@ class SeedRun:
         """Make environments, generators and log; clear what an earlier failure left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
         self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
+        remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.log = SeedLog(self.folder, resume_step=resume_step)
         self.acting = generator(seed, "acting")

@@ -8,9 +8,9 @@ from typing import Any
 
 from virel_common.errors import InputError
 from virel_common.files import Stamp
-from virel_common.versions import versions
 from virel_deep.storage.chunks import Chunk, Ledger
 from virel_deep.storage.state import FILES
+from virel_deep.versions import run_versions
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -32,7 +32,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         "step": manifest.step,
         "files": {name: stamp._asdict() for name, stamp in manifest.files.items()},
         "rows": None if manifest.rows is None else asdict(manifest.rows),
-        "versions": versions(),
+        "versions": run_versions(),
     }
     return json.dumps(content | {"sha256": _checksum(content)}, indent=1).encode()
 

@@ -1,7 +1,5 @@
 """Reading and writing `.npz` files: never a pickle, never half a file."""
 
-import os
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,28 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from virel_theory.checks import InputError, require
+from virel_common.errors import InputError, require
+from virel_common.files import atomic_file
 
 # What numpy, zipfile and zlib raise on damaged bytes (RuntimeError: an encrypted file or an unknown version).
 BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
-def atomic_npz(path: Path, arrays: dict[str, Any]) -> None:
-    """Write arrays to `path` (.npz) through a temporary file in the same folder."""
-    require(path.suffix == ".npz", "path", str(path), "must end in .npz")
+def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> None:
+    """Write arrays to an `.npz` file, all of them or no file; `name` is what errors call the path."""
+    require(path.suffix == ".npz", name, str(path), "must end in .npz")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with atomic_file(path) as file:
+            np.savez(file, **arrays)
     except OSError as err:
         raise InputError(
-            f"`path` must be in a writable folder; found {str(path)!r} ({err.strerror})"
+            f"`{name}` must be in a writable folder; found {str(path)!r} ({err.strerror})"
         ) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:

@@ -93,7 +93,7 @@ def from_qvbs(path: FilePath, objective: str, *, gamma: float) -> tuple[TabularM
     Example:
         >>> from_qvbs("missing.npz", "steps_min", gamma=0.99)
         Traceback (most recent call last):
-        virel_theory.checks.InputError: `missing.npz` must be a readable file; No such file or directory
+        virel_common.errors.InputError: `missing.npz` must be a readable file; No such file or directory
     """
     arrays = read_npz(Path(path))
     known = sorted(key.removeprefix("reward__") for key in arrays if key.startswith("reward__"))
@@ -131,7 +131,7 @@ def from_prism(
     Example:
         >>> from_prism("missing.tra", gamma=0.99, goal="done")
         Traceback (most recent call last):
-        virel_theory.checks.InputError: `missing.tra` must be a readable file; No such file or directory
+        virel_common.errors.InputError: `missing.tra` must be a readable file; No such file or directory
     """
     transitions = prism.read_transitions(Path(tra))
     choice_ptr, choice = prism.choice_rows(transitions)

@@ -13,12 +13,12 @@ import torch
 
 from tests.support.deep import differing, metrics
 from virel_common.errors import InputError
-from virel_common.versions import versions
 from virel_deep.commands.train import main_train
 from virel_deep.run.folder import locked, read_config, write_config
 from virel_deep.run.launch import bundles, train_bundle
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
+from virel_deep.versions import run_versions
 
 ROOT = Path(__file__).resolve().parents[3]
 PENDULUM = "InvertedPendulum-v5"
@@ -170,7 +170,7 @@ def test_a_goal_that_the_run_cannot_have_changes_nothing(run, tmp_path, capsys):
     assert said == "`steps` must be a multiple of `copies` = 2; found 61"
     with locked(run, (0,)):
         said = refused(["--resume", str(run), "--steps", "60"], capsys)
-    assert said == f"{run / 'seed-0'}: another process trains this seed"
+    assert said == f"{run / 'seed-0'}: another process trains this seed; wait for it, or stop it"
     assert (two / "config.json").read_bytes() == before
     assert read_config(run).steps == 40
 
@@ -222,7 +222,7 @@ def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys
     assert main_train(["--resume", str(run)]) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
     assert notes == [
-        f"note: {name} was {was}, is {versions()[name]}: the continuation may have other bits"
+        f"note: {name} was {was}, is {run_versions()[name]}: the continuation may have other bits"
         for name, was in (("torch", "1.0"), ("cpu", None))
     ]
 

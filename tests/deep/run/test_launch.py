@@ -281,7 +281,7 @@ def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):
     config = small_run(tmp_path, "sac", PENDULUM, steps=120)
     trainer = Trainer(tmp_path, config, (0,), resume=False)
     assert bundle(tmp_path, config) == FAILED
-    line = f"virel train: {tmp_path / 'seed-0'}: another process trains this seed\n"
+    line = f"virel train: {tmp_path / 'seed-0'}: another process trains this seed; wait for it, or stop it\n"
     assert capsys.readouterr().err == line
     trainer.close()
 

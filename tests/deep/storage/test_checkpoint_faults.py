@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from tests.support.stored_run import Interrupted, assert_is_of_its_step, listing, rows_between, save_step
-from virel_common.files import StorageError, write_atomically
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
 CAPACITY = 25
@@ -193,25 +192,3 @@ def test_new_folders_are_on_the_disk_before_anything_is_in_them(tmp_path):
         "fsync",
         "open",
     ]  # run, checkpoints, replay
-
-
-def test_a_small_file_is_the_old_one_or_the_new_one(tmp_path):
-    path = tmp_path / "config.json"
-    write_atomically(path, b"old")
-    with Interrupted(lambda _: None) as counted:
-        write_atomically(path, b"old")
-    assert counted.count >= 5
-    for n in range(counted.count):
-
-        def full(at, n=n):
-            if at == n:
-                raise OSError(errno.ENOSPC, "No space left on device")
-
-        with (
-            Interrupted(full),
-            pytest.raises(StorageError, match=r"can't write .*config\.json: No space left"),
-        ):
-            write_atomically(path, b"new")
-        assert path.read_bytes() in {b"old", b"new"}
-        write_atomically(path, b"old")
-        assert listing(tmp_path) == ["config.json"]
