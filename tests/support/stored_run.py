@@ -16,6 +16,15 @@ from virel_common.files import HashingWriter
 from virel_deep.storage.checkpoint import CheckpointError, Rows, load, save
 
 COLUMNS = 3
+CAPACITY = 25
+FILES = (
+    "checkpoints/step-000000040/manifest.json",
+    "checkpoints/step-000000040/state.json",
+    "checkpoints/step-000000040/tensors.safetensors",
+    "checkpoints/step-000000040/arrays.npz",
+    "replay/rows-000000000030-*.npy",
+)
+"""Files that only the newest checkpoint of the fixture `folder` needs, as patterns in its run folder."""
 
 
 def state_at(step):
@@ -76,6 +85,35 @@ def train(folder, capacity, every, saved=None):
         step += every
         if saved is not None:
             os.write(saved, f"{step}\n".encode())
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def lengthen(path):
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def swap(path):
+    """Another whole file of the same kind: of the checkpoint before, or the chunk before."""
+    others = sorted({*path.parent.parent.glob(f"step-*/{path.name}"), *path.parent.glob("rows-*")} - {path})
+    path.write_bytes(others[-1].read_bytes())
+
+
+def folder_instead(path):
+    path.unlink()
+    path.mkdir()
 
 
 class Interrupted:

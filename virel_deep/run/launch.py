@@ -6,7 +6,6 @@ import os
 import queue
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -48,14 +47,10 @@ def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bo
 
 def _last_step(run: Path, seed: int) -> int:
     """Step of the newest valid checkpoint; -1 without one."""
-    from virel_deep.storage.checkpoint import load  # noqa: PLC0415  (brings torch)
+    from virel_deep.storage.checkpoint import newest_step  # noqa: PLC0415  (brings torch)
 
     folder = seed_folder(run, seed) / "checkpoints"
-    if not any(folder.glob("step-*")):
-        return -1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # training loads it again, and says it then
-        return load(folder).step  # with its rows: where they are damaged, training falls back too
+    return newest_step(folder) if any(folder.glob("step-*")) else -1
 
 
 def train(run: Path, *, jobs: int) -> int:

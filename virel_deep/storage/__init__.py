@@ -1,1 +1,1 @@
-"""Checkpoints: whole or absent, checksummed, without pickle."""
+"""Checkpoints of training runs: each is whole or absent, checksummed, and free of pickle."""

@@ -1,4 +1,4 @@
-"""Checkpoints of one seed: whole or absent, checksummed, without pickle.
+"""Checkpoints of one seed: each is whole or absent, checksummed, and free of pickle.
 
 ```
 RUN/seed-0/checkpoints/step-000010000/   manifest.json, state.json, tensors.safetensors, arrays.npz
@@ -6,8 +6,8 @@ RUN/seed-0/replay/rows-FIRST-LAST-HASH.npy
 ```
 
 The newest two are kept. A checkpoint gets its name by a rename once all of it is on the disk, so a kill at
-any moment leaves the ones before. Rows of the replay are shared between checkpoints (`chunks.py`): a chunk
-that the disk damages is lost to every checkpoint that names it.
+any moment leaves the earlier ones intact. Checkpoints share the rows of the replay (`chunks.py`): if the disk
+damages a chunk, every checkpoint that names it is lost.
 """
 
 import errno
@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,52 +32,62 @@ from virel_common.files import (
     sync_folder,
     write_synced,
 )
-from virel_deep.storage.chunks import Ledger, Rows, append, check_rows, gather, remove_unnamed
+from virel_deep.storage.chunks import Ledger, Rows, append, check, check_rows, gather, remove_unnamed
 from virel_deep.storage.manifest import MANIFEST, Manifest, manifest_bytes, read_manifest
 from virel_deep.storage.state import BROKEN, pack, unpack
 
 NAME = re.compile(r"step-(\d{9,})(\.replaced)?")
-"""`.replaced`: a kill fell between the two renames that put a new checkpoint where one of its step was."""
+"""Names of checkpoint folders.
 
-__all__ = ["CheckpointError", "Loaded", "Rows", "load", "save"]
+`.replaced` marks the older of two checkpoints of one step: a kill fell between the two renames."""
+
+TakeRows = Callable[[Path, Ledger], Rows | None]
+"""What to do with the replay rows of a checkpoint: `gather`, `check` or `_leave`."""
+
+__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest_step", "save"]
 
 
 class CheckpointError(StorageError):
-    """A checkpoint can't be written; those before it are as they were."""
+    """A checkpoint could not be written; the earlier ones are unchanged."""
 
 
 class Loaded(NamedTuple):
-    """A checkpoint: environment steps done, the state (tensors on the CPU), the rows still in the replay."""
+    """A checkpoint that was read."""
 
     step: int
+    """Environment steps done."""
     state: dict[str, Any]
+    """The state that was saved, with tensors on the CPU."""
     rows: Rows | None
+    """Rows that are still in the replay; None if there was no replay, or the rows were not asked for."""
 
 
 class _Before(NamedTuple):
+    """What a new checkpoint follows."""
+
     path: Path | None
-    """The newest earlier checkpoint of this run that is whole: it is kept."""
+    """Newest whole checkpoint of this run that is earlier; it is kept."""
     ledger: Ledger | None
-    """Of the checkpoint that ends where the new rows begin."""
+    """Ledger of the checkpoint that ends where the new rows begin."""
 
 
 def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None) -> Path:
-    """Write a checkpoint, then remove those older than the one before.
+    """Write a checkpoint, then remove all earlier ones but the latest.
 
     Args:
-        folder: `RUN/seed-<s>/checkpoints`, of this seed alone and written by one process at a time; made
-            where it is missing. The replay's chunks go to `replay` beside it.
+        folder: `RUN/seed-<s>/checkpoints`; belongs to this seed alone, is written by one process at a time,
+            and is created if missing. The replay's chunks go to the folder `replay` beside it.
         step: environment steps done.
         state: nested dicts and lists of tensors, arrays of numbers or text, int, float, str, bool and None.
-        rows: rows of the replay since the checkpoint before; None without a replay.
+        rows: rows of the replay since the previous checkpoint; None without a replay.
 
     Returns:
-        The folder of the new checkpoint. One of the same step is replaced.
+        The folder of the new checkpoint, which replaces one of the same step.
 
     Raises:
-        InputError: a leaf can't be stored; the rows don't continue the checkpoint before; or the folder holds
-            a valid checkpoint later than this one, which must be of another run.
-        CheckpointError: the disk is full, or can't be written for another reason.
+        InputError: a leaf can't be stored; the rows don't continue the previous checkpoint; or the folder
+            holds a later valid checkpoint, which must belong to another run.
+        CheckpointError: the checkpoint can't be written, for instance because the disk is full.
 
     Example:
         >>> import tempfile
@@ -97,42 +107,59 @@ def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None
         try:
             return _write(folder, step, files, rows, before)
         except OSError:
-            with suppress(OSError):  # gives the disk back what the failed one took
+            with suppress(OSError):  # free the space that the failed checkpoint took
                 _clean(folder)
                 _remove_unnamed_chunks(folder)
             raise
     except OSError as error:
         reason = f"{error.strerror or error} ({error.filename or 'while writing'})"
         raise CheckpointError(
-            f"can't save step {step} in {folder}: {reason}; the checkpoints before are unchanged"
+            f"can't save step {step} in {folder}: {reason}; earlier checkpoints are unchanged"
         ) from error
 
 
 def load(folder: Path, *, with_rows: bool = True) -> Loaded:
-    """The newest valid checkpoint; a damaged one is passed over with a warning.
+    """Load the newest valid checkpoint; skip a damaged one with a warning.
 
     Args:
-        folder: `RUN/seed-<s>/checkpoints`. Only read, also while a training writes there.
-        with_rows: whether to read and check the replay; who only acts doesn't need its gigabytes.
+        folder: `RUN/seed-<s>/checkpoints`; only read, even while a training process writes there.
+        with_rows: whether to read and check the replay rows; acting alone does not need these gigabytes.
 
     Raises:
-        InputError: there is none, or none is valid; names each file and what is wrong with it.
+        InputError: there is no checkpoint, or none is valid; names each file and what is wrong with it.
     """
+    loaded, damaged = _newest(folder, gather if with_rows else _leave)
+    for message in damaged:
+        warnings.warn(f"{message}; using step-{loaded.step:09d} instead", stacklevel=2)
+    return loaded
+
+
+def newest_step(folder: Path) -> int:
+    """Step of the checkpoint that `load` would return; the replay rows are checked but not kept in memory.
+
+    Raises:
+        InputError: there is no checkpoint, or none is valid; names each file and what is wrong with it.
+    """
+    return _newest(folder, check)[0].step
+
+
+def _newest(folder: Path, take: TakeRows) -> tuple[Loaded, list[str]]:
+    """The newest valid checkpoint, and what is wrong with each newer one."""
     paths = _checkpoints(folder)
     require(paths != [], "folder", str(folder), "must hold a checkpoint")
     damaged: list[str] = []
     for path in reversed(paths):
         try:
-            loaded = _read(path, with_rows=with_rows)
+            return _read(path, take), damaged
         except InputError as error:
             damaged.append(str(error))
-            continue
-        for message in damaged:
-            warnings.warn(f"{message}; using {path.name} instead", stacklevel=2)
-        return loaded
-    if _checkpoints(folder) != paths:  # a training has replaced them while we read
-        return load(folder, with_rows=with_rows)
+    if _checkpoints(folder) != paths:  # a training process has replaced them meanwhile
+        return _newest(folder, take)
     raise InputError("; ".join(damaged))
+
+
+def _leave(_folder: Path, _ledger: Ledger) -> None:
+    """Neither read nor check the rows."""
 
 
 def _write(folder: Path, step: int, files: dict[str, bytes], rows: Rows | None, before: _Before) -> Path:
@@ -161,12 +188,12 @@ def _write_bytes(path: Path, content: bytes) -> Stamp:
 
 
 def _before(folder: Path, step: int, rows: Rows | None) -> _Before:
-    """What the new checkpoint follows; later ones must be damaged, so that a run fell back behind them."""
+    """Find what a new checkpoint follows; later checkpoints are allowed only if they are damaged."""
     ledger, damaged = None, []
     for path in reversed(_checkpoints(folder)):
         place = _step(path)
         if place == step and not _is_ours(path):
-            raise InputError(f"{path}: not a checkpoint of ours, and in the way of one")
+            raise InputError(f"{path}: not a virel checkpoint; move it away, to save step {step}")
         try:
             manifest = _whole(path)
         except InputError as error:
@@ -179,23 +206,24 @@ def _before(folder: Path, step: int, rows: Rows | None) -> _Before:
             break
         if place != step and _valid(path):
             raise InputError(
-                f"`step` {step} doesn't continue {path}, which is valid and later: of another run?"
+                f"`step` must be later than the valid checkpoint {path} (is it of another run?); found {step}"
             )
     else:
         path = None
     if damaged and rows is not None and ledger is None and rows.first > rows.begin:
         raise InputError(
-            f"{'; '.join(damaged)}: the new rows, from {rows.first} on, continue what is lost there"
+            f"{'; '.join(damaged)}: the new rows, from {rows.first} on, continue rows that are lost there"
         )
     return _Before(path, ledger)
 
 
 def _continues(rows: Rows | None, before: Ledger | None) -> bool:
+    """Whether the rows begin at or after the end of an earlier checkpoint's rows."""
     return rows is None or before is None or before.end <= rows.first
 
 
 def _whole(path: Path) -> Manifest:
-    """The manifest; `InputError` where a file is damaged. Its own are hashed (megabytes), chunks are not."""
+    """Read the manifest, and raise `InputError` if a file is damaged; of chunks only sizes count."""
     manifest = read_manifest(path, step=_step(path))
     _read_files(path, manifest)
     _find_chunks(path, manifest)
@@ -203,8 +231,9 @@ def _whole(path: Path) -> Manifest:
 
 
 def _valid(path: Path) -> bool:
+    """Whether a checkpoint could be loaded, rows included."""
     try:
-        _read(path, with_rows=True)
+        _read(path, check)
     except InputError as error:
         _raise_unreadable(error)
         return False
@@ -212,7 +241,10 @@ def _valid(path: Path) -> bool:
 
 
 def _raise_unreadable(error: InputError) -> None:
-    """A file that can't be read now (too many open files, a lost network disk) is no proof of damage."""
+    """Raise the operating system's error if a file can't be read at present, which does not prove damage.
+
+    Examples are too many open files and a lost network disk.
+    """
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno not in {None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR}:
         raise cause
@@ -222,17 +254,16 @@ def _is_ours(path: Path) -> bool:
     return (path / MANIFEST).exists()
 
 
-def _read(path: Path, *, with_rows: bool) -> Loaded:
+def _read(path: Path, take: TakeRows) -> Loaded:
     manifest = read_manifest(path, step=_step(path))
     files = _read_files(path, manifest)
     try:
         state = unpack(files)
-        ledger = manifest.rows if with_rows else None
-        rows = None if ledger is None else gather(_replay(path.parent), ledger)
+        rows = None if manifest.rows is None else take(_replay(path.parent), manifest.rows)
     except InputError:
         raise
     except BROKEN as error:
-        raise InputError(f"{path}: not a checkpoint of ours: {error}") from error
+        raise InputError(f"{path}: not a valid checkpoint: {error}") from error
     return Loaded(manifest.step, state, rows)
 
 
@@ -244,13 +275,13 @@ def _find_chunks(path: Path, manifest: Manifest) -> None:
     for chunk in manifest.rows.chunks if manifest.rows is not None else ():
         file = _replay(path.parent) / chunk.file
         if not file.is_file() or file.stat().st_size != chunk.size:
-            raise InputError(f"{file}: missing, or not of {chunk.size} bytes")
+            raise InputError(f"{file}: must be a file of {chunk.size} bytes")
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Oldest first; a replaced one comes before the one that replaces it.
+    """Checkpoint folders, oldest first; a replaced one comes before the one that replaces it.
 
-    One listing decides: a path asked for again may be gone, where a training has replaced them all meanwhile.
+    One listing decides: a training process may replace them all before a path is looked at again.
     """
     try:
         with os.scandir(folder) as listing:
@@ -267,7 +298,7 @@ def _step(path: Path) -> int:
 
 
 def _remove(path: Path) -> None:
-    """Take away the name first: half a checkpoint must not look like one."""
+    """Remove a checkpoint, its name first, so that half a checkpoint never looks like a whole one."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     rename_synced(path, temporary)
     shutil.rmtree(temporary)
@@ -280,7 +311,7 @@ def _clean(folder: Path) -> None:
 
 def _remove_unnamed_chunks(folder: Path) -> None:
     ours = [path for path in _checkpoints(folder) if _is_ours(path)]
-    with suppress(InputError):  # a manifest that can't be read may name any of them
+    with suppress(InputError):  # a manifest that can't be read may name any chunk
         remove_unnamed(_replay(folder), [read_manifest(path, step=_step(path)).rows for path in ours])
 
 

@@ -1,12 +1,12 @@
-"""The replay on the disk: immutable files of rows, each written once, shared by the checkpoints that name it.
+"""Replay rows on the disk: immutable files (chunks), each written once, shared by checkpoints.
 
-A row has a number, counted from the first one ever stored. A checkpoint needs the last `capacity` rows; its
-ledger lists the chunks that hold them. So it writes only the rows that are new since the one before.
+Rows are numbered from the first one ever stored. A checkpoint needs the last `capacity` rows;
+its ledger lists the chunks that hold them. So it writes only the rows that are new since the previous one.
 """
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,25 +15,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
-from virel_common.files import TEMPORARY, Stamp, make_folder, read_checked, rename_synced, write_synced
+from virel_common.files import (
+    TEMPORARY,
+    Stamp,
+    check_stamp,
+    make_folder,
+    read_checked,
+    rename_synced,
+    write_synced,
+)
 
 NAME = re.compile(r"rows-\d{12}-\d{12}-[0-9a-f]{16}\.npy")
-"""First row, last row, begin of the SHA-256: chunks of one name hold the same bytes, so none ever changes."""
+"""Names of chunks: first row, last row, start of the SHA-256. Equal names mean equal bytes."""
 
 
 class Rows(NamedTuple):
     """Consecutive rows of a replay."""
 
     first: int
-    """Number of `data[0]`: rows ever stored before it."""
+    """Number of the row `data[0]`: how many rows were stored before it."""
     data: NDArray[Any]
-    """`[n, D]` numbers."""
+    """`[n, D]` numbers, one row per transition."""
     capacity: int
-    """Rows the replay holds at most; only the last `capacity` are ever read again."""
+    """Most rows that the replay holds; only the last `capacity` rows are ever read again."""
 
     @property
     def end(self) -> int:
-        """Number of the row after the last."""
+        """Number of the row that comes next."""
         return self.first + len(self.data)
 
     @property
@@ -44,24 +52,32 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """A file of rows `first` to `last`, both included."""
+    """File of consecutive rows, as a ledger lists it."""
 
     file: str
     first: int
+    """Number of its first row."""
     last: int
+    """Number of its last row."""
     sha256: str
     size: int
+    """Number of bytes."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The last `capacity` of `end` rows of `columns` numbers: the chunks that hold them, in order."""
+    """Chunks that hold the rows of one checkpoint."""
 
     capacity: int
+    """Most rows that the replay holds."""
     end: int
+    """How many rows were ever stored."""
     columns: int
+    """Numbers per row."""
     dtype: str
+    """Type of the numbers, as numpy writes it."""
     chunks: tuple[Chunk, ...]
+    """Chunks in the order of their rows; together they hold the last `capacity` rows."""
 
     @property
     def begin(self) -> int:
@@ -70,7 +86,7 @@ class Ledger:
 
 
 def check_rows(rows: Rows) -> None:
-    """Raise `InputError` unless the rows are a table of numbers with a place."""
+    """Raise `InputError` unless the rows are a numeric table with a valid first number and capacity."""
     require(isinstance(rows.data, np.ndarray), "rows.data", type(rows.data).__name__, "must be a numpy array")
     require(rows.data.ndim == 2, "rows.data", rows.data.shape, "must have shape [n, D]")
     require(rows.data.dtype.kind in "biufc", "rows.data", rows.data.dtype, "must hold numbers")
@@ -79,16 +95,16 @@ def check_rows(rows: Rows) -> None:
 
 
 def append(folder: Path, rows: Rows, previous: Ledger | None) -> Ledger:
-    """Write the new rows as a chunk and return the ledger with it.
+    """Write new rows as a chunk, and return the ledger that includes it.
 
     Args:
-        folder: where the chunks are; made where it is missing.
-        rows: those since `previous`; older ones than the last `capacity` may be left out.
-        previous: ledger of the checkpoint before, if any.
+        folder: where the chunks are; created if missing.
+        rows: the rows since `previous`; rows before the last `capacity` may be left out.
+        previous: ledger of the previous checkpoint, if any.
 
     Raises:
         InputError: the rows don't continue `previous`.
-        OSError: the disk is full, or can't be written for another reason.
+        OSError: the chunk can't be written, for instance because the disk is full.
     """
     if rows.first < rows.begin:
         rows = Rows(rows.begin, rows.data[-rows.capacity :], rows.capacity)
@@ -99,27 +115,55 @@ def append(folder: Path, rows: Rows, previous: Ledger | None) -> Ledger:
 
 
 def gather(folder: Path, ledger: Ledger) -> Rows:
-    """The last `capacity` rows, read from the chunks and checked.
+    """Read the last `capacity` rows from the chunks, and check them.
 
     Raises:
-        InputError: a chunk is missing, or is not the one that the ledger means.
+        InputError: a chunk is missing, damaged, or not the one that the ledger lists.
     """
     data = np.empty((ledger.end - ledger.begin, ledger.columns), np.dtype(ledger.dtype))
-    filled = ledger.begin
-    for chunk in ledger.chunks:
-        skipped = filled - chunk.first
-        if skipped < 0 or NAME.fullmatch(chunk.file) is None:
-            raise InputError(f"{folder / chunk.file}: not the chunk that begins with row {filled}")
-        block = _read_chunk(folder, chunk, ledger)[skipped:]
-        data[filled - ledger.begin : filled - ledger.begin + len(block)] = block
-        filled += len(block)
-    if filled != ledger.end:
-        raise InputError(f"{folder}: its chunks end at row {filled}, the checkpoint at {ledger.end}")
+    for chunk, first in _in_order(folder, ledger):
+        content = read_checked(folder / chunk.file, Stamp(chunk.sha256, chunk.size))
+        block: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+        _check_block(folder, chunk, ledger, block)
+        data[first - ledger.begin : chunk.last + 1 - ledger.begin] = block[first - chunk.first :]
     return Rows(ledger.begin, data, ledger.capacity)
 
 
+def check(folder: Path, ledger: Ledger) -> None:
+    """Check what `gather` checks, but read the chunks as a stream and keep nothing in memory.
+
+    Raises:
+        InputError: a chunk is missing, damaged, or not the one that the ledger lists.
+    """
+    for chunk, _ in _in_order(folder, ledger):
+        check_stamp(folder / chunk.file, Stamp(chunk.sha256, chunk.size))
+        block: NDArray[Any] = np.load(folder / chunk.file, mmap_mode="r", allow_pickle=False)
+        _check_block(folder, chunk, ledger, block)
+
+
+def _in_order(folder: Path, ledger: Ledger) -> Iterator[tuple[Chunk, int]]:
+    """Yield each chunk with the number of the first row to take from it; raise if a row is missing."""
+    first = ledger.begin
+    for chunk in ledger.chunks:
+        if not chunk.first <= first <= chunk.last or NAME.fullmatch(chunk.file) is None:
+            raise InputError(f"{folder / chunk.file}: must be a chunk that holds row {first}")
+        yield chunk, first
+        first = chunk.last + 1
+    if first != ledger.end:
+        raise InputError(f"{folder}: its chunks end at row {first}, the checkpoint at {ledger.end}")
+
+
+def _check_block(folder: Path, chunk: Chunk, ledger: Ledger, block: NDArray[Any]) -> None:
+    found = (block.shape, block.dtype.str)
+    expected = ((chunk.last + 1 - chunk.first, ledger.columns), ledger.dtype)
+    if found != expected:
+        raise InputError(
+            f"{folder / chunk.file}: must have the shape and type of its manifest, {expected}; found {found}"
+        )
+
+
 def remove_unnamed(folder: Path, ledgers: Iterable[Ledger | None]) -> None:
-    """Remove the chunks that no ledger names; other files are left alone."""
+    """Remove the chunks that no ledger lists; other files stay."""
     named = {chunk.file for ledger in ledgers if ledger is not None for chunk in ledger.chunks}
     for path in folder.glob("rows-*.npy"):
         if NAME.fullmatch(path.name) and path.name not in named:
@@ -145,15 +189,3 @@ def _write_chunk(folder: Path, rows: Rows) -> Chunk:
     name = f"rows-{first:012d}-{last:012d}-{stamp.sha256[:16]}.npy"
     rename_synced(temporary, folder / name)
     return Chunk(name, first, last, stamp.sha256, stamp.size)
-
-
-def _read_chunk(folder: Path, chunk: Chunk, ledger: Ledger) -> NDArray[Any]:
-    content = read_checked(folder / chunk.file, Stamp(chunk.sha256, chunk.size))
-    block: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    found, expected = (
-        (block.shape, block.dtype.str),
-        ((chunk.last + 1 - chunk.first, ledger.columns), ledger.dtype),
-    )
-    if found != expected:
-        raise InputError(f"{folder / chunk.file}: shape and type {found}, its manifest says {expected}")
-    return block

@@ -1,4 +1,4 @@
-"""A checkpoint's manifest: what belongs to it, with checksums."""
+"""Manifest of a checkpoint: a JSON file that lists its files and replay chunks with their checksums."""
 
 import hashlib
 import json
@@ -18,15 +18,18 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """Step, stamps of the files beside the manifest, and the ledger of the replay."""
+    """What belongs to a checkpoint."""
 
     step: int
+    """Environment steps done."""
     files: dict[str, Stamp]
+    """Stamps of the files beside the manifest, by name."""
     rows: Ledger | None
+    """Ledger of the replay; None without a replay."""
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """The manifest as JSON, with the versions that wrote it and a checksum of itself."""
+    """Serialise a manifest as JSON, with the versions that wrote it and its own checksum."""
     content = {
         "format": FORMAT,
         "step": manifest.step,
@@ -38,30 +41,37 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """Of a manifest's other entries, whatever their order and the blanks between them."""
+    """SHA-256 of a manifest's other entries; their order and the blanks between them don't matter."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(path: Path, *, step: int) -> Manifest:
-    """The manifest in a checkpoint's folder; `InputError` unless it is a whole one of ours, of `step`."""
+    """Read the manifest in a checkpoint's folder.
+
+    Raises:
+        InputError: it can't be read, is damaged, is of another format, or is not of step `step`.
+    """
     file = path / MANIFEST
     try:
         content = json.loads(file.read_bytes())
         found = content.pop("sha256")
         if content["format"] != FORMAT:
-            raise InputError(f"{file}: format {content['format']!r}; this version of virel reads {FORMAT}")
+            raise InputError(
+                f"{file}: `format` must be {FORMAT} for this version of virel; found {content['format']!r}"
+            )
         if found != _checksum(content):
-            raise InputError(f"{file}: its SHA-256 is not the one written in it")
+            raise InputError(f"{file}: damaged: its SHA-256 differs from the one written in it")
         manifest = _parse(content)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}") from error
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{file}: not a checkpoint's manifest: {error!r}") from error
+        raise InputError(f"{file}: not a valid manifest of a checkpoint: {error!r}") from error
     if manifest.step != step or set(manifest.files) != set(FILES):
         raise InputError(
-            f"{file}: of step {manifest.step} and files {sorted(manifest.files)}, not of {path.name}"
+            f"{file}: must be of step {step} with the files {sorted(FILES)}; "
+            f"found step {manifest.step} with {sorted(manifest.files)}"
         )
     return manifest
 

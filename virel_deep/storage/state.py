@@ -1,4 +1,4 @@
-"""A nested state as three files: tensors (safetensors), arrays (an archive of .npy), and the tree as JSON."""
+"""Nested state as three files: tensors (safetensors), arrays (.npz), and the tree that names them (JSON)."""
 
 import io
 import json
@@ -18,9 +18,9 @@ Leaf = TypeVar("Leaf")
 
 TREE, TENSORS, ARRAYS = FILES = ("state.json", "tensors.safetensors", "arrays.npz")
 TENSOR_KEY, ARRAY_KEY = "$tensor", "$array"
-"""A tensor or an array stands in the JSON tree as an object of this one key; the value is its name, a number.
+"""Keys that stand for a tensor or an array in the JSON tree; the value is the leaf's name, a number.
 
-Names of our choice: an archive takes a NUL for a name's end, safetensors takes no lone surrogates."""
+The names are not the user's: an archive ends a name at a NUL, and safetensors refuses lone surrogates."""
 
 BROKEN = (
     ValueError,
@@ -32,7 +32,7 @@ BROKEN = (
     zipfile.BadZipFile,
     safetensors.SafetensorError,
 )
-"""What json, numpy, zipfile and safetensors raise on bytes that are none of theirs."""
+"""Exceptions that json, numpy, zipfile and safetensors raise on invalid bytes."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class _Leaves:
 
 
 def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
-    """Contents of the three files, by name.
+    """Serialise a nested state; return the contents of the three files, by name.
 
     Raises:
-        InputError: a leaf is neither tensor, array of numbers or text, int, float, str, bool nor None;
+        InputError: a leaf is not a tensor, an array of numbers or text, int, float, str, bool or None;
             or a key is not text, or begins with `$`.
     """
     leaves = _Leaves()
@@ -56,7 +56,10 @@ def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """The state that `pack` wrote; tensors on the CPU. Raises one of `BROKEN` for bytes it did not write."""
+    """Restore the state that `pack` serialised, with tensors on the CPU.
+
+    Bytes that `pack` did not write raise one of the exceptions in `BROKEN`.
+    """
     with np.load(io.BytesIO(files[ARRAYS]), allow_pickle=False) as archive:
         leaves = _Leaves(safetensors.torch.load(files[TENSORS]), dict(archive))
     state = _decode(json.loads(files[TREE]), leaves)
@@ -66,7 +69,10 @@ def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _encode(value: Any, name: str, leaves: _Leaves) -> Any:
-    """The JSON tree of a value; its tensors and arrays go to `leaves`. `name`: its place, for messages."""
+    """Convert a value to its JSON tree, and add its tensors and arrays to `leaves`.
+
+    `name` is the value's place in the state, for error messages.
+    """
     match value:
         case torch.Tensor():
             # A copy: safetensors refuses two names for one memory, and parameters may be views of one buffer.

@@ -15,20 +15,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.stored_run import Interrupted, assert_is_of_its_step, listing, rows_between, save_step
+from tests.support.stored_run import (
+    CAPACITY,
+    Interrupted,
+    assert_is_of_its_step,
+    listing,
+    rows_between,
+    save_step,
+)
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
-CAPACITY = 25
 ROOT = Path(__file__).parents[3]
 STORED_RUN = [sys.executable, "-W", "error", str(ROOT / "tests" / "support" / "stored_run.py")]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _unsynced():
-    """Only `Interrupted` needs to see that a save waits for the disk; hundreds of saves need not do it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield
 
 
 def run(*command, skip_unless=None):
