@@ -22,28 +22,28 @@ help:  ## list the targets
 verify: $(VENV)/.stamp-core  ## check every claim (installs the core only)
 	@$(BIN)/virel verify
 
-# BLAS gets one thread and numba two, so that two pytest workers do not fight over two cores.
+# BLAS gets one thread and numba two, so that two pytest workers do not compete for two cores.
 test: export OMP_NUM_THREADS = 1
 test: export OPENBLAS_NUM_THREADS = 1
 test: export NUMBA_NUM_THREADS = 2
 
-# Each worker has its own numba cache. In a shared one, two workers that compile different signatures of a function
-# at the same time may both choose the same file name, and one would later load the other's machine code.
+# Each worker has its own numba cache. In a shared one, two workers that compile different signatures of a
+# function at the same time may choose the same file name, and one would later load the other's machine code.
 CACHE := $(CURDIR)/.numba_cache
 WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
 
-test: lint  ## format check, lint, types, then tests
+test: lint  ## all of `make lint`, then tests
 	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
 
-# Kernels as plain Python: a second implementation to agree with. numpy warns where compiled code is silent.
+# Kernels run as plain Python, a second implementation that must agree. numpy warns where compiled code is silent.
 test-nojit: export NUMBA_DISABLE_JIT = 1
 test-nojit: export OMP_NUM_THREADS = 1
 test-nojit: export OPENBLAS_NUM_THREADS = 1
 test-nojit: $(VENV)/.stamp-dev  ## theory tests with the kernels interpreted
 	@$(BIN)/pytest -W ignore::RuntimeWarning tests/theory tests/property tests/contract $(PYTEST_ARGS)
 
-# Compiled code reads past the end of an array without a word; here it raises. A cache of its own, so that no
-# kernel compiled without the checks is loaded.
+# Compiled code reads past the end of an array in silence; here it raises. The cache is a separate one, so that
+# no kernel compiled without the checks is loaded.
 test-boundscheck: export NUMBA_BOUNDSCHECK = 1
 test-boundscheck: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache/boundscheck
 test-boundscheck: export OMP_NUM_THREADS = 1
@@ -51,11 +51,12 @@ test-boundscheck: export OPENBLAS_NUM_THREADS = 1
 test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
 	@$(BIN)/pytest tests/theory tests/property tests/contract $(PYTEST_ARGS)
 
-deep: $(VENV)/.stamp-deep  ## install what the deep agent needs (PyTorch, MuJoCo, ONNX, ffmpeg)
+deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 
-lint: $(VENV)/.stamp-dev  ## format check, lint, types
+lint: $(VENV)/.stamp-dev  ## format check, lint, order of imports, types
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
 
 format: $(VENV)/.stamp-dev  ## format the code and apply the safe lint fixes

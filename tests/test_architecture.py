@@ -1,8 +1,10 @@
-"""Layers: `virel_theory` <- `verify`; `virel_deep` stands alone; torch is never a surprise."""
+"""Layers, circles and surprises of imports: contracts in pyproject.toml, and rules that contracts lack."""
 
 import ast
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,105 @@ FORBIDDEN = {
     "virel_deep": {"virel_theory", "verify"},
     "verify": {"virel_deep", "torch"},
 }
-RESULTS_CROSS_LAYERS_IN = ("verify/claims/deep/",)
-"""Files that compare the two codes: they may import virel_deep and torch, inside functions only."""
+"""What no file of a package may import, not even by `import_module`, which import-linter does not see."""
+BRIDGE = "verify/claims/deep/"
+"""Files that compare the two codes: they may import what `verify` may not, inside functions only."""
+LARGEST_FOLDER = 20
+
+
+# Contracts of import-linter
+
+
+def lint_imports(root, *options):
+    """Check the contracts of the tree below `root`; return what it printed."""
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo", *options]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == int("BROKEN" in done.stdout), done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the packages and their contracts, to plant imports in."""
+    root = tmp_path_factory.mktemp("tree")
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            copy = root / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    return root
+
+
+@pytest.fixture
+def plant(tree):
+    """A function that appends source to a module of the copy, undone after the test."""
+    before = {}
+
+    def append(module, source):
+        stem = tree.joinpath(*module.split("."))
+        path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+        before[path] = path.read_text()
+        path.write_text(before[path] + "\n" + source + "\n")
+
+    yield append
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def test_every_contract_is_kept():
+    found = lint_imports(ROOT)
+    assert "0 broken" in found, found
+
+
+@pytest.mark.parametrize(
+    ("contract", "module", "imported"),
+    [
+        ("packages", "virel_common.errors", "virel_theory.checks"),
+        ("packages", "virel_theory.checks", "verify.engine.claim"),
+        ("packages", "virel_deep.streams", "virel_theory.checks"),
+        ("packages", "virel_theory.checks", "virel_deep.streams"),
+        ("bridge", "verify.engine.runner", "virel_deep.streams"),
+        ("bridge", "verify.claims.optima.theorem_2", "virel_deep.streams"),
+        ("recheck", "verify.recheck", "virel_theory.checks"),
+        ("theory", "virel_theory.mdp.tabular", "virel_theory.solvers.solve"),
+        ("theory", "virel_theory.gradients.projection", "virel_theory.objective.elbo"),
+        ("verify", "verify.engine.claim", "verify.proofs.certificate"),
+        ("verify", "verify.recheck", "verify.arithmetic.exact"),
+        ("verify", "verify.proofs.certificate", "verify.claims.optima.theorem_2"),
+        ("deep", "virel_deep.streams", "virel_deep.design.presets"),
+        ("deep", "virel_deep.networks.stacks", "virel_deep.run.folder"),
+        ("circles", "virel_deep.storage.chunks", "virel_deep.storage.checkpoint"),
+        ("circles", "verify.engine.claim", "verify.engine.runner"),
+    ],
+)
+def test_a_planted_import_breaks_its_contract(tree, plant, contract, module, imported):
+    plant(module, f"def _planted():\n    import {imported}")
+    assert "BROKEN" in lint_imports(tree, "--contract", contract)
+
+
+def test_an_import_for_types_alone_breaks_no_contract(tree, plant):
+    plant(
+        "virel_theory.checks",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import verify.engine.claim",
+    )
+    assert "0 broken" in lint_imports(tree, "--contract", "packages")
+
+
+@pytest.mark.parametrize("package", ["virel_theory", "verify", "virel_deep"])
+def test_a_new_folder_needs_a_place_in_the_order(tree, package):
+    folder = tree / package / "planted"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    try:
+        found = lint_imports(tree, "--contract", package.removeprefix("virel_"))
+    finally:
+        shutil.rmtree(folder)
+    assert "BROKEN" in found
+    assert f"{package}.planted" in found
+
+
+# Rules of our own
 
 
 def violations(root):
@@ -32,11 +131,10 @@ def violations(root):
 def _of_file(path, name, package):
     tree = ast.parse(path.read_text())
     lazy = {id(node) for function in _functions(tree) for node in ast.walk(function)}
-    crosses = name.startswith(RESULTS_CROSS_LAYERS_IN)
     for node in ast.walk(tree):
-        for module in _imported(node, name):
+        for module in _imported(node):
             top = module.split(".")[0]
-            if top in FORBIDDEN[package] and not (crosses and id(node) in lazy):
+            if top in FORBIDDEN[package] and not (name.startswith(BRIDGE) and id(node) in lazy):
                 yield node.lineno, f"{package} must not import {module}"
             if top in {"pickle", "cPickle", "cloudpickle", "dill", "shelve"}:
                 yield node.lineno, f"no pickle: imports {module}"
@@ -56,14 +154,12 @@ def _functions(tree):
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
-def _imported(node, name):
+def _imported(node):
+    """Absolute names that a node imports; a relative import never leaves its package."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
-        if node.level:  # relative: resolve against the file's package
-            parts = name.removesuffix(".py").split("/")[: -node.level]
-            return [".".join([*parts, node.module or ""]).strip(".")]
-        return [node.module]
+        return [] if node.level else [node.module]
     if isinstance(node, ast.Call) and _callee(node) in {"import_module", "__import__"} and node.args:
         return [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
     return []
@@ -73,21 +169,19 @@ def _callee(call):
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
-def test_no_module_breaks_a_layer_rule():
+def test_no_module_breaks_a_rule():
     assert violations(ROOT) == []
 
 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("virel_theory/a.py", "import verify.engine.claim"),
+        ("virel_common/a.py", "import numpy"),
         ("virel_theory/a.py", "def f():\n    from torch import nn"),
-        ("virel_theory/sub/a.py", "from virel_deep import losses"),
         ("virel_theory/a.py", "import importlib\nimportlib.import_module('torch')"),
-        ("virel_deep/a.py", "from virel_theory.mdp.tabular import TabularMDP"),
-        ("virel_deep/a.py", "import verify"),
-        ("verify/engine/runner.py", "import virel_deep"),
-        ("verify/claims/theorem_9.py", "def f():\n    import virel_deep.axes.losses"),
+        ("virel_deep/a.py", "import importlib\nimportlib.import_module('virel_theory.checks')"),
+        ("virel_theory/a.py", "import verify.engine.claim"),
+        ("verify/engine/runner.py", "import torch"),
         ("verify/claims/deep/losses.py", "import virel_deep.axes.losses"),
         ("verify/a.py", "import pickle"),
         ("virel_deep/a.py", "import numpy as np\nnp.load('x', allow_pickle=True)"),
@@ -102,13 +196,83 @@ def test_a_planted_violation_is_found(tmp_path, path, source):
     assert found.startswith(path)
 
 
-def test_a_deep_claim_may_import_both_layers_inside_a_function(tmp_path):
-    file = tmp_path / "verify/claims/deep/losses.py"
+def test_a_claim_about_the_deep_code_may_import_it_inside_a_function(tmp_path):
+    file = tmp_path / BRIDGE / "losses.py"
     file.parent.mkdir(parents=True)
     file.write_text(
         "import virel_theory\n\n\ndef gap():\n    import torch\n    import virel_deep.axes.losses\n"
     )
     assert violations(tmp_path) == []
+
+
+# Size of folders, names listed once
+
+
+def too_large(root):
+    """`folder: files` of every folder with too many files beside its sub-folders; tests are free."""
+    folders = {
+        path.parent for top in (*PACKAGES, "docs", "examples", "results") for path in files(root / top)
+    }
+    counts = {folder: sum(path.parent == folder for path in files(folder)) for folder in folders}
+    return [f"{folder.relative_to(root)}: {n}" for folder, n in sorted(counts.items()) if n > LARGEST_FOLDER]
+
+
+def files(folder):
+    return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+def listed_twice(root):
+    """Public names of a package that stand in two lists: its `__init__`, a stub, or an `__all__` anywhere."""
+    out = []
+    for package in PACKAGES:
+        counts = Counter(
+            name
+            for path in (*(root / package).rglob("*.py"), *(root / package).rglob("*.pyi"))
+            for name in _listed(path)
+        )
+        out += [f"{package}.{name}" for name, n in counts.items() if n > 1]
+    return out
+
+
+def _listed(path):
+    """Names that a file makes public: elements of `__all__`, and `import x as x`, the form for it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.asname == alias.name)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.List | ast.Tuple):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if "__all__" in {getattr(target, "id", "") for target in targets}:
+                yield from (x.value for x in node.value.elts if isinstance(x, ast.Constant))
+
+
+def test_no_folder_holds_more_files_than_one_can_look_over():
+    assert too_large(ROOT) == []
+
+
+def test_a_folder_with_too_many_files_is_found(tmp_path):
+    folder = tmp_path / "verify/claims"
+    folder.mkdir(parents=True)
+    for i in range(LARGEST_FOLDER):
+        (folder / f"a{i}.py").touch()
+    assert too_large(tmp_path) == []
+    (folder / "one_more.py").touch()
+    assert too_large(tmp_path) == ["verify/claims: 21"]
+
+
+def test_no_public_name_is_listed_twice():
+    assert listed_twice(ROOT) == []
+
+
+def test_a_second_list_of_a_name_is_found(tmp_path):
+    folder = tmp_path / "virel_theory"
+    folder.mkdir()
+    (folder / "__init__.pyi").write_text("from .a import f as f\nfrom .b import g as g\n")
+    assert listed_twice(tmp_path) == []
+    (folder / "a.py").write_text("__all__ = ['f', 'h']\n")
+    assert listed_twice(tmp_path) == ["virel_theory.f"]
+
+
+# What an import loads
 
 
 @pytest.mark.parametrize(
@@ -117,10 +281,18 @@ def test_a_deep_claim_may_import_both_layers_inside_a_function(tmp_path):
         ("import virel_theory", {"torch", "numba", "numpy", "scipy"}),
         ("from virel_theory import TabularMDP, boltzmann_policy, elbo", {"torch", "numba"}),
         ("from virel_theory import *", {"torch", "gymnasium", "matplotlib"}),
+        ("import verify", {"torch", "numba", "scipy", "matplotlib", "flint", "virel_deep"}),
         ("import verify.commands.verify", {"torch", "numba", "matplotlib", "virel_deep"}),
         (
             "from verify.engine.registry import all_claims; all_claims()",
             {"torch", "matplotlib", "virel_deep"},
+        ),
+        ("import virel_deep", {"torch", "gymnasium", "matplotlib"}),
+        ("import virel_deep.design.presets", {"torch", "gymnasium", "matplotlib"}),
+        ("import virel_common.errors, virel_common.files, virel_common.terminal", {"numpy", "matplotlib"}),
+        (
+            "from virel_common.command import main; main(['--help'])",
+            {"numpy", "numba", "scipy", "torch", "flint", "matplotlib", "rich", "tyro", "verify"},
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""Benchmarks of the deep agent: learning runs, a peer side by side, speed."""
+"""Benchmarks of the deep agent: learning runs, stable-baselines3 side by side, speed, profile."""

@@ -1,7 +1,8 @@
 """Where the time of a learning step goes: `python -m benchmarks.deep.profile_step [PRESET ...]`.
 
 One process, one thread, one seed of HalfCheetah-v5, a replay of 100,000 transitions. Every part is timed by
-the CPU clock, less the parts inside it; medians of steps. A timer costs about 0.5 us a call.
+the CPU clock, minus the parts inside it; the tables hold medians over steps. A timer costs about 0.5 us per
+call.
 """
 
 import sys
@@ -12,24 +13,24 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.deep._speed_contenders import Ours
-from benchmarks.deep._speed_flops import update_flops
+from benchmarks.deep.speed.contenders import Ours
+from benchmarks.deep.speed.flops import update_flops
 
 PRESETS = ("sac", "beta")
 STEPS = 400
 
 
 class Timers:
-    """Exclusive CPU time of functions, by part, step by step."""
+    """CPU time of each part of a step, without the parts inside it, step by step."""
 
     def __init__(self) -> None:
-        """No time so far."""
+        """Start without any time."""
         self.now: dict[str, float] = {}
         self.steps: list[dict[str, float]] = []
         self._inner = [0.0]
 
     def wrap(self, owner: Any, name: str, part: str) -> None:
-        """Count calls of `owner.name` to a part."""
+        """Replace `owner.name` by a function that adds the time of its calls to a part."""
         function = getattr(owner, name)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -46,14 +47,14 @@ class Timers:
         setattr(owner, name, timed)
 
     def step(self, advance: Callable[[], None]) -> None:
-        """One step."""
+        """Time one step, made by `advance`."""
         self.now = {}
         advance()
         self.steps.append(self.now)
 
 
 def parts(timers: Timers, ours: Ours) -> None:
-    """Name the parts of a step."""
+    """Put a timer around every part of a learning step."""
     from virel_deep.axes import inference  # noqa: PLC0415
     from virel_deep.networks import network  # noqa: PLC0415
 
@@ -78,7 +79,7 @@ def parts(timers: Timers, ours: Ours) -> None:
 
 
 def profile(preset: str) -> str:
-    """A table of one preset."""
+    """Time the learning steps of a preset; return the Markdown table."""
     timers = Timers()
     with tempfile.TemporaryDirectory() as folder:
         ours = Ours(preset, 1, 1, Path(folder))
@@ -89,7 +90,7 @@ def profile(preset: str) -> str:
     names = {name for step in timers.steps for name in step}
     found = {name: 1e3 * median(step.get(name, 0.0) for step in timers.steps) for name in names}
     total = sum(found.values())
-    lines = [f"`{preset}`: {total:.2f} ms a step; {update_flops(preset) / 1e9:.2f} GFLOP an update.", ""]
+    lines = [f"`{preset}`: {total:.2f} ms per step; {update_flops(preset) / 1e9:.2f} GFLOP per update.", ""]
     lines += ["| part | ms | share |", "| --- | --- | --- |"]
     for name, ms in sorted(found.items(), key=lambda item: -item[1]):
         lines.append(f"| {name} | {ms:.3f} | {100 * ms / total:.0f} % |")
@@ -97,7 +98,7 @@ def profile(preset: str) -> str:
 
 
 def main() -> int:
-    """Print the tables."""
+    """Print a table for each preset on the command line, by default `sac` and `beta`."""
     for preset in sys.argv[1:] or PRESETS:
         print(profile(preset), end="\n\n", flush=True)
     return 0

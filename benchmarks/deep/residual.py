@@ -1,9 +1,9 @@
 """What the options of the residual temperature change: `python -m benchmarks.deep.residual RUN`.
 
-RUN is a run of a preset with a residual temperature, trained already. At its last checkpoint, with the
-networks held fixed, eps_omega is estimated many times under each option: its mean over that of the minibatch,
-its spread from one estimate to the next, and what an update costs with it, in CPU time, options taking turns.
-Prints a Markdown table.
+RUN is the folder of a trained run whose preset has a residual temperature. At its last checkpoint, with the
+networks held fixed, eps_omega is estimated many times under each option. A Markdown table is printed: the
+mean estimate divided by the minibatch's, the spread between estimates, and the CPU time of an update, for
+which the options take turns.
 """
 
 import shutil
@@ -31,16 +31,17 @@ class Options:
     """Measure at a finished run."""
 
     run: tyro.conf.Positional[Path]
+    """Folder of the run."""
     seed: int = 0
-    """Which of the run's seeds."""
+    """Seed of the run to measure."""
 
 
 OPTIONS = [(0, 1), (256, 1), (1024, 1), (4096, 1), (4096, 10), (4096, 100)]
-"""`residual_batch` (0: the minibatch) and `residual_period`."""
+"""Pairs of `residual_batch` (0: the minibatch) and `residual_period` to compare."""
 
 
 def estimates(group: Trainer, batch: int) -> list[float]:
-    """Estimates of eps_omega of seed 0 from fresh batches; the networks do not change."""
+    """Estimates of eps_omega from fresh batches, for the one seed loaded; the networks do not change."""
     agent, found = group.agent, []
     own = group._storage(batch or agent.algorithm.batch_size, 1 if batch else 2)
     for _ in range(ESTIMATES):
@@ -51,7 +52,7 @@ def estimates(group: Trainer, batch: int) -> list[float]:
 
 
 def _minibatch_error(agent: Agent, batch: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """The TD error that an update computes anyway: with the target networks."""
+    """TD error that an update computes anyway, from the target networks."""
     columns, algorithm = agent.columns, agent.algorithm
     s, s_next = batch[..., columns.observation], batch[..., columns.next_observation]
     _, following, _ = agent._actions(s, s_next, noise)
@@ -62,7 +63,7 @@ def _minibatch_error(agent: Agent, batch: torch.Tensor, noise: torch.Tensor) -> 
 
 
 def update_ms(groups: list[Trainer]) -> list[float]:
-    """Mean CPU milliseconds of an update for each group, taking turns; median of rounds."""
+    """CPU milliseconds per update of each group: the median over rounds in which the groups take turns."""
     rounds: list[list[float]] = [[] for _ in groups]
     for _ in range(7):
         for group, times in zip(groups, rounds, strict=True):
@@ -74,8 +75,8 @@ def update_ms(groups: list[Trainer]) -> list[float]:
 
 
 def main() -> int:
-    """Measure and print."""
-    options = tyro.cli(Options)
+    """Measure every option at the run's last checkpoint and print the table."""
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.residual")
     torch.set_num_threads(1)
     config = read_config(options.run)
     kind = config.algorithm.temperature

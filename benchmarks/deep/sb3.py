@@ -2,9 +2,9 @@
 
 `python -m benchmarks.deep.sb3 --env HalfCheetah-v5 --steps 30000 --out out/learning/sb3-sac-HalfCheetah-v5`
 
-Same network (2 x 256), batch 256, learning rate 3e-4, tau 0.005, gamma 0.99, tuned temperature, 5,000 uniform
-steps, one update a step, one deterministic episode every 1,000 steps. A finished seed is passed over; an
-interrupted one starts again.
+It has the same network (2 x 256), batch 256, learning rate 3e-4, tau 0.005, gamma 0.99, tuned temperature,
+5,000 uniform steps, one update per step and one deterministic episode every 1,000 steps. A finished seed is
+skipped; an interrupted one starts again.
 """
 
 import json
@@ -30,22 +30,27 @@ WARMUP, EVERY = 5000, 1000
 
 @dataclass(frozen=True)
 class Options:
-    """What to train."""
+    """Train SAC of stable-baselines3 and write a run folder that `virel compare` reads."""
 
     env: str
+    """Id of a Gymnasium environment."""
     steps: int
+    """Environment steps per seed."""
     out: Path
+    """Run folder to write."""
     seeds: int = 3
+    """Number of seeds."""
     first_seed: int = 0
+    """First seed; the others follow it."""
     exact_density: bool = False
-    """Replace its log(1 - a^2 + 1e-6) by the exact log(1 - tanh(u)^2), which ours is."""
+    """Replace its log(1 - a^2 + 1e-6) by the exact log(1 - tanh(u)^2), as in our code."""
 
 
 class Evaluation(BaseCallback):
-    """One deterministic episode every `EVERY` steps, as an `eval` row."""
+    """Evaluation by one deterministic episode every `EVERY` steps, written as an `eval` row."""
 
     def __init__(self, env: str, seed: int, file: Path) -> None:
-        """Keep an environment of its own."""
+        """Make an environment for evaluation only."""
         super().__init__()
         self.env, self.seed, self.file = gymnasium.make(env), seed, file
         self.start = time.monotonic()
@@ -67,8 +72,8 @@ class Evaluation(BaseCallback):
 
 
 def main() -> int:
-    """Train the seeds one after another."""
-    options = tyro.cli(Options)
+    """Train the seeds one after another and write the run folder."""
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.sb3")
     torch.set_num_threads(1)
     _write(options.out / "config.json", _config(options))
     for seed in range(options.first_seed, options.first_seed + options.seeds):
@@ -91,7 +96,7 @@ def main() -> int:
 
 
 def use_exact_density(model: SAC) -> None:
-    """Replace its log density of squashed actions by the exact one."""
+    """Replace the log density of squashed actions in a model of stable-baselines3 by the exact one."""
     squashed = model.actor.action_dist
 
     def log_prob(_actions: Tensor, u: Tensor) -> Tensor:

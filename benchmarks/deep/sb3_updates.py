@@ -1,17 +1,19 @@
-"""Updates of our `sac` beside those of stable-baselines3's SAC, from the same state, along a training run.
+"""Updates of our `sac` and of stable-baselines3's SAC from the same state, compared along a training run.
 
 `python -m benchmarks.deep.sb3_updates --env HalfCheetah-v5 --steps 30000`
 
 Every `--every` steps of a run of ours (one seed), all weights, targets, Adam moments and the temperature are
-copied into stable-baselines3's agent, and both make one update with the same minibatch and the same noise:
-once as it is, once with its log(1 - a^2 + 1e-6) replaced by the exact log(1 - tanh(u)^2). Written are the
-relative differences of the gradients (2-norms), the differences of the parameters after the update (in
-learning rates, quantile 0.99 over the entries), and the largest difference of actions at random observations.
+copied into stable-baselines3's agent. Then both make one update with the same minibatch and the same noise.
+This is done twice: with its log(1 - a^2 + 1e-6), and with the exact log(1 - tanh(u)^2) in its place.
+Written are the relative differences of the gradients (2-norms), the differences of the parameters after the
+update (in learning rates, quantile 0.99 over the entries), and the largest difference of actions at random
+observations.
 
-Expected, before the first run: gradients are sums of a few hundred float32 products (relative rounding about
-1e-6), added over a batch with cancellation: up to some 1e-4 of the norm where a gradient is small beside its
-terms. Parameters: Adam divides by sqrt(v), so an entry whose gradient is near rounding may move by up to a
-learning rate either way; over all entries most should agree within 1e-3 learning rates.
+Expected before the first run: a gradient is a sum of a few hundred float32 products (relative rounding about
+1e-6), added over a batch with cancellation. So the differences may reach some 1e-4 of the norm if a gradient
+is small compared with its terms. As for parameters, Adam divides by sqrt(v): an entry whose gradient is near
+rounding may move by up to a learning rate either way, but most entries should agree within 1e-3 learning
+rates.
 """
 
 import json
@@ -44,21 +46,25 @@ Gradients = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Options:
-    """What to run."""
+    """Compare single updates of our `sac` with those of stable-baselines3's SAC."""
 
     env: str = "HalfCheetah-v5"
+    """Id of a Gymnasium environment."""
     steps: int = 30_000
+    """Environment steps of the run."""
     every: int = 250
+    """Steps between two comparisons."""
     seed: int = 0
+    """Seed of the run."""
     out: Path | None = None
-    """Where the rows go, as JSON lines; None: nowhere."""
+    """File for the rows, as JSON lines; None writes none."""
 
 
 class Theirs:
     """stable-baselines3's agent, made to update from our state, batch and noise."""
 
     def __init__(self, env: str, *, exact: bool) -> None:
-        """Build it; `exact` replaces its log density."""
+        """Build the agent; `exact` replaces its log density by the exact one."""
         self.sac = SAC("MlpPolicy", env, device="cpu", policy_kwargs={"net_arch": [256, 256]})
         self.sac._setup_learn(1)
         self.gradients: Gradients = {}
@@ -77,7 +83,7 @@ class Theirs:
         self.optimisers = optimisers | {"log_alpha": self.sac.ent_coef_optimizer}
 
     def _note_gradients(self, name: str, optimiser: torch.optim.Optimizer) -> None:
-        """Keep the gradient of a step: the policy's loss leaves one in the critics too, later."""
+        """Keep the gradient of each step, since the policy's loss later adds one to the critics."""
         step = optimiser.step
 
         def noting(*args: Any, **kwargs: Any) -> Any:
@@ -87,7 +93,7 @@ class Theirs:
         optimiser.step = noting  # type: ignore[method-assign]
 
     def flat(self, name: str, part: Any = lambda p: p) -> Tensor:
-        """Parameters of a network, or a part of each, in our order: layer by layer, weight then bias."""
+        """A network's parameters, or `part` of each, in our order: layer by layer, weight then bias."""
         blocks = []
         for layer in self.modules[name]:
             for key in ("weight", "bias"):
@@ -100,14 +106,14 @@ class Theirs:
         return torch.cat(blocks)
 
     def load(self, agent: Agent) -> None:
-        """Take over all of our state."""
+        """Copy all of our agent's state: weights, targets, Adam moments, temperature."""
         state = agent.seed_state(0)
         for name, layers in self.modules.items():
             for kind in ("", "_exp_avg", "_exp_avg_sq") if name != "target_critic" else ("",):
                 for i, layer in enumerate(layers):
                     for key in ("weight", "bias"):
                         block = torch.as_tensor(state[name + kind][f"{i}.{key}"])
-                        # Theirs: a module a critic; two for the two halves of a policy's last layer.
+                        # Theirs: one module per critic, and two for the halves of a policy's last layer.
                         parts = block if name != "policy" else block.chunk(len(layer), dim=-1)
                         for module, value in zip(layer, parts, strict=True):
                             self._put(name, kind, getattr(module, key), value, state["steps"])
@@ -131,7 +137,7 @@ class Theirs:
             state[kind[1:]] = value
 
     def update(self, agent: Agent, batch: Tensor, noise: Tensor) -> None:
-        """One update of theirs with this batch `[B, width]` and noise `[2 B, A]`."""
+        """Make one update of theirs with this batch `[B, width]` and noise `[2 B, A]`."""
         c = agent.columns
         rows = ReplayBufferSamples(
             batch[:, c.observation], batch[:, c.action], batch[:, c.next_observation],
@@ -142,7 +148,7 @@ class Theirs:
             self.sac.train(1, len(batch))
 
     def act(self, observation: Tensor, noise: Tensor) -> Tensor:
-        """Actions while learning, `[N, A]`, then those of an evaluation."""
+        """Actions while learning, `[N, A]`, followed by those of an evaluation."""
         with drawing([noise]), torch.no_grad():
             explored = self.sac.actor(observation)
         with torch.no_grad():
@@ -151,7 +157,7 @@ class Theirs:
 
 @contextmanager
 def drawing(noise: Sequence[Tensor]) -> Iterator[None]:
-    """Let torch's normal distributions draw this, in order, and all of it."""
+    """Make torch's normal distributions return these tensors, in order; every one must be used."""
     queue = deque(noise)
     original, normal._standard_normal = normal._standard_normal, lambda *_, **__: queue.popleft()
     try:
@@ -162,12 +168,12 @@ def drawing(noise: Sequence[Tensor]) -> Iterator[None]:
 
 
 def ours(network: Network, flat: Tensor) -> Tensor:
-    """A flat tensor of ours without its padding."""
+    """A flat tensor of one of our networks, without its padding."""
     return torch.cat([block.flatten() for layer in network.views(flat) for block in layer])
 
 
 def compare(agent: Agent, theirs: Theirs) -> dict[str, float]:
-    """Differences after both updated."""
+    """Differences of gradients, parameters, temperature and actions after both updated."""
     row = {}
     for name, network in (("policy", agent.policy), ("critic", agent.critic)):
         mine, other = ours(network, network.gradient), theirs.gradients[name]
@@ -189,8 +195,8 @@ def compare(agent: Agent, theirs: Theirs) -> dict[str, float]:
 
 
 def main() -> int:
-    """Train, compare, print a table."""
-    options = tyro.cli(Options)
+    """Train, compare along the way, print a table."""
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.sb3_updates")
     torch.set_num_threads(1)
     config = run_config(
         "sac", options.env, steps=options.steps, seeds=(options.seed,), eval_every=options.steps

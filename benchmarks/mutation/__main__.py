@@ -30,7 +30,7 @@ class Options:
     """Of the sample."""
     jobs: int = 1
     """Processes at a time."""
-    out: Path = Path("benchmarks/mutation/results")
+    out: Path = Path("out/mutation")
     """Folder for mutation.json and mutation.md."""
     resume: bool = False
     """Keep the kills that `out` has on record and try only the rest (while claims are being improved)."""
@@ -99,4 +99,4 @@ def _import_heavy_packages() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options)))
+    sys.exit(main(tyro.cli(Options, prog="python -m benchmarks.mutation")))

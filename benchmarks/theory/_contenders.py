@@ -1,4 +1,4 @@
-"""Ours and the peers behind one interface: `prepare(mdp, atol)` returns a function that solves and returns V.
+"""Our solver and its peers, behind one interface: `prepare(mdp, atol)` returns a function that returns V.
 
 What a peer is asked for is what its documentation says guarantees `atol` on V; what it returns is checked
 against our certified values, so that a peer that is quick because it is wrong is seen to be so.
@@ -18,7 +18,7 @@ SWEEPS = 10_000_000  # "no limit"
 
 
 def ours(mdp: TabularMDP, atol: float) -> Solve:
-    """`virel_theory.solve` with method "auto"; returns the whole solution."""
+    """`virel_theory.solve` with method "auto"; its function returns the whole solution."""
     from virel_theory.solvers.solve import solve  # noqa: PLC0415  # each worker imports its own contender only
 
     return lambda: solve(mdp, atol=atol)
@@ -39,7 +39,7 @@ def quantecon(mdp: TabularMDP, atol: float) -> Solve:
 
 
 def mdpsolver(mdp: TabularMDP, atol: float) -> Solve:
-    """Mdpsolver's modified policy iteration (C++), lists of lists as it wants them."""
+    """mdpsolver's modified policy iteration (C++), on nested lists, which it requires."""
     import mdpsolver as package  # noqa: PLC0415
 
     csr = mdp.to_sparse().transition
@@ -67,7 +67,7 @@ def mdpsolver(mdp: TabularMDP, atol: float) -> Solve:
 
 
 def pymdptoolbox(mdp: TabularMDP, atol: float) -> Solve:
-    """Pymdptoolbox's modified policy iteration on one sparse matrix an action."""
+    """pymdptoolbox's modified policy iteration, on one sparse matrix per action."""
     from mdptoolbox import mdp as package  # noqa: PLC0415
 
     n_actions = mdp.n_actions
@@ -85,7 +85,7 @@ def pymdptoolbox(mdp: TabularMDP, atol: float) -> Solve:
 
 
 def mdpax(mdp: TabularMDP, atol: float) -> Solve:
-    """Mdpax's value iteration (JAX)."""
+    """mdpax's value iteration (JAX)."""
     from benchmarks.theory import _mdpax  # noqa: PLC0415
 
     run: Solve = _mdpax.contender(mdp, atol, max_sweeps=SWEEPS)
@@ -107,11 +107,11 @@ MODULES = {
     "mdpax": "mdpax",
 }
 LARGEST = {"mdpsolver": 100_000, "pymdptoolbox": 100_000, "mdpax": 100_000}
-"""States beyond which a contender is left out: nested Python lists, or hours."""
+"""Largest number of states of a contender: beyond, its nested lists or its hours are too many."""
 
 
 def available(elsewhere: Collection[str]) -> tuple[list[str], dict[str, str]]:
-    """Contenders that are installed, here or `elsewhere`, and why others are left out."""
+    """Contenders that are installed, here or `elsewhere`, and the reason why each other one is left out."""
     missing = {
         name: "not installed"
         for name, module in MODULES.items()

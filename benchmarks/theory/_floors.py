@@ -1,4 +1,4 @@
-"""What the machine allows: read bandwidth, random gathers, and one sweep of T* beside both."""
+"""Limits of the machine: read bandwidth and random gathers, compared with one sweep of T*."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from virel_theory.solvers.kernels import prefetch
 
 @njit(parallel=True)
 def _read(x, n_chunks):  # type: ignore[no-untyped-def]
-    """Sum of x, eight accumulators a chunk: bound by reading."""
+    """Sum of x with eight accumulators per chunk; reading memory limits its speed."""
     out = np.zeros(n_chunks)
     for c in prange(n_chunks):
         acc = np.zeros(8)
@@ -28,7 +28,7 @@ def _read(x, n_chunks):  # type: ignore[no-untyped-def]
 
 @njit(parallel=True)
 def _gather(index, v, n_chunks):  # type: ignore[no-untyped-def]
-    """Sum of v[index], fetched ahead: bound by gathers."""
+    """Sum of v[index], fetched ahead; gathering limits its speed."""
     out = np.zeros(n_chunks)
     last = len(index) - 2
     for c in prange(n_chunks):
@@ -44,7 +44,7 @@ def _gather(index, v, n_chunks):  # type: ignore[no-untyped-def]
 
 
 def sweep_and_floors(mdp: TabularMDP) -> dict[str, float]:
-    """Seconds of one sweep of T*, and what reading its bytes, or only gathering its values, takes."""
+    """Seconds of one sweep of T*, of reading its bytes, and of gathering its values only."""
     b = _backups.backups(mdp.transition, mdp.reward, mdp.gamma)
     v, w, read = np.zeros(mdp.n_states), np.empty(mdp.n_states), np.ones(2**27)
     chunks = 8 * get_num_threads()
@@ -57,7 +57,7 @@ def sweep_and_floors(mdp: TabularMDP) -> dict[str, float]:
 
 
 def best_of(runs: dict[str, Callable[[], Any]], repeats: int = 9) -> dict[str, float]:
-    """Smallest time of each, in turns: bandwidth changes by the second where neighbours share a socket."""
+    """Smallest time of each job, in turns: neighbours on a shared socket change bandwidth by the second."""
     out = dict.fromkeys(runs, np.inf)
     for k in range(repeats + 1):
         for name, run in runs.items():

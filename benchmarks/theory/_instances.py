@@ -1,4 +1,4 @@
-"""The MDPs on which solvers are compared: each a function of a name such as `garnet-100000-0.99`."""
+"""MDPs on which solvers are compared, each determined by a name such as `garnet-100000-0.99`."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ SEED = 2019
 
 @dataclass(frozen=True)
 class Instance:
-    """What to generate; the seed is fixed."""
+    """Kind, size and discount of an MDP to generate; the seed is fixed."""
 
     kind: str
     n_states: int
@@ -21,18 +21,18 @@ class Instance:
 
     @property
     def name(self) -> str:
-        """`kind-states-gamma`."""
+        """Name in the form `kind-states-gamma`."""
         return f"{self.kind}-{self.n_states}-{self.gamma}"
 
 
 def parse(name: str) -> Instance:
-    """The instance of a name."""
+    """Read an instance from its name."""
     kind, n_states, gamma = name.split("-")
     return Instance(kind, int(n_states), float(gamma))
 
 
 def build(instance: Instance) -> TabularMDP:
-    """Garnet (A = 10, b = 10, CSR), ring (A = 3, slip 0.1, random rewards, CSR), or dense Garnet (A = 10)."""
+    """Generate an MDP: Garnet (A = b = 10) or ring (A = 3, slip 0.1) as CSR, or dense Garnet (A = 10)."""
     rng = np.random.default_rng(SEED)
     n, gamma = instance.n_states, instance.gamma
     if instance.kind == "ring":
@@ -43,7 +43,7 @@ def build(instance: Instance) -> TabularMDP:
 
 
 def suite(states: list[int], gammas: list[float], kinds: list[str]) -> list[Instance]:
-    """Rings stop at 10^5 states and dense MDPs at 1000; 100 states are for dense MDPs only."""
+    """Yield all instances: rings up to 10^5 states, dense MDPs up to 1000, and 100 states for those only."""
 
     def wanted(kind: str, n: int) -> bool:
         return n <= 1000 if kind == "dense" else 1000 < n <= (100_000 if kind == "ring" else n)
@@ -52,7 +52,7 @@ def suite(states: list[int], gammas: list[float], kinds: list[str]) -> list[Inst
 
 
 def n_bytes(mdp: TabularMDP) -> int:
-    """Bytes of the MDP's arrays."""
+    """Number of bytes of the MDP's arrays."""
     rows = mdp.transition
     parts = [rows] if isinstance(rows, np.ndarray) else [rows.data, rows.indices, rows.indptr]
     return int(sum(x.nbytes for x in [*parts, mdp.reward, mdp.initial]))

@@ -12,7 +12,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def contender(mdp: TabularMDP, atol: float, *, max_sweeps: int) -> Any:
-    """Value iteration; `max_diff` below epsilon (1 - gamma)/gamma means |V - V*| < epsilon."""
+    """mdpax's value iteration; `max_diff` below epsilon (1 - gamma)/gamma means |V - V*| < epsilon."""
     os.environ |= {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}  # read at the first import
     from loguru import logger  # noqa: PLC0415
     from mdpax.solvers.value_iteration import ValueIteration  # noqa: PLC0415

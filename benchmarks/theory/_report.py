@@ -1,4 +1,4 @@
-"""Results as a Markdown table, and the summary numbers."""
+"""Results of the solvers as a Markdown table, with summary numbers."""
 
 import math
 from typing import Any
@@ -10,23 +10,26 @@ HEAD = (
 )
 ABOUT = """# Solvers, side by side
 
-Written by `python -m benchmarks.theory.solvers`. Medians of alternating runs, every contender in its own
-process on the same MDP, asked for the same accuracy.
+Written by `python -m benchmarks.theory.solvers`. Every contender runs in its own process, on the same MDP,
+asked for the same accuracy. Runs alternate, and the table holds their medians.
 
-- "ratio": ours over the best peer that met the accuracy. "bound": our guaranteed bound on |Q - Q*|.
-- "sweep / floor": one sweep of T* over the time to read the MDP's bytes once, at the bandwidth measured in
-  turns with it; in brackets, over the time of gathering its values alone. Threads as in "threads".
-- "memory": the MDP's bytes plus the largest resident bytes that a solve added, over the MDP's bytes, with
-  4 KiB pages; in brackets, with the huge pages that NumPy asks for, of which one counts whole once touched.
-- "true error": |V - V*| against our certified values, so up to the bound; bold where above the accuracy
-  asked for.
-- "threads, load": ours; and the other processes that ran when the instance began. With a load on two cores,
-  two threads of ours wait for each other, and peers, of one thread, do not.
+- "ratio": our time divided by that of the best peer that met the accuracy.
+- "bound": our guaranteed bound on |Q - Q*|.
+- "sweep / floor": time of one sweep of T*, divided by the time to read the MDP's bytes once, at the bandwidth
+  measured in turns with it; in brackets, divided by the time of gathering its values alone. Threads as in
+  "threads".
+- "memory": the MDP's bytes plus the largest resident bytes that a solve added, divided by the MDP's bytes,
+  with 4 KiB pages; in brackets, with the huge pages that NumPy asks for, each of which counts whole once it
+  is touched.
+- "true error": |V - V*|, measured from our certified values, so exact up to the bound; bold if above the
+  accuracy asked for.
+- "threads, load": our threads, and the other processes that ran when the instance began. With a load on two
+  cores, two threads of ours wait for each other; the peers have one thread and do not.
 """
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The whole page."""
+    """Write the whole page from the results."""
     lines = [ABOUT, _machine(results["machine"]), "", HEAD]
     lines += [_row(name, x, results["atol"]) for name, x in results["instances"].items()]
     found = results["instances"].values()
@@ -43,7 +46,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def ratio(x: dict[str, Any], atol: float) -> float | None:
-    """Ours over the best peer whose values are as accurate as it was asked for; None without such a peer."""
+    """Our time divided by that of the best peer that met the accuracy; None without such a peer."""
     times = [p["s"] for p in x["peers"].values() if p.get("error", math.inf) <= atol + x["ours"]["bound"]]
     return x["ours"]["s"] / min(times) if times else None
 

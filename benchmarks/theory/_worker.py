@@ -22,7 +22,7 @@ PR_SET_THP_DISABLE = 41
 
 
 def main() -> None:
-    """Prepare, warm up on a small instance of the same kind (compilation), then obey."""
+    """Prepare, warm up on a small instance of the same kind to compile, then answer commands."""
     name, instance_name, atol, values = sys.argv[1], sys.argv[2], float(sys.argv[3]), Path(sys.argv[4])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a contender prints goes to stderr
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def finish(found: object, values: Path) -> dict[str, object]:
-    """Ours: write V, say the bound and the method; a peer: its true error up to our bound."""
+    """Facts about the solution: ours writes V and tells bound and method; a peer tells its true error."""
     if hasattr(found, "error_bound"):
         np.save(values, found.value)
         return {
@@ -70,7 +70,7 @@ def finish(found: object, values: Path) -> dict[str, object]:
 
 
 def extra_bytes(run: Callable[[], object]) -> int:
-    """Largest resident bytes during a run, less those before."""
+    """Largest number of resident bytes during a run, minus those before it."""
     rest = resident_after_trim()
     reset_peak()
     found = run()
@@ -81,7 +81,7 @@ def extra_bytes(run: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def without_huge_pages() -> Iterator[None]:
-    """New memory comes in pages of 4 KiB (Linux): a huge page counts whole once a byte of it is touched."""
+    """Ask Linux for pages of 4 KiB, since a huge page counts whole once a byte of it is touched."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     yield
@@ -90,19 +90,19 @@ def without_huge_pages() -> Iterator[None]:
 
 
 def resident_after_trim() -> int:
-    """Bytes resident now, less what was freed but kept by the allocator: a solve could hide in that."""
+    """Resident bytes, after returning what the allocator kept: a solve could hide in that memory."""
     with contextlib.suppress(OSError, AttributeError):  # glibc only
         ctypes.CDLL(None).malloc_trim(0)
     return _status("VmRSS")
 
 
 def peak() -> int:
-    """Largest resident bytes since `reset_peak`."""
+    """Largest number of resident bytes since `reset_peak`."""
     return _status("VmHWM")
 
 
 def reset_peak() -> None:
-    """Forget the peak so far (Linux)."""
+    """Forget the peak of resident memory so far (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -1,7 +1,9 @@
-"""Ours and every peer, side by side: `python -m benchmarks.theory.solvers [--states ...] [--gammas ...]`.
+"""Our solver and its peers, side by side: `python -m benchmarks.theory.solvers [--states N ...]`.
 
-Results are kept by instance in `results/solvers.json`: a second call goes on where the first stopped
-(`--force` starts the chosen instances again). `results/solvers.md` is written anew after every instance.
+Results are kept per instance in `out/solvers/solvers.json`, so a second call continues where the first
+stopped (`--force` solves the chosen instances again). The page `out/solvers/solvers.md` is written anew after
+every instance.
+`python -m benchmarks.archive pack solvers` puts them into `results/` and `docs/benchmarks/`.
 """
 
 import argparse
@@ -19,14 +21,14 @@ from typing import Any
 
 from benchmarks.theory import _contenders, _instances, _report
 
-RESULTS = Path(__file__).parent / "results"
+OUT = Path("out/solvers")
 
 
 class Worker:
-    """A contender in its own process, one command at a time."""
+    """A contender in its own process, which answers one command at a time."""
 
     def __init__(self, name: str, instance: str, options: argparse.Namespace, values: Path) -> None:
-        """Start it and wait until it is prepared; `failed` says why it is not."""
+        """Start the process and wait until it is prepared; `failed` holds the reason if it is not."""
         threads = str(options.threads)
         env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": threads}
         command = [
@@ -49,7 +51,7 @@ class Worker:
         self.facts = self._answer(10 * self.timeout)
 
     def ask(self, command: str) -> dict[str, Any]:
-        """Send a command and wait; an empty answer, and `failed`, if it dies or takes too long."""
+        """Send a command and wait; the answer is empty, and `failed` set, if it dies or takes too long."""
         if self.failed:
             return {}
         assert self.process.stdin is not None
@@ -62,7 +64,7 @@ class Worker:
         return self._answer(self.timeout)
 
     def solve(self) -> None:
-        """One timed run."""
+        """Solve the instance once more and keep the time."""
         answer = self.ask("solve")
         if answer:
             self.times.append(answer["s"])
@@ -73,7 +75,7 @@ class Worker:
         self.process.communicate()
 
     def result(self) -> dict[str, Any]:
-        """Median time and facts, or why there are none."""
+        """Median time and facts, or the reason of the failure."""
         if self.failed or not self.times:
             return {"failed": self.failed or "no run"}
         return self.facts | {"s": statistics.median(self.times), "runs": self.times}
@@ -91,7 +93,7 @@ class Worker:
 
 
 def _read_line(stream: Any, timeout: float) -> str | None:
-    """A line, "" at the end of the stream, None if neither comes in time (answers come one at a time)."""
+    """Next line of a stream, "" at its end, None if neither comes in time (answers come one at a time)."""
     import selectors  # noqa: PLC0415
 
     with selectors.DefaultSelector() as selector:
@@ -100,7 +102,7 @@ def _read_line(stream: Any, timeout: float) -> str | None:
 
 
 def compare(instance: _instances.Instance, names: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """All contenders on one instance, alternating; the slow ones run less often."""
+    """Let all contenders solve one instance in turns; the slow ones run less often."""
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         values = Path(folder) / "values.npy"
@@ -123,7 +125,7 @@ def compare(instance: _instances.Instance, names: list[str], options: argparse.N
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what is missing, print and write the table."""
+    """Solve the instances that are missing, print and write the table."""
     options = _parser().parse_args(argv)
     path = options.out / "solvers.json"
     options.python = dict(options.python)
@@ -131,7 +133,9 @@ def main(argv: list[str] | None = None) -> int:
     fresh = {"atol": options.atol, "missing": missing, "machine": _machine(), "instances": {}}
     results = json.loads(path.read_text()) if path.exists() else fresh
     if results["atol"] != options.atol:
-        raise SystemExit(f"{path} holds results for --atol {results['atol']}: choose another --out")
+        raise SystemExit(
+            f"{path} holds results for --atol {results['atol']}, not {options.atol}; choose another --out"
+        )
     results |= {"missing": missing, "machine": fresh["machine"]}
     results["notes"] = results.get("notes", []) if options.note is None else options.note
     options.out.mkdir(parents=True, exist_ok=True)
@@ -161,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--atol", type=float, default=1e-8)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--budget", type=float, default=20.0, help="seconds after which a contender rests")
+    parser.add_argument(
+        "--budget", type=float, default=20.0, help="seconds after which a contender solves no more"
+    )
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one solve")
     parser.add_argument(
         "--python",
@@ -172,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         help="interpreter of a contender that lives in an environment of its own",
     )
     parser.add_argument("--note", action="append", help="a line for the page; replaces those kept so far")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for solvers.json and solvers.md")
     parser.add_argument("--force", action="store_true")
     return parser
 

@@ -1,0 +1,1 @@
+"""Speed of learning, ours and peers side by side: `python -m benchmarks.deep.speed`."""
