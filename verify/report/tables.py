@@ -10,7 +10,6 @@ from rich.text import Text
 from verify.engine.claim import Claim
 from verify.engine.describe import in_short
 from verify.engine.results import ERROR, Row, as_recorded
-from verify.proofs.run import expected_verdict
 
 COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
 LOUD = "bold white on red"
@@ -43,6 +42,8 @@ def claims_table(claims: Iterable[Claim]) -> Table:
 
 def claims_markdown(claims: Iterable[Claim]) -> str:
     """The same as a Markdown table, docs/claims.md; CERTIFIED where `--certify` proves what is on record."""
+    from verify.proofs.run import expected_verdict  # noqa: PLC0415  (python-flint, only if asked for)
+
     lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
     for claim in claims:
         verdict = expected_verdict(claim) + _how(claim)

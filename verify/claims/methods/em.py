@@ -17,9 +17,8 @@ Teeth:  `perturb` discounts by 0.9 gamma on one side and adds it to the reward t
 
 import numpy as np
 
-from verify.claims.instances import gym_instances, gym_mdp
+from verify.claims.instances import gym_instances, gym_mdp, on_mdp, solved
 from verify.claims.methods import comparison_figures, em_figures
-from verify.claims.solved import on_mdp, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables

@@ -10,8 +10,8 @@ Teeth:  `perturb` doubles the temperature; adds a nat; drops the prior from (43)
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
+from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
@@ -115,7 +115,7 @@ def _bound(mdp: TabularMDP, q: Array, eps: float, logit: float = 0.0) -> float:
 
 
 def _logits(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    return hnp.arrays(np.float64, mdp.shape, elements=st.integers(-8, 8).map(lambda k: k / 2))
+    return fractions(mdp.shape, 8, over=2)
 
 
 _MDPS = mdps(masked=True)

@@ -6,6 +6,7 @@ entropy).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -32,6 +33,12 @@ _POSITIVE = st.integers(1, 20).map(lambda k: k / 4)
 _AT_MOST_0 = st.integers(0, 20).map(lambda k: -k / 4)
 _ACTIONS = st.lists(st.integers(0, 5), min_size=5, max_size=5).map(np.array)
 
+_NASCENT: dict[str, st.SearchStrategy[Any]] = {
+    "q": _TABLE,
+    "a_star": dirac.A_STAR,
+    "shape": dirac.SHAPE,
+    "eps": st.sampled_from((1.0, 0.25, 4.0)),
+}
 _FINITE_I = instances(
     mdp=mdps(masked=True), q=q_tables, actions=lambda _: _ACTIONS, d=distributions, eps=temperatures()
 )
@@ -100,15 +107,7 @@ CLAIMS = (
         statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*)\ \Rightarrow\ L(\omega,\theta) = -\infty",
         check=Check(
             gaps.dirac_gap,
-            st.fixed_dictionaries(
-                {
-                    "q": _TABLE,
-                    "a_star": dirac.A_STAR,
-                    "shape": dirac.SHAPE,
-                    "eps": st.sampled_from((1.0, 0.25, 4.0)),
-                    "n": st.sampled_from((1, 10, 100)),
-                }
-            ),
+            st.fixed_dictionaries(_NASCENT | {"n": st.sampled_from((1, 10, 100))}),
         ),
         expected=Verdict.GAP,
         assumptions=(
@@ -143,15 +142,7 @@ CLAIMS = (
         statement=r"L = E_{d(s)}\big[\hat Q_\omega(a^*, s)/\varepsilon_\omega + \mathcal H(\delta(a^*))\big]",
         check=Check(
             gaps.substituted_gap,
-            st.fixed_dictionaries(
-                {
-                    "q": _TABLE,
-                    "a_star": dirac.A_STAR,
-                    "shape": dirac.SHAPE,
-                    "eps": st.sampled_from((1.0, 0.25, 4.0)),
-                    "sigma": dirac.SIGMA,
-                }
-            ),
+            st.fixed_dictionaries(_NASCENT | {"sigma": dirac.SIGMA}),
         ),
         expected=Verdict.HOLDS,
     ),

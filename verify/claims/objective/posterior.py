@@ -13,8 +13,7 @@ Teeth:  `perturb` tilts the uniform prior (10), doubles the temperature (action 
 
 import numpy as np
 
-from verify.claims.instances import gym_instances
-from verify.claims.solved import integer_tables, on_mdp, solved
+from verify.claims.instances import gym_instances, integer_tables, on_mdp, solved
 from verify.engine.claim import Check, Claim, Correction, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import U, boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.instances import U, boltzmann_loss, integer_tables, on_mdp, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst

@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import (
+from verify.claims.instances import (
     U,
     boltzmann_loss,
     integer_tables,

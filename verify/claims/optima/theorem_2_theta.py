@@ -14,8 +14,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U, boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.claims.optima.theorem_2 import gap_with, loss, optimal_target, tables
-from verify.claims.solved import U, boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, policies, temperatures

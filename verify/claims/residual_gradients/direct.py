@@ -26,7 +26,7 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import Model, U, at_constant_temperature, relative_gap
+from verify.claims.residual_gradients.self_consistent import Model, U, at_constant_temperature, relative_gap
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import approximators, instances, mdps, temperatures

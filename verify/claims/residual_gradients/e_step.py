@@ -11,7 +11,7 @@ Teeth:      `perturb` doubles the truth.
 
 from hypothesis import strategies as st
 
-from verify.claims.residual_gradients.actor import (
+from verify.claims.residual_gradients.e_step_gaps import (
     actor_gap,
     exchange_gap,
     exchange_with_moving_q_gap,

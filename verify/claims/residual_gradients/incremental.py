@@ -3,7 +3,7 @@ r"""(31) and the lines around it: the gradient of the incremental residual error
 Both sides: formulas from `virel_theory`; the truth from dual numbers with a constant `eps_k`, on one
             instance in 25 from central differences at 50 digits. No fixed point here: `eps_k` does not move
             with omega.
-Bound:      the rounding of `dual_gradients` without fold and root: `16 u (n + 8 + 4k)`, `n = |H| S A`, `k =
+Bound:      the rounding of `self_consistent.py` without fold and root: `16 u (n + 8 + 4k)`, `n = |H| S A`, `k =
             max|q| / eps_k`, relative to `max|b| (1 + gamma (1 + 2k))`, the size of the terms. Instances
             above 1e-8 do not occur (k <= 2400).
 Teeth:      `perturb` doubles the truth.
@@ -27,7 +27,7 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.residual_gradients.self_consistent import (
     Model,
     U,
     as_array,

@@ -21,7 +21,7 @@ from verify.arithmetic.model import (
     self_consistent_dual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import Model, U, relative_gap, seeded_instances
+from verify.claims.residual_gradients.self_consistent import Model, U, relative_gap, seeded_instances
 from verify.engine.claim import Check, Claim, Instance, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, distributions, instances, mdps, policies, temperatures

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from verify.arithmetic.dual import variables
 from verify.arithmetic.model import greedy_values, q_table, residual
-from verify.claims.residual_gradients.dual_gradients import Model, U, as_array, relative_gap, seeded
+from verify.claims.residual_gradients.self_consistent import Model, U, as_array, relative_gap, seeded
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, instances, mdps

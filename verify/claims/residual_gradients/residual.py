@@ -2,7 +2,7 @@ r"""(26)-(29) and the optimal target of E.3: the residual error's gradient and t
 
 Both sides: the printed right sides from `virel_theory`, fed with truths where they hold other derivatives;
             the left sides from dual numbers through the self-consistent temperature (`verify.arithmetic.model`).
-Bound:      that of `dual_gradients`, at most 1e-8 relative to the size of the terms.
+Bound:      that of `self_consistent.py`, at most 1e-8 relative to the size of the terms.
 Teeth:      `perturb` doubles the left side.
 """
 
@@ -19,7 +19,9 @@ from verify.arithmetic.model import (
     self_consistent_dual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.residual_gradients.fold import FOLD
+from verify.claims.residual_gradients.optimal_target import CLAIM as OPTIMAL_TARGET
+from verify.claims.residual_gradients.self_consistent import (
     Model,
     Point,
     U,
@@ -30,8 +32,6 @@ from verify.claims.residual_gradients.dual_gradients import (
     self_consistent,
     well_conditioned,
 )
-from verify.claims.residual_gradients.fold import FOLD
-from verify.claims.residual_gradients.optimal_target import CLAIM as OPTIMAL_TARGET
 from verify.engine.claim import Assumption, Check, Claim, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from verify.claims.residual_gradients.dual_gradients import Model, evaluate, with_residual
+from verify.claims.residual_gradients.self_consistent import Model, evaluate, with_residual
 from verify.claims.residual_gradients.theorem_4_truth import eps_truth, policy_truth
 from verify.engine.plotdata import Curve, Figure, Panel
 from virel_theory.checks import Array

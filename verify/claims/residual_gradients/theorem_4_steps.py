@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from verify.arithmetic.dual import log, variables
 from verify.arithmetic.model import boltzmann, q_table, self_consistent_dual
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.residual_gradients.self_consistent import (
     Model,
     as_array,
     evaluate,

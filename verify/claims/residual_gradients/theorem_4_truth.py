@@ -5,7 +5,7 @@ import numpy as np
 
 from verify.arithmetic.dual import gradient_of, variables
 from verify.arithmetic.model import DIGITS, central_differences, self_consistent_dual, self_consistent_mp
-from verify.claims.residual_gradients.dual_gradients import Model, evaluate, frozen, policy_term
+from verify.claims.residual_gradients.self_consistent import Model, evaluate, frozen, policy_term
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -1,11 +1,11 @@
 r"""Theorem 1, Eq. (12): the Boltzmann distribution tends to a Dirac at the maximum. Printed form, correction, rates, ablations.
 
-The checks, their bounds and their teeth are in `gaps.py`; the steps of the proof in `proof.py`.
+The checks, their bounds and their teeth are in `gaps.py`; the steps of the proof in `printed_proof.py`.
 """
 
 from hypothesis import strategies as st
 
-from verify.claims.theorem_1 import density, gaps, peaks
+from verify.claims.theorem_1 import density_figure, gaps, peaks
 from verify.claims.theorem_1.figures import figures, finite_figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Verdict
@@ -94,7 +94,7 @@ CLAIMS = (
             _DERIVATION,
             Check(gaps.continuous_gap, _POLYNOMIALS),
         ),
-        figures=lambda seed: (*density.figures(seed), *figures(seed)),
+        figures=lambda seed: (*density_figure.figures(seed), *figures(seed)),
     ),
     Claim(
         id="theorem-1-rates",

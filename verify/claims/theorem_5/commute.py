@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import boltzmann_loss, integer_tables, on_mdp, solved
-from verify.claims.theorem_5.worlds import EPS_K, eps_by_hand, rate_above_eps_k, rates
+from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.theorem_5.rates import EPS_K, eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst

@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp, softmax
 
-from verify.claims.solved import U
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction, Instance
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import boltzmann_loss, integer_tables, on_mdp, solved
-from verify.claims.theorem_5.worlds import EPS_K, backup_by_hand, backup_rounding, eps_by_hand, rates
+from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.theorem_5.rates import EPS_K, backup_by_hand, backup_rounding, eps_by_hand, rates
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables

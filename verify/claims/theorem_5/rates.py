@@ -5,7 +5,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import U, boltzmann_loss
+from verify.claims.instances import U, boltzmann_loss
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -1,7 +1,7 @@
 r"""The proof of Theorem 1, Eq. (12)-(19), step by step, on functions for which its conclusion is true.
 
 (13)-(17) and the inequalities (18), (19) hold; what they are used for does not: a constant dominates nothing on U, which grows to the
-whole line. Checks, bounds and teeth are in `proof_gaps.py`.
+whole line. Checks, bounds and teeth are in `printed_proof_gaps.py`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
-from verify.claims.theorem_1 import proof_gaps as gaps
+from verify.claims.theorem_1 import printed_proof_gaps as gaps
 from verify.claims.theorem_1.peaks import EPS, coefficients, smooth_peaks
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.plotdata import Curve, Figure, Panel

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from verify.arithmetic.dual import Number, gradient_of, log, variables
 from verify.arithmetic.model import Table, boltzmann, pairs, state_values
-from verify.claims.residual_gradients.dual_gradients import U, relative_gap
+from verify.claims.instances import fractions
+from verify.claims.residual_gradients.self_consistent import U, relative_gap
 from verify.engine.verdict import Gap
 from virel_theory.checks import Array
 from virel_theory.gradients.approximators import TabularQ
@@ -28,9 +28,7 @@ Policy = tuple[Array, Array]
 def features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
     """Features in {-1, 0, 1}, up to three of them; parameters are halves in [-2, 2]."""
     size = draw(st.integers(1, 3))
-    x = draw(
-        hnp.arrays(np.float64, (*mdp.shape, size), elements=st.integers(-1, 1).map(float), fill=st.nothing())
-    )
+    x = draw(fractions((*mdp.shape, size), 1))
     return x * mdp.available[:, :, None], draw(_halves(size))
 
 
@@ -42,7 +40,7 @@ def tabular_features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
 
 
 def _halves(size: int) -> st.SearchStrategy[Array]:
-    return hnp.arrays(np.float64, size, elements=st.integers(-4, 4).map(lambda k: k / 2), fill=st.nothing())
+    return fractions(size, 4, over=2)
 
 
 def actor_gap(
