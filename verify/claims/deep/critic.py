@@ -21,18 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from verify.claims.deep.tools import (
-    Model,
-    U,
-    any_policy,
-    gradient,
-    largest,
-    linear_critics,
-    tensor,
-    transitions,
-)
+from verify.claims.deep.tools import Model, any_policy, gradient, largest, linear_critics, tensor, transitions
 from verify.claims.definitions.residual import pair_distributions
-from verify.claims.instances import fractions
+from verify.claims.instances import U, fractions
 from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, q_tables, temperatures

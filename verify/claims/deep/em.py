@@ -23,8 +23,8 @@ Teeth:  `perturb` discounts by 0.9 gamma and adds to the reward on the deep side
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.deep.tools import Tensor, U, tensor, transitions
-from verify.claims.instances import gym_mdp
+from verify.claims.deep.tools import Tensor, tensor, transitions
+from verify.claims.instances import U, gym_mdp
 from verify.claims.methods.em import N_STEPS, lowest_greedy, policy_iteration_steps
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst

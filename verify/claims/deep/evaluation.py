@@ -17,7 +17,8 @@ Teeth:  `perturb` adds to the sampled value.
 
 import numpy as np
 
-from verify.claims.deep.tools import Rows, U, any_policy, largest, tensor, transitions
+from verify.claims.deep.tools import Rows, any_policy, largest, tensor, transitions
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures

@@ -18,7 +18,8 @@ Teeth:  `perturb` doubles the temperature of the loss.
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.deep.tools import Tensor, U, gradient, largest, tensor
+from verify.claims.deep.tools import Tensor, gradient, largest, tensor
+from verify.claims.instances import U
 from verify.claims.residual_gradients.e_step_gaps import Policy, features, tabular_features
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst

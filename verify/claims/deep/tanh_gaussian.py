@@ -28,7 +28,8 @@ Teeth:  `perturb` halves the density; leaves out half the gradient.
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.deep.tools import U, gradient, tensor
+from verify.claims.deep.tools import gradient, tensor
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES

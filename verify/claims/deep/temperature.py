@@ -22,8 +22,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from verify.claims.deep.tools import U, largest, tensor
-from verify.claims.instances import fractions
+from verify.claims.deep.tools import largest, tensor
+from verify.claims.instances import U, fractions
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import GAMMAS, q_tables, temperatures

@@ -14,7 +14,6 @@ from virel_theory.checks import Array, InputError
 from virel_theory.gradients.approximators import Approximator, TanhQ
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
 Tensor = Any
 """Type of a `torch.Tensor`; torch is not imported here."""
 Model = tuple[Approximator, Array]

@@ -51,7 +51,7 @@ def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
 
 
 def log_sum(x: Array) -> float:
-    """Log sum exp(x), with the maximum taken out first."""
+    """Logarithm of sum exp(x), with the maximum taken out first."""
     top = max(x.ravel())
     return float(top) + math.log(math.fsum(math.exp(y - top) for y in x.ravel()))
 

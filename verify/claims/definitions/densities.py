@@ -19,6 +19,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
@@ -33,7 +34,6 @@ from virel_theory.continuous.distributions import (
     log_density,
 )
 
-U = float(np.finfo(np.float64).eps)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 

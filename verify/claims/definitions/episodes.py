@@ -17,6 +17,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, policies
@@ -28,8 +29,6 @@ from virel_theory.methods.pseudo_likelihood import (
     pseudo_optimal_policy,
     pseudo_posterior_policy,
 )
-
-U = float(np.finfo(np.float64).eps)
 
 
 def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:

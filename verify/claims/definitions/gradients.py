@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
@@ -20,8 +21,6 @@ from virel_theory.gradients.projection import omega_update, project_tangent, zet
 from virel_theory.gradients.residual_error import grad_log_boltzmann, grad_log_incremental
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import boltzmann_policy
-
-U = float(np.finfo(np.float64).eps)
 
 
 def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: float = 0.0) -> Gap:
@@ -57,8 +56,8 @@ def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: flo
     error = 0.0
     for n in range(len(omega)):
         error = max(error, abs(first[n] - (zeta[n] + step * (q_k[0] - along) * b[n] + perturb)))
-        moved = omega[n] + step * (b[n] - gamma * b_next[n]) * along - q_k[n]
-        error = max(error, abs(second[n] - moved))
+        wanted = omega[n] + step * (b[n] - gamma * b_next[n]) * along - q_k[n]
+        error = max(error, abs(second[n] - wanted))
     size = 1 + float(np.abs(x).max())
     return Gap(error, 4 * (len(omega) + 6) * U * (1 + step) * len(omega) * size**3)
 

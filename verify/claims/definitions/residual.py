@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from verify.claims.instances import U
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables
@@ -22,7 +23,6 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, residual_error
 
-U = float(np.finfo(np.float64).eps)
 SQUARED = (Normalisation.HALF_MEAN, Normalisation.WEIGHTED, Normalisation.MEAN_SQUARE)
 
 
@@ -40,7 +40,7 @@ def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], s
 
 
 def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float:
-    """Weight * sum_h d(h) |beta(h)|^p by a plain loop (d = 1 if None)."""
+    """Weighted sum `weight * sum_h d(h) |beta(h)|^p` by a plain loop (d = 1 if None)."""
     terms = [
         (1.0 if d is None else d[s, a]) * abs(beta[s, a]) ** p_norm
         for s in range(beta.shape[0])

@@ -22,6 +22,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, policies, q_tables, temperatures
@@ -49,8 +50,6 @@ from virel_theory.operators.policies import (
     kl_divergence,
     log_boltzmann_policy,
 )
-
-U = float(np.finfo(np.float64).eps)
 
 
 def operators_gap(

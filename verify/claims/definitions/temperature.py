@@ -17,6 +17,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, q_tables
@@ -28,7 +29,6 @@ from virel_theory.objective.self_consistent import (
     temperature_map_derivative,
 )
 
-U = float(np.finfo(np.float64).eps)
 STEP = (
     1e-30  # step in the imaginary direction: no difference is taken, so the derivative is exact to rounding
 )
@@ -44,7 +44,7 @@ def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, per
 
 
 def root_gap(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """g(eps) - eps, and the error of the slope, at every root found; to find no root is a failure."""
+    """Error of g(eps) = eps and of the slope at every root found; to find no root is a failure."""
     found = self_consistent_temperatures(mdp, q)
     if found.complete and not found.roots:
         return Gap(math.inf, 0.0)

@@ -7,7 +7,7 @@ Bound:  rounding. omega solves a linear equation with N^2 cond ulps, so E[b beta
         e = 64 (A + S + N + 16) N cond u (max|q| + max|r|) max|b|, and eps at most e^2 / (2 lambda_min(G)).
         That the zero is the only one, and that a fixed policy's minimisation ends there, is derived in
         `only_zero_gap` and `stationary_gap`; the latter uses the rounding bound of `gradient.py`.
-Teeth:  `perturb` moves omega by 1 (the zero) or doubles the error (stationary points).
+Teeth:  `perturb` shifts omega by 1 (the zero) or doubles the error (stationary points).
 """
 
 from fractions import Fraction

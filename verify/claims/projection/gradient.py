@@ -101,9 +101,9 @@ def _complex_step(mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi:
     """Derivative of E[b beta]^T E[b b^T]^-1 E[b beta] / 2, a rational function of omega."""
     out = np.empty_like(omega)
     for n in range(len(omega)):
-        moved = omega + 1j * STEP * np.eye(len(omega))[n]
-        b = phi + hessian @ moved
-        q = phi @ moved + np.einsum("sanm,n,m->sa", hessian, moved, moved) / 2
+        shifted = omega + 1j * STEP * np.eye(len(omega))[n]
+        b = phi + hessian @ shifted
+        q = phi @ shifted + np.einsum("sanm,n,m->sa", hessian, shifted, shifted) / 2
         ahead = np.einsum("sat,tu,tu->sa", mdp.to_dense().transition, pi, q)
         moment = np.einsum("san,sa->n", b, mdp.reward + mdp.gamma * ahead - q) / mdp.n_pairs
         gram = np.einsum("san,sam->nm", b, b) / mdp.n_pairs

@@ -1,9 +1,9 @@
-r"""Theorem 4 and (30): the derivative of the Boltzmann policy under expectation, and the gradient of the residual error.
+"""Theorem 4 and (30): derivative of the Boltzmann policy under expectation, gradient of the residual error.
 
 Both sides: the printed (and corrected) right sides from `virel_theory`; the truth from code that shares
-            nothing with them, three ways: dual numbers through one Newton step at the root of `eps =
-            g(omega, eps)`, implicit differentiation written with the partial derivatives of `g`, and, on
-            one instance in 25, central differences at 50 digits with the root solved again at both ends.
+        nothing with them, in three ways: dual numbers through one Newton step at the root of `eps =
+        g(omega, eps)`, implicit differentiation written with the partial derivatives of `g`, and, on one
+        instance in 25, central differences at 50 digits with the root solved again at both ends.
 Bound:      that of `self_consistent.py`, at most 1e-8 relative.
 Teeth:      `perturb` doubles the truth (steps: the step's left side).
 Derivation: `docs/derivations/theorem_4.md`.
@@ -35,11 +35,16 @@ from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_polic
 from virel_theory.mdp.tabular import TabularMDP
 
 Formula = Callable[..., Array]
+"""Type of a right side, printed or corrected."""
 Truth = Callable[..., Array]
+"""Type of `policy_truth` and `eps_truth`."""
 
 
 def _method(eps: float, omega: Array) -> str:
-    """Which of the two cheap truths an instance is held against, from its data, so that shrinking is deterministic."""
+    """Which of two cheap ways to the truth an instance is held against.
+
+    It depends on the instance's data alone, so that shrinking is deterministic.
+    """
     return "dual" if (round(8 * eps) + len(omega)) % 2 else "implicit"
 
 
@@ -53,9 +58,10 @@ def derivative_gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """`formula`, printed or corrected, minus the true derivative: `policy_truth` or `eps_truth`.
+    """Theorem 4 or (30): `formula`, printed or corrected, minus the true derivative.
 
-    `differences` takes the truth from central differences, else `_method` chooses a cheaper way.
+    `truth_of` is `policy_truth` (Theorem 4) or `eps_truth` ((30)). `differences` takes the truth from
+    central differences, else `_method` chooses a cheaper way.
     """
     method = "differences" if differences else _method(eps, model[1])
     point = evaluate(mdp, model, eps)
@@ -66,7 +72,10 @@ def derivative_gap(
 
 
 def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 4 as coded is the last line of its proof over its denominator (so the code is what is printed)."""
+    """Theorem 4 as coded, times its denominator, minus the last line of its proof.
+
+    So the code is what is printed.
+    """
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     left = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * s.d * (1 + perturb)
     size = point.size_policy * abs(eps**2 + mdp.gamma * s.v) * max(eps, 1 / eps) / eps**2
@@ -74,7 +83,7 @@ def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float 
 
 
 def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """(30) as coded is Theorem 4 as printed plus E[beta Gamma]."""
+    """Eq. (30) as coded minus (Theorem 4 as printed plus E[beta Gamma])."""
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     first = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
     left = grad_eps_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * (1 + perturb)
@@ -83,7 +92,7 @@ def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) 
 
 
 def _with_differences() -> st.SearchStrategy[Instance]:
-    """Self-consistent instances; one in `EVERY` asks for central differences."""
+    """Strategy of self-consistent instances; one in `EVERY` asks for central differences."""
     which = st.integers(0, EVERY - 1).map(lambda k: k == EVERY - 1)
     return st.builds(lambda instance, flag: instance | {"differences": flag}, seeded_instances(), which)
 
