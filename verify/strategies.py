@@ -1,9 +1,8 @@
-r"""Hypothesis strategies for MDPs and what lives on them; public, for your own property tests.
+"""Hypothesis strategies for MDPs and what lives on them; public, for your own property tests.
 
-Everything is drawn as small integers and simple fractions, so a failing example shrinks to something to check
-by hand, and
-converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1, gamma = 0, ties,
-deterministic, periodic and absorbing chains.
+Everything is drawn as small integers and simple fractions. So a failing example shrinks to something to
+check by hand, and converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1,
+gamma = 0, ties, deterministic, periodic and absorbing chains.
 
 Example:
     >>> from hypothesis import given
@@ -41,19 +40,19 @@ def mdps(
     gammas: st.SearchStrategy[float] | None = None,
     masked: bool = False,
 ) -> TabularMDP:
-    """Random finite MDPs with `S <= max_states`, `min_actions <= A <= max_actions`.
+    """Strategy of random finite MDPs with `S <= max_states` and `min_actions <= A <= max_actions`.
 
     Args:
         draw: given by hypothesis; leave it out.
         max_states: largest S (the smallest is 1).
         max_actions: largest A.
         min_actions: smallest A.
-        rewards: of single pairs; default integers in [-4, 4].
-        gammas: default `GAMMAS`.
-        masked: also draw state-dependent action sets.
+        rewards: strategy of the reward of one pair; by default integers in [-4, 4].
+        gammas: strategy of the discount; by default one of `GAMMAS`.
+        masked: whether to draw state-dependent action sets too.
 
     Raises:
-        InputError: more entries than hypothesis draws, S A S <= 4,000, or a size below 1.
+        InputError: a size is below 1, or there are more entries than hypothesis draws (S A S > 4,000).
     """
     entries = max_states * max_actions * max_states
     require(1 <= min_actions <= max_actions, "min_actions", min_actions, "must lie in [1, max_actions]")
@@ -79,7 +78,10 @@ def mdps(
 
 
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
-    """`[S, A]` tables of quarters in [-5, 5] (`-inf` where the action does not exist)."""
+    """Strategy of `[S, A]` tables of quarters in [-5, 5]; `-inf` where the action does not exist.
+
+    `values` replaces the quarters.
+    """
     if values is None:
         tables = _signed(mdp.shape, 20).map(lambda k: k / 4)
     else:
@@ -88,23 +90,26 @@ def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None)
 
 
 def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """`[S, A]` policies with rational probabilities; with `full_support=False` also deterministic ones."""
+    """Strategy of `[S, A]` policies with rational probabilities.
+
+    With `full_support=False` some are deterministic.
+    """
     weights = _digits(mdp.shape, 4).map(lambda w: w + 1) if full_support else _digits(mdp.shape, 5)
     return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available.astype(np.float64)))
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """`[S]` rational distributions over states, e.g. the sampling distribution d(s)."""
+    """Strategy of rational distributions over states, `[S]`, e.g. the sampling distribution d(s)."""
     weights = _digits(mdp.n_states, 4).map(lambda w: w + 1) if full_support else _digits(mdp.n_states, 5)
     return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
 
 
 @st.composite
 def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array]:
-    r"""An approximator on the MDP's pairs and its parameters, `(approximator, omega)`.
+    """Strategy of an approximator on the MDP's pairs and its parameters, `(approximator, omega)`.
 
-    Tabular, linear, or one tanh layer.
-    Features are in {-1, 0, 1}, parameters halves in [-2, 2]; the tanh layer has one or two units.
+    It is tabular, linear, or one tanh layer with one or two units. Features are in {-1, 0, 1}, parameters
+    are halves in [-2, 2].
     """
     kind = draw(st.sampled_from(("tabular", "linear", "tanh")))
     approximator: Approximator
@@ -120,7 +125,7 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
 
 
 def temperatures() -> st.SearchStrategy[float]:
-    """Temperatures between 1/100 and 100, in reward units."""
+    """Strategy of temperatures between 1/100 and 100, in reward units."""
     return st.sampled_from(TEMPERATURES)
 
 
@@ -128,7 +133,7 @@ def temperatures() -> st.SearchStrategy[float]:
 def instances(
     draw: st.DrawFn, /, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]
 ) -> dict[str, Any]:
-    """A dict of one value a part, in the order given; functions get the `mdp` drawn before them."""
+    """Strategy of dicts with one value per part, in order; functions get the `mdp` drawn before them."""
     drawn: dict[str, Any] = {}
     for name, part in parts.items():
         drawn[name] = draw(part if isinstance(part, st.SearchStrategy) else part(drawn["mdp"]))
@@ -138,7 +143,10 @@ def instances(
 def _array(
     dtype: type, shape: int | tuple[int, ...], *, elements: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Any]:
-    """Every entry drawn by itself; by default hypothesis fills most of a small array with one value."""
+    """Strategy of arrays whose every entry is drawn by itself.
+
+    By default hypothesis fills most of a small array with one value.
+    """
     return hnp.arrays(dtype, shape, elements=elements, fill=st.nothing())
 
 
@@ -147,9 +155,10 @@ _between = cache(st.integers)
 
 @cache
 def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
-    """Integers in `[0, base)`, all entries from one draw of bytes: ten times faster than entry by entry.
+    """Strategy of arrays of integers in `[0, base)`, all entries from one draw of bytes.
 
-    The number of bytes is one of a few, so that shrinking a dimension keeps the entries that are left.
+    That is ten times faster than entry by entry. The number of bytes is one of a few, so that shrinking a
+    dimension keeps the entries that are left.
     """
     size = int(np.prod(shape))
     n_bytes = next((n for n in (16, 128, 1024) if n >= size), size)
@@ -160,7 +169,7 @@ def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
 
 @cache
 def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
-    """Floats in {0, 1, -1, 2, -2, ..., -largest}, in the order in which they shrink."""
+    """Strategy of arrays of floats in {0, 1, -1, 2, -2, ..., -largest}, in the order in which they shrink."""
     return _digits(shape, 2 * largest + 1).map(
         lambda k: np.where(k % 2 == 1, 1.0, -1.0) * ((k + 1) // 2) + 0.0
     )
@@ -168,7 +177,10 @@ def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any
 
 @cache
 def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Kept between draws, as everything marked `cache` here: hypothesis validates every new strategy."""
+    """Strategy of transition arrays: deterministic, with integer weights, or a ring.
+
+    Kept between draws, as everything marked `cache` here: hypothesis validates every new strategy.
+    """
     return st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape))
 
 
@@ -187,7 +199,7 @@ def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
 
 @cache
 def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Periodic: every action moves on by one, the last state back to the first."""
+    """Strategy of one periodic chain: every action leads to the next state, the last to the first."""
     successors = (np.arange(shape[0]) + 1) % shape[0]
     return st.just(np.repeat(np.eye(shape[0])[successors][:, None, :], shape[1], axis=1))
 

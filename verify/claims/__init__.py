@@ -1,1 +1,1 @@
-"""One file per theorem, lemma or equation group; each defines `CLAIMS`."""
+"""Claims on the statements of the papers, by topic: statement, gap functions, figures and proofs."""

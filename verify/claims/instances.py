@@ -1,20 +1,31 @@
-"""Named instances that claims share: the Gymnasium MDPs with fixed tables, policies and distributions on them."""
+"""Instances that several claims share: the Gymnasium MDPs, and random MDPs whose Q* is known exactly.
+
+In the second kind Q* is drawn and the reward is computed from it. With transition probabilities 0, 1/2, 1 and
+gamma in {0, 1/2, 3/4}, `r = Q* - gamma P max Q*` and the backup of Q* are exact in float64 for integers Q*
+below 2^40, so T* Q* = Q* to the last bit.
+"""
 
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from verify.engine.claim import Instance
+from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
+U = float(np.finfo(np.float64).eps)
+"""Machine epsilon of float64: the ulp of 1, `u` in the derivations of bounds."""
 GYM_IDS = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1")
+DYADIC_GAMMAS = (0.5, 0.75, 0.0)
 
 
 @cache
 def gym_mdp(env_id: str) -> TabularMDP:
-    """A Gymnasium toy-text MDP at gamma = 0.99, ingested once a process."""
+    """A Gymnasium toy-text MDP at gamma = 0.99, read once per process."""
     from virel_theory.models.load import from_gymnasium  # noqa: PLC0415  # read only when a check runs
 
     mdp: TabularMDP = from_gymnasium(env_id, gamma=0.99)
@@ -22,7 +33,11 @@ def gym_mdp(env_id: str) -> TabularMDP:
 
 
 def gym_instances(*, seed: int = 0, **parts: Any) -> Callable[[], list[tuple[str, Instance]]]:
-    """`named=` of a check: for each Gymnasium MDP, `mdp` and the parts asked for: `q`, `pi_theta`, `d`, `eps` (True), or a value."""
+    """Function for the `named` field of a check: one instance for each Gymnasium MDP in `GYM_IDS`.
+
+    Args: seed: seed of the random parts. parts: what an instance holds beside `mdp`: `q`, `pi_theta`, `d`
+        or `eps`, each True for the one made here, or a value.
+    """
 
     def build() -> list[tuple[str, Instance]]:
         return [
@@ -45,3 +60,84 @@ def _parts(mdp: TabularMDP, parts: dict[str, Any], seed: int) -> Instance:
 
 def _rows(weights: Any) -> Any:
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def fractions(shape: int | tuple[int, ...], largest: int, *, over: int = 1) -> st.SearchStrategy[Array]:
+    """Strategy of arrays with entries k / `over`, each k an integer drawn from [-largest, largest]."""
+    return hnp.arrays(np.float64, shape, elements=st.integers(-largest, largest).map(lambda k: k / over))
+
+
+@st.composite
+def solved(
+    draw: st.DrawFn,
+    /,
+    *,
+    shape: tuple[int, int] = (3, 3),
+    min_actions: int = 1,
+    gammas: tuple[float, ...] = DYADIC_GAMMAS,
+    gaps: tuple[int, int] = (0, 4),
+    lowest: tuple[int, int] = (1, 4),
+    **parts: Any,
+) -> Instance:
+    """Strategy of instances `{"mdp", "q_star", ...}` whose Q* is known exactly.
+
+    Args: draw: given by hypothesis; leave it out. shape: largest `(S, A)`. min_actions: smallest A. gammas:
+        discounts to draw from. gaps: range of the integer gaps `max Q* - Q*` of the actions that are not
+        best; from 1 on, maxima are unique. lowest: range of the smallest value of Q*, above 0 for
+        Assumption 1. parts: further parts by name, each a function of `(mdp, q_star)` that returns a
+        strategy.
+    """
+    n_states, n_actions = draw(st.integers(1, shape[0])), draw(st.integers(min_actions, shape[1]))
+    gamma = draw(st.sampled_from(gammas))
+    gap = draw(hnp.arrays(np.int64, (n_states, n_actions), elements=st.integers(*gaps))).astype(np.float64)
+    best = draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
+    gap[np.arange(n_states), best] = 0.0
+    low = draw(st.integers(*lowest))
+    q_star = low + gap.max() - gap
+    successors = st.integers(0, n_states - 1)
+    pairs = draw(hnp.arrays(np.int64, (n_states, n_actions, 2), elements=successors))
+    transition = np.eye(n_states)[pairs].mean(axis=2)
+    reward = q_star - gamma * (transition @ q_star.max(axis=1))
+    mdp = TabularMDP(transition, reward, gamma)
+    return {"mdp": mdp, "q_star": q_star} | {name: draw(part(mdp, q_star)) for name, part in parts.items()}
+
+
+def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
+    """Part of `solved`: integer tables in [low, high], `[S, A]`, or `[n, S, A]` with n in 1..count."""
+
+    def part(mdp: TabularMDP, _: Array) -> st.SearchStrategy[Array]:
+        sizes = st.just(mdp.shape) if count == 0 else st.integers(1, count).map(lambda n: (n, *mdp.shape))
+        elements = st.integers(low, high)
+        return sizes.flatmap(lambda size: hnp.arrays(np.int64, size, elements=elements)).map(
+            lambda table: table.astype(np.float64)
+        )
+
+    return part
+
+
+def on_mdp(strategy: Any) -> Any:
+    """Part of `solved` from a function of the MDP (`policies`, `distributions`) or from a plain strategy."""
+    return lambda mdp, _: strategy if isinstance(strategy, st.SearchStrategy) else strategy(mdp)
+
+
+def policy_values(mdp: TabularMDP, pi: Array) -> Array:
+    """State values V^pi, `[S]`, by one linear solve."""
+    p_pi = np.einsum("sa,sat->st", pi, mdp.to_dense().transition)
+    return np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, (pi * mdp.reward).sum(axis=1))
+
+
+def solve_rounding(mdp: TabularMDP, size: float) -> float:
+    """Bound of the error of `policy_values`: 64 (S^2 + 8) u size / (1 - gamma)^2.
+
+    LU on an M-matrix with condition number at most 2/(1 - gamma), with S^2 operations per entry.
+    """
+    return float(64 * (mdp.n_states**2 + 8) * U * size / (1 - mdp.gamma) ** 2)
+
+
+def boltzmann_loss(n_actions: int, eps: float) -> float:
+    """Bound of `max Q - E_pi[Q]` for the Boltzmann policy at temperature eps: eps min(log A, (A - 1)/e).
+
+    Derivation: Gibbs' principle, E_pi[Q] + eps H(pi) >= max Q with H <= log A. And each term of the loss is
+    gap exp(-gap/eps) over a partition sum >= 1, with x e^-x <= 1/e for the A - 1 actions that are not best.
+    """
+    return float(eps * min(np.log(n_actions), (n_actions - 1) / np.e))

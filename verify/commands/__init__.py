@@ -1,1 +1,1 @@
-"""Command lines of the theory: parse, call, print."""
+"""Command lines of the claims engine: parse the options, call, print, return an exit status."""

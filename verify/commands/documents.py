@@ -1,4 +1,4 @@
-"""`virel figures`, `virel report` and `virel explain`."""
+"""Sub-commands that write documents: `virel figures`, `virel report` and `virel explain`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,59 +24,59 @@ ClaimNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(meta
 
 @dataclass(frozen=True)
 class FiguresOptions:
-    """Draw the convergence plots: SVG, PDF, PNG, and the data as CSV.
+    """Draw the convergence plots as SVG, PDF and PNG, and write their data as CSV.
 
-    The same seed writes the same CSV bytes, but for `*.times.csv`: measured times differ from run to run.
+    The same seed writes the same CSV bytes, except for `*.times.csv`: measured times differ from run to run.
     """
 
     claims: ClaimNames = ()
-    """Ids as `virel claims` lists them, or .py files with claims of your own; none means all on record."""
+    """Claim ids as listed by `virel claims`, or .py files with own claims; none means all on record."""
     seed: int = 0
-    """Of random instances."""
+    """Seed of the random instances."""
     out: Path = Path("out/figures")
-    """Folder for the files."""
+    """Folder for the figures and their CSV files."""
     jobs: int = 2
-    """Worker processes, at most as many as there are CPUs."""
+    """Number of worker processes, at most as many as there are CPUs."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Write report.html, one page to read offline, from what `virel verify` left in its folder."""
+    """Write report.html, one page to read offline, from the results of `virel verify`."""
 
     out: Path = Path("out/verify")
-    """Folder of results.json; the report goes there too."""
+    """Folder that holds results.json; report.html is written there too."""
     errata_pdf: Path | None = None
-    """Also write the errata to this PDF file."""
+    """Also typeset the errata as a PDF and write it to this file."""
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """Print what is printed, what came out, the counterexample and what holds instead, as Markdown."""
+    """Explain claims in Markdown: the statement, its verdict, the counterexample, and what holds instead."""
 
     claims: ClaimNames = ()
-    """Ids as `virel claims` lists them, or .py files with claims of your own."""
+    """Claim ids as listed by `virel claims`, or .py files with own claims."""
     errata: Path | None = None
-    """Write the errata of all claims to this Markdown file instead, e.g. docs/errata.md."""
+    """Instead, write the errata of all claims to this Markdown file, e.g. docs/errata.md."""
     seed: int = 0
-    """Of the random instances."""
+    """Seed of the random instances."""
     results: Path = Path("out/verify")
-    """With --errata: a folder of `virel verify`, used if it has every claim on record, with this seed."""
+    """Folder of an earlier `virel verify`; --errata uses it if complete and of the same seed."""
     jobs: int = 2
-    """Worker processes of --errata, at most as many as there are CPUs."""
+    """Number of worker processes for --errata, at most as many as there are CPUs."""
 
 
 def main_figures(argv: Sequence[str]) -> int:
-    """Draw figures; return the exit status."""
+    """Run `virel figures`: draw the figures and return the exit status."""
     return run_command(FiguresOptions, argv, prog="virel figures", run=_figures)
 
 
 def main_report(argv: Sequence[str]) -> int:
-    """Write the report; return the exit status."""
+    """Run `virel report`: write the report page and return the exit status."""
     return run_command(ReportOptions, argv, prog="virel report", run=_report)
 
 
 def main_explain(argv: Sequence[str]) -> int:
-    """Print explanations, or write the errata; return the exit status."""
+    """Run `virel explain`: print explanations or write the errata, and return the exit status."""
     return run_command(ExplainOptions, argv, prog="virel explain", run=_explain)
 
 
@@ -85,7 +85,7 @@ def _figures(options: FiguresOptions) -> int:
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
     ids, files = registry.resolve(options.claims)
     drawn = [claim.id for claim in registry.select(ids, files) if claim.figures is not None]
-    require(bool(drawn), "claim", ", ".join(ids), "must have a figure")
+    require(bool(drawn), "claim", ", ".join(ids), "must have a figure (name none to draw all)")
     with staging_folder(options.out) as staging:
         jobs = min(options.jobs, available_cpus(), len(drawn))
         running = pool.run_rows(
@@ -123,7 +123,12 @@ def _explain(options: ExplainOptions) -> int:
             file.write(errata(registry.select([]), _all_rows(options)).encode())
         _tell(f"written: {options.errata}")
         return 0
-    require(bool(options.claims), "claim", options.claims, "must be named (or --errata FILE given)")
+    require(
+        bool(options.claims),
+        "claim",
+        options.claims,
+        "must name a claim, unless --errata FILE is given",
+    )
     ids, files = registry.resolve(options.claims)
     n_failed = 0
     for claim in registry.select(ids, files):
@@ -137,7 +142,7 @@ def _explain(options: ExplainOptions) -> int:
 
 
 def _all_rows(options: ExplainOptions) -> list[Row]:
-    """Rows of an earlier run if they are complete and have this seed, else of a run now."""
+    """Rows of all claims: from an earlier run if it is complete and has this seed, else from a run now."""
     ids = [claim.id for claim in registry.select([])]
     try:
         found = read_results(options.results)
@@ -145,7 +150,7 @@ def _all_rows(options: ExplainOptions) -> list[Row]:
         found = {"seed": None, "claims": []}
     rows: list[Row] = found["claims"]
     if found["seed"] == options.seed and {row["id"] for row in rows} >= set(ids):
-        say(f"virel explain: from {options.results}/results.json")
+        say(f"virel explain: using the results in {options.results}/results.json")
         return rows
     jobs = min(options.jobs, available_cpus())
     running = pool.run_rows(ids, seed=options.seed, figures=None, jobs=jobs)

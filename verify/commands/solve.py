@@ -1,4 +1,4 @@
-"""`virel solve` with certificates: the command of `virel_theory`, handed the certifier of this layer."""
+"""Sub-command `virel solve` with certificates: that of `virel_theory`, with the certifier of this layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from virel_theory import cli
 
 
 def main_solve(argv: Sequence[str]) -> int:
-    """`virel solve`; its exit status is that of `virel_theory.cli.main_solve`."""
+    """Run `virel solve`; its exit status is that of `virel_theory.cli.main_solve`."""
     return cli.main_solve(argv, certifier=_certify)
 
 

@@ -1,4 +1,4 @@
-"""`virel verify` and `virel claims`."""
+"""Sub-commands `virel verify` and `virel claims`: check claims, or list them."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -27,25 +27,25 @@ from virel_common.terminal import console
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """Check claims of the VIREL paper; exit 0 iff every verdict is the one on record.
+    """Check claims of the VIREL paper; exit with 0 if every verdict is the one on record.
 
-    Exit status: 0 as recorded; 1 a verdict differs, or a correction fails; 2 bad input; 130 interrupted.
+    Exit status: 0 as recorded; 1 a verdict differs or a correction fails; 2 bad input; 130 interrupted.
     """
 
     claims: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")] = ()
-    """Ids as `virel claims` lists them, or .py files with claims of your own; none means all on record."""
+    """Claim ids as listed by `virel claims`, or .py files with own claims; none means all on record."""
     all: tyro.conf.FlagCreatePairsOff[bool] = False
-    """All claims, the same as naming none."""
+    """Check all claims on record, the same as naming none."""
     seed: int = 0
-    """Of the random instances: the same seed draws the same ones."""
+    """Seed of the random instances: the same seed draws the same ones."""
     out: Path = Path("out/verify")
-    """Folder for results.json, figures and report.html."""
+    """Folder for results.json, figures, certificates and report.html."""
     jobs: int = 2
-    """Worker processes, at most as many as there are CPUs."""
+    """Number of worker processes, at most as many as there are CPUs."""
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Do not compute and draw the convergence figures."""
+    """Skip the convergence figures."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Also the claims that the deep agent computes the exact objects; they need torch. So does naming one."""
+    """Also check the deep agent against the exact objects; this needs torch, as does naming such a claim."""
     certify: tyro.conf.FlagCreatePairsOff[bool] = False
     """Also prove finite statements on 200 rational instances each; `virel recheck` checks the proofs."""
 
@@ -55,16 +55,16 @@ class ClaimsOptions:
     """List every claim with its source and the verdict on record."""
 
     markdown: tyro.conf.FlagCreatePairsOff[bool] = False
-    """As the Markdown table of docs/claims.md."""
+    """Print the list as the Markdown table of docs/claims.md."""
 
 
 def main_verify(argv: Sequence[str]) -> int:
-    """Run claims, print the table, write `results.json` and figures; return the exit status."""
+    """Run `virel verify`: check claims, print the table, write the results; return the exit status."""
     return run_command(VerifyOptions, argv, prog="virel verify", run=_verify)
 
 
 def main_claims(argv: Sequence[str]) -> int:
-    """Print the table of claims; return the exit status."""
+    """Run `virel claims`: print the table of claims and return the exit status."""
     return run_command(ClaimsOptions, argv, prog="virel claims", run=_claims)
 
 
@@ -101,7 +101,9 @@ def _checked(options: VerifyOptions, ids: list[str], files: tuple[Path, ...], st
         f"{n_good} of {len(rows)} claims as recorded", style=None if n_good == len(rows) else "bold red"
     )
     if not options.claims and (n_deep := len(registry.all_claims()) - len(ids)):
-        terminal.print(f"{n_deep} deep claims not run: --deep", highlight=False)
+        terminal.print(
+            f"{n_deep} claims about the deep agent were not run; --deep runs them", highlight=False
+        )
     terminal.print(f"written: {', '.join(written)}", soft_wrap=True, highlight=False)
     terminal.print(f"report: {write_report(options.out)}", soft_wrap=True, highlight=False)
     return 0 if n_good == len(rows) else 1
@@ -129,7 +131,10 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
     ids, files = registry.resolve(options.claims, deep=options.deep)
     has_deep = any(claim.deep for claim in registry.select(ids, files))
     require(
-        has_deep or not options.deep, "deep", options.claims, "must stand alone, or with a deep claim's id"
+        has_deep or not options.deep,
+        "deep",
+        options.claims,
+        "must come alone, or with the id of a deep claim",
     )
     return ids, files
 

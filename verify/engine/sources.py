@@ -30,8 +30,8 @@ ENTRIES: tuple[Entry, ...] = (
         "Theorem 1",
         "Boltzmann to Dirac",
         "theorem-1",
-        "theorem-1-finite",
         "theorem-1-rates",
+        "theorem-1-finite",
         "theorem-1-density-range",
     ),
     _claim("Lemma 1", "limits of L", "lemma-1-i", "lemma-1-i-finite", "lemma-1-ii", "lemma-1-ii-finite"),
@@ -61,19 +61,19 @@ ENTRIES: tuple[Entry, ...] = (
         "operators, policies, temperatures and more, against loops over their definitions",
         "def-operators",
         "def-policies",
-        "def-evaluation",
         "def-approximators",
         "def-projection",
         "def-merl",
-        "def-temperature-map",
-        "def-self-consistent",
-        "def-score",
-        "def-updates",
-        "def-masked-projection",
+        "def-evaluation",
         "def-densities",
         "def-boltzmann-density",
         "def-pseudo-likelihood",
         "def-pseudo-maximiser",
+        "def-score",
+        "def-updates",
+        "def-masked-projection",
+        "def-temperature-map",
+        "def-self-consistent",
     ),
     _claim("Eq. (2)", "residual error in its printed normalisations", "eq-02"),
     _definition("Eq. (3)", "Boltzmann policy", "eq-29", "theorem-1-finite", "app-b-action-posterior"),
@@ -172,9 +172,12 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
-def position(claim_id: str) -> int:
-    """Where a claim stands in the sources: the first entry that names it (after all entries if none does)."""
+def position(claim_id: str) -> tuple[int, int]:
+    """Where a claim stands in the sources: index of the first entry that states it, and place in that entry.
+
+    A claim that no entry names stands after all entries.
+    """
     for index, entry in enumerate(ENTRIES):
         if claim_id in entry.claims and not entry.is_definition:
-            return index
-    return len(ENTRIES)
+            return index, entry.claims.index(claim_id)
+    return len(ENTRIES), 0

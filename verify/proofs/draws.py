@@ -12,7 +12,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.projection.projection_facts import Curve, system, weights
 from verify.claims.residual_gradients.incremental_facts import unique_maxima
-from verify.claims.theorem_5.worlds import EPS_K
+from verify.claims.theorem_5.rates import EPS_K
 from verify.strategies import distributions, mdps, policies, q_tables, temperatures
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -1,1 +1,1 @@
-"""What is made of results: tables, figures, the report page, the errata."""
+"""Presenting results: tables for the terminal, figures, the report page, explanations and errata."""

@@ -1,4 +1,4 @@
-"""The errata as a PDF to send to the authors, set by matplotlib: it needs neither a browser nor TeX."""
+"""The errata as a PDF to send to the authors, typeset by matplotlib: it needs neither a browser nor TeX."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -26,14 +26,14 @@ STYLE: dict[Any, Any] = {"font.family": "STIXGeneral", "mathtext.fontset": "stix
 TITLE = "Errata of VIREL's theory"
 FALSE = ("REFUTED", "GAP")
 OTHERS = "Marino"
-"""In the sources of claims about a paper by other authors."""
+"""Word in the sources of claims about a paper by other authors."""
 _INLINE = re.compile(r"(\$\$[^$]+\$\$|\$[^$]+\$)")
 _MARKS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|`([^`]*)`")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph: words and `$...$`, its size and weight, how far it stands in, and the space above it."""
+    """A paragraph of the PDF: words and `$...$`, with size, weight, indent, space above and colour."""
 
     text: str
     size: float = SIZE
@@ -42,7 +42,7 @@ class Block:
     above: float = 2.0
     colour: str = "#000000"
     keep: bool = False
-    """Not to be left alone at the foot of a page."""
+    """Whether the paragraph must not be left alone at the foot of a page."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class _Word:
     height: float
     depth: float
     space: bool
-    """Whether a space may stand before it."""
+    """Whether a space may stand before the word."""
 
 
 def write_errata_pdf(document: dict[str, Any], path: Path) -> None:
-    """Typeset the errata of a `results.json` document; the same document gives the same bytes."""
+    """Typeset the errata of a `results.json` document as a PDF; the same document gives the same bytes."""
     with style(STYLE):
         metadata = {"Title": TITLE, "CreationDate": None, "Producer": None, "Creator": None}
         with atomic_file(path) as file, PdfPages(file, metadata=metadata) as pdf:
@@ -139,7 +139,7 @@ def _line_height(line: Sequence[_Word]) -> float:
 
 
 def _lines(block: Block) -> Iterator[list[_Word]]:
-    """Words in lines no wider than the page."""
+    """Words of a paragraph in lines no wider than the page."""
     room = WIDTH - 2 * MARGIN - block.indent
     line: list[_Word] = []
     used = 0.0

@@ -1,4 +1,4 @@
-"""`virel explain CLAIM` and `docs/errata.md`: what is printed, what came out, what holds instead."""
+"""Text of `virel explain CLAIM` and of `docs/errata.md`: statement, verdict, and what holds instead."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,13 @@ that the search found and what holds instead. Verdicts: `virel verify`.
 """
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: "1 instance", "2 instances"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def explanation(claim: Claim, row: Row) -> str:
-    """A claim and the row that `virel verify` writes of it, as Markdown with LaTeX."""
+    """Explanation of a claim and of its row in `results.json`, as Markdown with LaTeX."""
     word = "As printed" if claim.printed and not claim.deep else "Statement (ours)"
     parts = [
         f"## {claim.id}: {claim.title}",
@@ -47,7 +52,7 @@ def explanation(claim: Claim, row: Row) -> str:
 
 
 def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
-    """`docs/errata.md`: the explanations of all refuted claims, then of all gaps."""
+    """Text of `docs/errata.md`: the explanations of all refuted claims, then of all claims with a gap."""
     found = {row["id"]: row for row in rows}
     sections = [ERRATA_HEAD]
     for verdict in (Verdict.REFUTED, Verdict.GAP):
@@ -59,7 +64,7 @@ def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
 
 def _verdict(row: Row) -> str:
     record = "" if row["verdict"] == row["expected"] else f" (on record: {row['expected']})"
-    return f"**Verdict.** {row['verdict']}{record}{_numbers(row)}; {row['instances']} instances."
+    return f"**Verdict.** {row['verdict']}{record}{_numbers(row)}; {counted(row['instances'], 'instance')}."
 
 
 def _numbers(row: Row) -> str:
@@ -77,8 +82,8 @@ def _correction(word: str, correction: Correction, row: Row) -> list[str]:
 
 def _ablation(found: Row) -> str:
     if found["ablation"] == "not searched":
-        return "not dropped in the search"
-    searched = f"{found['ablation']}, {found['instances']} instances without it"
+        return "not dropped in any search"
+    searched = f"{found['ablation']}, {counted(found['instances'], 'instance')} without it"
     if found["counterexample"] is None:
         return searched
-    return f"{searched}; without it, fails on {in_short(found['counterexample'], width=400)}"
+    return f"{searched}; without it, the statement fails on {in_short(found['counterexample'], width=400)}"

@@ -1,8 +1,9 @@
 """Drawing `plotdata.Figure`: SVG, PNG and PDF in one style, and a CSV file of the data beside them.
 
-Colours are Okabe and Ito's (2008, colour-blind safe); markers and dashes tell the curves apart in grey. One
-panel is as wide as a journal column; more stand two abreast, and once more below each other in
-`NAME-narrow.svg`, for one column and for phones. The same data give the same bytes, whatever the date.
+Colours are those of Okabe and Ito (2008, safe for colour-blind readers); markers and dashes tell the curves
+apart in grey. One panel is as wide as a journal column. Several stand two abreast, and once more below each
+other in `NAME-narrow.svg`, for one column and for phones. The same data give the same bytes, whatever the
+date.
 """
 
 import csv
@@ -30,7 +31,7 @@ from virel_theory.checks import Array
 MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 DASHES = ((0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.5  # inches: one journal column
-LINE_HEIGHT = 0.14  # inches a line of legend or caption
+LINE_HEIGHT = 0.14  # inches per line of legend or caption
 CHARACTERS_PER_INCH = 16  # of the caption's font
 MAX_MARKERS = 16
 
@@ -49,14 +50,17 @@ STYLE = SHARED_STYLE | {
 def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) -> list[Path]:
     """Write `NAME.svg`, `.png`, `.csv` (and `NAME-narrow.svg`) into `folder`; return their paths.
 
-    Each file is all or nothing. The CSV of a figure with measured times is `NAME.times.csv`: it alone may
-    differ between two runs with one seed.
+    Each file is written whole or not at all. The CSV of a figure with measured times is `NAME.times.csv`:
+    it alone may differ between two runs with one seed.
 
     Args:
-        figure: what to draw.
-        folder: must exist.
-        command: how to make the figure again; the last line of the caption.
-        pdf: also write `NAME.pdf`.
+        figure: the figure to draw.
+        folder: folder for the files; it must exist.
+        command: how to make the figure again, shown as the last line of the caption.
+        pdf: whether to write `NAME.pdf` too.
+
+    Raises: InputError: the figure's name is not kebab-case, it has no panels, or a curve's x and y differ
+        in shape.
     """
     require(
         re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", figure.name) is not None,
@@ -68,7 +72,7 @@ def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) 
     with style(STYLE):
         canvas = _canvas(figure, command, n_columns=min(len(figure.panels), 2))
         canvas.draw_without_rendering()
-        canvas.set_layout_engine("none")  # laid out once, not once a format
+        canvas.set_layout_engine("none")  # laid out once, not once per format
         suffixes = ("svg", "png", "pdf") if pdf else ("svg", "png")
         paths = [_save(canvas, folder / f"{figure.name}.{suffix}") for suffix in suffixes]
         if len(figure.panels) > 1:
@@ -88,7 +92,7 @@ def _save(canvas: Canvas, path: Path) -> Path:
 
 
 def csv_of(figure: Figure) -> str:
-    """The data in long form, one row a point: panel, curve, kind, x, y; floats read back exactly."""
+    """Data of a figure as CSV, one row per point: panel, curve, kind, x, y; floats read back exactly."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("panel", "curve", "kind", "x", "y"))
@@ -140,7 +144,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
 
 
 def _decades(axes: Axes) -> None:
-    """A log axis shows whole decades and labels them only: 0.1 and 1, not 6x10^-1 and 4x10^-1."""
+    """Show whole decades on a log axis and label them only: 0.1 and 1, not 6x10^-1 and 4x10^-1."""
     for axis, limits, set_limits in (
         (axes.xaxis, axes.get_xlim(), axes.set_xlim),
         (axes.yaxis, axes.get_ylim(), axes.set_ylim),
@@ -154,7 +158,10 @@ def _decades(axes: Axes) -> None:
 
 
 def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
-    """Measured: line and markers; predicted: dashes; line: no markers; points: hollow ones, over others."""
+    """Style of a curve by its kind: measured, predicted, line or points.
+
+    Measured: line and markers; predicted: dashes; line: no markers; points: hollow markers, over others.
+    """
     if curve.kind == "predicted":
         return {"linestyle": next(dashes)}
     if curve.kind == "line":
@@ -167,14 +174,14 @@ def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
 
 
 def _whole_ticks(axes: Axes, panel: Panel) -> None:
-    """Iterations have no fractions: whole-numbered data on a linear axis get whole-numbered ticks."""
+    """Put whole-numbered ticks on a linear axis of whole-numbered data: iterations have no fractions."""
     x = np.concatenate([_points(curve)[0] for curve in panel.curves]) if panel.curves else np.empty(0)
     if axes.get_xscale() == "linear" and x.size and np.all(x == np.round(x)):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _usable(scale: Scale, values: list[Array]) -> Scale:
-    """`linear` where a log axis would have nothing to show."""
+    """The axis scale asked for, or `linear` where a log axis would have nothing to show."""
     return scale if any(np.any(np.asarray(value) > 0) for value in values) else "linear"
 
 
@@ -196,6 +203,6 @@ def _caption(figure: Figure, command: str, *, n_characters: int) -> str:
 
 
 def _wrap(text: str, n_characters: int) -> list[str]:
-    """Lines of at most this many characters; never broken inside `$...$`."""
+    """Break a text into lines of at most this many characters, never inside `$...$`."""
     glued = re.sub(r"\$[^$]*\$", lambda math: math.group().replace(" ", "\0"), text)
     return [line.replace("\0", " ") for line in textwrap.wrap(glued, n_characters, break_long_words=False)]

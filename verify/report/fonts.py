@@ -1,4 +1,7 @@
-"""Glyphs that a reader's machine may lack, such as script letters, cut out of matplotlib's STIX font."""
+"""Mathematical glyphs that a reader's machine may lack, such as script letters, cut out of STIX.
+
+The font is the one that matplotlib ships.
+"""
 
 import base64
 import io
@@ -11,11 +14,11 @@ from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 _RANGES = ((0x20, 0x7F), (0x391, 0x3F6), (0x210E, 0x210F), (0x1D434, 0x1D468), (0x1D6E2, 0x1D71C))
 LETTERS = tuple(code for first, end in _RANGES for code in range(first, end))
-"""Upright Latin and Greek, and the italic letters that browsers draw for one-letter identifiers."""
+"""Code points of upright Latin and Greek, and of the italics that browsers draw for one-letter names."""
 
 
 def math_font(html: str) -> str:
-    """A base64 TrueType font of mathematical letters and this page's symbols; the same for the same page."""
+    """Base64 TrueType font of mathematical letters and a page's symbols, the same for the same page."""
     named = {chr(int(code, 16)) for code in re.findall(r"&#x([0-9A-F]+);", html)}
     symbols = {char for char in {*html, *named} if ord(char) >= 0x2000}
     return _subset(frozenset(symbols | set(map(chr, LETTERS))))

@@ -1,4 +1,4 @@
-"""Counterexamples for people: an MDP as a table of its pairs, arrays as tables, fractions as fractions."""
+"""Counterexamples as HTML for people: an MDP as a table of its pairs, arrays as tables, simple fractions."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _LATEX = {
     "a_star": "a^*",
 }
 MAX_CELLS = 400
-"""A larger array is a line of text."""
+"""Largest number of cells of a table; a larger array is a line of text."""
 
 
 def layout(instance: dict[str, Any]) -> Markup:
@@ -69,7 +69,7 @@ def _value(name: str, value: Any) -> Markup:
 
 
 def _mdp(mdp: dict[str, Any]) -> Markup:
-    """One row a state-action pair that exists: reward and where it leads."""
+    """An MDP as a table with one row per state-action pair that exists: reward and where it leads."""
     transition, reward, mask = mdp["transition"], mdp["reward"], mdp.get("mask")
     rows = [
         (str(s), str(a), number(reward[s][a]), _successors(transition[s][a]))
@@ -115,7 +115,7 @@ def _html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Marku
 
 
 def _model(value: list[Any]) -> Markup:
-    """An approximator and its parameters."""
+    """An approximator and its parameters as one line."""
     fields = {k: v for k, v in value[0].items() if k not in {"type", "mask"}}
     inside = f" ({_nested(fields)})" if fields else ""
     return Markup("{}{}, {} = {}").format(
@@ -124,7 +124,7 @@ def _model(value: list[Any]) -> Markup:
 
 
 def _tuple(value: Any) -> Markup:
-    """Nested lists in brackets."""
+    """Nested lists as one line of brackets."""
     return Markup("{}").format(_nested(value))
 
 

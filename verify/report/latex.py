@@ -1,7 +1,7 @@
-r"""The registry's LaTeX, prepared for converters that know less than TeX: to MathML and to mathtext.
+"""The registry's LaTeX, prepared for converters that know less than TeX: to MathML and to mathtext.
 
-A long formula comes as pieces to break between, as TeX would: after a relation, a binary operator or a space
-that stands outside all braces.
+A long formula comes in pieces to break between, as TeX would: after a relation, a binary operator or a
+space that stands outside all braces.
 """
 
 import re
@@ -26,7 +26,10 @@ def upright(latex: str) -> str:
 
 
 def pieces(latex: str) -> list[str]:
-    """Parts of a formula, each a formula of its own; joined, they are `latex` again, up to spaces."""
+    """Parts of a formula to break between, each a formula of its own; joined, they are `latex` again.
+
+    Joined up to spaces.
+    """
     parts = _FREE_TEXT.split(latex)
     return [
         piece for part in parts for piece in ([part] if part.startswith(r"\text") else _formula_pieces(part))
@@ -36,7 +39,7 @@ def pieces(latex: str) -> list[str]:
 def _formula_pieces(latex: str) -> list[str]:
     tokens = _TOKEN.findall(latex)
     out, current, depth = [], "", 0
-    previous = "("  # an operator in front is a sign, nothing to break after
+    previous = "("  # an operator in front is a sign: no break after it
     for i, token in enumerate(tokens):
         depth += _opens(token)
         current += token
@@ -88,7 +91,7 @@ _ALIASES = {
 
 
 def mathtext(latex: str) -> str:
-    r"""A piece of a formula in what matplotlib's mathtext knows: braces about every argument, no `\big`."""
+    r"""Piece of a formula as matplotlib's mathtext: braces about every argument, no `\big`."""
     spaced = _TEXT.sub(lambda m: m.group().replace("  ", " ").replace(" ", r"\ "), latex)
     return _braced([token for token in _TOKEN.findall(spaced.replace("^*", "^{*}")) if not token.isspace()])
 

@@ -24,11 +24,11 @@ _EMPHASIS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
 
 
 def formula(latex: str, *, display: bool = False) -> Markup:
-    """A formula as a row of MathML pieces, to break lines between; its LaTeX if it cannot be converted."""
+    """A formula as a row of MathML pieces to break lines between; its LaTeX if it cannot be converted."""
     css = "formula display" if display else "formula"
     try:
         row = "<wbr>".join(_piece(piece, display=display) for piece in pieces(upright(latex)))
-    except Exception:  # the converter's own kinds; a report of everything else is worth more than none
+    except Exception:  # the converter's own kinds; a report with one formula in LaTeX is better than none
         row = f'<code class="latex">{escape(latex)}</code>'
     return Markup(f'<span class="{css}">{row}</span>')
 
@@ -59,7 +59,7 @@ def _math(latex: str, *, display: bool) -> str:
 
 
 def _letter(match: re.Match[str]) -> str:
-    """Browsers ignore `mathvariant`: script and double-struck letters need characters of their own."""
+    """Character for a script or double-struck letter, as browsers ignore `mathvariant`."""
     kind, variant, letter = match.groups()
     name = unicodedata.name(letter).replace("LATIN ", "").replace(" LETTER", "")
     try:
@@ -70,13 +70,13 @@ def _letter(match: re.Match[str]) -> str:
 
 
 def inline(text: str) -> Markup:
-    """One paragraph of Markdown."""
+    """One paragraph of Markdown as HTML."""
     parts = (_part(part) for part in _INLINE.split(text))
     return Markup("".join(parts))
 
 
 def paragraphs(text: str) -> Markup:
-    """Markdown: blank lines separate paragraphs."""
+    """Markdown as HTML paragraphs, separated by blank lines."""
     blocks = [block for block in re.split(r"\n\s*\n", text.strip()) if block]
     return Markup("").join(Markup("<p>{}</p>").format(inline(block)) for block in blocks)
 

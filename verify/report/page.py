@@ -1,6 +1,6 @@
-"""`report.html`: one page of everything that `virel verify` found, complete without network and JavaScript.
+"""Page `report.html` with all that `virel verify` found, complete without network and JavaScript.
 
-It is a function of `results.json`, the figures beside it and the certificates, if there are any.
+It is a function of `results.json`, of the figures beside it and of the certificates, if there are any.
 """
 
 import base64
@@ -16,6 +16,7 @@ from markupsafe import Markup
 from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, misfit
 from verify.engine.verdict import Verdict
 from verify.report import instances
+from verify.report.explain import counted
 from verify.report.mathml import formula, inline, paragraphs
 from verify.report.tables import number
 from verify.report.typeset import typeset
@@ -31,7 +32,7 @@ def write_report(out: Path) -> Path:
     """Write `out/report.html` from `out/results.json`; return its path.
 
     Raises:
-        InputError: if there are no results.
+        InputError: there are no results, or they cannot be read.
     """
     path = out / "report.html"
     html = render(read_results(out), out)
@@ -41,10 +42,10 @@ def write_report(out: Path) -> Path:
 
 
 def read_results(out: Path) -> dict[str, Any]:
-    """What `out/results.json` holds.
+    """Read and check the document in `out/results.json`.
 
     Raises:
-        InputError: if it is missing, damaged, or written by another version.
+        InputError: the file is missing, damaged, or written by another version.
     """
     path = out / "results.json"
     try:
@@ -61,7 +62,7 @@ def read_results(out: Path) -> dict[str, Any]:
 
 
 def render(document: dict[str, Any], out: Path) -> str:
-    """The page, as HTML."""
+    """HTML of the report page of a results document."""
     rows = document["claims"]
     counts = Counter(row["verdict"] for row in rows)
     html: str = _template().render(
@@ -82,7 +83,10 @@ def render(document: dict[str, Any], out: Path) -> str:
 
 
 def _images(figure: dict[str, Any], folder: Path) -> dict[str, str] | None:
-    """Data URIs of the wide and, where there is one, of the narrow drawing; None if it was not drawn."""
+    """Data URIs of a figure's wide and narrow drawing; None if the figure was not drawn.
+
+    Without a narrow drawing the wide one stands in its place.
+    """
     wide, narrow = (folder / f"{figure['name']}{suffix}.svg" for suffix in ("", "-narrow"))
     if not wide.is_file():
         return None
@@ -94,7 +98,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _certificates(row: Row, out: Path) -> list[Row]:
-    """Those of the claim's certificates whose file is there."""
+    """Certificates of a claim whose file exists."""
     written = [found for found in row.get("certificates", ()) if found["file"]]
     return [found for found in written if (out / "certificates" / found["file"]).is_file()]
 
@@ -118,6 +122,7 @@ def _template() -> Any:
         "instance": instances.layout,
         "badge": _badge,
         "as_recorded": as_recorded,
+        "counted": counted,
     }
     environment.globals["meanings"] = MEANINGS
     return environment.get_template("report.html.jinja")
@@ -130,7 +135,7 @@ def _badge(verdict: str) -> Markup:
 
 
 def _numeral(value: Any) -> Markup:
-    """Powers of ten for `1.2e-13`."""
+    """Number as HTML, with a power of ten for `1.2e-13`."""
     text = number(value)
     mantissa, e, exponent = text.partition("e")
     if not e:

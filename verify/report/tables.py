@@ -1,4 +1,4 @@
-"""Tables for the terminal, from the rows of `results.json`."""
+"""Tables for the terminal and for docs/claims.md."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from rich.text import Text
 from verify.engine.claim import Claim
 from verify.engine.describe import in_short
 from verify.engine.results import ERROR, Row, as_recorded
-from verify.proofs.run import expected_verdict
 
 COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
 LOUD = "bold white on red"
+CORRECTION_FAILS = "its correction, or the repair of one of its steps, fails its own check"
 
 
 def verdict_table(rows: Sequence[Row]) -> Table:
-    """Claim, source, verdict, instances, worst error against its bound, seconds, and what holds instead."""
+    """Table of results: claim, source, verdict, instances, error and bound, seconds, what holds instead."""
     table = Table(title="VIREL, checked as printed", title_justify="left")
     for name in ("claim", "source", "verdict"):
         table.add_column(name, overflow="fold")
@@ -31,7 +31,7 @@ def verdict_table(rows: Sequence[Row]) -> Table:
 
 
 def claims_table(claims: Iterable[Claim]) -> Table:
-    """Id, source, title and verdict on record of each claim."""
+    """Table of claims: id, source, title and verdict on record."""
     table = Table(title="Claims and their verdicts on record", title_justify="left")
     for name in ("claim", "source", "title", "on record"):
         table.add_column(name, overflow="fold")
@@ -42,7 +42,9 @@ def claims_table(claims: Iterable[Claim]) -> Table:
 
 
 def claims_markdown(claims: Iterable[Claim]) -> str:
-    """The same as a Markdown table, docs/claims.md; CERTIFIED where `--certify` proves what is on record."""
+    """Table of claims as Markdown for docs/claims.md; CERTIFIED where `--certify` proves the claim."""
+    from verify.proofs.run import expected_verdict  # noqa: PLC0415  (python-flint, only if asked for)
+
     lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
     for claim in claims:
         verdict = expected_verdict(claim) + _how(claim)
@@ -56,12 +58,12 @@ def _how(claim: Claim) -> str:
 
 
 def findings(rows: Sequence[Row]) -> RenderableType:
-    """Shrunk counterexamples in short, then everything that is not as recorded."""
+    """Shrunk counterexamples in short, then everything that did not come out as recorded."""
     return Group(*_counterexamples(rows), *_trouble(rows))
 
 
 def number(value: Any) -> str:
-    """An error or a bound: three digits, `-` if there is none, words as they are."""
+    """An error or a bound as text: three digits, `-` if there is none, words unchanged."""
     return "-" if value is None else f"{value:.2e}" if isinstance(value, float) else str(value)
 
 
@@ -73,7 +75,7 @@ def _verdict(row: Row) -> Text:
 
 
 def _instead(row: Row) -> Text:
-    """The corrected form's verdict and error; for each failing step its name and its repair's."""
+    """Verdict and error of the corrected form, and of the repair of each failing step."""
     parts = []
     if row["corrected"] is not None:
         parts.append(_checked("corrected form", row["corrected"]))
@@ -111,5 +113,5 @@ def _trouble(rows: Sequence[Row]) -> list[Text]:
         elif row["verdict"] != row["expected"]:
             out.append(Text(f"{row['id']}: {row['verdict']}, but on record as {row['expected']}", style=LOUD))
         elif not as_recorded(row):
-            out.append(Text(f"{row['id']}: what is offered in place of a false statement fails", style=LOUD))
+            out.append(Text(f"{row['id']}: {CORRECTION_FAILS}", style=LOUD))
     return out

@@ -1,6 +1,7 @@
 r"""ASCII labels as mathematics: `eps_k -> 0` is drawn as $\varepsilon_k \to 0$; CSV files keep the ASCII.
 
-What stands between dollar signs, and what is no symbol (a Greek name, a subscript, a power), stays as it is.
+Text between dollar signs stays as it is, and so does whatever is not a symbol (a Greek name, a subscript, a
+power).
 """
 
 import re
@@ -18,7 +19,7 @@ _SIGNS = (("->", "→"), ("<=", "≤"), (">=", "≥"), ("||", "‖"), ("+inf", "
 
 
 def typeset(text: str) -> str:
-    """`text` with its symbols in matplotlib's mathtext."""
+    """The text with its ASCII symbols in matplotlib's mathtext."""
     parts = re.split(r"(\$[^$]*\$)", text)
     return "".join(part if part.startswith("$") else _plain(part) for part in parts)
 
@@ -42,7 +43,7 @@ def _symbol(match: re.Match[str]) -> str:
 
 
 def _inside(script: str) -> str:
-    """A sub- or superscript without its brackets: Greek names as symbols, other words upright."""
+    """Sub- or superscript without its brackets: Greek names as symbols, other words upright."""
     bare = script[1:-1] if script[0] in "{(" else script.replace("_", ",")
 
     def word(match: re.Match[str]) -> str:

@@ -3,8 +3,8 @@ r"""Gradients: one example worked out by hand, signs, and 1,000 random instances
 import numpy as np
 import pytest
 
-from verify.claims.residual_gradients.dual_gradients import evaluate, seeded, well_conditioned
 from verify.claims.residual_gradients.fold import fold_instance
+from verify.claims.residual_gradients.self_consistent import evaluate, seeded, well_conditioned
 from verify.claims.residual_gradients.theorem_4_truth import eps_truth, policy_truth
 from verify.engine.claim import Instance
 from virel_theory.checks import InputError

@@ -168,7 +168,7 @@ def test_deep_claims_run_where_the_flag_or_their_name_asks_for_them(tmp_path, ar
 
 @pytest.mark.usefixtures("claims")
 def test_a_run_without_deep_claims_says_so_unless_claims_were_named(tmp_path, capsys):
-    line = "1 deep claims not run: --deep"
+    line = "1 claims about the deep agent were not run; --deep runs them"
     for args, said in ([], True), (["--deep"], False), (["holds"], False):
         verify(tmp_path, *args)
         assert (line in capsys.readouterr().out.splitlines()) is said
@@ -178,7 +178,7 @@ def test_a_run_without_deep_claims_says_so_unless_claims_were_named(tmp_path, ca
 def test_the_flag_beside_claims_that_are_not_deep_is_bad_input(tmp_path, capsys):
     assert verify(tmp_path, "holds", "--deep") == (2, None)
     assert capsys.readouterr().err == (
-        "virel verify: `deep` must stand alone, or with a deep claim's id; found ('holds',)\n"
+        "virel verify: `deep` must come alone, or with the id of a deep claim; found ('holds',)\n"
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from verify.claims.methods import em, merl, pseudo_likelihood
 from verify.claims.objective import posterior
-from verify.claims.projection import projection as app_f1_projection
+from verify.claims.projection import convergence
 from virel_theory.gradients.projection import projected_residual_error
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solve import solve
@@ -61,22 +61,22 @@ def test_a_probability_of_one_half_is_not_above_the_threshold(monkeypatch):
 
 
 def test_the_projected_error_of_a_fixed_policy_may_be_one_ninth_everywhere():
-    ((_, x),) = app_f1_projection._singular_example()
+    ((_, x),) = convergence._singular_example()
     mdp, b = x["mdp"], x["b"]
     for omega in (-3.0, 0.0, 5.0):
         q = b[:, :, 0] * omega
         beta = mdp.reward + mdp.gamma * q[0, 0] - q
         assert projected_residual_error(b, beta) == pytest.approx(1 / 9, rel=1e-12)
-    assert not app_f1_projection.policy_zero_gap(**x).ok
+    assert not convergence.policy_zero_gap(**x).ok
 
 
 def test_a_second_zero_is_seen(monkeypatch):
     """With one feature that every successor repeats, b (1 - gamma) omega = r has one zero: 2, at r = 1."""
     mdp = TabularMDP([[[1.0]]], [[1.0]], 0.5)
     x = {"mdp": mdp, "b": np.ones((1, 1, 1)), "pi": np.ones((1, 1))}
-    assert app_f1_projection.only_zero_gap(**x).ok
-    monkeypatch.setattr(app_f1_projection, "_error_at", lambda *_: 0.0)
-    assert not app_f1_projection.only_zero_gap(**x).ok
+    assert convergence.only_zero_gap(**x).ok
+    monkeypatch.setattr(convergence, "_error_at", lambda *_: 0.0)
+    assert not convergence.only_zero_gap(**x).ok
 
 
 def test_minimising_the_objective_maximises_the_divergence():

@@ -8,12 +8,12 @@ import pytest
 
 from verify.claims.objective import lemma_1
 from verify.claims.optima import limit_j
-from verify.claims.theorem_1 import peaks, proof, statement
+from verify.claims.theorem_1 import peaks, printed_proof, statement
 from verify.engine.runner import run_check
 from virel_theory.continuous.distributions import log_density
 from virel_theory.mdp.tabular import TabularMDP
 
-CLAIMS = {c.id: c for m in (statement, proof, lemma_1, limit_j) for c in m.CLAIMS}
+CLAIMS = {c.id: c for m in (statement, printed_proof, lemma_1, limit_j) for c in m.CLAIMS}
 
 
 def boltzmann_sum(f, phi, *, eps, ends, n=2_000_001):

@@ -118,7 +118,7 @@ def test_a_correction_that_fails_is_status_1(claims, tmp_path, capsys):
     status, document = verify(tmp_path)
     assert status == 1
     assert document["claims"][0]["corrected"]["verdict"] == "REFUTED"
-    assert "what is offered in place of a false statement fails" in capsys.readouterr().out
+    assert "its correction, or the repair of one of its steps, fails its own check" in capsys.readouterr().out
 
 
 def test_an_exception_in_a_check_is_an_error_row_and_other_claims_go_on(claims, tmp_path, capsys):

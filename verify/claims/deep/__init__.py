@@ -1,1 +1,1 @@
-"""Claims that the deep agent computes the exact objects."""
+"""Claims about the deep agent: its losses on a finite MDP equal the exact objects of `virel_theory`."""

@@ -1,16 +1,16 @@
-r"""The deep agent's critic losses J^Q and J^V, in expectation over a finite MDP, against the exact objects.
+"""The deep agent's critic losses J^Q and J^V, in expectation over a finite MDP, against the exact objects.
 
-Both sides: `virel_deep.axes.losses` on every transition (s, a, s', a'), weighted by its probability, with a critic that
-            is linear in one-hot (or other) features, differentiated by autograd in float64; against the operators,
-            `residual_error` and `direct_gradient` of `virel_theory`, and variances in this file.
-Terminal states are exact too: in the theory they are absorbing with value 0, in the replay the row says `terminated`.
-The target is a second table, sampled at a' ~ pi (target Q), or its mean over pi (V-network).
-
-Bound:  rounding. A TD error of size at most M = max|r| + gamma max|Q'| + max|Q| is off by 4 u M, its square by
-        9 u M^2, each of n weights (which sum to 1) by 4 ulps, a sum of n terms by n ulps: (n + 16) u M^2 on the deep
-        side and no more on the other, doubled for the probabilities' own rounding: 4 (n + 16) u M^2; for the gradient
-        M max|b_omega| in place of M^2. J^V likewise, with M = max|v| + max|Q| + alpha max|log pi|. Values of
-        critics are exact: features are in {-1, 0, 1}, parameters halves.
+Both sides: `virel_deep.axes.losses` on every transition (s, a, s', a'), weighted by its probability, with a
+        critic that is linear in one-hot (or other) features, differentiated by autograd in float64; against
+        the operators, `residual_error` and `direct_gradient` of `virel_theory`, and variances in this file.
+        Terminal states are exact too: in the theory they are absorbing with value 0, in the replay the row
+        says `terminated`. The target is a second table, sampled at a' ~ pi (target Q), or its mean over pi
+        (V-network).
+Bound:  rounding. A TD error of size at most M = max|r| + gamma max|Q'| + max|Q| is off by 4 u M, its square
+        by 9 u M^2, each of n weights (which sum to 1) by 4 ulps, a sum of n terms by n ulps: (n + 16) u M^2
+        on the deep side and no more on the other, doubled for the probabilities' own rounding: 4 (n + 16) u
+        M^2. For the gradient, M max|b_omega| stands in place of M^2. J^V likewise, with M = max|v| + max|Q|
+        + alpha max|log pi|. Values of critics are exact: features are in {-1, 0, 1}, parameters halves.
 Teeth:  `perturb` adds to the reward, and to the V-network's target.
 """
 
@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from verify.claims.deep.tools import Model, U, gradient, largest, linear_critics, tensor, transitions
+from verify.claims.deep.tools import Model, any_policy, gradient, largest, linear_critics, tensor, transitions
 from verify.claims.definitions.residual import pair_distributions
+from verify.claims.instances import U, fractions
 from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
-from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
+from verify.strategies import distributions, instances, mdps, q_tables, temperatures
 from virel_theory.checks import Array
 from virel_theory.gradients.em_steps import direct_gradient
 from virel_theory.mdp.tabular import TabularMDP
@@ -47,7 +48,11 @@ def q_loss_gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Value and gradient of E_D[J^Q], for a sampled target Q and for a V-network; D has no terminal states."""
+    """E_D[J^Q] and its gradient minus the exact ones, for a sampled target Q and for a V-network.
+
+    The replay D holds no terminal states. Without `with_variance` the exact value lacks the target's
+    variance.
+    """
     weights = d * ~terminal[:, None]
     weights = weights / weights.sum()
     v_bar = np.where(mdp.available, state_value(mdp, q_bar, pi=pi)[:, None], -np.inf)
@@ -89,7 +94,7 @@ def _q_loss_gap(
 def _deep_q_loss(
     mdp: TabularMDP, model: Model, target: Array, pi: Array, d: Array, terminal: Flags, perturb: float
 ) -> tuple[int, float, list[Array]]:
-    """Rows, E_D[J^Q] and its gradient: by autograd, and as the agent has it, by hand."""
+    """Rows, E_D[J^Q], and its gradients: by autograd and by the agent's hand-written derivative."""
     from virel_deep.axes.gradients import squared_loss  # noqa: PLC0415
     from virel_deep.axes.losses import q_loss, td_target  # noqa: PLC0415
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
@@ -111,7 +116,7 @@ def _deep_q_loss(
 
 
 def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Array:
-    """T^pi of the target table in the MDP whose terminal states are absorbing, without reward, with value 0."""
+    """T^pi of the target table where terminal states are absorbing, without reward, with value 0."""
     transition, reward = mdp.dense_transition.copy(), mdp.reward.copy()
     transition[terminal] = np.eye(mdp.n_states)[terminal][:, None] * mdp.available[terminal][:, :, None]
     reward[terminal] = 0
@@ -139,7 +144,7 @@ def v_loss_gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Value and gradient of E_D[J^V], hard and soft, with one sampled action."""
+    """E_D[J^V] and its gradient minus the exact ones, hard or soft, with one sampled action."""
     from virel_deep.axes.gradients import squared_loss  # noqa: PLC0415
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
     from virel_deep.axes.losses import v_loss  # noqa: PLC0415
@@ -167,24 +172,20 @@ def v_loss_gap(
 
 
 def _terminals(mdp: TabularMDP) -> st.SearchStrategy[Flags]:
-    """Any states but the first."""
+    """Strategy of flags: any states but the first are terminal."""
     flags = hnp.arrays(np.bool_, mdp.n_states, elements=st.booleans(), fill=st.nothing())
     return flags.map(lambda x: x & (np.arange(mdp.n_states) > 0))
 
 
 def _state_values(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    return hnp.arrays(np.float64, mdp.n_states, elements=st.integers(-8, 8).map(lambda k: k / 2))
-
-
-def _any_policy(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    return policies(mdp, full_support=False)
+    return fractions(mdp.n_states, 8, over=2)
 
 
 _Q_LOSS = instances(
     mdp=mdps(masked=True),
     model=linear_critics,
     q_bar=q_tables,
-    pi=_any_policy,
+    pi=any_policy,
     d=pair_distributions(),
     terminal=_terminals,
 )
@@ -192,7 +193,7 @@ _V_LOSS = instances(
     mdp=mdps(masked=True),
     v=_state_values,
     q=q_tables,
-    pi=_any_policy,
+    pi=any_policy,
     d=distributions,
     alpha=temperatures(),
     soft=st.booleans(),

@@ -1,29 +1,30 @@
-r"""In the limit of complete steps, the deep agent's losses walk through policy iteration's iterates (App. F.5).
+"""The deep agent with complete steps walks through the iterates of policy iteration (App. F.5).
 
-M-step: the critic (and, in App. H's variant, the V-network) at which the expected gradient of `q_loss` (and `v_loss`) vanishes,
-        the target network being the network itself, as Polyak averaging ends. That semi-gradient is affine in the
-        parameters: autograd in float64 gives it at 0, and without reward at each unit vector (one seed of the batch each),
-        which makes one Newton step exact.
-E-step: one mirror-descent step of length 1/alpha on the expected `policy_loss`, its slope in the weights pi(a|s) by
-        autograd: from any policy it ends in the exact minimiser, logits Q/alpha. As alpha -> 0 its probability goes to the
-        greedy actions (alpha = gap/64 leaves A e^-64 to others), of which the lowest index is taken at a tie.
-Both sides: these, on every transition of the MDP; against Howard's policy iteration of `verify/claims/methods/em.py` and the EM of
-        `virel_theory.methods.em`, six steps each.
-
-Bound:  with R = 1 + max|r|: the system (I - gamma P^pi, in the V-network's case with V eliminated or not) has an inverse of norm
-        at most 2/(1 - gamma), a solution of size R/(1 - gamma). Its rows, of absolute sum 2, are sums of at most m = S A terms,
-        (m + 8) u each, its right side likewise; backward error of LU 16 N u a row, N <= 2 |H| unknowns: together
-        u R/(1 - gamma)^2 (6 (m + 8) + 64 |H|). `tie_tol` is four times that, which holds the other side's error too
-        (`solve_bound`); tables are compared within half of it, policies exactly. The E-step's logits, times alpha, are off by
-        8 u max|Q|, far below `tie_tol`.
+M-step: the critic (and, in App. H's variant, the V-network) at which the expected gradient of `q_loss` (and
+        `v_loss`) vanishes, the target network being the network itself, as Polyak averaging ends. That
+        semi-gradient is affine in the parameters. Autograd in float64 gives it at 0, and without reward at
+        each unit vector (one per seed of the batch), which makes one Newton step exact.
+E-step: one mirror-descent step of length 1/alpha on the expected `policy_loss`, whose slope in the weights
+        pi(a|s) comes from autograd: from any policy it ends in the exact minimiser, logits Q/alpha. As
+        alpha -> 0 its probability goes to the greedy actions (alpha = gap/64 leaves A e^-64 to others), of
+        which the lowest index is taken at a tie.
+Both sides: these, on every transition of the MDP; against Howard's policy iteration of
+        `verify/claims/methods/em.py` and the EM of `virel_theory.methods.em`, six steps each.
+Bound:  with R = 1 + max|r|: the system (I - gamma P^pi, in the V-network's case with V eliminated or not)
+        has an inverse of norm at most 2/(1 - gamma), and a solution of size R/(1 - gamma). Its rows, of
+        absolute sum 2, are sums of at most m = S A terms, (m + 8) u each, and so is its right side. The
+        backward error of LU is 16 N u per row, with N <= 2 |H| unknowns: together u R/(1 - gamma)^2 (6 (m +
+        8) + 64 |H|). `tie_tol` is four times that, which covers the other side's error too (`solve_bound`).
+        Tables are compared within half of it, policies exactly. The E-step's logits, times alpha, are off
+        by 8 u max|Q|, far below `tie_tol`.
 Teeth:  `perturb` discounts by 0.9 gamma and adds to the reward on the deep side.
 """
 
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.deep.tools import Tensor, U, tensor, transitions
-from verify.claims.instances import gym_mdp
+from verify.claims.deep.tools import Tensor, tensor, transitions
+from verify.claims.instances import U, gym_mdp
 from verify.claims.methods.em import N_STEPS, lowest_greedy, policy_iteration_steps
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
@@ -33,11 +34,14 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import em_steps
 
 COLD = 64.0
-"""Gap of the action values over alpha in the E-step's limit."""
+"""Gap of the action values divided by alpha, in the limit of the E-step."""
 
 
 def gap(*, mdp: TabularMDP, v_network: bool, perturb: float = 0.0) -> Gap:
-    """Tables and policies of six steps, from the first action of every state."""
+    """Tables and policies of six complete steps minus those of policy iteration and of the exact EM.
+
+    All start from the first action of every state.
+    """
     tie_tol, start = 4 * _deep_error(mdp), mdp.available.argmax(axis=1)
     deep_mdp = TabularMDP(
         mdp.transition, mdp.reward + perturb, mdp.gamma * (1 - 0.1 * perturb), mask=mdp.mask
@@ -62,14 +66,15 @@ def _distance(mdp: TabularMDP, q: Array, table: Array) -> float:
 
 
 def _deep_error(mdp: TabularMDP) -> float:
+    """Rounding bound of the deep M-step (module docstring)."""
     m, scale = mdp.n_states * mdp.n_actions, 1 + float(np.abs(mdp.reward).max())
     return U * scale / (1 - mdp.gamma) ** 2 * (6 * (m + 8) + 64 * mdp.n_pairs)
 
 
 def _complete_m_step(mdp: TabularMDP, pi: Array, *, v_network: bool) -> Array:
-    """The zero of the expected semi-gradient: Newton's step from 0."""
+    """The table at which the expected semi-gradient vanishes: one Newton step from 0."""
     n_unknowns = mdp.n_pairs + (mdp.n_states if v_network else 0)
-    points = np.vstack([np.zeros(n_unknowns), np.eye(n_unknowns)])  # a seed each
+    points = np.vstack([np.zeros(n_unknowns), np.eye(n_unknowns)])  # one per seed
     with_reward = np.arange(n_unknowns + 1) == 0
     semi_gradient = _semi_gradient(mdp, pi, points, with_reward, v_network=v_network)
     parameters = np.linalg.solve(semi_gradient[1:].T, -semi_gradient[0])
@@ -107,7 +112,7 @@ def _semi_gradient(
 
 
 def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, float]:
-    """The greedy limit `[S, A]`, and the largest probability that the minimiser at a small alpha leaves to others."""
+    """Greedy limit `[S, A]`, and the most probability that a small alpha leaves to other actions."""
     drop = (q.max(axis=1, keepdims=True) - q)[mdp.available]
     alpha = float(drop[drop > tie_tol].min(initial=np.inf)) / COLD
     alpha = alpha if np.isfinite(alpha) else 1.0
@@ -121,7 +126,7 @@ def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, 
 
 
 def _mirror_step(mdp: TabularMDP, q: Array, alpha: float) -> Array:
-    """Logits `[|H|]` after the step from the uniform policy."""
+    """Logits `[|H|]` after one mirror-descent step from the uniform policy."""
     import torch  # noqa: PLC0415
 
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415

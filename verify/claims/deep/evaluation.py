@@ -1,26 +1,27 @@
-r"""The deep agent's state values, hard (VIREL) and soft (MERL, SAC), in expectation against the exact ones.
+"""The deep agent's state values, hard (VIREL) and soft (MERL, SAC), in expectation against the exact ones.
 
-Both sides: `virel_deep.axes.losses.state_value` and `td_target` for every transition (s, a, s', a'), weighted by its
-            probability; against `state_value`, `bellman_policy`, `bellman_soft`, `merl_policy` and
-            `soft_optimal_values` of `virel_theory`. The soft value of any policy is E_pi[Q] + c H(pi); that of MERL's
-            policy is the soft maximum c log sum exp(Q/c); the soft optimal values are the fixed point of the soft target.
-
-Bound:  rounding. Values of size M = max|Q| + c (log A + 2) (p |log p| <= 1, so that the logarithm's error costs no
-        more), backed up to size max|r| + gamma M, sums of n rows a pair: 16 (n + A + 16) u (max|r| + M). At MERL's
-        policy c log pi = Q - V carries ulps of 2 max|Q|, and each probability (A + 8 + 2 max|Q|/c) of them, on terms
-        Q - c log pi = V which are equal for all actions: an error of the probabilities multiplies their sum alone, 1 within
-        A ulps as computed, and the same bound holds. Probabilities that underflow have no row; they are below 1e-307.
-        The fixed point is known within `error_bound`: its image moves by gamma times that, so (1 + gamma) error_bound more.
+Both sides: `virel_deep.axes.losses.state_value` and `td_target` for every transition (s, a, s', a'),
+        weighted by its probability; against `state_value`, `bellman_policy`, `bellman_soft`, `merl_policy`
+        and `soft_optimal_values` of `virel_theory`. The soft value of any policy is E_pi[Q] + c H(pi). That
+        of MERL's policy is the soft maximum c log sum exp(Q/c). The soft optimal values are the fixed point
+        of the soft target.
+Bound:  rounding. Values of size M = max|Q| + c (log A + 2) (p |log p| <= 1, so that the logarithm's error
+        costs no more), backed up to size max|r| + gamma M, as sums of n rows per pair: 16 (n + A + 16) u
+        (max|r| + M). At MERL's policy c log pi = Q - V carries ulps of 2 max|Q|, and each probability (A +
+        8 + 2 max|Q|/c) of them, on terms Q - c log pi = V which are equal for all actions. An error of the
+        probabilities multiplies their sum alone, which is 1 within A ulps as computed, and the same bound
+        holds. Probabilities that underflow have no row; they are below 1e-307. The fixed point is known
+        within `error_bound`; its image is off by gamma times that, so (1 + gamma) error_bound more.
 Teeth:  `perturb` adds to the sampled value.
 """
 
 import numpy as np
-from hypothesis import strategies as st
 
-from verify.claims.deep.tools import Rows, U, largest, tensor, transitions
+from verify.claims.deep.tools import Rows, any_policy, largest, tensor, transitions
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
-from verify.strategies import instances, mdps, policies, q_tables, temperatures
+from verify.strategies import instances, mdps, q_tables, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.merl import merl_policy, soft_optimal_values
@@ -29,7 +30,7 @@ from virel_theory.operators.policies import entropy
 
 
 def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0) -> Gap:
-    """Hard and soft backups of a policy; the soft one of MERL's policy; its fixed point."""
+    """Deep backups minus exact ones: of a policy (hard and soft), of MERL's policy, of the soft optimum."""
     merl = merl_policy(q, c=c)
     optimum = soft_optimal_values(mdp, c=c, atol=1e-9 * (1 + c))
     soft_value = state_value(mdp, q, pi=pi) + c * entropy(pi)
@@ -49,7 +50,7 @@ def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0)
 
 
 def _backed_up(mdp: TabularMDP, q: Array, pi: Array, c: float, soft: bool, perturb: float) -> Array:
-    """`[S, A]`: expectation of the deep target of each pair, with an action sampled from `pi` at s'."""
+    """Expected deep target of each pair, `[S, A]`, with an action sampled from `pi` at s'."""
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
     from virel_deep.axes.losses import td_target  # noqa: PLC0415
 
@@ -70,10 +71,6 @@ def _distance(mdp: TabularMDP, deep: Array, exact: Array, q: Array, c: float, mo
     return Gap(np.abs(deep - exact)[mdp.available].max(), float(bound))
 
 
-def _any_policy(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    return policies(mdp, full_support=False)
-
-
 CLAIMS = (
     Claim(
         id="deep-evaluation-hard-soft",
@@ -82,7 +79,7 @@ CLAIMS = (
         statement=r"E[r + \gamma \hat Q_\omega(h')] = \mathcal T^{\pi}\hat Q_\omega(h),\quad"
         r" E[r + \gamma(\hat Q_\omega(h') - c\log\pi(a'|s'))] = r(h) + \gamma E_{p(s'|h)}[E_\pi[\hat Q_\omega(h')] + c\,\mathcal H(\pi(a'|s'))],"
         r"\quad \text{for } \pi_{merl}: r(h) + \gamma E_{p(s'|h)}\Big[c\log\sum_{a'} e^{\hat Q_\omega(h')/c}\Big]",
-        check=Check(gap, instances(mdp=mdps(masked=True), q=q_tables, pi=_any_policy, c=temperatures())),
+        check=Check(gap, instances(mdp=mdps(masked=True), q=q_tables, pi=any_policy, c=temperatures())),
         expected=Verdict.HOLDS,
         deep=True,
     ),

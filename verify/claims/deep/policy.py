@@ -1,25 +1,26 @@
-r"""The deep agent's policy loss, in expectation over a finite MDP, against (25), L (4) and Theorem 3.
+"""The deep agent's policy loss, in expectation over a finite MDP, against (25), L of (4) and Theorem 3.
 
-Both sides: `virel_deep.axes.losses.policy_loss` for every pair, weighted by d(s) pi_theta(a|s), with a policy that is
-            log-linear in one-hot (or other) features; autograd goes through the weights as well, which is what
-            reparametrisation estimates where actions are continuous (claim `deep-tanh-gaussian`). Against
-            `e_step_gradient`, `elbo` and `log_boltzmann_policy` of `virel_theory`.
-Theorem 3:  the loss is alpha times the expected KL to the Boltzmann policy, less alpha E_d[log-partition]: it is least at
-            theta = Q/alpha, where its gradient vanishes and its value is -alpha E_d[log-partition].
-
-Bound:  rounding. Terms alpha log pi - Q of size at most M = 1 + 2 max|Q| + alpha (1 + max|log pi| + log A), each
-        (8 + |log pi|) ulps (the logarithm's absolute error is that of the logits), in sums of at most |H| + N terms, N
-        parameters; the logarithm of pi_theta is at most L in size: 64 (|H| + N + L + 16) u M. At theta = Q/alpha
-        alpha log pi is of size 2 max|Q| + alpha log A, and L = 2 max|Q|/alpha + log A multiplies weights
-        pi <= exp(log pi), so |log pi| pi <= 1: the same bound with L = 1.
+Both sides: `virel_deep.axes.losses.policy_loss` for every pair, weighted by d(s) pi_theta(a|s), with a
+        policy that is log-linear in one-hot (or other) features. Autograd goes through the weights as well,
+        which is what reparametrisation estimates where actions are continuous (claim `deep-tanh-gaussian`).
+        Against `e_step_gradient`, `elbo` and `log_boltzmann_policy` of `virel_theory`.
+Theorem 3:  the loss is alpha times the expected KL to the Boltzmann policy, minus alpha E_d[log-partition].
+        It is least at theta = Q/alpha, where its gradient vanishes and its value is -alpha
+        E_d[log-partition].
+Bound:  rounding. Terms alpha log pi - Q of size at most M = 1 + 2 max|Q| + alpha (1 + max|log pi| + log A),
+        each (8 + |log pi|) ulps (the logarithm's absolute error is that of the logits), in sums of at most
+        |H| + N terms, N parameters; the logarithm of pi_theta is at most L in size: 64 (|H| + N + L + 16) u
+        M. At theta = Q/alpha, alpha log pi is of size 2 max|Q| + alpha log A, and L = 2 max|Q|/alpha + log
+        A multiplies weights pi <= exp(log pi), so |log pi| pi <= 1: the same bound with L = 1.
 Teeth:  `perturb` doubles the temperature of the loss.
 """
 
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.deep.tools import Tensor, U, gradient, largest, tensor
-from verify.claims.residual_gradients.actor import Policy, features, tabular_features
+from verify.claims.deep.tools import Tensor, gradient, largest, tensor
+from verify.claims.instances import U
+from verify.claims.residual_gradients.e_step_gaps import Policy, features, tabular_features
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, q_tables, temperatures
@@ -40,7 +41,7 @@ def gap(
     alpha: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gradient and value at two policies, and both again at the minimiser of the tabular one."""
+    """Deep policy loss and gradient minus the exact ones, at two policies and at the minimiser."""
     best = (tabular[0], q[mdp.available] / alpha)
     return worst(
         _gap(mdp, q, tabular, d, alpha, perturb),
@@ -50,6 +51,7 @@ def gap(
 
 
 def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
+    """Deep gradient plus the E-step (25), and deep value plus alpha L and minus its form in Theorem 3."""
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     pi = log_linear_policy(mdp, *policy)
     score = log_linear_score(mdp, policy[0], pi_theta=pi)
@@ -66,6 +68,7 @@ def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, pert
 
 
 def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
+    """At theta = Q/alpha: the deep gradient, and the deep value plus alpha E_d[log-partition]; both are 0."""
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     bound = _bound(mdp, q, len(policy[1]), alpha, 1.0)
     return worst(
@@ -77,7 +80,7 @@ def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: 
 def _deep_policy_loss(
     mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float
 ) -> tuple[float, Array]:
-    """E_d[E_pi[policy_loss]] and its gradient in theta, the weights pi_theta(a|s) differentiated as well."""
+    """E_d[E_pi[policy_loss]] and its gradient in theta, differentiating the weights pi_theta(a|s) too."""
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415
 
     s, _ = np.nonzero(mdp.available)
@@ -89,7 +92,7 @@ def _deep_policy_loss(
 
 
 def _log_policy(mdp: TabularMDP, x: Tensor, theta: Tensor) -> Tensor:
-    """Log probabilities `[1, |H|]` of a log-linear policy with features `[1, S, A, N]`."""
+    """Log-probabilities `[1, |H|]` of a log-linear policy with features `[1, S, A, N]`."""
     exists = tensor(mdp.available * 1.0).bool()
     logits = (x * theta[:, None, None]).sum(-1)
     log_pi: Tensor = logits.masked_fill(~exists, -np.inf).log_softmax(-1)

@@ -1,45 +1,50 @@
-r"""The deep agent's tanh-Gaussian posterior: its density integrates to 1, and its reparametrised gradient is exact.
+"""The deep agent's tanh-Gaussian posterior: mass 1, and an exact reparametrised gradient.
 
-One action a = tanh(u), u ~ N(mu, sigma). Integrals over a in [-1, 1] are sums over a_j = tanh(t_j), t_j = mu + sigma x_j on
-an even grid of x, with weights step * sech(t_j)^2: the trapezoidal rule in t.
+One action a = tanh(u), u ~ N(mu, sigma). Integrals over a in [-1, 1] are sums over a_j = tanh(t_j),
+t_j = mu + sigma x_j on an even grid of x, with weights step * sech(t_j)^2: the trapezoidal rule in t.
 
-mass:      the density that `virel_deep.axes.inference.tanh_gaussian` returns at a_j, against 1.
-gradient:  autograd through `tanh_gaussian` and `policy_loss` under E_xi, xi the noise, against the derivative of the
-           expectation by the score of the Gaussian, E[score (alpha log p(a) - Q(a))], with log p from log cosh, in numpy and
-           on a grid shifted by half a step. Q is quadratic in a. A log sigma beyond its range is clamped: derivative 0.
-joint:     in two dimensions the log density is the sum of those of one: 4 u of their size.
+Both sides:
+* mass: the density that `virel_deep.axes.inference.tanh_gaussian` returns at a_j, against 1.
+* gradient: autograd through `tanh_gaussian` and `policy_loss` under E_xi, xi the noise, against the
+  derivative of the expectation by the score of the Gaussian, E[score (alpha log p(a) - Q(a))], with log p
+  from log cosh, in numpy and on a grid shifted by half a step. Q is quadratic in a. A log sigma beyond its
+  range is clamped: derivative 0.
+* joint: in two dimensions the log density is the sum of those of one dimension: 4 u of their size.
 
-Bound:  truncation: 10 standard deviations leave e^-50. The integrands are analytic in |Im t| < pi/2, where tanh and log cosh
-        are singular, so the trapezoidal rule with step H in t is off by exp(-2 pi y/H + y^2/(2 sigma^2)) times a polynomial in
-        1/(pi/2 - y), for any y below pi/2. With H = min(sigma/2, 1/16) the best y leaves below e^-69 (Trefethen and Weideman
-        2014, Thm 5.1): 1e-20 of the terms, below rounding.
-        Rounding: a term of relative error (x^2 + |t| + |mu| + |log sigma| + 8) 8 u (of log p: its parts, and those of the noise
-        (t - mu)/sigma), and n u for the sum of n: summed with the terms' absolute values in the same quadrature; twice,
-        for two sides. Sizes: 1 for the mass; for the gradient S (alpha L + 1 + |Q|), with S = (1 + x^2)(1 + 1/sigma)(1 + sigma)
-        over the score and the path, L = x^2 + |log sigma| + 2 |t| + 4 over log p.
-        `softplus` drops less than e^-40 in the code (with torch's own threshold e^-20, which this check found).
+Bound:  truncation. 10 standard deviations leave e^-50. The integrands are analytic in |Im t| < pi/2, where
+        tanh and log cosh are singular, so the trapezoidal rule with step H in t is off by exp(-2 pi y/H +
+        y^2/(2 sigma^2)) times a polynomial in 1/(pi/2 - y), for any y below pi/2. With H = min(sigma/2,
+        1/16) the best y leaves below e^-69 (Trefethen and Weideman 2014, Thm 5.1), 1e-20 of the terms:
+        below rounding.
+        Rounding itself: a term has a relative error of (x^2 + |t| + |mu| + |log sigma| + 8) 8 u (of log p:
+        its parts, and those of the noise (t - mu)/sigma), and the sum of n terms n u more. These are summed
+        with the terms' absolute values in the same quadrature; twice, for two sides. Sizes: 1 for the mass;
+        for the gradient S (alpha L + 1 + |Q|), where S = (1 + x^2)(1 + 1/sigma)(1 + sigma) bounds the score
+        and the path, and L = x^2 + |log sigma| + 2 |t| + 4 bounds log p. `softplus` drops less than e^-40 in
+        the code (with torch's own threshold it is e^-20, which this check found).
 Teeth:  `perturb` halves the density; leaves out half the gradient.
 """
 
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.deep.tools import U, gradient, tensor
+from verify.claims.deep.tools import gradient, tensor
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES
 from virel_theory.checks import Array
 
 REACH = 10.0
-"""Standard deviations on either side."""
+"""Standard deviations that the grid covers on either side."""
 LARGEST_LOG_STD = 2.0
-"""Where `virel_deep` clamps it; Haarnoja et al. 2018."""
+"""Largest log standard deviation, where `virel_deep` clamps it (Haarnoja et al. 2018)."""
 
 
 def gap(
     *, mean: float, log_std: float, critic: tuple[float, float, float], alpha: float, perturb: float = 0.0
 ) -> Gap:
-    """Mass and gradient."""
+    """Mass of the deep density minus 1, deep gradient minus the exact one, and the joint density's gap."""
     return worst(
         _mass_gap(mean, log_std, perturb),
         _gradient_gap(mean, log_std, critic, alpha, perturb),
@@ -48,7 +53,7 @@ def gap(
 
 
 def _grid(log_std: float, *, shift: float) -> tuple[Array, float, float]:
-    """Nodes x, their step, and sigma."""
+    """Nodes x of the quadrature, their step, and sigma."""
     sigma = float(np.exp(min(log_std, LARGEST_LOG_STD)))
     step = min(0.5, 1 / (16 * sigma))
     n = int(np.ceil(REACH / step))
@@ -73,7 +78,7 @@ def _mass_gap(mean: float, log_std: float, perturb: float) -> Gap:
 
 
 def _joint_gap(mean: float, log_std: float, perturb: float) -> Gap:
-    """Two dimensions of different parameters: the log density is the sum of both."""
+    """Log density of two dimensions with different parameters minus the sum of the two log densities."""
     x, _, _ = _grid(log_std, shift=0.0)
     noise = np.stack([x, 0.5 - x / 2], axis=1)
     head = np.array([mean, 1 - mean, log_std, -1.0])  # means, then log standard deviations
@@ -102,7 +107,7 @@ def _gradient_gap(
 
 
 def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
-    """Actions `[n, A]` and log densities `[n]` at `noise [n, A]`."""
+    """Actions `[n, A]` and log densities `[n]` of the deep policy at `noise [n, A]`."""
     from virel_deep.axes.inference import tanh_gaussian  # noqa: PLC0415
 
     action, log_p = tanh_gaussian(tensor(head).expand(len(noise), -1), tensor(noise)[0])
@@ -110,7 +115,7 @@ def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
 
 
 def _deep_gradient(mean: float, log_std: float, critic: tuple[float, float, float], alpha: float) -> Array:
-    """Gradient in (mu, log sigma) of E_xi[policy_loss], through action and log density."""
+    """Gradient in (mu, log sigma) of E_xi[policy_loss], through action and log density, by autograd."""
     from virel_deep.axes.inference import tanh_gaussian  # noqa: PLC0415
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415
 
@@ -129,7 +134,7 @@ def _log_cosh(t: Array) -> Array:
 
 
 def _relative(x: Array, t: Array, mean: float, log_std: float) -> Array:
-    """Relative rounding error of a term, and of the sum."""
+    """Relative rounding error of one term and of the sum (module docstring)."""
     out: Array = U * (len(x) + 8 * (x**2 + np.abs(t) + abs(mean) + abs(log_std) + 8))
     return out
 

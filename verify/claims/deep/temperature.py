@@ -1,14 +1,17 @@
-r"""The deep agent's residual temperature (Algorithm 2) against the residual error (2).
+"""The deep agent's residual temperature (Algorithm 2) against the residual error (2).
 
-A replay that holds every pair's k successors once each (p(s'|h) is their share) makes the minibatch's mean the exact
-expectation over h ~ U(H) and s' ~ p. V_phibar is the Boltzmann mean of Q at a temperature, so that the target is T_omega.
+A replay that holds every pair's k successors once each (p(s'|h) is their share) makes the minibatch's mean
+the exact expectation over h ~ U(H) and s' ~ p. V_phibar is the Boltzmann mean of Q at a temperature, so
+that the target is T_omega.
 
-Both sides: `virel_deep.axes.losses.td_target`, `residual_error` and `TemperatureState` (two seeds; two critics); against
-            `bellman_boltzmann` and `residual_error` of `virel_theory` in three normalisations: Algorithm 2's mean square,
-            (2) with c = 1, p = 2, which is |H|/2 times that, and the talk's, which is half of it.
-Bound:  rounding. A TD error of size at most M = max|r| + (1 + gamma) max|Q| is off by (4 A + S + 24) u M (the bound of
-        `bellman_boltzmann`), its square by twice that, a mean of n rows by n ulps more: 4 (n + 4 A + S + 24) u M^2.
-        alpha is a product and a sum of positive float32 numbers: 8 ulps of float32, relative.
+Both sides: `virel_deep.axes.losses.td_target`, `residual_error` and `TemperatureState` (two seeds; two
+        critics); against `bellman_boltzmann` and `residual_error` of `virel_theory` in three
+        normalisations: Algorithm 2's mean square; (2) with c = 1, p = 2, which is |H|/2 times that; and the
+        talk's, which is half of it.
+Bound:  rounding. A TD error of size at most M = max|r| + (1 + gamma) max|Q| is off by (4 A + S + 24) u M
+        (the bound of `bellman_boltzmann`), its square by twice that, a mean of n rows by n ulps more: 4 (n
+        + 4 A + S + 24) u M^2. alpha is a product and a sum of positive float32 numbers: 8 ulps of float32,
+        relative.
 Teeth:  `perturb` puts back the factor 1/2.
 """
 
@@ -19,7 +22,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from verify.claims.deep.tools import U, largest, tensor
+from verify.claims.deep.tools import largest, tensor
+from verify.claims.instances import U, fractions
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import GAMMAS, q_tables, temperatures
@@ -43,7 +47,10 @@ def gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """The residual errors of two tables under one target, as seeds, as critics, and as temperatures."""
+    """Deep residual errors of two tables minus the exact ones: as seeds, critics and temperatures.
+
+    Both tables share one target. Without `with_variance` the exact value lacks the sampled target's variance.
+    """
     from virel_deep.axes.losses import residual_error as deep_residual_error  # noqa: PLC0415
 
     errors = _td_errors(mdp, successors, q, other, eps)  # [2, B]
@@ -81,7 +88,7 @@ def _td_errors(mdp: TabularMDP, successors: np.ndarray, q: Array, other: Array, 
 
 
 def _boltzmann_mean(q: Array, eps: float) -> Array:
-    """V(s) = E[Q] under (3)."""
+    """Boltzmann mean V(s) = E[Q] under the policy (3)."""
     weight = np.exp((q - q.max(axis=1, keepdims=True)) / eps)
     out: Array = (weight * q).sum(axis=1) / weight.sum(axis=1)
     return out
@@ -94,7 +101,10 @@ def _variance_of_next(successors: np.ndarray, v: Array) -> float:
 
 
 def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: float, bound: float) -> list[Gap]:
-    """Alpha = lambda eps of each seed, at first and after a second, smoothed estimate (the other seed's)."""
+    """Temperature alpha of each seed minus lambda eps, at first and after a second, smoothed estimate.
+
+    The second estimate is the other seed's residual error.
+    """
     import torch  # noqa: PLC0415
 
     from virel_deep.axes.temperature import TemperatureState  # noqa: PLC0415
@@ -117,11 +127,11 @@ def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: floa
 
 @st.composite
 def _replays(draw: st.DrawFn) -> Instance:
-    """An MDP made of k equally likely successors of each pair, and what else the gap takes."""
+    """Strategy of MDPs made of k equally likely successors per pair, with the other arguments of `gap`."""
     n_states, n_actions, k = (draw(st.integers(1, n)) for n in (3, 3, 3))
     shape = (n_states, n_actions)
     successors = draw(hnp.arrays(np.int64, (*shape, k), elements=st.integers(0, n_states - 1)))
-    reward = draw(hnp.arrays(np.float64, shape, elements=st.integers(-4, 4).map(float)))
+    reward = draw(fractions(shape, 4))
     mdp = TabularMDP(np.eye(n_states)[successors].mean(axis=2), reward, draw(st.sampled_from(GAMMAS)))
     return {
         "mdp": mdp,

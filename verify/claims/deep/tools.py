@@ -1,4 +1,4 @@
-"""What the deep claims share: a finite MDP as a replay of one-hot rows with exact weights, in float64 tensors.
+"""Tools of the deep claims: a finite MDP as a replay of one-hot rows with exact weights, in float64 tensors.
 
 torch and `virel_deep` are imported inside functions, so that the registry can be read without them.
 """
@@ -9,22 +9,22 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from verify.strategies import approximators
+from verify.strategies import approximators, policies
 from virel_theory.checks import Array, InputError
 from virel_theory.gradients.approximators import Approximator, TanhQ
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
 Tensor = Any
-"""A `torch.Tensor`: the name is not imported here."""
+"""Type of a `torch.Tensor`; torch is not imported here."""
 Model = tuple[Approximator, Array]
+"""Type of a critic: an approximator and its parameters."""
 
 
 def require_torch() -> None:
-    """Import what deep claims compare with.
+    """Import torch and the deep agent's losses, or say how to install them.
 
     Raises:
-        InputError: torch is missing, or broken.
+        InputError: torch is missing or broken.
     """
     try:
         import torch  # noqa: F401, PLC0415
@@ -37,7 +37,7 @@ def require_torch() -> None:
 
 
 class Rows(NamedTuple):
-    """All transitions of a finite MDP: indices `s, a, s_next, a_next [B]` and their probability `weight [B]`."""
+    """All transitions of a finite MDP: indices `s, a, s_next, a_next [B]` and probability `weight [B]`."""
 
     s: NDArray[np.intp]
     a: NDArray[np.intp]
@@ -55,14 +55,14 @@ def transitions(mdp: TabularMDP, *, d: Array, pi: Array) -> Rows:
 
 
 def tensor(x: Any) -> Tensor:
-    """A number or an array `x` as a float64 tensor of one seed, `[1, ...]`; a copy."""
+    """Copy of a number or an array as a float64 tensor with a leading axis of one seed, `[1, ...]`."""
     import torch  # noqa: PLC0415
 
     return torch.tensor(x, dtype=torch.float64)[None]
 
 
 def gradient(value: Tensor, leaf: Tensor) -> Array:
-    """What autograd makes of a scalar in the one seed of `leaf [1, ...]`."""
+    """Gradient of a scalar in `leaf [1, ...]` by autograd, as an array without the seed axis."""
     import torch  # noqa: PLC0415
 
     (out,) = torch.autograd.grad(value, leaf)
@@ -71,10 +71,15 @@ def gradient(value: Tensor, leaf: Tensor) -> Array:
 
 
 def linear_critics(mdp: TabularMDP) -> st.SearchStrategy[Model]:
-    """Strategy part: a tabular or linear critic and its parameters."""
+    """Strategy of tabular or linear critics with their parameters, for `instances`."""
     return approximators(mdp).filter(lambda model: not isinstance(model[0], TanhQ))
 
 
+def any_policy(mdp: TabularMDP) -> st.SearchStrategy[Array]:
+    """Strategy of policies, deterministic ones included, for `instances`."""
+    return policies(mdp, full_support=False)
+
+
 def largest(*tables: Array) -> float:
-    """The largest absolute value among finite entries (`-inf` marks a missing action)."""
+    """Largest absolute value among the finite entries of all tables (`-inf` marks a missing action)."""
     return max(float(np.abs(x[np.isfinite(x)]).max(initial=0)) for x in tables)

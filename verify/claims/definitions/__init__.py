@@ -1,1 +1,1 @@
-"""Claims that the library computes what the sources define."""
+"""Claims that the library's definitions (operators, policies, densities, ...) are the printed ones."""

@@ -1,4 +1,4 @@
-"""The printed definitions in plain loops, for `tables.py`: no numpy reductions, nothing of virel_theory's."""
+"""The printed definitions in plain loops, without numpy reductions or code of virel_theory."""
 
 import math
 
@@ -9,7 +9,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def mean_values(q: Array, pi: Array) -> Array:
-    """V(s) = sum_a pi(a|s) Q(s, a) over the actions with pi > 0."""
+    """State values V(s) = sum_a pi(a|s) Q(s, a), over the actions with pi > 0."""
     return np.array(
         [
             math.fsum(p * x for p, x in zip(row, values, strict=True) if p > 0)
@@ -19,21 +19,21 @@ def mean_values(q: Array, pi: Array) -> Array:
 
 
 def boltzmann_values(q: Array, eps: float) -> Array:
-    """The mean of Q under (3); its maximum at eps = 0."""
+    """State values V(s): the mean of Q under the Boltzmann policy (3), or its maximum at eps = 0."""
     if eps == 0:
         return np.array([max(row) for row in q])
     return mean_values(q, np.exp(log_softmax_rows(q, eps)))
 
 
 def soft_values(q: Array, c: float) -> Array:
-    """The soft maximum c log sum_a exp(Q / c); the maximum at c = 0."""
+    """State values V(s): the soft maximum c log sum_a exp(Q / c), or the maximum at c = 0."""
     if c == 0:
         return boltzmann_values(q, 0.0)
     return np.array([c * log_sum(row / c) for row in q])
 
 
 def back_up(mdp: TabularMDP, v: Array) -> Array:
-    """The backup r + gamma sum_s' p(s'|h) V(s'), 0 where the action does not exist."""
+    """Bellman backup r + gamma sum_s' p(s'|h) V(s'), 0 where the action does not exist."""
     p = mdp.to_dense().transition
     out = np.zeros(mdp.shape)
     for s, a in np.argwhere(mdp.available):
@@ -42,7 +42,7 @@ def back_up(mdp: TabularMDP, v: Array) -> Array:
 
 
 def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
-    """sum_h p(s'|h) pi(a|s) rho(s)."""
+    """State distribution one step after `rho`: sum_h p(s'|h) pi(a|s) rho(s)."""
     p = mdp.to_dense().transition
     pairs = np.argwhere(mdp.available)
     return np.array(
@@ -51,18 +51,21 @@ def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
 
 
 def log_sum(x: Array) -> float:
-    """The shifted log sum exp(x)."""
+    """Logarithm of sum exp(x), with the maximum taken out first."""
     top = max(x.ravel())
     return float(top) + math.log(math.fsum(math.exp(y - top) for y in x.ravel()))
 
 
 def log_softmax_rows(q: Array, eps: float) -> Array:
-    """Logarithm of (3)."""
+    """Logarithm of the Boltzmann policy (3), row by row."""
     return np.array([row / eps - log_sum(row / eps) for row in q])
 
 
 def uniform_over_maxima(q: Array, *, tie_tol: float = 0.0) -> Array:
-    """The limit (22) of (3); what is within `tie_tol` of the maximum is tied (exact for quarters)."""
+    """Greedy limit (22) of the Boltzmann policy: uniform over the actions within `tie_tol` of the maximum.
+
+    Exact for tables of quarters.
+    """
     out = np.zeros(q.shape)
     for s, row in enumerate(q):
         best = [a for a, x in enumerate(row) if x >= max(row) - tie_tol]
@@ -71,7 +74,7 @@ def uniform_over_maxima(q: Array, *, tie_tol: float = 0.0) -> Array:
 
 
 def minus_sum_p_log(p: Array, other: Array) -> Array:
-    """-sum_a p log(other) of each row, with 0 log 0 = 0."""
+    """Cross-entropy -sum_a p log(other) of each row, with 0 log 0 = 0."""
     return np.array(
         [
             -math.fsum(x * math.log(y) for x, y in zip(a, b, strict=True) if x > 0)
@@ -81,7 +84,7 @@ def minus_sum_p_log(p: Array, other: Array) -> Array:
 
 
 def entropy_regularised_return(mdp: TabularMDP, pi: Array, c: float) -> float:
-    """p_0 . sum_t gamma^t P_pi^t (r_pi + c H(pi)), summed until gamma^t is below rounding."""
+    """MERL's objective p_0 . sum_t gamma^t P_pi^t (r_pi + c H(pi)), until gamma^t is below rounding."""
     gain = mean_values(mdp.reward, pi) + c * minus_sum_p_log(pi, pi)
     p_pi = np.array([flow(mdp, pi, state) for state in np.eye(mdp.n_states)])  # [s, s']
     total, weight, state = 0.0, 1.0, mdp.initial
@@ -92,7 +95,7 @@ def entropy_regularised_return(mdp: TabularMDP, pi: Array, c: float) -> float:
 
 
 def tanh_layer(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
-    """sum_j u_j tanh(w_j . x), of real or complex parameters."""
+    """Value sum_j u_j tanh(w_j . x) of a tanh layer, for real or complex parameters."""
     size = features.shape[2]
     out = np.zeros(features.shape[:2], dtype=omega.dtype)
     for j in range(n_hidden):
@@ -102,7 +105,7 @@ def tanh_layer(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
 
 
 def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
-    """d/dw_ji = u_j x_i / cosh^2(w_j . x), d/du_j = tanh(w_j . x), of complex parameters."""
+    """Gradient of `tanh_layer`: d/dw_ji = u_j x_i / cosh^2(w_j . x), d/du_j = tanh(w_j . x)."""
     size = features.shape[2]
     blocks, last = [], []
     for j in range(n_hidden):
@@ -116,7 +119,10 @@ def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarr
 def temperature_map(
     mdp: TabularMDP, q: Array, eps: float, *, p_norm: int, c: float, step: float
 ) -> tuple[float, float]:
-    """The map g for p >= 2, and its slope as a complex step; in the limits 0 and infinity the slope is 0."""
+    """Temperature map g(omega, eps) for p >= 2, and its slope in eps by a complex step.
+
+    In the limits eps = 0 and infinity the slope is 0.
+    """
     if eps in (0.0, math.inf):
         weights = uniform_over_maxima(q if eps == 0 else np.where(mdp.available, 0.0, -np.inf))
         return _mean_power(mdp, q, mean_values(q, weights), p_norm, c).real, 0.0
@@ -125,7 +131,7 @@ def temperature_map(
 
 
 def _complex_values(q: Array, eps: complex) -> np.ndarray:
-    """The Boltzmann mean at a complex temperature, taken about the maximum."""
+    """Boltzmann mean of each row at a complex temperature, with the row's maximum taken out first."""
     out = []
     for row in q:
         top = float(max(row))

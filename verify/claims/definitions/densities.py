@@ -1,12 +1,14 @@
-r"""Densities, entropies and means of the continuous policies, against the error function and a plain rule.
+"""Densities, entropies and means of the continuous policies, against the error function and a plain rule.
 
 Cut and uncut Gaussians, uniforms and mixtures (a weight may be 0), and the Boltzmann density of a polynomial.
+
 Bound:  u = 2.2e-16. The rule here is Gauss-Legendre with 40 nodes on panels at most one standard deviation
-    wide, cut at 12 of them (mass beyond: 2e-33): exact to rounding for these analytic integrands (Bernstein
-    ellipse of parameter 8: 8^-78). A cut keeps at least 1/2 sigma within 3 sigma of the mean, mass m > 1e-3,
-    and erf's difference loses u/m; so 4096 u, times 1 + |log p| <= 32 for entropies, 1 + |x|^3 <= 1e4 for
-    means, plus the 1e-13 that the library's own rule aims at, relative to the same sizes. On an interval: 128
-    panels, on which an exponent changes by at most 68 (|f'| <= 68, eps >= 1/32): degree 80 leaves e^-81.
+        wide, cut at 12 of them (mass beyond: 2e-33). It is exact to rounding for these analytic integrands
+        (Bernstein ellipse of parameter 8: 8^-78). A cut keeps at least 1/2 sigma within 3 sigma of the
+        mean, so mass m > 1e-3, and erf's difference loses u/m: 4096 u, times 1 + |log p| <= 32 for
+        entropies and 1 + |x|^3 <= 1e4 for means, plus the 1e-13 that the library's own rule aims at,
+        relative to the same sizes. On an interval: 128 panels, on which an exponent changes by at most 68
+        (|f'| <= 68, eps >= 1/32): degree 80 leaves e^-81.
 Teeth:  `perturb` adds 1 on the side of this file.
 """
 
@@ -17,6 +19,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
@@ -31,12 +34,11 @@ from virel_theory.continuous.distributions import (
     log_density,
 )
 
-U = float(np.finfo(np.float64).eps)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 
 def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
-    """The log-density at points inside and outside, its entropy and its third moment."""
+    """Library minus this file: density at points inside and outside, entropy, and third moment."""
     points = np.array([-7.25, -1.5, -0.5, 0.0, 0.75, 1.5, 8.0])
     wanted = density(p, points)
     found = np.exp(log_density(p, points))
@@ -53,7 +55,7 @@ def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
 def boltzmann_gap(
     *, f: list[float], phi: list[float], ends: tuple[float, float], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Density and mean under exp(f / eps) / Z; f as a polynomial and as a function."""
+    """Density and mean under exp(f / eps) / Z, library minus this file; f a polynomial or a function."""
     low, high = ends
     x = np.linspace(low, high, 9)
     grid = np.linspace(low, high, 129)
@@ -79,7 +81,7 @@ def boltzmann_gap(
 
 
 def density(p: Distribution, x: Array) -> Array:
-    """The density, from the error function."""
+    """Density of a distribution at the points `x`, from the error function."""
     if isinstance(p, Mixture):
         return sum(
             (w * density(part, x) for w, part in zip(p.weights, p.parts, strict=True)), np.zeros(x.shape)
@@ -108,7 +110,7 @@ def panels(p: Distribution) -> Array:
 
 
 def integral(f: Callable[[Array], Array], edges: Array) -> float:
-    """Composite Gauss-Legendre rule."""
+    """Integral of `f` over the panels between `edges`, by a composite Gauss-Legendre rule."""
     half = (edges[1:] - edges[:-1]) / 2
     x = (edges[1:] + edges[:-1])[:, None] / 2 + half[:, None] * NODES
     return float(half @ (f(x) @ WEIGHTS))

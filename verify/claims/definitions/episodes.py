@@ -1,10 +1,12 @@
-r"""Pseudo-likelihood methods by enumeration: every trajectory of a short episode, one by one.
+"""Pseudo-likelihood methods by enumeration: every trajectory of a short episode, one by one.
 
-Evidence, expected return, the posterior policy and the maximiser against sums over all trajectories.
-Bound:  u = 2.2e-16. At most K = (S A)^N S trajectories; each weight exp(R/c) p carries 4 N + |R|/c + 8 ulps,
-    a fully accurate sum none. Logarithms: that many u; probabilities (quotients of two sums): twice that; the
-    library's messages carry N (S + A + 16 + max|r|/c) ulps of N max|r|/c + 1. The sum of the two, times 4.
-    The maximiser is compared where the best action leads by more than the bound or ties exactly (else `assume` rejects).
+Both sides: evidence, expected return, posterior policy and maximiser of
+        `virel_theory.methods.pseudo_likelihood`, against sums over all trajectories in this file.
+Bound:  u = 2.2e-16. There are at most K = (S A)^N S trajectories. Each weight exp(R/c) p carries 4 N +
+        |R|/c + 8 ulps, a fully accurate sum none. Logarithms carry that many u, probabilities (quotients of
+        two sums) twice that; the library's messages carry N (S + A + 16 + max|r|/c) ulps of N max|r|/c + 1.
+        The bound is the sum of the two, times 4. The maximiser is compared where the best action leads by
+        more than the bound or ties exactly; else `assume` rejects the instance.
 Teeth:  `perturb` adds 1 on the side of this file.
 """
 
@@ -15,6 +17,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, policies
@@ -27,11 +30,9 @@ from virel_theory.methods.pseudo_likelihood import (
     pseudo_posterior_policy,
 )
 
-U = float(np.finfo(np.float64).eps)
-
 
 def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Evidence, return and the posterior's first decision against sums over all trajectories."""
+    """Evidence, return and the posterior's first decision minus sums over all trajectories."""
     evidence: list[float] = []
     mean: list[float] = []
     first: dict[int, dict[int, list[float]]] = {}
@@ -53,7 +54,10 @@ def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def maximiser_gap(*, mdp: TabularMDP, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """The greedy policy of W_t, t = N - 1 to 0, with W by plain sums: uniform over exact ties."""
+    """Optimal pseudo-likelihood policy minus the greedy policy of W_t by plain sums, uniform over exact ties.
+
+    W_t is computed backwards, from t = N - 1 to 0.
+    """
     found = pseudo_optimal_policy(mdp, c=c, horizon=horizon)
     p, v, error = mdp.to_dense().transition, [1.0] * mdp.n_states, 0.0
     for t in reversed(range(horizon)):
@@ -90,7 +94,7 @@ def _trajectories(mdp: TabularMDP, horizon: int) -> list[tuple[tuple[int, ...], 
 
 
 def _chance(mdp: TabularMDP, pi: Array, states: tuple[int, ...], actions: tuple[int, ...]) -> float:
-    """p_0(s_0) prod pi(a_t|s_t) prod p(s_{t+1}|h_t)."""
+    """Probability of a trajectory: p_0(s_0) prod pi(a_t|s_t) prod p(s_{t+1}|h_t)."""
     p = mdp.to_dense().transition
     out = float(mdp.initial[states[0]])
     for t, (s, a) in enumerate(zip(states, actions, strict=True)):

@@ -1,8 +1,8 @@
-r"""Scores, updates from one sample, and the projection on masked tables, by definition.
+"""Scores, updates from one sample, and the projection on masked tables, by definition.
 
 Bound:  u = 2.2e-16. Scores: entries are at most X = (max|b| + max|q| max|d eps|/eps)/eps, means of A terms
-    whose weights carry 3 max|q|/eps + A + 8 ulps: twice that. Updates of N <= 3 terms of size at most T: 4 (N +
-    6) u T. Projection: as in `tables.py`, 64 (N^2 + |H|) u kappa^2 max|Q|.
+        whose weights carry 3 max|q|/eps + A + 8 ulps: twice that. Updates of N <= 3 terms of size at most
+        T: 4 (N + 6) u T. Projection: as in `tables.py`, 64 (N^2 + |H|) u kappa^2 max|Q|.
 Teeth:  `perturb` adds 1 on the side of this file.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
@@ -21,11 +22,12 @@ from virel_theory.gradients.residual_error import grad_log_boltzmann, grad_log_i
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import boltzmann_policy
 
-U = float(np.finfo(np.float64).eps)
-
 
 def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """(29) and E.3's score of p_{omega,k} in loops, 0 where the action does not exist."""
+    """Library minus loops: the score (29) of pi_omega and App. E.3's score of p_{omega,k}.
+
+    Both are 0 where the action does not exist.
+    """
     b = np.resize(slopes, (*mdp.shape, 2))
     d_eps = slopes[:2]
     total = grad_log_boltzmann(q, b, eps=eps, grad_eps=d_eps)
@@ -35,18 +37,18 @@ def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: 
     for s, a in np.ndindex(*mdp.shape):
         on = [k for k in range(mdp.n_actions) if mdp.available[s, k]]
         for n in range(2):
-            wanted = moved = 0.0
+            wanted = slope = 0.0
             if a in on:
                 wanted = (b[s, a, n] - math.fsum(pi[s, k] * b[s, k, n] for k in on)) / eps + perturb
-                moved = (q[s, a] - math.fsum(pi[s, k] * q[s, k] for k in on)) * d_eps[n] / eps**2
-            error = max(error, abs(partial[s, a, n] - wanted), abs(total[s, a, n] - (wanted - moved)))
+                slope = (q[s, a] - math.fsum(pi[s, k] * q[s, k] for k in on)) * d_eps[n] / eps**2
+            error = max(error, abs(partial[s, a, n] - wanted), abs(total[s, a, n] - (wanted - slope)))
     q_max = float(np.abs(q[mdp.available]).max())
     size = (float(np.abs(b).max()) + q_max * float(np.abs(d_eps).max()) / eps) / eps
     return Gap(error, 2 * (3 * q_max / eps + mdp.n_actions + 8) * U * 2 * size)
 
 
 def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: float = 0.0) -> Gap:
-    """(34) and (35) entry by entry, as printed."""
+    """Library minus the printed formulas, entry by entry: the updates (34) and (35) from one sample."""
     omega, zeta, b, b_next, q_k = (np.array(row) for row in x)
     along = math.fsum(b * zeta)
     first = zeta_update(zeta, b_k=b, beta_k=float(q_k[0]), step_size=step)
@@ -54,14 +56,17 @@ def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: flo
     error = 0.0
     for n in range(len(omega)):
         error = max(error, abs(first[n] - (zeta[n] + step * (q_k[0] - along) * b[n] + perturb)))
-        moved = omega[n] + step * (b[n] - gamma * b_next[n]) * along - q_k[n]
-        error = max(error, abs(second[n] - moved))
+        wanted = omega[n] + step * (b[n] - gamma * b_next[n]) * along - q_k[n]
+        error = max(error, abs(second[n] - wanted))
     size = 1 + float(np.abs(x).max())
     return Gap(error, 4 * (len(omega) + 6) * U * (1 + step) * len(omega) * size**3)
 
 
 def masked_projection_gap(*, mdp: TabularMDP, q: Array, slopes: Array, perturb: float = 0.0) -> Gap:
-    """P Q on the pairs that exist: its remainder is orthogonal to every feature; -inf elsewhere."""
+    """Projection P Q on the pairs that exist: residual orthogonal to every feature, P Q in their span.
+
+    Missing pairs must be -inf.
+    """
     b = np.resize(slopes, (*mdp.shape, 2))
     rows, values = b[mdp.available], q[mdp.available]
     singular = np.linalg.svd(rows, compute_uv=False)

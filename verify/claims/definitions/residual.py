@@ -1,6 +1,7 @@
-r"""Eq. (2): the residual error in the five normalisations that the sources print.
+"""Eq. (2): the residual error in the five normalisations that the sources print.
 
-Both sides: `virel_theory.residual_error`; a Python loop over the pairs with `math.fsum`, in this file only.
+Both sides: `virel_theory.objective.residual.residual_error`; a Python loop over the pairs with `math.fsum`,
+        in this file only.
 Bound:  |H| products and powers, each within 4 ulps, and a sum of |H| positive terms: (|H| + 16) u relative.
         The zero set is compared exactly: entries are quarters, so nothing underflows.
 Teeth:  `perturb` doubles the loop's sum, and calls a zero residual positive.
@@ -14,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from verify.claims.instances import U
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables
@@ -21,12 +23,11 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, residual_error
 
-U = float(np.finfo(np.float64).eps)
 SQUARED = (Normalisation.HALF_MEAN, Normalisation.WEIGHTED, Normalisation.MEAN_SQUARE)
 
 
 def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], st.SearchStrategy[Array]]:
-    """Strategy part: d(h), `[S, A]` rational, on existing pairs."""
+    """Strategy of distributions d(h) over the pairs that exist, `[S, A]` and rational, for `instances`."""
     low = 1 if full_support else 0
 
     def of(mdp: TabularMDP) -> st.SearchStrategy[Array]:
@@ -39,7 +40,7 @@ def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], s
 
 
 def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float:
-    """Sum weight * sum_h d(h) |beta(h)|^p by a plain loop (d = 1 if None)."""
+    """Weighted sum `weight * sum_h d(h) |beta(h)|^p` by a plain loop (d = 1 if None)."""
     terms = [
         (1.0 if d is None else d[s, a]) * abs(beta[s, a]) ** p_norm
         for s in range(beta.shape[0])
@@ -50,7 +51,7 @@ def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float
 
 
 def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, perturb: float = 0.0) -> Gap:
-    """Every normalisation against the loop; and eps = 0 iff beta = 0 in each."""
+    """Each normalisation minus the loop, and whether eps = 0 holds exactly where beta = 0."""
     n, zero = mdp.n_pairs, not np.any(np.where(mdp.available, beta, 0.0))
     expected = {
         Normalisation.POWER: by_hand(beta, c / p_norm, p_norm, None),
@@ -71,7 +72,7 @@ def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, pert
 
 
 def gap_minimiser(*, mdp: TabularMDP, beta: Array, other: Array, perturb: float = 0.0) -> Gap:
-    """Of two residuals, p = 1 and p = 2 prefer the same one (exact: entries are quarters)."""
+    """Whether p = 1 and p = 2 prefer different ones of two residuals (exact: entries are quarters)."""
     sums = [
         sum(
             Fraction(abs(float(x))) ** p * sign
@@ -84,7 +85,7 @@ def gap_minimiser(*, mdp: TabularMDP, beta: Array, other: Array, perturb: float 
 
 
 def sparse_tables(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Residuals that vanish on many pairs."""
+    """Strategy of residuals that vanish on many pairs."""
     return q_tables(mdp, values=st.sampled_from([0.0, 1.0, -0.5]))
 
 

@@ -1,15 +1,17 @@
-r"""The definitions that everything else uses: policies, operators, approximators, projection, MERL's objective.
+"""The definitions that all else uses: policies, operators, approximators, projection, MERL's objective.
 
-Each public function against its printed definition in plain loops (or a second method), on MDPs with missing
-actions, dense and CSR, at `eps = 0` as well. Without these a slip that two sides of a claim share would pass.
+Each public function stands against its printed definition in plain loops (or a second method), on MDPs with
+missing actions, dense and CSR, at `eps = 0` as well. Without these a slip that two sides of a claim share
+would pass.
+
 Bound:  rounding, u = 2.2e-16. Operators: (4 A + S + 16) u (M + max|r|) for the function (its module) and as
-    much for the loop, M the largest |V|. Logarithms of probabilities: size at most B = max|q|/eps + log|H|,
-    8 u (|H| + 8) (1 + B). Derivatives of a tanh layer with |omega|, |v| <= 2 and features in {-1, 0, 1}: at
-    most 4 terms below 8 N each, two methods: 256 N u. Projection: two solves with E[b b^T], whose condition
-    number kappa <= 1e4 is required: 64 (N^2 + |H|) u kappa^2 max|Q|. Linear systems I - gamma P: condition
-    number (1 + gamma)/(1 - gamma), two methods: 16 |H| u (1 + gamma)/(1 - gamma) times the solution's size.
-    MERL: a soft fixed point that is off by e has a value off by e and a policy whose return is off by at most
-    2 gamma e/(1 - gamma); together below 2 e/(1 - gamma).
+        much for the loop, M the largest |V|. Logarithms of probabilities: size at most B = max|q|/eps +
+        log|H|, 8 u (|H| + 8) (1 + B). Derivatives of a tanh layer with |omega|, |v| <= 2 and features in
+        {-1, 0, 1}: at most 4 terms below 8 N each, two methods: 256 N u. Projection: two solves with E[b
+        b^T], whose condition number kappa <= 1e4 is required: 64 (N^2 + |H|) u kappa^2 max|Q|. Linear
+        systems I - gamma P: condition number (1 + gamma)/(1 - gamma), two methods: 16 |H| u (1 + gamma)/(1
+        - gamma) times the solution's size. MERL: a soft fixed point that is off by e has a value off by e
+        and a policy whose return is off by at most 2 gamma e/(1 - gamma); together below 2 e/(1 - gamma).
 Teeth:  `perturb` adds 1 (or multiplies by 2) on the side of this file.
 """
 
@@ -20,6 +22,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, policies, q_tables, temperatures
@@ -48,13 +51,11 @@ from virel_theory.operators.policies import (
     log_boltzmann_policy,
 )
 
-U = float(np.finfo(np.float64).eps)
-
 
 def operators_gap(
     *, mdp: TabularMDP, q: Array, pi: Array, eps: float, sparse: bool, perturb: float = 0.0
 ) -> Gap:
-    """T^pi, T*, T_omega, T_{omega,k} and the soft operator, each against r + gamma sum_s' p V in loops."""
+    """Bellman operators T^pi, T*, T_omega, T_{omega,k} and soft minus r + gamma sum_s' p V in loops."""
     given = mdp.to_sparse() if sparse else mdp
     pairs = [
         (bellman_policy(given, q, pi=pi), by_hand.mean_values(q, pi)),
@@ -76,7 +77,10 @@ def operators_gap(
 
 
 def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """(3), its logarithm and limit, (5)'s partition function, App. B's likelihood and y(s), H and KL."""
+    """Library minus loops: Boltzmann policy (3), partition function of (5), App. B's likelihood, H and KL.
+
+    Also the logarithm and the greedy limit of (3), and App. B's normaliser y(s).
+    """
     on = mdp.available
     log_pi = by_hand.log_softmax_rows(q, eps)
     log_z = by_hand.log_sum(q[on] / eps)
@@ -100,7 +104,7 @@ def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: f
 
 
 def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, perturb: float = 0.0) -> Gap:
-    """Value, gradient and Hessian product of the tanh layer against complex steps of its formula."""
+    """Value, gradient and Hessian product of the tanh layer minus complex steps of its formula."""
     layer = TanhQ(features, n_hidden)
     size = layer.n_parameters
     omega, v = omega[:size], v[:size]
@@ -118,7 +122,7 @@ def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, 
 
 
 def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """P Q = b^T w lies in the tangent space; Q - P Q is orthogonal to it; P leaves it alone."""
+    """Projection P Q = b^T w on the tangent space: residual orthogonal to it, and P of P Q equal to P Q."""
     n = b_omega.shape[2]
     rows, values = b_omega.reshape(-1, n), q.ravel()
     singular = np.linalg.svd(rows, compute_uv=False)
@@ -133,7 +137,10 @@ def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: float = 0.0) -> Gap:
-    """MERL's policy has the value of the soft fixed point, and no policy has more."""
+    """MERL's policy has the value of the soft fixed point, and another policy has no more.
+
+    The other policy's value is also compared with a sum over time steps.
+    """
     given = mdp.to_sparse() if sparse else mdp
     soft = soft_optimal_values(given, c=c, atol=1e-8 * (1 + c))
     best = float(mdp.initial @ by_hand.soft_values(soft.q, c)) + perturb
@@ -150,7 +157,7 @@ def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: flo
 
 
 def formats_gap(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Q^pi and the discounted occupancy: dense and CSR, each against its fixed-point equation in loops."""
+    """Q^pi and the discounted occupancy, dense and CSR, minus the right sides of their equations in loops."""
     size = (float(np.abs(mdp.reward).max()) + 1) / (1 - mdp.gamma)
     errors = []
     for given in (mdp, mdp.to_sparse()):

@@ -1,12 +1,13 @@
-r"""The temperature map g of App. C, its slope, and its roots, against loops and complex steps.
+"""The temperature map g of App. C, its slope, and its roots, against loops and complex steps.
 
-`self_consistent_temperatures` proves its roots with enclosures; this file asks the plain questions: is g what
+`self_consistent_temperatures` proves its roots with enclosures. This file asks the plain questions: is g what
 (2) says, is its slope the derivative, does every root satisfy eps = g(eps)?
-Bound:  u = 2.2e-16, B = 2 max|q| + max|r| >= |beta|. A residual is off by delta = (5 A + S + 16) u B on either
-    side, so g, a mean of c |beta|^p / p, by 2 c B^(p-1) delta + 2 (|H| + 8) u c B^p. The slope's variance term
-    V <= 4 A / e^2 is off by 64 (A + 4)^2 u in each method, psi by c (p - 1) B^(p-2) delta. A root is moved by
-    its enclosure's width, which (1 + |slope|) turns into a gap; a box's width may hide the slope's change, so
-    slopes are compared at the root itself.
+
+Bound:  u = 2.2e-16, B = 2 max|q| + max|r| >= |beta|. A residual is off by delta = (5 A + S + 16) u B on
+        either side, so g, a mean of c |beta|^p / p, by 2 c B^(p-1) delta + 2 (|H| + 8) u c B^p. The slope's
+        variance term V <= 4 A / e^2 is off by 64 (A + 4)^2 u in each method, psi by c (p - 1) B^(p-2)
+        delta. A root is off by its enclosure's width, which (1 + |slope|) turns into a gap. A box's width
+        may hide the slope's change, so slopes are compared at the root itself.
 Teeth:  `perturb` doubles c on the side of this file.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, q_tables
@@ -27,12 +29,13 @@ from virel_theory.objective.self_consistent import (
     temperature_map_derivative,
 )
 
-U = float(np.finfo(np.float64).eps)
-STEP = 1e-30  # of the imaginary direction: no difference is taken, the derivative is exact to rounding
+STEP = (
+    1e-30  # step in the imaginary direction: no difference is taken, so the derivative is exact to rounding
+)
 
 
 def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, perturb: float = 0.0) -> Gap:
-    """The map g and its slope at one temperature, 0 and infinity included."""
+    """Temperature map g and its slope minus loops and complex steps, at eps = 0 and infinity too."""
     wanted, slope = by_hand.temperature_map(mdp, q, eps, p_norm=p_norm, c=c * (1 + perturb), step=STEP)
     found = temperature_map(mdp, q, eps=eps, p_norm=p_norm, c=c)
     found_slope = temperature_map_derivative(mdp, q, eps=eps, p_norm=p_norm, c=c)
@@ -41,7 +44,7 @@ def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, per
 
 
 def root_gap(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Every root satisfies eps = g(eps), with the slope it is said to have; there is at least one."""
+    """Error of g(eps) = eps and of the slope at every root found; to find no root is a failure."""
     found = self_consistent_temperatures(mdp, q)
     if found.complete and not found.roots:
         return Gap(math.inf, 0.0)

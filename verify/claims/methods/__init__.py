@@ -1,1 +1,1 @@
-"""Claims about EM, MERL, MPO, pseudo-likelihood and the design paper."""
+"""Claims on methods: EM as policy iteration, MERL, MPO, pseudo-likelihood, the design paper."""

@@ -1,7 +1,7 @@
-r"""EM beside policy, modified policy and value iteration: error against iteration and against time.
+r"""Figures of EM beside policy, modified policy and value iteration: error against step and time.
 
-Rates: $\gamma^k$ bounds all four (Puterman 1994, Theorems 6.3.3, 6.4.2 and 6.5.5); once its policy is optimal,
-modified policy iteration with m backups an iteration moves at $\gamma^m$.
+Rates: $\gamma^k$ bounds all four (Puterman 1994, Theorems 6.3.3, 6.4.2 and 6.5.5). Once its policy is
+optimal, modified policy iteration with m backups per iteration converges at $\gamma^m$.
 """
 
 import time
@@ -25,11 +25,11 @@ N_BACKUPS = 10
 TIE_TOL = 1e-9
 N_STEPS, N_SHOWN, N_REPEATS = 400, 40, 3
 FLOOR = 1e-12
-"""Relative to max|Q*|: below it is rounding."""
+"""Errors below this share of max|Q*| are rounding."""
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """One figure against k, one against measured seconds."""
+    """Figures of the error of all four methods: against the iteration k, and against measured seconds."""
     mdp = _random_mdp(seed)
     q_star = list(islice(_em(mdp), 20))[-1]
     runs = {name: _fastest(steps, mdp, q_star) for name, steps in _METHODS.items()}
@@ -70,12 +70,12 @@ def _by_time(runs: dict[str, tuple[Array, Array]]) -> Panel:
 
 
 def _fastest(steps: Steps, mdp: TabularMDP, q_star: Array) -> tuple[Array, Array]:
-    """The quickest of a few runs: the first one also pays for compiling and loading."""
+    """Errors and seconds of the quickest of a few runs: the first one also pays for compiling and loading."""
     return min((_run(steps(mdp), q_star) for _ in range(N_REPEATS)), key=lambda run: float(run[1][-1]))
 
 
 def _run(steps: Iterator[Array], q_star: Array) -> tuple[Array, Array]:
-    """Errors and the seconds until each, down to rounding; the first counts no time."""
+    """Errors of the iterates and the seconds until each, down to rounding; the first table counts no time."""
     scale = FLOOR * float(np.abs(q_star).max())
     next_q, start = next(steps), time.perf_counter()
     errors, seconds = [float(np.abs(next_q - q_star).max())], [0.0]
@@ -121,7 +121,7 @@ def _value_iteration(mdp: TabularMDP) -> Iterator[Array]:
 
 
 def _zero(mdp: TabularMDP) -> Array:
-    """The first table: the rewards, so that every method starts from one greedy policy without ties."""
+    """First table, the rewards, so that every method starts from one greedy policy without ties."""
     return np.array(mdp.reward)
 
 

@@ -1,12 +1,14 @@
-r"""Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs with horizon T = 2, undiscounted as printed.
+"""Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs.
+
+The horizon is T = 2, undiscounted as printed.
 
 Both sides: sums over all trajectories s1 a1 s2 a2 (their probabilities multiplied out), against sums over
-time steps and states.
-Bound:  rounding: at most n trajectories, each term a product of five factors and a sum of T rewards and
-log-ratios of size
-        B = 1 + max|R|/alpha + max|log-ratio|: 16 (n + 16) u max(1, alpha) B, u = 2.2e-16.
-Teeth:  `perturb` adds it to one side (to the left of an inequality, where 1e3 exceeds every slack of these
-instances).
+        time steps and states.
+Bound:  rounding. There are at most n trajectories, each term a product of five factors and a sum of T
+        rewards and log-ratios of size B = 1 + max|R|/alpha + max|log-ratio|: 16 (n + 16) u max(1, alpha) B,
+        u = 2.2e-16.
+Teeth:  `perturb` is added to one side (to the left of an inequality, where 1e3 exceeds every slack of these
+        instances).
 """
 
 from typing import Any, NamedTuple
@@ -14,17 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
-
 
 class Trajectories(NamedTuple):
-    """All paths `[S, A, S, A]`: log-probability under a policy, its policy part, and the return."""
+    """All paths, `[S, A, S, A]`: log-probability under a policy, the policy's part of it, and return."""
 
     log_prob: Array
     log_policy: Array
@@ -46,7 +47,10 @@ def _mean(path: Trajectories, values: Array) -> float:
 
 
 def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
-    """(6) by trajectories: E[R] - alpha KL(pi(tau) || p(tau)), the dynamics cancelling in the ratio."""
+    """Objective (6) of Marino et al. by trajectories: E[R] - alpha KL(pi(tau) || p(tau)).
+
+    The dynamics cancel in the ratio.
+    """
     path, reference = trajectories(mdp, pi), trajectories(mdp, prior)
     return _mean(path, path.total - alpha * (path.log_policy - reference.log_policy))
 
@@ -59,20 +63,20 @@ def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
 
 
 def soft_q(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> Array:
-    """(9) at t = 1 with T = 2: r(s, a) + E[r_2 - alpha log(pi/p)]."""
+    """Soft Q of Marino et al., Eq. (9), at t = 1 with T = 2: r(s, a) + E[r_2 - alpha log(pi/p)]."""
     v_2 = np.sum(pi * (mdp.reward - alpha * np.log(pi / prior)), axis=1)
     out: Array = mdp.reward + mdp.dense_transition @ v_2
     return out
 
 
 def gap_5_printed(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """(5) as printed has no rho(s1): does it sum to 1 over trajectories?"""
+    """Eq. (5) of Marino et al. as printed, without rho(s1): its sum over trajectories minus 1."""
     mass = np.einsum("sa,sat,tu->", pi, mdp.dense_transition, pi) + perturb
     return Gap(abs(mass - 1), 64 * mdp.n_states**2 * mdp.n_actions**2 * U)
 
 
 def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """With the factor rho(s1) it does."""
+    """Eq. (5) of Marino et al. corrected, with the factor rho(s1): its sum over trajectories minus 1."""
     return Gap(
         abs(float(np.exp(trajectories(mdp, pi).log_prob).sum()) + perturb - 1),
         64 * mdp.n_states**2 * mdp.n_actions**2 * U,
@@ -80,27 +84,33 @@ def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_6(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Alpha log p(O = 1) >= J, with p(O = 1 | tau) = exp(R/alpha) (a constant factor shifts both sides)."""
+    """Eq. (6) of Marino et al.: J minus alpha log p(O = 1), at most 0, with p(O = 1 | tau) = exp(R/alpha).
+
+    A constant factor of that likelihood shifts both sides.
+    """
     path = trajectories(mdp, prior)
     log_evidence = alpha * float(logsumexp(path.log_prob + path.total / alpha))
     return Gap(objective(mdp, pi, prior, alpha) + 1e3 * perturb - log_evidence, _bound(mdp, alpha, pi, prior))
 
 
 def gap_7(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """(6) by trajectories equals (7) step by step."""
+    """Objective (6) of Marino et al. by trajectories minus (7) step by step."""
     right = per_step_objective(mdp, pi, mdp.reward - alpha * np.log(pi / prior)) + perturb
     return Gap(abs(objective(mdp, pi, prior, alpha) - right), _bound(mdp, alpha, pi, prior))
 
 
 def gap_10_printed(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """(10) with V as printed in (8): the sum starts at t + 1, so at t = 1 it holds only step 2's term."""
+    """Eq. (10) of Marino et al. with V as printed in (8): V minus E_pi[Q] - alpha KL.
+
+    The printed sum starts at t + 1, so at t = 1 it holds only the term of step 2.
+    """
     v_2 = np.sum(pi * (mdp.reward - alpha * np.log(pi / prior)), axis=1)
     v_printed = np.einsum("sa,sat,t->s", pi, mdp.dense_transition, v_2)
     return _gap_10(mdp, pi, prior, alpha, v_printed + perturb)
 
 
 def gap_10(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """(10) with V summed from t."""
+    """Eq. (10) of Marino et al. corrected, with V summed from t: V minus E_pi[Q] - alpha KL."""
     term = mdp.reward - alpha * np.log(pi / prior)
     v = np.sum(pi * term, axis=1) + np.einsum("sa,sat,tu,tu->s", pi, mdp.dense_transition, pi, term)
     return _gap_10(mdp, pi, prior, alpha, v + perturb)
@@ -114,7 +124,10 @@ def _gap_10(mdp: TabularMDP, pi: Array, prior: Array, alpha: float, v: Array) ->
 
 
 def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """The Boltzmann posterior attains max_pi E_pi[Q] - alpha KL(pi || p) = alpha log E_p[exp(Q/alpha)], and no other policy exceeds it."""
+    """Eq. (11) of Marino et al.: the Boltzmann posterior attains the maximum, and no other policy exceeds it.
+
+    The maximum is max_pi E_pi[Q] - alpha KL(pi || p) = alpha log E_p[exp(Q/alpha)].
+    """
     q = soft_q(mdp, pi, prior, alpha)
     maximum = alpha * logsumexp(q / alpha + np.log(prior), axis=1)
     log_posterior = (
@@ -130,7 +143,11 @@ def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: f
 
 
 def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """E[R] + alpha H(pi(tau)) less (6) with a uniform prior: the same for every policy? Here for pi and the uniform one."""
+    """Eq. (12) of Marino et al. as printed: E[R] + alpha H(pi(tau)) - (6), at two policies.
+
+    The policies are `pi` and the uniform one; the prior is uniform. If (12) holds up to a constant, the two
+    differences are equal.
+    """
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)
     constants = [
         _mean(path, path.total - alpha * path.log_prob) - objective(mdp, policy, uniform, alpha)
@@ -142,7 +159,10 @@ def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float =
 
 
 def gap_12(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """The same with the entropies of the policy alone, summed over time."""
+    """Eq. (12) of Marino et al. corrected: its left side minus E[R] + alpha sum_t E[H(pi(.|s_t))].
+
+    The left side is (6) plus 2 alpha log A. The entropies are those of the policy alone.
+    """
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)
     left = objective(mdp, pi, uniform, alpha) + 2 * alpha * np.log(mdp.n_actions)
     right = per_step_objective(mdp, pi, mdp.reward - alpha * np.log(pi)) + perturb

@@ -1,25 +1,22 @@
-r"""App. F.5, (39)-(41): EM with complete steps is policy iteration; with a fixed target it is Q-value iteration.
+"""App. F.5, (39)-(41): complete EM is policy iteration; with a fixed target, Q-value iteration.
 
-Both sides: EM from `virel_theory.methods.em` (sparse LU over state-action pairs, greedy limit of the Boltzmann
-policy);
-            policy iteration and Q-value iteration in this file (dense solve over states, `max`), and from
-            `virel_theory.solvers.solve`.
-Bound:  (39), (40): either side solves (I - gamma P) x = r by LU. Backward error 8 n u per row of size (1 +
-gamma)||x||, times the inverse's norm
-        1/(1 - gamma), ||x|| <= max|r|/(1 - gamma): each side is within 16 n u max|r|/(1 - gamma)^2 for n
-        unknowns (growth factors of these
-        diagonally dominant systems are at most 2: Higham 2002, Thm 9.9). `tie_tol` is that bound on the
-        difference of the two sides, n = |H|: values closer than the sides' own error are ties and go to the
-        lowest index on both. Policies must be equal exactly. (41): a step is exact up to (n + 4) u (max|r|
-        + max|q|) on either side, accumulating at most 1/(1 - gamma) times. The M-step's premise: `gap_m_step`.
-Teeth:  `perturb` discounts by 0.9 gamma on one side and adds it to the reward there.
+Both sides: EM from `virel_theory.methods.em` (sparse LU over state-action pairs, greedy limit of the
+        Boltzmann policy); policy iteration and Q-value iteration in this file (dense solve over states,
+        `max`).
+Bound:  (39), (40): either side solves (I - gamma P) x = r by LU. The backward error is 8 n u per row of
+        size (1 + gamma)||x||, times the inverse's norm 1/(1 - gamma), with ||x|| <= max|r|/(1 - gamma):
+        each side is within 16 n u max|r|/(1 - gamma)^2 for n unknowns (growth factors of these diagonally
+        dominant systems are at most 2: Higham 2002, Thm 9.9). `tie_tol` is that bound on the difference of
+        the two sides, n = |H|: values closer than the sides' own error are ties and go to the lowest index
+        on both. Policies must be equal exactly. (41): a step is exact up to (n + 4) u (max|r| + max|q|) on
+        either side, accumulating at most 1/(1 - gamma) times. The M-step's premise: see `gap_m_step`.
+Teeth:  `perturb` discounts by 0.9 gamma on one side and adds to the reward there.
 """
 
 import numpy as np
 
-from verify.claims.instances import gym_instances, gym_mdp
+from verify.claims.instances import U, gym_instances, gym_mdp, on_mdp, solved
 from verify.claims.methods import comparison_figures, em_figures
-from verify.claims.solved import on_mdp, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables
@@ -28,7 +25,6 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import em_fixed_target_steps, em_steps, m_step_complete
 from virel_theory.objective.elbo import elbo
 
-U = float(np.finfo(np.float64).eps)
 N_STEPS = 6
 
 
@@ -39,7 +35,7 @@ def solve_bound(mdp: TabularMDP) -> float:
 
 
 def lowest_greedy(q: Array, tie_tol: float) -> Array:
-    """`[S]` lowest index among the actions within `tie_tol` of the maximum."""
+    """Lowest index, `[S]`, among the actions within `tie_tol` of the maximum."""
     out: Array = np.argmax(q >= q.max(axis=1, keepdims=True) - tie_tol, axis=1)
     return out
 
@@ -47,7 +43,10 @@ def lowest_greedy(q: Array, tie_tol: float) -> Array:
 def policy_iteration_steps(
     mdp: TabularMDP, policy: Array, n_steps: int, tie_tol: float
 ) -> list[tuple[Array, Array]]:
-    """Howard's algorithm (Puterman 1994, Section 6.4) over state values: `(q [S, A], policy [S])` for each step."""
+    """Howard's policy iteration over state values: `(q [S, A], policy [S])` of each of `n_steps` steps.
+
+    Puterman 1994, Section 6.4.
+    """
     states, steps = np.arange(mdp.n_states), []
     dense = mdp.dense_transition
     for _ in range(n_steps):
@@ -61,12 +60,12 @@ def policy_iteration_steps(
 
 
 def gap_39(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Every M-step's table is the evaluation of the policy iterate before it."""
+    """Eq. (39): the table of every M-step minus the evaluation of policy iteration's policy before it."""
     return _against_policy_iteration(mdp, perturb, tables=True)
 
 
 def gap_40(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Every E-step's policy is the policy iterate (number of states that differ)."""
+    """Eq. (40): number of states in which an E-step's policy differs from policy iteration's."""
     return _against_policy_iteration(mdp, perturb, tables=False)
 
 
@@ -87,7 +86,7 @@ def _against_policy_iteration(mdp: TabularMDP, perturb: float, *, tables: bool) 
 
 
 def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """EM run until its policy repeats satisfies the optimality equation T* Q = Q, and repeats within A^S + 1 steps."""
+    """T* Q - Q after EM has run until its policy repeats, which must take at most A^S + 1 steps."""
     tie_tol = solve_bound(mdp)
     pi = np.eye(mdp.n_actions)[mdp.available.argmax(axis=1)]
     for _ in range(mdp.n_actions**mdp.n_states + 1):
@@ -102,10 +101,10 @@ def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
 
 
 def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Printed premise of (39) where Q* > 0: L(., theta) is larger near zero residual than at Q^pi + 64.
+    """Premise of (39) as printed, where Q* > 0: L(., theta) at Q^pi + 64 minus L near zero residual.
 
-    L at the shift c is 2 (m + c)/((1 - gamma) c)^2 and an entropy that is the same for both, m = E[Q^pi].
-    Solving for Q^pi and averaging it errs by at most twice `solve_bound`, which the smaller shift, 2^-10,
+    At the shift c, L is 2 (m + c)/((1 - gamma) c)^2 plus an entropy that is the same for both, m = E[Q^pi].
+    To solve for Q^pi and average it errs by at most twice `solve_bound`, which the smaller shift, 2^-10,
     multiplies by 2^21/(1 - gamma)^2: that is the bound.
     """
     if q_star[mdp.available].min() <= 0:  # without Assumption 1 nothing is claimed
@@ -117,7 +116,7 @@ def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: 
 
 
 def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """The same after a constant is added to the reward that makes Q^pi >= 1."""
+    """Premise of (39) repaired: `gap_m_step` after a constant is added to the reward so that Q^pi >= 1."""
     low = float(mdp.reward[mdp.available].min())
     shifted = TabularMDP(
         mdp.transition, mdp.reward + (1 - min(low, 0.0)) * mdp.available, mdp.gamma, mask=mdp.mask
@@ -126,22 +125,28 @@ def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, 
 
 
 def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: float) -> float:
-    """L at Q = Q^pi + shift, whose residual under T^pi is the constant -(1 - gamma) shift: eps = ((1 - gamma) shift)^2 / 2."""
+    """L at Q = Q^pi + shift, whose residual under T^pi is the constant -(1 - gamma) shift.
+
+    So eps = ((1 - gamma) shift)^2 / 2.
+    """
     return elbo(q_pi + shift, pi_theta=pi, d=d, eps=((1 - mdp.gamma) * shift) ** 2 / 2)
 
 
 def gap_41_printed(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """The middle member of (41) as printed: r + E[max Q], without gamma."""
+    """Eq. (41) as printed: M-step tables minus its middle member r + E[max Q], which has no gamma."""
     return _against_value_iteration(mdp, q, discount=1.0, perturb=perturb)
 
 
 def gap_41(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """From k = 2 on, every M-step is a T* update of the table before it."""
+    """Eq. (41) corrected: from k = 2 on, the M-step's table minus the T* update of the table before it."""
     return _against_value_iteration(mdp, q, discount=mdp.gamma, perturb=perturb)
 
 
 def gap_41_from_first(*, mdp: TabularMDP, q: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """The step k = 1 as well, for an arbitrary pi_0."""
+    """Eq. (41) at k = 1 too: the M-step's table minus the T* update of the first table.
+
+    The policy pi_0 is arbitrary.
+    """
     (step,) = em_fixed_target_steps(mdp, q_0=q, pi_0=pi, n_steps=1)
     target = mdp.reward + mdp.gamma * mdp.expect_next(q.max(axis=1)) + perturb
     return Gap(_distance(step.q, target, mdp), _step_bound(mdp, step.q, q))
@@ -177,7 +182,7 @@ def _perturbed(mdp: TabularMDP, perturb: float) -> TabularMDP:
 
 
 def _reversed(mdp: TabularMDP, perturb: float) -> TabularMDP:
-    """Planted error for policies: costs in place of rewards."""
+    """Planted error for policies: the MDP with costs in place of rewards."""
     return TabularMDP(mdp.transition, -mdp.reward, mdp.gamma, mask=mdp.mask) if perturb else mdp
 
 

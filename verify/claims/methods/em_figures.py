@@ -13,7 +13,10 @@ from virel_theory.operators.bellman import bellman_optimal
 
 
 def policy_iteration_figures(seed: int) -> Sequence[Figure]:
-    """EM with complete steps on FrozenLake 8x8 and a random MDP: error against k, under the contraction bound gamma^k of policy iteration."""
+    """Error of EM with complete steps against k, below the contraction bound gamma^k of policy iteration.
+
+    On FrozenLake 4x4 and on a random MDP.
+    """
     panels = []
     for title, mdp in _mdps(seed):
         first = mdp.available.argmax(axis=1)
@@ -33,7 +36,7 @@ def policy_iteration_figures(seed: int) -> Sequence[Figure]:
 
 
 def value_iteration_figures(seed: int) -> Sequence[Figure]:
-    """Fixed-target EM and Q-value iteration on the same MDPs: two codes, one curve, rate gamma^k."""
+    """Error of fixed-target EM and of Q-value iteration: two codes, one curve, rate gamma^k."""
     panels = []
     for title, mdp in _mdps(seed):
         first = mdp.available.argmax(axis=1)

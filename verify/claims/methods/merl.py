@@ -1,22 +1,23 @@
-r"""The talk's counterexample to maximum-entropy RL (MERL), on the MDP that its formula belongs to.
+"""The talk's counterexample to maximum-entropy RL (MERL), on the MDP that its formula belongs to.
 
-s0 -a1-> s1, s1 has k1 actions, each to a state without choice or reward; s0 -a2-> s2, reward 1, then nothing.
+s0 -a1-> s1, where s1 has k1 actions, each to a state without choice or reward; s0 -a2-> s2, reward 1, then
+nothing.
 
 Both sides: the closed form of the talk (`merl_counterexample_probability`) against the policy of the soft
-fixed point.
-Bound:  a logit error x moves a probability by at most x/4. The fixed point is within `error_bound` in each of
-    two
-        values, so the logit within 2 error_bound/c; rounding of the logit (size at most 2 (1/c + log k1)) and
-        of exp and the quotient adds 32 u (1 + 1/c + log k1).
-        The threshold is strict: the probability must exceed 1/2 by its own error, which is possible as the
-        smallest logit of the instances, 3/4 log 2 - 1/2 > 0.0198, puts it 0.004 above 1/2.
-        The optimal policy is exact: rewards 0 and 1, deterministic, finite horizon.
+        fixed point.
+Bound:  a logit error x changes a probability by at most x/4. The fixed point is within `error_bound` in
+        each of two values, so the logit within 2 error_bound/c. Rounding of the logit (size at most 2 (1/c
+        + log k1)), of exp and of the quotient adds 32 u (1 + 1/c + log k1). The threshold is strict: the
+        probability must exceed 1/2 by its own error, which is possible, as the smallest logit of the
+        instances, 3/4 log 2 - 1/2 > 0.0198, puts it 0.004 above 1/2. The optimal policy is exact: rewards 0
+        and 1, deterministic, finite horizon.
 Teeth:  `perturb` takes the probability of the other action.
 """
 
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.claims.methods.merl_figure import figures
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
@@ -25,17 +26,15 @@ from virel_theory.models.draw import merl_counterexample
 from virel_theory.operators.bellman import bellman_optimal
 from virel_theory.operators.policies import greedy_policy
 
-U = float(np.finfo(np.float64).eps)
-
 
 def closed_form_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """pi_merl(a1|s0) of the soft fixed point against 1/(k1^-gamma exp(1/c) + 1)."""
+    """MERL's pi(a1|s0) at the soft fixed point minus the talk's closed form 1/(k1^-gamma exp(1/c) + 1)."""
     probability, bound = _soft_probability(k1, gamma, c, perturb)
     return Gap(abs(probability - merl_counterexample_probability(k1, gamma=gamma, c=c)), bound)
 
 
 def threshold_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """Where k1^-gamma exp(1/c) < 1: pi_merl(a1|s0) > 1/2 by more than its error, although pi*(a2|s0) = 1."""
+    """Where k1^-gamma exp(1/c) < 1: MERL's pi(a1|s0) minus 1/2, above its error, while pi*(a2|s0) = 1."""
     probability, bound = _soft_probability(k1, gamma, c, perturb)
     mdp = merl_counterexample(k1, gamma=gamma)
     q = np.where(mdp.available, 0.0, -np.inf)

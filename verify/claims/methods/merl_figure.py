@@ -1,4 +1,4 @@
-"""MERL against VIREL on the talk's counterexample: probability of the worthless action over temperature."""
+"""Figure of MERL and VIREL on the talk's counterexample: chance of the worthless action."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ GAMMA, CHOICES = 0.9, (4, 40)
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """MERL's fixed point and its closed form; the Boltzmann policy of Q* that VIREL evaluates and improves."""
+    """Figure of MERL's fixed point with its closed form, and of VIREL's Boltzmann policy of Q*."""
     c = np.geomspace(0.05, 20, 41)
     curves = [curve for k1 in CHOICES for curve in _merl(k1, c)]
     curves.append(Curve("VIREL: Boltzmann policy of Q*, every k1", c, _virel(c)))

@@ -1,17 +1,18 @@
-r"""App. G: the action posterior with a prior policy, MPO's objective (42), its gradient (43) and the M-step.
+"""App. G: the action posterior with a prior policy, MPO's objective (42), its gradient (43) and the M-step.
 
 Both sides: `virel_theory.methods.mpo` against, in this file, Bayes' rule; the lower bound by its definition
-E_q[log(p(O|h) p(h) / q(h))]; the derivative of (42) in the logits by a complex step (exact but for rounding).
-Bound:  rounding. Logarithms of size at most B = 2 max|q|/eps + max|theta| + 8 (policies of the strategies are
-    above
-        e^-4), sums of |H| + S of them: 16 (|H| + S + 16) u (1 + B); times eps for (43), in reward units.
+        E_q[log(p(O|h) p(h) / q(h))]; the derivative of (42) in the logits by a complex step (exact but for
+        rounding).
+Bound:  rounding. Logarithms of size at most B = 2 max|q|/eps + max|theta| + 8 (policies of the strategies
+        are above e^-4), in sums of |H| + S of them: 16 (|H| + S + 16) u (1 + B); times eps for (43), in
+        reward units.
 Teeth:  `perturb` doubles the temperature; adds a nat; drops the prior from (43); perturbs the best prior.
 """
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
+from verify.claims.instances import U, fractions
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
@@ -19,12 +20,11 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.mpo import mpo_e_step_gradient, mpo_m_step_prior, mpo_objective, mpo_posterior
 
-U = float(np.finfo(np.float64).eps)
 STEP = 1e-30
 
 
 def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """The closed form against Bayes' rule with the prior U(s) pi_phi(a|s), conditioned on the state."""
+    """App. G's action posterior minus Bayes' rule with prior U(s) pi_phi(a|s), given the state."""
     table = np.where(mdp.available, q, -np.inf)
     joint = np.exp((table - table.max(axis=1, keepdims=True)) / (eps * (1 + perturb))) * pi_phi / mdp.n_states
     bayes = joint / joint.sum() / (joint.sum(axis=1, keepdims=True) / joint.sum())
@@ -34,7 +34,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, pertu
 def objective_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The lower bound less (42) is the same at (theta, phi) and at (theta', phi') = (phi, theta)."""
+    """Lower bound minus (42), at (theta, phi) and exchanged: equal if neither was dropped."""
     here = _remainder(mdp, q, pi_theta, pi_phi, d, eps) + perturb
     there = _remainder(mdp, q, pi_phi, pi_theta, d, eps)
     return Gap(abs(here - there), 4 * _bound(mdp, q, eps))
@@ -43,7 +43,10 @@ def objective_gap(
 def omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The lower bound less (42) is the same at q and at q = 0: what maximising (42) for omega needs."""
+    """Lower bound minus (42), at q and at q = 0: equal if no omega was dropped.
+
+    To maximise (42) over omega needs that.
+    """
     here = _remainder(mdp, q, pi_theta, pi_phi, d, eps) + perturb
     there = _remainder(mdp, 0 * np.where(mdp.available, q, 0.0), pi_theta, pi_phi, d, eps)
     return Gap(abs(here - there), 4 * _bound(mdp, q, eps))
@@ -52,7 +55,7 @@ def omega_gap(
 def corrected_omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The lower bound is (42) plus E_d[log(y(s)/d(s))]."""
+    """Corrected (42): the lower bound minus (42) minus E_d[log(y(s)/d(s))]."""
     top = np.where(mdp.available, q, -np.inf).max(axis=1)
     on = d > 0
     right = float(np.sum(d[on] * (-top[on] / eps - np.log(d[on])))) + perturb
@@ -62,7 +65,7 @@ def corrected_omega_gap(
 def gradient_gap(
     *, mdp: TabularMDP, q: Array, theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """(43) against the complex-step derivative of eps times (42) in every logit."""
+    """Eq. (43) minus the complex-step derivative of eps times (42), in every logit."""
     table = np.where(mdp.available, q, -np.inf)
     printed = mpo_e_step_gradient(table, theta=theta, pi_phi=pi_phi, d=d, eps=eps)
     prior = np.where(perturb > 0, mdp.available / mdp.available.sum(axis=1, keepdims=True), pi_phi)
@@ -77,7 +80,7 @@ def gradient_gap(
 def prior_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """No prior beats pi_phi = pi_theta in (42)."""
+    """Objective (42) at a drawn prior minus its value at pi_phi = pi_theta, at most 0."""
     best = mpo_m_step_prior(pi_theta)
     value = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=best, d=d, eps=eps) - 10 * perturb
     other = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=pi_phi, d=d, eps=eps)
@@ -85,7 +88,7 @@ def prior_gap(
 
 
 def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float) -> float:
-    """E_q[log(exp(Q/eps) y(s) pi_phi(a|s) / q(h))] less (42)."""
+    """The lower bound E_q[log(exp(Q/eps) y(s) pi_phi(a|s) / q(h))] minus (42)."""
     table, q_theta = _masked(mdp, q), d[:, None] * pi_theta
     on = q_theta > 0
     log_likelihood = (table - table.max(axis=1, keepdims=True)) / eps
@@ -96,7 +99,7 @@ def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Arr
 def _complex_objective(
     mdp: TabularMDP, q: Array, logits: np.ndarray, prior: Array, d: Array, eps: float
 ) -> complex:
-    """The objective (42) times eps, analytic in the logits."""
+    """Objective (42) times eps, for complex logits, in which it is analytic."""
     shifted = logits - np.where(mdp.available, logits.real, -np.inf).max(axis=1, keepdims=True)
     weights = np.where(mdp.available, np.exp(np.where(mdp.available, shifted, 0)), 0)
     pi = weights / weights.sum(axis=1, keepdims=True)
@@ -115,7 +118,7 @@ def _bound(mdp: TabularMDP, q: Array, eps: float, logit: float = 0.0) -> float:
 
 
 def _logits(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    return hnp.arrays(np.float64, mdp.shape, elements=st.integers(-8, 8).map(lambda k: k / 2))
+    return fractions(mdp.shape, 8, over=2)
 
 
 _MDPS = mdps(masked=True)

@@ -1,13 +1,13 @@
-r"""Pseudo-likelihood methods: the evidence is the expected exponential return, and fitting it seeks risk.
+"""Pseudo-likelihood methods: the evidence is the expected exponential return, and fitting it seeks risk.
 
-Both sides: dynamic programming in log space (`virel_theory.methods.pseudo_likelihood`) against, in this file, every
-trajectory enumerated; and the two-armed MDP s0 -safe-> (reward m), s0 -lottery-> (reward R with probability
-p, else 0), all less R: the talk has r <= 0, so that exp(r) is a probability.
-Bound:  rounding. N steps of S + A terms; logarithms of size at most B = N max|r|/c + N log(16) (probabilities
-    of the
-        strategies are above 1/16 a factor): 16 N (S + A + 8) u (1 + B). Times c in reward units.
-        The lottery: two logarithms of size R/c + 2, so e = 64 u (1 + R/c) on a probability, 64 u R on a
-        return. "More than half" is strict: the probability must exceed 1/2 by e.
+Both sides: dynamic programming in log space (`virel_theory.methods.pseudo_likelihood`) against, in this
+        file, every trajectory enumerated; and the two-armed MDP s0 -safe-> (reward m), s0 -lottery->
+        (reward R with probability p, else 0), with R subtracted from every reward: the talk has r <= 0, so
+        that exp(r) is a probability.
+Bound:  rounding. N steps of S + A terms; logarithms of size at most B = N max|r|/c + N log(16)
+        (probabilities of the strategies are above 1/16 per factor): 16 N (S + A + 8) u (1 + B). Times c in
+        reward units. The lottery: two logarithms of size R/c + 2, so e = 64 u (1 + R/c) on a probability,
+        64 u R on a return. "More than half" is strict: the probability must exceed 1/2 by e.
 Teeth:  `perturb` adds a nat; subtracts a nat; takes the probability of the other arm.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.claims.methods import risk_figure
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
@@ -29,11 +30,9 @@ from virel_theory.methods.pseudo_likelihood import (
     pseudo_posterior_policy,
 )
 
-U = float(np.finfo(np.float64).eps)
-
 
 def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """The dynamic programme against the sum over all trajectories of p(tau) exp(R(tau)/c)."""
+    """Log-evidence by dynamic programming minus the sum over all trajectories of p(tau) exp(R(tau)/c)."""
     pairs = [x for s in range(mdp.n_states) for x in _trajectories(mdp, pi, s, horizon)]
     log_p, returns = np.array([x[0] for x in pairs]), np.array([x[1] for x in pairs])
     scores = log_p + returns / c
@@ -44,19 +43,20 @@ def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """The certainty equivalent c log E[exp(R/c)] is at least the mean return E[R]."""
+    """Mean return E[R] minus the certainty equivalent c log E[exp(R/c)], at most 0."""
     mean = expected_episode_return(mdp, pi=pi, horizon=horizon)
     equivalent = pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon)
     return Gap(mean - c * (equivalent - perturb), c * _bound(mdp, c, horizon))
 
 
 def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Is the minimiser of KL(q(tau) || p_theta(tau|O)) above 1/2, q the posterior of the uniform policy?
+    """As printed: slope at theta = 1/2 of KL(q(tau) || p_theta(tau|O)), negative if it seeks risk.
 
-    Within an arm p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x),
-    q_1 and x the lottery's chance under q and p_theta(.|O). The odds of x are those of theta times
-    E[exp(R/c)] of the lottery over exp(safe/c), and with their logarithm the KL is strictly convex, of slope
-    x - q_1. So the minimiser is above theta = 1/2 iff the slope is negative there.
+    q is the posterior of the uniform policy. Within an arm p_theta(tau|O) has no theta, so up to a constant
+    the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1 and x are the lottery's chance under q and
+    p_theta(.|O). The odds of x are those of theta times E[exp(R/c)] of the lottery over exp(safe/c). In
+    their logarithm the KL is strictly convex, of slope x - q_1. So the minimiser is above theta = 1/2
+    exactly if the slope is negative there.
     """
     mdp, equivalent, safe = _lottery(p, prize, c, share)
     q = pseudo_posterior_policy(mdp, prior=np.full((4, 2), 0.5), c=c, horizon=2)
@@ -65,7 +65,10 @@ def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb:
 
 
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """The lottery has the lower mean, yet the fit of p_theta(tau) gives it over half, EM's maximiser all."""
+    """Corrected: a lottery of lower mean gets over half from the fit of p_theta(tau), all from EM.
+
+    EM stands for the maximiser of the evidence.
+    """
     mdp, _, _ = _lottery(p, prize, c, share)
     left, right = np.tile([1.0, 0.0], (4, 1)), np.tile([0.0, 1.0], (4, 1))
     gain = expected_episode_return(mdp, pi=right, horizon=2) - expected_episode_return(
@@ -79,20 +82,21 @@ def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float =
 
 
 def _lottery(p: float, prize: float, c: float, share: float) -> tuple[TabularMDP, float, float]:
-    """The two-armed MDP, the lottery's certainty equivalent, and the safe reward between it and the mean."""
+    """Two-armed MDP, the lottery's certainty equivalent, and a safe reward between it and the mean."""
     mean, equivalent = p * prize, c * np.log1p(p * np.expm1(prize / c))
     safe = mean + share * (equivalent - mean)
-    return two_armed(safe=safe, p=p, prize=prize, less=prize), equivalent, safe
+    return two_armed(safe=safe, p=p, prize=prize, offset=prize), equivalent, safe
 
 
-def two_armed(*, safe: float, p: float, prize: float, less: float = 0.0) -> TabularMDP:
-    """State 0: action 0 to state 1 (worth `safe`), action 1 to state 2 (worth `prize`) or 3 (worth nothing).
+def two_armed(*, safe: float, p: float, prize: float, offset: float = 0.0) -> TabularMDP:
+    """Two-armed MDP: in state 0, action 0 leads to state 1 and action 1 to state 2 or 3.
 
-    `less` is taken off all three, which moves no posterior and no difference of returns.
+    State 1 is worth `safe`, state 2 `prize`, state 3 nothing. `offset` is subtracted from all three, which
+    changes no posterior and no difference of returns.
     """
     transition = np.repeat(np.eye(4)[:, None, :], 2, axis=1)
     transition[0] = np.array([[0, 1, 0, 0], [0, 0, p, 1 - p]])
-    reward = np.repeat(np.array([[0.0], [safe - less], [prize - less], [-less]]), 2, axis=1)
+    reward = np.repeat(np.array([[0.0], [safe - offset], [prize - offset], [-offset]]), 2, axis=1)
     return TabularMDP(transition, reward, 0.0, initial=np.eye(4)[0])
 
 
@@ -132,8 +136,8 @@ _PREFERENCE = (
 _RISK_DERIVATION = r"""Talk and poster put $p_\theta(\tau|O)$, the posterior of the policy to be improved, second in
 the KL. Its first argument, what the E-step infers, is $p_{\theta_k}(\tau|O)$ by the talk's own definition, so
 the printed M-step has the value 0 at $\theta = \theta_k$ and stays there: it promotes nothing. For a prize of 4
-with probability 1/2, else 0, $c = 1$ and a safe reward between 2 and 3.32 (all less 4, for the talk's
-$r \le 0$, which moves no posterior), it stays at $\pi(lottery) = 1/2$. Had the target no prior at all,
+with probability 1/2, else 0, $c = 1$ and a safe reward between 2 and 3.32 (4 subtracted from all, for the talk's
+$r \le 0$, which changes no posterior), it stays at $\pi(lottery) = 1/2$. Had the target no prior at all,
 $q \propto \exp(R(\tau)/c)$, it would ignore the lottery's chances, and the fit prefer the lottery whatever the
 safe reward is; but the talk's q is a posterior. The M-step of EM maximises
 $E_q[\log p_\theta(\tau, O)]$, where $p(O|\tau)$ has no $\theta$: it minimises $KL(q(\tau) \| p_\theta(\tau))$, by

@@ -1,1 +1,1 @@
-"""Claims about the objective, its posterior and its bounds."""
+"""Claims on the objective L: its decompositions, its posterior, Lemma 1 and Theorem 3."""

@@ -1,9 +1,10 @@
-r"""Eqs. (8), (9) and the design paper's (2)-(4): the marginal likelihood is the evidence lower bound plus a divergence.
+"""Eqs. (8), (9) and the design paper's (2)-(4): log-evidence = evidence lower bound + divergence.
 
 Instances: a finite hidden variable h with joint weights p(x, h) at one observed x, and any distribution q(h).
+
 Both sides: the marginal by (8), in log space; the bound and the divergence term by term from the definitions.
 Bound:  rounding of sums of n terms of size B = 1 + max|log p(x, h)|: 16 (n + 8) u B, u = 2.2e-16.
-Teeth:  `perturb` adds a nat to the divergence, or swaps the maximiser for the prior.
+Teeth:  `perturb` adds a nat to the divergence, or takes q in place of the posterior.
 """
 
 from typing import Any
@@ -12,16 +13,18 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
 
-U = float(np.finfo(np.float64).eps)
-
 
 @st.composite
 def hidden_variables(draw: st.DrawFn) -> Instance:
-    """Joint weights p(x, h) as integers over 64 (so that p(x) <= 1 for n <= 4), and a distribution q(h) with full support."""
+    """Strategy of joint weights p(x, h) and a distribution q(h) with full support.
+
+    The weights are integers over 64, so that p(x) <= 1 for n <= 4.
+    """
     n = draw(st.integers(1, 4))
     joint = draw(st.lists(st.integers(1, 16), min_size=n, max_size=n))
     q = np.array(draw(st.lists(st.integers(1, 6), min_size=n, max_size=n)), dtype=np.float64)
@@ -29,7 +32,7 @@ def hidden_variables(draw: st.DrawFn) -> Instance:
 
 
 def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Log p(x) = E_q[log(p(x, h)/q(h))] + KL(q || p(h|x))."""
+    """Eq. (9): log p(x) minus E_q[log(p(x, h)/q(h))] minus KL(q || p(h|x))."""
     log_marginal = logsumexp(np.log(joint))
     lower_bound = float(np.sum(q * (np.log(joint) - np.log(q))))
     kl = float(np.sum(q * (np.log(q) - np.log(joint / joint.sum()))))
@@ -37,7 +40,10 @@ def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_posterior_is_best(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """The bound at the posterior equals log p(x), and no q exceeds it; `perturb` takes q in the posterior's place and asks for equality."""
+    """Lower bound at the posterior minus log p(x), which is 0; and at another q, which is at most 0.
+
+    `perturb` takes q in the posterior's place, where equality fails.
+    """
     posterior = q if perturb else joint / joint.sum()
     best = float(np.sum(posterior * (np.log(joint) - np.log(posterior))))
     other = float(np.sum(q * (np.log(joint) - np.log(q))))

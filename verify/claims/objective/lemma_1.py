@@ -1,11 +1,12 @@
-r"""Lemma 1: lower and upper limits of L, on continuous and on finite action sets.
+"""Lemma 1: lower and upper limits of L, on continuous and on finite action sets.
 
-The checks, their bounds and their teeth are in `lemma_1_gaps.py` and, for (21), `lemma_1_dirac.py`. On a continuous action set a Dirac has
-differential entropy -inf; on a finite one its entropy is 0. Part i) needs the first, part ii) the second (or a policy with finite differential
-entropy).
+The checks, their bounds and their teeth are in `lemma_1_gaps.py` and, for (21), in `lemma_1_dirac.py`. On a
+continuous action set a Dirac has differential entropy -inf; on a finite one its entropy is 0. Part i) needs
+the first, part ii) the second (or a policy with finite differential entropy).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -32,6 +33,12 @@ _POSITIVE = st.integers(1, 20).map(lambda k: k / 4)
 _AT_MOST_0 = st.integers(0, 20).map(lambda k: -k / 4)
 _ACTIONS = st.lists(st.integers(0, 5), min_size=5, max_size=5).map(np.array)
 
+_NASCENT: dict[str, st.SearchStrategy[Any]] = {
+    "q": _TABLE,
+    "a_star": dirac.A_STAR,
+    "shape": dirac.SHAPE,
+    "eps": st.sampled_from((1.0, 0.25, 4.0)),
+}
 _FINITE_I = instances(
     mdp=mdps(masked=True), q=q_tables, actions=lambda _: _ACTIONS, d=distributions, eps=temperatures()
 )
@@ -48,7 +55,7 @@ def _growth(q: st.SearchStrategy[list[list[int]]], *names: str, rate: bool = Fal
 
 
 def _positive_gym() -> list[tuple[str, Instance]]:
-    """The Gymnasium MDPs with |q| + 1/4 in place of q."""
+    """The Gymnasium MDPs as named instances, with |q| + 1/4 in place of q."""
     named = gym_instances(q=True, pi_theta=True, d=True, eps=True)()
     return [
         (name, x | {"q": np.where(x["mdp"].available, np.abs(x["q"]) + 0.25, -np.inf)}) for name, x in named
@@ -56,7 +63,7 @@ def _positive_gym() -> list[tuple[str, Instance]]:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """L along a shrinking uniform policy (slope 1 in log sigma), and eps L as eps falls."""
+    """Figure of L along a shrinking uniform policy (slope 1 in log sigma), and of eps L as eps falls."""
     q, centre = [Polynomial([1.0, 0.0, -1.0])], 0.25
     sigma, eps = 10.0 ** np.linspace(-0.5, -12, 24), 10.0 ** np.linspace(1, -6, 22)
 
@@ -100,15 +107,7 @@ CLAIMS = (
         statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*)\ \Rightarrow\ L(\omega,\theta) = -\infty",
         check=Check(
             gaps.dirac_gap,
-            st.fixed_dictionaries(
-                {
-                    "q": _TABLE,
-                    "a_star": dirac.A_STAR,
-                    "shape": dirac.SHAPE,
-                    "eps": st.sampled_from((1.0, 0.25, 4.0)),
-                    "n": st.sampled_from((1, 10, 100)),
-                }
-            ),
+            st.fixed_dictionaries(_NASCENT | {"n": st.sampled_from((1, 10, 100))}),
         ),
         expected=Verdict.GAP,
         assumptions=(
@@ -143,15 +142,7 @@ CLAIMS = (
         statement=r"L = E_{d(s)}\big[\hat Q_\omega(a^*, s)/\varepsilon_\omega + \mathcal H(\delta(a^*))\big]",
         check=Check(
             gaps.substituted_gap,
-            st.fixed_dictionaries(
-                {
-                    "q": _TABLE,
-                    "a_star": dirac.A_STAR,
-                    "shape": dirac.SHAPE,
-                    "eps": st.sampled_from((1.0, 0.25, 4.0)),
-                    "sigma": dirac.SIGMA,
-                }
-            ),
+            st.fixed_dictionaries(_NASCENT | {"sigma": dirac.SIGMA}),
         ),
         expected=Verdict.HOLDS,
     ),

@@ -1,14 +1,17 @@
-r"""The entropy of a Dirac in the proof of Lemma 1 i): (21), the two steps that it rests on, their repairs.
+"""The entropy of a Dirac in the proof of Lemma 1 i): (21), the two steps that it rests on, and their repairs.
 
-Printed: p : X -> [0, 1] has mean 0 and variance 1, A = sigma X + a*, "and hence" p(a) = p(sigma x - a*)/sigma; then a display of limits as
-sigma -> 0, whose sixth line is (21). Let p_sigma be the density of A. Substituting a = sigma x + a*, H(p_sigma) = H(p) + log sigma, and
-0 <= H(p) <= log(2 pi e)/2 as 0 <= p <= 1 and the variance is 1: the left side of (21) is -inf. The right side is -inf too where p(-a*) > 0, and
-inf - inf elsewhere. So (21) is right where its terms make sense; what is wrong is the change of variables, and with it the constant:
-log p(sigma x - a*) for log p(x) leaves log p(-a*) in the limit.
-Bounds (before the first run): a density has two logarithms and an exponential, and p is at most 1; the ends of an interval are rounded at the
-size of a* + 2 sigma and its length is at least sigma/2, so a density times sigma is within 16 ulps of 4 + |log sigma| + |a*|/sigma. Entropies
-as in `lemma_1_gaps.py`.
-Teeth: `perturb` adds 1 to a density, a nat to an entropy, or turns log sigma round.
+Printed: p : X -> [0, 1] has mean 0 and variance 1, A = sigma X + a*, "and hence" p(a) = p(sigma x -
+a*)/sigma; then a display of limits as sigma -> 0, whose sixth line is (21). Let p_sigma be the density of
+A. Substituting a = sigma x + a*, H(p_sigma) = H(p) + log sigma, and 0 <= H(p) <= log(2 pi e)/2 as 0 <= p <=
+1 and the variance is 1: the left side of (21) is -inf. The right side is -inf too where p(-a*) > 0, and inf
+- inf elsewhere. So (21) is right where its terms make sense. What is wrong is the change of variables, and
+with it the constant: log p(sigma x - a*) in place of log p(x) leaves log p(-a*) in the limit.
+
+Bound:  written down before the first run. A density has two logarithms and an exponential, and p is at most
+        1. The ends of an interval are rounded at the size of a* + 2 sigma and its length is at least
+        sigma/2, so a density times sigma is within 16 ulps of 4 + |log sigma| + |a*|/sigma. Entropies as in
+        `lemma_1_gaps.py`.
+Teeth:  `perturb` adds 1 to a density, a nat to an entropy, or changes the sign of log sigma.
 """
 
 import math
@@ -16,7 +19,8 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.objective.lemma_1_gaps import ENTROPY, HUGE, SHAPES, U, nascent
+from verify.claims.instances import U
+from verify.claims.objective.lemma_1_gaps import ENTROPY, HUGE, SHAPES, nascent
 from verify.engine.claim import Assumption, Check, Correction, Instance, Step
 from verify.engine.verdict import Gap
 from virel_theory.continuous.distributions import differential_entropy, log_density
@@ -29,15 +33,16 @@ POINT = st.sampled_from((1.0, 0.0, 2.0, -1.0, 0.5))  # none is an end of an inte
 
 
 def log_p(shape: str, x: float) -> float:
-    """The logarithm of p; -inf where p vanishes."""
+    """Logarithm of p at x; -inf where p vanishes."""
     return float(log_density(nascent(shape, a_star=0.0, sigma=1.0), [x])[0])
 
 
 def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -> Gap:
-    """(21): both H(p_sigma) and -log p(-a*) + log sigma are below -n at sigma = exp(-n - 3).
+    """Eq. (21): n plus the larger of H(p_sigma) and -log p(-a*) + log sigma, at sigma = exp(-n - 3).
 
-    That is enough: both are a constant plus log sigma, and the constants are at most 3: H(p) <= 1.42; -log p(-a*) <= 0.92 + 2 for N(0, 1) and
-    |a*| <= 2, and log p = -H(p) on the support of the others. If p(-a*) = 0 the second is +inf for every sigma. H does not depend on a*, so
+    Both must be below -n, and that is enough: each is a constant plus log sigma, and the constants are at
+    most 3: H(p) <= 1.42; -log p(-a*) <= 0.92 + 2 for N(0, 1) and |a*| <= 2, and log p = -H(p) on the
+    support of the others. If p(-a*) = 0 the second is +inf for every sigma. H does not depend on a*, so
     p_sigma is put about 0, as sigma may be far below an ulp of a*.
     """
     log_sigma = -n - 3.0
@@ -50,9 +55,10 @@ def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -
 def density_gap(
     *, shape: str, a_star: float, sigma: float, x: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """The density of A at a = sigma x + a*, times sigma, against p(sigma x - a*) as printed, or p((a - a*)/sigma).
+    """Density of A at a = sigma x + a*, times sigma, minus p(sigma x - a*) as printed.
 
-    The printed x may be this x, or a misprint of a: the better of the two counts, so that only what is false on both fails.
+    Repaired: minus p((a - a*)/sigma). The printed x may be this x, or a misprint of a: the better of the
+            two counts, so that only what is false on both fails.
     """
     a = sigma * x + a_star
     of_a = float(log_density(nascent(shape, a_star=a_star, sigma=sigma), [a])[0])
@@ -65,9 +71,10 @@ def density_gap(
 def first_term_gap(
     *, shape: str, a_star: float, sigma: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """-int p_sigma log(sigma p_sigma) da = H(p_sigma) - log sigma against -log p(-a*) as printed, or H(p).
+    """First term of (21), -int p_sigma log(sigma p_sigma), minus -log p(-a*) as printed, or minus H(p).
 
-    The left side does not depend on sigma, so its limit is its value at any sigma.
+    H(p) is the repaired right side. The left side, H(p_sigma) - log sigma, does not depend on sigma, so its
+    limit is its value at any sigma.
     """
     p_sigma = nascent(shape, a_star=a_star, sigma=sigma)
     left = differential_entropy(p_sigma).value - math.log(sigma) + perturb

@@ -1,14 +1,16 @@
-r"""The gap functions of Lemma 1 and Eq. (20); those of (21) are in `lemma_1_dirac.py`.
+"""The gap functions of Lemma 1 and Eq. (20); those of (21) are in `lemma_1_dirac.py`.
 
-Shapes of nascent deltas, p_sigma(a) = p((a - a*)/sigma)/sigma, where p has mean 0, variance 1 and values in [0, 1]: "gaussian" N(0, 1);
-"uniform" on [-sqrt 3, sqrt 3]; "blocks", half each on [-c, -c/2] and [c/2, c]: its variance is 2 (1/c) (c^3 - c^3/8)/3 = 7 c^2/12, so c^2 = 12/7,
-and p = 1/c there, so H(p) = log c.
-Policies of ii): "uniform" on [-1, 1], "gaussian" cut to [-1, 1], "atom-and-uniform": 1/2 delta(0) + 1/2 uniform. Q(., s) are polynomials
-(lists of coefficients) on A = [-1, 1].
-Bounds (before the first run): the library's quadrature aims at 1e-13 of E|Q|/eps and of the entropy's integral of |p log p|;
-1e-11 (1 + max|Q|/eps + |H| + |log sigma|) allows a hundred times that. Infinities: -inf stands for "below every number", so L
-is compared with -n, and errors are clipped to the largest float so that they can be written down.
-Teeth: `perturb` drops log(sigma), changes eps or adds a nat.
+Shapes of nascent deltas, p_sigma(a) = p((a - a*)/sigma)/sigma, where p has mean 0, variance 1 and values in
+[0, 1]: "gaussian" N(0, 1); "uniform" on [-sqrt 3, sqrt 3]; "blocks", half each on [-c, -c/2] and [c/2, c]:
+its variance is 2 (1/c) (c^3 - c^3/8)/3 = 7 c^2/12, so c^2 = 12/7, and p = 1/c there, so H(p) = log c.
+Policies of ii): "uniform" on [-1, 1], "gaussian" cut to [-1, 1], "atom-and-uniform": 1/2 delta(0) + 1/2
+uniform. Q(., s) are polynomials (lists of coefficients) on A = [-1, 1].
+
+Bound:  written down before the first run. The library's quadrature aims at 1e-13 of E|Q|/eps and of the
+        entropy's integral of |p log p|; 1e-11 (1 + max|Q|/eps + |H| + |log sigma|) allows a hundred times
+        that. Infinities: -inf stands for "below every number", so L is compared with -n, and errors are
+        clipped to the largest float so that they can be written down.
+Teeth:  `perturb` drops log(sigma), changes eps or adds a nat.
 """
 
 import math
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U
 from verify.engine.verdict import Gap, worst
 from virel_theory.checks import Array
 from virel_theory.continuous.boltzmann import elbo_continuous
@@ -33,7 +36,6 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 
 Table = Sequence[Sequence[int]]
-U = float(np.finfo(np.float64).eps)
 HUGE = float(np.finfo(np.float64).max)
 BOX = Uniform(-1.0, 1.0)
 C = math.sqrt(12 / 7)  # the outer end of "blocks"
@@ -51,7 +53,7 @@ SHAPES = tuple(ENTROPY)
 
 
 def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
-    """p_sigma about a_star."""
+    """Nascent delta p_sigma of this shape about a_star."""
     if shape == "gaussian":
         return Gaussian(a_star, sigma)
     if shape == "uniform":
@@ -63,9 +65,10 @@ def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
 
 
 def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, perturb: float = 0.0) -> Gap:
-    """L < -n along the nascent delta, at the sigma that the repaired (21) predicts for it; sigma <= 1/64.
+    """Lemma 1 i): L + n along the nascent delta, below 0 at the sigma that the repaired (21) predicts for n.
 
-    Actions are measured from a_star (L is invariant under translations), as sigma may be far below an ulp of it.
+    sigma is at most 1/64. Actions are measured from a_star (L is invariant under translations), as sigma
+    may be far below an ulp of it.
     """
     top = _size(q) / eps + ENTROPY[shape]
     sigma = min(math.exp(-n - top), 1 / 64)
@@ -79,13 +82,16 @@ def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, pertur
 def substituted_gap(
     *, q: Table, a_star: float, shape: str, eps: float, sigma: float, perturb: float = 0.0
 ) -> Gap:
-    """(20): L - H(p_sigma) tends to E_d[Q(a*, s)]/eps; Q is Lipschitz on the support, within sqrt(3) sigma of a* (9 for a Gaussian)."""
+    """Eq. (20): L - H(p_sigma) minus its limit E_d[Q(a*, s)]/eps.
+
+    Q is Lipschitz on the support, within sqrt(3) sigma of a* (9 sigma for a Gaussian).
+    """
     d = np.full(len(q), 1 / len(q))
     p = nascent(shape, a_star=a_star, sigma=sigma)
     polynomials = [Polynomial(c) for c in q]
     left = elbo_continuous(polynomials, pi_theta=[p] * len(q), d=d, eps=eps) - differential_entropy(p).value
     right = float(np.mean([c(a_star) for c in polynomials])) / eps + perturb
-    # E|X| <= 1 as the variance is 1; |Q'| grows to its value at radius 1 + 9 sigma, beyond which N(0, 1) has 1e-18
+    # E|X| <= 1 as the variance is 1; |Q'| is largest at radius 1 + 9 sigma, beyond which N(0, 1) has 1e-18
     slope = float(
         max(Polynomial(np.abs(c)).deriv()(abs(a_star) + 9 * sigma) if len(c) > 1 else 0.0 for c in q)
     )
@@ -94,7 +100,7 @@ def substituted_gap(
 
 
 def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
-    """Nascent deltas of any shape on the line: (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)] tends to delta(0); is H below 0?"""
+    """H of (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)], a nascent delta on the whole line: is it below 0?"""
     p = Mixture((1 - 1 / n, 1 / n), (Uniform(-1 / n, 0.0), Uniform(0.0, math.exp(n * n))))
     return Gap(differential_entropy(p).value + perturb, 1e-11)
 
@@ -102,7 +108,7 @@ def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
 def finite_dirac_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """i) on finite action sets: is L below min q/eps - 1, as -inf would be?"""
+    """Lemma 1 i) read on finite action sets: is L below min q/eps - 1, as -inf would be?"""
     value, _, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
     return Gap(value + perturb, low - 1)
 
@@ -110,17 +116,20 @@ def finite_dirac_gap(
 def finite_dirac_value_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The corrected i): L = E_d[Q(a*, s)]/eps, entropy 0. Rounding: (S + A + 8) ulps of 1 + max|q|/eps a term."""
+    """Lemma 1 i) corrected, finite actions: L - E_d[Q(a*, s)]/eps at a deterministic policy, of entropy 0.
+
+    Bound: 16 (S + A + 8) u (1 + max|q|/eps + |min q|/eps).
+    """
     value, expected, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
     scale = 1 + np.abs(q[mdp.available]).max() / eps + abs(low)
     return Gap(abs(value - expected - perturb), 16 * (sum(mdp.shape) + 8) * U * scale)
 
 
 def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: float = 0.0) -> Gap:
-    """ii) L > n at eps = E[Q]/(n + 2), 1/4 standing in for an E[Q] below it: enough if the entropy is at least -2.
+    """Lemma 1 ii): n - L at eps = E[Q]/(n + 2), at most 0 if the entropy is at least -2.
 
-    `rate`: also |eps L - E[Q]| = eps |H| <= eps log 2, as 0 <= H <= log 2 for the densities on [-1, 1] (both are below 1).
-    Neither needs more of Q than a mean of 1/4.
+    1/4 stands in for an E[Q] below it. With `rate` also |eps L - E[Q]| = eps |H| <= eps log 2, as 0 <= H <=
+    log 2 for the densities on [-1, 1] (both are below 1). Neither needs more of Q than a mean of 1/4.
     """
     pi = POLICIES[policy]
     d = np.full(len(q), 1 / len(q))
@@ -134,10 +143,10 @@ def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: fl
 
 
 def mixed_sign(q: Table) -> bool:
-    """Whether Q < 0 at -1, 0 or 1 in some state, and E[Q] >= 1/4 under "uniform" and under "gaussian", d uniform.
+    """Whether Q < 0 at -1, 0 or 1 in some state, while E[Q] >= 1/4 under "uniform" and "gaussian", d uniform.
 
-    Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2], E[a^2] = 1/3 or 1 - 2 phi(1)/(Phi(1) - Phi(-1)) = 0.2911: linear in it, so the ends of
-    [0.29, 1/3] decide.
+    Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2], where E[a^2] = 1/3 or 1 - 2 phi(1)/(Phi(1) - Phi(-1))
+    = 0.2911. It is linear in E[a^2], so the ends of [0.29, 1/3] decide.
     """
     c = np.array([[*row, 0, 0][:3] for row in q])
     means = c[:, 0].mean() + c[:, 2].mean() * np.array([0.29, 1 / 3])
@@ -148,7 +157,10 @@ def mixed_sign(q: Table) -> bool:
 def finite_growth_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """ii) on finite sets: L >= E_{d pi}[Q]/eps >= min Q/eps > 0 as H >= 0; so L has no bound as eps falls."""
+    """Lemma 1 ii) on finite sets: min Q/eps - L, at most 0, as L >= E_{d pi}[Q]/eps and H >= 0.
+
+    So L has no bound as eps falls.
+    """
     value = elbo(q, pi_theta=pi_theta, d=d, eps=eps) * (1 - 2 * perturb)
     low = float(q[mdp.available].min()) / eps
     return Gap(max(low - value, value * -1), _rounding(mdp, q, eps))
@@ -157,7 +169,10 @@ def finite_growth_gap(
 def finite_limit_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, n: int, perturb: float = 0.0
 ) -> Gap:
-    """The conclusion L > n at eps = 1/(4n): what Q >= 1/4 buys; for Q without a positive lower bound it fails."""
+    """Lemma 1 ii) on finite sets: n - L at eps = 1/(4n), at most 0 if Q >= 1/4.
+
+    Without a positive lower bound of Q it fails.
+    """
     eps = 1 / (4 * n)
     return Gap(n - elbo(q, pi_theta=pi_theta, d=d, eps=eps) + perturb * 2 * n, _rounding(mdp, q, eps))
 
@@ -165,7 +180,10 @@ def finite_limit_gap(
 def _finite_dirac(
     mdp: TabularMDP, q: Array, actions: Array, *, d: Array, eps: float
 ) -> tuple[float, float, float]:
-    """L at the deterministic policy (the k-th available action, k modulo their number), E_d[Q(a*, s)]/eps, min q/eps."""
+    """L at a deterministic policy, E_d[Q(a*, s)]/eps, and min q/eps.
+
+    The policy takes the k-th available action of each state, k modulo their number.
+    """
     chosen = [np.flatnonzero(row)[int(k) % row.sum()] for row, k in zip(mdp.available, actions, strict=False)]
     pi = np.eye(mdp.n_actions)[chosen]
     picked = q[np.arange(mdp.n_states), chosen]

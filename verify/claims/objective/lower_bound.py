@@ -1,18 +1,17 @@
-r"""Eq. (5)/(11): the objective is the log-partition less a KL divergence less the entropy of d.
+"""Eqs. (5), (11): the objective L is the log-partition minus a KL divergence minus the entropy of d.
 
-Both sides: the left from `virel_theory.elbo`; the right from the definitions, in this file only, in log
-space.
-Bound:  rounding. Each side is a sum of at most |H| + S terms, none above B = max|q|/eps + log|H| in size once
-the
-        log-sum-exp is shifted; every term carries a few ulps from exp/log. 16 (|H| + S + 8) u (1 + B)
-        covers both sides (u = 2.2e-16). Written down before the first run.
+Both sides: the left from `virel_theory.objective.elbo`; the right from the definitions, in this file only,
+        in log space.
+Bound:  rounding. Each side is a sum of at most |H| + S terms, none above B = max|q|/eps + log|H| in size
+        once the log-sum-exp is shifted; every term carries a few ulps from exp/log. 16 (|H| + S + 8) u (1 +
+        B) covers both sides (u = 2.2e-16). Written down before the first run.
 Teeth:  `perturb` adds a nat.
 """
 
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.instances import gym_instances
+from verify.claims.instances import U, gym_instances
 from verify.engine.claim import Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
@@ -20,11 +19,9 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 
-U = float(np.finfo(np.float64).eps)
-
 
 def gap(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """L against l - KL(q_theta || p_omega) - H(d)."""
+    """L minus (l - KL(q_theta || p_omega) - H(d))."""
     on_h = mdp.available & (d[:, None] * pi_theta > 0)
     log_partition = logsumexp(np.where(mdp.available, q, -np.inf) / eps)
     log_p_omega = np.where(mdp.available, q, 0.0) / eps - log_partition
@@ -36,14 +33,17 @@ def gap(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, per
 
 
 def gap_d1(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """App. D.1's last display but two, as printed (E_d of its KL, the charitable reading): KL(pi_theta || pi_omega) for KL(q_theta || p_omega)."""
+    """App. D.1, last display but two, as printed: L minus its right side, with KL(pi_theta || pi_omega).
+
+    The charitable reading takes E_d of that KL. It should be KL(q_theta || p_omega).
+    """
     return _d1_step(mdp, q, pi_theta, d, eps, log_other=_log_softmax(q, eps, axis=1), perturb=perturb)
 
 
 def gap_d1_repaired(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The same display with the KL of the line before it."""
+    """App. D.1, last display but two, repaired: L minus its right side, with the KL of the line before it."""
     return _d1_step(
         mdp,
         q,
@@ -58,7 +58,7 @@ def gap_d1_repaired(
 def _d1_step(
     mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, *, log_other: Array, perturb: float
 ) -> Gap:
-    """L = E[q/eps] - E_d[sum_a pi_theta (log pi_theta - log_other)] - H(d) - E[log p_omega]."""
+    """L minus (E[q/eps] - E_d[sum_a pi_theta (log pi_theta - log_other)] - H(d) - E[log p_omega])."""
     on, q_theta = pi_theta > 0, d[:, None] * pi_theta
     kl = float(np.sum(q_theta[on] * (np.log(pi_theta[on]) - log_other[on])))
     mean_q = float(np.sum(q_theta[on] * q[on])) / eps
@@ -88,7 +88,7 @@ _STATEMENT = r"\mathcal L(\omega,\theta) = \ell(\omega) - KL(q_\theta(h) \| p_\o
 CLAIMS = (
     Claim(
         id="eq-05",
-        title="L as log-partition less KL less entropy",
+        title="L as log-partition minus KL minus entropy",
         source="Eq. (5)",
         statement=_STATEMENT,
         check=_IDENTITY,

@@ -1,20 +1,18 @@
-r"""App. B: the posterior (10), its conditional over actions, and the lower bound of the log-evidence.
+"""App. B: the posterior (10), its conditional over actions, and the lower bound of the log-evidence.
 
-Both sides: one from `virel_theory.objective.posterior`, in log space with the factors kept apart as printed; the other
-in this file from the definitions, with the difference Q - max Q taken first.
-Bound:  rounding. A log-joint is a difference of two numbers of size at most B = max|q|/eps, so it carries 4 u
-    B
-        (u = 2.2e-16), as does its normaliser; a probability <= 1 inherits that, and |H| + 16 ulps of sums and
-        exp/log. The bounds of KL, l and L are sums of |H| + S such terms of size at most 2 B + log|H| + 8
-        (draws have probabilities above e^-4 per factor), as are those of L and KL to pi_omega.
+Both sides: one from `virel_theory.objective.posterior`, in log space with the factors kept apart as
+        printed; the other in this file from the definitions, with the difference Q - max Q taken first.
+Bound:  rounding. A log-joint is a difference of two numbers of size at most B = max|q|/eps, so it carries 4
+        u B (u = 2.2e-16), as does its normaliser. A probability <= 1 inherits that, and |H| + 16 ulps of
+        sums and exp/log. The bounds of KL, l and L are sums of |H| + S such terms of size at most 2 B +
+        log|H| + 8 (draws have probabilities above e^-4 per factor), as are those of L and KL to pi_omega.
 Teeth:  `perturb` tilts the uniform prior (10), doubles the temperature (action posterior), adds a nat
-    (bound, divergence).
+        (bound, divergence).
 """
 
 import numpy as np
 
-from verify.claims.instances import gym_instances
-from verify.claims.solved import integer_tables, on_mdp, solved
+from verify.claims.instances import U, gym_instances, integer_tables, on_mdp, solved
 from verify.engine.claim import Check, Claim, Correction, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
@@ -25,11 +23,9 @@ from virel_theory.objective.posterior import log_marginal, posterior_action, pos
 from virel_theory.operators.bellman import bellman_optimal
 from virel_theory.operators.policies import boltzmann_policy
 
-U = float(np.finfo(np.float64).eps)
-
 
 def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (10) against Bayes' rule: likelihood y(h) times uniform prior, normalised over the pairs."""
+    """Eq. (10) minus Bayes' rule: likelihood exp(Q/eps) y(s) times a uniform prior, normalised."""
     prior = mdp.available * (1 + perturb * np.arange(mdp.n_states)[:, None]) / mdp.n_pairs
     joint = _likelihood(mdp, q, eps) * prior
     error = np.abs(posterior_joint(_table(mdp, q), eps=eps) - joint / joint.sum()).max()
@@ -37,7 +33,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0
 
 
 def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """The conditional of (10) against the Boltzmann policy (3)."""
+    """Conditional of (10) over actions minus the Boltzmann policy (3)."""
     table = _table(mdp, q)
     error = np.abs(posterior_action(table, eps=eps) - boltzmann_policy(table, eps=eps * (1 + perturb))).max()
     return Gap(error, (2 * mdp.n_pairs + 32 + 16 * _size(mdp, q, eps)) * U)
@@ -46,7 +42,7 @@ def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -
 def elbo_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """KL(q_theta || p(h|O)) = l - L, and L = (4) + E_d[log(y(s)/d(s))]."""
+    """KL(q_theta || p(h|O)) minus (l - L), and L minus ((4) + E_d[log(y(s)/d(s))])."""
     table, q_theta = _table(mdp, q), d[:, None] * pi_theta
     lower = posterior_elbo(table, pi_theta=pi_theta, d=d, eps=eps)
     on = q_theta > 0
@@ -64,10 +60,11 @@ def elbo_gap(
 def minimising_gap(
     *, mdp: TabularMDP, q_star: Array, q: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The expected KL at the policy that minimises L, less its least value over all policies: 0, at pi_omega.
+    """As printed: expected KL to pi_omega at the policy that minimises L, minus its least value 0.
 
-    L is concave in pi_theta(.|s), a linear function plus an entropy, so that it is least at a vertex, where
-    the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and eps > 0 is the residual error of q.
+    The least value is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
+    that it is least at a vertex, where the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and
+    eps > 0 is the residual error of q.
     """
     if q_star.min() <= 0 or eps <= 0:  # nothing is claimed
         return Gap(0.0, 0.0)
@@ -79,7 +76,7 @@ def minimising_gap(
 def maximising_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """L at pi_omega less L at pi_theta is the expected KL, which is >= 0."""
+    """Corrected: L at pi_omega minus L at pi_theta minus the expected KL; and that the KL is at least 0."""
     table = _table(mdp, q)
     pi_omega = boltzmann_policy(table, eps=eps)
     top, here = (elbo(table, pi_theta=pi, d=d, eps=eps) for pi in (pi_omega, pi_theta))
@@ -124,7 +121,7 @@ _ON_THETA = instances(
 
 
 def _with_residual_error(instance: Instance) -> Instance:
-    """`eps` is the residual error (2) of `q` under T*, c = 1 and p = 2."""
+    """The instance with `eps` set to the residual error (2) of `q` under T*, c = 1 and p = 2."""
     mdp, q = instance["mdp"], instance["q"]
     return instance | {"eps": float(np.mean((bellman_optimal(mdp, q) - q) ** 2)) / 2}
 
@@ -163,7 +160,7 @@ CLAIMS = (
     ),
     Claim(
         id="app-b-elbo",
-        title="KL to the posterior as evidence less lower bound; its expansion",
+        title="KL to the posterior as evidence minus lower bound; its expansion",
         source="App. B",
         statement=r"KL(q_\theta(h) \| p_\omega(h|O)) = \ell_\omega - \mathcal L_\omega(\theta), \quad "
         r"\mathcal L_\omega(\theta) = E_{d(s)}[E_{\pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega]"

@@ -1,20 +1,20 @@
-r"""Theorem 3, (23) and (24): maximising the objective over theta is minimising a divergence - but the two optima are not equal numbers.
+"""Theorem 3, (23) and (24): maximising L over theta minimises a divergence, but the optimal values differ.
 
 As printed, (23) and the theorem equate the *values* max L and min KL. They differ by l - H(d) and by
 E_d[log-sum-exp(q/eps)].
-Both sides: L from `virel_theory.elbo`; divergences from their definitions, in this file. The maximum over all
-policies is
-            E_d[logsumexp(q/eps)] (Legendre dual of the negative entropy, Boyd & Vandenberghe 2004, Example
-            3.25), never L at pi_omega.
-Bound:  rounding: at most |H| + S terms of size B = 1 + max|q|/eps + log|H| in each of at most four sums: 32
-(|H| + S + 8) u B, u = 2.2e-16.
+
+Both sides: L from `virel_theory.objective.elbo`; divergences from their definitions, in this file. The
+        maximum over all policies is E_d[logsumexp(q/eps)] (Legendre dual of the negative entropy, Boyd &
+        Vandenberghe 2004, Example 3.25), never L at pi_omega.
+Bound:  rounding. At most |H| + S terms of size B = 1 + max|q|/eps + log|H| in each of at most four sums: 32
+        (|H| + S + 8) u B, u = 2.2e-16.
 Teeth:  `perturb` adds a nat to one side (a factor of two to the probabilities of the factorisation).
 """
 
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.instances import gym_instances
+from verify.claims.instances import U, gym_instances
 from verify.claims.objective.touching_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
@@ -24,17 +24,15 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import boltzmann_joint, elbo, log_partition
 from virel_theory.operators.policies import boltzmann_policy
 
-U = float(np.finfo(np.float64).eps)
-
 
 def rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
-    """The bound of the module docstring."""
+    """Rounding bound of the module docstring: 32 (|H| + S + 8) u (1 + max|q|/eps + log|H|)."""
     size = 1 + np.abs(q[mdp.available]).max() / eps + np.log(mdp.n_pairs)
     return float(32 * (mdp.n_pairs + mdp.n_states + 8) * U * size)
 
 
 def expected_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
-    """E_d[KL(pi_theta || pi_omega)] in log space, zero weight for zero probability."""
+    """E_d[KL(pi_theta || pi_omega)] in log space, with zero weight for zero probability."""
     scaled = q / eps
     log_pi_omega = scaled - logsumexp(scaled, axis=1, keepdims=True)
     on = pi_theta > 0
@@ -45,7 +43,10 @@ def expected_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
 
 
 def gap_values(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Printed Theorem 3: max over theta of L against min over theta of E_d[KL(pi_theta || pi_omega)], which is 0 (all policies representable)."""
+    """Theorem 3 as printed: max_theta L minus min_theta E_d[KL(pi_theta || pi_omega)].
+
+    The minimum is 0 if all policies are representable.
+    """
     maximum = float(d @ logsumexp(q / eps, axis=1)) + perturb
     minimum = expected_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     return Gap(abs(maximum - minimum), rounding(mdp, q, eps))
@@ -54,7 +55,7 @@ def gap_values(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: floa
 def gap_same_optimiser(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """L + E_d[KL(pi_theta || pi_omega)] is the same number for every theta, and pi_omega attains the maximum of L."""
+    """Theorem 3 corrected: L + E_d[KL(pi_theta || pi_omega)] minus max L, for every theta and at pi_omega."""
     constant = float(d @ logsumexp(q / eps, axis=1))
     total = elbo(q, pi_theta=pi_theta, d=d, eps=eps) + expected_kl(q, pi_theta, d, eps) + perturb
     at_optimum = elbo(q, pi_theta=boltzmann_policy(q, eps=eps), d=d, eps=eps)
@@ -63,14 +64,14 @@ def gap_same_optimiser(
 
 
 def gap_23(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Printed (23): max L against min KL(q_theta || p_omega)."""
+    """Eq. (23) as printed: max_theta L minus min_theta KL(q_theta || p_omega)."""
     maximum = float(d @ logsumexp(q / eps, axis=1)) + perturb
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     return Gap(abs(maximum - minimum), rounding(mdp, q, eps))
 
 
 def gap_23_corrected(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Max L = l - H(d) - min KL(q_theta || p_omega)."""
+    """Eq. (23) corrected: max_theta L minus (l - H(d) - min_theta KL(q_theta || p_omega))."""
     maximum = float(d @ logsumexp(q / eps, axis=1))
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     right = log_partition(q, eps=eps) + float(np.sum(d * np.log(d))) - minimum + perturb
@@ -78,7 +79,7 @@ def gap_23_corrected(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb
 
 
 def gap_24(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """KL(q_theta || p_omega) = KL(d || p_omega(s)) + E_d[KL(pi_theta || pi_omega)]."""
+    """Eq. (24): KL(q_theta || p_omega) minus (KL(d || p_omega(s)) + E_d[KL(pi_theta || pi_omega)])."""
     left = _joint_kl(q, pi_theta, d, eps)
     log_p_s = logsumexp(q / eps, axis=1) - logsumexp(q / eps)
     right = float(np.sum(d * (np.log(d) - log_p_s))) + expected_kl(q, pi_theta, d, eps) + perturb
@@ -86,7 +87,7 @@ def gap_24(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, 
 
 
 def gap_factorisation(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """p_omega(h) = pi_omega(a|s) p_omega(s); probabilities, so the bound is relative to 1."""
+    """App. D.4: p_omega(h) minus pi_omega(a|s) p_omega(s); probabilities, so the bound is relative to 1."""
     p_s = np.exp(logsumexp(q / eps, axis=1) - logsumexp(q / eps))
     right = boltzmann_policy(q, eps=eps) * p_s[:, None] * (1 + perturb)
     return Gap(np.abs(boltzmann_joint(q, eps=eps) - right).max(), rounding(mdp, q, eps))

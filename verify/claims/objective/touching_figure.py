@@ -1,4 +1,4 @@
-"""Theorem 3 as a picture: L and the expected KL along a path of policies through pi_omega."""
+"""Figure of Theorem 3: L and the expected KL along a path of policies through pi_omega."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ SHAPE, EPS = (4, 3), 1.0
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Left: both curves along the path; right: L against the KL, for the path and for random policies."""
+    """Left: both curves along the path. Right: L against the KL, for the path and for random policies."""
     rng = np.random.default_rng(seed)
     q, d = rng.normal(size=SHAPE), rng.dirichlet(np.full(SHAPE[0], 2.0))
     constant = float(d @ logsumexp(q / EPS, axis=1))

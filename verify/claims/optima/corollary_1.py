@@ -1,15 +1,15 @@
-r"""Talk, Theorem 2 and Corollary 1: is eps = 0 sufficient, and necessary, for an optimal Q_omega and pi_omega?
+"""Talk, Theorem 2 and Corollary 1: is eps = 0 sufficient, and necessary, for an optimal Q_omega and pi_omega?
 
-Sufficient: yes, with a rate. For every temperature that solves its definition (mean norm, c = 1, p = 2), (1 -
-            gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||T^pi Q - Q|| + ||T* Q - T^pi Q|| <= sqrt(2 |H| eps) + gamma
-            eps min(log A, (A - 1)/e), as the largest of |H| residuals is at most their root sum of squares.
-            At eps = 0 this is i).
-Necessary:  not under T^{pi_omega}, where Q* has other self-consistent temperatures; and not for ii) where A =
-            1.
+Sufficient: yes, with a rate. For every temperature that solves its definition (mean norm, c = 1, p = 2), (1
+        - gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||T^pi Q - Q|| + ||T* Q - T^pi Q|| <= sqrt(2 |H| eps) + gamma
+        eps min(log A, (A - 1)/e), as the largest of |H| residuals is at most their root sum of squares. At
+        eps = 0 this is i).
+Necessary:  not under T^{pi_omega}, where Q* has other self-consistent temperatures; and not for ii) where A
+        = 1.
 Both sides: temperatures from `virel_theory`, Q* by construction (`solved`: exact).
-Bound:  rounding: the residual carries (5 A + S + 16) u (max|q| + max|r|); existence of a root is proved (its
-        `lower` end), so exact.
-Teeth:  `perturb` moves Q* away by 1 + |q|, or adds to a temperature.
+Bound:  rounding. The residual carries (5 A + S + 16) u (max|q| + max|r|). The existence of a root is proved
+        (its `lower` end), so exact.
+Teeth:  `perturb` shifts Q* by 1 + |q|, or adds to a temperature.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import U, boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.instances import U, boltzmann_loss, integer_tables, on_mdp, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst
@@ -32,13 +32,17 @@ from virel_theory.operators.policies import boltzmann_policy, greedy_policy, log
 
 
 def rounding(mdp: TabularMDP, q: Array) -> float:
-    """Of one residual, as in the module docstring."""
+    """Rounding bound of one residual: (5 A + S + 16) u (max|q| + max|r|)."""
     size = np.abs(q).max() + np.abs(mdp.reward).max()
     return float((5 * mdp.n_actions + mdp.n_states + 16) * U * size)
 
 
 def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """(1 - gamma) ||Q - Q*|| against the rate above: eps under T*, and every self-consistent eps under T^{pi_omega}."""
+    """Talk, Theorem 2 i): (1 - gamma) ||Q - Q*|| minus the rate derived above, at most 0.
+
+    The rate is that of the module docstring, for eps under T* and for every self-consistent eps under
+    T^{pi_omega}.
+    """
     q = q_star + shift
     distance = (1 - mdp.gamma) * float(np.abs(q - q_star - perturb * (1 + np.abs(q))).max())
     eps_optimal = residual_error(bellman_residual(bellman_optimal(mdp, q), q))
@@ -52,7 +56,11 @@ def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0)
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """At Q*: the policy's limit is the Dirac at argmax Q*, and at eps it is within (A - 1) exp(-gap/eps) of it."""
+    """Talk, Theorem 2 ii) at Q*: distance of the Boltzmann policy and of its limit from a Dirac.
+
+    The Dirac is at argmax Q*, and the limit is that Dirac; at eps the policy is within (A - 1)
+    exp(-gap/eps) of it.
+    """
     dirac = np.eye(mdp.n_actions)[q_star.argmax(axis=1)]
     limit = np.abs(greedy_policy(q_star + perturb * dirac * (-1 - q_star)) - dirac).max() + perturb
     gap = np.where(dirac == 0, q_star.max(axis=1, keepdims=True) - q_star, np.inf).min()
@@ -63,7 +71,7 @@ def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) 
 
 
 def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, perturb: float = 0.0) -> Gap:
-    """Poster's norm with d(h) = 0 on one pair: eps = 0 under T* must still give Q = Q*."""
+    """Ablation: ||Q - Q*|| where eps = 0 under T*, if d(h) = 0 on one pair in the poster's norm."""
     q = q_star + shift
     d = np.ones(mdp.n_pairs)
     d[drop % mdp.n_pairs] = float(mdp.n_pairs == 1)
@@ -74,13 +82,19 @@ def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, per
 
 
 def gap_necessary_i(*, mdp: TabularMDP, q_star: Array, perturb: float = 0.0) -> Gap:
-    """As printed: at Q_omega = Q*, every temperature that solves the definition is 0. Error: the largest proved lower end."""
+    """Corollary 1 i) as printed: largest proved temperature at Q_omega = Q*, which should be 0.
+
+    It is the largest lower end among the roots of the temperature's definition.
+    """
     roots = self_consistent_temperatures(mdp, q_star).roots
     return Gap(max(root.lower for root in roots) + perturb, 0.0)
 
 
 def gap_necessary_i_corrected(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Under T*: eps = 0 iff Q = Q*. Under T^{pi}: 0 is a root iff Q = Q*; the only one at Q* if R < 2 e A / (gamma (A - 1))^2."""
+    """Corollary 1 i) corrected: eps = 0 under T* iff Q = Q*; 0 is a root under T^{pi} iff Q = Q*.
+
+    At Q* it is the only root if R < 2 e A / (gamma (A - 1))^2. The gap counts violations.
+    """
     eps = residual_error(bellman_residual(bellman_optimal(mdp, q_star + shift), q_star + shift))
     optimal = not np.any(shift)
     lowest = self_consistent_temperatures(mdp, q_star + shift).roots[0]
@@ -94,13 +108,19 @@ def gap_necessary_i_corrected(*, mdp: TabularMDP, q_star: Array, shift: Array, p
 
 
 def gap_necessary_ii(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """As printed: pi_omega = Dirac at argmax Q* only with eps = 0 (T*). A Boltzmann policy with eps > 0 is a Dirac iff A = 1."""
+    """Corollary 1 ii) as printed: eps where pi_omega is the Dirac at argmax Q*, which should be 0 (T*).
+
+    A Boltzmann policy with eps > 0 is a Dirac iff A = 1.
+    """
     eps = residual_error(bellman_residual(bellman_optimal(mdp, q_star + shift), q_star + shift))
     return Gap(eps + perturb if mdp.n_actions == 1 else perturb, 0.0)
 
 
 def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """With A >= 2 and eps > 0 every action has probability at least exp(-R/eps)/A > 0: no Dirac. In logs."""
+    """Corollary 1 ii) corrected: -log of the least probability minus (R/eps + log A), at most 0.
+
+    So with A >= 2 and eps > 0 every action has probability at least exp(-R/eps)/A > 0: not a Dirac.
+    """
     spread = float((q_star.max(axis=1, keepdims=True) - q_star).max())
     least = -float(log_boltzmann_policy(q_star, eps=eps).min())
     size = 1 + np.abs(q_star).max() / eps
@@ -108,7 +128,7 @@ def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, pe
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """The roots at Q = Q* against the gap D, S = 1, A = 2, gamma = 1/2: a fold at D = 103.6."""
+    """Figure of the roots at Q = Q* against the gap D, S = 1, A = 2, gamma = 1/2: a fold at D = 103.6."""
     gaps = np.linspace(103.7, 130.0, 120)
     rows = []
     for gap in gaps:
@@ -170,7 +190,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "assumption-3",
-                "Q*(., s) has a unique maximum; with ties the limit is uniform over them: optimal, but no Dirac",
+                "Q*(., s) has a unique maximum; with ties the limit is uniform over them: optimal, but not a Dirac",
                 without=Check(gap_ii, solved(eps=on_mdp(temperatures()))),
             ),
         ),
@@ -211,7 +231,7 @@ $\mathcal T^*$ nothing refers to itself.""",
         check=Check(gap_necessary_ii, _SMALL),
         expected=Verdict.REFUTED,
         correction=Correction(
-            statement=r"\text{where some state has two actions: } \varepsilon_\omega > 0 \implies \pi_\omega \text{ is no Dirac, }"
+            statement=r"\text{where some state has two actions: } \varepsilon_\omega > 0 \implies \pi_\omega \text{ is not a Dirac, }"
             r"\pi_\omega(a|s) \ge e^{-R/\varepsilon_\omega}/A",
             derivation=r"""With one action in every state each policy is the Dirac at it, whatever $\hat Q_\omega$: S = A = 1, gamma = 0, Q* = 1, Q = 2
 has $\varepsilon_\omega = 1/2$. With two actions, $\pi_\omega(a|s) = e^{(Q_a - \max Q)/\varepsilon}/Z$ with

@@ -1,9 +1,10 @@
-r"""The talk's limit of eps L: its first equality holds, the second takes Q* for the value of the policy.
+"""The talk's limit of eps L: its first equality holds, the second takes Q* for the value of the policy.
 
-Both sides: `virel_theory.elbo` at Q_omega = Q* and d = p_0, against dense solves in this file.
-Bound:  eps log A, the most that the entropy adds, and rounding: policy values and Q* (the best of all deterministic
-        policies, enumerated) by dense solves of condition (1 + gamma)/(1 - gamma), 256 S u (1 + max|r|)/(1 - gamma)^2;
-        one more power of 1 - gamma for the visits. Written down before the first run.
+Both sides: `virel_theory.objective.elbo` at Q_omega = Q* and d = p_0, against dense solves in this file.
+Bound:  eps log A, the most that the entropy adds, and rounding. Policy values and Q* (the best of all
+        deterministic policies, enumerated) come from dense solves of condition (1 + gamma)/(1 - gamma): 256
+        S u (1 + max|r|)/(1 - gamma)^2, and one more power of 1 - gamma for the visits. Written down before
+        the first run.
 Teeth:  `perturb` adds 1 to one side.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, policies
@@ -21,7 +23,6 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 
-U = float(np.finfo(np.float64).eps)
 _GAMMAS = st.sampled_from((0.5, 0.0, 0.75, 0.9))
 _SMALL = mdps(max_states=3, gammas=_GAMMAS)
 _TWO_ACTIONS = mdps(max_states=2, max_actions=2, gammas=_GAMMAS)  # enough to refute, and to check by hand
@@ -30,7 +31,10 @@ _TWO_ACTIONS = mdps(max_states=2, max_actions=2, gammas=_GAMMAS)  # enough to re
 def talk_limit_gap(
     *, mdp: TabularMDP, pi_theta: Array, eps: float, printed: bool = True, perturb: float = 0.0
 ) -> Gap:
-    """The limit of eps L with Q_omega = Q*, d = p_0 against J(theta) (`printed`) or E_{d pi}[Q*]: within eps log A and rounding."""
+    """L times eps at Q_omega = Q*, d = p_0, minus J(theta) as printed, or minus E_{d pi}[Q*].
+
+    Both are to hold within eps log A and rounding.
+    """
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)
     q_star = mdp.reward + mdp.gamma * mdp.to_dense().transition @ v_star
     left = eps * elbo(q_star, pi_theta=pi_theta, d=mdp.initial, eps=eps) + perturb
@@ -41,7 +45,10 @@ def talk_limit_gap(
 
 
 def talk_difference_gap(*, mdp: TabularMDP, pi_theta: Array, perturb: float = 0.0) -> Gap:
-    r"""Corrected: $E_{p_0\pi}[Q^*] - J = \sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$, the sum by a solve with the transposed chain."""
+    r"""Corrected: $E_{p_0\pi}[Q^*] - J$ minus $\sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$.
+
+    The sum comes from a solve with the transposed chain.
+    """
     dense = mdp.to_dense().transition
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)
     q_star = mdp.reward + mdp.gamma * dense @ v_star

@@ -1,12 +1,12 @@
 r"""Appendix C: the target set, and the temperature that defines itself under $\mathcal T^{\pi_\omega}$.
 
 Both sides: operators and temperatures from `virel_theory`; limits, policy values and counts from their
-            definitions here.
-Bound:  app-c-1: the loss bound of `_solved.boltzmann_loss` times gamma, plus rounding of two backups, (4 A +
-        S + 16) u (max|q| + max|r|) each. app-c-2: with Q = Q^pi - (I - gamma P^pi)^-1 beta and eps = mean
+        definitions here.
+Bound:  app-c-1: the loss bound of `boltzmann_loss` times gamma, plus rounding of two backups, (4 A + S +
+        16) u (max|q| + max|r|) each. app-c-2: with Q = Q^pi - (I - gamma P^pi)^-1 beta and eps = mean
         beta^2 / 2, ||Q - Q^pi|| >= ||beta|| / (1 + gamma) >= sqrt(2 eps) / (1 + gamma); rounding as
-        `solve_rounding`. A root against its residual: eta = 2 (5 A + S + 16) u (max|q| + max|r|) in beta, the
-        width of the enclosure, 64 |H| u eps. app-c-3: a count, exact: every root is proved by
+        `solve_rounding`. A root against its residual: eta = 2 (5 A + S + 16) u (max|q| + max|r|) in beta,
+        the width of the enclosure, and 64 |H| u eps. app-c-3: a count, exact, as every root is proved by
         `self_consistent_temperatures`.
 Teeth:  `perturb` shifts a backup, halves a distance, adds a root.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import U, boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
+from verify.claims.instances import U, boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst
@@ -29,7 +29,10 @@ from virel_theory.operators.policies import boltzmann_policy, greedy_policy
 
 
 def gap_limit(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    r"""0 <= T* Q - T^{pi_omega} Q <= gamma eps min(log A, (A - 1)/e), for every table and temperature."""
+    """App. C: T* Q - T^{pi_omega} Q lies in [0, gamma eps min(log A, (A - 1)/e)].
+
+    This holds for every table and temperature.
+    """
     on = mdp.available
     difference = (bellman_optimal(mdp, q)[on] - bellman_boltzmann(mdp, q, eps=eps)[on]) + perturb
     size = np.abs(q[on]).max() + np.abs(mdp.reward).max()
@@ -39,9 +42,10 @@ def gap_limit(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) ->
 
 
 def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """At every root eps > 0: Q is at least sqrt(2 eps)/(1 + gamma) away from Q^{pi_omega}; at eps = 0, Q = Q*.
+    """App. C, at a root eps > 0: sqrt(2 eps)/(1 + gamma) minus ||Q - Q^{pi_omega}||, at most 0.
 
-    And the root is the residual error that its own policy produces, here from the policy's own backup.
+    At eps = 0: ||Q - Q*||, which is 0. Also eps minus the residual error that its own policy produces, from
+    the policy's own backup.
     """
     q = q_star + shift
     found = [Gap(0.0, 0.0)]
@@ -66,12 +70,15 @@ def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: floa
 
 
 def gap_single_valued(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """As printed: the recursion gives omega one temperature. Error: how many more there are."""
+    """App. C as printed: number of self-consistent temperatures of omega minus 1."""
     return Gap(len(self_consistent_temperatures(mdp, q_star + shift).roots) - 1 + perturb, 0.0)
 
 
 def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """At least one root and an odd number, proved; and one only if gamma B kappa < 1."""
+    """App. C corrected: omega has an odd number of temperatures, and one if gamma B kappa < 1.
+
+    The gap counts violations; every root is proved.
+    """
     q = q_star + shift
     found = self_consistent_temperatures(mdp, q)
     n_roots = len(found.roots) + int(perturb)
@@ -84,7 +91,10 @@ def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """The map g at four tables, S = 1, A = 2, gamma = 1/2: no, two, three and one positive roots."""
+    """Figure of the map g at four tables: no, two, three and one positive roots.
+
+    S = 1, A = 2, gamma = 1/2.
+    """
     panels = []
     for title, reward, q in (
         ("Q = Q*, small gap: one root, eps = 0", (52.0, 0.0), (104.0, 52.0)),
@@ -142,7 +152,7 @@ CLAIMS = (
     ),
     Claim(
         id="app-c-2",
-        title="Q_w is no policy's own value but the optimal one",
+        title="Q_w is the value of its own policy only if it is optimal",
         source="App. C",
         statement=r"Q^{\pi_\omega}(\cdot) = \hat Q_\omega(\cdot) \implies \varepsilon_\omega = 0,\ \hat Q_\omega = Q^*"
         r"\quad\text{under } \mathcal T^{\pi_\omega}",
@@ -165,7 +175,7 @@ CLAIMS = (
 at 0, ties included), $F(0) = g(\omega,0) \ge 0$, and $F < 0$ beyond $\sup g < \infty$: by the intermediate
 value theorem there is a root, so that $\mathcal T^{\pi_\omega}$ excludes no $\omega$. Near 0 g is flat to
 every order, so F falls through a root at 0, and it crosses an odd number of times in all; a fold, where
-F touches 0, adds a root that is no crossing. With $v' =
+F touches 0, adds a root that is not a crossing. With $v' =
 -Var_\pi(Q)/\varepsilon^2$ and $Var_\pi(Q)/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a} \le 4(A-1)/e^2$, and as
 $\beta_h(\varepsilon)$ falls to the uniform policy's residual, $\partial_\varepsilon g = -\gamma
 |H|^{-1}\sum_h\beta_h\,P\,Var/\varepsilon^2 \le \gamma B\,4(A-1)/e^2$ (mean norm, p = 2). Below 1, F is

@@ -1,11 +1,12 @@
-r"""Theorem 2: the pairs (omega*, theta*) that maximise L, and which policies are optimal there.
+"""Theorem 2: the pairs (omega*, theta*) that maximise L, and which policies are optimal there.
 
-L at eps_omega = 0 is no value of (4) but a limit: +inf, 0 or -inf with the sign of E_{d pi_theta}[Q_omega]
-(the entropy is finite on finite action sets). With this convention the maximum over a set that holds omega*
-is attained, at +inf. Omega is a finite set {Q*, others}, Theta a finite set of policies; the target is T* (no
-self-reference) unless said otherwise.
+L at eps_omega = 0 is not a value of (4) but a limit: +inf, 0 or -inf with the sign of E_{d
+pi_theta}[Q_omega] (the entropy is finite on finite action sets). With this convention the maximum over a
+set that holds omega* is attained, at +inf. Omega is a finite set {Q*, others}, Theta a finite set of
+policies. The target is T* (no self-reference) unless said otherwise.
+
 Both sides: L from the definition, here; policy values by a linear solve; Q* by construction (`solved`:
-            exact, so eps = 0 is exact).
+        exact, so eps = 0 is exact).
 Bound:  suboptimality: rounding of the solve. Sets of maximisers: exact. Rates: `boltzmann_loss` / (1 -
         gamma), by the performance difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]).
 Teeth:  `perturb` ignores the limit at eps = 0, adds a maximiser, or adds to a loss.
@@ -17,7 +18,7 @@ from functools import partial
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import (
+from verify.claims.instances import (
     U,
     boltzmann_loss,
     integer_tables,
@@ -42,12 +43,12 @@ Temperature = Callable[[TabularMDP, Array], float]
 
 
 def optimal_target(mdp: TabularMDP, q: Array) -> float:
-    """Temperature under T*."""
+    """Temperature eps_omega of the table `q` under the target T*."""
     return residual_error(bellman_residual(bellman_optimal(mdp, q), q))
 
 
 def largest_root(mdp: TabularMDP, q: Array) -> float:
-    """Temperature under T^{pi_omega}, the largest of its solutions."""
+    """Temperature eps_omega of the table `q` under T^{pi_omega}: the largest of its solutions."""
     return self_consistent_temperatures(mdp, q).roots[-1].eps
 
 
@@ -68,21 +69,24 @@ def maximisers(
     *,
     limit: bool,
 ) -> list[tuple[Array, Array, float]]:
-    """The pairs (Q_omega, pi_theta) with the largest L, and their eps_omega."""
+    """Pairs (Q_omega, pi_theta) with the largest L, and their eps_omega."""
     triples = [(q, pi, temperature(mdp, q)) for q in omegas for pi in thetas]
     values = [objective(q, pi, d, eps, limit=limit) for q, pi, eps in triples]
     return [triple for triple, value in zip(triples, values, strict=True) if value == max(values)]
 
 
 def loss(mdp: TabularMDP, q_star: Array, pi: Array) -> float:
-    """max_s V* - V^pi."""
+    """Largest loss of a policy over the states: `max_s (V* - V^pi)`."""
     return float((q_star.max(axis=1) - policy_values(mdp, pi)).max())
 
 
 def gap_with(
     temperature: Temperature, *, representable: bool = True, variational: bool = False
 ) -> Callable[..., Gap]:
-    """Theorem 2 as printed: at every maximiser, pi_omega (or, if `variational`, pi_theta) is optimal."""
+    """Gap function of Theorem 2 as printed: largest loss of pi_omega over the maximisers of L.
+
+    With `variational`, the loss of pi_theta in its place. Without `representable`, Omega lacks Q*.
+    """
 
     def gap(
         *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
@@ -103,7 +107,10 @@ def gap_with(
 def gap_ratio_step(
     *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Step argmax E[Q]/eps = argmin eps/E[Q] = argmin eps, as sets of members of Omega. Error: members on which they differ."""
+    """Step of Theorem 2's proof: argmax E[Q]/eps = argmin eps/E[Q] = argmin eps, as sets.
+
+    The sets are subsets of Omega; the gap is the number of members on which the three differ.
+    """
     omegas = [q_star, *others]
     eps = np.array([optimal_target(mdp, q) for q in omegas])
     mean = np.array([float(d @ (pi * q).sum(axis=1)) for q in omegas])
@@ -117,7 +124,7 @@ def gap_ratio_step(
 def gap_bounded_step(
     *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """For eps > 0: L <= max Q / eps + log A."""
+    """Step of Theorem 2's proof, for eps > 0: L minus (max Q / eps + log A), at most 0."""
     found = [Gap(perturb, 0.0)]
     for q in (q_star, *others):
         eps = optimal_target(mdp, q)
@@ -132,7 +139,10 @@ def gap_bounded_step(
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """L at Q* against eps for four variational policies: all go to +inf; the optimal theta at each eps is pi_omega."""
+    """Figure of L at Q* against eps for four variational policies, and of the loss of pi_omega.
+
+    All go to +inf; the optimal theta at each eps is pi_omega.
+    """
     q, d = np.array([[2.0, 1.0]]), np.ones(1)
     eps = np.logspace(-3, 1, 41)
     rows = {
@@ -163,7 +173,7 @@ def figures(seed: int) -> Sequence[Figure]:
 
 
 def tables(low: int, high: int) -> st.SearchStrategy[Instance]:
-    """Omega = {Q*, up to 2 others in [low, high]}, one theta, d, unique maxima, Q* > 0."""
+    """Strategy of Omega = {Q*, up to 2 others in [low, high]}, a theta and d; unique maxima, Q* > 0."""
     return solved(
         shape=(2, 2),
         gaps=(1, 3),
@@ -180,7 +190,7 @@ def with_q_star(
     lowest: tuple[int, int] = (1, 4),
     full_support: bool = True,
 ) -> st.SearchStrategy[Instance]:
-    """As `tables(-4, 8)`, with another Q* (ties by default, negative values, large gaps) or a d without full support."""
+    """Strategy like `tables(-4, 8)` with another Q* (ties, negative values, large gaps) or d."""
     return solved(
         shape=largest,
         gaps=gaps,

@@ -1,12 +1,13 @@
-r"""Theorem 2, what it says about the variational policy pi_theta* at the maximum.
+"""Theorem 2, what it says about the variational policy pi_theta* at the maximum.
 
-Read for pi_theta*, the first sentence is false: at eps = 0 every theta is a maximiser. The second sentence is
-false on the continuous action sets for which it is printed, where pi_omega* is a Dirac of entropy -inf; it
-holds on finite ones.
-Both sides: as in `theorem_2`; the continuous case in closed form.
-Bound:  suboptimality: rounding of the solve; rates: `boltzmann_loss` / (1 - gamma), by the performance
-        difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]); L: 32 (|H| + 8) u (1 + max|q|/eps), as
-        in `eq_05_11`.
+Read for pi_theta*, the first sentence is false: at eps = 0 every theta is a maximiser. The second sentence
+is false on the continuous action sets for which it is printed, where pi_omega* is a Dirac of entropy -inf.
+It holds on finite ones.
+
+Both sides: as in `theorem_2.py`; the continuous case in closed form.
+Bound:  suboptimality: rounding of the solve. Rates: `boltzmann_loss` / (1 - gamma), by the performance
+        difference V* - V^pi = (I - gamma P^pi)^-1 (max Q* - E_pi[Q*]). L: 32 (|H| + 8) u (1 + max|q|/eps),
+        as in `objective/lower_bound.py`.
 Teeth:  `perturb` ignores the limit at eps = 0, or adds to a loss or to L.
 """
 
@@ -14,8 +15,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U, boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.claims.optima.theorem_2 import gap_with, loss, optimal_target, tables
-from verify.claims.solved import U, boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, policies, temperatures
@@ -30,7 +31,11 @@ from virel_theory.operators.policies import boltzmann_policy
 def gap_variational_corrected(
     *, mdp: TabularMDP, q_star: Array, d: Array, pi: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Maximise over theta first: argmax_theta L at (Q*, eps) is pi_omega (no pi is better), and loses at most boltzmann_loss/(1 - gamma)."""
+    """Corrected, theta first: loss of argmax_theta L minus boltzmann_loss/(1 - gamma), at most 0.
+
+    L is taken at (Q*, eps), and its maximiser is pi_omega: L at a drawn policy minus L at pi_omega is at
+    most 0 too.
+    """
     best = boltzmann_policy(q_star, eps=eps)
     size = 1 + np.abs(q_star).max() / eps
     better = elbo(q_star, pi_theta=pi, d=d, eps=eps) - elbo(q_star, pi_theta=best, d=d, eps=eps)
@@ -41,9 +46,10 @@ def gap_variational_corrected(
 
 
 def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Continuous actions: the Dirac at a* = 0 maximises L at every eps. A = [0, 1], Q*(a) = top - a, one state.
+    """Second sentence, continuous actions: L at the uniform policy minus L at the Dirac at a* = 0.
 
-    Error: how far it is below the uniform policy on [0, 1], whose L is (top - 1/2)/eps.
+    A = [0, 1], Q*(a) = top - a, one state; L at the uniform policy is (top - 1/2)/eps. If the Dirac
+    maximises L at every eps, the gap is at most 0.
     """
     q = [Polynomial([top, -1.0])]
     dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps)
@@ -52,7 +58,10 @@ def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def gap_moreover_finite(*, mdp: TabularMDP, q_star: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Finite actions: at the greedy policy L = E_d[max Q*]/eps (entropy 0), which grows to +inf as eps falls to 0."""
+    """Second sentence, finite actions: L at the greedy policy (entropy 0) minus E_d[max Q*]/eps.
+
+    That value grows to +inf as eps falls to 0.
+    """
     greedy = np.eye(mdp.n_actions)[q_star.argmax(axis=1)]
     value = elbo(q_star, pi_theta=greedy, d=d, eps=eps) + perturb
     expected = float(d @ q_star.max(axis=1)) / eps
@@ -96,7 +105,7 @@ $L(\omega,\theta^*) = -\infty$ for every $\varepsilon_\omega > 0$, hence in the 
 proof asks for a *non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [0, 1], Q* = 2 - a,
 eps = 1: the uniform policy has L = 3/2, one on a width
 $e^{-3}$ has -1.02, and it falls on. The order of limits decides: along $\pi_{\theta(\varepsilon)} = \pi_\omega$, which
-is no Dirac while $\varepsilon > 0$, $L = \log\int e^{Q/\varepsilon}da \to +\infty$, and so read the sentence is right. On a finite
+is not a Dirac while $\varepsilon > 0$, $L = \log\int e^{Q/\varepsilon}da \to +\infty$, and so read the sentence is right. On a finite
 A the entropy of a Dirac is 0 and the statement holds.""",
             check=Check(gap_moreover_finite, solved(d=on_mdp(distributions), eps=on_mdp(temperatures()))),
         ),

@@ -1,1 +1,1 @@
-"""Claims about the projected residual of App. F.1."""
+"""Claims on App. F.1: tangent weights, projected residual error, its gradient, two timescales."""

@@ -1,18 +1,23 @@
-r"""Eqs. (32), (34) and the step sizes of App. F.1: tangent weights, their stochastic update, and which update must be slower.
+"""Eqs. (32), (34) and the step sizes of App. F.1: tangent weights, and which update is slower.
 
-(32): the weights against competitors w~ + v: the mean square error rises by g^T v + E[(b^T v)^2]/2, g its gradient at w~.
-      Tested is E[(b^T v)^2]/2 for v = +-e_i, all i: by the two signs every entry of g is 0, and the error is convex.
+(32): the weights against competitors w~ + v: the mean square error rises by g^T v + E[(b^T v)^2]/2, where g
+        is its gradient at w~. Tested is E[(b^T v)^2]/2 for v = +-e_i, all i: by the two signs every entry
+        of g is 0, and the error is convex.
 (34): the expected step, over all h, at zeta_omega is 0.
-Bound: 32 (|H| + N + 16) u times the largest product averaged, times cond(E[b b^T])^2 for solve and residual (u = 2.2e-16).
-       E[b b^T] is non-singular by hypothesis of F.1: draws with a condition number above 1e6 are rejected.
-Printed order: S = A = 1, gamma = 0, r = b = 1 turns (34), (35) into zeta += a_z (1 - omega - zeta), omega += a_w zeta, P on C = [-9, 11]:
-       compact, and the solution 1 of E[beta b] = 0 is inside, as F.1 asks. With a_z = s/k and a_w = k^-p (all printed conditions
-       hold for 1/2 < p < 1) this is an oscillator x'' = -eta x, eta = a_z/a_w falling to 0, with damping eta: by WKB |omega_k - 1|
-       has the envelope k^((1-p)/4 - s/2), which grows for s < (1-p)/2 and is below the radius 10 up to k = 4 LATE: P does nothing there.
-       Tested is the largest distance over [2.5e5, 1e6] relative to that over [100, 400], with bound 1: the other order has 2500^-s.
-       That omega_k does not converge, which no finite stretch can show, is proved, P included, in `_ORDER_DERIVATION`.
-Corrected order: the mean recursion on linear Q, to the TD fixed point at the rate derived in `two_timescales.py`.
-Teeth: `perturb` moves the weights, or exchanges the roles back.
+Bound:  32 (|H| + N + 16) u times the largest product averaged, times cond(E[b b^T])^2 for solve and
+        residual (u = 2.2e-16). E[b b^T] is non-singular by hypothesis of F.1: draws with a condition number
+        above 1e6 are rejected.
+Printed order: S = A = 1, gamma = 0, r = b = 1 turns (34), (35) into zeta += a_z (1 - omega - zeta), omega
+        += a_w zeta, P on C = [-9, 11]: compact, and the solution 1 of E[beta b] = 0 is inside, as F.1 asks.
+        With a_z = s/k and a_w = k^-p (all printed conditions hold for 1/2 < p < 1) this is an oscillator
+        x'' = -eta x, where eta = a_z/a_w falls to 0, with damping eta. By WKB |omega_k - 1| has the
+        envelope k^((1-p)/4 - s/2), which grows for s < (1-p)/2 and is below the radius 10 up to k = 4 LATE:
+        P does nothing there. Tested is the largest distance over [2.5e5, 1e6] relative to that over [100,
+        400], with bound 1: the other order has 2500^-s. That omega_k does not converge, which no finite
+        stretch can show, is proved, P included, in `_ORDER_DERIVATION`.
+Corrected order: the mean recursion on linear Q, to the TD fixed point at the rate derived in
+        `two_timescales.py`.
+Teeth: `perturb` shifts the weights, or exchanges the roles back.
 """
 
 from typing import Any
@@ -21,6 +26,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from verify.claims.instances import U
 from verify.claims.projection import two_timescales
 from verify.claims.projection.two_timescales import RATE, Ball, Steps, envelope_ratio, one_state
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance
@@ -31,14 +37,16 @@ from virel_theory.gradients.approximators import Approximator
 from virel_theory.gradients.projection import tangent_weights, zeta, zeta_update
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
 STEP = 0.125
 
 
 def gap_32(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Moving the weights by v = e_i or -e_i costs E[(b^T v)^2]/2, for every i: they are the minimiser."""
+    """Eq. (32): rise of the mean square error from `weights` to `weights + v`, minus E[(b^T v)^2]/2.
+
+    For v = e_i and v = -e_i, every i. If every rise is what it should be, the weights are the minimiser.
+    """
     features, bound = _features(mdp, approximator, q)
     target = q[mdp.available]
     weights = tangent_weights(_jacobian(mdp, approximator), q, mask=mdp.mask) + perturb
@@ -55,7 +63,7 @@ def gap_32(
 def gap_34(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """The expected step of (34) vanishes at zeta_omega; the table `q` stands for the residuals beta."""
+    """Eq. (34): its expected step at zeta_omega, which is 0; the table `q` stands for the residuals beta."""
     _, bound = _features(mdp, approximator, q)
     b_omega = _jacobian(mdp, approximator)
     start = zeta(b_omega, q, mask=mdp.mask) + perturb
@@ -67,12 +75,18 @@ def gap_34(
 
 
 def gap_order_printed(*, scale: float, power: float, perturb: float = 0.0) -> Gap:
-    """Zeta slower: the distance to the TD fixed point has fallen between k = 100 and k = 250,000."""
+    """As printed, zeta slower: late distance to the TD fixed point relative to the early one, at most 1.
+
+    The distances are the largest over [250,000, 1,000,000] and over [100, 400].
+    """
     return Gap(envelope_ratio(one_state(slow_zeta=True, scale=scale, power=power)) + perturb, 1.0)
 
 
 def gap_order(*, mdp: TabularMDP, b: Array, pi: Array, power: float, perturb: float = 0.0) -> Gap:
-    """Omega slower: |E[b beta]|, which is 0 at TD fixed points only, has fallen as derived."""
+    """Corrected, omega slower: |E[b beta]| after 9 m steps, at most as large as derived.
+
+    m is the index at which the steps start; |E[b beta]| is 0 at TD fixed points only.
+    """
     mean = two_timescales.means(mdp, b, pi)
     x, size = two_timescales.spectrum(mean), b.shape[2]
     start = two_timescales.first_index(x, power=power)
@@ -91,7 +105,7 @@ def _jacobian(mdp: TabularMDP, approximator: tuple[Approximator, Array]) -> Arra
 
 
 def _features(mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array) -> tuple[Array, float]:
-    """`[|H|, N]` rows b(h), and the rounding bound; rejects singular E[b b^T]."""
+    """Rows b(h), `[|H|, N]`, and the rounding bound; rejects instances with a singular E[b b^T]."""
     rows = _jacobian(mdp, approximator)[mdp.available]
     gram = rows.T @ rows / len(rows)
     assume(np.linalg.matrix_rank(gram) == len(gram))
@@ -113,7 +127,10 @@ _ORDERS = st.fixed_dictionaries(
 
 @st.composite
 def _linear_instances(draw: st.DrawFn) -> Instance:
-    """Regular E[b (b - gamma E_pi b')^T] with a start index of at most 1e5: at most 9e5 steps, and a bound below half of |E[b r]|."""
+    """Strategy of linear instances with a regular E[b (b - gamma E_pi b')^T] and a short run.
+
+    The start index is at most 1e5: at most 9e5 steps, and a bound below half of |E[b r]|.
+    """
     mdp = draw(mdps(max_states=3, max_actions=2))
     n = draw(st.integers(1, min(3, mdp.n_pairs)))
     height = draw(st.lists(st.sampled_from((1, -1, 2)), min_size=mdp.n_pairs, max_size=mdp.n_pairs))
@@ -128,7 +145,7 @@ def _linear_instances(draw: st.DrawFn) -> Instance:
 
 
 def _named_linear(name: str, b: list[float], gamma: float) -> tuple[str, Instance]:
-    """One action; all states go to the last one, with reward 1 everywhere."""
+    """Named instance with one action: all states go to the last one, with reward 1 everywhere."""
     n = len(b)
     mdp = TabularMDP(np.tile(np.eye(n)[-1], (n, 1, 1)), np.ones((n, 1)), gamma)
     values: Any = {"mdp": mdp, "b": np.reshape(b, (n, 1, 1)), "pi": np.ones((n, 1)), "power": 0.55}
@@ -136,12 +153,18 @@ def _named_linear(name: str, b: list[float], gamma: float) -> tuple[str, Instanc
 
 
 def _not_positive() -> list[tuple[str, Instance]]:
-    """The chain w -> 2w: 2 A = 5 - 6 gamma is negative, so that omega += alpha E[b beta], plain TD, runs away."""
+    """The chain w -> 2w, where 2 A = 5 - 6 gamma is negative.
+
+    Plain TD, omega += alpha E[b beta], diverges there.
+    """
     return [_named_linear("w->2w, gamma=0.95", [1.0, 2.0], 0.95)]
 
 
 def _singular() -> list[tuple[str, Instance]]:
-    """Features (1, 1, 2), gamma = 3/4: 3 A = 2 (1 - 3/2) + 2 (2 - 3/2) = 0, and E[b beta] = 4/3 for every omega."""
+    """Features (1, 1, 2), gamma = 3/4, where A = 0 and E[b beta] = 4/3 for every omega.
+
+    3 A = 2 (1 - 3/2) + 2 (2 - 3/2) = 0.
+    """
     return [_named_linear("b=(1,1,2)", [1.0, 1.0, 2.0], 0.75)]
 
 

@@ -1,22 +1,25 @@
-r"""The updates (34), (35) in the mean for a linear Q under T^pi, and how fast the second converges on the slower timescale.
+"""App. F.1: the updates (34), (35) in the mean for a linear Q under T^pi, and the slower one's rate.
 
-Every sample is replaced by its expectation; (35) has q_k = 0, as Q is linear. With G = E[b b^T],
-A = E[b (b - gamma E_pi b')^T] and c = E[b r], so that E[b beta_omega] = c - A omega, and old values on the right:
+Every sample is replaced by its expectation; (35) has q_k = 0, as Q is linear. With G = E[b b^T], A = E[b (b
+- gamma E_pi b')^T] and c = E[b r], so that E[b beta_omega] = c - A omega, and old values on the right:
 
     zeta <- zeta + alpha (c - A omega - G zeta),    omega <- P(omega + eta A^T zeta).
 
-Rate:  let A omega* = c, P the projection on a closed convex C with omega* in it, D = G^(-1/2) A, M = D^T D, mu and L its
-       smallest and largest eigenvalue, g and h those of G; x = omega - omega*, u = G^(1/2) zeta + D x, w = |D x|.
-       P does not expand and keeps omega*, so a step of omega is at most eta sqrt(L) (|u| + w) long, and
+Rate:  let A omega* = c, P the projection on a closed convex C with omega* in it, D = G^(-1/2) A, M = D^T D,
+       mu and L its smallest and largest eigenvalue, g and h those of G; x = omega - omega*,
+       u = G^(1/2) zeta + D x, w = |D x|. P does not expand and keeps omega*, so a step of omega is at most
+       eta sqrt(L) (|u| + w) long, and
          |x'|^2 <= |x|^2 + 2 eta w |u| - 2 eta w^2 + eta^2 L (|u| + w)^2,
          |u'| <= (1 - alpha g) |u| + eta L (|u| + w)    if alpha h <= 1.
-       If eta <= alpha g / (16 L), then eta L <= 1/16, and with 4 w |u| <= 3/4 w^2 + 16/3 |u|^2, (|u| + w)^2 <= 2 |u|^2 + 2 w^2
-         V := |x|^2 + |u|^2 / L,    V' <= V - eta w^2 - 8 eta |u|^2 <= (1 - eta mu) V,    since w^2 >= mu |x|^2, 8 L >= mu.
-Steps: alpha_k = (k + m)^-p / h and eta_k = (r / mu) / (k + m), k >= 0, 1/2 < p < 1, meet all conditions of F.1 with the limit
-       the other way round, and eta_k <= alpha_k g / (16 L) for m = (16 r (h / g) (L / mu))^(1 / (1 - p)). From omega_0 =
-       zeta_0 = 0, V_0 <= 2 |omega*|^2; the product of 1 - r / (k + m) over k < K is at most (1 + K / m)^-r; |A x|^2 <= h L |x|^2:
-         |E[b beta]| <= sqrt(2 h L) |omega*| (1 + K / m)^(-r / 2) after K steps.
-       Rounding, of mu too: a step adds at most e = 64 (N + 4) u sqrt(h / g) |omega*| to sqrt(V), K steps K e (u = 2.2e-16).
+       If eta <= alpha g / (16 L), then eta L <= 1/16, and with 4 w |u| <= 3/4 w^2 + 16/3 |u|^2,
+       (|u| + w)^2 <= 2 |u|^2 + 2 w^2, w^2 >= mu |x|^2 and 8 L >= mu,
+         V := |x|^2 + |u|^2 / L,    V' <= V - eta w^2 - 8 eta |u|^2 <= (1 - eta mu) V.
+Steps: alpha_k = (k + m)^-p / h and eta_k = (r / mu) / (k + m), k >= 0, 1/2 < p < 1, meet all conditions of
+       F.1 with the limit the other way round, and eta_k <= alpha_k g / (16 L) for m = (16 r (h / g) (L /
+       mu))^(1 / (1 - p)). From omega_0 = zeta_0 = 0, V_0 <= 2 |omega*|^2; the product of 1 - r / (k + m)
+       over k < K is at most (1 + K / m)^-r; |A x|^2 <= h L |x|^2: |E[b beta]| <= sqrt(2 h L) |omega*| (1 +
+       K / m)^(-r / 2) after K steps. Rounding, of mu too: a step adds at most e = 64 (N + 4) u sqrt(h / g)
+       |omega*| to sqrt(V), K steps K e (u = 2.2e-16).
 A singular: omega* is the least-squares solution, mu the smallest positive eigenvalue (1 if A = 0).
 """
 
@@ -26,17 +29,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from verify.claims.instances import U
 from verify.engine.plotdata import Curve, Figure, Panel
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
 EARLY, LATE = 100, 250_000
 RATE = 2.0
 
 
 class Means(NamedTuple):
-    """`gram [N, N]` E[b b^T], `system [N, N]` E[b (b - gamma E_pi b')^T], `moment [N]` E[b r]."""
+    """Means over pairs: `gram [N, N]` E[b b^T], `system [N, N]` E[b (b - gamma E_pi b')^T], `moment [N]`.
+
+    `moment` is E[b r].
+    """
 
     gram: Array
     system: Array
@@ -54,14 +60,17 @@ class Steps(NamedTuple):
 
 
 class Ball(NamedTuple):
-    """The set C of the projection in (35): `|omega - centre| <= radius`; compact, convex, its boundary smooth."""
+    """The set C of the projection in (35), `|omega - centre| <= radius`: compact and convex.
+
+    Its boundary is smooth.
+    """
 
     centre: Array
     radius: float
 
 
 class Spectrum(NamedTuple):
-    """Smallest positive and largest eigenvalue of M (`mu`, `top`) and of G (`low`, `high`), and `|omega*|`."""
+    """Smallest positive and largest eigenvalue of M (`mu`, `top`) and G (`low`, `high`), and `|omega*|`."""
 
     mu: float
     top: float
@@ -72,18 +81,21 @@ class Spectrum(NamedTuple):
 
 @njit(cache=True)
 def residuals(mean: Means, steps: Steps, ball: Ball, out: Array) -> None:
-    """out[k] <- |E[b beta]| at omega_{k+1}, from omega_0 = zeta_0 = 0; 0 at TD fixed points and only there."""
+    """Run the mean recursion from omega_0 = zeta_0 = 0: `out[k] <- |E[b beta]|` at omega_{k+1}.
+
+    It is 0 at TD fixed points and only there.
+    """
     n = mean.moment.shape[0]
-    omega, zeta, error, move = np.zeros(n), np.zeros(n), mean.moment.copy(), np.zeros(n)
+    omega, zeta, error, step = np.zeros(n), np.zeros(n), mean.moment.copy(), np.zeros(n)
     for k in range(out.shape[0]):
         alpha = steps.zeta_scale * (k + steps.shift) ** -steps.zeta_power
         eta = steps.omega_scale * (k + steps.shift) ** -steps.omega_power
         subtract_product(mean.gram, zeta, error)
-        move[:] = 0.0
-        subtract_product(mean.system.T, zeta, move)
+        step[:] = 0.0
+        subtract_product(mean.system.T, zeta, step)
         for i in range(n):
             zeta[i] += alpha * error[i]
-            omega[i] -= eta * move[i]
+            omega[i] -= eta * step[i]
         project(omega, ball)
         error[:] = mean.moment
         subtract_product(mean.system, omega, error)
@@ -92,7 +104,7 @@ def residuals(mean: Means, steps: Steps, ball: Ball, out: Array) -> None:
 
 @njit(cache=True)
 def subtract_product(matrix: Array, x: Array, out: Array) -> None:
-    """Take `matrix x` from `out`; in loops, since a call of BLAS costs more than 2 x 2 numbers."""
+    """`out <- out - matrix x`, in place; in loops, since a call of BLAS costs more than 2 x 2 numbers."""
     for i in range(x.shape[0]):
         for j in range(x.shape[0]):
             out[i] -= matrix[i, j] * x[j]
@@ -100,7 +112,7 @@ def subtract_product(matrix: Array, x: Array, out: Array) -> None:
 
 @njit(cache=True)
 def project(omega: Array, ball: Ball) -> None:
-    """Omega <- P(omega), the nearest point of the ball."""
+    """`omega <- P(omega)`, in place: the nearest point of the ball."""
     square = 0.0
     for i in range(omega.shape[0]):
         square += (omega[i] - ball.centre[i]) ** 2
@@ -110,7 +122,7 @@ def project(omega: Array, ball: Ball) -> None:
 
 
 def means(mdp: TabularMDP, b: Array, pi: Array) -> Means:
-    """The means over all pairs of an MDP without a mask; `b [S, A, N]`."""
+    """`Means` over all pairs of an MDP without a mask; `b [S, A, N]`."""
     ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
     gram = np.einsum("san,sam->nm", b, b) / mdp.n_pairs
     system = np.einsum("san,sam->nm", b, b - mdp.gamma * ahead) / mdp.n_pairs
@@ -118,7 +130,7 @@ def means(mdp: TabularMDP, b: Array, pi: Array) -> Means:
 
 
 def spectrum(x: Means) -> Spectrum:
-    """What the rate depends on; the rank of A decides which eigenvalues of M are positive."""
+    """`Spectrum` that the rate depends on; the rank of A decides which eigenvalues of M are positive."""
     of_gram = np.linalg.eigvalsh(x.gram)
     of_m = np.linalg.eigvalsh(x.system.T @ np.linalg.solve(x.gram, x.system))
     rank = int(np.linalg.matrix_rank(x.system))
@@ -130,7 +142,7 @@ def spectrum(x: Means) -> Spectrum:
 
 
 def first_index(x: Spectrum, *, power: float) -> int:
-    """The index m at which the steps start, for r = RATE."""
+    """The index m at which the step sizes start, for r = RATE."""
     spread = 16 * RATE * (x.high / x.low) * (x.top / x.mu)
     return max(1, int(np.ceil(spread ** (1 / (1 - power)))))
 
@@ -143,7 +155,10 @@ def residual_bound(x: Spectrum, *, n_steps: int, start: int, size: int) -> float
 
 
 def one_state(*, slow_zeta: bool, scale: float, power: float, n_steps: int = 4 * LATE) -> Array:
-    """|omega_k - 1| for S = A = 1, gamma = 0, r = b = 1, C = [-9, 11]: every sample is the expectation."""
+    """Distance |omega_k - 1| for S = A = 1, gamma = 0, r = b = 1, C = [-9, 11].
+
+    Every sample is the expectation there.
+    """
     one = np.ones((1, 1))
     steps = Steps(1.0, power, scale, 1.0, 1) if slow_zeta else Steps(scale, 1.0, 1.0, power, 1)
     out = np.empty(n_steps)
@@ -157,7 +172,10 @@ def envelope_ratio(path: Array) -> float:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Both orderings of the step sizes: with the printed one omega oscillates ever wider, with the other it converges."""
+    """Figure of both orderings of the step sizes: omega oscillates ever wider, or converges.
+
+    As printed it oscillates; corrected it converges.
+    """
     scale, power = 0.1, 0.55
     k = np.unique(np.geomspace(1, 4 * LATE, 1500).astype(np.int64))
     x = k.astype(np.float64)

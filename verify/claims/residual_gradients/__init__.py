@@ -1,1 +1,1 @@
-"""Claims about the gradients of residuals, objective and policy."""
+"""Claims on gradients: E-step, M-step, residual error, Theorem 4, and the incremental residual."""

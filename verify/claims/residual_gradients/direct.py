@@ -1,13 +1,13 @@
-r"""App. F.3: the direct method. Its gradient is printed twice, with opposite signs.
+"""App. F.3: the direct method. Its gradient is printed twice, with opposite signs.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers with a stop-gradient on `T_w Q_w`, for
-            the targets of App. C and E.3 (`T*`, Boltzmann with a constant temperature), all with the
-            residual error `E[beta^2] / 2`.
+        the targets of App. C and E.3 (`T*`, and Boltzmann with a constant temperature), all with the
+        residual error `E[beta^2] / 2`.
 Bound:      rounding, `16 u (n + 8 + 4k)` with `n = |H| S A` and `k = max|q| / eps_k`, relative to `max|b|
-max|terms of beta|`.
+        max|terms of beta|`.
 Teeth:      `perturb` doubles the truth.
 Ablation:   the stop-gradient. Without it the direct gradient is not that of the residual error (a
-semi-gradient).
+        semi-gradient).
 """
 
 from functools import partial
@@ -26,7 +26,8 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import Model, U, at_constant_temperature, relative_gap
+from verify.claims.instances import U
+from verify.claims.residual_gradients.self_consistent import Model, at_constant_temperature, relative_gap
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import approximators, instances, mdps, temperatures
@@ -38,7 +39,10 @@ from virel_theory.mdp.tabular import TabularMDP
 def gap(
     formula: Any, stopped: bool, *, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0
 ) -> Gap:
-    """Gradient of `E[(sg[T Q] - Q)^2] / 2` (or without `sg`) against `formula`, for both targets."""
+    """App. F.3: `formula` minus the gradient of `E[(sg[T Q] - Q)^2] / 2`, for both targets.
+
+    `stopped=False` drops the stop-gradient sg.
+    """
     q = q_table(mdp, model[0], variables(model[1]))
     targets = (greedy_values(q), state_values(q, boltzmann(q, eps_k)))
     return worst(*(_one(formula, stopped, mdp, model, q, v, eps_k, perturb) for v in targets))
@@ -68,7 +72,7 @@ def _one(
 
 
 def signs_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """The two displays add to 0: they differ in sign alone."""
+    """App. F.3: sum of the two printed displays, 0 as they differ in sign alone."""
     q, b = np.where(mdp.available, model[0].value(model[1]), 0.0), model[0].jacobian(model[1])
     beta = np.where(mdp.available, mdp.reward - (1 + eps_k) * q, 0.0)
     both = direct_gradient(mdp, beta, b) * (1 + perturb) + direct_gradient_as_printed(mdp, beta, b)

@@ -1,20 +1,20 @@
-r"""(6), (25): the actor's gradient. App. E.4: the policy gradient theorem and the exchange of gradient and expectation.
+"""Eqs. (6), (25) and App. E.4: the actor's gradient and the policy gradient theorem.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers in `theta` through L (4), through J
-            (1) (exact policy evaluation by elimination) or through E_pi[Q]. Policies: log-linear with
-            random features, and the tabular softmax.
+        (1) (exact policy evaluation by elimination) or through E_pi[Q]. Policies: log-linear with random
+        features, and the tabular softmax. The gap functions are in `e_step_gaps.py`.
 Bound:      rounding. Sums of at most `n = |H| + M` terms of size `m = max|x| (max|q| + eps (1 + max|log
-            pi|))`: `16 u (n + 16) (1 + m)`; for J elimination in S unknowns costs at most `4 S^2 / (1 -
-            gamma)` more, `1 / (1 - gamma)` bounding the inverse.
+        pi|))`: `16 u (n + 16) (1 + m)`; for J, elimination in S unknowns costs at most `4 S^2 / (1 -
+        gamma)` more, as `1 / (1 - gamma)` bounds the inverse.
 Teeth:      `perturb` doubles the truth.
 """
 
 from hypothesis import strategies as st
 
-from verify.claims.residual_gradients.actor import (
+from verify.claims.residual_gradients.e_step_gaps import (
     actor_gap,
     exchange_gap,
-    exchange_with_moving_q_gap,
+    exchange_with_policy_values_gap,
     features,
     normalised_gap,
     policy_gradient_gap,
@@ -106,9 +106,9 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "Q independent of the policy",
-                r"$\hat Q_\omega$ does not move with $\theta$. In the policy gradient theorem $Q^\pi$ does, and the paper says that the exchange is "
+                r"$\hat Q_\omega$ does not depend on $\theta$. In the policy gradient theorem $Q^\pi$ does, and the paper says that the exchange is "
                 r"not strictly justified there: without this assumption both sides differ by $E_\rho[E_\pi[\nabla_\theta Q^\pi]]$",
-                Check(exchange_with_moving_q_gap, _SMALL),
+                Check(exchange_with_policy_values_gap, _SMALL),
             ),
         ),
     ),

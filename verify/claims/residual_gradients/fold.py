@@ -1,9 +1,9 @@
-r"""Where (30) has no meaning: folds of the self-consistent temperature, in closed form.
+"""Folds of the self-consistent temperature in closed form: where (30) has no meaning.
 
 One state that returns to itself, two actions, `Q = (x eps, 0)`, residual `-b` for both: then `g(eps) = eps
 = b^2 / 2`, and `d g / d eps = gamma b x^2 p (1 - p)`, `p = 1 / (1 + exp(-x))`, which is 1 for `b = 1 /
-(gamma x^2 p (1 - p))`. There `g - eps` touches 0 without crossing: `Q` moved one way gives two roots, moved
-the other way none, and no derivative exists.
+(gamma x^2 p (1 - p))`. There `g - eps` touches 0 without crossing: a small change of `Q` one way gives two
+roots, the other way none, and no derivative exists.
 """
 
 import numpy as np
@@ -15,8 +15,9 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
 WINDOW = 0.2
-"""Roots are sought within this share of `eps`; by the quadratic term they move by about the root of STEP, 3 %."""
+"""Share of `eps` within which roots are sought; changing `Q` by STEP shifts them by about its root, 3 %."""
 STEP = 1e-3
+"""Relative change of `Q` on either side of the fold."""
 
 
 def fold_instance(x: float, gamma: float) -> Instance:
@@ -30,10 +31,10 @@ def fold_instance(x: float, gamma: float) -> Instance:
 
 
 def two_sided_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    r"""$\varepsilon_\omega$ exists on both sides of `q`: the least $|g - \varepsilon| / \varepsilon$ within the window, 0 if it changes sign.
+    r"""Least $|g - \varepsilon| / \varepsilon$ in the window on both sides of `q`, 0 if a root exists.
 
-    Bound: 1e-9, the rounding of a residual error near `eps` on a grid (1e-13) with room; a missing root
-    leaves about STEP.
+    It is 0 where `g - eps` changes sign. Bound: 1e-9, the rounding of a residual error near `eps` on a grid
+    (1e-13) with room; a missing root leaves about STEP.
     """
     gaps = [_least(mdp, q * np.array([1 + sign * STEP, 1.0]), eps) for sign in (-1.0, 1.0)]
     return Gap(max(gaps) + perturb, 1e-9)

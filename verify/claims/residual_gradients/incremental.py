@@ -1,11 +1,11 @@
-r"""(31) and the lines around it: the gradient of the incremental residual error under $T_{\omega,k}$.
+r"""Eq. (31) and the lines around it: the gradient of the incremental residual error under $T_{\omega,k}$.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers with a constant `eps_k`, on one
-            instance in 25 from central differences at 50 digits. No fixed point here: `eps_k` does not move
-            with omega.
-Bound:      the rounding of `dual_gradients` without fold and root: `16 u (n + 8 + 4k)`, `n = |H| S A`, `k =
-            max|q| / eps_k`, relative to `max|b| (1 + gamma (1 + 2k))`, the size of the terms. Instances
-            above 1e-8 do not occur (k <= 2400).
+        instance in 25 from central differences at 50 digits. No fixed point here: `eps_k` does not depend
+        on omega.
+Bound:      the rounding of `self_consistent.py` without fold and root: `16 u (n + 8 + 4k)`, `n = |H| S A`,
+        `k = max|q| / eps_k`, relative to `max|b| (1 + gamma (1 + 2k))`, the size of the terms. Instances
+        above 1e-8 do not occur (k <= 2400).
 Teeth:      `perturb` doubles the truth.
 """
 
@@ -27,9 +27,9 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.instances import U
+from verify.claims.residual_gradients.self_consistent import (
     Model,
-    U,
     as_array,
     at_constant_temperature,
     relative_gap,
@@ -74,14 +74,14 @@ def gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Derivative of beta_{omega,k} against `formula`."""
+    """Eq. (31): `formula`, printed or corrected, minus the true derivative of beta_{omega,k}."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     truth = _truth(mdp, model, eps_k, differences) * (1 + perturb)
     return relative_gap(formula(mdp, q, b, eps_k=eps_k), truth, size=size, bound=bound)
 
 
 def log_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Grad log p_{omega,k} against M_{omega,k}[grad Q / eps_k]."""
+    """App. E.3: M_{omega,k}[grad Q / eps_k] minus grad log p_{omega,k}."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     p = boltzmann(q_table(mdp, model[0], variables(model[1])), eps_k)
     probable = {h: x for h, x in p.items() if x.value > 0}
@@ -93,7 +93,10 @@ def log_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0
 
 
 def chain_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Grad eps_{omega,k} against E[beta_{omega,k} grad beta_{omega,k}]; the added eps_k is a constant."""
+    """App. E.3: E[beta_{omega,k} grad beta_{omega,k}] minus grad eps_{omega,k}.
+
+    The added eps_k is a constant.
+    """
     _, _, size, bound = _scales(mdp, model, eps_k)
     beta = _residual(mdp, model, variables(model[1]), eps_k)
     truth = (half_mean_square(beta) + eps_k).tangent * (1 + perturb)
@@ -105,7 +108,10 @@ def chain_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0
 
 
 def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
-    """What (31) as printed amounts to: E_{w,k}[grad log p] = 0, so only E_{w,k}[grad Q'] - grad Q is left."""
+    """Eq. (31) as printed, without its policy term: only E_{w,k}[grad Q'] - grad Q is left.
+
+    The term is zero as E_{w,k}[grad log p] = 0.
+    """
     w = np.exp((q - q.max(axis=1, keepdims=True)) / eps_k)
     p = w / w.sum(axis=1, keepdims=True)
     dense = np.asarray(mdp.to_dense().transition)
@@ -114,12 +120,12 @@ def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Arra
 
 
 def gamma_only(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
-    """(31) with its gamma but still without the factor Q(h')."""
+    """Eq. (31) with its gamma, but still without the factor Q(h')."""
     return mdp.gamma * (grad_beta_incremental_as_printed(mdp, q, b, eps_k=eps_k) + b) - b
 
 
 def vanishing_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """(31) as printed equals the same line without its policy term."""
+    """Eq. (31) as printed minus the same line without its policy term, which is zero."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     printed = grad_beta_incremental_as_printed(mdp, q, b, eps_k=eps_k) * (1 + perturb)
     return relative_gap(

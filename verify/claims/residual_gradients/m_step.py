@@ -1,10 +1,10 @@
-r"""(7) and App. E.2: the critic's gradient, multiplied by the square of the temperature at the current parameters.
+"""Eq. (7) and App. E.2: the critic's gradient, times the squared temperature at the current parameters.
 
 Both sides: the formula from `virel_theory`, fed with the true gradient of the temperature; the left side
-            from dual numbers through L (4) itself. (7) is checked with the self-consistent temperature of
-            `T^{pi_w}`, E.2 with the incremental one of (36), where no fixed point occurs.
+        from dual numbers through L (4) itself. (7) is checked with the self-consistent temperature of
+        `T^{pi_w}`, E.2 with the incremental one of (36), where no fixed point occurs.
 Bound:      rounding, `16 u (n + 16 + 4k)` with `n = |H| S A`, relative to the size of the terms, `eps
-max|b| + max|q| |grad eps|`.
+        max|b| + max|q| |grad eps|`.
 Teeth:      `perturb` doubles the left side.
 """
 
@@ -21,7 +21,8 @@ from verify.arithmetic.model import (
     self_consistent_dual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import Model, U, relative_gap, seeded_instances
+from verify.claims.instances import U
+from verify.claims.residual_gradients.self_consistent import Model, relative_gap, seeded_instances
 from verify.engine.claim import Check, Claim, Instance, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, distributions, instances, mdps, policies, temperatures
@@ -33,7 +34,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def self_consistent_gap(
     *, mdp: TabularMDP, model: Model, eps: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """(7) under the self-consistent temperature."""
+    """Eq. (7), with the self-consistent temperature: eps^2 grad L minus its right side."""
     root = self_consistent_dual(mdp, model[0], model[1], eps)
     return _gap(mdp, model, root, pi_theta, d, perturb)
 
@@ -41,7 +42,7 @@ def self_consistent_gap(
 def incremental_gap(
     *, mdp: TabularMDP, model: Model, eps_k: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """E.2 under the incremental residual error."""
+    """App. E.2, with the incremental residual error: eps^2 grad L minus its right side."""
     q = q_table(mdp, model[0], variables(model[1]))
     eps = half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps_k)))) + eps_k
     return _gap(mdp, model, eps, pi_theta, d, perturb)
@@ -50,7 +51,7 @@ def incremental_gap(
 def quotient_gap(
     *, mdp: TabularMDP, model: Model, eps_k: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """The display before it: grad L = E[grad Q] / eps - E[Q] grad eps / eps^2."""
+    """App. E.2, the display before: grad L minus (E[grad Q] / eps - E[Q] grad eps / eps^2)."""
     q = q_table(mdp, model[0], variables(model[1]))
     eps = half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps_k)))) + eps_k
     left = _elbo_gradient(q, eps, pi_theta, d) * (1 + perturb)
@@ -65,8 +66,8 @@ def quotient_gap(
 
 def _gap(mdp: TabularMDP, model: Model, eps: Number, pi_theta: Array, d: Array, perturb: float) -> Gap:
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
-    moving = q_table(mdp, model[0], variables(model[1]))
-    left = eps.value**2 * _elbo_gradient(moving, eps, pi_theta, d) * (1 + perturb)
+    dual_q = q_table(mdp, model[0], variables(model[1]))
+    left = eps.value**2 * _elbo_gradient(dual_q, eps, pi_theta, d) * (1 + perturb)
     right = m_step_gradient(mdp, q, b, pi_theta=pi_theta, d=d, eps=eps.value, grad_eps=eps.tangent)
     values = np.where(mdp.available, q, 0.0)
     return relative_gap(left, right, size=_size(b, values, eps), bound=_bound(mdp, values, eps))

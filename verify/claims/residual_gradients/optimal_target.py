@@ -1,12 +1,12 @@
-r"""App. E.3 with target $T^*$: the derivative of the residual, printed without gamma.
+"""App. E.3 with target $T^*$: the derivative of the residual, printed without gamma.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers through the largest value of each state.
 Bound:      rounding, `16 u (S + 2) max|b|`; features, rewards and Q are halves or quarters, so most
-instances are exact.
+        instances are exact.
 Teeth:      `perturb` doubles the truth.
 Ablation:   unique maxima. Tables with ties are drawn, and the formula is held against the one-sided
-            difference quotient from below, which is exact for a piecewise linear function and a step
-            (1/1024) smaller than any gap between values.
+        difference quotient from below, which is exact for a piecewise linear function and a step (1/1024)
+        smaller than any gap between values.
 """
 
 from functools import partial
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from verify.arithmetic.dual import variables
 from verify.arithmetic.model import greedy_values, q_table, residual
-from verify.claims.residual_gradients.dual_gradients import Model, U, as_array, relative_gap, seeded
+from verify.claims.instances import U
+from verify.claims.residual_gradients.self_consistent import Model, as_array, relative_gap, seeded
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, instances, mdps
@@ -31,7 +32,7 @@ STEP = 1 / 1024
 
 
 def gap(formula: Any, *, mdp: TabularMDP, model: Model, perturb: float = 0.0) -> Gap:
-    """Derivative of T* Q - Q against `formula`, relative to the largest gradient of Q."""
+    """App. E.3: `formula` minus the derivative of T* Q - Q, relative to the largest gradient of Q."""
     approximator, omega = model
     q = q_table(mdp, approximator, variables(omega))
     truth = as_array(mdp, residual(mdp, q, greedy_values(q)), len(omega)) * (1 + perturb)
@@ -41,7 +42,7 @@ def gap(formula: Any, *, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
 
 
 def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) -> Gap:
-    """Printed less corrected is (1 - gamma) E[grad Q(a*, s')], summed here again."""
+    """App. E.3: (printed - corrected) minus (1 - gamma) E[grad Q(a*, s')], summed here again."""
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
     best = b[np.arange(mdp.n_states), q.argmax(axis=1)]
     missing = np.einsum("sat,tn->san", np.asarray(mdp.to_dense().transition), best) * (
@@ -52,7 +53,7 @@ def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
 
 
 def one_sided_gap(*, mdp: TabularMDP, omega: Array, perturb: float = 0.0) -> Gap:
-    """The corrected formula against difference quotients from below, ties allowed (tabular Q)."""
+    """Ablation: the corrected formula minus difference quotients from below, ties allowed (tabular Q)."""
     approximator = TabularQ(mdp.available)
     slopes = np.zeros((*mdp.shape, len(omega)))
     here = _residual(mdp, omega)
@@ -121,7 +122,7 @@ CLAIM = Claim(
     steps=(
         Step(
             "the missing factor",
-            r"printed less corrected is (1-\gamma) E[\nabla_\omega\hat Q_\omega(a^*,s')] (ours)",
+            r"printed minus corrected is (1-\gamma) E[\nabla_\omega\hat Q_\omega(a^*,s')] (ours)",
             Check(missing_gamma_gap, _INSTANCES, n_random=50),
         ),
     ),

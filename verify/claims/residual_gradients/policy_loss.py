@@ -1,16 +1,23 @@
-r"""App. H: do the gradients of J_virel and J_beta, as printed, follow the E-step (25)?
+"""App. H: do the gradients of J_virel and J_beta, as printed, follow the E-step (25)?
 
-J_beta is J_virel with alpha = eps_omega (1 - gamma) / r_avg, so one constant `alpha` stands for both. Tabular softmax, theta = logits;
-states from d(s), actions from pi_theta. Two readings of "the derivative", the printed form has to match (25) under one of them:
- score          actions come from the replay, the gradient acts on log pi alone: E[grad log pi (alpha - A)], A = Q - V;
- full           the gradient acts on the sampled actions too (what reparametrisation estimates): grad of sum_a pi log pi (alpha - A).
-Both sides: the readings from their sums over actions, here; (25) from `virel_theory.gradients.em_steps.e_step_gradient`.
-Bound:  rounding: at most A products a state of size M = (1 + max|q| + alpha)(1 + max|log pi|)^2: 64 (|H| + 8) u M, u = 2.2e-16.
+J_beta is J_virel with alpha = eps_omega (1 - gamma) / r_avg, so one constant `alpha` stands for both.
+Tabular softmax, theta = logits; states from d(s), actions from pi_theta. There are two readings of "the
+derivative"; the printed form has to match (25) under one of them:
+* score: actions come from the replay, the gradient acts on log pi alone: E[grad log pi (alpha - A)], A = Q
+  - V;
+* full: the gradient acts on the sampled actions too (what reparametrisation estimates): grad of sum_a pi
+  log pi (alpha - A).
+
+Both sides: the readings from their sums over actions, here; (25) from `e_step_gradient` of
+        `virel_theory.gradients.em_steps`.
+Bound:  rounding. At most A products per state of size M = (1 + max|q| + alpha)(1 + max|log pi|)^2: 64 (|H|
+        + 8) u M, u = 2.2e-16.
 Teeth:  `perturb` adds to the gradient.
 """
 
 import numpy as np
 
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
@@ -18,13 +25,11 @@ from virel_theory.checks import Array
 from virel_theory.gradients.em_steps import e_step_gradient
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
-
 
 def gap_printed(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """-grad of the printed loss against (25), under the better of its two readings."""
+    """App. H as printed: minus the gradient of the loss, minus (25), under the better of two readings."""
     advantage = q - (pi_theta * q).sum(axis=1, keepdims=True)
     weight = eps - advantage
     score = _descend(pi_theta, d, weight)
@@ -37,7 +42,10 @@ def gap_printed(
 def gap_corrected(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """-grad of E_d[sum_a pi (alpha log pi - (Q - V))], V held fixed, against (25)."""
+    """App. H corrected: minus the gradient of E_d[sum_a pi (alpha log pi - (Q - V))], minus (25).
+
+    V is held fixed.
+    """
     advantage = q - (pi_theta * q).sum(axis=1, keepdims=True)
     gradient = _descend(pi_theta, d, eps * (np.log(pi_theta) + 1) - advantage)
     target = _e_step(mdp, q, pi_theta, d, eps)
@@ -45,13 +53,19 @@ def gap_corrected(
 
 
 def _descend(pi: Array, d: Array, slope: Array) -> Array:
-    """-d/d theta of E_d[sum_a f(pi(a))] for logits theta, `slope` = f'(pi): -d(s) pi(a) (slope(a) - E_pi[slope])."""
+    """Minus the gradient of E_d[sum_a f(pi(a))] in the logits, where `slope` = f'(pi).
+
+    It is -d(s) pi(a) (slope(a) - E_pi[slope]).
+    """
     out: Array = -d[:, None] * pi * (slope - (pi * slope).sum(axis=1, keepdims=True))
     return out
 
 
 def _e_step(mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float) -> Array:
-    """(25) with the score of a softmax over logits: d log pi(a|s) / d theta(s', b) = 1{s = s'} (1{a = b} - pi(b|s))."""
+    """E-step gradient (25) with the score of a softmax over logits.
+
+    d log pi(a|s) / d theta(s', b) = 1{s = s'} (1{a = b} - pi(b|s)).
+    """
     n_states, n_actions = mdp.shape
     score = np.zeros((n_states, n_actions, n_states, n_actions))
     for s in range(n_states):

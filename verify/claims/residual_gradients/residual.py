@@ -1,8 +1,9 @@
-r"""(26)-(29) and the optimal target of E.3: the residual error's gradient and the policy's log-derivative.
+"""Eqs. (26)-(29) and the optimal target of E.3: gradients of the residual error and of the log-policy.
 
 Both sides: the printed right sides from `virel_theory`, fed with truths where they hold other derivatives;
-            the left sides from dual numbers through the self-consistent temperature (`verify.arithmetic.model`).
-Bound:      that of `dual_gradients`, at most 1e-8 relative to the size of the terms.
+        the left sides from dual numbers through the self-consistent temperature
+        (`verify.arithmetic.model`).
+Bound:      that of `self_consistent.py`, at most 1e-8 relative to the size of the terms.
 Teeth:      `perturb` doubles the left side.
 """
 
@@ -19,10 +20,12 @@ from verify.arithmetic.model import (
     self_consistent_dual,
     state_values,
 )
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.instances import U
+from verify.claims.residual_gradients.fold import FOLD
+from verify.claims.residual_gradients.optimal_target import CLAIM as OPTIMAL_TARGET
+from verify.claims.residual_gradients.self_consistent import (
     Model,
     Point,
-    U,
     as_array,
     evaluate,
     relative_gap,
@@ -30,8 +33,6 @@ from verify.claims.residual_gradients.dual_gradients import (
     self_consistent,
     well_conditioned,
 )
-from verify.claims.residual_gradients.fold import FOLD
-from verify.claims.residual_gradients.optimal_target import CLAIM as OPTIMAL_TARGET
 from verify.engine.claim import Assumption, Check, Claim, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
@@ -45,8 +46,8 @@ from virel_theory.gradients.residual_error import (
 from virel_theory.mdp.tabular import TabularMDP
 
 
-def moving(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table, Table, Table]:
-    """Dual numbers in omega: the temperature, and the tables of Q, of the Boltzmann policy and of its residual."""
+def dual_tables(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table, Table, Table]:
+    """Temperature, Q, Boltzmann policy and its residual, as dual numbers in omega."""
     root = self_consistent_dual(mdp, model[0], model[1], eps)
     q = q_table(mdp, model[0], variables(model[1]))
     pi = boltzmann(q, root)
@@ -54,7 +55,10 @@ def moving(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table, Tabl
 
 
 def _score_size(point: Point, eps: float, grad_eps: Array) -> float:
-    """Size of the terms of the log-derivative: `(eps |grad Q| + |Q| |grad eps|) / eps^2`, each centred, so twice."""
+    """Size of the terms of the log-derivative: `2 (eps |grad Q| + |Q| |grad eps|) / eps^2`.
+
+    The factor 2 is for centring.
+    """
     q = np.abs(point.q[np.isfinite(point.q)]).max()
     return float(
         2 * (eps * np.abs(point.b_omega).max(initial=0) + q * np.abs(grad_eps).max(initial=0)) / eps**2
@@ -62,9 +66,12 @@ def _score_size(point: Point, eps: float, grad_eps: Array) -> float:
 
 
 def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """The root's derivative, and those of the mean squares under T^pi and T*, against E[beta grad beta]."""
+    """Eq. (26): the derivative of the residual error minus E[beta grad beta], three times.
+
+    Of the self-consistent root, and of the mean squares under T^pi and T*.
+    """
     point = evaluate(mdp, model, eps)
-    root, _, _, beta = moving(mdp, model, eps)
+    root, _, _, beta = dual_tables(mdp, model, eps)
     size = len(model[1])
     right = grad_eps_chain(mdp, point.beta, as_array(mdp, beta, size))
     through_root = relative_gap(
@@ -76,7 +83,7 @@ def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
-    """(26) for the target T*; relative to the largest product, `16 u (|H| + 8)`."""
+    """Eq. (26) for the target T*, relative to the largest product: bound `16 u (|H| + 8)`."""
     q = q_table(mdp, model[0], variables(model[1]))
     beta = residual(mdp, q, greedy_values(q))
     values = np.zeros(mdp.shape)
@@ -91,9 +98,9 @@ def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
 
 
 def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Total derivative of the residual against the policy term plus Gamma."""
+    """Eq. (27): total derivative of the residual minus (the policy term plus Gamma)."""
     point = evaluate(mdp, model, eps)
-    root, _, _, beta = moving(mdp, model, eps)
+    root, _, _, beta = dual_tables(mdp, model, eps)
     left = as_array(mdp, beta, len(model[1])) * (1 + perturb)
     right = grad_beta_boltzmann(mdp, point.q, point.b_omega, eps=eps, grad_eps=root.tangent)
     q = float(np.abs(point.q[np.isfinite(point.q)]).max())
@@ -102,9 +109,9 @@ def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_28(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """The root's derivative against the two terms, with the true score of the policy."""
+    """Eq. (28): derivative of the self-consistent temperature minus its two terms, with the true score."""
     point = evaluate(mdp, model, eps)
-    root, _, pi, _ = moving(mdp, model, eps)
+    root, _, pi, _ = dual_tables(mdp, model, eps)
     score = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1]))
     right = grad_eps_from_score(mdp, point.q, point.b_omega, beta=point.beta, pi=point.pi, score=score)
     left, size = root.tangent * (1 + perturb), point.size_eps * point.amplification
@@ -112,9 +119,9 @@ def gap_28(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_29(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Pi grad log pi against pi (grad(Q/eps) - E[grad(Q/eps)]), both with dual numbers inside."""
+    """Eq. (29): pi grad log pi minus pi (grad(Q/eps) - E[grad(Q/eps)]), both with dual numbers inside."""
     point = evaluate(mdp, model, eps)
-    root, q, pi, _ = moving(mdp, model, eps)
+    root, q, pi, _ = dual_tables(mdp, model, eps)
     size = len(model[1])
     left = as_array(mdp, {h: p.value * log(p) for h, p in pi.items()}, size) * (1 + perturb)
     scaled = as_array(mdp, {h: value / root for h, value in q.items()}, size)
@@ -123,9 +130,9 @@ def gap_29(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """grad(Q/eps) against (eps grad Q - Q grad eps) / eps^2."""
+    """Quotient rule of App. E.3: grad(Q/eps) minus (eps grad Q - Q grad eps) / eps^2."""
     point = evaluate(mdp, model, eps)
-    root, q, _, _ = moving(mdp, model, eps)
+    root, q, _, _ = dual_tables(mdp, model, eps)
     left = as_array(mdp, {h: value / root for h, value in q.items()}, len(model[1])) * (1 + perturb)
     q0 = np.where(mdp.available, point.q, 0.0)[:, :, None]
     right = (eps * point.b_omega - q0 * root.tangent) / eps**2
@@ -133,9 +140,9 @@ def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 
 
 
 def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Grad log pi against the centred form."""
+    """App. E.3 after (29): grad log pi minus its centred form."""
     point = evaluate(mdp, model, eps)
-    root, _, pi, _ = moving(mdp, model, eps)
+    root, _, pi, _ = dual_tables(mdp, model, eps)
     left = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1])) * (1 + perturb)
     right = grad_log_boltzmann(point.q, point.b_omega, eps=eps, grad_eps=root.tangent)
     return relative_gap(left, right, size=_score_size(point, eps, root.tangent), bound=point.bound)

@@ -1,21 +1,22 @@
-r"""Theorem 4 and (30): the derivative of the Boltzmann policy under expectation, and the gradient of the residual error.
+"""Theorem 4 and (30): derivative of the Boltzmann policy under expectation, gradient of the residual error.
 
 Both sides: the printed (and corrected) right sides from `virel_theory`; the truth from code that shares
-            nothing with them, three ways: dual numbers through one Newton step at the root of `eps =
-            g(omega, eps)`, implicit differentiation written with the partial derivatives of `g`, and, on
-            one instance in 25, central differences at 50 digits with the root solved again at both ends.
-Bound:      that of `dual_gradients`, at most 1e-8 relative.
+        nothing with them, in three ways: dual numbers through one Newton step at the root of `eps =
+        g(omega, eps)`, implicit differentiation written with the partial derivatives of `g`, and, on one
+        instance in 25, central differences at 50 digits with the root solved again at both ends.
+Bound:      that of `self_consistent.py`, at most 1e-8 relative.
 Teeth:      `perturb` doubles the truth (steps: the step's left side).
 Derivation: `docs/derivations/theorem_4.md`.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.residual_gradients.fold import FOLD
+from verify.claims.residual_gradients.self_consistent import (
     Model,
     evaluate,
     relative_gap,
@@ -23,7 +24,6 @@ from verify.claims.residual_gradients.dual_gradients import (
     self_consistent,
     well_conditioned,
 )
-from verify.claims.residual_gradients.fold import FOLD
 from verify.claims.residual_gradients.theorem_4_figure import figures
 from verify.claims.residual_gradients.theorem_4_steps import STEPS, last_line, symbols
 from verify.claims.residual_gradients.theorem_4_truth import EVERY, eps_truth, policy_truth
@@ -34,15 +34,22 @@ from virel_theory.gradients.as_printed import grad_eps_as_printed, theorem_4_as_
 from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term
 from virel_theory.mdp.tabular import TabularMDP
 
-Formula = Any
+Formula = Callable[..., Array]
+"""Type of a right side, printed or corrected."""
+Truth = Callable[..., Array]
+"""Type of `policy_truth` and `eps_truth`."""
 
 
 def _method(eps: float, omega: Array) -> str:
-    """Which of the two cheap truths an instance is held against, from its data, so that shrinking is deterministic."""
+    """Which of two cheap ways to the truth an instance is held against.
+
+    It depends on the instance's data alone, so that shrinking is deterministic.
+    """
     return "dual" if (round(8 * eps) + len(omega)) % 2 else "implicit"
 
 
-def policy_gap(
+def derivative_gap(
+    truth_of: Truth,
     formula: Formula,
     *,
     mdp: TabularMDP,
@@ -51,33 +58,24 @@ def policy_gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Left side of Theorem 4 against `formula`."""
+    """Theorem 4 or (30): `formula`, printed or corrected, minus the true derivative.
+
+    `truth_of` is `policy_truth` (Theorem 4) or `eps_truth` ((30)). `differences` takes the truth from
+    central differences, else `_method` chooses a cheaper way.
+    """
     method = "differences" if differences else _method(eps, model[1])
     point = evaluate(mdp, model, eps)
-    truth = policy_truth(mdp, model, eps, method=method) * (1 + perturb)
+    truth = truth_of(mdp, model, eps, method=method) * (1 + perturb)
     found = formula(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
-    return relative_gap(found, truth, size=point.size_policy, bound=point.bound)
-
-
-def eps_gap(
-    formula: Formula,
-    *,
-    mdp: TabularMDP,
-    model: Model,
-    eps: float,
-    differences: bool = False,
-    perturb: float = 0.0,
-) -> Gap:
-    """Total derivative of the self-consistent temperature against `formula`."""
-    method = "differences" if differences else _method(eps, model[1])
-    point = evaluate(mdp, model, eps)
-    truth = eps_truth(mdp, model, eps, method=method) * (1 + perturb)
-    found = formula(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
-    return relative_gap(found, truth, size=point.size_eps, bound=point.bound)
+    size = point.size_policy if truth_of is policy_truth else point.size_eps
+    return relative_gap(found, truth, size=size, bound=point.bound)
 
 
 def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 4 as coded is the last line of its proof over its denominator (so the code is what is printed)."""
+    """Theorem 4 as coded, times its denominator, minus the last line of its proof.
+
+    So the code is what is printed.
+    """
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     left = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * s.d * (1 + perturb)
     size = point.size_policy * abs(eps**2 + mdp.gamma * s.v) * max(eps, 1 / eps) / eps**2
@@ -85,7 +83,7 @@ def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float 
 
 
 def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """(30) as coded is Theorem 4 as printed plus E[beta Gamma]."""
+    """Eq. (30) as coded minus (Theorem 4 as printed plus E[beta Gamma])."""
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     first = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
     left = grad_eps_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * (1 + perturb)
@@ -94,7 +92,7 @@ def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) 
 
 
 def _with_differences() -> st.SearchStrategy[Instance]:
-    """Self-consistent instances; one in `EVERY` asks for central differences."""
+    """Strategy of self-consistent instances; one in `EVERY` asks for central differences."""
     which = st.integers(0, EVERY - 1).map(lambda k: k == EVERY - 1)
     return st.builds(lambda instance, flag: instance | {"differences": flag}, seeded_instances(), which)
 
@@ -120,7 +118,7 @@ CLAIMS = (
         r"\frac{\varepsilon_\omega E[\beta_\omega(h)\Gamma_\omega(h)]\,\mathbb E_\omega\hat Q_\omega(h) "
         r"+ \mathbb E_\omega[\nabla_\omega\hat Q_\omega(h)]}"
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])}",
-        check=Check(partial(policy_gap, theorem_4_as_printed), _PRINTED),
+        check=Check(partial(derivative_gap, policy_truth, theorem_4_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
         assumptions=_ASSUMPTIONS,
         steps=(
@@ -137,7 +135,9 @@ CLAIMS = (
             r"- E[\beta_\omega\Gamma_\omega]\,\mathbb E_\omega\hat Q_\omega}"
             r"{\varepsilon_\omega^2 + \gamma\,\mathbb E_\omega\hat Q_\omega}",
             f"Substitute (28) into the log-derivative, multiply by Q, take both expectations, solve. {_SEE}",
-            Check(partial(policy_gap, grad_policy_term), _with_differences(), n_random=1000),
+            Check(
+                partial(derivative_gap, policy_truth, grad_policy_term), _with_differences(), n_random=1000
+            ),
         ),
         figures=figures,
     ),
@@ -149,7 +149,7 @@ CLAIMS = (
         r"\mathbb E_\omega\hat Q_\omega(h) + \mathbb E_\omega[\nabla_\omega\hat Q_\omega(h)]}"
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])} "
         r"+ E[\beta_\omega(h)\Gamma_\omega(h)]",
-        check=Check(partial(eps_gap, grad_eps_as_printed), _PRINTED),
+        check=Check(partial(derivative_gap, eps_truth, grad_eps_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
         assumptions=_ASSUMPTIONS,
         steps=(
@@ -164,7 +164,7 @@ CLAIMS = (
             r"+ \gamma\,\varepsilon_\omega\,\mathbb E_\omega[\nabla_\omega\hat Q_\omega]}"
             r"{\varepsilon_\omega^2 + \gamma\,\mathbb E_\omega\hat Q_\omega}",
             f"The corrected Theorem 4 in (28), with its factor gamma, which print drops. {_SEE}",
-            Check(partial(eps_gap, grad_eps_boltzmann), _with_differences(), n_random=1000),
+            Check(partial(derivative_gap, eps_truth, grad_eps_boltzmann), _with_differences(), n_random=1000),
         ),
     ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from verify.claims.residual_gradients.dual_gradients import Model, evaluate, with_residual
+from verify.claims.residual_gradients.self_consistent import Model, evaluate, with_residual
 from verify.claims.residual_gradients.theorem_4_truth import eps_truth, policy_truth
 from verify.engine.plotdata import Curve, Figure, Panel
 from virel_theory.checks import Array
@@ -15,7 +15,10 @@ TEMPERATURES = np.geomspace(0.02, 50, 25)
 
 
 def figures(seed: int) -> list[Figure]:
-    """One random MDP (3 states, 2 actions, gamma 0.9) and a tanh layer; the reward is refitted so that each eps is self-consistent."""
+    """Figure of the printed and corrected gradients' errors on one random MDP with a tanh layer.
+
+    3 states, 2 actions, gamma 0.9; the reward is fitted again so that each eps is self-consistent.
+    """
     rows = np.array([_errors(*_instance(seed, float(eps)), float(eps)) for eps in TEMPERATURES])
     policy = ("Theorem 4 as printed", "corrected")
     residual = ("(30) as printed", "corrected", "fixed policy only")
@@ -57,7 +60,7 @@ def _errors(mdp: TabularMDP, model: Model, eps: float) -> list[float]:
 
 
 def _relative(found: Array, truth: Array) -> float:
-    """At least 1e-17, so that an exact agreement has a place on a logarithmic axis."""
+    """Largest relative error, at least 1e-17, so that exact agreement has a place on a logarithmic axis."""
     return max(float(np.abs(found - truth).max() / np.abs(truth).max()), 1e-17)
 
 

@@ -1,8 +1,8 @@
-r"""The displayed steps of Theorem 4's proof, as printed and, where they fail, repaired; symbols as in the theorem.
+"""The displayed steps of Theorem 4's proof, as printed and, where they fail, repaired.
 
-`X = E[beta E_w[(grad log pi) Q]]`, `V = EE_w Q`, `G = EE_w[grad Q]`, `B = E[beta Gamma]`, `D = 1 + gamma
-E[beta E_w[Q]]`. Left sides come from dual numbers; `perturb` doubles them. Steps before these, up to the
-log-derivative, are those of the claim `eq-29`.
+The symbols are those of the theorem: `X = E[beta E_w[(grad log pi) Q]]`, `V = EE_w Q`, `G = EE_w[grad Q]`,
+`B = E[beta Gamma]`, `D = 1 + gamma E[beta E_w[Q]]`. Left sides come from dual numbers; `perturb` doubles
+them. Steps before these, up to the log-derivative, are those of the claim `eq-29`.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from verify.arithmetic.dual import log, variables
 from verify.arithmetic.model import boltzmann, q_table, self_consistent_dual
-from verify.claims.residual_gradients.dual_gradients import (
+from verify.claims.residual_gradients.self_consistent import (
     Model,
     as_array,
     evaluate,
@@ -36,7 +36,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 @dataclass(frozen=True, eq=False)
 class Symbols:
-    """The objects of the proof on one instance; `score [S, A, N]` and `grad_eps [N]` are dual-number truths."""
+    """Objects of the proof on one instance; `score [S, A, N]` and `grad_eps [N]` come from dual numbers."""
 
     score: Array
     grad_eps: Array
@@ -56,12 +56,12 @@ class Symbols:
 
 
 def symbols(mdp: TabularMDP, model: Model, eps: float) -> Symbols:
-    """Evaluate every object once."""
+    """Evaluate every object of the proof once."""
     point = evaluate(mdp, model, eps)
     q = np.where(mdp.available, point.q, 0.0)
     root = self_consistent_dual(mdp, model[0], model[1], eps)
-    moving = boltzmann(q_table(mdp, model[0], variables(model[1])), root)
-    score = as_array(mdp, {h: log(p) for h, p in moving.items()}, len(model[1]))
+    dual_pi = boltzmann(q_table(mdp, model[0], variables(model[1])), root)
+    score = as_array(mdp, {h: log(p) for h, p in dual_pi.items()}, len(model[1]))
     beta, pi, b = point.beta, point.pi, point.b_omega
     mq = centre_actions(point.q, pi=pi)
     mb = np.where(mdp.available[:, :, None], centre_actions(b, pi=pi), 0.0)
@@ -92,7 +92,7 @@ Sides = Callable[[Symbols], tuple[Array, Array]]
 
 
 def step_gap(sides: Sides, *, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Left against right, relative to the larger of the two (tables) or to the size of the terms."""
+    """Step of the proof: left side minus right side, relative to the size of their terms."""
     s = symbols(mdp, model, eps)
     left, right = sides(s)
     size = s.size * s.amplification + float(np.abs(s.mb).max(initial=0)) / eps
@@ -111,53 +111,56 @@ def _on(s: Symbols, table: Array) -> Array:
 
 
 def substitute_26(s: Symbols) -> tuple[Array, Array]:
-    """The log-derivative with grad eps = E[beta grad beta] in it."""
+    """Step "substitute (26)": the score, and the log-derivative with grad eps = E[beta grad beta] in it."""
     return s.score, (s.eps * s.mb - s.mq[:, :, None] * s.grad_eps) / s.eps**2
 
 
 def substitute_27(s: Symbols) -> tuple[Array, Array]:
-    """As printed: `- gamma X + B M Q` where it should be `- (gamma X + B) M Q`."""
+    """Step "substitute (27)" as printed: `- gamma X + B M Q` in place of `- (gamma X + B) M Q`."""
     return s.score, _on(s, (s.eps * s.mb - s.gamma * s.x + s.mq[:, :, None] * s.b) / s.eps**2)
 
 
 def substitute_27_repaired(s: Symbols) -> tuple[Array, Array]:
-    """`- (gamma X + B) M Q`."""
+    """Step "substitute (27)" repaired: the score, and the log-derivative with `- (gamma X + B) M Q`."""
     return s.score, (s.eps * s.mb - s.mq[:, :, None] * (s.gamma * s.x + s.b)) / s.eps**2
 
 
 def rearrange(s: Symbols) -> tuple[Array, Array]:
-    """As printed: the policy term moves to the left without `M Q / eps^2`, and B keeps the wrong sign."""
+    """Step "rearrange" as printed: the policy term loses `M Q / eps^2`, and B keeps the wrong sign."""
     return _on(s, s.score + s.gamma * s.x), (s.eps * s.mb + s.mq[:, :, None] * s.b) / s.eps**2
 
 
 def rearrange_repaired(s: Symbols) -> tuple[Array, Array]:
-    """`grad log pi + gamma X M Q / eps^2 = (eps M grad Q - B M Q) / eps^2`."""
+    """Step "rearrange" repaired: `grad log pi + gamma X M Q / eps^2 = (eps M grad Q - B M Q) / eps^2`."""
     left = s.score + s.gamma * s.mq[:, :, None] * s.x / s.eps**2
     return left, (s.eps * s.mb - s.mq[:, :, None] * s.b) / s.eps**2
 
 
 def expectations(s: Symbols) -> tuple[Array, Array]:
-    """As printed: `X (1 + gamma E[beta E_w Q]) = (eps G + B V) / eps^2`."""
+    """Step "take expectations" as printed: `X (1 + gamma E[beta E_w Q]) = (eps G + B V) / eps^2`."""
     return s.x * s.d, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 
 def expectations_repaired(s: Symbols) -> tuple[Array, Array]:
-    """`X (1 + gamma V / eps^2) = (eps G - B V) / eps^2`."""
+    """Step "take expectations" repaired: `X (1 + gamma V / eps^2) = (eps G - B V) / eps^2`."""
     return s.x * (1 + s.gamma * s.v / s.eps**2), (s.eps * s.g - s.b * s.v) / s.eps**2
 
 
 def divide(s: Symbols) -> tuple[Array, Array]:
-    """As printed, before the last line: `X = G / (eps D) + B V / (eps^2 D)`, multiplied by D."""
+    """Step "divide" as printed, times D: `X = G / (eps D) + B V / (eps^2 D)`."""
     return s.x * s.d, s.g / s.eps + s.b * s.v / s.eps**2
 
 
 def last_line(s: Symbols) -> tuple[Array, Array]:
-    """As printed: `G / eps + B V / eps^2 = (eps B V + G) / eps^2` (both over D): `eps` changes terms."""
+    """Step "last line" as printed: `G / eps + B V / eps^2 = (eps B V + G) / eps^2`; `eps` changes terms.
+
+    Both sides are over D.
+    """
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.b * s.v + s.g) / s.eps**2
 
 
 def last_line_repaired(s: Symbols) -> tuple[Array, Array]:
-    """`G / eps + B V / eps^2 = (eps G + B V) / eps^2`."""
+    """Step "last line" repaired: `G / eps + B V / eps^2 = (eps G + B V) / eps^2`."""
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 

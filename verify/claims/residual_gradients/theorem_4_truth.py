@@ -1,11 +1,14 @@
-r"""The true derivatives behind Theorem 4 and (30), by code that shares nothing with the formulas: see `theorem_4.py`."""
+"""The true derivatives behind Theorem 4 and (30), by code that shares nothing with the formulas.
+
+How the three ways relate is in `theorem_4.py`.
+"""
 
 import mpmath
 import numpy as np
 
 from verify.arithmetic.dual import gradient_of, variables
 from verify.arithmetic.model import DIGITS, central_differences, self_consistent_dual, self_consistent_mp
-from verify.claims.residual_gradients.dual_gradients import Model, evaluate, frozen, policy_term
+from verify.claims.residual_gradients.self_consistent import Model, evaluate, frozen, policy_term
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
@@ -14,7 +17,10 @@ EVERY = 25
 
 
 def eps_truth(mdp: TabularMDP, model: Model, eps: float, *, method: str) -> Array:
-    r"""$d\varepsilon_\omega / d\omega$ of the self-consistent temperature, by `method`."""
+    r"""Derivative $d\varepsilon_\omega / d\omega$ of the self-consistent temperature.
+
+    `method` is "dual", "implicit" or "differences".
+    """
     approximator, omega = model
     if method == "dual":
         return self_consistent_dual(mdp, approximator, omega, eps).tangent
@@ -24,7 +30,10 @@ def eps_truth(mdp: TabularMDP, model: Model, eps: float, *, method: str) -> Arra
 
 
 def policy_truth(mdp: TabularMDP, model: Model, eps: float, *, method: str) -> Array:
-    r"""Left side of Theorem 4, $E[\beta E_\omega[(\nabla\log\pi_\omega)\hat Q]]$, by `method`."""
+    r"""Left side of Theorem 4, $E[\beta E_\omega[(\nabla\log\pi_\omega)\hat Q]]$.
+
+    `method` is "dual", "implicit" or "differences".
+    """
     approximator, omega = model
     if method == "dual":
         at, pi = frozen(mdp, model, eps)
@@ -45,7 +54,11 @@ def policy_truth(mdp: TabularMDP, model: Model, eps: float, *, method: str) -> A
 
 
 def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
-    r"""$\partial_\omega g / (1 - \partial_\varepsilon g)$; a state's value moves by $\pi_j(1 + (Q_j - V)/\varepsilon)$ with $Q_j$."""
+    r"""Derivative $\partial_\omega g / (1 - \partial_\varepsilon g)$, by implicit differentiation.
+
+    The root is that of `eps = g(omega, eps)`. The derivative of a state's value in $Q_j$ is $\pi_j(1 + (Q_j
+    - V)/\varepsilon)$.
+    """
     point = evaluate(mdp, model, eps)
     q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.to_dense().transition)
     v = (point.pi * q).sum(axis=1)
@@ -62,7 +75,11 @@ def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
 
 
 def _implicit_policy(mdp: TabularMDP, model: Model, eps: float) -> Array:
-    r"""$dV$ at fixed values: $\sum_j (dV/dQ_j - \pi_j)\,dQ_j - (\mathrm{Var}/\varepsilon^2)\,d\varepsilon$, weighted by the flow of `beta`."""
+    r"""Left side of Theorem 4 by implicit differentiation, the derivative $dV$ at fixed values.
+
+    $dV = \sum_j (dV/dQ_j - \pi_j)\,dQ_j - (\mathrm{Var}/\varepsilon^2)\,d\varepsilon$, weighted by the flow
+    of `beta`.
+    """
     point = evaluate(mdp, model, eps)
     q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.to_dense().transition)
     v = (point.pi * q).sum(axis=1)

@@ -1,1 +1,1 @@
-"""Theorem 1: the Boltzmann policy tends to a Dirac."""
+"""Claims on Theorem 1: the limit of the Boltzmann distribution, and the printed proof step by step."""

@@ -1,4 +1,4 @@
-"""Convergence plots of Theorem 1: measured errors beside Laplace's predictions, and the exponential rate on finite sets."""
+"""Convergence plots of Theorem 1: errors beside Laplace's predictions, and the rate on finite sets."""
 
 from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ _ROWS: tuple[_Row, ...] = (
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Error against temperature for each kind of maximum, and for the functions that refute the printed form."""
+    """Figure of the error against temperature at each kind of maximum, and of what refutes (12)."""
     panels = [
         _panel("rate eps", [curve for row in _ROWS[:3] for curve in _curves(row)]),
         _panel("rate sqrt(eps)", [curve for row in _ROWS[3:] for curve in _curves(row)]),
@@ -48,7 +48,10 @@ def figures(seed: int) -> Sequence[Figure]:
 
 
 def finite_figures(seed: int) -> Sequence[Figure]:
-    """Error against 1/eps on a random finite action set, with the bound osc(phi) (n - 1) exp(-gap/eps)."""
+    """Figure of the error against 1/eps on a random finite action set, with its bound.
+
+    The bound is osc(phi) (n - 1) exp(-gap/eps).
+    """
     rng = np.random.default_rng(seed)
     q, phi = np.sort(rng.normal(size=6)), rng.normal(size=6)
     inverse = np.linspace(0, 30 / (q[-1] - q[-2]), 31)[1:]
@@ -80,7 +83,7 @@ def _panel(title: str, curves: Sequence[Curve]) -> Panel:
 
 
 def _refuting_curves() -> list[Curve]:
-    """Removed point, h = 0 (limit 1/2) and h = 1 (limit 0), and the one-sided -x^4 (limit 1)."""
+    """Errors for two wells, h = 0 (limit 1/2) and h = 1 (limit 0), and for -x^4 left of a jump (limit 1)."""
 
     def wells(h: int) -> Array:
         def f(x: Array) -> Array:

@@ -1,17 +1,22 @@
-r"""The gap functions of Theorem 1: (12) under the printed hypotheses, under the corrected ones, and without each assumption.
+r"""The gap functions of Theorem 1: (12) under the printed hypotheses, corrected, and without each assumption.
 
 As printed, f has one maximum x*, is C2 near x* and bounded on a compact X; nothing is asked of f elsewhere.
+
 Both sides: E[phi] by quadrature (`virel_theory`) against phi(x*).
 Bounds (each written down before the first run; quadrature's own bound is added):
-* removed point: $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2], its value at -1 lowered by 1, so x* = 1 is unique for every h >= 0. phi is the
-  bump at 1 of radius 1. On x > 0, $y^2 \le -f \le 9y^2$, so $E[y^2] \le \tfrac32\varepsilon/\mathrm{erf}(3/\sqrt\varepsilon)$ and
-  |phi - 1| <= 4y^2; the two halves have masses $1 : e^{-h/\varepsilon}$.
-* one-sided: $f = -(2x-1)^2$ on [0, 1], $-h-|x|^p$ on [-1, 0), x* = 1/2; bump of radius 1/2: |phi - 1| <= 16y^2, E[y^2] <= eps/8; the left
-  weighs at most $e^{-h/\varepsilon}$, the right $\tfrac12\sqrt{\pi\varepsilon}\,\mathrm{erf}(1/\sqrt\varepsilon)$.
-  The printed theorem makes no difference between h = 0 and h = 1, so the bound taken is that of max(h, 1).
-* polynomials (the corrected form): for all radii rho, delta,
-  $|E\varphi-\varphi(x^*)| \le \rho\|\varphi'\| + \mathrm{osc}(\varphi)\,|X|\,e^{-(\Delta_\rho-\omega_\delta)/\varepsilon}/|B_\delta|$ (the derivation below).
-* finite sets: $\mathrm{osc}(\varphi)(n-1)e^{-gap/\varepsilon}$, plus 8 (n + 8) ulps of max|phi| (1 + max|f|/eps).
+* removed point: $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2], its value at -1 lowered by 1, so x* = 1 is unique
+  for every h >= 0. phi is the bump at 1 of radius 1. On x > 0, $y^2 \le -f \le 9y^2$, so $E[y^2] \le
+  \tfrac32\varepsilon/\mathrm{erf}(3/\sqrt\varepsilon)$ and |phi - 1| <= 4y^2; the two halves have masses $1
+  : e^{-h/\varepsilon}$.
+* one-sided: $f = -(2x-1)^2$ on [0, 1], $-h-|x|^p$ on [-1, 0), x* = 1/2; bump of radius 1/2: |phi - 1| <=
+  16y^2, E[y^2] <= eps/8; the left weighs at most $e^{-h/\varepsilon}$, the right
+  $\tfrac12\sqrt{\pi\varepsilon}\,\mathrm{erf}(1/\sqrt\varepsilon)$. The printed theorem makes no difference
+  between h = 0 and h = 1, so the bound taken is that of max(h, 1).
+* polynomials (the corrected form): for all radii rho, delta, $|E\varphi-\varphi(x^*)| \le \rho\|\varphi'\|
+  + \mathrm{osc}(\varphi)\,|X|\,e^{-(\Delta_\rho-\omega_\delta)/\varepsilon}/|B_\delta|$ (the derivation in
+  `statement.py`).
+* finite sets: $\mathrm{osc}(\varphi)(n-1)e^{-gap/\varepsilon}$, plus 8 (n + 8) ulps of max|phi| (1 +
+  max|f|/eps).
 Teeth: `perturb` turns f upside down (or drops the normalisation).
 """
 
@@ -23,19 +28,23 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U
 from verify.claims.theorem_1 import peaks
 from verify.engine.claim import Instance
 from verify.engine.verdict import Gap, worst
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation
 from virel_theory.operators.policies import boltzmann_policy
 
-U = peaks.U
 BOX = (-2.0, 2.0)
 RADII = 2.0 ** np.arange(-10, 2)
 
 
 def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """-(x^2 - 1)^2 - h 1[x < 0] with its value at -1 lowered: integrals do not see one point, so f is integrated without it."""
+    """Counterexample with a removed point: |E[phi] - phi(1)| for f = -(x^2 - 1)^2 - h 1[x < 0].
+
+    The value of f at -1 is lowered, so that x* = 1 is the only maximum. Integrals do not see one point, so
+    f is integrated without it.
+    """
     sign = 1 - 2 * perturb
     got = boltzmann_expectation(
         lambda x: sign * (-((x**2 - 1) ** 2) - h * (x < 0)),
@@ -49,7 +58,10 @@ def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
-    """-(2x - 1)^2 right of 0, -h - |x|^p left of it: for h = 0 the supremum is approached at 0 but not attained there."""
+    """Counterexample with a jump: |E[phi] - phi(1/2)| for f = -(2x - 1)^2 right of 0, -h - |x|^p left of it.
+
+    For h = 0 the supremum is approached at 0 but not attained there.
+    """
     sign = 1 - 2 * perturb
     got = boltzmann_expectation(
         lambda x: sign * np.where(x < 0, -h - np.abs(x) ** p, -((2 * x - 1) ** 2)),
@@ -63,19 +75,19 @@ def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def printed_gap(*, family: str, perturb: float = 0.0, **parts: Any) -> Gap:
-    """(12) under the printed hypotheses only."""
+    """Eq. (12) as printed: |E[phi] - phi(x*)| on one of the two counterexample families."""
     if family == "removed-point":
         return removed_point_gap(**parts, perturb=perturb)
     return one_sided_gap(**parts, perturb=perturb)
 
 
 def tied_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """(12) with two equal maxima of a continuous f."""
+    """Ablation: |E[phi] - phi(x*)| of (12) with two equal maxima of a continuous f."""
     return removed_point_gap(h=0, eps=eps, perturb=perturb)
 
 
 def continuous_gap(*, coef: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """|E[phi] - phi(x*)| against the bound of the corrected theorem, for polynomials on [-2, 2]."""
+    """Theorem 1 corrected: |E[phi] - phi(x*)| against its bound, for polynomials on [-2, 2]."""
     f, test = Polynomial([0, *coef]), Polynomial(phi)
     got = boltzmann_expectation(f * (1 - 2 * perturb), test, interval=BOX, eps=eps)
     x_star = _argmax(f)
@@ -90,7 +102,7 @@ def continuous_gap(*, coef: Sequence[int], phi: Sequence[int], eps: float, pertu
 
 
 def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """(12) on n actions with one best action."""
+    """Eq. (12) on n actions with one best action: |E[phi] - phi(a*)| against the exponential bound."""
     values, test = np.array(f, float), np.array(phi, float)
     best = int(values.argmax())
     got = boltzmann_policy(values[None] * (1 - 2 * perturb), eps=eps)[0] @ test
@@ -101,7 +113,10 @@ def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: flo
 
 
 def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """The same where the maximum is tied: the bound of a gap of 1 (integers) to the first best action."""
+    """Ablation: |E[phi] - phi(a*)| at the first best action where the maximum is tied.
+
+    The bound is that of a gap of 1 (integers).
+    """
     values, test = np.array(f, float), np.array(phi, float)
     got = boltzmann_policy(values[None], eps=eps)[0] @ test
     bound = float(np.ptp(test)) * (len(f) - 1) * math.exp(-1 / eps) + 1e-12 / eps
@@ -109,7 +124,7 @@ def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, pertur
 
 
 def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
-    """Integer tables of up to six actions, with one best action if `unique`."""
+    """Strategy of integer tables of up to six actions, with one best action if `unique`."""
     table = st.lists(st.integers(-4, 4), min_size=1, max_size=6)
     pairs: st.SearchStrategy[Instance] = table.flatmap(
         lambda f: st.fixed_dictionaries(
@@ -124,7 +139,7 @@ def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
 
 
 def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """(12) at a kink, a flat maximum or a boundary maximum, with its rate eps^(1/p)."""
+    """Eq. (12) at a kink, a flat maximum or a boundary maximum: |E[phi] - phi(0)| against eps^(1/p)."""
     left, right = slopes
     got = boltzmann_expectation(
         lambda x: -np.where(x < 0, left, right) * np.abs(x) ** p * (1 - 2 * perturb),
@@ -142,7 +157,10 @@ def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, 
 def power_constant_gap(
     *, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The same expectation against its closed form by incomplete gamma functions, good to 64 ulps of sum|phi|."""
+    """E[phi] at a power peak minus its closed form by incomplete gamma functions.
+
+    The closed form is good to 64 ulps of sum|phi|.
+    """
     left, right = slopes
     got = boltzmann_expectation(
         lambda x: -np.where(x < 0, left, right) * np.abs(x) ** p,
@@ -156,10 +174,11 @@ def power_constant_gap(
 
 
 def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    r"""The function -x^2/(1 + x^2) on the line, cut at $R = 8e^{1/\varepsilon}$, x* = 0.
+    r"""Ablation, no compact domain: |E[phi] - phi(0)| for -x^2/(1 + x^2), cut at $R = 8e^{1/\varepsilon}$.
 
-    The bound is the one that holds on [-1, 1], where $x^2/2 \le -f \le x^2$: $4E[x^2] \le 4\sqrt2\,\varepsilon/\mathrm{erf}(1/\sqrt\varepsilon)$.
-    On [-R, R] the mass of [-1, 1] is at most 2 of at least $2Re^{-1/\varepsilon} = 16$.
+    The bound is the one that holds on [-1, 1], where $x^2/2 \le -f \le x^2$: $4E[x^2] \le
+    4\sqrt2\,\varepsilon/\mathrm{erf}(1/\sqrt\varepsilon)$. On [-R, R] the mass of [-1, 1] is at most 2 of
+    at least $2Re^{-1/\varepsilon} = 16$.
     """
     reach = 8 * math.exp(1 / eps)
     got = boltzmann_expectation(
@@ -175,7 +194,10 @@ def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """The function log(1 - x^2) on [-1, 1], -inf at the ends: E[x^2] = 1/(3 + 2/eps), a Beta integral."""
+    """Ablation, no bounded range: E[x^2] for log(1 - x^2) on [-1, 1], at most 1/(3 + 2/eps).
+
+    f is -inf at the ends; the bound is the value of a Beta integral.
+    """
     got = boltzmann_expectation(
         lambda x: np.log1p(-(x**2)), Polynomial([0, 0, 1]), interval=(-1 + U, 1 - U), eps=eps * (1 + perturb)
     )
@@ -183,16 +205,16 @@ def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def density_range_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """p_eps(x*) <= 1 for f = -c x^2 on [-1, 1]."""
+    """As printed: the density's largest value p_eps(x*), at most 1, for f = -c x^2 on [-1, 1]."""
     density = boltzmann_density(Polynomial([0, 0, -c]), [0.0], interval=(-1.0, 1.0), eps=eps)
     return Gap(float(density[0]) + perturb, 1 + 1e-12)
 
 
 def density_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """The density is >= 0, integrates to 1, and at its top is exp(0)/Z with Z by erf.
+    """Corrected: the density is at least 0, has mass 1, and equals exp(f/eps)/Z with Z by erf.
 
-    The integral by 64 Gauss nodes a panel, panels [2^k, 2^(k + 1)] widths of the peak: exp(-t^2) is entire, so
-    that they are exact to rounding, and beyond 8 widths it is below 1e-27.
+    The mass by 64 Gauss nodes per panel, on panels [2^k, 2^(k + 1)] widths of the peak: exp(-t^2) is
+    entire, so that they are exact to rounding, and beyond 8 widths it is below 1e-27.
     """
     width = math.sqrt(eps / c)
     z = math.sqrt(math.pi * eps / c) * math.erf(1 / width)
@@ -220,13 +242,13 @@ def _argmax(f: Polynomial) -> float:
 
 
 def _drop_outside(f: Polynomial, x_star: float, rho: float) -> float:
-    """Delta_rho = f(x*) - sup of f where |x - x*| >= rho (inf if that is empty)."""
+    """Drop `Delta_rho = f(x*) - sup f` over |x - x*| >= rho (inf if that is empty)."""
     parts = [(BOX[0], x_star - rho), (x_star + rho, BOX[1])]
     tops = [peaks.extremes(f, part)[1] for part in parts if part[0] < part[1]]
     return float(f(x_star)) - max(tops) if tops else math.inf
 
 
 def _drop_inside(f: Polynomial, x_star: float, delta: float) -> float:
-    """omega_delta = f(x*) - inf of f where |x - x*| <= delta."""
+    """Drop `omega_delta = f(x*) - inf f` over |x - x*| <= delta."""
     part = (max(BOX[0], x_star - delta), min(BOX[1], x_star + delta))
     return float(f(x_star)) - peaks.extremes(f, part)[0]

@@ -1,9 +1,12 @@
-r"""Functions on an interval with a known maximum, as plain data, and what is known in closed form about them.
+r"""Functions on an interval with a known maximum, as plain data, and their closed forms.
 
-* smooth peak: `coef = [c2, c3, c4]`, $f(x) = -c_2 y^2 + c_3 y^3 - c_4 y^4$, $y = x - x^*$, on $[x^* - w_0, x^* + w_1]$, strongly concave;
-* power peak: $f(x) = -c_\pm |x|^p$ on $[-R, R]$, or on [0, R] only: kinks (p = 1), flat maxima (p = 4, 6), boundary maxima;
-* bump: the test function $\varphi(x) = B((x - x_0)/r)$, $B(t) = e^{1 - 1/(1 - t^2)}$ for |t| < 1, else 0, of class $C_0^\infty$.
-  $|B(t) - 1| \le 4 t^2$ for every t: $1 - e^{-t^2/(1-t^2)} \le t^2/(1-t^2) \le \tfrac43 t^2$ up to |t| = 1/2, and $\le 1 \le 4 t^2$ beyond.
+* smooth peak: `coef = [c2, c3, c4]`, $f(x) = -c_2 y^2 + c_3 y^3 - c_4 y^4$, $y = x - x^*$, on $[x^* - w_0,
+  x^* + w_1]$, strongly concave;
+* power peak: $f(x) = -c_\pm |x|^p$ on $[-R, R]$, or on [0, R] only: kinks (p = 1), flat maxima (p = 4, 6),
+  boundary maxima;
+* bump: the test function $\varphi(x) = B((x - x_0)/r)$, $B(t) = e^{1 - 1/(1 - t^2)}$ for |t| < 1, else 0,
+  of class $C_0^\infty$. $|B(t) - 1| \le 4 t^2$ for every t: $1 - e^{-t^2/(1-t^2)} \le t^2/(1-t^2) \le
+  \tfrac43 t^2$ up to |t| = 1/2, and $\le 1 \le 4 t^2$ beyond.
 """
 
 import math
@@ -15,16 +18,19 @@ from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 from scipy.special import gamma, gammainc
 
+from verify.claims.instances import U
 from verify.engine.claim import Instance
 from virel_theory.checks import Array
 
-U = float(np.finfo(np.float64).eps)
 EPS = (1.0, 0.25, 0.0625, 1e-2, 1e-3, 1e-4, 1e-6)
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothPeak:
-    """A strongly concave polynomial with its maximum 0 at the interior point `x_star`; `m <= -f''`, `|f'''| <= third` on X."""
+    """A strongly concave polynomial with its maximum 0 at the interior point `x_star` of `ends`.
+
+    On `ends`, `m <= -f''` and `|f'''| <= third`.
+    """
 
     f: Polynomial
     x_star: float
@@ -34,37 +40,37 @@ class SmoothPeak:
 
     @property
     def curvature(self) -> float:
-        """f''(x*) < 0."""
+        """Second derivative f''(x*), below 0."""
         return float(self.f.deriv(2)(self.x_star))
 
 
 def smooth_peak(coef: Sequence[int], x_star: float, widths: Sequence[float]) -> SmoothPeak:
-    """The smooth peak of these coefficients (see the module)."""
+    """Smooth peak with these coefficients (module docstring)."""
     ends = (x_star - widths[0], x_star + widths[1])
     f = Polynomial([0, 0, -coef[0], coef[1], -coef[2]])(Polynomial([-x_star, 1]))
     return SmoothPeak(f, x_star, ends, -extremes(f.deriv(2), ends)[1], largest(f.deriv(3), ends))
 
 
 def extremes(p: Polynomial, ends: tuple[float, float]) -> tuple[float, float]:
-    """Least and largest value of a polynomial on an interval (at its ends and critical points)."""
+    """Least and largest value of a polynomial on an interval, at its ends and critical points."""
     roots = np.real(np.asarray(p.deriv().roots())) if p.trim().degree() > 1 else np.empty(0)
     values = p(np.clip(np.concatenate([np.array(ends), roots]), *ends))
     return float(values.min()), float(values.max())
 
 
 def largest(p: Polynomial, ends: tuple[float, float]) -> float:
-    """Largest |p| on an interval."""
+    """Largest |p| of a polynomial on an interval."""
     return max(abs(value) for value in extremes(p, ends))
 
 
 def rounding(p: Polynomial, ends: tuple[float, float]) -> float:
-    """Twice Horner's rounding error of p on an interval."""
+    """Twice Horner's rounding error of a polynomial on an interval."""
     coef = np.abs(p.coef)
     return float(4 * len(coef) * U * np.polynomial.polynomial.polyval(max(abs(e) for e in ends), coef))
 
 
 def bump(x: Array, *, centre: float, radius: float) -> Array:
-    """The test function B((x - centre)/radius)."""
+    """Test function B((x - centre)/radius) of class C_0^inf."""
     t2 = np.minimum(((x - centre) / radius) ** 2, 1.0)
     with np.errstate(divide="ignore"):
         out: Array = np.exp(1 - 1 / (1 - t2))
@@ -72,7 +78,10 @@ def bump(x: Array, *, centre: float, radius: float) -> Array:
 
 
 def power_moment(k: int, *, p: int, c: float, reach: float, eps: float) -> float:
-    r"""$\int_0^R x^k e^{-c x^p/\varepsilon}dx = \frac1p (\varepsilon/c)^{(k+1)/p}\,\gamma((k+1)/p, cR^p/\varepsilon)$."""
+    r"""Moment $\int_0^R x^k e^{-c x^p/\varepsilon}dx$ of a power peak, by the incomplete gamma function.
+
+    It is $\frac1p (\varepsilon/c)^{(k+1)/p}\,\gamma((k+1)/p, cR^p/\varepsilon)$.
+    """
     a = (k + 1) / p
     return float((eps / c) ** a * gamma(a) * gammainc(a, c * reach**p / eps) / p)
 
@@ -80,7 +89,10 @@ def power_moment(k: int, *, p: int, c: float, reach: float, eps: float) -> float
 def power_mean(
     phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: float, reach: float = 1.0
 ) -> float:
-    """E[phi] under exp(-c|x|^p / eps); phi: coefficients; `slopes = [c_left, c_right]`, c_left = 0: X = [0, R]."""
+    """E[phi] under exp(-c|x|^p / eps), in closed form.
+
+    `phi` holds coefficients, and `slopes = [c_left, c_right]`; c_left = 0 stands for X = [0, R].
+    """
 
     def moment(k: int) -> float:
         left, right = (power_moment(k, p=p, c=c, reach=reach, eps=eps) if c else 0.0 for c in slopes)
@@ -90,10 +102,11 @@ def power_mean(
 
 
 def power_rate(phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: float) -> float:
-    r"""Bound of |E[phi] - phi(0)|: $\sum_{k \ge 1}|\varphi_k|(\varepsilon/c)^{k/p}\Gamma((k+1)/p)/\Gamma(1/p)$, c the smaller slope.
+    r"""Bound of |E[phi] - phi(0)| at a power peak, where c is the smaller slope.
 
-    On each side $E|x|^k$ is that expression times $P((k+1)/p, X)/P(1/p, X) \le 1$: the regularised incomplete gamma function
-    P(a, X) decreases in a.
+    $\sum_{k \ge 1}|\varphi_k|(\varepsilon/c)^{k/p}\Gamma((k+1)/p)/\Gamma(1/p)$. On each side $E|x|^k$ is
+    that expression times $P((k+1)/p, X)/P(1/p, X) \le 1$: the regularised incomplete gamma function P(a, X)
+    decreases in a.
     """
     c = min(c for c in slopes if c)
     terms = [abs(phi[k]) * (eps / c) ** (k / p) * gamma((k + 1) / p) for k in range(1, len(phi))]
@@ -101,11 +114,13 @@ def power_rate(phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: floa
 
 
 def interchange_error(h: int, eps: float) -> float:
-    r"""Bound of $|\int_U e^{g/\varepsilon}du - \int e^{-4u^2}du|$ for $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2], h > 0.
+    r"""Bound of $|\int_U e^{g/\varepsilon}du - \int e^{-4u^2}du|$ for the two wells, h > 0.
 
-    With $v = (x - 1)/\sqrt\varepsilon$ and x > 0, both exponents are at most $-v^2$ and differ by $4\sqrt\varepsilon v^3 + \varepsilon v^4$:
-    $4\sqrt\varepsilon + \tfrac34\sqrt\pi\varepsilon$ in the integral; the Gaussian beyond $|v| > 1/\sqrt\varepsilon$ holds
-    $\tfrac12\sqrt\pi\,\mathrm{erfc}(2/\sqrt\varepsilon)$; the half x < 0 is $e^{-h/\varepsilon}$ times the other, which is below $\sqrt\pi$.
+    $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2]. With $v = (x - 1)/\sqrt\varepsilon$ and x > 0, both exponents
+    are at most $-v^2$ and differ by $4\sqrt\varepsilon v^3 + \varepsilon v^4$: $4\sqrt\varepsilon +
+    \tfrac34\sqrt\pi\varepsilon$ in the integral. The Gaussian beyond $|v| > 1/\sqrt\varepsilon$ holds
+    $\tfrac12\sqrt\pi\,\mathrm{erfc}(2/\sqrt\varepsilon)$. The half x < 0 is $e^{-h/\varepsilon}$ times the
+    other, which is below $\sqrt\pi$.
     """
     root = math.sqrt(math.pi)
     near = 4 * math.sqrt(eps) + 0.75 * root * eps
@@ -114,7 +129,10 @@ def interchange_error(h: int, eps: float) -> float:
 
 @st.composite
 def smooth_peaks(draw: st.DrawFn, /, **more: st.SearchStrategy[object]) -> Instance:
-    """Instances `coef, x_star, widths` and whatever else is named; small integers and fractions; m > 0."""
+    """Strategy of `coef, x_star, widths` of smooth peaks (m > 0), and of the parts in `more`.
+
+    Small integers and simple fractions.
+    """
     coef = [draw(st.integers(1, 4)), draw(st.integers(-3, 3)), draw(st.integers(0, 2))]
     x_star = draw(st.sampled_from((0.0, 1.0, -0.5)))
     widths = [draw(st.sampled_from((1.0, 0.5, 0.25, 2.0))) for _ in range(2)]
@@ -126,12 +144,12 @@ def smooth_peaks(draw: st.DrawFn, /, **more: st.SearchStrategy[object]) -> Insta
 
 
 def coefficients(*, degree: int = 3, size: int = 3) -> st.SearchStrategy[list[int]]:
-    """Coefficients of a polynomial, lowest power first: integers in [-size, size]."""
+    """Strategy of a polynomial's coefficients, lowest power first: integers in [-size, size]."""
     return st.lists(st.integers(-size, size), min_size=2, max_size=degree + 1)
 
 
 def powers(*, both_sides: bool = True, p: Sequence[int] = (1, 2, 4, 6)) -> st.SearchStrategy[Instance]:
-    """Power peaks with test polynomials."""
+    """Strategy of power peaks with test polynomials."""
     left = st.integers(1, 4) if both_sides else st.just(0)
     return st.fixed_dictionaries(
         {

@@ -1,11 +1,12 @@
-r"""Theorem 1, Eq. (12): the Boltzmann distribution tends to a Dirac at the maximum. Printed form, correction, rates, ablations.
+"""Theorem 1, Eq. (12): the Boltzmann distribution tends to a Dirac at the maximum.
 
-The checks, their bounds and their teeth are in `gaps.py`; the steps of the proof in `proof.py`.
+Printed form, correction, rates, ablations. The checks, their bounds and their teeth are in `gaps.py`; the
+steps of the proof in `printed_proof.py`.
 """
 
 from hypothesis import strategies as st
 
-from verify.claims.theorem_1 import density, gaps, peaks
+from verify.claims.theorem_1 import density_figure, gaps, peaks
 from verify.claims.theorem_1.figures import figures, finite_figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Verdict
@@ -57,7 +58,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "unique maximum",
-                "two equal maxima share the mass by their curvatures; the limit is no Dirac",
+                "two equal maxima share the mass by their curvatures; the limit is not a Dirac",
                 Check(gaps.tied_gap, st.fixed_dictionaries({"eps": _COLD}), n_random=4),
             ),
             Assumption(
@@ -94,7 +95,7 @@ CLAIMS = (
             _DERIVATION,
             Check(gaps.continuous_gap, _POLYNOMIALS),
         ),
-        figures=lambda seed: (*density.figures(seed), *figures(seed)),
+        figures=lambda seed: (*density_figure.figures(seed), *figures(seed)),
     ),
     Claim(
         id="theorem-1-rates",
@@ -138,7 +139,7 @@ CLAIMS = (
         expected=Verdict.REFUTED,
         correction=Correction(
             r"p_\varepsilon : X \to [0, \infty),\quad \int_X p_\varepsilon(x)\,dx = 1,\quad p_\varepsilon(x^*)\to\infty",
-            r"A density is no probability: for $f = -cx^2$ on $[-1, 1]$, $p_\varepsilon(0) = 1/Z$ with"
+            r"A density is not a probability: for $f = -cx^2$ on $[-1, 1]$, $p_\varepsilon(0) = 1/Z$ with"
             r" $Z = \sqrt{\pi\varepsilon/c}\,\mathrm{erf}\sqrt{c/\varepsilon} \to 0$. On finite sets the printed range is right."
             r" Convergence to a Dirac makes a bound by 1 impossible on any continuous domain:"
             r" $1 = \lim\int_{B_\rho} p_\varepsilon \le |B_\rho|$ fails for $|B_\rho| < 1$.",

@@ -1,1 +1,1 @@
-"""Theorem 5 and the incremental operator."""
+"""Claims on Theorem 5: incremental optimisation, its limits and minima, and descent in practice."""

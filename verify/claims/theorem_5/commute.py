@@ -1,16 +1,17 @@
-r"""Theorem 5 iii) with (38): do min and lim commute?
+"""Theorem 5 iii) with (38): do min and lim commute?
 
-They do, on any Omega, with min read as inf: by Assumption 2 at once (0 <= inf eps_{w,k} <= eps_{w*,k} -> 0),
-and on finite action sets without it, as the rate of (37) is uniform. The printed proof goes through a limit
-of the minimisers, which need not exist.
-Both sides: `incremental_residual_error`; eps_omega by loops (`worlds`); closed forms for one state.
+They do, on any Omega, with min read as inf: by Assumption 2 at once (0 <= inf eps_{w,k} <= eps_{w*,k} ->
+0), and on finite action sets without it, as the rate of (37) is uniform. The printed proof goes through a
+limit of the minimisers, which need not exist.
+
+Both sides: `incremental_residual_error`; eps_omega by loops (`rates.py`); closed forms for one state.
 Omega:  with Q* in it, as iii) assumes, min eps_w is 0 whatever eps is; so each check also compares minima
         over Omega without its first member, Q*. (38) assumes no Q*; iii) on finite actions needs none.
-Bound:  the rates of `theorem_5`, plus rounding (`_incremental.rates`), less eps_k where eps_k is subtracted
-        (`rate_above_eps_k`). Of minima: with a = eps_{.,k} - eps_k least at i and b = eps least at j, min a -
-        min b <= a(j) - b(j) and min b - min a <= b(i) - a(i): the rates of two members. Squeeze: eps_{w~_k,k}
-        <= eps_{w*,k} <= delta^2/2 + eps_k gives ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 - gamma) ||Q - Q*||
-        <= ||T* Q - Q|| <= ||beta_{w,k}|| + delta.
+Bound:  the rates of `statement.py`, plus rounding (`rates`), minus eps_k where eps_k is subtracted
+        (`rate_above_eps_k`). Of minima: with a = eps_{.,k} - eps_k least at i and b = eps least at j, min a
+        - min b <= a(j) - b(j) and min b - min a <= b(i) - a(i): the rates of two members. Squeeze:
+        eps_{w~_k,k} <= eps_{w*,k} <= delta^2/2 + eps_k gives ||beta_{w~_k,k}|| <= sqrt|H| delta, and (1 -
+        gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||beta_{w,k}|| + delta.
 Teeth:  `perturb` adds to one side.
 """
 
@@ -20,8 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import boltzmann_loss, integer_tables, on_mdp, solved
-from verify.claims.theorem_5.worlds import EPS_K, eps_by_hand, rate_above_eps_k, rates
+from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.theorem_5.rates import EPS_K, eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst
@@ -34,12 +35,15 @@ from virel_theory.solvers.solve import solve
 
 
 def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """|min over Omega of eps_{omega,k} - eps_k - min of eps_omega|: over Omega, and without its first member."""
+    """Theorem 5 iii): |min over Omega of eps_{omega,k} - eps_k, minus min of eps_omega|.
+
+    Over Omega, and without its first member.
+    """
     return worst(*(_gap_of_minima(mdp, part, eps_k, perturb) for part in (omegas, omegas[1:]) if len(part)))
 
 
 def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
-    """Against the rates of the two minimisers; no Assumption 2."""
+    """Difference of the two minima, against the rates of the two minimisers; without Assumption 2."""
     left = [incremental_residual_error(mdp, q, eps_k=eps_k) - eps_k for q in omegas]
     right = [eps_by_hand(mdp, q) for q in omegas]
     ends = {int(np.argmin(left)), int(np.argmin(right))}
@@ -48,12 +52,12 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float)
 
 
 def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
-    r"""Continuous actions without Assumption 2: S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0.
+    """Ablation, continuous actions without Assumption 2: 1/8 minus a minimum that should tend to it.
 
-    T* Q = 1/2: beta = 1/2 off and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does
-    not see a spike of width sigma = exp(-nats) << exp(-1/eps_k). Error: how far min over Omega of
-    eps_{omega,k} - eps_k falls below 1/8; to commute it must be small for small eps_k, here at most 1/16
-    for eps_k <= 1/64.
+    S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0. T* Q = 1/2: beta = 1/2 off
+    and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does not see a spike of width
+    sigma = exp(-nats) << exp(-1/eps_k). The minimum is that of eps_{omega,k} - eps_k over Omega; to
+    commute, the gap must be small for small eps_k, here at most 1/16 for eps_k <= 1/64.
     """
     sigma = math.exp(-nats)
     mean = 1 / (1 + (1 - sigma) * math.exp(nats - 1 / eps_k))
@@ -62,7 +66,10 @@ def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
 
 
 def gap_38(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """eps_{w~_k,k} - eps_k <= eps_w + its rate for every w: on Omega with Q*, and without."""
+    """Eq. (38): eps_{w~_k,k} - eps_k minus eps_w, at most its rate, for every w.
+
+    On Omega with Q*, and without.
+    """
     return worst(*(_gap_38(mdp, omegas, eps_k, perturb) for omegas in ([q_star, *others], list(others))))
 
 
@@ -74,11 +81,11 @@ def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: flo
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
-    r"""Printed step: the minimisers w~_k have a limit w~. S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}.
+    """Printed step "minimisers-converge": the last step |w~_n - w~_{n-1}| of the minimisers w~_k.
 
-    Q_0 = Q* and Q_j is the fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w
-    = k: points of Omega = R that a smooth curve w -> Q_w joins. Error: the last step |w~_n - w~_{n-1}|,
-    which a convergent sequence makes small.
+    S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}. Q_0 = Q* and Q_j is the fixed point of T_{w,k} at
+    eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R that a smooth curve w ->
+    Q_w joins. A convergent sequence makes the last step small.
     """
     mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap), 0.0]]), gamma)
     mean = [float(gap)] + [gap / (1 + math.exp(-gap * 2.0**j)) for j in range(1, n + 1)]
@@ -91,7 +98,10 @@ def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 
 
 
 def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """0 <= min eps_{w,k} <= eps_{w*,k} <= delta^2/2 + eps_k, and (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta."""
+    """Repaired step: min eps_{w,k} minus (delta^2/2 + eps_k), and ||Q_{w~_k} - Q*|| against its bound.
+
+    (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta.
+    """
     omegas = [q_star, *others]
     values = [incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas]
     delta = mdp.gamma * boltzmann_loss(mdp.n_actions, eps_k)
@@ -105,7 +115,10 @@ def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Minimisers over all tables: the fixed points Q_k of T_{w,k} on a Garnet, against eps_k."""
+    """Figure of the minimisers over all tables, the fixed points Q_k of T_{w,k}, against eps_k.
+
+    On a Garnet MDP.
+    """
     mdp = garnet(6, 3, 2, gamma=0.9, rng=np.random.default_rng(seed))
     q_star = np.asarray(solve(mdp, atol=1e-12).q)
     eps: Array = np.exp2(-np.arange(16.0))

@@ -1,27 +1,28 @@
-r"""Theorem 5 as an algorithm: descend eps_{omega,k} from Q = 0 while eps_k -> 0. Does it reach eps = 0?
+"""Theorem 5 as an algorithm: descend eps_{omega,k} from Q = 0 while eps_k -> 0. Does it reach eps = 0?
 
-App. F.2 concludes that the theorem lets one "carry out separate optimisations over eps_{w,k} while gradually
-increasing k"; with exact global minima, yes (theorem-5-iii). With descent, no: the Boltzmann mean is no
-convex combination of Q to first order, and eps_{omega,k} has other local minima, which follow eps_k down to a
-positive residual. Q* > 0 in the counterexample, as Assumption 1 wants it.
+App. F.2 concludes that the theorem lets one "carry out separate optimisations over eps_{w,k} while
+gradually increasing k". With exact global minima, yes (theorem-5-iii). With descent, no: the Boltzmann mean
+is not a convex combination of Q to first order, and eps_{omega,k} has other local minima, which follow
+eps_k down to a positive residual. Q* > 0 in the counterexample, as Assumption 1 wants it.
 
-Stuck:  `stuck_table` solves J^T beta = 0 on `stay_or_exit(2, gamma)`, J = gamma P M - I, in closed form. Count
-        Q from Q*(exit) = 1/(1 - gamma), so that the rewards are 1, 0; 0, and let b = beta_stay. With the gap
-        of s0 at x eps_k, p = 1/(1 + e^-x) and M_stay = p (1 + x (1 - p)) = 1/gamma, M_exit = 1 - 1/gamma:
-        beta_exit = gamma b M_exit = -(1 - gamma) b, beta_s1 = gamma (beta_exit + beta_s1) = -gamma b. As
-        beta_s1 = -(1 - gamma) z and beta_exit = gamma z - Q_exit: z = gamma b/(1 - gamma), Q_exit = gamma z +
-        (1 - gamma) b; and b = 1 + gamma (Q_exit + p x eps_k) - (Q_exit + x eps_k) gives b (1 + gamma^2 + (1 -
-        gamma)^2) = 1 - (1 - gamma p) x eps_k. There the Boltzmann target breaks the inequality that the soft
-        one keeps, by (1 - gamma) ||beta||_1 = 2 (1 - gamma) b. Random tables do not tell the two apart, so
-        about half of those that the correction is checked on are drawn near stuck ones.
-Both sides: value and gradient by the formulas below, here; L-BFGS from scipy, warm-started at eps_k = 1, 1/2,
-            ..., 2^-10.
+Stuck:  `stuck_table` solves J^T beta = 0 on `stay_or_exit(2, gamma)`, J = gamma P M - I, in closed form.
+        Count Q from Q*(exit) = 1/(1 - gamma), so that the rewards are 1, 0; 0, and let b = beta_stay. With
+        the gap of s0 at x eps_k, p = 1/(1 + e^-x) and M_stay = p (1 + x (1 - p)) = 1/gamma, M_exit = 1 -
+        1/gamma: beta_exit = gamma b M_exit = -(1 - gamma) b, beta_s1 = gamma (beta_exit + beta_s1) = -gamma
+        b. As beta_s1 = -(1 - gamma) z and beta_exit = gamma z - Q_exit: z = gamma b/(1 - gamma), Q_exit =
+        gamma z + (1 - gamma) b; and b = 1 + gamma (Q_exit + p x eps_k) - (Q_exit + x eps_k) gives b (1 +
+        gamma^2 + (1 - gamma)^2) = 1 - (1 - gamma p) x eps_k. There the Boltzmann target breaks the
+        inequality that the soft one keeps, by (1 - gamma) ||beta||_1 = 2 (1 - gamma) b. Random tables do
+        not tell the two apart, so about half of those that the correction is checked on are drawn near
+        stuck ones.
+Both sides: value and gradient by the formulas below, here; L-BFGS from scipy, warm-started at eps_k = 1,
+        1/2, ..., 2^-10.
 Bound:  at a point with gradient norm e = |H| ||grad||_1 where J is invertible as for the soft target,
-        ||beta||_1 <= e/(1 - gamma), so eps_{omega,k} - eps_k = ||beta||_2^2/(2 |H|) <= (e/(1 - gamma))^2 / (2
-        |H|); the gradient is that of the end point. The inequality itself: rounding 64 (A + S + 8) u of its
-        two sides.
-Teeth:  `perturb` adds to the residual, or flips the sign of the backed-up gradient. Boltzmann in place of soft
-        fails on stuck tables (tests/verify/test_theorem_5.py).
+        ||beta||_1 <= e/(1 - gamma), so eps_{omega,k} - eps_k = ||beta||_2^2/(2 |H|) <= (e/(1 - gamma))^2 /
+        (2 |H|); the gradient is that of the end point. The inequality itself: rounding 64 (A + S + 8) u of
+        its two sides.
+Teeth:  `perturb` adds to the residual, or flips the sign of the backed-up gradient. Boltzmann in place of
+        soft fails on stuck tables (tests/verify/claims/test_theorem_5.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp, softmax
 
-from verify.claims.solved import U
+from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction, Instance
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict
@@ -45,21 +46,27 @@ SCHEDULE = tuple(2.0**-k for k in range(11))
 
 
 def boltzmann(q: Array, eps_k: float) -> tuple[Array, Array]:
-    """Value v(s) = E_{p_{w,k}}[Q] and its derivative p (1 + (Q - v)/eps_k), whose rows sum to 1 but may be negative."""
+    """Boltzmann mean v(s) = E_{p_{w,k}}[Q], and its derivative p (1 + (Q - v)/eps_k) in Q.
+
+    The derivative's rows sum to 1 but may be negative.
+    """
     p, finite = softmax(q / eps_k, axis=1), np.where(np.isfinite(q), q, 0.0)
     v = (p * finite).sum(axis=1)
     return v, p * (1 + (finite - v[:, None]) / eps_k)
 
 
 def soft(q: Array, eps_k: float) -> tuple[Array, Array]:
-    """Value v(s) = eps_k log sum exp(Q/eps_k) and its derivative, a policy."""
+    """Soft maximum v(s) = eps_k log sum exp(Q/eps_k), and its derivative in Q, a policy."""
     return eps_k * logsumexp(q / eps_k, axis=1), softmax(q / eps_k, axis=1)
 
 
 def residual_and_gradient(
     mdp: TabularMDP, q: Array, eps_k: float, smooth: Smooth, *, sign: float = 1.0
 ) -> tuple[Array, Array]:
-    """`beta [S, A]` and the gradient `[S, A]` of mean(beta^2)/2 in tabular Q: J^T beta/|H|, J = gamma P M - I."""
+    """Residual `beta [S, A]`, and the gradient `[S, A]` of mean(beta^2)/2 in tabular Q.
+
+    The gradient is J^T beta/|H|, J = gamma P M - I.
+    """
     v, m = smooth(q, eps_k)
     beta = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v) - q, 0.0)
     pushed = mdp.gamma * np.einsum("sa,sat->t", beta, mdp.to_dense().transition)
@@ -74,7 +81,10 @@ def table(mdp: TabularMDP, x: Array) -> Array:
 
 
 def descend(mdp: TabularMDP, smooth: Smooth) -> tuple[list[Array], list[float], float]:
-    """Warm-started L-BFGS along `SCHEDULE` from Q = 0: Q and eps_{w,k} - eps_k of each stage, last ||grad||_1."""
+    """Warm-started L-BFGS along `SCHEDULE` from Q = 0.
+
+    Returns Q and eps_{w,k} - eps_k of each stage, and the last ||grad||_1.
+    """
 
     def objective(x: Array, eps_k: float) -> tuple[float, Array]:
         beta, grad = residual_and_gradient(mdp, table(mdp, x), eps_k, smooth)
@@ -91,7 +101,7 @@ def descend(mdp: TabularMDP, smooth: Smooth) -> tuple[list[Array], list[float], 
 
 
 def stay_or_exit(reward: float, gamma: float) -> TabularMDP:
-    """s0: stay for `reward`, or exit for 1 to s1, which has one action: stay there for 1."""
+    """Two states: in s0 stay for `reward`, or exit for 1 to s1, whose one action stays there for 1."""
     transition = np.zeros((2, 2, 2))
     transition[0, 0, 0] = transition[0, 1, 1] = transition[1, 0, 1] = 1.0
     mask = np.array([[True, True], [True, False]])
@@ -99,7 +109,10 @@ def stay_or_exit(reward: float, gamma: float) -> TabularMDP:
 
 
 def stuck_table(gamma: float, eps_k: float) -> Array:
-    """The stationary point of `stay_or_exit(2, gamma)` above, at the smaller x: M_stay is largest, 1.0998, at 2.4."""
+    """Stationary point of `stay_or_exit(2, gamma)` in closed form (module docstring), at the smaller x.
+
+    M_stay is largest, 1.0998, at x = 2.4.
+    """
     x = float(brentq(lambda x: boltzmann(np.array([[x, 0.0]]), 1.0)[1][0, 0] - 1 / gamma, 0.0, 2.4))
     p = 1 / (1 + np.exp(-x))
     b = (1 - (1 - gamma * p) * x * eps_k) / (1 + gamma**2 + (1 - gamma) ** 2)
@@ -109,14 +122,17 @@ def stuck_table(gamma: float, eps_k: float) -> Array:
 
 
 def gap_descent(*, reward: int, gamma: float, perturb: float = 0.0) -> Gap:
-    """As printed: the incremental scheme ends at eps_{w,k} = eps_k, up to its gradient."""
+    """As printed: eps_{w,k} - eps_k at the end of the incremental scheme, 0 up to its gradient."""
     mdp = stay_or_exit(float(reward), gamma)
     _, values, gradient = descend(mdp, boltzmann)
     return Gap(values[-1] + perturb, (mdp.n_pairs * gradient / (1 - gamma)) ** 2 / (2 * mdp.n_pairs))
 
 
 def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Soft target: (1 - gamma) ||beta||_1 <= |H| ||grad||_1 at every table: no stationary point but the fixed point."""
+    """Corrected, soft target: (1 - gamma) ||beta||_1 minus |H| ||grad||_1, at most 0 at every table.
+
+    So there is no stationary point but the fixed point.
+    """
     beta, grad = residual_and_gradient(mdp, q, eps_k, soft, sign=1 - 2 * perturb)
     if perturb:  # compare with the gradient of a wrong Jacobian, which has zeros elsewhere
         beta = np.where(mdp.available, beta + 1 + np.abs(beta), 0.0)
@@ -127,7 +143,10 @@ def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 
 
 @st.composite
 def near_stuck(draw: st.DrawFn) -> Instance:
-    """Tables on a grid of 2^-10, one step or none from the stuck one: x is off by at most 3 2^-10/eps_k <= 0.03."""
+    """Strategy of tables on a grid of 2^-10, one step or none from a stuck one.
+
+    x is off by at most 3 2^-10/eps_k <= 0.03.
+    """
     gamma, eps_k = draw(st.sampled_from([0.95, 0.99])), draw(st.sampled_from([0.5, 0.25, 0.125]))
     steps = draw(st.tuples(*[st.integers(-1, 1)] * 3))
     mdp = stay_or_exit(2.0, gamma)
@@ -146,7 +165,7 @@ def ends() -> Iterator[tuple[str, Instance]]:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """The stuck path at gamma = 0.95, r = 2, and the soft target's path on the same MDP."""
+    """Figure of the stuck path at gamma = 0.95, r = 2, and of the soft target's path on the same MDP."""
     mdp, eps = stay_or_exit(2.0, 0.95), np.array(SCHEDULE)
     stuck, free = descend(mdp, boltzmann), descend(mdp, soft)
     tables = [stuck_table(0.95, e) for e in SCHEDULE]
@@ -200,7 +219,7 @@ For the Boltzmann mean, $M_a = \pi_a(1 + (Q_a - v)/\varepsilon_k)$ has rows that
 1.0998 (A = 2, gap 2.4 eps): J can be singular once $\gamma \ge 0.9093$. Smallest case: s0 stays for 2 or
 exits for 1 to s1, whose one action stays there for 1. As $\varepsilon_k \to 0$ with the gap of s0 at
 $x\varepsilon_k$ such that $M_{stay} = 1/\gamma$: $J^T\beta = 0$ reads $\beta_{exit} = -(1-\gamma)b$,
-$\beta_{s_1} = -\gamma b$ with $b = \beta_{stay}$. Let q and z be Q(s0), twice, and Q(s1), less
+$\beta_{s_1} = -\gamma b$ with $b = \beta_{stay}$. Let q and z be Q(s0), twice, and Q(s1), minus
 $1/(1-\gamma)$. From $b = 1 - (1-\gamma)q$, $\beta_{exit} = \gamma z -
 q$, $\beta_{s_1} = -(1-\gamma)z$ and gamma = 0.95: z = 19 b, q = 18.1 b, b = 1/1.905, so Q(s0) = 29.501 twice
 and Q(s1) = 29.974 (Q* = 40, 20; 20, positive as Assumption 1 wants it), and a residual

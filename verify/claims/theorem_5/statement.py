@@ -1,14 +1,15 @@
-r"""Theorem 5 i), ii) with (36), (37): the incremental target T_{omega,k} and its residual error.
+"""Theorem 5 i), ii) with (36), (37): the incremental target T_{omega,k} and its residual error.
 
 T_{omega,k} backs up under p_{omega,k}, whose temperature in (36) is eps_k (eps_{omega,k} is that of
 pi_{omega,k} alone). With delta = gamma eps_k min(log A, (A - 1)/e) (`boltzmann_loss`), 0 <= T* Q -
 T_{omega,k} Q <= delta for *every* table, so (mean norm, p = 2, c = 1, eps_omega under T*) |eps_{omega,k} -
 eps_omega| <= delta (2 mean|beta| + delta)/2 + eps_k.
+
 Omega:  ii) assumes no Q* in Omega. With Q* both minima are 0 whatever eps is, so they are also compared on
         Omega without it.
-Both sides: `virel_theory`'s operators and `incremental_residual_error`; T*, (36) and the norms by plain loops
-            (`worlds`).
-Bound:  the rates above, plus rounding: a residual is off by eta = 2 (4 A + S + 16) u (max|q| + max|r|), a
+Both sides: `virel_theory`'s operators and `incremental_residual_error`; T*, (36) and the norms by plain
+        loops (`rates.py`).
+Bound:  the rates above, plus rounding. A residual is off by eta = 2 (4 A + S + 16) u (max|q| + max|r|), a
         mean of squares by (2 max|beta| + eta) eta, plus (|H| + 16) u relative.
 Teeth:  `perturb` adds to one side.
 """
@@ -19,8 +20,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import boltzmann_loss, integer_tables, on_mdp, solved
-from verify.claims.theorem_5.worlds import EPS_K, backup_by_hand, backup_rounding, eps_by_hand, rates
+from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.theorem_5.rates import EPS_K, backup_by_hand, backup_rounding, eps_by_hand, rates
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables
@@ -32,7 +33,7 @@ from virel_theory.operators.bellman import bellman_incremental, bellman_optimal
 
 
 def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """The library's T_{omega,k} and eps_{omega,k} against loops."""
+    """Eq. (36): the library's T_{omega,k} and eps_{omega,k} minus loops."""
     on = mdp.available
     backup = backup_by_hand(mdp, q, eps_k)[on]
     error = np.abs(bellman_incremental(mdp, q, eps_k=eps_k)[on] - backup + perturb)
@@ -42,7 +43,7 @@ def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> 
 
 
 def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """|eps_{omega,k} - eps_omega| against its rate in eps_k."""
+    """Eq. (37): |eps_{omega,k} - eps_omega|, at most its rate in eps_k."""
     eps_omega = eps_by_hand(mdp, q)
     rate, rounding = rates(mdp, q, eps_k)
     error = abs(incremental_residual_error(mdp, q, eps_k=eps_k) - eps_omega) + perturb * (1 + 2 * rate)
@@ -50,9 +51,10 @@ def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> 
 
 
 def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """0 <= T* Q - T_{omega,k} Q <= delta, which goes to 0 with eps_k: at a fixed Q, at a rate uniform in Q.
+    """Theorem 5 i): T* Q - T_{omega,k} Q lies in [0, delta], where delta goes to 0 with eps_k.
 
-    As eps_k <= eps_{omega,k}, it does so with eps_{omega,k} -> 0 too, as Definition 2 has it.
+    The rate is uniform in Q. As eps_k <= eps_{omega,k}, the difference goes to 0 with eps_{omega,k} too, as
+    Definition 2 has it.
     """
     on = mdp.available
     short = bellman_optimal(mdp, q)[on] - bellman_incremental(mdp, q, eps_k=eps_k)[on]
@@ -62,13 +64,19 @@ def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> G
 
 
 def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Definition 2 to the letter, k fixed: where eps_omega of (2) is 0 (Q = Q*), T_{omega,k} Q = T* Q."""
+    """Ablation, Definition 2 to the letter: ||T* Q - T_{omega,k} Q|| at Q = Q*, with k fixed.
+
+    eps_omega of (2) is 0 there.
+    """
     error = np.abs(bellman_optimal(mdp, q_star) - bellman_incremental(mdp, q_star, eps_k=eps_k)).max()
     return Gap(error + perturb, backup_rounding(mdp, q_star))
 
 
 def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """(37) with eps_omega under T^{pi_omega}: how far the limit is from the nearest eps = g(omega, eps)."""
+    """Ablation of (37), eps_omega under T^{pi_omega}: distance of the limit from the nearest root.
+
+    The roots are those of eps = g(omega, eps).
+    """
     limit = eps_by_hand(mdp, q)
     roots = self_consistent_temperatures(mdp, q).roots
     error = min((max(root.lower - limit, limit - root.upper) for root in roots), default=0.0)
@@ -76,7 +84,10 @@ def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, others: Array, perturb: float = 0.0) -> Gap:
-    """Min over Omega of the limit (eps_k = 0) against min of eps_omega: on Omega with Q*, and without."""
+    """Theorem 5 ii): |min over Omega of the limit (eps_k = 0) minus min of eps_omega|.
+
+    On Omega with Q*, and without.
+    """
     return worst(*(_gap_of_minima(mdp, omegas, perturb) for omegas in ([q_star, *others], list(others))))
 
 
@@ -87,7 +98,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Sequence[Array], perturb: float) -> 
 
 
 def gap_ii_own_policy(*, mdp: TabularMDP, others: Array, perturb: float = 0.0) -> Gap:
-    """As ii), with eps_omega under T^{pi_omega}, Q* not in Omega: the least temperature of all against min of the limit."""
+    """Ablation of ii), eps_omega under T^{pi_omega}, no Q*: least temperature minus min of the limit."""
     limit = min(eps_by_hand(mdp, q) for q in others)
     found = [self_consistent_temperatures(mdp, q) for q in others]
     if not all(x.complete for x in found):
@@ -109,7 +120,10 @@ def _random(
 
 
 def _of_every_size(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Gaps as small as low temperatures: a T_{omega,k} that stops at one shows only there."""
+    """Strategy of tables whose gaps are as small as low temperatures.
+
+    A T_{omega,k} whose temperature stops falling shows only there.
+    """
     return st.builds(operator.mul, q_tables(mdp), st.sampled_from([1.0, 2.0**-10, 2.0**-20]))
 
 

@@ -1,7 +1,7 @@
-r"""The proof of Theorem 1, Eq. (12)-(19), step by step, on functions for which its conclusion is true.
+"""The proof of Theorem 1, Eqs. (12)-(19), step by step, on functions for which its conclusion is true.
 
-(13)-(17) and the inequalities (18), (19) hold; what they are used for does not: a constant dominates nothing on U, which grows to the
-whole line. Checks, bounds and teeth are in `proof_gaps.py`.
+(13)-(17) and the inequalities (18), (19) hold. What they are used for does not: a constant dominates
+nothing on U, which grows to the whole line. Checks, bounds and teeth are in `printed_proof_gaps.py`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
-from verify.claims.theorem_1 import proof_gaps as gaps
+from verify.claims.theorem_1 import printed_proof_gaps as gaps
 from verify.claims.theorem_1.peaks import EPS, coefficients, smooth_peaks
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.plotdata import Curve, Figure, Panel
@@ -35,7 +35,7 @@ _SPLIT_STATEMENT = (
 )
 _SPLIT_DERIVATION = r"""
 A dominating function must not depend on $\varepsilon$ and must be integrable over $\bigcup_\varepsilon U_\varepsilon = \mathbb R^n$; for a constant $C$,
-$\int_{U_\varepsilon} C\,du = C|X|\varepsilon^{-n/2}\to\infty$. It is no formality: for the counterexample of `theorem-1`,
+$\int_{U_\varepsilon} C\,du = C|X|\varepsilon^{-n/2}\to\infty$. It is not a formality: for the counterexample of `theorem-1`,
 $e^{g/\varepsilon} \le 1$ and $e^{g/\varepsilon}\to e^{-4u^2}$ pointwise, but $\int_U e^{g/\varepsilon}du \to \sqrt\pi$, twice $\int e^{-4u^2}du$:
 the second well moves off to $u = 2/\sqrt\varepsilon$. Repair, if $\nabla^2 f(x^*) < 0$ and $f$ is continuous on the compact $X$: choose $\delta$ with
 $g(x) \le -\kappa\|x-x^*\|^2$ on $B_\delta(x^*)$, $\kappa > 0$ (Taylor). There $e^{g/\varepsilon} \le e^{-\kappa\|u\|^2}$, integrable and free of $\varepsilon$,
@@ -101,7 +101,7 @@ _FROM_G = r"e^{g(x)/\varepsilon}\big/\textstyle\int_X e^{g(x)/\varepsilon}dx"
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """The integral over U as eps falls, for the function that breaks the interchange and for one that does not."""
+    """Figure of the integral over U as eps falls, for two functions; one breaks the interchange."""
     eps = 10.0 ** np.linspace(-1, -8, 22)
     wells, one = Polynomial([-1, 0, 2, 0, -1]), Polynomial([0, 0, -4, -1])
     tops = [boltzmann_density(wells, [1.0], interval=(-2, 2), eps=e)[0] for e in eps]

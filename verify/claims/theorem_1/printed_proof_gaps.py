@@ -1,17 +1,22 @@
-r"""The gap functions of the proof of Theorem 1, Eq. (12)-(19), and of its repaired steps.
+r"""The gap functions of the proof of Theorem 1, Eqs. (12)-(19), and of its repaired steps.
 
 Bounds (written down before the first run; u = 2.2e-16, "rounding" is Horner's for f, which eps divides):
-* (12): f strongly concave with -M <= f'' <= -m, |f'''| <= L, interior x*. By parts, $\varepsilon(1 - [y p]) = -E[y f'] \ge m E[y^2]$ with
-  y = x - x*, and $[y p] \ge 0$, so $E[y^2] \le \varepsilon/m$; $E[f'] = \varepsilon(p(b) - p(a))$ and $|f' - f''(x^*)y| \le Ly^2/2$ give
-  $|E\varphi - \varphi(x^*)| \le |\varphi'(x^*)|\big(\tfrac{L}{2m} + |p(b) - p(a)|\big)\tfrac{\varepsilon}{|f''(x^*)|} + \|\varphi''\|\tfrac{\varepsilon}{2m}$.
-* (13)-(15): identities; the printed side is a fixed rule of 32 panels with 64 Gauss nodes, whose truncation is below
-  $4^{-126} e^{Fh R/\varepsilon}$ with |f'| <= F = 120, h = 1/16, R = 2.125, eps >= 1/4: 1e-48. 64 u (1 + max|f|/eps) and rounding remain.
-* (16), (17): $|g/\varepsilon - \tfrac12 u^2 f''| \le \tfrac16 L|u|^3\sqrt\varepsilon$, and exp is 1-Lipschitz below 0. L'Hopital's second and third
-  displays differ from the limit by at most $\tfrac14 L|u|^3\sqrt\varepsilon$ and $\tfrac12 L|u|^3\sqrt\varepsilon$.
+* (12): f strongly concave with -M <= f'' <= -m, |f'''| <= L, interior x*. By parts, $\varepsilon(1 - [y p])
+  = -E[y f'] \ge m E[y^2]$ with y = x - x*, and $[y p] \ge 0$, so $E[y^2] \le \varepsilon/m$; $E[f'] =
+  \varepsilon(p(b) - p(a))$ and $|f' - f''(x^*)y| \le Ly^2/2$ give $|E\varphi - \varphi(x^*)| \le
+  |\varphi'(x^*)|\big(\tfrac{L}{2m} + |p(b) - p(a)|\big)\tfrac{\varepsilon}{|f''(x^*)|} +
+  \|\varphi''\|\tfrac{\varepsilon}{2m}$.
+* (13)-(15): identities; the printed side is a fixed rule of 32 panels with 64 Gauss nodes, whose truncation
+  is below $4^{-126} e^{Fh R/\varepsilon}$ with |f'| <= F = 120, h = 1/16, R = 2.125, eps >= 1/4: 1e-48. 64
+  u (1 + max|f|/eps) and rounding remain.
+* (16), (17): $|g/\varepsilon - \tfrac12 u^2 f''| \le \tfrac16 L|u|^3\sqrt\varepsilon$, and exp is
+  1-Lipschitz below 0. L'Hopital's second and third displays differ from the limit by at most $\tfrac14
+  L|u|^3\sqrt\varepsilon$ and $\tfrac12 L|u|^3\sqrt\varepsilon$.
 * m and |f''(x*)| carry Horner's rounding of f'' relative to m.
-* integrals over U: the two integrands differ by at most $e^{-mu^2/2}$ times the difference of exponents, Gaussian tails by erfc.
-  1e-10 allows for the quadrature, which aims at 1e-13 (`test_continuous.py` measures it).
-Teeth: `perturb` moves x*, flips a sign, or drops a Jacobian.
+* integrals over U: the two integrands differ by at most $e^{-mu^2/2}$ times the difference of exponents,
+  Gaussian tails by erfc. 1e-10 allows for the quadrature, which aims at 1e-13 (the library's tests of it
+  measure that).
+Teeth: `perturb` shifts x*, flips a sign, or drops a Jacobian.
 """
 
 import math
@@ -20,8 +25,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.polynomial import Polynomial
 
+from verify.claims.instances import U
 from verify.claims.theorem_1 import peaks
-from verify.claims.theorem_1.peaks import SmoothPeak, U, smooth_peak
+from verify.claims.theorem_1.peaks import SmoothPeak, smooth_peak
 from verify.engine.verdict import Gap, worst
 from virel_theory.checks import Array
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation
@@ -34,7 +40,7 @@ TWO_WELLS = (-2.0, 2.0)
 def rate_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """(12) with its explicit O(eps) bound."""
+    """Eq. (12): |E[phi] - phi(x*)| against its explicit O(eps) bound."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     got = boltzmann_expectation(peak.f, test, interval=peak.ends, eps=eps)
     p_ends = boltzmann_density(peak.f, peak.ends, interval=peak.ends, eps=eps)
@@ -52,7 +58,7 @@ def rate_gap(
 def auxiliary_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], offset: int, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """(13): the density from f = g + f(x*), as defined, against the one from g."""
+    """Eq. (13): the density from f = g + f(x*), as defined, minus the one from g."""
     peak = smooth_peak(coef, x_star, widths)
     x = np.linspace(*peak.ends, 5)
     z = _fixed_rule(lambda t: np.exp((peak.f(t) + offset) / eps), peak.ends)
@@ -71,7 +77,7 @@ def expectation_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """(14): the expectation under f against that under g, written with (13)."""
+    """Eq. (14): the expectation under f minus that under g, written with (13)."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     z = _fixed_rule(lambda t: np.exp(peak.f(t) / eps), peak.ends)
     right = _fixed_rule(lambda t: test(t) * np.exp(peak.f(t) / eps) / z, peak.ends)
@@ -82,7 +88,10 @@ def expectation_gap(
 def substitution_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """(15): both integrals in u = (x* - x)/sqrt(eps) over U = (x* - X)/sqrt(eps)."""
+    """Eq. (15): E[phi] minus the quotient of both integrals in u = (x* - x)/sqrt(eps).
+
+    The integrals are over U = (x* - X)/sqrt(eps).
+    """
     peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
     ends = ((x_star - peak.ends[1]) / root, (x_star - peak.ends[0]) / root)
     denominator = _fixed_rule(lambda u: np.exp(peak.f(x_star - root * u) / eps), ends)
@@ -103,26 +112,29 @@ def pointwise_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """(16), and with phi = 1 (17): the integrand at fixed u against its limit."""
+    """Eq. (16), and with phi = 1 (17): the integrand at fixed u minus its limit."""
     peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
     x = x_star - root * u
     got = test(x) * math.exp(min(peak.f(x) / eps, 0.0))
     limit = test(x_star) * math.exp(u * u * peak.curvature / 2) + perturb
-    move = root * abs(u) * peaks.largest(test.deriv(), peak.ends) if len(phi) > 1 else 0.0
+    shift = root * abs(u) * peaks.largest(test.deriv(), peak.ends) if len(phi) > 1 else 0.0
     bend = abs(test(x_star)) * peak.third * abs(u) ** 3 * root / 6
     noise = _noise(peak, 0, eps) * (1 + peaks.largest(test, peak.ends))
-    return Gap(abs(got - limit), move + bend + noise)
+    return Gap(abs(got - limit), shift + bend + noise)
 
 
 def boundary_pointwise_gap(*, u: float, eps: float, perturb: float = 0.0) -> Gap:
-    """(17) for f = -x on [0, 1], x* = 0, u <= 0: f'' = f''' = 0, so the printed limit is 1 and the bound rounding."""
+    """Ablation of (17), f = -x on [0, 1], x* = 0, u <= 0: the integrand minus its printed limit 1.
+
+    f'' = f''' = 0, so the bound is rounding alone.
+    """
     return Gap(abs(math.exp(u / math.sqrt(eps)) - 1) + perturb, 64 * U)
 
 
 def lhopital_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], u: float, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The displays before (16): g/eps, -u f'/(2 sqrt eps) and u^2 f''/2 have the limit u^2 f''(x*)/2."""
+    """The displays before (16): g/eps, -u f'/(2 sqrt eps) and u^2 f''/2 minus their limit u^2 f''(x*)/2."""
     peak, root = smooth_peak(coef, x_star, widths), math.sqrt(eps)
     x, limit = x_star - root * u, u * u * peak.curvature / 2 + perturb
     displays = (peak.f(x) / eps, -u * peak.f.deriv()(x) / (2 * root), u * u * peak.f.deriv(2)(x) / 2)
@@ -134,7 +146,7 @@ def lhopital_gap(
 def dominated_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """(18), and with phi = 1 (19): the integrand stays below sup|phi| at 65 points of U."""
+    """Eq. (18), and with phi = 1 (19): the largest integrand at 65 points of U, at most sup|phi|."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     x = np.linspace(*peak.ends, 65)
     top = float(np.abs(test(x) * np.exp((peak.f(x) + perturb * (1 + eps)) / eps)).max())
@@ -143,17 +155,21 @@ def dominated_gap(
 
 
 def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Is the constant sup|phi| integrable, uniformly in eps? Its integral over U against its value at eps = 1."""
+    """Step "integrable dominating function": the integral of sup|phi| over U, against its value at eps = 1.
+
+    The bound holds if the constant is integrable uniformly in eps.
+    """
     return Gap(sup_phi * width / math.sqrt(eps) + perturb, sup_phi * width * (1 + 8 * U))
 
 
 def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Repaired: f = -y^2((y - b)^2 + h) on [-4, 4], delta = b/2, kappa = delta^2 + h.
+    r"""Repaired step: the integral over U minus its limit, for f = -y^2((y - b)^2 + h) on [-4, 4].
 
-    $e^{g/\varepsilon} \le e^{-\kappa u^2}$ where $|y| \le \delta$ (checked at 65 points), mass at most
-    $8e^{-h\delta^2/\varepsilon}$ elsewhere, and so $|\int_U e^{g/\varepsilon}du - \sqrt{\pi/(b^2+h)}|$ is
-    at most $2b\sqrt\varepsilon/\kappa^2 + \tfrac34\sqrt\pi\,\varepsilon\kappa^{-5/2}$ + the Gaussian's tail
-    + $8e^{-h\delta^2/\varepsilon}/\sqrt\varepsilon$.
+    delta = b/2, kappa = delta^2 + h. $e^{g/\varepsilon} \le e^{-\kappa u^2}$ where $|y| \le \delta$
+    (checked at 65 points), mass at most $8e^{-h\delta^2/\varepsilon}$ elsewhere, and so $|\int_U
+    e^{g/\varepsilon}du - \sqrt{\pi/(b^2+h)}|$ is at most $2b\sqrt\varepsilon/\kappa^2 +
+    \tfrac34\sqrt\pi\,\varepsilon\kappa^{-5/2}$ + the Gaussian's tail +
+    $8e^{-h\delta^2/\varepsilon}/\sqrt\varepsilon$.
     """
     f = -Polynomial([0, 0, 1]) * (Polynomial([-b, 1]) ** 2 + h)
     delta, kappa, steep, root = b / 2, b * b / 4 + h, b * b + h, math.sqrt(math.pi)
@@ -168,14 +184,20 @@ def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def interchange_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Limit of the integral over U against the integral of the limit, f = -(x^2 - 1)^2 - h 1[x < 0] with f(-1) lowered, x* = 1."""
+    """Step "limit and integral commute": the integral over U minus the integral of the limit.
+
+    f = -(x^2 - 1)^2 - h 1[x < 0] with f(-1) lowered, x* = 1.
+    """
     mass = _scaled_mass(lambda x: -((x**2 - 1) ** 2) - h * (x < 0), TWO_WELLS, eps, at=1.0)
     limit = math.sqrt(math.pi) / 2 * (1 + 4 * perturb)
     return Gap(abs(mass - limit), peaks.interchange_error(max(h, 1), eps) + 1e-10)
 
 
 def second_order_gap(*, p: int, c: int, strict: bool = True, perturb: float = 0.0) -> Gap:
-    """u^T f''(x*) u < 0 for f = -c x^p, u = 1: integers, so below 0 means at most -1 (`strict=False`: at most 0)."""
+    """Step "second-order sufficient conditions": u^T f''(x*) u for f = -c x^p and u = 1, below 0.
+
+    Integers, so below 0 means at most -1; with `strict=False`, at most 0.
+    """
     curvature = float(Polynomial([0] * p + [-c]).deriv(2)(0.0))
     return Gap(curvature + perturb * (1 - 2 * curvature), -1.0 if strict else 0.0)
 
@@ -189,7 +211,10 @@ def last_display_gap(
     half: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    r"""Limit of $\int_U e^{g/\varepsilon}du$ against $\int e^{u^2 f''}du$ as in the last display, or with (17)'s 1/2 (`half`)."""
+    r"""Step "denominator of the last display": $\int_U e^{g/\varepsilon}du$ minus $\int e^{u^2 f''}du$.
+
+    With `half`, the exponent has the factor 1/2 of (17).
+    """
     peak = smooth_peak(coef, x_star, widths)
     limit = math.sqrt((2 if half else 1) * math.pi / -peak.curvature) * (1 + 4 * perturb)
     near = 2 / 3 * peak.third * math.sqrt(eps) / peak.m**2
@@ -206,7 +231,10 @@ def _scaled_mass(f: object, ends: tuple[float, float], eps: float, *, at: float 
 
 
 def _fixed_rule(integrand: object, ends: tuple[float, float]) -> float:
-    """32 panels of 64 Gauss-Legendre nodes, nothing adaptive: independent of `virel_theory`'s rule."""
+    """Integral by 32 panels of 64 Gauss-Legendre nodes, nothing adaptive.
+
+    It is independent of `virel_theory`'s rule.
+    """
     nodes, weights = gauss_legendre(64)
     edges = np.linspace(*ends, 33)
     h = np.diff(edges)[:, None] / 2

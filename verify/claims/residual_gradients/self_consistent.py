@@ -1,8 +1,8 @@
-r"""What the derivative claims share: instances whose temperature is self-consistent, and the bounds of their checks.
+"""Instances with a self-consistent temperature, for the derivative claims, and the bound of their checks.
 
-Instances are built the other way round: `omega` and the residual `beta` (halves) are drawn, `eps` is half
-the mean square of `beta`, and the reward is what makes both true, `r = q - gamma E[v'] + beta`, `v` the
-value of the Boltzmann policy at `eps`. At `gamma = 0`, `r`, `q` and `eps` are then simple fractions.
+Instances are built the other way round. `omega` and the residual `beta` (halves) are drawn, `eps` is half
+the mean square of `beta`, and the reward is what makes both true: `r = q - gamma E[v'] + beta`, with `v`
+the value of the Boltzmann policy at `eps`. At `gamma = 0`, `r`, `q` and `eps` are then simple fractions.
 
 Bound, written down before the first run. With `k = max|q| / eps` a policy's entries carry `(8 + 4k)` ulps;
 sums have at most `n = |H| S A` terms of at most six factors; `beta` carries `j = (max|r| + 2 max|q|) /
@@ -20,6 +20,7 @@ from hypothesis.extra import numpy as hnp
 
 from verify.arithmetic.dual import Number, log
 from verify.arithmetic.model import Table, boltzmann, pairs, q_table, residual, state_values
+from verify.claims.instances import U
 from verify.engine.claim import Instance
 from verify.engine.verdict import Gap
 from verify.strategies import GAMMAS, approximators, mdps, temperatures
@@ -27,14 +28,15 @@ from virel_theory.checks import Array
 from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp.tabular import TabularMDP
 
-U = float(np.finfo(np.float64).eps)
 RELATIVE = 1e-8
+"""Largest relative bound at which an instance is drawn."""
 Model = tuple[Approximator, Array]
+"""Type of a critic: an approximator and its parameters."""
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """An instance, evaluated: tables, residual, policy, the size of each formula's terms, and the bound above.
+    """A self-consistent instance, evaluated: tables, residual, policy, sizes of terms, and the bound.
 
     `amplification` is `1 + gamma |EE_w Q| / eps^2`: by how much terms exceed their sum in (28), where a
     known derivative is inserted.
@@ -51,7 +53,7 @@ class Point:
 
 
 def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
-    """`Point` of a self-consistent instance."""
+    """Evaluate a self-consistent instance: its `Point`."""
     approximator, omega = model
     q, b = approximator.value(omega), approximator.jacobian(omega)
     pi = _softmax(q, eps)
@@ -81,7 +83,7 @@ def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
 
 @st.composite
 def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 3) -> Instance:
-    """`mdp`, `model = (approximator, omega)` and the temperature `eps` that its policy produces."""
+    """Strategy of `mdp`, `model = (approximator, omega)` and the `eps` that its policy produces."""
     base = draw(
         mdps(max_states=max_states, max_actions=max_actions, rewards=st.just(0.0), masked=draw(st.booleans()))
     )
@@ -95,7 +97,10 @@ def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 
 
 
 def seeded(seed: int) -> Instance:
-    """The same kind of instance with normal features, parameters and residuals, from a seed: fast, but it does not shrink."""
+    """Self-consistent instance with normal features, parameters and residuals from a seed.
+
+    Fast, but it does not shrink.
+    """
     rng = np.random.default_rng(seed)
     shape, kind = (int(rng.integers(1, 5)), int(rng.integers(1, 4))), seed % 3
     mask = rng.random(shape) < 0.8
@@ -113,12 +118,12 @@ def seeded(seed: int) -> Instance:
 
 
 def seeded_instances() -> st.SearchStrategy[Instance]:
-    """`seeded`, where the bound of the module docstring is at most 1e-8."""
+    """Strategy of `seeded` instances where the bound of the module docstring is at most 1e-8."""
     return st.integers(0, 2**32 - 1).map(seeded).filter(well_conditioned)
 
 
 def at_constant_temperature() -> st.SearchStrategy[Instance]:
-    """`seeded` MDPs and models with a temperature `eps_k` that does not move with omega."""
+    """Strategy of `seeded` MDPs and models with a temperature `eps_k` that does not depend on omega."""
 
     def build(seed: int, eps_k: float) -> Instance:
         drawn = seeded(seed)
@@ -128,7 +133,7 @@ def at_constant_temperature() -> st.SearchStrategy[Instance]:
 
 
 def well_conditioned(instance: Instance) -> bool:
-    """The bound of the module docstring is at most 1e-8."""
+    """Whether the bound of the module docstring is at most 1e-8."""
     return evaluate(instance["mdp"], instance["model"], instance["eps"]).bound <= RELATIVE
 
 
@@ -141,7 +146,10 @@ def with_residual(mdp: TabularMDP, q: Array, *, beta: Array, eps: float) -> Tabu
 
 
 def relative_gap(left: Array, right: Array, *, size: float, bound: float) -> Gap:
-    """Largest difference relative to the size of the terms (absolute if that is 0: both sides are exactly 0)."""
+    """Largest difference of two arrays relative to the size of their terms, against `bound`.
+
+    The difference is absolute if that size is 0: both sides are exactly 0 then.
+    """
     difference = float(np.max(np.abs(left - right), initial=0.0))
     return Gap(difference / size if size > 0 else difference, bound)
 
@@ -149,13 +157,14 @@ def relative_gap(left: Array, right: Array, *, size: float, bound: float) -> Gap
 def policy_term(
     mdp: TabularMDP, model: Model, *, omega: list[Number], eps: Number, at: Table, pi: Table
 ) -> Number:
-    r"""$E[\beta E_\omega[\log\pi_\omega(a'|s')\,\hat Q(h')]]$ with all but the logarithm frozen: its gradient is Theorem 4's left side.
+    r"""$E[\beta E_\omega[\log\pi_\omega(a'|s')\,\hat Q(h')]]$ with all but the logarithm held constant.
 
-    `at`, `pi`: the frozen values and policy as plain numbers; `omega`, `eps` move.
+    Its gradient is the left side of Theorem 4. `at` and `pi` are the constant values and policy, as plain
+    numbers; `omega` and `eps` carry the derivative.
     """
     beta = residual(mdp, at, state_values(at, pi))
-    moving = boltzmann(q_table(mdp, model[0], omega), eps)
-    v = state_values({h: at[h] * log(p) for h, p in moving.items()}, pi)
+    dual_pi = boltzmann(q_table(mdp, model[0], omega), eps)
+    v = state_values({h: at[h] * log(p) for h, p in dual_pi.items()}, pi)
     dense = mdp.to_dense().transition
     total: Number = 0
     for s, a in pairs(mdp):
@@ -165,7 +174,7 @@ def policy_term(
 
 
 def as_array(mdp: TabularMDP, table: Table, size: int) -> Array:
-    """Tangents of a table of dual numbers as `[S, A, N]`, 0 at missing actions."""
+    """Derivatives of a table of dual numbers as an array `[S, A, N]`, 0 at missing actions."""
     out = np.zeros((*mdp.shape, size))
     for h, x in table.items():
         out[h] = x.tangent if hasattr(x, "tangent") else 0.0
@@ -173,7 +182,7 @@ def as_array(mdp: TabularMDP, table: Table, size: int) -> Array:
 
 
 def frozen(mdp: TabularMDP, model: Model, eps: Number) -> tuple[Table, Table]:
-    """Values and Boltzmann policy as plain numbers of the type of `eps`."""
+    """Values and Boltzmann policy as constants, plain numbers of the type of `eps`."""
     q = q_table(mdp, model[0], [type(eps)(float(x)) for x in model[1]])
     return q, boltzmann(q, eps)
 

@@ -1,11 +1,11 @@
-"""The right sides of (36) and (37) by plain loops, and the rates at which T_{omega,k} and eps_{omega,k} converge."""
+"""The right sides of (36) and (37) by plain loops, and how fast T_{omega,k} and eps_{omega,k} converge."""
 
 import math
 
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.solved import U, boltzmann_loss
+from verify.claims.instances import U, boltzmann_loss
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
@@ -13,7 +13,7 @@ EPS_K = st.sampled_from([1.0, 0.5, 0.25, 0.125, 2.0**-6, 2.0**-10, 4.0])
 
 
 def backup_rounding(mdp: TabularMDP, q: Array) -> float:
-    """Of two backups: 2 (4 A + S + 16) u (max|q| + max|r|)."""
+    """Rounding bound of two backups: 2 (4 A + S + 16) u (max|q| + max|r|)."""
     size = float(np.abs(q[mdp.available]).max() + np.abs(mdp.reward).max())
     return 2 * (4 * mdp.n_actions + mdp.n_states + 16) * U * size
 
@@ -36,7 +36,10 @@ def residual_by_hand(mdp: TabularMDP, q: Array) -> Array:
 
 
 def rates(mdp: TabularMDP, q: Array, eps_k: float) -> tuple[float, float]:
-    """Bounds of |eps_{omega,k} - eps_omega|: the rate, and rounding of a mean of squares whose roots are off by eta."""
+    """Bounds of |eps_{omega,k} - eps_omega|: the rate in eps_k, and rounding.
+
+    Rounding is that of a mean of squares whose roots are off by eta.
+    """
     beta = residual_by_hand(mdp, q)
     delta = mdp.gamma * boltzmann_loss(mdp.n_actions, eps_k)
     eta = backup_rounding(mdp, q)
@@ -51,5 +54,5 @@ def rate_above_eps_k(mdp: TabularMDP, q: Array, eps_k: float) -> float:
 
 
 def eps_by_hand(mdp: TabularMDP, q: Array) -> float:
-    """Residual error under T*, mean norm, p = 2, c = 1."""
+    """Residual error eps_omega under T*, mean norm, p = 2, c = 1."""
     return 0.5 * float(np.mean(residual_by_hand(mdp, q) ** 2))

@@ -1,14 +1,14 @@
-r"""Gap functions of `e_step.py`: log-linear policies `pi_theta`, dual numbers in `theta`."""
+"""Gap functions of `e_step.py`: log-linear policies, differentiated in `theta` with dual numbers."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from verify.arithmetic.dual import Number, gradient_of, log, variables
 from verify.arithmetic.model import Table, boltzmann, pairs, state_values
-from verify.claims.residual_gradients.dual_gradients import U, relative_gap
+from verify.claims.instances import U, fractions
+from verify.claims.residual_gradients.self_consistent import relative_gap
 from verify.engine.verdict import Gap
 from virel_theory.checks import Array
 from virel_theory.gradients.approximators import TabularQ
@@ -21,34 +21,32 @@ from virel_theory.gradients.em_steps import (
 from virel_theory.mdp.tabular import TabularMDP
 
 Policy = tuple[Array, Array]
-"""Features `[S, A, M]` and parameters `[M]` of a log-linear policy."""
+"""Type of a log-linear policy: its features `[S, A, M]` and its parameters `[M]`."""
 
 
 @st.composite
 def features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
-    """Features in {-1, 0, 1}, up to three of them; parameters are halves in [-2, 2]."""
+    """Strategy of log-linear policies: up to three features in {-1, 0, 1}, parameters halves in [-2, 2]."""
     size = draw(st.integers(1, 3))
-    x = draw(
-        hnp.arrays(np.float64, (*mdp.shape, size), elements=st.integers(-1, 1).map(float), fill=st.nothing())
-    )
+    x = draw(fractions((*mdp.shape, size), 1))
     return x * mdp.available[:, :, None], draw(_halves(size))
 
 
 @st.composite
 def tabular_features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
-    """The tabular softmax: unit vectors as features."""
+    """Strategy of tabular softmax policies: log-linear ones with unit vectors as features."""
     unit = TabularQ(mdp.available)
     return unit.jacobian(np.zeros(unit.n_parameters)), draw(_halves(unit.n_parameters))
 
 
 def _halves(size: int) -> st.SearchStrategy[Array]:
-    return hnp.arrays(np.float64, size, elements=st.integers(-4, 4).map(lambda k: k / 2), fill=st.nothing())
+    return fractions(size, 4, over=2)
 
 
 def actor_gap(
     *, mdp: TabularMDP, q: Array, policy: Policy, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eps grad_theta L against (25)."""
+    """Eqs. (6), (25): the printed E-step gradient minus eps grad_theta L by dual numbers."""
     values = _plain(mdp, q)
     pi = _policy(mdp, policy, variables(policy[1]))
     objective: Number = 0
@@ -62,7 +60,7 @@ def actor_gap(
 
 
 def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb: float = 0.0) -> Gap:
-    """E_d[E_pi[Q grad log pi]] against E_d[grad E_pi[Q]] with Q and d fixed."""
+    """App. E.4: E_d[E_pi[Q grad log pi]] minus E_d[grad E_pi[Q]], with Q and d fixed."""
     values = _plain(mdp, q)
     inner = state_values(values, _policy(mdp, policy, variables(policy[1])))
     truth = _weighted(d, inner, len(policy[1])) * (1 + perturb)
@@ -71,8 +69,11 @@ def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb
     )
 
 
-def exchange_with_moving_q_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """The same exchange in the policy gradient theorem: d = rho^pi and Q = Q^pi, which moves with theta."""
+def exchange_with_policy_values_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
+    """Ablation of App. E.4: the same exchange where Q = Q^pi depends on theta, with d = rho^pi.
+
+    That is the case of the policy gradient theorem.
+    """
     pi = _policy(mdp, policy, variables(policy[1]))
     v = evaluate_policy(mdp, pi)
     inner = dict(enumerate(v))
@@ -82,14 +83,14 @@ def exchange_with_moving_q_gap(*, mdp: TabularMDP, policy: Policy, perturb: floa
     dense = np.asarray(mdp.to_dense().transition)
     p_pi = np.einsum("sa,sat->st", pi_theta, dense)
     rho = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi.T, mdp.initial)
-    moved = _weighted(rho, inner, len(policy[1]))
+    truth = _weighted(rho, inner, len(policy[1]))
     found = _score_form(mdp, np.where(mdp.available, q, -np.inf), policy, rho)
     size = 1 + float(np.abs(q).max()) / (1 - mdp.gamma)
-    return relative_gap(found, moved + perturb, size=size, bound=_evaluation_bound(mdp, policy))
+    return relative_gap(found, truth + perturb, size=size, bound=_evaluation_bound(mdp, policy))
 
 
 def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """grad_theta J against the policy gradient theorem with the exact discounted occupancy."""
+    """App. E.4: the policy gradient theorem with the exact discounted occupancy minus grad_theta J."""
     pi = _policy(mdp, policy, variables(policy[1]))
     v = evaluate_policy(mdp, pi)
     truth = _weighted(mdp.initial, dict(enumerate(v)), len(policy[1])) * (1 + perturb)
@@ -101,7 +102,10 @@ def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0
 
 
 def normalised_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """The theorem with a normalised occupancy, `(1 - gamma) rho^pi`, instead of the paper's "in general not normalised" one."""
+    """Ablation of App. E.4: the theorem with occupancy `(1 - gamma) rho^pi` minus grad_theta J.
+
+    The paper's occupancy rho^pi is "in general not normalised".
+    """
     pi = _policy(mdp, policy, variables(policy[1]))
     truth = _weighted(mdp.initial, dict(enumerate(evaluate_policy(mdp, pi))), len(policy[1]))
     pi_theta, score = _exact(mdp, policy)
@@ -112,7 +116,10 @@ def normalised_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> 
 
 
 def evaluate_policy(mdp: TabularMDP, pi: Table) -> list[Number]:
-    """`V^pi` by Gauss elimination on `(I - gamma P_pi) V = r_pi` with any numbers; diagonally dominant, so without pivoting."""
+    """State values `V^pi` by Gauss elimination on `(I - gamma P_pi) V = r_pi`, for numbers of any kind.
+
+    The system is diagonally dominant, so it needs no pivoting.
+    """
     n, dense = mdp.n_states, np.asarray(mdp.to_dense().transition)
     rows: list[list[Number]] = [[float(s == t) for t in range(n)] + [0.0] for s in range(n)]
     for (s, a), p in pi.items():

@@ -1,4 +1,4 @@
-"""Theorem 1 as a picture: the Boltzmann density collapses onto a unique maximum, and splits over tied ones."""
+"""Figure of Theorem 1: the Boltzmann density collapses onto a unique maximum, and splits over tied ones."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ UNIQUE, TIED = Polynomial([0, 0, -1, 0.5]), Polynomial([-1, 0, 2, 0, -1])
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Densities of a unique and of two tied maxima, and the mass near the maximum that they lead to."""
+    """Figure of the densities of a unique and of two tied maxima, and of the mass near the maximum."""
     panels = [
         _densities("unique maximum: -x^2 + x^3/2", UNIQUE, (-1.0, 1.0), (0.0,)),
         _densities("tied maxima: -(x^2 - 1)^2", TIED, (-2.0, 2.0), (-1.0, 1.0)),
@@ -39,7 +39,7 @@ def _densities(title: str, f: Function, interval: tuple[float, float], peaks: tu
 
 
 def _masses() -> Panel:
-    """Mass within 0.1 of x = 0, and of x = 1: tends to 1 and to 1/2."""
+    """Panel of the mass within 0.1 of x = 0, and of x = 1: it tends to 1 and to 1/2."""
     eps = np.geomspace(1, 1e-5, 26)
     curves = [
         Curve("unique, |x| < 0.1", eps, np.array([_mass(UNIQUE, 0.0, (-1.0, 1.0), e) for e in eps])),
