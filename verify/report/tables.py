@@ -7,10 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from verify.engine.claim import Claim
+from verify.engine.claim import Claim, expected_verdict
 from verify.engine.describe import in_short
 from verify.engine.results import ERROR, Row, as_recorded
-from verify.proofs.run import expected_verdict
 
 COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
 LOUD = "bold white on red"
