@@ -1,4 +1,4 @@
-"""From a drawn instance (float64, a rounded view) to the exact one and its JSON."""
+"""Exact instances: the rational numbers of which a drawn instance of floats is the rounded view."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,45 +23,52 @@ SCALARS = ("eps", "eps_k", "alpha", "c", "p_norm")
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """An exact instance: `mdp` and parts by name, as `verify/statements.toml` lists them.
+    """An exact instance: an MDP and further parts by name, as `verify/statements.toml` lists them.
 
-    Tables and policies by pair, `d` by state, scalars, lists, and rows of tables.
+    Tables and policies have one entry per pair, `d` has one per state. Further parts are scalars, lists, and
+    lists of tables. A part is an attribute: `x.q`.
     """
 
     mdp: ExactMDP
     parts: dict[str, Any] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
-        """A part."""
+        """The part called `name`."""
         try:
             return self.parts[name]
         except KeyError:
             raise AttributeError(name) from None
 
     def as_json(self, *names: str) -> dict[str, Any]:
-        """The parts named, as the checker reads them."""
+        """The parts named, in this order, as the checker reads them."""
         return {name: self.mdp.as_json() if name == "mdp" else text(self.parts[name]) for name in names}
 
     def with_parts(self, **parts: Any) -> "Exact":
-        """The same with parts added or replaced."""
+        """A copy of the instance with parts added or replaced."""
         return Exact(self.mdp, self.parts | parts)
 
 
+def without_mdp(**parts: Any) -> Exact:
+    """An instance without an MDP, whose facts use its parts alone."""
+    return Exact(None, parts)  # type: ignore[arg-type]
+
+
 def text(value: Any) -> Any:
-    """Fractions as strings, sequences as lists of them, nested or not."""
+    """A fraction as a string; a sequence, nested or not, as a list of strings."""
     return str(value) if isinstance(value, fmpq) else [text(x) for x in value]
 
 
 def exactly(instance: dict[str, Any]) -> Exact:
-    """The exact instance that the floats are the rounded view of.
+    """The exact instance that a drawn instance of floats is the rounded view of.
 
-    Raises: InputError: if a distribution is none exactly.
+    Raises: InputError: if a distribution does not sum to exactly 1.
     """
     mdp = from_float(instance["mdp"])
     return Exact(mdp, {name: _part(mdp, name, value) for name, value in instance.items() if name != "mdp"})
 
 
 def _part(mdp: ExactMDP, name: str, value: Any) -> fmpq | Vector:
+    """A part as fractions, in the shape that its name calls for."""
     if name in POLICIES:
         return policy_of(mdp, value, name=name)
     if name in TABLES:

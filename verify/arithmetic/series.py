@@ -1,6 +1,7 @@
-"""Power series with ball coefficients, cut off after the first power: derivatives by definition.
+"""Truncated power series in balls, `value + derivative t + O(t^2)`: derivatives by their definition.
 
-A number that moves with a parameter is `value + slope t`. Tables have an entry a pair, as everywhere.
+A number that depends on the parameter t is such a pair, a `Jet`. A table has one entry per pair `(s, a)`, as
+everywhere in `verify.arithmetic`; a list over states has one entry per state.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,61 +12,62 @@ from flint import arb, arb_series, fmpq
 from verify.arithmetic.balls import Number
 from verify.arithmetic.instance import Exact
 
-Moving = arb_series
+Jet = arb_series
+"""A ball for the value and one for the derivative with respect to t."""
 
 
-def moving(value: Number | int, slope: Number | int = 0) -> Moving:
+def jet(value: Number | int, slope: Number | int = 0) -> Jet:
     """`value + slope t`."""
     return arb_series([arb(value), arb(slope)], prec=2)
 
 
-def total(terms: Iterable[Any]) -> Moving:
-    """Their sum."""
-    return sum(terms, moving(0))
+def total(terms: Iterable[Any]) -> Jet:
+    """Sum of jets and numbers."""
+    return sum(terms, jet(0))
 
 
 def slope(x: Any) -> arb:
-    """Coefficient of t; 0 of a number that does not move."""
+    """Derivative of a jet; 0 for a number, which does not depend on t."""
     return x[1] if isinstance(x, arb_series) else arb(0)
 
 
 def value(x: Any) -> arb:
-    """What does not move."""
+    """Value of a jet at t = 0; a number is its own value."""
     return x[0] if isinstance(x, arb_series) else arb(x)
 
 
-def stopped(table: Sequence[Any]) -> list[arb]:
-    """A table that does not move."""
+def values(table: Sequence[Any]) -> list[arb]:
+    """Values of a table of jets at t = 0; the paper's stop-gradient."""
     return [value(x) for x in table]
 
 
 def slopes(table: Sequence[Any]) -> list[arb]:
-    """Coefficients of t."""
+    """Derivatives of a table of jets."""
     return [slope(x) for x in table]
 
 
-def by_state(x: Exact, table: Sequence[Any]) -> list[Moving]:
-    """Sums over the actions of every state."""
+def by_state(x: Exact, table: Sequence[Any]) -> list[Jet]:
+    """Sum of a table over the actions of every state."""
     return [total(table[i] for i in own) for own in x.mdp.of_state]
 
 
-def mean(x: Exact, pi: Sequence[Any], table: Sequence[Any]) -> list[Moving]:
-    """E_pi[table] of every state."""
+def mean(x: Exact, pi: Sequence[Any], table: Sequence[Any]) -> list[Jet]:
+    """`E_pi[table]` per state."""
     return by_state(x, [p * f for p, f in zip(pi, table, strict=True)])
 
 
-def ahead(x: Exact, v: Sequence[Any]) -> list[Moving]:
-    """E[v(s')] of every pair."""
+def ahead(x: Exact, v: Sequence[Any]) -> list[Jet]:
+    """`E[v(s')]` per pair."""
     return [total(p * v[t] for t, p in row) for row in x.mdp.rows]
 
 
-def over_pairs(table: Sequence[Any]) -> Moving:
-    """The mean over all pairs."""
+def over_pairs(table: Sequence[Any]) -> Jet:
+    """Mean of a table over all pairs."""
     return total(table) / arb(len(table))
 
 
-def softmax(x: Exact, logits: Sequence[Moving]) -> tuple[list[Moving], list[Moving]]:
-    """Boltzmann policy and its logarithm, one entry a pair."""
+def softmax(x: Exact, logits: Sequence[Jet]) -> tuple[list[Jet], list[Jet]]:
+    """Softmax policy over the logits and its logarithm, one entry per pair."""
     log_pi = list(logits)
     for own in x.mdp.of_state:
         top = max((logits[i] for i in own), key=lambda y: float(y[0].mid()))
@@ -77,20 +79,20 @@ def softmax(x: Exact, logits: Sequence[Moving]) -> tuple[list[Moving], list[Movi
 
 
 def along(x: Exact, j: int) -> list[fmpq]:
-    """The direction b = features[j]."""
+    """Direction j of the features, a table b: the derivative of Q in omega_j."""
     return list(x.features[j])
 
 
-def linear(x: Exact, j: int) -> list[Moving]:
-    """Omega . features, omega_j moving by t."""
+def linear(x: Exact, j: int) -> list[Jet]:
+    """`Q = sum_n omega_n features_n` per pair, with its derivative in omega_j."""
     return [
-        moving(sum((w * f[i] for w, f in zip(x.omega, x.features, strict=True)), fmpq(0)), x.features[j][i])
+        jet(sum((w * f[i] for w, f in zip(x.omega, x.features, strict=True)), fmpq(0)), x.features[j][i])
         for i in range(x.mdp.n_pairs)
     ]
 
 
 def in_every_direction(x: Exact, sides: Any) -> list[arb]:
-    """`sides(j)`, a number or a table, for every direction j, one after the other."""
+    """The numbers or tables `sides(j)` of all directions j of the features, one after the other."""
     out: list[arb] = []
     for j in range(len(x.features)):
         found = sides(j)

@@ -1,4 +1,4 @@
-"""A claim is data plus checks: what is printed, where, what it assumes, and functions that can fail."""
+"""Claims: what is printed, where, what it assumes, and the checks that can fail."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,11 @@ class Check:
     Args:
         gap: `gap(**instance, perturb=0.0) -> Gap`. With `perturb=1.0` it must plant an error (sign, factor,
             missing term) in one of the two sides that it compares, so that a working check fails.
-        instances: hypothesis strategy of instances (dicts); simple values first, so that counterexamples
+        instances: hypothesis strategy of instances (dicts), with simple values first, so that counterexamples
             shrink to something readable.
-        n_random: how many are drawn.
-        named: further `(name, instance)` pairs, e.g. the Gymnasium MDPs; called only when the check runs.
+        n_random: how many instances are drawn.
+        named: a function that returns further `(name, instance)` pairs, e.g. the Gymnasium MDPs. It is called
+            only when the check runs.
     """
 
     gap: Callable[..., Gap]
@@ -34,30 +35,57 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Assumption:
-    """An assumption of the source; `without` searches for a counterexample when it is dropped, if given."""
+    """An assumption of the source, and what happens when it is dropped."""
 
     name: str
+    """A few words."""
     text: str
+    """The assumption, as printed."""
     without: Check | None = None
+    """A check that searches for a counterexample without the assumption; None does not search."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A displayed step of the printed proof, as printed; `repaired` is what holds if it fails."""
+    """A displayed step of the printed proof."""
 
     name: str
+    """A few words, kebab-case."""
     statement: str
+    """LaTeX, as printed."""
     check: Check
+    """Check of the step as printed."""
     repaired: "Correction | None" = None
+    """What holds instead, if the step fails; None if it holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What holds instead of a printed statement: LaTeX, a derivation (Markdown, LaTeX) and its own check."""
+    """What holds instead of a printed statement."""
 
     statement: str
+    """LaTeX."""
     derivation: str
+    """Why it holds: Markdown with LaTeX."""
     check: Check
+    """Check of the corrected statement."""
+
+
+@dataclass(frozen=True, eq=False)
+class NoProof:
+    """Why a claim on record, or one form of it, is checked in floating point only and has no certificate."""
+
+    reason: str
+    """One phrase for docs/certificates.md."""
+    form: str = ""
+    """`printed`, `corrected` or `step-N`, the N-th step of the claim; empty for all forms of the claim."""
+
+
+ON_AN_INTERVAL = NoProof(
+    "actions, or the variable, on an interval: densities, integrals and limits, no finite rational instance"
+)
+A_LIMIT = NoProof("an infinite sum or the limit of a recursion, without a rational or closed form")
+A_DEFINITION = NoProof("a definition: what is checked is that the library's float64 code computes it")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +97,17 @@ class Claim:
         title: a few words for tables.
         source: where it is printed, e.g. `"Thm 3, App. D.4"`.
         statement: LaTeX, exactly as printed where `printed`; a reading is marked as one in words.
-        check: of that statement.
+        check: the check of that statement.
         expected: the verdict on record; `virel verify` exits 0 iff it comes out again.
-        assumptions, steps, correction: see their classes. A `REFUTED` claim needs a correction.
+        assumptions: what the source assumes.
+        steps: displayed steps of the printed proof, each with its own check.
+        correction: what holds instead; a claim on record as `REFUTED` needs one.
         figures: `figures(seed)` computes the data of its convergence plots (`verify.report` draws them).
-        printed: whether a source prints the statement; else it is ours: the same on other sets, a rate.
-        deep: its checks run `virel_deep` and need torch; `virel verify --deep` runs it, or naming it.
+        printed: whether a source prints the statement. If not, it is ours: the same on other sets, or a rate.
+        deep: whether its checks run `virel_deep` and need torch. Such a claim runs if it is named, or with
+            `virel verify --deep`.
+        not_certified: why the claim on record, or one form of it, has no proof in exact or ball arithmetic;
+            None if all its forms have one. `verify.proofs.table` holds the proofs.
     """
 
     id: str
@@ -89,3 +122,14 @@ class Claim:
     figures: Callable[[int], Sequence[Figure]] | None = field(default=None)
     printed: bool = True
     deep: bool = False
+    not_certified: NoProof | None = None
+
+
+def expected_verdict(claim: Claim) -> Verdict:
+    """The verdict on record with `--certify`: CERTIFIED for HOLDS if the printed form has a proof.
+
+    The claim is one on record; deep claims and claims in files of your own have no proofs.
+    """
+    gap = claim.not_certified
+    proved = not claim.deep and (gap is None or gap.form not in ("", "printed"))
+    return Verdict.CERTIFIED if proved and claim.expected is Verdict.HOLDS else claim.expected

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from verify.engine.claim import Assumption, Check, Claim, Correction, Step
+from verify.engine.claim import Assumption, Check, Claim, Correction, NoProof, Step
 from verify.engine.verdict import Verdict
 from virel_theory.checks import InputError
 
-PARTS = (Check, Assumption, Step, Correction)
+PARTS = (Check, Assumption, Step, Correction, NoProof)
 
 
 def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:

@@ -1,4 +1,4 @@
-"""Every claim on record, the `CLAIMS` of the modules below `verify/claims/`, and those of your own files."""
+"""The claims on record (`CLAIMS` of the modules below `verify/claims/`) and those of files of your own."""
 
 import difflib
 import importlib
@@ -13,19 +13,28 @@ from verify.engine.claim_files import claims_of, split_names
 from verify.engine.sources import position
 from virel_theory.checks import InputError
 
-PROOFS = ("proofs", "facts", "roots")
-"""Last words of the names of modules that hold certificates' statements: they need python-flint."""
+PROOFS = ("proofs", "facts")
+"""Last words of the names of modules that prove claims. They need python-flint, and define no claims."""
 
 
 def modules() -> list[str]:
     """Names of the modules below `verify/claims/` that may define claims."""
+    return [name for name in _below_claims() if not name.endswith(PROOFS)]
+
+
+def proof_modules() -> list[str]:
+    """Names of the modules below `verify/claims/` that may define jobs: `*proofs`."""
+    return [name for name in _below_claims() if name.endswith("proofs")]
+
+
+def _below_claims() -> list[str]:
     found = pkgutil.walk_packages(verify.claims.__path__, "verify.claims.")
-    return [one.name for one in found if not one.ispkg and not one.name.endswith(PROOFS)]
+    return [one.name for one in found if not one.ispkg]
 
 
 @cache
 def all_claims() -> dict[str, Claim]:
-    """Claims by id, in the order of the sources (`verify.engine.sources`)."""
+    """The claims on record by id, in the order of the sources (`verify.engine.sources`)."""
     claims: dict[str, Claim] = {}
     for name in modules():
         for claim in getattr(importlib.import_module(name), "CLAIMS", ()):
@@ -36,7 +45,7 @@ def all_claims() -> dict[str, Claim]:
 
 
 def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
-    """The claims on record and those of the given files.
+    """The claims on record and those of the given files, by id.
 
     Raises:
         InputError: if a file cannot be loaded, or two claims have one id.
@@ -51,10 +60,12 @@ def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
 
 
 def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) -> list[Claim]:
-    """The claims with these ids, in this order; if none is named all of the record, deep ones if `deep`.
+    """The claims with these ids, in this order; all on record if none is named.
+
+    Then deep claims are among them only if `deep`.
 
     Raises:
-        InputError: naming the unknown ids and the known ones.
+        InputError: naming the unknown ids, and known ones that look like them.
     """
     claims = catalogue(files)
     if unknown := [name for name in ids if name not in claims]:
@@ -69,7 +80,9 @@ def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) ->
 
 
 def resolve(names: Sequence[str], *, deep: bool = False) -> tuple[list[str], tuple[Path, ...]]:
-    """Ids to run, and the files that hold some of them: those named, all of each `.py` file, or the record.
+    """Ids of the claims to run, and the files that hold some of them.
+
+    `names` are ids and `.py` files, which stand for all their claims; none stands for all on record.
 
     Raises:
         InputError: as `catalogue` and `select` do; a claim needs torch, which cannot be imported.

@@ -1,6 +1,6 @@
-"""Certificate files: self-contained JSON with a content hash; `verify.recheck` checks them.
+"""Certificate files: self-contained JSON with a content hash, which `verify/recheck.py` checks.
 
-The format is in docs/certificates.md.
+The format is described in docs/certificates.md.
 """
 
 import hashlib
@@ -14,33 +14,37 @@ from virel_common.files import atomic_file
 from virel_common.versions import versions
 
 SCHEMA = 2
+"""Version of the format of certificate files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """A proof on one instance.
-
-    `form`: `printed`, `corrected` or `step-N`; `verify/statements.toml` says what is proved, and `result`
-    holds what is claimed of each of its facts.
-    """
+    """A proof of one form of a claim on one instance; `verify/statements.toml` says what is proved."""
 
     claim: str
+    """Id of the claim."""
     form: str
+    """`printed`, `corrected` or `step-N`."""
     instance: dict[str, Any]
+    """The parts of the instance, as plain data."""
     result: list[dict[str, Any]]
+    """What is claimed of each fact: enclosures of its differences."""
 
 
 @dataclass(frozen=True)
 class Undecided:
-    """No certificate: the precision limit was reached, or the statement does not hold on the instance."""
+    """An instance without a proof: the statement is false on it, or the largest precision did not decide."""
 
     claim: str
+    """Id of the claim."""
     form: str
+    """`printed`, `corrected` or `step-N`."""
     reason: str
+    """What could not be shown."""
 
 
 def document(certificates: Sequence[Certificate]) -> dict[str, Any]:
-    """The content of a file, its hash included."""
+    """The content of a certificate file, its hash included."""
     body = {
         "schema": SCHEMA,
         "versions": versions(("virel", "python-flint")),
@@ -53,13 +57,13 @@ def document(certificates: Sequence[Certificate]) -> dict[str, Any]:
 
 
 def content_hash(body: dict[str, Any]) -> str:
-    """SHA-256 of the canonical JSON (sorted keys, no blanks, ASCII) of everything but the hash."""
+    """SHA-256 of a file's content without the hash, as canonical JSON: sorted keys, no blanks, ASCII."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write(path: Path, certificates: Sequence[Certificate]) -> None:
-    """Write a file whole or not at all."""
+    """Write a certificate file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(json.dumps(document(certificates), separators=(",", ":")).encode() + b"\n")

@@ -1,11 +1,12 @@
-"""Facts and their enclosures: a difference that vanishes, one that does not, some that are not negative.
+"""Facts and how they are certified: enclosures, in ball arithmetic, of left side minus right side.
 
-A `Fact` is a relation and the differences, left less right, of one formula of `verify/statements.toml`, from
-the definitions in ball arithmetic. The checker proves the formula by other means.
+A statement of `verify/statements.toml` is a list of formulas, and each of them is one `Fact` here: a relation
+to zero and a function that computes the differences from the definitions. The checker (`verify/recheck.py`)
+proves the same formulas by exact algebra and shares no code with these functions.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flint import arb, ctx
 
@@ -14,42 +15,78 @@ from verify.arithmetic.instance import Exact
 from verify.proofs.certificate import Certificate, Undecided
 
 Differences = Callable[[Exact], Sequence[arb]]
-"""Left side less right side, component by component, at the working precision."""
-Fact = tuple[str, Differences]
-"""Relation of all differences to 0 (`==`, `>=`, `>`), or of one (`!=`)."""
+"""Left side minus right side of a formula on an instance: balls, one per component."""
+
+
+class Fact(NamedTuple):
+    """One formula of a statement: how its differences, left minus right, relate to zero."""
+
+    relation: str
+    """`==`, `>=` and `>` are claimed of every difference, `!=` of one of them."""
+    differences: Differences
+
+
+def equal(sides: Differences) -> Fact:
+    """The fact that both sides are equal in every component."""
+    return Fact("==", sides)
+
+
+def differs(sides: Differences) -> Fact:
+    """The fact that the sides differ in some component, which refutes an identity."""
+    return Fact("!=", sides)
+
+
+def at_least(sides: Differences) -> Fact:
+    """The fact that the left side is at least the right side in every component."""
+    return Fact(">=", sides)
+
+
+def above(sides: Differences) -> Fact:
+    """The fact that the left side exceeds the right side in every component."""
+    return Fact(">", sides)
 
 
 class Open(Exception):
-    """A fact that was not proved, and why."""
+    """A fact could not be proved on an instance; the message gives the reason."""
 
 
-def certify(claim: str, form: str, x: Exact, *, parts: str, facts: Sequence[Fact]) -> Certificate | Undecided:
-    """Enclosures for every fact, in their order; or why one has none."""
+def certify(
+    claim: str, form: str, x: Exact, *, parts: Sequence[str], facts: Sequence[Fact]
+) -> Certificate | Undecided:
+    """Enclose the differences of all facts, in their order; return `Undecided` at the first that is open.
+
+    Args:
+        claim: id of the claim.
+        form: `printed`, `corrected` or `step-N`.
+        x: the exact instance.
+        parts: names of the parts of `x` that the certificate stores.
+        facts: what is to be proved of the instance.
+    """
     try:
-        result = [KINDS[relation](x, sides) for relation, sides in facts]
+        result = [CERTIFIERS[fact.relation](x, fact.differences) for fact in facts]
     except Open as why:
         return Undecided(claim, form, str(why))
-    return Certificate(claim, form, x.as_json(*parts.split()), result)
+    return Certificate(claim, form, x.as_json(*parts), result)
 
 
 def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclosures of the differences at 64, 128 and 256 bits.
+    """Enclosures, at 64, 128 and 256 bits, of differences that are to vanish.
 
-    They contain zero and their width falls below 2^(-bits/2).
+    Each contains zero, and its width is below `2^(-bits/2)`.
     """
     result = {}
     for bits in BITS:
         with ctx.workprec(2 * bits):
             ball = hull(sides(x))
         if not ball.contains(0) or ball.rad() * 2 ** (bits // 2 + 2) > 1:
-            raise Open(f"the difference is {ball.str(10)} at {2 * bits} bits")
+            raise Open(f"the difference should vanish, but is {ball.str(10)} at {2 * bits} bits")
         with ctx.workprec(bits):
             result[str(bits)] = endpoints(ball)
     return result
 
 
 def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
-    """An enclosure of one component of the difference that excludes zero."""
+    """An enclosure, without zero, of one component of the differences, and the number of that component."""
     for bits in _precisions():
         with ctx.workprec(bits):
             for component, ball in enumerate(sides(x)):
@@ -60,12 +97,15 @@ def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[str, Any]:
-    """An enclosure of all differences without negative numbers: each positive or, not strictly, exactly 0."""
+    """An enclosure, without negative numbers, of all differences.
+
+    Each difference is positive or, unless `strictly`, an exact zero.
+    """
     for bits in _precisions():
         with ctx.workprec(bits):
             balls = sides(x)
             if any(ball < 0 or (strictly and ball.is_zero()) for ball in balls):
-                raise Open("a difference is negative, or zero")
+                raise Open("a difference is negative, or zero where it must be positive")
             if all(ball > 0 or ball.is_zero() for ball in balls):
                 low, high = endpoints(hull(balls))
                 low = "0p0" if low.startswith("-") else low
@@ -75,12 +115,14 @@ def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[s
 
 
 def _precisions() -> list[int]:
+    """Working precisions in bits, doubled from the first one."""
     return [BITS[0] << k for k in range(7)]
 
 
-KINDS: dict[str, Callable[[Exact, Differences], dict[str, Any]]] = {
+CERTIFIERS: dict[str, Callable[[Exact, Differences], dict[str, Any]]] = {
     "==": _equal,
     "!=": _differs,
     ">=": _at_least,
     ">": lambda x, sides: _at_least(x, sides, strictly=True),
 }
+"""How the differences of each relation are enclosed."""

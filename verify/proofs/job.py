@@ -1,4 +1,4 @@
-"""A job: one form of a claim, the parts and facts of its certificates, and where its instances come from."""
+"""Jobs: which form of a claim is proved, by which facts, and where its instances come from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,27 +9,31 @@ from hypothesis.strategies import SearchStrategy
 from verify.arithmetic.instance import Exact, exactly
 from verify.engine.claim import Check, Claim
 from verify.proofs import draws
-from verify.proofs.facts import Differences, Fact
+from verify.proofs.facts import Fact
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """`parts` and `facts` are those of `verify/statements.toml`, in its order.
+    """The proof, or the refutation, of one form of a claim.
 
-    `form`: `printed`, `corrected` or `step-N`, the N-th step of the claim. `refutes`: one counterexample is
-    wanted, not a proof on all instances. `prepare` makes an exact instance of a drawn one, which comes from
-    the claim's own check or from `instances`.
+    Its `parts` and `facts` are those of the statement in `verify/statements.toml`, in the same order.
     """
 
     form: str
-    parts: str
+    """`printed`, `corrected` or `step-N`, the N-th step of the claim."""
+    parts: tuple[str, ...]
+    """Names of the parts of an instance that a certificate stores."""
     facts: Sequence[Fact]
+    """What is proved of an instance."""
     prepare: Callable[[Any], Exact] = exactly
+    """Makes an exact instance of a drawn one."""
     refutes: bool = False
+    """Whether one counterexample is wanted, rather than a proof on every instance."""
     instances: SearchStrategy[Any] | None = None
+    """What to draw from; None takes the instances of the claim's own check."""
 
     def check_of(self, claim: Claim) -> Check:
-        """The check whose instances, or counterexample, the job takes."""
+        """The check of the claim that belongs to this form: its instances and counterexample are used."""
         if self.form.startswith("step"):
             return claim.steps[int(self.form.removeprefix("step-")) - 1].check
         if self.form == "corrected" and claim.correction is not None:
@@ -37,49 +41,29 @@ class Job:
         return claim.check
 
     def instances_of(self, claim: Claim) -> SearchStrategy[Any]:
-        """What to draw from."""
+        """The strategy to draw instances from: the job's own, else that of the claim's check."""
         return self.check_of(claim).instances if self.instances is None else self.instances
 
 
 Jobs = dict[str, Sequence[Job]]
+"""Jobs by claim id, as each `*proofs.py` below `verify/claims/` lists them in `JOBS`."""
 
 
-def proved(form: str, parts: str, *facts: Fact, **options: Any) -> Job:
-    """A proof on every instance."""
+def proved(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
+    """A job that proves the facts on every instance; `options` are further fields of `Job`."""
     return Job(form, parts, facts, **options)
 
 
-def refuted(form: str, parts: str, *facts: Fact, **options: Any) -> Job:
-    """A counterexample."""
+def refuted(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
+    """A job that proves the facts on one counterexample; `options` are further fields of `Job`."""
     return Job(form, parts, facts, refutes=True, **options)
 
 
 def as_drawn(x: Exact) -> Exact:
-    """For instances that are exact already."""
+    """The instance itself: the `prepare` of jobs whose own instances are exact already."""
     return x
 
 
-def featured(form: str, parts: str, *facts: Fact, refutes: bool = False, **options: Any) -> Job:
-    """On instances with features that have the parts named."""
-    instances = draws.with_features(*parts.split(), **options)
-    return Job(form, parts, facts, as_drawn, refutes, instances)
-
-
-def equal(sides: Differences) -> Fact:
-    """An identity."""
-    return "==", sides
-
-
-def differs(sides: Differences) -> Fact:
-    """A refuted identity."""
-    return "!=", sides
-
-
-def at_least(sides: Differences) -> Fact:
-    """An inequality."""
-    return ">=", sides
-
-
-def above(sides: Differences) -> Fact:
-    """A strict inequality."""
-    return ">", sides
+def featured(form: str, parts: tuple[str, ...], *facts: Fact, refutes: bool = False, **options: Any) -> Job:
+    """A job on rational instances with features, drawn by `draws.with_features(*parts, **options)`."""
+    return Job(form, parts, facts, as_drawn, refutes, draws.with_features(*parts, **options))

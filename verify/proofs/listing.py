@@ -1,28 +1,43 @@
-"""The list of certified statements in docs/certificates.md: `python -m verify.proofs.listing`."""
+"""The list of certified statements in docs/certificates.md: `python -m verify.proofs.listing` prints it."""
 
 from collections.abc import Iterable
 from itertools import groupby
 
+from verify.engine.claim import Claim
 from verify.engine.registry import all_claims
 from verify.proofs.job import Job
-from verify.proofs.reasons import PARTS, REASONS
-from verify.proofs.table import CERTIFIERS
+from verify.proofs.table import all_jobs
 
 
 def listing() -> str:
-    """Each claim with the forms that are proved or refuted, then the claims that are not, by reason."""
-    order = [claim_id for claim_id, claim in all_claims().items() if not claim.deep]
+    """Markdown table of the claims with their proved and refuted forms, then those without, by reason."""
+    claims = [claim for claim in all_claims().values() if not claim.deep]
+    jobs = all_jobs()
     lines = ["| claim | proved | refuted |", "| --- | --- | --- |"]
-    for claim_id in (claim_id for claim_id in order if claim_id in CERTIFIERS):
-        jobs = CERTIFIERS[claim_id]
-        proved, refuted = (_forms(job for job in jobs if job.refutes is refutes) for refutes in (False, True))
-        lines.append(f"| `{claim_id}` | {proved} | {refuted} |")
-    without = sorted((claim_id for claim_id in order if claim_id in REASONS), key=REASONS.__getitem__)
+    for claim in (claim for claim in claims if claim.id in jobs):
+        proved, refuted = (
+            _forms(job for job in jobs[claim.id] if job.refutes is refutes) for refutes in (False, True)
+        )
+        lines.append(f"| `{claim.id}` | {proved} | {refuted} |")
     lines += ["", "Not certified:", ""]
-    for reason, ids in groupby(without, key=REASONS.__getitem__):
-        lines.append(f"* {reason}: {', '.join(f'`{claim_id}`' for claim_id in ids)}.")
-    lines += [f"* `{claim_id}`, {reason}." for claim_id, reason in PARTS.items()]
+    without = sorted((claim for claim in claims if claim.id not in jobs), key=_reason)
+    for reason, group in groupby(without, key=_reason):
+        lines.append(f"* {reason}: {', '.join(f'`{claim.id}`' for claim in group)}.")
+    partly = [claim for claim in claims if claim.id in jobs and claim.not_certified is not None]
+    lines += [f"* `{claim.id}`, {_form_without_proof(claim)}: {_reason(claim)}." for claim in partly]
     return "\n".join(lines) + "\n"
+
+
+def _reason(claim: Claim) -> str:
+    return "" if claim.not_certified is None else claim.not_certified.reason
+
+
+def _form_without_proof(claim: Claim) -> str:
+    """The form that has no proof, in words."""
+    form = "" if claim.not_certified is None else claim.not_certified.form
+    if form.startswith("step-"):
+        return f"the printed step `{claim.steps[int(form.removeprefix('step-')) - 1].name}`"
+    return f"as {form}"
 
 
 def _forms(jobs: Iterable[Job]) -> str:

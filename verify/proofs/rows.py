@@ -1,40 +1,41 @@
-"""`virel verify --certify`: what a worker does, and how its outcome enters the rows of a run."""
+"""Rows of `virel verify --certify`: what a worker hands back, and how it enters the rows of the run."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from verify.engine.claim import expected_verdict
 from verify.engine.registry import select
+from verify.engine.results import Row
 from verify.engine.verdict import Verdict
-from verify.proofs.run import Certified, certified_verdict, certify_claim, expected_verdict
-from verify.proofs.table import CERTIFIERS
-
-Row = dict[str, Any]
+from verify.proofs.run import Certified, certified_verdict, certify_claim
+from verify.proofs.table import all_jobs
 
 
 def certifiable(rows: Sequence[Row]) -> list[str]:
-    """Ids of the claims on record that have a certifier."""
-    return [row["id"] for row in rows if row["id"] in CERTIFIERS]
+    """Ids of the rows whose claims have a proof."""
+    return [row["id"] for row in rows if row["id"] in all_jobs()]
 
 
 def certified_row(claim_id: str, *, seed: int, out: Path) -> Row:
-    """Certify one claim into the folder `out`; plain data, for a worker to hand back."""
+    """Certify one claim into the folder `out` and return plain data, for a worker to hand back."""
     outcomes = certify_claim(claim_id, seed=seed, out=out)
     verdict = "certified" if all(outcome.ok for outcome in outcomes) else "undecided"
     return {"id": claim_id, "verdict": verdict, "certificates": list(map(dataclasses.asdict, outcomes))}
 
 
 def entered(rows: Sequence[Row], certified: Sequence[Row]) -> list[Row]:
-    """The rows with `certificates`, and CERTIFIED for HOLDS in `verdict` and `expected` where it applies.
+    """The rows of a run with the outcomes of certifying: `certificates`, `verdict` and `expected`.
 
-    Claims without a certifier stay as they are; where a certifier raised, its exception becomes the reason.
+    HOLDS becomes CERTIFIED in both where it applies. Rows of claims without a proof stay as they are. Where a
+    proof raised an exception, that becomes the reason.
     """
     found = {row["id"]: row for row in certified}
     return [_entered(row, found[row["id"]]) if row["id"] in found else row for row in rows]
 
 
 def _entered(row: Row, certified: Row) -> Row:
+    """One row of a run with what certifying its claim came to."""
     (claim,) = select([row["id"]])
     raised = Certified(row["id"], "printed", False, 0, 1, certified.get("exception", ""), "", 0.0)
     stored = certified.get("certificates")
@@ -51,7 +52,7 @@ def _entered(row: Row, certified: Row) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """One line for the terminal."""
+    """One line for the terminal: number of certificates, and the forms that are undecided, with reasons."""
     outcomes = [outcome for row in rows for outcome in row.get("certificates", ())]
     proved = sum(outcome["certified"] for outcome in outcomes)
     failed = [f"{o['claim']} ({o['form']}): {o['reason']}" for o in outcomes if not o["ok"]]

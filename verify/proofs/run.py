@@ -1,4 +1,4 @@
-"""Certifying claims: draw instances with the run's seed, certify each, write one file a claim and form."""
+"""Certify claims: draw instances with the run's seed, prove each, write one file per claim and form."""
 
 import dataclasses
 import json
@@ -19,42 +19,48 @@ from verify.engine.verdict import Verdict
 from verify.proofs.certificate import Certificate, Undecided, write
 from verify.proofs.facts import Open, certify
 from verify.proofs.job import Job
-from verify.proofs.table import CERTIFIERS
+from verify.proofs.table import all_jobs
 from virel_theory.checks import InputError
 
 N_INSTANCES = 200
-"""Of a proof; and how many are tried for a counterexample."""
+"""How many instances a proof covers, and how many are tried for a counterexample."""
 
 
 @dataclass(frozen=True)
 class Certified:
-    """What certifying one form of a claim came to: how many distinct instances, the file, and why not.
-
-    If not.
-    """
+    """Outcome of certifying one form of a claim."""
 
     claim: str
+    """Id of the claim."""
     form: str
+    """`printed`, `corrected` or `step-N`."""
     refutes: bool
+    """Whether a counterexample was wanted."""
     certified: int
+    """Number of distinct instances that were proved."""
     undecided: int
+    """Number of instances that could not be proved; the first one ends the proof."""
     reason: str
+    """Why an instance could not be proved; empty if none failed."""
     file: str
+    """Name of the certificate file; empty if nothing was proved."""
     seconds: float
+    """Time that drawing and proving took."""
 
     @property
     def ok(self) -> bool:
-        """Every instance tried was certified (of a refutation: the counterexample was)."""
+        """Whether every instance tried was certified (for a refutation: a counterexample was)."""
         return self.certified > 0 and self.undecided == 0
 
 
 def certify_claim(claim_id: str, *, seed: int, out: Path, n_instances: int = N_INSTANCES) -> list[Certified]:
-    """Run every job of a claim; certificates go to `out/CLAIM-FORM.json`."""
+    """Run every job of a claim and write the certificates to `out/CLAIM-FORM.json`."""
     (claim,) = select([claim_id])
-    return [_run(job, claim, seed, out, n_instances) for job in CERTIFIERS.get(claim_id, ())]
+    return [_run(job, claim, seed, out, n_instances) for job in all_jobs().get(claim_id, ())]
 
 
 def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Certified:
+    """Run one job and write its certificates, if there are any."""
     start = time.perf_counter()
     prove = _refute if job.refutes else _prove
     proofs, reasons = prove(job, claim, seed, n_instances)
@@ -74,7 +80,10 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
 
 
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Certificate], list[str]]:
-    """Certify until there are `n_instances` different ones, or one is undecided, or no more are found."""
+    """Certificates of distinct instances, and the reason if one could not be proved.
+
+    Stops at `n_instances` distinct ones, at the first that is undecided, or when no more are found.
+    """
     strategy = job.instances_of(claim)
     for factor in (1.25, 3, 8):
         proofs: dict[str, Certificate] = {}
@@ -89,13 +98,16 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Ce
 
 
 def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate], list[str]]:
-    """Certify the claim's shrunk counterexample; if none is rational, the smallest one drawn."""
+    """The certificate of one counterexample, or the reason why there is none.
+
+    It is the claim's shrunk counterexample or, if that is not rational, another one that is drawn.
+    """
     drawn, reason = draw(job.instances_of(claim), seed=seed, n=N_INSTANCES), "no counterexample found"
     if job.instances is None:
         found = run_check(dataclasses.replace(job.check_of(claim), named=tuple), seed=seed).counterexample
         drawn = drawn if found is None else [found, *drawn]
     else:
-        drawn = sorted(drawn, key=lambda x: len(json.dumps(x.as_json(*job.parts.split()))))
+        drawn = sorted(drawn, key=lambda x: len(json.dumps(x.as_json(*job.parts))))
     for instance in drawn:
         outcome = outcome_of(job, claim.id, instance)
         if isinstance(outcome, Certificate):
@@ -105,15 +117,15 @@ def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate
 
 
 def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecided:
-    """Certify a drawn instance."""
+    """Prove the facts of a job on a drawn instance."""
     try:
         return certify(claim_id, job.form, job.prepare(instance), parts=job.parts, facts=job.facts)
-    except (InputError, Open) as error:  # floats that are no rational instance; roots not isolated
+    except (InputError, Open) as error:  # floats that are not a rational instance; roots not isolated
         return Undecided(claim_id, job.form, str(error))
 
 
 def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
-    """`n` instances: the same seed draws the same ones."""
+    """Draw about `n` instances; the same seed draws the same ones."""
     out: list[Any] = []
 
     @hypothesis.seed(seed)
@@ -134,13 +146,7 @@ def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
 
 
 def certified_verdict(verdict: Verdict, rows: Sequence[Certified]) -> Verdict:
-    """CERTIFIED in place of HOLDS if the printed statement is certified on every instance tried."""
+    """The verdict, CERTIFIED in place of HOLDS if the printed form is proved on every instance tried."""
     printed = [row for row in rows if row.form == "printed" and not row.refutes]
     certified = verdict is Verdict.HOLDS and bool(printed) and all(row.ok for row in printed)
     return Verdict.CERTIFIED if certified else verdict
-
-
-def expected_verdict(claim: Claim) -> Verdict:
-    """The verdict on record with `--certify`: CERTIFIED where HOLDS is and a job proves it."""
-    proves = any(job.form == "printed" and not job.refutes for job in CERTIFIERS.get(claim.id, ()))
-    return Verdict.CERTIFIED if proves and claim.expected is Verdict.HOLDS else claim.expected

@@ -1,13 +1,27 @@
-"""Which statements are certified, how, and on which instances: `CERTIFIERS[claim id]` is a sequence of jobs.
+"""All jobs by claim id: the `JOBS` of the modules called `*proofs` below `verify/claims/`.
 
-A claim on record as HOLDS comes out CERTIFIED with `virel verify --certify` if a job proves (not refutes) its
-printed form on all instances tried; `verify.proofs.run.expected_verdict` says for which that is on record.
-Claims without a job are in `verify.proofs.reasons`, with the reason.
+A claim on record as HOLDS comes out CERTIFIED with `virel verify --certify` if a job proves its printed form
+on every instance tried. The claim itself says which forms have no job, and why: `Claim.not_certified`.
 """
 
-from verify.claims.methods.episode_proofs import EPISODES, LIKELIHOOD, LIMITS
-from verify.claims.optima.proofs import ITERATIONS, OPTIMA, PROJECTION
-from verify.claims.residual_gradients.proofs import ACTOR, CRITIC
+import importlib
+from functools import cache
+
+from verify.engine.registry import proof_modules
 from verify.proofs.job import Jobs
 
-CERTIFIERS: Jobs = LIKELIHOOD | EPISODES | LIMITS | OPTIMA | ITERATIONS | PROJECTION | ACTOR | CRITIC
+
+@cache
+def all_jobs() -> Jobs:
+    """Jobs by claim id, from every module of proofs.
+
+    Raises:
+        ValueError: if two modules have jobs for one claim.
+    """
+    jobs: Jobs = {}
+    for name in proof_modules():
+        for claim_id, found in getattr(importlib.import_module(name), "JOBS", {}).items():
+            if claim_id in jobs:
+                raise ValueError(f"two modules prove the claim {claim_id!r}; the second is {name}")
+            jobs[claim_id] = found
+    return jobs

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from verify.engine.claim import Claim
+from verify.engine.claim import Claim, expected_verdict
 from verify.engine.describe import in_short
 from verify.engine.results import ERROR, Row, as_recorded
 
@@ -43,8 +43,6 @@ def claims_table(claims: Iterable[Claim]) -> Table:
 
 def claims_markdown(claims: Iterable[Claim]) -> str:
     """Table of claims as Markdown for docs/claims.md; CERTIFIED where `--certify` proves the claim."""
-    from verify.proofs.run import expected_verdict  # noqa: PLC0415  (python-flint, only if asked for)
-
     lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
     for claim in claims:
         verdict = expected_verdict(claim) + _how(claim)

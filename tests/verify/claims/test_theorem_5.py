@@ -7,13 +7,12 @@ import pytest
 from flint import fmpq
 
 from verify.arithmetic.instance import exactly
-from verify.claims.theorem_5 import commute, descent, statement
+from verify.claims.theorem_5 import commute, descent, facts, statement
 from verify.engine.runner import run_check
-from verify.proofs import soft_facts
 from verify.proofs.certificate import Undecided
 from verify.proofs.facts import certify
 from verify.proofs.run import draw
-from verify.proofs.table import CERTIFIERS
+from verify.proofs.table import all_jobs
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import incremental_residual_error
 from virel_theory.objective.self_consistent import self_consistent_temperatures
@@ -46,11 +45,11 @@ def test_an_operator_that_does_not_converge_is_found(monkeypatch, floor):
 
 
 def test_an_operator_that_does_not_converge_is_not_certified(monkeypatch):
-    (job,) = CERTIFIERS["theorem-5-i"]
+    (job,) = all_jobs()["theorem-5-i"]
     x = exactly({"mdp": ONE_STATE, "q": np.array([[1.0, 0.0]]), "eps_k": 2.0**-6})
     assert not isinstance(outcome(job, "theorem-5-i", x), Undecided)
-    right = soft_facts.losses
-    monkeypatch.setattr(soft_facts, "losses", lambda x, q, eps: right(x, q, max(eps, fmpq(1, 4))))
+    right = facts.losses
+    monkeypatch.setattr(facts, "losses", lambda x, q, eps: right(x, q, max(eps, fmpq(1, 4))))
     assert isinstance(outcome(job, "theorem-5-i", x), Undecided)
 
 
@@ -135,7 +134,7 @@ def test_the_check_finds_the_boltzmann_target_by_its_draws_and_by_its_named_tabl
 
 
 def test_stuck_tables_are_among_those_that_are_certified():
-    (job,) = CERTIFIERS["theorem-5-descent"]
+    (job,) = all_jobs()["theorem-5-descent"]
     drawn = draw(job.instances_of(CLAIMS["theorem-5-descent"]), seed=0, n=50)
     assert any(x["mdp"].gamma == 0.95 for x in drawn)  # `mdps` does not draw it
     x = next(job.prepare(x) for x in drawn if x["mdp"].gamma == 0.95)

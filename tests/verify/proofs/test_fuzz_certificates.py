@@ -23,12 +23,12 @@ from verify import recheck
 from verify.arithmetic import exact
 from verify.arithmetic.exact import ExactMDP
 from verify.arithmetic.instance import Exact
-from verify.claims.optima.roots import with_roots
+from verify.claims.optima.root_proofs import with_roots
 from verify.engine.registry import all_claims
 from verify.proofs import solution
 from verify.proofs.certificate import Certificate, content_hash, document
 from verify.proofs.run import draw, outcome_of
-from verify.proofs.table import CERTIFIERS
+from verify.proofs.table import all_jobs
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solve import solve
 
@@ -77,7 +77,7 @@ def certificates():
     out = []
     for claim_id in CLAIMS:
         claim = all_claims()[claim_id]
-        for job in CERTIFIERS[claim_id]:
+        for job in all_jobs()[claim_id]:
             instances = draw(job.instances_of(claim), seed=1, n=60)
             if job.refutes and claim_id in ("corollary-1", "app-c-3"):
                 mdp = TabularMDP([[[1.0], [1.0]]], [[104.0, 0.0]], 0.5)
@@ -242,12 +242,12 @@ def still_true(entry, job):
     if entry["claim"] == "solve":
         return solver_delta(entry["instance"]) <= fmpq(entry["instance"]["delta"])
     x = instance_of(entry["instance"])
-    if set(x.parts) | ({"mdp"} if x.mdp else set()) != set(job.parts.split()):
+    if set(x.parts) | ({"mdp"} if x.mdp else set()) != set(job.parts):
         return False
     if "ends" in x.parts and not isolates(x):
         return False
     with ctx.workprec(1024):
-        facts = [(relation, sides(x)) for relation, sides in job.facts]
+        facts = [(fact.relation, fact.differences(x)) for fact in job.facts]
     return all(
         set(result) == KEYS[relation] and fact_holds(relation, balls, result)
         for (relation, balls), result in zip(facts, entry["result"], strict=True)

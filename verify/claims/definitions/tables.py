@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
 from verify.claims.instances import U
-from verify.engine.claim import Check, Claim
+from verify.engine.claim import A_DEFINITION, A_LIMIT, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array
@@ -198,6 +198,7 @@ CLAIMS = (
             instances(mdp=mdps(masked=True), q=q_tables, pi=policies, eps=_LIMITS, sparse=_BOOLS),
         ),
         expected=Verdict.HOLDS,
+        not_certified=A_DEFINITION,
     ),
     Claim(
         id="def-policies",
@@ -209,6 +210,7 @@ CLAIMS = (
             policies_gap, instances(mdp=mdps(masked=True), q=q_tables, pi=policies, eps=temperatures())
         ),
         expected=Verdict.HOLDS,
+        not_certified=A_DEFINITION,
     ),
     Claim(
         id="def-approximators",
@@ -222,6 +224,7 @@ CLAIMS = (
             ),
         ),
         expected=Verdict.HOLDS,
+        not_certified=A_DEFINITION,
     ),
     Claim(
         id="def-projection",
@@ -253,6 +256,7 @@ CLAIMS = (
         ),
         expected=Verdict.HOLDS,
         printed=False,
+        not_certified=A_LIMIT,
     ),
     Claim(
         id="def-evaluation",
@@ -261,5 +265,6 @@ CLAIMS = (
         statement=r"Q^\pi = \mathcal T^\pi Q^\pi, \quad \rho^\pi(s') = p_0(s') + \gamma\sum_h p(s'|h)\pi(a|s)\rho^\pi(s)",
         check=Check(formats_gap, instances(mdp=mdps(masked=True), pi=policies)),
         expected=Verdict.HOLDS,
+        not_certified=A_DEFINITION,
     ),
 )

@@ -1,21 +1,46 @@
-"""App. F.5: EM as policy iteration and as value iteration, tables one after the other, in rationals."""
+"""Proofs of App. F.5 in rational arithmetic: EM as policy iteration, and with a fixed target as value iteration.
+
+An instance holds the tables of all iterations, one after the other. Each decorated function returns left side
+minus right side.
+"""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from flint import fmpq
 
 from verify.arithmetic import exact
 from verify.arithmetic.exact import ExactMDP, Vector
-from verify.arithmetic.instance import Exact
-from verify.proofs.facts import Differences
-from verify.proofs.shared_facts import less, rational
+from verify.arithmetic.instance import Exact, exactly
+from verify.proofs.facts import Differences, above, differs, equal
+from verify.proofs.job import Jobs, proved, refuted
+from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM, V_OF_PI, dot, minus, rational
 
 N_STEPS = 6
+"""Number of steps of EM with a fixed target."""
+
+
+def em(instance: dict[str, Any]) -> Exact:
+    """The instance with the tables of EM with complete steps, as `tables`."""
+    x = exactly(instance)
+    return x.with_parts(tables=em_tables(x.mdp))
+
+
+def fixed_target(instance: dict[str, Any]) -> Exact:
+    """The instance with the tables of EM with a fixed target, from k = 1 on, as `tables`."""
+    x = exactly(instance)
+    return x.with_parts(tables=fixed_target_tables(x)[1:])
+
+
+def value_of_pi(instance: dict[str, Any]) -> Exact:
+    """The instance with the state values of `pi`, as `v`; its `q_star` is drawn."""
+    x = exactly(instance)
+    return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
 
 
 def em_tables(mdp: ExactMDP) -> list[Vector]:
-    """EM with complete steps over state-action pairs, from a table of zeros, until the policy repeats."""
+    """Tables of EM with complete steps, in the encoding by pairs: from zeros until the policy repeats."""
     tables: list[Vector] = [(fmpq(0),) * mdp.n_pairs]
     chosen, before = exact.first_greedy(mdp, tables[0]), None
     while before != chosen:
@@ -24,27 +49,8 @@ def em_tables(mdp: ExactMDP) -> list[Vector]:
     return tables
 
 
-@rational
-def as_policy_iteration(x: Exact) -> list[fmpq]:
-    """EM's tables less those of policy iteration (the other encoding), step by step."""
-    start = exact.first_greedy(x.mdp, x.tables[0])
-    other = [q for q, _ in exact.policy_iteration(x.mdp, start, n_steps=len(x.tables) - 1)]
-    return [d for a, b in zip(x.tables[1:], other, strict=True) for d in less(a, b)]
-
-
-@rational
-def last_is_optimal(x: Exact) -> list[fmpq]:
-    """The last table less T* of it."""
-    return less(x.tables[-1], exact.optimal_backup(x.mdp, x.tables[-1]))
-
-
-def starts_at(start: Callable[[Exact], Sequence[fmpq]]) -> Differences:
-    """The first table less what it should be."""
-    return rational(lambda x: less(x.tables[0], start(x)))
-
-
 def fixed_target_tables(x: Exact) -> list[Vector]:
-    """Tables of EM with fixed target (41): Q_0, then k = 1 ..., from a uniform pi_0."""
+    """Tables of EM with a fixed target, (41): Q_0, then k = 1, 2, ..., from a uniform pi_0."""
     pi, q, tables = exact.uniform_over(x.mdp, x.mdp.of_state), x.q, [x.q]
     for _ in range(N_STEPS):
         q = x.mdp.backup(x.mdp.mean(pi, q))
@@ -53,36 +59,111 @@ def fixed_target_tables(x: Exact) -> list[Vector]:
     return tables
 
 
+@rational
+def as_policy_iteration(x: Exact) -> list[fmpq]:
+    """Tables of EM minus those of policy iteration, which evaluates by states, step by step."""
+    start = exact.first_greedy(x.mdp, x.tables[0])
+    other = [q for q, _ in exact.policy_iteration(x.mdp, start, n_steps=len(x.tables) - 1)]
+    return [d for a, b in zip(x.tables[1:], other, strict=True) for d in minus(a, b)]
+
+
+@rational
+def last_is_optimal(x: Exact) -> list[fmpq]:
+    """`Q - T* Q` of the last table."""
+    return minus(x.tables[-1], exact.optimal_backup(x.mdp, x.tables[-1]))
+
+
+def starts_at(start: Callable[[Exact], Sequence[fmpq]]) -> Differences:
+    """The first table minus the table `start(x)`."""
+    return rational(lambda x: minus(x.tables[0], start(x)))
+
+
+def zero_table(x: Exact) -> list[fmpq]:
+    """The table of zeros."""
+    return [0 * r for r in x.mdp.reward]
+
+
 def first_iterate(x: Exact) -> Vector:
-    """T^{pi_0} Q_0."""
+    """`T^{pi_0} Q_0` with the uniform policy pi_0."""
     return x.mdp.backup(x.mdp.mean(exact.uniform_over(x.mdp, x.mdp.of_state), x.q))
 
 
 @rational
 def greedy_steps(x: Exact) -> list[fmpq]:
-    """Each table less T^pi of the one before, pi its lowest greedy policy."""
+    """Each table minus T^pi of the one before, pi that table's first greedy policy."""
     out = []
     for before, table in pairwise(x.tables):
         pi = exact.deterministic(x.mdp, exact.first_greedy(x.mdp, before))
-        out += less(table, x.mdp.backup(x.mdp.mean(pi, before)))
+        out += minus(table, x.mdp.backup(x.mdp.mean(pi, before)))
     return out
 
 
 @rational
 def value_iteration(x: Exact) -> list[fmpq]:
-    """Each table less T* of the one before."""
+    """Each table minus T* of the one before."""
     return [
-        d for before, table in pairwise(x.tables) for d in less(table, exact.optimal_backup(x.mdp, before))
+        d for before, table in pairwise(x.tables) for d in minus(table, exact.optimal_backup(x.mdp, before))
     ]
 
 
 @rational
 def printed_value_step(x: Exact) -> list[fmpq]:
-    """(41) as printed: T* q_1 less r + E[max q_1]."""
+    """(41) as printed, without gamma: `T* q_1 - (r + E[max q_1])`."""
     (_, q, *_) = fixed_target_tables(x)
-    printed = [r + y for r, y in zip(x.mdp.reward, _next(x, x.mdp.best(q)), strict=True)]
-    return less(exact.optimal_backup(x.mdp, q), printed)
+    ahead = _next(x, x.mdp.best(q))
+    printed = [r + y for r, y in zip(x.mdp.reward, ahead, strict=True)]
+    return minus(exact.optimal_backup(x.mdp, q), printed)
 
 
 def _next(x: Exact, v: Sequence[fmpq]) -> list[fmpq]:
+    """`E[v(s')]` per pair."""
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
+
+
+@rational
+def m_step_premise(x: Exact) -> list[fmpq]:
+    """Premise of (39): L at Q^pi + 64 minus L at Q^pi + 2^-10, to be proved > 0.
+
+    The second has the smaller residual; the entropies cancel.
+    """
+    mean = dot(x.d, x.v)
+    far, near = (2 * (mean + c) / ((1 - x.mdp.gamma) * c) ** 2 for c in (fmpq(64), fmpq(1, 1024)))
+    return [far - near]
+
+
+POLICY_ITERATION = proved(
+    "printed",
+    ("mdp", "tables"),
+    equal(starts_at(zero_table)),
+    equal(as_policy_iteration),
+    equal(last_is_optimal),
+    prepare=em,
+)
+
+JOBS: Jobs = {
+    "eq-39": (
+        POLICY_ITERATION,
+        refuted(
+            "step-1",
+            ("mdp", "q_star", "pi", "d", "v"),
+            IS_OPTIMUM,
+            POSITIVE_OPTIMUM,
+            V_OF_PI,
+            above(m_step_premise),
+            prepare=value_of_pi,
+        ),
+    ),
+    "eq-40": (POLICY_ITERATION,),
+    "app-f5-policy-iteration": (POLICY_ITERATION,),
+    "eq-41": (
+        refuted("printed", ("mdp", "q"), differs(printed_value_step)),
+        proved(
+            "corrected",
+            ("mdp", "q", "tables"),
+            equal(starts_at(first_iterate)),
+            equal(greedy_steps),
+            equal(value_iteration),
+            prepare=fixed_target,
+        ),
+    ),
+}

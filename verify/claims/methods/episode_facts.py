@@ -1,60 +1,28 @@
-"""What has trajectories, or no MDP: EM's decomposition, the design paper, pseudo-likelihood, MERL."""
+"""Both sides for episodes and lotteries, in balls: Marino et al. (5)-(12), pseudo-likelihood and MERL.
+
+Probabilities of trajectories are exact; exponentials and logarithms are enclosed. Equation numbers are those of
+Marino et al. Each function that returns a list over components of a formula returns left side minus right side.
+"""
 
 from typing import Any
 
 from flint import arb, fmpq
 
-from verify.arithmetic.balls import exp, log, total, xlogy
-from verify.arithmetic.exact import Vector, distribution_of, fractions
+from verify.arithmetic.balls import exp, log, total
+from verify.arithmetic.exact import Vector
 from verify.arithmetic.instance import Exact
 
-# Eqs. (8), (9): hidden variables, no MDP.
-
-
-def hidden(instance: dict[str, Any]) -> Exact:
-    """`joint` and `w` (the distribution q) of an instance; there is no MDP."""
-    parts = {
-        "joint": fractions(instance["joint"], name="joint"),
-        "w": distribution_of(instance["q"], name="q"),
-    }
-    return Exact(None, parts)  # type: ignore[arg-type]
-
-
-def marginal(x: Exact) -> list[arb]:
-    """Log p(x) less (lower bound + KL to the posterior)."""
-    evidence = sum(x.joint, fmpq(0))
-    lower = total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)
-    kl = total(xlogy(q, q / (joint / evidence)) for q, joint in zip(x.w, x.joint, strict=True))
-    return [log(evidence) - (lower + kl)]
-
-
-def marginal_bound(x: Exact) -> list[arb]:
-    """Log p(x) less the lower bound at q: zero exactly at the posterior."""
-    evidence = sum(x.joint, fmpq(0))
-    if all(q == joint / evidence for q, joint in zip(x.w, x.joint, strict=True)):
-        return [arb(0)]
-    return [log(evidence) - total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)]
-
-
-def posterior_attained(x: Exact) -> list[arb]:
-    """The lower bound at the posterior less log p(x)."""
-    evidence = sum(x.joint, fmpq(0))
-    posterior = [joint / evidence for joint in x.joint]
-    terms = [p * (log(joint) - log(p)) for p, joint in zip(posterior, x.joint, strict=True)]
-    return [total(terms) - log(evidence)]
-
-
-# Marino et al.: trajectories s1 a1 s2 a2, horizon 2; and pseudo-likelihood, horizon 1 to 3.
+# Trajectories: s1 a1 s2 a2 (horizon 2) for Marino et al., horizon 1 to 3 for pseudo-likelihood.
 
 
 def prior(x: Exact) -> Vector:
-    """The prior policy; uniform where the statement has none."""
+    """The prior policy p; uniform where the statement has none."""
     given: Vector | None = x.parts.get("prior")
     return given or tuple(fmpq(1, len(x.mdp.of_state[s])) for s, _ in x.mdp.pairs)
 
 
 def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
-    """Probability of the dynamics, and the pairs, of every possible path of `horizon` steps."""
+    """Every possible path of `horizon` steps: the probability of its dynamics, and its pairs."""
     out = [(p, [i]) for own, p in zip(x.mdp.of_state, x.mdp.initial, strict=True) for i in own]
     for _ in range(int(x.horizon) - 1):
         out = [
@@ -64,7 +32,7 @@ def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
 
 
 def chance(pi: Vector, path: list[int]) -> fmpq:
-    """A policy's part of a path's probability."""
+    """Product of a policy's probabilities along a path."""
     out = fmpq(1)
     for i in path:
         out *= pi[i]
@@ -72,17 +40,17 @@ def chance(pi: Vector, path: list[int]) -> fmpq:
 
 
 def returned(x: Exact, path: list[int]) -> fmpq:
-    """R, undiscounted."""
+    """Undiscounted return R of a path."""
     return sum((x.mdp.reward[i] for i in path), fmpq(0))
 
 
 def log_ratio(x: Exact) -> list[arb]:
-    """Log pi/p of every pair."""
+    """`log(pi/p)` per pair."""
     return [log(a / b) for a, b in zip(x.pi, prior(x), strict=True)]
 
 
 def objective(x: Exact) -> arb:
-    """(6): E[R] - alpha KL(pi(tau) || p(tau)) over trajectories."""
+    """Bound (6) of Marino et al., `J = E[R] - alpha KL(pi(tau) || p(tau))` over trajectories."""
     kl = log_ratio(x)
     return total(
         w * chance(x.pi, path) * (returned(x, path) - x.alpha * total(kl[i] for i in path))
@@ -91,7 +59,7 @@ def objective(x: Exact) -> arb:
 
 
 def mass_printed(x: Exact) -> list[arb]:
-    """(5) as printed, summed over trajectories (a_1, s_2, a_2 for every s_1), less 1."""
+    """Mass of (5) of Marino et al. as printed, minus 1: it is summed over a_1, s_2, a_2 for every s_1."""
     mass = sum(
         (
             x.pi[i] * p * x.pi[j]
@@ -105,14 +73,14 @@ def mass_printed(x: Exact) -> list[arb]:
 
 
 def mass(x: Exact) -> list[arb]:
-    """The same with the factor rho(s_1)."""
+    """Mass of (5) of Marino et al. corrected, with the factor rho(s_1), minus 1."""
     return [arb(sum((w * chance(x.pi, path) for w, path in trajectories(x)), fmpq(0)) - 1)]
 
 
 def evidence_bound(x: Exact) -> list[arb]:
-    """(6): alpha log p(O = 1) less J.
+    """(6) of Marino et al.: `alpha log p(O = 1) - J`, to be proved >= 0.
 
-    Zero exactly where pi is the posterior of a single path or a constant return.
+    It is an exact zero where pi is the prior and the return is the same on every path.
     """
     p, paths = prior(x), trajectories(x)
     evidence = total(w * chance(p, path) * exp(returned(x, path) / x.alpha) for w, path in paths)
@@ -122,7 +90,7 @@ def evidence_bound(x: Exact) -> list[arb]:
 
 
 def by_steps(x: Exact) -> list[arb]:
-    """(6) less (7), which is summed by the distributions of s_1 and s_2."""
+    """(6) minus (7) of Marino et al., which sums over the distributions of s_1 and s_2."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     first = x.mdp.initial
     second = [fmpq(0)] * x.mdp.n_states
@@ -134,19 +102,19 @@ def by_steps(x: Exact) -> list[arb]:
 
 
 def second_step(x: Exact) -> list[arb]:
-    """E_pi[r - alpha log(pi/p)] of every state."""
+    """`E_pi[r - alpha log(pi/p)]` per state: the value of the last step."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     return [total(x.pi[i] * gain[i] for i in own) for own in x.mdp.of_state]
 
 
 def soft_q(x: Exact) -> list[arb]:
-    """(9) at t = 1."""
+    """Soft Q of Marino et al., (9), at t = 1."""
     last = second_step(x)
     return [r + total(p * last[t] for t, p in row) for r, row in zip(x.mdp.reward, x.mdp.rows, strict=True)]
 
 
 def soft_values(x: Exact, *, start: int) -> list[arb]:
-    """(10) at t = 1: V, its sum from t' = 1 or (as printed) 2, less E[Q] - alpha KL."""
+    """(10) of Marino et al. at t = 1: `V - (E[Q] - alpha KL)`, V summed from t' = `start`, printed as 2."""
     last, q, kl = second_step(x), soft_q(x), log_ratio(x)
     out = []
     for s, own in enumerate(x.mdp.of_state):
@@ -157,13 +125,13 @@ def soft_values(x: Exact, *, start: int) -> list[arb]:
 
 
 def _log_evidence(x: Exact) -> list[arb]:
-    """Alpha log E_p[exp(Q/alpha)] of every state."""
+    """`alpha log E_p[exp(Q/alpha)]` per state, the maximum of `E[Q] - alpha KL`."""
     q, p = soft_q(x), prior(x)
     return [x.alpha * total(p[i] * exp(q[i] / x.alpha) for i in own).log() for own in x.mdp.of_state]
 
 
 def posterior_attains(x: Exact) -> list[arb]:
-    """(11): E[Q] - alpha KL at the Boltzmann posterior less its maximum."""
+    """(11) of Marino et al.: `E[Q] - alpha KL` at the Boltzmann posterior minus its maximum."""
     q, p, out = soft_q(x), prior(x), []
     for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
         weights = {i: p[i] * exp(q[i] / x.alpha) for i in own}
@@ -173,30 +141,39 @@ def posterior_attains(x: Exact) -> list[arb]:
 
 
 def no_policy_exceeds(x: Exact) -> list[arb]:
-    """The maximum less E_pi[Q] - alpha KL(pi || p): exactly 0 where pi is p and Q is the same for all."""
-    q, kl, keys, out = soft_q(x), log_ratio(x), _soft_q_keys(x), []
+    """The maximum minus `E_pi[Q] - alpha KL(pi || p)` per state, to be proved >= 0.
+
+    It is an exact zero where pi is p and all actions have the same Q.
+    """
+    q, kl, terms, out = soft_q(x), log_ratio(x), _soft_q_terms(x), []
     for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
-        tied = len({keys[i] for i in own}) == 1 and all(x.pi[i] == prior(x)[i] for i in own)
+        tied = len({terms[i] for i in own}) == 1 and all(x.pi[i] == prior(x)[i] for i in own)
         out.append(arb(0) if tied else top - total(x.pi[i] * (q[i] - x.alpha * kl[i]) for i in own))
     return out
 
 
-def _soft_q_keys(x: Exact) -> list[Any]:
-    """(9) as coefficients of 1 and of log(pi/p): equal keys, equal values."""
+def _soft_q_terms(x: Exact) -> list[Any]:
+    """Soft Q of Marino et al., (9), in symbols: {ratio pi/p: coefficient of its log}; 1 for the constant.
+
+    Two pairs with equal terms have exactly equal Q. The terms are sorted pairs of a dictionary.
+    """
     ratios = [a / b for a, b in zip(x.pi, prior(x), strict=True)]
-    keys = []
+    found = []
     for reward, row in zip(x.mdp.reward, x.mdp.rows, strict=True):
         terms = {fmpq(1): reward}
         for i, w in ((i, p * x.pi[i]) for t, p in row for i in x.mdp.of_state[t]):
             terms[fmpq(1)] += w * x.mdp.reward[i]
             if ratios[i] != 1:
                 terms[ratios[i]] = terms.get(ratios[i], fmpq(0)) + w
-        keys.append(tuple(sorted(terms.items())))
-    return keys
+        found.append(tuple(sorted(terms.items())))
+    return found
 
 
 def maximum_entropy_printed(x: Exact) -> list[arb]:
-    """(12): E[R] + alpha H(path) less J, of pi, less the same of the uniform policy, where J is E[R]."""
+    """(12) of Marino et al. as printed: `E[R] + alpha H(path) - J` of pi minus that of the uniform policy.
+
+    J has the uniform prior, so that it is E[R] for the uniform policy.
+    """
     terms, even = [], []
     for w, path in trajectories(x):
         p, p_even = w * chance(x.pi, path), w * chance(prior(x), path)
@@ -206,7 +183,7 @@ def maximum_entropy_printed(x: Exact) -> list[arb]:
 
 
 def maximum_entropy(x: Exact) -> list[arb]:
-    """(12) corrected: J + 2 alpha log A less E[R] + alpha times the entropies of the policy."""
+    """(12) of Marino et al. corrected: `J + 2 alpha log A - (E[R] + alpha sum_t H(pi))`."""
     constant = 2 * x.alpha * log(fmpq(len(x.mdp.of_state[0])))
     terms = []
     for w, path in trajectories(x):
@@ -219,7 +196,7 @@ def maximum_entropy(x: Exact) -> list[arb]:
 
 
 def marginal_evidence(x: Exact) -> list[arb]:
-    """E[exp(R/c)] by enumeration over what the dynamic programme finds, less 1."""
+    """`E[exp(R/c)]` by enumeration of paths over that of the dynamic programme, minus 1."""
     paths = trajectories(x)
     by_paths = total(w * chance(x.pi, path) * exp(returned(x, path) / x.c) for w, path in paths)
     v = [arb(1)] * x.mdp.n_states
@@ -231,7 +208,7 @@ def marginal_evidence(x: Exact) -> list[arb]:
 
 
 def jensen(x: Exact) -> list[arb]:
-    """C log E[exp(R/c)] less E[R]; exactly 0 where the return is constant."""
+    """`c log E[exp(R/c)] - E[R]`, to be proved >= 0; an exact zero where the return is constant."""
     chances: dict[fmpq, fmpq] = {}
     for w, path in trajectories(x):
         r = returned(x, path)
@@ -243,30 +220,30 @@ def jensen(x: Exact) -> list[arb]:
 
 
 def _equivalent(x: Exact) -> arb:
-    """C log E[exp(prize/c)] of the lottery."""
+    """Certainty equivalent `c log E[exp(prize/c)]` of the lottery."""
     out: arb = x.c * (x.chance * exp(x.prize / x.c) + 1 - x.chance).log()
     return out
 
 
 def proper_lottery(x: Exact) -> list[arb]:
-    """It may be lost."""
+    """`1 - chance`, to be proved > 0: the lottery can lose."""
     return [arb(1 - x.chance)]
 
 
 def safe_above_mean(x: Exact) -> list[arb]:
-    """The safe reward less the lottery's mean."""
+    """The safe reward minus the mean of the lottery, to be proved > 0."""
     mean = x.chance * x.prize
     return [x.share * (_equivalent(x) - mean)]
 
 
 def equivalent_above_safe(x: Exact) -> list[arb]:
-    """The lottery's certainty equivalent less the safe reward."""
+    """The certainty equivalent of the lottery minus the safe reward, to be proved > 0."""
     mean = x.chance * x.prize
     return [(1 - x.share) * (_equivalent(x) - mean)]
 
 
 def _posterior_of_lottery(x: Exact) -> arb:
-    """Its probability under p(tau|O), from equal odds."""
+    """Probability of the lottery under p(tau|O), from equal odds."""
     mean = x.chance * x.prize
     safe = mean + x.share * (_equivalent(x) - mean)
     odds = exp((_equivalent(x) - safe) / x.c)
@@ -274,14 +251,14 @@ def _posterior_of_lottery(x: Exact) -> arb:
 
 
 def fitted_lottery(x: Exact) -> list[arb]:
-    """Probability that the forward-KL fit gives the lottery, from equal odds, less 1/2."""
+    """Probability that the forward-KL fit gives the lottery, from equal odds, minus 1/2; to be proved > 0."""
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
 def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Slope in theta, at 1/2, of E_q[log p_theta(tau|O)], q = p_{1/2}(tau|O).
+    """Derivative in theta, at 1/2, of `E_q[log p_theta(tau|O)]`, q = p_{1/2}(tau|O); zero if 1/2 is the fit.
 
-    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the slope of
+    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the derivative of
     log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 - theta) - (w - e)/z.
     """
     q = _posterior_of_lottery(x)
@@ -293,9 +270,9 @@ def slope_of_printed_fit(x: Exact) -> list[arb]:
 
 
 def merl(x: Exact) -> list[arb]:
-    """Logit of pi(a1|s0) by soft values (s1: k1 free actions; s2: one; a2 pays 1), less its closed form's.
+    """Logit of MERL's pi(a1|s0) by soft values, minus that of the closed form `1/(k1^-gamma e^(1/c) + 1)`.
 
-    The closed form is 1/(k1^-gamma e^(1/c) + 1).
+    State s1 has k1 free actions, s2 has one, and a2 pays 1.
     """
     gamma, k1 = x.discount, int(x.k1)
     v1, v2 = (x.c * total(arb(0).exp() for _ in range(n)).log() for n in (k1, 1))
@@ -305,7 +282,7 @@ def merl(x: Exact) -> list[arb]:
 
 
 def merl_threshold(x: Exact) -> list[arb]:
-    """Logit of pi(a1|s0), positive where the talk says so: above 1/2.
+    """Logit of MERL's pi(a1|s0), to be proved > 0 where the talk says that the probability exceeds 1/2.
 
     That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left to the float check, which is exact.
     """

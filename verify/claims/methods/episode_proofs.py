@@ -1,180 +1,80 @@
-"""Jobs of Section 3, App. A, B, D and G, of episodes, and of limits at a given temperature."""
+"""Proofs for episodes and lotteries: Marino et al. (5)-(12), pseudo-likelihood and MERL."""
 
 from functools import partial
+from typing import Any
 
-from verify.claims.methods import episode_facts
-from verify.claims.objective import facts as ids
-from verify.claims.residual_gradients import actor_facts
-from verify.proofs import prepare, soft_facts
-from verify.proofs import shared_facts as rational
-from verify.proofs.draws import incremental
-from verify.proofs.job import Jobs, above, as_drawn, at_least, differs, equal, proved, refuted
+from flint import fmpq
 
-G, GD, GQ, GM = "mdp q pi_theta d eps", "mdp q d eps", "mdp q eps", "mdp q pi_theta pi_phi d eps"
-DP, DA, EM, MERL = "mdp pi prior alpha", "mdp pi alpha horizon", "joint w", "k1 discount c"
-DPH, EPISODE, INCREMENTAL = f"{DP} horizon", "mdp pi c horizon", "mdp q eps_k"
-LOTTERY = "chance prize share c"
-_worse = (
-    above(episode_facts.proper_lottery),
-    above(episode_facts.safe_above_mean),
-    above(episode_facts.equivalent_above_safe),
+from verify.arithmetic.exact import fraction_of
+from verify.arithmetic.instance import Exact, exactly, without_mdp
+from verify.claims.methods import episode_facts as facts
+from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.job import Jobs, proved, refuted
+
+
+def two_steps(instance: dict[str, Any]) -> Exact:
+    """The instance with episodes of two steps."""
+    return exactly(instance).with_parts(horizon=fmpq(2))
+
+
+def episodes(instance: dict[str, Any]) -> Exact:
+    """The instance with episodes of `horizon` steps."""
+    horizon = fmpq(instance["horizon"])
+    return exactly({k: v for k, v in instance.items() if k != "horizon"}).with_parts(horizon=horizon)
+
+
+def lottery(instance: dict[str, Any]) -> Exact:
+    """The `chance` and `prize` of a lottery, the `share` that places the safe reward, the temperature `c`."""
+    names = {"chance": "p", "prize": "prize", "share": "share", "c": "c"}
+    return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
+
+
+def merl_example(instance: dict[str, Any]) -> Exact:
+    """The `k1`, `discount` and `c` of the MERL counterexample; `facts.merl` writes its MDP out."""
+    names = {"k1": "k1", "discount": "gamma", "c": "c"}
+    return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
+
+
+WITH_PRIOR, UNIFORM_PRIOR = ("mdp", "pi", "prior", "alpha"), ("mdp", "pi", "alpha", "horizon")
+EPISODE, LOTTERY, MERL = (
+    ("mdp", "pi", "c", "horizon"),
+    ("chance", "prize", "share", "c"),
+    ("k1", "discount", "c"),
 )
-_hidden = {"prepare": episode_facts.hidden}
-_dirac = {"prepare": prepare.dirac_policy}
-_two = {"prepare": prepare.two_steps}
-_own = {"prepare": as_drawn, "instances": incremental()}
+WORSE_LOTTERY = (
+    above(facts.proper_lottery),
+    above(facts.safe_above_mean),
+    above(facts.equivalent_above_safe),
+)
+_two_steps = {"prepare": two_steps}
+_merl = {"prepare": merl_example}
 
-LIKELIHOOD: Jobs = {
-    "eq-05": (proved("printed", G, equal(ids.lower_bound)),),
-    "eq-11": (
-        proved("printed", G, equal(ids.lower_bound)),
-        refuted("step-1", G, differs(ids.lower_bound_step)),
-    ),
-    "theorem-3": (
-        refuted("printed", GD, differs(ids.theorem_3_printed)),
-        proved("corrected", G, equal(ids.theorem_3)),
-    ),
-    "eq-23": (refuted("printed", GD, differs(ids.eq_23_printed)), proved("corrected", GD, equal(ids.eq_23))),
-    "eq-24": (proved("printed", G, equal(ids.eq_24)),),
-    "app-d4-factorisation": (proved("printed", GQ, equal(ids.factorisation)),),
-    "eq-10": (proved("printed", GQ, equal(ids.likelihood_as_product), equal(ids.eq_10)),),
-    "app-b-action-posterior": (proved("printed", GQ, equal(ids.action_posterior)),),
-    "app-b-elbo": (proved("printed", G, equal(ids.elbo), equal(ids.elbo_expansion)),),
-    "app-b-minimising": (
-        refuted(
-            "printed",
-            "mdp q_star q pi_theta d eps",
-            equal(rational.fixed_point("q_star")),
-            above(rational.least_of_optimum),
-            equal(rational.own_temperature),
-            equal(ids.lowest_policy),
-            equal(ids.least_objective),
-            above(ids.theta_divergence),
-            prepare=prepare.least_policy,
-        ),
-        proved("corrected", G, equal(ids.shortfall)),
-    ),
-    "app-g-posterior": (proved("printed", "mdp q pi_phi eps", equal(ids.prior_posterior)),),
-    "eq-42": (proved("printed", GM, equal(ids.eq_42)),),
-    "eq-42-omega": (
-        refuted("printed", GM, differs(ids.eq_42_omega_printed)),
-        proved("corrected", GM, equal(ids.eq_42_omega)),
-    ),
-    "app-g-m-step-prior": (proved("printed", GM, at_least(ids.best_prior)),),
-    "eq-09": (proved("printed", EM, equal(episode_facts.marginal), **_hidden),),
-    "design-02": (proved("printed", EM, equal(episode_facts.marginal), **_hidden),),
-    "design-04": (
-        proved(
-            "printed",
-            EM,
-            at_least(episode_facts.marginal_bound),
-            equal(episode_facts.posterior_attained),
-            **_hidden,
-        ),
-    ),
-    "lemma-1-i-finite": (
-        refuted("printed", G, equal(ids.deterministic_policy), above(ids.finite), **_dirac),
-        proved("corrected", G, equal(ids.deterministic_policy), equal(ids.without_entropy), **_dirac),
-    ),
-    "lemma-1-ii-finite": (proved("printed", G, above(ids.positive), at_least(ids.above_minimum)),),
-    "eq-43": (
-        proved(
-            "printed",
-            "mdp q features omega pi_phi d eps",
-            equal(actor_facts.mpo_e_step),
-            prepare=prepare.soft_logits,
-        ),
-    ),
-}
-EPISODES: Jobs = {
+JOBS: Jobs = {
     "design-05": (
-        refuted("printed", "mdp pi", differs(episode_facts.mass_printed)),
-        proved("corrected", "mdp pi horizon", equal(episode_facts.mass), **_two),
+        refuted("printed", ("mdp", "pi"), differs(facts.mass_printed)),
+        proved("corrected", ("mdp", "pi", "horizon"), equal(facts.mass), **_two_steps),
     ),
-    "design-06": (proved("printed", DPH, at_least(episode_facts.evidence_bound), **_two),),
-    "design-07": (proved("printed", DPH, equal(episode_facts.by_steps), **_two),),
+    "design-06": (proved("printed", (*WITH_PRIOR, "horizon"), at_least(facts.evidence_bound), **_two_steps),),
+    "design-07": (proved("printed", (*WITH_PRIOR, "horizon"), equal(facts.by_steps), **_two_steps),),
     "design-10": (
-        refuted("printed", DP, differs(partial(episode_facts.soft_values, start=2))),
-        proved("corrected", DP, equal(partial(episode_facts.soft_values, start=1))),
+        refuted("printed", WITH_PRIOR, differs(partial(facts.soft_values, start=2))),
+        proved("corrected", WITH_PRIOR, equal(partial(facts.soft_values, start=1))),
     ),
     "design-11": (
-        proved(
-            "printed", DP, equal(episode_facts.posterior_attains), at_least(episode_facts.no_policy_exceeds)
-        ),
+        proved("printed", WITH_PRIOR, equal(facts.posterior_attains), at_least(facts.no_policy_exceeds)),
     ),
     "design-12": (
-        refuted("printed", DA, differs(episode_facts.maximum_entropy_printed), **_two),
-        proved("corrected", DA, equal(episode_facts.maximum_entropy), **_two),
+        refuted("printed", UNIFORM_PRIOR, differs(facts.maximum_entropy_printed), **_two_steps),
+        proved("corrected", UNIFORM_PRIOR, equal(facts.maximum_entropy), **_two_steps),
     ),
     "pseudo-likelihood-marginal": (
-        proved("printed", EPISODE, equal(episode_facts.marginal_evidence), prepare=prepare.episodes),
+        proved("printed", EPISODE, equal(facts.marginal_evidence), prepare=episodes),
     ),
-    "pseudo-likelihood-jensen": (
-        proved("printed", EPISODE, at_least(episode_facts.jensen), prepare=prepare.episodes),
-    ),
+    "pseudo-likelihood-jensen": (proved("printed", EPISODE, at_least(facts.jensen), prepare=episodes),),
     "pseudo-likelihood-risk-seeking": (
-        refuted(
-            "printed", LOTTERY, *_worse, equal(episode_facts.slope_of_printed_fit), prepare=prepare.lottery
-        ),
-        proved("corrected", LOTTERY, *_worse, above(episode_facts.fitted_lottery), prepare=prepare.lottery),
+        refuted("printed", LOTTERY, *WORSE_LOTTERY, equal(facts.slope_of_printed_fit), prepare=lottery),
+        proved("corrected", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
     ),
-    "merl-counterexample": (proved("printed", MERL, equal(episode_facts.merl), prepare=prepare.talk),),
-    "merl-counterexample-threshold": (
-        proved("printed", MERL, above(episode_facts.merl_threshold), prepare=prepare.talk),
-    ),
-}
-LIMITS: Jobs = {
-    "theorem-1-finite": (
-        proved(
-            "printed",
-            "f phi eps",
-            equal(soft_facts.maximisers),
-            at_least(partial(soft_facts.dirac, side=1)),
-            at_least(partial(soft_facts.dirac, side=-1)),
-            prepare=prepare.finite_set,
-        ),
-    ),
-    "eq-37": (
-        proved(
-            "printed",
-            INCREMENTAL,
-            at_least(partial(soft_facts.rate_above, entropic=False)),
-            at_least(partial(soft_facts.rate_below, entropic=False)),
-            at_least(partial(soft_facts.rate_above, entropic=True)),
-            at_least(partial(soft_facts.rate_below, entropic=True)),
-            **_own,
-        ),
-    ),
-    "eq-38": (
-        proved(
-            "printed",
-            INCREMENTAL,
-            at_least(partial(soft_facts.rate_above, entropic=False)),
-            at_least(partial(soft_facts.rate_above, entropic=True)),
-            **_own,
-        ),
-    ),
-    "theorem-5-i": (
-        proved(
-            "printed",
-            INCREMENTAL,
-            at_least(soft_facts.target),
-            at_least(partial(soft_facts.target_bound, entropic=False)),
-            at_least(partial(soft_facts.target_bound, entropic=True)),
-            **_own,
-        ),
-    ),
-    "theorem-5-ii": (proved("printed", "mdp q", equal(rational.greedy_limit), prepare=prepare.other_member),),
-    "theorem-5-iii": (
-        proved(
-            "printed",
-            "mdp q q_star eps_k",
-            equal(rational.fixed_point("q_star")),
-            at_least(partial(soft_facts.own_error, name="q")),
-            at_least(partial(soft_facts.own_error, name="q_star")),
-            at_least(soft_facts.squeeze),
-            prepare=prepare.two_members,
-        ),
-    ),
-    "theorem-5-descent": (proved("corrected", INCREMENTAL, at_least(soft_facts.stationary)),),
+    "merl-counterexample": (proved("printed", MERL, equal(facts.merl), **_merl),),
+    "merl-counterexample-threshold": (proved("printed", MERL, above(facts.merl_threshold), **_merl),),
 }

@@ -1,231 +1,151 @@
-"""Jobs of optima, self-consistent temperatures, EM, the projected residual error and (2)."""
+"""Proofs of Theorem 2, Corollary 1, App. C and the talk's limit of eps L."""
 
 from functools import partial
+from typing import Any
 
-from verify.claims.methods import em_proofs
-from verify.claims.objective import facts as ids
-from verify.claims.projection import projection_facts
-from verify.proofs import draws, prepare, soft_facts
-from verify.proofs import shared_facts as rational
-from verify.proofs.job import Jobs, above, as_drawn, at_least, differs, equal, featured, proved, refuted
+from verify.arithmetic import exact
+from verify.arithmetic.instance import Exact, exactly
+from verify.claims.optima import facts
+from verify.claims.optima.root_proofs import with_roots
+from verify.proofs.draws import other_member
+from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.job import Jobs, proved, refuted
+from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, V_OF_PI_THETA, fixed_point
 
-G, GQ, ROOTS = "mdp q pi_theta d eps", "mdp q eps", "mdp q ends low high"
-STAR, OTHER = "mdp q q_star", "mdp q q_star pi_theta d"
-CURVE, SQUARE = "mdp features hessian omega pi zeta dzeta", "mdp beta features zeta"
-AT_STAR, AT_Q = equal(rational.fixed_point("q_star")), equal(rational.fixed_point("q"))
-OF_THETA, OF_PI = equal(rational.value_of("pi_theta")), equal(rational.value_of("pi"))
-ZERO_IFF, POSITIVE = equal(rational.zero_iff_optimal), above(rational.mean_of_optimum)
-COLDEST = equal(rational.coldest_root_iff_optimal)
-COLD = [at_least(partial(soft_facts.loss_bound, entropic=entropic)) for entropic in (False, True)]
-CURVED = equal(projection_facts.curved_normal_equation), equal(projection_facts.curved_slope_equation)
-_member = {"prepare": prepare.other_member}
-_optimum = {"prepare": prepare.at_optimum}
-_shifted = {"prepare": prepare.shifted}
-_roots = {"prepare": prepare.roots}
-_values = {"prepare": prepare.policy_values}
-_curved = {"prepare": as_drawn, "instances": draws.curved()}
-_beta = {"prepare": as_drawn, "instances": draws.projected("beta")}
 
-OPTIMA: Jobs = {
+def shifted(instance: dict[str, Any]) -> Exact:
+    """The table `q = q_star + shift`, or `q_star` where no shift is drawn."""
+    x = exactly(instance)
+    shift = x.parts.get("shift") or (0,) * len(x.q_star)
+    return x.with_parts(q=tuple(a + b for a, b in zip(x.q_star, shift, strict=True)))
+
+
+def roots(instance: dict[str, Any]) -> Exact:
+    """A shifted table with all its self-consistent temperatures isolated.
+
+    Raises: Open: if the table is too close to a fold.
+    """
+    return with_roots(shifted(instance))
+
+
+def at_optimum(instance: dict[str, Any]) -> Exact:
+    """The table `q = q_star`, and `pi_theta` where a policy is drawn as `pi`."""
+    x = exactly(instance)
+    return x.with_parts(q=x.q_star, pi_theta=x.parts.get("pi_theta", x.parts.get("pi")))
+
+
+def policy_values(instance: dict[str, Any]) -> Exact:
+    """The instance with Q*, and V^pi and the discounted visits of pi_theta."""
+    x = exactly(instance)
+    v, rho = exact.evaluate_states(x.mdp, x.pi_theta), exact.visits(x.mdp, x.pi_theta)
+    return x.with_parts(q_star=exact.optimal_values(x.mdp), v=v, rho=rho)
+
+
+STAR, MEMBER = ("mdp", "q", "q_star"), ("mdp", "q", "q_star", "pi_theta", "d")
+Q_AND_EPS, ROOTS = ("mdp", "q", "eps"), ("mdp", "q", "ends", "low", "high")
+Q_IS_OPTIMUM = equal(fixed_point("q"))
+ZERO_IFF_OPTIMAL = equal(facts.zero_iff_optimal)
+COLDEST_IFF_OPTIMAL = equal(facts.coldest_root_iff_optimal)
+POSITIVE_MEAN = above(facts.mean_of_optimum)
+LOSS_BOUNDS = [at_least(partial(facts.loss_bound, entropic=entropic)) for entropic in (False, True)]
+_member = {"prepare": other_member}
+_optimum = {"prepare": at_optimum}
+_shifted = {"prepare": shifted}
+_roots = {"prepare": roots}
+_values = {"prepare": policy_values}
+
+JOBS: Jobs = {
     "theorem-2": (
-        proved("printed", OTHER, AT_STAR, POSITIVE, ZERO_IFF, **_member),
-        refuted("step-2", OTHER, AT_STAR, POSITIVE, above(rational.negative_ratio), **_member),
+        proved("printed", MEMBER, IS_OPTIMUM, POSITIVE_MEAN, ZERO_IFF_OPTIMAL, **_member),
+        refuted("step-2", MEMBER, IS_OPTIMUM, POSITIVE_MEAN, above(facts.negative_ratio), **_member),
     ),
     "theorem-2-variational-policy": (
         refuted(
             "printed",
-            "mdp q_star pi_theta d v",
-            AT_STAR,
-            POSITIVE,
-            OF_THETA,
-            differs(rational.loss_of_policy),
+            ("mdp", "q_star", "pi_theta", "d", "v"),
+            IS_OPTIMUM,
+            POSITIVE_MEAN,
+            V_OF_PI_THETA,
+            differs(facts.loss_of_policy),
             **_member,
         ),
-        proved("corrected", G, AT_Q, at_least(ids.gibbs), *COLD, **_optimum),
+        proved(
+            "corrected",
+            ("mdp", "q", "pi_theta", "d", "eps"),
+            Q_IS_OPTIMUM,
+            at_least(facts.policy_divergence),
+            *LOSS_BOUNDS,
+            **_optimum,
+        ),
     ),
     "theorem-2-moreover": (
         proved(
             "corrected",
-            "mdp q d eps",
-            AT_Q,
-            equal(ids.at_greedy),
-            at_least(ids.greedy_above_minimum),
+            ("mdp", "q", "d", "eps"),
+            Q_IS_OPTIMUM,
+            equal(facts.at_greedy),
+            at_least(facts.greedy_above_minimum),
             **_optimum,
         ),
     ),
-    "talk-theorem-2-i": (proved("printed", STAR, AT_STAR, ZERO_IFF, **_shifted),),
-    "corollary-1-hence": (proved("printed", STAR, AT_STAR, ZERO_IFF, **_shifted),),
+    "talk-theorem-2-i": (proved("printed", STAR, IS_OPTIMUM, ZERO_IFF_OPTIMAL, **_shifted),),
+    "corollary-1-hence": (proved("printed", STAR, IS_OPTIMUM, ZERO_IFF_OPTIMAL, **_shifted),),
     "talk-theorem-2-ii": (
         proved(
             "printed",
-            "mdp q eps",
-            AT_Q,
-            equal(rational.unique_maxima),
-            at_least(soft_facts.mass_off_maximum),
+            Q_AND_EPS,
+            Q_IS_OPTIMUM,
+            equal(facts.unique_maxima),
+            at_least(facts.mass_off_maximum),
             **_optimum,
         ),
     ),
     "corollary-1": (
-        refuted("printed", ROOTS, AT_Q, above(rational.largest_root), **_roots),
-        proved("corrected", f"{STAR} ends low high", AT_STAR, ZERO_IFF, COLDEST, **_roots),
-    ),
-    "corollary-1-ii": (
-        refuted("printed", "mdp q", equal(rational.one_action), above(rational.residual_error), **_shifted),
+        refuted("printed", ROOTS, Q_IS_OPTIMUM, above(facts.largest_root), **_roots),
         proved(
-            "corrected", GQ, above(soft_facts.two_actions), at_least(soft_facts.least_probability), **_optimum
+            "corrected",
+            (*STAR, "ends", "low", "high"),
+            IS_OPTIMUM,
+            ZERO_IFF_OPTIMAL,
+            COLDEST_IFF_OPTIMAL,
+            **_roots,
         ),
     ),
-    "app-c-1": (proved("printed", GQ, at_least(soft_facts.loss), *COLD),),
-    "app-c-2": (proved("printed", f"{STAR} ends low high", AT_STAR, COLDEST, **_roots),),
+    "corollary-1-ii": (
+        refuted("printed", ("mdp", "q"), equal(facts.one_action), above(facts.residual_error), **_shifted),
+        proved(
+            "corrected",
+            Q_AND_EPS,
+            above(facts.more_than_one_action),
+            at_least(facts.least_probability),
+            **_optimum,
+        ),
+    ),
+    "app-c-1": (proved("printed", Q_AND_EPS, at_least(facts.loss), *LOSS_BOUNDS),),
+    "app-c-2": (
+        proved("printed", (*STAR, "ends", "low", "high"), IS_OPTIMUM, COLDEST_IFF_OPTIMAL, **_roots),
+    ),
     "app-c-3": (
-        refuted("printed", ROOTS, above(rational.several_roots), **_roots),
-        proved("corrected", ROOTS, equal(rational.odd_roots), **_roots),
+        refuted("printed", ROOTS, above(facts.several_roots), **_roots),
+        proved("corrected", ROOTS, equal(facts.odd_roots), **_roots),
     ),
     "talk-limit-j": (
         refuted(
             "printed",
-            "mdp q_star pi_theta v",
-            AT_STAR,
-            OF_THETA,
-            differs(rational.limit_less_j),
+            ("mdp", "q_star", "pi_theta", "v"),
+            IS_OPTIMUM,
+            V_OF_PI_THETA,
+            differs(facts.limit_minus_j),
             **_values,
         ),
         proved(
             "corrected",
-            "mdp q_star pi_theta v rho",
-            AT_STAR,
-            OF_THETA,
-            equal(rational.visits),
-            equal(rational.performance_difference),
+            ("mdp", "q_star", "pi_theta", "v", "rho"),
+            IS_OPTIMUM,
+            V_OF_PI_THETA,
+            IS_VISITS,
+            equal(facts.performance_difference),
             **_values,
         ),
-    ),
-    "eq-02": (
-        proved(
-            "printed",
-            "mdp beta weight c p_norm",
-            equal(rational.mean_of_powers),
-            equal(rational.half_mean),
-            equal(rational.mean_square),
-            equal(rational.uniform_weights),
-            equal(rational.power_zero),
-            equal(rational.weighted_zero),
-            equal(rational.mean_zero),
-            prepare=prepare.residual_norms,
-        ),
-    ),
-}
-_EM = proved(
-    "printed",
-    "mdp tables",
-    equal(em_proofs.starts_at(lambda x: [0 * r for r in x.mdp.reward])),
-    equal(em_proofs.as_policy_iteration),
-    equal(em_proofs.last_is_optimal),
-    prepare=prepare.em,
-)
-ITERATIONS: Jobs = {
-    "eq-39": (
-        _EM,
-        refuted(
-            "step-1",
-            "mdp q_star pi d v",
-            AT_STAR,
-            above(rational.least_of_optimum),
-            OF_PI,
-            above(rational.m_step_premise),
-            prepare=prepare.value_of_pi,
-        ),
-    ),
-    "eq-40": (_EM,),
-    "app-f5-policy-iteration": (_EM,),
-    "eq-41": (
-        refuted("printed", "mdp q", differs(em_proofs.printed_value_step)),
-        proved(
-            "corrected",
-            "mdp q tables",
-            equal(em_proofs.starts_at(em_proofs.first_iterate)),
-            equal(em_proofs.greedy_steps),
-            equal(em_proofs.value_iteration),
-            prepare=prepare.fixed_target,
-        ),
-    ),
-}
-_AT_REST = proved(
-    "printed",
-    SQUARE,
-    equal(projection_facts.normal_equation("beta")),
-    equal(projection_facts.at_rest),
-    equal(projection_facts.orthogonal),
-    **_beta,
-)
-PROJECTION: Jobs = {
-    "eq-32": (
-        proved(
-            "printed",
-            "mdp q features zeta other",
-            equal(projection_facts.normal_equation("q")),
-            equal(projection_facts.rise),
-            prepare=as_drawn,
-            instances=draws.projected("q"),
-        ),
-    ),
-    "eq-33": (
-        proved(
-            "printed",
-            SQUARE,
-            equal(projection_facts.normal_equation("beta")),
-            equal(projection_facts.both_forms),
-            prepare=prepare.projected_residual,
-        ),
-    ),
-    "eq-33-always-zero": (
-        refuted(
-            "printed",
-            "mdp features",
-            differs(projection_facts.not_zero_at_zero),
-            at_least(projection_facts.no_zero_above),
-            at_least(projection_facts.no_zero_below),
-            prepare=prepare.one_feature,
-        ),
-        featured(
-            "corrected",
-            "mdp features pi",
-            differs(projection_facts.regular),
-            equal(projection_facts.zero_of_policy),
-            equal(projection_facts.slope_of_moment),
-            n_features=1,
-            regular=True,
-        ),
-    ),
-    "app-f1-convergence": (
-        refuted(
-            "printed",
-            "mdp q_star features pi",
-            AT_STAR,
-            above(rational.least_of_optimum),
-            equal(projection_facts.constant_moment),
-            above(projection_facts.error_left),
-            prepare=prepare.at_optimum_with_feature,
-        ),
-        featured(
-            "corrected",
-            "mdp features omega pi",
-            differs(projection_facts.regular),
-            equal(projection_facts.slope_of_error),
-            n_features=1,
-            regular=True,
-        ),
-    ),
-    "eq-34": (_AT_REST,),
-    "def-projection": (_AT_REST,),
-    "def-masked-projection": (_AT_REST,),
-    "app-f1-gradient": (
-        proved("printed", CURVE, *CURVED, equal(projection_facts.projected_gradient), **_curved),
-    ),
-    "eq-35": (
-        refuted(
-            "printed", f"{CURVE} step", *CURVED, differs(projection_facts.update(scaled=False)), **_curved
-        ),
-        proved("corrected", f"{CURVE} step", *CURVED, equal(projection_facts.update(scaled=True)), **_curved),
     ),
 }

@@ -1,7 +1,8 @@
-"""The actor's gradients, (6), (25), (43), App. E.4 and H, in every direction of the features, by series.
+"""Both sides of the actor's gradients, (6), (25), (43), App. E.4 and H, in every direction of the features.
 
-Log-linear policies at rational parameters `omega`; where policy values occur, at a rational policy `pi_theta`
-that is tilted by exp(t b).
+The policy is log-linear with rational parameters `omega`. Where policy values occur, it is a rational policy
+`pi_theta` that is tilted by exp(t b). Derivatives are by power series in t. Each function that takes an
+instance alone returns left side minus right side.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,24 +12,25 @@ from flint import arb, fmpq
 
 from verify.arithmetic import series as ts
 from verify.arithmetic.instance import Exact
-from verify.arithmetic.series import Moving, moving
+from verify.arithmetic.series import Jet, jet
 
 
-def actor(x: Exact, j: int) -> tuple[list[Moving], list[Moving]]:
-    """pi_theta, moving with omega_j, and its logarithm."""
+def actor(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
+    """The softmax policy and its logarithm, each as value + t d/d omega_j."""
     return ts.softmax(x, ts.linear(x, j))
 
 
-def tilted(x: Exact, j: int) -> tuple[list[Moving], list[Moving]]:
-    """pi_theta exp(t b), normalised, and its logarithm."""
+def tilted(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
+    """`pi_theta exp(t b)`, normalised, and its logarithm, each as value + t derivative."""
     b = ts.along(x, j)
-    weights = [arb(p) * moving(0, f).exp() for p, f in zip(x.pi_theta, b, strict=True)]
+    weights = [arb(p) * jet(0, f).exp() for p, f in zip(x.pi_theta, b, strict=True)]
     mass = ts.by_state(x, weights)
     pi = [w / mass[s] for w, (s, _) in zip(weights, x.mdp.pairs, strict=True)]
     return pi, [p.log() for p in pi]
 
 
 def _times(*tables: Sequence[Any]) -> list[Any]:
+    """Product of tables, pair by pair."""
     out = list(tables[0])
     for table in tables[1:]:
         out = [a * b for a, b in zip(out, table, strict=True)]
@@ -39,17 +41,18 @@ def _numbers(table: Sequence[fmpq]) -> list[arb]:
     return [arb(y) for y in table]
 
 
-def _over_states(x: Exact, v: Sequence[Any]) -> Moving:
+def _over_states(x: Exact, v: Sequence[Any]) -> Jet:
+    """`E_d[v(s)]`."""
     return ts.total(arb(d) * y for d, y in zip(x.d, v, strict=True))
 
 
-def _scored(x: Exact, pi: Sequence[Moving], log_pi: Sequence[Moving], q: Sequence[arb]) -> arb:
-    """E_d[E_pi[Q grad log pi]]."""
-    return ts.value(_over_states(x, ts.by_state(x, _times(ts.stopped(pi), q, ts.slopes(log_pi)))))
+def _scored(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], q: Sequence[arb]) -> arb:
+    """`E_d[E_pi[Q grad log pi]]`, the score form of a policy gradient."""
+    return ts.value(_over_states(x, ts.by_state(x, _times(ts.values(pi), q, ts.slopes(log_pi)))))
 
 
 def e_step(x: Exact) -> list[arb]:
-    """(6), (25): eps grad L less E_d[E_pi[Q grad log pi] + eps grad H], grad H by the scores of pi."""
+    """(6), (25): `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`, grad H by the scores of pi."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -59,7 +62,7 @@ def e_step(x: Exact) -> list[arb]:
 
 
 def mpo_e_step(x: Exact) -> list[arb]:
-    """(43): the same with the KL to a prior policy in place of the negative entropy."""
+    """(43): `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`, KL by scores."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -68,18 +71,19 @@ def mpo_e_step(x: Exact) -> list[arb]:
     return ts.in_every_direction(x, sides)
 
 
-def _e_step(x: Exact, pi: Sequence[Moving], log_pi: Sequence[Moving], *, prior: Sequence[fmpq] | None) -> arb:
+def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequence[fmpq] | None) -> arb:
+    """Derivative of `E_d[E_pi[Q] - eps KL]` minus its score form; without a prior, KL is the negative entropy."""
     q, eps = _numbers(x.q), arb(x.eps)
     ratio = list(log_pi) if prior is None else [y - arb(p).log() for y, p in zip(log_pi, prior, strict=True)]
     objective = _over_states(
         x, ts.by_state(x, _times(pi, [v - eps * y for v, y in zip(q, ratio, strict=True)]))
     )
-    slope_of_kl = _scored(x, pi, log_pi, [1 + y for y in ts.stopped(ratio)])
+    slope_of_kl = _scored(x, pi, log_pi, [1 + y for y in ts.values(ratio)])
     return objective[1] - (_scored(x, pi, log_pi, q) - eps * slope_of_kl)
 
 
 def exchange(x: Exact) -> list[arb]:
-    """E_d[E_pi[Q grad log pi]] less E_d[grad E_pi[Q]]."""
+    """App. E.4: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -92,30 +96,31 @@ def exchange(x: Exact) -> list[arb]:
 
 
 def value_slope(x: Exact) -> list[arb]:
-    """DV less the derivative of the average of its own backup."""
+    """`dV - d E_pi[r + gamma E[V(s')]]`: zero exactly if `dv` is the derivative of V^pi."""
 
     def sides(j: int) -> list[arb]:
         pi, _ = tilted(x, j)
-        backup = _backup(x, [moving(v, dv) for v, dv in zip(x.v, x.dv[j], strict=True)])
+        backup = _backup(x, [jet(v, dv) for v, dv in zip(x.v, x.dv[j], strict=True)])
         return [arb(dv) - y for dv, y in zip(x.dv[j], ts.slopes(ts.mean(x, pi, backup)), strict=True)]
 
     return ts.in_every_direction(x, sides)
 
 
 def policy_gradient(x: Exact) -> list[arb]:
-    """Grad J less E_rho[E_pi[Q^pi grad log pi]]."""
+    """App. E.4, policy gradient theorem: `grad J - E_rho[E_pi[Q^pi grad log pi]]`."""
 
     def sides(j: int) -> arb:
         pi, log_pi = tilted(x, j)
-        q = ts.stopped(_backup(x, [moving(v) for v in x.v]))
-        inner = ts.by_state(x, _times(ts.stopped(pi), q, ts.slopes(log_pi)))
+        q = ts.values(_backup(x, [jet(v) for v in x.v]))
+        inner = ts.by_state(x, _times(ts.values(pi), q, ts.slopes(log_pi)))
         left = sum((p * y for p, y in zip(x.mdp.initial, x.dv[j], strict=True)), fmpq(0))
         return left - ts.value(ts.total(arb(r) * y for r, y in zip(x.rho, inner, strict=True)))
 
     return ts.in_every_direction(x, sides)
 
 
-def _backup(x: Exact, v: Sequence[Moving]) -> list[Moving]:
+def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
+    """`r + gamma E[v(s')]` per pair."""
     ahead = ts.ahead(x, v)
     return [arb(r) + arb(x.mdp.gamma) * e for r, e in zip(x.mdp.reward, ahead, strict=True)]
 
@@ -123,7 +128,8 @@ def _backup(x: Exact, v: Sequence[Moving]) -> list[Moving]:
 # App. H: the printed loss, under its two readings, and the corrected one, against (25).
 
 
-def _losses(x: Exact, minus_slope: Callable[[list[Moving], list[Moving], list[arb]], arb]) -> list[arb]:
+def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], arb]) -> list[arb]:
+    """Minus the gradient of a loss minus the E-step (25); `minus_slope` takes pi, log pi and the advantage."""
     v = x.mdp.mean(x.pi_theta, x.q)
     advantage = [arb(q - v[s]) for q, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 
@@ -137,23 +143,23 @@ def _losses(x: Exact, minus_slope: Callable[[list[Moving], list[Moving], list[ar
 
 
 def score_reading(x: Exact) -> list[arb]:
-    """Actions from the replay: the gradient acts on log pi alone."""
+    """App. H, actions from the replay: minus the loss's gradient, through log pi alone, minus (25)."""
     return _losses(x, lambda pi, log_pi, a: -_scored(x, pi, log_pi, [arb(x.eps) - y for y in a]))
 
 
 def full_reading(x: Exact) -> list[arb]:
-    """The gradient acts on the sampled actions too."""
+    """App. H, actions drawn from pi: minus the loss's gradient, through them too, minus (25)."""
 
-    def minus_slope(pi: list[Moving], log_pi: list[Moving], a: list[arb]) -> arb:
+    def minus_slope(pi: list[Jet], log_pi: list[Jet], a: list[arb]) -> arb:
         return -_over_states(x, ts.by_state(x, _times(pi, log_pi, [arb(x.eps) - y for y in a])))[1]
 
     return _losses(x, minus_slope)
 
 
 def corrected_loss(x: Exact) -> list[arb]:
-    """E_d[sum pi (alpha log pi - (Q - V))], V held fixed."""
+    """App. H corrected, `E_d[E_pi[eps log pi - (Q - V)]]`, V held fixed: minus its gradient minus (25)."""
 
-    def minus_slope(pi: list[Moving], log_pi: list[Moving], a: list[arb]) -> arb:
+    def minus_slope(pi: list[Jet], log_pi: list[Jet], a: list[arb]) -> arb:
         inner = [arb(x.eps) * y - z for y, z in zip(log_pi, a, strict=True)]
         return -_over_states(x, ts.by_state(x, _times(pi, inner)))[1]
 

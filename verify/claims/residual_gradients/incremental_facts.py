@@ -1,4 +1,8 @@
-"""App. E.2, E.3 and F.3 at a constant temperature eps_k, and under T*: no fixed point; by power series."""
+"""Both sides of App. E.2, E.3 and F.3: gradients at a constant temperature eps_k and under T*.
+
+No fixed point is involved. Derivatives are by power series in omega_j. Each function that takes an instance
+alone, or with keywords, returns left side minus right side in every direction j of the features.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,61 +11,67 @@ from flint import arb, fmpq
 
 from verify.arithmetic import series as ts
 from verify.arithmetic.instance import Exact
-from verify.arithmetic.series import Moving
+from verify.arithmetic.series import Jet
 from verify.proofs.facts import Differences
 
 
-def half_mean_square(table: Sequence[Moving]) -> Moving:
-    """E[f^2]/2."""
+def half_mean_square(table: Sequence[Jet]) -> Jet:
+    """`E[f^2]/2`, the mean over all pairs."""
     return ts.over_pairs([y * y for y in table]) / arb(2)
 
 
-def less(left: Sequence[Any], right: Sequence[Any]) -> list[arb]:
-    """Their differences."""
+def minus(left: Sequence[Any], right: Sequence[Any]) -> list[arb]:
+    """`left - right`, entry by entry."""
     return [a - b for a, b in zip(left, right, strict=True)]
 
 
-def m_step(x: Exact, j: int, eps: Moving) -> arb:
-    """eps^2 grad L less eps E[grad Q] - E[Q] grad eps, at a temperature that moves."""
+def m_step(x: Exact, j: int, eps: Jet) -> arb:
+    """`eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`, zero if the gradient of the M-step is right.
+
+    The temperature eps depends on omega.
+    """
     weights = [x.d[s] * p for (s, _), p in zip(x.mdp.pairs, x.pi_theta, strict=True)]
     q = ts.linear(x, j)
-    objective = ts.total(w * y / eps for w, y in zip(weights, q, strict=True))  # the entropy does not move
+    objective = ts.total(
+        w * y / eps for w, y in zip(weights, q, strict=True)
+    )  # the entropy does not depend on omega
     mean_b = sum((w * b for w, b in zip(weights, ts.along(x, j), strict=True)), fmpq(0))
     mean_q = sum((w * y[0] for w, y in zip(weights, q, strict=True)), arb(0))
     return eps[0] ** 2 * objective[1] - (eps[0] * mean_b - mean_q * eps[1])
 
 
 def m_step_incremental(x: Exact) -> list[arb]:
-    """App. E.2, at the incremental residual error."""
+    """App. E.2: `m_step` at the incremental residual error eps_{omega,k}."""
     return ts.in_every_direction(x, lambda j: m_step(x, j, incremental_error(x, j)))
 
 
-def incremental(x: Exact, j: int) -> tuple[list[Moving], list[Moving], list[Moving]]:
-    """p_{w,k}, its logarithm, and the residual beta_{w,k}."""
+def incremental(x: Exact, j: int) -> tuple[list[Jet], list[Jet], list[Jet]]:
+    """The policy p_{omega,k}, its logarithm and the residual beta_{omega,k}, with derivatives in omega_j."""
     q = ts.linear(x, j)
     p, log_p = ts.softmax(x, [y / arb(x.eps_k) for y in q])
     return p, log_p, _residual(x, q, p)
 
 
-def incremental_error(x: Exact, j: int) -> Moving:
-    """eps_{w,k}."""
+def incremental_error(x: Exact, j: int) -> Jet:
+    """Incremental residual error `eps_{omega,k} = E[beta_{omega,k}^2]/2 + eps_k`, with its derivative."""
     return half_mean_square(incremental(x, j)[2]) + arb(x.eps_k)
 
 
-def under_greedy(x: Exact, j: int) -> list[Moving]:
-    """T* Q - Q where maxima are unique: the greedy policy does not move."""
+def under_greedy(x: Exact, j: int) -> list[Jet]:
+    """`T* Q - Q` with its derivative where maxima are unique, so that the greedy policy is constant."""
     q = ts.linear(x, j)
     return _residual(x, q, greedy(x))
 
 
 def greedy(x: Exact) -> list[fmpq]:
-    """The lowest greedy policy."""
+    """The deterministic policy that takes the first maximiser of Q = omega . features."""
     q = _table(x)
     best = {max(own, key=q.__getitem__) for own in x.mdp.of_state}
     return [fmpq(int(i in best)) for i in range(x.mdp.n_pairs)]
 
 
 def _table(x: Exact) -> list[fmpq]:
+    """`Q = omega . features` per pair."""
     return [
         sum((w * f[i] for w, f in zip(x.omega, x.features, strict=True)), fmpq(0))
         for i in range(x.mdp.n_pairs)
@@ -69,67 +79,72 @@ def _table(x: Exact) -> list[fmpq]:
 
 
 def unique_maxima(x: Exact) -> list[arb]:
-    """Number of maximisers of every state, less 1."""
+    """Number of maximisers of every state minus 1: zero where the maximum is unique."""
     q = _table(x)
     return [arb([q[i] for i in own].count(max(q[i] for i in own)) - 1) for own in x.mdp.of_state]
 
 
 def in_all_directions(table: Callable[[Exact], list[arb]]) -> Differences:
-    """A table that is the same in every direction."""
+    """Differences that are the same in every direction: `table(x)`, once per direction."""
     return lambda x: ts.in_every_direction(x, lambda _: table(x))
 
 
-def _residual(x: Exact, q: Sequence[Moving], pi: Sequence[Any]) -> list[Moving]:
+def _residual(x: Exact, q: Sequence[Jet], pi: Sequence[Any]) -> list[Jet]:
+    """`r + gamma E_pi[Q(h')] - Q` per pair."""
     v = ts.ahead(x, ts.mean(x, pi, q))
     return [r + x.mdp.gamma * e - y for r, e, y in zip(x.mdp.reward, v, q, strict=True)]
 
 
 def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
+    """Right side of (31): `factor E[E_p[(Q or 1) grad log p + grad Q]] - grad Q`."""
     p, log_p, _ = incremental(x, j)
     b, q = ts.along(x, j), ts.linear(x, j)
     inner = [s[1] * (y[0] if with_q else 1) + f for s, y, f in zip(log_p, q, b, strict=True)]
     return [
         factor * e - f
-        for e, f in zip(ts.stopped(ts.ahead(x, ts.mean(x, ts.stopped(p), inner))), b, strict=True)
+        for e, f in zip(ts.values(ts.ahead(x, ts.mean(x, ts.values(p), inner))), b, strict=True)
     ]
 
 
 def eq_31(x: Exact, *, gamma: bool, with_q: bool) -> list[arb]:
-    """(31) with or without its gamma and its factor Q(h'); as printed, with neither."""
+    """(31): derivative of beta_{omega,k} minus its right side; as printed, without gamma and factor Q(h')."""
 
     def sides(j: int) -> list[arb]:
         factor = x.mdp.gamma if gamma else 1
-        return less(ts.slopes(incremental(x, j)[2]), _printed_31(x, j, factor, with_q=with_q))
+        return minus(ts.slopes(incremental(x, j)[2]), _printed_31(x, j, factor, with_q=with_q))
 
     return ts.in_every_direction(x, sides)
 
 
 def log_slope_k(x: Exact) -> list[arb]:
-    """D log p_{w,k} less M[grad Q]/eps_k."""
+    """`grad log p_{omega,k} - M[grad Q]/eps_k`, M f = f - E_p[f]."""
 
     def sides(j: int) -> list[arb]:
         p, log_p, _ = incremental(x, j)
         b = ts.along(x, j)
-        v = ts.stopped(ts.mean(x, ts.stopped(p), b))
+        v = ts.values(ts.mean(x, ts.values(p), b))
         right = [(f - v[s]) / x.eps_k for f, (s, _) in zip(b, x.mdp.pairs, strict=True)]
-        return less(ts.slopes(log_p), right)
+        return minus(ts.slopes(log_p), right)
 
     return ts.in_every_direction(x, sides)
 
 
 def optimal_target(x: Exact, *, gamma: bool) -> list[arb]:
-    """d(T* Q - Q) less E[grad Q(a*, s')] - grad Q, as printed, or with gamma."""
+    """`grad(T* Q - Q) - (E[grad Q(a*, s')] - grad Q)`, as printed; with `gamma`, the missing factor."""
 
     def sides(j: int) -> list[arb]:
         b, factor = ts.along(x, j), x.mdp.gamma if gamma else 1
-        v = ts.stopped(ts.ahead(x, ts.mean(x, greedy(x), b)))
-        return less(ts.slopes(under_greedy(x, j)), [factor * e - f for e, f in zip(v, b, strict=True)])
+        v = ts.values(ts.ahead(x, ts.mean(x, greedy(x), b)))
+        return minus(ts.slopes(under_greedy(x, j)), [factor * e - f for e, f in zip(v, b, strict=True)])
 
     return ts.in_every_direction(x, sides)
 
 
 def direct(x: Exact, *, optimal: bool, sign: int) -> list[arb]:
-    """App. F.3: grad E[(sg[T Q] - Q)^2]/2 less `sign` E[(Q - T Q) grad Q]; T is T* or T_{w,k}."""
+    """App. F.3: `grad E[(sg[T Q] - Q)^2]/2 - sign E[(Q - T Q) grad Q]`.
+
+    sg is the stop-gradient; T is T* if `optimal`, else T_{omega,k}.
+    """
 
     def sides(j: int) -> arb:
         q, b = ts.linear(x, j), ts.along(x, j)

@@ -1,33 +1,93 @@
-"""Jobs of App. E, F.3 and H: gradients in every direction of linear features."""
+"""Proofs of App. E, F.3 and H: gradients of actor and critic, in every direction of linear features."""
 
 from functools import partial
+from typing import Any
 
+from flint import fmpq
+
+from verify.arithmetic import exact
+from verify.arithmetic.instance import Exact, exactly
 from verify.claims.residual_gradients import actor_facts, critic_facts, incremental_facts
-from verify.proofs import draws, prepare
-from verify.proofs import shared_facts as rational
-from verify.proofs.job import Jobs, differs, equal, featured, proved, refuted
+from verify.proofs.draws import with_features, with_table_features, with_unit_features
+from verify.proofs.facts import differs, equal
+from verify.proofs.job import Jobs, featured, proved, refuted
+from verify.proofs.shared_facts import IS_VISITS, V_OF_PI_THETA, rational
 
-SELF, CONST = "mdp features omega beta", "mdp features omega eps_k"
-LOSS = "mdp q features pi_theta d eps"
-_direct = [equal(partial(incremental_facts.direct, optimal=optimal, sign=1)) for optimal in (True, False)]
-_linear = {"prepare": prepare.log_linear}
-_unit = {"prepare": prepare.unit_directions}
-_ACTOR = proved("printed", "mdp q features omega d eps", equal(actor_facts.e_step), **_linear)
 
-ACTOR: Jobs = {
-    "eq-06": (_ACTOR,),
-    "eq-25": (_ACTOR,),
-    "app-e4-exchange": (proved("printed", "mdp q features omega d", equal(actor_facts.exchange), **_linear),),
+def log_linear(instance: dict[str, Any]) -> Exact:
+    """The features and parameters of a log-linear `policy`, as `features` and `omega`."""
+    x = exactly({name: part for name, part in instance.items() if name != "policy"})
+    table, omega = instance["policy"]
+    return with_table_features(x, table, omega)
+
+
+def unit_directions(instance: dict[str, Any]) -> Exact:
+    """Unit vectors as `features`: the directions of a tabular softmax at pi_theta."""
+    return with_unit_features(exactly(instance))
+
+
+def with_policy_values(x: Exact) -> Exact:
+    """The instance with V^pi of pi_theta as `v`, its derivatives `dv` and the discounted visits `rho`.
+
+    There is one derivative per direction of the features.
+    """
+    pi, mdp = x.pi_theta, x.mdp
+    v, rho = exact.evaluate_states(mdp, pi), exact.visits(mdp, pi)
+    q, slopes = mdp.backup(v), []
+    for b in x.features:
+        centre = mdp.mean(pi, b)
+        d_pi = [p * (f - centre[s]) for p, f, (s, _) in zip(pi, b, mdp.pairs, strict=True)]
+        gain = mdp.mean(d_pi, q)
+        slopes.append(exact.solve_states(mdp, pi, gain))
+    return x.with_parts(v=v, rho=rho, dv=slopes)
+
+
+@rational
+def no_reward(x: Exact) -> list[fmpq]:
+    """The rewards, repeated for every direction: zero where `beta` stands in for them."""
+    return [r for _ in x.features for r in x.mdp.reward]
+
+
+def has_unique_maxima(x: Exact) -> bool:
+    """Whether every state has one maximiser of Q = omega . features."""
+    return all(y == 0 for y in incremental_facts.unique_maxima(x))
+
+
+SELF_CONSISTENT = ("mdp", "features", "omega", "beta")
+CONSTANT = ("mdp", "features", "omega", "eps_k")
+LINEAR, LOSS = ("mdp", "features", "omega"), ("mdp", "q", "features", "pi_theta", "d", "eps")
+NO_REWARD = equal(no_reward)
+UNIQUE = equal(incremental_facts.in_all_directions(incremental_facts.unique_maxima))
+DIRECT = [equal(partial(incremental_facts.direct, optimal=optimal, sign=1)) for optimal in (True, False)]
+E_STEP = proved(
+    "printed",
+    ("mdp", "q", "features", "omega", "d", "eps"),
+    equal(actor_facts.e_step),
+    prepare=log_linear,
+)
+_unit = {"prepare": unit_directions}
+
+JOBS: Jobs = {
+    "eq-06": (E_STEP,),
+    "eq-25": (E_STEP,),
+    "app-e4-exchange": (
+        proved(
+            "printed",
+            ("mdp", "q", "features", "omega", "d"),
+            equal(actor_facts.exchange),
+            prepare=log_linear,
+        ),
+    ),
     "app-e4-policy-gradient": (
         proved(
             "printed",
-            "mdp features pi_theta v rho dv",
-            equal(rational.value_of("pi_theta")),
-            equal(rational.visits),
+            ("mdp", "features", "pi_theta", "v", "rho", "dv"),
+            V_OF_PI_THETA,
+            IS_VISITS,
             equal(actor_facts.value_slope),
             equal(actor_facts.policy_gradient),
-            prepare=draws.with_policy_values,
-            instances=draws.with_features("pi_theta"),
+            prepare=with_policy_values,
+            instances=with_features("pi_theta"),
         ),
     ),
     "app-h-policy-loss": (
@@ -36,77 +96,78 @@ ACTOR: Jobs = {
         ),
         proved("corrected", LOSS, equal(actor_facts.corrected_loss), **_unit),
     ),
-}
-NO_REWARD = equal(rational.no_reward)
-UNIQUE = equal(incremental_facts.in_all_directions(incremental_facts.unique_maxima))
-
-CRITIC: Jobs = {
-    "eq-07": (featured("printed", f"{SELF} pi_theta d", NO_REWARD, equal(critic_facts.m_step)),),
-    "app-e2": (featured("printed", f"{CONST} pi_theta d", equal(incremental_facts.m_step_incremental)),),
+    "eq-07": (
+        featured("printed", (*SELF_CONSISTENT, "pi_theta", "d"), NO_REWARD, equal(critic_facts.m_step)),
+    ),
+    "app-e2": (
+        featured("printed", (*CONSTANT, "pi_theta", "d"), equal(incremental_facts.m_step_incremental)),
+    ),
     "eq-26": (
         featured(
             "printed",
-            SELF,
+            SELF_CONSISTENT,
             NO_REWARD,
             equal(critic_facts.chain_rule),
             UNIQUE,
             equal(critic_facts.optimal_chain_rule),
-            unique=True,
+            where=has_unique_maxima,
         ),
     ),
     "app-e3-optimal-target": (
         featured(
             "printed",
-            "mdp features omega",
+            LINEAR,
             UNIQUE,
             differs(partial(incremental_facts.optimal_target, gamma=False)),
             refutes=True,
-            unique=True,
+            where=has_unique_maxima,
         ),
         featured(
             "corrected",
-            "mdp features omega",
+            LINEAR,
             UNIQUE,
             equal(partial(incremental_facts.optimal_target, gamma=True)),
-            unique=True,
+            where=has_unique_maxima,
         ),
     ),
-    "eq-27": (featured("printed", SELF, NO_REWARD, equal(critic_facts.residual_slope)),),
-    "eq-28": (featured("printed", SELF, NO_REWARD, equal(critic_facts.error_slope)),),
-    "eq-29": (featured("printed", SELF, NO_REWARD, equal(critic_facts.policy_slope)),),
-    "def-score": (featured("printed", SELF, NO_REWARD, equal(critic_facts.log_slope)),),
+    "eq-27": (featured("printed", SELF_CONSISTENT, NO_REWARD, equal(critic_facts.residual_slope)),),
+    "eq-28": (featured("printed", SELF_CONSISTENT, NO_REWARD, equal(critic_facts.error_slope)),),
+    "eq-29": (featured("printed", SELF_CONSISTENT, NO_REWARD, equal(critic_facts.policy_slope)),),
     "theorem-4": (
-        featured("printed", SELF, NO_REWARD, differs(critic_facts.theorem_4), refutes=True),
-        featured("corrected", SELF, NO_REWARD, equal(critic_facts.theorem_4_corrected)),
+        featured("printed", SELF_CONSISTENT, NO_REWARD, differs(critic_facts.theorem_4), refutes=True),
+        featured("corrected", SELF_CONSISTENT, NO_REWARD, equal(critic_facts.theorem_4_corrected)),
     ),
     "eq-30": (
-        featured("printed", SELF, NO_REWARD, differs(critic_facts.eq_30), refutes=True),
-        featured("corrected", SELF, NO_REWARD, equal(critic_facts.eq_30_corrected)),
+        featured("printed", SELF_CONSISTENT, NO_REWARD, differs(critic_facts.eq_30), refutes=True),
+        featured("corrected", SELF_CONSISTENT, NO_REWARD, equal(critic_facts.eq_30_corrected)),
     ),
     "eq-31": (
         featured(
             "printed",
-            CONST,
+            CONSTANT,
             differs(partial(incremental_facts.eq_31, gamma=False, with_q=False)),
             refutes=True,
         ),
         featured(
-            "step-3", CONST, differs(partial(incremental_facts.eq_31, gamma=True, with_q=False)), refutes=True
+            "step-3",
+            CONSTANT,
+            differs(partial(incremental_facts.eq_31, gamma=True, with_q=False)),
+            refutes=True,
         ),
-        featured("corrected", CONST, equal(partial(incremental_facts.eq_31, gamma=True, with_q=True))),
+        featured("corrected", CONSTANT, equal(partial(incremental_facts.eq_31, gamma=True, with_q=True))),
     ),
-    "app-e3-log-derivative-k": (featured("printed", CONST, equal(incremental_facts.log_slope_k)),),
+    "app-e3-log-derivative-k": (featured("printed", CONSTANT, equal(incremental_facts.log_slope_k)),),
     "app-f3-direct": (
         featured(
             "printed",
-            CONST,
+            CONSTANT,
             *(
                 differs(partial(incremental_facts.direct, optimal=optimal, sign=-1))
                 for optimal in (True, False)
             ),
             refutes=True,
         ),
-        featured("corrected", CONST, *_direct),
+        featured("corrected", CONSTANT, *DIRECT),
     ),
-    "app-f3-direct-m-step": (featured("printed", CONST, *_direct),),
+    "app-f3-direct-m-step": (featured("printed", CONSTANT, *DIRECT),),
 }

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.claims.theorem_5.rates import EPS_K, eps_by_hand, rate_above_eps_k, rates
-from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
+from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, Correction, Instance, NoProof, Step
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
@@ -218,5 +218,6 @@ $\varepsilon_k$.""",
             ),
         ),
         figures=figures,
+        not_certified=NoProof(A_LIMIT.reason, form="step-1"),
     ),
 )

@@ -34,7 +34,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp, softmax
 
 from verify.claims.instances import U
-from verify.engine.claim import Check, Claim, Correction, Instance
+from verify.engine.claim import A_LIMIT, Check, Claim, Correction, Instance, NoProof
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, q_tables, temperatures
@@ -227,5 +227,6 @@ $\frac16 b^2(1 + 0.05^2 + 0.95^2) = 1/(6 \cdot 1.905) = 0.08749$, where L-BFGS f
             check=Check(gap_inequality, st.one_of(_random(), near_stuck()), named=ends),
         ),
         figures=figures,
+        not_certified=NoProof(A_LIMIT.reason, form="printed"),
     ),
 )

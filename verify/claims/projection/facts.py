@@ -1,18 +1,22 @@
-"""App. F.1: projections on the features, in rational arithmetic; solutions of linear systems are parts."""
+"""Both sides of App. F.1 in rational arithmetic: projections on features and the projected residual error.
+
+What solves a linear system (`zeta`, `dzeta`) is a part of the instance, and that it solves it is a fact. Each
+decorated function returns left side minus right side, component by component.
+"""
 
 from collections.abc import Sequence
-from typing import Any
 
 from flint import fmpq, fmpq_mat
 
 from verify.arithmetic.instance import Exact
-from verify.proofs.shared_facts import rational
+from verify.proofs.facts import Differences
+from verify.proofs.shared_facts import minus, rational
 
 Table = Sequence[fmpq]
 
 
 def solve(rows: Sequence[Table], right: Table) -> list[fmpq] | None:
-    """The solution of a linear system; None if it is singular."""
+    """The solution of the linear system `rows x = right`; None if it is singular."""
     n = len(right)
     matrix = fmpq_mat(n, n, [y for row in rows for y in row])
     if matrix.det() == 0:
@@ -22,7 +26,7 @@ def solve(rows: Sequence[Table], right: Table) -> list[fmpq] | None:
 
 
 def dot(weights: Table, rows: Sequence[Table]) -> list[fmpq]:
-    """Sum of w_n row_n."""
+    """`sum_n w_n row_n`, a table."""
     return [
         sum((w * y for w, y in zip(weights, column, strict=True)), fmpq(0))
         for column in zip(*rows, strict=True)
@@ -30,7 +34,7 @@ def dot(weights: Table, rows: Sequence[Table]) -> list[fmpq]:
 
 
 def average(*tables: Table) -> fmpq:
-    """Mean over the pairs of a product."""
+    """Mean over all pairs of the product of the tables."""
     out = fmpq(0)
     for row in zip(*tables, strict=True):
         product = fmpq(1)
@@ -41,16 +45,15 @@ def average(*tables: Table) -> fmpq:
 
 
 def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
-    """E[b b^T]^-1 E[b f]."""
+    """`E[b b^T]^-1 E[b f]`, the weights of the projection of the table f on the features b.
+
+    None if `E[b b^T]` is singular.
+    """
     return solve([[average(a, b) for b in features] for a in features], [average(b, table) for b in features])
 
 
-def _less(left: Table, right: Table) -> list[fmpq]:
-    return [a - b for a, b in zip(left, right, strict=True)]
-
-
-def normal_equation(name: str) -> Any:
-    """E[b P f] less E[b f]."""
+def normal_equation(name: str) -> Differences:
+    """`E[b (P f)] - E[b f]`, f the table called `name`: zero exactly if zeta are its weights."""
     return rational(
         lambda x: [average(b, dot(x.zeta, x.features)) - average(b, x.parts[name]) for b in x.features]
     )
@@ -58,16 +61,16 @@ def normal_equation(name: str) -> Any:
 
 @rational
 def rise(x: Exact) -> list[fmpq]:
-    """What moving the weights costs, less E[(b^T v)^2]."""
-    here = _less(x.q, dot(x.zeta, x.features))
-    there = _less(here, dot(x.other, x.features))
+    """`E[(q - b^T(zeta + v))^2] - E[(q - b^T zeta)^2] - E[(b^T v)^2]`, v the weights `other`."""
+    here = minus(x.q, dot(x.zeta, x.features))
+    there = minus(here, dot(x.other, x.features))
     step = dot(x.other, x.features)
     return [average(there, there) - average(here, here) - average(step, step)]
 
 
 @rational
 def both_forms(x: Exact) -> list[fmpq]:
-    """(33): the norm of the projection less the quadratic form."""
+    """(33): `E[(P beta)^2] - zeta^T E[b beta]`, the norm of the projection minus the quadratic form."""
     p = dot(x.zeta, x.features)
     return [
         average(p, p)
@@ -77,98 +80,101 @@ def both_forms(x: Exact) -> list[fmpq]:
 
 @rational
 def at_rest(x: Exact) -> list[fmpq]:
-    """(34): the mean step at zeta."""
-    return [average(b, _less(x.beta, dot(x.zeta, x.features))) for b in x.features]
+    """(34): the mean step `E[b (beta - b^T zeta)]` of the auxiliary weights at zeta."""
+    return [average(b, minus(x.beta, dot(x.zeta, x.features))) for b in x.features]
 
 
 @rational
 def orthogonal(x: Exact) -> list[fmpq]:
-    """E[P (beta - P)]."""
+    """`E[P beta (beta - P beta)]`: zero, as the projection is orthogonal to what it leaves."""
     p = dot(x.zeta, x.features)
-    return [average(p, _less(x.beta, p))]
+    return [average(p, minus(x.beta, p))]
 
 
-# Is there a zero? E[b beta] of Q = b omega under T*, piecewise linear in omega: at 0, and its two slopes.
+# Whether E[b beta] of Q = b omega has a zero: under T* it is piecewise linear in omega, with a kink at 0.
 
 
 def _start(x: Exact) -> fmpq:
+    """`E[b beta]` at omega = 0, where beta is the reward."""
     return average(x.features[0], x.mdp.reward)
 
 
 def _ahead(x: Exact, sign: int) -> list[fmpq]:
-    """E[max] of b, or E[min] if `sign` is -1."""
+    """`E[max_a b(h')]` per pair, or `E[min_a b(h')]` if `sign` is -1."""
     b = [sign * y for y in x.features[0]]
     v = [sign * max(b[i] for i in own) for own in x.mdp.of_state]
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
 
 
 def _slope(x: Exact, sign: int) -> fmpq:
+    """Derivative of `E[b beta]` in omega under T*, for omega of the sign `sign`."""
     b = x.features[0]
-    return average(b, _less([x.mdp.gamma * y for y in _ahead(x, sign)], b))
+    return average(b, minus([x.mdp.gamma * y for y in _ahead(x, sign)], b))
 
 
 @rational
 def not_zero_at_zero(x: Exact) -> list[fmpq]:
-    """E[b beta] at omega = 0."""
+    """`E[b beta]` at omega = 0, to be proved not zero."""
     return [_start(x)]
 
 
 @rational
 def no_zero_above(x: Exact) -> list[fmpq]:
-    """It moves away from 0 for omega > 0."""
+    """`E[b beta]` at 0 times its derivative for omega > 0, to be proved >= 0: no zero on that side."""
     return [_start(x) * _slope(x, 1)]
 
 
 @rational
 def no_zero_below(x: Exact) -> list[fmpq]:
-    """And for omega < 0."""
+    """Minus `E[b beta]` at 0 times its derivative for omega < 0, to be proved >= 0: no zero on that side."""
     return [-_start(x) * _slope(x, -1)]
 
 
 def system(x: Exact) -> fmpq:
-    """E[b (b - gamma E_pi b')]."""
+    """`E[b (b - gamma E_pi[b(h')])]`, the matrix (here a number) of projected policy evaluation."""
     b = x.features[0]
     ahead = _expected(x, b)
     return average(b, [y - x.mdp.gamma * e for y, e in zip(b, ahead, strict=True)])
 
 
 def _expected(x: Exact, table: Table) -> list[fmpq]:
+    """`E_pi[f(h')]` per pair, f the table."""
     v = x.mdp.mean(x.pi, table)
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
 
 
 @rational
 def regular(x: Exact) -> list[fmpq]:
-    """The system, which is not 0."""
+    """`E[b (b - gamma E_pi[b(h')])]`, to be proved not zero."""
     return [system(x)]
 
 
 @rational
 def zero_of_policy(x: Exact) -> list[fmpq]:
-    """E[b beta] at the solution."""
+    """`E[b beta]` under T^pi at the solution omega = E[b r]/system."""
     return [_moment(x, _start(x) / system(x))]
 
 
 def _moment(x: Exact, omega: fmpq) -> fmpq:
-    """E[b beta] of Q = b omega under T^pi, affine in omega."""
+    """`E[b beta]` of Q = b omega under T^pi, an affine function of omega."""
     q = [omega * b for b in x.features[0]]
-    return average(x.features[0], _less(x.mdp.backup(x.mdp.mean(x.pi, q)), q))
+    return average(x.features[0], minus(x.mdp.backup(x.mdp.mean(x.pi, q)), q))
 
 
 @rational
 def slope_of_moment(x: Exact) -> list[fmpq]:
-    """How E[b beta] changes in omega, less -system: it has no other zero."""
+    """Derivative of `E[b beta]` in omega plus the system: zero, so that there is no other solution."""
     return [_moment(x, fmpq(1)) - _moment(x, fmpq(0)) + system(x)]
 
 
 @rational
 def constant_moment(x: Exact) -> list[fmpq]:
-    """How E[b beta] changes in omega: not at all, so that every omega is stationary."""
+    """Derivative of `E[b beta]` in omega: zero, so that every omega is stationary."""
     return [_moment(x, fmpq(1)) - _moment(x, fmpq(0))]
 
 
 def _error(x: Exact, omega: fmpq) -> fmpq:
-    """Half the mean square of b zeta."""
+    """Projected residual error `E[(b zeta)^2]/2` at omega."""
     b = x.features[0]
     p = [y * _moment(x, omega) / average(b, b) for y in b]
     return average(p, p) / 2
@@ -176,13 +182,16 @@ def _error(x: Exact, omega: fmpq) -> fmpq:
 
 @rational
 def error_left(x: Exact) -> list[fmpq]:
-    """The projected error at omega = 0."""
+    """Projected residual error at omega = 0, to be proved > 0."""
     return [_error(x, fmpq(0))]
 
 
 @rational
 def slope_of_error(x: Exact) -> list[fmpq]:
-    """Its squared slope times E[b^2] less 2 system^2 times itself; quadratic, so a central difference."""
+    """`(d error/d omega)^2 E[b^2] - 2 system^2 error`.
+
+    The error is quadratic in omega, so that a central difference is its derivative.
+    """
     (omega,), b = x.omega, x.features[0]
     slope = (_error(x, omega + 1) - _error(x, omega - 1)) / 2
     return [slope**2 * average(b, b) - 2 * system(x) ** 2 * _error(x, omega)]
@@ -192,10 +201,10 @@ def slope_of_error(x: Exact) -> list[fmpq]:
 
 
 class Curve:
-    """Gradient rows b, Q, beta, and their derivatives along omega_j."""
+    """Q, its gradient rows b, the residual beta, and their derivatives in omega_j, for a quadratic Q."""
 
     def __init__(self, x: Exact) -> None:
-        """From `features`, `hessian`, `omega`, `pi`."""
+        """Compute b, Q and beta from `features` phi, `hessian` H, `omega` and `pi`."""
         self.x = x
         self.b = [
             [f + y for f, y in zip(row, dot(x.omega, h), strict=True)]
@@ -205,66 +214,69 @@ class Curve:
             [f + y for f, y in zip(row, b, strict=True)] for row, b in zip(x.features, self.b, strict=True)
         ]
         self.q = [y / 2 for y in dot(x.omega, both)]
-        self.beta = _less(x.mdp.backup(x.mdp.mean(x.pi, self.q)), self.q)
+        self.beta = minus(x.mdp.backup(x.mdp.mean(x.pi, self.q)), self.q)
 
     def slope_of_beta(self, j: int) -> list[fmpq]:
-        """Gamma E_pi[b'_j] - b_j."""
+        """Derivative of beta in omega_j, `gamma E_pi[b_j(h')] - b_j`."""
         return [
             self.x.mdp.gamma * e - b for e, b in zip(_expected(self.x, self.b[j]), self.b[j], strict=True)
         ]
 
     def curvature(self, zeta: Table, j: int) -> list[fmpq]:
-        """Row j of H times zeta."""
+        """Derivative of `b^T zeta` in omega_j at fixed zeta: row j of H times zeta."""
         return dot(zeta, self.x.hessian[j])
 
     def slope_of_zeta(self, zeta: Table, j: int) -> list[fmpq] | None:
-        """D zeta of E[b b^T] zeta = E[b beta]."""
-        rest, bent = _less(self.beta, dot(zeta, self.b)), self.curvature(zeta, j)
-        moved = _less(self.slope_of_beta(j), bent)
+        """Derivative of zeta in omega_j, from that of `E[b b^T] zeta = E[b beta]`; None if singular."""
+        rest, bent = minus(self.beta, dot(zeta, self.b)), self.curvature(zeta, j)
+        moved = minus(self.slope_of_beta(j), bent)
         right = [average(h, rest) + average(b, moved) for h, b in zip(self.x.hessian[j], self.b, strict=True)]
         return solve([[average(a, b) for b in self.b] for a in self.b], right)
 
 
 @rational
 def curved_normal_equation(x: Exact) -> list[fmpq]:
-    """E[b (beta - P)], once a direction."""
+    """`E[b (beta - b^T zeta)]`, repeated for every direction."""
     c = Curve(x)
-    rest = _less(c.beta, dot(x.zeta, c.b))
+    rest = minus(c.beta, dot(x.zeta, c.b))
     return [average(b, rest) for _ in x.features for b in c.b]
 
 
 @rational
 def curved_slope_equation(x: Exact) -> list[fmpq]:
-    """The derivative of E[b (beta - P)] in every direction."""
+    """Derivative of `E[b (beta - b^T zeta)]` in every direction."""
     c, out = Curve(x), []
     for j in range(len(x.features)):
-        rest = _less(c.beta, dot(x.zeta, c.b))
-        moved = _less(_less(c.slope_of_beta(j), c.curvature(x.zeta, j)), dot(x.dzeta[j], c.b))
+        rest = minus(c.beta, dot(x.zeta, c.b))
+        moved = minus(minus(c.slope_of_beta(j), c.curvature(x.zeta, j)), dot(x.dzeta[j], c.b))
         out += [average(h, rest) + average(b, moved) for h, b in zip(x.hessian[j], c.b, strict=True)]
     return out
 
 
 def _slope_of_error(x: Exact, c: Curve, j: int) -> fmpq:
-    """D E[P^2]/2 = E[P dP]."""
+    """Derivative in omega_j of the projected residual error `E[P^2]/2`, `E[P dP]` with P = b^T zeta."""
     moved = [a + b for a, b in zip(dot(x.dzeta[j], c.b), c.curvature(x.zeta, j), strict=True)]
     return average(dot(x.zeta, c.b), moved)
 
 
 def _terms(x: Exact, c: Curve, j: int) -> tuple[fmpq, fmpq]:
-    """E[d beta b^T zeta] and E[(beta - b^T zeta) (H zeta)_j]."""
+    """The two terms of the gradient: `E[(d beta) b^T zeta]` and `E[(beta - b^T zeta) (H zeta)_j]`."""
     p = dot(x.zeta, c.b)
-    return average(c.slope_of_beta(j), p), average(_less(c.beta, p), c.curvature(x.zeta, j))
+    return average(c.slope_of_beta(j), p), average(minus(c.beta, p), c.curvature(x.zeta, j))
 
 
 @rational
 def projected_gradient(x: Exact) -> list[fmpq]:
-    """The gradient less its printed form."""
+    """Derivative of the projected residual error minus the sum of the two printed terms."""
     c = Curve(x)
     return [_slope_of_error(x, c, j) - sum(_terms(x, c, j), fmpq(0)) for j in range(len(x.features))]
 
 
-def update(*, scaled: bool) -> Any:
-    """(35): the mean step less -step times the gradient; `scaled`: with the step size before both terms."""
+def update(*, scaled: bool) -> Differences:
+    """(35): the mean step of omega minus `-step` times the gradient.
+
+    `scaled` puts the step size before both terms of the update; the paper prints it before the first alone.
+    """
 
     def sides(x: Exact) -> list[fmpq]:
         c, out = Curve(x), []

@@ -1,13 +1,18 @@
-r"""All roots of $\varepsilon = g(\omega,\varepsilon)$, with a proof that there are no others.
+r"""All self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$: none is missed.
 
-Under $\mathcal T^{\pi_\varepsilon}$, $g = \frac{1}{2|H|}\sum\beta^2$.
+g is the residual error $\frac{1}{2|H|}\sum\beta^2$ under $\mathcal T^{\pi_\varepsilon}$.
 
-$[0, \infty)$ is cut into boxes on each of which $F = g - \varepsilon$ has no zero, or is monotone; beyond the
+$[0, \infty)$ is cut into boxes. On each of them $F = g - \varepsilon$ has no zero, or is monotone; beyond the
 last one $\varepsilon > \sup g$. A box on which F is monotone holds one root if the signs at its ends differ,
-else none. With $d E_{\pi_\varepsilon}[Q]/d\varepsilon = -Var/\varepsilon^2 \le 0$ every $\beta_h$ falls,
-so a box's ends enclose it, and $F' = -\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$. Box at
-0: $Var/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a}$, $x_a = gap_a/\varepsilon$ (the partition sum is at least 1),
-each term rising in $\varepsilon$ while $x_a \ge 2$ and at most its value at 2: no cut-off is needed.
+else none.
+
+As $d E_{\pi_\varepsilon}[Q]/d\varepsilon = -Var/\varepsilon^2 \le 0$, every $\beta_h$ falls in $\varepsilon$,
+so that a box's ends enclose it. The derivative is
+$F' = -\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$.
+
+In the box that starts at 0, $Var/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a}$ with $x_a = gap_a/\varepsilon$,
+because the partition sum is at least 1. Each term rises in $\varepsilon$ while $x_a \ge 2$, and is at most its
+value at 2: nothing has to be cut off at 0.
 """
 
 import math
@@ -21,18 +26,24 @@ from verify.arithmetic.instance import Exact
 from verify.proofs.facts import Open
 
 BITS = 192
+"""Working precision in bits."""
 MAX_BOXES = 3000
+"""How many boxes are tried before a table is given up as too close to a fold."""
 ROOT_BITS = 40
+"""A root's interval is narrower than 2^-40 of its upper end, where signs are decided."""
 
 
 @dataclass(frozen=True, eq=False)
 class TemperatureBalls:
-    """The map g of one instance."""
+    """The residual error g as a function of the temperature, for one instance, in balls."""
 
     x: Exact
 
     def residuals(self, eps: fmpq | None) -> list[arb]:
-        """Every pair's residual at a temperature; `None` is the uniform policy, the limit at infinity."""
+        """Residual beta per pair under the Boltzmann policy at `eps`.
+
+        `None` stands for the limit at infinity, the uniform policy.
+        """
         mdp, q = self.x.mdp, self.x.q
         v = []
         for own in mdp.of_state:
@@ -48,16 +59,16 @@ class TemperatureBalls:
         ]
 
     def value(self, eps: fmpq) -> arb:
-        """G at a temperature."""
+        """`g(eps)`, the residual error under the Boltzmann policy at `eps`."""
         return total(b * b for b in self.residuals(eps)) / (2 * self.x.mdp.n_pairs)
 
     def supremum(self) -> arb:
-        """Upper bound of g: every |beta| is largest at an end."""
+        """Upper bound of g on [0, infinity]: every |beta| is largest at one of the two ends."""
         ends = zip(self.residuals(fmpq(0)), self.residuals(None), strict=True)
         return total((abs(a).max(abs(b))) ** 2 for a, b in ends) / (2 * self.x.mdp.n_pairs)
 
     def sign(self, eps: fmpq) -> int:
-        """Sign of F; 0 at a root at 0, or if the working precision does not tell."""
+        """Sign of F at `eps`; 0 at a root at 0, or if the working precision does not decide."""
         difference = self.value(eps) - eps
         return 1 if difference > 0 else -1 if difference < 0 else 0
 
@@ -71,13 +82,14 @@ class TemperatureBalls:
         return bool(slope < 1 or slope > 1)
 
     def _slope(self, beta: list[arb], a: fmpq, b: fmpq) -> arb:
+        """Derivative of g on [a, b], `beta` enclosing the residuals there."""
         mdp = self.x.mdp
         spread = [self._spread(own, a, b) for own in mdp.of_state]
         flow = [total(p * spread[t] for t, p in row) for row in mdp.rows]
         return -mdp.gamma / mdp.n_pairs * total(x * y for x, y in zip(beta, flow, strict=True))
 
     def _spread(self, own: tuple[int, ...], a: fmpq, b: fmpq) -> arb:
-        """Var(Q)/eps^2 on [a, b]."""
+        """`Var(Q)/eps^2` of a state, `own` its pairs, on [a, b]; an upper bound from 0 if a = 0."""
         top = max(self.x.q[i] for i in own)
         gaps = [top - self.x.q[i] for i in own]
         if a == 0:
@@ -90,7 +102,7 @@ class TemperatureBalls:
 
 
 def with_roots(x: Exact) -> Exact:
-    """The instance with `ends` of boxes and the roots' enclosures, `low` and `high`, all dyadic.
+    """The instance with the boxes' `ends` and the roots' intervals `[low, high]`, all dyadic numbers.
 
     Raises: Open: if a root is too close to a fold, or to where two boxes meet.
     """
@@ -102,13 +114,14 @@ def with_roots(x: Exact) -> Exact:
 
 
 def _boxes(g: TemperatureBalls) -> list[fmpq]:
+    """Ends of boxes from 0 on, on each of which F has no zero or is monotone."""
     top = _short(float(g.supremum().upper()) * 1.0078 + 2.0**-20)
     stack, done, seen = [(fmpq(0), top)], list[fmpq](), 0
     while stack:
         a, b = stack.pop()
         seen += 1
         if seen > MAX_BOXES or b < fmpq(1, 2**200):
-            raise Open(f"a root is too close to a fold for {MAX_BOXES} boxes")
+            raise Open(f"a root is too close to a fold: {MAX_BOXES} boxes do not isolate it")
         if g.settled(a, b):
             done.append(b)
             continue
@@ -121,9 +134,10 @@ def _boxes(g: TemperatureBalls) -> list[fmpq]:
 
 
 def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
+    """Intervals of the roots: one in each box at whose ends F has different signs."""
     signs = [g.sign(end) for end in ends]
     if not g.value(ends[0]).contains(0) and signs[0] == 0:
-        raise Open("the sign at 0 is not decided")
+        raise Open("the sign of g(eps) - eps at 0 is not decided at 192 bits")
     found = []
     for a, b, left, right in zip(ends, ends[1:], signs, signs[1:], strict=False):
         if left == 0:
@@ -134,7 +148,7 @@ def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
 
 
 def _refine(g: TemperatureBalls, low: fmpq, high: fmpq, left: int) -> tuple[fmpq, fmpq]:
-    """Bisect to a relative width of 2^-40, or as far as signs are decided."""
+    """Bisect [low, high] to a relative width of 2^-40, or as far as signs are decided."""
     while high - low > high / 2**ROOT_BITS:
         middle = (low + high) / 2
         sign = g.sign(middle)

@@ -1,0 +1,94 @@
+"""Proofs of App. G: MPO's posterior, its objective (42), its M-step and its E-step (43)."""
+
+from typing import Any
+
+from flint import arb, fmpq
+
+from verify.arithmetic import exact
+from verify.arithmetic.balls import log, total, xlogy
+from verify.arithmetic.instance import Exact, exactly
+from verify.claims.objective.facts import likelihood, weights
+from verify.claims.residual_gradients.actor_facts import mpo_e_step
+from verify.proofs.draws import with_unit_features
+from verify.proofs.facts import at_least, differs, equal
+from verify.proofs.job import Jobs, proved, refuted
+
+
+def soft_logits(instance: dict[str, Any]) -> Exact:
+    """The tabular softmax over logits `theta`: unit vectors as `features`, the logits as `omega`."""
+    x = exactly({name: part for name, part in instance.items() if name != "theta"})
+    return with_unit_features(x).with_parts(omega=exact.table_of(x.mdp, instance["theta"], name="theta"))
+
+
+def prior_posterior(x: Exact) -> list[arb]:
+    """Posterior of MPO by Bayes' rule conditioned on the state, minus its closed form."""
+    n, y, w = fmpq(1, x.mdp.n_states), likelihood(x), weights(x)
+    joint = [z * p * n for z, p in zip(y, x.pi_phi, strict=True)]
+    out = []
+    for own in x.mdp.of_state:
+        state, closed = total(joint[i] for i in own), total(w[i] * x.pi_phi[i] for i in own)
+        out += [joint[i] / state - w[i] * x.pi_phi[i] / closed for i in own]
+    return out
+
+
+def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
+    """The lower bound of App. G minus (42), at the policy `pi` and prior `phi`.
+
+    With `q` = 0, at Q = 0 in place of Q.
+    """
+    y = [z if q else arb(1) for z in likelihood(x)]
+    out = arb(0)
+    for i, (s, _) in enumerate(x.mdp.pairs):
+        u = x.d[s] * pi[i]
+        if u:
+            out += u * log(y[i] * phi[i] / u) - u * (q * x.q[i] / x.eps - log(pi[i] / phi[i]))
+    return out
+
+
+def eq_42(x: Exact) -> list[arb]:
+    """(42): the remainder at (theta, phi) minus that at (phi, theta); zero if it depends on neither."""
+    return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_phi, x.pi_theta)]
+
+
+def eq_42_omega_printed(x: Exact) -> list[arb]:
+    """(42) as printed: the remainder at Q minus that at 0; zero if it doesn't depend on omega."""
+    return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_theta, x.pi_phi, q=0)]
+
+
+def eq_42_omega(x: Exact) -> list[arb]:
+    """(42) corrected: the remainder minus `E_d[log(y(s)/d(s))]`."""
+    states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
+    return [remainder(x, x.pi_theta, x.pi_phi) - states]
+
+
+def best_prior(x: Exact) -> list[arb]:
+    """(42) at phi = theta minus (42) at phi, to be proved >= 0; an exact zero where they are equal."""
+    if x.pi_theta == x.pi_phi:
+        return [arb(0)]
+    return [
+        total(
+            x.d[s] * xlogy(x.pi_theta[i], fmpq(1) * x.pi_theta[i] / x.pi_phi[i])
+            for i, (s, _) in enumerate(x.mdp.pairs)
+        )
+    ]
+
+
+TWO_POLICIES = ("mdp", "q", "pi_theta", "pi_phi", "d", "eps")
+
+JOBS: Jobs = {
+    "app-g-posterior": (proved("printed", ("mdp", "q", "pi_phi", "eps"), equal(prior_posterior)),),
+    "eq-42": (proved("printed", TWO_POLICIES, equal(eq_42)),),
+    "eq-42-omega": (
+        refuted("printed", TWO_POLICIES, differs(eq_42_omega_printed)),
+        proved("corrected", TWO_POLICIES, equal(eq_42_omega)),
+    ),
+    "app-g-m-step-prior": (proved("printed", TWO_POLICIES, at_least(best_prior)),),
+    "eq-43": (
+        proved(
+            "printed",
+            ("mdp", "q", "features", "omega", "pi_phi", "d", "eps"),
+            equal(mpo_e_step),
+            prepare=soft_logits,
+        ),
+    ),
+}

@@ -1,0 +1,97 @@
+"""Proofs of Section 3, Lemma 1, Theorem 3 and App. A, B and D: the objective, its bound and the posterior."""
+
+from typing import Any
+
+from verify.arithmetic import exact
+from verify.arithmetic.exact import distribution_of, fractions
+from verify.arithmetic.instance import Exact, exactly, without_mdp
+from verify.claims.objective import facts
+from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.job import Jobs, proved, refuted
+from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
+
+WITH_POLICY, WITHOUT_POLICY = ("mdp", "q", "pi_theta", "d", "eps"), ("mdp", "q", "d", "eps")
+Q_AND_EPS, HIDDEN = ("mdp", "q", "eps"), ("joint", "w")
+
+
+def hidden_variables(instance: dict[str, Any]) -> Exact:
+    """The probabilities `joint` and the distribution q, as `w`; there is no MDP."""
+    joint = fractions(instance["joint"], name="joint")
+    return without_mdp(joint=joint, w=distribution_of(instance["q"], name="q"))
+
+
+def dirac_policy(instance: dict[str, Any]) -> Exact:
+    """The policy pi_theta that takes in each state the action that `actions` names, modulo their number."""
+    x = exactly({name: part for name, part in instance.items() if name != "actions"})
+    chosen = [own[int(k) % len(own)] for own, k in zip(x.mdp.of_state, instance["actions"], strict=False)]
+    return x.with_parts(pi_theta=exact.deterministic(x.mdp, chosen))
+
+
+def least_policy(instance: dict[str, Any]) -> Exact:
+    """The policy pi_theta that takes the first of the worst actions in each state."""
+    x = exactly(instance)
+    worst = exact.first_greedy(x.mdp, [-y for y in x.q])
+    return x.with_parts(pi_theta=exact.deterministic(x.mdp, worst))
+
+
+_hidden = {"prepare": hidden_variables}
+_dirac = {"prepare": dirac_policy}
+
+JOBS: Jobs = {
+    "eq-05": (proved("printed", WITH_POLICY, equal(facts.lower_bound)),),
+    "eq-11": (
+        proved("printed", WITH_POLICY, equal(facts.lower_bound)),
+        refuted("step-1", WITH_POLICY, differs(facts.lower_bound_step)),
+    ),
+    "theorem-3": (
+        refuted("printed", WITHOUT_POLICY, differs(facts.theorem_3_printed)),
+        proved("corrected", WITH_POLICY, equal(facts.theorem_3)),
+    ),
+    "eq-23": (
+        refuted("printed", WITHOUT_POLICY, differs(facts.eq_23_printed)),
+        proved("corrected", WITHOUT_POLICY, equal(facts.eq_23)),
+    ),
+    "eq-24": (proved("printed", WITH_POLICY, equal(facts.eq_24)),),
+    "app-d4-factorisation": (proved("printed", Q_AND_EPS, equal(facts.factorisation)),),
+    "eq-10": (proved("printed", Q_AND_EPS, equal(facts.likelihood_as_product), equal(facts.eq_10)),),
+    "app-b-action-posterior": (proved("printed", Q_AND_EPS, equal(facts.action_posterior)),),
+    "app-b-elbo": (proved("printed", WITH_POLICY, equal(facts.elbo), equal(facts.elbo_expansion)),),
+    "app-b-minimising": (
+        refuted(
+            "printed",
+            ("mdp", "q_star", "q", "pi_theta", "d", "eps"),
+            IS_OPTIMUM,
+            POSITIVE_OPTIMUM,
+            equal(facts.own_temperature),
+            equal(facts.lowest_policy),
+            equal(facts.least_objective),
+            above(facts.theta_divergence),
+            prepare=least_policy,
+        ),
+        proved("corrected", WITH_POLICY, equal(facts.shortfall)),
+    ),
+    "eq-09": (proved("printed", HIDDEN, equal(facts.marginal), **_hidden),),
+    "design-02": (proved("printed", HIDDEN, equal(facts.marginal), **_hidden),),
+    "design-04": (
+        proved("printed", HIDDEN, at_least(facts.marginal_bound), equal(facts.posterior_attained), **_hidden),
+    ),
+    "lemma-1-i-finite": (
+        refuted(
+            "printed",
+            WITH_POLICY,
+            equal(facts.deterministic_policy),
+            above(facts.above_minimum_minus_one),
+            **_dirac,
+        ),
+        proved(
+            "corrected",
+            WITH_POLICY,
+            equal(facts.deterministic_policy),
+            equal(facts.without_entropy),
+            **_dirac,
+        ),
+    ),
+    "lemma-1-ii-finite": (
+        proved("printed", WITH_POLICY, above(facts.least_value), at_least(facts.above_minimum)),
+    ),
+}

@@ -1,0 +1,166 @@
+"""Both sides of Theorem 2, Corollary 1, App. C and the talk's limit of eps L: optima and temperatures.
+
+Differences are formed after whatever cancels exactly: where a bound is attained they are exact zeros, and
+elsewhere their leading term decides their sign. Each function returns left side minus right side.
+"""
+
+from flint import arb, fmpq
+
+from verify.arithmetic import exact
+from verify.arithmetic.balls import boltzmann, exp, log, total, xlogy
+from verify.arithmetic.instance import Exact
+from verify.claims.objective.facts import greedy_policy, objective, surplus
+from verify.proofs.shared_facts import dot, loss_factor, losses, minus, n_actions, rational
+
+# Theorem 2 and Corollary 1: the residual error and the optimum. A truth value [A] is 1 or 0.
+
+
+@rational
+def zero_iff_optimal(x: Exact) -> list[int]:
+    """`[eps = 0] - [Q = Q*]`, eps the residual error under T*."""
+    return [int(exact.residual_error(x.mdp, x.q) == 0) - int(x.q == x.q_star)]
+
+
+@rational
+def coldest_root_iff_optimal(x: Exact) -> list[int]:
+    """`[0 solves eps = g(eps)] - [Q = Q*]`, g the residual error under the Boltzmann policy."""
+    return [int(x.high[0] == 0) - int(x.q == x.q_star)]
+
+
+@rational
+def mean_of_optimum(x: Exact) -> list[fmpq]:
+    """`E_{d pi}[Q*]`, to be proved > 0: then L is plus infinity where eps = 0."""
+    return [dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]
+
+
+@rational
+def negative_ratio(x: Exact) -> list[fmpq]:
+    """`0 - eps/E[Q]` of a member with eps > 0, to be proved > 0: the ratio is below that at Q*, which is 0."""
+    mean = dot(x.d, x.mdp.mean(x.pi_theta, x.q))
+    return [-exact.residual_error(x.mdp, x.q) / mean] if mean != 0 else [fmpq(0)]
+
+
+@rational
+def loss_of_policy(x: Exact) -> list[fmpq]:
+    """`V* - V^pi` per state."""
+    return minus(x.mdp.best(x.q_star), x.v)
+
+
+def policy_divergence(x: Exact) -> list[arb]:
+    """`E_d[KL(pi_theta || pi_omega)] = max L - L`; an exact zero where both policies are uniform."""
+    omega, out = boltzmann(x.mdp, x.q, x.eps), arb(0)
+    for s, own in enumerate(x.mdp.of_state):
+        tied = all(x.pi_theta[i] == fmpq(1, len(own)) and x.q[i] == x.q[own[0]] for i in own)
+        out += 0 if tied else x.d[s] * total(xlogy(x.pi_theta[i], x.pi_theta[i] / omega[i]) for i in own)
+    return [out]
+
+
+def at_greedy(x: Exact) -> list[arb]:
+    """`L - E_d[max Q]/eps` at the greedy policy."""
+    top = sum((d * v for d, v in zip(x.d, x.mdp.best(x.q), strict=True)), fmpq(0))
+    return [objective(x.with_parts(pi_theta=greedy_policy(x))) - top / x.eps]
+
+
+def greedy_above_minimum(x: Exact) -> list[arb]:
+    """`L - min Q/eps` at the greedy policy, to be proved >= 0."""
+    return [surplus(x, greedy_policy(x))]
+
+
+@rational
+def unique_maxima(x: Exact) -> list[int]:
+    """Number of maximisers of every state minus 1: zero where the maximum is unique."""
+    return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
+
+
+@rational
+def one_action(x: Exact) -> list[int]:
+    """Number of actions of every state minus 1: zero where there is no choice."""
+    return [len(own) - 1 for own in x.mdp.of_state]
+
+
+@rational
+def residual_error(x: Exact) -> list[fmpq]:
+    """The residual error eps under T*."""
+    return [exact.residual_error(x.mdp, x.q)]
+
+
+def mass_off_maximum(x: Exact) -> list[arb]:
+    """`2 sum exp(-gap/eps) - pi(not best)` per state, to be proved >= 0; sum over actions not best."""
+    found = []
+    for own in x.mdp.of_state:
+        top = max(x.q[i] for i in own)
+        off = [exp((x.q[i] - top) / x.eps) for i in own if x.q[i] < top]
+        norm = total(exp(x.q[i] / x.eps) for i in own)
+        chances = total(exp(x.q[i] / x.eps) / norm for i in own if x.q[i] < top)
+        found.append(2 * total(off) - chances)
+    return found
+
+
+# App. C: the loss of the Boltzmann policy is at most eps log A and eps (A - 1)/e.
+
+
+def loss(x: Exact) -> list[arb]:
+    """Loss `max Q - E_pi[Q]` of the Boltzmann policy per state, to be proved >= 0."""
+    return losses(x, x.q, x.eps)
+
+
+def loss_bound(x: Exact, *, entropic: bool) -> list[arb]:
+    """`c eps - (max Q - E_pi[Q])` per state, c = log A if `entropic`, else (A - 1)/e."""
+    return [loss_factor(x, entropic=entropic) * x.eps - y for y in loss(x)]
+
+
+def least_probability(x: Exact) -> list[arb]:
+    """`log pi(a|s) + R/eps + log A`, R the largest gap, to be proved >= 0.
+
+    It is `(R - gap)/eps + log A - log sum exp(-gap/eps)`.
+    """
+    gaps = [[max(x.q[i] for i in own) - x.q[i] for i in own] for own in x.mdp.of_state]
+    largest, out = max(map(max, gaps)), []
+    for own in gaps:
+        full = len(own) == n_actions(x) and not any(own)  # log A - log A
+        rest = arb(0) if full else log(fmpq(n_actions(x))) - total(exp(-gap / x.eps) for gap in own).log()
+        out += [(largest - gap) / x.eps + rest for gap in own]
+    return out
+
+
+def more_than_one_action(x: Exact) -> list[arb]:
+    """Number of actions of every state minus 1, to be proved > 0."""
+    return [arb(len(own) - 1) for own in x.mdp.of_state]
+
+
+# App. C: self-consistent temperatures, whose roots `root_proofs.with_roots` has isolated.
+
+
+@rational
+def several_roots(x: Exact) -> list[int]:
+    """Number of roots minus 1, to be proved > 0."""
+    return [len(x.low) - 1]
+
+
+@rational
+def odd_roots(x: Exact) -> list[int]:
+    """`[the number of roots is odd] - 1`."""
+    return [len(x.low) % 2 - 1]
+
+
+@rational
+def largest_root(x: Exact) -> list[fmpq]:
+    """Lower end of the largest root's interval, to be proved > 0."""
+    return [max(x.low)]
+
+
+# The talk's limit of eps L, which is E_{p_0 pi}[Q*] and not J.
+
+
+@rational
+def limit_minus_j(x: Exact) -> list[fmpq]:
+    """`E_{p_0 pi}[Q*] - J`, J = E_{p_0}[V^pi]."""
+    return [dot(x.mdp.initial, minus(x.mdp.mean(x.pi_theta, x.q_star), x.v))]
+
+
+@rational
+def performance_difference(x: Exact) -> list[fmpq]:
+    """`E_{p_0 pi}[Q*] - J` minus the discounted loss `V* - E_pi[Q*]` of the steps after the first."""
+    loss = minus(x.mdp.best(x.q_star), x.mdp.mean(x.pi_theta, x.q_star))
+    first = dot(x.mdp.initial, minus(x.mdp.mean(x.pi_theta, x.q_star), x.v))
+    return [first - dot(minus(x.rho, x.mdp.initial), loss)]

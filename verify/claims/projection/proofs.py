@@ -1,0 +1,174 @@
+"""Proofs of App. F.1: tangent weights, the projected residual error, its gradient and its updates."""
+
+from typing import Any
+
+from flint import fmpq
+from hypothesis import strategies as st
+
+from verify.arithmetic import exact
+from verify.arithmetic.instance import Exact, exactly
+from verify.claims.projection import facts
+from verify.claims.projection.facts import Curve, weights
+from verify.proofs.draws import Instances, halves, with_features, with_table_features
+from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.job import Jobs, as_drawn, featured, proved, refuted
+from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
+
+
+def projected(name: str) -> Instances:
+    """Strategy of features and a table of halves called `name`, its weights `zeta`, and `other` weights.
+
+    `E[b b^T]` is regular.
+    """
+    return _projected(name).filter(lambda x: x.zeta is not None)
+
+
+@st.composite
+def _projected(draw: st.DrawFn, name: str) -> Exact:
+    x = draw(with_features())
+    table = draw(halves(x.mdp.n_pairs, 8))
+    parts = {name: table, "zeta": weights(x.features, table), "other": draw(halves(len(x.features)))}
+    return x.with_parts(**parts)
+
+
+def curved() -> Instances:
+    """Strategy of a quadratic Q, a policy, the weights `zeta` of its residual, and their derivatives `dzeta`.
+
+    `E[b b^T]` is regular.
+    """
+    return _curved().filter(lambda x: x.zeta is not None)
+
+
+@st.composite
+def _curved(draw: st.DrawFn) -> Exact:
+    x = draw(with_features("omega", "pi"))
+    size, n = len(x.features), x.mdp.n_pairs
+    rows = {(i, j): draw(halves(n, 2)) for i in range(size) for j in range(i, size)}
+    x = x.with_parts(
+        hessian=[[rows[min(i, j), max(i, j)] for j in range(size)] for i in range(size)],
+        step=draw(st.sampled_from([fmpq(1, 2), fmpq(1, 4), fmpq(1, 8)])),
+    )
+    c = Curve(x)
+    zeta = weights(c.b, c.beta)
+    if zeta is None:
+        return x.with_parts(zeta=None)
+    return x.with_parts(zeta=zeta, dzeta=[c.slope_of_zeta(zeta, j) for j in range(size)])
+
+
+def projected_residual(instance: dict[str, Any]) -> Exact:
+    """The features `b`, as `features`, the residual `beta`, and its weights `zeta`."""
+    x = exactly({"mdp": instance["mdp"]})
+    beta = exact.table_of(x.mdp, instance["beta"], name="beta")
+    x = with_table_features(x, instance["b"], ())
+    return x.with_parts(beta=beta, zeta=weights(x.features, beta))
+
+
+def one_feature(instance: dict[str, Any]) -> Exact:
+    """The instance with `b` as its one feature."""
+    x = exactly({name: part for name, part in instance.items() if name != "b"})
+    return with_table_features(x, instance["b"], ())
+
+
+def one_feature_and_optimum(instance: dict[str, Any]) -> Exact:
+    """The instance with `b` as its one feature, and Q*."""
+    x = one_feature(instance)
+    return x.with_parts(q_star=exact.optimal_values(x.mdp))
+
+
+def _is_regular(x: Exact) -> bool:
+    return facts.system(x) != 0
+
+
+SQUARE = ("mdp", "beta", "features", "zeta")
+QUADRATIC = ("mdp", "features", "hessian", "omega", "pi", "zeta", "dzeta")
+WEIGHTS_SOLVE = equal(facts.curved_normal_equation), equal(facts.curved_slope_equation)
+AT_REST = proved(
+    "printed",
+    SQUARE,
+    equal(facts.normal_equation("beta")),
+    equal(facts.at_rest),
+    equal(facts.orthogonal),
+    prepare=as_drawn,
+    instances=projected("beta"),
+)
+"""Proof that the projection solves (34) and is orthogonal: also that of two definitions."""
+_curved_q = {"prepare": as_drawn, "instances": curved()}
+_one_feature: dict[str, Any] = {"n_features": 1, "where": _is_regular}
+
+JOBS: Jobs = {
+    "eq-32": (
+        proved(
+            "printed",
+            ("mdp", "q", "features", "zeta", "other"),
+            equal(facts.normal_equation("q")),
+            equal(facts.rise),
+            prepare=as_drawn,
+            instances=projected("q"),
+        ),
+    ),
+    "eq-33": (
+        proved(
+            "printed",
+            SQUARE,
+            equal(facts.normal_equation("beta")),
+            equal(facts.both_forms),
+            prepare=projected_residual,
+        ),
+    ),
+    "eq-33-always-zero": (
+        refuted(
+            "printed",
+            ("mdp", "features"),
+            differs(facts.not_zero_at_zero),
+            at_least(facts.no_zero_above),
+            at_least(facts.no_zero_below),
+            prepare=one_feature,
+        ),
+        featured(
+            "corrected",
+            ("mdp", "features", "pi"),
+            differs(facts.regular),
+            equal(facts.zero_of_policy),
+            equal(facts.slope_of_moment),
+            **_one_feature,
+        ),
+    ),
+    "app-f1-convergence": (
+        refuted(
+            "printed",
+            ("mdp", "q_star", "features", "pi"),
+            IS_OPTIMUM,
+            POSITIVE_OPTIMUM,
+            equal(facts.constant_moment),
+            above(facts.error_left),
+            prepare=one_feature_and_optimum,
+        ),
+        featured(
+            "corrected",
+            ("mdp", "features", "omega", "pi"),
+            differs(facts.regular),
+            equal(facts.slope_of_error),
+            **_one_feature,
+        ),
+    ),
+    "eq-34": (AT_REST,),
+    "app-f1-gradient": (
+        proved("printed", QUADRATIC, *WEIGHTS_SOLVE, equal(facts.projected_gradient), **_curved_q),
+    ),
+    "eq-35": (
+        refuted(
+            "printed",
+            (*QUADRATIC, "step"),
+            *WEIGHTS_SOLVE,
+            differs(facts.update(scaled=False)),
+            **_curved_q,
+        ),
+        proved(
+            "corrected",
+            (*QUADRATIC, "step"),
+            *WEIGHTS_SOLVE,
+            equal(facts.update(scaled=True)),
+            **_curved_q,
+        ),
+    ),
+}

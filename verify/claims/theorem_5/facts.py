@@ -1,0 +1,127 @@
+r"""Both sides of App. F.2 and Theorem 5 in ball arithmetic: the incremental target and its residual error.
+
+With $m = T^* Q - T_k Q = \gamma E[loss]$, the residual of $T_k$ is $\beta_k = \beta - m$, $\beta = T^* Q -
+Q$. Differences are formed after whatever cancels exactly: where a bound is attained they are exact zeros,
+and elsewhere their leading term decides their sign. Each function returns left side minus right side.
+"""
+
+from collections.abc import Sequence
+
+from flint import arb, fmpq
+
+from verify.arithmetic import exact
+from verify.arithmetic.balls import exp, total
+from verify.arithmetic.instance import Exact
+from verify.proofs.shared_facts import dot, loss_factor, losses, minus, rational
+
+
+def target(x: Exact) -> list[arb]:
+    """`T* Q - T_k Q` per pair, to be proved >= 0."""
+    return _target_gap(x, x.q)
+
+
+def target_bound(x: Exact, *, entropic: bool) -> list[arb]:
+    """`delta - (T* Q - T_k Q)` per pair, delta its bound at the temperature eps_k of (36)."""
+    delta = _largest_target_gap(x, entropic=entropic)
+    return [delta - m for m in _target_gap(x, x.q)]
+
+
+def rate_above(x: Exact, *, entropic: bool) -> list[arb]:
+    """`rate + eps_k - (eps_{omega,k} - eps_omega)`, to be proved >= 0; the two eps_k cancel."""
+    return [_rate(x, entropic=entropic) - _excess(x, x.q)]
+
+
+def rate_below(x: Exact, *, entropic: bool) -> list[arb]:
+    """`rate + eps_k - (eps_omega - eps_{omega,k})`, to be proved >= 0."""
+    return [_rate(x, entropic=entropic) + 2 * x.eps_k + _excess(x, x.q)]
+
+
+def incremental_error(x: Exact, *, name: str) -> list[arb]:
+    """Incremental residual error eps_{omega,k} of the table `name`: `eps_k + mean (T_k Q - Q)^2 / 2`."""
+    q = x.parts[name]
+    squares = [(b - m) ** 2 for b, m in zip(_residual(x, q), _target_gap(x, q), strict=True)]
+    return [total(squares) / (2 * x.mdp.n_pairs) + x.eps_k]
+
+
+def squeeze(x: Exact) -> list[arb]:
+    """`delta^2/2 + eps_k - eps_{omega,k}` at Q*, where beta = 0: `(delta^2 - mean of m^2)/2`."""
+    delta = _largest_target_gap(x, entropic=False)
+    m = _target_gap(x, x.q_star)
+    return [(delta * delta - total(y * y for y in m) / x.mdp.n_pairs) / 2]
+
+
+@rational
+def greedy_limit(x: Exact) -> list[fmpq]:
+    """Eps under the limit of p_{omega,k}, uniform over the maximisers, minus eps under T*."""
+    pi = exact.uniform_over(x.mdp, exact.greedy_sets(x.mdp, x.q))
+    beta = minus(x.mdp.backup(x.mdp.mean(pi, x.q)), x.q)
+    return [dot(beta, beta) / (2 * x.mdp.n_pairs) - exact.residual_error(x.mdp, x.q)]
+
+
+def stationary(x: Exact) -> list[arb]:
+    r"""`|H| ||grad||_1 - (1 - gamma) ||beta||_1` of the soft target, to be proved >= 0.
+
+    `|H| grad = gamma pi beta P - beta`. The difference is an exact 0 where no two signs differ, because pi
+    and P sum to 1.
+    """
+    v, pi = _soft_values(x)
+    ahead = [total(p * v[t] for t, p in row) for row in x.mdp.rows]
+    beta = [r + x.mdp.gamma * e - q for r, e, q in zip(x.mdp.reward, ahead, x.q, strict=True)]
+    pushed, signs = [arb(0)] * x.mdp.n_states, [set[int]() for _ in range(x.mdp.n_states)]
+    for b, row in zip(beta, x.mdp.rows, strict=True):
+        for t, p in row:
+            pushed[t] += p * b
+            signs[t].add(_sign(b))
+    grad = [x.mdp.gamma * pi[i] * pushed[s] - beta[i] for i, (s, _) in enumerate(x.mdp.pairs)]
+    for (s, _), b, g in zip(x.mdp.pairs, beta, grad, strict=True):
+        signs[s] |= {_sign(b), -_sign(g)}
+    if x.mdp.gamma == 0 or all(found in ({1}, {-1}) for found in signs):
+        return [arb(0)]
+    return [total(map(abs, grad)) - (1 - x.mdp.gamma) * total(map(abs, beta))]
+
+
+def _soft_values(x: Exact) -> tuple[list[arb], list[arb]]:
+    """Log-sum-exp values per state at eps_k, and the Boltzmann policy per pair."""
+    v, pi = [], []
+    for own in x.mdp.of_state:
+        top = max(x.q[i] for i in own)
+        weights = [exp((x.q[i] - top) / x.eps_k) for i in own]
+        v.append(top + x.eps_k * total(weights).log())
+        pi += [w / total(weights) for w in weights]
+    return v, pi
+
+
+def _target_gap(x: Exact, q: Sequence[fmpq]) -> list[arb]:
+    """`m = T* Q - T_k Q` per pair."""
+    v = losses(x, q, x.eps_k)
+    return [x.mdp.gamma * total(p * v[t] for t, p in row) for row in x.mdp.rows]
+
+
+def _largest_target_gap(x: Exact, *, entropic: bool) -> arb:
+    """Bound delta of m: `gamma eps_k log A` if `entropic`, else `gamma eps_k (A - 1)/e`."""
+    out: arb = x.mdp.gamma * x.eps_k * loss_factor(x, entropic=entropic)
+    return out
+
+
+def _excess(x: Exact, q: Sequence[fmpq]) -> arb:
+    """`eps_{omega,k} - eps_k - eps_omega`: half the mean of `(beta - m)^2 - beta^2`."""
+    beta = _residual(x, q)
+    return total(m * m - 2 * b * m for b, m in zip(beta, _target_gap(x, q), strict=True)) / (
+        2 * x.mdp.n_pairs
+    )
+
+
+def _rate(x: Exact, *, entropic: bool) -> arb:
+    """`delta (2 mean|beta| + delta)/2`, delta the bound of m."""
+    delta = _largest_target_gap(x, entropic=entropic)
+    out: arb = delta * (2 * sum(map(abs, _residual(x, x.q)), fmpq(0)) / x.mdp.n_pairs + delta) / 2
+    return out
+
+
+def _residual(x: Exact, q: Sequence[fmpq]) -> list[fmpq]:
+    """`beta = T* Q - Q` per pair."""
+    return minus(exact.optimal_backup(x.mdp, q), q)
+
+
+def _sign(x: arb) -> int:
+    return 1 if x > 0 else -1 if x < 0 else 0
