@@ -1,1 +1,4 @@
-"""Plumbing that every package shares: errors, files, terminal, versions. No mathematics, no numpy."""
+"""Plumbing that all packages share: the `virel` command, errors, files, terminal, versions, plot style.
+
+It holds no mathematics and imports no numpy.
+"""

@@ -1,4 +1,4 @@
-"""The `virel` command: finds the sub-command, imports its module, hands over. It does nothing else.
+"""The `virel` command: find the sub-command, import its module, and hand over the arguments.
 
 Only the standard library is imported here, so `virel --help` answers without loading numpy, numba or torch.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Subcommand(NamedTuple):
-    """Where a sub-command lives: a function `(argv: Sequence[str]) -> int`, the exit status."""
+    """Address of a sub-command: a function that takes its arguments and returns the exit status."""
 
     module: str
     function: str
@@ -26,32 +26,30 @@ SUBCOMMANDS = {
     "claims": Subcommand("verify.commands.verify", "main_claims", "list the claims"),
     "recheck": Subcommand("verify.recheck", "main_recheck", "check certificate files, independently"),
     "explain": Subcommand(
-        "verify.commands.documents", "main_explain", "what is printed, what came out, what holds"
+        "verify.commands.documents", "main_explain", "print a claim, its verdict, and what holds instead"
     ),
     "figures": Subcommand(
-        "verify.commands.documents", "main_figures", "draw the convergence plots, with their data"
+        "verify.commands.documents", "main_figures", "draw the convergence plots and write their data"
     ),
     "report": Subcommand(
-        "verify.commands.documents", "main_report", "write the last run's report, one HTML page"
+        "verify.commands.documents", "main_report", "write the report of the last run, one HTML page"
     ),
     "solve": Subcommand("verify.commands.solve", "main_solve", "solve an MDP, with a guaranteed error bound"),
-    "train": Subcommand(
-        "virel_deep.commands.train", "main_train", "train an agent, resumably; seeds are a batch dimension"
-    ),
+    "train": Subcommand("virel_deep.commands.train", "main_train", "train an agent, or resume a run"),
     "evaluate": Subcommand(
-        "virel_deep.commands.results", "main_evaluate", "score the newest policies of a run"
+        "virel_deep.commands.results", "main_evaluate", "evaluate the newest policies of a run"
     ),
     "compare": Subcommand(
-        "virel_deep.commands.results", "main_compare", "learning curves and scores of runs"
+        "virel_deep.commands.results", "main_compare", "compare runs: learning curves and a table of scores"
     ),
     "watch": Subcommand(
         "virel_deep.commands.results", "main_watch", "record a video of a policy, without a screen"
     ),
-    "export": Subcommand("virel_deep.commands.results", "main_export", "write a policy as ONNX, checked"),
+    "export": Subcommand("virel_deep.commands.results", "main_export", "export a policy as an ONNX file"),
 }
 
 DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}
-"""What the `deep` extra installs; the theory does without."""
+"""Modules that the extra `virel[deep]` installs; the other sub-commands work without them."""
 
 EXIT_STATUS = """\
 exit status:
@@ -101,7 +99,8 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         if error.name not in DEEP_MODULES:
             raise
         print(
-            f"virel {name}: found no {error.name}; it comes with `pip install 'virel[deep]'`", file=sys.stderr
+            f"virel {name}: found no {error.name}; install it with `pip install 'virel[deep]'`",
+            file=sys.stderr,
         )
         return 2
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""Deep agent: Algorithms 1 and 2 of the VIREL paper (App. H) and their relatives, for continuous control.
+"""Deep agent for continuous control: Algorithms 1 and 2 of the VIREL paper (App. H) and their relatives.
 
-`virel train` and its kin run it; docs/deep.md says what it implements and where it leaves the paper. A policy
-is read from a run by `virel_deep.run.policy.load_policy(run, seed)`. This package needs the `deep` extra, and
-imports neither `virel_theory` nor `verify`: a comparison of its losses with the exact objectives compares two
-independent codes.
+`virel train`, `evaluate`, `compare`, `watch` and `export` run it; docs/deep.md says what it implements and
+where it deviates from the paper. `virel_deep.run.policy.load_policy(run, seed)` reads a policy from a run.
+The package needs the extra `virel[deep]`. It imports neither `virel_theory` nor `verify`, so that a
+comparison of its losses with the exact objectives compares two independent codes.
 """

@@ -1,4 +1,4 @@
-"""Random numbers: a seed owns its streams, so that nothing depends on the seeds stacked with it."""
+"""Random streams: each seed has its own, so that no result depends on the seeds trained beside it."""
 
 import numpy as np
 import torch
@@ -7,12 +7,15 @@ STREAMS = ("weights", "acting", "learning", "environment", "evaluation", "after-
 
 
 def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
-    """The named stream of a seed; `key` tells apart what is drawn anew, like the evaluation at some step."""
+    """Source of a seed's named random stream.
+
+    `key` makes separate streams of one name, such as those of the evaluations at different steps.
+    """
     return np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), *key))
 
 
 def generator(seed: int, name: str, device: str = "cpu") -> torch.Generator:
-    """A torch generator on the named stream of a seed."""
+    """Torch generator on a seed's named random stream."""
     high, low = map(int, stream(seed, name).generate_state(2))
-    # Of these 63 bits torch's CPU generator uses 32.
+    # torch's CPU generator uses only 32 of these 63 bits.
     return torch.Generator(device).manual_seed(high << 31 | low >> 1)

@@ -9,6 +9,8 @@ import torch
 
 from virel_deep.design.algorithm import to_json
 from virel_deep.design.presets import run_config
+from virel_deep.results.names import entries
+from virel_deep.results.read import read_run
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.storage.checkpoint import save
@@ -43,6 +45,21 @@ def write_seed(folder, seed, curve, *, every=1000):
     (folder / f"seed-{seed}").mkdir()
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / f"seed-{seed}" / "metrics.jsonl").write_text(text)
+
+
+def ramp(*tops):
+    """`[K, 20]`: straight lines from top / 20 to top."""
+    return np.outer(tops, np.arange(1, 21) / 20)
+
+
+def named(folders):
+    """Entries of the runs in these folders."""
+    return entries([read_run(folder) for folder in folders])
+
+
+def place_run(root, path, env, top=1.0, preset="sac", **settings):
+    """A run of two seeds in the folder `root / path`."""
+    return write_run(root / path, preset, env, ramp(top, 2 * top), **settings)
 
 
 def learning(rng, n_seeds, n_points, top):

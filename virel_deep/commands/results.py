@@ -19,92 +19,95 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """Compare runs: learning curves and a table of scores; exit 0 once they are written.
+    """Compare runs: draw their learning curves and write a table of their scores.
 
-    Exit status: 0 written; 1 not writable; 2 bad input.
+    Exit status: 0 written; 1 a file can't be written; 2 bad input.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folders, finished or not; the others are measured against the algorithm of the first."""
+    """Run folders, finished or not; every algorithm is compared with that of the first run."""
     out: Path = Path("out/compare")
-    """Folder for curves.png, curves.svg, curves.csv and table.md."""
+    """Folder in which curves.png, curves.svg, curves.csv and table.md are written."""
     steps: int | None = None
-    """Look at this many steps of each run and leave out the rest; default all."""
+    """Compare only the first STEPS environment steps of each run; default: all."""
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
     """Evaluate the newest policy of each seed: deterministic episodes, unscaled returns.
 
-    Writes RUN/evaluation.json. Exit status: 0 every seed; 1 some seed could not be evaluated; 2 bad input.
+    Writes RUN/evaluation.json.
+    Exit status: 0 every seed evaluated; 1 a seed or the file failed; 2 bad input.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder; training may go on meanwhile."""
+    """Run folder; its training may still be running."""
     episodes: int = 10
-    """How many, the same ones for each seed's policy."""
+    """Number of episodes; every seed's policy plays the same ones."""
     seed: int = 0
-    """Of the episodes."""
+    """Seed of the episodes, not one of the run's seeds."""
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """Record an episode of the newest policy of a seed, without a screen.
+    """Record a video of one episode of a seed's newest policy, without a screen.
 
-    Exit status: 0 written; 1 not writable; 2 bad input, or no renderer.
+    Exit status: 0 written; 1 the file can't be written; 2 bad input, or no renderer.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder; training may go on meanwhile."""
+    """Run folder; its training may still be running."""
     seed: int | None = None
-    """Which of the run's seeds; default its first."""
+    """Seed of the run whose policy is taken; default: the run's first seed."""
     out: Path | None = None
-    """Video to write, .mp4 or .gif; default RUN/seed-<s>.mp4."""
+    """Video file to write, .mp4 or .gif; default: RUN/seed-<s>.mp4."""
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Export the newest policy of a seed as ONNX: observations to actions in the environment's range.
+    """Export a seed's newest policy as an ONNX file, from observations to actions in the environment's range.
 
-    Exit status: 0 written, and onnxruntime computes the same; 1 it does not, or not writable; 2 bad input.
+    Exit status: 0 written, and onnxruntime computes the same actions; 1 not written; 2 bad input.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder."""
+    """Run folder that holds the policy."""
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """File to write, like policy.onnx."""
+    """ONNX file to write, such as policy.onnx."""
     seed: int | None = None
-    """Which of the run's seeds; default its first."""
+    """Seed of the run whose policy is taken; default: the run's first seed."""
 
 
 def main_evaluate(argv: Sequence[str]) -> int:
-    """Evaluate a run's policies, print the table, write the record; return the exit status."""
+    """`virel evaluate`: evaluate a run's policies, print a table, write a record; return the exit status."""
     return run_command(EvaluateOptions, argv, prog="virel evaluate", run=_evaluate)
 
 
 def main_watch(argv: Sequence[str]) -> int:
-    """Record a video; return the exit status."""
+    """`virel watch`: record a video; return the exit status."""
     return run_command(WatchOptions, argv, prog="virel watch", run=_watch)
 
 
 def main_export(argv: Sequence[str]) -> int:
-    """Write an ONNX file; return the exit status."""
+    """`virel export`: write an ONNX file; return the exit status."""
     return run_command(ExportOptions, argv, prog="virel export", run=_export)
 
 
 def main_compare(argv: Sequence[str]) -> int:
-    """Read runs, draw their curves, write and print their table; return the exit status."""
+    """`virel compare`: draw runs' curves, write and print their table; return the exit status."""
     return run_command(CompareOptions, argv, prog="virel compare", run=_compare)
 
 
 def _compare(options: CompareOptions) -> int:
     from virel_deep.results.curves import draw  # noqa: PLC0415  (brings matplotlib)
+    from virel_deep.results.names import entries  # noqa: PLC0415
     from virel_deep.results.read import read_run  # noqa: PLC0415  (`--help` answers without scipy)
-    from virel_deep.results.tables import as_markdown, as_rich, entries, overall_table, remarks, score_table  # noqa: PLC0415
+    from virel_deep.results.remarks import remarks  # noqa: PLC0415
+    from virel_deep.results.tables import as_markdown, as_rich, overall_table, score_table  # noqa: PLC0415
 
     folders = [str(path.resolve()) for path in options.runs]
-    require(len(folders) >= 1, "runs", folders, "must name a run folder")
-    require(len(set(folders)) == len(folders), "runs", folders, "must differ")
+    require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
+    require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
     runs = [read_run(path) for path in options.runs]
     named = entries(runs if options.steps is None else [run.until(options.steps) for run in runs])
     tables = [table for table in (score_table(named), overall_table(named)) if table is not None]
@@ -148,7 +151,7 @@ def _watch(options: WatchOptions) -> int:
             seen=lambda step: status.update(f"recording: step {step}"),
         )
     _tell(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
-    _tell(f"written: {path} ({video.frames} states, {video.fps:g} a second)")
+    _tell(f"written: {path} ({video.frames} states, {video.fps:g} per second)")
     return 0
 
 
@@ -169,7 +172,7 @@ def _export(options: ExportOptions) -> int:
 
 
 def _policy(run: Path, seed: int | None) -> tuple["Policy", int]:
-    """The newest policy of a seed, by default of the run's first."""
+    """Load the newest policy of a seed, by default of the run's first seed; return it with the seed."""
     from virel_deep.run.folder import read_config  # noqa: PLC0415
     from virel_deep.run.policy import load_policy  # noqa: PLC0415
 
@@ -187,5 +190,5 @@ def _make_folder(folder: Path) -> None:
 
 
 def _tell(line: str) -> None:
-    """One line, not wrapped: paths stay whole."""
+    """Print one line without wrapping it, so that paths stay whole."""
     sys.stdout.write(f"{line}\n")

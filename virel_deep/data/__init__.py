@@ -1,1 +1,1 @@
-"""Environments, their simulator's state, and the replay."""
+"""Data of training: environments, the exact state of their simulator, and the replay."""

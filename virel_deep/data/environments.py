@@ -1,9 +1,9 @@
-"""The E environment copies of one seed: every step is a real transition, and a run can stop and go on.
+"""Environment copies of one seed: every step is a real transition, and a run can stop and continue.
 
 Gymnasium's vector environments reset by themselves: by default the step after an episode's end ignores its
 action and returns a reward of 0. Here a copy is reset inside the step that ends its episode, after the true
-last observation was kept, so that nothing but transitions of the environment reaches a replay. The loop over
-copies is ours: Gymnasium's spends more on `info` dictionaries, which nothing here reads, than on all else.
+last observation was kept, so that a replay receives only transitions of the environment. The loop over the
+copies is written here, because Gymnasium's spends most of its time on `info` dictionaries that nobody reads.
 """
 
 import difflib
@@ -24,13 +24,16 @@ Numbers = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 STREAM = 0x656E7673
-"""Marks the streams made here, so that they differ from what the caller spawns of the same sequence."""
+"""Marks the random streams made here: they differ from those that a caller spawns from the same seed."""
 SAFE_SQUARE = 1e76
-"""Numbers whose squares sum to less are finite in float32, the cheapest check there is; NaN fails it."""
+"""Bound for a cheap check: numbers whose squares sum to less are finite in float32. NaN fails the check."""
 
 
 class EnvironmentFailure(RuntimeError):
-    """An environment crashed or returned what is no number; the message names it, the step and the value."""
+    """An environment crashed or returned a non-finite or non-numeric value.
+
+    The message gives environment, step and value.
+    """
 
 
 class Episode(NamedTuple):
@@ -39,38 +42,39 @@ class Episode(NamedTuple):
     return_: float
     """Sum of unscaled rewards, in float64."""
     length: int
+    """Number of steps."""
 
 
 class Transition(NamedTuple):
-    """What one step of the E copies showed."""
+    """Outcome of one step of the E copies."""
 
     next_observation: Floats
-    """`[E, O]`, the state that the action led to, also where it ended an episode."""
+    """`[E, O]`: state that the action led to, even if it ended the episode."""
     reward: Floats
-    """`[E]`, unscaled."""
+    """`[E]`: unscaled reward."""
     terminated: Bools
-    """`[E]`: the task ended; nothing follows the next observation."""
+    """`[E]`: whether the task ended, so that nothing follows the next observation."""
     truncated: Bools
-    """`[E]`: the episode was cut (time limit); values bootstrap. Both flags can be true."""
+    """`[E]`: whether the episode was cut short (time limit), so values bootstrap. Both can be true."""
     episodes: list[Episode]
-    """Of the copies that ended an episode in this step, in order."""
+    """Episodes that ended in this step, in the order of the copies."""
 
 
 class SeedEnvs:
-    """E copies of an environment, stepped one after another, for one seed.
+    """E copies of an environment for one seed, stepped one after another.
 
-    `state` and `restore` continue bit for bit where `exact` is true, that is for Gymnasium's own MuJoCo
-    environments: physics, time limit, random generators, running returns. Elsewhere `restore` starts new
+    If `exact` is true, `restore` continues from `state` bit for bit: physics, time limit, random generators,
+    running returns. That holds for Gymnasium's own MuJoCo environments. For others `restore` starts new
     episodes, with seeds of their own, and the interrupted episodes are not counted.
 
     Args:
         env_id: Gymnasium id with a flat `Box` observation and a bounded `Box` action.
-        copies: E.
-        seed: Source of all randomness here; read, not advanced: the same one makes the same copies.
-        folder: Where MuJoCo's warnings go (`MUJOCO_LOG.TXT`); None drops them.
+        copies: number of copies, E.
+        seed: source of all randomness here; it is not advanced, so the same seed makes the same copies.
+        folder: folder for MuJoCo's warnings (`MUJOCO_LOG.TXT`); None drops them.
 
     Raises:
-        InputError: no such environment, or spaces of another kind.
+        InputError: the environment does not exist, or its spaces are of another kind.
 
     Example:
         >>> envs = SeedEnvs("InvertedPendulum-v5", 2, np.random.SeedSequence(0))
@@ -96,18 +100,18 @@ class SeedEnvs:
         self._returns = np.zeros(copies)
         self._lengths = np.zeros(copies, np.int64)
         self.observation = self._seeded_reset(())
-        """`[E, O]`, what the agent acts on next: a reset's where the last step ended an episode."""
+        """`[E, O]`: what the agent acts on next; after an episode's end, the next one's first observation."""
         self.observation_size, self.action_size = self.observation.shape[1], self._actions.size
 
     def step(self, action: Floats) -> Transition:
-        """Act in every copy; where that ends an episode, the next one starts.
+        """Act in every copy; if that ends an episode, start the next one.
 
         Args:
             action: `[E, A]` in [-1, 1], rescaled here to the environment's own range.
 
         Raises:
-            InputError: an action is not in [-1, 1], or is no number.
-            EnvironmentFailure: a copy crashed, diverged, or returned what is not finite.
+            InputError: an action is not in [-1, 1], or is NaN.
+            EnvironmentFailure: a copy crashed, diverged, or returned a non-finite value.
         """
         require(action.shape == (self.copies, self.action_size), "action", action.shape, "must be [E, A]")
         command = self._actions.from_unit(action)
@@ -136,7 +140,7 @@ class SeedEnvs:
         return episodes
 
     def _seeded_reset(self, key: tuple[int, ...]) -> Floats:
-        """Start an episode in every copy, copy i from the stream `key + (i,)` of the seed."""
+        """Start an episode in every copy; copy i uses the seed's random stream `key + (i,)`."""
         seeds: list[int | None] = []
         for i, env in enumerate(self._envs):
             stream = np.random.SeedSequence(
@@ -159,7 +163,7 @@ class SeedEnvs:
         return self._finite(self._seen, "observation after a reset")
 
     def _finite(self, values: NDArray[Any], name: str) -> Floats:
-        """`values` in float32, cast once; too large for it counts as infinite."""
+        """Cast values to float32, and fail if one is not finite there."""
         if float(np.vdot(values, values)) < SAFE_SQUARE:
             return values.astype(np.float32)
         with np.errstate(over="ignore"):
@@ -173,7 +177,7 @@ class SeedEnvs:
         return EnvironmentFailure(f"{self.env_id}, step {self.steps}: {what}")
 
     def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs: arrays and JSON values, nested by name."""
+        """State of all copies for `restore`: arrays and JSON values, nested by name."""
         values: dict[str, Any] = {"env": self.env_id, "copies": self.copies, "steps": self.steps}
         if self.exact:
             values |= {
@@ -186,21 +190,24 @@ class SeedEnvs:
         return values
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from `state()` of the same environment, number of copies and seed.
+        """Continue from a `state()` of the same environment, number of copies and seed.
 
         Raises:
-            InputError: the state is of another environment, number of copies or version of MuJoCo.
+            InputError: the state belongs to another environment, number of copies or version of MuJoCo.
         """
         here: dict[str, Any] = {"env": self.env_id, "copies": self.copies}
         here |= {"mujoco": run_versions()["mujoco"]} if self.exact else {}
         for name, value in here.items():
             require(
-                state.get(name) == value, f"state[{name}]", state.get(name), f"must be {value!r}, as here"
+                state.get(name) == value,
+                f"state[{name}]",
+                state.get(name),
+                f"must be {value!r}, as in this run",
             )
         self.steps = int(state["steps"])
         if not self.exact:
             self._returns[:], self._lengths[:] = 0.0, 0
-            # A stream of its own for each restart: the run's first episodes must not come again.
+            # Each restart has its own random stream: the run's first episodes must not come again.
             self.observation = self._seeded_reset((self.steps, 0))
             return
         self.observation = np.array(state["observation"], np.float32)
@@ -215,7 +222,7 @@ class SeedEnvs:
 
 
 class ActionRange:
-    """The affine map from [-1, 1] to an environment's own action range, in the range's type."""
+    """Affine map from [-1, 1] to an environment's own action range, in the range's number type."""
 
     def __init__(self, space: Any) -> None:
         """Read the range of a bounded `Box`."""
@@ -229,10 +236,10 @@ class ActionRange:
         )
 
     def from_unit(self, action: Floats) -> Numbers:
-        """`[..., A]` in the environment's range, never a rounding error outside it.
+        """Actions `[..., A]` in the environment's range; rounding never takes them outside.
 
         Raises:
-            InputError: an entry of `action` is not in [-1, 1]; NaN is not.
+            InputError: an entry of `action` is not in [-1, 1], or is NaN.
         """
         if not np.abs(action).max() <= 1:
             raise InputError(f"`action` must be in [-1, 1]; found {action.tolist()}")
@@ -243,7 +250,7 @@ class ActionRange:
 
 
 def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
-    """A Gymnasium environment that the agent can act in.
+    """Make a Gymnasium environment that the agent can act in.
 
     Raises:
         InputError: the id is unknown, the environment cannot be made, its observation is not a flat `Box`, or
@@ -251,12 +258,14 @@ def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
     """
     simulator.log.listen()
     try:
-        # Its own checker looks only at the first step, and prints; ours looks at every one.
+        # Gymnasium's checker looks only at the first step, and prints; `SeedEnvs` checks every step.
         env: gymnasium.Env[Any, Any] = gymnasium.make(env_id, disable_env_checker=True)
     except gymnasium.error.UnregisteredEnv as error:
         raise InputError(f"`env` must be a Gymnasium id; found {env_id!r}{_near(env_id)}") from error
     except Exception as error:
-        raise InputError(f"`env` {env_id!r} cannot be made: {_in_one_line(error)}") from error
+        raise InputError(
+            f"`env` must be an environment that can be made; {env_id!r} raised {_in_one_line(error)}"
+        ) from error
     _check_spaces(env_id, env.observation_space, env.action_space)
     return env
 
@@ -267,13 +276,15 @@ def _in_one_line(error: Exception) -> str:
 
 def _near(env_id: str) -> str:
     near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=5)
-    return f"; near: {', '.join(near)}" if near else ""
+    return f"; similar ids: {', '.join(near)}" if near else ""
 
 
 def _check_spaces(env_id: str, observation: Any, action: Any) -> None:
     rule = f"of {env_id} must be a flat `Box` (one axis)"
     for name, space in (("observation", observation), ("action", action)):
         require(isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1, name, space, rule)
-    require(np.issubdtype(action.dtype, np.floating), "action", action, f"of {env_id} must be of floats")
+    require(
+        np.issubdtype(action.dtype, np.floating), "action", action, f"of {env_id} must be a `Box` of floats"
+    )
     bounded = np.isfinite(action.low) & np.isfinite(action.high) & (action.low < action.high)
     require(bool(bounded.all()), "action", action, f"of {env_id} must have finite bounds, low < high")

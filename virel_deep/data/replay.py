@@ -1,6 +1,6 @@
-"""Replay: K rings side by side, a row `[obs | action | next obs | reward | terminated]` a transition.
+"""Replay: one ring buffer per seed, one row `[obs | action | next obs | reward | terminated]` per transition.
 
-The first O + A columns are the critic's input as they stand, so a minibatch needs one gather a seed and no
+The first O + A columns are already the critic's input, so a minibatch needs one gather per seed and no
 concatenation.
 """
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 
 class Columns(NamedTuple):
-    """Where a row's parts are, for O observation and A action entries."""
+    """Columns of a replay row's parts, for O observation and A action entries."""
 
     observation: slice
     action: slice
     history: slice
-    """Observation and action, h = (s, a)."""
+    """Columns of observation and action, h = (s, a)."""
     next_observation: slice
     reward: int
     terminated: int
@@ -25,7 +25,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, n_observation: int, n_action: int) -> "Columns":
-        """Columns of a row."""
+        """Columns for these numbers of observation and action entries."""
         h = n_observation + n_action
         end = h + n_observation
         return cls(
@@ -43,29 +43,30 @@ class Replay:
     """The last `capacity` transitions of each of K seeds, on one device.
 
     Args:
-        seeds: K.
-        capacity: Rows a seed, at least as many as are added at a time.
-        width: Columns of a row.
+        seeds: number of seeds, K.
+        capacity: rows per seed, at least as many as are added at a time.
+        width: columns per row.
+        device: device that holds the rows.
     """
 
     def __init__(self, seeds: int, capacity: int, width: int, *, device: torch.device) -> None:
-        """Allocate; pages are touched only as rows come."""
+        """Allocate the rows; memory pages are touched only as rows are added."""
         self.rows = [torch.empty(capacity, width, device=device) for _ in range(seeds)]
-        """Of each seed, apart: to drop one frees its memory and copies nothing."""
+        """One tensor per seed, so that dropping a seed frees its memory without a copy."""
         self.added = 0
-        """Rows added to each seed so far, overwritten ones included."""
+        """Number of rows added to each seed so far, overwritten ones included."""
 
     @property
     def capacity(self) -> int:
-        """Rows a seed holds at most."""
+        """Most rows that a seed holds."""
         return self.rows[0].shape[0]
 
     def __len__(self) -> int:
-        """Rows a seed holds now."""
+        """Number of rows that each seed holds now."""
         return min(self.added, self.capacity)
 
     def add(self, rows: Tensor) -> None:
-        """Append `rows [K, n, width]`, n <= capacity; the oldest ones make place."""
+        """Append `rows [K, n, width]`, n <= capacity; they overwrite the oldest ones."""
         start, n = self.added % self.capacity, rows.shape[1]
         head = min(n, self.capacity - start)
         for mine, new in zip(self.rows, rows, strict=True):
@@ -75,24 +76,27 @@ class Replay:
         self.added += n
 
     def sample(self, size: int, generators: Sequence[torch.Generator], *, out: Tensor) -> None:
-        """Fill `out [K, size, width]` with rows drawn uniformly with replacement; a generator a seed."""
+        """Fill `out [K, size, width]` with rows drawn uniformly with replacement, one generator per seed."""
         for mine, generator, drawn in zip(self.rows, generators, out, strict=True):
             index = torch.randint(len(self), (size,), generator=generator, device=mine.device)
             torch.index_select(mine, 0, index, out=drawn)
 
     def since(self, k: int, first: int) -> Tensor:
-        """Rows number `first` (counted from 0 over the whole run) and later that seed k still holds."""
+        """Seed k's rows from index `first` on (counted over the whole run), as far as still stored."""
         first = max(first, self.added - len(self))
         mine = self.rows[k]
         return mine[torch.arange(first, self.added, device=mine.device) % self.capacity]
 
     def refill(self, k: int, rows: Tensor, added: int) -> None:
-        """Put back the last rows of seed k, of which `added` were ever added; the same for every seed."""
+        """Restore seed k's last rows from a checkpoint.
+
+        `added` is the number of rows ever added, the same for every seed.
+        """
         mine = self.rows[k]
         index = torch.arange(added - len(rows), added, device=mine.device) % self.capacity
         mine[index] = rows.to(mine.device)
         self.added = added
 
     def keep(self, seeds: Sequence[int]) -> None:
-        """Forget all seeds but these."""
+        """Drop all seeds but these."""
         self.rows = [self.rows[k] for k in seeds]

@@ -1,9 +1,9 @@
-"""MuJoCo behind a Gymnasium environment: its exact state as arrays, and its warnings kept in one folder.
+"""MuJoCo inside a Gymnasium environment: its exact state as arrays, and its warnings in one folder.
 
 `mj_getState` is not enough for a bit-for-bit continuation: an environment reads derived fields (`xpos`,
 `xipos`, `cfrc_ext`, ...) before its next `mj_step`, and these lag one substep behind the positions. So all of
-MuJoCo's main buffer is stored. The arena (contacts, constraint rows) is not: a step builds it anew before it
-reads it.
+MuJoCo's main buffer is stored. The arena (contacts, constraint rows) is not stored: a step rebuilds it before
+it reads it.
 """
 
 import time
@@ -26,24 +26,24 @@ EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcin
 
 
 class WarningLog:
-    """Where MuJoCo's warnings go instead of `MUJOCO_LOG.TXT` in the working folder and stderr.
+    """Handler of MuJoCo's warnings, which otherwise go to stderr and the working folder.
 
-    MuJoCo knows one handler a process. It is set when the first environment is made, and a handler that the
-    user has set stays.
+    MuJoCo has one handler per process. This one is set when the first environment is made, unless the user
+    has set another.
     """
 
     folder: Path | None = None
-    """Folder of the environments that are made or stepped now; None drops the text."""
+    """Folder for warnings of the environments in use at present; None drops the text."""
     unstable: str = ""
-    """The last message that says MuJoCo has put a diverged simulation back to its start, inside a step."""
+    """Last message by which MuJoCo said that it reset a diverged simulation inside a step."""
 
     def listen(self) -> None:
-        """Become MuJoCo's handler unless there is one."""
+        """Become MuJoCo's handler of warnings, unless one is set."""
         if mujoco.get_mju_user_warning() is None:
             mujoco.set_mju_user_warning(self)
 
     def __call__(self, message: str) -> None:
-        """Called by MuJoCo."""
+        """Take a warning from MuJoCo."""
         if "unstable" in message:
             self.unstable = message
         if self.folder is None:
@@ -57,19 +57,22 @@ log = WarningLog()
 
 
 def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
-    """Whether `read_state` and `write_state` continue it bit for bit: Gymnasium's own MuJoCo environments."""
+    """Whether `read_state` and `write_state` continue an environment bit for bit.
+
+    That holds for Gymnasium's own MuJoCo environments.
+    """
     known = all(isinstance(layer, EXACT_WRAPPERS) for layer in _layers(env) if layer is not env.unwrapped)
     own = type(env.unwrapped).__module__.startswith("gymnasium.envs.mujoco.")
     return known and own and isinstance(env.unwrapped, MujocoEnv)
 
 
 def read_state(env: gymnasium.Env[Any, Any]) -> State:
-    """All that the next steps and resets of an exact environment read.
+    """Read everything that the next steps and resets of an exact environment depend on.
 
     Returns:
-        `time`, MuJoCo's buffer as one array a type (`float64`, `int32`, ...), `random`: the states of all
-        generators, and `attributes` (time limit, goals, ...) by layer, wrappers first. All but the arrays are
-        JSON values.
+        `time`; MuJoCo's buffer as one array per number type (`float64`, `int32`, ...); `random`, the states
+        of all generators; and `attributes` (time limit, goals, ...) by layer, wrappers first. All but the
+        arrays are JSON values.
     """
     data = _data(env)
     packed = {kind: np.concatenate(fields, axis=None) for kind, fields in _fields(data).items()}
@@ -79,15 +82,20 @@ def read_state(env: gymnasium.Env[Any, Any]) -> State:
 
 
 def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
-    """Put back what `read_state` has read; `env` has the same id and has been reset.
+    """Restore a state that `read_state` read, in an environment of the same id that has been reset.
 
     Raises:
-        InputError: the state was read from another model, or under another version of Gymnasium or MuJoCo.
+        InputError: the state was read from another model, or with another version of Gymnasium or MuJoCo.
     """
     data = _data(env)
     for kind, fields in _fields(data).items():
         size, found = sum(field.size for field in fields), getattr(state.get(kind), "shape", None)
-        require(found == (size,), f"state[{kind}]", found, f"must have the shape ({size},) of this model")
+        require(
+            found == (size,),
+            f"state[{kind}]",
+            found,
+            f"must have the shape ({size},) of this environment's model",
+        )
     names = [sorted(_attributes(layer)) for layer in _layers(env)]
     stored = [sorted(values) for values in state["attributes"]]
     require(stored == names, "state[attributes]", stored, f"must be those of this environment, {names}")
@@ -110,7 +118,7 @@ def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData:
 
 
 def _fields(data: mujoco.MjData) -> dict[str, list[np.ndarray[Any, Any]]]:
-    """Views of the arrays in MuJoCo's main buffer (which starts with `qpos`) by type, names sorted."""
+    """Views of the arrays in MuJoCo's main buffer, by number type, sorted by name; it starts with `qpos`."""
     start, kinds = data.qpos.ctypes.data, defaultdict(list)
     for name in sorted(dir(type(data))):
         field = None if name.startswith("_") else getattr(data, name)
@@ -131,7 +139,7 @@ def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
 
 
 def _attributes(layer: gymnasium.Env[Any, Any]) -> dict[str, Any]:
-    """Attributes that are numbers or arrays: counters, goals; constants come along."""
+    """Attributes of a layer that are numbers or arrays, such as counters and goals, constants included."""
     return {name: value for name, value in vars(layer).items() if isinstance(value, int | float | np.ndarray)}
 
 

@@ -1,1 +1,1 @@
-"""What is done with finished runs: evaluate, compare, watch, export."""
+"""Work on finished runs: evaluate, compare, record videos, export policies."""

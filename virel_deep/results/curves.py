@@ -1,7 +1,6 @@
-"""Learning curves as a figure: a panel an environment, a colour and a dash an algorithm.
+"""Learning curves as a figure: one panel per environment, one colour and dash pattern per algorithm.
 
-Colours are Okabe and Ito's (2008, colour-blind safe); dashes tell the curves apart in grey. The same runs
-give the same bytes.
+Dashes tell the curves apart in grey. The same runs give the same bytes.
 """
 
 import csv
@@ -21,16 +20,16 @@ from matplotlib.ticker import MaxNLocator
 from virel_common.files import write_atomically
 from virel_common.plot_style import DPI, OKABE_ITO, UNDATED, style
 from virel_common.plot_style import STYLE as SHARED_STYLE
+from virel_deep.results.names import Entry, environments
 from virel_deep.results.read import LAST, Run
 from virel_deep.results.statistics import Band, iqm_band, iqm_interval
-from virel_deep.results.tables import Entry, environments
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 SMOOTHED = 20
-"""Windows of smoothing that a curve is long: 5 % of it each."""
+"""Length of a curve in smoothing windows: a window is 5 % of the curve."""
 PANEL_WIDTH, PANEL_HEIGHT = 3.6, 2.6  # inches
-LINE_HEIGHT = 0.17  # inches a line of legend or caption
-CAPTION_DENSITY, LEGEND_DENSITY = 21, 14  # characters an inch
+LINE_HEIGHT = 0.17  # inches per line of legend or caption
+CAPTION_DENSITY, LEGEND_DENSITY = 21, 14  # characters per inch
 STYLE = SHARED_STYLE | {
     "axes.titlesize": 9.0,
     "xtick.labelsize": 7.5,
@@ -43,11 +42,11 @@ STYLE = SHARED_STYLE | {
 def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
     """Write `curves.svg`, `curves.png` and their data, `curves.csv`; return the paths.
 
-    A curve is the IQM over seeds, smoothed over the last 5 % of the evaluations; its band the pointwise
-    bootstrap interval. The bars beside it are the final returns of the table.
+    A curve is the IQM over seeds, smoothed over windows of 5 % of the curve; its band is the pointwise
+    bootstrap interval. The bars beside the curves are the final returns of the table.
 
     Raises:
-        StorageError: `folder` can't be written.
+        StorageError: a file in `folder` can't be written.
     """
     bands = [band_of(entry.run) for entry in named]
     paths = [folder / "curves.csv"]
@@ -63,12 +62,15 @@ def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
 
 
 def band_of(run: Run) -> Band:
-    """The curve of a run, lightly smoothed: single evaluations are noisy, wide windows blur the start."""
+    """Curve of a run with its interval, lightly smoothed.
+
+    Single evaluations are noisy, and wide windows blur the start.
+    """
     return iqm_band(run.smooth(max(1, len(run.at) // SMOOTHED)))
 
 
 def csv_of(named: Sequence[Entry], bands: Sequence[Band]) -> str:
-    """The curves in long form, a row a point; floats read back exactly."""
+    """Curves as CSV in long form, one row per point; floats read back exactly."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("environment", "algorithm", "seeds", "step", "iqm", "low", "high"))
@@ -131,12 +133,12 @@ def _panel(
 
 
 def _plain(text: str) -> str:
-    """Matplotlib takes what is between two dollars for a formula."""
+    """Text with its dollars escaped; Matplotlib takes what stands between two dollars for a formula."""
     return text.replace("$", r"\$")
 
 
 def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:
-    """Colour and dash of each algorithm, the same in every panel."""
+    """Colour and dash pattern of each algorithm, the same in every panel."""
     labels = dict.fromkeys(entry.label for entry in named)
     return dict(zip(labels, zip(cycle(OKABE_ITO), cycle(DASHES), strict=False), strict=False))
 

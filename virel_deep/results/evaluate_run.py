@@ -1,4 +1,4 @@
-"""The newest policy of each seed of a run on the same episodes, and the record of that in the run folder."""
+"""Evaluation of the newest policy of each seed of a run on the same episodes, recorded in the run folder."""
 
 import json
 from collections.abc import Sequence
@@ -24,23 +24,27 @@ FILE = "evaluation.json"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Episodes of a seed's newest policy."""
+    """Evaluation of the newest policy of one seed."""
 
     seed: int
     step: int
+    """Environment steps that the policy was trained for."""
     episodes: list[Episode]
 
     @property
     def returns(self) -> Scores:
-        """`[episodes]`, unscaled."""
+        """Unscaled return of each episode."""
         return np.array([episode.return_ for episode in self.episodes])
 
 
 def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated], list[str]]:
-    """Evaluate every seed of a run on the same episodes; and one sentence a seed where that failed.
+    """Evaluate every seed of a run on the same episodes.
+
+    Returns:
+        One evaluation per seed, and one sentence per seed that could not be evaluated.
 
     Raises:
-        InputError: no run, less than one episode, or not one seed that can be evaluated.
+        InputError: `run` is not a run folder, `episodes` is less than 1, or no seed can be evaluated.
     """
     require(episodes >= 1, "episodes", episodes, "must be at least 1")
     require(seed >= 0, "seed", seed, "must not be negative")
@@ -61,7 +65,7 @@ def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated
 
 
 def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path:
-    """Write `RUN/evaluation.json`; returns its path."""
+    """Write `RUN/evaluation.json`; return its path."""
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,
@@ -85,12 +89,12 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
 
 
 def means(done: Sequence[Evaluated]) -> Scores:
-    """`[K]`: each seed's mean return."""
+    """Mean return of each seed, `[K]`."""
     return np.array([one.returns.mean() for one in done])
 
 
 def evaluation_table(done: Sequence[Evaluated]) -> Table:
-    """A row a seed: mean, standard deviation and range of its returns, mean length."""
+    """Table with one row per seed: mean, standard deviation and range of its returns, mean length."""
     out = Table(title="Deterministic episodes, unscaled returns", title_justify="left", box=box.SIMPLE_HEAD)
     for column in (
         "seed",

@@ -1,8 +1,8 @@
-"""A policy as an ONNX file: observations in, actions in the environment's own range out.
+"""Export of a policy as an ONNX file: observations in, actions in the environment's own range out.
 
-The graph is the deterministic policy, tanh and rescaling included, so that whoever loads it needs nothing of
-ours. Before the file gets its name, onnxruntime runs it on random observations and must agree with the policy
-in float64, up to the rounding of float32.
+The graph is the deterministic policy, tanh and rescaling included, so the file needs no code of virel. Before
+the file gets its name, onnxruntime runs it on random observations and must agree with the policy in float64,
+up to the rounding of float32.
 """
 
 from importlib import import_module
@@ -19,32 +19,32 @@ from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
 OPSET, IR = 17, 8
-"""Of 2022: the graph needs nothing newer, and older runtimes load it."""
+"""Versions of ONNX from 2022: the graph needs nothing newer, and older runtimes load it."""
 OBSERVATIONS = 1000
 EPS = float(np.finfo(np.float32).eps)
 Doubles = NDArray[np.float64]
 
 
 class ExportError(RuntimeError):
-    """The exported graph does not compute the policy; no file was written."""
+    """The exported graph does not compute the same actions as the policy; no file was written."""
 
 
 def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float:
-    """Write the deterministic policy to `path`, checked against onnxruntime.
+    """Write the deterministic policy to an ONNX file, after a comparison with onnxruntime.
 
-    Input `observation [N, O]`, output `action [N, A]`, float32, N free.
+    Input `observation [N, O]`, output `action [N, A]`, both float32, for any N.
 
     Args:
-        policy: what to export.
-        path: the file; it is written whole or not at all.
-        about: more metadata for the file, beside environment, step and versions.
+        policy: policy to export.
+        path: file to write, whole or not at all.
+        about: metadata for the file, beside environment, step and versions.
 
     Returns:
-        The largest difference to the policy in float64, in units of the action.
+        The largest difference from the policy in float64, in units of the action.
 
     Raises:
-        InputError: `path` is a folder; onnx or onnxruntime is not installed.
-        ExportError: onnxruntime computes something else.
+        InputError: `path` is a folder, or onnx or onnxruntime is not installed.
+        ExportError: onnxruntime computes other actions.
         StorageError: the file can't be written.
     """
     require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
@@ -60,7 +60,7 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
 
 
 def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
-    """The bounds of a range in float32, rounded so that no float32 between them is outside it.
+    """Bounds of a range in float32, rounded inwards, so that no float32 between them is outside the range.
 
     Example:
         >>> low, high = inside(np.array([-0.1]), np.array([0.1]))
@@ -77,7 +77,7 @@ def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
 def build_model(
     layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, *, metadata: dict[str, str]
 ) -> bytes:
-    """The graph, serialised: a perceptron with ReLU, tanh, and the affine map of [-1, 1] to [low, high]."""
+    """Serialised graph of a policy: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high]."""
     onnx = _module("onnx")
     tensors: dict[str, Floats] = {}
     nodes, h = [], "observation"
@@ -116,13 +116,13 @@ def build_model(
 
 
 def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, high: Floats) -> float:
-    """Run the graph in onnxruntime on 1,000 random observations; return the largest difference.
+    """Run a graph in onnxruntime on 1,000 random observations; return the largest difference from float64.
 
-    Observations are normal with scales from 0.1 to 10. The difference to float64 must lie within the a-priori
-    bound of `reference`, entry by entry.
+    Observations are normal with scales from 0.1 to 10. The difference must lie within the a-priori bound of
+    `reference`, entry by entry.
 
     Raises:
-        ExportError: it does not, or an action is out of range.
+        ExportError: a difference exceeds its bound, or an action is out of range.
     """
     rng = np.random.default_rng(0)
     scale = 10 ** rng.uniform(-1, 1, size=(OBSERVATIONS, 1))
@@ -133,17 +133,19 @@ def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, 
     if not (np.abs(action - exact) <= bound).all():  # NaN fails it
         i = int(np.argmax(np.max(np.abs(action - exact) - bound, axis=1)))
         raise ExportError(
-            f"onnxruntime gives {action[i].tolist()}, the policy {exact[i].tolist()}: no file written"
+            f"onnxruntime gives {action[i].tolist()}, but the policy {exact[i].tolist()}; no file written"
         )
     if not ((low <= action) & (action <= high)).all():
-        raise ExportError(f"onnxruntime gives an action outside {low.tolist()} to {high.tolist()}")
+        raise ExportError(
+            f"onnxruntime gives an action outside {low.tolist()} to {high.tolist()}; no file written"
+        )
     return float(np.abs(action - exact).max())
 
 
 def reference(
     layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, observation: Floats
 ) -> tuple[Doubles, Doubles]:
-    r"""Actions in float64, and a bound on what float32 may differ from them by, `[N, A]` each.
+    r"""Actions of a policy in float64, and a bound on the error of float32 arithmetic, `[N, A]` each.
 
     A float32 sum of n products and a bias, in any order, errs by at most $\gamma_{n+1} (|h| |W| + |b|)$ with
     $\gamma_m = m u / (1 - m u)$, $u = 2^{-24}$ (Higham 2002, Section 3.1); errors of its input pass through
@@ -160,7 +162,7 @@ def reference(
         h = h @ w + b
         h = np.tanh(h) if i == len(layers) - 1 else np.maximum(h, 0)
     half, centre = (high.astype(np.float64) - low) / 2, (high.astype(np.float64) + low) / 2
-    # half and centre themselves are rounded to float32: one more half unit each.
+    # `half` and `centre` are themselves rounded to float32: one more half unit each.
     rounding = EPS * (np.abs(half) + np.abs(centre))
     return np.clip(half * h + centre, low, high), half * (error + 4 * EPS) + 2 * rounding
 

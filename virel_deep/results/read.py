@@ -1,7 +1,7 @@
-"""What runs scored, read from their folders.
+"""Scores of runs, read from their folders.
 
-A run folder is read for `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` where given) and
-each seed's `metrics.jsonl`, so that runs of other libraries, written in this format, take part.
+Only `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` if given) and each seed's
+`metrics.jsonl` are read. So runs of other libraries can be compared if they are written in this format.
 """
 
 import json
@@ -18,13 +18,13 @@ from virel_deep.results.statistics import Scores
 from virel_deep.run.metrics import read_rows
 
 LAST = 10
-"""A score is the mean of this many evaluations of a seed."""
+"""Number of last evaluations whose mean is a seed's final score."""
 SEED_FOLDER = re.compile(r"seed-(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Evaluations of a run: K seeds at T steps."""
+    """Evaluations of a run: K seeds, each evaluated at the same T steps."""
 
     folder: Path
     preset: str
@@ -32,30 +32,30 @@ class Run:
     steps: int
     """Environment steps that each seed is to reach."""
     settings: dict[str, Any]
-    """Of the run and its algorithm; empty for what the folder does not say."""
+    """Settings of the run and its algorithm, as far as the folder has them."""
     versions: dict[str, str]
     seeds: tuple[int, ...]
-    """Those that count: neither failed nor without evaluations."""
+    """Seeds that count: they did not fail, and they have evaluations."""
     at: NDArray[np.int64]
-    """`[T]`: steps at which every seed was evaluated."""
+    """Steps at which every seed was evaluated, `[T]`."""
     returns: Scores
-    """`[K, T]`: mean unscaled return of an evaluation's episodes."""
+    """Mean unscaled return of each evaluation's episodes, `[K, T]`."""
     left_out: tuple[str, ...]
-    """One sentence for each seed that does not count."""
+    """Reasons why seeds don't count, one per such seed."""
 
     def final(self) -> Scores:
-        """`[K]`: mean of the last 10 evaluations."""
+        """Final score of each seed, `[K]`: the mean of its last 10 evaluations."""
         return self.smooth(LAST)[:, -1]
 
     def area(self) -> Scores:
-        """`[K]`: area under the curve, divided by its length: the mean return while training."""
+        """Area under each seed's curve divided by its length, `[K]`: the mean return during training."""
         if len(self.at) == 1:
             return self.returns[:, 0]
         area: Scores = np.trapezoid(self.returns, self.at, axis=1) / (self.at[-1] - self.at[0])
         return area
 
     def smooth(self, window: int) -> Scores:
-        """`[K, T]`: at each evaluation the mean of the last `window`; of all so far where these are fewer."""
+        """Moving average of the returns, `[K, T]`: mean of the last `window` evaluations, or all so far."""
         sums = np.cumsum(np.pad(self.returns, ((0, 0), (1, 0))), axis=1)
         ends = np.arange(1, len(self.at) + 1)
         starts = np.maximum(ends - window, 0)
@@ -63,10 +63,10 @@ class Run:
         return means
 
     def until(self, steps: int) -> "Run":
-        """The run as it was after so many steps.
+        """The run as it was after `steps` steps.
 
         Raises:
-            InputError: it had no evaluation by then.
+            InputError: the run had no evaluation by then.
         """
         kept = int(np.sum(self.at <= steps))
         require(
@@ -76,10 +76,10 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The evaluations in a run folder, finished or not.
+    """Read the evaluations in a run folder; the run may be unfinished.
 
     Raises:
-        InputError: it is no run folder, a file in it is damaged, or no seed has an evaluation.
+        InputError: `folder` is not a run folder, a file in it is damaged, or no seed has an evaluation.
     """
     document = _json(folder / "config.json")
     config = document.get("config")
@@ -116,7 +116,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _evaluations(folder: Path) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
-    """Return at each step of each seed that counts; why the others do not."""
+    """Read the returns of each seed that counts, by step; and the reasons why the other seeds don't count."""
     out: dict[int, dict[int, float]] = {}
     left_out = []
     for seed, path in sorted(_seed_folders(folder)):

@@ -1,11 +1,12 @@
-"""What few seeds tell: interquartile mean, probability of improvement, bootstrap intervals.
+"""Statistics for few seeds: interquartile mean, probability of improvement, bootstrap intervals.
 
-An interval comes from resamples of the seeds, drawn within each environment apart (stratified), so that every
-environment keeps its weight. Source: Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice".
+An interval comes from resamples of the seeds, drawn separately in each environment (stratified), so that
+every environment keeps its weight.
+Source: Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice".
 
-A bootstrap of few seeds promises too much: it knows no score outside those that it saw. For normal scores the
-95 % interval of the IQM holds the true one in 75 % of experiments with 3 seeds, in 91 % with 5, in 93 % with
-10; `tests/deep/results/test_statistics.py` measures it.
+A bootstrap of few seeds promises too much, because it knows no scores but those that it saw. For normal
+scores the 95 % interval of the IQM contains the true IQM in 75 % of experiments with 3 seeds, in 91 % with 5,
+and in 93 % with 10; `tests/deep/results/test_statistics.py` measures it.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,9 @@ Scores = NDArray[np.float64]
 RESAMPLES = 10_000
 PERCENTILES = (2.5, 97.5)
 SEED = 0
-"""Of the resampling: the same scores give the same interval."""
+"""Seed of the resampling: the same scores give the same interval."""
 CELLS = 4_000_000
-"""Numbers that a resample of curves holds at once; 32 MB."""
+"""Most numbers that a resample of curves holds at a time: 32 MB."""
 
 
 class Estimate(NamedTuple):
@@ -36,7 +37,7 @@ class Estimate(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A statistic at each of T points, and the ends of its pointwise 95 % intervals, `[T]` each."""
+    """A statistic at each of T points with the ends of its pointwise 95 % intervals, `[T]` each."""
 
     value: Scores
     low: Scores
@@ -46,7 +47,7 @@ class Band(NamedTuple):
 def iqm(scores: Scores, axis: int | None = None) -> Any:
     """Interquartile mean: the mean without the lowest and the highest quarter, Agarwal et al. 2021.
 
-    A quarter of n scores is rounded down to whole scores; below 4 of them it is the mean.
+    A quarter of n scores is rounded down to whole scores; of fewer than 4 scores it is the mean.
 
     Example:
         >>> float(iqm(np.array([-1000.0, 1.0, 2.0, 99.0])))
@@ -79,7 +80,7 @@ def iqm_band(curves: Scores) -> Band:
     """Interquartile mean over seeds along their curves, with pointwise bootstrap intervals.
 
     Args:
-        curves: `[K, T]`, a row a seed. A resample draws whole curves, so neighbouring points go together.
+        curves: `[K, T]`, one row per seed. Resamples draw whole curves, so neighbouring points vary together.
 
     Raises:
         InputError: no seed, no point, or a value that is not finite.
@@ -115,7 +116,7 @@ def improvement(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
 
 
 def _improvements(rng: np.random.Generator, x: Scores, y: Scores) -> Scores:
-    """`[R]`: the probability for resamples of both."""
+    """Probability that x beats y in each of R resamples of both, `[R]`."""
     beats = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [n, m]
     i, j = _indices(rng, len(x)), _indices(rng, len(y))
     out: Scores = beats[i[:, :, None], j[:, None, :]].mean(axis=(1, 2))
@@ -127,7 +128,7 @@ def _indices(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def _ends(resampled: Scores) -> Scores:
-    """`[2]` or `[2, T]`: percentiles over the resamples, the first axis."""
+    """Ends of the 95 % interval over the resamples, the first axis: `[2]` or `[2, T]`."""
     ends: Scores = np.percentile(resampled, PERCENTILES, axis=0)
     return ends
 

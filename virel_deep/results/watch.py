@@ -1,7 +1,7 @@
-"""A video of one episode, rendered without a screen.
+"""Video of one episode, rendered without a screen.
 
-MuJoCo draws through the library that `MUJOCO_GL` names and reads it when it is imported: call
-`render_headless` before anything imports it. This module imports it late for that reason.
+MuJoCo draws through the library that the variable `MUJOCO_GL` names, and reads the variable when it is
+imported. So call `render_headless` before anything imports MuJoCo; this module imports it late.
 """
 
 import os
@@ -19,27 +19,29 @@ from virel_common.files import StorageError, replacing
 from virel_deep.run.policy import Policy
 
 Frame = NDArray[np.uint8]
-"""`[height, width, 3]`."""
+"""Picture, `[height, width, 3]`."""
 
 MAX_FPS = 50
-"""Of faster environments every n-th state is shown, in real time all the same."""
+"""Most pictures per second. Of a faster environment every n-th state is shown, still in real time."""
 LONGEST = 10_000
-"""Steps, where an episode has no end."""
+"""Steps after which the recording stops, if the episode has not ended."""
 
 
 class Video(NamedTuple):
-    """What was recorded."""
+    """Facts about a recorded video."""
 
     frames: int
-    """States shown; a GIF keeps equal ones in a row as one picture, shown as long."""
+    """Number of states shown. A GIF stores repeated states as one picture that is shown for longer."""
     fps: float
+    """States shown per second."""
     return_: float
     """Unscaled return of the episode."""
     steps: int
+    """Length of the episode."""
 
 
 def render_headless() -> None:
-    """Choose EGL, which needs no screen, unless the user has chosen."""
+    """Let MuJoCo draw through EGL, which needs no screen, unless the user has chosen another library."""
     if sys.platform == "linux":
         os.environ.setdefault("MUJOCO_GL", "egl")
 
@@ -50,13 +52,14 @@ def record(
     """Record one deterministic episode as MP4 (H.264) or GIF.
 
     Args:
-        policy: who acts.
-        path: `.mp4` or `.gif`; the file is whole or absent.
-        seed: of the episode.
-        seen: called with the number of steps, for each frame.
+        policy: policy that acts.
+        path: file to write, `.mp4` or `.gif`, whole or not at all.
+        seed: seed of the episode.
+        seen: called for each frame with the number of steps so far.
 
     Raises:
-        InputError: another suffix; the environment can't be rendered here; imageio-ffmpeg is not installed.
+        InputError: `path` has another suffix, the environment can't be rendered here, or imageio-ffmpeg is
+            not installed.
         StorageError: the file can't be written.
     """
     require(path.suffix in WRITERS, "out", str(path), f"must end with {' or '.join(WRITERS)}")
@@ -79,7 +82,7 @@ def record(
 
 
 class _Episode:
-    """Counts while its frames are drawn."""
+    """An episode that is played while its frames are drawn, and counts steps, frames and return."""
 
     def __init__(
         self, env: Any, policy: Policy, seed: np.random.SeedSequence, seen: Callable[[int], object]
@@ -88,12 +91,12 @@ class _Episode:
         self.steps, self.n_frames, self.return_ = 0, 0, 0.0
 
     def frames(self, every: int) -> Iterator[Frame]:
-        """The first state, then every n-th."""
+        """Yield pictures of the first state and of every n-th one after it."""
         from virel_deep.data.environments import ActionRange  # noqa: PLC0415  (brings MuJoCo)
 
         actions = ActionRange(self.env.action_space)
         observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
-        self._drawn()  # makes the viewer, which has no settings before
+        self._drawn()  # creates the viewer, whose settings come next
         _draw_plainly(self.env)
         ended = False
         self.n_frames = 1
@@ -122,7 +125,7 @@ class _Episode:
 
 
 def _draw_plainly(env: Any) -> None:
-    """Leave out shadows and reflections: without a graphics card they take three quarters of the time."""
+    """Switch off shadows and reflections, which take three quarters of the time without a graphics card."""
     viewer = getattr(getattr(env.unwrapped, "mujoco_renderer", None), "viewer", None)
     if viewer is not None:
         import mujoco  # noqa: PLC0415
@@ -132,14 +135,14 @@ def _draw_plainly(env: Any) -> None:
 
 
 def _make(env_id: str) -> Any:
-    """The environment, drawing into arrays."""
+    """Make the environment so that it draws into arrays."""
     try:
         import gymnasium  # noqa: PLC0415
 
         from virel_deep.data.environments import make_env  # noqa: PLC0415
-    except Exception as error:  # of MuJoCo, which chooses its library here
+    except Exception as error:  # raised by MuJoCo, which loads its drawing library here
         raise _no_renderer(env_id, error, mujoco=True) from error
-    make_env(env_id).close()  # our checks and messages
+    make_env(env_id).close()  # for its checks and messages
     try:
         return gymnasium.make(env_id, render_mode="rgb_array", disable_env_checker=True)
     except Exception as error:
@@ -176,13 +179,13 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
             writer.send(frame)
             sent += 1
     finally:
-        writer.close()  # says nothing of what ffmpeg could not write
+        writer.close()  # does not tell whether ffmpeg could write everything
     try:
         whole = imageio_ffmpeg.count_frames_and_secs(str(path))[0] == sent
     except RuntimeError:
         whole = False
     if not whole:
-        raise OSError("ffmpeg could not write all of it; is the disk full?")
+        raise OSError("ffmpeg could not write the whole video; is the disk full?")
 
 
 def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
@@ -199,7 +202,10 @@ def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
 
 
 def _centiseconds(frames: int, fps: float) -> int:
-    """GIF's unit of time. Ends of frames are rounded to it, not lengths: errors don't add up."""
+    """Time at which so many frames end, in GIF's unit.
+
+    Ends are rounded, not lengths, so that errors don't add up.
+    """
     return round(100 * frames / fps)
 
 

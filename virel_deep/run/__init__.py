@@ -1,1 +1,1 @@
-"""One run: its folder, its processes, its training loop, its logs."""
+"""One training run: its folder, its processes, its training loop and its logs."""

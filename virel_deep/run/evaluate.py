@@ -1,4 +1,4 @@
-"""Deterministic episodes of a policy on environments of its own, in unscaled returns."""
+"""Evaluation of a policy: deterministic episodes on separate environments, scored by unscaled return."""
 
 from collections.abc import Callable
 
@@ -10,31 +10,34 @@ from virel_deep.data.environments import Episode, SeedEnvs
 
 Floats = NDArray[np.float32]
 Act = Callable[[Floats], Floats]
-"""Actions `[N, A]` in [-1, 1] at observations `[N, O]`."""
+"""Policy: maps observations `[N, O]` to actions `[N, A]` in [-1, 1]."""
 
 LONGEST = 100_000
-"""Steps after which an episode counts as over, where an environment has no time limit of its own."""
+"""Steps after which an episode counts as over, if the environment has no time limit."""
 
 
 class PolicyFailure(RuntimeError):
-    """A policy gave what is no action; the message shows the action."""
+    """A policy returned an invalid action, shown in the message."""
 
 
 def evaluate_policy(act: Act, env_id: str, seed: np.random.SeedSequence, episodes: int) -> list[Episode]:
-    """Episodes of `act`, in the order of their seeds; the same arguments give the same ones bit for bit.
+    """Play episodes with a deterministic policy; the same arguments give the same episodes bit for bit.
 
-    They run side by side, so that `act` is called once for all that have not ended. An episode has its own
+    The episodes run side by side, so that `act` is called once for all that have not ended. Each has its own
     environment and its own seed, whatever the number of episodes.
 
     Args:
-        act: the policy, deterministic.
+        act: the policy.
         env_id: Gymnasium id.
-        seed: source of all randomness; read, not advanced.
-        episodes: how many.
+        seed: source of all randomness; it is not advanced.
+        episodes: number of episodes.
+
+    Returns:
+        The episodes in the order of their seeds.
 
     Raises:
-        InputError: no such environment, or less than one episode.
-        EnvironmentFailure: an environment crashed, diverged, or returned what is not finite.
+        InputError: the environment does not exist, or `episodes` is less than 1.
+        EnvironmentFailure: an environment crashed, diverged, or returned a non-finite value.
         PolicyFailure: an action is not finite, or not in [-1, 1].
 
     Example:
@@ -74,5 +77,5 @@ def _played(act: Act, envs: list[SeedEnvs]) -> list[Episode]:
 
 
 def _child(seed: np.random.SeedSequence, i: int) -> np.random.SeedSequence:
-    """What `seed.spawn` gives as its i-th child, without advancing the sequence."""
+    """The i-th child that `seed.spawn` would return, without advancing the sequence."""
     return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i))

@@ -1,4 +1,4 @@
-"""The run folder: `config.json`, and a folder a seed, which one process at a time writes."""
+"""Run folder: `config.json`, and one folder per seed that only one process at a time may write."""
 
 import json
 import os
@@ -18,17 +18,17 @@ FORMAT, FILE = 1, "config.json"
 
 
 def seed_folder(run: Path, seed: int) -> Path:
-    """`RUN/seed-<s>`."""
+    """Folder of one seed of a run, `RUN/seed-<s>`."""
     return run / f"seed-{seed}"
 
 
 @contextmanager
 def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
-    """Hold the folders of all these seeds, made where they are missing; no other process can meanwhile.
+    """Lock the folders of all these seeds against other processes, creating missing ones.
 
     Raises:
-        InputError: another process trains one of them; then none is held.
-        StorageError: a folder can't be made.
+        InputError: another process trains one of the seeds; then no folder stays locked.
+        StorageError: a folder can't be created.
     """
     with ExitStack() as held:
         for seed in seeds:
@@ -45,10 +45,10 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    """Write `config.json`: the whole configuration, the command, the versions that it runs with.
+    """Write `config.json`: the whole configuration, the command, and the versions in use.
 
     Raises:
-        StorageError: the run folder can't be made or written.
+        StorageError: the run folder can't be created or written.
     """
     document = {
         "format": FORMAT,
@@ -64,10 +64,10 @@ def write_config(run: Path, config: RunConfig) -> None:
 
 
 def set_steps(run: Path, steps: int) -> None:
-    """Give a run another goal; command and versions stay those that it began with.
+    """Set another number of steps as a run's goal; the recorded command and versions stay.
 
     Raises:
-        InputError: the run can't have this goal, or is being trained.
+        InputError: the number is invalid for the run, or another process trains it.
     """
     config = replace(read_config(run), steps=steps)
     with locked(run, config.seeds):
@@ -77,10 +77,10 @@ def set_steps(run: Path, steps: int) -> None:
 
 
 def read_config(run: Path) -> RunConfig:
-    """The configuration of a run.
+    """Read the configuration of a run.
 
     Raises:
-        InputError: `run` is no run folder, or its `config.json` is damaged or of another format.
+        InputError: `run` is not a run folder, or its `config.json` is damaged or of another format.
     """
     document = _read(run)
     try:
@@ -90,7 +90,7 @@ def read_config(run: Path) -> RunConfig:
 
 
 def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
-    """What `write_config` recorded and is different now: name, then what it was and is."""
+    """Versions that changed since the run began, by name: the recorded one and the present one."""
     recorded = _read(run).get("versions")
     recorded = recorded if isinstance(recorded, dict) else {}
     now = run_versions()
@@ -110,7 +110,9 @@ def _read(run: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     if not (isinstance(document, dict) and isinstance(document.get("config"), dict)):
-        raise InputError(f"{path}: must be an object with `config`; found {str(document)[:80]!r}")
+        raise InputError(
+            f"{path}: must be a JSON object with an object `config`; found {str(document)[:80]!r}"
+        )
     if document.get("format") != FORMAT:
         raise InputError(f"{path}: `format` must be {FORMAT}; found {document.get('format')!r}")
     return document

@@ -1,4 +1,4 @@
-"""Starting a run: seeds split over processes, stopped by a signal, resumed from disk."""
+"""Start or resume a run: split its seeds over processes, and stop them when a signal asks for it."""
 
 import ctypes
 import multiprocessing
@@ -12,7 +12,7 @@ from functools import partial
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
@@ -20,10 +20,11 @@ from virel_common.terminal import say
 from virel_deep.design.algorithm import RunConfig
 from virel_deep.run.folder import read_config, seed_folder
 
-Report = Callable[[int, dict[str, float | None]], None]
-"""Called with the step and what the progress display shows, each time `train` rows are written."""
+if TYPE_CHECKING:
+    from virel_deep.run.trainer import Report
+
 COMPLETE, FAILED, STOPPED = 0, 1, 130
-"""Exit status: every seed done; a seed failed, or a file could not be written; interrupted and saved."""
+"""Exit statuses: every seed is done; a seed or a file failed; the run was stopped and saved."""
 STOP = (signal.SIGINT, signal.SIGTERM)
 STOP_CHILD = signal.SIGUSR1
 """Signal by which the parent asks its children to stop.
@@ -32,7 +33,10 @@ Not SIGINT or SIGTERM: those may also reach the children directly, and a second 
 
 
 def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
-    """Seeds that train together, and whether they resume: at most `jobs` bundles for each step reached."""
+    """Split unfinished seeds into bundles that train together: at most `jobs` for each step reached so far.
+
+    Each bundle comes with whether it resumes from checkpoints.
+    """
     reached: dict[int, list[int]] = {}
     for seed in config.seeds:
         step = _last_step(run, seed)
@@ -46,7 +50,7 @@ def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bo
 
 
 def _last_step(run: Path, seed: int) -> int:
-    """Step of the newest valid checkpoint; -1 without one."""
+    """Step of a seed's newest valid checkpoint; -1 without a checkpoint."""
     from virel_deep.storage.checkpoint import newest_step  # noqa: PLC0415  (brings torch)
 
     folder = seed_folder(run, seed) / "checkpoints"
@@ -54,14 +58,14 @@ def _last_step(run: Path, seed: int) -> int:
 
 
 def train(run: Path, *, jobs: int) -> int:
-    """Train or go on with every unfinished seed of a run folder, showing progress; return the exit status."""
+    """Train or continue every unfinished seed of a run, and show progress; return the exit status."""
     config = read_config(run)
     work = bundles(run, config, jobs)
     if not work:
-        say(f"every seed of {run} is at step {config.steps}, its goal; --steps gives it another")
+        say(f"every seed of {run} has already reached step {config.steps}; pass --steps to train further")
         return COMPLETE
     _keep_freed_memory()
-    from virel_deep.run.progress import Progress  # noqa: PLC0415  (after the allocator was told, like torch)
+    from virel_deep.run.progress import Progress  # noqa: PLC0415  (after the allocator was set up, like torch)
 
     with Progress([_title(seeds) for seeds, _ in work], config.steps) as progress:
         if len(work) == 1:
@@ -69,8 +73,8 @@ def train(run: Path, *, jobs: int) -> int:
         return _train_apart(run, config, work, jobs, progress.update)
 
 
-def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *, report: Report) -> int:
-    """Train some seeds in this process; return the exit status."""
+def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *, report: "Report") -> int:
+    """Train a bundle of seeds in this process; return the exit status."""
     import torch  # noqa: PLC0415
 
     from virel_deep.data.environments import EnvironmentFailure  # noqa: PLC0415
@@ -86,7 +90,9 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
                     if stopped() and not trainer.done:
                         trainer.save()
                         title = _title([one.seed for one in trainer.runs])
-                        say(f"{title} stopped at step {trainer.step}; go on: virel train --resume {run}")
+                        say(
+                            f"{title} stopped at step {trainer.step}; to continue: virel train --resume {run}"
+                        )
                         return STOPPED
             finally:
                 trainer.close()
@@ -99,7 +105,7 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
 def _train_apart(
     run: Path, config: RunConfig, work: list[tuple[list[int], bool]], jobs: int, show: Callable[..., None]
 ) -> int:
-    """Train bundles in processes of their own, at most `jobs` at a time; none is started after a stop."""
+    """Train each bundle in a process of its own, at most `jobs` at a time; start none after a stop."""
     context = multiprocessing.get_context("spawn")
     reports = context.Queue()
     waiting, statuses = list(work), [COMPLETE]
@@ -119,7 +125,7 @@ def _train_apart(
 def _start(
     context: SpawnContext, running: list[BaseProcess], run: Path, config: RunConfig, *work: Any
 ) -> None:
-    """Start a child and add it to those that are told of a stop: none falls between the two."""
+    """Start a child process and add it to those that a stop is passed on to, with no signal in between."""
     seeds, _, _ = work
     child = context.Process(target=_child, name=_title(seeds), args=(run, config, *work))
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
@@ -132,16 +138,16 @@ def _start(
 
 def _status(process: BaseProcess, stopped: bool) -> int:
     code = process.exitcode
-    if stopped and code == -STOP_CHILD:  # before it could listen
+    if stopped and code == -STOP_CHILD:  # it was stopped before it listened
         return STOPPED
     if code not in {COMPLETE, FAILED, STOPPED}:
-        say(f"virel train: the process of {process.name} ended with status {code}; --resume goes on with it")
+        say(f"virel train: the process of {process.name} ended with status {code}; --resume continues it")
         return FAILED
     return code
 
 
 def _child(run: Path, config: RunConfig, seeds: list[int], resume: bool, reports: Any) -> None:
-    # Ctrl-C stays blocked, as it was when this process began: what it is to do, the parent says, once.
+    # Ctrl-C stays blocked, as it was when this process began: the parent passes it on, once.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _stop_with_parent()
     _keep_freed_memory()
@@ -155,7 +161,7 @@ def _title(seeds: Sequence[int]) -> str:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a question that the loop asks; a second one acts at once."""
+    """Yield a function that tells whether a stop was requested by a signal; a second signal kills."""
     seen: list[int] = []
     before = {number: signal.getsignal(number) for number in (*STOP, STOP_CHILD)}
 
@@ -174,7 +180,10 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], bool]]:
-    """The parent outlives a Ctrl-C or SIGTERM and passes it on; whether there was one."""
+    """Pass Ctrl-C and SIGTERM on to the children; yield a function that tells whether one came.
+
+    The parent itself survives the signal, to wait for its children.
+    """
     seen: list[int] = []
 
     def pass_on(number: int, _frame: Any) -> None:
@@ -193,16 +202,19 @@ def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], 
 
 
 def _stop_with_parent() -> None:
-    """Have the kernel ask for a stop when the parent dies; else a child would train beside its own resume."""
+    """Let the kernel send the stop signal when the parent dies.
+
+    Otherwise a child could still train while a resumed run trains the same seeds.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, STOP_CHILD)
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep freed blocks; it would map tensors above 128 KiB anew, page by page, each time."""
+    """Let glibc keep freed memory; otherwise it maps each tensor above 128 KiB anew, page by page."""
     if sys.platform == "linux":
         m_trim_threshold, m_mmap_threshold = -1, -3
         libc = ctypes.CDLL(None)
-        libc.mallopt(m_mmap_threshold, 32 << 20)  # the largest that glibc takes
+        libc.mallopt(m_mmap_threshold, 32 << 20)  # the largest value that glibc accepts
         libc.mallopt(m_trim_threshold, 2**31 - 1)

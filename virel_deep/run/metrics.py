@@ -1,4 +1,4 @@
-"""What a seed reports while it trains: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
+"""Log of a seed while it trains: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
 
 import json
 import math
@@ -16,20 +16,21 @@ FILE = "metrics.jsonl"
 KINDS = ("train", "eval", "episode", "event")
 
 Row = dict[str, Any]
-"""`step`, `kind`, `wall` (seconds since the run's start, pauses not counted), values."""
+"""Row of `metrics.jsonl`: `step`, `kind`, `wall` (seconds since the start, without pauses), and values."""
 
 
 class SeedLog:
-    """Appends rows to a seed's `metrics.jsonl` and its scalars to TensorBoard.
+    """Log that appends rows to a seed's `metrics.jsonl` and scalars to its TensorBoard file.
 
     Args:
-        folder: `RUN/seed-<s>`; made where it is missing.
-        resume_step: step of the checkpoint that the run goes on from: later rows are cut off. -1 cuts off all
-            (the run was stopped before its first checkpoint). None: a new run, which must find no rows.
+        folder: `RUN/seed-<s>`; created if missing.
+        resume_step: step of the checkpoint that the run continues from; later rows are removed. -1 removes
+            all rows (the run was stopped before its first checkpoint). None is for a new run, which must find
+            no rows.
 
     Raises:
-        InputError: rows where a new run was meant, or a row that can't be read.
-        StorageError: the disk is full, or can't be written for another reason.
+        InputError: there are rows although the run is new, or a row can't be read.
+        StorageError: a file can't be written, for instance because the disk is full.
 
     Example:
         >>> import tempfile
@@ -42,7 +43,7 @@ class SeedLog:
     """
 
     def __init__(self, folder: Path, *, resume_step: int | None) -> None:
-        """Open both files."""
+        """Open both files, and remove the rows after `resume_step`."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -52,20 +53,25 @@ class SeedLog:
         self._board = Board(folder, resume_step=resume_step)
 
     def write(self, step: int, kind: str, values: Mapping[str, Any]) -> None:
-        """Add a row; it survives a kill of this process from here on.
+        """Append a row; once this returns, the row survives a kill of this process.
 
         Args:
-            step: environment steps done; never less than in the row before.
-            kind: one of `KINDS`; together with a value's name it is the scalar's tag, as in `eval/return`.
-            values: JSON values. Numbers go to TensorBoard too. A number that is not finite becomes null.
+            step: environment steps done, never less than in the previous row.
+            kind: one of `KINDS`; TensorBoard's tag is the kind and the value's name, as in `eval/return`.
+            values: JSON values. Numbers also go to TensorBoard. A number that is not finite becomes null.
 
         Raises:
-            InputError: an unknown kind, or a value that is not JSON.
-            StorageError: the disk is full; the rows before stay readable.
+            InputError: the kind is unknown, or a value is not JSON.
+            StorageError: the row can't be written; the previous rows stay readable.
         """
         require(kind in KINDS, "kind", kind, f"must be one of {', '.join(KINDS)}")
         taken = sorted({"step", "kind", "wall"} & values.keys())
-        require(taken == [], "values", taken, "must not hold names of a row's own entries")
+        require(
+            taken == [],
+            "values",
+            taken,
+            "must not contain the names step, kind and wall, which every row has",
+        )
         row = {"step": step, "kind": kind, "wall": round(time.monotonic() - self._start, 3)} | _strict(values)
         try:
             line = json.dumps(row, allow_nan=False).encode() + b"\n"
@@ -75,13 +81,13 @@ class SeedLog:
         self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
 
     def close(self) -> None:
-        """End both files."""
+        """Close both files."""
         self._file.close()
         self._board.close()
 
 
 def read_rows(path: Path, kind: str) -> list[Row]:
-    """Rows of one kind, as written; a half last line, which a kill leaves, is passed over.
+    """Read the rows of one kind; skip an incomplete last line, which a kill leaves.
 
     Raises:
         InputError: the file can't be read, or one of its lines is not a row; names file and line.
@@ -91,7 +97,7 @@ def read_rows(path: Path, kind: str) -> list[Row]:
 
 
 def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
-    """Each row and its line."""
+    """Yield each row with the line that it was read from."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -110,17 +116,17 @@ def _row(line: bytes, place: str) -> Row:
     if not (
         isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS and "wall" in row
     ):
-        raise InputError(f"{place}: must be a row with `step`, `kind` and `wall`; found {line[:80]!r}")
+        raise InputError(f"{place}: must be a row with valid `step`, `kind` and `wall`; found {line[:80]!r}")
     return row
 
 
 def _keep(path: Path, resume_step: int | None) -> float:
-    """Cut off the rows after `resume_step`; the `wall` of the last that stays."""
+    """Remove the rows after `resume_step`; return the `wall` of the last row that stays."""
     if not path.exists():
         return 0.0
     if resume_step is None:
-        raise InputError(f"`folder` must hold no {FILE} of another run; found {path}")
-    # Rows are in the order of steps; what is wrong in those that go doesn't matter.
+        raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
+    # Rows are in the order of steps; damage in those that are removed doesn't matter.
     kept = list(takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path)))
     write_atomically(path, b"".join(line for _, line in kept))
     return float(kept[-1][0]["wall"]) if kept else 0.0
@@ -131,7 +137,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _strict(value: Any) -> Any:
-    """JSON has no NaN and no infinities."""
+    """A value without NaN and infinities, which JSON does not have: they become None."""
     match value:
         case Mapping():
             return {name: _strict(item) for name, item in value.items()}

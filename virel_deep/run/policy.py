@@ -1,4 +1,4 @@
-"""The deterministic policy of one seed, in numpy: for evaluation, video and export."""
+"""Deterministic policy of one seed, in numpy, for evaluation, video and export."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -18,11 +18,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """A perceptron with ReLU between its layers and tanh at its end: a tanh-Gaussian's mean, or an actor."""
+    """Deterministic policy: a perceptron with ReLU between its layers and tanh at its end.
+
+    It is the actor, or the squashed mean of a tanh-Gaussian.
+    """
 
     layers: list[tuple[Floats, Floats]]
-    """`weight [in, out]`, `bias [out]`; the last one's output is `[A]`."""
+    """`weight [in, out]` and `bias [out]` of each layer; the last layer's output is the action."""
     env: str
+    """Gymnasium id of the environment that it was trained on."""
     step: int
     """Environment steps that it was trained for."""
 
@@ -33,7 +37,7 @@ class Policy:
 
 
 def policy_layers(blocks: dict[str, Any], n_action: int) -> list[tuple[Floats, Floats]]:
-    """Layers of a policy network from its blocks by name, copied; of a Gaussian head the means' columns."""
+    """Copy the layers of a policy network from its blocks; of a Gaussian head only the means' columns."""
     layers = []
     for i in count():
         if f"{i}.weight" not in blocks:
@@ -48,10 +52,10 @@ def policy_layers(blocks: dict[str, Any], n_action: int) -> list[tuple[Floats, F
 
 
 def load_policy(run: Path, seed: int) -> Policy:
-    """The policy in the newest checkpoint of a seed of a run.
+    """Load the policy in the newest checkpoint of a seed of a run.
 
     Raises:
-        InputError: no such run, seed or checkpoint, a damaged one, or one of another run.
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
     """
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a live table on a terminal, now and then a plain line elsewhere."""
+"""Progress of a training run: a live table on a terminal, elsewhere a plain line now and then."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ SHOWN = {
     "q": "Q",
     "td_error": "residual",
 }
-"""Values of a `train` row that are shown, and what they are called."""
+"""Values of a `train` row that are shown, and their labels."""
 
 PLAIN_SECONDS = 30.0
-"""Between two plain lines of one group."""
+"""Least time between two plain lines of one group, in seconds."""
 
 FAR = 1e10
-"""Seconds left that are shown as a dash: more than a few lives."""
+"""Time left, in seconds, from which on a dash is shown instead: 300 years."""
 
 WIDE = 96
-"""Columns of a terminal that has room for a bar, the steps and the time left beside the values."""
+"""Least width of a terminal, in columns, at which bar, steps and time left are shown as well."""
 
 
 @dataclass
@@ -44,12 +44,12 @@ class _Group:
 
 
 class Progress:
-    """Progress of groups of seeds, one line each; a context manager.
+    """Display of the progress of groups of seeds, one line per group; a context manager.
 
     Args:
-        groups: what each group is called, such as `seeds 0-4`.
-        total: steps of every group.
-        console: where to write; None means stderr.
+        groups: label of each group, such as `seeds 0,1`.
+        total: steps that every group is to reach.
+        console: console to write to; None means stderr.
 
     Example:
         >>> import io
@@ -60,14 +60,14 @@ class Progress:
     """
 
     def __init__(self, groups: Sequence[str], total: int, *, console: Console | None = None) -> None:
-        """Show nothing yet."""
+        """Prepare the display; nothing is shown yet."""
         self.console = console or Console(stderr=True)
         self._total = total
         self._groups = {name: _Group() for name in groups}
         self._live = Live(get_renderable=self._table, console=self.console, refresh_per_second=2)
 
     def update(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
-        """Show a group's step and latest values, named as in a `train` row; None shows as a dash."""
+        """Show a group's step and latest values, named as in a `train` row; None is shown as a dash."""
         state = self._groups[group]
         state.step, state.values = step, values
         now = time.monotonic()
@@ -78,7 +78,7 @@ class Progress:
                 self.console.print(self._line(group, state), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
-        """Start the live table, where there is a terminal."""
+        """Start the live table, if there is a terminal."""
         if self.console.is_terminal:
             self._live.start()
         return self

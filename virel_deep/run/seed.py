@@ -1,4 +1,4 @@
-"""What one seed owns beside its slice of the agent: environments, generators, log; and its failures."""
+"""One seed of a run without its part of the agent: environments, generators, log, and failures."""
 
 import json
 from pathlib import Path
@@ -19,38 +19,39 @@ from virel_deep.run.seed_checkpoint import owner
 from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
-"""Times the largest value that any policy can have; a critic beyond it has diverged."""
+"""A critic beyond this many times the largest value that any policy can have has diverged."""
 LEAST_REWARD = 1.0
-"""Scaled reward a step that the bound allows at least: where rewards are rare or small, an untrained critic's
-own values are beyond what they make possible."""
+"""Least scaled reward per step that the bound on values assumes.
+
+If rewards are rare or small, even an untrained critic exceeds the values that they make possible."""
 
 
 class SeedFailure(RuntimeError):
-    """One seed can't go on: `what` names the kind, the message the finding."""
+    """A seed can't continue: `what` is the kind of failure, the message its details."""
 
     def __init__(self, what: str, detail: str) -> None:
-        """Name the kind and the finding."""
+        """Store the kind of failure and its details."""
         super().__init__(detail)
         self.what = what
 
 
 class SeedRun:
-    """One seed of a run, whose folder the caller holds (`runs.locked`).
+    """One seed of a run; the caller has locked its folder (`folder.locked`).
 
     Args:
-        run: The run folder.
-        config: The run.
-        seed: Which of `config.seeds`.
-        resume_step: Step of the checkpoint that it goes on from; -1 from scratch.
+        run: run folder.
+        config: configuration of the run.
+        seed: one of `config.seeds`.
+        resume_step: step of the checkpoint that the seed continues from; -1 if it starts from scratch.
 
     Raises:
-        InputError: no such environment.
+        InputError: the environment does not exist.
         EnvironmentFailure: the first episode can't start.
-        StorageError: the disk is full, or can't be written.
+        StorageError: a file can't be written, for instance because the disk is full.
     """
 
     def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
-        """Make environments, generators and log; clear what an earlier failure left."""
+        """Make environments, generators and log; remove what an earlier failure or kill left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
         self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
         remove_temporary(self.folder)
@@ -61,14 +62,14 @@ class SeedRun:
         self.rows_saved = 0
         self.largest_reward = 0.0
         self.returns: list[float] = []
-        """Of episodes finished since the last `train` row."""
+        """Returns of the episodes that ended since the last `train` row."""
         self.last_return: float | None = None
 
     def step(self, action: NDArray[np.float32], step: int) -> Transition:
-        """One step of the seed's environments; finished episodes are logged.
+        """Step the seed's environments, and log the episodes that ended.
 
         Raises:
-            SeedFailure: the policy gave what is no action, or an environment failed.
+            SeedFailure: the policy returned an invalid action, or an environment failed.
         """
         if not np.isfinite(action).all():
             raise SeedFailure(
@@ -89,28 +90,26 @@ class SeedRun:
         self.log.write(step, "episode", {"return": episode.return_, "length": episode.length})
 
     def log_training(self, step: int, report: dict[str, float], steps_per_second: float) -> None:
-        """Write a `train` row of the means since the last one.
+        """Write a `train` row with the means since the previous one.
 
         Raises:
-            SeedFailure: a reported value is not finite, or the critic is beyond any value there can be.
+            SeedFailure: a reported value is not finite, or the critic is far beyond any possible value.
         """
         mean_return = float(np.mean(self.returns)) if self.returns else None
         self.returns.clear()
         self.log.write(step, "train", {"return": mean_return, **report, "steps_per_second": steps_per_second})
         bad = {name: value for name, value in report.items() if not np.isfinite(value)}
         if bad:
-            raise SeedFailure("diverged", f"not finite at step {step}: {bad}")
+            raise SeedFailure("diverged", f"values are not finite at step {step}: {bad}")
         if report and abs(report["q"]) > self._largest_value(report):
-            detail = (
-                f"mean Q = {report['q']:.3g} at step {step}, {DIVERGED:g} times what rewards so far allow"
-            )
+            detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
             raise SeedFailure("diverged", detail)
 
     def evaluate(self, policy: Policy) -> None:
-        """Deterministic episodes on environments of their own, and an `eval` row.
+        """Evaluate a policy on separate environments, and write an `eval` row.
 
         Raises:
-            SeedFailure: an environment failed, or the policy gave what is no action.
+            SeedFailure: an environment failed, or the policy returned an invalid action.
         """
         config, at = self.config, f"evaluation at step {policy.step}"
         key = stream(self.seed, "evaluation", policy.step)
@@ -126,6 +125,7 @@ class SeedRun:
         self.log.write(policy.step, "eval", values)
 
     def _largest_value(self, report: dict[str, float]) -> float:
+        """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
         if algorithm.evaluation == "soft":
@@ -133,18 +133,18 @@ class SeedRun:
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
     def fail(self, step: int, failure: SeedFailure) -> None:
-        """Record why the seed stopped, in its log and in `failure.json`; its checkpoints stay."""
+        """Record why the seed failed, in its log and in `failure.json`; its checkpoints stay."""
         document = {"step": step, "what": failure.what, "detail": str(failure)}
         self.log.write(step, "event", {"what": "failed", "detail": f"{failure.what}: {failure}"})
         write_atomically(self.folder / "failure.json", (json.dumps(document, indent=1) + "\n").encode())
         self.close()
 
     def finish(self, step: int) -> None:
-        """Record that the seed is done."""
+        """Record in `done.json` that the seed has reached its last step."""
         write_atomically(self.folder / "done.json", (json.dumps({"step": step}) + "\n").encode())
 
     def state(self) -> dict[str, Any]:
-        """All but the agent and the replay."""
+        """State of the seed for a checkpoint, without the agent and the replay."""
         return {
             "owner": owner(self.config, self.seed),
             "environment": self.envs.state(),
@@ -156,7 +156,7 @@ class SeedRun:
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
-        """Go on from `state()`, saved at `step`."""
+        """Continue from a `state()` that was saved at `step`."""
         self.envs.restore(state["environment"])
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
@@ -168,6 +168,6 @@ class SeedRun:
             )
 
     def close(self) -> None:
-        """Close environments and log."""
+        """Close the environments and the log."""
         self.envs.close()
         self.log.close()

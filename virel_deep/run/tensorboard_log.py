@@ -1,6 +1,6 @@
-"""Scalars for TensorBoard, written at once and in this thread.
+"""Event file of scalars for TensorBoard, written at once and in the calling thread.
 
-torch's `SummaryWriter` hands them to a thread, which meets a full disk with a traceback on stderr.
+torch's `SummaryWriter` hands scalars to another thread, which prints a traceback if the disk is full.
 """
 
 import io
@@ -16,20 +16,20 @@ from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignor
 from virel_common.files import Appender
 
 FILE_VERSION = "brain.Event:2"
-"""What TensorBoard expects in the first event of a file."""
+"""Version that TensorBoard expects in the first event of a file."""
 
 
 class Board:
-    """A new event file in `folder`.
+    """New event file for TensorBoard.
 
     Args:
-        folder: where TensorBoard looks; earlier files there are of the same run.
-        resume_step: steps after this one in earlier files are void; None for a new run.
+        folder: folder that TensorBoard reads; earlier event files in it are of the same run.
+        resume_step: later steps in earlier files are void; None for a new run.
     """
 
     def __init__(self, folder: Path, *, resume_step: int | None) -> None:
-        """Write the head of the file."""
-        # TensorBoard reads in the order of names; the number tells files of one second apart.
+        """Create the file and write its first events."""
+        # TensorBoard reads files in the order of their names; the number tells files of one second apart.
         number = len(list(folder.glob("events.out.tfevents.*")))
         name = f"events.out.tfevents.{int(time.time()):010d}.{number:04d}.{socket.gethostname()}"
         self._file = Appender(folder / name)
@@ -38,13 +38,13 @@ class Board:
             self._append(Event(step=resume_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Add scalars by their tags; `StorageError` where the disk is full."""
+        """Append scalars, given by tag; raise `StorageError` if the disk is full."""
         if scalars:
             values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
             self._append(Event(step=step, summary=Summary(value=values)))
 
     def close(self) -> None:
-        """End the file."""
+        """Close the file."""
         self._file.close()
 
     def _append(self, event: Event) -> None:

@@ -1,7 +1,7 @@
-"""Training of a group of seeds, stacked: act, store, update, and now and then log, evaluate, save."""
+"""Training loop of stacked seeds: act, store, update, and now and then log, evaluate and save."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,35 +18,37 @@ from virel_deep.data.replay import Replay
 from virel_deep.design.algorithm import RunConfig
 from virel_deep.networks.precision import products
 from virel_deep.run.folder import locked, seed_folder
-from virel_deep.run.launch import Report
 from virel_deep.run.policy import Policy, policy_layers
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
 from virel_deep.streams import generator
 
+Report = Callable[[int, dict[str, float | None]], None]
+"""Callback for the progress display: takes the step and its values whenever `train` rows are written."""
+
 
 class Trainer:
-    """Seeds of a run that train in one process, side by side in one agent.
+    """Training loop of some seeds of a run, which train in one process, stacked in one agent.
 
-    All seeds start from scratch, or all from checkpoints of the same step. A seed that fails is taken out;
+    All seeds start from scratch, or all from checkpoints of the same step. A seed that fails is removed;
     the bits of the others do not change.
 
     Args:
-        run: The run folder, with its `config.json`.
-        config: The run.
-        seeds: Some of `config.seeds`.
-        resume: Whether to go on from the newest checkpoints.
+        run: run folder, with its `config.json`.
+        config: configuration of the run.
+        seeds: seeds to train, some of `config.seeds`.
+        resume: whether to continue from the newest checkpoints.
     """
 
     def __init__(self, run: Path, config: RunConfig, seeds: Sequence[int], *, resume: bool) -> None:
-        """Build environments, agent and replay, or restore them."""
+        """Lock the seeds' folders; build environments, agent and replay, or restore them."""
         self.config, self.folder = config, run
         self.device = torch.device(config.device)
         self.step = 0
         self.runs: list[SeedRun] = []
         self.failed: list[int] = []
-        """Seeds that were taken out."""
+        """Seeds that failed and were removed."""
         with ExitStack() as held:
             held.enter_context(locked(run, seeds))  # before anything is read or changed
             held.callback(self._close_runs)
@@ -60,7 +62,9 @@ class Trainer:
 
     def _start(self, seed: int, seeds: Sequence[int]) -> None:
         begun = next((seed_folder(self.folder, seed) / "checkpoints").glob("step-*"), None)
-        require(begun is None, "seed", str(begun), "must have no checkpoint yet: run --resume again")
+        require(
+            begun is None, "seed", str(begun), "must have no checkpoint yet; run `virel train --resume` again"
+        )
         self._add(seed, seeds, step=-1)  # stopped before its first checkpoint, it may have left rows
 
     def _restore(self, seed: int, seeds: Sequence[int]) -> None:
@@ -68,7 +72,12 @@ class Trainer:
         if k == 0:
             self.step = loaded.step
         steps = sorted({self.step, loaded.step})
-        require(len(steps) == 1, "seeds", steps, "must have checkpoints of the same step: run --resume again")
+        require(
+            len(steps) == 1,
+            "seeds",
+            steps,
+            "must have checkpoints of the same step; run `virel train --resume` again",
+        )
         mine = self._add(seed, seeds, step=loaded.step)
         self.agent.load_seed_state(k, loaded.state["agent"])
         mine.restore(loaded.state, self.step)
@@ -77,7 +86,7 @@ class Trainer:
         self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
 
     def _add(self, seed: int, seeds: Sequence[int], *, step: int) -> SeedRun:
-        """One more seed; with the first one, the agent and the replay of all."""
+        """Add a seed; with the first one, make the agent and the replay of all seeds."""
         mine = SeedRun(self.folder, self.config, seed, resume_step=step)
         self.runs.append(mine)
         if len(self.runs) == 1:
@@ -91,7 +100,7 @@ class Trainer:
         return Agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
 
     def _buffers(self) -> None:
-        """Storage that every step writes into anew, and the update that reads it."""
+        """Allocate the tensors that every step overwrites, and prepare the update that reads them."""
         algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
         self._rows = torch.from_numpy(self.rows)
@@ -102,7 +111,7 @@ class Trainer:
         self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
 
     def _storage(self, size: int, actions: int) -> tuple[Tensor, Tensor]:
-        """For a batch, and for the noise of so many actions a row."""
+        """Allocate tensors for a minibatch and for the noise of `actions` actions per row."""
         seeds, width = len(self.runs), self.agent.columns.width
         batch = torch.empty(seeds, size, width, device=self.device)
         return batch, torch.empty(seeds, actions * size, self.agent.n_action, device=self.device)
@@ -113,7 +122,10 @@ class Trainer:
         return self.step >= self.config.steps or not self.runs
 
     def advance(self, report: Report) -> None:
-        """One step of all environments, as many updates as it brought transitions, and what is due then."""
+        """Step every environment once, make one update per transition, then do whatever is due.
+
+        Due may be: log, evaluate, save.
+        """
         config = self.config
         self.step += config.copies
         for row, run in zip(self.rows, self.runs, strict=True):
@@ -133,7 +145,7 @@ class Trainer:
             self.save()
 
     def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """`[K, E, A]` in [-1, 1] at `rows`' observations: uniform while warming up, else from the policy."""
+        """Actions `[K, E, A]` at the current observations: uniform during warm-up, later from the policy."""
         noise = self._acting
         if self.step <= self.config.algorithm.warmup_steps:
             for one, run in zip(noise, self.runs, strict=True):
@@ -144,7 +156,7 @@ class Trainer:
         return self.agent.act(self.rows[..., self.agent.columns.observation], noise.numpy())
 
     def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        """Step every seed's environments and store the transitions; a seed that fails is taken out."""
+        """Step every seed's environments and store the transitions; remove a seed that fails."""
         columns, failed = self.agent.columns, {}
         for k, run in enumerate(self.runs):
             row = self.rows[k]
@@ -205,7 +217,7 @@ class Trainer:
         self._remove(failed)
 
     def save(self) -> None:
-        """A checkpoint of every seed; a seed at its last step is recorded as done."""
+        """Write a checkpoint of every seed; after the last step, record the seeds as done."""
         for k, run in enumerate(self.runs):
             new = self.replay.since(k, run.rows_saved).cpu().numpy()
             rows = Rows(self.replay.added - len(new), new, self.config.capacity)
@@ -220,7 +232,7 @@ class Trainer:
             run.finish(self.step)
 
     def close(self) -> None:
-        """Close every environment and log, and let go of the seeds' folders."""
+        """Close every environment and log, and unlock the seeds' folders."""
         self._held.close()
 
     def _close_runs(self) -> None:
@@ -228,14 +240,14 @@ class Trainer:
             run.close()
 
     def _remove(self, failed: dict[int, SeedFailure]) -> None:
-        """Take seeds out of the stack; those that stay keep their bits."""
+        """Remove failed seeds from the stack; the bits of the others do not change."""
         if not failed:
             return
         kept = [k for k in range(len(self.runs)) if k not in failed]
         for k, failure in failed.items():
             self.runs[k].fail(self.step, failure)
             self.failed.append(self.runs[k].seed)
-            say(f"virel train: seed-{self.runs[k].seed} stopped at step {self.step}: {failure}")
+            say(f"virel train: seed-{self.runs[k].seed} failed at step {self.step}: {failure}")
         states = [self.agent.seed_state(k) for k in kept]
         self.runs = [self.runs[k] for k in kept]
         if not self.runs:

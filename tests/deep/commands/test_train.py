@@ -59,7 +59,7 @@ BAD = [
     ({"preset": None}, "`preset` must be one of virel, beta, "),
     ({"preset": "ppo"}, "`preset` must be one of virel, beta, "),
     ({"env": None}, "`env` must be a Gymnasium id, like HalfCheetah-v5; found None"),
-    ({"env": "HalfChetah-v5"}, "`env` must be a Gymnasium id; found 'HalfChetah-v5'; near: HalfCheetah-v5"),
+    ({"env": "HalfChetah-v5"}, "`env` must be a Gymnasium id; found 'HalfChetah-v5'; similar ids: "),
     ({"env": "CartPole-v1"}, "`action` of CartPole-v1 must be a flat `Box` (one axis); found Discrete(2)"),
     ({"steps": None}, "`steps` must be given"),
     ({"steps": "1.5"}, "`steps` must be a whole number >= 1; found 1.5"),
@@ -135,7 +135,7 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
     said = refused(["--resume", str(tmp_path / "nowhere")], capsys)
     assert said.startswith("`run` must be a run folder; ")
     (tmp_path / "config.json").write_text("{}")
-    assert "must be an object with `config`" in refused(["--resume", str(tmp_path)], capsys)
+    assert "must be a JSON object with an object `config`" in refused(["--resume", str(tmp_path)], capsys)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_kill_9_and_ctrl_c_lose_no_bits(tmp_path):
     said = process.communicate()[1]
     assert process.returncode == 130, said
     stopped = reached(run, 0)
-    assert said.endswith(f"seed 0 stopped at step {stopped}; go on: virel train --resume {run}\n")
+    assert said.endswith(f"seed 0 stopped at step {stopped}; to continue: virel train --resume {run}\n")
     assert killed < stopped < steps
 
     process = start("--resume", str(run))
@@ -329,7 +329,7 @@ def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_anot
     assert process.returncode == 130, said
     stopped = [reached(run, seed) for seed in (0, 1)]
     for seed, step in enumerate(stopped):
-        assert f"seed {seed} stopped at step {step}; go on: virel train --resume {run}\n" in said
+        assert f"seed {seed} stopped at step {step}; to continue: virel train --resume {run}\n" in said
 
     process = start("--resume", str(run), "--jobs", "2")
     wait_until(lambda: all(reached(run, seed) > stopped[seed] for seed in (0, 1)), process)

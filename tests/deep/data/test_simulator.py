@@ -248,13 +248,15 @@ def test_where_it_is_not_exact_the_interrupted_episode_is_not_counted():
 def test_a_state_of_something_else_is_refused(name, value):
     envs = SeedEnvs("Swimmer-v5", 1, seed(0))
     state = envs.state() | {name: value}
-    with pytest.raises(InputError, match=rf"`state\[{name}\]` must be .* as here; found {value!r}"):
+    with pytest.raises(InputError, match=rf"`state\[{name}\]` must be .* as in this run; found {value!r}"):
         envs.restore(state)
 
 
 def test_a_state_of_another_model_is_refused():
     one, other = SeedEnvs("Swimmer-v5", 1, seed(0)), SeedEnvs("Hopper-v5", 1, seed(0))
-    with pytest.raises(InputError, match=r"`state\[\w+\]` must have the shape \(\d+,\) of this model"):
+    with pytest.raises(
+        InputError, match=r"`state\[\w+\]` must have the shape \(\d+,\) of this environment's model"
+    ):
         one.restore(one.state() | {"copy-0": other.state()["copy-0"]})
 
 

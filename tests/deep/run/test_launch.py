@@ -132,7 +132,7 @@ def test_a_stop_saves_says_how_to_go_on_and_loses_nothing(tmp_path, capsys):
             os.kill(os.getpid(), signal.SIGINT)
 
     assert bundle(parts, config, report=interrupt) == STOPPED
-    said = f"seeds 0,1 stopped at step 60; go on: virel train --resume {parts}\n"
+    said = f"seeds 0,1 stopped at step 60; to continue: virel train --resume {parts}\n"
     assert capsys.readouterr().err == said
     assert load(parts / "seed-1/checkpoints").step == 60
     assert bundle(parts, config, resume=True) == COMPLETE
@@ -178,7 +178,7 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
 @pytest.mark.parametrize("code", [-9, -STOP_CHILD, 3])
 def test_a_child_that_died_is_a_failure_that_is_said(code, capsys):
     assert launch._status(SimpleNamespace(exitcode=code, name="seeds 0,2"), stopped=False) == FAILED
-    said = f"virel train: the process of seeds 0,2 ended with status {code}; --resume goes on with it\n"
+    said = f"virel train: the process of seeds 0,2 ended with status {code}; --resume continues it\n"
     assert capsys.readouterr().err == said
 
 
@@ -204,7 +204,7 @@ def test_when_every_seed_fails_the_status_says_so_with_a_line_for_each(tmp_path,
     config = small_run(tmp_path, "sac", env, steps=60, seeds=(0, 1))
     assert bundle(tmp_path, config) == FAILED
     said = [
-        f"virel train: seed-{seed} stopped at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+        f"virel train: seed-{seed} failed at step 30: {env}, step 30: step raised RuntimeError: broken\n"
         for seed in (0, 1)
     ]
     assert capsys.readouterr().err == "".join(said)
@@ -237,9 +237,9 @@ def test_a_failure_is_said_when_it_happens_and_the_stop_names_who_stopped(tmp_pa
             os.kill(os.getpid(), signal.SIGINT)
 
     assert bundle(tmp_path, config, report=interrupt) == STOPPED
-    failure = f"virel train: seed-1 stopped at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+    failure = f"virel train: seed-1 failed at step 30: {env}, step 30: step raised RuntimeError: broken\n"
     assert said == ["", failure, ""]
-    stop = f"seed 0 stopped at step 60; go on: virel train --resume {tmp_path}\n"
+    stop = f"seed 0 stopped at step 60; to continue: virel train --resume {tmp_path}\n"
     assert capsys.readouterr().err == stop
 
 
@@ -290,4 +290,6 @@ def test_a_run_that_is_done_says_so(tmp_path, capsys):
     small_run(tmp_path, "sac", PENDULUM, steps=80)
     reach(tmp_path, 0, 80, done=True)
     assert train(tmp_path, jobs=1) == COMPLETE
-    assert capsys.readouterr().err.startswith(f"every seed of {tmp_path} is at step 80, its goal")
+    assert capsys.readouterr().err.startswith(
+        f"every seed of {tmp_path} has already reached step 80; pass --steps"
+    )

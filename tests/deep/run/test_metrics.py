@@ -124,7 +124,9 @@ def test_wall_time_goes_on_from_the_last_row_that_stays(tmp_path, monkeypatch):
 def test_a_new_run_does_not_touch_the_rows_of_another(tmp_path):
     write_steps(tmp_path, (0, 10))
     before = (tmp_path / "metrics.jsonl").read_bytes()
-    with pytest.raises(InputError, match=r"`folder` must hold no metrics\.jsonl of another run; found"):
+    with pytest.raises(
+        InputError, match=r"`folder` must be new, without the metrics\.jsonl of another run; found"
+    ):
         SeedLog(tmp_path, resume_step=None)
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 
@@ -144,7 +146,7 @@ def test_a_half_written_last_line_is_passed_over_and_gone_after_a_resume(tmp_pat
     ("line", "message"),
     [
         ("{", "not JSON"),
-        ("[1]", "must be a row with `step`, `kind` and `wall`; found"),
+        ("[1]", "must be a row with valid `step`, `kind` and `wall`; found"),
         ('{"step": 1.5, "kind": "train", "wall": 0}', "must be a row"),
         ('{"step": 1, "kind": "trian", "wall": 0}', "must be a row"),
         ('{"step": 1, "kind": "train"}', "must be a row"),
@@ -180,7 +182,7 @@ def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path):
 @pytest.mark.parametrize("name", ["step", "kind", "wall"])
 def test_a_value_may_not_take_the_name_of_a_row_s_own_entry(tmp_path, name):
     log = SeedLog(tmp_path, resume_step=None)
-    with pytest.raises(InputError, match=rf"`values` must not hold .*{name}"):
+    with pytest.raises(InputError, match=rf"`values` must not contain .*found .*{name}"):
         log.write(1, "train", {name: 3})
     log.close()
 

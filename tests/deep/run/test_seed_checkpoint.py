@@ -39,7 +39,7 @@ def test_a_seed_that_was_saved_meanwhile_does_not_begin_again(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS)
     train(tmp_path, config, until=30)
     with pytest.raises(
-        InputError, match=r"`seed` must have no checkpoint yet: run --resume again; found .*30"
+        InputError, match=r"`seed` must have no checkpoint yet; run `virel train --resume` again; found .*30"
     ):
         Trainer(tmp_path, config, (0,), resume=False)
 

@@ -143,7 +143,8 @@ def test_seeds_at_different_steps_are_no_group(tmp_path):
     train(tmp_path, config, (0,), until=30)
     train(tmp_path, config, (1,), until=40)
     with pytest.raises(
-        InputError, match=r"must have checkpoints of the same step: run --resume again; found \[30, 40\]"
+        InputError,
+        match=r"must have checkpoints of the same step; run `virel train --resume` again; found \[30, 40\]",
     ):
         Trainer(tmp_path, config, (0, 1), resume=True)
 
@@ -330,7 +331,7 @@ def poison(trainer, k, network):
     ("network", "after", "at", "detail"),
     [
         ("policy", 45, 46, "the policy's action is not finite at step 46: [[nan]]"),
-        ("critic", 59, 60, "not finite at step 60: {'eps_omega': nan"),
+        ("critic", 59, 60, "values are not finite at step 60: {'eps_omega': nan"),
     ],
 )
 def test_a_seed_that_diverges_stops_and_the_others_keep_their_bits(tmp_path, network, after, at, detail):
@@ -429,4 +430,4 @@ def test_an_exploding_critic_is_told_from_one_where_rewards_are_rare(tmp_path):
     assert not (tmp_path / "seed-0/failure.json").exists()
     failure = json.loads((tmp_path / "seed-1/failure.json").read_text())
     assert (failure["step"], failure["what"]) == (60, "diverged")
-    assert failure["detail"].startswith("mean Q = ")
+    assert failure["detail"].startswith("mean Q is ")

@@ -1,0 +1,71 @@
+"""Runs read from their folders: scores by hand, and damage named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.support.runs import write_raw, write_run
+from virel_common.errors import InputError
+from virel_deep.results.read import read_run
+
+
+def test_the_final_score_is_the_mean_of_the_last_ten_evaluations(two_runs):
+    run = read_run(two_runs[0])
+    # Evaluations 11/20 to 20/20 of the top have the mean 15.5/20.
+    np.testing.assert_allclose(run.final(), np.array([1000, 1200, 1400]) * 15.5 / 20, rtol=1e-13)
+
+
+def test_the_area_is_that_of_trapezes_over_unequal_steps(tmp_path):
+    folder = write_raw(tmp_path / "a", {"preset": "p", "env": "E-v0", "steps": 4000}, [])
+    (folder / "seed-0").mkdir()
+    rows = [(1000, 0.0), (2000, 10.0), (4000, 20.0)]
+    text = [json.dumps({"step": s, "kind": "eval", "wall": 0.0, "return": r}) + "\n" for s, r in rows]
+    (folder / "seed-0" / "metrics.jsonl").write_text("".join(text))
+    # (5 * 1000 + 15 * 2000) / 3000, by hand
+    np.testing.assert_allclose(read_run(folder).area(), [35 / 3], rtol=1e-14)
+
+
+def test_a_smooth_curve_ends_at_the_final_score_and_starts_at_the_first_evaluation(two_runs):
+    run = read_run(two_runs[0])
+    smooth = run.smooth(10)
+    np.testing.assert_allclose(smooth[:, 0], run.returns[:, 0], rtol=1e-13)
+    np.testing.assert_allclose(smooth[:, 2], run.returns[:, :3].mean(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(smooth[:, 14], run.returns[:, 5:15].mean(axis=1), rtol=1e-13)
+    assert (smooth[:, -1] == run.final()).all()
+
+
+def test_a_half_written_last_line_is_passed_over(two_runs):
+    with (two_runs[0] / "seed-0" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 21000, "kind": "eval", "wa')
+    assert read_run(two_runs[0]).at[-1] == 20_000
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda run: (run / "config.json").unlink(), "config.json: No such file"),
+        (lambda run: (run / "config.json").write_text("{"), "config.json: not JSON"),
+        (lambda run: (run / "config.json").write_text("[]"), "must hold an object"),
+        (lambda run: (run / "config.json").write_text('{"config": {"preset": 3}}'), "preset.*found 3"),
+        (lambda run: (run / "seed-0" / "metrics.jsonl").write_text("no\n"), r"metrics.jsonl:1: not JSON"),
+    ],
+    ids=["no-config", "half-config", "list", "no-preset", "broken-metrics"],
+)
+def test_a_damaged_run_is_one_clear_error(two_runs, spoil, message):
+    spoil(two_runs[0])
+    with pytest.raises(InputError, match=message):
+        read_run(two_runs[0])
+
+
+def test_an_evaluation_without_a_number_is_named(two_runs):
+    path = two_runs[0] / "seed-0" / "metrics.jsonl"
+    path.write_text('{"step": 1000, "kind": "eval", "wall": 0.0, "return": null}\n')
+    with pytest.raises(InputError, match=r"step 1000 must have a `return`; found None"):
+        read_run(two_runs[0])
+
+
+def test_a_run_without_any_evaluation_says_why(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((1, 0)), steps=1000)
+    with pytest.raises(InputError, match="seed 0 has no evaluation yet"):
+        read_run(folder)

@@ -1,0 +1,94 @@
+"""Everything that limits a comparison is said."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.support.runs import named, place_run, ramp, write_run, write_seed
+from virel_deep.results.names import entries
+from virel_deep.results.read import read_run
+from virel_deep.results.remarks import remarks
+from virel_deep.results.tables import overall_table
+
+
+def test_runs_that_match_in_nothing_give_no_table_over_environments_and_that_is_said(tmp_path):
+    folders = [
+        place_run(tmp_path, path, env)
+        for path, env in (("a", "Hopper-v5"), ("b", "Hopper-v5"), ("c", "Ant-v5"), ("d", "Ant-v5"))
+    ]
+    here = named(folders)
+    assert overall_table(here) is None
+    said = "No table over 2 environments: sac (a), the first, has no run of that name in Ant-v5."
+    assert said in remarks(here)
+
+
+def test_a_failed_seed_does_not_count_and_that_is_said(two_runs):
+    failure = {"step": 4000, "what": "diverged", "detail": "q is nan"}
+    (two_runs[0] / "seed-1" / "failure.json").write_text(json.dumps(failure))
+    here = named(two_runs)
+    assert here[0].run.seeds == (0, 2)
+    assert any("sac: seed 1 failed at step 4000 (diverged)" in remark for remark in remarks(here))
+
+
+def test_a_running_run_is_compared_where_all_its_seeds_are(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0), steps=50_000)
+    write_seed(folder, 2, np.ones(7))
+    (folder / "seed-3").mkdir()
+    here = named([folder])
+    assert here[0].run.seeds == (0, 1, 2)
+    assert here[0].run.at.tolist() == [1000 * t for t in range(1, 8)]
+    said = "\n".join(remarks(here))
+    assert "sac: evaluated up to step 7000 of 50000" in said
+    assert "sac: seed 3 has no evaluation yet" in said
+
+
+def test_unequal_steps_versions_and_tasks_are_said(tmp_path):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0)),
+        write_run(
+            tmp_path / "b", "beta", "Hopper-v5", ramp(1.0, 2.0), every=500, versions={"mujoco": "3.3.0"}
+        ),
+        write_run(tmp_path / "c", "beta", "Hopper-v4", ramp(1.0, 2.0)),
+    ]
+    said = remarks(named(folders))
+    assert "Hopper-v5: runs differ in the step of their last evaluation: 20000 (sac), 10000 (beta)." in said
+    assert "Hopper-v5: `--steps 10000` compares at equal steps." in said
+    assert (
+        "Hopper-v5: runs differ in the number of steps between evaluations: 1000 (sac), 500 (beta)." in said
+    )
+    assert "Hopper-v5: runs differ in their version of mujoco: 4.0.0 (sac), 3.3.0 (beta)." in said
+    assert "Hopper-v5: runs differ in their version of gymnasium: 1.4.0 (sac), unknown (beta)." in said
+    assert "Hopper-v5 and Hopper-v4 are different tasks: their returns can't be compared." in said
+
+
+@pytest.mark.parametrize(("spacing", "hint"), [(700, 7000), (1500, 9000), (1200, 6000)])
+def test_the_hint_is_the_last_step_at_which_all_were_evaluated(tmp_path, spacing, hint):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 9)), every=1000),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 14)), every=spacing),
+    ]
+    assert f"Hopper-v5: `--steps {hint}` compares at equal steps." in remarks(named(folders))
+    at_hint = entries([read_run(folder).until(hint) for folder in folders])
+    assert {entry.run.at[-1] for entry in at_hint} == {hint}
+
+
+def test_without_a_common_step_there_is_no_hint(tmp_path):
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 4)), every=1000),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 4)), every=999),
+    ]
+    said = remarks(named(folders))
+    assert any("last evaluation: 4000 (sac), 3996 (beta)" in remark for remark in said)
+    assert not any("--steps" in remark for remark in said)
+
+
+def test_equal_runs_of_many_seeds_need_no_remark_but_what_is_shown(tmp_path):
+    folders = [
+        write_run(tmp_path / preset, preset, "Hopper-v5", ramp(*range(1, 11))) for preset in ("sac", "beta")
+    ]
+    assert len(remarks(named(folders))) == 1
+
+
+def test_three_seeds_are_said_to_give_wide_intervals(two_runs):
+    assert "Few seeds: such intervals are wide" in remarks(named(two_runs))[-1]

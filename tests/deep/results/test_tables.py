@@ -1,0 +1,61 @@
+"""Tables of scores by hand, other libraries' runs included."""
+
+from tests.support.runs import named, ramp, write_raw, write_run
+from virel_deep.results.remarks import remarks
+from virel_deep.results.tables import as_markdown, overall_table, score_table
+
+
+def test_the_table_shows_scores_with_intervals_and_who_wins(two_runs):
+    table = score_table(named(two_runs))
+    # 3 seeds: the interval is their range. 900 loses to all three; 1300 to one; 1500 to none: 5/9.
+    assert table.rows[0] == ("Hopper-v5", "sac", "3", "20000", "930 [775, 1085]", table.rows[0][5], "")
+    assert table.rows[1][4] == "956 [698, 1162]"
+    assert table.rows[1][6].startswith("0.56 [")
+    assert table.columns[-1] == "P(better than sac)"
+
+
+def test_over_environments_each_counts_in_units_of_the_first_algorithm(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{preset}-{env}", preset, env, ramp(*(scale * unit for unit in units)))
+        for env, scale in (("Hopper-v5", 1.0), ("HalfCheetah-v5", 1000.0))
+        for preset, units in (("sac", (1.0, 1.0)), ("beta", (2.0, 2.0)))
+    ]
+    table = overall_table(named(folders))
+    assert table.rows == [("sac", "1 [1, 1]", ""), ("beta", "2 [2, 2]", "1.00 [1.00, 1.00]")]
+
+
+def test_there_is_no_table_over_environments_for_one_or_where_the_first_algorithm_is_missing(
+    tmp_path, two_runs
+):
+    assert overall_table(named(two_runs)) is None
+    other = write_run(tmp_path / "c", "beta", "Ant-v5", ramp(1.0, 2.0))
+    assert overall_table(named([*two_runs, other])) is None
+    assert score_table(named([*two_runs, other])).rows[2][6] == ""
+
+
+def test_negative_returns_have_no_ratio(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{preset}-{env}", preset, env, ramp(-100.0, -50.0))
+        for env in ("Reacher-v5", "Pusher-v5")
+        for preset in ("sac", "beta")
+    ]
+    assert [row[1] for row in overall_table(named(folders)).rows] == ["-", "-"]
+
+
+def test_a_run_of_another_library_takes_part(tmp_path, two_runs):
+    config = {
+        "preset": "sb3-sac",
+        "env": "Hopper-v5",
+        "steps": 20_000,
+        "policy": "MlpPolicy",
+        "seeds": [0, 1, 2],
+    }
+    peer = write_raw(tmp_path / "sb3", config, ramp(1000, 1100, 1200))
+    table = score_table(named([*two_runs, peer]))
+    assert table.rows[2][1:5] == ("sb3-sac", "3", "20000", "852 [775, 930]")
+
+
+def test_a_markdown_table_has_as_many_cells_in_every_row(two_runs):
+    here = named(two_runs)
+    lines = as_markdown([score_table(here)], remarks(here)).splitlines()
+    assert {line.count("|") for line in lines if line.startswith("|")} == {8}

@@ -1,0 +1,88 @@
+"""Remarks below a comparison: what its numbers mean, which seeds don't count, and how the runs differ."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from virel_deep.results.names import Entry, environments, missing_environments
+from virel_deep.results.read import LAST, Run
+
+SIMULATORS = ("gymnasium", "mujoco")
+WHAT_IS_SHOWN = (
+    f"Final return: mean over the last {LAST} evaluations of each seed. Area under curve: divided by the "
+    "curve's length, which makes it the mean return during training. Intervals: percentile bootstrap over "
+    "seeds."
+)
+FEW_SEEDS = (
+    "Few seeds: such intervals are wide, and still promise too much. They hold the true score in about 50 % "
+    "of experiments with 2 seeds, 75 % with 3, 91 % with 5 and 93 % with 10 (normal scores). P = 1.00 "
+    "[1.00, 1.00] is not proof: with 3 seeds each, 1 in 20 experiments shows it between equal algorithms, "
+    "by chance."
+)
+
+
+def remarks(named: Sequence[Entry]) -> list[str]:
+    """Sentences that a reader of the tables must know."""
+    out = [WHAT_IS_SHOWN]
+    for label, run in ((entry.label, entry.run) for entry in named):
+        out += [f"{run.env}, {label}: {reason}." for reason in run.left_out]
+        if run.at[-1] + _spacing(run) <= run.steps:
+            out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
+    for env, here in environments(named).items():
+        out += _differences(env, here)
+    out += _left_out(named) + _families(environments(named))
+    return [*out, FEW_SEEDS] if min(len(entry.run.seeds) for entry in named) < 10 else out
+
+
+def _differences(env: str, here: Sequence[Entry]) -> list[str]:
+    """Sentences on how the runs in one environment differ."""
+    ends = [str(entry.run.at[-1]) for entry in here]
+    out = _differing(env, "the step of their last evaluation", here, ends)
+    common = set.intersection(*(set(entry.run.at.tolist()) for entry in here))
+    if len(set(ends)) > 1 and common:
+        out.append(f"{env}: `--steps {max(common)}` compares at equal steps.")
+    spacings = [str(_spacing(entry.run)) for entry in here]
+    out += _differing(env, "the number of steps between evaluations", here, spacings)
+    for package in SIMULATORS:
+        known = [str(entry.run.versions.get(package, "unknown")) for entry in here]
+        out += _differing(env, f"their version of {package}", here, known)
+    return out
+
+
+def _differing(env: str, what: str, here: Sequence[Entry], values: Sequence[str]) -> list[str]:
+    if len(set(values)) == 1:
+        return []
+    listed = ", ".join(f"{value} ({entry.label})" for value, entry in zip(values, here, strict=True))
+    return [f"{env}: runs differ in {what}: {listed}."]
+
+
+def _spacing(run: Run) -> int:
+    """Usual number of steps between two evaluations."""
+    return int(np.median(np.diff(run.at))) if len(run.at) > 1 else 1
+
+
+def _left_out(named: Sequence[Entry]) -> list[str]:
+    """A sentence on the algorithms that the table over environments omits, and why."""
+    missing = {label: envs for label, envs in missing_environments(named).items() if envs}
+    n = len(environments(named))
+    first = named[0].label
+    if first in missing:
+        where = ", ".join(missing[first])
+        return [f"No table over {n} environments: {first}, the first, has no run of that name in {where}."]
+    if not missing:
+        return []
+    listed = "; ".join(f"{label} (none in {', '.join(envs)})" for label, envs in missing.items())
+    return [f"Not in the table over {n} environments, for lack of a run of the same name in each: {listed}."]
+
+
+def _families(envs: Iterable[str]) -> list[str]:
+    """A sentence on each set of environments that differ only in their version, and so in their rewards."""
+    families: dict[str, list[str]] = {}
+    for env in envs:
+        families.setdefault(re.sub(r"-v\d+$", "", env), []).append(env)
+    return [
+        f"{' and '.join(versions)} are different tasks: their returns can't be compared."
+        for versions in families.values()
+        if len(versions) > 1
+    ]
