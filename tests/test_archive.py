@@ -73,7 +73,7 @@ def test_a_page_of_the_benchmark_goes_to_the_documents(tmp_path):
 @pytest.mark.parametrize(
     ("act", "group", "message"),
     [
-        (archive.pack, "speeed", "unknown group 'speeed'; choose among learning"),
+        (archive.pack, "velocity", "unknown group 'velocity'; choose among learning"),
         (archive.pack, "speed", "does not exist: run the benchmark, or unpack speed first"),
         (archive.unpack, "speed", "does not exist: git has it"),
         (archive.unpack, "learning", "exists: move it away"),
