@@ -42,7 +42,7 @@ def fitted(theta, *, conditioned):
 
 @pytest.mark.parametrize(("conditioned", "expected"), [(True, 0.5), (False, 0.581)])
 def test_the_printed_pseudo_likelihood_objective_stays_where_it_is(conditioned, expected):
-    """w/(w + e^3), w = (e^4 + 1)/2, is 0.5806; a grid of thousandths."""
+    """The minimiser is w/(w + e^3) = 0.5806, w = (e^4 + 1)/2; the grid has thousandths."""
     grid = np.arange(1, 1000) / 1000
     found = grid[np.argmin([fitted(theta, conditioned=conditioned) for theta in grid])]
     assert found == pytest.approx(expected, abs=1e-12)

@@ -17,14 +17,14 @@ ORDER = CLAIMS["app-f1-two-timescales"]
 
 
 def chain(b, gamma):
-    """All states go to the last one, reward 1, one feature: its means."""
+    """The means of a chain with one feature: all states go to the last one, with reward 1."""
     n = len(b)
     mdp = TabularMDP(np.tile(np.eye(n)[-1], (n, 1, 1)), np.ones((n, 1)), gamma)
     return two.means(mdp, np.reshape(b, (n, 1, 1)), np.ones((n, 1)))
 
 
 def shift_hidden_from_the_ones(original):
-    """The weights moved by 5 times a vector that is G-orthogonal to (1, ..., 1), where there is one."""
+    """The weights plus 5 times a vector that is G-orthogonal to (1, ..., 1), where there is one."""
 
     def moved(b_omega, q, *, mask):
         weights = original(b_omega, q, mask=mask)

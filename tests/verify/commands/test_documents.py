@@ -20,7 +20,7 @@ def test_every_verdict_in_the_readme_is_the_one_on_record():
 
 
 def test_the_list_of_claims_is_current():
-    """Else: virel claims --markdown > docs/claims.md."""
+    """If it fails: put the output of `virel claims --markdown` into docs/claims.md."""
     assert claims_markdown(all_claims().values()) in (ROOT / "docs/claims.md").read_text()
 
 

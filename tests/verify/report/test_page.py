@@ -18,7 +18,7 @@ VOID = {"meta", "link", "img", "input", "br", "wbr", "source", "mspace"}
 
 
 class Page(HTMLParser):
-    """Tags, and whether they nest."""
+    """The tags and ids of an HTML page; parsing fails where tags do not nest."""
 
     def __init__(self, html):
         super().__init__()

@@ -125,7 +125,7 @@ def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Ar
 
 
 def _variance_of_next(mdp: TabularMDP, target: Array, pi: Array, d: Array, terminal: Flags) -> float:
-    """E_d[Var(value of the sampled successor)]."""
+    """Variance of the sampled successor's value, averaged over pairs with weights d(h)."""
     x = np.where(mdp.available & ~terminal[:, None], target, 0.0)
     joint = mdp.dense_transition[:, :, :, None] * pi
     mean = (joint * x).sum(axis=(2, 3), keepdims=True)

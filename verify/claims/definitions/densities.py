@@ -98,7 +98,7 @@ def density(p: Distribution, x: Array) -> Array:
 
 
 def panels(p: Distribution) -> Array:
-    """Ends of panels on which the density is smooth and changes little."""
+    """Ends of panels on which a density is smooth and changes little, for `integral`."""
     if isinstance(p, Mixture):
         return np.unique(np.concatenate([panels(part) for part in p.parts]))
     assert isinstance(p, Uniform | Gaussian)

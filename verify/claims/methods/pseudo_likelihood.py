@@ -50,7 +50,7 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
 
 
 def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """As printed: slope at theta = 1/2 of KL(q(tau) || p_theta(tau|O)), negative if it seeks risk.
+    """Talk as printed: slope at theta = 1/2 of KL(q(tau) || p_theta(tau|O)), negative if it seeks risk.
 
     q is the posterior of the uniform policy. Within an arm p_theta(tau|O) has no theta, so up to a constant
     the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1 and x are the lottery's chance under q and
@@ -65,7 +65,7 @@ def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb:
 
 
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Corrected: a lottery of lower mean gets over half from the fit of p_theta(tau), all from EM.
+    """Talk corrected: fitting p_theta(tau) gives a lottery of lower mean over half, EM gives it all.
 
     EM stands for the maximiser of the evidence.
     """

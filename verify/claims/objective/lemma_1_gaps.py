@@ -100,7 +100,10 @@ def substituted_gap(
 
 
 def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
-    """H of (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)], a nascent delta on the whole line: is it below 0?"""
+    """Entropy of a nascent delta on the whole line with an ever wider part: is it below 0?
+
+    The density is (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)].
+    """
     p = Mixture((1 - 1 / n, 1 / n), (Uniform(-1 / n, 0.0), Uniform(0.0, math.exp(n * n))))
     return Gap(differential_entropy(p).value + perturb, 1e-11)
 

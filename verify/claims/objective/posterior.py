@@ -60,9 +60,9 @@ def elbo_gap(
 def minimising_gap(
     *, mdp: TabularMDP, q_star: Array, q: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """As printed: expected KL to pi_omega at the policy that minimises L, minus its least value 0.
+    """App. B as printed: expected KL to pi_omega at the policy that minimises L, minus its least value.
 
-    The least value is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
+    The least value, 0, is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
     that it is least at a vertex, where the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and
     eps > 0 is the residual error of q.
     """
@@ -76,7 +76,7 @@ def minimising_gap(
 def maximising_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Corrected: L at pi_omega minus L at pi_theta minus the expected KL; and that the KL is at least 0."""
+    """App. B corrected: L at pi_omega minus L at pi_theta minus the expected KL, which is at least 0."""
     table = _table(mdp, q)
     pi_omega = boltzmann_policy(table, eps=eps)
     top, here = (elbo(table, pi_theta=pi, d=d, eps=eps) for pi in (pi_omega, pi_theta))

@@ -26,7 +26,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
-    """Rounding bound of the module docstring: 32 (|H| + S + 8) u (1 + max|q|/eps + log|H|)."""
+    """Rounding bound of the gaps below: 32 (|H| + S + 8) u (1 + max|q|/eps + log|H|)."""
     size = 1 + np.abs(q[mdp.available]).max() / eps + np.log(mdp.n_pairs)
     return float(32 * (mdp.n_pairs + mdp.n_states + 8) * U * size)
 

@@ -38,9 +38,9 @@ def rounding(mdp: TabularMDP, q: Array) -> float:
 
 
 def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Talk, Theorem 2 i): (1 - gamma) ||Q - Q*|| minus the rate derived above, at most 0.
+    """Talk, Theorem 2 i): (1 - gamma) ||Q - Q*|| minus its bound by the residual error, at most 0.
 
-    The rate is that of the module docstring, for eps under T* and for every self-consistent eps under
+    The bound is that of the module docstring, for eps under T* and for every self-consistent eps under
     T^{pi_omega}.
     """
     q = q_star + shift
@@ -71,7 +71,10 @@ def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) 
 
 
 def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, perturb: float = 0.0) -> Gap:
-    """Ablation: ||Q - Q*|| where eps = 0 under T*, if d(h) = 0 on one pair in the poster's norm."""
+    """Talk, Theorem 2 i) without full support of d: ||Q - Q*|| where eps = 0 under T*.
+
+    The norm is the poster's, with d(h) = 0 on one pair.
+    """
     q = q_star + shift
     d = np.ones(mdp.n_pairs)
     d[drop % mdp.n_pairs] = float(mdp.n_pairs == 1)

@@ -45,9 +45,10 @@ def talk_limit_gap(
 
 
 def talk_difference_gap(*, mdp: TabularMDP, pi_theta: Array, perturb: float = 0.0) -> Gap:
-    r"""Corrected: $E_{p_0\pi}[Q^*] - J$ minus $\sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$.
+    r"""Talk corrected: E[Q*] - J minus its value as a sum of losses from the second step on.
 
-    The sum comes from a solve with the transposed chain.
+    The sum is $\sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$, by a solve with the transposed chain;
+    E[Q*] is over $p_0\pi$.
     """
     dense = mdp.to_dense().transition
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)

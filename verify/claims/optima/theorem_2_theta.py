@@ -31,7 +31,7 @@ from virel_theory.operators.policies import boltzmann_policy
 def gap_variational_corrected(
     *, mdp: TabularMDP, q_star: Array, d: Array, pi: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Corrected, theta first: loss of argmax_theta L minus boltzmann_loss/(1 - gamma), at most 0.
+    """Theorem 2 with theta first: loss of argmax_theta L minus boltzmann_loss/(1 - gamma), at most 0.
 
     L is taken at (Q*, eps), and its maximiser is pi_omega: L at a drawn policy minus L at pi_omega is at
     most 0 too.
@@ -46,10 +46,10 @@ def gap_variational_corrected(
 
 
 def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Second sentence, continuous actions: L at the uniform policy minus L at the Dirac at a* = 0.
+    """Theorem 2, "moreover", continuous actions: L at the uniform policy minus L at the Dirac.
 
-    A = [0, 1], Q*(a) = top - a, one state; L at the uniform policy is (top - 1/2)/eps. If the Dirac
-    maximises L at every eps, the gap is at most 0.
+    The Dirac is at a* = 0. A = [0, 1], Q*(a) = top - a, one state; L at the uniform policy is (top -
+    1/2)/eps. If the Dirac maximises L at every eps, the gap is at most 0.
     """
     q = [Polynomial([top, -1.0])]
     dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps)
@@ -58,9 +58,9 @@ def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def gap_moreover_finite(*, mdp: TabularMDP, q_star: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Second sentence, finite actions: L at the greedy policy (entropy 0) minus E_d[max Q*]/eps.
+    """Theorem 2, "moreover", finite actions: L at the greedy policy minus E_d[max Q*]/eps.
 
-    That value grows to +inf as eps falls to 0.
+    The policy's entropy is 0, and the value grows to +inf as eps falls to 0.
     """
     greedy = np.eye(mdp.n_actions)[q_star.argmax(axis=1)]
     value = elbo(q_star, pi_theta=greedy, d=d, eps=eps) + perturb

@@ -29,7 +29,7 @@ from virel_theory.operators.bellman import bellman_optimal, bellman_policy
 
 
 def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
-    """As printed, under T*: the least projected error over omega for Q = b omega, one parameter. Is it 0?"""
+    """App. F.1 as printed, under T*: least projected error over omega for Q = b omega. Is it 0?"""
     omega = _best_omega(mdp, b[:, :, 0]) + perturb
     q = b[:, :, 0] * omega
     error = projected_residual_error(b, bellman_optimal(mdp, q) - q)
@@ -37,10 +37,10 @@ def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
 
 
 def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """As printed, under T^pi: the projected error at the least-squares omega of A omega = E[b r]. Is it 0?
+    """App. F.1 as printed, under T^pi: projected error at the omega that minimises it. Is it 0?
 
-    With A = E[b (b - gamma E_pi b')^T], this omega minimises eps: either A is regular, or there is one
-    feature and A = 0, and then eps is the same for all omega.
+    That omega solves A omega = E[b r], A = E[b (b - gamma E_pi b')^T], in least squares. It minimises eps:
+    either A is regular, or there is one feature and A = 0, and then eps is the same for all omega.
     """
     system, _ = _system(mdp, b, pi)
     omega = _fixed_point(mdp, b, pi) + perturb
@@ -49,7 +49,7 @@ def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.
 
 
 def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Corrected: if A is regular, eps is 0 at A omega = E[b r] and positive away from it.
+    """App. F.1 corrected: if A is regular, eps is 0 at A omega = E[b r] and positive away from it.
 
     Away from it: in every unit direction, and in their sum. With A = E[b (b - gamma E_pi b')^T] regular,
     E[b beta] changes by -A v from omega to omega + v. By (33), 2 eps = E[b beta]^T G^-1 E[b beta], so
@@ -66,7 +66,7 @@ def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0)
 
 
 def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, perturb: float = 0.0) -> Gap:
-    """Corrected: 2 sigma_min(A)^2 eps - lambda_max(G) |grad eps|^2 <= 0 for Q = b omega.
+    """App. F.1 corrected: 2 sigma_min(A)^2 eps - lambda_max(G) |grad eps|^2, at most 0 for Q = b omega.
 
     So eps is 0 where its gradient is. With m = E[b beta], grad eps = -A^T G^-1 m has a norm of at least
     sigma_min(A) |G^-1 m|, and 2 eps = m^T G^-1 m <= lambda_max(G) |G^-1 m|^2. For one feature the two sides

@@ -75,15 +75,15 @@ def gap_34(
 
 
 def gap_order_printed(*, scale: float, power: float, perturb: float = 0.0) -> Gap:
-    """As printed, zeta slower: late distance to the TD fixed point relative to the early one, at most 1.
+    """App. F.1 as printed, zeta slower: late distance to the TD fixed point over the early one.
 
-    The distances are the largest over [250,000, 1,000,000] and over [100, 400].
+    The ratio must be at most 1; the distances are the largest over [250,000, 1,000,000] and over [100, 400].
     """
     return Gap(envelope_ratio(one_state(slow_zeta=True, scale=scale, power=power)) + perturb, 1.0)
 
 
 def gap_order(*, mdp: TabularMDP, b: Array, pi: Array, power: float, perturb: float = 0.0) -> Gap:
-    """Corrected, omega slower: |E[b beta]| after 9 m steps, at most as large as derived.
+    """App. F.1 corrected, omega slower: |E[b beta]| after 9 m steps, at most as large as derived.
 
     m is the index at which the steps start; |E[b beta]| is 0 at TD fixed points only.
     """
@@ -105,7 +105,10 @@ def _jacobian(mdp: TabularMDP, approximator: tuple[Approximator, Array]) -> Arra
 
 
 def _features(mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array) -> tuple[Array, float]:
-    """Rows b(h), `[|H|, N]`, and the rounding bound; rejects instances with a singular E[b b^T]."""
+    """Features b(h) of the pairs as rows `[|H|, N]`, and the rounding bound.
+
+    Instances with a singular E[b b^T] are rejected.
+    """
     rows = _jacobian(mdp, approximator)[mdp.available]
     gram = rows.T @ rows / len(rows)
     assume(np.linalg.matrix_rank(gram) == len(gram))

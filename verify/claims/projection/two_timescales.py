@@ -112,7 +112,7 @@ def subtract_product(matrix: Array, x: Array, out: Array) -> None:
 
 @njit(cache=True)
 def project(omega: Array, ball: Ball) -> None:
-    """`omega <- P(omega)`, in place: the nearest point of the ball."""
+    """Projection on the ball, in place: `omega <- P(omega)`, its nearest point."""
     square = 0.0
     for i in range(omega.shape[0]):
         square += (omega[i] - ball.centre[i]) ** 2
@@ -142,7 +142,7 @@ def spectrum(x: Means) -> Spectrum:
 
 
 def first_index(x: Spectrum, *, power: float) -> int:
-    """The index m at which the step sizes start, for r = RATE."""
+    """Index m at which the step sizes of the two-timescale recursion start, for r = RATE."""
     spread = 16 * RATE * (x.high / x.low) * (x.top / x.mu)
     return max(1, int(np.ceil(spread ** (1 / (1 - power)))))
 

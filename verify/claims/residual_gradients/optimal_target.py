@@ -53,7 +53,7 @@ def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
 
 
 def one_sided_gap(*, mdp: TabularMDP, omega: Array, perturb: float = 0.0) -> Gap:
-    """Ablation: the corrected formula minus difference quotients from below, ties allowed (tabular Q)."""
+    """App. E.3 without unique maxima: the corrected formula minus difference quotients from below."""
     approximator = TabularQ(mdp.available)
     slopes = np.zeros((*mdp.shape, len(omega)))
     here = _residual(mdp, omega)

@@ -83,7 +83,10 @@ def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
-    """Eq. (26) for the target T*, relative to the largest product: bound `16 u (|H| + 8)`."""
+    """Eq. (26) for the target T*: derivative of the residual error minus E[beta grad beta].
+
+    Relative to the largest product, with bound `16 u (|H| + 8)`.
+    """
     q = q_table(mdp, model[0], variables(model[1]))
     beta = residual(mdp, q, greedy_values(q))
     values = np.zeros(mdp.shape)

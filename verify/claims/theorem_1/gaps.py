@@ -82,7 +82,7 @@ def printed_gap(*, family: str, perturb: float = 0.0, **parts: Any) -> Gap:
 
 
 def tied_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """Ablation: |E[phi] - phi(x*)| of (12) with two equal maxima of a continuous f."""
+    """Theorem 1 without a unique maximum: |E[phi] - phi(x*)| with two equal maxima of a continuous f."""
     return removed_point_gap(h=0, eps=eps, perturb=perturb)
 
 
@@ -113,7 +113,7 @@ def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: flo
 
 
 def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Ablation: |E[phi] - phi(a*)| at the first best action where the maximum is tied.
+    """Theorem 1 on tied actions: |E[phi] - phi(a*)| at the first best action.
 
     The bound is that of a gap of 1 (integers).
     """
@@ -194,9 +194,9 @@ def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """Ablation, no bounded range: E[x^2] for log(1 - x^2) on [-1, 1], at most 1/(3 + 2/eps).
+    """Theorem 1 without a bounded range: E[x^2] for f = log(1 - x^2), at most 1/(3 + 2/eps).
 
-    f is -inf at the ends; the bound is the value of a Beta integral.
+    X = [-1, 1], and f is -inf at its ends; the bound is the value of a Beta integral.
     """
     got = boltzmann_expectation(
         lambda x: np.log1p(-(x**2)), Polynomial([0, 0, 1]), interval=(-1 + U, 1 - U), eps=eps * (1 + perturb)
@@ -205,16 +205,16 @@ def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def density_range_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """As printed: the density's largest value p_eps(x*), at most 1, for f = -c x^2 on [-1, 1]."""
+    """Theorem 1's range as printed: the density's largest value, at most 1, for f = -c x^2 on [-1, 1]."""
     density = boltzmann_density(Polynomial([0, 0, -c]), [0.0], interval=(-1.0, 1.0), eps=eps)
     return Gap(float(density[0]) + perturb, 1 + 1e-12)
 
 
 def density_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Corrected: the density is at least 0, has mass 1, and equals exp(f/eps)/Z with Z by erf.
+    """Theorem 1's range corrected: the density is at least 0, has mass 1, and equals exp(f/eps)/Z.
 
-    The mass by 64 Gauss nodes per panel, on panels [2^k, 2^(k + 1)] widths of the peak: exp(-t^2) is
-    entire, so that they are exact to rounding, and beyond 8 widths it is below 1e-27.
+    Z comes from erf, and the mass from 64 Gauss nodes per panel, on panels [2^k, 2^(k + 1)] widths of the
+    peak: exp(-t^2) is entire, so that they are exact to rounding, and beyond 8 widths it is below 1e-27.
     """
     width = math.sqrt(eps / c)
     z = math.sqrt(math.pi * eps / c) * math.erf(1 / width)

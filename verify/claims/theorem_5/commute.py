@@ -43,7 +43,10 @@ def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.
 
 
 def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
-    """Difference of the two minima, against the rates of the two minimisers; without Assumption 2."""
+    """Difference of two minima over Omega, of eps_{omega,k} - eps_k and of eps_omega.
+
+    Against the rates of the two minimisers; without Assumption 2.
+    """
     left = [incremental_residual_error(mdp, q, eps_k=eps_k) - eps_k for q in omegas]
     right = [eps_by_hand(mdp, q) for q in omegas]
     ends = {int(np.argmin(left)), int(np.argmin(right))}
@@ -52,7 +55,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float)
 
 
 def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
-    """Ablation, continuous actions without Assumption 2: 1/8 minus a minimum that should tend to it.
+    """Theorem 5 iii) without Assumption 2, continuous actions: 1/8 minus a minimum that should tend to it.
 
     S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0. T* Q = 1/2: beta = 1/2 off
     and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does not see a spike of width
@@ -81,7 +84,7 @@ def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: flo
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
-    """Printed step "minimisers-converge": the last step |w~_n - w~_{n-1}| of the minimisers w~_k.
+    """Theorem 5 iii), step "minimisers-converge" as printed: last step |w~_n - w~_{n-1}| of the minimisers.
 
     S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}. Q_0 = Q* and Q_j is the fixed point of T_{w,k} at
     eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R that a smooth curve w ->
@@ -98,9 +101,9 @@ def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 
 
 
 def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Repaired step: min eps_{w,k} minus (delta^2/2 + eps_k), and ||Q_{w~_k} - Q*|| against its bound.
+    """Theorem 5 iii), repaired step: min eps_{w,k} minus (delta^2/2 + eps_k), at most 0.
 
-    (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta.
+    And the minimisers converge: (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta.
     """
     omegas = [q_star, *others]
     values = [incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas]

@@ -122,16 +122,16 @@ def stuck_table(gamma: float, eps_k: float) -> Array:
 
 
 def gap_descent(*, reward: int, gamma: float, perturb: float = 0.0) -> Gap:
-    """As printed: eps_{w,k} - eps_k at the end of the incremental scheme, 0 up to its gradient."""
+    """App. F.2 as printed: eps_{w,k} - eps_k at the end of the incremental descent, 0 up to its gradient."""
     mdp = stay_or_exit(float(reward), gamma)
     _, values, gradient = descend(mdp, boltzmann)
     return Gap(values[-1] + perturb, (mdp.n_pairs * gradient / (1 - gamma)) ** 2 / (2 * mdp.n_pairs))
 
 
 def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Corrected, soft target: (1 - gamma) ||beta||_1 minus |H| ||grad||_1, at most 0 at every table.
+    """Corrected descent, soft target: (1 - gamma) ||beta||_1 minus |H| ||grad||_1, at most 0.
 
-    So there is no stationary point but the fixed point.
+    This holds at every table, so the fixed point is the only stationary point.
     """
     beta, grad = residual_and_gradient(mdp, q, eps_k, soft, sign=1 - 2 * perturb)
     if perturb:  # compare with the gradient of a wrong Jacobian, which has zeros elsewhere

@@ -64,7 +64,7 @@ def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> G
 
 
 def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Ablation, Definition 2 to the letter: ||T* Q - T_{omega,k} Q|| at Q = Q*, with k fixed.
+    """Theorem 5 i) with Definition 2 to the letter: ||T* Q - T_{omega,k} Q|| at Q = Q*, k fixed.
 
     eps_omega of (2) is 0 there.
     """
@@ -73,7 +73,7 @@ def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: floa
 
 
 def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Ablation of (37), eps_omega under T^{pi_omega}: distance of the limit from the nearest root.
+    """Eq. (37) with eps_omega under T^{pi_omega}: distance of the limit from the nearest root.
 
     The roots are those of eps = g(omega, eps).
     """
@@ -98,7 +98,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Sequence[Array], perturb: float) -> 
 
 
 def gap_ii_own_policy(*, mdp: TabularMDP, others: Array, perturb: float = 0.0) -> Gap:
-    """Ablation of ii), eps_omega under T^{pi_omega}, no Q*: least temperature minus min of the limit."""
+    """Theorem 5 ii) with eps_omega under T^{pi_omega}, no Q*: least temperature minus min of the limit."""
     limit = min(eps_by_hand(mdp, q) for q in others)
     found = [self_consistent_temperatures(mdp, q) for q in others]
     if not all(x.complete for x in found):
