@@ -1,4 +1,4 @@
-r"""Claims of your own: the Boltzmann softmax is no non-expansion, mellowmax is (Asadi & Littman 2017).
+r"""Claims of your own: the Boltzmann softmax is not a non-expansion, mellowmax is (Asadi & Littman 2017).
 
     virel verify examples/my_claims.py       # verdicts, shrunk counterexample, figure, out/verify/report.html
     virel figures examples/my_claims.py      # SVG, PDF, PNG and CSV
@@ -20,9 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from verify.engine.claim import Check, Claim, Correction
-from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Gap, Verdict
+from verify import Check, Claim, Correction, Curve, Figure, Gap, Panel, Verdict
 from verify.strategies import instances, mdps, q_tables, temperatures
 from virel_theory import TabularMDP
 
@@ -41,14 +39,14 @@ def mellowmax(x: Array, beta: float) -> Array:
 
 
 def boltzmann_gap(*, x: Array, y: Array, beta: float, perturb: float = 0.0) -> Gap:
-    """|boltz(x) - boltz(y)| less max|x - y|."""
+    """|boltz(x) - boltz(y)| minus max|x - y|."""
     size = max(np.abs(x).max(), np.abs(y).max())
     left = abs(boltzmann(x, beta) - boltzmann(y, beta))
     return Gap(left - (1 - perturb) * np.abs(x - y).max(), 4 * size * (len(x) + 2 * beta * size + 4) * U)
 
 
 def mellowmax_gap(*, x: Array, y: Array, beta: float, perturb: float = 0.0) -> Gap:
-    """|mm(x) - mm(y)| less max|x - y|."""
+    """|mm(x) - mm(y)| minus max|x - y|."""
     size = max(np.abs(x).max(), np.abs(y).max())
     left = float(abs(mellowmax(x, beta) - mellowmax(y, beta)))
     bound = 2 * (len(x) + beta * size + 4) * U * (1 / beta + size)
@@ -56,7 +54,7 @@ def mellowmax_gap(*, x: Array, y: Array, beta: float, perturb: float = 0.0) -> G
 
 
 def contraction_gap(*, mdp: TabularMDP, q: Array, other: Array, beta: float, perturb: float = 0.0) -> Gap:
-    """max|T q - T other| less gamma max|q - other| for T q = r + gamma E[mellowmax q]."""
+    """max|T q - T other| minus gamma max|q - other| for T q = r + gamma E[mellowmax q]."""
     difference = mdp.gamma * mdp.expect_next(mellowmax(q, beta) - mellowmax(other, beta))
     size = max(np.abs(q).max(), np.abs(other).max())
     bound = 4 * (mdp.n_actions + mdp.n_states + beta * size + 4) * U * (1 / beta + size)

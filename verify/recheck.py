@@ -1,14 +1,22 @@
 """Is every claim in these files true? `virel recheck FILE...` or `python verify/recheck.py FILE...`.
 
-Independent of the code that wrote them: standard library and python-flint only. What a claim says is a
-formula in `statements.toml`, beside this file; how formulas are decided is here. A number is a polynomial in
-atoms: exponentials, logarithms, inverses. Identities are proved: the difference of both sides reduces to the
-zero polynomial. All else is exact, or decided in ball arithmetic: docs/certificates.md.
-Exit status: 0 all true; 1 one false or undecided; 2 unreadable or tampered with.
+This file is all that has to be trusted, together with the standard library, python-flint, and the table of
+formulas `statements.toml` beside it. It imports no other code of the project, so that it shares no mistake
+with the code that wrote the files.
+
+A certificate names a claim and gives an instance. `statements.toml` says which facts the claim asserts of the
+instance: formulas, such as `L + EKL == max_L`. Both sides are computed here from the instance alone.
+
+* A number is a rational number, or a polynomial with rational coefficients in atoms: exponentials, logarithms
+  and inverses of other numbers.
+* An identity is proved: the difference of both sides, multiplied with all that it divides by, reduces to the
+  zero polynomial. An enclosure around zero would not be a proof.
+* An inequality is decided in ball arithmetic, whose precision is raised until the sign is certain. If it
+  never is, the claim counts as undecided, and the file is not accepted.
+
+Exit status: 0 all true; 1 one false or undecided; 2 unreadable or tampered with. See docs/certificates.md.
 """
 
-# ruff: noqa: D102, D103, D105, D107  (names say it; a definition of one line is written on one line)
-# fmt: off
 import ast
 import hashlib
 import json
@@ -20,7 +28,7 @@ import time
 import tomllib
 import zlib
 from base64 import b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, groupby, pairwise
 from math import prod
 from pathlib import Path
@@ -28,79 +36,134 @@ from typing import Any, ClassVar
 
 from flint import Ordering, arb, ctx, fmpq, fmpq_mpoly_ctx
 
-SCHEMA, MAX_BYTES, MAX_ITEMS, MAX_ENTRIES, MAX_SECONDS, MAX_BITS = 2, 1 << 28, 5000, 10_000, 300, 4096
-NUMBER = re.compile(r"-?[0-9]{1,3000}(/[1-9][0-9]{0,2999})?")
-DYADIC = re.compile(r"(-?[0-9]{1,1300})p(-?[0-9]{1,7})")
-ZERO, ONE, DEADLINE = fmpq(0), fmpq(1), [float("inf")]
-GENS = fmpq_mpoly_ctx.get([f"x{i}" for i in range(64)], Ordering.lex).gens()
-ATOMS: list[tuple[str, Any]] = []  # what the generators stand for: a function and its argument
-H = GENS[0]  # infinitesimal: what is free of it or linear in it is read, its powers are not
-TABLE = tomllib.loads(Path(__file__).with_name("statements.toml").read_text(encoding="utf-8"))
+# Limits: a hostile file must not take memory or time without bound.
 
-class Problem(Exception):
-    """`Problem(why, status)`: 1, a claim is false or undecided; 2, the file is not ours, or was changed."""
+SCHEMA = 2  # version of the format that is read
+MAX_BYTES = 1 << 28  # of a file
+MAX_ITEMS = 5000  # certificates in a file
+MAX_ENTRIES = 10_000  # terms of a polynomial; transitions of an exact MDP; trajectories
+MAX_SECONDS = 300  # for one file
+MAX_BITS = 4096  # of ball arithmetic
+NUMBER = re.compile(r"-?[0-9]{1,3000}(/[1-9][0-9]{0,2999})?")  # a fraction, such as -3/4
+DYADIC = re.compile(r"(-?[0-9]{1,1300})p(-?[0-9]{1,7})")  # an end of an interval: MpE is M 2^E
+ZERO, ONE = fmpq(0), fmpq(1)
+TABLE = tomllib.loads(Path(__file__).with_name("statements.toml").read_text(encoding="utf-8"))
+"""Parts of instances, definitions and claims: the formulas that are checked."""
+
+
+class Rejected(Exception):
+    """A file is not accepted: `Rejected(why, status)`.
+
+    Status 1: a claim is false or undecided. Status 2: the file is not a certificate, or it was changed.
+    """
+
+
+DEADLINE = [float("inf")]
+"""When the current file has used up its time, by `time.monotonic`."""
+
 
 def need(ok: object, why: str = "", status: int = 1) -> None:
-    """Stop unless `ok`, or at the file's deadline: every loop over data comes through here."""
+    """Reject the file unless `ok`, or if its time is used up: every loop over its data comes through here."""
     if time.monotonic() > DEADLINE[0]:
-        raise Problem("undecided: out of time", 1)
+        raise Rejected("undecided: out of time", 1)
     if not ok:
-        raise Problem(why, status)
+        raise Rejected(why, status)
+
+
+# Reading: objects, fractions, intervals, packed arrays.
+
 
 class Read(dict[str, Any]):
-    """An object of the file. It knows what was not read of it: a file with more than claims is rejected."""
+    """A JSON object that knows which of its keys were never read.
+
+    A file that holds more than its claims need is rejected: nothing in it may go unchecked.
+    """
+
     every: ClassVar[list["Read"]] = []
+    """All objects of the current file."""
+
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        """Take the keys and values; reject a key that is there twice."""
         super().__init__(pairs)
         need(len(self) == len(pairs), "a key is there twice", 2)
         self.unread = set(self)
         self.every.append(self)
+
     def __getitem__(self, key: str) -> Any:
+        """Return the value of a key, and note that it was read."""
         self.unread.discard(key)
         return super().__getitem__(key)
 
+
 def unpacked(text: str, code: str) -> list[Any]:
-    """An array of int32 ("i") or float64 ("d"): base64 of zlib of its little-endian bytes."""
+    """An array of int32 (code "i") or float64 ("d"), from base64 of zlib of its little-endian bytes."""
     raw = zlib.decompressobj().decompress(b64decode(text, validate=True), MAX_BYTES // 2)
     return [x for (x,) in struct.iter_unpack("<" + code, raw)]
+
+
 def numbers(data: Any, size: int | None = None) -> list[fmpq]:
-    """Fractions "-3/4", or packed floats."""
+    """Fractions from a list of texts, or from a packed array of floats; `size` is how many there must be."""
     if isinstance(data, str):
         data = [fmpq(*x.as_integer_ratio()) for x in unpacked(data, "d")]
     need(isinstance(data, list) and size in (None, len(data)), f"not a list of {size} numbers", 2)
     for x in data:
         need(isinstance(x, fmpq) or NUMBER.fullmatch(x), f"not a fraction: {str(x)[:40]!r}", 2)
     return list(map(fmpq, data))
+
+
 def interval(pair: Any) -> list[arb]:
-    """Its ends, dyadic: "MpE" means M 2^E."""
+    """The two ends of an interval, which are dyadic numbers and hence exact."""
     ends = [match for x in pair for match in [DYADIC.fullmatch(x)] if match]
     need(len(ends) == len(pair) == 2, f"not an interval: {str(pair)[:80]}", 2)
     return [arb((int(match[1]), int(match[2]))) for match in ends]
 
-# Numbers: a rational number, or a polynomial with rational coefficients in the generators.
+
+# Numbers: a rational number, or a polynomial in generators, each of which stands for an atom.
+
+GENS = fmpq_mpoly_ctx.get([f"x{i}" for i in range(64)], Ordering.lex).gens()
+"""Generators of the polynomials."""
+ATOMS: list[tuple[str, Any]] = []
+"""What each generator stands for: a function ("exp", "log", "inverse") and the number it is applied to."""
+H = GENS[0]
+"""An infinitesimal, h h = 0: the coefficient of h is a derivative. Powers of h are never read."""
+VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1 / x}
+"""The functions of atoms, in ball arithmetic."""
+
+
 def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[arb], bool]) -> bool:
-    """Raise the precision until the enclosure says surely yes or surely no."""
+    """Raise the precision until the enclosure `ball()` surely satisfies `yes` (True) or `no` (False)."""
     for bits in (64 << k for k in range(7)):
         with ctx.workprec(bits):
             need(bits <= MAX_BITS)
-            if yes(x := ball()) or no(x):
+            x = ball()
+            if yes(x) or no(x):
                 return yes(x)
-    raise Problem(f"undecided at {MAX_BITS} bits", 1)
-def sign(ball: Any) -> int: return 1 if settle(ball, lambda x: x > 0, lambda x: x < 0) else -1
+    raise Rejected(f"undecided at {MAX_BITS} bits", 1)
+
+
+def sign(ball: Callable[[], arb]) -> int:
+    """Sign of a number that is not zero, 1 or -1; a zero is undecided."""
+    return 1 if settle(ball, lambda x: x > 0, lambda x: x < 0) else -1
+
+
 def value(x: Any) -> arb:
-    """An enclosure, at the working precision."""
+    """An enclosure of a number without h, at the working precision."""
     if isinstance(x, fmpq):
         return arb(x)
     terms = [(c, [(i, k) for i, k in enumerate(powers) if k]) for powers, c in x.to_dict().items()]
     used = {i: ATOMS[i] for _, powers in terms for i, _ in powers}
     balls = {i: VALUES[function](value(y)) for i, (function, y) in used.items()}
     return sum((c * prod((balls[i] ** k for i, k in powers), start=arb(1)) for c, powers in terms), arb(0))
-VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1 / x}
+
+
 def enclosure(x: Any) -> Callable[[], arb]:
+    """A function that encloses a number at the working precision, from its form without inverses."""
     top, below = fraction(x)
     return lambda: value(top) / prod(map(value, below), start=arb(1))
 
+
 def atom(function: str, x: Any) -> Any:
+    """The generator that stands for `function(x)`: an earlier one for the same number, else a new one."""
     for i, (name, y) in enumerate(ATOMS):
         if name == function and type(x) is type(y) and x == y:
             return GENS[i]
@@ -108,22 +171,53 @@ def atom(function: str, x: Any) -> Any:
     need(function == "exp" or sign(lambda: value(x)) > 0 or function == "inverse", "log of x < 0", 2)
     ATOMS.append((function, x))
     return GENS[len(ATOMS) - 1]
-def extent(x: Any) -> int: return 1 if isinstance(x, fmpq) else len(x)
+
+
+def extent(x: Any) -> int:
+    """Number of terms of a polynomial; 1 for a rational number."""
+    return 1 if isinstance(x, fmpq) else len(x)
+
+
 def multiply(x: Any, y: Any) -> Any:
+    """The product of two numbers, if it is not too large."""
     need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a number of too many terms")
     return x * y
+
+
 def short(x: Any) -> Any:
+    """The number itself, if it is not too large; a constant polynomial becomes a rational number."""
     need(extent(x) < MAX_ENTRIES, "undecided: a number of too many terms")
     return x.leading_coefficient() if not isinstance(x, fmpq) and x.is_constant() else x
-def at(x: Any) -> Any: return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
-def slope(x: Any) -> Any: return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
+
+
+def at(x: Any) -> Any:
+    """The part of a number without h: its value."""
+    return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
+
+
+def slope(x: Any) -> Any:
+    """The coefficient of h in a number: its derivative."""
+    return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
+
+
 def divide(x: Any, y: Any) -> Any:
+    """`x / y`. With y = a + h b, 1/y = (1/a) (1 - h b/a), and 1/a is an atom unless a is rational."""
     main, more = at(y), slope(y)
     inverse = 1 / main if isinstance(main, fmpq) else atom("inverse", main)
     return multiply(x * inverse, 1 - H * more * inverse) if more != 0 else x * inverse
-def exp(x: Any) -> Any: return short((atom("exp", at(x)) if at(x) != 0 else ONE) * (1 + H * slope(x)))
+
+
+def exp(x: Any) -> Any:
+    """The exponential of a number: of a + h b it is e^a (1 + h b)."""
+    return short((atom("exp", at(x)) if at(x) != 0 else ONE) * (1 + H * slope(x)))
+
+
 def log(x: Any) -> Any:
-    """In logarithms of primes and of irreducible polynomials."""
+    """The logarithm of a number: of a + h b it is log a + h b/a.
+
+    log a is written in logarithms of primes and of irreducible polynomials, so that equal logarithms become
+    equal polynomials.
+    """
     top, below = fraction(at(x))
     out = sum((-log(y) for y in below), divide(H * slope(x), at(x)) if slope(x) != 0 else ZERO)
     content, factors = (top, []) if isinstance(top, fmpq) else top.factor()
@@ -133,38 +227,117 @@ def log(x: Any) -> Any:
         known = [z for (name, z), g in zip(ATOMS, GENS, strict=False) if name == "exp" and g == y]
         out += int(k) * (known[0] if known else atom("log", y))
     return short(out)
+
+
 def fraction(x: Any) -> tuple[Any, list[Any]]:
-    """A number as a polynomial without inverses, and all that it is to be divided by."""
+    """A number as a fraction: a polynomial without inverses, and the numbers that it is to be divided by."""
     below = []
-    for i in reversed([i for i, (function, _) in enumerate(ATOMS) if function == "inverse"]):
-        power, rest = 0 if isinstance(x, fmpq) else x.degrees()[i], x
-        x = ZERO if power else x
-        for _ in range(power + 1 if power else 0):
-            first = rest.subs({f"x{i}": 0})
-            x, rest = multiply(x, ATOMS[i][1]) + first, (rest - first) / GENS[i]
+    inverses = [i for i, (function, _) in enumerate(ATOMS) if function == "inverse"]
+    for i in reversed(inverses):  # an inverse may be of a number that holds earlier ones
+        power = 0 if isinstance(x, fmpq) else x.degrees()[i]
+        x = cleared(x, i, power)
         below += [ATOMS[i][1]] * power
     return short(x), below
-def zero(x: Any) -> bool: return bool(fraction(x)[0] == 0)
 
-# Formulas: their values are numbers, numbers over an index set, or lists of these.
+
+def cleared(x: Any, i: int, power: int) -> Any:
+    """`x y^power`, y the number whose inverse is generator `i`, which x holds up to that power.
+
+    With g = 1/y, the number c_0 + c_1 g + ... + c_n g^n becomes c_0 y^n + ... + c_n, by Horner's rule.
+    """
+    if power == 0:
+        return x
+    out, rest = ZERO, x
+    for _ in range(power + 1):
+        first = rest.subs({f"x{i}": 0})
+        out, rest = multiply(out, ATOMS[i][1]) + first, (rest - first) / GENS[i]
+    return out
+
+
+def zero(x: Any) -> bool:
+    """Whether a number is proved to be zero: its numerator is the zero polynomial."""
+    return bool(fraction(x)[0] == 0)
+
+
+# Functions that formulas apply to each entry.
+
+
+def indicator_of_zero(x: Any) -> fmpq:
+    """1 if the number is proved to be zero, 0 if it is proved not to be; else undecided."""
+    if zero(x):
+        return ONE
+    sign(enclosure(x))
+    return ZERO
+
+
+def absolute(x: Any) -> Any:
+    """The absolute value of a number."""
+    return x if zero(x) or sign(enclosure(x)) > 0 else -x
+
+
+def xlog(w: Any, x: Any, y: Any) -> Any:
+    """`w log(x/y)`, which is 0 where w is."""
+    return w * (log(x) - log(y)) if w != 0 else ZERO
+
+
+EACH: dict[str, Callable[..., Any]] = {
+    "exp": exp,
+    "log": log,
+    "xlog": xlog,
+    "abs": absolute,
+    "zero": indicator_of_zero,
+    "odd": lambda x: fmpq(int(x.p) % 2),
+    "at": at,
+    "D": slope,
+}
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: multiply, ast.Div: divide}
+
+
+# Instances: named values, and the formulas that are made of them.
+
+
 class Many(list[Any]):
-    """Numbers over "pairs", "states", "walks" or "list"."""
-    def __init__(self, kind: str, items: Any) -> None:
+    """Numbers over an index set, whose name is `kind`: "pairs", "states", "walks" or "list"."""
+
+    def __init__(self, kind: str, items: Iterable[Any]) -> None:
+        """Take the numbers, in the order of the index set."""
         super().__init__(items)
         self.kind = kind
 
-def parsed(text: str) -> Any: return ast.parse(text, mode="eval").body
-DEFINED = {name: (args, parsed(text)) for key, text in TABLE["define"].items()
-           for name, *args in [re.findall(r"\w+", key)]}
 
-RULES: dict[str, Any] = {
-    "positive": lambda p: min(p) > 0, "chances": lambda p: min(p) >= 0 and sum(p) == 1,
-    "whole": lambda p: p[0].q == 1 and p[0] < 100, "discount": lambda p: 0 <= p[0] < 1}
+def parsed(text: str) -> Any:
+    """The syntax tree of a formula. It is never executed: `Instance.value` walks it."""
+    return ast.parse(text, mode="eval").body
+
+
+def definition(head: str, text: str) -> tuple[str, tuple[list[str], Any]]:
+    """A definition of the table, whose head is `name` or `name(arguments)`: name, arguments and formula."""
+    name, *arguments = re.findall(r"\w+", head)
+    return name, (arguments, parsed(text))
+
+
+DEFINED = dict(definition(head, text) for head, text in TABLE["define"].items())
+"""Definitions of `statements.toml` by name: their arguments, and the formula."""
+
+RULES: dict[str, Callable[[Any], bool]] = {
+    "positive": lambda p: min(p) > 0,
+    "chances": lambda p: min(p) >= 0 and sum(p) == 1,
+    "whole": lambda p: p[0].q == 1 and p[0] < 100,
+    "discount": lambda p: 0 <= p[0] < 1,
+}
+"""What must hold of a part: of all its numbers, or of those of each state if it is over pairs."""
+
 
 class Instance:
-    """Named values: the parts of an instance, and what `statements.toml` defines from them."""
+    """The parts of an instance by name, and whatever `statements.toml` defines from them."""
+
     of, own = list[int](), list[list[int]]()
+    """The state of each pair; the pairs of each state."""
+    rows: list[list[tuple[int, fmpq]]]
+    """The successors of each pair, with their probabilities."""
+
     def __init__(self, data: Any, parts: list[str]) -> None:
+        """Read the parts named, an MDP first, and enumerate the trajectories of `horizon` steps."""
         self.known: dict[str, Any] = {"h": H}
         for name in parts:
             kind, *rules = TABLE["parts"][name].split()
@@ -174,7 +347,9 @@ class Instance:
             ahead = [(x * w, path, t) for x, path in self.walks for t, w in self.rows[path[-1]]]
             self.walks = [(x, [*path, i]) for x, path, t in ahead for i in self.own[t]]
             need(len(self.walks) < MAX_ENTRIES, "too many walks", 2)
+
     def read(self, data: Any, kind: str, rules: Sequence[str] = ()) -> Any:
+        """A part of the given kind, of which the rules are checked."""
         if kind == "mdp":
             return self.read_mdp(data, exact=not rules)
         if kind == "rows":
@@ -184,8 +359,9 @@ class Instance:
         groups = [[x[i] for i in own] for own in self.own] if kind == "pairs" else [x]
         need(all(RULES[rule](p) for rule in rules for p in groups), f"numbers are not {rules}", 2)
         return x[0] if kind == "one" else Many(kind, x)
+
     def read_mdp(self, m: Any, *, exact: bool) -> None:
-        """Exact; or packed floats as they are, with rows that need not sum to 1."""
+        """An MDP: exact fractions, or packed floats as they are, whose rows need not sum to 1."""
         if exact:
             of, act, r, rows = map(list, zip(*m["pairs"], strict=True))
             size, (to, p) = [*map(len, rows)], map(list, zip(*(x for row in rows for x in row), strict=True))
@@ -203,18 +379,9 @@ class Instance:
         need(not exact or all(sum(p for _, p in row) == 1 for row in self.rows), "a row's sum is not 1", 2)
         self.known |= {"r": self.read(r, "pairs"), "gamma": self.read(m["gamma"], "one", ["discount"])}
         self.known["p0"] = self.read(m["initial"], "states", ["chances"] * exact)
-    def each(self, function: Any, *args: Any) -> Any:
-        """Entry by entry; a state's number stands for its pairs, a single number for all."""
-        kinds = {x.kind for x in args if isinstance(x, Many)}
-        if not kinds:
-            return function(*args)
-        kind = "pairs" if kinds == {"pairs", "states"} else kinds.pop()
-        up = [Many(kind, [x[s] for s in self.of]) if getattr(x, "kind", kind) != kind else x for x in args]
-        size = max(len(x) for x in up if isinstance(x, Many))
-        columns = [x if isinstance(x, Many) else [x] * size for x in up]
-        return Many(kind, [function(*row) for row in zip(*columns, strict=True)])
+
     def value(self, node: Any, local: dict[str, Any]) -> Any:
-        """Of a formula; `local`: the arguments of the definition it stands in."""
+        """The value of a formula; `local` are the arguments of the definition that it stands in."""
         need(True)
         match node:
             case ast.Constant(value=int(x)):
@@ -231,107 +398,223 @@ class Instance:
         if name in DEFINED:
             return self.value(DEFINED[name][1], dict(zip(DEFINED[name][0], args, strict=True)))
         return self.each(EACH[name], *args) if name in EACH else WHOLE[name](self, *args)
-    def over(self, f: Any, fold: Any) -> Any: return Many("states", [fold(f[i] for i in x) for x in self.own])
-    def along(self, fold: Any) -> Any: return Many("walks", [fold(x, path) for x, path in self.walks])
-    def expect(self, v: Any) -> Any:
+
+    def each(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Apply a function entry by entry; a state's number stands for its pairs, a single number for all."""
+        kinds = {x.kind for x in args if isinstance(x, Many)}
+        if not kinds:
+            return function(*args)
+        kind = "pairs" if kinds == {"pairs", "states"} else kinds.pop()
+        up = [Many(kind, [x[s] for s in self.of]) if getattr(x, "kind", kind) != kind else x for x in args]
+        size = max(len(x) for x in up if isinstance(x, Many))
+        columns = [x if isinstance(x, Many) else [x] * size for x in up]
+        return Many(kind, [function(*row) for row in zip(*columns, strict=True)])
+
+    def over(self, f: Any, fold: Callable[[Iterable[Any]], Any]) -> Many:
+        """`fold` (sum, max) of a table over the actions of every state."""
+        return Many("states", [fold(f[i] for i in own) for own in self.own])
+
+    def along(self, fold: Callable[[Any, list[int]], Any]) -> Many:
+        """`fold` of every trajectory's probability under the dynamics, and of its pairs."""
+        return Many("walks", [fold(x, path) for x, path in self.walks])
+
+    def expect(self, v: Any) -> Many:
+        """E[v(s')] per pair."""
         return Many("pairs", [sum((w * v[t] for t, w in row), ZERO) for row in self.rows])
-    def into(self, f: Any) -> Any:
+
+    def into(self, f: Any) -> Many:
+        """The sum over all pairs h of f(h) p(s'|h), per state s'."""
         out = Many("states", [ZERO] * len(self.own))
         for t, x in ((t, w * x) for x, row in zip(f, self.rows, strict=True) for t, w in row):
             out[t] += x
         return out
+
+    def lowest(self, f: Any) -> Many:
+        """The policy that takes the first maximiser of the table f in every state."""
+        return Many("pairs", [fmpq(i == max(own, key=f.__getitem__)) for own in self.own for i in own])
+
     def dot(self, c: Any, rows: Any) -> Any:
+        """The sum over n of c_n row_n."""
         terms = [self.each(multiply, *x) for x in zip(c, rows, strict=True)]
         return self.each(lambda *x: sum(x, ZERO), *terms)
 
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: multiply, ast.Div: divide}
-EACH: dict[str, Callable[..., Any]] = {
-    "exp": exp, "log": log, "D": slope, "at": at,
-    "zero": lambda x: ONE if zero(x) else ZERO * sign(enclosure(x)), "odd": lambda x: fmpq(int(x.p) % 2),
-    "abs": lambda x: x if zero(x) or sign(enclosure(x)) > 0 else -x,
-    "xlog": lambda w, x, y: w * (log(x) - log(y)) if w != 0 else ZERO,
-}
+    def row(self, rows: Any, k: fmpq = ZERO) -> Any:
+        """The row of the current direction or step j, or the k-th one after it."""
+        return rows[self.known["j"] + int(k)]
+
+    def moved(self, c: Any) -> Many:
+        """The parameters c, of which the j-th is increased by h."""
+        return Many("list", [x + H * int(i == self.known["j"]) for i, x in enumerate(c)])
+
+    def bend(self, c: Any, rows: Any, hessians: Any) -> list[Any]:
+        """Gradient rows of a quadratic Q at the parameters c: row_i + sum over n of c_n hessian_in."""
+        return [self.each(operator.add, f, self.dot(c, g)) for f, g in zip(rows, hessians, strict=True)]
+
+    def moments(self, rows: Any, f: Any) -> Many:
+        """The mean over all pairs of each row times the table f."""
+        return Many("list", [self.dot(f, row) / len(f) for row in rows])
+
+
 WHOLE: dict[str, Callable[..., Any]] = {
-    "sum": lambda _, f: sum(f, ZERO), "mean": lambda _, f: sum(f, ZERO) / len(f),
-    "count": lambda _, f: fmpq(len(f)), "max": lambda _, f: max(f), "min": lambda _, f: min(f),
-    "by": lambda p, f: p.over(f, sum), "top": lambda p, f: p.over(f, max),
-    "E": Instance.expect, "into": Instance.into, "dot": Instance.dot,
-    "lowest": lambda p, f: Many("pairs", [fmpq(i == max(x, key=f.__getitem__)) for x in p.own for i in x]),
+    "sum": lambda _, f: sum(f, ZERO),
+    "mean": lambda _, f: sum(f, ZERO) / len(f),
+    "count": lambda _, f: fmpq(len(f)),
+    "max": lambda _, f: max(f),
+    "min": lambda _, f: min(f),
+    "by": lambda p, f: p.over(f, sum),
+    "top": lambda p, f: p.over(f, max),
+    "E": Instance.expect,
+    "into": Instance.into,
+    "lowest": Instance.lowest,
+    "dot": Instance.dot,
+    "row": Instance.row,
+    "moved": Instance.moved,
+    "bend": Instance.bend,
+    "moments": Instance.moments,
+    "first": lambda _, rows: rows[0],
+    "final": lambda _, rows: rows[-1],
     "chance_of_walk": lambda p: p.along(lambda x, _: x),
     "total": lambda p, f: p.along(lambda _, path: sum(f[i] for i in path)),
     "product": lambda p, f: p.along(lambda _, path: prod(f[i] for i in path)),
-    "first": lambda _, rows: rows[0], "final": lambda _, rows: rows[-1],
-    "row": lambda p, rows, k=ZERO: rows[p.known["j"] + int(k)],
-    "moved": lambda p, c: Many("list", [x + H * int(i == p.known["j"]) for i, x in enumerate(c)]),
-    "bend": lambda p, c, *rows: [p.each(operator.add, f, p.dot(c, g)) for f, g in zip(*rows, strict=True)],
-    "moments": lambda p, rows, f: Many("list", [p.dot(f, row) / len(f) for row in rows]),
 }
+"""Functions of formulas that take a whole table, list or list of tables."""
+
+
+# Facts: a relation to zero of left side minus right side.
+
 
 def prove(relation: Any, differences: list[Any], result: Any) -> None:
-    """`relation` to 0 of all differences, of one if it is !=; what is claimed of their values."""
+    """Prove the relation of all differences (of one if it is !=), and check the intervals claimed of them."""
     if relation is ast.Eq:
-        need(all(map(zero, differences)), "the two sides differ")
-        for bits in (64, 128, 256):  # enclosures contain zero, and shrink with the precision
-            low, high = interval(result[str(bits)])
-            need(low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1, f"enclosure {bits} is wrong")
+        prove_identity(differences, result)
         return
     if relation is ast.NotEq:
         k = result["component"]
         need(type(k) is int and 0 <= k < len(differences), "no such component", 2)
         differences = [differences[k]]
     low, high = interval(result["enclosure"])
-    need({ast.NotEq: low > 0 or high < 0, ast.Gt: low > 0, ast.GtE: low >= 0}[relation], "not shown")
+    shown = {ast.NotEq: low > 0 or high < 0, ast.Gt: low > 0, ast.GtE: low >= 0}
+    need(shown[relation], "not shown")
     for ball in map(enclosure, differences):
-        ok = settle(ball, lambda x: low <= x <= high, lambda x: x < low or x > high)
-        need(ok, "a difference lies outside its enclosure")
+        inside = settle(ball, lambda x: low <= x <= high, lambda x: x < low or x > high)
+        need(inside, "a difference lies outside its enclosure")
+
+
+def prove_identity(differences: list[Any], result: Any) -> None:
+    """Prove that all differences are zero; the intervals claimed contain zero and shrink with precision."""
+    need(all(map(zero, differences)), "the two sides differ")
+    for bits in (64, 128, 256):
+        low, high = interval(result[str(bits)])
+        need(low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1, f"enclosure {bits} is wrong")
+
 
 # All solutions of e = g(e), g = mean(beta^2) / 2 with beta = r + gamma E(E_pi[Q]) - Q at temperature e.
+
+
 def average(xs: Sequence[Any], values: Sequence[Any]) -> arb:
     """Mean of `values` with weights exp(-x)."""
     weights = [(-arb(x)).exp() for x in xs]
     return sum((w * v for w, v in zip(weights, values, strict=True)), arb(0)) / sum(weights, arb(0))
+
+
 def variance(gaps: list[fmpq], a: fmpq, b: fmpq) -> arb:
-    """Var(Q)/e^2 of a state on [a, b]; from 0 on by its bound, the sum of x^2 exp(-x), top at 2."""
+    """Var(Q)/e^2 of a state whose actions lie `gaps` below its best one, on the temperatures [a, b].
+
+    On [0, b] it is at most the sum of x^2 exp(-x), x = gap/e: each term is largest at x = 2, or at b.
+    """
     if not a:
         tops = [arb(max(g / b, fmpq(2))) for g in gaps if g]
         return arb(0).union(sum((x**2 * (-x).exp() for x in tops), arb(0)))
     xs = [arb(g) / arb(a).union(arb(b)) for g in gaps]
     return average(xs, [(x - average(xs, xs)) ** 2 for x in xs])
-def isolate(p: Instance) -> None:
-    """The boxes that end at `ends`, from 0 on, show one solution in each [`low`, `high`], and no others.
 
-    On a box g(e) - e has no zero, or is monotone. As dE_pi[Q]/de = -Var(Q)/e^2, every beta falls in e.
+
+class Temperatures:
+    """The map g of an instance's table q: the residual error under the Boltzmann policy at a temperature.
+
+    As dE_pi[Q]/de = -Var(Q)/e^2 <= 0, every beta falls in e, so that its values at two temperatures enclose
+    it in between.
     """
-    q, gamma, ends, low, high = (p.known[name] for name in ("q", "gamma", "ends", "low", "high"))
-    gaps = [[max(q[i] for i in own) - q[i] for i in own] for own in p.own]
-    cold, found = p.value(parsed("T(q) - q"), {}), []
-    def beta(e: fmpq | None) -> list[Any]:  # None: at infinity
-        loss = [average([0 if e is None else g / e for g in own], own) if e != 0 else ZERO for own in gaps]
-        return [c - gamma * x for c, x in zip(cold, p.expect(loss), strict=True)]
-    def error(beta: list[Any]) -> Any: return sum(x * x for x in beta) / (2 * len(beta))
-    def side(e: fmpq) -> int: return int(any(cold)) if e == 0 else sign(lambda: error(beta(e)) - e)
-    def hull(a: fmpq, b: fmpq | None) -> list[arb]:
-        return [arb(x).union(arb(y)) for x, y in zip(beta(a), beta(b), strict=True)]
+
+    def __init__(self, point: Instance) -> None:
+        """Compute the gaps of the table q, and its residual in the limit e = 0."""
+        self.point, self.gamma, q = point, point.known["gamma"], point.known["q"]
+        self.gaps = [[max(q[i] for i in own) - q[i] for i in own] for own in point.own]
+        self.cold = point.value(parsed("T(q) - q"), {})
+
+    def residual(self, e: fmpq | None) -> list[Any]:
+        """The residual beta per pair at temperature e; None is the limit at infinity, the uniform policy."""
+        loss = [self.loss(gaps, e) for gaps in self.gaps]
+        return [c - self.gamma * x for c, x in zip(self.cold, self.point.expect(loss), strict=True)]
+
+    def loss(self, gaps: list[fmpq], e: fmpq | None) -> Any:
+        """The loss max Q - E_pi[Q] of a state at temperature e."""
+        return average([0 if e is None else g / e for g in gaps], gaps) if e != 0 else ZERO
+
+    def side(self, e: fmpq) -> int:
+        """The sign of g(e) - e; at e = 0 it is 0 for a solution."""
+        return int(any(self.cold)) if e == 0 else sign(lambda: half_mean_square(self.residual(e)) - e)
+
+    def between(self, a: fmpq, b: fmpq | None) -> list[arb]:
+        """Enclosures of beta per pair on the temperatures [a, b]; None is infinity."""
+        return [arb(x).union(arb(y)) for x, y in zip(self.residual(a), self.residual(b), strict=True)]
+
+    def may_vanish(self, a: fmpq, b: fmpq) -> bool:
+        """Whether the enclosure of g(e) - e on [a, b] contains zero."""
+        return bool((half_mean_square(self.between(a, b)) - arb(a).union(arb(b))).contains(0))
+
+    def may_turn(self, a: fmpq, b: fmpq) -> bool:
+        """Whether the enclosure of g'(e) - 1 on [a, b] contains zero: if not, g(e) - e is monotone there."""
+        flow = self.point.expect([variance(gaps, a, b) for gaps in self.gaps])
+        slope = -self.gamma / len(self.cold) * sum(map(arb.__mul__, self.between(a, b), flow))
+        return bool(slope.contains(1))
+
+
+def half_mean_square(beta: list[Any]) -> Any:
+    """The residual error mean(beta^2) / 2."""
+    return sum(x * x for x in beta) / (2 * len(beta))
+
+
+def isolate(point: Instance) -> None:
+    """Prove that each interval [low, high] holds one solution of e = g(e), and that there are no others.
+
+    The boxes that end at `ends`, from 0 on, cover what lies below the supremum of g. On a box g(e) - e has no
+    zero, or is monotone: then it has one zero if its signs at the two ends differ, else none.
+    """
+    g, found = Temperatures(point), []
+    ends, low, high = (point.known[name] for name in ("ends", "low", "high"))
     for a, b in pairwise([ZERO, *ends]):
         with ctx.workprec(256):
             need(a < b, "the boxes do not rise", 2)
-            if not (error(hull(a, b)) - arb(a).union(arb(b))).contains(0):
+            if not g.may_vanish(a, b):
                 continue
-            flow = p.expect([variance(own, a, b) for own in gaps])
-            slope = -gamma / len(q) * sum(map(arb.__mul__, hull(a, b), flow))
-            need(not slope.contains(1), f"g(e) - e may turn on the box to {b}")
-        found += [(a, b, side(a))] if side(a) != side(b) else []
-    need(error(hull(ends[-1], None)) < ends[-1], "the boxes end too early")
+            need(not g.may_turn(a, b), f"g(e) - e may turn on the box to {b}")
+        if g.side(a) != g.side(b):
+            found.append((a, b, g.side(a)))
+    need(half_mean_square(g.between(ends[-1], None)) < ends[-1], "the boxes end too early")
     need(len(found) == len(low) == len(high), f"{len(found)} roots, not {len(low)}")
     for (a, b, left), x, y in zip(found, low, high, strict=True):
-        need(a == x == y if left == 0 else a <= x < y <= b and side(x) == left == -side(y), "no root there")
+        holds = a == x == y if left == 0 else a <= x < y <= b and g.side(x) == left == -g.side(y)
+        need(holds, "no root there")
+
+
+# Certificates and files.
 
 CLAIMS = {f"{x} {key.split()[-1]}": rule for key, rule in TABLE["claims"].items() for x in key.split()[:-1]}
+"""The parts and facts of every claim and form: a key of the table may name several claims."""
+WRONG_SHAPE = ValueError, TypeError, LookupError, AttributeError, ArithmeticError, zlib.error, struct.error
+TOO_MUCH = RecursionError, MemoryError
+
+
 def check(entry: Any) -> None:
-    """Prove each fact of the claim: for every direction of the features, or every step of the tables."""
+    """Prove every fact of one certificate's claim.
+
+    With features, a fact is proved for every direction; with tables, for every two that follow each other.
+    """
     name = f"{entry['claim']} {entry['form']}"
     need(name in CLAIMS, f"unknown claim {name[:60]!r}", 2)
-    ATOMS[:], (parts, *facts) = [("", ZERO)], CLAIMS[name]
+    parts, *facts = CLAIMS[name]
+    ATOMS[:] = [("", ZERO)]  # generator 0 is h
     point = Instance(entry["instance"], parts.split())
     if "ends" in point.known:
         isolate(point)
@@ -346,23 +629,37 @@ def check(entry: Any) -> None:
         need(differences, "nothing is claimed", 2)
         prove(type(fact.ops[0]), differences, result)
 
-MALFORMED = (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError, zlib.error,
-             struct.error, MemoryError)
-def reject(text: str) -> None: raise Problem(f"the number {text[:40]} is not an integer", 2)
+
+def reject_number(text: str) -> None:
+    """Reject a number of JSON that is not an integer: a float, NaN or Infinity."""
+    raise Rejected(f"the number {text[:40]} is not an integer", 2)
+
+
+def read_file(path: Path) -> Any:
+    """The content of a file, whose schema and hash are checked."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
+    need(len(raw) <= MAX_BYTES, "the file is too large", 2)
+    data = json.loads(raw, parse_float=reject_number, parse_constant=reject_number, object_pairs_hook=Read)
+    need(data["schema"] == SCHEMA, f"not certificates of schema {SCHEMA}", 2)
+    claimed = data["sha256"]
+    body = {key: x for key, x in data.items() if key != "sha256"}
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    need(hashlib.sha256(text.encode()).hexdigest() == claimed, "the content does not have its hash", 2)
+    return data
+
+
 def recheck(path: Path) -> int:
-    """Number of true certificates of a file. Raises: Problem."""
+    """Check a file and return the number of its certificates, all of which are true.
+
+    Raises:
+        Rejected: if one is not true, or the file is not a file of certificates.
+    """
     DEADLINE[0], where = time.monotonic() + MAX_SECONDS, ""
     Read.every.clear()
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        need(len(raw) <= MAX_BYTES, "the file is too large", 2)
-        data = json.loads(raw, parse_float=reject, parse_constant=reject, object_pairs_hook=Read)
-        need(data["schema"] == SCHEMA, f"not certificates of schema {SCHEMA}", 2)
-        claimed, entries, versions = data["sha256"], data["certificates"], data["versions"]
-        body = {key: x for key, x in data.items() if key != "sha256"}
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        need(hashlib.sha256(text.encode()).hexdigest() == claimed, "the content does not have its hash", 2)
+        data = read_file(path)
+        entries, versions = data["certificates"], data["versions"]
         need(isinstance(entries, list) and 0 < len(entries) <= MAX_ITEMS, "no certificates, or too many", 2)
         need(all(isinstance(versions[key], str) for key in versions), "the versions are not text", 2)
         for k, entry in enumerate(entries):
@@ -370,29 +667,44 @@ def recheck(path: Path) -> int:
             check(entry)
         unread = [key for read in Read.every for key in read.unread]
         need(not unread, f"the file holds what is never read: {unread[:1]}", 2)
-    except Problem as problem:
-        raise Problem(where + problem.args[0], problem.args[1]) from None
+    except Rejected as rejected:
+        raise Rejected(where + rejected.args[0], rejected.args[1]) from None
     except OSError as error:
-        raise Problem(f"unreadable: {error.strerror}", 2) from None
-    except MALFORMED as error:
-        raise Problem(f"{where}malformed: {type(error).__name__}: {str(error)[:80]}", 2) from None
+        raise Rejected(f"unreadable: {error.strerror}", 2) from None
+    except (*WRONG_SHAPE, *TOO_MUCH) as error:
+        raise Rejected(f"{where}malformed: {type(error).__name__}: {str(error)[:80]}", 2) from None
     return len(entries)
 
+
+# The command.
+
+
 def main_recheck(argv: Sequence[str]) -> int:
-    """Check every file named; the worst of their exit statuses."""
+    """Check every file named, print one line for each, and return the worst of their exit statuses."""
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
-    runs = [p for p in map(Path, argv) if p.name == "results.json" and p.is_file()]
-    worst, beside = 0, {p: sorted(p.parent.glob("certificates/*.json")) for p in runs}
-    for path in dict.fromkeys(path for p in map(Path, argv) for path in beside.get(p) or [p]):
-        try:
-            print(f"{path}: {recheck(path)} certificates, all true")  # noqa: T201
-        except Problem as problem:
-            why = ascii(problem.args[0])[1:-1][:200] + ", and no certificates beside it" * (path in beside)
-            worst, word = max(worst, problem.args[1]), ("", "not true", "rejected")[problem.args[1]]
-            print(f"{path}: {word}: {why}", file=sys.stderr)  # noqa: T201
-    return worst
+    paths = list(map(Path, argv))
+    runs = [path for path in paths if path.name == "results.json" and path.is_file()]
+    beside = {path: sorted(path.parent.glob("certificates/*.json")) for path in runs}
+    files = dict.fromkeys(file for path in paths for file in beside.get(path) or [path])
+    return max(report(file, is_run=file in beside) for file in files)
+
+
+def report(path: Path, *, is_run: bool) -> int:
+    """Check one file, print what came out, and return its exit status.
+
+    A run's `results.json` that comes here has no certificates beside it.
+    """
+    try:
+        print(f"{path}: {recheck(path)} certificates, all true")  # noqa: T201
+    except Rejected as rejected:
+        why, status = rejected.args
+        shown = ascii(why)[1:-1][:200] + ", and no certificates beside it" * is_run
+        print(f"{path}: {('', 'not true', 'rejected')[status]}: {shown}", file=sys.stderr)  # noqa: T201
+        return int(status)
+    return 0
+
 
 if __name__ == "__main__":
     sys.exit(main_recheck(sys.argv[1:]))

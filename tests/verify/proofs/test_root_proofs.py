@@ -36,7 +36,7 @@ def test_a_hidden_root_is_missed_by_no_checker(tmp_path):
     x = with_roots(exactly(THREE_ROOTS))
     fewer = roots_certificate(x.with_parts(low=x.low[:2], high=x.high[:2]))
     write(tmp_path / "c.json", [fewer])
-    with pytest.raises(recheck.Problem, match="3 roots, not 2"):
+    with pytest.raises(recheck.Rejected, match="3 roots, not 2"):
         recheck.recheck(tmp_path / "c.json")
 
 
@@ -51,7 +51,7 @@ def test_a_hidden_root_is_missed_by_no_checker(tmp_path):
 def test_boxes_that_show_nothing_are_rejected(ends, why, tmp_path):
     x = with_roots(exactly(THREE_ROOTS))
     write(tmp_path / "c.json", [roots_certificate(x.with_parts(ends=ends(x.ends)))])
-    with pytest.raises(recheck.Problem, match=why):
+    with pytest.raises(recheck.Rejected, match=why):
         recheck.recheck(tmp_path / "c.json")
 
 

@@ -115,7 +115,7 @@ SMALL = garnet(6, 2, 3, gamma=0.9, rng=np.random.default_rng(5))
 
 def test_a_delta_that_is_too_small_is_not_true(tmp_path):
     write(tmp_path / "c.json", [certificate_of(SMALL, delta=Fraction(1, 10**30))])
-    with pytest.raises(recheck.Problem, match="outside its enclosure") as found:
+    with pytest.raises(recheck.Rejected, match="outside its enclosure") as found:
         recheck.recheck(tmp_path / "c.json")
     assert found.value.args[1] == 1
 
@@ -123,7 +123,7 @@ def test_a_delta_that_is_too_small_is_not_true(tmp_path):
 def test_the_delta_of_the_best_policy_is_not_that_of_another(tmp_path):
     worse = 1 - solve(SMALL, atol=1e-8).policy
     write(tmp_path / "c.json", [certificate_of(SMALL, policy=worse)])
-    with pytest.raises(recheck.Problem, match="outside its enclosure"):
+    with pytest.raises(recheck.Rejected, match="outside its enclosure"):
         recheck.recheck(tmp_path / "c.json")
 
 
@@ -190,7 +190,7 @@ def test_a_claim_about_an_exact_mdp_takes_no_packed_one(tmp_path):
 
 def test_rows_that_sum_to_more_than_one_over_gamma_prove_nothing(tmp_path):
     write(tmp_path / "c.json", [changed("p", lambda x: 1.2 * x, "<f8")])
-    with pytest.raises(recheck.Problem, match="outside its enclosure"):
+    with pytest.raises(recheck.Rejected, match="outside its enclosure"):
         recheck.recheck(tmp_path / "c.json")
 
 

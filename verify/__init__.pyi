@@ -1,0 +1,10 @@
+from .engine.claim import Assumption as Assumption
+from .engine.claim import Check as Check
+from .engine.claim import Claim as Claim
+from .engine.claim import Correction as Correction
+from .engine.claim import Step as Step
+from .engine.plotdata import Curve as Curve
+from .engine.plotdata import Figure as Figure
+from .engine.plotdata import Panel as Panel
+from .engine.verdict import Gap as Gap
+from .engine.verdict import Verdict as Verdict
