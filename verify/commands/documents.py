@@ -22,7 +22,7 @@ from verify.engine.results import (
 )
 from verify.report.explain import errata, explanation
 from verify.report.page import read_results, write_report
-from virel_theory.checks import InputError, require
+from virel_common.errors import InputError, require
 
 ClaimNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")]
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from verify.engine.results import Row
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 PLAIN_WIDTH = 160
 """Columns of tables that go to a file or a pipe."""

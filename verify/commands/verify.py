@@ -24,7 +24,7 @@ from verify.engine.results import (
 )
 from verify.report.page import write_report
 from verify.report.tables import claims_markdown, claims_table, findings, verdict_table
-from virel_theory.checks import InputError, require
+from virel_common.errors import InputError, require
 
 
 @dataclass(frozen=True)

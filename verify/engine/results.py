@@ -18,7 +18,7 @@ from verify.engine.claim import Claim, Correction
 from verify.engine.describe import as_json, describe_instance
 from verify.engine.runner import CheckError, Outcome, Result
 from verify.engine.verdict import Verdict
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
 

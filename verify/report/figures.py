@@ -23,7 +23,8 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from verify.engine.plotdata import Curve, Figure, Panel, Scale
 from verify.engine.results import atomic_file
 from verify.report.typeset import typeset
-from virel_theory.checks import Array, require
+from virel_common.errors import require
+from virel_theory.checks import Array
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "X", "P")

@@ -19,7 +19,7 @@ from verify.report import instances
 from verify.report.mathml import formula, inline, paragraphs
 from verify.report.tables import number
 from verify.report.typeset import typeset
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 MEANINGS = {str(verdict): verdict.meaning for verdict in Verdict} | {ERROR: "a check raised an exception"}
 SYMBOLS = {"CERTIFIED": "✓✓", "HOLDS": "✓", "REFUTED": "✗", "GAP": "◐", ERROR: "!"}

@@ -32,7 +32,7 @@ def talk_limit_gap(
 ) -> Gap:
     """The limit of eps L with Q_omega = Q*, d = p_0 against J(theta) (`printed`) or E_{d pi}[Q*]: within eps log A and rounding."""
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)
-    q_star = mdp.reward + mdp.gamma * mdp.to_dense().transition @ v_star
+    q_star = mdp.reward + mdp.gamma * mdp.dense_transition @ v_star
     left = eps * elbo(q_star, pi_theta=pi_theta, d=mdp.initial, eps=eps) + perturb
     expected = float(mdp.initial @ (pi_theta * q_star).sum(axis=1))
     right = float(mdp.initial @ _values(mdp, pi_theta)) if printed else expected
@@ -42,7 +42,7 @@ def talk_limit_gap(
 
 def talk_difference_gap(*, mdp: TabularMDP, pi_theta: Array, perturb: float = 0.0) -> Gap:
     r"""Corrected: $E_{p_0\pi}[Q^*] - J = \sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$, the sum by a solve with the transposed chain."""
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)
     q_star = mdp.reward + mdp.gamma * dense @ v_star
     left = float(mdp.initial @ ((pi_theta * q_star).sum(axis=1) - _values(mdp, pi_theta)))
@@ -58,7 +58,7 @@ def _deterministic(mdp: TabularMDP) -> Iterator[tuple[int, ...]]:
 
 
 def _values(mdp: TabularMDP, pi: Array) -> Array:
-    chain = np.einsum("sa,sat->st", pi, mdp.to_dense().transition)
+    chain = np.einsum("sa,sat->st", pi, mdp.dense_transition)
     out: Array = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * chain, (pi * mdp.reward).sum(axis=1))
     return out
 

@@ -92,7 +92,7 @@ def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, pertur
     2 sigma_min^2 e and the right one by at most lambda_max (2 |grad| + sqrt(N) g) sqrt(N) g; sigma_min is
     known to N cond(A) ulps.
     """
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     q, grad_beta = b @ omega, mdp.gamma * ahead - b
     beta, hessian = bellman_policy(mdp, q, pi=pi) - q, np.zeros((*b.shape, b.shape[2]))
     grad = grad_projected_residual_error(b, beta, grad_beta=grad_beta, hessian_vector=lambda v: hessian @ v)
@@ -161,7 +161,7 @@ def scaled_update_gap(**instance: Any) -> Gap:
 
 def _best_omega(mdp: TabularMDP, b: Array) -> float:
     """The omega that minimises |E[b beta]| under T*: E[b beta] is linear on each side of 0 (exact rationals)."""
-    dense: Any = mdp.to_dense().transition
+    dense: Any = mdp.dense_transition
     exact = [[Fraction(x) for x in row] for row in b.tolist()]
     gamma, start, slope = Fraction(mdp.gamma), Fraction(0), {1: Fraction(0), -1: Fraction(0)}
     for s, a in np.ndindex(*mdp.shape):
@@ -180,7 +180,7 @@ def _best_omega(mdp: TabularMDP, b: Array) -> float:
 
 def _fixed_point_system(mdp: TabularMDP, b: Array, pi: Array) -> tuple[Array, Array]:
     """Sums over pairs of b (b - gamma E_pi b')^T and of b r."""
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     return np.einsum("san,sam->nm", b, b - mdp.gamma * ahead), np.einsum("san,sa->n", b, mdp.reward)
 
 
@@ -206,7 +206,7 @@ def _quadratic_parts(
 ) -> dict[str, Array]:
     b = phi + hessian @ omega
     q = phi @ omega + np.einsum("sanm,n,m->sa", hessian, omega, omega) / 2
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     beta = bellman_policy(mdp, q, pi=pi) - q
     return {"b": b, "q": q, "beta": beta, "grad_beta": mdp.gamma * ahead - b}
 
@@ -218,7 +218,7 @@ def _complex_step(mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi:
         moved = omega + 1j * STEP * np.eye(len(omega))[n]
         b = phi + hessian @ moved
         q = phi @ moved + np.einsum("sanm,n,m->sa", hessian, moved, moved) / 2
-        ahead = np.einsum("sat,tu,tu->sa", mdp.to_dense().transition, pi, q)
+        ahead = np.einsum("sat,tu,tu->sa", mdp.dense_transition, pi, q)
         moment = np.einsum("san,sa->n", b, mdp.reward + mdp.gamma * ahead - q) / mdp.n_pairs
         gram = np.einsum("san,sam->nm", b, b) / mdp.n_pairs
         out[n] = (moment @ np.linalg.solve(gram, moment)).imag / (2 * STEP)

@@ -108,7 +108,7 @@ def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Arra
     """What (31) as printed amounts to: E_{w,k}[grad log p] = 0, so only E_{w,k}[grad Q'] - grad Q is left."""
     w = np.exp((q - q.max(axis=1, keepdims=True)) / eps_k)
     p = w / w.sum(axis=1, keepdims=True)
-    dense = np.asarray(mdp.to_dense().transition)
+    dense = np.asarray(mdp.dense_transition)
     out: Array = np.einsum("sat,tb,tbn->san", dense, p, b) - b
     return out
 

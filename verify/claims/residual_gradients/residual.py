@@ -7,6 +7,7 @@ Teeth:      `perturb` doubles the left side.
 """
 
 import numpy as np
+from virel_theory.gradients.pairs import centre_actions
 
 from verify.arithmetic.dual import Dual, log, variables
 from verify.arithmetic.model import (
@@ -36,7 +37,6 @@ from verify.engine.claim import Assumption, Check, Claim, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
 from virel_theory.gradients.residual_error import (
-    centre_actions,
     grad_beta_boltzmann,
     grad_eps_chain,
     grad_eps_from_score,

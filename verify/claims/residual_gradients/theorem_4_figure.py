@@ -1,6 +1,7 @@
 """Figure of Theorem 4 and (30): relative error of each gradient against the temperature."""
 
 import numpy as np
+from virel_theory.gradients.pairs import mean_over_pairs
 
 from verify.claims.residual_gradients.dual_gradients import Model, evaluate, with_residual
 from verify.claims.residual_gradients.theorem_4_truth import eps_truth, policy_truth
@@ -8,7 +9,7 @@ from verify.engine.plotdata import Curve, Figure, Panel
 from virel_theory.checks import Array
 from virel_theory.gradients.approximators import TanhQ
 from virel_theory.gradients.as_printed import grad_eps_as_printed, theorem_4_as_printed
-from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term, mean_over_pairs
+from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term
 from virel_theory.mdp.tabular import TabularMDP
 
 TEMPERATURES = np.geomspace(0.02, 50, 25)

@@ -47,7 +47,7 @@ def policy_truth(mdp: TabularMDP, model: Model, eps: float, *, method: str) -> A
 def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
     r"""$\partial_\omega g / (1 - \partial_\varepsilon g)$; a state's value moves by $\pi_j(1 + (Q_j - V)/\varepsilon)$ with $Q_j$."""
     point = evaluate(mdp, model, eps)
-    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.to_dense().transition)
+    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.dense_transition)
     v = (point.pi * q).sum(axis=1)
     weight = point.beta / mdp.n_pairs
     dv_dq = point.pi * (1 + (q - v[:, None]) / eps)
@@ -64,7 +64,7 @@ def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
 def _implicit_policy(mdp: TabularMDP, model: Model, eps: float) -> Array:
     r"""$dV$ at fixed values: $\sum_j (dV/dQ_j - \pi_j)\,dQ_j - (\mathrm{Var}/\varepsilon^2)\,d\varepsilon$, weighted by the flow of `beta`."""
     point = evaluate(mdp, model, eps)
-    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.to_dense().transition)
+    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.dense_transition)
     v = (point.pi * q).sum(axis=1)
     variance = (point.pi * q * q).sum(axis=1) - v * v
     inflow = np.einsum("sa,sat->t", point.beta / mdp.n_pairs, transition)

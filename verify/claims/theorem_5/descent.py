@@ -62,7 +62,7 @@ def residual_and_gradient(
     """`beta [S, A]` and the gradient `[S, A]` of mean(beta^2)/2 in tabular Q: J^T beta/|H|, J = gamma P M - I."""
     v, m = smooth(q, eps_k)
     beta = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v) - q, 0.0)
-    pushed = mdp.gamma * np.einsum("sa,sat->t", beta, mdp.to_dense().transition)
+    pushed = mdp.gamma * np.einsum("sa,sat->t", beta, mdp.dense_transition)
     return beta, (sign * pushed[:, None] * m - beta) / mdp.n_pairs
 
 
