@@ -23,6 +23,7 @@ DELEGATES = {
     "self_consistent_temperatures": LEFT_OUT["objective.self_consistent.self_consistent_temperatures"],
     "grad_eps_chain": "mean_over_pairs, mutated",
     "em_steps": "m_step_complete and e_step_complete in turn, both mutated",
+    "discounted_occupancy": "mixed_rows and lu_solve, both mutated",
     "log_linear_score": "centre_actions, mutated",
     "grad_beta_optimal": "one_hot_argmax and grad_beta_fixed_policy, both mutated",
 }

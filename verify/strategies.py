@@ -20,7 +20,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from virel_theory.checks import Array, require
+from virel_common.errors import require
+from virel_theory.checks import Array
 from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -28,6 +28,8 @@ from .gradients.em_steps import log_linear_policy as log_linear_policy
 from .gradients.em_steps import log_linear_score as log_linear_score
 from .gradients.em_steps import m_step_gradient as m_step_gradient
 from .gradients.em_steps import policy_gradient as policy_gradient
+from .gradients.pairs import centre_actions as centre_actions
+from .gradients.pairs import expect_next as expect_next
 from .gradients.projection import grad_projected_residual_error as grad_projected_residual_error
 from .gradients.projection import omega_update as omega_update
 from .gradients.projection import project_tangent as project_tangent
@@ -36,8 +38,6 @@ from .gradients.projection import projected_residual_error_quadratic as projecte
 from .gradients.projection import tangent_weights as tangent_weights
 from .gradients.projection import zeta as zeta
 from .gradients.projection import zeta_update as zeta_update
-from .gradients.residual_error import centre_actions as centre_actions
-from .gradients.residual_error import expect_next as expect_next
 from .gradients.residual_error import grad_beta_boltzmann as grad_beta_boltzmann
 from .gradients.residual_error import grad_beta_fixed_policy as grad_beta_fixed_policy
 from .gradients.residual_error import grad_beta_incremental as grad_beta_incremental
@@ -54,11 +54,9 @@ from .methods.em import e_step_complete as e_step_complete
 from .methods.em import em_fixed_target_steps as em_fixed_target_steps
 from .methods.em import em_steps as em_steps
 from .methods.em import m_step_complete as m_step_complete
-from .methods.merl import SoftValues as SoftValues
 from .methods.merl import merl_counterexample_probability as merl_counterexample_probability
 from .methods.merl import merl_objective as merl_objective
 from .methods.merl import merl_policy as merl_policy
-from .methods.merl import soft_optimal_values as soft_optimal_values
 from .methods.mpo import mpo_e_step_gradient as mpo_e_step_gradient
 from .methods.mpo import mpo_m_step_prior as mpo_m_step_prior
 from .methods.mpo import mpo_objective as mpo_objective

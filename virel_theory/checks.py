@@ -1,21 +1,26 @@
-"""One place for input checks: every message names the argument, the rule and the value found."""
+"""Input checks on numbers and arrays. Every message names the argument, the rule and the value found.
 
-from typing import TYPE_CHECKING
+What must fit an MDP is checked in `mdp.tables`. `require` and `InputError` are those of the whole house.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_common.errors import InputError as InputError  # noqa: PLC0414
-from virel_common.errors import require as require  # noqa: PLC0414
-
-if TYPE_CHECKING:
-    from virel_theory.mdp.tabular import TabularMDP
+from virel_common.errors import InputError as InputError  # noqa: PLC0414  # public: `virel_theory.InputError`
+from virel_common.errors import require
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+U = float(np.finfo(np.float64).eps)
+"""Distance from 1 to the next float64, 2.2e-16: an ulp of 1, twice the unit roundoff."""
 
 
 def as_real(x: ArrayLike, *, name: str) -> Array:
-    """`x` as float64 of any shape (may share memory with `x`): no complex numbers, dates or text."""
+    """`x` as a float64 array of any shape, which may share memory with `x`.
+
+    Complex numbers, dates and text are refused.
+    """
     try:
         given = np.asarray(x)
         if given.dtype.kind not in "biufO":
@@ -26,28 +31,47 @@ def as_real(x: ArrayLike, *, name: str) -> Array:
 
 
 def as_number(x: ArrayLike, *, name: str) -> float:
-    """`x` as a float, `nan` and infinities included."""
+    """`x` as a float; `nan` and infinities are accepted."""
     out = as_real(x, name=name)
     require(out.ndim == 0, name, out.shape, "must be a single number")
     return float(out)
 
 
 def as_float_array(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """`x` as float64 of exactly this shape (may share memory with `x`)."""
+    """`x` as a float64 array of exactly this shape, which may share memory with `x`."""
     out = as_real(x, name=name)
     require(out.shape == shape, name, out.shape, f"must have shape {list(shape)}")
     return out
 
 
 def as_finite(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """`x` as finite float64 of exactly this shape (may share memory with `x`)."""
+    """`x` as a finite float64 array of exactly this shape, which may share memory with `x`."""
     out = as_float_array(x, shape, name=name)
     first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
     return out
 
 
+def as_mask(mask: ArrayLike, shape: tuple[int, ...] | None = None) -> Mask:
+    """`mask` as booleans `[..., S, A]`, True where the action exists: at least one action per state.
+
+    `shape` is what it must have; None accepts any table `[S, A]`.
+    """
+    out = np.asarray(mask)
+    require(out.dtype == np.bool_, "mask", out.dtype, "must be an array of booleans")
+    if shape is None:
+        require(out.ndim == 2 and out.size > 0, "mask", out.shape, "must have shape [S, A]")
+    else:
+        require(out.shape == shape, "mask", out.shape, f"must have shape {list(shape)}")
+    empty = ~out.any(axis=-1)
+    if empty.any():
+        index = [int(i) for i in np.unravel_index(int(np.argmax(empty)), empty.shape)]
+        where = f"no action in state {index[-1]}" + (f" of MDP {index[0]}" if len(index) > 1 else "")
+        raise InputError(f"`mask` must leave at least one action in every state; found {where}")
+    return out.astype(np.bool_)
+
+
 def as_probabilities(p: ArrayLike, *, name: str) -> Array:
-    """`p` as distributions over the last axis, of any shape."""
+    """`p` as probability distributions over its last axis, of any shape `[..., n]`."""
     out = as_real(p, name=name)
     require(out.ndim > 0 and out.size > 0, name, out.shape, "must have shape [..., n]")
     first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
@@ -57,31 +81,8 @@ def as_probabilities(p: ArrayLike, *, name: str) -> Array:
     return out
 
 
-def as_table(q: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
-    """`q` as an `[S, A]` float64 table, finite where the action exists and `-inf` where it does not."""
-    out = as_float_array(q, mdp.shape, name=name)
-    if mdp.mask is not None:
-        out = np.where(mdp.mask, out, -np.inf)
-    first_bad(~np.isfinite(out) & mdp.available, out, name=name, rule="must be finite")
-    return out
-
-
-def as_residual(beta: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
-    """`beta` as a finite `[S, A]` float64 table, 0 where the action does not exist (whatever stood there)."""
-    out = as_float_array(beta, mdp.shape, name=name)
-    first_bad(~np.isfinite(out) & mdp.available, out, name=name, rule="must be finite")
-    return out if mdp.mask is None else np.where(mdp.mask, out, 0.0)
-
-
-def as_values(v: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
-    """`v` as a finite `[S]` float64 vector."""
-    out = as_float_array(v, (mdp.n_states,), name=name)
-    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
-    return out
-
-
 def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
-    """`d` as a probability vector `[size]`: entries >= 0, sum 1 within rounding."""
+    """`d` as a probability vector `[size]`: entries >= 0 that sum to 1 within rounding."""
     out = as_float_array(d, (size,), name=name)
     first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
     total = float(out.sum())
@@ -90,18 +91,11 @@ def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
 
 
 def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
-    """`pi` as distributions over the actions of an `[S, A]` table, zero where it is `-inf`."""
+    """`pi` as distributions over the actions of an `[S, A]` table, 0 where the table is `-inf`."""
     out = as_float_array(pi, table.shape, name=name)
     first_bad(
         (out > 0) & np.isneginf(table), out, name=name, rule="must be 0 where the action does not exist"
     )
-    return as_probabilities(out, name=name)
-
-
-def as_policy(pi: ArrayLike, mdp: "TabularMDP", *, name: str) -> Array:
-    """`pi` as an `[S, A]` policy: rows are distributions, zero on actions that do not exist."""
-    out = as_float_array(pi, mdp.shape, name=name)
-    first_bad((out > 0) & ~mdp.available, out, name=name, rule="must be 0 where the action does not exist")
     return as_probabilities(out, name=name)
 
 
@@ -112,8 +106,8 @@ def as_temperature(eps: float, *, name: str) -> float:
     return value
 
 
-def first_bad(bad: NDArray[np.bool_], values: Array, *, name: str, rule: str) -> None:
-    """Raise for the first True in `bad`, naming its index and value."""
+def first_bad(bad: Mask, values: Array, *, name: str, rule: str) -> None:
+    """Raise `InputError` for the first True in `bad`, naming its index and the value there."""
     if bad.any():
         index = np.unravel_index(int(np.argmax(bad)), bad.shape)
         where = ", ".join(str(int(i)) for i in index)
@@ -121,9 +115,9 @@ def first_bad(bad: NDArray[np.bool_], values: Array, *, name: str, rule: str) ->
 
 
 def row_sum_tolerance(n_terms: int) -> float:
-    """Largest |sum - 1| of `n_terms` correctly rounded probabilities, summed in float64 in any order.
+    """Largest `|sum - 1|` of `n_terms` correctly rounded probabilities, summed in float64 in any order.
 
     Each entry is rounded once (relative u = eps/2) and each of the n - 1 additions once: at most
     n u (1 + O(n u)) in total; 2 n eps + 4 eps leaves a factor of four, and 0.999 is 12 orders away.
     """
-    return (2 * n_terms + 4) * float(np.finfo(np.float64).eps)
+    return (2 * n_terms + 4) * U

@@ -1,4 +1,4 @@
-"""The command `virel solve`: parse, call, print, exit status; no maths here."""
+"""Command `virel solve`: parse, call, print, exit status. No mathematics here."""
 
 import tempfile
 import time
@@ -21,56 +21,59 @@ from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
 from virel_theory.models.load import load_problem
-from virel_theory.solvers.solve import Solution, solve
+from virel_theory.solvers.solution import Solution
+from virel_theory.solvers.solve import solve
 
 PROG = "virel solve"
 ACTIONS_SHOWN = 5
 Certifier = Callable[..., float]
-"""`certifier(mdp, policy, value, path=, name=, sense=)` writes a certificate, returns the delta it proves."""
+"""Writer of a certificate, called as `certifier(mdp, policy, value, path=, name=, sense=)`.
+
+It returns the delta that it proves: how far from optimal the policy is at most.
+"""
 
 
 @dataclass(frozen=True)
 class SolveConfig:
     """Solve a discounted MDP and print what is guaranteed about the answer.
 
-    Exit status: 0 solved to the tolerance, 1 not reached, 2 bad input, 130 interrupted.
+    Exit status: 0 solved to the tolerance, 1 tolerance not reached, 2 bad input, 130 interrupted.
     """
 
     mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE|gym:ID")]
-    """An .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra file, or a Gymnasium toy-text
-    environment such as gym:FrozenLake-v1."""
+    """MDP to solve: an .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra file, or a Gymnasium
+    toy-text environment such as gym:FrozenLake-v1."""
 
     gamma: float | None = None
-    """Discount in [0, 1); default: the one in the file (needed where there is none)."""
+    """Discount in [0, 1); default: the one in the file. Needed if the source has none."""
 
     method: str = "auto"
-    """How to solve; auto picks, and says what it picked. A wrong name lists the known ones."""
+    """Solution method; auto picks one and says which. A wrong name lists the methods that exist."""
 
     atol: float = 1e-8
-    """Guaranteed bound to reach on |Q - Q*|, in reward units ..."""
+    """Absolute tolerance: guaranteed bound to reach on |Q - Q*|, in reward units."""
 
     rtol: float = 0.0
-    """... plus this times the largest |Q|."""
+    """Relative tolerance: this times the largest |V| is added to the absolute one."""
 
     max_steps: int | None = None
-    """Give up after so many steps of the method; default: a limit that is safe for it."""
+    """Largest number of steps; default: as many as contraction by gamma could need."""
 
     sense: Literal["max", "min"] | None = None
-    """max for rewards, min for costs; default: what the file asks for, else max."""
+    """Maximise rewards (max) or minimise costs (min); default: what the file asks for, else max."""
 
     objective: str | None = None
-    """Name of a QVBS objective, or the goal label of a .tra file."""
+    """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""
 
     out: Path | None = None
-    """Also write value, q, policy and error_bound to this .npz file."""
+    """File (.npz) to write value, q, policy and error_bound to."""
 
     certify: Path | None = None
-    """Also prove how far the policy is from optimal, and write the certificate (`virel recheck`) to this
-    .json file."""
+    """File (.json) to write a proof to of how far the policy is from optimal; `virel recheck` checks it."""
 
 
 def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> int:
-    """`virel solve`: the exit status is 0 iff the tolerance was met with a guarantee.
+    """Run `virel solve`; the exit status is 0 iff the tolerance was met, with a guarantee.
 
     `certifier` is what `--certify` calls (`verify.proofs.solution.certify_solution`).
     """
@@ -78,7 +81,7 @@ def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> in
 
 
 def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
-    """Load, solve, print, write; raises `InputError` before any work that a bad argument would waste."""
+    """Load, solve, print and write. A bad argument raises `InputError` before any work is done."""
     if config.out is not None:
         check_writable(config.out)
     if config.certify is not None:
@@ -103,7 +106,7 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
 
 
 def summary(name: str, mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float) -> Table:
-    """Two columns: what, and its value."""
+    """Table of two columns: what is known about the solution, and its value."""
     value = solution.value
     storage = "sparse" if mdp.is_sparse else "dense"
     sizes = f"{mdp.n_states} states, {mdp.n_pairs} state-action pairs ({storage}), gamma = {mdp.gamma:g}"
@@ -123,7 +126,7 @@ def summary(name: str, mdp: TabularMDP, solution: Solution, *, sense: Sense, sec
 
 
 def policy_summary(solution: Solution) -> str:
-    """How many states take each action, the most frequent first."""
+    """Text that says how many states take each action, the most frequent action first."""
     actions, counts = np.unique(solution.policy, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     shown = [f"action {actions[k]} in {counts[k]} states" for k in order[:ACTIONS_SHOWN]]
@@ -149,11 +152,11 @@ def check_writable(out: Path, *, suffix: str = ".npz", name: str = "out") -> Non
 def certify(
     config: SolveConfig, mdp: TabularMDP, solution: Solution, *, sense: Sense, certifier: Certifier | None
 ) -> None:
-    """Print and write the proof; the certifier is handed in, as it lives in a layer above."""
+    """Write and print the proof that `config.certify` asks for; `certifier` lives in a layer above."""
     if config.certify is None:
         return
     if certifier is None:
-        raise InputError("`certify` needs the package verify: use the command `virel solve`")
+        raise InputError("`certify` needs the package verify; use the command `virel solve`")
     delta = certifier(mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense)
     Console().print(
         f"certified          policy within {round_up(delta)} of optimal in every state: {config.certify}",
@@ -162,7 +165,7 @@ def certify(
 
 
 def write(out: Path, solution: Solution) -> None:
-    """Write the arrays (solved or not: `error_bound` tells), all of them or no file."""
+    """Write all arrays of a solution, met or not, to one file; on an error there is no file."""
     arrays = {
         "value": solution.value,
         "q": solution.q,
@@ -173,5 +176,5 @@ def write(out: Path, solution: Solution) -> None:
 
 
 def round_up(x: float) -> str:
-    """`x` to three digits, never below `x`: a bound stays a bound in print."""
+    """Text of `x` with three digits, rounded up, so that a bound stays a bound in print."""
     return f"{float(Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(x)):.3g}"

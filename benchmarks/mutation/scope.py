@@ -9,6 +9,7 @@ MODULES = (
     "objective.residual",
     "objective.temperature_map",
     "objective.self_consistent",
+    "gradients.pairs",
     "gradients.residual_error",
     "gradients.as_printed",
     "gradients.em_steps",
@@ -21,6 +22,7 @@ MODULES = (
     "continuous.distributions",
     "continuous.quadrature",
     "gradients.approximators",
+    "mdp.policy_system",
     "mdp.tabular",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their
@@ -51,7 +53,10 @@ LEFT_OUT = {
     "continuous.quadrature._hides_a_peak": "adaptive rule",
     "continuous.quadrature._halve": "adaptive rule",
     "continuous.distributions._edges": "where panels start: costs panels, not the value",
-    "methods.merl._steps_to_rounding": "number of sweeps: more than enough are taken",
+    "mdp.policy_system.mix": "of solvers: their bounds are tested against exact arithmetic",
+    "mdp.policy_system.direct_solve": "of solvers, as above",
+    "operators.kernels.soft_max": "of soft solvers, as above",
+    "operators.kernels.soft_weights": "of soft solvers, as above",
     "mdp.tabular.__post_init__": "validation",
     "mdp.tabular.load": "files",
     "mdp.tabular.save": "files",
@@ -81,17 +86,14 @@ EQUIVALENT: dict[str, str] = {
     "objective.elbo.elbo: 0.0 -> 1.0": _MISSING,
     "objective.residual.residual_error: 0.0 -> 1.0": _MISSING,
     "objective.temperature_map.beta: 0.0 -> 1.0 #2": _MISSING,
-    "gradients.residual_error.centre_actions: 0.0 -> 1.0": _MISSING,
-    "gradients.residual_error.expect_next: 0.0 -> 1.0": _MISSING,
-    "gradients.residual_error.finite: 0.0 -> 1.0": _MISSING
+    "gradients.pairs.centre_actions: 0.0 -> 1.0": _MISSING,
+    "gradients.pairs.expect_next: 0.0 -> 1.0": _MISSING,
+    "gradients.pairs.finite: 0.0 -> 1.0": _MISSING
     + " (every caller multiplies with a policy or a score, 0 there)",
     "objective.posterior.posterior_action: log_joint - logsumexp(log_joint) -> (log_joint)": (
         "the conditional is normalised per state, so a factor that all pairs share cancels"
     ),
     "objective.posterior.posterior_action: - -> +": "as above",
-    "methods.merl.soft_optimal_values: 1.0 -> 2.0": (
-        "limit of steps where every reward is 0 and nothing is rounded: one step reaches the bound 0"
-    ),
     "methods.mpo.mpo_objective: any -> all": "-(log 0) * mass is -inf too: the early return avoids numpy's warning",
     "methods.pseudo_likelihood._log: > -> >=": _WARNS,
     "gradients.projection._gram: True -> False": "rank of a symmetric matrix, by either factorisation",

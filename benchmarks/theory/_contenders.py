@@ -42,7 +42,7 @@ def mdpsolver(mdp: TabularMDP, atol: float) -> Solve:
     """mdpsolver's modified policy iteration (C++), on nested lists, which it requires."""
     import mdpsolver as package  # noqa: PLC0415
 
-    csr = mdp.to_sparse().transition
+    csr = mdp.csr_transition
     n_states, n_actions = mdp.shape
     cuts = csr.indptr.tolist()
     probs, columns = csr.data.tolist(), csr.indices.tolist()

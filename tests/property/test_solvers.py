@@ -10,6 +10,8 @@ from virel_theory import TabularMDP
 from virel_theory.solvers.batch import solve_batch
 from virel_theory.solvers.solve import METHODS, policy_evaluation, solve
 
+methods = st.sampled_from(list(METHODS))
+
 
 @st.composite
 def small_mdps(draw):
@@ -26,14 +28,19 @@ tolerances = st.sampled_from([1e-2, 1e-6, 0.0])
 
 
 @settings(max_examples=60)
-@given(mdp=small_mdps(), method=st.sampled_from(METHODS), atol=tolerances)
+@given(mdp=small_mdps(), method=methods, atol=tolerances)
 def test_the_exact_solution_lies_within_the_bound(mdp, method, atol):
     found = solve(mdp, atol=atol, method=method)
     assert exact_error(found.q, exact_optimal_q(mdp, found.policy)) <= found.error_bound
 
 
 @settings(max_examples=40)
-@given(mdp=small_mdps(), method=st.sampled_from(METHODS), shift=st.integers(-50, 50), scale=st.integers(1, 8))
+@given(
+    mdp=small_mdps(),
+    method=methods,
+    shift=st.integers(-50, 50),
+    scale=st.integers(1, 8),
+)
 def test_rewards_scaled_and_shifted_scale_and_shift_the_values(mdp, method, shift, scale):
     moved = TabularMDP(mdp.transition, scale * mdp.reward + shift, mdp.gamma)
     a, b = solve(mdp, atol=1e-8, method=method), solve(moved, atol=1e-8, method=method)
@@ -43,7 +50,7 @@ def test_rewards_scaled_and_shifted_scale_and_shift_the_values(mdp, method, shif
 
 
 @settings(max_examples=40)
-@given(mdp=small_mdps(), method=st.sampled_from(METHODS))
+@given(mdp=small_mdps(), method=methods)
 def test_no_policy_beats_the_optimum_and_the_greedy_one_attains_it(mdp, method):
     best = solve(mdp, atol=1e-8, method=method)
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)

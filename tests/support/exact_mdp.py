@@ -1,5 +1,6 @@
 """Exact rational solutions of small float MDPs: every float is a rational number, taken as given."""
 
+import functools
 from fractions import Fraction
 
 import numpy as np
@@ -9,12 +10,12 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def rational(x):
-    """A float as the rational number that it is."""
+    """Rational number that a float is."""
     return fmpq(*float(x).as_integer_ratio())
 
 
 def exact_policy_values(mdp, pi):
-    """V^pi `[S]` of any `[S, A]` policy as rationals; rows are taken as given."""
+    """Exact values `V^pi [S]` of any policy `[S, A]`, as rationals; rows are taken as given."""
     transition, (n_states, n_actions) = mdp.to_dense().transition, mdp.shape
     gamma = rational(mdp.gamma)
     used = [[(a, rational(pi[s, a])) for a in range(n_actions) if pi[s, a] > 0] for s in range(n_states)]
@@ -30,7 +31,7 @@ def exact_policy_values(mdp, pi):
 
 
 def exact_backup(mdp, v):
-    """`r + gamma P v` as rationals `[S][A]`, None where the action does not exist."""
+    """Exact backup `r + gamma P v [S][A]`, as rationals; None where the action does not exist."""
     transition, (n_states, n_actions) = mdp.to_dense().transition, mdp.shape
     gamma = rational(mdp.gamma)
 
@@ -42,7 +43,7 @@ def exact_backup(mdp, v):
 
 
 def exact_optimal_q(mdp, start):
-    """Q* as rationals, by exact policy iteration from the policy `start [S]`."""
+    """Exact optimal values Q*, as rationals, by exact policy iteration from the policy `start [S]`."""
     policy = [int(a) for a in start]
     while True:
         q = exact_backup(mdp, exact_policy_values(mdp, np.eye(mdp.n_actions)[policy]))
@@ -54,7 +55,7 @@ def exact_optimal_q(mdp, start):
 
 
 def exact_error(q, exact):
-    """max|q - exact| over the pairs that exist, as a float rounded up."""
+    """Largest error `max|q - exact|` over the pairs that exist, as a float rounded up."""
     gaps = [
         abs(rational(q[s, a]) - x) for s, row in enumerate(exact) for a, x in enumerate(row) if x is not None
     ]
@@ -63,7 +64,7 @@ def exact_error(q, exact):
 
 
 def random_mdp(rng, *, gammas=(0.0, 0.5, 0.9, 0.99, 0.999), max_states=7, max_actions=3, masked=None):
-    """A small MDP: rows spread or nearly deterministic, rewards of any scale, often a mask."""
+    """Small random MDP: rows spread or nearly deterministic, rewards of any scale, often a mask."""
     n_states, n_actions = int(rng.integers(1, max_states + 1)), int(rng.integers(1, max_actions + 1))
     shape = (n_states, n_actions, n_states)
     rows = rng.random(shape) * (rng.random(shape) < 0.6) + 1e-3 * rng.random(shape)
@@ -77,3 +78,15 @@ def random_mdp(rng, *, gammas=(0.0, 0.5, 0.9, 0.99, 0.999), max_states=7, max_ac
         rows *= mask[:, :, None]
     reward = rng.normal(size=shape[:2]) * 10.0 ** rng.integers(-2, 4)
     return TabularMDP(rows, reward, float(rng.choice(gammas)), mask=mask)
+
+
+@functools.cache
+def instances(n, seed):
+    """`n` random MDPs, dense and sparse in turn, each with its exact Q*."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for i in range(n):
+        mdp = random_mdp(rng)
+        exact = exact_optimal_q(mdp, mdp.available.argmax(axis=1))
+        out.append((mdp.to_sparse() if i % 2 else mdp, exact))
+    return out

@@ -1,4 +1,4 @@
-"""One entry a public function: its arguments, the axes of its result, what it says of bad input."""
+"""Table of the public functions: arguments, axes of the result, and bad calls, one entry per function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ import virel_theory as vt
 
 @dataclass(frozen=True)
 class Entry:
-    """A public function of tables.
+    """Public function whose arguments are tables.
 
     Args:
         args: its arguments in order; `argument=value name` where the two names differ.
         out: axes of what `read` finds in the result ("S", "A", "N", "T" time); "" is a float.
         missing: what the result holds where the action does not exist.
         zero_ok: arguments that may be 0 (the limit).
-        read: from the result to the array looked at.
-        tol: of comparisons where the order of operations changes; larger for what iterates to a tolerance.
+        read: function from the result to the array that is looked at.
+        tol: tolerance where the order of operations changes; larger for what iterates to a tolerance.
     """
 
     args: str
@@ -31,7 +31,7 @@ class Entry:
 
     @property
     def names(self):
-        """`{argument: name of its value in a world}`."""
+        """Arguments, each with the name of its value in a world."""
         pairs = (part.split("=") for part in self.args.split())
         return {pair[0]: pair[-1] for pair in pairs}
 
@@ -106,7 +106,6 @@ TABLES = {
     "mpo_posterior": Entry("q pi_phi eps", "SA"),
     "mpo_e_step_gradient": Entry("q theta=logits pi_phi d eps", "SA"),
     "mpo_m_step_prior": Entry("pi_theta", "SA"),
-    "soft_optimal_values": Entry("mdp c atol", "SA", INF, read=lambda result: result.q),
     "merl_policy": Entry("q c", "SA"),
     "merl_counterexample_probability": Entry("k1 gamma c", zero_ok=("gamma",)),
     "merl_objective": Entry("mdp pi c", zero_ok=("c",)),
@@ -166,4 +165,4 @@ OTHERS = {
     "differential_entropy": {"sigma": lambda: vt.differential_entropy(vt.Gaussian(0.0, -1.0))},
     "expectation": {"low": lambda: vt.expectation(np.cos, vt.Uniform(1.0, 0.0))},
 }
-"""Functions that take no tables: bad calls by the argument that the message must name."""
+"""Bad calls of the functions that take no tables, by the argument that the message must name."""

@@ -20,7 +20,7 @@ import numpy as np
 from flint import fmpq, fmpq_mat
 from numpy.typing import NDArray
 
-from virel_theory.checks import InputError, require
+from virel_common.errors import InputError, require
 from virel_theory.mdp.tabular import TabularMDP
 
 Vector = tuple[fmpq, ...]
@@ -279,7 +279,7 @@ def _solve(matrix: Sequence[Sequence[fmpq]], right: Sequence[fmpq]) -> Vector:
 
 
 def _convert(mdp: TabularMDP, number: Any, *, stochastic: bool = True) -> ExactMDP:
-    csr = mdp.to_sparse().transition
+    csr = mdp.csr_transition
     pairs = tuple((int(s), int(a)) for s, a in np.argwhere(mdp.available))
     rows = []
     for s, a in pairs:

@@ -69,7 +69,7 @@ def greedy_values(q: Table) -> dict[int, Number]:
 
 def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
     """`r + gamma E[v(s')] - q`."""
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     return {
         (s, a): mdp.gamma * _dot([float(p) for p in dense[s, a]], [v[t] for t in range(mdp.n_states)])
         + float(mdp.reward[s, a])

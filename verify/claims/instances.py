@@ -122,7 +122,7 @@ def on_mdp(strategy: Any) -> Any:
 
 def policy_values(mdp: TabularMDP, pi: Array) -> Array:
     """State values V^pi, `[S]`, by one linear solve."""
-    p_pi = np.einsum("sa,sat->st", pi, mdp.to_dense().transition)
+    p_pi = np.einsum("sa,sat->st", pi, mdp.dense_transition)
     return np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, (pi * mdp.reward).sum(axis=1))
 
 

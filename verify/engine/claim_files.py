@@ -12,7 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from verify.engine.claim import Assumption, Check, Claim, Correction, NoProof, Step
 from verify.engine.verdict import Verdict
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 PARTS = (Check, Assumption, Step, Correction, NoProof)
 

@@ -42,7 +42,7 @@ def as_json(value: Any) -> Any:
 def _mdp_as_json(mdp: TabularMDP) -> dict[str, Any]:
     if mdp.n_states * mdp.n_actions * mdp.n_states > MAX_ENTRIES:
         return {"n_states": mdp.n_states, "n_actions": mdp.n_actions, "gamma": mdp.gamma}
-    out = {"transition": mdp.to_dense().transition, "reward": mdp.reward, "gamma": mdp.gamma}
+    out = {"transition": mdp.dense_transition, "reward": mdp.reward, "gamma": mdp.gamma}
     if not np.all(mdp.initial == mdp.initial[0]):
         out["initial"] = mdp.initial
     if mdp.mask is not None:

@@ -11,7 +11,7 @@ import verify.claims
 from verify.engine.claim import Claim
 from verify.engine.claim_files import claims_of, split_names
 from verify.engine.sources import position
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 PROOFS = ("proofs", "facts")
 """Last words of the names of modules that prove claims. They need python-flint, and define no claims."""

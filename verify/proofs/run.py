@@ -20,7 +20,7 @@ from verify.proofs.certificate import Certificate, Undecided, write
 from verify.proofs.facts import Open, certify
 from verify.proofs.job import Job
 from verify.proofs.table import all_jobs
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 N_INSTANCES = 200
 """How many instances a proof covers, and how many are tried for a counterexample."""

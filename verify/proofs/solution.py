@@ -27,7 +27,9 @@ from numpy.typing import ArrayLike, NDArray
 from verify.arithmetic.balls import dyadic
 from verify.arithmetic.exact import ExactMDP, as_given
 from verify.proofs.certificate import Certificate, write
-from virel_theory.checks import Array, as_values, require
+from virel_common.errors import require
+from virel_theory.checks import Array
+from virel_theory.mdp.tables import as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import EPS, backup_error, contraction_interval
 

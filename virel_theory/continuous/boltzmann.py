@@ -1,4 +1,4 @@
-r"""Boltzmann distributions on an interval, and L on a continuous action set, by quadrature (Thm 1, Lemma 1).
+r"""Boltzmann distributions on an interval (Thm 1), and L on a continuous action set (Lemma 1), by quadrature.
 
 The functions f, phi and Q(., s) are `numpy.polynomial.Polynomial`, whose quadrature error is bounded, or
 functions of arrays, whose error is estimated. Write f about its maximum (no large constants) when eps is
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, as_distribution, as_temperature, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_distribution, as_temperature
 from virel_theory.continuous.distributions import Distribution, differential_entropy, expectation
 from virel_theory.continuous.quadrature import Function, Quadrature, boltzmann_panels, highest, refine
 
@@ -35,7 +36,7 @@ def boltzmann_expectation(
         phi: the test function.
         interval: the ends of X.
         eps: temperature > 0; 1e-8 times the range of f is fine.
-        breakpoints: where a function `f` or `phi` has a kink or a jump.
+        breakpoints: points where a function `f` or `phi` has a kink or a jump.
         rtol: truncation error aimed at, relative to max|phi|.
 
     Returns:
@@ -65,7 +66,7 @@ def boltzmann_density(
         x: points of the interval.
         interval: the ends of X.
         eps: temperature > 0.
-        breakpoints: where a function `f` has a kink or a jump.
+        breakpoints: points where a function `f` has a kink or a jump.
 
     Returns:
         Densities >= 0 in the shape of `x`; above 1 where the mass sits on less than unit length. Relative
@@ -114,7 +115,7 @@ def elbo_continuous(
     """
     temperature = as_temperature(eps, name="eps")
     weights = as_distribution(d, len(q), name="d")
-    require(len(pi_theta) == len(q), "pi_theta", len(pi_theta), f"must have one entry a state, {len(q)}")
+    require(len(pi_theta) == len(q), "pi_theta", len(pi_theta), f"must have one entry per state, {len(q)}")
     states = [(w, q_s, p) for w, q_s, p in zip(weights, q, pi_theta, strict=True) if w > 0]
     terms = [w * (expectation(q_s, p) / temperature + differential_entropy(p).value) for w, q_s, p in states]
     return float(sum(terms))
@@ -123,7 +124,7 @@ def elbo_continuous(
 def _moments(
     f: Function, phi: Function, *, interval: Interval, eps: float, breakpoints: Sequence[float], rtol: float
 ) -> tuple[Quadrature, Quadrature]:
-    """The integrals of exp((f - max f)/eps) and of phi times it."""
+    """Integrals of `exp((f - max f)/eps)` and of phi times it, over the interval."""
     low, high = float(interval[0]), float(interval[1])
     require(-np.inf < low < high < np.inf, "interval", interval, "must be finite and increasing")
     temperature = as_temperature(eps, name="eps")

@@ -1,4 +1,4 @@
-r"""Distributions over a continuous action: uniform, (cut) Gaussian, atoms, mixtures; entropy and means."""
+r"""Distributions over a continuous action (uniform, cut Gaussian, atoms, mixtures), their entropy, means."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, logsumexp
 
-from virel_theory.checks import Array, as_distribution, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_distribution
 from virel_theory.continuous.quadrature import Function, Quadrature, plain_panels, refine
 
 REACH = 40.0  # standard deviations after which a Gaussian's tail is below 1e-349
@@ -16,7 +17,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Normal density on the real line, or cut to `[low, high]` and renormalised."""
+    """Gaussian density on the real line, or cut to `[low, high]` and renormalised."""
 
     mean: float = 0.0
     sigma: float = 1.0
@@ -24,7 +25,7 @@ class Gaussian:
     high: float = math.inf
 
     def __post_init__(self) -> None:
-        """Check the width and the ends."""
+        """Check the standard deviation, the mean and the ends."""
         require(0 < self.sigma < math.inf, "sigma", self.sigma, "must be positive and finite")
         require(math.isfinite(self.mean), "mean", self.mean, "must be finite")
         require(self.low < self.high, "high", self.high, f"must be above `low` = {self.low}")
@@ -38,32 +39,32 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        """Check the ends."""
+        """Check that the ends are finite and in order."""
         ok = -math.inf < self.low < self.high < math.inf
         require(ok, "high", self.high, f"must be finite and above `low` = {self.low}")
 
 
 @dataclass(frozen=True)
 class Atom:
-    """Dirac's delta at `point`: a distribution without a density."""
+    """Dirac delta at `point`: a distribution without a density."""
 
     point: float
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Mixture of `parts` with probabilities `weights`; parts may be atoms or mixtures."""
+    """Mixture of the distributions `parts` with probabilities `weights`; parts may be atoms or mixtures."""
 
     weights: tuple[float, ...]
     parts: tuple["Distribution", ...]
 
     def __post_init__(self) -> None:
-        """Check the weights."""
+        """Check that the weights are a distribution over the parts."""
         as_distribution(self.weights, len(self.parts), name="weights")
 
     @property
     def support(self) -> list[tuple[float, "Distribution"]]:
-        """The parts of positive weight, with their weights."""
+        """Weights and parts, without the parts of weight 0."""
         return [(w, part) for w, part in zip(self.weights, self.parts, strict=True) if w > 0]
 
 
@@ -136,7 +137,7 @@ def expectation(phi: Function, p: Distribution) -> float:
 
 
 def has_atom(p: Distribution) -> bool:
-    """Whether a point has positive probability, so that there is no density and entropy is `-inf`, Eq. (21).
+    """Whether a point has positive probability: then no density exists and entropy is `-inf`, Eq. (21).
 
     Example:
         >>> has_atom(Mixture((0.5, 0.5), (Atom(0.0), Uniform(0.0, 1.0))))
@@ -148,17 +149,19 @@ def has_atom(p: Distribution) -> bool:
 
 
 def _minus_p_log_p(p: Distribution, x: Array) -> Array:
+    """Integrand `-p log p` of the entropy at the points `x`, 0 outside the support."""
     log_p = log_density(p, x)
     finite = np.where(np.isneginf(log_p), 0.0, log_p)
     return np.where(np.isneginf(log_p), 0.0, -np.exp(finite) * finite)
 
 
 def _standard_ends(p: Gaussian) -> tuple[float, float]:
+    """Ends of a cut Gaussian in standard deviations from its mean."""
     return (p.low - p.mean) / p.sigma, (p.high - p.mean) / p.sigma
 
 
 def _log_mass(p: Gaussian) -> float:
-    """Logarithm of P(low < X < high) for the uncut normal, by the tail that does not cancel."""
+    """Log-probability `log P(low < X < high)` of the uncut Gaussian, by the tail that does not cancel."""
     a, b = _standard_ends(p)
     a, b = (-b, -a) if a > 0 else (a, b)
     upper, lower = float(log_ndtr(b)), float(log_ndtr(a))
@@ -166,6 +169,7 @@ def _log_mass(p: Gaussian) -> float:
 
 
 def _gaussian_entropy(p: Gaussian) -> float:
+    """Entropy of a (cut) Gaussian in closed form, in nats."""
     log_mass = _log_mass(p)
     low, high = (
         0.0 if math.isinf(t) else t * math.exp(-t * t / 2 - LOG_2PI / 2 - log_mass) for t in _standard_ends(p)
@@ -174,7 +178,7 @@ def _gaussian_entropy(p: Gaussian) -> float:
 
 
 def _edges(p: Distribution) -> Array:
-    """Panel ends: the ends of every part, and multiples of sigma about a Gaussian's mean."""
+    """Ends of quadrature panels: those of every part, and multiples of sigma about a Gaussian's mean."""
     if isinstance(p, Mixture):
         return np.unique(np.concatenate([_edges(part) for _, part in p.support]))
     if isinstance(p, Uniform):

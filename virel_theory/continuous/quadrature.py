@@ -1,12 +1,16 @@
-r"""Composite Gauss-Legendre quadrature of $e^{(f - c)/eps}$ and $phi e^{(f - c)/eps}$; panels are halved.
+r"""Composite Gauss-Legendre quadrature of $e^{(f - c)/\varepsilon}$ and $\varphi e^{(f - c)/\varepsilon}$.
+
+Panels are halved until they resolve the integrand.
 
 Polynomials: the truncation error of a panel is bounded. The n-point rule on [-1, 1] errs by at most
-$64 M rho^{-2(n-1)} / (15 (1 - rho^{-2}))$ if $|F| <= M$ on the Bernstein ellipse of parameter rho
-(Trefethen 2013, Theorem 19.3). There $|z| <= R = (rho + 1/rho)/2$, so the Taylor coefficients b_k of f and
-p_k of phi about the panel's centre give $M <= exp((b_0 - c + sum_{k>0} |b_k| R^k)/eps) sum |p_k| R^k$.
-Where that is useless (far below the maximum) the integrand itself is bounded by the same sums with R = 1.
-The least of these bounds counts, doubled for its own rounding.
-Callables: |G_32 - G_20|, an estimate.
+$64 M \rho^{-2(n-1)} / (15 (1 - \rho^{-2}))$ if $|F| \le M$ on the Bernstein ellipse of parameter rho
+(Trefethen 2013, Theorem 19.3). There $|z| \le R = (\rho + 1/\rho)/2$, so the Taylor coefficients b_k of f
+and p_k of phi about the panel's centre give
+$M \le \exp((b_0 - c + \sum_{k>0} |b_k| R^k)/\varepsilon) \sum |p_k| R^k$. Where that is useless (far below
+the maximum) the integrand itself is bounded by the same sums with R = 1. The least of these bounds counts,
+doubled for its own rounding.
+
+Callables: |G_32 - G_20|, the difference of two rules, is an estimate of the error.
 """
 
 from collections.abc import Callable
@@ -19,10 +23,9 @@ from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import NDArray
 from scipy.special import factorial
 
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 
 Function = Callable[[Array], Array] | Polynomial
-U = float(np.finfo(np.float64).eps)
 N_NODES = 32
 N_NODES_LOW = 20
 RHOS = np.array([1.5, 2.0, 3.0, 4.0, 6.0])
@@ -32,7 +35,7 @@ SHARE = 256.0  # a panel may use this fraction of the tolerance
 
 @dataclass(frozen=True)
 class Quadrature:
-    """A `value`, its `error_bound`, and whether that is a bound (polynomials) or an estimate (callables)."""
+    """An integral's `value` and `error_bound`; `is_bound` is False if the latter is only an estimate."""
 
     value: float
     error_bound: float
@@ -41,7 +44,7 @@ class Quadrature:
 
 @dataclass(frozen=True, eq=False)
 class Panels:
-    """Values of `k` integrals on `n` panels `[k, n]`, their errors, and which panels to halve in any case."""
+    """Values and errors `[k, n]` of `k` integrals on `n` panels; `unresolved` panels must be halved."""
 
     value: Array
     truncation: Array
@@ -51,7 +54,7 @@ class Panels:
 
 @cache
 def gauss_legendre(n: int) -> tuple[Array, Array]:
-    """Nodes and weights on [-1, 1]."""
+    """Nodes and weights of the n-point Gauss-Legendre rule on [-1, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return nodes, weights
 
@@ -59,10 +62,10 @@ def gauss_legendre(n: int) -> tuple[Array, Array]:
 def refine(
     evaluate: Callable[[Array, Array], Panels], edges: Array, *, scale: Array, rtol: float
 ) -> tuple[Array, Array]:
-    """The integrals `[k]` and their error bounds `[k]`.
+    """Integrals `[k]` and their error bounds `[k]`, by halving panels.
 
-    Panels are halved until each truncates at most `rtol * scale * Z / SHARE`, Z the running value of the
-    first integral; what `MAX_HALVINGS` levels do not reach is left in the bound.
+    Each panel is halved until its truncation is at most `rtol * scale * Z / SHARE`, Z the running value of
+    the first integral. What `MAX_HALVINGS` levels do not reach is left in the bound.
     """
     left, right = edges[:-1], edges[1:]
     value, error = np.zeros(len(scale)), np.zeros(len(scale))
@@ -83,7 +86,7 @@ def refine(
 def boltzmann_panels(
     f: Function, phi: Function, *, eps: float, shift: float
 ) -> Callable[[Array, Array], Panels]:
-    """`evaluate` for `refine`: rows are the integrals of e^{(f - shift)/eps} and phi e^{(f - shift)/eps}."""
+    """Rule for `refine`: the integrals of `e^{(f - shift)/eps}` and of phi times it."""
     polynomial = isinstance(f, Polynomial) and isinstance(phi, Polynomial)
 
     def evaluate(left: Array, right: Array) -> Panels:
@@ -108,7 +111,7 @@ def boltzmann_panels(
 
 
 def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array], Panels]:
-    """`evaluate` for `refine`: rows are the integrals of |integrand| (the scale) and of the integrand."""
+    """Rule for `refine` whose two integrals are those of |integrand| (the scale) and of the integrand."""
 
     def evaluate(left: Array, right: Array) -> Panels:
         value, low = (_plain(integrand, left, right, n) for n in (N_NODES, N_NODES_LOW))
@@ -119,7 +122,7 @@ def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array]
 
 
 def size(f: Function, x: Array) -> Array:
-    r"""Rounding of f(x) in units of u: Horner's $2 d \sum |c_k| |x|^k$, or 8 |f(x)| for a callable."""
+    r"""Rounding error of f(x) in units of u: Horner's $2 d \sum |c_k| |x|^k$, or 8 |f(x)| for a callable."""
     if isinstance(f, Polynomial):
         coef = np.abs(coefficients(f))
         return np.asarray(2 * len(coef) * polyval(np.abs(x), coef), dtype=np.float64)
@@ -127,12 +130,12 @@ def size(f: Function, x: Array) -> Array:
 
 
 def coefficients(p: Polynomial) -> Array:
-    """Coefficients of the monomials, lowest first, whatever the polynomial's domain."""
+    """Coefficients of a polynomial in the monomials, lowest first, whatever its domain."""
     return np.asarray(p.convert().coef, dtype=np.float64)
 
 
 def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) -> tuple[float, Array]:
-    """The largest value of f found, and its two best points (ends, critical points, or a grid)."""
+    """Largest value of f found on an interval, and its two best points (ends, critical points, grid)."""
     low, high = interval
     if isinstance(f, Polynomial):
         roots = np.asarray(f.convert().deriv().roots())
@@ -145,6 +148,7 @@ def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) 
 
 
 def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, shift: float) -> Array:
+    """Truncation bounds `[2, n]` of both integrals on n panels, for polynomials f and phi."""
     left, right = ends
     centre, h = (left + right) / 2, (right - left) / 2
     b = np.abs(_taylor(f, centre, h)) / eps
@@ -159,17 +163,18 @@ def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, s
 
 
 def _sup(b: Array, p: Array, top: Array, radius: float) -> Array:
-    """Rows: bounds of |e^{...}| and |phi e^{...}| where |z| <= radius; b, p `[degree + 1, n]`."""
+    """Bounds `[2, n]` of |e^{...}| and |phi e^{...}| on |z| <= radius, from Taylor coefficients b and p."""
     tilt = np.exp(np.minimum(top + polyval(radius, b) - b[0], 690.0))
     return np.stack([tilt, tilt * polyval(radius, p)])
 
 
 def _taylor(coef: Array, centre: Array, h: Array) -> Array:
-    """`[degree + 1, n]`: coefficients of z -> coef(centre + h z)."""
+    """Taylor coefficients `[degree + 1, n]` of `z -> f(centre + h z)`, f the polynomial of `coef`."""
     return np.stack([polyval(centre, polyder(coef, k)) * h**k / factorial(k) for k in range(len(coef))])
 
 
 def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: float, shift: float) -> Array:
+    """Both integrals `[2, n]` by the rule with fewer nodes."""
     x, h, w = _place(left, right, N_NODES_LOW)
     tilt = np.exp(np.minimum((f(x) - shift) / eps, 700.0))
     out: Array = h * (np.stack([tilt, phi(x) * tilt]) @ w)
@@ -177,13 +182,14 @@ def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: fl
 
 
 def _hides_a_peak(values: Array, *, eps: float, shift: float) -> NDArray[np.bool_]:
-    """Panels that may reach the top 40 eps of f between two nodes that differ by more than 30 eps."""
+    """Whether a panel may reach the top 40 eps of f between two nodes that differ by more than 30 eps."""
     jump = np.abs(np.diff(values, axis=1)).max(axis=1)
     out: NDArray[np.bool_] = (values.max(axis=1) + jump >= shift - 40 * eps) & (jump > 30 * eps)
     return out
 
 
 def _plain(integrand: Callable[[Array], Array], left: Array, right: Array, n: int) -> Array:
+    """Integrals `[2, panels]` of |integrand| and of the integrand, with n nodes per panel."""
     x, h, w = _place(left, right, n)
     values = integrand(x)
     out: Array = h * (np.stack([np.abs(values), values]) @ w)
@@ -191,11 +197,13 @@ def _plain(integrand: Callable[[Array], Array], left: Array, right: Array, n: in
 
 
 def _place(left: Array, right: Array, n: int) -> tuple[Array, Array, Array]:
+    """Nodes `[panels, n]`, half-widths of the panels and weights of the n-point rule."""
     nodes, weights = gauss_legendre(n)
     h = (right - left) / 2
     return ((left + right) / 2)[:, None] + h[:, None] * nodes, h, weights
 
 
 def _halve(left: Array, right: Array) -> tuple[Array, Array]:
+    """Both halves of each panel."""
     middle = (left + right) / 2
     return np.concatenate([left, middle]), np.concatenate([middle, right])

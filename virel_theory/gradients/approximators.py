@@ -9,31 +9,32 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, as_float_array, first_bad, require
+from virel_common.errors import require
+from virel_theory.checks import Array, Mask, as_finite, as_mask, first_bad
 
 
 class Approximator(Protocol):
-    r"""What every $\hat Q_\omega$ offers, App. F.1."""
+    r"""Interface of every approximator $\hat Q_\omega$: values and two derivatives, App. F.1."""
 
     @property
     def n_parameters(self) -> int:
-        """N, the length of `omega`."""
+        """N, the number of parameters: the length of `omega`."""
 
     def value(self, omega: ArrayLike) -> Array:
-        """`[S, A]` values."""
+        """Values of all pairs, `[S, A]`."""
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        """`[S, A, N]` gradients of each value."""
+        """Gradients of all values with respect to `omega`, `[S, A, N]`."""
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        """`[S, A, N]`: the Hessian of each value times `v [N]`."""
+        """Products of the Hessian of each value with `v [N]`, `[S, A, N]`."""
 
 
 @dataclass(frozen=True, eq=False)
 class TabularQ:
-    r"""One parameter a pair, $\hat Q_\omega(h) = \omega_h$ (Assumption 2 holds), App. F.1.
+    r"""Tabular approximator $\hat Q_\omega(h) = \omega_h$, for which Assumption 2 holds, App. F.1.
 
     Args: mask: `[S, A]` booleans, True where the action exists; parameters follow the True entries in row
     order.
@@ -44,11 +45,11 @@ class TabularQ:
         [[1.0, 2.0]]
     """
 
-    mask: NDArray[np.bool_]
+    mask: Mask
 
     def __post_init__(self) -> None:
-        """Check and clean the fields."""
-        object.__setattr__(self, "mask", _as_mask(self.mask))
+        """Check the fields and store them as arrays."""
+        object.__setattr__(self, "mask", as_mask(self.mask))
 
     @property
     def n_parameters(self) -> int:
@@ -58,20 +59,20 @@ class TabularQ:
     def value(self, omega: ArrayLike) -> Array:
         r"""Table $\hat Q_\omega$, App. F.1."""
         out = np.full(self.mask.shape, -np.inf)
-        out[self.mask] = _as_vector(omega, self.n_parameters, name="omega")
+        out[self.mask] = as_finite(omega, (self.n_parameters,), name="omega")
         return out
 
     def jacobian(self, omega: ArrayLike) -> Array:
         r"""Unit vectors $b_\omega(h) = e_h$, App. F.1."""
-        _as_vector(omega, self.n_parameters, name="omega")
+        as_finite(omega, (self.n_parameters,), name="omega")
         out = np.zeros((*self.mask.shape, self.n_parameters))
         out[self.mask] = np.eye(self.n_parameters)
         return out
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Zero, $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
-        _as_vector(omega, self.n_parameters, name="omega")
-        _as_vector(v, self.n_parameters, name="v")
+        r"""Products with the Hessian, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        as_finite(omega, (self.n_parameters,), name="omega")
+        as_finite(v, (self.n_parameters,), name="v")
         return np.zeros((*self.mask.shape, self.n_parameters))
 
 
@@ -88,10 +89,10 @@ class LinearQ:
     """
 
     features: Array
-    mask: NDArray[np.bool_] | None = None
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Check and clean the fields."""
+        """Check the fields and store them as arrays."""
         _set_features(self, self.features, self.mask)
 
     @property
@@ -101,26 +102,26 @@ class LinearQ:
 
     def value(self, omega: ArrayLike) -> Array:
         r"""Table $x(h)^\top\omega$, Eq. (32)."""
-        return _mask_out(self.features @ _as_vector(omega, self.n_parameters, name="omega"), self.mask)
+        return _mask_out(self.features @ as_finite(omega, (self.n_parameters,), name="omega"), self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
         r"""Features $b_\omega(h) = x(h)$, zero where the action does not exist, Eq. (32)."""
-        _as_vector(omega, self.n_parameters, name="omega")
+        as_finite(omega, (self.n_parameters,), name="omega")
         return _zero_out(self.features, self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Zero, $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
-        _as_vector(omega, self.n_parameters, name="omega")
-        _as_vector(v, self.n_parameters, name="v")
+        r"""Products with the Hessian, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        as_finite(omega, (self.n_parameters,), name="omega")
+        as_finite(v, (self.n_parameters,), name="v")
         return np.zeros_like(self.features)
 
 
 @dataclass(frozen=True, eq=False)
 class TanhQ:
-    r"""One hidden layer, $\sum_j u_j \tanh(w_j^\top x(h))$ with $\omega = (w_1, \dots, w_H, u)$, App. F.1.
+    r"""Network with one hidden layer, $\hat Q_\omega(h) = \sum_j u_j \tanh(w_j^\top x(h))$, App. F.1.
 
-    Infinitely smooth in $\omega$ (Assumption 5) with non-zero second derivatives. A bias is a constant
-    feature.
+    The parameters are $\omega = (w_1, \dots, w_H, u)$. Infinitely smooth in $\omega$ (Assumption 5) with
+    non-zero second derivatives. A bias is a constant feature.
 
     Args: features: $x(h)$, `[S, A, D]`, finite. n_hidden: H >= 1. mask: `[S, A]` booleans, all True if None.
     Raises: InputError: if `features` is not a finite `[S, A, D]` array, `n_hidden` < 1, or `mask` does not
@@ -133,10 +134,10 @@ class TanhQ:
 
     features: Array
     n_hidden: int
-    mask: NDArray[np.bool_] | None = None
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Check and clean the fields."""
+        """Check the fields and store them as arrays."""
         require(self.n_hidden >= 1, "n_hidden", self.n_hidden, "must be at least 1")
         _set_features(self, self.features, self.mask)
 
@@ -147,73 +148,51 @@ class TanhQ:
 
     def value(self, omega: ArrayLike) -> Array:
         r"""Table $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
-        hidden, u = self._split(_as_vector(omega, self.n_parameters, name="omega"))
+        hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         return _mask_out(np.tanh(self.features @ hidden.T) @ u, self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
         r"""Gradient with blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
-        hidden, u = self._split(_as_vector(omega, self.n_parameters, name="omega"))
+        hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         t = np.tanh(self.features @ hidden.T)  # [S, A, H]
         slope = u * (1 - t * t)
         return _zero_out(self._join(slope, t), self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
         r"""Directional derivative of the gradient, $d b_{\omega + \tau v}(h) / d\tau$ at 0, App. F.1."""
-        hidden, u = self._split(_as_vector(omega, self.n_parameters, name="omega"))
-        v_hidden, v_u = self._split(_as_vector(v, self.n_parameters, name="v"))
+        hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
+        v_hidden, v_u = self._split(as_finite(v, (self.n_parameters,), name="v"))
         t = np.tanh(self.features @ hidden.T)
         dt = (1 - t * t) * (self.features @ v_hidden.T)
         dslope = v_u * (1 - t * t) - 2 * u * t * dt
         return _zero_out(self._join(dslope, dt), self.mask)
 
     def _split(self, omega: Array) -> tuple[Array, Array]:
+        """Hidden weights `[H, D]` and output weights `[H]` of the parameters."""
         n_weights = self.n_hidden * self.features.shape[2]
         return omega[:n_weights].reshape(self.n_hidden, -1), omega[n_weights:]
 
     def _join(self, slope: Array, t: Array) -> Array:
-        """`[S, A, N]`: `slope [S, A, H]` times the inputs, then the output weights' `t [S, A, H]`."""
+        """Gradient `[S, A, N]`: `slope [S, A, H]` times the inputs, then `t [S, A, H]` as it is."""
         weights = slope[..., :, None] * self.features[..., None, :]
         return np.concatenate([weights.reshape(*t.shape[:2], -1), t], axis=2)
 
 
-def _as_vector(x: ArrayLike, size: int, *, name: str) -> Array:
-    out = as_float_array(x, (size,), name=name)
-    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
-    return out
-
-
-def _as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
-    out = np.asarray(mask)
-    require(
-        out.dtype == np.bool_ and out.ndim == 2 and out.size > 0,
-        "mask",
-        out.shape,
-        "must be an [S, A] array of booleans",
-    )
-    empty = ~out.any(axis=1)
-    require(
-        not empty.any(),
-        "mask",
-        f"no action in state {int(np.argmax(empty))}",
-        "must leave at least one action in every state",
-    )
-    return out.astype(np.bool_)
-
-
 def _set_features(owner: "LinearQ | TanhQ", features: ArrayLike, mask: ArrayLike | None) -> None:
+    """Store checked `features [S, A, D]` and mask in a frozen approximator."""
     x = np.asarray(features, dtype=np.float64)
     require(x.ndim == 3 and x.size > 0, "features", x.shape, "must have shape [S, A, N]")
     first_bad(~np.isfinite(x), x, name="features", rule="must be finite")
     object.__setattr__(owner, "features", x)
     if mask is not None:
-        checked = _as_mask(mask)
-        require(checked.shape == x.shape[:2], "mask", checked.shape, f"must have shape {list(x.shape[:2])}")
-        object.__setattr__(owner, "mask", checked)
+        object.__setattr__(owner, "mask", as_mask(mask, x.shape[:2]))
 
 
-def _mask_out(q: Array, mask: NDArray[np.bool_] | None) -> Array:
+def _mask_out(q: Array, mask: Mask | None) -> Array:
+    """Table `q` with `-inf` where the action does not exist."""
     return q if mask is None else np.where(mask, q, -np.inf)
 
 
-def _zero_out(b: Array, mask: NDArray[np.bool_] | None) -> Array:
+def _zero_out(b: Array, mask: Mask | None) -> Array:
+    """Copy of `b [S, A, N]` with 0 where the action does not exist."""
     return b.copy() if mask is None else np.where(mask[:, :, None], b, 0.0)

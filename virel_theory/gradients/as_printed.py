@@ -1,22 +1,22 @@
-r"""Derivatives exactly as the paper prints them, misprints included: what `verify` refutes.
+r"""Derivatives exactly as the paper prints them, misprints included; `verify` refutes them.
 
-Use `gradients.py` for the true ones. Names and shapes as there.
+The true ones, of the same names and shapes, are in `residual_error` and `em_steps`.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, as_residual, as_table, as_temperature
-from virel_theory.gradients.residual_error import (
+from virel_theory.checks import Array, as_temperature
+from virel_theory.gradients.pairs import (
     as_jacobian,
     centre_actions,
     expect_next,
     finite,
-    grad_beta_fixed_policy,
-    grad_log_incremental,
     mean_over_pairs,
     one_hot_argmax,
 )
+from virel_theory.gradients.residual_error import grad_beta_fixed_policy, grad_log_incremental
+from virel_theory.mdp.tables import as_residual, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import boltzmann_policy
 

@@ -1,4 +1,4 @@
-r"""Gradients of the E-step and the M-step: (6), (7), (25), App. E.2, E.4 and F.3.
+r"""Gradients of the E-step and the M-step: Eqs. (6), (7), (25), App. E.2, E.4 and F.3.
 
 A policy `pi_theta [S, A]` comes with its score `score [S, A, M]`, the gradients of $\log\pi_\theta(a|s)$,
 whatever its parametrisation; `log_linear_policy` and `log_linear_score` are one (unit vectors as features:
@@ -7,22 +7,11 @@ tabular softmax).
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
-from scipy.sparse.linalg import spsolve
 from scipy.special import xlogy
 
-from virel_theory.checks import (
-    Array,
-    as_distribution,
-    as_finite,
-    as_policy,
-    as_probabilities,
-    as_residual,
-    as_table,
-    as_temperature,
-    require,
-)
-from virel_theory.gradients.residual_error import (
+from virel_common.errors import require
+from virel_theory.checks import Array, as_distribution, as_finite, as_probabilities, as_temperature
+from virel_theory.gradients.pairs import (
     action_mean,
     as_jacobian,
     as_jacobian_of,
@@ -30,6 +19,8 @@ from virel_theory.gradients.residual_error import (
     finite,
     mean_over_pairs,
 )
+from virel_theory.mdp.policy_system import lu_solve, mixed_rows, transposed
+from virel_theory.mdp.tables import as_policy, as_residual, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import boltzmann_policy
 
@@ -157,28 +148,22 @@ def direct_gradient(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayLike) -> Arr
 def discounted_occupancy(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
     r"""Discounted occupancy $\rho^\pi(s) = \sum_t \gamma^t P(s_t = s)$, not normalised, App. E.4.
 
-    Args: mdp. pi: `[S, A]`. Returns: `[S]`, of sum $1/(1-\gamma)$. Raises: InputError: if `pi` is no policy.
+    Args: mdp. pi: `[S, A]`. Returns: `[S]`, of sum $1/(1-\gamma)$.
+    Raises: InputError: if `pi` is not a policy of the MDP.
 
     Example:
         >>> discounted_occupancy(TabularMDP([[[1.0]]], [[0.0]], 0.5), pi=[[1.0]]).tolist()
         [2.0]
     """
     policy = as_policy(pi, mdp, name="pi")
-    if isinstance(mdp.transition, np.ndarray):
-        p_pi = np.einsum("sa,sat->st", policy, mdp.transition)
-        return np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi.T, mdp.initial)
-    columns = np.arange(policy.size)
-    rows = sparse.csr_array((policy.ravel(), (columns // mdp.n_actions, columns)))
-    system = sparse.csc_array(sparse.eye_array(mdp.n_states) - mdp.gamma * (rows @ mdp.transition).T)
-    out: Array = np.asarray(spsolve(system, mdp.initial)).reshape(mdp.n_states)
-    return out
+    return lu_solve(transposed(mixed_rows(mdp.transition, policy)), mdp.gamma, mdp.initial)
 
 
 def policy_gradient(mdp: TabularMDP, q_pi: ArrayLike, *, pi_theta: ArrayLike, score: ArrayLike) -> Array:
     r"""Policy gradient $E_{\rho^\pi(s)}[E_{\pi_\theta}[Q^\pi(h)\nabla_\theta\log\pi_\theta]]$, App. E.4.
 
     Args: mdp. q_pi: the exact $Q^\pi$, `[S, A]`. pi_theta: `[S, A]`. score: `[S, A, M]`. Returns: `[M]`.
-    Raises: InputError: on shapes or if `pi_theta` is no policy.
+    Raises: InputError: on shapes or if `pi_theta` is not a policy.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.0)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory.checks import Array, as_finite, as_float_array, as_real, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_finite, as_float_array, as_real
 
 Mask = NDArray[np.bool_]
 
@@ -225,7 +226,7 @@ def omega_update(
 
 
 def _features(b: Array, mask: Mask | None, *, name: str) -> Array:
-    """`[S, A, N]` as `[|H|, N]` rows of existing pairs, checked to be finite."""
+    """Rows `[|H|, N]` of an array `[S, A, N]` for the pairs that exist, checked to be finite."""
     out = b.reshape(-1, b.shape[2]) if mask is None else b[mask]
     require(bool(np.isfinite(out).all()), name, "nan or inf", "must be finite on the existing pairs")
     return out
@@ -242,7 +243,7 @@ def _rows(b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str
 
 
 def _gram(features: Array) -> Array:
-    """`E[b b^T]`, checked to have full rank in float64."""
+    """Gram matrix `E[b b^T]`, checked to have full rank in float64."""
     gram: Array = features.T @ features / len(features)
     rank, size = int(np.linalg.matrix_rank(gram, hermitian=True)), len(gram)
     require(rank == size, "E[b b^T]", f"rank {rank}", f"must be non-singular, of rank N = {size}")
@@ -250,12 +251,12 @@ def _gram(features: Array) -> Array:
 
 
 def _solve_gram(features: Array, moment: Array) -> Array:
-    """`E[b b^T]^-1 moment` from the Gram matrix."""
+    """Weights `E[b b^T]^-1 moment`, by solving with the Gram matrix."""
     return np.asarray(np.linalg.solve(_gram(features), moment), dtype=np.float64)
 
 
 def _least_squares(features: Array, values: Array) -> Array:
-    """The same weights by an orthogonal factorisation, which uses the Gram matrix for the check only."""
+    """Least-squares weights of `values`, by an orthogonal factorisation; the Gram matrix is only checked."""
     _gram(features)
     q, r = np.linalg.qr(features)
     return np.asarray(np.linalg.solve(r, q.T @ values), dtype=np.float64)

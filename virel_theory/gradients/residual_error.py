@@ -1,74 +1,29 @@
-r"""Derivatives of the residual error: (26)-(31) and Theorem 4, in the form that is true.
+r"""Derivatives of the residual error, Eqs. (26)-(31) and Theorem 4, in the form that is true.
 
-The forms that the paper misprints are in `gradients_as_printed.py`, the E- and M-step gradients in
-`gradients_em.py`.
+The forms that the paper misprints are in `as_printed`, the gradients of the E- and M-step in `em_steps`.
 Shapes: `q [S, A]` (`-inf` where the action does not exist), `b_omega [S, A, N]`, the gradients of `q`, and
 gradients `[N]`. $E[\cdot]$ is the mean over the pairs that exist. Under $\mathcal T^{\pi_\omega}$ the
-temperature is the residual it produces, $\varepsilon_\omega = g(\omega, \varepsilon_\omega)$: it moves with
-$\omega$, and so every derivative of $\pi_\omega$ holds $\nabla_\omega\varepsilon_\omega$.
+temperature is the residual it produces, $\varepsilon_\omega = g(\omega, \varepsilon_\omega)$. It depends on
+$\omega$, and so every derivative of $\pi_\omega$ contains $\nabla_\omega\varepsilon_\omega$.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from virel_theory.checks import (
-    Array,
-    as_finite,
-    as_policy,
-    as_probabilities,
-    as_real,
-    as_residual,
-    as_table,
-    as_temperature,
-    first_bad,
-    require,
+from virel_common.errors import require
+from virel_theory.checks import Array, as_finite, as_temperature
+from virel_theory.gradients.pairs import (
+    as_jacobian,
+    as_jacobian_of,
+    centre_actions,
+    expect_next,
+    finite,
+    mean_over_pairs,
+    one_hot_argmax,
 )
+from virel_theory.mdp.tables import as_residual, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import as_action_values, boltzmann_policy
-
-
-def centre_actions(f: ArrayLike, *, pi: ArrayLike) -> Array:
-    r"""Centring operator $\mathcal M_\omega[f](a,s) = f(a,s) - E_{a \sim \pi(a|s)}[f]$, Thm 4.
-
-    Args: f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`; 0 where `f` is `-inf`.
-    Raises: InputError: if `f` lacks the leading shape of `pi` or holds NaN or +inf, or `pi` is no policy.
-
-    Example:
-        >>> centre_actions([[3.0, 1.0]], pi=[[0.5, 0.5]]).tolist()
-        [[1.0, -1.0]]
-    """
-    policy, table = as_probabilities(pi, name="pi"), _as_function(f)
-    require(
-        table.shape[:2] == policy.shape, "f", table.shape, f"must have the leading shape {list(policy.shape)}"
-    )
-    finite = np.isfinite(table)
-    filled = np.where(finite, table, 0.0)
-    out: Array = np.where(finite, filled - action_mean(filled, policy)[:, None], 0.0)
-    return out
-
-
-def expect_next(mdp: TabularMDP, f: ArrayLike, *, pi: ArrayLike) -> Array:
-    r"""Successor expectation $E_\omega[f(h')] = E_{p(s'|h)\,\pi(a'|s')}[f(h')]$, App. E.3.
-
-    Args: mdp: S states, A actions. f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`.
-    Raises: InputError: if a shape does not fit the MDP, `f` holds NaN or +inf, or `pi` is no policy.
-
-    Example:
-        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
-        >>> expect_next(mdp, [[3.0, 1.0]], pi=[[0.5, 0.5]]).tolist()
-        [[2.0, 2.0]]
-    """
-    table, policy = _as_function(f), as_policy(pi, mdp, name="pi")
-    require(
-        table.shape[:2] == mdp.shape and table.ndim <= 3,
-        "f",
-        table.shape,
-        f"must have the leading shape {list(mdp.shape)}",
-    )
-    v = action_mean(np.where(np.isfinite(table), table, 0.0), policy)
-    if v.ndim == 1:
-        return mdp.expect_next(v)
-    return np.stack([mdp.expect_next(column) for column in v.T], axis=-1)
 
 
 def grad_beta_fixed_policy(mdp: TabularMDP, b_omega: ArrayLike, *, pi: ArrayLike) -> Array:
@@ -285,57 +240,13 @@ def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, 
     return mdp.gamma * expect_next(mdp, inner, pi=boltzmann_policy(table, eps=eps_k)) - b
 
 
-def action_mean(f: Array, pi: Array) -> Array:
-    r"""$E_{a \sim \pi(a|s)}[f]$: `[S]` or `[S, N]` from `[S, A]` or `[S, A, N]` and `pi [S, A]`, App. E.3."""
-    out: Array = np.einsum("sa,sa...->s...", pi, f)
-    return out
-
-
-def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
-    r"""$E[f] = E_{h \sim U(h)}[f]$ over the pairs that exist: `[...]` from `[S, A, ...]`, App. E.3."""
-    out: Array = f[mdp.available].sum(axis=0) / mdp.n_pairs
-    return out
-
-
-def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
-    """`b_omega` as a finite `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
-    return as_jacobian_of(b_omega, mdp.available, name=name)
-
-
-def as_jacobian_of(b_omega: ArrayLike, exists: NDArray[np.bool_], *, name: str) -> Array:
-    """`as_jacobian` for the pairs that a table says exist, App. F.1."""
-    b = as_real(b_omega, name=name)
-    fits = b.ndim == 3 and b.shape[:2] == exists.shape
-    require(fits, name, b.shape, f"must have shape {[*exists.shape]} + [N]")
-    out = np.where(exists[:, :, None], b, 0.0)
-    first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
-    return out
-
-
-def finite(q: Array) -> Array:
-    """`q` with 0 for the `-inf` of missing actions, App. F.1."""
-    return np.where(np.isfinite(q), q, 0.0)
-
-
-def one_hot_argmax(q: Array) -> Array:
-    """First maximiser of each row as a policy `[S, A]`, App. E.3."""
-    out: Array = np.eye(q.shape[1])[q.argmax(axis=1)]
-    return out
-
-
-def _as_function(f: ArrayLike) -> Array:
-    """`f` with `-inf` where the action does not exist, and no other value that is not finite."""
-    out = as_real(f, name="f")
-    first_bad(~(out < np.inf), out, name="f", rule="must be finite (or -inf where the action does not exist)")
-    return out
-
-
 def _parts(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> tuple[float, Array, Array]:
-    r"""$\mathbb E_\omega\hat Q/\varepsilon^2$, $\mathbb E_\omega[\nabla\hat Q]/\varepsilon$ and fixed part.
+    r"""The three means of which Theorem 4 is composed.
 
-    The fixed part is $E[\beta\Gamma]$. Q is centred and divided by eps before it is squared, as eps^2 may
+    $\mathbb E_\omega\hat Q/\varepsilon^2$, $\mathbb E_\omega[\nabla\hat Q]/\varepsilon$ and the part at a
+    fixed policy, $E[\beta\Gamma]$. Q is centred and divided by eps before it is squared, as eps^2 may
     underflow: at most 746 where $\pi > 0$.
     """
     eps = as_temperature(eps, name="eps")
@@ -352,6 +263,7 @@ def _parts(
 
 
 def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
+    """Denominator of Theorem 4 over `eps^2`, which is 1 minus d g / d eps; refused where it is 0."""
     total = 1 + mdp.gamma * policy_q
     require(total != 0, "eps", eps, "must not be a fold of the self-consistent temperature (1 = d g / d eps)")
     return total

@@ -1,1 +1,1 @@
-"""Finite MDPs: the data, its validation, its file format, the linear systems of a policy."""
+"""Finite MDPs: data, validation, file format, checks of tables, linear systems of a policy."""

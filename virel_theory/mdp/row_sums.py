@@ -1,18 +1,18 @@
-"""Which rows of probabilities sum to 1: one rule, dense or sparse, on which `bounds` relies."""
+"""The rule that says which rows of probabilities sum to 1, dense or sparse; `solvers.bounds` relies on it."""
 
 import math
-from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from virel_theory.checks import Array, row_sum_tolerance
+from virel_theory.checks import Array, U, row_sum_tolerance
 
-EPS = float(np.finfo(np.float64).eps)
-SURE = 5 * EPS  # a sum this close to 1 is accepted whatever the row, see `first_bad_row`
+Rows = Array | sparse.csr_array
+SURE = 5 * U  # a sum this close to 1 is accepted whatever the row, see `first_bad_row`
 
 
-def first_bad_row(rows: Any, sums: Array, target: Array) -> tuple[int, float] | None:
-    r"""First of the `rows` (`[n, S]`, dense or CSR) whose sum is not its `target`, and that sum.
+def first_bad_row(rows: Rows, sums: Array, target: Array) -> tuple[int, float] | None:
+    r"""Index and sum of the first of the `rows` (`[n, S]`, dense or CSR) whose sum is not its `target`.
 
     A row of b non-zeros, normalised in float64, has quotients off by at most $bu$ (a sum of b terms and a
     division; $u = \epsilon/2$), so that its exact sum $\sigma$ is 1 within $bu$. Accepted is
@@ -25,8 +25,8 @@ def first_bad_row(rows: Any, sums: Array, target: Array) -> tuple[int, float] | 
     off = np.abs(sums - target)
     if (off <= SURE).all():
         return None
-    n_terms = _longest_row(rows)
-    limit, doubt = row_sum_tolerance(n_terms), n_terms * EPS
+    n_terms = longest_row(rows)
+    limit, doubt = row_sum_tolerance(n_terms), n_terms * U
     for row in np.flatnonzero(~(off <= limit - doubt)):
         in_doubt = off[row] <= limit + doubt
         total = math.fsum(_entries(rows, int(row))) if in_doubt else float(sums[row])
@@ -35,8 +35,8 @@ def first_bad_row(rows: Any, sums: Array, target: Array) -> tuple[int, float] | 
     return None
 
 
-def _longest_row(rows: Any) -> int:
-    """Largest number of non-zeros of a row."""
+def longest_row(rows: Rows) -> int:
+    """Largest number of non-zeros per row; zeros that a CSR matrix stores do not count."""
     if isinstance(rows, np.ndarray):
         counts = np.count_nonzero(rows, axis=1)
     elif rows.data.all():
@@ -46,6 +46,6 @@ def _longest_row(rows: Any) -> int:
     return int(counts.max(initial=0))
 
 
-def _entries(rows: Any, row: int) -> Array:
+def _entries(rows: Rows, row: int) -> Array:
     out: Array = rows[row] if isinstance(rows, np.ndarray) else rows.data[slice(*rows.indptr[row : row + 2])]
     return out

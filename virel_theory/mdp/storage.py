@@ -1,4 +1,4 @@
-"""Reading and writing `.npz` files: never a pickle, never half a file."""
+"""Reading and writing of `.npz` files: never a pickle, never half a file."""
 
 import zipfile
 import zlib
@@ -29,7 +29,7 @@ def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> Non
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz`, never unpickling; one `InputError` for anything wrong with the file."""
+    """Read all arrays of an `.npz` file, never unpickling; anything wrong with it is one `InputError`."""
     try:
         with path.open("rb") as file:  # np.load leaves the file open when the archive is truncated
             archive = np.load(file, allow_pickle=False)
@@ -45,7 +45,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def csr_from_parts(arrays: dict[str, NDArray[Any]]) -> Any:
-    """The CSR `[S*A, S]` matrix of a file's `indptr`, `indices`, `data` and the shape of its `reward`."""
+    """CSR matrix `[S*A, S]` from a file's `indptr`, `indices` and `data`, and the shape of its `reward`."""
     reward = arrays["reward"]
     require(reward.ndim == 2, "reward", reward.shape, "must have shape [S, A]")
     n_states, n_actions = reward.shape

@@ -1,4 +1,4 @@
-r"""Finite Markov decision processes: the data everything else is a function of.
+r"""Finite Markov decision processes: the input of everything else.
 
 States are `0 .. S-1`, actions `0 .. A-1`; a state-action pair is `h = (s, a)`. Shapes: `[S, A, S]` (dense)
 or CSR `[S*A, S]` with row `s*A + a` (sparse) for `transition`; `[S, A]` for tables; `[S]` for state
@@ -12,23 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from virel_theory.checks import (
-    Array,
-    InputError,
-    as_distribution,
-    as_float_array,
-    as_number,
-    as_real,
-    first_bad,
-    require,
-)
-from virel_theory.mdp.row_sums import first_bad_row
+from virel_common.errors import require
+from virel_theory.checks import Array, Mask, as_distribution, as_float_array, first_bad
+from virel_theory.mdp.row_sums import longest_row
 from virel_theory.mdp.storage import atomic_npz, csr_from_parts, read_npz
-
-Transition = Any  # float64 `[S, A, S]` array, or `scipy.sparse.csr_array` `[S*A, S]`
+from virel_theory.mdp.validation import (
+    Transition,
+    as_action_mask,
+    as_gamma,
+    as_transition,
+    check_rows,
+    read_only,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class TabularMDP:
         reward: $r(h)$, `[S, A]`, finite, in reward units.
         gamma: discount in [0, 1).
         initial: $p_0(s)$, `[S]`; uniform if None.
-        mask: `[S, A]` booleans, True where the action exists; at least one a state; all exist if None.
+        mask: `[S, A]` booleans, True where the action exists; at least one per state; None: all exist.
             Rows of missing actions are ignored: their transition must be zero and their reward reads 0.
 
     Raises:
@@ -63,17 +60,17 @@ class TabularMDP:
     reward: Array
     gamma: float
     initial: Any = None
-    mask: NDArray[np.bool_] | None = None
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Validate once; store read-only float64 views."""
-        gamma = _as_gamma(self.gamma)
-        transition, n_states, n_actions = _as_transition(self.transition)
-        mask = _as_mask(self.mask, (n_states, n_actions))
+        """Validate every field once and store read-only float64 views."""
+        gamma = as_gamma(self.gamma)
+        transition, n_states, n_actions = as_transition(self.transition)
+        mask = as_action_mask(self.mask, (n_states, n_actions))
         reward = as_float_array(self.reward, (n_states, n_actions), name="reward")
         available = True if mask is None else mask
         first_bad(~np.isfinite(reward) & available, reward, name="reward", rule="must be finite")
-        _check_rows(transition, n_actions, mask)
+        check_rows(transition, n_actions, mask)
         if mask is not None:
             reward = np.where(mask, reward, 0.0)
         initial = np.full(n_states, 1 / n_states) if self.initial is None else self.initial
@@ -85,7 +82,7 @@ class TabularMDP:
             "initial": initial,
             "mask": mask,
         }.items():
-            object.__setattr__(self, name, _read_only(value))
+            object.__setattr__(self, name, read_only(value))
 
     @property
     def n_states(self) -> int:
@@ -94,12 +91,12 @@ class TabularMDP:
 
     @property
     def n_actions(self) -> int:
-        """A, the largest number of actions of a state."""
+        """A, the largest number of actions that a state has."""
         return int(self.reward.shape[1])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`(S, A)`."""
+        """`(S, A)`, the numbers of states and of actions."""
         return self.n_states, self.n_actions
 
     @cached_property
@@ -108,16 +105,23 @@ class TabularMDP:
         return self.n_states * self.n_actions if self.mask is None else int(self.mask.sum())
 
     @cached_property
-    def available(self) -> NDArray[np.bool_]:
+    def available(self) -> Mask:
         """`[S, A]` booleans: True where the action exists (read-only)."""
         if self.mask is not None:
             return self.mask
         return np.broadcast_to(np.True_, self.shape)
 
+    @cached_property
+    def row_length(self) -> int:
+        """Largest number of terms in a sum over successors: non-zeros if dense, stored entries if CSR."""
+        if isinstance(self.transition, np.ndarray):
+            return longest_row(self.transition.reshape(-1, self.n_states))
+        return int(np.diff(self.transition.indptr).max())
+
     @property
     def is_sparse(self) -> bool:
         """Whether `transition` is CSR."""
-        return _is_sparse(self.transition)
+        return not isinstance(self.transition, np.ndarray)
 
     def expect_next(self, v: Array) -> Array:
         r"""$E_{s' \sim p(s'|h)}[v(s')]$ as `[S, A]`, the linear part of every Bellman operator.
@@ -139,7 +143,7 @@ class TabularMDP:
         return out
 
     @property
-    def csr_transition(self) -> Any:
+    def csr_transition(self) -> sparse.csr_array:
         """`[S*A, S]` transition probabilities as `scipy.sparse.csr_array` (new if the MDP is dense)."""
         if isinstance(self.transition, np.ndarray):
             return sparse.csr_array(self.transition.reshape(-1, self.n_states))
@@ -158,7 +162,7 @@ class TabularMDP:
         return TabularMDP(self.csr_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` without pickle, under a temporary name first, so that no half file stays."""
+        """Write the MDP to an `.npz` file without pickle: all of it, or, on an error, no file."""
         arrays: dict[str, Any] = {
             "reward": self.reward,
             "gamma": np.float64(self.gamma),
@@ -175,9 +179,10 @@ class TabularMDP:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "TabularMDP":
-        """Read what `save` wrote.
+        """Read an MDP that `save` wrote.
 
-        Keys: `transition`, or `indptr`, `indices`, `data`; `reward`, `gamma`; optional `initial`, `mask`.
+        Keys of the archive: `transition`, or `indptr`, `indices` and `data`; `reward`, `gamma`; optional
+        `initial` and `mask`.
 
         Raises: InputError: if the file is missing, truncated, holds pickled objects, lacks a key, or fails
             validation.
@@ -196,117 +201,3 @@ class TabularMDP:
         return TabularMDP(
             transition, arrays["reward"], arrays["gamma"].item(), arrays.get("initial"), arrays.get("mask")
         )
-
-
-def _is_sparse(value: Any) -> bool:
-    return bool(sparse.issparse(value))
-
-
-def _as_gamma(gamma: Any) -> float:
-    value = as_number(gamma, name="gamma")
-    require(0 <= value < 1, "gamma", gamma, "must lie in [0, 1)")
-    return value
-
-
-def _as_transition(transition: Any) -> tuple[Transition, int, int]:
-    if _is_sparse(transition):
-        kind = transition.dtype.kind
-        require(kind in "biuf", "transition", transition.dtype, "must be an array of real numbers")
-        require(transition.ndim == 2, "transition", transition.shape, "must have shape [S*A, S]")
-        n_rows, n_states = transition.shape
-        require(
-            n_states > 0 and n_rows > 0 and n_rows % n_states == 0,
-            "transition",
-            (n_rows, n_states),
-            "must have shape [S*A, S]",
-        )
-        csr = sparse.csr_array(transition)
-        if csr.dtype != np.float64:
-            csr = csr.astype(np.float64)
-        return csr, n_states, n_rows // n_states
-    dense = as_real(transition, name="transition")
-    ok = dense.ndim == 3 and dense.shape[0] == dense.shape[2] and 0 not in dense.shape
-    require(ok, "transition", dense.shape, "must have shape [S, A, S]")
-    return dense, dense.shape[0], dense.shape[1]
-
-
-def _as_mask(mask: Any, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
-    if mask is None:
-        return None
-    out = np.asarray(mask)
-    require(out.dtype == np.bool_, "mask", out.dtype, "must be an array of booleans")
-    require(out.shape == shape, "mask", out.shape, f"must have shape {list(shape)}")
-    empty = ~out.any(axis=1)
-    require(
-        not empty.any(),
-        "mask",
-        f"no action in state {int(np.argmax(empty))}",
-        "must leave at least one action in every state",
-    )
-    return None if out.all() else out.astype(np.bool_)
-
-
-def _check_rows(transition: Transition, n_actions: int, mask: NDArray[np.bool_] | None) -> None:
-    if isinstance(transition, np.ndarray):
-        entries, rows = transition, transition.reshape(-1, transition.shape[2])
-        sums = transition.sum(axis=2).ravel()
-    else:
-        _check_csr(transition)
-        entries, rows = transition.data, transition
-        sums = transition @ np.ones(transition.shape[1])  # `.sum(axis=1)` takes twice the memory
-    if not entries.min(initial=0.0) >= 0:
-        _bad_entry(transition, n_actions)
-    target = np.ones(1) if mask is None else mask.ravel().astype(np.float64)
-    found = first_bad_row(rows, sums, np.broadcast_to(target, sums.shape))
-    if found is not None:
-        row, total = found
-        state, action = divmod(row, n_actions)
-        rule = (
-            "sum to 1"
-            if mask is None or mask[state, action]
-            else "be zero, as the mask says that the action does not exist"
-        )
-        raise InputError(
-            f"`transition` must {rule} in every row; "
-            f"found the sum {total!r} for state {state}, action {action}"
-        )
-
-
-def _check_csr(csr: Any) -> None:
-    indptr, indices, n_states = csr.indptr, csr.indices, csr.shape[1]
-    ok = indptr[0] == 0 and indptr[-1] == len(indices) == len(csr.data) and bool((np.diff(indptr) >= 0).all())
-    require(
-        ok,
-        "transition.indptr",
-        (int(indptr[0]), int(indptr[-1])),
-        f"must rise from 0 to the {len(csr.data)} stored entries",
-    )
-    if len(indices):
-        low, high = int(indices.min()), int(indices.max())
-        require(
-            low >= 0 and high < n_states, "transition.indices", (low, high), f"must lie in [0, {n_states})"
-        )
-
-
-def _bad_entry(transition: Transition, n_actions: int) -> None:
-    if isinstance(transition, np.ndarray):
-        first_bad(~(transition >= 0), transition, name="transition", rule="must be non-negative")
-    else:
-        k = int(np.argmax(~(transition.data >= 0)))
-        row = int(np.searchsorted(transition.indptr, k, side="right")) - 1
-        state, action = divmod(row, n_actions)
-        value, successor = float(transition.data[k]), int(transition.indices[k])
-        raise InputError(
-            f"`transition` must be non-negative; found {value!r} at [{state}, {action}, {successor}]"
-        )
-
-
-def _read_only(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        view = value.view()
-        view.flags.writeable = False
-        return view
-    if _is_sparse(value):
-        parts = tuple(_read_only(part) for part in (value.data, value.indices, value.indptr))
-        return sparse.csr_array(parts, shape=value.shape, copy=False)
-    return value

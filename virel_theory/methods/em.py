@@ -1,8 +1,8 @@
 r"""The EM algorithm with complete steps on finite MDPs, App. F.5.
 
-Tabular `omega`: every $\hat Q_\omega$ is representable, so a complete M-step reaches zero residual. The two
-analyses of F.5 are the two functions `em_steps` (target depends on omega) and `em_fixed_target_steps`
-(direct method).
+Parameters are tabular: every $\hat Q_\omega$ is representable, so a complete M-step reaches zero residual.
+The two analyses of F.5 are the functions `em_steps` (the target depends on omega) and
+`em_fixed_target_steps` (direct method).
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from virel_theory.checks import Array, as_policy, as_table, require
+from virel_common.errors import require
+from virel_theory.checks import Array
+from virel_theory.mdp.tables import as_policy, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import greedy_policy
 
 
 @dataclass(frozen=True, eq=False)
 class EMStep:
-    r"""One M-step and the E-step after it, App. F.5: $\hat Q_{\omega_k}$ `q [S, A]`, $\pi_k$ `pi [S, A]`."""
+    r"""One M-step, with values $\hat Q_{\omega_k}$ in `q`, and the E-step after it, with $\pi_k$ in `pi`."""
 
     q: Array
     pi: Array
@@ -104,7 +106,7 @@ def em_fixed_target_steps(mdp: TabularMDP, *, q_0: ArrayLike, pi_0: ArrayLike, n
     Args: mdp: finite MDP. q_0: `[S, A]` initial table. pi_0: `[S, A]` initial policy. n_steps: M-steps to
         take.
     Returns: the steps; `q` of step k is $\hat Q_{\omega_k}$, `pi` is $\pi_k$. Rounding: a few ulps of max|q|
-        a step, times 1/(1 - gamma) in all.
+        per step, times 1/(1 - gamma) in all.
     Raises: InputError: if `q_0` or `pi_0` do not fit the MDP or `n_steps` is negative.
 
     Example:
@@ -125,6 +127,7 @@ def em_fixed_target_steps(mdp: TabularMDP, *, q_0: ArrayLike, pi_0: ArrayLike, n
 
 
 def _solve_sparse(mdp: TabularMDP, policy: Array) -> Array:
+    r"""Solution of $(I - \gamma P^\pi) q = r$ over state-action pairs, by sparse LU."""
     n_states, n_actions = mdp.shape
     pairs = np.arange(policy.size)
     take = sparse.csr_array((policy.ravel(), (pairs // n_actions, pairs)), shape=(n_states, policy.size))

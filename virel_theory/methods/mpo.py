@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
+from virel_common.errors import require
 from virel_theory.checks import (
     Array,
     as_distribution,
@@ -16,7 +17,6 @@ from virel_theory.checks import (
     as_rows,
     as_temperature,
     first_bad,
-    require,
 )
 from virel_theory.operators.policies import as_action_values
 
@@ -124,7 +124,7 @@ def mpo_m_step_prior(pi_theta: ArrayLike) -> Array:
 
     Args: pi_theta: `[S, A]` variational policy of the E-step.
     Returns: `[S, A]`, a copy.
-    Raises: InputError: if a row is no distribution.
+    Raises: InputError: if a row is not a distribution.
 
     Example:
         >>> mpo_m_step_prior([[0.25, 0.75]]).tolist()
@@ -136,6 +136,6 @@ def mpo_m_step_prior(pi_theta: ArrayLike) -> Array:
 
 
 def _score_mean(policy: Array, f: Array) -> Array:
-    """`E_{a ~ pi}[f(a) d log pi(a) / d theta_b] = pi(b) (f(b) - E_pi[f])`, `[S, A]`."""
+    """Mean of `f` times the score, `E_{a ~ pi}[f(a) d log pi(a) / d theta_b] = pi(b) (f(b) - E_pi[f])`."""
     out: Array = policy * (f - (policy * f).sum(axis=1, keepdims=True))
     return out

@@ -1,8 +1,8 @@
-r"""Pseudo-likelihood methods on finite horizons, what VIREL is compared with: evidence, posterior, maximiser.
+r"""Pseudo-likelihood methods on finite horizons, to compare VIREL with: evidence, posterior, maximiser.
 
 Trajectories are $\tau = (s_0, a_0, \dots, s_{N-1}, a_{N-1})$ with return $R(\tau) = \sum_{i<N} r_i$, episodic
-and undiscounted as in the talk (`mdp.gamma` is not used), and $p(O|\tau) = \exp(R(\tau)/c)$; the talk has c =
-1. Conditioning on O conditions the dynamics too: the posterior tilts towards lucky successors, as if they
+and undiscounted as in the talk (`mdp.gamma` is not used), and $p(O|\tau) = \exp(R(\tau)/c)$; the talk has
+c = 1. Conditioning on O conditions the dynamics too: the posterior tilts towards lucky successors, as if they
 could be chosen. Backward messages, in log space: $W_t(s,a) = \exp(r(s,a)/c) E_{p(s'|h)}[V_{t+1}(s')]$,
 $V_t(s) = E_\pi[W_t(s,a)]$, $V_N = 1$.
 """
@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import logsumexp, softmax
 
-from virel_theory.checks import Array, as_policy, as_temperature, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_temperature
+from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
 
@@ -26,8 +28,8 @@ def pseudo_log_likelihood(mdp: TabularMDP, *, pi: ArrayLike, c: float, horizon: 
 
     Args: mdp: finite MDP. pi: `[S, A]` policy. c: temperature > 0, reward units. horizon: N >= 1 decisions.
     Returns: the log-evidence; error N (S + A + 16 + max|r|/c) ulps of N max|r|/c + 1.
-    Raises: InputError: if `pi` is no policy, `c` is not positive and finite, or `horizon` is not a positive
-        integer.
+    Raises: InputError: if `pi` is not a policy, `c` is not positive and finite, or `horizon` is not a
+        positive integer.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -44,7 +46,7 @@ def expected_episode_return(mdp: TabularMDP, *, pi: ArrayLike, horizon: int) -> 
 
     Args: mdp: finite MDP. pi: `[S, A]` policy. horizon: N >= 1 decisions.
     Returns: J in reward units; error N (S + A + 2) ulps of N max|r|.
-    Raises: InputError: if `pi` is no policy, or `horizon` is not a positive integer.
+    Raises: InputError: if `pi` is not a policy, or `horizon` is not a positive integer.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -68,8 +70,8 @@ def pseudo_posterior_policy(mdp: TabularMDP, *, prior: ArrayLike, c: float, hori
     Args: mdp: finite MDP. prior: `[S, A]` policy before the step, e.g. uniform. c: temperature > 0. horizon:
         N >= 1.
     Returns: `[N, S, A]` probabilities; relative error as of exp of `pseudo_log_likelihood`.
-    Raises: InputError: if `prior` is no policy, `c` is not positive and finite, or `horizon` no positive
-        integer.
+    Raises: InputError: if `prior` is not a policy, `c` is not positive and finite, or `horizon` is not a
+        positive integer.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -106,10 +108,10 @@ def pseudo_optimal_policy(mdp: TabularMDP, *, c: float, horizon: int) -> Array:
 def _messages(
     mdp: TabularMDP, mix: Callable[[Array], Array], *, c: float, horizon: int
 ) -> tuple[Array, Array]:
-    """`log W [N, S, A]` and `log V_0 [S]`; `mix` turns `log W_t [S, A]` into `log V_t [S]`."""
+    """Backward messages `log W [N, S, A]` and `log V_0 [S]`; `mix` maps `log W_t [S, A]` to `log V_t [S]`."""
     temperature = as_temperature(c, name="c")
     _check_horizon(horizon)
-    csr = sparse.csr_array(mdp.to_sparse().transition)
+    csr = sparse.csr_array(mdp.csr_transition)
     log_w, log_v = np.empty((horizon, *mdp.shape)), np.zeros(mdp.n_states)
     log_next = np.empty(mdp.n_states * mdp.n_actions)
     for t in reversed(range(horizon)):
@@ -120,12 +122,13 @@ def _messages(
 
 
 def _log(p: Array) -> Array:
-    """`log p` with `log 0 = -inf`, without a warning."""
+    """Logarithm `log p` with `log 0 = -inf`, without a warning."""
     out: Array = np.log(p, out=np.full_like(p, -np.inf), where=p > 0)
     return out
 
 
 def _check_horizon(horizon: int) -> None:
+    """Raise `InputError` unless `horizon` is a positive integer."""
     require(
         isinstance(horizon, int | np.integer) and horizon >= 1,
         "horizon",

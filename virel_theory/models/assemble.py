@@ -1,32 +1,31 @@
-"""Private helpers that assemble an MDP from transition lists; shared by the generators and the readers."""
+"""Assembly of an MDP from lists of transitions, for generators and readers."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from virel_theory.checks import Array
+from virel_theory.checks import Array, Mask
 from virel_theory.mdp.tabular import TabularMDP
 
 Ints = NDArray[np.integer]
-Mask = NDArray[np.bool_]
 
 
 def csr_rows(prob: Array, rows: Ints, columns: Ints, *, shape: tuple[int, int]) -> sparse.csr_array:
-    """CSR matrix of `(row, column, probability)` triples; repeated entries add up, zeros are dropped."""
+    """Matrix in CSR of `(row, column, probability)` triples; repeated entries add up, zeros are dropped."""
     out = sparse.csr_array((prob, (rows, columns)), shape=shape)
     out.eliminate_zeros()
     return out
 
 
 def outcome_rows(target: Ints, prob: Array, *, n_states: int) -> sparse.csr_array:
-    """CSR matrix `[N, S]` whose row i reaches `target[i, j]` with probability `prob[i, j]`."""
+    """Matrix `[N, S]` in CSR whose row i reaches `target[i, j]` with probability `prob[i, j]`."""
     n_rows, n_outcomes = target.shape
     rows = np.repeat(np.arange(n_rows), n_outcomes)
     return csr_rows(prob.ravel(), rows, target.ravel(), shape=(n_rows, n_states))
 
 
 def point_mass(n_states: int, state: int) -> Array:
-    """`[S]` distribution that is certain of one state."""
+    """Distribution `[S]` that is certain of one state."""
     out = np.zeros(n_states)
     out[state] = 1.0
     return out
@@ -41,6 +40,6 @@ def build(
     mask: Mask | None = None,
     is_sparse: bool = False,
 ) -> TabularMDP:
-    """The validated MDP, dense unless `is_sparse`; the initial distribution is uniform if None."""
+    """Validated MDP, dense unless `is_sparse`; `initial=None` is the uniform distribution."""
     mdp = TabularMDP(transition, reward, gamma, initial, mask)
     return mdp if is_sparse else mdp.to_dense()

@@ -1,27 +1,28 @@
-"""Private: MDPs as lists of choices, the number of which differs between states (as in most model files)."""
+"""MDPs as lists of choices, as most model files have them: states differ in how many they offer."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_theory.checks import Array, InputError, first_bad, require
+from virel_common.errors import InputError, require
+from virel_theory.checks import Array, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import Ints, build, csr_rows
 
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """C choices of S states; the choices of state s are `choice_ptr[s] : choice_ptr[s + 1]`.
+    """Choices of all states: those of state s are `choice_ptr[s] : choice_ptr[s + 1]`.
 
     Attributes:
-        name: what messages call it (the file).
-        choice_ptr: `[S + 1]`, from 0 to C.
-        choice: `[N]` choice of every listed transition.
-        successor: `[N]` states; one listed several times adds up.
+        name: what error messages call the source, usually the file.
+        choice_ptr: `[S + 1]` integers that rise from 0 to C.
+        choice: `[N]` choice that each listed transition belongs to.
+        successor: `[N]` successor states; entries of one choice with the same successor add up.
         prob: `[N]` probabilities.
-        reward: `[C]` reward units.
-        initial: `[S]` distribution.
+        reward: `[C]` rewards of the choices, in reward units.
+        initial: `[S]` distribution of the first state.
     """
 
     name: str
@@ -34,17 +35,17 @@ class Choices:
 
     @property
     def n_states(self) -> int:
-        """S."""
+        """S, the number of states."""
         return len(self.choice_ptr) - 1
 
     @property
     def n_choices(self) -> int:
-        """C."""
+        """C, the number of choices."""
         return len(self.reward)
 
 
 def check_choices(c: Choices) -> Choices:
-    """`c`, or one `InputError`: an empty action set, an index out of range, a probability that is none."""
+    """`c`, unless a state has no choice, an index is out of range, or a probability is negative or NaN."""
     counts = np.diff(c.choice_ptr)
     if (counts < 1).any():
         state = int(np.argmax(counts < 1))
@@ -56,7 +57,7 @@ def check_choices(c: Choices) -> Choices:
 
 
 def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
-    """`x` as integers in [0, size)."""
+    """`x` as integers in `[0, size)`."""
     require(x.dtype.kind in "iu", name, str(x.dtype), "must hold integers")
     out = x.astype(np.int64)
     bad = (out < 0) | (out >= size)
@@ -67,7 +68,7 @@ def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
 
 
 def make_absorbing(c: Choices, goal: Ints) -> Choices:
-    """The same choices with the goal states absorbing at reward 0 (in their first choice)."""
+    """Choices `c` with goal states made absorbing at reward 0, in their first choice."""
     is_goal = np.zeros(c.n_states, dtype=np.bool_)
     is_goal[goal] = True
     of_goal = np.repeat(is_goal, np.diff(c.choice_ptr))  # [C]
@@ -83,7 +84,7 @@ def make_absorbing(c: Choices, goal: Ints) -> Choices:
 
 
 def to_mdp(c: Choices, *, gamma: float, goal: Ints | None = None) -> TabularMDP:
-    """The CSR MDP of checked choices: the k-th of a state is action k; goal states keep action 0 only."""
+    """MDP in CSR of checked choices: a state's k-th choice is action k; goal states keep action 0 only."""
     counts = np.diff(c.choice_ptr)
     n_actions = int(counts.max())
     mask = np.arange(n_actions) < counts[:, None]

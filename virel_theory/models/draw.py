@@ -1,4 +1,4 @@
-"""Generated MDPs: random (Garnet), slow-mixing (ring), chain, gridworld, and the MERL counterexample.
+"""Generators of MDPs: random (Garnet), slow-mixing (ring), chain, gridworld, and MERL's counterexample.
 
 Everything is built as CSR and made dense on request, so that both encodings hold the same numbers.
 """
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from virel_theory.checks import require
+from virel_common.errors import require
+from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import garnet_kernels
-from virel_theory.models.assemble import Mask, build, csr_rows, outcome_rows, point_mass
+from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
 
 Cell = tuple[int, int]
 
@@ -41,16 +42,17 @@ def garnet(
     branching^2 / 2^53.
 
     Args:
-        n_states: S.
-        n_actions: A.
-        branching: successors of a pair, at most `n_states`.
+        n_states: number S of states.
+        n_actions: number A of actions.
+        branching: number of successors per pair, at most `n_states`.
         gamma: discount in [0, 1).
-        rng: source of randomness; advanced.
-        sparse: CSR `[S*A, S]` (32-bit indices where they fit) in place of dense `[S, A, S]`.
-        missing: probability with which an action does not exist in a state (one always does).
+        rng: source of randomness, which advances.
+        sparse: True for CSR `[S*A, S]` (32-bit indices where they fit), False for dense `[S, A, S]`.
+        missing: probability that an action does not exist in a state; one action always does.
 
     Returns: the MDP; initial distribution uniform. Exact: no rounding.
-    Raises: InputError: on sizes below 1, `branching > n_states`, `missing` outside [0, 1], or a bad `gamma`.
+    Raises: InputError: on sizes below 1, `branching > n_states`, `missing` outside [0, 1], or a `gamma`
+    outside [0, 1).
 
     Example:
         >>> mdp = garnet(4, 2, 3, gamma=0.9, rng=np.random.default_rng(0))
@@ -86,16 +88,16 @@ def ring(
     successive values gain nothing over plain contraction.
 
     Args:
-        n_states: S.
+        n_states: number S of states.
         gamma: discount in [0, 1).
-        n_actions: A.
+        n_actions: number A of actions.
         slip: probability of a slip, in [0, 1].
         closed: whether the ends meet (ring); otherwise moves stop at them (corridor).
-        rng: rewards uniform in [0, 1) drawn from it; None: reward 1 in state 0 and 0 elsewhere, with the
+        rng: source of rewards, uniform in [0, 1). None: reward 1 in state 0 and 0 elsewhere, with the
             solution $V^*(s) = \gamma^{d(s)} / (1 - \gamma)$, d the distance to state 0, for A = 3 and slip 0.
 
     Returns: the MDP as CSR, initial distribution uniform; probabilities rounded once.
-    Raises: InputError: on sizes below 1, `slip` outside [0, 1], or a bad `gamma`.
+    Raises: InputError: on sizes below 1, `slip` outside [0, 1], or a `gamma` outside [0, 1).
 
     Example:
         >>> ring(5, gamma=0.5, slip=0.2).transition.toarray()[0].tolist()
@@ -123,12 +125,12 @@ def chain(n_states: int, *, gamma: float, slip: float = 0.0) -> TabularMDP:
     $$V^*(s) = \gamma^{S-1-s} / (1 - \gamma) \quad\text{for slip 0}$$
 
     Args:
-        n_states: S.
+        n_states: number S of states.
         gamma: discount in [0, 1).
         slip: probability of the opposite move, in [0, 1].
 
     Returns: the MDP (dense), starting in state 0; moves past an end stay; probabilities rounded once.
-    Raises: InputError: if `n_states < 1`, `slip` is outside [0, 1], or `gamma` is bad.
+    Raises: InputError: if `n_states < 1`, `slip` is outside [0, 1], or `gamma` is not in [0, 1).
 
     Example:
         >>> chain(3, gamma=0.5).transition[0].tolist()
@@ -172,14 +174,14 @@ def gridworld(
         gamma: discount in [0, 1).
         goal: `(row, column)`; the last cell if None.
         walls: cells that cannot be entered.
-        slip: in [0, 1].
-        step_reward: in reward units.
-        goal_reward: in reward units.
-        sparse: CSR in place of dense.
+        slip: probability of a slip, in [0, 1].
+        step_reward: reward of every step, in reward units.
+        goal_reward: reward of entering the goal, in reward units.
+        sparse: True for a CSR transition, False for a dense one.
 
     Returns: the MDP, starting in the first cell that is neither wall nor goal (in the goal if there is none).
-    Raises: InputError: on sizes below 1, cells off the grid, a goal in a wall, `slip` outside [0, 1], bad
-    `gamma`.
+    Raises: InputError: on sizes below 1, cells off the grid, a goal in a wall, `slip` outside
+        [0, 1], or a `gamma` outside [0, 1).
 
     Example:
         >>> gridworld(1, 3, gamma=0.5).reward[:, 1].tolist()
@@ -217,10 +219,10 @@ def merl_counterexample(k1: int, *, gamma: float, sparse: bool = False) -> Tabul
     Args:
         k1: number of actions of $s_1$.
         gamma: discount in [0, 1).
-        sparse: CSR in place of dense.
+        sparse: True for a CSR transition, False for a dense one.
 
     Returns: the MDP, exact: states $s_0, s_1, s_2$, then k1 leaves; $a_1, a_2$ are 0, 1; starts in $s_0$.
-    Raises: InputError: if `k1 < 1` or `gamma` is bad.
+    Raises: InputError: if `k1 < 1` or `gamma` is not in [0, 1).
 
     Example:
         >>> mdp = merl_counterexample(3, gamma=0.9)
@@ -244,13 +246,14 @@ def merl_counterexample(k1: int, *, gamma: float, sparse: bool = False) -> Tabul
 
 
 def _index_dtype(n_rows: int, n_entries: int) -> DTypeLike:
-    """int32 where row and entry numbers fit in it, else int64; cf. `scipy.sparse`."""
+    """Index type of a CSR matrix, as in `scipy.sparse`: int32 if row and entry numbers fit, else int64."""
     return np.int32 if max(n_rows, n_entries) <= np.iinfo(np.int32).max else np.int64
 
 
 def _garnet_rows(
     key: np.uint64, shape: tuple[int, int], *, branching: int, mask: Mask | None
 ) -> sparse.csr_array:
+    """Transition matrix of a Garnet, from the random stream `key`."""
     n_rows = shape[0] * shape[1]
     n_entries = branching * (n_rows if mask is None else int(mask.sum()))
     dtype = _index_dtype(n_rows, n_entries)
@@ -265,6 +268,7 @@ def _garnet_rows(
 
 
 def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Generator) -> Mask | None:
+    """Random mask in which every state has an action; None if no action is missing."""
     if missing == 0:
         return None
     mask: Mask = rng.random(shape) >= missing
@@ -273,12 +277,14 @@ def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Gener
 
 
 def _as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
+    """`cell` as `(row, column)` inside the grid."""
     row, column = cell
     require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
     return row, column
 
 
 def _grid_moves(free: Mask) -> NDArray[np.int64]:
+    """States `[S, 4]` that the four moves lead to; a move into a border or a wall stays."""
     height, width = free.shape
     cells = np.moveaxis(np.indices(free.shape), 0, 2).reshape(-1, 1, 2)
     moved = (cells + np.array(MOVES)).clip(0, [height - 1, width - 1])  # [S, 4, 2]

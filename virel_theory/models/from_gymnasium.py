@@ -1,4 +1,4 @@
-"""Private: the transition table of a Gymnasium toy-text environment as arrays."""
+"""Transition table of a Gymnasium toy-text environment, as arrays."""
 
 import re
 import warnings
@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_theory.checks import InputError, require
-from virel_theory.models.assemble import Mask
+from virel_common.errors import InputError, require
+from virel_theory.checks import Mask
 
 Columns = tuple[NDArray[Any], ...]
 
 
 def open_env(env: Any) -> Any:
-    """The unwrapped environment; an id is made (and closed again: only its table is read)."""
+    """Unwrapped environment; if an id is given it is made, and closed again, as only its table is read."""
     if not isinstance(env, str):
         require(hasattr(env, "unwrapped"), "env", env, "must be an environment or its id")
         return env.unwrapped
@@ -34,7 +34,10 @@ def open_env(env: Any) -> Any:
 
 
 def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
-    """S, A, the columns state, action, successor, probability, reward, terminated; and the `[S, A]` mask."""
+    """Transition table of an environment: S, A, its columns, and the mask `[S, A]`.
+
+    The columns are state, action, successor, probability, reward and terminated.
+    """
     table: Any = getattr(env, "P", None)
     ok = isinstance(table, dict) and len(table) > 0
     require(ok, "env", type(env).__name__, "must have a transition table `P` (toy-text environments do)")
@@ -63,6 +66,7 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
 
 
 def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, bool]:
+    """One listed outcome as `(successor, probability, reward, terminated)`."""
     try:
         prob, successor, reward, terminated = outcome
         np.int64(successor)
@@ -73,6 +77,7 @@ def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, 
 
 
 def _check_columns(columns: Columns, n_states: int) -> None:
+    """Raise `InputError` for the first entry that is out of range."""
     state, action, successor, prob, reward, _ = columns
     rules = (
         (successor, (successor >= 0) & (successor < n_states), f"successors must lie in [0, {n_states})"),

@@ -1,10 +1,10 @@
-"""Private: text of explicit-state model files, as PRISM and Storm write them, to arrays.
+"""Explicit-state model files, as PRISM and Storm write them, as arrays.
 
 Transitions (`.tra`): an optional first line `mdp` or `dtmc` (Storm) or counts `S C N` / `S N` (PRISM), then
 `s choice s' p [action]` (MDP) or `s s' p` (DTMC). Labels (`.lab`): `0="init" 1="goal"`, then `s: 0 1`
-(PRISM), or `#DECLARATION`, names, `#END`, then `s name name` (Storm). Rewards: `s r`, `s choice r` or `s
-choice s' r` (DTMC: `s s' r`), after an optional line of counts. Lines that start with `#` or `//` are
-comments elsewhere.
+(PRISM), or `#DECLARATION`, names, `#END`, then `s name name` (Storm). Rewards: `s r`, `s choice r` or
+`s choice s' r` (DTMC: `s s' r`), after an optional line of counts. Lines that start with `#` or `//` are
+comments, except in `.lab` files.
 """
 
 import re
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from virel_theory.checks import Array, InputError, require
+from virel_common.errors import InputError, require
+from virel_theory.checks import Array
 from virel_theory.models.assemble import Ints
 
 Line = tuple[int, list[str]]  # number in the file, words
@@ -22,7 +23,7 @@ Line = tuple[int, list[str]]  # number in the file, words
 
 @dataclass(frozen=True, eq=False)
 class Transitions:
-    """Listed transitions `[N]`, sorted by state and choice; `is_dtmc`: the file has no column of choices."""
+    """Transitions `[N]` that a file lists, by state and choice; `is_dtmc`: it has no column of choices."""
 
     path: Path
     n_states: int
@@ -34,7 +35,7 @@ class Transitions:
 
 
 def read_transitions(path: Path) -> Transitions:
-    """Read a `.tra` file."""
+    """Read the transitions of a `.tra` file."""
     lines = _read_lines(path)
     require(bool(lines), str(path), "no line", "must hold transitions")
     is_dtmc, counts, lines = _tra_header(path, lines)
@@ -51,7 +52,10 @@ def read_transitions(path: Path) -> Transitions:
 
 
 def choice_rows(tra: Transitions) -> tuple[Ints, Ints]:
-    """`choice_ptr [S + 1]` and the choice `[N]` of every transition; a state numbers its choices 0, 1, ..."""
+    """Pointers `choice_ptr [S + 1]` to the choices of each state, and the choice `[N]` of each transition.
+
+    A state must number its choices 0, 1, 2, ...
+    """
     first = np.ones(len(tra.state), dtype=np.bool_)
     first[1:] = (np.diff(tra.state) != 0) | (np.diff(tra.choice) != 0)
     counts = np.bincount(tra.state[first], minlength=tra.n_states)
@@ -66,7 +70,7 @@ def choice_rows(tra: Transitions) -> tuple[Ints, Ints]:
 
 
 def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
-    """Read a `.lab` file: the states that carry each label."""
+    """Read a `.lab` file: for each label, the states that carry it."""
     lines = _read_lines(path, comments=False)
     require(bool(lines), str(path), "no line", "must declare labels")
     if lines[0][1][0] == "#DECLARATION":
@@ -87,7 +91,7 @@ def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
 
 
 def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
-    """Read a reward file: reward of every listed transition `[N]`; whether it depends on the successor."""
+    """Read a reward file: reward of every transition `[N]`, and whether it depends on the successor."""
     lines = _read_lines(path)
     width = max((len(words) for _, words in lines), default=2)
     counts: list[int] = []
@@ -109,6 +113,7 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
 
 
 def _look_up(path: Path, keys: Sequence[Ints], columns: Sequence[Ints], reward: Array) -> Array:
+    """Reward of each transition: that of the row of `columns` which equals its `keys`, else 0."""
     table: dict[tuple[int, ...], float] = {}
     for key, value in zip(zip(*(c.tolist() for c in columns), strict=True), reward.tolist(), strict=True):
         require(
@@ -126,6 +131,7 @@ def _look_up(path: Path, keys: Sequence[Ints], columns: Sequence[Ints], reward: 
 
 
 def _tra_header(path: Path, lines: list[Line]) -> tuple[bool, list[int], list[Line]]:
+    """Whether the file is a DTMC, the counts that its first line announces, and the other lines."""
     number, words = lines[0]
     if words[0].lower() in {"mdp", "dtmc"}:
         return words[0].lower() == "dtmc", [], lines[1:]
@@ -135,6 +141,7 @@ def _tra_header(path: Path, lines: list[Line]) -> tuple[bool, list[int], list[Li
 
 
 def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Ints, n_states: int) -> None:
+    """Raise `InputError` unless the transitions are those that the header announces."""
     if counts:
         n_choices = len(np.unique(np.stack([state, choice]), axis=1).T)
         found = [n_states, len(state)] if len(counts) == 2 else [n_states, n_choices, len(state)]
@@ -155,6 +162,7 @@ def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Int
 
 
 def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
+    """Labels by their number, from the first line of a PRISM `.lab` file."""
     text = " ".join(line[1])
     pairs: list[tuple[str, str]] = re.findall(r'(\d+)="([^"]*)"', text)
     found = " ".join(f'{key}="{name}"' for key, name in pairs)
@@ -168,6 +176,7 @@ def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
 
 
 def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], list[Line]]:
+    """Labels of a Storm `.lab` file, each under its own name, and the lines after the declaration."""
     ends = [k for k, (_, words) in enumerate(lines) if words[0] == "#END"]
     require(bool(ends), str(path), "no #END", "must end its #DECLARATION")
     names = [word for _, words in lines[1 : ends[0]] for word in words]
@@ -175,7 +184,7 @@ def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], l
 
 
 def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) -> tuple[list[Ints], Array]:
-    """Columns of `n_ints` integers, then one real number; a word may follow where `labelled`."""
+    """Columns of numbers: `n_ints` integers and one real number per line, then, if `labelled`, a word."""
     widths = (n_ints + 1, n_ints + 2) if labelled else (n_ints + 1,)
     ints = np.empty((len(lines), n_ints), dtype=np.int64)
     reals = np.empty(len(lines))
@@ -189,12 +198,14 @@ def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) 
 
 
 def _as_int(word: str, path: Path, number: int) -> int:
+    """`word` on line `number` as a non-negative integer."""
     ok = word.isascii() and word.isdigit() and len(word) <= 18
     require(ok, f"{path} line {number}", word, "must hold a number of a state or choice here, 0 or more")
     return int(word)
 
 
 def _as_real(word: str, path: Path, number: int) -> float:
+    """`word` on line `number` as a finite float."""
     try:
         value = float(word)
     except ValueError:
@@ -204,10 +215,12 @@ def _as_real(word: str, path: Path, number: int) -> float:
 
 
 def _in_range(state: int, n_states: int, path: Path, number: int) -> None:
+    """Raise `InputError` unless a state on line `number` exists."""
     require(state < n_states, f"{path} line {number}", state, f"must number states below {n_states}")
 
 
 def _read_lines(path: Path, *, comments: bool = True) -> list[Line]:
+    """Words of the non-empty lines of a file, with line numbers, without comment lines if `comments`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:

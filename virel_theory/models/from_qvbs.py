@@ -1,11 +1,12 @@
-"""Private: archives of the Quantitative Verification Benchmark Set as choices."""
+"""Archives of the Quantitative Verification Benchmark Set (QVBS) as lists of choices."""
 
 import json
 from typing import Any, Literal
 
 import numpy as np
 
-from virel_theory.checks import InputError, as_float_array, require
+from virel_common.errors import InputError, require
+from virel_theory.checks import as_float_array
 from virel_theory.models.assemble import Ints, point_mass
 from virel_theory.models.choices import Choices, as_indices
 
@@ -13,7 +14,7 @@ Sense = Literal["max", "min"]
 
 
 def qvbs_choices(name: str, arrays: dict[str, Any], objective: str) -> tuple[Choices, Ints]:
-    """Choices and goal states of one objective."""
+    """Choices and goal states of one objective of an archive."""
     keys = ("choice_ptr", "indptr", "indices", "prob", "init", "meta", f"goal__{objective}")
     for key in keys:
         require(key in arrays, name, sorted(arrays), f"must hold the array {key!r}")
@@ -42,7 +43,7 @@ def qvbs_choices(name: str, arrays: dict[str, Any], objective: str) -> tuple[Cho
 
 
 def qvbs_sense(name: str, arrays: dict[str, Any], objective: str) -> Sense:
-    """What an objective asks for."""
+    """Sense of an objective, "max" or "min", from the metadata of its archive."""
     try:
         sense: Any = json.loads(str(arrays["meta"]))["properties"][objective]["sense"]
     except (ValueError, KeyError, TypeError) as err:
@@ -53,6 +54,7 @@ def qvbs_sense(name: str, arrays: dict[str, Any], objective: str) -> Sense:
 
 
 def _as_pointer(x: Any, total: int, *, name: str) -> Ints:
+    """`x` as integers that rise from 0 to `total`."""
     ok = x.ndim == 1 and x.size > 1 and x.dtype.kind in "iu"
     require(ok, name, (x.shape, str(x.dtype)), "must be a vector of integers")
     out: Ints = x.astype(np.int64)

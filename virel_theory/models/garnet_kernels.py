@@ -1,4 +1,4 @@
-"""Kernels of `generate.garnet`: loops only, no checks; the caller owns the out-arguments.
+"""Kernels of `draw.garnet`: compiled loops that check nothing; the caller owns the out-arguments.
 
 Random numbers are one SplitMix64 stream (Steele et al. 2014) addressed by position: row `i` owns the
 positions from `i * n_draws` on, so that the numbers do not depend on the order of the rows or on the number
@@ -21,7 +21,7 @@ _INSERTION_MAX = 64
 @njit(cache=True)
 @no_type_check
 def random_53_bits(key, position):
-    """Number `position` of the stream `key`: an integer in [0, 2**53), as an exact float64."""
+    """Random number at `position` of the stream `key`: an integer in [0, 2**53), as an exact float64."""
     z = key + _GOLDEN * np.uint64(position + 1)
     z = (z ^ (z >> _SHIFT_30)) * _MIX_1
     z = (z ^ (z >> _SHIFT_27)) * _MIX_2
@@ -31,7 +31,7 @@ def random_53_bits(key, position):
 @njit(cache=True)
 @no_type_check
 def floyd_sample(key, position, n, out):
-    """A uniform subset of {0..n-1}, ascending, into `out` (Floyd's algorithm, kept sorted by insertion)."""
+    """`out <-` a uniform subset of {0..n-1}, ascending (Floyd's algorithm, kept sorted by insertion)."""
     for j in range(len(out)):
         top = n - len(out) + j
         draw = np.int64(random_53_bits(key, position + j) / _UNIT * (top + 1))
@@ -49,7 +49,7 @@ def floyd_sample(key, position, n, out):
 @njit(cache=True)
 @no_type_check
 def selection_sample(key, position, n, out):
-    """A uniform subset of {0..n-1}, ascending, into `out` (Knuth's Algorithm S, one draw a candidate)."""
+    """`out <-` a uniform subset of {0..n-1}, ascending (Knuth's Algorithm S, one draw per candidate)."""
     k = 0
     for i in range(n):
         if k == len(out):
@@ -62,7 +62,7 @@ def selection_sample(key, position, n, out):
 @njit(cache=True)
 @no_type_check
 def spacings(key, position, out):
-    """Gaps that len(out) - 1 uniform cuts leave in [0, 1]: multiples of 2**-53 that sum to 1 exactly."""
+    """`out <-` gaps between len(out) - 1 uniform cuts of [0, 1]: multiples of 2**-53, of sum exactly 1."""
     n_cuts = len(out) - 1
     for j in range(n_cuts):
         cut = random_53_bits(key, position + j)
@@ -85,7 +85,7 @@ def spacings(key, position, out):
 @njit(cache=True)
 @no_type_check
 def fill_row(key, row, n_states, indices, data):
-    """One row of a Garnet: successors without repetition, then their probabilities."""
+    """Fill one row of a Garnet: successors without repetition, then their probabilities."""
     branching = len(indices)
     if branching == 0:
         return
@@ -102,7 +102,7 @@ def fill_row(key, row, n_states, indices, data):
 @njit(cache=True)
 @no_type_check
 def fill_serial(key, n_states, indptr, indices, data):
-    """All rows of the CSR matrix, one after another."""
+    """Fill all rows of the CSR matrix, one after another."""
     for row in range(len(indptr) - 1):
         low, high = indptr[row], indptr[row + 1]
         fill_row(key, row, n_states, indices[low:high], data[low:high])
@@ -111,7 +111,7 @@ def fill_serial(key, n_states, indptr, indices, data):
 @njit(cache=True, parallel=True)
 @no_type_check
 def fill_parallel(key, n_states, indptr, indices, data):
-    """All rows of the CSR matrix on numba's threads; the same numbers as `fill_serial`."""
+    """Fill all rows of the CSR matrix on numba's threads, with the same numbers as `fill_serial`."""
     for row in prange(len(indptr) - 1):
         low, high = indptr[row], indptr[row + 1]
         fill_row(key, row, n_states, indices[low:high], data[low:high])

@@ -1,4 +1,4 @@
-"""MDPs that others wrote: Gymnasium toy-text, QVBS archives, explicit-state PRISM and Storm files, npz.
+"""Readers of MDPs that others wrote: Gymnasium toy-text, QVBS archives, PRISM and Storm files, npz.
 
 Every broken file is one `InputError` that names the file, the rule and what was found. Importing this module
 does not import gymnasium.
@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from virel_theory.checks import Array, InputError, as_distribution, require
+from virel_common.errors import InputError, require
+from virel_theory.checks import Array, as_distribution
 from virel_theory.mdp.storage import BROKEN, read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import from_prism as prism
@@ -75,13 +76,13 @@ def from_qvbs(path: FilePath, objective: str, *, gamma: float) -> tuple[TabularM
 
     The archive holds `choice_ptr, indptr, indices, prob, init, meta` and, for each objective, `reward__NAME`
     and `goal__NAME`. Goal states become absorbing at reward 0. The k-th choice of a state is action k;
-    others are masked.
+    actions without a choice are masked.
 
     Deviation: 1. the benchmark's total reward is discounted here.
 
     Args:
         path: an `.npz` archive (no pickle).
-        objective: NAME.
+        objective: NAME of the objective.
         gamma: discount in [0, 1).
 
     Returns:
@@ -112,14 +113,14 @@ def from_prism(
 ) -> TabularMDP:
     r"""Explicit-state model that PRISM or Storm exported, as a discounted MDP, Kwiatkowska et al. 2011.
 
-    Discounted use: PRISM and Storm sum rewards until `goal` is reached, undiscounted; here the reward of
-    step t counts $\gamma^t$ times. State rewards are earned on every step from the state, by all its
-    choices; transition rewards are averaged over $p(s'|h)$. States labelled `goal` absorb at reward 0. With
-    `goal` and no reward file, r(h) is the probability of entering the goal in this step, so that the value
-    is $E[\gamma^{T-1}]$ with T the step of arrival.
+    PRISM and Storm sum rewards until `goal` is reached, without a discount; here the reward of step t counts
+    $\gamma^t$ times. State rewards are earned on every step from the state, by all its choices; transition
+    rewards are averaged over $p(s'|h)$. States labelled `goal` absorb at reward 0. With `goal` and no reward
+    file, r(h) is the probability of entering the goal in this step, so that the value is $E[\gamma^{T-1}]$
+    with T the step of arrival.
 
     Args:
-        tra: transitions (`.tra`) of an MDP or, with one action a state, a DTMC.
+        tra: transitions (`.tra`) of an MDP or, with one action per state, a DTMC.
         gamma: discount in [0, 1).
         lab: labels (`.lab`); the label `init` gives the start (uniform over several); without it, state 0.
         rew: reward file or files (`.srew`, `.trew`, `.rew`), added up.
@@ -216,6 +217,7 @@ def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | Non
 
 
 def _is_qvbs(path: Path) -> bool:
+    """Whether an archive holds the lists of choices of a QVBS model."""
     try:
         with zipfile.ZipFile(path) as file:
             return "choice_ptr.npy" in file.namelist()
@@ -224,21 +226,24 @@ def _is_qvbs(path: Path) -> bool:
 
 
 def _given(gamma: float | None, name: str) -> float:
+    """`gamma`, which a source without a discount of its own needs."""
     if gamma is None:
-        raise InputError(f"`gamma` must be given for {name}, which holds none; found None")
+        raise InputError(f"`gamma` must be given for {name}, which holds no discount; found None")
     return gamma
 
 
 def _no_objective(objective: str | None) -> None:
+    """Raise `InputError` if an objective was named for a source that has none."""
     require(objective is None, "objective", objective, "must be left out: this source has none")
 
 
 def _sums(group: Ints, values: Array, *, size: int) -> Array:
-    """`[size]` sums of the values of each group."""
+    """Sums `[size]` of the values in each group."""
     return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
 
 
 def _choice_rewards(path: Path, tra: prism.Transitions, choice: Ints) -> Array:
+    """Expected rewards of all choices, `[C]`, from one reward file."""
     values, by_successor = prism.read_rewards(path, tra)
     if by_successor:
         return _sums(choice, tra.prob * values, size=int(choice[-1]) + 1)

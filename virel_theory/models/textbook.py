@@ -1,8 +1,8 @@
-"""Small MDPs from textbooks, with published or closed-form answers: what a solver is tested on."""
+"""Small MDPs from textbooks, with published or closed-form answers, on which solvers are tested."""
 
 import numpy as np
 
-from virel_theory.checks import require
+from virel_common.errors import require
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import build, outcome_rows, point_mass
 from virel_theory.models.draw import MOVES
@@ -18,7 +18,7 @@ def two_state_toy(*, gamma: float) -> TabularMDP:
         gamma: discount in [0, 1).
 
     Returns: the MDP, exact: action 0 stays, 1 swaps; starts in state 0.
-    Raises: InputError: if `gamma` is bad.
+    Raises: InputError: if `gamma` is not in [0, 1).
 
     Example:
         >>> two_state_toy(gamma=0.5).reward.tolist()
@@ -44,7 +44,7 @@ def puterman_two_state(*, gamma: float) -> TabularMDP:
         gamma: discount in [0, 1).
 
     Returns: the MDP, exact; starts in $s_1$ (state 0).
-    Raises: InputError: if `gamma` is bad.
+    Raises: InputError: if `gamma` is not in [0, 1).
 
     Example:
         >>> puterman_two_state(gamma=0.5).available.tolist()
@@ -67,7 +67,7 @@ def sutton_barto_gridworld(*, gamma: float = 0.9) -> TabularMDP:
         gamma: discount in [0, 1); the book's is 0.9.
 
     Returns: the MDP, exact; state `5 * row + column`; actions up, right, down, left; starts anywhere.
-    Raises: InputError: if `gamma` is bad.
+    Raises: InputError: if `gamma` is not in [0, 1).
 
     Example:
         >>> sutton_barto_gridworld().reward[:4].tolist()
@@ -94,14 +94,14 @@ def forest(
     default at gamma = 0.9 it is best to wait always: $V^* = (26.244, 29.484, 33.484)$.
 
     Args:
-        n_states: age classes, at least 2.
+        n_states: number of age classes, at least 2.
         gamma: discount in [0, 1).
-        fire: in [0, 1].
-        wait_reward: in reward units.
-        cut_reward: in reward units.
+        fire: probability of a fire per step, in [0, 1].
+        wait_reward: reward of waiting in the oldest class, in reward units.
+        cut_reward: reward of cutting in the oldest class, in reward units.
 
     Returns: the MDP, starting in class 0; probabilities rounded once.
-    Raises: InputError: if `n_states < 2`, `fire` is outside [0, 1], or `gamma` is bad.
+    Raises: InputError: if `n_states < 2`, `fire` is outside [0, 1], or `gamma` is not in [0, 1).
 
     Example:
         >>> forest(gamma=0.9).reward.tolist()

@@ -1,4 +1,4 @@
-r"""The objective L (4), the log-partition l and the joint Boltzmann distribution p_omega(h) (5)."""
+r"""VIREL's objective $L$, Eq. (4); the log-partition $\ell$ and the joint Boltzmann distribution, Eq. (5)."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,7 +42,7 @@ def log_partition(q: ArrayLike, *, eps: float) -> float:
     Deviation: 1. the integral over H is a sum over the pairs that exist.
 
     Args: q: `[S, A]`. eps: temperature > 0. Returns: l, within a few ulps of max|q|/eps + log|H|.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> round(log_partition([[0.0, 0.0]], eps=1.0), 4)
@@ -57,7 +57,7 @@ def boltzmann_joint(q: ArrayLike, *, eps: float) -> Array:
     $$p_\omega(h) = \exp(\hat Q_\omega(h)/\varepsilon_\omega - \ell(\omega))$$
 
     Args: q: `[S, A]`. eps: temperature > 0. Returns: `[S, A]` probabilities that sum to 1 over all pairs.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> boltzmann_joint([[0.0], [0.0]], eps=1.0).tolist()

@@ -1,4 +1,4 @@
-r"""The probabilistic model of App. B: likelihood of optimality, posterior, evidence and its lower bound.
+r"""Probabilistic model of App. B: likelihood of optimality, posterior, evidence and its lower bound.
 
 The binary variable O says that an action is optimal under $\hat Q_\omega$. Everything is computed in log
 space, so that max|q|/eps of 1e4 and more neither overflows nor underflows before the last step. `-inf` in
@@ -21,7 +21,7 @@ def optimality_likelihood(q: ArrayLike, *, eps: float) -> Array:
     Args: q: `[S, A]`, reward units. eps: temperature > 0, reward units.
     Returns: `[S, A]` in [0, 1], 1 on greedy actions, 0 where the action does not exist; relative error
         (2 + |log y|) ulps.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> optimality_likelihood([[1.0, 0.0]], eps=1.0).round(4).tolist()
@@ -39,7 +39,7 @@ def log_state_normaliser(q: ArrayLike, *, eps: float) -> Array:
 
     Args: q: `[S, A]`, reward units. eps: temperature > 0, reward units.
     Returns: `[S]` in nats, exact within one ulp.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> log_state_normaliser([[1.0, 0.0]], eps=0.5).tolist()
@@ -56,7 +56,7 @@ def posterior_joint(q: ArrayLike, *, eps: float) -> Array:
 
     Args: q: `[S, A]`, reward units. eps: temperature > 0, reward units.
     Returns: `[S, A]`, sums to 1 over all pairs; relative error (|H| + 8 + 2 max|q|/eps) ulps.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> posterior_joint([[0.0], [5.0]], eps=1.0).tolist()
@@ -74,7 +74,7 @@ def posterior_action(q: ArrayLike, *, eps: float) -> Array:
 
     Args: q: `[S, A]`, reward units. eps: temperature > 0, reward units.
     Returns: `[S, A]` probabilities, rows sum to 1; relative error (2 |H| + 16 + 4 max|q|/eps) ulps.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> posterior_action([[0.0, 0.0], [5.0, 5.0]], eps=1.0).round(4).tolist()
@@ -94,7 +94,7 @@ def log_marginal(q: ArrayLike, *, eps: float) -> float:
 
     Args: q: `[S, A]`, reward units. eps: temperature > 0, reward units.
     Returns: the log-evidence; error (|H| + 8 + 2 max|q|/eps) ulps of 1 + log |H|.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> round(log_marginal([[0.0], [5.0]], eps=1.0), 4)
@@ -130,6 +130,6 @@ def posterior_elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: floa
 
 
 def _log_joint(table: Array, eps: float) -> Array:
-    """`log(exp(q / eps) y(s))`, `[S, A]`, each factor's logarithm taken separately."""
+    """Unnormalised log-posterior `log(exp(q / eps) y(s))`, `[S, A]`, as a sum of two logarithms."""
     out: Array = table / eps + (-table.max(axis=1) / eps)[:, None]
     return out

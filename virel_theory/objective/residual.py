@@ -1,4 +1,4 @@
-r"""Bellman residual, residual error (2) in every printed normalisation, and its incremental form (36).
+r"""Bellman residual; residual error, Eq. (2), in every printed normalisation; incremental form, Eq. (36).
 
 All normalisations have the form $\varepsilon = \sum_h w_h |\beta_\omega(h)|^p$ and differ in the weights
 $w_h$ only. Tables are `[S, A]`; a pair that does not exist holds `-inf` (in $\beta_\omega$ too) and does
@@ -11,13 +11,15 @@ from typing import TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory.checks import Array, as_float_array, as_real, as_table, first_bad, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_float_array, as_real, first_bad
+from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.bellman import bellman_incremental
 
 
 class Normalisation(StrEnum):
-    """The ways in which the sources normalise the residual error, Eq. (2)."""
+    """Ways in which the sources normalise the residual error, Eq. (2)."""
 
     POWER = "power"
     MEAN = "mean"
@@ -27,7 +29,7 @@ class Normalisation(StrEnum):
 
     @property
     def source(self) -> str:
-        """Formula and where it is printed, Eq. (2)."""
+        """Formula of the normalisation, and where it is printed, Eq. (2)."""
         return _SOURCES[self]
 
 
@@ -54,7 +56,7 @@ def bellman_residual(target: ArrayLike, q: ArrayLike) -> Array:
 
     Args: target: `[S, A]`, $\mathcal T_\omega\hat Q_\omega$ from any operator. q: `[S, A]`, `-inf` at
         missing actions.
-    Returns: `[S, A]`, reward units, `-inf` where `q` is; one rounding an entry.
+    Returns: `[S, A]`, reward units, `-inf` where `q` is; one rounding per entry.
     Raises: InputError: if the shapes differ, or `target` is not finite where `q` is.
 
     Example:
@@ -185,12 +187,14 @@ def incremental_residual_error(
 
 
 def _as_normalisation(value: Normalisation) -> Normalisation:
+    """`value` as a `Normalisation`; its text is accepted too."""
     known = [kind.value for kind in Normalisation]
     require(value in known, "normalisation", value, f"must be one of {', '.join(known)}")
     return Normalisation(value)
 
 
 def _as_pair_distribution(d: ArrayLike | None, exists: NDArray[np.bool_]) -> Array:
+    """`d` as a distribution over the pairs that exist, `[S, A]`."""
     out = as_float_array(np.nan if d is None else d, exists.shape, name="d")
     first_bad(~(out >= 0), out, name="d", rule="must be non-negative")
     first_bad((out > 0) & ~exists, out, name="d", rule="must be 0 where the action does not exist")

@@ -1,11 +1,12 @@
-r"""The self-consistent temperature under $T^{\pi_\omega}$, roots of $\varepsilon = g(\omega,\varepsilon)$.
+r"""Self-consistent temperatures under $T^{\pi_\omega}$: the roots of $\varepsilon = g(\omega,\varepsilon)$.
 
 $\pi_\omega$ has temperature $\varepsilon_\omega$, and $\varepsilon_\omega$ is the residual error of
-$\mathcal T^{\pi_\omega}$: with $g(\omega,\varepsilon) = \sum_h w_h |\mathcal T^{\pi_\varepsilon}\hat
-Q_\omega(h) - \hat Q_\omega(h)|^p$ the definition reads $\varepsilon = g(\omega, \varepsilon)$. On a finite
-MDP g is continuous on $[0, \infty]$ and bounded, $F = g - \varepsilon$ is $\ge 0$ at 0 and negative beyond
-$\sup g$: a root always exists, and $\varepsilon = 0$ is one iff $\hat Q_\omega = Q^*$. There may be
-several. `self_consistent_temperatures` counts them with a proof.
+$\mathcal T^{\pi_\omega}$. With
+$g(\omega,\varepsilon) = \sum_h w_h |\mathcal T^{\pi_\varepsilon}\hat Q_\omega(h) - \hat Q_\omega(h)|^p$
+the definition reads $\varepsilon = g(\omega, \varepsilon)$. On a finite MDP g is continuous on $[0, \infty]$
+and bounded; $F = g - \varepsilon$ is $\ge 0$ at 0 and negative beyond $\sup g$. So a root always exists, and
+$\varepsilon = 0$ is one iff $\hat Q_\omega = Q^*$. There may be several roots;
+`self_consistent_temperatures` counts them with a proof.
 """
 
 import math
@@ -16,13 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from virel_theory.checks import as_table, require
+from virel_common.errors import require
+from virel_theory.checks import U
+from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import NormOptions, residual_weights
-from virel_theory.objective.temperature_map import TemperatureMap, U
+from virel_theory.objective.temperature_map import TemperatureMap
 
 RANGE = (1e-290, 1e290)
-"""Of max g in units of the largest value: 1/eps and the terms of g and its slope stay within float64."""
+"""Range of max g, in units of the largest value, in which 1/eps and the terms of g stay within float64."""
 
 Label = Literal["above", "below", "falls", "rises", "undecided"]
 
@@ -43,10 +46,10 @@ class Root:
 
 @dataclass(frozen=True)
 class SelfConsistentTemperatures:
-    r"""All roots of $\varepsilon = g(\omega,\varepsilon)$ in $[0,\infty)$, rising, App. C.
+    r"""All roots of $\varepsilon = g(\omega,\varepsilon)$ in $[0,\infty)$, in rising order, App. C.
 
-    `undecided`: intervals in which the count is open (a fold, closer than rounding can tell); if there is
-    none, the count is proved. `n_boxes`: how many boxes the proof looked at.
+    `undecided` lists intervals in which the count is open (a fold, closer than rounding can tell); if there
+    is none, the count is proved. `n_boxes` is the number of boxes that the proof looked at.
     """
 
     roots: tuple[Root, ...]
@@ -61,6 +64,8 @@ class SelfConsistentTemperatures:
 
 @dataclass(frozen=True)
 class _Box:
+    """Interval `[a, b]` of temperatures, and what is proved about F = g - eps on it."""
+
     a: float
     b: float
     label: Label
@@ -117,8 +122,8 @@ def self_consistent_temperatures(
     r"""All self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$, App. C.
 
     Bisects $[0, \sup g]$ until on each box $F = g - \varepsilon$ has one sign or is strictly monotone, by
-    enclosures that include rounding (`temperature_map`); a maximal monotone stretch between signs that differ
-    holds exactly one root. The unit is the largest value or reward; a root out of float64's range keeps its
+    enclosures that include rounding (`temperature_map`). A maximal monotone stretch between signs that differ
+    holds exactly one root. The unit is the largest value or reward. A root out of float64's range keeps its
     enclosure: one below 5e-324 reads [0, 5e-324], one above 1.8e308 reads [1.8e308, inf] with `eps = inf`.
 
     Args: mdp: finite MDP. q: `[S, A]`. max_boxes: boxes to look at before the rest is called undecided.
@@ -156,23 +161,25 @@ def self_consistent_temperatures(
 
 
 def _root_in(root: Root, unit: float) -> Root:
+    """`root` in another unit, its enclosure rounded outwards."""
     lower, upper = _times(root.lower, unit, 0.0), _times(root.upper, unit, np.inf)
     return Root(float(root.eps) * unit, lower, upper, root.slope)
 
 
 def _times(x: float, unit: float, outwards: float) -> float:
-    """The product, rounded outwards where it is not exact (out of the range of normal numbers)."""
+    """Product `x unit`, rounded towards `outwards` where it is not exact (beyond the normal numbers)."""
     product = float(x) * unit
     return product if product / unit == x else math.nextafter(product, outwards)
 
 
 def _map(mdp: TabularMDP, q: ArrayLike, norm: NormOptions) -> TemperatureMap:
+    """Temperature map of a checked table in the norm that the keywords select."""
     weights = residual_weights(mdp.available, **norm)
     return TemperatureMap.of(mdp, as_table(q, mdp, name="q"), weights, norm.get("p_norm", 2.0))
 
 
 def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list[_Box], int]:
-    """Boxes from left to right, neighbours of one label merged."""
+    """Bisect `[0, supremum]` into labelled boxes, neighbours of one label merged, and count the boxes."""
     stack, done, n_boxes = [(0.0, supremum)], list[_Box](), 0
     while stack:
         a, b = stack.pop()
@@ -189,6 +196,7 @@ def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list
 
 
 def _classify(g: TemperatureMap, a: float, b: float) -> Label:
+    """Proved sign of F on `[a, b]`, else its proved monotonicity, else "undecided"."""
     low, high = g.value_range(a, b)
     if low > b:
         return "above"
@@ -203,7 +211,7 @@ def _classify(g: TemperatureMap, a: float, b: float) -> Label:
 def _read_run(
     g: TemperatureMap, boxes: list[_Box], k: int, found: tuple[list[Root], list[tuple[float, float]]]
 ) -> None:
-    """Add to `found` the root of monotone box `k`, if its ends prove one; the box, if an end has no sign."""
+    """Add to `found` the root of monotone box `k` if its ends prove one, or the box if an end has no sign."""
     box = boxes[k]
     left = 1 if k == 0 else _sign(g, box.a)  # F(0) = g(omega, 0) >= 0
     right = -1 if k == len(boxes) - 1 else _sign(g, box.b)  # F < 0 at the supremum
@@ -214,13 +222,13 @@ def _read_run(
 
 
 def _sign(g: TemperatureMap, eps: float) -> int:
-    """Proved sign of F at a point, 0 if rounding hides it."""
+    """Proved sign of F = g - eps at a temperature; 0 if rounding hides it."""
     low, high = g.value_range(eps, eps)
     return 1 if low > eps else -1 if high < eps else 0
 
 
 def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
-    """Locate the root in floating point, then widen until the signs at both ends are proved."""
+    """Locate the root of a box in floating point, then widen until the signs at both ends are proved."""
     ends = g.value(box.a) - box.a, g.value(box.b) - box.b
     eps = box.a if ends[0] * left <= 0 else box.b if ends[1] * left >= 0 else _brent(g, box)
     slope = g.slope(eps)
@@ -234,7 +242,7 @@ def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
 
 
 def _brent(g: TemperatureMap, box: _Box) -> float:
-    """The root in units of the box, a power of 2: `brentq` multiplies three values, which may underflow."""
+    """Root of F in a box by Brent's method, in units of the box: `brentq` multiplies, which may underflow."""
     unit = float(np.ldexp(1.0, int(np.frexp(box.b)[1])))
     root, _ = brentq(
         lambda x: g.value(x * unit) / unit - x,

@@ -1,13 +1,13 @@
-r"""Private: the temperature map and enclosures of it on boxes $[a, b]$ of temperatures, rounding included.
+r"""Temperature map $g(\omega, \cdot)$ and enclosures of it on boxes $[a, b]$, rounding included.
 
-With $v_\varepsilon(s) = E_{\pi_\varepsilon}[Q(\cdot,s)]$ and $V_\varepsilon(s) =
-Var_{\pi_\varepsilon}(Q(\cdot,s)) / \varepsilon^2$: $v' = -V \le 0$, so every $\beta_h(\varepsilon) = r +
-\gamma P v_\varepsilon - Q$ falls monotonically from $\mathcal T^*$'s residual to the uniform policy's.
-Hence a box encloses $\beta_h$ between its end points, $g = \sum w|\beta|^p$ by monotone pieces, and $g' =
--\gamma \sum w\,\psi(\beta)\,P V$ with $\psi(\beta) = p\,\mathrm{sign}(\beta)|\beta|^{p-1}$ monotone. For V:
-in the inverse temperature, $|d \log Var| \le R_s$ (third central moment over variance, R_s the range of
-Q(., s)); and $V \le \sum_a x_a^2 e^{-x_a}$ with $x_a = (\max Q - Q_a)/\varepsilon$, as the partition sum is
-at least 1.
+With $v_\varepsilon(s) = E_{\pi_\varepsilon}[Q(\cdot,s)]$ and
+$V_\varepsilon(s) = Var_{\pi_\varepsilon}(Q(\cdot,s)) / \varepsilon^2$: $v' = -V \le 0$, so every
+$\beta_h(\varepsilon) = r + \gamma P v_\varepsilon - Q$ falls monotonically from $\mathcal T^*$'s residual to
+the uniform policy's. Hence a box encloses $\beta_h$ between its end points, $g = \sum w|\beta|^p$ by monotone
+pieces, and $g' = -\gamma \sum w\,\psi(\beta)\,P V$ with $\psi(\beta) = p\,\mathrm{sign}(\beta)|\beta|^{p-1}$
+monotone. For V: in the inverse temperature, $|d \log Var| \le R_s$ (third central moment over variance, R_s
+the range of Q(., s)); and $V \le \sum_a x_a^2 e^{-x_a}$ with $x_a = (\max Q - Q_a)/\varepsilon$, as the
+partition sum is at least 1.
 
 Rounding (u = 2.2e-16, twice the unit roundoff, which pays for second-order terms). A weight e^-x carries (3
 x + 2) u, and x e^-x <= 1/e, x^2 e^-x < 1; so the loss sum_a p_a gap_a of at most A terms is off by (5 A +
@@ -28,17 +28,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
-U, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+TINY = float(np.finfo(np.float64).tiny)
 MAX_EXPONENT = 4000  # 2 to this, times any float64 but 0, is out of range
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class TemperatureMap:
-    """`g(omega, .)` of one table; `gap [S, A]` below the row maximum is inf at missing actions."""
+    """Temperature map `g(omega, .)` of one table, with the allowances for its rounding (`eta_...`).
+
+    `gap [S, A]` is how far a value is below its row's maximum, inf where the action does not exist.
+    """
 
     mdp: TabularMDP
     q: Array
@@ -51,7 +54,7 @@ class TemperatureMap:
 
     @staticmethod
     def of(mdp: TabularMDP, table: Array, weights: Array, p_norm: float) -> "TemperatureMap":
-        """Precompute gaps and the rounding allowances of the module docstring."""
+        """Map of a table: its gaps, and the rounding allowances that the module derives."""
         on = mdp.available
         q_max, r_max = float(np.abs(table[on]).max()), float(np.abs(mdp.reward[on]).max())
         gap = table.max(axis=1, keepdims=True) - table
@@ -65,7 +68,7 @@ class TemperatureMap:
     def in_own_units(
         mdp: TabularMDP, table: Array, weights: Array, p_norm: float
     ) -> tuple["TemperatureMap", float]:
-        """The map with values and rewards below 2 in size, and the power of 2 that is their unit."""
+        """Map in units in which values and rewards are below 2 in size, and that unit, a power of 2."""
         on = mdp.available
         size = max(float(np.abs(table[on]).max()), float(np.abs(mdp.reward[on]).max()))
         k = int(np.frexp(size)[1]) - 1
@@ -78,7 +81,7 @@ class TemperatureMap:
         return replace(g, eta_weights=(abs(power) + 2) * U), float(np.ldexp(1.0, k))
 
     def policy(self, eps: float) -> Array:
-        """Boltzmann policy; `eps = 0` greedy (uniform over ties), `eps = inf` uniform."""
+        """Boltzmann policy at `eps`: greedy (uniform over ties) at 0, uniform at inf."""
         if eps == 0:
             mass = (self.gap == 0).astype(np.float64)
         elif eps == np.inf:
@@ -89,7 +92,7 @@ class TemperatureMap:
         return out
 
     def beta(self, eps: float) -> Array:
-        """Residual at this temperature, 0 at missing pairs."""
+        """Bellman residual `[S, A]` of the Boltzmann policy at `eps`, 0 where the action does not exist."""
         exists = np.isfinite(self.gap)
         loss = (self.policy(eps) * np.where(exists, self.gap, 0.0)).sum(axis=1)
         v = self.q.max(axis=1, where=exists, initial=-np.inf) - loss
@@ -98,11 +101,11 @@ class TemperatureMap:
         )
 
     def value(self, eps: float) -> float:
-        """g(omega, eps) in floating point."""
+        """Value `g(omega, eps)` in floating point."""
         return float(np.sum(self.weights * np.abs(self.beta(eps)) ** self.p_norm))
 
     def scaled_variance(self, eps: float) -> Array:
-        """V = Var(Q) / eps^2 of every state, `[S]`; 0 in both limits."""
+        """Scaled variance `V = Var(Q) / eps^2` of every state, `[S]`; 0 in both limits."""
         if eps in (0, np.inf):
             return np.zeros(self.mdp.n_states)
         pi, x = self.policy(eps), self._scaled(eps)
@@ -112,14 +115,14 @@ class TemperatureMap:
         return out
 
     def slope(self, eps: float) -> float:
-        """The partial derivative of g in eps."""
+        """Partial derivative of g with respect to eps."""
         psi = self._psi(self.beta(eps))
         return 0.0 - self.mdp.gamma * float(
             np.sum(self.weights * psi * self.mdp.expect_next(self.scaled_variance(eps)))
         )
 
     def value_range(self, a: float, b: float) -> Range:
-        """Enclosure of g on [a, b]; b may be inf."""
+        """Enclosure of g on `[a, b]`; b may be inf."""
         top = self.beta(a) + self.eta_beta
         bottom = (top if a == b else self.beta(b) + self.eta_beta) - 2 * self.eta_beta
         low = np.maximum(0.0, np.maximum(bottom, -top))
@@ -130,7 +133,7 @@ class TemperatureMap:
         return float(g_low) * (1 - slack) - lost, float(g_high) * (1 + slack) + lost
 
     def slope_range(self, a: float, b: float) -> Range:
-        """Enclosure of the partial derivative of g on [a, b], a >= 0."""
+        """Enclosure on `[a, b]`, a >= 0, of the partial derivative of g with respect to eps."""
         low, high = self._psi(self.beta(b) - self.eta_beta), self._psi(self.beta(a) + self.eta_beta)
         v_low, v_high = self._variance_range(a, b)
         n_terms = self.weights.size + self.mdp.n_states + 16
@@ -144,6 +147,7 @@ class TemperatureMap:
         return -gamma * (float(top) + slack), -gamma * (float(bottom) - slack)
 
     def _variance_range(self, a: float, b: float) -> tuple[Array, Array]:
+        """Enclosure on `[a, b]` of the scaled variance of every state, `[S]`."""
         with np.errstate(divide="ignore", over="ignore"):
             x_low, x_high = self._scaled(b), self.gap / a if a > 0 else np.where(self.gap > 0, np.inf, 0.0)
         peak = np.minimum(np.clip(2.0, x_low, x_high), 700.0)
@@ -160,10 +164,12 @@ class TemperatureMap:
         return low, np.minimum(high, (v + self.eta_v) * up * (1 + 16 * U))
 
     def _scaled(self, eps: float) -> Array:
+        """Gaps in units of the temperature; inf where out of range."""
         with np.errstate(over="ignore"):
             out: Array = self.gap / eps
         return out
 
     def _psi(self, beta: Array) -> Array:
+        """Derivative of `|beta|^p` with respect to beta."""
         out: Array = self.p_norm * np.sign(beta) * np.abs(beta) ** (self.p_norm - 1)
         return out

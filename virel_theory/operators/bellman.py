@@ -1,19 +1,21 @@
-r"""Bellman operators on tables: $T^\pi$, $T^*$, $T_\omega$, $T_{\omega,k}$ and the soft operator of MERL.
+r"""Bellman operators on tables: $T^\pi$, $T^*$, $T_\omega$, $T_{\omega,k}$, and the soft operator of MERL.
 
 All have the form $(T Q)(h) = r(h) + \gamma E_{p(s'|h)}[V(s')]$ and differ in how they build $V$ from $Q$.
 They take `-inf` (or anything) where an action does not exist, and return `-inf` there.
 
 Rounding bound of every operator, whatever the temperature: (4 A + S + 16) u (M + max|r|) with u = 2.2e-16 and
-M the largest |q| or |V| (so c log A more for the soft operator). Derivation: an exponent x = (q - max q)/eps
-carries an error u |x|, its weight e^x thus u |x| e^x <= u/e, and |x| e^x (max q - q) <= 2 M / e; there are A
-such terms in numerator and denominator, A u / 2 for each of their sums, the expectation over S successors,
-and a few single roundings.
+M the largest |q| or |V| (hence c log A more for the soft operator). Derivation: an exponent x = (q - max
+q)/eps carries an error u |x|, its weight e^x thus u |x| e^x <= u/e, and |x| e^x (max q - q) <= 2 M / e; there
+are A such terms in numerator and denominator, A u / 2 for each of their sums, the expectation over S
+successors, and a few single roundings.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, as_policy, as_table, require
+from virel_common.errors import require
+from virel_theory.checks import Array
+from virel_theory.mdp.tables import as_policy, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
 
@@ -23,7 +25,7 @@ def state_value(mdp: TabularMDP, q: ArrayLike, *, pi: ArrayLike) -> Array:
 
     Args: mdp: finite MDP. q: `[S, A]`, reward units. pi: `[S, A]` policy.
     Returns: `[S]`, a new array; exact within (A + 1) ulps of max|q|.
-    Raises: InputError: if `q` is not finite on the existing pairs, or `pi` is no policy.
+    Raises: InputError: if `q` is not finite on the existing pairs, or `pi` is not a policy.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -41,7 +43,7 @@ def bellman_policy(mdp: TabularMDP, q: ArrayLike, *, pi: ArrayLike) -> Array:
 
     Args: mdp: finite MDP, S states and A actions. q: `[S, A]`, reward units. pi: `[S, A]` policy.
     Returns: `[S, A]`, a new array, `-inf` where the action does not exist; rounding: see the module.
-    Raises: InputError: if `q` is not finite on the existing pairs, or `pi` is no policy.
+    Raises: InputError: if `q` is not finite on the existing pairs, or `pi` is not a policy.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -126,7 +128,7 @@ def bellman_soft(mdp: TabularMDP, q: ArrayLike, *, c: float) -> Array:
 
     Deviation: 1. `c = 0` is the limit: the maximum. 2. discounted, as in the reference; the talk is not.
 
-    Args: mdp: finite MDP. q: `[S, A]`, reward units. c: entropy coefficient >= 0, reward units a nat.
+    Args: mdp: finite MDP. q: `[S, A]`, reward units. c: entropy coefficient >= 0, reward units per nat.
     Returns: `[S, A]`, a new array, `-inf` where the action does not exist; rounding: see the module.
     Raises: InputError: if `q` is not finite on the existing pairs, or `c` is negative or not finite.
 
@@ -144,11 +146,13 @@ def bellman_soft(mdp: TabularMDP, q: ArrayLike, *, c: float) -> Array:
 
 
 def _as_limit_temperature(eps: float, *, name: str) -> float:
+    """`eps` as a non-negative, finite float; 0 stands for the limit."""
     value = float(eps)
     require(0 <= value < np.inf, name, eps, "must be non-negative and finite")
     return value
 
 
 def _back_up(mdp: TabularMDP, v_next: Array) -> Array:
+    """Backup `r + gamma E[v_next]` `[S, A]`, `-inf` where the action does not exist."""
     out: Array = mdp.reward + mdp.gamma * mdp.expect_next(v_next)
     return out if mdp.mask is None else np.where(mdp.mask, out, -np.inf)

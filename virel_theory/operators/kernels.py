@@ -1,4 +1,7 @@
-"""Private numba kernels: loops only, no checks; the caller owns `out`; missing actions hold `-inf` in `q`."""
+"""Kernels of means and log-sum-exp over actions: compiled loops that check nothing.
+
+The caller owns `out`; an action that does not exist holds `-inf` in `q`.
+"""
 
 from typing import no_type_check
 
@@ -9,7 +12,7 @@ from numba import njit
 @njit(cache=True)
 @no_type_check
 def policy_mean(q, pi, out):
-    """out[s] <- sum_a pi[s, a] q[s, a], with 0 * (-inf) = 0."""
+    """`out[s] <- sum_a pi[s, a] q[s, a]`, with `0 * (-inf) = 0`."""
     for s in range(q.shape[0]):
         total = 0.0
         for a in range(q.shape[1]):
@@ -21,7 +24,7 @@ def policy_mean(q, pi, out):
 @njit(cache=True)
 @no_type_check
 def boltzmann_mean(q, eps, out):
-    """out[s] <- E_{a ~ softmax(q[s] / eps)}[q[s, a]]: the maximum plus a mean of non-positive differences."""
+    """`out[s] <-` Boltzmann mean of `q[s]`: the maximum plus a mean of non-positive differences."""
     for s in range(q.shape[0]):
         top = q[s].max()
         mass = 0.0
@@ -38,7 +41,7 @@ def boltzmann_mean(q, eps, out):
 @njit(cache=True)
 @no_type_check
 def boltzmann_policy_mean(q, eps, out):
-    """out[s] <- sum_a pi[a] q[s, a], pi[a] = exp(q[s, a] / eps - log-sum-exp): the policy, then its mean."""
+    """`out[s] <- sum_a pi[a] q[s, a]` for the Boltzmann policy pi: first its probabilities, then the mean."""
     for s in range(q.shape[0]):
         top = q[s].max()
         mass = 0.0
@@ -56,7 +59,7 @@ def boltzmann_policy_mean(q, eps, out):
 @njit(cache=True)
 @no_type_check
 def log_sum_exp(q, c, out):
-    """out[s] <- c log sum_a exp(q[s, a] / c), by the shifted sum."""
+    """`out[s] <- c log sum_a exp(q[s, a] / c)`, by `log1p` of the sum without its largest term."""
     for s in range(q.shape[0]):
         top = q[s].max()
         rest = 0.0
@@ -71,8 +74,41 @@ def log_sum_exp(q, c, out):
 
 @njit(cache=True)
 @no_type_check
+def soft_max(q, c, out):
+    """`out[s] <- c log sum_a exp(q[s, a] / c)`, by the logarithm of the shifted sum.
+
+    The soft solvers' own: their bounds (`solvers.soft`) are for this rounding, `log_sum_exp` has another.
+    """
+    for s in range(len(out)):
+        top = -np.inf
+        for a in range(q.shape[1]):
+            top = max(top, q[s, a])
+        total = 0.0
+        for a in range(q.shape[1]):
+            total += np.exp((q[s, a] - top) / c)
+        out[s] = top + c * np.log(total)
+
+
+@njit(cache=True)
+@no_type_check
+def soft_weights(q, c, pi):
+    """`pi[s] <- softmax(q[s] / c)`."""
+    for s in range(q.shape[0]):
+        top = -np.inf
+        for a in range(q.shape[1]):
+            top = max(top, q[s, a])
+        total = 0.0
+        for a in range(q.shape[1]):
+            pi[s, a] = np.exp((q[s, a] - top) / c)
+            total += pi[s, a]
+        for a in range(q.shape[1]):
+            pi[s, a] /= total
+
+
+@njit(cache=True)
+@no_type_check
 def log_expect_rows(indptr, indices, data, log_v, out):
-    """out[row] <- log sum_s' p(s' | row) exp(log_v[s']), shifted row by row; -inf for an empty row."""
+    """`out[row] <- log sum_s' p(s'|row) exp(log_v[s'])`, shifted row by row; `-inf` for an empty row."""
     for row in range(out.shape[0]):
         top = -np.inf
         for k in range(indptr[row], indptr[row + 1]):

@@ -1,4 +1,4 @@
-r"""Policies over finite action sets: Boltzmann, its greedy limit, entropy and KL.
+r"""Policies over finite action sets: the Boltzmann policy, its greedy limit, entropy and KL divergence.
 
 A table `q` is `[S, A]`; an action that does not exist holds `-inf` and gets probability 0.
 """
@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax, xlogy
 
-from virel_theory.checks import Array, as_probabilities, as_real, as_temperature, first_bad, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_probabilities, as_real, as_temperature, first_bad
 
 
 def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
-    """`q` as a float64 `[S, A]` table: no NaN, no `+inf`, at least one finite value a row."""
+    """`q` as a float64 `[S, A]` table without NaN or `+inf`, with at least one finite value per row."""
     out = as_real(q, name=name)
     require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
     first_bad(
@@ -31,7 +32,7 @@ def log_boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
     Args: q: `[S, A]`, reward units. eps: temperature $\varepsilon_\omega > 0$, reward units.
     Returns: `[S, A]` in nats, `-inf` where the action does not exist or the value is below float64's range;
         error of (A + 8) ulps of 1 + |log pi|.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> log_boltzmann_policy([[0.0, 0.0]], eps=1.0).round(4).tolist()
@@ -53,7 +54,7 @@ def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
 
     Args: q: `[S, A]`, reward units. eps: temperature $\varepsilon_\omega > 0$, reward units.
     Returns: `[S, A]` probabilities; rows sum to 1 within A ulps.
-    Raises: InputError: if `eps` is not positive and finite, or `q` is no table of action values.
+    Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> boltzmann_policy([[1.0, 0.0]], eps=1.0).round(4).tolist()
@@ -71,7 +72,7 @@ def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
 
     Args: q: `[S, A]`. tie_tol: actions within this distance (reward units) of the maximum count as tied.
     Returns: `[S, A]` probabilities.
-    Raises: InputError: if `tie_tol` is negative or not finite, or `q` is no table of action values.
+    Raises: InputError: if `tie_tol` is negative or not finite, or `q` is not a table of action values.
 
     Example:
         >>> greedy_policy([[1.0, 0.0], [2.0, 2.0]]).tolist()
@@ -88,7 +89,7 @@ def entropy(pi: ArrayLike) -> Array:
     r"""Entropy $\mathcal H(\pi(\cdot|s)) = -\sum_a \pi(a|s)\log\pi(a|s)$ of every row, in nats, Eq. (4).
 
     Args: pi: `[S, A]` probabilities. Returns: `[S]`, with 0 log 0 = 0.
-    Raises: InputError: if a row is no distribution.
+    Raises: InputError: if a row is not a distribution.
 
     Example:
         >>> entropy([[0.5, 0.5], [1.0, 0.0]]).round(4).tolist()
@@ -103,7 +104,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
     r"""Kullback-Leibler divergence $KL(p \| q) = \sum_x p(x)\log(p(x)/q(x))$ over the last axis, Eq. (5).
 
     Args: p, q: `[..., n]` probabilities. Returns: `[...]` nats; `inf` where p > 0 = q, and 0 log 0 = 0.
-    Raises: InputError: if a row is no distribution, or the shapes differ.
+    Raises: InputError: if a row is not a distribution, or the shapes differ.
 
     Example:
         >>> kl_divergence([1.0, 0.0], [0.5, 0.5]).round(4).item()
@@ -118,10 +119,10 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
 
 
 def _scaled_differences(table: Array, eps: float) -> Array:
-    r"""Differences to the maximum over the temperature, $(Q - \max_a Q)/\varepsilon \le 0$.
+    r"""Exponents $(Q - \max_a Q)/\varepsilon \le 0$ of the Boltzmann policy, `[S, A]`.
 
-    Dividing first would overflow where the differences do not, and round them to ulps of max|q|/eps. What is
-    out of range becomes `-inf`.
+    Dividing before subtracting would overflow where the differences do not, and round them to ulps of
+    max|q|/eps. What is out of range becomes `-inf`.
     """
     with np.errstate(over="ignore"):
         out: Array = (table - table.max(axis=1, keepdims=True)) / eps

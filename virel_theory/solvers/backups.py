@@ -1,8 +1,10 @@
 """Bellman backups of one MDP on preallocated arrays: one interface, dense and sparse.
 
-`full(v, w)`: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax`; returns the extremes of `w - v`.
-`restrict()`: fix `policy`; then `sweep(v, w)`: `w <- r_pi + gamma P_pi v`; returns the extremes of `w - v`;
-`sweep(v, w, rhs)`: the same with `rhs` in place of `r_pi`.
+- `full(v, w)`: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
+- `restrict()` fixes `policy`; then `sweep(v, w)`: `w <- r_pi + gamma P_pi v`.
+- `sweep(v, w, rhs)` has `rhs` in place of `r_pi`.
+
+Every sweep returns the smallest and the largest entry of `w - v`.
 
 Memory: `q` and `policy`, and, where it costs little, a copy of the policy's rows. `factors` lends the memory
 of `q` to a linear solve.
@@ -16,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory.checks import Array
-from virel_theory.solvers.kernels import dense, sweeps
 from virel_theory.solvers.kernels import rows as _rows
+from virel_theory.solvers.kernels import sweeps
+from virel_theory.solvers.problem import Problem
 
 PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
 PARALLEL_FROM_FULL = 2_000_000  # the same for T*, of which there are few
@@ -35,7 +38,10 @@ Integers = NDArray[np.signedinteger]
 
 @dataclass(eq=False)
 class PolicyCopy:
-    """The policy's rows side by side, each in a slot for the longest of its state; `old`: whose they are."""
+    """Contiguous copy of a policy's transition rows, each slot sized for its state's longest row.
+
+    `old` is the policy that was copied, -1 where nothing was; `r_pi` are its rewards.
+    """
 
     starts: Integers
     stops: Integers
@@ -49,7 +55,7 @@ class SparseBackups:
     """Backups of a CSR `[S*A, S]` transition; `reward` is `-inf` where the action does not exist."""
 
     def __init__(self, transition: sparse.csr_array, reward: Array, gamma: float) -> None:
-        """Allocate the `[S, A]` table."""
+        """Allocate the `[S, A]` table `q` and the policy."""
         self.indptr, self.indices, self.data = transition.indptr, transition.indices, transition.data
         self.reward, self.gamma = reward, gamma
         self._table: Array = np.empty(0)
@@ -61,7 +67,7 @@ class SparseBackups:
         self._copy_tried = False
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """One sweep of T*."""
+        """Sweep once with `T*`."""
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
         if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
             low, high = sweeps.full_parallel(*args, self._ahead, N_CHUNKS)
@@ -70,10 +76,10 @@ class SparseBackups:
         return float(low), float(high)
 
     def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
-        """`w <- T v` and `policy` of a restricted policy, less the actions that `q + drift` rules out.
+        """`w <- T v`, improving a restricted policy without the actions that `q + drift` rules out.
 
-        Where that leaves too many it is a full sweep, whose rows come in order: then the drift, which is
-        returned with the extremes of `w - v`, starts again.
+        Where that leaves too many actions it is a full sweep, whose rows come in order. Returns the extremes
+        of `w - v` and the drift, which starts again from 0 after a full sweep.
         """
         rows = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q)
         if sweeps.share_in_doubt(*rows, drift, self.policy, 1 + len(v) // N_SAMPLES) > MAX_DOUBT:
@@ -101,7 +107,7 @@ class SparseBackups:
         return float(low), float(high)
 
     def factors(self, n_columns: int) -> Array:
-        """`[S, n_columns]` in the memory of `q`, which is then undefined until the next backup."""
+        """Work array `[S, n_columns]` in the memory of `q`, which is then undefined until the next backup."""
         n_states, n_actions = self.reward.shape
         if n_states * n_columns > self._table.size:
             self._table = self.q = np.empty(0)  # free what is there first
@@ -110,13 +116,13 @@ class SparseBackups:
         return self._table[: n_states * n_columns].reshape(n_states, n_columns)
 
     def release(self) -> Array:
-        """`q`, its memory cut to what it needs, and no longer part of these backups."""
+        """Hand over `q`, its memory cut to what it needs; these backups no longer hold it."""
         out, self._table, self.q = self._table, np.empty(0), np.empty((0, 0))
         out.resize(self.reward.shape, refcheck=False)  # `q` was the only view
         return out
 
     def restrict(self) -> None:
-        """Fix the rows of `policy` for `sweep`; it must then stay as it is."""
+        """Fix the rows of `policy` for `sweep`; `policy` must not change until the next call."""
         if not self._copy_tried:
             self._copy_tried = True
             self.copy = self._make_copy()
@@ -126,7 +132,7 @@ class SparseBackups:
             _rows.gather_changed(*rows, c.old, c.starts, c.stops, c.indices, c.data, c.r_pi)
 
     def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
-        """One sweep of the fixed policy."""
+        """Sweep once with the fixed policy, for the right-hand side `rhs` (None: its rewards)."""
         is_parallel = self._is_parallel(len(self.data) // self.reward.shape[1], PARALLEL_FROM)
         if self.copy is None and rhs is None:
             chosen = (self.indptr, self.indices, self.data, self.reward, self.policy, self.gamma, v, w)
@@ -144,7 +150,7 @@ class SparseBackups:
         return float(low), float(high)
 
     def rows(self) -> tuple[Integers, Integers, Integers, Array]:
-        """`starts, stops, indices, data` of the fixed policy's rows."""
+        """Rows of the fixed policy as `starts, stops, indices, data`."""
         if self.copy is not None:
             return self.copy.starts, self.copy.stops, self.copy.indices, self.copy.data
         starts, stops = np.empty((2, len(self.policy)), dtype=self.indptr.dtype)
@@ -152,7 +158,7 @@ class SparseBackups:
         return starts, stops, self.indices, self.data
 
     def policy_reward(self) -> Array:
-        """`[S]` rewards of the fixed policy; not to be written to."""
+        """Rewards `[S]` of the fixed policy; not to be written to."""
         if self.copy is not None:
             return self.copy.r_pi
         out = np.empty(len(self.policy))
@@ -160,7 +166,7 @@ class SparseBackups:
         return out
 
     def policy_matrix(self) -> sparse.csr_array:
-        """P_pi `[S, S]` of `policy`, a copy."""
+        """Copy of the matrix `P_pi [S, S]` of `policy`."""
         n_states, n_actions = self.reward.shape
         parts = (self.data, self.indices, self.indptr)
         whole = sparse.csr_array(parts, shape=(n_states * n_actions, n_states), copy=False)
@@ -186,7 +192,7 @@ class DenseBackups:
     """Backups of a dense `[S, A, S]` transition; `reward` is `-inf` where the action does not exist."""
 
     def __init__(self, transition: Array, reward: Array, gamma: float) -> None:
-        """Allocate the `[S, A]` table."""
+        """Allocate the `[S, A]` table `q` and the policy."""
         self.transition = transition
         self.reward, self.gamma = reward, gamma
         n_states, n_actions = reward.shape
@@ -196,13 +202,13 @@ class DenseBackups:
         self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """One sweep of T*."""
+        """Sweep once with `T*`."""
         np.dot(self.flat, v, out=self.q.reshape(-1))
-        low, high = dense.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
+        low, high = _rows.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
         return float(low), float(high)
 
     def release(self) -> Array:
-        """`q`, no longer part of these backups."""
+        """Hand over `q`."""
         return self.q
 
     def restrict(self) -> None:
@@ -211,28 +217,31 @@ class DenseBackups:
         self._r_pi = self.reward[np.arange(len(self.policy)), self.policy]
 
     def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
-        """One sweep of the fixed policy."""
+        """Sweep once with the fixed policy, for the right-hand side `rhs` (None: its rewards)."""
         np.dot(self._p_pi, v, out=w)
-        low, high = dense.finish_policy(self._r_pi if rhs is None else rhs, self.gamma, v, w)
+        low, high = _rows.finish_policy(self._r_pi if rhs is None else rhs, self.gamma, v, w)
         return float(low), float(high)
 
     def policy_matrix(self) -> Array:
-        """P_pi `[S, S]` of `policy`, a copy."""
+        """Copy of the matrix `P_pi [S, S]` of `policy`."""
         return self.transition[np.arange(len(self.policy)), self.policy]
 
 
 Backups = SparseBackups | DenseBackups
 
 
-def backups(transition: Array | sparse.csr_array, reward: Array, gamma: float) -> Backups:
-    """The backups that fit the transition's format."""
-    if isinstance(transition, np.ndarray):
-        return DenseBackups(transition, reward, gamma)
-    return SparseBackups(transition, reward, gamma)
+def backups(task: Problem) -> Backups:
+    """Backups of a problem, with their own work arrays, dense or sparse as its transition is."""
+    if isinstance(task.transition, np.ndarray):
+        return DenseBackups(task.transition, task.reward, task.gamma)
+    return SparseBackups(task.transition, task.reward, task.gamma)
 
 
 def look_ahead(indices: Integers, n_states: int) -> np.uint64:
-    """How far ahead to fetch values: only if they are many, and successors, by a sample, scattered."""
+    """Number of entries ahead of its use at which to fetch a value; `NEVER` unless fetching ahead pays.
+
+    It pays if values are many and successors, by a sample, scattered.
+    """
     if n_states < AHEAD_FROM or len(indices) < 2:
         return sweeps.NEVER
     sample = np.linspace(0, len(indices) - 2, N_SAMPLES).astype(np.intp)

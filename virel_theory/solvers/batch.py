@@ -1,11 +1,12 @@
-"""Many small dense MDPs at once: one compiled, parallel policy iteration for property sweeps."""
+"""Many small dense MDPs at once: one compiled, parallel policy iteration."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory.checks import Array, InputError, as_float_array, as_real, first_bad, require
+from virel_common.errors import InputError, require
+from virel_theory.checks import Array, Mask, as_float_array, as_mask, as_real, first_bad
 from virel_theory.mdp.row_sums import SURE, first_bad_row
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels import batch
@@ -17,7 +18,7 @@ N_CHUNKS = 64
 
 @dataclass(frozen=True, eq=False)
 class BatchSolution:
-    r"""Values of N MDPs with guaranteed error bounds.
+    r"""Optimal values of N MDPs, each with a guaranteed error bound.
 
     Attributes:
         value: `[N, S]` state values. q: `[N, S, A]` action values, `-inf` where the action does not exist.
@@ -30,7 +31,7 @@ class BatchSolution:
     q: Array
     policy: NDArray[np.intp]
     error_bound: Array
-    met: NDArray[np.bool_]
+    met: Mask
 
 
 def solve_batch(
@@ -82,13 +83,16 @@ def solve_batch(
 def _checked(
     transition: ArrayLike, reward: ArrayLike, gamma: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Array, Array, Array]:
-    """Contiguous `[N, S, A, S]`, `[N, S, A]` with `-inf` where the action does not exist, and `[N]`."""
+    """Checked transition, reward and discounts: contiguous `[N, S, A, S]`, `[N, S, A]` and `[N]`.
+
+    The reward is `-inf` where the action does not exist.
+    """
     rows = np.ascontiguousarray(as_real(transition, name="transition"))
     right = rows.ndim == 4 and rows.shape[1] == rows.shape[3] and 0 not in rows.shape
     require(right, "transition", rows.shape, "must have shape [N, S, A, S]")
     n, n_states, n_actions, _ = rows.shape
     rewards = as_float_array(reward, (n, n_states, n_actions), name="reward")
-    available = np.ones(rewards.shape, dtype=np.bool_) if mask is None else _as_mask(mask, rewards.shape)
+    available = np.ones(rewards.shape, dtype=np.bool_) if mask is None else as_mask(mask, rewards.shape)
     first_bad(~np.isfinite(rewards) & available, rewards, name="reward", rule="must be finite")
     first_bad(~(rows >= 0), rows, name="transition", rule="must be non-negative")
     _check_sums(rows, available, masked=mask is not None)
@@ -99,8 +103,8 @@ def _checked(
     return rows, np.where(available, rewards, -np.inf), gammas
 
 
-def _check_sums(rows: Array, available: NDArray[np.bool_], *, masked: bool) -> None:
-    """The rule of `TabularMDP`, one MDP at a time."""
+def _check_sums(rows: Array, available: Mask, *, masked: bool) -> None:
+    """Raise `InputError` unless the rows of each MDP keep the rule of `TabularMDP`."""
     n_actions, n_states = rows.shape[2:]
     sums, target = rows.sum(axis=3), available.astype(np.float64)
     for i in np.flatnonzero(~(np.abs(sums - target) <= SURE).all(axis=(1, 2))):
@@ -111,14 +115,3 @@ def _check_sums(rows: Array, available: NDArray[np.bool_], *, masked: bool) -> N
                 "must sum to 1 where the action exists, else to 0" if masked else "must sum to 1 in every row"
             )
             raise InputError(f"`transition` {rule}; found {where}")
-
-
-def _as_mask(mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    out = np.asarray(mask)
-    require(out.dtype == np.bool_, "mask", out.dtype, "must be an array of booleans")
-    require(out.shape == shape, "mask", out.shape, f"must have shape {list(shape)}")
-    some = out.any(axis=2)
-    first = np.unravel_index(int(np.argmin(some)), some.shape)
-    where = "none" if some.all() else f"no action at {[int(i) for i in first]}"
-    require(bool(some.all()), "mask", where, "must leave at least one action in every state")
-    return out.astype(np.bool_)

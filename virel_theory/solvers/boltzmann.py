@@ -1,10 +1,10 @@
-r"""Fixed points of the Boltzmann operator at a fixed temperature; in general it is no contraction.
+r"""Fixed points of the Boltzmann operator at a fixed temperature; in general it is not a contraction.
 
 $T_\omega Q = r + \gamma P V_Q$ with $V_Q(s) = \sum_a\pi(a|s)Q(s, a)$, $\pi \propto e^{Q/\varepsilon}$. The
 box $[\min r, \max r]/(1-\gamma)$ is mapped into itself, so there is a fixed point (Brouwer); there may be
 several (Asadi & Littman 2017). In terms of V: $F(V) = B(Q_V) - V = 0$, $B$ the Boltzmann mean, whose
-derivative along $Q(s, a)$ is $g(a|s) = \pi(a|s)(1 + (Q(s, a) - B(s))/\varepsilon)$; Newton's step solves $(I
-- \gamma\sum_a g P)\Delta = F$.
+derivative along $Q(s, a)$ is $g(a|s) = \pi(a|s)(1 + (Q(s, a) - B(s))/\varepsilon)$; Newton's step solves
+$(I - \gamma\sum_a g P)\Delta = F$.
 
 Uniqueness where it can be proved: $\sum_a|g(a|s)| \le 1 + E_\pi|Q - B|/\varepsilon \le 1 + D/(2\varepsilon)$
 with $D = (\max r - \min r)/(1-\gamma)$ the largest difference of two values in the box, so that the operator
@@ -15,13 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from virel_theory.checks import Array, as_temperature, require
+from virel_common.errors import require
+from virel_theory.checks import Array, U, as_temperature
+from virel_theory.mdp.policy_system import direct_solve, mixed_rows
+from virel_theory.mdp.row_sums import Rows
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.operators import kernels, soft_kernels
-from virel_theory.solvers.backups import Backups
-from virel_theory.solvers.evaluate import mixed_rows
-from virel_theory.solvers.linear import direct_solve
-from virel_theory.solvers.problem import Problem, peak, problem
+from virel_theory.operators import kernels
+from virel_theory.solvers.backups import Backups, backups
+from virel_theory.solvers.kernels.rows import peak
+from virel_theory.solvers.problem import Problem, problem
 from virel_theory.solvers.solve import policy_evaluation, solve
 
 N_DAMPED, N_NEWTON, MAX_HALVINGS = 30, 60, 12
@@ -29,7 +31,7 @@ N_DAMPED, N_NEWTON, MAX_HALVINGS = 30, 60, 12
 
 @dataclass(frozen=True, eq=False)
 class BoltzmannFixedPoints:
-    r"""Distinct fixed points found, and how far the search can be trusted.
+    r"""Distinct fixed points of the Boltzmann operator that a search found, and how far to trust it.
 
     Attributes:
         q: `[K, S, A]` tables, ordered by their mean value, `-inf` where the action does not exist. residual:
@@ -58,7 +60,7 @@ def boltzmann_fixed_points(
         mdp: the MDP.
         eps: temperature > 0, reward units.
         n_starts: starts in all; the first four are those named above.
-        rng: for the random starts; None: `np.random.default_rng(0)`.
+        rng: source of the random starts; None: `np.random.default_rng(0)`.
 
     Returns:
         `BoltzmannFixedPoints`; K may be 0 if no start converged, although a fixed point always exists.
@@ -74,7 +76,7 @@ def boltzmann_fixed_points(
     temperature = as_temperature(eps, name="eps")
     require(n_starts >= 1, "n_starts", n_starts, "must be at least 1")
     task = problem(mdp, atol=0.0, rtol=0.0, sense="max")
-    search = _Search(task, task.backups(), temperature)
+    search = _Search(task, backups(task), temperature)
     generator = np.random.default_rng(0) if rng is None else rng
     ends = [search.newton(v) for v in _starts(mdp, n_starts, generator)]
     good = [v for v in ends if v is not None]
@@ -88,19 +90,21 @@ def boltzmann_fixed_points(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
+    """Newton search for roots of F(V) = B(Q_V) - V at one temperature."""
+
     task: Problem
     b: Backups
     eps: float
 
     def defect(self, v: Array) -> Array:
-        """F(V) = B(Q_V) - V; leaves Q_V in `b.q`."""
+        """Defect `F(V) = B(Q_V) - V`; leaves `Q_V` in `b.q`."""
         out = np.empty_like(v)
         self.b.full(v, out)
         kernels.boltzmann_mean(self.b.q, self.eps, out)
         return out - v
 
     def newton(self, start: Array) -> Array | None:
-        """A fixed point: damped steps, then Newton with halving; None if it stalls above rounding."""
+        """Fixed point reached by damped steps, then Newton with halving; None if it stalls above rounding."""
         v = start
         for _ in range(N_DAMPED):
             v = v + 0.5 * self.defect(v)
@@ -119,26 +123,27 @@ class _Search:
             v, f = trial, f_trial
         return None
 
-    def derivative(self) -> Array:
-        """Rows sum_a g P of the last backup."""
+    def derivative(self) -> Rows:
+        """Matrix `sum_a g(a|s) P(s'|s, a)` of the last backup, `[S, S]`."""
         pi = np.empty_like(self.b.q)
-        soft_kernels.soft_weights(self.b.q, self.eps, pi)
+        kernels.soft_weights(self.b.q, self.eps, pi)
         mean = np.empty(len(pi))
         kernels.boltzmann_mean(self.b.q, self.eps, mean)
         gap = np.where(pi > 0, self.b.q - mean[:, None], 0.0)
-        return mixed_rows(self.task, pi * (1 + gap / self.eps))  # type: ignore[return-value]
+        return mixed_rows(self.task.transition, pi * (1 + gap / self.eps))
 
     def noise(self, v: Array) -> float:
-        r"""Rounding level of F, whatever the temperature, u = 2.2e-16, M = max|r| + max|v|.
+        r"""Rounding level of the defect F, whatever the temperature; u = 2.2e-16, M = max|r| + max|v|.
 
         Backup, v and the difference are off by (S + 8) u M, which moves B by at most $\sum_a|g|$ as much:
-        with $x_a = (\max Q - Q_a)/\varepsilon$, $E_\pi|Q - B|/\varepsilon \le 2 E_\pi x \le 2\sum_a
-        x_a e^{-x_a} \le 2 A/e$, and at most $M/\varepsilon$. The mean itself: (4 A + 16) u M (`operators`).
+        with $x_a = (\max Q - Q_a)/\varepsilon$,
+        $E_\pi|Q - B|/\varepsilon \le 2 E_\pi x \le 2\sum_a x_a e^{-x_a} \le 2 A/e$, and at most
+        $M/\varepsilon$. The mean itself: (4 A + 16) u M (`operators`).
         """
         n_actions, scale = self.b.q.shape[1], self.task.r_max + peak(v)
         slope = 1 + min(n_actions, scale / self.eps)
         n_ulps = (self.task.n_terms + 8) * slope + 4 * n_actions + 16
-        return float(np.finfo(np.float64).eps * scale * n_ulps)
+        return float(U * scale * n_ulps)
 
     def table(self, v: Array) -> tuple[Array, float]:
         """Q_V of a fixed point V, and max|T Q - Q|."""
@@ -152,6 +157,7 @@ class _Search:
 
 
 def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Array]:
+    """First `n_starts` of: optimal and uniform-policy values, both ends of the box, random values in it."""
     uniform = mdp.available / mdp.available.sum(axis=1, keepdims=True)
     low, high = (end / (1 - mdp.gamma) for end in _reward_range(mdp))
     starts = [
@@ -165,12 +171,16 @@ def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Ar
 
 
 def _reward_range(mdp: TabularMDP) -> tuple[float, float]:
+    """Smallest and largest reward of the pairs that exist."""
     rewards = mdp.reward[mdp.available]
     return float(rewards.min()), float(rewards.max())
 
 
 def _distinct(values: list[Array], r_max: float) -> list[Array]:
-    """One of each group of equal points, by rising mean; equal: within 1e-6 of max|r| + max|v|."""
+    """One value vector of each group of equal ones, by rising mean.
+
+    Vectors are equal if they differ by at most 1e-6 (max|r| + max|v|).
+    """
     out: list[Array] = []
     for v in sorted(values, key=lambda x: float(x.mean())):
         if all(np.abs(v - other).max() > 1e-6 * (r_max + max(peak(v), peak(other))) for other in out):

@@ -1,4 +1,4 @@
-r"""The guaranteed error bound of every solver: MacQueen/Porteus bounds with rounding.
+r"""Guaranteed error bounds of all solvers: those of MacQueen and Porteus, with rounding.
 
 The derivation was written before the first run.
 
@@ -40,46 +40,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 
-EPS = float(np.finfo(np.float64).eps)
-UNIT = EPS / 2
+EPS, UNIT = U, U / 2  # epsilon and u of the derivation above
 TINY = 1e-300  # covers every underflow: far above 2^-1074 times any number of entries that fits in memory
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """Shift `mid` to add to the backed-up table, and the half-width `radius` left over (reward units)."""
+    """Shift `mid` to add to the backed-up table, and the half-width `radius` that remains (reward units)."""
 
     mid: float
     radius: float
 
 
 def dot_error(n_terms: int) -> float:
-    r"""$\gamma_k = k u / (1 - k u)$ with k = `n_terms`: relative error of that many roundings."""
+    r"""Relative error $\gamma_k = k u / (1 - k u)$ of k = `n_terms` roundings."""
     k = n_terms * UNIT
     return k / (1 - k)
 
 
 def row_sum_slack(n_terms: int) -> float:
-    r"""$\delta$: how far from 1 a validated row of `n_terms` entries can sum, exactly."""
+    r"""Largest distance $\delta$ from 1 of the exact sum of a validated row of `n_terms` entries."""
     return (3 * n_terms + 8) * EPS
 
 
 def contraction_interval(gamma: float, n_terms: int, *, n_mixed: int = 0) -> tuple[float, float]:
-    """Smallest and largest gamma times row sum; `n_mixed` is A when rows are mixed by a policy, else 0."""
+    """Bounds on a backup's modulus: gamma times what a validated row of `n_terms` entries can sum to.
+
+    `n_mixed` is A if a policy mixes the rows, else 0.
+    """
     slack = row_sum_slack(n_terms) + (row_sum_slack(n_mixed) if n_mixed else 0.0)
     slack = slack * (1 + slack) + 4 * EPS
     return gamma * (1 - slack), gamma * (1 + slack)
 
 
 def backup_error(n_terms: int, *, r_max: float, v_max: float, beta_hi: float) -> float:
-    r"""$\eta$: how far a computed backup can be from the exact one."""
+    r"""Largest distance $\eta$ of a computed backup from the exact one, for rewards and values so large."""
     return dot_error(n_terms + 6) * (r_max + beta_hi * v_max) + TINY
 
 
 def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -> Bracket:
-    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; `inf`: there is none."""
+    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; radius `inf`: no bound."""
     beta_lo, beta_hi = beta
     if not beta_hi < 1:
         return Bracket(0.0, np.inf)
@@ -95,11 +97,15 @@ def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -
 
 
 def _geometric(x: float, beta: float) -> float:
+    """Sum `beta x + beta^2 x + ...` of a geometric series."""
     return beta * x / (1 - beta)
 
 
 def total_bound(radius: float, *, eta: float, q_max: float) -> float:
-    """Bound on the returned table: radius, rounding of the backup and of the added shift; `inf` for NaN."""
+    """Error bound of the returned table: the radius, and the rounding of the backup and of the added shift.
+
+    A NaN becomes `inf`.
+    """
     bound = (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY
     return np.inf if math.isnan(bound) else bound
 
@@ -107,7 +113,7 @@ def total_bound(radius: float, *, eta: float, q_max: float) -> float:
 def shifts_and_bounds(
     low: Array, high: Array, *, gamma: Array, n_terms: Array, r_max: Array, v_max: Array
 ) -> tuple[Array, Array]:
-    """Shift and total bound of many points at once: `bracket` and `total_bound` elementwise."""
+    """Shifts and total bounds of many points at once: `bracket` and `total_bound`, elementwise."""
     slack = (3 * n_terms + 8) * EPS
     slack = slack * (1 + slack) + 4 * EPS
     beta_lo, beta_hi = gamma * (1 - slack), gamma * (1 + slack)

@@ -1,11 +1,14 @@
-"""Iterates of the two textbook methods, for claims about their paths rather than about their limits."""
+"""Iterates of textbook value and policy iteration, for claims about their paths, not their limits."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_theory.checks import Array, as_table, require
+from virel_common.errors import require
+from virel_theory.checks import Array
+from virel_theory.mdp.policy_system import direct_solve
+from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.solvers.linear import direct_solve
+from virel_theory.solvers.backups import backups
 from virel_theory.solvers.problem import problem
 
 
@@ -19,7 +22,7 @@ def policy_iteration_iterates(
 
     Args:
         mdp: the MDP.
-        policy0: `[S]` first policy, one existing action a state.
+        policy0: `[S]` first policy, one existing action per state.
         n_steps: number of improvement steps.
         tie_tol: actions within this of the maximum (reward units) count as tied.
 
@@ -37,7 +40,7 @@ def policy_iteration_iterates(
     policy = _as_actions(policy0, mdp)
     require(n_steps >= 0, "n_steps", n_steps, "must be non-negative")
     require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
-    b = problem(mdp, atol=0.0, rtol=0.0, sense="max").backups()
+    b = backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
     states, scratch = np.arange(mdp.n_states), np.empty(mdp.n_states)
     out = []
     for _ in range(n_steps + 1):
@@ -62,7 +65,7 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
         `n_steps + 1` tables `[S, A]`, the first a copy of `q0`; each step adds the rounding of one backup.
 
     Raises:
-        InputError: if `q0` is no finite table, or `n_steps` is negative.
+        InputError: if `q0` is not a finite table, or `n_steps` is negative.
 
     Example:
         >>> mdp = TabularMDP([[[1.0]]], [[1.0]], 0.5)
@@ -70,7 +73,7 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
         [0.0, 1.0, 1.5]
     """
     require(n_steps >= 0, "n_steps", n_steps, "must be non-negative")
-    b = problem(mdp, atol=0.0, rtol=0.0, sense="max").backups()
+    b = backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
     scratch = np.empty(mdp.n_states)
     out = [as_table(q0, mdp, name="q0").copy()]
     for _ in range(n_steps):
@@ -80,6 +83,7 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
 
 
 def _as_actions(policy: ArrayLike, mdp: TabularMDP) -> NDArray[np.intp]:
+    """`policy` as integers `[S]`, each the number of an action that exists."""
     actions = np.asarray(policy)
     right = actions.dtype.kind in "iu" and actions.shape == (mdp.n_states,)
     require(

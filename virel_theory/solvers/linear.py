@@ -1,44 +1,35 @@
-r"""Solves of $(I - \gamma P_\pi)V = r_\pi$ for policies: direct, banded, or ILU(0)-BiCGSTAB."""
+r"""Linear solvers for $(I - \gamma P_\pi)V = r_\pi$ on CSR: banded elimination, and ILU(0)-BiCGSTAB."""
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.sparse import linalg as sparse_linalg
+from scipy import sparse
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from virel_theory.checks import Array
 from virel_theory.solvers.backups import Integers, SparseBackups
 from virel_theory.solvers.kernels import banded
 from virel_theory.solvers.kernels import krylov as _krylov
-from virel_theory.solvers.problem import Problem, peak
+from virel_theory.solvers.kernels.rows import peak
 
 MAX_WIDTH = 48  # half bandwidth above which Krylov steps are cheaper than elimination
 MAX_KRYLOV_STEPS = 200
 
 
-def direct_solve(rows: Array | sparse.csr_array, gamma: float, rhs: Array) -> Array:
-    r"""$(I - \gamma P_\pi)^{-1} rhs$, dense or sparse."""
-    if isinstance(rows, np.ndarray):
-        matrix = -gamma * rows
-        matrix[np.diag_indices(len(rhs))] += 1.0
-        out: Array = linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False)
-        return out
-    system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
-    return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))
-
-
 class Band:
-    """Banded elimination in the first narrow order of: natural, folded (rings), reverse Cuthill-McKee."""
+    """Banded elimination in the first narrow order: natural, folded (rings), or reverse Cuthill-McKee.
+
+    The order is chosen once and remembered, or it is remembered that no order is narrow.
+    """
 
     def __init__(self) -> None:
-        """No order chosen yet."""
+        """Start with no order chosen."""
         self._kind: int | None = None
         self._table: Integers = np.empty(0, dtype=np.int32)
         self._hopeless = False
 
-    def solve(self, task: Problem, b: SparseBackups, v: Array, rhs: Array) -> bool:
-        """V <- V^pi of `b.policy` with rewards `rhs` (overwritten); False if no order is narrow.
+    def solve(self, b: SparseBackups, v: Array, rhs: Array) -> bool:
+        """`v <- V^pi` of `b.policy` for the rewards `rhs` (overwritten); False if no order is narrow.
 
-        Where it is False both are as they were; else `b.q`, whose memory the factors take, is undefined.
+        If False, both are as they were; if True, `b.q`, whose memory the factors take, is undefined.
         """
         if self._hopeless or not self._choose(b):
             self._hopeless = True
@@ -47,13 +38,13 @@ class Band:
         order = (self._kind, self._table)
         width = int(banded.policy_bandwidth(*rows, b.policy, b.reward.shape[1], *order))
         policy = (b.policy, b.reward.shape[1])
-        banded.solve_band(*rows, b.data, task.gamma, *policy, *order, rhs, b.factors(width), v)
+        banded.solve_band(*rows, b.data, b.gamma, *policy, *order, rhs, b.factors(width), v)
         banded.by_state(*order, v, rhs)
         v[:] = rhs
         return True
 
     def _choose(self, b: SparseBackups) -> bool:
-        """Whether there is an order; it is for the graph of all actions, so that it serves every policy."""
+        """Choose an order for the graph of all actions, so for every policy; False if none is narrow."""
         if self._kind is not None:
             return True
         ends = b.indptr[:: b.reward.shape[1]]
@@ -67,7 +58,7 @@ class Band:
 
 
 def _cuthill_mckee(b: SparseBackups) -> Integers:
-    """Reverse Cuthill-McKee order of the graph of all actions: places of the states, states at the places."""
+    """Reverse Cuthill-McKee order of the graph of all actions: place of each state, then state at each."""
     n_states, n_actions = b.reward.shape
     parts = (b.data, b.indices, b.indptr[::n_actions])
     graph = sparse.csr_matrix(parts, shape=(n_states, n_states))
@@ -78,19 +69,23 @@ def _cuthill_mckee(b: SparseBackups) -> Integers:
     return table
 
 
-def krylov(task: Problem, b: SparseBackups, v: Array, w: Array, *, rhs: Array, forcing: float) -> bool:
-    """Improve v towards V^pi of the restricted policy (w: scratch); False, and v as it was, if that fails."""
+def krylov(b: SparseBackups, v: Array, w: Array, *, rhs: Array, atol: float, forcing: float) -> bool:
+    """Improve `v` towards `V^pi` of the restricted policy by ILU(0)-BiCGSTAB, with `w` as scratch.
+
+    Returns False, and leaves `v` as it was, unless the residual is at least halved. It aims at `forcing`
+    times the residual, or at what `atol` asks for.
+    """
     starts, stops, indices, data = b.rows()
     n_states = len(v)
     n_entries = int((stops - starts).sum()) + n_states
     kind = np.int32 if n_entries <= np.iinfo(np.int32).max else np.int64
     ptr, diagonal = np.empty(n_states + 1, dtype=kind), np.empty(n_states, dtype=kind)
     columns, values = np.empty(n_entries, dtype=kind), np.empty(n_entries)
-    _krylov.build_system(starts, stops, indices, data, task.gamma, ptr, columns, values, diagonal)
+    _krylov.build_system(starts, stops, indices, data, b.gamma, ptr, columns, values, diagonal)
     factors = values.copy()
     _krylov.ilu0(ptr, columns, diagonal, factors, np.full(n_states, -1, dtype=kind))
     low, high = b.sweep(v, w, rhs)
-    goal = max(forcing * max(-low, high), task.atol * (1 - task.gamma) / 4, 4e-16 * peak(v))
+    goal = max(forcing * max(-low, high), atol * (1 - b.gamma) / 4, 4e-16 * peak(v))
     x = v.copy()
     _krylov.bicgstab(ptr, columns, values, diagonal, factors, rhs, x, goal, MAX_KRYLOV_STEPS)
     new_low, new_high = b.sweep(x, w, rhs)

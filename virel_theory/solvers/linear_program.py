@@ -5,6 +5,7 @@ from scipy import optimize, sparse
 
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels import rows as _rows
 from virel_theory.solvers.problem import Problem, problem, solution
 from virel_theory.solvers.solution import Solution, checked
@@ -18,7 +19,7 @@ def linear_program(
     $$\min \sum_s V(s) \text{ subject to } V(s) \ge r(s, a) + \gamma\sum_{s'}p(s'|s, a)V(s')$$
 
     HiGHS works to its own feasibility tolerance (about 1e-7 of the scaled problem): its V is only a
-    candidate, and the `error_bound` is that of one certified backup of it, as for every other solver.
+    candidate. The `error_bound` is that of one certified backup of it, as for every other solver.
 
     Args:
         mdp: a small MDP: time grows fast beyond some thousand pairs.
@@ -40,15 +41,15 @@ def linear_program(
     """
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
     v, n_steps = _least_superharmonic(task)
-    b, w = task.backups(), np.empty(mdp.n_states)
+    b, w = backups(task), np.empty(mdp.n_states)
     low, high = b.full(v, w)
-    verdict = task.judge(v, w, low, high)
-    _rows.finish(b.q, verdict.shift, w, b.policy)
-    return checked(solution(task, (b.q, w, b.policy), verdict, n_steps=n_steps, method="highs"), throw=throw)
+    outcome = task.judge(v, w, low, high)
+    _rows.finish(b.q, outcome.shift, w, b.policy)
+    return checked(solution(task, (b.q, w, b.policy), outcome, n_steps=n_steps, method="highs"), throw=throw)
 
 
 def _least_superharmonic(task: Problem) -> tuple[Array, int]:
-    """The optimum of the primal program `[S]` and the iterations it took."""
+    """Optimum `[S]` of the primal program, and the iterations that HiGHS took."""
     n_states, n_actions = task.reward.shape
     exists = np.isfinite(task.reward.reshape(-1))
     rows = task.transition
@@ -65,5 +66,5 @@ def _least_superharmonic(task: Problem) -> tuple[Array, int]:
         method="highs",
     )
     if found.x is None:
-        raise RuntimeError(f"HiGHS: {found.message}")
+        raise RuntimeError(f"HiGHS found no solution: {found.message}; use `solve`")
     return np.asarray(found.x), int(found.nit)

@@ -1,60 +1,37 @@
-"""The checked problem that every method works on, and the verdict of `bounds` on a point."""
+"""The checked problem that every solver method works on, and the guaranteed outcome of a point (`bounds`)."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from virel_theory.checks import Array, require
+from virel_common.errors import require
+from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.mdp.validation import Transition
 from virel_theory.solvers import bounds as cert
-from virel_theory.solvers.backups import Backups, backups
-from virel_theory.solvers.kernels import dense, rows
+from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.solution import Solution, Status
 
 LARGEST = 1e140  # of |V|, see `check_scale`
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A maximisation problem; `reward` is `-inf` where the action does not exist; `sign` is -1 for costs."""
+class SolveOptions(TypedDict, total=False):
+    """Keywords that all solvers share: `rtol`, `sense`, `max_steps`, `throw`, as `solve` explains them."""
 
-    transition: Array | sparse.csr_array
-    reward: Array
-    gamma: float
-    sign: float
-    atol: float
     rtol: float
-    n_terms: int
-    r_max: float
-    beta: tuple[float, float]
-
-    def backups(self) -> Backups:
-        """Backups with their own work arrays."""
-        return backups(self.transition, self.reward, self.gamma)
-
-    def tolerance(self, w_max: float) -> float:
-        """The bound to reach when the values are as large as `w_max`."""
-        return self.atol + self.rtol * w_max
-
-    def judge(self, v: Array, w: Array, low: float, high: float) -> "Verdict":
-        """The guaranteed error of `r + gamma P v + shift`, `low` and `high` the extremes of w - v."""
-        v_max = peak(v)
-        eta = cert.backup_error(self.n_terms, r_max=self.r_max, v_max=v_max, beta_hi=self.beta[1])
-        found = cert.bracket(low, high, beta=self.beta, eta=eta)
-        q_max = self.r_max + self.beta[1] * v_max + abs(found.mid)
-        bound = cert.total_bound(found.radius, eta=eta, q_max=q_max)
-        small_enough = bound <= self.tolerance(peak(w) - abs(found.mid))
-        exhausted = high - low <= 2 * eta or not np.isfinite(bound)
-        return Verdict(bound, found.mid, small_enough, exhausted, plateau=4 * eta / (1 - self.gamma))
+    sense: str
+    max_steps: int | None
+    throw: bool
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Error bound after adding `shift`; whether it meets the tolerance, or cannot get better in float64.
+class Outcome:
+    """Error bound that a point reaches once `shift` is added to its backup, and what that bound means.
 
-    Repeated sweeps can stall at any span up to `plateau`: each adds rounding, which slow modes sum up.
+    `met`: it is within the tolerance. `exhausted`: float64 sweeps cannot make it smaller. Repeated sweeps can
+    stall at any span up to `plateau`: each adds rounding, which slow modes sum up.
     """
 
     bound: float
@@ -64,8 +41,41 @@ class Verdict:
     plateau: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A maximisation problem; `reward` is `-inf` where the action does not exist; `sign` is -1 for costs.
+
+    `n_terms` is the largest row length, `r_max` is max|r|, `beta` encloses gamma times the row sums.
+    """
+
+    transition: Transition
+    reward: Array
+    gamma: float
+    sign: float
+    atol: float
+    rtol: float
+    n_terms: int
+    r_max: float
+    beta: tuple[float, float]
+
+    def tolerance(self, w_max: float) -> float:
+        """Error bound to reach when the largest value is `w_max` in size."""
+        return self.atol + self.rtol * w_max
+
+    def judge(self, v: Array, w: Array, low: float, high: float) -> Outcome:
+        """Guaranteed error of `r + gamma P v + shift`, where w - v lies in `[low, high]`."""
+        v_max = peak(v)
+        eta = cert.backup_error(self.n_terms, r_max=self.r_max, v_max=v_max, beta_hi=self.beta[1])
+        found = cert.bracket(low, high, beta=self.beta, eta=eta)
+        q_max = self.r_max + self.beta[1] * v_max + abs(found.mid)
+        bound = cert.total_bound(found.radius, eta=eta, q_max=q_max)
+        small_enough = bound <= self.tolerance(peak(w) - abs(found.mid))
+        exhausted = high - low <= 2 * eta or not np.isfinite(bound)
+        return Outcome(bound, found.mid, small_enough, exhausted, plateau=4 * eta / (1 - self.gamma))
+
+
 def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:
-    """The checked problem; `as_csr` converts a dense transition."""
+    """Check the tolerances, the sense and the scale of an MDP; `as_csr` converts a dense transition."""
     require(sense in ("max", "min"), "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
     for name, value in {"atol": atol, "rtol": rtol}.items():
         require(0 <= value < np.inf, name, value, "must be non-negative and finite")
@@ -75,17 +85,17 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     check_scale(r_max, mdp.gamma, name="reward", what="max|r|")
     if mdp.mask is not None:
         reward = np.where(mdp.mask, reward, -np.inf)
-    transition = mdp.to_sparse().transition if as_csr else mdp.transition
-    n_terms = row_length(mdp)
+    transition = mdp.csr_transition if as_csr else mdp.transition
+    n_terms = mdp.row_length
     beta = cert.contraction_interval(mdp.gamma, n_terms)
     return Problem(transition, reward, mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
 
 
 def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
-    r"""Refuse gains `size` a step that make values $|V| \le size/(1 - \gamma)$ overflow somewhere on the way.
+    r"""Refuse rewards of up to `size` per step whose values $|V| \le size/(1 - \gamma)$ may overflow.
 
     The methods square values and add them up over states (norms, inner products): 1e140 leaves room for 1e27
-    states. Splitting a value for exact products (`refine`) takes 1e8 times it, a bracket of the certificate
+    states. Splitting a value for exact products (`refine`) takes 1e8 times it, a bracket of the bounds
     2/(1 - gamma) < 1e17 times it: both far below 1e308.
     """
     rule = f"must keep {what}/(1 - gamma) at most {LARGEST:g}, as float64 may overflow otherwise"
@@ -93,29 +103,17 @@ def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
 
 
 def solution(
-    task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], verdict: Verdict, n_steps: int, method: str
+    task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], outcome: Outcome, n_steps: int, method: str
 ) -> Solution:
-    """The solution whose arrays `q, value, policy` (of the maximisation) have the bound of `verdict`."""
+    """The `Solution` of the arrays `q, value, policy` (of the maximisation) with the bound of `outcome`."""
     q, value, policy = arrays
-    if verdict.met:
+    if outcome.met:
         status = Status.CONVERGED
-    elif not np.isfinite(verdict.bound):
+    elif not np.isfinite(outcome.bound):
         status = Status.NOT_CONTRACTING
     else:
-        status = Status.ROUNDING_LIMIT if verdict.exhausted else Status.MAX_STEPS
+        status = Status.ROUNDING_LIMIT if outcome.exhausted else Status.MAX_STEPS
     if task.sign < 0:
         np.negative(q, out=q)
         np.negative(value, out=value)
-    return Solution(value, q, policy, status, n_steps, float(verdict.bound), method)
-
-
-def row_length(mdp: TabularMDP) -> int:
-    """Largest number of entries of a row: exact zeros add no rounding."""
-    if isinstance(mdp.transition, np.ndarray):
-        return int(dense.longest_row(mdp.transition.reshape(-1, mdp.n_states)))
-    return int(rows.longest_row(mdp.transition.indptr))
-
-
-def peak(x: Array) -> float:
-    """max|x|."""
-    return float(dense.largest(x.reshape(-1)))
+    return Solution(value, q, policy, status, n_steps, float(outcome.bound), method)

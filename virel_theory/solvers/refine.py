@@ -1,17 +1,17 @@
 r"""Accuracy beyond one float64 sweep: values as pairs `v + tail`, residuals by compensated arithmetic.
 
-Used when the tolerance is below what the plain certificate of `bounds` can give, $\eta/(1-\gamma)$ with
+Used when the tolerance is below what one plain sweep of `bounds` can certify, $\eta/(1-\gamma)$ with
 $\eta \approx (b+6)u|V|$.
 
 Rounding. Every product and sum is split exactly into a float and its error (TwoProd, TwoSum: Dekker 1971,
-Knuth 1969), which cannot overflow below `_problem.LARGEST`; the errors and the products with the tails are
-added up in float64. They are at most K = 3b + 32 terms, each at most $2uM$ with $M = |r|_\infty + (1 +
-\gamma(1+\delta))|V|_\infty$, in at most K additions, so
-that the pair `(q, q_tail)` and the residual `d = T(v + tail) - (v + tail)` are off by at most $\eta_2 :=
-4(Ku)^2M$ plus $u|d|$ for the last rounding of d (cf. Ogita, Rump & Oishi 2005, Proposition 5.5). The bracket
-is that of `bounds` with $\eta_2$ for $\eta$; returned is `fl(q + fl(q_tail + m))`, off by $u|Q| + u(|m|
-+ 2Ku M)$. With $\eta_2/(1-\gamma)$ negligible the bound is about half an ulp of max|Q|: no float64 table can
-do better by more than a factor that depends on the entry.
+Knuth 1969), which cannot overflow below `problem.LARGEST`; the errors and the products with the tails are
+added up in float64. They are at most K = 3b + 32 terms, each at most $2uM$ with
+$M = |r|_\infty + (1 + \gamma(1+\delta))|V|_\infty$, in at most K additions, so that the pair `(q, q_tail)`
+and the residual `d = T(v + tail) - (v + tail)` are off by at most $\eta_2 := 4(Ku)^2M$ plus $u|d|$ for the
+last rounding of d (cf. Ogita, Rump & Oishi 2005, Proposition 5.5). The bracket is that of `bounds` with
+$\eta_2$ for $\eta$; returned is `fl(q + fl(q_tail + m))`, off by $u|Q| + u(|m| + 2Ku M)$. With
+$\eta_2/(1-\gamma)$ negligible the bound is about half an ulp of max|Q|: no float64 table can do better by
+more than a factor that depends on the entry.
 
 Correction. With $d = T(v + tail) - (v + tail)$ and $\pi$ greedy: solve $(I - \gamma P_\pi)\delta = d$
 roughly, add to the tail, renormalise: a Newton step of which only the residual must be accurate (iterative
@@ -24,10 +24,12 @@ import numpy as np
 from numba import njit
 
 from virel_theory.checks import Array
+from virel_theory.mdp.policy_system import direct_solve
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import Backups, DenseBackups
-from virel_theory.solvers.linear import Band, direct_solve, krylov
-from virel_theory.solvers.problem import Problem, Verdict, peak
+from virel_theory.solvers.kernels.rows import peak
+from virel_theory.solvers.linear import Band, krylov
+from virel_theory.solvers.problem import Outcome, Problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +62,7 @@ def _sum_error(a, b, total):
 @njit(cache=True)
 @no_type_check
 def _paired_backup(reward, gamma, head, tail):
-    """`reward + gamma (head + tail)` as a normalised pair."""
+    """Return `reward + gamma (head + tail)` as a normalised pair."""
     product = gamma * head
     rest = gamma * tail + _product_error(gamma, head, product)
     total = reward + product
@@ -72,7 +74,10 @@ def _paired_backup(reward, gamma, head, tail):
 @njit(cache=True)
 @no_type_check
 def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, policy, d):
-    """(q, q_tail) <- r + gamma P (v + tail); d <- its maximum - (v + tail); empty `indices`: dense rows."""
+    """`(q, q_tail) <- r + gamma P (v + tail)`; `d <- max_a (q, q_tail) - (v + tail)`.
+
+    Rows are dense if `indices` is empty.
+    """
     n_states, n_actions = reward.shape
     dense = len(indices) == 0
     for s in range(n_states):
@@ -101,14 +106,14 @@ def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, polic
         d[s] = change + (_sum_error(best, -v[s], change) + (best_tail - tail[s]))
 
 
-def refine(task: Problem, b: Backups, v: Array) -> Verdict:
-    """b.q <- the best table that pairs can certify, starting from v (overwritten); its verdict."""
+def refine(task: Problem, b: Backups, v: Array) -> Outcome:
+    """`b.q <-` the best table that pairs can certify, starting from v (overwritten); returns its outcome."""
     tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
     delta, scratch = np.empty_like(v), np.empty_like(v)
     best = np.inf
     for _ in range(MAX_CORRECTIONS):
         _sweep(task, b, v, tail, q_tail, d)
-        found, bound = _judge(task, v, float(d.min()), float(d.max()))
+        found, bound = _judge_pairs(task, v, float(d.min()), float(d.max()))
         met = bound <= task.tolerance(peak(v))
         if met or not bound < best / 2:
             break
@@ -121,10 +126,11 @@ def refine(task: Problem, b: Backups, v: Array) -> Verdict:
         v[:] = total
     q_tail += found.mid
     b.q += q_tail
-    return Verdict(bound, 0.0, met, exhausted=True)
+    return Outcome(bound, 0.0, met, exhausted=True)
 
 
 def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: Array) -> None:
+    """Run `paired_sweep` on dense or sparse rows."""
     nothing: NDArray[np.int64] = np.empty(0, dtype=np.int64)
     if isinstance(b, DenseBackups):
         rows = (nothing, nothing, b.flat.reshape(-1))
@@ -133,7 +139,8 @@ def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: A
     paired_sweep(*rows, task.reward, task.gamma, v, tail, b.q, q_tail, b.policy, d)
 
 
-def _judge(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Bracket, float]:
+def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Bracket, float]:
+    """Bracket and error bound of the pair `v + tail` whose residual lies in `[low, high]`."""
     v_max = peak(v) * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max
@@ -145,7 +152,7 @@ def _judge(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Brack
 
 
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
-    r"""Delta <- roughly $(I - \gamma P_\pi)^{-1} d$ for the policy of the last sweep."""
+    r"""`delta <-` roughly $(I - \gamma P_\pi)^{-1} d$ for the policy of the last sweep."""
     b.restrict()
     if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
@@ -159,5 +166,5 @@ def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Arra
         if high - low <= 1e-4 * first:
             break
     np.add(x, task.gamma / (1 - task.gamma) * (low + high) / 2, out=delta)
-    if high - low > 1e-4 * first and not Band().solve(task, b, delta, d.copy()):
-        krylov(task, b, delta, scratch, rhs=d, forcing=1e-4)
+    if high - low > 1e-4 * first and not Band().solve(b, delta, d.copy()):
+        krylov(b, delta, scratch, rhs=d, atol=task.atol, forcing=1e-4)

@@ -1,39 +1,48 @@
 r"""Entropy-regularised MDPs: soft value iteration and soft policy iteration with guaranteed bounds.
 
 The soft operator $T_c V(s) = c\log\sum_a\exp(Q_V(s, a)/c)$ is monotone, and $T_c(V + k) = T_cV + \gamma k$
-for constants k (row sums of exactly 1): all that the bounds of `bounds` use. They hold with the
+for constants k (row sums of exactly 1): that is all that the bounds of `bounds` use. They hold with the
 rounding of the soft maximum added to that of the backup.
+
+Rounding of $c\log\sum_a e^{q_a/c}$, computed as $m + c\log\sum_a e^{x_a}$ with $m = \max q$ and
+$x_a = (q_a - m)/c \le 0$, exp and log within 4 ulp (8u): $x_a$ is off by $2u|x_a|$, which moves the sum S by
+$\sum 2u|x_a|e^{x_a} \le 2uA/e$; exp adds $8uS$, the additions $(A - 1)uS$. As $S \ge 1$, log S is off by
+$(2A + 8)u + 8u\log A$; times c, plus one rounding of the product and one of the sum: at most
+$cu(2A + 10 + 10\log A) + u|V|$. `soft_error` takes twice the constants.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
-from virel_theory.checks import Array, as_temperature, require
+from virel_common.errors import require
+from virel_theory.checks import Array, as_temperature
+from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.operators import soft_kernels
+from virel_theory.operators import kernels
 from virel_theory.operators.policies import entropy
 from virel_theory.solvers import bounds as cert
-from virel_theory.solvers.backups import Backups
-from virel_theory.solvers.evaluate import mix, mixed_rows
-from virel_theory.solvers.linear import direct_solve
-from virel_theory.solvers.policy_methods import default_steps
-from virel_theory.solvers.problem import Problem, Verdict, check_scale, peak, problem, solution
+from virel_theory.solvers.backups import Backups, backups
+from virel_theory.solvers.kernels.rows import peak
+from virel_theory.solvers.point import default_steps
+from virel_theory.solvers.problem import (
+    Outcome,
+    Problem,
+    SolveOptions,
+    check_scale,
+    problem,
+    solution,
+)
 from virel_theory.solvers.solution import Solution, checked
 
-Step = Callable[["_Run", float], None]
+Advance = Callable[["_SoftPoint", float], None]
+"""Step to the next point, given the shift of its outcome."""
 
 
 def soft_value_iteration(
-    mdp: TabularMDP,
-    *,
-    c: float,
-    atol: float,
-    rtol: float = 0.0,
-    sense: str = "max",
-    max_steps: int | None = None,
-    throw: bool = False,
+    mdp: TabularMDP, *, c: float, atol: float, **options: Unpack[SolveOptions]
 ) -> Solution:
     r"""Soft optimal values $Q = r + \gamma P\,c\log\sum_a e^{Q/c}$ by value iteration, Haarnoja et al. 2017.
 
@@ -43,10 +52,7 @@ def soft_value_iteration(
         mdp: the MDP.
         c: temperature > 0, reward units per nat of entropy.
         atol: absolute tolerance on the error bound, reward units.
-        rtol: tolerance relative to max|V|.
-        sense: "max" (rewards) or "min" (costs).
-        max_steps: sweeps at most.
-        throw: raise `SolverError` unless the tolerance is met.
+        options: `rtol`, `sense`, `max_steps` (sweeps) and `throw`, as in `solve`.
 
     Returns:
         A `Solution` whose `value` is the soft value; `policy` is the mode of the soft policy (`merl_policy(q,
@@ -61,19 +67,11 @@ def soft_value_iteration(
         >>> soft_value_iteration(mdp, c=1.0, atol=1e-9).value.round(9).tolist()  # 2 log 2
         [1.386294361]
     """
-    task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
-    return checked(_iterate(task, c, max_steps, _advance_values, "soft-vi"), throw=throw)
+    return _iterate(mdp, c, _advance_values, method="soft-vi", atol=atol, **options)
 
 
 def soft_policy_iteration(
-    mdp: TabularMDP,
-    *,
-    c: float,
-    atol: float = 1e-9,
-    rtol: float = 0.0,
-    sense: str = "max",
-    max_steps: int | None = None,
-    throw: bool = False,
+    mdp: TabularMDP, *, c: float, atol: float = 1e-9, **options: Unpack[SolveOptions]
 ) -> Solution:
     r"""Soft optimal values by policy iteration (Newton's method), Haarnoja et al. 2018, Section 4.2.
 
@@ -82,11 +80,8 @@ def soft_policy_iteration(
     Args:
         mdp: the MDP.
         c: temperature > 0, reward units per nat of entropy.
-        atol: absolute tolerance, as in `soft_value_iteration`.
-        rtol: relative tolerance, as in `soft_value_iteration`.
-        sense: "max" or "min".
-        max_steps: improvement steps at most.
-        throw: raise `SolverError` unless the tolerance is met.
+        atol: absolute tolerance on the error bound, reward units.
+        options: `rtol`, `sense`, `max_steps` (improvement steps) and `throw`, as in `solve`.
 
     Returns:
         A `Solution`, as `soft_value_iteration`.
@@ -100,13 +95,12 @@ def soft_policy_iteration(
         >>> soft_policy_iteration(mdp, c=1.0).value.round(9).tolist()
         [1.386294361]
     """
-    task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
-    return checked(_iterate(task, c, max_steps, _advance_policy, "soft-pi"), throw=throw)
+    return _iterate(mdp, c, _advance_policy, method="soft-pi", atol=atol, **options)
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
-    """A point `v`, its soft backup `w`, and what they belong to."""
+class _SoftPoint:
+    """A point `v` and its soft backup `w` at temperature `c`; `b` makes backups of `task`."""
 
     task: Problem
     b: Backups
@@ -115,30 +109,52 @@ class _Run:
     c: float
 
 
-def _iterate(task: Problem, c: float, max_steps: int | None, advance: Step, method: str) -> Solution:
+def _iterate(
+    mdp: TabularMDP,
+    c: float,
+    advance: Advance,
+    *,
+    method: str,
+    atol: float,
+    rtol: float = 0.0,
+    sense: str = "max",
+    max_steps: int | None = None,
+    throw: bool = False,
+) -> Solution:
+    """Alternate a certified soft backup and `advance` until done or out of steps."""
+    task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
     temperature = as_temperature(c, name="c")
     gain = task.r_max + temperature * float(np.log(task.reward.shape[1]))
     check_scale(gain, task.gamma, name="c", what="(max|r| + c log A)")
     require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
     last = default_steps(task.gamma) if max_steps is None else max_steps
     n_states = len(task.reward)
-    x = _Run(task, task.backups(), np.zeros(n_states), np.empty(n_states), temperature)
+    x = _SoftPoint(task, backups(task), np.zeros(n_states), np.empty(n_states), temperature)
     for step in range(1, last + 1):
         x.b.full(x.v, x.w)
-        soft_kernels.soft_max(x.b.q, temperature, x.w)
-        verdict = _judge(x)
-        if verdict.met or verdict.exhausted or step == last:
+        kernels.soft_max(x.b.q, temperature, x.w)
+        outcome = _judge_soft(x)
+        if outcome.met or outcome.exhausted or step == last:
             break
-        advance(x, verdict.shift)
-    x.b.q[:] += verdict.shift
-    soft_kernels.soft_max(x.b.q, temperature, x.w)
-    return solution(task, (x.b.q, x.w, x.b.q.argmax(axis=1)), verdict, n_steps=step, method=method)
+        advance(x, outcome.shift)
+    x.b.q[:] += outcome.shift
+    kernels.soft_max(x.b.q, temperature, x.w)
+    arrays = (x.b.q, x.w, x.b.q.argmax(axis=1))
+    return checked(solution(task, arrays, outcome, n_steps=step, method=method), throw=throw)
 
 
-def _judge(x: _Run) -> Verdict:
-    """`Problem.judge` with the rounding of the soft maximum: of w, and once more of the returned values."""
+def soft_error(n_actions: int, *, c: float, v_max: float) -> float:
+    """Largest distance of a computed soft maximum from the exact one, for values up to `v_max` in size."""
+    return cert.UNIT * (c * (4 * n_actions + 20 + 20 * float(np.log(n_actions))) + 2 * v_max)
+
+
+def _judge_soft(x: _SoftPoint) -> Outcome:
+    """Outcome of a soft backup: `Problem.judge` with the rounding of two soft maxima.
+
+    One is that of w, the other that of the returned values.
+    """
     task, v_max, d = x.task, peak(x.v), x.w - x.v
-    rounding = soft_kernels.soft_error(x.b.q.shape[1], c=x.c, v_max=max(v_max, peak(x.w)))
+    rounding = soft_error(x.b.q.shape[1], c=x.c, v_max=max(v_max, peak(x.w)))
     eta = cert.backup_error(task.n_terms, r_max=task.r_max, v_max=v_max, beta_hi=task.beta[1])
     low, high = float(d.min()), float(d.max())
     found = cert.bracket(low, high, beta=task.beta, eta=eta + rounding)
@@ -146,15 +162,17 @@ def _judge(x: _Run) -> Verdict:
     last = 2 * rounding + 4 * cert.UNIT * abs(found.mid)
     bound = cert.total_bound(found.radius, eta=eta + last, q_max=q_max)
     exhausted = high - low <= 2 * (eta + rounding) or not np.isfinite(bound)
-    return Verdict(bound, found.mid, bound <= task.tolerance(peak(x.w) - abs(found.mid)), exhausted)
+    return Outcome(bound, found.mid, bound <= task.tolerance(peak(x.w) - abs(found.mid)), exhausted)
 
 
-def _advance_values(x: _Run, shift: float) -> None:
+def _advance_values(x: _SoftPoint, shift: float) -> None:
+    """Soft value iteration: `v <- w + shift`."""
     np.add(x.w, shift, out=x.v)
 
 
-def _advance_policy(x: _Run, shift: float) -> None:  # noqa: ARG001  # the same signature as the other
+def _advance_policy(x: _SoftPoint, shift: float) -> None:  # noqa: ARG001  # the same signature as the other
+    """Soft policy iteration: `v <-` the soft values of the Boltzmann policy of the last backup."""
     pi = np.empty_like(x.b.q)
-    soft_kernels.soft_weights(x.b.q, x.c, pi)
+    kernels.soft_weights(x.b.q, x.c, pi)
     gain = mix(pi, x.task.reward) + x.c * entropy(pi)
-    x.v[:] = direct_solve(mixed_rows(x.task, pi), x.task.gamma, gain)
+    x.v[:] = direct_solve(mixed_rows(x.task.transition, pi), x.task.gamma, gain)

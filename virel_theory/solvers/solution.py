@@ -1,4 +1,4 @@
-"""What a solver hands back: the arrays, a guaranteed error bound, and a status that says what to try next."""
+"""Results of a solver: arrays, a guaranteed error bound, and a status that says what to try next."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from virel_theory.checks import Array
 
 
 class Status(Enum):
-    """How a solver ended; `text` says what to try next."""
+    """How a solver ended, with a text that says what to try next."""
 
     CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
     MAX_STEPS = (
@@ -27,20 +27,20 @@ class Status(Enum):
 
     @property
     def text(self) -> str:
-        """The sentence that says what to try next."""
+        """Sentence that says what to try next."""
         return self.value
 
     @property
     def ok(self) -> bool:
-        """Whether the tolerance was met."""
+        """Whether the error bound is within the tolerance."""
         return self is Status.CONVERGED
 
 
 class SolverError(RuntimeError):
-    """Raised with `throw=True` when the tolerance was not met; `solution` holds what was found."""
+    """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found."""
 
     def __init__(self, solution: "Solution") -> None:
-        """Keep the solution and say its status, bound and steps."""
+        """Keep the solution; the message gives its status, bound and steps."""
         super().__init__(
             f"{solution.status.text} (error bound {solution.error_bound:.3g} after {solution.n_steps} steps)"
         )
@@ -49,7 +49,7 @@ class SolverError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    r"""Values with a guaranteed error bound.
+    r"""Optimal values, or values of a policy, with a guaranteed error bound.
 
     Attributes:
         value: `[S]` state values, reward units. q: `[S, A]` action values; where the action does not exist
@@ -70,7 +70,7 @@ class Solution:
 
 
 def checked(solution: Solution, *, throw: bool) -> Solution:
-    """`solution`, or `SolverError` if it missed its tolerance and `throw` is set."""
+    """`solution`, unless it missed its tolerance and `throw` is set: then `SolverError`."""
     if throw and not solution.status.ok:
         raise SolverError(solution)
     return solution

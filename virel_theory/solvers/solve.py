@@ -1,4 +1,4 @@
-r"""Solvers for discounted MDPs; the bound of every `Solution` is guaranteed (`bounds`, `refine`).
+r"""Optimal values of discounted MDPs, with an error bound that is guaranteed (`bounds`, `refine`).
 
 | method | what it does | good for |
 | --- | --- | --- |
@@ -16,37 +16,59 @@ r"""Solvers for discounted MDPs; the bound of every `Solution` is guaranteed (`b
 below what one float64 sweep can certify, every method ends in compensated arithmetic (`refine`), whose bound
 is about half an ulp of max|Q|; below that the status is `ROUNDING_LIMIT` and the bound is the true one.
 
-`auto` starts with `mpi`. If that mixes slowly it goes on with banded elimination where an order of the states
-has a bandwidth up to 48 (corridors, rings, narrow grids), else with ILU(0)-BiCGSTAB; dense, or with up to 32
-states, with `pi`. Besides the MDP, Garnets and rings of three actions then need less than 0.3 times its
-bytes, the solution included; `pi`, ILU(0)-BiCGSTAB and wide bands need more.
+`auto` starts with `mpi`. If that mixes slowly it continues with banded elimination where an order of the
+states has a bandwidth up to 48 (corridors, rings, narrow grids), else with ILU(0)-BiCGSTAB. Dense MDPs, and
+those of up to 32 states, continue with `pi`. Besides the MDP, Garnets and rings of three actions then need
+less than 0.3 times its bytes, the solution included; `pi`, ILU(0)-BiCGSTAB and wide bands need more.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple, Unpack
 
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import as_policy, require
+from virel_common.errors import require
+from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.solvers.choice import ADVANCES, NEEDS_CSR
+from virel_theory.solvers.auto import Auto
 from virel_theory.solvers.evaluate import evaluate
-from virel_theory.solvers.iterates import policy_iteration_iterates, value_iteration_iterates
-from virel_theory.solvers.policy_methods import default_steps, drive
-from virel_theory.solvers.problem import problem
-from virel_theory.solvers.solution import Solution, SolverError, Status, checked
+from virel_theory.solvers.point import Advance, Point, default_steps, drive
+from virel_theory.solvers.policy_methods import (
+    advance_bicgstab,
+    advance_gmres,
+    advance_ipi,
+    advance_mpi,
+    advance_pi,
+)
+from virel_theory.solvers.problem import SolveOptions, problem
+from virel_theory.solvers.solution import Solution, checked
+from virel_theory.solvers.value_methods import ActionElimination, Anderson, advance_gs
 
-__all__ = [
-    "METHODS",
-    "Solution",
-    "SolverError",
-    "Status",
-    "policy_evaluation",
-    "policy_iteration",
-    "policy_iteration_iterates",
-    "solve",
-    "value_iteration",
-    "value_iteration_iterates",
-]
 
-METHODS = tuple(ADVANCES)
+class Method(NamedTuple):
+    """How one method of `solve` starts, and whether it needs the transition as CSR.
+
+    `start()` returns the `advance` of one run: a function, or an instance whose fields are what the method
+    remembers between its steps.
+    """
+
+    start: Callable[[], Advance]
+    needs_csr: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "auto": Method(Auto),
+    "vi": Method(lambda: Point.accept),
+    "gs": Method(lambda: advance_gs, needs_csr=True),
+    "pi": Method(lambda: advance_pi),
+    "pi-bicgstab": Method(lambda: advance_bicgstab),
+    "pi-gmres": Method(lambda: advance_gmres),
+    "mpi": Method(lambda: advance_mpi),
+    "ipi": Method(lambda: advance_ipi, needs_csr=True),
+    "anderson": Method(Anderson),
+    "ae": Method(ActionElimination, needs_csr=True),
+}
+"""Methods that `solve(method=...)` accepts; a new one is one more row."""
 
 
 def solve(
@@ -65,9 +87,10 @@ def solve(
         mdp: the MDP; its arrays are taken as given, exactly.
         atol: absolute tolerance on the error bound, reward units.
         rtol: tolerance relative to max|V|; the bound to reach is `atol + rtol * max|V|`.
-        method: one of `METHODS`.
+        method: a key of `METHODS`, see the table of this module.
         sense: "max" (rewards) or "min" (costs).
-        max_steps: full sweeps of T* at most; None: as many as any contraction by gamma could need in float64.
+        max_steps: largest number of full sweeps of T*; None: as many as a contraction by gamma could need in
+            float64.
         throw: raise `SolverError` unless the tolerance is met.
 
     Returns:
@@ -82,31 +105,21 @@ def solve(
         >>> solve(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-9).value.tolist()
         [2.0]
     """
-    require(method in ADVANCES, "method", method, f"must be one of {list(ADVANCES)}")
+    require(method in METHODS, "method", method, f"must be one of {list(METHODS)}")
     require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
-    task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=method in NEEDS_CSR)
+    start, needs_csr = METHODS[method]
+    task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=needs_csr)
     steps = default_steps(mdp.gamma) if max_steps is None else max_steps
-    return checked(drive(task, ADVANCES[method], max_steps=steps, method=method), throw=throw)
+    return checked(drive(task, start(), max_steps=steps, method=method), throw=throw)
 
 
-def value_iteration(
-    mdp: TabularMDP,
-    *,
-    atol: float,
-    rtol: float = 0.0,
-    sense: str = "max",
-    max_steps: int | None = None,
-    throw: bool = False,
-) -> Solution:
+def value_iteration(mdp: TabularMDP, *, atol: float, **options: Unpack[SolveOptions]) -> Solution:
     r"""Optimal values by value iteration stopped by the span of $T^*V - V$, Puterman 1994, Section 6.6.
 
     Args:
         mdp: the MDP.
-        atol: absolute tolerance, as in `solve`.
-        rtol: relative tolerance, as in `solve`.
-        sense: "max" or "min".
-        max_steps: sweeps at most.
-        throw: raise `SolverError` unless the tolerance is met.
+        atol: absolute tolerance on the error bound, reward units.
+        options: `rtol`, `sense`, `max_steps` and `throw`, as in `solve`.
 
     Returns:
         A `Solution`.
@@ -119,27 +132,16 @@ def value_iteration(
         >>> value_iteration(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-9).q.tolist()
         [[2.0]]
     """
-    return solve(mdp, atol=atol, rtol=rtol, method="vi", sense=sense, max_steps=max_steps, throw=throw)
+    return solve(mdp, atol=atol, method="vi", **options)
 
 
-def policy_iteration(
-    mdp: TabularMDP,
-    *,
-    atol: float = 1e-9,
-    rtol: float = 0.0,
-    sense: str = "max",
-    max_steps: int | None = None,
-    throw: bool = False,
-) -> Solution:
+def policy_iteration(mdp: TabularMDP, *, atol: float = 1e-9, **options: Unpack[SolveOptions]) -> Solution:
     r"""Optimal values by policy iteration with direct solves, Puterman 1994, Section 6.4.
 
     Args:
         mdp: the MDP.
-        atol: absolute tolerance, as in `solve`.
-        rtol: relative tolerance, as in `solve`.
-        sense: "max" or "min".
-        max_steps: improvement steps at most.
-        throw: raise `SolverError` unless the tolerance is met.
+        atol: absolute tolerance on the error bound, reward units.
+        options: `rtol`, `sense`, `max_steps` (improvement steps) and `throw`, as in `solve`.
 
     Returns:
         A `Solution`.
@@ -152,7 +154,7 @@ def policy_iteration(
         >>> policy_iteration(TabularMDP([[[1.0]]], [[1.0]], 0.5)).value.tolist()
         [2.0]
     """
-    return solve(mdp, atol=atol, rtol=rtol, method="pi", sense=sense, max_steps=max_steps, throw=throw)
+    return solve(mdp, atol=atol, method="pi", **options)
 
 
 def policy_evaluation(
@@ -172,7 +174,7 @@ def policy_evaluation(
         `policy` the greedy improvement of pi; `error_bound` bounds the error of both tables.
 
     Raises:
-        InputError: if `pi` is no policy.
+        InputError: if `pi` is not a policy of the MDP.
         SolverError: with `throw`, if the tolerance is not met.
 
     Example:

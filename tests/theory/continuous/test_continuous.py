@@ -7,7 +7,7 @@ from numpy.polynomial import Polynomial
 from scipy import integrate, stats
 from scipy.special import gamma, gammainc
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation, elbo_continuous
 from virel_theory.continuous.distributions import (
     Atom,
@@ -240,7 +240,7 @@ def test_a_state_that_is_never_sampled_does_not_count_even_with_a_dirac_policy()
         (lambda: log_density(Atom(0.0), 0.0), "`p` must have a density"),
         (
             lambda: elbo_continuous([SQUARE], pi_theta=[], d=[1.0], eps=1.0),
-            "`pi_theta` must have one entry a state, 1; found 0",
+            "`pi_theta` must have one entry per state, 1; found 0",
         ),
         (
             lambda: elbo_continuous([SQUARE], pi_theta=[Atom(0.0)], d=[1.0], eps=-1.0),

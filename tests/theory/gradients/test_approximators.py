@@ -4,13 +4,13 @@ import mpmath
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
-from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
+from virel_common.errors import InputError
+from virel_theory.gradients.approximators import LinearQ, TabularQ, TanhQ
 
 RNG = np.random.default_rng(20)
 MASK = np.array([[True, True, False], [True, False, True]])
 X = RNG.integers(-2, 3, size=(2, 3, 2)).astype(float)
-ALL: list[Approximator] = [
+ALL = [
     TabularQ(MASK),
     LinearQ(X),
     LinearQ(X, MASK),
@@ -19,7 +19,7 @@ ALL: list[Approximator] = [
 ]
 
 
-def _value_mp(approximator: Approximator, omega: list[mpmath.mpf], s: int, a: int) -> mpmath.mpf:
+def _value_mp(approximator, omega, s, a):
     if isinstance(approximator, TabularQ):
         return omega[int(MASK.ravel()[: 3 * s + a].sum())]
     x = [mpmath.mpf(float(v)) for v in approximator.features[s, a]]  # type: ignore[attr-defined]
@@ -30,13 +30,13 @@ def _value_mp(approximator: Approximator, omega: list[mpmath.mpf], s: int, a: in
     return mpmath.fdot(layer, omega[n * h :])
 
 
-def _pairs(approximator: Approximator) -> list[tuple[int, int]]:
+def _pairs(approximator):
     mask = getattr(approximator, "mask", None)
     return [(int(s), int(a)) for s, a in np.argwhere(np.ones((2, 3), bool) if mask is None else mask)]
 
 
-def _directional(approximator: Approximator, omega, v, s: int, a: int, order: int) -> mpmath.mpf:  # type: ignore[no-untyped-def]
-    def along(t: mpmath.mpf) -> mpmath.mpf:
+def _directional(approximator, omega, v, s, a, order):  # type: ignore[no-untyped-def]
+    def along(t):
         point = [mpmath.mpf(float(x)) + t * mpmath.mpf(float(y)) for x, y in zip(omega, v, strict=True)]
         return _value_mp(approximator, point, s, a)
 
@@ -44,7 +44,7 @@ def _directional(approximator: Approximator, omega, v, s: int, a: int, order: in
 
 
 @pytest.mark.parametrize("approximator", ALL)
-def test_the_jacobian_is_the_derivative_that_mpmath_finds(approximator: Approximator) -> None:
+def test_the_jacobian_is_the_derivative_that_mpmath_finds(approximator):
     omega = RNG.normal(size=approximator.n_parameters)
     b = approximator.jacobian(omega)
     with mpmath.workdps(40):
@@ -55,7 +55,7 @@ def test_the_jacobian_is_the_derivative_that_mpmath_finds(approximator: Approxim
 
 
 @pytest.mark.parametrize("approximator", ALL)
-def test_the_hessian_is_the_second_derivative_that_mpmath_finds(approximator: Approximator) -> None:
+def test_the_hessian_is_the_second_derivative_that_mpmath_finds(approximator):
     omega, v = RNG.normal(size=(2, approximator.n_parameters))
     found = approximator.hessian_vector(omega, v) @ v
     with mpmath.workdps(40):
@@ -65,7 +65,7 @@ def test_the_hessian_is_the_second_derivative_that_mpmath_finds(approximator: Ap
 
 
 @pytest.mark.parametrize("approximator", ALL)
-def test_the_hessian_vector_product_is_linear_and_symmetric(approximator: Approximator) -> None:
+def test_the_hessian_vector_product_is_linear_and_symmetric(approximator):
     omega, v, w = RNG.normal(size=(3, approximator.n_parameters))
     on_v, on_w = approximator.hessian_vector(omega, v), approximator.hessian_vector(omega, w)
     np.testing.assert_allclose(on_v @ w, on_w @ v, rtol=0, atol=1e-12)
@@ -73,7 +73,7 @@ def test_the_hessian_vector_product_is_linear_and_symmetric(approximator: Approx
     np.testing.assert_allclose(both, on_v + 2 * on_w, rtol=0, atol=1e-12)
 
 
-def test_a_tanh_unit_has_the_derivatives_worked_out_by_hand() -> None:
+def test_a_tanh_unit_has_the_derivatives_worked_out_by_hand():
     # Q = u tanh(w x) at x = 1, w = log(2)/2 -> tanh = 1/3, slope 8/9; u = 3.
     one = TanhQ(np.ones((1, 1, 1)), 1)
     omega = np.array([np.log(2) / 2, 3.0])
@@ -85,7 +85,7 @@ def test_a_tanh_unit_has_the_derivatives_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize("approximator", ALL)
-def test_missing_actions_have_value_minus_infinity_and_no_derivatives(approximator: Approximator) -> None:
+def test_missing_actions_have_value_minus_infinity_and_no_derivatives(approximator):
     omega, v = RNG.normal(size=(2, approximator.n_parameters))
     missing = np.ones((2, 3), bool)
     missing[tuple(np.array(_pairs(approximator)).T)] = False
@@ -94,14 +94,14 @@ def test_missing_actions_have_value_minus_infinity_and_no_derivatives(approximat
     assert (approximator.hessian_vector(omega, v)[missing] == 0).all()
 
 
-def test_the_jacobian_of_a_linear_approximator_is_a_copy() -> None:
+def test_the_jacobian_of_a_linear_approximator_is_a_copy():
     linear = LinearQ(X)
     linear.jacobian(np.zeros(2))[:] = 7
     assert not (linear.features == 7).all()
 
 
 @pytest.mark.parametrize("approximator", ALL)
-def test_a_wrong_number_of_parameters_is_named(approximator: Approximator) -> None:
+def test_a_wrong_number_of_parameters_is_named(approximator):
     with pytest.raises(InputError, match="`omega` must have shape"):
         approximator.value(np.zeros(approximator.n_parameters + 1))
     with pytest.raises(InputError, match="`v` must have shape"):
@@ -110,7 +110,7 @@ def test_a_wrong_number_of_parameters_is_named(approximator: Approximator) -> No
         approximator.jacobian(np.full(approximator.n_parameters, np.nan))
 
 
-def test_bad_features_masks_and_layer_sizes_are_named() -> None:
+def test_bad_features_masks_and_layer_sizes_are_named():
     with pytest.raises(InputError, match="`features` must have shape"):
         LinearQ(np.zeros((2, 3)))
     with pytest.raises(InputError, match="`features` must be finite"):

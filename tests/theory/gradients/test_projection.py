@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.gradients.projection import (
     grad_projected_residual_error,
     omega_update,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from scipy import sparse
 
 from verify.strategies import mdps
+from virel_common.errors import InputError
 from virel_theory import TabularMDP, solve_batch
-from virel_theory.checks import InputError
 from virel_theory.models.from_gymnasium import gym_table
 from virel_theory.operators.policies import boltzmann_policy
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import e_step_complete, em_fixed_target_steps, em_steps, m_step_complete
 

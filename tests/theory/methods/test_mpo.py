@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.methods.mpo import mpo_e_step_gradient, mpo_m_step_prior, mpo_objective, mpo_posterior
 from virel_theory.objective.elbo import elbo
 from virel_theory.operators.policies import boltzmann_policy

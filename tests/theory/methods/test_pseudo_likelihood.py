@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.pseudo_likelihood import (
     expected_episode_return,

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.models import garnet_kernels
 from virel_theory.models.draw import _index_dtype, chain, garnet, gridworld, merl_counterexample, ring
 from virel_theory.models.textbook import forest, puterman_two_state, sutton_barto_gridworld, two_state_toy

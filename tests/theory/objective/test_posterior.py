@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.objective.posterior import (
     log_marginal,
     log_state_normaliser,

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.gradients.residual_error import grad_eps_chain
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import (

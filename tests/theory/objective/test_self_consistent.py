@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, bellman_residual, residual_error
 from virel_theory.objective.self_consistent import (

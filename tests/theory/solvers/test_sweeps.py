@@ -49,7 +49,7 @@ def test_values_are_fetched_ahead_where_successors_are_scattered_and_many():
 def test_a_sweep_is_the_product_that_scipy_computes(sweep, n_actions):
     rng = np.random.default_rng(16)
     mdp = ragged(300, rng, n_actions=n_actions)
-    b, v, w = problem(mdp, atol=0.0, rtol=0.0, sense="max").backups(), rng.random(300), np.empty(300)
+    b, v, w = _backups.backups(problem(mdp, atol=0.0, rtol=0.0, sense="max")), rng.random(300), np.empty(300)
     rhs = rng.random(300)
     q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), -np.inf)
     b.policy[:] = mdp.available.argmax(axis=1)

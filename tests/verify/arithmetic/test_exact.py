@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from verify.arithmetic import balls, exact
 from verify.strategies import mdps, policies, q_tables
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.mdp.tabular import TabularMDP
 
 # Action 0 stays, action 1 moves to the other; staying in state 1 pays 2, leaving 0 costs 1; gamma = 1/2.

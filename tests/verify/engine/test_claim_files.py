@@ -9,7 +9,7 @@ from verify.engine import registry
 from verify.engine.claim_files import claims_of, mistakes, split_names
 from verify.engine.registry import resolve, select
 from verify.engine.runner import run_check
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "my_claims.py"
 CLAIM = """

@@ -12,7 +12,7 @@ from verify import recheck
 from verify.arithmetic.exact import as_given
 from verify.proofs import solution
 from verify.proofs.certificate import write
-from virel_theory.checks import InputError
+from virel_common.errors import InputError
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.draw import garnet
 from virel_theory.solvers.solve import solve

@@ -2,7 +2,7 @@
 
 Both sides: `virel_deep.axes.losses.state_value` and `td_target` for every transition (s, a, s', a'),
         weighted by its probability; against `state_value`, `bellman_policy`, `bellman_soft`, `merl_policy`
-        and `soft_optimal_values` of `virel_theory`. The soft value of any policy is E_pi[Q] + c H(pi). That
+        and `soft_value_iteration` of `virel_theory`. The soft value of any policy is E_pi[Q] + c H(pi). That
         of MERL's policy is the soft maximum c log sum exp(Q/c). The soft optimal values are the fixed point
         of the soft target.
 Bound:  rounding. Values of size M = max|Q| + c (log A + 2) (p |log p| <= 1, so that the logarithm's error
@@ -24,15 +24,16 @@ from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.methods.merl import merl_policy, soft_optimal_values
+from virel_theory.methods.merl import merl_policy
 from virel_theory.operators.bellman import bellman_policy, bellman_soft, state_value
 from virel_theory.operators.policies import entropy
+from virel_theory.solvers.soft import soft_value_iteration
 
 
 def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0) -> Gap:
     """Deep backups minus exact ones: of a policy (hard and soft), of MERL's policy, of the soft optimum."""
     merl = merl_policy(q, c=c)
-    optimum = soft_optimal_values(mdp, c=c, atol=1e-9 * (1 + c))
+    optimum = soft_value_iteration(mdp, c=c, atol=1e-9 * (1 + c), throw=True)
     soft_value = state_value(mdp, q, pi=pi) + c * entropy(pi)
     soft_backup = mdp.reward + mdp.gamma * mdp.expect_next(soft_value)
     pairs = (

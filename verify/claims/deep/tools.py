@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from verify.strategies import approximators, policies
-from virel_theory.checks import Array, InputError
+from virel_common.errors import InputError
+from virel_theory.checks import Array
 from virel_theory.gradients.approximators import Approximator, TanhQ
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -34,7 +34,7 @@ def soft_values(q: Array, c: float) -> Array:
 
 def back_up(mdp: TabularMDP, v: Array) -> Array:
     """Bellman backup r + gamma sum_s' p(s'|h) V(s'), 0 where the action does not exist."""
-    p = mdp.to_dense().transition
+    p = mdp.dense_transition
     out = np.zeros(mdp.shape)
     for s, a in np.argwhere(mdp.available):
         out[s, a] = mdp.reward[s, a] + mdp.gamma * math.fsum(x * y for x, y in zip(p[s, a], v, strict=True))
@@ -43,7 +43,7 @@ def back_up(mdp: TabularMDP, v: Array) -> Array:
 
 def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
     """State distribution one step after `rho`: sum_h p(s'|h) pi(a|s) rho(s)."""
-    p = mdp.to_dense().transition
+    p = mdp.dense_transition
     pairs = np.argwhere(mdp.available)
     return np.array(
         [math.fsum(p[s, a, t] * pi[s, a] * rho[s] for s, a in pairs) for t in range(mdp.n_states)]
@@ -142,7 +142,7 @@ def _complex_values(q: Array, eps: complex) -> np.ndarray:
 
 
 def _mean_power(mdp: TabularMDP, q: Array, v: np.ndarray, p_norm: int, c: float) -> complex:
-    p = mdp.to_dense().transition
+    p = mdp.dense_transition
     total = 0j
     for s, a in np.argwhere(mdp.available):
         beta = mdp.reward[s, a] + mdp.gamma * sum(x * y for x, y in zip(p[s, a], v, strict=True)) - q[s, a]

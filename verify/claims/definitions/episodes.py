@@ -59,7 +59,7 @@ def maximiser_gap(*, mdp: TabularMDP, c: float, horizon: int, perturb: float = 0
     W_t is computed backwards, from t = N - 1 to 0.
     """
     found = pseudo_optimal_policy(mdp, c=c, horizon=horizon)
-    p, v, error = mdp.to_dense().transition, [1.0] * mdp.n_states, 0.0
+    p, v, error = mdp.dense_transition, [1.0] * mdp.n_states, 0.0
     for t in reversed(range(horizon)):
         v_next = []
         for s in range(mdp.n_states):
@@ -95,7 +95,7 @@ def _trajectories(mdp: TabularMDP, horizon: int) -> list[tuple[tuple[int, ...], 
 
 def _chance(mdp: TabularMDP, pi: Array, states: tuple[int, ...], actions: tuple[int, ...]) -> float:
     """Probability of a trajectory: p_0(s_0) prod pi(a_t|s_t) prod p(s_{t+1}|h_t)."""
-    p = mdp.to_dense().transition
+    p = mdp.dense_transition
     out = float(mdp.initial[states[0]])
     for t, (s, a) in enumerate(zip(states, actions, strict=True)):
         out *= pi[s, a] * (p[s, a, states[t + 1]] if t + 1 < len(states) else 1.0)

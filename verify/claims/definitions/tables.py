@@ -32,7 +32,7 @@ from virel_theory.gradients.em_steps import discounted_occupancy
 from virel_theory.gradients.projection import project_tangent, tangent_weights
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import m_step_complete
-from virel_theory.methods.merl import merl_objective, merl_policy, soft_optimal_values
+from virel_theory.methods.merl import merl_objective, merl_policy
 from virel_theory.objective.elbo import boltzmann_joint, log_partition
 from virel_theory.objective.posterior import log_state_normaliser, optimality_likelihood
 from virel_theory.operators.bellman import (
@@ -50,6 +50,7 @@ from virel_theory.operators.policies import (
     kl_divergence,
     log_boltzmann_policy,
 )
+from virel_theory.solvers.soft import soft_value_iteration
 
 
 def operators_gap(
@@ -142,7 +143,7 @@ def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: flo
     The other policy's value is also compared with a sum over time steps.
     """
     given = mdp.to_sparse() if sparse else mdp
-    soft = soft_optimal_values(given, c=c, atol=1e-8 * (1 + c))
+    soft = soft_value_iteration(given, c=c, atol=1e-8 * (1 + c), throw=True)
     best = float(mdp.initial @ by_hand.soft_values(soft.q, c)) + perturb
     reached = merl_objective(given, pi=merl_policy(soft.q, c=c), c=c)
     other = merl_objective(given, pi=pi, c=c)

@@ -16,7 +16,7 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import e_step_complete, m_step_complete
 from virel_theory.operators.bellman import bellman_optimal, bellman_policy
 from virel_theory.operators.policies import greedy_policy
-from virel_theory.solvers.solve import policy_iteration_iterates
+from virel_theory.solvers.iterates import policy_iteration_iterates
 
 Steps = Callable[[TabularMDP], Iterator[Array]]
 

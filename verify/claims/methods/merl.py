@@ -21,10 +21,11 @@ from verify.claims.instances import U
 from verify.claims.methods.merl_figure import figures
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
-from virel_theory.methods.merl import merl_counterexample_probability, merl_policy, soft_optimal_values
+from virel_theory.methods.merl import merl_counterexample_probability, merl_policy
 from virel_theory.models.draw import merl_counterexample
 from virel_theory.operators.bellman import bellman_optimal
 from virel_theory.operators.policies import greedy_policy
+from virel_theory.solvers.soft import soft_value_iteration
 
 
 def closed_form_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
@@ -44,7 +45,8 @@ def threshold_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> G
 
 
 def _soft_probability(k1: int, gamma: float, c: float, perturb: float) -> tuple[float, float]:
-    soft = soft_optimal_values(merl_counterexample(k1, gamma=gamma), c=c, atol=1e-9 * (1 + c))
+    mdp = merl_counterexample(k1, gamma=gamma)
+    soft = soft_value_iteration(mdp, c=c, atol=1e-9 * (1 + c), throw=True)
     probability = float(merl_policy(soft.q, c=c)[0, 0])
     bound = soft.error_bound / (2 * c) + 32 * U * (1 + 1 / c + np.log(k1))
     return probability + perturb * (1 - 2 * probability), bound

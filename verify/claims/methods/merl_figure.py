@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from verify.engine.plotdata import Curve, Figure, Panel
-from virel_theory.methods.merl import merl_counterexample_probability, merl_policy, soft_optimal_values
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.methods.merl import merl_counterexample_probability, merl_policy
 from virel_theory.models.draw import merl_counterexample
-from virel_theory.operators.bellman import bellman_optimal
+from virel_theory.operators.bellman import bellman_optimal, bellman_soft
 from virel_theory.operators.policies import boltzmann_policy
 
 GAMMA, CHOICES = 0.9, (4, 40)
@@ -32,12 +33,19 @@ def figures(seed: int) -> Sequence[Figure]:
 
 def _merl(k1: int, c: np.ndarray) -> list[Curve]:
     mdp = merl_counterexample(k1, gamma=GAMMA)
-    soft = [merl_policy(soft_optimal_values(mdp, c=x, atol=1e-9).q, c=x)[0, 0] for x in c]
+    soft = [merl_policy(_soft_fixed_point(mdp, x), c=x)[0, 0] for x in c]
     closed = [merl_counterexample_probability(k1, gamma=GAMMA, c=x) for x in c]
     return [
         Curve(f"MERL, k1 = {k1}: soft fixed point", c, np.array(soft)),
         Curve(f"MERL, k1 = {k1}: closed form", c, np.array(closed), "predicted"),
     ]
+
+
+def _soft_fixed_point(mdp: TabularMDP, c: float) -> np.ndarray:
+    q = np.where(mdp.available, mdp.reward, -np.inf)
+    for _ in range(3):  # three decisions reach the absorbing states, whose soft value is 0
+        q = bellman_soft(mdp, q, c=c)
+    return q
 
 
 def _virel(eps: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def _trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[
     """`(log p(tau | s_0 = s), R(tau))` of every trajectory of `steps` decisions with positive probability."""
     if steps == 0:
         return [(0.0, 0.0)]
-    dense: Any = mdp.to_dense().transition
+    dense: Any = mdp.dense_transition
     return [
         (np.log(pi[s, a]) + np.log(dense[s, a, t]) + log_p, mdp.reward[s, a] + rest)
         for a in range(mdp.n_actions)

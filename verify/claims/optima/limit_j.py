@@ -36,7 +36,7 @@ def talk_limit_gap(
     Both are to hold within eps log A and rounding.
     """
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)
-    q_star = mdp.reward + mdp.gamma * mdp.to_dense().transition @ v_star
+    q_star = mdp.reward + mdp.gamma * mdp.dense_transition @ v_star
     left = eps * elbo(q_star, pi_theta=pi_theta, d=mdp.initial, eps=eps) + perturb
     expected = float(mdp.initial @ (pi_theta * q_star).sum(axis=1))
     right = float(mdp.initial @ _values(mdp, pi_theta)) if printed else expected
@@ -50,7 +50,7 @@ def talk_difference_gap(*, mdp: TabularMDP, pi_theta: Array, perturb: float = 0.
     The sum is $\sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$, by a solve with the transposed chain;
     E[Q*] is over $p_0\pi$.
     """
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     v_star = np.max([_values(mdp, np.eye(mdp.n_actions)[list(a)]) for a in _deterministic(mdp)], axis=0)
     q_star = mdp.reward + mdp.gamma * dense @ v_star
     left = float(mdp.initial @ ((pi_theta * q_star).sum(axis=1) - _values(mdp, pi_theta)))
@@ -66,7 +66,7 @@ def _deterministic(mdp: TabularMDP) -> Iterator[tuple[int, ...]]:
 
 
 def _values(mdp: TabularMDP, pi: Array) -> Array:
-    chain = np.einsum("sa,sat->st", pi, mdp.to_dense().transition)
+    chain = np.einsum("sa,sat->st", pi, mdp.dense_transition)
     out: Array = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * chain, (pi * mdp.reward).sum(axis=1))
     return out
 

@@ -74,7 +74,7 @@ def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, pertur
     the gradient changes the left side by 2 sigma_min^2 e and the right one by at most lambda_max (2 |grad|
     + sqrt(N) g) sqrt(N) g; sigma_min is known to N cond(A) ulps.
     """
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     q, grad_beta = b @ omega, mdp.gamma * ahead - b
     beta, hessian = bellman_policy(mdp, q, pi=pi) - q, np.zeros((*b.shape, b.shape[2]))
     grad = grad_projected_residual_error(b, beta, grad_beta=grad_beta, hessian_vector=lambda v: hessian @ v)
@@ -92,7 +92,7 @@ def _best_omega(mdp: TabularMDP, b: Array) -> float:
 
     E[b beta] is linear in omega on each side of 0.
     """
-    dense: Any = mdp.to_dense().transition
+    dense: Any = mdp.dense_transition
     exact = [[Fraction(x) for x in row] for row in b.tolist()]
     gamma, start, slope = Fraction(mdp.gamma), Fraction(0), {1: Fraction(0), -1: Fraction(0)}
     for s, a in np.ndindex(*mdp.shape):
@@ -111,7 +111,7 @@ def _best_omega(mdp: TabularMDP, b: Array) -> float:
 
 def _system(mdp: TabularMDP, b: Array, pi: Array) -> tuple[Array, Array]:
     """Matrix and right side of the fixed-point equation: sums of b (b - gamma E_pi b')^T and of b r."""
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     return np.einsum("san,sam->nm", b, b - mdp.gamma * ahead), np.einsum("san,sa->n", b, mdp.reward)
 
 

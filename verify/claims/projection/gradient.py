@@ -92,7 +92,7 @@ def _quadratic_parts(
     """Features b, values q, residual beta and its gradient, for the Q_omega of the module docstring."""
     b = phi + hessian @ omega
     q = phi @ omega + np.einsum("sanm,n,m->sa", hessian, omega, omega) / 2
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     beta = bellman_policy(mdp, q, pi=pi) - q
     return {"b": b, "q": q, "beta": beta, "grad_beta": mdp.gamma * ahead - b}
 
@@ -104,7 +104,7 @@ def _complex_step(mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi:
         shifted = omega + 1j * STEP * np.eye(len(omega))[n]
         b = phi + hessian @ shifted
         q = phi @ shifted + np.einsum("sanm,n,m->sa", hessian, shifted, shifted) / 2
-        ahead = np.einsum("sat,tu,tu->sa", mdp.to_dense().transition, pi, q)
+        ahead = np.einsum("sat,tu,tu->sa", mdp.dense_transition, pi, q)
         moment = np.einsum("san,sa->n", b, mdp.reward + mdp.gamma * ahead - q) / mdp.n_pairs
         gram = np.einsum("san,sam->nm", b, b) / mdp.n_pairs
         out[n] = (moment @ np.linalg.solve(gram, moment)).imag / (2 * STEP)

@@ -123,7 +123,7 @@ def project(omega: Array, ball: Ball) -> None:
 
 def means(mdp: TabularMDP, b: Array, pi: Array) -> Means:
     """`Means` over all pairs of an MDP without a mask; `b [S, A, N]`."""
-    ahead = np.einsum("sat,tu,tun->san", mdp.to_dense().transition, pi, b)
+    ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     gram = np.einsum("san,sam->nm", b, b) / mdp.n_pairs
     system = np.einsum("san,sam->nm", b, b - mdp.gamma * ahead) / mdp.n_pairs
     return Means(gram, system, np.einsum("san,sa->n", b, mdp.reward) / mdp.n_pairs)

@@ -80,7 +80,7 @@ def exchange_with_policy_values_gap(*, mdp: TabularMDP, policy: Policy, perturb:
     at = {s: float(getattr(value, "value", value)) for s, value in inner.items()}
     q = mdp.reward + mdp.gamma * mdp.expect_next(np.array([at[s] for s in range(mdp.n_states)]))
     pi_theta, _ = _exact(mdp, policy)
-    dense = np.asarray(mdp.to_dense().transition)
+    dense = np.asarray(mdp.dense_transition)
     p_pi = np.einsum("sa,sat->st", pi_theta, dense)
     rho = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi.T, mdp.initial)
     truth = _weighted(rho, inner, len(policy[1]))
@@ -120,7 +120,7 @@ def evaluate_policy(mdp: TabularMDP, pi: Table) -> list[Number]:
 
     The system is diagonally dominant, so it needs no pivoting.
     """
-    n, dense = mdp.n_states, np.asarray(mdp.to_dense().transition)
+    n, dense = mdp.n_states, np.asarray(mdp.dense_transition)
     rows: list[list[Number]] = [[float(s == t) for t in range(n)] + [0.0] for s in range(n)]
     for (s, a), p in pi.items():
         rows[s] = [x - mdp.gamma * float(y) * p for x, y in zip(rows[s], dense[s, a], strict=False)] + [
@@ -135,7 +135,7 @@ def evaluate_policy(mdp: TabularMDP, pi: Table) -> list[Number]:
 
 
 def _q_pi(mdp: TabularMDP, pi_theta: Array) -> Array:
-    dense = np.asarray(mdp.to_dense().transition)
+    dense = np.asarray(mdp.dense_transition)
     p_pi, r_pi = np.einsum("sa,sat->st", pi_theta, dense), (pi_theta * mdp.reward).sum(axis=1)
     v = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, r_pi)
     return np.where(mdp.available, mdp.reward + mdp.gamma * dense @ v, -np.inf)

@@ -114,7 +114,7 @@ def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Arra
     """
     w = np.exp((q - q.max(axis=1, keepdims=True)) / eps_k)
     p = w / w.sum(axis=1, keepdims=True)
-    dense = np.asarray(mdp.to_dense().transition)
+    dense = np.asarray(mdp.dense_transition)
     out: Array = np.einsum("sat,tb,tbn->san", dense, p, b) - b
     return out
 

@@ -45,9 +45,7 @@ def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
     """App. E.3: (printed - corrected) minus (1 - gamma) E[grad Q(a*, s')], summed here again."""
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
     best = b[np.arange(mdp.n_states), q.argmax(axis=1)]
-    missing = np.einsum("sat,tn->san", np.asarray(mdp.to_dense().transition), best) * (
-        1 - mdp.gamma + perturb
-    )
+    missing = np.einsum("sat,tn->san", np.asarray(mdp.dense_transition), best) * (1 - mdp.gamma + perturb)
     found = grad_beta_optimal_as_printed(mdp, q, b) - grad_beta_optimal(mdp, q, b)
     return relative_gap(found, missing, size=float(np.abs(b).max(initial=0)), bound=_bound(mdp))
 

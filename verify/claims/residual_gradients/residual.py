@@ -36,8 +36,8 @@ from verify.claims.residual_gradients.self_consistent import (
 from verify.engine.claim import Assumption, Check, Claim, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from virel_theory.checks import Array
+from virel_theory.gradients.pairs import centre_actions
 from virel_theory.gradients.residual_error import (
-    centre_actions,
     grad_beta_boltzmann,
     grad_eps_chain,
     grad_eps_from_score,

@@ -58,7 +58,7 @@ def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
     q, b = approximator.value(omega), approximator.jacobian(omega)
     pi = _softmax(q, eps)
     q0 = np.where(mdp.available, q, 0.0)
-    transition = np.asarray(mdp.to_dense().transition)
+    transition = np.asarray(mdp.dense_transition)
     beta = np.where(mdp.available, mdp.reward + mdp.gamma * transition @ (pi * q0).sum(axis=1) - q0, 0.0)
     weight = np.abs(beta) / mdp.n_pairs
     absolute_b, mean_b = np.abs(b), (pi[:, :, None] * np.abs(b)).sum(axis=1)
@@ -165,7 +165,7 @@ def policy_term(
     beta = residual(mdp, at, state_values(at, pi))
     dual_pi = boltzmann(q_table(mdp, model[0], omega), eps)
     v = state_values({h: at[h] * log(p) for h, p in dual_pi.items()}, pi)
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     total: Number = 0
     for s, a in pairs(mdp):
         for t in range(mdp.n_states):

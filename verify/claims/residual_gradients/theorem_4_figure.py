@@ -8,7 +8,8 @@ from verify.engine.plotdata import Curve, Figure, Panel
 from virel_theory.checks import Array
 from virel_theory.gradients.approximators import TanhQ
 from virel_theory.gradients.as_printed import grad_eps_as_printed, theorem_4_as_printed
-from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term, mean_over_pairs
+from virel_theory.gradients.pairs import mean_over_pairs
+from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term
 from virel_theory.mdp.tabular import TabularMDP
 
 TEMPERATURES = np.geomspace(0.02, 50, 25)

@@ -25,12 +25,8 @@ from verify.claims.residual_gradients.theorem_4_truth import policy_truth
 from verify.engine.claim import Check, Correction, Step
 from verify.engine.verdict import Gap
 from virel_theory.checks import Array
-from virel_theory.gradients.residual_error import (
-    centre_actions,
-    expect_next,
-    grad_beta_fixed_policy,
-    mean_over_pairs,
-)
+from virel_theory.gradients.pairs import centre_actions, expect_next, mean_over_pairs
+from virel_theory.gradients.residual_error import grad_beta_fixed_policy
 from virel_theory.mdp.tabular import TabularMDP
 
 

@@ -60,7 +60,7 @@ def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
     - V)/\varepsilon)$.
     """
     point = evaluate(mdp, model, eps)
-    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.to_dense().transition)
+    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.dense_transition)
     v = (point.pi * q).sum(axis=1)
     weight = point.beta / mdp.n_pairs
     dv_dq = point.pi * (1 + (q - v[:, None]) / eps)
@@ -81,7 +81,7 @@ def _implicit_policy(mdp: TabularMDP, model: Model, eps: float) -> Array:
     of `beta`.
     """
     point = evaluate(mdp, model, eps)
-    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.to_dense().transition)
+    q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.dense_transition)
     v = (point.pi * q).sum(axis=1)
     variance = (point.pi * q * q).sum(axis=1) - v * v
     inflow = np.einsum("sa,sat->t", point.beta / mdp.n_pairs, transition)

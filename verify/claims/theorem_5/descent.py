@@ -69,7 +69,7 @@ def residual_and_gradient(
     """
     v, m = smooth(q, eps_k)
     beta = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v) - q, 0.0)
-    pushed = mdp.gamma * np.einsum("sa,sat->t", beta, mdp.to_dense().transition)
+    pushed = mdp.gamma * np.einsum("sa,sat->t", beta, mdp.dense_transition)
     return beta, (sign * pushed[:, None] * m - beta) / mdp.n_pairs
 
 

@@ -25,7 +25,7 @@ def backup_by_hand(mdp: TabularMDP, q: Array, eps_k: float) -> Array:
     for s, row in enumerate(rows):
         mass = [math.exp((x - max(row)) / eps_k) if eps_k > 0 else float(x == max(row)) for x in row]
         values[s] = math.fsum(m * x for m, x in zip(mass, row, strict=True)) / math.fsum(mass)
-    transition = mdp.to_dense().transition
+    transition = mdp.dense_transition
     return np.where(mdp.available, mdp.reward + mdp.gamma * (transition @ values), -np.inf)
 
 

@@ -1,1 +1,1 @@
-"""Compiled loops of the solvers. They check nothing."""
+"""Compiled loops of the solvers, which check nothing; the caller owns the out-arguments."""

@@ -1,8 +1,9 @@
-r"""Kernels: banded elimination for $(I - \gamma P_\pi)x = b$ without pivoting (Golub & Van Loan 2013, 4.3.1).
+r"""Kernels of banded elimination for $(I - \gamma P_\pi)x = b$, without pivoting.
 
-Row sums of P_pi are 1, so the matrix is strictly diagonally dominant by rows: elimination without pivoting
-exists and its growth factor is at most 2 (Higham 2002, Theorem 9.9). Rows are formed one at a time, reduced
-by the rows above and divided by their pivot, so that only the k entries right of the diagonal are kept.
+The method is that of Golub & Van Loan 2013, Section 4.3.1. Row sums of P_pi are 1, so the matrix is strictly
+diagonally dominant by rows: elimination without pivoting exists and its growth factor is at most 2 (Higham
+2002, Theorem 9.9). Rows are formed one at a time, reduced by the rows above and divided by their pivot, so
+that only the k entries right of the diagonal are kept.
 
 The place of a state in the elimination order is s itself (NATURAL), `min(2s, 2(S - s) - 1)` (FOLDED: both
 ways round a ring at once), or in a table (LISTED); the first two need no memory.
@@ -19,7 +20,7 @@ NATURAL, FOLDED, LISTED = 0, 1, 2
 @njit(cache=True)
 @no_type_check
 def place_of(kind, table, s, n):
-    """Place of state s in the elimination order; `table[:n]` lists them where listed."""
+    """Place of state s in the elimination order; a listed order has the places in `table[:n]`."""
     if kind == NATURAL:
         return s
     if kind == FOLDED:
@@ -30,7 +31,7 @@ def place_of(kind, table, s, n):
 @njit(cache=True)
 @no_type_check
 def state_at(kind, table, i, n):
-    """State at place i, the inverse of `place_of`; `table[n:]` lists them where listed."""
+    """State at place i of the elimination order; a listed order has the states in `table[n:]`."""
     if kind == NATURAL:
         return i
     if kind == FOLDED:
@@ -41,7 +42,10 @@ def state_at(kind, table, i, n):
 @njit(cache=True)
 @no_type_check
 def bandwidth(starts, stops, indices, kind, table, limit):
-    """Largest distance of places over the stored entries; some number above `limit` if it is above."""
+    """Half bandwidth of rows in an elimination order: the largest distance of places over their entries.
+
+    Above `limit` it stops counting and returns some number above `limit`.
+    """
     out, n = 0, len(starts)
     for s in range(n):
         i = place_of(kind, table, s, n)
@@ -55,7 +59,7 @@ def bandwidth(starts, stops, indices, kind, table, limit):
 @njit(cache=True)
 @no_type_check
 def policy_bandwidth(indptr, indices, policy, n_actions, kind, table):
-    """`bandwidth` of the policy's rows."""
+    """Half bandwidth of a policy's rows in an elimination order."""
     out, n = 0, len(policy)
     for s in range(n):
         i, row = place_of(kind, table, s, n), s * n_actions + policy[s]
@@ -67,7 +71,10 @@ def policy_bandwidth(indptr, indices, policy, n_actions, kind, table):
 @njit(cache=True, error_model="numpy")
 @no_type_check
 def solve_band(indptr, indices, data, gamma, policy, n_actions, kind, table, rhs, upper, x):
-    """X <- A^-1 rhs by place; `upper` `[S, k]` <- the rows of the unit upper factor, k the bandwidth."""
+    """`x <- A^-1 rhs`, ordered by place, for `A = I - gamma P_pi`.
+
+    `upper [S, k] <-` the rows of the unit upper factor, k the half bandwidth.
+    """
     n, k = upper.shape
     active = np.empty(2 * k + 1)
     for i in range(n):
@@ -98,6 +105,6 @@ def solve_band(indptr, indices, data, gamma, policy, n_actions, kind, table, rhs
 @njit(cache=True)
 @no_type_check
 def by_state(kind, table, x, out):
-    """out[s] <- x at the place of state s."""
+    """`out[s] <- x[place of s]`: from the elimination order back to states."""
     for s in range(len(x)):
         out[s] = x[place_of(kind, table, s, len(x))]

@@ -1,4 +1,4 @@
-"""Kernel of `solve_batch`: policy iteration on every MDP of a stack, one after the other within a thread."""
+"""Kernels of `solve_batch`: policy iteration on every MDP of a stack, in parallel over MDPs."""
 
 from typing import no_type_check
 
@@ -11,7 +11,10 @@ MARGIN = 1e-12  # relative; an action must be better by more than rounding, so t
 @njit(cache=True)
 @no_type_check
 def eliminate(matrix, x):
-    """Solve `matrix x = x` in place without pivoting (strictly diagonally dominant); overwrites `matrix`."""
+    """`x <- matrix^-1 x` by elimination without pivoting; `matrix` is overwritten.
+
+    It must be strictly diagonally dominant.
+    """
     n = len(x)
     for k in range(n):
         pivot = 1.0 / matrix[k, k]
@@ -31,7 +34,7 @@ def eliminate(matrix, x):
 @njit(cache=True)
 @no_type_check
 def backup(transition, reward, gamma, v, q):
-    """Table q <- r + gamma P v; `reward` is `-inf` where the action does not exist."""
+    """`q <- r + gamma P v`; `reward` is `-inf` where the action does not exist."""
     n_states, n_actions = reward.shape
     for s in range(n_states):
         for a in range(n_actions):
@@ -44,7 +47,7 @@ def backup(transition, reward, gamma, v, q):
 @njit(cache=True)
 @no_type_check
 def improve(q, policy):
-    """Switch to better actions; how many switched."""
+    """Switch `policy` to better actions; returns how many states switched."""
     switched = 0
     for s in range(len(policy)):
         best, arg = -np.inf, 0
@@ -61,7 +64,11 @@ def improve(q, policy):
 @njit(cache=True, parallel=True)
 @no_type_check
 def policy_iterations(transition, reward, gamma, max_steps, q, policy, low, high, v_max, n_chunks):
-    """For every MDP: q <- backup of V^pi at PI's fixed point, the extremes of T V - V, and max|V|."""
+    """Run policy iteration on every MDP until no state switches.
+
+    `q, policy <-` the backup of the last V^pi and the last policy; `low, high <-` the extremes of T V - V;
+    `v_max <- max|V|`.
+    """
     n, n_states = reward.shape[0], reward.shape[1]
     for c in prange(n_chunks):
         matrix, v = np.empty((n_states, n_states)), np.empty(n_states)

@@ -1,4 +1,4 @@
-r"""Kernels for $(I - \gamma P_\pi)x = b$: ILU(0) and BiCGSTAB (Saad 2003, Sections 7.4 and 10.3.2).
+r"""Kernels of ILU(0) and BiCGSTAB for $(I - \gamma P_\pi)x = b$ (Saad 2003, Sections 7.4 and 10.3.2).
 
 The matrix is a strictly diagonally dominant M-matrix, for which ILU(0) exists and is stable (Meijerink & van
 der Vorst 1977); for corridors and rings in their natural order it is almost exact. What comes out is only
@@ -16,7 +16,10 @@ _ONE = np.uint64(1)
 @njit(cache=True)
 @no_type_check
 def build_system(starts, stops, indices, data, gamma, ptr, cols, vals, diagonal):
-    """(ptr, cols, vals) <- I - gamma P_pi, columns rising and merged; diagonal[s] <- place of (s, s)."""
+    """`(ptr, cols, vals) <- I - gamma P_pi` in CSR, columns in rising order and merged.
+
+    `diagonal[s] <-` the place of entry (s, s).
+    """
     k = 0
     for s in range(len(ptr) - 1):
         ptr[s] = k
@@ -44,7 +47,7 @@ def build_system(starts, stops, indices, data, gamma, ptr, cols, vals, diagonal)
 @njit(cache=True)
 @no_type_check
 def ilu0(ptr, cols, diagonal, lu, place):
-    """Factorise `lu` in place on its own pattern; `place` `[S]` is -1 everywhere, before and after."""
+    """Factorise `lu` in place on its own pattern; `place [S]` is scratch, -1 everywhere before and after."""
     for s in range(len(diagonal)):
         first, last = ptr[s], ptr[s + 1]
         for j in range(first, last):
@@ -64,7 +67,7 @@ def ilu0(ptr, cols, diagonal, lu, place):
 @njit(cache=True, nogil=True)
 @no_type_check
 def precondition(ptr, cols, diagonal, lu, x, y):
-    """Y <- (LU)^-1 x."""
+    """`y <- (LU)^-1 x`."""
     n = len(x)
     for s in range(n):
         acc = x[s]
@@ -82,7 +85,7 @@ def precondition(ptr, cols, diagonal, lu, x, y):
 @njit(cache=True, nogil=True)
 @no_type_check
 def product(ptr, cols, vals, x, y):
-    """Y <- (I - gamma P_pi) x."""
+    """`y <- (I - gamma P_pi) x`."""
     for s in range(len(x)):
         acc = 0.0
         for j in range(np.uint64(ptr[s]), np.uint64(ptr[s + 1])):
@@ -93,6 +96,7 @@ def product(ptr, cols, vals, x, y):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _dot(x, y):
+    """Inner product of two vectors, in four interleaved sums."""
     a, b, c, d, n = 0.0, 0.0, 0.0, 0.0, len(x)
     m = n - n % 4
     for i in range(0, m, 4):
@@ -108,6 +112,7 @@ def _dot(x, y):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _peak(x):
+    """Return max|x| of a vector."""
     out = 0.0
     for value in x:
         out = max(out, abs(value))
@@ -117,7 +122,7 @@ def _peak(x):
 @njit(cache=True, nogil=True)
 @no_type_check
 def bicgstab(ptr, cols, vals, diagonal, lu, b, x, tol, max_steps):
-    """Improve x until max|b - A x| <= tol (as updated) or no progress; the number of steps taken."""
+    """Improve `x` until `max|b - A x| <= tol`, as updated, or no progress; returns the number of steps."""
     n = len(x)
     r, shadow, p, z = np.empty(n), np.empty(n), np.zeros(n), np.empty(n)
     ap, t = np.zeros(n), np.empty(n)

@@ -1,4 +1,4 @@
-"""Hints to the processor, for kernels: `near(x, i)` and `far(x, i)` start to load the cache line of `x[i]`.
+"""Prefetch hints for kernels: `near(x, i)` and `far(x, i)` start to load the cache line of `x[i]`.
 
 A hint changes no result and cannot fault, whatever `i`. `near` loads into every level of the cache, `far`
 into the second, which can have more loads under way than the first. Measured on Zen 4, one thread, a million
@@ -18,6 +18,7 @@ _SIGNATURE = ir.FunctionType(ir.VoidType(), [_BYTES, _INT32, _INT32, _INT32])
 
 @no_type_check
 def _emit(context, builder, signature, args, *, locality):
+    """Emit LLVM's prefetch instruction for reading `x[i]`."""
     array = context.make_array(signature.args[0])(context, builder, args[0])
     place = builder.bitcast(builder.gep(array.data, [args[1]]), _BYTES)
     hint = cgutils.get_or_insert_function(builder.module, _SIGNATURE, "llvm.prefetch.p0i8")
@@ -29,7 +30,7 @@ def _emit(context, builder, signature, args, *, locality):
 @intrinsic
 @no_type_check
 def near(typingctx, x, i):  # noqa: ARG001  # numba's protocol
-    """Load the line of `x[i]`, a contiguous vector, into every level of the cache."""
+    """Load the cache line of `x[i]`, x a contiguous vector, into every level of the cache."""
 
     def codegen(context, builder, signature, args):
         return _emit(context, builder, signature, args, locality=3)
@@ -40,7 +41,7 @@ def near(typingctx, x, i):  # noqa: ARG001  # numba's protocol
 @intrinsic
 @no_type_check
 def far(typingctx, x, i):  # noqa: ARG001  # numba's protocol
-    """Load the line of `x[i]`, a contiguous vector, into the second level of the cache."""
+    """Load the cache line of `x[i]`, x a contiguous vector, into the second level of the cache."""
 
     def codegen(context, builder, signature, args):
         return _emit(context, builder, signature, args, locality=2)

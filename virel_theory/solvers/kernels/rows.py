@@ -1,4 +1,4 @@
-"""Kernels around sweeps: the rows of a policy, where they lie or side by side; maxima of tables.
+"""Kernels around sweeps: what follows a dense product, the rows of a policy, maxima of tables and vectors.
 
 Rows and indices as in `sweeps`.
 """
@@ -8,13 +8,69 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+from virel_theory.checks import Array
+
 _ONE = np.uint64(1)
+
+
+def peak(x: Array) -> float:
+    """Largest absolute value of an array; infinite where there is a NaN."""
+    return float(largest(x.reshape(-1)))
+
+
+@njit(cache=True)
+@no_type_check
+def largest(x):
+    """Return max|x| of a vector; NaN counts as infinite."""
+    out = 0.0
+    for value in x:
+        if not abs(value) <= out:
+            out = np.inf if np.isnan(value) else abs(value)
+    return out
+
+
+@njit(cache=True)
+@no_type_check
+def finish_full(q, reward, gamma, v, w, policy):
+    """Finish a dense sweep from `q = P v`: `q <- r + gamma q`, `w <- max q`, `policy <- argmax`.
+
+    Returns the smallest and the largest entry of w - v.
+    """
+    low, high = np.inf, -np.inf
+    for s in range(len(v)):
+        best, arg = -np.inf, 0
+        for a in range(q.shape[1]):
+            x = reward[s, a] + gamma * q[s, a]
+            q[s, a] = x
+            if x > best:
+                best, arg = x, a
+        w[s] = best
+        policy[s] = arg
+        d = best - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
+
+
+@njit(cache=True)
+@no_type_check
+def finish_policy(reward, gamma, v, w):
+    """Finish a dense sweep of a policy from `w = P_pi v`: `w <- r_pi + gamma w`.
+
+    Returns the smallest and the largest entry of w - v.
+    """
+    low, high = np.inf, -np.inf
+    for s in range(len(v)):
+        x = reward[s] + gamma * w[s]
+        w[s] = x
+        d = x - v[s]
+        low, high = min(low, d), max(high, d)
+    return low, high
 
 
 @njit(cache=True)
 @no_type_check
 def row_max(table, out):
-    """out[s] <- max of row s."""
+    """`out[s] <- max_a table[s, a]`."""
     for s in range(len(out)):
         best = table[s, 0]
         for a in range(1, table.shape[1]):
@@ -25,7 +81,7 @@ def row_max(table, out):
 @njit(cache=True)
 @no_type_check
 def finish(q, shift, value, policy):
-    """Add `shift` to q; value <- its row maxima, policy <- the lowest maximisers."""
+    """Add `shift` to q; `value <- max_a q`, `policy <-` its lowest maximisers."""
     for s in range(len(value)):
         best, arg = -np.inf, 0
         for a in range(q.shape[1]):
@@ -39,18 +95,11 @@ def finish(q, shift, value, policy):
 
 @njit(cache=True)
 @no_type_check
-def longest_row(indptr):
-    """Largest number of entries of a row."""
-    out = 0
-    for i in range(len(indptr) - 1):
-        out = max(out, indptr[i + 1] - indptr[i])
-    return out
-
-
-@njit(cache=True)
-@no_type_check
 def slots(indptr, n_states, n_actions, offsets):
-    """offsets[s] <- start of a slot as long as the longest row of s (none if empty); the total length."""
+    """`offsets[s] <-` start of a slot as long as the longest row of state s; returns the total length.
+
+    An empty `offsets` is not written to.
+    """
     total = 0
     for s in range(n_states):
         if len(offsets) > 0:
@@ -65,7 +114,10 @@ def slots(indptr, n_states, n_actions, offsets):
 @njit(cache=True)
 @no_type_check
 def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, out_indices, out_data, r_pi):
-    """Copy the rows of `policy` that differ from `old` (-1: none copied yet) into their slots; how many."""
+    """Copy the rows of `policy` that differ from `old` (-1: nothing copied yet) into their slots.
+
+    Returns how many rows were copied.
+    """
     n_actions, changed = reward.shape[1], 0
     for s in range(len(policy)):
         a = policy[s]
@@ -86,7 +138,7 @@ def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, o
 @njit(cache=True)
 @no_type_check
 def point_at_rows(indptr, n_actions, policy, starts, stops):
-    """starts, stops <- the rows of `policy` where they are, without a copy."""
+    """`starts, stops <-` ends of the rows of `policy` in the CSR matrix itself, without a copy."""
     for s in range(len(policy)):
         row = s * n_actions + policy[s]
         starts[s], stops[s] = indptr[row], indptr[row + 1]
@@ -95,6 +147,6 @@ def point_at_rows(indptr, n_actions, policy, starts, stops):
 @njit(cache=True)
 @no_type_check
 def policy_reward(reward, policy, out):
-    """out[s] <- reward of the policy's action."""
+    """`out[s] <- reward[s, policy[s]]`."""
     for s in range(len(policy)):
         out[s] = reward[s, policy[s]]

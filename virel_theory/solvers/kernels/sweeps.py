@@ -1,10 +1,10 @@
-"""Kernels of sparse Bellman sweeps: loops only, no checks; the caller owns the out-arguments.
+"""Kernels of sparse Bellman sweeps: compiled loops that check nothing; the caller owns the out-arguments.
 
 Rows are `s*A + a` of a CSR matrix. `reward` is `-inf` where the action does not exist, so that no loop needs
 a mask. Indices are cast to unsigned: numba then emits no test for negative indices, which halves the time of
-a sweep. The hot loops keep two accumulators a row, which breaks the chain of additions, and are written out:
-numba counts references, atomically, at every call that LLVM does not inline. Parallel versions give chunks of
-states to threads.
+a sweep. The hot loops keep two accumulators per row, which breaks the chain of additions, and are written
+out: numba counts references, atomically, at every call that LLVM does not inline. Parallel versions give
+chunks of states to threads.
 
 `ahead`: how many entries before its use a value of v is fetched (`prefetch`), where successors are scattered
 and v is larger than the inner caches; `NEVER` elsewhere. Without it a sweep waits for v: it takes twice as
@@ -35,7 +35,10 @@ def row_dot(data, indices, start, stop, v):
 @njit(cache=True, nogil=True)
 @no_type_check
 def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, last, ahead):
-    """On states first..last-1: q <- r + gamma P v, w <- max q, policy <- argmax; the extremes of w - v."""
+    """Sweep of T* over states first..last-1: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
+
+    Returns the smallest and the largest entry of w - v.
+    """
     low, high, n_actions, n_entries = np.inf, -np.inf, reward.shape[1], np.uint64(len(indices))
     for s in range(first, last):
         best, arg = -np.inf, 0
@@ -75,10 +78,11 @@ def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, las
 @njit(cache=True, nogil=True)
 @no_type_check
 def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last):
-    """On states first..last-1: w <- T v, policy <- argmax, less the actions that `q + drift` rules out.
+    """Lazy sweep of T* over states first..last-1: skips the actions that `q + drift` rules out.
 
-    On entry w is the backup of the old policy. `q` holds each action's value when it was last computed, less
-    the drift at that time; drift bounds how much values have grown. Returns the extremes of w - v.
+    `w <- T v`, `policy <- argmax`. On entry w is the backup of the old policy. `q` holds each action's value
+    when it was last computed, minus the drift at that time; drift bounds how much values have grown. Returns
+    the smallest and the largest entry of w - v.
     """
     low, high, n_actions = np.inf, -np.inf, reward.shape[1]
     for s in range(first, last):
@@ -109,7 +113,7 @@ def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, fir
 @njit(cache=True)
 @no_type_check
 def share_in_doubt(indptr, indices, data, reward, gamma, v, q, drift, policy, step):
-    """Share of the actions that `lazy_range` would compute, from every `step`-th state."""
+    """Share of the actions that `lazy_range` would compute, estimated from every `step`-th state."""
     n_actions, doubts, seen = reward.shape[1], 0, 0
     for s in range(0, len(v), step):
         row = s * n_actions + policy[s]
@@ -124,7 +128,10 @@ def share_in_doubt(indptr, indices, data, reward, gamma, v, q, drift, policy, st
 @njit(cache=True, nogil=True)
 @no_type_check
 def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last, ahead):
-    """W <- r_pi + gamma P_pi v on states first..last-1, rows given by their ends; the extremes of w - v."""
+    """Sweep of a policy over states first..last-1: `w <- r_pi + gamma P_pi v`, rows given by their ends.
+
+    Returns the smallest and the largest entry of w - v.
+    """
     low, high, n_entries = np.inf, -np.inf, np.uint64(len(indices))
     for s in range(first, last):
         j, stop = np.uint64(starts[s]), np.uint64(stops[s])
@@ -156,7 +163,10 @@ def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last,
 @njit(cache=True, nogil=True)
 @no_type_check
 def chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last):
-    """`policy_range` with rows and rewards where the MDP has them."""
+    """Sweep of a policy over states first..last-1, with rows and rewards read from the MDP itself.
+
+    Returns the smallest and the largest entry of w - v.
+    """
     low, high, n_actions = np.inf, -np.inf, reward.shape[1]
     for s in range(first, last):
         a = policy[s]
@@ -178,7 +188,7 @@ def chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last
 @njit(cache=True, parallel=True)
 @no_type_check
 def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, ahead, n_chunks):
-    """`full_range` over all states in parallel chunks."""
+    """Run `full_range` over all states, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -192,7 +202,7 @@ def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, ahead, 
 @njit(cache=True, parallel=True)
 @no_type_check
 def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, n_chunks):
-    """`lazy_range` over all states in parallel chunks."""
+    """Run `lazy_range` over all states, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -206,7 +216,7 @@ def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, 
 @njit(cache=True, parallel=True)
 @no_type_check
 def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_chunks):
-    """`policy_range` over all states in parallel chunks."""
+    """Run `policy_range` over all states, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -220,7 +230,7 @@ def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_
 @njit(cache=True, parallel=True)
 @no_type_check
 def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks):
-    """`chosen_range` over all states in parallel chunks."""
+    """Run `chosen_range` over all states, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -232,7 +242,7 @@ def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks
 @njit(cache=True)
 @no_type_check
 def gauss_seidel(indptr, indices, data, reward, gamma, v, policy, backward):
-    """One Gauss-Seidel sweep on v in place, states rising or falling; policy <- the maximisers."""
+    """Gauss-Seidel sweep of T* on `v` in place, states rising or falling; `policy <-` the maximisers."""
     n_states, n_actions = reward.shape
     for i in range(n_states):
         s = n_states - 1 - i if backward else i
@@ -251,7 +261,10 @@ def gauss_seidel(indptr, indices, data, reward, gamma, v, policy, backward):
 @njit(cache=True)
 @no_type_check
 def live_sweep(indptr, indices, data, reward, gamma, v, q, w, alive, counts):
-    """T* over the actions listed first in `alive[s, :counts[s]]`; the extremes of w - v."""
+    """Sweep of T* over the actions in `alive[s, :counts[s]]`: `q <- r + gamma P v` on them, `w <- max q`.
+
+    Returns the smallest and the largest entry of w - v.
+    """
     low, high, n_actions = np.inf, -np.inf, reward.shape[1]
     for s in range(len(v)):
         best = -np.inf
@@ -271,7 +284,7 @@ def live_sweep(indptr, indices, data, reward, gamma, v, q, w, alive, counts):
 @njit(cache=True)
 @no_type_check
 def eliminate(q, w, margin, alive, counts):
-    """Drop from `alive` every action more than `margin` below the best of its state; how many stay."""
+    """Drop from `alive` each action more than `margin` below the best of its state; returns how many stay."""
     total = 0
     for s in range(len(w)):
         kept = 0

@@ -1,0 +1,79 @@
+"""The pages of `docs/guide`: their Python blocks run, top to bottom, in one namespace, in a temporary folder.
+
+Blocks of other kinds, `console` for instance, are not run. A page runs in a process of its own, so that what
+it registers or imports reaches no other test; a traceback gives the line of the page.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+FENCE = re.compile(r"^```(\w*)\s*$")
+
+
+def script_of(page):
+    """Text of a page with every line blanked that is not in a `python` block: line numbers stay."""
+    out, kind = [], None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        fence = FENCE.match(line)
+        if fence:
+            kind = None if kind is not None else fence.group(1)
+        out.append(line if kind == "python" and not fence else "")
+    return "\n".join(out) + "\n"
+
+
+def run_page(page, folder):
+    """Run the Python blocks of a page in `folder`, as a file with the page's name."""
+    script = folder / f"{page.stem}.py"
+    script.write_text(script_of(page), encoding="utf-8")
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        [sys.executable, script.name],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_the_python_blocks_of_a_page_run(page, tmp_path):
+    assert script_of(page).strip(), "a page of the guide has a worked example"
+    done = run_page(page, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_pages():
+    assert PAGES
+
+
+def planted(tmp_path, text):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    return page
+
+
+def test_a_page_whose_code_fails_is_found_with_its_line(tmp_path):
+    page = planted(tmp_path, "# T\n\n```python\nx = 1\n```\n\ntext\n\n```python\nassert x == 2\n```\n")
+    done = run_page(page, tmp_path)
+    assert done.returncode == 1
+    assert 'page.py", line 10' in done.stderr
+    assert "AssertionError" in done.stderr
+
+
+def test_only_python_blocks_run_and_they_share_one_namespace(tmp_path):
+    page = planted(
+        tmp_path,
+        "```console\n$ exit 1\n```\n```python\nx = 1\n```\n```\nraise SystemExit(1)\n```\n"
+        "```python\nfrom pathlib import Path\nPath('out').write_text(str(x + 1))\n```\n",
+    )
+    assert run_page(page, tmp_path).returncode == 0
+    assert (tmp_path / "out").read_text() == "2"

@@ -1,0 +1,58 @@
+r"""Linear systems $(I - \gamma P_\pi)x = b$ of a policy: its rows, and their direct solution.
+
+Dense systems have two roads, which may differ in the last bits. `direct_solve` lets SciPy look at the
+matrix first (triangular, symmetric, ...), which pays in the loops of the solvers. `lu_solve` is always
+LU with partial pivoting; the objects of the papers are computed by it. CSR systems have one road, sparse LU.
+"""
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse import linalg as sparse_linalg
+
+from virel_theory.checks import Array
+from virel_theory.mdp.row_sums import Rows
+from virel_theory.mdp.validation import Transition
+
+
+def mix(pi: Array, table: Array) -> Array:
+    r"""Means $\sum_a\pi(a|s)f(s, a)$ of a table over the actions; it may be `-inf` where `pi` is 0."""
+    out: Array = (pi * np.where(pi > 0, table, 0.0)).sum(axis=1)
+    return out
+
+
+def mixed_rows(transition: Transition, pi: Array) -> Rows:
+    r"""Matrix $P_\pi$ `[S, S]` of a policy, or of any weights `[S, A]`, in the format of the transition."""
+    n_states, n_actions = pi.shape
+    if isinstance(transition, np.ndarray):
+        out: Array = np.einsum("sa,sat->st", pi, transition)
+        return out
+    parts = (pi.reshape(-1), np.arange(n_states * n_actions), np.arange(n_states + 1) * n_actions)
+    mixer = sparse.csr_array(parts, shape=(n_states, n_states * n_actions))
+    return sparse.csr_array(mixer @ transition)
+
+
+def transposed(rows: Rows) -> Rows:
+    """Transpose of a matrix in the same format."""
+    return rows.T if isinstance(rows, np.ndarray) else sparse.csr_array(rows.T)
+
+
+def direct_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
+    r"""Solution $(I - \gamma P)^{-1}b$ for `rows` P `[S, S]`: the LAPACK routine that fits, or sparse LU."""
+    if not isinstance(rows, np.ndarray):
+        return _sparse_solve(rows, gamma, rhs)
+    matrix = -gamma * rows
+    matrix[np.diag_indices(len(rhs))] += 1.0
+    out: Array = linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False)
+    return out
+
+
+def lu_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
+    r"""Solution $(I - \gamma P)^{-1}b$ for `rows` P `[S, S]`, by LU with partial pivoting, or sparse LU."""
+    if not isinstance(rows, np.ndarray):
+        return _sparse_solve(rows, gamma, rhs)
+    return np.asarray(np.linalg.solve(np.eye(len(rhs)) - gamma * rows, rhs), dtype=np.float64)
+
+
+def _sparse_solve(rows: sparse.csr_array, gamma: float, rhs: Array) -> Array:
+    system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
+    return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))

@@ -1,0 +1,129 @@
+"""Validation of the arrays that make an MDP: shapes, ranges and row sums, each refusal with its place."""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from virel_common.errors import InputError, require
+from virel_theory.checks import Array, Mask, as_mask, as_number, as_real, first_bad
+from virel_theory.mdp.row_sums import Rows, first_bad_row
+
+Transition = Array | sparse.csr_array
+"""Transition probabilities p(s'|s, a): dense `[S, A, S]`, or CSR `[S*A, S]` with row `s*A + a`."""
+
+Value = TypeVar("Value")
+
+
+def as_gamma(gamma: ArrayLike) -> float:
+    """`gamma` as a float in [0, 1)."""
+    value = as_number(gamma, name="gamma")
+    require(0 <= value < 1, "gamma", gamma, "must lie in [0, 1)")
+    return value
+
+
+def as_transition(transition: Any) -> tuple[Transition, int, int]:
+    """`transition` as float64, dense or CSR, with the numbers S of states and A of actions."""
+    if sparse.issparse(transition):
+        return _as_csr(transition)
+    dense = as_real(transition, name="transition")
+    ok = dense.ndim == 3 and dense.shape[0] == dense.shape[2] and 0 not in dense.shape
+    require(ok, "transition", dense.shape, "must have shape [S, A, S]")
+    return dense, dense.shape[0], dense.shape[1]
+
+
+def _as_csr(transition: Any) -> tuple[Transition, int, int]:
+    kind = transition.dtype.kind
+    require(kind in "biuf", "transition", transition.dtype, "must be an array of real numbers")
+    require(transition.ndim == 2, "transition", transition.shape, "must have shape [S*A, S]")
+    n_rows, n_states = transition.shape
+    require(
+        n_states > 0 and n_rows > 0 and n_rows % n_states == 0,
+        "transition",
+        (n_rows, n_states),
+        "must have shape [S*A, S]",
+    )
+    csr = sparse.csr_array(transition)
+    if csr.dtype != np.float64:
+        csr = csr.astype(np.float64)
+    return csr, n_states, n_rows // n_states
+
+
+def as_action_mask(mask: ArrayLike | None, shape: tuple[int, int]) -> Mask | None:
+    """`mask` as booleans `[S, A]`, or None if every action exists."""
+    if mask is None:
+        return None
+    out = as_mask(mask, shape)
+    return None if out.all() else out
+
+
+def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> None:
+    """Raise `InputError` unless every row is a distribution, or zero where its action does not exist."""
+    entries: Array
+    rows: Rows
+    if isinstance(transition, np.ndarray):
+        entries, rows = transition, transition.reshape(-1, transition.shape[2])
+        sums = transition.sum(axis=2).ravel()
+    else:
+        _check_csr(transition)
+        entries, rows = transition.data, transition
+        sums = transition @ np.ones(transition.shape[1])  # `.sum(axis=1)` takes twice the memory
+    if not entries.min(initial=0.0) >= 0:
+        _raise_bad_entry(transition, n_actions)
+    target = np.ones(1) if mask is None else mask.ravel().astype(np.float64)
+    found = first_bad_row(rows, sums, np.broadcast_to(target, sums.shape))
+    if found is not None:
+        row, total = found
+        state, action = divmod(row, n_actions)
+        rule = (
+            "sum to 1"
+            if mask is None or mask[state, action]
+            else "be zero, as the mask says that the action does not exist"
+        )
+        raise InputError(
+            f"`transition` must {rule} in every row; "
+            f"found the sum {total!r} for state {state}, action {action}"
+        )
+
+
+def _check_csr(csr: sparse.csr_array) -> None:
+    indptr, indices, n_states = csr.indptr, csr.indices, csr.shape[1]
+    ok = indptr[0] == 0 and indptr[-1] == len(indices) == len(csr.data) and bool((np.diff(indptr) >= 0).all())
+    require(
+        ok,
+        "transition.indptr",
+        (int(indptr[0]), int(indptr[-1])),
+        f"must rise from 0 to the {len(csr.data)} stored entries",
+    )
+    if len(indices):
+        low, high = int(indices.min()), int(indices.max())
+        require(
+            low >= 0 and high < n_states, "transition.indices", (low, high), f"must lie in [0, {n_states})"
+        )
+
+
+def _raise_bad_entry(transition: Transition, n_actions: int) -> None:
+    """Raise `InputError` for the first entry that is negative or NaN."""
+    if isinstance(transition, np.ndarray):
+        first_bad(~(transition >= 0), transition, name="transition", rule="must be non-negative")
+    else:
+        k = int(np.argmax(~(transition.data >= 0)))
+        row = int(np.searchsorted(transition.indptr, k, side="right")) - 1
+        state, action = divmod(row, n_actions)
+        value, successor = float(transition.data[k]), int(transition.indices[k])
+        raise InputError(
+            f"`transition` must be non-negative; found {value!r} at [{state}, {action}, {successor}]"
+        )
+
+
+def read_only(value: Value) -> Value:
+    """A view of an array or CSR matrix that refuses writing; any other value as it is."""
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(value, sparse.csr_array):
+        parts = tuple(read_only(part) for part in (value.data, value.indices, value.indptr))
+        return sparse.csr_array(parts, shape=value.shape, copy=False)  # type: ignore[return-value]
+    return value

@@ -1,0 +1,58 @@
+"""The method `auto`: policy sweeps while they mix fast, then the linear solver that fits the MDP."""
+
+from dataclasses import dataclass, field
+
+from virel_theory.solvers import linear
+from virel_theory.solvers.backups import SparseBackups
+from virel_theory.solvers.kernels import rows as _rows
+from virel_theory.solvers.point import Point
+from virel_theory.solvers.policy_methods import (
+    SMALL,
+    advance_bicgstab,
+    advance_pi,
+    krylov_or_sweeps,
+    mixing_steps,
+)
+from virel_theory.solvers.value_methods import gauss_seidel
+
+SLOW = 0.8  # a span that falls by less than this factor per sweep calls for a linear solve
+MAX_DENSE_LU = 3000  # states
+
+
+@dataclass
+class Auto:
+    """Policy sweeps while they mix fast; from then on, or if there are few states, a linear solve.
+
+    Between steps it remembers whether sweeps mix slowly (`slow`), and the order of the states in which the
+    policy's matrix is banded (`band`).
+    """
+
+    slow: bool = False
+    band: linear.Band = field(default_factory=linear.Band)
+
+    def __call__(self, x: Point) -> None:
+        """Step once, and note in `x.ran` what ran."""
+        if len(x.v) <= SMALL:
+            x.note("pi")
+            advance_pi(x)
+        elif not self.slow:
+            x.note("mpi")
+            self.slow = not mixing_steps(x, slow=SLOW)
+        elif isinstance(x.b, SparseBackups):
+            x.accept()
+            gauss_seidel(x, 2)
+            self._solve_slow(x, x.b)
+        else:
+            direct = len(x.v) <= MAX_DENSE_LU
+            x.note("pi" if direct else "pi-bicgstab")
+            (advance_pi if direct else advance_bicgstab)(x)
+
+    def _solve_slow(self, x: Point, b: SparseBackups) -> None:
+        """Solve for `b.policy`: banded elimination if an order of the states is narrow, else Krylov steps."""
+        _rows.policy_reward(x.task.reward, b.policy, x.w)
+        if self.band.solve(b, x.v, x.w):
+            x.note("banded LU")
+            return
+        x.note("ILU-BiCGSTAB")
+        b.restrict()
+        krylov_or_sweeps(x)

@@ -1,0 +1,128 @@
+"""The loop that every method shares: certify a point by a full sweep, then let the method move it.
+
+A method is a callable `advance(x: Point) -> None` that leaves the next point in `x.v`. On entry `x.w`,
+`x.b.q` and `x.b.policy` hold the backup of `x.v`; all of them may be overwritten. Nothing that a method does
+is trusted: only `drive` decides, by a full sweep.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from virel_theory.checks import Array
+from virel_theory.solvers.backups import Backups, SparseBackups, backups
+from virel_theory.solvers.kernels import rows as _rows
+from virel_theory.solvers.problem import Outcome, Problem, solution
+from virel_theory.solvers.refine import refine
+from virel_theory.solvers.solution import Solution
+
+FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the residual has fallen to this share
+PATIENCE = 5  # steps without progress, at a residual that rounding can explain, before pairs take over
+
+
+@dataclass
+class Point:
+    """Where a method stands: values `v`, their backup `w`, and the extremes `low`, `high` of w - v.
+
+    `b` makes backups of `task`; `ran` lists what has run, for `Solution.method`.
+    """
+
+    task: Problem
+    b: Backups
+    v: Array
+    w: Array
+    low: float = 0.0
+    high: float = 0.0
+    ran: list[str] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        """Remember that `what` ran, for `Solution.method`."""
+        if what not in self.ran:
+            self.ran.append(what)
+
+    @property
+    def span(self) -> float:
+        """Span of the residual w - v: its largest entry minus its smallest."""
+        return self.high - self.low
+
+    def shift(self, low: float, high: float) -> float:
+        """MacQueen's shift for a residual in `[low, high]` if a constant is most of it, else 0.
+
+        Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle;
+        Gauss-Seidel does not commute with shifts, and keeps its monotone progress without.
+        """
+        if high - low < 0.5 * max(abs(low), abs(high)):
+            return self.task.gamma / (1 - self.task.gamma) * (low + high) / 2
+        return 0.0
+
+    def accept(self) -> None:
+        """`V <- T V + shift`: one step of value iteration."""
+        np.add(self.w, self.shift(self.low, self.high), out=self.v)
+
+
+Advance = Callable[[Point], None]
+"""A method's step from one point to the next; what it remembers between steps are fields of its own."""
+
+
+def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
+    """Alternate a certifying sweep and `advance`, from `T 0 = max r`, until done or out of steps."""
+    v = best_reward(task)
+    x = Point(task, backups(task), v, np.empty_like(v))
+    best, stale = np.inf, 0
+    for step in range(1, max_steps + 1):
+        x.low, x.high = x.b.full(x.v, x.w)
+        outcome = task.judge(x.v, x.w, x.low, x.high)
+        stale = stale + 1 if x.span > 0.99 * best else 0
+        best = min(best, x.span)
+        exhausted = outcome.exhausted or (stale >= PATIENCE and x.span <= outcome.plateau)
+        if outcome.met or exhausted or step == max_steps:
+            break
+        advance(x)
+    shift = outcome.shift
+    if exhausted and np.isfinite(outcome.bound) and not outcome.met:
+        x.note("compensated sweeps")
+        outcome = refined(x, outcome)
+        shift = outcome.shift
+    _rows.finish(x.b.q, shift, x.w, x.b.policy)
+    name = what_ran(method, x.ran)
+    return solution(task, (x.b.release(), x.w, x.b.policy), outcome, n_steps=step, method=name)
+
+
+def refined(x: Point, plain: Outcome) -> Outcome:
+    """Outcome of `refine` if its bound is smaller than that of `plain`; else `plain`, its table restored.
+
+    A bound that is NaN is not smaller.
+    """
+    before = x.v.copy()
+    outcome = refine(x.task, x.b, x.v)
+    if outcome.bound < plain.bound:
+        return outcome
+    x.b.full(before, x.w)
+    return plain
+
+
+def what_ran(method: str, ran: list[str]) -> str:
+    """Text for `Solution.method`: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`."""
+    if method == "auto":
+        return "auto: " + (", then ".join(ran) or "one sweep")
+    return ", then ".join([method, *ran])
+
+
+def default_steps(gamma: float) -> int:
+    """Steps after which gamma^n < e^-80: contraction has shrunk any float64 residual below rounding."""
+    return 100 + math.ceil(80 / (1 - gamma))
+
+
+def best_reward(task: Problem) -> Array:
+    """Starting values `T 0 = max_a r(s, a)`, `[S]`."""
+    out = np.empty(len(task.reward))
+    _rows.row_max(task.reward, out)
+    return out
+
+
+def as_sparse(b: Backups) -> SparseBackups:
+    """`b`, which must be sparse: `solve` converts the transition for the methods that need CSR."""
+    assert isinstance(b, SparseBackups)
+    return b
