@@ -38,6 +38,9 @@ SUBCOMMANDS = {
     "train": Subcommand(
         "virel_deep.commands.train", "main_train", "train an agent, resumably; seeds are a batch dimension"
     ),
+    "presets": Subcommand(
+        "virel_deep.commands.presets", "main_presets", "list the algorithms, and every setting of one"
+    ),
     "evaluate": Subcommand(
         "virel_deep.commands.results", "main_evaluate", "score the newest policies of a run"
     ),

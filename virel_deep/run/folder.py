@@ -13,7 +13,7 @@ from typing import Any
 from virel_common.errors import InputError
 from virel_common.files import StorageError, write_atomically
 from virel_common.versions import versions
-from virel_deep.design.algorithm import RunConfig, from_json, to_json
+from virel_deep.design.run import RunConfig, from_json, to_json
 
 FORMAT, FILE = 1, "config.json"
 
