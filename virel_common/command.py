@@ -36,6 +36,9 @@ SUBCOMMANDS = {
     ),
     "solve": Subcommand("verify.commands.solve", "main_solve", "solve an MDP, with a guaranteed error bound"),
     "train": Subcommand("virel_deep.commands.train", "main_train", "train an agent, or resume a run"),
+    "presets": Subcommand(
+        "virel_deep.commands.presets", "main_presets", "list the algorithms, and every setting of one"
+    ),
     "evaluate": Subcommand(
         "virel_deep.commands.results", "main_evaluate", "evaluate the newest policies of a run"
     ),

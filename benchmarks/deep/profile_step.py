@@ -55,7 +55,7 @@ class Timers:
 
 def parts(timers: Timers, ours: Ours) -> None:
     """Put a timer around every part of a learning step."""
-    from virel_deep.axes import inference  # noqa: PLC0415
+    from virel_deep.axes.posterior import tanh_gaussian  # noqa: PLC0415
     from virel_deep.networks import network  # noqa: PLC0415
 
     group, agent = ours.group, ours.group.agent
@@ -65,11 +65,11 @@ def parts(timers: Timers, ours: Ours) -> None:
     for name in ("forward", "backward"):
         timers.wrap(network._Storage, name, "ReLU and its slope, bias gradients, copies")
     for name in ("sample", "gradient"):
-        timers.wrap(inference, name, "tanh-Gaussian: density, gradient")
+        timers.wrap(tanh_gaussian, name, "tanh-Gaussian: density, gradient")
     for adam in agent.adams.values():
         timers.wrap(adam, "descend", "Adam")
     timers.wrap(agent.temperature, "tune", "temperature")
-    timers.wrap(agent, "_average_targets", "Polyak average")
+    timers.wrap(agent, "average_targets", "Polyak average")
     timers.wrap(agent, "compute", "losses, reports, slices")
     timers.wrap(group, "_draw", "minibatch and noise")
     timers.wrap(group, "_actions", "acting")

@@ -18,8 +18,11 @@ import torch
 import tyro
 
 from virel_common.errors import require
-from virel_deep.agent.agent import Agent
+from virel_deep.agent.fused import FusedAgent
+from virel_deep.agent.interfaces import Own
 from virel_deep.axes import losses
+from virel_deep.axes.interfaces import Noise
+from virel_deep.design.fields import changed
 from virel_deep.run.folder import read_config
 from virel_deep.run.trainer import Trainer
 
@@ -37,26 +40,25 @@ class Options:
 
 
 OPTIONS = [(0, 1), (256, 1), (1024, 1), (4096, 1), (4096, 10), (4096, 100)]
-"""Pairs of `residual_batch` (0: the minibatch) and `residual_period` to compare."""
+"""Pairs of `temperature.batch` (0: the minibatch) and `temperature.period` to compare."""
 
 
 def estimates(group: Trainer, batch: int) -> list[float]:
     """Estimates of eps_omega from fresh batches, for the one seed loaded; the networks do not change."""
     agent, found = group.agent, []
-    own = group._storage(batch or agent.algorithm.batch_size, 1 if batch else 2)
+    own = Own(*group._storage(batch or agent.algorithm.data.batch, 1 if batch else 2))
     for _ in range(ESTIMATES):
         group._draw(*own)
-        error = agent._online_td_error(*own) if batch else _minibatch_error(agent, *own)
+        error = agent._online_td_error(own) if batch else _minibatch_error(agent, *own)
         found.append(float(losses.residual_error(error)[0]))
     return found
 
 
-def _minibatch_error(agent: Agent, batch: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def _minibatch_error(agent: FusedAgent, batch: torch.Tensor, noise: Noise) -> torch.Tensor:
     """TD error that an update computes anyway, from the target networks."""
     columns, algorithm = agent.columns, agent.algorithm
     s, s_next = batch[..., columns.observation], batch[..., columns.next_observation]
-    _, following, _ = agent._actions(s, s_next, noise)
-    v_next = agent._v_next(s_next, following, agent.temperature.alpha)
+    _, v_next, _ = agent._actions(s, s_next, noise["action"], agent.temperature.alpha)
     reward = batch[..., columns.reward] * algorithm.reward_scale
     target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=algorithm.gamma)
     return target[:, None] - agent.critic(batch[..., columns.history]).squeeze(-1)
@@ -79,7 +81,7 @@ def main() -> int:
     options = tyro.cli(Options, prog="python -m benchmarks.deep.residual")
     torch.set_num_threads(1)
     config = read_config(options.run)
-    kind = config.algorithm.temperature
+    kind = config.algorithm.temperature.kind
     require(kind == "residual", "temperature", kind, "must be residual")
     with tempfile.TemporaryDirectory() as folder:
         groups = []
@@ -87,7 +89,7 @@ def main() -> int:
             copy = Path(folder) / f"{batch}-{period}"  # a run is locked while it is open
             shutil.copytree(options.run, copy)
             group = Trainer(copy, replace(config, steps=10**9), [options.seed], resume=True)
-            algorithm = replace(config.algorithm, residual_batch=batch, residual_period=period)
+            algorithm = changed(config.algorithm, {"temperature.batch": batch, "temperature.period": period})
             group.config, group.agent.algorithm = replace(group.config, algorithm=algorithm), algorithm
             group._buffers()
             groups.append(group)

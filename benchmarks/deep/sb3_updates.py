@@ -35,7 +35,7 @@ from torch import Tensor
 from torch.distributions import normal
 
 from benchmarks.deep.sb3 import use_exact_density
-from virel_deep.agent.agent import Agent
+from virel_deep.agent.fused import FusedAgent
 from virel_deep.design.presets import run_config
 from virel_deep.networks.network import Network
 from virel_deep.run.policy import Policy, policy_layers
@@ -105,7 +105,7 @@ class Theirs:
                     blocks += [torch.stack(values).flatten()]
         return torch.cat(blocks)
 
-    def load(self, agent: Agent) -> None:
+    def load(self, agent: FusedAgent) -> None:
         """Copy all of our agent's state: weights, targets, Adam moments, temperature."""
         state = agent.seed_state(0)
         for name, layers in self.modules.items():
@@ -136,7 +136,7 @@ class Theirs:
             state["step"] = torch.tensor(float(steps[name]))
             state[kind[1:]] = value
 
-    def update(self, agent: Agent, batch: Tensor, noise: Tensor) -> None:
+    def update(self, agent: FusedAgent, batch: Tensor, noise: Tensor) -> None:
         """Make one update of theirs with this batch `[B, width]` and noise `[2 B, A]`."""
         c = agent.columns
         rows = ReplayBufferSamples(
@@ -172,7 +172,7 @@ def ours(network: Network, flat: Tensor) -> Tensor:
     return torch.cat([block.flatten() for layer in network.views(flat) for block in layer])
 
 
-def compare(agent: Agent, theirs: Theirs) -> dict[str, float]:
+def compare(agent: FusedAgent, theirs: Theirs) -> dict[str, float]:
     """Differences of gradients, parameters, temperature and actions after both updated."""
     row = {}
     for name, network in (("policy", agent.policy), ("critic", agent.critic)):
@@ -190,7 +190,7 @@ def compare(agent: Agent, theirs: Theirs) -> dict[str, float]:
     calm = Policy(layers, "", 0).act(seen.numpy())
     mine = np.concatenate((agent.act(seen[None].numpy(), noise[None].numpy())[0], calm))
     row["action"] = float(np.abs(mine - theirs.act(seen, noise).numpy()).max())
-    row["log alpha step"] = abs(float(agent.temperature.log_alpha[0] - log_alpha.detach())) / 3e-4
+    row["log alpha step"] = abs(float(np.log(agent.temperature.alpha[0, 0]) - log_alpha.detach())) / 3e-4
     return row
 
 
@@ -215,7 +215,7 @@ def main() -> int:
                 theirs.load(group.agent)
             update()
             for name, theirs in peers.items():
-                theirs.update(group.agent, group.batch[0], group.noise[0])
+                theirs.update(group.agent, group.batch[0], group.noise["action"][0])
                 rows.append({"step": group.step, "peer": name} | compare(group.agent, theirs))
 
         group._compute = compared  # type: ignore[assignment]

@@ -1,32 +1,34 @@
-"""What tests of the deep agent share: data of our choice, states leaf by leaf, runs without clocks."""
+"""Helpers of the deep agent's tests: data of our choice, states leaf by leaf, runs without clocks."""
 
 import json
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 import torch
 
-from virel_deep.agent.agent import Agent
-from virel_deep.design.algorithm import RunConfig
+from virel_deep.agent.build import make_agent
+from virel_deep.agent.interfaces import Own
+from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
+from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import write_config
 from virel_deep.run.trainer import Trainer
 from virel_deep.streams import generator
 
 CPU = torch.device("cpu")
-SMALL = {"hidden": (8, 8), "batch_size": 16, "warmup_steps": 20}
+SMALL = {"hidden": (8, 8), "data.batch": 16, "data.warmup": 20}
 CLOCKED = ("wall", "steps_per_second")
 """Entries of a metrics row that no two runs have in common."""
 
 
 def algorithm_of(preset, **settings):
-    return replace(PRESETS[preset].algorithm, **settings)
+    """A preset with some settings replaced, by dotted names: `**{"data.batch": 16}`."""
+    return changed(PRESETS[preset].algorithm, settings)
 
 
-def agent_of(algorithm, n_observation, n_action, seeds=(0,)):
+def agent_of(algorithm, n_observation, n_action, seeds=(0,), *, general=False):
     generators = [generator(seed, "weights") for seed in seeds]
-    return Agent(algorithm, n_observation, n_action, generators, device=CPU)
+    return make_agent(algorithm, n_observation, n_action, generators, device=CPU, general=general)
 
 
 def transitions(size, n_observation, n_action, rng):
@@ -38,12 +40,12 @@ def transitions(size, n_observation, n_action, rng):
 
 
 def update_data(algorithm, n_observation, n_action, *, updates, seed):
-    """What one seed's updates read: `(batch, noise, own)` as `Agent.update` takes them, without K."""
+    """What one seed's updates read: rows, normal noise, and `own`, a pair of them or None; all without K."""
     rng = torch.Generator().manual_seed(1000 + seed)
-    data, own_size = [], algorithm.residual_batch
+    data, own_size = [], algorithm.temperature.estimate.batch
     for _ in range(updates):
-        batch = transitions(algorithm.batch_size, n_observation, n_action, rng)
-        noise = torch.randn(2 * algorithm.batch_size, n_action, generator=rng)
+        batch = transitions(algorithm.data.batch, n_observation, n_action, rng)
+        noise = torch.randn(2 * algorithm.data.batch, n_action, generator=rng)
         own = None
         if own_size:
             rows = transitions(own_size, n_observation, n_action, rng)
@@ -56,8 +58,13 @@ def feed(agent, *data_of_seeds):
     """Updates of a stack of seeds, each with its own data."""
     for of_seeds in zip(*data_of_seeds, strict=True):
         batches, noises, owns = zip(*of_seeds, strict=True)
-        own = None if owns[0] is None else tuple(map(torch.stack, zip(*owns, strict=True)))
-        agent.update(torch.stack(batches), torch.stack(noises), own)
+        own = None if owns[0] is None else own_of(*map(torch.stack, zip(*owns, strict=True)))
+        agent.update(torch.stack(batches), {"action": torch.stack(noises)}, own)
+
+
+def own_of(batch, noise):
+    """A separate batch for eps_omega and its noise, as `Agent.update` takes them."""
+    return Own(batch, {"action": noise})
 
 
 def leaves(state, prefix=""):

@@ -1,9 +1,8 @@
-"""Every preset once more, written from its paper: torch's modules, Adam and autograd, one seed, no sharing.
+"""Every preset once more, written from its paper with torch's modules, Adam and autograd, for one seed.
 
-Slow and plain on purpose, an oracle for `virel_deep.agent.agent`: it imports nothing of it. An agent is built
-from initial weights `{network: {"0.weight": [C, in, out], "0.bias": [C, 1, out], ...}}`; `update` takes a
-batch of rows (s, a, s', r, terminated) and standard normal noise, first for actions at s, then for those at
-s'.
+Slow and plain on purpose, an oracle for `virel_deep.agent`, of which it imports nothing. An agent is built
+from initial weights `{network: {"0.weight": [C, in, out], "0.bias": [C, 1, out], ...}}`. `update` takes a
+batch of rows (s, a, s', r, terminated) and standard normal noise, first for actions at s, then for those at s'.
 """
 
 from copy import deepcopy
@@ -72,10 +71,10 @@ class Naive:
 
     def observe(self, minibatch, own, own_td_errors):
         """eps_omega of Algorithm 2, or of the published code's own batch; thinned and smoothed as asked."""
-        if self.t % self.set.residual_period == 0:
+        if self.t % getattr(self.set.temperature, "period", 1) == 0:
             with torch.no_grad():
                 new = (minibatch if own is None else own_td_errors(*own)).square().mean()
-            old, keep = self.eps_omega, self.set.residual_smoothing
+            old, keep = self.eps_omega, getattr(self.set.temperature, "smoothing", 0.0)
             self.eps_omega = new if old is None else keep * old + (1 - keep) * new
         self.t += 1
         return self.eps_omega
@@ -122,7 +121,7 @@ class AppH(Naive):
             expected_q = self.q_values([q], s, sampled)[0]
         self.descend(self.adam["v"], ((self.v(s)[:, 0] - expected_q) ** 2 / 2).mean())
         self.fit_critics(y, s, a)
-        weight = self.set.residual_scale * eps_omega if self.beta else 1.0
+        weight = self.set.temperature.scale * eps_omega if self.beta else 1.0
         loss = (weight * log_pi - self.q_values([q], s, sampled)[0]).mean()
         loss = loss + 1e-3 * (mean**2).mean() + 1e-3 * (log_std**2).mean()
         self.descend(self.adam["pi"], loss)
@@ -201,7 +200,7 @@ class VirelTwin(TwinQ):
 
 class BetaTwin(TwinQ):
     def weight(self, eps_omega):
-        return self.set.residual_scale * eps_omega
+        return self.set.temperature.scale * eps_omega
 
 
 class Sac(TwinQ):

@@ -2,13 +2,12 @@
 
 import itertools
 import json
-from dataclasses import replace
 
 import numpy as np
 import torch
 
-from virel_deep.design.algorithm import to_json
-from virel_deep.design.presets import run_config
+from virel_deep.design.presets import algorithm, run_config
+from virel_deep.design.run import to_json
 from virel_deep.results.names import entries
 from virel_deep.results.read import read_run
 from virel_deep.run.folder import read_config
@@ -16,12 +15,12 @@ from virel_deep.run.seed_checkpoint import owner
 from virel_deep.storage.checkpoint import save
 
 
-def write_run(folder, preset, env, curves, *, every=1000, steps=None, versions=None, **algorithm):
+def write_run(folder, preset, env, curves, *, every=1000, steps=None, versions=None, **settings):
     """A finished run: `curves [K, T]` are the returns of seeds 0, 1, ... at steps every, 2 every, ..."""
     steps = steps or every * np.shape(curves)[1]
-    config = run_config(preset, env, steps=steps, seeds=tuple(range(len(curves))))
-    config = to_json(replace(config, algorithm=replace(config.algorithm, **algorithm)))
-    return write_raw(folder, config, curves, every=every, versions=versions)
+    chosen = algorithm(preset, env, settings)
+    config = run_config(preset, env, steps=steps, seeds=tuple(range(len(curves))), algorithm=chosen)
+    return write_raw(folder, to_json(config), curves, every=every, versions=versions)
 
 
 def write_raw(folder, config, curves, *, every=1000, versions=None):

@@ -1,4 +1,4 @@
-"""The update as explicitly captured CUDA graphs, one for each kind of update; eager where there is no GPU.
+"""The update as explicitly captured CUDA graphs, one per kind of update; run eagerly where there is no GPU.
 
 Capture fixes addresses: batch and noise are the same storage in every update. Python's own counters are
 advanced outside. Measured on no GPU yet; the logic is tested on the CPU with a stand-in for the graph.
@@ -9,28 +9,30 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from virel_deep.agent.agent import Agent, Kind
+from virel_deep.agent.interfaces import Agent, Kind, Own
+from virel_deep.axes.interfaces import Noise
 
 Work = Callable[[], None]
+"""Some work on the device, without arguments."""
 WARM_UP = 3
 """Updates of each kind that run before its capture, on a stream of their own, as torch asks for."""
 
 
 class CapturedUpdate:
-    """Calls like `Agent.update`, on fixed storage.
+    """An agent's update on fixed storage: called without arguments, captured after a few updates of its kind.
 
     Args:
-        agent: Whose update.
-        batch, noise, own: As `Agent.update` takes them; refilled by the caller before each call.
-        capture: Turns work into a replay of it without running it; None runs everything eagerly.
+        agent: the agent whose update it is.
+        batch, noise, own: as `Agent.update` takes them; refilled by the caller before each call.
+        capture: turns work into a replay of it without running it; None runs everything eagerly.
     """
 
     def __init__(
         self,
         agent: Agent,
         batch: Tensor,
-        noise: Tensor,
-        own: tuple[Tensor, Tensor] | None,
+        noise: Noise,
+        own: Own | None,
         *,
         capture: Callable[[Work], Work] | None,
     ) -> None:
@@ -40,7 +42,7 @@ class CapturedUpdate:
         self._replays: dict[Kind, Work] = {}
 
     def __call__(self) -> None:
-        """One update from what the storage holds now."""
+        """Make one update from what the storage holds now."""
         kind = self._agent.kind
         self._seen[kind] = self._seen.get(kind, 0) + 1
         if self._capture is not None and self._seen[kind] == WARM_UP + 1:
@@ -55,7 +57,7 @@ class CapturedUpdate:
 
 
 def cuda_graph(work: Work) -> Work:
-    """Capture `work` in a CUDA graph, without running it."""
+    """Capture `work` in a CUDA graph without running it; what is returned runs it."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         work()
@@ -63,7 +65,7 @@ def cuda_graph(work: Work) -> Work:
 
 
 def _beside(work: Work) -> None:
-    """Run on a side stream, in order with the current one."""
+    """Run `work` on a side stream, in order with the current one."""
     if not torch.cuda.is_available():
         work()
         return

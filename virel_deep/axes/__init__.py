@@ -1,1 +1,1 @@
-"""Tensor code of each design axis: posteriors, values, temperatures, losses."""
+"""Tensor code of the design axes: posteriors, priors, values, temperatures, and the losses that they use."""

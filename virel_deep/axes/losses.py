@@ -1,9 +1,12 @@
-"""Losses of App. H, Algorithms 1 and 2: one value a transition `[K, B]`, tensors in, tensors out.
+"""Losses of VIREL App. H, Algorithms 1 and 2, and their derivatives written by hand. Tensors in, tensors out.
 
-No networks, no optimisers, no reduction: the agent takes means over a minibatch, `verify` exact expectations.
-Order: as the algorithms use them. The numbered deviations are collected in docs/deep.md.
+A loss has one value per transition, `[K, B]`: no networks, no optimisers, no reduction. The agent takes means
+over a minibatch, `verify` takes exact expectations. A function `d_...` is the derivative of the *mean over a
+minibatch* of the loss above it, by what a network gives; the fast road uses it, and tests compare it with
+autograd. Order: as the algorithms use them. The numbered deviations are collected in docs/deep.md.
 """
 
+import torch
 from torch import Tensor
 
 from virel_common.errors import InputError
@@ -25,13 +28,13 @@ def td_target(reward: Tensor, terminated: Tensor, v_next: Tensor, *, gamma: floa
 def residual_error(td_error: Tensor) -> Tensor:
     r"""Residual error $\varepsilon_\omega = E_D[(r + \gamma V(s') - Q_\omega(h))^2]$, Algorithm 2.
 
-    c = 1, and no factor 1/2.
+    With c = 1 and without a factor 1/2.
 
     Args:
-        td_error: `[K, ..., B]` TD errors of a batch from D; with two critics, of both.
+        td_error: TD errors `[K, ..., B]` of a batch from D; where there are two critics, of both.
 
     Returns:
-        `[K]`, squared scaled reward units, without gradient.
+        Residual error `[K]`, squared scaled reward units, without gradient.
     """
     return td_error.detach().square().flatten(start_dim=1).mean(dim=1)
 
@@ -65,6 +68,11 @@ def q_loss(q: Tensor, target: Tensor) -> Tensor:
     return 0.5 * (target - q).square()
 
 
+def d_squared_loss(value: Tensor, target: Tensor) -> Tensor:
+    """Derivative of the minibatch mean of `v_loss` or `q_loss` by the value, both `[..., B]`."""
+    return (value - target) / value.shape[-1]
+
+
 def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
     r"""$J(\theta) = \alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; E-step (25), App. H.
 
@@ -79,20 +87,46 @@ def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
     return alpha * log_pi - q
 
 
+def d_smaller(q: Tensor) -> Tensor:
+    """Derivative of `sum(min_c q)` by `q [K, C, B]`, as a mask: True where critic c is the smaller.
+
+    The policy loss climbs the smaller critic; of two equal ones it is the first.
+    """
+    if q.shape[1] == 1:
+        return torch.ones_like(q, dtype=torch.bool)
+    first = q[:, 0] <= q[:, 1]
+    return torch.stack((first, ~first), dim=1)
+
+
 def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
-    """Penalty on the squared mean and log standard deviation before the tanh; published code; `[K, B]`.
+    """Penalty `[K, B]` on the squared mean and log standard deviation before the tanh; published code.
 
     Deviation: 5. not in the paper; mean over the action dimensions, as in the code.
     """
     return (mean_weight * mean.square() + log_std_weight * log_std.square()).mean(-1)
 
 
+def d_penalty(head: Tensor, inside: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
+    """Derivative of the minibatch mean of `penalty` by the policy network's output `[K, B, 2 A]`.
+
+    `inside [K, B, A]` is True where the log standard deviation is not clamped.
+    """
+    mean, log_std = head.chunk(2, dim=-1)
+    scale = 2 / inside[0].numel()
+    return torch.cat((scale * mean_weight * mean, scale * log_std_weight * log_std * inside), dim=-1)
+
+
 def dual_temperature_loss(log_alpha: Tensor, log_pi: Tensor, *, target_entropy: float) -> Tensor:
-    r"""$-\log\alpha \, (\log \pi + \bar H)$, stationary at entropy $\bar H$; Haarnoja et al. (1812.05905).
+    r"""Dual loss $-\log\alpha (\log \pi + \bar H)$, stationary at entropy $\bar H$; arXiv 1812.05905.
 
     With log alpha in place of alpha, as common code has it: the same stationary point.
     """
     return -log_alpha * (log_pi.detach() + target_entropy)
+
+
+def d_dual_temperature_loss(log_pi: Tensor, *, target_entropy: float) -> Tensor:
+    """Derivative `[K]` of the minibatch mean of `dual_temperature_loss` by log alpha."""
+    return -target_entropy - log_pi.mean(-1)
 
 
 def _no_gradient(x: Tensor, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`virel train`: parse, check, start."""
+"""`virel train`: parse the options, check them, write the run folder, start training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,59 +11,60 @@ import tyro
 from virel_common.errors import require
 from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
-from virel_deep.design.algorithm import Precision, RunConfig
 from virel_deep.design.presets import PRESETS, algorithm
 from virel_deep.design.presets import run_config as preset_config
+from virel_deep.design.run import Precision, RunConfig
 from virel_deep.run.folder import changed_versions, read_config, set_steps, write_config
 from virel_deep.run.launch import train
 
 LOG_EVERY = RunConfig.log_every
-"""Steps between `train` rows; with copies that don't divide it, the nearest multiple below."""
+"""Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Train an agent on a MuJoCo (or other continuous) environment; Ctrl-C stops, `--resume` goes on exactly.
+    """Train an agent in a MuJoCo or other continuous environment; Ctrl-C stops, `--resume` continues exactly.
 
-    Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, go on with `--resume`.
+    `virel presets` lists the presets; `virel presets NAME` lists every setting of one, with its meaning.
+    Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, continue with `--resume`.
     """
 
     preset: str | None = None
-    """virel, beta, virel-twin, beta-twin, sac-v, sac, ddpg or td3."""
+    """Algorithm to train, by the name that `virel presets` lists."""
     env: str | None = None
-    """Gymnasium id, like HalfCheetah-v5."""
+    """Gymnasium id of the environment, like HalfCheetah-v5."""
     steps: float | None = None
-    """Environment steps a seed; 1e6 is fine. With `--resume`: a new, larger goal."""
+    """Environment steps per seed; 1e6 is fine. With `--resume`: a new, larger goal."""
     seeds: int = 1
-    """How many seeds: 0, 1, ...; `--first-seed` shifts them."""
+    """Number of seeds: 0, 1, ...; `--first-seed` shifts them."""
     first_seed: int = 0
     """The first seed."""
     out: Path | None = None
-    """Run folder; default out/train/PRESET-ENV."""
+    """Run folder to write; default out/train/PRESET-ENV."""
     resume: Path | None = None
-    """Go on with this run folder, bit for bit on the CPU."""
+    """Continue the run in this folder; on the CPU the result is identical to an uninterrupted run."""
     jobs: int | None = None
-    """Processes the seeds are split over; default one a CPU core, and one on a GPU."""
+    """Processes that the seeds are split over; default one per CPU core, and one on a GPU."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
-    """Settings of the algorithm, as NAME=VALUE: batch_size=128 temperature=residual."""
+    """Settings of the algorithm as NAME=VALUE: data.batch=128 temperature=residual temperature.scale=1e-3."""
     copies: int = 1
-    """Environment copies a seed; as many updates as transitions all the same."""
+    """Parallel environments per seed; still one update per transition."""
     eval_episodes: int = 1
-    """Deterministic episodes every `--eval-every` steps."""
+    """Deterministic episodes per evaluation."""
     eval_every: int = 1000
-    """Steps between evaluations."""
+    """Environment steps from one evaluation to the next."""
     checkpoint_every: int = 10_000
-    """Steps between checkpoints."""
+    """Environment steps from one checkpoint to the next."""
     device: str = "auto"
-    """cpu, cuda, or auto: cuda where there is one."""
+    """Device that trains: cpu, cuda, or auto, which is cuda where there is one."""
     threads: int = 1
-    """CPU threads a process."""
+    """CPU threads per process."""
     precision: Precision = "auto"
-    """Of float32 products: highest, medium, or auto: medium where a probe finds it as exact and faster."""
+    """Precision of float32 products: highest, medium, or auto (medium where a probe finds it exact, faster)."""
 
 
 def main_train(argv: Sequence[str]) -> int:
-    """Train, or go on with a run; return the exit status."""
+    """Train a new run or continue one; return the exit status."""
 
     def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
@@ -84,7 +85,7 @@ def _new(options: TrainOptions) -> Path:
     assert options.env is not None
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
     steps, device = _whole(options.steps), _device(options.device)
-    settings = algorithm(options.preset, options.env, **_settings(tuple(chain(*options.set))))
+    settings = algorithm(options.preset, options.env, _settings(tuple(chain(*options.set))))
     config = preset_config(
         options.preset,
         options.env,
@@ -103,15 +104,20 @@ def _new(options: TrainOptions) -> Path:
     make_env(options.env).close()
     run = options.out or Path("out/train") / f"{options.preset}-{options.env.replace('/', '-')}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
-    require(not held, "out", str(run), "must not hold a run (--resume goes on with it)")
+    require(
+        not held,
+        "out",
+        str(run),
+        "must not hold a run (continue that one with --resume, or choose another folder)",
+    )
     write_config(run, config)
-    if steps <= settings.warmup_steps:
-        say(f"note: {steps} steps make no update: `warmup_steps` is {settings.warmup_steps}")
+    if steps <= settings.data.warmup:
+        say(f"note: {steps} steps make no update: `data.warmup` is {settings.data.warmup}")
     return run
 
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
-    """The run folder, with a larger goal where one is given."""
+    """The run folder to continue, with a larger goal where one is given."""
     assert options.resume is not None
     config = read_config(options.resume)
     for given in (word.partition("=")[0] for word in argv if word.startswith("--")):
@@ -125,12 +131,15 @@ def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
         if steps > config.steps:
             set_steps(options.resume, steps)
     for name, (was, now) in changed_versions(options.resume).items():
-        say(f"note: {name} was {was}, is {now}: the continuation may have other bits")
+        say(
+            f"note: {name} changed from {was} to {now} since this run began; "
+            "results may no longer be bit-identical"
+        )
     return options.resume
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, object]:
-    """`NAME=VALUE` pairs; values as Python literals, else text."""
+    """Settings given as `NAME=VALUE`: values as Python literals where they are ones, else as text."""
     import ast  # noqa: PLC0415
 
     out: dict[str, object] = {}

@@ -1,95 +1,127 @@
-"""Named algorithms, each one row: a point on the design axes, per-environment scales, and its source."""
+"""Named algorithms: each a row of parts, settings for some environments, and the source of its numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from virel_common.errors import InputError
-from virel_deep.design.algorithm import Algorithm, RunConfig
+from virel_common.errors import require
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.fields import changed
+from virel_deep.design.parts import (
+    Constant,
+    Deterministic,
+    Dual,
+    Replay,
+    Residual,
+    TanhGaussian,
+    TargetQ,
+    VNetwork,
+    Zero,
+)
+from virel_deep.design.run import RunConfig
 
-APP_H_REWARD_SCALE = {"Hopper": 5.0, "HalfCheetah": 5.0, "Walker2d": 3.0}
-"""VIREL paper, App. I, Table 1; 1 elsewhere."""
-APP_H_RESIDUAL_SCALE = {"Humanoid": 4e-4}
-"""VIREL paper, App. I, Table 1: lambda = (1 - gamma) / r_avg; 4e-3 elsewhere."""
-SAC_2018_REWARD_SCALE = {"Hopper": 5.0, "Walker2d": 5.0, "HalfCheetah": 5.0, "Ant": 5.0, "Humanoid": 20.0}
-"""Haarnoja et al. 2018, Table 2; 1 elsewhere."""
+Settings = Mapping[str, object]
+"""Values of settings by dotted name, as `fields.changed` takes them."""
+
+APP_H: Mapping[str, Settings] = {
+    "Hopper": {"reward_scale": 5.0},
+    "HalfCheetah": {"reward_scale": 5.0},
+    "Walker2d": {"reward_scale": 3.0},
+}
+"""Reward scales of the VIREL paper, App. I, Table 1; 1 elsewhere."""
+APP_H_BETA: Mapping[str, Settings] = {**APP_H, "Humanoid": {"temperature.scale": 4e-4}}
+"""The same with lambda = (1 - gamma) / r_avg of that table; 4e-3 elsewhere."""
+SAC_2018: Mapping[str, Settings] = {
+    "Hopper": {"reward_scale": 5.0},
+    "Walker2d": {"reward_scale": 5.0},
+    "HalfCheetah": {"reward_scale": 5.0},
+    "Ant": {"reward_scale": 5.0},
+    "Humanoid": {"reward_scale": 20.0},
+}
+"""Reward scales of Haarnoja et al. 2018, Table 2; 1 elsewhere."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """An algorithm with the scales its source sets for an environment family (`Hopper-v5` is a `Hopper`)."""
+    """An algorithm, where its numbers are from, and what its source sets for some environments."""
 
     algorithm: Algorithm
     source: str
-    reward_scale: Mapping[str, float] = field(default_factory=dict)
-    residual_scale: Mapping[str, float] = field(default_factory=dict)
+    environments: Mapping[str, Settings] = field(default_factory=dict)
+    """Settings by environment family (`Hopper-v5` is a `Hopper`)."""
 
 
 VIREL = Algorithm(
-    "v-network", 1, "hard", "tanh-gaussian", "constant",
-    hidden=(300, 300), batch_size=128, polyak=0.001, warmup_steps=0, mean_penalty=1e-3, log_std_penalty=1e-3,
-)  # fmt: skip
-VIREL_TWIN = Algorithm("target-q", 2, "hard", "tanh-gaussian", "constant")
+    value=VNetwork(critics=1, evaluation="hard"),
+    posterior=TanhGaussian(mean_penalty=1e-3, log_std_penalty=1e-3),
+    temperature=Constant(),
+    data=Replay(batch=128, warmup=0),
+    hidden=(300, 300),
+    polyak=0.001,
+)
+VIREL_TWIN = Algorithm(
+    value=TargetQ(critics=2, evaluation="hard"), posterior=TanhGaussian(), temperature=Constant()
+)
+SAC_V = Algorithm(
+    value=VNetwork(critics=2, evaluation="soft"), posterior=TanhGaussian(), temperature=Constant()
+)
+SAC = Algorithm(value=TargetQ(critics=2, evaluation="soft"), posterior=TanhGaussian(), temperature=Dual())
+DDPG = Algorithm(value=TargetQ(critics=1, evaluation="hard"), posterior=Deterministic(), temperature=Zero())
+TD3 = Algorithm(
+    value=TargetQ(critics=2, evaluation="hard"),
+    posterior=Deterministic(target_noise=0.2),
+    temperature=Zero(),
+    policy_delay=2,
+)
 
 PRESETS = {
-    "virel": Preset(
-        VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H_REWARD_SCALE
-    ),
+    "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
     "beta": Preset(
-        replace(VIREL, temperature="residual"),
+        replace(VIREL, temperature=Residual()),
         "VIREL App. H, Algorithm 2; Table 1; penalties: published code",
-        APP_H_REWARD_SCALE,
-        APP_H_RESIDUAL_SCALE,
+        APP_H_BETA,
     ),
-    "virel-twin": Preset(VIREL_TWIN, "virel on the axes of sac: two critics, target Q", APP_H_REWARD_SCALE),
+    "virel-twin": Preset(VIREL_TWIN, "virel on the axes of sac: two critics, target Q", APP_H),
     "beta-twin": Preset(
-        replace(VIREL_TWIN, temperature="residual"),
+        replace(VIREL_TWIN, temperature=Residual()),
         "beta on the axes of sac: two critics, target Q",
-        APP_H_REWARD_SCALE,
-        APP_H_RESIDUAL_SCALE,
+        APP_H_BETA,
     ),
-    "sac-v": Preset(
-        Algorithm("v-network", 2, "soft", "tanh-gaussian", "constant"),
-        "Haarnoja et al. 2018 (arXiv 1801.01290), with two critics",
-        SAC_2018_REWARD_SCALE,
-    ),
-    "sac": Preset(
-        Algorithm("target-q", 2, "soft", "tanh-gaussian", "dual"), "Haarnoja et al. 2018 (arXiv 1812.05905)"
-    ),
-    "ddpg": Preset(
-        Algorithm("target-q", 1, "hard", "deterministic", "none"), "Lillicrap et al. 2016, Gaussian noise"
-    ),
+    "sac-v": Preset(SAC_V, "Haarnoja et al. 2018 (arXiv 1801.01290), with two critics", SAC_2018),
+    "sac": Preset(SAC, "Haarnoja et al. 2018 (arXiv 1812.05905)"),
+    "ddpg": Preset(DDPG, "Lillicrap et al. 2016, Gaussian noise"),
     "td3": Preset(
-        Algorithm("target-q", 2, "hard", "deterministic", "none", policy_delay=2, target_noise=0.2),
-        "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first",
+        TD3, "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first"
     ),
 }
+"""Every preset by name. A new algorithm is one row more."""
 
 
-def algorithm(preset: str, env: str, **settings: Any) -> Algorithm:
-    """The preset's algorithm with the scales of this environment; `settings` replace single fields.
+def preset_row(name: str) -> Preset:
+    """The preset of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    require(name in PRESETS, "preset", name, f"must be one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algorithm:
+    """The algorithm of a preset with what its source sets for an environment; `settings` replace any of it.
 
     Raises:
         InputError: the preset or a setting is unknown, or a setting breaks a rule.
 
     Example:
-        >>> algorithm("beta", "Humanoid-v5").residual_scale
-        0.0004
-        >>> algorithm("beta", "Hopper-v5", batch_size=256).reward_scale
+        >>> algorithm("beta", "Humanoid-v5").temperature
+        Residual(scale=0.0004, batch=0, period=1, smoothing=0.0)
+        >>> algorithm("beta", "Hopper-v5", {"data.batch": 256}).reward_scale
         5.0
     """
-    if preset not in PRESETS:
-        raise InputError(f"`preset` must be one of {', '.join(PRESETS)}; found {preset!r}")
-    row = PRESETS[preset]
+    row = preset_row(preset)
     family = env.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
-    scales = {
-        "reward_scale": row.reward_scale.get(family, row.algorithm.reward_scale),
-        "residual_scale": row.residual_scale.get(family, row.algorithm.residual_scale),
-    }
-    try:
-        return replace(row.algorithm, **scales | settings)
-    except TypeError as error:
-        raise InputError(f"`settings` must be fields of Algorithm: {error}") from None
+    return changed(changed(row.algorithm, row.environments.get(family, {})), settings or {})
 
 
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:

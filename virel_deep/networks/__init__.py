@@ -1,1 +1,1 @@
-"""Stacks of perceptrons, their gradients and their optimiser."""
+"""Stacks of perceptrons, their hand-written gradients, one autograd Function around them, and Adam."""

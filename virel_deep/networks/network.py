@@ -1,17 +1,22 @@
-"""Stacks of independent perceptrons: K seeds x C heads, one product a layer, gradients written by hand.
+"""Stacks of independent perceptrons: K seeds x C heads, one product per layer, gradients written by hand.
 
 Seeds and heads never meet: network `g = k C + c` reads the rows of seed k and owns its block of every weight.
-On the CPU a stacked product is a loop of matrix products, so the bits of a seed do not depend on K, and it is
-faster than a batched product where the output is narrow; on a GPU it is one batched product.
+On the CPU a stacked product is a loop of matrix products. So the bits of a seed do not depend on K; and where
+the output is narrow, the loop is faster than a batched product. On a GPU it is one batched product.
+
+There are two ways to a gradient. `Network.traced` is called by hand and is the faster one: its storage is
+kept by size, so that one pass of each size is alive at a time. `Network.differentiable` is seen by autograd:
+its storage belongs to the pass, so that any number of passes may be alive.
 """
 
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from virel_deep.networks.stacks import Stack, affine, matrices, product, product_of_heads, whole
 
@@ -39,12 +44,12 @@ class Network:
 
     Args:
         seeds: K.
-        heads: C, networks a seed.
+        heads: C, networks per seed.
         sizes: `(in, hidden..., out)`.
     """
 
     def __init__(self, seeds: int, heads: int, sizes: Sequence[int], *, device: torch.device) -> None:
-        """Allocate, all zero."""
+        """Allocate the parameters and their gradient, all zero."""
         self.seeds, self.heads, self.sizes = seeds, heads, tuple(sizes)
         blocks = [rows * n_out for n_in, n_out in pairwise(sizes) for rows in (n_in, 1)]
         padded = seeds * heads * sum(whole(block) for block in blocks)
@@ -54,9 +59,15 @@ class Network:
         self.stacks = [Stacks(*map(Stack, layer)) for layer in self.layers]
         self.gradient_stacks = [Stacks(*map(Stack, layer)) for layer in self.views(self.gradient)]
         self._kept: dict[tuple[int, int], _Storage] = {}
+        self._free: dict[int, list[_Storage]] = {}
+
+    @cached_property
+    def parameters(self) -> Tensor:
+        """`flat` as a leaf of autograd, sharing its storage: what `differentiable` has a gradient by."""
+        return self.flat.detach().requires_grad_()
 
     def views(self, flat: Tensor) -> list[Layer]:
-        """`flat` (parameters, a gradient, an optimiser's moment) as layers; views, no copies."""
+        """A tensor laid out like `flat` (parameters, gradient, Adam moment) as layers; views, no copies."""
         stack, layers, start = self.seeds * self.heads, [], 0
         for n_in, n_out in pairwise(self.sizes):
             blocks = []
@@ -68,7 +79,7 @@ class Network:
         return layers
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
-        """Draw every parameter from U(-1/sqrt(in), 1/sqrt(in)), torch's default; a generator a seed."""
+        """Draw every parameter from U(-1/sqrt(in), 1/sqrt(in)), torch's default; one generator per seed."""
         for k, generator in enumerate(generators):
             for layer in self.layers:
                 bound = layer.weight.shape[1] ** -0.5
@@ -77,7 +88,7 @@ class Network:
                     mine.copy_(torch.rand(mine.shape, generator=generator) * (2 * bound) - bound)
 
     def seed_blocks(self, flat: Tensor, k: int) -> dict[str, Tensor]:
-        """The part of `flat` that is seed k's, by name: `0.weight [C, in, out]`, `0.bias [C, 1, out]`, ..."""
+        """Seed k's part of a tensor like `flat`, by name: `0.weight [C, in, out]`, `0.bias [C, 1, out]`, ..."""
         mine = slice(k * self.heads, (k + 1) * self.heads)
         return {
             f"{i}.{name}": block[mine]
@@ -90,19 +101,41 @@ class Network:
         return self._storage(x.shape[1], 0).forward(x)
 
     def traced(self, x: Tensor, *, rows: int | None = None) -> "Pass":
-        """The same, and what a gradient needs; it reaches the first `rows` of a batch, None means all."""
+        """A pass whose gradients are called by hand; they reach the first `rows` of a batch, by default all."""
         storage = self._storage(x.shape[1], x.shape[1] if rows is None else rows)
         return Pass(self, storage, storage.forward(x))
 
+    def differentiable(self, x: Tensor, *, fixed: bool = False) -> Tensor:
+        """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`, through which autograd can go back, once.
+
+        The gradient is by `x` where it requires one, and by `parameters` unless they are `fixed`. It is of
+        the first order only: a gradient of a gradient is refused. So is a second gradient of the same pass, and
+        one after the parameters have changed.
+        """
+        flat = self.flat if fixed else self.parameters
+        if not (torch.is_grad_enabled() and (x.requires_grad or flat.requires_grad)):
+            return self(x)
+        out: Tensor = _Differentiable.apply(x, flat, self)  # type: ignore[no-untyped-call]
+        return out
+
+    def take(self, rows: int) -> "_Storage":
+        """Storage for a differentiable pass of so many rows, the caller's until it is given back."""
+        free = self._free.setdefault(rows, [])
+        return free.pop() if free else _Storage(self, rows, rows)
+
+    def give_back(self, storage: "_Storage") -> None:
+        """Let a later pass have the storage that `take` gave."""
+        self._free[storage.sizes[0]].append(storage)
+
     def _storage(self, rows: int, reached: int) -> "_Storage":
-        """Storage for a pass of so many rows, of which a gradient reaches so many; always the same."""
+        """Storage for a pass of so many rows, of which a gradient reaches so many; the same one each time."""
         if (rows, reached) not in self._kept:
             self._kept[rows, reached] = _Storage(self, rows, reached)
         return self._kept[rows, reached]
 
 
 class Pass:
-    """A pass of a network, and its gradients, until the next pass of its sizes."""
+    """A pass of a network whose gradients are called by hand, until the next pass of its sizes."""
 
     def __init__(self, network: Network, storage: "_Storage", output: Tensor) -> None:
         """Note which pass of the storage it is."""
@@ -111,22 +144,19 @@ class Pass:
         self._network, self._storage, self._number = network, storage, storage.passes
 
     def by_parameters(self, slope: Tensor) -> Tensor:
-        """`network.gradient`, filled with that of sum(slope * output); `slope [K, C, rows, out]`."""
+        """Gradient of sum(slope * output) by the parameters, which fills `network.gradient`."""
         self._backward(slope, parameters=True)
         return self._network.gradient
 
     def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
         """Gradient `[K, rows, n]` of sum(slope * output) by some columns of the inputs, summed over heads."""
         g = self._backward(slope, parameters=False)
-        weight = Stack(self._network.layers[0].weight[:, columns])
-        out = Stack.empty(slope.shape[0], weight.all.shape[1], slope.shape[2], device=slope.device)
-        product_of_heads(weight, g.mT, out=out)  # turned: a product is slow where its output is narrow
-        return out.all.mT
+        return _by_inputs(g, Stack(self._network.layers[0].weight[:, columns]), seeds=slope.shape[0])
 
     def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
-        """`by_inputs` for a slope of 1 of one head a row, `chosen [K, C, B]`, in networks of one output.
+        """`by_inputs` for a slope of 1 of one head per row, `chosen [K, C, B]`, in networks of one output.
 
-        On the CPU: a head's products have the rows that chose it, half of them where there are two.
+        For the CPU: a head's products have only the rows that chose it, half of them if there are two heads.
         """
         assert self._number == self._storage.passes, "a later pass took the storage"
         seeds, heads, size = chosen.shape
@@ -147,23 +177,56 @@ class Pass:
         return self._storage.backward(slope, parameters=parameters)
 
 
+class _Differentiable(torch.autograd.Function):
+    """A pass as autograd sees it: forward and backward are those written by hand."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, flat: Tensor, network: Network) -> Tensor:
+        ctx.network, ctx.version, ctx.storage = network, flat._version, network.take(x.shape[1])
+        out: Tensor = ctx.storage.forward(x)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        network, storage = ctx.network, ctx.storage
+        if storage is None:
+            raise RuntimeError("a pass of a network has one gradient: make another pass for another gradient")
+        if ctx.version != network.flat._version:
+            raise RuntimeError("the network's parameters changed after this pass: make another pass")
+        ctx.storage = None
+        by_inputs, by_parameters = ctx.needs_input_grad[:2]
+        g = storage.backward(slope, parameters=by_parameters)
+        x = _by_inputs(g, network.stacks[0].weight, seeds=network.seeds) if by_inputs else None
+        flat = network.gradient.clone() if by_parameters else None
+        network.give_back(storage)
+        return x, flat, None
+
+
+def _by_inputs(g: Stack, weight: Stack, *, seeds: int) -> Tensor:
+    """Gradient `[K, rows, n]` by n inputs, from `g`, that by the first layer's outputs, and its weights."""
+    out = Stack.empty(seeds, weight.all.shape[1], g.all.shape[1], device=g.all.device)
+    product_of_heads(weight, g.mT, out=out)  # transposed: a product is slow where its output is narrow
+    return out.all.mT
+
+
 class _Storage:
-    """Storage of one pass: what every layer reads, and the gradient by what it gives."""
+    """Storage of one pass: what every layer reads, and the gradients by what every layer gives."""
 
     def __init__(self, network: Network, rows: int, reached: int) -> None:
-        """Allocate, not filled."""
+        """Allocate what a forward pass fills."""
         self.network, self.sizes, self.passes = network, (rows, reached), 0
         self.inputs = [self._empty(rows, n) for n in network.sizes[:-1]]
         self.read = self.inputs if rows == reached else [Stack(one.all[:, :reached]) for one in self.inputs]
-        """The rows that a backward pass reaches."""
+        """Inputs of every layer in the rows that a backward pass reaches."""
 
     @cached_property
     def slopes(self) -> list[Stack]:
-        """Of every layer."""
+        """Gradients by the outputs of every layer, in the rows that a backward pass reaches."""
         return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs `[K, C, B, out]`, not part of the storage."""
+        """Outputs `[K, C, B, out]`, a new tensor that is not part of the storage."""
         network = self.network
         self.passes += 1
         by_head(self.inputs[0].all, network).copy_(x[:, None])
@@ -176,7 +239,7 @@ class _Storage:
         return by_head(outputs.all, network)
 
     def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
-        """The gradient by the first layer's outputs; that by the parameters goes to `network.gradient`."""
+        """Gradient by the first layer's outputs; if asked for, that by the parameters fills `network.gradient`."""
         network, g = self.network, self.slopes[-1]
         by_head(g.all, network).copy_(upstream)
         for i in reversed(range(len(self.read))):
@@ -200,5 +263,5 @@ class _Storage:
 
 
 def by_head(stack: Tensor, network: Network) -> Tensor:
-    """`[K C, m, n]` as `[K, C, m, n]`."""
+    """A stack `[K C, m, n]` as a view `[K, C, m, n]`."""
     return stack.view(network.seeds, network.heads, *stack.shape[1:])

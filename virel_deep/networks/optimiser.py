@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 
 class Adam:
@@ -10,22 +11,22 @@ class Adam:
     It calls the kernel of `torch.optim.Adam(fused=True)` itself: the optimiser around it costs twice as much.
 
     Args:
-        flat: Parameters, padded to a multiple of `networks.SIMD`.
-        learning_rate: Step size.
+        flat: parameters, padded to a multiple of `network.SIMD`.
+        learning_rate: step size.
     """
 
     def __init__(self, flat: Tensor, learning_rate: float) -> None:
-        """Allocate the moments."""
+        """Allocate the moments, all zero."""
         self._flat, self.learning_rate = flat, learning_rate
         self.state = {
             "step": torch.zeros((), device=flat.device),
             "exp_avg": torch.zeros_like(self._flat),
             "exp_avg_sq": torch.zeros_like(self._flat),
         }
-        """`step []`, and the moments, laid out as the parameters."""
+        """Number of steps `[]`, and the moments, laid out as the parameters."""
 
     def descend(self, gradient: Tensor) -> None:
-        """One step down `gradient`, laid out as the parameters."""
+        """Move the parameters one step against `gradient`, which is laid out as they are."""
         self.state["step"] += 1
         torch._fused_adam_(
             [self._flat],
@@ -42,3 +43,4 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
+        increment_version(self._flat)  # the kernel does not: a pass from before the step would go unnoticed

@@ -1,4 +1,4 @@
-"""One perceptron in numpy, for a few rows: its calls cost half of torch's."""
+"""One perceptron in numpy, for acting on a few rows: its calls cost half of torch's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def perceptron(layers: Sequence[tuple[Floats, Floats]], x: Floats) -> Floats:
-    """Outputs `[N, out]` for inputs `x [N, in]`; ReLU between layers `weight [in, out]`, `bias [out]`."""
+    """Outputs `[N, out]` of a perceptron for inputs `x [N, in]`: layers of weight and bias, ReLU between them."""
     *hidden, (weight, bias) = layers
     for w, b in hidden:
         x = np.maximum(x @ w + b, 0)

@@ -1,4 +1,4 @@
-"""How exact and how fast float32 matrix products are here, and torch's setting for them."""
+"""Precision of float32 matrix products: a probe of this machine, and torch's setting for a block of code."""
 
 import time
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from typing import Literal
 
 import torch
 
-from virel_deep.design.algorithm import Precision
+from virel_deep.design.run import Precision
 
 FLOAT32_LEVEL = 4.0
 """`medium` counts as float32 if its error is at most this many times that of `highest` (bf16: thousands)."""
 WORTH_IT = 1.4
-"""`auto` takes `medium` only where it is this many times faster: narrow products get slower under it, and
-where the two are nearly alike (Zen 4: 1.07) a start in twenty saw 1.2."""
+"""`auto` takes `medium` only where it is this many times faster. Narrow products get slower under it; and on
+Zen 4, where it is 1.07 times faster, one start in twenty measured 1.2."""
 
 
 def relative_error(setting: str) -> float:
-    """Error of a 256 x 256 x 256 product under a setting, against float64, in the Frobenius norm."""
+    """Relative error of a 256 x 256 x 256 product under a setting of torch, in the Frobenius norm."""
     a, b = (torch.randn(256, 256, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
     exact = a.double() @ b.double()
     with _set(setting):
@@ -27,7 +27,10 @@ def relative_error(setting: str) -> float:
 
 @cache
 def chosen(precision: Precision, device: str) -> Literal["highest", "medium"]:
-    """Setting of torch for this option; for `auto` by a probe, once a process. On a GPU `medium` is TF32."""
+    """Setting of torch for an option `precision`; `auto` is decided by a probe, once per process.
+
+    On a GPU `medium` is TF32, which `auto` never takes.
+    """
     if precision != "auto":
         return precision
     if device != "cpu":
@@ -39,7 +42,7 @@ def chosen(precision: Precision, device: str) -> Literal["highest", "medium"]:
 
 @contextmanager
 def products(precision: Precision, device: str) -> Iterator[None]:
-    """Run the block with the setting; acting stays outside: small products are slower under `medium`."""
+    """Run a block with the precision of an option. Acting stays outside: `medium` slows small products."""
     setting = chosen(precision, device)
     if setting == "highest":
         yield
@@ -50,6 +53,7 @@ def products(precision: Precision, device: str) -> Iterator[None]:
 
 @contextmanager
 def _set(setting: str) -> Iterator[None]:
+    """Run a block with a setting of torch, and put back the one before."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(setting)
     try:
@@ -59,7 +63,7 @@ def _set(setting: str) -> Iterator[None]:
 
 
 def _seconds() -> dict[str, float]:
-    """Least time of a 256 x 256 x 256 product under each setting, of 10 turns of 5 after a first one."""
+    """Least seconds of a 256 x 256 x 256 product under each setting, of 10 turns of 5 after a first one."""
     a = torch.ones(256, 256)
     times: dict[str, list[float]] = {"highest": [], "medium": []}
     for _ in range(11):

@@ -6,31 +6,31 @@ import torch
 from torch import Tensor
 
 CACHE_LINE = 16
-"""Floats in 64 bytes. Every matrix of a stack starts on such a boundary: products with a vector round by the
-alignment of their operands, so the bits of a seed would depend on its place in the stack."""
+"""Floats in 64 bytes. Every matrix of a stack starts on such a boundary: how a product with a vector rounds
+depends on the alignment of its operands, so the bits of a seed would depend on its place in the stack."""
 
 
 class Stack:
-    """Matrices `[G, m, n]` with a view of each, made once: views cost as much as small products."""
+    """Matrices `[G, m, n]`, with a view of each that is made once: views cost as much as small products."""
 
     def __init__(self, of: Tensor) -> None:
-        """Of a tensor `[G, m, n]`, whose storage is shared."""
+        """Make the views of a tensor `[G, m, n]`, whose storage is shared."""
         self.all = of
         self.each = of.unbind()
 
     @classmethod
     def empty(cls, n: int, rows: int, columns: int, *, device: torch.device) -> "Stack":
-        """Not filled, each on a cache line of its own."""
+        """A stack of `n` matrices that are not filled, each on a cache line of its own."""
         return cls(matrices(torch.empty(n, whole(rows * columns), device=device), rows, columns))
 
     @cached_property
     def mT(self) -> "Stack":
-        """Transposed matrices, the same storage."""
+        """The transposed matrices, in the same storage."""
         return Stack(self.all.mT)
 
 
 def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
-    """`x @ weight + bias`, for `bias [G, 1, n]`."""
+    """`out <- x @ weight + bias`, matrix by matrix, for `bias [G, 1, n]`."""
     if x.all.is_cuda:
         torch.baddbmm(bias.all, x.all, weight.all, out=out.all)
         return
@@ -39,7 +39,7 @@ def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
 
 
 def product(a: Stack, b: Stack, *, out: Stack) -> None:
-    """`a @ b` for stacks `[G, m, n]` and `[G, n, p]`."""
+    """`out <- a @ b`, matrix by matrix, for stacks `[G, m, n]` and `[G, n, p]`."""
     if a.all.is_cuda:
         torch.bmm(a.all, b.all, out=out.all)
         return
@@ -48,7 +48,7 @@ def product(a: Stack, b: Stack, *, out: Stack) -> None:
 
 
 def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
-    """Sums over heads of `a @ b`: `out [K, m, p]` of stacks `[K C, m, n]` and `[K C, n, p]`."""
+    """`out <- sum of a @ b over the heads of a seed`: `out [K, m, p]` of `[K C, m, n]` and `[K C, n, p]`."""
     heads = len(a.all) // len(out.all)
     if a.all.is_cuda:
         of_each = torch.bmm(a.all, b.all)
@@ -60,10 +60,10 @@ def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
 
 
 def matrices(padded: Tensor, rows: int, columns: int) -> Tensor:
-    """The matrices `[n, rows, columns]` that begin the rows of `padded`; a view."""
+    """The matrices `[n, rows, columns]` with which the rows of `padded` begin, as a view."""
     return padded[:, : rows * columns].view(-1, rows, columns)
 
 
 def whole(n: int) -> int:
-    """Floats that a matrix of n takes up, whole cache lines."""
+    """Floats in the whole cache lines that a matrix of `n` floats takes up."""
     return -(-n // CACHE_LINE) * CACHE_LINE

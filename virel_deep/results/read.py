@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
+from virel_deep.design.fields import dotted
 from virel_deep.results.statistics import Scores
 from virel_deep.run.metrics import read_rows
 
@@ -106,7 +107,7 @@ def read_run(folder: Path) -> Run:
         preset=config["preset"],
         env=config["env"],
         steps=config["steps"],
-        settings={**config, **(algorithm if isinstance(algorithm, dict) else {})},
+        settings={**config, **(dotted(algorithm) if isinstance(algorithm, dict) else {})},
         versions=versions if isinstance(versions, dict) else {},
         seeds=tuple(evaluations),
         at=np.array(steps),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_common.terminal import say
-from virel_deep.design.algorithm import RunConfig
+from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import read_config, seed_folder
 
 if TYPE_CHECKING:

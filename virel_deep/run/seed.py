@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from virel_common.files import remove_temporary, write_atomically
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
-from virel_deep.design.algorithm import RunConfig
+from virel_deep.design.run import RunConfig
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import SeedLog
@@ -128,7 +128,7 @@ class SeedRun:
         """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
-        if algorithm.evaluation == "soft":
+        if algorithm.value.evaluation == "soft":
             a_step += report["temperature"] * abs(report["entropy"])
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 

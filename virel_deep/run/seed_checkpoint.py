@@ -1,18 +1,19 @@
 """Newest checkpoint of a seed, with a check that it belongs to this run and this seed."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from virel_common.errors import InputError
-from virel_deep.design.algorithm import RunConfig
+from virel_deep.design.fields import dotted, encode
+from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.storage.checkpoint import Loaded, load
 
 
 def owner(config: RunConfig, seed: int) -> str:
     """Identity that a checkpoint records, as JSON: environment, seed and all settings of the algorithm."""
-    return json.dumps({"env": config.env, "seed": seed, **asdict(config.algorithm)}, sort_keys=True)
+    algorithm = dotted(encode(config.algorithm))
+    return json.dumps({"env": config.env, "seed": seed, **algorithm}, sort_keys=True)
 
 
 def load_seed(run: Path, config: RunConfig, seed: int, *, with_rows: bool = True) -> Loaded:

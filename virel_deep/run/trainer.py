@@ -12,10 +12,12 @@ from torch import Tensor
 
 from virel_common.errors import require
 from virel_common.terminal import say
-from virel_deep.agent.agent import Agent
+from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
+from virel_deep.agent.interfaces import Agent, Own
+from virel_deep.axes.interfaces import Noise
 from virel_deep.data.replay import Replay
-from virel_deep.design.algorithm import RunConfig
+from virel_deep.design.run import RunConfig
 from virel_deep.networks.precision import products
 from virel_deep.run.folder import locked, seed_folder
 from virel_deep.run.policy import Policy, policy_layers
@@ -97,7 +99,7 @@ class Trainer:
 
     def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
         generators = [generator(seed, "weights") for seed in seeds]
-        return Agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
+        return make_agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
 
     def _buffers(self) -> None:
         """Allocate the tensors that every step overwrites, and prepare the update that reads them."""
@@ -105,16 +107,21 @@ class Trainer:
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
         self._rows = torch.from_numpy(self.rows)
         self._acting = torch.empty(seeds, self.config.copies, self.agent.n_action)
-        self.batch, self.noise = self._storage(algorithm.batch_size, 2)
-        self.own = self._storage(algorithm.residual_batch, 1) if algorithm.residual_batch else None
+        self.batch, self.noise = self._storage(algorithm.data.batch, 2)
+        own = algorithm.temperature.estimate.batch
+        self.own = Own(*self._storage(own, 1)) if own else None
         capture = cuda_graph if self.device.type == "cuda" else None
         self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
 
-    def _storage(self, size: int, actions: int) -> tuple[Tensor, Tensor]:
-        """Allocate tensors for a minibatch and for the noise of `actions` actions per row."""
+    def _storage(self, size: int, states: int) -> tuple[Tensor, Noise]:
+        """Allocate a minibatch, and the noise that the agent declares for `states` states per row."""
         seeds, width = len(self.runs), self.agent.columns.width
         batch = torch.empty(seeds, size, width, device=self.device)
-        return batch, torch.empty(seeds, actions * size, self.agent.n_action, device=self.device)
+        noise = {
+            name: torch.empty(seeds, states * size, draw.width, device=self.device)
+            for name, draw in self.agent.noise.items()
+        }
+        return batch, noise
 
     @property
     def done(self) -> bool:
@@ -133,7 +140,7 @@ class Trainer:
         self._collect(self._actions())
         if not self.runs:
             return
-        if self.step > config.algorithm.warmup_steps and len(self.replay) >= config.algorithm.batch_size:
+        if self.step > config.algorithm.data.warmup and len(self.replay) >= config.algorithm.data.batch:
             with products(config.precision, config.device):
                 for _ in range(config.copies):
                     self._update()
@@ -147,7 +154,7 @@ class Trainer:
     def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Actions `[K, E, A]` at the current observations: uniform during warm-up, later from the policy."""
         noise = self._acting
-        if self.step <= self.config.algorithm.warmup_steps:
+        if self.step <= self.config.algorithm.data.warmup:
             for one, run in zip(noise, self.runs, strict=True):
                 one.uniform_(-1, 1, generator=run.acting)
             return noise.numpy()
@@ -181,11 +188,16 @@ class Trainer:
             self._draw(*self.own)
         self._compute()
 
-    def _draw(self, batch: Tensor, noise: Tensor) -> None:
+    def _draw(self, batch: Tensor, noise: Noise) -> None:
+        """Fill a batch from the replay, and its noise; each seed from its own generator."""
         generators = [run.learning for run in self.runs]
         self.replay.sample(batch.shape[1], generators, out=batch)
-        for k, one in enumerate(generators):
-            noise[k].normal_(generator=one)
+        for name, draw in self.agent.noise.items():
+            for of_seed, one in zip(noise[name], generators, strict=True):
+                if draw.law == "normal":
+                    of_seed.normal_(generator=one)
+                else:
+                    of_seed.uniform_(generator=one)
 
     def _log(self, report: Report) -> None:
         now = time.perf_counter()

@@ -67,7 +67,7 @@ class Ours:
             ENV,
             steps=NEVER,
             seeds=tuple(range(seeds)),
-            algorithm=algorithm(preset, ENV, warmup_steps=0),
+            algorithm=algorithm(preset, ENV, {"data.warmup": 0}),
             eval_every=NEVER,
             checkpoint_every=NEVER,
             threads=threads,

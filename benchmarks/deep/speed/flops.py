@@ -19,12 +19,12 @@ def update_flops(preset: str) -> float:
     of = algorithm(preset, "HalfCheetah-v5")
     policy = Count(of, OBSERVATION, 2 * ACTION)
     critic = Count(of, OBSERVATION + ACTION, 1)
-    e_step = of.critics * critic.forward + critic.inner + critic.columns(ACTION) + policy.backward
-    m_step = of.critics * (critic.forward + critic.backward)
-    if of.value == "target-q":  # actions at s and s', target critics at s'
-        return 2 * policy.forward + of.critics * critic.forward + m_step + e_step
+    e_step = of.value.critics * critic.forward + critic.inner + critic.columns(ACTION) + policy.backward
+    m_step = of.value.critics * (critic.forward + critic.backward)
+    if of.value.kind == "target-q":  # actions at s and s', target critics at s'
+        return 2 * policy.forward + of.value.critics * critic.forward + m_step + e_step
     value = Count(of, OBSERVATION, 1)  # target at s'; M-step on J^V with the critics at a sampled action
-    m_step_v = value.forward + value.backward + of.critics * critic.forward
+    m_step_v = value.forward + value.backward + of.value.critics * critic.forward
     return policy.forward + value.forward + m_step + m_step_v + e_step
 
 
@@ -34,11 +34,11 @@ class Count:
     def __init__(self, of: Algorithm, n_in: int, n_out: int) -> None:
         """Count a forward pass, and its part behind the first layer."""
         sizes = (n_in, *of.hidden, n_out)
-        by_layer = [2.0 * of.batch_size * a * b for a, b in pairwise(sizes)]
+        by_layer = [2.0 * of.data.batch * a * b for a, b in pairwise(sizes)]
         self.forward, self.inner = sum(by_layer), sum(by_layer[1:])
         self.backward = self.forward + self.inner
         """Gradient with respect to all weights, and to the inputs of all layers but the first."""
-        self._column = 2.0 * of.batch_size * of.hidden[0]
+        self._column = 2.0 * of.data.batch * of.hidden[0]
 
     def columns(self, n: int) -> float:
         """Flops of the gradient with respect to n inputs, given the one at the first hidden layer."""

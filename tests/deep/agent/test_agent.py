@@ -6,10 +6,10 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, differing, feed, update_data
 from tests.support.naive_agents import NAIVE
-from virel_deep.agent.agent import METRICS
+from virel_deep.agent.interfaces import METRICS
 
 N_OBSERVATION, N_ACTION, UPDATES = 5, 2, 20
-SIZES = {"hidden": (24, 16), "batch_size": 32, "reward_scale": 3.0}
+SIZES = {"hidden": (24, 16), "data.batch": 32, "reward_scale": 3.0}
 LEARNING_RATE, BETA2, ADAM_EPS = 3e-4, 0.999, 1e-8
 
 
@@ -109,16 +109,16 @@ def test_twenty_updates_in_double_precision_are_those_of_the_paper(preset):
 @pytest.mark.parametrize(
     "options",
     [
-        {"residual_batch": 48},
-        {"residual_period": 3},
-        {"residual_smoothing": 0.75},
-        {"residual_batch": 48, "residual_period": 4, "residual_smoothing": 0.5},
+        {"temperature.batch": 48},
+        {"temperature.period": 3},
+        {"temperature.smoothing": 0.75},
+        {"temperature.batch": 48, "temperature.period": 4, "temperature.smoothing": 0.5},
     ],
     ids=" ".join,
 )
 def test_the_options_of_the_residual_temperature_do_what_they_say(preset, options):
-    # A residual_scale that makes the temperature matter: with 4e-3 it is about 0.1 here.
-    assert_equal_updates(*pair(preset, torch.float64, residual_scale=0.1, **options))
+    # A scale that makes the temperature matter: with 4e-3 it is about 0.1 here.
+    assert_equal_updates(*pair(preset, torch.float64, **{"temperature.scale": 0.1}, **options))
 
 
 def assert_equal_updates(ours, plain, data):
@@ -210,15 +210,20 @@ def test_targets_start_as_copies_and_a_polyak_weight_of_one_keeps_them_so():
 
 @pytest.mark.parametrize("preset", NAIVE)
 def test_acting_takes_the_noise_of_its_preset_and_stays_in_the_unit_box(preset):
-    agent = agent_of(algorithm_of(preset, **SIZES), N_OBSERVATION, N_ACTION)
+    algorithm = algorithm_of(preset, **SIZES)
+    agent = agent_of(algorithm, N_OBSERVATION, N_ACTION)
     rng = np.random.default_rng(0)
     observation, noise = (rng.standard_normal((1, 400, n), np.float32) for n in (N_OBSERVATION, N_ACTION))
-    [head] = agent._heads(observation)
+    [head] = agent.heads(observation)
     # Products of numpy and torch, sums of at most 24 values below 10: as in test_policy.
     torchs = agent.policy(torch.from_numpy(observation))[0, 0].numpy()
     np.testing.assert_allclose(head, torchs, rtol=0, atol=5e-5)
     mean, log_std = head[:, :N_ACTION], head[:, N_ACTION:]
-    noisy = np.tanh(mean + np.exp(log_std) * noise) if agent.gaussian else np.tanh(mean) + 0.1 * noise
+    noisy = (
+        np.tanh(mean + np.exp(log_std) * noise)
+        if algorithm.posterior.has_density
+        else np.tanh(mean) + 0.1 * noise
+    )
     assert np.array_equal(agent.act(observation, noise), noisy.clip(-1, 1))
     assert np.array_equal(agent.act(observation, 0 * noise), np.tanh(mean)[None])
     assert abs(agent.act(observation, 1e6 * noise)).max() == 1

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tests.support.deep import agent_of, algorithm_of, differing, feed, update_data
+from tests.support.deep import agent_of, algorithm_of, differing, feed, own_of, update_data
 from virel_deep.agent.capture import WARM_UP, CapturedUpdate
 
-SIZES = {"hidden": (9, 7), "batch_size": 12}
+SIZES = {"hidden": (9, 7), "data.batch": 12}
 UPDATES = 36
 
 
@@ -38,8 +38,8 @@ def storage(data):
     [
         ("sac", {}, 1),
         ("td3", {}, 2),
-        ("beta", {"residual_period": 3, "residual_smoothing": 0.5}, 2),
-        ("beta-twin", {"residual_batch": 8, "residual_period": 2, "policy_delay": 3}, 4),
+        ("beta", {"temperature.period": 3, "temperature.smoothing": 0.5}, 2),
+        ("beta-twin", {"temperature.batch": 8, "temperature.period": 2, "policy_delay": 3}, 4),
     ],
 )
 @pytest.mark.parametrize("graphs", [None, "stand-in"])
@@ -49,7 +49,7 @@ def test_captured_updates_have_the_bits_of_plain_ones(preset, settings, kinds, g
     plain, captured = agent_of(algorithm, 5, 2), agent_of(algorithm, 5, 2)
     capture = Graphs() if graphs else None
     batch, noise, own = storage(data)
-    update = CapturedUpdate(captured, batch, noise, own, capture=capture)
+    update = CapturedUpdate(captured, batch, {"action": noise}, own and own_of(*own), capture=capture)
     for one in data:
         for place, value in zip((batch, noise, *(own or ())), (*one[:2], *(one[2] or ())), strict=True):
             place[0] = value

@@ -6,25 +6,32 @@ import pytest
 import torch
 
 from tests.support.deep import CPU, algorithm_of, differing
-from virel_deep.axes.temperature import TemperatureState
+from virel_deep.axes.build import build
 
 LEARNING_RATE = 3e-4
 
 
 def state_of(preset, seeds=2, n_action=3, **settings):
-    return TemperatureState(algorithm_of(preset, **settings), seeds, n_action, device=CPU)
+    algorithm = algorithm_of(preset, hidden=(4,), **settings)
+    return build(algorithm, 2, n_action, seeds=seeds, device=CPU).temperature
 
 
 @pytest.mark.parametrize(
     ("preset", "settings", "alpha"),
-    [("virel", {}, 1.0), ("virel", {"alpha": 0.25}, 0.25), ("td3", {}, 0.0), ("sac", {"alpha": 1.0}, 1.0)],
+    [
+        ("virel", {}, 1.0),
+        ("virel", {"temperature.alpha": 0.25}, 0.25),
+        ("td3", {}, 0.0),
+        ("sac", {}, 1.0),
+        ("sac", {"temperature.initial": 1.0}, 1.0),
+    ],
 )
 def test_the_first_temperature_is_the_constant_none_or_where_tuning_starts(preset, settings, alpha):
     assert state_of(preset, **settings).alpha.tolist() == [[alpha], [alpha]]
 
 
 def test_a_residual_temperature_is_lambda_times_the_error_of_each_seed():
-    temperature = state_of("beta", residual_scale=0.5)
+    temperature = state_of("beta", **{"temperature.scale": 0.5})
     assert temperature.alpha.tolist() == [[0.0], [0.0]]
     temperature.observe_residual(torch.tensor([4.0, 10.0]), first=True)
     assert temperature.alpha.tolist() == [[2.0], [5.0]]
@@ -33,7 +40,7 @@ def test_a_residual_temperature_is_lambda_times_the_error_of_each_seed():
 
 
 def test_smoothing_keeps_its_share_of_the_old_error_but_not_of_the_zero_it_starts_from():
-    temperature = state_of("beta", seeds=1, residual_smoothing=0.75)
+    temperature = state_of("beta", seeds=1, **{"temperature.smoothing": 0.75})
     seen = []
     for number, value in enumerate([8.0, 0.0, 4.0]):
         temperature.observe_residual(torch.tensor([value]), first=number == 0)
@@ -43,16 +50,16 @@ def test_smoothing_keeps_its_share_of_the_old_error_but_not_of_the_zero_it_start
 
 @pytest.mark.parametrize(("target", "default"), [(None, -3.0), (-1.5, -1.5), (0.0, 0.0)])
 def test_the_target_entropy_is_minus_the_action_dimensions_unless_given(target, default):
-    assert state_of("sac", target_entropy=target).target_entropy == default
+    assert state_of("sac", **{"temperature.target_entropy": target}).target_entropy == default
 
 
 def test_the_first_tuning_step_is_one_learning_rate_towards_the_target_entropy_in_each_seed():
     # Entropies 5 and 1 against a target of 3. Adam's first step is lr g / (|g| + eps), g = -+2.
-    temperature = state_of("sac", target_entropy=3.0)
+    temperature = state_of("sac", **{"temperature.target_entropy": 3.0})
     temperature.tune(torch.tensor([[-5.0, -5.0], [-1.0, -1.0]]))
     step = LEARNING_RATE * 2 / (2 + 1e-8)
-    assert temperature.log_alpha[:2].tolist() == pytest.approx([-step, step], rel=1e-6)
-    assert temperature.log_alpha[2:].abs().max() == 0
+    assert temperature.dual.log[:2].tolist() == pytest.approx([-step, step], rel=1e-6)
+    assert temperature.dual.log[2:].abs().max() == 0
     assert temperature.alpha[:, 0].tolist() == pytest.approx([math.exp(-step), math.exp(step)], rel=1e-6)
 
 

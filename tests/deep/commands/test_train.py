@@ -22,7 +22,7 @@ from virel_deep.versions import run_versions
 
 ROOT = Path(__file__).resolve().parents[3]
 PENDULUM = "InvertedPendulum-v5"
-TINY = ("--set", "hidden=[8,8]", "batch_size=16", "warmup_steps=20")
+TINY = ("--set", "hidden=[8,8]", "data.batch=16", "data.warmup=20")
 
 
 @pytest.fixture(autouse=True)
@@ -75,13 +75,17 @@ BAD = [
     ({"eval_every": "0"}, "`eval_every` must be at least 1; found 0"),
     ({"set": "gamma=nan"}, "`gamma` must be a number; found 'nan'"),
     ({"set": "gamma=1e999"}, "`gamma` must be in [0, 1); found inf"),
-    ({"set": "batch_size=2.5"}, "`batch_size` must be a whole number; found 2.5"),
-    ({"set": "evaluation=warm"}, "`evaluation` must be one of 'hard', 'soft'; found 'warm'"),
-    ({"set": "batchsize=64"}, "`settings` must be fields of Algorithm"),
+    ({"set": "data.batch=2.5"}, "`data.batch` must be a whole number; found 2.5"),
+    ({"set": "value.evaluation=warm"}, "`value.evaluation` must be one of 'hard', 'soft'; found 'warm'"),
+    ({"set": "batchsize=64"}, "`settings` must name one of value, value.critics, "),
+    ({"set": "temperature.sclae=1"}, "`settings` must name one of temperature.initial, temperature.target_entropy; found 'temperature.sclae'"),
+    ({"set": "temperature=cold"}, "`temperature` must be one of "),
+    ({"set": "gamma.x=1"}, "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),
+    ({"set": "posterior=deterministic"}, "`temperature` must be 'zero' for a deterministic posterior; found 'dual'"),
     ({"set": "gamma"}, "`set` must be NAME=VALUE; found 'gamma'"),
     ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must give gamma once; found 'gamma=0.9'"),
     ({"set": "hidden={[]:1}"}, "`hidden` must be a tuple of whole numbers; found '{[]:1}'"),
-    ({"set": f"alpha={10**400}"}, "`alpha` must be a number; found 1000"),
+    ({"set": f"temperature.initial={10**400}"}, "`temperature.initial` must be a number; found 1000"),
     ({"device": "tpu"}, "`device` must be cpu, cuda or auto; found 'tpu'"),
 ]  # fmt: skip
 
@@ -124,7 +128,10 @@ def run(tmp_path, capsys):
 def test_a_run_is_not_overwritten(run, capsys):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     said = refused(arguments(run, preset="td3"), capsys)
-    assert said == f"`out` must not hold a run (--resume goes on with it); found {str(run)!r}"
+    assert (
+        said
+        == f"`out` must not hold a run (continue that one with --resume, or choose another folder); found {str(run)!r}"
+    )
     (run / "config.json").unlink()  # even then: what it holds would be mixed
     assert "must not hold a run" in refused(arguments(run), capsys)
     (run / "config.json").write_bytes(before[run / "config.json"])
@@ -189,12 +196,12 @@ def test_settings_may_be_given_in_several_places(tmp_path):
         "--set",
         "hidden=[8,8]",
         "--set",
-        "batch_size=16",
-        "warmup_steps=20",
+        "data.batch=16",
+        "data.warmup=20",
     ]
     assert main_train(argv) == 0
     found = read_config(tmp_path / "run").algorithm
-    assert (found.hidden, found.batch_size, found.warmup_steps) == ((8, 8), 16, 20)
+    assert (found.hidden, found.data.batch, found.data.warmup) == ((8, 8), 16, 20)
 
 
 def test_copies_need_not_divide_a_thousand(tmp_path):
@@ -204,10 +211,10 @@ def test_copies_need_not_divide_a_thousand(tmp_path):
 
 
 def test_a_run_that_ends_in_the_warm_up_says_that_it_makes_no_update(tmp_path, capsys):
-    argv = [*arguments(tmp_path / "run"), "--set", "warmup_steps=40"]
+    argv = [*arguments(tmp_path / "run"), "--set", "data.warmup=40"]
     assert main_train(argv) == 0
-    assert "note: 40 steps make no update: `warmup_steps` is 40\n" in capsys.readouterr().err
-    argv = [*arguments(tmp_path / "other"), "--set", "warmup_steps=39", "batch_size=16"]
+    assert "note: 40 steps make no update: `data.warmup` is 40\n" in capsys.readouterr().err
+    argv = [*arguments(tmp_path / "other"), "--set", "data.warmup=39", "data.batch=16"]
     assert main_train(argv) == 0
     assert "note:" not in capsys.readouterr().err
 
@@ -222,7 +229,8 @@ def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys
     assert main_train(["--resume", str(run)]) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
     assert notes == [
-        f"note: {name} was {was}, is {run_versions()[name]}: the continuation may have other bits"
+        f"note: {name} changed from {was} to {run_versions()[name]} since this run began; "
+        "results may no longer be bit-identical"
         for name, was in (("torch", "1.0"), ("cpu", None))
     ]
 

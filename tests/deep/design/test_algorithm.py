@@ -37,15 +37,15 @@ BAD_ALGORITHMS = [
     ("gamma", "0.9", "must be a number"),
     ("polyak", 0.0, r"must be in \(0, 1\]"),
     ("polyak", 1.1, r"must be in \(0, 1\]"),
-    ("residual_smoothing", 1.0, r"must be in \[0, 1\)"),
-    ("residual_smoothing", NAN, r"must be in \[0, 1\)"),
-    ("batch_size", 0, "must be at least 1"),
-    ("batch_size", 64.0, "must be a whole number"),
-    ("residual_period", 0, "must be at least 1"),
+    ("temperature.smoothing", 1.0, r"must be in \[0, 1\)"),
+    ("temperature.smoothing", NAN, r"must be in \[0, 1\)"),
+    ("data.batch", 0, "must be at least 1"),
+    ("data.batch", 64.0, "must be a whole number"),
+    ("temperature.period", 0, "must be at least 1"),
     ("policy_delay", 0, "must be at least 1"),
-    ("residual_batch", -1, "must be finite and at least 0"),
-    ("warmup_steps", -1, "must be finite and at least 0"),
-    ("warmup_steps", 1e3, "must be a whole number"),
+    ("temperature.batch", -1, "must be finite and at least 0"),
+    ("data.warmup", -1, "must be finite and at least 0"),
+    ("data.warmup", 1e3, "must be a whole number"),
     ("residual_scale", NAN, "must be finite and at least 0"),
     ("alpha", -1.0, "must be finite and at least 0"),
     ("alpha", INF, "must be finite and at least 0"),
@@ -81,7 +81,7 @@ def test_every_setting_of_an_algorithm_has_a_value_that_it_refuses():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("value", "v-network"), ("evaluation", "soft"), ("temperature", "constant"), ("residual_batch", 256)],
+    [("value", "v-network"), ("evaluation", "soft"), ("temperature", "constant"), ("temperature.batch", 256)],
 )
 def test_a_deterministic_policy_has_no_density_for_these(name, value):
     with pytest.raises(InputError, match=f"`{name}` must be .* for a deterministic posterior"):

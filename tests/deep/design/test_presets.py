@@ -19,11 +19,11 @@ WANTED_AXES = {
     "td3": ("target-q", 2, "hard", "deterministic", "none"),
 }
 APP_I = {  # Table 1, and the published code
-    "hidden": (300, 300), "batch_size": 128, "polyak": 0.001, "learning_rate": 3e-4, "gamma": 0.99,
-    "warmup_steps": 0, "mean_penalty": 1e-3, "log_std_penalty": 1e-3, "alpha": 1.0, "policy_delay": 1,
+    "hidden": (300, 300), "data.batch": 128, "polyak": 0.001, "learning_rate": 3e-4, "gamma": 0.99,
+    "data.warmup": 0, "mean_penalty": 1e-3, "log_std_penalty": 1e-3, "alpha": 1.0, "policy_delay": 1,
 }  # fmt: skip
 SHARED = APP_I | {
-    "hidden": (256, 256), "batch_size": 256, "polyak": 0.005, "warmup_steps": 5000, "mean_penalty": 0.0,
+    "hidden": (256, 256), "data.batch": 256, "polyak": 0.005, "data.warmup": 5000, "mean_penalty": 0.0,
     "log_std_penalty": 0.0,
 }  # fmt: skip
 OWN = {
@@ -93,4 +93,4 @@ def test_unknown_presets_and_settings_are_refused_by_name():
 def test_a_run_takes_the_algorithm_that_it_is_given():
     chosen = algorithm("sac", "Hopper-v5", batch_size=32)
     config = run_config("sac", "Hopper-v5", steps=10, seeds=(4,), algorithm=chosen, copies=2)
-    assert (config.algorithm.batch_size, config.copies, config.seeds) == (32, 2, (4,))
+    assert (config.algorithm.data.batch, config.copies, config.seeds) == (32, 2, (4,))

@@ -9,7 +9,7 @@ from virel_deep.design.presets import PRESETS
 from virel_deep.networks.precision import products
 
 SEEDS = (0, 1, 2)
-ODD = {"hidden": (33, 17), "batch_size": 20}
+ODD = {"hidden": (33, 17), "data.batch": 20}
 """Sizes that no vector divides: every product has tails, every matrix would be unaligned."""
 
 
@@ -62,15 +62,16 @@ def test_the_sizes_that_are_trained_keep_the_bits_too(preset, precision, updates
         assert_same_bits(*stacked_and_alone(algorithm_of(preset), 17, 6, updates, apart=(1,)))
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 16, 77, 100, 128])
+@pytest.mark.parametrize("data.batch", [1, 2, 16, 77, 100, 128])
 @pytest.mark.parametrize("preset", ["beta", "sac", "td3"])
 def test_any_batch_size_keeps_the_bits(preset, batch_size):
-    algorithm = algorithm_of(preset, **(ODD | {"batch_size": batch_size}))
+    algorithm = algorithm_of(preset, **(ODD | {"data.batch": batch_size}))
     assert_same_bits(*stacked_and_alone(algorithm, 4, 1, 5))
 
 
 def test_an_own_batch_for_the_residual_keeps_the_bits():
-    algorithm = algorithm_of("beta-twin", **ODD, residual_batch=50, residual_period=2, residual_smoothing=0.5)
+    own = {"temperature.batch": 50, "temperature.period": 2, "temperature.smoothing": 0.5}
+    algorithm = algorithm_of("beta-twin", **ODD, **own)
     assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 5))
 
 

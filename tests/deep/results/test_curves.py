@@ -66,7 +66,7 @@ def test_dollars_in_names_are_no_formulas(tmp_path, name):
 
 
 def test_a_long_name_stays_inside_the_figure(tmp_path):
-    settings = ({}, {"residual_batch": 4096, "residual_period": 100}, {"residual_smoothing": 0.99})
+    settings = ({}, {"temperature.batch": 4096, "temperature.period": 100}, {"temperature.smoothing": 0.99})
     here = named(
         write_run(tmp_path / str(i), "beta", "Hopper-v5", ramp(1000, 1200), **each)
         for i, each in enumerate(settings)

@@ -12,12 +12,12 @@ from virel_deep.results.tables import overall_table
 
 def test_runs_of_one_preset_are_told_apart_by_the_settings_that_differ(tmp_path):
     folders = [
-        write_run(tmp_path / f"run{n}", "beta", "Hopper-v5", ramp(1.0, 2.0), residual_batch=n)
+        write_run(tmp_path / f"run{n}", "beta", "Hopper-v5", ramp(1.0, 2.0), **{"temperature.batch": n})
         for n in (0, 4096)
     ]
     assert [entry.label for entry in named(folders)] == [
-        "beta (residual_batch=0)",
-        "beta (residual_batch=4096)",
+        "beta (temperature.batch=0)",
+        "beta (temperature.batch=4096)",
     ]
 
 
@@ -74,13 +74,13 @@ def test_runs_told_apart_by_folders_belong_together_over_environments(tmp_path, 
 
 def test_settings_that_differ_in_one_environment_name_the_run_in_another(tmp_path):
     folders = [
-        place_run(tmp_path, f"{n}-{env}", env, batch_size=n, preset="beta")
+        place_run(tmp_path, f"{n}-{env}", env, preset="beta", **{"data.batch": n})
         for n, env in ((64, "Hopper-v5"), (128, "Hopper-v5"), (64, "Ant-v5"))
     ]
     here = named(folders)
-    assert [entry.label for entry in here] == [f"beta (batch_size={n})" for n in (64, 128, 64)]
-    assert [row[0] for row in overall_table(here).rows] == ["beta (batch_size=64)"]
-    said = "for want of a run of the same name in each: beta (batch_size=128) (none in Ant-v5)."
+    assert [entry.label for entry in here] == [f"beta (data.batch={n})" for n in (64, 128, 64)]
+    assert [row[0] for row in overall_table(here).rows] == ["beta (data.batch=64)"]
+    said = "for want of a run of the same name in each: beta (data.batch=128) (none in Ant-v5)."
     assert any(remark.endswith(said) for remark in remarks(here))
 
 

@@ -11,7 +11,7 @@ from virel_deep.run.policy import Policy, load_policy, policy_layers
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.storage.checkpoint import save
 
-SIZES = {"hidden": (24, 16), "batch_size": 32}
+SIZES = {"hidden": (24, 16), "data.batch": 32}
 
 
 def policy_of(agent, k=0):

@@ -57,7 +57,7 @@ def replay_rows(run, seed=0):
     ("preset", "until", "settings", "config"),
     [
         ("virel", 70, {}, {}),
-        ("beta", 70, {"residual_batch": 24, "residual_period": 3, "residual_smoothing": 0.5}, {}),
+        ("beta", 70, {"temperature.batch": 24, "temperature.period": 3, "temperature.smoothing": 0.5}, {}),
         ("sac", 70, {}, {"copies": 2}),
         ("sac", 80, {}, {"capacity": 50}),
         ("sac-v", 10, {}, {}),
@@ -180,7 +180,7 @@ def test_warm_up_actions_are_uniform_draws_and_later_ones_the_policy_s(tmp_path)
 def test_there_are_as_many_updates_as_transitions_after_the_warm_up(
     tmp_path, copies, steps, warmup, batch, updates
 ):
-    settings = {"warmup_steps": warmup, "batch_size": batch}
+    settings = {"data.warmup": warmup, "data.batch": batch}
     sizes = {"copies": copies, "log_every": 20, "eval_every": 60}
     trainer = train(tmp_path, small_run(tmp_path, "sac", PENDULUM, steps=steps, settings=settings, **sizes))
     assert trainer.agent.updates == updates
@@ -221,8 +221,8 @@ def test_the_replay_and_the_log_hold_unscaled_rewards(tmp_path):
 
 
 def test_an_own_batch_for_the_residual_is_drawn_when_it_is_due(tmp_path):
-    settings = {"residual_batch": 10, "residual_period": 3}
-    config = small_run(tmp_path, "beta", PENDULUM, steps=27, settings=settings | {"warmup_steps": 20})
+    settings = {"temperature.batch": 10, "temperature.period": 3}
+    config = small_run(tmp_path, "beta", PENDULUM, steps=27, settings=settings | {"data.warmup": 20})
     trainer, drawn = Trainer(tmp_path, config, (0,), resume=False), []
     sample, errors = trainer.replay.sample, []
     trainer.replay.sample = lambda size, *args, **kwargs: drawn.append(size) or sample(size, *args, **kwargs)

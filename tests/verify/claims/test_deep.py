@@ -17,8 +17,9 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import gradients, inference, losses
-from virel_deep.axes.temperature import TemperatureState
+from virel_deep.axes import losses
+from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,14 +79,14 @@ def sum_of_critics(x):
 
 
 def alpha_of_root(self):
-    return (self.algorithm.residual_scale * self.eps_omega.sqrt())[:, None]
+    return (self._scale * self.eps_omega.sqrt())[:, None]
 
 
 def unsmoothed(self, eps_omega, *, first):  # noqa: ARG001
     self.eps_omega.copy_(eps_omega)
 
 
-class PathOfActionOnly(inference._TanhGaussian):
+class PathOfActionOnly(tanh_gaussian._TanhGaussian):
     """`tanh_gaussian` whose log density carries no gradient through the action."""
 
     @staticmethod
@@ -105,9 +106,9 @@ PLANTED = [
     planted("no discount", "deep-q-loss", losses, "td_target", undiscounted_target),
     planted("no half", "deep-q-loss", losses, "q_loss", lambda q, y: (y - q).square()),
     planted("absolute error", "deep-q-loss", losses, "q_loss", lambda q, y: 0.5 * (y - q).abs()),
-    planted("no half by hand", "deep-q-loss", gradients, "squared_loss", doubled_slope),
+    planted("no half by hand", "deep-q-loss", losses, "d_squared_loss", doubled_slope),
     planted("no half", "deep-v-loss", losses, "v_loss", lambda v, y: (v - y).square()),
-    planted("no half by hand", "deep-v-loss", gradients, "squared_loss", doubled_slope),
+    planted("no half by hand", "deep-v-loss", losses, "d_squared_loss", doubled_slope),
     planted("always soft", "deep-v-loss", losses, "state_value", always_soft),
     planted("as printed", "deep-policy-loss", losses, "policy_loss", printed_policy_loss),
     planted("worst action", "deep-policy-loss", losses, "policy_loss", worst_action_loss),
@@ -118,13 +119,13 @@ PLANTED = [
     planted(
         "p = 1", "deep-residual-temperature", losses, "residual_error", lambda x: x.abs().flatten(1).mean(1)
     ),
-    planted("root", "deep-residual-temperature", TemperatureState, "alpha", property(alpha_of_root)),
-    planted("not smoothed", "deep-residual-temperature", TemperatureState, "observe_residual", unsmoothed),
-    planted("torch's threshold", "deep-tanh-gaussian", inference, "softplus", lambda x, **_: softplus(x)),
-    planted("softplus' sign", "deep-tanh-gaussian", inference, "softplus", lambda x, **_: softplus(-x)),
-    planted("half the path", "deep-tanh-gaussian", inference, "_TanhGaussian", PathOfActionOnly),
+    planted("root", "deep-residual-temperature", ResidualTemperature, "alpha", property(alpha_of_root)),
+    planted("not smoothed", "deep-residual-temperature", ResidualTemperature, "observe_residual", unsmoothed),
+    planted("torch's threshold", "deep-tanh-gaussian", tanh_gaussian, "softplus", lambda x, **_: softplus(x)),
+    planted("softplus' sign", "deep-tanh-gaussian", tanh_gaussian, "softplus", lambda x, **_: softplus(-x)),
+    planted("half the path", "deep-tanh-gaussian", tanh_gaussian, "_TanhGaussian", PathOfActionOnly),
     planted("entropy without gradient", "deep-tanh-gaussian", losses, "policy_loss", frozen_entropy_loss),
-    planted("another range", "deep-tanh-gaussian", inference, "LOG_STD_RANGE", (-20.0, 4.0)),
+    planted("another range", "deep-tanh-gaussian", tanh_gaussian, "LOG_STD_RANGE", (-20.0, 4.0)),
     planted("less discount", "deep-em-policy-iteration", losses, "td_target", less_discounted_target),
     planted("worst action", "deep-em-policy-iteration", losses, "policy_loss", worst_action_loss),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),

@@ -95,8 +95,7 @@ def _deep_q_loss(
     mdp: TabularMDP, model: Model, target: Array, pi: Array, d: Array, terminal: Flags, perturb: float
 ) -> tuple[int, float, list[Array]]:
     """Rows, E_D[J^Q], and its gradients: by autograd and by the agent's hand-written derivative."""
-    from virel_deep.axes.gradients import squared_loss  # noqa: PLC0415
-    from virel_deep.axes.losses import q_loss, td_target  # noqa: PLC0415
+    from virel_deep.axes.losses import d_squared_loss, q_loss, td_target  # noqa: PLC0415
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
 
     rows = transitions(mdp, d=d, pi=pi)
@@ -110,7 +109,7 @@ def _deep_q_loss(
     q = (features * omega[:, None]).sum(-1)
     loss = (tensor(rows.weight) * q_loss(q, y)).sum()
     n = len(rows.weight)
-    by_q = n * tensor(rows.weight) * squared_loss(q.detach(), y)  # of a mean over n rows
+    by_q = n * tensor(rows.weight) * d_squared_loss(q.detach(), y)  # of a mean over n rows
     by_hand = (features * by_q[..., None]).sum(1)[0].numpy()
     return n, loss.item(), [gradient(loss, omega), by_hand]
 
@@ -145,9 +144,8 @@ def v_loss_gap(
     with_variance: bool = True,
 ) -> Gap:
     """E_D[J^V] and its gradient minus the exact ones, hard or soft, with one sampled action."""
-    from virel_deep.axes.gradients import squared_loss  # noqa: PLC0415
+    from virel_deep.axes.losses import d_squared_loss, v_loss  # noqa: PLC0415
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
-    from virel_deep.axes.losses import v_loss  # noqa: PLC0415
 
     s, a = np.nonzero(pi)
     phi, log_pi = tensor(v).requires_grad_(), np.log(pi[s, a])
@@ -155,7 +153,7 @@ def v_loss_gap(
     target = sampled_value(tensor(q[s, a]), tensor(log_pi), tensor(alpha), soft=soft) + perturb
     value, weight = (one_hot * phi[:, None]).sum(-1), tensor(d[s] * pi[s, a])
     loss = (weight * v_loss(value, target)).sum()
-    by_v = len(s) * weight * squared_loss(value.detach(), target)
+    by_v = len(s) * weight * d_squared_loss(value.detach(), target)
     slopes = [gradient(loss, phi), (one_hot * by_v[..., None]).sum(1)[0].numpy()]
 
     mean = state_value(mdp, q, pi=pi) + (alpha * entropy(pi) if soft else 0.0)

@@ -4,7 +4,7 @@ One action a = tanh(u), u ~ N(mu, sigma). Integrals over a in [-1, 1] are sums o
 t_j = mu + sigma x_j on an even grid of x, with weights step * sech(t_j)^2: the trapezoidal rule in t.
 
 Both sides:
-* mass: the density that `virel_deep.axes.inference.tanh_gaussian` returns at a_j, against 1.
+* mass: the density that `virel_deep.axes.posterior.tanh_gaussian` returns at a_j, against 1.
 * gradient: autograd through `tanh_gaussian` and `policy_loss` under E_xi, xi the noise, against the
   derivative of the expectation by the score of the Gaussian, E[score (alpha log p(a) - Q(a))], with log p
   from log cosh, in numpy and on a grid shifted by half a step. Q is quadratic in a. A log sigma beyond its
@@ -108,7 +108,7 @@ def _gradient_gap(
 
 def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
     """Actions `[n, A]` and log densities `[n]` of the deep policy at `noise [n, A]`."""
-    from virel_deep.axes.inference import tanh_gaussian  # noqa: PLC0415
+    from virel_deep.axes.posterior.tanh_gaussian import tanh_gaussian  # noqa: PLC0415
 
     action, log_p = tanh_gaussian(tensor(head).expand(len(noise), -1), tensor(noise)[0])
     return action.numpy(), log_p.numpy()
@@ -116,8 +116,8 @@ def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
 
 def _deep_gradient(mean: float, log_std: float, critic: tuple[float, float, float], alpha: float) -> Array:
     """Gradient in (mu, log sigma) of E_xi[policy_loss], through action and log density, by autograd."""
-    from virel_deep.axes.inference import tanh_gaussian  # noqa: PLC0415
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415
+    from virel_deep.axes.posterior.tanh_gaussian import tanh_gaussian  # noqa: PLC0415
 
     x, step, _ = _grid(log_std, shift=0.0)
     head = tensor(np.array([mean, log_std])).requires_grad_()

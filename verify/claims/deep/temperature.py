@@ -4,7 +4,7 @@ A replay that holds every pair's k successors once each (p(s'|h) is their share)
 the exact expectation over h ~ U(H) and s' ~ p. V_phibar is the Boltzmann mean of Q at a temperature, so
 that the target is T_omega.
 
-Both sides: `virel_deep.axes.losses.td_target`, `residual_error` and `TemperatureState` (two seeds; two
+Both sides: `virel_deep.axes.losses.td_target`, `residual_error` and `ResidualTemperature` (two seeds; two
         critics); against `bellman_boltzmann` and `residual_error` of `virel_theory` in three
         normalisations: Algorithm 2's mean square; (2) with c = 1, p = 2, which is |H|/2 times that; and the
         talk's, which is half of it.
@@ -107,11 +107,11 @@ def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: floa
     """
     import torch  # noqa: PLC0415
 
-    from virel_deep.axes.temperature import TemperatureState  # noqa: PLC0415
-    from virel_deep.design.presets import algorithm  # noqa: PLC0415
+    from virel_deep.axes.temperature import ResidualTemperature  # noqa: PLC0415
+    from virel_deep.design.parts import Residual  # noqa: PLC0415
 
-    beta = algorithm("beta", "finite", residual_scale=scale, residual_smoothing=smoothing)
-    state = TemperatureState(beta, 2, 1, device=torch.device("cpu"))
+    beta = Residual(scale=scale, smoothing=smoothing)
+    state = ResidualTemperature(beta, 2, device=torch.device("cpu"))
     state.observe_residual(as_seeds, first=True)
     first = state.alpha
     state.observe_residual(as_seeds.flip(0), first=False)
@@ -148,7 +148,7 @@ CLAIMS = (
     Claim(
         id="deep-residual-temperature",
         title="The deep agent's temperature is the residual error and the target's variance",
-        source="virel_deep residual_error, TemperatureState: Eq. (2), Algorithm 2",
+        source="virel_deep residual_error, ResidualTemperature: Eq. (2), Algorithm 2",
         statement=r"E_D[(r + \gamma V(s') - \hat Q_\omega(h))^2] = \tfrac{2}{|H|}\cdot\tfrac12\|\mathcal T_\omega\hat Q_\omega(h) - \hat Q_\omega(h)\|_2^2"
         r" + \gamma^2 E[\mathrm{Var}_{p(s'|h)}(V(s'))],\quad \alpha = \lambda\varepsilon_\omega",
         check=Check(gap, _replays()),

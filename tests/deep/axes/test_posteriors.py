@@ -10,14 +10,8 @@ from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
 from tests.support.deep import default_dtype
-from virel_deep.axes.inference import (
-    LOG_STD_RANGE,
-    deterministic,
-    explore,
-    smoothed_target,
-    split,
-    tanh_gaussian,
-)
+from virel_deep.axes.posterior.deterministic import deterministic, smoothed_target
+from virel_deep.axes.posterior.tanh_gaussian import LOG_STD_RANGE, explore, split, tanh_gaussian
 
 mpmath.mp.dps = 60
 

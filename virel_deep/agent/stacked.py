@@ -1,0 +1,163 @@
+"""Base of both roads: networks, optimisers and targets of K seeds; how they act, report and are saved."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from virel_deep.agent.interfaces import METRICS, Kind, Own, named
+from virel_deep.axes.build import build
+from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.data.replay import Columns
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.networks.network import Network
+from virel_deep.networks.optimiser import Adam
+from virel_deep.networks.perceptron import Floats, perceptron
+
+
+class StackedAgent(ABC):
+    """K independent agents of the same algorithm; a subclass computes the update.
+
+    Args:
+        algorithm: parts and shared settings.
+        n_observation: O.
+        n_action: A.
+        generators: one per seed, for the initial weights.
+        device: where everything lives.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        n_observation: int,
+        n_action: int,
+        generators: Sequence[torch.Generator],
+        *,
+        device: torch.device,
+    ) -> None:
+        """Build the parts and draw their weights; targets start as copies."""
+        self.algorithm, self.n_observation, self.n_action = algorithm, n_observation, n_action
+        self.seeds, self.device = len(generators), device
+        self.columns = Columns.of(n_observation, n_action)
+        self.parts = build(algorithm, n_observation, n_action, seeds=self.seeds, device=device)
+        self.temperature = self.parts.temperature
+        learnt = (self.parts.posterior, self.parts.value, self.parts.prior)
+        self.networks: dict[str, Network] = {k: v for part in learnt for k, v in part.networks.items()}
+        self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}
+        for network in self.networks.values():
+            network.initialise(generators)
+        for name, target in self.targets.items():
+            target.flat.copy_(self.networks[name].flat)
+        self.adams = {
+            name: Adam(network.flat, algorithm.learning_rate) for name, network in self.networks.items()
+        }
+        if device.type == "cpu":  # views of the parameters, for acting
+            layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
+            self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
+        self.updates = 0
+        self._sums = torch.zeros(len(METRICS), self.seeds, device=device)
+        self._summed = 0
+
+    @property
+    def policy(self) -> Network:
+        """The network that acts; whatever the algorithm, it is called `policy`."""
+        return self.networks["policy"]
+
+    @property
+    def noise(self) -> Mapping[str, Draw]:
+        """Random numbers that the posterior needs for every state."""
+        return self.parts.posterior.noise
+
+    def act(self, observation: Floats, noise: Floats) -> Floats:
+        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]` is standard normal.
+
+        Seed by seed, so that bits do not depend on K.
+        """
+        action = np.empty_like(noise)
+        for k, head in enumerate(self.heads(observation)):
+            action[k] = self.parts.posterior.explore(head, noise[k])
+        return action
+
+    def heads(self, observation: Floats) -> list[Floats]:
+        """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`."""
+        if self.device.type != "cpu":
+            return list(self.policy(torch.from_numpy(observation).to(self.device)).squeeze(1).cpu().numpy())
+        return [perceptron(*of_seed) for of_seed in zip(self._policies, observation, strict=True)]
+
+    @property
+    def kind(self) -> Kind:
+        """Which parts the next update has."""
+        observes = self.updates % self.algorithm.temperature.estimate.period == 0
+        return Kind(self.updates % self.algorithm.policy_delay == 0, observes, self.updates == 0)
+
+    def update(self, batch: Tensor, noise: Noise, own: Own | None = None) -> None:
+        """One gradient step of every network: M-steps, E-step, Polyak average; VIREL Algorithms 1 and 2.
+
+        Args:
+            batch: rows of the replay, `[K, B, width]`.
+            noise: what `noise` declares, `[K, 2 B, ...]`: for the actions at s, then for those at s'.
+            own: a separate batch for eps_omega, where the temperature has one; read when `kind.observes`.
+        """
+        self.compute(self.kind, batch, noise, own)
+        self.count()
+
+    def count(self) -> None:
+        """Note that an update was computed."""
+        self.updates += 1
+        self._summed += 1
+
+    @abstractmethod
+    def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
+        """The tensors' part of `update`: no host synchronisation, no branch on data."""
+
+    def average_targets(self) -> None:
+        """Polyak average: target <- tau online + (1 - tau) target."""
+        for name, target in self.targets.items():
+            target.flat.lerp_(self.networks[name].flat, self.algorithm.polyak)
+
+    def record(self, *metrics: Tensor) -> None:
+        """Add the values `[K]` of `METRICS`, in their order, to the next report."""
+        self._sums += torch.stack(metrics)
+
+    def report(self) -> list[dict[str, float]]:
+        """Means of `METRICS` over the updates since the last report, a dictionary per seed; {} before any."""
+        if self._summed == 0:
+            return [{} for _ in range(self.seeds)]
+        means = (self._sums / self._summed).T.tolist()
+        self._sums.zero_()
+        self._summed = 0
+        return [named(row) for row in means]
+
+    def seed_state(self, k: int) -> dict[str, Any]:
+        """All that seed k is made of, as copies: parameters and moments by name, counters, sums."""
+        state: dict[str, Any] = {"updates": self.updates, "summed": self._summed, "n_action": self.n_action}
+        state["sums"] = self._sums[:, k].clone()
+        for name, (network, flat) in self._flats().items():
+            state[name] = {block: x.clone() for block, x in network.seed_blocks(flat, k).items()}
+        state["steps"] = {name: int(adam.state["step"].item()) for name, adam in self.adams.items()}
+        return state | {"temperature": self.temperature.seed_state(k)}
+
+    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
+        """Make seed k what `seed_state` saved. All seeds of an agent have the same number of updates."""
+        self.updates, self._summed = state["updates"], state["summed"]
+        self._sums[:, k] = state["sums"]
+        for name, (network, flat) in self._flats().items():
+            for block, x in network.seed_blocks(flat, k).items():
+                x.copy_(state[name][block])
+        for name, adam in self.adams.items():
+            adam.state["step"].fill_(state["steps"][name])
+        self.temperature.load_seed_state(k, state["temperature"])
+
+    def _flats(self) -> dict[str, tuple[Network, Tensor]]:
+        """Every flat tensor, with the network that lays it out."""
+        out = {name: (network, network.flat) for name, network in self.networks.items()}
+        out |= {f"target_{name}": (network, network.flat) for name, network in self.targets.items()}
+        for moment in ("exp_avg", "exp_avg_sq"):
+            out |= {
+                f"{name}_{moment}": (self.networks[name], adam.state[moment])
+                for name, adam in self.adams.items()
+            }
+        return out

@@ -1,0 +1,114 @@
+"""From settings to tensor code: the one place that knows which class belongs to which part of a design.
+
+Each table has a builder per kind of part. A new part is a class in `design/parts.py`, its tensor code in a
+file of this folder, and a line here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from virel_deep.axes import prior, temperature, value
+from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
+from virel_deep.axes.posterior.deterministic import Deterministic
+from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
+from virel_deep.design import parts
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.networks.network import Network
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a builder needs beside the settings of its part: the algorithm around it, and all sizes."""
+
+    algorithm: Algorithm
+    seeds: int
+    """K."""
+    n_observation: int
+    """O, entries of an observation."""
+    n_action: int
+    """A, entries of an action."""
+    device: torch.device
+
+    def network(self, heads: int, n_in: int, n_out: int) -> Network:
+        """A network of the algorithm's hidden sizes, all zero."""
+        return Network(self.seeds, heads, (n_in, *self.algorithm.hidden, n_out), device=self.device)
+
+
+class Parts(NamedTuple):
+    """The tensor code of an algorithm, one part per axis."""
+
+    value: Value
+    posterior: Posterior
+    prior: Prior
+    temperature: Temperature
+
+
+def _target_q(settings: parts.TargetQ, of: Sizes) -> Value:
+    critic, target = (of.network(settings.critics, of.n_observation + of.n_action, 1) for _ in range(2))
+    return value.TargetQ(critic, target, gamma=of.algorithm.gamma, soft=settings.evaluation == "soft")
+
+
+def _v_network(settings: parts.VNetwork, of: Sizes) -> Value:
+    critic = of.network(settings.critics, of.n_observation + of.n_action, 1)
+    v, target = (of.network(1, of.n_observation, 1) for _ in range(2))
+    return value.VNetwork(critic, v, target, gamma=of.algorithm.gamma, soft=settings.evaluation == "soft")
+
+
+def _tanh_gaussian(settings: parts.TanhGaussian, of: Sizes) -> Posterior:
+    return TanhGaussian(settings, of.network(1, of.n_observation, 2 * of.n_action))
+
+
+def _deterministic(settings: parts.Deterministic, of: Sizes) -> Posterior:
+    policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
+    return Deterministic(settings, policy, target)
+
+
+def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
+    return prior.Uniform()
+
+
+def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
+    return temperature.ConstantTemperature(settings.alpha, of.seeds, device=of.device)
+
+
+def _zero(_: parts.Zero, of: Sizes) -> Temperature:
+    return temperature.ConstantTemperature(0.0, of.seeds, device=of.device)
+
+
+def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
+    return temperature.ResidualTemperature(settings, of.seeds, device=of.device)
+
+
+def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
+    rate = of.algorithm.learning_rate
+    return temperature.DualTemperature(settings, of.seeds, of.n_action, rate, device=of.device)
+
+
+VALUES: dict[type, Callable[[Any, Sizes], Value]] = {parts.TargetQ: _target_q, parts.VNetwork: _v_network}
+POSTERIORS: dict[type, Callable[[Any, Sizes], Posterior]] = {
+    parts.TanhGaussian: _tanh_gaussian,
+    parts.Deterministic: _deterministic,
+}
+PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {parts.Uniform: _uniform}
+TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
+    parts.Constant: _constant,
+    parts.Residual: _residual,
+    parts.Dual: _dual,
+    parts.Zero: _zero,
+}
+
+
+def build(
+    algorithm: Algorithm, n_observation: int, n_action: int, *, seeds: int, device: torch.device
+) -> Parts:
+    """The tensor code of every part of an algorithm, its networks all zero."""
+    of = Sizes(algorithm, seeds, n_observation, n_action, device)
+    return Parts(
+        VALUES[type(algorithm.value)](algorithm.value, of),
+        POSTERIORS[type(algorithm.posterior)](algorithm.posterior, of),
+        PRIORS[type(algorithm.prior)](algorithm.prior, of),
+        TEMPERATURES[type(algorithm.temperature)](algorithm.temperature, of),
+    )

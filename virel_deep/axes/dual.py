@@ -1,0 +1,57 @@
+"""Dual variables: one positive multiplier per seed, moved by Adam on its logarithm.
+
+Today it is the temperature of an entropy constraint; the price of a KL budget is the same thing.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from virel_deep.networks.network import SIMD
+from virel_deep.networks.optimiser import Adam
+
+
+class Dual:
+    """Dual variables of K seeds, each `exp` of a parameter.
+
+    Args:
+        seeds: K.
+        initial: value that every seed starts from.
+        learning_rate: Adam step size on the logarithm.
+    """
+
+    def __init__(self, seeds: int, initial: float, learning_rate: float, *, device: torch.device) -> None:
+        """Start every seed from `initial`."""
+        self.seeds = seeds
+        self.log = torch.zeros(-(-seeds // SIMD) * SIMD, device=device)
+        """Logarithms, then padding that stays 0."""
+        self.log[:seeds] = math.log(initial)
+        self._adam = Adam(self.log, learning_rate)
+        self._gradient = torch.zeros_like(self.log)
+
+    @property
+    def value(self) -> Tensor:
+        """The multipliers `[K]`, a new tensor."""
+        return self.log.exp()[: self.seeds]  # of whole vectors: the bits do not depend on K
+
+    def descend(self, gradient: Tensor) -> None:
+        """One Adam step against the gradient `[K]` of the dual loss by the logarithm."""
+        self._gradient[: self.seeds] = gradient
+        self._adam.descend(self._gradient)
+
+    def seed_state(self, k: int) -> dict[str, Any]:
+        """Seed k's logarithm, moments and number of steps."""
+        state: dict[str, Any] = {name: tensor[k].item() for name, tensor in self._tensors().items()}
+        return state | {"step": int(self._adam.state["step"].item())}
+
+    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
+        """Make seed k what `seed_state` saved."""
+        for name, tensor in self._tensors().items():
+            tensor[k] = state[name]
+        self._adam.state["step"].fill_(state["step"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        moments = {name: self._adam.state[name] for name in ("exp_avg", "exp_avg_sq")}
+        return {"log_alpha": self.log} | moments

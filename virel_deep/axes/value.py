@@ -1,0 +1,125 @@
+"""Action values: critics with target copies (SAC, TD3) or with a state-value network (VIREL App. H)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from virel_deep.axes import losses
+from virel_deep.axes.interfaces import Fitted, Objective, Transitions, Weighted, seed_mean
+from virel_deep.networks.network import Network
+
+
+class TargetQ:
+    """Critics whose Polyak copies are evaluated at the posterior's actions at s'.
+
+    Args:
+        critic: C critics per seed, from state and action to one output.
+        target: network of the same sizes, their target copies.
+        gamma: discount factor.
+        soft: whether state values contain the divergence from the prior.
+    """
+
+    def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
+        """Take the networks over."""
+        self.networks, self.targets = {"critic": critic}, {"critic": target}
+        self.gamma, self.soft = gamma, soft
+
+    def q_of(self, state: Tensor, action: Tensor) -> Tensor:
+        """The smaller critic's value `[K, B, N]`, differentiable in the actions alone."""
+        return smaller_q(self.networks["critic"], state, action)
+
+    def fit(
+        self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
+    ) -> Fitted:
+        """Loss of the critics, whose target is the value of the next state under their target copies."""
+        del here
+        v_next = self._v(self.targets["critic"], data.next_state, following(), objective)
+        target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
+        return fit_critics(self.networks["critic"], data.history, target)
+
+    def online_td_error(
+        self, data: Transitions, following: Callable[[], Weighted], objective: Objective
+    ) -> Tensor:
+        """TD errors `[K, C, N]` against the value of the next state under the critics themselves."""
+        critic = self.networks["critic"]
+        v_next = self._v(critic, data.next_state, following(), objective)
+        target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
+        return target[:, None] - critic(data.history).squeeze(-1)
+
+    def _v(self, critic: Network, state: Tensor, posterior: Weighted, objective: Objective) -> Tensor:
+        return state_value(critic, state, posterior, objective.alpha, soft=self.soft)
+
+
+class VNetwork:
+    """Critics and a network for the state value, whose Polyak copy gives the targets.
+
+    Args:
+        critic: C critics per seed, from state and action to one output.
+        value: network from a state to one output.
+        target: network of the same sizes as `value`, its target copy.
+        gamma: discount factor.
+        soft: whether state values contain the divergence from the prior.
+    """
+
+    def __init__(self, critic: Network, value: Network, target: Network, *, gamma: float, soft: bool) -> None:
+        """Take the networks over."""
+        self.networks, self.targets = {"critic": critic, "value": value}, {"value": target}
+        self.gamma, self.soft = gamma, soft
+
+    def q_of(self, state: Tensor, action: Tensor) -> Tensor:
+        """The smaller critic's value `[K, B, N]`, differentiable in the actions alone."""
+        return smaller_q(self.networks["critic"], state, action)
+
+    def fit(
+        self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
+    ) -> Fitted:
+        """Losses J^Q and J^V of VIREL App. H; V is fitted to the critics as they are before this step."""
+        del following
+        v_next = self.targets["value"](data.next_state)[:, 0, :, 0]
+        target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
+        critics = fit_critics(self.networks["critic"], data.history, target)
+        critic, value = self.networks["critic"], self.networks["value"]
+        v_target = state_value(critic, data.state, here, objective.alpha, soft=self.soft)
+        v = value.differentiable(data.state)[:, 0, :, 0]
+        v_loss = seed_mean(losses.v_loss(v, v_target))
+        return critics._replace(
+            loss=critics.loss + v_loss, report={**critics.report, "v_loss": v_loss.detach()}
+        )
+
+    def online_td_error(
+        self, data: Transitions, following: Callable[[], Weighted], objective: Objective
+    ) -> Tensor:
+        """TD errors `[K, C, N]` against V itself instead of its copy, as the published code has it."""
+        del following, objective
+        v_next = self.networks["value"](data.next_state)[:, 0, :, 0]
+        target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
+        return target[:, None] - self.networks["critic"](data.history).squeeze(-1)
+
+
+def fit_critics(critic: Network, history: Tensor, target: Tensor) -> Fitted:
+    """Loss J^Q of critics on the same target `[K, B]`, summed over them."""
+    q = critic.differentiable(history).squeeze(-1)  # [K, C, B]
+    of_each = losses.q_loss(q, target[:, None])
+    loss = seed_mean(of_each) * of_each.shape[1]
+    report = {"q": seed_mean(q.detach()), "q_loss": loss.detach()}
+    return Fitted(loss, (target[:, None] - q).detach(), report)
+
+
+def smaller_q(critic: Network, state: Tensor, action: Tensor) -> Tensor:
+    """The smaller value `[K, B, N]` of C critics at states `[K, B, O]` and actions `[K, B, N, A]`.
+
+    Differentiable in the actions; the critics' parameters are held fixed.
+    """
+    n = action.shape[2]
+    history = torch.cat((state[:, :, None].expand(-1, -1, n, -1), action), dim=-1).flatten(1, 2)
+    q = critic.differentiable(history, fixed=True).squeeze(-1)  # [K, C, B N]
+    smaller = q.min(dim=1).values
+    return smaller.view(*smaller.shape[:1], -1, n)
+
+
+def state_value(critic: Network, state: Tensor, posterior: Weighted, alpha: Tensor, *, soft: bool) -> Tensor:
+    """State value `[K, B]` of critics under a posterior, without gradient: mean of `losses.state_value`."""
+    with torch.no_grad():
+        q = smaller_q(critic, state, posterior.action)
+        return posterior.mean(losses.state_value(q, posterior.log_ratio, alpha[..., None], soft=soft))

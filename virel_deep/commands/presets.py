@@ -1,0 +1,80 @@
+"""`virel presets`: the named algorithms, and every setting of one of them with its meaning."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from virel_common.errors import InputError
+from virel_common.terminal import say
+from virel_deep.design.fields import described
+from virel_deep.design.presets import PRESETS, preset_row
+
+WIDTH = 110
+"""Columns of a table where the output is no terminal."""
+
+
+@dataclass(frozen=True)
+class PresetsOptions:
+    """List the presets, or every setting of one of them with its value and meaning."""
+
+    preset: Annotated[str | None, tyro.conf.Positional] = None
+    """Preset whose settings to list; default the table of all presets."""
+
+
+def main_presets(argv: Sequence[str]) -> int:
+    """Print a table; return the exit status."""
+    try:
+        options = tyro.cli(PresetsOptions, args=list(argv), prog="virel presets")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        tables = [_presets()] if options.preset is None else _settings(options.preset)
+    except InputError as error:
+        say(f"virel presets: {error}")
+        return 2
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    for table in tables:
+        console.print(table)
+    return 0
+
+
+def _presets() -> Table:
+    """One row per preset: its parts and its source."""
+    table = _table("preset", "value", "posterior", "temperature", "source")
+    for name, row in PRESETS.items():
+        value = row.algorithm.value
+        table.add_row(
+            name,
+            f"{value.kind}, {value.critics} critic{'s' * (value.critics > 1)}, {value.evaluation}",
+            row.algorithm.posterior.kind,
+            row.algorithm.temperature.kind,
+            row.source,
+        )
+    return table
+
+
+def _settings(preset: str) -> list[Table]:
+    """One row per setting of a preset, and what the source sets for some environments."""
+    row = preset_row(preset)
+    table = _table("setting", "value", "meaning")
+    for setting in described(row.algorithm):
+        table.add_row(setting.name, str(setting.value), setting.meaning)
+    tables = [table]
+    if row.environments:
+        others = _table("environment", "settings of the source")
+        for env, settings in row.environments.items():
+            others.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
+        tables.append(others)
+    return tables
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, no_wrap=i == 0)
+    return table

@@ -1,0 +1,260 @@
+"""Settings kept in dataclasses: checked by their type hints, nested, written as JSON. Names no dataclass.
+
+A `Part` is a dataclass of settings that is one of several *kinds* for the same place, its *axis*. A setting
+of a part is called by its dotted name, `axis.setting`, in messages, on the command line and in tables.
+"""
+
+import ast
+import inspect
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from itertools import pairwise
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+from virel_common.errors import InputError, require
+
+
+class Part:
+    """One part of a composed dataclass: an axis is a subclass of this, a kind a subclass of its axis.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> class Wheel(Part, axis="wheel"): ...
+        >>> @dataclass(frozen=True)
+        ... class Spoked(Wheel, kind="spoked"):
+        ...     spokes: int = 28
+        >>> list(Wheel.kinds), encode(Spoked())
+        (['spoked'], {'kind': 'spoked', 'spokes': 28})
+    """
+
+    axis: ClassVar[str] = ""
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type["Part"]]]
+    """Kinds of the axis by name; a new subclass adds itself."""
+
+    def __init_subclass__(cls, *, axis: str = "", kind: str = "") -> None:
+        """Begin an axis, or add a kind to the axis that the class is derived from."""
+        if axis:
+            cls.axis, cls.kinds = axis, {}
+        if kind:
+            cls.kind = kind
+            cls.kinds[kind] = cls
+
+    def fit(self, others: Mapping[str, "Part"]) -> None:
+        """Raise `InputError` if this part can't work with the others, given by axis. Default: any will do."""
+
+
+Config = TypeVar("Config")
+
+
+def demand(config: object, ok: bool, name: str, rule: str) -> None:
+    """Raise `InputError` with a setting's dotted name, the rule and the value found, unless `ok`."""
+    require(ok, _dotted(config, name), getattr(config, name), rule)
+
+
+def demand_at_least(config: object, least: int, *names: str) -> None:
+    """Demand finite numbers of at least `least`."""
+    for name in names:
+        value = getattr(config, name)
+        demand(config, math.isfinite(value) and value >= least, name, f"must be finite and at least {least}")
+
+
+def demand_positive(config: object, *names: str) -> None:
+    """Demand finite numbers above 0."""
+    for name in names:
+        value = getattr(config, name)
+        demand(config, math.isfinite(value) and value > 0, name, "must be finite and positive")
+
+
+def check_types(config: Any) -> None:
+    """Raise `InputError` for the first setting of a dataclass whose value is not of its hint's type."""
+    for name, hint in _hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is Literal:
+            fits, rule = value in get_args(hint), f"one of {', '.join(map(repr, get_args(hint)))}"
+        elif _is_axis(hint):
+            fits, rule = isinstance(value, hint), f"a part of a kind in {', '.join(hint.kinds)}"
+        elif isinstance(hint, type) and is_dataclass(hint):
+            fits, rule = isinstance(value, hint), f"of type {hint.__name__}"
+        else:
+            fits, rule = _fits(value, hint), RULES[hint]
+        demand(config, fits, name, f"must be {rule}")
+
+
+RULES = {
+    int: "a whole number",
+    float: "a number",
+    float | None: "a number or None",
+    str: "text",
+    tuple[int, ...]: "a tuple of whole numbers",
+}
+"""Types that a setting may have beside literals, parts and dataclasses, and what an error calls them."""
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type in `RULES`; truth values and whole numbers beyond 64 bits are not."""
+    if hint == tuple[int, ...]:
+        return isinstance(value, tuple) and all(_fits(item, int) for item in value)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return False
+    kinds = {float: int | float, float | None: int | float | None}.get(hint, hint)
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def encode(config: Any) -> dict[str, Any]:
+    """Settings as plain JSON values; a part names its kind. `decode` reads them back."""
+    out: dict[str, Any] = {"kind": config.kind} if isinstance(config, Part) else {}
+    for name in _hints(type(config)):
+        value = getattr(config, name)
+        plain = list(value) if isinstance(value, tuple) else value
+        out[name] = encode(value) if is_dataclass(value) else plain
+    return out
+
+
+def decode(kind: type[Config], values: object, name: str) -> Config:
+    """The dataclass that `encode` wrote; `name` is what an error calls the whole.
+
+    Raises:
+        InputError: a setting is unknown or missing, or a value has the wrong type or breaks a rule.
+    """
+    require(isinstance(values, dict), name, values, "must be an object of settings")
+    assert isinstance(values, dict)
+    if _is_axis(kind):
+        kinds: dict[str, Any] = kind.kinds  # type: ignore[attr-defined]
+        found = values.get("kind")
+        require(found in kinds, f"{name}.kind", found, f"must be one of {', '.join(kinds)}")
+        kind, values = kinds[str(found)], {key: value for key, value in values.items() if key != "kind"}
+    hints = _hints(kind)
+    unknown, missing = sorted(set(values) - set(hints)), sorted(set(hints) - set(values))
+    require(unknown == [], name, unknown, f"must have no settings but {', '.join(hints) or 'its kind'}")
+    require(missing == [], name, sorted(values), f"must have all of its settings, also {', '.join(missing)}")
+    return kind(**{key: _decoded(hints[key], values[key], key) for key in hints})
+
+
+def _decoded(hint: Any, value: object, name: str) -> object:
+    if _is_axis(hint) or is_dataclass(hint):
+        return decode(hint, value, name)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def changed(config: Config, settings: Mapping[str, object]) -> Config:
+    """The same settings with some replaced: `{"gamma": 0.98, "temperature.scale": 0.01}`.
+
+    A part is exchanged for another kind by its name (settings that are not given then have their defaults) or
+    by a part as a whole. The name of the kind that it already has changes nothing.
+
+    Raises:
+        InputError: there is no such setting or kind, or a value breaks a rule.
+    """
+    hints = _hints(type(config))
+    whole = {name: value for name, value in settings.items() if "." not in name}
+    inner: dict[str, dict[str, object]] = {}
+    for name in settings.keys() - whole.keys():
+        axis, _, setting = name.partition(".")
+        inner.setdefault(axis, {})[setting] = settings[name]
+    _require_names(config, [*whole, *inner])
+    for name, value in whole.items():
+        if _is_axis(hints[name]) and isinstance(value, str):
+            kinds = hints[name].kinds
+            require(value in kinds, name, value, f"must be one of {', '.join(kinds)}")
+            now = getattr(config, name)
+            whole[name] = now if value == now.kind else kinds[value]()
+    for name, of_part in inner.items():
+        part = whole.get(name, getattr(config, name))
+        if not is_dataclass(part):
+            raise InputError(
+                f"`{name}` must be set as a whole: it has no settings; found {_named(name, of_part)}"
+            )
+        assert not isinstance(part, type)
+        _require_names(part, list(of_part))
+        whole[name] = changed(part, of_part)
+    return replace(config, **whole)  # type: ignore[type-var]
+
+
+def _named(axis: str, settings: Mapping[str, object]) -> str:
+    return ", ".join(repr(f"{axis}.{name}") for name in settings)
+
+
+def _require_names(config: Any, names: list[str]) -> None:
+    known = [setting.name for setting in described(config)]
+    for name in names:
+        if name not in _hints(type(config)):
+            found = _dotted(config, name)
+            raise InputError(
+                f"`settings` must name one of {', '.join(known) or 'none here'}; found {found!r}"
+            )
+
+
+class Setting(NamedTuple):
+    """One setting of a dataclass, for tables and messages."""
+
+    name: str
+    """Dotted name, as `changed` takes it."""
+    value: object
+    """The value; for a part, its kind."""
+    meaning: str
+    """The string that stands under the field; for a part, the first line of its kind's docstring."""
+
+
+def described(config: Any) -> list[Setting]:
+    """Every setting of a dataclass with its meaning, those of a part after it."""
+    return list(_described(config))
+
+
+def _described(config: Any) -> Iterator[Setting]:
+    texts = meanings(type(config))
+    for name in _hints(type(config)):
+        value = getattr(config, name)
+        if isinstance(value, Part):
+            yield Setting(name, value.kind, inspect.cleandoc(type(value).__doc__ or "").split("\n")[0])
+            yield from _described(value)
+        else:
+            yield Setting(_dotted(config, name), value, texts.get(name, ""))
+
+
+def dotted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `encode` wrote without its nesting: `{"temperature": "residual", "temperature.scale": 0.004}`."""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            out |= {name if key == "kind" else f"{name}.{key}": x for key, x in dotted(value).items()}
+        else:
+            out[name] = value
+    return out
+
+
+def meanings(kind: Any) -> dict[str, str]:
+    """Strings under the fields of a dataclass, by field; none where its source is not at hand."""
+    out: dict[str, str] = {}
+    bases: list[Any] = [base for base in kind.__mro__ if is_dataclass(base)]
+    for one in reversed(bases):
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(one)))
+        except (OSError, TypeError, SyntaxError):  # a class typed in by hand
+            continue
+        (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
+        for field, text in pairwise(body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+            ):
+                out[field.target.id] = " ".join(str(text.value.value).split())
+    return out
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """Type hints of the fields of a dataclass, in their order."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _is_axis(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Part) and not hasattr(hint, "kind")
+
+
+def _dotted(config: object, name: str) -> str:
+    return f"{config.axis}.{name}" if isinstance(config, Part) else name

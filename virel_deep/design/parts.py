@@ -1,0 +1,217 @@
+"""The parts of an algorithm, one class per kind, grouped by design axis. Settings only, without torch.
+
+The tensor code of a part is in `virel_deep/axes/`, found through `virel_deep/axes/build.py`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+from virel_common.errors import require
+from virel_deep.design.fields import (
+    Part,
+    check_types,
+    demand,
+    demand_at_least,
+    demand_positive,
+)
+
+# --- value: what approximates the action value, and how it is evaluated
+
+
+@dataclass(frozen=True)
+class Value(Part, axis="value"):
+    """How the action value is approximated and evaluated."""
+
+    critics: int = 2
+    """Critics: 1, or 2 of which the smaller value counts."""
+    evaluation: Literal["hard", "soft"] = "soft"
+    """State value: `hard` is E[Q] (VIREL, TD3), `soft` is E[Q - alpha log pi] (MERL, SAC)."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand(self, self.critics in {1, 2}, "critics", "must be 1 or 2")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Refuse a soft evaluation without a temperature."""
+        meaningful = self.evaluation == "hard" or others["temperature"].kind != "zero"
+        demand(self, meaningful, "evaluation", "must be 'hard' where the temperature is zero")
+
+
+@dataclass(frozen=True)
+class TargetQ(Value, kind="target-q"):
+    """Critics whose Polyak copies are evaluated at the next state's actions (SAC, TD3)."""
+
+
+@dataclass(frozen=True)
+class VNetwork(Value, kind="v-network"):
+    """Critics and a state-value network V, whose Polyak copy gives the targets (VIREL App. H, SAC 2018)."""
+
+
+# --- posterior: where actions come from
+
+
+class Posterior(Part, axis="posterior"):
+    """The distribution of actions at a state, which the E-step improves."""
+
+    has_density: ClassVar[bool] = True
+    """Whether actions have a density, so that there is an entropy to weigh."""
+
+
+@dataclass(frozen=True)
+class TanhGaussian(Posterior, kind="tanh-gaussian"):
+    """A Gaussian squashed by tanh, its mean and spread from a policy network, reparametrised."""
+
+    mean_penalty: float = 0.0
+    """Weight of the squared mean before the tanh in the policy loss (published VIREL code: 1e-3)."""
+    log_std_penalty: float = 0.0
+    """Weight of the squared log standard deviation in the policy loss (published VIREL code: 1e-3)."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand_at_least(self, 0, "mean_penalty", "log_std_penalty")
+
+
+@dataclass(frozen=True)
+class Deterministic(Posterior, kind="deterministic"):
+    """One action per state, the tanh of a policy network, with a target copy of it (DDPG, TD3)."""
+
+    has_density = False
+
+    exploration_noise: float = 0.1
+    """Standard deviation of the noise added while acting, in units of the action range [-1, 1]."""
+    target_noise: float = 0.0
+    """Standard deviation of the noise added to the target policy's action (TD3: 0.2)."""
+    target_noise_clip: float = 0.5
+    """Largest absolute value of the noise added to the target policy's action."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand_at_least(self, 0, "exploration_noise", "target_noise", "target_noise_clip")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Refuse what needs a density."""
+        for axis, kind in (("value", "target-q"), ("temperature", "zero")):
+            found = others[axis].kind
+            require(found == kind, axis, found, f"must be {kind!r} for a deterministic posterior")
+
+
+# --- prior: what the posterior is compared with
+
+
+class Prior(Part, axis="prior"):
+    """The distribution of actions that a divergence measures the posterior against."""
+
+
+@dataclass(frozen=True)
+class Uniform(Prior, kind="uniform"):
+    """The uniform density over actions, left out as a constant: the divergence is minus the entropy."""
+
+
+# --- temperature: the weight of the divergence from the prior
+
+
+class Estimate(NamedTuple):
+    """How eps_omega, the mean squared TD error, is estimated; every run logs it, `Residual` uses it."""
+
+    batch: int = 0
+    period: int = 1
+    smoothing: float = 0.0
+
+
+class Temperature(Part, axis="temperature"):
+    """The temperature alpha of the policy loss, in scaled reward units per nat."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """How eps_omega is estimated: unless a kind says more, at every update from its minibatch."""
+        return Estimate()
+
+
+@dataclass(frozen=True)
+class Constant(Temperature, kind="constant"):
+    """A constant temperature."""
+
+    alpha: float = 1.0
+    """The temperature, in scaled reward units per nat."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand_at_least(self, 0, "alpha")
+
+
+@dataclass(frozen=True)
+class Residual(Temperature, kind="residual"):
+    """The temperature lambda eps_omega of J_beta: proportional to the mean squared TD error (VIREL)."""
+
+    scale: float = 4e-3
+    """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units."""
+    batch: int = 0
+    """Size of a separate batch for eps_omega, with the online V; 0 reuses the minibatch (Algorithm 2)."""
+    period: int = 1
+    """Updates from one estimate of eps_omega to the next."""
+    smoothing: float = 0.0
+    """Weight of the old eps_omega in an exponential average, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand_at_least(self, 0, "scale", "batch")
+        demand_at_least(self, 1, "period")
+        demand(self, 0 <= self.smoothing < 1, "smoothing", "must be in [0, 1)")
+
+    @property
+    def estimate(self) -> Estimate:
+        """How eps_omega is estimated."""
+        return Estimate(self.batch, self.period, self.smoothing)
+
+
+@dataclass(frozen=True)
+class Dual(Temperature, kind="dual"):
+    """A temperature tuned by dual descent until the policy has a given entropy (SAC)."""
+
+    initial: float = 1.0
+    """First temperature, in scaled reward units per nat."""
+    target_entropy: float | None = None
+    """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand_positive(self, "initial")
+        finite = self.target_entropy is None or math.isfinite(self.target_entropy)
+        demand(self, finite, "target_entropy", "must be finite or None")
+
+
+@dataclass(frozen=True)
+class Zero(Temperature, kind="zero"):
+    """No temperature: the policy climbs Q alone (DDPG, TD3)."""
+
+
+# --- data: where minibatches come from
+
+
+@dataclass(frozen=True)
+class Data(Part, axis="data"):
+    """Where the transitions of an update come from."""
+
+    batch: int = 256
+    """Transitions per minibatch and seed."""
+    warmup: int = 5000
+    """Environment steps with uniform actions and no update; at least one batch is always collected."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a setting that means nothing."""
+        check_types(self)
+        demand_at_least(self, 1, "batch")
+        demand_at_least(self, 0, "warmup")
+
+
+@dataclass(frozen=True)
+class Replay(Data, kind="replay"):
+    """Minibatches drawn uniformly, with replacement, from the last transitions, the run's capacity."""

@@ -1,0 +1,83 @@
+"""A run: an algorithm, an environment, seeds, and how it is trained, logged and saved. Data only."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.fields import check_types, decode, demand, demand_at_least, encode
+
+Precision = Literal["auto", "highest", "medium"]
+"""How float32 matrix products are computed; see `RunConfig.precision`."""
+
+COUNTS = (
+    "steps", "copies", "capacity", "eval_every", "eval_episodes", "log_every", "checkpoint_every", "threads",
+)  # fmt: skip
+"""Settings of a run that count something, so that they are at least 1."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run; `config.json` of the run folder."""
+
+    preset: str
+    """Name of the preset that the algorithm began as; a label."""
+    env: str
+    """Gymnasium id, like HalfCheetah-v5."""
+    algorithm: Algorithm
+    steps: int
+    """Environment steps (transitions) per seed."""
+    seeds: tuple[int, ...]
+    """Seeds of the run, each an independent repetition."""
+    copies: int = 1
+    """Parallel environments per seed (E); still one update per transition."""
+    capacity: int = 1_000_000
+    """Transitions kept per seed; never more than `steps`."""
+    eval_every: int = 1000
+    """Environment steps from one evaluation to the next."""
+    eval_episodes: int = 1
+    """Deterministic episodes per evaluation (VIREL App. I: 1,000 steps, one full episode)."""
+    log_every: int = 1000
+    """Environment steps from one `train` row of the log to the next."""
+    checkpoint_every: int = 10_000
+    """Environment steps from one checkpoint to the next."""
+    device: str = "cpu"
+    """Device of torch that trains: cpu or cuda."""
+    threads: int = 1
+    """CPU threads per training process; two beside another busy process are far slower than one."""
+    precision: Precision = "auto"
+    """Precision of float32 products: `medium` lets torch use oneDNN, `auto` does where a probe finds it exact.
+
+    `virel train` records what the probe chose, so that all processes of a run have the same bits."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for sizes that mean nothing."""
+        check_types(self)
+        demand_at_least(self, 1, *COUNTS)
+        demand(self, len(self.seeds) >= 1, "seeds", "must name a seed")
+        demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must differ")
+        demand(self, all(seed >= 0 for seed in self.seeds), "seeds", "must be non-negative")
+        for name in ("steps", "eval_every", "log_every", "checkpoint_every"):
+            whole = getattr(self, name) % self.copies == 0
+            demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
+        least = max(self.copies, self.algorithm.data.batch)
+        demand(self, self.capacity >= least, "capacity", f"must hold a batch, {least}")
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    """The configuration of a run as plain JSON values; `from_json` reads it back."""
+    return encode(config)
+
+
+def from_json(values: dict[str, Any]) -> RunConfig:
+    """The configuration of a run that `to_json` wrote.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value has the wrong type or breaks a rule.
+
+    Example:
+        >>> from virel_deep.design.presets import run_config
+        >>> config = run_config("sac", "HalfCheetah-v5", steps=1000, seeds=(0,))
+        >>> from_json(to_json(config)) == config
+        True
+    """
+    return decode(RunConfig, values, "config")
