@@ -1,4 +1,4 @@
-"""What tests of the deep agent share: data of our choice, states leaf by leaf, runs without clocks."""
+"""Shared parts of the tests of the deep agent: hand-made data, states leaf by leaf, runs without clocks."""
 
 import json
 from contextlib import contextmanager
@@ -10,8 +10,9 @@ import torch
 from virel_deep.agent.agent import Agent
 from virel_deep.design.algorithm import RunConfig
 from virel_deep.design.presets import PRESETS
-from virel_deep.run.folder import write_config
+from virel_deep.run.folder import seed_folder, write_config
 from virel_deep.run.trainer import Trainer
+from virel_deep.storage.checkpoint import load
 from virel_deep.streams import generator
 
 CPU = torch.device("cpu")
@@ -121,3 +122,33 @@ def train(run, config, seeds=None, *, resume=False, until=None, killed=False):
     finally:
         trainer.close()
     return trainer
+
+
+def quiet(*_):
+    """Ignore a progress report."""
+
+
+def result(run, seed):
+    """All that a seed leaves: metrics, the last checkpoint, the replay."""
+    loaded = load(seed_folder(run, seed) / "checkpoints")
+    return {
+        "metrics": json.dumps(metrics(seed_folder(run, seed))),
+        "step": loaded.step,
+        "state": loaded.state,
+        "rows": {"first": loaded.rows.first, "data": loaded.rows.data},
+    }
+
+
+def assert_same(run, other, seeds):
+    """Everything that these seeds leave is the same in both runs."""
+    for seed in seeds:
+        assert differing(result(run, seed), result(other, seed)) == []
+
+
+def replay_rows(run, seed=0):
+    """Observation, action, next observation, reward and terminated of the rows in the newest checkpoint."""
+    loaded = load(seed_folder(run, seed) / "checkpoints")
+    action = loaded.state["agent"]["n_action"]
+    observation = (loaded.rows.data.shape[1] - 2 - action) // 2
+    ends = np.cumsum([observation, action, observation, 1])
+    return np.split(loaded.rows.data, ends, axis=1)
