@@ -78,7 +78,7 @@ def save_step(folder, step, before, capacity):
 
 
 def train(folder, capacity, every, saved=None):
-    """Continue from the newest checkpoint for ever; write each step whose `save` returned to the pipe `saved`."""
+    """Continue from the newest checkpoint for ever; write each step that was saved to the pipe `saved`."""
     step = load(folder).step if list(folder.glob("step-*")) else 0
     while True:
         save_step(folder, step + every, step, capacity)
