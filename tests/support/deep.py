@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Helpers of the deep agent's tests: data of our choice, states leaf by leaf, runs without clocks."""
+=======
+"""Shared parts of the tests of the deep agent: hand-made data, states leaf by leaf, runs without clocks."""
+>>>>>>> plumbing
 
 import json
 from contextlib import contextmanager
@@ -10,9 +14,14 @@ from virel_deep.agent.build import make_agent
 from virel_deep.agent.interfaces import Own
 from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
+<<<<<<< HEAD
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import write_config
+=======
+from virel_deep.run.folder import seed_folder, write_config
+>>>>>>> plumbing
 from virel_deep.run.trainer import Trainer
+from virel_deep.storage.checkpoint import load
 from virel_deep.streams import generator
 
 CPU = torch.device("cpu")
@@ -128,3 +137,33 @@ def train(run, config, seeds=None, *, resume=False, until=None, killed=False):
     finally:
         trainer.close()
     return trainer
+
+
+def quiet(*_):
+    """Ignore a progress report."""
+
+
+def result(run, seed):
+    """All that a seed leaves: metrics, the last checkpoint, the replay."""
+    loaded = load(seed_folder(run, seed) / "checkpoints")
+    return {
+        "metrics": json.dumps(metrics(seed_folder(run, seed))),
+        "step": loaded.step,
+        "state": loaded.state,
+        "rows": {"first": loaded.rows.first, "data": loaded.rows.data},
+    }
+
+
+def assert_same(run, other, seeds):
+    """Everything that these seeds leave is the same in both runs."""
+    for seed in seeds:
+        assert differing(result(run, seed), result(other, seed)) == []
+
+
+def replay_rows(run, seed=0):
+    """Observation, action, next observation, reward and terminated of the rows in the newest checkpoint."""
+    loaded = load(seed_folder(run, seed) / "checkpoints")
+    action = loaded.state["agent"]["n_action"]
+    observation = (loaded.rows.data.shape[1] - 2 - action) // 2
+    ends = np.cumsum([observation, action, observation, 1])
+    return np.split(loaded.rows.data, ends, axis=1)

@@ -1,4 +1,4 @@
-"""Small environments that do as told, for tests of everything around environments."""
+"""Small scripted environments, for tests of everything around environments."""
 
 import gymnasium
 import numpy as np
@@ -56,7 +56,7 @@ class Dice(gymnasium.Env):
 
 
 def registered(entry_point, *, max_episode_steps=None, additional_wrappers=(), **settings):
-    """Registers the class with these settings and returns a new id for it."""
+    """Register an environment class with these settings under a new id; return the id."""
     env_id = f"fake/E{sum(name.startswith('fake/') for name in gymnasium.registry)}-v0"
     gymnasium.register(
         env_id,

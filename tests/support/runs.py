@@ -1,4 +1,4 @@
-"""Run folders with curves of our choice, for tests of what comes after training."""
+"""Hand-made run folders with given curves, for tests of what comes after training."""
 
 import itertools
 import json

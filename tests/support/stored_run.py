@@ -1,4 +1,4 @@
-"""A run whose state and replay rows are functions of the step, so that whatever is loaded can be checked."""
+"""A run whose state and replay rows are functions of the step, so that anything loaded can be checked."""
 
 import os
 import random
@@ -42,7 +42,7 @@ def rows_between(first, end, capacity):
 
 
 def assert_is_of_its_step(loaded, capacity):
-    """The state and the last `capacity` rows, bit for bit, of a run that stores one row a step."""
+    """The state and the last `capacity` rows, bit for bit, of a run that stores one row per step."""
     assert_same(loaded.state, state_at(loaded.step))
     expected = rows_between(max(0, loaded.step - capacity), loaded.step, capacity)
     assert (loaded.rows.first, loaded.rows.capacity) == (expected.first, capacity)
@@ -78,7 +78,7 @@ def save_step(folder, step, before, capacity):
 
 
 def train(folder, capacity, every, saved=None):
-    """Go on from the newest checkpoint, for ever; tell the pipe `saved` each step whose `save` returned."""
+    """Continue from the newest checkpoint for ever; write each step that was saved to the pipe `saved`."""
     step = load(folder).step if list(folder.glob("step-*")) else 0
     while True:
         save_step(folder, step + every, step, capacity)

@@ -1,4 +1,4 @@
-"""A stored simulator goes on bit for bit; MuJoCo's warnings stay in one folder."""
+"""A stored simulator continues bit for bit; MuJoCo's warnings stay in one folder."""
 
 import io
 import json

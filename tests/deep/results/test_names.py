@@ -80,7 +80,7 @@ def test_settings_that_differ_in_one_environment_name_the_run_in_another(tmp_pat
     here = named(folders)
     assert [entry.label for entry in here] == [f"beta (data.batch={n})" for n in (64, 128, 64)]
     assert [row[0] for row in overall_table(here).rows] == ["beta (data.batch=64)"]
-    said = "for want of a run of the same name in each: beta (data.batch=128) (none in Ant-v5)."
+    said = "for lack of a run of the same name in each: beta (data.batch=128) (none in Ant-v5)."
     assert any(remark.endswith(said) for remark in remarks(here))
 
 

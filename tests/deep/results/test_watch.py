@@ -156,7 +156,7 @@ def test_an_mp4_that_does_not_fit_on_the_disk_is_one_clear_error_and_leaves_noth
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (256, before[1]))  # ffmpeg has it from us
     try:
-        with pytest.raises(StorageError, match="ffmpeg could not write all of it; is the disk full"):
+        with pytest.raises(StorageError, match="ffmpeg could not write the whole video; is the disk full"):
             watch.record(half(), tmp_path / "video.mp4", seed())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -223,7 +223,7 @@ def test_the_command_records_the_episode_of_a_seed_without_a_screen(run):
     with Image.open(run / "video.gif") as image:
         assert image.size == (480, 480)
         assert np.asarray(image.convert("RGB")).std() > 10  # something is drawn
-    n_states, fps = re.search(r"\((\d+) states, (\d+) a second\)", done.stdout).groups()
+    n_states, fps = re.search(r"\((\d+) states, (\d+) per second\)", done.stdout).groups()
     assert sum(gif_lengths(run / "video.gif")) == pytest.approx(1000 * int(n_states) / int(fps), abs=5)
 
 

@@ -1,4 +1,4 @@
-"""Whose a seed's folder is: one process's at a time, of one run and seed; and how many are read at once."""
+"""A seed's folder belongs to one run, one seed, and one process at a time."""
 
 import re
 import shutil

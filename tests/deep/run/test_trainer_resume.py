@@ -1,0 +1,108 @@
+"""Runs that were stopped or killed continue bit for bit, whatever their new goal."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.support.deep import (
+    assert_same,
+    metrics,
+    small_run,
+    train,
+)
+from virel_common.errors import InputError
+from virel_deep.run.folder import set_steps
+from virel_deep.run.trainer import Trainer
+from virel_deep.storage.checkpoint import load
+
+PENDULUM = "InvertedPendulum-v5"
+STEPS = 120
+
+pytestmark = pytest.mark.mujoco
+
+
+@pytest.mark.parametrize(
+    ("preset", "until", "settings", "config"),
+    [
+        ("virel", 70, {}, {}),
+        ("beta", 70, {"temperature.batch": 24, "temperature.period": 3, "temperature.smoothing": 0.5}, {}),
+        ("sac", 70, {}, {"copies": 2}),
+        ("sac", 80, {}, {"capacity": 50}),
+        ("sac-v", 10, {}, {}),
+        ("td3", 71, {}, {}),
+    ],
+)
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, settings, config):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for run in (whole, parts):
+        config_ = small_run(run, preset, PENDULUM, steps=STEPS, seeds=(0, 1), settings=settings, **config)
+    train(whole, config_)
+    train(parts, config_, until=until)
+    assert load(parts / "seed-0/checkpoints").step == until
+    train(parts, config_, resume=True)
+    assert_same(parts, whole, (0, 1))
+    assert {row["kind"] for row in metrics(whole / "seed-0")} == {"train", "eval", "episode"}
+
+
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for run in (whole, parts):
+        config = small_run(run, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
+    train(whole, config)
+    train(parts, config, until=77, killed=True)
+    assert load(parts / "seed-0/checkpoints").step == 40
+    assert metrics(parts / "seed-0")[-1]["step"] > 60  # rows of steps that will come again
+    train(parts, config, resume=True)
+    assert_same(parts, whole, (0, 1))
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for run in (whole, parts):
+        config = small_run(run, "sac", PENDULUM, steps=60)
+    train(whole, config)
+    train(parts, config, until=30, killed=True)
+    train(parts, config)
+    assert_same(parts, whole, (0,))
+
+
+def test_a_run_with_a_new_goal_is_the_longer_run(tmp_path):
+    longer, extended = tmp_path / "longer", tmp_path / "extended"
+    train(longer, small_run(longer, "sac", PENDULUM, steps=STEPS))
+    config = small_run(extended, "sac", PENDULUM, steps=80)
+    train(extended, config)
+    assert (extended / "seed-0/done.json").exists()
+    set_steps(extended, STEPS)
+    train(extended, replace(config, steps=STEPS), resume=True)
+    assert_same(extended, longer, (0,))
+
+
+def test_a_kill_between_the_last_checkpoint_and_its_record_is_made_good(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=40)
+    train(tmp_path, config)
+    done = tmp_path / "seed-0/done.json"
+    assert json.loads(done.read_text()) == {"step": 40}
+    done.unlink()
+    train(tmp_path, config, resume=True)
+    assert json.loads(done.read_text()) == {"step": 40}
+
+
+def test_seeds_at_different_steps_are_no_group(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
+    train(tmp_path, config, (0,), until=30)
+    train(tmp_path, config, (1,), until=40)
+    with pytest.raises(
+        InputError,
+        match=r"must have checkpoints of the same step; run `virel train --resume` again; found \[30, 40\]",
+    ):
+        Trainer(tmp_path, config, (0, 1), resume=True)
+
+
+def test_a_seed_that_is_being_trained_is_not_trained_twice(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
+    trainer = Trainer(tmp_path, config, (0,), resume=False)
+    with pytest.raises(InputError, match="seed-0: another process trains this seed"):
+        Trainer(tmp_path, config, (0,), resume=False)
+    trainer.close()
+    train(tmp_path, config, (0,), until=5)
