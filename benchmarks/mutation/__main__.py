@@ -1,4 +1,4 @@
-"""`python -m benchmarks.mutation`: mutate, run, report; exits 0 iff the kill rate reaches the target."""
+"""Mutate, run, report: `python -m benchmarks.mutation` exits with 0 iff the kill rate reaches the target."""
 
 import json
 import os
@@ -23,21 +23,21 @@ class Options:
     """Plant small errors in the formulas of virel_theory and count those that a claim notices."""
 
     modules: tuple[str, ...] = MODULES
-    """Of virel_theory, without `.py`."""
+    """Modules of virel_theory to mutate, such as `operators.bellman`."""
     per_function: int = 3
-    """Mutants of each function, chosen by the seed, operators as varied as possible; 0 means all."""
+    """Mutants per function, chosen by the seed with operators as varied as possible; 0 means all."""
     seed: int = 0
-    """Of the sample."""
+    """Seed that chooses the mutants."""
     jobs: int = 1
-    """Processes at a time."""
+    """Processes that run at the same time."""
     out: Path = Path("out/mutation")
     """Folder for mutation.json and mutation.md."""
     resume: bool = False
-    """Keep the kills that `out` has on record and try only the rest (while claims are being improved)."""
+    """Keep the kills on record in `out` and try only the other mutants (while claims are being improved)."""
 
 
 def main(options: Options) -> int:
-    """Run it."""
+    """Try the chosen mutants and write the report after each."""
     mutants = chosen(options)
     kept = _kept(options, {mutant.key for mutant in mutants})
     _import_heavy_packages()
@@ -56,7 +56,7 @@ def main(options: Options) -> int:
 
 
 def _write(options: Options, rows: list[report.Row]) -> report.Row:
-    """Write the report after every mutant: a run that is interrupted resumes where it was."""
+    """Write the report so far; `--resume` continues an interrupted run from it."""
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
     if options.modules == MODULES:
         settings["modules"] = f"all {len(MODULES)}"
@@ -66,7 +66,7 @@ def _write(options: Options, rows: list[report.Row]) -> report.Row:
 
 
 def chosen(options: Options) -> list[Mutant]:
-    """The mutants of the run, in the order of modules and text."""
+    """Mutants of the run, in the order of modules and text."""
     out: list[Mutant] = []
     for module in options.modules:
         every = mutants_of(module, (PACKAGE / source_file(module)).read_text())
@@ -83,7 +83,7 @@ def _kept(options: Options, keys: set[str]) -> dict[str, report.Row]:
 
 
 def _import_heavy_packages() -> None:
-    """Import once, before the forks, what children need; nothing of ours."""
+    """Import the outside packages that children need, once before the forks, and nothing of ours."""
     import hypothesis.extra.numpy  # noqa: PLC0415
     import mpmath  # noqa: PLC0415
     import numba  # noqa: PLC0415
