@@ -1,4 +1,4 @@
-"""Mutate, run, report: `python -m benchmarks.mutation` exits with 0 iff the kill rate reaches the target."""
+"""`python -m benchmarks.mutation`: mutate, run, report; exits 0 iff the kill rate reaches the target."""
 
 import json
 import os
@@ -23,21 +23,21 @@ class Options:
     """Plant small errors in the formulas of virel_theory and count those that a claim notices."""
 
     modules: tuple[str, ...] = MODULES
-    """Modules of virel_theory to mutate, such as `operators.bellman`."""
+    """Of virel_theory, without `.py`."""
     per_function: int = 3
-    """Mutants per function, chosen by the seed with operators as varied as possible; 0 means all."""
+    """Mutants of each function, chosen by the seed, operators as varied as possible; 0 means all."""
     seed: int = 0
-    """Seed that chooses the mutants."""
+    """Of the sample."""
     jobs: int = 1
-    """Processes that run at the same time."""
+    """Processes at a time."""
     out: Path = Path("out/mutation")
     """Folder for mutation.json and mutation.md."""
     resume: bool = False
-    """Keep the kills on record in `out` and try only the other mutants (while claims are being improved)."""
+    """Keep the kills that `out` has on record and try only the rest (while claims are being improved)."""
 
 
 def main(options: Options) -> int:
-    """Try the chosen mutants and write the report after each."""
+    """Run it."""
     mutants = chosen(options)
     kept = _kept(options, {mutant.key for mutant in mutants})
     _import_heavy_packages()
@@ -56,7 +56,7 @@ def main(options: Options) -> int:
 
 
 def _write(options: Options, rows: list[report.Row]) -> report.Row:
-    """Write the report so far; `--resume` continues an interrupted run from it."""
+    """Write the report after every mutant: a run that is interrupted resumes where it was."""
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
     if options.modules == MODULES:
         settings["modules"] = f"all {len(MODULES)}"
@@ -66,7 +66,7 @@ def _write(options: Options, rows: list[report.Row]) -> report.Row:
 
 
 def chosen(options: Options) -> list[Mutant]:
-    """Mutants of the run, in the order of modules and text."""
+    """The mutants of the run, in the order of modules and text."""
     out: list[Mutant] = []
     for module in options.modules:
         every = mutants_of(module, (PACKAGE / source_file(module)).read_text())
@@ -83,7 +83,7 @@ def _kept(options: Options, keys: set[str]) -> dict[str, report.Row]:
 
 
 def _import_heavy_packages() -> None:
-    """Import the outside packages that children need, once before the forks, and nothing of ours."""
+    """Import once, before the forks, what children need; nothing of ours."""
     import hypothesis.extra.numpy  # noqa: PLC0415
     import mpmath  # noqa: PLC0415
     import numba  # noqa: PLC0415
@@ -99,4 +99,4 @@ def _import_heavy_packages() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, prog="python -m benchmarks.mutation")))
+    sys.exit(main(tyro.cli(Options)))

@@ -1,4 +1,4 @@
-"""Checks that decide verdicts, one by one: which exist, and whether each ends as on record."""
+"""The checks that decide a verdict, one by one: which there are, and whether they come out as on record."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CheckId:
-    """Identity of one check of one claim; `holds` is its outcome on record."""
+    """One check of one claim; `holds` is what is on record for it."""
 
     module: str
     claim: str
@@ -19,12 +19,12 @@ class CheckId:
     holds: bool
 
     def __str__(self) -> str:
-        """Words for a page, such as `theorem-4: correction`."""
+        """`theorem-4: correction`."""
         return f"{self.claim}: {self.name}"
 
 
 def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
-    """Yield `(id, check)` for each statement, step, repair and correction of a claim file."""
+    """`(id, check)` of what decides the verdicts of a claim file: statements, steps, repairs, corrections."""
     for claim in getattr(importlib.import_module(module), "CLAIMS", ()):
         yield CheckId(module, claim.id, "printed", str(claim.expected) != "REFUTED"), claim.check
         if claim.correction is not None:
@@ -36,7 +36,7 @@ def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
 
 
 def claim_modules() -> list[str]:
-    """Names of modules that may define claims, except those about the deep agent."""
+    """Modules that may define claims, those about the deep agent left out."""
     registry = importlib.import_module("verify.engine.registry")
     return [name for name in registry.modules() if ".deep." not in name]
 
@@ -44,11 +44,9 @@ def claim_modules() -> list[str]:
 def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
     """Whether the check ends as on record.
 
-    A check on record as holding tries at most `draws` random instances, without the named ones, which are
-    large. A check on record as failing runs with all its instances, because it stops at the first failure.
-
-    Raises:
-        CheckError: the gap function raised an exception (`verify.engine.runner`).
+    Those on record as holding try at most `draws` random instances and leave out the named ones, which are
+    large; those on record as failing run with everything they have: they stop at the first failure. Raises
+    `verify.engine.runner.CheckError` if the gap function does.
     """
     from verify.engine.runner import run_check  # noqa: PLC0415  (imports virel_theory, so only in a child process)
 
@@ -58,25 +56,25 @@ def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
 
 
 class Calls:
-    """Context that records which code objects of `virel_theory` run, as `(module, first line)`."""
+    """Records which code objects of `virel_theory` run, as `(module, first line)`."""
 
     def __init__(self, package: Path) -> None:
-        """Prepare to record; `package` is the folder of `virel_theory`."""
+        """`package`: the folder of `virel_theory`."""
         self._package = str(package)
         self._seen: set[CodeType] = set()
 
     def __enter__(self) -> "Calls":
-        """Start recording."""
+        """Start."""
         self._seen.clear()
         sys.setprofile(self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop recording."""
+        """Stop."""
         sys.setprofile(None)
 
     def lines(self) -> set[tuple[str, int]]:
-        """Pairs `(module, first line of the code object)` of everything that ran."""
+        """`(module, first line of the code object)` of everything that ran."""
         return {
             (_module(code.co_filename, self._package), code.co_firstlineno)
             for code in self._seen
@@ -89,5 +87,5 @@ class Calls:
 
 
 def _module(file: str, package: str) -> str:
-    """Dotted name of a file below the package, such as `operators.bellman`."""
+    """Dotted name below the package, like `operators.bellman`."""
     return ".".join(Path(file).relative_to(package).with_suffix("").parts)

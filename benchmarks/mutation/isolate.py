@@ -1,4 +1,4 @@
-"""Processes in which a mutant is tried, forked before `virel_theory` or `verify` was ever imported."""
+"""Fresh processes: each child is forked before `virel_theory` or `verify` was ever imported."""
 
 import importlib.abc
 import importlib.machinery
@@ -24,11 +24,11 @@ TIMEOUT = "timeout"
 
 
 class TimeUp(BaseException):
-    """The child's time is up. Not an `Exception`, since a check must not take it for one of its own."""
+    """The child's time is up (no `Exception`: a check must not take it for its own)."""
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Import loader that compiles given text instead of the file's, without any cache."""
+    """Compiles given text instead of the file's; reads and writes no cache."""
 
     def __init__(self, name: str, path: str, text: str) -> None:
         super().__init__(name, path)
@@ -51,9 +51,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def install(mutant: Mutant, package: Path) -> None:
-    """Make later imports of the mutant's module load its mutated form.
+    """From now on the mutant's module is imported in its mutated form.
 
-    This holds for kernels too: the whole run has NUMBA_DISABLE_JIT=1, so no compiled code can be stale.
+    Kernels are safe too: the whole run has NUMBA_DISABLE_JIT=1, so there is no compiled code to be stale.
     """
     name = f"virel_theory.{mutant.module}"
     if "virel_theory" in sys.modules:
@@ -65,9 +65,9 @@ def install(mutant: Mutant, package: Path) -> None:
 def in_children(
     jobs: Sequence[tuple[Any, Job]], *, n_parallel: int, seconds: float
 ) -> Iterator[tuple[Any, Any, float]]:
-    """Run each job in a forked process of its own; yield `(label, what the job returned, seconds)`.
+    """`(label, what the job returned, seconds)`, each job in a forked process of its own.
 
-    For a job that takes too long, or whose process dies, a string that says so stands in the second place.
+    A job that takes too long, or takes its process down, returns a string that says so.
     """
     waiting = list(reversed(jobs))
     running: dict[Any, tuple[Any, Any, float]] = {}

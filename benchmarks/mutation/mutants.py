@@ -45,7 +45,7 @@ NOT_FORMULAS = ("as_", "_as_", "_check", "_is_", "_read", "_bad", "checked", "ha
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a module: bytes `start:stop` of its source become `after`."""
+    """One change: bytes `start:stop` of the module's source become `after`."""
 
     module: str
     function: str
@@ -59,18 +59,18 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """Identity of a mutant while lines move: module, function, change, and a number if not unique."""
+        """What identifies it while lines move: module, function, the change (and which of several alike)."""
         change = f"{_one_line(self.before)} -> {_one_line(self.after)}"
         return f"{self.module}.{self.function}: {change}" + (f" #{self.nth}" if self.nth > 1 else "")
 
     def apply(self, source: str) -> str:
-        """Source of the module with the change made."""
+        """The mutated source."""
         data = source.encode()
         return (data[: self.start] + self.after.encode() + data[self.stop :]).decode()
 
 
 def mutants_of(module: str, source: str) -> list[Mutant]:
-    """All mutants of the formulas of a module, in the order of the text."""
+    """Every mutant of the formulas of a module, in the order of the text."""
     text = _Text(source)
     out: list[Mutant] = []
     seen: dict[str, int] = {}
@@ -92,7 +92,7 @@ def mutants_of(module: str, source: str) -> list[Mutant]:
 
 
 def sample(mutants: list[Mutant], *, per_function: int, seed: int) -> list[Mutant]:
-    """Choose at most `per_function` mutants per function, of as many operators as possible."""
+    """At most `per_function` mutants of every function, of as many operators as possible."""
     by_function: dict[str, list[Mutant]] = {}
     for mutant in mutants:
         by_function.setdefault(f"{mutant.module}.{mutant.function}", []).append(mutant)
@@ -112,7 +112,7 @@ Change = tuple[str, int, int, str]  # operator, start, stop, replacement
 
 
 class _Text:
-    """A source file, and the byte offsets of its syntax nodes."""
+    """Byte offsets of the nodes of one source file."""
 
     def __init__(self, source: str) -> None:
         self.data = source.encode()
@@ -132,7 +132,7 @@ class _Text:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield every function and method once; nested ones belong to the function around them."""
+    """Functions and methods, each once; nested ones belong to their function."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             yield node.name, node
@@ -152,7 +152,7 @@ def _changes(function: ast.FunctionDef, text: _Text) -> Iterator[Change]:
 
 
 def _walk(node: ast.AST, text: _Text) -> Iterator[Change]:
-    """Yield changes of a node and below, none of them in checks, messages, annotations or rounding bounds."""
+    """Changes in a node and below it, leaving out checks, messages, annotations and rounding allowances."""
     if _is_no_formula(node):
         return
     if isinstance(node, ast.expr):
@@ -213,7 +213,7 @@ def _expression(node: ast.expr, text: _Text) -> Iterator[Change]:
 
 
 def _between(kind: str, op: ast.AST, sides: tuple[ast.expr, ast.expr], text: _Text) -> Iterator[Change]:
-    """Yield the change of an operator's own bytes, which stand between its two sides."""
+    """The operator's own bytes, between its two sides."""
     if type(op) not in SWAPPED:
         return
     token, other = SWAPPED[type(op)]

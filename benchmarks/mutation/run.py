@@ -1,4 +1,4 @@
-"""A mutation run: record which checks call which function, then try each mutant on those, cheapest first."""
+"""The run: record which checks touch which function, then try each mutant on those, cheapest first."""
 
 import ast
 import time
@@ -22,17 +22,17 @@ Seen = set[tuple[str, int]]
 
 @dataclass
 class Record:
-    """Seconds and calls of every check; `always` has what merely importing the claims calls.
+    """Every check with its seconds and what it calls; `always`: what merely importing the claims calls.
 
-    If a check calls a function only on instances that were not drawn here, the call is missed. That can make
-    a killed mutant look like a survivor, never the reverse.
+    A check that calls a function only on instances that were not drawn here is missed; that can make a killed
+    mutant look like a survivor, never the reverse.
     """
 
     checks: list[tuple[CheckId, float, Seen]] = field(default_factory=list)
     always: Seen = field(default_factory=set)
 
     def covering(self, mutant: Mutant) -> list[CheckId]:
-        """Checks that call the function of a mutant, cheapest first."""
+        """Checks that call the mutated function, cheapest first."""
         low, high = _extent(mutant)
 
         def hit(seen: Seen) -> bool:
@@ -44,7 +44,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Fate:
-    """Outcome of trying a mutant; `killed_by` is empty for a survivor."""
+    """What became of a mutant; `killed_by` is empty for a survivor."""
 
     mutant: Mutant
     killed_by: str
@@ -54,7 +54,7 @@ class Fate:
 
 
 def record() -> Record:
-    """Run every check once, without a mutant, in a child; raise if one does not end as on record."""
+    """Run every check once, unchanged, in a child; raise if one does not come out as recorded."""
     ((_, found, _),) = in_children([("record", _record)], n_parallel=1, seconds=3600)
     if not isinstance(found, Record):
         raise RuntimeError(f"the claims do not come out unchanged: {found}")
@@ -78,7 +78,7 @@ def _record() -> Record:
 
 
 def try_all(mutants: Sequence[Mutant], record: Record, *, n_parallel: int) -> Iterator[Fate]:
-    """Yield the fate of each mutant; those that survive a few draws face the checks again with more."""
+    """The fate of each mutant: all face the quick checks; those that survive them face more draws."""
     spared = []
     for fate in _pass(mutants, record, draws=QUICK_DRAWS, n_parallel=n_parallel):
         if fate.killed_by or fate.mutant.key in EQUIVALENT:
@@ -102,7 +102,7 @@ def _pass(mutants: Sequence[Mutant], record: Record, *, draws: int, n_parallel: 
 
 
 def _try(mutant: Mutant, record: Record, draws: int) -> tuple[str, str, int]:
-    """Try a mutant in this fresh process; return `(killed by, how, number of checks run)`."""
+    """`(killed by, how, checks run)` in a fresh process."""
     warnings.simplefilter("ignore")
     install(mutant, PACKAGE)
     covering = record.covering(mutant)
@@ -126,7 +126,7 @@ def _killed(check_id: CheckId, draws: int) -> str:
 
 
 def _extent(mutant: Mutant) -> tuple[int, int]:
-    """First line (decorators included) and last line of the function of a mutant."""
+    """First (decorators included) and last line of the mutated function."""
     tree = ast.parse((PACKAGE / source_file(mutant.module)).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.lineno <= mutant.line <= (node.end_lineno or 0):
