@@ -9,7 +9,8 @@ import pytest
 import virel_theory
 from benchmarks.mutation.isolate import in_children, install
 from benchmarks.mutation.mutants import mutants_of, sample
-from benchmarks.mutation.run import PACKAGE
+from benchmarks.mutation.report import mutated_line
+from benchmarks.mutation.run import PACKAGE, Fate
 from benchmarks.mutation.scope import EQUIVALENT, LEFT_OUT, MODULES, source_file
 
 SOURCES = {module: (PACKAGE / source_file(module)).read_text() for module in MODULES}
@@ -35,6 +36,14 @@ def test_every_mutant_compiles_and_differs_from_the_source_in_meaning(module):
     tree = ast.dump(ast.parse(SOURCES[module]))
     for mutant in ALL[module]:
         assert ast.dump(ast.parse(mutant.apply(SOURCES[module]))) != tree, mutant.key
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_report_shows_the_line_that_a_mutant_changed(module):
+    mutant = ALL[module][0]
+    line = mutated_line(Fate(mutant, killed_by="", how="", n_checks=0, seconds=0.0))
+    assert mutant.after.strip().splitlines()[0] in line
+    assert line != SOURCES[module].splitlines()[mutant.line - 1].strip()
 
 
 def test_keys_are_unique_and_the_equivalent_ones_exist():

@@ -99,4 +99,4 @@ def _import_heavy_packages() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Options, prog="python -m benchmarks.mutation")))
+    sys.exit(main(tyro.cli(Options)))
