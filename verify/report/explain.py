@@ -9,9 +9,9 @@ from verify.engine.verdict import Verdict
 
 ERRATA_HEAD = """# Errata found by the toolkit
 
-Generated from the registry by `virel explain --errata` (do not edit): every printed statement of the sources
-that is false (`REFUTED`) or whose printed proof has a false step (`GAP`), with the smallest counterexample
-that the search found and what holds instead. Verdicts: `virel verify`.
+Generated from the registry by `virel explain --errata` (do not edit). It lists every printed statement of the
+sources that is false (`REFUTED`) or whose printed proof has a false step (`GAP`), with the smallest
+counterexample that the search found and with what holds instead. For all verdicts, run `virel verify`.
 
 """
 

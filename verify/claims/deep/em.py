@@ -9,7 +9,7 @@ E-step: one mirror-descent step of length 1/alpha on the expected `policy_loss`,
         alpha -> 0 its probability goes to the greedy actions (alpha = gap/64 leaves A e^-64 to others), of
         which the lowest index is taken at a tie.
 Both sides: these, on every transition of the MDP; against Howard's policy iteration of
-        `verify/claims/methods/em.py` and the EM of `virel_theory.methods.em`, six steps each.
+        `verify/claims/methods/policy_iteration.py` and the EM of `virel_theory.methods.em`, six steps each.
 Bound:  with R = 1 + max|r|: the system (I - gamma P^pi, in the V-network's case with V eliminated or not)
         has an inverse of norm at most 2/(1 - gamma), and a solution of size R/(1 - gamma). Its rows, of
         absolute sum 2, are sums of at most m = S A terms, (m + 8) u each, and so is its right side. The
@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 
 from verify.claims.deep.tools import Tensor, tensor, transitions
 from verify.claims.instances import U, gym_mdp
-from verify.claims.methods.em import N_STEPS, lowest_greedy, policy_iteration_steps
+from verify.claims.methods.em import N_STEPS
+from verify.claims.methods.policy_iteration import lowest_greedy, policy_iteration_steps
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps

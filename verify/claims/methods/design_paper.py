@@ -11,62 +11,24 @@ Teeth:  `perturb` is added to one side (to the left of an inequality, where 1e3 
         instances).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
 from verify.claims.instances import U
+from verify.claims.methods.design_objective import (
+    mean_over,
+    objective,
+    per_step_objective,
+    soft_q,
+    trajectories,
+)
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
-
-
-class Trajectories(NamedTuple):
-    """All paths, `[S, A, S, A]`: log-probability under a policy, the policy's part of it, and return."""
-
-    log_prob: Array
-    log_policy: Array
-    total: Array
-
-
-def trajectories(mdp: TabularMDP, pi: Array) -> Trajectories:
-    """Probabilities and returns of every path s1 a1 s2 a2 under `pi` (`-inf` for impossible ones)."""
-    with np.errstate(divide="ignore"):
-        dynamics = np.log(mdp.initial)[:, None, None, None] + np.log(mdp.dense_transition)[:, :, :, None]
-    log_policy = np.log(pi)[:, :, None, None] + np.log(pi)[None, None, :, :]
-    total = mdp.reward[:, :, None, None] + mdp.reward[None, None, :, :]
-    return Trajectories(dynamics + log_policy, log_policy, total)
-
-
-def _mean(path: Trajectories, values: Array) -> float:
-    weight = np.exp(path.log_prob)
-    return float(np.sum(weight * np.where(weight > 0, values, 0.0)))
-
-
-def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
-    """Objective (6) of Marino et al. by trajectories: E[R] - alpha KL(pi(tau) || p(tau)).
-
-    The dynamics cancel in the ratio.
-    """
-    path, reference = trajectories(mdp, pi), trajectories(mdp, prior)
-    return _mean(path, path.total - alpha * (path.log_policy - reference.log_policy))
-
-
-def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
-    """E[sum_t step_term(s_t, a_t)] by state distributions, `step_term [S, A]`."""
-    d_1 = mdp.initial
-    d_2 = np.einsum("s,sa,sat->t", d_1, pi, mdp.dense_transition)
-    return float(np.sum((d_1 + d_2)[:, None] * pi * step_term))
-
-
-def soft_q(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> Array:
-    """Soft Q of Marino et al., Eq. (9), at t = 1 with T = 2: r(s, a) + E[r_2 - alpha log(pi/p)]."""
-    v_2 = np.sum(pi * (mdp.reward - alpha * np.log(pi / prior)), axis=1)
-    out: Array = mdp.reward + mdp.dense_transition @ v_2
-    return out
 
 
 def gap_5_printed(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
@@ -150,7 +112,7 @@ def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float =
     """
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)
     constants = [
-        _mean(path, path.total - alpha * path.log_prob) - objective(mdp, policy, uniform, alpha)
+        mean_over(path, path.total - alpha * path.log_prob) - objective(mdp, policy, uniform, alpha)
         for policy in (pi, uniform)
         for path in [trajectories(mdp, policy)]
     ]

@@ -17,6 +17,7 @@ import numpy as np
 
 from verify.claims.instances import U, gym_instances, gym_mdp, on_mdp, solved
 from verify.claims.methods import comparison_figures, em_figures
+from verify.claims.methods.policy_iteration import policy_iteration_steps, solve_bound
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables
@@ -26,37 +27,6 @@ from virel_theory.methods.em import em_fixed_target_steps, em_steps, m_step_comp
 from virel_theory.objective.elbo import elbo
 
 N_STEPS = 6
-
-
-def solve_bound(mdp: TabularMDP) -> float:
-    """Bound on the difference of two float64 evaluations of one policy (module docstring)."""
-    scale = 1 + float(np.abs(mdp.reward).max())
-    return 32 * mdp.n_pairs * U * scale / (1 - mdp.gamma) ** 2
-
-
-def lowest_greedy(q: Array, tie_tol: float) -> Array:
-    """Lowest index, `[S]`, among the actions within `tie_tol` of the maximum."""
-    out: Array = np.argmax(q >= q.max(axis=1, keepdims=True) - tie_tol, axis=1)
-    return out
-
-
-def policy_iteration_steps(
-    mdp: TabularMDP, policy: Array, n_steps: int, tie_tol: float
-) -> list[tuple[Array, Array]]:
-    """Howard's policy iteration over state values: `(q [S, A], policy [S])` of each of `n_steps` steps.
-
-    Puterman 1994, Section 6.4.
-    """
-    states, steps = np.arange(mdp.n_states), []
-    dense = mdp.dense_transition
-    for _ in range(n_steps):
-        v = np.linalg.solve(
-            np.eye(mdp.n_states) - mdp.gamma * dense[states, policy], mdp.reward[states, policy]
-        )
-        q = np.where(mdp.available, mdp.reward + mdp.gamma * dense @ v, -np.inf)
-        policy = lowest_greedy(q, tie_tol)
-        steps.append((q, policy))
-    return steps
 
 
 def gap_39(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:

@@ -12,21 +12,20 @@ Bound:  rounding. The residual carries (5 A + S + 16) u (max|q| + max|r|). The e
 Teeth:  `perturb` shifts Q* by 1 + |q|, or adds to a temperature.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.instances import U, boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.optima.corollary_1_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
-from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, bellman_residual, residual_error
-from virel_theory.objective.self_consistent import self_consistent_temperatures, temperature_map
+from virel_theory.objective.self_consistent import self_consistent_temperatures
 from virel_theory.operators.bellman import bellman_optimal
 from virel_theory.operators.policies import boltzmann_policy, greedy_policy, log_boltzmann_policy
 
@@ -128,33 +127,6 @@ def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, pe
     least = -float(log_boltzmann_policy(q_star, eps=eps).min())
     size = 1 + np.abs(q_star).max() / eps
     return Gap(least - (spread / eps + np.log(mdp.n_actions)) * (1 - perturb), 16 * mdp.n_actions * U * size)
-
-
-def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the roots at Q = Q* against the gap D, S = 1, A = 2, gamma = 1/2: a fold at D = 103.6."""
-    gaps = np.linspace(103.7, 130.0, 120)
-    rows = []
-    for gap in gaps:
-        mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[gap, 0.0]]), 0.5)
-        rows.append(
-            [root.eps for root in self_consistent_temperatures(mdp, np.array([[2 * gap, gap]])).roots]
-        )
-    zero, lower, upper = np.array(rows).T
-    wide = np.array([90.0, *gaps])
-    branches = (
-        Curve("eps = 0", wide, np.array([0.0, *zero])),
-        Curve("middle root", gaps, lower),
-        Curve("largest root", gaps, upper),
-    )
-    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[104.0, 0.0]]), 0.5)
-    eps = np.linspace(100.0, 200.0, 201)
-    g = np.array([temperature_map(mdp, np.array([[208.0, 104.0]]), eps=float(e)) - e for e in eps])
-    caption = f"S = 1, A = 2, gamma = 1/2, r = (D, 0), Q = Q* = (2 D, D), mean norm (seed {seed} not used)."
-    roots_panel = Panel("Self-consistent temperatures at Q*", "D", "eps", branches)
-    zoom = Panel(
-        "D = 104", "eps", "g - eps", (Curve("g - eps", eps, g), Curve("0", eps, 0 * eps, "predicted"))
-    )
-    return (Figure("corollary-1-roots-at-optimum", (roots_panel, zoom), caption),)
 
 
 _shift: Any = integer_tables(-3, 3)

@@ -41,7 +41,7 @@ def figures(seed: int) -> Sequence[Figure]:
         _panel("a unique maximum that is no limit", _refuting_curves()),
     ]
     caption = (
-        "Left, middle: phi = x + x^2, unique maxima at 0, dashed: leading term of Laplace's method. Right: phi a bump "
+        "First two panels: phi = x + x^2, unique maxima at 0, dashed: leading term of Laplace's method. Third: phi a bump "
         f"at the only maximum; f as in claim `theorem-1`. Not random (seed {seed} unused)."
     )
     return [Figure("theorem-1-rates", panels, caption)]
