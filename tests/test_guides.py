@@ -35,7 +35,12 @@ def run_page(page, folder):
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "error"}
     return subprocess.run(
-        [sys.executable, script.name], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, script.name],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -10,9 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from virel_common.errors import require
+from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import garnet_kernels
-from virel_theory.models.assemble import Mask, build, csr_rows, outcome_rows, point_mass
+from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
 
 Cell = tuple[int, int]
 
@@ -276,7 +277,7 @@ def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Gener
 
 
 def _as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
-    """`cell` as `(row, column)` inside the grid."""
+    """Return `cell` as `(row, column)` inside the grid."""
     row, column = cell
     require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
     return row, column

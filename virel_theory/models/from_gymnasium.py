@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
-from virel_theory.models.assemble import Mask
+from virel_theory.checks import Mask
 
 Columns = tuple[NDArray[Any], ...]
 
