@@ -243,8 +243,8 @@ def _rows(b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str
     shape = np.shape(b_omega)
     require(len(shape) == 3 and 0 not in shape, "b_omega", shape, "must have shape [S, A, N]")
     table = as_float_array(values, (shape[0], shape[1]), name=name)
-    fits = mask is None or np.shape(mask) == table.shape
-    require(fits, "mask", np.shape(mask), f"must have shape {list(table.shape)}")
+    if mask is not None:
+        require(mask.shape == table.shape, "mask", mask.shape, f"must have shape {list(table.shape)}")
     column = _features(table[:, :, None], mask, name=name)
     return _features(as_float_array(b_omega, shape, name="b_omega"), mask, name="b_omega"), column[:, 0]
 
