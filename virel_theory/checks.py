@@ -17,7 +17,7 @@ U = float(np.finfo(np.float64).eps)
 
 
 def as_real(x: ArrayLike, *, name: str) -> Array:
-    """`x` as a float64 array of any shape, which may share memory with `x`.
+    """Return `x` as a float64 array of any shape, which may share memory with `x`.
 
     Complex numbers, dates and text are refused.
     """
@@ -31,28 +31,28 @@ def as_real(x: ArrayLike, *, name: str) -> Array:
 
 
 def as_number(x: ArrayLike, *, name: str) -> float:
-    """`x` as a float; `nan` and infinities are accepted."""
+    """Return `x` as a float; `nan` and infinities are accepted."""
     out = as_real(x, name=name)
     require(out.ndim == 0, name, out.shape, "must be a single number")
     return float(out)
 
 
 def as_float_array(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """`x` as a float64 array of exactly this shape, which may share memory with `x`."""
+    """Return `x` as a float64 array of exactly this shape, which may share memory with `x`."""
     out = as_real(x, name=name)
     require(out.shape == shape, name, out.shape, f"must have shape {list(shape)}")
     return out
 
 
 def as_finite(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """`x` as a finite float64 array of exactly this shape, which may share memory with `x`."""
+    """Return `x` as a finite float64 array of exactly this shape, which may share memory with `x`."""
     out = as_float_array(x, shape, name=name)
     first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
     return out
 
 
 def as_mask(mask: ArrayLike, shape: tuple[int, ...] | None = None) -> Mask:
-    """`mask` as booleans `[..., S, A]`, True where the action exists: at least one action per state.
+    """Return `mask` as booleans `[..., S, A]`, True where the action exists: at least one action per state.
 
     `shape` is what it must have; None accepts any table `[S, A]`.
     """
@@ -71,7 +71,7 @@ def as_mask(mask: ArrayLike, shape: tuple[int, ...] | None = None) -> Mask:
 
 
 def as_probabilities(p: ArrayLike, *, name: str) -> Array:
-    """`p` as probability distributions over its last axis, of any shape `[..., n]`."""
+    """Return `p` as probability distributions over its last axis, of any shape `[..., n]`."""
     out = as_real(p, name=name)
     require(out.ndim > 0 and out.size > 0, name, out.shape, "must have shape [..., n]")
     first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
@@ -82,7 +82,7 @@ def as_probabilities(p: ArrayLike, *, name: str) -> Array:
 
 
 def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
-    """`d` as a probability vector `[size]`: entries >= 0 that sum to 1 within rounding."""
+    """Return `d` as a probability vector `[size]`: entries >= 0 that sum to 1 within rounding."""
     out = as_float_array(d, (size,), name=name)
     first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
     total = float(out.sum())
@@ -91,7 +91,7 @@ def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
 
 
 def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
-    """`pi` as distributions over the actions of an `[S, A]` table, 0 where the table is `-inf`."""
+    """Return `pi` as distributions over the actions of an `[S, A]` table, 0 where the table is `-inf`."""
     out = as_float_array(pi, table.shape, name=name)
     first_bad(
         (out > 0) & np.isneginf(table), out, name=name, rule="must be 0 where the action does not exist"
@@ -100,7 +100,7 @@ def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
 
 
 def as_temperature(eps: float, *, name: str) -> float:
-    """`eps` as a positive, finite float."""
+    """Return `eps` as a positive, finite float."""
     value = as_number(eps, name=name)
     require(0 < value < np.inf, name, eps, "must be positive and finite (the limit 0 is `greedy_policy`)")
     return value

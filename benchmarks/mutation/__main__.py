@@ -23,21 +23,21 @@ class Options:
     """Plant small errors in the formulas of virel_theory and count those that a claim notices."""
 
     modules: tuple[str, ...] = MODULES
-    """Of virel_theory, without `.py`."""
+    """Modules of virel_theory to mutate, for instance operators.bellman."""
     per_function: int = 3
-    """Mutants of each function, chosen by the seed, operators as varied as possible; 0 means all."""
+    """Largest number of mutants per function, of as many kinds as possible; 0 means all."""
     seed: int = 0
-    """Of the sample."""
+    """Seed that chooses the mutants of each function."""
     jobs: int = 1
     """Processes at a time."""
     out: Path = Path("out/mutation")
     """Folder for mutation.json and mutation.md."""
     resume: bool = False
-    """Keep the kills that `out` has on record and try only the rest (while claims are being improved)."""
+    """Keep the kills that `out` has on record and try only the rest, for instance after improving a claim."""
 
 
 def main(options: Options) -> int:
-    """Run it."""
+    """Run the mutants and write the report; 0 iff the kill rate reaches the target."""
     mutants = chosen(options)
     kept = _kept(options, {mutant.key for mutant in mutants})
     _import_heavy_packages()
@@ -56,7 +56,7 @@ def main(options: Options) -> int:
 
 
 def _write(options: Options, rows: list[report.Row]) -> report.Row:
-    """Write the report after every mutant: a run that is interrupted resumes where it was."""
+    """Write the report so far, after every mutant, so that an interrupted run can resume."""
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
     if options.modules == MODULES:
         settings["modules"] = f"all {len(MODULES)}"
@@ -66,7 +66,7 @@ def _write(options: Options, rows: list[report.Row]) -> report.Row:
 
 
 def chosen(options: Options) -> list[Mutant]:
-    """The mutants of the run, in the order of modules and text."""
+    """Mutants of the run, in the order of modules and text."""
     out: list[Mutant] = []
     for module in options.modules:
         every = mutants_of(module, (PACKAGE / source_file(module)).read_text())
@@ -83,7 +83,7 @@ def _kept(options: Options, keys: set[str]) -> dict[str, report.Row]:
 
 
 def _import_heavy_packages() -> None:
-    """Import once, before the forks, what children need; nothing of ours."""
+    """Import the packages that children need once, before the forks; nothing of ours."""
     import hypothesis.extra.numpy  # noqa: PLC0415
     import mpmath  # noqa: PLC0415
     import numba  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The checks that decide a verdict, one by one: which there are, and whether they come out as on record."""
+"""Checks that decide a verdict: which ones there are, and whether each comes out as on record."""
 
 import importlib
 import sys
@@ -19,12 +19,12 @@ class CheckId:
     holds: bool
 
     def __str__(self) -> str:
-        """`theorem-4: correction`."""
+        """Text such as `theorem-4: correction`."""
         return f"{self.claim}: {self.name}"
 
 
 def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
-    """`(id, check)` of what decides the verdicts of a claim file: statements, steps, repairs, corrections."""
+    """Checks of a claim file with their ids: statements, steps, repairs and corrections."""
     for claim in getattr(importlib.import_module(module), "CLAIMS", ()):
         yield CheckId(module, claim.id, "printed", str(claim.expected) != "REFUTED"), claim.check
         if claim.correction is not None:
@@ -36,13 +36,13 @@ def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
 
 
 def claim_modules() -> list[str]:
-    """Modules that may define claims, those about the deep agent left out."""
+    """Names of the modules that may define claims, without those about the deep agent."""
     registry = importlib.import_module("verify.engine.registry")
     return [name for name in registry.modules() if ".deep." not in name]
 
 
 def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
-    """Whether the check ends as on record.
+    """Whether a check ends as on record.
 
     Those on record as holding try at most `draws` random instances and leave out the named ones, which are
     large; those on record as failing run with everything they have: they stop at the first failure. Raises
@@ -56,25 +56,25 @@ def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
 
 
 class Calls:
-    """Records which code objects of `virel_theory` run, as `(module, first line)`."""
+    """Recorder of the code objects of `virel_theory` that run, as `(module, first line)`."""
 
     def __init__(self, package: Path) -> None:
-        """`package`: the folder of `virel_theory`."""
+        """Prepare to record; `package` is the folder of `virel_theory`."""
         self._package = str(package)
         self._seen: set[CodeType] = set()
 
     def __enter__(self) -> "Calls":
-        """Start."""
+        """Start recording."""
         self._seen.clear()
         sys.setprofile(self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop recording."""
         sys.setprofile(None)
 
     def lines(self) -> set[tuple[str, int]]:
-        """`(module, first line of the code object)` of everything that ran."""
+        """Module and first line of every code object that ran."""
         return {
             (_module(code.co_filename, self._package), code.co_firstlineno)
             for code in self._seen
@@ -87,5 +87,5 @@ class Calls:
 
 
 def _module(file: str, package: str) -> str:
-    """Dotted name below the package, like `operators.bellman`."""
+    """Dotted name of a file below the package, like `operators.bellman`."""
     return ".".join(Path(file).relative_to(package).with_suffix("").parts)

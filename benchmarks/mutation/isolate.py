@@ -24,11 +24,11 @@ TIMEOUT = "timeout"
 
 
 class TimeUp(BaseException):
-    """The child's time is up (no `Exception`: a check must not take it for its own)."""
+    """Signal that a child's time is up; not an `Exception`, so that no check takes it for its own."""
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Compiles given text instead of the file's; reads and writes no cache."""
+    """Loader that compiles a given text instead of the file's; it reads and writes no cache."""
 
     def __init__(self, name: str, path: str, text: str) -> None:
         super().__init__(name, path)
@@ -51,7 +51,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def install(mutant: Mutant, package: Path) -> None:
-    """From now on the mutant's module is imported in its mutated form.
+    """Make later imports of the mutant's module get its mutated form.
 
     Kernels are safe too: the whole run has NUMBA_DISABLE_JIT=1, so there is no compiled code to be stale.
     """
@@ -65,7 +65,7 @@ def install(mutant: Mutant, package: Path) -> None:
 def in_children(
     jobs: Sequence[tuple[Any, Job]], *, n_parallel: int, seconds: float
 ) -> Iterator[tuple[Any, Any, float]]:
-    """`(label, what the job returned, seconds)`, each job in a forked process of its own.
+    """Run each job in a forked process of its own; yields its label, what it returned, its seconds.
 
     A job that takes too long, or takes its process down, returns a string that says so.
     """

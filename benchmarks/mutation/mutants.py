@@ -45,7 +45,7 @@ NOT_FORMULAS = ("as_", "_as_", "_check", "_is_", "_read", "_bad", "checked", "ha
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: bytes `start:stop` of the module's source become `after`."""
+    """One change of a module: bytes `start:stop` of its source become `after`."""
 
     module: str
     function: str
@@ -59,12 +59,12 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What identifies it while lines move: module, function, the change (and which of several alike)."""
+        """Name that stays while lines move: module, function, change, and which one of several alike."""
         change = f"{_one_line(self.before)} -> {_one_line(self.after)}"
         return f"{self.module}.{self.function}: {change}" + (f" #{self.nth}" if self.nth > 1 else "")
 
     def apply(self, source: str) -> str:
-        """The mutated source."""
+        """Source of the module with the change made."""
         data = source.encode()
         return (data[: self.start] + self.after.encode() + data[self.stop :]).decode()
 
@@ -132,7 +132,7 @@ class _Text:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Functions and methods, each once; nested ones belong to their function."""
+    """Functions and methods of a module, each once; nested ones belong to their function."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             yield node.name, node
@@ -152,7 +152,7 @@ def _changes(function: ast.FunctionDef, text: _Text) -> Iterator[Change]:
 
 
 def _walk(node: ast.AST, text: _Text) -> Iterator[Change]:
-    """Changes in a node and below it, leaving out checks, messages, annotations and rounding allowances."""
+    """Changes in a node and below it, except in checks, messages, annotations and rounding allowances."""
     if _is_no_formula(node):
         return
     if isinstance(node, ast.expr):
@@ -213,7 +213,7 @@ def _expression(node: ast.expr, text: _Text) -> Iterator[Change]:
 
 
 def _between(kind: str, op: ast.AST, sides: tuple[ast.expr, ast.expr], text: _Text) -> Iterator[Change]:
-    """The operator's own bytes, between its two sides."""
+    """Position of an operator's own bytes, between its two sides."""
     if type(op) not in SWAPPED:
         return
     token, other = SWAPPED[type(op)]

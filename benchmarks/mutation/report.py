@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def row(fate: Fate) -> Row:
-    """One mutant as plain data."""
+    """Row of the report: one mutant and its fate, as plain data."""
     mutant = fate.mutant
     return {
         "key": mutant.key,
@@ -39,7 +39,7 @@ def mutated_line(fate: Fate) -> str:
 
 
 def document(rows: Sequence[Row], *, settings: Row) -> Row:
-    """The whole report as plain data."""
+    """Report of all mutants, as plain data."""
     counted = [r for r in rows if _counts(r)]
     killed = [r for r in counted if r["killed_by"]]
     return {
@@ -56,14 +56,14 @@ def document(rows: Sequence[Row], *, settings: Row) -> Row:
 
 
 def write(out: Path, doc: Row) -> None:
-    """`mutation.json` and `mutation.md` in the folder `out`."""
+    """Write `mutation.json` and `mutation.md` to the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "mutation.json").write_text(json.dumps(doc, indent=1) + "\n")
     (out / "mutation.md").write_text(markdown(doc))
 
 
 def markdown(doc: Row) -> str:
-    """The report to read."""
+    """Report as Markdown text."""
     counted = [r for r in doc["mutants"] if _counts(r)]
     survivors = [r for r in counted if not r["killed_by"]]
     how = Counter(_kind(r) for r in counted)
@@ -97,7 +97,7 @@ def markdown(doc: Row) -> str:
 
 
 def _counts(r: Row) -> bool:
-    """Whether a mutant counts; one that is argued to be equivalent and yet killed does."""
+    """Whether a mutant counts: all do, except those argued to be equivalent that survive."""
     return r["key"] not in EQUIVALENT or bool(r["killed_by"])
 
 

@@ -1,4 +1,4 @@
-"""The run: record which checks touch which function, then try each mutant on those, cheapest first."""
+"""Mutation run: record which checks call which function, then try each mutant on those, cheapest first."""
 
 import ast
 import time
@@ -22,7 +22,7 @@ Seen = set[tuple[str, int]]
 
 @dataclass
 class Record:
-    """Every check with its seconds and what it calls; `always`: what merely importing the claims calls.
+    """Checks with their seconds and what they call; `always` is what merely importing the claims calls.
 
     A check that calls a function only on instances that were not drawn here is missed; that can make a killed
     mutant look like a survivor, never the reverse.
@@ -44,7 +44,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a mutant; `killed_by` is empty for a survivor."""
+    """Fate of a mutant; `killed_by` is empty for a survivor."""
 
     mutant: Mutant
     killed_by: str
@@ -78,7 +78,7 @@ def _record() -> Record:
 
 
 def try_all(mutants: Sequence[Mutant], record: Record, *, n_parallel: int) -> Iterator[Fate]:
-    """The fate of each mutant: all face the quick checks; those that survive them face more draws."""
+    """Fate of each mutant: all face the quick checks, and those that survive them face more draws."""
     spared = []
     for fate in _pass(mutants, record, draws=QUICK_DRAWS, n_parallel=n_parallel):
         if fate.killed_by or fate.mutant.key in EQUIVALENT:
@@ -102,7 +102,7 @@ def _pass(mutants: Sequence[Mutant], record: Record, *, draws: int, n_parallel: 
 
 
 def _try(mutant: Mutant, record: Record, draws: int) -> tuple[str, str, int]:
-    """`(killed by, how, checks run)` in a fresh process."""
+    """Try a mutant in a fresh process: what killed it, how, and after how many checks."""
     warnings.simplefilter("ignore")
     install(mutant, PACKAGE)
     covering = record.covering(mutant)
@@ -126,7 +126,7 @@ def _killed(check_id: CheckId, draws: int) -> str:
 
 
 def _extent(mutant: Mutant) -> tuple[int, int]:
-    """First (decorators included) and last line of the mutated function."""
+    """First and last line of the mutated function, decorators included."""
     tree = ast.parse((PACKAGE / source_file(mutant.module)).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.lineno <= mutant.line <= (node.end_lineno or 0):

@@ -1,4 +1,4 @@
-"""What is mutated and what is not, with reasons; mutants that cannot change a value, argued one by one."""
+"""Scope of the mutation run: modules, exceptions with reasons, mutants argued to change no value."""
 
 MODULES = (
     "operators.bellman",

@@ -1,4 +1,4 @@
-"""What approximators and densities promise, for every class of each kind."""
+"""Promises of approximators and densities, checked for every class of each kind."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""What every public function promises, checked for all of them; one without an entry in `table.py` fails.
+"""Promises of every public function, checked for all of them; one without an entry in `table.py` fails.
 
 Tolerance where the order of a sum changes (relabelling, CSR, padding): values are below 32 and sums have at
 most 20 terms, the linear systems condition numbers below 1e3: 1e-10 is a hundred times that many ulps.

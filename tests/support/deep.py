@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Helpers of the deep agent's tests: data of our choice, states leaf by leaf, runs without clocks."""
-=======
-"""Shared parts of the tests of the deep agent: hand-made data, states leaf by leaf, runs without clocks."""
->>>>>>> plumbing
 
 import json
 from contextlib import contextmanager
@@ -14,12 +10,8 @@ from virel_deep.agent.build import make_agent
 from virel_deep.agent.interfaces import Own
 from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
-<<<<<<< HEAD
 from virel_deep.design.run import RunConfig
-from virel_deep.run.folder import write_config
-=======
 from virel_deep.run.folder import seed_folder, write_config
->>>>>>> plumbing
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 from virel_deep.streams import generator

@@ -16,7 +16,7 @@ def rational(x):
 
 def exact_policy_values(mdp, pi):
     """Exact values `V^pi [S]` of any policy `[S, A]`, as rationals; rows are taken as given."""
-    transition, (n_states, n_actions) = mdp.to_dense().transition, mdp.shape
+    transition, (n_states, n_actions) = mdp.dense_transition, mdp.shape
     gamma = rational(mdp.gamma)
     used = [[(a, rational(pi[s, a])) for a in range(n_actions) if pi[s, a] > 0] for s in range(n_states)]
     rows = [
@@ -32,7 +32,7 @@ def exact_policy_values(mdp, pi):
 
 def exact_backup(mdp, v):
     """Exact backup `r + gamma P v [S][A]`, as rationals; None where the action does not exist."""
-    transition, (n_states, n_actions) = mdp.to_dense().transition, mdp.shape
+    transition, (n_states, n_actions) = mdp.dense_transition, mdp.shape
     gamma = rational(mdp.gamma)
 
     def value(s, a):

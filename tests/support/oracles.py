@@ -1,10 +1,10 @@
-"""Oracles that test files share."""
+"""Numerical oracles that test files share: finite differences."""
 
 import numpy as np
 
 
 def finite_difference(f, x, *, rel_step=None):
-    """Central-difference Jacobian of `f` at `x`: `[*f(x).shape, *x.shape]`.
+    """Jacobian of `f` at `x` by central differences, `[*f(x).shape, *x.shape]`.
 
     The step is h = rel_step * max(1, |x_i|), rounded so that x + h - x = h exactly. The truncation error is
     h^2 |f'''| / 6, the rounding error about u |f| / h (u = 2.2e-16); their sum is smallest near h = u^(1/3),

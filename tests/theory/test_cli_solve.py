@@ -1,3 +1,5 @@
+"""The command `virel solve`: what it prints and writes, exit statuses, one-line errors."""
+
 import json
 import subprocess
 import sys

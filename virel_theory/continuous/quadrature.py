@@ -174,7 +174,7 @@ def _taylor(coef: Array, centre: Array, h: Array) -> Array:
 
 
 def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: float, shift: float) -> Array:
-    """Both integrals `[2, n]` by the rule with fewer nodes."""
+    """Both integrals `[2, n]` of `boltzmann_panels`, by the rule with fewer nodes."""
     x, h, w = _place(left, right, N_NODES_LOW)
     tilt = np.exp(np.minimum((f(x) - shift) / eps, 700.0))
     out: Array = h * (np.stack([tilt, phi(x) * tilt]) @ w)
@@ -204,6 +204,6 @@ def _place(left: Array, right: Array, n: int) -> tuple[Array, Array, Array]:
 
 
 def _halve(left: Array, right: Array) -> tuple[Array, Array]:
-    """Both halves of each panel."""
+    """Ends of both halves of each panel."""
     middle = (left + right) / 2
     return np.concatenate([left, middle]), np.concatenate([middle, right])

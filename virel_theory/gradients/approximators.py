@@ -20,7 +20,7 @@ class Approximator(Protocol):
 
     @property
     def n_parameters(self) -> int:
-        """N, the number of parameters: the length of `omega`."""
+        """Number N of parameters: the length of `omega`."""
 
     def value(self, omega: ArrayLike) -> Array:
         """Values of all pairs, `[S, A]`."""
@@ -53,17 +53,17 @@ class TabularQ:
 
     @property
     def n_parameters(self) -> int:
-        """N, the number of pairs that exist."""
+        """Number N of parameters: one per pair that exists."""
         return int(self.mask.sum())
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table $\hat Q_\omega$, App. F.1."""
+        r"""Table of values $\hat Q_\omega(h) = \omega_h$, App. F.1."""
         out = np.full(self.mask.shape, -np.inf)
         out[self.mask] = as_finite(omega, (self.n_parameters,), name="omega")
         return out
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Unit vectors $b_\omega(h) = e_h$, App. F.1."""
+        r"""Gradients of all values: the unit vectors $b_\omega(h) = e_h$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         out = np.zeros((*self.mask.shape, self.n_parameters))
         out[self.mask] = np.eye(self.n_parameters)
@@ -97,15 +97,15 @@ class LinearQ:
 
     @property
     def n_parameters(self) -> int:
-        """N, the number of features."""
+        """Number N of parameters: one per feature."""
         return int(self.features.shape[2])
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table $x(h)^\top\omega$, Eq. (32)."""
+        r"""Table of values $x(h)^\top\omega$, Eq. (32)."""
         return _mask_out(self.features @ as_finite(omega, (self.n_parameters,), name="omega"), self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Features $b_\omega(h) = x(h)$, zero where the action does not exist, Eq. (32)."""
+        r"""Gradients of all values: the features $b_\omega(h) = x(h)$, 0 at missing actions, Eq. (32)."""
         as_finite(omega, (self.n_parameters,), name="omega")
         return _zero_out(self.features, self.mask)
 
@@ -143,16 +143,16 @@ class TanhQ:
 
     @property
     def n_parameters(self) -> int:
-        """N = H D + H: first the hidden weights row by row, then the output weights."""
+        """Number N = H D + H of parameters: the hidden weights row by row, then the output weights."""
         return self.n_hidden * (int(self.features.shape[2]) + 1)
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
+        r"""Table of values $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         return _mask_out(np.tanh(self.features @ hidden.T) @ u, self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradient with blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
+        r"""Gradients of all values, blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         t = np.tanh(self.features @ hidden.T)  # [S, A, H]
         slope = u * (1 - t * t)

@@ -26,7 +26,9 @@ def grad_beta_optimal_as_printed(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLi
 
     $$E_{s' \sim p(s'|h)}[\nabla_\omega\hat Q_\omega(a^*,s')] - \nabla_\omega\hat Q_\omega(h)$$
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. Returns: `[S, A, N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`.
+    Returns: `[S, A, N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -46,8 +48,9 @@ def theorem_4_as_printed(
     E_\omega[\nabla_\omega\hat Q_\omega]}
     {\varepsilon_\omega^2\,(1 + \gamma E[\beta_\omega E_\omega[\hat Q_\omega(h')]])}$$
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: > 0.
-    Returns: `[N]`; not finite where the printed denominator is 0. Raises: InputError: on shapes or `eps`.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: > 0.
+    Returns: `[N]`; not finite where the printed denominator is 0.
+    Raises: InputError: on wrong shapes or `eps`.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.0)
@@ -96,8 +99,9 @@ def grad_beta_incremental_as_printed(
     $$E_{\omega,k}[\nabla_\omega\log p_{\omega,k}(a'|s') + \nabla_\omega\hat Q_\omega(h')] -
     \nabla_\omega\hat Q_\omega(h)$$
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0. Returns: `[S, A, N]`. Raises: InputError: on
-    shapes.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0.
+    Returns: `[S, A, N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -118,8 +122,10 @@ def direct_gradient_as_printed(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayL
 
     $$-E[(\hat Q_\omega(h) - \mathcal T_\omega\hat Q_\omega(h))\,\nabla_\omega\hat Q_\omega(h)]$$
 
-    Args: mdp. beta: $\mathcal T_\omega\hat Q_\omega - \hat Q_\omega$, `[S, A]`. b_omega: `[S, A, N]`.
-    Returns: `[N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. beta: $\mathcal T_\omega\hat Q_\omega - \hat Q_\omega$, `[S, A]`. b_omega:
+        `[S, A, N]`.
+    Returns: `[N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)

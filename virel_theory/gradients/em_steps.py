@@ -28,7 +28,9 @@ from virel_theory.operators.policies import boltzmann_policy
 def log_linear_policy(mdp: TabularMDP, features: ArrayLike, theta: ArrayLike) -> Array:
     r"""Log-linear policy $\pi_\theta(a|s) \propto \exp(x(h)^\top\theta)$, App. E.1.
 
-    Args: mdp. features: `[S, A, M]`. theta: `[M]`. Returns: `[S, A]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. features: `[S, A, M]`. theta: `[M]`.
+    Returns: `[S, A]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -43,7 +45,9 @@ def log_linear_policy(mdp: TabularMDP, features: ArrayLike, theta: ArrayLike) ->
 def log_linear_score(mdp: TabularMDP, features: ArrayLike, *, pi_theta: ArrayLike) -> Array:
     r"""Score of a log-linear policy, $\nabla_\theta\log\pi_\theta(a|s) = x(h) - E_{\pi_\theta}[x]$, App. E.1.
 
-    Args: mdp. features: `[S, A, M]`. pi_theta: `[S, A]`. Returns: `[S, A, M]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. features: `[S, A, M]`. pi_theta: `[S, A]`.
+    Returns: `[S, A, M]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -57,8 +61,9 @@ def log_linear_score(mdp: TabularMDP, features: ArrayLike, *, pi_theta: ArrayLik
 def grad_entropy(pi_theta: ArrayLike, score: ArrayLike) -> Array:
     r"""Gradient of each row's entropy, $-E_{\pi_\theta}[\log\pi_\theta\,\nabla\log\pi_\theta]$, Eq. (25).
 
-    Args: pi_theta: `[S, A]`. score: `[S, A, M]`. Returns: `[S, M]`, with 0 log 0 = 0. Raises: InputError: on
-    shapes.
+    Args: pi_theta: `[S, A]`. score: `[S, A, M]`.
+    Returns: `[S, M]`, with 0 log 0 = 0.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> grad_entropy([[0.5, 0.5]], [[[0.5], [-0.5]]]).tolist()
@@ -79,8 +84,10 @@ def e_step_gradient(
     $$E_{d(s)}\big[E_{\pi_\theta}[\hat Q_{\omega_k}(h)\nabla_\theta\log\pi_\theta(a|s)]
     + \varepsilon_{\omega_k}\nabla_\theta\mathcal H(\pi_\theta(a|s))\big]$$
 
-    Args: mdp. q: `[S, A]`. pi_theta: `[S, A]`. score: `[S, A, M]`. d: `[S]`. eps: > 0.
-    Returns: `[M]`. Raises: InputError: on shapes, non-distributions, or a temperature that is not positive.
+    Args: mdp: finite MDP. q: `[S, A]`. pi_theta: `[S, A]`. score: `[S, A, M]`. d: `[S]`. eps: > 0.
+    Returns: `[M]`.
+    Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
+        positive.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -110,8 +117,11 @@ def m_step_gradient(
     $$\varepsilon_{\omega_i}E_{d\,\pi_{\theta_{k+1}}}[\nabla_\omega\hat Q_\omega(h)]
     - E_{d\,\pi_{\theta_{k+1}}}[\hat Q_\omega(h)]\,\nabla_\omega\varepsilon_\omega$$
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. pi_theta: `[S, A]`. d: `[S]`. eps: > 0. grad_eps: `[N]`.
-    Returns: `[N]`. Raises: InputError: on shapes, non-distributions, or a temperature that is not positive.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. pi_theta: `[S, A]`. d: `[S]`. eps: > 0.
+        grad_eps: `[N]`.
+    Returns: `[N]`.
+    Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
+        positive.
 
     Example:
         >>> mdp = TabularMDP([[[1.0]]], [[0.0]], 0.5)
@@ -133,8 +143,10 @@ def direct_gradient(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayLike) -> Arr
     The gradient of $\frac12 E[(\mathrm{sg}[\mathcal T_\omega\hat Q_\omega] - \hat Q_\omega)^2]$, with the
     sign of its M-step display.
 
-    Args: mdp. beta: $\mathcal T_\omega\hat Q_\omega - \hat Q_\omega$, `[S, A]`. b_omega: `[S, A, N]`.
-    Returns: `[N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. beta: $\mathcal T_\omega\hat Q_\omega - \hat Q_\omega$, `[S, A]`. b_omega:
+        `[S, A, N]`.
+    Returns: `[N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -148,7 +160,8 @@ def direct_gradient(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayLike) -> Arr
 def discounted_occupancy(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
     r"""Discounted occupancy $\rho^\pi(s) = \sum_t \gamma^t P(s_t = s)$, not normalised, App. E.4.
 
-    Args: mdp. pi: `[S, A]`. Returns: `[S]`, of sum $1/(1-\gamma)$.
+    Args: mdp: finite MDP. pi: `[S, A]`.
+    Returns: `[S]`, of sum $1/(1-\gamma)$.
     Raises: InputError: if `pi` is not a policy of the MDP.
 
     Example:
@@ -162,8 +175,9 @@ def discounted_occupancy(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
 def policy_gradient(mdp: TabularMDP, q_pi: ArrayLike, *, pi_theta: ArrayLike, score: ArrayLike) -> Array:
     r"""Policy gradient $E_{\rho^\pi(s)}[E_{\pi_\theta}[Q^\pi(h)\nabla_\theta\log\pi_\theta]]$, App. E.4.
 
-    Args: mdp. q_pi: the exact $Q^\pi$, `[S, A]`. pi_theta: `[S, A]`. score: `[S, A, M]`. Returns: `[M]`.
-    Raises: InputError: on shapes or if `pi_theta` is not a policy.
+    Args: mdp: finite MDP. q_pi: the exact $Q^\pi$, `[S, A]`. pi_theta: `[S, A]`. score: `[S, A, M]`.
+    Returns: `[M]`.
+    Raises: InputError: on wrong shapes or if `pi_theta` is not a policy.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.0)

@@ -15,7 +15,8 @@ from virel_theory.mdp.tabular import TabularMDP
 def centre_actions(f: ArrayLike, *, pi: ArrayLike) -> Array:
     r"""Centring operator $\mathcal M_\omega[f](a,s) = f(a,s) - E_{a \sim \pi(a|s)}[f]$, Thm 4.
 
-    Args: f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`; 0 where `f` is `-inf`.
+    Args: f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`.
+    Returns: of the shape of `f`; 0 where `f` is `-inf`.
     Raises: InputError: if `f` lacks the leading shape of `pi` or holds NaN or +inf, or `pi` is not a policy.
 
     Example:
@@ -35,7 +36,8 @@ def centre_actions(f: ArrayLike, *, pi: ArrayLike) -> Array:
 def expect_next(mdp: TabularMDP, f: ArrayLike, *, pi: ArrayLike) -> Array:
     r"""Successor expectation $E_\omega[f(h')] = E_{p(s'|h)\,\pi(a'|s')}[f(h')]$, App. E.3.
 
-    Args: mdp: finite MDP. f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`. Returns: as `f`.
+    Args: mdp: finite MDP. f: `[S, A]` or `[S, A, N]`. pi: `[S, A]`.
+    Returns: of the shape of `f`.
     Raises: InputError: if a shape does not fit the MDP, `f` holds NaN or +inf, or `pi` is not a policy.
 
     Example:
@@ -69,12 +71,12 @@ def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
 
 
 def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
-    """`b_omega` as a finite `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
+    """Return `b_omega` as a finite `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
     return as_jacobian_of(b_omega, mdp.available, name=name)
 
 
 def as_jacobian_of(b_omega: ArrayLike, exists: Mask, *, name: str) -> Array:
-    """`b_omega` as a finite `[S, A, N]` float64 array, 0 where `exists [S, A]` is False, App. F.1."""
+    """Return `b_omega` as a finite `[S, A, N]` float64 array, 0 where `exists [S, A]` is False, App. F.1."""
     b = as_real(b_omega, name=name)
     fits = b.ndim == 3 and b.shape[:2] == exists.shape
     require(fits, name, b.shape, f"must have shape {[*exists.shape]} + [N]")
@@ -95,7 +97,7 @@ def one_hot_argmax(q: Array) -> Array:
 
 
 def _as_function(f: ArrayLike) -> Array:
-    """`f` as float64, finite except for `-inf` where the action does not exist."""
+    """Return `f` as float64, finite except for `-inf` where the action does not exist."""
     out = as_real(f, name="f")
     first_bad(~(out < np.inf), out, name="f", rule="must be finite (or -inf where the action does not exist)")
     return out

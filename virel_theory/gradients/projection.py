@@ -8,12 +8,10 @@ rank N: then a solve is backward stable, and errors are of the order of N^2 cond
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_float_array, as_real
-
-Mask = NDArray[np.bool_]
+from virel_theory.checks import Array, Mask, as_finite, as_float_array, as_real
 
 
 def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = None) -> Array:
@@ -22,7 +20,8 @@ def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
     Args: b_omega: `[S, A, N]`. q: `[S, A]`, reward units. mask: `[S, A]`, True where the action exists; all
         if None.
     Returns: `[N]`; relative error of N^2 cond(E[b b^T]) ulps.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on shapes and values that are not
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
+        not
         finite.
 
     Example:
@@ -38,7 +37,8 @@ def project_tangent(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
 
     Args: b_omega: `[S, A, N]`. q: `[S, A]`. mask: `[S, A]`, True where the action exists; all if None.
     Returns: `[S, A]`, a new array, `-inf` where the action does not exist; error as in `tangent_weights`.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on shapes and values that are not
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
+        not
         finite.
 
     Example:
@@ -61,7 +61,8 @@ def projected_residual_error(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask:
         mask: `[S, A]`, True where the action exists; all if None.
 
     Returns: the error, in reward units squared; relative error of N^2 cond(E[b b^T]) ulps of mean(beta^2).
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on shapes and values that are not
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
+        not
         finite.
 
     Example:
@@ -82,7 +83,8 @@ def projected_residual_error_quadratic(
 
     Args: b_omega: `[S, A, N]`. beta_omega: `[S, A]`, reward units. mask: `[S, A]`; all actions exist if None.
     Returns: the error, in reward units squared; relative error of N^2 cond(E[b b^T]) ulps of mean(beta^2).
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on shapes and values that are not
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
+        not
         finite.
 
     Example:
@@ -99,7 +101,8 @@ def zeta(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask: Mask | None = None)
 
     Args: b_omega: `[S, A, N]`. beta_omega: `[S, A]`, reward units. mask: `[S, A]`; all actions exist if None.
     Returns: `[N]`; relative error of N^2 cond(E[b b^T]) ulps.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on shapes and values that are not
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
+        not
         finite.
 
     Example:
@@ -131,7 +134,8 @@ def grad_projected_residual_error(
         mask: `[S, A]`; all actions exist if None.
 
     Returns: `[N]`; error of N^2 cond(E[b b^T]) ulps of the largest product that is averaged.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on shapes and values that are not
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
+        not
         finite.
 
     Example:
@@ -159,7 +163,8 @@ def zeta_update(zeta_k: ArrayLike, *, b_k: ArrayLike, beta_k: float, step_size: 
     Args: zeta_k: `[N]`. b_k: `[N]`, $b_{\omega_k}(h_k)$. beta_k: residual or TD error. step_size:
         $\alpha_{\zeta_k} > 0$.
     Returns: `[N]`, a new array; error (N + 4) ulps of its terms.
-    Raises: InputError: on shapes, values that are not finite, or a step size that is not positive and finite.
+    Raises: InputError: on wrong shapes, values that are not finite, or a step size that is not positive and
+        finite.
 
     Example:
         >>> zeta_update([0.0], b_k=[2.0], beta_k=1.0, step_size=0.5).tolist()
@@ -203,7 +208,8 @@ def omega_update(
         project: $\mathcal P$, onto a compact set; the identity by default.
 
     Returns: `[N]`, a new array; error (N + 6) ulps of its terms.
-    Raises: InputError: on shapes, a discount outside [0, 1), or a step size that is not positive and finite.
+    Raises: InputError: on wrong shapes, a discount outside [0, 1), or a step size that is not positive and
+        finite.
 
     Example:
         >>> one = [1.0]
@@ -237,7 +243,8 @@ def _rows(b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str
     shape = np.shape(b_omega)
     require(len(shape) == 3 and 0 not in shape, "b_omega", shape, "must have shape [S, A, N]")
     table = as_float_array(values, (shape[0], shape[1]), name=name)
-    require(mask is None or mask.shape == table.shape, "mask", "another shape", "must have shape [S, A]")
+    if mask is not None:
+        require(mask.shape == table.shape, "mask", mask.shape, f"must have shape {list(table.shape)}")
     column = _features(table[:, :, None], mask, name=name)
     return _features(as_float_array(b_omega, shape, name="b_omega"), mask, name="b_omega"), column[:, 0]
 
@@ -263,7 +270,7 @@ def _least_squares(features: Array, values: Array) -> Array:
 
 
 def _as_vector(x: ArrayLike, *, name: str) -> Array:
-    """`x` as a finite float64 vector `[N]`."""
+    """Return `x` as a finite float64 vector `[N]`."""
     out = as_real(x, name=name)
     require(out.ndim == 1 and out.size > 0, name, out.shape, "must have shape [N]")
     return as_finite(out, out.shape, name=name)

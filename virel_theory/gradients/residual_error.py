@@ -27,11 +27,13 @@ from virel_theory.operators.policies import as_action_values, boltzmann_policy
 
 
 def grad_beta_fixed_policy(mdp: TabularMDP, b_omega: ArrayLike, *, pi: ArrayLike) -> Array:
-    r"""Residual's derivative at a fixed policy, $\Gamma_\omega$, Eq. (27).
+    r"""Derivative of the Bellman residual at a fixed policy, $\Gamma_\omega$, Eq. (27).
 
     $$\Gamma_\omega(h) = \gamma E_\omega[\nabla_\omega\hat Q_\omega(h')] - \nabla_\omega\hat Q_\omega(h)$$
 
-    Args: mdp. b_omega: `[S, A, N]`. pi: `[S, A]`. Returns: `[S, A, N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. b_omega: `[S, A, N]`. pi: `[S, A]`.
+    Returns: `[S, A, N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -43,15 +45,15 @@ def grad_beta_fixed_policy(mdp: TabularMDP, b_omega: ArrayLike, *, pi: ArrayLike
 
 
 def grad_log_boltzmann(q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps: ArrayLike) -> Array:
-    r"""Log-derivative of the Boltzmann policy, Eq. (29).
+    r"""Gradient of the logarithm of the Boltzmann policy, Eq. (29).
 
     $$\nabla_\omega\log\pi_\omega(a|s) = \frac{1}{\varepsilon_\omega^2}\big(
     \varepsilon_\omega\mathcal M_\omega[\nabla_\omega\hat Q_\omega(h)] -
     \nabla_\omega\varepsilon_\omega\,\mathcal M_\omega\hat Q_\omega(h)\big)$$
 
     Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps: > 0. grad_eps: `[N]`, zero for a constant temperature.
-    Returns: `[S, A, N]`, 0 at missing actions. Raises: InputError: if `eps` is not positive and finite, or
-    on shapes.
+    Returns: `[S, A, N]`, 0 at missing actions.
+    Raises: InputError: if `eps` is not positive and finite, or on wrong shapes.
 
     Example:
         >>> grad_log_boltzmann([[0.0, 0.0]], [[[1.0], [0.0]]], eps=1.0, grad_eps=[7.0]).tolist()
@@ -68,7 +70,9 @@ def grad_log_boltzmann(q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps
 def grad_eps_chain(mdp: TabularMDP, beta: ArrayLike, grad_beta: ArrayLike) -> Array:
     r"""Gradient of the residual error, $E[\beta_\omega\nabla_\omega\beta_\omega]$, Eq. (26).
 
-    Args: mdp. beta: `[S, A]`. grad_beta: `[S, A, N]`. Returns: `[N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. beta: `[S, A]`. grad_beta: `[S, A, N]`.
+    Returns: `[N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -87,7 +91,9 @@ def grad_beta_optimal(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike) -> Arra
 
     Deviation: 1. the factor $\gamma$, which the paper omits; 2. at a tie the first maximiser is used.
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. Returns: `[S, A, N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`.
+    Returns: `[S, A, N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -106,9 +112,10 @@ def grad_beta_boltzmann(
     $$\nabla_\omega\beta_\omega(h) = \gamma E_\omega[(\nabla_\omega\log\pi_\omega(a'|s'))\hat Q_\omega(h')] +
     \Gamma_\omega(h)$$
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. eps: > 0. grad_eps: $\nabla_\omega\varepsilon_\omega$,
-    `[N]`.
-    Returns: `[S, A, N]`. Raises: InputError: if `eps` is not positive and finite, or on shapes.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. eps: > 0. grad_eps: `[N]`,
+        $\nabla_\omega\varepsilon_\omega$.
+    Returns: `[S, A, N]`.
+    Raises: InputError: if `eps` is not positive and finite, or on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -129,8 +136,11 @@ def grad_eps_from_score(
     $$\nabla_\omega\varepsilon_\omega = \gamma E\big[\beta_\omega
     E_\omega[(\nabla_\omega\log\pi_\omega(a'|s')) \hat Q_\omega(h')]\big] + E[\beta_\omega\Gamma_\omega]$$
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: `[S, A]`. pi: `[S, A]`. score: total, `[S, A, N]`.
-    Returns: `[N]`. Raises: InputError: on shapes.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. beta: `[S, A]`. pi: `[S, A]`. score:
+        `[S, A, N]`,
+        total derivative of the log-policy.
+    Returns: `[N]`.
+    Raises: InputError: on wrong shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0]]], [[0.0]], 0.5)
@@ -161,9 +171,11 @@ def grad_policy_term(
     avoids a cancellation where the policy is almost deterministic; 3. divided through by
     $\varepsilon_\omega^2$, which may underflow.
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: self-consistent, > 0.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. beta: residual, `[S, A]`. eps: self-consistent,
+        > 0.
     Returns: `[N]`; rounding error amplified by $1/|1 - \partial_\varepsilon g|$.
-    Raises: InputError: if the denominator is 0 (a fold of the self-consistent temperature), or on shapes.
+    Raises: InputError: if the denominator is 0 (a fold of the self-consistent temperature), or on wrong
+        shapes.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.0)
@@ -200,8 +212,9 @@ def grad_eps_boltzmann(
 def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
     r"""Score of $p_{\omega,k}$: $\mathcal M_{\omega,k}[\nabla_\omega\hat Q_\omega/\varepsilon_k]$, App. E.3.
 
-    Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0. Returns: `[S, A, N]`. Raises: InputError: as
-    `boltzmann_policy`.
+    Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0.
+    Returns: `[S, A, N]`.
+    Raises: InputError: as `boltzmann_policy`.
 
     Example:
         >>> grad_log_incremental([[0.0, 0.0]], [[[1.0], [0.0]]], eps_k=0.5).tolist()
@@ -223,8 +236,9 @@ def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, 
 
     Deviation: 1. the factors $\gamma$ and $\hat Q_\omega(h')$, which the paper omits.
 
-    Args: mdp. q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0. Returns: `[S, A, N]`. Raises: InputError: as
-    above.
+    Args: mdp: finite MDP. q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0.
+    Returns: `[S, A, N]`.
+    Raises: InputError: on wrong shapes or `eps_k`.
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
@@ -243,7 +257,7 @@ def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, 
 def _parts(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> tuple[float, Array, Array]:
-    r"""The three means of which Theorem 4 is composed.
+    r"""Three means of which the right side of Theorem 4 is composed.
 
     $\mathbb E_\omega\hat Q/\varepsilon^2$, $\mathbb E_\omega[\nabla\hat Q]/\varepsilon$ and the part at a
     fixed policy, $E[\beta\Gamma]$. Q is centred and divided by eps before it is squared, as eps^2 may
@@ -263,7 +277,7 @@ def _parts(
 
 
 def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
-    """Denominator of Theorem 4 over `eps^2`, which is 1 minus d g / d eps; refused where it is 0."""
+    """Denominator of Theorem 4, divided by `eps^2`: `1 - d g / d eps`. It is refused where it is 0."""
     total = 1 + mdp.gamma * policy_q
     require(total != 0, "eps", eps, "must not be a fold of the self-consistent temperature (1 = d g / d eps)")
     return total

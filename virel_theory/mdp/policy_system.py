@@ -15,7 +15,7 @@ from virel_theory.mdp.validation import Transition
 
 
 def mix(pi: Array, table: Array) -> Array:
-    r"""Means $\sum_a\pi(a|s)f(s, a)$ of a table over the actions; it may be `-inf` where `pi` is 0."""
+    r"""Means $\sum_a\pi(a|s)f(s, a)$ of a table over actions, `[S]`; it may be `-inf` where `pi` is 0."""
     out: Array = (pi * np.where(pi > 0, table, 0.0)).sum(axis=1)
     return out
 
@@ -54,5 +54,6 @@ def lu_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
 
 
 def _sparse_solve(rows: sparse.csr_array, gamma: float, rhs: Array) -> Array:
+    r"""Solution $(I - \gamma P)^{-1}b$ for CSR rows, by SuperLU."""
     system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
     return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))

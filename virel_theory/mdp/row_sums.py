@@ -47,5 +47,6 @@ def longest_row(rows: Rows) -> int:
 
 
 def _entries(rows: Rows, row: int) -> Array:
+    """Entries of one row, in the order in which they are stored."""
     out: Array = rows[row] if isinstance(rows, np.ndarray) else rows.data[slice(*rows.indptr[row : row + 2])]
     return out

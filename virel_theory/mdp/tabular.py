@@ -86,27 +86,27 @@ class TabularMDP:
 
     @property
     def n_states(self) -> int:
-        """S, the number of states."""
+        """Number S of states."""
         return int(self.reward.shape[0])
 
     @property
     def n_actions(self) -> int:
-        """A, the largest number of actions that a state has."""
+        """Number A of actions: the largest that a state has."""
         return int(self.reward.shape[1])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`(S, A)`, the numbers of states and of actions."""
+        """Numbers `(S, A)` of states and of actions."""
         return self.n_states, self.n_actions
 
     @cached_property
     def n_pairs(self) -> int:
-        """|H|, the number of state-action pairs that exist."""
+        """Number |H| of state-action pairs that exist."""
         return self.n_states * self.n_actions if self.mask is None else int(self.mask.sum())
 
     @cached_property
     def available(self) -> Mask:
-        """`[S, A]` booleans: True where the action exists (read-only)."""
+        """Booleans `[S, A]`, read-only: True where the action exists."""
         if self.mask is not None:
             return self.mask
         return np.broadcast_to(np.True_, self.shape)
@@ -120,14 +120,16 @@ class TabularMDP:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether `transition` is CSR."""
+        """Whether the transition is CSR, not dense."""
         return not isinstance(self.transition, np.ndarray)
 
     def expect_next(self, v: Array) -> Array:
-        r"""$E_{s' \sim p(s'|h)}[v(s')]$ as `[S, A]`, the linear part of every Bellman operator.
+        r"""Expected value of the successor, $E_{s' \sim p(s'|h)}[v(s')]$, `[S, A]`.
 
-        Args: v: `[S]` finite values (not checked here). Returns: a new `[S, A]` array; 0 where the action
-            does not exist.
+        It is the linear part of every Bellman operator.
+
+        Args: v: `[S]` finite values (not checked here).
+        Returns: a new `[S, A]` array; 0 where the action does not exist.
         """
         if isinstance(self.transition, np.ndarray):
             return self.transition @ v
@@ -136,7 +138,7 @@ class TabularMDP:
 
     @property
     def dense_transition(self) -> Array:
-        """`[S, A, S]` transition probabilities, dense (a new array if the MDP is sparse)."""
+        """Transition probabilities `[S, A, S]`, dense: a new array if the MDP is sparse."""
         if isinstance(self.transition, np.ndarray):
             return self.transition
         out: Array = self.transition.toarray().reshape(*self.shape, self.n_states)
@@ -144,19 +146,19 @@ class TabularMDP:
 
     @property
     def csr_transition(self) -> sparse.csr_array:
-        """`[S*A, S]` transition probabilities as `scipy.sparse.csr_array` (new if the MDP is dense)."""
+        """Transition probabilities `[S*A, S]` as `scipy.sparse.csr_array`: a new one if the MDP is dense."""
         if isinstance(self.transition, np.ndarray):
             return sparse.csr_array(self.transition.reshape(-1, self.n_states))
         return self.transition
 
     def to_dense(self) -> "TabularMDP":
-        """The same MDP with a dense `[S, A, S]` transition (itself if it is dense already)."""
+        """This MDP with a dense `[S, A, S]` transition; itself if it is dense already."""
         if isinstance(self.transition, np.ndarray):
             return self
         return TabularMDP(self.dense_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def to_sparse(self) -> "TabularMDP":
-        """The same MDP with a CSR `[S*A, S]` transition (itself if it is sparse already)."""
+        """This MDP with a CSR `[S*A, S]` transition; itself if it is sparse already."""
         if not isinstance(self.transition, np.ndarray):
             return self
         return TabularMDP(self.csr_transition, self.reward, self.gamma, self.initial, self.mask)

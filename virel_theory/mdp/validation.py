@@ -17,14 +17,14 @@ Value = TypeVar("Value")
 
 
 def as_gamma(gamma: ArrayLike) -> float:
-    """`gamma` as a float in [0, 1)."""
+    """Return `gamma` as a float in [0, 1)."""
     value = as_number(gamma, name="gamma")
     require(0 <= value < 1, "gamma", gamma, "must lie in [0, 1)")
     return value
 
 
 def as_transition(transition: Any) -> tuple[Transition, int, int]:
-    """`transition` as float64, dense or CSR, with the numbers S of states and A of actions."""
+    """Return `transition` as float64, dense or CSR, with the numbers S of states and A of actions."""
     if sparse.issparse(transition):
         return _as_csr(transition)
     dense = as_real(transition, name="transition")
@@ -34,6 +34,7 @@ def as_transition(transition: Any) -> tuple[Transition, int, int]:
 
 
 def _as_csr(transition: Any) -> tuple[Transition, int, int]:
+    """Return a sparse transition as float64 CSR, with the numbers S of states and A of actions."""
     kind = transition.dtype.kind
     require(kind in "biuf", "transition", transition.dtype, "must be an array of real numbers")
     require(transition.ndim == 2, "transition", transition.shape, "must have shape [S*A, S]")
@@ -51,7 +52,7 @@ def _as_csr(transition: Any) -> tuple[Transition, int, int]:
 
 
 def as_action_mask(mask: ArrayLike | None, shape: tuple[int, int]) -> Mask | None:
-    """`mask` as booleans `[S, A]`, or None if every action exists."""
+    """Return `mask` as booleans `[S, A]`, or None if every action exists."""
     if mask is None:
         return None
     out = as_mask(mask, shape)
@@ -88,6 +89,7 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
 
 
 def _check_csr(csr: sparse.csr_array) -> None:
+    """Raise `InputError` unless pointers and indices lie within the matrix."""
     indptr, indices, n_states = csr.indptr, csr.indices, csr.shape[1]
     ok = indptr[0] == 0 and indptr[-1] == len(indices) == len(csr.data) and bool((np.diff(indptr) >= 0).all())
     require(
@@ -118,7 +120,7 @@ def _raise_bad_entry(transition: Transition, n_actions: int) -> None:
 
 
 def read_only(value: Value) -> Value:
-    """A view of an array or CSR matrix that refuses writing; any other value as it is."""
+    """Read-only view of an array or CSR matrix; any other value as it is."""
     if isinstance(value, np.ndarray):
         view = value.view()
         view.flags.writeable = False

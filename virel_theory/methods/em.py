@@ -61,7 +61,8 @@ def e_step_complete(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
     Deviation: 1. at a tie "the" maximiser of (40) does not exist; the lowest index within `tie_tol` of the
         maximum is taken.
 
-    Args: q: `[S, A]`. tie_tol: reward units. Returns: `[S, A]` deterministic policy.
+    Args: q: `[S, A]`. tie_tol: reward units.
+    Returns: `[S, A]` deterministic policy.
     Raises: InputError: as `greedy_policy`.
 
     Example:

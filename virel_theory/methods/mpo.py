@@ -36,7 +36,8 @@ def mpo_objective(q: ArrayLike, *, pi_theta: ArrayLike, pi_phi: ArrayLike, d: Ar
 
     Returns: L, `-inf` where `pi_theta` has mass (under d) that `pi_phi` lacks; error (|H| + 8) ulps of
         max|q|/eps + max|log pi_phi| over the support.
-    Raises: InputError: on shapes, non-distributions, or a temperature that is not positive and finite.
+    Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
+        positive and finite.
 
     Example:
         >>> half = [[0.5, 0.5]]
@@ -60,7 +61,8 @@ def mpo_posterior(q: ArrayLike, *, pi_phi: ArrayLike, eps: float) -> Array:
 
     Args: q: `[S, A]`, reward units. pi_phi: `[S, A]` prior policy. eps: temperature > 0, reward units.
     Returns: `[S, A]` probabilities; relative error (A + 8 + 2 max|q|/eps + max|log pi_phi|) ulps.
-    Raises: InputError: on shapes, non-distributions, or a temperature that is not positive and finite.
+    Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
+        positive and finite.
 
     Example:
         >>> mpo_posterior([[1.0, 1.0]], pi_phi=[[0.25, 0.75]], eps=1.0).round(4).tolist()
@@ -94,7 +96,8 @@ def mpo_e_step_gradient(
 
     Returns: `[S, A]` gradient in reward units, 0 where the action does not exist; error (A + 16) ulps of
         max|q| + eps max|log(pi_theta/pi_phi)|.
-    Raises: InputError: on shapes, non-distributions, a prior without full support, or a bad temperature.
+    Raises: InputError: on wrong shapes, rows that are not distributions, a prior without full support, or a
+        bad temperature.
 
     Example:
         >>> half = [[0.5, 0.5]]

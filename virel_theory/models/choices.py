@@ -35,17 +35,17 @@ class Choices:
 
     @property
     def n_states(self) -> int:
-        """S, the number of states."""
+        """Number S of states."""
         return len(self.choice_ptr) - 1
 
     @property
     def n_choices(self) -> int:
-        """C, the number of choices."""
+        """Number C of choices of all states."""
         return len(self.reward)
 
 
 def check_choices(c: Choices) -> Choices:
-    """`c`, unless a state has no choice, an index is out of range, or a probability is negative or NaN."""
+    """Return `c`, or refuse an empty action set, an index out of range, or a probability that is not one."""
     counts = np.diff(c.choice_ptr)
     if (counts < 1).any():
         state = int(np.argmax(counts < 1))
@@ -57,7 +57,7 @@ def check_choices(c: Choices) -> Choices:
 
 
 def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
-    """`x` as integers in `[0, size)`."""
+    """Return `x` as integers in `[0, size)`."""
     require(x.dtype.kind in "iu", name, str(x.dtype), "must hold integers")
     out = x.astype(np.int64)
     bad = (out < 0) | (out >= size)

@@ -277,7 +277,7 @@ def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Gener
 
 
 def _as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
-    """`cell` as `(row, column)` inside the grid."""
+    """Return `cell` as `(row, column)` inside the grid."""
     row, column = cell
     require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
     return row, column

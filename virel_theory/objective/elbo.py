@@ -21,7 +21,8 @@ def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> floa
         eps: temperature $\varepsilon_\omega > 0$, reward units.
 
     Returns: L. Rounding error: (S + A + 8) ulps of max|q|/eps + log A.
-    Raises: InputError: on shapes, non-distributions, or a temperature that is not positive and finite.
+    Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
+        positive and finite.
 
     Example:
         >>> round(elbo([[1.0, 0.0]], pi_theta=[[0.5, 0.5]], d=[1.0], eps=1.0), 4)
@@ -41,7 +42,8 @@ def log_partition(q: ArrayLike, *, eps: float) -> float:
 
     Deviation: 1. the integral over H is a sum over the pairs that exist.
 
-    Args: q: `[S, A]`. eps: temperature > 0. Returns: l, within a few ulps of max|q|/eps + log|H|.
+    Args: q: `[S, A]`. eps: temperature > 0.
+    Returns: l, within a few ulps of max|q|/eps + log|H|.
     Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
@@ -56,7 +58,8 @@ def boltzmann_joint(q: ArrayLike, *, eps: float) -> Array:
 
     $$p_\omega(h) = \exp(\hat Q_\omega(h)/\varepsilon_\omega - \ell(\omega))$$
 
-    Args: q: `[S, A]`. eps: temperature > 0. Returns: `[S, A]` probabilities that sum to 1 over all pairs.
+    Args: q: `[S, A]`. eps: temperature > 0.
+    Returns: `[S, A]` probabilities that sum to 1 over all pairs.
     Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:

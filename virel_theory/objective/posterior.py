@@ -116,7 +116,8 @@ def posterior_elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: floa
         eps: temperature > 0, reward units.
 
     Returns: L in nats, with 0 log 0 = 0; error (|H| + 8) ulps of 2 max|q|/eps + log |H|.
-    Raises: InputError: on shapes, non-distributions, or a temperature that is not positive and finite.
+    Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
+        positive and finite.
 
     Example:
         >>> round(posterior_elbo([[1.0, 0.0]], pi_theta=[[0.5, 0.5]], d=[1.0], eps=1.0), 4)

@@ -91,7 +91,8 @@ def residual_weights(
 ) -> Array:
     r"""Weights $w_h$ of $\sum_h w_h|\beta_\omega(h)|^p$ in a printed normalisation, Eq. (2).
 
-    Args: exists: `[S, A]` booleans. The rest as in `residual_error`. Returns: `[S, A]`, 0 at missing pairs.
+    Args: exists: `[S, A]` booleans. The rest as in `residual_error`.
+    Returns: `[S, A]`, 0 at missing pairs.
     Raises: InputError: as `residual_error`.
 
     Example:
@@ -187,14 +188,14 @@ def incremental_residual_error(
 
 
 def _as_normalisation(value: Normalisation) -> Normalisation:
-    """`value` as a `Normalisation`; its text is accepted too."""
+    """Return `value` as a `Normalisation`; its text is accepted too."""
     known = [kind.value for kind in Normalisation]
     require(value in known, "normalisation", value, f"must be one of {', '.join(known)}")
     return Normalisation(value)
 
 
 def _as_pair_distribution(d: ArrayLike | None, exists: NDArray[np.bool_]) -> Array:
-    """`d` as a distribution over the pairs that exist, `[S, A]`."""
+    """Return `d` as a distribution over the pairs that exist, `[S, A]`."""
     out = as_float_array(np.nan if d is None else d, exists.shape, name="d")
     first_bad(~(out >= 0), out, name="d", rule="must be non-negative")
     first_bad((out > 0) & ~exists, out, name="d", rule="must be 0 where the action does not exist")

@@ -146,7 +146,7 @@ def bellman_soft(mdp: TabularMDP, q: ArrayLike, *, c: float) -> Array:
 
 
 def _as_limit_temperature(eps: float, *, name: str) -> float:
-    """`eps` as a non-negative, finite float; 0 stands for the limit."""
+    """Return `eps` as a non-negative, finite float; 0 stands for the limit."""
     value = float(eps)
     require(0 <= value < np.inf, name, eps, "must be non-negative and finite")
     return value

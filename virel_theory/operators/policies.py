@@ -12,7 +12,7 @@ from virel_theory.checks import Array, as_probabilities, as_real, as_temperature
 
 
 def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
-    """`q` as a float64 `[S, A]` table without NaN or `+inf`, with at least one finite value per row."""
+    """Return `q` as a float64 `[S, A]` table: no NaN, no `+inf`, at least one finite value per row."""
     out = as_real(q, name=name)
     require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
     first_bad(
@@ -88,7 +88,8 @@ def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
 def entropy(pi: ArrayLike) -> Array:
     r"""Entropy $\mathcal H(\pi(\cdot|s)) = -\sum_a \pi(a|s)\log\pi(a|s)$ of every row, in nats, Eq. (4).
 
-    Args: pi: `[S, A]` probabilities. Returns: `[S]`, with 0 log 0 = 0.
+    Args: pi: `[S, A]` probabilities.
+    Returns: `[S]`, with 0 log 0 = 0.
     Raises: InputError: if a row is not a distribution.
 
     Example:
@@ -103,7 +104,8 @@ def entropy(pi: ArrayLike) -> Array:
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
     r"""Kullback-Leibler divergence $KL(p \| q) = \sum_x p(x)\log(p(x)/q(x))$ over the last axis, Eq. (5).
 
-    Args: p, q: `[..., n]` probabilities. Returns: `[...]` nats; `inf` where p > 0 = q, and 0 log 0 = 0.
+    Args: p, q: `[..., n]` probabilities.
+    Returns: `[...]` nats; `inf` where p > 0 = q, and 0 log 0 = 0.
     Raises: InputError: if a row is not a distribution, or the shapes differ.
 
     Example:

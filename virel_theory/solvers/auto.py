@@ -31,7 +31,7 @@ class Auto:
     band: linear.Band = field(default_factory=linear.Band)
 
     def __call__(self, x: Point) -> None:
-        """Step once, and note in `x.ran` what ran."""
+        """Step once with the method that fits, and note in `x.ran` which one it was."""
         if len(x.v) <= SMALL:
             x.note("pi")
             advance_pi(x)

@@ -67,7 +67,7 @@ class SparseBackups:
         self._copy_tried = False
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """Sweep once with `T*`."""
+        """Sweep once with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`; extremes of w - v."""
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
         if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
             low, high = sweeps.full_parallel(*args, self._ahead, N_CHUNKS)
@@ -88,6 +88,7 @@ class SparseBackups:
         return (*self._lazy(v, w, drift), drift)
 
     def _lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
+        """Run the lazy sweep of `sweeps`, in parallel if the MDP is large."""
         args = (
             self.indptr,
             self.indices,
@@ -173,6 +174,7 @@ class SparseBackups:
         return sparse.csr_array(whole[np.arange(n_states) * n_actions + self.policy])
 
     def _make_copy(self) -> PolicyCopy | None:
+        """Empty copy of a policy's rows, or None if it would take too large a share of the MDP."""
         n_states, n_actions = self.reward.shape
         nothing = np.empty(0, dtype=self.indptr.dtype)
         total = int(_rows.slots(self.indptr, n_states, n_actions, nothing))
@@ -185,6 +187,7 @@ class SparseBackups:
 
     @staticmethod
     def _is_parallel(n_entries: int, threshold: int) -> bool:
+        """Whether a sweep of so many entries is worth threads."""
         return n_entries >= threshold and get_num_threads() > 1
 
 
@@ -202,17 +205,17 @@ class DenseBackups:
         self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """Sweep once with `T*`."""
+        """Sweep once with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`; extremes of w - v."""
         np.dot(self.flat, v, out=self.q.reshape(-1))
         low, high = _rows.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
         return float(low), float(high)
 
     def release(self) -> Array:
-        """Hand over `q`."""
+        """Hand over `q`, the table of these backups."""
         return self.q
 
     def restrict(self) -> None:
-        """Fix the rows of `policy` for `sweep`."""
+        """Copy the rows and rewards of `policy` for `sweep`."""
         self._p_pi = self.policy_matrix()
         self._r_pi = self.reward[np.arange(len(self.policy)), self.policy]
 

@@ -146,7 +146,7 @@ class _Search:
         return float(U * scale * n_ulps)
 
     def table(self, v: Array) -> tuple[Array, float]:
-        """Q_V of a fixed point V, and max|T Q - Q|."""
+        """Table `Q_V` of a fixed point V, and its residual `max|T Q - Q|`."""
         w = np.empty_like(v)
         self.b.full(v, w)
         q = self.b.q.copy()

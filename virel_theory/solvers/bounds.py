@@ -76,7 +76,7 @@ def contraction_interval(gamma: float, n_terms: int, *, n_mixed: int = 0) -> tup
 
 
 def backup_error(n_terms: int, *, r_max: float, v_max: float, beta_hi: float) -> float:
-    r"""Largest distance $\eta$ of a computed backup from the exact one, for rewards and values so large."""
+    r"""Rounding bound $\eta$ of one backup: how far the computed one can be from the exact one."""
     return dot_error(n_terms + 6) * (r_max + beta_hi * v_max) + TINY
 
 

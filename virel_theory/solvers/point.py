@@ -123,6 +123,6 @@ def best_reward(task: Problem) -> Array:
 
 
 def as_sparse(b: Backups) -> SparseBackups:
-    """`b`, which must be sparse: `solve` converts the transition for the methods that need CSR."""
+    """Return `b`, which must be sparse: `solve` converts the transition for methods that need CSR."""
     assert isinstance(b, SparseBackups)
     return b

@@ -31,7 +31,7 @@ def policy_reward(x: Point) -> Array:
 
 
 class KrylovMethod(Protocol):
-    """What SciPy's Krylov methods have in common, as far as it is used here."""
+    """Signature that SciPy's Krylov methods share, as far as it is used here."""
 
     def __call__(
         self,

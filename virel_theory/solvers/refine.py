@@ -43,6 +43,7 @@ _SPLIT = 134217729.0  # 2^27 + 1
 @njit(cache=True)
 @no_type_check
 def _product_error(a, b, product):
+    """Rounding error `a b - product` of a float64 product, exactly (TwoProd)."""
     high_a = _SPLIT * a
     high_a = high_a - (high_a - a)
     low_a = a - high_a
@@ -55,6 +56,7 @@ def _product_error(a, b, product):
 @njit(cache=True)
 @no_type_check
 def _sum_error(a, b, total):
+    """Rounding error `a + b - total` of a float64 sum, exactly (TwoSum)."""
     z = total - a
     return (a - (total - z)) + (b - z)
 
@@ -62,7 +64,7 @@ def _sum_error(a, b, total):
 @njit(cache=True)
 @no_type_check
 def _paired_backup(reward, gamma, head, tail):
-    """Return `reward + gamma (head + tail)` as a normalised pair."""
+    """Backup `reward + gamma (head + tail)` as a normalised pair of floats."""
     product = gamma * head
     rest = gamma * tail + _product_error(gamma, head, product)
     total = reward + product

@@ -37,7 +37,7 @@ from virel_theory.solvers.problem import (
 )
 from virel_theory.solvers.solution import Solution, checked
 
-Advance = Callable[["_SoftPoint", float], None]
+SoftAdvance = Callable[["_SoftPoint", float], None]
 """Step to the next point, given the shift of its outcome."""
 
 
@@ -112,7 +112,7 @@ class _SoftPoint:
 def _iterate(
     mdp: TabularMDP,
     c: float,
-    advance: Advance,
+    advance: SoftAdvance,
     *,
     method: str,
     atol: float,

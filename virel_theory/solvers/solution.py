@@ -70,7 +70,7 @@ class Solution:
 
 
 def checked(solution: Solution, *, throw: bool) -> Solution:
-    """`solution`, unless it missed its tolerance and `throw` is set: then `SolverError`."""
+    """Return `solution`, or raise `SolverError` if it missed its tolerance and `throw` is set."""
     if throw and not solution.status.ok:
         raise SolverError(solution)
     return solution

@@ -75,7 +75,7 @@ class LiveActions:
 
     @staticmethod
     def all_of(task: Problem) -> "LiveActions":
-        """Every action that exists."""
+        """All actions of a problem that exist."""
         exists = task.reward > -np.inf
         alive = np.argsort(~exists, axis=1, kind="stable").astype(np.int32)
         return LiveActions(alive, exists.sum(axis=1).astype(np.int32))

@@ -1,3 +1,5 @@
+"""Boltzmann distributions and densities on an interval: closed forms, quadrature bounds, bad input."""
+
 import math
 import time
 

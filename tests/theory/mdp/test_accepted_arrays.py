@@ -1,4 +1,4 @@
-"""What is no real number is refused by name: complex, dates, text, what float64 can't hold."""
+"""Arrays that the checks accept: real numbers only; complex ones, dates, text and overflows are refused."""
 
 import numpy as np
 import pytest

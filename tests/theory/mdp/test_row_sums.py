@@ -1,4 +1,4 @@
-"""Rows that sum to 1 within rounding: what is accepted, every bound covers; dense and sparse rows alike."""
+"""Rows that sum to 1 within rounding: every bound covers what is accepted; dense and sparse rows alike."""
 
 from fractions import Fraction
 

@@ -1,3 +1,5 @@
+"""Generated and textbook MDPs: exact rows, distributions, closed-form and published values, bad input."""
+
 import math
 
 import numba
@@ -12,7 +14,7 @@ from virel_theory.models.textbook import forest, puterman_two_state, sutton_bart
 
 def optimal_values(mdp, n_sweeps=2000):
     """Plain value iteration, state by state, on the arrays; not the package's solvers."""
-    transition = mdp.to_dense().transition
+    transition = mdp.dense_transition
     v = [0.0] * mdp.n_states
     for _ in range(n_sweeps):
         v = [
@@ -99,7 +101,7 @@ def test_dense_and_sparse_garnets_of_one_seed_are_the_same_mdp():
     sparse = garnet(30, 3, 5, gamma=0.9, rng=rng(5), missing=0.4, sparse=True)
     assert sparse.is_sparse
     assert not dense.is_sparse
-    assert (sparse.to_dense().transition == dense.transition).all()
+    assert (sparse.dense_transition == dense.transition).all()
     assert (sparse.reward == dense.reward).all()
     assert (sparse.mask == dense.mask).all()
 
@@ -198,7 +200,7 @@ def test_the_ring_moves_as_a_loop_over_states_and_actions_says():
 
 def test_the_ring_mixes_slowly_and_the_garnet_does_not():
     def second_eigenvalue(mdp):
-        uniform_policy = mdp.to_dense().transition.mean(axis=1)
+        uniform_policy = mdp.dense_transition.mean(axis=1)
         return sorted(abs(np.linalg.eigvals(uniform_policy)))[-2]
 
     assert second_eigenvalue(ring(100, gamma=0.9)) > 0.998
@@ -308,7 +310,7 @@ def test_the_merl_counterexample_has_one_action_where_there_is_no_further_choice
     assert mdp.is_sparse
     assert mdp.available.sum(axis=1).tolist() == [2, 4, 1, 1, 1, 1, 1]
     assert mdp.n_pairs == 11
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     assert [dense[0, a].argmax() for a in (0, 1)] == [1, 2]
     assert [dense[1, a].argmax() for a in range(4)] == [3, 4, 5, 6]
     assert all(dense[s, 0, s] == 1 for s in range(2, 7))

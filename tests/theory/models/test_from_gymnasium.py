@@ -48,7 +48,7 @@ def test_frozen_lake_by_a_direct_solve_for_its_optimal_policy():
     assert value == pytest.approx(0.5420259320004729, abs=1e-14)
 
 
-def test_the_added_state_absorbs_at_reward_zero_and_is_no_start():
+def test_the_added_state_absorbs_at_reward_zero_and_is_never_a_start():
     mdp = from_gymnasium("FrozenLake-v1", gamma=0.9)
     assert mdp.shape == (17, 4)
     assert (mdp.transition[16, :, 16] == 1).all()
@@ -111,6 +111,6 @@ def test_a_broken_table_is_one_error(name):
 
 
 @pytest.mark.parametrize("env", ["NoSuchEnv-v0", "CartPole-v1", "no_such_module:Env-v0", 3])
-def test_what_is_no_toy_text_environment_is_one_error(env):
+def test_what_is_not_a_toy_text_environment_is_one_error(env):
     with pytest.raises(InputError, match="`env`"):
         from_gymnasium(env, gamma=0.9)

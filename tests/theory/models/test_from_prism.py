@@ -25,7 +25,7 @@ def test_both_dialects_describe_the_same_mdp(tmp_path, tra, lab):
     rew = [files["srew"], files["trew"]]
     mdp = from_prism(files["tra"], gamma=0.5, lab=files["lab"], rew=rew, goal="goal")
     assert mdp.available.tolist() == [[True, True], [True, False], [True, False]]
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     assert dense[0].tolist() == [[0.5, 0.5, 0], [0, 1, 0]]
     assert dense[1, 0].tolist() == [0, 0, 1]
     assert dense[2, 0].tolist() == [0, 0, 1]
@@ -110,7 +110,7 @@ def test_a_broken_text_file_is_one_error(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_that_are_no_text_a_folder_and_a_missing_file_are_one_error_each(tmp_path):
+def test_bytes_that_are_not_text_a_folder_and_a_missing_file_are_one_error_each(tmp_path):
     path = tmp_path / "model.tra"
     path.write_bytes(b"\xff\xfe\x00")
     for bad in (path, tmp_path, tmp_path / "missing.tra"):

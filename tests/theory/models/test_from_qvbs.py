@@ -47,7 +47,7 @@ def test_choices_become_actions_and_the_goal_absorbs_at_reward_zero(tmp_path):
     assert sense == "min"
     assert mdp.is_sparse
     assert mdp.available.tolist() == [[True, True], [True, False], [True, False]]
-    dense = mdp.to_dense().transition
+    dense = mdp.dense_transition
     assert dense[0].tolist() == [[0, 1, 0], [0, 0, 1]]
     assert dense[1].tolist() == [[1, 0, 0], [0, 0, 0]]
     assert dense[2].tolist() == [[0, 0, 1], [0, 0, 0]]

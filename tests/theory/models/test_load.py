@@ -31,7 +31,7 @@ def test_npz_files_round_trip_exactly_and_gamma_can_be_replaced(tmp_path, sparse
     mdp.save(path)
     back = load_mdp(path)
     assert back.is_sparse == sparse
-    assert (back.to_dense().transition == mdp.to_dense().transition).all()
+    assert (back.dense_transition == mdp.dense_transition).all()
     for name in ("reward", "initial", "mask", "gamma"):
         assert np.array_equal(getattr(back, name), getattr(mdp, name))
     assert load_mdp(path, 0.5).gamma == 0.5
@@ -66,7 +66,7 @@ def test_an_objective_where_there_is_none_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("spec", ["model.txt", "FrozenLake-v1", "", "missing.npz", "missing.tra", "gym:"])
-def test_what_is_no_source_is_one_error(spec):
+def test_what_is_not_a_source_is_one_error(spec):
     with pytest.raises(InputError) as caught:
         load_mdp(spec, 0.9)
     assert "\n" not in str(caught.value)
@@ -95,7 +95,7 @@ def test_an_npy_file_under_another_name_is_an_error(tmp_path):
         load_mdp(path)
 
 
-def test_importing_ingest_imports_neither_gymnasium_nor_numba():
+def test_importing_load_imports_neither_gymnasium_nor_numba():
     heavy = "{'gymnasium', 'numba', 'torch'}"
     script = f"import sys, virel_theory.models.load; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
     done = subprocess.run(

@@ -1,3 +1,5 @@
+"""Residual error: every normalisation by hand, masks, the incremental form, bad input."""
+
 import math
 
 import numpy as np

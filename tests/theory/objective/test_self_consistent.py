@@ -1,3 +1,5 @@
+"""Self-consistent temperatures: roots counted and proved, enclosures, units, bad input."""
+
 from itertools import pairwise
 
 import mpmath

@@ -131,3 +131,10 @@ def test_zeros_of_a_row_do_not_let_its_sum_stray_and_each_mdp_has_its_own_limit(
 def test_rewards_whose_values_may_overflow_are_named(size):
     with pytest.raises(InputError, match=r"`reward` must keep max\|r\|/\(1 - gamma\) at most 1e\+140"):
         solve_batch(ROW * 2, [[[1.0]], [[size]]], 0.9, atol=1e-6)
+
+
+def test_a_state_without_actions_is_named_with_its_mdp():
+    mask = np.ones((3, 2, 2), dtype=np.bool_)
+    mask[2, 1] = False
+    with pytest.raises(InputError, match="found no action in state 1 of MDP 2"):
+        solve_batch(np.ones((3, 2, 2, 2)) / 2, np.zeros((3, 2, 2)), 0.5, atol=0.0, mask=mask)

@@ -106,7 +106,7 @@ def test_the_plain_bound_and_its_table_stay_unless_compensated_sweeps_give_a_sma
     assert found.status is Status.ROUNDING_LIMIT
 
 
-def test_a_point_that_is_no_number_has_the_bound_infinity():
+def test_a_point_that_is_not_a_number_has_the_bound_infinity():
     task = problem(TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5), atol=0.0, rtol=0.0, sense="max")
     for value in (np.nan, np.inf, -np.inf):
         v = np.array([value])

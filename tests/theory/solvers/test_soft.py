@@ -19,7 +19,7 @@ SOFT = [soft_value_iteration, soft_policy_iteration]
 
 def precise_soft_q(mdp, c):
     """Soft Q* to 40 digits: value iteration in mpmath until contraction has done its work."""
-    rows, (n_states, n_actions) = mdp.to_dense().transition, mdp.shape
+    rows, (n_states, n_actions) = mdp.dense_transition, mdp.shape
     pairs = [[a for a in range(n_actions) if mdp.available[s, a]] for s in range(n_states)]
     with mpmath.workdps(50):
         v = [mpmath.mpf(0)] * n_states

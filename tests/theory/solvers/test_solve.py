@@ -126,3 +126,13 @@ def test_throw_raises_with_the_solution_inside():
         solve(mdp, atol=1e-6, method="vi", max_steps=2, throw=True)
     assert caught.value.solution.n_steps == 2
     assert solve(mdp, atol=1e-6, throw=True).status.ok
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_remembers_nothing_of_the_run_before(method):
+    rng = np.random.default_rng(13)
+    mdp, slow = draw.garnet(40, 3, 4, gamma=0.95, rng=rng), draw.ring(40, gamma=0.99, rng=rng).to_dense()
+    first, _, again = (solve(x, atol=1e-9, method=method) for x in (mdp, slow, mdp))
+    assert again.method == first.method
+    np.testing.assert_array_equal(again.q, first.q)
+    assert again.n_steps == first.n_steps
