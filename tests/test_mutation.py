@@ -9,7 +9,7 @@ import pytest
 import virel_theory
 from benchmarks.mutation.isolate import in_children, install
 from benchmarks.mutation.mutants import mutants_of, sample
-from benchmarks.mutation.report import mutated_line
+from benchmarks.mutation.report import mutated_line, row
 from benchmarks.mutation.run import PACKAGE, Fate
 from benchmarks.mutation.scope import EQUIVALENT, LEFT_OUT, MODULES, source_file
 
@@ -50,6 +50,14 @@ def test_keys_are_unique_and_the_equivalent_ones_exist():
     keys = [mutant.key for mutants in ALL.values() for mutant in mutants]
     assert len(set(keys)) == len(keys)
     assert set(EQUIVALENT) <= set(keys)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_row_of_the_report_shows_the_line_as_the_mutant_has_it(module):
+    mutant = ALL[module][0]
+    shown = row(Fate(mutant, killed_by="", how="", n_checks=0, seconds=0.0))["mutated_line"]
+    original = SOURCES[module].splitlines()[mutant.line - 1].strip()
+    assert shown != original
 
 
 def test_every_public_formula_has_a_mutant():

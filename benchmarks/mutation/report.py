@@ -33,7 +33,7 @@ def row(fate: Fate) -> Row:
 
 
 def mutated_line(fate: Fate) -> str:
-    """The source line as the mutant has it."""
+    """Source line as the mutant has it."""
     text = fate.mutant.apply((PACKAGE / source_file(fate.mutant.module)).read_text())
     return text.splitlines()[fate.mutant.line - 1].strip()
 

@@ -111,6 +111,12 @@ EQUIVALENT: dict[str, str] = {
     "gradients.approximators.TanhQ._split: 1 -> 2": "numpy reads any negative size in `reshape` as the unknown one",
     "mdp.tabular.csr_transition: 1 -> 2": "as above",
     "gradients.projection._features: 1 -> 2": "as above",
+    "mdp.policy_system.mixed_rows: 1 -> 2": "as above",
+    "mdp.policy_system.transposed: rows.T if isinstance(rows, np.ndarray) else sparse.csr_array(rows.T) -> (rows.T)": (
+        "CSC in place of CSR, the same matrix"
+    ),
+    "mdp.policy_system.transposed: rows.T if isinstance(rows, np.ndarray) else sparse.csr_array(rows.T) "
+    "-> (sparse.csr_array(rows.T))": "CSR in place of dense, the same matrix, solved by sparse LU",
     "operators.kernels.log_expect_rows: > -> >=": "a stored 0 may raise the shift; its term is 0 all the same",
     "objective.posterior.posterior_elbo: 0.0 -> 1.0": _MISSING,
     "continuous.boltzmann.boltzmann_expectation: / -> * #2": _STEERS,
