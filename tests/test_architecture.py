@@ -235,9 +235,9 @@ def listed_twice(root):
 
 
 def _listed(path):
-    """Names that a file makes public: elements of `__all__`, and `import x as x`, the form for it."""
+    """Names that a file makes public: elements of `__all__` and, in an `__init__`, each `import x as x`."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom) and path.stem == "__init__":
             yield from (alias.name for alias in node.names if alias.asname == alias.name)
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.List | ast.Tuple):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
