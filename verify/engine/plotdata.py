@@ -47,6 +47,6 @@ class Figure:
     panels: Sequence[Panel]
     """Its sets of axes."""
     caption: str
-    """What is shown, on which instance and with which seed."""
+    """Sentence below the figure: the curves, the instance and the seed."""
     timed: bool = False
     """Whether it shows measured times, so that its data differ between two runs with one seed."""

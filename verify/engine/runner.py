@@ -17,7 +17,7 @@ from verify.engine.verdict import Gap, Verdict
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What running a check found."""
+    """Outcome of running a check."""
 
     n_instances: int
     """Number of instances up to the first failure, that one included; shrinking is not counted."""
@@ -41,7 +41,7 @@ class Result:
     claim: Claim
     """The claim that ran."""
     verdict: Verdict
-    """What came out."""
+    """The verdict that came out."""
     printed: Outcome
     """Outcome of the printed statement."""
     correction: Outcome | None

@@ -13,7 +13,7 @@ class Entry:
     label: str
     """Its number, e.g. `Eq. (5)`."""
     text: str
-    """What it is about, in a few words."""
+    """Its subject, in a few words."""
     claims: tuple[str, ...]
     """Ids of the claims that check it or, if it is a definition, that use it."""
     is_definition: bool = False

@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """What the verdict says, in one sentence."""
+        """Meaning of the verdict, in one sentence."""
         return _MEANING[self]
 
 
@@ -29,7 +29,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Gap:
-    """What a check found on one instance: an error, and the bound that was derived for it.
+    """The finding of a check on one instance: an error, and the bound that was derived for it.
 
     For an identity the error is the largest difference of its two sides. For an inequality `x <= y` it is
     `x - y`.
