@@ -52,7 +52,10 @@ def _scored(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], q: Sequence[arb]
 
 
 def e_step(x: Exact) -> list[arb]:
-    """(6), (25): `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`, grad H by the scores of pi."""
+    """Eqs. (6), (25) of Fellows et al.: `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`.
+
+    The gradient of the entropy H is by the scores of pi.
+    """
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -62,7 +65,7 @@ def e_step(x: Exact) -> list[arb]:
 
 
 def mpo_e_step(x: Exact) -> list[arb]:
-    """(43): `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`, KL by scores."""
+    """Eq. (43): `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`, KL by scores."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
