@@ -1,4 +1,4 @@
-"""Proofs of App. F.5 in rational arithmetic: EM as policy iteration, and with a fixed target as value iteration.
+"""Proofs of App. F.5 in rational arithmetic: EM as policy iteration; with a fixed target, value iteration.
 
 An instance holds the tables of all iterations, one after the other. Each decorated function returns left side
 minus right side.

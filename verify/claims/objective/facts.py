@@ -1,4 +1,4 @@
-r"""Both sides of (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B, by definition, in ball arithmetic.
+r"""Both sides of (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B, by definition, in balls.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
 logarithms throughout. A function that returns a list returns left side minus right side of a formula, one

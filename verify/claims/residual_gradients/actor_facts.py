@@ -75,7 +75,10 @@ def mpo_e_step(x: Exact) -> list[arb]:
 
 
 def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequence[fmpq] | None) -> arb:
-    """Derivative of `E_d[E_pi[Q] - eps KL]` minus its score form; without a prior, KL is the negative entropy."""
+    """Derivative of `E_d[E_pi[Q] - eps KL]` minus its score form.
+
+    Without a prior, KL is the negative entropy.
+    """
     q, eps = _numbers(x.q), arb(x.eps)
     ratio = list(log_pi) if prior is None else [y - arb(p).log() for y, p in zip(log_pi, prior, strict=True)]
     objective = _over_states(
@@ -132,7 +135,7 @@ def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
 
 
 def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], arb]) -> list[arb]:
-    """Minus the gradient of a loss minus the E-step (25); `minus_slope` takes pi, log pi and the advantage."""
+    """Minus the gradient of a loss, `minus_slope(pi, log pi, advantage)`, minus the E-step (25)."""
     v = x.mdp.mean(x.pi_theta, x.q)
     advantage = [arb(q - v[s]) for q, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 

@@ -60,7 +60,7 @@ class Critic:
         return [q + b - self.x.mdp.gamma * e for q, b, e in zip(self.q_0, self.x.beta, v, strict=True)]
 
     def policy(self, q: Sequence[Jet], eps: Jet) -> tuple[list[Jet], list[Jet]]:
-        """Boltzmann policy and its logarithm at the table `q` and temperature `eps`, both with derivatives."""
+        """Boltzmann policy and its logarithm at table `q` and temperature `eps`, with derivatives."""
         return ts.softmax(self.x, [y / eps for y in q])
 
     def residual(self, q: Sequence[Jet], eps: Jet) -> list[Jet]:
@@ -70,7 +70,7 @@ class Critic:
 
     @cached_property
     def root(self) -> Jet:
-        """The self-consistent temperature with its derivative in omega_j, by the implicit function theorem."""
+        """Self-consistent temperature and its derivative in omega_j, by the implicit function theorem."""
         by_omega = half_mean_square(self.residual(self.q, jet(self.eps)))
         by_eps = half_mean_square(self.residual([jet(q) for q in self.q_0], jet(self.eps, 1)))
         return jet(self.eps, by_omega[1] / (1 - by_eps[1]))
@@ -131,7 +131,7 @@ def critic(sides: Callable[[Critic], Any]) -> Differences:
 
 @critic
 def chain_rule(c: Critic) -> arb:
-    """Eq. (26): `grad eps - E[beta grad beta]`, grad eps the derivative of the self-consistent temperature."""
+    """Eq. (26): `grad eps - E[beta grad beta]`, eps the self-consistent temperature."""
     return c.d_eps - c.weighted(ts.slopes(c.residual(c.q, c.root)))
 
 
@@ -193,7 +193,7 @@ def eq_30(c: Critic) -> arb:
 
 @critic
 def eq_30_corrected(c: Critic) -> arb:
-    """Eq. (30) corrected: grad eps minus `(eps^2 E[beta Gamma] + gamma eps EE[grad Q])/(eps^2 + gamma EE Q)`."""
+    """Eq. (30) corrected: `grad eps - (eps^2 E[beta Gamma] + gamma eps EE[grad Q])/(eps^2 + gamma EE Q)`."""
     right = c.eps**2 * c.weighted(c.fixed) + c.x.mdp.gamma * c.eps * c.double(c.b)
     return c.d_eps - right / c.denominator
 
