@@ -183,7 +183,7 @@ def packed(values: ArrayLike, dtype: str) -> str:
 
 
 def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:
-    """`exact_delta` of a policy `[S]` and a float vector v, as a fraction."""
+    """Exact bound on the loss of a policy `[S]`, proved by the float vector v."""
     index = {pair: i for i, pair in enumerate(exact.pairs)}
     chosen = [index[s, int(a)] for s, a in enumerate(policy)]
     found = exact_delta(exact, chosen, [fmpq(*x.as_integer_ratio()) for x in v.tolist()])
@@ -191,7 +191,7 @@ def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fractio
 
 
 def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
-    """`(u - l)/(1 - g)` in rational numbers, `chosen` the indices of the policy's pairs."""
+    """Exact bound `(u - l)/(1 - g)` on a policy's loss; `chosen` are the indices of its pairs."""
     zero = fmpq(0)
     g = exact.gamma * max(sum((p for _, p in row), zero) for row in exact.rows)
     q = exact.backup(v)

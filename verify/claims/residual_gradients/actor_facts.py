@@ -42,7 +42,7 @@ def _numbers(table: Sequence[fmpq]) -> list[arb]:
 
 
 def _over_states(x: Exact, v: Sequence[Any]) -> Jet:
-    """`E_d[v(s)]`."""
+    """Mean `E_d[v(s)]` over the distribution d of states."""
     return ts.total(arb(d) * y for d, y in zip(x.d, v, strict=True))
 
 
