@@ -123,7 +123,7 @@ def interval(pair: Any) -> list[arb]:
 GENS = fmpq_mpoly_ctx.get([f"x{i}" for i in range(64)], Ordering.lex).gens()
 """Generators of the polynomials."""
 ATOMS: list[tuple[str, Any]] = []
-"""What each generator stands for: a function ("exp", "log", "inverse") and the number it is applied to."""
+"""The atom that each generator stands for: a function ("exp", "log", "inverse") and its argument."""
 H = GENS[0]
 """An infinitesimal, h h = 0: the coefficient of h is a derivative. Powers of h are never read."""
 VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1 / x}
@@ -325,7 +325,7 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "whole": lambda p: p[0].q == 1 and p[0] < 100,
     "discount": lambda p: 0 <= p[0] < 1,
 }
-"""What must hold of a part: of all its numbers, or of those of each state if it is over pairs."""
+"""Conditions on a part: on all its numbers, or on those of each state if it is over pairs."""
 
 
 class Instance:

@@ -1,7 +1,7 @@
 r"""Forward-mode automatic differentiation: dual numbers $x + \dot x\,\delta$ with $\delta^2 = 0$.
 
-Independent of every derivative in `virel_theory`: code written once for plain numbers (floats, mpmath,
-`Dual`) gives values with the first two and values and derivatives with the last.
+This is independent of every derivative in `virel_theory`. Code that is written once for plain numbers gives
+values for floats and mpmath numbers, and values with derivatives for a `Dual`.
 
 Example:
     >>> x, y = variables([2.0, 3.0])
@@ -19,21 +19,21 @@ import numpy as np
 from virel_theory.checks import Array
 
 Number = Any
-"""A float, an mpmath number or a `Dual`; the code below it is the same for the three."""
+"""A float, an mpmath number or a `Dual`: formulas are written once for the three."""
 
 
 class Dual:
-    """A value and its gradient with respect to the independent variables; immutable by convention."""
+    """A value and its gradient with respect to the independent variables, both never changed."""
 
     __slots__ = ("tangent", "value")
 
     def __init__(self, value: float, tangent: Array) -> None:
-        """`value` with the gradient `tangent [N]`."""
+        """Take a value and its gradient `tangent [N]`."""
         self.value = value
         self.tangent = tangent
 
     def __add__(self, other: Number) -> "Dual":
-        """Sum rule."""
+        """Sum, with the gradient by the sum rule."""
         if isinstance(other, Dual):
             return Dual(self.value + other.value, self.tangent + other.tangent)
         return Dual(self.value + other, self.tangent)
@@ -41,21 +41,21 @@ class Dual:
     __radd__ = __add__
 
     def __neg__(self) -> "Dual":
-        """Sign change."""
+        """Negative, with the negative gradient."""
         return Dual(-self.value, -self.tangent)
 
     def __sub__(self, other: Number) -> "Dual":
-        """Difference rule."""
+        """Difference, with the difference of the gradients."""
         out: Dual = self + (-other)
         return out
 
     def __rsub__(self, other: Number) -> "Dual":
-        """Difference rule, constant first."""
+        """Difference of a constant and a dual number."""
         out: Dual = (-self) + other
         return out
 
     def __mul__(self, other: Number) -> "Dual":
-        """Product rule."""
+        """Product, with the gradient by the product rule."""
         if isinstance(other, Dual):
             return Dual(self.value * other.value, self.value * other.tangent + other.value * self.tangent)
         return Dual(self.value * other, other * self.tangent)
@@ -63,24 +63,24 @@ class Dual:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Number) -> "Dual":
-        """Quotient rule."""
+        """Quotient, with the gradient by the quotient rule."""
         if isinstance(other, Dual):
             ratio = self.value / other.value
             return Dual(ratio, (self.tangent - ratio * other.tangent) / other.value)
         return Dual(self.value / other, self.tangent / other)
 
     def __rtruediv__(self, other: Number) -> "Dual":
-        """Quotient rule, constant first."""
+        """Quotient of a constant and a dual number."""
         ratio = other / self.value
         return Dual(ratio, -ratio / self.value * self.tangent)
 
     def __lt__(self, other: Number) -> bool:
-        """Order of the values, so that `max` works."""
+        """Whether the value is smaller; gradients play no part, so that `max` works."""
         return bool(self.value < (other.value if isinstance(other, Dual) else other))
 
 
 def variables(values: Sequence[float] | Array) -> list[Number]:
-    """Independent variables with these values: `Dual`s whose tangents are the unit vectors."""
+    """Independent variables with the given values: dual numbers whose gradients are the unit vectors."""
     return [Dual(float(x), row) for x, row in zip(values, np.eye(len(values)), strict=True)]
 
 
@@ -108,10 +108,10 @@ def tanh(x: Number) -> Number:
 
 
 def gradient_of(x: Number, size: int) -> Array:
-    """The gradient that `x` carries: zero `[size]` if it is a constant."""
+    """Gradient `[size]` of a number; zero if it is a constant."""
     return x.tangent if isinstance(x, Dual) else np.zeros(size)
 
 
 def stop_gradient(x: Number) -> Number:
-    """The value of `x` alone, the paper's stopgrad operator (App. F.3)."""
+    """Value of a number without its gradient, the stop-gradient operator of App. F.3."""
     return x.value if isinstance(x, Dual) else x

@@ -1,6 +1,7 @@
-r"""The quantities of App. E in loops over plain numbers (floats, mpmath, dual): the truth of derivatives.
+r"""A second encoding of App. E, in loops over plain numbers, to check the derivatives of `virel_theory`.
 
-Nothing here calls `virel_theory`'s formulas. A table is a dict from the pairs `(s, a)` that exist to numbers.
+Numbers are floats, mpmath numbers or dual numbers. Nothing here calls a formula of `virel_theory`. A table is
+a dictionary from the pairs `(s, a)` that exist to numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +16,18 @@ from virel_theory.mdp.tabular import TabularMDP
 
 Table = dict[tuple[int, int], Number]
 DIGITS = 50
+"""Decimal digits of mpmath numbers."""
 STEP = "1e-15"
-"""Central differences at 50 digits: truncation of order 1e-30 times third derivatives, rounding 1e-35."""
+"""Step of central differences: truncation of order 1e-30 times third derivatives, rounding of 1e-35."""
 
 
 def pairs(mdp: TabularMDP) -> list[tuple[int, int]]:
-    """The pairs that exist, row by row."""
+    """Pairs `(s, a)` that exist, row by row."""
     return [(int(s), int(a)) for s, a in np.argwhere(mdp.available)]
 
 
 def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]) -> Table:
-    r"""$\hat Q_\omega$, evaluated again from the approximator's data."""
+    r"""Table $\hat Q_\omega$, evaluated anew from the data of the approximator."""
     if isinstance(approximator, TabularQ):
         return dict(zip(pairs(mdp), omega, strict=True))
     if isinstance(approximator, LinearQ):
@@ -40,7 +42,7 @@ def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]
 
 
 def boltzmann(q: Table, eps: Number) -> Table:
-    """Boltzmann policy at temperature `eps`, shifted by each state's largest value."""
+    """Boltzmann policy at the temperature `eps`; values are shifted by the largest one of each state."""
     top: dict[int, Number] = {}
     for (s, _), value in q.items():
         top[s] = value if s not in top or top[s] < value else top[s]
@@ -52,7 +54,7 @@ def boltzmann(q: Table, eps: Number) -> Table:
 
 
 def state_values(q: Table, pi: Table) -> dict[int, Number]:
-    """Values of states under `pi`."""
+    """Mean of a table under the policy `pi`, per state."""
     v: dict[int, Number] = {}
     for (s, a), value in q.items():
         v[s] = v.get(s, 0) + pi[s, a] * value
@@ -60,7 +62,7 @@ def state_values(q: Table, pi: Table) -> dict[int, Number]:
 
 
 def greedy_values(q: Table) -> dict[int, Number]:
-    """Largest value of each state."""
+    """Largest value of a table, per state."""
     v: dict[int, Number] = {}
     for (s, _), value in q.items():
         v[s] = value if s not in v or v[s] < value else v[s]
@@ -68,7 +70,7 @@ def greedy_values(q: Table) -> dict[int, Number]:
 
 
 def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
-    """`r + gamma E[v(s')] - q`."""
+    """Residual `r + gamma E[v(s')] - q` per pair."""
     dense = mdp.dense_transition
     return {
         (s, a): mdp.gamma * _dot([float(p) for p in dense[s, a]], [v[t] for t in range(mdp.n_states)])
@@ -79,18 +81,18 @@ def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
 
 
 def half_mean_square(beta: Table) -> Number:
-    """`(1 / (2 |H|)) sum beta^2`."""
+    """Residual error `(1 / (2 |H|)) sum beta^2`."""
     return _sum([b * b for b in beta.values()]) / (2 * len(beta))
 
 
 def self_map(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: Number) -> Number:
-    r"""$g(\omega, \varepsilon)$: the residual error that the Boltzmann policy at temperature `eps` leaves."""
+    r"""Map $g(\omega, \varepsilon)$: the residual error under the Boltzmann policy at temperature `eps`."""
     q = q_table(mdp, approximator, omega)
     return half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps))))
 
 
 def self_consistent_dual(mdp: TabularMDP, approximator: Approximator, omega: Array, eps: float) -> Dual:
-    r"""The root near `eps` as a dual number in `omega`: one Newton step from it, in dual numbers."""
+    r"""Self-consistent temperature near `eps` with its gradient in `omega`, by a Newton step in duals."""
     n = len(omega)
     *x, t = variables([*omega.tolist(), eps])
     both = self_map(mdp, approximator, x, t)
@@ -103,7 +105,7 @@ def self_consistent_dual(mdp: TabularMDP, approximator: Approximator, omega: Arr
 def self_consistent_mp(
     mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: float
 ) -> Number:
-    r"""The root $\varepsilon_\omega$ near `eps` to 40 digits, by Newton's method at 50."""
+    r"""Self-consistent temperature $\varepsilon_\omega$ near `eps` to 40 digits, by the secant method."""
     with mpmath.workdps(DIGITS):
         return mpmath.findroot(
             lambda t: self_map(mdp, approximator, omega, t) - t,
@@ -114,7 +116,7 @@ def self_consistent_mp(
 
 
 def central_differences(f: Callable[[list[Number]], Number], x: Array) -> Array:
-    """Gradient of `f` at `x` from central differences with 50 digits, rounded to float64 at the end."""
+    """Gradient of `f` at `x`, from central differences with 50 digits, rounded to float64 at the end."""
     with mpmath.workdps(DIGITS):
         h, point = mpmath.mpf(STEP), [mpmath.mpf(float(value)) for value in x]
         slopes = []

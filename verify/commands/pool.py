@@ -1,7 +1,7 @@
-"""Claims in worker processes, one thread each; results come back as they are ready.
+"""Run claims in worker processes of one thread each, and yield their results as they are ready.
 
-Claims hold functions and strategies, which do not travel between processes: workers get ids and return plain
-data. Nothing that loads numba is imported at the top, see `_own_numba_cache`.
+Claims hold functions and strategies, which cannot be sent between processes: workers get ids and return plain
+data. Nothing that loads numba is imported at the top; `_own_numba_cache` says why.
 """
 
 import os
@@ -34,10 +34,17 @@ def run_rows(
     files: Sequence[Path] = (),
     task: Task = "run_row",
 ) -> "Generator[Row]":
-    """Rows in the order in which claims finish; with `jobs=1` in this process, one after the other.
+    """Rows of claims in the order in which they finish.
 
-    `task` is the function of `verify.commands.work` that makes a row; `files` hold claims that are not on
-    record. Closing the generator, or an interrupt, stops the workers.
+    Args:
+        ids: of the claims.
+        seed: seed of the random instances.
+        figures: the folder for what the task writes, if any.
+        jobs: number of worker processes; 1 runs the claims in this process, one after the other.
+        files: hold claims that are not on record.
+        task: the function of `verify.commands.work` that makes a row.
+
+    Closing the generator, or an interrupt, stops the workers.
     """
     options: dict[str, Any] = {"seed": seed, "figures": figures, "files": tuple(files)}
     if jobs == 1:

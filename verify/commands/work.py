@@ -1,4 +1,4 @@
-"""What one worker does for one claim: run it, draw its figures, hand back plain data."""
+"""Tasks of a worker, one claim each: run it, draw its figures or certify it; they return plain data."""
 
 import time
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from verify.engine.runner import run_claim
 
 
 def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[Path] = ()) -> Row:
-    """Row of `results.json` for the claim with this id; its figures go to the folder `figures`, if given.
+    """Run a claim and return its row of `results.json`; draw its figures into a folder, if one is given.
 
-    An exception is no verdict: it becomes a row that says ERROR, and the other claims go on.
+    An exception is not a verdict: it becomes a row that says ERROR, and the other claims continue.
     """
     (claim,) = select([claim_id], files)
     start = time.perf_counter()
@@ -29,7 +29,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
 
 
 def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
-    """Draw a claim's figures without running its checks; the row says which, or what went wrong."""
+    """Draw the figures of a claim without running its checks; the row lists them, or the exception."""
     (claim,) = select([claim_id], files)
     start = time.perf_counter()
     try:
@@ -40,7 +40,7 @@ def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
 
 
 def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
-    """Certify a claim on record; its certificates go to the folder `figures`."""
+    """Certify a claim on record into the folder `figures`; the row has the outcome of each form."""
     from verify.proofs.rows import certified_row  # noqa: PLC0415  (python-flint, only if asked for)
 
     start = time.perf_counter()
@@ -53,7 +53,7 @@ def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
 
 
 def _draw(claim: Claim, seed: int, folder: Path, name: str, *, pdf: bool) -> list[dict[str, Any]]:
-    """Draw a claim's figures; return their names and captions."""
+    """Draw the figures of a claim; return their names, captions, panels and files of data."""
     if claim.figures is None:
         return []
     from verify.report.figures import draw  # noqa: PLC0415  (matplotlib is slow to import, and most claims draw nothing)
@@ -74,5 +74,5 @@ def _draw(claim: Claim, seed: int, folder: Path, name: str, *, pdf: bool) -> lis
 
 
 def _named(claim_id: str, files: Sequence[Path]) -> str:
-    """What to type for this claim: its id, or the file that holds it."""
+    """The name of a claim on the command line: its id, or the file that holds it."""
     return next((str(f) for f in files if any(c.id == claim_id for c in claims_of(f))), claim_id)

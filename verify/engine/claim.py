@@ -56,12 +56,12 @@ class Step:
     check: Check
     """Check of the step as printed."""
     repaired: "Correction | None" = None
-    """What holds instead, if the step fails; None if it holds."""
+    """The statement that holds instead, if the step fails; None if it holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """What holds instead of a printed statement."""
+    """A statement that holds in place of a printed one, with its derivation and check."""
 
     statement: str
     """LaTeX."""

@@ -1,4 +1,4 @@
-"""Claims in a file of one's own: `virel verify path/to/my_claims.py` loads its `CLAIMS`."""
+"""Claims in files of your own: `virel verify path/to/my_claims.py` loads the `CLAIMS` of that file."""
 
 import importlib.util
 import re
@@ -18,7 +18,7 @@ PARTS = (Check, Assumption, Step, Correction, NoProof)
 
 
 def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
-    """Claim ids and files (names that end in `.py`), each once, in their order."""
+    """Claim ids, and files (the names that end in `.py`), in their order and each once."""
     unique = dict.fromkeys(names)
     return [n for n in unique if not n.endswith(".py")], tuple(Path(n) for n in unique if n.endswith(".py"))
 
@@ -28,36 +28,38 @@ def claims_of(path: Path) -> tuple[Claim, ...]:
     """The `CLAIMS` of a Python file.
 
     Raises:
-        InputError: no such file; an error while it is imported (with its line); no `CLAIMS`, or something
-            else than claims in it; a field of a wrong type; a REFUTED claim without correction; one id twice.
+        InputError: if there is no such file; it raises an error while it is imported; it has no `CLAIMS`, or
+            something other than claims in them; a field has a wrong type; a REFUTED claim has no correction;
+            or two claims have one id.
     """
     claims = _run_module(path)
     if isinstance(claims, Claim) or not isinstance(claims, Sequence) or len(claims) == 0:
-        raise InputError(
-            f"{path}: `CLAIMS` must be a non-empty tuple of verify.engine.claim.Claim; found {claims!r:.80}"
-        )
+        raise InputError(f"{path}: `CLAIMS` must be a non-empty tuple of verify.Claim; found {claims!r:.80}")
     for claim in claims:
         if not isinstance(claim, Claim):
             raise InputError(
-                f"{path}: `CLAIMS` must hold verify.engine.claim.Claim only; found {claim!r:.80}"
+                f"{path}: `CLAIMS` must hold objects of class verify.Claim only; found {claim!r:.80}"
             )
         for mistake in mistakes(claim):
             raise InputError(f"{path}: claim {claim.id!r}: {mistake}")
     ids = [claim.id for claim in claims]
     if repeated := sorted({name for name in ids if ids.count(name) > 1}):
-        raise InputError(f"{path}: ids must differ; found twice: {', '.join(repeated)}")
+        raise InputError(f"{path}: the ids of claims must differ; found twice: {', '.join(repeated)}")
     return tuple(claims)
 
 
 def mistakes(claim: Claim) -> Iterator[str]:
-    """What is wrong with a claim, before anything runs."""
+    """Mistakes in the data of a claim, as sentences, before anything runs."""
     yield from _wrong_types(claim, "")
     if claim.expected is Verdict.REFUTED and claim.correction is None:
-        yield "`expected` is REFUTED: it needs a `correction`, with a check of its own"
+        yield "`expected` is REFUTED: give the claim a `correction`, with a check of its own"
 
 
 def _wrong_types(part: object, where: str) -> Iterator[str]:
-    """The fields that are not what their class says, of a claim and of its parts."""
+    """Sentences about fields whose values do not have the type that their class declares.
+
+    `part` is a claim or one of its parts, `where` the path to it.
+    """
     for name, hint in get_type_hints(type(part)).items():
         value = getattr(part, name)
         if not _fits(value, hint):
@@ -69,6 +71,7 @@ def _wrong_types(part: object, where: str) -> Iterator[str]:
 
 
 def _fits(value: object, hint: Any) -> bool:
+    """Whether a value has the declared type."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind in (Union, UnionType):
         return any(_fits(value, each) for each in inner)
@@ -80,20 +83,20 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """Of a type, for people: `text`, `Check`, `tuple of Step`."""
+    """A type in words: `text`, `Check`, `a tuple of Step`."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind in (Union, UnionType):
         return " or ".join(map(_words, inner))
     if kind is Sequence:
         return f"a tuple of {_words(inner[0])}"
-    known = {str: "text that UTF-8 can write", NoneType: "None", Callable: "a function"}
+    known = {str: "a string of valid Unicode", NoneType: "None", Callable: "a function"}
     return known.get(kind or hint) or (kind or hint).__name__
 
 
 def _run_module(path: Path) -> object:
-    """The value of `CLAIMS`; the file's folder is on the import path, as for a script."""
+    """Import a file and return its `CLAIMS`; its folder is on the import path, as for a script."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError(f"{path}: no such file; give the path of a Python file with claims")
     name = f"virel_claims_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -108,12 +111,12 @@ def _run_module(path: Path) -> object:
         del sys.modules[name]
         raise InputError(f"{_place(path, error)}: {type(error).__name__}: {_message(error)}") from error
     if not hasattr(module, "CLAIMS"):
-        raise InputError(f"{path}: defines no `CLAIMS`; see examples/my_claims.py")
+        raise InputError(f"{path}: defines no `CLAIMS`, the tuple of its claims; see examples/my_claims.py")
     return module.CLAIMS
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """`path:line` of the last line of this file that ran, or of the syntax error in it."""
+    """Where a file failed, as `path:line`: its last line that ran, or its syntax error."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
     lines = [

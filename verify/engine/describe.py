@@ -1,4 +1,4 @@
-"""Instances as plain data: what `results.json` and the terminal show of a counterexample."""
+"""Instances as plain data, as `results.json` and the terminal show a counterexample."""
 
 import dataclasses
 import math
@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from verify.engine.claim import Instance
 from virel_theory.mdp.tabular import TabularMDP
 
 MAX_ENTRIES = 4096
-"""Arrays with more entries are described by their shape: a named instance is found again by its name."""
+"""Entries of the largest array that is shown; a larger one is described by its shape."""
 
 
-def describe_instance(instance: Instance) -> dict[str, Any]:
-    """An instance as strict JSON: MDPs as dicts of lists, arrays as lists."""
+def describe_instance(instance: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a gap function as strict JSON: MDPs as dictionaries, arrays as lists."""
     return {name: as_json(value) for name, value in instance.items()}
 
 
 def as_json(value: Any) -> Any:
-    """`value` as strict JSON: `nan`, `inf`, `-inf` and fractions become strings, large arrays their shape."""
+    """A value as strict JSON: `nan`, `inf`, `-inf` and fractions as strings, large arrays as their shape."""
     if isinstance(value, TabularMDP):
         return _mdp_as_json(value)
     if isinstance(value, np.ndarray | np.generic):
@@ -61,7 +60,7 @@ def _object_as_json(value: Any) -> Any:
 
 
 def in_short(value: Any, *, width: int = 240) -> str:
-    """What `as_json` returned, for people: `1` for `1.0`, no quotes, cut at `width` characters."""
+    """Text for people of what `as_json` returned: `1` for `1.0`, no quotes, cut at `width` characters."""
     text = _compact(value)
     return text if len(text) <= width else text[: width - 4] + " ..."
 

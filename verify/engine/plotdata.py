@@ -1,4 +1,4 @@
-"""What a figure shows, as data: claims compute it, `verify.report.figures` draws it, CSV files keep it."""
+"""Figures as data: claims compute them, `verify.report.figures` draws them, CSV files keep them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,21 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """`y [n]` over `x [n]`: `measured` (markers), `line`, `predicted` (dashed: rate, bound) or `points`."""
+    """One curve of a panel, `y [n]` over `x [n]`."""
 
     label: str
+    """Name in the legend, ASCII: `eps_k`, `x^2`."""
     x: Array
+    """Abscissae `[n]`."""
     y: Array
+    """Ordinates `[n]`."""
     kind: Literal["measured", "line", "predicted", "points"] = "measured"
+    """How it is drawn: a line with markers, a line, dashes (a rate or a bound), or hollow markers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One set of axes."""
+    """One set of axes with its curves."""
 
     title: str
     xlabel: str
@@ -33,13 +37,16 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One file: `name` (kebab-case, the claim's id first), panels, and a caption: instance and seed.
+    """One figure, in a file of its own.
 
-    `timed`: it holds measured times, so its data differ between two runs with one seed; all others' do not.
-    Labels are ASCII (`eps_k`, `x^2`); they are drawn as mathematics. `$...$` is left to matplotlib.
+    Labels are ASCII (`eps_k`, `x^2`) and are drawn as mathematics; `$...$` is left to matplotlib.
     """
 
     name: str
+    """Name of the file: kebab-case, the claim's id first."""
     panels: Sequence[Panel]
+    """Its sets of axes."""
     caption: str
+    """Sentence below the figure: the curves, the instance and the seed."""
     timed: bool = False
+    """Whether it shows measured times, so that its data differ between two runs with one seed."""

@@ -39,7 +39,7 @@ def all_claims() -> dict[str, Claim]:
     for name in modules():
         for claim in getattr(importlib.import_module(name), "CLAIMS", ()):
             if claim.id in claims:
-                raise ValueError(f"two claims have the id {claim.id!r}; the second is in {name}")
+                raise ValueError(f"two claims have the id {claim.id!r}: give the one in {name} another")
             claims[claim.id] = claim
     return dict(sorted(claims.items(), key=lambda item: position(item[0])))
 

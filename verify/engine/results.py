@@ -20,12 +20,12 @@ from virel_common.versions import versions
 WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
 
 Row = dict[str, Any]
-"""One claim of `results.json`."""
+"""The outcome of one claim, as `results.json` holds it."""
 
 SCHEMA = 1
 PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
 ERROR = "ERROR"
-"""In place of a verdict: a check raised. It is never a verdict on record."""
+"""Stands for a verdict where a check raised an exception; it is never on record."""
 
 _INSTANCE = (None, dict)
 _GAP = {key: (None, int, float, {"nan", "inf", "-inf"}) for key in ("error", "bound")}
@@ -38,11 +38,14 @@ _ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_AB
 _ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
 _ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
 DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
-"""What a reader of `results.json` may rely on: types, {one of these}, (any of these), [each is this]."""
+"""Shape of `results.json`: types, {one of these values}, (any of these shapes), [shape of every item]."""
 
 
 def misfit(value: Any, shape: Any, where: str = "") -> str:
-    """Where `value` first differs from a shape written as `DOCUMENT` is; empty if nowhere."""
+    """Path to the first part of `value` that does not have the shape given; empty if there is none.
+
+    Shapes are written as in `DOCUMENT`.
+    """
     inner: list[tuple[Any, Any, str]] = []
     match shape:
         case dict():
@@ -64,7 +67,7 @@ def misfit(value: Any, shape: Any, where: str = "") -> str:
 
 
 def result_row(result: Result) -> Row:
-    """A claim that ran; `error` and `bound` of a refuted one are those of its counterexample."""
+    """The row of a claim that ran; a refuted claim has the `error` and `bound` of its counterexample."""
     claim, printed = result.claim, result.printed
     return {
         **_heading(claim),
@@ -88,7 +91,7 @@ def result_row(result: Result) -> Row:
 
 
 def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
-    """A claim whose check or figure raised: no verdict, but the exception and its instance if known."""
+    """The row of a claim whose check or figure raised: the exception, and its instance if it is known."""
     known = isinstance(error, CheckError)
     instance = _named(error.instance, error.name) if isinstance(error, CheckError) else None
     return {
@@ -108,14 +111,17 @@ def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
 
 
 def counterexample(outcome: Outcome) -> dict[str, Any] | None:
-    """The instance that failed (None if none did), with `instance: NAME` first if it is a named one."""
+    """The instance that failed as plain data, with its name first if it has one; None if none failed."""
     if outcome.counterexample is None:
         return None
     return _named(outcome.counterexample, outcome.counterexample_name)
 
 
 def as_recorded(row: Row) -> bool:
-    """The verdict is on record, each correction and repair holds, and just the repaired steps fail."""
+    """Whether a claim came out as recorded.
+
+    Its verdict is the one on record, corrections and repairs hold, and no step fails but the repaired ones.
+    """
     offered = [row["corrected"], *(step["repaired"] for step in row["steps"])]
     held = all(checked is None or checked["verdict"] != "REFUTED" for checked in offered)
     steps = all(step["ok"] == (step["repaired"] is None) for step in row["steps"])
@@ -123,7 +129,7 @@ def as_recorded(row: Row) -> bool:
 
 
 def require_figure_names_differ(rows: Sequence[Row]) -> None:
-    """Raise `InputError` if two figures have one name: one would overwrite the other."""
+    """Raise `InputError` if two figures have one name, because one would overwrite the other."""
     names = Counter(figure["name"] for row in rows for figure in row["figures"])
     if repeated := sorted(name for name, count in names.items() if count > 1):
         raise InputError(f"figure names must differ; found twice: {', '.join(repeated)}")

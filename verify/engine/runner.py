@@ -1,4 +1,4 @@
-"""Running checks: draw instances, keep the worst, shrink the first failure, decide the verdict."""
+"""Run checks: draw instances, keep the worst gap, shrink the first failure, decide the verdict."""
 
 import time
 from collections.abc import Iterator
@@ -17,15 +17,16 @@ from verify.engine.verdict import Gap, Verdict
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a check found: how many instances it saw, the worst gap, the shrunk counterexample if one failed.
-
-    `n_instances` counts up to the first failure, that one included; what shrinking tries is not counted.
-    """
+    """Outcome of running a check."""
 
     n_instances: int
+    """Number of instances up to the first failure, that one included; shrinking is not counted."""
     gap: Gap
+    """The gap of the counterexample or, if none failed, the one that used most of its bound."""
     counterexample: Instance | None = None
+    """The shrunk instance that failed; None if none did."""
     counterexample_name: str = ""
+    """Name of the counterexample, if it is a named instance."""
 
     @property
     def ok(self) -> bool:
@@ -35,29 +36,39 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A claim's verdict and the outcomes behind it, in the order of the claim (None: nothing to run)."""
+    """The verdict on a claim and the outcomes behind it; None stands where there is nothing to run."""
 
     claim: Claim
+    """The claim that ran."""
     verdict: Verdict
+    """The verdict that came out."""
     printed: Outcome
+    """Outcome of the printed statement."""
     correction: Outcome | None
+    """Outcome of the corrected statement."""
     steps: tuple[Outcome, ...]
+    """Outcome of each step of the printed proof."""
     repairs: tuple[Outcome | None, ...]
+    """Outcome of the repair of each step."""
     ablations: tuple[Outcome | None, ...]
+    """Outcome of the search without each assumption."""
     seconds: float
+    """Time that all checks took."""
 
 
 class CheckError(Exception):
     """A gap function raised on an instance: a bug in the check, not a verdict."""
 
     def __init__(self, instance: Instance, name: str, cause: BaseException) -> None:
-        """`name` is the instance's, if it has one."""
+        """Take the instance, its name if it has one, and the exception."""
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.instance = instance
         self.name = name
 
 
 class _CounterexampleFound(Exception):
+    """Raised inside hypothesis, so that it shrinks the instance."""
+
     def __init__(self, instance: Instance, gap: Gap) -> None:
         super().__init__(f"error {gap.error} above the bound {gap.bound}")
         self.instance = instance
@@ -65,7 +76,7 @@ class _CounterexampleFound(Exception):
 
 
 class _Watcher:
-    """Evaluates a check, counting instances and keeping the worst gap until one fails."""
+    """A check with the number of instances seen so far and the worst gap, until one fails."""
 
     def __init__(self, check: Check, perturb: float) -> None:
         self.check, self.perturb = check, perturb
@@ -76,7 +87,7 @@ class _Watcher:
         try:
             gap = self.check.gap(**instance, perturb=self.perturb)
             if not isinstance(gap, Gap):
-                raise TypeError(f"a gap function must return a verify.engine.verdict.Gap; found {gap!r:.80}")
+                raise TypeError(f"a gap function must return a verify.Gap; found {gap!r:.80}")
         except HypothesisException:
             raise  # `assume` inside a gap function: not an error
         except (Exception, SystemExit) as err:
@@ -90,25 +101,26 @@ class _Watcher:
     def held(self) -> Outcome:
         if self.worst is None:
             raise ValueError(
-                "the check has no instance: n_random is 0, nothing is named, or every draw is rejected"
+                "the check has no instance: n_random is 0 and nothing is named, or every draw is rejected;"
+                " give it one"
             )
         return Outcome(self.n_seen, self.worst)
 
 
 def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = True) -> Outcome:
-    """Try the check on `n_random` drawn and then its named instances; stop at, and shrink, the first failure.
+    """Try a check on drawn and then on named instances; stop at the first failure, and shrink it.
 
-    Drawn instances come first because they shrink: a named one, of hundreds of states, is shown only if all
-    of them hold.
+    Drawn instances come first because they shrink. A named one, of hundreds of states, is shown only if all
+    drawn ones hold.
 
     Args:
         check: what to run.
-        seed: of hypothesis' generator: the same seed draws the same instances.
-        perturb: handed to the gap function; 1.0 plants its deliberate error.
-        shrink: False shows the first failure as it was drawn (tests that only ask whether there is one).
+        seed: seed of hypothesis' generator: the same seed draws the same instances.
+        perturb: passed to the gap function; 1.0 plants its deliberate error.
+        shrink: False shows the first failure as it was drawn, for tests that only ask whether there is one.
 
     Raises:
-        CheckError: if the gap function raises, with the (shrunk) instance.
+        CheckError: if the gap function raises an exception; it holds the shrunk instance.
         ValueError: if the check has no instance at all.
     """
     watcher = _Watcher(check, perturb)
@@ -125,7 +137,7 @@ def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = T
 
 
 def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
-    """Draw through hypothesis; all settings are explicit, so that no profile (of CI, of tests) matters."""
+    """Draw instances by hypothesis, with all settings explicit, so that no profile changes them."""
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -154,8 +166,8 @@ def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
 def _draws_depend_on_the_seed_alone() -> Iterator[None]:
     """Keep hypothesis from mixing constants of the modules imported so far into its draws.
 
-    Otherwise a claim's instances would depend on what ran before it in the same process, and a folder
-    `.hypothesis` would appear where the user stands. There is no setting for it (hypothesis 6.170).
+    Otherwise the instances of a claim would depend on what ran before it in the same process, and a folder
+    `.hypothesis` would appear in the current folder. There is no setting for it (hypothesis 6.170).
     """
     none, empty = type(providers._local_constants)(), type(providers.CONSTANTS_CACHE)(1024)
     with (
@@ -166,7 +178,7 @@ def _draws_depend_on_the_seed_alone() -> Iterator[None]:
 
 
 def run_claim(claim: Claim, *, seed: int) -> Result:
-    """Run every check of a claim (printed, steps, repairs, correction, ablations) and decide the verdict."""
+    """Run every check of a claim and decide the verdict."""
     start = time.perf_counter()
 
     def run(check: Check | None) -> Outcome | None:
@@ -182,7 +194,7 @@ def run_claim(claim: Claim, *, seed: int) -> Result:
 
 
 def decide(printed: Outcome, steps: tuple[Outcome, ...]) -> Verdict:
-    """REFUTED if the printed statement failed, GAP if only a step of its proof did, else HOLDS."""
+    """Verdict: REFUTED if the printed statement failed, GAP if only a step of its proof did, else HOLDS."""
     if not printed.ok:
         return Verdict.REFUTED
     return Verdict.HOLDS if all(step.ok for step in steps) else Verdict.GAP

@@ -1,6 +1,6 @@
-"""Every numbered entry of the sources, in order, and the claims that check it: nothing left out in silence.
+"""Every numbered entry of the sources, in order, with the claims that check it: none is left out in silence.
 
-An entry that states nothing which could be false is a definition; `claims` are then the ones that use it.
+Some entries are definitions, which cannot be false. Their claims are the ones that use them.
 """
 
 from dataclasses import dataclass
@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One label of the sources; `is_definition`: it states nothing by itself, and `claims` use it."""
+    """One numbered entry of the sources."""
 
     label: str
+    """Its number, e.g. `Eq. (5)`."""
     text: str
+    """Its subject, in a few words."""
     claims: tuple[str, ...]
+    """Ids of the claims that check it or, if it is a definition, that use it."""
     is_definition: bool = False
+    """Whether it is a definition, which cannot be false."""
 
 
 def _definition(label: str, text: str, *claims: str) -> Entry:

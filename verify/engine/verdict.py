@@ -1,4 +1,4 @@
-"""What can come out of a check, and of a claim."""
+"""Outcomes: the gap that a check finds on one instance, and the verdict on a claim."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """The four outcomes; the value is what `results.json` holds."""
+    """The four verdicts on a claim; the value is the text in `results.json`."""
 
     CERTIFIED = "CERTIFIED"
     HOLDS = "HOLDS"
@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """One sentence for tables and `virel claims`."""
+        """Meaning of the verdict, in one sentence."""
         return _MEANING[self]
 
 
@@ -29,27 +29,30 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Gap:
-    """What one check found on one instance: `error` against the `bound` derived for that instance.
+    """The finding of a check on one instance: an error, and the bound that was derived for it.
 
-    For an identity, `error` is the largest difference of its two sides; for an inequality `x <= y`, `x - y`.
+    For an identity the error is the largest difference of its two sides. For an inequality `x <= y` it is
+    `x - y`.
     """
 
     error: float
+    """How far the two sides are apart."""
     bound: float
+    """How far rounding and truncation allow them to be apart."""
 
     def __post_init__(self) -> None:
-        """Accept numpy scalars."""
+        """Turn numpy scalars into floats."""
         object.__setattr__(self, "error", float(self.error))
         object.__setattr__(self, "bound", float(self.bound))
 
     @property
     def ok(self) -> bool:
-        """Whether the statement held; NaN anywhere, or an infinite error whatever the bound, is a failure."""
+        """Whether the error is within the bound; NaN, and an infinite error, never are."""
         return self.error <= self.bound and self.error < math.inf
 
     @property
     def ratio(self) -> float:
-        """`error / bound`, the share of the allowance used; infinite for a failure without a finite ratio."""
+        """Share of the bound that the error uses, `error / bound`; infinite for a failure without one."""
         usable = self.bound > 0 and math.isfinite(self.error)
         if not self.ok and not usable:
             return math.inf
@@ -57,5 +60,5 @@ class Gap:
 
 
 def worst(*gaps: Gap) -> Gap:
-    """The gap that used the largest share of its bound (a failing one if there is any)."""
+    """The gap that uses the largest share of its bound; a failing one if there is any."""
     return max(gaps, key=lambda gap: (not gap.ok, gap.ratio))

@@ -28,7 +28,7 @@ class Certificate:
     instance: dict[str, Any]
     """The parts of the instance, as plain data."""
     result: list[dict[str, Any]]
-    """What is claimed of each fact: enclosures of its differences."""
+    """One entry per fact: the enclosures claimed of its differences."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Undecided:
     form: str
     """`printed`, `corrected` or `step-N`."""
     reason: str
-    """What could not be shown."""
+    """The fact that could not be proved, in one sentence."""
 
 
 def document(certificates: Sequence[Certificate]) -> dict[str, Any]:

@@ -24,13 +24,13 @@ class Job:
     parts: tuple[str, ...]
     """Names of the parts of an instance that a certificate stores."""
     facts: Sequence[Fact]
-    """What is proved of an instance."""
+    """The facts that are proved of every instance, or of the counterexample."""
     prepare: Callable[[Any], Exact] = exactly
     """Makes an exact instance of a drawn one."""
     refutes: bool = False
     """Whether one counterexample is wanted, rather than a proof on every instance."""
     instances: SearchStrategy[Any] | None = None
-    """What to draw from; None takes the instances of the claim's own check."""
+    """Strategy of instances; None takes that of the claim's own check."""
 
     def check_of(self, claim: Claim) -> Check:
         """The check of the claim that belongs to this form: its instances and counterexample are used."""

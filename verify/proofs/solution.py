@@ -1,15 +1,15 @@
-r"""`virel solve --certify`: the returned policy is within delta of optimal, by one sweep.
+r"""Certificates of `virel solve --certify`: the policy is within delta of optimal, by one sweep.
 
 The float arrays are the MDP, exactly as given: row sums are 1 within $\delta$
 (`virel_theory.solvers.bounds`). For any vector v, with $u = \max(0, \max_s (Tv - v))$, $l = \min(0,
 \min_s(T^\pi v - v))$ and $g = \gamma(1+\delta) < 1$: $T(v + c) \le Tv + gc \le v + c$ for $c = u/(1-g)$,
 and T is monotone, so $V^* \le v + u/(1-g)$; likewise $V^\pi \ge v + l/(1-g)$. Hence $V^* - V^\pi \le (u -
 l)/(1 - g)$. A computed backup is within $\eta$ of the exact one and a computed difference d within
-$\epsilon|d|/2$, so u and -l grow by $\eta + \epsilon|d|$. v is the solver's value moved by a constant that
-centres the residual; the move rounds, but any v will do. Scalars are exact fractions; delta is rounded up.
+$\epsilon|d|/2$, so u and -l grow by $\eta + \epsilon|d|$. v is the solver's value plus a constant that
+centres the residual. The sum is rounded, but any v will do. Scalars are exact fractions; delta is rounded up.
 
-The certificate holds the arrays themselves, packed, and v; `virel recheck` repeats the sweep in rationals.
-Up to `MAX_EXACT` entries so is delta computed here.
+The certificate holds the arrays themselves, packed, and v. `virel recheck` repeats the sweep in rational
+numbers. Up to `MAX_EXACT` entries, delta is computed here in rational numbers too.
 """
 
 import base64
@@ -35,34 +35,39 @@ from virel_theory.solvers.bounds import EPS, backup_error, contraction_interval
 
 Sense = Literal["max", "min"]
 MAX_EXACT = 4000
-"""Non-zeros and pairs of the largest MDP whose delta is exact; beyond, it has a float64 sweep's margin."""
+"""Non-zeros plus pairs of the largest MDP whose delta is exact; beyond, it is that of a float64 sweep."""
 MAX_ENTRIES = 10**7
-"""Non-zeros and pairs of the largest MDP: the checker reads files of at most 256 MiB."""
+"""Non-zeros plus pairs of the largest MDP: the checker reads files of at most 256 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyBound:
-    r"""$V^*(s) - V^\pi(s) \le$ `delta` in every state (costs: the other way round).
-
-    `witness` is the v of the proof, `norm` a bound of gamma times the largest row sum.
-    """
+    """A bound on what a policy loses, and what its proof needs."""
 
     delta: float
+    r"""Bound of $V^*(s) - V^\pi(s)$ in every state; for costs, of $V^\pi(s) - V^*(s)$."""
     witness: Array
+    """The vector v of the proof."""
     norm: float
+    """Bound of gamma times the largest row sum."""
 
 
 def policy_bound(
     mdp: TabularMDP, policy: NDArray[np.intp], value: Array, *, sense: Sense = "max"
 ) -> PolicyBound:
-    """A guaranteed bound on what `policy` loses.
+    """A guaranteed bound on what `policy` loses, from the float64 values of a solver.
 
-    From the float64 values of a solver (good ones make it small).
+    Args:
+        mdp: dense or sparse.
+        policy: `[S]` actions.
+        value: `[S]`, any finite vector; the better it is, the smaller is the bound.
+        sense: whether the MDP has rewards to maximise or costs to minimise.
 
-    Args: mdp: dense or sparse. policy: `[S]` actions. value: `[S]`, any finite vector. sense: rewards or
-    costs.
-    Returns: the bound; `inf` if gamma times the row sums is not certainly below 1.
-    Raises: InputError: if `value` is not finite `[S]`, or `policy` takes an action that does not exist.
+    Returns:
+        The bound; it is infinite if gamma times the row sums is not certainly below 1.
+
+    Raises:
+        InputError: if `value` is not a finite vector `[S]`, or `policy` takes an action that does not exist.
     """
     v = as_values(value, mdp, name="value")
     states = np.arange(mdp.n_states)
@@ -98,9 +103,10 @@ def certify_solution(
     path: Path,
     sense: Sense = "max",
 ) -> float:
-    """Write the certificate of `policy` to `path`; return the delta it proves.
+    """Write the certificate of `policy` to `path`, and return the delta that it proves.
 
-    Raises: InputError: as `policy_bound`; if the MDP has more than `MAX_ENTRIES` non-zeros and pairs.
+    Raises:
+        InputError: as `policy_bound` does; if the MDP has more than `MAX_ENTRIES` non-zeros and pairs.
     """
     n_entries = mdp.n_pairs + _n_entries(mdp)
     require(n_entries <= MAX_ENTRIES, "mdp", n_entries, f"must have at most {MAX_ENTRIES} entries to certify")
@@ -118,9 +124,9 @@ def certify_solution(
 def certificate(
     mdp: TabularMDP, policy: NDArray[np.intp], v: Array, *, delta: Fraction, norm: float, sign: int = 1
 ) -> Certificate:
-    """The packed MDP (costs as negative rewards), v and the policy, and what is claimed of them.
+    """The certificate: the packed MDP (costs as negative rewards), v, the policy, and the claimed intervals.
 
-    With `norm` >= g, 1 - g lies in [1 - norm, 1], and delta (1 - g) - (u - l) in [0, delta].
+    With `norm` >= g, the number 1 - g lies in [1 - norm, 1], and delta (1 - g) - (u - l) lies in [0, delta].
     """
     row, to, p = _successors(mdp)
     states, actions = np.nonzero(mdp.available)
@@ -149,7 +155,7 @@ def certificate(
 
 
 def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-    """Rows `s A + a`, successors and probabilities: sorted, each successor of a row once."""
+    """Rows `s A + a`, successors and probabilities, sorted and with each successor of a row once."""
     csr = mdp.csr_transition
     row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
     key = row * mdp.n_states + csr.indices
@@ -160,7 +166,10 @@ def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Ar
 
 
 def _merged(p: Array, first: NDArray[np.intp]) -> Array:
-    """The sum of each group; groups begin at `first`. A sum that is no float is an `InputError`."""
+    """Sum of each group of probabilities; groups begin at `first`.
+
+    Raises: InputError: if a sum is not a float, because rounding it would change the MDP.
+    """
     out, sizes = p[first], np.diff(first, append=len(p))
     for i in np.flatnonzero(sizes > 1):
         group = p[first[i] : first[i] + sizes[i]].tolist()
@@ -171,12 +180,12 @@ def _merged(p: Array, first: NDArray[np.intp]) -> Array:
 
 
 def packed(values: ArrayLike, dtype: str) -> str:
-    """Base64 of zlib of the array's little-endian bytes."""
+    """An array as text: base64 of zlib of its little-endian bytes."""
     return base64.b64encode(zlib.compress(np.asarray(values, dtype=dtype).tobytes(), 1)).decode()
 
 
 def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:
-    """(u - l)/(1 - g) over the rationals."""
+    """Exact bound on the loss of a policy `[S]`, proved by the float vector v."""
     index = {pair: i for i, pair in enumerate(exact.pairs)}
     chosen = [index[s, int(a)] for s, a in enumerate(policy)]
     found = exact_delta(exact, chosen, [fmpq(*x.as_integer_ratio()) for x in v.tolist()])
@@ -184,7 +193,7 @@ def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fractio
 
 
 def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
-    """(u - l)/(1 - g) over the rationals."""
+    """Exact bound `(u - l)/(1 - g)` on a policy's loss; `chosen` are the indices of its pairs."""
     zero = fmpq(0)
     g = exact.gamma * max(sum((p for _, p in row), zero) for row in exact.rows)
     q = exact.backup(v)
@@ -194,18 +203,21 @@ def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
 
 
 def _residuals(mdp: TabularMDP, policy: NDArray[np.intp], v: Array, sign: float) -> tuple[Array, Array]:
+    """`T v - v` and `T^pi v - v` in float64."""
     q = sign * mdp.reward + mdp.gamma * mdp.expect_next(v)
     best = q.max(axis=1, where=mdp.available, initial=-np.inf)
     return best - v, q[np.arange(len(v)), policy] - v
 
 
 def _row_length(mdp: TabularMDP) -> int:
+    """Number of entries of the longest row."""
     if isinstance(mdp.transition, np.ndarray):
         return mdp.n_states
     return int(np.diff(mdp.transition.indptr).max())
 
 
 def _n_entries(mdp: TabularMDP) -> int:
+    """Number of non-zero transition probabilities."""
     transition = mdp.transition
     return int(np.count_nonzero(transition)) if isinstance(transition, np.ndarray) else int(transition.nnz)
 
@@ -215,5 +227,6 @@ def _dyadic(x: Fraction) -> str:
 
 
 def _round_up(x: Fraction) -> float:
+    """Smallest float that is at least `x`."""
     nearest = float(x)
     return nearest if Fraction(nearest) >= x else float(np.nextafter(nearest, np.inf))

@@ -93,7 +93,7 @@ def test_an_exception_inside_a_gap_function_is_an_error_with_its_shrunk_instance
 @pytest.mark.parametrize("found", [0.5, None])
 def test_a_gap_function_that_returns_no_gap_is_told_so(found):
     check = Check(lambda *, x, perturb=0.0: found, INTEGERS)  # noqa: ARG005
-    with pytest.raises(CheckError, match=f"must return a verify.engine.verdict.Gap; found {found}"):
+    with pytest.raises(CheckError, match=f"must return a verify.Gap; found {found}"):
         run_check(check, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""Proofs of App. F.5 in rational arithmetic: EM as policy iteration, and with a fixed target as value iteration.
+"""Proofs of App. F.5 in rational arithmetic: EM as policy iteration; with a fixed target, value iteration.
 
 An instance holds the tables of all iterations, one after the other. Each decorated function returns left side
 minus right side.
@@ -108,7 +108,7 @@ def value_iteration(x: Exact) -> list[fmpq]:
 
 @rational
 def printed_value_step(x: Exact) -> list[fmpq]:
-    """(41) as printed, without gamma: `T* q_1 - (r + E[max q_1])`."""
+    """Eq. (41) as printed, without gamma: `T* q_1 - (r + E[max q_1])`."""
     (_, q, *_) = fixed_target_tables(x)
     ahead = _next(x, x.mdp.best(q))
     printed = [r + y for r, y in zip(x.mdp.reward, ahead, strict=True)]

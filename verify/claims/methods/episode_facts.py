@@ -1,7 +1,7 @@
 """Both sides for episodes and lotteries, in balls: Marino et al. (5)-(12), pseudo-likelihood and MERL.
 
-Probabilities of trajectories are exact; exponentials and logarithms are enclosed. Equation numbers are those of
-Marino et al. Each function that returns a list over components of a formula returns left side minus right side.
+Probabilities of trajectories are exact; exponentials and logarithms are enclosed. Equation numbers are those
+of Marino et al. A function that returns the components of a formula returns left side minus right side.
 """
 
 from typing import Any
@@ -78,7 +78,7 @@ def mass(x: Exact) -> list[arb]:
 
 
 def evidence_bound(x: Exact) -> list[arb]:
-    """(6) of Marino et al.: `alpha log p(O = 1) - J`, to be proved >= 0.
+    """Eq. (6) of Marino et al.: `alpha log p(O = 1) - J`, to be proved >= 0.
 
     It is an exact zero where pi is the prior and the return is the same on every path.
     """
@@ -90,7 +90,7 @@ def evidence_bound(x: Exact) -> list[arb]:
 
 
 def by_steps(x: Exact) -> list[arb]:
-    """(6) minus (7) of Marino et al., which sums over the distributions of s_1 and s_2."""
+    """Eq. (6) of Marino et al. minus their (7), which sums over the distributions of s_1 and s_2."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     first = x.mdp.initial
     second = [fmpq(0)] * x.mdp.n_states
@@ -114,7 +114,10 @@ def soft_q(x: Exact) -> list[arb]:
 
 
 def soft_values(x: Exact, *, start: int) -> list[arb]:
-    """(10) of Marino et al. at t = 1: `V - (E[Q] - alpha KL)`, V summed from t' = `start`, printed as 2."""
+    """Eq. (10) of Marino et al. at t = 1: `V - (E[Q] - alpha KL)`.
+
+    V is summed from t' = `start`, which is printed as 2 and should be 1.
+    """
     last, q, kl = second_step(x), soft_q(x), log_ratio(x)
     out = []
     for s, own in enumerate(x.mdp.of_state):
@@ -131,7 +134,7 @@ def _log_evidence(x: Exact) -> list[arb]:
 
 
 def posterior_attains(x: Exact) -> list[arb]:
-    """(11) of Marino et al.: `E[Q] - alpha KL` at the Boltzmann posterior minus its maximum."""
+    """Eq. (11) of Marino et al.: `E[Q] - alpha KL` at the Boltzmann posterior minus its maximum."""
     q, p, out = soft_q(x), prior(x), []
     for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
         weights = {i: p[i] * exp(q[i] / x.alpha) for i in own}
@@ -170,7 +173,7 @@ def _soft_q_terms(x: Exact) -> list[Any]:
 
 
 def maximum_entropy_printed(x: Exact) -> list[arb]:
-    """(12) of Marino et al. as printed: `E[R] + alpha H(path) - J` of pi minus that of the uniform policy.
+    """Eq. (12) of Marino et al. as printed: `E[R] + alpha H(path) - J` of pi minus that of uniform actions.
 
     J has the uniform prior, so that it is E[R] for the uniform policy.
     """
@@ -183,7 +186,7 @@ def maximum_entropy_printed(x: Exact) -> list[arb]:
 
 
 def maximum_entropy(x: Exact) -> list[arb]:
-    """(12) of Marino et al. corrected: `J + 2 alpha log A - (E[R] + alpha sum_t H(pi))`."""
+    """Eq. (12) of Marino et al. corrected: `J + 2 alpha log A - (E[R] + alpha sum_t H(pi))`."""
     constant = 2 * x.alpha * log(fmpq(len(x.mdp.of_state[0])))
     terms = []
     for w, path in trajectories(x):
@@ -258,8 +261,8 @@ def fitted_lottery(x: Exact) -> list[arb]:
 def slope_of_printed_fit(x: Exact) -> list[arb]:
     """Derivative in theta, at 1/2, of `E_q[log p_theta(tau|O)]`, q = p_{1/2}(tau|O); zero if 1/2 is the fit.
 
-    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the derivative of
-    log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 - theta) - (w - e)/z.
+    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the derivative
+    of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 - theta) - (w - e)/z.
     """
     q = _posterior_of_lottery(x)
     lean = 2 * (q - (1 - q))  # (w - e)/z at 1/2

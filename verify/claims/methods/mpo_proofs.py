@@ -46,23 +46,23 @@ def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
 
 
 def eq_42(x: Exact) -> list[arb]:
-    """(42): the remainder at (theta, phi) minus that at (phi, theta); zero if it depends on neither."""
+    """Eq. (42): the remainder at (theta, phi) minus that at (phi, theta); zero if it depends on neither."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_phi, x.pi_theta)]
 
 
 def eq_42_omega_printed(x: Exact) -> list[arb]:
-    """(42) as printed: the remainder at Q minus that at 0; zero if it doesn't depend on omega."""
+    """Eq. (42) as printed: the remainder at Q minus that at 0; zero if it doesn't depend on omega."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_theta, x.pi_phi, q=0)]
 
 
 def eq_42_omega(x: Exact) -> list[arb]:
-    """(42) corrected: the remainder minus `E_d[log(y(s)/d(s))]`."""
+    """Eq. (42) corrected: the remainder minus `E_d[log(y(s)/d(s))]`."""
     states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
     return [remainder(x, x.pi_theta, x.pi_phi) - states]
 
 
 def best_prior(x: Exact) -> list[arb]:
-    """(42) at phi = theta minus (42) at phi, to be proved >= 0; an exact zero where they are equal."""
+    """Eq. (42) at phi = theta minus (42) at phi, to be proved >= 0; an exact zero where they are equal."""
     if x.pi_theta == x.pi_phi:
         return [arb(0)]
     return [

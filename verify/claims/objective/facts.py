@@ -1,4 +1,4 @@
-r"""Both sides of (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B, by definition, in ball arithmetic.
+r"""Both sides of (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B, by definition, in balls.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
 logarithms throughout. A function that returns a list returns left side minus right side of a formula, one
@@ -103,7 +103,7 @@ def greedy_policy(x: Exact, *, sign: int = 1) -> list[fmpq]:
 
 
 def lower_bound(x: Exact) -> list[arb]:
-    """(5), (11): `L - (l - KL(q_theta || p_omega) - H(d))`."""
+    """Eqs. (5), (11) of Fellows et al.: `L - (l - KL(q_theta || p_omega) - H(d))`."""
     return [objective(x) - (log_partition(x) - kl_joint(x) - entropy(x.d))]
 
 
@@ -128,17 +128,17 @@ def theorem_3(x: Exact) -> list[arb]:
 
 
 def eq_23_printed(x: Exact) -> list[arb]:
-    """(23) as printed: `max L - min KL(q_theta || p_omega)`."""
+    """Eq. (23) as printed: `max L - min KL(q_theta || p_omega)`."""
     return [max_objective(x) - kl_states(x)]
 
 
 def eq_23(x: Exact) -> list[arb]:
-    """(23) corrected: `max L - (l - H(d) - min KL(q_theta || p_omega))`."""
+    """Eq. (23) corrected: `max L - (l - H(d) - min KL(q_theta || p_omega))`."""
     return [max_objective(x) - (log_partition(x) - entropy(x.d) - kl_states(x))]
 
 
 def eq_24(x: Exact) -> list[arb]:
-    """(24), chain rule of the KL: joint divergence minus those of the states and of the policies."""
+    """Eq. (24), chain rule of the KL: joint divergence minus those of the states and of the policies."""
     return [kl_joint(x) - kl_states(x) - kl_policy(x)]
 
 
@@ -159,7 +159,7 @@ def likelihood_as_product(x: Exact) -> list[arb]:
 
 
 def eq_10(x: Exact) -> list[arb]:
-    """Bayes' rule with the uniform prior minus the posterior that (10) prints."""
+    """Bayes' rule with the uniform prior minus the posterior that Eq. (10) of Fellows et al. prints."""
     prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
     bayes = [y * prior / total(z * prior for z in likelihood(x)) for y in likelihood(x)]
     printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
@@ -253,7 +253,7 @@ def without_entropy(x: Exact) -> list[arb]:
 
 
 def marginal(x: Exact) -> list[arb]:
-    """(9): `log p(x) - (lower bound + KL(w || posterior))`."""
+    """Eq. (9) of Fellows et al.: `log p(x) - (lower bound + KL(w || posterior))`."""
     evidence = sum(x.joint, fmpq(0))
     lower = total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)
     kl = total(xlogy(q, q / (joint / evidence)) for q, joint in zip(x.w, x.joint, strict=True))

@@ -35,7 +35,10 @@ def mean_of_optimum(x: Exact) -> list[fmpq]:
 
 @rational
 def negative_ratio(x: Exact) -> list[fmpq]:
-    """`0 - eps/E[Q]` of a member with eps > 0, to be proved > 0: the ratio is below that at Q*, which is 0."""
+    """`0 - eps/E[Q]` of a member with eps > 0, to be proved > 0.
+
+    Then its ratio is below that at Q*, which is 0.
+    """
     mean = dot(x.d, x.mdp.mean(x.pi_theta, x.q))
     return [-exact.residual_error(x.mdp, x.q) / mean] if mean != 0 else [fmpq(0)]
 

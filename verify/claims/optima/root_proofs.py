@@ -11,8 +11,8 @@ so that a box's ends enclose it. The derivative is
 $F' = -\frac{\gamma}{|H|}\sum_h\beta_h\,P\,Var/\varepsilon^2 - 1$.
 
 In the box that starts at 0, $Var/\varepsilon^2 \le \sum_a x_a^2 e^{-x_a}$ with $x_a = gap_a/\varepsilon$,
-because the partition sum is at least 1. Each term rises in $\varepsilon$ while $x_a \ge 2$, and is at most its
-value at 2: nothing has to be cut off at 0.
+because the partition sum is at least 1. Each term rises in $\varepsilon$ while $x_a \ge 2$, and is at most
+its value at 2: nothing has to be cut off at 0.
 """
 
 import math

@@ -70,7 +70,7 @@ def rise(x: Exact) -> list[fmpq]:
 
 @rational
 def both_forms(x: Exact) -> list[fmpq]:
-    """(33): `E[(P beta)^2] - zeta^T E[b beta]`, the norm of the projection minus the quadratic form."""
+    """Eq. (33): `E[(P beta)^2] - zeta^T E[b beta]`, the norm of the projection minus the quadratic form."""
     p = dot(x.zeta, x.features)
     return [
         average(p, p)
@@ -80,7 +80,7 @@ def both_forms(x: Exact) -> list[fmpq]:
 
 @rational
 def at_rest(x: Exact) -> list[fmpq]:
-    """(34): the mean step `E[b (beta - b^T zeta)]` of the auxiliary weights at zeta."""
+    """Eq. (34): the mean step `E[b (beta - b^T zeta)]` of the auxiliary weights at zeta."""
     return [average(b, minus(x.beta, dot(x.zeta, x.features))) for b in x.features]
 
 
@@ -273,7 +273,7 @@ def projected_gradient(x: Exact) -> list[fmpq]:
 
 
 def update(*, scaled: bool) -> Differences:
-    """(35): the mean step of omega minus `-step` times the gradient.
+    """Eq. (35): the mean step of omega minus `-step` times the gradient.
 
     `scaled` puts the step size before both terms of the update; the paper prints it before the first alone.
     """

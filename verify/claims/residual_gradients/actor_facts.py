@@ -42,7 +42,7 @@ def _numbers(table: Sequence[fmpq]) -> list[arb]:
 
 
 def _over_states(x: Exact, v: Sequence[Any]) -> Jet:
-    """`E_d[v(s)]`."""
+    """Mean `E_d[v(s)]` over the distribution d of states."""
     return ts.total(arb(d) * y for d, y in zip(x.d, v, strict=True))
 
 
@@ -52,7 +52,10 @@ def _scored(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], q: Sequence[arb]
 
 
 def e_step(x: Exact) -> list[arb]:
-    """(6), (25): `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`, grad H by the scores of pi."""
+    """Eqs. (6), (25) of Fellows et al.: `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`.
+
+    The gradient of the entropy H is by the scores of pi.
+    """
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -62,7 +65,7 @@ def e_step(x: Exact) -> list[arb]:
 
 
 def mpo_e_step(x: Exact) -> list[arb]:
-    """(43): `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`, KL by scores."""
+    """Eq. (43): `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`, KL by scores."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -72,7 +75,10 @@ def mpo_e_step(x: Exact) -> list[arb]:
 
 
 def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequence[fmpq] | None) -> arb:
-    """Derivative of `E_d[E_pi[Q] - eps KL]` minus its score form; without a prior, KL is the negative entropy."""
+    """Derivative of `E_d[E_pi[Q] - eps KL]` minus its score form.
+
+    Without a prior, KL is the negative entropy.
+    """
     q, eps = _numbers(x.q), arb(x.eps)
     ratio = list(log_pi) if prior is None else [y - arb(p).log() for y, p in zip(log_pi, prior, strict=True)]
     objective = _over_states(
@@ -129,7 +135,7 @@ def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
 
 
 def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], arb]) -> list[arb]:
-    """Minus the gradient of a loss minus the E-step (25); `minus_slope` takes pi, log pi and the advantage."""
+    """Minus the gradient of a loss, `minus_slope(pi, log pi, advantage)`, minus the E-step (25)."""
     v = x.mdp.mean(x.pi_theta, x.q)
     advantage = [arb(q - v[s]) for q, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 

@@ -60,7 +60,7 @@ class Critic:
         return [q + b - self.x.mdp.gamma * e for q, b, e in zip(self.q_0, self.x.beta, v, strict=True)]
 
     def policy(self, q: Sequence[Jet], eps: Jet) -> tuple[list[Jet], list[Jet]]:
-        """Boltzmann policy and its logarithm at the table `q` and temperature `eps`, both with derivatives."""
+        """Boltzmann policy and its logarithm at table `q` and temperature `eps`, with derivatives."""
         return ts.softmax(self.x, [y / eps for y in q])
 
     def residual(self, q: Sequence[Jet], eps: Jet) -> list[Jet]:
@@ -70,7 +70,7 @@ class Critic:
 
     @cached_property
     def root(self) -> Jet:
-        """The self-consistent temperature with its derivative in omega_j, by the implicit function theorem."""
+        """Self-consistent temperature and its derivative in omega_j, by the implicit function theorem."""
         by_omega = half_mean_square(self.residual(self.q, jet(self.eps)))
         by_eps = half_mean_square(self.residual([jet(q) for q in self.q_0], jet(self.eps, 1)))
         return jet(self.eps, by_omega[1] / (1 - by_eps[1]))
@@ -131,13 +131,13 @@ def critic(sides: Callable[[Critic], Any]) -> Differences:
 
 @critic
 def chain_rule(c: Critic) -> arb:
-    """(26): `grad eps - E[beta grad beta]`, grad eps the derivative of the self-consistent temperature."""
+    """Eq. (26): `grad eps - E[beta grad beta]`, eps the self-consistent temperature."""
     return c.d_eps - c.weighted(ts.slopes(c.residual(c.q, c.root)))
 
 
 @critic
 def optimal_chain_rule(c: Critic) -> arb:
-    """(26) under T* of the same MDP, at unique maxima: `grad E[beta^2]/2 - E[beta grad beta]`."""
+    """Eq. (26) under T* of the same MDP, at unique maxima: `grad E[beta^2]/2 - E[beta grad beta]`."""
     v = ts.ahead(c.x, ts.mean(c.x, greedy(c.x), c.q))
     beta = [r + c.x.mdp.gamma * e - y for r, e, y in zip(c.reward, v, c.q, strict=True)]
     return ts.slope(half_mean_square(beta)) - ts.value(ts.over_pairs([b[0] * b[1] for b in beta]))
@@ -145,7 +145,7 @@ def optimal_chain_rule(c: Critic) -> arb:
 
 @critic
 def residual_slope(c: Critic) -> list[arb]:
-    """(27): `grad beta - (gamma E_pi[Q grad log pi] + Gamma)`."""
+    """Eq. (27): `grad beta - (gamma E_pi[Q grad log pi] + Gamma)`."""
     policy = c.expected([s * q for s, q in zip(c.score, c.q_0, strict=True)])
     right = [c.x.mdp.gamma * p + f for p, f in zip(policy, c.fixed, strict=True)]
     return minus(ts.slopes(c.residual(c.q, c.root)), right)
@@ -153,13 +153,13 @@ def residual_slope(c: Critic) -> list[arb]:
 
 @critic
 def error_slope(c: Critic) -> arb:
-    """(28): `grad eps - (gamma E[beta E_pi[Q grad log pi]] + E[beta Gamma])`."""
+    """Eq. (28): `grad eps - (gamma E[beta E_pi[Q grad log pi]] + E[beta Gamma])`."""
     return c.d_eps - (c.x.mdp.gamma * c.left + c.weighted(c.fixed))
 
 
 @critic
 def policy_slope(c: Critic) -> list[arb]:
-    """(29): `grad pi - pi M[grad(Q/eps)]`."""
+    """Eq. (29): `grad pi - pi M[grad(Q/eps)]`."""
     scaled = ts.slopes([q / c.root for q in c.q])
     moved = ts.slopes(c.policy(c.q, c.root)[0])
     return minus(moved, [p * y for p, y in zip(c.pi, c.centred(scaled), strict=True)])
@@ -187,18 +187,21 @@ def theorem_4_corrected(c: Critic) -> arb:
 
 @critic
 def eq_30(c: Critic) -> arb:
-    """(30) as printed: grad eps minus the printed Theorem 4 plus `E[beta Gamma]`."""
+    """Eq. (30) as printed: `grad eps - (right side of Theorem 4 as printed + E[beta Gamma])`."""
     return c.d_eps - (c.printed + c.weighted(c.fixed))
 
 
 @critic
 def eq_30_corrected(c: Critic) -> arb:
-    """(30) corrected: grad eps minus `(eps^2 E[beta Gamma] + gamma eps EE[grad Q])/(eps^2 + gamma EE Q)`."""
+    """Eq. (30) corrected: `grad eps - (eps^2 E[beta Gamma] + gamma eps EE[grad Q])/(eps^2 + gamma EE Q)`."""
     right = c.eps**2 * c.weighted(c.fixed) + c.x.mdp.gamma * c.eps * c.double(c.b)
     return c.d_eps - right / c.denominator
 
 
 @critic
 def m_step(c: Critic) -> arb:
-    """(7): `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)` at the self-consistent temperature."""
+    """Eq. (7) of Fellows et al.: `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`.
+
+    The temperature is the self-consistent one.
+    """
     return m_step_at(c.x, c.j, c.root)

@@ -107,7 +107,10 @@ def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
 
 
 def eq_31(x: Exact, *, gamma: bool, with_q: bool) -> list[arb]:
-    """(31): derivative of beta_{omega,k} minus its right side; as printed, without gamma and factor Q(h')."""
+    """Eq. (31): derivative of beta_{omega,k} minus its right side.
+
+    As printed, the right side lacks the factors `gamma` and Q(h'), `with_q`.
+    """
 
     def sides(j: int) -> list[arb]:
         factor = x.mdp.gamma if gamma else 1

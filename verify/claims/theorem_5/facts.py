@@ -98,7 +98,7 @@ def _target_gap(x: Exact, q: Sequence[fmpq]) -> list[arb]:
 
 
 def _largest_target_gap(x: Exact, *, entropic: bool) -> arb:
-    """Bound delta of m: `gamma eps_k log A` if `entropic`, else `gamma eps_k (A - 1)/e`."""
+    """Bound delta of `T* Q - T_k Q`: `gamma eps_k log A` if `entropic`, else `gamma eps_k (A - 1)/e`."""
     out: arb = x.mdp.gamma * x.eps_k * loss_factor(x, entropic=entropic)
     return out
 
