@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from verify.claims.deep.tools import Model, any_policy, gradient, largest, linear_critics, tensor, transitions
 from verify.claims.definitions.residual import pair_distributions
-from verify.claims.instances import U, fractions
+from verify.claims.instances import fractions
 from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.em_steps import direct_gradient
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, bellman_residual, residual_error

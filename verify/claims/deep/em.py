@@ -24,13 +24,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.deep.tools import Tensor, tensor, transitions
-from verify.claims.instances import U, gym_mdp
+from verify.claims.instances import gym_mdp
 from verify.claims.methods.em import N_STEPS
 from verify.claims.methods.policy_iteration import lowest_greedy, policy_iteration_steps
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import em_steps
 

@@ -18,11 +18,10 @@ Teeth:  `perturb` adds to the sampled value.
 import numpy as np
 
 from verify.claims.deep.tools import Rows, any_policy, largest, tensor, transitions
-from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.merl import merl_policy
 from virel_theory.operators.bellman import bellman_policy, bellman_soft, state_value

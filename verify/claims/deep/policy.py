@@ -19,12 +19,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from verify.claims.deep.tools import Tensor, gradient, largest, tensor
-from verify.claims.instances import U
 from verify.claims.residual_gradients.e_step_gaps import Policy, features, tabular_features
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.em_steps import e_step_gradient, log_linear_policy, log_linear_score
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo

@@ -29,11 +29,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.deep.tools import gradient, tensor
-from verify.claims.instances import U
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 
 REACH = 10.0
 """Standard deviations that the grid covers on either side."""

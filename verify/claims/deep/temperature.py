@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from verify.claims.deep.tools import largest, tensor
-from verify.claims.instances import U, fractions
+from verify.claims.instances import fractions
 from verify.engine.claim import Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import GAMMAS, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, bellman_residual, residual_error
 from virel_theory.operators.bellman import bellman_boltzmann

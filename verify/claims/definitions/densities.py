@@ -19,10 +19,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
-from verify.claims.instances import U
 from verify.engine.claim import ON_AN_INTERVAL, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation
 from virel_theory.continuous.distributions import (
     Distribution,

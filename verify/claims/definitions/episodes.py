@@ -17,11 +17,10 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.engine.claim import A_DEFINITION, Check, Claim
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, policies
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.pseudo_likelihood import (
     expected_episode_return,

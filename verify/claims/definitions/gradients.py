@@ -12,11 +12,10 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.engine.claim import A_DEFINITION, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import omega_update, project_tangent, zeta_update
 from virel_theory.gradients.residual_error import grad_log_boltzmann, grad_log_incremental
 from virel_theory.mdp.tabular import TabularMDP

@@ -22,11 +22,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
-from verify.claims.instances import U
 from verify.engine.claim import A_DEFINITION, A_LIMIT, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import TanhQ
 from virel_theory.gradients.em_steps import discounted_occupancy
 from virel_theory.gradients.projection import project_tangent, tangent_weights

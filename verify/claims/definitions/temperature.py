@@ -17,11 +17,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from verify.claims.definitions import by_hand
-from verify.claims.instances import U
 from verify.engine.claim import A_DEFINITION, Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import TEMPERATURES, instances, mdps, q_tables
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.self_consistent import (
     self_consistent_temperatures,

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.instances import U
 from verify.claims.methods.design_objective import (
     mean_over,
     objective,
@@ -27,7 +26,7 @@ from verify.claims.methods.design_objective import (
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 

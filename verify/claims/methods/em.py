@@ -15,13 +15,13 @@ Teeth:  `perturb` discounts by 0.9 gamma on one side and adds to the reward ther
 
 import numpy as np
 
-from verify.claims.instances import U, gym_instances, gym_mdp, on_mdp, solved
+from verify.claims.instances import gym_instances, gym_mdp, on_mdp, solved
 from verify.claims.methods import comparison_figures, em_figures
 from verify.claims.methods.policy_iteration import policy_iteration_steps, solve_bound
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.em import em_fixed_target_steps, em_steps, m_step_complete
 from virel_theory.objective.elbo import elbo

@@ -17,10 +17,10 @@ Teeth:  `perturb` takes the probability of the other action.
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.claims.methods.merl_figure import figures
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
+from virel_theory.checks import U
 from virel_theory.methods.merl import merl_counterexample_probability, merl_policy
 from virel_theory.models.draw import merl_counterexample
 from virel_theory.operators.bellman import bellman_optimal

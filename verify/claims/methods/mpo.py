@@ -12,11 +12,11 @@ Teeth:  `perturb` doubles the temperature; adds a nat; drops the prior from (43)
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U, fractions
+from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.mpo import mpo_e_step_gradient, mpo_m_step_prior, mpo_objective, mpo_posterior
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from verify.claims.instances import U
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 

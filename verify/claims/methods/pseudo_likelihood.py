@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.claims.methods import risk_figure
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.methods.pseudo_likelihood import (
     expected_episode_return,

@@ -13,10 +13,9 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 
 
 @st.composite

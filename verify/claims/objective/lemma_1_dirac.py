@@ -19,10 +19,10 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.claims.objective.lemma_1_gaps import ENTROPY, HUGE, SHAPES, nascent
 from verify.engine.claim import Assumption, Check, Correction, Instance, Step
 from verify.engine.verdict import Gap
+from virel_theory.checks import U
 from virel_theory.continuous.distributions import differential_entropy, log_density
 
 SHAPE = st.sampled_from(SHAPES)

@@ -19,9 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from verify.claims.instances import U
 from verify.engine.verdict import Gap, worst
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.continuous.boltzmann import elbo_continuous
 from virel_theory.continuous.distributions import (
     Atom,

@@ -11,11 +11,11 @@ Teeth:  `perturb` adds a nat.
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.instances import U, gym_instances
+from verify.claims.instances import gym_instances
 from verify.engine.claim import Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 

@@ -12,11 +12,11 @@ Teeth:  `perturb` tilts the uniform prior (10), doubles the temperature (action 
 
 import numpy as np
 
-from verify.claims.instances import U, gym_instances, integer_tables, on_mdp, solved
+from verify.claims.instances import gym_instances, integer_tables, on_mdp, solved
 from verify.engine.claim import Check, Claim, Correction, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 from virel_theory.objective.posterior import log_marginal, posterior_action, posterior_elbo, posterior_joint

@@ -14,12 +14,12 @@ Teeth:  `perturb` adds a nat to one side (a factor of two to the probabilities o
 import numpy as np
 from scipy.special import logsumexp
 
-from verify.claims.instances import U, gym_instances
+from verify.claims.instances import gym_instances
 from verify.claims.objective.touching_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import boltzmann_joint, elbo, log_partition
 from virel_theory.operators.policies import boltzmann_policy

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U, boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.claims.optima.corollary_1_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import Normalisation, bellman_residual, residual_error
 from virel_theory.objective.self_consistent import self_consistent_temperatures

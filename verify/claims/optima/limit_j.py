@@ -15,11 +15,10 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, policies
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U, boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
+from verify.claims.instances import boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.self_consistent import self_consistent_temperatures, temperature_map
 from virel_theory.operators.bellman import bellman_boltzmann, bellman_optimal

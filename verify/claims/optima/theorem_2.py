@@ -18,19 +18,12 @@ from functools import partial
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import (
-    U,
-    integer_tables,
-    on_mdp,
-    policy_values,
-    solve_rounding,
-    solved,
-)
+from verify.claims.instances import integer_tables, on_mdp, policy_values, solve_rounding, solved
 from verify.claims.optima.theorem_2_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, policies
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.elbo import elbo
 from virel_theory.objective.residual import bellman_residual, residual_error

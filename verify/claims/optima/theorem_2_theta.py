@@ -15,12 +15,12 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
-from verify.claims.instances import U, boltzmann_loss, on_mdp, solve_rounding, solved
+from verify.claims.instances import boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.claims.optima.theorem_2 import gap_with, loss, optimal_target, tables
 from verify.engine.claim import ON_AN_INTERVAL, Check, Claim, Correction, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, policies, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.continuous.boltzmann import elbo_continuous
 from virel_theory.continuous.distributions import Atom, Uniform
 from virel_theory.mdp.tabular import TabularMDP

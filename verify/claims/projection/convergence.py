@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U, fractions
+from verify.claims.instances import fractions
 from verify.claims.projection.gradient import gradient_bound
 from verify.claims.projection.least_squares import condition, features, gram
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import mdps, policies
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import grad_projected_residual_error, projected_residual_error
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.bellman import bellman_optimal, bellman_policy

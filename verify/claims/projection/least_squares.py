@@ -12,11 +12,11 @@ Teeth:  `perturb` doubles the quadratic form.
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U, fractions
+from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import mdps
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import projected_residual_error, projected_residual_error_quadratic
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -26,13 +26,12 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from verify.claims.instances import U
 from verify.claims.projection import two_timescales
 from verify.claims.projection.two_timescales import RATE, Ball, Steps, envelope_ratio, one_state
 from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, Correction, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import approximators, instances, mdps, policies, q_tables
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import Approximator
 from virel_theory.gradients.projection import tangent_weights, zeta, zeta_update
 from virel_theory.mdp.tabular import TabularMDP

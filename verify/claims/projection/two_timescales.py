@@ -29,9 +29,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from verify.claims.instances import U
 from verify.engine.plotdata import Curve, Figure, Panel
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 EARLY, LATE = 100, 250_000

@@ -26,11 +26,11 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
-from verify.claims.instances import U
 from verify.claims.residual_gradients.self_consistent import Model, at_constant_temperature, relative_gap
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import approximators, instances, mdps, temperatures
+from virel_theory.checks import U
 from virel_theory.gradients.as_printed import direct_gradient_as_printed
 from virel_theory.gradients.em_steps import direct_gradient
 from virel_theory.mdp.tabular import TabularMDP

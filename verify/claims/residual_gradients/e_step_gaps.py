@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from verify.arithmetic.dual import Number, gradient_of, log, variables
 from verify.arithmetic.model import Table, boltzmann, pairs, state_values
-from verify.claims.instances import U, fractions
+from verify.claims.instances import fractions
 from verify.claims.residual_gradients.self_consistent import relative_gap
 from verify.engine.verdict import Gap
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import TabularQ
 from virel_theory.gradients.em_steps import (
     e_step_gradient,

@@ -27,7 +27,6 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
-from verify.claims.instances import U
 from verify.claims.residual_gradients.self_consistent import (
     Model,
     as_array,
@@ -37,7 +36,7 @@ from verify.claims.residual_gradients.self_consistent import (
 from verify.engine.claim import Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, instances, mdps, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.as_printed import grad_beta_incremental_as_printed
 from virel_theory.gradients.residual_error import grad_beta_incremental, grad_eps_chain, grad_log_incremental
 from virel_theory.mdp.tabular import TabularMDP

@@ -21,12 +21,11 @@ from verify.arithmetic.model import (
     self_consistent_dual,
     state_values,
 )
-from verify.claims.instances import U
 from verify.claims.residual_gradients.self_consistent import Model, relative_gap, seeded_instances
 from verify.engine.claim import Check, Claim, Instance, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, distributions, instances, mdps, policies, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.em_steps import m_step_gradient
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from verify.arithmetic.dual import variables
 from verify.arithmetic.model import greedy_values, q_table, residual
-from verify.claims.instances import U
 from verify.claims.residual_gradients.self_consistent import Model, as_array, relative_gap, seeded
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import approximators, instances, mdps
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import TabularQ
 from virel_theory.gradients.as_printed import grad_beta_optimal_as_printed
 from virel_theory.gradients.residual_error import grad_beta_optimal

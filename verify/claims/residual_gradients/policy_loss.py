@@ -17,11 +17,10 @@ Teeth:  `perturb` adds to the gradient.
 
 import numpy as np
 
-from verify.claims.instances import U
 from verify.engine.claim import Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.em_steps import e_step_gradient
 from virel_theory.mdp.tabular import TabularMDP
 

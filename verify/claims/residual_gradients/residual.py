@@ -20,7 +20,6 @@ from verify.arithmetic.model import (
     self_consistent_dual,
     state_values,
 )
-from verify.claims.instances import U
 from verify.claims.residual_gradients.fold import FOLD
 from verify.claims.residual_gradients.optimal_target import CLAIM as OPTIMAL_TARGET
 from verify.claims.residual_gradients.self_consistent import (
@@ -35,7 +34,7 @@ from verify.claims.residual_gradients.self_consistent import (
 )
 from verify.engine.claim import Assumption, Check, Claim, Step
 from verify.engine.verdict import Gap, Verdict, worst
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.pairs import centre_actions
 from virel_theory.gradients.residual_error import (
     grad_beta_boltzmann,

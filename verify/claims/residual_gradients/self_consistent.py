@@ -20,11 +20,10 @@ from hypothesis.extra import numpy as hnp
 
 from verify.arithmetic.dual import Number, log
 from verify.arithmetic.model import Table, boltzmann, pairs, q_table, residual, state_values
-from verify.claims.instances import U
 from verify.engine.claim import Instance
 from verify.engine.verdict import Gap
 from verify.strategies import GAMMAS, approximators, mdps, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ, TanhQ
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -28,10 +28,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
-from verify.claims.instances import U
 from verify.claims.theorem_1 import peaks
 from verify.engine.claim import Instance
 from verify.engine.verdict import Gap, worst
+from virel_theory.checks import U
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation
 from virel_theory.operators.policies import boltzmann_policy
 

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 from scipy.special import gamma, gammainc
 
-from verify.claims.instances import U
 from verify.engine.claim import Instance
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 
 EPS = (1.0, 0.25, 0.0625, 1e-2, 1e-3, 1e-4, 1e-6)
 

@@ -25,11 +25,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from verify.claims.instances import U
 from verify.claims.theorem_1 import peaks
 from verify.claims.theorem_1.peaks import SmoothPeak, smooth_peak
 from verify.engine.verdict import Gap, worst
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation
 from virel_theory.continuous.quadrature import gauss_legendre
 

@@ -33,12 +33,11 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp, softmax
 
-from verify.claims.instances import U
 from verify.engine.claim import A_LIMIT, Check, Claim, Correction, Instance, NoProof
 from verify.engine.plotdata import Curve, Figure, Panel
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, q_tables, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 Smooth = Callable[[Array, float], tuple[Array, Array]]

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import U, boltzmann_loss
-from virel_theory.checks import Array
+from verify.claims.instances import boltzmann_loss
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 EPS_K = st.sampled_from([1.0, 0.5, 0.25, 0.125, 2.0**-6, 2.0**-10, 4.0])
