@@ -45,7 +45,7 @@ class RunConfig:
     threads: int = 1
     """CPU threads per training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
-    """Precision of float32 products: `medium` lets torch use oneDNN, `auto` does where a probe finds it exact.
+    """Precision of float32 products: `medium` lets torch use oneDNN; `auto`: where a probe finds it exact.
 
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
 

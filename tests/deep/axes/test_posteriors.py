@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
-from virel_deep.axes.posterior.deterministic import deterministic, smoothed_target
-from virel_deep.axes.posterior.tanh_gaussian import LOG_STD_RANGE, explore, split, tanh_gaussian
 
 from tests.support.deep import default_dtype
+from virel_deep.axes.posterior.deterministic import deterministic, smoothed_target
+from virel_deep.axes.posterior.tanh_gaussian import LOG_STD_RANGE, explore, split, tanh_gaussian
 
 mpmath.mp.dps = 60
 
