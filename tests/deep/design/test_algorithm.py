@@ -164,7 +164,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
         ),
         (
             "temperature.scale",
-            "`settings` must name one of temperature.initial, temperature.target_entropy; .*temperature.scale'",
+            "`settings` must name one of temperature.initial, temperature.target_entropy; .*scale'",
         ),
         ("prior.x", "`settings` must name one of none here; found 'prior.x'"),
         ("gamma.x", "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),
