@@ -15,7 +15,7 @@ from virel_deep.design.fields import described
 from virel_deep.design.presets import PRESETS, preset_row
 
 WIDTH = 110
-"""Columns of a table where the output is no terminal."""
+"""Columns of a table where the output is not a terminal."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class RunConfig:
         """Raise `InputError` for sizes that mean nothing."""
         check_types(self)
         demand_at_least(self, 1, *COUNTS)
-        demand(self, len(self.seeds) >= 1, "seeds", "must name a seed")
+        demand(self, len(self.seeds) >= 1, "seeds", "must name at least one seed")
         demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must differ")
         demand(self, all(seed >= 0 for seed in self.seeds), "seeds", "must be non-negative")
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):

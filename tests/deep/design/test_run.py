@@ -36,7 +36,7 @@ BAD_RUNS = [
     ("threads", "2", "must be a whole number"),
     ("threads", 0, "must be at least 1"),
     ("precision", "high", "must be one of 'auto', 'highest', 'medium'"),
-    ("seeds", (), "must name a seed"),
+    ("seeds", (), "must name at least one seed"),
     ("seeds", (1, 1), "must differ"),
     ("seeds", (0, -1), "must be non-negative"),
     ("seeds", ("0",), "must be a tuple of whole numbers"),
