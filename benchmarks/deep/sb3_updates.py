@@ -190,7 +190,7 @@ def compare(agent: FusedAgent, theirs: Theirs) -> dict[str, float]:
     calm = Policy(layers, "", 0).act(seen.numpy())
     mine = np.concatenate((agent.act(seen[None].numpy(), noise[None].numpy())[0], calm))
     row["action"] = float(np.abs(mine - theirs.act(seen, noise).numpy()).max())
-    row["log alpha step"] = abs(float(np.log(agent.temperature.alpha[0, 0]) - log_alpha.detach())) / 3e-4
+    row["log alpha step"] = abs(float(agent.temperature.alpha[0, 0].log() - log_alpha.detach())) / 3e-4
     return row
 
 

@@ -2,7 +2,7 @@
 
 Slow and plain on purpose, an oracle for `virel_deep.agent`, of which it imports nothing. An agent is built
 from initial weights `{network: {"0.weight": [C, in, out], "0.bias": [C, 1, out], ...}}`. `update` takes a
-batch of rows (s, a, s', r, terminated) and standard normal noise, first for actions at s, then for those at s'.
+batch of rows (s, a, s', r, terminated) and standard normal noise: for actions at s, then for those at s'.
 """
 
 from copy import deepcopy

@@ -74,7 +74,7 @@ class StackedAgent(ABC):
     def act(self, observation: Floats, noise: Floats) -> Floats:
         """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]` is standard normal.
 
-        Seed by seed, so that bits do not depend on K.
+        It goes seed by seed, so that the bits of a seed do not depend on K.
         """
         action = np.empty_like(noise)
         for k, head in enumerate(self.heads(observation)):

@@ -15,7 +15,7 @@ from virel_deep.design.fields import described
 from virel_deep.design.presets import PRESETS, preset_row
 
 WIDTH = 110
-"""Columns of a table where the output is no terminal."""
+"""Columns of a table where the output is not a terminal."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ def _settings(preset: str) -> list[Table]:
     row = preset_row(preset)
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):
-        table.add_row(setting.name, str(setting.value), setting.meaning)
+        part = row.algorithm.parts.get(setting.name)
+        others = [] if part is None else [kind for kind in part.kinds if kind != part.kind]
+        meaning = f"{setting.meaning} Other kinds: {', '.join(others)}." if others else setting.meaning
+        table.add_row(setting.name, str(setting.value), meaning)
     tables = [table]
     if row.environments:
         others = _table("environment", "settings of the source")

@@ -58,7 +58,10 @@ def demand_at_least(config: object, least: int, *names: str) -> None:
     """Demand finite numbers of at least `least`."""
     for name in names:
         value = getattr(config, name)
-        demand(config, math.isfinite(value) and value >= least, name, f"must be finite and at least {least}")
+        rule = (
+            f"must be at least {least}" if isinstance(value, int) else f"must be finite and at least {least}"
+        )
+        demand(config, math.isfinite(value) and value >= least, name, rule)
 
 
 def demand_positive(config: object, *names: str) -> None:

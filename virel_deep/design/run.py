@@ -45,7 +45,7 @@ class RunConfig:
     threads: int = 1
     """CPU threads per training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
-    """Precision of float32 products: `medium` lets torch use oneDNN, `auto` does where a probe finds it exact.
+    """Precision of float32 products: `medium` lets torch use oneDNN; `auto`: where a probe finds it exact.
 
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
 
@@ -53,7 +53,7 @@ class RunConfig:
         """Raise `InputError` for sizes that mean nothing."""
         check_types(self)
         demand_at_least(self, 1, *COUNTS)
-        demand(self, len(self.seeds) >= 1, "seeds", "must name a seed")
+        demand(self, len(self.seeds) >= 1, "seeds", "must name at least one seed")
         demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must differ")
         demand(self, all(seed >= 0 for seed in self.seeds), "seeds", "must be non-negative")
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):

@@ -88,7 +88,7 @@ class Network:
                     mine.copy_(torch.rand(mine.shape, generator=generator) * (2 * bound) - bound)
 
     def seed_blocks(self, flat: Tensor, k: int) -> dict[str, Tensor]:
-        """Seed k's part of a tensor like `flat`, by name: `0.weight [C, in, out]`, `0.bias [C, 1, out]`, ..."""
+        """Seed k's blocks of a tensor like `flat`: `0.weight [C, in, out]`, `0.bias [C, 1, out]`, ..."""
         mine = slice(k * self.heads, (k + 1) * self.heads)
         return {
             f"{i}.{name}": block[mine]
@@ -101,7 +101,7 @@ class Network:
         return self._storage(x.shape[1], 0).forward(x)
 
     def traced(self, x: Tensor, *, rows: int | None = None) -> "Pass":
-        """A pass whose gradients are called by hand; they reach the first `rows` of a batch, by default all."""
+        """A pass with gradients by hand; they reach the first `rows` of a batch, by default all."""
         storage = self._storage(x.shape[1], x.shape[1] if rows is None else rows)
         return Pass(self, storage, storage.forward(x))
 
@@ -109,8 +109,8 @@ class Network:
         """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`, through which autograd can go back, once.
 
         The gradient is by `x` where it requires one, and by `parameters` unless they are `fixed`. It is of
-        the first order only: a gradient of a gradient is refused. So is a second gradient of the same pass, and
-        one after the parameters have changed.
+        the first order only: a gradient of a gradient is refused. So is a second gradient of the same pass,
+        and one after the parameters have changed.
         """
         flat = self.flat if fixed else self.parameters
         if not (torch.is_grad_enabled() and (x.requires_grad or flat.requires_grad)):
@@ -239,7 +239,7 @@ class _Storage:
         return by_head(outputs.all, network)
 
     def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
-        """Gradient by the first layer's outputs; if asked for, that by the parameters fills `network.gradient`."""
+        """Gradient by the first layer's outputs; if asked for, by parameters in `network.gradient`."""
         network, g = self.network, self.slopes[-1]
         by_head(g.all, network).copy_(upstream)
         for i in reversed(range(len(self.read))):

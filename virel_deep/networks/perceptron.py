@@ -10,7 +10,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def perceptron(layers: Sequence[tuple[Floats, Floats]], x: Floats) -> Floats:
-    """Outputs `[N, out]` of a perceptron for inputs `x [N, in]`: layers of weight and bias, ReLU between them."""
+    """Outputs `[N, out]` of a perceptron at inputs `x [N, in]`, with ReLU between its layers."""
     *hidden, (weight, bias) = layers
     for w, b in hidden:
         x = np.maximum(x @ w + b, 0)

@@ -1,6 +1,5 @@
-"""Configurations: what they refuse, in words that name it; and that JSON gives them back."""
+"""Algorithms and their parts: what they refuse, in words that name it; settings by dotted name."""
 
-import json
 import math
 from dataclasses import fields, replace
 
@@ -8,150 +7,196 @@ import pytest
 
 from tests.support.deep import algorithm_of
 from virel_common.errors import InputError
-from virel_deep.design.algorithm import Algorithm, RunConfig, from_json, to_json
-from virel_deep.design.presets import PRESETS, run_config
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.fields import Part, changed, decode, described, encode
+from virel_deep.design.parts import (
+    Constant,
+    Data,
+    Deterministic,
+    Posterior,
+    Prior,
+    Residual,
+    TanhGaussian,
+    Temperature,
+    Uniform,
+    Value,
+    VNetwork,
+    Zero,
+)
+from virel_deep.design.presets import PRESETS
 
 NAN, INF = math.nan, math.inf
+AT_LEAST_0, FROM_0, FROM_1 = "must be finite and at least 0", "must be at least 0", "must be at least 1"
+POSITIVE, NUMBER, WHOLE = "must be finite and positive", "must be a number", "must be a whole number"
 
-
-def run_of(preset="sac", **settings):
-    return run_config(preset, "Hopper-v5", steps=10, **({"seeds": (0,)} | settings))
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_run_comes_back_from_json(preset):
-    config = run_of(preset, seeds=(0, 3), copies=2, device="cuda")
-    assert from_json(json.loads(json.dumps(to_json(config)))) == config
-
-
-BAD_ALGORITHMS = [
-    ("value", "q", "must be one of 'v-network', 'target-q'"),
-    ("evaluation", None, "must be one of 'hard', 'soft'"),
-    ("posterior", "gaussian", "must be one of 'tanh-gaussian', 'deterministic'"),
-    ("temperature", "auto", "must be one of 'constant', 'residual', 'dual', 'none'"),
-    ("critics", 3, "must be 1 or 2"),
-    ("critics", True, "must be a whole number"),
-    ("gamma", 1.0, r"must be in \[0, 1\)"),
-    ("gamma", -0.1, r"must be in \[0, 1\)"),
-    ("gamma", NAN, r"must be in \[0, 1\)"),
-    ("gamma", "0.9", "must be a number"),
-    ("polyak", 0.0, r"must be in \(0, 1\]"),
-    ("polyak", 1.1, r"must be in \(0, 1\]"),
-    ("temperature.smoothing", 1.0, r"must be in \[0, 1\)"),
-    ("temperature.smoothing", NAN, r"must be in \[0, 1\)"),
-    ("data.batch", 0, "must be at least 1"),
-    ("data.batch", 64.0, "must be a whole number"),
-    ("temperature.period", 0, "must be at least 1"),
-    ("policy_delay", 0, "must be at least 1"),
-    ("temperature.batch", -1, "must be finite and at least 0"),
-    ("data.warmup", -1, "must be finite and at least 0"),
-    ("data.warmup", 1e3, "must be a whole number"),
-    ("residual_scale", NAN, "must be finite and at least 0"),
-    ("alpha", -1.0, "must be finite and at least 0"),
-    ("alpha", INF, "must be finite and at least 0"),
-    ("alpha", 0.0, "must be positive where it is tuned"),
-    ("mean_penalty", NAN, "must be finite and at least 0"),
-    ("log_std_penalty", INF, "must be finite and at least 0"),
-    ("exploration_noise", -0.1, "must be finite and at least 0"),
-    ("target_noise", NAN, "must be finite and at least 0"),
-    ("target_noise_clip", -1.0, "must be finite and at least 0"),
-    ("learning_rate", 0.0, "must be finite and positive"),
-    ("learning_rate", NAN, "must be finite and positive"),
-    ("reward_scale", -5.0, "must be finite and positive"),
-    ("reward_scale", INF, "must be finite and positive"),
-    ("hidden", (), "must be sizes >= 1"),
-    ("hidden", (8, 0), "must be sizes >= 1"),
-    ("hidden", 8, "must be a tuple of whole numbers"),
-    ("hidden", (8.0,), "must be a tuple of whole numbers"),
-    ("target_entropy", NAN, "must be finite or None"),
-    ("target_entropy", "-3", "must be a number or None"),
+BAD = [
+    ("sac", "value.critics", 3, "must be 1 or 2"),
+    ("sac", "value.critics", True, WHOLE),
+    ("sac", "value.evaluation", None, "must be one of 'hard', 'soft'"),
+    ("sac", "posterior.mean_penalty", NAN, AT_LEAST_0),
+    ("sac", "posterior.log_std_penalty", INF, AT_LEAST_0),
+    ("td3", "posterior.exploration_noise", -0.1, AT_LEAST_0),
+    ("td3", "posterior.target_noise", NAN, AT_LEAST_0),
+    ("td3", "posterior.target_noise_clip", -1.0, AT_LEAST_0),
+    ("virel", "temperature.alpha", -1.0, AT_LEAST_0),
+    ("virel", "temperature.alpha", INF, AT_LEAST_0),
+    ("beta", "temperature.scale", NAN, AT_LEAST_0),
+    ("beta", "temperature.batch", -1, FROM_0),
+    ("beta", "temperature.period", 0, FROM_1),
+    ("beta", "temperature.smoothing", 1.0, r"must be in \[0, 1\)"),
+    ("beta", "temperature.smoothing", NAN, r"must be in \[0, 1\)"),
+    ("sac", "temperature.initial", 0.0, POSITIVE),
+    ("sac", "temperature.target_entropy", NAN, "must be finite or None"),
+    ("sac", "temperature.target_entropy", "-3", "must be a number or None"),
+    ("sac", "data.batch", 0, FROM_1),
+    ("sac", "data.batch", 64.0, WHOLE),
+    ("sac", "data.warmup", -1, FROM_0),
+    ("sac", "data.warmup", 1e3, WHOLE),
+    ("sac", "gamma", 1.0, r"must be in \[0, 1\)"),
+    ("sac", "gamma", -0.1, r"must be in \[0, 1\)"),
+    ("sac", "gamma", NAN, r"must be in \[0, 1\)"),
+    ("sac", "gamma", "0.9", NUMBER),
+    ("sac", "polyak", 0.0, r"must be in \(0, 1\]"),
+    ("sac", "polyak", 1.1, r"must be in \(0, 1\]"),
+    ("sac", "policy_delay", 0, FROM_1),
+    ("sac", "learning_rate", 0.0, POSITIVE),
+    ("sac", "learning_rate", NAN, POSITIVE),
+    ("sac", "reward_scale", -5.0, POSITIVE),
+    ("sac", "reward_scale", INF, POSITIVE),
+    ("sac", "hidden", (), "must be sizes of at least 1"),
+    ("sac", "hidden", (8, 0), "must be sizes of at least 1"),
+    ("sac", "hidden", 8, "must be a tuple of whole numbers"),
+    ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
+    ("sac", "value", "q", "must be one of target-q, v-network"),
+    ("sac", "posterior", "gaussian", "must be one of tanh-gaussian, deterministic"),
+    ("sac", "prior", "flat", "must be one of uniform"),
+    ("sac", "temperature", "none", "must be one of constant, residual, dual, zero"),
+    ("sac", "data", "disk", "must be one of replay"),
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), BAD_ALGORITHMS, ids=str)
-def test_a_setting_that_means_nothing_is_refused_by_name_rule_and_value(name, value, rule):
-    with pytest.raises(InputError, match=f"^`{name}` {rule}; found ") as caught:
-        algorithm_of("sac", **{name: value})
+@pytest.mark.parametrize(("preset", "name", "value", "rule"), BAD, ids=str)
+def test_a_setting_that_means_nothing_is_refused_by_name_rule_and_value(preset, name, value, rule):
+    with pytest.raises(InputError, match=f"^`{name}` {rule}.*; found ") as caught:
+        algorithm_of(preset, **{name: value})
     assert str(caught.value).endswith(f"found {value!r}")
 
 
-def test_every_setting_of_an_algorithm_has_a_value_that_it_refuses():
-    assert {field.name for field in fields(Algorithm)} == {name for name, _, _ in BAD_ALGORITHMS}
+def test_every_setting_of_the_presets_has_a_value_that_it_refuses():
+    known = {setting.name for row in PRESETS.values() for setting in described(row.algorithm)}
+    assert {name for _, name, _, _ in BAD} >= known - {"kind"}
+
+
+@pytest.mark.parametrize("axis", ["value", "posterior", "prior", "temperature", "data"])
+def test_a_part_of_another_axis_or_none_is_refused(axis):
+    for wrong in (None, Uniform() if axis != "prior" else Zero()):
+        with pytest.raises(InputError, match=f"^`{axis}` must be a part of a kind in .*; found "):
+            replace(PRESETS["sac"].algorithm, **{axis: wrong})
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("value", "v-network"), ("evaluation", "soft"), ("temperature", "constant"), ("temperature.batch", 256)],
+    ("preset", "settings", "message"),
+    [
+        (
+            "td3",
+            {"value": "v-network", "value.evaluation": "hard"},
+            "`value` must be 'target-q' for a deterministic posterior; found 'v-network'",
+        ),
+        (
+            "td3",
+            {"temperature": "constant"},
+            "`temperature` must be 'zero' for a deterministic posterior; found 'constant'",
+        ),
+        (
+            "sac",
+            {"posterior": "deterministic"},
+            "`temperature` must be 'zero' for a deterministic posterior; found 'dual'",
+        ),
+        (
+            "td3",
+            {"value.evaluation": "soft"},
+            "`value.evaluation` must be 'hard' where the temperature is zero; found 'soft'",
+        ),
+        (
+            "sac",
+            {"temperature": "zero"},
+            "`value.evaluation` must be 'hard' where the temperature is zero; found 'soft'",
+        ),
+    ],
 )
-def test_a_deterministic_policy_has_no_density_for_these(name, value):
-    with pytest.raises(InputError, match=f"`{name}` must be .* for a deterministic posterior"):
-        algorithm_of("td3", **{name: value})
-
-
-def test_a_soft_value_needs_a_temperature():
-    with pytest.raises(InputError, match="`evaluation` must be 'hard' where there is no temperature"):
-        algorithm_of("sac", temperature="none")
+def test_a_combination_that_means_nothing_is_refused_by_the_part_that_cannot(preset, settings, message):
+    with pytest.raises(InputError) as caught:
+        algorithm_of(preset, **settings)
+    assert str(caught.value) == message
 
 
 def test_whole_numbers_are_numbers():
-    assert algorithm_of("sac", alpha=1, gamma=0, target_entropy=-3).alpha == 1
+    settings = {"temperature.initial": 1, "gamma": 0, "temperature.target_entropy": -3}
+    assert algorithm_of("sac", **settings).temperature.initial == 1
 
 
-BAD_RUNS = [
-    ("steps", 0, "must be at least 1"),
-    ("steps", 1.5, "must be a whole number"),
-    ("copies", 0, "must be at least 1"),
-    ("capacity", 255, "must hold a batch, 256"),
-    ("eval_every", 0, "must be at least 1"),
-    ("eval_episodes", 0, "must be at least 1"),
-    ("log_every", -5, "must be at least 1"),
-    ("checkpoint_every", NAN, "must be a whole number"),
-    ("device", 0, "must be text"),
-    ("threads", "2", "must be a whole number"),
-    ("threads", 0, "must be at least 1"),
-    ("precision", "high", "must be one of 'auto', 'highest', 'medium'"),
-    ("seeds", (), "must name a seed"),
-    ("seeds", (1, 1), "must differ"),
-    ("seeds", (0, -1), "must be non-negative"),
-    ("seeds", ("0",), "must be a tuple of whole numbers"),
-    ("env", None, "must be text"),
-    ("preset", 3, "must be text"),
-    ("algorithm", "sac", "must be an Algorithm"),
-]
+# --- settings by dotted name
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), BAD_RUNS, ids=str)
-def test_a_run_that_means_nothing_is_refused_by_name_rule_and_value(name, value, rule):
-    with pytest.raises(InputError, match=f"^`{name}` {rule}") as caught:
-        replace(run_of(), **{name: value})
-    assert str(caught.value).endswith(f"found {value!r}")
+def test_a_part_is_exchanged_by_name_with_its_defaults_and_settings_of_its_own_in_any_order():
+    for names in (("temperature", "temperature.scale"), ("temperature.scale", "temperature")):
+        values = {"temperature": "residual", "temperature.scale": 1e-3}
+        chosen = changed(PRESETS["sac"].algorithm, {name: values[name] for name in names})
+        assert chosen == replace(PRESETS["sac"].algorithm, temperature=Residual(scale=1e-3))
 
 
-def test_every_setting_of_a_run_has_a_value_that_it_refuses():
-    assert {field.name for field in fields(RunConfig)} == {name for name, _, _ in BAD_RUNS}
+def test_a_part_may_be_given_as_one():
+    chosen = changed(PRESETS["sac"].algorithm, {"temperature": Constant(alpha=0.2), "value": VNetwork()})
+    assert (chosen.temperature, chosen.value) == (Constant(alpha=0.2), VNetwork())
 
 
-@pytest.mark.parametrize("name", ["steps", "eval_every", "log_every", "checkpoint_every"])
-def test_steps_between_events_are_whole_steps_of_all_copies(name):
-    sizes = {"steps": 12, "eval_every": 12, "log_every": 12, "checkpoint_every": 12, "copies": 4}
-    with pytest.raises(InputError, match=f"`{name}` must be a multiple of `copies` = 4; found 14"):
-        replace(run_of(), **(sizes | {name: 14}))
+def test_several_parts_change_at_once_where_each_alone_would_not_fit():
+    settings = {"posterior": "deterministic", "temperature": "zero", "value.evaluation": "hard"}
+    assert changed(PRESETS["sac"].algorithm, settings).posterior == Deterministic()
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("name", "message"),
     [
-        (lambda run: run | {"colour": 1}, "`RunConfig` must have no keys but .*found .'colour'"),
         (
-            lambda run: run | {"algorithm": run["algorithm"] | {"beta": 1}},
-            "`Algorithm` must have no keys but .*found .'beta'",
+            "batchsize",
+            "`settings` must name one of value, value.critics, .*, policy_delay; found 'batchsize'",
         ),
-        (lambda run: {key: run[key] for key in run if key != "env"}, "`RunConfig` is not a .*'env'"),
-        (lambda run: run | {"algorithm": None}, "`algorithm` must be an object of settings; found None"),
-        (lambda run: run | {"steps": "many"}, "`steps` must be a whole number; found 'many'"),
-        (lambda run: run | {"seeds": 0}, "`seeds` must be a tuple of whole numbers; found 0"),
+        (
+            "temperature.scale",
+            "`settings` must name one of temperature.initial, temperature.target_entropy; .*scale'",
+        ),
+        ("prior.x", "`settings` must name one of none here; found 'prior.x'"),
+        ("gamma.x", "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),
+        ("data.batch.x", "`settings` must name one of data.batch, data.warmup; found 'data.batch.x'"),
+        ("", "`settings` must name one of value, .*; found ''"),
     ],
 )
-def test_json_of_something_else_is_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        from_json(change(json.loads(json.dumps(to_json(run_of())))))
+def test_a_name_that_is_no_setting_is_one_line_with_those_that_are(name, message):
+    with pytest.raises(InputError, match=f"^{message}$") as caught:
+        changed(PRESETS["sac"].algorithm, {name: 1})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_setting_is_described_and_an_algorithm_comes_back_from_json(preset):
+    algorithm = PRESETS[preset].algorithm
+    assert decode(Algorithm, encode(algorithm), "algorithm") == algorithm
+    settings = described(algorithm)
+    names = [setting.name for setting in settings]
+    assert len(set(names)) == len(names) >= len(fields(Algorithm))
+    for setting in settings:
+        assert setting.meaning.endswith((".", ")")), setting
+        assert "\n" not in setting.meaning
+    # A description is enough to set everything again.
+    assert changed(PRESETS["sac"].algorithm, {one.name: one.value for one in settings}) == algorithm
+
+
+@pytest.mark.parametrize("axis", [Value, Posterior, Prior, Temperature, Data])
+def test_every_kind_of_an_axis_has_defaults_and_knows_its_place(axis):
+    for name, kind in axis.kinds.items():
+        part = kind()
+        assert (part.kind, part.axis) == (name, axis.axis)
+        assert decode(axis, encode(part), axis.axis) == part
+    assert TanhGaussian.kinds is Posterior.kinds
+    assert not hasattr(Part, "kinds")

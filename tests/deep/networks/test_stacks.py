@@ -30,12 +30,12 @@ def outcome(agent, k):
     return {"state": agent.seed_state(k), "gradients": gradients}
 
 
-def stacked_and_alone(algorithm, n_observation, n_action, updates, *, apart=SEEDS):
+def stacked_and_alone(algorithm, n_observation, n_action, updates, *, apart=SEEDS, general=False):
     """The agent of all seeds, and by place in it the agents of those of `apart`, after the same updates."""
     data = [update_data(algorithm, n_observation, n_action, updates=updates, seed=seed) for seed in SEEDS]
-    together = agent_of(algorithm, n_observation, n_action, SEEDS)
+    together = agent_of(algorithm, n_observation, n_action, SEEDS, general=general)
     feed(together, *data)
-    alone = {k: agent_of(algorithm, n_observation, n_action, (k,)) for k in apart}
+    alone = {k: agent_of(algorithm, n_observation, n_action, (k,), general=general) for k in apart}
     for k, agent in alone.items():
         feed(agent, data[k])
     return together, alone
@@ -48,9 +48,10 @@ def assert_same_bits(together, alone):
     assert {k: reports[k] for k in alone} == {k: single.report()[0] for k, single in alone.items()}
 
 
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones(preset):
-    assert_same_bits(*stacked_and_alone(algorithm_of(preset, **ODD), 5, 3, 100))
+def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones(preset, general):
+    assert_same_bits(*stacked_and_alone(algorithm_of(preset, **ODD), 5, 3, 100, general=general))
 
 
 @pytest.mark.parametrize(
@@ -62,17 +63,19 @@ def test_the_sizes_that_are_trained_keep_the_bits_too(preset, precision, updates
         assert_same_bits(*stacked_and_alone(algorithm_of(preset), 17, 6, updates, apart=(1,)))
 
 
-@pytest.mark.parametrize("data.batch", [1, 2, 16, 77, 100, 128])
+@pytest.mark.parametrize("batch_size", [1, 2, 16, 77, 100, 128])
 @pytest.mark.parametrize("preset", ["beta", "sac", "td3"])
-def test_any_batch_size_keeps_the_bits(preset, batch_size):
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+def test_any_batch_size_keeps_the_bits(preset, batch_size, general):
     algorithm = algorithm_of(preset, **(ODD | {"data.batch": batch_size}))
-    assert_same_bits(*stacked_and_alone(algorithm, 4, 1, 5))
+    assert_same_bits(*stacked_and_alone(algorithm, 4, 1, 5, general=general))
 
 
-def test_an_own_batch_for_the_residual_keeps_the_bits():
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+def test_an_own_batch_for_the_residual_keeps_the_bits(general):
     own = {"temperature.batch": 50, "temperature.period": 2, "temperature.smoothing": 0.5}
     algorithm = algorithm_of("beta-twin", **ODD, **own)
-    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 5))
+    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 5, general=general))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

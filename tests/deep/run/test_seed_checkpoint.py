@@ -48,7 +48,7 @@ def test_a_seed_that_was_saved_meanwhile_does_not_begin_again(tmp_path):
     ("preset", "env", "seed", "said"),
     [
         ("sac", PENDULUM, 1, "`seed` is 1 there, 0 here"),
-        ("virel", PENDULUM, 0, "`critics` is 1 there, 2 here"),
+        ("virel", PENDULUM, 0, "`polyak` is 0.001 there, 0.005 here"),
         (
             "sac",
             "InvertedDoublePendulum-v5",

@@ -18,7 +18,7 @@ from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 LOG_STD_RANGE = (-20.0, 2.0)
-"""Interval that log standard deviations before the tanh are clamped to, as in SAC's published code."""
+"""Interval that log standard deviations are clamped to, as in the code that the paper builds on."""
 
 
 def tanh_gaussian(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,7 +134,7 @@ class TanhGaussian:
         return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, self._penalty(head))
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """The same at next states: there is no target copy of the policy."""
+        """One action per next state, of the policy itself: there is no target copy of it."""
         return self.infer(state, noise, objective)
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:

@@ -1,0 +1,147 @@
+"""The update by hand against the general road: the same update, written twice, for every preset."""
+
+import pytest
+import torch
+
+from tests.support.deep import agent_of, algorithm_of, default_dtype, differing, feed, leaves, update_data
+from virel_deep.agent import build
+from virel_deep.agent.fused import FusedAgent
+from virel_deep.agent.general import GeneralAgent
+from virel_deep.axes import losses
+from virel_deep.axes.interfaces import Weighted
+from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.design.presets import PRESETS
+
+N_OBSERVATION, N_ACTION, UPDATES, SEEDS = 5, 2, 50, (0, 1)
+SIZES = {"hidden": (24, 16), "data.batch": 32, "reward_scale": 3.0}
+OWN = {
+    "temperature.batch": 48,
+    "temperature.period": 4,
+    "temperature.smoothing": 0.5,
+    "temperature.scale": 0.1,
+}
+CASES = [(preset, {}) for preset in PRESETS] + [
+    ("beta", OWN),
+    ("beta-twin", OWN),
+    ("virel-twin", {"policy_delay": 3}),
+]
+
+
+def trained(algorithm, dtype, *, general, updates=UPDATES):
+    """An agent after some updates; weights, batches and noise are the same whatever the type and the road."""
+    with default_dtype(torch.float32):
+        source = agent_of(algorithm, N_OBSERVATION, N_ACTION, SEEDS)
+        data = [update_data(algorithm, N_OBSERVATION, N_ACTION, updates=updates, seed=seed) for seed in SEEDS]
+    with default_dtype(dtype):
+        agent = agent_of(algorithm, N_OBSERVATION, N_ACTION, SEEDS, general=general)
+        for k in range(len(SEEDS)):
+            agent.load_seed_state(k, source.seed_state(k))
+        feed(agent, *[[cast(one, dtype) for one in of_seed] for of_seed in data])
+    return agent
+
+
+def cast(one, dtype):
+    batch, noise, own = one
+    return batch.to(dtype), noise.to(dtype), own and tuple(x.to(dtype) for x in own)
+
+
+def vectors(agent):
+    """Every tensor and number of both seeds, in float64."""
+    return [
+        {name: torch.as_tensor(x, dtype=torch.float64) for name, x in leaves(agent.seed_state(k)).items()}
+        for k in range(len(SEEDS))
+    ]
+
+
+def distances(agent, other):
+    """Norm of the difference of every leaf, relative to the other's."""
+    return {
+        (k, name): float((mine[name] - theirs[name]).norm() / theirs[name].norm().clamp(min=1e-300))
+        for k, (mine, theirs) in enumerate(zip(vectors(agent), vectors(other), strict=True))
+        for name in theirs
+    }
+
+
+def worst_in_double(algorithm, updates=UPDATES):
+    hand, general = (
+        trained(algorithm, torch.float64, general=road, updates=updates) for road in (False, True)
+    )
+    worst = max(distances(general, hand).values())
+    for mine, theirs in zip(general.report(), hand.report(), strict=True):
+        assert mine.keys() == theirs.keys()
+        apart = (abs(mine[name] - theirs[name]) / max(abs(theirs[name]), 1e-300) for name in theirs)
+        worst = max(worst, *apart)
+    return worst
+
+
+@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
+def test_fifty_updates_in_double_precision_agree_to_twelve_digits(preset, settings):
+    # A gradient is a sum of 32 x 24 products, off by a few roundings of 1.1e-16. Fifty steps of 3e-4 add such
+    # errors up, and Adam's quotient amplifies them where a gradient is small: 1e-12 leaves 4 digits for both.
+    assert worst_in_double(algorithm_of(preset, **(SIZES | settings))) <= 1e-12
+
+
+@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
+def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_on_both_roads(preset, settings):
+    # Both roads make roundings of the same size in another order, and Adam amplifies them alike: so their
+    # distances to the float64 run are of one size; 4 allows for products that sum in a worse order. Below
+    # 2^-24 a distance is the rounding of a number that both have exactly.
+    algorithm = algorithm_of(preset, **(SIZES | settings))
+    exact = trained(algorithm, torch.float64, general=False)
+    hand, general = (
+        distances(trained(algorithm, torch.float32, general=road), exact) for road in (False, True)
+    )
+    for name in hand:
+        assert general[name] <= 4 * max(hand[name], 2.0**-24), name
+        assert hand[name] <= 4 * max(general[name], 2.0**-24), name
+
+
+def half_weighted(self, x):
+    return (self.log_weight.exp() * x).sum(-1) / 2
+
+
+def no_gradient_of_density(posterior, q, alpha):
+    return (alpha * posterior.log_ratio.detach()[..., 0] - q[..., 0]).mean(-1)
+
+
+PLANTED = [
+    ("sac", Weighted, "mean", half_weighted),
+    ("sac", tanh_gaussian, "pathwise_loss", no_gradient_of_density),
+    ("beta", losses, "d_penalty", lambda head, *_, **__: torch.zeros_like(head)),
+    ("beta-twin", losses, "d_smaller", lambda q: torch.stack((q[:, 0] > q[:, 1], q[:, 0] <= q[:, 1]), dim=1)),
+    ("td3", losses, "d_squared_loss", lambda value, target: (value - target) * 1.000001 / value.shape[-1]),
+]
+
+
+@pytest.mark.parametrize(("preset", "owner", "name", "wrong"), PLANTED)
+def test_an_error_planted_on_one_road_is_seen(monkeypatch, preset, owner, name, wrong):
+    algorithm = algorithm_of(preset, **SIZES)
+    assert worst_in_double(algorithm, updates=5) <= 1e-12
+    monkeypatch.setattr(owner, name, wrong)
+    assert worst_in_double(algorithm, updates=5) > 1e-9
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_goes_by_hand_unless_the_general_road_is_asked_for(preset):
+    algorithm = algorithm_of(preset, **SIZES)
+    assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION), FusedAgent)
+    assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION, general=True), GeneralAgent)
+
+
+def test_an_algorithm_with_a_part_that_is_not_written_by_hand_goes_the_general_road(monkeypatch):
+    algorithm = algorithm_of("sac", **SIZES)
+    monkeypatch.setattr(build, "OTHER_PARTS", build.OTHER_PARTS - {type(algorithm.temperature)})
+    assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION), GeneralAgent)
+
+
+@pytest.mark.parametrize("preset", ["sac", "td3", "beta"])
+def test_a_seed_continues_on_the_general_road_from_its_state_in_another_stack(preset):
+    algorithm = algorithm_of(preset, **SIZES)
+    data = [update_data(algorithm, N_OBSERVATION, N_ACTION, updates=5, seed=seed) for seed in SEEDS]
+    whole = agent_of(algorithm, N_OBSERVATION, N_ACTION, SEEDS, general=True)
+    feed(whole, *[of_seed[:3] for of_seed in data])
+    alone = agent_of(algorithm, N_OBSERVATION, N_ACTION, (7,), general=True)
+    alone.load_seed_state(0, whole.seed_state(1))
+    feed(whole, *[of_seed[3:] for of_seed in data])
+    feed(alone, data[1][3:])
+    assert differing(alone.seed_state(0), whole.seed_state(1)) == []

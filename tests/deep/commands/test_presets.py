@@ -1,0 +1,58 @@
+"""`virel presets`: the table of algorithms, every setting of one, and a wrong name in one line."""
+
+import subprocess
+import sys
+
+from virel_common.command import main
+from virel_deep.commands.presets import main_presets
+from virel_deep.design.fields import described
+from virel_deep.design.presets import PRESETS
+
+
+def printed(argv, capsys):
+    assert main_presets(argv) == 0
+    return capsys.readouterr().out
+
+
+def test_the_table_has_a_row_for_every_preset_with_its_parts_and_source(capsys):
+    lines = printed([], capsys).splitlines()
+    for name, row in PRESETS.items():
+        [line] = [line for line in lines if line.split()[:1] == [name]]
+        for part in (row.algorithm.value, row.algorithm.posterior, row.algorithm.temperature):
+            assert part.kind in line
+        assert " ".join(row.source.split()[:3]) in line
+
+
+def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys):
+    for name, row in PRESETS.items():
+        text = printed([name], capsys)
+        lines = text.splitlines()
+        for setting in described(row.algorithm):
+            [line] = [line for line in lines if line.split()[:1] == [setting.name]]
+            assert str(setting.value) in line
+            assert " ".join(setting.meaning.split()[:2]) in line
+        assert max(map(len, lines)) <= 110
+    assert "Other kinds: tanh-gaussian." in " ".join(text.split())
+
+
+def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):
+    text = printed(["beta"], capsys)
+    assert "temperature.scale=0.0004" in text
+    assert "Humanoid" in text
+
+
+def test_a_wrong_name_is_one_line(capsys):
+    assert main_presets(["ppo"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    known = ", ".join(PRESETS)
+    assert captured.err == f"virel presets: `preset` must be one of {known}; found 'ppo'\n"
+
+
+def test_it_is_a_sub_command_and_needs_no_torch():
+    script = (
+        "import sys\nfrom virel_common.command import main\nassert main(['presets', 'sac']) == 0\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
+    assert main(["presets", "--help"]) == 0

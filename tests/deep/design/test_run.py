@@ -1,0 +1,107 @@
+"""Run configurations: what they refuse, in words that name it; and that JSON gives them back."""
+
+import json
+import math
+from dataclasses import fields, replace
+
+import pytest
+
+from virel_common.errors import InputError
+from virel_deep.design.presets import PRESETS, run_config
+from virel_deep.design.run import RunConfig, from_json, to_json
+
+NAN = math.nan
+
+
+def run_of(preset="sac", **settings):
+    return run_config(preset, "Hopper-v5", steps=10, **({"seeds": (0,)} | settings))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_run_comes_back_from_json(preset):
+    config = run_of(preset, seeds=(0, 3), copies=2, device="cuda")
+    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+
+
+BAD_RUNS = [
+    ("steps", 0, "must be at least 1"),
+    ("steps", 1.5, "must be a whole number"),
+    ("copies", 0, "must be at least 1"),
+    ("capacity", 255, "must hold a batch, 256"),
+    ("eval_every", 0, "must be at least 1"),
+    ("eval_episodes", 0, "must be at least 1"),
+    ("log_every", -5, "must be at least 1"),
+    ("checkpoint_every", NAN, "must be a whole number"),
+    ("device", 0, "must be text"),
+    ("threads", "2", "must be a whole number"),
+    ("threads", 0, "must be at least 1"),
+    ("precision", "high", "must be one of 'auto', 'highest', 'medium'"),
+    ("seeds", (), "must name at least one seed"),
+    ("seeds", (1, 1), "must differ"),
+    ("seeds", (0, -1), "must be non-negative"),
+    ("seeds", ("0",), "must be a tuple of whole numbers"),
+    ("env", None, "must be text"),
+    ("preset", 3, "must be text"),
+    ("algorithm", "sac", "must be of type Algorithm"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), BAD_RUNS, ids=str)
+def test_a_run_that_means_nothing_is_refused_by_name_rule_and_value(name, value, rule):
+    with pytest.raises(InputError, match=f"^`{name}` {rule}") as caught:
+        replace(run_of(), **{name: value})
+    assert str(caught.value).endswith(f"found {value!r}")
+
+
+def test_every_setting_of_a_run_has_a_value_that_it_refuses():
+    assert {field.name for field in fields(RunConfig)} == {name for name, _, _ in BAD_RUNS}
+
+
+@pytest.mark.parametrize("name", ["steps", "eval_every", "log_every", "checkpoint_every"])
+def test_steps_between_events_are_whole_steps_of_all_copies(name):
+    sizes = {"steps": 12, "eval_every": 12, "log_every": 12, "checkpoint_every": 12, "copies": 4}
+    with pytest.raises(InputError, match=f"`{name}` must be a multiple of `copies` = 4; found 14"):
+        replace(run_of(), **(sizes | {name: 14}))
+
+
+def without(name):
+    return lambda run: {key: run[key] for key in run if key != name}
+
+
+def with_temperature(value):
+    return lambda run: run | {"algorithm": run["algorithm"] | {"temperature": value}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda run: run | {"colour": 1}, "`config` must have no settings but .*found .'colour'"),
+        (
+            lambda run: run | {"algorithm": run["algorithm"] | {"beta": 1}},
+            "`algorithm` must have no settings but .*found .'beta'",
+        ),
+        (without("env"), "`config` must have all of its settings, also env; found"),
+        (without("copies"), "`config` must have all of its settings, also copies; found"),
+        (with_temperature({"kind": "warm"}), "`temperature.kind` must be one of .*; found 'warm'"),
+        (with_temperature({"initial": 1.0}), "`temperature.kind` must be one of .*; found None"),
+        (
+            with_temperature({"kind": "dual", "initial": 1.0, "target_entropy": None, "alpha": 1.0}),
+            "`temperature` must have no settings but initial, target_entropy; found .'alpha'",
+        ),
+        (
+            with_temperature({"kind": "dual", "initial": 1.0}),
+            "`temperature` must have all of its settings, also target_entropy; found .'initial'",
+        ),
+        (
+            with_temperature({"kind": "dual", "initial": 0.0, "target_entropy": None}),
+            "`temperature.initial` must be finite and positive; found 0.0",
+        ),
+        (with_temperature("dual"), "`temperature` must be an object of settings; found 'dual'"),
+        (lambda run: run | {"algorithm": None}, "`algorithm` must be an object of settings; found None"),
+        (lambda run: run | {"steps": "many"}, "`steps` must be a whole number; found 'many'"),
+        (lambda run: run | {"seeds": 0}, "`seeds` must be a tuple of whole numbers; found 0"),
+    ],
+)
+def test_json_of_something_else_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        from_json(change(json.loads(json.dumps(to_json(run_of())))))
