@@ -69,10 +69,10 @@ def _settings(preset: str) -> list[Table]:
         table.add_row(setting.name, str(setting.value), meaning)
     tables = [table]
     if row.environments:
-        others = _table("environment", "settings of the source")
+        scales = _table("environment", "settings of the source")
         for env, settings in row.environments.items():
-            others.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
-        tables.append(others)
+            scales.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
+        tables.append(scales)
     return tables
 
 
