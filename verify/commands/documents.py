@@ -14,7 +14,6 @@ from verify.commands.work import run_row
 from verify.engine import registry
 from verify.engine.results import (
     ERROR,
-    WORKER_DIED,
     Row,
     atomic_file,
     require_figure_names_differ,
@@ -98,8 +97,8 @@ def _guarded(prog: str, run: Callable[[], int]) -> int:
     except OSError as error:
         say(f"{prog}: {error.filename}: {error.strerror}")
         return 2
-    except BrokenExecutor:
-        say(f"{prog}: {WORKER_DIED}")
+    except BrokenExecutor as error:
+        say(f"{prog}: {error}; nothing written")
         return 1
     except KeyboardInterrupt:
         say(f"{prog}: interrupted, nothing written")

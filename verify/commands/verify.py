@@ -14,7 +14,6 @@ from verify.commands import pool
 from verify.commands.terminal import console, parse, staging_folder, with_progress
 from verify.engine import registry
 from verify.engine.results import (
-    WORKER_DIED,
     Row,
     as_recorded,
     require_figure_names_differ,
@@ -24,6 +23,8 @@ from verify.engine.results import (
 )
 from verify.report.page import write_report
 from verify.report.tables import claims_markdown, claims_table, findings, verdict_table
+from virel_common import errors
+from virel_common.engine import Engine, parse_engine, require_reachable
 from virel_theory.checks import InputError, require
 
 
@@ -43,7 +44,13 @@ class VerifyOptions:
     out: Path = Path("out/verify")
     """Folder for results.json, figures and report.html."""
     jobs: int = 2
-    """Worker processes, at most as many as there are CPUs."""
+    """Worker processes on this machine, at most as many as there are CPUs; a cluster has its own number."""
+    engine: str | None = None
+    """Cluster that runs the claims: ray://HOST:PORT, ray://auto or dask://HOST:PORT; default this machine.
+
+    Every machine needs the same versions of virel and its packages, and a file system shared with this one
+    that holds the current folder, --out and the files of claims of your own (docs/guide/clusters.md).
+    """
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
     """Do not compute and draw the convergence figures."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -67,13 +74,14 @@ def main_verify(argv: Sequence[str]) -> int:
         return options
     try:
         ids, files = _checked_names(options)
+        engine = _checked_engine(options)
         with sigterm_interrupts(), staging_folder(options.out) as staging:
-            return _verify(options, (ids, files), staging)
-    except InputError as error:
+            return _verify(options, engine, (ids, files), staging)
+    except (InputError, errors.InputError) as error:
         print(f"virel verify: {error}", file=sys.stderr)
         return 2
-    except BrokenExecutor:
-        print(f"virel verify: {WORKER_DIED}", file=sys.stderr)
+    except BrokenExecutor as error:
+        print(f"virel verify: {error}; nothing written", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("virel verify: interrupted, nothing written", file=sys.stderr)
@@ -93,16 +101,20 @@ def main_claims(argv: Sequence[str]) -> int:
     return 0
 
 
-def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], staging: Path) -> int:
+def _verify(
+    options: VerifyOptions, engine: Engine | None, names: tuple[list[str], tuple[Path, ...]], staging: Path
+) -> int:
     ids, files = names
     figures = None if options.no_figures else staging / "figures"
     (staging / "figures").mkdir()
     jobs = min(options.jobs, pool.available_cpus(), len(ids))
-    with closing(pool.run_rows(ids, seed=options.seed, figures=figures, jobs=jobs, files=files)) as running:
+    with closing(
+        pool.run_rows(ids, seed=options.seed, figures=figures, jobs=jobs, files=files, engine=engine)
+    ) as running:
         rows = sorted(with_progress(running, len(ids)), key=lambda row: ids.index(row["id"]))
     require_figure_names_differ(rows)
     if options.certify:
-        rows = _certified(options, rows, jobs, staging / "certificates")
+        rows = _certified(options, engine, rows, jobs, staging / "certificates")
     written = _publish(options, rows, staging)
     terminal = console()
     terminal.print(verdict_table(rows))
@@ -118,13 +130,15 @@ def _verify(options: VerifyOptions, names: tuple[list[str], tuple[Path, ...]], s
     return 0 if n_good == len(rows) else 1
 
 
-def _certified(options: VerifyOptions, rows: list[Row], jobs: int, folder: Path) -> list[Row]:
+def _certified(
+    options: VerifyOptions, engine: Engine | None, rows: list[Row], jobs: int, folder: Path
+) -> list[Row]:
     from verify.proofs import rows as certificates  # noqa: PLC0415  (python-flint, only if asked for)
 
     ids = certificates.certifiable(rows)
     jobs = max(1, min(jobs, len(ids)))
     with closing(
-        pool.run_rows(ids, seed=options.seed, figures=folder, jobs=jobs, task="certify_row")
+        pool.run_rows(ids, seed=options.seed, figures=folder, jobs=jobs, task="certify_row", engine=engine)
     ) as running:
         out = certificates.entered(rows, list(with_progress(running, len(ids))))
     console().print(certificates.summary(out), soft_wrap=True, highlight=False)
@@ -143,6 +157,14 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
         has_deep or not options.deep, "deep", options.claims, "must stand alone, or with a deep claim's id"
     )
     return ids, files
+
+
+def _checked_engine(options: VerifyOptions) -> Engine | None:
+    if options.engine is None:
+        return None
+    engine = parse_engine(options.engine)
+    require_reachable(engine)
+    return engine
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:

@@ -20,8 +20,6 @@ from verify.engine.runner import CheckError, Outcome, Result
 from verify.engine.verdict import Verdict
 from virel_theory.checks import InputError
 
-WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
-
 Row = dict[str, Any]
 """One claim of `results.json`."""
 
