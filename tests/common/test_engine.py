@@ -36,7 +36,7 @@ def test_jobs_run_in_processes_of_their_own_in_this_folder_with_one_thread(tmp_p
     monkeypatch.chdir(tmp_path)
     results = dict(run_jobs(jobs.place, [(10,), (11,), (12,)], jobs=2))
     assert {i: result[0] for i, result in results.items()} == {0: 10, 1: 11, 2: 12}
-    assert {result[2:] for result in results.values()} == {(str(tmp_path), "1")}
+    assert {result[2:] for result in results.values()} == {(str(tmp_path), "1", os.getpid())}
     assert os.getpid() not in {result[1] for result in results.values()}
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def place(x, seconds=0.0):
-    """What the job got, the process and the folder that it ran in, and its number of numerical threads."""
+    """What the job got; its process, folder and number of numerical threads; the parent of its process."""
     time.sleep(seconds)
-    return x, os.getpid(), str(Path.cwd()), os.environ["OPENBLAS_NUM_THREADS"]
+    return x, os.getpid(), str(Path.cwd()), os.environ["OPENBLAS_NUM_THREADS"], os.getppid()
 
 
 def dies_until(path, n):
