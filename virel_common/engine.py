@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 from virel_common.errors import InputError, require
 from virel_common.terminal import say
-from virel_common.worker import GRACE, LIVES, POLL, Unwanted, Worker, pack, unpack
+from virel_common.worker import GRACE, LIVES, POLL, Unwanted, Worker, pack, pack_failure, unpack
 
 TIMEOUT = 15.0
 """Seconds that an engine has to answer."""
@@ -78,13 +78,15 @@ dask://HOST:PORT; found 'slurm://head'
 def require_reachable(engine: Engine) -> None:
     """Raise `InputError` unless something listens at the engine's address.
 
-    A cheap look before anything is written. Whether it is a Ray or Dask that listens, `run_jobs` finds out.
+    A cheap look before anything is written. Whether it is Ray or Dask that listens, `run_jobs` finds out.
     """
     if (engine.kind, engine.address) in IN_PLACE_OF_AN_ADDRESS:
         return
     host, _, port = engine.address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT) as connection:
+            if engine.kind == "dask":  # its scheduler speaks first; Dask's client would wait for it for ever
+                connection.recv(1)
     except OSError as error:
         raise _unreachable(engine, error.strerror or error) from None
 
@@ -148,11 +150,17 @@ def _on_this_machine(packed: Sequence[bytes], jobs: int) -> Ended:
     for job in enumerate(packed):
         waiting.put(job)
 
+    def run(worker: Worker, job: bytes) -> bytes:
+        try:
+            return worker.run(job)
+        except OSError as error:  # no process can be started
+            return pack_failure(error)
+
     def work() -> None:
         with suppress(Empty, Unwanted), Worker(lambda: not stop.is_set()) as worker:
             while not stop.is_set():
                 index, job = waiting.get_nowait()
-                ended.put((index, worker.run(job)))
+                ended.put((index, run(worker, job)))
 
     threads = [Thread(target=work, daemon=True) for _ in range(min(jobs, len(packed)))]
     try:
@@ -186,9 +194,8 @@ def _on_ray(engine: Engine, packed: Sequence[bytes], jobs: int) -> Ended:
 
 def _ray_task(job: bytes) -> bytes:
     """Outcome of one packed job on a Ray worker, which `ray.cancel` interrupts as Ctrl-C does."""
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored where Ray was started in the background
+    # A shell that starts Ray in the background has it, and so its workers, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Worker() as process:
         return process.run(job)
 

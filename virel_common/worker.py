@@ -79,7 +79,7 @@ class Worker:
             except (EOFError, ConnectionError):
                 code = self.stop()
         died = f"a worker process died {LIVES} times over one job (exit status {code})"
-        return _pack_failure(BrokenExecutor(f"{died}: killed, out of memory, or ended by the job itself"))
+        return pack_failure(BrokenExecutor(f"{died}: killed, out of memory, or ended by the job itself"))
 
     def _run_once(self, job: bytes) -> bytes:
         connection = self._connection or self._start()
@@ -141,10 +141,10 @@ def _outcome(job: bytes) -> bytes:
         _enter(folder)
         return bytes(ForkingPickler.dumps((function(*args), None)))
     except BaseException as error:  # whatever it is, `unpack` raises it
-        return _pack_failure(error)
+        return pack_failure(error)
 
 
-def _pack_failure(error: BaseException) -> bytes:
+def pack_failure(error: BaseException) -> bytes:
     """Pack an exception, with the worker's traceback as a note; only its text where it does not travel."""
     error.add_note("".join(traceback.format_exception(error)))
     try:

@@ -64,14 +64,14 @@ def test_no_jobs_give_no_results():
 
 
 def test_a_job_whose_process_is_killed_starts_again(tmp_path):
-    ((_, calls),) = run_jobs(jobs.dies_until, [(tmp_path / "calls", worker.LIVES - 1)], jobs=1)
-    assert calls == worker.LIVES
+    ((_, calls),) = run_jobs(jobs.dies_until, [(tmp_path / "calls", 2)], jobs=1)
+    assert calls == 3
 
 
 def test_a_job_that_kills_every_process_is_given_up(tmp_path):
     with pytest.raises(BrokenExecutor, match=r"died 3 times over one job \(exit status -9\)"):
         list(run_jobs(jobs.dies_until, [(tmp_path / "calls", 99)], jobs=2))
-    assert (tmp_path / "calls").stat().st_size == worker.LIVES
+    assert (tmp_path / "calls").stat().st_size == 3
 
 
 def test_an_exception_of_a_job_is_raised_here_with_the_traceback_of_there():
@@ -84,6 +84,12 @@ def test_an_exception_of_a_job_stops_the_others(tmp_path):
     with pytest.raises(TypeError):
         list(run_jobs(jobs.saves_when_asked, [(tmp_path / "a",), ()], jobs=2))
     assert not (tmp_path / "a.started").exists() or (tmp_path / "a.saved").exists()
+
+
+def test_a_process_that_can_not_be_started_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(FileNotFoundError, match="/no/such/python"):
+        list(run_jobs(jobs.place, [(0,)], jobs=1))
 
 
 def test_a_result_that_does_not_travel_is_an_error_that_says_so():
@@ -198,7 +204,7 @@ def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
 def test_an_address_where_nothing_listens_is_one_line():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        require_reachable(Engine("dask", f"127.0.0.1:{port}"))
+        require_reachable(Engine("ray", f"127.0.0.1:{port}"))
     with pytest.raises(InputError, match=f"can't reach the engine dask://127.0.0.1:{port}") as caught:
         require_reachable(Engine("dask", f"127.0.0.1:{port}"))
     assert "\n" not in str(caught.value)

@@ -46,11 +46,9 @@ class VerifyOptions:
     jobs: int = 2
     """Worker processes on this machine, at most as many as there are CPUs; a cluster has its own number."""
     engine: str | None = None
-    """Cluster that runs the claims: ray://HOST:PORT, ray://auto or dask://HOST:PORT; default this machine.
-
-    Every machine needs the same versions of virel and its packages, and a file system shared with this one
-    that holds the current folder, --out and the files of claims of your own (docs/guide/clusters.md).
-    """
+    """Cluster that runs the claims: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
+    this machine. All its machines need the same installation and, on a file system that they share with
+    this one, the current folder, --out and files with claims of your own (docs/guide/clusters.md)."""
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
     """Do not compute and draw the convergence figures."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
