@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def tree(pid):
 
 @contextmanager
 def service(log, *command):
-    """A process that is killed at the end, with all that it has started, even if that has left it by then."""
+    """A process that is ended with the block, and then killed with all that it has started."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, cwd=log.parent)
@@ -60,20 +60,19 @@ def service(log, *command):
         finally:
             started = tree(process.pid)
             process.terminate()
-            with ExitStack() as stack:
-                stack.callback(kill_all, started)
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
+            kill_all(started)
+            process.wait()
 
 
 def kill_all(processes):
     import psutil  # noqa: PLC0415
 
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-            process.wait(10)
-        except psutil.NoSuchProcess:
-            pass
+    psutil.wait_procs(processes, timeout=10)
 
 
 @contextmanager
