@@ -9,11 +9,12 @@ INPUTS := pyproject.toml constraints.txt
 # In variables, because a comma in a call would end its argument.
 DEEP := .[deep,export]
 DEV := .[dev,deep,export]
+CLUSTER := .[dev,deep,export,cluster]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-nojit test-boundscheck lint format clean
+.PHONY: help verify deep test test-nojit test-boundscheck test-cluster lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +51,10 @@ test-boundscheck: export OMP_NUM_THREADS = 1
 test-boundscheck: export OPENBLAS_NUM_THREADS = 1
 test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
 	@$(BIN)/pytest tests/theory tests/property tests/contract $(PYTEST_ARGS)
+
+# Ray and Dask on loopback, two workers each; they are large, so only this target installs them.
+test-cluster: $(VENV)/.stamp-cluster  ## tests that start a Ray and a Dask cluster (a few minutes)
+	@$(BIN)/pytest -m cluster tests/cluster $(PYTEST_ARGS)
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 
@@ -98,6 +103,10 @@ $(VENV)/.stamp-dev: $(INPUTS)
 	$(call install,$(DEV))
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-deep $@
 
+$(VENV)/.stamp-cluster: $(INPUTS)
+	$(call install,$(CLUSTER))
+	@touch $(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $@
+
 $(VENV)/.stamp-deep: $(INPUTS)
 	$(call install,$(DEEP))
 	@touch $(VENV)/.stamp-core $@
@@ -106,7 +115,7 @@ $(VENV)/.stamp-deep: $(INPUTS)
 # one whose interpreter is gone.
 ifneq ($(shell [ -x $(BIN)/python ] && cat $(VENV)/.root 2>/dev/null),$(CURDIR))
 .PHONY: moved
-$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep: moved
+$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $(VENV)/.stamp-cluster: moved
 moved:
 	@if [ -e $(VENV)/.root ]; then touch $(VENV)/.installing; fi
 endif

@@ -1,28 +1,28 @@
-"""Run claims in worker processes of one thread each, and yield their results as they are ready.
+"""Run claims in worker processes, here or on a cluster, and yield their results as they are ready.
 
 Claims hold functions and strategies, which cannot be sent between processes: workers get ids and return plain
 data. Nothing that loads numba is imported at the top; `_own_numba_cache` says why.
 """
 
 import os
-import signal
 import sys
-import threading
-import warnings
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from joblib import Parallel, delayed, parallel_config
-
+from virel_common.engine import Engine, run_jobs
+from virel_common.errors import require
 from virel_common.files import lock_folder
+from virel_common.versions import versions
 
 if TYPE_CHECKING:
     from verify.engine.results import Row
 
 Task = Literal["run_row", "figures_row", "certify_row"]
+SHARED = "must be on a file system that all machines of the engine share"
 
 
 def run_rows(
@@ -33,6 +33,7 @@ def run_rows(
     jobs: int,
     files: Sequence[Path] = (),
     task: Task = "run_row",
+    engine: Engine | None = None,
 ) -> "Generator[Row]":
     """Rows of claims in the order in which they finish.
 
@@ -43,43 +44,47 @@ def run_rows(
         jobs: number of worker processes; 1 runs the claims in this process, one after the other.
         files: hold claims that are not on record.
         task: the function of `verify.commands.work` that makes a row.
+        engine: the cluster whose workers make the rows; None means this machine.
 
     Closing the generator, or an interrupt, stops the workers.
     """
     options: dict[str, Any] = {"seed": seed, "figures": figures, "files": tuple(files)}
-    if jobs == 1:
+    if jobs == 1 and engine is None:
         from verify.commands import work  # noqa: PLC0415
 
         yield from (getattr(work, task)(claim_id, **options) for claim_id in ids)
         return
-    threading.excepthook = _ignore_abort_race
-    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-        rows = parallel(delayed(_run_row)(task, claim_id, options) for claim_id in ids)
-    try:
-        for row in rows:  # noqa: UP028  # `yield from` would close `rows` before the block below
-            yield row
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # joblib's advice about tasks cancelled by an interrupt
-            rows.close()
-        threading.excepthook = threading.__excepthook__
+    from verify.engine.results import PACKAGES  # noqa: PLC0415
+
+    here = None if engine is None else versions(PACKAGES)
+    arguments = [(task, claim_id, options, here) for claim_id in ids]
+    with closing(run_jobs(_run_row, arguments, engine=engine, jobs=jobs)) as running:
+        yield from (row for _, row in running)
 
 
-def _ignore_abort_race(args: threading.ExceptHookArgs) -> None:
-    """Hide one traceback: on an interrupt, loky clears its queue while its own thread may be reading it."""
-    in_loky = args.thread is not None and args.thread.name == "ExecutorManagerThread"
-    if not (in_loky and args.exc_type is KeyError):
-        threading.__excepthook__(args)
-
-
-def _run_row(task: Task, claim_id: str, options: dict[str, Any]) -> "Row":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and stops its workers
+def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[str, str] | None) -> "Row":
+    """One row, made in a worker process; on a cluster the versions `wanted` must be installed there."""
+    if wanted is not None:
+        _require_same_versions(wanted)
+        _require_shared(options["figures"])
     _own_numba_cache()
     from verify.commands import work  # noqa: PLC0415
 
     row: Row = getattr(work, task)(claim_id, **options)
     return row
+
+
+def _require_same_versions(wanted: dict[str, str]) -> None:
+    """Raise `InputError` where a version differs: `results.json` would record what did not compute it."""
+    for name, version in versions(tuple(wanted)).items():
+        rule = f"must have {name} {wanted[name]} on every machine, as here"
+        require(version == wanted[name], "engine", f"{name} {version} on {os.uname().nodename}", rule)
+
+
+def _require_shared(figures: Path | None) -> None:
+    """Raise `InputError` where the folder that the command has made for its files is missing."""
+    seen = figures is None or figures.parent.is_dir()
+    require(seen, "out", f"no {figures and figures.parent} on {os.uname().nodename}", SHARED)
 
 
 @cache

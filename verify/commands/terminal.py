@@ -10,7 +10,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from verify.engine.results import WORKER_DIED, Row, sigterm_interrupts
+from verify.engine.results import Row, sigterm_interrupts
 from virel_common import terminal
 from virel_common.errors import InputError
 from virel_common.terminal import say
@@ -35,8 +35,8 @@ def run_command(
                 raise
             say(f"{prog}: {error.filename}: {error.strerror}")
             return terminal.BAD_INPUT
-        except BrokenExecutor:
-            say(f"{prog}: {WORKER_DIED}")
+        except BrokenExecutor as error:
+            say(f"{prog}: {error}; nothing written")
             return terminal.FAILED
         except KeyboardInterrupt:
             say(f"{prog}: interrupted, nothing written")

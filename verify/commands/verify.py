@@ -20,6 +20,7 @@ from verify.engine.results import (
 )
 from verify.report.page import write_report
 from verify.report.tables import claims_markdown, claims_table, findings, verdict_table
+from virel_common.engine import Engine, parse_engine, require_reachable
 from virel_common.errors import require
 from virel_common.machine import available_cpus
 from virel_common.terminal import console
@@ -41,7 +42,11 @@ class VerifyOptions:
     out: Path = Path("out/verify")
     """Folder for results.json, figures, certificates and report.html."""
     jobs: int = 2
-    """Number of worker processes, at most as many as there are CPUs."""
+    """Number of worker processes here, at most as many as there are CPUs; a cluster has its own number."""
+    engine: str | None = None
+    """Cluster that runs the claims: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
+    this machine. All its machines need the same installation and, on a file system that they share with
+    this one, the current folder, --out and files with claims of your own (docs/guide/clusters.md)."""
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
     """Skip the convergence figures."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -79,19 +84,25 @@ def _claims(options: ClaimsOptions) -> int:
 
 def _verify(options: VerifyOptions) -> int:
     ids, files = _checked_names(options)
+    engine = _checked_engine(options)
     with staging_folder(options.out) as staging:
-        return _checked(options, ids, files, staging)
+        return _checked(options, engine, (ids, files), staging)
 
 
-def _checked(options: VerifyOptions, ids: list[str], files: tuple[Path, ...], staging: Path) -> int:
+def _checked(
+    options: VerifyOptions, engine: Engine | None, names: tuple[list[str], tuple[Path, ...]], staging: Path
+) -> int:
+    ids, files = names
     figures = None if options.no_figures else staging / "figures"
     (staging / "figures").mkdir()
     jobs = min(options.jobs, available_cpus(), len(ids))
-    with closing(pool.run_rows(ids, seed=options.seed, figures=figures, jobs=jobs, files=files)) as running:
+    with closing(
+        pool.run_rows(ids, seed=options.seed, figures=figures, jobs=jobs, files=files, engine=engine)
+    ) as running:
         rows = sorted(with_progress(running, len(ids)), key=lambda row: ids.index(row["id"]))
     require_figure_names_differ(rows)
     if options.certify:
-        rows = _certified(options, rows, jobs, staging / "certificates")
+        rows = _certified(options, engine, rows, jobs, staging / "certificates")
     written = _publish(options, rows, staging)
     terminal = console()
     terminal.print(verdict_table(rows))
@@ -109,13 +120,15 @@ def _checked(options: VerifyOptions, ids: list[str], files: tuple[Path, ...], st
     return 0 if n_good == len(rows) else 1
 
 
-def _certified(options: VerifyOptions, rows: list[Row], jobs: int, folder: Path) -> list[Row]:
+def _certified(
+    options: VerifyOptions, engine: Engine | None, rows: list[Row], jobs: int, folder: Path
+) -> list[Row]:
     from verify.proofs import rows as certificates  # noqa: PLC0415  (python-flint, only if asked for)
 
     ids = certificates.certifiable(rows)
     jobs = max(1, min(jobs, len(ids)))
     with closing(
-        pool.run_rows(ids, seed=options.seed, figures=folder, jobs=jobs, task="certify_row")
+        pool.run_rows(ids, seed=options.seed, figures=folder, jobs=jobs, task="certify_row", engine=engine)
     ) as running:
         out = certificates.entered(rows, list(with_progress(running, len(ids))))
     console().print(certificates.summary(out), soft_wrap=True, highlight=False)
@@ -137,6 +150,14 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
         "must come alone, or with the id of a deep claim",
     )
     return ids, files
+
+
+def _checked_engine(options: VerifyOptions) -> Engine | None:
+    if options.engine is None:
+        return None
+    engine = parse_engine(options.engine)
+    require_reachable(engine)
+    return engine
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:

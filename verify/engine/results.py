@@ -17,8 +17,6 @@ from virel_common.errors import InputError
 from virel_common.files import atomic_file
 from virel_common.versions import versions
 
-WORKER_DIED = "a worker process died: killed, out of memory, or ended by a check; nothing written"
-
 Row = dict[str, Any]
 """The outcome of one claim, as `results.json` holds it."""
 

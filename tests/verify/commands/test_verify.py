@@ -281,3 +281,15 @@ def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill, sent):
     assert (out, err.splitlines()[-1]) == ("", "virel verify: interrupted, nothing written")
     assert "Traceback" not in err
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", ["slurm://head:1", "dask://127.0.0.1:nine", "dask://127.0.0.1:9"])
+def test_an_engine_that_can_not_run_claims_is_one_line_and_nothing_written(
+    tmp_path, monkeypatch, capsys, engine
+):
+    monkeypatch.setattr("virel_common.engine.find_spec", lambda _: True)
+    assert main_verify(["--engine", engine, "--out", str(tmp_path / "out")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("virel verify: ")
+    assert engine in line
+    assert not (tmp_path / "out").exists()

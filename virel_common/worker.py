@@ -1,0 +1,172 @@
+"""A worker process: it runs jobs one after the other for the thread that started it.
+
+A job and its outcome travel as pickled bytes, which only the two ends unpack: nothing on the way, such as the
+head of a cluster, needs to know the job's function.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any, Self
+
+from virel_common.errors import InputError
+
+LIVES = 3
+"""Processes that a job may use up: a job whose process dies this often is given up."""
+GRACE = 60.0
+"""Seconds between SIGTERM and SIGKILL for a job that is no longer wanted: a training saves in this time."""
+POLL = 0.2
+"""Seconds between two looks whether a running job is still wanted."""
+LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA")
+"""Numerical libraries that read `NAME_NUM_THREADS`: a worker gets one thread of each."""
+
+
+class Unwanted(Exception):
+    """The job was stopped because nobody wants its result any more."""
+
+
+def pack(function: Callable[..., Any], args: tuple[Any, ...], folder: str) -> bytes:
+    """Packed job: `function(*args)`, run with `folder` as the working folder."""
+    return bytes(ForkingPickler.dumps((function, args, folder)))
+
+
+def unpack(outcome: bytes) -> Any:
+    """Value that a job returned, from its packed outcome; the exception that it raised is raised again."""
+    value, error = ForkingPickler.loads(outcome)
+    if error is not None:
+        raise error
+    return value
+
+
+class Worker:
+    """A worker process that is started when it is needed, and anew when it dies; a context manager.
+
+    The process ends with the thread that started it, even if that is killed (on Linux).
+    On leaving the block it gets SIGTERM, and SIGKILL if it is still there after `GRACE` seconds.
+
+    Args:
+        wanted: whether the result of the running job is still wanted; looked at every `POLL` seconds.
+    """
+
+    def __init__(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Start no process yet."""
+        self._wanted = wanted
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def run(self, job: bytes) -> bytes:
+        """Run a packed job in the process; return its packed outcome.
+
+        A job whose process dies starts again in a new process, up to `LIVES` times.
+
+        Raises:
+            Unwanted: the result is not wanted any more; the process may still be at work.
+        """
+        code: int | None = None
+        for _ in range(LIVES):
+            try:
+                return self._run_once(job)
+            except (EOFError, ConnectionError):
+                code = self.stop()
+        died = f"a worker process died {LIVES} times over one job (exit status {code})"
+        return pack_failure(BrokenExecutor(f"{died}: killed, out of memory, or ended by the job itself"))
+
+    def _run_once(self, job: bytes) -> bytes:
+        connection = self._connection or self._start()
+        connection.send_bytes(job)
+        while not connection.poll(POLL):
+            if not self._wanted():
+                raise Unwanted
+        return connection.recv_bytes()
+
+    def _start(self) -> Connection:
+        ours, theirs = Pipe()
+        command = f"from virel_common.worker import serve; serve({theirs.fileno()}, {os.getpid()})"
+        paths = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
+        threads = {f"{name}_NUM_THREADS": "1" for name in LIBRARIES}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", command],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **paths, **threads},
+            )
+        self._connection = ours
+        return ours
+
+    def stop(self) -> int | None:
+        """End the process, if there is one, by SIGTERM or else SIGKILL; return its exit status."""
+        if self._process is None or self._connection is None:
+            return None
+        process, self._process = self._process, None
+        self._connection.close()
+        self._connection = None
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(GRACE)
+        process.kill()
+        return process.wait()
+
+    def __enter__(self) -> Self:
+        """Give the worker itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self.stop()
+
+
+def serve(handle: int, parent: int) -> None:
+    """Run the jobs that come through a pipe until its other end is closed: the worker process itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; what it means, the parent says
+    _end_with(parent)
+    with suppress(EOFError, ConnectionError), Connection(handle) as connection:
+        while True:
+            connection.send_bytes(_outcome(connection.recv_bytes()))
+
+
+def _outcome(job: bytes) -> bytes:
+    try:
+        function, args, folder = ForkingPickler.loads(job)
+        _enter(folder)
+        return bytes(ForkingPickler.dumps((function(*args), None)))
+    except BaseException as error:  # whatever it is, `unpack` raises it
+        return pack_failure(error)
+
+
+def pack_failure(error: BaseException) -> bytes:
+    """Pack an exception, with the worker's traceback as a note; only its text where it does not travel."""
+    error.add_note("".join(traceback.format_exception(error)))
+    try:
+        packed = bytes(ForkingPickler.dumps((None, error)))
+        ForkingPickler.loads(packed)
+    except Exception:
+        return bytes(ForkingPickler.dumps((None, RuntimeError(f"{type(error).__name__}: {error}"))))
+    return packed
+
+
+def _enter(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        place = f"{os.uname().nodename} has no folder {folder} ({error.strerror})"
+        raise InputError(f"{place}; workers need a file system that they share with this machine") from None
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel kill this process when the thread that started it ends; else a job would run twice."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the kernel knew
+            os._exit(1)
