@@ -38,6 +38,9 @@ SUBCOMMANDS = {
     "train": Subcommand(
         "virel_deep.commands.train", "main_train", "train an agent, resumably; seeds are a batch dimension"
     ),
+    "study": Subcommand(
+        "virel_deep.commands.study", "main_study", "compare algorithms by a plan written before the runs"
+    ),
     "evaluate": Subcommand(
         "virel_deep.commands.results", "main_evaluate", "score the newest policies of a run"
     ),

@@ -66,16 +66,17 @@ def write_config(run: Path, config: RunConfig) -> None:
     _write(run, document)
 
 
-def set_steps(run: Path, steps: int) -> None:
-    """Give a run another goal; command and versions stay those that it began with.
+def set_steps(run: Path, steps: int, seeds: tuple[int, ...] | None = None) -> None:
+    """Give a run another goal, and more seeds; command and versions stay those that it began with.
 
     Raises:
         InputError: the run can't have this goal, or is being trained.
     """
-    config = replace(read_config(run), steps=steps)
+    config = read_config(run)
+    config = replace(config, steps=steps, seeds=config.seeds if seeds is None else seeds)
     with locked(run, config.seeds):
         document = _read(run)
-        document["config"]["steps"] = steps
+        document["config"] |= {"steps": config.steps, "seeds": list(config.seeds)}
         _write(run, document)
 
 
