@@ -165,7 +165,9 @@ def job_state(out: Path, study: Study, job: Job) -> JobState:
     diverged = {one.seed for one in failures if one.what == "diverged"}
     ended = [seed for seed in study.seeds if seed in diverged or _done(run, seed) >= study.steps]
     last = {seed: max((row["step"] for row in found), default=0) for seed, found in rows.items()}
-    speeds = [row["steps_per_second"] for found in rows.values() for row in found if row["kind"] == "train"]
+    speeds = [
+        row["steps_per_second"] for found in rows.values() for row in found if "steps_per_second" in row
+    ]
     times = [path.stat().st_mtime for path in run.glob("seed-*/metrics.jsonl")]
     return JobState(
         job=job,
