@@ -60,8 +60,8 @@ class SeedEnvs:
     """E copies of an environment, stepped one after another, for one seed.
 
     `state` and `restore` continue bit for bit where `exact` is true, that is for Gymnasium's own MuJoCo
-    environments: physics, time limit, random generators, running returns. Elsewhere `restore` starts new
-    episodes, with seeds of their own, and the interrupted episodes are not counted.
+    environments and its Pendulum: physics, time limit, random generators, running returns. Elsewhere
+    `restore` starts new episodes, with seeds of their own, and the interrupted episodes are not counted.
 
     Args:
         env_id: Gymnasium id with a flat `Box` observation and a bounded `Box` action.
