@@ -103,13 +103,14 @@ def main_compare(argv: Sequence[str]) -> int:
 
 def _compare(options: CompareOptions) -> int:
     from virel_deep.results.curves import draw  # noqa: PLC0415  (brings matplotlib)
+    from virel_deep.results.pool import pooled  # noqa: PLC0415
     from virel_deep.results.read import read_run  # noqa: PLC0415  (`--help` answers without scipy)
     from virel_deep.results.tables import as_markdown, as_rich, entries, overall_table, remarks, score_table  # noqa: PLC0415
 
     folders = [str(path.resolve()) for path in options.runs]
     require(len(folders) >= 1, "runs", folders, "must name a run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must differ")
-    runs = [read_run(path) for path in options.runs]
+    runs = pooled([read_run(path) for path in options.runs])
     named = entries(runs if options.steps is None else [run.until(options.steps) for run in runs])
     tables = [table for table in (score_table(named), overall_table(named)) if table is not None]
     said = remarks(named)

@@ -8,8 +8,9 @@ import pytest
 from tests.support.studies import TWO_ARMS, study_of
 from virel_common.errors import InputError
 from virel_deep.design.presets import algorithm
+from virel_deep.study.decide import reach
 from virel_deep.study.jobs import check_jobs, job_config, jobs_of
-from virel_deep.study.plan import arm_algorithm, read_study
+from virel_deep.study.plan import arm_algorithm, parse_study, read_study
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -157,3 +158,12 @@ def test_the_study_of_iterative_inference_says_which_preset_it_waits_for():
     assert len(study.hypotheses) == 1
     with pytest.raises(InputError, match=r"^iterative\.toml: arms\.direct-10: "):
         check_jobs(study, "iterative.toml")
+
+
+@pytest.mark.mujoco
+def test_the_study_in_the_guide_is_sound_and_can_be_decided():
+    page = (ROOT / "docs/guide/studies.md").read_text()
+    study = parse_study(page.partition("```toml\n")[2].partition("```")[0], "studies.md")
+    assert len(check_jobs(study, "studies.md")) == 2
+    p, first, _ = reach(study, study.hypotheses[0])
+    assert p <= first
