@@ -121,7 +121,8 @@ def doubled_w_distribution(differences: Sequence[float]) -> Distribution:
     """Sign changes of the differences, counted by `2 W`; a difference of zero has no sign to change."""
     null: Distribution = {0: 1}
     for d, rank in zip(differences, doubled_midranks([abs(d) for d in differences]), strict=True):
-        null = _sum(null, 1, {rank: 1, -rank: 1} if d != 0 else {0: 2})
+        if d != 0:
+            null = _sum(null, 1, {rank: 1, -rank: 1})
     return null
 
 
