@@ -170,7 +170,7 @@ def _start(options: RunOptions) -> int:
 
 
 def _one(study: Study, out: Path, record: Record, job: Job) -> int:
-    """Train one job in this process."""
+    """Train one job of a study in this process; return the exit status."""
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
     run = prepare(out, study, job, record.precision)
@@ -205,13 +205,13 @@ def _report(options: ReportOptions) -> int:
 
 
 def _study(path: Path, out: Path | None) -> tuple[Study, Path, list[Job]]:
-    """The study, its folder, and its jobs, all of which exist."""
+    """Read a study file; return the study, its folder, and its jobs, all of which have been checked."""
     study = read_study(path)
     return study, _folder(path, out), check_jobs(study, str(path))
 
 
 def _recorded(path: Path, out: Path | None) -> tuple[Study, Path, Record]:
-    """The study as its file states it now, its folder, and the plan recorded there."""
+    """Read a study file and the plan recorded in its folder; return the study, the folder, the record."""
     study, folder = read_study(path), _folder(path, out)
     record = read_record(folder)
     if record is None:
@@ -226,7 +226,7 @@ def _folder(path: Path, out: Path | None) -> Path:
 
 
 def _say_changes(record: Record, study: Study, path: Path) -> None:
-    """One line where the file is not the recorded plan; a run needs `--amend` then."""
+    """Say in one line what the study file changes against the recorded plan."""
     if changed := differing(record, study):
         say(f"note: {path} differs from the recorded plan, which is in force: {'; '.join(changed)}")
 

@@ -47,7 +47,7 @@ NOT_DECIDED, NOT_YET = "not decided", "not decided yet"
 
 @dataclass(frozen=True)
 class Decision:
-    """What a study's runs say about a hypothesis."""
+    """Outcome of a hypothesis, with the test and the estimates that it rests on."""
 
     hypothesis: Hypothesis
     outcome: str
@@ -72,7 +72,7 @@ def decide(study: Study, results: Sequence[Result]) -> list[Decision]:
 
 
 def reach(study: Study, hypothesis: Hypothesis) -> tuple[Fraction, Fraction, Fraction]:
-    """Smallest p-value of a hypothesis, and the thresholds that it must meet: as the first, as the last.
+    """Smallest p-value that a hypothesis can reach, and the strictest and the mildest threshold for it.
 
     Holm's first threshold is `level / (2 m)` for m hypotheses. Each of the others can be decided in one
     direction, so that the last threshold which one can meet is `level / (m + 1)`.

@@ -1,4 +1,4 @@
-"""What `virel study run` shows: a live table of the running jobs, or now and then a line."""
+"""Progress display of `virel study run`: a live table on a terminal, one line per minute elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ LOOK_SECONDS = 1.0
 
 
 class Display:
-    """Progress of a study's jobs; a context manager, called with the jobs as they are.
+    """Progress display of a study's jobs: a context manager that is called with the jobs to update it.
 
     Args:
         total: number of jobs of the study.
@@ -41,7 +41,7 @@ class Display:
         state: Callable[[Job], JobState],
         console: Console | None = None,
     ) -> None:
-        """Show nothing yet."""
+        """Remember what to show; nothing is shown before the first call."""
         self.console = console or Console(stderr=True)
         self._total, self._finished, self._steps, self._state = total, finished, steps, state
         self._looked = 0.0
@@ -61,7 +61,7 @@ class Display:
             self._live.stop()
 
     def __call__(self, jobs: Jobs) -> None:
-        """Show the jobs, if it is time."""
+        """Show the running jobs, unless they were shown a moment ago."""
         now = time.monotonic()
         if now - self._looked < (LOOK_SECONDS if self.console.is_terminal else PLAIN_SECONDS):
             return

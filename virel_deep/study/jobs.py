@@ -21,7 +21,7 @@ TAIL = 1 << 16
 
 @dataclass(frozen=True)
 class Job:
-    """One arm in one environment."""
+    """One arm of a study in one environment, trained in one run folder."""
 
     number: int
     """Place in the study's order, from 0: what `--job` takes."""
@@ -30,7 +30,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Folder below `OUT/jobs`, also the job's name in messages."""
+        """Name of the job in messages, and of its folder below `OUT/jobs`."""
         return f"{self.arm.name}-{self.env.replace('/', '-')}"
 
 
@@ -47,7 +47,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobState:
-    """How far a job has come, read from its run folder."""
+    """Progress and failures of a job, read from its run folder."""
 
     job: Job
     step: int
@@ -64,13 +64,13 @@ class JobState:
 
 
 def jobs_of(study: Study) -> list[Job]:
-    """All jobs: environments in the outer loop, so that each task is complete before the next begins."""
+    """All jobs of a study, one environment after another, so that early tasks are complete early."""
     pairs = [(arm, env) for env in study.environments for arm in study.arms.values()]
     return [Job(number, arm, env) for number, (arm, env) in enumerate(pairs)]
 
 
 def job_folder(out: Path, job: Job) -> Path:
-    """Run folder of a job."""
+    """Run folder of a job, `OUT/jobs/ARM-ENV`."""
     return out / "jobs" / job.name
 
 
@@ -98,10 +98,10 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
 
 
 def check_jobs(study: Study, place: str) -> list[Job]:
-    """The jobs of a study whose arms and environments all exist; `place` is the study file.
+    """List the jobs of a study, after checking that every arm and environment exists.
 
     Raises:
-        InputError: the first arm or environment that does not; nothing has been written.
+        InputError: an arm or environment does not exist; `place`, the study file, begins the message.
     """
     from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
 
@@ -117,7 +117,7 @@ def check_jobs(study: Study, place: str) -> list[Job]:
 
 
 def prepare(out: Path, study: Study, job: Job, precision: Precision) -> Path:
-    """Write the job's `config.json`, or give a run that has begun its larger goal; return the run folder.
+    """Write a job's `config.json`, or raise the goal of a run that has begun; return the run folder.
 
     Raises:
         InputError: the run that stands there is not this job's.
@@ -150,7 +150,7 @@ def check_continues(folder: Path, config: RunConfig) -> None:
 
 
 def _short(value: Any, other: Any) -> Any:
-    """A value, or of two algorithms the settings in which they differ."""
+    """The value for an error message; of an algorithm, only the settings that differ from `other`."""
     if not hasattr(value, "__dataclass_fields__"):
         return value
     names = [one.name for one in fields(value) if getattr(value, one.name) != getattr(other, one.name, None)]
@@ -158,7 +158,7 @@ def _short(value: Any, other: Any) -> Any:
 
 
 def job_state(out: Path, study: Study, job: Job) -> JobState:
-    """How far a job has come; it may be training meanwhile."""
+    """Read how far a job has come; it may be training meanwhile."""
     run = job_folder(out, job)
     rows = {seed: newest_rows(seed_folder(run, seed) / "metrics.jsonl") for seed in study.seeds}
     failures = tuple(filter(None, (_failure(run, seed) for seed in study.seeds)))
@@ -181,7 +181,7 @@ def job_state(out: Path, study: Study, job: Job) -> JobState:
 
 
 def newest_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows near the end of a `metrics.jsonl`, read without the rest; none where there is no file."""
+    """Rows near the end of a `metrics.jsonl` file, read without the rest; [] if there is no such file."""
     try:
         with path.open("rb") as file:
             start = max(0, file.seek(0, 2) - TAIL)

@@ -44,7 +44,7 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
 
 
 def markdown(contents: Contents, parts: tuple[Part, ...]) -> str:
-    """Some sections as Markdown."""
+    """Render some sections of a report as Markdown."""
     pieces = [f"# {contents.study.title}", contents.progress]
     for part in parts:
         pieces += [f"## {part.title}", part.lead, as_markdown(part.tables, part.remarks).strip()]
@@ -52,7 +52,7 @@ def markdown(contents: Contents, parts: tuple[Part, ...]) -> str:
 
 
 def html(contents: Contents, figures: dict[str, str]) -> str:
-    """The page; `figures` are data URIs of the curves of each environment."""
+    """Render the report as one HTML page; `figures` maps environments to data URIs of their curves."""
     page: str = _template().render(
         study=contents.study,
         contents=contents,

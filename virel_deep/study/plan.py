@@ -1,4 +1,4 @@
-"""The study file: what is compared, on what, how long, and what is claimed beforehand."""
+"""The study file: which algorithms are compared, on which tasks, how long, and with which hypotheses."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as its file states it, checked."""
+    """A study, as its checked file states it."""
 
     title: str
     environments: tuple[str, ...]
@@ -101,7 +101,7 @@ def read_study(path: Path) -> Study:
 
 
 def parse_study(text: str, place: str) -> Study:
-    """The study that a text states; `place` names it in messages.
+    """Check the text of a study file and return the study; `place` names the file in messages.
 
     Raises:
         InputError: the text is not TOML, or breaks a rule.
@@ -114,7 +114,7 @@ def parse_study(text: str, place: str) -> Study:
 
 
 def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Algorithm:
-    """The algorithm of an arm in one environment; the only place that knows how settings are written.
+    """Algorithm of an arm in one environment; no other function knows how settings are written.
 
     Args:
         study: whose `[settings]` hold for every arm.
@@ -214,7 +214,7 @@ def _hypothesis(table: Table, arms: list[str], environments: tuple[str, ...]) ->
 
 
 def _seeds(table: Table) -> tuple[int, ...]:
-    """`seeds = 3` means 0, 1, 2; a list names them."""
+    """Seeds of a study: `seeds = 3` means 0, 1 and 2; a list names them."""
     if isinstance(table.raw("seeds"), list):
         return table.seeds("seeds")
     return tuple(range(table.count("seeds")))

@@ -1,4 +1,4 @@
-"""How long each job will take, from a few hundred updates of it."""
+"""Probe of a study: how long each job will take, measured by a few hundred of its updates."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ LONGEST = 20_000
 
 
 class _EnoughError(Exception):
-    """Ends the training of a probe."""
+    """Raised within a probe's training to end it."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """The parsed file."""
+        """This version of the study file, parsed."""
         return parse_study(self.text, FILE).document
 
 
@@ -49,12 +49,12 @@ class Record:
 
     @property
     def study(self) -> Study:
-        """The study in force."""
+        """Study that the plan in force states."""
         return parse_study(self.plans[-1].text, FILE)
 
 
 def read_record(out: Path) -> Record | None:
-    """The record of a study folder; None where no plan has been written down.
+    """Read the record of a study folder; None if no plan has been written down there.
 
     Raises:
         InputError: the record is damaged or of another format.
@@ -76,7 +76,7 @@ def read_record(out: Path) -> Record | None:
 
 
 def register(study: Study, out: Path, place: str, *, amend: str | None = None) -> Record:
-    """Write the plan down before the first run; later, hold the file against it.
+    """Write the plan down before the first run; later, compare the study file with what was written down.
 
     Args:
         study: what the file says now.
@@ -109,12 +109,12 @@ def register(study: Study, out: Path, place: str, *, amend: str | None = None) -
 
 
 def differing(record: Record, study: Study) -> list[str]:
-    """What a file changes against the plan in force, as `key: before -> after`; empty for nothing."""
+    """Changes of a study file against the plan in force, each as `key: before -> after`."""
     return changes(record.study.document, study.document)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Differences of two parsed files, one for each key.
+    """Differences between two parsed study files, one line per key.
 
     Example:
         >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5, "arms": {}})
@@ -126,7 +126,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def _indexed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The file with its list of hypotheses as a table by names."""
+    """A parsed study file with its list of hypotheses turned into a table by their names."""
     listed = document.get("hypotheses", [])
     return {**document, "hypotheses": {one.get("name", str(i)): one for i, one in enumerate(listed)}}
 
@@ -171,7 +171,7 @@ def _write(out: Path, record: Record) -> None:
 
 @contextmanager
 def _held(out: Path) -> Iterator[None]:
-    """Lock the study's folder, made where it is missing: jobs of one array may start at once.
+    """Lock a study's folder, creating it if missing, because jobs of one array may start at once.
 
     Raises:
         StorageError: the folder can't be made.

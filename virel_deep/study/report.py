@@ -20,7 +20,7 @@ from virel_deep.study.scores import Result, entries_of, read_results
 
 @dataclass(frozen=True)
 class Part:
-    """A section of the report."""
+    """One section of a study's report: a sentence or two, tables, and remarks."""
 
     key: str
     """Anchor within the page."""
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a report says."""
+    """All sections of a study's report, with the results that they rest on."""
 
     study: Study
     record: Record

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, some at a time: started in order, stopped by a signal, continued later."""
+"""Processes of a study's jobs: some at a time, in order; a signal makes them save and stop."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ class _Running:
 
 @dataclass
 class Jobs:
-    """Jobs that wait, run and have ended.
+    """Jobs of a study that wait, that run in processes of their own, and that have ended.
 
     Args:
         waiting: jobs with their run folders, in the order in which they start.
@@ -60,7 +60,7 @@ class Jobs:
         return STOPPED if self._signals and self.waiting else max(self.statuses.values(), default=COMPLETE)
 
     def _start(self, job: Job, run: Path) -> None:
-        """Start a job apart from this terminal: Ctrl-C reaches it through this process alone, once."""
+        """Start a job in a session of its own, so that Ctrl-C reaches it once, through this process."""
         command = [sys.executable, "-m", "virel_deep.study.worker", str(run), str(os.getpid())]
         with (run / LOG).open("ab") as log:
             process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What the jobs of a study scored: evaluations per job, and one score for each seed."""
+"""Scores of a study's jobs: the evaluations of each job, and one score per seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ DIVERGED = -inf
 
 @dataclass(frozen=True)
 class Result:
-    """A job with what it scored so far."""
+    """A job of a study with its state and the evaluations made so far."""
 
     state: JobState
     run: Run | None
@@ -28,7 +28,7 @@ class Result:
 
     @property
     def job(self) -> Job:
-        """The job."""
+        """Job whose result this is."""
         return self.state.job
 
     @property
@@ -37,7 +37,7 @@ class Result:
         return self.state.finished
 
     def scores(self, kind: Score) -> dict[int, float]:
-        """Score of each seed; minus infinity for one that diverged."""
+        """Map each seed to its score of a kind; a seed that diverged has minus infinity."""
         out = {one.seed: DIVERGED for one in self.state.failures if one.what == "diverged"}
         if self.run is not None:
             out |= dict(zip(self.run.seeds, SCORES[kind](self.run).tolist(), strict=True))
@@ -57,7 +57,7 @@ SCORES = {"final": Run.final, "area": Run.area, "last-half": last_half}
 
 
 def read_results(out: Path, study: Study) -> list[Result]:
-    """All jobs of a study, finished or not.
+    """Read what every job of a study has scored so far, finished or not.
 
     Raises:
         InputError: a file in a run folder is damaged.
@@ -93,5 +93,5 @@ def sides(hypothesis: Hypothesis, results: Sequence[Result]) -> Mapping[str, tup
 
 
 def as_array(scores: Mapping[int, float]) -> Scores:
-    """The scores in the order of seeds."""
+    """Scores of a job as an array, in the order of its seeds."""
     return np.array(list(scores.values()), np.float64)

@@ -1,4 +1,4 @@
-"""Reading of TOML tables: each value is taken once, with its type; what nobody took is an unknown key."""
+"""Checked reading of TOML tables: values are taken by type, and keys that nobody took are unknown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
@@ -26,20 +26,20 @@ class Table:
     """
 
     def __init__(self, values: Mapping[str, Any], place: str, path: str = "") -> None:
-        """Nothing is taken yet."""
+        """Wrap a parsed table of which no key has been taken yet."""
         self.values, self.place, self.path = values, place, path
         self._taken: set[str] = set()
 
     def name(self, key: str) -> str:
-        """What messages call a key."""
+        """Name of a key in messages: file, table and key."""
         return f"{self.place}: {self.path}{key}"
 
     def raw(self, key: str, default: Any = None) -> Any:
-        """The value, unchecked; it still has to be taken by a method that checks it."""
+        """Look at a value without checking or taking it."""
         return self.values.get(key, default)
 
     def take(self, key: str, default: Any = REQUIRED) -> Any:
-        """The value, or the default where the key is missing.
+        """Take a value unchecked, or the default where its key is missing.
 
         Raises:
             InputError: a required key is missing.
@@ -52,13 +52,13 @@ class Table:
         return default
 
     def text(self, key: str, default: str = REQUIRED) -> str:
-        """A text that is not empty."""
+        """Take a text that is not empty."""
         value = self.take(key, default)
         require(isinstance(value, str) and value.strip() != "", self.name(key), value, "must be text")
         return str(value)
 
     def texts(self, key: str, default: tuple[str, ...] = REQUIRED) -> tuple[str, ...]:
-        """A list of different texts."""
+        """Take a list of different texts."""
         value = self.take(key, default)
         if key not in self.values:
             return default
@@ -68,7 +68,7 @@ class Table:
         return tuple(value)
 
     def seeds(self, key: str) -> tuple[int, ...]:
-        """A list of different whole numbers, none negative."""
+        """Take a list of different whole numbers, none of them negative."""
         value = self.take(key)
         listed = value != [] and all(type(one) is int and one >= 0 for one in value)
         require(listed, self.name(key), value, "must be whole numbers that are not negative")
@@ -76,7 +76,7 @@ class Table:
         return tuple(value)
 
     def count(self, key: str, default: int = REQUIRED) -> int:
-        """A whole number of at least 1."""
+        """Take a whole number of at least 1."""
         value = self.take(key, default)
         counts = type(value) is int and value >= 1
         require(counts, self.name(key), value, "must be a whole number of at least 1")
@@ -89,7 +89,7 @@ class Table:
     @overload
     def number(self, key: str, default: None) -> float | None: ...
     def number(self, key: str, default: float | None = REQUIRED) -> float | None:
-        """A finite number."""
+        """Take a finite number."""
         value = self.take(key, default)
         if key not in self.values:
             return default
@@ -98,38 +98,38 @@ class Table:
         return float(value)
 
     def truth(self, key: str, *, default: bool) -> bool:
-        """True or false."""
+        """Take a truth value."""
         value = self.take(key, default)
         require(isinstance(value, bool), self.name(key), value, "must be true or false")
         return bool(value)
 
     def choice(self, key: str, known: Sequence[str], default: Any = REQUIRED) -> Any:
-        """One of the known texts."""
+        """Take a text that is one of the known ones."""
         value = self.take(key, default)
         rule = f"must be one of {', '.join(known[:CHOICES_SHOWN])}{', ...' * (len(known) > CHOICES_SHOWN)}"
         require(isinstance(value, str) and value in known, self.name(key), value, rule)
         return value
 
     def table(self, key: str) -> "Table":
-        """A table within, empty where the key is missing."""
+        """Take a table within this one; an empty table where the key is missing."""
         value = self.take(key, {})
         require(isinstance(value, dict), self.name(key), value, f"must be a table, as in [{self.path}{key}]")
         return Table(value, self.place, f"{self.path}{key}.")
 
     def tables(self, key: str) -> dict[str, "Table"]:
-        """The tables below a table, by their names."""
+        """Take all tables within the table of a key, by their names."""
         inside = self.table(key)
         return {name: inside.table(name) for name in inside.values}
 
     def list_of_tables(self, key: str) -> list["Table"]:
-        """Tables that stand under `[[key]]`; none where the key is missing."""
+        """Take the list of tables written as `[[key]]`; an empty list where the key is missing."""
         value = self.take(key, [])
         listed = isinstance(value, list) and all(isinstance(one, dict) for one in value)
         require(listed, self.name(key), value, f"must be tables, as in [[{self.path}{key}]]")
         return [Table(one, self.place, f"{self.path}{key}[{i}].") for i, one in enumerate(value)]
 
     def keep_all(self) -> dict[str, Any]:
-        """All values, whatever their names: settings, which the algorithm checks."""
+        """Take all values, whatever their names; the algorithm checks them as settings."""
         self._taken |= set(self.values)
         return dict(self.values)
 
