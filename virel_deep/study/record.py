@@ -118,7 +118,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5, "arms": {}})
-        ["seeds: 3 -> 5", "arms.sac.preset: 'sac' -> absent"]
+        ['seeds: 3 -> 5', "arms.sac.preset: 'sac' -> absent"]
     """
     was, now = flat(_indexed(before)), flat(_indexed(after))
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
