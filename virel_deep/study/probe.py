@@ -81,8 +81,8 @@ def _measure(study: Study, job: Job, precision: Precision, folder: Path) -> Spee
         if train_bundle(folder, config, list(config.seeds), False, report=look) == STOPPED:
             raise KeyboardInterrupt
     except _EnoughError:
-        fastest = min(plain, default=0.0)
-        return Speed(sum(updating[1:]) / LOOKS, fastest, _longest_episode(job.env))
+        step = sum(updating[1:]) / LOOKS  # the first look holds the first update, which is slow
+        return Speed(step, min(plain, default=step), _longest_episode(job.env))
     raise InputError(f"{job.name}: the probe made no update; --no-probe plans without it")
 
 
