@@ -1,11 +1,12 @@
 """Running a study: the same bits however often it is killed; a failed job does not stop the others."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -134,13 +135,31 @@ def test_ctrl_c_saves_where_the_jobs_are_and_says_how_to_continue(study):
     assert newest >= max(metrics(seed)[-1]["step"] for seed in seeds)  # nothing that was logged is lost
 
 
-def test_workers_stop_when_their_parent_is_killed_and_a_new_run_waits_for_them(study):
+def running(pid):
+    path = Path(f"/proc/{pid}/stat")
+    return path.exists() and path.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_workers_save_and_stop_when_their_parent_is_killed(study):
+    slowed(study)
     process = begin(study, "out")
     wait_for(lambda: saved(study / "out"))
-    os.kill(process.pid, signal.SIGKILL)
-    finish(study, "out")
-    for job in JOBS:
-        assert json.loads((study / "out/jobs" / job / "seed-1/done.json").read_text()) == {"step": STEPS}
+    workers = children(process.pid)
+    process.kill()
+    process.communicate(timeout=60)
+    wait_for(lambda: not any(map(running, workers)))
+    for job in (study / "out" / "jobs").iterdir():
+        assert not any(job.glob("seed-*/done.json"))
+        assert "stopped at step" in (job / "log.txt").read_text()
+
+
+def test_a_job_waits_for_the_process_that_still_saves(study):
+    finish(study, "out", "--job", "0")
+    run = study / "out/jobs" / JOBS[0]
+    with ExitStack() as held:
+        held.enter_context(locked(run, read_config(run).seeds))
+        threading.Timer(1.0, held.pop_all().close).start()
+        assert train_job(run, patience=60) == 0
 
 
 def test_one_job_of_an_array_runs_alone_in_this_process(study):
