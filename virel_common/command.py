@@ -39,6 +39,9 @@ SUBCOMMANDS = {
     "presets": Subcommand(
         "virel_deep.commands.presets", "main_presets", "list the algorithms, and every setting of one"
     ),
+    "study": Subcommand(
+        "virel_deep.commands.study", "main_study", "compare algorithms by a plan written before the runs"
+    ),
     "evaluate": Subcommand(
         "virel_deep.commands.results", "main_evaluate", "evaluate the newest policies of a run"
     ),

@@ -101,6 +101,7 @@ def main_compare(argv: Sequence[str]) -> int:
 def _compare(options: CompareOptions) -> int:
     from virel_deep.results.curves import draw  # noqa: PLC0415  (brings matplotlib)
     from virel_deep.results.names import entries  # noqa: PLC0415
+    from virel_deep.results.pool import pooled  # noqa: PLC0415
     from virel_deep.results.read import read_run  # noqa: PLC0415  (`--help` answers without scipy)
     from virel_deep.results.remarks import remarks  # noqa: PLC0415
     from virel_deep.results.tables import as_markdown, as_rich, overall_table, score_table  # noqa: PLC0415
@@ -108,7 +109,7 @@ def _compare(options: CompareOptions) -> int:
     folders = [str(path.resolve()) for path in options.runs]
     require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
-    runs = [read_run(path) for path in options.runs]
+    runs = pooled([read_run(path) for path in options.runs])
     named = entries(runs if options.steps is None else [run.until(options.steps) for run in runs])
     tables = [table for table in (score_table(named), overall_table(named)) if table is not None]
     said = remarks(named)

@@ -64,8 +64,8 @@ class SeedEnvs:
     """E copies of an environment for one seed, stepped one after another.
 
     If `exact` is true, `restore` continues from `state` bit for bit: physics, time limit, random generators,
-    running returns. That holds for Gymnasium's own MuJoCo environments. For others `restore` starts new
-    episodes, with seeds of their own, and the interrupted episodes are not counted.
+    running returns. That holds for Gymnasium's own MuJoCo environments and for its Pendulum. For others
+    `restore` starts new episodes, with seeds of their own, and the interrupted episodes are not counted.
 
     Args:
         env_id: Gymnasium id with a flat `Box` observation and a bounded `Box` action.

@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
 from virel_common.errors import require
@@ -59,11 +60,11 @@ log = WarningLog()
 def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
     """Whether `read_state` and `write_state` continue an environment bit for bit.
 
-    That holds for Gymnasium's own MuJoCo environments.
+    They do for Gymnasium's own MuJoCo environments, and for its Pendulum, whose state is attributes alone.
     """
     known = all(isinstance(layer, EXACT_WRAPPERS) for layer in _layers(env) if layer is not env.unwrapped)
     own = type(env.unwrapped).__module__.startswith("gymnasium.envs.mujoco.")
-    return known and own and isinstance(env.unwrapped, MujocoEnv)
+    return known and (type(env.unwrapped) is PendulumEnv or (own and isinstance(env.unwrapped, MujocoEnv)))
 
 
 def read_state(env: gymnasium.Env[Any, Any]) -> State:
@@ -78,7 +79,7 @@ def read_state(env: gymnasium.Env[Any, Any]) -> State:
     packed = {kind: np.concatenate(fields, axis=None) for kind, fields in _fields(data).items()}
     random = {name: owner.np_random.bit_generator.state for name, owner in _random_owners(env).items()}
     layers = [{name: _plain(value) for name, value in _attributes(layer).items()} for layer in _layers(env)]
-    return {"time": data.time, **packed, "random": random, "attributes": layers}
+    return {"time": data.time if data else 0.0, **packed, "random": random, "attributes": layers}
 
 
 def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
@@ -99,7 +100,8 @@ def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
     names = [sorted(_attributes(layer)) for layer in _layers(env)]
     stored = [sorted(values) for values in state["attributes"]]
     require(stored == names, "state[attributes]", stored, f"must be those of this environment, {names}")
-    data.time = state["time"]
+    if data:
+        data.time = state["time"]
     for kind, fields in _fields(data).items():
         ends = np.cumsum([field.size for field in fields])
         for field, values in zip(fields, np.split(state[kind], ends[:-1]), strict=True):
@@ -112,13 +114,14 @@ def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
             setattr(layer, name, np.asarray(values[name], here.dtype) if array else values[name])
 
 
-def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData:
-    assert isinstance(env.unwrapped, MujocoEnv)
-    return env.unwrapped.data
+def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData | None:
+    return env.unwrapped.data if isinstance(env.unwrapped, MujocoEnv) else None
 
 
-def _fields(data: mujoco.MjData) -> dict[str, list[np.ndarray[Any, Any]]]:
+def _fields(data: mujoco.MjData | None) -> dict[str, list[np.ndarray[Any, Any]]]:
     """Views of the arrays in MuJoCo's main buffer, by number type, sorted by name; it starts with `qpos`."""
+    if data is None:
+        return {}
     start, kinds = data.qpos.ctypes.data, defaultdict(list)
     for name in sorted(dir(type(data))):
         field = None if name.startswith("_") else getattr(data, name)

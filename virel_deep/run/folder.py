@@ -63,16 +63,17 @@ def write_config(run: Path, config: RunConfig) -> None:
     _write(run, document)
 
 
-def set_steps(run: Path, steps: int) -> None:
-    """Set another number of steps as a run's goal; the recorded command and versions stay.
+def set_steps(run: Path, steps: int, seeds: tuple[int, ...] | None = None) -> None:
+    """Set another number of steps as a run's goal, and more seeds; the recorded command and versions stay.
 
     Raises:
         InputError: the number is invalid for the run, or another process trains it.
     """
-    config = replace(read_config(run), steps=steps)
+    config = read_config(run)
+    config = replace(config, steps=steps, seeds=config.seeds if seeds is None else seeds)
     with locked(run, config.seeds):
         document = _read(run)
-        document["config"]["steps"] = steps
+        document["config"] |= {"steps": config.steps, "seeds": list(config.seeds)}
         _write(run, document)
 
 

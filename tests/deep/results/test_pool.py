@@ -1,0 +1,53 @@
+"""Run folders that differ only in their seeds are one algorithm; others stay apart."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.support.runs import learning, write_run
+from virel_deep.results.pool import pooled
+from virel_deep.results.read import read_run
+
+HOPPER = "Hopper-v5"
+
+
+def with_seeds(folder, first, curves, **more):
+    """A run of seeds first, first + 1, ..."""
+    write_run(folder, "sac", more.pop("env", HOPPER), curves, **more)
+    document = json.loads((folder / "config.json").read_text())
+    document["config"]["seeds"] = list(range(first, first + len(curves)))
+    (folder / "config.json").write_text(json.dumps(document))
+    for seed in reversed(range(len(curves))):
+        (folder / f"seed-{seed}").rename(folder / f"seed-{first + seed}")
+    return read_run(folder)
+
+
+def test_two_folders_of_different_seeds_are_one_run_in_the_order_of_seeds(tmp_path):
+    curves = learning(np.random.default_rng(0), 5, 6, 100.0)
+    late, early = with_seeds(tmp_path / "a", 2, curves[2:]), with_seeds(tmp_path / "b", 0, curves[:2])
+    (run,) = pooled([late, early])
+    whole = read_run(write_run(tmp_path / "c", "sac", HOPPER, curves))
+    assert (run.seeds, run.preset, run.env) == (whole.seeds, "sac", HOPPER)
+    np.testing.assert_array_equal(run.returns, whole.returns)
+    np.testing.assert_array_equal(run.at, whole.at)
+
+
+def test_only_steps_at_which_all_were_evaluated_count(tmp_path):
+    curves = learning(np.random.default_rng(1), 4, 6, 100.0)
+    a = with_seeds(tmp_path / "a", 0, curves[:2], steps=6000)
+    b = with_seeds(tmp_path / "b", 2, curves[2:, :4], steps=6000)
+    (run,) = pooled([a, b])
+    assert run.at.tolist() == [1000, 2000, 3000, 4000]
+    np.testing.assert_array_equal(run.returns, curves[:, :4])
+
+
+@pytest.mark.parametrize("other", [{"first": 1}, {"batch_size": 32}, {"env": "Ant-v5"}, {"steps": 9000}])
+def test_a_shared_seed_or_any_other_difference_keeps_runs_apart(tmp_path, other):
+    curves = learning(np.random.default_rng(2), 2, 6, 100.0)
+    first = {"first": 2} | other
+    runs = [
+        with_seeds(tmp_path / "a", 0, curves),
+        with_seeds(tmp_path / "b", first.pop("first"), curves, **first),
+    ]
+    assert pooled(runs) == runs

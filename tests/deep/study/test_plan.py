@@ -1,0 +1,169 @@
+"""The study file: what it means, and one line for everything that is wrong with it."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.support.studies import TWO_ARMS, study_of
+from virel_common.errors import InputError
+from virel_deep.design.presets import algorithm
+from virel_deep.study.decide import reach
+from virel_deep.study.jobs import check_jobs, job_config, jobs_of
+from virel_deep.study.plan import arm_algorithm, parse_study, read_study
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_a_study_file_by_hand():
+    study = study_of()
+    assert (study.title, study.seeds, study.steps, study.level) == (
+        "Two arms",
+        (0, 1, 2, 3),
+        2000,
+        Fraction(1, 10),
+    )
+    (hypothesis,) = study.hypotheses
+    assert (hypothesis.better, hypothesis.than, hypothesis.score) == ("sac", "td3", "final")
+    assert hypothesis.environments == study.environments
+    assert (study.evaluate_every, study.evaluation_episodes, study.checkpoint_every) == (1000, 1, 10_000)
+    names = [job.name for job in jobs_of(study)]
+    assert names == [
+        "sac-InvertedPendulum-v5",
+        "td3-InvertedPendulum-v5",
+        "sac-Pendulum-v1",
+        "td3-Pendulum-v1",
+    ]
+
+
+def test_a_job_is_the_run_that_virel_train_would_write():
+    job = jobs_of(study_of())[1]
+    config = job_config(study_of(), job)
+    assert (config.preset, config.env, config.steps, config.seeds) == (
+        "td3",
+        "InvertedPendulum-v5",
+        2000,
+        (0, 1, 2, 3),
+    )
+    assert config.algorithm == algorithm("td3", "InvertedPendulum-v5", {"hidden": (8, 8), "data.batch": 16})
+
+
+def test_an_arms_own_settings_win_and_factors_multiply_what_the_environment_has():
+    study = study_of(
+        (
+            '[arms.td3]\npreset = "td3"',
+            '[arms.td3]\npreset = "beta"\nsettings.hidden = [4]\nmultiply.reward_scale = 10',
+        )
+    )
+    found = arm_algorithm(study, study.arms["td3"], "Hopper-v5")
+    assert (found.hidden, found.data.batch, found.reward_scale) == ((4,), 16, 50.0)
+
+
+def test_the_identity_of_a_plan_is_what_it_says_not_how_it_is_laid_out():
+    same = TWO_ARMS.replace("seeds = 4\nsteps = 2000", "# more\nsteps  =  2_000\nseeds = 4")
+    assert study_of(text=same).sha256 == study_of().sha256
+    assert study_of(("steps = 2000", "steps = 3000")).sha256 != study_of().sha256
+
+
+BAD = [
+    (('title = "Two arms"', ""), "`study.toml: title` must be given"),
+    (("steps = 2000", "steps = 0"), "`study.toml: steps` must be a whole number of at least 1; found 0"),
+    (
+        ("steps = 2000", "steps = 2e3"),
+        "`study.toml: steps` must be a whole number of at least 1; found 2000.0",
+    ),
+    (("steps = 2000", "step = 2000\nsteps = 2000"), "`study.toml: key in the file` must be one of"),
+    (("steps = 2000", "steps = 500"), "`study.toml: evaluation.every` must be at most `steps` = 500"),
+    (("seeds = 4", "seeds = [0, 1, 1]"), "`study.toml: seeds` must differ; found [0, 1, 1]"),
+    (
+        ("seeds = 4", "seeds = [-1]"),
+        "`study.toml: seeds` must be whole numbers that are not negative; found [-1]",
+    ),
+    (
+        ("seeds = 4", "seeds = []"),
+        "`study.toml: seeds` must be whole numbers that are not negative; found []",
+    ),
+    (("seeds = 4", "seeds = 4\nseeds = 5"), "study.toml: not TOML: "),
+    (('"Pendulum-v1"', '"InvertedPendulum-v5"'), "`study.toml: environments` must differ"),
+    (("[arms.td3]", "[arms.'a/b']"), "`study.toml: arms` must be letters, digits and ._-"),
+    (('preset = "td3"', ""), "`study.toml: arms.td3.preset` must be given"),
+    (
+        ('preset = "td3"', 'preset = "td3"\nset = 1'),
+        "`study.toml: key in arms.td3` must be one of multiply, preset",
+    ),
+    (
+        ('than = "td3"', 'than = "ddpg"'),
+        "`study.toml: hypotheses[0].than` must be one of sac, td3; found 'ddpg'",
+    ),
+    (('better = "sac"', ""), "`study.toml: hypotheses[0].better` must be given"),
+    (('better = "sac"', 'better = "td3"'), "`study.toml: hypotheses[0].than` must be another arm"),
+    (
+        ('than = "td3"', 'than = "td3"\nscore = "best"'),
+        "`study.toml: hypotheses[0].score` must be one of final, area",
+    ),
+    (
+        ('than = "td3"', 'than = "td3"\nenvironments = ["Hopper-v5"]'),
+        "`study.toml: hypotheses[0].environments` must be among the study's InvertedPendulum-v5, Pendulum-v1",
+    ),
+    (("level = 0.1", "level = 0.5"), "`study.toml: decision.level` must be between 0 and 0.5; found 0.5"),
+    (("level = 0.1", "level = nan"), "`study.toml: decision.level` must be a finite number"),
+    (
+        ("level = 0.1", 'correction = "none"'),
+        "`study.toml: decision.correction` must be one of holm, bonferroni",
+    ),
+    (("[decision]", "[decisions]"), "`study.toml: key in the file` must be one of"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD, ids=[change[1][:40] or change[0] for change, _ in BAD])
+def test_what_is_wrong_with_a_study_file_is_one_line(change, message):
+    with pytest.raises(InputError) as error:
+        study_of(change)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+WRONG_JOBS = [
+    (('preset = "td3"', 'preset = "ppo"'), "study.toml: arms.td3: `preset` must be one of virel, beta"),
+    (("hidden = [8, 8]", "layers = 3"), "study.toml: arms.sac: "),
+    (("data.batch = 16", "data.batch = 0"), "study.toml: arms.sac: `data.batch` must be at least 1; found 0"),
+    (('"Pendulum-v1"', '"Pendolum-v1"'), "study.toml: `env` must be"),
+    (
+        ('preset = "td3"', 'preset = "td3"\nmultiply.value = 2'),
+        "study.toml: arms.td3: `multiply` must name settings that are numbers; found 'value'",
+    ),
+]
+
+
+@pytest.mark.mujoco
+@pytest.mark.parametrize(("change", "message"), WRONG_JOBS, ids=[change[1][:40] for change, _ in WRONG_JOBS])
+def test_an_unknown_preset_setting_or_environment_is_one_line(change, message):
+    with pytest.raises(InputError) as error:
+        check_jobs(study_of(change), "study.toml")
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.mujoco
+@pytest.mark.parametrize("name", ["virel", "virel_scale", "full"])
+def test_the_shipped_studies_are_sound(name):
+    path = f"studies/{name}.toml"
+    study = read_study(ROOT / path)
+    assert len(check_jobs(study, path)) == len(study.arms) * len(study.environments)
+
+
+@pytest.mark.mujoco
+def test_the_study_of_iterative_inference_says_which_preset_it_waits_for():
+    study = read_study(ROOT / "studies/iterative.toml")
+    assert len(study.hypotheses) == 1
+    with pytest.raises(InputError, match=r"^iterative\.toml: arms\.direct-10: "):
+        check_jobs(study, "iterative.toml")
+
+
+@pytest.mark.mujoco
+def test_the_study_in_the_guide_is_sound_and_can_be_decided():
+    page = (ROOT / "docs/guide/studies.md").read_text()
+    study = parse_study(page.partition("```toml\n")[2].partition("```")[0], "studies.md")
+    assert len(check_jobs(study, "studies.md")) == 2
+    p, first, _ = reach(study, study.hypotheses[0])
+    assert p <= first

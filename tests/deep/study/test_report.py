@@ -1,0 +1,151 @@
+"""The report: what it says of finished, partial and failed studies; its page is complete and offline."""
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.support.studies import study_of, write_jobs
+from virel_deep.study.page import write_report
+from virel_deep.study.record import read_record, register
+from virel_deep.study.report import contents
+
+ENVS = ("InvertedPendulum-v5", "Pendulum-v1")
+
+
+@pytest.fixture(scope="module")
+def scores():
+    rng = np.random.default_rng(0)
+    return {
+        (arm, env): 10 * (arm == "sac") + rng.normal(size=(4, 4)) for env in ENVS for arm in ("sac", "td3")
+    }
+
+
+def report(out, **more):
+    return contents(out, read_record(out), **more)
+
+
+def texts(out, **more):
+    write_report(report(out, **more), out / "report")
+    return {path.name: path.read_text() for path in (out / "report").iterdir() if path.is_file()}
+
+
+class Page(HTMLParser):
+    """Open elements, texts of table cells, and every address that the page would load."""
+
+    VOID = frozenset({"meta", "link", "img"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.addresses, self.ids, self.links = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.addresses += [values[name] for name in ("src", "href") if name in values]
+        self.ids += [values["id"]] if "id" in values else []
+        assert tag != "script"
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_a_finished_study_is_decided_and_its_page_loads_nothing_from_elsewhere(tmp_path, scores):
+    files = texts(write_jobs(tmp_path / "out", study_of(), scores))
+    assert set(files) == {"index.html", "report.md", "table.md", "scores.csv"}
+    page = Page()
+    page.feed(files["index.html"])
+    assert page.open == []
+    assert len(set(page.ids)) == len(page.ids)
+    assert {a[1:] for a in page.addresses if a.startswith("#")} <= set(page.ids)
+    assert all(a.startswith(("#", "data:")) for a in page.addresses)
+    assert "http" not in re.sub(r'src="data:[^"]*"', "", files["index.html"])
+    assert sum(a.startswith("data:image/svg+xml") for a in page.addresses) == 2
+    assert "supported" in files["index.html"]
+    assert "All 4 jobs are finished." in files["report.md"]
+    assert "Nothing happened otherwise." in files["report.md"]
+    assert study_of().sha256 in files["report.md"]
+    assert (
+        "| first | sac above td3 | final | 1.00 [1.00, 1.00] | 0.000204 | 1 | supported |"
+        in files["table.md"]
+    )
+
+
+def test_raw_scores_read_back_exactly(tmp_path, scores):
+    files = texts(write_jobs(tmp_path / "out", study_of(), scores))
+    rows = list(csv.DictReader(io.StringIO(files["scores.csv"])))
+    assert len(rows) == 2 * 2 * 4 * 2
+    found = [
+        float(row["value"])
+        for row in rows
+        if (row["arm"], row["environment"], row["score"]) == ("td3", ENVS[1], "final")
+    ]
+    np.testing.assert_array_equal(found, report(tmp_path / "out").results[3].run.final())
+
+
+def test_the_table_says_nothing_about_clocks_and_folders(tmp_path, scores):
+    """So that a study in another place, at another time, gives the same bytes."""
+    files = texts(write_jobs(tmp_path / "a", study_of(), scores))
+    again = texts(write_jobs(tmp_path / "b", study_of(), scores))
+    assert files["table.md"] == again["table.md"]
+    assert files["scores.csv"] == again["scores.csv"]
+    curves = [(tmp_path / name / "report" / ENVS[0] / "curves.svg").read_bytes() for name in "ab"]
+    assert curves[0] == curves[1]
+
+
+def test_a_partial_study_is_reported_as_such(tmp_path, scores):
+    some = {key: values for key, values in scores.items() if key != ("td3", "Pendulum-v1")}
+    files = texts(write_jobs(tmp_path / "out", study_of(), some, unfinished=["sac-Pendulum-v1"]))
+    assert "Partial: 2 of 4 jobs are finished; all numbers below are provisional." in files["index.html"]
+    assert "not decided yet" in files["index.html"]
+    assert "first: waits for sac-Pendulum-v1, td3-Pendulum-v1." in files["table.md"]
+    assert "--steps" not in files["report.md"]
+
+
+def test_a_study_before_its_first_evaluation_has_a_report_too(tmp_path):
+    out = write_jobs(tmp_path / "out", study_of(), {})
+    files = texts(out)
+    assert "Partial: 0 of 4 jobs are finished" in files["report.md"]
+    assert "No seed has been evaluated yet." in files["index.html"]
+
+
+def test_failed_seeds_amendments_and_other_versions_are_deviations(tmp_path, scores):
+    out = write_jobs(tmp_path / "out", study_of(), scores, failed=[("sac-Pendulum-v1", 2, "diverged")])
+    register(study_of(("level = 0.1", "level = 0.05")), out, "study.toml", amend="a <stricter> level")
+    plan = json.loads((out / "plan.json").read_text())
+    plan["versions"]["mujoco"] = "3.0.0"  # the jobs say 4.0.0
+    (out / "plan.json").write_text(json.dumps(plan))
+    files = texts(out, differing=["seeds: 4 -> 5"])
+    said = files["report.md"]
+    assert "sac-Pendulum-v1, seed 2: diverged at step 500, it counts as lower than any return" in said
+    assert "because: a <stricter> level. Changes: decision.level: 0.1 -> 0.05." in said
+    assert "has changed, unrecorded and without effect: seeds: 4 -> 5." in said
+    assert "sac-Pendulum-v1: computed with mujoco 4.0.0, the study began with 3.0.0." in said
+    assert "a &lt;stricter&gt; level" in files["index.html"]
+    assert "changed\n1 time since" in files["index.html"]
+
+
+def test_a_title_with_markup_stays_text(tmp_path):
+    out = write_jobs(tmp_path / "out", study_of(('title = "Two arms"', 'title = "<b>A & B</b>"')), {})
+    assert "<h1>&lt;b&gt;A &amp; B&lt;/b&gt;</h1>" in texts(out)["index.html"]
+
+
+def test_arms_without_hypotheses_are_described(tmp_path, scores):
+    text = study_of().text.partition("[[hypotheses]]")[0]
+    files = texts(write_jobs(tmp_path / "out", study_of(text=text), scores))
+    assert "The study states no hypothesis; its scores are descriptive." in files["table.md"]
+
+
+def test_cost_counts_each_job_once(tmp_path, scores):
+    out = write_jobs(tmp_path / "out", study_of(), scores)
+    (cost,) = [part for part in report(out).circumstances if part.key == "cost"]
+    assert cost.lead.startswith("0.00 core hours in all")
+    assert cost.tables[0].rows[0][:2] == ("sac-InvertedPendulum-v5", "2,000")
+    states = [one.state for one in report(out).results]
+    assert [state.seconds for state in states] == [3.0] * 4  # `wall` of the last row of each seed
+    assert {state.step for state in states} == {2000}

@@ -1,0 +1,260 @@
+"""`virel study plan`, `run`, `status` and `report`: parse, call, print."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import tyro
+from rich.console import Console
+
+from virel_common.errors import InputError, require
+from virel_common.files import StorageError
+from virel_common.terminal import console, say
+from virel_deep.results.tables import ScoreTable, as_rich
+from virel_deep.run.launch import COMPLETE, STOPPED
+from virel_deep.study.jobs import Job, check_jobs, job_state, prepare, unfinished
+from virel_deep.study.plan import Study, read_study
+from virel_deep.study.record import FILE, Record, differing, read_record, register
+
+Options = TypeVar("Options", "PlanOptions", "RunOptions", "StatusOptions", "ReportOptions")
+StudyFile = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY.toml")]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """Check a study file; print its jobs, their expected time, and what its hypotheses can reach.
+
+    Writes nothing. Exit status: 0 the plan is sound; 2 bad input.
+    """
+
+    study: StudyFile
+    """Study file."""
+    out: Path | None = None
+    """Folder of the study, to hold the file against the plan recorded there; default out/study/NAME."""
+    probe: bool = True
+    """Measure each job by a few hundred updates, some seconds per job."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Start or continue a study's unfinished jobs, some at a time; Ctrl-C saves, the next run continues.
+
+    Exit status: 0 every job is finished; 1 a job failed; 2 bad input; 130 stopped, run again to continue.
+    """
+
+    study: StudyFile
+    """Study file; its plan is written down in the study's folder before the first run."""
+    out: Path | None = None
+    """Folder of the study; default out/study/NAME for NAME.toml."""
+    jobs: int | None = None
+    """Processes at a time; default one per CPU core that this process may use."""
+    job: int | None = None
+    """Run exactly this job, in this process, as in an array of a cluster's scheduler; from 0."""
+    amend: str | None = None
+    """Reason for a changed study file; it is recorded and shown in the report as a deviation."""
+
+
+@dataclass(frozen=True)
+class StatusOptions:
+    """Print how far each job of a study has come, which seeds failed, and the time left.
+
+    Exit status: 0 every job is finished; 1 some are not; 2 bad input.
+    """
+
+    study: StudyFile
+    """Study file."""
+    out: Path | None = None
+    """Folder of the study; default out/study/NAME for NAME.toml."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write the report of a study, finished or not: OUT/report/index.html and report.md.
+
+    Exit status: 0 written; 1 not writable; 2 bad input.
+    """
+
+    study: StudyFile
+    """Study file."""
+    out: Path | None = None
+    """Folder of the study; default out/study/NAME for NAME.toml."""
+
+
+def main_study(argv: Sequence[str]) -> int:
+    """Run one action of `virel study`; return the exit status."""
+    actions: dict[str, Callable[[Sequence[str]], int]] = {
+        "plan": lambda rest: _run(PlanOptions, rest, "virel study plan", _plan),
+        "run": lambda rest: _run(RunOptions, rest, "virel study run", _start),
+        "status": lambda rest: _run(StatusOptions, rest, "virel study status", _status),
+        "report": lambda rest: _run(ReportOptions, rest, "virel study report", _report),
+    }
+    name, *rest = argv or ["--help"]
+    if name in {"-h", "--help"}:
+        sys.stdout.write(USAGE)
+        return 0
+    if name not in actions:
+        say(f"virel study: unknown action {name!r}; known: {', '.join(actions)} (see virel study --help)")
+        return 2
+    return actions[name](rest)
+
+
+USAGE = """\
+usage: virel study plan STUDY.toml [--out DIR] [--no-probe]
+       virel study run STUDY.toml [--out DIR] [--jobs N] [--job I] [--amend WHY]
+       virel study status STUDY.toml [--out DIR]
+       virel study report STUDY.toml [--out DIR]
+       virel study ACTION --help
+
+A study compares algorithms: arms, environments, seeds and hypotheses stand in one file, written before the
+first run. `plan` prints jobs, time and power; `run` starts or continues; `report` decides the hypotheses.
+docs/guide/studies.md shows one from an empty folder.
+"""
+
+
+def _plan(options: PlanOptions) -> int:
+    from virel_deep.networks.precision import chosen  # noqa: PLC0415  (torch)
+    from virel_deep.study.probe import probe  # noqa: PLC0415
+    from virel_deep.study.status import plan_notes, plan_table  # noqa: PLC0415
+
+    study, out, jobs = _study(options.study, options.out)
+    record = read_record(out)
+    speeds = {}
+    if options.probe:
+        with Console(stderr=True).status("probing") as status:
+            precision = record.precision if record else chosen(study.precision, "cpu")
+            speeds = dict(
+                probe(study, jobs, precision, seen=lambda job: status.update(f"probing {job.name}"))
+            )
+    _print([plan_table(study, jobs, speeds)], plan_notes(study, speeds, _cores()))
+    if record is None:
+        _say(f"SHA-256 of the plan: {study.sha256}; `virel study run` writes it down in {out / FILE}")
+    else:
+        _say_changes(record, study, options.study)
+    return 0
+
+
+def _start(options: RunOptions) -> int:
+    require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
+    study, out, jobs = _study(options.study, options.out)
+    known = options.job is None or 0 <= options.job < len(jobs)
+    require(known, "job", options.job, f"must be from 0 to {len(jobs) - 1}, as `virel study plan` lists them")
+    record = register(study, out, str(options.study), amend=options.amend)
+    if options.job is not None:
+        return _one(study, out, record, jobs[options.job])
+    from virel_deep.study.display import Display  # noqa: PLC0415
+    from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
+
+    states = [job_state(out, study, job) for job in jobs]
+    work = [(job, prepare(out, study, job, record.precision)) for job in unfinished(states)]
+    failures = sum(len(state.failures) for state in states if state.finished)
+    if not work:
+        say(f"every job of {out} is finished, {failures} seeds failed; `virel study report` shows the scores")
+        return 1 if failures else 0
+    running = Jobs(work, options.jobs or _cores())
+    with Display(
+        len(jobs), len(jobs) - len(work), study.steps, lambda job: job_state(out, study, job)
+    ) as shown:
+        status = running.run(shown)
+    for name in failed_names(running.statuses):
+        say(f"virel study: {name} failed, see {out / 'jobs' / name / 'log.txt'}")
+    command = f"{options.study} --out {out}"
+    if status == STOPPED:
+        say(f"stopped; continue with: virel study run {command}")
+    elif status == COMPLETE:
+        say(f"every job is finished; next: virel study report {command}")
+    return max(status, 1 if failures else 0)
+
+
+def _one(study: Study, out: Path, record: Record, job: Job) -> int:
+    """Train one job of a study in this process; return the exit status."""
+    from virel_deep.study.worker import train_job  # noqa: PLC0415
+
+    run = prepare(out, study, job, record.precision)
+    if job_state(out, study, job).finished:
+        say(f"{job.name} is finished")
+        return 0
+    return train_job(run)
+
+
+def _status(options: StatusOptions) -> int:
+    from virel_deep.study.status import status_notes, status_table  # noqa: PLC0415
+
+    study, out, record = _recorded(options.study, options.out)
+    states = [job_state(out, record.study, job) for job in check_jobs(record.study, str(out / FILE))]
+    _print([status_table(record.study, states)], status_notes(states))
+    _say_changes(record, study, options.study)
+    return 0 if all(state.finished for state in states) else 1
+
+
+def _report(options: ReportOptions) -> int:
+    from virel_deep.study.page import write_report  # noqa: PLC0415  (brings matplotlib)
+    from virel_deep.study.report import contents  # noqa: PLC0415
+
+    study, out, record = _recorded(options.study, options.out)
+    found = contents(out, record, differing=differing(record, study))
+    paths = write_report(found, out / "report")
+    _print([table for part in found.parts for table in part.tables], [found.progress])
+    for one in found.decisions:
+        _say(f"{one.hypothesis.name}: {one.hypothesis.better} above {one.hypothesis.than}: {one.outcome}")
+    _say(f"written: {', '.join(map(str, paths))}")
+    return 0
+
+
+def _study(path: Path, out: Path | None) -> tuple[Study, Path, list[Job]]:
+    """Read a study file; return the study, its folder, and its jobs, all of which have been checked."""
+    study = read_study(path)
+    return study, _folder(path, out), check_jobs(study, str(path))
+
+
+def _recorded(path: Path, out: Path | None) -> tuple[Study, Path, Record]:
+    """Read a study file and the plan recorded in its folder; return the study, the folder, the record."""
+    study, folder = read_study(path), _folder(path, out)
+    record = read_record(folder)
+    if record is None:
+        raise InputError(
+            f"`out` must hold a study; {folder} has no {FILE}: begin with virel study run {path}"
+        )
+    return study, folder, record
+
+
+def _folder(path: Path, out: Path | None) -> Path:
+    return out or Path("out/study") / path.stem
+
+
+def _say_changes(record: Record, study: Study, path: Path) -> None:
+    """Say in one line what the study file changes against the recorded plan."""
+    if changed := differing(record, study):
+        say(f"note: {path} differs from the recorded plan, which is in force: {'; '.join(changed)}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _print(tables: Sequence[ScoreTable], notes: Sequence[str]) -> None:
+    terminal = console()
+    for table in tables:
+        terminal.print(as_rich(table))
+    for note in notes:
+        terminal.print(f"- {note}", markup=False, highlight=False)
+
+
+def _say(line: str) -> None:
+    """Print one line, not wrapped: paths stay whole."""
+    sys.stdout.write(f"{line}\n")
+
+
+def _run(kind: type[Options], argv: Sequence[str], prog: str, command: Callable[[Options], int]) -> int:
+    """Parse and run; errors that a user can mend are one line on stderr."""
+    try:
+        options = tyro.cli(kind, args=list(argv), prog=prog)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    try:
+        return command(options)
+    except (InputError, StorageError) as error:
+        say(f"{prog}: {error}")
+        return 2 if isinstance(error, InputError) else 1

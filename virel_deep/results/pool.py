@@ -1,0 +1,55 @@
+"""Runs that differ only in their seeds, put together: more seeds of one algorithm, not another algorithm."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from virel_deep.results.read import Run
+
+
+def pooled(runs: Sequence[Run]) -> list[Run]:
+    """Put together runs of the same preset, environment and settings whose seeds are all different.
+
+    Each joins the first run in the list that it fits. Runs that share a seed stay apart: the same seed twice
+    is a repetition, and tells nothing new. Evaluations count at the steps that all runs of a group have.
+
+    Args:
+        runs: as `read_run` gives them, in the order that tables keep.
+
+    Returns:
+        Runs in the order of their first folders; one that joined no other is unchanged.
+    """
+    groups: list[list[Run]] = []
+    for run in runs:
+        mine = next((group for group in groups if all(_fit(run, other) for other in group)), None)
+        if mine is None:
+            groups.append([run])
+        else:
+            mine.append(run)
+    return [group[0] if len(group) == 1 else _together(group) for group in groups]
+
+
+def _fit(a: Run, b: Run) -> bool:
+    """Whether two runs are seeds of one algorithm, evaluated at common steps."""
+    same = (a.preset, a.env, a.steps, _settings(a)) == (b.preset, b.env, b.steps, _settings(b))
+    return same and not set(a.seeds) & set(b.seeds) and bool(np.isin(a.at, b.at).any())
+
+
+def _settings(run: Run) -> str:
+    return json.dumps({**run.settings, "seeds": None}, sort_keys=True, default=str)
+
+
+def _together(group: Sequence[Run]) -> Run:
+    at = sorted(set.intersection(*(set(run.at.tolist()) for run in group)))
+    order = np.argsort([seed for run in group for seed in run.seeds])
+    seeds = [seed for run in group for seed in run.seeds]
+    returns = np.concatenate([run.returns[:, np.isin(run.at, at)] for run in group])
+    return replace(
+        group[0],
+        seeds=tuple(seeds[i] for i in order),
+        at=np.array(at),
+        returns=returns[order],
+        left_out=tuple(line for run in group for line in run.left_out),
+    )

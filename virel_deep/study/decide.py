@@ -1,0 +1,133 @@
+r"""Decisions on the hypotheses of a study: "supported", "contradicted", "not decided", "not decided yet".
+
+**What is tested.** Hypothesis i, "`better` scores higher than `than`", brings two null hypotheses:
+
+- $N_i^+$: in no task of the hypothesis is `better` the better one; rejecting it is "supported";
+- $N_i^-$: in no task of the hypothesis is `than` the better one; rejecting it is "contradicted".
+
+Both have exact p-values (`virel_deep.study.rank_tests`).
+
+**Why the family-wise error is at most `level`.** A wrong decision is a rejected null hypothesis that is
+true: "supported" is wrong exactly where $N_i^+$ is true, "contradicted" exactly where $N_i^-$ is. Both are
+true of two equal arms, one of two arms in a strict order. Over m hypotheses this is one family of 2 m nulls,
+each with a valid p-value, in any dependence (hypotheses share arms and seeds). Holm's procedure on these 2 m
+p-values therefore makes any wrong decision with probability at most `level` (Holm 1979). The proof: let t be
+the number of true nulls. Before the first true null is rejected, at most 2 m - t false ones have been, so its
+p-value is at most level / t; by Bonferroni's inequality, the probability that any of the t p-values is at
+most level / t is at most level.
+
+The two directions of one hypothesis are never both rejected: the observed value counts in both p-values, so
+$p^+ + p^- > 1$, and a null is rejected only at $p \le$ level < 1/2.
+
+**Partial results.** A hypothesis whose runs are not complete takes part with p = 1 in both directions. The
+p-values can only fall when it completes, and Holm's procedure rejects more where p-values fall, so a decision
+that a partial report shows is not withdrawn later, and the bound holds for the sequence of reports as well.
+It does not hold for a plan that was changed after looking at scores: the report lists such changes.
+
+**What it rests on.** Seeds of one arm are independent. Arms that share seed numbers share initial weights and
+resets; learning is chaotic, and what correlation remains between equal seeds is positive as a rule. Then the
+unpaired test errs on the side of "not decided", and `paired = true` makes use of the correlation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+
+import numpy as np
+
+from virel_deep.results.statistics import Estimate, Scores, improvement
+from virel_deep.study.plan import Hypothesis, Study
+from virel_deep.study.rank_tests import RankTest, holm, paired_rank_test, smallest_p, stratified_rank_test
+from virel_deep.study.scores import Result, as_array, sides
+
+SUPPORTED, CONTRADICTED = "supported", "contradicted"
+NOT_DECIDED, NOT_YET = "not decided", "not decided yet"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Outcome of a hypothesis, with the test and the estimates that it rests on."""
+
+    hypothesis: Hypothesis
+    outcome: str
+    test: RankTest | None
+    """None as long as runs are missing."""
+    together: Estimate | None
+    """Probability of improvement, the mean over tasks; None as long as a task has no scores."""
+    per_task: Mapping[str, Estimate | None]
+    missing: tuple[str, ...]
+    """Jobs that are not complete."""
+
+
+def decide(study: Study, results: Sequence[Result]) -> list[Decision]:
+    """Decide every hypothesis of a study at its level, from the jobs as they are."""
+    tests = [_test(hypothesis, results) for hypothesis in study.hypotheses]
+    p_values = [p for test in tests for p in ((test.better, test.worse) if test else (Fraction(1),) * 2)]
+    rejected = holm(p_values, study.level, step_down=study.correction == "holm")
+    return [
+        _decision(hypothesis, test, rejected[2 * i], rejected[2 * i + 1], results)
+        for i, (hypothesis, test) in enumerate(zip(study.hypotheses, tests, strict=True))
+    ]
+
+
+def reach(study: Study, hypothesis: Hypothesis) -> tuple[Fraction, Fraction, Fraction]:
+    """Smallest p-value that a hypothesis can reach, and the strictest and the mildest threshold for it.
+
+    Holm's first threshold is `level / (2 m)` for m hypotheses. Each of the others can be decided in one
+    direction, so that the last threshold which one can meet is `level / (m + 1)`.
+    """
+    sizes = [(len(study.seeds), len(study.seeds))] * len(hypothesis.environments)
+    m = len(study.hypotheses)
+    first = study.level / (2 * m)
+    last = study.level / (m + 1) if study.correction == "holm" else first
+    return smallest_p(sizes, paired=hypothesis.paired), first, last
+
+
+def power_note(study: Study, hypothesis: Hypothesis) -> str:
+    """Whether a hypothesis can be decided at all with this number of seeds, as a sentence."""
+    p, first, last = reach(study, hypothesis)
+    said = f"{hypothesis.name}: the smallest p-value that it can reach is {float(p):.2g}"
+    if p <= first:
+        return f"{said}; it is decided alone at {float(first):.2g}."
+    if p <= last:
+        return f"{said}; too large alone ({float(first):.2g}), enough after others ({float(last):.2g})."
+    return (
+        f"{said}, above every threshold (at most {float(last):.2g}): it can't be decided without more seeds."
+    )
+
+
+def _test(hypothesis: Hypothesis, results: Sequence[Result]) -> RankTest | None:
+    jobs = sides(hypothesis, results)
+    if not all(one.complete for pair in jobs.values() for one in pair):
+        return None
+    pairs = [
+        (list(a.scores(hypothesis.score).values()), list(b.scores(hypothesis.score).values()))
+        for a, b in jobs.values()
+    ]
+    return paired_rank_test(pairs) if hypothesis.paired else stratified_rank_test(pairs)
+
+
+def _decision(
+    hypothesis: Hypothesis, test: RankTest | None, better: bool, worse: bool, results: Sequence[Result]
+) -> Decision:
+    outcome = NOT_YET if test is None else SUPPORTED if better else CONTRADICTED if worse else NOT_DECIDED
+    jobs = sides(hypothesis, results)
+    finite = {env: _finite(hypothesis, *pair) for env, pair in jobs.items()}
+    known = [pair for pair in finite.values() if pair is not None]
+    return Decision(
+        hypothesis=hypothesis,
+        outcome=outcome,
+        test=test,
+        together=improvement(known) if len(known) == len(finite) else None,
+        per_task={env: pair and improvement([pair]) for env, pair in finite.items()},
+        missing=tuple(one.job.name for pair in jobs.values() for one in pair if not one.complete),
+    )
+
+
+def _finite(hypothesis: Hypothesis, a: Result, b: Result) -> tuple[Scores, Scores] | None:
+    """Scores of both sides, with a diverged seed one below the lowest; None where a side has none."""
+    x, y = (as_array(one.scores(hypothesis.score)) for one in (a, b))
+    returns = [value for value in (*x, *y) if isfinite(value)]
+    lowest = min(returns, default=0.0) - 1
+    return (np.maximum(x, lowest), np.maximum(y, lowest)) if len(x) and len(y) else None

@@ -1,0 +1,92 @@
+"""Progress display of `virel study run`: a live table on a terminal, one line per minute elsewhere."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from virel_common.terminal import say
+from virel_deep.study.jobs import Job, JobState
+from virel_deep.study.runner import Jobs
+
+PLAIN_SECONDS = 60.0
+"""Between two plain lines."""
+LOOK_SECONDS = 1.0
+"""Between two looks into the folders of the running jobs."""
+
+
+class Display:
+    """Progress display of a study's jobs: a context manager that is called with the jobs to update it.
+
+    Args:
+        total: number of jobs of the study.
+        finished: how many of them were finished before.
+        steps: last step of every job.
+        state: reads how far a job has come.
+        console: where to write; None means stderr.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        finished: int,
+        steps: int,
+        state: Callable[[Job], JobState],
+        console: Console | None = None,
+    ) -> None:
+        """Remember what to show; nothing is shown before the first call."""
+        self.console = console or Console(stderr=True)
+        self._total, self._finished, self._steps, self._state = total, finished, steps, state
+        self._looked = 0.0
+        self._live = Live("", console=self.console, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        """Start the live table, where there is a terminal."""
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last state of the table on the terminal."""
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def __call__(self, jobs: Jobs) -> None:
+        """Show the running jobs, unless they were shown a moment ago."""
+        now = time.monotonic()
+        if now - self._looked < (LOOK_SECONDS if self.console.is_terminal else PLAIN_SECONDS):
+            return
+        self._looked = now
+        states = [self._state(one.job) for one in jobs.running]
+        if self.console.is_terminal:
+            self._live.update(self._table(jobs, states), refresh=True)
+        else:
+            say(f"{self._summary(jobs)}: {', '.join(map(self._line, states)) or 'none runs'}")
+
+    def _summary(self, jobs: Jobs) -> str:
+        done = self._finished + len(jobs.statuses)
+        return f"{done} of {self._total} jobs ended, {len(jobs.running)} running, {len(jobs.waiting)} waiting"
+
+    def _line(self, state: JobState) -> str:
+        return f"{state.job.name} at step {state.step:,} of {self._steps:,}"
+
+    def _table(self, jobs: Jobs, states: list[JobState]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, caption=self._summary(jobs), caption_justify="left")
+        for name in ("job", "steps", "done", "steps/s", "left"):
+            table.add_column(name, justify="left" if name == "job" else "right")
+        for state in states:
+            steps, speed = state.step, state.steps_per_second
+            left = str(timedelta(seconds=round((self._steps - steps) / speed))) if speed else "-"
+            rate = f"{speed:.0f}" if speed else "-"
+            share = f"{steps / self._steps:.0%}"
+            table.add_row(Text(state.job.name), f"{steps:,}/{self._steps:,}", share, rate, left)
+        return table

@@ -1,0 +1,188 @@
+"""The plan as it was written down before the first run, and every later change with its reason."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from virel_common.errors import InputError, require
+from virel_common.files import StorageError, write_atomically
+from virel_deep.design.run import Precision
+from virel_deep.study.jobs import check_continues, job_config, job_folder, jobs_of
+from virel_deep.study.plan import Study, flat, parse_study
+from virel_deep.versions import run_versions
+
+FORMAT, FILE = 1, "plan.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One version of the study file."""
+
+    sha256: str
+    time: str
+    """When it was written down, in UTC."""
+    reason: str | None
+    """Why it replaced the one before; None for the first."""
+    text: str
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """This version of the study file, parsed."""
+        return parse_study(self.text, FILE).document
+
+
+@dataclass(frozen=True)
+class Record:
+    """Contents of `OUT/plan.json`: every version of the plan, the last of which is in force."""
+
+    plans: tuple[Plan, ...]
+    precision: Precision
+    """Of float32 products, chosen once for all jobs of the study."""
+    versions: Mapping[str, str]
+    """What the study began with."""
+
+    @property
+    def study(self) -> Study:
+        """Study that the plan in force states."""
+        return parse_study(self.plans[-1].text, FILE)
+
+
+def read_record(out: Path) -> Record | None:
+    """Read the record of a study folder; None if no plan has been written down there.
+
+    Raises:
+        InputError: the record is damaged or of another format.
+    """
+    path = out / FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        require(document["format"] == FORMAT, f"{path}: format", document["format"], f"must be {FORMAT}")
+        plans = tuple(Plan(**plan) for plan in document["plans"])
+        return Record(plans, document["precision"], document["versions"])
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not a record of a plan, or damaged: {error}") from None
+
+
+def register(study: Study, out: Path, place: str, *, amend: str | None = None) -> Record:
+    """Write the plan down before the first run; later, compare the study file with what was written down.
+
+    Args:
+        study: what the file says now.
+        out: the study's folder.
+        place: the study file, for messages.
+        amend: reason for a change of the plan.
+
+    Raises:
+        InputError: the file has changed and no reason is given, a reason is given and nothing has changed,
+            or runs that have begun can't be continued under the new plan; nothing has been written.
+        StorageError: the folder can't be written.
+    """
+    if not (out / FILE).exists():
+        rule = f"must not be given: no plan has been written down in {out} yet"
+        require(amend is None, "amend", amend, rule)
+    with _held(out):
+        record = read_record(out)
+        if record is None:
+            rule = f"must not hold jobs without their {FILE}; choose another --out"
+            require(not (out / "jobs").exists(), "out", str(out), rule)
+            record = Record((_plan(study, None),), _precision(study), run_versions())
+        elif study.sha256 != record.plans[-1].sha256:
+            record = _amended(record, study, out, place, amend)
+        else:
+            rule = f"must not be given: {place} is still the plan recorded in {out}"
+            require(amend is None, "amend", amend, rule)
+            return record
+        _write(out, record)
+        return record
+
+
+def differing(record: Record, study: Study) -> list[str]:
+    """Changes of a study file against the plan in force, each as `key: before -> after`."""
+    return changes(record.study.document, study.document)
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Differences between two parsed study files, one line per key.
+
+    Example:
+        >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5, "arms": {}})
+        ['seeds: 3 -> 5', "arms.sac.preset: 'sac' -> absent"]
+    """
+    was, now = flat(_indexed(before)), flat(_indexed(after))
+    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    return [f"{key}: {_shown(was, key)} -> {_shown(now, key)}" for key in keys]
+
+
+def _indexed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A parsed study file with its list of hypotheses turned into a table by their names."""
+    listed = document.get("hypotheses", [])
+    return {**document, "hypotheses": {one.get("name", str(i)): one for i, one in enumerate(listed)}}
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return repr(values[key]) if key in values else "absent"
+
+
+def _amended(record: Record, study: Study, out: Path, place: str, amend: str | None) -> Record:
+    rule = (
+        f"must say why {place} differs from the plan recorded in {out} "
+        f"({'; '.join(differing(record, study))}); or put the file back"
+    )
+    require(amend is not None and amend.strip() != "", "amend", amend, rule)
+    for job in jobs_of(study):
+        folder = job_folder(out, job)
+        if (folder / "config.json").exists():
+            check_continues(folder, job_config(study, job, record.precision))
+    return Record((*record.plans, _plan(study, amend)), record.precision, record.versions)
+
+
+def _plan(study: Study, reason: str | None) -> Plan:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Plan(study.sha256, now, reason, study.text)
+
+
+def _precision(study: Study) -> Precision:
+    from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
+
+    return chosen(study.precision, "cpu")
+
+
+def _write(out: Path, record: Record) -> None:
+    document = {
+        "format": FORMAT,
+        "plans": [asdict(plan) for plan in record.plans],
+        "precision": record.precision,
+        "versions": dict(record.versions),
+    }
+    write_atomically(out / FILE, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Lock a study's folder, creating it if missing, because jobs of one array may start at once.
+
+    Raises:
+        StorageError: the folder can't be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"can't write {out}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,206 @@
+"""Contents of a study's report, as tables and sentences; `page` writes them as HTML and Markdown."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from virel_deep.results.remarks import remarks as remarks_on
+from virel_deep.results.statistics import Estimate
+from virel_deep.results.tables import ScoreTable, overall_table, score_table
+from virel_deep.study.decide import Decision, decide, power_note
+from virel_deep.study.jobs import Failure
+from virel_deep.study.plan import Study
+from virel_deep.study.record import Plan, Record, changes
+from virel_deep.study.scores import Result, entries_of, read_results
+
+
+@dataclass(frozen=True)
+class Part:
+    """One section of a study's report: a sentence or two, tables, and remarks."""
+
+    key: str
+    """Anchor within the page."""
+    title: str
+    lead: str
+    tables: tuple[ScoreTable, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All sections of a study's report, with the results that they rest on."""
+
+    study: Study
+    record: Record
+    results: Sequence[Result]
+    decisions: Sequence[Decision]
+    parts: tuple[Part, ...]
+    """Sections that depend on scores alone: the same runs give the same bytes."""
+    circumstances: tuple[Part, ...]
+    """Sections about this computation: cost, versions, deviations."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every job is finished."""
+        return all(one.complete for one in self.results)
+
+    @property
+    def progress(self) -> str:
+        """How much of the study the report rests on, as a sentence."""
+        done = sum(one.complete for one in self.results)
+        if self.complete:
+            return f"All {done} jobs are finished."
+        return f"Partial: {done} of {len(self.results)} jobs are finished; all numbers below are provisional."
+
+
+def contents(out: Path, record: Record, *, differing: Sequence[str] = ()) -> Contents:
+    """Read the runs of a study and decide its hypotheses.
+
+    Args:
+        out: the study's folder.
+        record: the plan in force and those before it.
+        differing: what the study file says otherwise now, without having been recorded.
+
+    Raises:
+        InputError: a run folder is damaged.
+    """
+    study = record.study
+    results = read_results(out, study)
+    decisions = decide(study, results)
+    parts = (_decisions(study, decisions), _improvement(study, decisions), _scores(results))
+    circumstances = (_deviations(record, results, differing), _cost(results), _versions(record))
+    return Contents(study, record, results, decisions, parts, circumstances)
+
+
+def scores_csv(study: Study, results: Sequence[Result]) -> str:
+    """Raw scores in long form, a row for each seed; floats read back exactly."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("environment", "arm", "seed", "score", "value"))
+    kinds = dict.fromkeys(["final", "area", *(one.score for one in study.hypotheses)])
+    for one in results:
+        for kind in kinds:
+            rows = one.scores(kind).items()
+            writer.writerows((one.job.env, one.job.arm.name, seed, kind, repr(x)) for seed, x in rows)
+    return out.getvalue()
+
+
+def _decisions(study: Study, decisions: Sequence[Decision]) -> Part:
+    rows = [
+        (
+            one.hypothesis.name,
+            f"{one.hypothesis.better} above {one.hypothesis.than}",
+            f"{one.hypothesis.score}{', paired' if one.hypothesis.paired else ''}",
+            _share(one.together),
+            *((_p(one.test.better), _p(one.test.worse)) if one.test else ("-", "-")),
+            one.outcome,
+        )
+        for one in decisions
+    ]
+    columns = ("hypothesis", "claim", "score", "P(better)", "p supported", "p contradicted", "decision")
+    procedure = {"holm": "Holm's procedure", "bonferroni": "Bonferroni's correction"}[study.correction]
+    lead = (
+        f"Exact rank tests, stratified by environment, one-sided in both directions. {procedure} over all "
+        f"{2 * len(decisions)} p-values bounds the probability of any wrong decision by "
+        f"{float(study.level):g}. A supported claim holds in at least one environment, on the average over "
+        "them; it need not hold in each."
+    )
+    if not decisions:
+        lead = "The study states no hypothesis; its scores are descriptive."
+    missing = [
+        f"{one.hypothesis.name}: waits for {', '.join(one.missing)}." for one in decisions if one.missing
+    ]
+    notes = [power_note(study, one.hypothesis) for one in decisions]
+    tables = (ScoreTable("Hypotheses", columns, rows),) if rows else ()
+    return Part("decisions", "Decisions", lead, tables, (*missing, *notes))
+
+
+def _improvement(study: Study, decisions: Sequence[Decision]) -> Part:
+    envs = [env for env in study.environments if any(env in one.per_task for one in decisions)]
+    rows = [
+        (one.hypothesis.name, *(_share(one.per_task.get(env)) for env in envs), _share(one.together))
+        for one in decisions
+    ]
+    lead = (
+        "Probability that a seed of the first arm scores above one of the second, with the 95 % bootstrap "
+        "interval over seeds. Intervals describe; the exact tests above decide."
+    )
+    table = ScoreTable("Probability of improvement", ("hypothesis", *envs, "together"), rows)
+    return Part("improvement", "Each environment", lead, (table,) if rows else ())
+
+
+def _scores(results: Sequence[Result]) -> Part:
+    named = entries_of(results)
+    if not named:
+        return Part("scores", "Scores", "No seed has been evaluated yet.")
+    tables = tuple(table for table in (score_table(named), overall_table(named)) if table is not None)
+    lead = "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap."
+    remarks = [line for line in remarks_on(named) if "--steps" not in line]
+    return Part("scores", "Scores", lead, tables, tuple(remarks))
+
+
+def _deviations(record: Record, results: Sequence[Result], differing: Sequence[str]) -> Part:
+    remarks = [_amendment(*pair) for pair in pairwise(record.plans)]
+    if differing:
+        remarks.append(f"The study file has changed, unrecorded and without effect: {'; '.join(differing)}.")
+    for one in results:
+        remarks += [_failure(one.job.name, failure) for failure in one.state.failures]
+        known = one.run.versions if one.run else {}
+        remarks += [
+            f"{one.job.name}: computed with {name} {known[name]}, the study began with {was}."
+            for name, was in record.versions.items()
+            if known.get(name, was) != was
+        ]
+    first = record.plans[0]
+    lead = f"The plan was written down before the first run, at {first.time}, with SHA-256 {first.sha256}. "
+    lead += "What happened otherwise:" if remarks else "Nothing happened otherwise."
+    return Part("deviations", "Deviations from the plan", lead, (), tuple(remarks))
+
+
+def _amendment(before: Plan, after: Plan) -> str:
+    changed = "; ".join(changes(before.document, after.document))
+    hashes = f"{before.sha256[:12]} to {after.sha256[:12]}"
+    return f"{after.time}: plan changed ({hashes}), because: {after.reason}. Changes: {changed}."
+
+
+def _failure(job: str, failure: Failure) -> str:
+    counts = "it counts as lower than any return" if failure.what == "diverged" else "it has no score yet"
+    return f"{job}, seed {failure.seed}: {failure.what} at step {failure.step}, {counts} ({failure.detail})."
+
+
+def _cost(results: Sequence[Result]) -> Part:
+    states = [one.state for one in results]
+    rows = [
+        (
+            one.job.name,
+            f"{one.step:,}",
+            f"{one.seconds / 3600:.2f}",
+            f"{one.steps_per_second:.0f}" if one.steps_per_second else "-",
+        )
+        for one in states
+    ]
+    hours = sum(one.seconds for one in states) / 3600
+    lead = (
+        f"{hours:.2f} core hours in all: one core per job, pauses and work lost to kills not counted. "
+        "Speeds are environment steps of each seed, with all seeds of the job trained together."
+    )
+    table = ScoreTable("Jobs", ("job", "steps", "core hours", "steps/s"), rows)
+    return Part("cost", "Cost", lead, (table,))
+
+
+def _versions(record: Record) -> Part:
+    rows = [*record.versions.items(), ("float32 products", record.precision)]
+    table = ScoreTable("The study began with", ("what", "version"), rows)
+    return Part("versions", "Versions", "Bits depend on these; scores should not.", (table,))
+
+
+def _share(x: Estimate | None) -> str:
+    return "-" if x is None else f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]"
+
+
+def _p(p: Fraction) -> str:
+    return f"{float(p):.3g}"

@@ -1,0 +1,107 @@
+"""Processes of a study's jobs: some at a time, in order; a signal makes them save and stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from virel_common.terminal import say
+from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
+from virel_deep.study.jobs import Job
+
+POLL = 0.2
+LOG = "log.txt"
+"""What a job's process said, in its run folder."""
+BEFORE_IT_LISTENED = -signal.SIGTERM
+"""Exit status of a process that was stopped before it could save anything."""
+
+
+@dataclass
+class _Running:
+    job: Job
+    process: "subprocess.Popen[bytes]"
+
+
+@dataclass
+class Jobs:
+    """Jobs of a study that wait, that run in processes of their own, and that have ended.
+
+    Args:
+        waiting: jobs with their run folders, in the order in which they start.
+        slots: processes at a time.
+    """
+
+    waiting: list[tuple[Job, Path]]
+    slots: int
+    running: list[_Running] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Exit status of each job that has ended, by its name."""
+    _signals: int = 0
+
+    def run(self, seen: Callable[["Jobs"], object]) -> int:
+        """Run all jobs, calling `seen` now and then; return the exit status of the whole.
+
+        A job that fails does not stop the others. After Ctrl-C or SIGTERM no job starts, and those that run
+        save and end; a second signal kills them.
+        """
+        with self._listening():
+            while self.running or (self.waiting and not self._signals):
+                while self.waiting and len(self.running) < self.slots and not self._signals:
+                    self._start(*self.waiting.pop(0))
+                time.sleep(POLL)
+                self._collect()
+                seen(self)
+        return STOPPED if self._signals and self.waiting else max(self.statuses.values(), default=COMPLETE)
+
+    def _start(self, job: Job, run: Path) -> None:
+        """Start a job in a session of its own, so that Ctrl-C reaches it once, through this process."""
+        command = [sys.executable, "-m", "virel_deep.study.worker", str(run), str(os.getpid())]
+        with (run / LOG).open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self.running.append(_Running(job, process))
+        if self._signals:  # it came between the look and the start
+            process.terminate()
+
+    def _collect(self) -> None:
+        """Note the exit status of every process that has ended."""
+        for one in [one for one in self.running if one.process.poll() is not None]:
+            self.running.remove(one)
+            self.statuses[one.job.name] = self._status(one)
+
+    def _status(self, one: _Running) -> int:
+        code = int(one.process.returncode)
+        if code in {COMPLETE, FAILED, STOPPED}:
+            return code
+        if self._signals and code == BEFORE_IT_LISTENED:
+            return STOPPED
+        say(f"virel study: the process of {one.job.name} ended with status {code}; a new run continues it")
+        return FAILED
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Pass Ctrl-C and SIGTERM on to the jobs that run, for as long as the block lasts."""
+
+        def pass_on(_number: int, _frame: Any) -> None:
+            self._signals += 1
+            for one in list(self.running):
+                one.process.terminate() if self._signals == 1 else one.process.kill()
+
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def failed_names(statuses: dict[str, int]) -> Sequence[str]:
+    """Names of the jobs that failed."""
+    return [name for name, status in statuses.items() if status == FAILED]

@@ -1,0 +1,87 @@
+"""Tables for the terminal: the jobs of a plan with their expected time, and how far each has come."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from virel_deep.results.tables import ScoreTable
+from virel_deep.study.decide import power_note
+from virel_deep.study.jobs import Job, JobState
+from virel_deep.study.plan import Study
+from virel_deep.study.probe import Speed
+
+
+def plan_table(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed]) -> ScoreTable:
+    """Jobs with their numbers; with expected times where a probe measured them."""
+    rows = []
+    for job in jobs:
+        speed = speeds.get(job.name)
+        times = (f"{1000 * speed.step:.2f}", f"{speed.core_hours(study):.2f}") if speed else ("-", "-")
+        rows.append(
+            (str(job.number), job.arm.name, job.env, str(len(study.seeds)), f"{study.steps:,}", *times)
+        )
+    columns = ("job", "arm", "environment", "seeds", "steps", "ms per step", "core hours")
+    return ScoreTable(study.title, columns, rows)
+
+
+def plan_notes(study: Study, speeds: Mapping[str, Speed], cores: int) -> list[str]:
+    """Total time against the budget, and what each hypothesis can reach."""
+    notes = [power_note(study, one) for one in study.hypotheses]
+    if not speeds:
+        return [*notes, "Times were not measured (--no-probe)."]
+    hours = [speed.core_hours(study) for speed in speeds.values()]
+    total = sum(hours)
+    wall = max(total / cores, *hours)
+    notes.append(f"Expected: {total:.2f} core hours, about {wall:.2f} hours on {cores} cores.")
+    if study.core_hours is not None:
+        share = f"the budget of {study.core_hours:g} core hours"
+        excess = total - study.core_hours
+        notes.append(
+            f"It fits {share}." if excess <= 0 else f"It does not fit {share}: {excess:.2f} too many."
+        )
+    return notes
+
+
+def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
+    """How far each job has come, and the core time that it still needs at its own speed."""
+    rows = [
+        (
+            str(one.job.number),
+            one.job.name,
+            _state(one),
+            f"{one.step:,} of {study.steps:,}",
+            _remaining(study, one),
+            "-" if one.newest is None else f"{_span(max(0.0, time.time() - one.newest))} ago",
+        )
+        for one in states
+    ]
+    columns = ("job", "name", "state", "steps", "core time left", "newest row")
+    return ScoreTable(study.title, columns, rows)
+
+
+def status_notes(states: Sequence[JobState]) -> list[str]:
+    """One sentence per failed seed, and what is left in all."""
+    notes = [
+        f"{one.job.name}, seed {bad.seed}: {bad.what} at step {bad.step}: {bad.detail}"
+        for one in states
+        for bad in one.failures
+    ]
+    done = sum(one.finished for one in states)
+    return [*notes, f"{done} of {len(states)} jobs are finished."]
+
+
+def _state(one: JobState) -> str:
+    failed = f", {len(one.failures)} failed" if one.failures else ""
+    if one.finished:
+        return f"finished{failed}"
+    return f"unfinished{failed}" if one.newest is not None else "not begun"
+
+
+def _remaining(study: Study, one: JobState) -> str:
+    if one.finished or not one.steps_per_second:
+        return "-"
+    return _span((study.steps - one.step) / one.steps_per_second)
+
+
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
