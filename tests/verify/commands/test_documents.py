@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from verify.engine.claim import expected_verdict
 from verify.engine.registry import all_claims
-from verify.proofs.run import expected_verdict
 from verify.report.tables import claims_markdown
 
 ROOT = Path(__file__).resolve().parents[3]
