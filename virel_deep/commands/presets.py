@@ -64,8 +64,10 @@ def _settings(preset: str) -> list[Table]:
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):
         part = row.algorithm.parts.get(setting.name)
-        others = [] if part is None else [kind for kind in part.kinds if kind != part.kind]
-        meaning = f"{setting.meaning} Other kinds: {', '.join(others)}." if others else setting.meaning
+        alternatives = [] if part is None else [kind for kind in part.kinds if kind != part.kind]
+        meaning = (
+            f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
+        )
         table.add_row(setting.name, str(setting.value), meaning)
     tables = [table]
     if row.environments:
