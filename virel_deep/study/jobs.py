@@ -9,7 +9,7 @@ from typing import Any
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import dotted, encode
-from virel_deep.design.presets import run_config
+from virel_deep.design.presets import PRESETS, run_config
 from virel_deep.design.run import Precision, RunConfig
 from virel_deep.run.folder import read_config, seed_folder, set_steps, write_config
 from virel_deep.study.plan import Arm, Study, arm_algorithm
@@ -108,6 +108,9 @@ def check_jobs(study: Study, place: str) -> list[Job]:
     from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
 
     jobs = jobs_of(study)
+    for arm in study.arms.values():  # before any setting: a preset that is missing brings its settings along
+        rule = f"must be one of {', '.join(PRESETS)}"
+        require(arm.preset in PRESETS, f"{place}: arms.{arm.name}.preset", arm.preset, rule)
     try:
         for job in jobs:
             job_config(study, job)
