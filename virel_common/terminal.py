@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -81,3 +83,16 @@ def ignore_broken_stderr() -> Iterator[None]:
 
 def _drop_stderr() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # also for what a buffer still holds at exit
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM is Ctrl-C while the block runs, so that it too leaves nothing half done."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

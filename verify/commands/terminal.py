@@ -10,10 +10,10 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from verify.engine.results import Row, sigterm_interrupts
+from verify.engine.results import Row
 from virel_common import terminal
 from virel_common.errors import InputError
-from virel_common.terminal import say
+from virel_common.terminal import say, sigterm_interrupts
 
 Options = TypeVar("Options")
 

@@ -1,11 +1,8 @@
 """Verdicts as plain data: the rows of `results.json`, and writing it so that no half file stays."""
 
 import json
-import signal
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,19 +140,6 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_file(path) as file:
         file.write(text.encode() + b"\n")
-
-
-@contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM is Ctrl-C while the block runs, so that it too leaves nothing half done."""
-    if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _heading(claim: Claim) -> Row:

@@ -3,23 +3,24 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
+from virel_common.engine import Engine, parse_engine, require_reachable, run_jobs
 from virel_common.errors import InputError, require
-from virel_common.files import StorageError
-from virel_common.terminal import console, say
+from virel_common.terminal import console, run_command, say, sigterm_interrupts
 from virel_deep.results.tables import ScoreTable, as_rich
-from virel_deep.run.launch import COMPLETE, STOPPED
+from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
 from virel_deep.study.jobs import Job, check_jobs, job_state, prepare, unfinished
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.record import FILE, Record, differing, read_record, register
 
-Options = TypeVar("Options", "PlanOptions", "RunOptions", "StatusOptions", "ReportOptions")
 StudyFile = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY.toml")]
 
 
@@ -51,6 +52,9 @@ class RunOptions:
     """Folder of the study; default out/study/NAME for NAME.toml."""
     jobs: int | None = None
     """Processes at a time; default one per CPU core that this process may use."""
+    engine: str | None = None
+    """Cluster that runs the jobs: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
+    this machine. --out must be on a file system that its machines share (docs/guide/clusters.md)."""
     job: int | None = None
     """Run exactly this job, in this process, as in an array of a cluster's scheduler; from 0."""
     amend: str | None = None
@@ -86,10 +90,10 @@ class ReportOptions:
 def main_study(argv: Sequence[str]) -> int:
     """Run one action of `virel study`; return the exit status."""
     actions: dict[str, Callable[[Sequence[str]], int]] = {
-        "plan": lambda rest: _run(PlanOptions, rest, "virel study plan", _plan),
-        "run": lambda rest: _run(RunOptions, rest, "virel study run", _start),
-        "status": lambda rest: _run(StatusOptions, rest, "virel study status", _status),
-        "report": lambda rest: _run(ReportOptions, rest, "virel study report", _report),
+        "plan": lambda rest: run_command(PlanOptions, rest, prog="virel study plan", run=_plan),
+        "run": lambda rest: run_command(RunOptions, rest, prog="virel study run", run=_start),
+        "status": lambda rest: run_command(StatusOptions, rest, prog="virel study status", run=_status),
+        "report": lambda rest: run_command(ReportOptions, rest, prog="virel study report", run=_report),
     }
     name, *rest = argv or ["--help"]
     if name in {"-h", "--help"}:
@@ -103,7 +107,8 @@ def main_study(argv: Sequence[str]) -> int:
 
 USAGE = """\
 usage: virel study plan STUDY.toml [--out DIR] [--no-probe]
-       virel study run STUDY.toml [--out DIR] [--jobs N] [--job I] [--amend WHY]
+       virel study run STUDY.toml [--out DIR] [--jobs N] [--engine E] [--job I]
+                       [--amend WHY]
        virel study status STUDY.toml [--out DIR]
        virel study report STUDY.toml [--out DIR]
        virel study ACTION --help
@@ -141,31 +146,63 @@ def _start(options: RunOptions) -> int:
     study, out, jobs = _study(options.study, options.out)
     known = options.job is None or 0 <= options.job < len(jobs)
     require(known, "job", options.job, f"must be from 0 to {len(jobs) - 1}, as `virel study plan` lists them")
+    engine = None if options.engine is None else parse_engine(options.engine)
+    if engine is not None:
+        require(options.job is None, "job", options.job, "must not be given with --engine")
+        require_reachable(engine)
     record = register(study, out, str(options.study), amend=options.amend)
     if options.job is not None:
         return _one(study, out, record, jobs[options.job])
-    from virel_deep.study.display import Display  # noqa: PLC0415
-    from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
-
     states = [job_state(out, study, job) for job in jobs]
     work = [(job, prepare(out, study, job, record.precision)) for job in unfinished(states)]
     failures = sum(len(state.failures) for state in states if state.finished)
     if not work:
         say(f"every job of {out} is finished, {failures} seeds failed; `virel study report` shows the scores")
         return 1 if failures else 0
-    running = Jobs(work, options.jobs or _cores())
-    with Display(
-        len(jobs), len(jobs) - len(work), study.steps, lambda job: job_state(out, study, job)
-    ) as shown:
-        status = running.run(shown)
-    for name in failed_names(running.statuses):
-        say(f"virel study: {name} failed, see {out / 'jobs' / name / 'log.txt'}")
+    if engine is None:
+        status = _here(study, out, jobs, work, options.jobs or _cores())
+    else:
+        status = _on_cluster(engine, work)
     command = f"{options.study} --out {out}"
     if status == STOPPED:
         say(f"stopped; continue with: virel study run {command}")
     elif status == COMPLETE:
         say(f"every job is finished; next: virel study report {command}")
     return max(status, 1 if failures else 0)
+
+
+def _here(study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]], slots: int) -> int:
+    """Run jobs in processes of this machine, with a progress display; return the exit status of the whole."""
+    from virel_deep.study.display import Display  # noqa: PLC0415
+    from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
+
+    running = Jobs(work, slots)
+    done = len(jobs) - len(work)
+    with Display(len(jobs), done, study.steps, lambda job: job_state(out, study, job)) as shown:
+        status = running.run(shown)
+    for name in failed_names(running.statuses):
+        say(f"virel study: {name} failed, see {out / 'jobs' / name / 'log.txt'}")
+    return status
+
+
+def _on_cluster(engine: Engine, work: list[tuple[Job, Path]]) -> int:
+    """Run jobs on a cluster, saying which has ended; return the exit status of the whole."""
+    from virel_deep.study.worker import train_job  # noqa: PLC0415
+
+    statuses: list[int] = []
+    runs = [(run.resolve(),) for _, run in work]
+    try:
+        with sigterm_interrupts(), closing(run_jobs(train_job, runs, engine=engine, jobs=len(runs))) as ended:
+            for index, status in ended:
+                statuses.append(status)
+                what = {COMPLETE: "is finished", STOPPED: "was stopped"}.get(status, "failed")
+                say(f"{len(statuses)} of {len(work)} jobs ended: {work[index][0].name} {what}")
+    except BrokenExecutor as error:
+        say(f"virel study run: {error}; a new run continues from the newest checkpoints")
+        return FAILED
+    except KeyboardInterrupt:
+        return STOPPED
+    return max(statuses, default=COMPLETE)
 
 
 def _one(study: Study, out: Path, record: Record, job: Job) -> int:
@@ -245,16 +282,3 @@ def _print(tables: Sequence[ScoreTable], notes: Sequence[str]) -> None:
 def _say(line: str) -> None:
     """Print one line, not wrapped: paths stay whole."""
     sys.stdout.write(f"{line}\n")
-
-
-def _run(kind: type[Options], argv: Sequence[str], prog: str, command: Callable[[Options], int]) -> int:
-    """Parse and run; errors that a user can mend are one line on stderr."""
-    try:
-        options = tyro.cli(kind, args=list(argv), prog=prog)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    try:
-        return command(options)
-    except (InputError, StorageError) as error:
-        say(f"{prog}: {error}")
-        return 2 if isinstance(error, InputError) else 1
