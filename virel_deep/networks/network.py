@@ -18,11 +18,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from virel_deep.networks.stacks import Stack, affine, matrices, product, product_of_heads, whole
+from virel_deep.networks.stacks import Stack, affine, by_numpy, matrices, product, product_of_heads, whole
 
 SIMD = 64
 """Flat parameters are padded to a multiple of this, so that no element is left to a loop's scalar tail, which
 may round differently: the bits of a seed would depend on its place in the stack."""
+
+
+SMALL = 2**21
+"""Multiplications of a matrix product below which splitting it into parts costs more than it saves."""
 
 
 class Layer(NamedTuple):
@@ -127,6 +131,10 @@ class Network:
         """Let a later pass have the storage that `take` gave."""
         self._free[storage.sizes[0]].append(storage)
 
+    def small(self, rows: int) -> bool:
+        """Whether a pass of so many rows costs more by its calls than by its products."""
+        return rows * max(self.sizes) ** 2 < SMALL
+
     def _storage(self, rows: int, reached: int) -> "_Storage":
         """Storage for a pass of so many rows, of which a gradient reaches so many; the same one each time."""
         if (rows, reached) not in self._kept:
@@ -159,6 +167,8 @@ class Pass:
         For the CPU: a head's products have only the rows that chose it, half of them if there are two heads.
         """
         assert self._number == self._storage.passes, "a later pass took the storage"
+        if by_numpy() and self._network.small(chosen.shape[2]):
+            return self.by_inputs(chosen[..., None].to(self.output.dtype), columns)
         seeds, heads, size = chosen.shape
         out = Stack.empty(seeds, columns.stop - columns.start, size, device=chosen.device)
         first, *above = self._network.stacks
