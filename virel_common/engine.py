@@ -56,8 +56,6 @@ def parse_engine(text: str) -> Engine:
         InputError: the text has none of the forms `FORMS`, or the engine's package is not installed.
 
     Example:
-        >>> parse_engine("dask://127.0.0.1:8786")
-        Engine(kind='dask', address='127.0.0.1:8786')
         >>> parse_engine("slurm://head")
         Traceback (most recent call last):
         virel_common.errors.InputError: `engine` must be ray://HOST:PORT, ray://auto, ray://local or \

@@ -60,7 +60,7 @@ class TrainOptions:
     threads: int = 1
     """CPU threads per process."""
     precision: Precision = "auto"
-    """Precision of float32 products: highest, medium, or auto: medium where a probe finds it good."""
+    """How float32 products are computed: highest, stacked, medium, or auto (`virel_deep.design.run`)."""
 
 
 def main_train(argv: Sequence[str]) -> int:

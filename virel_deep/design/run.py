@@ -6,7 +6,7 @@ from typing import Any, Literal
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import check_types, decode, demand, demand_at_least, encode
 
-Precision = Literal["auto", "highest", "medium"]
+Precision = Literal["auto", "highest", "medium", "stacked"]
 """How float32 matrix products are computed; see `RunConfig.precision`."""
 
 COUNTS = (
@@ -45,7 +45,9 @@ class RunConfig:
     threads: int = 1
     """CPU threads per training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
-    """Precision of float32 products: `medium` lets torch use oneDNN; `auto`: where a probe finds it exact.
+    """How float32 products are computed: `highest` by torch, matrix by matrix; `stacked` as exactly by numpy,
+    stack by stack, which is faster for narrow layers; `medium` by torch with oneDNN (on a GPU, TF32). `auto`
+    is `medium` on a CPU where a probe finds it exact and much faster, else `stacked`; on a GPU `highest`.
 
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
 

@@ -1,4 +1,4 @@
-"""Precision of float32 matrix products: a probe of this machine, and torch's setting for a block of code."""
+"""How float32 matrix products are computed: a probe of this machine, and the setting for a block of code."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ from typing import Literal
 
 import torch
 
+from virel_common.errors import require
 from virel_deep.design.run import Precision
+from virel_deep.networks.stacks import numpy_products
 
 FLOAT32_LEVEL = 4.0
 """`medium` counts as float32 if its error is at most this many times that of `highest` (bf16: thousands)."""
@@ -26,28 +28,32 @@ def relative_error(setting: str) -> float:
 
 
 @cache
-def chosen(precision: Precision, device: str) -> Literal["highest", "medium"]:
-    """Setting of torch for an option `precision`; `auto` is decided by a probe, once per process.
+def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "stacked"]:
+    """How products are computed for an option `precision`; `auto` is decided by a probe, once per process.
 
-    On a GPU `medium` is TF32, which `auto` never takes.
+    On a GPU `medium` is TF32, which `auto` never takes, and there are no products by numpy.
+
+    Raises:
+        InputError: `stacked` on a GPU.
     """
+    require(precision != "stacked" or device == "cpu", "precision", precision, "must not be stacked on a GPU")
     if precision != "auto":
         return precision
     if device != "cpu":
         return "highest"
     accurate = relative_error("medium") <= FLOAT32_LEVEL * relative_error("highest")
     seconds = _seconds()
-    return "medium" if accurate and seconds["medium"] * WORTH_IT <= seconds["highest"] else "highest"
+    return "medium" if accurate and seconds["medium"] * WORTH_IT <= seconds["highest"] else "stacked"
 
 
 @contextmanager
 def products(precision: Precision, device: str) -> Iterator[None]:
-    """Run a block with the precision of an option. Acting stays outside: `medium` slows small products."""
+    """Run a block with the products of an option. Acting stays outside: `medium` slows small products."""
     setting = chosen(precision, device)
     if setting == "highest":
         yield
         return
-    with _set(setting):
+    with numpy_products() if setting == "stacked" else _set(setting):
         yield
 
 

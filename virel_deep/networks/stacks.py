@@ -1,4 +1,4 @@
-"""Stacks of matrices `[G, m, n]` and their products: matrix by matrix on the CPU, one batched call on a GPU."""
+"""Stacks of matrices `[G, m, n]` and their products: matrix by matrix on the CPU, in one call on a GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,8 +86,8 @@ _by_numpy = False
 def numpy_products() -> Iterator[None]:
     """Run a block whose products on the CPU are numpy's: one call per stack, a loop over its matrices in C.
 
-    Each matrix is multiplied by itself, by the same routine whatever the others are, so the bits of a seed do not
-    depend on its neighbours; they are not those of torch's products.
+    Each matrix is multiplied by itself, by the same routine whatever the others are, so the bits of a seed do
+    not depend on its neighbours. They are not those of torch's products.
     """
     global _by_numpy  # noqa: PLW0603  (like torch's own setting of its products)
     before, _by_numpy = _by_numpy, True

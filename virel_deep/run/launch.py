@@ -76,11 +76,13 @@ def train(run: Path, *, jobs: int) -> int:
 def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *, report: "Report") -> int:
     """Train a bundle of seeds in this process; return the exit status."""
     import torch  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     from virel_deep.data.environments import EnvironmentFailure  # noqa: PLC0415
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)
+    threadpool_limits(config.threads, user_api="blas")  # numpy's products
     try:
         with stop_requests() as stopped:
             trainer = Trainer(run, config, seeds, resume=resume)

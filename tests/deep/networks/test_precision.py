@@ -30,9 +30,9 @@ def test_an_explicit_choice_is_taken_as_it_is(monkeypatch):
     ("error", "seconds", "wanted"),
     [
         (FLOAT32_LEVEL * 0.99, 0.99 / WORTH_IT, "medium"),
-        (FLOAT32_LEVEL * 1.01, 0.1, "highest"),
-        (1.0, 1.01 / WORTH_IT, "highest"),
-        (1000.0, 0.1, "highest"),
+        (FLOAT32_LEVEL * 1.01, 0.1, "stacked"),
+        (1.0, 1.01 / WORTH_IT, "stacked"),
+        (1000.0, 0.1, "stacked"),
     ],
 )
 def test_auto_takes_medium_where_it_is_as_exact_and_faster(monkeypatch, error, seconds, wanted):

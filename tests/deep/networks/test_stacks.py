@@ -7,6 +7,7 @@ import torch
 from tests.support.deep import agent_of, algorithm_of, differing, feed, update_data
 from virel_deep.design.presets import PRESETS
 from virel_deep.networks.precision import products
+from virel_deep.networks.stacks import Stack, affine, by_numpy, numpy_products, product
 
 SEEDS = (0, 1, 2)
 ODD = {"hidden": (33, 17), "data.batch": 20}
@@ -48,6 +49,15 @@ def assert_same_bits(together, alone):
     assert {k: reports[k] for k in alone} == {k: single.report()[0] for k, single in alone.items()}
 
 
+@pytest.mark.parametrize("sizes", [(8, 8), (24, 16), (64, 64)], ids=str)
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+@pytest.mark.parametrize("preset", ["beta", "sac", "td3"])
+def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes):
+    algorithm = algorithm_of(preset, **(ODD | {"hidden": sizes}))
+    with products("stacked", "cpu"):
+        assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 30, general=general))
+
+
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones(preset, general):
@@ -56,7 +66,7 @@ def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones
 
 @pytest.mark.parametrize(
     ("preset", "precision", "updates"),
-    [("beta", "highest", 100), ("beta", "medium", 10), ("sac", "highest", 10), ("sac", "medium", 10)],
+    [(preset, precision, 10) for preset in ("beta", "sac") for precision in ("highest", "medium", "stacked")],
 )
 def test_the_sizes_that_are_trained_keep_the_bits_too(preset, precision, updates):
     with products(precision, "cpu"):
@@ -135,3 +145,27 @@ def test_a_saved_state_does_not_change_with_its_agent():
     feed(agent, [second])
     assert differing(state, again) == []
     assert "critic/0.weight" in differing(state, agent.seed_state(0))
+
+
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns"), [(7, 5, 3), (64, 64, 64), (16, 1, 8), (16, 8, 1), (1, 9, 1)]
+)
+def test_products_by_numpy_are_as_exact_as_those_of_torch(rows, inner, columns):
+    # A sum of `inner` products in any order is off by at most `inner` roundings of 2^-24 of its terms' sizes.
+    rng = torch.Generator().manual_seed(0)
+    a, b, bias, out = (
+        Stack.empty(4, m, n, device=torch.device("cpu"))
+        for m, n in ((rows, inner), (inner, columns), (1, columns), (rows, columns))
+    )
+    for one in (a, b, bias):
+        one.all.normal_(generator=rng)
+    bound = (inner + 2) * 2.0**-24 * (a.all.abs().double() @ b.all.abs().double() + bias.all.abs().double())
+    exact = a.all.double() @ b.all.double()
+    with numpy_products():
+        product(a, b, out=out)
+        assert ((out.all.double() - exact).abs() <= bound).all()
+        product(b.mT, a.mT, out=Stack(out.all.mT))
+        assert ((out.all.double() - exact).abs() <= bound).all()
+        affine(a, b, bias, out=out)
+        assert ((out.all.double() - exact - bias.all.double()).abs() <= bound).all()
+    assert not by_numpy()

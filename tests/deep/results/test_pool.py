@@ -42,7 +42,7 @@ def test_only_steps_at_which_all_were_evaluated_count(tmp_path):
     np.testing.assert_array_equal(run.returns, curves[:, :4])
 
 
-@pytest.mark.parametrize("other", [{"first": 1}, {"batch_size": 32}, {"env": "Ant-v5"}, {"steps": 9000}])
+@pytest.mark.parametrize("other", [{"first": 1}, {"data.batch": 32}, {"env": "Ant-v5"}, {"steps": 9000}])
 def test_a_shared_seed_or_any_other_difference_keeps_runs_apart(tmp_path, other):
     curves = learning(np.random.default_rng(2), 2, 6, 100.0)
     first = {"first": 2} | other

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from verify.claims.residual_gradients.dual_gradients import evaluate, seeded, well_conditioned
 
+from verify.claims.residual_gradients.self_consistent import evaluate, seeded, well_conditioned
 from verify.claims.residual_gradients.theorem_4_truth import eps_truth, policy_truth
 from virel_theory.gradients import as_printed as printed
 from virel_theory.gradients import em_steps as em
