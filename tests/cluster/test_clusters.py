@@ -233,6 +233,52 @@ def trained_here(tmp_path_factory):
     return runs
 
 
+STUDY = """
+title = "Two arms"
+environments = ["InvertedPendulum-v5"]
+seeds = 2
+steps = 400
+precision = "highest"
+[evaluation]
+every = 200
+[settings]
+hidden = [8, 8]
+data.batch = 16
+data.warmup = 50
+[arms.sac]
+preset = "sac"
+[arms.td3]
+preset = "td3"
+"""
+
+
+def study(folder, *arguments):
+    """The rows of every seed of a small study, without what a clock says."""
+    from tests.support.deep import metrics  # noqa: PLC0415
+
+    (folder / "two.toml").write_text(STUDY)
+    command = [sys.executable, "-m", "virel_common.command", "study", "run", "two.toml", "--out", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    seeds = sorted((folder / "out" / "jobs").glob("*/seed-*"))
+    return {f"{seed.parent.name}/{seed.name}": metrics(seed) for seed in seeds}
+
+
+@pytest.fixture(scope="module")
+def studied_here(tmp_path_factory):
+    pytest.importorskip("torch")
+    return study(tmp_path_factory.mktemp("study-here"), "--jobs", "2")
+
+
+def test_a_study_has_the_bits_of_one_machine(cluster, studied_here, tmp_path):
+    found = study(tmp_path, "--engine", cluster[0])
+    assert len(found) == 4
+    assert found == studied_here
+
+
 def test_trainings_with_a_killed_worker_end_with_the_bits_of_one_machine(cluster, trained_here, tmp_path):
     from tests.support.deep import differing, metrics  # noqa: PLC0415
     from virel_deep.run.launch import train  # noqa: PLC0415
