@@ -76,7 +76,8 @@ def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[st
 
 def _require_same_versions(wanted: dict[str, str]) -> None:
     """Raise `InputError` where a version differs: `results.json` would record what did not compute it."""
-    for name, version in versions(tuple(wanted)).items():
+    packages = [name for name in wanted if name != "python"]
+    for name, version in versions(packages).items():
         rule = f"must have {name} {wanted[name]} on every machine, as here"
         require(version == wanted[name], "engine", f"{name} {version} on {os.uname().nodename}", rule)
 
