@@ -91,7 +91,7 @@ class TabularMDP:
 
     @property
     def n_actions(self) -> int:
-        """Number A of actions: the largest that a state has."""
+        """Number A of actions: the width of every `[S, A]` table."""
         return int(self.reward.shape[1])
 
     @property
@@ -106,7 +106,7 @@ class TabularMDP:
 
     @cached_property
     def available(self) -> Mask:
-        """Booleans `[S, A]`, read-only: True where the action exists."""
+        """Action availability `[S, A]`, read-only booleans: True where the action exists."""
         if self.mask is not None:
             return self.mask
         return np.broadcast_to(np.True_, self.shape)
@@ -164,7 +164,7 @@ class TabularMDP:
         return TabularMDP(self.csr_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the MDP to an `.npz` file without pickle: all of it, or, on an error, no file."""
+        """Write the MDP to an `.npz` file without pickles, atomically: on an error no file is left."""
         arrays: dict[str, Any] = {
             "reward": self.reward,
             "gamma": np.float64(self.gamma),
@@ -181,7 +181,7 @@ class TabularMDP:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "TabularMDP":
-        """Read an MDP that `save` wrote.
+        """Read an MDP from an `.npz` file that `TabularMDP.save` wrote.
 
         Keys of the archive: `transition`, or `indptr`, `indices` and `data`; `reward`, `gamma`; optional
         `initial` and `mask`.

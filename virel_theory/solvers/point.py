@@ -1,4 +1,4 @@
-"""The loop that every method shares: certify a point by a full sweep, then let the method move it.
+"""Loop that every method shares: certify the values by a full sweep, then let the method improve them.
 
 A method is a callable `advance(x: Point) -> None` that leaves the next point in `x.v`. On entry `x.w`,
 `x.b.q` and `x.b.policy` hold the backup of `x.v`; all of them may be overwritten. Nothing that a method does
@@ -24,7 +24,7 @@ PATIENCE = 5  # steps without progress, at a residual that rounding can explain,
 
 @dataclass
 class Point:
-    """Where a method stands: values `v`, their backup `w`, and the extremes `low`, `high` of w - v.
+    """State of an iterative method: values `v`, their backup `w`, and the extremes `low`, `high` of w - v.
 
     `b` makes backups of `task`; `ran` lists what has run, for `Solution.method`.
     """
@@ -38,7 +38,7 @@ class Point:
     ran: list[str] = field(default_factory=list)
 
     def note(self, what: str) -> None:
-        """Remember that `what` ran, for `Solution.method`."""
+        """Record that the method named `what` ran, for `Solution.method`."""
         if what not in self.ran:
             self.ran.append(what)
 
@@ -58,7 +58,7 @@ class Point:
         return 0.0
 
     def accept(self) -> None:
-        """`V <- T V + shift`: one step of value iteration."""
+        """Take a step of value iteration, `V <- T V + shift`."""
         np.add(self.w, self.shift(self.low, self.high), out=self.v)
 
 
@@ -67,7 +67,10 @@ Advance = Callable[[Point], None]
 
 
 def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
-    """Alternate a certifying sweep and `advance`, from `T 0 = max r`, until done or out of steps."""
+    """Run a method from `T 0 = max r`: certifying sweeps alternate with `advance` until done.
+
+    Done means: the tolerance is met, rounding allows no more, or `max_steps` are over.
+    """
     v = best_reward(task)
     x = Point(task, backups(task), v, np.empty_like(v))
     best, stale = np.inf, 0
@@ -91,7 +94,9 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
 
 
 def refined(x: Point, plain: Outcome) -> Outcome:
-    """Outcome of `refine` if its bound is smaller than that of `plain`; else `plain`, its table restored.
+    """Try compensated sweeps: their outcome if its bound is smaller than that of `plain`, else `plain`.
+
+    In the second case the table of `plain` is restored.
 
     A bound that is NaN is not smaller.
     """
@@ -104,14 +109,14 @@ def refined(x: Point, plain: Outcome) -> Outcome:
 
 
 def what_ran(method: str, ran: list[str]) -> str:
-    """Text for `Solution.method`: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`."""
+    """Text for `Solution.method`, such as `auto: mpi, then banded LU` or `vi, then compensated sweeps`."""
     if method == "auto":
         return "auto: " + (", then ".join(ran) or "one sweep")
     return ", then ".join([method, *ran])
 
 
 def default_steps(gamma: float) -> int:
-    """Steps after which gamma^n < e^-80: contraction has shrunk any float64 residual below rounding."""
+    """Default step limit n, with gamma^n < e^-80: float64 residuals have then shrunk below rounding."""
     return 100 + math.ceil(80 / (1 - gamma))
 
 
@@ -123,6 +128,6 @@ def best_reward(task: Problem) -> Array:
 
 
 def as_sparse(b: Backups) -> SparseBackups:
-    """Return `b`, which must be sparse: `solve` converts the transition for methods that need CSR."""
+    """Return the backups `b`, asserted sparse: `solve` converts the transition for methods that need CSR."""
     assert isinstance(b, SparseBackups)
     return b
