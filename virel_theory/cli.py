@@ -48,19 +48,19 @@ class SolveConfig:
     toy-text environment such as gym:FrozenLake-v1."""
 
     gamma: float | None = None
-    """Discount in [0, 1); default: the one in the file. Needed if the source has none."""
+    """Discount in [0, 1); default: the one in the file. Required if the source has none."""
 
     method: str = "auto"
-    """Solution method; auto picks one and says which. A wrong name lists the methods that exist."""
+    """Solution method; auto picks one and reports it. The error on an unknown name lists all methods."""
 
     atol: float = 1e-8
     """Absolute tolerance: guaranteed bound to reach on |Q - Q*|, in reward units."""
 
     rtol: float = 0.0
-    """Relative tolerance: this times the largest |V| is added to the absolute one."""
+    """Relative tolerance: rtol times the largest |V| is added to atol."""
 
     max_steps: int | None = None
-    """Largest number of steps; default: as many as contraction by gamma could need."""
+    """Largest number of steps of the method; default: as many as contraction by gamma could need."""
 
     sense: Literal["max", "min"] | None = None
     """Maximise rewards (max) or minimise costs (min); default: what the file asks for, else max."""
@@ -69,10 +69,10 @@ class SolveConfig:
     """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""
 
     out: Path | None = None
-    """File (.npz) to write value, q, policy and error_bound to."""
+    """File (.npz) for the arrays value, q, policy and error_bound of the solution."""
 
     certify: Path | None = None
-    """File (.json) to write a proof to of how far the policy is from optimal; `virel recheck` checks it."""
+    """File (.json) for a proof of how far the policy is from optimal; `virel recheck` checks it."""
 
 
 def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> int:

@@ -30,12 +30,12 @@ N_NODES = 32
 N_NODES_LOW = 20
 RHOS = np.array([1.5, 2.0, 3.0, 4.0, 6.0])
 MAX_HALVINGS = 60
-SHARE = 256.0  # a panel may use this fraction of the tolerance
+SHARE = 256.0  # the truncation of a panel may use 1/SHARE of the tolerance
 
 
 @dataclass(frozen=True)
 class Quadrature:
-    """Value of an integral with a bound on its error, only an estimate if `is_bound` is False."""
+    """Value of an integral with an error bound, which is only an estimate if `is_bound` is False."""
 
     value: float
     error_bound: float
@@ -44,7 +44,7 @@ class Quadrature:
 
 @dataclass(frozen=True, eq=False)
 class Panels:
-    """Values and errors `[k, n]` of `k` integrals on `n` panels; `unresolved` panels must be halved."""
+    """Values and errors `[k, n]` of k integrals on n quadrature panels; `unresolved` ones must be halved."""
 
     value: Array
     truncation: Array
@@ -154,7 +154,7 @@ def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) 
 
 
 def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, shift: float) -> Array:
-    """Bounds `[2, n]` on the truncation errors of both integrals on n panels, for polynomials f and phi."""
+    """Truncation error bounds `[2, n]` of both Boltzmann integrals of polynomials on n quadrature panels."""
     left, right = ends
     centre, h = (left + right) / 2, (right - left) / 2
     b = np.abs(_taylor(f, centre, h)) / eps
@@ -169,7 +169,7 @@ def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, s
 
 
 def _sup(b: Array, p: Array, top: Array, radius: float) -> Array:
-    """Bounds `[2, n]` of both integrands' moduli on |z| <= radius, from Taylor coefficients b and p."""
+    """Bounds `[2, n]` on both Boltzmann integrands for complex |z| <= radius, by Taylor coefficients b, p."""
     tilt = np.exp(np.minimum(top + polyval(radius, b) - b[0], 690.0))
     return np.stack([tilt, tilt * polyval(radius, p)])
 
@@ -188,7 +188,7 @@ def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: fl
 
 
 def _hides_a_peak(values: Array, *, eps: float, shift: float) -> NDArray[np.bool_]:
-    """Whether a panel may hide a peak of f between two nodes.
+    """Whether a quadrature panel may hide a peak of f between two nodes.
 
     It may if it can reach the top 40 eps of f and two neighbouring nodes differ by more than 30 eps.
     """
@@ -213,6 +213,6 @@ def _place(left: Array, right: Array, n: int) -> tuple[Array, Array, Array]:
 
 
 def _halve(left: Array, right: Array) -> tuple[Array, Array]:
-    """Split every panel in two; return the left ends and the right ends of the halves."""
+    """Split every quadrature panel in two; return the left ends and the right ends of the halves."""
     middle = (left + right) / 2
     return np.concatenate([left, middle]), np.concatenate([middle, right])

@@ -63,14 +63,14 @@ class TabularQ:
         return out
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradients of all values: the unit vectors $b_\omega(h) = e_h$, App. F.1."""
+        r"""Gradients of all action values: the unit vectors $b_\omega(h) = e_h$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         out = np.zeros((*self.mask.shape, self.n_parameters))
         out[self.mask] = np.eye(self.n_parameters)
         return out
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Products with the Hessian, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        r"""Hessian-vector products, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         as_finite(v, (self.n_parameters,), name="v")
         return np.zeros((*self.mask.shape, self.n_parameters))
@@ -105,12 +105,12 @@ class LinearQ:
         return _mask_out(self.features @ as_finite(omega, (self.n_parameters,), name="omega"), self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradients of all values: the features $b_\omega(h) = x(h)$, 0 at missing actions, Eq. (32)."""
+        r"""Gradients of action values: the features $b_\omega(h) = x(h)$, 0 at missing actions, Eq. (32)."""
         as_finite(omega, (self.n_parameters,), name="omega")
         return _zero_out(self.features, self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Products with the Hessian, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        r"""Hessian-vector products, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         as_finite(v, (self.n_parameters,), name="v")
         return np.zeros_like(self.features)
@@ -152,14 +152,14 @@ class TanhQ:
         return _mask_out(np.tanh(self.features @ hidden.T) @ u, self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradients of all values, blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
+        r"""Action-value gradients: blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         t = np.tanh(self.features @ hidden.T)  # [S, A, H]
         slope = u * (1 - t * t)
         return _zero_out(self._join(slope, t), self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Directional derivative of the gradient, $d b_{\omega + \tau v}(h) / d\tau$ at 0, App. F.1."""
+        r"""Hessian-vector products, $d b_{\omega + \tau v}(h) / d\tau$ at $\tau = 0$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         v_hidden, v_u = self._split(as_finite(v, (self.n_parameters,), name="v"))
         t = np.tanh(self.features @ hidden.T)

@@ -247,7 +247,12 @@ def _gram(features: Array) -> Array:
     """Gram matrix `E[b b^T]` of the features, checked to have full rank in float64."""
     gram: Array = features.T @ features / len(features)
     rank, size = int(np.linalg.matrix_rank(gram, hermitian=True)), len(gram)
-    require(rank == size, "E[b b^T]", f"rank {rank}", f"must be non-singular, of rank N = {size}")
+    require(
+        rank == size,
+        "E[b b^T]",
+        f"rank {rank}",
+        f"must have the full rank N = {size}; drop linearly dependent features",
+    )
     return gram
 
 

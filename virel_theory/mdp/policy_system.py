@@ -32,7 +32,7 @@ def mixed_rows(transition: Transition, pi: Array) -> Rows:
 
 
 def transposed(rows: Rows) -> Rows:
-    """Transpose of a matrix in the same format."""
+    """Transpose of a dense or CSR matrix, in the same format."""
     return rows.T if isinstance(rows, np.ndarray) else sparse.csr_array(rows.T)
 
 

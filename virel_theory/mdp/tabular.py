@@ -63,7 +63,7 @@ class TabularMDP:
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Validate every field once and store read-only float64 views."""
+        """Validate every field of the MDP once and store read-only float64 views."""
         gamma = as_gamma(self.gamma)
         transition, n_states, n_actions = as_transition(self.transition)
         mask = as_action_mask(self.mask, (n_states, n_actions))
@@ -124,7 +124,7 @@ class TabularMDP:
         return not isinstance(self.transition, np.ndarray)
 
     def expect_next(self, v: Array) -> Array:
-        r"""Expected value of the successor, $E_{s' \sim p(s'|h)}[v(s')]$, `[S, A]`.
+        r"""Expected value of the successor state, $E_{s' \sim p(s'|h)}[v(s')]$, `[S, A]`.
 
         It is the linear part of every Bellman operator.
 

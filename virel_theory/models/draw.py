@@ -81,7 +81,7 @@ def ring(
     closed: bool = True,
     rng: np.random.Generator | None = None,
 ) -> TabularMDP:
-    r"""Slow-mixing ring or corridor with local moves and a small slip, cf. Sutton & Barto 2018, Example 6.2.
+    r"""Slow-mixing ring or corridor, an MDP with local moves and slips, cf. Sutton & Barto 2018, Example 6.2.
 
     Action `a` moves by `a - A // 2` states (for A = 3: left, stay, right); with probability `slip` one state
     to either side of that. Far states hear of each other after O(S) steps only, so that bounds on the span of
@@ -120,7 +120,7 @@ def ring(
 
 
 def chain(n_states: int, *, gamma: float, slip: float = 0.0) -> TabularMDP:
-    r"""Chain with reward 1 for going right (action 1, not 0: left) in the last state, cf. Strens 2000.
+    r"""Chain MDP with reward 1 for going right (action 1; 0 is left) in the last state, cf. Strens 2000.
 
     $$V^*(s) = \gamma^{S-1-s} / (1 - \gamma) \quad\text{for slip 0}$$
 
@@ -159,7 +159,7 @@ def gridworld(
     goal_reward: float = 0.0,
     sparse: bool = False,
 ) -> TabularMDP:
-    r"""Grid with moves up, right, down, left and one absorbing goal, cf. Sutton & Barto 2018, Example 4.1.
+    r"""Gridworld: moves up, right, down, left and one absorbing goal, cf. Sutton & Barto 2018, Example 4.1.
 
     Cell `(row, column)` is state `row * width + column`. With probability `slip` the move turns by a right
     angle, to either side alike. Moves into a border or a wall stay. Every step pays `step_reward`, and

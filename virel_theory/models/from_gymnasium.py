@@ -14,7 +14,7 @@ Columns = tuple[NDArray[Any], ...]
 
 
 def open_env(env: Any) -> Any:
-    """Return an environment unwrapped; an id is made into one and closed again, as only its table is read."""
+    """Return the unwrapped environment; one made from an id is closed at once, as only its table is read."""
     if not isinstance(env, str):
         require(hasattr(env, "unwrapped"), "env", env, "must be an environment or its id")
         return env.unwrapped
@@ -22,7 +22,7 @@ def open_env(env: Any) -> Any:
 
     try:
         with warnings.catch_warnings():
-            if not re.search(r"-v\d+$", env):  # then the newest version is what was asked for
+            if not re.search(r"-v\d+$", env):  # an id without a version asks for the newest one
                 warnings.simplefilter("ignore", UserWarning)
             made = gymnasium.make(env)
     except (gymnasium.error.Error, ImportError) as err:

@@ -18,7 +18,7 @@ from virel_common.errors import InputError, require
 from virel_theory.checks import Array
 from virel_theory.models.assemble import Ints
 
-Line = tuple[int, list[str]]  # number in the file, words
+Line = tuple[int, list[str]]  # line number in the file, words of the line
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
 
 
 def _look_up(path: Path, keys: Sequence[Ints], columns: Sequence[Ints], reward: Array) -> Array:
-    """Reward of each transition: that of the file's row in `columns` that equals its `keys`, else 0."""
+    """Look up each transition's reward: that of the file's row whose `columns` equal its `keys`, else 0."""
     table: dict[tuple[int, ...], float] = {}
     for key, value in zip(zip(*(c.tolist() for c in columns), strict=True), reward.tolist(), strict=True):
         require(

@@ -1,4 +1,4 @@
-"""Kernels of `draw.garnet`: compiled loops that check nothing; the caller owns the out-arguments.
+"""Kernels that draw Garnet MDPs: compiled loops that check nothing; the caller owns the out-arguments.
 
 Random numbers are one SplitMix64 stream (Steele et al. 2014) addressed by position: row `i` owns the
 positions from `i * n_draws` on, so that the numbers do not depend on the order of the rows or on the number

@@ -32,7 +32,9 @@ Label = Literal["above", "below", "falls", "rises", "undecided"]
 
 @dataclass(frozen=True)
 class Root:
-    r"""One root of $\varepsilon = g(\omega,\varepsilon)$, proved unique in `[lower, upper]`, App. C.
+    r"""Self-consistent temperature, a root of $\varepsilon = g(\omega,\varepsilon)$, with enclosure, App. C.
+
+    It is proved to be the only root in `[lower, upper]`.
 
     `slope` is $\partial_\varepsilon g$ at `eps`: below 1 where $g - \varepsilon$ falls through the root; 1
     at a fold.
@@ -58,7 +60,7 @@ class SelfConsistentTemperatures:
 
     @property
     def complete(self) -> bool:
-        """Whether the number of roots is proved, App. C."""
+        """Whether the number of self-consistent temperatures is proved, App. C."""
         return not self.undecided
 
 
@@ -161,7 +163,7 @@ def self_consistent_temperatures(
 
 
 def _root_in(root: Root, unit: float) -> Root:
-    """Convert a root to another unit of temperature, with its enclosure rounded outwards."""
+    """Convert a self-consistent temperature to another unit, its enclosure rounded outwards."""
     lower, upper = _times(root.lower, unit, 0.0), _times(root.upper, unit, np.inf)
     return Root(float(root.eps) * unit, lower, upper, root.slope)
 
@@ -179,7 +181,7 @@ def _map(mdp: TabularMDP, q: ArrayLike, norm: NormOptions) -> TemperatureMap:
 
 
 def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list[_Box], int]:
-    """Bisect `[0, supremum]` into boxes labelled by `_classify`, equal neighbours merged; count all boxes."""
+    """Bisect temperatures `[0, supremum]` into labelled boxes, equal neighbours merged; count all boxes."""
     stack, done, n_boxes = [(0.0, supremum)], list[_Box](), 0
     while stack:
         a, b = stack.pop()
@@ -211,7 +213,7 @@ def _classify(g: TemperatureMap, a: float, b: float) -> Label:
 def _read_run(
     g: TemperatureMap, boxes: list[_Box], k: int, found: tuple[list[Root], list[tuple[float, float]]]
 ) -> None:
-    """Record the root that a monotone box provably holds, or the box as undecided if an end has no sign.
+    """Record the root that a monotone box provably holds, or call the box undecided if an end has no sign.
 
     `found` holds both lists; box number `k` is read.
     """
@@ -231,7 +233,7 @@ def _sign(g: TemperatureMap, eps: float) -> int:
 
 
 def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
-    """Locate the root in a box in floating point, then widen until the signs at both ends are proved."""
+    """Locate a self-consistent temperature in floating point, then widen until its enclosure is proved."""
     ends = g.value(box.a) - box.a, g.value(box.b) - box.b
     eps = box.a if ends[0] * left <= 0 else box.b if ends[1] * left >= 0 else _brent(g, box)
     slope = g.slope(eps)

@@ -32,7 +32,7 @@ from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 TINY = float(np.finfo(np.float64).tiny)
-MAX_EXPONENT = 4000  # 2 to this, times any float64 but 0, is out of range
+MAX_EXPONENT = 4000  # 2 to this power, times any float64 but 0, is out of range
 Range = tuple[float, float]
 
 

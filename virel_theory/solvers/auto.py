@@ -16,7 +16,7 @@ from virel_theory.solvers.policy_methods import (
 from virel_theory.solvers.value_methods import gauss_seidel
 
 SLOW = 0.8  # a span that falls by less than this factor per sweep calls for a linear solve
-MAX_DENSE_LU = 3000  # states
+MAX_DENSE_LU = 3000  # states up to which a dense LU is used
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Auto:
             (advance_pi if direct else advance_bicgstab)(x)
 
     def _solve_slow(self, x: Point, b: SparseBackups) -> None:
-        """Evaluate `b.policy`: banded elimination if some state order is narrow, else Krylov steps."""
+        """Evaluate the policy `b.policy`: banded elimination if some state order allows it, else Krylov."""
         _rows.policy_reward(x.task.reward, b.policy, x.w)
         if self.band.solve(b, x.v, x.w):
             x.note("banded LU")

@@ -23,14 +23,14 @@ from virel_theory.solvers.kernels import sweeps
 from virel_theory.solvers.problem import Problem
 
 PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
-PARALLEL_FROM_FULL = 2_000_000  # the same for T*, of which there are few
+PARALLEL_FROM_FULL = 2_000_000  # the same threshold for sweeps of T*, which are few
 N_CHUNKS = 32
 COPY_SHARE = 0.2  # gather the policy's rows only if they are at most this share of the MDP's entries
 AHEAD = 200  # entries between the fetch of a value and its use
-AHEAD_FROM = 50_000  # states: the values of fewer fit in the inner caches
-MAX_DOUBT = 0.03  # share of actions above which they are computed in order, all of them
+AHEAD_FROM = 50_000  # states from which values are fetched ahead: fewer fit in the inner caches
+MAX_DOUBT = 0.03  # share of actions in doubt above which all of them are computed, in order
 N_SAMPLES = 1000
-MIN_COLUMNS = 4  # of the table: the factors of a ring with moves to either side have so many
+MIN_COLUMNS = 4  # of the table; the factors of a ring with moves to either side have 4
 FAR = 512  # two successors of a row that are more states apart are not on one page
 
 Integers = NDArray[np.signedinteger]
@@ -116,7 +116,7 @@ class SparseBackups:
         """Lend the memory of `q` as a work array `[S, n_columns]`; `q` is undefined until the next backup."""
         n_states, n_actions = self.reward.shape
         if n_states * n_columns > self._table.size:
-            self._table = self.q = np.empty(0)  # free what is there first
+            self._table = self.q = np.empty(0)  # free the old memory first
             self._table = np.empty(n_states * max(n_actions, n_columns))
             self.q = self._table[: n_states * n_actions].reshape(n_states, n_actions)
         return self._table[: n_states * n_columns].reshape(n_states, n_columns)
@@ -128,7 +128,7 @@ class SparseBackups:
         return out
 
     def restrict(self) -> None:
-        """Fix the policy that `sweep` applies to the current `policy`, which must then stay as it is.
+        """Fix the current `policy` as the one that `sweep` applies; it must then stay as it is.
 
         It may change again once `restrict` is called anew.
         """
@@ -170,7 +170,7 @@ class SparseBackups:
         return starts, stops, self.indices, self.data
 
     def policy_reward(self) -> Array:
-        """Rewards `[S]` of the fixed policy; not to be written to."""
+        """Rewards `[S]` of the fixed policy, to be read only."""
         if self.copy is not None:
             return self.copy.r_pi
         out = np.empty(len(self.policy))
@@ -225,7 +225,7 @@ class DenseBackups:
         return float(low), float(high)
 
     def release(self) -> Array:
-        """Hand over the table `q` of action values."""
+        """Hand over the table `q` of action values to the caller."""
         return self.q
 
     def restrict(self) -> None:

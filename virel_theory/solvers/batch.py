@@ -1,4 +1,4 @@
-"""Many small dense MDPs at once: one compiled, parallel policy iteration."""
+"""Solver of many small dense MDPs at once, by one compiled, parallel policy iteration."""
 
 from dataclasses import dataclass
 

@@ -159,7 +159,7 @@ class _Search:
 
 
 def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Array]:
-    """Starting values of the search: optimal, of the uniform policy, both ends of the box, then random."""
+    """Starts of the fixed-point search: values of optimal and uniform policies, ends of the box, random."""
     uniform = mdp.available / mdp.available.sum(axis=1, keepdims=True)
     low, high = (end / (1 - mdp.gamma) for end in _reward_range(mdp))
     starts = [

@@ -64,7 +64,7 @@ def dot_error(n_terms: int) -> float:
 
 
 def row_sum_slack(n_terms: int) -> float:
-    r"""Largest distance $\delta$ from 1 of the exact sum of a validated row of `n_terms` entries."""
+    r"""Largest distance $\delta$ from 1 of the exact sum of a validated row of `n_terms` probabilities."""
     return (3 * n_terms + 8) * EPS
 
 

@@ -44,7 +44,7 @@ class Band:
         return True
 
     def _choose(self, b: SparseBackups) -> bool:
-        """Choose a state order that is narrow for all actions, so for every policy; False if none is."""
+        """Choose an order whose band is narrow for all actions, so for every policy; False if none is."""
         if self._kind is not None:
             return True
         ends = b.indptr[:: b.reward.shape[1]]
@@ -70,7 +70,7 @@ def _cuthill_mckee(b: SparseBackups) -> Integers:
 
 
 def krylov(b: SparseBackups, v: Array, w: Array, *, rhs: Array, atol: float, forcing: float) -> bool:
-    """Improve `v` towards `V^pi` of the restricted policy by ILU(0)-BiCGSTAB, with `w` as scratch.
+    """Improve `v` towards `V^pi` of the fixed policy by ILU(0)-BiCGSTAB, with `w` as scratch.
 
     Returns False, and leaves `v` as it was, unless the residual is at least halved. It aims at `forcing`
     times the residual, or at what `atol` asks for.

@@ -19,7 +19,9 @@ from virel_theory.solvers.refine import refine
 from virel_theory.solvers.solution import Solution
 
 FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the residual has fallen to this share
-PATIENCE = 5  # steps without progress, at a residual that rounding can explain, before pairs take over
+PATIENCE = (
+    5  # steps without progress, at a residual that rounding can explain, before compensated sweeps take over
+)
 
 
 @dataclass
@@ -50,8 +52,8 @@ class Point:
     def shift(self, low: float, high: float) -> float:
         """MacQueen's shift for a residual in `[low, high]` if a constant is most of it, else 0.
 
-        Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle;
-        Gauss-Seidel does not commute with shifts, and keeps its monotone progress without.
+        Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle.
+        Gauss-Seidel does not commute with shifts; without them it keeps its monotone progress.
         """
         if high - low < 0.5 * max(abs(low), abs(high)):
             return self.task.gamma / (1 - self.task.gamma) * (low + high) / 2
@@ -63,7 +65,7 @@ class Point:
 
 
 Advance = Callable[[Point], None]
-"""A method's step from one point to the next; what it remembers between steps are fields of its own."""
+"""Step of a method from one point to the next; a method with memory is an instance whose fields hold it."""
 
 
 def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
@@ -94,7 +96,7 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
 
 
 def refined(x: Point, plain: Outcome) -> Outcome:
-    """Try compensated sweeps: their outcome if its bound is smaller than that of `plain`, else `plain`.
+    """Run compensated sweeps; return their outcome if its bound is below that of `plain`, else `plain`.
 
     In the second case the table of `plain` is restored.
 

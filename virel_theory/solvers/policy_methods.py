@@ -76,7 +76,7 @@ def advance_ipi(x: Point) -> None:
 
 
 def krylov_or_sweeps(x: Point) -> None:
-    """Improve `x.v` for the fixed policy by ILU(0)-BiCGSTAB, or by plain sweeps where that fails."""
+    """Improve the values `x.v` of the fixed policy by ILU(0)-BiCGSTAB, or by plain sweeps if that fails."""
     b = as_sparse(x.b)
     if not linear.krylov(b, x.v, x.w, rhs=b.policy_reward(), atol=x.task.atol, forcing=FORCING):
         x.note("policy sweeps")

@@ -1,4 +1,4 @@
-"""The checked problem that every solver method works on, and the guaranteed outcome of a point (`bounds`)."""
+"""Checked problem that every solver method works on, and the guaranteed error of its backups (`bounds`)."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -14,7 +14,7 @@ from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.solution import Solution, Status
 
-LARGEST = 1e140  # of |V|, see `check_scale`
+LARGEST = 1e140  # largest |V| allowed, see `check_scale`
 
 
 class SolveOptions(TypedDict, total=False):

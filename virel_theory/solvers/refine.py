@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CORRECTIONS = 8
-MAX_DIRECT = 1000  # states
+MAX_DIRECT = 1000  # states up to which corrections are solved directly
 MAX_SWEEPS = 100
-_SPLIT = 134217729.0  # 2^27 + 1
+_SPLIT = 134217729.0  # 2^27 + 1, splits a float64 into two halves
 
 
 @njit(cache=True)

@@ -38,7 +38,7 @@ from virel_theory.solvers.problem import (
 from virel_theory.solvers.solution import Solution, checked
 
 SoftAdvance = Callable[["_SoftPoint", float], None]
-"""Step to the next point, given the shift of its outcome."""
+"""Step of a soft method from one point to the next, given the shift of the outcome there."""
 
 
 def soft_value_iteration(

@@ -10,7 +10,7 @@ from virel_theory.checks import Array
 
 
 class Status(Enum):
-    """How a solver ended, with a text that says what to try next."""
+    """Status of a finished solver, with a text that says what to try next."""
 
     CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
     MAX_STEPS = (

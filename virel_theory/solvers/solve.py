@@ -68,7 +68,7 @@ METHODS: dict[str, Method] = {
     "anderson": Method(Anderson),
     "ae": Method(ActionElimination, needs_csr=True),
 }
-"""Methods that `solve(method=...)` accepts; a new one is one more row."""
+"""Solution methods that `solve(method=...)` accepts, by name."""
 
 
 def solve(

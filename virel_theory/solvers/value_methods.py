@@ -1,4 +1,4 @@
-"""Methods that stay with values: Gauss-Seidel, Anderson mixing, value iteration with action elimination."""
+"""Value-based methods: Gauss-Seidel, Anderson mixing, value iteration with action elimination."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,7 @@ def gauss_seidel(x: Point, n_sweeps: int) -> None:
 
 @dataclass
 class Anderson:
-    """Anderson mixing (type II) of the last points; plain steps once the span grows (Walker & Ni 2011).
+    """Anderson mixing (type II) of the last iterates; plain steps once the span grows (Walker & Ni 2011).
 
     Between steps it remembers the last residuals with their images under value iteration (`points`), the
     smallest span so far (`best`), and how many plain steps are still to come (`plain`).
@@ -43,9 +43,9 @@ class Anderson:
     plain: int = 0
 
     def __call__(self, x: Point) -> None:
-        """Take one step: value iteration, then the mix of the last points that minimises the residual."""
+        """Take one step: value iteration, then the mix of the last iterates that minimises the residual."""
         residual = x.w - x.v
-        residual -= residual.mean()  # constants are the shift's business
+        residual -= residual.mean()  # MacQueen's shift takes care of constants
         x.accept()
         if x.span > self.best:
             self.points.clear()
@@ -58,7 +58,7 @@ class Anderson:
             self._mix(x.v, residual)
 
     def _mix(self, v: Array, residual: Array) -> None:
-        """Replace `v` by the affine mix of the remembered images whose combined residual is smallest."""
+        """Replace `v` by the affine mix of the remembered iterates whose combined residual is smallest."""
         steps = np.stack([r - residual for r, _ in self.points[:-1]], axis=1)
         weights = np.linalg.lstsq(steps, -residual, rcond=1e-10)[0]
         newest = self.points[-1][1]
@@ -96,7 +96,7 @@ class ActionElimination:
     live: LiveActions | None = None
 
     def __call__(self, x: Point) -> None:
-        """Take one step: sweeps over the surviving actions, fewer after each sweep."""
+        """Take one step of action elimination: sweeps over the surviving actions, fewer after each."""
         b = as_sparse(x.b)
         if self.live is None:
             self.live = LiveActions.all_of(x.task)

@@ -96,7 +96,7 @@ def finish(q, shift, value, policy):
 @njit(cache=True)
 @no_type_check
 def slots(indptr, n_states, n_actions, offsets):
-    """Lay out one slot per state, as long as its longest row: `offsets[s] <-` its start; returns the length.
+    """Lay out one slot per state for its longest row: `offsets[s] <-` start of slot s; returns the total.
 
     An empty `offsets` is not written to.
     """

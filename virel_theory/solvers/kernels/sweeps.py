@@ -216,7 +216,7 @@ def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, 
 @njit(cache=True, parallel=True)
 @no_type_check
 def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_chunks):
-    """Sweep of a policy over all states, by `policy_range` in parallel chunks."""
+    """Sweep of a policy over all states, its rows given by their ends, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -230,7 +230,7 @@ def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_
 @njit(cache=True, parallel=True)
 @no_type_check
 def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks):
-    """Sweep of a policy over all states, by `chosen_range` in parallel chunks."""
+    """Sweep of a policy over all states, its rows read from the MDP itself, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
