@@ -1,6 +1,6 @@
 """Input checks on numbers and arrays. Every message names the argument, the rule and the value found.
 
-What must fit an MDP is checked in `mdp.tables`. `require` and `InputError` are those of the whole house.
+What must fit an MDP is checked in `mdp.tables`. `require` and `InputError` come from `virel_common.errors`.
 """
 
 import numpy as np
@@ -33,19 +33,19 @@ def as_real(x: ArrayLike, *, name: str) -> Array:
 def as_number(x: ArrayLike, *, name: str) -> float:
     """Return `x` as a float; `nan` and infinities are accepted."""
     out = as_real(x, name=name)
-    require(out.ndim == 0, name, out.shape, "must be a single number")
+    require(out.ndim == 0, name, out.shape, "must be a single number, an array of shape ()")
     return float(out)
 
 
 def as_float_array(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """Return `x` as a float64 array of exactly this shape, which may share memory with `x`."""
+    """Return `x` as a float64 array of shape `shape`, which may share memory with `x`."""
     out = as_real(x, name=name)
     require(out.shape == shape, name, out.shape, f"must have shape {list(shape)}")
     return out
 
 
 def as_finite(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
-    """Return `x` as a finite float64 array of exactly this shape, which may share memory with `x`."""
+    """Return `x` as a finite float64 array of shape `shape`, which may share memory with `x`."""
     out = as_float_array(x, shape, name=name)
     first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
     return out
@@ -54,7 +54,7 @@ def as_finite(x: ArrayLike, shape: tuple[int, ...], *, name: str) -> Array:
 def as_mask(mask: ArrayLike, shape: tuple[int, ...] | None = None) -> Mask:
     """Return `mask` as booleans `[..., S, A]`, True where the action exists: at least one action per state.
 
-    `shape` is what it must have; None accepts any table `[S, A]`.
+    `shape` is the required shape; None accepts any table `[S, A]`.
     """
     out = np.asarray(mask)
     require(out.dtype == np.bool_, "mask", out.dtype, "must be an array of booleans")
@@ -73,7 +73,7 @@ def as_mask(mask: ArrayLike, shape: tuple[int, ...] | None = None) -> Mask:
 def as_probabilities(p: ArrayLike, *, name: str) -> Array:
     """Return `p` as probability distributions over its last axis, of any shape `[..., n]`."""
     out = as_real(p, name=name)
-    require(out.ndim > 0 and out.size > 0, name, out.shape, "must have shape [..., n]")
+    require(out.ndim > 0 and out.size > 0, name, out.shape, "must have shape [..., n] and not be empty")
     first_bad(~(out >= 0), out, name=name, rule="must be non-negative")
     sums = np.asarray(out.sum(axis=-1))
     bad = ~(np.abs(sums - 1) <= row_sum_tolerance(out.shape[-1]))
@@ -91,7 +91,7 @@ def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
 
 
 def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
-    """Return `pi` as distributions over the actions of an `[S, A]` table, 0 where the table is `-inf`."""
+    """Return the policy `pi`, its rows checked as distributions, 0 where the value table is `-inf`."""
     out = as_float_array(pi, table.shape, name=name)
     first_bad(
         (out > 0) & np.isneginf(table), out, name=name, rule="must be 0 where the action does not exist"
@@ -100,14 +100,14 @@ def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
 
 
 def as_temperature(eps: float, *, name: str) -> float:
-    """Return `eps` as a positive, finite float."""
+    """Return the temperature `eps` as a positive, finite float."""
     value = as_number(eps, name=name)
     require(0 < value < np.inf, name, eps, "must be positive and finite (the limit 0 is `greedy_policy`)")
     return value
 
 
 def first_bad(bad: Mask, values: Array, *, name: str, rule: str) -> None:
-    """Raise `InputError` for the first True in `bad`, naming its index and the value there."""
+    """Raise `InputError` at the first True of `bad`, with its index and the entry of `values` there."""
     if bad.any():
         index = np.unravel_index(int(np.argmax(bad)), bad.shape)
         where = ", ".join(str(int(i)) for i in index)
@@ -115,7 +115,7 @@ def first_bad(bad: Mask, values: Array, *, name: str, rule: str) -> None:
 
 
 def row_sum_tolerance(n_terms: int) -> float:
-    """Largest `|sum - 1|` of `n_terms` correctly rounded probabilities, summed in float64 in any order.
+    """Tolerance on `|sum - 1|` for `n_terms` correctly rounded probabilities, summed in float64 in any order.
 
     Each entry is rounded once (relative u = eps/2) and each of the n - 1 additions once: at most
     n u (1 + O(n u)) in total; 2 n eps + 4 eps leaves a factor of four, and 0.999 is 12 orders away.

@@ -1,4 +1,7 @@
-"""Command `virel solve`: parse, call, print, exit status. No mathematics here."""
+"""Command line `virel solve`: parse arguments, call the solver, print, return the exit status.
+
+No mathematics here.
+"""
 
 import tempfile
 import time
@@ -45,19 +48,19 @@ class SolveConfig:
     toy-text environment such as gym:FrozenLake-v1."""
 
     gamma: float | None = None
-    """Discount in [0, 1); default: the one in the file. Needed if the source has none."""
+    """Discount in [0, 1); default: the one in the file. Required if the source has none."""
 
     method: str = "auto"
-    """Solution method; auto picks one and says which. A wrong name lists the methods that exist."""
+    """Solution method; auto picks one and reports it. The error on an unknown name lists all methods."""
 
     atol: float = 1e-8
     """Absolute tolerance: guaranteed bound to reach on |Q - Q*|, in reward units."""
 
     rtol: float = 0.0
-    """Relative tolerance: this times the largest |V| is added to the absolute one."""
+    """Relative tolerance: rtol times the largest |V| is added to atol."""
 
     max_steps: int | None = None
-    """Largest number of steps; default: as many as contraction by gamma could need."""
+    """Largest number of steps of the method; default: as many as contraction by gamma could need."""
 
     sense: Literal["max", "min"] | None = None
     """Maximise rewards (max) or minimise costs (min); default: what the file asks for, else max."""
@@ -66,10 +69,10 @@ class SolveConfig:
     """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""
 
     out: Path | None = None
-    """File (.npz) to write value, q, policy and error_bound to."""
+    """File (.npz) for the arrays value, q, policy and error_bound of the solution."""
 
     certify: Path | None = None
-    """File (.json) to write a proof to of how far the policy is from optimal; `virel recheck` checks it."""
+    """File (.json) for a proof of how far the policy is from optimal; `virel recheck` checks it."""
 
 
 def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> int:
@@ -81,7 +84,10 @@ def main_solve(argv: Sequence[str], *, certifier: Certifier | None = None) -> in
 
 
 def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
-    """Load, solve, print and write. A bad argument raises `InputError` before any work is done."""
+    """Load the MDP that the options name, solve it, print a summary, write the files; return the exit status.
+
+    A bad output path raises `InputError` before any work is done.
+    """
     if config.out is not None:
         check_writable(config.out)
     if config.certify is not None:
@@ -106,7 +112,7 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
 
 
 def summary(name: str, mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float) -> Table:
-    """Table of two columns: what is known about the solution, and its value."""
+    """Printed table that describes a solution: MDP, values, policy, error bound, status and method."""
     value = solution.value
     storage = "sparse" if mdp.is_sparse else "dense"
     sizes = f"{mdp.n_states} states, {mdp.n_pairs} state-action pairs ({storage}), gamma = {mdp.gamma:g}"
@@ -135,7 +141,7 @@ def policy_summary(solution: Solution) -> str:
 
 
 def check_writable(out: Path, *, suffix: str = ".npz", name: str = "out") -> None:
-    """Raise `InputError` unless `out` ends in `suffix` and its folder takes a file."""
+    """Raise `InputError` unless the path `out` ends in `suffix` and its folder is writable."""
     if out.suffix != suffix:
         raise InputError(f"`{name}` must end in {suffix}; found {str(out)!r}")
     if out.is_dir():
@@ -152,7 +158,10 @@ def check_writable(out: Path, *, suffix: str = ".npz", name: str = "out") -> Non
 def certify(
     config: SolveConfig, mdp: TabularMDP, solution: Solution, *, sense: Sense, certifier: Certifier | None
 ) -> None:
-    """Write and print the proof that `config.certify` asks for; `certifier` lives in a layer above."""
+    """Write the certificate that `--certify` asks for, and print the optimality gap that it proves.
+
+    `certifier` is passed in by a layer above this package.
+    """
     if config.certify is None:
         return
     if certifier is None:
@@ -165,7 +174,10 @@ def certify(
 
 
 def write(out: Path, solution: Solution) -> None:
-    """Write all arrays of a solution, met or not, to one file; on an error there is no file."""
+    """Write a solution's value, q, policy and error bound to an `.npz` file; on an error no file is left.
+
+    A solution that missed its tolerance is written too.
+    """
     arrays = {
         "value": solution.value,
         "q": solution.q,
@@ -176,5 +188,5 @@ def write(out: Path, solution: Solution) -> None:
 
 
 def round_up(x: float) -> str:
-    """Text of `x` with three digits, rounded up, so that a bound stays a bound in print."""
+    """Format `x` with three digits, rounded up, so that a printed bound is still a bound."""
     return f"{float(Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(x)):.3g}"

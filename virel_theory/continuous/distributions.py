@@ -1,4 +1,7 @@
-r"""Distributions over a continuous action (uniform, cut Gaussian, atoms, mixtures), their entropy, means."""
+"""Distributions over a continuous action: uniform, truncated Gaussian, atoms and mixtures of these.
+
+Each has a density (unless it has an atom), a differential entropy and expectations.
+"""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Gaussian density on the real line, or cut to `[low, high]` and renormalised."""
+    """Gaussian density on the real line, or truncated to `[low, high]` and renormalised."""
 
     mean: float = 0.0
     sigma: float = 1.0
@@ -25,7 +28,7 @@ class Gaussian:
     high: float = math.inf
 
     def __post_init__(self) -> None:
-        """Check the standard deviation, the mean and the ends."""
+        """Check that sigma is positive, the mean finite, and the ends in order."""
         require(0 < self.sigma < math.inf, "sigma", self.sigma, "must be positive and finite")
         require(math.isfinite(self.mean), "mean", self.mean, "must be finite")
         require(self.low < self.high, "high", self.high, f"must be above `low` = {self.low}")
@@ -39,7 +42,7 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        """Check that the ends are finite and in order."""
+        """Check that the ends of the interval are finite and in order."""
         ok = -math.inf < self.low < self.high < math.inf
         require(ok, "high", self.high, f"must be finite and above `low` = {self.low}")
 
@@ -59,12 +62,12 @@ class Mixture:
     parts: tuple["Distribution", ...]
 
     def __post_init__(self) -> None:
-        """Check that the weights are a distribution over the parts."""
+        """Check that the mixture weights are non-negative, one per part, and sum to 1."""
         as_distribution(self.weights, len(self.parts), name="weights")
 
     @property
     def support(self) -> list[tuple[float, "Distribution"]]:
-        """Weights and parts, without the parts of weight 0."""
+        """Pairs (weight, distribution) of the mixture, without those of weight 0."""
         return [(w, part) for w, part in zip(self.weights, self.parts, strict=True) if w > 0]
 
 
@@ -87,7 +90,7 @@ def log_density(p: Distribution, x: ArrayLike) -> Array:
         terms = [math.log(w) + log_density(part, points) for w, part in p.support]
         mixed: Array = logsumexp(terms, axis=0)
         return mixed
-    require(not isinstance(p, Atom), "p", p, "must have a density")
+    require(not isinstance(p, Atom), "p", p, "must have a density, hence no atom")
     assert not isinstance(p, Atom)
     inside = (points >= p.low) & (points <= p.high)
     if isinstance(p, Uniform):
@@ -137,7 +140,7 @@ def expectation(phi: Function, p: Distribution) -> float:
 
 
 def has_atom(p: Distribution) -> bool:
-    """Whether a point has positive probability: then no density exists and entropy is `-inf`, Eq. (21).
+    """Whether the distribution has an atom, hence no density and entropy `-inf`, Eq. (21).
 
     Example:
         >>> has_atom(Mixture((0.5, 0.5), (Atom(0.0), Uniform(0.0, 1.0))))
@@ -149,19 +152,19 @@ def has_atom(p: Distribution) -> bool:
 
 
 def _minus_p_log_p(p: Distribution, x: Array) -> Array:
-    """Integrand `-p log p` of the entropy at the points `x`, 0 outside the support."""
+    """Integrand `-p log p` of the differential entropy at the points `x`, 0 outside the support."""
     log_p = log_density(p, x)
     finite = np.where(np.isneginf(log_p), 0.0, log_p)
     return np.where(np.isneginf(log_p), 0.0, -np.exp(finite) * finite)
 
 
 def _standard_ends(p: Gaussian) -> tuple[float, float]:
-    """Ends of a cut Gaussian in standard deviations from its mean."""
+    """Truncation points of a Gaussian, in standard deviations from its mean."""
     return (p.low - p.mean) / p.sigma, (p.high - p.mean) / p.sigma
 
 
 def _log_mass(p: Gaussian) -> float:
-    """Log-probability `log P(low < X < high)` of the uncut Gaussian, by the tail that does not cancel."""
+    """Log-probability `log P(low < X < high)` of a Gaussian before truncation, without cancellation."""
     a, b = _standard_ends(p)
     a, b = (-b, -a) if a > 0 else (a, b)
     upper, lower = float(log_ndtr(b)), float(log_ndtr(a))
@@ -169,7 +172,7 @@ def _log_mass(p: Gaussian) -> float:
 
 
 def _gaussian_entropy(p: Gaussian) -> float:
-    """Entropy of a (cut) Gaussian in closed form, in nats."""
+    """Differential entropy of a Gaussian, truncated or not, in closed form, in nats."""
     log_mass = _log_mass(p)
     low, high = (
         0.0 if math.isinf(t) else t * math.exp(-t * t / 2 - LOG_2PI / 2 - log_mass) for t in _standard_ends(p)
@@ -178,7 +181,7 @@ def _gaussian_entropy(p: Gaussian) -> float:
 
 
 def _edges(p: Distribution) -> Array:
-    """Ends of quadrature panels: those of every part, and multiples of sigma about a Gaussian's mean."""
+    """First quadrature panels: the ends of every part, and multiples of sigma about a Gaussian's mean."""
     if isinstance(p, Mixture):
         return np.unique(np.concatenate([_edges(part) for _, part in p.support]))
     if isinstance(p, Uniform):

@@ -30,12 +30,12 @@ N_NODES = 32
 N_NODES_LOW = 20
 RHOS = np.array([1.5, 2.0, 3.0, 4.0, 6.0])
 MAX_HALVINGS = 60
-SHARE = 256.0  # a panel may use this fraction of the tolerance
+SHARE = 256.0  # the truncation of a panel may use 1/SHARE of the tolerance
 
 
 @dataclass(frozen=True)
 class Quadrature:
-    """An integral's `value` and `error_bound`; `is_bound` is False if the latter is only an estimate."""
+    """Value of an integral with an error bound, which is only an estimate if `is_bound` is False."""
 
     value: float
     error_bound: float
@@ -44,7 +44,7 @@ class Quadrature:
 
 @dataclass(frozen=True, eq=False)
 class Panels:
-    """Values and errors `[k, n]` of `k` integrals on `n` panels; `unresolved` panels must be halved."""
+    """Values and errors `[k, n]` of k integrals on n quadrature panels; `unresolved` ones must be halved."""
 
     value: Array
     truncation: Array
@@ -62,7 +62,7 @@ def gauss_legendre(n: int) -> tuple[Array, Array]:
 def refine(
     evaluate: Callable[[Array, Array], Panels], edges: Array, *, scale: Array, rtol: float
 ) -> tuple[Array, Array]:
-    """Integrals `[k]` and their error bounds `[k]`, by halving panels.
+    """Integrate `k` functions adaptively, by halving panels; return values `[k]` and error bounds `[k]`.
 
     Each panel is halved until its truncation is at most `rtol * scale * Z / SHARE`, Z the running value of
     the first integral. What `MAX_HALVINGS` levels do not reach is left in the bound.
@@ -86,7 +86,7 @@ def refine(
 def boltzmann_panels(
     f: Function, phi: Function, *, eps: float, shift: float
 ) -> Callable[[Array, Array], Panels]:
-    """Rule for `refine`: the integrals of `e^{(f - shift)/eps}` and of phi times it."""
+    """Panel rule for `refine` that integrates `e^{(f - shift)/eps}` and `phi e^{(f - shift)/eps}`."""
     polynomial = isinstance(f, Polynomial) and isinstance(phi, Polynomial)
 
     def evaluate(left: Array, right: Array) -> Panels:
@@ -111,7 +111,7 @@ def boltzmann_panels(
 
 
 def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array], Panels]:
-    """Rule for `refine` whose two integrals are those of |integrand| (the scale) and of the integrand."""
+    """Panel rule for `refine` that integrates |integrand| (scale of the error) and the integrand itself."""
 
     def evaluate(left: Array, right: Array) -> Panels:
         value, low = (_plain(integrand, left, right, n) for n in (N_NODES, N_NODES_LOW))
@@ -122,7 +122,10 @@ def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array]
 
 
 def size(f: Function, x: Array) -> Array:
-    r"""Rounding error of f(x) in units of u: Horner's $2 d \sum |c_k| |x|^k$, or 8 |f(x)| for a callable."""
+    r"""Rounding error allowed for f(x), in units of u: $2 d \sum_k |c_k| |x|^k$, or 8 |f(x)|.
+
+    The first is Horner's, for a polynomial with d coefficients $c_k$; the second is assumed of a callable.
+    """
     if isinstance(f, Polynomial):
         coef = np.abs(coefficients(f))
         return np.asarray(2 * len(coef) * polyval(np.abs(x), coef), dtype=np.float64)
@@ -130,12 +133,15 @@ def size(f: Function, x: Array) -> Array:
 
 
 def coefficients(p: Polynomial) -> Array:
-    """Coefficients of a polynomial in the monomials, lowest first, whatever its domain."""
+    """Monomial coefficients of a numpy polynomial, lowest first, whatever its domain."""
     return np.asarray(p.convert().coef, dtype=np.float64)
 
 
 def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) -> tuple[float, Array]:
-    """Largest value of f found on an interval, and its two best points (ends, critical points, grid)."""
+    """Largest value of f found on an interval, and the two best of the points that were tried.
+
+    These are the ends and the critical points of a polynomial, or a grid for a callable.
+    """
     low, high = interval
     if isinstance(f, Polynomial):
         roots = np.asarray(f.convert().deriv().roots())
@@ -148,7 +154,7 @@ def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) 
 
 
 def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, shift: float) -> Array:
-    """Truncation bounds `[2, n]` of both integrals on n panels, for polynomials f and phi."""
+    """Truncation error bounds `[2, n]` of both Boltzmann integrals of polynomials on n quadrature panels."""
     left, right = ends
     centre, h = (left + right) / 2, (right - left) / 2
     b = np.abs(_taylor(f, centre, h)) / eps
@@ -163,18 +169,18 @@ def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, s
 
 
 def _sup(b: Array, p: Array, top: Array, radius: float) -> Array:
-    """Bounds `[2, n]` of |e^{...}| and |phi e^{...}| on |z| <= radius, from Taylor coefficients b and p."""
+    """Bounds `[2, n]` on both Boltzmann integrands for complex |z| <= radius, by Taylor coefficients b, p."""
     tilt = np.exp(np.minimum(top + polyval(radius, b) - b[0], 690.0))
     return np.stack([tilt, tilt * polyval(radius, p)])
 
 
 def _taylor(coef: Array, centre: Array, h: Array) -> Array:
-    """Taylor coefficients `[degree + 1, n]` of `z -> f(centre + h z)`, f the polynomial of `coef`."""
+    """Taylor coefficients `[degree + 1, n]` of `z -> f(centre + h z)`, f a polynomial in monomial form."""
     return np.stack([polyval(centre, polyder(coef, k)) * h**k / factorial(k) for k in range(len(coef))])
 
 
 def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: float, shift: float) -> Array:
-    """Both integrals `[2, n]` of `boltzmann_panels`, by the rule with fewer nodes."""
+    """Integrals `[2, n]` of `e^{(f - shift)/eps}`, plain and times phi, by the rule with fewer nodes."""
     x, h, w = _place(left, right, N_NODES_LOW)
     tilt = np.exp(np.minimum((f(x) - shift) / eps, 700.0))
     out: Array = h * (np.stack([tilt, phi(x) * tilt]) @ w)
@@ -182,14 +188,17 @@ def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: fl
 
 
 def _hides_a_peak(values: Array, *, eps: float, shift: float) -> NDArray[np.bool_]:
-    """Whether a panel may reach the top 40 eps of f between two nodes that differ by more than 30 eps."""
+    """Whether a quadrature panel may hide a peak of f between two nodes.
+
+    It may if it can reach the top 40 eps of f and two neighbouring nodes differ by more than 30 eps.
+    """
     jump = np.abs(np.diff(values, axis=1)).max(axis=1)
     out: NDArray[np.bool_] = (values.max(axis=1) + jump >= shift - 40 * eps) & (jump > 30 * eps)
     return out
 
 
 def _plain(integrand: Callable[[Array], Array], left: Array, right: Array, n: int) -> Array:
-    """Integrals `[2, panels]` of |integrand| and of the integrand, with n nodes per panel."""
+    """Gauss-Legendre integrals `[2, panels]` of |integrand| and of the integrand, with n nodes per panel."""
     x, h, w = _place(left, right, n)
     values = integrand(x)
     out: Array = h * (np.stack([np.abs(values), values]) @ w)
@@ -197,13 +206,13 @@ def _plain(integrand: Callable[[Array], Array], left: Array, right: Array, n: in
 
 
 def _place(left: Array, right: Array, n: int) -> tuple[Array, Array, Array]:
-    """Nodes `[panels, n]`, half-widths of the panels and weights of the n-point rule."""
+    """Gauss-Legendre nodes `[panels, n]`, half-widths of the panels, and weights of the n-point rule."""
     nodes, weights = gauss_legendre(n)
     h = (right - left) / 2
     return ((left + right) / 2)[:, None] + h[:, None] * nodes, h, weights
 
 
 def _halve(left: Array, right: Array) -> tuple[Array, Array]:
-    """Ends of both halves of each panel."""
+    """Split every quadrature panel in two; return the left ends and the right ends of the halves."""
     middle = (left + right) / 2
     return np.concatenate([left, middle]), np.concatenate([middle, right])

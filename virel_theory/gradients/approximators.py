@@ -1,4 +1,4 @@
-r"""Function approximators $\hat Q_\omega$: tabular, linear and smooth non-linear, with two derivatives.
+r"""Function approximators $\hat Q_\omega$: tabular, linear and smooth non-linear, differentiated twice.
 
 All take parameters `omega [N]` and give `[S, A]` tables; an action that does not exist (`mask`) has value
 `-inf` and derivatives 0. Jacobians are $b_\omega(h) = \nabla_\omega\hat Q_\omega(h)$; second derivatives
@@ -16,20 +16,20 @@ from virel_theory.checks import Array, Mask, as_finite, as_mask, first_bad
 
 
 class Approximator(Protocol):
-    r"""Interface of every approximator $\hat Q_\omega$: values and two derivatives, App. F.1."""
+    r"""Interface of function approximators $\hat Q_\omega$: values, gradients, Hessian products, App. F.1."""
 
     @property
     def n_parameters(self) -> int:
         """Number N of parameters: the length of `omega`."""
 
     def value(self, omega: ArrayLike) -> Array:
-        """Values of all pairs, `[S, A]`."""
+        r"""Action values $\hat Q_\omega(h)$ of all state-action pairs, `[S, A]`."""
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        """Gradients of all values with respect to `omega`, `[S, A, N]`."""
+        """Gradients of all action values with respect to the parameters `omega`, `[S, A, N]`."""
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        """Products of the Hessian of each value with `v [N]`, `[S, A, N]`."""
+        """Hessian of each action value with respect to `omega`, times the vector `v [N]`, `[S, A, N]`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,29 +48,29 @@ class TabularQ:
     mask: Mask
 
     def __post_init__(self) -> None:
-        """Check the fields and store them as arrays."""
+        """Check the mask of existing actions and store it as an array."""
         object.__setattr__(self, "mask", as_mask(self.mask))
 
     @property
     def n_parameters(self) -> int:
-        """Number N of parameters: one per pair that exists."""
+        """Number N of parameters: one per state-action pair that exists."""
         return int(self.mask.sum())
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table of values $\hat Q_\omega(h) = \omega_h$, App. F.1."""
+        r"""Table of action values $\hat Q_\omega(h) = \omega_h$, App. F.1."""
         out = np.full(self.mask.shape, -np.inf)
         out[self.mask] = as_finite(omega, (self.n_parameters,), name="omega")
         return out
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradients of all values: the unit vectors $b_\omega(h) = e_h$, App. F.1."""
+        r"""Gradients of all action values: the unit vectors $b_\omega(h) = e_h$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         out = np.zeros((*self.mask.shape, self.n_parameters))
         out[self.mask] = np.eye(self.n_parameters)
         return out
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Products with the Hessian, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        r"""Hessian-vector products, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         as_finite(v, (self.n_parameters,), name="v")
         return np.zeros((*self.mask.shape, self.n_parameters))
@@ -92,7 +92,7 @@ class LinearQ:
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Check the fields and store them as arrays."""
+        """Check the features and the mask of existing actions, and store them as arrays."""
         _set_features(self, self.features, self.mask)
 
     @property
@@ -101,16 +101,16 @@ class LinearQ:
         return int(self.features.shape[2])
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table of values $x(h)^\top\omega$, Eq. (32)."""
+        r"""Table of action values $x(h)^\top\omega$, Eq. (32)."""
         return _mask_out(self.features @ as_finite(omega, (self.n_parameters,), name="omega"), self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradients of all values: the features $b_\omega(h) = x(h)$, 0 at missing actions, Eq. (32)."""
+        r"""Gradients of action values: the features $b_\omega(h) = x(h)$, 0 at missing actions, Eq. (32)."""
         as_finite(omega, (self.n_parameters,), name="omega")
         return _zero_out(self.features, self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Products with the Hessian, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
+        r"""Hessian-vector products, all zero: $\nabla^2_\omega \hat Q_\omega(h)\,v = 0$, App. F.1."""
         as_finite(omega, (self.n_parameters,), name="omega")
         as_finite(v, (self.n_parameters,), name="v")
         return np.zeros_like(self.features)
@@ -137,7 +137,7 @@ class TanhQ:
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Check the fields and store them as arrays."""
+        """Check the features, the number of hidden units and the mask, and store them."""
         require(self.n_hidden >= 1, "n_hidden", self.n_hidden, "must be at least 1")
         _set_features(self, self.features, self.mask)
 
@@ -147,19 +147,19 @@ class TanhQ:
         return self.n_hidden * (int(self.features.shape[2]) + 1)
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table of values $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
+        r"""Table of action values $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         return _mask_out(np.tanh(self.features @ hidden.T) @ u, self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Gradients of all values, blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
+        r"""Action-value gradients: blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         t = np.tanh(self.features @ hidden.T)  # [S, A, H]
         slope = u * (1 - t * t)
         return _zero_out(self._join(slope, t), self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Directional derivative of the gradient, $d b_{\omega + \tau v}(h) / d\tau$ at 0, App. F.1."""
+        r"""Hessian-vector products, $d b_{\omega + \tau v}(h) / d\tau$ at $\tau = 0$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         v_hidden, v_u = self._split(as_finite(v, (self.n_parameters,), name="v"))
         t = np.tanh(self.features @ hidden.T)
@@ -168,18 +168,18 @@ class TanhQ:
         return _zero_out(self._join(dslope, dt), self.mask)
 
     def _split(self, omega: Array) -> tuple[Array, Array]:
-        """Hidden weights `[H, D]` and output weights `[H]` of the parameters."""
+        """Split the parameter vector into hidden weights `[H, D]` and output weights `[H]`."""
         n_weights = self.n_hidden * self.features.shape[2]
         return omega[:n_weights].reshape(self.n_hidden, -1), omega[n_weights:]
 
     def _join(self, slope: Array, t: Array) -> Array:
-        """Gradient `[S, A, N]`: `slope [S, A, H]` times the inputs, then `t [S, A, H]` as it is."""
+        """Gradient `[S, A, N]` in parameter order: `slope [S, A, H]` times the features, then `t`."""
         weights = slope[..., :, None] * self.features[..., None, :]
         return np.concatenate([weights.reshape(*t.shape[:2], -1), t], axis=2)
 
 
 def _set_features(owner: "LinearQ | TanhQ", features: ArrayLike, mask: ArrayLike | None) -> None:
-    """Store checked `features [S, A, D]` and mask in a frozen approximator."""
+    """Check `features [S, A, D]` and `mask`, and store them in a frozen approximator."""
     x = np.asarray(features, dtype=np.float64)
     require(x.ndim == 3 and x.size > 0, "features", x.shape, "must have shape [S, A, N]")
     first_bad(~np.isfinite(x), x, name="features", rule="must be finite")
@@ -189,10 +189,10 @@ def _set_features(owner: "LinearQ | TanhQ", features: ArrayLike, mask: ArrayLike
 
 
 def _mask_out(q: Array, mask: Mask | None) -> Array:
-    """Table `q` with `-inf` where the action does not exist."""
+    """Action values `q [S, A]`, with `-inf` where the action does not exist."""
     return q if mask is None else np.where(mask, q, -np.inf)
 
 
 def _zero_out(b: Array, mask: Mask | None) -> Array:
-    """Copy of `b [S, A, N]` with 0 where the action does not exist."""
+    """Copy of the gradients `b [S, A, N]`, with 0 where the action does not exist."""
     return b.copy() if mask is None else np.where(mask[:, :, None], b, 0.0)

@@ -1,6 +1,6 @@
 r"""Derivatives exactly as the paper prints them, misprints included; `verify` refutes them.
 
-The true ones, of the same names and shapes, are in `residual_error` and `em_steps`.
+The correct ones, of the same shapes, are in `residual_error` and `em_steps`.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def grad_beta_optimal_as_printed(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike) -> Array:
-    r"""Derivative of the residual of $\mathcal T^*$ as printed (no $\gamma$), App. E.3.
+    r"""Derivative of the Bellman residual under $\mathcal T^*$ as printed, without $\gamma$, App. E.3.
 
     $$E_{s' \sim p(s'|h)}[\nabla_\omega\hat Q_\omega(a^*,s')] - \nabla_\omega\hat Q_\omega(h)$$
 
@@ -42,7 +42,7 @@ def grad_beta_optimal_as_printed(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLi
 def theorem_4_as_printed(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> Array:
-    r"""Right side of Theorem 4 as printed, Thm 4.
+    r"""Expected derivative of the Boltzmann policy as printed, misprints included, Thm 4.
 
     $$\frac{\varepsilon_\omega E[\beta_\omega\Gamma_\omega]\,\mathbb E_\omega\hat Q_\omega + \mathbb
     E_\omega[\nabla_\omega\hat Q_\omega]}
@@ -94,7 +94,7 @@ def grad_eps_as_printed(
 def grad_beta_incremental_as_printed(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, eps_k: float
 ) -> Array:
-    r"""Derivative of $\beta_{\omega,k}$ as printed (no $\gamma$, no factor $\hat Q_\omega(h')$), Eq. (31).
+    r"""Derivative of the incremental residual as printed, without $\gamma$ and a factor $\hat Q$, Eq. (31).
 
     $$E_{\omega,k}[\nabla_\omega\log p_{\omega,k}(a'|s') + \nabla_\omega\hat Q_\omega(h')] -
     \nabla_\omega\hat Q_\omega(h)$$
@@ -118,7 +118,7 @@ def grad_beta_incremental_as_printed(
 
 
 def direct_gradient_as_printed(mdp: TabularMDP, beta: ArrayLike, b_omega: ArrayLike) -> Array:
-    r"""Direct gradient with the sign of its first display, App. F.3.
+    r"""Direct gradient of the residual error, with the sign of its first display in the paper, App. F.3.
 
     $$-E[(\hat Q_\omega(h) - \mathcal T_\omega\hat Q_\omega(h))\,\nabla_\omega\hat Q_\omega(h)]$$
 

@@ -59,7 +59,7 @@ def log_linear_score(mdp: TabularMDP, features: ArrayLike, *, pi_theta: ArrayLik
 
 
 def grad_entropy(pi_theta: ArrayLike, score: ArrayLike) -> Array:
-    r"""Gradient of each row's entropy, $-E_{\pi_\theta}[\log\pi_\theta\,\nabla\log\pi_\theta]$, Eq. (25).
+    r"""Gradient of every row's entropy, $-E_{\pi_\theta}[\log\pi_\theta\,\nabla\log\pi_\theta]$, Eq. (25).
 
     Args: pi_theta: `[S, A]`. score: `[S, A, M]`.
     Returns: `[S, M]`, with 0 log 0 = 0.

@@ -25,7 +25,10 @@ def centre_actions(f: ArrayLike, *, pi: ArrayLike) -> Array:
     """
     policy, table = as_probabilities(pi, name="pi"), _as_function(f)
     require(
-        table.shape[:2] == policy.shape, "f", table.shape, f"must have the leading shape {list(policy.shape)}"
+        table.shape[:2] == policy.shape,
+        "f",
+        table.shape,
+        f"must have the leading shape {list(policy.shape)} of `pi`",
     )
     finite = np.isfinite(table)
     filled = np.where(finite, table, 0.0)
@@ -50,7 +53,7 @@ def expect_next(mdp: TabularMDP, f: ArrayLike, *, pi: ArrayLike) -> Array:
         table.shape[:2] == mdp.shape and table.ndim <= 3,
         "f",
         table.shape,
-        f"must have the leading shape {list(mdp.shape)}",
+        f"must have the leading shape {list(mdp.shape)} of the MDP, and at most one more axis",
     )
     v = action_mean(np.where(np.isfinite(table), table, 0.0), policy)
     if v.ndim == 1:
@@ -71,22 +74,22 @@ def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
 
 
 def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
-    """Return `b_omega` as a finite `[S, A, N]` float64 array, 0 where the action does not exist, App. F.1."""
+    """Return gradients `b_omega` as finite float64 `[S, A, N]`, 0 where an action is missing, App. F.1."""
     return as_jacobian_of(b_omega, mdp.available, name=name)
 
 
 def as_jacobian_of(b_omega: ArrayLike, exists: Mask, *, name: str) -> Array:
-    """Return `b_omega` as a finite `[S, A, N]` float64 array, 0 where `exists [S, A]` is False, App. F.1."""
+    """Return gradients `b_omega` as finite float64 `[S, A, N]`, 0 where `exists` is False, App. F.1."""
     b = as_real(b_omega, name=name)
     fits = b.ndim == 3 and b.shape[:2] == exists.shape
-    require(fits, name, b.shape, f"must have shape {[*exists.shape]} + [N]")
+    require(fits, name, b.shape, f"must have shape [{exists.shape[0]}, {exists.shape[1]}, N]")
     out = np.where(exists[:, :, None], b, 0.0)
     first_bad(~np.isfinite(out), out, name=name, rule="must be finite")
     return out
 
 
 def finite(q: Array) -> Array:
-    """Table `q` with 0 in place of the `-inf` of missing actions, App. F.1."""
+    """Copy of the table `q` with 0 in place of the `-inf` of missing actions, App. F.1."""
     return np.where(np.isfinite(q), q, 0.0)
 
 
@@ -97,7 +100,7 @@ def one_hot_argmax(q: Array) -> Array:
 
 
 def _as_function(f: ArrayLike) -> Array:
-    """Return `f` as float64, finite except for `-inf` where the action does not exist."""
+    """Return `f`, a function of pairs, as float64: finite, or `-inf` where the action does not exist."""
     out = as_real(f, name="f")
     first_bad(~(out < np.inf), out, name="f", rule="must be finite (or -inf where the action does not exist)")
     return out

@@ -20,9 +20,8 @@ def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
     Args: b_omega: `[S, A, N]`. q: `[S, A]`, reward units. mask: `[S, A]`, True where the action exists; all
         if None.
     Returns: `[N]`; relative error of N^2 cond(E[b b^T]) ulps.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
-        not
-        finite.
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes or values that are
+        not finite.
 
     Example:
         >>> tangent_weights([[[1.0], [1.0]]], [[1.0, 3.0]]).tolist()
@@ -37,9 +36,8 @@ def project_tangent(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
 
     Args: b_omega: `[S, A, N]`. q: `[S, A]`. mask: `[S, A]`, True where the action exists; all if None.
     Returns: `[S, A]`, a new array, `-inf` where the action does not exist; error as in `tangent_weights`.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
-        not
-        finite.
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes or values that are
+        not finite.
 
     Example:
         >>> project_tangent([[[1.0], [1.0]]], [[1.0, 3.0]]).tolist()
@@ -61,9 +59,8 @@ def projected_residual_error(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask:
         mask: `[S, A]`, True where the action exists; all if None.
 
     Returns: the error, in reward units squared; relative error of N^2 cond(E[b b^T]) ulps of mean(beta^2).
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
-        not
-        finite.
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes or values that are
+        not finite.
 
     Example:
         >>> round(projected_residual_error([[[1.0], [1.0]]], [[1.0, 3.0]]), 4)
@@ -83,9 +80,8 @@ def projected_residual_error_quadratic(
 
     Args: b_omega: `[S, A, N]`. beta_omega: `[S, A]`, reward units. mask: `[S, A]`; all actions exist if None.
     Returns: the error, in reward units squared; relative error of N^2 cond(E[b b^T]) ulps of mean(beta^2).
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
-        not
-        finite.
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes or values that are
+        not finite.
 
     Example:
         >>> projected_residual_error_quadratic([[[1.0], [1.0]]], [[1.0, 3.0]])
@@ -101,9 +97,8 @@ def zeta(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask: Mask | None = None)
 
     Args: b_omega: `[S, A, N]`. beta_omega: `[S, A]`, reward units. mask: `[S, A]`; all actions exist if None.
     Returns: `[N]`; relative error of N^2 cond(E[b b^T]) ulps.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
-        not
-        finite.
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes or values that are
+        not finite.
 
     Example:
         >>> zeta([[[1.0], [2.0]]], [[1.0, 2.0]]).tolist()
@@ -134,9 +129,8 @@ def grad_projected_residual_error(
         mask: `[S, A]`; all actions exist if None.
 
     Returns: `[N]`; error of N^2 cond(E[b b^T]) ulps of the largest product that is averaged.
-    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes and values that are
-        not
-        finite.
+    Raises: InputError: if `E[b b^T]` is singular (naming its rank), or on wrong shapes or values that are
+        not finite.
 
     Example:
         >>> b, beta, slope = [[[1.0]]], [[3.0]], [[[-0.5]]]
@@ -156,7 +150,7 @@ def grad_projected_residual_error(
 
 
 def zeta_update(zeta_k: ArrayLike, *, b_k: ArrayLike, beta_k: float, step_size: float) -> Array:
-    r"""Update of the auxiliary weights from one sample, Eq. (34).
+    r"""Stochastic update of the auxiliary weights $\zeta$ from one sample, Eq. (34).
 
     $$\zeta_{k+1} = \zeta_k + \alpha_{\zeta_k}(\beta_\omega(h) - b_\omega(h)^\top\zeta_k)\, b_\omega(h)$$
 
@@ -189,7 +183,7 @@ def omega_update(
     step_size: float,
     project: Callable[[Array], Array] = lambda omega: omega,
 ) -> Array:
-    r"""Update of the parameters from one sample, exactly as printed, Eq. (35).
+    r"""Stochastic update of the parameters $\omega$ from one sample, exactly as printed, Eq. (35).
 
     $$\omega_{k+1} = \mathcal P(\omega_k + \alpha_{\omega_k}(b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k)$$
 
@@ -232,14 +226,14 @@ def omega_update(
 
 
 def _features(b: Array, mask: Mask | None, *, name: str) -> Array:
-    """Rows `[|H|, N]` of an array `[S, A, N]` for the pairs that exist, checked to be finite."""
+    """Rows `[|H|, N]` of `b [S, A, N]` for the state-action pairs that exist, checked to be finite."""
     out = b.reshape(-1, b.shape[2]) if mask is None else b[mask]
     require(bool(np.isfinite(out).all()), name, "nan or inf", "must be finite on the existing pairs")
     return out
 
 
 def _rows(b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str) -> tuple[Array, Array]:
-    """Features `[|H|, N]` and values `[|H|]` of the existing pairs."""
+    """Checked features `[|H|, N]` and values `[|H|]` of the state-action pairs that exist."""
     shape = np.shape(b_omega)
     require(len(shape) == 3 and 0 not in shape, "b_omega", shape, "must have shape [S, A, N]")
     table = as_float_array(values, (shape[0], shape[1]), name=name)
@@ -250,20 +244,25 @@ def _rows(b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str
 
 
 def _gram(features: Array) -> Array:
-    """Gram matrix `E[b b^T]`, checked to have full rank in float64."""
+    """Gram matrix `E[b b^T]` of the features, checked to have full rank in float64."""
     gram: Array = features.T @ features / len(features)
     rank, size = int(np.linalg.matrix_rank(gram, hermitian=True)), len(gram)
-    require(rank == size, "E[b b^T]", f"rank {rank}", f"must be non-singular, of rank N = {size}")
+    require(
+        rank == size,
+        "E[b b^T]",
+        f"rank {rank}",
+        f"must have the full rank N = {size}; drop linearly dependent features",
+    )
     return gram
 
 
 def _solve_gram(features: Array, moment: Array) -> Array:
-    """Weights `E[b b^T]^-1 moment`, by solving with the Gram matrix."""
+    """Weights `E[b b^T]^-1 moment`, by one linear solve with the Gram matrix."""
     return np.asarray(np.linalg.solve(_gram(features), moment), dtype=np.float64)
 
 
 def _least_squares(features: Array, values: Array) -> Array:
-    """Least-squares weights of `values`, by an orthogonal factorisation; the Gram matrix is only checked."""
+    """Least-squares weights that fit `values` by the features, by QR; the Gram matrix's rank is checked."""
     _gram(features)
     q, r = np.linalg.qr(features)
     return np.asarray(np.linalg.solve(r, q.T @ values), dtype=np.float64)

@@ -210,7 +210,7 @@ def grad_eps_boltzmann(
 
 
 def grad_log_incremental(q: ArrayLike, b_omega: ArrayLike, *, eps_k: float) -> Array:
-    r"""Score of $p_{\omega,k}$: $\mathcal M_{\omega,k}[\nabla_\omega\hat Q_\omega/\varepsilon_k]$, App. E.3.
+    r"""Score of policy $p_{\omega,k}$: $\mathcal M_{\omega,k}[\nabla\hat Q_\omega/\varepsilon_k]$, App. E.3.
 
     Args: q: `[S, A]`. b_omega: `[S, A, N]`. eps_k: > 0.
     Returns: `[S, A, N]`.
@@ -257,7 +257,7 @@ def grad_beta_incremental(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, 
 def _parts(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> tuple[float, Array, Array]:
-    r"""Three means of which the right side of Theorem 4 is composed.
+    r"""Three means over state-action pairs that make up the right side of the corrected Theorem 4.
 
     $\mathbb E_\omega\hat Q/\varepsilon^2$, $\mathbb E_\omega[\nabla\hat Q]/\varepsilon$ and the part at a
     fixed policy, $E[\beta\Gamma]$. Q is centred and divided by eps before it is squared, as eps^2 may
@@ -277,7 +277,12 @@ def _parts(
 
 
 def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
-    """Denominator of Theorem 4, divided by `eps^2`: `1 - d g / d eps`. It is refused where it is 0."""
+    """Denominator of Theorem 4 divided by `eps^2`, `1 - d g / d eps`; raises `InputError` where it is 0."""
     total = 1 + mdp.gamma * policy_q
-    require(total != 0, "eps", eps, "must not be a fold of the self-consistent temperature (1 = d g / d eps)")
+    require(
+        total != 0,
+        "eps",
+        eps,
+        "must not be a fold of the self-consistent temperature: no gradient exists where d g / d eps = 1",
+    )
     return total

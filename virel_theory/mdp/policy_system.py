@@ -1,4 +1,4 @@
-r"""Linear systems $(I - \gamma P_\pi)x = b$ of a policy: its rows, and their direct solution.
+r"""Linear systems $(I - \gamma P_\pi)x = b$ of a policy: the matrix $P_\pi$, and direct solvers.
 
 Dense systems have two roads, which may differ in the last bits. `direct_solve` lets SciPy look at the
 matrix first (triangular, symmetric, ...), which pays in the loops of the solvers. `lu_solve` is always
@@ -15,7 +15,7 @@ from virel_theory.mdp.validation import Transition
 
 
 def mix(pi: Array, table: Array) -> Array:
-    r"""Means $\sum_a\pi(a|s)f(s, a)$ of a table over actions, `[S]`; it may be `-inf` where `pi` is 0."""
+    r"""Policy means $\sum_a\pi(a|s)f(s, a)$, `[S]`, of a table f, which may be `-inf` where `pi` is 0."""
     out: Array = (pi * np.where(pi > 0, table, 0.0)).sum(axis=1)
     return out
 
@@ -32,7 +32,7 @@ def mixed_rows(transition: Transition, pi: Array) -> Rows:
 
 
 def transposed(rows: Rows) -> Rows:
-    """Transpose of a matrix in the same format."""
+    """Transpose of a dense or CSR matrix, in the same format."""
     return rows.T if isinstance(rows, np.ndarray) else sparse.csr_array(rows.T)
 
 

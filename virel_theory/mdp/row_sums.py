@@ -1,4 +1,4 @@
-"""The rule that says which rows of probabilities sum to 1, dense or sparse; `solvers.bounds` relies on it."""
+"""Rule that decides which rows of probabilities sum to 1, dense or sparse; `solvers.bounds` relies on it."""
 
 import math
 
@@ -12,7 +12,7 @@ SURE = 5 * U  # a sum this close to 1 is accepted whatever the row, see `first_b
 
 
 def first_bad_row(rows: Rows, sums: Array, target: Array) -> tuple[int, float] | None:
-    r"""Index and sum of the first of the `rows` (`[n, S]`, dense or CSR) whose sum is not its `target`.
+    r"""Find the first row (`[n, S]`, dense or CSR) whose sum is not its `target`: index and sum, or None.
 
     A row of b non-zeros, normalised in float64, has quotients off by at most $bu$ (a sum of b terms and a
     division; $u = \epsilon/2$), so that its exact sum $\sigma$ is 1 within $bu$. Accepted is
@@ -47,6 +47,6 @@ def longest_row(rows: Rows) -> int:
 
 
 def _entries(rows: Rows, row: int) -> Array:
-    """Entries of one row, in the order in which they are stored."""
+    """Entries of one row of a dense or CSR matrix, in the order in which they are stored."""
     out: Array = rows[row] if isinstance(rows, np.ndarray) else rows.data[slice(*rows.indptr[row : row + 2])]
     return out

@@ -17,7 +17,10 @@ BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.Bad
 
 
 def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> None:
-    """Write arrays to an `.npz` file, all of them or no file; `name` is what errors call the path."""
+    """Write arrays to an `.npz` file atomically: all of them, or no file.
+
+    `name` is the argument that error messages name if the path is bad.
+    """
     require(path.suffix == ".npz", name, str(path), "must end in .npz")
     try:
         with atomic_file(path) as file:
@@ -29,7 +32,7 @@ def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> Non
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Read all arrays of an `.npz` file, never unpickling; anything wrong with it is one `InputError`."""
+    """Read all arrays of an `.npz` file, never unpickling; any damage raises `InputError`."""
     try:
         with path.open("rb") as file:  # np.load leaves the file open when the archive is truncated
             archive = np.load(file, allow_pickle=False)
@@ -45,7 +48,10 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def csr_from_parts(arrays: dict[str, NDArray[Any]]) -> Any:
-    """CSR matrix `[S*A, S]` from a file's `indptr`, `indices` and `data`, and the shape of its `reward`."""
+    """Build the CSR transition `[S*A, S]` from a file's arrays `indptr`, `indices`, `data` and `reward`.
+
+    Only the shape of `reward` is used.
+    """
     reward = arrays["reward"]
     require(reward.ndim == 2, "reward", reward.shape, "must have shape [S, A]")
     n_states, n_actions = reward.shape

@@ -8,7 +8,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def as_table(q: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
-    """Return `q` as an `[S, A]` float64 table: finite where the action exists, `-inf` where it does not."""
+    """Return action values `q` as float64 `[S, A]`: finite, or `-inf` where the action does not exist."""
     out = as_float_array(q, mdp.shape, name=name)
     if mdp.mask is not None:
         out = np.where(mdp.mask, out, -np.inf)
@@ -17,19 +17,19 @@ def as_table(q: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
 
 
 def as_residual(beta: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
-    """Return `beta` as a finite `[S, A]` float64 table, set to 0 where the action does not exist."""
+    """Return the Bellman residual `beta` as finite float64 `[S, A]`, 0 where the action does not exist."""
     out = as_float_array(beta, mdp.shape, name=name)
     first_bad(~np.isfinite(out) & mdp.available, out, name=name, rule="must be finite")
     return out if mdp.mask is None else np.where(mdp.mask, out, 0.0)
 
 
 def as_values(v: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
-    """Return `v` as a finite `[S]` float64 vector, one value per state."""
+    """Return state values `v` as a finite float64 vector `[S]`."""
     return as_finite(v, (mdp.n_states,), name=name)
 
 
 def as_policy(pi: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
-    """Return `pi` as an `[S, A]` policy: rows are distributions, 0 on actions that do not exist."""
+    """Return the policy `pi` as `[S, A]`: rows are distributions, 0 on actions that do not exist."""
     out = as_float_array(pi, mdp.shape, name=name)
     first_bad((out > 0) & ~mdp.available, out, name=name, rule="must be 0 where the action does not exist")
     return as_probabilities(out, name=name)

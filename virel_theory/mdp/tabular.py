@@ -63,7 +63,7 @@ class TabularMDP:
     mask: Mask | None = None
 
     def __post_init__(self) -> None:
-        """Validate every field once and store read-only float64 views."""
+        """Validate every field of the MDP once and store read-only float64 views."""
         gamma = as_gamma(self.gamma)
         transition, n_states, n_actions = as_transition(self.transition)
         mask = as_action_mask(self.mask, (n_states, n_actions))
@@ -91,7 +91,7 @@ class TabularMDP:
 
     @property
     def n_actions(self) -> int:
-        """Number A of actions: the largest that a state has."""
+        """Number A of actions: the width of every `[S, A]` table."""
         return int(self.reward.shape[1])
 
     @property
@@ -106,7 +106,7 @@ class TabularMDP:
 
     @cached_property
     def available(self) -> Mask:
-        """Booleans `[S, A]`, read-only: True where the action exists."""
+        """Action availability `[S, A]`, read-only booleans: True where the action exists."""
         if self.mask is not None:
             return self.mask
         return np.broadcast_to(np.True_, self.shape)
@@ -124,7 +124,7 @@ class TabularMDP:
         return not isinstance(self.transition, np.ndarray)
 
     def expect_next(self, v: Array) -> Array:
-        r"""Expected value of the successor, $E_{s' \sim p(s'|h)}[v(s')]$, `[S, A]`.
+        r"""Expected value of the successor state, $E_{s' \sim p(s'|h)}[v(s')]$, `[S, A]`.
 
         It is the linear part of every Bellman operator.
 
@@ -164,7 +164,7 @@ class TabularMDP:
         return TabularMDP(self.csr_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the MDP to an `.npz` file without pickle: all of it, or, on an error, no file."""
+        """Write the MDP to an `.npz` file without pickles, atomically: on an error no file is left."""
         arrays: dict[str, Any] = {
             "reward": self.reward,
             "gamma": np.float64(self.gamma),
@@ -181,7 +181,7 @@ class TabularMDP:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "TabularMDP":
-        """Read an MDP that `save` wrote.
+        """Read an MDP from an `.npz` file that `TabularMDP.save` wrote.
 
         Keys of the archive: `transition`, or `indptr`, `indices` and `data`; `reward`, `gamma`; optional
         `initial` and `mask`.

@@ -1,4 +1,4 @@
-"""Validation of the arrays that make an MDP: shapes, ranges and row sums, each refusal with its place."""
+"""Validation of the arrays that make an MDP: shapes, ranges and row sums; errors name the bad entry."""
 
 from typing import Any, TypeVar
 
@@ -17,14 +17,14 @@ Value = TypeVar("Value")
 
 
 def as_gamma(gamma: ArrayLike) -> float:
-    """Return `gamma` as a float in [0, 1)."""
+    """Return the discount `gamma` as a float in [0, 1)."""
     value = as_number(gamma, name="gamma")
     require(0 <= value < 1, "gamma", gamma, "must lie in [0, 1)")
     return value
 
 
 def as_transition(transition: Any) -> tuple[Transition, int, int]:
-    """Return `transition` as float64, dense or CSR, with the numbers S of states and A of actions."""
+    """Return `transition` as float64, dense or CSR, and the numbers S of states and A of actions."""
     if sparse.issparse(transition):
         return _as_csr(transition)
     dense = as_real(transition, name="transition")
@@ -34,7 +34,7 @@ def as_transition(transition: Any) -> tuple[Transition, int, int]:
 
 
 def _as_csr(transition: Any) -> tuple[Transition, int, int]:
-    """Return a sparse transition as float64 CSR, with the numbers S of states and A of actions."""
+    """Return a sparse transition as float64 CSR, and the numbers S of states and A of actions."""
     kind = transition.dtype.kind
     require(kind in "biuf", "transition", transition.dtype, "must be an array of real numbers")
     require(transition.ndim == 2, "transition", transition.shape, "must have shape [S*A, S]")
@@ -60,7 +60,7 @@ def as_action_mask(mask: ArrayLike | None, shape: tuple[int, int]) -> Mask | Non
 
 
 def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> None:
-    """Raise `InputError` unless every row is a distribution, or zero where its action does not exist."""
+    """Raise `InputError` unless each transition row is a distribution, or zero for a missing action."""
     entries: Array
     rows: Rows
     if isinstance(transition, np.ndarray):
@@ -89,7 +89,7 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
 
 
 def _check_csr(csr: sparse.csr_array) -> None:
-    """Raise `InputError` unless pointers and indices lie within the matrix."""
+    """Raise `InputError` unless the pointers and indices of a CSR transition lie within the matrix."""
     indptr, indices, n_states = csr.indptr, csr.indices, csr.shape[1]
     ok = indptr[0] == 0 and indptr[-1] == len(indices) == len(csr.data) and bool((np.diff(indptr) >= 0).all())
     require(
@@ -106,7 +106,7 @@ def _check_csr(csr: sparse.csr_array) -> None:
 
 
 def _raise_bad_entry(transition: Transition, n_actions: int) -> None:
-    """Raise `InputError` for the first entry that is negative or NaN."""
+    """Raise `InputError` for the first transition probability that is negative or NaN."""
     if isinstance(transition, np.ndarray):
         first_bad(~(transition >= 0), transition, name="transition", rule="must be non-negative")
     else:

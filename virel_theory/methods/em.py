@@ -21,7 +21,7 @@ from virel_theory.operators.policies import greedy_policy
 
 @dataclass(frozen=True, eq=False)
 class EMStep:
-    r"""One M-step, with values $\hat Q_{\omega_k}$ in `q`, and the E-step after it, with $\pi_k$ in `pi`."""
+    r"""Iteration k of EM: the M-step values $\hat Q_{\omega_k}$ in `q`, the E-step policy $\pi_k$ in `pi`."""
 
     q: Array
     pi: Array
@@ -128,7 +128,7 @@ def em_fixed_target_steps(mdp: TabularMDP, *, q_0: ArrayLike, pi_0: ArrayLike, n
 
 
 def _solve_sparse(mdp: TabularMDP, policy: Array) -> Array:
-    r"""Solution of $(I - \gamma P^\pi) q = r$ over state-action pairs, by sparse LU."""
+    r"""Action values $(I - \gamma P^\pi)^{-1} r$ over state-action pairs, by sparse LU."""
     n_states, n_actions = mdp.shape
     pairs = np.arange(policy.size)
     take = sparse.csr_array((policy.ravel(), (pairs // n_actions, pairs)), shape=(n_states, policy.size))

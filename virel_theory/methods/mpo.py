@@ -139,6 +139,9 @@ def mpo_m_step_prior(pi_theta: ArrayLike) -> Array:
 
 
 def _score_mean(policy: Array, f: Array) -> Array:
-    """Mean of `f` times the score, `E_{a ~ pi}[f(a) d log pi(a) / d theta_b] = pi(b) (f(b) - E_pi[f])`."""
+    """Mean of `f` times the softmax score, `E_{a ~ pi}[f(a) d log pi(a) / d theta_b]`.
+
+    It is `pi(b) (f(b) - E_pi[f])`.
+    """
     out: Array = policy * (f - (policy * f).sum(axis=1, keepdims=True))
     return out

@@ -108,7 +108,10 @@ def pseudo_optimal_policy(mdp: TabularMDP, *, c: float, horizon: int) -> Array:
 def _messages(
     mdp: TabularMDP, mix: Callable[[Array], Array], *, c: float, horizon: int
 ) -> tuple[Array, Array]:
-    """Backward messages `log W [N, S, A]` and `log V_0 [S]`; `mix` maps `log W_t [S, A]` to `log V_t [S]`."""
+    """Backward messages `log W [N, S, A]` and `log V_0 [S]` of the log-evidence over the horizon.
+
+    `mix` maps `log W_t [S, A]` to `log V_t [S]`.
+    """
     temperature = as_temperature(c, name="c")
     _check_horizon(horizon)
     csr = sparse.csr_array(mdp.csr_transition)
@@ -122,7 +125,7 @@ def _messages(
 
 
 def _log(p: Array) -> Array:
-    """Logarithm `log p` with `log 0 = -inf`, without a warning."""
+    """Elementwise logarithm of probabilities, with `log 0 = -inf` and no warning."""
     out: Array = np.log(p, out=np.full_like(p, -np.inf), where=p > 0)
     return out
 

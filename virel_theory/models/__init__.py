@@ -1,1 +1,1 @@
-"""Where MDPs come from: textbook examples, random families, Gymnasium, QVBS, PRISM."""
+"""Sources of MDPs: textbook examples, random families, Gymnasium, QVBS, PRISM."""

@@ -11,21 +11,21 @@ Ints = NDArray[np.integer]
 
 
 def csr_rows(prob: Array, rows: Ints, columns: Ints, *, shape: tuple[int, int]) -> sparse.csr_array:
-    """Matrix in CSR of `(row, column, probability)` triples; repeated entries add up, zeros are dropped."""
+    """CSR matrix from `(row, column, probability)` triples; repeated entries add up, zeros are dropped."""
     out = sparse.csr_array((prob, (rows, columns)), shape=shape)
     out.eliminate_zeros()
     return out
 
 
 def outcome_rows(target: Ints, prob: Array, *, n_states: int) -> sparse.csr_array:
-    """Matrix `[N, S]` in CSR whose row i reaches `target[i, j]` with probability `prob[i, j]`."""
+    """CSR matrix `[N, S]` whose row i reaches state `target[i, j]` with probability `prob[i, j]`."""
     n_rows, n_outcomes = target.shape
     rows = np.repeat(np.arange(n_rows), n_outcomes)
     return csr_rows(prob.ravel(), rows, target.ravel(), shape=(n_rows, n_states))
 
 
 def point_mass(n_states: int, state: int) -> Array:
-    """Distribution `[S]` that is certain of one state."""
+    """Distribution `[S]` with all its probability on one state."""
     out = np.zeros(n_states)
     out[state] = 1.0
     return out
@@ -40,6 +40,6 @@ def build(
     mask: Mask | None = None,
     is_sparse: bool = False,
 ) -> TabularMDP:
-    """Validated MDP, dense unless `is_sparse`; `initial=None` is the uniform distribution."""
+    """Build a validated MDP, dense unless `is_sparse`; `initial=None` is the uniform distribution."""
     mdp = TabularMDP(transition, reward, gamma, initial, mask)
     return mdp if is_sparse else mdp.to_dense()

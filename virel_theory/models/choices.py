@@ -1,4 +1,4 @@
-"""MDPs as lists of choices, as most model files have them: states differ in how many they offer."""
+"""MDPs as lists of choices, the form of most model files: states may differ in how many they offer."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from virel_theory.models.assemble import Ints, build, csr_rows
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """Choices of all states: those of state s are `choice_ptr[s] : choice_ptr[s + 1]`.
+    """MDP as a list of choices; those of state s have the numbers `choice_ptr[s] : choice_ptr[s + 1]`.
 
     Attributes:
         name: what error messages call the source, usually the file.
@@ -40,12 +40,12 @@ class Choices:
 
     @property
     def n_choices(self) -> int:
-        """Number C of choices of all states."""
+        """Number C of choices, summed over all states."""
         return len(self.reward)
 
 
 def check_choices(c: Choices) -> Choices:
-    """Return `c`, or refuse an empty action set, an index out of range, or a probability that is not one."""
+    """Return the choices `c`, or raise `InputError` for a state without one or an invalid entry."""
     counts = np.diff(c.choice_ptr)
     if (counts < 1).any():
         state = int(np.argmax(counts < 1))
@@ -57,7 +57,7 @@ def check_choices(c: Choices) -> Choices:
 
 
 def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
-    """Return `x` as integers in `[0, size)`."""
+    """Return the indices `x` as integers, all in `[0, size)`."""
     require(x.dtype.kind in "iu", name, str(x.dtype), "must hold integers")
     out = x.astype(np.int64)
     bad = (out < 0) | (out >= size)
@@ -68,7 +68,7 @@ def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
 
 
 def make_absorbing(c: Choices, goal: Ints) -> Choices:
-    """Choices `c` with goal states made absorbing at reward 0, in their first choice."""
+    """Copy of the choices `c` in which the first choice of each goal state stays there at reward 0."""
     is_goal = np.zeros(c.n_states, dtype=np.bool_)
     is_goal[goal] = True
     of_goal = np.repeat(is_goal, np.diff(c.choice_ptr))  # [C]
@@ -84,7 +84,7 @@ def make_absorbing(c: Choices, goal: Ints) -> Choices:
 
 
 def to_mdp(c: Choices, *, gamma: float, goal: Ints | None = None) -> TabularMDP:
-    """MDP in CSR of checked choices: a state's k-th choice is action k; goal states keep action 0 only."""
+    """Convert checked choices to a CSR MDP: a state's k-th choice is action k; goals keep action 0 only."""
     counts = np.diff(c.choice_ptr)
     n_actions = int(counts.max())
     mask = np.arange(n_actions) < counts[:, None]

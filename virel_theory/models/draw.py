@@ -31,7 +31,7 @@ def garnet(
     sparse: bool = False,
     missing: float = 0.0,
 ) -> TabularMDP:
-    r"""Random MDP with a fixed number of successors, Archibald et al. 1995.
+    """Random MDP with a fixed number of successors per state-action pair, Archibald et al. 1995.
 
     Every pair has `branching` distinct successors, uniform without repetition, whose probabilities are the
     gaps between uniform cuts of [0, 1]; rewards are standard normal. Equal `rng` states give equal MDPs,
@@ -81,7 +81,7 @@ def ring(
     closed: bool = True,
     rng: np.random.Generator | None = None,
 ) -> TabularMDP:
-    r"""Slow-mixing ring or corridor with local moves and a small slip, cf. Sutton & Barto 2018, Example 6.2.
+    r"""Slow-mixing ring or corridor, an MDP with local moves and slips, cf. Sutton & Barto 2018, Example 6.2.
 
     Action `a` moves by `a - A // 2` states (for A = 3: left, stay, right); with probability `slip` one state
     to either side of that. Far states hear of each other after O(S) steps only, so that bounds on the span of
@@ -120,7 +120,7 @@ def ring(
 
 
 def chain(n_states: int, *, gamma: float, slip: float = 0.0) -> TabularMDP:
-    r"""Chain with reward 1 for going right (action 1, not 0: left) in the last state, cf. Strens 2000.
+    r"""Chain MDP with reward 1 for going right (action 1; 0 is left) in the last state, cf. Strens 2000.
 
     $$V^*(s) = \gamma^{S-1-s} / (1 - \gamma) \quad\text{for slip 0}$$
 
@@ -159,7 +159,7 @@ def gridworld(
     goal_reward: float = 0.0,
     sparse: bool = False,
 ) -> TabularMDP:
-    r"""Grid with moves up, right, down, left and one absorbing goal, cf. Sutton & Barto 2018, Example 4.1.
+    r"""Gridworld: moves up, right, down, left and one absorbing goal, cf. Sutton & Barto 2018, Example 4.1.
 
     Cell `(row, column)` is state `row * width + column`. With probability `slip` the move turns by a right
     angle, to either side alike. Moves into a border or a wall stay. Every step pays `step_reward`, and
@@ -253,7 +253,7 @@ def _index_dtype(n_rows: int, n_entries: int) -> DTypeLike:
 def _garnet_rows(
     key: np.uint64, shape: tuple[int, int], *, branching: int, mask: Mask | None
 ) -> sparse.csr_array:
-    """Transition matrix of a Garnet, from the random stream `key`."""
+    """CSR transition of a Garnet MDP, drawn from the random stream `key`."""
     n_rows = shape[0] * shape[1]
     n_entries = branching * (n_rows if mask is None else int(mask.sum()))
     dtype = _index_dtype(n_rows, n_entries)
@@ -268,7 +268,7 @@ def _garnet_rows(
 
 
 def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Generator) -> Mask | None:
-    """Random mask in which every state has an action; None if no action is missing."""
+    """Random mask of existing actions, at least one per state; None if no action can be missing."""
     if missing == 0:
         return None
     mask: Mask = rng.random(shape) >= missing
@@ -277,14 +277,14 @@ def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Gener
 
 
 def _as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
-    """Return `cell` as `(row, column)` inside the grid."""
+    """Return the grid cell `cell` as `(row, column)`, checked to lie inside the grid."""
     row, column = cell
     require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
     return row, column
 
 
 def _grid_moves(free: Mask) -> NDArray[np.int64]:
-    """States `[S, 4]` that the four moves lead to; a move into a border or a wall stays."""
+    """Successor states `[S, 4]` of the four grid moves; a move into a border or a wall stays."""
     height, width = free.shape
     cells = np.moveaxis(np.indices(free.shape), 0, 2).reshape(-1, 1, 2)
     moved = (cells + np.array(MOVES)).clip(0, [height - 1, width - 1])  # [S, 4, 2]

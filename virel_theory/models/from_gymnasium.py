@@ -1,4 +1,4 @@
-"""Transition table of a Gymnasium toy-text environment, as arrays."""
+"""Reader of the transition table of a Gymnasium toy-text environment."""
 
 import re
 import warnings
@@ -14,7 +14,7 @@ Columns = tuple[NDArray[Any], ...]
 
 
 def open_env(env: Any) -> Any:
-    """Unwrapped environment; if an id is given it is made, and closed again, as only its table is read."""
+    """Return the unwrapped environment; one made from an id is closed at once, as only its table is read."""
     if not isinstance(env, str):
         require(hasattr(env, "unwrapped"), "env", env, "must be an environment or its id")
         return env.unwrapped
@@ -22,7 +22,7 @@ def open_env(env: Any) -> Any:
 
     try:
         with warnings.catch_warnings():
-            if not re.search(r"-v\d+$", env):  # then the newest version is what was asked for
+            if not re.search(r"-v\d+$", env):  # an id without a version asks for the newest one
                 warnings.simplefilter("ignore", UserWarning)
             made = gymnasium.make(env)
     except (gymnasium.error.Error, ImportError) as err:
@@ -34,7 +34,7 @@ def open_env(env: Any) -> Any:
 
 
 def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
-    """Transition table of an environment: S, A, its columns, and the mask `[S, A]`.
+    """Read the transition table of an environment: S, A, its columns, and the action mask `[S, A]`.
 
     The columns are state, action, successor, probability, reward and terminated.
     """
@@ -66,7 +66,7 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
 
 
 def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, bool]:
-    """One listed outcome as `(successor, probability, reward, terminated)`."""
+    """Convert one outcome of a Gymnasium table to `(successor, probability, reward, terminated)`."""
     try:
         prob, successor, reward, terminated = outcome
         np.int64(successor)
@@ -77,7 +77,7 @@ def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, 
 
 
 def _check_columns(columns: Columns, n_states: int) -> None:
-    """Raise `InputError` for the first entry that is out of range."""
+    """Raise `InputError` for the first successor, probability or reward in a table that is out of range."""
     state, action, successor, prob, reward, _ = columns
     rules = (
         (successor, (successor >= 0) & (successor < n_states), f"successors must lie in [0, {n_states})"),

@@ -1,4 +1,4 @@
-"""Explicit-state model files, as PRISM and Storm write them, as arrays.
+"""Readers of explicit-state model files, as PRISM and Storm write them.
 
 Transitions (`.tra`): an optional first line `mdp` or `dtmc` (Storm) or counts `S C N` / `S N` (PRISM), then
 `s choice s' p [action]` (MDP) or `s s' p` (DTMC). Labels (`.lab`): `0="init" 1="goal"`, then `s: 0 1`
@@ -18,12 +18,12 @@ from virel_common.errors import InputError, require
 from virel_theory.checks import Array
 from virel_theory.models.assemble import Ints
 
-Line = tuple[int, list[str]]  # number in the file, words
+Line = tuple[int, list[str]]  # line number in the file, words of the line
 
 
 @dataclass(frozen=True, eq=False)
 class Transitions:
-    """Transitions `[N]` that a file lists, by state and choice; `is_dtmc`: it has no column of choices."""
+    """Transitions `[N]` of a `.tra` file, by state and choice; `is_dtmc`: it has no column of choices."""
 
     path: Path
     n_states: int
@@ -52,7 +52,7 @@ def read_transitions(path: Path) -> Transitions:
 
 
 def choice_rows(tra: Transitions) -> tuple[Ints, Ints]:
-    """Pointers `choice_ptr [S + 1]` to the choices of each state, and the choice `[N]` of each transition.
+    """Number a model's choices: pointers `[S + 1]` to those of each state, and the choice of each transition.
 
     A state must number its choices 0, 1, 2, ...
     """
@@ -104,7 +104,7 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
             counts[-1] == len(lines),
             str(path),
             len(lines),
-            f"must hold the {counts[-1]} rewards it announces",
+            f"must hold the {counts[-1]} rewards that its first line announces",
         )
     columns, reward = _numbers(path, lines, n_ints=width - 1, labelled=False)
     names = ("state", "successor") if tra.is_dtmc and width == 3 else ("state", "choice", "successor")
@@ -113,35 +113,35 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
 
 
 def _look_up(path: Path, keys: Sequence[Ints], columns: Sequence[Ints], reward: Array) -> Array:
-    """Reward of each transition: that of the row of `columns` which equals its `keys`, else 0."""
+    """Look up each transition's reward: that of the file's row whose `columns` equal its `keys`, else 0."""
     table: dict[tuple[int, ...], float] = {}
     for key, value in zip(zip(*(c.tolist() for c in columns), strict=True), reward.tolist(), strict=True):
         require(
             key not in table,
             str(path),
             key,
-            "must give one reward at most to each state, choice or transition",
+            "must give at most one reward to each state, choice or transition",
         )
         table[key] = value
     wanted = list(zip(*(key.tolist() for key in keys), strict=True))
     unknown = table.keys() - set(wanted)
-    rule = "must give rewards to states, choices and transitions of the .tra file"
+    rule = "must give rewards only to states, choices and transitions that the .tra file lists"
     require(not unknown, str(path), min(unknown, default=None), rule)
     return np.array([table.get(key, 0.0) for key in wanted])
 
 
 def _tra_header(path: Path, lines: list[Line]) -> tuple[bool, list[int], list[Line]]:
-    """Whether the file is a DTMC, the counts that its first line announces, and the other lines."""
+    """Parse the head of a `.tra` file: whether it is a DTMC, the counts it announces, and the other lines."""
     number, words = lines[0]
     if words[0].lower() in {"mdp", "dtmc"}:
         return words[0].lower() == "dtmc", [], lines[1:]
-    rule = "must be 'mdp', 'dtmc', or the counts of states, choices and transitions"
+    rule = "must be 'mdp', 'dtmc', or the numbers of states, (choices) and transitions"
     require(len(words) in (2, 3), f"{path} line {number}", " ".join(words), rule)
     return len(words) == 2, [_as_int(word, path, number) for word in words], lines[1:]
 
 
 def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Ints, n_states: int) -> None:
-    """Raise `InputError` unless the transitions are those that the header announces."""
+    """Raise `InputError` unless a `.tra` file holds the states, choices and transitions that it announces."""
     if counts:
         n_choices = len(np.unique(np.stack([state, choice]), axis=1).T)
         found = [n_states, len(state)] if len(counts) == 2 else [n_states, n_choices, len(state)]
@@ -149,7 +149,7 @@ def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Int
             found == list(counts),
             str(path),
             found,
-            f"must hold the states, choices, transitions {list(counts)}",
+            f"must hold the numbers of states, (choices) and transitions that it announces, {list(counts)}",
         )
     top = int(state.max())
     require(top < n_states, str(path), top, f"must number states below {n_states}")
@@ -157,12 +157,12 @@ def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Int
         n_states <= len(state),
         str(path),
         n_states,
-        f"must give every state an action; {len(state)} lines, states",
+        f"must have no more states than transitions ({len(state)}), as every state needs one",
     )
 
 
 def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
-    """Labels by their number, from the first line of a PRISM `.lab` file."""
+    """Label names by their number, as the first line of a PRISM `.lab` file declares them."""
     text = " ".join(line[1])
     pairs: list[tuple[str, str]] = re.findall(r'(\d+)="([^"]*)"', text)
     found = " ".join(f'{key}="{name}"' for key, name in pairs)
@@ -176,7 +176,7 @@ def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
 
 
 def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], list[Line]]:
-    """Labels of a Storm `.lab` file, each under its own name, and the lines after the declaration."""
+    """Label names that a Storm `.lab` file declares, each its own key, and the lines that follow."""
     ends = [k for k, (_, words) in enumerate(lines) if words[0] == "#END"]
     require(bool(ends), str(path), "no #END", "must end its #DECLARATION")
     names = [word for _, words in lines[1 : ends[0]] for word in words]
@@ -184,13 +184,16 @@ def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], l
 
 
 def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) -> tuple[list[Ints], Array]:
-    """Columns of numbers: `n_ints` integers and one real number per line, then, if `labelled`, a word."""
+    """Parse lines of `n_ints` integers and a real number into columns; `labelled` lines may end in a word."""
     widths = (n_ints + 1, n_ints + 2) if labelled else (n_ints + 1,)
     ints = np.empty((len(lines), n_ints), dtype=np.int64)
     reals = np.empty(len(lines))
     for k, (number, words) in enumerate(lines):
         require(
-            len(words) in widths, f"{path} line {number}", " ".join(words), f"must have {widths[0]} columns"
+            len(words) in widths,
+            f"{path} line {number}",
+            " ".join(words),
+            f"must have {' or '.join(map(str, widths))} columns",
         )
         ints[k] = [_as_int(word, path, number) for word in words[:n_ints]]
         reals[k] = _as_real(words[n_ints], path, number)
@@ -198,14 +201,14 @@ def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) 
 
 
 def _as_int(word: str, path: Path, number: int) -> int:
-    """`word` on line `number` as a non-negative integer."""
+    """Parse `word`, on line `number` of a model file, as a non-negative integer."""
     ok = word.isascii() and word.isdigit() and len(word) <= 18
-    require(ok, f"{path} line {number}", word, "must hold a number of a state or choice here, 0 or more")
+    require(ok, f"{path} line {number}", word, "must hold an integer >= 0 here: a state, a choice or a count")
     return int(word)
 
 
 def _as_real(word: str, path: Path, number: int) -> float:
-    """`word` on line `number` as a finite float."""
+    """Parse `word`, on line `number` of a model file, as a finite float."""
     try:
         value = float(word)
     except ValueError:
@@ -215,12 +218,12 @@ def _as_real(word: str, path: Path, number: int) -> float:
 
 
 def _in_range(state: int, n_states: int, path: Path, number: int) -> None:
-    """Raise `InputError` unless a state on line `number` exists."""
+    """Raise `InputError` unless the state on line `number` of a model file is below `n_states`."""
     require(state < n_states, f"{path} line {number}", state, f"must number states below {n_states}")
 
 
 def _read_lines(path: Path, *, comments: bool = True) -> list[Line]:
-    """Words of the non-empty lines of a file, with line numbers, without comment lines if `comments`."""
+    """Split a file's non-empty lines into words, with line numbers; `comments` drops comment lines."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:

@@ -1,4 +1,4 @@
-"""Archives of the Quantitative Verification Benchmark Set (QVBS) as lists of choices."""
+"""Reader of the archives of the Quantitative Verification Benchmark Set (QVBS)."""
 
 import json
 from typing import Any, Literal
@@ -14,7 +14,7 @@ Sense = Literal["max", "min"]
 
 
 def qvbs_choices(name: str, arrays: dict[str, Any], objective: str) -> tuple[Choices, Ints]:
-    """Choices and goal states of one objective of an archive."""
+    """Choices and goal states of one objective of a QVBS archive."""
     keys = ("choice_ptr", "indptr", "indices", "prob", "init", "meta", f"goal__{objective}")
     for key in keys:
         require(key in arrays, name, sorted(arrays), f"must hold the array {key!r}")
@@ -24,11 +24,16 @@ def qvbs_choices(name: str, arrays: dict[str, Any], objective: str) -> tuple[Cho
     choice_ptr = _as_pointer(arrays["choice_ptr"], n_choices, name=f"{name}: choice_ptr")
     n_states = len(choice_ptr) - 1
     init = as_indices(arrays["init"].ravel(), n_states, name=f"{name}: init")
-    require(len(init) == 1, f"{name}: init", init.shape, "must be one state")
+    require(len(init) == 1, f"{name}: init", init.shape, "must hold exactly one state")
     goal_name = f"goal__{objective}"
     goal = as_indices(np.atleast_1d(arrays[goal_name]), n_states, name=f"{name}: {goal_name}")
     shape = arrays["indices"].shape
-    require(shape == (n_entries,), f"{name}: indices", shape, "must have one entry for each of `prob`")
+    require(
+        shape == (n_entries,),
+        f"{name}: indices",
+        shape,
+        f"must have one entry per entry of `prob`, {n_entries}",
+    )
     reward_name = f"reward__{objective}"
     choices = Choices(
         name=name,
@@ -43,18 +48,23 @@ def qvbs_choices(name: str, arrays: dict[str, Any], objective: str) -> tuple[Cho
 
 
 def qvbs_sense(name: str, arrays: dict[str, Any], objective: str) -> Sense:
-    """Sense of an objective, "max" or "min", from the metadata of its archive."""
+    """Optimisation sense of a QVBS objective, "max" or "min", from the metadata of its archive."""
     try:
         sense: Any = json.loads(str(arrays["meta"]))["properties"][objective]["sense"]
     except (ValueError, KeyError, TypeError) as err:
-        message = f"`{name}: meta` must be JSON that says the sense of {objective!r}; {err!r}"
+        message = f"`{name}: meta` must be JSON that gives the sense of the objective {objective!r}; {err!r}"
         raise InputError(message) from None
-    require(sense in {"max", "min"}, f"{name}: meta", sense, "must say 'max' or 'min'")
+    require(
+        sense in {"max", "min"},
+        f"{name}: meta",
+        sense,
+        "must give the sense of the objective as 'max' or 'min'",
+    )
     return "max" if sense == "max" else "min"
 
 
 def _as_pointer(x: Any, total: int, *, name: str) -> Ints:
-    """Return `x` as integers that rise from 0 to `total`."""
+    """Return the row pointers `x` as integers that rise from 0 to `total`."""
     ok = x.ndim == 1 and x.size > 1 and x.dtype.kind in "iu"
     require(ok, name, (x.shape, str(x.dtype)), "must be a vector of integers")
     out: Ints = x.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Kernels of `draw.garnet`: compiled loops that check nothing; the caller owns the out-arguments.
+"""Kernels that draw Garnet MDPs: compiled loops that check nothing; the caller owns the out-arguments.
 
 Random numbers are one SplitMix64 stream (Steele et al. 2014) addressed by position: row `i` owns the
 positions from `i * n_draws` on, so that the numbers do not depend on the order of the rows or on the number
@@ -31,7 +31,7 @@ def random_53_bits(key, position):
 @njit(cache=True)
 @no_type_check
 def floyd_sample(key, position, n, out):
-    """`out <-` a uniform subset of {0..n-1}, ascending (Floyd's algorithm, kept sorted by insertion)."""
+    """Draw a uniform subset of {0..n-1} into `out`, ascending (Floyd's algorithm, sorted by insertion)."""
     for j in range(len(out)):
         top = n - len(out) + j
         draw = np.int64(random_53_bits(key, position + j) / _UNIT * (top + 1))
@@ -49,7 +49,10 @@ def floyd_sample(key, position, n, out):
 @njit(cache=True)
 @no_type_check
 def selection_sample(key, position, n, out):
-    """`out <-` a uniform subset of {0..n-1}, ascending (Knuth's Algorithm S, one draw per candidate)."""
+    """Draw a uniform subset of {0..n-1} into `out`, ascending (Knuth's Algorithm S).
+
+    It takes one draw per candidate.
+    """
     k = 0
     for i in range(n):
         if k == len(out):
@@ -62,7 +65,10 @@ def selection_sample(key, position, n, out):
 @njit(cache=True)
 @no_type_check
 def spacings(key, position, out):
-    """`out <-` gaps between len(out) - 1 uniform cuts of [0, 1]: multiples of 2**-53, of sum exactly 1."""
+    """Draw probabilities into `out`: gaps between uniform cuts of [0, 1], multiples of 2**-53, sum 1.
+
+    The sum is exact.
+    """
     n_cuts = len(out) - 1
     for j in range(n_cuts):
         cut = random_53_bits(key, position + j)
@@ -85,7 +91,7 @@ def spacings(key, position, out):
 @njit(cache=True)
 @no_type_check
 def fill_row(key, row, n_states, indices, data):
-    """Fill one row of a Garnet: successors without repetition, then their probabilities."""
+    """Draw one row of a Garnet's transition: successors without repetition, then their probabilities."""
     branching = len(indices)
     if branching == 0:
         return
@@ -102,7 +108,7 @@ def fill_row(key, row, n_states, indices, data):
 @njit(cache=True)
 @no_type_check
 def fill_serial(key, n_states, indptr, indices, data):
-    """Fill all rows of the CSR matrix, one after another."""
+    """Draw all rows of a Garnet's CSR transition, one after another."""
     for row in range(len(indptr) - 1):
         low, high = indptr[row], indptr[row + 1]
         fill_row(key, row, n_states, indices[low:high], data[low:high])
@@ -111,7 +117,7 @@ def fill_serial(key, n_states, indptr, indices, data):
 @njit(cache=True, parallel=True)
 @no_type_check
 def fill_parallel(key, n_states, indptr, indices, data):
-    """Fill all rows of the CSR matrix on numba's threads, with the same numbers as `fill_serial`."""
+    """Draw all rows of a Garnet's CSR transition on numba's threads, with the numbers of `fill_serial`."""
     for row in prange(len(indptr) - 1):
         low, high = indptr[row], indptr[row + 1]
         fill_row(key, row, n_states, indices[low:high], data[low:high])

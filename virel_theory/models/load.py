@@ -1,4 +1,4 @@
-"""Readers of MDPs that others wrote: Gymnasium toy-text, QVBS archives, PRISM and Storm files, npz.
+"""Readers of MDPs from Gymnasium toy-text, QVBS archives, PRISM and Storm files, and `.npz` files.
 
 Every broken file is one `InputError` that names the file, the rule and what was found. Importing this module
 does not import gymnasium.
@@ -72,7 +72,7 @@ def from_gymnasium(env: Any, *, gamma: float) -> TabularMDP:
 
 
 def from_qvbs(path: FilePath, objective: str, *, gamma: float) -> tuple[TabularMDP, Sense]:
-    r"""MDP of the Quantitative Verification Benchmark Set and its objective, Hartmanns et al. 2019.
+    """MDP and optimisation sense from the Quantitative Verification Benchmark Set, Hartmanns et al. 2019.
 
     The archive holds `choice_ptr, indptr, indices, prob, init, meta` and, for each objective, `reward__NAME`
     and `goal__NAME`. Goal states become absorbing at reward 0. The k-th choice of a state is action k;
@@ -98,7 +98,7 @@ def from_qvbs(path: FilePath, objective: str, *, gamma: float) -> tuple[TabularM
     """
     arrays = read_npz(Path(path))
     known = sorted(key.removeprefix("reward__") for key in arrays if key.startswith("reward__"))
-    require(objective in known, "objective", objective, f"must be one of {known} for {path}")
+    require(objective in known, "objective", objective, f"must be one of {known}, the objectives of {path}")
     choices, goal = qvbs_choices(str(path), arrays, objective)
     return to_mdp(check_choices(choices), gamma=gamma, goal=goal), qvbs_sense(str(path), arrays, objective)
 
@@ -143,9 +143,14 @@ def from_prism(
         goal,
         f"must be one of the labels {sorted(labels)} of the .lab file",
     )
-    require(rew is not None or goal is not None, "rew", None, "must be given where there is no `goal`")
+    require(
+        rew is not None or goal is not None,
+        "rew",
+        None,
+        "must be given if there is no `goal`: pass a reward file or a goal label",
+    )
     starts = labels.get("init", np.array([0]))
-    require(len(starts) > 0, str(lab), "none", "must label an initial state `init`")
+    require(len(starts) > 0, str(lab), "none", "must give the label `init` to at least one state")
     initial = np.bincount(starts, minlength=transitions.n_states) / len(starts)
     prob, successor = transitions.prob, transitions.successor
     reward = np.zeros(int(choice_ptr[-1]))
@@ -163,7 +168,7 @@ def from_prism(
 def load_problem(
     spec: FilePath, *, gamma: float | None = None, objective: str | None = None
 ) -> tuple[TabularMDP, Sense | None]:
-    r"""MDP of a file or a `gym:ID`, and the sense that it asks for, Puterman 1994, Section 2.1.
+    """MDP from a file or a `gym:ID`, with the optimisation sense it asks for, Puterman 1994, Section 2.1.
 
     Args:
         spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (files of the same name in
@@ -199,7 +204,7 @@ def load_problem(
 
 
 def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | None = None) -> TabularMDP:
-    r"""MDP of a file or a `gym:ID`, Puterman 1994, Section 2.1.
+    """MDP from a file or a `gym:ID`, Puterman 1994, Section 2.1.
 
     Args:
         spec: as for `load_problem`, which also tells the sense of an objective.
@@ -217,7 +222,7 @@ def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | Non
 
 
 def _is_qvbs(path: Path) -> bool:
-    """Whether an archive holds the lists of choices of a QVBS model."""
+    """Whether an `.npz` archive is a QVBS model: it then holds lists of choices."""
     try:
         with zipfile.ZipFile(path) as file:
             return "choice_ptr.npy" in file.namelist()
@@ -226,24 +231,26 @@ def _is_qvbs(path: Path) -> bool:
 
 
 def _given(gamma: float | None, name: str) -> float:
-    """`gamma`, which a source without a discount of its own needs."""
+    """Return the discount `gamma`; raise `InputError` if a source without one of its own got None."""
     if gamma is None:
-        raise InputError(f"`gamma` must be given for {name}, which holds no discount; found None")
+        raise InputError(
+            f"`gamma` must be given for {name}, which holds no discount: pass a number in [0, 1); found None"
+        )
     return gamma
 
 
 def _no_objective(objective: str | None) -> None:
     """Raise `InputError` if an objective was named for a source that has none."""
-    require(objective is None, "objective", objective, "must be left out: this source has none")
+    require(objective is None, "objective", objective, "must be left out, as this source names no objectives")
 
 
 def _sums(group: Ints, values: Array, *, size: int) -> Array:
-    """Sums `[size]` of the values in each group."""
+    """Sums `[size]` of the `values` that belong to each group."""
     return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
 
 
 def _choice_rewards(path: Path, tra: prism.Transitions, choice: Ints) -> Array:
-    """Expected rewards of all choices, `[C]`, from one reward file."""
+    """Expected rewards of all choices, `[C]`, read from one reward file."""
     values, by_successor = prism.read_rewards(path, tra)
     if by_successor:
         return _sums(choice, tra.prob * values, size=int(choice[-1]) + 1)

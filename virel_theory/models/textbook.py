@@ -9,7 +9,7 @@ from virel_theory.models.draw import MOVES
 
 
 def two_state_toy(*, gamma: float) -> TabularMDP:
-    r"""Two states, stay or swap, reward 1 for staying in state 1, Puterman 1994, Section 6.2.
+    r"""Two-state MDP: stay or swap, reward 1 for staying in state 1, Puterman 1994, Section 6.2.
 
     $$V^* = (\gamma, 1) / (1 - \gamma), \qquad
       Q^*(0, \cdot) = (\gamma^2, \gamma) / (1 - \gamma), \quad Q^*(1, \cdot) = (1, \gamma^2) / (1 - \gamma)$$
@@ -30,7 +30,7 @@ def two_state_toy(*, gamma: float) -> TabularMDP:
 
 
 def puterman_two_state(*, gamma: float) -> TabularMDP:
-    r"""Two-state example with a state-dependent action set, Puterman 1994, Section 3.1.
+    r"""Two-state MDP with a state-dependent action set, Puterman 1994, Section 3.1.
 
     In $s_1$, $a_{1,1}$ pays 5 and stays or leaves with probability 1/2, $a_{1,2}$ pays 10 and leaves; in
     $s_2$ the only action pays -1 and stays.
@@ -57,7 +57,7 @@ def puterman_two_state(*, gamma: float) -> TabularMDP:
 
 
 def sutton_barto_gridworld(*, gamma: float = 0.9) -> TabularMDP:
-    r"""Five by five grid with two jump cells, Sutton & Barto 2018, Example 3.5.
+    """Five by five gridworld with two jump cells, Sutton & Barto 2018, Example 3.5.
 
     Moves off the grid stay and pay -1; all moves from A = (0, 1) pay 10 and lead to (4, 1), from B = (0, 3)
     pay 5 and lead to (2, 3). Published optimal values (Example 3.8, one decimal): 22.0 24.4 22.0 19.4 17.5
@@ -87,7 +87,7 @@ def sutton_barto_gridworld(*, gamma: float = 0.9) -> TabularMDP:
 def forest(
     n_states: int = 3, *, gamma: float, fire: float = 0.1, wait_reward: float = 4.0, cut_reward: float = 2.0
 ) -> TabularMDP:
-    r"""Forest management: wait or cut a stand that may burn, Chades et al. 2014.
+    """Forest-management MDP: wait or cut a stand that may burn, Chades et al. 2014.
 
     Waiting (0) ages the stand by one class, or burns it down with probability `fire`; cutting (1) restarts
     it. Waiting in the oldest class pays `wait_reward`, cutting there `cut_reward`, cutting in between 1. By

@@ -1,1 +1,1 @@
-"""The objective of VIREL, its posterior, the residual error and the temperature it makes."""
+"""VIREL's objective, its posterior, the residual error, and the temperature that it defines."""

@@ -19,7 +19,7 @@ from virel_theory.operators.bellman import bellman_incremental
 
 
 class Normalisation(StrEnum):
-    """Ways in which the sources normalise the residual error, Eq. (2)."""
+    """Normalisations of the residual error in the paper, its talk and its poster, Eq. (2)."""
 
     POWER = "power"
     MEAN = "mean"
@@ -43,7 +43,7 @@ _SOURCES = {
 
 
 class NormOptions(TypedDict, total=False):
-    """Keywords `c`, `p_norm`, `normalisation`, `d` that select the norm, Eq. (2)."""
+    """Keywords `c`, `p_norm`, `normalisation`, `d` that select the norm of the residual error, Eq. (2)."""
 
     c: float
     p_norm: float
@@ -109,7 +109,7 @@ def residual_weights(
         (d is not None) == (kind is Normalisation.WEIGHTED),
         "d",
         d,
-        "must be given for the normalisation 'weighted', and for it alone",
+        "must be given for the normalisation 'weighted', and for no other",
     )
     if kind is Normalisation.WEIGHTED:
         return c * _as_pair_distribution(d, on)
@@ -188,14 +188,14 @@ def incremental_residual_error(
 
 
 def _as_normalisation(value: Normalisation) -> Normalisation:
-    """Return `value` as a `Normalisation`; its text is accepted too."""
+    """Return `value` as a `Normalisation`; its name as text is accepted too."""
     known = [kind.value for kind in Normalisation]
     require(value in known, "normalisation", value, f"must be one of {', '.join(known)}")
     return Normalisation(value)
 
 
 def _as_pair_distribution(d: ArrayLike | None, exists: NDArray[np.bool_]) -> Array:
-    """Return `d` as a distribution over the pairs that exist, `[S, A]`."""
+    """Return `d` as a distribution `[S, A]` over the state-action pairs that exist."""
     out = as_float_array(np.nan if d is None else d, exists.shape, name="d")
     first_bad(~(out >= 0), out, name="d", rule="must be non-negative")
     first_bad((out > 0) & ~exists, out, name="d", rule="must be 0 where the action does not exist")

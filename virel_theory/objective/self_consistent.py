@@ -32,7 +32,9 @@ Label = Literal["above", "below", "falls", "rises", "undecided"]
 
 @dataclass(frozen=True)
 class Root:
-    r"""One root of $\varepsilon = g(\omega,\varepsilon)$, proved unique in `[lower, upper]`, App. C.
+    r"""Self-consistent temperature, a root of $\varepsilon = g(\omega,\varepsilon)$, with enclosure, App. C.
+
+    It is proved to be the only root in `[lower, upper]`.
 
     `slope` is $\partial_\varepsilon g$ at `eps`: below 1 where $g - \varepsilon$ falls through the root; 1
     at a fold.
@@ -58,13 +60,13 @@ class SelfConsistentTemperatures:
 
     @property
     def complete(self) -> bool:
-        """Whether the number of roots is proved, App. C."""
+        """Whether the number of self-consistent temperatures is proved, App. C."""
         return not self.undecided
 
 
 @dataclass(frozen=True)
 class _Box:
-    """Interval `[a, b]` of temperatures, and what is proved about F = g - eps on it."""
+    """Interval `[a, b]` of temperatures, labelled by what is proved there about `F(eps) = g(eps) - eps`."""
 
     a: float
     b: float
@@ -161,7 +163,7 @@ def self_consistent_temperatures(
 
 
 def _root_in(root: Root, unit: float) -> Root:
-    """`root` in another unit, its enclosure rounded outwards."""
+    """Convert a self-consistent temperature to another unit, its enclosure rounded outwards."""
     lower, upper = _times(root.lower, unit, 0.0), _times(root.upper, unit, np.inf)
     return Root(float(root.eps) * unit, lower, upper, root.slope)
 
@@ -173,13 +175,13 @@ def _times(x: float, unit: float, outwards: float) -> float:
 
 
 def _map(mdp: TabularMDP, q: ArrayLike, norm: NormOptions) -> TemperatureMap:
-    """Temperature map of a checked table in the norm that the keywords select."""
+    """Temperature map of the action values `q`, checked, in the norm that the keywords select."""
     weights = residual_weights(mdp.available, **norm)
     return TemperatureMap.of(mdp, as_table(q, mdp, name="q"), weights, norm.get("p_norm", 2.0))
 
 
 def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list[_Box], int]:
-    """Bisect `[0, supremum]` into labelled boxes, neighbours of one label merged, and count the boxes."""
+    """Bisect temperatures `[0, supremum]` into labelled boxes, equal neighbours merged; count all boxes."""
     stack, done, n_boxes = [(0.0, supremum)], list[_Box](), 0
     while stack:
         a, b = stack.pop()
@@ -196,7 +198,7 @@ def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list
 
 
 def _classify(g: TemperatureMap, a: float, b: float) -> Label:
-    """Proved sign of F on `[a, b]`, else its proved monotonicity, else "undecided"."""
+    """Label of `F(eps) = g(eps) - eps` on `[a, b]`: its proved sign or monotonicity, else "undecided"."""
     low, high = g.value_range(a, b)
     if low > b:
         return "above"
@@ -211,7 +213,10 @@ def _classify(g: TemperatureMap, a: float, b: float) -> Label:
 def _read_run(
     g: TemperatureMap, boxes: list[_Box], k: int, found: tuple[list[Root], list[tuple[float, float]]]
 ) -> None:
-    """Add to `found` the root of monotone box `k` if its ends prove one, or the box if an end has no sign."""
+    """Record the root that a monotone box provably holds, or call the box undecided if an end has no sign.
+
+    `found` holds both lists; box number `k` is read.
+    """
     box = boxes[k]
     left = 1 if k == 0 else _sign(g, box.a)  # F(0) = g(omega, 0) >= 0
     right = -1 if k == len(boxes) - 1 else _sign(g, box.b)  # F < 0 at the supremum
@@ -222,13 +227,13 @@ def _read_run(
 
 
 def _sign(g: TemperatureMap, eps: float) -> int:
-    """Proved sign of F = g - eps at a temperature; 0 if rounding hides it."""
+    """Proved sign of `g(eps) - eps` at the temperature `eps`; 0 if rounding hides it."""
     low, high = g.value_range(eps, eps)
     return 1 if low > eps else -1 if high < eps else 0
 
 
 def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
-    """Locate the root of a box in floating point, then widen until the signs at both ends are proved."""
+    """Locate a self-consistent temperature in floating point, then widen until its enclosure is proved."""
     ends = g.value(box.a) - box.a, g.value(box.b) - box.b
     eps = box.a if ends[0] * left <= 0 else box.b if ends[1] * left >= 0 else _brent(g, box)
     slope = g.slope(eps)
@@ -242,7 +247,10 @@ def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
 
 
 def _brent(g: TemperatureMap, box: _Box) -> float:
-    """Root of F in a box by Brent's method, in units of the box: `brentq` multiplies, which may underflow."""
+    """Root of `F(eps) = g(eps) - eps` in a box by Brent's method, rescaled so that nothing underflows.
+
+    `brentq` multiplies values of F.
+    """
     unit = float(np.ldexp(1.0, int(np.frexp(box.b)[1])))
     root, _ = brentq(
         lambda x: g.value(x * unit) / unit - x,

@@ -32,7 +32,7 @@ from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 TINY = float(np.finfo(np.float64).tiny)
-MAX_EXPONENT = 4000  # 2 to this, times any float64 but 0, is out of range
+MAX_EXPONENT = 4000  # 2 to this power, times any float64 but 0, is out of range
 Range = tuple[float, float]
 
 
@@ -54,7 +54,7 @@ class TemperatureMap:
 
     @staticmethod
     def of(mdp: TabularMDP, table: Array, weights: Array, p_norm: float) -> "TemperatureMap":
-        """Map of a table: its gaps, and the rounding allowances that the module derives."""
+        """Build the temperature map of a table of action values, with the allowances for its rounding."""
         on = mdp.available
         q_max, r_max = float(np.abs(table[on]).max()), float(np.abs(mdp.reward[on]).max())
         gap = table.max(axis=1, keepdims=True) - table
@@ -68,7 +68,10 @@ class TemperatureMap:
     def in_own_units(
         mdp: TabularMDP, table: Array, weights: Array, p_norm: float
     ) -> tuple["TemperatureMap", float]:
-        """Map in units in which values and rewards are below 2 in size, and that unit, a power of 2."""
+        """Build the temperature map in a unit that keeps values and rewards below 2; also return that unit.
+
+        The unit is a power of 2.
+        """
         on = mdp.available
         size = max(float(np.abs(table[on]).max()), float(np.abs(mdp.reward[on]).max()))
         k = int(np.frexp(size)[1]) - 1
@@ -81,7 +84,7 @@ class TemperatureMap:
         return replace(g, eta_weights=(abs(power) + 2) * U), float(np.ldexp(1.0, k))
 
     def policy(self, eps: float) -> Array:
-        """Boltzmann policy at `eps`: greedy (uniform over ties) at 0, uniform at inf."""
+        """Boltzmann policy at temperature `eps`: greedy (uniform over ties) at 0, uniform at inf."""
         if eps == 0:
             mass = (self.gap == 0).astype(np.float64)
         elif eps == np.inf:
@@ -101,11 +104,11 @@ class TemperatureMap:
         )
 
     def value(self, eps: float) -> float:
-        """Value `g(omega, eps)` in floating point."""
+        """Value `g(omega, eps)` of the temperature map, in floating point."""
         return float(np.sum(self.weights * np.abs(self.beta(eps)) ** self.p_norm))
 
     def scaled_variance(self, eps: float) -> Array:
-        """Scaled variance `V = Var(Q) / eps^2` of every state, `[S]`; 0 in both limits."""
+        """Variance of Q under the Boltzmann policy over `eps^2`, `[S]`; 0 in both limits of `eps`."""
         if eps in (0, np.inf):
             return np.zeros(self.mdp.n_states)
         pi, x = self.policy(eps), self._scaled(eps)
@@ -115,14 +118,14 @@ class TemperatureMap:
         return out
 
     def slope(self, eps: float) -> float:
-        """Partial derivative of g with respect to eps."""
+        """Partial derivative of the temperature map with respect to eps, in floating point."""
         psi = self._psi(self.beta(eps))
         return 0.0 - self.mdp.gamma * float(
             np.sum(self.weights * psi * self.mdp.expect_next(self.scaled_variance(eps)))
         )
 
     def value_range(self, a: float, b: float) -> Range:
-        """Enclosure of g on `[a, b]`; b may be inf."""
+        """Enclosure of the temperature map on `[a, b]`, rounding included; b may be inf."""
         top = self.beta(a) + self.eta_beta
         bottom = (top if a == b else self.beta(b) + self.eta_beta) - 2 * self.eta_beta
         low = np.maximum(0.0, np.maximum(bottom, -top))
@@ -133,7 +136,7 @@ class TemperatureMap:
         return float(g_low) * (1 - slack) - lost, float(g_high) * (1 + slack) + lost
 
     def slope_range(self, a: float, b: float) -> Range:
-        """Enclosure on `[a, b]`, a >= 0, of the partial derivative of g with respect to eps."""
+        """Enclosure of the temperature map's derivative in eps on `[a, b]`, a >= 0, rounding included."""
         low, high = self._psi(self.beta(b) - self.eta_beta), self._psi(self.beta(a) + self.eta_beta)
         v_low, v_high = self._variance_range(a, b)
         n_terms = self.weights.size + self.mdp.n_states + 16
@@ -147,7 +150,7 @@ class TemperatureMap:
         return -gamma * (float(top) + slack), -gamma * (float(bottom) - slack)
 
     def _variance_range(self, a: float, b: float) -> tuple[Array, Array]:
-        """Enclosure on `[a, b]` of the scaled variance of every state, `[S]`."""
+        """Enclosure of every state's scaled variance on the temperatures `[a, b]`, two arrays `[S]`."""
         with np.errstate(divide="ignore", over="ignore"):
             x_low, x_high = self._scaled(b), self.gap / a if a > 0 else np.where(self.gap > 0, np.inf, 0.0)
         peak = np.minimum(np.clip(2.0, x_low, x_high), 700.0)
@@ -164,12 +167,12 @@ class TemperatureMap:
         return low, np.minimum(high, (v + self.eta_v) * up * (1 + 16 * U))
 
     def _scaled(self, eps: float) -> Array:
-        """Gaps in units of the temperature; inf where out of range."""
+        """Gaps below the best action, divided by the temperature; inf where that is out of range."""
         with np.errstate(over="ignore"):
             out: Array = self.gap / eps
         return out
 
     def _psi(self, beta: Array) -> Array:
-        """Derivative of `|beta|^p` with respect to beta."""
+        """Derivative of `|beta|^p` with respect to the residual beta, elementwise."""
         out: Array = self.p_norm * np.sign(beta) * np.abs(beta) ** (self.p_norm - 1)
         return out

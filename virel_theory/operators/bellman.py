@@ -146,13 +146,13 @@ def bellman_soft(mdp: TabularMDP, q: ArrayLike, *, c: float) -> Array:
 
 
 def _as_limit_temperature(eps: float, *, name: str) -> float:
-    """Return `eps` as a non-negative, finite float; 0 stands for the limit."""
+    """Return the temperature `eps` as a non-negative, finite float; 0 stands for the greedy limit."""
     value = float(eps)
     require(0 <= value < np.inf, name, eps, "must be non-negative and finite")
     return value
 
 
 def _back_up(mdp: TabularMDP, v_next: Array) -> Array:
-    """Backup `r + gamma E[v_next]` `[S, A]`, `-inf` where the action does not exist."""
+    """Bellman backup `r + gamma E[v_next]`, `[S, A]`, `-inf` where the action does not exist."""
     out: Array = mdp.reward + mdp.gamma * mdp.expect_next(v_next)
     return out if mdp.mask is None else np.where(mdp.mask, out, -np.inf)

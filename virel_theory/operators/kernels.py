@@ -12,7 +12,7 @@ from numba import njit
 @njit(cache=True)
 @no_type_check
 def policy_mean(q, pi, out):
-    """`out[s] <- sum_a pi[s, a] q[s, a]`, with `0 * (-inf) = 0`."""
+    """Policy means `out[s] <- sum_a pi[s, a] q[s, a]`, with `0 * (-inf) = 0`."""
     for s in range(q.shape[0]):
         total = 0.0
         for a in range(q.shape[1]):
@@ -24,7 +24,7 @@ def policy_mean(q, pi, out):
 @njit(cache=True)
 @no_type_check
 def boltzmann_mean(q, eps, out):
-    """`out[s] <-` Boltzmann mean of `q[s]`: the maximum plus a mean of non-positive differences."""
+    """Boltzmann means of the rows of `q`, into `out`: the maximum plus a mean of non-positive differences."""
     for s in range(q.shape[0]):
         top = q[s].max()
         mass = 0.0
@@ -41,7 +41,7 @@ def boltzmann_mean(q, eps, out):
 @njit(cache=True)
 @no_type_check
 def boltzmann_policy_mean(q, eps, out):
-    """`out[s] <- sum_a pi[a] q[s, a]` for the Boltzmann policy pi: first its probabilities, then the mean."""
+    """Boltzmann means `out[s] <- sum_a pi[a] q[s, a]`, by way of the probabilities pi of each row."""
     for s in range(q.shape[0]):
         top = q[s].max()
         mass = 0.0
@@ -59,7 +59,7 @@ def boltzmann_policy_mean(q, eps, out):
 @njit(cache=True)
 @no_type_check
 def log_sum_exp(q, c, out):
-    """`out[s] <- c log sum_a exp(q[s, a] / c)`, by `log1p` of the sum without its largest term."""
+    """Soft maxima `out[s] <- c log sum_a exp(q[s, a] / c)`, by `log1p` of all but the largest term."""
     for s in range(q.shape[0]):
         top = q[s].max()
         rest = 0.0
@@ -75,7 +75,7 @@ def log_sum_exp(q, c, out):
 @njit(cache=True)
 @no_type_check
 def soft_max(q, c, out):
-    """`out[s] <- c log sum_a exp(q[s, a] / c)`, by the logarithm of the shifted sum.
+    """Soft maxima `out[s] <- c log sum_a exp(q[s, a] / c)`, by the logarithm of the shifted sum.
 
     The soft solvers' own: their bounds (`solvers.soft`) are for this rounding, `log_sum_exp` has another.
     """
@@ -92,7 +92,7 @@ def soft_max(q, c, out):
 @njit(cache=True)
 @no_type_check
 def soft_weights(q, c, pi):
-    """`pi[s] <- softmax(q[s] / c)`."""
+    """Boltzmann policy `pi[s] <- softmax(q[s] / c)` of every state."""
     for s in range(q.shape[0]):
         top = -np.inf
         for a in range(q.shape[1]):
@@ -108,7 +108,7 @@ def soft_weights(q, c, pi):
 @njit(cache=True)
 @no_type_check
 def log_expect_rows(indptr, indices, data, log_v, out):
-    """`out[row] <- log sum_s' p(s'|row) exp(log_v[s'])`, shifted row by row; `-inf` for an empty row."""
+    """Log-means `out[row] <- log sum_s' p(s'|row) exp(log_v[s'])`, shifted per row; `-inf` if p is empty."""
     for row in range(out.shape[0]):
         top = -np.inf
         for k in range(indptr[row], indptr[row + 1]):

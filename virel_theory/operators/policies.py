@@ -12,7 +12,7 @@ from virel_theory.checks import Array, as_probabilities, as_real, as_temperature
 
 
 def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
-    """Return `q` as a float64 `[S, A]` table: no NaN, no `+inf`, at least one finite value per row."""
+    """Return action values `q` as float64 `[S, A]`: no NaN or `+inf`, at least one finite value per row."""
     out = as_real(q, name=name)
     require(out.ndim == 2 and out.size > 0, name, out.shape, "must have shape [S, A]")
     first_bad(

@@ -1,1 +1,1 @@
-"""Solvers whose error bound is guaranteed."""
+"""Solvers of MDPs whose error bounds are guaranteed."""

@@ -16,12 +16,12 @@ from virel_theory.solvers.policy_methods import (
 from virel_theory.solvers.value_methods import gauss_seidel
 
 SLOW = 0.8  # a span that falls by less than this factor per sweep calls for a linear solve
-MAX_DENSE_LU = 3000  # states
+MAX_DENSE_LU = 3000  # states up to which a dense LU is used
 
 
 @dataclass
 class Auto:
-    """Policy sweeps while they mix fast; from then on, or if there are few states, a linear solve.
+    """Method `auto`: policy sweeps while they mix fast, then linear solves (at once if states are few).
 
     Between steps it remembers whether sweeps mix slowly (`slow`), and the order of the states in which the
     policy's matrix is banded (`band`).
@@ -31,7 +31,7 @@ class Auto:
     band: linear.Band = field(default_factory=linear.Band)
 
     def __call__(self, x: Point) -> None:
-        """Step once with the method that fits, and note in `x.ran` which one it was."""
+        """Take one step by the method that fits the MDP, and note its name in `x.ran`."""
         if len(x.v) <= SMALL:
             x.note("pi")
             advance_pi(x)
@@ -48,7 +48,7 @@ class Auto:
             (advance_pi if direct else advance_bicgstab)(x)
 
     def _solve_slow(self, x: Point, b: SparseBackups) -> None:
-        """Solve for `b.policy`: banded elimination if an order of the states is narrow, else Krylov steps."""
+        """Evaluate the policy `b.policy`: banded elimination if some state order allows it, else Krylov."""
         _rows.policy_reward(x.task.reward, b.policy, x.w)
         if self.band.solve(b, x.v, x.w):
             x.note("banded LU")

@@ -23,14 +23,14 @@ from virel_theory.solvers.kernels import sweeps
 from virel_theory.solvers.problem import Problem
 
 PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
-PARALLEL_FROM_FULL = 2_000_000  # the same for T*, of which there are few
+PARALLEL_FROM_FULL = 2_000_000  # the same threshold for sweeps of T*, which are few
 N_CHUNKS = 32
 COPY_SHARE = 0.2  # gather the policy's rows only if they are at most this share of the MDP's entries
 AHEAD = 200  # entries between the fetch of a value and its use
-AHEAD_FROM = 50_000  # states: the values of fewer fit in the inner caches
-MAX_DOUBT = 0.03  # share of actions above which they are computed in order, all of them
+AHEAD_FROM = 50_000  # states from which values are fetched ahead: fewer fit in the inner caches
+MAX_DOUBT = 0.03  # share of actions in doubt above which all of them are computed, in order
 N_SAMPLES = 1000
-MIN_COLUMNS = 4  # of the table: the factors of a ring with moves to either side have so many
+MIN_COLUMNS = 4  # of the table; the factors of a ring with moves to either side have 4
 FAR = 512  # two successors of a row that are more states apart are not on one page
 
 Integers = NDArray[np.signedinteger]
@@ -52,10 +52,10 @@ class PolicyCopy:
 
 
 class SparseBackups:
-    """Backups of a CSR `[S*A, S]` transition; `reward` is `-inf` where the action does not exist."""
+    """Bellman backups with a CSR transition `[S*A, S]`; `reward` is `-inf` where an action is missing."""
 
     def __init__(self, transition: sparse.csr_array, reward: Array, gamma: float) -> None:
-        """Allocate the `[S, A]` table `q` and the policy."""
+        """Store the MDP's arrays; allocate the `[S, A]` table `q` and the greedy policy."""
         self.indptr, self.indices, self.data = transition.indptr, transition.indices, transition.data
         self.reward, self.gamma = reward, gamma
         self._table: Array = np.empty(0)
@@ -67,7 +67,10 @@ class SparseBackups:
         self._copy_tried = False
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """Sweep once with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`; extremes of w - v."""
+        """Sweep with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
+
+        Returns the smallest and the largest entry of w - v.
+        """
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
         if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
             low, high = sweeps.full_parallel(*args, self._ahead, N_CHUNKS)
@@ -76,7 +79,9 @@ class SparseBackups:
         return float(low), float(high)
 
     def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
-        """`w <- T v`, improving a restricted policy without the actions that `q + drift` rules out.
+        """Apply T* to v, `w <- T v`, starting from the fixed policy and skipping actions proved worse.
+
+        The bounds `q + drift` on the new action values rule these out.
 
         Where that leaves too many actions it is a full sweep, whose rows come in order. Returns the extremes
         of `w - v` and the drift, which starts again from 0 after a full sweep.
@@ -88,7 +93,7 @@ class SparseBackups:
         return (*self._lazy(v, w, drift), drift)
 
     def _lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
-        """Run the lazy sweep of `sweeps`, in parallel if the MDP is large."""
+        """Run the lazy sweep of T*, which skips actions proved worse, in parallel if the MDP is large."""
         args = (
             self.indptr,
             self.indices,
@@ -108,22 +113,25 @@ class SparseBackups:
         return float(low), float(high)
 
     def factors(self, n_columns: int) -> Array:
-        """Work array `[S, n_columns]` in the memory of `q`, which is then undefined until the next backup."""
+        """Lend the memory of `q` as a work array `[S, n_columns]`; `q` is undefined until the next backup."""
         n_states, n_actions = self.reward.shape
         if n_states * n_columns > self._table.size:
-            self._table = self.q = np.empty(0)  # free what is there first
+            self._table = self.q = np.empty(0)  # free the old memory first
             self._table = np.empty(n_states * max(n_actions, n_columns))
             self.q = self._table[: n_states * n_actions].reshape(n_states, n_actions)
         return self._table[: n_states * n_columns].reshape(n_states, n_columns)
 
     def release(self) -> Array:
-        """Hand over `q`, its memory cut to what it needs; these backups no longer hold it."""
+        """Hand over the table `q`, its memory cut to size; this object no longer holds it."""
         out, self._table, self.q = self._table, np.empty(0), np.empty((0, 0))
         out.resize(self.reward.shape, refcheck=False)  # `q` was the only view
         return out
 
     def restrict(self) -> None:
-        """Fix the rows of `policy` for `sweep`; `policy` must not change until the next call."""
+        """Fix the current `policy` as the one that `sweep` applies; it must then stay as it is.
+
+        It may change again once `restrict` is called anew.
+        """
         if not self._copy_tried:
             self._copy_tried = True
             self.copy = self._make_copy()
@@ -133,7 +141,10 @@ class SparseBackups:
             _rows.gather_changed(*rows, c.old, c.starts, c.stops, c.indices, c.data, c.r_pi)
 
     def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
-        """Sweep once with the fixed policy, for the right-hand side `rhs` (None: its rewards)."""
+        """Sweep with the fixed policy, `w <- rhs + gamma P_pi v`; returns the extremes of w - v.
+
+        `rhs=None` stands for the policy's rewards.
+        """
         is_parallel = self._is_parallel(len(self.data) // self.reward.shape[1], PARALLEL_FROM)
         if self.copy is None and rhs is None:
             chosen = (self.indptr, self.indices, self.data, self.reward, self.policy, self.gamma, v, w)
@@ -151,7 +162,7 @@ class SparseBackups:
         return float(low), float(high)
 
     def rows(self) -> tuple[Integers, Integers, Integers, Array]:
-        """Rows of the fixed policy as `starts, stops, indices, data`."""
+        """Transition rows of the fixed policy, as `starts, stops, indices, data`."""
         if self.copy is not None:
             return self.copy.starts, self.copy.stops, self.copy.indices, self.copy.data
         starts, stops = np.empty((2, len(self.policy)), dtype=self.indptr.dtype)
@@ -159,7 +170,7 @@ class SparseBackups:
         return starts, stops, self.indices, self.data
 
     def policy_reward(self) -> Array:
-        """Rewards `[S]` of the fixed policy; not to be written to."""
+        """Rewards `[S]` of the fixed policy, to be read only."""
         if self.copy is not None:
             return self.copy.r_pi
         out = np.empty(len(self.policy))
@@ -167,14 +178,14 @@ class SparseBackups:
         return out
 
     def policy_matrix(self) -> sparse.csr_array:
-        """Copy of the matrix `P_pi [S, S]` of `policy`."""
+        """Copy of the transition matrix `P_pi [S, S]` of `policy`."""
         n_states, n_actions = self.reward.shape
         parts = (self.data, self.indices, self.indptr)
         whole = sparse.csr_array(parts, shape=(n_states * n_actions, n_states), copy=False)
         return sparse.csr_array(whole[np.arange(n_states) * n_actions + self.policy])
 
     def _make_copy(self) -> PolicyCopy | None:
-        """Empty copy of a policy's rows, or None if it would take too large a share of the MDP."""
+        """Allocate the copy of a policy's rows; None if it would take too large a share of the MDP."""
         n_states, n_actions = self.reward.shape
         nothing = np.empty(0, dtype=self.indptr.dtype)
         total = int(_rows.slots(self.indptr, n_states, n_actions, nothing))
@@ -187,15 +198,15 @@ class SparseBackups:
 
     @staticmethod
     def _is_parallel(n_entries: int, threshold: int) -> bool:
-        """Whether a sweep of so many entries is worth threads."""
+        """Whether a sweep that reads `n_entries` entries is large enough to pay for threads."""
         return n_entries >= threshold and get_num_threads() > 1
 
 
 class DenseBackups:
-    """Backups of a dense `[S, A, S]` transition; `reward` is `-inf` where the action does not exist."""
+    """Bellman backups with a dense transition `[S, A, S]`; `reward` is `-inf` where an action is missing."""
 
     def __init__(self, transition: Array, reward: Array, gamma: float) -> None:
-        """Allocate the `[S, A]` table `q` and the policy."""
+        """Store the MDP's arrays; allocate the `[S, A]` table `q` and the greedy policy."""
         self.transition = transition
         self.reward, self.gamma = reward, gamma
         n_states, n_actions = reward.shape
@@ -205,28 +216,34 @@ class DenseBackups:
         self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """Sweep once with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`; extremes of w - v."""
+        """Sweep with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
+
+        Returns the smallest and the largest entry of w - v.
+        """
         np.dot(self.flat, v, out=self.q.reshape(-1))
         low, high = _rows.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
         return float(low), float(high)
 
     def release(self) -> Array:
-        """Hand over `q`, the table of these backups."""
+        """Hand over the table `q` of action values to the caller."""
         return self.q
 
     def restrict(self) -> None:
-        """Copy the rows and rewards of `policy` for `sweep`."""
+        """Copy the transition rows and rewards of `policy`, which `sweep` then applies."""
         self._p_pi = self.policy_matrix()
         self._r_pi = self.reward[np.arange(len(self.policy)), self.policy]
 
     def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
-        """Sweep once with the fixed policy, for the right-hand side `rhs` (None: its rewards)."""
+        """Sweep with the fixed policy, `w <- rhs + gamma P_pi v`; returns the extremes of w - v.
+
+        `rhs=None` stands for the policy's rewards.
+        """
         np.dot(self._p_pi, v, out=w)
         low, high = _rows.finish_policy(self._r_pi if rhs is None else rhs, self.gamma, v, w)
         return float(low), float(high)
 
     def policy_matrix(self) -> Array:
-        """Copy of the matrix `P_pi [S, S]` of `policy`."""
+        """Copy of the transition matrix `P_pi [S, S]` of `policy`."""
         return self.transition[np.arange(len(self.policy)), self.policy]
 
 
@@ -234,14 +251,14 @@ Backups = SparseBackups | DenseBackups
 
 
 def backups(task: Problem) -> Backups:
-    """Backups of a problem, with their own work arrays, dense or sparse as its transition is."""
+    """Make the Bellman backups of a problem, with work arrays; dense or sparse, as its transition is."""
     if isinstance(task.transition, np.ndarray):
         return DenseBackups(task.transition, task.reward, task.gamma)
     return SparseBackups(task.transition, task.reward, task.gamma)
 
 
 def look_ahead(indices: Integers, n_states: int) -> np.uint64:
-    """Number of entries ahead of its use at which to fetch a value; `NEVER` unless fetching ahead pays.
+    """Prefetch distance of sparse sweeps, in entries; `NEVER` unless fetching values ahead pays.
 
     It pays if values are many and successors, by a sample, scattered.
     """

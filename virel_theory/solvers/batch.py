@@ -1,4 +1,4 @@
-"""Many small dense MDPs at once: one compiled, parallel policy iteration."""
+"""Solver of many small dense MDPs at once, by one compiled, parallel policy iteration."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,9 @@ def solve_batch(
 def _checked(
     transition: ArrayLike, reward: ArrayLike, gamma: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Array, Array, Array]:
-    """Checked transition, reward and discounts: contiguous `[N, S, A, S]`, `[N, S, A]` and `[N]`.
+    """Check the inputs of `solve_batch`; return transition, reward and discounts as contiguous arrays.
+
+    Their shapes are `[N, S, A, S]`, `[N, S, A]` and `[N]`.
 
     The reward is `-inf` where the action does not exist.
     """
@@ -104,7 +106,7 @@ def _checked(
 
 
 def _check_sums(rows: Array, available: Mask, *, masked: bool) -> None:
-    """Raise `InputError` unless the rows of each MDP keep the rule of `TabularMDP`."""
+    """Raise `InputError` unless the transition rows of each MDP sum to 1, by the rule of `TabularMDP`."""
     n_actions, n_states = rows.shape[2:]
     sums, target = rows.sum(axis=3), available.astype(np.float64)
     for i in np.flatnonzero(~(np.abs(sums - target) <= SURE).all(axis=(1, 2))):

@@ -90,21 +90,21 @@ def boltzmann_fixed_points(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Newton search for roots of F(V) = B(Q_V) - V at one temperature."""
+    """Newton search for Boltzmann fixed points: roots of `F(V) = B(Q_V) - V` at one temperature."""
 
     task: Problem
     b: Backups
     eps: float
 
     def defect(self, v: Array) -> Array:
-        """Defect `F(V) = B(Q_V) - V`; leaves `Q_V` in `b.q`."""
+        """Defect `F(V) = B(Q_V) - V` of a candidate fixed point V; leaves `Q_V` in `b.q`."""
         out = np.empty_like(v)
         self.b.full(v, out)
         kernels.boltzmann_mean(self.b.q, self.eps, out)
         return out - v
 
     def newton(self, start: Array) -> Array | None:
-        """Fixed point reached by damped steps, then Newton with halving; None if it stalls above rounding."""
+        """Seek a fixed point from `start`: damped steps, then Newton's; None if it stalls above rounding."""
         v = start
         for _ in range(N_DAMPED):
             v = v + 0.5 * self.defect(v)
@@ -124,7 +124,7 @@ class _Search:
         return None
 
     def derivative(self) -> Rows:
-        """Matrix `sum_a g(a|s) P(s'|s, a)` of the last backup, `[S, S]`."""
+        """Derivative of the last Boltzmann backup without gamma: `sum_a g(a|s) P(s'|s, a)`, `[S, S]`."""
         pi = np.empty_like(self.b.q)
         kernels.soft_weights(self.b.q, self.eps, pi)
         mean = np.empty(len(pi))
@@ -133,7 +133,9 @@ class _Search:
         return mixed_rows(self.task.transition, pi * (1 + gap / self.eps))
 
     def noise(self, v: Array) -> float:
-        r"""Rounding level of the defect F, whatever the temperature; u = 2.2e-16, M = max|r| + max|v|.
+        r"""Rounding level of the defect F: a candidate whose defect is below it counts as a fixed point.
+
+        u = 2.2e-16, M = max|r| + max|v|; valid at every temperature.
 
         Backup, v and the difference are off by (S + 8) u M, which moves B by at most $\sum_a|g|$ as much:
         with $x_a = (\max Q - Q_a)/\varepsilon$,
@@ -146,7 +148,7 @@ class _Search:
         return float(U * scale * n_ulps)
 
     def table(self, v: Array) -> tuple[Array, float]:
-        """Table `Q_V` of a fixed point V, and its residual `max|T Q - Q|`."""
+        """Action values `Q_V` of a fixed point V, and their residual `max|T Q - Q|`."""
         w = np.empty_like(v)
         self.b.full(v, w)
         q = self.b.q.copy()
@@ -157,7 +159,7 @@ class _Search:
 
 
 def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Array]:
-    """First `n_starts` of: optimal and uniform-policy values, both ends of the box, random values in it."""
+    """Starts of the fixed-point search: values of optimal and uniform policies, ends of the box, random."""
     uniform = mdp.available / mdp.available.sum(axis=1, keepdims=True)
     low, high = (end / (1 - mdp.gamma) for end in _reward_range(mdp))
     starts = [
@@ -171,13 +173,13 @@ def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Ar
 
 
 def _reward_range(mdp: TabularMDP) -> tuple[float, float]:
-    """Smallest and largest reward of the pairs that exist."""
+    """Smallest and largest reward of the state-action pairs that exist."""
     rewards = mdp.reward[mdp.available]
     return float(rewards.min()), float(rewards.max())
 
 
 def _distinct(values: list[Array], r_max: float) -> list[Array]:
-    """One value vector of each group of equal ones, by rising mean.
+    """Merge equal value vectors: keep one of each group, ordered by rising mean.
 
     Vectors are equal if they differ by at most 1e-6 (max|r| + max|v|).
     """

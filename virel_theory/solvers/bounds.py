@@ -48,20 +48,23 @@ TINY = 1e-300  # covers every underflow: far above 2^-1074 times any number of e
 
 @dataclass(frozen=True)
 class Bracket:
-    """Shift `mid` to add to the backed-up table, and the half-width `radius` that remains (reward units)."""
+    """Enclosure of $Q^* - Q_V$: the shift `mid` to add to a backed-up table, and the half-width `radius`.
+
+    Both are in reward units.
+    """
 
     mid: float
     radius: float
 
 
 def dot_error(n_terms: int) -> float:
-    r"""Relative error $\gamma_k = k u / (1 - k u)$ of k = `n_terms` roundings."""
+    r"""Bound $\gamma_k = k u / (1 - k u)$ on the relative error of k = `n_terms` roundings."""
     k = n_terms * UNIT
     return k / (1 - k)
 
 
 def row_sum_slack(n_terms: int) -> float:
-    r"""Largest distance $\delta$ from 1 of the exact sum of a validated row of `n_terms` entries."""
+    r"""Largest distance $\delta$ from 1 of the exact sum of a validated row of `n_terms` probabilities."""
     return (3 * n_terms + 8) * EPS
 
 
@@ -76,12 +79,12 @@ def contraction_interval(gamma: float, n_terms: int, *, n_mixed: int = 0) -> tup
 
 
 def backup_error(n_terms: int, *, r_max: float, v_max: float, beta_hi: float) -> float:
-    r"""Rounding bound $\eta$ of one backup: how far the computed one can be from the exact one."""
+    r"""Rounding bound $\eta$ of one Bellman backup: how far the computed one can be from the exact one."""
     return dot_error(n_terms + 6) * (r_max + beta_hi * v_max) + TINY
 
 
 def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -> Bracket:
-    r"""MacQueen's shift and radius for $Q^* - Q_V$ from the extremes of $TV - V$; radius `inf`: no bound."""
+    """MacQueen's enclosure of $Q^* - Q_V$ from the extremes of $TV - V$; a radius `inf` means no bound."""
     beta_lo, beta_hi = beta
     if not beta_hi < 1:
         return Bracket(0.0, np.inf)
@@ -102,7 +105,7 @@ def _geometric(x: float, beta: float) -> float:
 
 
 def total_bound(radius: float, *, eta: float, q_max: float) -> float:
-    """Error bound of the returned table: the radius, and the rounding of the backup and of the added shift.
+    """Error bound of a returned table: the radius, and the rounding of the backup and of the added shift.
 
     A NaN becomes `inf`.
     """
@@ -113,7 +116,7 @@ def total_bound(radius: float, *, eta: float, q_max: float) -> float:
 def shifts_and_bounds(
     low: Array, high: Array, *, gamma: Array, n_terms: Array, r_max: Array, v_max: Array
 ) -> tuple[Array, Array]:
-    """Shifts and total bounds of many points at once: `bracket` and `total_bound`, elementwise."""
+    """MacQueen's shifts and total error bounds of many MDPs: `bracket` and `total_bound`, elementwise."""
     slack = (3 * n_terms + 8) * EPS
     slack = slack * (1 + slack) + 4 * EPS
     beta_lo, beta_hi = gamma * (1 - slack), gamma * (1 + slack)

@@ -14,7 +14,7 @@ N_REFINEMENTS = 1
 
 
 def evaluate(task: Problem, pi: Array) -> Solution:
-    r"""Values $V^\pi$ and $Q^\pi$; a step of iterative refinement takes out the linear solver's own error."""
+    r"""Evaluate a policy: $V^\pi$ and $Q^\pi$ by a direct solve, with a step of iterative refinement."""
     rows, b = mixed_rows(task.transition, pi), backups(task)
     v = direct_solve(rows, task.gamma, mix(pi, task.reward))
     w = np.empty_like(v)
@@ -28,7 +28,10 @@ def evaluate(task: Problem, pi: Array) -> Solution:
 
 
 def _judge_policy(task: Problem, pi: Array, v: Array, q: Array) -> tuple[Array, Outcome]:
-    """Shift the backup `q` of `v` by the midpoint of its bracket; the shifted table and its outcome."""
+    r"""Add MacQueen's shift to the backup `q` of `v`, in place, and bound its distance from $Q^\pi$.
+
+    Returns the shifted table and its `Outcome`.
+    """
     n_actions = pi.shape[1]
     slack = cert.row_sum_slack(n_actions)
     beta = cert.contraction_interval(task.gamma, task.n_terms, n_mixed=n_actions)

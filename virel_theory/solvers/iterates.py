@@ -83,7 +83,7 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
 
 
 def _as_actions(policy: ArrayLike, mdp: TabularMDP) -> NDArray[np.intp]:
-    """Return `policy` as integers `[S]`, each the number of an action that exists."""
+    """Return the deterministic policy as integers `[S]`, each an action that exists in its state."""
     actions = np.asarray(policy)
     right = actions.dtype.kind in "iu" and actions.shape == (mdp.n_states,)
     require(

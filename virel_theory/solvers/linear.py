@@ -15,19 +15,19 @@ MAX_KRYLOV_STEPS = 200
 
 
 class Band:
-    """Banded elimination in the first narrow order: natural, folded (rings), or reverse Cuthill-McKee.
+    """Banded elimination in the first narrow state order: natural, folded (rings), reverse Cuthill-McKee.
 
     The order is chosen once and remembered, or it is remembered that no order is narrow.
     """
 
     def __init__(self) -> None:
-        """Start with no order chosen."""
+        """Start without an elimination order; the first `solve` chooses one."""
         self._kind: int | None = None
         self._table: Integers = np.empty(0, dtype=np.int32)
         self._hopeless = False
 
     def solve(self, b: SparseBackups, v: Array, rhs: Array) -> bool:
-        """`v <- V^pi` of `b.policy` for the rewards `rhs` (overwritten); False if no order is narrow.
+        """Evaluate `b.policy` into `v` for the rewards `rhs` (overwritten); False if no order is narrow.
 
         If False, both are as they were; if True, `b.q`, whose memory the factors take, is undefined.
         """
@@ -44,7 +44,7 @@ class Band:
         return True
 
     def _choose(self, b: SparseBackups) -> bool:
-        """Choose an order for the graph of all actions, so for every policy; False if none is narrow."""
+        """Choose an order whose band is narrow for all actions, so for every policy; False if none is."""
         if self._kind is not None:
             return True
         ends = b.indptr[:: b.reward.shape[1]]
@@ -58,7 +58,7 @@ class Band:
 
 
 def _cuthill_mckee(b: SparseBackups) -> Integers:
-    """Reverse Cuthill-McKee order of the graph of all actions: place of each state, then state at each."""
+    """Reverse Cuthill-McKee order for all actions: place of each state, then state at each place."""
     n_states, n_actions = b.reward.shape
     parts = (b.data, b.indices, b.indptr[::n_actions])
     graph = sparse.csr_matrix(parts, shape=(n_states, n_states))
@@ -70,7 +70,7 @@ def _cuthill_mckee(b: SparseBackups) -> Integers:
 
 
 def krylov(b: SparseBackups, v: Array, w: Array, *, rhs: Array, atol: float, forcing: float) -> bool:
-    """Improve `v` towards `V^pi` of the restricted policy by ILU(0)-BiCGSTAB, with `w` as scratch.
+    """Improve `v` towards `V^pi` of the fixed policy by ILU(0)-BiCGSTAB, with `w` as scratch.
 
     Returns False, and leaves `v` as it was, unless the residual is at least halved. It aims at `forcing`
     times the residual, or at what `atol` asks for.

@@ -49,7 +49,7 @@ def linear_program(
 
 
 def _least_superharmonic(task: Problem) -> tuple[Array, int]:
-    """Optimum `[S]` of the primal program, and the iterations that HiGHS took."""
+    """Least superharmonic values `[S]`, the optimum of the primal program, and the iterations of HiGHS."""
     n_states, n_actions = task.reward.shape
     exists = np.isfinite(task.reward.reshape(-1))
     rows = task.transition

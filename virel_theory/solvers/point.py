@@ -1,4 +1,4 @@
-"""The loop that every method shares: certify a point by a full sweep, then let the method move it.
+"""Loop that every method shares: certify the values by a full sweep, then let the method improve them.
 
 A method is a callable `advance(x: Point) -> None` that leaves the next point in `x.v`. On entry `x.w`,
 `x.b.q` and `x.b.policy` hold the backup of `x.v`; all of them may be overwritten. Nothing that a method does
@@ -19,12 +19,14 @@ from virel_theory.solvers.refine import refine
 from virel_theory.solvers.solution import Solution
 
 FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the residual has fallen to this share
-PATIENCE = 5  # steps without progress, at a residual that rounding can explain, before pairs take over
+PATIENCE = (
+    5  # steps without progress, at a residual that rounding can explain, before compensated sweeps take over
+)
 
 
 @dataclass
 class Point:
-    """Where a method stands: values `v`, their backup `w`, and the extremes `low`, `high` of w - v.
+    """State of an iterative method: values `v`, their backup `w`, and the extremes `low`, `high` of w - v.
 
     `b` makes backups of `task`; `ran` lists what has run, for `Solution.method`.
     """
@@ -38,7 +40,7 @@ class Point:
     ran: list[str] = field(default_factory=list)
 
     def note(self, what: str) -> None:
-        """Remember that `what` ran, for `Solution.method`."""
+        """Record that the method named `what` ran, for `Solution.method`."""
         if what not in self.ran:
             self.ran.append(what)
 
@@ -50,24 +52,27 @@ class Point:
     def shift(self, low: float, high: float) -> float:
         """MacQueen's shift for a residual in `[low, high]` if a constant is most of it, else 0.
 
-        Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle;
-        Gauss-Seidel does not commute with shifts, and keeps its monotone progress without.
+        Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle.
+        Gauss-Seidel does not commute with shifts; without them it keeps its monotone progress.
         """
         if high - low < 0.5 * max(abs(low), abs(high)):
             return self.task.gamma / (1 - self.task.gamma) * (low + high) / 2
         return 0.0
 
     def accept(self) -> None:
-        """`V <- T V + shift`: one step of value iteration."""
+        """Take a step of value iteration, `V <- T V + shift`."""
         np.add(self.w, self.shift(self.low, self.high), out=self.v)
 
 
 Advance = Callable[[Point], None]
-"""A method's step from one point to the next; what it remembers between steps are fields of its own."""
+"""Step of a method from one point to the next; a method with memory is an instance whose fields hold it."""
 
 
 def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
-    """Alternate a certifying sweep and `advance`, from `T 0 = max r`, until done or out of steps."""
+    """Run a method from `T 0 = max r`: certifying sweeps alternate with `advance` until done.
+
+    Done means: the tolerance is met, rounding allows no more, or `max_steps` are over.
+    """
     v = best_reward(task)
     x = Point(task, backups(task), v, np.empty_like(v))
     best, stale = np.inf, 0
@@ -91,7 +96,9 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
 
 
 def refined(x: Point, plain: Outcome) -> Outcome:
-    """Outcome of `refine` if its bound is smaller than that of `plain`; else `plain`, its table restored.
+    """Run compensated sweeps; return their outcome if its bound is below that of `plain`, else `plain`.
+
+    In the second case the table of `plain` is restored.
 
     A bound that is NaN is not smaller.
     """
@@ -104,14 +111,14 @@ def refined(x: Point, plain: Outcome) -> Outcome:
 
 
 def what_ran(method: str, ran: list[str]) -> str:
-    """Text for `Solution.method`: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`."""
+    """Text for `Solution.method`, such as `auto: mpi, then banded LU` or `vi, then compensated sweeps`."""
     if method == "auto":
         return "auto: " + (", then ".join(ran) or "one sweep")
     return ", then ".join([method, *ran])
 
 
 def default_steps(gamma: float) -> int:
-    """Steps after which gamma^n < e^-80: contraction has shrunk any float64 residual below rounding."""
+    """Default step limit n, with gamma^n < e^-80: float64 residuals have then shrunk below rounding."""
     return 100 + math.ceil(80 / (1 - gamma))
 
 
@@ -123,6 +130,6 @@ def best_reward(task: Problem) -> Array:
 
 
 def as_sparse(b: Backups) -> SparseBackups:
-    """Return `b`, which must be sparse: `solve` converts the transition for methods that need CSR."""
+    """Return the backups `b`, asserted sparse: `solve` converts the transition for methods that need CSR."""
     assert isinstance(b, SparseBackups)
     return b

@@ -1,4 +1,4 @@
-"""Methods that work on one policy for several steps: exactly, by Krylov iteration, or by plain sweeps."""
+"""Methods that evaluate one policy at a time: exactly, by Krylov iteration, or by plain sweeps."""
 
 from typing import Protocol
 
@@ -31,7 +31,7 @@ def policy_reward(x: Point) -> Array:
 
 
 class KrylovMethod(Protocol):
-    """Signature that SciPy's Krylov methods share, as far as it is used here."""
+    """Call signature that SciPy's Krylov methods share, as far as it is used here."""
 
     def __call__(
         self,
@@ -43,11 +43,11 @@ class KrylovMethod(Protocol):
         atol: float,
         maxiter: int,
     ) -> tuple[Array, int]:
-        """Approximate solution of `A x = b` from `x0`, and 0 if it is within the tolerance."""
+        """Solve `A x = b` approximately from the guess `x0`; also return 0 if the tolerance is met."""
 
 
 def advance_pi_krylov(x: Point, run: KrylovMethod) -> None:
-    """`V <-` roughly `V^pi` by a Krylov method of SciPy, kept only if the residual's span falls."""
+    """Policy iteration by a SciPy Krylov method: `V <-` roughly `V^pi`, kept if the residual's span falls."""
     rows, rhs, gamma, n = x.b.policy_matrix(), policy_reward(x), x.task.gamma, len(x.v)
     x.accept()
     operator = sparse_linalg.LinearOperator((n, n), matvec=lambda y: y - gamma * (rows @ y), dtype=np.float64)
@@ -76,7 +76,7 @@ def advance_ipi(x: Point) -> None:
 
 
 def krylov_or_sweeps(x: Point) -> None:
-    """Improve `x.v` for the fixed policy by ILU(0)-BiCGSTAB, or by plain sweeps where that fails."""
+    """Improve the values `x.v` of the fixed policy by ILU(0)-BiCGSTAB, or by plain sweeps if that fails."""
     b = as_sparse(x.b)
     if not linear.krylov(b, x.v, x.w, rhs=b.policy_reward(), atol=x.task.atol, forcing=FORCING):
         x.note("policy sweeps")
@@ -89,7 +89,10 @@ def advance_mpi(x: Point) -> None:
 
 
 def mixing_steps(x: Point, *, slow: float) -> bool:
-    """Run modified policy iteration; False once a sweep shrinks the span by less than the factor `slow`."""
+    """Run modified policy iteration; return False once sweeps shrink the span too slowly (`slow`).
+
+    They do if one sweep shrinks it by less than the factor `slow`.
+    """
     x.b.restrict()
     if isinstance(x.b, SparseBackups) and x.b.copy is not None:
         return lazy_steps(x, x.b, slow=slow)
@@ -98,7 +101,7 @@ def mixing_steps(x: Point, *, slow: float) -> bool:
 
 
 def lazy_steps(x: Point, b: SparseBackups, *, slow: float) -> bool:
-    r"""Run `mixing_steps` with improvements that skip actions proved worse, until the bound should hold.
+    r"""Run modified policy iteration, skipping actions proved worse; return False if it mixes too slowly.
 
     A value $Q_V(h)$ grows by at most $\gamma\max(V' - V)$ when V becomes V'. Summed up ("drift"), this rules
     most actions out without touching their rows, so that an improvement costs little more than a sweep of the
@@ -122,7 +125,7 @@ def lazy_steps(x: Point, b: SparseBackups, *, slow: float) -> bool:
 
 
 def policy_sweeps(x: Point, *, max_sweeps: int, slow: float = 1.0) -> bool:
-    """Sweep the fixed policy on `x.v`, with `x.w` as scratch; False if the span falls too slowly."""
+    """Sweep the fixed policy on `x.v`, with `x.w` as scratch; return False if the span falls too slowly."""
     goal = max(x.task.atol * (1 - x.task.gamma) / 2, 6 * UNIT * peak(x.v))
     first, before = np.inf, np.inf
     old, new, fast = x.v, x.w, True

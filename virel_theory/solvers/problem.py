@@ -1,4 +1,4 @@
-"""The checked problem that every solver method works on, and the guaranteed outcome of a point (`bounds`)."""
+"""Checked problem that every solver method works on, and the guaranteed error of its backups (`bounds`)."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -14,7 +14,7 @@ from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.solution import Solution, Status
 
-LARGEST = 1e140  # of |V|, see `check_scale`
+LARGEST = 1e140  # largest |V| allowed, see `check_scale`
 
 
 class SolveOptions(TypedDict, total=False):
@@ -28,7 +28,7 @@ class SolveOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Error bound that a point reaches once `shift` is added to its backup, and what that bound means.
+    """Error bound that a backed-up table reaches once `shift` is added to it, and what the bound means.
 
     `met`: it is within the tolerance. `exhausted`: float64 sweeps cannot make it smaller. Repeated sweeps can
     stall at any span up to `plateau`: each adds rounding, which slow modes sum up.
@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A maximisation problem; `reward` is `-inf` where the action does not exist; `sign` is -1 for costs.
+    """Checked maximisation problem; `reward` is `-inf` at actions that do not exist, `sign` is -1 for costs.
 
     `n_terms` is the largest row length, `r_max` is max|r|, `beta` encloses gamma times the row sums.
     """
@@ -59,11 +59,11 @@ class Problem:
     beta: tuple[float, float]
 
     def tolerance(self, w_max: float) -> float:
-        """Error bound to reach when the largest value is `w_max` in size."""
+        """Error bound to reach, `atol + rtol * w_max`, when the largest value is `w_max` in size."""
         return self.atol + self.rtol * w_max
 
     def judge(self, v: Array, w: Array, low: float, high: float) -> Outcome:
-        """Guaranteed error of `r + gamma P v + shift`, where w - v lies in `[low, high]`."""
+        """Guaranteed error of the table `r + gamma P v + shift`, where w - v lies in `[low, high]`."""
         v_max = peak(v)
         eta = cert.backup_error(self.n_terms, r_max=self.r_max, v_max=v_max, beta_hi=self.beta[1])
         found = cert.bracket(low, high, beta=self.beta, eta=eta)
@@ -75,7 +75,7 @@ class Problem:
 
 
 def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:
-    """Check the tolerances, the sense and the scale of an MDP; `as_csr` converts a dense transition."""
+    """Make a checked maximisation problem of an MDP and tolerances; `as_csr` converts a dense transition."""
     require(sense in ("max", "min"), "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
     for name, value in {"atol": atol, "rtol": rtol}.items():
         require(0 <= value < np.inf, name, value, "must be non-negative and finite")
@@ -92,7 +92,7 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
 
 
 def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
-    r"""Refuse rewards of up to `size` per step whose values $|V| \le size/(1 - \gamma)$ may overflow.
+    r"""Raise `InputError` if values $|V| \le size/(1 - \gamma)$ may overflow; `size`: largest gain per step.
 
     The methods square values and add them up over states (norms, inner products): 1e140 leaves room for 1e27
     states. Splitting a value for exact products (`refine`) takes 1e8 times it, a bracket of the bounds
@@ -105,7 +105,7 @@ def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
 def solution(
     task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], outcome: Outcome, n_steps: int, method: str
 ) -> Solution:
-    """The `Solution` of the arrays `q, value, policy` (of the maximisation) with the bound of `outcome`."""
+    """Assemble a `Solution` from the maximisation's arrays `q, value, policy` and the bound of `outcome`."""
     q, value, policy = arrays
     if outcome.met:
         status = Status.CONVERGED

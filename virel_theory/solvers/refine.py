@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CORRECTIONS = 8
-MAX_DIRECT = 1000  # states
+MAX_DIRECT = 1000  # states up to which corrections are solved directly
 MAX_SWEEPS = 100
-_SPLIT = 134217729.0  # 2^27 + 1
+_SPLIT = 134217729.0  # 2^27 + 1, splits a float64 into two halves
 
 
 @njit(cache=True)
 @no_type_check
 def _product_error(a, b, product):
-    """Rounding error `a b - product` of a float64 product, exactly (TwoProd)."""
+    """Exact rounding error `a b - product` of a float64 product (TwoProd)."""
     high_a = _SPLIT * a
     high_a = high_a - (high_a - a)
     low_a = a - high_a
@@ -56,7 +56,7 @@ def _product_error(a, b, product):
 @njit(cache=True)
 @no_type_check
 def _sum_error(a, b, total):
-    """Rounding error `a + b - total` of a float64 sum, exactly (TwoSum)."""
+    """Exact rounding error `a + b - total` of a float64 sum (TwoSum)."""
     z = total - a
     return (a - (total - z)) + (b - z)
 
@@ -64,7 +64,7 @@ def _sum_error(a, b, total):
 @njit(cache=True)
 @no_type_check
 def _paired_backup(reward, gamma, head, tail):
-    """Backup `reward + gamma (head + tail)` as a normalised pair of floats."""
+    """Bellman backup `reward + gamma (head + tail)` as a normalised pair of floats."""
     product = gamma * head
     rest = gamma * tail + _product_error(gamma, head, product)
     total = reward + product
@@ -76,7 +76,9 @@ def _paired_backup(reward, gamma, head, tail):
 @njit(cache=True)
 @no_type_check
 def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, policy, d):
-    """`(q, q_tail) <- r + gamma P (v + tail)`; `d <- max_a (q, q_tail) - (v + tail)`.
+    """Compensated sweep of T* on values `v + tail`: `(q, q_tail) <- r + gamma P (v + tail)`.
+
+    `d <- max_a (q, q_tail) - (v + tail)`.
 
     Rows are dense if `indices` is empty.
     """
@@ -109,7 +111,7 @@ def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, polic
 
 
 def refine(task: Problem, b: Backups, v: Array) -> Outcome:
-    """`b.q <-` the best table that pairs can certify, starting from v (overwritten); returns its outcome."""
+    """Refine `v` (overwritten) by compensated sweeps: `b.q <-` the best table; returns its outcome."""
     tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
     delta, scratch = np.empty_like(v), np.empty_like(v)
     best = np.inf
@@ -132,7 +134,7 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
 
 
 def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: Array) -> None:
-    """Run `paired_sweep` on dense or sparse rows."""
+    """Run `paired_sweep` on the rows of dense or sparse backups."""
     nothing: NDArray[np.int64] = np.empty(0, dtype=np.int64)
     if isinstance(b, DenseBackups):
         rows = (nothing, nothing, b.flat.reshape(-1))
@@ -142,7 +144,7 @@ def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: A
 
 
 def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Bracket, float]:
-    """Bracket and error bound of the pair `v + tail` whose residual lies in `[low, high]`."""
+    """Bracket and error bound of the values `v + tail`, whose residual lies in `[low, high]`."""
     v_max = peak(v) * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max
@@ -154,7 +156,7 @@ def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert
 
 
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
-    r"""`delta <-` roughly $(I - \gamma P_\pi)^{-1} d$ for the policy of the last sweep."""
+    r"""Newton correction `delta <-` roughly $(I - \gamma P_\pi)^{-1} d$, for the policy of the last sweep."""
     b.restrict()
     if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)

@@ -38,7 +38,7 @@ from virel_theory.solvers.problem import (
 from virel_theory.solvers.solution import Solution, checked
 
 SoftAdvance = Callable[["_SoftPoint", float], None]
-"""Step to the next point, given the shift of its outcome."""
+"""Step of a soft method from one point to the next, given the shift of the outcome there."""
 
 
 def soft_value_iteration(
@@ -100,7 +100,10 @@ def soft_policy_iteration(
 
 @dataclass(frozen=True, eq=False)
 class _SoftPoint:
-    """A point `v` and its soft backup `w` at temperature `c`; `b` makes backups of `task`."""
+    """State of a soft method: values `v` and their soft backup `w` at temperature `c`.
+
+    `b` makes backups of `task`.
+    """
 
     task: Problem
     b: Backups
@@ -121,7 +124,7 @@ def _iterate(
     max_steps: int | None = None,
     throw: bool = False,
 ) -> Solution:
-    """Alternate a certified soft backup and `advance` until done or out of steps."""
+    """Run a soft method: certified soft backups alternate with `advance` until done or out of steps."""
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense)
     temperature = as_temperature(c, name="c")
     gain = task.r_max + temperature * float(np.log(task.reward.shape[1]))
@@ -144,12 +147,12 @@ def _iterate(
 
 
 def soft_error(n_actions: int, *, c: float, v_max: float) -> float:
-    """Largest distance of a computed soft maximum from the exact one, for values up to `v_max` in size."""
+    """Bound on the rounding error of a computed soft maximum, for values up to `v_max` in size."""
     return cert.UNIT * (c * (4 * n_actions + 20 + 20 * float(np.log(n_actions))) + 2 * v_max)
 
 
 def _judge_soft(x: _SoftPoint) -> Outcome:
-    """Outcome of a soft backup: `Problem.judge` with the rounding of two soft maxima.
+    """Guaranteed error of a soft backup: as `Problem.judge`, with the rounding of two soft maxima added.
 
     One is that of w, the other that of the returned values.
     """
@@ -166,12 +169,12 @@ def _judge_soft(x: _SoftPoint) -> Outcome:
 
 
 def _advance_values(x: _SoftPoint, shift: float) -> None:
-    """Soft value iteration: `v <- w + shift`."""
+    """Take a step of soft value iteration, `v <- w + shift`."""
     np.add(x.w, shift, out=x.v)
 
 
 def _advance_policy(x: _SoftPoint, shift: float) -> None:  # noqa: ARG001  # the same signature as the other
-    """Soft policy iteration: `v <-` the soft values of the Boltzmann policy of the last backup."""
+    """Take a step of soft policy iteration: `v <-` the soft values of the last backup's Boltzmann policy."""
     pi = np.empty_like(x.b.q)
     kernels.soft_weights(x.b.q, x.c, pi)
     gain = mix(pi, x.task.reward) + x.c * entropy(pi)

@@ -10,7 +10,7 @@ from virel_theory.checks import Array
 
 
 class Status(Enum):
-    """How a solver ended, with a text that says what to try next."""
+    """Status of a finished solver, with a text that says what to try next."""
 
     CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
     MAX_STEPS = (
@@ -27,7 +27,7 @@ class Status(Enum):
 
     @property
     def text(self) -> str:
-        """Sentence that says what to try next."""
+        """Sentence that explains the status and says what to try next."""
         return self.value
 
     @property
@@ -40,7 +40,7 @@ class SolverError(RuntimeError):
     """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found."""
 
     def __init__(self, solution: "Solution") -> None:
-        """Keep the solution; the message gives its status, bound and steps."""
+        """Store the solution; the error message gives its status, bound and number of steps."""
         super().__init__(
             f"{solution.status.text} (error bound {solution.error_bound:.3g} after {solution.n_steps} steps)"
         )

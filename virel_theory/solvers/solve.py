@@ -46,7 +46,7 @@ from virel_theory.solvers.value_methods import ActionElimination, Anderson, adva
 
 
 class Method(NamedTuple):
-    """How one method of `solve` starts, and whether it needs the transition as CSR.
+    """Solution method of `solve`: how a run of it starts, and whether it needs the transition as CSR.
 
     `start()` returns the `advance` of one run: a function, or an instance whose fields are what the method
     remembers between its steps.
@@ -68,7 +68,7 @@ METHODS: dict[str, Method] = {
     "anderson": Method(Anderson),
     "ae": Method(ActionElimination, needs_csr=True),
 }
-"""Methods that `solve(method=...)` accepts; a new one is one more row."""
+"""Solution methods that `solve(method=...)` accepts, by name."""
 
 
 def solve(

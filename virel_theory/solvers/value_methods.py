@@ -1,4 +1,4 @@
-"""Methods that stay with values: Gauss-Seidel, Anderson mixing, value iteration with action elimination."""
+"""Value-based methods: Gauss-Seidel, Anderson mixing, value iteration with action elimination."""
 
 from dataclasses import dataclass, field
 
@@ -17,13 +17,13 @@ N_LIVE = 20  # sweeps over the surviving actions between two full ones
 
 
 def advance_gs(x: Point) -> None:
-    """Gauss-Seidel: one step of value iteration, then sweeps up and down the states."""
+    """Gauss-Seidel method: one step of value iteration, then sweeps up and down the states."""
     x.accept()
     gauss_seidel(x, N_GAUSS_SEIDEL)
 
 
 def gauss_seidel(x: Point, n_sweeps: int) -> None:
-    """Gauss-Seidel sweeps on `x.v`, upwards then downwards; `x.b.policy` ends as the last maximisers."""
+    """Run Gauss-Seidel sweeps on `x.v`, upwards then downwards; `x.b.policy` ends as the last maximisers."""
     b = as_sparse(x.b)
     for k in range(n_sweeps):
         args = (b.indptr, b.indices, b.data, x.task.reward, x.task.gamma, x.v, b.policy, k % 2 == 1)
@@ -32,7 +32,7 @@ def gauss_seidel(x: Point, n_sweeps: int) -> None:
 
 @dataclass
 class Anderson:
-    """Anderson's type-II mixing of the last points; plain steps once the span grows (Walker & Ni 2011).
+    """Anderson mixing (type II) of the last iterates; plain steps once the span grows (Walker & Ni 2011).
 
     Between steps it remembers the last residuals with their images under value iteration (`points`), the
     smallest span so far (`best`), and how many plain steps are still to come (`plain`).
@@ -43,9 +43,9 @@ class Anderson:
     plain: int = 0
 
     def __call__(self, x: Point) -> None:
-        """Step once: value iteration, then the mix of the last points that minimises the residual."""
+        """Take one step: value iteration, then the mix of the last iterates that minimises the residual."""
         residual = x.w - x.v
-        residual -= residual.mean()  # constants are the shift's business
+        residual -= residual.mean()  # MacQueen's shift takes care of constants
         x.accept()
         if x.span > self.best:
             self.points.clear()
@@ -58,7 +58,7 @@ class Anderson:
             self._mix(x.v, residual)
 
     def _mix(self, v: Array, residual: Array) -> None:
-        """`v <-` the affine combination of the remembered images whose combined residual is smallest."""
+        """Replace `v` by the affine mix of the remembered iterates whose combined residual is smallest."""
         steps = np.stack([r - residual for r, _ in self.points[:-1]], axis=1)
         weights = np.linalg.lstsq(steps, -residual, rcond=1e-10)[0]
         newest = self.points[-1][1]
@@ -68,14 +68,14 @@ class Anderson:
 
 @dataclass(eq=False)
 class LiveActions:
-    """Actions that may be optimal: the first `counts[s]` of `alive[s]`, `[S, A]`."""
+    """Actions that may still be optimal: the first `counts[s]` entries of `alive[s]`, `[S, A]`."""
 
     alive: NDArray[np.int32]
     counts: NDArray[np.int32]
 
     @staticmethod
     def all_of(task: Problem) -> "LiveActions":
-        """All actions of a problem that exist."""
+        """Start of action elimination: every action of the problem that exists is still alive."""
         exists = task.reward > -np.inf
         alive = np.argsort(~exists, axis=1, kind="stable").astype(np.int32)
         return LiveActions(alive, exists.sum(axis=1).astype(np.int32))
@@ -96,7 +96,7 @@ class ActionElimination:
     live: LiveActions | None = None
 
     def __call__(self, x: Point) -> None:
-        """Step once: sweeps over the surviving actions, fewer after each."""
+        """Take one step of action elimination: sweeps over the surviving actions, fewer after each."""
         b = as_sparse(x.b)
         if self.live is None:
             self.live = LiveActions.all_of(x.task)

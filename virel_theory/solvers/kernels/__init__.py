@@ -1,1 +1,1 @@
-"""Compiled loops of the solvers, which check nothing; the caller owns the out-arguments."""
+"""Compiled loops of the solvers; they check nothing, and the caller owns the out-arguments."""

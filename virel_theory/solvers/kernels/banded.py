@@ -42,7 +42,7 @@ def state_at(kind, table, i, n):
 @njit(cache=True)
 @no_type_check
 def bandwidth(starts, stops, indices, kind, table, limit):
-    """Half bandwidth of rows in an elimination order: the largest distance of places over their entries.
+    """Half bandwidth of a sparse matrix in an elimination order: the largest distance from its diagonal.
 
     Above `limit` it stops counting and returns some number above `limit`.
     """
@@ -59,7 +59,7 @@ def bandwidth(starts, stops, indices, kind, table, limit):
 @njit(cache=True)
 @no_type_check
 def policy_bandwidth(indptr, indices, policy, n_actions, kind, table):
-    """Half bandwidth of a policy's rows in an elimination order."""
+    """Half bandwidth of a policy's transition matrix in an elimination order."""
     out, n = 0, len(policy)
     for s in range(n):
         i, row = place_of(kind, table, s, n), s * n_actions + policy[s]
@@ -71,7 +71,7 @@ def policy_bandwidth(indptr, indices, policy, n_actions, kind, table):
 @njit(cache=True, error_model="numpy")
 @no_type_check
 def solve_band(indptr, indices, data, gamma, policy, n_actions, kind, table, rhs, upper, x):
-    """`x <- A^-1 rhs`, ordered by place, for `A = I - gamma P_pi`.
+    """Solve `(I - gamma P_pi) x = rhs` by banded elimination; `x` comes in the elimination order.
 
     `upper [S, k] <-` the rows of the unit upper factor, k the half bandwidth.
     """
@@ -105,6 +105,6 @@ def solve_band(indptr, indices, data, gamma, policy, n_actions, kind, table, rhs
 @njit(cache=True)
 @no_type_check
 def by_state(kind, table, x, out):
-    """`out[s] <- x[place of s]`: from the elimination order back to states."""
+    """Reorder a vector from the elimination order back to states, `out[s] <- x[place of s]`."""
     for s in range(len(x)):
         out[s] = x[place_of(kind, table, s, len(x))]

@@ -11,7 +11,7 @@ MARGIN = 1e-12  # relative; an action must be better by more than rounding, so t
 @njit(cache=True)
 @no_type_check
 def eliminate(matrix, x):
-    """`x <- matrix^-1 x` by elimination without pivoting; `matrix` is overwritten.
+    """Solve a dense linear system in place, `x <- matrix^-1 x`, without pivoting; `matrix` is overwritten.
 
     It must be strictly diagonally dominant.
     """
@@ -34,7 +34,7 @@ def eliminate(matrix, x):
 @njit(cache=True)
 @no_type_check
 def backup(transition, reward, gamma, v, q):
-    """`q <- r + gamma P v`; `reward` is `-inf` where the action does not exist."""
+    """Bellman backup `q <- r + gamma P v`; `reward` is `-inf` where the action does not exist."""
     n_states, n_actions = reward.shape
     for s in range(n_states):
         for a in range(n_actions):
@@ -47,7 +47,7 @@ def backup(transition, reward, gamma, v, q):
 @njit(cache=True)
 @no_type_check
 def improve(q, policy):
-    """Switch `policy` to better actions; returns how many states switched."""
+    """Switch `policy` to the better actions of the table `q`; return how many states switched."""
     switched = 0
     for s in range(len(policy)):
         best, arg = -np.inf, 0
@@ -64,7 +64,7 @@ def improve(q, policy):
 @njit(cache=True, parallel=True)
 @no_type_check
 def policy_iterations(transition, reward, gamma, max_steps, q, policy, low, high, v_max, n_chunks):
-    """Run policy iteration on every MDP until no state switches.
+    """Run policy iteration on every MDP of a stack until no state switches its action.
 
     `q, policy <-` the backup of the last V^pi and the last policy; `low, high <-` the extremes of T V - V;
     `v_max <- max|V|`.

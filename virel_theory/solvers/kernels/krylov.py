@@ -16,7 +16,7 @@ _ONE = np.uint64(1)
 @njit(cache=True)
 @no_type_check
 def build_system(starts, stops, indices, data, gamma, ptr, cols, vals, diagonal):
-    """`(ptr, cols, vals) <- I - gamma P_pi` in CSR, columns in rising order and merged.
+    """Build `I - gamma P_pi` as the CSR arrays `(ptr, cols, vals)`, columns in rising order and merged.
 
     `diagonal[s] <-` the place of entry (s, s).
     """
@@ -47,7 +47,7 @@ def build_system(starts, stops, indices, data, gamma, ptr, cols, vals, diagonal)
 @njit(cache=True)
 @no_type_check
 def ilu0(ptr, cols, diagonal, lu, place):
-    """Factorise `lu` in place on its own pattern; `place [S]` is scratch, -1 everywhere before and after."""
+    """Factorise `lu` in place on its own pattern, by ILU(0); `place [S]` is scratch, -1 before and after."""
     for s in range(len(diagonal)):
         first, last = ptr[s], ptr[s + 1]
         for j in range(first, last):
@@ -67,7 +67,7 @@ def ilu0(ptr, cols, diagonal, lu, place):
 @njit(cache=True, nogil=True)
 @no_type_check
 def precondition(ptr, cols, diagonal, lu, x, y):
-    """`y <- (LU)^-1 x`."""
+    """Apply the ILU(0) preconditioner, `y <- (LU)^-1 x`."""
     n = len(x)
     for s in range(n):
         acc = x[s]
@@ -85,7 +85,7 @@ def precondition(ptr, cols, diagonal, lu, x, y):
 @njit(cache=True, nogil=True)
 @no_type_check
 def product(ptr, cols, vals, x, y):
-    """`y <- (I - gamma P_pi) x`."""
+    """Multiply by the system matrix, `y <- (I - gamma P_pi) x`."""
     for s in range(len(x)):
         acc = 0.0
         for j in range(np.uint64(ptr[s]), np.uint64(ptr[s + 1])):
@@ -112,7 +112,7 @@ def _dot(x, y):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _peak(x):
-    """Return max|x| of a vector."""
+    """Largest absolute value of a vector."""
     out = 0.0
     for value in x:
         out = max(out, abs(value))
@@ -122,7 +122,10 @@ def _peak(x):
 @njit(cache=True, nogil=True)
 @no_type_check
 def bicgstab(ptr, cols, vals, diagonal, lu, b, x, tol, max_steps):
-    """Improve `x` until `max|b - A x| <= tol`, as updated, or no progress; returns the number of steps."""
+    """Improve the solution `x` of `A x = b` by preconditioned BiCGSTAB; return the number of steps.
+
+    It stops once the residual `b - A x`, as updated, is at most `tol` in size, or at a breakdown.
+    """
     n = len(x)
     r, shadow, p, z = np.empty(n), np.empty(n), np.zeros(n), np.empty(n)
     ap, t = np.zeros(n), np.empty(n)

@@ -2,7 +2,7 @@
 
 A hint changes no result and cannot fault, whatever `i`. `near` loads into every level of the cache, `far`
 into the second, which can have more loads under way than the first. Measured on Zen 4, one thread, a million
-states, A = b = 10, streams fetched near and values far: 127 ms a sweep instead of 235.
+states, A = b = 10, streams fetched near and values far: 127 ms per sweep instead of 235.
 """
 
 from typing import no_type_check
@@ -30,7 +30,7 @@ def _emit(context, builder, signature, args, *, locality):
 @intrinsic
 @no_type_check
 def near(typingctx, x, i):  # noqa: ARG001  # numba's protocol
-    """Load the cache line of `x[i]`, x a contiguous vector, into every level of the cache."""
+    """Prefetch the cache line of `x[i]`, x a contiguous vector, into every level of the cache."""
 
     def codegen(context, builder, signature, args):
         return _emit(context, builder, signature, args, locality=3)
@@ -41,7 +41,7 @@ def near(typingctx, x, i):  # noqa: ARG001  # numba's protocol
 @intrinsic
 @no_type_check
 def far(typingctx, x, i):  # noqa: ARG001  # numba's protocol
-    """Load the cache line of `x[i]`, x a contiguous vector, into the second level of the cache."""
+    """Prefetch the cache line of `x[i]`, x a contiguous vector, into the second level of the cache."""
 
     def codegen(context, builder, signature, args):
         return _emit(context, builder, signature, args, locality=2)

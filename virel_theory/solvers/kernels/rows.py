@@ -1,6 +1,6 @@
-"""Kernels around sweeps: what follows a dense product, the rows of a policy, maxima of tables and vectors.
+"""Kernels around Bellman sweeps: finishing dense products, copying a policy's rows, maxima.
 
-Rows and indices as in `sweeps`.
+Rows and indices are laid out as in `sweeps`.
 """
 
 from typing import no_type_check
@@ -21,7 +21,7 @@ def peak(x: Array) -> float:
 @njit(cache=True)
 @no_type_check
 def largest(x):
-    """Return max|x| of a vector; NaN counts as infinite."""
+    """Largest absolute value of a vector; a NaN counts as infinite."""
     out = 0.0
     for value in x:
         if not abs(value) <= out:
@@ -32,7 +32,7 @@ def largest(x):
 @njit(cache=True)
 @no_type_check
 def finish_full(q, reward, gamma, v, w, policy):
-    """Finish a dense sweep from `q = P v`: `q <- r + gamma q`, `w <- max q`, `policy <- argmax`.
+    """Finish a dense sweep of T* from `q = P v`: `q <- r + gamma q`, `w <- max q`, `policy <- argmax`.
 
     Returns the smallest and the largest entry of w - v.
     """
@@ -70,7 +70,7 @@ def finish_policy(reward, gamma, v, w):
 @njit(cache=True)
 @no_type_check
 def row_max(table, out):
-    """`out[s] <- max_a table[s, a]`."""
+    """Row maxima of a table, `out[s] <- max_a table[s, a]`."""
     for s in range(len(out)):
         best = table[s, 0]
         for a in range(1, table.shape[1]):
@@ -81,7 +81,7 @@ def row_max(table, out):
 @njit(cache=True)
 @no_type_check
 def finish(q, shift, value, policy):
-    """Add `shift` to q; `value <- max_a q`, `policy <-` its lowest maximisers."""
+    """Add the constant `shift` to q; then `value <- max_a q`, `policy <-` the lowest maximising actions."""
     for s in range(len(value)):
         best, arg = -np.inf, 0
         for a in range(q.shape[1]):
@@ -96,7 +96,7 @@ def finish(q, shift, value, policy):
 @njit(cache=True)
 @no_type_check
 def slots(indptr, n_states, n_actions, offsets):
-    """`offsets[s] <-` start of a slot as long as the longest row of state s; returns the total length.
+    """Lay out one slot per state for its longest row: `offsets[s] <-` start of slot s; returns the total.
 
     An empty `offsets` is not written to.
     """
@@ -114,7 +114,7 @@ def slots(indptr, n_states, n_actions, offsets):
 @njit(cache=True)
 @no_type_check
 def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, out_indices, out_data, r_pi):
-    """Copy the rows of `policy` that differ from `old` (-1: nothing copied yet) into their slots.
+    """Copy the transition rows of `policy` that differ from `old` (-1: nothing copied yet) into their slots.
 
     Returns how many rows were copied.
     """
@@ -138,7 +138,7 @@ def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, o
 @njit(cache=True)
 @no_type_check
 def point_at_rows(indptr, n_actions, policy, starts, stops):
-    """`starts, stops <-` ends of the rows of `policy` in the CSR matrix itself, without a copy."""
+    """Locate a policy's rows in the CSR matrix itself, without a copy: `starts, stops <-` their ends."""
     for s in range(len(policy)):
         row = s * n_actions + policy[s]
         starts[s], stops[s] = indptr[row], indptr[row + 1]
@@ -147,6 +147,6 @@ def point_at_rows(indptr, n_actions, policy, starts, stops):
 @njit(cache=True)
 @no_type_check
 def policy_reward(reward, policy, out):
-    """`out[s] <- reward[s, policy[s]]`."""
+    """Rewards of a policy, `out[s] <- reward[s, policy[s]]`."""
     for s in range(len(policy)):
         out[s] = reward[s, policy[s]]

@@ -25,7 +25,7 @@ _ONE, _TWO, _LINE = np.uint64(1), np.uint64(2), np.uint64(8)
 @njit(cache=True, nogil=True)
 @no_type_check
 def row_dot(data, indices, start, stop, v):
-    """Sum of `data[j] * v[indices[j]]` over the row `start..stop-1` (unsigned)."""
+    """Inner product of a CSR row with v: sum of `data[j] * v[indices[j]]`, `start <= j < stop` (unsigned)."""
     acc = 0.0
     for j in range(start, stop):
         acc += data[j] * v[np.uint64(indices[j])]
@@ -78,7 +78,7 @@ def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, las
 @njit(cache=True, nogil=True)
 @no_type_check
 def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last):
-    """Lazy sweep of T* over states first..last-1: skips the actions that `q + drift` rules out.
+    """Lazy sweep of T* over states first..last-1, which skips the actions that `q + drift` rules out.
 
     `w <- T v`, `policy <- argmax`. On entry w is the backup of the old policy. `q` holds each action's value
     when it was last computed, minus the drift at that time; drift bounds how much values have grown. Returns
@@ -113,7 +113,7 @@ def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, fir
 @njit(cache=True)
 @no_type_check
 def share_in_doubt(indptr, indices, data, reward, gamma, v, q, drift, policy, step):
-    """Share of the actions that `lazy_range` would compute, estimated from every `step`-th state."""
+    """Share of the actions that a lazy sweep would compute, estimated from every `step`-th state."""
     n_actions, doubts, seen = reward.shape[1], 0, 0
     for s in range(0, len(v), step):
         row = s * n_actions + policy[s]
@@ -188,7 +188,7 @@ def chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last
 @njit(cache=True, parallel=True)
 @no_type_check
 def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, ahead, n_chunks):
-    """Run `full_range` over all states, in parallel chunks."""
+    """Sweep of T* over all states, by `full_range` in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -202,7 +202,7 @@ def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, ahead, 
 @njit(cache=True, parallel=True)
 @no_type_check
 def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, n_chunks):
-    """Run `lazy_range` over all states, in parallel chunks."""
+    """Lazy sweep of T* over all states, by `lazy_range` in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -216,7 +216,7 @@ def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, 
 @njit(cache=True, parallel=True)
 @no_type_check
 def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_chunks):
-    """Run `policy_range` over all states, in parallel chunks."""
+    """Sweep of a policy over all states, its rows given by their ends, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -230,7 +230,7 @@ def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_
 @njit(cache=True, parallel=True)
 @no_type_check
 def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks):
-    """Run `chosen_range` over all states, in parallel chunks."""
+    """Sweep of a policy over all states, its rows read from the MDP itself, in parallel chunks."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -242,7 +242,7 @@ def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks
 @njit(cache=True)
 @no_type_check
 def gauss_seidel(indptr, indices, data, reward, gamma, v, policy, backward):
-    """Gauss-Seidel sweep of T* on `v` in place, states rising or falling; `policy <-` the maximisers."""
+    """Gauss-Seidel sweep of T* on `v` in place, states in rising or falling order; `policy <-` maximisers."""
     n_states, n_actions = reward.shape
     for i in range(n_states):
         s = n_states - 1 - i if backward else i
@@ -284,7 +284,7 @@ def live_sweep(indptr, indices, data, reward, gamma, v, q, w, alive, counts):
 @njit(cache=True)
 @no_type_check
 def eliminate(q, w, margin, alive, counts):
-    """Drop from `alive` each action more than `margin` below the best of its state; returns how many stay."""
+    """Drop from `alive` each action more than `margin` below the best of its state; return how many stay."""
     total = 0
     for s in range(len(w)):
         kept = 0
