@@ -17,7 +17,6 @@ from verify.engine.claim import Instance
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
-"""Machine epsilon of float64: the ulp of 1, `u` in the derivations of bounds."""
 GYM_IDS = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1")
 DYADIC_GAMMAS = (0.5, 0.75, 0.0)
 

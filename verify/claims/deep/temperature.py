@@ -1,4 +1,4 @@
-"""Claim that the deep agent's temperature (Algorithm 2) is the residual error, Eq. (2), plus a variance.
+"""Claim that the deep agent's temperature (Algorithm 2) is the residual error plus the target's variance.
 
 A replay that holds every pair's k successors once each (p(s'|h) is their share) makes the minibatch's mean
 the exact expectation over h ~ U(H) and s' ~ p. V_phibar is the Boltzmann mean of Q at a temperature, so

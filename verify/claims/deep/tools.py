@@ -33,7 +33,8 @@ def require_torch() -> None:
         import virel_deep.axes.losses  # noqa: F401, PLC0415
     except ImportError as error:
         raise InputError(
-            f"deep claims need torch ({error}); it comes with `pip install 'virel[deep]'`"
+            f"claims about the deep agent need torch, which cannot be imported here ({error}); "
+            "install it with `pip install 'virel[deep]'`, or choose other claims"
         ) from None
 
 

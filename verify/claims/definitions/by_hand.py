@@ -1,4 +1,4 @@
-"""The printed definitions in plain loops, without numpy reductions or code of virel_theory."""
+"""Printed definitions in plain loops, the reference for the library: no numpy reductions, no shared code."""
 
 import math
 
@@ -19,7 +19,7 @@ def mean_values(q: Array, pi: Array) -> Array:
 
 
 def boltzmann_values(q: Array, eps: float) -> Array:
-    """State values V(s): the mean of Q under the Boltzmann policy (3), or its maximum at eps = 0."""
+    """State values V(s): the mean of Q under the Boltzmann policy, or its maximum at eps = 0."""
     if eps == 0:
         return np.array([max(row) for row in q])
     return mean_values(q, np.exp(log_softmax_rows(q, eps)))
@@ -74,7 +74,7 @@ def uniform_over_maxima(q: Array, *, tie_tol: float = 0.0) -> Array:
 
 
 def minus_sum_p_log(p: Array, other: Array) -> Array:
-    """Cross-entropy -sum_a p log(other) of each row, with 0 log 0 = 0."""
+    """Cross-entropy `-sum_a p log(other)` of each row of p, with `0 log 0 = 0`."""
     return np.array(
         [
             -math.fsum(x * math.log(y) for x, y in zip(a, b, strict=True) if x > 0)

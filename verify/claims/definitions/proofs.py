@@ -1,4 +1,4 @@
-"""Proofs of (2), the normalisations of a residual, and of definitions that are linear algebra or a score.
+"""Proofs for Fellows et al. (2), the norms of a residual, and for definitions by linear algebra or a score.
 
 `|beta|^p = exp(p log|beta|)` need not be rational, and is enclosed; all else is exact. Each function returns
 left side minus right side.
@@ -19,14 +19,14 @@ from verify.proofs.shared_facts import dot, rational
 
 
 def residual_norms(instance: dict[str, Any]) -> Exact:
-    """Exact instance for Eq. (2): a residual `beta`, pair weights d(h) as `weight`, constants c and p."""
+    """Exact instance for the norms of a residual `beta`: pair weights d(h) as `weight`, constants c and p."""
     x = exactly({name: instance[name] for name in ("mdp", "c", "p_norm")})
     weight = exact.table_of(x.mdp, instance["d"], name="d")
     return x.with_parts(beta=exact.table_of(x.mdp, instance["beta"], name="beta"), weight=weight)
 
 
 def mean_of_powers(x: Exact) -> list[arb]:
-    """Zero if (2)'s sum is |H| times its mean: `c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
+    """Zero if a p-norm is |H| times its mean: `c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
     powers = _powers(x)
     total, means = sum(powers, arb(0)), sum((y / x.mdp.n_pairs for y in powers), arb(0))
     return [(total - x.mdp.n_pairs * means) * (x.c / x.p_norm)]
@@ -34,7 +34,7 @@ def mean_of_powers(x: Exact) -> list[arb]:
 
 @rational
 def half_mean(x: Exact) -> list[fmpq]:
-    """Zero if (2)'s sum for p = 2 is |H| times its mean: `c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
+    """Zero if the squared norm is |H| times its mean: `c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
     return [x.c / 2 * dot(x.beta, x.beta) - x.mdp.n_pairs * _half_mean(x)]
 
 

@@ -1,4 +1,4 @@
-"""Eq. (2): the residual error in the five normalisations that the sources print.
+"""Claims on Fellows et al. (2): the residual error in the five normalisations that the sources print.
 
 Both sides: `virel_theory.objective.residual.residual_error`; a Python loop over the pairs with `math.fsum`,
         in this file only.
@@ -50,7 +50,7 @@ def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float
 
 
 def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (2): five normalisations of the residual error to loops, and `eps = 0` to `beta = 0`."""
+    """Gap of Fellows et al. (2): five normalisations of the residual error to loops; eps = 0 iff beta = 0."""
     n, zero = mdp.n_pairs, not np.any(np.where(mdp.available, beta, 0.0))
     expected = {
         Normalisation.POWER: by_hand(beta, c / p_norm, p_norm, None),
@@ -71,9 +71,9 @@ def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, pert
 
 
 def gap_minimiser(*, mdp: TabularMDP, beta: Array, other: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (2)'s norms: 1 if p = 1 and p = 2 order two residuals differently, in exact arithmetic.
+    """Gap of the norms of a residual: 1 if p = 1 and p = 2 order two residuals differently, else 0.
 
-    Entries are quarters.
+    It is computed in exact arithmetic: entries are quarters.
     """
     sums = [
         sum(

@@ -1,4 +1,4 @@
-"""Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs.
+"""Claims on Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs.
 
 The horizon is T = 2, undiscounted as printed.
 

@@ -1,4 +1,4 @@
-"""App. F.5, (39)-(41): complete EM is policy iteration; with a fixed target, Q-value iteration.
+"""Claims on App. F.5, (39)-(41): complete EM is policy iteration; with a fixed target, value iteration.
 
 Both sides: EM from `virel_theory.methods.em` (sparse LU over state-action pairs, greedy limit of the
         Boltzmann policy); policy iteration and Q-value iteration in this file (dense solve over states,

@@ -40,7 +40,7 @@ def chance(pi: Vector, path: list[int]) -> fmpq:
 
 
 def returned(x: Exact, path: list[int]) -> fmpq:
-    """Undiscounted return R of a path."""
+    """Undiscounted return R of a path, the sum of its rewards."""
     return sum((x.mdp.reward[i] for i in path), fmpq(0))
 
 

@@ -7,7 +7,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def solve_bound(mdp: TabularMDP) -> float:
-    """Bound on the difference of two float64 evaluations of one policy, derived in `em.py`."""
+    """Rounding bound on the difference of two evaluations of one policy in float64, derived in `em.py`."""
     scale = 1 + float(np.abs(mdp.reward).max())
     return 32 * mdp.n_pairs * U * scale / (1 - mdp.gamma) ** 2
 

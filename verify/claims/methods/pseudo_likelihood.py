@@ -52,7 +52,7 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
 
 
 def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's claim as printed: slope of the fit's KL at theta = 1/2, negative if it seeks risk.
+    """Gap of the talk's risk claim as printed: slope of the fit's KL at theta = 1/2, below 0 if so.
 
     The KL is KL(q(tau) || p_theta(tau|O)). q is the posterior of the uniform policy. Within an arm
     p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1
@@ -67,9 +67,10 @@ def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb:
 
 
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's claim corrected: the fit gives a lottery of lower mean over half, EM gives it all.
+    """Gap of the talk's risk claim corrected: the fit prefers a lottery of lower mean, and EM plays it.
 
-    The fit is that of p_theta(tau). EM stands for the maximiser of the evidence.
+    The fit, that of p_theta(tau), gives the lottery over half of the probability. EM stands for the maximiser
+    of the evidence and gives it all.
     """
     mdp, _, _ = _lottery(p, prize, c, share)
     left, right = np.tile([1.0, 0.0], (4, 1)), np.tile([0.0, 1.0], (4, 1))
@@ -91,7 +92,7 @@ def _lottery(p: float, prize: float, c: float, share: float) -> tuple[TabularMDP
 
 
 def two_armed(*, safe: float, p: float, prize: float, offset: float = 0.0) -> TabularMDP:
-    """Two-armed MDP: action 0 leads from state 0 to state 1 (safe), action 1 to state 2 or 3 (lottery).
+    """Two-armed MDP: action 0 leads from state 0 to state 1 (safe), action 1 to 2 or 3 (lottery).
 
     State 1 is worth `safe`, state 2 `prize`, state 3 nothing. `offset` is subtracted from all three, which
     changes no posterior and no difference of returns.

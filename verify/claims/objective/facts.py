@@ -1,4 +1,4 @@
-r"""Enclosed differences for (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B, by definition.
+r"""Enclosed differences for Fellows et al. (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
 logarithms throughout. A function that returns a list returns left side minus right side of a formula, one

@@ -1,4 +1,4 @@
-"""Claims on App. B: the posterior (10), its conditional over actions, and the evidence's lower bound.
+"""Claims on App. B: the posterior over pairs and over actions, and the lower bound of the evidence.
 
 Both sides: one from `virel_theory.objective.posterior`, in log space with the factors kept apart as
         printed; the other in this file from the definitions, with the difference Q - max Q taken first.
@@ -33,7 +33,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0
 
 
 def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the posterior's (10) conditional over actions to the Boltzmann policy (3)."""
+    """Gap of App. B's posterior over actions, given the state, to the Boltzmann policy."""
     table = _table(mdp, q)
     error = np.abs(posterior_action(table, eps=eps) - boltzmann_policy(table, eps=eps * (1 + perturb))).max()
     return Gap(error, (2 * mdp.n_pairs + 32 + 16 * _size(mdp, q, eps)) * U)
@@ -124,7 +124,7 @@ _ON_THETA = instances(
 
 
 def _with_residual_error(instance: Instance) -> Instance:
-    """Instance with `eps` set to the residual error (2) of its `q` under T*, c = 1 and p = 2."""
+    """Instance with `eps` set to the residual error of its `q` under T*, c = 1 and p = 2."""
     mdp, q = instance["mdp"], instance["q"]
     return instance | {"eps": float(np.mean((bellman_optimal(mdp, q) - q) ** 2)) / 2}
 

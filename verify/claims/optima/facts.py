@@ -32,7 +32,7 @@ def coldest_root_iff_optimal(x: Exact) -> list[int]:
 
 @rational
 def mean_of_optimum(x: Exact) -> list[fmpq]:
-    """Positive if the objective L is plus infinity where eps = 0: `E_{d pi}[Q*]`."""
+    """Positive if L has the limit plus infinity at eps = 0: mean value `E_{d pi}[Q*]`."""
     return [dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]
 
 

@@ -1,4 +1,4 @@
-r"""All self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$: none is missed.
+r"""Enclosure of all self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$.
 
 g is the residual error $\frac{1}{2|H|}\sum\beta^2$ under $\mathcal T^{\pi_\varepsilon}$.
 
@@ -123,14 +123,19 @@ def _boxes(g: TemperatureBalls) -> list[fmpq]:
         a, b = stack.pop()
         seen += 1
         if seen > MAX_BOXES or b < fmpq(1, 2**200):
-            raise Open(f"a root is too close to a fold: {MAX_BOXES} boxes do not isolate it")
+            raise Open(
+                f"a self-consistent temperature is too close to a fold: {MAX_BOXES} boxes do not isolate it"
+            )
         if g.settled(a, b):
             done.append(b)
             continue
         cuts = [_short(_float(cut)) for cut in ([(a + b) / 2, (2 * a + b) / 3] if a else [b / 8, b / 7])]
         cut = next((cut for cut in cuts if a < cut < b and g.sign(cut)), None)
         if cut is None:
-            raise Open("a root is too close to where two boxes meet")
+            raise Open(
+                "a self-consistent temperature is too close to where two boxes meet: "
+                f"no cut of [{_float(a):g}, {_float(b):g}] has a decided sign"
+            )
         stack += [(cut, b), (a, cut)]
     return done
 
@@ -139,7 +144,7 @@ def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
     """Intervals of the roots of g(eps) = eps: one per box at whose ends g(eps) - eps changes sign."""
     signs = [g.sign(end) for end in ends]
     if not g.value(ends[0]).contains(0) and signs[0] == 0:
-        raise Open("the sign of g(eps) - eps at 0 is not decided at 192 bits")
+        raise Open(f"the sign of g(eps) - eps at eps = 0 is not decided at {BITS} bits")
     found = []
     for a, b, left, right in zip(ends, ends[1:], signs, signs[1:], strict=False):
         if left == 0:

@@ -40,7 +40,7 @@ def optimal_target(mdp: TabularMDP, q: Array) -> float:
 
 
 def largest_root(mdp: TabularMDP, q: Array) -> float:
-    """Temperature eps_omega of the table `q` under T^{pi_omega}: the largest of its solutions."""
+    """Temperature eps_omega of the table `q` under T^{pi_omega}: its largest self-consistent value."""
     return self_consistent_temperatures(mdp, q).roots[-1].eps
 
 
@@ -77,7 +77,7 @@ def gap_with(
 ) -> Callable[..., Gap]:
     """Gap function of Theorem 2 as printed: largest loss of pi_omega over the maximisers of L.
 
-    With `variational`, the loss of pi_theta in its place. Without `representable`, Omega lacks Q*.
+    With `variational`, it is the loss of pi_theta. Without `representable`, Omega lacks Q*.
     """
 
     def gap(
