@@ -265,10 +265,11 @@ def fitted_lottery(x: Exact) -> list[arb]:
 
 
 def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Zero if theta = 1/2 fits: derivative there of `E_q[log p_theta(tau|O)]`, q = p_{1/2}(tau|O).
+    """Zero if the printed fit stays at theta = 1/2: derivative there of `E_q[log p_theta(tau|O)]`.
 
-    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the derivative
-    of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 - theta) - (w - e)/z.
+    q = p_{1/2}(tau|O). With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe
+    arm, the derivative of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 -
+    theta) - (w - e)/z.
     """
     q = _posterior_of_lottery(x)
     lean = 2 * (q - (1 - q))  # (w - e)/z at 1/2

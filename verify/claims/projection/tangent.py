@@ -42,7 +42,7 @@ STEP = 0.125
 def gap_32(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (32): rise of the mean square error from `weights` to `weights + v`, to `E[(b^T v)^2]/2`.
+    """Gap of Eq. (32): rise of the mean square error from `weights` to `weights + v` minus E[(b^T v)^2]/2.
 
     For v = e_i and v = -e_i, every i. If every rise is what it should be, the weights are the minimiser.
     """

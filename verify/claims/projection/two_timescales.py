@@ -175,7 +175,7 @@ def one_state(*, slow_zeta: bool, scale: float, power: float, n_steps: int = 4 *
 
 
 def envelope_ratio(path: Array) -> float:
-    """Largest distance over [LATE, 4 LATE] divided by the largest over [EARLY, 4 EARLY]."""
+    """Growth of an oscillation: largest distance in steps LATE to 4 LATE over that in EARLY to 4 EARLY."""
     return float(path[LATE : 4 * LATE].max() / path[EARLY : 4 * EARLY].max())
 
 

@@ -40,7 +40,7 @@ RADII = 2.0 ** np.arange(-10, 2)
 
 
 def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of (12) at a function with a removed point: |E[phi] - phi(1)|, f = -(x^2 - 1)^2 - h 1[x < 0].
+    """Gap of Theorem 1 where a maximum is removed: |E[phi] - phi(1)|, f = -(x^2 - 1)^2 - h 1[x < 0].
 
     The value of f at -1 is lowered, so that x* = 1 is the only maximum. Integrals do not see one point, so
     f is integrated without it.
@@ -58,7 +58,7 @@ def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of (12) at a function with a jump: |E[phi] - phi(1/2)|, f = -(2x - 1)^2 right of 0.
+    """Gap of Theorem 1 at a function with a jump: |E[phi] - phi(1/2)|, f = -(2x - 1)^2 right of 0.
 
     Left of it, f = -h - |x|^p. For h = 0 the supremum is approached at 0 but not attained there.
     """
@@ -139,7 +139,7 @@ def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
 
 
 def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of (12) at a kink, a flat or a boundary maximum: |E[phi] - phi(0)| against eps^(1/p)."""
+    """Gap of Theorem 1 at a kink, flat or boundary maximum: |E[phi] - phi(0)| against eps^(1/p)."""
     left, right = slopes
     got = boltzmann_expectation(
         lambda x: -np.where(x < 0, left, right) * np.abs(x) ** p * (1 - 2 * perturb),

@@ -39,7 +39,7 @@ TWO_WELLS = (-2.0, 2.0)
 def rate_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (12) at a smooth peak: |E[phi] - phi(x*)| against an explicit O(eps) bound."""
+    """Gap of Theorem 1, (12), at a smooth peak: |E[phi] - phi(x*)| against an explicit O(eps) bound."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     got = boltzmann_expectation(peak.f, test, interval=peak.ends, eps=eps)
     p_ends = boltzmann_density(peak.f, peak.ends, interval=peak.ends, eps=eps)
@@ -57,7 +57,7 @@ def rate_gap(
 def auxiliary_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], offset: int, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (13): the density of f = g + f(x*) by its definition, minus the one of g."""
+    """Gap of Theorem 1's proof, (13): the density of f = g + f(x*) by its definition, minus that of g."""
     peak = smooth_peak(coef, x_star, widths)
     x = np.linspace(*peak.ends, 5)
     z = _fixed_rule(lambda t: np.exp((peak.f(t) + offset) / eps), peak.ends)
@@ -76,7 +76,7 @@ def expectation_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of (14): expectation under f minus that under g, written with (13)."""
+    """Gap of Theorem 1's proof, (14): expectation under f minus that under g, written with (13)."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     z = _fixed_rule(lambda t: np.exp(peak.f(t) / eps), peak.ends)
     right = _fixed_rule(lambda t: test(t) * np.exp(peak.f(t) / eps) / z, peak.ends)
@@ -87,7 +87,7 @@ def expectation_gap(
 def substitution_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (15): E[phi] minus the quotient of two integrals in u = (x* - x)/sqrt(eps).
+    """Gap of Theorem 1's proof, (15): E[phi] minus a quotient of integrals in u = (x* - x)/sqrt(eps).
 
     The integrals are over U = (x* - X)/sqrt(eps).
     """
@@ -111,7 +111,7 @@ def pointwise_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of (16), and of (17) with phi = 1: the integrand at a fixed u minus its limit."""
+    """Gap of Theorem 1's proof, (16), and (17) with phi = 1: integrand at a fixed u minus its limit."""
     peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
     x = x_star - root * u
     got = test(x) * math.exp(min(peak.f(x) / eps, 0.0))
@@ -123,9 +123,9 @@ def pointwise_gap(
 
 
 def boundary_pointwise_gap(*, u: float, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of (17) at a boundary maximum, f = -x on [0, 1]: integrand minus its printed limit 1.
+    """Gap of Theorem 1's proof, (17), at a boundary maximum: integrand minus its printed limit 1.
 
-    x* = 0 and u <= 0: an ablation. f'' = f''' = 0, so the bound is rounding alone.
+    An ablation: f = -x on [0, 1], x* = 0 and u <= 0. f'' = f''' = 0, so the bound is rounding alone.
     """
     return Gap(abs(math.exp(u / math.sqrt(eps)) - 1) + perturb, 64 * U)
 
@@ -133,7 +133,7 @@ def boundary_pointwise_gap(*, u: float, eps: float, perturb: float = 0.0) -> Gap
 def lhopital_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], u: float, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the displays before (16): their three expressions minus the limit u^2 f''(x*)/2.
+    """Gap of Theorem 1's proof, before (16): three expressions minus their limit u^2 f''(x*)/2.
 
     They are g/eps, -u f'/(2 sqrt eps) and u^2 f''/2.
     """
@@ -148,7 +148,10 @@ def lhopital_gap(
 def dominated_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (18), and of (19) with phi = 1: the largest integrand at 65 points of U, at most sup|phi|."""
+    """Gap of Theorem 1's proof, (18), and (19) with phi = 1: largest integrand at 65 points of U.
+
+    It must be at most sup|phi|.
+    """
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     x = np.linspace(*peak.ends, 65)
     top = float(np.abs(test(x) * np.exp((peak.f(x) + perturb * (1 + eps)) / eps)).max())
