@@ -249,7 +249,7 @@ def above_minimum_minus_one(x: Exact) -> list[arb]:
 
 
 def least_value(x: Exact) -> list[arb]:
-    """Positive if all Q values are: `min Q`."""
+    """Smallest Q value, `min Q`, to be proved positive."""
     return [arb(min(x.q))]
 
 

@@ -160,7 +160,7 @@ def odd_roots(x: Exact) -> list[int]:
 
 @rational
 def largest_root(x: Exact) -> list[fmpq]:
-    """Positive if the largest self-consistent temperature is: lower end of its interval."""
+    """Lower bound of the largest self-consistent temperature, to be proved positive."""
     return [max(x.low)]
 
 
