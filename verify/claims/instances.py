@@ -17,14 +17,13 @@ from verify.engine.claim import Instance
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
-"""Machine epsilon of float64: the ulp of 1, `u` in the derivations of bounds."""
 GYM_IDS = ("FrozenLake-v1", "Taxi-v4", "CliffWalking-v1")
 DYADIC_GAMMAS = (0.5, 0.75, 0.0)
 
 
 @cache
 def gym_mdp(env_id: str) -> TabularMDP:
-    """A Gymnasium toy-text MDP at gamma = 0.99, read once per process."""
+    """Gymnasium's toy-text MDP `env_id` at gamma = 0.99, loaded once per process."""
     from virel_theory.models.load import from_gymnasium  # noqa: PLC0415  # read only when a check runs
 
     mdp: TabularMDP = from_gymnasium(env_id, gamma=0.99)
@@ -32,7 +31,7 @@ def gym_mdp(env_id: str) -> TabularMDP:
 
 
 def gym_instances(*, seed: int = 0, **parts: Any) -> Callable[[], list[tuple[str, Instance]]]:
-    """Function for the `named` field of a check: one instance for each Gymnasium MDP in `GYM_IDS`.
+    """Callable for a check's `named` field that builds one instance per Gymnasium MDP in `GYM_IDS`.
 
     Args: seed: seed of the random parts. parts: what an instance holds beside `mdp`: `q`, `pi_theta`, `d`
         or `eps`, each True for the one made here, or a value.
@@ -102,7 +101,10 @@ def solved(
 
 
 def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
-    """Part of `solved`: integer tables in [low, high], `[S, A]`, or `[n, S, A]` with n in 1..count."""
+    """Part for `solved`: a strategy of integer tables in [low, high], `[S, A]`, or `[n, S, A]` if `count`.
+
+    n is drawn from 1..count.
+    """
 
     def part(mdp: TabularMDP, _: Array) -> st.SearchStrategy[Array]:
         sizes = st.just(mdp.shape) if count == 0 else st.integers(1, count).map(lambda n: (n, *mdp.shape))
@@ -115,7 +117,7 @@ def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
 
 
 def on_mdp(strategy: Any) -> Any:
-    """Part of `solved` from a function of the MDP (`policies`, `distributions`) or from a plain strategy."""
+    """Part for `solved` made from a plain strategy or from a function of the MDP, such as `policies`."""
     return lambda mdp, _: strategy if isinstance(strategy, st.SearchStrategy) else strategy(mdp)
 
 
@@ -126,7 +128,7 @@ def policy_values(mdp: TabularMDP, pi: Array) -> Array:
 
 
 def solve_rounding(mdp: TabularMDP, size: float) -> float:
-    """Bound of the error of `policy_values`: 64 (S^2 + 8) u size / (1 - gamma)^2.
+    """Rounding bound of state values by a linear solve: `64 (S^2 + 8) u size / (1 - gamma)^2`.
 
     LU on an M-matrix with condition number at most 2/(1 - gamma), with S^2 operations per entry.
     """
@@ -134,7 +136,7 @@ def solve_rounding(mdp: TabularMDP, size: float) -> float:
 
 
 def boltzmann_loss(n_actions: int, eps: float) -> float:
-    """Bound of `max Q - E_pi[Q]` for the Boltzmann policy at temperature eps: eps min(log A, (A - 1)/e).
+    """Bound of the Boltzmann policy's loss `max Q - E_pi[Q]`: `eps min(log A, (A - 1)/e)`.
 
     Derivation: Gibbs' principle, E_pi[Q] + eps H(pi) >= max Q with H <= log A. And each term of the loss is
     gap exp(-gap/eps) over a partition sum >= 1, with x e^-x <= 1/e for the A - 1 actions that are not best.

@@ -194,8 +194,8 @@ def test_without_torch_deep_claims_are_one_line_status_2_and_no_folder(monkeypat
     monkeypatch.setitem(sys.modules, "torch", None)
     assert verify(tmp_path / "out", *args) == (2, None)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("virel verify: deep claims need torch")
-    assert line.endswith("it comes with `pip install 'virel[deep]'`")
+    assert line.startswith("virel verify: claims about the deep agent need torch")
+    assert line.endswith("install it with `pip install 'virel[deep]'`, or choose other claims")
     assert not (tmp_path / "out").exists()
 
 
@@ -209,7 +209,7 @@ def test_without_torch_other_claims_run_as_before_and_deep_ones_are_explained_to
     capsys.readouterr()
     assert main_explain(["deep-fake"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("virel explain: deep claims need torch")
+    assert line.startswith("virel explain: claims about the deep agent need torch")
 
 
 def test_a_process_that_cannot_import_torch_lists_all_claims_and_runs_those_of_the_paper(tmp_path):

@@ -1,4 +1,4 @@
-"""The deep agent's critic losses J^Q and J^V, in expectation over a finite MDP, against the exact objects.
+"""Claims that the deep agent's critic losses J^Q and J^V are exact in expectation on finite MDPs.
 
 Both sides: `virel_deep.axes.losses` on every transition (s, a, s', a'), weighted by its probability, with a
         critic that is linear in one-hot (or other) features, differentiated by autograd in float64; against
@@ -48,10 +48,10 @@ def q_loss_gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """E_D[J^Q] and its gradient minus the exact ones, for a sampled target Q and for a V-network.
+    """Gap of the deep critic's loss `E_D[J^Q]` and its gradient to the exact ones on a finite MDP.
 
-    The replay D holds no terminal states. Without `with_variance` the exact value lacks the target's
-    variance.
+    The target is a sampled Q or a V-network. The replay D holds no terminal states. Without `with_variance`
+    the exact value lacks the target's variance.
     """
     weights = d * ~terminal[:, None]
     weights = weights / weights.sum()
@@ -94,7 +94,10 @@ def _q_loss_gap(
 def _deep_q_loss(
     mdp: TabularMDP, model: Model, target: Array, pi: Array, d: Array, terminal: Flags, perturb: float
 ) -> tuple[int, float, list[Array]]:
-    """Rows, E_D[J^Q], and its gradients: by autograd and by the agent's hand-written derivative."""
+    """Deep critic's loss on a finite MDP: number of rows, `E_D[J^Q]`, and its gradient by two routes.
+
+    The routes are autograd and the agent's hand-written derivative.
+    """
     from virel_deep.axes.losses import d_squared_loss, q_loss, td_target  # noqa: PLC0415
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
 
@@ -115,7 +118,7 @@ def _deep_q_loss(
 
 
 def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Array:
-    """T^pi of the target table where terminal states are absorbing, without reward, with value 0."""
+    """Policy backup T^pi of the target table; terminal states are absorbing with reward and value 0."""
     transition, reward = mdp.dense_transition.copy(), mdp.reward.copy()
     transition[terminal] = np.eye(mdp.n_states)[terminal][:, None] * mdp.available[terminal][:, :, None]
     reward[terminal] = 0
@@ -124,7 +127,7 @@ def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Ar
 
 
 def _variance_of_next(mdp: TabularMDP, target: Array, pi: Array, d: Array, terminal: Flags) -> float:
-    """Variance of the sampled successor's value, averaged over pairs with weights d(h)."""
+    """Variance of the sampled next pair's target value, averaged over pairs with weights d(h)."""
     x = np.where(mdp.available & ~terminal[:, None], target, 0.0)
     joint = mdp.dense_transition[:, :, :, None] * pi
     mean = (joint * x).sum(axis=(2, 3), keepdims=True)
@@ -143,7 +146,10 @@ def v_loss_gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """E_D[J^V] and its gradient minus the exact ones, hard or soft, with one sampled action."""
+    """Gap of the deep V-network's loss `E_D[J^V]` and its gradient to the exact ones on a finite MDP.
+
+    The value is hard or soft, and one action is sampled.
+    """
     from virel_deep.axes.losses import d_squared_loss, v_loss  # noqa: PLC0415
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
 
@@ -170,7 +176,7 @@ def v_loss_gap(
 
 
 def _terminals(mdp: TabularMDP) -> st.SearchStrategy[Flags]:
-    """Strategy of flags: any states but the first are terminal."""
+    """Strategy of flags per state: any states but the first are terminal."""
     flags = hnp.arrays(np.bool_, mdp.n_states, elements=st.booleans(), fill=st.nothing())
     return flags.map(lambda x: x & (np.arange(mdp.n_states) > 0))
 

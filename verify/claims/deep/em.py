@@ -1,4 +1,4 @@
-"""The deep agent with complete steps walks through the iterates of policy iteration (App. F.5).
+"""Claim that the deep agent with complete steps makes the iterates of policy iteration (App. F.5).
 
 M-step: the critic (and, in App. H's variant, the V-network) at which the expected gradient of `q_loss` (and
         `v_loss`) vanishes, the target network being the network itself, as Polyak averaging ends. That
@@ -39,9 +39,9 @@ COLD = 64.0
 
 
 def gap(*, mdp: TabularMDP, v_network: bool, perturb: float = 0.0) -> Gap:
-    """Tables and policies of six complete steps minus those of policy iteration and of the exact EM.
+    """Gap of the deep agent's complete EM steps to policy iteration and to exact EM: tables and policies.
 
-    All start from the first action of every state.
+    There are six steps. All start from the first action of every state.
     """
     tie_tol, start = 4 * _deep_error(mdp), mdp.available.argmax(axis=1)
     deep_mdp = TabularMDP(
@@ -67,13 +67,13 @@ def _distance(mdp: TabularMDP, q: Array, table: Array) -> float:
 
 
 def _deep_error(mdp: TabularMDP) -> float:
-    """Rounding bound of the deep M-step (module docstring)."""
+    """Rounding bound of a table from the deep agent's complete M-step (module docstring)."""
     m, scale = mdp.n_states * mdp.n_actions, 1 + float(np.abs(mdp.reward).max())
     return U * scale / (1 - mdp.gamma) ** 2 * (6 * (m + 8) + 64 * mdp.n_pairs)
 
 
 def _complete_m_step(mdp: TabularMDP, pi: Array, *, v_network: bool) -> Array:
-    """The table at which the expected semi-gradient vanishes: one Newton step from 0."""
+    """Complete deep M-step: the table at which the expected semi-gradient is 0, by one Newton step."""
     n_unknowns = mdp.n_pairs + (mdp.n_states if v_network else 0)
     points = np.vstack([np.zeros(n_unknowns), np.eye(n_unknowns)])  # one per seed
     with_reward = np.arange(n_unknowns + 1) == 0
@@ -87,7 +87,10 @@ def _complete_m_step(mdp: TabularMDP, pi: Array, *, v_network: bool) -> Array:
 def _semi_gradient(
     mdp: TabularMDP, pi: Array, points: Array, with_reward: Array, *, v_network: bool
 ) -> Array:
-    """Expected gradients `[K, N]` of J^Q (and J^V), times |H| (and S), at the parameters `points [K, N]`."""
+    """Expected semi-gradients `[K, N]` of the losses J^Q (and J^V) at the parameters `points [K, N]`.
+
+    They are scaled by |H| for J^Q, and by S for J^V.
+    """
     import torch  # noqa: PLC0415
 
     from virel_deep.axes.losses import q_loss, state_value, td_target, v_loss  # noqa: PLC0415
@@ -113,7 +116,10 @@ def _semi_gradient(
 
 
 def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, float]:
-    """Greedy limit `[S, A]`, and the most probability that a small alpha leaves to other actions."""
+    """Complete deep E-step: the greedy limit `[S, A]`, and the most probability left to other actions.
+
+    That probability is left by a small alpha.
+    """
     drop = (q.max(axis=1, keepdims=True) - q)[mdp.available]
     alpha = float(drop[drop > tie_tol].min(initial=np.inf)) / COLD
     alpha = alpha if np.isfinite(alpha) else 1.0
@@ -127,7 +133,7 @@ def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, 
 
 
 def _mirror_step(mdp: TabularMDP, q: Array, alpha: float) -> Array:
-    """Logits `[|H|]` after one mirror-descent step from the uniform policy."""
+    """Logits `[|H|]` after one mirror-descent step on the deep policy loss from the uniform policy."""
     import torch  # noqa: PLC0415
 
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415

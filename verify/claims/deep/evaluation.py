@@ -1,4 +1,4 @@
-"""The deep agent's state values, hard (VIREL) and soft (MERL, SAC), in expectation against the exact ones.
+"""Claim that the deep agent's hard (VIREL) and soft (MERL, SAC) state values are exact in expectation.
 
 Both sides: `virel_deep.axes.losses.state_value` and `td_target` for every transition (s, a, s', a'),
         weighted by its probability; against `state_value`, `bellman_policy`, `bellman_soft`, `merl_policy`
@@ -30,7 +30,10 @@ from virel_theory.solvers.soft import soft_value_iteration
 
 
 def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0) -> Gap:
-    """Deep backups minus exact ones: of a policy (hard and soft), of MERL's policy, of the soft optimum."""
+    """Gap of the deep agent's expected hard and soft Bellman backups to the exact ones.
+
+    The policies are `pi` (hard and soft) and MERL's at `q`; the soft optimum is a fixed point.
+    """
     merl = merl_policy(q, c=c)
     optimum = soft_value_iteration(mdp, c=c, atol=1e-9 * (1 + c), throw=True)
     soft_value = state_value(mdp, q, pi=pi) + c * entropy(pi)
@@ -50,7 +53,7 @@ def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0)
 
 
 def _backed_up(mdp: TabularMDP, q: Array, pi: Array, c: float, soft: bool, perturb: float) -> Array:
-    """Expected deep target of each pair, `[S, A]`, with an action sampled from `pi` at s'."""
+    """Expected TD target of the deep agent for every pair, `[S, A]`, with a' sampled from `pi` at s'."""
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
     from virel_deep.axes.losses import td_target  # noqa: PLC0415
 

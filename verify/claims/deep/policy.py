@@ -1,4 +1,4 @@
-"""The deep agent's policy loss, in expectation over a finite MDP, against (25), L of (4) and Theorem 3.
+"""Claim on the deep agent's expected policy loss: its gradient is the E-step (25), its value Theorem 3's.
 
 Both sides: `virel_deep.axes.losses.policy_loss` for every pair, weighted by d(s) pi_theta(a|s), with a
         policy that is log-linear in one-hot (or other) features. Autograd goes through the weights as well,
@@ -40,7 +40,7 @@ def gap(
     alpha: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Deep policy loss and gradient minus the exact ones, at two policies and at the minimiser."""
+    """Gap of the deep policy loss and its gradient to the exact ones, at two policies and the minimiser."""
     best = (tabular[0], q[mdp.available] / alpha)
     return worst(
         _gap(mdp, q, tabular, d, alpha, perturb),
@@ -50,7 +50,7 @@ def gap(
 
 
 def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
-    """Deep gradient plus the E-step (25), and deep value plus alpha L and minus its form in Theorem 3."""
+    """Gap of the deep policy loss at one policy to `-alpha L` and to Theorem 3; of its descent to (25)."""
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     pi = log_linear_policy(mdp, *policy)
     score = log_linear_score(mdp, policy[0], pi_theta=pi)
@@ -67,7 +67,10 @@ def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, pert
 
 
 def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
-    """At theta = Q/alpha: the deep gradient, and the deep value plus alpha E_d[log-partition]; both are 0."""
+    """Gap of the deep policy loss at theta = Q/alpha to its exact minimum, and of its gradient to 0.
+
+    The minimum is `-alpha E_d[log-partition]`.
+    """
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     bound = _bound(mdp, q, len(policy[1]), alpha, 1.0)
     return worst(
@@ -79,7 +82,7 @@ def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: 
 def _deep_policy_loss(
     mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float
 ) -> tuple[float, Array]:
-    """E_d[E_pi[policy_loss]] and its gradient in theta, differentiating the weights pi_theta(a|s) too."""
+    """Deep policy loss `E_d[E_pi[loss]]` and its gradient in theta, also through the weights pi(a|s)."""
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415
 
     s, _ = np.nonzero(mdp.available)

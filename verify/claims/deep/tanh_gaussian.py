@@ -1,4 +1,4 @@
-"""The deep agent's tanh-Gaussian posterior: mass 1, and an exact reparametrised gradient.
+"""Claim that the deep agent's tanh-Gaussian density has mass 1 and an exact reparametrised gradient.
 
 One action a = tanh(u), u ~ N(mu, sigma). Integrals over a in [-1, 1] are sums over a_j = tanh(t_j),
 t_j = mu + sigma x_j on an even grid of x, with weights step * sech(t_j)^2: the trapezoidal rule in t.
@@ -43,7 +43,7 @@ LARGEST_LOG_STD = 2.0
 def gap(
     *, mean: float, log_std: float, critic: tuple[float, float, float], alpha: float, perturb: float = 0.0
 ) -> Gap:
-    """Mass of the deep density minus 1, deep gradient minus the exact one, and the joint density's gap."""
+    """Gap of the deep tanh-Gaussian policy to the exact one: mass, reparametrised gradient, joint density."""
     return worst(
         _mass_gap(mean, log_std, perturb),
         _gradient_gap(mean, log_std, critic, alpha, perturb),
@@ -52,7 +52,7 @@ def gap(
 
 
 def _grid(log_std: float, *, shift: float) -> tuple[Array, float, float]:
-    """Nodes x of the quadrature, their step, and sigma."""
+    """Even grid for quadrature over the policy's Gaussian noise: nodes x, their step, and sigma."""
     sigma = float(np.exp(min(log_std, LARGEST_LOG_STD)))
     step = min(0.5, 1 / (16 * sigma))
     n = int(np.ceil(REACH / step))
@@ -77,7 +77,10 @@ def _mass_gap(mean: float, log_std: float, perturb: float) -> Gap:
 
 
 def _joint_gap(mean: float, log_std: float, perturb: float) -> Gap:
-    """Log density of two dimensions with different parameters minus the sum of the two log densities."""
+    """Gap of the deep log density of two action dimensions to the sum of the one-dimensional ones.
+
+    The dimensions have different parameters.
+    """
     x, _, _ = _grid(log_std, shift=0.0)
     noise = np.stack([x, 0.5 - x / 2], axis=1)
     head = np.array([mean, 1 - mean, log_std, -1.0])  # means, then log standard deviations
@@ -106,7 +109,7 @@ def _gradient_gap(
 
 
 def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
-    """Actions `[n, A]` and log densities `[n]` of the deep policy at `noise [n, A]`."""
+    """Actions `[n, A]` and log densities `[n]` of the deep tanh-Gaussian policy at `noise [n, A]`."""
     from virel_deep.axes.posterior.tanh_gaussian import tanh_gaussian  # noqa: PLC0415
 
     action, log_p = tanh_gaussian(tensor(head).expand(len(noise), -1), tensor(noise)[0])
@@ -114,7 +117,10 @@ def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
 
 
 def _deep_gradient(mean: float, log_std: float, critic: tuple[float, float, float], alpha: float) -> Array:
-    """Gradient in (mu, log sigma) of E_xi[policy_loss], through action and log density, by autograd."""
+    """Gradient in (mu, log sigma) of the deep policy loss averaged over the noise xi, by autograd.
+
+    It goes through the action and the log density.
+    """
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415
     from virel_deep.axes.posterior.tanh_gaussian import tanh_gaussian  # noqa: PLC0415
 
@@ -133,7 +139,7 @@ def _log_cosh(t: Array) -> Array:
 
 
 def _relative(x: Array, t: Array, mean: float, log_std: float) -> Array:
-    """Relative rounding error of one term and of the sum (module docstring)."""
+    """Relative rounding error of one quadrature term plus that of the whole sum (module docstring)."""
     out: Array = U * (len(x) + 8 * (x**2 + np.abs(t) + abs(mean) + abs(log_std) + 8))
     return out
 

@@ -1,4 +1,4 @@
-"""The deep agent's residual temperature (Algorithm 2) against the residual error (2).
+"""Claim that the deep agent's temperature (Algorithm 2) is the residual error plus the target's variance.
 
 A replay that holds every pair's k successors once each (p(s'|h) is their share) makes the minibatch's mean
 the exact expectation over h ~ U(H) and s' ~ p. V_phibar is the Boltzmann mean of Q at a temperature, so
@@ -47,9 +47,10 @@ def gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Deep residual errors of two tables minus the exact ones: as seeds, critics and temperatures.
+    """Gap of the deep agent's residual errors and temperatures of two tables to the exact residual errors.
 
-    Both tables share one target. Without `with_variance` the exact value lacks the sampled target's variance.
+    The tables are two seeds, then two critics of one seed. Both tables share one target. Without
+    `with_variance` the exact value lacks the sampled target's variance.
     """
     from virel_deep.axes.losses import residual_error as deep_residual_error  # noqa: PLC0415
 
@@ -78,7 +79,7 @@ def gap(
 
 
 def _td_errors(mdp: TabularMDP, successors: np.ndarray, q: Array, other: Array, eps: float) -> Any:
-    """TD errors `[2, B]` of both tables at every transition of the replay."""
+    """TD errors `[2, B]` of two tables at every transition of a replay."""
     from virel_deep.axes.losses import td_target  # noqa: PLC0415
 
     s, a, _ = np.indices(successors.shape).reshape(3, -1)
@@ -88,20 +89,20 @@ def _td_errors(mdp: TabularMDP, successors: np.ndarray, q: Array, other: Array, 
 
 
 def _boltzmann_mean(q: Array, eps: float) -> Array:
-    """Boltzmann mean V(s) = E[Q] under the policy (3)."""
+    """State values V(s) = E[Q(s, a)] under the Boltzmann policy at temperature `eps`."""
     weight = np.exp((q - q.max(axis=1, keepdims=True)) / eps)
     out: Array = (weight * q).sum(axis=1) / weight.sum(axis=1)
     return out
 
 
 def _variance_of_next(successors: np.ndarray, v: Array) -> float:
-    """Mean over the pairs of Var_{s'}(V(s'))."""
+    """Variance of the next state's value V(s'), averaged over all pairs."""
     sampled = v[successors]
     return float(((sampled - sampled.mean(axis=2, keepdims=True)) ** 2).mean())
 
 
 def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: float, bound: float) -> list[Gap]:
-    """Temperature alpha of each seed minus lambda eps, at first and after a second, smoothed estimate.
+    """Gaps of each seed's temperature alpha to `lambda eps`, at a first and a second, smoothed estimate.
 
     The second estimate is the other seed's residual error.
     """
@@ -127,7 +128,7 @@ def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: floa
 
 @st.composite
 def _replays(draw: st.DrawFn) -> Instance:
-    """Strategy of MDPs made of k equally likely successors per pair, with the other arguments of `gap`."""
+    """Strategy of MDPs with k equally likely successors per pair, with tables and temperature settings."""
     n_states, n_actions, k = (draw(st.integers(1, n)) for n in (3, 3, 3))
     shape = (n_states, n_actions)
     successors = draw(hnp.arrays(np.int64, (*shape, k), elements=st.integers(0, n_states - 1)))

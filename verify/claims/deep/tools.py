@@ -1,4 +1,4 @@
-"""Tools of the deep claims: a finite MDP as a replay of one-hot rows with exact weights, in float64 tensors.
+"""Tools of the claims about the deep agent: finite MDPs as replays of one-hot rows with exact weights.
 
 torch and `virel_deep` are imported inside functions, so that the registry can be read without them.
 """
@@ -22,7 +22,7 @@ Model = tuple[Approximator, Array]
 
 
 def require_torch() -> None:
-    """Import torch and the deep agent's losses, or say how to install them.
+    """Check that torch and the deep agent's losses can be imported; the error says how to install them.
 
     Raises:
         InputError: torch is missing or broken.
@@ -33,7 +33,8 @@ def require_torch() -> None:
         import virel_deep.axes.losses  # noqa: F401, PLC0415
     except ImportError as error:
         raise InputError(
-            f"deep claims need torch ({error}); it comes with `pip install 'virel[deep]'`"
+            f"claims about the deep agent need torch, which cannot be imported here ({error}); "
+            "install it with `pip install 'virel[deep]'`, or choose other claims"
         ) from None
 
 
@@ -48,7 +49,10 @@ class Rows(NamedTuple):
 
 
 def transitions(mdp: TabularMDP, *, d: Array, pi: Array) -> Rows:
-    """Every (s, a, s', a') of positive probability d(h) p(s'|h) pi(a'|s'); `d [S, A]`, `pi [S, A]`."""
+    """All transitions (s, a, s', a') of positive probability d(h) p(s'|h) pi(a'|s'), as index arrays.
+
+    `d` and `pi` are `[S, A]`.
+    """
     joint = d[:, :, None, None] * mdp.dense_transition[:, :, :, None] * pi
     index = np.nonzero(joint)
     s, a, s_next, a_next = index
@@ -63,7 +67,7 @@ def tensor(x: Any) -> Tensor:
 
 
 def gradient(value: Tensor, leaf: Tensor) -> Array:
-    """Gradient of a scalar in `leaf [1, ...]` by autograd, as an array without the seed axis."""
+    """Gradient of a scalar tensor in `leaf [1, ...]` by autograd, as an array without the seed axis."""
     import torch  # noqa: PLC0415
 
     (out,) = torch.autograd.grad(value, leaf)
@@ -72,12 +76,12 @@ def gradient(value: Tensor, leaf: Tensor) -> Array:
 
 
 def linear_critics(mdp: TabularMDP) -> st.SearchStrategy[Model]:
-    """Strategy of tabular or linear critics with their parameters, for `instances`."""
+    """Strategy of critics that are tabular or linear in their features, with their parameters."""
     return approximators(mdp).filter(lambda model: not isinstance(model[0], TanhQ))
 
 
 def any_policy(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Strategy of policies, deterministic ones included, for `instances`."""
+    """Strategy of policies `[S, A]` for an MDP, deterministic ones included."""
     return policies(mdp, full_support=False)
 
 

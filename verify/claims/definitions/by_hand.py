@@ -1,4 +1,4 @@
-"""The printed definitions in plain loops, without numpy reductions or code of virel_theory."""
+"""Printed definitions in plain loops, the reference for the library: no numpy reductions, no shared code."""
 
 import math
 
@@ -19,7 +19,7 @@ def mean_values(q: Array, pi: Array) -> Array:
 
 
 def boltzmann_values(q: Array, eps: float) -> Array:
-    """State values V(s): the mean of Q under the Boltzmann policy (3), or its maximum at eps = 0."""
+    """State values V(s): the mean of Q under the Boltzmann policy, or its maximum at eps = 0."""
     if eps == 0:
         return np.array([max(row) for row in q])
     return mean_values(q, np.exp(log_softmax_rows(q, eps)))
@@ -51,13 +51,13 @@ def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
 
 
 def log_sum(x: Array) -> float:
-    """Logarithm of sum exp(x), with the maximum taken out first."""
+    """Logarithm of `sum exp(x)`, computed with the maximum of x taken out first."""
     top = max(x.ravel())
     return float(top) + math.log(math.fsum(math.exp(y - top) for y in x.ravel()))
 
 
 def log_softmax_rows(q: Array, eps: float) -> Array:
-    """Logarithm of the Boltzmann policy (3), row by row."""
+    """Logarithm of the Boltzmann policy at temperature `eps`, one row of Q values at a time."""
     return np.array([row / eps - log_sum(row / eps) for row in q])
 
 
@@ -74,7 +74,7 @@ def uniform_over_maxima(q: Array, *, tie_tol: float = 0.0) -> Array:
 
 
 def minus_sum_p_log(p: Array, other: Array) -> Array:
-    """Cross-entropy -sum_a p log(other) of each row, with 0 log 0 = 0."""
+    """Cross-entropy `-sum_a p log(other)` of each row of p, with `0 log 0 = 0`."""
     return np.array(
         [
             -math.fsum(x * math.log(y) for x, y in zip(a, b, strict=True) if x > 0)
@@ -105,7 +105,7 @@ def tanh_layer(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
 
 
 def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
-    """Gradient of `tanh_layer`: d/dw_ji = u_j x_i / cosh^2(w_j . x), d/du_j = tanh(w_j . x)."""
+    """Gradient of a tanh layer: `d/dw_ji = u_j x_i / cosh^2(w_j . x)`, `d/du_j = tanh(w_j . x)`."""
     size = features.shape[2]
     blocks, last = [], []
     for j in range(n_hidden):
@@ -119,7 +119,7 @@ def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarr
 def temperature_map(
     mdp: TabularMDP, q: Array, eps: float, *, p_norm: int, c: float, step: float
 ) -> tuple[float, float]:
-    """Temperature map g(omega, eps) for p >= 2, and its slope in eps by a complex step.
+    """Temperature map g(omega, eps) of App. C for p >= 2, and its slope in eps by a complex step.
 
     In the limits eps = 0 and infinity the slope is 0.
     """
@@ -131,7 +131,7 @@ def temperature_map(
 
 
 def _complex_values(q: Array, eps: complex) -> np.ndarray:
-    """Boltzmann mean of each row at a complex temperature, with the row's maximum taken out first."""
+    """Boltzmann mean of each row of Q at a complex temperature, stabilised by the row's maximum."""
     out = []
     for row in q:
         top = float(max(row))

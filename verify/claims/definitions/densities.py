@@ -1,4 +1,4 @@
-"""Densities, entropies and means of the continuous policies, against the error function and a plain rule.
+"""Claims on continuous policies: densities, entropies and means against the error function and quadrature.
 
 Cut and uncut Gaussians, uniforms and mixtures (a weight may be 0), and the Boltzmann density of a polynomial.
 
@@ -37,7 +37,10 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 
 def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
-    """Library minus this file: density at points inside and outside, entropy, and third moment."""
+    """Gap of the library's densities, entropies and third moments to this file's own formulas.
+
+    Densities are compared at points inside and outside the support.
+    """
     points = np.array([-7.25, -1.5, -0.5, 0.0, 0.75, 1.5, 8.0])
     wanted = density(p, points)
     found = np.exp(log_density(p, points))
@@ -54,7 +57,10 @@ def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
 def boltzmann_gap(
     *, f: list[float], phi: list[float], ends: tuple[float, float], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Density and mean under exp(f / eps) / Z, library minus this file; f a polynomial or a function."""
+    """Gap of the library's density and mean under `exp(f / eps) / Z` to those by plain quadrature.
+
+    The library is given f as a polynomial, and as a function.
+    """
     low, high = ends
     x = np.linspace(low, high, 9)
     grid = np.linspace(low, high, 129)
@@ -80,7 +86,7 @@ def boltzmann_gap(
 
 
 def density(p: Distribution, x: Array) -> Array:
-    """Density of a distribution at the points `x`, from the error function."""
+    """Density of a continuous distribution at the points `x`, written with the error function."""
     if isinstance(p, Mixture):
         return sum(
             (w * density(part, x) for w, part in zip(p.weights, p.parts, strict=True)), np.zeros(x.shape)
@@ -97,7 +103,7 @@ def density(p: Distribution, x: Array) -> Array:
 
 
 def panels(p: Distribution) -> Array:
-    """Ends of panels on which a density is smooth and changes little, for `integral`."""
+    """Ends of integration panels on each of which a distribution's density is smooth and varies little."""
     if isinstance(p, Mixture):
         return np.unique(np.concatenate([panels(part) for part in p.parts]))
     assert isinstance(p, Uniform | Gaussian)

@@ -1,4 +1,4 @@
-"""Pseudo-likelihood methods by enumeration: every trajectory of a short episode, one by one.
+"""Claims on pseudo-likelihood methods by enumerating every trajectory of a short episode.
 
 Both sides: evidence, expected return, posterior policy and maximiser of
         `virel_theory.methods.pseudo_likelihood`, against sums over all trajectories in this file.
@@ -31,7 +31,7 @@ from virel_theory.methods.pseudo_likelihood import (
 
 
 def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Evidence, return and the posterior's first decision minus sums over all trajectories."""
+    """Gap of evidence, mean return and the posterior's first decision to sums over all trajectories."""
     evidence: list[float] = []
     mean: list[float] = []
     first: dict[int, dict[int, list[float]]] = {}
@@ -53,9 +53,9 @@ def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def maximiser_gap(*, mdp: TabularMDP, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Optimal pseudo-likelihood policy minus the greedy policy of W_t by plain sums, uniform over exact ties.
+    """Gap of the optimal pseudo-likelihood policy to the greedy policy of the weights W_t by plain sums.
 
-    W_t is computed backwards, from t = N - 1 to 0.
+    It is uniform over exact ties. W_t is computed backwards, from t = N - 1 to 0.
     """
     found = pseudo_optimal_policy(mdp, c=c, horizon=horizon)
     p, v, error = mdp.dense_transition, [1.0] * mdp.n_states, 0.0

@@ -1,4 +1,4 @@
-"""Scores, updates from one sample, and the projection on masked tables, by definition.
+"""Claims that scores, one-sample updates and the projection of masked tables follow their definitions.
 
 Bound:  u = 2.2e-16. Scores: entries are at most X = (max|b| + max|q| max|d eps|/eps)/eps, means of A terms
         whose weights carry 3 max|q|/eps + A + 8 ulps: twice that. Updates of N <= 3 terms of size at most
@@ -23,7 +23,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Library minus loops: the score (29) of pi_omega and App. E.3's score of p_{omega,k}.
+    """Gap of the library's scores, (29) of pi_omega and App. E.3's of p_{omega,k}, to plain loops.
 
     Both are 0 where the action does not exist.
     """
@@ -47,7 +47,7 @@ def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: 
 
 
 def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: float = 0.0) -> Gap:
-    """Library minus the printed formulas, entry by entry: the updates (34) and (35) from one sample."""
+    """Gap of the library's one-sample updates (34) and (35) to the printed formulas, entry by entry."""
     omega, zeta, b, b_next, q_k = (np.array(row) for row in x)
     along = math.fsum(b * zeta)
     first = zeta_update(zeta, b_k=b, beta_k=float(q_k[0]), step_size=step)
@@ -62,7 +62,7 @@ def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: flo
 
 
 def masked_projection_gap(*, mdp: TabularMDP, q: Array, slopes: Array, perturb: float = 0.0) -> Gap:
-    """Projection P Q on the pairs that exist: residual orthogonal to every feature, P Q in their span.
+    """Gap of a masked table's tangent projection P Q: residual orthogonal to the features, P Q in their span.
 
     Missing pairs must be -inf.
     """

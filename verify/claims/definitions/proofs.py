@@ -1,4 +1,4 @@
-"""Proofs of (2), the normalisations of a residual, and of definitions that are linear algebra or a score.
+"""Proofs for Fellows et al. (2), the norms of a residual, and for definitions by linear algebra or a score.
 
 `|beta|^p = exp(p log|beta|)` need not be rational, and is enclosed; all else is exact. Each function returns
 left side minus right side.
@@ -19,14 +19,14 @@ from verify.proofs.shared_facts import dot, rational
 
 
 def residual_norms(instance: dict[str, Any]) -> Exact:
-    """A residual `beta`, weights d(h) of pairs as `weight`, and the constants c and p of (2)."""
+    """Exact instance for the norms of a residual `beta`: pair weights d(h) as `weight`, constants c and p."""
     x = exactly({name: instance[name] for name in ("mdp", "c", "p_norm")})
     weight = exact.table_of(x.mdp, instance["d"], name="d")
     return x.with_parts(beta=exact.table_of(x.mdp, instance["beta"], name="beta"), weight=weight)
 
 
 def mean_of_powers(x: Exact) -> list[arb]:
-    """`c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
+    """Zero if a p-norm is |H| times its mean: `c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
     powers = _powers(x)
     total, means = sum(powers, arb(0)), sum((y / x.mdp.n_pairs for y in powers), arb(0))
     return [(total - x.mdp.n_pairs * means) * (x.c / x.p_norm)]
@@ -34,47 +34,56 @@ def mean_of_powers(x: Exact) -> list[arb]:
 
 @rational
 def half_mean(x: Exact) -> list[fmpq]:
-    """`c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
+    """Zero if the squared norm is |H| times its mean: `c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
     return [x.c / 2 * dot(x.beta, x.beta) - x.mdp.n_pairs * _half_mean(x)]
 
 
 @rational
 def mean_square(x: Exact) -> list[fmpq]:
-    """`c E_D[beta^2] - 2 (c/(2 |H|) sum beta^2)`."""
+    """Zero if the mean square is twice the half mean: `c E_D[beta^2] - 2 (c/(2 |H|) sum beta^2)`."""
     return [x.c * dot(x.beta, x.beta) / x.mdp.n_pairs - 2 * _half_mean(x)]
 
 
 @rational
 def uniform_weights(x: Exact) -> list[fmpq]:
-    """The weighted norm with uniform weights minus `c E_D[beta^2]`."""
+    """Zero if the weighted norm of a residual with uniform weights is its mean square `c E_D[beta^2]`."""
     weight = fmpq(1, x.mdp.n_pairs)
     return [x.c * sum((weight * b * b for b in x.beta), fmpq(0)) - x.c * dot(x.beta, x.beta) / x.mdp.n_pairs]
 
 
 def power_zero(x: Exact) -> list[arb]:
-    """`[sum|beta|^p = 0] - [beta = 0]`, two truth values as 1 and 0."""
+    """Zero if the p-norm vanishes exactly where the residual does: `[sum|beta|^p = 0] - [beta = 0]`.
+
+    Truth values are 1 and 0.
+    """
     return [arb(int(all(y.is_zero() for y in _powers(x))) - int(not any(x.beta)))]
 
 
 @rational
 def weighted_zero(x: Exact) -> list[int]:
-    """`[sum d(h) beta^2 = 0] - [beta = 0]`, two truth values as 1 and 0."""
+    """Zero if the weighted norm and the residual vanish together: `[sum d(h) beta^2 = 0] - [beta = 0]`.
+
+    Truth values are 1 and 0.
+    """
     return [int(sum(w * b * b for w, b in zip(x.weight, x.beta, strict=True)) == 0) - int(not any(x.beta))]
 
 
 @rational
 def mean_zero(x: Exact) -> list[int]:
-    """`[c/(2 |H|) sum beta^2 = 0] - [beta = 0]`, two truth values as 1 and 0."""
+    """Zero if the mean norm and the residual vanish together: `[c/(2 |H|) sum beta^2 = 0] - [beta = 0]`.
+
+    Truth values are 1 and 0.
+    """
     return [int(_half_mean(x) == 0) - int(not any(x.beta))]
 
 
 def _powers(x: Exact) -> list[arb]:
-    """`|beta|^p` per pair, exactly 0 where beta is."""
+    """Powers `|beta|^p` of every pair's residual, exactly 0 where the residual is."""
     return [(x.p_norm * arb(abs(b)).log()).exp() if b else arb(0) for b in x.beta]
 
 
 def _half_mean(x: Exact) -> fmpq:
-    """`c/(2 |H|) sum beta^2`."""
+    """Half-mean norm of a residual, `c/(2 |H|) sum beta^2`."""
     out: fmpq = x.c * dot(x.beta, x.beta) / (2 * x.mdp.n_pairs)
     return out
 

@@ -1,4 +1,4 @@
-"""Eq. (2): the residual error in the five normalisations that the sources print.
+"""Claims on Fellows et al. (2): the residual error in the five normalisations that the sources print.
 
 Both sides: `virel_theory.objective.residual.residual_error`; a Python loop over the pairs with `math.fsum`,
         in this file only.
@@ -26,7 +26,7 @@ SQUARED = (Normalisation.HALF_MEAN, Normalisation.WEIGHTED, Normalisation.MEAN_S
 
 
 def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], st.SearchStrategy[Array]]:
-    """Strategy of distributions d(h) over the pairs that exist, `[S, A]` and rational, for `instances`."""
+    """Strategy of rational distributions d(h) over the state-action pairs that exist, as `[S, A]` tables."""
     low = 1 if full_support else 0
 
     def of(mdp: TabularMDP) -> st.SearchStrategy[Array]:
@@ -39,7 +39,7 @@ def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], s
 
 
 def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float:
-    """Weighted sum `weight * sum_h d(h) |beta(h)|^p` by a plain loop (d = 1 if None)."""
+    """Weighted sum of powers of a residual, `weight * sum_h d(h) |beta(h)|^p`, by a loop (d = 1 if None)."""
     terms = [
         (1.0 if d is None else d[s, a]) * abs(beta[s, a]) ** p_norm
         for s in range(beta.shape[0])
@@ -50,7 +50,7 @@ def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float
 
 
 def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, perturb: float = 0.0) -> Gap:
-    """Each normalisation minus the loop, and whether eps = 0 holds exactly where beta = 0."""
+    """Gap of Fellows et al. (2): five normalisations of the residual error to loops; eps = 0 iff beta = 0."""
     n, zero = mdp.n_pairs, not np.any(np.where(mdp.available, beta, 0.0))
     expected = {
         Normalisation.POWER: by_hand(beta, c / p_norm, p_norm, None),
@@ -71,7 +71,10 @@ def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, pert
 
 
 def gap_minimiser(*, mdp: TabularMDP, beta: Array, other: Array, perturb: float = 0.0) -> Gap:
-    """Whether p = 1 and p = 2 prefer different ones of two residuals (exact: entries are quarters)."""
+    """Gap of the norms of a residual: 1 if p = 1 and p = 2 order two residuals differently, else 0.
+
+    It is computed in exact arithmetic: entries are quarters.
+    """
     sums = [
         sum(
             Fraction(abs(float(x))) ** p * sign

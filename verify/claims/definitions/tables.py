@@ -1,4 +1,4 @@
-"""The definitions that all else uses: policies, operators, approximators, projection, MERL's objective.
+"""Claims on basic definitions: policies, operators, approximators, projection and MERL's objective.
 
 Each public function stands against its printed definition in plain loops (or a second method), on MDPs with
 missing actions, dense and CSR, at `eps = 0` as well. Without these a slip that two sides of a claim share
@@ -55,7 +55,10 @@ from virel_theory.solvers.soft import soft_value_iteration
 def operators_gap(
     *, mdp: TabularMDP, q: Array, pi: Array, eps: float, sparse: bool, perturb: float = 0.0
 ) -> Gap:
-    """Bellman operators T^pi, T*, T_omega, T_{omega,k} and soft minus r + gamma sum_s' p V in loops."""
+    """Gap of the library's Bellman operators to the definition `r + gamma sum_s' p V` by plain loops.
+
+    They are T^pi, T*, T_omega, T_{omega,k} and the soft operator.
+    """
     given = mdp.to_sparse() if sparse else mdp
     pairs = [
         (bellman_policy(given, q, pi=pi), by_hand.mean_values(q, pi)),
@@ -77,9 +80,10 @@ def operators_gap(
 
 
 def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Library minus loops: Boltzmann policy (3), partition function of (5), App. B's likelihood, H and KL.
+    """Gap of the library's policies, partition function, likelihood, entropy and KL to plain loops.
 
-    Also the logarithm and the greedy limit of (3), and App. B's normaliser y(s).
+    They are the Boltzmann policy (3), its logarithm and greedy limit, the partition function of (5), and App.
+    B's likelihood and normaliser y(s).
     """
     on = mdp.available
     log_pi = by_hand.log_softmax_rows(q, eps)
@@ -104,7 +108,7 @@ def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: f
 
 
 def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, perturb: float = 0.0) -> Gap:
-    """Value, gradient and Hessian product of the tanh layer minus complex steps of its formula."""
+    """Gap of a tanh layer's value, gradient and Hessian product to complex steps of its formula."""
     layer = TanhQ(features, n_hidden)
     size = layer.n_parameters
     omega, v = omega[:size], v[:size]
@@ -122,7 +126,7 @@ def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, 
 
 
 def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Projection P Q = b^T w on the tangent space: residual orthogonal to it, and P of P Q equal to P Q."""
+    """Gap of the tangent projection P Q = b^T w: residual orthogonal to the features, and P (P Q) = P Q."""
     n = b_omega.shape[2]
     rows, values = b_omega.reshape(-1, n), q.ravel()
     singular = np.linalg.svd(rows, compute_uv=False)
@@ -137,7 +141,7 @@ def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: float = 0.0) -> Gap:
-    """MERL's policy has the value of the soft fixed point, and another policy has no more.
+    """Gap of MERL's policy's objective to the soft optimal value, which no other policy may exceed.
 
     The other policy's value is also compared with a sum over time steps.
     """
@@ -157,7 +161,7 @@ def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: flo
 
 
 def formats_gap(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Q^pi and the discounted occupancy, dense and CSR, minus the right sides of their equations in loops."""
+    """Gap of Q^pi and discounted occupancy, from dense and CSR matrices, to their equations by loops."""
     size = (float(np.abs(mdp.reward).max()) + 1) / (1 - mdp.gamma)
     errors = []
     for given in (mdp, mdp.to_sparse()):

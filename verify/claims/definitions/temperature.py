@@ -1,4 +1,4 @@
-"""The temperature map g of App. C, its slope, and its roots, against loops and complex steps.
+"""Claims on App. C's temperature map g, its slope and its roots, against loops and complex steps.
 
 `self_consistent_temperatures` proves its roots with enclosures. This file asks the plain questions: is g what
 (2) says, is its slope the derivative, does every root satisfy eps = g(eps)?
@@ -34,7 +34,10 @@ STEP = (
 
 
 def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, perturb: float = 0.0) -> Gap:
-    """Temperature map g and its slope minus loops and complex steps, at eps = 0 and infinity too."""
+    """Gap of the library's temperature map g and its slope to loops and complex steps, limits included.
+
+    The limits are eps = 0 and infinity.
+    """
     wanted, slope = by_hand.temperature_map(mdp, q, eps, p_norm=p_norm, c=c * (1 + perturb), step=STEP)
     found = temperature_map(mdp, q, eps=eps, p_norm=p_norm, c=c)
     found_slope = temperature_map_derivative(mdp, q, eps=eps, p_norm=p_norm, c=c)
@@ -43,7 +46,7 @@ def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, per
 
 
 def root_gap(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Error of g(eps) = eps and of the slope at every root found; to find no root is a failure."""
+    """Gap of every temperature found to its equation g(eps) = eps, and of its slope; no root is a failure."""
     found = self_consistent_temperatures(mdp, q)
     if found.complete and not found.roots:
         return Gap(math.inf, 0.0)

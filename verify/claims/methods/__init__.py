@@ -1,1 +1,1 @@
-"""Claims on methods: EM as policy iteration, MERL, MPO, pseudo-likelihood, the design paper."""
+"""Claims on methods: EM as policy iteration, MERL, MPO, pseudo-likelihood, and Marino et al."""

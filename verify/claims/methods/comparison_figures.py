@@ -29,7 +29,7 @@ FLOOR = 1e-12
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figures of the error of all four methods: against the iteration k, and against measured seconds."""
+    """Figures of the error of EM, policy, modified policy and value iteration, by iteration and by time."""
     mdp = _random_mdp(seed)
     q_star = list(islice(_em(mdp), 20))[-1]
     runs = {name: _fastest(steps, mdp, q_star) for name, steps in _METHODS.items()}
@@ -70,12 +70,12 @@ def _by_time(runs: dict[str, tuple[Array, Array]]) -> Panel:
 
 
 def _fastest(steps: Steps, mdp: TabularMDP, q_star: Array) -> tuple[Array, Array]:
-    """Errors and seconds of the quickest of a few runs: the first one also pays for compiling and loading."""
+    """Errors and seconds of a method's fastest run out of a few; the first run also pays for compiling."""
     return min((_run(steps(mdp), q_star) for _ in range(N_REPEATS)), key=lambda run: float(run[1][-1]))
 
 
 def _run(steps: Iterator[Array], q_star: Array) -> tuple[Array, Array]:
-    """Errors of the iterates and the seconds until each, down to rounding; the first table counts no time."""
+    """Errors of a method's iterates, down to rounding, and the seconds until each; the first has 0."""
     scale = FLOOR * float(np.abs(q_star).max())
     next_q, start = next(steps), time.perf_counter()
     errors, seconds = [float(np.abs(next_q - q_star).max())], [0.0]
@@ -121,7 +121,7 @@ def _value_iteration(mdp: TabularMDP) -> Iterator[Array]:
 
 
 def _zero(mdp: TabularMDP) -> Array:
-    """First table, the rewards, so that every method starts from one greedy policy without ties."""
+    """First table of every compared method: the rewards, so that all share a greedy policy without ties."""
     return np.array(mdp.reward)
 
 

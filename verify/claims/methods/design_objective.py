@@ -1,4 +1,4 @@
-"""The design paper's objective on a finite MDP with horizon 2: by trajectories, by steps, and its soft Q."""
+"""Objective of Marino et al. on a finite MDP with horizon 2: by trajectories, by steps, and its soft Q."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 class Trajectories(NamedTuple):
-    """All paths, `[S, A, S, A]`: log-probability under a policy, the policy's part of it, and return."""
+    """All paths s1 a1 s2 a2, `[S, A, S, A]`: log-probability, the policy's part of it, and return."""
 
     log_prob: Array
     log_policy: Array
@@ -17,7 +17,7 @@ class Trajectories(NamedTuple):
 
 
 def trajectories(mdp: TabularMDP, pi: Array) -> Trajectories:
-    """Probabilities and returns of every path s1 a1 s2 a2 under `pi` (`-inf` for impossible ones)."""
+    """Log-probabilities and returns of every path s1 a1 s2 a2 under `pi` (`-inf` for impossible ones)."""
     with np.errstate(divide="ignore"):
         dynamics = np.log(mdp.initial)[:, None, None, None] + np.log(mdp.dense_transition)[:, :, :, None]
     log_policy = np.log(pi)[:, :, None, None] + np.log(pi)[None, None, :, :]
@@ -26,13 +26,13 @@ def trajectories(mdp: TabularMDP, pi: Array) -> Trajectories:
 
 
 def mean_over(path: Trajectories, values: Array) -> float:
-    """Mean of `values` over the trajectories `path`; impossible ones count as 0."""
+    """Mean of `values` over all trajectories, weighted by probability; impossible ones count as 0."""
     weight = np.exp(path.log_prob)
     return float(np.sum(weight * np.where(weight > 0, values, 0.0)))
 
 
 def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
-    """Objective (6) of Marino et al. by trajectories: E[R] - alpha KL(pi(tau) || p(tau)).
+    """Objective (6) of Marino et al. by trajectories: `E[R] - alpha KL(pi(tau) || p(tau))`.
 
     The dynamics cancel in the ratio.
     """
@@ -41,7 +41,10 @@ def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
 
 
 def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
-    """E[sum_t step_term(s_t, a_t)] by state distributions, `step_term [S, A]`."""
+    """Expected sum of a term per step, `E[sum_t step_term(s_t, a_t)]`, by state distributions.
+
+    `step_term` is `[S, A]`.
+    """
     d_1 = mdp.initial
     d_2 = np.einsum("s,sa,sat->t", d_1, pi, mdp.dense_transition)
     return float(np.sum((d_1 + d_2)[:, None] * pi * step_term))

@@ -1,4 +1,4 @@
-"""Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs.
+"""Claims on Marino, Piche and Yue, "On the Design of Variational RL Algorithms": (5)-(12) on finite MDPs.
 
 The horizon is T = 2, undiscounted as printed.
 
@@ -31,13 +31,13 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def gap_5_printed(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (5) of Marino et al. as printed, without rho(s1): its sum over trajectories minus 1."""
+    """Gap of Marino et al. (5) as printed, without rho(s1): sum over all trajectories minus 1."""
     mass = np.einsum("sa,sat,tu->", pi, mdp.dense_transition, pi) + perturb
     return Gap(abs(mass - 1), 64 * mdp.n_states**2 * mdp.n_actions**2 * U)
 
 
 def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (5) of Marino et al. corrected, with the factor rho(s1): its sum over trajectories minus 1."""
+    """Gap of Marino et al. (5) corrected by the factor rho(s1): sum over all trajectories minus 1."""
     return Gap(
         abs(float(np.exp(trajectories(mdp, pi).log_prob).sum()) + perturb - 1),
         64 * mdp.n_states**2 * mdp.n_actions**2 * U,
@@ -45,9 +45,9 @@ def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_6(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Eq. (6) of Marino et al.: J minus alpha log p(O = 1), at most 0, with p(O = 1 | tau) = exp(R/alpha).
+    """Gap of Marino et al. (6): their lower bound J minus `alpha log p(O = 1)`, at most 0.
 
-    A constant factor of that likelihood shifts both sides.
+    The likelihood is p(O = 1 | tau) = exp(R/alpha). A constant factor of that likelihood shifts both sides.
     """
     path = trajectories(mdp, prior)
     log_evidence = alpha * float(logsumexp(path.log_prob + path.total / alpha))
@@ -55,13 +55,13 @@ def gap_6(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: fl
 
 
 def gap_7(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Objective (6) of Marino et al. by trajectories minus (7) step by step."""
+    """Gap of Marino et al. (7), a sum over time steps, to their objective (6), a sum over trajectories."""
     right = per_step_objective(mdp, pi, mdp.reward - alpha * np.log(pi / prior)) + perturb
     return Gap(abs(objective(mdp, pi, prior, alpha) - right), _bound(mdp, alpha, pi, prior))
 
 
 def gap_10_printed(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Eq. (10) of Marino et al. with V as printed in (8): V minus E_pi[Q] - alpha KL.
+    """Gap of Marino et al. (10) with V as printed in (8): `V - (E_pi[Q] - alpha KL)`.
 
     The printed sum starts at t + 1, so at t = 1 it holds only the term of step 2.
     """
@@ -71,7 +71,7 @@ def gap_10_printed(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, pe
 
 
 def gap_10(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Eq. (10) of Marino et al. corrected, with V summed from t: V minus E_pi[Q] - alpha KL."""
+    """Gap of Marino et al. (10) corrected, V summed from t on: `V - (E_pi[Q] - alpha KL)`."""
     term = mdp.reward - alpha * np.log(pi / prior)
     v = np.sum(pi * term, axis=1) + np.einsum("sa,sat,tu,tu->s", pi, mdp.dense_transition, pi, term)
     return _gap_10(mdp, pi, prior, alpha, v + perturb)
@@ -85,7 +85,7 @@ def _gap_10(mdp: TabularMDP, pi: Array, prior: Array, alpha: float, v: Array) ->
 
 
 def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Eq. (11) of Marino et al.: the Boltzmann posterior attains the maximum, and no other policy exceeds it.
+    """Gap of Marino et al. (11): the Boltzmann posterior attains the maximum, and no policy exceeds it.
 
     The maximum is max_pi E_pi[Q] - alpha KL(pi || p) = alpha log E_p[exp(Q/alpha)].
     """
@@ -104,10 +104,10 @@ def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: f
 
 
 def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Eq. (12) of Marino et al. as printed: E[R] + alpha H(pi(tau)) - (6), at two policies.
+    """Gap of Marino et al. (12) as printed: `E[R] + alpha H(pi(tau)) - J`, compared at two policies.
 
-    The policies are `pi` and the uniform one; the prior is uniform. If (12) holds up to a constant, the two
-    differences are equal.
+    J is their (6). The policies are `pi` and the uniform one; the prior is uniform. If (12) holds up to a
+    constant, the two differences are equal.
     """
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)
     constants = [
@@ -120,7 +120,7 @@ def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float =
 
 
 def gap_12(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Eq. (12) of Marino et al. corrected: its left side minus E[R] + alpha sum_t E[H(pi(.|s_t))].
+    """Gap of Marino et al. (12) corrected: left side minus `E[R] + alpha sum_t E[H(pi(.|s_t))]`.
 
     The left side is (6) plus 2 alpha log A. The entropies are those of the policy alone.
     """

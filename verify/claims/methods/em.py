@@ -1,4 +1,4 @@
-"""App. F.5, (39)-(41): complete EM is policy iteration; with a fixed target, Q-value iteration.
+"""Claims on App. F.5, (39)-(41): complete EM is policy iteration; with a fixed target, value iteration.
 
 Both sides: EM from `virel_theory.methods.em` (sparse LU over state-action pairs, greedy limit of the
         Boltzmann policy); policy iteration and Q-value iteration in this file (dense solve over states,
@@ -30,12 +30,12 @@ N_STEPS = 6
 
 
 def gap_39(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Eq. (39): the table of every M-step minus the evaluation of policy iteration's policy before it."""
+    """Gap of Eq. (39): each M-step's table to policy iteration's evaluation of the policy before it."""
     return _against_policy_iteration(mdp, perturb, tables=True)
 
 
 def gap_40(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Eq. (40): number of states in which an E-step's policy differs from policy iteration's."""
+    """Gap of Eq. (40): number of states where an E-step's policy differs from policy iteration's."""
     return _against_policy_iteration(mdp, perturb, tables=False)
 
 
@@ -56,7 +56,10 @@ def _against_policy_iteration(mdp: TabularMDP, perturb: float, *, tables: bool) 
 
 
 def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """T* Q - Q after EM has run until its policy repeats, which must take at most A^S + 1 steps."""
+    """Gap of EM's final table to the optimality equation T* Q = Q.
+
+    EM runs until its policy repeats, which must take at most A^S + 1 steps.
+    """
     tie_tol = solve_bound(mdp)
     pi = np.eye(mdp.n_actions)[mdp.available.argmax(axis=1)]
     for _ in range(mdp.n_actions**mdp.n_states + 1):
@@ -71,11 +74,11 @@ def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
 
 
 def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Premise of (39) as printed, where Q* > 0: L(., theta) at Q^pi + 64 minus L near zero residual.
+    """Gap of (39)'s premise as printed, Q* > 0: L far from Q^pi minus L near it, where L should be larger.
 
-    At the shift c, L is 2 (m + c)/((1 - gamma) c)^2 plus an entropy that is the same for both, m = E[Q^pi].
-    To solve for Q^pi and average it errs by at most twice `solve_bound`, which the smaller shift, 2^-10,
-    multiplies by 2^21/(1 - gamma)^2: that is the bound.
+    Far is Q^pi + 64, near is Q^pi + 2^-10. At the shift c, L is 2 (m + c)/((1 - gamma) c)^2 plus an entropy
+    that is the same for both, m = E[Q^pi]. To solve for Q^pi and average it errs by at most twice
+    `solve_bound`, which the smaller shift, 2^-10, multiplies by 2^21/(1 - gamma)^2: that is the bound.
     """
     if q_star[mdp.available].min() <= 0:  # without Assumption 1 nothing is claimed
         return Gap(0.0, 0.0)
@@ -86,7 +89,10 @@ def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: 
 
 
 def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Premise of (39) repaired: `gap_m_step` after a constant is added to the reward so that Q^pi >= 1."""
+    """Gap of (39)'s premise repaired: L far from Q^pi minus L near it, for rewards with Q^pi >= 1.
+
+    A constant is added to the reward; else as in `gap_m_step`.
+    """
     low = float(mdp.reward[mdp.available].min())
     shifted = TabularMDP(
         mdp.transition, mdp.reward + (1 - min(low, 0.0)) * mdp.available, mdp.gamma, mask=mdp.mask
@@ -95,7 +101,7 @@ def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, 
 
 
 def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: float) -> float:
-    """L at Q = Q^pi + shift, whose residual under T^pi is the constant -(1 - gamma) shift.
+    """Objective L at Q = Q^pi + shift, where the residual is the constant -(1 - gamma) shift.
 
     So eps = ((1 - gamma) shift)^2 / 2.
     """
@@ -103,17 +109,17 @@ def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: flo
 
 
 def gap_41_printed(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (41) as printed: M-step tables minus its middle member r + E[max Q], which has no gamma."""
+    """Gap of Eq. (41) as printed: M-step tables minus its middle member `r + E[max Q]`, without gamma."""
     return _against_value_iteration(mdp, q, discount=1.0, perturb=perturb)
 
 
 def gap_41(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (41) corrected: from k = 2 on, the M-step's table minus the T* update of the table before it."""
+    """Gap of Eq. (41) corrected: from k = 2 on, each M-step's table minus T* of the table before it."""
     return _against_value_iteration(mdp, q, discount=mdp.gamma, perturb=perturb)
 
 
 def gap_41_from_first(*, mdp: TabularMDP, q: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (41) at k = 1 too: the M-step's table minus the T* update of the first table.
+    """Gap of Eq. (41) at k = 1: the first M-step's table minus T* of the initial table.
 
     The policy pi_0 is arbitrary.
     """
@@ -152,7 +158,7 @@ def _perturbed(mdp: TabularMDP, perturb: float) -> TabularMDP:
 
 
 def _reversed(mdp: TabularMDP, perturb: float) -> TabularMDP:
-    """Planted error for policies: the MDP with costs in place of rewards."""
+    """MDP with rewards negated if `perturb` is nonzero: the planted error for checks of policies."""
     return TabularMDP(mdp.transition, -mdp.reward, mdp.gamma, mask=mdp.mask) if perturb else mdp
 
 

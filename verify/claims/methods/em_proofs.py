@@ -22,25 +22,28 @@ N_STEPS = 6
 
 
 def em(instance: dict[str, Any]) -> Exact:
-    """The instance with the tables of EM with complete steps, as `tables`."""
+    """Exact instance with `tables`, the iterates of EM with complete steps."""
     x = exactly(instance)
     return x.with_parts(tables=em_tables(x.mdp))
 
 
 def fixed_target(instance: dict[str, Any]) -> Exact:
-    """The instance with the tables of EM with a fixed target, from k = 1 on, as `tables`."""
+    """Exact instance with `tables`, the iterates of EM with a fixed target from k = 1 on."""
     x = exactly(instance)
     return x.with_parts(tables=fixed_target_tables(x)[1:])
 
 
 def value_of_pi(instance: dict[str, Any]) -> Exact:
-    """The instance with the state values of `pi`, as `v`; its `q_star` is drawn."""
+    """Exact instance with `v`, the state values of its policy `pi`; its `q_star` is drawn."""
     x = exactly(instance)
     return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
 
 
 def em_tables(mdp: ExactMDP) -> list[Vector]:
-    """Tables of EM with complete steps, in the encoding by pairs: from zeros until the policy repeats."""
+    """Iterates of EM with complete steps in exact arithmetic, from zeros until the policy repeats.
+
+    Policies are evaluated by state-action pairs.
+    """
     tables: list[Vector] = [(fmpq(0),) * mdp.n_pairs]
     chosen, before = exact.first_greedy(mdp, tables[0]), None
     while before != chosen:
@@ -50,7 +53,10 @@ def em_tables(mdp: ExactMDP) -> list[Vector]:
 
 
 def fixed_target_tables(x: Exact) -> list[Vector]:
-    """Tables of EM with a fixed target, (41): Q_0, then k = 1, 2, ..., from a uniform pi_0."""
+    """Iterates of EM with a fixed target, Eq. (41), in exact arithmetic: Q_0, then k = 1, 2, ...
+
+    The first policy is uniform.
+    """
     pi, q, tables = exact.uniform_over(x.mdp, x.mdp.of_state), x.q, [x.q]
     for _ in range(N_STEPS):
         q = x.mdp.backup(x.mdp.mean(pi, q))
@@ -61,7 +67,10 @@ def fixed_target_tables(x: Exact) -> list[Vector]:
 
 @rational
 def as_policy_iteration(x: Exact) -> list[fmpq]:
-    """Tables of EM minus those of policy iteration, which evaluates by states, step by step."""
+    """Zero if EM is policy iteration, step by step: tables of EM minus those of policy iteration.
+
+    The latter evaluates policies by states.
+    """
     start = exact.first_greedy(x.mdp, x.tables[0])
     other = [q for q, _ in exact.policy_iteration(x.mdp, start, n_steps=len(x.tables) - 1)]
     return [d for a, b in zip(x.tables[1:], other, strict=True) for d in minus(a, b)]
@@ -69,28 +78,28 @@ def as_policy_iteration(x: Exact) -> list[fmpq]:
 
 @rational
 def last_is_optimal(x: Exact) -> list[fmpq]:
-    """`Q - T* Q` of the last table."""
+    """Zero if EM ends at the optimum: `Q - T* Q` of its last table."""
     return minus(x.tables[-1], exact.optimal_backup(x.mdp, x.tables[-1]))
 
 
 def starts_at(start: Callable[[Exact], Sequence[fmpq]]) -> Differences:
-    """The first table minus the table `start(x)`."""
+    """Difference to be proved zero: the first table of an instance minus the table `start(x)`."""
     return rational(lambda x: minus(x.tables[0], start(x)))
 
 
 def zero_table(x: Exact) -> list[fmpq]:
-    """The table of zeros."""
+    """Table of zeros, one per state-action pair."""
     return [0 * r for r in x.mdp.reward]
 
 
 def first_iterate(x: Exact) -> Vector:
-    """`T^{pi_0} Q_0` with the uniform policy pi_0."""
+    """First table of EM with a fixed target, `T^{pi_0} Q_0` with the uniform policy pi_0."""
     return x.mdp.backup(x.mdp.mean(exact.uniform_over(x.mdp, x.mdp.of_state), x.q))
 
 
 @rational
 def greedy_steps(x: Exact) -> list[fmpq]:
-    """Each table minus T^pi of the one before, pi that table's first greedy policy."""
+    """Zero if each table is T^pi of the one before it, with pi that table's first greedy policy."""
     out = []
     for before, table in pairwise(x.tables):
         pi = exact.deterministic(x.mdp, exact.first_greedy(x.mdp, before))
@@ -100,7 +109,7 @@ def greedy_steps(x: Exact) -> list[fmpq]:
 
 @rational
 def value_iteration(x: Exact) -> list[fmpq]:
-    """Each table minus T* of the one before."""
+    """Zero if EM's tables are value iteration's: each table minus T* of the one before it."""
     return [
         d for before, table in pairwise(x.tables) for d in minus(table, exact.optimal_backup(x.mdp, before))
     ]
@@ -108,7 +117,7 @@ def value_iteration(x: Exact) -> list[fmpq]:
 
 @rational
 def printed_value_step(x: Exact) -> list[fmpq]:
-    """Eq. (41) as printed, without gamma: `T* q_1 - (r + E[max q_1])`."""
+    """Zero if Eq. (41) holds as printed, without gamma: `T* q_1 - (r + E[max q_1])`."""
     (_, q, *_) = fixed_target_tables(x)
     ahead = _next(x, x.mdp.best(q))
     printed = [r + y for r, y in zip(x.mdp.reward, ahead, strict=True)]
@@ -116,13 +125,13 @@ def printed_value_step(x: Exact) -> list[fmpq]:
 
 
 def _next(x: Exact, v: Sequence[fmpq]) -> list[fmpq]:
-    """`E[v(s')]` per pair."""
+    """Expected next state value `E[v(s')]` of every state-action pair."""
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
 
 
 @rational
 def m_step_premise(x: Exact) -> list[fmpq]:
-    """Premise of (39): L at Q^pi + 64 minus L at Q^pi + 2^-10, to be proved > 0.
+    """Positive if (39)'s premise fails: objective L at Q^pi + 64 minus L at Q^pi + 2^-10.
 
     The second has the smaller residual; the entropies cancel.
     """

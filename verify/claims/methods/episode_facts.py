@@ -1,4 +1,4 @@
-"""Both sides for episodes and lotteries, in balls: Marino et al. (5)-(12), pseudo-likelihood and MERL.
+"""Exact or enclosed differences for Marino et al. (5)-(12), pseudo-likelihood, lotteries and MERL.
 
 Probabilities of trajectories are exact; exponentials and logarithms are enclosed. Equation numbers are those
 of Marino et al. A function that returns the components of a formula returns left side minus right side.
@@ -16,13 +16,13 @@ from verify.arithmetic.instance import Exact
 
 
 def prior(x: Exact) -> Vector:
-    """The prior policy p; uniform where the statement has none."""
+    """Prior policy p of an instance; the uniform policy where none is given."""
     given: Vector | None = x.parts.get("prior")
     return given or tuple(fmpq(1, len(x.mdp.of_state[s])) for s, _ in x.mdp.pairs)
 
 
 def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
-    """Every possible path of `horizon` steps: the probability of its dynamics, and its pairs."""
+    """All possible paths of `horizon` steps: probability of the dynamics, and list of pairs (s, a)."""
     out = [(p, [i]) for own, p in zip(x.mdp.of_state, x.mdp.initial, strict=True) for i in own]
     for _ in range(int(x.horizon) - 1):
         out = [
@@ -32,7 +32,7 @@ def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
 
 
 def chance(pi: Vector, path: list[int]) -> fmpq:
-    """Product of a policy's probabilities along a path."""
+    """Product of a policy's action probabilities along a path."""
     out = fmpq(1)
     for i in path:
         out *= pi[i]
@@ -40,17 +40,17 @@ def chance(pi: Vector, path: list[int]) -> fmpq:
 
 
 def returned(x: Exact, path: list[int]) -> fmpq:
-    """Undiscounted return R of a path."""
+    """Undiscounted return R of a path, the sum of its rewards."""
     return sum((x.mdp.reward[i] for i in path), fmpq(0))
 
 
 def log_ratio(x: Exact) -> list[arb]:
-    """`log(pi/p)` per pair."""
+    """Log-ratio `log(pi/p)` of policy to prior, for every state-action pair."""
     return [log(a / b) for a, b in zip(x.pi, prior(x), strict=True)]
 
 
 def objective(x: Exact) -> arb:
-    """Bound (6) of Marino et al., `J = E[R] - alpha KL(pi(tau) || p(tau))` over trajectories."""
+    """Lower bound (6) of Marino et al., `J = E[R] - alpha KL(pi(tau) || p(tau))` over trajectories."""
     kl = log_ratio(x)
     return total(
         w * chance(x.pi, path) * (returned(x, path) - x.alpha * total(kl[i] for i in path))
@@ -59,7 +59,10 @@ def objective(x: Exact) -> arb:
 
 
 def mass_printed(x: Exact) -> list[arb]:
-    """Mass of (5) of Marino et al. as printed, minus 1: it is summed over a_1, s_2, a_2 for every s_1."""
+    """Zero if Marino et al. (5) as printed is a distribution: its sum over all paths, minus 1.
+
+    It is summed over a_1, s_2, a_2 for every s_1.
+    """
     mass = sum(
         (
             x.pi[i] * p * x.pi[j]
@@ -73,12 +76,12 @@ def mass_printed(x: Exact) -> list[arb]:
 
 
 def mass(x: Exact) -> list[arb]:
-    """Mass of (5) of Marino et al. corrected, with the factor rho(s_1), minus 1."""
+    """Zero if Marino et al. (5) corrected by rho(s_1) is a distribution: its sum over all paths, minus 1."""
     return [arb(sum((w * chance(x.pi, path) for w, path in trajectories(x)), fmpq(0)) - 1)]
 
 
 def evidence_bound(x: Exact) -> list[arb]:
-    """Eq. (6) of Marino et al.: `alpha log p(O = 1) - J`, to be proved >= 0.
+    """Nonnegative if Marino et al. (6) is a lower bound: `alpha log p(O = 1) - J`.
 
     It is an exact zero where pi is the prior and the return is the same on every path.
     """
@@ -90,7 +93,7 @@ def evidence_bound(x: Exact) -> list[arb]:
 
 
 def by_steps(x: Exact) -> list[arb]:
-    """Eq. (6) of Marino et al. minus their (7), which sums over the distributions of s_1 and s_2."""
+    """Zero if Marino et al. (6) over trajectories equals their (7), summed by state distributions."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     first = x.mdp.initial
     second = [fmpq(0)] * x.mdp.n_states
@@ -102,19 +105,19 @@ def by_steps(x: Exact) -> list[arb]:
 
 
 def second_step(x: Exact) -> list[arb]:
-    """`E_pi[r - alpha log(pi/p)]` per state: the value of the last step."""
+    """State values of the last step, `E_pi[r - alpha log(pi/p)]`."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     return [total(x.pi[i] * gain[i] for i in own) for own in x.mdp.of_state]
 
 
 def soft_q(x: Exact) -> list[arb]:
-    """Soft Q of Marino et al., (9), at t = 1."""
+    """Soft Q of Marino et al. (9) at the first of two steps, t = 1."""
     last = second_step(x)
     return [r + total(p * last[t] for t, p in row) for r, row in zip(x.mdp.reward, x.mdp.rows, strict=True)]
 
 
 def soft_values(x: Exact, *, start: int) -> list[arb]:
-    """Eq. (10) of Marino et al. at t = 1: `V - (E[Q] - alpha KL)`.
+    """Zero if Marino et al. (10) holds at t = 1: `V - (E[Q] - alpha KL)`.
 
     V is summed from t' = `start`, which is printed as 2 and should be 1.
     """
@@ -128,13 +131,13 @@ def soft_values(x: Exact, *, start: int) -> list[arb]:
 
 
 def _log_evidence(x: Exact) -> list[arb]:
-    """`alpha log E_p[exp(Q/alpha)]` per state, the maximum of `E[Q] - alpha KL`."""
+    """Maximum of `E[Q] - alpha KL` over policies, per state: `alpha log E_p[exp(Q/alpha)]`."""
     q, p = soft_q(x), prior(x)
     return [x.alpha * total(p[i] * exp(q[i] / x.alpha) for i in own).log() for own in x.mdp.of_state]
 
 
 def posterior_attains(x: Exact) -> list[arb]:
-    """Eq. (11) of Marino et al.: `E[Q] - alpha KL` at the Boltzmann posterior minus its maximum."""
+    """Zero if the Boltzmann posterior attains the maximum of Marino et al. (11), `E[Q] - alpha KL`."""
     q, p, out = soft_q(x), prior(x), []
     for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
         weights = {i: p[i] * exp(q[i] / x.alpha) for i in own}
@@ -144,9 +147,9 @@ def posterior_attains(x: Exact) -> list[arb]:
 
 
 def no_policy_exceeds(x: Exact) -> list[arb]:
-    """The maximum minus `E_pi[Q] - alpha KL(pi || p)` per state, to be proved >= 0.
+    """Nonnegative if no policy exceeds Marino et al. (11): maximum minus `E_pi[Q] - alpha KL(pi || p)`.
 
-    It is an exact zero where pi is p and all actions have the same Q.
+    One difference per state. It is an exact zero where pi is p and all actions have the same Q.
     """
     q, kl, terms, out = soft_q(x), log_ratio(x), _soft_q_terms(x), []
     for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
@@ -156,7 +159,7 @@ def no_policy_exceeds(x: Exact) -> list[arb]:
 
 
 def _soft_q_terms(x: Exact) -> list[Any]:
-    """Soft Q of Marino et al., (9), in symbols: {ratio pi/p: coefficient of its log}; 1 for the constant.
+    """Soft Q of Marino et al. (9) in symbols: {ratio pi/p: coefficient of its log}; 1 for the constant.
 
     Two pairs with equal terms have exactly equal Q. The terms are sorted pairs of a dictionary.
     """
@@ -173,7 +176,7 @@ def _soft_q_terms(x: Exact) -> list[Any]:
 
 
 def maximum_entropy_printed(x: Exact) -> list[arb]:
-    """Eq. (12) of Marino et al. as printed: `E[R] + alpha H(path) - J` of pi minus that of uniform actions.
+    """Zero if Marino et al. (12) holds as printed: `E[R] + alpha H(path) - J`, at pi minus at uniform.
 
     J has the uniform prior, so that it is E[R] for the uniform policy.
     """
@@ -186,7 +189,7 @@ def maximum_entropy_printed(x: Exact) -> list[arb]:
 
 
 def maximum_entropy(x: Exact) -> list[arb]:
-    """Eq. (12) of Marino et al. corrected: `J + 2 alpha log A - (E[R] + alpha sum_t H(pi))`."""
+    """Zero if Marino et al. (12) corrected holds: `J + 2 alpha log A - (E[R] + alpha sum_t H(pi))`."""
     constant = 2 * x.alpha * log(fmpq(len(x.mdp.of_state[0])))
     terms = []
     for w, path in trajectories(x):
@@ -199,7 +202,7 @@ def maximum_entropy(x: Exact) -> list[arb]:
 
 
 def marginal_evidence(x: Exact) -> list[arb]:
-    """`E[exp(R/c)]` by enumeration of paths over that of the dynamic programme, minus 1."""
+    """Zero if enumeration and dynamic programming agree on the evidence `E[exp(R/c)]`: ratio minus 1."""
     paths = trajectories(x)
     by_paths = total(w * chance(x.pi, path) * exp(returned(x, path) / x.c) for w, path in paths)
     v = [arb(1)] * x.mdp.n_states
@@ -211,7 +214,10 @@ def marginal_evidence(x: Exact) -> list[arb]:
 
 
 def jensen(x: Exact) -> list[arb]:
-    """`c log E[exp(R/c)] - E[R]`, to be proved >= 0; an exact zero where the return is constant."""
+    """Nonnegative by Jensen's inequality: certainty equivalent `c log E[exp(R/c)]` minus mean `E[R]`.
+
+    It is an exact zero where the return is constant.
+    """
     chances: dict[fmpq, fmpq] = {}
     for w, path in trajectories(x):
         r = returned(x, path)
@@ -223,30 +229,30 @@ def jensen(x: Exact) -> list[arb]:
 
 
 def _equivalent(x: Exact) -> arb:
-    """Certainty equivalent `c log E[exp(prize/c)]` of the lottery."""
+    """Certainty equivalent `c log E[exp(prize/c)]` of an instance's lottery."""
     out: arb = x.c * (x.chance * exp(x.prize / x.c) + 1 - x.chance).log()
     return out
 
 
 def proper_lottery(x: Exact) -> list[arb]:
-    """`1 - chance`, to be proved > 0: the lottery can lose."""
+    """Positive if the lottery can lose: `1 - chance`."""
     return [arb(1 - x.chance)]
 
 
 def safe_above_mean(x: Exact) -> list[arb]:
-    """The safe reward minus the mean of the lottery, to be proved > 0."""
+    """Positive if the safe reward exceeds the lottery's mean: their difference."""
     mean = x.chance * x.prize
     return [x.share * (_equivalent(x) - mean)]
 
 
 def equivalent_above_safe(x: Exact) -> list[arb]:
-    """The certainty equivalent of the lottery minus the safe reward, to be proved > 0."""
+    """Positive if the lottery's certainty equivalent exceeds the safe reward: their difference."""
     mean = x.chance * x.prize
     return [(1 - x.share) * (_equivalent(x) - mean)]
 
 
 def _posterior_of_lottery(x: Exact) -> arb:
-    """Probability of the lottery under p(tau|O), from equal odds."""
+    """Posterior probability of the lottery, p(tau|O), if both arms have prior probability 1/2."""
     mean = x.chance * x.prize
     safe = mean + x.share * (_equivalent(x) - mean)
     odds = exp((_equivalent(x) - safe) / x.c)
@@ -254,15 +260,16 @@ def _posterior_of_lottery(x: Exact) -> arb:
 
 
 def fitted_lottery(x: Exact) -> list[arb]:
-    """Probability that the forward-KL fit gives the lottery, from equal odds, minus 1/2; to be proved > 0."""
+    """Positive if the forward-KL fit prefers the lottery: its fitted probability minus 1/2."""
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
 def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Derivative in theta, at 1/2, of `E_q[log p_theta(tau|O)]`, q = p_{1/2}(tau|O); zero if 1/2 is the fit.
+    """Zero if the printed fit stays at theta = 1/2: derivative there of `E_q[log p_theta(tau|O)]`.
 
-    With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe arm, the derivative
-    of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 - theta) - (w - e)/z.
+    q = p_{1/2}(tau|O). With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe
+    arm, the derivative of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 -
+    theta) - (w - e)/z.
     """
     q = _posterior_of_lottery(x)
     lean = 2 * (q - (1 - q))  # (w - e)/z at 1/2
@@ -273,7 +280,7 @@ def slope_of_printed_fit(x: Exact) -> list[arb]:
 
 
 def merl(x: Exact) -> list[arb]:
-    """Logit of MERL's pi(a1|s0) by soft values, minus that of the closed form `1/(k1^-gamma e^(1/c) + 1)`.
+    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit by soft values minus logit of that.
 
     State s1 has k1 free actions, s2 has one, and a2 pays 1.
     """
@@ -285,8 +292,9 @@ def merl(x: Exact) -> list[arb]:
 
 
 def merl_threshold(x: Exact) -> list[arb]:
-    """Logit of MERL's pi(a1|s0), to be proved > 0 where the talk says that the probability exceeds 1/2.
+    """Positive if MERL takes the worthless action more often than not: logit of its pi(a1|s0).
 
-    That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left to the float check, which is exact.
+    The talk says when that probability exceeds 1/2. That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left
+    to the float check, which is exact.
     """
     return [x.discount * arb(int(x.k1)).log() - 1 / x.c]

@@ -13,24 +13,30 @@ from verify.proofs.job import Jobs, proved, refuted
 
 
 def two_steps(instance: dict[str, Any]) -> Exact:
-    """The instance with episodes of two steps."""
+    """Exact instance with episodes of two steps (`horizon` = 2)."""
     return exactly(instance).with_parts(horizon=fmpq(2))
 
 
 def episodes(instance: dict[str, Any]) -> Exact:
-    """The instance with episodes of `horizon` steps."""
+    """Exact instance with episodes of the number of steps that it gives as `horizon`."""
     horizon = fmpq(instance["horizon"])
     return exactly({k: v for k, v in instance.items() if k != "horizon"}).with_parts(horizon=horizon)
 
 
 def lottery(instance: dict[str, Any]) -> Exact:
-    """The `chance` and `prize` of a lottery, the `share` that places the safe reward, the temperature `c`."""
+    """Exact instance of a lottery: `chance` and `prize`, `share` for the safe reward, temperature `c`.
+
+    `share` places the safe reward between the lottery's mean and its certainty equivalent.
+    """
     names = {"chance": "p", "prize": "prize", "share": "share", "c": "c"}
     return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
 
 
 def merl_example(instance: dict[str, Any]) -> Exact:
-    """The `k1`, `discount` and `c` of the MERL counterexample; `facts.merl` writes its MDP out."""
+    """Exact instance of the talk's MERL counterexample: numbers `k1`, `discount` and `c`.
+
+    `facts.merl` writes its MDP out.
+    """
     names = {"k1": "k1", "discount": "gamma", "c": "c"}
     return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
 

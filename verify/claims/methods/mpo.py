@@ -1,4 +1,4 @@
-"""App. G: the action posterior with a prior policy, MPO's objective (42), its gradient (43) and the M-step.
+"""Claims on App. G: posterior with a prior policy, MPO's objective (42), its gradient (43), its M-step.
 
 Both sides: `virel_theory.methods.mpo` against, in this file, Bayes' rule; the lower bound by its definition
         E_q[log(p(O|h) p(h) / q(h))]; the derivative of (42) in the logits by a complex step (exact but for
@@ -24,7 +24,7 @@ STEP = 1e-30
 
 
 def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """App. G's action posterior minus Bayes' rule with prior U(s) pi_phi(a|s), given the state."""
+    """Gap of App. G's action posterior to Bayes' rule with the prior U(s) pi_phi(a|s), given the state."""
     table = np.where(mdp.available, q, -np.inf)
     joint = np.exp((table - table.max(axis=1, keepdims=True)) / (eps * (1 + perturb))) * pi_phi / mdp.n_states
     bayes = joint / joint.sum() / (joint.sum(axis=1, keepdims=True) / joint.sum())
@@ -34,7 +34,10 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, pertu
 def objective_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Lower bound minus (42), at (theta, phi) and exchanged: equal if neither was dropped."""
+    """Gap of (42): lower bound minus (42) at (theta, phi), minus the same with both exchanged.
+
+    It is 0 if no term in theta or phi was dropped.
+    """
     here = _remainder(mdp, q, pi_theta, pi_phi, d, eps) + perturb
     there = _remainder(mdp, q, pi_phi, pi_theta, d, eps)
     return Gap(abs(here - there), 4 * _bound(mdp, q, eps))
@@ -43,9 +46,9 @@ def objective_gap(
 def omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Lower bound minus (42), at q and at q = 0: equal if no omega was dropped.
+    """Gap of (42) as a function of omega: lower bound minus (42) at q, minus the same at q = 0.
 
-    To maximise (42) over omega needs that.
+    It is 0 if no term in omega was dropped. To maximise (42) over omega needs that.
     """
     here = _remainder(mdp, q, pi_theta, pi_phi, d, eps) + perturb
     there = _remainder(mdp, 0 * np.where(mdp.available, q, 0.0), pi_theta, pi_phi, d, eps)
@@ -55,7 +58,7 @@ def omega_gap(
 def corrected_omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Corrected (42): the lower bound minus (42) minus E_d[log(y(s)/d(s))]."""
+    """Gap of (42) corrected: the lower bound minus (42), minus the dropped term `E_d[log(y(s)/d(s))]`."""
     top = np.where(mdp.available, q, -np.inf).max(axis=1)
     on = d > 0
     right = float(np.sum(d[on] * (-top[on] / eps - np.log(d[on])))) + perturb
@@ -65,7 +68,7 @@ def corrected_omega_gap(
 def gradient_gap(
     *, mdp: TabularMDP, q: Array, theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (43) minus the complex-step derivative of eps times (42), in every logit."""
+    """Gap of Eq. (43) to the complex-step derivative of `eps` times (42) in every logit."""
     table = np.where(mdp.available, q, -np.inf)
     printed = mpo_e_step_gradient(table, theta=theta, pi_phi=pi_phi, d=d, eps=eps)
     prior = np.where(perturb > 0, mdp.available / mdp.available.sum(axis=1, keepdims=True), pi_phi)
@@ -80,7 +83,7 @@ def gradient_gap(
 def prior_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Objective (42) at a drawn prior minus its value at pi_phi = pi_theta, at most 0."""
+    """Gap of App. G's M-step: (42) at a drawn prior minus (42) at the prior pi_phi = pi_theta, at most 0."""
     best = mpo_m_step_prior(pi_theta)
     value = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=best, d=d, eps=eps) - 10 * perturb
     other = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=pi_phi, d=d, eps=eps)
@@ -88,7 +91,7 @@ def prior_gap(
 
 
 def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float) -> float:
-    """The lower bound E_q[log(exp(Q/eps) y(s) pi_phi(a|s) / q(h))] minus (42)."""
+    """Lower bound `E_q[log(exp(Q/eps) y(s) pi_phi(a|s) / q(h))]` of App. G, minus MPO's objective (42)."""
     table, q_theta = _masked(mdp, q), d[:, None] * pi_theta
     on = q_theta > 0
     log_likelihood = (table - table.max(axis=1, keepdims=True)) / eps
@@ -99,7 +102,7 @@ def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Arr
 def _complex_objective(
     mdp: TabularMDP, q: Array, logits: np.ndarray, prior: Array, d: Array, eps: float
 ) -> complex:
-    """Objective (42) times eps, for complex logits, in which it is analytic."""
+    """MPO's objective (42) times eps as an analytic function of complex policy logits."""
     shifted = logits - np.where(mdp.available, logits.real, -np.inf).max(axis=1, keepdims=True)
     weights = np.where(mdp.available, np.exp(np.where(mdp.available, shifted, 0)), 0)
     pi = weights / weights.sum(axis=1, keepdims=True)

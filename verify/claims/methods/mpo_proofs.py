@@ -15,13 +15,13 @@ from verify.proofs.job import Jobs, proved, refuted
 
 
 def soft_logits(instance: dict[str, Any]) -> Exact:
-    """The tabular softmax over logits `theta`: unit vectors as `features`, the logits as `omega`."""
+    """Exact instance of a tabular softmax policy: unit vectors as `features`, logits `theta` as `omega`."""
     x = exactly({name: part for name, part in instance.items() if name != "theta"})
     return with_unit_features(x).with_parts(omega=exact.table_of(x.mdp, instance["theta"], name="theta"))
 
 
 def prior_posterior(x: Exact) -> list[arb]:
-    """Posterior of MPO by Bayes' rule conditioned on the state, minus its closed form."""
+    """Zero if App. G's posterior has its closed form: Bayes' rule given the state, minus that form."""
     n, y, w = fmpq(1, x.mdp.n_states), likelihood(x), weights(x)
     joint = [z * p * n for z, p in zip(y, x.pi_phi, strict=True)]
     out = []
@@ -32,7 +32,7 @@ def prior_posterior(x: Exact) -> list[arb]:
 
 
 def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
-    """The lower bound of App. G minus (42), at the policy `pi` and prior `phi`.
+    """Lower bound of App. G minus MPO's objective (42), at the policy `pi` and the prior `phi`.
 
     With `q` = 0, at Q = 0 in place of Q.
     """
@@ -46,23 +46,26 @@ def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
 
 
 def eq_42(x: Exact) -> list[arb]:
-    """Eq. (42): the remainder at (theta, phi) minus that at (phi, theta); zero if it depends on neither."""
+    """Zero if Eq. (42) drops no term in theta or phi: its remainder at (theta, phi) minus at (phi, theta)."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_phi, x.pi_theta)]
 
 
 def eq_42_omega_printed(x: Exact) -> list[arb]:
-    """Eq. (42) as printed: the remainder at Q minus that at 0; zero if it doesn't depend on omega."""
+    """Zero if Eq. (42) as printed drops no term in omega: its remainder at Q minus that at 0."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_theta, x.pi_phi, q=0)]
 
 
 def eq_42_omega(x: Exact) -> list[arb]:
-    """Eq. (42) corrected: the remainder minus `E_d[log(y(s)/d(s))]`."""
+    """Zero if Eq. (42) is corrected by `E_d[log(y(s)/d(s))]`: its remainder minus that term."""
     states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
     return [remainder(x, x.pi_theta, x.pi_phi) - states]
 
 
 def best_prior(x: Exact) -> list[arb]:
-    """Eq. (42) at phi = theta minus (42) at phi, to be proved >= 0; an exact zero where they are equal."""
+    """Nonnegative if phi = theta is the best prior: Eq. (42) at phi = theta minus (42) at phi.
+
+    It is an exact zero where they are equal.
+    """
     if x.pi_theta == x.pi_phi:
         return [arb(0)]
     return [

@@ -7,13 +7,13 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def solve_bound(mdp: TabularMDP) -> float:
-    """Bound on the difference of two float64 evaluations of one policy, derived in `em.py`."""
+    """Rounding bound on the difference of two evaluations of one policy in float64, derived in `em.py`."""
     scale = 1 + float(np.abs(mdp.reward).max())
     return 32 * mdp.n_pairs * U * scale / (1 - mdp.gamma) ** 2
 
 
 def lowest_greedy(q: Array, tie_tol: float) -> Array:
-    """Lowest index, `[S]`, among the actions within `tie_tol` of the maximum."""
+    """Lowest index among the actions within `tie_tol` of the maximum, for every state `[S]`."""
     out: Array = np.argmax(q >= q.max(axis=1, keepdims=True) - tie_tol, axis=1)
     return out
 
@@ -21,7 +21,7 @@ def lowest_greedy(q: Array, tie_tol: float) -> Array:
 def policy_iteration_steps(
     mdp: TabularMDP, policy: Array, n_steps: int, tie_tol: float
 ) -> list[tuple[Array, Array]]:
-    """Howard's policy iteration over state values: `(q [S, A], policy [S])` of each of `n_steps` steps.
+    """Howard's policy iteration over state values: `(q [S, A], policy [S])` for each of `n_steps` steps.
 
     Puterman 1994, Section 6.4.
     """

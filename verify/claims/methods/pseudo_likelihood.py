@@ -1,4 +1,4 @@
-"""Pseudo-likelihood methods: the evidence is the expected exponential return, and fitting it seeks risk.
+"""Claims on pseudo-likelihood methods: the evidence is a mean exponential return; fitting it seeks risk.
 
 Both sides: dynamic programming in log space (`virel_theory.methods.pseudo_likelihood`) against, in this
         file, every trajectory enumerated; and the two-armed MDP s0 -safe-> (reward m), s0 -lottery->
@@ -31,7 +31,7 @@ from virel_theory.methods.pseudo_likelihood import (
 
 
 def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Log-evidence by dynamic programming minus the sum over all trajectories of p(tau) exp(R(tau)/c)."""
+    """Gap of the log-evidence by dynamic programming to the sum of `p(tau) exp(R(tau)/c)` over paths."""
     pairs = [x for s in range(mdp.n_states) for x in _trajectories(mdp, pi, s, horizon)]
     log_p, returns = np.array([x[0] for x in pairs]), np.array([x[1] for x in pairs])
     scores = log_p + returns / c
@@ -42,20 +42,23 @@ def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Mean return E[R] minus the certainty equivalent c log E[exp(R/c)], at most 0."""
+    """Gap of Jensen's inequality: mean return E[R] minus certainty equivalent, at most 0.
+
+    The certainty equivalent is c log E[exp(R/c)].
+    """
     mean = expected_episode_return(mdp, pi=pi, horizon=horizon)
     equivalent = pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon)
     return Gap(mean - c * (equivalent - perturb), c * _bound(mdp, c, horizon))
 
 
 def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Talk as printed: slope at theta = 1/2 of KL(q(tau) || p_theta(tau|O)), negative if it seeks risk.
+    """Gap of the talk's risk claim as printed: slope of the fit's KL at theta = 1/2, below 0 if so.
 
-    q is the posterior of the uniform policy. Within an arm p_theta(tau|O) has no theta, so up to a constant
-    the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1 and x are the lottery's chance under q and
-    p_theta(.|O). The odds of x are those of theta times E[exp(R/c)] of the lottery over exp(safe/c). In
-    their logarithm the KL is strictly convex, of slope x - q_1. So the minimiser is above theta = 1/2
-    exactly if the slope is negative there.
+    The KL is KL(q(tau) || p_theta(tau|O)). q is the posterior of the uniform policy. Within an arm
+    p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1
+    and x are the lottery's chance under q and p_theta(.|O). The odds of x are those of theta times
+    E[exp(R/c)] of the lottery over exp(safe/c). In their logarithm the KL is strictly convex, of slope x -
+    q_1. So the minimiser is above theta = 1/2 exactly if the slope is negative there.
     """
     mdp, equivalent, safe = _lottery(p, prize, c, share)
     q = pseudo_posterior_policy(mdp, prior=np.full((4, 2), 0.5), c=c, horizon=2)
@@ -64,9 +67,10 @@ def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb:
 
 
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Talk corrected: fitting p_theta(tau) gives a lottery of lower mean over half, EM gives it all.
+    """Gap of the talk's risk claim corrected: the fit prefers a lottery of lower mean, and EM plays it.
 
-    EM stands for the maximiser of the evidence.
+    The fit, that of p_theta(tau), gives the lottery over half of the probability. EM stands for the maximiser
+    of the evidence and gives it all.
     """
     mdp, _, _ = _lottery(p, prize, c, share)
     left, right = np.tile([1.0, 0.0], (4, 1)), np.tile([0.0, 1.0], (4, 1))
@@ -81,14 +85,14 @@ def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float =
 
 
 def _lottery(p: float, prize: float, c: float, share: float) -> tuple[TabularMDP, float, float]:
-    """Two-armed MDP, the lottery's certainty equivalent, and a safe reward between it and the mean."""
+    """Two-armed MDP, its lottery's certainty equivalent, and a safe reward between that and the mean."""
     mean, equivalent = p * prize, c * np.log1p(p * np.expm1(prize / c))
     safe = mean + share * (equivalent - mean)
     return two_armed(safe=safe, p=p, prize=prize, offset=prize), equivalent, safe
 
 
 def two_armed(*, safe: float, p: float, prize: float, offset: float = 0.0) -> TabularMDP:
-    """Two-armed MDP: in state 0, action 0 leads to state 1 and action 1 to state 2 or 3.
+    """Two-armed MDP: action 0 leads from state 0 to state 1 (safe), action 1 to 2 or 3 (lottery).
 
     State 1 is worth `safe`, state 2 `prize`, state 3 nothing. `offset` is subtracted from all three, which
     changes no posterior and no difference of returns.
@@ -100,7 +104,7 @@ def two_armed(*, safe: float, p: float, prize: float, offset: float = 0.0) -> Ta
 
 
 def _trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[float, float]]:
-    """`(log p(tau | s_0 = s), R(tau))` of every trajectory of `steps` decisions with positive probability."""
+    """All trajectories of `steps` decisions from s with positive probability, as `(log p(tau|s), R(tau))`."""
     if steps == 0:
         return [(0.0, 0.0)]
     dense: Any = mdp.dense_transition

@@ -1,4 +1,4 @@
-"""Figure of risk seeking: probability of a lottery whose mean is below the safe reward, over temperature."""
+"""Figure of risk seeking: probability of a lottery worse on average than the safe reward, by temperature."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ SAFE, P, PRIZE = 3.0, 0.25, 8.0
 
 
 def figures(seed: int, two_armed: Callable[..., TabularMDP]) -> Sequence[Figure]:
-    """Both pseudo-likelihood policies, VIREL's Boltzmann policy, and the certainty equivalent behind them."""
+    """Figure of two pseudo-likelihood policies, VIREL's Boltzmann policy, and the certainty equivalent."""
     c = np.geomspace(0.5, 40, 60)
     mdp = two_armed(safe=SAFE, p=P, prize=PRIZE)
     uniform = np.full((4, 2), 0.5)

@@ -1,4 +1,4 @@
-"""Eqs. (8), (9) and the design paper's (2)-(4): log-evidence = evidence lower bound + divergence.
+"""Claims on Eqs. (8), (9) and Marino et al. (2)-(4): log-evidence = lower bound + KL divergence.
 
 Instances: a finite hidden variable h with joint weights p(x, h) at one observed x, and any distribution q(h).
 
@@ -31,7 +31,7 @@ def hidden_variables(draw: st.DrawFn) -> Instance:
 
 
 def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (9): log p(x) minus E_q[log(p(x, h)/q(h))] minus KL(q || p(h|x))."""
+    """Gap of Fellows et al. (9): `log p(x) - E_q[log(p(x, h)/q(h))] - KL(q || p(h|x))`."""
     log_marginal = logsumexp(np.log(joint))
     lower_bound = float(np.sum(q * (np.log(joint) - np.log(q))))
     kl = float(np.sum(q * (np.log(q) - np.log(joint / joint.sum()))))
@@ -39,9 +39,10 @@ def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_posterior_is_best(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Lower bound at the posterior minus log p(x), which is 0; and at another q, which is at most 0.
+    """Gap of the evidence lower bound: 0 below log p(x) at the posterior, never above it at another q.
 
-    `perturb` takes q in the posterior's place, where equality fails.
+    The bound minus log p(x) must be 0 at the posterior and at most 0 at q. `perturb` takes q in the
+    posterior's place, where equality fails.
     """
     posterior = q if perturb else joint / joint.sum()
     best = float(np.sum(posterior * (np.log(joint) - np.log(posterior))))

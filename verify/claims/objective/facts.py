@@ -1,4 +1,4 @@
-r"""Both sides of (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B, by definition, in balls.
+r"""Enclosed differences for Fellows et al. (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
 logarithms throughout. A function that returns a list returns left side minus right side of a formula, one
@@ -17,17 +17,17 @@ from verify.arithmetic.instance import Exact
 
 
 def theta(x: Exact) -> list[fmpq]:
-    """The policy pi_theta; uniform where the statement has none."""
+    """Variational policy pi_theta of an instance; the uniform policy where none is given."""
     return list(x.parts.get("pi_theta") or uniform_over(x.mdp, x.mdp.of_state))
 
 
 def q_theta(x: Exact) -> list[fmpq]:
-    """The joint distribution `q_theta(h) = d(s) pi_theta(a|s)`."""
+    """Joint distribution `q_theta(h) = d(s) pi_theta(a|s)` of states and actions."""
     return [x.d[s] * p for (s, _), p in zip(x.mdp.pairs, theta(x), strict=True)]
 
 
 def objective(x: Exact) -> arb:
-    """The objective L(omega, theta), Eq. (4)."""
+    """Objective L(omega, theta) of Fellows et al. (4), `E_d[E_pi[Q]/eps + H(pi)]` with pi = pi_theta."""
     pi = theta(x)
     return total(
         x.d[s] * (total(pi[i] * x.q[i] / x.eps for i in own) + entropy(pi[i] for i in own))
@@ -36,57 +36,57 @@ def objective(x: Exact) -> arb:
 
 
 def weights(x: Exact) -> list[arb]:
-    """`exp(Q/eps)` per pair."""
+    """Boltzmann weights `exp(Q/eps)`, one per state-action pair."""
     return [exp(value / x.eps) for value in x.q]
 
 
 def p_omega(x: Exact) -> list[arb]:
-    """The joint Boltzmann distribution `p_omega(h) = exp(Q/eps) / sum_h exp(Q/eps)` of (5)."""
+    """Joint Boltzmann distribution `p_omega(h) = exp(Q/eps) / sum_h exp(Q/eps)` of Fellows et al. (5)."""
     w = weights(x)
     return [value / total(w) for value in w]
 
 
 def p_omega_s(x: Exact) -> list[arb]:
-    """The marginal over states of `p_omega(h)`."""
+    """Marginal over states of the joint Boltzmann distribution `p_omega(h)`."""
     p = p_omega(x)
     return [total(p[i] for i in own) for own in x.mdp.of_state]
 
 
 def kl_joint(x: Exact) -> arb:
-    """`KL(q_theta || p_omega)` over pairs."""
+    """Divergence `KL(q_theta || p_omega)` of joint distributions over state-action pairs."""
     return total(xlogy(u, u / p) for u, p in zip(q_theta(x), p_omega(x), strict=True))
 
 
 def kl_policy(x: Exact) -> arb:
-    """`E_d[KL(pi_theta || pi_omega)]`."""
+    """Expected divergence `E_d[KL(pi_theta || pi_omega)]` of the policy from the Boltzmann policy."""
     pi, omega = theta(x), boltzmann(x.mdp, x.q, x.eps)
     return total(x.d[s] * xlogy(pi[i], pi[i] / omega[i]) for i, (s, _) in enumerate(x.mdp.pairs))
 
 
 def kl_states(x: Exact) -> arb:
-    """`KL(d || p_omega(s))` over states."""
+    """Divergence `KL(d || p_omega(s))` of the state distributions."""
     return total(xlogy(d, d / p) for d, p in zip(x.d, p_omega_s(x), strict=True))
 
 
 def log_partition(x: Exact) -> arb:
-    """The log-partition `l(omega) = log sum_h exp(Q/eps)`."""
+    """Log-partition `l(omega) = log sum_h exp(Q/eps)` of the joint Boltzmann distribution."""
     return total(weights(x)).log()
 
 
 def max_objective(x: Exact) -> arb:
-    """The maximum of L over theta, `E_d[log sum_a exp(Q/eps)]`."""
+    """Maximum of the objective L over all policies, `E_d[log sum_a exp(Q/eps)]`."""
     w = weights(x)
     return total(x.d[s] * total(w[i] for i in own).log() for s, own in enumerate(x.mdp.of_state))
 
 
 def likelihood(x: Exact) -> list[arb]:
-    """The likelihood `y(h) = exp((Q - max_a Q)/eps)` of App. B."""
+    """Optimality likelihood `y(h) = exp((Q - max_a Q)/eps)` of App. B."""
     top = x.mdp.best(x.q)
     return [exp((value - top[s]) / x.eps) for value, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 
 
 def surplus(x: Exact, pi: Sequence[fmpq]) -> arb:
-    """`L - min Q/eps` at the policy `pi`: a rational number plus entropies."""
+    """Objective L at the policy `pi`, minus `min Q/eps`: a rational number plus entropies."""
     low = min(x.q)
     gain = sum((x.d[s] * pi[i] * (x.q[i] - low) for i, (s, _) in enumerate(x.mdp.pairs)), fmpq(0))
     entropies = (x.d[s] * entropy(pi[i] for i in own) for s, own in enumerate(x.mdp.of_state))
@@ -94,7 +94,7 @@ def surplus(x: Exact, pi: Sequence[fmpq]) -> arb:
 
 
 def greedy_policy(x: Exact, *, sign: int = 1) -> list[fmpq]:
-    """The deterministic policy that takes the first maximiser of `sign Q` in every state."""
+    """Deterministic policy that takes the first maximiser of `sign Q` in every state."""
     chosen = set(first_greedy(x.mdp, [sign * y for y in x.q]))
     return [fmpq(int(i in chosen)) for i in range(x.mdp.n_pairs)]
 
@@ -103,12 +103,12 @@ def greedy_policy(x: Exact, *, sign: int = 1) -> list[fmpq]:
 
 
 def lower_bound(x: Exact) -> list[arb]:
-    """Eqs. (5), (11) of Fellows et al.: `L - (l - KL(q_theta || p_omega) - H(d))`."""
+    """Zero if Fellows et al. (5), (11) hold: `L - (l - KL(q_theta || p_omega) - H(d))`."""
     return [objective(x) - (log_partition(x) - kl_joint(x) - entropy(x.d))]
 
 
 def lower_bound_step(x: Exact) -> list[arb]:
-    """Last display of App. D.1 as printed, with the KL of the policies in place of the joint one.
+    """Zero if the last displays of App. D.1 hold as printed, with the policies' KL for the joint one.
 
     It is `L - (E[Q/eps] - E_d[KL(pi_theta || pi_omega)] - H(d) - E[log p_omega])`.
     """
@@ -118,32 +118,35 @@ def lower_bound_step(x: Exact) -> list[arb]:
 
 
 def theorem_3_printed(x: Exact) -> list[arb]:
-    """Theorem 3 as printed: `max L - min E_d[KL(pi_theta || pi_omega)]`; the minimum is 0."""
+    """Zero if Theorem 3 holds as printed: `max L - min E_d[KL(pi_theta || pi_omega)]`.
+
+    The minimum is 0.
+    """
     return [max_objective(x)]
 
 
 def theorem_3(x: Exact) -> list[arb]:
-    """Theorem 3 corrected: `L + E_d[KL(pi_theta || pi_omega)] - max L`."""
+    """Zero if Theorem 3 corrected holds: `L + E_d[KL(pi_theta || pi_omega)] - max L`."""
     return [objective(x) + kl_policy(x) - max_objective(x)]
 
 
 def eq_23_printed(x: Exact) -> list[arb]:
-    """Eq. (23) as printed: `max L - min KL(q_theta || p_omega)`."""
+    """Zero if Eq. (23) holds as printed: `max L - min KL(q_theta || p_omega)`."""
     return [max_objective(x) - kl_states(x)]
 
 
 def eq_23(x: Exact) -> list[arb]:
-    """Eq. (23) corrected: `max L - (l - H(d) - min KL(q_theta || p_omega))`."""
+    """Zero if Eq. (23) corrected holds: `max L - (l - H(d) - min KL(q_theta || p_omega))`."""
     return [max_objective(x) - (log_partition(x) - entropy(x.d) - kl_states(x))]
 
 
 def eq_24(x: Exact) -> list[arb]:
-    """Eq. (24), chain rule of the KL: joint divergence minus those of the states and of the policies."""
+    """Zero if Eq. (24), the chain rule of the KL, holds: joint KL minus those of states and of policies."""
     return [kl_joint(x) - kl_states(x) - kl_policy(x)]
 
 
 def factorisation(x: Exact) -> list[arb]:
-    """App. D.4: `pi_omega(a|s) p_omega(s) - p_omega(h)`."""
+    """Zero if App. D.4's factorisation holds: `pi_omega(a|s) p_omega(s) - p_omega(h)`."""
     p, p_s, pi = p_omega(x), p_omega_s(x), boltzmann(x.mdp, x.q, x.eps)
     return [pi[i] * p_s[s] - p[i] for i, (s, _) in enumerate(x.mdp.pairs)]
 
@@ -152,14 +155,17 @@ def factorisation(x: Exact) -> list[arb]:
 
 
 def likelihood_as_product(x: Exact) -> list[arb]:
-    """`log y(h) - log(exp(Q/eps) y(s))`, y(h) by its definition."""
+    """Zero if App. B's likelihood is a product: `log y(h) - log(exp(Q/eps) y(s))`.
+
+    y(h) is computed by its definition.
+    """
     top = x.mdp.best(x.q)
     printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
     return [log(y) - log(z) for y, z in zip(likelihood(x), printed, strict=True)]
 
 
 def eq_10(x: Exact) -> list[arb]:
-    """Bayes' rule with the uniform prior minus the posterior that Eq. (10) of Fellows et al. prints."""
+    """Zero if Fellows et al. (10) holds: posterior by Bayes' rule, uniform prior, minus the printed one."""
     prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
     bayes = [y * prior / total(z * prior for z in likelihood(x)) for y in likelihood(x)]
     printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
@@ -167,7 +173,7 @@ def eq_10(x: Exact) -> list[arb]:
 
 
 def action_posterior(x: Exact) -> list[arb]:
-    """App. B: `p(a|s, O) - pi_omega(a|s)`."""
+    """Zero if App. B's action posterior is the Boltzmann policy: `p(a|s, O) - pi_omega(a|s)`."""
     y = likelihood(x)
     joint = [value / total(y) for value in y]
     state = [total(joint[i] for i in own) for own in x.mdp.of_state]
@@ -176,7 +182,7 @@ def action_posterior(x: Exact) -> list[arb]:
 
 
 def elbo(x: Exact) -> list[arb]:
-    """App. B: `KL(q_theta || posterior) - (log evidence - lower bound)`."""
+    """Zero if App. B's decomposition holds: `KL(q_theta || posterior) - (log evidence - lower bound)`."""
     y, u = likelihood(x), q_theta(x)
     evidence = total(y)
     kl = total(xlogy(w, w / (z / evidence)) for w, z in zip(u, y, strict=True))
@@ -184,39 +190,45 @@ def elbo(x: Exact) -> list[arb]:
 
 
 def elbo_expansion(x: Exact) -> list[arb]:
-    """App. B: the lower bound minus its expansion `L - E_d[max Q]/eps + H(d)`."""
+    """Zero if App. B's expansion holds: lower bound minus `L - E_d[max Q]/eps + H(d)`."""
     states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
     return [_lower(x) - (objective(x) + states)]
 
 
 def _lower(x: Exact) -> arb:
-    """The lower bound `E_{q_theta}[log(y/q_theta)]` of the evidence."""
+    """Lower bound `E_{q_theta}[log(y/q_theta)]` of the log-evidence of App. B."""
     return total(xlogy(w, z / w) for w, z in zip(q_theta(x), likelihood(x), strict=True) if w)
 
 
 def own_temperature(x: Exact) -> list[arb]:
-    """`eps - eps_omega`, the temperature minus the residual error under T*."""
+    """Zero if the temperature is the residual error under T*: `eps - eps_omega`."""
     return [arb(x.eps - residual_error(x.mdp, x.q))]
 
 
 def lowest_policy(x: Exact) -> list[arb]:
-    """pi_theta minus the policy that takes the first of the worst actions."""
+    """Zero if pi_theta takes a worst action in every state: pi_theta minus that policy.
+
+    Of several worst actions it is the first.
+    """
     return [arb(p - w) for p, w in zip(x.pi_theta, greedy_policy(x, sign=-1), strict=True)]
 
 
 def least_objective(x: Exact) -> list[arb]:
-    """`L - E_d[min_a Q]/eps`: zero if no policy has a smaller L, because entropies are not negative."""
+    """Zero if no policy has a smaller objective L: `L - E_d[min_a Q]/eps`, as entropies are nonnegative."""
     least = (min(x.q[i] for i in own) for own in x.mdp.of_state)
     return [objective(x) - total(d * y / x.eps for d, y in zip(x.d, least, strict=True))]
 
 
 def theta_divergence(x: Exact) -> list[arb]:
-    """`E_d[KL(pi_theta || pi_omega)]`, to be proved > 0: pi_theta does not minimise it."""
+    """Positive if pi_theta does not minimise its divergence `E_d[KL(pi_theta || pi_omega)]`: that itself."""
     return [kl_policy(x)]
 
 
 def shortfall(x: Exact) -> list[arb]:
-    """`E_d[KL(pi_theta || pi_omega)] - (max L - L)`, max L attained at pi_omega."""
+    """Zero if a policy's divergence is its shortfall: `E_d[KL(pi_theta || pi_omega)] - (max L - L)`.
+
+    L is largest at pi_omega.
+    """
     return [kl_policy(x) - (max_objective(x) - objective(x))]
 
 
@@ -224,27 +236,33 @@ def shortfall(x: Exact) -> list[arb]:
 
 
 def above_minimum(x: Exact) -> list[arb]:
-    """`L - min Q/eps`, to be proved >= 0."""
+    """Nonnegative if the objective L is bounded below by `min Q/eps`: their difference."""
     return [surplus(x, theta(x))]
 
 
 def above_minimum_minus_one(x: Exact) -> list[arb]:
-    """`L - (min Q/eps - 1)`, to be proved > 0: L does not tend to minus infinity."""
+    """Positive if the objective L stays bounded below: `L - (min Q/eps - 1)`.
+
+    It does not tend to minus infinity then.
+    """
     return [surplus(x, theta(x)) + 1]
 
 
 def least_value(x: Exact) -> list[arb]:
-    """`min Q`, to be proved > 0."""
+    """Smallest Q value, `min Q`, to be proved positive."""
     return [arb(min(x.q))]
 
 
 def deterministic_policy(x: Exact) -> list[arb]:
-    """`p - p^2` of every probability of pi_theta: zero exactly if the policy is deterministic."""
+    """Zero if pi_theta is deterministic, else not: `p - p^2` of each of its probabilities p."""
     return [arb(p - p * p) for p in x.pi_theta]
 
 
 def without_entropy(x: Exact) -> list[arb]:
-    """`L - E_{q_theta}[Q]/eps`: zero if the entropy of pi_theta is."""
+    """Zero if the objective is the scaled mean value: `L - E_{q_theta}[Q]/eps`.
+
+    That holds if the entropy of pi_theta is 0.
+    """
     mean = sum((u * q for u, q in zip(q_theta(x), x.q, strict=True)), fmpq(0))
     return [objective(x) - mean / x.eps]
 
@@ -253,7 +271,7 @@ def without_entropy(x: Exact) -> list[arb]:
 
 
 def marginal(x: Exact) -> list[arb]:
-    """Eq. (9) of Fellows et al.: `log p(x) - (lower bound + KL(w || posterior))`."""
+    """Zero if Fellows et al. (9) holds: `log p(x) - (lower bound + KL(w || posterior))`."""
     evidence = sum(x.joint, fmpq(0))
     lower = total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)
     kl = total(xlogy(q, q / (joint / evidence)) for q, joint in zip(x.w, x.joint, strict=True))
@@ -261,7 +279,10 @@ def marginal(x: Exact) -> list[arb]:
 
 
 def marginal_bound(x: Exact) -> list[arb]:
-    """`log p(x) - lower bound` at w, to be proved >= 0; an exact zero where w is the posterior."""
+    """Nonnegative if the evidence lower bound is one: `log p(x) - lower bound`, at a distribution w.
+
+    It is an exact zero where w is the posterior.
+    """
     evidence = sum(x.joint, fmpq(0))
     if all(q == joint / evidence for q, joint in zip(x.w, x.joint, strict=True)):
         return [arb(0)]
@@ -269,7 +290,7 @@ def marginal_bound(x: Exact) -> list[arb]:
 
 
 def posterior_attained(x: Exact) -> list[arb]:
-    """`lower bound at the posterior - log p(x)`."""
+    """Zero if the posterior attains the log-evidence: lower bound at the posterior minus `log p(x)`."""
     evidence = sum(x.joint, fmpq(0))
     posterior = [joint / evidence for joint in x.joint]
     terms = [p * (log(joint) - log(p)) for p, joint in zip(posterior, x.joint, strict=True)]

@@ -1,4 +1,4 @@
-"""The entropy of a Dirac in the proof of Lemma 1 i): (21), the two steps that it rests on, and their repairs.
+"""Steps of Lemma 1 i)'s proof on the entropy of a Dirac, Eq. (21): as printed and repaired.
 
 Printed: p : X -> [0, 1] has mean 0 and variance 1, A = sigma X + a*, "and hence" p(a) = p(sigma x -
 a*)/sigma; then a display of limits as sigma -> 0, whose sixth line is (21). Let p_sigma be the density of
@@ -33,17 +33,17 @@ POINT = st.sampled_from((1.0, 0.0, 2.0, -1.0, 0.5))  # none is an end of an inte
 
 
 def log_p(shape: str, x: float) -> float:
-    """Logarithm of p at x; -inf where p vanishes."""
+    """Logarithm at x of the density p, of mean 0 and variance 1; -inf where p vanishes."""
     return float(log_density(nascent(shape, a_star=0.0, sigma=1.0), [x])[0])
 
 
 def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -> Gap:
-    """Eq. (21): n plus the larger of H(p_sigma) and -log p(-a*) + log sigma, at sigma = exp(-n - 3).
+    """Gap of Eq. (21): n plus the larger of both sides, at most 0 at `sigma = exp(-n - 3)`.
 
-    Both must be below -n, and that is enough: each is a constant plus log sigma, and the constants are at
-    most 3: H(p) <= 1.42; -log p(-a*) <= 0.92 + 2 for N(0, 1) and |a*| <= 2, and log p = -H(p) on the
-    support of the others. If p(-a*) = 0 the second is +inf for every sigma. H does not depend on a*, so
-    p_sigma is put about 0, as sigma may be far below an ulp of a*.
+    The sides are H(p_sigma) and -log p(-a*) + log sigma. Both must be below -n, and that is enough: each is a
+    constant plus log sigma, and the constants are at most 3: H(p) <= 1.42; -log p(-a*) <= 0.92 + 2 for N(0,
+    1) and |a*| <= 2, and log p = -H(p) on the support of the others. If p(-a*) = 0 the second is +inf for
+    every sigma. H does not depend on a*, so p_sigma is put about 0, as sigma may be far below an ulp of a*.
     """
     log_sigma = -n - 3.0
     left = differential_entropy(nascent(shape, a_star=0.0, sigma=math.exp(log_sigma))).value
@@ -55,10 +55,11 @@ def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -
 def density_gap(
     *, shape: str, a_star: float, sigma: float, x: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """Density of A at a = sigma x + a*, times sigma, minus p(sigma x - a*) as printed.
+    """Gap of the change of variables above (21): density of `A = sigma X + a*` to the printed one.
 
-    Repaired: minus p((a - a*)/sigma). The printed x may be this x, or a misprint of a: the better of the
-            two counts, so that only what is false on both fails.
+    Both are multiplied by sigma and taken at a = sigma x + a*; p(sigma x - a*) is printed. Repaired: minus
+    p((a - a*)/sigma). The printed x may be this x, or a misprint of a: the better of the two counts, so that
+    only what is false on both fails.
     """
     a = sigma * x + a_star
     of_a = float(log_density(nascent(shape, a_star=a_star, sigma=sigma), [a])[0])
@@ -71,7 +72,7 @@ def density_gap(
 def first_term_gap(
     *, shape: str, a_star: float, sigma: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """First term of (21), -int p_sigma log(sigma p_sigma), minus -log p(-a*) as printed, or minus H(p).
+    """Gap of (21)'s first term, `-int p_sigma log(sigma p_sigma)`, to the printed `-log p(-a*)`, or to H(p).
 
     H(p) is the repaired right side. The left side, H(p_sigma) - log sigma, does not depend on sigma, so its
     limit is its value at any sigma.

@@ -1,4 +1,4 @@
-"""The gap functions of Lemma 1 and Eq. (20); those of (21) are in `lemma_1_dirac.py`.
+"""Gap functions of Lemma 1 and Eq. (20), limits of the objective L; (21) is in `lemma_1_dirac.py`.
 
 Shapes of nascent deltas, p_sigma(a) = p((a - a*)/sigma)/sigma, where p has mean 0, variance 1 and values in
 [0, 1]: "gaussian" N(0, 1); "uniform" on [-sqrt 3, sqrt 3]; "blocks", half each on [-c, -c/2] and [c/2, c]:
@@ -52,7 +52,7 @@ SHAPES = tuple(ENTROPY)
 
 
 def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
-    """Nascent delta p_sigma of this shape about a_star."""
+    """Density p_sigma of the given shape, which tends to a Dirac at `a_star` as sigma falls."""
     if shape == "gaussian":
         return Gaussian(a_star, sigma)
     if shape == "uniform":
@@ -64,7 +64,7 @@ def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
 
 
 def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, perturb: float = 0.0) -> Gap:
-    """Lemma 1 i): L + n along the nascent delta, below 0 at the sigma that the repaired (21) predicts for n.
+    """Gap of Lemma 1 i): L + n, below 0 for a nascent Dirac as narrow as the repaired (21) asks.
 
     sigma is at most 1/64. Actions are measured from a_star (L is invariant under translations), as sigma
     may be far below an ulp of it.
@@ -81,7 +81,7 @@ def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, pertur
 def substituted_gap(
     *, q: Table, a_star: float, shape: str, eps: float, sigma: float, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (20): L - H(p_sigma) minus its limit E_d[Q(a*, s)]/eps.
+    """Gap of Eq. (20): L minus the policy's entropy, to its limit `E_d[Q(a*, s)]/eps`.
 
     Q is Lipschitz on the support, within sqrt(3) sigma of a* (9 sigma for a Gaussian).
     """
@@ -99,7 +99,7 @@ def substituted_gap(
 
 
 def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
-    """Entropy of a nascent delta on the whole line with an ever wider part: is it below 0?
+    """Gap of Lemma 1 i) without one fixed shape: entropy of nascent Diracs with an ever wider part, below 0?
 
     The density is (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)].
     """
@@ -110,7 +110,7 @@ def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
 def finite_dirac_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Lemma 1 i) read on finite action sets: is L below min q/eps - 1, as -inf would be?"""
+    """Gap of Lemma 1 i) on finite action sets: L, at most `min q/eps - 1` if it tended to -inf."""
     value, _, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
     return Gap(value + perturb, low - 1)
 
@@ -118,9 +118,9 @@ def finite_dirac_gap(
 def finite_dirac_value_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Lemma 1 i) corrected, finite actions: L - E_d[Q(a*, s)]/eps at a deterministic policy, of entropy 0.
+    """Gap of Lemma 1 i) corrected for finite actions: `L - E_d[Q(a*, s)]/eps` at a deterministic policy.
 
-    Bound: 16 (S + A + 8) u (1 + max|q|/eps + |min q|/eps).
+    That policy's entropy is 0. Bound: 16 (S + A + 8) u (1 + max|q|/eps + |min q|/eps).
     """
     value, expected, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
     scale = 1 + np.abs(q[mdp.available]).max() / eps + abs(low)
@@ -128,7 +128,7 @@ def finite_dirac_value_gap(
 
 
 def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: float = 0.0) -> Gap:
-    """Lemma 1 ii): n - L at eps = E[Q]/(n + 2), at most 0 if the entropy is at least -2.
+    """Gap of Lemma 1 ii): n - L at `eps = E[Q]/(n + 2)`, at most 0 if the entropy is at least -2.
 
     1/4 stands in for an E[Q] below it. With `rate` also |eps L - E[Q]| = eps |H| <= eps log 2, as 0 <= H <=
     log 2 for the densities on [-1, 1] (both are below 1). Neither needs more of Q than a mean of 1/4.
@@ -145,10 +145,11 @@ def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: fl
 
 
 def mixed_sign(q: Table) -> bool:
-    """Whether Q < 0 at -1, 0 or 1 in some state, while E[Q] >= 1/4 under "uniform" and "gaussian", d uniform.
+    """Whether Q < 0 somewhere while `E[Q] >= 1/4` under the uniform and the Gaussian policy.
 
-    Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2], where E[a^2] = 1/3 or 1 - 2 phi(1)/(Phi(1) - Phi(-1))
-    = 0.2911. It is linear in E[a^2], so the ends of [0.29, 1/3] decide.
+    Somewhere is -1, 0 or 1 in some state; d is uniform. Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2],
+    where E[a^2] = 1/3 or 1 - 2 phi(1)/(Phi(1) - Phi(-1)) = 0.2911. It is linear in E[a^2], so the ends of
+    [0.29, 1/3] decide.
     """
     c = np.array([[*row, 0, 0][:3] for row in q])
     means = c[:, 0].mean() + c[:, 2].mean() * np.array([0.29, 1 / 3])
@@ -159,9 +160,9 @@ def mixed_sign(q: Table) -> bool:
 def finite_growth_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Lemma 1 ii) on finite sets: min Q/eps - L, at most 0, as L >= E_{d pi}[Q]/eps and H >= 0.
+    """Gap of Lemma 1 ii) on finite sets: `min Q/eps - L`, at most 0.
 
-    So L has no bound as eps falls.
+    L >= E_{d pi}[Q]/eps, as H >= 0. So L has no bound as eps falls.
     """
     value = elbo(q, pi_theta=pi_theta, d=d, eps=eps) * (1 - 2 * perturb)
     low = float(q[mdp.available].min()) / eps
@@ -171,7 +172,7 @@ def finite_growth_gap(
 def finite_limit_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, n: int, perturb: float = 0.0
 ) -> Gap:
-    """Lemma 1 ii) on finite sets: n - L at eps = 1/(4n), at most 0 if Q >= 1/4.
+    """Gap of Lemma 1 ii) on finite sets: n - L at `eps = 1/(4n)`, at most 0 if Q >= 1/4.
 
     Without a positive lower bound of Q it fails.
     """
@@ -182,7 +183,7 @@ def finite_limit_gap(
 def _finite_dirac(
     mdp: TabularMDP, q: Array, actions: Array, *, d: Array, eps: float
 ) -> tuple[float, float, float]:
-    """L at a deterministic policy, E_d[Q(a*, s)]/eps, and min q/eps.
+    """Objective L at a deterministic policy, its limit `E_d[Q(a*, s)]/eps`, and `min q/eps`.
 
     The policy takes the k-th available action of each state, k modulo their number.
     """
@@ -203,5 +204,5 @@ def _rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
 
 
 def _size(q: Table, radius: float = 1.0) -> float:
-    """Bound of max|Q(a, s)| over |a| <= radius."""
+    """Bound of `max |Q(a, s)|` over all states and actions |a| <= radius."""
     return float(max(Polynomial(np.abs(c))(radius) for c in q))

@@ -1,4 +1,4 @@
-"""Eqs. (5), (11): the objective L is the log-partition minus a KL divergence minus the entropy of d.
+"""Claims on Fellows et al. (5), (11): L is the log-partition minus a KL divergence minus H(d).
 
 Both sides: the left from `virel_theory.objective.elbo`; the right from the definitions, in this file only,
         in log space.
@@ -21,7 +21,7 @@ from virel_theory.objective.elbo import elbo
 
 
 def gap(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """L minus (l - KL(q_theta || p_omega) - H(d))."""
+    """Gap of Fellows et al. (5), (11): `L - (l - KL(q_theta || p_omega) - H(d))`."""
     on_h = mdp.available & (d[:, None] * pi_theta > 0)
     log_partition = logsumexp(np.where(mdp.available, q, -np.inf) / eps)
     log_p_omega = np.where(mdp.available, q, 0.0) / eps - log_partition
@@ -33,7 +33,7 @@ def gap(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, per
 
 
 def gap_d1(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """App. D.1, last display but two, as printed: L minus its right side, with KL(pi_theta || pi_omega).
+    """Gap of App. D.1's last display but two, as printed, with KL(pi_theta || pi_omega) on its right.
 
     The charitable reading takes E_d of that KL. It should be KL(q_theta || p_omega).
     """
@@ -43,7 +43,7 @@ def gap_d1(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, 
 def gap_d1_repaired(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """App. D.1, last display but two, repaired: L minus its right side, with the KL of the line before it."""
+    """Gap of App. D.1's last display but two, repaired with the KL of the line before it."""
     return _d1_step(
         mdp,
         q,
@@ -58,7 +58,10 @@ def gap_d1_repaired(
 def _d1_step(
     mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, *, log_other: Array, perturb: float
 ) -> Gap:
-    """L minus (E[q/eps] - E_d[sum_a pi_theta (log pi_theta - log_other)] - H(d) - E[log p_omega])."""
+    """Gap of App. D.1's last display but two, where its KL is to the distribution with log `log_other`.
+
+    The right side is E[q/eps] - E_d[sum_a pi_theta (log pi_theta - log_other)] - H(d) - E[log p_omega].
+    """
     on, q_theta = pi_theta > 0, d[:, None] * pi_theta
     kl = float(np.sum(q_theta[on] * (np.log(pi_theta[on]) - log_other[on])))
     mean_q = float(np.sum(q_theta[on] * q[on])) / eps

@@ -1,4 +1,4 @@
-"""App. B: the posterior (10), its conditional over actions, and the lower bound of the log-evidence.
+"""Claims on App. B: the posterior over pairs and over actions, and the lower bound of the evidence.
 
 Both sides: one from `virel_theory.objective.posterior`, in log space with the factors kept apart as
         printed; the other in this file from the definitions, with the difference Q - max Q taken first.
@@ -25,7 +25,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (10) minus Bayes' rule: likelihood exp(Q/eps) y(s) times a uniform prior, normalised."""
+    """Gap of Fellows et al. (10) to Bayes' rule: likelihood exp(Q/eps) y(s) times a uniform prior."""
     prior = mdp.available * (1 + perturb * np.arange(mdp.n_states)[:, None]) / mdp.n_pairs
     joint = _likelihood(mdp, q, eps) * prior
     error = np.abs(posterior_joint(_table(mdp, q), eps=eps) - joint / joint.sum()).max()
@@ -33,7 +33,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0
 
 
 def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Conditional of (10) over actions minus the Boltzmann policy (3)."""
+    """Gap of App. B's posterior over actions, given the state, to the Boltzmann policy."""
     table = _table(mdp, q)
     error = np.abs(posterior_action(table, eps=eps) - boltzmann_policy(table, eps=eps * (1 + perturb))).max()
     return Gap(error, (2 * mdp.n_pairs + 32 + 16 * _size(mdp, q, eps)) * U)
@@ -42,7 +42,10 @@ def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -
 def elbo_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """KL(q_theta || p(h|O)) minus (l - L), and L minus ((4) + E_d[log(y(s)/d(s))])."""
+    """Gap of App. B's lower bound to `log evidence - KL(q_theta || p(h|O))`, and to its expansion.
+
+    The expansion is (4) + E_d[log(y(s)/d(s))].
+    """
     table, q_theta = _table(mdp, q), d[:, None] * pi_theta
     lower = posterior_elbo(table, pi_theta=pi_theta, d=d, eps=eps)
     on = q_theta > 0
@@ -60,7 +63,7 @@ def elbo_gap(
 def minimising_gap(
     *, mdp: TabularMDP, q_star: Array, q: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """App. B as printed: expected KL to pi_omega at the policy that minimises L, minus its least value.
+    """Gap of App. B as printed: expected KL to pi_omega where L is least, minus the least such KL.
 
     The least value, 0, is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
     that it is least at a vertex, where the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and
@@ -76,7 +79,7 @@ def minimising_gap(
 def maximising_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """App. B corrected: L at pi_omega minus L at pi_theta minus the expected KL, which is at least 0."""
+    """Gap of App. B corrected: `L(pi_omega) - L(pi_theta)` minus the expected KL, which is >= 0."""
     table = _table(mdp, q)
     pi_omega = boltzmann_policy(table, eps=eps)
     top, here = (elbo(table, pi_theta=pi, d=d, eps=eps) for pi in (pi_omega, pi_theta))
@@ -86,7 +89,7 @@ def maximising_gap(
 
 
 def _expected_kl(table: Array, pi: Array, d: Array, eps: float) -> float:
-    """E_d[KL(pi || pi_omega)] by its definition, in log space."""
+    """Expected divergence `E_d[KL(pi || pi_omega)]` from the Boltzmann policy, in log space."""
     scaled = (table - table.max(axis=1, keepdims=True)) / eps
     log_omega = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
     on = pi > 0
@@ -121,7 +124,7 @@ _ON_THETA = instances(
 
 
 def _with_residual_error(instance: Instance) -> Instance:
-    """The instance with `eps` set to the residual error (2) of `q` under T*, c = 1 and p = 2."""
+    """Instance with `eps` set to the residual error of its `q` under T*, c = 1 and p = 2."""
     mdp, q = instance["mdp"], instance["q"]
     return instance | {"eps": float(np.mean((bellman_optimal(mdp, q) - q) ** 2)) / 2}
 

@@ -1,4 +1,4 @@
-"""Proofs of Section 3, Lemma 1, Theorem 3 and App. A, B and D: the objective, its bound and the posterior."""
+"""Proofs for Section 3, Lemma 1, Theorem 3 and App. A, B and D: objective, its bound, the posterior."""
 
 from typing import Any
 
@@ -15,20 +15,23 @@ Q_AND_EPS, HIDDEN = ("mdp", "q", "eps"), ("joint", "w")
 
 
 def hidden_variables(instance: dict[str, Any]) -> Exact:
-    """The probabilities `joint` and the distribution q, as `w`; there is no MDP."""
+    """Exact instance without an MDP: probabilities `joint` and the distribution q, named `w`."""
     joint = fractions(instance["joint"], name="joint")
     return without_mdp(joint=joint, w=distribution_of(instance["q"], name="q"))
 
 
 def dirac_policy(instance: dict[str, Any]) -> Exact:
-    """The policy pi_theta that takes in each state the action that `actions` names, modulo their number."""
+    """Exact instance whose pi_theta takes in each state the action that `actions` names.
+
+    Numbers are modulo that of the actions.
+    """
     x = exactly({name: part for name, part in instance.items() if name != "actions"})
     chosen = [own[int(k) % len(own)] for own, k in zip(x.mdp.of_state, instance["actions"], strict=False)]
     return x.with_parts(pi_theta=exact.deterministic(x.mdp, chosen))
 
 
 def least_policy(instance: dict[str, Any]) -> Exact:
-    """The policy pi_theta that takes the first of the worst actions in each state."""
+    """Exact instance whose pi_theta takes the first of the worst actions in each state."""
     x = exactly(instance)
     worst = exact.first_greedy(x.mdp, [-y for y in x.q])
     return x.with_parts(pi_theta=exact.deterministic(x.mdp, worst))

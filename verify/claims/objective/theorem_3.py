@@ -1,4 +1,4 @@
-"""Theorem 3, (23) and (24): maximising L over theta minimises a divergence, but the optimal values differ.
+"""Claims on Theorem 3, (23), (24): the maximiser of L minimises a divergence; the values differ.
 
 As printed, (23) and the theorem equate the *values* max L and min KL. They differ by l - H(d) and by
 E_d[log-sum-exp(q/eps)].
@@ -26,13 +26,13 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
-    """Rounding bound of the gaps below: 32 (|H| + S + 8) u (1 + max|q|/eps + log|H|)."""
+    """Rounding bound of Theorem 3's gaps: `32 (|H| + S + 8) u (1 + max|q|/eps + log|H|)`."""
     size = 1 + np.abs(q[mdp.available]).max() / eps + np.log(mdp.n_pairs)
     return float(32 * (mdp.n_pairs + mdp.n_states + 8) * U * size)
 
 
 def expected_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
-    """E_d[KL(pi_theta || pi_omega)] in log space, with zero weight for zero probability."""
+    """Expected divergence `E_d[KL(pi_theta || pi_omega)]` in log space; zero probabilities weigh 0."""
     scaled = q / eps
     log_pi_omega = scaled - logsumexp(scaled, axis=1, keepdims=True)
     on = pi_theta > 0
@@ -43,7 +43,7 @@ def expected_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
 
 
 def gap_values(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 3 as printed: max_theta L minus min_theta E_d[KL(pi_theta || pi_omega)].
+    """Gap of Theorem 3 as printed: `max_theta L - min_theta E_d[KL(pi_theta || pi_omega)]`.
 
     The minimum is 0 if all policies are representable.
     """
@@ -55,7 +55,10 @@ def gap_values(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: floa
 def gap_same_optimiser(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Theorem 3 corrected: L + E_d[KL(pi_theta || pi_omega)] minus max L, for every theta and at pi_omega."""
+    """Gap of Theorem 3 corrected: `L + E_d[KL(pi_theta || pi_omega)] - max L` at any policy.
+
+    At pi_omega too.
+    """
     constant = float(d @ logsumexp(q / eps, axis=1))
     total = elbo(q, pi_theta=pi_theta, d=d, eps=eps) + expected_kl(q, pi_theta, d, eps) + perturb
     at_optimum = elbo(q, pi_theta=boltzmann_policy(q, eps=eps), d=d, eps=eps)
@@ -64,14 +67,14 @@ def gap_same_optimiser(
 
 
 def gap_23(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (23) as printed: max_theta L minus min_theta KL(q_theta || p_omega)."""
+    """Gap of Eq. (23) as printed: `max_theta L - min_theta KL(q_theta || p_omega)`."""
     maximum = float(d @ logsumexp(q / eps, axis=1)) + perturb
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     return Gap(abs(maximum - minimum), rounding(mdp, q, eps))
 
 
 def gap_23_corrected(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (23) corrected: max_theta L minus (l - H(d) - min_theta KL(q_theta || p_omega))."""
+    """Gap of Eq. (23) corrected: `max_theta L - (l - H(d) - min_theta KL(q_theta || p_omega))`."""
     maximum = float(d @ logsumexp(q / eps, axis=1))
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     right = log_partition(q, eps=eps) + float(np.sum(d * np.log(d))) - minimum + perturb
@@ -79,7 +82,7 @@ def gap_23_corrected(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb
 
 
 def gap_24(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (24): KL(q_theta || p_omega) minus (KL(d || p_omega(s)) + E_d[KL(pi_theta || pi_omega)])."""
+    """Gap of Eq. (24): `KL(q_theta || p_omega) - (KL(d || p_omega(s)) + E_d[KL(pi_theta || pi_omega)])`."""
     left = _joint_kl(q, pi_theta, d, eps)
     log_p_s = logsumexp(q / eps, axis=1) - logsumexp(q / eps)
     right = float(np.sum(d * (np.log(d) - log_p_s))) + expected_kl(q, pi_theta, d, eps) + perturb
@@ -87,14 +90,14 @@ def gap_24(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, 
 
 
 def gap_factorisation(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """App. D.4: p_omega(h) minus pi_omega(a|s) p_omega(s); probabilities, so the bound is relative to 1."""
+    """Gap of App. D.4: `p_omega(h) - pi_omega(a|s) p_omega(s)`, bounded relative to 1."""
     p_s = np.exp(logsumexp(q / eps, axis=1) - logsumexp(q / eps))
     right = boltzmann_policy(q, eps=eps) * p_s[:, None] * (1 + perturb)
     return Gap(np.abs(boltzmann_joint(q, eps=eps) - right).max(), rounding(mdp, q, eps))
 
 
 def _joint_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
-    """KL(q_theta || p_omega) over pairs, from the definition, in log space."""
+    """Divergence `KL(q_theta || p_omega)` over state-action pairs, by its definition in log space."""
     log_p = np.where(np.isfinite(q), q, 0.0) / eps - logsumexp(q / eps)
     q_theta = d[:, None] * pi_theta
     on = q_theta > 0

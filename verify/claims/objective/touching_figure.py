@@ -1,4 +1,4 @@
-"""Figure of Theorem 3: L and the expected KL along a path of policies through pi_omega."""
+"""Figure of Theorem 3: L and the expected KL divergence along a path of policies through pi_omega."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,10 @@ SHAPE, EPS = (4, 3), 1.0
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Left: both curves along the path. Right: L against the KL, for the path and for random policies."""
+    """Figure of L and the expected KL along a path of policies (left), and against each other (right).
+
+    On the right also for random policies.
+    """
     rng = np.random.default_rng(seed)
     q, d = rng.normal(size=SHAPE), rng.dirichlet(np.full(SHAPE[0], 2.0))
     constant = float(d @ logsumexp(q / EPS, axis=1))
@@ -47,7 +50,7 @@ def figures(seed: int) -> Sequence[Figure]:
 
 
 def _along(policies: Sequence[Array], q: Array, d: Array) -> tuple[Array, Array]:
-    """L and E_d[KL(pi_theta || pi_omega)] of each policy."""
+    """Objective L and divergence `E_d[KL(pi_theta || pi_omega)]` of each policy on a path."""
     pi_omega = boltzmann_policy(q, eps=EPS)
     objective = [elbo(q, pi_theta=pi, d=d, eps=EPS) for pi in policies]
     return np.array(objective), np.array([d @ kl_divergence(pi, pi_omega) for pi in policies])

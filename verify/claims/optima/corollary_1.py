@@ -1,4 +1,4 @@
-"""Talk, Theorem 2 and Corollary 1: is eps = 0 sufficient, and necessary, for an optimal Q_omega and pi_omega?
+"""Claims on the talk's Theorem 2 and Corollary 1: is eps = 0 sufficient and necessary for optimality?
 
 Sufficient: yes, with a rate. For every temperature that solves its definition (mean norm, c = 1, p = 2), (1
         - gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||T^pi Q - Q|| + ||T* Q - T^pi Q|| <= sqrt(2 |H| eps) + gamma
@@ -31,13 +31,13 @@ from virel_theory.operators.policies import boltzmann_policy, greedy_policy, log
 
 
 def rounding(mdp: TabularMDP, q: Array) -> float:
-    """Rounding bound of one residual: (5 A + S + 16) u (max|q| + max|r|)."""
+    """Rounding bound of one Bellman residual: `(5 A + S + 16) u (max|q| + max|r|)`."""
     size = np.abs(q).max() + np.abs(mdp.reward).max()
     return float((5 * mdp.n_actions + mdp.n_states + 16) * U * size)
 
 
 def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Talk, Theorem 2 i): (1 - gamma) ||Q - Q*|| minus its bound by the residual error, at most 0.
+    """Gap of the talk's Theorem 2 i): `(1 - gamma) ||Q - Q*||` minus its bound in eps, at most 0.
 
     The bound is that of the module docstring, for eps under T* and for every self-consistent eps under
     T^{pi_omega}.
@@ -55,7 +55,7 @@ def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0)
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Talk, Theorem 2 ii) at Q*: distance of the Boltzmann policy and of its limit from a Dirac.
+    """Gap of the talk's Theorem 2 ii): distance of the Boltzmann policy of Q*, and its limit, to a Dirac.
 
     The Dirac is at argmax Q*, and the limit is that Dirac; at eps the policy is within (A - 1)
     exp(-gap/eps) of it.
@@ -70,7 +70,7 @@ def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) 
 
 
 def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, perturb: float = 0.0) -> Gap:
-    """Talk, Theorem 2 i) without full support of d: ||Q - Q*|| where eps = 0 under T*.
+    """Gap of the talk's Theorem 2 i) where d misses a pair: `||Q - Q*||` if eps = 0 under T*.
 
     The norm is the poster's, with d(h) = 0 on one pair.
     """
@@ -84,7 +84,7 @@ def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, per
 
 
 def gap_necessary_i(*, mdp: TabularMDP, q_star: Array, perturb: float = 0.0) -> Gap:
-    """Corollary 1 i) as printed: largest proved temperature at Q_omega = Q*, which should be 0.
+    """Gap of Corollary 1 i) as printed: largest self-consistent temperature at Q*, which should be 0.
 
     It is the largest lower end among the roots of the temperature's definition.
     """
@@ -93,9 +93,10 @@ def gap_necessary_i(*, mdp: TabularMDP, q_star: Array, perturb: float = 0.0) -> 
 
 
 def gap_necessary_i_corrected(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Corollary 1 i) corrected: eps = 0 under T* iff Q = Q*; 0 is a root under T^{pi} iff Q = Q*.
+    """Gap of Corollary 1 i) corrected: violations of `eps = 0 iff Q = Q*`, under T* and T^{pi_omega}.
 
-    At Q* it is the only root if R < 2 e A / (gamma (A - 1))^2. The gap counts violations.
+    Under T^{pi_omega}, 0 must be a root iff Q = Q*. At Q* it is the only root if R < 2 e A / (gamma (A -
+    1))^2.
     """
     eps = residual_error(bellman_residual(bellman_optimal(mdp, q_star + shift), q_star + shift))
     optimal = not np.any(shift)
@@ -110,16 +111,16 @@ def gap_necessary_i_corrected(*, mdp: TabularMDP, q_star: Array, shift: Array, p
 
 
 def gap_necessary_ii(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Corollary 1 ii) as printed: eps where pi_omega is the Dirac at argmax Q*, which should be 0 (T*).
+    """Gap of Corollary 1 ii) as printed: eps under T* where pi_omega is the optimal Dirac; should be 0.
 
-    A Boltzmann policy with eps > 0 is a Dirac iff A = 1.
+    The Dirac is at argmax Q*. A Boltzmann policy with eps > 0 is a Dirac iff A = 1.
     """
     eps = residual_error(bellman_residual(bellman_optimal(mdp, q_star + shift), q_star + shift))
     return Gap(eps + perturb if mdp.n_actions == 1 else perturb, 0.0)
 
 
 def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Corollary 1 ii) corrected: -log of the least probability minus (R/eps + log A), at most 0.
+    """Gap of Corollary 1 ii) corrected: `-log min pi - (R/eps + log A)`, at most 0.
 
     So with A >= 2 and eps > 0 every action has probability at least exp(-R/eps)/A > 0: not a Dirac.
     """

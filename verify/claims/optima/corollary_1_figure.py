@@ -1,4 +1,4 @@
-"""Figure of Corollary 1: the self-consistent temperatures at Q = Q*, against the gap of its values."""
+"""Figure of Corollary 1: self-consistent temperatures at Q = Q* against the gap of its two values."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,10 @@ from virel_theory.objective.self_consistent import self_consistent_temperatures,
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the roots at Q = Q* against the gap D, S = 1, A = 2, gamma = 1/2: a fold at D = 103.6."""
+    """Figure of the self-consistent temperatures at Q = Q* against its gap D; they fold at D = 103.6.
+
+    S = 1, A = 2, gamma = 1/2.
+    """
     gaps = np.linspace(103.7, 130.0, 120)
     rows = []
     for gap in gaps:

@@ -1,4 +1,4 @@
-"""Both sides of Theorem 2, Corollary 1, App. C and the talk's limit of eps L: optima and temperatures.
+"""Exact or enclosed differences for Theorem 2, Corollary 1, App. C and the talk's limit of eps L.
 
 Differences are formed after whatever cancels exactly: where a bound is attained they are exact zeros, and
 elsewhere their leading term decides their sign. Each function returns left side minus right side.
@@ -17,25 +17,28 @@ from verify.proofs.shared_facts import dot, loss_factor, losses, minus, n_action
 
 @rational
 def zero_iff_optimal(x: Exact) -> list[int]:
-    """`[eps = 0] - [Q = Q*]`, eps the residual error under T*."""
+    """Zero if the residual error under T* vanishes exactly at Q*: `[eps = 0] - [Q = Q*]`."""
     return [int(exact.residual_error(x.mdp, x.q) == 0) - int(x.q == x.q_star)]
 
 
 @rational
 def coldest_root_iff_optimal(x: Exact) -> list[int]:
-    """`[0 solves eps = g(eps)] - [Q = Q*]`, g the residual error under the Boltzmann policy."""
+    """Zero if temperature 0 is self-consistent exactly at Q*: `[0 solves eps = g(eps)] - [Q = Q*]`.
+
+    g is the residual error under the Boltzmann policy.
+    """
     return [int(x.high[0] == 0) - int(x.q == x.q_star)]
 
 
 @rational
 def mean_of_optimum(x: Exact) -> list[fmpq]:
-    """`E_{d pi}[Q*]`, to be proved > 0: then L is plus infinity where eps = 0."""
+    """Positive if L has the limit plus infinity at eps = 0: mean value `E_{d pi}[Q*]`."""
     return [dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]
 
 
 @rational
 def negative_ratio(x: Exact) -> list[fmpq]:
-    """`0 - eps/E[Q]` of a member with eps > 0, to be proved > 0.
+    """Positive if a table with eps > 0 has a negative ratio `eps/E[Q]`: minus that ratio.
 
     Then its ratio is below that at Q*, which is 0.
     """
@@ -45,12 +48,15 @@ def negative_ratio(x: Exact) -> list[fmpq]:
 
 @rational
 def loss_of_policy(x: Exact) -> list[fmpq]:
-    """`V* - V^pi` per state."""
+    """Loss of pi_theta in every state, `V* - V^pi`."""
     return minus(x.mdp.best(x.q_star), x.v)
 
 
 def policy_divergence(x: Exact) -> list[arb]:
-    """`E_d[KL(pi_theta || pi_omega)] = max L - L`; an exact zero where both policies are uniform."""
+    """Divergence of pi_theta from the Boltzmann policy, `E_d[KL(pi_theta || pi_omega)] = max L - L`.
+
+    It is an exact zero where both policies are uniform.
+    """
     omega, out = boltzmann(x.mdp, x.q, x.eps), arb(0)
     for s, own in enumerate(x.mdp.of_state):
         tied = all(x.pi_theta[i] == fmpq(1, len(own)) and x.q[i] == x.q[own[0]] for i in own)
@@ -59,36 +65,39 @@ def policy_divergence(x: Exact) -> list[arb]:
 
 
 def at_greedy(x: Exact) -> list[arb]:
-    """`L - E_d[max Q]/eps` at the greedy policy."""
+    """Zero if the greedy policy's objective is its scaled value: `L - E_d[max Q]/eps`."""
     top = sum((d * v for d, v in zip(x.d, x.mdp.best(x.q), strict=True)), fmpq(0))
     return [objective(x.with_parts(pi_theta=greedy_policy(x))) - top / x.eps]
 
 
 def greedy_above_minimum(x: Exact) -> list[arb]:
-    """`L - min Q/eps` at the greedy policy, to be proved >= 0."""
+    """Nonnegative if the greedy policy's objective L is at least `min Q/eps`: their difference."""
     return [surplus(x, greedy_policy(x))]
 
 
 @rational
 def unique_maxima(x: Exact) -> list[int]:
-    """Number of maximisers of every state minus 1: zero where the maximum is unique."""
+    """Zero where Q has a unique maximum in a state: number of its maximisers minus 1."""
     return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
 
 
 @rational
 def one_action(x: Exact) -> list[int]:
-    """Number of actions of every state minus 1: zero where there is no choice."""
+    """Zero where a state has a single action: number of its actions minus 1."""
     return [len(own) - 1 for own in x.mdp.of_state]
 
 
 @rational
 def residual_error(x: Exact) -> list[fmpq]:
-    """The residual error eps under T*."""
+    """Residual error eps of the table Q under the target T*."""
     return [exact.residual_error(x.mdp, x.q)]
 
 
 def mass_off_maximum(x: Exact) -> list[arb]:
-    """`2 sum exp(-gap/eps) - pi(not best)` per state, to be proved >= 0; sum over actions not best."""
+    """Nonnegative if few bad actions are taken: `2 sum exp(-gap/eps) - pi(not best)` per state.
+
+    The sum is over the actions that are not best.
+    """
     found = []
     for own in x.mdp.of_state:
         top = max(x.q[i] for i in own)
@@ -103,19 +112,22 @@ def mass_off_maximum(x: Exact) -> list[arb]:
 
 
 def loss(x: Exact) -> list[arb]:
-    """Loss `max Q - E_pi[Q]` of the Boltzmann policy per state, to be proved >= 0."""
+    """Loss `max Q - E_pi[Q]` of the Boltzmann policy in every state; nonnegative."""
     return losses(x, x.q, x.eps)
 
 
 def loss_bound(x: Exact, *, entropic: bool) -> list[arb]:
-    """`c eps - (max Q - E_pi[Q])` per state, c = log A if `entropic`, else (A - 1)/e."""
+    """Nonnegative if the Boltzmann policy's loss is at most `c eps`: `c eps - (max Q - E_pi[Q])`.
+
+    c is log A if `entropic`, else (A - 1)/e.
+    """
     return [loss_factor(x, entropic=entropic) * x.eps - y for y in loss(x)]
 
 
 def least_probability(x: Exact) -> list[arb]:
-    """`log pi(a|s) + R/eps + log A`, R the largest gap, to be proved >= 0.
+    """Nonnegative if no action is rarer than `exp(-R/eps)/A`: `log pi(a|s) + R/eps + log A`.
 
-    It is `(R - gap)/eps + log A - log sum exp(-gap/eps)`.
+    R is the largest gap. It is `(R - gap)/eps + log A - log sum exp(-gap/eps)`.
     """
     gaps = [[max(x.q[i] for i in own) - x.q[i] for i in own] for own in x.mdp.of_state]
     largest, out = max(map(max, gaps)), []
@@ -127,7 +139,7 @@ def least_probability(x: Exact) -> list[arb]:
 
 
 def more_than_one_action(x: Exact) -> list[arb]:
-    """Number of actions of every state minus 1, to be proved > 0."""
+    """Positive where a state has a choice: number of its actions minus 1."""
     return [arb(len(own) - 1) for own in x.mdp.of_state]
 
 
@@ -136,19 +148,19 @@ def more_than_one_action(x: Exact) -> list[arb]:
 
 @rational
 def several_roots(x: Exact) -> list[int]:
-    """Number of roots minus 1, to be proved > 0."""
+    """Positive if several temperatures are self-consistent: number of roots minus 1."""
     return [len(x.low) - 1]
 
 
 @rational
 def odd_roots(x: Exact) -> list[int]:
-    """`[the number of roots is odd] - 1`."""
+    """Zero if the number of self-consistent temperatures is odd, else -1."""
     return [len(x.low) % 2 - 1]
 
 
 @rational
 def largest_root(x: Exact) -> list[fmpq]:
-    """Lower end of the largest root's interval, to be proved > 0."""
+    """Lower bound of the largest self-consistent temperature, to be proved positive."""
     return [max(x.low)]
 
 
@@ -157,13 +169,13 @@ def largest_root(x: Exact) -> list[fmpq]:
 
 @rational
 def limit_minus_j(x: Exact) -> list[fmpq]:
-    """`E_{p_0 pi}[Q*] - J`, J = E_{p_0}[V^pi]."""
+    """Zero if the talk's limit of `eps L` is J: `E_{p_0 pi}[Q*] - J`, J = `E_{p_0}[V^pi]`."""
     return [dot(x.mdp.initial, minus(x.mdp.mean(x.pi_theta, x.q_star), x.v))]
 
 
 @rational
 def performance_difference(x: Exact) -> list[fmpq]:
-    """`E_{p_0 pi}[Q*] - J` minus the discounted loss `V* - E_pi[Q*]` of the steps after the first."""
+    """Zero if `E_{p_0 pi}[Q*] - J` is the discounted loss `V* - E_pi[Q*]` after the first step."""
     loss = minus(x.mdp.best(x.q_star), x.mdp.mean(x.pi_theta, x.q_star))
     first = dot(x.mdp.initial, minus(x.mdp.mean(x.pi_theta, x.q_star), x.v))
     return [first - dot(minus(x.rho, x.mdp.initial), loss)]

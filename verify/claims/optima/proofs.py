@@ -1,4 +1,4 @@
-"""Proofs of Theorem 2, Corollary 1, App. C and the talk's limit of eps L."""
+"""Proofs for Theorem 2, Corollary 1, App. C and the talk's limit of eps L."""
 
 from functools import partial
 from typing import Any
@@ -14,14 +14,14 @@ from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, V_OF_PI_THETA, fix
 
 
 def shifted(instance: dict[str, Any]) -> Exact:
-    """The table `q = q_star + shift`, or `q_star` where no shift is drawn."""
+    """Exact instance with the table `q = q_star + shift`, or `q_star` where no shift is drawn."""
     x = exactly(instance)
     shift = x.parts.get("shift") or (0,) * len(x.q_star)
     return x.with_parts(q=tuple(a + b for a, b in zip(x.q_star, shift, strict=True)))
 
 
 def roots(instance: dict[str, Any]) -> Exact:
-    """A shifted table with all its self-consistent temperatures isolated.
+    """Exact instance of a shifted table with intervals of all its self-consistent temperatures.
 
     Raises: Open: if the table is too close to a fold.
     """
@@ -29,13 +29,13 @@ def roots(instance: dict[str, Any]) -> Exact:
 
 
 def at_optimum(instance: dict[str, Any]) -> Exact:
-    """The table `q = q_star`, and `pi_theta` where a policy is drawn as `pi`."""
+    """Exact instance at the optimum, `q = q_star`; a policy drawn as `pi` is also `pi_theta`."""
     x = exactly(instance)
     return x.with_parts(q=x.q_star, pi_theta=x.parts.get("pi_theta", x.parts.get("pi")))
 
 
 def policy_values(instance: dict[str, Any]) -> Exact:
-    """The instance with Q*, and V^pi and the discounted visits of pi_theta."""
+    """Exact instance with Q*, and with V^pi and the discounted visits of pi_theta."""
     x = exactly(instance)
     v, rho = exact.evaluate_states(x.mdp, x.pi_theta), exact.visits(x.mdp, x.pi_theta)
     return x.with_parts(q_star=exact.optimal_values(x.mdp), v=v, rho=rho)

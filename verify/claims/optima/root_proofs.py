@@ -1,4 +1,4 @@
-r"""All self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$: none is missed.
+r"""Enclosure of all self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$.
 
 g is the residual error $\frac{1}{2|H|}\sum\beta^2$ under $\mathcal T^{\pi_\varepsilon}$.
 
@@ -35,12 +35,12 @@ ROOT_BITS = 40
 
 @dataclass(frozen=True, eq=False)
 class TemperatureBalls:
-    """The residual error g as a function of the temperature, for one instance, in balls."""
+    """Residual error g of one instance as a function of the temperature, in ball arithmetic."""
 
     x: Exact
 
     def residuals(self, eps: fmpq | None) -> list[arb]:
-        """Residual beta per pair under the Boltzmann policy at `eps`.
+        """Residual beta of every pair under the Boltzmann policy at temperature `eps`.
 
         `None` stands for the limit at infinity, the uniform policy.
         """
@@ -59,21 +59,21 @@ class TemperatureBalls:
         ]
 
     def value(self, eps: fmpq) -> arb:
-        """`g(eps)`, the residual error under the Boltzmann policy at `eps`."""
+        """Residual error `g(eps)` under the Boltzmann policy at temperature `eps`."""
         return total(b * b for b in self.residuals(eps)) / (2 * self.x.mdp.n_pairs)
 
     def supremum(self) -> arb:
-        """Upper bound of g on [0, infinity]: every |beta| is largest at one of the two ends."""
+        """Upper bound of g on [0, infinity], as every |beta| is largest at one of the two ends."""
         ends = zip(self.residuals(fmpq(0)), self.residuals(None), strict=True)
         return total((abs(a).max(abs(b))) ** 2 for a, b in ends) / (2 * self.x.mdp.n_pairs)
 
     def sign(self, eps: fmpq) -> int:
-        """Sign of F at `eps`; 0 at a root at 0, or if the working precision does not decide."""
+        """Sign of g(eps) - eps at `eps`; 0 if eps = 0 is a root or the precision does not decide."""
         difference = self.value(eps) - eps
         return 1 if difference > 0 else -1 if difference < 0 else 0
 
     def settled(self, a: fmpq, b: fmpq) -> bool:
-        """Whether F is shown to have no zero on [a, b], or to be monotone."""
+        """Whether g(eps) - eps is shown to have no zero on [a, b], or to be monotone there."""
         beta = [x.union(y) for x, y in zip(self.residuals(a), self.residuals(b), strict=True)]
         g = total(x * x for x in beta) / (2 * self.x.mdp.n_pairs)
         if g > arb(b) or g < arb(a):
@@ -82,14 +82,14 @@ class TemperatureBalls:
         return bool(slope < 1 or slope > 1)
 
     def _slope(self, beta: list[arb], a: fmpq, b: fmpq) -> arb:
-        """Derivative of g on [a, b], `beta` enclosing the residuals there."""
+        """Enclosure of the derivative of g on [a, b], given `beta`, enclosures of the residuals there."""
         mdp = self.x.mdp
         spread = [self._spread(own, a, b) for own in mdp.of_state]
         flow = [total(p * spread[t] for t, p in row) for row in mdp.rows]
         return -mdp.gamma / mdp.n_pairs * total(x * y for x, y in zip(beta, flow, strict=True))
 
     def _spread(self, own: tuple[int, ...], a: fmpq, b: fmpq) -> arb:
-        """`Var(Q)/eps^2` of a state, `own` its pairs, on [a, b]; an upper bound from 0 if a = 0."""
+        """Enclosure of `Var(Q)/eps^2` for one state's pairs `own` and eps in [a, b]; from 0 up if a = 0."""
         top = max(self.x.q[i] for i in own)
         gaps = [top - self.x.q[i] for i in own]
         if a == 0:
@@ -102,7 +102,9 @@ class TemperatureBalls:
 
 
 def with_roots(x: Exact) -> Exact:
-    """The instance with the boxes' `ends` and the roots' intervals `[low, high]`, all dyadic numbers.
+    """Exact instance with boxes' `ends` and with intervals `[low, high]` of all roots of eps = g(eps).
+
+    All are dyadic numbers.
 
     Raises: Open: if a root is too close to a fold, or to where two boxes meet.
     """
@@ -114,30 +116,35 @@ def with_roots(x: Exact) -> Exact:
 
 
 def _boxes(g: TemperatureBalls) -> list[fmpq]:
-    """Ends of boxes from 0 on, on each of which F has no zero or is monotone."""
+    """Ends of boxes from 0 on; on each of them `g(eps) - eps` is shown to have no zero or to be monotone."""
     top = _short(float(g.supremum().upper()) * 1.0078 + 2.0**-20)
     stack, done, seen = [(fmpq(0), top)], list[fmpq](), 0
     while stack:
         a, b = stack.pop()
         seen += 1
         if seen > MAX_BOXES or b < fmpq(1, 2**200):
-            raise Open(f"a root is too close to a fold: {MAX_BOXES} boxes do not isolate it")
+            raise Open(
+                f"a self-consistent temperature is too close to a fold: {MAX_BOXES} boxes do not isolate it"
+            )
         if g.settled(a, b):
             done.append(b)
             continue
         cuts = [_short(_float(cut)) for cut in ([(a + b) / 2, (2 * a + b) / 3] if a else [b / 8, b / 7])]
         cut = next((cut for cut in cuts if a < cut < b and g.sign(cut)), None)
         if cut is None:
-            raise Open("a root is too close to where two boxes meet")
+            raise Open(
+                "a self-consistent temperature is too close to where two boxes meet: "
+                f"no cut of [{_float(a):g}, {_float(b):g}] has a decided sign"
+            )
         stack += [(cut, b), (a, cut)]
     return done
 
 
 def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
-    """Intervals of the roots: one in each box at whose ends F has different signs."""
+    """Intervals of the roots of g(eps) = eps: one per box at whose ends g(eps) - eps changes sign."""
     signs = [g.sign(end) for end in ends]
     if not g.value(ends[0]).contains(0) and signs[0] == 0:
-        raise Open("the sign of g(eps) - eps at 0 is not decided at 192 bits")
+        raise Open(f"the sign of g(eps) - eps at eps = 0 is not decided at {BITS} bits")
     found = []
     for a, b, left, right in zip(ends, ends[1:], signs, signs[1:], strict=False):
         if left == 0:
@@ -148,7 +155,7 @@ def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
 
 
 def _refine(g: TemperatureBalls, low: fmpq, high: fmpq, left: int) -> tuple[fmpq, fmpq]:
-    """Bisect [low, high] to a relative width of 2^-40, or as far as signs are decided."""
+    """Bisect a root's interval to a relative width of 2^-40, or as far as signs are decided."""
     while high - low > high / 2**ROOT_BITS:
         middle = (low + high) / 2
         sign = g.sign(middle)
@@ -163,6 +170,6 @@ def _float(x: fmpq) -> float:
 
 
 def _short(x: float) -> fmpq:
-    """A dyadic rational of about 24 bits near `x`."""
+    """Dyadic rational with about 24 significant bits near the float `x`."""
     m, e = math.frexp(x)
     return fmpq(round(m * 2**24)) * fmpq(2) ** (e - 24)

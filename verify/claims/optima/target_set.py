@@ -1,4 +1,4 @@
-r"""Appendix C: the target set, and the temperature that defines itself under $\mathcal T^{\pi_\omega}$.
+r"""Claims on App. C: the target set, and the self-consistent temperature under $\mathcal T^{\pi_\omega}$.
 
 Both sides: operators and temperatures from `virel_theory`; limits, policy values and counts from their
         definitions here.
@@ -29,7 +29,7 @@ from virel_theory.operators.policies import boltzmann_policy, greedy_policy
 
 
 def gap_limit(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """App. C: T* Q - T^{pi_omega} Q lies in [0, gamma eps min(log A, (A - 1)/e)].
+    """Gap of App. C: T* Q - T^{pi_omega} Q lies in `[0, gamma eps min(log A, (A - 1)/e)]`.
 
     This holds for every table and temperature.
     """
@@ -42,7 +42,7 @@ def gap_limit(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) ->
 
 
 def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """App. C, at a root eps > 0: sqrt(2 eps)/(1 + gamma) minus ||Q - Q^{pi_omega}||, at most 0.
+    """Gap of App. C at a root eps > 0: `sqrt(2 eps)/(1 + gamma) - ||Q - Q^{pi_omega}||`, at most 0.
 
     At eps = 0: ||Q - Q*||, which is 0. Also eps minus the residual error that its own policy produces, from
     the policy's own backup.
@@ -70,14 +70,14 @@ def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: floa
 
 
 def gap_single_valued(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """App. C as printed: number of self-consistent temperatures of omega minus 1."""
+    """Gap of App. C as printed: number of self-consistent temperatures of a table minus 1."""
     return Gap(len(self_consistent_temperatures(mdp, q_star + shift).roots) - 1 + perturb, 0.0)
 
 
 def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """App. C corrected: omega has an odd number of temperatures, and one if gamma B kappa < 1.
+    """Gap of App. C corrected: violations of an odd number of temperatures, and of a unique one.
 
-    The gap counts violations; every root is proved.
+    It is unique if gamma B kappa < 1. Every root is proved.
     """
     q = q_star + shift
     found = self_consistent_temperatures(mdp, q)
@@ -91,7 +91,7 @@ def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the map g at four tables: no, two, three and one positive roots.
+    """Figure of the temperature map g for four tables, with no, two, three and one positive roots.
 
     S = 1, A = 2, gamma = 1/2.
     """

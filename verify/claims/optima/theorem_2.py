@@ -1,4 +1,4 @@
-"""Theorem 2: the pairs (omega*, theta*) that maximise L, and which policies are optimal there.
+"""Claims on Theorem 2: pairs (omega*, theta*) that maximise L, and which policies are optimal there.
 
 L at eps_omega = 0 is not a value of (4) but a limit: +inf, 0 or -inf with the sign of E_{d
 pi_theta}[Q_omega] (the entropy is finite on finite action sets). With this convention the maximum over a
@@ -40,12 +40,12 @@ def optimal_target(mdp: TabularMDP, q: Array) -> float:
 
 
 def largest_root(mdp: TabularMDP, q: Array) -> float:
-    """Temperature eps_omega of the table `q` under T^{pi_omega}: the largest of its solutions."""
+    """Temperature eps_omega of the table `q` under T^{pi_omega}: its largest self-consistent value."""
     return self_consistent_temperatures(mdp, q).roots[-1].eps
 
 
 def objective(q: Array, pi_theta: Array, d: Array, eps: float, *, limit: bool = True) -> float:
-    """L of (4); at eps = 0 its limit (-inf if `limit` is False)."""
+    """Objective L of Fellows et al. (4), at eps = 0 its limit (-inf if `limit` is False)."""
     if eps > 0:
         return elbo(q, pi_theta=pi_theta, d=d, eps=eps)
     mean = float(d @ (pi_theta * q).sum(axis=1))
@@ -61,7 +61,7 @@ def maximisers(
     *,
     limit: bool,
 ) -> list[tuple[Array, Array, float]]:
-    """Pairs (Q_omega, pi_theta) with the largest L, and their eps_omega."""
+    """Pairs (Q_omega, pi_theta) with the largest objective L, each with its temperature eps_omega."""
     triples = [(q, pi, temperature(mdp, q)) for q in omegas for pi in thetas]
     values = [objective(q, pi, d, eps, limit=limit) for q, pi, eps in triples]
     return [triple for triple, value in zip(triples, values, strict=True) if value == max(values)]
@@ -77,7 +77,7 @@ def gap_with(
 ) -> Callable[..., Gap]:
     """Gap function of Theorem 2 as printed: largest loss of pi_omega over the maximisers of L.
 
-    With `variational`, the loss of pi_theta in its place. Without `representable`, Omega lacks Q*.
+    With `variational`, it is the loss of pi_theta. Without `representable`, Omega lacks Q*.
     """
 
     def gap(
@@ -99,7 +99,7 @@ def gap_with(
 def gap_ratio_step(
     *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Step of Theorem 2's proof: argmax E[Q]/eps = argmin eps/E[Q] = argmin eps, as sets.
+    """Gap of a step of Theorem 2's proof: argmax E[Q]/eps = argmin eps/E[Q] = argmin eps, as sets.
 
     The sets are subsets of Omega; the gap is the number of members on which the three differ.
     """
@@ -116,7 +116,7 @@ def gap_ratio_step(
 def gap_bounded_step(
     *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Step of Theorem 2's proof, for eps > 0: L minus (max Q / eps + log A), at most 0."""
+    """Gap of a step of Theorem 2's proof, for eps > 0: `L - (max Q / eps + log A)`, at most 0."""
     found = [Gap(perturb, 0.0)]
     for q in (q_star, *others):
         eps = optimal_target(mdp, q)
@@ -131,7 +131,10 @@ def gap_bounded_step(
 
 
 def tables(low: int, high: int) -> st.SearchStrategy[Instance]:
-    """Strategy of Omega = {Q*, up to 2 others in [low, high]}, a theta and d; unique maxima, Q* > 0."""
+    """Strategy of function classes {Q*, up to 2 others in [low, high]}, with a policy theta and d.
+
+    Maxima are unique and Q* > 0.
+    """
     return solved(
         shape=(2, 2),
         gaps=(1, 3),
@@ -148,7 +151,7 @@ def with_q_star(
     lowest: tuple[int, int] = (1, 4),
     full_support: bool = True,
 ) -> st.SearchStrategy[Instance]:
-    """Strategy like `tables(-4, 8)` with another Q* (ties, negative values, large gaps) or d."""
+    """Strategy like `tables(-4, 8)` with other Q* (ties, negative values, large gaps) or other d."""
     return solved(
         shape=largest,
         gaps=gaps,

@@ -1,4 +1,4 @@
-"""Figure of Theorem 2: L at Q* against the temperature, and what the maximiser over theta loses."""
+"""Figure of Theorem 2: L at Q* against the temperature, and the loss of pi_omega at the maximum."""
 
 from collections.abc import Sequence
 

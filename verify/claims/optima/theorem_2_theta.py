@@ -1,4 +1,4 @@
-"""Theorem 2, what it says about the variational policy pi_theta* at the maximum.
+"""Claims on Theorem 2's statement about the variational policy pi_theta* at the maximum of L.
 
 Read for pi_theta*, the first sentence is false: at eps = 0 every theta is a maximiser. The second sentence
 is false on the continuous action sets for which it is printed, where pi_omega* is a Dirac of entropy -inf.
@@ -31,10 +31,10 @@ from virel_theory.operators.policies import boltzmann_policy
 def gap_variational_corrected(
     *, mdp: TabularMDP, q_star: Array, d: Array, pi: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Theorem 2 with theta first: loss of argmax_theta L minus boltzmann_loss/(1 - gamma), at most 0.
+    """Gap of Theorem 2 with theta first: loss of argmax_theta L minus its bound, at most 0.
 
-    L is taken at (Q*, eps), and its maximiser is pi_omega: L at a drawn policy minus L at pi_omega is at
-    most 0 too.
+    The bound is boltzmann_loss/(1 - gamma). L is taken at (Q*, eps), and its maximiser is pi_omega: L at a
+    drawn policy minus L at pi_omega is at most 0 too.
     """
     best = boltzmann_policy(q_star, eps=eps)
     size = 1 + np.abs(q_star).max() / eps
@@ -46,7 +46,7 @@ def gap_variational_corrected(
 
 
 def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 2, "moreover", continuous actions: L at the uniform policy minus L at the Dirac.
+    """Gap of Theorem 2, "moreover", continuous actions: L at the uniform policy minus L at the Dirac.
 
     The Dirac is at a* = 0. A = [0, 1], Q*(a) = top - a, one state; L at the uniform policy is (top -
     1/2)/eps. If the Dirac maximises L at every eps, the gap is at most 0.
@@ -58,7 +58,7 @@ def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def gap_moreover_finite(*, mdp: TabularMDP, q_star: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 2, "moreover", finite actions: L at the greedy policy minus E_d[max Q*]/eps.
+    """Gap of Theorem 2, "moreover", finite actions: L at the greedy policy minus `E_d[max Q*]/eps`.
 
     The policy's entropy is 0, and the value grows to +inf as eps falls to 0.
     """

@@ -1,4 +1,4 @@
-"""App. F.1, below (33): does the projected residual error have a zero, and does minimising it end there?
+"""Claims on App. F.1, below (33): does the projected residual error have a zero that its descent finds?
 
 Both sides: the projected error and its gradient from `virel_theory.gradients.projection`, against 0, at the
         omega that solves E[b beta] = 0 (here, for Q = b^T omega): in exact rationals under T*, by least
@@ -29,7 +29,7 @@ from virel_theory.operators.bellman import bellman_optimal, bellman_policy
 
 
 def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
-    """App. F.1 as printed, under T*: least projected error over omega for Q = b omega. Is it 0?"""
+    """Gap of App. F.1 as printed, target T*: least projected error over omega for Q = b omega. Is it 0?"""
     omega = _best_omega(mdp, b[:, :, 0]) + perturb
     q = b[:, :, 0] * omega
     error = projected_residual_error(b, bellman_optimal(mdp, q) - q)
@@ -37,7 +37,7 @@ def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
 
 
 def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """App. F.1 as printed, under T^pi: projected error at the omega that minimises it. Is it 0?
+    """Gap of App. F.1 as printed, target T^pi: projected error where it is least in omega. Is it 0?
 
     That omega solves A omega = E[b r], A = E[b (b - gamma E_pi b')^T], in least squares. It minimises eps:
     either A is regular, or there is one feature and A = 0, and then eps is the same for all omega.
@@ -49,12 +49,12 @@ def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.
 
 
 def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """App. F.1 corrected: if A is regular, eps is 0 at A omega = E[b r] and positive away from it.
+    """Gap of App. F.1 corrected: projected error 0 where A omega = E[b r], and positive elsewhere.
 
-    Away from it: in every unit direction, and in their sum. With A = E[b (b - gamma E_pi b')^T] regular,
-    E[b beta] changes by -A v from omega to omega + v. By (33), 2 eps = E[b beta]^T G^-1 E[b beta], so
-    sqrt(2 eps) >= f = sigma_min(A) |v| / sqrt(lambda_max(G)) there. Half of f is left to the rounding of
-    omega and of eps: what must come out is sqrt(2 eps) >= f/2 > 0.
+    A = E[b (b - gamma E_pi b')^T] is regular. Elsewhere is away from that omega in every unit direction, and
+    in their sum. E[b beta] changes by -A v from omega to omega + v. By (33), 2 eps = E[b beta]^T G^-1 E[b
+    beta], so sqrt(2 eps) >= f = sigma_min(A) |v| / sqrt(lambda_max(G)) there. Half of f is left to the
+    rounding of omega and of eps: what must come out is sqrt(2 eps) >= f/2 > 0.
     """
     omega, (least, largest) = _fixed_point(mdp, b, pi), _spectrum(mdp, b, pi)
     far = (1 + float(np.abs(omega).max())) * np.vstack([np.eye(len(omega)), np.ones(len(omega))])
@@ -66,13 +66,14 @@ def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0)
 
 
 def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, perturb: float = 0.0) -> Gap:
-    """App. F.1 corrected: 2 sigma_min(A)^2 eps - lambda_max(G) |grad eps|^2, at most 0 for Q = b omega.
+    """Gap of App. F.1 corrected: `2 sigma_min(A)^2 eps - lambda_max(G) |grad eps|^2`, at most 0.
 
-    So eps is 0 where its gradient is. With m = E[b beta], grad eps = -A^T G^-1 m has a norm of at least
-    sigma_min(A) |G^-1 m|, and 2 eps = m^T G^-1 m <= lambda_max(G) |G^-1 m|^2. For one feature the two sides
-    are equal. An error of e in eps (`forms_gap` of `least_squares.py`) and of g in each of N components of
-    the gradient changes the left side by 2 sigma_min^2 e and the right one by at most lambda_max (2 |grad|
-    + sqrt(N) g) sqrt(N) g; sigma_min is known to N cond(A) ulps.
+    Q = b omega, and eps is the projected residual error. So eps is 0 where its gradient is. With m = E[b
+    beta], grad eps = -A^T G^-1 m has a norm of at least sigma_min(A) |G^-1 m|, and 2 eps = m^T G^-1 m <=
+    lambda_max(G) |G^-1 m|^2. For one feature the two sides are equal. An error of e in eps (`forms_gap` of
+    `least_squares.py`) and of g in each of N components of the gradient changes the left side by 2
+    sigma_min^2 e and the right one by at most lambda_max (2 |grad| + sqrt(N) g) sqrt(N) g; sigma_min is known
+    to N cond(A) ulps.
     """
     ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     q, grad_beta = b @ omega, mdp.gamma * ahead - b
@@ -88,7 +89,7 @@ def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, pertur
 
 
 def _best_omega(mdp: TabularMDP, b: Array) -> float:
-    """The omega that minimises |E[b beta]| under T* for one feature, in exact rationals.
+    """Parameter omega of one feature that minimises `|E[b beta]|` under T*, in exact rationals.
 
     E[b beta] is linear in omega on each side of 0.
     """
@@ -110,32 +111,32 @@ def _best_omega(mdp: TabularMDP, b: Array) -> float:
 
 
 def _system(mdp: TabularMDP, b: Array, pi: Array) -> tuple[Array, Array]:
-    """Matrix and right side of the fixed-point equation: sums of b (b - gamma E_pi b')^T and of b r."""
+    """Linear system of the TD fixed point: sums over pairs of `b (b - gamma E_pi b')^T` and of `b r`."""
     ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     return np.einsum("san,sam->nm", b, b - mdp.gamma * ahead), np.einsum("san,sa->n", b, mdp.reward)
 
 
 def _fixed_point(mdp: TabularMDP, b: Array, pi: Array) -> Array:
-    """The omega that solves `_system` in least squares."""
+    """TD fixed point omega, the least-squares solution of its linear system."""
     system, target = _system(mdp, b, pi)
     return np.asarray(np.linalg.lstsq(system, target, rcond=None)[0], dtype=np.float64)
 
 
 def _error_at(mdp: TabularMDP, b: Array, pi: Array, omega: Array) -> float:
-    """Projected residual error under T^pi of Q = b^T omega."""
+    """Projected residual error of Q = b^T omega under the target T^pi."""
     q = b @ omega
     return projected_residual_error(b, bellman_policy(mdp, q, pi=pi) - q)
 
 
 def _spectrum(mdp: TabularMDP, b: Array, pi: Array) -> tuple[float, float]:
-    """Least singular value of E[b (b - gamma E_pi b')^T], and largest eigenvalue of E[b b^T]."""
+    """Least singular value of `E[b (b - gamma E_pi b')^T]`, and largest eigenvalue of `E[b b^T]`."""
     system, _ = _system(mdp, b, pi)
     least = np.linalg.svd(system / mdp.n_pairs, compute_uv=False)[-1]
     return float(least), float(np.linalg.eigvalsh(gram(mdp, b))[-1])
 
 
 def _zero_bound(mdp: TabularMDP, b: Array, q: Array, cond: float) -> float:
-    """Bound of the projected error at its computed zero, by rounding alone (module docstring)."""
+    """Bound by rounding alone of the projected residual error at its computed zero (module docstring)."""
     size = (float(np.abs(q).max()) + float(np.abs(mdp.reward).max())) * float(np.abs(b).max())
     e = 64 * (sum(mdp.shape) + b.shape[2] + 16) * b.shape[2] * cond * U * size
     return float(e**2 / (2 * np.linalg.eigvalsh(gram(mdp, b))[0]))
@@ -162,7 +163,10 @@ def _policy_instances(draw: st.DrawFn, *, with_omega: bool = False) -> Instance:
 
 
 def _singular(rewards: tuple[int, int, int], scale: int) -> Instance:
-    """Features (2, 1, 1); all three states go to the first; gamma = 3/4: sum b (b - 3/2) = 0."""
+    """Instance with a singular TD system: features (2, 1, 1), all states go to the first, gamma = 3/4.
+
+    The sum of b (b - 3/2) is 0.
+    """
     reward = np.array(rewards, dtype=np.float64)[:, None]
     mdp = TabularMDP(np.tile([1.0, 0.0, 0.0], (3, 1, 1)), reward, 0.75)
     return {"mdp": mdp, "b": scale * np.array([[[2.0]], [[1.0]], [[1.0]]]), "pi": np.ones((3, 1))}

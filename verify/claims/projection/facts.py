@@ -1,4 +1,4 @@
-"""Both sides of App. F.1 in rational arithmetic: projections on features and the projected residual error.
+"""Exact differences for App. F.1: projections on features and the projected residual error.
 
 What solves a linear system (`zeta`, `dzeta`) is a part of the instance, and that it solves it is a fact. Each
 decorated function returns left side minus right side, component by component.
@@ -16,7 +16,7 @@ Table = Sequence[fmpq]
 
 
 def solve(rows: Sequence[Table], right: Table) -> list[fmpq] | None:
-    """The solution of the linear system `rows x = right`; None if it is singular."""
+    """Solution of the linear system `rows x = right` in rationals; None if it is singular."""
     n = len(right)
     matrix = fmpq_mat(n, n, [y for row in rows for y in row])
     if matrix.det() == 0:
@@ -26,7 +26,7 @@ def solve(rows: Sequence[Table], right: Table) -> list[fmpq] | None:
 
 
 def dot(weights: Table, rows: Sequence[Table]) -> list[fmpq]:
-    """`sum_n w_n row_n`, a table."""
+    """Weighted sum of tables, `sum_n w_n row_n`."""
     return [
         sum((w * y for w, y in zip(weights, column, strict=True)), fmpq(0))
         for column in zip(*rows, strict=True)
@@ -34,7 +34,7 @@ def dot(weights: Table, rows: Sequence[Table]) -> list[fmpq]:
 
 
 def average(*tables: Table) -> fmpq:
-    """Mean over all pairs of the product of the tables."""
+    """Mean over all pairs of the entrywise product of tables."""
     out = fmpq(0)
     for row in zip(*tables, strict=True):
         product = fmpq(1)
@@ -45,7 +45,7 @@ def average(*tables: Table) -> fmpq:
 
 
 def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
-    """`E[b b^T]^-1 E[b f]`, the weights of the projection of the table f on the features b.
+    """Weights `E[b b^T]^-1 E[b f]` of the projection of the table f on the features b.
 
     None if `E[b b^T]` is singular.
     """
@@ -53,7 +53,7 @@ def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
 
 
 def normal_equation(name: str) -> Differences:
-    """`E[b (P f)] - E[b f]`, f the table called `name`: zero exactly if zeta are its weights."""
+    """Zero exactly if zeta are the projection weights of the table f named `name`: `E[b (P f)] - E[b f]`."""
     return rational(
         lambda x: [average(b, dot(x.zeta, x.features)) - average(b, x.parts[name]) for b in x.features]
     )
@@ -61,7 +61,11 @@ def normal_equation(name: str) -> Differences:
 
 @rational
 def rise(x: Exact) -> list[fmpq]:
-    """`E[(q - b^T(zeta + v))^2] - E[(q - b^T zeta)^2] - E[(b^T v)^2]`, v the weights `other`."""
+    """Zero if the error rises as it should off the projection: `new error - old error - E[(b^T v)^2]`.
+
+    The old error is E[(q - b^T zeta)^2], the new one is that with zeta + v in place of zeta, v the weights
+    `other`.
+    """
     here = minus(x.q, dot(x.zeta, x.features))
     there = minus(here, dot(x.other, x.features))
     step = dot(x.other, x.features)
@@ -70,7 +74,7 @@ def rise(x: Exact) -> list[fmpq]:
 
 @rational
 def both_forms(x: Exact) -> list[fmpq]:
-    """Eq. (33): `E[(P beta)^2] - zeta^T E[b beta]`, the norm of the projection minus the quadratic form."""
+    """Zero if both forms of Eq. (33) agree, norm and quadratic form: `E[(P beta)^2] - zeta^T E[b beta]`."""
     p = dot(x.zeta, x.features)
     return [
         average(p, p)
@@ -80,13 +84,13 @@ def both_forms(x: Exact) -> list[fmpq]:
 
 @rational
 def at_rest(x: Exact) -> list[fmpq]:
-    """Eq. (34): the mean step `E[b (beta - b^T zeta)]` of the auxiliary weights at zeta."""
+    """Zero if the mean of update (34) vanishes at the auxiliary weights zeta: `E[b (beta - b^T zeta)]`."""
     return [average(b, minus(x.beta, dot(x.zeta, x.features))) for b in x.features]
 
 
 @rational
 def orthogonal(x: Exact) -> list[fmpq]:
-    """`E[P beta (beta - P beta)]`: zero, as the projection is orthogonal to what it leaves."""
+    """Zero if the projection P beta is orthogonal to its residual: `E[P beta (beta - P beta)]`."""
     p = dot(x.zeta, x.features)
     return [average(p, minus(x.beta, p))]
 
@@ -95,86 +99,86 @@ def orthogonal(x: Exact) -> list[fmpq]:
 
 
 def _start(x: Exact) -> fmpq:
-    """`E[b beta]` at omega = 0, where beta is the reward."""
+    """Moment `E[b beta]` at omega = 0, where the residual beta is the reward."""
     return average(x.features[0], x.mdp.reward)
 
 
 def _ahead(x: Exact, sign: int) -> list[fmpq]:
-    """`E[max_a b(h')]` per pair, or `E[min_a b(h')]` if `sign` is -1."""
+    """Expected feature of the greedy next action, `E[max_a b(h')]`, or `E[min_a b(h')]` if `sign` is -1."""
     b = [sign * y for y in x.features[0]]
     v = [sign * max(b[i] for i in own) for own in x.mdp.of_state]
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
 
 
 def _slope(x: Exact, sign: int) -> fmpq:
-    """Derivative of `E[b beta]` in omega under T*, for omega of the sign `sign`."""
+    """Derivative in omega of the moment `E[b beta]` under T*, for omega of the given sign."""
     b = x.features[0]
     return average(b, minus([x.mdp.gamma * y for y in _ahead(x, sign)], b))
 
 
 @rational
 def not_zero_at_zero(x: Exact) -> list[fmpq]:
-    """`E[b beta]` at omega = 0, to be proved not zero."""
+    """Nonzero if omega = 0 does not solve `E[b beta] = 0`: that moment at 0."""
     return [_start(x)]
 
 
 @rational
 def no_zero_above(x: Exact) -> list[fmpq]:
-    """`E[b beta]` at 0 times its derivative for omega > 0, to be proved >= 0: no zero on that side."""
+    """Nonnegative if `E[b beta]` has no zero at omega > 0: its value at 0 times its slope there."""
     return [_start(x) * _slope(x, 1)]
 
 
 @rational
 def no_zero_below(x: Exact) -> list[fmpq]:
-    """Minus `E[b beta]` at 0 times its derivative for omega < 0, to be proved >= 0: no zero on that side."""
+    """Nonnegative if `E[b beta]` has no zero at omega < 0: minus its value at 0 times its slope there."""
     return [-_start(x) * _slope(x, -1)]
 
 
 def system(x: Exact) -> fmpq:
-    """`E[b (b - gamma E_pi[b(h')])]`, the matrix (here a number) of projected policy evaluation."""
+    """Matrix (here a number) of projected policy evaluation, `E[b (b - gamma E_pi[b(h')])]`."""
     b = x.features[0]
     ahead = _expected(x, b)
     return average(b, [y - x.mdp.gamma * e for y, e in zip(b, ahead, strict=True)])
 
 
 def _expected(x: Exact, table: Table) -> list[fmpq]:
-    """`E_pi[f(h')]` per pair, f the table."""
+    """Expected value `E_pi[f(h')]` of a table f at the next pair, for every pair."""
     v = x.mdp.mean(x.pi, table)
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
 
 
 @rational
 def regular(x: Exact) -> list[fmpq]:
-    """`E[b (b - gamma E_pi[b(h')])]`, to be proved not zero."""
+    """Nonzero if projected policy evaluation has one solution: `E[b (b - gamma E_pi[b(h')])]`."""
     return [system(x)]
 
 
 @rational
 def zero_of_policy(x: Exact) -> list[fmpq]:
-    """`E[b beta]` under T^pi at the solution omega = E[b r]/system."""
+    """Zero if omega = E[b r]/system solves projected policy evaluation: `E[b beta]` there, under T^pi."""
     return [_moment(x, _start(x) / system(x))]
 
 
 def _moment(x: Exact, omega: fmpq) -> fmpq:
-    """`E[b beta]` of Q = b omega under T^pi, an affine function of omega."""
+    """Moment `E[b beta]` of Q = b omega under T^pi, an affine function of omega."""
     q = [omega * b for b in x.features[0]]
     return average(x.features[0], minus(x.mdp.backup(x.mdp.mean(x.pi, q)), q))
 
 
 @rational
 def slope_of_moment(x: Exact) -> list[fmpq]:
-    """Derivative of `E[b beta]` in omega plus the system: zero, so that there is no other solution."""
+    """Zero if `E[b beta]` falls in omega at the rate `system`, so that it has one zero: slope plus system."""
     return [_moment(x, fmpq(1)) - _moment(x, fmpq(0)) + system(x)]
 
 
 @rational
 def constant_moment(x: Exact) -> list[fmpq]:
-    """Derivative of `E[b beta]` in omega: zero, so that every omega is stationary."""
+    """Zero if `E[b beta]` does not depend on omega, so that every omega is stationary: its slope."""
     return [_moment(x, fmpq(1)) - _moment(x, fmpq(0))]
 
 
 def _error(x: Exact, omega: fmpq) -> fmpq:
-    """Projected residual error `E[(b zeta)^2]/2` at omega."""
+    """Projected residual error `E[(b zeta)^2]/2` of Q = b omega under T^pi."""
     b = x.features[0]
     p = [y * _moment(x, omega) / average(b, b) for y in b]
     return average(p, p) / 2
@@ -182,13 +186,13 @@ def _error(x: Exact, omega: fmpq) -> fmpq:
 
 @rational
 def error_left(x: Exact) -> list[fmpq]:
-    """Projected residual error at omega = 0, to be proved > 0."""
+    """Positive if projected residual error is left at omega = 0: its value there."""
     return [_error(x, fmpq(0))]
 
 
 @rational
 def slope_of_error(x: Exact) -> list[fmpq]:
-    """`(d error/d omega)^2 E[b^2] - 2 system^2 error`.
+    """Zero if error and gradient vanish together: `(d error/d omega)^2 E[b^2] - 2 system^2 error`.
 
     The error is quadratic in omega, so that a central difference is its derivative.
     """
@@ -201,10 +205,10 @@ def slope_of_error(x: Exact) -> list[fmpq]:
 
 
 class Curve:
-    """Q, its gradient rows b, the residual beta, and their derivatives in omega_j, for a quadratic Q."""
+    """Quadratic Q with its gradient rows b, its residual beta, and their derivatives in omega_j."""
 
     def __init__(self, x: Exact) -> None:
-        """Compute b, Q and beta from `features` phi, `hessian` H, `omega` and `pi`."""
+        """Compute b, Q and beta of the quadratic Q given by `features` phi, `hessian` H, `omega` and `pi`."""
         self.x = x
         self.b = [
             [f + y for f, y in zip(row, dot(x.omega, h), strict=True)]
@@ -217,7 +221,7 @@ class Curve:
         self.beta = minus(x.mdp.backup(x.mdp.mean(x.pi, self.q)), self.q)
 
     def slope_of_beta(self, j: int) -> list[fmpq]:
-        """Derivative of beta in omega_j, `gamma E_pi[b_j(h')] - b_j`."""
+        """Derivative of the residual beta in omega_j, `gamma E_pi[b_j(h')] - b_j`."""
         return [
             self.x.mdp.gamma * e - b for e, b in zip(_expected(self.x, self.b[j]), self.b[j], strict=True)
         ]
@@ -227,7 +231,7 @@ class Curve:
         return dot(zeta, self.x.hessian[j])
 
     def slope_of_zeta(self, zeta: Table, j: int) -> list[fmpq] | None:
-        """Derivative of zeta in omega_j, from that of `E[b b^T] zeta = E[b beta]`; None if singular."""
+        """Derivative in omega_j of the solution zeta of `E[b b^T] zeta = E[b beta]`; None if singular."""
         rest, bent = minus(self.beta, dot(zeta, self.b)), self.curvature(zeta, j)
         moved = minus(self.slope_of_beta(j), bent)
         right = [average(h, rest) + average(b, moved) for h, b in zip(self.x.hessian[j], self.b, strict=True)]
@@ -236,7 +240,7 @@ class Curve:
 
 @rational
 def curved_normal_equation(x: Exact) -> list[fmpq]:
-    """`E[b (beta - b^T zeta)]`, repeated for every direction."""
+    """Zero if zeta are the residual's projection weights: `E[b (beta - b^T zeta)]`, once per direction."""
     c = Curve(x)
     rest = minus(c.beta, dot(x.zeta, c.b))
     return [average(b, rest) for _ in x.features for b in c.b]
@@ -244,7 +248,7 @@ def curved_normal_equation(x: Exact) -> list[fmpq]:
 
 @rational
 def curved_slope_equation(x: Exact) -> list[fmpq]:
-    """Derivative of `E[b (beta - b^T zeta)]` in every direction."""
+    """Zero if `dzeta` is the derivative of zeta: that of `E[b (beta - b^T zeta)]`, in every direction."""
     c, out = Curve(x), []
     for j in range(len(x.features)):
         rest = minus(c.beta, dot(x.zeta, c.b))
@@ -254,26 +258,29 @@ def curved_slope_equation(x: Exact) -> list[fmpq]:
 
 
 def _slope_of_error(x: Exact, c: Curve, j: int) -> fmpq:
-    """Derivative in omega_j of the projected residual error `E[P^2]/2`, `E[P dP]` with P = b^T zeta."""
+    """Derivative in omega_j of the projected residual error `E[P^2]/2`, with P = b^T zeta: `E[P dP]`."""
     moved = [a + b for a, b in zip(dot(x.dzeta[j], c.b), c.curvature(x.zeta, j), strict=True)]
     return average(dot(x.zeta, c.b), moved)
 
 
 def _terms(x: Exact, c: Curve, j: int) -> tuple[fmpq, fmpq]:
-    """The two terms of the gradient: `E[(d beta) b^T zeta]` and `E[(beta - b^T zeta) (H zeta)_j]`."""
+    """Two terms of the projected error's gradient, as printed in App. F.1, in direction j.
+
+    They are `E[(d beta) b^T zeta]` and `E[(beta - b^T zeta) (H zeta)_j]`.
+    """
     p = dot(x.zeta, c.b)
     return average(c.slope_of_beta(j), p), average(minus(c.beta, p), c.curvature(x.zeta, j))
 
 
 @rational
 def projected_gradient(x: Exact) -> list[fmpq]:
-    """Derivative of the projected residual error minus the sum of the two printed terms."""
+    """Zero if App. F.1's gradient is right: derivative of the projected error minus both printed terms."""
     c = Curve(x)
     return [_slope_of_error(x, c, j) - sum(_terms(x, c, j), fmpq(0)) for j in range(len(x.features))]
 
 
 def update(*, scaled: bool) -> Differences:
-    """Eq. (35): the mean step of omega minus `-step` times the gradient.
+    """Zero if update (35) descends in the mean: expected step of omega plus `step` times the gradient.
 
     `scaled` puts the step size before both terms of the update; the paper prints it before the first alone.
     """

@@ -1,4 +1,4 @@
-"""App. F.1: the gradient of the projected residual error (33), and the update (35) that descends along it.
+"""Claims on App. F.1: the gradient of the projected residual error (33), and the update (35) along it.
 
 Both sides: the printed gradient and update from `virel_theory.gradients.projection`, against a complex step
         through (33), in this file, for Q_omega(h) = phi(h)^T omega + omega^T H(h) omega / 2 under T^pi
@@ -31,7 +31,7 @@ STEP = 1e-30
 def gradient_gap(
     *, mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi: Array, perturb: float = 0.0
 ) -> Gap:
-    """App. F.1: the printed gradient of the projected error minus its derivative by complex steps."""
+    """Gap of App. F.1's printed gradient of the projected error to its derivative by complex steps."""
     parts = _quadratic_parts(mdp, phi, hessian, omega, pi)
     printed = grad_projected_residual_error(
         parts["b"],
@@ -54,7 +54,7 @@ def update_gap(
     perturb: float = 0.0,
     scaled: bool = False,
 ) -> Gap:
-    """Eq. (35): the mean of omega_{k+1} - omega_k over h, s', a', minus (-step_size times the gradient).
+    """Gap of Eq. (35): mean of `omega_{k+1} - omega_k` over h, s', a' minus `-step_size gradient`.
 
     As printed, the curvature term q_k stands without the step size; `scaled` puts the step size in front of
     it.
@@ -82,14 +82,14 @@ def update_gap(
 
 
 def scaled_update_gap(**instance: Any) -> Gap:
-    """Eq. (35) corrected: `update_gap` with the step size in front of the curvature term too."""
+    """Gap of Eq. (35) corrected, with the step size before the curvature term too: mean step to descent."""
     return update_gap(**instance, scaled=True)
 
 
 def _quadratic_parts(
     mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi: Array
 ) -> dict[str, Array]:
-    """Features b, values q, residual beta and its gradient, for the Q_omega of the module docstring."""
+    """Features b, values q, residual beta and its gradient for a quadratic Q_omega (module docstring)."""
     b = phi + hessian @ omega
     q = phi @ omega + np.einsum("sanm,n,m->sa", hessian, omega, omega) / 2
     ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
@@ -98,7 +98,7 @@ def _quadratic_parts(
 
 
 def _complex_step(mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi: Array) -> Array:
-    """Derivative of E[b beta]^T E[b b^T]^-1 E[b beta] / 2, a rational function of omega."""
+    """Gradient by complex steps of the projected error `E[b beta]^T E[b b^T]^-1 E[b beta] / 2`."""
     out = np.empty_like(omega)
     for n in range(len(omega)):
         shifted = omega + 1j * STEP * np.eye(len(omega))[n]
@@ -123,7 +123,7 @@ def gradient_bound(mdp: TabularMDP, parts: dict[str, Array], hessian: Array) -> 
 
 @st.composite
 def _curved_instances(draw: st.DrawFn, *, max_size: int, with_step: bool = False) -> Instance:
-    """Instances with a quadratic Q_omega whose Gram matrix is well conditioned at omega."""
+    """Strategy of instances with a quadratic Q_omega and a well-conditioned Gram matrix at omega."""
     mdp = draw(mdps(max_states=max_size, max_actions=2))
     n = draw(st.integers(1, min(2, mdp.n_pairs)))
     phi, half = draw(features(mdp.shape, n)), draw(features(mdp.shape, n * n, high=1))

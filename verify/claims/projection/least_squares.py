@@ -1,4 +1,4 @@
-"""Eq. (33), App. F.1: the projected residual error, a least-squares problem on the features b_omega.
+"""Claim on Eq. (33), App. F.1: the projected residual error is a least-squares value on features b_omega.
 
 Both sides: the two printed forms from `virel_theory.gradients.projection`, against each other: the norm of
         the projection (by an orthogonal factorisation), and the quadratic form (by the Gram matrix G = E[b
@@ -22,7 +22,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def forms_gap(*, mdp: TabularMDP, b: Array, beta: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (33): |P beta|^2 / (2 |H|) minus half the quadratic form E[b beta]^T G^-1 E[b beta]."""
+    """Gap of Eq. (33): `|P beta|^2 / (2 |H|)` minus half of `E[b beta]^T G^-1 E[b beta]`."""
     norm = projected_residual_error(b, beta, mask=mdp.mask)
     quadratic = projected_residual_error_quadratic(b, beta, mask=mdp.mask) * (1 + perturb)
     bound = 64 * b.shape[2] ** 2 * U * condition(mdp, b) * float(np.mean(beta[mdp.available] ** 2))

@@ -1,4 +1,4 @@
-"""Proofs of App. F.1: tangent weights, the projected residual error, its gradient and its updates."""
+"""Proofs for App. F.1: tangent weights, the projected residual error, its gradient and its updates."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 
 
 def projected(name: str) -> Instances:
-    """Strategy of features and a table of halves called `name`, its weights `zeta`, and `other` weights.
+    """Strategy of features, a table called `name`, its projection weights `zeta`, and `other` weights.
 
-    `E[b b^T]` is regular.
+    The table's entries are halves. `E[b b^T]` is regular.
     """
     return _projected(name).filter(lambda x: x.zeta is not None)
 
@@ -32,9 +32,9 @@ def _projected(draw: st.DrawFn, name: str) -> Exact:
 
 
 def curved() -> Instances:
-    """Strategy of a quadratic Q, a policy, the weights `zeta` of its residual, and their derivatives `dzeta`.
+    """Strategy of a quadratic Q, a policy, its residual's projection weights `zeta`, and their derivatives.
 
-    `E[b b^T]` is regular.
+    The derivatives are `dzeta`. `E[b b^T]` is regular.
     """
     return _curved().filter(lambda x: x.zeta is not None)
 
@@ -56,7 +56,7 @@ def _curved(draw: st.DrawFn) -> Exact:
 
 
 def projected_residual(instance: dict[str, Any]) -> Exact:
-    """The features `b`, as `features`, the residual `beta`, and its weights `zeta`."""
+    """Exact instance with `features` b, a residual `beta`, and its projection weights `zeta`."""
     x = exactly({"mdp": instance["mdp"]})
     beta = exact.table_of(x.mdp, instance["beta"], name="beta")
     x = with_table_features(x, instance["b"], ())
@@ -64,13 +64,13 @@ def projected_residual(instance: dict[str, Any]) -> Exact:
 
 
 def one_feature(instance: dict[str, Any]) -> Exact:
-    """The instance with `b` as its one feature."""
+    """Exact instance with the drawn table `b` as its one feature."""
     x = exactly({name: part for name, part in instance.items() if name != "b"})
     return with_table_features(x, instance["b"], ())
 
 
 def one_feature_and_optimum(instance: dict[str, Any]) -> Exact:
-    """The instance with `b` as its one feature, and Q*."""
+    """Exact instance with the drawn table `b` as its one feature, and with Q*."""
     x = one_feature(instance)
     return x.with_parts(q_star=exact.optimal_values(x.mdp))
 

@@ -1,4 +1,4 @@
-"""Eqs. (32), (34) and the step sizes of App. F.1: tangent weights, and which update is slower.
+"""Claims on (32), (34) and App. F.1's step sizes: tangent weights, and which update must be slower.
 
 (32): the weights against competitors w~ + v: the mean square error rises by g^T v + E[(b^T v)^2]/2, where g
         is its gradient at w~. Tested is E[(b^T v)^2]/2 for v = +-e_i, all i: by the two signs every entry
@@ -42,7 +42,7 @@ STEP = 0.125
 def gap_32(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (32): rise of the mean square error from `weights` to `weights + v`, minus E[(b^T v)^2]/2.
+    """Gap of Eq. (32): rise of the mean square error from `weights` to `weights + v` minus E[(b^T v)^2]/2.
 
     For v = e_i and v = -e_i, every i. If every rise is what it should be, the weights are the minimiser.
     """
@@ -62,7 +62,10 @@ def gap_32(
 def gap_34(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (34): its expected step at zeta_omega, which is 0; the table `q` stands for the residuals beta."""
+    """Gap of Eq. (34): its expected step at zeta_omega, which is 0.
+
+    The table `q` stands for the residuals beta.
+    """
     _, bound = _features(mdp, approximator, q)
     b_omega = _jacobian(mdp, approximator)
     start = zeta(b_omega, q, mask=mdp.mask) + perturb
@@ -74,15 +77,15 @@ def gap_34(
 
 
 def gap_order_printed(*, scale: float, power: float, perturb: float = 0.0) -> Gap:
-    """App. F.1 as printed, zeta slower: late distance to the TD fixed point over the early one.
+    """Gap of App. F.1 as printed, zeta slower: late over early distance to the TD fixed point, at most 1.
 
-    The ratio must be at most 1; the distances are the largest over [250,000, 1,000,000] and over [100, 400].
+    The distances are the largest over [250,000, 1,000,000] and over [100, 400].
     """
     return Gap(envelope_ratio(one_state(slow_zeta=True, scale=scale, power=power)) + perturb, 1.0)
 
 
 def gap_order(*, mdp: TabularMDP, b: Array, pi: Array, power: float, perturb: float = 0.0) -> Gap:
-    """App. F.1 corrected, omega slower: |E[b beta]| after 9 m steps, at most as large as derived.
+    """Gap of App. F.1 corrected, omega slower: |E[b beta]| after 9 m steps, against its derived bound.
 
     m is the index at which the steps start; |E[b beta]| is 0 at TD fixed points only.
     """
@@ -104,7 +107,7 @@ def _jacobian(mdp: TabularMDP, approximator: tuple[Approximator, Array]) -> Arra
 
 
 def _features(mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array) -> tuple[Array, float]:
-    """Features b(h) of the pairs as rows `[|H|, N]`, and the rounding bound.
+    """Features of the pairs that exist as rows `[|H|, N]`, and the rounding bound of a tangent claim.
 
     Instances with a singular E[b b^T] are rejected.
     """
@@ -129,9 +132,10 @@ _ORDERS = st.fixed_dictionaries(
 
 @st.composite
 def _linear_instances(draw: st.DrawFn) -> Instance:
-    """Strategy of linear instances with a regular E[b (b - gamma E_pi b')^T] and a short run.
+    """Strategy of linear critics whose TD system is regular and whose two-timescale run is short.
 
-    The start index is at most 1e5: at most 9e5 steps, and a bound below half of |E[b r]|.
+    The system is E[b (b - gamma E_pi b')^T]. The start index is at most 1e5: at most 9e5 steps, and a bound
+    below half of |E[b r]|.
     """
     mdp = draw(mdps(max_states=3, max_actions=2))
     n = draw(st.integers(1, min(3, mdp.n_pairs)))
@@ -155,7 +159,7 @@ def _named_linear(name: str, b: list[float], gamma: float) -> tuple[str, Instanc
 
 
 def _not_positive() -> list[tuple[str, Instance]]:
-    """The chain w -> 2w, where 2 A = 5 - 6 gamma is negative.
+    """Instance with a negative TD system A: the chain w -> 2w, where 2 A = 5 - 6 gamma.
 
     Plain TD, omega += alpha E[b beta], diverges there.
     """
@@ -163,7 +167,7 @@ def _not_positive() -> list[tuple[str, Instance]]:
 
 
 def _singular() -> list[tuple[str, Instance]]:
-    """Features (1, 1, 2), gamma = 3/4, where A = 0 and E[b beta] = 4/3 for every omega.
+    """Instance with a singular TD system: features (1, 1, 2), gamma = 3/4, A = 0, E[b beta] = 4/3.
 
     3 A = 2 (1 - 3/2) + 2 (2 - 3/2) = 0.
     """

@@ -1,4 +1,4 @@
-"""App. F.1: the updates (34), (35) in the mean for a linear Q under T^pi, and the slower one's rate.
+"""Updates (34), (35) of App. F.1 in the mean, for a linear Q under T^pi, and the slower one's rate.
 
 Every sample is replaced by its expectation; (35) has q_k = 0, as Q is linear. With G = E[b b^T], A = E[b (b
 - gamma E_pi b')^T] and c = E[b r], so that E[b beta_omega] = c - A omega, and old values on the right:
@@ -38,9 +38,9 @@ RATE = 2.0
 
 
 class Means(NamedTuple):
-    """Means over pairs: `gram [N, N]` E[b b^T], `system [N, N]` E[b (b - gamma E_pi b')^T], `moment [N]`.
+    """Means over pairs: `gram` E[b b^T], `system` E[b (b - gamma E_pi b')^T], `moment` E[b r].
 
-    `moment` is E[b r].
+    Shapes: `[N, N]`, `[N, N]`, `[N]`.
     """
 
     gram: Array
@@ -49,7 +49,7 @@ class Means(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Step sizes `scale (k + shift)^-power`, k >= 0, of omega and of zeta."""
+    """Step sizes `scale (k + shift)^-power`, k >= 0, of the two-timescale updates of omega and of zeta."""
 
     omega_scale: float
     omega_power: float
@@ -59,7 +59,7 @@ class Steps(NamedTuple):
 
 
 class Ball(NamedTuple):
-    """The set C of the projection in (35), `|omega - centre| <= radius`: compact and convex.
+    """Constraint set C of update (35), `|omega - centre| <= radius`: compact and convex.
 
     Its boundary is smooth.
     """
@@ -69,7 +69,7 @@ class Ball(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """Smallest positive and largest eigenvalue of M (`mu`, `top`) and G (`low`, `high`), and `|omega*|`."""
+    """Extreme positive eigenvalues of M (`mu`, `top`) and of G (`low`, `high`), and the norm `|omega*|`."""
 
     mu: float
     top: float
@@ -80,7 +80,7 @@ class Spectrum(NamedTuple):
 
 @njit(cache=True)
 def residuals(mean: Means, steps: Steps, ball: Ball, out: Array) -> None:
-    """Run the mean recursion from omega_0 = zeta_0 = 0: `out[k] <- |E[b beta]|` at omega_{k+1}.
+    """Run the mean two-timescale updates from zero: `out[k]` is the norm of E[b beta] at omega_{k+1}.
 
     It is 0 at TD fixed points and only there.
     """
@@ -103,7 +103,10 @@ def residuals(mean: Means, steps: Steps, ball: Ball, out: Array) -> None:
 
 @njit(cache=True)
 def subtract_product(matrix: Array, x: Array, out: Array) -> None:
-    """`out <- out - matrix x`, in place; in loops, since a call of BLAS costs more than 2 x 2 numbers."""
+    """Subtract a matrix-vector product in place, `out <- out - matrix x`, by loops.
+
+    A call of BLAS costs more than 2 x 2 numbers.
+    """
     for i in range(x.shape[0]):
         for j in range(x.shape[0]):
             out[i] -= matrix[i, j] * x[j]
@@ -111,7 +114,7 @@ def subtract_product(matrix: Array, x: Array, out: Array) -> None:
 
 @njit(cache=True)
 def project(omega: Array, ball: Ball) -> None:
-    """Projection on the ball, in place: `omega <- P(omega)`, its nearest point."""
+    """Project omega on the ball in place: it becomes the ball's point nearest to it."""
     square = 0.0
     for i in range(omega.shape[0]):
         square += (omega[i] - ball.centre[i]) ** 2
@@ -121,7 +124,7 @@ def project(omega: Array, ball: Ball) -> None:
 
 
 def means(mdp: TabularMDP, b: Array, pi: Array) -> Means:
-    """`Means` over all pairs of an MDP without a mask; `b [S, A, N]`."""
+    """Means of the two-timescale updates over all pairs of an MDP without a mask; features `b [S, A, N]`."""
     ahead = np.einsum("sat,tu,tun->san", mdp.dense_transition, pi, b)
     gram = np.einsum("san,sam->nm", b, b) / mdp.n_pairs
     system = np.einsum("san,sam->nm", b, b - mdp.gamma * ahead) / mdp.n_pairs
@@ -129,7 +132,10 @@ def means(mdp: TabularMDP, b: Array, pi: Array) -> Means:
 
 
 def spectrum(x: Means) -> Spectrum:
-    """`Spectrum` that the rate depends on; the rank of A decides which eigenvalues of M are positive."""
+    """Eigenvalues that the two-timescale rate depends on, and |omega*|.
+
+    The rank of A decides which eigenvalues of M are positive.
+    """
     of_gram = np.linalg.eigvalsh(x.gram)
     of_m = np.linalg.eigvalsh(x.system.T @ np.linalg.solve(x.gram, x.system))
     rank = int(np.linalg.matrix_rank(x.system))
@@ -141,22 +147,25 @@ def spectrum(x: Means) -> Spectrum:
 
 
 def first_index(x: Spectrum, *, power: float) -> int:
-    """Index m at which the step sizes of the two-timescale recursion start, for r = RATE."""
+    """Index m at which the two-timescale step sizes must start for the rate r = RATE."""
     spread = 16 * RATE * (x.high / x.low) * (x.top / x.mu)
     return max(1, int(np.ceil(spread ** (1 / (1 - power)))))
 
 
 def residual_bound(x: Spectrum, *, n_steps: int, start: int, size: int) -> float:
-    """Bound on |E[b beta]| after `n_steps` with omega slower and r = RATE; `size` is N."""
+    """Bound on the two-timescale error |E[b beta]| after `n_steps`, with omega slower and r = RATE.
+
+    `size` is N.
+    """
     rounding = n_steps * 64 * (size + 4) * U * (x.high / x.low) ** 0.5
     falls = 2**0.5 * (1 + n_steps / start) ** (-RATE / 2)
     return float((x.high * x.top) ** 0.5 * x.distance * (falls + rounding))
 
 
 def one_state(*, slow_zeta: bool, scale: float, power: float, n_steps: int = 4 * LATE) -> Array:
-    """Distance |omega_k - 1| for S = A = 1, gamma = 0, r = b = 1, C = [-9, 11].
+    """Path of the distance |omega_k - 1| of the two-timescale updates on a one-pair MDP.
 
-    Every sample is the expectation there.
+    S = A = 1, gamma = 0, r = b = 1, C = [-9, 11]. Every sample is the expectation there.
     """
     one = np.ones((1, 1))
     steps = Steps(1.0, power, scale, 1.0, 1) if slow_zeta else Steps(scale, 1.0, 1.0, power, 1)
@@ -166,12 +175,12 @@ def one_state(*, slow_zeta: bool, scale: float, power: float, n_steps: int = 4 *
 
 
 def envelope_ratio(path: Array) -> float:
-    """Largest distance over [LATE, 4 LATE] relative to that over [EARLY, 4 EARLY]."""
+    """Growth of an oscillation: largest distance in steps LATE to 4 LATE over that in EARLY to 4 EARLY."""
     return float(path[LATE : 4 * LATE].max() / path[EARLY : 4 * EARLY].max())
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of both orderings of the step sizes: omega oscillates ever wider, or converges.
+    """Figure of both orders of the two step sizes: omega oscillates ever wider, or converges.
 
     As printed it oscillates; corrected it converges.
     """

@@ -1,4 +1,4 @@
-"""Both sides of the actor's gradients, (6), (25), (43), App. E.4 and H, in every direction of the features.
+"""Enclosed differences for the actor: Fellows et al. (6), (25), (43), App. E.4 and H, in every direction.
 
 The policy is log-linear with rational parameters `omega`. Where policy values occur, it is a rational policy
 `pi_theta` that is tilted by exp(t b). Derivatives are by power series in t. Each function that takes an
@@ -16,12 +16,12 @@ from verify.arithmetic.series import Jet, jet
 
 
 def actor(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
-    """The softmax policy and its logarithm, each as value + t d/d omega_j."""
+    """Softmax policy and its logarithm, each as value + t times the derivative in omega_j."""
     return ts.softmax(x, ts.linear(x, j))
 
 
 def tilted(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
-    """`pi_theta exp(t b)`, normalised, and its logarithm, each as value + t derivative."""
+    """Policy pi_theta tilted by exp(t b) and normalised, and its logarithm, each as value + t derivative."""
     b = ts.along(x, j)
     weights = [arb(p) * jet(0, f).exp() for p, f in zip(x.pi_theta, b, strict=True)]
     mass = ts.by_state(x, weights)
@@ -30,7 +30,7 @@ def tilted(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
 
 
 def _times(*tables: Sequence[Any]) -> list[Any]:
-    """Product of tables, pair by pair."""
+    """Entrywise product of tables."""
     out = list(tables[0])
     for table in tables[1:]:
         out = [a * b for a, b in zip(out, table, strict=True)]
@@ -42,17 +42,17 @@ def _numbers(table: Sequence[fmpq]) -> list[arb]:
 
 
 def _over_states(x: Exact, v: Sequence[Any]) -> Jet:
-    """Mean `E_d[v(s)]` over the distribution d of states."""
+    """Mean `E_d[v(s)]` of state values over the distribution d."""
     return ts.total(arb(d) * y for d, y in zip(x.d, v, strict=True))
 
 
 def _scored(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], q: Sequence[arb]) -> arb:
-    """`E_d[E_pi[Q grad log pi]]`, the score form of a policy gradient."""
+    """Policy gradient in score form, `E_d[E_pi[Q grad log pi]]`."""
     return ts.value(_over_states(x, ts.by_state(x, _times(ts.values(pi), q, ts.slopes(log_pi)))))
 
 
 def e_step(x: Exact) -> list[arb]:
-    """Eqs. (6), (25) of Fellows et al.: `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`.
+    """Zero if Fellows et al. (6), (25) hold: `eps grad L - (E_d[E_pi[Q grad log pi]] + eps E_d[grad H])`.
 
     The gradient of the entropy H is by the scores of pi.
     """
@@ -65,7 +65,10 @@ def e_step(x: Exact) -> list[arb]:
 
 
 def mpo_e_step(x: Exact) -> list[arb]:
-    """Eq. (43): `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`, KL by scores."""
+    """Zero if Eq. (43) holds: `eps grad L - (E_d[E_pi[Q grad log pi]] - eps E_d[grad KL(pi || pi_phi)])`.
+
+    The gradient of the KL is by scores.
+    """
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -75,7 +78,7 @@ def mpo_e_step(x: Exact) -> list[arb]:
 
 
 def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequence[fmpq] | None) -> arb:
-    """Derivative of `E_d[E_pi[Q] - eps KL]` minus its score form.
+    """Difference of an E-step's gradient `grad E_d[E_pi[Q] - eps KL]` to its score form.
 
     Without a prior, KL is the negative entropy.
     """
@@ -89,7 +92,7 @@ def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequen
 
 
 def exchange(x: Exact) -> list[arb]:
-    """App. E.4: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`."""
+    """Zero if App. E.4's exchange holds: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -102,7 +105,7 @@ def exchange(x: Exact) -> list[arb]:
 
 
 def value_slope(x: Exact) -> list[arb]:
-    """`dV - d E_pi[r + gamma E[V(s')]]`: zero exactly if `dv` is the derivative of V^pi."""
+    """Zero exactly if `dv` is the derivative of V^pi: `dV - d E_pi[r + gamma E[V(s')]]`."""
 
     def sides(j: int) -> list[arb]:
         pi, _ = tilted(x, j)
@@ -113,7 +116,7 @@ def value_slope(x: Exact) -> list[arb]:
 
 
 def policy_gradient(x: Exact) -> list[arb]:
-    """App. E.4, policy gradient theorem: `grad J - E_rho[E_pi[Q^pi grad log pi]]`."""
+    """Zero if App. E.4's policy gradient theorem holds: `grad J - E_rho[E_pi[Q^pi grad log pi]]`."""
 
     def sides(j: int) -> arb:
         pi, log_pi = tilted(x, j)
@@ -126,7 +129,7 @@ def policy_gradient(x: Exact) -> list[arb]:
 
 
 def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
-    """`r + gamma E[v(s')]` per pair."""
+    """Bellman backup of state values, `r + gamma E[v(s')]`, for every pair."""
     ahead = ts.ahead(x, v)
     return [arb(r) + arb(x.mdp.gamma) * e for r, e in zip(x.mdp.reward, ahead, strict=True)]
 
@@ -135,7 +138,10 @@ def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
 
 
 def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], arb]) -> list[arb]:
-    """Minus the gradient of a loss, `minus_slope(pi, log pi, advantage)`, minus the E-step (25)."""
+    """Difference of a policy loss's descent direction to the E-step (25), in every direction of the features.
+
+    Minus the loss's gradient is `minus_slope(pi, log pi, advantage)`.
+    """
     v = x.mdp.mean(x.pi_theta, x.q)
     advantage = [arb(q - v[s]) for q, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
 
@@ -149,12 +155,18 @@ def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], a
 
 
 def score_reading(x: Exact) -> list[arb]:
-    """App. H, actions from the replay: minus the loss's gradient, through log pi alone, minus (25)."""
+    """Zero if App. H's loss follows (25), actions from the replay: minus its gradient, minus (25).
+
+    The gradient is through log pi alone.
+    """
     return _losses(x, lambda pi, log_pi, a: -_scored(x, pi, log_pi, [arb(x.eps) - y for y in a]))
 
 
 def full_reading(x: Exact) -> list[arb]:
-    """App. H, actions drawn from pi: minus the loss's gradient, through them too, minus (25)."""
+    """Zero if App. H's loss follows (25), actions drawn from pi: minus its gradient, minus (25).
+
+    The gradient is through the actions' probabilities too.
+    """
 
     def minus_slope(pi: list[Jet], log_pi: list[Jet], a: list[arb]) -> arb:
         return -_over_states(x, ts.by_state(x, _times(pi, log_pi, [arb(x.eps) - y for y in a])))[1]
@@ -163,7 +175,10 @@ def full_reading(x: Exact) -> list[arb]:
 
 
 def corrected_loss(x: Exact) -> list[arb]:
-    """App. H corrected, `E_d[E_pi[eps log pi - (Q - V)]]`, V held fixed: minus its gradient minus (25)."""
+    """Zero if App. H's corrected loss follows the E-step (25): minus its gradient, minus (25).
+
+    It is E_d[E_pi[eps log pi - (Q - V)]] with V held fixed.
+    """
 
     def minus_slope(pi: list[Jet], log_pi: list[Jet], a: list[arb]) -> arb:
         inner = [arb(x.eps) * y - z for y, z in zip(log_pi, a, strict=True)]

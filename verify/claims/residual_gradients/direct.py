@@ -1,4 +1,4 @@
-"""App. F.3: the direct method. Its gradient is printed twice, with opposite signs.
+"""Claims on App. F.3, the direct method: its gradient is printed twice, with opposite signs.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers with a stop-gradient on `T_w Q_w`, for
         the targets of App. C and E.3 (`T*`, and Boltzmann with a constant temperature), all with the
@@ -39,7 +39,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def gap(
     formula: Any, stopped: bool, *, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0
 ) -> Gap:
-    """App. F.3: `formula` minus the gradient of `E[(sg[T Q] - Q)^2] / 2`, for both targets.
+    """Gap of App. F.3's `formula` to the gradient of `E[(sg[T Q] - Q)^2] / 2`, for both targets.
 
     `stopped=False` drops the stop-gradient sg.
     """
@@ -72,7 +72,7 @@ def _one(
 
 
 def signs_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """App. F.3: sum of the two printed displays, 0 as they differ in sign alone."""
+    """Gap of App. F.3: sum of its two printed displays, 0 as they differ in sign alone."""
     q, b = np.where(mdp.available, model[0].value(model[1]), 0.0), model[0].jacobian(model[1])
     beta = np.where(mdp.available, mdp.reward - (1 + eps_k) * q, 0.0)
     both = direct_gradient(mdp, beta, b) * (1 + perturb) + direct_gradient_as_printed(mdp, beta, b)

@@ -1,4 +1,4 @@
-"""Gap functions of `e_step.py`: log-linear policies, differentiated in `theta` with dual numbers."""
+"""Gap functions of `e_step.py`, on the actor's gradient: log-linear policies and dual numbers in theta."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def _halves(size: int) -> st.SearchStrategy[Array]:
 def actor_gap(
     *, mdp: TabularMDP, q: Array, policy: Policy, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eqs. (6), (25): the printed E-step gradient minus eps grad_theta L by dual numbers."""
+    """Gap of Fellows et al. (6), (25): E-step gradient as printed to `eps grad_theta L` by dual numbers."""
     values = _plain(mdp, q)
     pi = _policy(mdp, policy, variables(policy[1]))
     objective: Number = 0
@@ -60,7 +60,7 @@ def actor_gap(
 
 
 def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb: float = 0.0) -> Gap:
-    """App. E.4: E_d[E_pi[Q grad log pi]] minus E_d[grad E_pi[Q]], with Q and d fixed."""
+    """Gap of App. E.4's exchange: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`, Q and d fixed."""
     values = _plain(mdp, q)
     inner = state_values(values, _policy(mdp, policy, variables(policy[1])))
     truth = _weighted(d, inner, len(policy[1])) * (1 + perturb)
@@ -70,7 +70,7 @@ def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb
 
 
 def exchange_with_policy_values_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """Ablation of App. E.4: the same exchange where Q = Q^pi depends on theta, with d = rho^pi.
+    """Gap of App. E.4's exchange where Q = Q^pi depends on theta, with d = rho^pi: an ablation.
 
     That is the case of the policy gradient theorem.
     """
@@ -90,7 +90,7 @@ def exchange_with_policy_values_gap(*, mdp: TabularMDP, policy: Policy, perturb:
 
 
 def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """App. E.4: the policy gradient theorem with the exact discounted occupancy minus grad_theta J."""
+    """Gap of App. E.4's policy gradient theorem, with the exact discounted occupancy, to grad_theta J."""
     pi = _policy(mdp, policy, variables(policy[1]))
     v = evaluate_policy(mdp, pi)
     truth = _weighted(mdp.initial, dict(enumerate(v)), len(policy[1])) * (1 + perturb)
@@ -102,7 +102,7 @@ def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0
 
 
 def normalised_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """Ablation of App. E.4: the theorem with occupancy `(1 - gamma) rho^pi` minus grad_theta J.
+    """Gap of App. E.4's theorem with a normalised occupancy `(1 - gamma) rho^pi` to grad_theta J.
 
     The paper's occupancy rho^pi is "in general not normalised".
     """

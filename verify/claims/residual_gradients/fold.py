@@ -1,4 +1,4 @@
-"""Folds of the self-consistent temperature in closed form: where (30) has no meaning.
+"""Folds of the self-consistent temperature in closed form, where the gradient (30) has no meaning.
 
 One state that returns to itself, two actions, `Q = (x eps, 0)`, residual `-b` for both: then `g(eps) = eps
 = b^2 / 2`, and `d g / d eps = gamma b x^2 p (1 - p)`, `p = 1 / (1 + exp(-x))`, which is 1 for `b = 1 /
@@ -21,7 +21,7 @@ STEP = 1e-3
 
 
 def fold_instance(x: float, gamma: float) -> Instance:
-    """MDP, table `q` and temperature `eps` at a fold."""
+    """Instance at a fold of the self-consistent temperature: MDP, table `q` and temperature `eps`."""
     p = 1 / (1 + np.exp(-x))
     b = 1 / (gamma * x * x * p * (1 - p))
     eps = b * b / 2
@@ -31,10 +31,11 @@ def fold_instance(x: float, gamma: float) -> Instance:
 
 
 def two_sided_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Least $|g - \varepsilon| / \varepsilon$ in the window on both sides of `q`, 0 if a root exists.
+    r"""Gap to a root of $g(\varepsilon) = \varepsilon$ on both sides of a fold: least relative residual.
 
-    It is 0 where `g - eps` changes sign. Bound: 1e-9, the rounding of a residual error near `eps` on a grid
-    (1e-13) with room; a missing root leaves about STEP.
+    Roots are sought in the window around `eps`, for `q` moved by STEP to either side. It is 0 where `g - eps`
+    changes sign. Bound: 1e-9, the rounding of a residual error near `eps` on a grid (1e-13) with room; a
+    missing root leaves about STEP.
     """
     gaps = [_least(mdp, q * np.array([1 + sign * STEP, 1.0]), eps) for sign in (-1.0, 1.0)]
     return Gap(max(gaps) + perturb, 1e-9)

@@ -1,4 +1,4 @@
-r"""Eq. (31) and the lines around it: the gradient of the incremental residual error under $T_{\omega,k}$.
+r"""Claims on Eq. (31): the gradient of the incremental residual error under $T_{\omega,k}$.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers with a constant `eps_k`, on one
         instance in 25 from central differences at 50 digits. No fixed point here: `eps_k` does not depend
@@ -48,7 +48,7 @@ def _residual(mdp: TabularMDP, model: Model, omega: list[Number], eps_k: float) 
 
 
 def _scales(mdp: TabularMDP, model: Model, eps_k: float) -> tuple[Array, Array, float, float]:
-    """Q, its gradients, the size of the terms and the bound."""
+    """Values and gradients of Q, the size of the gradient's terms, and the rounding bound."""
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
     k = float(np.abs(q[mdp.available]).max()) / eps_k
     size = float(np.abs(b).max(initial=0)) * (1 + mdp.gamma * (1 + 2 * k))
@@ -73,14 +73,14 @@ def gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Eq. (31): `formula`, printed or corrected, minus the true derivative of beta_{omega,k}."""
+    """Gap of Eq. (31): `formula`, printed or corrected, to the true derivative of beta_{omega,k}."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     truth = _truth(mdp, model, eps_k, differences) * (1 + perturb)
     return relative_gap(formula(mdp, q, b, eps_k=eps_k), truth, size=size, bound=bound)
 
 
 def log_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """App. E.3: M_{omega,k}[grad Q / eps_k] minus grad log p_{omega,k}."""
+    """Gap of App. E.3: `M_{omega,k}[grad Q / eps_k]` minus the true score grad log p_{omega,k}."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     p = boltzmann(q_table(mdp, model[0], variables(model[1])), eps_k)
     probable = {h: x for h, x in p.items() if x.value > 0}
@@ -92,7 +92,7 @@ def log_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0
 
 
 def chain_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """App. E.3: E[beta_{omega,k} grad beta_{omega,k}] minus grad eps_{omega,k}.
+    """Gap of App. E.3: `E[beta_{omega,k} grad beta_{omega,k}]` minus grad eps_{omega,k}.
 
     The added eps_k is a constant.
     """
@@ -107,7 +107,7 @@ def chain_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0
 
 
 def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
-    """Eq. (31) as printed, without its policy term: only E_{w,k}[grad Q'] - grad Q is left.
+    """Right side of Eq. (31) as printed without its policy term: `E_{w,k}[grad Q'] - grad Q`.
 
     The term is zero as E_{w,k}[grad log p] = 0.
     """
@@ -119,12 +119,12 @@ def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Arra
 
 
 def gamma_only(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
-    """Eq. (31) with its gamma, but still without the factor Q(h')."""
+    """Right side of Eq. (31) with gamma added, but still without the factor Q(h')."""
     return mdp.gamma * (grad_beta_incremental_as_printed(mdp, q, b, eps_k=eps_k) + b) - b
 
 
 def vanishing_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Eq. (31) as printed minus the same line without its policy term, which is zero."""
+    """Gap of Eq. (31) as printed to the same line without its policy term, which is zero."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     printed = grad_beta_incremental_as_printed(mdp, q, b, eps_k=eps_k) * (1 + perturb)
     return relative_gap(

@@ -1,4 +1,4 @@
-"""Both sides of App. E.2, E.3 and F.3: gradients at a constant temperature eps_k and under T*.
+"""Enclosed differences for App. E.2, E.3 and F.3: gradients at a constant temperature and under T*.
 
 No fixed point is involved. Derivatives are by power series in omega_j. Each function that takes an instance
 alone, or with keywords, returns left side minus right side in every direction j of the features.
@@ -16,17 +16,17 @@ from verify.proofs.facts import Differences
 
 
 def half_mean_square(table: Sequence[Jet]) -> Jet:
-    """`E[f^2]/2`, the mean over all pairs."""
+    """Half the mean square over all pairs, `E[f^2]/2`, of a table with derivatives."""
     return ts.over_pairs([y * y for y in table]) / arb(2)
 
 
 def minus(left: Sequence[Any], right: Sequence[Any]) -> list[arb]:
-    """`left - right`, entry by entry."""
+    """Difference of two tables, `left - right`, entry by entry."""
     return [a - b for a, b in zip(left, right, strict=True)]
 
 
 def m_step(x: Exact, j: int, eps: Jet) -> arb:
-    """`eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`, zero if the gradient of the M-step is right.
+    """Zero if the M-step's gradient is right: `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`.
 
     The temperature eps depends on omega.
     """
@@ -41,12 +41,12 @@ def m_step(x: Exact, j: int, eps: Jet) -> arb:
 
 
 def m_step_incremental(x: Exact) -> list[arb]:
-    """App. E.2: `m_step` at the incremental residual error eps_{omega,k}."""
+    """Zero if App. E.2's M-step gradient holds with the incremental residual error eps_{omega,k}."""
     return ts.in_every_direction(x, lambda j: m_step(x, j, incremental_error(x, j)))
 
 
 def incremental(x: Exact, j: int) -> tuple[list[Jet], list[Jet], list[Jet]]:
-    """The policy p_{omega,k}, its logarithm and the residual beta_{omega,k}, with derivatives in omega_j."""
+    """Boltzmann policy p_{omega,k}, its log and residual beta_{omega,k}, with derivatives in omega_j."""
     q = ts.linear(x, j)
     p, log_p = ts.softmax(x, [y / arb(x.eps_k) for y in q])
     return p, log_p, _residual(x, q, p)
@@ -58,20 +58,23 @@ def incremental_error(x: Exact, j: int) -> Jet:
 
 
 def under_greedy(x: Exact, j: int) -> list[Jet]:
-    """`T* Q - Q` with its derivative where maxima are unique, so that the greedy policy is constant."""
+    """Residual `T* Q - Q` with its derivative, where maxima are unique.
+
+    The greedy policy is constant there.
+    """
     q = ts.linear(x, j)
     return _residual(x, q, greedy(x))
 
 
 def greedy(x: Exact) -> list[fmpq]:
-    """The deterministic policy that takes the first maximiser of Q = omega . features."""
+    """Deterministic policy that takes the first maximiser of Q = omega . features."""
     q = _table(x)
     best = {max(own, key=q.__getitem__) for own in x.mdp.of_state}
     return [fmpq(int(i in best)) for i in range(x.mdp.n_pairs)]
 
 
 def _table(x: Exact) -> list[fmpq]:
-    """`Q = omega . features` per pair."""
+    """Table `Q = omega . features` of a linear critic."""
     return [
         sum((w * f[i] for w, f in zip(x.omega, x.features, strict=True)), fmpq(0))
         for i in range(x.mdp.n_pairs)
@@ -79,24 +82,24 @@ def _table(x: Exact) -> list[fmpq]:
 
 
 def unique_maxima(x: Exact) -> list[arb]:
-    """Number of maximisers of every state minus 1: zero where the maximum is unique."""
+    """Zero where the linear critic has a unique maximum in a state: number of maximisers minus 1."""
     q = _table(x)
     return [arb([q[i] for i in own].count(max(q[i] for i in own)) - 1) for own in x.mdp.of_state]
 
 
 def in_all_directions(table: Callable[[Exact], list[arb]]) -> Differences:
-    """Differences that are the same in every direction: `table(x)`, once per direction."""
+    """Repeat differences that do not depend on the direction, `table(x)`, once per direction."""
     return lambda x: ts.in_every_direction(x, lambda _: table(x))
 
 
 def _residual(x: Exact, q: Sequence[Jet], pi: Sequence[Any]) -> list[Jet]:
-    """`r + gamma E_pi[Q(h')] - Q` per pair."""
+    """Bellman residual `r + gamma E_pi[Q(h')] - Q` of a table with derivatives."""
     v = ts.ahead(x, ts.mean(x, pi, q))
     return [r + x.mdp.gamma * e - y for r, e, y in zip(x.mdp.reward, v, q, strict=True)]
 
 
 def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
-    """Right side of (31): `factor E[E_p[(Q or 1) grad log p + grad Q]] - grad Q`."""
+    """Right side of Eq. (31): `factor E[E_p[(Q or 1) grad log p + grad Q]] - grad Q`."""
     p, log_p, _ = incremental(x, j)
     b, q = ts.along(x, j), ts.linear(x, j)
     inner = [s[1] * (y[0] if with_q else 1) + f for s, y, f in zip(log_p, q, b, strict=True)]
@@ -107,7 +110,7 @@ def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
 
 
 def eq_31(x: Exact, *, gamma: bool, with_q: bool) -> list[arb]:
-    """Eq. (31): derivative of beta_{omega,k} minus its right side.
+    """Zero if Eq. (31) holds: derivative of beta_{omega,k} minus its right side.
 
     As printed, the right side lacks the factors `gamma` and Q(h'), `with_q`.
     """
@@ -120,7 +123,7 @@ def eq_31(x: Exact, *, gamma: bool, with_q: bool) -> list[arb]:
 
 
 def log_slope_k(x: Exact) -> list[arb]:
-    """`grad log p_{omega,k} - M[grad Q]/eps_k`, M f = f - E_p[f]."""
+    """Zero if the score is `M[grad Q]/eps_k`: `grad log p_{omega,k}` minus that, M f = f - E_p[f]."""
 
     def sides(j: int) -> list[arb]:
         p, log_p, _ = incremental(x, j)
@@ -133,7 +136,10 @@ def log_slope_k(x: Exact) -> list[arb]:
 
 
 def optimal_target(x: Exact, *, gamma: bool) -> list[arb]:
-    """`grad(T* Q - Q) - (E[grad Q(a*, s')] - grad Q)`, as printed; with `gamma`, the missing factor."""
+    """Zero if App. E.3 holds for T*: `grad(T* Q - Q) - (E[grad Q(a*, s')] - grad Q)`.
+
+    That is printed; `gamma` adds the missing factor.
+    """
 
     def sides(j: int) -> list[arb]:
         b, factor = ts.along(x, j), x.mdp.gamma if gamma else 1
@@ -144,7 +150,7 @@ def optimal_target(x: Exact, *, gamma: bool) -> list[arb]:
 
 
 def direct(x: Exact, *, optimal: bool, sign: int) -> list[arb]:
-    """App. F.3: `grad E[(sg[T Q] - Q)^2]/2 - sign E[(Q - T Q) grad Q]`.
+    """Zero if App. F.3's direct gradient holds: `grad E[(sg[T Q] - Q)^2]/2 - sign E[(Q - T Q) grad Q]`.
 
     sg is the stop-gradient; T is T* if `optimal`, else T_{omega,k}.
     """

@@ -1,4 +1,4 @@
-"""Eq. (7) and App. E.2: the critic's gradient, times the squared temperature at the current parameters.
+"""Claims on Fellows et al. (7) and App. E.2: the critic's gradient, times the squared temperature.
 
 Both sides: the formula from `virel_theory`, fed with the true gradient of the temperature; the left side
         from dual numbers through L (4) itself. (7) is checked with the self-consistent temperature of
@@ -33,7 +33,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def self_consistent_gap(
     *, mdp: TabularMDP, model: Model, eps: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (7), with the self-consistent temperature: eps^2 grad L minus its right side."""
+    """Gap of Fellows et al. (7), self-consistent temperature: `eps^2 grad L` minus its right side."""
     root = self_consistent_dual(mdp, model[0], model[1], eps)
     return _gap(mdp, model, root, pi_theta, d, perturb)
 
@@ -41,7 +41,7 @@ def self_consistent_gap(
 def incremental_gap(
     *, mdp: TabularMDP, model: Model, eps_k: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """App. E.2, with the incremental residual error: eps^2 grad L minus its right side."""
+    """Gap of App. E.2, incremental residual error: `eps^2 grad L` minus its right side."""
     q = q_table(mdp, model[0], variables(model[1]))
     eps = half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps_k)))) + eps_k
     return _gap(mdp, model, eps, pi_theta, d, perturb)
@@ -50,7 +50,7 @@ def incremental_gap(
 def quotient_gap(
     *, mdp: TabularMDP, model: Model, eps_k: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """App. E.2, the display before: grad L minus (E[grad Q] / eps - E[Q] grad eps / eps^2)."""
+    """Gap of App. E.2's display before its last: `grad L - (E[grad Q] / eps - E[Q] grad eps / eps^2)`."""
     q = q_table(mdp, model[0], variables(model[1]))
     eps = half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps_k)))) + eps_k
     left = _elbo_gradient(q, eps, pi_theta, d) * (1 + perturb)

@@ -1,4 +1,4 @@
-"""Proofs of App. E, F.3 and H: gradients of actor and critic, in every direction of linear features."""
+"""Proofs for App. E, F.3 and H: gradients of actor and critic, in every direction of linear features."""
 
 from functools import partial
 from typing import Any
@@ -15,19 +15,19 @@ from verify.proofs.shared_facts import IS_VISITS, V_OF_PI_THETA, rational
 
 
 def log_linear(instance: dict[str, Any]) -> Exact:
-    """The features and parameters of a log-linear `policy`, as `features` and `omega`."""
+    """Exact instance with a drawn log-linear `policy` as `features` and parameters `omega`."""
     x = exactly({name: part for name, part in instance.items() if name != "policy"})
     table, omega = instance["policy"]
     return with_table_features(x, table, omega)
 
 
 def unit_directions(instance: dict[str, Any]) -> Exact:
-    """Unit vectors as `features`: the directions of a tabular softmax at pi_theta."""
+    """Exact instance with unit vectors as `features`: directions of a tabular softmax at pi_theta."""
     return with_unit_features(exactly(instance))
 
 
 def with_policy_values(x: Exact) -> Exact:
-    """The instance with V^pi of pi_theta as `v`, its derivatives `dv` and the discounted visits `rho`.
+    """Exact instance with V^pi of pi_theta as `v`, its derivatives `dv`, discounted visits `rho`.
 
     There is one derivative per direction of the features.
     """
@@ -44,12 +44,12 @@ def with_policy_values(x: Exact) -> Exact:
 
 @rational
 def no_reward(x: Exact) -> list[fmpq]:
-    """The rewards, repeated for every direction: zero where `beta` stands in for them."""
+    """Zero if an instance has no reward, because `beta` stands in for it: rewards, once per direction."""
     return [r for _ in x.features for r in x.mdp.reward]
 
 
 def has_unique_maxima(x: Exact) -> bool:
-    """Whether every state has one maximiser of Q = omega . features."""
+    """Whether the linear critic Q = omega . features has one maximiser in every state."""
     return all(y == 0 for y in incremental_facts.unique_maxima(x))
 
 

@@ -1,4 +1,4 @@
-"""Eqs. (26)-(29) and the optimal target of E.3: gradients of the residual error and of the log-policy.
+"""Claims on (26)-(29) and E.3's optimal target: gradients of the residual error and the log-policy.
 
 Both sides: the printed right sides from `virel_theory`, fed with truths where they hold other derivatives;
         the left sides from dual numbers through the self-consistent temperature
@@ -46,7 +46,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def dual_tables(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table, Table, Table]:
-    """Temperature, Q, Boltzmann policy and its residual, as dual numbers in omega."""
+    """Self-consistent temperature, Q, Boltzmann policy and residual, as dual numbers in omega."""
     root = self_consistent_dual(mdp, model[0], model[1], eps)
     q = q_table(mdp, model[0], variables(model[1]))
     pi = boltzmann(q, root)
@@ -54,7 +54,7 @@ def dual_tables(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table,
 
 
 def _score_size(point: Point, eps: float, grad_eps: Array) -> float:
-    """Size of the terms of the log-derivative: `2 (eps |grad Q| + |Q| |grad eps|) / eps^2`.
+    """Size of the terms of the score `grad log pi`: `2 (eps |grad Q| + |Q| |grad eps|) / eps^2`.
 
     The factor 2 is for centring.
     """
@@ -65,9 +65,9 @@ def _score_size(point: Point, eps: float, grad_eps: Array) -> float:
 
 
 def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (26): the derivative of the residual error minus E[beta grad beta], three times.
+    """Gap of Eq. (26): gradient of the residual error minus `E[beta grad beta]`, in three ways.
 
-    Of the self-consistent root, and of the mean squares under T^pi and T*.
+    The residual error is the self-consistent root, and the mean square under T^pi and under T*.
     """
     point = evaluate(mdp, model, eps)
     root, _, _, beta = dual_tables(mdp, model, eps)
@@ -82,9 +82,9 @@ def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
-    """Eq. (26) for the target T*: derivative of the residual error minus E[beta grad beta].
+    """Gap of Eq. (26) for the target T*: gradient of the residual error minus `E[beta grad beta]`.
 
-    Relative to the largest product, with bound `16 u (|H| + 8)`.
+    It is relative to the largest product, with bound `16 u (|H| + 8)`.
     """
     q = q_table(mdp, model[0], variables(model[1]))
     beta = residual(mdp, q, greedy_values(q))
@@ -100,7 +100,7 @@ def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
 
 
 def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (27): total derivative of the residual minus (the policy term plus Gamma)."""
+    """Gap of Eq. (27): total derivative of the residual minus the sum of the policy term and Gamma."""
     point = evaluate(mdp, model, eps)
     root, _, _, beta = dual_tables(mdp, model, eps)
     left = as_array(mdp, beta, len(model[1])) * (1 + perturb)
@@ -111,7 +111,10 @@ def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_28(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (28): derivative of the self-consistent temperature minus its two terms, with the true score."""
+    """Gap of Eq. (28): derivative of the self-consistent temperature minus its two printed terms.
+
+    The terms have the true score.
+    """
     point = evaluate(mdp, model, eps)
     root, _, pi, _ = dual_tables(mdp, model, eps)
     score = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1]))
@@ -121,7 +124,7 @@ def gap_28(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_29(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (29): pi grad log pi minus pi (grad(Q/eps) - E[grad(Q/eps)]), both with dual numbers inside."""
+    """Gap of Eq. (29): `pi grad log pi - pi (grad(Q/eps) - E[grad(Q/eps)])`, by dual numbers."""
     point = evaluate(mdp, model, eps)
     root, q, pi, _ = dual_tables(mdp, model, eps)
     size = len(model[1])
@@ -132,7 +135,7 @@ def gap_29(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Quotient rule of App. E.3: grad(Q/eps) minus (eps grad Q - Q grad eps) / eps^2."""
+    """Gap of App. E.3's quotient rule: `grad(Q/eps) - (eps grad Q - Q grad eps) / eps^2`."""
     point = evaluate(mdp, model, eps)
     root, q, _, _ = dual_tables(mdp, model, eps)
     left = as_array(mdp, {h: value / root for h, value in q.items()}, len(model[1])) * (1 + perturb)
@@ -142,7 +145,7 @@ def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 
 
 
 def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """App. E.3 after (29): grad log pi minus its centred form."""
+    """Gap of App. E.3's display after (29): grad log pi minus its centred form."""
     point = evaluate(mdp, model, eps)
     root, _, pi, _ = dual_tables(mdp, model, eps)
     left = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1])) * (1 + perturb)

@@ -1,4 +1,4 @@
-"""Instances with a self-consistent temperature, for the derivative claims, and the bound of their checks.
+"""Instances with a self-consistent temperature for the derivative claims, and their rounding bound.
 
 Instances are built the other way round. `omega` and the residual `beta` (halves) are drawn, `eps` is half
 the mean square of `beta`, and the reward is what makes both true: `r = q - gamma E[v'] + beta`, with `v`
@@ -35,7 +35,7 @@ Model = tuple[Approximator, Array]
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A self-consistent instance, evaluated: tables, residual, policy, sizes of terms, and the bound.
+    """Self-consistent instance, evaluated: tables, residual, policy, sizes of terms, rounding bound.
 
     `amplification` is `1 + gamma |EE_w Q| / eps^2`: by how much terms exceed their sum in (28), where a
     known derivative is inserted.
@@ -52,7 +52,7 @@ class Point:
 
 
 def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
-    """Evaluate a self-consistent instance: its `Point`."""
+    """Evaluate a self-consistent instance at its temperature `eps`: tables, sizes of terms, bound."""
     approximator, omega = model
     q, b = approximator.value(omega), approximator.jacobian(omega)
     pi = _softmax(q, eps)
@@ -82,7 +82,7 @@ def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
 
 @st.composite
 def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 3) -> Instance:
-    """Strategy of `mdp`, `model = (approximator, omega)` and the `eps` that its policy produces."""
+    """Strategy of an MDP, a model `(approximator, omega)`, and the self-consistent temperature `eps`."""
     base = draw(
         mdps(max_states=max_states, max_actions=max_actions, rewards=st.just(0.0), masked=draw(st.booleans()))
     )
@@ -96,7 +96,7 @@ def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 
 
 
 def seeded(seed: int) -> Instance:
-    """Self-consistent instance with normal features, parameters and residuals from a seed.
+    """Self-consistent instance from a seed, with normal features, parameters and residuals.
 
     Fast, but it does not shrink.
     """
@@ -117,12 +117,12 @@ def seeded(seed: int) -> Instance:
 
 
 def seeded_instances() -> st.SearchStrategy[Instance]:
-    """Strategy of `seeded` instances where the bound of the module docstring is at most 1e-8."""
+    """Strategy of self-consistent instances from seeds, with a rounding bound of at most 1e-8."""
     return st.integers(0, 2**32 - 1).map(seeded).filter(well_conditioned)
 
 
 def at_constant_temperature() -> st.SearchStrategy[Instance]:
-    """Strategy of `seeded` MDPs and models with a temperature `eps_k` that does not depend on omega."""
+    """Strategy of MDPs and models with a temperature `eps_k` that does not depend on omega."""
 
     def build(seed: int, eps_k: float) -> Instance:
         drawn = seeded(seed)
@@ -132,12 +132,12 @@ def at_constant_temperature() -> st.SearchStrategy[Instance]:
 
 
 def well_conditioned(instance: Instance) -> bool:
-    """Whether the bound of the module docstring is at most 1e-8."""
+    """Whether a self-consistent instance's rounding bound is at most 1e-8."""
     return evaluate(instance["mdp"], instance["model"], instance["eps"]).bound <= RELATIVE
 
 
 def with_residual(mdp: TabularMDP, q: Array, *, beta: Array, eps: float) -> TabularMDP:
-    """The MDP with the reward that makes `beta` the residual of `q` under its Boltzmann policy at `eps`."""
+    """MDP with the reward that makes `beta` the residual of `q` under its Boltzmann policy at `eps`."""
     q0 = np.where(mdp.available, q, 0.0)
     v = (_softmax(q, eps) * q0).sum(axis=1)
     reward = np.where(mdp.available, q0 - mdp.gamma * mdp.expect_next(v) + beta, 0.0)
@@ -156,7 +156,7 @@ def relative_gap(left: Array, right: Array, *, size: float, bound: float) -> Gap
 def policy_term(
     mdp: TabularMDP, model: Model, *, omega: list[Number], eps: Number, at: Table, pi: Table
 ) -> Number:
-    r"""$E[\beta E_\omega[\log\pi_\omega(a'|s')\,\hat Q(h')]]$ with all but the logarithm held constant.
+    r"""Term $E[\beta E_\omega[\log\pi_\omega(a'|s')\,\hat Q(h')]]$, all but the logarithm held constant.
 
     Its gradient is the left side of Theorem 4. `at` and `pi` are the constant values and policy, as plain
     numbers; `omega` and `eps` carry the derivative.
@@ -173,7 +173,7 @@ def policy_term(
 
 
 def as_array(mdp: TabularMDP, table: Table, size: int) -> Array:
-    """Derivatives of a table of dual numbers as an array `[S, A, N]`, 0 at missing actions."""
+    """Derivatives of a table of dual numbers, as an array `[S, A, N]`; 0 where the action is missing."""
     out = np.zeros((*mdp.shape, size))
     for h, x in table.items():
         out[h] = x.tangent if hasattr(x, "tangent") else 0.0
@@ -181,7 +181,7 @@ def as_array(mdp: TabularMDP, table: Table, size: int) -> Array:
 
 
 def frozen(mdp: TabularMDP, model: Model, eps: Number) -> tuple[Table, Table]:
-    """Values and Boltzmann policy as constants, plain numbers of the type of `eps`."""
+    """Values and Boltzmann policy of a model as constants, plain numbers of the type of `eps`."""
     q = q_table(mdp, model[0], [type(eps)(float(x)) for x in model[1]])
     return q, boltzmann(q, eps)
 

@@ -1,4 +1,4 @@
-"""Theorem 4 and (30): derivative of the Boltzmann policy under expectation, gradient of the residual error.
+"""Claims on Theorem 4 and (30): the policy's derivative in expectation, the residual error's gradient.
 
 Both sides: the printed (and corrected) right sides from `virel_theory`; the truth from code that shares
         nothing with them, in three ways: dual numbers through one Newton step at the root of `eps =
@@ -41,7 +41,7 @@ Truth = Callable[..., Array]
 
 
 def _method(eps: float, omega: Array) -> str:
-    """Which of two cheap ways to the truth an instance is held against.
+    """Cheaper way to the true derivative for an instance, "dual" or "implicit".
 
     It depends on the instance's data alone, so that shrinking is deterministic.
     """
@@ -58,7 +58,7 @@ def derivative_gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Theorem 4 or (30): `formula`, printed or corrected, minus the true derivative.
+    """Gap of Theorem 4 or (30): `formula`, printed or corrected, minus the true derivative.
 
     `truth_of` is `policy_truth` (Theorem 4) or `eps_truth` ((30)). `differences` takes the truth from
     central differences, else `_method` chooses a cheaper way.
@@ -72,7 +72,7 @@ def derivative_gap(
 
 
 def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 4 as coded, times its denominator, minus the last line of its proof.
+    """Gap of the coded Theorem 4, times its denominator, to the last line of the printed proof.
 
     So the code is what is printed.
     """
@@ -83,7 +83,7 @@ def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float 
 
 
 def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (30) as coded minus (Theorem 4 as printed plus E[beta Gamma])."""
+    """Gap of the coded Eq. (30) to the sum of Theorem 4 as printed and `E[beta Gamma]`."""
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     first = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
     left = grad_eps_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * (1 + perturb)
@@ -92,7 +92,7 @@ def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) 
 
 
 def _with_differences() -> st.SearchStrategy[Instance]:
-    """Strategy of self-consistent instances; one in `EVERY` asks for central differences."""
+    """Strategy of self-consistent instances, one in `EVERY` of them checked by central differences."""
     which = st.integers(0, EVERY - 1).map(lambda k: k == EVERY - 1)
     return st.builds(lambda instance, flag: instance | {"differences": flag}, seeded_instances(), which)
 

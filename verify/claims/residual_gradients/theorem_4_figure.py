@@ -16,7 +16,7 @@ TEMPERATURES = np.geomspace(0.02, 50, 25)
 
 
 def figures(seed: int) -> list[Figure]:
-    """Figure of the printed and corrected gradients' errors on one random MDP with a tanh layer.
+    """Figure of the errors of printed and corrected gradients on one random MDP with a tanh layer.
 
     3 states, 2 actions, gamma 0.9; the reward is fitted again so that each eps is self-consistent.
     """
@@ -61,7 +61,7 @@ def _errors(mdp: TabularMDP, model: Model, eps: float) -> list[float]:
 
 
 def _relative(found: Array, truth: Array) -> float:
-    """Largest relative error, at least 1e-17, so that exact agreement has a place on a logarithmic axis."""
+    """Largest relative error of a gradient, at least 1e-17, so that a logarithmic axis can show 0."""
     return max(float(np.abs(found - truth).max() / np.abs(truth).max()), 1e-17)
 
 

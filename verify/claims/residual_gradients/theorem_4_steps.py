@@ -1,4 +1,4 @@
-"""The displayed steps of Theorem 4's proof, as printed and, where they fail, repaired.
+"""Displayed steps of Theorem 4's proof, as printed and, where they fail, repaired.
 
 The symbols are those of the theorem: `X = E[beta E_w[(grad log pi) Q]]`, `V = EE_w Q`, `G = EE_w[grad Q]`,
 `B = E[beta Gamma]`, `D = 1 + gamma E[beta E_w[Q]]`. Left sides come from dual numbers; `perturb` doubles
@@ -32,7 +32,10 @@ from virel_theory.mdp.tabular import TabularMDP
 
 @dataclass(frozen=True, eq=False)
 class Symbols:
-    """Objects of the proof on one instance; `score [S, A, N]` and `grad_eps [N]` come from dual numbers."""
+    """Values of the symbols of Theorem 4's proof on one instance, with derivatives by dual numbers.
+
+    Those are `score [S, A, N]` and `grad_eps [N]`.
+    """
 
     score: Array
     grad_eps: Array
@@ -52,7 +55,7 @@ class Symbols:
 
 
 def symbols(mdp: TabularMDP, model: Model, eps: float) -> Symbols:
-    """Evaluate every object of the proof once."""
+    """Evaluate all symbols of Theorem 4's proof on one instance."""
     point = evaluate(mdp, model, eps)
     q = np.where(mdp.available, point.q, 0.0)
     root = self_consistent_dual(mdp, model[0], model[1], eps)
@@ -88,7 +91,7 @@ Sides = Callable[[Symbols], tuple[Array, Array]]
 
 
 def step_gap(sides: Sides, *, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Step of the proof: left side minus right side, relative to the size of their terms."""
+    """Gap of one step of Theorem 4's proof: left minus right side, relative to the size of the terms."""
     s = symbols(mdp, model, eps)
     left, right = sides(s)
     size = s.size * s.amplification + float(np.abs(s.mb).max(initial=0)) / eps
@@ -107,56 +110,71 @@ def _on(s: Symbols, table: Array) -> Array:
 
 
 def substitute_26(s: Symbols) -> tuple[Array, Array]:
-    """Step "substitute (26)": the score, and the log-derivative with grad eps = E[beta grad beta] in it."""
+    """Both sides of Theorem 4's step "substitute (26)": the score, with E[beta grad beta] for grad eps."""
     return s.score, (s.eps * s.mb - s.mq[:, :, None] * s.grad_eps) / s.eps**2
 
 
 def substitute_27(s: Symbols) -> tuple[Array, Array]:
-    """Step "substitute (27)" as printed: `- gamma X + B M Q` in place of `- (gamma X + B) M Q`."""
+    """Both sides of Theorem 4's step "substitute (27)" as printed: `- gamma X + B M Q` is wrong.
+
+    The log-derivative needs `- (gamma X + B) M Q` there.
+    """
     return s.score, _on(s, (s.eps * s.mb - s.gamma * s.x + s.mq[:, :, None] * s.b) / s.eps**2)
 
 
 def substitute_27_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Step "substitute (27)" repaired: the score, and the log-derivative with `- (gamma X + B) M Q`."""
+    """Both sides of Theorem 4's step "substitute (27)" repaired, with `- (gamma X + B) M Q` in the score."""
     return s.score, (s.eps * s.mb - s.mq[:, :, None] * (s.gamma * s.x + s.b)) / s.eps**2
 
 
 def rearrange(s: Symbols) -> tuple[Array, Array]:
-    """Step "rearrange" as printed: the policy term loses `M Q / eps^2`, and B keeps the wrong sign."""
+    """Both sides of Theorem 4's step "rearrange" as printed: `M Q / eps^2` is lost, B has the wrong sign.
+
+    It is the policy term that loses the factor.
+    """
     return _on(s, s.score + s.gamma * s.x), (s.eps * s.mb + s.mq[:, :, None] * s.b) / s.eps**2
 
 
 def rearrange_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Step "rearrange" repaired: `grad log pi + gamma X M Q / eps^2 = (eps M grad Q - B M Q) / eps^2`."""
+    """Both sides of Theorem 4's step "rearrange" repaired: `(eps M grad Q - B M Q) / eps^2` on the right.
+
+    The left side is `grad log pi + gamma X M Q / eps^2`.
+    """
     left = s.score + s.gamma * s.mq[:, :, None] * s.x / s.eps**2
     return left, (s.eps * s.mb - s.mq[:, :, None] * s.b) / s.eps**2
 
 
 def expectations(s: Symbols) -> tuple[Array, Array]:
-    """Step "take expectations" as printed: `X (1 + gamma E[beta E_w Q]) = (eps G + B V) / eps^2`."""
+    """Both sides of Theorem 4's step "take expectations" as printed: `(eps G + B V) / eps^2` on the right.
+
+    The left side is `X (1 + gamma E[beta E_w Q])`.
+    """
     return s.x * s.d, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 
 def expectations_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Step "take expectations" repaired: `X (1 + gamma V / eps^2) = (eps G - B V) / eps^2`."""
+    """Both sides of Theorem 4's step "take expectations" repaired: `(eps G - B V) / eps^2` on the right.
+
+    The left side is `X (1 + gamma V / eps^2)`.
+    """
     return s.x * (1 + s.gamma * s.v / s.eps**2), (s.eps * s.g - s.b * s.v) / s.eps**2
 
 
 def divide(s: Symbols) -> tuple[Array, Array]:
-    """Step "divide" as printed, times D: `X = G / (eps D) + B V / (eps^2 D)`."""
+    """Both sides of Theorem 4's step "divide" as printed, times D: `X = G / (eps D) + B V / (eps^2 D)`."""
     return s.x * s.d, s.g / s.eps + s.b * s.v / s.eps**2
 
 
 def last_line(s: Symbols) -> tuple[Array, Array]:
-    """Step "last line" as printed: `G / eps + B V / eps^2 = (eps B V + G) / eps^2`; `eps` changes terms.
+    """Both sides of Theorem 4's last line as printed: `G / eps + B V / eps^2 = (eps B V + G) / eps^2`.
 
-    Both sides are over D.
+    `eps` changes terms there. In print both sides are over D.
     """
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.b * s.v + s.g) / s.eps**2
 
 
 def last_line_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Step "last line" repaired: `G / eps + B V / eps^2 = (eps G + B V) / eps^2`."""
+    """Both sides of Theorem 4's last line repaired: `G / eps + B V / eps^2 = (eps G + B V) / eps^2`."""
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 

@@ -1,4 +1,4 @@
-"""The true derivatives behind Theorem 4 and (30), by code that shares nothing with the formulas.
+"""True derivatives behind Theorem 4 and (30), by code that shares nothing with the formulas.
 
 How the three ways relate is in `theorem_4.py`.
 """
@@ -54,7 +54,7 @@ def policy_truth(mdp: TabularMDP, model: Model, eps: float, *, method: str) -> A
 
 
 def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
-    r"""Derivative $\partial_\omega g / (1 - \partial_\varepsilon g)$, by implicit differentiation.
+    r"""Derivative of the self-consistent temperature, $\partial_\omega g / (1 - \partial_\varepsilon g)$.
 
     The root is that of `eps = g(omega, eps)`. The derivative of a state's value in $Q_j$ is $\pi_j(1 + (Q_j
     - V)/\varepsilon)$.
@@ -75,10 +75,10 @@ def _implicit(mdp: TabularMDP, model: Model, eps: float) -> Array:
 
 
 def _implicit_policy(mdp: TabularMDP, model: Model, eps: float) -> Array:
-    r"""Left side of Theorem 4 by implicit differentiation, the derivative $dV$ at fixed values.
+    r"""Left side of Theorem 4 by implicit differentiation of the state values at fixed Q values.
 
-    $dV = \sum_j (dV/dQ_j - \pi_j)\,dQ_j - (\mathrm{Var}/\varepsilon^2)\,d\varepsilon$, weighted by the flow
-    of `beta`.
+    It is the derivative $dV$ at fixed values. $dV = \sum_j (dV/dQ_j - \pi_j)\,dQ_j -
+    (\mathrm{Var}/\varepsilon^2)\,d\varepsilon$, weighted by the flow of `beta`.
     """
     point = evaluate(mdp, model, eps)
     q, transition = np.where(mdp.available, point.q, 0.0), np.asarray(mdp.dense_transition)

@@ -15,7 +15,7 @@ UNIQUE, TIED = Polynomial([0, 0, -1, 0.5]), Polynomial([-1, 0, 2, 0, -1])
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the densities of a unique and of two tied maxima, and of the mass near the maximum."""
+    """Figure of the Boltzmann density for one and for two tied maxima, and of the mass near a maximum."""
     panels = [
         _densities("unique maximum: -x^2 + x^3/2", UNIQUE, (-1.0, 1.0), (0.0,)),
         _densities("tied maxima: -(x^2 - 1)^2", TIED, (-2.0, 2.0), (-1.0, 1.0)),
@@ -39,7 +39,7 @@ def _densities(title: str, f: Function, interval: tuple[float, float], peaks: tu
 
 
 def _masses() -> Panel:
-    """Panel of the mass within 0.1 of x = 0, and of x = 1: it tends to 1 and to 1/2."""
+    """Panel of the mass within 0.1 of x = 0 and of x = 1, which tends to 1 and to 1/2."""
     eps = np.geomspace(1, 1e-5, 26)
     curves = [
         Curve("unique, |x| < 0.1", eps, np.array([_mass(UNIQUE, 0.0, (-1.0, 1.0), e) for e in eps])),

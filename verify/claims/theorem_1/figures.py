@@ -34,7 +34,10 @@ _ROWS: tuple[_Row, ...] = (
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the error against temperature at each kind of maximum, and of what refutes (12)."""
+    """Figure of |E[phi] - phi(x*)| by temperature at each kind of maximum, and of counterexamples.
+
+    The counterexamples refute (12).
+    """
     panels = [
         _panel("rate eps", [curve for row in _ROWS[:3] for curve in _curves(row)]),
         _panel("rate sqrt(eps)", [curve for row in _ROWS[3:] for curve in _curves(row)]),
@@ -48,7 +51,7 @@ def figures(seed: int) -> Sequence[Figure]:
 
 
 def finite_figures(seed: int) -> Sequence[Figure]:
-    """Figure of the error against 1/eps on a random finite action set, with its bound.
+    """Figure of |E[phi] - phi(a*)| against 1/eps on a random finite action set, with its bound.
 
     The bound is osc(phi) (n - 1) exp(-gap/eps).
     """
@@ -83,7 +86,10 @@ def _panel(title: str, curves: Sequence[Curve]) -> Panel:
 
 
 def _refuting_curves() -> list[Curve]:
-    """Errors for two wells, h = 0 (limit 1/2) and h = 1 (limit 0), and for -x^4 left of a jump (limit 1)."""
+    """Error curves that refute Theorem 1 as printed: two wells with limits 1/2 and 0, a jump with limit 1.
+
+    The wells have h = 0 and h = 1; the jump is at 0, with -x^4 left of it.
+    """
 
     def wells(h: int) -> Array:
         def f(x: Array) -> Array:

@@ -1,4 +1,4 @@
-r"""The gap functions of Theorem 1: (12) under the printed hypotheses, corrected, and without each assumption.
+r"""Gap functions of Theorem 1, Eq. (12): as printed, corrected, and without each of its assumptions.
 
 As printed, f has one maximum x*, is C2 near x* and bounded on a compact X; nothing is asked of f elsewhere.
 
@@ -40,7 +40,7 @@ RADII = 2.0 ** np.arange(-10, 2)
 
 
 def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Counterexample with a removed point: |E[phi] - phi(1)| for f = -(x^2 - 1)^2 - h 1[x < 0].
+    """Gap of Theorem 1 where a maximum is removed: |E[phi] - phi(1)|, f = -(x^2 - 1)^2 - h 1[x < 0].
 
     The value of f at -1 is lowered, so that x* = 1 is the only maximum. Integrals do not see one point, so
     f is integrated without it.
@@ -58,9 +58,9 @@ def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Counterexample with a jump: |E[phi] - phi(1/2)| for f = -(2x - 1)^2 right of 0, -h - |x|^p left of it.
+    """Gap of Theorem 1 at a function with a jump: |E[phi] - phi(1/2)|, f = -(2x - 1)^2 right of 0.
 
-    For h = 0 the supremum is approached at 0 but not attained there.
+    Left of it, f = -h - |x|^p. For h = 0 the supremum is approached at 0 but not attained there.
     """
     sign = 1 - 2 * perturb
     got = boltzmann_expectation(
@@ -75,19 +75,19 @@ def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def printed_gap(*, family: str, perturb: float = 0.0, **parts: Any) -> Gap:
-    """Eq. (12) as printed: |E[phi] - phi(x*)| on one of the two counterexample families."""
+    """Gap of Theorem 1, (12), as printed: |E[phi] - phi(x*)| on a family of counterexamples."""
     if family == "removed-point":
         return removed_point_gap(**parts, perturb=perturb)
     return one_sided_gap(**parts, perturb=perturb)
 
 
 def tied_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 1 without a unique maximum: |E[phi] - phi(x*)| with two equal maxima of a continuous f."""
+    """Gap of Theorem 1 without a unique maximum: |E[phi] - phi(x*)|, f continuous with two maxima."""
     return removed_point_gap(h=0, eps=eps, perturb=perturb)
 
 
 def continuous_gap(*, coef: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 1 corrected: |E[phi] - phi(x*)| against its bound, for polynomials on [-2, 2]."""
+    """Gap of Theorem 1 corrected: |E[phi] - phi(x*)| against its bound, for polynomials on [-2, 2]."""
     f, test = Polynomial([0, *coef]), Polynomial(phi)
     got = boltzmann_expectation(f * (1 - 2 * perturb), test, interval=BOX, eps=eps)
     x_star = _argmax(f)
@@ -102,7 +102,7 @@ def continuous_gap(*, coef: Sequence[int], phi: Sequence[int], eps: float, pertu
 
 
 def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (12) on n actions with one best action: |E[phi] - phi(a*)| against the exponential bound."""
+    """Gap of Theorem 1 on n actions with one best: |E[phi] - phi(a*)| against an exponential bound."""
     values, test = np.array(f, float), np.array(phi, float)
     best = int(values.argmax())
     got = boltzmann_policy(values[None] * (1 - 2 * perturb), eps=eps)[0] @ test
@@ -113,7 +113,7 @@ def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: flo
 
 
 def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 1 on tied actions: |E[phi] - phi(a*)| at the first best action.
+    """Gap of Theorem 1 on tied actions: |E[phi] - phi(a*)| at the first best action.
 
     The bound is that of a gap of 1 (integers).
     """
@@ -124,7 +124,7 @@ def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, pertur
 
 
 def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
-    """Strategy of integer tables of up to six actions, with one best action if `unique`."""
+    """Strategy of integer values f and phi on up to six actions; one best action if `unique`."""
     table = st.lists(st.integers(-4, 4), min_size=1, max_size=6)
     pairs: st.SearchStrategy[Instance] = table.flatmap(
         lambda f: st.fixed_dictionaries(
@@ -139,7 +139,7 @@ def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
 
 
 def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Eq. (12) at a kink, a flat maximum or a boundary maximum: |E[phi] - phi(0)| against eps^(1/p)."""
+    """Gap of Theorem 1 at a kink, flat or boundary maximum: |E[phi] - phi(0)| against eps^(1/p)."""
     left, right = slopes
     got = boltzmann_expectation(
         lambda x: -np.where(x < 0, left, right) * np.abs(x) ** p * (1 - 2 * perturb),
@@ -157,7 +157,7 @@ def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, 
 def power_constant_gap(
     *, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """E[phi] at a power peak minus its closed form by incomplete gamma functions.
+    """Gap of E[phi] at a power peak to its closed form by incomplete gamma functions.
 
     The closed form is good to 64 ulps of sum|phi|.
     """
@@ -174,11 +174,11 @@ def power_constant_gap(
 
 
 def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Ablation, no compact domain: |E[phi] - phi(0)| for -x^2/(1 + x^2), cut at $R = 8e^{1/\varepsilon}$.
+    r"""Gap of Theorem 1 without a compact domain: |E[phi] - phi(0)| for -x^2/(1 + x^2).
 
-    The bound is the one that holds on [-1, 1], where $x^2/2 \le -f \le x^2$: $4E[x^2] \le
-    4\sqrt2\,\varepsilon/\mathrm{erf}(1/\sqrt\varepsilon)$. On [-R, R] the mass of [-1, 1] is at most 2 of
-    at least $2Re^{-1/\varepsilon} = 16$.
+    The domain is cut at $R = 8e^{1/\varepsilon}$. The bound is the one that holds on [-1, 1], where $x^2/2
+    \le -f \le x^2$: $4E[x^2] \le 4\sqrt2\,\varepsilon/\mathrm{erf}(1/\sqrt\varepsilon)$. On [-R, R] the mass
+    of [-1, 1] is at most 2 of at least $2Re^{-1/\varepsilon} = 16$.
     """
     reach = 8 * math.exp(1 / eps)
     got = boltzmann_expectation(
@@ -194,7 +194,7 @@ def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 1 without a bounded range: E[x^2] for f = log(1 - x^2), at most 1/(3 + 2/eps).
+    """Gap of Theorem 1 without a bounded range: E[x^2] for f = log(1 - x^2), at most 1/(3 + 2/eps).
 
     X = [-1, 1], and f is -inf at its ends; the bound is the value of a Beta integral.
     """
@@ -205,13 +205,16 @@ def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def density_range_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 1's range as printed: the density's largest value, at most 1, for f = -c x^2 on [-1, 1]."""
+    """Gap of Theorem 1's range as printed: the density's largest value, at most 1, for f = -c x^2.
+
+    X = [-1, 1].
+    """
     density = boltzmann_density(Polynomial([0, 0, -c]), [0.0], interval=(-1.0, 1.0), eps=eps)
     return Gap(float(density[0]) + perturb, 1 + 1e-12)
 
 
 def density_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Theorem 1's range corrected: the density is at least 0, has mass 1, and equals exp(f/eps)/Z.
+    """Gap of Theorem 1's range corrected: the density is nonnegative, has mass 1, and is exp(f/eps)/Z.
 
     Z comes from erf, and the mass from 64 Gauss nodes per panel, on panels [2^k, 2^(k + 1)] widths of the
     peak: exp(-t^2) is entire, so that they are exact to rounding, and beyond 8 widths it is below 1e-27.
@@ -242,13 +245,13 @@ def _argmax(f: Polynomial) -> float:
 
 
 def _drop_outside(f: Polynomial, x_star: float, rho: float) -> float:
-    """Drop `Delta_rho = f(x*) - sup f` over |x - x*| >= rho (inf if that is empty)."""
+    """Drop of f from its maximum to `sup f` over |x - x*| >= rho, `Delta_rho` (inf if that is empty)."""
     parts = [(BOX[0], x_star - rho), (x_star + rho, BOX[1])]
     tops = [peaks.extremes(f, part)[1] for part in parts if part[0] < part[1]]
     return float(f(x_star)) - max(tops) if tops else math.inf
 
 
 def _drop_inside(f: Polynomial, x_star: float, delta: float) -> float:
-    """Drop `omega_delta = f(x*) - inf f` over |x - x*| <= delta."""
+    """Drop of f from its maximum to `inf f` over |x - x*| <= delta, `omega_delta`."""
     part = (max(BOX[0], x_star - delta), min(BOX[1], x_star + delta))
     return float(f(x_star)) - peaks.extremes(f, part)[0]

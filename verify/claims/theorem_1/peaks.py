@@ -1,4 +1,4 @@
-r"""Functions on an interval with a known maximum, as plain data, and their closed forms.
+r"""Functions on an interval with a known maximum (peaks), as plain data, and closed forms of their integrals.
 
 * smooth peak: `coef = [c2, c3, c4]`, $f(x) = -c_2 y^2 + c_3 y^3 - c_4 y^4$, $y = x - x^*$, on $[x^* - w_0,
   x^* + w_1]$, strongly concave;
@@ -26,7 +26,7 @@ EPS = (1.0, 0.25, 0.0625, 1e-2, 1e-3, 1e-4, 1e-6)
 
 @dataclass(frozen=True, eq=False)
 class SmoothPeak:
-    """A strongly concave polynomial with its maximum 0 at the interior point `x_star` of `ends`.
+    """Strongly concave polynomial with its maximum 0 at the interior point `x_star` of `ends`.
 
     On `ends`, `m <= -f''` and `|f'''| <= third`.
     """
@@ -39,12 +39,12 @@ class SmoothPeak:
 
     @property
     def curvature(self) -> float:
-        """Second derivative f''(x*), below 0."""
+        """Second derivative f''(x*) of a smooth peak at its maximum, below 0."""
         return float(self.f.deriv(2)(self.x_star))
 
 
 def smooth_peak(coef: Sequence[int], x_star: float, widths: Sequence[float]) -> SmoothPeak:
-    """Smooth peak with these coefficients (module docstring)."""
+    """Smooth peak with the given coefficients, on `x_star` minus and plus `widths` (module docstring)."""
     ends = (x_star - widths[0], x_star + widths[1])
     f = Polynomial([0, 0, -coef[0], coef[1], -coef[2]])(Polynomial([-x_star, 1]))
     return SmoothPeak(f, x_star, ends, -extremes(f.deriv(2), ends)[1], largest(f.deriv(3), ends))
@@ -58,18 +58,18 @@ def extremes(p: Polynomial, ends: tuple[float, float]) -> tuple[float, float]:
 
 
 def largest(p: Polynomial, ends: tuple[float, float]) -> float:
-    """Largest |p| of a polynomial on an interval."""
+    """Largest absolute value of a polynomial on an interval."""
     return max(abs(value) for value in extremes(p, ends))
 
 
 def rounding(p: Polynomial, ends: tuple[float, float]) -> float:
-    """Twice Horner's rounding error of a polynomial on an interval."""
+    """Twice the rounding error bound of Horner's rule for a polynomial on an interval."""
     coef = np.abs(p.coef)
     return float(4 * len(coef) * U * np.polynomial.polynomial.polyval(max(abs(e) for e in ends), coef))
 
 
 def bump(x: Array, *, centre: float, radius: float) -> Array:
-    """Test function B((x - centre)/radius) of class C_0^inf."""
+    """Smooth bump B((x - centre)/radius) of compact support, a test function of class C_0^inf."""
     t2 = np.minimum(((x - centre) / radius) ** 2, 1.0)
     with np.errstate(divide="ignore"):
         out: Array = np.exp(1 - 1 / (1 - t2))
@@ -88,7 +88,7 @@ def power_moment(k: int, *, p: int, c: float, reach: float, eps: float) -> float
 def power_mean(
     phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: float, reach: float = 1.0
 ) -> float:
-    """E[phi] under exp(-c|x|^p / eps), in closed form.
+    """Mean E[phi] of a polynomial phi under the density exp(-c|x|^p / eps), in closed form.
 
     `phi` holds coefficients, and `slopes = [c_left, c_right]`; c_left = 0 stands for X = [0, R].
     """
@@ -101,7 +101,7 @@ def power_mean(
 
 
 def power_rate(phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: float) -> float:
-    r"""Bound of |E[phi] - phi(0)| at a power peak, where c is the smaller slope.
+    r"""Bound of |E[phi] - phi(0)| at a power peak -c |x|^p, where c is the smaller slope.
 
     $\sum_{k \ge 1}|\varphi_k|(\varepsilon/c)^{k/p}\Gamma((k+1)/p)/\Gamma(1/p)$. On each side $E|x|^k$ is
     that expression times $P((k+1)/p, X)/P(1/p, X) \le 1$: the regularised incomplete gamma function P(a, X)
@@ -113,10 +113,10 @@ def power_rate(phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: floa
 
 
 def interchange_error(h: int, eps: float) -> float:
-    r"""Bound of $|\int_U e^{g/\varepsilon}du - \int e^{-4u^2}du|$ for the two wells, h > 0.
+    r"""Error bound of an integral for the two wells: $|\int_U e^{g/\varepsilon}du - \int e^{-4u^2}du|$.
 
-    $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2]. With $v = (x - 1)/\sqrt\varepsilon$ and x > 0, both exponents
-    are at most $-v^2$ and differ by $4\sqrt\varepsilon v^3 + \varepsilon v^4$: $4\sqrt\varepsilon +
+    h > 0. $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2]. With $v = (x - 1)/\sqrt\varepsilon$ and x > 0, both
+    exponents are at most $-v^2$ and differ by $4\sqrt\varepsilon v^3 + \varepsilon v^4$: $4\sqrt\varepsilon +
     \tfrac34\sqrt\pi\varepsilon$ in the integral. The Gaussian beyond $|v| > 1/\sqrt\varepsilon$ holds
     $\tfrac12\sqrt\pi\,\mathrm{erfc}(2/\sqrt\varepsilon)$. The half x < 0 is $e^{-h/\varepsilon}$ times the
     other, which is below $\sqrt\pi$.
@@ -128,7 +128,7 @@ def interchange_error(h: int, eps: float) -> float:
 
 @st.composite
 def smooth_peaks(draw: st.DrawFn, /, **more: st.SearchStrategy[object]) -> Instance:
-    """Strategy of `coef, x_star, widths` of smooth peaks (m > 0), and of the parts in `more`.
+    """Strategy of smooth peaks, `coef, x_star, widths` with m > 0, and of the parts in `more`.
 
     Small integers and simple fractions.
     """
@@ -148,7 +148,7 @@ def coefficients(*, degree: int = 3, size: int = 3) -> st.SearchStrategy[list[in
 
 
 def powers(*, both_sides: bool = True, p: Sequence[int] = (1, 2, 4, 6)) -> st.SearchStrategy[Instance]:
-    """Strategy of power peaks with test polynomials."""
+    """Strategy of power peaks -c |x|^p with test polynomials phi and temperatures."""
     left = st.integers(1, 4) if both_sides else st.just(0)
     return st.fixed_dictionaries(
         {

@@ -1,4 +1,4 @@
-"""The proof of Theorem 1, Eqs. (12)-(19), step by step, on functions for which its conclusion is true.
+"""Claims on Theorem 1's proof, (12)-(19), step by step, on functions for which its conclusion is true.
 
 (13)-(17) and the inequalities (18), (19) hold. What they are used for does not: a constant dominates
 nothing on U, which grows to the whole line. Checks, bounds and teeth are in `printed_proof_gaps.py`.
@@ -101,7 +101,7 @@ _FROM_G = r"e^{g(x)/\varepsilon}\big/\textstyle\int_X e^{g(x)/\varepsilon}dx"
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the integral over U as eps falls, for two functions; one breaks the interchange."""
+    """Figure of the proof's integral over U as eps falls, for two functions; one breaks the interchange."""
     eps = 10.0 ** np.linspace(-1, -8, 22)
     wells, one = Polynomial([-1, 0, 2, 0, -1]), Polynomial([0, 0, -4, -1])
     tops = [boltzmann_density(wells, [1.0], interval=(-2, 2), eps=e)[0] for e in eps]

@@ -1,4 +1,4 @@
-r"""The gap functions of the proof of Theorem 1, Eqs. (12)-(19), and of its repaired steps.
+r"""Gap functions of the proof of Theorem 1, (12)-(19), and of its repaired steps.
 
 Bounds (written down before the first run; u = 2.2e-16, "rounding" is Horner's for f, which eps divides):
 * (12): f strongly concave with -M <= f'' <= -m, |f'''| <= L, interior x*. By parts, $\varepsilon(1 - [y p])
@@ -39,7 +39,7 @@ TWO_WELLS = (-2.0, 2.0)
 def rate_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (12): |E[phi] - phi(x*)| against its explicit O(eps) bound."""
+    """Gap of Theorem 1, (12), at a smooth peak: |E[phi] - phi(x*)| against an explicit O(eps) bound."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     got = boltzmann_expectation(peak.f, test, interval=peak.ends, eps=eps)
     p_ends = boltzmann_density(peak.f, peak.ends, interval=peak.ends, eps=eps)
@@ -57,7 +57,7 @@ def rate_gap(
 def auxiliary_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], offset: int, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (13): the density from f = g + f(x*), as defined, minus the one from g."""
+    """Gap of Theorem 1's proof, (13): the density of f = g + f(x*) by its definition, minus that of g."""
     peak = smooth_peak(coef, x_star, widths)
     x = np.linspace(*peak.ends, 5)
     z = _fixed_rule(lambda t: np.exp((peak.f(t) + offset) / eps), peak.ends)
@@ -76,7 +76,7 @@ def expectation_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Eq. (14): the expectation under f minus that under g, written with (13)."""
+    """Gap of Theorem 1's proof, (14): expectation under f minus that under g, written with (13)."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     z = _fixed_rule(lambda t: np.exp(peak.f(t) / eps), peak.ends)
     right = _fixed_rule(lambda t: test(t) * np.exp(peak.f(t) / eps) / z, peak.ends)
@@ -87,7 +87,7 @@ def expectation_gap(
 def substitution_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (15): E[phi] minus the quotient of both integrals in u = (x* - x)/sqrt(eps).
+    """Gap of Theorem 1's proof, (15): E[phi] minus a quotient of integrals in u = (x* - x)/sqrt(eps).
 
     The integrals are over U = (x* - X)/sqrt(eps).
     """
@@ -111,7 +111,7 @@ def pointwise_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Eq. (16), and with phi = 1 (17): the integrand at fixed u minus its limit."""
+    """Gap of Theorem 1's proof, (16), and (17) with phi = 1: integrand at a fixed u minus its limit."""
     peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
     x = x_star - root * u
     got = test(x) * math.exp(min(peak.f(x) / eps, 0.0))
@@ -123,9 +123,9 @@ def pointwise_gap(
 
 
 def boundary_pointwise_gap(*, u: float, eps: float, perturb: float = 0.0) -> Gap:
-    """Ablation of (17), f = -x on [0, 1], x* = 0, u <= 0: the integrand minus its printed limit 1.
+    """Gap of Theorem 1's proof, (17), at a boundary maximum: integrand minus its printed limit 1.
 
-    f'' = f''' = 0, so the bound is rounding alone.
+    An ablation: f = -x on [0, 1], x* = 0 and u <= 0. f'' = f''' = 0, so the bound is rounding alone.
     """
     return Gap(abs(math.exp(u / math.sqrt(eps)) - 1) + perturb, 64 * U)
 
@@ -133,7 +133,10 @@ def boundary_pointwise_gap(*, u: float, eps: float, perturb: float = 0.0) -> Gap
 def lhopital_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], u: float, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """The displays before (16): g/eps, -u f'/(2 sqrt eps) and u^2 f''/2 minus their limit u^2 f''(x*)/2."""
+    """Gap of Theorem 1's proof, before (16): three expressions minus their limit u^2 f''(x*)/2.
+
+    They are g/eps, -u f'/(2 sqrt eps) and u^2 f''/2.
+    """
     peak, root = smooth_peak(coef, x_star, widths), math.sqrt(eps)
     x, limit = x_star - root * u, u * u * peak.curvature / 2 + perturb
     displays = (peak.f(x) / eps, -u * peak.f.deriv()(x) / (2 * root), u * u * peak.f.deriv(2)(x) / 2)
@@ -145,7 +148,10 @@ def lhopital_gap(
 def dominated_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Eq. (18), and with phi = 1 (19): the largest integrand at 65 points of U, at most sup|phi|."""
+    """Gap of Theorem 1's proof, (18), and (19) with phi = 1: largest integrand at 65 points of U.
+
+    It must be at most sup|phi|.
+    """
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     x = np.linspace(*peak.ends, 65)
     top = float(np.abs(test(x) * np.exp((peak.f(x) + perturb * (1 + eps)) / eps)).max())
@@ -154,15 +160,16 @@ def dominated_gap(
 
 
 def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Step "integrable dominating function": the integral of sup|phi| over U, against its value at eps = 1.
+    """Gap of step "integrable dominating function": integral of sup|phi| over U, against eps = 1.
 
-    The bound holds if the constant is integrable uniformly in eps.
+    The bound is the integral's value at eps = 1. The bound holds if the constant is integrable uniformly in
+    eps.
     """
     return Gap(sup_phi * width / math.sqrt(eps) + perturb, sup_phi * width * (1 + 8 * U))
 
 
 def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Repaired step: the integral over U minus its limit, for f = -y^2((y - b)^2 + h) on [-4, 4].
+    r"""Gap of a repaired step: the integral over U minus its limit, for f = -y^2((y - b)^2 + h) on [-4, 4].
 
     delta = b/2, kappa = delta^2 + h. $e^{g/\varepsilon} \le e^{-\kappa u^2}$ where $|y| \le \delta$
     (checked at 65 points), mass at most $8e^{-h\delta^2/\varepsilon}$ elsewhere, and so $|\int_U
@@ -183,7 +190,7 @@ def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def interchange_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Step "limit and integral commute": the integral over U minus the integral of the limit.
+    """Gap of step "limit and integral commute": integral over U minus the integral of the limit.
 
     f = -(x^2 - 1)^2 - h 1[x < 0] with f(-1) lowered, x* = 1.
     """
@@ -193,9 +200,9 @@ def interchange_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def second_order_gap(*, p: int, c: int, strict: bool = True, perturb: float = 0.0) -> Gap:
-    """Step "second-order sufficient conditions": u^T f''(x*) u for f = -c x^p and u = 1, below 0.
+    """Gap of step "second-order sufficient conditions": u^T f''(x*) u for f = -c x^p, below 0.
 
-    Integers, so below 0 means at most -1; with `strict=False`, at most 0.
+    u = 1. Integers, so below 0 means at most -1; with `strict=False`, at most 0.
     """
     curvature = float(Polynomial([0] * p + [-c]).deriv(2)(0.0))
     return Gap(curvature + perturb * (1 - 2 * curvature), -1.0 if strict else 0.0)
@@ -210,7 +217,7 @@ def last_display_gap(
     half: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    r"""Step "denominator of the last display": $\int_U e^{g/\varepsilon}du$ minus $\int e^{u^2 f''}du$.
+    r"""Gap of step "denominator of the last display": $\int_U e^{g/\varepsilon}du - \int e^{u^2 f''}du$.
 
     With `half`, the exponent has the factor 1/2 of (17).
     """
@@ -224,13 +231,13 @@ def last_display_gap(
 
 
 def _scaled_mass(f: object, ends: tuple[float, float], eps: float, *, at: float = 0.0) -> float:
-    """Integral of exp(g/eps) over U: 1/(sqrt(eps) p_eps(x*))."""
+    """Integral of exp(g/eps) over U, by the density at the maximum: 1/(sqrt(eps) p_eps(x*))."""
     density = boltzmann_density(f, [at], interval=ends, eps=eps, breakpoints=(0.0, at))  # type: ignore[arg-type]
     return 1 / (math.sqrt(eps) * float(density[0]))
 
 
 def _fixed_rule(integrand: object, ends: tuple[float, float]) -> float:
-    """Integral by 32 panels of 64 Gauss-Legendre nodes, nothing adaptive.
+    """Integral of a function by 32 panels of 64 Gauss-Legendre nodes, without adaptive refinement.
 
     It is independent of `virel_theory`'s rule.
     """

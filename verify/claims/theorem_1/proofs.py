@@ -17,22 +17,23 @@ from verify.proofs.job import Jobs, proved
 
 
 def finite_set(instance: dict[str, Any]) -> Exact:
-    """Values `f` and `phi` on a finite set and the temperature `eps`, as fractions; there is no MDP."""
+    """Exact instance without an MDP: values `f` and `phi` on a finite set, and the temperature `eps`."""
     f, phi = (fractions(instance[name], name=name) for name in ("f", "phi"))
     return without_mdp(f=f, phi=phi, eps=fraction_of(instance["eps"]))
 
 
 def maximisers(x: Exact) -> list[arb]:
-    """Number of maximisers of f minus 1: zero if the maximum is unique."""
+    """Zero if f has a unique maximum: number of its maximisers minus 1."""
     return [arb(list(x.f).count(max(x.f)) - 1)]
 
 
 def dirac(x: Exact, *, side: int) -> list[arb]:
-    r"""`osc(phi) (n - 1) exp(-D/eps) - side (E_pi[phi] - phi*)`, to be proved >= 0 for `side` = 1 and -1.
+    r"""Nonnegative if Theorem 1 holds on a finite set: its bound minus `side (E_pi[phi] - phi*)`.
 
-    With $w_a = e^{-gap_a/\varepsilon}$, $w^* = 1$, $M = \sum w$ and $b = osc(\phi)(n - 1)$, it is
-    $(b\,w_D - side\sum(\phi_a - \phi^*)w_a + b\,w_D\sum w_a)/M$, the sums over a that are not best. The
-    coefficients of the first two terms are added exactly where gaps are equal.
+    The bound is `osc(phi) (n - 1) exp(-D/eps)`; `side` is 1 and -1. With $w_a = e^{-gap_a/\varepsilon}$, $w^*
+    = 1$, $M = \sum w$ and $b = osc(\phi)(n - 1)$, it is $(b\,w_D - side\sum(\phi_a - \phi^*)w_a + b\,w_D\sum
+    w_a)/M$, the sums over a that are not best. The coefficients of the first two terms are added exactly
+    where gaps are equal.
     """
     top, best = max(x.f), list(x.f).index(max(x.f))
     others = [

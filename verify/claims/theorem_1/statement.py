@@ -1,4 +1,4 @@
-"""Theorem 1, Eq. (12): the Boltzmann distribution tends to a Dirac at the maximum.
+"""Claims on Theorem 1, Eq. (12): the Boltzmann distribution tends to a Dirac at the maximum.
 
 Printed form, correction, rates, ablations. The checks, their bounds and their teeth are in `gaps.py`; the
 steps of the proof in `printed_proof.py`.

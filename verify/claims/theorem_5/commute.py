@@ -1,4 +1,4 @@
-"""Theorem 5 iii) with (38): do min and lim commute?
+"""Claims on Theorem 5 iii) with (38): do minimum and limit commute?
 
 They do, on any Omega, with min read as inf: by Assumption 2 at once (0 <= inf eps_{w,k} <= eps_{w*,k} ->
 0), and on finite action sets without it, as the rate of (37) is uniform. The printed proof goes through a
@@ -35,17 +35,17 @@ from virel_theory.solvers.solve import solve
 
 
 def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Theorem 5 iii): |min over Omega of eps_{omega,k} - eps_k, minus min of eps_omega|.
+    """Gap of Theorem 5 iii): min over Omega of `eps_{omega,k} - eps_k`, to the min of eps_omega.
 
-    Over Omega, and without its first member.
+    Omega is also taken without its first member.
     """
     return worst(*(_gap_of_minima(mdp, part, eps_k, perturb) for part in (omegas, omegas[1:]) if len(part)))
 
 
 def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
-    """Difference of two minima over Omega, of eps_{omega,k} - eps_k and of eps_omega.
+    """Gap of two minima over Omega, of `eps_{omega,k} - eps_k` and of eps_omega.
 
-    Against the rates of the two minimisers; without Assumption 2.
+    The bound is the larger of the two minimisers' rates; Assumption 2 is not used.
     """
     left = [incremental_residual_error(mdp, q, eps_k=eps_k) - eps_k for q in omegas]
     right = [eps_by_hand(mdp, q) for q in omegas]
@@ -55,12 +55,12 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float)
 
 
 def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
-    """Theorem 5 iii) without Assumption 2, continuous actions: 1/8 minus a minimum that should tend to it.
+    """Gap of Theorem 5 iii) without Assumption 2: 1/8 minus the minimum of `eps_{omega,k} - eps_k`.
 
-    S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0. T* Q = 1/2: beta = 1/2 off
-    and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does not see a spike of width
-    sigma = exp(-nats) << exp(-1/eps_k). The minimum is that of eps_{omega,k} - eps_k over Omega; to
-    commute, the gap must be small for small eps_k, here at most 1/16 for eps_k <= 1/64.
+    Actions are continuous. S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0. T* Q
+    = 1/2: beta = 1/2 off and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does not see
+    a spike of width sigma = exp(-nats) << exp(-1/eps_k). The minimum is that of eps_{omega,k} - eps_k over
+    Omega; to commute, the gap must be small for small eps_k, here at most 1/16 for eps_k <= 1/64.
     """
     sigma = math.exp(-nats)
     mean = 1 / (1 + (1 - sigma) * math.exp(nats - 1 / eps_k))
@@ -69,9 +69,9 @@ def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
 
 
 def gap_38(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Eq. (38): eps_{w~_k,k} - eps_k minus eps_w, at most its rate, for every w.
+    """Gap of Eq. (38): `eps_{w~_k,k} - eps_k - eps_w`, at most its rate, for every w.
 
-    On Omega with Q*, and without.
+    Omega is taken with Q*, and without.
     """
     return worst(*(_gap_38(mdp, omegas, eps_k, perturb) for omegas in ([q_star, *others], list(others))))
 
@@ -84,11 +84,11 @@ def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: flo
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
-    """Theorem 5 iii), step "minimisers-converge" as printed: last step |w~_n - w~_{n-1}| of the minimisers.
+    """Gap of Theorem 5 iii), step "minimisers-converge" as printed: last step of the minimisers w~_n.
 
-    S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}. Q_0 = Q* and Q_j is the fixed point of T_{w,k} at
-    eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R that a smooth curve w ->
-    Q_w joins. A convergent sequence makes the last step small.
+    The step is |w~_n - w~_{n-1}|. S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}. Q_0 = Q* and Q_j is the
+    fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R
+    that a smooth curve w -> Q_w joins. A convergent sequence makes the last step small.
     """
     mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap), 0.0]]), gamma)
     mean = [float(gap)] + [gap / (1 + math.exp(-gap * 2.0**j)) for j in range(1, n + 1)]
@@ -101,9 +101,9 @@ def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 
 
 
 def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Theorem 5 iii), repaired step: min eps_{w,k} minus (delta^2/2 + eps_k), at most 0.
+    """Gap of Theorem 5 iii), repaired step: `min eps_{w,k} - (delta^2/2 + eps_k)`, at most 0.
 
-    And the minimisers converge: (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta.
+    The minimisers converge, too: (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta.
     """
     omegas = [q_star, *others]
     values = [incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas]
@@ -118,9 +118,9 @@ def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the minimisers over all tables, the fixed points Q_k of T_{w,k}, against eps_k.
+    """Figure of the minimisers of eps_{w,k} over all tables, the fixed points Q_k of T_{w,k}, by eps_k.
 
-    On a Garnet MDP.
+    The MDP is a Garnet MDP.
     """
     mdp = garnet(6, 3, 2, gamma=0.9, rng=np.random.default_rng(seed))
     q_star = np.asarray(solve(mdp, atol=1e-12).q)

@@ -1,4 +1,4 @@
-"""Theorem 5 as an algorithm: descend eps_{omega,k} from Q = 0 while eps_k -> 0. Does it reach eps = 0?
+"""Claims on Theorem 5 as an algorithm: descend eps_{omega,k} from Q = 0 while eps_k -> 0. Does it reach 0?
 
 App. F.2 concludes that the theorem lets one "carry out separate optimisations over eps_{w,k} while
 gradually increasing k". With exact global minima, yes (theorem-5-iii). With descent, no: the Boltzmann mean
@@ -45,7 +45,7 @@ SCHEDULE = tuple(2.0**-k for k in range(11))
 
 
 def boltzmann(q: Array, eps_k: float) -> tuple[Array, Array]:
-    """Boltzmann mean v(s) = E_{p_{w,k}}[Q], and its derivative p (1 + (Q - v)/eps_k) in Q.
+    """Boltzmann mean of Q per state, v(s) = E_{p_{w,k}}[Q], and its derivative p (1 + (Q - v)/eps_k).
 
     The derivative's rows sum to 1 but may be negative.
     """
@@ -55,14 +55,14 @@ def boltzmann(q: Array, eps_k: float) -> tuple[Array, Array]:
 
 
 def soft(q: Array, eps_k: float) -> tuple[Array, Array]:
-    """Soft maximum v(s) = eps_k log sum exp(Q/eps_k), and its derivative in Q, a policy."""
+    """Soft maximum of Q per state, v(s) = eps_k log sum exp(Q/eps_k), and its derivative, a policy."""
     return eps_k * logsumexp(q / eps_k, axis=1), softmax(q / eps_k, axis=1)
 
 
 def residual_and_gradient(
     mdp: TabularMDP, q: Array, eps_k: float, smooth: Smooth, *, sign: float = 1.0
 ) -> tuple[Array, Array]:
-    """Residual `beta [S, A]`, and the gradient `[S, A]` of mean(beta^2)/2 in tabular Q.
+    """Residual `beta [S, A]` under a smoothed maximum, and the gradient `[S, A]` of mean(beta^2)/2 in Q.
 
     The gradient is J^T beta/|H|, J = gamma P M - I.
     """
@@ -73,14 +73,16 @@ def residual_and_gradient(
 
 
 def table(mdp: TabularMDP, x: Array) -> Array:
-    """Entries `x [|H|]` of the pairs that exist as a table, `-inf` elsewhere."""
+    """Table `[S, A]` from its entries `x [|H|]` at the pairs that exist, `-inf` elsewhere."""
     out = np.full(mdp.shape, -np.inf)
     out[mdp.available] = x
     return out
 
 
 def descend(mdp: TabularMDP, smooth: Smooth) -> tuple[list[Array], list[float], float]:
-    """Warm-started L-BFGS along `SCHEDULE` from Q = 0.
+    """Descend the incremental residual error by L-BFGS from Q = 0, warm-started along falling eps_k.
+
+    The temperatures are `SCHEDULE`.
 
     Returns Q and eps_{w,k} - eps_k of each stage, and the last ||grad||_1.
     """
@@ -100,7 +102,7 @@ def descend(mdp: TabularMDP, smooth: Smooth) -> tuple[list[Array], list[float], 
 
 
 def stay_or_exit(reward: float, gamma: float) -> TabularMDP:
-    """Two states: in s0 stay for `reward`, or exit for 1 to s1, whose one action stays there for 1."""
+    """MDP of two states: in s0 stay for `reward`, or exit for 1 to s1, where 1 is paid for ever."""
     transition = np.zeros((2, 2, 2))
     transition[0, 0, 0] = transition[0, 1, 1] = transition[1, 0, 1] = 1.0
     mask = np.array([[True, True], [True, False]])
@@ -108,9 +110,9 @@ def stay_or_exit(reward: float, gamma: float) -> TabularMDP:
 
 
 def stuck_table(gamma: float, eps_k: float) -> Array:
-    """Stationary point of `stay_or_exit(2, gamma)` in closed form (module docstring), at the smaller x.
+    """Stationary table of the Boltzmann target's error on `stay_or_exit(2, gamma)`, in closed form.
 
-    M_stay is largest, 1.0998, at x = 2.4.
+    It is the one at the smaller x (module docstring). M_stay is largest, 1.0998, at x = 2.4.
     """
     x = float(brentq(lambda x: boltzmann(np.array([[x, 0.0]]), 1.0)[1][0, 0] - 1 / gamma, 0.0, 2.4))
     p = 1 / (1 + np.exp(-x))
@@ -121,14 +123,14 @@ def stuck_table(gamma: float, eps_k: float) -> Array:
 
 
 def gap_descent(*, reward: int, gamma: float, perturb: float = 0.0) -> Gap:
-    """App. F.2 as printed: eps_{w,k} - eps_k at the end of the incremental descent, 0 up to its gradient."""
+    """Gap of App. F.2 as printed: `eps_{w,k} - eps_k` at the end of the descent, 0 up to its gradient."""
     mdp = stay_or_exit(float(reward), gamma)
     _, values, gradient = descend(mdp, boltzmann)
     return Gap(values[-1] + perturb, (mdp.n_pairs * gradient / (1 - gamma)) ** 2 / (2 * mdp.n_pairs))
 
 
 def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Corrected descent, soft target: (1 - gamma) ||beta||_1 minus |H| ||grad||_1, at most 0.
+    """Gap of the corrected descent, soft target: `(1 - gamma) ||beta||_1 - |H| ||grad||_1`, at most 0.
 
     This holds at every table, so the fixed point is the only stationary point.
     """
@@ -142,7 +144,7 @@ def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 
 
 @st.composite
 def near_stuck(draw: st.DrawFn) -> Instance:
-    """Strategy of tables on a grid of 2^-10, one step or none from a stuck one.
+    """Strategy of tables on a grid of 2^-10, at most one grid step from a stuck table of the descent.
 
     x is off by at most 3 2^-10/eps_k <= 0.03.
     """
@@ -154,7 +156,7 @@ def near_stuck(draw: st.DrawFn) -> Instance:
 
 
 def ends() -> Iterator[tuple[str, Instance]]:
-    """Where the Boltzmann target's descent ends."""
+    """Named instances at the tables where the descent with the Boltzmann target ends."""
     for gamma in (0.95, 0.99):
         mdp = stay_or_exit(2.0, gamma)
         yield (
@@ -164,7 +166,7 @@ def ends() -> Iterator[tuple[str, Instance]]:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the stuck path at gamma = 0.95, r = 2, and of the soft target's path on the same MDP."""
+    """Figure of the stuck descent at gamma = 0.95, r = 2, and of the soft target's path on the same MDP."""
     mdp, eps = stay_or_exit(2.0, 0.95), np.array(SCHEDULE)
     stuck, free = descend(mdp, boltzmann), descend(mdp, soft)
     tables = [stuck_table(0.95, e) for e in SCHEDULE]

@@ -1,4 +1,4 @@
-r"""Both sides of App. F.2 and Theorem 5 in ball arithmetic: the incremental target and its residual error.
+r"""Enclosed differences for App. F.2 and Theorem 5: the incremental target and its residual error.
 
 With $m = T^* Q - T_k Q = \gamma E[loss]$, the residual of $T_k$ is $\beta_k = \beta - m$, $\beta = T^* Q -
 Q$. Differences are formed after whatever cancels exactly: where a bound is attained they are exact zeros,
@@ -16,23 +16,29 @@ from verify.proofs.shared_facts import dot, loss_factor, losses, minus, rational
 
 
 def target(x: Exact) -> list[arb]:
-    """`T* Q - T_k Q` per pair, to be proved >= 0."""
+    """Nonnegative if the incremental target is below the optimal one: `T* Q - T_k Q` per pair."""
     return _target_gap(x, x.q)
 
 
 def target_bound(x: Exact, *, entropic: bool) -> list[arb]:
-    """`delta - (T* Q - T_k Q)` per pair, delta its bound at the temperature eps_k of (36)."""
+    """Nonnegative if the incremental target is within its bound delta: `delta - (T* Q - T_k Q)` per pair.
+
+    The target is that of (36) at the temperature eps_k.
+    """
     delta = _largest_target_gap(x, entropic=entropic)
     return [delta - m for m in _target_gap(x, x.q)]
 
 
 def rate_above(x: Exact, *, entropic: bool) -> list[arb]:
-    """`rate + eps_k - (eps_{omega,k} - eps_omega)`, to be proved >= 0; the two eps_k cancel."""
+    """Nonnegative if (37)'s rate holds from above: `rate + eps_k - (eps_{omega,k} - eps_omega)`.
+
+    The two eps_k cancel.
+    """
     return [_rate(x, entropic=entropic) - _excess(x, x.q)]
 
 
 def rate_below(x: Exact, *, entropic: bool) -> list[arb]:
-    """`rate + eps_k - (eps_omega - eps_{omega,k})`, to be proved >= 0."""
+    """Nonnegative if (37)'s rate holds from below: `rate + eps_k - (eps_omega - eps_{omega,k})`."""
     return [_rate(x, entropic=entropic) + 2 * x.eps_k + _excess(x, x.q)]
 
 
@@ -44,7 +50,10 @@ def incremental_error(x: Exact, *, name: str) -> list[arb]:
 
 
 def squeeze(x: Exact) -> list[arb]:
-    """`delta^2/2 + eps_k - eps_{omega,k}` at Q*, where beta = 0: `(delta^2 - mean of m^2)/2`."""
+    """Nonnegative if `eps_{omega,k} <= delta^2/2 + eps_k` at Q*: right minus left side.
+
+    As beta = 0 there, it is `(delta^2 - mean of m^2)/2`.
+    """
     delta = _largest_target_gap(x, entropic=False)
     m = _target_gap(x, x.q_star)
     return [(delta * delta - total(y * y for y in m) / x.mdp.n_pairs) / 2]
@@ -52,17 +61,20 @@ def squeeze(x: Exact) -> list[arb]:
 
 @rational
 def greedy_limit(x: Exact) -> list[fmpq]:
-    """Eps under the limit of p_{omega,k}, uniform over the maximisers, minus eps under T*."""
+    """Zero if eps_{omega,k} has the limit eps_omega: eps under the uniform greedy policy minus eps under T*.
+
+    That policy is the limit of p_{omega,k}.
+    """
     pi = exact.uniform_over(x.mdp, exact.greedy_sets(x.mdp, x.q))
     beta = minus(x.mdp.backup(x.mdp.mean(pi, x.q)), x.q)
     return [dot(beta, beta) / (2 * x.mdp.n_pairs) - exact.residual_error(x.mdp, x.q)]
 
 
 def stationary(x: Exact) -> list[arb]:
-    r"""`|H| ||grad||_1 - (1 - gamma) ||beta||_1` of the soft target, to be proved >= 0.
+    r"""Nonnegative if only fixed points are stationary: `|H| ||grad||_1 - (1 - gamma) ||beta||_1`.
 
-    `|H| grad = gamma pi beta P - beta`. The difference is an exact 0 where no two signs differ, because pi
-    and P sum to 1.
+    The target is the soft one. `|H| grad = gamma pi beta P - beta`. The difference is an exact 0 where no two
+    signs differ, because pi and P sum to 1.
     """
     v, pi = _soft_values(x)
     ahead = [total(p * v[t] for t, p in row) for row in x.mdp.rows]
@@ -81,7 +93,7 @@ def stationary(x: Exact) -> list[arb]:
 
 
 def _soft_values(x: Exact) -> tuple[list[arb], list[arb]]:
-    """Log-sum-exp values per state at eps_k, and the Boltzmann policy per pair."""
+    """Log-sum-exp state values at eps_k, and the Boltzmann policy of every pair."""
     v, pi = [], []
     for own in x.mdp.of_state:
         top = max(x.q[i] for i in own)
@@ -92,7 +104,7 @@ def _soft_values(x: Exact) -> tuple[list[arb], list[arb]]:
 
 
 def _target_gap(x: Exact, q: Sequence[fmpq]) -> list[arb]:
-    """`m = T* Q - T_k Q` per pair."""
+    """Difference `m = T* Q - T_k Q` of the optimal and the incremental target, per pair."""
     v = losses(x, q, x.eps_k)
     return [x.mdp.gamma * total(p * v[t] for t, p in row) for row in x.mdp.rows]
 
@@ -104,7 +116,7 @@ def _largest_target_gap(x: Exact, *, entropic: bool) -> arb:
 
 
 def _excess(x: Exact, q: Sequence[fmpq]) -> arb:
-    """`eps_{omega,k} - eps_k - eps_omega`: half the mean of `(beta - m)^2 - beta^2`."""
+    """Excess `eps_{omega,k} - eps_k - eps_omega`: half the mean of `(beta - m)^2 - beta^2`."""
     beta = _residual(x, q)
     return total(m * m - 2 * b * m for b, m in zip(beta, _target_gap(x, q), strict=True)) / (
         2 * x.mdp.n_pairs
@@ -112,14 +124,14 @@ def _excess(x: Exact, q: Sequence[fmpq]) -> arb:
 
 
 def _rate(x: Exact, *, entropic: bool) -> arb:
-    """`delta (2 mean|beta| + delta)/2`, delta the bound of m."""
+    """Rate of (37), `delta (2 mean|beta| + delta)/2`, delta the bound of the target's gap m."""
     delta = _largest_target_gap(x, entropic=entropic)
     out: arb = delta * (2 * sum(map(abs, _residual(x, x.q)), fmpq(0)) / x.mdp.n_pairs + delta) / 2
     return out
 
 
 def _residual(x: Exact, q: Sequence[fmpq]) -> list[fmpq]:
-    """`beta = T* Q - Q` per pair."""
+    """Bellman residual `beta = T* Q - Q` per pair."""
     return minus(exact.optimal_backup(x.mdp, q), q)
 
 

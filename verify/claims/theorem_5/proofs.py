@@ -1,4 +1,4 @@
-"""Proofs of App. F.2 and Theorem 5: incremental temperatures, on tables of at most three states."""
+"""Proofs for App. F.2 and Theorem 5: incremental temperatures, on tables of at most three states."""
 
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ def tables_and_temperatures(draw: st.DrawFn) -> Exact:
 
 
 def two_members(instance: dict[str, Any]) -> Exact:
-    """The function class Omega = {Q*, q}, the first two tables of `omegas`."""
+    """Exact instance of a function class Omega = {Q*, q}, the first two tables of `omegas`."""
     x = exactly({name: part for name, part in instance.items() if name != "omegas"})
     first, second = (exact.table_of(x.mdp, table, name="omegas") for table in instance["omegas"][:2])
     return x.with_parts(q_star=first, q=second)

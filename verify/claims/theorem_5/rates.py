@@ -1,4 +1,4 @@
-"""The right sides of (36) and (37) by plain loops, and how fast T_{omega,k} and eps_{omega,k} converge."""
+"""Right sides of (36) and (37) by plain loops, and rates at which T_{omega,k} and eps_{omega,k} converge."""
 
 import math
 
@@ -13,13 +13,13 @@ EPS_K = st.sampled_from([1.0, 0.5, 0.25, 0.125, 2.0**-6, 2.0**-10, 4.0])
 
 
 def backup_rounding(mdp: TabularMDP, q: Array) -> float:
-    """Rounding bound of two backups: 2 (4 A + S + 16) u (max|q| + max|r|)."""
+    """Rounding bound of the difference of two backups: `2 (4 A + S + 16) u (max|q| + max|r|)`."""
     size = float(np.abs(q[mdp.available]).max() + np.abs(mdp.reward).max())
     return 2 * (4 * mdp.n_actions + mdp.n_states + 16) * U * size
 
 
 def backup_by_hand(mdp: TabularMDP, q: Array, eps_k: float) -> Array:
-    """Right side of (36) by loops; eps_k = 0 is the maximum."""
+    """Incremental Bellman backup, the right side of (36), by loops; eps_k = 0 takes the maximum."""
     rows = [q[s][mdp.available[s]] for s in range(mdp.n_states)]
     values = np.zeros(mdp.n_states)
     for s, row in enumerate(rows):
@@ -30,13 +30,13 @@ def backup_by_hand(mdp: TabularMDP, q: Array, eps_k: float) -> Array:
 
 
 def residual_by_hand(mdp: TabularMDP, q: Array) -> Array:
-    """T* Q - Q on the pairs that exist, flat."""
+    """Bellman residual T* Q - Q of the pairs that exist, as a flat array."""
     on = mdp.available
     return np.asarray(backup_by_hand(mdp, q, 0.0)[on] - q[on])
 
 
 def rates(mdp: TabularMDP, q: Array, eps_k: float) -> tuple[float, float]:
-    """Bounds of |eps_{omega,k} - eps_omega|: the rate in eps_k, and rounding.
+    """Summands of a bound of |eps_{omega,k} - eps_omega|: the rate in eps_k, and the rounding error.
 
     Rounding is that of a mean of squares whose roots are off by eta.
     """
@@ -49,10 +49,10 @@ def rates(mdp: TabularMDP, q: Array, eps_k: float) -> tuple[float, float]:
 
 
 def rate_above_eps_k(mdp: TabularMDP, q: Array, eps_k: float) -> float:
-    """Bound of |eps_{omega,k} - eps_k - eps_omega|, rounding included: the rate without its summand eps_k."""
+    """Bound of |eps_{omega,k} - eps_k - eps_omega|: (37)'s rate without its term eps_k, plus rounding."""
     return sum(rates(mdp, q, eps_k)) - eps_k
 
 
 def eps_by_hand(mdp: TabularMDP, q: Array) -> float:
-    """Residual error eps_omega under T*, mean norm, p = 2, c = 1."""
+    """Residual error eps_omega under T*, in the mean norm with p = 2 and c = 1."""
     return 0.5 * float(np.mean(residual_by_hand(mdp, q) ** 2))

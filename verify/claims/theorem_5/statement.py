@@ -1,4 +1,4 @@
-"""Theorem 5 i), ii) with (36), (37): the incremental target T_{omega,k} and its residual error.
+"""Claims on Theorem 5 i), ii) with (36), (37): the incremental target and its residual error.
 
 T_{omega,k} backs up under p_{omega,k}, whose temperature in (36) is eps_k (eps_{omega,k} is that of
 pi_{omega,k} alone). With delta = gamma eps_k min(log A, (A - 1)/e) (`boltzmann_loss`), 0 <= T* Q -
@@ -33,7 +33,7 @@ from virel_theory.operators.bellman import bellman_incremental, bellman_optimal
 
 
 def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Eq. (36): the library's T_{omega,k} and eps_{omega,k} minus loops."""
+    """Gap of Eq. (36): the library's T_{omega,k} and eps_{omega,k} to plain loops."""
     on = mdp.available
     backup = backup_by_hand(mdp, q, eps_k)[on]
     error = np.abs(bellman_incremental(mdp, q, eps_k=eps_k)[on] - backup + perturb)
@@ -43,7 +43,7 @@ def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> 
 
 
 def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Eq. (37): |eps_{omega,k} - eps_omega|, at most its rate in eps_k."""
+    """Gap of Eq. (37): |eps_{omega,k} - eps_omega| against its rate in eps_k."""
     eps_omega = eps_by_hand(mdp, q)
     rate, rounding = rates(mdp, q, eps_k)
     error = abs(incremental_residual_error(mdp, q, eps_k=eps_k) - eps_omega) + perturb * (1 + 2 * rate)
@@ -51,7 +51,7 @@ def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> 
 
 
 def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Theorem 5 i): T* Q - T_{omega,k} Q lies in [0, delta], where delta goes to 0 with eps_k.
+    """Gap of Theorem 5 i): T* Q - T_{omega,k} Q lies in [0, delta], where delta goes to 0 with eps_k.
 
     The rate is uniform in Q. As eps_k <= eps_{omega,k}, the difference goes to 0 with eps_{omega,k} too, as
     Definition 2 has it.
@@ -64,7 +64,7 @@ def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> G
 
 
 def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Theorem 5 i) with Definition 2 to the letter: ||T* Q - T_{omega,k} Q|| at Q = Q*, k fixed.
+    """Gap of Theorem 5 i) with Definition 2 to the letter, k fixed: ||T* Q - T_{omega,k} Q|| at Q*.
 
     eps_omega of (2) is 0 there.
     """
@@ -73,7 +73,7 @@ def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: floa
 
 
 def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Eq. (37) with eps_omega under T^{pi_omega}: distance of the limit from the nearest root.
+    """Gap of Eq. (37) with eps_omega under T^{pi_omega}: the limit's distance to the nearest root.
 
     The roots are those of eps = g(omega, eps).
     """
@@ -84,9 +84,9 @@ def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, others: Array, perturb: float = 0.0) -> Gap:
-    """Theorem 5 ii): |min over Omega of the limit (eps_k = 0) minus min of eps_omega|.
+    """Gap of Theorem 5 ii): min over Omega of the limit eps_{omega,k}, eps_k = 0, to min of eps_omega.
 
-    On Omega with Q*, and without.
+    Omega is taken with Q*, and without.
     """
     return worst(*(_gap_of_minima(mdp, omegas, perturb) for omegas in ([q_star, *others], list(others))))
 
@@ -98,7 +98,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Sequence[Array], perturb: float) -> 
 
 
 def gap_ii_own_policy(*, mdp: TabularMDP, others: Array, perturb: float = 0.0) -> Gap:
-    """Theorem 5 ii) with eps_omega under T^{pi_omega}, no Q*: least temperature minus min of the limit."""
+    """Gap of Theorem 5 ii), eps_omega under T^{pi_omega}, no Q*: least temperature to min of the limit."""
     limit = min(eps_by_hand(mdp, q) for q in others)
     found = [self_consistent_temperatures(mdp, q) for q in others]
     if not all(x.complete for x in found):
@@ -120,7 +120,7 @@ def _random(
 
 
 def _of_every_size(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Strategy of tables whose gaps are as small as low temperatures.
+    """Strategy of tables whose action gaps are of many sizes, down to those of low temperatures.
 
     A T_{omega,k} whose temperature stops falling shows only there.
     """
