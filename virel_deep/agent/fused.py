@@ -29,7 +29,7 @@ class Actions(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Forward pass and random sample behind a batch of actions, kept for the policy's gradient."""
+    """Policy network's pass and random sample behind a batch of actions, kept for the policy gradient."""
 
     policy: Pass
     """Forward pass of the policy network."""

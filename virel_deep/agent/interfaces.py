@@ -11,7 +11,7 @@ from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 METRICS = ("eps_omega", "temperature", "entropy", "q", "td_error", "q_loss", "policy_loss", "v_loss")
-"""Metrics that an update reports per seed, in this order; `td_error` is a mean square until it is reported."""
+"""Metrics that an update reports per seed, in this order; `td_error` is a mean square until reported."""
 
 
 class Kind(NamedTuple):
@@ -20,7 +20,7 @@ class Kind(NamedTuple):
     improves: bool
     """Whether the update has the E-step and the Polyak average: every `policy_delay` updates."""
     observes: bool
-    """Whether the update has a new estimate of eps_omega: every `period` updates (a temperature's setting)."""
+    """Whether the update has a new estimate of eps_omega: every `period` updates (of the temperature)."""
     first: bool
     """Whether the update is the first to estimate eps_omega."""
 

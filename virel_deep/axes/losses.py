@@ -13,7 +13,7 @@ from virel_common.errors import InputError
 
 
 def td_target(reward: Tensor, terminated: Tensor, v_next: Tensor, *, gamma: float) -> Tensor:
-    r"""Bootstrapped target $y = r_t + \gamma \bar V(s_{t+1})$ of the critic loss $J^Q$, App. H; no gradient.
+    r"""Bootstrapped target $y = r_t + \gamma \bar V(s_{t+1})$ of the critic loss, VIREL App. H; no gradient.
 
     Deviation: 1. no bootstrap where `terminated` (but where truncated); the paper has no terminal states.
 
@@ -26,7 +26,7 @@ def td_target(reward: Tensor, terminated: Tensor, v_next: Tensor, *, gamma: floa
 
 
 def residual_error(td_error: Tensor) -> Tensor:
-    r"""Residual error $\varepsilon_\omega = E_D[(r + \gamma V(s') - Q_\omega(h))^2]$, Algorithm 2.
+    r"""Residual error $\varepsilon_\omega = E_D[(r + \gamma V(s') - Q_\omega(h))^2]$, VIREL Algorithm 2.
 
     With c = 1 and without a factor 1/2.
 
@@ -49,7 +49,7 @@ def state_value(q: Tensor, log_pi: Tensor, alpha: Tensor, *, soft: bool) -> Tens
 
 
 def v_loss(v: Tensor, target: Tensor) -> Tensor:
-    r"""Loss $J^V(\phi)$, App. H, of the state value: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$.
+    r"""Loss $J^V(\phi)$ of the state value, VIREL App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$.
 
     Deviation: 2. one sample stands for $E_{\pi_\theta}[Q]$ inside the square; the gradient in $\phi$ keeps
     its expectation, the loss gains the constant Var(Q) / 2.
@@ -59,7 +59,7 @@ def v_loss(v: Tensor, target: Tensor) -> Tensor:
 
 
 def q_loss(q: Tensor, target: Tensor) -> Tensor:
-    r"""Critic loss $J^Q(\omega)$, App. H: $\frac12 (y - Q_\omega(h_t))^2$, a semi-gradient loss.
+    r"""Critic loss $J^Q(\omega)$, VIREL App. H: $\frac12 (y - Q_\omega(h_t))^2$, a semi-gradient loss.
 
     Raises:
         InputError: `target` requires grad.
@@ -74,7 +74,7 @@ def d_squared_loss(value: Tensor, target: Tensor) -> Tensor:
 
 
 def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
-    r"""Policy loss $\alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; E-step (25), App. H.
+    r"""Policy loss $\alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; VIREL (25), App. H.
 
     The action is reparametrised: the gradient goes through it. `alpha` is the constant of J_virel, or
     $\lambda \varepsilon_\omega$ of J_beta with $\lambda = (1 - \gamma) / r_{avg}$.
@@ -99,7 +99,7 @@ def d_smaller(q: Tensor) -> Tensor:
 
 
 def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
-    """Penalty `[K, B]` on the Gaussian policy's squared mean and log standard deviation; published code.
+    """Penalty `[K, B]` on the Gaussian policy's squared mean and log standard deviation, as in VIREL's code.
 
     Deviation: 5. not in the paper; mean over the action dimensions, as in the code.
     """

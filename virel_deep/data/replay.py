@@ -25,7 +25,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, n_observation: int, n_action: int) -> "Columns":
-        """Column positions for given numbers of observation and action entries."""
+        """Column positions in a replay row, for given sizes of observation and action."""
         h = n_observation + n_action
         end = h + n_observation
         return cls(
@@ -66,7 +66,7 @@ class Replay:
         return min(self.added, self.capacity)
 
     def add(self, rows: Tensor) -> None:
-        """Append `rows [K, n, width]` to the ring buffers, overwriting the oldest; n <= capacity."""
+        """Append `rows [K, n, width]` to the replay buffers, overwriting the oldest; n <= capacity."""
         start, n = self.added % self.capacity, rows.shape[1]
         head = min(n, self.capacity - start)
         for mine, new in zip(self.rows, rows, strict=True):
@@ -88,7 +88,7 @@ class Replay:
         return mine[torch.arange(first, self.added, device=mine.device) % self.capacity]
 
     def refill(self, k: int, rows: Tensor, added: int) -> None:
-        """Restore seed k's buffer from the rows of a checkpoint.
+        """Restore seed k's replay buffer from the rows of a checkpoint.
 
         `added` is the number of rows ever added, the same for every seed.
         """

@@ -186,7 +186,8 @@ def _require_names(config: Any, names: list[str]) -> None:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
             raise InputError(
-                f"`settings` must name one of {', '.join(known) or '(this has none)'}; found {found!r}"
+                f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "
+                f"found {found!r}"
             )
 
 

@@ -72,7 +72,7 @@ def _set(setting: str) -> Iterator[None]:
 
 
 def _seconds() -> dict[str, float]:
-    """Measure the least seconds of a 256 x 256 x 256 product under torch's `highest` and `medium`."""
+    """Time a 256 x 256 x 256 matrix product under torch's `highest` and `medium`: least seconds of each."""
     a = torch.ones(256, 256)
     times: dict[str, list[float]] = {"highest": [], "medium": []}
     for _ in range(11):

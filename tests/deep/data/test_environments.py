@@ -232,7 +232,7 @@ def test_an_action_outside_the_unit_range_is_refused_before_any_step(value):
 
 def test_an_action_of_another_shape_is_refused():
     envs = SeedEnvs(registered(Script), 2, seed(0))
-    with pytest.raises(InputError, match=r"`action` must be \[E, A\]; found \(1, 2\)"):
+    with pytest.raises(InputError, match=r"`action` must have shape \[E, A\]; found \(1, 2\)"):
         envs.step(np.zeros((1, 2), np.float32))
 
 
