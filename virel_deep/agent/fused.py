@@ -52,7 +52,10 @@ class ByHand(Protocol):
         """Draw the online policy's actions at the states s, keeping nothing for a gradient."""
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Policy gradient by the network's outputs at s, from those by action `[K, B, A]` and log density."""
+        """Policy gradient w.r.t. the network's outputs at s, from those w.r.t. action and log density.
+
+        `by_action` is `[K, B, A]`, `by_log_pi` `[K, 1]`.
+        """
 
 
 class GaussianByHand:
@@ -89,7 +92,7 @@ class GaussianByHand:
         return Actions(sample.action, sample.log_pi)
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Policy gradient by the Gaussian's means and log standard deviations, penalties included."""
+        """Policy gradient w.r.t. the Gaussian's means and log standard deviations, penalties included."""
         del now
         assert drawn.sample is not None
         action, _, pushed, inside = drawn.sample
@@ -128,7 +131,7 @@ class DeterministicByHand:
         return Actions(deterministic(head), torch.zeros_like(head[..., 0]))
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Policy gradient by the network's outputs before the tanh: times `1 - action^2`."""
+        """Policy gradient w.r.t. outputs before the tanh: that w.r.t. actions times `1 - action^2`."""
         del drawn, by_log_pi
         return by_action * (1 - now.action.square())
 

@@ -37,7 +37,7 @@ class Dual:
         return self.log.exp()[: self.seeds]  # of whole vectors: the bits do not depend on K
 
     def descend(self, gradient: Tensor) -> None:
-        """Take one Adam step on the log dual variables, given the gradient `[K]` of the dual loss by them."""
+        """Take one Adam step on the log dual variables, given the gradient `[K]` w.r.t. them."""
         self._gradient[: self.seeds] = gradient
         self._adam.descend(self._gradient)
 

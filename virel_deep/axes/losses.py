@@ -2,8 +2,8 @@
 
 A loss has one value per transition, `[K, B]`: no networks, no optimisers, no reduction. The agent takes means
 over a minibatch, `verify` takes exact expectations. A function `d_...` is the derivative of the *mean over a
-minibatch* of the loss above it, by a network's output; the hand-written update uses it, and tests compare it
-with autograd. Order: as the algorithms use them. The numbered deviations are collected in docs/deep.md.
+minibatch* of the loss above it with respect to a network's output. The hand-written update uses it, and tests
+compare it with autograd. Order: as the algorithms use them. docs/deep.md collects the numbered deviations.
 """
 
 import torch
@@ -69,7 +69,7 @@ def q_loss(q: Tensor, target: Tensor) -> Tensor:
 
 
 def d_squared_loss(value: Tensor, target: Tensor) -> Tensor:
-    """Derivative of the minibatch mean of `(value - target)^2 / 2` by the value, both `[..., B]`."""
+    """Derivative of the minibatch mean of `(value - target)^2 / 2` w.r.t. the value, both `[..., B]`."""
     return (value - target) / value.shape[-1]
 
 
@@ -88,7 +88,7 @@ def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
 
 
 def d_smaller(q: Tensor) -> Tensor:
-    """Derivative of `sum(min_c q)` by critic values `q [K, C, B]`, as a mask: True where c is the smaller.
+    """Derivative of `sum(min_c q)` w.r.t. critics `q [K, C, B]`, as a mask: True where c is the smaller.
 
     The policy loss climbs the smaller critic; of two equal ones it is the first.
     """
@@ -107,9 +107,10 @@ def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight
 
 
 def d_penalty(head: Tensor, inside: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
-    """Derivative of the minibatch mean of the Gaussian penalty by the policy network's output `[K, B, 2 A]`.
+    """Derivative of the minibatch mean of the Gaussian penalty w.r.t. the policy network's output.
 
-    `inside [K, B, A]` is True where the log standard deviation is not clamped.
+    `head [K, B, 2 A]` is that output; `inside [K, B, A]` is True where the log standard
+    deviation is not clamped.
     """
     mean, log_std = head.chunk(2, dim=-1)
     scale = 2 / inside[0].numel()
@@ -125,7 +126,7 @@ def dual_temperature_loss(log_alpha: Tensor, log_pi: Tensor, *, target_entropy: 
 
 
 def d_dual_temperature_loss(log_pi: Tensor, *, target_entropy: float) -> Tensor:
-    """Derivative `[K]` of the minibatch mean of the dual temperature loss by log alpha."""
+    """Derivative `[K]` of the minibatch mean of the dual temperature loss w.r.t. log alpha."""
     return -target_entropy - log_pi.mean(-1)
 
 

@@ -118,9 +118,9 @@ class Network:
     def differentiable(self, x: Tensor, *, fixed: bool = False) -> Tensor:
         """Network outputs `[K, C, B, out]` for inputs `x [K, B, in]`, differentiable once by autograd.
 
-        The gradient is by `x` where it requires one, and by `parameters` unless they are `fixed`. It is of
-        the first order only: a gradient of a gradient is refused. So is a second gradient of the same pass,
-        and one after the parameters have changed.
+        The gradient is with respect to `x` if it requires one, and to `parameters` unless they are `fixed`.
+        It is of the first order only: a gradient of a gradient is refused. So is a second gradient of the
+        same pass, and one after the parameters have changed.
         """
         flat = self.flat if fixed else self.parameters
         if not (torch.is_grad_enabled() and (x.requires_grad or flat.requires_grad)):
@@ -142,7 +142,7 @@ class Network:
         return rows * max(self.sizes) ** 2 < SMALL
 
     def _storage(self, rows: int, reached: int) -> "_Storage":
-        """Memory kept for passes with so many rows, the first `reached` with gradients; reused each time."""
+        """Memory of passes with so many rows, kept for reuse; gradients cover the first `reached` rows."""
         if (rows, reached) not in self._kept:
             self._kept[rows, reached] = _Storage(self, rows, reached)
         return self._kept[rows, reached]
@@ -158,17 +158,17 @@ class Pass:
         self._network, self._storage, self._number = network, storage, storage.passes
 
     def by_parameters(self, slope: Tensor) -> Tensor:
-        """Gradient of sum(slope * output) by all parameters, written to `network.gradient`."""
+        """Gradient of `sum(slope * output)` w.r.t. all parameters, written to `network.gradient`."""
         self._backward(slope, parameters=True)
         return self._network.gradient
 
     def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
-        """Gradient `[K, rows, n]` of sum(slope * output) by some input columns, summed over heads."""
+        """Gradient `[K, rows, n]` of `sum(slope * output)` w.r.t. some input columns, summed over heads."""
         g = self._backward(slope, parameters=False)
         return _by_inputs(g, Stack(self._network.layers[0].weight[:, columns]), seeds=slope.shape[0])
 
     def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
-        """Gradient by some input columns of the output of one chosen head per row, for scalar outputs.
+        """Gradient of one chosen head's output per row w.r.t. some input columns, for scalar outputs.
 
         `chosen [K, C, B]` is True where head c is the one of row b; the slope is 1 there.
         For the CPU: a head's products have only the rows that chose it, half of them if there are two heads.
@@ -221,14 +221,14 @@ class _Differentiable(torch.autograd.Function):
 
 
 def _by_inputs(g: Stack, weight: Stack, *, seeds: int) -> Tensor:
-    """Gradient `[K, rows, n]` by n input columns, from that by the first layer's outputs, and its weights."""
+    """Gradient `[K, rows, n]` w.r.t. n input columns, from that w.r.t. the first layer's outputs."""
     out = Stack.empty(seeds, weight.all.shape[1], g.all.shape[1], device=g.all.device)
     product_of_heads(weight, g.mT, out=out)  # transposed: a product is slow where its output is narrow
     return out.all.mT
 
 
 class _Storage:
-    """Reusable memory of one forward and backward pass: layer inputs, and gradients by layer outputs."""
+    """Reusable memory of one forward and backward pass: layer inputs, and gradients w.r.t. layer outputs."""
 
     def __init__(self, network: Network, rows: int, reached: int) -> None:
         """Allocate the inputs of every layer, which a forward pass fills."""
@@ -239,7 +239,7 @@ class _Storage:
 
     @cached_property
     def slopes(self) -> list[Stack]:
-        """Gradients by the outputs of every layer, for the rows that a backward pass covers."""
+        """Gradients w.r.t. the outputs of every layer, for the rows that a backward pass covers."""
         return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -256,9 +256,9 @@ class _Storage:
         return by_head(outputs.all, network)
 
     def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
-        """Run the backward pass; return the gradient by the first layer's outputs.
+        """Run the backward pass; return the gradient w.r.t. the first layer's outputs.
 
-        If asked for, the gradient by all parameters is written to `network.gradient`.
+        If asked for, the gradient with respect to all parameters is written to `network.gradient`.
         """
         network, g = self.network, self.slopes[-1]
         by_head(g.all, network).copy_(upstream)
