@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Subcommand(NamedTuple):
-    """Address of a sub-command: a function that takes its arguments and returns the exit status."""
+    """Module and function that run one sub-command of `virel`, and its line of help."""
 
     module: str
     function: str
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _nobody_reads() -> bool:
-    """Whether standard output is a pipe whose reader has gone, as after `| head`."""
+    """Whether standard output is a pipe whose reader has closed it, as after `| head`."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -115,7 +115,7 @@ def _dispatch(argv: Sequence[str] | None) -> int:
 
 
 def usage() -> str:
-    """Text of `virel --help`."""
+    """Text that `virel --help` prints."""
     width = max(map(len, SUBCOMMANDS))
     rows = [f"  {name:<{width}}  {subcommand.help}" for name, subcommand in SUBCOMMANDS.items()]
     return "\n".join(
@@ -133,7 +133,7 @@ def usage() -> str:
 
 
 def version() -> str:
-    """Version of the installed distribution."""
+    """Version of the installed `virel` distribution."""
     from importlib.metadata import version as installed_version  # noqa: PLC0415  (slow to import, rarely needed)
 
     return installed_version("virel")

@@ -1,4 +1,4 @@
-"""Independent jobs on an engine: the cores of this machine, a Ray cluster or a Dask cluster.
+"""Run independent jobs on an engine: the cores of this machine, a Ray cluster or a Dask cluster.
 
 On each engine a job runs in a worker process with one numerical thread (`virel_common.worker`).
 The engines differ in who starts that process, and where. Ray and Dask are used through their own task
@@ -39,18 +39,18 @@ IN_PLACE_OF_AN_ADDRESS = {("ray", "auto"), ("ray", "local")}
 
 
 class Engine(NamedTuple):
-    """A cluster as it is named on the command line: `ray://head:10001` is `("ray", "head:10001")`."""
+    """Kind and address of a cluster; on the command line `ray://head:10001` is `("ray", "head:10001")`."""
 
     kind: str
     address: str
 
     def __str__(self) -> str:
-        """The engine as it was typed."""
+        """Name of the cluster as typed on the command line, such as `ray://head:10001`."""
         return f"{self.kind}://{self.address}"
 
 
 def parse_engine(text: str) -> Engine:
-    """The engine that a text names.
+    """Parse the name of a cluster, such as `ray://head:10001`, into its kind and address.
 
     Raises:
         InputError: the text has none of the forms `FORMS`, or the engine's package is not installed.
@@ -69,12 +69,14 @@ dask://HOST:PORT; found 'slurm://head'
         valid = port.isascii() and port.isdigit() and 0 < int(port) < 2**16
         require(valid, "engine", text, "must end with a port between 1 and 65535")
     if find_spec(PACKAGES[kind]) is None:
-        raise InputError(f"`engine` {text} needs {kind}, which is not here: pip install 'virel[cluster]'")
+        raise InputError(
+            f"`engine` {text} needs {kind}, which is not installed: pip install 'virel[cluster]'"
+        )
     return Engine(kind, address)
 
 
 def require_reachable(engine: Engine) -> None:
-    """Raise `InputError` unless something listens at the engine's address.
+    """Raise `InputError` unless something listens at the cluster's address.
 
     A cheap look before anything is written. Whether it is Ray or Dask that listens, `run_jobs` finds out.
     """
@@ -96,7 +98,7 @@ def run_jobs(
     engine: Engine | None = None,
     jobs: int,
 ) -> Generator[tuple[int, Any]]:
-    """Index and result of every job `function(*argument_list[index])`, in the order in which the jobs end.
+    """Run every job `function(*argument_list[i])`; yield `(i, result)` in the order in which jobs end.
 
     Jobs must be restartable. A job whose process, worker or machine is lost starts again, on another machine
     if need be; a training then continues from its checkpoint. Closing the generator, or an interrupt, sends
@@ -191,7 +193,7 @@ def _on_ray(engine: Engine, packed: Sequence[bytes], jobs: int) -> Ended:
 
 
 def _ray_task(job: bytes) -> bytes:
-    """Outcome of one packed job on a Ray worker, which `ray.cancel` interrupts as Ctrl-C does."""
+    """Run one packed job on a Ray worker, where `ray.cancel` acts like Ctrl-C; return its outcome."""
     # A shell that starts Ray in the background has it, and so its workers, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Worker() as process:
@@ -217,7 +219,7 @@ def _connected_to_ray(engine: Engine, jobs: int) -> Iterator[None]:
         raise _unreachable(engine, error) from None
     try:
         cpus = ray.cluster_resources().get("CPU", 0)
-        require(cpus >= 1, "engine", str(engine), "must have at least one CPU to give")
+        require(cpus >= 1, "engine", str(engine), "must be a cluster with at least one CPU")
         yield
     finally:
         ray.shutdown()
@@ -244,7 +246,7 @@ def _on_dask(engine: Engine, packed: Sequence[bytes]) -> Ended:
 
 
 def _dask_task(job: bytes) -> bytes:
-    """Outcome of one packed job on a Dask worker, whose threads can't be interrupted: they ask instead."""
+    """Run one packed job on a Dask worker, asking often whether it was cancelled; return its outcome."""
     from distributed import get_worker  # noqa: PLC0415
 
     worker = get_worker()
@@ -259,7 +261,7 @@ def _dask_task(job: bytes) -> bytes:
 
 
 def _wait_for_the_end_of(keys: set[Any], client: Any) -> None:
-    """Wait until no Dask worker runs a task with one of these keys, at most `GRACE` seconds."""
+    """Wait until no Dask worker runs a task with one of these keys, or until `GRACE` seconds are over."""
     end = time.monotonic() + GRACE
     while keys and time.monotonic() < end and any(client.run(_runs_one_of, keys, on_error="ignore").values()):
         time.sleep(POLL)
@@ -271,7 +273,7 @@ def _runs_one_of(keys: set[Any], dask_worker: Any) -> bool:
 
 @contextmanager
 def _losses_named(engine: Engine) -> Iterator[None]:
-    """Turn what Ray and Dask raise where they have lost a job, or the connection, into two exceptions.
+    """Translate the many exceptions of Ray and Dask for a lost job or connection into two.
 
     Raises:
         InputError: the cluster can't import this package.
@@ -288,7 +290,7 @@ def _losses_named(engine: Engine) -> Iterator[None]:
 
 
 def _not_installed(engine: Engine, name: str | None) -> InputError:
-    return InputError(f"a machine of {engine} has no {name}; install on each what is installed here")
+    return InputError(f"a machine of {engine} lacks {name}; install the packages of this machine on each")
 
 
 def _unreachable(engine: Engine, reason: object) -> InputError:

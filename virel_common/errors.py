@@ -1,11 +1,11 @@
-"""Errors about input: every message names the argument, the rule and the value found."""
+"""Errors about invalid input: every message names the argument, the rule and the value found."""
 
 
 class InputError(ValueError):
-    """Bad input; the command line shows it as one line on stderr and exits with status 2."""
+    """Invalid input; the command line shows the message as one line on stderr and exits with status 2."""
 
 
 def require(ok: bool, name: str, value: object, rule: str) -> None:
-    """Raise `InputError` with the argument's name, the rule and the value found, unless `ok`."""
+    """Check a condition: raise `InputError` with argument, rule and value found, unless `ok` is true."""
     if not ok:
         raise InputError(f"`{name}` {rule}; found {value!r}")

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name, synced to the disk, then renamed."""
+"""Write files that are either whole or absent: temporary name, sync to the disk, then rename."""
 
 import errno
 import fcntl
@@ -25,30 +25,30 @@ class StorageError(RuntimeError):
 
 
 class Stamp(NamedTuple):
-    """What a file's bytes must be: their SHA-256 in hexadecimal and their number."""
+    """SHA-256 (hexadecimal) and length in bytes that identify a file's contents."""
 
     sha256: str
     size: int
 
 
 class HashingWriter:
-    """Binary file for writing that computes the stamp of all bytes written to it."""
+    """Binary file, open for writing, that computes SHA-256 and length of everything written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Wrap an open, empty file."""
+        """Wrap an open, empty file, whose SHA-256 is computed from its first byte on."""
         self._file = file
         self._hash = hashlib.sha256()
         self._size = 0
 
     def write(self, data: bytes) -> int:
-        """Write all of `data`; raise OSError if the disk is full."""
+        """Write all of `data` to the file and add it to the checksum; raise OSError if the disk is full."""
         self._hash.update(data)
         self._size += len(data)
         return self._file.write(data)
 
     @property
     def stamp(self) -> Stamp:
-        """Stamp of all bytes written so far."""
+        """SHA-256 and length of all bytes written so far."""
         return Stamp(self._hash.hexdigest(), self._size)
 
 
@@ -79,7 +79,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that becomes `path` if the block succeeds, and otherwise leaves nothing.
+    """Open a binary file that appears under the name `path` only if the block succeeds.
 
     Raises:
         OSError: `path` is a folder, or can't be written; names `path`.
@@ -91,7 +91,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a kill at any moment, sees the old one or the new one.
+    """Replace a file in one step: a reader, or a kill at any moment, sees the old or the new contents.
 
     Raises:
         StorageError: it can't be written, for instance because the disk is full; the old file is unchanged.
@@ -104,7 +104,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_synced(path: Path, fill: Callable[[HashingWriter], object]) -> Stamp:
-    """Let `fill` write a file, and wait until it is on the disk; return its stamp.
+    """Let the callback `fill` write a file, sync it to the disk, and return its SHA-256 and length.
 
     Not atomic: `path` must be a temporary name or lie in a temporary folder.
     """
@@ -117,13 +117,13 @@ def write_synced(path: Path, fill: Callable[[HashingWriter], object]) -> Stamp:
 
 
 def rename_synced(source: Path, target: Path) -> None:
-    """Rename inside one file system, and wait until the new name is on the disk; a file replaces a file."""
+    """Rename a file or folder inside one file system, replacing a file, and sync the new name to the disk."""
     source.rename(target)
     sync_folder(target.parent)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, and wait until their names are on the disk."""
+    """Make a folder and its missing parents, and sync their names to the disk."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -131,7 +131,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Sync a folder's list of names to the disk, so that a rename in it survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -154,7 +154,7 @@ def lock_folder(folder: Path) -> int | None:
 
 
 class Appender:
-    """File that grows by whole pieces; a kill leaves at most a part of the last piece.
+    """File to which whole pieces are appended; a kill leaves at most a part of the last piece.
 
     Raises:
         StorageError: the file can't be written, for instance because the disk is full. `append` raises it
@@ -162,7 +162,7 @@ class Appender:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file at its end; create it if it is missing."""
+        """Open a file for appending; create it if it is missing."""
         self._path = path
         try:
             self._file = path.open("ab", buffering=0)
@@ -171,7 +171,7 @@ class Appender:
         self._end = self._file.tell()
 
     def append(self, piece: bytes) -> None:
-        """Add all of `piece` or nothing."""
+        """Append all bytes of `piece` to the file, or none of them if the disk is full."""
         rest = memoryview(piece)
         try:
             while rest:
@@ -182,12 +182,12 @@ class Appender:
         self._end += len(piece)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file that is being appended to."""
         self._file.close()
 
 
 def read_checked(path: Path, stamp: Stamp) -> bytes:
-    """Read a file whose bytes must match this stamp.
+    """Read a file; raise `InputError` unless its SHA-256 and length are the expected ones.
 
     Raises:
         InputError: the file can't be read, or its bytes differ.
@@ -201,7 +201,7 @@ def read_checked(path: Path, stamp: Stamp) -> bytes:
 
 
 def check_stamp(path: Path, stamp: Stamp) -> None:
-    """Check that a file's bytes match this stamp, reading them in blocks and keeping none.
+    """Check SHA-256 and length of a file in blocks, without keeping its contents in memory.
 
     Raises:
         InputError: the file can't be read, or its bytes differ.
@@ -225,7 +225,7 @@ def _require_stamp(path: Path, found: Stamp, stamp: Stamp) -> None:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what a killed process left in a folder under temporary names."""
+    """Remove the temporary files that a killed process left in a folder."""
     for path in folder.glob(f"{TEMPORARY}*"):
         if path.is_dir():
             shutil.rmtree(path)

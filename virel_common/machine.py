@@ -1,4 +1,4 @@
-"""Facts about this machine's processor: its name, and how many CPUs this process may use."""
+"""Facts about this machine's processor: its model name, and how many CPUs this process may use."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ def available_cpus() -> int:
 
 
 def processor() -> str:
-    """Name of the processor's model; its architecture if the system does not tell more."""
+    """Model name of the processor; its architecture if the system does not tell the model."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Commands on a terminal: options parsed, errors as one line on stderr, tables as wide as the terminal."""
+"""Frame of every command: parse options, print errors as one line on stderr, fit tables to the terminal."""
 
 import os
 import shutil
@@ -57,7 +57,7 @@ def run_command(
 
 
 def console() -> Console:
-    """Console for tables, as wide as the terminal, or `PLAIN_WIDTH` if stdout is a file or a pipe."""
+    """Make the console that prints tables: as wide as the terminal, or `PLAIN_WIDTH` for a file or pipe."""
     terminal = sys.stdout.isatty()
     return Console(width=max(shutil.get_terminal_size().columns, LEAST_WIDTH) if terminal else PLAIN_WIDTH)
 
@@ -87,7 +87,7 @@ def _drop_stderr() -> None:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM is Ctrl-C while the block runs, so that it too leaves nothing half done."""
+    """Treat SIGTERM like Ctrl-C inside the block, so that it leaves nothing half done either."""
     if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
         yield
         return

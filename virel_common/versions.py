@@ -1,4 +1,4 @@
-"""Versions of the packages that a result was computed with; they are recorded beside the result."""
+"""Versions of the packages that a result was computed with, recorded beside the result."""
 
 import platform
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A worker process: it runs jobs one after the other for the thread that started it.
+"""Worker process that runs jobs one after the other for the thread that started it.
 
 A job and its outcome travel as pickled bytes, which only the two ends unpack: nothing on the way, such as the
 head of a cluster, needs to know the job's function.
@@ -32,16 +32,16 @@ LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR", "NUM
 
 
 class Unwanted(Exception):
-    """The job was stopped because nobody wants its result any more."""
+    """Raised when a job is stopped because its result is no longer wanted."""
 
 
 def pack(function: Callable[..., Any], args: tuple[Any, ...], folder: str) -> bytes:
-    """Packed job: `function(*args)`, run with `folder` as the working folder."""
+    """Pickle a job `function(*args)` together with the working folder that it runs in."""
     return bytes(ForkingPickler.dumps((function, args, folder)))
 
 
 def unpack(outcome: bytes) -> Any:
-    """Value that a job returned, from its packed outcome; the exception that it raised is raised again."""
+    """Unpickle a job's outcome: return its value, or raise the exception that the job raised."""
     value, error = ForkingPickler.loads(outcome)
     if error is not None:
         raise error
@@ -49,7 +49,7 @@ def unpack(outcome: bytes) -> Any:
 
 
 class Worker:
-    """A worker process that is started when it is needed, and anew when it dies; a context manager.
+    """Context manager around a worker process, which is started when first needed and restarted if it dies.
 
     The process ends with the thread that started it, even if that is killed (on Linux).
     On leaving the block it gets SIGTERM, and SIGKILL if it is still there after `GRACE` seconds.
@@ -59,13 +59,13 @@ class Worker:
     """
 
     def __init__(self, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Start no process yet."""
+        """Prepare a worker without starting its process; the first job starts it."""
         self._wanted = wanted
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
     def run(self, job: bytes) -> bytes:
-        """Run a packed job in the process; return its packed outcome.
+        """Run a packed job in the worker process; return its packed outcome.
 
         A job whose process dies starts again in a new process, up to `LIVES` times.
 
@@ -105,7 +105,7 @@ class Worker:
         return ours
 
     def stop(self) -> int | None:
-        """End the process, if there is one, by SIGTERM or else SIGKILL; return its exit status."""
+        """End the worker process, if there is one, by SIGTERM or else SIGKILL; return its exit status."""
         if self._process is None or self._connection is None:
             return None
         process, self._process = self._process, None
@@ -118,16 +118,16 @@ class Worker:
         return process.wait()
 
     def __enter__(self) -> Self:
-        """Give the worker itself."""
+        """Enter a `with` block around a worker; its process starts with the first job."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
+        """End the worker process on leaving the `with` block."""
         self.stop()
 
 
 def serve(handle: int, parent: int) -> None:
-    """Run the jobs that come through a pipe until its other end is closed: the worker process itself."""
+    """Main loop of a worker process: run each job that comes through a pipe, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; what it means, the parent says
     _end_with(parent)
     with suppress(EOFError, ConnectionError), Connection(handle) as connection:
@@ -145,7 +145,7 @@ def _outcome(job: bytes) -> bytes:
 
 
 def pack_failure(error: BaseException) -> bytes:
-    """Pack an exception, with the worker's traceback as a note; only its text where it does not travel."""
+    """Pickle an exception with its traceback as a note, or only its text if it can't be pickled."""
     error.add_note("".join(traceback.format_exception(error)))
     try:
         packed = bytes(ForkingPickler.dumps((None, error)))
@@ -164,7 +164,7 @@ def _enter(folder: str) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends; else a job would run twice."""
+    """Have the kernel kill this process when its parent thread ends; otherwise a job could run twice."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

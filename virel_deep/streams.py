@@ -1,4 +1,4 @@
-"""Random streams: each seed has its own, so that no result depends on the seeds trained beside it."""
+"""Random streams, separate per seed, so that no result depends on the seeds trained beside it."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ STREAMS = ("weights", "acting", "learning", "environment", "evaluation", "after-
 
 
 def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
-    """Source of a seed's named random stream.
+    """Seed sequence of a seed's named random stream, such as that of its evaluation.
 
     `key` makes separate streams of one name, such as those of the evaluations at different steps.
     """
@@ -15,7 +15,7 @@ def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
 
 
 def generator(seed: int, name: str, device: str = "cpu") -> torch.Generator:
-    """Torch generator on a seed's named random stream."""
+    """Torch generator of a seed's named random stream."""
     high, low = map(int, stream(seed, name).generate_state(2))
     # torch's CPU generator uses only 32 of these 63 bits.
     return torch.Generator(device).manual_seed(high << 31 | low >> 1)

@@ -1,4 +1,4 @@
-"""What the numbers of a training run depend on: recorded in its folder, compared when runs are compared."""
+"""Versions that the numbers of a training run depend on: recorded in its folder, compared between runs."""
 
 from functools import cache
 

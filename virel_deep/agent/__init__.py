@@ -1,1 +1,1 @@
-"""The agent: networks, optimisers and temperatures of K seeds, how they act, and one update on two roads."""
+"""Agents of K stacked seeds: acting, checkpoints, and the update, by hand-written gradients or autograd."""

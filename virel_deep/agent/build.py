@@ -1,4 +1,4 @@
-"""Which road an algorithm's update takes: by hand where every one of its parts has gradients written out."""
+"""Choice of an agent's update: hand-written gradients if all of its parts have them, else autograd."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,18 +15,18 @@ BY_HAND: dict[type, Callable[[Any], ByHand]] = {
     parts.TanhGaussian: GaussianByHand,
     parts.Deterministic: DeterministicByHand,
 }
-"""Gradients written out, by kind of posterior."""
+"""Classes of hand-written gradients, by kind of posterior."""
 OTHER_PARTS = {
     parts.TargetQ, parts.VNetwork,
     parts.Uniform,
     parts.Constant, parts.Residual, parts.Dual, parts.Zero,
     parts.Replay,
 }  # fmt: skip
-"""Kinds of the other parts that the update by hand knows."""
+"""Kinds of the other parts that the update with hand-written gradients supports."""
 
 
 def fused(algorithm: Algorithm) -> bool:
-    """Whether the update by hand knows every part of an algorithm."""
+    """Whether every part of an algorithm has hand-written gradients, so that autograd is not needed."""
     kinds = {type(part) for part in algorithm.parts.values()}
     return kinds <= OTHER_PARTS | BY_HAND.keys()
 
@@ -40,7 +40,7 @@ def make_agent(
     device: torch.device,
     general: bool = False,
 ) -> Agent:
-    """K agents of an algorithm, one per generator: by hand where that is known, else on the general road.
+    """Make K agents, one per generator: with hand-written gradients where they exist, else with autograd.
 
     Args:
         algorithm: parts and shared settings.
@@ -48,7 +48,7 @@ def make_agent(
         n_action: A.
         generators: one per seed, for the initial weights.
         device: where everything lives.
-        general: take the general road in any case; for comparisons.
+        general: whether to use autograd in any case, for comparisons.
     """
     if general or not fused(algorithm):
         return GeneralAgent(algorithm, n_observation, n_action, generators, device=device)

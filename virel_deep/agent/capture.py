@@ -1,4 +1,4 @@
-"""The update as explicitly captured CUDA graphs, one per kind of update; run eagerly where there is no GPU.
+"""Training updates as captured CUDA graphs, one per kind of update; run eagerly where there is no GPU.
 
 Capture fixes addresses: batch and noise are the same storage in every update. Python's own counters are
 advanced outside. Measured on no GPU yet; the logic is tested on the CPU with a stand-in for the graph.
@@ -13,13 +13,13 @@ from virel_deep.agent.interfaces import Agent, Kind, Own
 from virel_deep.axes.interfaces import Noise
 
 Work = Callable[[], None]
-"""Some work on the device, without arguments."""
+"""Function without arguments that computes on the device."""
 WARM_UP = 3
 """Updates of each kind that run before its capture, on a stream of their own, as torch asks for."""
 
 
 class CapturedUpdate:
-    """An agent's update on fixed storage: called without arguments, captured after a few updates of its kind.
+    """Callable that makes one training update on fixed tensors; on a GPU it replays a captured CUDA graph.
 
     Args:
         agent: the agent whose update it is.
@@ -36,13 +36,13 @@ class CapturedUpdate:
         *,
         capture: Callable[[Work], Work] | None,
     ) -> None:
-        """Capture nothing yet."""
+        """Store the agent and its input tensors; CUDA graphs are captured later, after warm-up updates."""
         self._agent, self._inputs, self._capture = agent, (batch, noise, own), capture
         self._seen: dict[Kind, int] = {}
         self._replays: dict[Kind, Work] = {}
 
     def __call__(self) -> None:
-        """Make one update from what the storage holds now."""
+        """Make one training update from the present contents of the input tensors."""
         kind = self._agent.kind
         self._seen[kind] = self._seen.get(kind, 0) + 1
         if self._capture is not None and self._seen[kind] == WARM_UP + 1:
@@ -57,7 +57,7 @@ class CapturedUpdate:
 
 
 def cuda_graph(work: Work) -> Work:
-    """Capture `work` in a CUDA graph without running it; what is returned runs it."""
+    """Capture a function as a CUDA graph without running it; return a function that replays the graph."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         work()
@@ -65,7 +65,7 @@ def cuda_graph(work: Work) -> Work:
 
 
 def _beside(work: Work) -> None:
-    """Run `work` on a side stream, in order with the current one."""
+    """Run a function on a separate CUDA stream that waits for the current stream, and is waited for."""
     if not torch.cuda.is_available():
         work()
         return

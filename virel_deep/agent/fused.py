@@ -1,6 +1,7 @@
-"""The update of the SAC family by hand, the fast road: every gradient is written out, and no autograd runs.
+"""Fast update of SAC-like algorithms: every gradient is written out by hand, without autograd.
 
-The general road (`general.py`) is its specification: tests run every preset on both and compare them.
+The update by autograd (`general.py`) is its specification: tests run every preset on both and compare them.
+docs/deep.md calls them the fast and the general road.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,56 +22,59 @@ from virel_deep.networks.network import SIMD, Network, Pass
 
 
 class Actions(NamedTuple):
-    """Actions `[K, B, A]` and their log densities `[K, B]`."""
+    """Actions `[K, B, A]` and their log densities `[K, B]`, for K seeds and B states."""
 
     action: Tensor
     log_pi: Tensor
 
 
 class Drawn(NamedTuple):
-    """Where the actions at s came from, for the gradient of the E-step."""
+    """Policy network's pass and random sample behind a batch of actions, kept for the policy gradient."""
 
     policy: Pass
-    """The pass of the policy network."""
+    """Forward pass of the policy network."""
     head: Tensor
-    """Outputs of the policy at s, `[K, B, ...]`."""
+    """Outputs of the policy network at s, `[K, B, ...]`."""
     sample: Sample | None
-    """What a tanh-Gaussian drew; None for a deterministic policy."""
+    """Sample of a tanh-Gaussian; None for a deterministic policy."""
 
 
 class ByHand(Protocol):
-    """The gradients of one kind of posterior, written out."""
+    """Interface of a posterior's hand-written gradients: draw actions, then differentiate through them."""
 
     def at_s(self, s: Tensor, noise: Tensor) -> tuple[Actions, Drawn]:
-        """Actions at s alone."""
+        """Draw the policy's actions at the states s, and keep what its gradient needs."""
 
     def at_both(self, s: Tensor, s_next: Tensor, noise: Tensor) -> tuple[Actions, Actions, Drawn]:
-        """Actions at s and at s'; `noise [K, 2 B, A]`."""
+        """Draw actions at the states s, with what their gradient needs, and at s'; `noise [K, 2 B, A]`."""
 
     def untraced(self, s: Tensor, noise: Tensor) -> Actions:
-        """Actions of the online policy at s, without what a gradient needs."""
+        """Draw the online policy's actions at the states s, keeping nothing for a gradient."""
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Gradient by the policy's output at s, from those by action `[K, B, A]` and log density `[K, 1]`."""
+        """Policy gradient w.r.t. the network's outputs at s, from those w.r.t. action and log density.
+
+        `by_action` is `[K, B, A]`, `by_log_pi` `[K, 1]`.
+        """
 
 
 class GaussianByHand:
-    """Gradients of a tanh-Gaussian posterior, written out."""
+    """Hand-written gradients of a tanh-Gaussian policy."""
 
     def __init__(self, posterior: TanhGaussian) -> None:
-        """Read its network and its penalties."""
+        """Store the policy network and the penalty weights of a tanh-Gaussian posterior."""
         self._policy = posterior.networks["policy"]
         self._settings = posterior.settings
 
     def at_s(self, s: Tensor, noise: Tensor) -> tuple[Actions, Drawn]:
-        """One action at each s."""
+        """Draw one tanh-Gaussian action per state s, and keep what its gradient needs."""
         policy = self._policy.traced(s)
         head = policy.output.squeeze(1)
         sample = _gaussian(head, noise[:, : s.shape[1]])
         return Actions(sample.action, sample.log_pi), Drawn(policy, head, sample)
 
     def at_both(self, s: Tensor, s_next: Tensor, noise: Tensor) -> tuple[Actions, Actions, Drawn]:
-        """One action at each s and s', from one pass of which only the first half is differentiated."""
+        """Draw one action per s and per s' in one pass; only the half for s keeps what a gradient needs."""
         size = s.shape[1]
         policy = self._policy.traced(torch.cat((s, s_next), dim=1), rows=size)
         head = policy.output.squeeze(1)
@@ -83,12 +87,12 @@ class GaussianByHand:
         )
 
     def untraced(self, s: Tensor, noise: Tensor) -> Actions:
-        """One action at each s, without what a gradient needs."""
+        """Draw one tanh-Gaussian action per state, keeping nothing for a gradient."""
         sample = _gaussian(self._policy(s).squeeze(1), noise)
         return Actions(sample.action, sample.log_pi)
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Gradient by means and log standard deviations, with that of the penalties."""
+        """Policy gradient w.r.t. the Gaussian's means and log standard deviations, penalties included."""
         del now
         assert drawn.sample is not None
         action, _, pushed, inside = drawn.sample
@@ -100,40 +104,40 @@ class GaussianByHand:
 
 
 class DeterministicByHand:
-    """Gradients of a deterministic posterior, written out; its log density counts as 0."""
+    """Hand-written gradients of a deterministic policy, whose log density counts as 0."""
 
     def __init__(self, posterior: Deterministic) -> None:
-        """Read its networks and its noise."""
+        """Store the networks and the target noise of a deterministic posterior."""
         self._policy, self._target = posterior.networks["policy"], posterior.targets["policy"]
         self._smooth = posterior.smooth
 
     def at_s(self, s: Tensor, noise: Tensor) -> tuple[Actions, Drawn]:
-        """The policy's action at each s; it takes no noise."""
+        """Compute the deterministic policy's action at each state s, and keep what its gradient needs."""
         del noise
         policy = self._policy.traced(s)
         head = policy.output.squeeze(1)
         return Actions(deterministic(head), torch.zeros_like(head[..., 0])), Drawn(policy, head, None)
 
     def at_both(self, s: Tensor, s_next: Tensor, noise: Tensor) -> tuple[Actions, Actions, Drawn]:
-        """The policy's action at each s, and its target copy's with clipped noise at each s'."""
+        """Compute the policy's action at each s, and the target policy's noisy action at each s'."""
         now, drawn = self.at_s(s, noise)
         calm = deterministic(self._target(s_next).squeeze(1))
         return now, Actions(self._smooth(calm, noise[:, s.shape[1] :]), now.log_pi), drawn
 
     def untraced(self, s: Tensor, noise: Tensor) -> Actions:
-        """The policy's action at each s, without what a gradient needs."""
+        """Compute the deterministic policy's action at each state, keeping nothing for a gradient."""
         del noise
         head = self._policy(s).squeeze(1)
         return Actions(deterministic(head), torch.zeros_like(head[..., 0]))
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Gradient through the tanh."""
+        """Policy gradient w.r.t. outputs before the tanh: that w.r.t. actions times `1 - action^2`."""
         del drawn, by_log_pi
         return by_action * (1 - now.action.square())
 
 
 class FusedAgent(StackedAgent):
-    """K independent agents of an algorithm of the SAC family.
+    """K independent agents of a SAC-like algorithm, updated by hand-written gradients.
 
     Args:
         algorithm, n_observation, n_action, generators, device: as for `StackedAgent`.
@@ -150,7 +154,7 @@ class FusedAgent(StackedAgent):
         by_hand: Callable[[Any], ByHand],
         device: torch.device,
     ) -> None:
-        """Build the parts; read the networks that the update names."""
+        """Build all networks of the algorithm, and the hand-written gradients of its posterior."""
         super().__init__(algorithm, n_observation, n_action, generators, device=device)
         self.critic = self.networks["critic"]
         self.value: Network | None = self.networks.get("value")
@@ -158,7 +162,7 @@ class FusedAgent(StackedAgent):
         self._soft = algorithm.value.evaluation == "soft"
 
     def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
-        """The tensors' part of `update`: no host synchronisation, no branch on data."""
+        """Compute one training update of every network from tensors alone, so that CUDA can capture it."""
         algorithm, columns = self.algorithm, self.columns
         s, s_next = batch[..., columns.observation], batch[..., columns.next_observation]
         reward = batch[..., columns.reward] * algorithm.reward_scale
@@ -198,7 +202,7 @@ class FusedAgent(StackedAgent):
     def _actions(
         self, s: Tensor, s_next: Tensor, noise: Tensor, alpha: Tensor
     ) -> tuple[Actions, Tensor, Drawn]:
-        """Actions at s, the target value `[K, B]` at s', and where the actions at s came from."""
+        """Draw actions at s, and compute the value `[K, B]` at s' that critics bootstrap from."""
         if self.value is not None:  # V_phibar, which takes no action at s'
             now, drawn = self._posterior.at_s(s, noise)
             return now, self.targets["value"](s_next)[:, 0, :, 0], drawn
@@ -206,12 +210,12 @@ class FusedAgent(StackedAgent):
         return now, self._sampled_value(self.targets["critic"], s_next, following, alpha), drawn
 
     def _sampled_value(self, critic: Network, s: Tensor, actions: Actions, alpha: Tensor) -> Tensor:
-        """The smaller critic's state value `[K, B]` at one action of the policy."""
+        """State value `[K, B]` estimated from one action of the policy, by the smaller of the critics."""
         q = critic(torch.cat((s, actions.action), dim=-1)).squeeze(-1).amin(1)
         return losses.state_value(q, actions.log_pi, alpha, soft=self._soft)
 
     def _online_td_error(self, own: Own) -> Tensor:
-        """TD errors `[K, C, N]` of a separate batch, with the online networks."""
+        """TD errors `[K, C, N]` of a separate batch, by the online networks instead of target copies."""
         columns, batch = self.columns, own.batch
         s_next = batch[..., columns.next_observation]
         if self.value is not None:
@@ -224,7 +228,7 @@ class FusedAgent(StackedAgent):
         return target[:, None] - self.critic(batch[..., columns.history]).squeeze(-1)
 
     def _m_step_v(self, network: Network, s: Tensor, now: Actions, alpha: Tensor) -> Tensor:
-        """M-step on J^V; returns the loss `[K]`."""
+        """M-step on J^V: one Adam step of the state-value network; returns the loss `[K]`."""
         target = self._sampled_value(self.critic, s, now, alpha)
         value = network.traced(s)
         v = value.output[:, 0, :, 0]
@@ -233,7 +237,7 @@ class FusedAgent(StackedAgent):
         return losses.v_loss(v, target).mean(-1)
 
     def _e_step(self, s: Tensor, now: Actions, alpha: Tensor, drawn: Drawn) -> Tensor:
-        """E-step on J_virel or J_beta with the critic held fixed; returns the loss `[K]`."""
+        """E-step on J_virel or J_beta: one Adam step of the policy, critic held fixed; returns the loss."""
         size = s.shape[1]
         critic = self.critic.traced(torch.cat((s, now.action), dim=-1))
         q = critic.output.squeeze(-1)
@@ -248,7 +252,7 @@ class FusedAgent(StackedAgent):
 
 
 def _gaussian(head: Tensor, noise: Tensor) -> Sample:
-    """`tanh_gaussian.sample` of `[K, B, 2 A]`; seed by seed where a whole stack would leave a loop's tail."""
+    """Sample a tanh-Gaussian for K seeds; seed by seed where one call's rounding would depend on K."""
     if noise.is_cuda or noise[0].numel() % SIMD == 0:
         return tanh_gaussian.sample(head, noise)
     return Sample(*map(torch.stack, zip(*map(tanh_gaussian.sample, head, noise), strict=True)))

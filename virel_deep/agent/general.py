@@ -1,4 +1,4 @@
-"""The update of any algorithm by autograd, over the interfaces of its parts: Algorithm 1 of Marino et al."""
+"""Update of any algorithm by autograd, through the interfaces of its parts: Algorithm 1 of Marino et al."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -14,14 +14,17 @@ from virel_deep.networks.network import Network
 
 
 class GeneralAgent(StackedAgent):
-    """K independent agents of any algorithm that parts make up.
+    """K independent agents of any combination of parts, updated by autograd.
 
     One update: infer the posterior at s (E); fit the value to the posterior at s' (M); observe the residual;
     improve the posterior (E) and the prior (M); average the targets; tune the temperature (dual).
     """
 
     def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
-        """The tensors' part of `update`; `batch` and `noise` as there."""
+        """Compute one training update of every network from tensors alone: Algorithm 1 of Marino et al.
+
+        Arguments as those of `StackedAgent.update`.
+        """
         value, posterior, prior, temperature = self.parts
         data = self._transitions(batch)
         size = batch.shape[1]
@@ -50,7 +53,7 @@ class GeneralAgent(StackedAgent):
         self.record(*(report.get(name, zero) for name in METRICS))
 
     def _improve(self, state: Tensor, here: Weighted, objective: Objective) -> Tensor:
-        """E-step on the posterior, M-step on the prior; returns the posterior's loss `[K]`, 0 without one."""
+        """Improve the posterior (E-step), then the prior (M-step); returns the policy loss `[K]`, or 0."""
         _, posterior, prior, _ = self.parts
         loss = posterior.loss(here, objective.q_of(state, here.action), objective.alpha)
         if loss is not None:
@@ -62,12 +65,12 @@ class GeneralAgent(StackedAgent):
         return torch.zeros(self.seeds, device=self.device) if loss is None else loss.detach()
 
     def _beyond(self, data: Transitions, noise: Noise, objective: Objective) -> Weighted:
-        """The posterior at the next states, for a target: without gradient."""
+        """Posterior at the next states, without gradient, for the critics' targets."""
         with torch.no_grad():
             return self.parts.posterior.infer_next(data.next_state, noise, objective)
 
     def _own_residual(self, own: Own, objective: Objective) -> Tensor:
-        """Estimate `[K]` of eps_omega from a separate batch, with the online networks."""
+        """Estimate the residual error eps_omega `[K]` from a separate batch, with the online networks."""
         data = self._transitions(own.batch)
         following = partial(self._beyond, data, own.noise, objective)
         with torch.no_grad():
@@ -84,7 +87,7 @@ class GeneralAgent(StackedAgent):
         )
 
     def _descend(self, networks: Mapping[str, Network], loss: Tensor) -> None:
-        """One Adam step of some networks down a loss `[K]`: the sum over seeds has the gradient of each."""
+        """Take one Adam step of some networks on a loss `[K]`, one entry per seed; seeds stay independent."""
         gradients = torch.autograd.grad(loss.sum(), [network.parameters for network in networks.values()])
         for name, gradient in zip(networks, gradients, strict=True):
             self.adams[name].descend(gradient)

@@ -1,4 +1,4 @@
-"""The agent as training, capture and evaluation see it, whichever road its update takes."""
+"""Interface of an agent, as training loop, CUDA-graph capture and evaluation use it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -11,31 +11,31 @@ from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 METRICS = ("eps_omega", "temperature", "entropy", "q", "td_error", "q_loss", "policy_loss", "v_loss")
-"""What an update reports for each seed, in this order. `td_error` is a mean square until it is reported."""
+"""Metrics that an update reports per seed, in this order; `td_error` is a mean square until reported."""
 
 
 class Kind(NamedTuple):
-    """Which parts an update has besides the critics' M-step; known beforehand, so that it can be captured."""
+    """Optional steps of an update besides that of the critics; known beforehand, for CUDA-graph capture."""
 
     improves: bool
-    """Whether it has the E-step and the Polyak average: every `policy_delay` updates."""
+    """Whether the update has the E-step and the Polyak average: every `policy_delay` updates."""
     observes: bool
-    """Whether it has a new estimate of eps_omega: every `period` updates of the temperature's estimate."""
+    """Whether the update has a new estimate of eps_omega: every `period` updates (of the temperature)."""
     first: bool
-    """Whether no estimate of eps_omega was made before."""
+    """Whether the update is the first to estimate eps_omega."""
 
 
 class Own(NamedTuple):
-    """A separate batch for estimating eps_omega, and its noise."""
+    """Separate batch from which the residual error eps_omega is estimated, with its random numbers."""
 
     batch: Tensor
     """Rows of the replay, `[K, N, width]`."""
     noise: Noise
-    """For the actions at s', `[K, N, ...]`."""
+    """Random numbers for the actions at s', `[K, N, ...]`."""
 
 
 class Agent(Protocol):
-    """K independent agents of the same algorithm, stacked."""
+    """Interface of K independent agents of one algorithm, stacked in shared tensors."""
 
     n_observation: int
     n_action: int
@@ -45,39 +45,45 @@ class Agent(Protocol):
 
     @property
     def policy(self) -> Network:
-        """The network that acts."""
+        """Policy network of all seeds."""
 
     @property
     def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that the update needs for each state of a batch: those at s, then those at s'."""
+        """Random numbers that an update needs per state of a batch: first those at s, then those at s'."""
 
     @property
     def kind(self) -> Kind:
-        """Which parts the next update has."""
+        """Which optional steps the next update has: policy improvement, a new estimate of eps_omega."""
 
     def act(self, observation: Floats, noise: Floats) -> Floats:
         """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]` is standard normal."""
 
     def update(self, batch: Tensor, noise: Noise, own: Own | None = None) -> None:
-        """One gradient step of every network; batch and noise as `GeneralAgent.compute` takes them."""
+        """Make one gradient step of every network from a minibatch and pre-drawn random numbers.
+
+        Arguments as those of `StackedAgent.update`.
+        """
 
     def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
-        """The tensors' part of `update`: no host synchronisation, no branch on data."""
+        """Compute one training update of every network from tensors alone, so that CUDA can capture it.
+
+        There is no host synchronisation, and no branch depends on data.
+        """
 
     def count(self) -> None:
-        """Note that an update was computed."""
+        """Increase the number of updates by one, after an update was computed."""
 
     def report(self) -> list[dict[str, float]]:
-        """Means of `METRICS` over the updates since the last report, one dictionary per seed."""
+        """Return the mean metrics of the updates since the last report, one dictionary per seed."""
 
     def seed_state(self, k: int) -> dict[str, Any]:
-        """All that seed k is made of, as copies."""
+        """Copy everything that seed k's training depends on into a dictionary, for a checkpoint."""
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Make seed k what `seed_state` saved."""
+        """Restore seed k's networks, optimisers and temperature from a `seed_state` dictionary."""
 
 
 def named(metrics: Sequence[float]) -> dict[str, float]:
-    """The values of `METRICS` by name, ready to be reported: the TD error becomes a root mean square."""
+    """Dictionary of the metrics of an update, by name; the mean squared TD error becomes its root."""
     row = dict(zip(METRICS, metrics, strict=True))
     return row | {"td_error": row["td_error"] ** 0.5}

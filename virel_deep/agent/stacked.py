@@ -1,4 +1,4 @@
-"""Base of both roads: networks, optimisers and targets of K seeds; how they act, report and are saved."""
+"""Base class of agents: networks, optimisers and targets of K seeds; acting, reports and checkpoints."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from virel_deep.networks.perceptron import Floats, perceptron
 
 
 class StackedAgent(ABC):
-    """K independent agents of the same algorithm; a subclass computes the update.
+    """K independent agents of one algorithm, stacked in shared tensors; a subclass computes the update.
 
     Args:
         algorithm: parts and shared settings.
@@ -38,7 +38,7 @@ class StackedAgent(ABC):
         *,
         device: torch.device,
     ) -> None:
-        """Build the parts and draw their weights; targets start as copies."""
+        """Build networks and optimisers, and draw the weights; target networks start as copies."""
         self.algorithm, self.n_observation, self.n_action = algorithm, n_observation, n_action
         self.seeds, self.device = len(generators), device
         self.columns = Columns.of(n_observation, n_action)
@@ -63,12 +63,12 @@ class StackedAgent(ABC):
 
     @property
     def policy(self) -> Network:
-        """The network that acts; whatever the algorithm, it is called `policy`."""
+        """Policy network of all seeds; every algorithm calls it `policy`."""
         return self.networks["policy"]
 
     @property
     def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that the posterior needs for every state."""
+        """Random numbers that the posterior needs per state, by name."""
         return self.parts.posterior.noise
 
     def act(self, observation: Floats, noise: Floats) -> Floats:
@@ -82,19 +82,19 @@ class StackedAgent(ABC):
         return action
 
     def heads(self, observation: Floats) -> list[Floats]:
-        """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`."""
+        """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`, one array per seed."""
         if self.device.type != "cpu":
             return list(self.policy(torch.from_numpy(observation).to(self.device)).squeeze(1).cpu().numpy())
         return [perceptron(*of_seed) for of_seed in zip(self._policies, observation, strict=True)]
 
     @property
     def kind(self) -> Kind:
-        """Which parts the next update has."""
+        """Which optional steps the next update has: policy improvement, a new estimate of eps_omega."""
         observes = self.updates % self.algorithm.temperature.estimate.period == 0
         return Kind(self.updates % self.algorithm.policy_delay == 0, observes, self.updates == 0)
 
     def update(self, batch: Tensor, noise: Noise, own: Own | None = None) -> None:
-        """One gradient step of every network: M-steps, E-step, Polyak average; VIREL Algorithms 1 and 2.
+        """Make one gradient step of every network: M-steps, E-step, Polyak average; VIREL Algorithms 1 and 2.
 
         Args:
             batch: rows of the replay, `[K, B, width]`.
@@ -105,25 +105,28 @@ class StackedAgent(ABC):
         self.count()
 
     def count(self) -> None:
-        """Note that an update was computed."""
+        """Increase the number of updates by one, after an update was computed."""
         self.updates += 1
         self._summed += 1
 
     @abstractmethod
     def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
-        """The tensors' part of `update`: no host synchronisation, no branch on data."""
+        """Compute one training update of every network from tensors alone, so that CUDA can capture it.
+
+        There is no host synchronisation, and no branch depends on data.
+        """
 
     def average_targets(self) -> None:
-        """Polyak average: target <- tau online + (1 - tau) target."""
+        """Polyak-average the target networks: `target <- tau online + (1 - tau) target`."""
         for name, target in self.targets.items():
             target.flat.lerp_(self.networks[name].flat, self.algorithm.polyak)
 
     def record(self, *metrics: Tensor) -> None:
-        """Add the values `[K]` of `METRICS`, in their order, to the next report."""
+        """Add the metrics `[K]` of one update, in the order of `METRICS`, to the sums of the next report."""
         self._sums += torch.stack(metrics)
 
     def report(self) -> list[dict[str, float]]:
-        """Means of `METRICS` over the updates since the last report, a dictionary per seed; {} before any."""
+        """Return the mean metrics since the last report, one dictionary per seed; empty before any update."""
         if self._summed == 0:
             return [{} for _ in range(self.seeds)]
         means = (self._sums / self._summed).T.tolist()
@@ -132,7 +135,7 @@ class StackedAgent(ABC):
         return [named(row) for row in means]
 
     def seed_state(self, k: int) -> dict[str, Any]:
-        """All that seed k is made of, as copies: parameters and moments by name, counters, sums."""
+        """Copy seed k's parameters, optimiser moments, counters and metric sums into a dictionary."""
         state: dict[str, Any] = {"updates": self.updates, "summed": self._summed, "n_action": self.n_action}
         state["sums"] = self._sums[:, k].clone()
         for name, (network, flat) in self._flats().items():
@@ -141,7 +144,7 @@ class StackedAgent(ABC):
         return state | {"temperature": self.temperature.seed_state(k)}
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Make seed k what `seed_state` saved. All seeds of an agent have the same number of updates."""
+        """Restore seed k from a `seed_state` dictionary; all seeds must have the same number of updates."""
         self.updates, self._summed = state["updates"], state["summed"]
         self._sums[:, k] = state["sums"]
         for name, (network, flat) in self._flats().items():
@@ -152,7 +155,7 @@ class StackedAgent(ABC):
         self.temperature.load_seed_state(k, state["temperature"])
 
     def _flats(self) -> dict[str, tuple[Network, Tensor]]:
-        """Every flat tensor, with the network that lays it out."""
+        """All flat tensors (parameters, targets, Adam moments) by name, each with its network's layout."""
         out = {name: (network, network.flat) for name, network in self.networks.items()}
         out |= {f"target_{name}": (network, network.flat) for name, network in self.targets.items()}
         for moment in ("exp_avg", "exp_avg_sq"):

@@ -1,1 +1,1 @@
-"""Tensor code of the design axes: posteriors, priors, values, temperatures, and the losses that they use."""
+"""Tensor code of an algorithm's parts: posteriors, priors, values, temperatures, and their losses."""

@@ -1,4 +1,4 @@
-"""From settings to tensor code: the one place that knows which class belongs to which part of a design.
+"""Build the tensor code of an algorithm from its settings; the only place that maps settings to classes.
 
 Each table has a builder per kind of part. A new part is a class in `design/parts.py`, its tensor code in a
 file of this folder, and a line here.
@@ -21,24 +21,24 @@ from virel_deep.networks.network import Network
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a builder needs beside the settings of its part: the algorithm around it, and all sizes."""
+    """Algorithm, tensor sizes and device that every builder of a part receives."""
 
     algorithm: Algorithm
     seeds: int
-    """K."""
+    """Number of seeds, K."""
     n_observation: int
-    """O, entries of an observation."""
+    """Number of entries of an observation, O."""
     n_action: int
-    """A, entries of an action."""
+    """Number of entries of an action, A."""
     device: torch.device
 
     def network(self, heads: int, n_in: int, n_out: int) -> Network:
-        """A network of the algorithm's hidden sizes, all zero."""
+        """Make a network with the algorithm's hidden sizes, all weights zero."""
         return Network(self.seeds, heads, (n_in, *self.algorithm.hidden, n_out), device=self.device)
 
 
 class Parts(NamedTuple):
-    """The tensor code of an algorithm, one part per axis."""
+    """Tensor code of an algorithm: value, posterior, prior and temperature."""
 
     value: Value
     posterior: Posterior
@@ -104,7 +104,7 @@ TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
 def build(
     algorithm: Algorithm, n_observation: int, n_action: int, *, seeds: int, device: torch.device
 ) -> Parts:
-    """The tensor code of every part of an algorithm, its networks all zero."""
+    """Build value, posterior, prior and temperature of an algorithm, with all network weights zero."""
     of = Sizes(algorithm, seeds, n_observation, n_action, device)
     return Parts(
         VALUES[type(algorithm.value)](algorithm.value, of),

@@ -1,4 +1,4 @@
-"""Dual variables: one positive multiplier per seed, moved by Adam on its logarithm.
+"""Dual variables: one positive multiplier per seed, optimised by Adam on its logarithm.
 
 Today it is the temperature of an entropy constraint; the price of a KL budget is the same thing.
 """
@@ -14,7 +14,7 @@ from virel_deep.networks.optimiser import Adam
 
 
 class Dual:
-    """Dual variables of K seeds, each `exp` of a parameter.
+    """Positive dual variables of K seeds, each the exponential of a learnt parameter.
 
     Args:
         seeds: K.
@@ -23,7 +23,7 @@ class Dual:
     """
 
     def __init__(self, seeds: int, initial: float, learning_rate: float, *, device: torch.device) -> None:
-        """Start every seed from `initial`."""
+        """Start every seed's dual variable from `initial`."""
         self.seeds = seeds
         self.log = torch.zeros(-(-seeds // SIMD) * SIMD, device=device)
         """Logarithms, then padding that stays 0."""
@@ -33,21 +33,21 @@ class Dual:
 
     @property
     def value(self) -> Tensor:
-        """The multipliers `[K]`, a new tensor."""
+        """Dual variables of all seeds, `[K]`, as a new tensor."""
         return self.log.exp()[: self.seeds]  # of whole vectors: the bits do not depend on K
 
     def descend(self, gradient: Tensor) -> None:
-        """One Adam step against the gradient `[K]` of the dual loss by the logarithm."""
+        """Take one Adam step on the log dual variables, given the gradient `[K]` w.r.t. them."""
         self._gradient[: self.seeds] = gradient
         self._adam.descend(self._gradient)
 
     def seed_state(self, k: int) -> dict[str, Any]:
-        """Seed k's logarithm, moments and number of steps."""
+        """Copy seed k's log dual variable, its Adam moments and step count into a dictionary."""
         state: dict[str, Any] = {name: tensor[k].item() for name, tensor in self._tensors().items()}
         return state | {"step": int(self._adam.state["step"].item())}
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Make seed k what `seed_state` saved."""
+        """Restore seed k's dual variable and Adam state from a `seed_state` dictionary."""
         for name, tensor in self._tensors().items():
             tensor[k] = state[name]
         self._adam.state["step"].fill_(state["step"])

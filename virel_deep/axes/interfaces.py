@@ -1,6 +1,6 @@
-"""What the parts of an algorithm show each other and the update: weighted actions, and one protocol per axis.
+"""Interfaces of an algorithm's parts: sets of weighted actions, and one protocol per design axis.
 
-Shapes: K seeds, B states, N actions per state, A action dimensions, C critics. The update of the general road
+Shapes: K seeds, B states, N actions per state, A action dimensions, C critics. The update by autograd
 (`virel_deep/agent/general.py`) sees the parts through these names only; no part asks for another's kind.
 """
 
@@ -15,7 +15,7 @@ from virel_deep.networks.perceptron import Floats
 
 
 def seedwise(f: Callable[..., Any], *tensors: Tensor) -> Any:
-    """`f` of tensors `[K, ...]`, seed by seed on the CPU and in one call on a GPU.
+    """Apply `f` to tensors `[K, ...]`: seed by seed on the CPU, in one call on a GPU.
 
     Everything whose rounding may depend on a tensor's size goes through it: transcendental functions, whose
     vectorised loops and scalar tails differ, and sums. `f` must take any leading axes, or none. It returns a
@@ -30,13 +30,13 @@ def seedwise(f: Callable[..., Any], *tensors: Tensor) -> Any:
 
 
 def seed_mean(x: Tensor) -> Tensor:
-    """Mean `[K]` of everything that belongs to a seed in `x [K, ...]`."""
+    """Mean `[K]` per seed, over all other axes of `x [K, ...]`."""
     mean: Tensor = seedwise(lambda rows: rows.mean(-1), x.flatten(1))
     return mean
 
 
 class Draw(NamedTuple):
-    """Random numbers that a part needs for each state: how many, and from which law."""
+    """Random numbers to draw per state: how many, and from which distribution."""
 
     width: int
     law: Literal["normal", "uniform"] = "normal"
@@ -44,11 +44,11 @@ class Draw(NamedTuple):
 
 
 Noise = Mapping[str, Tensor]
-"""What was drawn for each `Draw` by its name, `[K, B, width]`."""
+"""Random numbers drawn for each `Draw`, by its name, `[K, B, width]`."""
 
 
 class Weighted(NamedTuple):
-    """A posterior at B states as a set of weighted actions; expectations under it are weighted sums."""
+    """Policy distribution at B states as a set of weighted actions; expectations are weighted sums."""
 
     action: Tensor
     """Actions `[K, B, N, A]` in [-1, 1]."""
@@ -59,27 +59,27 @@ class Weighted(NamedTuple):
     log_prior: Tensor
     """Log densities of the actions under the prior, `[K, B, N]`, nats."""
     penalty: Tensor | None = None
-    """What the posterior's own parameters cost beside the objective, `[K, B]`; None is nothing."""
+    """Penalty on the posterior's parameters, added to the policy loss, `[K, B]`; None is no penalty."""
 
     @property
     def log_ratio(self) -> Tensor:
-        """`log(posterior / prior)` of the actions, `[K, B, N]`; its mean is the KL divergence."""
+        """Log density ratio `log(posterior / prior)` of the actions, `[K, B, N]`; its mean is the KL."""
         return self.log_pi - self.log_prior
 
     def mean(self, x: Tensor) -> Tensor:
-        """Expectation `[K, B]` of a function of the action, given its values `x [K, B, N]`."""
+        """Expectation `[K, B]` over the weighted actions of a function with values `x [K, B, N]`."""
         mean: Tensor = seedwise(lambda log_weight, y: (log_weight.exp() * y).sum(-1), self.log_weight, x)
         return mean
 
     def detach(self) -> "Weighted":
-        """The same set without its gradients."""
+        """Copy of the weighted actions that carries no gradient."""
         penalty = None if self.penalty is None else self.penalty.detach()
         action, log_weight, log_pi, log_prior = (x.detach() for x in self[:4])
         return Weighted(action, log_weight, log_pi, log_prior, penalty)
 
 
 class Transitions(NamedTuple):
-    """A minibatch of transitions, `[K, B, ...]`; rewards are scaled."""
+    """Minibatch of transitions, `[K, B, ...]`, with scaled rewards."""
 
     state: Tensor
     history: Tensor
@@ -90,7 +90,7 @@ class Transitions(NamedTuple):
 
 
 class Objective(NamedTuple):
-    r"""What a posterior maximises at a state, $E[Q] - \alpha\,KL(\pi \| p)$: Marino et al., Eq. (16)."""
+    r"""Objective maximised at each state, $E[Q] - \alpha\,KL(\pi \| p)$: Marino et al., Eq. (16)."""
 
     q_of: Callable[[Tensor, Tensor], Tensor]
     """Q `[K, B, N]` at states `[K, B, O]` and actions `[K, B, N, A]`, differentiable in the actions."""
@@ -100,10 +100,10 @@ class Objective(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What fitting the value to a minibatch comes to, before its networks move."""
+    """Losses, TD errors and metrics from fitting the value to a minibatch, before networks are updated."""
 
     loss: Tensor
-    """Sum `[K]` of the losses of its networks, to be descended."""
+    """Sum `[K]` of the losses of the value's networks, to be minimised."""
     td_error: Tensor
     """TD errors `[K, C, B]` of the critics, without gradient."""
     report: Mapping[str, Tensor]
@@ -111,72 +111,73 @@ class Fitted(NamedTuple):
 
 
 class Part(Protocol):
-    """A part that may have networks of its own."""
+    """Interface of a part of an algorithm that may have networks to learn."""
 
     @property
     def networks(self) -> Mapping[str, Network]:
-        """Networks that the part learns, by name; none where it has nothing to learn."""
+        """Networks that this part of the algorithm learns, by name; empty if it learns nothing."""
 
     @property
     def targets(self) -> Mapping[str, Network]:
-        """Target copies of some of its networks, by the same names."""
+        """Target networks (Polyak copies) of this part, by the names of their online networks."""
 
 
 class Prior(Part, Protocol):
-    """The distribution that the posterior is compared with."""
+    """Interface of the prior: the action distribution that the KL term compares the posterior with."""
 
     def log_density(self, state: Tensor, action: Tensor) -> Tensor:
-        """Log densities `[K, B, N]` at states `[K, B, O]` and actions `[K, B, N, A]`."""
+        """Log densities `[K, B, N]` of the prior at states `[K, B, O]` and actions `[K, B, N, A]`."""
 
     def loss(self, state: Tensor, posterior: Weighted) -> Tensor | None:
-        """Loss `[K]` that moves the prior towards the posterior; None where the prior stays as it is."""
+        """Loss `[K]` that pulls the prior towards the posterior; None if the prior is fixed."""
 
 
 class Posterior(Part, Protocol):
-    """The distribution of actions, and how it acts."""
+    """Interface of the posterior: the action distribution (policy), its loss, and how it acts."""
 
     @property
     def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that one inference needs per state, in the order in which they are drawn."""
+        """Random numbers needed per state to infer the posterior, in the order in which they are drawn."""
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """The posterior at states `[K, B, O]`, differentiable in its parameters."""
+        """Infer the posterior at states `[K, B, O]`, differentiable in its parameters."""
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """The posterior at next states `[K, B, O]`, for a target: of the target copy, where there is one."""
+        """Infer the posterior at next states `[K, B, O]` for critic targets, by a target copy if any."""
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor | None:
-        """Loss `[K]` that improves the posterior, without its penalty; None where nothing is learnt.
+        """Loss `[K]` of the policy, without penalties; None if no parameters are learnt.
 
         `q [K, B, N]` is Q at the posterior's actions, differentiable in them; `alpha` is `[K, 1]`.
         """
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
-        """Actions `[N, A]` for training, in numpy: from the network's output and standard normal noise."""
+        """Exploratory actions `[N, A]` in numpy, from policy network outputs and standard normal noise."""
 
 
 class Value(Part, Protocol):
-    """The action value."""
+    """Interface of the action value: its losses, targets and TD errors."""
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
-        """Q `[K, B, N]`, as `Objective.q_of`; no gradient reaches the critics."""
+        """Action values Q `[K, B, N]`, differentiable in the actions; critics receive no gradient."""
 
     def fit(
         self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
     ) -> Fitted:
-        """Losses of the value's networks on a minibatch; `here`, `following`: the posterior at s, and at s'.
+        """Compute the losses of critic and value networks on a minibatch, given the posterior at s and at s'.
 
-        `following` infers when it is called: a value that needs no action at s' never pays for one.
+        `here` is the posterior at s. `following` infers the one at s' when it is called: a value that needs
+        no action at s' never pays for one.
         """
 
     def online_td_error(
         self, data: Transitions, following: Callable[[], Weighted], objective: Objective
     ) -> Tensor:
-        """TD errors `[K, C, N]` of other transitions, with the online networks in place of their copies."""
+        """TD errors `[K, C, N]` of a separate batch, computed with online instead of target networks."""
 
 
 class Temperature(Protocol):
-    """The temperature of each seed, and the residual error eps_omega that every kind keeps track of."""
+    """Interface of the temperature per seed; every kind also tracks the residual error eps_omega."""
 
     eps_omega: Tensor
 
@@ -185,13 +186,16 @@ class Temperature(Protocol):
         """Temperature `[K, 1]` of the next step, in scaled reward units per nat."""
 
     def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
-        """Take in an estimate `[K]` of eps_omega; the first one as it stands."""
+        """Update the tracked residual error eps_omega by a new estimate `[K]`; the first replaces it."""
 
     def tune(self, log_ratio: Tensor) -> None:
-        """One dual step from `E log(posterior / prior)` at each state, `[K, B]`; nothing unless tuned."""
+        """Take one dual step on a tuned temperature, from `E log(posterior / prior)` `[K, B]`.
+
+        A temperature of another kind stays as it is.
+        """
 
     def seed_state(self, k: int) -> dict[str, Any]:
-        """What seed k remembers, as plain numbers."""
+        """Copy seed k's residual error and temperature state into a dictionary of plain numbers."""
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Make seed k what `seed_state` saved."""
+        """Restore seed k's residual error and temperature from a `seed_state` dictionary."""

@@ -1,9 +1,9 @@
-"""Losses of VIREL App. H, Algorithms 1 and 2, and their derivatives written by hand. Tensors in, tensors out.
+"""Losses of VIREL App. H, Algorithms 1 and 2, as functions of tensors, and their hand-written derivatives.
 
 A loss has one value per transition, `[K, B]`: no networks, no optimisers, no reduction. The agent takes means
 over a minibatch, `verify` takes exact expectations. A function `d_...` is the derivative of the *mean over a
-minibatch* of the loss above it, by what a network gives; the fast road uses it, and tests compare it with
-autograd. Order: as the algorithms use them. The numbered deviations are collected in docs/deep.md.
+minibatch* of the loss above it with respect to a network's output. The hand-written update uses it, and tests
+compare it with autograd. Order: as the algorithms use them. docs/deep.md collects the numbered deviations.
 """
 
 import torch
@@ -13,7 +13,7 @@ from virel_common.errors import InputError
 
 
 def td_target(reward: Tensor, terminated: Tensor, v_next: Tensor, *, gamma: float) -> Tensor:
-    r"""Target $y = r_t + \gamma \bar V(s_{t+1})$ of $J^Q$, App. H; carries no gradient.
+    r"""Bootstrapped target $y = r_t + \gamma \bar V(s_{t+1})$ of the critic loss, VIREL App. H; no gradient.
 
     Deviation: 1. no bootstrap where `terminated` (but where truncated); the paper has no terminal states.
 
@@ -26,7 +26,7 @@ def td_target(reward: Tensor, terminated: Tensor, v_next: Tensor, *, gamma: floa
 
 
 def residual_error(td_error: Tensor) -> Tensor:
-    r"""Residual error $\varepsilon_\omega = E_D[(r + \gamma V(s') - Q_\omega(h))^2]$, Algorithm 2.
+    r"""Residual error $\varepsilon_\omega = E_D[(r + \gamma V(s') - Q_\omega(h))^2]$, VIREL Algorithm 2.
 
     With c = 1 and without a factor 1/2.
 
@@ -40,7 +40,7 @@ def residual_error(td_error: Tensor) -> Tensor:
 
 
 def state_value(q: Tensor, log_pi: Tensor, alpha: Tensor, *, soft: bool) -> Tensor:
-    r"""One-sample state value at $a \sim \pi_\theta(\cdot|s)$; carries no gradient.
+    r"""State value estimated from one action $a \sim \pi_\theta(\cdot|s)$, hard or soft; carries no gradient.
 
     Hard (VIREL, App. H): $Q_\omega(s, a)$.
     Soft (MERL; Haarnoja et al. 2018): $Q_\omega(s, a) - \alpha \log \pi_\theta(a|s)$.
@@ -49,7 +49,7 @@ def state_value(q: Tensor, log_pi: Tensor, alpha: Tensor, *, soft: bool) -> Tens
 
 
 def v_loss(v: Tensor, target: Tensor) -> Tensor:
-    r"""$J^V(\phi)$, App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$ with one $a_t \sim \pi_\theta$.
+    r"""Loss $J^V(\phi)$ of the state value, VIREL App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$.
 
     Deviation: 2. one sample stands for $E_{\pi_\theta}[Q]$ inside the square; the gradient in $\phi$ keeps
     its expectation, the loss gains the constant Var(Q) / 2.
@@ -59,7 +59,7 @@ def v_loss(v: Tensor, target: Tensor) -> Tensor:
 
 
 def q_loss(q: Tensor, target: Tensor) -> Tensor:
-    r"""$J^Q(\omega)$, App. H: $\frac12 (y - Q_\omega(h_t))^2$, a semi-gradient loss.
+    r"""Critic loss $J^Q(\omega)$, VIREL App. H: $\frac12 (y - Q_\omega(h_t))^2$, a semi-gradient loss.
 
     Raises:
         InputError: `target` requires grad.
@@ -69,12 +69,12 @@ def q_loss(q: Tensor, target: Tensor) -> Tensor:
 
 
 def d_squared_loss(value: Tensor, target: Tensor) -> Tensor:
-    """Derivative of the minibatch mean of `v_loss` or `q_loss` by the value, both `[..., B]`."""
+    """Derivative of the minibatch mean of `(value - target)^2 / 2` w.r.t. the value, both `[..., B]`."""
     return (value - target) / value.shape[-1]
 
 
 def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
-    r"""$J(\theta) = \alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; E-step (25), App. H.
+    r"""Policy loss $\alpha \log \pi_\theta(a|s) - Q_\omega(s, a)$, $a \sim \pi_\theta$; VIREL (25), App. H.
 
     The action is reparametrised: the gradient goes through it. `alpha` is the constant of J_virel, or
     $\lambda \varepsilon_\omega$ of J_beta with $\lambda = (1 - \gamma) / r_{avg}$.
@@ -88,7 +88,7 @@ def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
 
 
 def d_smaller(q: Tensor) -> Tensor:
-    """Derivative of `sum(min_c q)` by `q [K, C, B]`, as a mask: True where critic c is the smaller.
+    """Derivative of `sum(min_c q)` w.r.t. critics `q [K, C, B]`, as a mask: True where c is the smaller.
 
     The policy loss climbs the smaller critic; of two equal ones it is the first.
     """
@@ -99,7 +99,7 @@ def d_smaller(q: Tensor) -> Tensor:
 
 
 def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
-    """Penalty `[K, B]` on the squared mean and log standard deviation before the tanh; published code.
+    """Penalty `[K, B]` on the Gaussian policy's squared mean and log standard deviation, as in VIREL's code.
 
     Deviation: 5. not in the paper; mean over the action dimensions, as in the code.
     """
@@ -107,9 +107,10 @@ def penalty(mean: Tensor, log_std: Tensor, *, mean_weight: float, log_std_weight
 
 
 def d_penalty(head: Tensor, inside: Tensor, *, mean_weight: float, log_std_weight: float) -> Tensor:
-    """Derivative of the minibatch mean of `penalty` by the policy network's output `[K, B, 2 A]`.
+    """Derivative of the minibatch mean of the Gaussian penalty w.r.t. the policy network's output.
 
-    `inside [K, B, A]` is True where the log standard deviation is not clamped.
+    `head [K, B, 2 A]` is that output; `inside [K, B, A]` is True where the log standard
+    deviation is not clamped.
     """
     mean, log_std = head.chunk(2, dim=-1)
     scale = 2 / inside[0].numel()
@@ -125,7 +126,7 @@ def dual_temperature_loss(log_alpha: Tensor, log_pi: Tensor, *, target_entropy: 
 
 
 def d_dual_temperature_loss(log_pi: Tensor, *, target_entropy: float) -> Tensor:
-    """Derivative `[K]` of the minibatch mean of `dual_temperature_loss` by log alpha."""
+    """Derivative `[K]` of the minibatch mean of the dual temperature loss w.r.t. log alpha."""
     return -target_entropy - log_pi.mean(-1)
 
 

@@ -1,4 +1,4 @@
-"""Priors over actions, which the KL term of the objective measures the posterior against."""
+"""Prior distributions over actions, from which the objective's KL term measures the posterior's distance."""
 
 from collections.abc import Mapping
 
@@ -10,19 +10,19 @@ from virel_deep.networks.network import Network
 
 
 class Uniform:
-    """The uniform prior, as SAC has it: its constant log density -A log 2 is left out and counts as 0.
+    """Uniform action prior, as in SAC: its constant log density -A log 2 is left out and counts as 0.
 
     With the constant a soft value would change by alpha A log 2 per step, and no policy gradient would.
     """
 
     def __init__(self) -> None:
-        """Learn nothing."""
+        """Make a prior without networks: a uniform distribution has nothing to learn."""
         self.networks: Mapping[str, Network] = {}
         self.targets: Mapping[str, Network] = {}
 
     def log_density(self, state: Tensor, action: Tensor) -> Tensor:  # noqa: ARG002
-        """Zeros `[K, B, N]`: a constant that is left out."""
+        """Log density of the uniform prior without its constant: zeros `[K, B, N]`."""
         return torch.zeros_like(action[..., 0])
 
     def loss(self, state: Tensor, posterior: Weighted) -> None:
-        """None: a uniform prior stays as it is."""
+        """Return no loss (None): a uniform prior is never trained."""

@@ -1,4 +1,4 @@
-"""Temperatures alpha of the policy loss, one per seed: constant or zero, residual (beta), dual (SAC)."""
+"""Temperatures alpha of the policy loss, one per seed: constant, proportional to eps_omega, or tuned."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,7 +12,7 @@ from virel_deep.design import parts
 
 
 class ResidualError(ABC):
-    """The residual error eps_omega of K seeds, which every temperature keeps track of.
+    """Base of all temperatures: tracks the residual error eps_omega of K seeds.
 
     Args:
         seeds: K.
@@ -20,7 +20,7 @@ class ResidualError(ABC):
     """
 
     def __init__(self, seeds: int, smoothing: float = 0.0, *, device: torch.device) -> None:
-        """Start from no residual seen."""
+        """Start with a residual error eps_omega of 0 for every seed."""
         self.seeds, self._smoothing = seeds, smoothing
         self.eps_omega = torch.zeros(seeds, device=device)
         """Residual error `[K]`, squared scaled reward units."""
@@ -31,47 +31,47 @@ class ResidualError(ABC):
         """Temperature `[K, 1]` of the next step, in scaled reward units per nat."""
 
     def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
-        """Take in an estimate `[K]` of eps_omega, smoothed unless it is the first."""
+        """Update the tracked residual error eps_omega by an estimate `[K]`, smoothed unless the first."""
         old = 0.0 if first else self._smoothing
         self.eps_omega.mul_(old).add_(eps_omega * (1 - old))
 
     def tune(self, log_ratio: Tensor) -> None:  # noqa: B027  (most kinds are not tuned)
-        """Leave the temperature alone: only a dual one is tuned, to log(posterior / prior) `[K, B]`."""
+        """Do nothing: only a temperature with a dual loss is tuned, from log(posterior / prior) `[K, B]`."""
 
     def seed_state(self, k: int) -> dict[str, Any]:
-        """What seed k remembers, as plain numbers."""
+        """Copy seed k's residual error eps_omega into a dictionary of plain numbers."""
         return {"eps_omega": self.eps_omega[k].item()}
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Make seed k what `seed_state` saved."""
+        """Restore seed k's residual error eps_omega from a `seed_state` dictionary."""
         self.eps_omega[k] = state["eps_omega"]
 
 
 class ConstantTemperature(ResidualError):
-    """The same temperature at every step; 0 for a posterior that climbs Q alone."""
+    """Constant temperature, the same at every step; 0 for a policy that maximises Q alone."""
 
     def __init__(self, alpha: float, seeds: int, *, device: torch.device) -> None:
-        """Fill in the temperature."""
+        """Set the same constant temperature for every seed."""
         super().__init__(seeds, device=device)
         self._alpha = torch.full((seeds, 1), alpha, device=device)
 
     @property
     def alpha(self) -> Tensor:
-        """The constant, `[K, 1]`."""
+        """Constant temperature of every seed, `[K, 1]`."""
         return self._alpha
 
 
 class ResidualTemperature(ResidualError):
-    """Temperature `lambda eps_omega` of J_beta, VIREL Algorithm 2."""
+    """Temperature `alpha = lambda eps_omega` of the objective J_beta, VIREL Algorithm 2."""
 
     def __init__(self, settings: parts.Residual, seeds: int, *, device: torch.device) -> None:
-        """Start from a temperature of 0: no residual was seen."""
+        """Start with a temperature of 0, as no residual error has been observed."""
         super().__init__(seeds, settings.smoothing, device=device)
         self._scale = settings.scale
 
     @property
     def alpha(self) -> Tensor:
-        """`lambda eps_omega`, `[K, 1]`."""
+        """Temperature `lambda eps_omega` of every seed, `[K, 1]`."""
         return (self._scale * self.eps_omega)[:, None]
 
 
@@ -94,7 +94,7 @@ class DualTemperature(ResidualError):
         *,
         device: torch.device,
     ) -> None:
-        """Start from the first temperature."""
+        """Start every seed from the initial temperature in the settings."""
         super().__init__(seeds, device=device)
         given = settings.target_entropy
         self.target_entropy = -float(n_action) if given is None else given
@@ -102,18 +102,18 @@ class DualTemperature(ResidualError):
 
     @property
     def alpha(self) -> Tensor:
-        """The tuned temperature, `[K, 1]`."""
+        """Temperature of every seed after tuning so far, `[K, 1]`."""
         return self.dual.value[:, None]
 
     def tune(self, log_ratio: Tensor) -> None:
-        """One dual step towards the target entropy, from log(posterior / prior) `[K, B]`."""
+        """Take one dual step towards the target entropy, from log(posterior / prior) `[K, B]`."""
         self.dual.descend(d_dual_temperature_loss(log_ratio, target_entropy=self.target_entropy))
 
     def seed_state(self, k: int) -> dict[str, Any]:
-        """What seed k remembers, with log alpha and its optimiser's state."""
+        """Copy seed k's residual error, log alpha and Adam state into a dictionary of plain numbers."""
         return super().seed_state(k) | self.dual.seed_state(k)
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Make seed k what `seed_state` saved."""
+        """Restore seed k's residual error, log alpha and Adam state from a `seed_state` dictionary."""
         super().load_seed_state(k, state)
         self.dual.load_seed_state(k, state)

@@ -11,7 +11,7 @@ from virel_deep.networks.network import Network
 
 
 class TargetQ:
-    """Critics whose Polyak copies are evaluated at the posterior's actions at s'.
+    """Critics with target copies, which are evaluated at the policy's actions at s' (SAC, TD3).
 
     Args:
         critic: C critics per seed, from state and action to one output.
@@ -21,18 +21,18 @@ class TargetQ:
     """
 
     def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
-        """Take the networks over."""
+        """Store the critics, their target copies, and how a state value is evaluated."""
         self.networks, self.targets = {"critic": critic}, {"critic": target}
         self.gamma, self.soft = gamma, soft
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
-        """The smaller critic's value `[K, B, N]`, differentiable in the actions alone."""
+        """Smaller of the critics' values, `[K, B, N]`, differentiable in the actions alone."""
         return smaller_q(self.networks["critic"], state, action)
 
     def fit(
         self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
     ) -> Fitted:
-        """Loss of the critics, whose target is the value of the next state under their target copies."""
+        """Critic loss on a minibatch; targets bootstrap from the target critics at actions at s'."""
         del here
         v_next = self._v(self.targets["critic"], data.next_state, following(), objective)
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
@@ -41,7 +41,7 @@ class TargetQ:
     def online_td_error(
         self, data: Transitions, following: Callable[[], Weighted], objective: Objective
     ) -> Tensor:
-        """TD errors `[K, C, N]` against the value of the next state under the critics themselves."""
+        """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
         critic = self.networks["critic"]
         v_next = self._v(critic, data.next_state, following(), objective)
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
@@ -52,7 +52,7 @@ class TargetQ:
 
 
 class VNetwork:
-    """Critics and a network for the state value, whose Polyak copy gives the targets.
+    """Critics with a state-value network V, whose Polyak copy gives their targets (VIREL App. H).
 
     Args:
         critic: C critics per seed, from state and action to one output.
@@ -63,18 +63,18 @@ class VNetwork:
     """
 
     def __init__(self, critic: Network, value: Network, target: Network, *, gamma: float, soft: bool) -> None:
-        """Take the networks over."""
+        """Store the critics, the state-value network, its target copy, and how a state value is evaluated."""
         self.networks, self.targets = {"critic": critic, "value": value}, {"value": target}
         self.gamma, self.soft = gamma, soft
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
-        """The smaller critic's value `[K, B, N]`, differentiable in the actions alone."""
+        """Smaller of the critics' values, `[K, B, N]`, differentiable in the actions alone."""
         return smaller_q(self.networks["critic"], state, action)
 
     def fit(
         self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
     ) -> Fitted:
-        """Losses J^Q and J^V of VIREL App. H; V is fitted to the critics as they are before this step."""
+        """Losses J^Q and J^V of VIREL App. H on a minibatch; V is fitted to the critics before their step."""
         del following
         v_next = self.targets["value"](data.next_state)[:, 0, :, 0]
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
@@ -90,7 +90,10 @@ class VNetwork:
     def online_td_error(
         self, data: Transitions, following: Callable[[], Weighted], objective: Objective
     ) -> Tensor:
-        """TD errors `[K, C, N]` against V itself instead of its copy, as the published code has it."""
+        """TD errors `[K, C, N]` of the critics, bootstrapped from V instead of its target copy.
+
+        So does the published code.
+        """
         del following, objective
         v_next = self.networks["value"](data.next_state)[:, 0, :, 0]
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
@@ -98,7 +101,7 @@ class VNetwork:
 
 
 def fit_critics(critic: Network, history: Tensor, target: Tensor) -> Fitted:
-    """Loss J^Q of critics on the same target `[K, B]`, summed over them."""
+    """Critic loss J^Q against a shared target `[K, B]`, summed over critics, with TD errors and metrics."""
     q = critic.differentiable(history).squeeze(-1)  # [K, C, B]
     of_each = losses.q_loss(q, target[:, None])
     loss = seed_mean(of_each) * of_each.shape[1]
@@ -107,7 +110,7 @@ def fit_critics(critic: Network, history: Tensor, target: Tensor) -> Fitted:
 
 
 def smaller_q(critic: Network, state: Tensor, action: Tensor) -> Tensor:
-    """The smaller value `[K, B, N]` of C critics at states `[K, B, O]` and actions `[K, B, N, A]`.
+    """Smaller value `[K, B, N]` of C critics at states `[K, B, O]` and actions `[K, B, N, A]`.
 
     Differentiable in the actions; the critics' parameters are held fixed.
     """
@@ -119,7 +122,7 @@ def smaller_q(critic: Network, state: Tensor, action: Tensor) -> Tensor:
 
 
 def state_value(critic: Network, state: Tensor, posterior: Weighted, alpha: Tensor, *, soft: bool) -> Tensor:
-    """State value `[K, B]` of critics under a posterior, without gradient: mean of `losses.state_value`."""
+    """State value `[K, B]` of the smaller critic under a policy, hard or soft; carries no gradient."""
     with torch.no_grad():
         q = smaller_q(critic, state, posterior.action)
         return posterior.mean(losses.state_value(q, posterior.log_ratio, alpha[..., None], soft=soft))

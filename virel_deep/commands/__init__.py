@@ -1,1 +1,1 @@
-"""Command lines of the deep agent: parse, call, print."""
+"""Command lines of the deep agent (`train`, `study`, `compare`, ...): parse options, call, print."""

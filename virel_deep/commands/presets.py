@@ -1,4 +1,4 @@
-"""`virel presets`: the named algorithms, and every setting of one of them with its meaning."""
+"""The command `virel presets`: list the named algorithms, or every setting of one of them."""
 
 import sys
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class PresetsOptions:
 
 
 def main_presets(argv: Sequence[str]) -> int:
-    """Print a table; return the exit status."""
+    """`virel presets`: print a table of algorithms or of settings; return the exit status."""
     try:
         options = tyro.cli(PresetsOptions, args=list(argv), prog="virel presets")
     except SystemExit as stop:
@@ -44,7 +44,7 @@ def main_presets(argv: Sequence[str]) -> int:
 
 
 def _presets() -> Table:
-    """One row per preset: its parts and its source."""
+    """Table of all presets, one row each: name, parts and source."""
     table = _table("preset", "value", "posterior", "temperature", "source")
     for name, row in PRESETS.items():
         value = row.algorithm.value
@@ -59,7 +59,7 @@ def _presets() -> Table:
 
 
 def _settings(preset: str) -> list[Table]:
-    """One row per setting of a preset, and what the source sets for some environments."""
+    """Table of a preset's settings, one row each, and what its source sets for some environments."""
     row = preset_row(preset)
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):

@@ -1,4 +1,4 @@
-"""`virel evaluate`, `compare`, `watch` and `export`: parse, call, print."""
+"""The commands `virel evaluate`, `compare`, `watch` and `export`: parse options, call the library, print."""
 
 import sys
 from collections.abc import Sequence
@@ -84,17 +84,17 @@ def main_evaluate(argv: Sequence[str]) -> int:
 
 
 def main_watch(argv: Sequence[str]) -> int:
-    """`virel watch`: record a video; return the exit status."""
+    """`virel watch`: record a video of one episode; return the exit status."""
     return run_command(WatchOptions, argv, prog="virel watch", run=_watch)
 
 
 def main_export(argv: Sequence[str]) -> int:
-    """`virel export`: write an ONNX file; return the exit status."""
+    """`virel export`: write a policy as an ONNX file; return the exit status."""
     return run_command(ExportOptions, argv, prog="virel export", run=_export)
 
 
 def main_compare(argv: Sequence[str]) -> int:
-    """`virel compare`: draw runs' curves, write and print their table; return the exit status."""
+    """`virel compare`: draw learning curves, write and print the table of scores; return the exit status."""
     return run_command(CompareOptions, argv, prog="virel compare", run=_compare)
 
 
@@ -173,7 +173,7 @@ def _export(options: ExportOptions) -> int:
 
 
 def _policy(run: Path, seed: int | None) -> tuple["Policy", int]:
-    """Load the newest policy of a seed, by default of the run's first seed; return it with the seed."""
+    """Load a seed's newest policy, by default of the run's first seed; return policy and seed."""
     from virel_deep.run.folder import read_config  # noqa: PLC0415
     from virel_deep.run.policy import load_policy  # noqa: PLC0415
 
@@ -191,5 +191,5 @@ def _make_folder(folder: Path) -> None:
 
 
 def _tell(line: str) -> None:
-    """Print one line without wrapping it, so that paths stay whole."""
+    """Print one line to stdout without wrapping it, so that paths stay whole."""
     sys.stdout.write(f"{line}\n")

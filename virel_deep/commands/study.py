@@ -1,4 +1,4 @@
-"""`virel study plan`, `run`, `status` and `report`: parse, call, print."""
+"""The commands `virel study plan`, `run`, `status` and `report`: parse options, call the library, print."""
 
 import os
 import sys
@@ -32,9 +32,9 @@ class PlanOptions:
     """
 
     study: StudyFile
-    """Study file."""
+    """Study file (TOML) to check."""
     out: Path | None = None
-    """Folder of the study, to hold the file against the plan recorded there; default out/study/NAME."""
+    """Folder of the study, whose recorded plan the file is compared with; default out/study/NAME."""
     probe: bool = True
     """Measure each job by a few hundred updates, some seconds per job."""
 
@@ -51,12 +51,12 @@ class RunOptions:
     out: Path | None = None
     """Folder of the study; default out/study/NAME for NAME.toml."""
     jobs: int | None = None
-    """Processes at a time; default one per CPU core that this process may use."""
+    """Number of processes at a time; default one per CPU core that this process may use."""
     engine: str | None = None
     """Cluster that runs the jobs: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
     this machine. --out must be on a file system that its machines share (docs/guide/clusters.md)."""
     job: int | None = None
-    """Run exactly this job, in this process, as in an array of a cluster's scheduler; from 0."""
+    """Number of the only job to run, from 0, in this process, as in a job array of a cluster's scheduler."""
     amend: str | None = None
     """Reason for a changed study file; it is recorded and shown in the report as a deviation."""
 
@@ -69,7 +69,7 @@ class StatusOptions:
     """
 
     study: StudyFile
-    """Study file."""
+    """Study file (TOML) whose progress to print."""
     out: Path | None = None
     """Folder of the study; default out/study/NAME for NAME.toml."""
 
@@ -82,13 +82,13 @@ class ReportOptions:
     """
 
     study: StudyFile
-    """Study file."""
+    """Study file (TOML) whose report to write."""
     out: Path | None = None
     """Folder of the study; default out/study/NAME for NAME.toml."""
 
 
 def main_study(argv: Sequence[str]) -> int:
-    """Run one action of `virel study`; return the exit status."""
+    """`virel study`: run its action `plan`, `run`, `status` or `report`; return the exit status."""
     actions: dict[str, Callable[[Sequence[str]], int]] = {
         "plan": lambda rest: run_command(PlanOptions, rest, prog="virel study plan", run=_plan),
         "run": lambda rest: run_command(RunOptions, rest, prog="virel study run", run=_start),
@@ -172,7 +172,7 @@ def _start(options: RunOptions) -> int:
 
 
 def _here(study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]], slots: int) -> int:
-    """Run jobs in processes of this machine, with a progress display; return the exit status of the whole."""
+    """Run a study's jobs in processes of this machine, showing progress; return the overall exit status."""
     from virel_deep.study.display import Display  # noqa: PLC0415
     from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
 
@@ -186,7 +186,7 @@ def _here(study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]]
 
 
 def _on_cluster(engine: Engine, work: list[tuple[Job, Path]]) -> int:
-    """Run jobs on a cluster, saying which has ended; return the exit status of the whole."""
+    """Run a study's jobs on a cluster, printing a line as each ends; return the overall exit status."""
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
     statuses: list[int] = []
@@ -206,7 +206,7 @@ def _on_cluster(engine: Engine, work: list[tuple[Job, Path]]) -> int:
 
 
 def _one(study: Study, out: Path, record: Record, job: Job) -> int:
-    """Train one job of a study in this process; return the exit status."""
+    """Train one job of a study in this process; return its exit status."""
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
     run = prepare(out, study, job, record.precision)
@@ -241,13 +241,13 @@ def _report(options: ReportOptions) -> int:
 
 
 def _study(path: Path, out: Path | None) -> tuple[Study, Path, list[Job]]:
-    """Read a study file; return the study, its folder, and its jobs, all of which have been checked."""
+    """Read a study file; return the study, its output folder, and its checked jobs."""
     study = read_study(path)
     return study, _folder(path, out), check_jobs(study, str(path))
 
 
 def _recorded(path: Path, out: Path | None) -> tuple[Study, Path, Record]:
-    """Read a study file and the plan recorded in its folder; return the study, the folder, the record."""
+    """Read a study file and the plan recorded in its folder; return study, folder and recorded plan."""
     study, folder = read_study(path), _folder(path, out)
     record = read_record(folder)
     if record is None:
@@ -262,7 +262,7 @@ def _folder(path: Path, out: Path | None) -> Path:
 
 
 def _say_changes(record: Record, study: Study, path: Path) -> None:
-    """Say in one line what the study file changes against the recorded plan."""
+    """Print one line with all changes of the study file against the recorded plan, if there are any."""
     if changed := differing(record, study):
         say(f"note: {path} differs from the recorded plan, which is in force: {'; '.join(changed)}")
 
@@ -280,5 +280,5 @@ def _print(tables: Sequence[ScoreTable], notes: Sequence[str]) -> None:
 
 
 def _say(line: str) -> None:
-    """Print one line, not wrapped: paths stay whole."""
+    """Print one line to stdout without wrapping it, so that paths stay whole."""
     sys.stdout.write(f"{line}\n")

@@ -1,4 +1,4 @@
-"""`virel train`: parse the options, check them, write the run folder, start training."""
+"""The command `virel train`: parse and check the options, write the run folder, start training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class TrainOptions:
     seeds: int = 1
     """Number of seeds: 0, 1, ...; `--first-seed` shifts them."""
     first_seed: int = 0
-    """The first seed."""
+    """First seed of the run; the others follow it."""
     out: Path | None = None
     """Run folder to write; default out/train/PRESET-ENV."""
     resume: Path | None = None
@@ -64,7 +64,7 @@ class TrainOptions:
 
 
 def main_train(argv: Sequence[str]) -> int:
-    """Train a new run or continue one; return the exit status."""
+    """`virel train`: train a new run or continue one; return the exit status."""
 
     def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
@@ -75,12 +75,12 @@ def main_train(argv: Sequence[str]) -> int:
 
 
 def _new(options: TrainOptions) -> Path:
-    """Check everything that can be checked, then write the run folder's `config.json`."""
+    """Check the options of a new run, then write its folder with `config.json`; return the folder."""
     from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
     require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
-    require(options.steps is not None, "steps", options.steps, "must be given")
+    require(options.steps is not None, "steps", options.steps, "must be given, such as --steps 1e6")
     assert options.preset is not None
     assert options.env is not None
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
@@ -117,17 +117,19 @@ def _new(options: TrainOptions) -> Path:
 
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
-    """The run folder to continue, with a larger goal where one is given."""
+    """Check the options of a resumed run, raise its number of steps if asked to; return its folder."""
     assert options.resume is not None
     config = read_config(options.resume)
     for given in (word.partition("=")[0] for word in argv if word.startswith("--")):
         name = given.removeprefix("--").replace("-", "_")
-        rule = "must not be given with --resume: the run folder says it"
+        rule = "must not be given with --resume: the run folder fixes it"
         require(name in {"resume", "steps", "jobs"}, name, getattr(options, name), rule)
     _device(config.device)
     if options.steps is not None:
         steps = _whole(options.steps)
-        require(steps >= config.steps, "steps", steps, f"must be at least the run's {config.steps}")
+        require(
+            steps >= config.steps, "steps", steps, f"must be at least {config.steps}, the run's goal so far"
+        )
         if steps > config.steps:
             set_steps(options.resume, steps)
     for name, (was, now) in changed_versions(options.resume).items():
@@ -139,14 +141,14 @@ def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, object]:
-    """Settings given as `NAME=VALUE`: values as Python literals where they are ones, else as text."""
+    """Parse settings given as `NAME=VALUE`; a value is a Python literal if it parses as one, else text."""
     import ast  # noqa: PLC0415
 
     out: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         require(bool(equals), "set", pair, "must be NAME=VALUE")
-        require(name not in out, "set", pair, f"must give {name} once")
+        require(name not in out, "set", pair, f"must not give {name} twice")
         try:
             literal = ast.literal_eval(value)
         except (ValueError, SyntaxError, TypeError):

@@ -1,1 +1,1 @@
-"""Data of training: environments, the exact state of their simulator, and the replay."""
+"""Data of training: environments, exact snapshots of their simulator, and the replay buffer."""

@@ -1,4 +1,4 @@
-"""Environment copies of one seed: every step is a real transition, and a run can stop and continue.
+"""Parallel environment copies of one seed, with real transitions only and an exact save and restore.
 
 Gymnasium's vector environments reset by themselves: by default the step after an episode's end ignores its
 action and returns a reward of 0. Here a copy is reset inside the step that ends its episode, after the true
@@ -37,7 +37,7 @@ class EnvironmentFailure(RuntimeError):
 
 
 class Episode(NamedTuple):
-    """A finished episode."""
+    """Return and length of a finished episode."""
 
     return_: float
     """Sum of unscaled rewards, in float64."""
@@ -46,7 +46,7 @@ class Episode(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """Outcome of one step of the E copies."""
+    """Observations, rewards and ends of episodes from one step of the E environment copies."""
 
     next_observation: Floats
     """`[E, O]`: state that the action led to, even if it ended the episode."""
@@ -87,7 +87,7 @@ class SeedEnvs:
     def __init__(
         self, env_id: str, copies: int, seed: np.random.SeedSequence, *, folder: Path | None = None
     ) -> None:
-        """Make the copies and start an episode in each."""
+        """Make the environment copies and start an episode in each."""
         require(copies >= 1, "copies", copies, "must be at least 1")
         self.env_id, self.copies, self.steps = env_id, copies, 0
         self._seed, self._folder = seed, folder
@@ -104,7 +104,7 @@ class SeedEnvs:
         self.observation_size, self.action_size = self.observation.shape[1], self._actions.size
 
     def step(self, action: Floats) -> Transition:
-        """Act in every copy; if that ends an episode, start the next one.
+        """Act in every environment copy; if that ends an episode, start the next one.
 
         Args:
             action: `[E, A]` in [-1, 1], rescaled here to the environment's own range.
@@ -113,7 +113,9 @@ class SeedEnvs:
             InputError: an action is not in [-1, 1], or is NaN.
             EnvironmentFailure: a copy crashed, diverged, or returned a non-finite value.
         """
-        require(action.shape == (self.copies, self.action_size), "action", action.shape, "must be [E, A]")
+        require(
+            action.shape == (self.copies, self.action_size), "action", action.shape, "must have shape [E, A]"
+        )
         command = self._actions.from_unit(action)
         self.steps += 1
         simulator.log.folder, simulator.log.unstable = self._folder, ""
@@ -122,7 +124,7 @@ class SeedEnvs:
             for i, env in enumerate(self._envs):
                 self._seen[i], reward[i], terminated[i], truncated[i], _ = env.step(command[i])
         except Exception as error:
-            raise self._failure(f"step raised {_in_one_line(error)}") from error
+            raise self._failure(f"its step() raised {_in_one_line(error)}") from error
         if simulator.log.unstable:
             raise self._failure(f"the simulation diverged: {simulator.log.unstable}")
         next_observation = self.observation = self._finite(self._seen, "observation")
@@ -140,7 +142,7 @@ class SeedEnvs:
         return episodes
 
     def _seeded_reset(self, key: tuple[int, ...]) -> Floats:
-        """Start an episode in every copy; copy i uses the seed's random stream `key + (i,)`."""
+        """Start an episode in every environment copy; copy i uses the seed's random stream `key + (i,)`."""
         seeds: list[int | None] = []
         for i, env in enumerate(self._envs):
             stream = np.random.SeedSequence(
@@ -159,25 +161,27 @@ class SeedEnvs:
             for i in np.flatnonzero(mask):
                 self._seen[i], _ = self._envs[i].reset(seed=seeds[i] if seeds else None)
         except Exception as error:
-            raise self._failure(f"reset raised {_in_one_line(error)}") from error
+            raise self._failure(f"its reset() raised {_in_one_line(error)}") from error
         return self._finite(self._seen, "observation after a reset")
 
     def _finite(self, values: NDArray[Any], name: str) -> Floats:
-        """Cast values to float32, and fail if one is not finite there."""
+        """Cast observations or rewards to float32; fail if one of them is not finite there."""
         if float(np.vdot(values, values)) < SAFE_SQUARE:
             return values.astype(np.float32)
         with np.errstate(over="ignore"):
             cast = values.astype(np.float32)
         if not np.isfinite(cast).all():
             where = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
-            raise self._failure(f"{name} {list(where)} (copy first) is {float(values[where])!r}")
+            raise self._failure(
+                f"{name} {list(where)} (environment copy first) is {float(values[where])!r}; must be finite"
+            )
         return cast
 
     def _failure(self, what: str) -> EnvironmentFailure:
         return EnvironmentFailure(f"{self.env_id}, step {self.steps}: {what}")
 
     def state(self) -> dict[str, Any]:
-        """State of all copies for `restore`: arrays and JSON values, nested by name."""
+        """State of all environment copies for a checkpoint: arrays and JSON values, nested by name."""
         values: dict[str, Any] = {"env": self.env_id, "copies": self.copies, "steps": self.steps}
         if self.exact:
             values |= {
@@ -190,7 +194,7 @@ class SeedEnvs:
         return values
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a `state()` of the same environment, number of copies and seed.
+        """Restore a saved state of the same environment, number of copies and seed.
 
         Raises:
             InputError: the state belongs to another environment, number of copies or version of MuJoCo.
@@ -216,16 +220,16 @@ class SeedEnvs:
             simulator.write_state(env, state[f"copy-{i}"])
 
     def close(self) -> None:
-        """Free the simulators."""
+        """Close the simulators of all environment copies."""
         for env in self._envs:
             env.close()
 
 
 class ActionRange:
-    """Affine map from [-1, 1] to an environment's own action range, in the range's number type."""
+    """Affine map from actions in [-1, 1] to an environment's own range, in that range's number type."""
 
     def __init__(self, space: Any) -> None:
-        """Read the range of a bounded `Box`."""
+        """Read lower and upper bounds of a bounded Gymnasium `Box`."""
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
         self.size = int(low.size)
         self.low, self.high = space.low, space.high
@@ -236,7 +240,7 @@ class ActionRange:
         )
 
     def from_unit(self, action: Floats) -> Numbers:
-        """Actions `[..., A]` in the environment's range; rounding never takes them outside.
+        """Map actions `[..., A]` from [-1, 1] to the environment's range; rounding never leaves the range.
 
         Raises:
             InputError: an entry of `action` is not in [-1, 1], or is NaN.
@@ -250,7 +254,7 @@ class ActionRange:
 
 
 def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
-    """Make a Gymnasium environment that the agent can act in.
+    """Make a Gymnasium environment, after checking that the agent can act in it.
 
     Raises:
         InputError: the id is unknown, the environment cannot be made, its observation is not a flat `Box`, or

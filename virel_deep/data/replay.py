@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Columns(NamedTuple):
-    """Columns of a replay row's parts, for O observation and A action entries."""
+    """Column positions of state, action, next state, reward and termination in a row of the replay buffer."""
 
     observation: slice
     action: slice
@@ -25,7 +25,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, n_observation: int, n_action: int) -> "Columns":
-        """Columns for these numbers of observation and action entries."""
+        """Column positions in a replay row, for given sizes of observation and action."""
         h = n_observation + n_action
         end = h + n_observation
         return cls(
@@ -40,7 +40,7 @@ class Columns(NamedTuple):
 
 
 class Replay:
-    """The last `capacity` transitions of each of K seeds, on one device.
+    """Replay buffer: the last `capacity` transitions of each of K seeds, on one device.
 
     Args:
         seeds: number of seeds, K.
@@ -50,7 +50,7 @@ class Replay:
     """
 
     def __init__(self, seeds: int, capacity: int, width: int, *, device: torch.device) -> None:
-        """Allocate the rows; memory pages are touched only as rows are added."""
+        """Allocate the replay rows; memory pages are touched only as rows are added."""
         self.rows = [torch.empty(capacity, width, device=device) for _ in range(seeds)]
         """One tensor per seed, so that dropping a seed frees its memory without a copy."""
         self.added = 0
@@ -58,15 +58,15 @@ class Replay:
 
     @property
     def capacity(self) -> int:
-        """Most rows that a seed holds."""
+        """Largest number of transitions that a seed's buffer holds."""
         return self.rows[0].shape[0]
 
     def __len__(self) -> int:
-        """Number of rows that each seed holds now."""
+        """Number of transitions that each seed's buffer holds now."""
         return min(self.added, self.capacity)
 
     def add(self, rows: Tensor) -> None:
-        """Append `rows [K, n, width]`, n <= capacity; they overwrite the oldest ones."""
+        """Append `rows [K, n, width]` to the replay buffers, overwriting the oldest; n <= capacity."""
         start, n = self.added % self.capacity, rows.shape[1]
         head = min(n, self.capacity - start)
         for mine, new in zip(self.rows, rows, strict=True):
@@ -76,7 +76,7 @@ class Replay:
         self.added += n
 
     def sample(self, size: int, generators: Sequence[torch.Generator], *, out: Tensor) -> None:
-        """Fill `out [K, size, width]` with rows drawn uniformly with replacement, one generator per seed."""
+        """Sample minibatches into `out [K, size, width]`, with replacement, one generator per seed."""
         for mine, generator, drawn in zip(self.rows, generators, out, strict=True):
             index = torch.randint(len(self), (size,), generator=generator, device=mine.device)
             torch.index_select(mine, 0, index, out=drawn)
@@ -88,7 +88,7 @@ class Replay:
         return mine[torch.arange(first, self.added, device=mine.device) % self.capacity]
 
     def refill(self, k: int, rows: Tensor, added: int) -> None:
-        """Restore seed k's last rows from a checkpoint.
+        """Restore seed k's replay buffer from the rows of a checkpoint.
 
         `added` is the number of rows ever added, the same for every seed.
         """
@@ -98,5 +98,5 @@ class Replay:
         self.added = added
 
     def keep(self, seeds: Sequence[int]) -> None:
-        """Drop all seeds but these."""
+        """Drop the buffers of all seeds but these."""
         self.rows = [self.rows[k] for k in seeds]

@@ -1,4 +1,4 @@
-"""MuJoCo inside a Gymnasium environment: its exact state as arrays, and its warnings in one folder.
+"""Exact snapshots of MuJoCo's state inside a Gymnasium environment, and a log file for its warnings.
 
 `mj_getState` is not enough for a bit-for-bit continuation: an environment reads derived fields (`xpos`,
 `xipos`, `cfrc_ext`, ...) before its next `mj_step`, and these lag one substep behind the positions. So all of
@@ -27,7 +27,7 @@ EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcin
 
 
 class WarningLog:
-    """Handler of MuJoCo's warnings, which otherwise go to stderr and the working folder.
+    """Handler that writes MuJoCo's warnings to a chosen folder, instead of stderr and the working folder.
 
     MuJoCo has one handler per process. This one is set when the first environment is made, unless the user
     has set another.
@@ -39,12 +39,12 @@ class WarningLog:
     """Last message by which MuJoCo said that it reset a diverged simulation inside a step."""
 
     def listen(self) -> None:
-        """Become MuJoCo's handler of warnings, unless one is set."""
+        """Register this object as MuJoCo's warning handler, unless one is set."""
         if mujoco.get_mju_user_warning() is None:
             mujoco.set_mju_user_warning(self)
 
     def __call__(self, message: str) -> None:
-        """Take a warning from MuJoCo."""
+        """Write a warning from MuJoCo to the log file; remember it if the simulation became unstable."""
         if "unstable" in message:
             self.unstable = message
         if self.folder is None:
@@ -58,7 +58,7 @@ log = WarningLog()
 
 
 def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
-    """Whether `read_state` and `write_state` continue an environment bit for bit.
+    """Whether an environment can be saved and restored so that it continues bit for bit.
 
     They do for Gymnasium's own MuJoCo environments, and for its Pendulum, whose state is attributes alone.
     """
@@ -68,7 +68,7 @@ def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
 
 
 def read_state(env: gymnasium.Env[Any, Any]) -> State:
-    """Read everything that the next steps and resets of an exact environment depend on.
+    """Read everything that the future steps and resets of an environment depend on.
 
     Returns:
         `time`; MuJoCo's buffer as one array per number type (`float64`, `int32`, ...); `random`, the states
@@ -83,7 +83,7 @@ def read_state(env: gymnasium.Env[Any, Any]) -> State:
 
 
 def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
-    """Restore a state that `read_state` read, in an environment of the same id that has been reset.
+    """Restore a saved simulator state in an environment of the same id that has been reset.
 
     Raises:
         InputError: the state was read from another model, or with another version of Gymnasium or MuJoCo.
@@ -99,7 +99,9 @@ def write_state(env: gymnasium.Env[Any, Any], state: State) -> None:
         )
     names = [sorted(_attributes(layer)) for layer in _layers(env)]
     stored = [sorted(values) for values in state["attributes"]]
-    require(stored == names, "state[attributes]", stored, f"must be those of this environment, {names}")
+    require(
+        stored == names, "state[attributes]", stored, f"must be the attributes of this environment, {names}"
+    )
     if data:
         data.time = state["time"]
     for kind, fields in _fields(data).items():
@@ -119,7 +121,7 @@ def _data(env: gymnasium.Env[Any, Any]) -> mujoco.MjData | None:
 
 
 def _fields(data: mujoco.MjData | None) -> dict[str, list[np.ndarray[Any, Any]]]:
-    """Views of the arrays in MuJoCo's main buffer, by number type, sorted by name; it starts with `qpos`."""
+    """Views of the arrays in MuJoCo's state buffer, grouped by number type, sorted by name."""
     if data is None:
         return {}
     start, kinds = data.qpos.ctypes.data, defaultdict(list)
@@ -142,7 +144,7 @@ def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
 
 
 def _attributes(layer: gymnasium.Env[Any, Any]) -> dict[str, Any]:
-    """Attributes of a layer that are numbers or arrays, such as counters and goals, constants included."""
+    """Numeric attributes of one wrapper or environment, such as counters and goals, constants included."""
     return {name: value for name, value in vars(layer).items() if isinstance(value, int | float | np.ndarray)}
 
 

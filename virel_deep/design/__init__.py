@@ -1,1 +1,1 @@
-"""What a run is, as data: the algorithm, the presets, the run. Free of torch."""
+"""Definitions of algorithms, presets and runs, as data without torch."""

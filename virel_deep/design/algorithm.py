@@ -1,4 +1,4 @@
-"""An algorithm: one part per design axis of the second paper, and the settings that the parts share."""
+"""Definition of an algorithm: one part per design axis of Marino et al., plus settings that parts share."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature,
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """A variational RL algorithm, composed of parts. Nothing but its parts and settings tells two apart.
+    """A variational RL algorithm as data: its parts and settings are all that tells it from another.
 
     Example:
         >>> from virel_deep.design.parts import Dual, TanhGaussian, TargetQ
@@ -36,18 +36,20 @@ class Algorithm:
     """Critic updates per update of the policy and of the target networks (TD3: 2)."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing, or for a part that can't work with another."""
+        """Check all settings, and that the parts fit together; raise `InputError` otherwise."""
         check_types(self)
         demand(self, 0 <= self.gamma < 1, "gamma", "must be in [0, 1)")
         demand(self, 0 < self.polyak <= 1, "polyak", "must be in (0, 1]")
         demand_positive(self, "reward_scale", "learning_rate")
         demand_at_least(self, 1, "policy_delay")
-        demand(self, self.hidden != () and min(self.hidden) >= 1, "hidden", "must be sizes of at least 1")
+        demand(
+            self, self.hidden != () and min(self.hidden) >= 1, "hidden", "must be layer sizes of at least 1"
+        )
         for part in self.parts.values():
             part.fit(self.parts)
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The parts by axis."""
+        """Parts of the algorithm by design axis: value, posterior, prior, temperature, data."""
         parts = (self.value, self.posterior, self.prior, self.temperature, self.data)
         return {part.axis: part for part in parts}

@@ -1,4 +1,4 @@
-"""Settings kept in dataclasses: checked by their type hints, nested, written as JSON. Names no dataclass.
+"""Checked, nested settings in dataclasses: types from the hints, dotted names, conversion to and from JSON.
 
 A `Part` is a dataclass of settings that is one of several *kinds* for the same place, its *axis*. A setting
 of a part is called by its dotted name, `axis.setting`, in messages, on the command line and in tables.
@@ -17,7 +17,7 @@ from virel_common.errors import InputError, require
 
 
 class Part:
-    """One part of a composed dataclass: an axis is a subclass of this, a kind a subclass of its axis.
+    """Base of exchangeable parts of a dataclass: a subclass is an axis, a subclass of that is a kind.
 
     Example:
         >>> from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Part:
     """Kinds of the axis by name; a new subclass adds itself."""
 
     def __init_subclass__(cls, *, axis: str = "", kind: str = "") -> None:
-        """Begin an axis, or add a kind to the axis that the class is derived from."""
+        """Register a subclass: as a new axis, or as a new kind of the axis that it derives from."""
         if axis:
             cls.axis, cls.kinds = axis, {}
         if kind:
@@ -43,7 +43,7 @@ class Part:
             cls.kinds[kind] = cls
 
     def fit(self, others: Mapping[str, "Part"]) -> None:
-        """Raise `InputError` if this part can't work with the others, given by axis. Default: any will do."""
+        """Raise `InputError` if this part can't work with the other parts; by default it can."""
 
 
 Config = TypeVar("Config")
@@ -55,7 +55,7 @@ def demand(config: object, ok: bool, name: str, rule: str) -> None:
 
 
 def demand_at_least(config: object, least: int, *names: str) -> None:
-    """Demand finite numbers of at least `least`."""
+    """Raise `InputError` unless each named setting is a finite number of at least `least`."""
     for name in names:
         value = getattr(config, name)
         rule = (
@@ -65,14 +65,14 @@ def demand_at_least(config: object, least: int, *names: str) -> None:
 
 
 def demand_positive(config: object, *names: str) -> None:
-    """Demand finite numbers above 0."""
+    """Raise `InputError` unless each named setting is a finite number above 0."""
     for name in names:
         value = getattr(config, name)
         demand(config, math.isfinite(value) and value > 0, name, "must be finite and positive")
 
 
 def check_types(config: Any) -> None:
-    """Raise `InputError` for the first setting of a dataclass whose value is not of its hint's type."""
+    """Raise `InputError` for the first setting of a dataclass whose value does not match its type hint."""
     for name, hint in _hints(type(config)).items():
         value = getattr(config, name)
         if get_origin(hint) is Literal:
@@ -97,7 +97,7 @@ RULES = {
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type in `RULES`; truth values and whole numbers beyond 64 bits are not."""
+    """Whether a value matches a type in `RULES`; booleans and whole numbers beyond 64 bits do not."""
     if hint == tuple[int, ...]:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -107,7 +107,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def encode(config: Any) -> dict[str, Any]:
-    """Settings as plain JSON values; a part names its kind. `decode` reads them back."""
+    """Convert a dataclass of settings to plain JSON values; an exchangeable part records its kind."""
     out: dict[str, Any] = {"kind": config.kind} if isinstance(config, Part) else {}
     for name in _hints(type(config)):
         value = getattr(config, name)
@@ -117,12 +117,12 @@ def encode(config: Any) -> dict[str, Any]:
 
 
 def decode(kind: type[Config], values: object, name: str) -> Config:
-    """The dataclass that `encode` wrote; `name` is what an error calls the whole.
+    """Convert plain JSON values back to a dataclass of settings; `name` stands for it in error messages.
 
     Raises:
         InputError: a setting is unknown or missing, or a value has the wrong type or breaks a rule.
     """
-    require(isinstance(values, dict), name, values, "must be an object of settings")
+    require(isinstance(values, dict), name, values, "must be a JSON object of settings")
     assert isinstance(values, dict)
     if _is_axis(kind):
         kinds: dict[str, Any] = kind.kinds  # type: ignore[attr-defined]
@@ -132,7 +132,7 @@ def decode(kind: type[Config], values: object, name: str) -> Config:
     hints = _hints(kind)
     unknown, missing = sorted(set(values) - set(hints)), sorted(set(hints) - set(values))
     require(unknown == [], name, unknown, f"must have no settings but {', '.join(hints) or 'its kind'}")
-    require(missing == [], name, sorted(values), f"must have all of its settings, also {', '.join(missing)}")
+    require(missing == [], name, sorted(values), f"must also have the settings {', '.join(missing)}")
     return kind(**{key: _decoded(hints[key], values[key], key) for key in hints})
 
 
@@ -143,7 +143,7 @@ def _decoded(hint: Any, value: object, name: str) -> object:
 
 
 def changed(config: Config, settings: Mapping[str, object]) -> Config:
-    """The same settings with some replaced: `{"gamma": 0.98, "temperature.scale": 0.01}`.
+    """Copy of a dataclass with some settings replaced: `{"gamma": 0.98, "temperature.scale": 0.01}`.
 
     A part is exchanged for another kind by its name (settings that are not given then have their defaults) or
     by a part as a whole. The name of the kind that it already has changes nothing.
@@ -186,12 +186,13 @@ def _require_names(config: Any, names: list[str]) -> None:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
             raise InputError(
-                f"`settings` must name one of {', '.join(known) or 'none here'}; found {found!r}"
+                f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "
+                f"found {found!r}"
             )
 
 
 class Setting(NamedTuple):
-    """One setting of a dataclass, for tables and messages."""
+    """Name, value and meaning of one setting, for tables and messages."""
 
     name: str
     """Dotted name, as `changed` takes it."""
@@ -202,7 +203,7 @@ class Setting(NamedTuple):
 
 
 def described(config: Any) -> list[Setting]:
-    """Every setting of a dataclass with its meaning, those of a part after it."""
+    """List every setting of a dataclass with its meaning; a part's own settings follow the part."""
     return list(_described(config))
 
 
@@ -218,7 +219,7 @@ def _described(config: Any) -> Iterator[Setting]:
 
 
 def dotted(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What `encode` wrote without its nesting: `{"temperature": "residual", "temperature.scale": 0.004}`."""
+    """Flatten encoded settings to dotted names: `{"temperature": "residual", "temperature.scale": 0.004}`."""
     out: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -229,7 +230,7 @@ def dotted(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meanings(kind: Any) -> dict[str, str]:
-    """Strings under the fields of a dataclass, by field; none where its source is not at hand."""
+    """Read the field docstrings of a dataclass from its source, by field; empty without source."""
     out: dict[str, str] = {}
     bases: list[Any] = [base for base in kind.__mro__ if is_dataclass(base)]
     for one in reversed(bases):
@@ -250,7 +251,7 @@ def meanings(kind: Any) -> dict[str, str]:
 
 
 def _hints(kind: Any) -> dict[str, Any]:
-    """Type hints of the fields of a dataclass, in their order."""
+    """Type hints of a dataclass's fields, by name, in their order."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind)}
 

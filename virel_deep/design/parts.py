@@ -1,4 +1,4 @@
-"""The parts of an algorithm, one class per kind, grouped by design axis. Settings only, without torch.
+"""Settings of an algorithm's parts, one class per kind, grouped by design axis; without torch.
 
 The tensor code of a part is in `virel_deep/axes/`, found through `virel_deep/axes/build.py`.
 """
@@ -22,7 +22,7 @@ from virel_deep.design.fields import (
 
 @dataclass(frozen=True)
 class Value(Part, axis="value"):
-    """How the action value is approximated and evaluated."""
+    """Settings of the action value: how many critics, and how a state value is evaluated."""
 
     critics: int = 2
     """Critics: 1, or 2 of which the smaller value counts."""
@@ -30,19 +30,19 @@ class Value(Part, axis="value"):
     """State value: `hard` is E[Q] (VIREL, TD3), `soft` is E[Q - alpha log pi] (MERL, SAC)."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` unless the number of critics is 1 or 2."""
         check_types(self)
         demand(self, self.critics in {1, 2}, "critics", "must be 1 or 2")
 
     def fit(self, others: Mapping[str, Part]) -> None:
-        """Refuse a soft evaluation without a temperature."""
+        """Raise `InputError` if a soft value is combined with no temperature."""
         meaningful = self.evaluation == "hard" or others["temperature"].kind != "zero"
-        demand(self, meaningful, "evaluation", "must be 'hard' where the temperature is zero")
+        demand(self, meaningful, "evaluation", "must be 'hard' if the temperature is 'zero'")
 
 
 @dataclass(frozen=True)
 class TargetQ(Value, kind="target-q"):
-    """Critics whose Polyak copies are evaluated at the next state's actions (SAC, TD3)."""
+    """Critics with target copies, which are evaluated at the next state's actions (SAC, TD3)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class VNetwork(Value, kind="v-network"):
 
 
 class Posterior(Part, axis="posterior"):
-    """The distribution of actions at a state, which the E-step improves."""
+    """Settings of the posterior (policy): the distribution of actions, which the E-step improves."""
 
     has_density: ClassVar[bool] = True
     """Whether actions have a density, so that there is an entropy to weigh."""
@@ -62,7 +62,7 @@ class Posterior(Part, axis="posterior"):
 
 @dataclass(frozen=True)
 class TanhGaussian(Posterior, kind="tanh-gaussian"):
-    """A Gaussian squashed by tanh, its mean and spread from a policy network, reparametrised."""
+    """Gaussian policy squashed by tanh; mean and log standard deviation from a network, reparametrised."""
 
     mean_penalty: float = 0.0
     """Weight of the squared mean before the tanh in the policy loss (published VIREL code: 1e-3)."""
@@ -70,14 +70,14 @@ class TanhGaussian(Posterior, kind="tanh-gaussian"):
     """Weight of the squared log standard deviation in the policy loss (published VIREL code: 1e-3)."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` for a penalty weight below 0."""
         check_types(self)
         demand_at_least(self, 0, "mean_penalty", "log_std_penalty")
 
 
 @dataclass(frozen=True)
 class Deterministic(Posterior, kind="deterministic"):
-    """One action per state, the tanh of a policy network, with a target copy of it (DDPG, TD3)."""
+    """Deterministic policy, the tanh of a network, with a target copy of the network (DDPG, TD3)."""
 
     has_density = False
 
@@ -89,12 +89,12 @@ class Deterministic(Posterior, kind="deterministic"):
     """Largest absolute value of the noise added to the target policy's action."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` for a standard deviation or clip of the noise below 0."""
         check_types(self)
         demand_at_least(self, 0, "exploration_noise", "target_noise", "target_noise_clip")
 
     def fit(self, others: Mapping[str, Part]) -> None:
-        """Refuse what needs a density."""
+        """Raise `InputError` if another part needs an action density, which a deterministic policy lacks."""
         for axis, kind in (("value", "target-q"), ("temperature", "zero")):
             found = others[axis].kind
             require(found == kind, axis, found, f"must be {kind!r} for a deterministic posterior")
@@ -104,19 +104,19 @@ class Deterministic(Posterior, kind="deterministic"):
 
 
 class Prior(Part, axis="prior"):
-    """The distribution of actions that a divergence measures the posterior against."""
+    """Settings of the prior: the action distribution that the KL term compares the policy with."""
 
 
 @dataclass(frozen=True)
 class Uniform(Prior, kind="uniform"):
-    """The uniform density over actions, left out as a constant: the divergence is minus the entropy."""
+    """Uniform action prior, left out as a constant: the KL divergence becomes minus the entropy."""
 
 
 # --- temperature: the weight of the divergence from the prior
 
 
 class Estimate(NamedTuple):
-    """How eps_omega, the mean squared TD error, is estimated; every run logs it, `Residual` uses it."""
+    """How the residual error eps_omega (mean squared TD error) is estimated from minibatches."""
 
     batch: int = 0
     period: int = 1
@@ -124,30 +124,30 @@ class Estimate(NamedTuple):
 
 
 class Temperature(Part, axis="temperature"):
-    """The temperature alpha of the policy loss, in scaled reward units per nat."""
+    """Settings of the temperature alpha of the policy loss, in scaled reward units per nat."""
 
     @property
     def estimate(self) -> Estimate:
-        """How eps_omega is estimated: unless a kind says more, at every update from its minibatch."""
+        """How the residual error eps_omega is estimated: by default from every update's minibatch."""
         return Estimate()
 
 
 @dataclass(frozen=True)
 class Constant(Temperature, kind="constant"):
-    """A constant temperature."""
+    """Constant temperature."""
 
     alpha: float = 1.0
     """The temperature, in scaled reward units per nat."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` for a temperature below 0."""
         check_types(self)
         demand_at_least(self, 0, "alpha")
 
 
 @dataclass(frozen=True)
 class Residual(Temperature, kind="residual"):
-    """The temperature lambda eps_omega of J_beta: proportional to the mean squared TD error (VIREL)."""
+    """Temperature lambda eps_omega of J_beta: proportional to the mean squared TD error (VIREL)."""
 
     scale: float = 4e-3
     """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units."""
@@ -159,7 +159,7 @@ class Residual(Temperature, kind="residual"):
     """Weight of the old eps_omega in an exponential average, in [0, 1)."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` for an invalid scale, batch, period or smoothing of the residual temperature."""
         check_types(self)
         demand_at_least(self, 0, "scale", "batch")
         demand_at_least(self, 1, "period")
@@ -167,13 +167,13 @@ class Residual(Temperature, kind="residual"):
 
     @property
     def estimate(self) -> Estimate:
-        """How eps_omega is estimated."""
+        """How the residual error eps_omega is estimated: batch, period and smoothing of these settings."""
         return Estimate(self.batch, self.period, self.smoothing)
 
 
 @dataclass(frozen=True)
 class Dual(Temperature, kind="dual"):
-    """A temperature tuned by dual descent until the policy has a given entropy (SAC)."""
+    """Temperature tuned by dual descent until the policy has a given entropy (SAC)."""
 
     initial: float = 1.0
     """First temperature, in scaled reward units per nat."""
@@ -181,7 +181,7 @@ class Dual(Temperature, kind="dual"):
     """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` for a first temperature not above 0, or a target entropy that is not finite."""
         check_types(self)
         demand_positive(self, "initial")
         finite = self.target_entropy is None or math.isfinite(self.target_entropy)
@@ -190,7 +190,7 @@ class Dual(Temperature, kind="dual"):
 
 @dataclass(frozen=True)
 class Zero(Temperature, kind="zero"):
-    """No temperature: the policy climbs Q alone (DDPG, TD3)."""
+    """No temperature: the policy maximises Q alone (DDPG, TD3)."""
 
 
 # --- data: where minibatches come from
@@ -198,7 +198,7 @@ class Zero(Temperature, kind="zero"):
 
 @dataclass(frozen=True)
 class Data(Part, axis="data"):
-    """Where the transitions of an update come from."""
+    """Settings of the training data: size of minibatches, and steps before the first update."""
 
     batch: int = 256
     """Transitions per minibatch and seed."""
@@ -206,7 +206,7 @@ class Data(Part, axis="data"):
     """Environment steps with uniform actions and no update; at least one batch is always collected."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a setting that means nothing."""
+        """Raise `InputError` for a minibatch without transitions, or a negative warm-up."""
         check_types(self)
         demand_at_least(self, 1, "batch")
         demand_at_least(self, 0, "warmup")
@@ -214,4 +214,4 @@ class Data(Part, axis="data"):
 
 @dataclass(frozen=True)
 class Replay(Data, kind="replay"):
-    """Minibatches drawn uniformly, with replacement, from the last transitions, the run's capacity."""
+    """Minibatches drawn uniformly, with replacement, from the replay buffer of the run's last transitions."""

@@ -1,4 +1,4 @@
-"""Named algorithms: each a row of parts, settings for some environments, and the source of its numbers."""
+"""Named algorithms (presets), with settings for some environments and the source of their numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ SAC_2018: Mapping[str, Settings] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """An algorithm, where its numbers are from, and what its source sets for some environments."""
+    """Named algorithm: its definition, the source of its numbers, and settings for some environments."""
 
     algorithm: Algorithm
     source: str
@@ -98,7 +98,7 @@ PRESETS = {
 
 
 def preset_row(name: str) -> Preset:
-    """The preset of a name.
+    """Look up a preset by name; raise `InputError` with the known names if there is none.
 
     Raises:
         InputError: there is none.
@@ -108,7 +108,7 @@ def preset_row(name: str) -> Preset:
 
 
 def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algorithm:
-    """The algorithm of a preset with what its source sets for an environment; `settings` replace any of it.
+    """Algorithm of a preset for an environment, as its source has it; `settings` override any of it.
 
     Raises:
         InputError: the preset or a setting is unknown, or a setting breaks a rule.
@@ -125,7 +125,7 @@ def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algori
 
 
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:
-    """A run of a preset; `settings` are further fields of `RunConfig`.
+    """Configuration of a run of a preset; `settings` are further fields of `RunConfig`.
 
     Example:
         >>> run_config("td3", "Hopper-v5", steps=10_000, seeds=(0, 1)).algorithm.policy_delay

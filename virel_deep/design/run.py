@@ -1,4 +1,4 @@
-"""A run: an algorithm, an environment, seeds, and how it is trained, logged and saved. Data only."""
+"""Configuration of a training run: algorithm, environment, seeds, and how it is trained, logged and saved."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +17,7 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run; `config.json` of the run folder."""
+    """Complete configuration of a training run, stored as `config.json` in its folder."""
 
     preset: str
     """Name of the preset that the algorithm began as; a label."""
@@ -41,7 +41,7 @@ class RunConfig:
     checkpoint_every: int = 10_000
     """Environment steps from one checkpoint to the next."""
     device: str = "cpu"
-    """Device of torch that trains: cpu or cuda."""
+    """Torch device that trains: cpu or cuda."""
     threads: int = 1
     """CPU threads per training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
@@ -52,26 +52,26 @@ class RunConfig:
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for sizes that mean nothing."""
+        """Check numbers of steps, seeds, copies and rows; raise `InputError` for one that is invalid."""
         check_types(self)
         demand_at_least(self, 1, *COUNTS)
         demand(self, len(self.seeds) >= 1, "seeds", "must name at least one seed")
-        demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must differ")
+        demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must all be different")
         demand(self, all(seed >= 0 for seed in self.seeds), "seeds", "must be non-negative")
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):
             whole = getattr(self, name) % self.copies == 0
             demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
         least = max(self.copies, self.algorithm.data.batch)
-        demand(self, self.capacity >= least, "capacity", f"must hold a batch, {least}")
+        demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
-    """The configuration of a run as plain JSON values; `from_json` reads it back."""
+    """Convert a run's configuration to plain JSON values."""
     return encode(config)
 
 
 def from_json(values: dict[str, Any]) -> RunConfig:
-    """The configuration of a run that `to_json` wrote.
+    """Convert plain JSON values to a run's configuration.
 
     Raises:
         InputError: a key is unknown or missing, or a value has the wrong type or breaks a rule.

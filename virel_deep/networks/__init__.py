@@ -1,1 +1,1 @@
-"""Stacks of perceptrons, their hand-written gradients, one autograd Function around them, and Adam."""
+"""Stacked multilayer perceptrons with hand-written gradients, their autograd wrapper, and Adam."""

@@ -1,4 +1,4 @@
-"""Stacks of independent perceptrons: K seeds x C heads, one product per layer, gradients written by hand.
+"""Stacks of independent perceptrons (K seeds x C heads), trained by hand-written gradients.
 
 Seeds and heads never meet: network `g = k C + c` reads the rows of seed k and owns its block of every weight.
 On the CPU a stacked product is a loop of matrix products. So the bits of a seed do not depend on K; and where
@@ -30,14 +30,14 @@ SMALL = 2**21
 
 
 class Layer(NamedTuple):
-    """Weights of one layer of every network: `weight [G, in, out]`, `bias [G, 1, out]`."""
+    """Weights and biases of one layer of all G = K C networks: `[G, in, out]` and `[G, 1, out]`."""
 
     weight: Tensor
     bias: Tensor
 
 
 class Stacks(NamedTuple):
-    """A `Layer` with views of every matrix."""
+    """Weights and biases of one layer as stacks, with a view of each network's matrix."""
 
     weight: Stack
     bias: Stack
@@ -67,11 +67,11 @@ class Network:
 
     @cached_property
     def parameters(self) -> Tensor:
-        """`flat` as a leaf of autograd, sharing its storage: what `differentiable` has a gradient by."""
+        """Flat parameters as a leaf tensor of autograd that shares their storage."""
         return self.flat.detach().requires_grad_()
 
     def views(self, flat: Tensor) -> list[Layer]:
-        """A tensor laid out like `flat` (parameters, gradient, Adam moment) as layers; views, no copies."""
+        """View a flat tensor (parameters, gradient or Adam moment) as weights and biases per layer."""
         stack, layers, start = self.seeds * self.heads, [], 0
         for n_in, n_out in pairwise(self.sizes):
             blocks = []
@@ -92,7 +92,10 @@ class Network:
                     mine.copy_(torch.rand(mine.shape, generator=generator) * (2 * bound) - bound)
 
     def seed_blocks(self, flat: Tensor, k: int) -> dict[str, Tensor]:
-        """Seed k's blocks of a tensor like `flat`: `0.weight [C, in, out]`, `0.bias [C, 1, out]`, ..."""
+        """Seed k's weights `[C, in, out]` and biases `[C, 1, out]` from a flat tensor, by name.
+
+        Names are `0.weight`, `0.bias`, `1.weight`, ...
+        """
         mine = slice(k * self.heads, (k + 1) * self.heads)
         return {
             f"{i}.{name}": block[mine]
@@ -101,20 +104,23 @@ class Network:
         }
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`; every head of a seed reads the same ones."""
+        """Network outputs `[K, C, B, out]` for inputs `x [K, B, in]`; heads of a seed share its inputs."""
         return self._storage(x.shape[1], 0).forward(x)
 
     def traced(self, x: Tensor, *, rows: int | None = None) -> "Pass":
-        """A pass with gradients by hand; they reach the first `rows` of a batch, by default all."""
+        """Run a forward pass that allows hand-written gradients for the first `rows` of a batch.
+
+        By default they reach all rows.
+        """
         storage = self._storage(x.shape[1], x.shape[1] if rows is None else rows)
         return Pass(self, storage, storage.forward(x))
 
     def differentiable(self, x: Tensor, *, fixed: bool = False) -> Tensor:
-        """Outputs `[K, C, B, out]` for inputs `x [K, B, in]`, through which autograd can go back, once.
+        """Network outputs `[K, C, B, out]` for inputs `x [K, B, in]`, differentiable once by autograd.
 
-        The gradient is by `x` where it requires one, and by `parameters` unless they are `fixed`. It is of
-        the first order only: a gradient of a gradient is refused. So is a second gradient of the same pass,
-        and one after the parameters have changed.
+        The gradient is with respect to `x` if it requires one, and to `parameters` unless they are `fixed`.
+        It is of the first order only: a gradient of a gradient is refused. So is a second gradient of the
+        same pass, and one after the parameters have changed.
         """
         flat = self.flat if fixed else self.parameters
         if not (torch.is_grad_enabled() and (x.requires_grad or flat.requires_grad)):
@@ -123,47 +129,48 @@ class Network:
         return out
 
     def take(self, rows: int) -> "_Storage":
-        """Storage for a differentiable pass of so many rows, the caller's until it is given back."""
+        """Reserve memory for an autograd pass with so many rows, until `give_back`."""
         free = self._free.setdefault(rows, [])
         return free.pop() if free else _Storage(self, rows, rows)
 
     def give_back(self, storage: "_Storage") -> None:
-        """Let a later pass have the storage that `take` gave."""
+        """Release memory reserved by `take`, so that a later pass can use it."""
         self._free[storage.sizes[0]].append(storage)
 
     def small(self, rows: int) -> bool:
-        """Whether a pass of so many rows costs more by its calls than by its products."""
+        """Whether a pass with so many rows spends more time on function calls than on matrix products."""
         return rows * max(self.sizes) ** 2 < SMALL
 
     def _storage(self, rows: int, reached: int) -> "_Storage":
-        """Storage for a pass of so many rows, of which a gradient reaches so many; the same one each time."""
+        """Memory of passes with so many rows, kept for reuse; gradients cover the first `reached` rows."""
         if (rows, reached) not in self._kept:
             self._kept[rows, reached] = _Storage(self, rows, reached)
         return self._kept[rows, reached]
 
 
 class Pass:
-    """A pass of a network whose gradients are called by hand, until the next pass of its sizes."""
+    """One forward pass of a network, whose gradients are computed by hand on request."""
 
     def __init__(self, network: Network, storage: "_Storage", output: Tensor) -> None:
-        """Note which pass of the storage it is."""
+        """Bind the outputs of a pass to its memory, and number it, to detect reuse by a later pass."""
         self.output = output
-        """`[K, C, B, out]`."""
+        """Network outputs `[K, C, B, out]`."""
         self._network, self._storage, self._number = network, storage, storage.passes
 
     def by_parameters(self, slope: Tensor) -> Tensor:
-        """Gradient of sum(slope * output) by the parameters, which fills `network.gradient`."""
+        """Gradient of `sum(slope * output)` w.r.t. all parameters, written to `network.gradient`."""
         self._backward(slope, parameters=True)
         return self._network.gradient
 
     def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
-        """Gradient `[K, rows, n]` of sum(slope * output) by some columns of the inputs, summed over heads."""
+        """Gradient `[K, rows, n]` of `sum(slope * output)` w.r.t. some input columns, summed over heads."""
         g = self._backward(slope, parameters=False)
         return _by_inputs(g, Stack(self._network.layers[0].weight[:, columns]), seeds=slope.shape[0])
 
     def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
-        """`by_inputs` for a slope of 1 of one head per row, `chosen [K, C, B]`, in networks of one output.
+        """Gradient of one chosen head's output per row w.r.t. some input columns, for scalar outputs.
 
+        `chosen [K, C, B]` is True where head c is the one of row b; the slope is 1 there.
         For the CPU: a head's products have only the rows that chose it, half of them if there are two heads.
         """
         assert self._number == self._storage.passes, "a later pass took the storage"
@@ -188,7 +195,7 @@ class Pass:
 
 
 class _Differentiable(torch.autograd.Function):
-    """A pass as autograd sees it: forward and backward are those written by hand."""
+    """Autograd function around a network's hand-written forward and backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, flat: Tensor, network: Network) -> Tensor:
@@ -214,17 +221,17 @@ class _Differentiable(torch.autograd.Function):
 
 
 def _by_inputs(g: Stack, weight: Stack, *, seeds: int) -> Tensor:
-    """Gradient `[K, rows, n]` by n inputs, from `g`, that by the first layer's outputs, and its weights."""
+    """Gradient `[K, rows, n]` w.r.t. n input columns, from that w.r.t. the first layer's outputs."""
     out = Stack.empty(seeds, weight.all.shape[1], g.all.shape[1], device=g.all.device)
     product_of_heads(weight, g.mT, out=out)  # transposed: a product is slow where its output is narrow
     return out.all.mT
 
 
 class _Storage:
-    """Storage of one pass: what every layer reads, and the gradients by what every layer gives."""
+    """Reusable memory of one forward and backward pass: layer inputs, and gradients w.r.t. layer outputs."""
 
     def __init__(self, network: Network, rows: int, reached: int) -> None:
-        """Allocate what a forward pass fills."""
+        """Allocate the inputs of every layer, which a forward pass fills."""
         self.network, self.sizes, self.passes = network, (rows, reached), 0
         self.inputs = [self._empty(rows, n) for n in network.sizes[:-1]]
         self.read = self.inputs if rows == reached else [Stack(one.all[:, :reached]) for one in self.inputs]
@@ -232,11 +239,11 @@ class _Storage:
 
     @cached_property
     def slopes(self) -> list[Stack]:
-        """Gradients by the outputs of every layer, in the rows that a backward pass reaches."""
+        """Gradients w.r.t. the outputs of every layer, for the rows that a backward pass covers."""
         return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs `[K, C, B, out]`, a new tensor that is not part of the storage."""
+        """Run the forward pass; return the outputs `[K, C, B, out]` as a new tensor."""
         network = self.network
         self.passes += 1
         by_head(self.inputs[0].all, network).copy_(x[:, None])
@@ -249,7 +256,10 @@ class _Storage:
         return by_head(outputs.all, network)
 
     def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
-        """Gradient by the first layer's outputs; if asked for, by parameters in `network.gradient`."""
+        """Run the backward pass; return the gradient w.r.t. the first layer's outputs.
+
+        If asked for, the gradient with respect to all parameters is written to `network.gradient`.
+        """
         network, g = self.network, self.slopes[-1]
         by_head(g.all, network).copy_(upstream)
         for i in reversed(range(len(self.read))):
@@ -273,5 +283,5 @@ class _Storage:
 
 
 def by_head(stack: Tensor, network: Network) -> Tensor:
-    """A stack `[K C, m, n]` as a view `[K, C, m, n]`."""
+    """View a stack `[K C, m, n]` as `[K, C, m, n]`: seeds, then heads."""
     return stack.view(network.seeds, network.heads, *stack.shape[1:])

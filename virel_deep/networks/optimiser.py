@@ -1,4 +1,4 @@
-"""Adam on one flat tensor: elementwise, so K stacked seeds are K separate optimisers."""
+"""Adam on one flat tensor; it is elementwise, so K stacked seeds are K separate optimisers."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.autograd.graph import increment_version
 
 
 class Adam:
-    """Adam with torch's defaults (betas 0.9 and 0.999, eps 1e-8), one fused kernel over all parameters.
+    """Adam with torch's default betas and eps (0.9, 0.999, 1e-8), one fused kernel over all parameters.
 
     It calls the kernel of `torch.optim.Adam(fused=True)` itself: the optimiser around it costs twice as much.
 
@@ -16,7 +16,7 @@ class Adam:
     """
 
     def __init__(self, flat: Tensor, learning_rate: float) -> None:
-        """Allocate the moments, all zero."""
+        """Allocate the Adam moments, all zero."""
         self._flat, self.learning_rate = flat, learning_rate
         self.state = {
             "step": torch.zeros((), device=flat.device),
@@ -26,7 +26,7 @@ class Adam:
         """Number of steps `[]`, and the moments, laid out as the parameters."""
 
     def descend(self, gradient: Tensor) -> None:
-        """Move the parameters one step against `gradient`, which is laid out as they are."""
+        """Take one Adam step on the parameters, given their gradient in the same flat layout."""
         self.state["step"] += 1
         torch._fused_adam_(
             [self._flat],

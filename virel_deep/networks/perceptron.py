@@ -1,4 +1,4 @@
-"""One perceptron in numpy, for acting on a few rows: its calls cost half of torch's."""
+"""Forward pass of one perceptron in numpy, for acting on a few rows: its calls cost half of torch's."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How float32 matrix products are computed: a probe of this machine, and the setting for a block of code."""
+"""Precision of float32 matrix products: a probe of this machine, and a setting for a block of code."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Zen 4, where it is 1.07 times faster, one start in twenty measured 1.2."""
 
 
 def relative_error(setting: str) -> float:
-    """Relative error of a 256 x 256 x 256 product under a setting of torch, in the Frobenius norm."""
+    """Measure the relative error (Frobenius norm) of a 256 x 256 x 256 product under a precision of torch."""
     a, b = (torch.randn(256, 256, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
     exact = a.double() @ b.double()
     with _set(setting):
@@ -29,7 +29,7 @@ def relative_error(setting: str) -> float:
 
 @cache
 def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "stacked"]:
-    """How products are computed for an option `precision`; `auto` is decided by a probe, once per process.
+    """Resolve the option `precision`; `auto` is decided by measuring this machine, once per process.
 
     On a GPU `medium` is TF32, which `auto` never takes, and there are no products by numpy.
 
@@ -48,7 +48,10 @@ def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "s
 
 @contextmanager
 def products(precision: Precision, device: str) -> Iterator[None]:
-    """Run a block with the products of an option. Acting stays outside: `medium` slows small products."""
+    """Run a block with matrix products of the chosen precision; acting should stay outside the block.
+
+    Acting has small products, which `medium` slows down.
+    """
     setting = chosen(precision, device)
     if setting == "highest":
         yield
@@ -59,7 +62,7 @@ def products(precision: Precision, device: str) -> Iterator[None]:
 
 @contextmanager
 def _set(setting: str) -> Iterator[None]:
-    """Run a block with a setting of torch, and put back the one before."""
+    """Set torch's precision of float32 matrix products inside the block, and restore it afterwards."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(setting)
     try:
@@ -69,7 +72,7 @@ def _set(setting: str) -> Iterator[None]:
 
 
 def _seconds() -> dict[str, float]:
-    """Least seconds of a 256 x 256 x 256 product under each setting, of 10 turns of 5 after a first one."""
+    """Time a 256 x 256 x 256 matrix product under torch's `highest` and `medium`: least seconds of each."""
     a = torch.ones(256, 256)
     times: dict[str, list[float]] = {"highest": [], "medium": []}
     for _ in range(11):

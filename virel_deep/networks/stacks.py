@@ -1,4 +1,4 @@
-"""Stacks of matrices `[G, m, n]` and their products: matrix by matrix on the CPU, in one call on a GPU."""
+"""Stacks of matrices `[G, m, n]` and their products: matrix by matrix on the CPU, batched on a GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,36 +16,36 @@ depends on the alignment of its operands, so the bits of a seed would depend on 
 
 
 class Stack:
-    """Matrices `[G, m, n]`, with a view of each that is made once: views cost as much as small products."""
+    """Stack of matrices `[G, m, n]` with cached views: making a view costs as much as a small product."""
 
     def __init__(self, of: Tensor) -> None:
-        """Share the storage of a tensor `[G, m, n]`."""
+        """Wrap a tensor `[G, m, n]` as a stack of matrices, sharing its storage."""
         self.all = of
 
     @cached_property
     def each(self) -> tuple[Tensor, ...]:
-        """A view of each matrix."""
+        """Views of the single matrices of the stack."""
         return self.all.unbind()
 
     @classmethod
     def empty(cls, n: int, rows: int, columns: int, *, device: torch.device) -> "Stack":
-        """A stack of `n` matrices that are not filled, each on a cache line of its own."""
+        """Allocate a stack of `n` uninitialised matrices, each starting on its own cache line."""
         return cls(matrices(torch.empty(n, whole(rows * columns), device=device), rows, columns))
 
     @cached_property
     def numpy(self) -> NDArray[Any]:
-        """The matrices as an array on the same storage; on the CPU."""
+        """View of the stack as a numpy array on the same memory; CPU only."""
         out: NDArray[Any] = self.all.detach().numpy()
         return out
 
     @cached_property
     def mT(self) -> "Stack":
-        """The transposed matrices, in the same storage."""
+        """Stack of the transposed matrices, in the same memory."""
         return Stack(self.all.mT)
 
 
 def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
-    """`out <- x @ weight + bias`, matrix by matrix, for `bias [G, 1, n]`."""
+    """Affine map `out <- x @ weight + bias` for each matrix of the stacks, with `bias [G, 1, n]`."""
     if x.all.is_cuda:
         torch.baddbmm(bias.all, x.all, weight.all, out=out.all)
     elif _by_numpy:
@@ -57,7 +57,7 @@ def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
 
 
 def product(a: Stack, b: Stack, *, out: Stack) -> None:
-    """`out <- a @ b`, matrix by matrix, for stacks `[G, m, n]` and `[G, n, p]`."""
+    """Matrix products `out <- a @ b` of two stacks `[G, m, n]` and `[G, n, p]`."""
     if a.all.is_cuda:
         torch.bmm(a.all, b.all, out=out.all)
     elif _by_numpy:
@@ -68,7 +68,7 @@ def product(a: Stack, b: Stack, *, out: Stack) -> None:
 
 
 def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
-    """`out <- sum of a @ b over the heads of a seed`: `out [K, m, p]` of `[K C, m, n]` and `[K C, n, p]`."""
+    """Sum over a seed's C heads of `a @ b`: `out [K, m, p]` from `a [K C, m, n]` and `b [K C, n, p]`."""
     heads = len(a.all) // len(out.all)
     if a.all.is_cuda or _by_numpy:
         of_each = torch.bmm(a.all, b.all) if a.all.is_cuda else torch.from_numpy(np.matmul(a.numpy, b.numpy))
@@ -84,7 +84,7 @@ _by_numpy = False
 
 @contextmanager
 def numpy_products() -> Iterator[None]:
-    """Run a block whose products on the CPU are numpy's: one call per stack, a loop over its matrices in C.
+    """Run a block whose CPU matrix products are computed by numpy: one call per stack, looping in C.
 
     Each matrix is multiplied by itself, by the same routine whatever the others are, so the bits of a seed do
     not depend on its neighbours. They are not those of torch's products.
@@ -98,7 +98,7 @@ def numpy_products() -> Iterator[None]:
 
 
 def by_numpy() -> bool:
-    """Whether products on the CPU are numpy's at the moment."""
+    """Whether CPU matrix products are computed by numpy at the moment."""
     return _by_numpy
 
 
@@ -110,10 +110,10 @@ def _numpy_product(a: Stack, b: Stack, *, out: Stack) -> None:
 
 
 def matrices(padded: Tensor, rows: int, columns: int) -> Tensor:
-    """The matrices `[n, rows, columns]` with which the rows of `padded` begin, as a view."""
+    """View the rows of a padded tensor as matrices `[n, rows, columns]`, without the padding."""
     return padded[:, : rows * columns].view(-1, rows, columns)
 
 
 def whole(n: int) -> int:
-    """Floats in the whole cache lines that a matrix of `n` floats takes up."""
+    """Round a matrix size of `n` floats up to whole cache lines."""
     return -(-n // CACHE_LINE) * CACHE_LINE

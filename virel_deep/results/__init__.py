@@ -1,1 +1,1 @@
-"""Work on finished runs: evaluate, compare, record videos, export policies."""
+"""Work on finished runs: evaluate policies, compare runs, record videos, export to ONNX."""

@@ -40,7 +40,7 @@ STYLE = SHARED_STYLE | {
 
 
 def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
-    """Write `curves.svg`, `curves.png` and their data, `curves.csv`; return the paths.
+    """Draw the learning curves: write `curves.svg`, `curves.png` and `curves.csv`; return the paths.
 
     A curve is the IQM over seeds, smoothed over windows of 5 % of the curve; its band is the pointwise
     bootstrap interval. The bars beside the curves are the final returns of the table.
@@ -62,7 +62,7 @@ def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
 
 
 def band_of(run: Run) -> Band:
-    """Curve of a run with its interval, lightly smoothed.
+    """Interquartile mean and its interval along a run's evaluations, lightly smoothed.
 
     Single evaluations are noisy, and wide windows blur the start.
     """
@@ -70,7 +70,7 @@ def band_of(run: Run) -> Band:
 
 
 def csv_of(named: Sequence[Entry], bands: Sequence[Band]) -> str:
-    """Curves as CSV in long form, one row per point; floats read back exactly."""
+    """Learning curves as CSV text in long form, one row per point; floats read back exactly."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("environment", "algorithm", "seeds", "step", "iqm", "low", "high"))
@@ -133,12 +133,12 @@ def _panel(
 
 
 def _plain(text: str) -> str:
-    """Text with its dollars escaped; Matplotlib takes what stands between two dollars for a formula."""
+    """Escape dollar signs in a text, which Matplotlib would otherwise typeset as a formula."""
     return text.replace("$", r"\$")
 
 
 def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:
-    """Colour and dash pattern of each algorithm, the same in every panel."""
+    """Assign a colour and a dash pattern to each algorithm, the same in every panel."""
     labels = dict.fromkeys(entry.label for entry in named)
     return dict(zip(labels, zip(cycle(OKABE_ITO), cycle(DASHES), strict=False), strict=False))
 

@@ -1,4 +1,4 @@
-"""Evaluation of the newest policy of each seed of a run on the same episodes, recorded in the run folder."""
+"""Evaluate the newest policy of each seed of a run on the same episodes, and record the returns."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ FILE = "evaluation.json"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Evaluation of the newest policy of one seed."""
+    """Evaluation of the newest policy of one seed: its training step and its episodes."""
 
     seed: int
     step: int
@@ -38,7 +38,7 @@ class Evaluated:
 
 
 def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated], list[str]]:
-    """Evaluate every seed of a run on the same episodes.
+    """Evaluate the newest policy of every seed of a run on the same episodes.
 
     Returns:
         One evaluation per seed, and one sentence per seed that could not be evaluated.
@@ -65,7 +65,7 @@ def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated
 
 
 def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path:
-    """Write `RUN/evaluation.json`; return its path."""
+    """Write the returns of evaluated policies to `RUN/evaluation.json`; return its path."""
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,
@@ -89,12 +89,12 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
 
 
 def means(done: Sequence[Evaluated]) -> Scores:
-    """Mean return of each seed, `[K]`."""
+    """Mean return of each evaluated seed, `[K]`."""
     return np.array([one.returns.mean() for one in done])
 
 
 def evaluation_table(done: Sequence[Evaluated]) -> Table:
-    """Table with one row per seed: mean, standard deviation and range of its returns, mean length."""
+    """Table of evaluated policies, one row per seed: mean, deviation and range of returns, mean length."""
     out = Table(title="Deterministic episodes, unscaled returns", title_justify="left", box=box.SIMPLE_HEAD)
     for column in (
         "seed",

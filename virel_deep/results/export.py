@@ -1,4 +1,4 @@
-"""Export of a policy as an ONNX file: observations in, actions in the environment's own range out.
+"""Export of a policy as an ONNX file, from observations to actions in the environment's own range.
 
 The graph is the deterministic policy, tanh and rescaling included, so the file needs no code of virel. Before
 the file gets its name, onnxruntime runs it on random observations and must agree with the policy in float64,
@@ -30,7 +30,7 @@ class ExportError(RuntimeError):
 
 
 def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float:
-    """Write the deterministic policy to an ONNX file, after a comparison with onnxruntime.
+    """Write a deterministic policy as an ONNX file, after comparing its actions under onnxruntime.
 
     Input `observation [N, O]`, output `action [N, A]`, both float32, for any N.
 
@@ -60,7 +60,7 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
 
 
 def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
-    """Bounds of a range in float32, rounded inwards, so that no float32 between them is outside the range.
+    """Round an action range inwards to float32, so that no float32 within the result lies outside the range.
 
     Example:
         >>> low, high = inside(np.array([-0.1]), np.array([0.1]))
@@ -77,7 +77,7 @@ def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
 def build_model(
     layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, *, metadata: dict[str, str]
 ) -> bytes:
-    """Serialised graph of a policy: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high]."""
+    """Build a policy's ONNX graph: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high]."""
     onnx = _module("onnx")
     tensors: dict[str, Floats] = {}
     nodes, h = [], "observation"
@@ -116,7 +116,7 @@ def build_model(
 
 
 def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, high: Floats) -> float:
-    """Run a graph in onnxruntime on 1,000 random observations; return the largest difference from float64.
+    """Compare an ONNX graph with the policy in float64 on random observations; return the largest difference.
 
     Observations are normal with scales from 0.1 to 10. The difference must lie within the a-priori bound of
     `reference`, entry by entry.
@@ -133,7 +133,8 @@ def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, 
     if not (np.abs(action - exact) <= bound).all():  # NaN fails it
         i = int(np.argmax(np.max(np.abs(action - exact) - bound, axis=1)))
         raise ExportError(
-            f"onnxruntime gives {action[i].tolist()}, but the policy {exact[i].tolist()}; no file written"
+            f"for one observation onnxruntime gives the action {action[i].tolist()}, "
+            f"but the policy {exact[i].tolist()}; no file written"
         )
     if not ((low <= action) & (action <= high)).all():
         raise ExportError(
@@ -145,7 +146,7 @@ def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, 
 def reference(
     layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, observation: Floats
 ) -> tuple[Doubles, Doubles]:
-    r"""Actions of a policy in float64, and a bound on the error of float32 arithmetic, `[N, A]` each.
+    r"""Actions of a policy in float64, with a bound on float32 rounding errors, `[N, A]` each.
 
     A float32 sum of n products and a bias, in any order, errs by at most $\gamma_{n+1} (|h| |W| + |b|)$ with
     $\gamma_m = m u / (1 - m u)$, $u = 2^{-24}$ (Higham 2002, Section 3.1); errors of its input pass through

@@ -1,4 +1,4 @@
-"""Names that tell compared runs apart in tables and figures."""
+"""Labels that tell compared runs apart in tables and figures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Naming = Callable[[Run], str]
 
 @dataclass(frozen=True)
 class Entry:
-    """A run with the name that tables and figures give it."""
+    """Run together with its label in tables and figures."""
 
     label: str
     run: Run
 
 
 def entries(runs: Sequence[Run]) -> list[Entry]:
-    """Name runs so that no two in one environment have the same name.
+    """Label runs so that no two runs in one environment have the same label.
 
     A name is the preset and, if needed, what tells runs of that preset apart: the settings in which they
     differ within an environment, or else their folders. Runs of one name in several environments are taken
@@ -31,7 +31,7 @@ def entries(runs: Sequence[Run]) -> list[Entry]:
 
 
 def environments(named: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Group entries by environment, in the order given."""
+    """Group labelled runs by environment, keeping their order."""
     out: dict[str, list[Entry]] = {}
     for entry in named:
         out.setdefault(entry.run.env, []).append(entry)
@@ -39,21 +39,21 @@ def environments(named: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 
 def missing_environments(named: Sequence[Entry]) -> dict[str, list[str]]:
-    """For each name, the environments in which no run has it."""
+    """For each label, list the environments in which no run has it."""
     ran = {(entry.label, entry.run.env) for entry in named}
     labels = dict.fromkeys(entry.label for entry in named)
     return {label: [env for env in environments(named) if (label, env) not in ran] for label in labels}
 
 
 def _naming(alike: Sequence[Run]) -> Naming:
-    """The shortest way to name runs of one preset that tells those in one environment apart."""
+    """Shortest labelling of one preset's runs that tells apart those in the same environment."""
     return next(
         naming for naming in _namings(alike) if len({(run.env, naming(run)) for run in alike}) == len(alike)
     )
 
 
 def _namings(alike: Sequence[Run]) -> Iterator[Naming]:
-    """Ways to name runs of one preset, the shortest first."""
+    """Possible labellings of one preset's runs, the shortest first."""
     yield lambda run: run.preset
     yield partial(_by_settings, names=_differing_settings(alike))
     several = len({run.env for run in alike}) > 1
@@ -67,7 +67,7 @@ def _by_settings(run: Run, names: Sequence[str]) -> str:
 
 
 def _by_folder(run: Run, depth: int, *, hide_env: bool) -> str:
-    """Preset and the last `depth` parts of the run's path.
+    """Label a run by its preset and the last `depth` parts of its path.
 
     `hide_env` writes ENV for the environment, so that an algorithm has one name in several environments.
     """

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seeds, put together: more seeds of one algorithm, not another algorithm."""
+"""Pool runs that differ only in their seeds: more seeds of one algorithm, not another algorithm."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from virel_deep.results.read import Run
 
 
 def pooled(runs: Sequence[Run]) -> list[Run]:
-    """Put together runs of the same preset, environment and settings whose seeds are all different.
+    """Pool runs with equal preset, environment and settings whose seeds are all different.
 
     Each joins the first run in the list that it fits. Runs that share a seed stay apart: the same seed twice
     is a repetition, and tells nothing new. Evaluations count at the steps that all runs of a group have.
@@ -32,7 +32,7 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
 
 
 def _fit(a: Run, b: Run) -> bool:
-    """Whether two runs are seeds of one algorithm, evaluated at common steps."""
+    """Whether two runs can be pooled: the same algorithm with different seeds, evaluated at common steps."""
     same = (a.preset, a.env, a.steps, _settings(a)) == (b.preset, b.env, b.steps, _settings(b))
     return same and not set(a.seeds) & set(b.seeds) and bool(np.isin(a.at, b.at).any())
 

@@ -1,4 +1,4 @@
-"""Scores of runs, read from their folders.
+"""Read the evaluation returns of runs from their folders.
 
 Only `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` if given) and each seed's
 `metrics.jsonl` are read. So runs of other libraries can be compared if they are written in this format.
@@ -25,7 +25,7 @@ SEED_FOLDER = re.compile(r"seed-(\d+)")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Evaluations of a run: K seeds, each evaluated at the same T steps."""
+    """Evaluation returns of a run: K seeds, each evaluated at the same T steps."""
 
     folder: Path
     preset: str
@@ -64,7 +64,7 @@ class Run:
         return means
 
     def until(self, steps: int) -> "Run":
-        """The run as it was after `steps` steps.
+        """Cut a run off after `steps` environment steps, as it was then.
 
         Raises:
             InputError: the run had no evaluation by then.
@@ -77,7 +77,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the evaluations in a run folder; the run may be unfinished.
+    """Read the evaluation returns in a run folder; the run may be unfinished.
 
     Raises:
         InputError: `folder` is not a run folder, a file in it is damaged, or no seed has an evaluation.
@@ -117,7 +117,7 @@ def read_run(folder: Path) -> Run:
 
 
 def _evaluations(folder: Path) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
-    """Read the returns of each seed that counts, by step; and the reasons why the other seeds don't count."""
+    """Read each seed's returns by step, and the reasons for which other seeds are left out."""
     out: dict[int, dict[int, float]] = {}
     left_out = []
     for seed, path in sorted(_seed_folders(folder)):

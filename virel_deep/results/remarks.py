@@ -1,4 +1,4 @@
-"""Remarks below a comparison: what its numbers mean, which seeds don't count, and how the runs differ."""
+"""Remarks below a comparison of runs: what numbers mean, seeds left out, differences between runs."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ FEW_SEEDS = (
 
 
 def remarks(named: Sequence[Entry]) -> list[str]:
-    """Sentences that a reader of the tables must know."""
+    """Sentences below the tables of a comparison, without which a reader could misread them."""
     out = [WHAT_IS_SHOWN]
     for label, run in ((entry.label, entry.run) for entry in named):
         out += [f"{run.env}, {label}: {reason}." for reason in run.left_out]
@@ -36,7 +36,7 @@ def remarks(named: Sequence[Entry]) -> list[str]:
 
 
 def _differences(env: str, here: Sequence[Entry]) -> list[str]:
-    """Sentences on how the runs in one environment differ."""
+    """Sentences on how the compared runs in one environment differ in steps, evaluations or simulator."""
     ends = [str(entry.run.at[-1]) for entry in here]
     out = _differing(env, "the step of their last evaluation", here, ends)
     common = set.intersection(*(set(entry.run.at.tolist()) for entry in here))
@@ -58,12 +58,12 @@ def _differing(env: str, what: str, here: Sequence[Entry], values: Sequence[str]
 
 
 def _spacing(run: Run) -> int:
-    """Usual number of steps between two evaluations."""
+    """Usual number of steps between two evaluations of a run."""
     return int(np.median(np.diff(run.at))) if len(run.at) > 1 else 1
 
 
 def _left_out(named: Sequence[Entry]) -> list[str]:
-    """A sentence on the algorithms that the table over environments omits, and why."""
+    """Sentence on the algorithms that the table over all environments omits, and why."""
     missing = {label: envs for label, envs in missing_environments(named).items() if envs}
     n = len(environments(named))
     first = named[0].label
@@ -77,7 +77,7 @@ def _left_out(named: Sequence[Entry]) -> list[str]:
 
 
 def _families(envs: Iterable[str]) -> list[str]:
-    """A sentence on each set of environments that differ only in their version, and so in their rewards."""
+    """Sentences on environments that differ only in their version, so that returns can't be compared."""
     families: dict[str, list[str]] = {}
     for env in envs:
         families.setdefault(re.sub(r"-v\d+$", "", env), []).append(env)

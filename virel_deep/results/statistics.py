@@ -29,7 +29,7 @@ CELLS = 4_000_000
 
 
 class Estimate(NamedTuple):
-    """A statistic and the ends of its 95 % bootstrap interval."""
+    """Statistic with the ends of its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
 
 
 class Band(NamedTuple):
-    """A statistic at each of T points with the ends of its pointwise 95 % intervals, `[T]` each."""
+    """Statistic at each of T points with the ends of its pointwise 95 % intervals, `[T]` each."""
 
     value: Scores
     low: Scores
@@ -77,7 +77,7 @@ def iqm_interval(strata: Sequence[Scores]) -> Estimate:
 
 
 def iqm_band(curves: Scores) -> Band:
-    """Interquartile mean over seeds along their curves, with pointwise bootstrap intervals.
+    """Interquartile mean over seeds at each point of their curves, with pointwise bootstrap intervals.
 
     Args:
         curves: `[K, T]`, one row per seed. Resamples draw whole curves, so neighbouring points vary together.
@@ -116,7 +116,7 @@ def improvement(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
 
 
 def _improvements(rng: np.random.Generator, x: Scores, y: Scores) -> Scores:
-    """Probability that x beats y in each of R resamples of both, `[R]`."""
+    """Probability that x beats y in each of R bootstrap resamples, `[R]`."""
     beats = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [n, m]
     i, j = _indices(rng, len(x)), _indices(rng, len(y))
     out: Scores = beats[i[:, :, None], j[:, None, :]].mean(axis=(1, 2))
@@ -128,7 +128,7 @@ def _indices(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def _ends(resampled: Scores) -> Scores:
-    """Ends of the 95 % interval over the resamples, the first axis: `[2]` or `[2, T]`."""
+    """Ends of the 95 % interval over bootstrap resamples (the first axis): `[2]` or `[2, T]`."""
     ends: Scores = np.percentile(resampled, PERCENTILES, axis=0)
     return ends
 

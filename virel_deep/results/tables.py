@@ -1,4 +1,4 @@
-"""Tables of the scores of compared runs, for a terminal and as Markdown."""
+"""Tables of compared runs' scores, for a terminal and as Markdown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ScoreTable:
 
 
 def score_table(named: Sequence[Entry]) -> ScoreTable:
-    """Scores of each run, and the probability that one of its seeds beats one of the first algorithm."""
+    """Table of each run's scores, and the probability that its seeds beat those of the first algorithm."""
     reference = named[0].label
     rows = []
     for env, here in environments(named).items():
@@ -48,7 +48,7 @@ def _against(run: Run, base: Run | None) -> str:
 
 
 def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
-    """Scores over all environments, of the algorithms that ran in each; None for a single environment."""
+    """Table of scores over all environments, for algorithms that ran in each; None for one environment."""
     groups = environments(named)
     reference = named[0].label
     in_all = [label for label, envs in missing_environments(named).items() if not envs]
@@ -89,7 +89,7 @@ def _number(x: float) -> str:
 
 
 def as_markdown(tables: Sequence[ScoreTable], remarks: Sequence[str]) -> str:
-    """The tables in Markdown, with the remarks as a list below."""
+    """Format tables of scores as Markdown, with remarks as a list below."""
     lines = []
     for table in tables:
         lines += [f"**{table.title}**", "", _row(table.columns), _row(["---"] * len(table.columns))]
@@ -102,7 +102,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def as_rich(table: ScoreTable) -> Table:
-    """The table for a terminal."""
+    """Format a table of scores for a terminal."""
     out = Table(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in table.columns:
         out.add_column(column)

@@ -1,4 +1,4 @@
-"""Video of one episode, rendered without a screen.
+"""Record a video of one episode, rendered without a screen.
 
 MuJoCo draws through the library that the variable `MUJOCO_GL` names, and reads the variable when it is
 imported. So call `render_headless` before anything imports MuJoCo; this module imports it late.
@@ -28,7 +28,7 @@ LONGEST = 10_000
 
 
 class Video(NamedTuple):
-    """Facts about a recorded video."""
+    """Length, frames and return of a recorded video."""
 
     frames: int
     """Number of states shown. A GIF stores repeated states as one picture that is shown for longer."""
@@ -82,7 +82,7 @@ def record(
 
 
 class _Episode:
-    """An episode that is played while its frames are drawn, and counts steps, frames and return."""
+    """Episode that yields a frame every few steps while it is played, and sums up its return."""
 
     def __init__(
         self, env: Any, policy: Policy, seed: np.random.SeedSequence, seen: Callable[[int], object]
@@ -91,7 +91,7 @@ class _Episode:
         self.steps, self.n_frames, self.return_ = 0, 0, 0.0
 
     def frames(self, every: int) -> Iterator[Frame]:
-        """Yield pictures of the first state and of every n-th one after it."""
+        """Yield an image of the first state, then of every n-th state of the episode."""
         from virel_deep.data.environments import ActionRange  # noqa: PLC0415  (brings MuJoCo)
 
         actions = ActionRange(self.env.action_space)
@@ -107,7 +107,9 @@ class _Episode:
                 observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
             except Exception as error:
                 what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                raise InputError(f"{self.policy.env}, step {self.steps + 1}: step raised {what}") from error
+                raise InputError(
+                    f"{self.policy.env}, step {self.steps + 1}: its step() raised {what}"
+                ) from error
             self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
             ended = terminated or truncated
             if self.steps % every == 0:
@@ -135,7 +137,7 @@ def _draw_plainly(env: Any) -> None:
 
 
 def _make(env_id: str) -> Any:
-    """Make the environment so that it draws into arrays."""
+    """Make an environment that renders frames as arrays, without a screen."""
     try:
         import gymnasium  # noqa: PLC0415
 
@@ -202,7 +204,7 @@ def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:
 
 
 def _centiseconds(frames: int, fps: float) -> int:
-    """Time at which so many frames end, in GIF's unit.
+    """End time of a number of frames in hundredths of a second, the unit of GIF.
 
     Ends are rounded, not lengths, so that errors don't add up.
     """

@@ -1,1 +1,1 @@
-"""One training run: its folder, its processes, its training loop and its logs."""
+"""Training of one run: its folder, processes, training loop and logs."""

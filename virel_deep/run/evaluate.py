@@ -77,5 +77,5 @@ def _played(act: Act, envs: list[SeedEnvs]) -> list[Episode]:
 
 
 def _child(seed: np.random.SeedSequence, i: int) -> np.random.SeedSequence:
-    """The i-th child that `seed.spawn` would return, without advancing the sequence."""
+    """Compute the i-th child that `SeedSequence.spawn` would return, without advancing the sequence."""
     return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, i))

@@ -1,4 +1,4 @@
-"""Run folder: `config.json`, and one folder per seed that only one process at a time may write."""
+"""Run folder: `config.json`, and one subfolder per seed, which only one process at a time may write."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    """Write `config.json`: the whole configuration, the command, and the versions in use.
+    """Write a run's `config.json`: its whole configuration, the command, and the package versions in use.
 
     Raises:
         StorageError: the run folder can't be created or written.
@@ -64,7 +64,7 @@ def write_config(run: Path, config: RunConfig) -> None:
 
 
 def set_steps(run: Path, steps: int, seeds: tuple[int, ...] | None = None) -> None:
-    """Set another number of steps as a run's goal, and more seeds; the recorded command and versions stay.
+    """Change a run's number of steps, and its seeds if given; the recorded command and versions stay.
 
     Raises:
         InputError: the number is invalid for the run, or another process trains it.
@@ -78,7 +78,7 @@ def set_steps(run: Path, steps: int, seeds: tuple[int, ...] | None = None) -> No
 
 
 def read_config(run: Path) -> RunConfig:
-    """Read the configuration of a run.
+    """Read the configuration of a run from its folder.
 
     Raises:
         InputError: `run` is not a run folder, or its `config.json` is damaged or of another format.
@@ -91,7 +91,7 @@ def read_config(run: Path) -> RunConfig:
 
 
 def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
-    """Versions that changed since the run began, by name: the recorded one and the present one."""
+    """Package versions that changed since the run began, by name: recorded and present version."""
     recorded = _read(run).get("versions")
     recorded = recorded if isinstance(recorded, dict) else {}
     now = run_versions()
@@ -115,5 +115,7 @@ def _read(run: Path) -> dict[str, Any]:
             f"{path}: must be a JSON object with an object `config`; found {str(document)[:80]!r}"
         )
     if document.get("format") != FORMAT:
-        raise InputError(f"{path}: `format` must be {FORMAT}; found {document.get('format')!r}")
+        raise InputError(
+            f"{path}: `format` must be {FORMAT} for this version of virel; found {document.get('format')!r}"
+        )
     return document

@@ -33,7 +33,7 @@ Not SIGINT or SIGTERM: those may also reach the children directly, and a second 
 
 
 def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
-    """Split unfinished seeds into bundles that train together: at most `jobs` for each step reached so far.
+    """Split unfinished seeds into bundles that train together, at most `jobs` per training step reached.
 
     Each bundle comes with whether it resumes from checkpoints.
     """
@@ -74,7 +74,7 @@ def train(run: Path, *, jobs: int) -> int:
 
 
 def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *, report: "Report") -> int:
-    """Train a bundle of seeds in this process; return the exit status."""
+    """Train a bundle of seeds together in this process; return the exit status."""
     import torch  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
@@ -107,7 +107,7 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
 def _train_apart(
     run: Path, config: RunConfig, work: list[tuple[list[int], bool]], jobs: int, show: Callable[..., None]
 ) -> int:
-    """Train each bundle in a process of its own, at most `jobs` at a time; start none after a stop."""
+    """Train each bundle of seeds in its own process, at most `jobs` at a time; start none after a stop."""
     context = multiprocessing.get_context("spawn")
     reports = context.Queue()
     waiting, statuses = list(work), [COMPLETE]
@@ -127,7 +127,7 @@ def _train_apart(
 def _start(
     context: SpawnContext, running: list[BaseProcess], run: Path, config: RunConfig, *work: Any
 ) -> None:
-    """Start a child process and add it to those that a stop is passed on to, with no signal in between."""
+    """Start a child process and register it for stop signals; a signal in between is held back."""
     seeds, _, _ = work
     child = context.Process(target=_child, name=_title(seeds), args=(run, config, *work))
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
@@ -163,7 +163,7 @@ def _title(seeds: Sequence[int]) -> str:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether a stop was requested by a signal; a second signal kills."""
+    """Yield a function that tells whether a signal requested a stop; a second signal kills the process."""
     seen: list[int] = []
     before = {number: signal.getsignal(number) for number in (*STOP, STOP_CHILD)}
 
@@ -182,7 +182,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], bool]]:
-    """Pass Ctrl-C and SIGTERM on to the children; yield a function that tells whether one came.
+    """Pass Ctrl-C and SIGTERM on to the child processes; yield a function that tells whether one came.
 
     The parent itself survives the signal, to wait for its children.
     """
@@ -204,7 +204,7 @@ def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], 
 
 
 def _stop_with_parent() -> None:
-    """Let the kernel send the stop signal when the parent dies.
+    """Have the kernel send this process the stop signal when its parent dies.
 
     Otherwise a child could still train while a resumed run trains the same seeds.
     """

@@ -1,4 +1,4 @@
-"""Log of a seed while it trains: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
+"""Log of one seed's training: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
 
 import json
 import math
@@ -43,7 +43,7 @@ class SeedLog:
     """
 
     def __init__(self, folder: Path, *, resume_step: int | None) -> None:
-        """Open both files, and remove the rows after `resume_step`."""
+        """Open `metrics.jsonl` and the TensorBoard file, and remove rows after `resume_step`."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,7 +53,7 @@ class SeedLog:
         self._board = Board(folder, resume_step=resume_step)
 
     def write(self, step: int, kind: str, values: Mapping[str, Any]) -> None:
-        """Append a row; once this returns, the row survives a kill of this process.
+        """Append a row to the log; once this returns, the row survives a kill of this process.
 
         Args:
             step: environment steps done, never less than in the previous row.
@@ -81,13 +81,13 @@ class SeedLog:
         self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
 
     def close(self) -> None:
-        """Close both files."""
+        """Close `metrics.jsonl` and the TensorBoard file."""
         self._file.close()
         self._board.close()
 
 
 def read_rows(path: Path, kind: str) -> list[Row]:
-    """Read the rows of one kind; skip an incomplete last line, which a kill leaves.
+    """Read all rows of one kind from a `metrics.jsonl`; skip an incomplete last line, which a kill leaves.
 
     Raises:
         InputError: the file can't be read, or one of its lines is not a row; names file and line.
@@ -97,7 +97,7 @@ def read_rows(path: Path, kind: str) -> list[Row]:
 
 
 def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
-    """Yield each row with the line that it was read from."""
+    """Yield each row of a `metrics.jsonl`, parsed, with its original line."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -121,7 +121,7 @@ def _row(line: bytes, place: str) -> Row:
 
 
 def _keep(path: Path, resume_step: int | None) -> float:
-    """Remove the rows after `resume_step`; return the `wall` of the last row that stays."""
+    """Remove log rows after `resume_step`; return the elapsed seconds (`wall`) of the last row kept."""
     if not path.exists():
         return 0.0
     if resume_step is None:
@@ -137,7 +137,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _strict(value: Any) -> Any:
-    """A value without NaN and infinities, which JSON does not have: they become None."""
+    """Replace NaN and infinities in a value, which JSON lacks, by None."""
     match value:
         case Mapping():
             return {name: _strict(item) for name, item in value.items()}

@@ -1,4 +1,4 @@
-"""Deterministic policy of one seed, in numpy, for evaluation, video and export."""
+"""Deterministic policy of one seed in numpy, for evaluation, video and export."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -26,18 +26,18 @@ class Policy:
     layers: list[tuple[Floats, Floats]]
     """`weight [in, out]` and `bias [out]` of each layer; the last layer's output is the action."""
     env: str
-    """Gymnasium id of the environment that it was trained on."""
+    """Gymnasium id of the environment that the policy was trained on."""
     step: int
-    """Environment steps that it was trained for."""
+    """Environment steps that the policy was trained for."""
 
     def act(self, observation: Floats) -> Floats:
-        """Actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+        """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
         action: Floats = np.tanh(perceptron(self.layers, observation))
         return action
 
 
 def policy_layers(blocks: dict[str, Any], n_action: int) -> list[tuple[Floats, Floats]]:
-    """Copy the layers of a policy network from its blocks; of a Gaussian head only the means' columns."""
+    """Copy a policy network's layers; of a Gaussian policy's last layer, only the columns of the means."""
     layers = []
     for i in count():
         if f"{i}.weight" not in blocks:
@@ -52,7 +52,7 @@ def policy_layers(blocks: dict[str, Any], n_action: int) -> list[tuple[Floats, F
 
 
 def load_policy(run: Path, seed: int) -> Policy:
-    """Load the policy in the newest checkpoint of a seed of a run.
+    """Load the policy from the newest checkpoint of a seed.
 
     Raises:
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.

@@ -44,7 +44,7 @@ class _Group:
 
 
 class Progress:
-    """Display of the progress of groups of seeds, one line per group; a context manager.
+    """Context manager that displays the training progress of groups of seeds, one line per group.
 
     Args:
         groups: label of each group, such as `seeds 0,1`.
@@ -60,14 +60,14 @@ class Progress:
     """
 
     def __init__(self, groups: Sequence[str], total: int, *, console: Console | None = None) -> None:
-        """Prepare the display; nothing is shown yet."""
+        """Prepare the progress display without showing anything yet."""
         self.console = console or Console(stderr=True)
         self._total = total
         self._groups = {name: _Group() for name in groups}
         self._live = Live(get_renderable=self._table, console=self.console, refresh_per_second=2)
 
     def update(self, group: str, step: int, values: Mapping[str, float | None]) -> None:
-        """Show a group's step and latest values, named as in a `train` row; None is shown as a dash."""
+        """Show a group's step and newest log values; None is shown as a dash."""
         state = self._groups[group]
         state.step, state.values = step, values
         now = time.monotonic()
@@ -78,7 +78,7 @@ class Progress:
                 self.console.print(self._line(group, state), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
-        """Start the live table, if there is a terminal."""
+        """Start the live progress table, if the display is on a terminal."""
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -86,7 +86,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last state of the table on the terminal."""
+        """End the live display, leaving the last progress table on the terminal."""
         if self.console.is_terminal:
             self._live.stop()
 

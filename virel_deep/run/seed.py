@@ -1,4 +1,4 @@
-"""One seed of a run without its part of the agent: environments, generators, log, and failures."""
+"""One seed of a run, apart from the shared agent: environments, random generators, log and failures."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ If rewards are rare or small, even an untrained critic exceeds the values that t
 
 
 class SeedFailure(RuntimeError):
-    """A seed can't continue: `what` is the kind of failure, the message its details."""
+    """Raised when a seed can't continue: `what` is the kind of failure, the message its details."""
 
     def __init__(self, what: str, detail: str) -> None:
         """Store the kind of failure and its details."""
@@ -36,7 +36,7 @@ class SeedFailure(RuntimeError):
 
 
 class SeedRun:
-    """One seed of a run; the caller has locked its folder (`folder.locked`).
+    """Environments, random generators and log of one seed; the caller has locked its folder.
 
     Args:
         run: run folder.
@@ -66,7 +66,7 @@ class SeedRun:
         self.last_return: float | None = None
 
     def step(self, action: NDArray[np.float32], step: int) -> Transition:
-        """Step the seed's environments, and log the episodes that ended.
+        """Step the seed's environments with an action, and log the episodes that ended.
 
         Raises:
             SeedFailure: the policy returned an invalid action, or an environment failed.
@@ -90,7 +90,7 @@ class SeedRun:
         self.log.write(step, "episode", {"return": episode.return_, "length": episode.length})
 
     def log_training(self, step: int, report: dict[str, float], steps_per_second: float) -> None:
-        """Write a `train` row with the means since the previous one.
+        """Write a `train` row to the log, with mean metrics since the previous one.
 
         Raises:
             SeedFailure: a reported value is not finite, or the critic is far beyond any possible value.
@@ -106,7 +106,7 @@ class SeedRun:
             raise SeedFailure("diverged", detail)
 
     def evaluate(self, policy: Policy) -> None:
-        """Evaluate a policy on separate environments, and write an `eval` row.
+        """Evaluate a policy on separate environments, and log the returns as an `eval` row.
 
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
@@ -144,7 +144,7 @@ class SeedRun:
         write_atomically(self.folder / "done.json", (json.dumps({"step": step}) + "\n").encode())
 
     def state(self) -> dict[str, Any]:
-        """State of the seed for a checkpoint, without the agent and the replay."""
+        """State of a seed's environments, generators and counters for a checkpoint."""
         return {
             "owner": owner(self.config, self.seed),
             "environment": self.envs.state(),
@@ -156,7 +156,7 @@ class SeedRun:
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
-        """Continue from a `state()` that was saved at `step`."""
+        """Restore environments, generators and counters from a state that was saved at `step`."""
         self.envs.restore(state["environment"])
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
@@ -168,6 +168,6 @@ class SeedRun:
             )
 
     def close(self) -> None:
-        """Close the environments and the log."""
+        """Close the seed's environments and log."""
         self.envs.close()
         self.log.close()

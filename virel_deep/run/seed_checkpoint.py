@@ -1,4 +1,4 @@
-"""Newest checkpoint of a seed, with a check that it belongs to this run and this seed."""
+"""Load a seed's newest checkpoint, after checking that it belongs to this run and seed."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ from virel_deep.storage.checkpoint import Loaded, load
 
 
 def owner(config: RunConfig, seed: int) -> str:
-    """Identity that a checkpoint records, as JSON: environment, seed and all settings of the algorithm."""
+    """Identity of a checkpoint as JSON: environment, seed and all settings of the algorithm."""
     algorithm = dotted(encode(config.algorithm))
     return json.dumps({"env": config.env, "seed": seed, **algorithm}, sort_keys=True)
 
 
 def load_seed(run: Path, config: RunConfig, seed: int, *, with_rows: bool = True) -> Loaded:
-    """Load the newest valid checkpoint of a seed.
+    """Load the newest valid checkpoint of a seed; fail if it is of another run or seed.
 
     Raises:
         InputError: there is no checkpoint, none is valid, or it belongs to another run or seed.
@@ -33,7 +33,7 @@ def load_seed(run: Path, config: RunConfig, seed: int, *, with_rows: bool = True
 
 
 def _difference(found: object, here: str) -> str:
-    """The first setting in which two identities differ, in words."""
+    """First setting in which two checkpoint identities differ, as words for an error message."""
     theirs = json.loads(found) if isinstance(found, str) else {}
     name, value = next((name, value) for name, value in json.loads(here).items() if theirs.get(name) != value)
     return f"`{name}` is {theirs.get(name)!r} there, {value!r} here"

@@ -1,4 +1,4 @@
-"""Event file of scalars for TensorBoard, written at once and in the calling thread.
+"""TensorBoard event file of scalars, written at once and in the calling thread.
 
 torch's `SummaryWriter` hands scalars to another thread, which prints a traceback if the disk is full.
 """
@@ -20,7 +20,7 @@ FILE_VERSION = "brain.Event:2"
 
 
 class Board:
-    """New event file for TensorBoard.
+    """New TensorBoard event file in a folder.
 
     Args:
         folder: folder that TensorBoard reads; earlier event files in it are of the same run.
@@ -28,7 +28,7 @@ class Board:
     """
 
     def __init__(self, folder: Path, *, resume_step: int | None) -> None:
-        """Create the file and write its first events."""
+        """Create a TensorBoard event file and write its first events."""
         # TensorBoard reads files in the order of their names; the number tells files of one second apart.
         number = len(list(folder.glob("events.out.tfevents.*")))
         name = f"events.out.tfevents.{int(time.time()):010d}.{number:04d}.{socket.gethostname()}"
@@ -38,13 +38,13 @@ class Board:
             self._append(Event(step=resume_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Append scalars, given by tag; raise `StorageError` if the disk is full."""
+        """Append scalars, by tag, to the TensorBoard file; raise `StorageError` if the disk is full."""
         if scalars:
             values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
             self._append(Event(step=step, summary=Summary(value=values)))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the TensorBoard file."""
         self._file.close()
 
     def _append(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Training loop of stacked seeds: act, store, update, and now and then log, evaluate and save."""
+"""Training loop of stacked seeds: act, store transitions, update; at intervals log, evaluate and save."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ class Trainer:
     """
 
     def __init__(self, run: Path, config: RunConfig, seeds: Sequence[int], *, resume: bool) -> None:
-        """Lock the seeds' folders; build environments, agent and replay, or restore them."""
+        """Lock the seeds' folders, then build environments, agent and replay buffer, or restore them."""
         self.config, self.folder = config, run
         self.device = torch.device(config.device)
         self.step = 0
@@ -88,7 +88,7 @@ class Trainer:
         self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
 
     def _add(self, seed: int, seeds: Sequence[int], *, step: int) -> SeedRun:
-        """Add a seed; with the first one, make the agent and the replay of all seeds."""
+        """Add a seed to the training loop; the first one also creates the agent and replay buffer of all."""
         mine = SeedRun(self.folder, self.config, seed, resume_step=step)
         self.runs.append(mine)
         if len(self.runs) == 1:
@@ -102,7 +102,7 @@ class Trainer:
         return make_agent(self.config.algorithm, n_observation, n_action, generators, device=self.device)
 
     def _buffers(self) -> None:
-        """Allocate the tensors that every step overwrites, and prepare the update that reads them."""
+        """Allocate the tensors that every step overwrites, and the update that reads them."""
         algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
         self._rows = torch.from_numpy(self.rows)
@@ -114,7 +114,7 @@ class Trainer:
         self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
 
     def _storage(self, size: int, states: int) -> tuple[Tensor, Noise]:
-        """Allocate a minibatch, and the noise that the agent declares for `states` states per row."""
+        """Allocate a minibatch and its random numbers, for `states` states per transition."""
         seeds, width = len(self.runs), self.agent.columns.width
         batch = torch.empty(seeds, size, width, device=self.device)
         noise = {
@@ -125,7 +125,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether every seed has reached the last step, or failed."""
+        """Whether every seed has reached the last step or failed."""
         return self.step >= self.config.steps or not self.runs
 
     def advance(self, report: Report) -> None:
@@ -152,7 +152,7 @@ class Trainer:
             self.save()
 
     def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Actions `[K, E, A]` at the current observations: uniform during warm-up, later from the policy."""
+        """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
         noise = self._acting
         if self.step <= self.config.algorithm.data.warmup:
             for one, run in zip(noise, self.runs, strict=True):
@@ -163,7 +163,7 @@ class Trainer:
         return self.agent.act(self.rows[..., self.agent.columns.observation], noise.numpy())
 
     def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        """Step every seed's environments and store the transitions; remove a seed that fails."""
+        """Step every seed's environments and store the transitions; drop a seed that fails."""
         columns, failed = self.agent.columns, {}
         for k, run in enumerate(self.runs):
             row = self.rows[k]
@@ -189,7 +189,7 @@ class Trainer:
         self._compute()
 
     def _draw(self, batch: Tensor, noise: Noise) -> None:
-        """Fill a batch from the replay, and its noise; each seed from its own generator."""
+        """Sample a minibatch from the replay buffer, and random numbers, each seed by its own generator."""
         generators = [run.learning for run in self.runs]
         self.replay.sample(batch.shape[1], generators, out=batch)
         for name, draw in self.agent.noise.items():
@@ -229,7 +229,7 @@ class Trainer:
         self._remove(failed)
 
     def save(self) -> None:
-        """Write a checkpoint of every seed; after the last step, record the seeds as done."""
+        """Write a checkpoint of every seed; after the last step, mark the seeds as done."""
         for k, run in enumerate(self.runs):
             new = self.replay.since(k, run.rows_saved).cpu().numpy()
             rows = Rows(self.replay.added - len(new), new, self.config.capacity)
@@ -252,7 +252,7 @@ class Trainer:
             run.close()
 
     def _remove(self, failed: dict[int, SeedFailure]) -> None:
-        """Remove failed seeds from the stack; the bits of the others do not change."""
+        """Remove failed seeds from the stack; the results of the others do not change, bit for bit."""
         if not failed:
             return
         kept = [k for k in range(len(self.runs)) if k not in failed]

@@ -1,1 +1,1 @@
-"""Checkpoints of training runs: each is whole or absent, checksummed, and free of pickle."""
+"""Checkpoints of training runs: each is whole or absent, checksummed, and loaded without pickle."""

@@ -1,4 +1,4 @@
-"""Checkpoints of one seed: each is whole or absent, checksummed, and free of pickle.
+"""Save and load checkpoints of one seed: each is whole or absent, checksummed, and free of pickle.
 
 ```
 RUN/seed-0/checkpoints/step-000010000/   manifest.json, state.json, tensors.safetensors, arrays.npz
@@ -52,7 +52,7 @@ class CheckpointError(StorageError):
 
 
 class Loaded(NamedTuple):
-    """A checkpoint that was read."""
+    """Contents of a checkpoint: step, training state and replay rows."""
 
     step: int
     """Environment steps done."""
@@ -63,7 +63,7 @@ class Loaded(NamedTuple):
 
 
 class _Before(NamedTuple):
-    """What a new checkpoint follows."""
+    """Earlier checkpoint to keep, and the replay chunks that a new checkpoint continues."""
 
     path: Path | None
     """Newest whole checkpoint of this run that is earlier; it is kept."""
@@ -135,7 +135,7 @@ def load(folder: Path, *, with_rows: bool = True) -> Loaded:
 
 
 def newest_step(folder: Path) -> int:
-    """Step of the checkpoint that `load` would return; the replay rows are checked but not kept in memory.
+    """Step of the newest valid checkpoint; its replay rows are checked but not kept in memory.
 
     Raises:
         InputError: there is no checkpoint, or none is valid; names each file and what is wrong with it.
@@ -144,7 +144,7 @@ def newest_step(folder: Path) -> int:
 
 
 def _newest(folder: Path, take: TakeRows) -> tuple[Loaded, list[str]]:
-    """The newest valid checkpoint, and what is wrong with each newer one."""
+    """Find the newest valid checkpoint, and list what is wrong with each newer one."""
     paths = _checkpoints(folder)
     require(paths != [], "folder", str(folder), "must hold a checkpoint")
     damaged: list[str] = []
@@ -159,7 +159,7 @@ def _newest(folder: Path, take: TakeRows) -> tuple[Loaded, list[str]]:
 
 
 def _leave(_folder: Path, _ledger: Ledger) -> None:
-    """Neither read nor check the rows."""
+    """Skip the replay rows of a checkpoint, neither reading nor checking them."""
 
 
 def _write(folder: Path, step: int, files: dict[str, bytes], rows: Rows | None, before: _Before) -> Path:
@@ -188,7 +188,7 @@ def _write_bytes(path: Path, content: bytes) -> Stamp:
 
 
 def _before(folder: Path, step: int, rows: Rows | None) -> _Before:
-    """Find what a new checkpoint follows; later checkpoints are allowed only if they are damaged."""
+    """Find the checkpoint that a new one continues; a later valid checkpoint is an error."""
     ledger, damaged = None, []
     for path in reversed(_checkpoints(folder)):
         place = _step(path)
@@ -212,18 +212,18 @@ def _before(folder: Path, step: int, rows: Rows | None) -> _Before:
         path = None
     if damaged and rows is not None and ledger is None and rows.first > rows.begin:
         raise InputError(
-            f"{'; '.join(damaged)}: the new rows, from {rows.first} on, continue rows that are lost there"
+            f"{'; '.join(damaged)}: the new rows begin at {rows.first}, but the rows before are lost there"
         )
     return _Before(path, ledger)
 
 
 def _continues(rows: Rows | None, before: Ledger | None) -> bool:
-    """Whether the rows begin at or after the end of an earlier checkpoint's rows."""
+    """Whether replay rows begin at or after the end of an earlier checkpoint's rows."""
     return rows is None or before is None or before.end <= rows.first
 
 
 def _whole(path: Path) -> Manifest:
-    """Read the manifest, and raise `InputError` if a file is damaged; of chunks only sizes count."""
+    """Read a checkpoint's manifest and check its files; of replay chunks, only sizes are checked."""
     manifest = read_manifest(path, step=_step(path))
     _read_files(path, manifest)
     _find_chunks(path, manifest)
@@ -231,7 +231,7 @@ def _whole(path: Path) -> Manifest:
 
 
 def _valid(path: Path) -> bool:
-    """Whether a checkpoint could be loaded, rows included."""
+    """Whether a checkpoint can be loaded, replay rows included."""
     try:
         _read(path, check)
     except InputError as error:
@@ -241,7 +241,7 @@ def _valid(path: Path) -> bool:
 
 
 def _raise_unreadable(error: InputError) -> None:
-    """Raise the operating system's error if a file can't be read at present, which does not prove damage.
+    """Raise the operating system's error if a file was only unreadable at present, which is not damage.
 
     Examples are too many open files and a lost network disk.
     """
@@ -275,11 +275,11 @@ def _find_chunks(path: Path, manifest: Manifest) -> None:
     for chunk in manifest.rows.chunks if manifest.rows is not None else ():
         file = _replay(path.parent) / chunk.file
         if not file.is_file() or file.stat().st_size != chunk.size:
-            raise InputError(f"{file}: must be a file of {chunk.size} bytes")
+            raise InputError(f"{file}: missing, or not of {chunk.size} bytes as its manifest says")
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Checkpoint folders, oldest first; a replaced one comes before the one that replaces it.
+    """List checkpoint folders, oldest first; a replaced one comes before the one that replaces it.
 
     One listing decides: a training process may replace them all before a path is looked at again.
     """
@@ -298,7 +298,7 @@ def _step(path: Path) -> int:
 
 
 def _remove(path: Path) -> None:
-    """Remove a checkpoint, its name first, so that half a checkpoint never looks like a whole one."""
+    """Remove a checkpoint by renaming it first, so that half a checkpoint never looks like a whole one."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     rename_synced(path, temporary)
     shutil.rmtree(temporary)

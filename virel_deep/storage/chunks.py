@@ -1,4 +1,4 @@
-"""Replay rows on the disk: immutable files (chunks), each written once, shared by checkpoints.
+"""Replay rows on disk: immutable files (chunks), each written once, shared by checkpoints.
 
 Rows are numbered from the first one ever stored. A checkpoint needs the last `capacity` rows;
 its ledger lists the chunks that hold them. So it writes only the rows that are new since the previous one.
@@ -30,7 +30,7 @@ NAME = re.compile(r"rows-\d{12}-\d{12}-[0-9a-f]{16}\.npy")
 
 
 class Rows(NamedTuple):
-    """Consecutive rows of a replay."""
+    """Consecutive rows of a replay buffer, numbered from the first one ever stored."""
 
     first: int
     """Number of the row `data[0]`: how many rows were stored before it."""
@@ -41,32 +41,32 @@ class Rows(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Number of the row that comes next."""
+        """Number of the replay row that comes next."""
         return self.first + len(self.data)
 
     @property
     def begin(self) -> int:
-        """Number of the oldest row that is still in the replay."""
+        """Number of the oldest row that the replay buffer still holds."""
         return max(0, self.end - self.capacity)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """File of consecutive rows, as a ledger lists it."""
+    """File of consecutive replay rows: its name, first and last row, checksum and size."""
 
     file: str
     first: int
-    """Number of its first row."""
+    """Number of the chunk's first row."""
     last: int
-    """Number of its last row."""
+    """Number of the chunk's last row."""
     sha256: str
     size: int
-    """Number of bytes."""
+    """Size of the file in bytes."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Chunks that hold the rows of one checkpoint."""
+    """List of the chunk files that hold the replay rows of one checkpoint."""
 
     capacity: int
     """Most rows that the replay holds."""
@@ -81,12 +81,12 @@ class Ledger:
 
     @property
     def begin(self) -> int:
-        """Number of the oldest row that is still in the replay."""
+        """Number of the oldest row that the replay buffer still holds."""
         return max(0, self.end - self.capacity)
 
 
 def check_rows(rows: Rows) -> None:
-    """Raise `InputError` unless the rows are a numeric table with a valid first number and capacity."""
+    """Raise `InputError` unless replay rows are a numeric table with a valid first number and capacity."""
     require(isinstance(rows.data, np.ndarray), "rows.data", type(rows.data).__name__, "must be a numpy array")
     require(rows.data.ndim == 2, "rows.data", rows.data.shape, "must have shape [n, D]")
     require(rows.data.dtype.kind in "biufc", "rows.data", rows.data.dtype, "must hold numbers")
@@ -95,7 +95,7 @@ def check_rows(rows: Rows) -> None:
 
 
 def append(folder: Path, rows: Rows, previous: Ledger | None) -> Ledger:
-    """Write new rows as a chunk, and return the ledger that includes it.
+    """Write new replay rows as a chunk file; return the updated list of chunks.
 
     Args:
         folder: where the chunks are; created if missing.
@@ -115,7 +115,7 @@ def append(folder: Path, rows: Rows, previous: Ledger | None) -> Ledger:
 
 
 def gather(folder: Path, ledger: Ledger) -> Rows:
-    """Read the last `capacity` rows from the chunks, and check them.
+    """Read the last `capacity` replay rows from the chunk files, and check them.
 
     Raises:
         InputError: a chunk is missing, damaged, or not the one that the ledger lists.
@@ -130,7 +130,7 @@ def gather(folder: Path, ledger: Ledger) -> Rows:
 
 
 def check(folder: Path, ledger: Ledger) -> None:
-    """Check what `gather` checks, but read the chunks as a stream and keep nothing in memory.
+    """Check the chunk files of a checkpoint as a stream, keeping nothing in memory.
 
     Raises:
         InputError: a chunk is missing, damaged, or not the one that the ledger lists.
@@ -142,7 +142,7 @@ def check(folder: Path, ledger: Ledger) -> None:
 
 
 def _in_order(folder: Path, ledger: Ledger) -> Iterator[tuple[Chunk, int]]:
-    """Yield each chunk with the number of the first row to take from it; raise if a row is missing."""
+    """Yield each chunk with the number of the first row to use from it; raise if a row is missing."""
     first = ledger.begin
     for chunk in ledger.chunks:
         if not chunk.first <= first <= chunk.last or NAME.fullmatch(chunk.file) is None:
@@ -150,7 +150,9 @@ def _in_order(folder: Path, ledger: Ledger) -> Iterator[tuple[Chunk, int]]:
         yield chunk, first
         first = chunk.last + 1
     if first != ledger.end:
-        raise InputError(f"{folder}: its chunks end at row {first}, the checkpoint at {ledger.end}")
+        raise InputError(
+            f"{folder}: the chunks end at row {first}, but the checkpoint needs rows up to {ledger.end}"
+        )
 
 
 def _check_block(folder: Path, chunk: Chunk, ledger: Ledger, block: NDArray[Any]) -> None:
@@ -163,7 +165,7 @@ def _check_block(folder: Path, chunk: Chunk, ledger: Ledger, block: NDArray[Any]
 
 
 def remove_unnamed(folder: Path, ledgers: Iterable[Ledger | None]) -> None:
-    """Remove the chunks that no ledger lists; other files stay."""
+    """Remove the chunk files that no checkpoint lists; other files stay."""
     named = {chunk.file for ledger in ledgers if ledger is not None for chunk in ledger.chunks}
     for path in folder.glob("rows-*.npy"):
         if NAME.fullmatch(path.name) and path.name not in named:
@@ -174,11 +176,11 @@ def _older_chunks(rows: Rows, previous: Ledger | None) -> tuple[Chunk, ...]:
     if rows.first <= rows.begin:
         return ()
     end = None if previous is None else previous.end
-    require(end == rows.first, "rows.first", rows.first, f"must be where the last checkpoint ends, {end}")
+    require(end == rows.first, "rows.first", rows.first, f"must be {end}, where the last checkpoint ends")
     assert previous is not None
     found = (rows.capacity, rows.data.shape[1], rows.data.dtype.str)
     before = (previous.capacity, previous.columns, previous.dtype)
-    require(found == before, "rows", found, f"must have capacity, columns and type as before, {before}")
+    require(found == before, "rows", found, f"must keep the last capacity, columns and type, {before}")
     return tuple(chunk for chunk in previous.chunks if chunk.last >= rows.begin)
 
 

@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What belongs to a checkpoint."""
+    """Contents of a checkpoint: its step, its files with checksums, and its replay chunks."""
 
     step: int
     """Environment steps done."""
@@ -29,7 +29,7 @@ class Manifest:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    """Serialise a manifest as JSON, with the versions that wrote it and its own checksum."""
+    """Serialise a checkpoint's manifest as JSON, with package versions and its own checksum."""
     content = {
         "format": FORMAT,
         "step": manifest.step,
@@ -41,12 +41,12 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def _checksum(content: dict[str, Any]) -> str:
-    """SHA-256 of a manifest's other entries; their order and the blanks between them don't matter."""
+    """SHA-256 of a manifest's entries other than the checksum, independent of their order and spacing."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(path: Path, *, step: int) -> Manifest:
-    """Read the manifest in a checkpoint's folder.
+    """Read and check the manifest in a checkpoint's folder.
 
     Raises:
         InputError: it can't be read, is damaged, is of another format, or is not of step `step`.

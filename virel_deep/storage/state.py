@@ -1,4 +1,4 @@
-"""Nested state as three files: tensors (safetensors), arrays (.npz), and the tree that names them (JSON)."""
+"""Nested training state as three files: tensors (safetensors), arrays (.npz), and their tree (JSON)."""
 
 import io
 import json
@@ -42,7 +42,7 @@ class _Leaves:
 
 
 def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
-    """Serialise a nested state; return the contents of the three files, by name.
+    """Serialise a nested training state; return the contents of its three files, by name.
 
     Raises:
         InputError: a leaf is not a tensor, an array of numbers or text, int, float, str, bool or None;
@@ -56,7 +56,7 @@ def pack(state: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Restore the state that `pack` serialised, with tensors on the CPU.
+    """Restore a nested training state from its three files, with tensors on the CPU.
 
     Bytes that `pack` did not write raise one of the exceptions in `BROKEN`.
     """
@@ -69,7 +69,7 @@ def unpack(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _encode(value: Any, name: str, leaves: _Leaves) -> Any:
-    """Convert a value to its JSON tree, and add its tensors and arrays to `leaves`.
+    """Convert a value to its JSON tree, and move its tensors and arrays to `leaves`.
 
     `name` is the value's place in the state, for error messages.
     """

@@ -1,1 +1,1 @@
-"""Studies: arms, tasks, seeds and hypotheses in one file; planned, run, continued, decided and reported."""
+"""Studies: arms, tasks, seeds and hypotheses in one file; planned, run, decided and reported."""

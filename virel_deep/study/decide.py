@@ -1,4 +1,4 @@
-r"""Decisions on the hypotheses of a study: "supported", "contradicted", "not decided", "not decided yet".
+r"""Decide a study's hypotheses: "supported", "contradicted", "not decided" or "not decided yet".
 
 **What is tested.** Hypothesis i, "`better` scores higher than `than`", brings two null hypotheses:
 
@@ -47,12 +47,12 @@ NOT_DECIDED, NOT_YET = "not decided", "not decided yet"
 
 @dataclass(frozen=True)
 class Decision:
-    """Outcome of a hypothesis, with the test and the estimates that it rests on."""
+    """Decision on a hypothesis, with the rank test and the estimates that it rests on."""
 
     hypothesis: Hypothesis
     outcome: str
     test: RankTest | None
-    """None as long as runs are missing."""
+    """Rank test of the hypothesis; None as long as runs are missing."""
     together: Estimate | None
     """Probability of improvement, the mean over tasks; None as long as a task has no scores."""
     per_task: Mapping[str, Estimate | None]
@@ -61,7 +61,7 @@ class Decision:
 
 
 def decide(study: Study, results: Sequence[Result]) -> list[Decision]:
-    """Decide every hypothesis of a study at its level, from the jobs as they are."""
+    """Decide every hypothesis of a study at its level, from the scores available so far."""
     tests = [_test(hypothesis, results) for hypothesis in study.hypotheses]
     p_values = [p for test in tests for p in ((test.better, test.worse) if test else (Fraction(1),) * 2)]
     rejected = holm(p_values, study.level, step_down=study.correction == "holm")
@@ -72,7 +72,7 @@ def decide(study: Study, results: Sequence[Result]) -> list[Decision]:
 
 
 def reach(study: Study, hypothesis: Hypothesis) -> tuple[Fraction, Fraction, Fraction]:
-    """Smallest p-value that a hypothesis can reach, and the strictest and the mildest threshold for it.
+    """Smallest p-value that a hypothesis can reach, and the strictest and mildest threshold it may face.
 
     Holm's first threshold is `level / (2 m)` for m hypotheses. Each of the others can be decided in one
     direction, so that the last threshold which one can meet is `level / (m + 1)`.
@@ -85,7 +85,7 @@ def reach(study: Study, hypothesis: Hypothesis) -> tuple[Fraction, Fraction, Fra
 
 
 def power_note(study: Study, hypothesis: Hypothesis) -> str:
-    """Whether a hypothesis can be decided at all with this number of seeds, as a sentence."""
+    """Sentence on whether a hypothesis can be decided at all with this number of seeds."""
     p, first, last = reach(study, hypothesis)
     said = f"{hypothesis.name}: the smallest p-value that it can reach is {float(p):.2g}"
     if p <= first:
@@ -126,7 +126,7 @@ def _decision(
 
 
 def _finite(hypothesis: Hypothesis, a: Result, b: Result) -> tuple[Scores, Scores] | None:
-    """Scores of both sides, with a diverged seed one below the lowest; None where a side has none."""
+    """Scores of both arms; a diverged seed counts as one below the lowest, None if an arm has no score."""
     x, y = (as_array(one.scores(hypothesis.score)) for one in (a, b))
     returns = [value for value in (*x, *y) if isfinite(value)]
     lowest = min(returns, default=0.0) - 1

@@ -17,13 +17,13 @@ from virel_deep.study.jobs import Job, JobState
 from virel_deep.study.runner import Jobs
 
 PLAIN_SECONDS = 60.0
-"""Between two plain lines."""
+"""Seconds between two plain progress lines."""
 LOOK_SECONDS = 1.0
-"""Between two looks into the folders of the running jobs."""
+"""Seconds between two looks into the folders of the running jobs."""
 
 
 class Display:
-    """Progress display of a study's jobs: a context manager that is called with the jobs to update it.
+    """Context manager that displays the progress of a study's jobs; call it with the running jobs.
 
     Args:
         total: number of jobs of the study.
@@ -41,14 +41,14 @@ class Display:
         state: Callable[[Job], JobState],
         console: Console | None = None,
     ) -> None:
-        """Remember what to show; nothing is shown before the first call."""
+        """Store what the progress display shows; nothing appears before the first call."""
         self.console = console or Console(stderr=True)
         self._total, self._finished, self._steps, self._state = total, finished, steps, state
         self._looked = 0.0
         self._live = Live("", console=self.console, auto_refresh=False)
 
     def __enter__(self) -> Self:
-        """Start the live table, where there is a terminal."""
+        """Start the live progress table, if the display is on a terminal."""
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -56,12 +56,12 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last state of the table on the terminal."""
+        """End the live display, leaving the last progress table on the terminal."""
         if self.console.is_terminal:
             self._live.stop()
 
     def __call__(self, jobs: Jobs) -> None:
-        """Show the running jobs, unless they were shown a moment ago."""
+        """Show the progress of the running jobs, unless it was shown a moment ago."""
         now = time.monotonic()
         if now - self._looked < (LOOK_SECONDS if self.console.is_terminal else PLAIN_SECONDS):
             return

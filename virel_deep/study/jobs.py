@@ -1,4 +1,4 @@
-"""Jobs of a study: one resumable run folder for each arm and environment, with all seeds stacked."""
+"""Jobs of a study: one resumable run folder per arm and environment, with all seeds stacked."""
 
 import json
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Name of the job in messages, and of its folder below `OUT/jobs`."""
+        """Name of the job in messages, and of its folder in `OUT/jobs`."""
         return f"{self.arm.name}-{self.env.replace('/', '-')}"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A seed that stopped before its last step."""
+    """Failure of one seed before its last step, with its kind and message."""
 
     seed: int
     step: int
@@ -49,7 +49,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobState:
-    """Progress and failures of a job, read from its run folder."""
+    """Progress and failures of a study's job, read from its run folder."""
 
     job: Job
     step: int
@@ -66,7 +66,7 @@ class JobState:
 
 
 def jobs_of(study: Study) -> list[Job]:
-    """All jobs of a study, one environment after another, so that early tasks are complete early."""
+    """List all jobs of a study, environment by environment, so that early tasks are complete early."""
     pairs = [(arm, env) for env in study.environments for arm in study.arms.values()]
     return [Job(number, arm, env) for number, (arm, env) in enumerate(pairs)]
 
@@ -100,7 +100,7 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
 
 
 def check_jobs(study: Study, place: str) -> list[Job]:
-    """List the jobs of a study, after checking that every arm and environment exists.
+    """List the jobs of a study, after checking that every preset, setting and environment exists.
 
     Raises:
         InputError: an arm or environment does not exist; `place`, the study file, begins the message.
@@ -122,7 +122,7 @@ def check_jobs(study: Study, place: str) -> list[Job]:
 
 
 def prepare(out: Path, study: Study, job: Job, precision: Precision) -> Path:
-    """Write a job's `config.json`, or raise the goal of a run that has begun; return the run folder.
+    """Write a job's `config.json`, or raise the step goal of a run that has begun; return the run folder.
 
     Raises:
         InputError: the run that stands there is not this job's.
@@ -155,7 +155,7 @@ def check_continues(folder: Path, config: RunConfig) -> None:
 
 
 def _short(value: Any, other: Any) -> Any:
-    """The value for an error message; of an algorithm, only the settings that differ from `other`."""
+    """Shorten a value for an error message: of an algorithm, only settings that differ from `other`."""
     if not isinstance(value, Algorithm):
         return value
     mine, theirs = dotted(encode(value)), dotted(encode(other))
@@ -163,7 +163,7 @@ def _short(value: Any, other: Any) -> Any:
 
 
 def job_state(out: Path, study: Study, job: Job) -> JobState:
-    """Read how far a job has come; it may be training meanwhile."""
+    """Read the progress and failures of a job, which may be training meanwhile."""
     run = job_folder(out, job)
     rows = {seed: newest_rows(seed_folder(run, seed) / "metrics.jsonl") for seed in study.seeds}
     failures = tuple(filter(None, (_failure(run, seed) for seed in study.seeds)))
@@ -186,7 +186,7 @@ def job_state(out: Path, study: Study, job: Job) -> JobState:
 
 
 def newest_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows near the end of a `metrics.jsonl` file, read without the rest; [] if there is no such file."""
+    """Read the rows near the end of a `metrics.jsonl` file, without the rest; empty if it is missing."""
     try:
         with path.open("rb") as file:
             start = max(0, file.seek(0, 2) - TAIL)
@@ -214,7 +214,7 @@ def _failure(run: Path, seed: int) -> Failure | None:
 
 
 def _done(run: Path, seed: int) -> int:
-    """Step at which a seed was recorded as done; -1 if it was not."""
+    """Step at which a seed finished training, from its `done.json`; -1 if it has not."""
     return int(_document(seed_folder(run, seed) / "done.json").get("step", -1))
 
 
@@ -227,5 +227,5 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def unfinished(states: Sequence[JobState]) -> list[Job]:
-    """Jobs that still have something to do, in the study's order."""
+    """Jobs of a study that are not finished, in the study's order."""
     return [state.job for state in states if not state.finished]

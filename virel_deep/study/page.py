@@ -1,4 +1,4 @@
-"""The report on disk: `index.html`, complete without network or scripts, and the same as Markdown."""
+"""Write a study's report: `index.html`, readable without network or scripts, and the same as Markdown."""
 
 import base64
 from functools import cache
@@ -18,7 +18,7 @@ MARKS = {"supported": "✓", "contradicted": "✗", "not decided": "○", "not d
 
 
 def write_report(contents: Contents, folder: Path) -> list[Path]:
-    """Write page, Markdown, tables and curves into a folder; return the paths of what a reader opens.
+    """Write a study's report (HTML, Markdown, tables, curves) into a folder; return the main files' paths.
 
     `table.md` and `scores.csv` depend on scores alone: a study that was interrupted and continued gives the
     same bytes as one that was not. `report.md` and `index.html` add cost and circumstances.
@@ -45,7 +45,7 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
 
 
 def markdown(contents: Contents, parts: tuple[Part, ...]) -> str:
-    """Render some sections of a report as Markdown."""
+    """Format sections of a study's report as Markdown."""
     pieces = [f"# {contents.study.title}", contents.progress]
     for part in parts:
         pieces += [f"## {part.title}", part.lead, as_markdown(part.tables, part.remarks).strip()]
@@ -53,7 +53,7 @@ def markdown(contents: Contents, parts: tuple[Part, ...]) -> str:
 
 
 def html(contents: Contents, figures: dict[str, str]) -> str:
-    """Render the report as one HTML page; `figures` maps environments to data URIs of their curves."""
+    """Format a study's report as one HTML page; `figures` maps environments to data URIs of their curves."""
     page: str = _template().render(
         study=contents.study,
         contents=contents,

@@ -1,4 +1,4 @@
-"""The study file: which algorithms are compared, on which tasks, how long, and with which hypotheses."""
+"""Study file: which algorithms are compared, on which tasks, for how long, with which hypotheses."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Arm:
-    """One algorithm of a study: a preset with settings."""
+    """One algorithm of a study: a preset with changed settings."""
 
     name: str
     preset: str
@@ -37,21 +37,21 @@ class Arm:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A statement about two arms, written down before the runs: `better` scores higher than `than`."""
+    """Hypothesis of a study, written down before the runs: arm `better` scores higher than arm `than`."""
 
     name: str
     better: str
     than: str
     score: Score = "final"
     environments: tuple[str, ...] = ()
-    """Tasks it is about, each of equal weight."""
+    """Tasks of the hypothesis, each of equal weight."""
     paired: bool = False
     """Whether seeds of the two arms are compared in pairs: same seed, same resets and warm-up."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study, as its checked file states it."""
+    """Study as stated in its file: tasks, seeds, arms, hypotheses and decision rules."""
 
     title: str
     environments: tuple[str, ...]
@@ -74,12 +74,12 @@ class Study:
 
     @property
     def sha256(self) -> str:
-        """Identity of the plan: SHA-256 of the parsed file as canonical JSON, whatever its layout."""
+        """Identity of a study's plan: SHA-256 of its parsed file as canonical JSON, whatever the layout."""
         return hashlib.sha256(canonical(self.document).encode()).hexdigest()
 
 
 def canonical(document: Mapping[str, Any]) -> str:
-    """JSON with sorted keys and no spaces, one text for each parsed file.
+    """Canonical JSON of a parsed file: sorted keys and no spaces, so that equal contents give equal text.
 
     Example:
         >>> canonical({"b": 1, "a": [2]})
@@ -89,7 +89,7 @@ def canonical(document: Mapping[str, Any]) -> str:
 
 
 def read_study(path: Path) -> Study:
-    """Read and check a study file.
+    """Read and check a study file (TOML).
 
     Raises:
         InputError: it can't be read, or breaks a rule; one line with file, key, rule and the value found.
@@ -103,7 +103,7 @@ def read_study(path: Path) -> Study:
 
 
 def parse_study(text: str, place: str) -> Study:
-    """Check the text of a study file and return the study; `place` names the file in messages.
+    """Parse and check the text of a study file; `place` names the file in messages.
 
     Raises:
         InputError: the text is not TOML, or breaks a rule.
@@ -116,7 +116,7 @@ def parse_study(text: str, place: str) -> Study:
 
 
 def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Algorithm:
-    """Algorithm of an arm in one environment; no other function knows how settings are written.
+    """Algorithm of a study's arm in one environment, from its preset, shared settings and own settings.
 
     Args:
         study: whose `[settings]` hold for every arm.
@@ -139,7 +139,7 @@ def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Al
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted names; lists become tuples.
+    """Flatten nested settings to dotted names; lists become tuples.
 
     Example:
         >>> flat({"hidden": [64, 64], "temperature": {"scale": 0.01}})
@@ -216,7 +216,7 @@ def _hypothesis(table: Table, arms: list[str], environments: tuple[str, ...]) ->
 
 
 def _seeds(table: Table) -> tuple[int, ...]:
-    """Seeds of a study: `seeds = 3` means 0, 1 and 2; a list names them."""
+    """Seeds of a study: `seeds = 3` means 0, 1 and 2, while a list names them."""
     if isinstance(table.raw("seeds"), list):
         return table.seeds("seeds")
     return tuple(range(table.count("seeds")))

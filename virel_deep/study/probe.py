@@ -1,4 +1,4 @@
-"""Probe of a study: how long each job will take, measured by a few hundred of its updates."""
+"""Measure how long each job of a study will take, from a few hundred of its updates."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ LONGEST = 20_000
 
 
 class _EnoughError(Exception):
-    """Raised within a probe's training to end it."""
+    """Raised inside a timing run to end its training after enough updates."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Measured speed of a job: all its seeds together, on one core."""
+    """Measured speed of a study's job, with all its seeds together on one core."""
 
     step: float
     """Seconds per environment step with its update."""
@@ -36,7 +36,7 @@ class Speed:
     """Longest episode, in steps."""
 
     def core_hours(self, study: Study) -> float:
-        """Expected time of a whole job, evaluations by full episodes included, which is an upper bound."""
+        """Expected core hours of a whole job; counting full evaluation episodes makes it an upper bound."""
         evaluated = self.episode * study.evaluation_episodes * (study.steps // study.evaluate_every)
         return (study.steps * self.step + evaluated * self.plain) / 3600
 
@@ -44,7 +44,7 @@ class Speed:
 def probe(
     study: Study, jobs: Sequence[Job], precision: Precision, *, seen: Callable[[Job], object]
 ) -> Mapping[str, Speed]:
-    """Measure each job, in this process, in folders that are removed; `seen` is told which one begins.
+    """Time each job of a study by a short training in a temporary folder; `seen` is told which begins.
 
     Raises:
         InputError: a job made no update, because its environment or its agent failed.

@@ -1,4 +1,4 @@
-r"""Exact rank tests over several tasks, in whole numbers: no normal approximation, ties included.
+r"""Exact rank tests over several tasks, in whole numbers: ties included, no normal approximation.
 
 **Two independent groups** (`stratified_rank_test`). In task i, n_i seeds of X and m_i of Y give
 $U_i = \#\{x > y\} + \#\{x = y\} / 2$, and $U_i / (n_i m_i)$ estimates the probability of improvement.
@@ -48,7 +48,7 @@ class RankTest(NamedTuple):
 
 
 def stratified_rank_test(pairs: Pairs) -> RankTest:
-    """Exact Wilcoxon-Mann-Whitney test over tasks of equal weight, van Elteren 1960.
+    """Exact Wilcoxon-Mann-Whitney test, stratified by tasks of equal weight, van Elteren 1960.
 
     Raises:
         InputError: no task, a task without scores of one side, or a score that is not a number.
@@ -69,7 +69,7 @@ def stratified_rank_test(pairs: Pairs) -> RankTest:
 
 
 def paired_rank_test(pairs: Pairs) -> RankTest:
-    """Exact signed-rank test over tasks of equal weight, Pratt 1959; pair k is the k-th score of both.
+    """Exact signed-rank test over tasks of equal weight, Pratt 1959; pair k is the k-th score of X and Y.
 
     Raises:
         InputError: no task, a task without pairs, unequal numbers of scores, or a score that is not a number.
@@ -81,7 +81,7 @@ def paired_rank_test(pairs: Pairs) -> RankTest:
     """
     _check(pairs)
     for x, y in pairs:
-        require(len(x) == len(y), "pairs", (len(x), len(y)), "must be as many scores of X as of Y")
+        require(len(x) == len(y), "pairs", (len(x), len(y)), "must have as many scores of X as of Y")
     unit = lcm(*(len(x) * (len(x) + 1) for x, _ in pairs))
     observed, null = 0, {0: 1}
     for x, y in pairs:
@@ -93,12 +93,12 @@ def paired_rank_test(pairs: Pairs) -> RankTest:
 
 
 def doubled_u(x: Sequence[float], y: Sequence[float]) -> int:
-    """`2 U`: for each pair (x, y) two if x is larger, one if they tie."""
+    """Twice the Mann-Whitney statistic, `2 U`: for each pair (x, y) two if x is larger, one if they tie."""
     return sum((a > b) + (a >= b) for a in x for b in y)
 
 
 def doubled_u_distribution(pooled: Sequence[float], n: int) -> Distribution:
-    """Deals of n of the pooled scores to X, counted by `2 U`; the others go to Y.
+    """Exact null distribution of `2 U`: numbers of ways to assign n of the pooled scores to X.
 
     By Wilcoxon's identity `2 U` is the doubled rank sum of X minus n (n + 1), so that a deal is a choice of n
     doubled midranks, counted one by one as in the knapsack problem.
@@ -112,13 +112,13 @@ def doubled_u_distribution(pooled: Sequence[float], n: int) -> Distribution:
 
 
 def doubled_w(differences: Sequence[float]) -> int:
-    """`2 W`: doubled midranks of the absolute differences, summed with the signs of the differences."""
+    """Twice the signed-rank statistic, `2 W`: doubled midranks of |differences|, summed with their signs."""
     ranks = doubled_midranks([abs(d) for d in differences])
     return sum(rank * ((d > 0) - (d < 0)) for d, rank in zip(differences, ranks, strict=True))
 
 
 def doubled_w_distribution(differences: Sequence[float]) -> Distribution:
-    """Sign changes of the differences, counted by `2 W`; a difference of zero has no sign to change."""
+    """Exact null distribution of `2 W`: numbers of sign changes of the differences; zeros keep no sign."""
     null: Distribution = {0: 1}
     for d, rank in zip(differences, doubled_midranks([abs(d) for d in differences]), strict=True):
         if d != 0:
@@ -127,7 +127,7 @@ def doubled_w_distribution(differences: Sequence[float]) -> Distribution:
 
 
 def doubled_midranks(values: Sequence[float]) -> list[int]:
-    """Twice the rank of each value among all, counted from 1; equal values share their mean rank.
+    """Twice the rank of each value, counted from 1; equal values share their mean rank.
 
     Example:
         >>> doubled_midranks([5.0, 7.0, 5.0])
@@ -137,7 +137,7 @@ def doubled_midranks(values: Sequence[float]) -> list[int]:
 
 
 def smallest_p(sizes: Sequence[tuple[int, int]], *, paired: bool) -> Fraction:
-    """Smallest p-value that a test of so many scores of X and Y in each task can reach, without ties.
+    """Smallest p-value that a rank test with these numbers of scores per task can reach, without ties.
 
     Example:
         >>> print(smallest_p([(3, 3)], paired=False), smallest_p([(3, 3)], paired=True))
@@ -147,7 +147,7 @@ def smallest_p(sizes: Sequence[tuple[int, int]], *, paired: bool) -> Fraction:
 
 
 def holm(p_values: Sequence[Fraction], level: Fraction, *, step_down: bool = True) -> list[bool]:
-    """Whether each null hypothesis is rejected, at a family-wise error of at most `level`, Holm 1979.
+    """Holm's test: whether each null hypothesis is rejected at a family-wise error of `level`, Holm 1979.
 
     The j-th smallest of m p-values (j = 0, 1, ...) is compared with `level / (m - j)`, until one fails. With
     `step_down=False` each is compared with `level / m` (Bonferroni).
@@ -166,7 +166,7 @@ def holm(p_values: Sequence[Fraction], level: Fraction, *, step_down: bool = Tru
 
 
 def _sum(null: Distribution, weight: int, other: Distribution) -> Distribution:
-    """Distribution of `a + weight * b` for independent a and b."""
+    """Distribution of `a + weight * b` for independent whole numbers a and b with given distributions."""
     out: Counter[int] = Counter()
     for a, n_a in null.items():
         for b, n_b in other.items():
@@ -182,12 +182,12 @@ def _result(observed: int, null: Distribution, unit: int) -> RankTest:
 
 
 def _difference(a: float, b: float) -> float:
-    """`a - b`, with 0 for two seeds that both diverged."""
+    """Difference `a - b` of two scores, with 0 for two seeds that both diverged (minus infinity)."""
     return 0.0 if a == b else a - b
 
 
 def _check(pairs: Pairs) -> None:
-    require(len(pairs) > 0, "pairs", list(pairs), "must name a task")
+    require(len(pairs) > 0, "pairs", list(pairs), "must hold at least one task")
     for x, y in pairs:
         require(len(x) > 0 and len(y) > 0, "pairs", (list(x), list(y)), "must hold scores of both sides")
         numbers = all(value < inf for value in (*x, *y))

@@ -1,4 +1,4 @@
-"""The plan as it was written down before the first run, and every later change with its reason."""
+"""Record of a study's plan, written before the first run, and of every later change with its reason."""
 
 import fcntl
 import json
@@ -22,39 +22,39 @@ FORMAT, FILE = 1, "plan.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """One version of the study file."""
+    """One version of a study's plan: its file, date, and reason for the change."""
 
     sha256: str
     time: str
-    """When it was written down, in UTC."""
+    """Date and time of its recording, in UTC."""
     reason: str | None
-    """Why it replaced the one before; None for the first."""
+    """Reason for replacing the previous version; None for the first."""
     text: str
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """This version of the study file, parsed."""
+        """Parsed study file of this version of the plan."""
         return parse_study(self.text, FILE).document
 
 
 @dataclass(frozen=True)
 class Record:
-    """Contents of `OUT/plan.json`: every version of the plan, the last of which is in force."""
+    """All recorded versions of a study's plan (`OUT/plan.json`), the last of which is in force."""
 
     plans: tuple[Plan, ...]
     precision: Precision
-    """Of float32 products, chosen once for all jobs of the study."""
+    """Precision of float32 products, chosen once for all jobs of the study."""
     versions: Mapping[str, str]
-    """What the study began with."""
+    """Package versions that the study began with."""
 
     @property
     def study(self) -> Study:
-        """Study that the plan in force states."""
+        """Study stated by the plan in force."""
         return parse_study(self.plans[-1].text, FILE)
 
 
 def read_record(out: Path) -> Record | None:
-    """Read the record of a study folder; None if no plan has been written down there.
+    """Read the recorded plan of a study folder; None if no plan was recorded there.
 
     Raises:
         InputError: the record is damaged or of another format.
@@ -76,7 +76,7 @@ def read_record(out: Path) -> Record | None:
 
 
 def register(study: Study, out: Path, place: str, *, amend: str | None = None) -> Record:
-    """Write the plan down before the first run; later, compare the study file with what was written down.
+    """Record a study's plan before the first run; later, compare the study file with the recorded plan.
 
     Args:
         study: what the file says now.
@@ -109,12 +109,12 @@ def register(study: Study, out: Path, place: str, *, amend: str | None = None) -
 
 
 def differing(record: Record, study: Study) -> list[str]:
-    """Changes of a study file against the plan in force, each as `key: before -> after`."""
+    """List the changes of a study file against the recorded plan in force, as `key: before -> after`."""
     return changes(record.study.document, study.document)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Differences between two parsed study files, one line per key.
+    """List the differences between two parsed study files, one line per key.
 
     Example:
         >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5, "arms": {}})
@@ -126,7 +126,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def _indexed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A parsed study file with its list of hypotheses turned into a table by their names."""
+    """Parsed study file with its list of hypotheses turned into a table by name, for comparison."""
     listed = document.get("hypotheses", [])
     return {**document, "hypotheses": {one.get("name", str(i)): one for i, one in enumerate(listed)}}
 

@@ -1,4 +1,4 @@
-"""Contents of a study's report, as tables and sentences; `page` writes them as HTML and Markdown."""
+"""Contents of a study's report as tables and sentences, before they are written as HTML and Markdown."""
 
 import csv
 import io
@@ -45,12 +45,12 @@ class Contents:
 
     @property
     def complete(self) -> bool:
-        """Whether every job is finished."""
+        """Whether every job of the study is finished."""
         return all(one.complete for one in self.results)
 
     @property
     def progress(self) -> str:
-        """How much of the study the report rests on, as a sentence."""
+        """Sentence on how much of the study is finished, and so how much the report rests on."""
         done = sum(one.complete for one in self.results)
         if self.complete:
             return f"All {done} jobs are finished."
@@ -58,7 +58,7 @@ class Contents:
 
 
 def contents(out: Path, record: Record, *, differing: Sequence[str] = ()) -> Contents:
-    """Read the runs of a study and decide its hypotheses.
+    """Assemble a study's report: read its runs and decide its hypotheses.
 
     Args:
         out: the study's folder.
@@ -77,7 +77,7 @@ def contents(out: Path, record: Record, *, differing: Sequence[str] = ()) -> Con
 
 
 def scores_csv(study: Study, results: Sequence[Result]) -> str:
-    """Raw scores in long form, a row for each seed; floats read back exactly."""
+    """Scores of a study as CSV text in long form, one row per seed; floats read back exactly."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("environment", "arm", "seed", "score", "value"))

@@ -1,4 +1,4 @@
-"""Processes of a study's jobs: some at a time, in order; a signal makes them save and stop."""
+"""Run a study's jobs as processes, a few at a time, in order; a signal makes them save and stop."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from virel_deep.study.jobs import Job
 
 POLL = 0.2
 LOG = "log.txt"
-"""What a job's process said, in its run folder."""
+"""File in a job's run folder that receives the output of its process."""
 BEFORE_IT_LISTENED = -signal.SIGTERM
 """Exit status of a process that was stopped before it could save anything."""
 
@@ -30,7 +30,7 @@ class _Running:
 
 @dataclass
 class Jobs:
-    """Jobs of a study that wait, that run in processes of their own, and that have ended.
+    """Scheduler of a study's jobs, each in its own process: those waiting, running and ended.
 
     Args:
         waiting: jobs with their run folders, in the order in which they start.
@@ -45,7 +45,7 @@ class Jobs:
     _signals: int = 0
 
     def run(self, seen: Callable[["Jobs"], object]) -> int:
-        """Run all jobs, calling `seen` now and then; return the exit status of the whole.
+        """Run all jobs, calling `seen` at intervals to show progress; return the overall exit status.
 
         A job that fails does not stop the others. After Ctrl-C or SIGTERM no job starts, and those that run
         save and end; a second signal kills them.
@@ -71,7 +71,7 @@ class Jobs:
             process.terminate()
 
     def _collect(self) -> None:
-        """Note the exit status of every process that has ended."""
+        """Record the exit status of every job process that has ended."""
         for one in [one for one in self.running if one.process.poll() is not None]:
             self.running.remove(one)
             self.statuses[one.job.name] = self._status(one)
@@ -87,7 +87,7 @@ class Jobs:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Pass Ctrl-C and SIGTERM on to the jobs that run, for as long as the block lasts."""
+        """Pass Ctrl-C and SIGTERM on to the running jobs while the block lasts."""
 
         def pass_on(_number: int, _frame: Any) -> None:
             self._signals += 1
@@ -103,5 +103,5 @@ class Jobs:
 
 
 def failed_names(statuses: dict[str, int]) -> Sequence[str]:
-    """Names of the jobs that failed."""
+    """Names of a study's jobs that failed."""
     return [name for name, status in statuses.items() if status == FAILED]

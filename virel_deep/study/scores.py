@@ -20,7 +20,7 @@ DIVERGED = -inf
 
 @dataclass(frozen=True)
 class Result:
-    """A job of a study with its state and the evaluations made so far."""
+    """State of a study's job, and the evaluations of its seeds made so far."""
 
     state: JobState
     run: Run | None
@@ -28,7 +28,7 @@ class Result:
 
     @property
     def job(self) -> Job:
-        """Job whose result this is."""
+        """Job of the study that these scores belong to."""
         return self.state.job
 
     @property
@@ -37,7 +37,7 @@ class Result:
         return self.state.finished
 
     def scores(self, kind: Score) -> dict[int, float]:
-        """Map each seed to its score of a kind; a seed that diverged has minus infinity."""
+        """Score of each seed, of the kind `final`, `area` or `last-half`; minus infinity if it diverged."""
         out = {one.seed: DIVERGED for one in self.state.failures if one.what == "diverged"}
         if self.run is not None:
             out |= dict(zip(self.run.seeds, SCORES[kind](self.run).tolist(), strict=True))
@@ -45,7 +45,7 @@ class Result:
 
 
 def last_half(run: Run) -> Scores:
-    """`[K]`: mean of the last half of the evaluations, the middle one of an odd number included.
+    """Mean return `[K]` per seed over the last half of the evaluations, the middle one included.
 
     Used where the end of a curve is noisy and its beginning says little.
     """
@@ -57,7 +57,7 @@ SCORES = {"final": Run.final, "area": Run.area, "last-half": last_half}
 
 
 def read_results(out: Path, study: Study) -> list[Result]:
-    """Read what every job of a study has scored so far, finished or not.
+    """Read state and evaluations of every job of a study, finished or not.
 
     Raises:
         InputError: a file in a run folder is damaged.
@@ -72,7 +72,7 @@ def _result(out: Path, study: Study, job: Job) -> Result:
 
 
 def _evaluations_in(folder: Path) -> bool:
-    """Whether a seed that did not fail has an evaluation; without one a run can't be read."""
+    """Whether a run folder has an evaluation of a seed that did not fail; without one it can't be read."""
     seeds = [path.parent for path in folder.glob("seed-*/metrics.jsonl")]
     return any(
         read_rows(one / "metrics.jsonl", "eval") for one in seeds if not (one / "failure.json").exists()
@@ -80,12 +80,12 @@ def _evaluations_in(folder: Path) -> bool:
 
 
 def entries_of(results: Sequence[Result]) -> list[Entry]:
-    """Jobs with evaluations, each under its arm's name, for tables and curves."""
+    """Evaluated jobs of a study, labelled by their arms, for tables and curves."""
     return [Entry(one.job.arm.name, one.run) for one in results if one.run is not None]
 
 
 def sides(hypothesis: Hypothesis, results: Sequence[Result]) -> Mapping[str, tuple[Result, Result]]:
-    """Jobs of the arm said to be better and of the other one, for each task of a hypothesis."""
+    """For each task of a hypothesis, the jobs of the arm claimed to be better and of the other arm."""
     found = {(one.job.arm.name, one.job.env): one for one in results}
     return {
         env: (found[hypothesis.better, env], found[hypothesis.than, env]) for env in hypothesis.environments
@@ -93,5 +93,5 @@ def sides(hypothesis: Hypothesis, results: Sequence[Result]) -> Mapping[str, tup
 
 
 def as_array(scores: Mapping[int, float]) -> Scores:
-    """Scores of a job as an array, in the order of its seeds."""
+    """Scores of a job's seeds as an array, in the order of the seeds."""
     return np.array(list(scores.values()), np.float64)

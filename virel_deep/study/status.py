@@ -1,4 +1,4 @@
-"""Tables for the terminal: the jobs of a plan with their expected time, and how far each has come."""
+"""Tables for the terminal: a study's jobs with their expected time, and the progress of each."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from virel_deep.study.probe import Speed
 
 
 def plan_table(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed]) -> ScoreTable:
-    """Jobs with their numbers; with expected times where a probe measured them."""
+    """Table of a study's jobs with their numbers, and expected times if they were measured."""
     rows = []
     for job in jobs:
         speed = speeds.get(job.name)
@@ -25,7 +25,7 @@ def plan_table(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed]) -
 
 
 def plan_notes(study: Study, speeds: Mapping[str, Speed], cores: int) -> list[str]:
-    """Total time against the budget, and what each hypothesis can reach."""
+    """Notes below a study's plan: total time against the budget, and which hypotheses can be decided."""
     notes = [power_note(study, one) for one in study.hypotheses]
     if not speeds:
         return [*notes, "Times were not measured (--no-probe)."]
@@ -43,7 +43,7 @@ def plan_notes(study: Study, speeds: Mapping[str, Speed], cores: int) -> list[st
 
 
 def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
-    """How far each job has come, and the core time that it still needs at its own speed."""
+    """Table of the progress of a study's jobs, and the core time that each still needs at its own speed."""
     rows = [
         (
             str(one.job.number),
@@ -60,7 +60,7 @@ def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
 
 
 def status_notes(states: Sequence[JobState]) -> list[str]:
-    """One sentence per failed seed, and what is left in all."""
+    """Notes below a study's status: one sentence per failed seed, and the total core time left."""
     notes = [
         f"{one.job.name}, seed {bad.seed}: {bad.what} at step {bad.step}: {bad.detail}"
         for one in states

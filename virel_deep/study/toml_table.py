@@ -1,4 +1,4 @@
-"""Checked reading of TOML tables: values are taken by type, and keys that nobody took are unknown."""
+"""Checked reading of TOML tables: values are read by type, and keys that were never read are errors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
@@ -11,7 +11,7 @@ CHOICES_SHOWN = 12
 
 
 class Table:
-    """A TOML table whose messages name file, key, rule and found value.
+    """TOML table with type-checked access; its errors name file, key, rule and value found.
 
     Args:
         values: the parsed table.
@@ -26,20 +26,20 @@ class Table:
     """
 
     def __init__(self, values: Mapping[str, Any], place: str, path: str = "") -> None:
-        """Wrap a parsed table of which no key has been taken yet."""
+        """Wrap a parsed TOML table of which no key has been read yet."""
         self.values, self.place, self.path = values, place, path
         self._taken: set[str] = set()
 
     def name(self, key: str) -> str:
-        """Name of a key in messages: file, table and key."""
+        """Name of a TOML key in error messages: file, table and key."""
         return f"{self.place}: {self.path}{key}"
 
     def raw(self, key: str, default: Any = None) -> Any:
-        """Look at a value without checking or taking it."""
+        """Return a key's value without checking it, and without marking the key as read."""
         return self.values.get(key, default)
 
     def take(self, key: str, default: Any = REQUIRED) -> Any:
-        """Take a value unchecked, or the default where its key is missing.
+        """Return a key's value unchecked, or the default if the key is missing; mark it as read.
 
         Raises:
             InputError: a required key is missing.
@@ -48,35 +48,35 @@ class Table:
         if key in self.values:
             return self.values[key]
         if default is REQUIRED:
-            raise InputError(f"`{self.name(key)}` must be given")
+            raise InputError(f"`{self.name(key)}` must be given: the key is missing")
         return default
 
     def text(self, key: str, default: str = REQUIRED) -> str:
-        """Take a text that is not empty."""
+        """Read a non-empty string from a TOML table."""
         value = self.take(key, default)
         require(isinstance(value, str) and value.strip() != "", self.name(key), value, "must be text")
         return str(value)
 
     def texts(self, key: str, default: tuple[str, ...] = REQUIRED) -> tuple[str, ...]:
-        """Take a list of different texts."""
+        """Read a non-empty list of different strings from a TOML table."""
         value = self.take(key, default)
         if key not in self.values:
             return default
         listed = isinstance(value, list) and value != [] and all(isinstance(one, str) for one in value)
-        require(listed, self.name(key), value, "must be a list of texts")
-        self.differ(key, value, "must differ")
+        require(listed, self.name(key), value, "must be a list of texts, and not empty")
+        self.differ(key, value, "must all be different")
         return tuple(value)
 
     def seeds(self, key: str) -> tuple[int, ...]:
-        """Take a list of different whole numbers, none of them negative."""
+        """Read a list of different non-negative whole numbers from a TOML table."""
         value = self.take(key)
         listed = value != [] and all(type(one) is int and one >= 0 for one in value)
-        require(listed, self.name(key), value, "must be whole numbers that are not negative")
-        self.differ(key, value, "must differ")
+        require(listed, self.name(key), value, "must be a list of whole numbers, none of them negative")
+        self.differ(key, value, "must all be different")
         return tuple(value)
 
     def count(self, key: str, default: int = REQUIRED) -> int:
-        """Take a whole number of at least 1."""
+        """Read a whole number of at least 1 from a TOML table."""
         value = self.take(key, default)
         counts = type(value) is int and value >= 1
         require(counts, self.name(key), value, "must be a whole number of at least 1")
@@ -89,7 +89,7 @@ class Table:
     @overload
     def number(self, key: str, default: None) -> float | None: ...
     def number(self, key: str, default: float | None = REQUIRED) -> float | None:
-        """Take a finite number."""
+        """Read a finite number from a TOML table."""
         value = self.take(key, default)
         if key not in self.values:
             return default
@@ -98,47 +98,47 @@ class Table:
         return float(value)
 
     def truth(self, key: str, *, default: bool) -> bool:
-        """Take a truth value."""
+        """Read a boolean from a TOML table."""
         value = self.take(key, default)
         require(isinstance(value, bool), self.name(key), value, "must be true or false")
         return bool(value)
 
     def choice(self, key: str, known: Sequence[str], default: Any = REQUIRED) -> Any:
-        """Take a text that is one of the known ones."""
+        """Read a string that must be one of the known choices from a TOML table."""
         value = self.take(key, default)
         rule = f"must be one of {', '.join(known[:CHOICES_SHOWN])}{', ...' * (len(known) > CHOICES_SHOWN)}"
         require(isinstance(value, str) and value in known, self.name(key), value, rule)
         return value
 
     def table(self, key: str) -> "Table":
-        """Take a table within this one; an empty table where the key is missing."""
+        """Read a sub-table of a TOML table; an empty one if the key is missing."""
         value = self.take(key, {})
         require(isinstance(value, dict), self.name(key), value, f"must be a table, as in [{self.path}{key}]")
         return Table(value, self.place, f"{self.path}{key}.")
 
     def tables(self, key: str) -> dict[str, "Table"]:
-        """Take all tables within the table of a key, by their names."""
+        """Read all sub-tables under a key of a TOML table, by name."""
         inside = self.table(key)
         return {name: inside.table(name) for name in inside.values}
 
     def list_of_tables(self, key: str) -> list["Table"]:
-        """Take the list of tables written as `[[key]]`; an empty list where the key is missing."""
+        """Read an array of tables, written `[[key]]` in TOML; an empty list if the key is missing."""
         value = self.take(key, [])
         listed = isinstance(value, list) and all(isinstance(one, dict) for one in value)
         require(listed, self.name(key), value, f"must be tables, as in [[{self.path}{key}]]")
         return [Table(one, self.place, f"{self.path}{key}[{i}].") for i, one in enumerate(value)]
 
     def keep_all(self) -> dict[str, Any]:
-        """Take all values, whatever their names; the algorithm checks them as settings."""
+        """Return all values of a TOML table and mark every key as read; settings are checked later."""
         self._taken |= set(self.values)
         return dict(self.values)
 
     def differ(self, key: str, values: Sequence[Any], rule: str) -> None:
-        """Raise `InputError` where a value comes twice."""
+        """Raise `InputError` if two values of a list in a TOML table are equal."""
         require(len(set(values)) == len(values), self.name(key), list(values), rule)
 
     def no_other_keys(self) -> None:
-        """Raise `InputError` for the first key that nobody took."""
+        """Raise `InputError` for the first key of a TOML table that was never read."""
         for key in self.values:
             rule = f"must be one of {', '.join(sorted(self._taken))}"
             require(key in self._taken, f"{self.place}: key in {self.path[:-1] or 'the file'}", key, rule)

@@ -1,4 +1,7 @@
-"""The process of one job: `python -m virel_deep.study.worker RUN`; exit status as of `virel train`."""
+"""Process that trains one job of a study: `python -m virel_deep.study.worker RUN PARENT`.
+
+PARENT is the id of the process that waits for it. The exit status is as of `virel train`.
+"""
 
 import ctypes
 import os
@@ -32,7 +35,7 @@ def train_job(run: Path, *, patience: float = PATIENCE) -> int:
 
 
 def _wait_for(run: Path, patience: float) -> None:
-    """Wait until no other process holds the seeds' folders.
+    """Wait until no other process holds the locks on the seeds' folders.
 
     Raises:
         InputError: one still does when patience is over.
@@ -49,7 +52,7 @@ def _wait_for(run: Path, patience: float) -> None:
 
 
 def stop_with_parent(parent: int) -> bool:
-    """Have the kernel send SIGTERM here when the parent dies; False if it is dead already."""
+    """Have the kernel send this process SIGTERM when its parent dies; False if the parent is dead already."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
@@ -57,7 +60,7 @@ def stop_with_parent(parent: int) -> bool:
 
 
 def main() -> int:
-    """Train the run folder named by the first argument, as long as the process named by the second lives."""
+    """Train the run folder in the first argument, while the parent process in the second argument lives."""
     run, parent = Path(sys.argv[1]), int(sys.argv[2])
     return train_job(run) if stop_with_parent(parent) else STOPPED
 

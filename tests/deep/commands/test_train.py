@@ -83,7 +83,7 @@ BAD = [
     ({"set": "gamma.x=1"}, "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),
     ({"set": "posterior=deterministic"}, "`temperature` must be 'zero' for a deterministic "),
     ({"set": "gamma"}, "`set` must be NAME=VALUE; found 'gamma'"),
-    ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must give gamma once; found 'gamma=0.9'"),
+    ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must not give gamma twice; found 'gamma=0.9'"),
     ({"set": "hidden={[]:1}"}, "`hidden` must be a tuple of whole numbers; found '{[]:1}'"),
     ({"set": f"temperature.initial={10**400}"}, "`temperature.initial` must be a number; found 1000"),
     ({"device": "tpu"}, "`device` must be cpu, cuda or auto; found 'tpu'"),
@@ -150,14 +150,14 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
 def test_a_run_is_resumed_as_it_is(run, capsys, option):
     said = refused(["--resume", str(run), option], capsys)
     name = option.removeprefix("--").partition("=")[0]
-    assert said.startswith(f"`{name}` must not be given with --resume: the run folder says it; found ")
+    assert said.startswith(f"`{name}` must not be given with --resume: the run folder fixes it; found ")
 
 
 def test_a_goal_may_grow_and_the_run_keeps_its_command_and_versions(run, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["virel", "of", "today"])
     before = json.loads((run / "config.json").read_text())
     assert refused(["--resume", str(run), "--steps", "30"], capsys).startswith(
-        "`steps` must be at least the run's 40"
+        "`steps` must be at least 40, the run's goal so far"
     )
     assert main_train(["--resume", str(run), "--steps", "60"]) == 0
     assert load(run / "seed-0/checkpoints").step == 60

@@ -232,7 +232,7 @@ def test_an_action_outside_the_unit_range_is_refused_before_any_step(value):
 
 def test_an_action_of_another_shape_is_refused():
     envs = SeedEnvs(registered(Script), 2, seed(0))
-    with pytest.raises(InputError, match=r"`action` must be \[E, A\]; found \(1, 2\)"):
+    with pytest.raises(InputError, match=r"`action` must have shape \[E, A\]; found \(1, 2\)"):
         envs.step(np.zeros((1, 2), np.float32))
 
 
@@ -316,13 +316,13 @@ def at_step_3(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({0: np.array([0, np.nan])}, r"observation \[0, 1\] \(copy first\) is nan"),
-        ({0: np.array([-np.inf, 0])}, r"observation \[0, 0\] \(copy first\) is -inf"),
-        ({0: np.array([1e39, 0])}, r"observation \[0, 0\] \(copy first\) is 1e\+39"),
-        ({1: np.nan}, r"reward \[0\] \(copy first\) is nan"),
-        ({1: -1e300}, r"reward \[0\] \(copy first\) is -1e\+300"),
-        ({0: np.zeros(3)}, "step raised ValueError"),
-        ({1: "much"}, "step raised ValueError"),
+        ({0: np.array([0, np.nan])}, r"observation \[0, 1\] \(environment copy first\) is nan"),
+        ({0: np.array([-np.inf, 0])}, r"observation \[0, 0\] \(environment copy first\) is -inf"),
+        ({0: np.array([1e39, 0])}, r"observation \[0, 0\] \(environment copy first\) is 1e\+39"),
+        ({1: np.nan}, r"reward \[0\] \(environment copy first\) is nan"),
+        ({1: -1e300}, r"reward \[0\] \(environment copy first\) is -1e\+300"),
+        ({0: np.zeros(3)}, r"its step\(\) raised ValueError"),
+        ({1: "much"}, r"its step\(\) raised ValueError"),
     ],
 )
 def test_what_is_no_number_stops_the_seed_and_is_named(change, message):
@@ -348,7 +348,7 @@ def test_a_crash_in_a_step_is_told_with_the_environment_and_the_step():
     envs = SeedEnvs(registered(Script, fault=crash), 1, seed(0))
     envs.step(zeros(envs))
     envs.step(zeros(envs))
-    with pytest.raises(EnvironmentFailure, match="step 3: step raised ZeroDivisionError") as caught:
+    with pytest.raises(EnvironmentFailure, match=r"step 3: its step\(\) raised ZeroDivisionError") as caught:
         envs.step(zeros(envs))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
@@ -361,7 +361,9 @@ def test_a_crash_in_a_reset_is_told_too():
             return super().reset(**arguments)
 
     envs = SeedEnvs(registered(Once, length=1), 1, seed(0))
-    with pytest.raises(EnvironmentFailure, match="step 1: reset raised RuntimeError: no second episode"):
+    with pytest.raises(
+        EnvironmentFailure, match=r"step 1: its reset\(\) raised RuntimeError: no second episode"
+    ):
         envs.step(zeros(envs))
 
 

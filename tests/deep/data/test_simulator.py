@@ -187,7 +187,7 @@ def test_attributes_that_the_environment_does_not_have_are_refused():
     state = envs.state()
     state["copy-0"]["attributes"][-1]["wind"] = 1.0
     with pytest.raises(
-        InputError, match=r"`state\[attributes\]` must be those of this environment.*found.*wind"
+        InputError, match=r"`state\[attributes\]` must be the attributes of this environment.*found.*wind"
     ):
         envs.restore(state)
 

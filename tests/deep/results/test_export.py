@@ -165,7 +165,7 @@ def test_a_failed_check_is_one_line_and_status_1(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(export, "build_model", lambda *_, **__: wrong)
     assert main_export([str(run), str(tmp_path / "policy.onnx")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("virel export: onnxruntime gives")
+    assert line.startswith("virel export: for one observation onnxruntime gives")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -204,7 +204,8 @@ def test_when_every_seed_fails_the_status_says_so_with_a_line_for_each(tmp_path,
     config = small_run(tmp_path, "sac", env, steps=60, seeds=(0, 1))
     assert bundle(tmp_path, config) == FAILED
     said = [
-        f"virel train: seed-{seed} failed at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+        f"virel train: seed-{seed} failed at step 30: "
+        f"{env}, step 30: its step() raised RuntimeError: broken\n"
         for seed in (0, 1)
     ]
     assert capsys.readouterr().err == "".join(said)
@@ -237,7 +238,9 @@ def test_a_failure_is_said_when_it_happens_and_the_stop_names_who_stopped(tmp_pa
             os.kill(os.getpid(), signal.SIGINT)
 
     assert bundle(tmp_path, config, report=interrupt) == STOPPED
-    failure = f"virel train: seed-1 failed at step 30: {env}, step 30: step raised RuntimeError: broken\n"
+    failure = (
+        f"virel train: seed-1 failed at step 30: {env}, step 30: its step() raised RuntimeError: broken\n"
+    )
     assert said == ["", failure, ""]
     stop = f"seed 0 stopped at step 60; to continue: virel train --resume {tmp_path}\n"
     assert capsys.readouterr().err == stop
@@ -258,7 +261,9 @@ def test_an_environment_that_cannot_start_is_one_line(tmp_path, capsys):
     env = registered(Unborn)
     config = small_run(tmp_path, "sac", env, steps=60)
     assert bundle(tmp_path, config) == FAILED
-    assert capsys.readouterr().err == f"virel train: {env}, step 0: reset raised RuntimeError: no power\n"
+    assert (
+        capsys.readouterr().err == f"virel train: {env}, step 0: its reset() raised RuntimeError: no power\n"
+    )
 
 
 def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsys, monkeypatch):

@@ -114,7 +114,7 @@ def test_a_crashing_environment_stops_its_seed_and_the_others_keep_their_bits(tm
     assert_same(crashed, sound, (0, 2))
     failure = json.loads((crashed / "seed-1/failure.json").read_text())
     assert (failure["step"], failure["what"]) == (30, "environment")
-    assert failure["detail"] == f"{env}, step 30: step raised RuntimeError: the cable is loose"
+    assert failure["detail"] == f"{env}, step 30: its step() raised RuntimeError: the cable is loose"
 
 
 def test_an_exploding_critic_is_told_from_one_where_rewards_are_rare(tmp_path):

@@ -42,7 +42,7 @@ def test_a_run_whose_last_checkpoint_is_lost_meanwhile_is_told_so_and_loses_no_m
         path.write_text("{}")
     before = listing(folder.parent)
     with pytest.raises(
-        InputError, match=f"{path}.*: the new rows, from 40 on, continue rows that are lost there"
+        InputError, match=f"{path}.*: the new rows begin at 40, but the rows before are lost there"
     ):
         save_step(folder, 50, 40, CAPACITY)
     assert listing(folder.parent) == before

@@ -86,7 +86,10 @@ def test_a_manifest_that_is_not_ours_is_refused(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda rows: rows["chunks"].pop(), "its chunks end at row 30, the checkpoint at 40"),
+        (
+            lambda rows: rows["chunks"].pop(),
+            "the chunks end at row 30, but the checkpoint needs rows up to 40",
+        ),
         (lambda rows: rows["chunks"].pop(0), "must be a chunk that holds row 15"),
         (lambda rows: rows["chunks"][0].update(last=18), r"shape and type .*\(9, 3\).*found .*\(10, 3\)"),
         (

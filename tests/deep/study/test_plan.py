@@ -74,17 +74,17 @@ BAD = [
     ),
     (("steps = 2000", "step = 2000\nsteps = 2000"), "`study.toml: key in the file` must be one of"),
     (("steps = 2000", "steps = 500"), "`study.toml: evaluation.every` must be at most `steps` = 500"),
-    (("seeds = 4", "seeds = [0, 1, 1]"), "`study.toml: seeds` must differ; found [0, 1, 1]"),
+    (("seeds = 4", "seeds = [0, 1, 1]"), "`study.toml: seeds` must all be different; found [0, 1, 1]"),
     (
         ("seeds = 4", "seeds = [-1]"),
-        "`study.toml: seeds` must be whole numbers that are not negative; found [-1]",
+        "`study.toml: seeds` must be a list of whole numbers, none of them negative; found [-1]",
     ),
     (
         ("seeds = 4", "seeds = []"),
-        "`study.toml: seeds` must be whole numbers that are not negative; found []",
+        "`study.toml: seeds` must be a list of whole numbers, none of them negative; found []",
     ),
     (("seeds = 4", "seeds = 4\nseeds = 5"), "study.toml: not TOML: "),
-    (('"Pendulum-v1"', '"InvertedPendulum-v5"'), "`study.toml: environments` must differ"),
+    (('"Pendulum-v1"', '"InvertedPendulum-v5"'), "`study.toml: environments` must all be different"),
     (("[arms.td3]", "[arms.'a/b']"), "`study.toml: arms` must be letters, digits and ._-"),
     (('preset = "td3"', ""), "`study.toml: arms.td3.preset` must be given"),
     (

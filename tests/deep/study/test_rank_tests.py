@@ -161,7 +161,7 @@ def test_a_diverged_seed_is_lower_than_any_return_and_two_of_them_tie():
 @pytest.mark.parametrize(
     ("test", "pairs", "what"),
     [
-        (stratified_rank_test, [], "must name a task"),
+        (stratified_rank_test, [], "must hold at least one task"),
         (stratified_rank_test, [([1.0], [])], "must hold scores of both sides"),
         (stratified_rank_test, [([math.nan], [1.0])], "must be numbers"),
         (stratified_rank_test, [([math.inf], [1.0])], "must be numbers"),

@@ -1,1 +1,1 @@
-"""Posteriors over actions: sets of weighted actions at a state, one file per kind."""
+"""Posteriors (policies): distributions of actions at a state, one file per kind."""

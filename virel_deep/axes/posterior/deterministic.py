@@ -1,4 +1,4 @@
-"""The deterministic posterior of DDPG and TD3: one action per state, with a target copy of the policy."""
+"""Deterministic policy of DDPG and TD3: one action per state, and a target copy of the policy network."""
 
 import numpy as np
 import torch
@@ -12,17 +12,17 @@ from virel_deep.networks.perceptron import Floats
 
 
 def deterministic(head: Tensor) -> Tensor:
-    """Action `tanh(head)`, `[..., A]`, of a deterministic policy or of a tanh-Gaussian's mean."""
+    """Deterministic action `tanh(head)`, `[..., A]`, of a policy network's output or a Gaussian's mean."""
     return head.tanh()
 
 
 def smoothed_target(action: Tensor, noise: Tensor, *, std: float, clip: float) -> Tensor:
-    """Target action of TD3, `action + clip(std * noise)` kept in [-1, 1]; Fujimoto et al. 2018, Eq. (14)."""
+    """TD3's target action, `action + clip(std * noise)` kept in [-1, 1]; Fujimoto et al. 2018, Eq. (14)."""
     return (action + (std * noise).clamp(-clip, clip)).clamp(-1, 1)
 
 
 class Deterministic:
-    """One action per state, the tanh of a policy network; acting adds noise, and so does the target copy.
+    """Deterministic policy, the tanh of a network; noise is added when exploring and to target actions.
 
     Args:
         settings: standard deviations of the noises.
@@ -31,40 +31,40 @@ class Deterministic:
     """
 
     def __init__(self, settings: parts.Deterministic, policy: Network, target: Network) -> None:
-        """Take the networks over."""
+        """Store policy and target network, and the standard deviations of the noise."""
         self.settings = settings
         self.networks, self.targets = {"policy": policy}, {"policy": target}
         self.noise = {"action": Draw(policy.sizes[-1])}
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
-        """The policy's action, differentiable in its parameters; it takes no noise."""
+        """Compute the policy's action at each state, differentiable in its parameters; draws no noise."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
         return _certain(state, seedwise(deterministic, head), objective)
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """The target copy's action with clipped noise, as TD3 has it."""
+        """Compute the target policy's action plus clipped noise at each next state, as in TD3."""
         calm = seedwise(deterministic, self.targets["policy"](state).squeeze(1))
         return _certain(state, self.smooth(calm, noise["action"]), objective)
 
     def smooth(self, action: Tensor, noise: Tensor) -> Tensor:
-        """A target action `[K, B, A]` with TD3's clipped noise added, if its standard deviation is not 0."""
+        """Add TD3's clipped noise to target actions `[K, B, A]`; with a standard deviation of 0, none."""
         return smoothed_target(
             action, noise, std=self.settings.target_noise, clip=self.settings.target_noise_clip
         )
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-        """Mean policy loss `[K]`: minus Q at the action, differentiable through it."""
+        """Mean policy loss `[K]`: minus Q at the policy's action, differentiable through the action."""
         return pathwise_loss(posterior, q, alpha)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
-        """The action with exploration noise, kept in [-1, 1], in numpy."""
+        """Exploratory action in numpy: the policy's action plus noise, clipped to [-1, 1]."""
         noisy = np.tanh(head) + self.settings.exploration_noise * noise
         action: Floats = np.minimum(np.maximum(noisy, -1), 1)
         return action
 
 
 def _certain(state: Tensor, action: Tensor, objective: Objective) -> Weighted:
-    """One action `[K, B, A]` per state without a density: its log density counts as 0."""
+    """Wrap one action `[K, B, A]` per state as a weighted set of size 1, with log density 0."""
     action = action[:, :, None]
     zero = torch.zeros_like(action[..., 0])
     return Weighted(action, zero, zero, objective.prior.log_density(state, action))

@@ -1,4 +1,4 @@
-"""Loss of a posterior that is improved through its actions: a reparametrised or a deterministic one."""
+"""Policy loss whose gradient flows through the actions, reparametrised or deterministic."""
 
 from torch import Tensor
 

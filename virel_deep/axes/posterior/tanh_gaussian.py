@@ -1,4 +1,4 @@
-"""The tanh-Gaussian posterior: density, sample, gradient by hand, and the part with its policy network."""
+"""Tanh-Gaussian policy: log density, sampling, hand-written gradient, and the posterior with its network."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ LOG_STD_RANGE = (-20.0, 2.0)
 
 
 def tanh_gaussian(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Action $a = \tanh(\mu + \sigma \xi)$ and $\log \pi_\theta(a|s)$; Marino et al., Eqs. (13), (14).
+    r"""Squashed action $a = \tanh(\mu + \sigma \xi)$ and $\log \pi(a|s)$; Marino et al., Eqs. (13), (14).
 
     With $u = \mu + \sigma \xi$,
     $$ \log \pi(a|s) = \sum_i \log N(u_i; \mu_i, \sigma_i) - 2 (\log 2 - u_i - \mathrm{softplus}(-2 u_i)) $$
@@ -48,7 +48,7 @@ def tanh_gaussian(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Sample(NamedTuple):
-    """Action and log density as `tanh_gaussian` has them, and what their gradient needs, `[..., A]` each."""
+    """Action and log density of a tanh-Gaussian sample, with the tensors that its gradient needs."""
 
     action: Tensor
     log_pi: Tensor
@@ -59,7 +59,7 @@ class Sample(NamedTuple):
 
 
 def sample(head: Tensor, noise: Tensor) -> Sample:
-    """Action and log density as `tanh_gaussian`, without autograd: `gradient` is then called by hand."""
+    """Draw a tanh-Gaussian action with its log density, without autograd; its gradient is written by hand."""
     mean, log_std = split(head)
     pushed = log_std.exp() * noise
     u = mean + pushed
@@ -70,7 +70,7 @@ def sample(head: Tensor, noise: Tensor) -> Sample:
 
 
 def explore(head: Floats, noise: Floats) -> Floats:
-    """The action that `sample` draws, in numpy: for acting."""
+    """Draw a tanh-Gaussian action in numpy, for acting in the environment."""
     n = noise.shape[-1]
     mean, log_std = head[..., :n], head[..., n:]
     std = np.exp(np.minimum(np.maximum(log_std, LOG_STD_RANGE[0]), LOG_STD_RANGE[1]))
@@ -79,9 +79,10 @@ def explore(head: Floats, noise: Floats) -> Floats:
 
 
 def gradient(action: Tensor, pushed: Tensor, inside: Tensor, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-    """Gradient `[..., 2 A]` by the network's output, from those by action `[..., A]` and log density `[...]`.
+    """Gradient `[..., 2 A]` w.r.t. a tanh-Gaussian's mean and log std, from those w.r.t. its sample.
 
-    It uses `d log pi / du = 2 tanh u`; `pushed` and `inside` are those of `Sample`.
+    `by_action [..., A]` and `by_log_pi [...]` are the gradients with respect to the sampled action and
+    its log density. It uses `d log pi / du = 2 tanh u`; `pushed` and `inside` are those of `Sample`.
     """
     by_log_pi = by_log_pi[..., None]
     by_mean = by_action - action * (action * by_action - 2 * by_log_pi)
@@ -89,7 +90,7 @@ def gradient(action: Tensor, pushed: Tensor, inside: Tensor, by_action: Tensor, 
 
 
 class _TanhGaussian(torch.autograd.Function):
-    """`tanh_gaussian` as autograd sees it: `sample` forwards, `gradient` backwards."""
+    """Autograd function of the tanh-Gaussian sample, with the hand-written gradient as its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,13 +106,13 @@ class _TanhGaussian(torch.autograd.Function):
 
 
 def split(head: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and clamped log standard deviation of the Gaussian before the tanh, `[..., A]` each."""
+    """Split a policy network's output into mean and clamped log standard deviation, `[..., A]` each."""
     mean, log_std = head.chunk(2, dim=-1)
     return mean, log_std.clamp(*LOG_STD_RANGE)
 
 
 class TanhGaussian:
-    """A tanh-Gaussian with mean and log standard deviation from a policy network: one reparametrised action.
+    """Tanh-Gaussian policy, mean and log std from a network: one reparametrised action per state.
 
     Args:
         settings: weights of the penalties.
@@ -119,14 +120,14 @@ class TanhGaussian:
     """
 
     def __init__(self, settings: parts.TanhGaussian, policy: Network) -> None:
-        """Take the network over."""
+        """Store the policy network and the penalty weights."""
         self.settings = settings
         self.networks = {"policy": policy}
         self.targets: Mapping[str, Network] = {}
         self.noise = {"action": Draw(policy.sizes[-1] // 2)}
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """One action per state, differentiable in the policy's parameters."""
+        """Draw one action per state, differentiable in the policy's parameters."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
         action, log_pi = seedwise(tanh_gaussian, head, noise["action"])
         action, log_pi = action[:, :, None], log_pi[:, :, None]
@@ -134,15 +135,15 @@ class TanhGaussian:
         return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, self._penalty(head))
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """One action per next state, of the policy itself: there is no target copy of it."""
+        """Draw one action per next state from the online policy, which has no target copy."""
         return self.infer(state, noise, objective)
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-        """Mean policy loss `[K]`, differentiable through the actions."""
+        """Mean policy loss `[K]` of a tanh-Gaussian, differentiable through the actions."""
         return pathwise_loss(posterior, q, alpha)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
-        """An action drawn from the tanh-Gaussian, in numpy."""
+        """Draw an exploratory action from the tanh-Gaussian, in numpy."""
         return explore(head, noise)
 
     def _penalty(self, head: Tensor) -> Tensor | None:
