@@ -163,7 +163,7 @@ def enclosure(x: Any) -> Callable[[], arb]:
 
 
 def atom(function: str, x: Any) -> Any:
-    """Polynomial generator that stands for `function(x)`; equal numbers share their generator."""
+    """Polynomial generator that stands for `function(x)`: exp, log or inverse; equal numbers share theirs."""
     for i, (name, y) in enumerate(ATOMS):
         if name == function and type(x) is type(y) and x == y:
             return GENS[i]
@@ -267,7 +267,7 @@ def zero(x: Any) -> bool:
 
 
 def indicator_of_zero(x: Any) -> fmpq:
-    """Indicator that a number is zero: 1 or 0 if either is proved; else the file is undecided."""
+    """Indicator that a number is zero: 1 or 0, whichever is proved; reject the file if neither is."""
     if zero(x):
         return ONE
     sign(enclosure(x))
@@ -377,17 +377,11 @@ class Instance:
         ok = ok and (len(to) <= MAX_ENTRIES or not exact) and spans[-1][1] == len(to) and min(p) > 0
         ok = ok and set(of) == set(range(n)) >= set(to) and 0 <= min(act) <= max(act) < m["n_actions"]
         need(
-            ok and all(x < y for x, y in pairwise(zip(of, act, strict=True))),
-            "an MDP's pairs are invalid or not sorted",
-            2,
+            ok and all(x < y for x, y in pairwise(zip(of, act, strict=True))), "pairs invalid or unsorted", 2
         )
         self.of, self.own = of, [list(own) for _, own in groupby(range(len(of)), key=of.__getitem__)]
         self.rows = [list(zip(to[i:j], p[i:j], strict=True)) for i, j in spans]
-        need(
-            all(len(dict(row)) == len(row) > 0 for row in self.rows),
-            "a transition row is empty or has duplicates",
-            2,
-        )
+        need(all(len(dict(row)) == len(row) > 0 for row in self.rows), "a row is empty or has duplicates", 2)
         need(not exact or all(sum(p for _, p in row) == 1 for row in self.rows), "a row's sum is not 1", 2)
         self.known |= {"r": self.read(r, "pairs"), "gamma": self.read(m["gamma"], "one", ["discount"])}
         self.known["p0"] = self.read(m["initial"], "states", ["chances"] * exact)
@@ -565,7 +559,7 @@ class Temperatures:
         return average([0 if e is None else g / e for g in gaps], gaps) if e != 0 else ZERO
 
     def side(self, e: fmpq) -> int:
-        """Proved sign of `g(e) - e`; at e = 0 it is 0 if that solves `e = g(e)`."""
+        """Proved sign of `g(e) - e`, g(e) the residual error at temperature e; 0 where e = 0 is a solution."""
         return int(any(self.cold)) if e == 0 else sign(lambda: half_mean_square(self.residual(e)) - e)
 
     def between(self, a: fmpq, b: fmpq | None) -> list[arb]:
@@ -573,7 +567,7 @@ class Temperatures:
         return [arb(x).union(arb(y)) for x, y in zip(self.residual(a), self.residual(b), strict=True)]
 
     def may_vanish(self, a: fmpq, b: fmpq) -> bool:
-        """Whether the enclosure of `g(e) - e` on the temperatures [a, b] contains zero."""
+        """Whether `e = g(e)` may have a solution in [a, b]: the enclosure of `g(e) - e` contains zero."""
         return bool((half_mean_square(self.between(a, b)) - arb(a).union(arb(b))).contains(0))
 
     def may_turn(self, a: fmpq, b: fmpq) -> bool:
@@ -589,10 +583,11 @@ def half_mean_square(beta: list[Any]) -> Any:
 
 
 def isolate(point: Instance) -> None:
-    """Prove that each interval [low, high] holds one solution of `e = g(e)`, and that there are no others.
+    """Prove that each interval [low, high] holds one self-consistent temperature, and there are no others.
 
-    The boxes that end at `ends`, from 0 on, cover what lies below the supremum of g. On a box g(e) - e has no
-    zero, or is monotone: then it has one zero if its signs at the two ends differ, else none.
+    These are the solutions of e = g(e). The boxes that end at `ends`, from 0 on, cover what lies below the
+    supremum of g. On a box g(e) - e has no zero, or is monotone: then it has one zero if its signs at the two
+    ends differ, else none.
     """
     g, found = Temperatures(point), []
     ends, low, high = (point.known[name] for name in ("ends", "low", "high"))

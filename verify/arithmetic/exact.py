@@ -134,9 +134,9 @@ def fraction_of(x: float) -> fmpq:
 
 
 def from_float(mdp: TabularMDP) -> ExactMDP:
-    """Convert a float64 MDP to the rational MDP of which it is the rounded view, entry by entry.
+    """Convert a float64 MDP to a rational one, reading each float as the simple fraction that rounds to it.
 
-    Each entry becomes its `fraction_of`.
+    Each entry is read by `fraction_of`.
 
     Raises: InputError: naming the first row whose fractions do not sum to exactly 1.
     """

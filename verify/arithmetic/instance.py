@@ -1,4 +1,4 @@
-"""Exact instances of claims: the rational numbers of which a drawn float instance is the rounded view."""
+"""Exact instances of claims: drawn floats, read as the simple fractions that round to them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,7 +59,7 @@ def text(value: Any) -> Any:
 
 
 def exactly(instance: dict[str, Any]) -> Exact:
-    """Convert a drawn float instance to the exact instance of which it is the rounded view.
+    """Convert a drawn float instance to exact numbers: each float becomes the fraction that rounds to it.
 
     Raises: InputError: if a distribution does not sum to exactly 1.
     """

@@ -1,4 +1,4 @@
-"""Sub-command `virel solve`: that of `virel_theory`, which gets the writer of certificates from here."""
+"""Sub-command `virel solve`: the one of `virel_theory`, completed by certificates of optimality."""
 
 from collections.abc import Sequence
 from typing import Any

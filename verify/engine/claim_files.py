@@ -25,7 +25,7 @@ def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
 
 @cache
 def claims_of(path: Path) -> tuple[Claim, ...]:
-    """Load the `CLAIMS` of a Python file and check their types.
+    """Load the `CLAIMS` of a Python file and check them.
 
     Raises:
         InputError: if there is no such file; it raises an error while it is imported; it has no `CLAIMS`, or

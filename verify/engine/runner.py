@@ -30,7 +30,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the check held on every instance."""
+        """Whether the check held on every instance that was tried."""
         return self.gap.ok
 
 
@@ -60,7 +60,7 @@ class CheckError(Exception):
     """A gap function raised an exception on an instance: a bug in the check, not a verdict."""
 
     def __init__(self, instance: Instance, name: str, cause: BaseException) -> None:
-        """Store the instance, its name if it has one, and the exception that the gap function raised."""
+        """Store the instance on which a gap function raised, its name if it has one, and the exception."""
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.instance = instance
         self.name = name

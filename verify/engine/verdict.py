@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """Meaning of the verdict, in one sentence."""
+        """Meaning of a verdict in one sentence, for readers of the report."""
         return _MEANING[self]
 
 
@@ -52,7 +52,7 @@ class Gap:
 
     @property
     def ratio(self) -> float:
-        """Share of the bound that the error uses, `error / bound`; infinite if a failure has none."""
+        """Ratio `error / bound`, the share of the bound used; infinite for a failure where it makes no sense."""
         usable = self.bound > 0 and math.isfinite(self.error)
         if not self.ok and not usable:
             return math.inf
@@ -60,5 +60,5 @@ class Gap:
 
 
 def worst(*gaps: Gap) -> Gap:
-    """Of several gaps, the one that uses the largest share of its bound; a failing one if there is any."""
+    """Worst of several gaps: a failing one if there is any, else the one that uses most of its bound."""
     return max(gaps, key=lambda gap: (not gap.ok, gap.ratio))

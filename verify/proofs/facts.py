@@ -70,7 +70,7 @@ def certify(
 
 
 def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclose differences that should vanish, at 64, 128 and 256 bits, for a fact `==`.
+    """Enclose `left - right`, which should vanish, at 64, 128 and 256 bits, for a fact `left == right`.
 
     Each contains zero, and its width is below `2^(-bits/2)`.
     """
@@ -86,7 +86,7 @@ def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclose one non-zero component of the differences, for a fact `!=`; return it with its number."""
+    """Enclose one component of `left - right` away from zero, for a fact `left != right`; say which one."""
     for bits in _precisions():
         with ctx.workprec(bits):
             for component, ball in enumerate(sides(x)):
@@ -97,7 +97,7 @@ def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[str, Any]:
-    """Enclose all differences in an interval without negative numbers, for a fact `>=` or `>`.
+    """Enclose `left - right` in an interval without negative numbers, for a fact `left >= right` or `>`.
 
     Each difference is positive or, unless `strictly`, an exact zero.
     """
@@ -115,7 +115,7 @@ def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[s
 
 
 def _precisions() -> list[int]:
-    """Working precisions in bits that are tried in turn, each twice the one before."""
+    """Working precisions of ball arithmetic in bits, tried in turn, each twice the one before."""
     return [BITS[0] << k for k in range(7)]
 
 

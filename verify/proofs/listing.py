@@ -1,4 +1,4 @@
-"""The list of certified statements in docs/certificates.md: `python -m verify.proofs.listing` prints it."""
+"""List of certified statements for docs/certificates.md; `python -m verify.proofs.listing` prints it."""
 
 from collections.abc import Iterable
 from itertools import groupby

@@ -194,9 +194,10 @@ def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fractio
 
 
 def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
-    """Exact bound `(u - l)/(1 - g)` on a policy's loss, proved by v; `chosen` are the policy's pairs.
+    """Exact bound on a policy's loss against the optimum, from the Bellman residuals of a vector v.
 
-    The letters are those of the docstring of this file.
+    It is `(u - l)/(1 - g)` in the letters of this file's docstring; `chosen` are the indices of the policy's
+    pairs.
     """
     zero = fmpq(0)
     g = exact.gamma * max(sum((p for _, p in row), zero) for row in exact.rows)

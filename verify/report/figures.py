@@ -144,7 +144,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
 
 
 def _decades(axes: Axes) -> None:
-    """Label a logarithmic axis at powers of ten only (0.1 and 1, not 0.6 and 0.4), at least two of them."""
+    """Label logarithmic axes at powers of ten only (0.1 and 1, not 0.6), and show at least two of these."""
     for axis, limits, set_limits in (
         (axes.xaxis, axes.get_xlim(), axes.set_xlim),
         (axes.yaxis, axes.get_ylim(), axes.set_ylim),
