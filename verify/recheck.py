@@ -559,7 +559,7 @@ class Temperatures:
         return average([0 if e is None else g / e for g in gaps], gaps) if e != 0 else ZERO
 
     def side(self, e: fmpq) -> int:
-        """Proved sign of `g(e) - e`, g(e) the residual error at temperature e; 0 where e = 0 is a solution."""
+        """Proved sign of `g(e) - e`, g(e) the residual error at temperature e; 0 if e = 0 is a solution."""
         return int(any(self.cold)) if e == 0 else sign(lambda: half_mean_square(self.residual(e)) - e)
 
     def between(self, a: fmpq, b: fmpq | None) -> list[arb]:
