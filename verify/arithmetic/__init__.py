@@ -1,1 +1,1 @@
-"""Exact rational, ball and dual-number arithmetic, and a second encoding of App. E on plain numbers."""
+"""Exact rational, ball and dual-number arithmetic, and a second encoding of VIREL's App. E."""

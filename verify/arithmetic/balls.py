@@ -55,7 +55,7 @@ def logsumexp(x: Sequence[fmpq]) -> arb:
 
 
 def boltzmann(mdp: ExactMDP, q: Sequence[fmpq], eps: fmpq) -> list[arb]:
-    """Boltzmann policy, Eq. (3), of a table q at temperature eps, as one ball per state-action pair."""
+    """Boltzmann policy, VIREL's Eq. (3), of a table q at temperature eps: one ball per state-action pair."""
     out = [arb(0)] * mdp.n_pairs
     for own in mdp.of_state:
         for i, p in zip(own, softmax([q[i] / eps for i in own]), strict=True):

@@ -113,5 +113,5 @@ def gradient_of(x: Number, size: int) -> Array:
 
 
 def stop_gradient(x: Number) -> Number:
-    """Value of a number without its gradient, the stop-gradient operator of App. F.3."""
+    """Value of a number without its gradient: the stop-gradient operator of VIREL's App. F.3."""
     return x.value if isinstance(x, Dual) else x

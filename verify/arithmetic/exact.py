@@ -283,7 +283,7 @@ def optimal_backup(mdp: ExactMDP, q: Sequence[fmpq]) -> Vector:
 
 
 def residual_error(mdp: ExactMDP, q: Sequence[fmpq]) -> fmpq:
-    r"""Residual error of a table under T*, Eq. (2) with p = 2: `eps = 1/(2|H|) sum (T* Q - Q)^2`."""
+    r"""Residual error of a table under T*, VIREL's Eq. (2) with p = 2: `1/(2|H|) sum (T* Q - Q)^2`."""
     squares = [(x - y) ** 2 for x, y in zip(optimal_backup(mdp, q), q, strict=True)]
     return sum(squares, ZERO) / (2 * mdp.n_pairs)
 

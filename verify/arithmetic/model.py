@@ -1,4 +1,4 @@
-r"""Second encoding of App. E in loops over plain numbers, to check the derivatives of `virel_theory`.
+r"""Second encoding of VIREL's App. E in loops over plain numbers, to check `virel_theory`'s derivatives.
 
 Numbers are floats, mpmath numbers or dual numbers. Nothing here calls a formula of `virel_theory`. A table is
 a dictionary from the pairs `(s, a)` that exist to numbers.
