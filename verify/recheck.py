@@ -1,4 +1,4 @@
-"""Is every claim in these files true? `virel recheck FILE...` or `python verify/recheck.py FILE...`.
+"""Prove again every claim in certificate files: `virel recheck FILE...`, `python verify/recheck.py FILE...`.
 
 This file is all that has to be trusted, together with the standard library, python-flint, and the table of
 formulas `statements.toml` beside it. It imports no other code of the project, so that it shares no mistake
@@ -52,20 +52,20 @@ TABLE = tomllib.loads(Path(__file__).with_name("statements.toml").read_text(enco
 
 
 class Rejected(Exception):
-    """A file is not accepted: `Rejected(why, status)`.
+    """A certificate file is not accepted: `Rejected(why, status)` holds the reason and an exit status.
 
     Status 1: a claim is false or undecided. Status 2: the file is not a certificate, or it was changed.
     """
 
 
 DEADLINE = [float("inf")]
-"""When the current file has used up its time, by `time.monotonic`."""
+"""End of the current file's time, by `time.monotonic`; every loop over its data calls `need`."""
 
 
 def need(ok: object, why: str = "", status: int = 1) -> None:
-    """Reject the file unless `ok`, or if its time is used up: every loop over its data comes through here."""
+    """Reject the certificate file, for the reason `why`, unless the condition `ok` holds and time is left."""
     if time.monotonic() > DEADLINE[0]:
-        raise Rejected("undecided: out of time", 1)
+        raise Rejected(f"undecided: out of time, after {MAX_SECONDS} seconds", 1)
     if not ok:
         raise Rejected(why, status)
 
@@ -74,7 +74,7 @@ def need(ok: object, why: str = "", status: int = 1) -> None:
 
 
 class Read(dict[str, Any]):
-    """A JSON object that knows which of its keys were never read.
+    """JSON object of a certificate file that tracks which of its keys were never read.
 
     A file that holds more than its claims need is rejected: nothing in it may go unchecked.
     """
@@ -83,38 +83,38 @@ class Read(dict[str, Any]):
     """All objects of the current file."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        """Take the keys and values; reject a key that is there twice."""
+        """Store a JSON object's keys and values; reject the file if a key is there twice."""
         super().__init__(pairs)
-        need(len(self) == len(pairs), "a key is there twice", 2)
+        need(len(self) == len(pairs), "a JSON object has the same key twice", 2)
         self.unread = set(self)
         self.every.append(self)
 
     def __getitem__(self, key: str) -> Any:
-        """Return the value of a key, and note that it was read."""
+        """Return the value of a key, and mark the key as read."""
         self.unread.discard(key)
         return super().__getitem__(key)
 
 
 def unpacked(text: str, code: str) -> list[Any]:
-    """An array of int32 (code "i") or float64 ("d"), from base64 of zlib of its little-endian bytes."""
+    """Decode an array of int32 (code "i") or float64 ("d") from base64 of zlib of its little-endian bytes."""
     raw = zlib.decompressobj().decompress(b64decode(text, validate=True), MAX_BYTES // 2)
     return [x for (x,) in struct.iter_unpack("<" + code, raw)]
 
 
 def numbers(data: Any, size: int | None = None) -> list[fmpq]:
-    """Fractions from a list of texts, or from a packed array of floats; `size` is how many there must be."""
+    """Read fractions from a list of texts, or from a packed array of floats; require `size` of them."""
     if isinstance(data, str):
         data = [fmpq(*x.as_integer_ratio()) for x in unpacked(data, "d")]
-    need(isinstance(data, list) and size in (None, len(data)), f"not a list of {size} numbers", 2)
+    need(isinstance(data, list) and size in (None, len(data)), f"not a list of {size or 'any'} numbers", 2)
     for x in data:
-        need(isinstance(x, fmpq) or NUMBER.fullmatch(x), f"not a fraction: {str(x)[:40]!r}", 2)
+        need(isinstance(x, fmpq) or NUMBER.fullmatch(x), f"not a fraction such as -3/4: {str(x)[:40]!r}", 2)
     return list(map(fmpq, data))
 
 
 def interval(pair: Any) -> list[arb]:
-    """The two ends of an interval, which are dyadic numbers and hence exact."""
+    """Read the two ends of an interval, which are exact dyadic numbers written `MpE` for `M 2^E`."""
     ends = [match for x in pair for match in [DYADIC.fullmatch(x)] if match]
-    need(len(ends) == len(pair) == 2, f"not an interval: {str(pair)[:80]}", 2)
+    need(len(ends) == len(pair) == 2, f"an interval must be two texts MpE; found {str(pair)[:80]}", 2)
     return [arb((int(match[1]), int(match[2]))) for match in ends]
 
 
@@ -125,16 +125,16 @@ GENS = fmpq_mpoly_ctx.get([f"x{i}" for i in range(64)], Ordering.lex).gens()
 ATOMS: list[tuple[str, Any]] = []
 """The atom that each generator stands for: a function ("exp", "log", "inverse") and its argument."""
 H = GENS[0]
-"""An infinitesimal, h h = 0: the coefficient of h is a derivative. Powers of h are never read."""
+"""Infinitesimal h, with h h = 0: the coefficient of h is a derivative. Powers of h are never read."""
 VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1 / x}
 """The functions of atoms, in ball arithmetic."""
 
 
 def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[arb], bool]) -> bool:
-    """Raise the precision until the enclosure `ball()` surely satisfies `yes` (True) or `no` (False)."""
+    """Raise the precision until an enclosure `ball()` surely satisfies `yes` (True) or `no` (False)."""
     for bits in (64 << k for k in range(7)):
         with ctx.workprec(bits):
-            need(bits <= MAX_BITS)
+            need(bits <= MAX_BITS, f"undecided at {MAX_BITS} bits")
             x = ball()
             if yes(x) or no(x):
                 return yes(x)
@@ -142,12 +142,12 @@ def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[ar
 
 
 def sign(ball: Callable[[], arb]) -> int:
-    """Sign of a number that is not zero, 1 or -1; a zero is undecided."""
+    """Prove the sign, 1 or -1, of a number that is not zero; a zero stays undecided."""
     return 1 if settle(ball, lambda x: x > 0, lambda x: x < 0) else -1
 
 
 def value(x: Any) -> arb:
-    """An enclosure of a number without h, at the working precision."""
+    """Ball that encloses a number (without derivative part) at the working precision."""
     if isinstance(x, fmpq):
         return arb(x)
     terms = [(c, [(i, k) for i, k in enumerate(powers) if k]) for powers, c in x.to_dict().items()]
@@ -157,18 +157,22 @@ def value(x: Any) -> arb:
 
 
 def enclosure(x: Any) -> Callable[[], arb]:
-    """A function that encloses a number at the working precision, from its form without inverses."""
+    """Function that encloses a number at the working precision, from its numerator and denominators."""
     top, below = fraction(x)
     return lambda: value(top) / prod(map(value, below), start=arb(1))
 
 
 def atom(function: str, x: Any) -> Any:
-    """The generator that stands for `function(x)`: an earlier one for the same number, else a new one."""
+    """Polynomial generator that stands for `function(x)`: exp, log or inverse; equal numbers share theirs."""
     for i, (name, y) in enumerate(ATOMS):
         if name == function and type(x) is type(y) and x == y:
             return GENS[i]
     need(len(ATOMS) < len(GENS), "undecided: too many exponentials and logarithms")
-    need(function == "exp" or sign(lambda: value(x)) > 0 or function == "inverse", "log of x < 0", 2)
+    need(
+        function == "exp" or sign(lambda: value(x)) > 0 or function == "inverse",
+        "the logarithm of a negative number",
+        2,
+    )
     ATOMS.append((function, x))
     return GENS[len(ATOMS) - 1]
 
@@ -179,41 +183,41 @@ def extent(x: Any) -> int:
 
 
 def multiply(x: Any, y: Any) -> Any:
-    """The product of two numbers, if it is not too large."""
-    need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a number of too many terms")
+    """Product of two numbers; reject the file if the product may have too many terms."""
+    need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return x * y
 
 
 def short(x: Any) -> Any:
-    """The number itself, if it is not too large; a constant polynomial becomes a rational number."""
-    need(extent(x) < MAX_ENTRIES, "undecided: a number of too many terms")
+    """Return a number unless it has too many terms; a constant polynomial becomes a rational number."""
+    need(extent(x) < MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return x.leading_coefficient() if not isinstance(x, fmpq) and x.is_constant() else x
 
 
 def at(x: Any) -> Any:
-    """The part of a number without h: its value."""
+    """Value of a number `a + h b` with derivative part: the part a without h."""
     return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
 
 
 def slope(x: Any) -> Any:
-    """The coefficient of h in a number: its derivative."""
+    """Derivative of a number `a + h b`: the coefficient b of h."""
     return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
 
 
 def divide(x: Any, y: Any) -> Any:
-    """`x / y`. With y = a + h b, 1/y = (1/a) (1 - h b/a), and 1/a is an atom unless a is rational."""
+    """Quotient `x / y`: for y = a + h b, 1/y = (1/a) (1 - h b/a), and 1/a is an atom unless a is rational."""
     main, more = at(y), slope(y)
     inverse = 1 / main if isinstance(main, fmpq) else atom("inverse", main)
     return multiply(x * inverse, 1 - H * more * inverse) if more != 0 else x * inverse
 
 
 def exp(x: Any) -> Any:
-    """The exponential of a number: of a + h b it is e^a (1 + h b)."""
+    """Exponential of a number with derivative part: `e^a (1 + h b)` for `a + h b`."""
     return short((atom("exp", at(x)) if at(x) != 0 else ONE) * (1 + H * slope(x)))
 
 
 def log(x: Any) -> Any:
-    """The logarithm of a number: of a + h b it is log a + h b/a.
+    """Logarithm of a number with derivative part: `log a + h b/a` for `a + h b`.
 
     log a is written in logarithms of primes and of irreducible polynomials, so that equal logarithms become
     equal polynomials.
@@ -221,7 +225,7 @@ def log(x: Any) -> Any:
     top, below = fraction(at(x))
     out = sum((-log(y) for y in below), divide(H * slope(x), at(x)) if slope(x) != 0 else ZERO)
     content, factors = (top, []) if isinstance(top, fmpq) else top.factor()
-    need(content > 0 and max(content.p, content.q) < 10**12, "a logarithm is out of range", 2)
+    need(content > 0 and max(content.p, content.q) < 10**12, "a logarithm's argument is out of range", 2)
     primes = [(fmpq(p), side * k) for n, side in ((content.p, 1), (content.q, -1)) for p, k in n.factor()]
     for y, k in primes + factors:
         known = [z for (name, z), g in zip(ATOMS, GENS, strict=False) if name == "exp" and g == y]
@@ -230,7 +234,7 @@ def log(x: Any) -> Any:
 
 
 def fraction(x: Any) -> tuple[Any, list[Any]]:
-    """A number as a fraction: a polynomial without inverses, and the numbers that it is to be divided by."""
+    """Write a number as a fraction: a polynomial without inverses, and the list of its denominators."""
     below = []
     inverses = [i for i, (function, _) in enumerate(ATOMS) if function == "inverse"]
     for i in reversed(inverses):  # an inverse may be of a number that holds earlier ones
@@ -241,7 +245,7 @@ def fraction(x: Any) -> tuple[Any, list[Any]]:
 
 
 def cleared(x: Any, i: int, power: int) -> Any:
-    """`x y^power`, y the number whose inverse is generator `i`, which x holds up to that power.
+    """Product `x y^power` without 1/y, where generator `i` stands for 1/y and x holds it up to that power.
 
     With g = 1/y, the number c_0 + c_1 g + ... + c_n g^n becomes c_0 y^n + ... + c_n, by Horner's rule.
     """
@@ -263,7 +267,7 @@ def zero(x: Any) -> bool:
 
 
 def indicator_of_zero(x: Any) -> fmpq:
-    """1 if the number is proved to be zero, 0 if it is proved not to be; else undecided."""
+    """Indicator that a number is zero: 1 or 0, whichever is proved; reject the file if neither is."""
     if zero(x):
         return ONE
     sign(enclosure(x))
@@ -271,12 +275,12 @@ def indicator_of_zero(x: Any) -> fmpq:
 
 
 def absolute(x: Any) -> Any:
-    """The absolute value of a number."""
+    """Absolute value of a number, from its proved sign."""
     return x if zero(x) or sign(enclosure(x)) > 0 else -x
 
 
 def xlog(w: Any, x: Any, y: Any) -> Any:
-    """`w log(x/y)`, which is 0 where w is."""
+    """Product `w log(x/y)`, taken as 0 where w is 0."""
     return w * (log(x) - log(y)) if w != 0 else ZERO
 
 
@@ -297,21 +301,21 @@ OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: multiply, a
 
 
 class Many(list[Any]):
-    """Numbers over an index set, whose name is `kind`: "pairs", "states", "walks" or "list"."""
+    """Table of numbers over an index set: "pairs", "states", "walks" (trajectories) or "list"."""
 
     def __init__(self, kind: str, items: Iterable[Any]) -> None:
-        """Take the numbers, in the order of the index set."""
+        """Store a table's numbers in the order of its index set, whose name is `kind`."""
         super().__init__(items)
         self.kind = kind
 
 
 def parsed(text: str) -> Any:
-    """The syntax tree of a formula. It is never executed: `Instance.value` walks it."""
+    """Parse a formula to its syntax tree, which is never executed: `Instance.value` walks it."""
     return ast.parse(text, mode="eval").body
 
 
 def definition(head: str, text: str) -> tuple[str, tuple[list[str], Any]]:
-    """A definition of the table, whose head is `name` or `name(arguments)`: name, arguments and formula."""
+    """Parse a definition of `statements.toml` to its name, its arguments (there may be none) and formula."""
     name, *arguments = re.findall(r"\w+", head)
     return name, (arguments, parsed(text))
 
@@ -329,7 +333,7 @@ RULES: dict[str, Callable[[Any], bool]] = {
 
 
 class Instance:
-    """The parts of an instance by name, and whatever `statements.toml` defines from them."""
+    """Instance of a claim: its parts by name, and whatever `statements.toml` defines from them."""
 
     of, own = list[int](), list[list[int]]()
     """The state of each pair; the pairs of each state."""
@@ -337,7 +341,7 @@ class Instance:
     """The successors of each pair, with their probabilities."""
 
     def __init__(self, data: Any, parts: list[str]) -> None:
-        """Read the parts named, an MDP first, and enumerate the trajectories of `horizon` steps."""
+        """Read an instance's named parts, an MDP first, and enumerate the trajectories of `horizon` steps."""
         self.known: dict[str, Any] = {"h": H}
         for name in parts:
             kind, *rules = TABLE["parts"][name].split()
@@ -346,10 +350,10 @@ class Instance:
         for _ in range(1, int(self.known.get("horizon", 1))):
             ahead = [(x * w, path, t) for x, path in self.walks for t, w in self.rows[path[-1]]]
             self.walks = [(x, [*path, i]) for x, path, t in ahead for i in self.own[t]]
-            need(len(self.walks) < MAX_ENTRIES, "too many walks", 2)
+            need(len(self.walks) < MAX_ENTRIES, f"the MDP must have fewer than {MAX_ENTRIES} trajectories", 2)
 
     def read(self, data: Any, kind: str, rules: Sequence[str] = ()) -> Any:
-        """A part of the given kind, of which the rules are checked."""
+        """Read one part of an instance over the index set `kind`, and check the rules that it must obey."""
         if kind == "mdp":
             return self.read_mdp(data, exact=not rules)
         if kind == "rows":
@@ -357,11 +361,11 @@ class Instance:
         size = {"one": 1, "pairs": len(self.of), "states": len(self.own)}.get(kind)
         x = numbers([data] if kind == "one" else data, size)
         groups = [[x[i] for i in own] for own in self.own] if kind == "pairs" else [x]
-        need(all(RULES[rule](p) for rule in rules for p in groups), f"numbers are not {rules}", 2)
+        need(all(RULES[rule](p) for rule in rules for p in groups), f"a part breaks a rule of {rules}", 2)
         return x[0] if kind == "one" else Many(kind, x)
 
     def read_mdp(self, m: Any, *, exact: bool) -> None:
-        """An MDP: exact fractions, or packed floats as they are, whose rows need not sum to 1."""
+        """Read an MDP from exact fractions, or from packed floats, whose rows need not sum to exactly 1."""
         if exact:
             of, act, r, rows = map(list, zip(*m["pairs"], strict=True))
             size, (to, p) = [*map(len, rows)], map(list, zip(*(x for row in rows for x in row), strict=True))
@@ -372,16 +376,18 @@ class Instance:
         ok = all(type(x) is int for x in (n, m["n_actions"], *of, *act, *to)) and 0 < n <= len(of)
         ok = ok and (len(to) <= MAX_ENTRIES or not exact) and spans[-1][1] == len(to) and min(p) > 0
         ok = ok and set(of) == set(range(n)) >= set(to) and 0 <= min(act) <= max(act) < m["n_actions"]
-        need(ok and all(x < y for x, y in pairwise(zip(of, act, strict=True))), "the pairs are not valid", 2)
+        need(
+            ok and all(x < y for x, y in pairwise(zip(of, act, strict=True))), "pairs invalid or unsorted", 2
+        )
         self.of, self.own = of, [list(own) for _, own in groupby(range(len(of)), key=of.__getitem__)]
         self.rows = [list(zip(to[i:j], p[i:j], strict=True)) for i, j in spans]
-        need(all(len(dict(row)) == len(row) > 0 for row in self.rows), "a successor is there twice", 2)
+        need(all(len(dict(row)) == len(row) > 0 for row in self.rows), "a row is empty or has duplicates", 2)
         need(not exact or all(sum(p for _, p in row) == 1 for row in self.rows), "a row's sum is not 1", 2)
         self.known |= {"r": self.read(r, "pairs"), "gamma": self.read(m["gamma"], "one", ["discount"])}
         self.known["p0"] = self.read(m["initial"], "states", ["chances"] * exact)
 
     def value(self, node: Any, local: dict[str, Any]) -> Any:
-        """The value of a formula; `local` are the arguments of the definition that it stands in."""
+        """Evaluate a formula's syntax tree; `local` are the arguments of the definition that it stands in."""
         need(True)
         match node:
             case ast.Constant(value=int(x)):
@@ -400,7 +406,7 @@ class Instance:
         return self.each(EACH[name], *args) if name in EACH else WHOLE[name](self, *args)
 
     def each(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Apply a function entry by entry; a state's number stands for its pairs, a single number for all."""
+        """Apply a function entry by entry, repeating a state's number for its pairs, a single one for all."""
         kinds = {x.kind for x in args if isinstance(x, Many)}
         if not kinds:
             return function(*args)
@@ -411,47 +417,47 @@ class Instance:
         return Many(kind, [function(*row) for row in zip(*columns, strict=True)])
 
     def over(self, f: Any, fold: Callable[[Iterable[Any]], Any]) -> Many:
-        """`fold` (sum, max) of a table over the actions of every state."""
+        """Reduce a table over the actions of each state by `fold`, such as a sum or a maximum."""
         return Many("states", [fold(f[i] for i in own) for own in self.own])
 
     def along(self, fold: Callable[[Any, list[int]], Any]) -> Many:
-        """`fold` of every trajectory's probability under the dynamics, and of its pairs."""
+        """Apply `fold` to every trajectory: its probability under the dynamics, and its list of pairs."""
         return Many("walks", [fold(x, path) for x, path in self.walks])
 
     def expect(self, v: Any) -> Many:
-        """E[v(s')] per pair."""
+        """Expectation `E[v(s')]` over the next state, per state-action pair."""
         return Many("pairs", [sum((w * v[t] for t, w in row), ZERO) for row in self.rows])
 
     def into(self, f: Any) -> Many:
-        """The sum over all pairs h of f(h) p(s'|h), per state s'."""
+        """Sum over all state-action pairs h of `f(h) p(s'|h)`, per next state s'."""
         out = Many("states", [ZERO] * len(self.own))
         for t, x in ((t, w * x) for x, row in zip(f, self.rows, strict=True) for t, w in row):
             out[t] += x
         return out
 
     def lowest(self, f: Any) -> Many:
-        """The policy that takes the first maximiser of the table f in every state."""
+        """Greedy policy of a table f, which takes the first maximiser in every state."""
         return Many("pairs", [fmpq(i == max(own, key=f.__getitem__)) for own in self.own for i in own])
 
     def dot(self, c: Any, rows: Any) -> Any:
-        """The sum over n of c_n row_n."""
+        """Linear combination `sum_n c_n row_n` of tables."""
         terms = [self.each(multiply, *x) for x in zip(c, rows, strict=True)]
         return self.each(lambda *x: sum(x, ZERO), *terms)
 
     def row(self, rows: Any, k: fmpq = ZERO) -> Any:
-        """The row of the current direction or step j, or the k-th one after it."""
+        """Table of the current direction or step j in a list of tables, or the k-th table after it."""
         return rows[self.known["j"] + int(k)]
 
     def moved(self, c: Any) -> Many:
-        """The parameters c, of which the j-th is increased by h."""
+        """Parameters c, of which the j-th is increased by the infinitesimal h."""
         return Many("list", [x + H * int(i == self.known["j"]) for i, x in enumerate(c)])
 
     def bend(self, c: Any, rows: Any, hessians: Any) -> list[Any]:
-        """Gradient rows of a quadratic Q at the parameters c: row_i + sum over n of c_n hessian_in."""
+        """Gradient tables of a quadratic Q at parameters c: `row_i + sum_n c_n hessian_in`."""
         return [self.each(operator.add, f, self.dot(c, g)) for f, g in zip(rows, hessians, strict=True)]
 
     def moments(self, rows: Any, f: Any) -> Many:
-        """The mean over all pairs of each row times the table f."""
+        """Mean over all state-action pairs of each table in a list times the table f."""
         return Many("list", [self.dot(f, row) / len(f) for row in rows])
 
 
@@ -484,43 +490,44 @@ WHOLE: dict[str, Callable[..., Any]] = {
 
 
 def prove(relation: Any, differences: list[Any], result: Any) -> None:
-    """Prove the relation of all differences (of one if it is !=), and check the intervals claimed of them."""
+    """Prove how all differences (for `!=`, one) relate to zero, and check the intervals claimed of them."""
     if relation is ast.Eq:
         prove_identity(differences, result)
         return
     if relation is ast.NotEq:
         k = result["component"]
-        need(type(k) is int and 0 <= k < len(differences), "no such component", 2)
+        need(type(k) is int and 0 <= k < len(differences), "`component` is not the number of a difference", 2)
         differences = [differences[k]]
     low, high = interval(result["enclosure"])
     shown = {ast.NotEq: low > 0 or high < 0, ast.Gt: low > 0, ast.GtE: low >= 0}
-    need(shown[relation], "not shown")
+    need(shown[relation], "the claimed interval does not prove the relation")
     for ball in map(enclosure, differences):
         inside = settle(ball, lambda x: low <= x <= high, lambda x: x < low or x > high)
         need(inside, "a difference lies outside its enclosure")
 
 
 def prove_identity(differences: list[Any], result: Any) -> None:
-    """Prove that all differences are zero; the intervals claimed contain zero and shrink with precision."""
-    need(all(map(zero, differences)), "the two sides differ")
+    """Prove that all differences are zero, and check that the intervals claimed of them shrink to zero."""
+    need(all(map(zero, differences)), "the two sides of an identity differ")
     for bits in (64, 128, 256):
         low, high = interval(result[str(bits)])
-        need(low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1, f"enclosure {bits} is wrong")
+        need(low <= 0 <= high and (high - low) * 2 ** (bits // 2) <= 1, f"{bits} bits: too wide or without 0")
 
 
 # All solutions of e = g(e), g = mean(beta^2) / 2 with beta = r + gamma E(E_pi[Q]) - Q at temperature e.
 
 
 def average(xs: Sequence[Any], values: Sequence[Any]) -> arb:
-    """Mean of `values` with weights exp(-x)."""
+    """Ball that encloses the mean of `values` with weights `exp(-x)`."""
     weights = [(-arb(x)).exp() for x in xs]
     return sum((w * v for w, v in zip(weights, values, strict=True)), arb(0)) / sum(weights, arb(0))
 
 
 def variance(gaps: list[fmpq], a: fmpq, b: fmpq) -> arb:
-    """Var(Q)/e^2 of a state whose actions lie `gaps` below its best one, on the temperatures [a, b].
+    """Ball that encloses Var(Q)/e^2 in a state under the Boltzmann policy, for all temperatures e in [a, b].
 
-    On [0, b] it is at most the sum of x^2 exp(-x), x = gap/e: each term is largest at x = 2, or at b.
+    The state's actions lie `gaps` below its best one. On [0, b] the value is at most the sum of x^2 exp(-x),
+    x = gap/e: each term is largest at x = 2, or at b.
     """
     if not a:
         tops = [arb(max(g / b, fmpq(2))) for g in gaps if g]
@@ -530,72 +537,73 @@ def variance(gaps: list[fmpq], a: fmpq, b: fmpq) -> arb:
 
 
 class Temperatures:
-    """The map g of an instance's table q: the residual error under the Boltzmann policy at a temperature.
+    """Map g from a temperature to the residual error of an instance's table q under its Boltzmann policy.
 
     As dE_pi[Q]/de = -Var(Q)/e^2 <= 0, every beta falls in e, so that its values at two temperatures enclose
     it in between.
     """
 
     def __init__(self, point: Instance) -> None:
-        """Compute the gaps of the table q, and its residual in the limit e = 0."""
+        """Compute the action gaps of an instance's table q, and its Bellman residual in the limit e = 0."""
         self.point, self.gamma, q = point, point.known["gamma"], point.known["q"]
         self.gaps = [[max(q[i] for i in own) - q[i] for i in own] for own in point.own]
         self.cold = point.value(parsed("T(q) - q"), {})
 
     def residual(self, e: fmpq | None) -> list[Any]:
-        """The residual beta per pair at temperature e; None is the limit at infinity, the uniform policy."""
+        """Bellman residual beta per pair at temperature e; None means infinity, the uniform policy."""
         loss = [self.loss(gaps, e) for gaps in self.gaps]
         return [c - self.gamma * x for c, x in zip(self.cold, self.point.expect(loss), strict=True)]
 
     def loss(self, gaps: list[fmpq], e: fmpq | None) -> Any:
-        """The loss max Q - E_pi[Q] of a state at temperature e."""
+        """Loss `max Q - E_pi[Q]` of the Boltzmann policy in a state at temperature e."""
         return average([0 if e is None else g / e for g in gaps], gaps) if e != 0 else ZERO
 
     def side(self, e: fmpq) -> int:
-        """The sign of g(e) - e; at e = 0 it is 0 for a solution."""
+        """Proved sign of `g(e) - e`, g(e) the residual error at temperature e; 0 if e = 0 is a solution."""
         return int(any(self.cold)) if e == 0 else sign(lambda: half_mean_square(self.residual(e)) - e)
 
     def between(self, a: fmpq, b: fmpq | None) -> list[arb]:
-        """Enclosures of beta per pair on the temperatures [a, b]; None is infinity."""
+        """Balls that enclose the Bellman residual beta per pair on temperatures [a, b]; None is infinity."""
         return [arb(x).union(arb(y)) for x, y in zip(self.residual(a), self.residual(b), strict=True)]
 
     def may_vanish(self, a: fmpq, b: fmpq) -> bool:
-        """Whether the enclosure of g(e) - e on [a, b] contains zero."""
+        """Whether `e = g(e)` may have a solution in [a, b]: the enclosure of `g(e) - e` contains zero."""
         return bool((half_mean_square(self.between(a, b)) - arb(a).union(arb(b))).contains(0))
 
     def may_turn(self, a: fmpq, b: fmpq) -> bool:
-        """Whether the enclosure of g'(e) - 1 on [a, b] contains zero: if not, g(e) - e is monotone there."""
+        """Whether the enclosure of `g'(e) - 1` on [a, b] contains zero; else `g(e) - e` is monotone there."""
         flow = self.point.expect([variance(gaps, a, b) for gaps in self.gaps])
         slope = -self.gamma / len(self.cold) * sum(map(arb.__mul__, self.between(a, b), flow))
         return bool(slope.contains(1))
 
 
 def half_mean_square(beta: list[Any]) -> Any:
-    """The residual error mean(beta^2) / 2."""
+    """Residual error `mean(beta^2) / 2` of Bellman residuals beta."""
     return sum(x * x for x in beta) / (2 * len(beta))
 
 
 def isolate(point: Instance) -> None:
-    """Prove that each interval [low, high] holds one solution of e = g(e), and that there are no others.
+    """Prove that each interval [low, high] holds one self-consistent temperature, and there are no others.
 
-    The boxes that end at `ends`, from 0 on, cover what lies below the supremum of g. On a box g(e) - e has no
-    zero, or is monotone: then it has one zero if its signs at the two ends differ, else none.
+    These are the solutions of e = g(e). The boxes that end at `ends`, from 0 on, cover what lies below the
+    supremum of g. On a box g(e) - e has no zero, or is monotone: then it has one zero if its signs at the two
+    ends differ, else none.
     """
     g, found = Temperatures(point), []
     ends, low, high = (point.known[name] for name in ("ends", "low", "high"))
     for a, b in pairwise([ZERO, *ends]):
         with ctx.workprec(256):
-            need(a < b, "the boxes do not rise", 2)
+            need(a < b, "the `ends` of boxes do not rise", 2)
             if not g.may_vanish(a, b):
                 continue
             need(not g.may_turn(a, b), f"g(e) - e may turn on the box to {b}")
         if g.side(a) != g.side(b):
             found.append((a, b, g.side(a)))
-    need(half_mean_square(g.between(ends[-1], None)) < ends[-1], "the boxes end too early")
-    need(len(found) == len(low) == len(high), f"{len(found)} roots, not {len(low)}")
+    need(half_mean_square(g.between(ends[-1], None)) < ends[-1], "the boxes end too early, below sup g")
+    need(len(found) == len(low) == len(high), f"there are {len(found)} roots, not {len(low)}")
     for (a, b, left), x, y in zip(found, low, high, strict=True):
         holds = a == x == y if left == 0 else a <= x < y <= b and g.side(x) == left == -g.side(y)
-        need(holds, "no root there")
+        need(holds, "an interval [low, high] does not hold one root")
 
 
 # Certificates and files.
@@ -607,26 +615,27 @@ TOO_MUCH = RecursionError, MemoryError
 
 
 def check(entry: Any) -> None:
-    """Prove every fact of one certificate's claim.
+    """Prove every fact that one certificate claims.
 
     With features, a fact is proved for every direction; with tables, for every two that follow each other.
     """
     name = f"{entry['claim']} {entry['form']}"
-    need(name in CLAIMS, f"unknown claim {name[:60]!r}", 2)
+    need(name in CLAIMS, f"no claim {name[:60]!r} in statements.toml", 2)
     parts, *facts = CLAIMS[name]
     ATOMS[:] = [("", ZERO)]  # generator 0 is h
     point = Instance(entry["instance"], parts.split())
     if "ends" in point.known:
         isolate(point)
     known, rows = point.known, point.known.get("features", point.known.get("tables", [0, 0])[1:])
-    need(all(len(known[name]) == len(rows) for name in ("dv", "dzeta") if name in known), "rows too many", 2)
+    why = "`dv` and `dzeta` must have one row per direction"
+    need(all(len(known[name]) == len(rows) for name in ("dv", "dzeta") if name in known), why, 2)
     for fact, result in zip(map(parsed, facts), entry["result"], strict=True):
         differences: list[Any] = []
         for j in range(len(rows)):
             point.known = known | {"j": j}
             x = point.value(ast.BinOp(fact.left, ast.Sub(), fact.comparators[0]), {})
             differences += x if isinstance(x, list) else [x]
-        need(differences, "nothing is claimed", 2)
+        need(differences, "a fact claims nothing: no components", 2)
         prove(type(fact.ops[0]), differences, result)
 
 
@@ -636,21 +645,21 @@ def reject_number(text: str) -> None:
 
 
 def read_file(path: Path) -> Any:
-    """The content of a file, whose schema and hash are checked."""
+    """Read a certificate file and check its schema and its hash."""
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
-    need(len(raw) <= MAX_BYTES, "the file is too large", 2)
+    need(len(raw) <= MAX_BYTES, f"the file is larger than {MAX_BYTES} bytes", 2)
     data = json.loads(raw, parse_float=reject_number, parse_constant=reject_number, object_pairs_hook=Read)
-    need(data["schema"] == SCHEMA, f"not certificates of schema {SCHEMA}", 2)
+    need(data["schema"] == SCHEMA, f"`schema` must be {SCHEMA}, of this version", 2)
     claimed = data["sha256"]
     body = {key: x for key, x in data.items() if key != "sha256"}
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    need(hashlib.sha256(text.encode()).hexdigest() == claimed, "the content does not have its hash", 2)
+    need(hashlib.sha256(text.encode()).hexdigest() == claimed, "the content does not match `sha256`", 2)
     return data
 
 
 def recheck(path: Path) -> int:
-    """Check a file and return the number of its certificates, all of which are true.
+    """Prove all certificates of a file and return their number.
 
     Raises:
         Rejected: if one is not true, or the file is not a file of certificates.
@@ -661,12 +670,12 @@ def recheck(path: Path) -> int:
         data = read_file(path)
         entries, versions = data["certificates"], data["versions"]
         need(isinstance(entries, list) and 0 < len(entries) <= MAX_ITEMS, "no certificates, or too many", 2)
-        need(all(isinstance(versions[key], str) for key in versions), "the versions are not text", 2)
+        need(all(isinstance(versions[key], str) for key in versions), "`versions` must hold texts", 2)
         for k, entry in enumerate(entries):
             where = f"certificate {k}: "
             check(entry)
         unread = [key for read in Read.every for key in read.unread]
-        need(not unread, f"the file holds what is never read: {unread[:1]}", 2)
+        need(not unread, f"the file has a key that no claim uses: {unread[:1]}", 2)
     except Rejected as rejected:
         raise Rejected(where + rejected.args[0], rejected.args[1]) from None
     except OSError as error:
@@ -680,7 +689,7 @@ def recheck(path: Path) -> int:
 
 
 def main_recheck(argv: Sequence[str]) -> int:
-    """Check every file named, print one line for each, and return the worst of their exit statuses."""
+    """Check every certificate file named, print one line per file, and return the worst exit status."""
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
@@ -692,7 +701,7 @@ def main_recheck(argv: Sequence[str]) -> int:
 
 
 def report(path: Path, *, is_run: bool) -> int:
-    """Check one file, print what came out, and return its exit status.
+    """Check one certificate file, print the outcome, and return the exit status.
 
     A run's `results.json` that comes here has no certificates beside it.
     """

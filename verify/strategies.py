@@ -1,4 +1,4 @@
-"""Hypothesis strategies for MDPs and what lives on them; public, for your own property tests.
+"""Hypothesis strategies for MDPs, tables, policies and approximators; public, for your own property tests.
 
 Everything is drawn as small integers and simple fractions. So a failing example shrinks to something to
 check by hand, and converts to exact rationals. Degenerate cases are part of every strategy: S = 1, A = 1,
@@ -56,12 +56,13 @@ def mdps(
         InputError: a size is below 1, or there are more entries than hypothesis draws (S A S > 4,000).
     """
     entries = max_states * max_actions * max_states
-    require(1 <= min_actions <= max_actions, "min_actions", min_actions, "must lie in [1, max_actions]")
+    rule = f"must lie in [1, max_actions = {max_actions}]"
+    require(1 <= min_actions <= max_actions, "min_actions", min_actions, rule)
     require(
         max_states >= 1 and entries <= 4000,
         "max_states",
-        (max_states, max_actions),
-        "must be at least 1, with S*A*S <= 4000 at most",
+        max_states,
+        f"must be at least 1 and, with max_actions = {max_actions}, have max_states^2 max_actions <= 4000",
     )
     n_states = draw(_between(1, max_states))
     n_actions = draw(_between(min_actions, max_actions))
@@ -79,9 +80,9 @@ def mdps(
 
 
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
-    """Strategy of `[S, A]` tables of quarters in [-5, 5]; `-inf` where the action does not exist.
+    """Strategy of action-value tables `[S, A]` with multiples of 1/4 in [-5, 5]; `-inf` at missing actions.
 
-    `values` replaces the quarters.
+    `values` is a strategy of single entries to use in place of the multiples of 1/4.
     """
     if values is None:
         tables = _signed(mdp.shape, 20).map(lambda k: k / 4)
@@ -91,7 +92,7 @@ def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None)
 
 
 def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """Strategy of `[S, A]` policies with rational probabilities.
+    """Strategy of policies `[S, A]` with rational probabilities, by default all positive.
 
     With `full_support=False` some are deterministic.
     """
@@ -100,17 +101,17 @@ def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """Strategy of rational distributions over states, `[S]`, e.g. the sampling distribution d(s)."""
+    """Strategy of rational distributions `[S]` over states, e.g. the sampling distribution d(s)."""
     weights = _digits(mdp.n_states, 4).map(lambda w: w + 1) if full_support else _digits(mdp.n_states, 5)
     return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
 
 
 @st.composite
 def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array]:
-    """Strategy of an approximator on the MDP's pairs and its parameters, `(approximator, omega)`.
+    """Strategy of pairs `(approximator, omega)`: an action-value approximator on an MDP, and its parameters.
 
-    It is tabular, linear, or one tanh layer with one or two units. Features are in {-1, 0, 1}, parameters
-    are halves in [-2, 2].
+    The approximator is tabular, linear, or one tanh layer with one or two units. Features are in {-1, 0, 1},
+    parameters are multiples of 1/2 in [-2, 2].
     """
     kind = draw(st.sampled_from(("tabular", "linear", "tanh")))
     approximator: Approximator
@@ -134,7 +135,11 @@ def temperatures() -> st.SearchStrategy[float]:
 def instances(
     draw: st.DrawFn, /, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]
 ) -> dict[str, Any]:
-    """Strategy of dicts with one value per part, in order; functions get the `mdp` drawn before them."""
+    """Strategy of instances: dictionaries with one drawn value per named part.
+
+    Parts are drawn in order. A part that is a function gets the `mdp` drawn before it, and returns its
+    strategy.
+    """
     drawn: dict[str, Any] = {}
     for name, part in parts.items():
         drawn[name] = draw(part if isinstance(part, st.SearchStrategy) else part(drawn["mdp"]))
@@ -144,7 +149,7 @@ def instances(
 def _array(
     dtype: type, shape: int | tuple[int, ...], *, elements: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Any]:
-    """Strategy of arrays whose every entry is drawn by itself.
+    """Strategy of arrays whose entries are drawn independently.
 
     By default hypothesis fills most of a small array with one value.
     """
@@ -156,7 +161,7 @@ _between = cache(st.integers)
 
 @cache
 def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
-    """Strategy of arrays of integers in `[0, base)`, all entries from one draw of bytes.
+    """Strategy of integer arrays with entries in `[0, base)`, all from one draw of bytes.
 
     That is ten times faster than entry by entry. The number of bytes is one of a few, so that shrinking a
     dimension keeps the entries that are left.
@@ -170,7 +175,7 @@ def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
 
 @cache
 def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
-    """Strategy of arrays of floats in {0, 1, -1, 2, -2, ..., -largest}, in the order in which they shrink."""
+    """Strategy of float arrays with entries in {0, 1, -1, 2, -2, ..., -largest}, simplest entries first."""
     return _digits(shape, 2 * largest + 1).map(
         lambda k: np.where(k % 2 == 1, 1.0, -1.0) * ((k + 1) // 2) + 0.0
     )
@@ -178,9 +183,9 @@ def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any
 
 @cache
 def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Strategy of transition arrays: deterministic, with integer weights, or a ring.
+    """Strategy of transition weights `[S, A, S]`: deterministic, random integers, or a ring of states.
 
-    Kept between draws, as everything marked `cache` here: hypothesis validates every new strategy.
+    The strategy is kept between draws, as all that are marked `cache` here: hypothesis validates new ones.
     """
     return st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape))
 
@@ -200,7 +205,7 @@ def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
 
 @cache
 def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Strategy of one periodic chain: every action leads to the next state, the last to the first."""
+    """Strategy of one periodic chain: every action leads to the next state, from the last to the first."""
     successors = (np.arange(shape[0]) + 1) % shape[0]
     return st.just(np.repeat(np.eye(shape[0])[successors][:, None, :], shape[1], axis=1))
 

@@ -1,1 +1,1 @@
-"""Exact, ball and dual arithmetic, and a second encoding of the model."""
+"""Exact rational, ball and dual-number arithmetic, and a second encoding of VIREL's App. E."""

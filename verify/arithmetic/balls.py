@@ -1,7 +1,7 @@
-"""Ball arithmetic (arb) on exact numbers: softmax, log-sum-exp, entropies, decided signs, printed intervals.
+"""Ball arithmetic (arb) on exact numbers: softmax, log-sum-exp, entropies, proved signs, printed intervals.
 
-Every function works at the precision of the context. `decide` raises it until a sign is proved. If `MAX_BITS`
-is reached, it returns None, never a guess.
+Every function works at the current precision of python-flint. `decide` raises it until a sign is proved. If
+`MAX_BITS` do not suffice, it returns None, never a guess.
 
 Example:
     >>> decide(lambda: logsumexp([fmpq(0), fmpq(0)]) - arb(2).log() + fmpq(1, 10**30))
@@ -21,27 +21,27 @@ Number = arb | fmpq
 
 
 def exp(x: Number) -> arb:
-    """Enclosure of `e^x`."""
+    """Ball that encloses `e^x`."""
     return arb(x).exp()
 
 
 def log(x: Number) -> arb:
-    """Enclosure of `log x`, x > 0."""
+    """Ball that encloses `log x`, for x > 0."""
     return arb(x).log()
 
 
 def total(terms: Iterable[Number]) -> arb:
-    """Enclosure of the sum of numbers and balls."""
+    """Ball that encloses a sum of exact numbers and balls."""
     return sum((arb(x) for x in terms), arb(0))
 
 
 def xlogy(x: fmpq, y: Number) -> arb:
-    """`x log y`, with `0 log 0 = 0`."""
+    """Ball that encloses `x log y`, with the convention `0 log 0 = 0`."""
     return arb(x) * log(y) if x else arb(0)
 
 
 def softmax(x: Sequence[fmpq]) -> list[arb]:
-    """Softmax of exact numbers: `exp(x - max x)`, normalised."""
+    """Softmax of exact numbers, as balls: `exp(x - max x)`, normalised."""
     top = max(x)
     weights = [exp(value - top) for value in x]
     mass = total(weights)
@@ -49,13 +49,13 @@ def softmax(x: Sequence[fmpq]) -> list[arb]:
 
 
 def logsumexp(x: Sequence[fmpq]) -> arb:
-    """`log sum exp(x)` of exact numbers, as `max x + log sum exp(x - max x)`."""
+    """Ball that encloses `log sum exp(x)` of exact numbers, as `max x + log sum exp(x - max x)`."""
     top = max(x)
     return arb(top) + total(exp(value - top) for value in x).log()
 
 
 def boltzmann(mdp: ExactMDP, q: Sequence[fmpq], eps: fmpq) -> list[arb]:
-    """Boltzmann policy (3) at the table q and temperature eps, one ball per pair."""
+    """Boltzmann policy, VIREL's Eq. (3), of a table q at temperature eps: one ball per state-action pair."""
     out = [arb(0)] * mdp.n_pairs
     for own in mdp.of_state:
         for i, p in zip(own, softmax([q[i] / eps for i in own]), strict=True):
@@ -64,14 +64,14 @@ def boltzmann(mdp: ExactMDP, q: Sequence[fmpq], eps: fmpq) -> list[arb]:
 
 
 def entropy(p: Iterable[fmpq]) -> arb:
-    """Entropy `-sum p log p` of exact probabilities."""
+    """Ball that encloses the entropy `-sum p log p` of exact probabilities."""
     return -total(xlogy(x, x) for x in p)
 
 
 def decide(evaluate: Callable[[], arb], *, max_bits: int = MAX_BITS) -> tuple[int, int] | None:
-    """Proved sign (1 or -1) of the number that `evaluate` encloses, and the bits that it took.
+    """Prove the sign of the number that `evaluate()` encloses; return it (1 or -1) and the bits needed.
 
-    None if `max_bits` do not decide it; no precision decides a zero.
+    Returns None if `max_bits` do not suffice; no precision decides a zero.
     """
     bits = BITS[0]
     while bits <= max_bits:
@@ -84,7 +84,7 @@ def decide(evaluate: Callable[[], arb], *, max_bits: int = MAX_BITS) -> tuple[in
 
 
 def hull(balls: Iterable[arb]) -> arb:
-    """One ball that contains all the balls."""
+    """Single ball that contains all the given balls."""
     first, *rest = balls
     for ball in rest:
         first = first.union(ball)
@@ -92,17 +92,20 @@ def hull(balls: Iterable[arb]) -> arb:
 
 
 def dyadic(x: fmpq) -> str:
-    """A dyadic rational as the text `MpE`, which means `M 2^E`. Raises: ValueError: if it is not dyadic."""
+    """Text `MpE`, meaning `M 2^E`, of a rational number whose denominator is a power of 2.
+
+    Raises: ValueError: if the denominator is not a power of 2.
+    """
     exponent = int(x.q).bit_length() - 1
     if int(x.q) != 1 << exponent:
-        raise ValueError(f"the denominator must be a power of 2; found {x}")
+        raise ValueError(f"a number written as `MpE` must have a power of 2 as its denominator; found {x}")
     return f"{x.p}p{-exponent}"
 
 
 def endpoints(ball: arb) -> list[str]:
-    """The ends `[low, high]`, as dyadic texts, of an interval that contains the ball.
+    """Ends `[low, high]`, as texts `MpE`, of an interval that contains a ball with some margin.
 
-    They are rounded outward to a few digits, and the interval is a margin wider than the ball.
+    The ends are rounded outward to few digits.
     """
     margin = arb(2) ** (20 - ctx.prec) * (1 + abs(ball).upper())
     with ctx.workprec(ENDPOINT_BITS):

@@ -23,17 +23,17 @@ Number = Any
 
 
 class Dual:
-    """A value and its gradient with respect to the independent variables, both never changed."""
+    """Dual number: a value and its gradient with respect to the independent variables, both never changed."""
 
     __slots__ = ("tangent", "value")
 
     def __init__(self, value: float, tangent: Array) -> None:
-        """Take a value and its gradient `tangent [N]`."""
+        """Store a number's value and its gradient `tangent [N]`."""
         self.value = value
         self.tangent = tangent
 
     def __add__(self, other: Number) -> "Dual":
-        """Sum, with the gradient by the sum rule."""
+        """Sum of a dual number and another number, with its gradient by the sum rule."""
         if isinstance(other, Dual):
             return Dual(self.value + other.value, self.tangent + other.tangent)
         return Dual(self.value + other, self.tangent)
@@ -41,21 +41,21 @@ class Dual:
     __radd__ = __add__
 
     def __neg__(self) -> "Dual":
-        """Negative, with the negative gradient."""
+        """Negative of a dual number, with the negated gradient."""
         return Dual(-self.value, -self.tangent)
 
     def __sub__(self, other: Number) -> "Dual":
-        """Difference, with the difference of the gradients."""
+        """Difference of a dual number and another number, with its gradient."""
         out: Dual = self + (-other)
         return out
 
     def __rsub__(self, other: Number) -> "Dual":
-        """Difference of a constant and a dual number."""
+        """Difference of a constant and a dual number, with its gradient."""
         out: Dual = (-self) + other
         return out
 
     def __mul__(self, other: Number) -> "Dual":
-        """Product, with the gradient by the product rule."""
+        """Product of a dual number and another number, with its gradient by the product rule."""
         if isinstance(other, Dual):
             return Dual(self.value * other.value, self.value * other.tangent + other.value * self.tangent)
         return Dual(self.value * other, other * self.tangent)
@@ -63,24 +63,24 @@ class Dual:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Number) -> "Dual":
-        """Quotient, with the gradient by the quotient rule."""
+        """Quotient of a dual number and another number, with its gradient by the quotient rule."""
         if isinstance(other, Dual):
             ratio = self.value / other.value
             return Dual(ratio, (self.tangent - ratio * other.tangent) / other.value)
         return Dual(self.value / other, self.tangent / other)
 
     def __rtruediv__(self, other: Number) -> "Dual":
-        """Quotient of a constant and a dual number."""
+        """Quotient of a constant and a dual number, with its gradient."""
         ratio = other / self.value
         return Dual(ratio, -ratio / self.value * self.tangent)
 
     def __lt__(self, other: Number) -> bool:
-        """Whether the value is smaller; gradients play no part, so that `max` works."""
+        """Whether a dual number's value is below another number, ignoring gradients, so that `max` works."""
         return bool(self.value < (other.value if isinstance(other, Dual) else other))
 
 
 def variables(values: Sequence[float] | Array) -> list[Number]:
-    """Independent variables with the given values: dual numbers whose gradients are the unit vectors."""
+    """Dual numbers for independent variables with the given values: their gradients are the unit vectors."""
     return [Dual(float(x), row) for x, row in zip(values, np.eye(len(values)), strict=True)]
 
 
@@ -108,10 +108,10 @@ def tanh(x: Number) -> Number:
 
 
 def gradient_of(x: Number, size: int) -> Array:
-    """Gradient `[size]` of a number; zero if it is a constant."""
+    """Gradient `[size]` of a dual number; a zero vector for a constant."""
     return x.tangent if isinstance(x, Dual) else np.zeros(size)
 
 
 def stop_gradient(x: Number) -> Number:
-    """Value of a number without its gradient, the stop-gradient operator of App. F.3."""
+    """Value of a number without its gradient: the stop-gradient operator of VIREL's App. F.3."""
     return x.value if isinstance(x, Dual) else x

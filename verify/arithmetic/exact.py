@@ -1,4 +1,4 @@
-r"""Exact MDPs over the rationals: evaluation in two encodings, policy iteration, T* and the residual error.
+r"""Exact MDPs over the rationals: policy evaluation in two encodings, policy iteration, T*, residual error.
 
 Tables are tuples of `fmpq` with one entry per pair that exists, in the order of `pairs` (s-major). State
 vectors have one entry per state. `from_float` converts a float MDP; `fraction_of` says which rational number
@@ -31,7 +31,7 @@ ZERO, ONE = fmpq(0), fmpq(1)
 
 @dataclass(frozen=True, eq=False)
 class ExactMDP:
-    """A finite MDP over the rationals.
+    """Finite MDP whose probabilities, rewards and discount are rational numbers.
 
     `rows[i]` are the successors `(s', p)` of `pairs[i]`, with p > 0 and a sum of exactly 1. Only with
     `stochastic=False`, for floats taken as given, may rows and `initial` sum to about 1.
@@ -47,9 +47,9 @@ class ExactMDP:
     stochastic: bool = True
 
     def __post_init__(self) -> None:
-        """Check the discount, that every state has an action, and the distributions."""
+        """Check that the discount lies in [0, 1), every state has an action, and distributions sum to 1."""
         require(0 <= self.gamma < 1, "gamma", str(self.gamma), "must lie in [0, 1)")
-        require(all(self.of_state), "mask", self.n_states, "must leave an action in every state")
+        require(all(self.of_state), "pairs", self.pairs, f"must cover each of {self.n_states} states")
         if self.stochastic:
             for pair, row in zip(self.pairs, self.rows, strict=True):
                 _require_distribution([p for _, p in row], f"transition{list(pair)}")
@@ -57,12 +57,12 @@ class ExactMDP:
 
     @property
     def n_pairs(self) -> int:
-        """Number |H| of pairs."""
+        """Number |H| of state-action pairs that exist."""
         return len(self.pairs)
 
     @cached_property
     def of_state(self) -> tuple[tuple[int, ...], ...]:
-        """Indices into `pairs` of the actions of each state, in rising order."""
+        """Indices of each state's actions in the list of state-action pairs, in ascending order."""
         out: list[list[int]] = [[] for _ in range(self.n_states)]
         for i, (s, _) in enumerate(self.pairs):
             out[s].append(i)
@@ -70,29 +70,29 @@ class ExactMDP:
 
     @cached_property
     def mask(self) -> NDArray[np.bool_]:
-        """Mask `[S, A]`: True where the action exists."""
+        """Boolean array `[S, A]`: True where the action exists in the state."""
         out = np.zeros((self.n_states, self.n_actions), np.bool_)
         for pair in self.pairs:
             out[pair] = True
         return out
 
     def backup(self, v: Sequence[fmpq]) -> Vector:
-        """`r + gamma E[v(s')]` per pair."""
+        """Bellman backup `r + gamma E[v(s')]` of state values v, per state-action pair."""
         return tuple(
             r + self.gamma * sum((p * v[t] for t, p in row), ZERO)
             for r, row in zip(self.reward, self.rows, strict=True)
         )
 
     def mean(self, pi: Sequence[fmpq], table: Sequence[fmpq]) -> Vector:
-        """`E_pi[table]` per state."""
+        """Expectation `E_pi[table]` of a table under a policy, per state."""
         return tuple(sum((pi[i] * table[i] for i in own), ZERO) for own in self.of_state)
 
     def best(self, table: Sequence[fmpq]) -> Vector:
-        """`max_a table` per state."""
+        """Largest entry `max_a table` of a table, per state."""
         return tuple(max(table[i] for i in own) for own in self.of_state)
 
     def as_json(self) -> dict[str, Any]:
-        """The MDP as plain data, with fractions as strings; `from_json` reads it."""
+        """Plain data of a rational MDP, with fractions as strings, for `from_json` to read."""
         return {
             "n_states": self.n_states,
             "n_actions": self.n_actions,
@@ -106,7 +106,10 @@ class ExactMDP:
 
 
 def from_json(data: dict[str, Any]) -> ExactMDP:
-    """The MDP that `ExactMDP.as_json` wrote. Raises: InputError: if a row does not sum to 1."""
+    """Rebuild a rational MDP from the plain data that `ExactMDP.as_json` wrote.
+
+    Raises: InputError: if a row does not sum to 1.
+    """
     return ExactMDP(
         n_states=data["n_states"],
         n_actions=data["n_actions"],
@@ -119,7 +122,7 @@ def from_json(data: dict[str, Any]) -> ExactMDP:
 
 
 def fraction_of(x: float) -> fmpq:
-    """The fraction p/q with q <= 10^4 of which `x` is the correctly rounded value, else `x` itself.
+    """Fraction p/q with q <= 10^4 whose correctly rounded value is the float `x`, else exactly `x` itself.
 
     For |x| < 10^7 there is at most one such fraction: two of them differ by at least 10^-8. `x` itself is a
     dyadic rational.
@@ -131,7 +134,9 @@ def fraction_of(x: float) -> fmpq:
 
 
 def from_float(mdp: TabularMDP) -> ExactMDP:
-    """The rational MDP of which a float64 MDP is the rounded view, by `fraction_of` of every entry.
+    """Convert a float64 MDP to a rational one, reading each float as the simple fraction that rounds to it.
+
+    Each entry is read by `fraction_of`.
 
     Raises: InputError: naming the first row whose fractions do not sum to exactly 1.
     """
@@ -139,7 +144,7 @@ def from_float(mdp: TabularMDP) -> ExactMDP:
 
 
 def as_given(mdp: TabularMDP, *, sign: int = 1) -> ExactMDP:
-    """The rational MDP with exactly the numbers of a float64 MDP, for certifying solvers.
+    """Convert a float64 MDP to a rational MDP with exactly the same numbers, to certify a solver's result.
 
     Its rows may sum to 1 within a few ulps only. `sign=-1` negates the rewards.
     """
@@ -148,21 +153,24 @@ def as_given(mdp: TabularMDP, *, sign: int = 1) -> ExactMDP:
 
 
 def fractions(values: Any, *, name: str) -> Vector:
-    """Fractions of all entries of an array, flattened. Raises: InputError: if one is not finite."""
+    """Convert all entries of a float array to simple fractions, flattened.
+
+    Raises: InputError: if an entry is not finite.
+    """
     flat = np.asarray(values, dtype=np.float64).ravel()
     require(bool(np.isfinite(flat).all()), name, values, "must be finite")
     return tuple(fraction_of(x) for x in flat)
 
 
 def table_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
-    """A float table `[S, A]` as one fraction per pair that exists."""
+    """Convert a float table `[S, A]` to one fraction per state-action pair that exists."""
     array = np.asarray(values, dtype=np.float64)
     require(array.shape == (mdp.n_states, mdp.n_actions), name, array.shape, "must have shape [S, A]")
     return fractions([array[pair] for pair in mdp.pairs], name=name)
 
 
 def policy_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
-    """A float policy `[S, A]` as one fraction per pair that exists.
+    """Convert a float policy `[S, A]` to one fraction per state-action pair that exists.
 
     Raises: InputError: if the probabilities of a state do not sum to exactly 1.
     """
@@ -173,29 +181,32 @@ def policy_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
 
 
 def distribution_of(values: Any, *, name: str) -> Vector:
-    """A float distribution as fractions. Raises: InputError: if it does not sum to exactly 1."""
+    """Convert a float distribution to fractions that sum to exactly 1.
+
+    Raises: InputError: if they do not sum to exactly 1, or one is negative.
+    """
     d = fractions(values, name=name)
     _require_distribution(d, name)
     return d
 
 
 def evaluate_states(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
-    """State values V^pi, from the S x S system `(I - gamma P_pi) v = r_pi`."""
+    """State values V^pi in rational numbers, from the S x S system `(I - gamma P_pi) v = r_pi`."""
     return solve_states(mdp, pi, mdp.mean(pi, mdp.reward))
 
 
 def solve_states(mdp: ExactMDP, pi: Sequence[fmpq], right: Sequence[fmpq]) -> Vector:
-    """Solution v of the system `(I - gamma P_pi) v = right`."""
+    """Solve the linear system `(I - gamma P_pi) v = right` over states in rational numbers."""
     return _solve(_states_system(mdp, pi), right)
 
 
 def visits(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
-    """Discounted visits of states under a policy, the solution of `rho = p_0 + gamma P_pi^T rho`."""
+    """Discounted state visits of a policy, the rational solution of `rho = p_0 + gamma P_pi^T rho`."""
     return _solve(list(zip(*_states_system(mdp, pi), strict=True)), mdp.initial)
 
 
 def _states_system(mdp: ExactMDP, pi: Sequence[fmpq]) -> list[list[fmpq]]:
-    """The matrix `I - gamma P_pi` over states."""
+    """Rational matrix `I - gamma P_pi` over states, of a policy's Bellman system."""
     n = mdp.n_states
     matrix = [[ONE if s == t else ZERO for t in range(n)] for s in range(n)]
     for (s, _), row, weight in zip(mdp.pairs, mdp.rows, pi, strict=True):
@@ -205,7 +216,7 @@ def _states_system(mdp: ExactMDP, pi: Sequence[fmpq]) -> list[list[fmpq]]:
 
 
 def evaluate_pairs(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
-    """Q^pi in the other encoding, from the |H| x |H| system `(I - gamma P Pi) q = r`."""
+    """Action values Q^pi in rational numbers, from the system `(I - gamma P Pi) q = r` over pairs."""
     n = mdp.n_pairs
     matrix = [[ONE if i == j else ZERO for j in range(n)] for i in range(n)]
     for i, row in enumerate(mdp.rows):
@@ -216,24 +227,24 @@ def evaluate_pairs(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
 
 
 def greedy_sets(mdp: ExactMDP, q: Sequence[fmpq]) -> tuple[tuple[int, ...], ...]:
-    """Maximising pairs of each state, all of them where there are ties."""
+    """Greedy actions of each state with all ties, as indices of state-action pairs."""
     return tuple(
         tuple(i for i in own if q[i] == top) for own, top in zip(mdp.of_state, mdp.best(q), strict=True)
     )
 
 
 def first_greedy(mdp: ExactMDP, q: Sequence[fmpq]) -> tuple[int, ...]:
-    """First maximising pair of each state."""
+    """First greedy action of each state, as an index of a state-action pair."""
     return tuple(ties[0] for ties in greedy_sets(mdp, q))
 
 
 def deterministic(mdp: ExactMDP, chosen: Sequence[int]) -> Vector:
-    """Deterministic policy that takes the pairs `chosen`."""
+    """Deterministic policy that takes the state-action pairs with the indices `chosen`."""
     return tuple(ONE if i in set(chosen) else ZERO for i in range(mdp.n_pairs))
 
 
 def uniform_over(mdp: ExactMDP, sets: Sequence[Sequence[int]]) -> Vector:
-    """Policy that is uniform over the given set of pairs of each state."""
+    """Policy that is uniform over a given set of actions in each state."""
     weight = {i: fmpq(1, len(own)) for own in sets for i in own}
     return tuple(weight.get(i, ZERO) for i in range(mdp.n_pairs))
 
@@ -241,9 +252,10 @@ def uniform_over(mdp: ExactMDP, sets: Sequence[Sequence[int]]) -> Vector:
 def policy_iteration(
     mdp: ExactMDP, chosen: Sequence[int], *, n_steps: int | None = None
 ) -> list[tuple[Vector, tuple[int, ...]]]:
-    """Steps `(Q^{pi_{k-1}}, pi_k)` of Howard's policy iteration from the pairs `chosen`.
+    """Run Howard's policy iteration in rational numbers; return its steps `(Q^{pi_{k-1}}, pi_k)`.
 
-    There are `n_steps` of them or, if that is None, as many as it takes until the policy repeats.
+    It starts from the deterministic policy that takes the pairs `chosen`. It makes `n_steps` steps or, if
+    that is None, as many as it takes until the policy repeats.
     """
     steps: list[tuple[Vector, tuple[int, ...]]] = []
     current = tuple(chosen)
@@ -258,33 +270,33 @@ def policy_iteration(
 
 
 def optimal_values(mdp: ExactMDP) -> Vector:
-    """Optimal table Q*, by policy iteration; that `T* Q = Q` is checked before it is returned."""
+    """Optimal action values Q* in rational numbers, by policy iteration; `T* Q = Q` is checked at the end."""
     q = policy_iteration(mdp, [own[0] for own in mdp.of_state])[-1][0]
     if optimal_backup(mdp, q) != q:
-        raise ArithmeticError("policy iteration ended at a table that is not a fixed point of T*")
+        raise ArithmeticError("exact policy iteration ended at a table with `T* Q != Q`: a bug in verify")
     return q
 
 
 def optimal_backup(mdp: ExactMDP, q: Sequence[fmpq]) -> Vector:
-    """Optimal backup `T* Q = r + gamma E[max_a Q(s', a)]`."""
+    """Optimal Bellman backup `T* Q = r + gamma E[max_a Q(s', a)]` of a rational table."""
     return mdp.backup(mdp.best(q))
 
 
 def residual_error(mdp: ExactMDP, q: Sequence[fmpq]) -> fmpq:
-    r"""Residual error under T*, (2) with p = 2: `eps = 1/(2|H|) sum (T* Q - Q)^2`."""
+    r"""Residual error of a table under T*, VIREL's Eq. (2) with p = 2: `1/(2|H|) sum (T* Q - Q)^2`."""
     squares = [(x - y) ** 2 for x, y in zip(optimal_backup(mdp, q), q, strict=True)]
     return sum(squares, ZERO) / (2 * mdp.n_pairs)
 
 
 def _solve(matrix: Sequence[Sequence[fmpq]], right: Sequence[fmpq]) -> Vector:
-    """Solution of a linear system over the rationals."""
+    """Solve a linear system over the rationals."""
     n = len(right)
     solved = fmpq_mat(n, n, [x for row in matrix for x in row]).solve(fmpq_mat(n, 1, list(right)))
     return tuple(solved[i, 0] for i in range(n))
 
 
 def _convert(mdp: TabularMDP, number: Any, *, stochastic: bool = True) -> ExactMDP:
-    """A float MDP whose entries `number` turns into fractions."""
+    """Convert a float MDP to a rational one by applying the function `number` to every entry."""
     csr = mdp.csr_transition
     pairs = tuple((int(s), int(a)) for s, a in np.argwhere(mdp.available))
     rows = []
@@ -305,7 +317,7 @@ def _convert(mdp: TabularMDP, number: Any, *, stochastic: bool = True) -> ExactM
         )
     except InputError as error:
         raise InputError(
-            f"{error} (a float stands for the simple fraction of which it is the rounded value)"
+            f"{error} (each float is read as the fraction p/q, q <= {MAX_DENOMINATOR}, that rounds to it)"
         ) from None
 
 
@@ -319,6 +331,6 @@ def _require_distribution(p: Sequence[fmpq], name: str) -> None:
     require(
         total == 1 and all(x >= 0 for x in p),
         name,
-        str(total),
-        "must not be negative, and must sum to exactly 1",
+        f"the sum {total}",
+        "must have no negative entry, and must sum to exactly 1",
     )

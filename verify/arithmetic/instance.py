@@ -1,4 +1,4 @@
-"""Exact instances: the rational numbers of which a drawn instance of floats is the rounded view."""
+"""Exact instances of claims: drawn floats, read as the simple fractions that round to them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,43 +23,43 @@ SCALARS = ("eps", "eps_k", "alpha", "c", "p_norm")
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """An exact instance: an MDP and further parts by name, as `verify/statements.toml` lists them.
+    """Instance of a claim in rational numbers: an MDP and further named parts, such as q, pi and eps.
 
-    Tables and policies have one entry per pair, `d` has one per state. Further parts are scalars, lists, and
-    lists of tables. A part is an attribute: `x.q`.
+    `verify/statements.toml` lists the names. Tables and policies have one entry per state-action pair, `d`
+    has one per state. Further parts are scalars, lists, and lists of tables. A part is an attribute: `x.q`.
     """
 
     mdp: ExactMDP
     parts: dict[str, Any] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
-        """The part called `name`."""
+        """Return the instance's part with this name, so that `x.q` is the table q."""
         try:
             return self.parts[name]
         except KeyError:
-            raise AttributeError(name) from None
+            raise AttributeError(f"no part {name!r} in an instance with {', '.join(self.parts)}") from None
 
     def as_json(self, *names: str) -> dict[str, Any]:
-        """The parts named, in this order, as the checker reads them."""
+        """Plain data of the named parts, in this order, as `verify/recheck.py` reads it in a certificate."""
         return {name: self.mdp.as_json() if name == "mdp" else text(self.parts[name]) for name in names}
 
     def with_parts(self, **parts: Any) -> "Exact":
-        """A copy of the instance with parts added or replaced."""
+        """Copy of an instance with parts added or replaced."""
         return Exact(self.mdp, self.parts | parts)
 
 
 def without_mdp(**parts: Any) -> Exact:
-    """An instance without an MDP, whose facts use its parts alone."""
+    """Instance of a claim that needs no MDP: named parts in rational numbers alone."""
     return Exact(None, parts)  # type: ignore[arg-type]
 
 
 def text(value: Any) -> Any:
-    """A fraction as a string; a sequence, nested or not, as a list of strings."""
+    """Convert a fraction to a string, and a (nested) sequence of fractions to a (nested) list of strings."""
     return str(value) if isinstance(value, fmpq) else [text(x) for x in value]
 
 
 def exactly(instance: dict[str, Any]) -> Exact:
-    """The exact instance that a drawn instance of floats is the rounded view of.
+    """Convert a drawn float instance to exact numbers: each float becomes the fraction that rounds to it.
 
     Raises: InputError: if a distribution does not sum to exactly 1.
     """
@@ -68,7 +68,7 @@ def exactly(instance: dict[str, Any]) -> Exact:
 
 
 def _part(mdp: ExactMDP, name: str, value: Any) -> fmpq | Vector:
-    """A part as fractions, in the shape that its name calls for."""
+    """Convert one part of an instance to fractions, in the shape that its name calls for."""
     if name in POLICIES:
         return policy_of(mdp, value, name=name)
     if name in TABLES:

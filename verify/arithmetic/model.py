@@ -1,4 +1,4 @@
-r"""A second encoding of App. E, in loops over plain numbers, to check the derivatives of `virel_theory`.
+r"""Second encoding of VIREL's App. E in loops over plain numbers, to check `virel_theory`'s derivatives.
 
 Numbers are floats, mpmath numbers or dual numbers. Nothing here calls a formula of `virel_theory`. A table is
 a dictionary from the pairs `(s, a)` that exist to numbers.
@@ -16,18 +16,18 @@ from virel_theory.mdp.tabular import TabularMDP
 
 Table = dict[tuple[int, int], Number]
 DIGITS = 50
-"""Decimal digits of mpmath numbers."""
+"""Decimal digits with which mpmath computes."""
 STEP = "1e-15"
 """Step of central differences: truncation of order 1e-30 times third derivatives, rounding of 1e-35."""
 
 
 def pairs(mdp: TabularMDP) -> list[tuple[int, int]]:
-    """Pairs `(s, a)` that exist, row by row."""
+    """State-action pairs `(s, a)` that exist in an MDP, state by state."""
     return [(int(s), int(a)) for s, a in np.argwhere(mdp.available)]
 
 
 def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]) -> Table:
-    r"""Table $\hat Q_\omega$, evaluated anew from the data of the approximator."""
+    r"""Table $\hat Q_\omega$ of an approximator at parameters omega, without code of `virel_theory`."""
     if isinstance(approximator, TabularQ):
         return dict(zip(pairs(mdp), omega, strict=True))
     if isinstance(approximator, LinearQ):
@@ -42,7 +42,7 @@ def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]
 
 
 def boltzmann(q: Table, eps: Number) -> Table:
-    """Boltzmann policy at the temperature `eps`; values are shifted by the largest one of each state."""
+    """Boltzmann policy of a table at temperature `eps`, after subtracting each state's largest value."""
     top: dict[int, Number] = {}
     for (s, _), value in q.items():
         top[s] = value if s not in top or top[s] < value else top[s]
@@ -54,7 +54,7 @@ def boltzmann(q: Table, eps: Number) -> Table:
 
 
 def state_values(q: Table, pi: Table) -> dict[int, Number]:
-    """Mean of a table under the policy `pi`, per state."""
+    """Expected value of a table under the policy `pi`, per state."""
     v: dict[int, Number] = {}
     for (s, a), value in q.items():
         v[s] = v.get(s, 0) + pi[s, a] * value
@@ -70,7 +70,7 @@ def greedy_values(q: Table) -> dict[int, Number]:
 
 
 def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
-    """Residual `r + gamma E[v(s')] - q` per pair."""
+    """Bellman residual `r + gamma E[v(s')] - q` per state-action pair."""
     dense = mdp.dense_transition
     return {
         (s, a): mdp.gamma * _dot([float(p) for p in dense[s, a]], [v[t] for t in range(mdp.n_states)])
@@ -81,7 +81,7 @@ def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
 
 
 def half_mean_square(beta: Table) -> Number:
-    """Residual error `(1 / (2 |H|)) sum beta^2`."""
+    """Residual error `(1 / (2 |H|)) sum beta^2` of Bellman residuals beta."""
     return _sum([b * b for b in beta.values()]) / (2 * len(beta))
 
 
@@ -92,7 +92,10 @@ def self_map(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number
 
 
 def self_consistent_dual(mdp: TabularMDP, approximator: Approximator, omega: Array, eps: float) -> Dual:
-    r"""Self-consistent temperature near `eps` with its gradient in `omega`, by a Newton step in duals."""
+    r"""Self-consistent temperature `eps` with its gradient in omega, by a Newton step in dual numbers.
+
+    The value of the result is `eps` as given; the step computes the gradient only.
+    """
     n = len(omega)
     *x, t = variables([*omega.tolist(), eps])
     both = self_map(mdp, approximator, x, t)
@@ -116,7 +119,7 @@ def self_consistent_mp(
 
 
 def central_differences(f: Callable[[list[Number]], Number], x: Array) -> Array:
-    """Gradient of `f` at `x`, from central differences with 50 digits, rounded to float64 at the end."""
+    """Gradient of `f` at `x` by central differences in 50-digit arithmetic, rounded to float64 at the end."""
     with mpmath.workdps(DIGITS):
         h, point = mpmath.mpf(STEP), [mpmath.mpf(float(value)) for value in x]
         slopes = []

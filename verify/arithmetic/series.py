@@ -1,4 +1,4 @@
-"""Truncated power series in balls, `value + derivative t + O(t^2)`: derivatives by their definition.
+"""First-order power series in balls, `value + derivative t + O(t^2)`, to enclose derivatives in t.
 
 A number that depends on the parameter t is such a pair, a `Jet`. A table has one entry per pair `(s, a)`, as
 everywhere in `verify.arithmetic`; a list over states has one entry per state.
@@ -17,57 +17,57 @@ Jet = arb_series
 
 
 def jet(value: Number | int, slope: Number | int = 0) -> Jet:
-    """`value + slope t`."""
+    """First-order series `value + slope t` in ball arithmetic, from its two coefficients."""
     return arb_series([arb(value), arb(slope)], prec=2)
 
 
 def total(terms: Iterable[Any]) -> Jet:
-    """Sum of jets and numbers."""
+    """Sum of first-order series and plain numbers."""
     return sum(terms, jet(0))
 
 
 def slope(x: Any) -> arb:
-    """Derivative of a jet; 0 for a number, which does not depend on t."""
+    """Derivative in t of a first-order series; 0 for a plain number, which does not depend on t."""
     return x[1] if isinstance(x, arb_series) else arb(0)
 
 
 def value(x: Any) -> arb:
-    """Value of a jet at t = 0; a number is its own value."""
+    """Value at t = 0 of a first-order series; a plain number is its own value."""
     return x[0] if isinstance(x, arb_series) else arb(x)
 
 
 def values(table: Sequence[Any]) -> list[arb]:
-    """Values of a table of jets at t = 0; the paper's stop-gradient."""
+    """Values at t = 0 of a table of first-order series: the paper's stop-gradient operator."""
     return [value(x) for x in table]
 
 
 def slopes(table: Sequence[Any]) -> list[arb]:
-    """Derivatives of a table of jets."""
+    """Derivatives in t of a table of first-order series."""
     return [slope(x) for x in table]
 
 
 def by_state(x: Exact, table: Sequence[Any]) -> list[Jet]:
-    """Sum of a table over the actions of every state."""
+    """Sum of a table over the actions of each state."""
     return [total(table[i] for i in own) for own in x.mdp.of_state]
 
 
 def mean(x: Exact, pi: Sequence[Any], table: Sequence[Any]) -> list[Jet]:
-    """`E_pi[table]` per state."""
+    """Expectation `E_pi[table]` per state, where policy and table are first-order series."""
     return by_state(x, [p * f for p, f in zip(pi, table, strict=True)])
 
 
 def ahead(x: Exact, v: Sequence[Any]) -> list[Jet]:
-    """`E[v(s')]` per pair."""
+    """Expectation `E[v(s')]` over the next state, per state-action pair, where v is first-order series."""
     return [total(p * v[t] for t, p in row) for row in x.mdp.rows]
 
 
 def over_pairs(table: Sequence[Any]) -> Jet:
-    """Mean of a table over all pairs."""
+    """Mean over all state-action pairs of a table of first-order series."""
     return total(table) / arb(len(table))
 
 
 def softmax(x: Exact, logits: Sequence[Jet]) -> tuple[list[Jet], list[Jet]]:
-    """Softmax policy over the logits and its logarithm, one entry per pair."""
+    """Softmax policy of logits and its logarithm, both as first-order series per state-action pair."""
     log_pi = list(logits)
     for own in x.mdp.of_state:
         top = max((logits[i] for i in own), key=lambda y: float(y[0].mid()))
@@ -79,12 +79,12 @@ def softmax(x: Exact, logits: Sequence[Jet]) -> tuple[list[Jet], list[Jet]]:
 
 
 def along(x: Exact, j: int) -> list[fmpq]:
-    """Direction j of the features, a table b: the derivative of Q in omega_j."""
+    """Table of feature j, which is the derivative of a linear Q with respect to omega_j."""
     return list(x.features[j])
 
 
 def linear(x: Exact, j: int) -> list[Jet]:
-    """`Q = sum_n omega_n features_n` per pair, with its derivative in omega_j."""
+    """Linear `Q = sum_n omega_n features_n` per state-action pair, with its derivative in omega_j."""
     return [
         jet(sum((w * f[i] for w, f in zip(x.omega, x.features, strict=True)), fmpq(0)), x.features[j][i])
         for i in range(x.mdp.n_pairs)
@@ -92,7 +92,7 @@ def linear(x: Exact, j: int) -> list[Jet]:
 
 
 def in_every_direction(x: Exact, sides: Any) -> list[arb]:
-    """The numbers or tables `sides(j)` of all directions j of the features, one after the other."""
+    """Concatenate `sides(j)`, a number or a table for each parameter omega_j, over all j."""
     out: list[arb] = []
     for j in range(len(x.features)):
         found = sides(j)

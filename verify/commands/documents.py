@@ -30,7 +30,7 @@ class FiguresOptions:
     """
 
     claims: ClaimNames = ()
-    """Claim ids as listed by `virel claims`, or .py files with own claims; none means all on record."""
+    """Claim ids as listed by `virel claims`, or .py files with your own claims; none means all on record."""
     seed: int = 0
     """Seed of the random instances."""
     out: Path = Path("out/figures")
@@ -54,13 +54,13 @@ class ExplainOptions:
     """Explain claims in Markdown: the statement, its verdict, the counterexample, and what holds instead."""
 
     claims: ClaimNames = ()
-    """Claim ids as listed by `virel claims`, or .py files with own claims."""
+    """Claim ids as listed by `virel claims`, or .py files with your own claims."""
     errata: Path | None = None
-    """Instead, write the errata of all claims to this Markdown file, e.g. docs/errata.md."""
+    """Write the errata of all claims to this Markdown file, e.g. docs/errata.md, and explain nothing else."""
     seed: int = 0
     """Seed of the random instances."""
     results: Path = Path("out/verify")
-    """Folder of an earlier `virel verify`; --errata uses it if complete and of the same seed."""
+    """Folder of an earlier `virel verify`, whose results --errata uses if complete and of the same seed."""
     jobs: int = 2
     """Number of worker processes for --errata, at most as many as there are CPUs."""
 
@@ -85,7 +85,7 @@ def _figures(options: FiguresOptions) -> int:
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
     ids, files = registry.resolve(options.claims)
     drawn = [claim.id for claim in registry.select(ids, files) if claim.figures is not None]
-    require(bool(drawn), "claim", ", ".join(ids), "must have a figure (name none to draw all)")
+    require(bool(drawn), "claim", ", ".join(ids), "must have a figure (name no claim to draw all)")
     with staging_folder(options.out) as staging:
         jobs = min(options.jobs, available_cpus(), len(drawn))
         running = pool.run_rows(
@@ -142,7 +142,7 @@ def _explain(options: ExplainOptions) -> int:
 
 
 def _all_rows(options: ExplainOptions) -> list[Row]:
-    """Rows of all claims: from an earlier run if it is complete and has this seed, else from a run now."""
+    """Result rows of all claims: read from an earlier complete run with this seed, else computed now."""
     ids = [claim.id for claim in registry.select([])]
     try:
         found = read_results(options.results)

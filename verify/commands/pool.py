@@ -35,14 +35,14 @@ def run_rows(
     task: Task = "run_row",
     engine: Engine | None = None,
 ) -> "Generator[Row]":
-    """Rows of claims in the order in which they finish.
+    """Run one task per claim in worker processes; yield the result rows in the order in which they finish.
 
     Args:
-        ids: of the claims.
+        ids: the claims to run.
         seed: seed of the random instances.
         figures: the folder for what the task writes, if any.
         jobs: number of worker processes; 1 runs the claims in this process, one after the other.
-        files: hold claims that are not on record.
+        files: Python files with claims that are not on record.
         task: the function of `verify.commands.work` that makes a row.
         engine: the cluster whose workers make the rows; None means this machine.
 
@@ -63,7 +63,7 @@ def run_rows(
 
 
 def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[str, str] | None) -> "Row":
-    """One row, made in a worker process; on a cluster the versions `wanted` must be installed there."""
+    """Compute one claim's result row in a worker process; on a cluster, check the worker's versions first."""
     if wanted is not None:
         _require_same_versions(wanted)
         _require_shared(options["figures"])
@@ -75,7 +75,10 @@ def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[st
 
 
 def _require_same_versions(wanted: dict[str, str]) -> None:
-    """Raise `InputError` where a version differs: `results.json` would record what did not compute it."""
+    """Raise `InputError` if a package version on this worker differs from the version in `wanted`.
+
+    Otherwise `results.json` would record versions that did not compute its results.
+    """
     packages = [name for name in wanted if name != "python"]
     for name, version in versions(packages).items():
         rule = f"must have {name} {wanted[name]} on every machine, as here"
@@ -83,14 +86,14 @@ def _require_same_versions(wanted: dict[str, str]) -> None:
 
 
 def _require_shared(figures: Path | None) -> None:
-    """Raise `InputError` where the folder that the command has made for its files is missing."""
+    """Raise `InputError` if this worker does not see the folder that the command made for its files."""
     seen = figures is None or figures.parent.is_dir()
     require(seen, "out", f"no {figures and figures.parent} on {os.uname().nodename}", SHARED)
 
 
 @cache
 def _own_numba_cache() -> None:
-    """Give this worker a folder of compiled code that no other process uses, for as long as it lives.
+    """Give this worker process a numba cache folder that no other process uses while it lives.
 
     numba's index files are not safe against two processes that compile at once: both may choose the same file
     name for different signatures, and one would later run the other's machine code.

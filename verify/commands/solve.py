@@ -1,4 +1,4 @@
-"""Sub-command `virel solve` with certificates: that of `virel_theory`, with the certifier of this layer."""
+"""Sub-command `virel solve`: the one of `virel_theory`, completed by certificates of optimality."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from virel_theory import cli
 
 
 def main_solve(argv: Sequence[str]) -> int:
-    """Run `virel solve`; its exit status is that of `virel_theory.cli.main_solve`."""
+    """Run `virel solve` and return its exit status; `--certify` also writes a certificate of optimality."""
     return cli.main_solve(argv, certifier=_certify)
 
 

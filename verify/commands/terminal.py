@@ -1,4 +1,4 @@
-"""What the sub-commands of `verify` share: their errors, progress, and the folder of an unfinished run."""
+"""Shared parts of the sub-commands of `verify`: error handling, progress, folder of an unfinished run."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,9 +21,10 @@ Options = TypeVar("Options")
 def run_command(
     options: type[Options], argv: Sequence[str], *, prog: str, run: Callable[[Options], int]
 ) -> int:
-    """Run a sub-command as `virel_common.terminal.run_command` does, with the errors of worker processes.
+    """Run a sub-command; a file error, a dead worker or an interrupt becomes one line and an exit status.
 
-    SIGTERM acts as Ctrl-C. A file that can't be read or written is status 2, a worker that died status 1.
+    Everything else is as in `virel_common.terminal.run_command`. SIGTERM acts as Ctrl-C. A file that can't be
+    read or written is status 2, a worker that died is status 1.
     """
 
     def guarded(parsed: Options) -> int:
@@ -47,7 +48,7 @@ def run_command(
 
 @contextmanager
 def staging_folder(out: Path) -> Iterator[Path]:
-    """A folder inside `out` for figures of an unfinished run; finds an unwritable `out` at once."""
+    """Temporary folder inside `out` for the files of an unfinished run; an unwritable `out` fails at once."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(dir=out, prefix=".running-", ignore_cleanup_errors=True)
@@ -59,7 +60,7 @@ def staging_folder(out: Path) -> Iterator[Path]:
 
 
 def with_progress(rows: Iterable[Row], n_rows: int) -> Iterator[Row]:
-    """Pass rows on, reporting to stderr: a bar on a terminal, else one plain line a claim."""
+    """Yield result rows unchanged, showing progress on stderr: a bar on a terminal, else a line per claim."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
         for i, row in enumerate(rows, start=1):

@@ -34,7 +34,7 @@ class VerifyOptions:
     """
 
     claims: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")] = ()
-    """Claim ids as listed by `virel claims`, or .py files with own claims; none means all on record."""
+    """Claim ids as listed by `virel claims`, or .py files with your own claims; none means all on record."""
     all: tyro.conf.FlagCreatePairsOff[bool] = False
     """Check all claims on record, the same as naming none."""
     seed: int = 0
@@ -42,7 +42,7 @@ class VerifyOptions:
     out: Path = Path("out/verify")
     """Folder for results.json, figures, certificates and report.html."""
     jobs: int = 2
-    """Number of worker processes here, at most as many as there are CPUs; a cluster has its own number."""
+    """Number of worker processes on this machine, at most one per CPU; a cluster has its own number."""
     engine: str | None = None
     """Cluster that runs the claims: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
     this machine. All its machines need the same installation and, on a file system that they share with
@@ -147,7 +147,7 @@ def _checked_names(options: VerifyOptions) -> tuple[list[str], tuple[Path, ...]]
         has_deep or not options.deep,
         "deep",
         options.claims,
-        "must come alone, or with the id of a deep claim",
+        "must come without claim ids, or with the id of a claim about the deep agent",
     )
     return ids, files
 
@@ -161,7 +161,7 @@ def _checked_engine(options: VerifyOptions) -> Engine | None:
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:
-    """Move figures and certificates to their place, then write `results.json`; return what was written."""
+    """Move a run's figures and certificates to their place, then write `results.json`; return their paths."""
     written = []
     for name in ("figures", "certificates"):
         folder, paths = options.out / name, sorted((staging / name).glob("[!.]*"))

@@ -1,1 +1,1 @@
-"""Claims, how they are run, and what comes out."""
+"""Claims as data, the registry of those on record, the runner of their checks, and the results."""

@@ -1,4 +1,4 @@
-"""Claims: what is printed, where, what it assumes, and the checks that can fail."""
+"""Claims as data: the printed statement, its source, its assumptions, and the checks that can fail."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ Instance = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """A gap function and the instances that it must hold on.
+    """Check of a statement: a gap function, and the instances on which its error must be within the bound.
 
     Args:
         gap: `gap(**instance, perturb=0.0) -> Gap`. With `perturb=1.0` it must plant an error (sign, factor,
             missing term) in one of the two sides that it compares, so that a working check fails.
         instances: hypothesis strategy of instances (dicts), with simple values first, so that counterexamples
             shrink to something readable.
-        n_random: how many instances are drawn.
+        n_random: number of instances that are drawn at random.
         named: a function that returns further `(name, instance)` pairs, e.g. the Gymnasium MDPs. It is called
             only when the check runs.
     """
@@ -35,48 +35,48 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Assumption:
-    """An assumption of the source, and what happens when it is dropped."""
+    """Assumption of a printed statement, with an optional search for a counterexample without it."""
 
     name: str
-    """A few words."""
+    """Name of the assumption, a few words."""
     text: str
     """The assumption, as printed."""
     without: Check | None = None
-    """A check that searches for a counterexample without the assumption; None does not search."""
+    """Check that searches for a counterexample without the assumption; None means no search."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A displayed step of the printed proof."""
+    """Displayed step of a printed proof, with its check and, if the step fails, the repaired statement."""
 
     name: str
-    """A few words, kebab-case."""
+    """Name of the step, a few words in kebab-case."""
     statement: str
-    """LaTeX, as printed."""
+    """Formula of the step in LaTeX, as printed."""
     check: Check
     """Check of the step as printed."""
     repaired: "Correction | None" = None
-    """The statement that holds instead, if the step fails; None if it holds."""
+    """Statement that holds instead, if the step fails; None if the step holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """A statement that holds in place of a printed one, with its derivation and check."""
+    """Statement that holds in place of a printed one, with its derivation and check."""
 
     statement: str
-    """LaTeX."""
+    """Corrected statement in LaTeX."""
     derivation: str
-    """Why it holds: Markdown with LaTeX."""
+    """Proof of the corrected statement: Markdown with LaTeX."""
     check: Check
     """Check of the corrected statement."""
 
 
 @dataclass(frozen=True, eq=False)
 class NoProof:
-    """Why a claim on record, or one form of it, is checked in floating point only and has no certificate."""
+    """Reason why a claim, or one form of it, has no certificate and is checked in floating point only."""
 
     reason: str
-    """One phrase for docs/certificates.md."""
+    """Reason as one phrase for docs/certificates.md."""
     form: str = ""
     """`printed`, `corrected` or `step-N`, the N-th step of the claim; empty for all forms of the claim."""
 
@@ -90,7 +90,7 @@ A_DEFINITION = NoProof("a definition: what is checked is that the library's floa
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """One printed statement, or one of ours about what is printed there.
+    """One printed statement of the sources, or one of our own about it, with its checks and recorded verdict.
 
     Args:
         id: kebab-case, follows the source: `theorem-1`, `eq-31`, `app-c-1`.
@@ -126,7 +126,7 @@ class Claim:
 
 
 def expected_verdict(claim: Claim) -> Verdict:
-    """The verdict on record with `--certify`: CERTIFIED for HOLDS if the printed form has a proof.
+    """Verdict expected with `--certify`: CERTIFIED instead of HOLDS if the printed form has a proof.
 
     The claim is one on record; deep claims and claims in files of your own have no proofs.
     """

@@ -18,14 +18,14 @@ PARTS = (Check, Assumption, Step, Correction, NoProof)
 
 
 def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
-    """Claim ids, and files (the names that end in `.py`), in their order and each once."""
+    """Split command-line names into claim ids and `.py` files, in their order and without repetitions."""
     unique = dict.fromkeys(names)
     return [n for n in unique if not n.endswith(".py")], tuple(Path(n) for n in unique if n.endswith(".py"))
 
 
 @cache
 def claims_of(path: Path) -> tuple[Claim, ...]:
-    """The `CLAIMS` of a Python file.
+    """Load the `CLAIMS` of a Python file and check them.
 
     Raises:
         InputError: if there is no such file; it raises an error while it is imported; it has no `CLAIMS`, or
@@ -49,14 +49,14 @@ def claims_of(path: Path) -> tuple[Claim, ...]:
 
 
 def mistakes(claim: Claim) -> Iterator[str]:
-    """Mistakes in the data of a claim, as sentences, before anything runs."""
+    """Yield the mistakes in a claim's data as sentences, before any of its checks runs."""
     yield from _wrong_types(claim, "")
     if claim.expected is Verdict.REFUTED and claim.correction is None:
         yield "`expected` is REFUTED: give the claim a `correction`, with a check of its own"
 
 
 def _wrong_types(part: object, where: str) -> Iterator[str]:
-    """Sentences about fields whose values do not have the type that their class declares.
+    """Yield sentences about fields of a claim whose values do not have the declared type.
 
     `part` is a claim or one of its parts, `where` the path to it.
     """
@@ -71,7 +71,7 @@ def _wrong_types(part: object, where: str) -> Iterator[str]:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Whether a value has the declared type."""
+    """Whether a value has the type that a field declares: a class, a union or a sequence."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind in (Union, UnionType):
         return any(_fits(value, each) for each in inner)
@@ -83,7 +83,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """A type in words: `text`, `Check`, `a tuple of Step`."""
+    """Type in words for an error message, such as `a string of valid Unicode` or `a tuple of Step`."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind in (Union, UnionType):
         return " or ".join(map(_words, inner))
@@ -94,13 +94,13 @@ def _words(hint: Any) -> str:
 
 
 def _run_module(path: Path) -> object:
-    """Import a file and return its `CLAIMS`; its folder is on the import path, as for a script."""
+    """Import a Python file and return its `CLAIMS`; its folder joins the import path, as for a script."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the path of a Python file with claims")
     name = f"virel_claims_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise InputError(f"{path}: not a Python file")
+        raise InputError(f"{path}: not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     if (folder := str(path.resolve().parent)) not in sys.path:
         sys.path.append(folder)
@@ -116,7 +116,7 @@ def _run_module(path: Path) -> object:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """Where a file failed, as `path:line`: its last line that ran, or its syntax error."""
+    """Location `path:line` at which importing a file failed: its last line that ran, or its syntax error."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
     lines = [

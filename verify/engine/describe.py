@@ -1,4 +1,4 @@
-"""Instances as plain data, as `results.json` and the terminal show a counterexample."""
+"""Instances of claims as plain data, in the form in which `results.json` shows counterexamples."""
 
 import dataclasses
 import math
@@ -15,12 +15,12 @@ MAX_ENTRIES = 4096
 
 
 def describe_instance(instance: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a gap function as strict JSON: MDPs as dictionaries, arrays as lists."""
+    """Convert an instance of a claim to strict JSON: MDPs become dictionaries, arrays become lists."""
     return {name: as_json(value) for name, value in instance.items()}
 
 
 def as_json(value: Any) -> Any:
-    """A value as strict JSON: `nan`, `inf`, `-inf` and fractions as strings, large arrays as their shape."""
+    """Convert a value to strict JSON: non-finite floats and fractions as strings, large arrays as shapes."""
     if isinstance(value, TabularMDP):
         return _mdp_as_json(value)
     if isinstance(value, np.ndarray | np.generic):
@@ -60,7 +60,7 @@ def _object_as_json(value: Any) -> Any:
 
 
 def in_short(value: Any, *, width: int = 240) -> str:
-    """Text for people of what `as_json` returned: `1` for `1.0`, no quotes, cut at `width` characters."""
+    """Write JSON data as short readable text: `1` for `1.0`, no quotes, cut at `width` characters."""
     text = _compact(value)
     return text if len(text) <= width else text[: width - 4] + " ..."
 

@@ -1,4 +1,4 @@
-"""Figures as data: claims compute them, `verify.report.figures` draws them, CSV files keep them."""
+"""Figures as data: claims compute them, `verify.report.figures` draws them and writes them as CSV."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One curve of a panel, `y [n]` over `x [n]`."""
+    """One curve of a plot: `y [n]` over `x [n]`, its name in the legend, and how it is drawn."""
 
     label: str
     """Name in the legend, ASCII: `eps_k`, `x^2`."""
@@ -20,12 +20,12 @@ class Curve:
     y: Array
     """Ordinates `[n]`."""
     kind: Literal["measured", "line", "predicted", "points"] = "measured"
-    """How it is drawn: a line with markers, a line, dashes (a rate or a bound), or hollow markers."""
+    """Style of the curve: a line with markers, a line, dashes (a rate or a bound), or hollow markers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One set of axes with its curves."""
+    """One panel of a figure: a set of axes with its curves."""
 
     title: str
     xlabel: str
@@ -37,7 +37,7 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One figure, in a file of its own.
+    """One figure of a claim, in a file of its own: panels and caption.
 
     Labels are ASCII (`eps_k`, `x^2`) and are drawn as mathematics; `$...$` is left to matplotlib.
     """
@@ -45,8 +45,8 @@ class Figure:
     name: str
     """Name of the file: kebab-case, the claim's id first."""
     panels: Sequence[Panel]
-    """Its sets of axes."""
+    """Panels of the figure, each a set of axes."""
     caption: str
     """Sentence below the figure: the curves, the instance and the seed."""
     timed: bool = False
-    """Whether it shows measured times, so that its data differ between two runs with one seed."""
+    """Whether the figure shows measured times, so that its data differ between two runs with one seed."""

@@ -1,4 +1,4 @@
-"""The claims on record (`CLAIMS` of the modules below `verify/claims/`) and those of files of your own."""
+"""Registry of claims: those on record below `verify/claims/`, and those in files of your own."""
 
 import difflib
 import importlib
@@ -22,7 +22,7 @@ def modules() -> list[str]:
 
 
 def proof_modules() -> list[str]:
-    """Names of the modules below `verify/claims/` that may define jobs: `*proofs`."""
+    """Names of the modules below `verify/claims/` that may define proof jobs: those that end in `proofs`."""
     return [name for name in _below_claims() if name.endswith("proofs")]
 
 
@@ -34,18 +34,18 @@ def _below_claims() -> list[str]:
 
 @cache
 def all_claims() -> dict[str, Claim]:
-    """The claims on record by id, in the order of the sources (`verify.engine.sources`)."""
+    """Claims on record by id, in the order in which the sources print them (`verify.engine.sources`)."""
     claims: dict[str, Claim] = {}
     for name in modules():
         for claim in getattr(importlib.import_module(name), "CLAIMS", ()):
             if claim.id in claims:
-                raise ValueError(f"two claims have the id {claim.id!r}: give the one in {name} another")
+                raise ValueError(f"two claims have the id {claim.id!r}: choose another id in {name}")
             claims[claim.id] = claim
     return dict(sorted(claims.items(), key=lambda item: position(item[0])))
 
 
 def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
-    """The claims on record and those of the given files, by id.
+    """Claims by id: all those on record, and those in the given files.
 
     Raises:
         InputError: if a file cannot be loaded, or two claims have one id.
@@ -54,15 +54,15 @@ def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
     for path in files:
         for claim in claims_of(path):
             if claim.id in claims:
-                raise InputError(f"{path}: the id {claim.id!r} is taken; choose another (see virel claims)")
+                raise InputError(f"{path}: the id {claim.id!r} is taken; choose one not in `virel claims`")
             claims[claim.id] = claim
     return claims
 
 
 def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) -> list[Claim]:
-    """The claims with these ids, in this order; all on record if none is named.
+    """Claims with the given ids, in the given order; all claims on record if no id is given.
 
-    Then deep claims are among them only if `deep`.
+    Claims about the deep agent are among all claims on record only if `deep`.
 
     Raises:
         InputError: naming the unknown ids, and known ones that look like them.
@@ -80,12 +80,12 @@ def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) ->
 
 
 def resolve(names: Sequence[str], *, deep: bool = False) -> tuple[list[str], tuple[Path, ...]]:
-    """Ids of the claims to run, and the files that hold some of them.
+    """Resolve command-line names to the ids of the claims to run, and the files that hold some of them.
 
-    `names` are ids and `.py` files, which stand for all their claims; none stands for all on record.
+    `names` are ids and `.py` files. A file stands for all its claims, and no name for all claims on record.
 
     Raises:
-        InputError: as `catalogue` and `select` do; a claim needs torch, which cannot be imported.
+        InputError: as `catalogue` and `select` do; or a claim needs torch, which cannot be imported.
     """
     ids, files = split_names(names)
     in_files = [claim.id for path in files for claim in claims_of(path)]

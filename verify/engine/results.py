@@ -1,4 +1,4 @@
-"""Verdicts as plain data: the rows of `results.json`, and writing it so that no half file stays."""
+"""Verdicts as plain data: the rows of `results.json`, and writing this file whole or not at all."""
 
 import json
 from collections import Counter
@@ -15,12 +15,12 @@ from virel_common.files import atomic_file
 from virel_common.versions import versions
 
 Row = dict[str, Any]
-"""The outcome of one claim, as `results.json` holds it."""
+"""Outcome of one claim, as `results.json` holds it."""
 
 SCHEMA = 1
 PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
 ERROR = "ERROR"
-"""Stands for a verdict where a check raised an exception; it is never on record."""
+"""Word in place of a verdict where a check raised an exception; it is never on record."""
 
 _INSTANCE = (None, dict)
 _GAP = {key: (None, int, float, {"nan", "inf", "-inf"}) for key in ("error", "bound")}
@@ -37,7 +37,7 @@ DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
 
 
 def misfit(value: Any, shape: Any, where: str = "") -> str:
-    """Path to the first part of `value` that does not have the shape given; empty if there is none.
+    """Path to the first part of a JSON value that does not have the given shape; empty if all parts have.
 
     Shapes are written as in `DOCUMENT`.
     """
@@ -62,7 +62,10 @@ def misfit(value: Any, shape: Any, where: str = "") -> str:
 
 
 def result_row(result: Result) -> Row:
-    """The row of a claim that ran; a refuted claim has the `error` and `bound` of its counterexample."""
+    """Row of `results.json` for a claim that ran: verdict, errors, counterexamples, steps and corrections.
+
+    A refuted claim has the `error` and `bound` of its counterexample.
+    """
     claim, printed = result.claim, result.printed
     return {
         **_heading(claim),
@@ -86,7 +89,10 @@ def result_row(result: Result) -> Row:
 
 
 def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
-    """The row of a claim whose check or figure raised: the exception, and its instance if it is known."""
+    """Row of `results.json` for a claim whose check or figure raised an exception.
+
+    It has the exception and, if that is known, the instance on which it was raised.
+    """
     known = isinstance(error, CheckError)
     instance = _named(error.instance, error.name) if isinstance(error, CheckError) else None
     return {
@@ -106,16 +112,17 @@ def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
 
 
 def counterexample(outcome: Outcome) -> dict[str, Any] | None:
-    """The instance that failed as plain data, with its name first if it has one; None if none failed."""
+    """Counterexample of a check as plain data, its name first if it has one; None if no instance failed."""
     if outcome.counterexample is None:
         return None
     return _named(outcome.counterexample, outcome.counterexample_name)
 
 
 def as_recorded(row: Row) -> bool:
-    """Whether a claim came out as recorded.
+    """Whether the result of a claim agrees with the verdict, corrections and failing steps on record.
 
-    Its verdict is the one on record, corrections and repairs hold, and no step fails but the repaired ones.
+    The verdict must be the one on record, corrections and repairs must hold, and exactly the steps with a
+    repair must fail.
     """
     offered = [row["corrected"], *(step["repaired"] for step in row["steps"])]
     held = all(checked is None or checked["verdict"] != "REFUTED" for checked in offered)
@@ -131,12 +138,12 @@ def require_figure_names_differ(rows: Sequence[Row]) -> None:
 
 
 def results_document(rows: Sequence[Row], *, seed: int) -> dict[str, Any]:
-    """What `results.json` holds."""
+    """Content of `results.json`: schema, seed, package versions, and one row per claim."""
     return {"schema": SCHEMA, "seed": seed, "versions": versions(PACKAGES), "claims": list(rows)}
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Strict JSON (no NaN, no Infinity), written beside `path` and renamed."""
+    """Write a document as strict JSON (no NaN, no Infinity) to `path`, whole or not at all."""
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_file(path) as file:
         file.write(text.encode() + b"\n")

@@ -17,31 +17,31 @@ from verify.engine.verdict import Gap, Verdict
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Outcome of running a check."""
+    """Outcome of a check: the number of instances, the worst gap, and the counterexample if one was found."""
 
     n_instances: int
     """Number of instances up to the first failure, that one included; shrinking is not counted."""
     gap: Gap
-    """The gap of the counterexample or, if none failed, the one that used most of its bound."""
+    """Gap of the counterexample or, if no instance failed, the gap that used most of its bound."""
     counterexample: Instance | None = None
-    """The shrunk instance that failed; None if none did."""
+    """Shrunk instance that failed; None if no instance failed."""
     counterexample_name: str = ""
     """Name of the counterexample, if it is a named instance."""
 
     @property
     def ok(self) -> bool:
-        """Whether the check held on every instance."""
+        """Whether the check held on every instance that was tried."""
         return self.gap.ok
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The verdict on a claim and the outcomes behind it; None stands where there is nothing to run."""
+    """Verdict on a claim, with the outcomes of all its checks; None where there is nothing to run."""
 
     claim: Claim
-    """The claim that ran."""
+    """Claim whose checks ran."""
     verdict: Verdict
-    """The verdict that came out."""
+    """Verdict that follows from the outcomes."""
     printed: Outcome
     """Outcome of the printed statement."""
     correction: Outcome | None
@@ -51,23 +51,23 @@ class Result:
     repairs: tuple[Outcome | None, ...]
     """Outcome of the repair of each step."""
     ablations: tuple[Outcome | None, ...]
-    """Outcome of the search without each assumption."""
+    """Outcome of the search for a counterexample without each assumption."""
     seconds: float
-    """Time that all checks took."""
+    """Seconds that all checks took."""
 
 
 class CheckError(Exception):
-    """A gap function raised on an instance: a bug in the check, not a verdict."""
+    """A gap function raised an exception on an instance: a bug in the check, not a verdict."""
 
     def __init__(self, instance: Instance, name: str, cause: BaseException) -> None:
-        """Take the instance, its name if it has one, and the exception."""
+        """Store the instance on which a gap function raised, its name if it has one, and the exception."""
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.instance = instance
         self.name = name
 
 
 class _CounterexampleFound(Exception):
-    """Raised inside hypothesis, so that it shrinks the instance."""
+    """A counterexample was found; raised inside hypothesis, so that hypothesis shrinks it."""
 
     def __init__(self, instance: Instance, gap: Gap) -> None:
         super().__init__(f"error {gap.error} above the bound {gap.bound}")
@@ -76,7 +76,10 @@ class _CounterexampleFound(Exception):
 
 
 class _Watcher:
-    """A check with the number of instances seen so far and the worst gap, until one fails."""
+    """Evaluates a check on one instance after another, and keeps their number and the worst gap.
+
+    Instances after the first failure are not counted: hypothesis shrinks with them.
+    """
 
     def __init__(self, check: Check, perturb: float) -> None:
         self.check, self.perturb = check, perturb
@@ -101,20 +104,20 @@ class _Watcher:
     def held(self) -> Outcome:
         if self.worst is None:
             raise ValueError(
-                "the check has no instance: n_random is 0 and nothing is named, or every draw is rejected;"
-                " give it one"
+                "the check has no instance: `n_random` is 0 and `named` yields nothing, or every drawn"
+                " instance was rejected; give it at least one"
             )
         return Outcome(self.n_seen, self.worst)
 
 
 def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = True) -> Outcome:
-    """Try a check on drawn and then on named instances; stop at the first failure, and shrink it.
+    """Run a check on drawn instances, then on named ones; stop at the first failure and shrink it.
 
     Drawn instances come first because they shrink. A named one, of hundreds of states, is shown only if all
     drawn ones hold.
 
     Args:
-        check: what to run.
+        check: the check to run.
         seed: seed of hypothesis' generator: the same seed draws the same instances.
         perturb: passed to the gap function; 1.0 plants its deliberate error.
         shrink: False shows the first failure as it was drawn, for tests that only ask whether there is one.
@@ -137,7 +140,7 @@ def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = T
 
 
 def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
-    """Draw instances by hypothesis, with all settings explicit, so that no profile changes them."""
+    """Run a check on instances drawn by hypothesis; all settings are explicit, so that no profile matters."""
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -164,7 +167,7 @@ def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
 
 @contextmanager
 def _draws_depend_on_the_seed_alone() -> Iterator[None]:
-    """Keep hypothesis from mixing constants of the modules imported so far into its draws.
+    """Keep hypothesis from mixing constants of the modules imported so far into the instances that it draws.
 
     Otherwise the instances of a claim would depend on what ran before it in the same process, and a folder
     `.hypothesis` would appear in the current folder. There is no setting for it (hypothesis 6.170).
@@ -178,7 +181,7 @@ def _draws_depend_on_the_seed_alone() -> Iterator[None]:
 
 
 def run_claim(claim: Claim, *, seed: int) -> Result:
-    """Run every check of a claim and decide the verdict."""
+    """Run all checks of a claim (statement, steps, corrections, assumptions) and decide its verdict."""
     start = time.perf_counter()
 
     def run(check: Check | None) -> Outcome | None:
@@ -194,7 +197,7 @@ def run_claim(claim: Claim, *, seed: int) -> Result:
 
 
 def decide(printed: Outcome, steps: tuple[Outcome, ...]) -> Verdict:
-    """Verdict: REFUTED if the printed statement failed, GAP if only a step of its proof did, else HOLDS."""
+    """Decide a verdict: REFUTED if the printed statement failed, GAP if only a proof step did, else HOLDS."""
     if not printed.ok:
         return Verdict.REFUTED
     return Verdict.HOLDS if all(step.ok for step in steps) else Verdict.GAP

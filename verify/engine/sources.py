@@ -1,6 +1,7 @@
-"""Every numbered entry of the sources, in order, with the claims that check it: none is left out in silence.
+"""Index of all numbered entries of the sources, in order, with the claims that check each of them.
 
-Some entries are definitions, which cannot be false. Their claims are the ones that use them.
+No entry is left out in silence. Some entries are definitions, which cannot be false. Their claims are the
+ones that use them.
 """
 
 from dataclasses import dataclass
@@ -8,16 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One numbered entry of the sources."""
+    """One numbered entry of the sources, such as an equation or a theorem, and the claims about it."""
 
     label: str
-    """Its number, e.g. `Eq. (5)`."""
+    """Number of the entry, e.g. `Eq. (5)`."""
     text: str
-    """Its subject, in a few words."""
+    """Subject of the entry, in a few words."""
     claims: tuple[str, ...]
-    """Ids of the claims that check it or, if it is a definition, that use it."""
+    """Ids of the claims that check the entry or, if it is a definition, that use it."""
     is_definition: bool = False
-    """Whether it is a definition, which cannot be false."""
+    """Whether the entry is a definition, which cannot be false."""
 
 
 def _definition(label: str, text: str, *claims: str) -> Entry:
@@ -177,9 +178,9 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 def position(claim_id: str) -> tuple[int, int]:
-    """Where a claim stands in the sources: index of the first entry that states it, and place in that entry.
+    """Sort key of a claim: index of the first source entry that states it, and its place in that entry.
 
-    A claim that no entry names stands after all entries.
+    A claim that no entry names comes after all entries.
     """
     for index, entry in enumerate(ENTRIES):
         if claim_id in entry.claims and not entry.is_definition:

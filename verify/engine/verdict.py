@@ -1,4 +1,4 @@
-"""Outcomes: the gap that a check finds on one instance, and the verdict on a claim."""
+"""The verdict on a claim, and the gap (error and bound) that a check finds on one instance."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """The four verdicts on a claim; the value is the text in `results.json`."""
+    """The four possible verdicts on a claim; each value is the text in `results.json`."""
 
     CERTIFIED = "CERTIFIED"
     HOLDS = "HOLDS"
@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """Meaning of the verdict, in one sentence."""
+        """Meaning of a verdict in one sentence, for readers of the report."""
         return _MEANING[self]
 
 
@@ -29,7 +29,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Gap:
-    """The finding of a check on one instance: an error, and the bound that was derived for it.
+    """Finding of a check on one instance: an error, and the bound that was derived for it.
 
     For an identity the error is the largest difference of its two sides. For an inequality `x <= y` it is
     `x - y`.
@@ -41,18 +41,18 @@ class Gap:
     """How far rounding and truncation allow them to be apart."""
 
     def __post_init__(self) -> None:
-        """Turn numpy scalars into floats."""
+        """Convert the error and the bound from numpy scalars to floats."""
         object.__setattr__(self, "error", float(self.error))
         object.__setattr__(self, "bound", float(self.bound))
 
     @property
     def ok(self) -> bool:
-        """Whether the error is within the bound; NaN, and an infinite error, never are."""
+        """Whether the error is within its bound; a NaN or infinite error never is."""
         return self.error <= self.bound and self.error < math.inf
 
     @property
     def ratio(self) -> float:
-        """Share of the bound that the error uses, `error / bound`; infinite for a failure without one."""
+        """Ratio `error / bound`, the share of the bound used; infinite for a failure without such a ratio."""
         usable = self.bound > 0 and math.isfinite(self.error)
         if not self.ok and not usable:
             return math.inf
@@ -60,5 +60,5 @@ class Gap:
 
 
 def worst(*gaps: Gap) -> Gap:
-    """The gap that uses the largest share of its bound; a failing one if there is any."""
+    """Worst of several gaps: a failing one if there is any, else the one that uses most of its bound."""
     return max(gaps, key=lambda gap: (not gap.ok, gap.ratio))

@@ -1,1 +1,1 @@
-"""Certificates: statements proved on exact instances."""
+"""Proofs of claims on exact instances, and the certificate files that record them."""

@@ -19,7 +19,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """A proof of one form of a claim on one instance; `verify/statements.toml` says what is proved."""
+    """Certificate for one form of a claim on one instance; `verify/statements.toml` says what it proves."""
 
     claim: str
     """Id of the claim."""
@@ -33,7 +33,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Undecided:
-    """An instance without a proof: the statement is false on it, or the largest precision did not decide."""
+    """Failed proof on one instance: the statement is false on it, or the largest precision did not decide."""
 
     claim: str
     """Id of the claim."""
@@ -44,7 +44,7 @@ class Undecided:
 
 
 def document(certificates: Sequence[Certificate]) -> dict[str, Any]:
-    """The content of a certificate file, its hash included."""
+    """Content of a certificate file, including its hash, as plain data."""
     body = {
         "schema": SCHEMA,
         "versions": versions(("virel", "python-flint")),
@@ -57,13 +57,16 @@ def document(certificates: Sequence[Certificate]) -> dict[str, Any]:
 
 
 def content_hash(body: dict[str, Any]) -> str:
-    """SHA-256 of a file's content without the hash, as canonical JSON: sorted keys, no blanks, ASCII."""
+    """SHA-256 of a certificate file's content without the hash, in canonical JSON.
+
+    Canonical JSON has sorted keys and no blanks, and is ASCII.
+    """
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write(path: Path, certificates: Sequence[Certificate]) -> None:
-    """Write a certificate file whole or not at all."""
+    """Write certificates to a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(json.dumps(document(certificates), separators=(",", ":")).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""Rational instances that several topics draw or prepare: features, policies, members of a function class.
+"""Rational instances for proofs of several topics: how they are drawn, and how drawn ones are converted.
 
 The claims' own instances are floats, or larger than exact algebra needs. Here features and parameters are
 multiples of 1/2, so that they can be read, and MDPs have at most three states and three actions, so that the
@@ -34,7 +34,7 @@ _PARTS: dict[str, Any] = {
 
 
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
-    """Strategy of `size` multiples of 1/2, of absolute value at most `largest / 2`."""
+    """Strategy of lists of `size` multiples of 1/2, each of absolute value at most `largest / 2`."""
     entries = st.integers(-largest, largest).map(lambda k: fmpq(k, 2))
     return st.lists(entries, min_size=size, max_size=size)
 
@@ -42,12 +42,12 @@ def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
 def with_features(
     *names: str, n_features: int = 2, where: Callable[[Exact], bool] | None = None
 ) -> Instances:
-    """Strategy of an MDP with `features` and the parts named.
+    """Strategy of exact instances: a rational MDP with linear `features` and further named parts.
 
     Args:
-        names: of the parts; `mdp` and `features` are always there. With `beta`, the rewards are 0.
+        names: the further parts; `mdp` and `features` are always drawn. With `beta`, the rewards are 0.
         n_features: the features are unit vectors (only if this exceeds 1), or 1 to this many rows of halves.
-        where: keeps the instances of which it is true.
+        where: condition that every instance must satisfy; None accepts all.
     """
     drawn = _with_features(*names, n_features=n_features)
     return drawn if where is None else drawn.filter(where)
@@ -74,14 +74,14 @@ def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
 
 
 def with_table_features(x: Exact, table: Any, omega: Any) -> Exact:
-    """The instance with `features` from a float `[S, A, N]` table, and the parameters `omega [N]`."""
+    """Copy of an instance with `features` from a float table `[S, A, N]` and with parameters `omega [N]`."""
     columns = np.moveaxis(np.asarray(table), -1, 0)
     features = [exact.table_of(x.mdp, column, name="features") for column in columns]
     return x.with_parts(features=features, omega=fractions(omega, name="omega"))
 
 
 def with_unit_features(x: Exact) -> Exact:
-    """The instance with one unit vector per pair as `features`: every table is linear in them."""
+    """Copy of an instance with one unit vector per pair as `features`: every table is linear in them."""
     return x.with_parts(features=_unit_vectors(x.mdp.n_pairs))
 
 
@@ -90,7 +90,7 @@ def _unit_vectors(n: int) -> Sequence[Sequence[fmpq]]:
 
 
 def other_member(instance: Instance) -> Exact:
-    """The function class Omega = {Q*, q}: q is the first of `others`.
+    """Exact instance for the function class Omega = {Q*, q}, where q is the first of the drawn `others`.
 
     A policy drawn as `pi` becomes `pi_theta`, with its state values `v`.
     """

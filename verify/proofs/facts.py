@@ -1,4 +1,4 @@
-"""Facts and how they are certified: enclosures, in ball arithmetic, of left side minus right side.
+"""Facts that proofs consist of, and how they are proved: ball enclosures of left side minus right side.
 
 A statement of `verify/statements.toml` is a list of formulas, and each of them is one `Fact` here: a relation
 to zero and a function that computes the differences from the definitions. The checker (`verify/recheck.py`)
@@ -19,7 +19,7 @@ Differences = Callable[[Exact], Sequence[arb]]
 
 
 class Fact(NamedTuple):
-    """One formula of a statement: how its differences, left minus right, relate to zero."""
+    """One formula of a statement: its differences, left side minus right side, and their relation to zero."""
 
     relation: str
     """`==`, `>=` and `>` are claimed of every difference, `!=` of one of them."""
@@ -27,22 +27,22 @@ class Fact(NamedTuple):
 
 
 def equal(sides: Differences) -> Fact:
-    """The fact that both sides are equal in every component."""
+    """Fact that the two sides of a formula are equal in every component."""
     return Fact("==", sides)
 
 
 def differs(sides: Differences) -> Fact:
-    """The fact that the sides differ in some component, which refutes an identity."""
+    """Fact that the two sides of a formula differ in some component, which refutes an identity."""
     return Fact("!=", sides)
 
 
 def at_least(sides: Differences) -> Fact:
-    """The fact that the left side is at least the right side in every component."""
+    """Fact that the left side of a formula is at least the right side in every component."""
     return Fact(">=", sides)
 
 
 def above(sides: Differences) -> Fact:
-    """The fact that the left side exceeds the right side in every component."""
+    """Fact that the left side of a formula exceeds the right side in every component."""
     return Fact(">", sides)
 
 
@@ -53,7 +53,7 @@ class Open(Exception):
 def certify(
     claim: str, form: str, x: Exact, *, parts: Sequence[str], facts: Sequence[Fact]
 ) -> Certificate | Undecided:
-    """Enclose the differences of all facts, in their order; return `Undecided` at the first that is open.
+    """Prove all facts on an exact instance; return a certificate, or `Undecided` at the first that fails.
 
     Args:
         claim: id of the claim.
@@ -70,7 +70,7 @@ def certify(
 
 
 def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclosures, at 64, 128 and 256 bits, of differences that are to vanish.
+    """Enclose `left - right`, which should vanish, at 64, 128 and 256 bits, for a fact `left == right`.
 
     Each contains zero, and its width is below `2^(-bits/2)`.
     """
@@ -86,7 +86,7 @@ def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
-    """An enclosure, without zero, of one component of the differences, and the number of that component."""
+    """Enclose one component of `left - right` away from zero, for a fact `left != right`; say which one."""
     for bits in _precisions():
         with ctx.workprec(bits):
             for component, ball in enumerate(sides(x)):
@@ -97,7 +97,7 @@ def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[str, Any]:
-    """An enclosure, without negative numbers, of all differences.
+    """Enclose `left - right` in an interval without negative numbers, for a fact `left >= right` or `>`.
 
     Each difference is positive or, unless `strictly`, an exact zero.
     """
@@ -115,7 +115,7 @@ def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[s
 
 
 def _precisions() -> list[int]:
-    """Working precisions in bits, doubled from the first one."""
+    """Working precisions of ball arithmetic in bits, tried in turn, each twice the one before."""
     return [BITS[0] << k for k in range(7)]
 
 

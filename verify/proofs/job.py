@@ -1,4 +1,4 @@
-"""Jobs: which form of a claim is proved, by which facts, and where its instances come from."""
+"""Proof jobs: which form of a claim is proved, by which facts, and where its instances come from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from verify.proofs.facts import Fact
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """The proof, or the refutation, of one form of a claim.
+    """Proof job: proves one form of a claim on many instances, or refutes it on one.
 
-    Its `parts` and `facts` are those of the statement in `verify/statements.toml`, in the same order.
+    The `parts` and `facts` are those of the statement in `verify/statements.toml`, in the same order.
     """
 
     form: str
@@ -26,14 +26,14 @@ class Job:
     facts: Sequence[Fact]
     """The facts that are proved of every instance, or of the counterexample."""
     prepare: Callable[[Any], Exact] = exactly
-    """Makes an exact instance of a drawn one."""
+    """Function that converts a drawn instance to an exact one."""
     refutes: bool = False
     """Whether one counterexample is wanted, rather than a proof on every instance."""
     instances: SearchStrategy[Any] | None = None
     """Strategy of instances; None takes that of the claim's own check."""
 
     def check_of(self, claim: Claim) -> Check:
-        """The check of the claim that belongs to this form: its instances and counterexample are used."""
+        """Check of the claim for the form that a job proves; its instances and counterexample are used."""
         if self.form.startswith("step"):
             return claim.steps[int(self.form.removeprefix("step-")) - 1].check
         if self.form == "corrected" and claim.correction is not None:
@@ -41,7 +41,7 @@ class Job:
         return claim.check
 
     def instances_of(self, claim: Claim) -> SearchStrategy[Any]:
-        """The strategy to draw instances from: the job's own, else that of the claim's check."""
+        """Strategy from which a job's instances are drawn: its own, else that of the claim's check."""
         return self.check_of(claim).instances if self.instances is None else self.instances
 
 
@@ -50,20 +50,20 @@ Jobs = dict[str, Sequence[Job]]
 
 
 def proved(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
-    """A job that proves the facts on every instance; `options` are further fields of `Job`."""
+    """Proof job that proves the facts on every instance; `options` are further fields of `Job`."""
     return Job(form, parts, facts, **options)
 
 
 def refuted(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
-    """A job that proves the facts on one counterexample; `options` are further fields of `Job`."""
+    """Proof job that proves the facts on one counterexample; `options` are further fields of `Job`."""
     return Job(form, parts, facts, refutes=True, **options)
 
 
 def as_drawn(x: Exact) -> Exact:
-    """The instance itself: the `prepare` of jobs whose own instances are exact already."""
+    """Return an instance unchanged: the `prepare` of proof jobs that draw exact instances."""
     return x
 
 
 def featured(form: str, parts: tuple[str, ...], *facts: Fact, refutes: bool = False, **options: Any) -> Job:
-    """A job on rational instances with features, drawn by `draws.with_features(*parts, **options)`."""
+    """Proof job on rational instances with features, drawn by `draws.with_features(*parts, **options)`."""
     return Job(form, parts, facts, as_drawn, refutes, draws.with_features(*parts, **options))

@@ -1,4 +1,4 @@
-"""The list of certified statements in docs/certificates.md: `python -m verify.proofs.listing` prints it."""
+"""List of certified statements for docs/certificates.md; `python -m verify.proofs.listing` prints it."""
 
 from collections.abc import Iterable
 from itertools import groupby
@@ -10,7 +10,7 @@ from verify.proofs.table import all_jobs
 
 
 def listing() -> str:
-    """Markdown table of the claims with their proved and refuted forms, then those without, by reason."""
+    """Markdown table of claims with their proved and refuted forms, then claims without proof, by reason."""
     claims = [claim for claim in all_claims().values() if not claim.deep]
     jobs = all_jobs()
     lines = ["| claim | proved | refuted |", "| --- | --- | --- |"]
@@ -33,7 +33,7 @@ def _reason(claim: Claim) -> str:
 
 
 def _form_without_proof(claim: Claim) -> str:
-    """The form that has no proof, in words."""
+    """Words for the one form of a claim that has no proof, such as `as printed`."""
     form = "" if claim.not_certified is None else claim.not_certified.form
     if form.startswith("step-"):
         return f"the printed step `{claim.steps[int(form.removeprefix('step-')) - 1].name}`"

@@ -1,4 +1,4 @@
-"""Rows of `virel verify --certify`: what a worker hands back, and how it enters the rows of the run."""
+"""Result rows of `virel verify --certify`: those that workers return, and their merge into the run's rows."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,29 +13,29 @@ from verify.proofs.table import all_jobs
 
 
 def certifiable(rows: Sequence[Row]) -> list[str]:
-    """Ids of the rows whose claims have a proof."""
+    """Ids of those claims in a run's result rows that have a proof job."""
     return [row["id"] for row in rows if row["id"] in all_jobs()]
 
 
 def certified_row(claim_id: str, *, seed: int, out: Path) -> Row:
-    """Certify one claim into the folder `out` and return plain data, for a worker to hand back."""
+    """Write the certificates of one claim into the folder `out`; return the outcomes as plain data."""
     outcomes = certify_claim(claim_id, seed=seed, out=out)
     verdict = "certified" if all(outcome.ok for outcome in outcomes) else "undecided"
     return {"id": claim_id, "verdict": verdict, "certificates": list(map(dataclasses.asdict, outcomes))}
 
 
 def entered(rows: Sequence[Row], certified: Sequence[Row]) -> list[Row]:
-    """The rows of a run with the outcomes of certifying: `certificates`, `verdict` and `expected`.
+    """Merge the outcomes of certifying into a run's result rows: `certificates`, `verdict` and `expected`.
 
-    HOLDS becomes CERTIFIED in both where it applies. Rows of claims without a proof stay as they are. Where a
-    proof raised an exception, that becomes the reason.
+    HOLDS becomes CERTIFIED in the last two where it applies. Rows of claims without a proof stay as they
+    are. Where a proof raised an exception, that becomes the reason.
     """
     found = {row["id"]: row for row in certified}
     return [_entered(row, found[row["id"]]) if row["id"] in found else row for row in rows]
 
 
 def _entered(row: Row, certified: Row) -> Row:
-    """One row of a run with what certifying its claim came to."""
+    """Merge the outcomes of certifying one claim into its result row."""
     (claim,) = select([row["id"]])
     raised = Certified(row["id"], "printed", False, 0, 1, certified.get("exception", ""), "", 0.0)
     stored = certified.get("certificates")
@@ -52,7 +52,7 @@ def _entered(row: Row, certified: Row) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """One line for the terminal: number of certificates, and the forms that are undecided, with reasons."""
+    """Terminal line on a run's proofs: number of certificates, and undecided forms of claims with reasons."""
     outcomes = [outcome for row in rows for outcome in row.get("certificates", ())]
     proved = sum(outcome["certified"] for outcome in outcomes)
     failed = [f"{o['claim']} ({o['form']}): {o['reason']}" for o in outcomes if not o["ok"]]

@@ -23,12 +23,12 @@ from verify.proofs.table import all_jobs
 from virel_common.errors import InputError
 
 N_INSTANCES = 200
-"""How many instances a proof covers, and how many are tried for a counterexample."""
+"""Number of instances that a proof covers, and that are tried for a counterexample."""
 
 
 @dataclass(frozen=True)
 class Certified:
-    """Outcome of certifying one form of a claim."""
+    """Outcome of certifying one form of a claim: instances proved, file written, reason if it failed."""
 
     claim: str
     """Id of the claim."""
@@ -45,22 +45,22 @@ class Certified:
     file: str
     """Name of the certificate file; empty if nothing was proved."""
     seconds: float
-    """Time that drawing and proving took."""
+    """Seconds that drawing and proving took."""
 
     @property
     def ok(self) -> bool:
-        """Whether every instance tried was certified (for a refutation: a counterexample was)."""
+        """Whether every instance tried was certified; for a refutation, whether a counterexample was."""
         return self.certified > 0 and self.undecided == 0
 
 
 def certify_claim(claim_id: str, *, seed: int, out: Path, n_instances: int = N_INSTANCES) -> list[Certified]:
-    """Run every job of a claim and write the certificates to `out/CLAIM-FORM.json`."""
+    """Run every proof job of a claim and write the certificates to `out/CLAIM-FORM.json`."""
     (claim,) = select([claim_id])
     return [_run(job, claim, seed, out, n_instances) for job in all_jobs().get(claim_id, ())]
 
 
 def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Certified:
-    """Run one job and write its certificates, if there are any."""
+    """Run one proof job of a claim and write its certificates, if there are any."""
     start = time.perf_counter()
     prove = _refute if job.refutes else _prove
     proofs, reasons = prove(job, claim, seed, n_instances)
@@ -80,9 +80,9 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
 
 
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Certificate], list[str]]:
-    """Certificates of distinct instances, and the reason if one could not be proved.
+    """Prove a job's facts on distinct instances; return certificates, and the reason if a proof failed.
 
-    Stops at `n_instances` distinct ones, at the first that is undecided, or when no more are found.
+    It stops at `n_instances` distinct instances, at the first undecided one, or when no more are found.
     """
     strategy = job.instances_of(claim)
     for factor in (1.25, 3, 8):
@@ -98,9 +98,9 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Ce
 
 
 def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate], list[str]]:
-    """The certificate of one counterexample, or the reason why there is none.
+    """Certify one counterexample to a claim; return its certificate, or the reason why there is none.
 
-    It is the claim's shrunk counterexample or, if that is not rational, another one that is drawn.
+    The counterexample is the claim's shrunk one or, if that is not rational, another one that is drawn.
     """
     drawn, reason = draw(job.instances_of(claim), seed=seed, n=N_INSTANCES), "no counterexample found"
     if job.instances is None:
@@ -117,7 +117,7 @@ def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate
 
 
 def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecided:
-    """Prove the facts of a job on a drawn instance."""
+    """Prove the facts of a job on one drawn instance; return a certificate, or `Undecided`."""
     try:
         return certify(claim_id, job.form, job.prepare(instance), parts=job.parts, facts=job.facts)
     except (InputError, Open) as error:  # floats that are not a rational instance; roots not isolated
@@ -125,7 +125,7 @@ def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecide
 
 
 def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
-    """Draw about `n` instances; the same seed draws the same ones."""
+    """Draw about `n` instances from a hypothesis strategy; the same seed draws the same ones."""
     out: list[Any] = []
 
     @hypothesis.seed(seed)
@@ -146,7 +146,7 @@ def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
 
 
 def certified_verdict(verdict: Verdict, rows: Sequence[Certified]) -> Verdict:
-    """The verdict, CERTIFIED in place of HOLDS if the printed form is proved on every instance tried."""
+    """Verdict after certifying: CERTIFIED, not HOLDS, if the printed form was proved on every instance."""
     printed = [row for row in rows if row.form == "printed" and not row.refutes]
     certified = verdict is Verdict.HOLDS and bool(printed) and all(row.ok for row in printed)
     return Verdict.CERTIFIED if certified else verdict

@@ -1,7 +1,7 @@
-"""Differences that the proofs of several topics use: Bellman equations, visits, a Boltzmann policy's loss.
+"""Left-minus-right differences for proofs of several topics: Bellman equations, visits, policy loss.
 
-Each returns left side minus right side of a formula, one ball per component. Where both sides are rational,
-the difference is an exact number in a ball of radius zero.
+Each difference is left side minus right side of a formula, one ball per component. Where both sides are
+rational, it is an exact number in a ball of radius zero.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,33 +15,33 @@ from verify.proofs.facts import Differences, above, equal
 
 
 def rational(differences: Callable[[Exact], Sequence[fmpq | int]]) -> Differences:
-    """Decorator: the exact numbers that a function returns, as balls of radius zero."""
+    """Decorator that converts the exact numbers returned by a function to balls of radius zero."""
     return lambda x: [arb(value) for value in differences(x)]
 
 
 def minus(left: Sequence[fmpq], right: Sequence[fmpq]) -> list[fmpq]:
-    """`left - right`, entry by entry."""
+    """Difference `left - right` of two vectors of fractions, entry by entry."""
     return [a - b for a, b in zip(left, right, strict=True)]
 
 
 def dot(a: Sequence[fmpq], b: Sequence[fmpq]) -> fmpq:
-    """`sum_i a_i b_i` of two vectors of fractions."""
+    """Scalar product `sum_i a_i b_i` of two vectors of fractions."""
     return sum((p * q for p, q in zip(a, b, strict=True)), fmpq(0))
 
 
 def fixed_point(name: str) -> Differences:
-    """`q - T* q` of the table called `name`: zero exactly if the table is Q*."""
+    """Difference `q - T* q` for an instance's table called `name`: zero exactly if the table is Q*."""
     return rational(lambda x: minus(x.parts[name], exact.optimal_backup(x.mdp, x.parts[name])))
 
 
 def value_of(name: str) -> Differences:
-    """`v - E_pi[r + gamma E[v(s')]]`, pi the policy called `name`: zero exactly if v is its state values."""
+    """Difference `v - E_pi[r + gamma E[v(s')]]` for the policy called `name`: zero exactly if v is V^pi."""
     return rational(lambda x: minus(x.v, x.mdp.mean(x.parts[name], x.mdp.backup(x.v))))
 
 
 @rational
 def visits(x: Exact) -> list[fmpq]:
-    """`rho - (p_0 + gamma P_pi^T rho)`: zero exactly if rho is the discounted visits of pi_theta."""
+    """Difference `rho - (p_0 + gamma P_pi^T rho)`: zero exactly if rho is pi_theta's discounted visits."""
     ahead = list(x.mdp.initial)
     for (s, _), row, p in zip(x.mdp.pairs, x.mdp.rows, x.pi_theta, strict=True):
         for t, w in row:
@@ -51,7 +51,7 @@ def visits(x: Exact) -> list[fmpq]:
 
 @rational
 def least_of_optimum(x: Exact) -> list[fmpq]:
-    """`min Q*`: positive under Assumption 1."""
+    """Smallest entry `min Q*` of the optimal table: positive under Assumption 1."""
     return [min(x.q_star)]
 
 
@@ -63,7 +63,7 @@ IS_VISITS = equal(visits)
 
 
 def losses(x: Exact, q: Sequence[fmpq], eps: fmpq | arb) -> list[arb]:
-    """Loss of the Boltzmann policy per state, `max Q - E_pi[Q]`.
+    """Loss `max Q - E_pi[Q]` of the Boltzmann policy in each state, as a ball.
 
     A state where no action is worse than another has the exact loss 0.
     """
@@ -77,10 +77,13 @@ def losses(x: Exact, q: Sequence[fmpq], eps: fmpq | arb) -> list[arb]:
 
 
 def n_actions(x: Exact) -> int:
-    """Number A of actions of the state that has most of them."""
+    """Largest number A of actions that a state has."""
     return max(map(len, x.mdp.of_state))
 
 
 def loss_factor(x: Exact, *, entropic: bool) -> arb:
-    """Factor c of the bound `max Q - E_pi[Q] <= c eps`: `log A` if `entropic`, else `(A - 1)/e`."""
+    """Factor c in a Boltzmann policy's loss bound `max Q - E_pi[Q] <= c eps`, one of two such factors.
+
+    It is `log A` if `entropic`, else `(A - 1)/e`.
+    """
     return log(fmpq(n_actions(x))) if entropic else (n_actions(x) - 1) * exp(fmpq(-1))

@@ -1,4 +1,4 @@
-r"""Certificates of `virel solve --certify`: the policy is within delta of optimal, by one sweep.
+r"""Certificates of `virel solve --certify`: one sweep proves that the policy is within delta of optimal.
 
 The float arrays are the MDP, exactly as given: row sums are 1 within $\delta$
 (`virel_theory.solvers.bounds`). For any vector v, with $u = \max(0, \max_s (Tv - v))$, $l = \min(0,
@@ -35,19 +35,19 @@ from virel_theory.solvers.bounds import EPS, backup_error, contraction_interval
 
 Sense = Literal["max", "min"]
 MAX_EXACT = 4000
-"""Non-zeros plus pairs of the largest MDP whose delta is exact; beyond, it is that of a float64 sweep."""
+"""Non-zeros plus pairs of the largest MDP whose delta is exact; beyond it, delta is from a float64 sweep."""
 MAX_ENTRIES = 10**7
 """Non-zeros plus pairs of the largest MDP: the checker reads files of at most 256 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyBound:
-    """A bound on what a policy loses, and what its proof needs."""
+    """Guaranteed bound on a policy's loss against the optimum, with the vector that proves it."""
 
     delta: float
     r"""Bound of $V^*(s) - V^\pi(s)$ in every state; for costs, of $V^\pi(s) - V^*(s)$."""
     witness: Array
-    """The vector v of the proof."""
+    """Vector v of the proof."""
     norm: float
     """Bound of gamma times the largest row sum."""
 
@@ -55,7 +55,7 @@ class PolicyBound:
 def policy_bound(
     mdp: TabularMDP, policy: NDArray[np.intp], value: Array, *, sense: Sense = "max"
 ) -> PolicyBound:
-    """A guaranteed bound on what `policy` loses, from the float64 values of a solver.
+    """Guaranteed bound on a policy's loss against the optimum, from the float64 values of a solver.
 
     Args:
         mdp: dense or sparse.
@@ -75,8 +75,8 @@ def policy_bound(
     require(
         ok and bool(mdp.available[states, policy].all()),
         "policy",
-        policy.shape,
-        "must take actions that exist",
+        policy.ravel()[:20].tolist(),
+        f"must have one existing action for each of {mdp.n_states} states (the first 20 are shown)",
     )
     sign = 1.0 if sense == "max" else -1.0
     n_terms = _row_length(mdp)
@@ -103,7 +103,7 @@ def certify_solution(
     path: Path,
     sense: Sense = "max",
 ) -> float:
-    """Write the certificate of `policy` to `path`, and return the delta that it proves.
+    """Write a certificate that a policy is within delta of optimal, and return delta.
 
     Raises:
         InputError: as `policy_bound` does; if the MDP has more than `MAX_ENTRIES` non-zeros and pairs.
@@ -124,9 +124,10 @@ def certify_solution(
 def certificate(
     mdp: TabularMDP, policy: NDArray[np.intp], v: Array, *, delta: Fraction, norm: float, sign: int = 1
 ) -> Certificate:
-    """The certificate: the packed MDP (costs as negative rewards), v, the policy, and the claimed intervals.
+    """Certificate of a solved MDP: the packed MDP, the vector v, the policy, and the claimed intervals.
 
-    With `norm` >= g, the number 1 - g lies in [1 - norm, 1], and delta (1 - g) - (u - l) lies in [0, delta].
+    Costs are stored as negative rewards. With `norm` >= g, the number 1 - g lies in [1 - norm, 1], and
+    delta (1 - g) - (u - l) lies in [0, delta].
     """
     row, to, p = _successors(mdp)
     states, actions = np.nonzero(mdp.available)
@@ -155,7 +156,7 @@ def certificate(
 
 
 def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-    """Rows `s A + a`, successors and probabilities, sorted and with each successor of a row once."""
+    """Sorted arrays of transition rows `s A + a`, successors and probabilities, duplicates added up."""
     csr = mdp.csr_transition
     row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
     key = row * mdp.n_states + csr.indices
@@ -166,7 +167,7 @@ def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Ar
 
 
 def _merged(p: Array, first: NDArray[np.intp]) -> Array:
-    """Sum of each group of probabilities; groups begin at `first`.
+    """Sum of each group of duplicate transition probabilities; groups begin at the indices `first`.
 
     Raises: InputError: if a sum is not a float, because rounding it would change the MDP.
     """
@@ -180,12 +181,12 @@ def _merged(p: Array, first: NDArray[np.intp]) -> Array:
 
 
 def packed(values: ArrayLike, dtype: str) -> str:
-    """An array as text: base64 of zlib of its little-endian bytes."""
+    """Encode an array as text: base64 of zlib of its little-endian bytes."""
     return base64.b64encode(zlib.compress(np.asarray(values, dtype=dtype).tobytes(), 1)).decode()
 
 
 def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:
-    """Exact bound on the loss of a policy `[S]`, proved by the float vector v."""
+    """Exact bound on the loss of a policy `[S]` against the optimum, proved by the float vector v."""
     index = {pair: i for i, pair in enumerate(exact.pairs)}
     chosen = [index[s, int(a)] for s, a in enumerate(policy)]
     found = exact_delta(exact, chosen, [fmpq(*x.as_integer_ratio()) for x in v.tolist()])
@@ -193,7 +194,11 @@ def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fractio
 
 
 def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
-    """Exact bound `(u - l)/(1 - g)` on a policy's loss; `chosen` are the indices of its pairs."""
+    """Exact bound on a policy's loss against the optimum, from the Bellman residuals of a vector v.
+
+    It is `(u - l)/(1 - g)` in the letters of this file's docstring; `chosen` are the indices of the policy's
+    pairs.
+    """
     zero = fmpq(0)
     g = exact.gamma * max(sum((p for _, p in row), zero) for row in exact.rows)
     q = exact.backup(v)
@@ -203,21 +208,21 @@ def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
 
 
 def _residuals(mdp: TabularMDP, policy: NDArray[np.intp], v: Array, sign: float) -> tuple[Array, Array]:
-    """`T v - v` and `T^pi v - v` in float64."""
+    """Bellman residuals `T v - v` and `T^pi v - v` of state values v, in float64."""
     q = sign * mdp.reward + mdp.gamma * mdp.expect_next(v)
     best = q.max(axis=1, where=mdp.available, initial=-np.inf)
     return best - v, q[np.arange(len(v)), policy] - v
 
 
 def _row_length(mdp: TabularMDP) -> int:
-    """Number of entries of the longest row."""
+    """Number of entries of the longest transition row of an MDP."""
     if isinstance(mdp.transition, np.ndarray):
         return mdp.n_states
     return int(np.diff(mdp.transition.indptr).max())
 
 
 def _n_entries(mdp: TabularMDP) -> int:
-    """Number of non-zero transition probabilities."""
+    """Number of non-zero transition probabilities of an MDP."""
     transition = mdp.transition
     return int(np.count_nonzero(transition)) if isinstance(transition, np.ndarray) else int(transition.nnz)
 
@@ -227,6 +232,6 @@ def _dyadic(x: Fraction) -> str:
 
 
 def _round_up(x: Fraction) -> float:
-    """Smallest float that is at least `x`."""
+    """Smallest float that is at least the fraction `x`."""
     nearest = float(x)
     return nearest if Fraction(nearest) >= x else float(np.nextafter(nearest, np.inf))

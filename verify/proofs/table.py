@@ -1,4 +1,4 @@
-"""All jobs by claim id: the `JOBS` of the modules called `*proofs` below `verify/claims/`.
+"""All proof jobs by claim id, collected from the modules called `*proofs` below `verify/claims/`.
 
 A claim on record as HOLDS comes out CERTIFIED with `virel verify --certify` if a job proves its printed form
 on every instance tried. The claim itself says which forms have no job, and why: `Claim.not_certified`.
@@ -13,7 +13,7 @@ from verify.proofs.job import Jobs
 
 @cache
 def all_jobs() -> Jobs:
-    """Jobs by claim id, from every module of proofs.
+    """All proof jobs by claim id, from the `JOBS` of every `*proofs` module below `verify/claims/`.
 
     Raises:
         ValueError: if two modules have jobs for one claim.

@@ -1,1 +1,1 @@
-"""Presenting results: tables for the terminal, figures, the report page, explanations and errata."""
+"""Presentation of results: tables for the terminal, figures, the report page, explanations and errata."""

@@ -1,4 +1,4 @@
-"""The errata as a PDF to send to the authors, typeset by matplotlib: it needs neither a browser nor TeX."""
+"""Errata as a PDF to send to the authors, typeset by matplotlib without a browser or TeX."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _MARKS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|`([^`]*)`")
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph of the PDF: words and `$...$`, with size, weight, indent, space above and colour."""
+    """Paragraph of the errata PDF: text with formulas `$...$`, size, weight, indent, space above, colour."""
 
     text: str
     size: float = SIZE
@@ -56,7 +56,7 @@ class _Word:
 
 
 def write_errata_pdf(document: dict[str, Any], path: Path) -> None:
-    """Typeset the errata of a `results.json` document as a PDF; the same document gives the same bytes."""
+    """Write the errata of a `results.json` document as a PDF; the same document gives the same bytes."""
     with style(STYLE):
         metadata = {"Title": TITLE, "CreationDate": None, "Producer": None, "Creator": None}
         with atomic_file(path) as file, PdfPages(file, metadata=metadata) as pdf:
@@ -139,7 +139,7 @@ def _line_height(line: Sequence[_Word]) -> float:
 
 
 def _lines(block: Block) -> Iterator[list[_Word]]:
-    """Words of a paragraph in lines no wider than the page."""
+    """Break a paragraph of the errata PDF into lines of words no wider than the page."""
     room = WIDTH - 2 * MARGIN - block.indent
     line: list[_Word] = []
     used = 0.0

@@ -17,12 +17,12 @@ counterexample that the search found and with what holds instead. For all verdic
 
 
 def counted(n: int, noun: str) -> str:
-    """A number with its noun: "1 instance", "2 instances"."""
+    """Count with its noun in the singular or plural, such as "1 instance" or "2 instances"."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def explanation(claim: Claim, row: Row) -> str:
-    """Explanation of a claim and of its row in `results.json`, as Markdown with LaTeX."""
+    """Markdown explanation of a claim and of its row in `results.json`, for `virel explain`."""
     word = "As printed" if claim.printed and not claim.deep else "Statement (ours)"
     parts = [
         f"## {claim.id}: {claim.title}",
@@ -52,7 +52,7 @@ def explanation(claim: Claim, row: Row) -> str:
 
 
 def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
-    """Text of `docs/errata.md`: the explanations of all refuted claims, then of all claims with a gap."""
+    """Markdown text of `docs/errata.md`: explanations of all refuted claims, then of those with a gap."""
     found = {row["id"]: row for row in rows}
     sections = [ERRATA_HEAD]
     for verdict in (Verdict.REFUTED, Verdict.GAP):

@@ -1,4 +1,4 @@
-"""Drawing `plotdata.Figure`: SVG, PNG and PDF in one style, and a CSV file of the data beside them.
+"""Draw the figures of claims as SVG, PNG and PDF in one style, with a CSV file of the data beside them.
 
 Colours are those of Okabe and Ito (2008, safe for colour-blind readers); markers and dashes tell the curves
 apart in grey. One panel is as wide as a journal column. Several stand two abreast, and once more below each
@@ -48,7 +48,7 @@ STYLE = SHARED_STYLE | {
 
 
 def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) -> list[Path]:
-    """Write `NAME.svg`, `.png`, `.csv` (and `NAME-narrow.svg`) into `folder`; return their paths.
+    """Draw a figure into a folder as `NAME.svg`, `.png`, `.csv` (and `NAME-narrow.svg`); return the paths.
 
     Each file is written whole or not at all. The CSV of a figure with measured times is `NAME.times.csv`:
     it alone may differ between two runs with one seed.
@@ -66,7 +66,7 @@ def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) 
         re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", figure.name) is not None,
         "name",
         figure.name,
-        "must be kebab-case",
+        "must be kebab-case, such as theorem-2-rate",
     )
     require(len(figure.panels) > 0, "panels", figure.panels, "must not be empty")
     with style(STYLE):
@@ -144,7 +144,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
 
 
 def _decades(axes: Axes) -> None:
-    """Show whole decades on a log axis and label them only: 0.1 and 1, not 6x10^-1 and 4x10^-1."""
+    """Label logarithmic axes at powers of ten only (0.1 and 1, not 0.6), and show at least two of these."""
     for axis, limits, set_limits in (
         (axes.xaxis, axes.get_xlim(), axes.set_xlim),
         (axes.yaxis, axes.get_ylim(), axes.set_ylim),
@@ -158,7 +158,7 @@ def _decades(axes: Axes) -> None:
 
 
 def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
-    """Style of a curve by its kind: measured, predicted, line or points.
+    """Matplotlib style of a curve, chosen by its kind: measured, predicted, line or points.
 
     Measured: line and markers; predicted: dashes; line: no markers; points: hollow markers, over others.
     """
@@ -174,14 +174,14 @@ def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
 
 
 def _whole_ticks(axes: Axes, panel: Panel) -> None:
-    """Put whole-numbered ticks on a linear axis of whole-numbered data: iterations have no fractions."""
+    """Put integer ticks on a linear x axis whose data are integers, such as iterations."""
     x = np.concatenate([_points(curve)[0] for curve in panel.curves]) if panel.curves else np.empty(0)
     if axes.get_xscale() == "linear" and x.size and np.all(x == np.round(x)):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _usable(scale: Scale, values: list[Array]) -> Scale:
-    """The axis scale asked for, or `linear` where a log axis would have nothing to show."""
+    """Scale of an axis: the one asked for, or `linear` if a log axis would have no positive value to show."""
     return scale if any(np.any(np.asarray(value) > 0) for value in values) else "linear"
 
 
@@ -203,6 +203,6 @@ def _caption(figure: Figure, command: str, *, n_characters: int) -> str:
 
 
 def _wrap(text: str, n_characters: int) -> list[str]:
-    """Break a text into lines of at most this many characters, never inside `$...$`."""
+    """Break a text into lines of at most `n_characters` characters, never inside a formula `$...$`."""
     glued = re.sub(r"\$[^$]*\$", lambda math: math.group().replace(" ", "\0"), text)
     return [line.replace("\0", " ") for line in textwrap.wrap(glued, n_characters, break_long_words=False)]

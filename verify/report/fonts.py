@@ -1,6 +1,6 @@
-"""Mathematical glyphs that a reader's machine may lack, such as script letters, cut out of STIX.
+"""Font for the report page with mathematical glyphs that a reader's machine may lack, cut out of STIX.
 
-The font is the one that matplotlib ships.
+STIX, which has script letters among others, is the font that matplotlib ships.
 """
 
 import base64
@@ -18,7 +18,10 @@ LETTERS = tuple(code for first, end in _RANGES for code in range(first, end))
 
 
 def math_font(html: str) -> str:
-    """Base64 TrueType font of mathematical letters and a page's symbols, the same for the same page."""
+    """TrueType font, as base64, of mathematical letters and of all symbols on an HTML page.
+
+    The same page gives the same font.
+    """
     named = {chr(int(code, 16)) for code in re.findall(r"&#x([0-9A-F]+);", html)}
     symbols = {char for char in {*html, *named} if ord(char) >= 0x2000}
     return _subset(frozenset(symbols | set(map(chr, LETTERS))))

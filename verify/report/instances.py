@@ -1,4 +1,4 @@
-"""Counterexamples as HTML for people: an MDP as a table of its pairs, arrays as tables, simple fractions."""
+"""Counterexamples as readable HTML: MDPs and arrays become tables, floats become simple fractions."""
 
 import math
 from collections.abc import Sequence
@@ -27,11 +27,14 @@ _LATEX = {
     "a_star": "a^*",
 }
 MAX_CELLS = 400
-"""Largest number of cells of a table; a larger array is a line of text."""
+"""Largest number of cells of an HTML table; a larger array becomes a line of text."""
 
 
 def layout(instance: dict[str, Any]) -> Markup:
-    """A described instance (`verify.engine.describe`) as HTML: names, and values as numbers or tables."""
+    """HTML of a counterexample's parts: each name with its value as a number or a table.
+
+    `instance` is what `verify.engine.describe` returns.
+    """
     rows = Markup("").join(
         Markup("<dt>{}</dt><dd>{}</dd>").format(_name(name), _value(name, value))
         for name, value in instance.items()
@@ -40,7 +43,7 @@ def layout(instance: dict[str, Any]) -> Markup:
 
 
 def number(value: Any) -> str:
-    """A float as the simple fraction that it is (up to rounding), or with six digits."""
+    """Text of a number: the simple fraction that it is (up to rounding), or six digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if math.isfinite(value) and abs(value) < 1e6:
@@ -69,7 +72,7 @@ def _value(name: str, value: Any) -> Markup:
 
 
 def _mdp(mdp: dict[str, Any]) -> Markup:
-    """An MDP as a table with one row per state-action pair that exists: reward and where it leads."""
+    """HTML table of an MDP with one row per state-action pair that exists: its reward and next states."""
     transition, reward, mask = mdp["transition"], mdp["reward"], mdp.get("mask")
     rows = [
         (str(s), str(a), number(reward[s][a]), _successors(transition[s][a]))
@@ -115,7 +118,7 @@ def _html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Marku
 
 
 def _model(value: list[Any]) -> Markup:
-    """An approximator and its parameters as one line."""
+    """HTML line of an approximator and its parameters omega."""
     fields = {k: v for k, v in value[0].items() if k not in {"type", "mask"}}
     inside = f" ({_nested(fields)})" if fields else ""
     return Markup("{}{}, {} = {}").format(
@@ -124,7 +127,7 @@ def _model(value: list[Any]) -> Markup:
 
 
 def _tuple(value: Any) -> Markup:
-    """Nested lists as one line of brackets."""
+    """HTML line of nested lists, written as nested parentheses."""
     return Markup("{}").format(_nested(value))
 
 

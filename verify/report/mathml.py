@@ -1,4 +1,4 @@
-"""LaTeX as MathML, and the registry's Markdown (paragraphs, `code`, *emphasis*, $formulas$) as HTML."""
+"""Convert LaTeX to MathML, and the claims' Markdown (paragraphs, `code`, *emphasis*, $formulas$) to HTML."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ _EMPHASIS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
 
 
 def formula(latex: str, *, display: bool = False) -> Markup:
-    """A formula as a row of MathML pieces to break lines between; its LaTeX if it cannot be converted."""
+    """Convert a LaTeX formula to MathML with places for line breaks; show its LaTeX if that fails."""
     css = "formula display" if display else "formula"
     try:
         row = "<wbr>".join(_piece(piece, display=display) for piece in pieces(upright(latex)))
@@ -59,7 +59,10 @@ def _math(latex: str, *, display: bool) -> str:
 
 
 def _letter(match: re.Match[str]) -> str:
-    """Character for a script or double-struck letter, as browsers ignore `mathvariant`."""
+    """Replace a MathML letter marked script or double-struck by its Unicode character.
+
+    Browsers ignore the attribute `mathvariant`.
+    """
     kind, variant, letter = match.groups()
     name = unicodedata.name(letter).replace("LATIN ", "").replace(" LETTER", "")
     try:
@@ -70,13 +73,13 @@ def _letter(match: re.Match[str]) -> str:
 
 
 def inline(text: str) -> Markup:
-    """One paragraph of Markdown as HTML."""
+    """Convert one paragraph of Markdown to HTML."""
     parts = (_part(part) for part in _INLINE.split(text))
     return Markup("".join(parts))
 
 
 def paragraphs(text: str) -> Markup:
-    """Markdown as HTML paragraphs, separated by blank lines."""
+    """Convert Markdown, with blank lines between its paragraphs, to HTML paragraphs."""
     blocks = [block for block in re.split(r"\n\s*\n", text.strip()) if block]
     return Markup("").join(Markup("<p>{}</p>").format(inline(block)) for block in blocks)
 

@@ -1,4 +1,4 @@
-"""Page `report.html` with all that `virel verify` found, complete without network and JavaScript.
+"""Report page `report.html` with all results of `virel verify`, readable without network or JavaScript.
 
 It is a function of `results.json`, of the figures beside it and of the certificates, if there are any.
 """
@@ -29,10 +29,10 @@ FALSE = ("REFUTED", "GAP")
 
 
 def write_report(out: Path) -> Path:
-    """Write `out/report.html` from `out/results.json`; return its path.
+    """Write the report page `out/report.html` from `out/results.json`; return its path.
 
     Raises:
-        InputError: there are no results, or they cannot be read.
+        InputError: if there are no results, or they cannot be read.
     """
     path = out / "report.html"
     html = render(read_results(out), out)
@@ -42,10 +42,10 @@ def write_report(out: Path) -> Path:
 
 
 def read_results(out: Path) -> dict[str, Any]:
-    """Read and check the document in `out/results.json`.
+    """Read the file `out/results.json` and check its structure.
 
     Raises:
-        InputError: the file is missing, damaged, or written by another version.
+        InputError: if the file is missing, damaged, or written by another version.
     """
     path = out / "results.json"
     try:
@@ -62,7 +62,7 @@ def read_results(out: Path) -> dict[str, Any]:
 
 
 def render(document: dict[str, Any], out: Path) -> str:
-    """HTML of the report page of a results document."""
+    """Render the content of `results.json` as the HTML of the report page."""
     rows = document["claims"]
     counts = Counter(row["verdict"] for row in rows)
     html: str = _template().render(
@@ -83,7 +83,7 @@ def render(document: dict[str, Any], out: Path) -> str:
 
 
 def _images(figure: dict[str, Any], folder: Path) -> dict[str, str] | None:
-    """Data URIs of a figure's wide and narrow drawing; None if the figure was not drawn.
+    """Data URIs of a figure's wide and narrow SVG drawings; None if the figure was not drawn.
 
     Without a narrow drawing the wide one stands in its place.
     """
@@ -98,7 +98,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _certificates(row: Row, out: Path) -> list[Row]:
-    """Certificates of a claim whose file exists."""
+    """Entries of a claim's result row for those certificate files that exist."""
     written = [found for found in row.get("certificates", ()) if found["file"]]
     return [found for found in written if (out / "certificates" / found["file"]).is_file()]
 
@@ -135,7 +135,7 @@ def _badge(verdict: str) -> Markup:
 
 
 def _numeral(value: Any) -> Markup:
-    """Number as HTML, with a power of ten for `1.2e-13`."""
+    """HTML of a number, with a power of ten in place of an exponent such as `1.2e-13`."""
     text = number(value)
     mantissa, e, exponent = text.partition("e")
     if not e:

@@ -1,4 +1,4 @@
-"""Tables for the terminal and for docs/claims.md."""
+"""Tables of claims and of verdicts, for the terminal and for docs/claims.md."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ CORRECTION_FAILS = "its correction, or the repair of one of its steps, fails its
 
 
 def verdict_table(rows: Sequence[Row]) -> Table:
-    """Table of results: claim, source, verdict, instances, error and bound, seconds, what holds instead."""
+    """Terminal table of results: claim, source, verdict, instances, error, bound, seconds, correction."""
     table = Table(title="VIREL, checked as printed", title_justify="left")
     for name in ("claim", "source", "verdict"):
         table.add_column(name, overflow="fold")
@@ -31,7 +31,7 @@ def verdict_table(rows: Sequence[Row]) -> Table:
 
 
 def claims_table(claims: Iterable[Claim]) -> Table:
-    """Table of claims: id, source, title and verdict on record."""
+    """Terminal table of claims: id, source, title and verdict on record."""
     table = Table(title="Claims and their verdicts on record", title_justify="left")
     for name in ("claim", "source", "title", "on record"):
         table.add_column(name, overflow="fold")
@@ -42,7 +42,7 @@ def claims_table(claims: Iterable[Claim]) -> Table:
 
 
 def claims_markdown(claims: Iterable[Claim]) -> str:
-    """Table of claims as Markdown for docs/claims.md; CERTIFIED where `--certify` proves the claim."""
+    """Markdown table of claims for docs/claims.md, with CERTIFIED where `--certify` proves the claim."""
     lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
     for claim in claims:
         verdict = expected_verdict(claim) + _how(claim)
@@ -56,12 +56,12 @@ def _how(claim: Claim) -> str:
 
 
 def findings(rows: Sequence[Row]) -> RenderableType:
-    """Shrunk counterexamples in short, then everything that did not come out as recorded."""
+    """Terminal text of the counterexamples in short, then of all results that differ from the record."""
     return Group(*_counterexamples(rows), *_trouble(rows))
 
 
 def number(value: Any) -> str:
-    """An error or a bound as text: three digits, `-` if there is none, words unchanged."""
+    """Text of an error or a bound: three digits, `-` for None, words unchanged."""
     return "-" if value is None else f"{value:.2e}" if isinstance(value, float) else str(value)
 
 
@@ -73,7 +73,7 @@ def _verdict(row: Row) -> Text:
 
 
 def _instead(row: Row) -> Text:
-    """Verdict and error of the corrected form, and of the repair of each failing step."""
+    """Table cell on what holds instead: verdicts and errors of the correction and of repaired steps."""
     parts = []
     if row["corrected"] is not None:
         parts.append(_checked("corrected form", row["corrected"]))

@@ -179,7 +179,8 @@ def test_a_run_without_deep_claims_says_so_unless_claims_were_named(tmp_path, ca
 def test_the_flag_beside_claims_that_are_not_deep_is_bad_input(tmp_path, capsys):
     assert verify(tmp_path, "holds", "--deep") == (2, None)
     assert capsys.readouterr().err == (
-        "virel verify: `deep` must come alone, or with the id of a deep claim; found ('holds',)\n"
+        "virel verify: `deep` must come without claim ids, or with the id of a claim about the deep agent;"
+        " found ('holds',)\n"
     )
 
 

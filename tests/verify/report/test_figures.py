@@ -70,7 +70,7 @@ def test_drawing_again_replaces_the_files(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "../up"}, "`name` must be kebab-case; found '../up'"),
+        ({"name": "../up"}, "`name` must be kebab-case, such as theorem-2-rate; found '../up'"),
         ({"panels": []}, "`panels` must not be empty"),
         (
             {"panels": [Panel("", "x", "y", [Curve("c", np.ones(2), np.ones(3))])]},
