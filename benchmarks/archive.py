@@ -20,10 +20,11 @@ from typing import Literal
 import tyro
 
 ROOT = Path(__file__).parents[1]
-GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "mutation")
+GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "mutation", "study")
 KEPT = {
     "config.json",
     "done.json",
+    "plan.json",
     "metrics.jsonl",
     "updates.jsonl",
     "speed.json",
