@@ -131,7 +131,7 @@ VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1
 
 
 def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[arb], bool]) -> bool:
-    """Raise the precision until an enclosure `ball()` surely satisfies `yes` (True) or `no` (False)."""
+    """Raise the precision until the ball `ball()` surely satisfies `yes` or `no`; return whether `yes`."""
     for bits in (64 << k for k in range(7)):
         with ctx.workprec(bits):
             need(bits <= MAX_BITS, f"undecided at {MAX_BITS} bits")
@@ -147,7 +147,7 @@ def sign(ball: Callable[[], arb]) -> int:
 
 
 def value(x: Any) -> arb:
-    """Ball that encloses a number (without derivative part) at the working precision."""
+    """Ball that encloses a number, which must not contain the infinitesimal h, at the working precision."""
     if isinstance(x, fmpq):
         return arb(x)
     terms = [(c, [(i, k) for i, k in enumerate(powers) if k]) for powers, c in x.to_dict().items()]
@@ -157,13 +157,13 @@ def value(x: Any) -> arb:
 
 
 def enclosure(x: Any) -> Callable[[], arb]:
-    """Function that encloses a number at the working precision, from its numerator and denominators."""
+    """Function that returns a ball around the number x, computed as numerator over denominators."""
     top, below = fraction(x)
     return lambda: value(top) / prod(map(value, below), start=arb(1))
 
 
 def atom(function: str, x: Any) -> Any:
-    """Polynomial generator that stands for `function(x)`: exp, log or inverse; equal numbers share theirs."""
+    """Polynomial generator that stands for exp(x), log(x) or 1/x; equal arguments share one generator."""
     for i, (name, y) in enumerate(ATOMS):
         if name == function and type(x) is type(y) and x == y:
             return GENS[i]
@@ -189,18 +189,18 @@ def multiply(x: Any, y: Any) -> Any:
 
 
 def short(x: Any) -> Any:
-    """Return a number unless it has too many terms; a constant polynomial becomes a rational number."""
+    """Convert a constant polynomial to a rational number; reject the file if there are too many terms."""
     need(extent(x) < MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return x.leading_coefficient() if not isinstance(x, fmpq) and x.is_constant() else x
 
 
 def at(x: Any) -> Any:
-    """Value of a number `a + h b` with derivative part: the part a without h."""
+    """Part a of a number `a + h b`, where h is the infinitesimal and b the derivative."""
     return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
 
 
 def slope(x: Any) -> Any:
-    """Derivative of a number `a + h b`: the coefficient b of h."""
+    """Derivative b of a number `a + h b`: the coefficient of the infinitesimal h."""
     return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
 
 
@@ -245,9 +245,9 @@ def fraction(x: Any) -> tuple[Any, list[Any]]:
 
 
 def cleared(x: Any, i: int, power: int) -> Any:
-    """Product `x y^power` without 1/y, where generator `i` stands for 1/y and x holds it up to that power.
+    """Clear the denominator of a polynomial: `x * y^power`, with generator `i`, which is 1/y, eliminated.
 
-    With g = 1/y, the number c_0 + c_1 g + ... + c_n g^n becomes c_0 y^n + ... + c_n, by Horner's rule.
+    With g = 1/y and n = `power`, c_0 + c_1 g + ... + c_n g^n becomes c_0 y^n + ... + c_n, by Horner's rule.
     """
     if power == 0:
         return x
@@ -406,7 +406,7 @@ class Instance:
         return self.each(EACH[name], *args) if name in EACH else WHOLE[name](self, *args)
 
     def each(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Apply a function entry by entry, repeating a state's number for its pairs, a single one for all."""
+        """Apply a function entry by entry; repeat state values for all actions, scalars for all entries."""
         kinds = {x.kind for x in args if isinstance(x, Many)}
         if not kinds:
             return function(*args)
@@ -421,7 +421,7 @@ class Instance:
         return Many("states", [fold(f[i] for i in own) for own in self.own])
 
     def along(self, fold: Callable[[Any, list[int]], Any]) -> Many:
-        """Apply `fold` to every trajectory: its probability under the dynamics, and its list of pairs."""
+        """Apply `fold` to each trajectory's probability (of its transitions alone) and its list of pairs."""
         return Many("walks", [fold(x, path) for x, path in self.walks])
 
     def expect(self, v: Any) -> Many:
@@ -445,11 +445,11 @@ class Instance:
         return self.each(lambda *x: sum(x, ZERO), *terms)
 
     def row(self, rows: Any, k: fmpq = ZERO) -> Any:
-        """Table of the current direction or step j in a list of tables, or the k-th table after it."""
+        """Table number `j + k` in a list of tables, where j is the feature or step that `check` is at."""
         return rows[self.known["j"] + int(k)]
 
     def moved(self, c: Any) -> Many:
-        """Parameters c, of which the j-th is increased by the infinitesimal h."""
+        """Parameters c with the infinitesimal h added to the j-th, to differentiate with respect to it."""
         return Many("list", [x + H * int(i == self.known["j"]) for i, x in enumerate(c)])
 
     def bend(self, c: Any, rows: Any, hessians: Any) -> list[Any]:
@@ -457,7 +457,7 @@ class Instance:
         return [self.each(operator.add, f, self.dot(c, g)) for f, g in zip(rows, hessians, strict=True)]
 
     def moments(self, rows: Any, f: Any) -> Many:
-        """Mean over all state-action pairs of each table in a list times the table f."""
+        """Mean over all state-action pairs of the product `row * f`, for each table `row` in a list."""
         return Many("list", [self.dot(f, row) / len(f) for row in rows])
 
 
@@ -490,7 +490,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
 
 
 def prove(relation: Any, differences: list[Any], result: Any) -> None:
-    """Prove how all differences (for `!=`, one) relate to zero, and check the intervals claimed of them."""
+    """Prove how all differences (for `!=`, one) compare to zero, and check the intervals claimed of them."""
     if relation is ast.Eq:
         prove_identity(differences, result)
         return
@@ -615,7 +615,7 @@ TOO_MUCH = RecursionError, MemoryError
 
 
 def check(entry: Any) -> None:
-    """Prove every fact that one certificate claims.
+    """Prove every equation and inequality that one certificate claims.
 
     With features, a fact is proved for every direction; with tables, for every two that follow each other.
     """

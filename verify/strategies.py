@@ -41,15 +41,15 @@ def mdps(
     gammas: st.SearchStrategy[float] | None = None,
     masked: bool = False,
 ) -> TabularMDP:
-    """Strategy of random finite MDPs with `S <= max_states` and `min_actions <= A <= max_actions`.
+    """Hypothesis strategy that draws finite MDPs: `S <= max_states`, `min_actions <= A <= max_actions`.
 
     Args:
         draw: given by hypothesis; leave it out.
         max_states: largest S (the smallest is 1).
         max_actions: largest A.
         min_actions: smallest A.
-        rewards: strategy of the reward of one pair; by default integers in [-4, 4].
-        gammas: strategy of the discount; by default one of `GAMMAS`.
+        rewards: hypothesis strategy for the reward of one pair; by default integers in [-4, 4].
+        gammas: hypothesis strategy for the discount; by default one of `GAMMAS`.
         masked: whether to draw state-dependent action sets too.
 
     Raises:
@@ -80,9 +80,9 @@ def mdps(
 
 
 def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
-    """Strategy of action-value tables `[S, A]` with multiples of 1/4 in [-5, 5]; `-inf` at missing actions.
+    """Hypothesis strategy that draws tables of action values `[S, A]`, with `-inf` at missing actions.
 
-    `values` is a strategy of single entries to use in place of the multiples of 1/4.
+    Entries are multiples of 1/4 in [-5, 5] or, if it is given, drawn from the hypothesis strategy `values`.
     """
     if values is None:
         tables = _signed(mdp.shape, 20).map(lambda k: k / 4)
@@ -92,7 +92,7 @@ def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None)
 
 
 def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """Strategy of policies `[S, A]` with rational probabilities, by default all positive.
+    """Hypothesis strategy that draws policies `[S, A]` with rational probabilities, by default all positive.
 
     With `full_support=False` some are deterministic.
     """
@@ -101,14 +101,14 @@ def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """Strategy of rational distributions `[S]` over states, e.g. the sampling distribution d(s)."""
+    """Hypothesis strategy that draws rational distributions `[S]` over states, e.g. VIREL's d(s)."""
     weights = _digits(mdp.n_states, 4).map(lambda w: w + 1) if full_support else _digits(mdp.n_states, 5)
     return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
 
 
 @st.composite
 def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array]:
-    """Strategy of pairs `(approximator, omega)`: an action-value approximator on an MDP, and its parameters.
+    """Hypothesis strategy that draws an action-value approximator on an MDP, and its parameters omega.
 
     The approximator is tabular, linear, or one tanh layer with one or two units. Features are in {-1, 0, 1},
     parameters are multiples of 1/2 in [-2, 2].
@@ -127,7 +127,7 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
 
 
 def temperatures() -> st.SearchStrategy[float]:
-    """Strategy of temperatures between 1/100 and 100, in reward units."""
+    """Hypothesis strategy that draws temperatures between 1/100 and 100, in reward units."""
     return st.sampled_from(TEMPERATURES)
 
 
@@ -135,7 +135,7 @@ def temperatures() -> st.SearchStrategy[float]:
 def instances(
     draw: st.DrawFn, /, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]
 ) -> dict[str, Any]:
-    """Strategy of instances: dictionaries with one drawn value per named part.
+    """Hypothesis strategy that draws instances: dictionaries with one drawn value per named part.
 
     Parts are drawn in order. A part that is a function gets the `mdp` drawn before it, and returns its
     strategy.
@@ -149,7 +149,7 @@ def instances(
 def _array(
     dtype: type, shape: int | tuple[int, ...], *, elements: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Any]:
-    """Strategy of arrays whose entries are drawn independently.
+    """Hypothesis strategy that draws arrays, each entry independently of the others.
 
     By default hypothesis fills most of a small array with one value.
     """
@@ -161,7 +161,7 @@ _between = cache(st.integers)
 
 @cache
 def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
-    """Strategy of integer arrays with entries in `[0, base)`, all from one draw of bytes.
+    """Hypothesis strategy that draws integer arrays with entries in `[0, base)`, all from one draw of bytes.
 
     That is ten times faster than entry by entry. The number of bytes is one of a few, so that shrinking a
     dimension keeps the entries that are left.
@@ -175,7 +175,7 @@ def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
 
 @cache
 def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
-    """Strategy of float arrays with entries in {0, 1, -1, 2, -2, ..., -largest}, simplest entries first."""
+    """Hypothesis strategy that draws float arrays of integers between +-`largest`, small ones first."""
     return _digits(shape, 2 * largest + 1).map(
         lambda k: np.where(k % 2 == 1, 1.0, -1.0) * ((k + 1) // 2) + 0.0
     )
@@ -183,7 +183,7 @@ def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any
 
 @cache
 def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Strategy of transition weights `[S, A, S]`: deterministic, random integers, or a ring of states.
+    """Hypothesis strategy that draws transition weights `[S, A, S]`: deterministic, integers, or a ring.
 
     The strategy is kept between draws, as all that are marked `cache` here: hypothesis validates new ones.
     """
@@ -205,7 +205,7 @@ def _integer_weights(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
 
 @cache
 def _ring(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Strategy of one periodic chain: every action leads to the next state, from the last to the first."""
+    """Hypothesis strategy for one periodic chain: every action in state s leads to state `(s + 1) mod S`."""
     successors = (np.arange(shape[0]) + 1) % shape[0]
     return st.just(np.repeat(np.eye(shape[0])[successors][:, None, :], shape[1], axis=1))
 

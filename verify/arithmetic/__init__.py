@@ -1,1 +1,1 @@
-"""Exact rational, ball and dual-number arithmetic, and a second encoding of VIREL's App. E."""
+"""Exact rational, ball and dual-number arithmetic, and a second implementation of VIREL's App. E."""

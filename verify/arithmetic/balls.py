@@ -1,4 +1,4 @@
-"""Ball arithmetic (arb) on exact numbers: softmax, log-sum-exp, entropies, proved signs, printed intervals.
+"""Ball arithmetic (arb): softmax, log-sum-exp, entropy of exact numbers; proofs of signs; intervals as text.
 
 Every function works at the current precision of python-flint. `decide` raises it until a sign is proved. If
 `MAX_BITS` do not suffice, it returns None, never a guess.
@@ -69,7 +69,7 @@ def entropy(p: Iterable[fmpq]) -> arb:
 
 
 def decide(evaluate: Callable[[], arb], *, max_bits: int = MAX_BITS) -> tuple[int, int] | None:
-    """Prove the sign of the number that `evaluate()` encloses; return it (1 or -1) and the bits needed.
+    """Prove the sign of the number that `evaluate()` encloses; return the sign (1 or -1) and the bits needed.
 
     Returns None if `max_bits` do not suffice; no precision decides a zero.
     """
@@ -92,7 +92,7 @@ def hull(balls: Iterable[arb]) -> arb:
 
 
 def dyadic(x: fmpq) -> str:
-    """Text `MpE`, meaning `M 2^E`, of a rational number whose denominator is a power of 2.
+    """Write a rational number whose denominator is a power of 2 as the text `MpE`, which means `M 2^E`.
 
     Raises: ValueError: if the denominator is not a power of 2.
     """
@@ -103,7 +103,7 @@ def dyadic(x: fmpq) -> str:
 
 
 def endpoints(ball: arb) -> list[str]:
-    """Ends `[low, high]`, as texts `MpE`, of an interval that contains a ball with some margin.
+    """Ends `[low, high]` of an interval that contains a ball with some margin, as texts `MpE` for `M 2^E`.
 
     The ends are rounded outward to few digits.
     """

@@ -23,7 +23,7 @@ Number = Any
 
 
 class Dual:
-    """Dual number: a value and its gradient with respect to the independent variables, both never changed."""
+    """Immutable dual number: a value and its gradient with respect to the independent variables."""
 
     __slots__ = ("tangent", "value")
 

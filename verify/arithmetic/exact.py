@@ -1,4 +1,4 @@
-r"""Exact MDPs over the rationals: policy evaluation in two encodings, policy iteration, T*, residual error.
+r"""MDPs in rational numbers: policy evaluation by two linear systems, policy iteration, T*, residual error.
 
 Tables are tuples of `fmpq` with one entry per pair that exists, in the order of `pairs` (s-major). State
 vectors have one entry per state. `from_float` converts a float MDP; `fraction_of` says which rational number
@@ -122,7 +122,7 @@ def from_json(data: dict[str, Any]) -> ExactMDP:
 
 
 def fraction_of(x: float) -> fmpq:
-    """Fraction p/q with q <= 10^4 whose correctly rounded value is the float `x`, else exactly `x` itself.
+    """Fraction p/q with q <= 10^4 that rounds to the float `x`; if there is none, the exact value of `x`.
 
     For |x| < 10^7 there is at most one such fraction: two of them differ by at least 10^-8. `x` itself is a
     dyadic rational.
@@ -153,7 +153,7 @@ def as_given(mdp: TabularMDP, *, sign: int = 1) -> ExactMDP:
 
 
 def fractions(values: Any, *, name: str) -> Vector:
-    """Convert all entries of a float array to simple fractions, flattened.
+    """Flatten a float array and convert each entry to the simple fraction that rounds to it.
 
     Raises: InputError: if an entry is not finite.
     """
@@ -181,7 +181,7 @@ def policy_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
 
 
 def distribution_of(values: Any, *, name: str) -> Vector:
-    """Convert a float distribution to fractions that sum to exactly 1.
+    """Convert a float distribution to simple fractions, and check that these sum to exactly 1.
 
     Raises: InputError: if they do not sum to exactly 1, or one is negative.
     """

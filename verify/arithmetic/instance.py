@@ -1,4 +1,4 @@
-"""Exact instances of claims: drawn floats, read as the simple fractions that round to them."""
+"""Instances of claims in rational numbers: each drawn float becomes the simple fraction that rounds to it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ SCALARS = ("eps", "eps_k", "alpha", "c", "p_norm")
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """Instance of a claim in rational numbers: an MDP and further named parts, such as q, pi and eps.
+    """Instance of a claim in rational numbers: an MDP and parts such as a table q, a policy pi, a number eps.
 
     `verify/statements.toml` lists the names. Tables and policies have one entry per state-action pair, `d`
     has one per state. Further parts are scalars, lists, and lists of tables. A part is an attribute: `x.q`.
@@ -40,7 +40,7 @@ class Exact:
             raise AttributeError(f"no part {name!r} in an instance with {', '.join(self.parts)}") from None
 
     def as_json(self, *names: str) -> dict[str, Any]:
-        """Plain data of the named parts, in this order, as `verify/recheck.py` reads it in a certificate."""
+        """Plain data of the parts called `names`, as a certificate stores them for `verify/recheck.py`."""
         return {name: self.mdp.as_json() if name == "mdp" else text(self.parts[name]) for name in names}
 
     def with_parts(self, **parts: Any) -> "Exact":
@@ -49,7 +49,7 @@ class Exact:
 
 
 def without_mdp(**parts: Any) -> Exact:
-    """Instance of a claim that needs no MDP: named parts in rational numbers alone."""
+    """Instance, in rational numbers, of a claim that needs no MDP: its named numbers and lists of numbers."""
     return Exact(None, parts)  # type: ignore[arg-type]
 
 
@@ -68,7 +68,7 @@ def exactly(instance: dict[str, Any]) -> Exact:
 
 
 def _part(mdp: ExactMDP, name: str, value: Any) -> fmpq | Vector:
-    """Convert one part of an instance to fractions, in the shape that its name calls for."""
+    """Convert one part of an instance to fractions; its name tells whether it is a table, a scalar etc."""
     if name in POLICIES:
         return policy_of(mdp, value, name=name)
     if name in TABLES:

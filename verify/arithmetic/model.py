@@ -1,4 +1,4 @@
-r"""Second encoding of VIREL's App. E in loops over plain numbers, to check `virel_theory`'s derivatives.
+r"""Second implementation of VIREL's App. E, in plain loops, to check the derivatives of `virel_theory`.
 
 Numbers are floats, mpmath numbers or dual numbers. Nothing here calls a formula of `virel_theory`. A table is
 a dictionary from the pairs `(s, a)` that exist to numbers.
@@ -42,7 +42,7 @@ def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]
 
 
 def boltzmann(q: Table, eps: Number) -> Table:
-    """Boltzmann policy of a table at temperature `eps`, after subtracting each state's largest value."""
+    """Boltzmann policy of a table at temperature `eps`; each state's largest value is subtracted first."""
     top: dict[int, Number] = {}
     for (s, _), value in q.items():
         top[s] = value if s not in top or top[s] < value else top[s]
@@ -86,7 +86,7 @@ def half_mean_square(beta: Table) -> Number:
 
 
 def self_map(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: Number) -> Number:
-    r"""Map $g(\omega, \varepsilon)$: the residual error under the Boltzmann policy at temperature `eps`."""
+    r"""Map $g(\omega, \varepsilon)$: residual error of $\hat Q_\omega$ for its Boltzmann policy at `eps`."""
     q = q_table(mdp, approximator, omega)
     return half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps))))
 

@@ -37,7 +37,7 @@ def value(x: Any) -> arb:
 
 
 def values(table: Sequence[Any]) -> list[arb]:
-    """Values at t = 0 of a table of first-order series: the paper's stop-gradient operator."""
+    """Values at t = 0 of a table of first-order series: the stop-gradient operator of VIREL's App. F.3."""
     return [value(x) for x in table]
 
 
@@ -79,7 +79,7 @@ def softmax(x: Exact, logits: Sequence[Jet]) -> tuple[list[Jet], list[Jet]]:
 
 
 def along(x: Exact, j: int) -> list[fmpq]:
-    """Table of feature j, which is the derivative of a linear Q with respect to omega_j."""
+    """Values of feature j per state-action pair: the derivative of a linear Q with respect to omega_j."""
     return list(x.features[j])
 
 

@@ -1,1 +1,1 @@
-"""Command lines of the claims engine: parse the options, call, print, return an exit status."""
+"""Sub-commands of the claims engine: parse options, do the work, print results, return an exit status."""

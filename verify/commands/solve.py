@@ -1,4 +1,4 @@
-"""Sub-command `virel solve`: the one of `virel_theory`, completed by certificates of optimality."""
+"""Sub-command `virel solve`: the command of `virel_theory`, where `--certify` writes a certificate too."""
 
 from collections.abc import Sequence
 from typing import Any

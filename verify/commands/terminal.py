@@ -1,4 +1,4 @@
-"""Shared parts of the sub-commands of `verify`: error handling, progress, folder of an unfinished run."""
+"""Shared parts of the sub-commands of `verify`: error handling, progress, folder for an unfinished run."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -50,7 +50,7 @@ class VerifyOptions:
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
     """Skip the convergence figures."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Also check the deep agent against the exact objects; this needs torch, as does naming such a claim."""
+    """Also check the deep agent on exactly solved MDPs; this needs torch, as does naming such a claim."""
     certify: tyro.conf.FlagCreatePairsOff[bool] = False
     """Also prove finite statements on 200 rational instances each; `virel recheck` checks the proofs."""
 

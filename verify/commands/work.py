@@ -40,7 +40,7 @@ def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
 
 
 def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
-    """Write the certificates of a claim into the folder `figures`; return a row with each form's outcome."""
+    """Write a claim's certificates to the folder `figures`; return a row with the outcomes of all proofs."""
     from verify.proofs.rows import certified_row  # noqa: PLC0415  (python-flint, only if asked for)
 
     start = time.perf_counter()

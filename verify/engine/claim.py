@@ -73,7 +73,7 @@ class Correction:
 
 @dataclass(frozen=True, eq=False)
 class NoProof:
-    """Reason why a claim, or one form of it, has no certificate and is checked in floating point only."""
+    """Reason why a claim, or one statement of it, has no certificate, only floating-point checks."""
 
     reason: str
     """Reason as one phrase for docs/certificates.md."""
@@ -126,7 +126,7 @@ class Claim:
 
 
 def expected_verdict(claim: Claim) -> Verdict:
-    """Verdict expected with `--certify`: CERTIFIED instead of HOLDS if the printed form has a proof.
+    """Verdict expected with `--certify`: CERTIFIED instead of HOLDS if the printed statement has a proof.
 
     The claim is one on record; deep claims and claims in files of your own have no proofs.
     """

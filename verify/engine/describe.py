@@ -20,7 +20,7 @@ def describe_instance(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """Convert a value to strict JSON: non-finite floats and fractions as strings, large arrays as shapes."""
+    """Convert a value to strict JSON: NaN, infinity and fractions as strings, a large array as its shape."""
     if isinstance(value, TabularMDP):
         return _mdp_as_json(value)
     if isinstance(value, np.ndarray | np.generic):

@@ -37,7 +37,7 @@ DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
 
 
 def misfit(value: Any, shape: Any, where: str = "") -> str:
-    """Path to the first part of a JSON value that does not have the given shape; empty if all parts have.
+    """Path to the first part of a JSON value that breaks the structure `shape`; empty if no part does.
 
     Shapes are written as in `DOCUMENT`.
     """

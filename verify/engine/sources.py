@@ -1,4 +1,4 @@
-"""Index of all numbered entries of the sources, in order, with the claims that check each of them.
+"""Index of all numbered equations, theorems etc. of the sources, with the claims that check each of them.
 
 No entry is left out in silence. Some entries are definitions, which cannot be false. Their claims are the
 ones that use them.

@@ -52,7 +52,7 @@ class Gap:
 
     @property
     def ratio(self) -> float:
-        """Ratio `error / bound`, the share of the bound used; infinite for a failure without such a ratio."""
+        """Share `error / bound` of the bound that is used; infinite for a failure where it is undefined."""
         usable = self.bound > 0 and math.isfinite(self.error)
         if not self.ok and not usable:
             return math.inf

@@ -19,7 +19,10 @@ SCHEMA = 2
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """Certificate for one form of a claim on one instance; `verify/statements.toml` says what it proves."""
+    """Proof, as data, of one statement of a claim (printed, corrected or a step) on one instance.
+
+    `verify/statements.toml` says what it proves.
+    """
 
     claim: str
     """Id of the claim."""

@@ -1,4 +1,4 @@
-"""Rational instances for proofs of several topics: how they are drawn, and how drawn ones are converted.
+"""Rational instances for the proofs: hypothesis strategies that draw them, and conversions of drawn ones.
 
 The claims' own instances are floats, or larger than exact algebra needs. Here features and parameters are
 multiples of 1/2, so that they can be read, and MDPs have at most three states and three actions, so that the
@@ -30,11 +30,11 @@ _PARTS: dict[str, Any] = {
     "eps": lambda _: temperatures(),
     "eps_k": lambda _: temperatures(),
 }
-"""Strategies, given the MDP, of the parts that `with_features` may be asked for."""
+"""Hypothesis strategies, as functions of the MDP, for the parts that `with_features` may be asked for."""
 
 
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
-    """Strategy of lists of `size` multiples of 1/2, each of absolute value at most `largest / 2`."""
+    """Hypothesis strategy that draws `size` multiples of 1/2, of absolute values up to `largest / 2`."""
     entries = st.integers(-largest, largest).map(lambda k: fmpq(k, 2))
     return st.lists(entries, min_size=size, max_size=size)
 
@@ -42,10 +42,10 @@ def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
 def with_features(
     *names: str, n_features: int = 2, where: Callable[[Exact], bool] | None = None
 ) -> Instances:
-    """Strategy of exact instances: a rational MDP with linear `features` and further named parts.
+    """Hypothesis strategy that draws a rational MDP, linear `features` and the parts asked for.
 
     Args:
-        names: the further parts; `mdp` and `features` are always drawn. With `beta`, the rewards are 0.
+        names: the parts asked for; `mdp` and `features` are always drawn. With `beta`, the rewards are 0.
         n_features: the features are unit vectors (only if this exceeds 1), or 1 to this many rows of halves.
         where: condition that every instance must satisfy; None accepts all.
     """
@@ -90,7 +90,7 @@ def _unit_vectors(n: int) -> Sequence[Sequence[fmpq]]:
 
 
 def other_member(instance: Instance) -> Exact:
-    """Exact instance for the function class Omega = {Q*, q}, where q is the first of the drawn `others`.
+    """Exact instance whose function class is Omega = {Q*, q}, with q the first table in the part `others`.
 
     A policy drawn as `pi` becomes `pi_theta`, with its state values `v`.
     """

@@ -1,4 +1,4 @@
-"""Facts that proofs consist of, and how they are proved: ball enclosures of left side minus right side.
+"""Facts, the (in)equalities of a proof, and how they are proved: by enclosing left side minus right side.
 
 A statement of `verify/statements.toml` is a list of formulas, and each of them is one `Fact` here: a relation
 to zero and a function that computes the differences from the definitions. The checker (`verify/recheck.py`)
@@ -19,7 +19,7 @@ Differences = Callable[[Exact], Sequence[arb]]
 
 
 class Fact(NamedTuple):
-    """One formula of a statement: its differences, left side minus right side, and their relation to zero."""
+    """Equation or inequality of a statement: left side minus right side, and its relation to zero."""
 
     relation: str
     """`==`, `>=` and `>` are claimed of every difference, `!=` of one of them."""
@@ -27,33 +27,33 @@ class Fact(NamedTuple):
 
 
 def equal(sides: Differences) -> Fact:
-    """Fact that the two sides of a formula are equal in every component."""
+    """Equation to prove: the two sides of a formula are equal in every component."""
     return Fact("==", sides)
 
 
 def differs(sides: Differences) -> Fact:
-    """Fact that the two sides of a formula differ in some component, which refutes an identity."""
+    """Refutation of an identity: the two sides of a formula differ in some component."""
     return Fact("!=", sides)
 
 
 def at_least(sides: Differences) -> Fact:
-    """Fact that the left side of a formula is at least the right side in every component."""
+    """Inequality to prove: the left side of a formula is at least the right side in every component."""
     return Fact(">=", sides)
 
 
 def above(sides: Differences) -> Fact:
-    """Fact that the left side of a formula exceeds the right side in every component."""
+    """Strict inequality to prove: the left side of a formula exceeds the right side in every component."""
     return Fact(">", sides)
 
 
 class Open(Exception):
-    """A fact could not be proved on an instance; the message gives the reason."""
+    """An equation or inequality could not be proved on an instance; the message gives the reason."""
 
 
 def certify(
     claim: str, form: str, x: Exact, *, parts: Sequence[str], facts: Sequence[Fact]
 ) -> Certificate | Undecided:
-    """Prove all facts on an exact instance; return a certificate, or `Undecided` at the first that fails.
+    """Prove all (in)equalities on an exact instance; return a certificate, or `Undecided` if one fails.
 
     Args:
         claim: id of the claim.
@@ -70,7 +70,7 @@ def certify(
 
 
 def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclose `left - right`, which should vanish, at 64, 128 and 256 bits, for a fact `left == right`.
+    """Enclose `left - right`, which should vanish, at 64, 128 and 256 bits, to prove `left == right`.
 
     Each contains zero, and its width is below `2^(-bits/2)`.
     """
@@ -86,7 +86,7 @@ def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclose one component of `left - right` away from zero, for a fact `left != right`; say which one."""
+    """Enclose one component of `left - right` away from zero, to prove `left != right`; say which one."""
     for bits in _precisions():
         with ctx.workprec(bits):
             for component, ball in enumerate(sides(x)):
@@ -97,7 +97,7 @@ def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
 
 
 def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[str, Any]:
-    """Enclose `left - right` in an interval without negative numbers, for a fact `left >= right` or `>`.
+    """Enclose `left - right` in an interval without negative numbers, to prove `left >= right` or `>`.
 
     Each difference is positive or, unless `strictly`, an exact zero.
     """

@@ -1,4 +1,4 @@
-"""Proof jobs: which form of a claim is proved, by which facts, and where its instances come from."""
+"""Proof jobs: which statement of a claim is proved, by which (in)equalities, and on which instances."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from verify.proofs.facts import Fact
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Proof job: proves one form of a claim on many instances, or refutes it on one.
+    """Proof job: proves a claim, its correction or one step on many instances, or refutes it on one.
 
     The `parts` and `facts` are those of the statement in `verify/statements.toml`, in the same order.
     """
@@ -30,10 +30,10 @@ class Job:
     refutes: bool = False
     """Whether one counterexample is wanted, rather than a proof on every instance."""
     instances: SearchStrategy[Any] | None = None
-    """Strategy of instances; None takes that of the claim's own check."""
+    """Hypothesis strategy that draws instances; None takes that of the claim's own check."""
 
     def check_of(self, claim: Claim) -> Check:
-        """Check of the claim for the form that a job proves; its instances and counterexample are used."""
+        """Check of the statement (printed, corrected, a step) that a job proves; it supplies instances."""
         if self.form.startswith("step"):
             return claim.steps[int(self.form.removeprefix("step-")) - 1].check
         if self.form == "corrected" and claim.correction is not None:
@@ -41,7 +41,7 @@ class Job:
         return claim.check
 
     def instances_of(self, claim: Claim) -> SearchStrategy[Any]:
-        """Strategy from which a job's instances are drawn: its own, else that of the claim's check."""
+        """Hypothesis strategy that draws a job's instances: the job's own, else that of the claim's check."""
         return self.check_of(claim).instances if self.instances is None else self.instances
 
 
@@ -50,17 +50,17 @@ Jobs = dict[str, Sequence[Job]]
 
 
 def proved(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
-    """Proof job that proves the facts on every instance; `options` are further fields of `Job`."""
+    """Proof job that proves the (in)equalities `facts` on all instances; `options` set other `Job` fields."""
     return Job(form, parts, facts, **options)
 
 
 def refuted(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
-    """Proof job that proves the facts on one counterexample; `options` are further fields of `Job`."""
+    """Proof job that refutes: it proves `facts` on one counterexample; `options` set other `Job` fields."""
     return Job(form, parts, facts, refutes=True, **options)
 
 
 def as_drawn(x: Exact) -> Exact:
-    """Return an instance unchanged: the `prepare` of proof jobs that draw exact instances."""
+    """Return an instance unchanged: the conversion `prepare` for proof jobs that draw exact instances."""
     return x
 
 

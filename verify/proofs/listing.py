@@ -10,7 +10,7 @@ from verify.proofs.table import all_jobs
 
 
 def listing() -> str:
-    """Markdown table of claims with their proved and refuted forms, then claims without proof, by reason."""
+    """Markdown table of what is proved and refuted of each claim, then claims without proof, by reason."""
     claims = [claim for claim in all_claims().values() if not claim.deep]
     jobs = all_jobs()
     lines = ["| claim | proved | refuted |", "| --- | --- | --- |"]
@@ -33,7 +33,7 @@ def _reason(claim: Claim) -> str:
 
 
 def _form_without_proof(claim: Claim) -> str:
-    """Words for the one form of a claim that has no proof, such as `as printed`."""
+    """Words for the one statement of a claim that has no proof, such as `as printed` or `as corrected`."""
     form = "" if claim.not_certified is None else claim.not_certified.form
     if form.startswith("step-"):
         return f"the printed step `{claim.steps[int(form.removeprefix('step-')) - 1].name}`"

@@ -52,7 +52,7 @@ def _entered(row: Row, certified: Row) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Terminal line on a run's proofs: number of certificates, and undecided forms of claims with reasons."""
+    """Terminal line on a run's proofs: number of certificates, and undecided statements with reasons."""
     outcomes = [outcome for row in rows for outcome in row.get("certificates", ())]
     proved = sum(outcome["certified"] for outcome in outcomes)
     failed = [f"{o['claim']} ({o['form']}): {o['reason']}" for o in outcomes if not o["ok"]]

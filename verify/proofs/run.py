@@ -1,4 +1,4 @@
-"""Certify claims: draw instances with the run's seed, prove each, write one file per claim and form."""
+"""Certify claims: draw instances from the run's seed, prove the claim on each, write certificate files."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ N_INSTANCES = 200
 
 @dataclass(frozen=True)
 class Certified:
-    """Outcome of certifying one form of a claim: instances proved, file written, reason if it failed."""
+    """Outcome of certifying a claim, its correction or a step: instances proved, file, reason of failure."""
 
     claim: str
     """Id of the claim."""
@@ -80,7 +80,7 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
 
 
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Certificate], list[str]]:
-    """Prove a job's facts on distinct instances; return certificates, and the reason if a proof failed.
+    """Prove a job's (in)equalities on distinct instances; return certificates, and the reason if one fails.
 
     It stops at `n_instances` distinct instances, at the first undecided one, or when no more are found.
     """
@@ -117,7 +117,7 @@ def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate
 
 
 def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecided:
-    """Prove the facts of a job on one drawn instance; return a certificate, or `Undecided`."""
+    """Prove every (in)equality of a proof job on one drawn instance; return a certificate, or `Undecided`."""
     try:
         return certify(claim_id, job.form, job.prepare(instance), parts=job.parts, facts=job.facts)
     except (InputError, Open) as error:  # floats that are not a rational instance; roots not isolated
@@ -146,7 +146,7 @@ def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
 
 
 def certified_verdict(verdict: Verdict, rows: Sequence[Certified]) -> Verdict:
-    """Verdict after certifying: CERTIFIED, not HOLDS, if the printed form was proved on every instance."""
+    """Verdict after certifying: CERTIFIED, not HOLDS, if the printed statement is proved on all instances."""
     printed = [row for row in rows if row.form == "printed" and not row.refutes]
     certified = verdict is Verdict.HOLDS and bool(printed) and all(row.ok for row in printed)
     return Verdict.CERTIFIED if certified else verdict

@@ -1,4 +1,4 @@
-"""Left-minus-right differences for proofs of several topics: Bellman equations, visits, policy loss.
+"""Formulas that several proofs use, as left side minus right side: Bellman equations, visits, policy loss.
 
 Each difference is left side minus right side of a formula, one ball per component. Where both sides are
 rational, it is an exact number in a ball of radius zero.
@@ -30,18 +30,21 @@ def dot(a: Sequence[fmpq], b: Sequence[fmpq]) -> fmpq:
 
 
 def fixed_point(name: str) -> Differences:
-    """Difference `q - T* q` for an instance's table called `name`: zero exactly if the table is Q*."""
+    """Difference `q - T* q` for an instance's table called `name`: zero if and only if the table is Q*."""
     return rational(lambda x: minus(x.parts[name], exact.optimal_backup(x.mdp, x.parts[name])))
 
 
 def value_of(name: str) -> Differences:
-    """Difference `v - E_pi[r + gamma E[v(s')]]` for the policy called `name`: zero exactly if v is V^pi."""
+    """Difference `v - E_pi[r + gamma E[v(s')]]`, pi the part called `name`: zero if and only if v = V^pi."""
     return rational(lambda x: minus(x.v, x.mdp.mean(x.parts[name], x.mdp.backup(x.v))))
 
 
 @rational
 def visits(x: Exact) -> list[fmpq]:
-    """Difference `rho - (p_0 + gamma P_pi^T rho)`: zero exactly if rho is pi_theta's discounted visits."""
+    """Difference `rho - (p_0 + gamma P_pi^T rho)`: zero if and only if rho are the state visits of pi.
+
+    They are discounted, and pi is the part `pi_theta`.
+    """
     ahead = list(x.mdp.initial)
     for (s, _), row, p in zip(x.mdp.pairs, x.mdp.rows, x.pi_theta, strict=True):
         for t, w in row:
@@ -51,7 +54,7 @@ def visits(x: Exact) -> list[fmpq]:
 
 @rational
 def least_of_optimum(x: Exact) -> list[fmpq]:
-    """Smallest entry `min Q*` of the optimal table: positive under Assumption 1."""
+    """Smallest entry `min Q*` of the optimal action values: positive under VIREL's Assumption 1."""
     return [min(x.q_star)]
 
 
@@ -82,7 +85,7 @@ def n_actions(x: Exact) -> int:
 
 
 def loss_factor(x: Exact, *, entropic: bool) -> arb:
-    """Factor c in a Boltzmann policy's loss bound `max Q - E_pi[Q] <= c eps`, one of two such factors.
+    """Factor c of the bound `max Q - E_pi[Q] <= c eps` on a Boltzmann policy's loss: one of two known ones.
 
     It is `log A` if `entropic`, else `(A - 1)/e`.
     """

@@ -124,7 +124,7 @@ def certify_solution(
 def certificate(
     mdp: TabularMDP, policy: NDArray[np.intp], v: Array, *, delta: Fraction, norm: float, sign: int = 1
 ) -> Certificate:
-    """Certificate of a solved MDP: the packed MDP, the vector v, the policy, and the claimed intervals.
+    """Certificate of a solved MDP: the packed MDP, the vector v, the policy, delta, and enclosing intervals.
 
     Costs are stored as negative rewards. With `norm` >= g, the number 1 - g lies in [1 - norm, 1], and
     delta (1 - g) - (u - l) lies in [0, delta].
@@ -156,7 +156,7 @@ def certificate(
 
 
 def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-    """Sorted arrays of transition rows `s A + a`, successors and probabilities, duplicates added up."""
+    """Transitions as sorted arrays (row `s A + a`, successor, probability), duplicate entries added up."""
     csr = mdp.csr_transition
     row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
     key = row * mdp.n_states + csr.indices

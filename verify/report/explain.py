@@ -52,7 +52,7 @@ def explanation(claim: Claim, row: Row) -> str:
 
 
 def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
-    """Markdown text of `docs/errata.md`: explanations of all refuted claims, then of those with a gap."""
+    """Text of `docs/errata.md`: explanations of all claims that are REFUTED, then of those with a GAP."""
     found = {row["id"]: row for row in rows}
     sections = [ERRATA_HEAD]
     for verdict in (Verdict.REFUTED, Verdict.GAP):
