@@ -61,7 +61,7 @@ def _rows(weights: Any) -> Any:
 
 
 def fractions(shape: int | tuple[int, ...], largest: int, *, over: int = 1) -> st.SearchStrategy[Array]:
-    """Strategy of arrays with entries k / `over`, each k an integer drawn from [-largest, largest]."""
+    """Hypothesis strategy that draws arrays of fractions k / `over`, k an integer in [-largest, largest]."""
     return hnp.arrays(np.float64, shape, elements=st.integers(-largest, largest).map(lambda k: k / over))
 
 
@@ -77,7 +77,7 @@ def solved(
     lowest: tuple[int, int] = (1, 4),
     **parts: Any,
 ) -> Instance:
-    """Strategy of instances `{"mdp", "q_star", ...}` whose Q* is known exactly.
+    """Hypothesis strategy that draws an instance `{"mdp", "q_star", ...}` whose Q* is known exactly.
 
     Args: draw: given by hypothesis; leave it out. shape: largest `(S, A)`. min_actions: smallest A. gammas:
         discounts to draw from. gaps: range of the integer gaps `max Q* - Q*` of the actions that are not
@@ -101,7 +101,7 @@ def solved(
 
 
 def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
-    """Part for `solved`: a strategy of integer tables in [low, high], `[S, A]`, or `[n, S, A]` if `count`.
+    """Keyword part of `solved` that draws integer tables in [low, high]: `[S, A]`, or `[n, S, A]` if `count`.
 
     n is drawn from 1..count.
     """
@@ -117,26 +117,27 @@ def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
 
 
 def on_mdp(strategy: Any) -> Any:
-    """Part for `solved` made from a plain strategy or from a function of the MDP, such as `policies`."""
+    """Keyword part of `solved` from a Hypothesis strategy, or from a function of the MDP like `policies`."""
     return lambda mdp, _: strategy if isinstance(strategy, st.SearchStrategy) else strategy(mdp)
 
 
 def policy_values(mdp: TabularMDP, pi: Array) -> Array:
-    """State values V^pi, `[S]`, by one linear solve."""
+    """State values V^pi of a policy, `[S]`, by one linear solve."""
     p_pi = np.einsum("sa,sat->st", pi, mdp.dense_transition)
     return np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, (pi * mdp.reward).sum(axis=1))
 
 
 def solve_rounding(mdp: TabularMDP, size: float) -> float:
-    """Rounding bound of state values by a linear solve: `64 (S^2 + 8) u size / (1 - gamma)^2`.
+    """Rounding bound of V^pi by a linear solve: `64 (S^2 + 8) u size / (1 - gamma)^2`.
 
-    LU on an M-matrix with condition number at most 2/(1 - gamma), with S^2 operations per entry.
+    `size` bounds max|r|, and Q values that are compared. LU on an M-matrix with condition number at most
+    2/(1 - gamma), with S^2 operations per entry.
     """
     return float(64 * (mdp.n_states**2 + 8) * U * size / (1 - mdp.gamma) ** 2)
 
 
 def boltzmann_loss(n_actions: int, eps: float) -> float:
-    """Bound of the Boltzmann policy's loss `max Q - E_pi[Q]`: `eps min(log A, (A - 1)/e)`.
+    """Bound of what the Boltzmann policy loses, `max Q - E_pi[Q]`: `eps min(log A, (A - 1)/e)`.
 
     Derivation: Gibbs' principle, E_pi[Q] + eps H(pi) >= max Q with H <= log A. And each term of the loss is
     gap exp(-gap/eps) over a partition sum >= 1, with x e^-x <= 1/e for the A - 1 actions that are not best.

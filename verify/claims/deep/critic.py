@@ -94,7 +94,7 @@ def _q_loss_gap(
 def _deep_q_loss(
     mdp: TabularMDP, model: Model, target: Array, pi: Array, d: Array, terminal: Flags, perturb: float
 ) -> tuple[int, float, list[Array]]:
-    """Deep critic's loss on a finite MDP: number of rows, `E_D[J^Q]`, and its gradient by two routes.
+    """Number of transitions of a finite MDP, deep critic's loss `E_D[J^Q]`, and its gradient by two routes.
 
     The routes are autograd and the agent's hand-written derivative.
     """
@@ -176,7 +176,7 @@ def v_loss_gap(
 
 
 def _terminals(mdp: TabularMDP) -> st.SearchStrategy[Flags]:
-    """Strategy of flags per state: any states but the first are terminal."""
+    """Hypothesis strategy that draws a flag per state, true if it is terminal; the first state never is."""
     flags = hnp.arrays(np.bool_, mdp.n_states, elements=st.booleans(), fill=st.nothing())
     return flags.map(lambda x: x & (np.arange(mdp.n_states) > 0))
 

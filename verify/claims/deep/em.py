@@ -39,7 +39,7 @@ COLD = 64.0
 
 
 def gap(*, mdp: TabularMDP, v_network: bool, perturb: float = 0.0) -> Gap:
-    """Gap of the deep agent's complete EM steps to policy iteration and to exact EM: tables and policies.
+    """Gap of Q tables and policies of the deep agent's complete EM steps to policy iteration and exact EM.
 
     There are six steps. All start from the first action of every state.
     """
@@ -67,13 +67,13 @@ def _distance(mdp: TabularMDP, q: Array, table: Array) -> float:
 
 
 def _deep_error(mdp: TabularMDP) -> float:
-    """Rounding bound of a table from the deep agent's complete M-step (module docstring)."""
+    """Rounding bound of the Q table from a complete deep M-step, derived in the module docstring."""
     m, scale = mdp.n_states * mdp.n_actions, 1 + float(np.abs(mdp.reward).max())
     return U * scale / (1 - mdp.gamma) ** 2 * (6 * (m + 8) + 64 * mdp.n_pairs)
 
 
 def _complete_m_step(mdp: TabularMDP, pi: Array, *, v_network: bool) -> Array:
-    """Complete deep M-step: the table at which the expected semi-gradient is 0, by one Newton step."""
+    """Q table after a complete deep M-step: the zero of the expected semi-gradient, by one Newton step."""
     n_unknowns = mdp.n_pairs + (mdp.n_states if v_network else 0)
     points = np.vstack([np.zeros(n_unknowns), np.eye(n_unknowns)])  # one per seed
     with_reward = np.arange(n_unknowns + 1) == 0
@@ -116,9 +116,9 @@ def _semi_gradient(
 
 
 def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, float]:
-    """Complete deep E-step: the greedy limit `[S, A]`, and the most probability left to other actions.
+    """Greedy limit `[S, A]` of the deep E-step as alpha -> 0; largest mass of other actions at a small alpha.
 
-    That probability is left by a small alpha.
+    The step itself is taken at that small alpha.
     """
     drop = (q.max(axis=1, keepdims=True) - q)[mdp.available]
     alpha = float(drop[drop > tie_tol].min(initial=np.inf)) / COLD

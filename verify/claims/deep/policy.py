@@ -50,7 +50,7 @@ def gap(
 
 
 def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
-    """Gap of the deep policy loss at one policy to `-alpha L` and to Theorem 3; of its descent to (25)."""
+    """Gap of the deep policy loss at one policy to `-alpha L` and Theorem 3, and of its gradient to -(25)."""
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     pi = log_linear_policy(mdp, *policy)
     score = log_linear_score(mdp, policy[0], pi_theta=pi)

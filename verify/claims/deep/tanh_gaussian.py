@@ -117,7 +117,7 @@ def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
 
 
 def _deep_gradient(mean: float, log_std: float, critic: tuple[float, float, float], alpha: float) -> Array:
-    """Gradient in (mu, log sigma) of the deep policy loss averaged over the noise xi, by autograd.
+    """Gradient of the deep policy loss in (mu, log sigma), averaged over the Gaussian noise xi, by autograd.
 
     It goes through the action and the log density.
     """
@@ -139,7 +139,7 @@ def _log_cosh(t: Array) -> Array:
 
 
 def _relative(x: Array, t: Array, mean: float, log_std: float) -> Array:
-    """Relative rounding error of one quadrature term plus that of the whole sum (module docstring)."""
+    """Relative rounding error of each quadrature term plus that of their sum; see the module docstring."""
     out: Array = U * (len(x) + 8 * (x**2 + np.abs(t) + abs(mean) + abs(log_std) + 8))
     return out
 

@@ -47,7 +47,7 @@ def gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Gap of the deep agent's residual errors and temperatures of two tables to the exact residual errors.
+    """Gap of the deep residual errors of two Q tables, and of the temperatures they give, to the exact ones.
 
     The tables are two seeds, then two critics of one seed. Both tables share one target. Without
     `with_variance` the exact value lacks the sampled target's variance.
@@ -79,7 +79,7 @@ def gap(
 
 
 def _td_errors(mdp: TabularMDP, successors: np.ndarray, q: Array, other: Array, eps: float) -> Any:
-    """TD errors `[2, B]` of two tables at every transition of a replay."""
+    """TD errors `[2, B]` of two Q tables at each of the B transitions of a replay."""
     from virel_deep.axes.losses import td_target  # noqa: PLC0415
 
     s, a, _ = np.indices(successors.shape).reshape(3, -1)
@@ -102,7 +102,7 @@ def _variance_of_next(successors: np.ndarray, v: Array) -> float:
 
 
 def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: float, bound: float) -> list[Gap]:
-    """Gaps of each seed's temperature alpha to `lambda eps`, at a first and a second, smoothed estimate.
+    """Gaps of each seed's alpha to `scale` times the exact residual error: first and smoothed later estimate.
 
     The second estimate is the other seed's residual error.
     """
@@ -128,7 +128,7 @@ def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: floa
 
 @st.composite
 def _replays(draw: st.DrawFn) -> Instance:
-    """Strategy of MDPs with k equally likely successors per pair, with tables and temperature settings."""
+    """Hypothesis strategy that draws MDPs with k equally likely successors per pair, Q tables, settings."""
     n_states, n_actions, k = (draw(st.integers(1, n)) for n in (3, 3, 3))
     shape = (n_states, n_actions)
     successors = draw(hnp.arrays(np.int64, (*shape, k), elements=st.integers(0, n_states - 1)))

@@ -76,12 +76,12 @@ def gradient(value: Tensor, leaf: Tensor) -> Array:
 
 
 def linear_critics(mdp: TabularMDP) -> st.SearchStrategy[Model]:
-    """Strategy of critics that are tabular or linear in their features, with their parameters."""
+    """Hypothesis strategy that draws a critic, tabular or linear in features, with its parameters."""
     return approximators(mdp).filter(lambda model: not isinstance(model[0], TanhQ))
 
 
 def any_policy(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Strategy of policies `[S, A]` for an MDP, deterministic ones included."""
+    """Hypothesis strategy that draws a policy `[S, A]` for an MDP, deterministic ones included."""
     return policies(mdp, full_support=False)
 
 

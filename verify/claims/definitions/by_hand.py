@@ -119,7 +119,7 @@ def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarr
 def temperature_map(
     mdp: TabularMDP, q: Array, eps: float, *, p_norm: int, c: float, step: float
 ) -> tuple[float, float]:
-    """Temperature map g(omega, eps) of App. C for p >= 2, and its slope in eps by a complex step.
+    """Temperature map g of App. C, with roots `g(omega, eps) = eps`, for p >= 2; its slope by a complex step.
 
     In the limits eps = 0 and infinity the slope is 0.
     """

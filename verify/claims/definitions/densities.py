@@ -37,7 +37,7 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 
 def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
-    """Gap of the library's densities, entropies and third moments to this file's own formulas.
+    """Gap of the library's densities, entropies and third moments to formulas and quadrature in this file.
 
     Densities are compared at points inside and outside the support.
     """

@@ -31,7 +31,7 @@ from virel_theory.methods.pseudo_likelihood import (
 
 
 def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Gap of evidence, mean return and the posterior's first decision to sums over all trajectories."""
+    """Gap of the evidence, mean return and posterior policy at t = 0 to sums over all trajectories."""
     evidence: list[float] = []
     mean: list[float] = []
     first: dict[int, dict[int, list[float]]] = {}
@@ -53,9 +53,9 @@ def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def maximiser_gap(*, mdp: TabularMDP, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Gap of the optimal pseudo-likelihood policy to the greedy policy of the weights W_t by plain sums.
+    """Gap of the policy that maximises the evidence to a greedy one by recursion, `W = exp(r/c) E[max W']`.
 
-    It is uniform over exact ties. W_t is computed backwards, from t = N - 1 to 0.
+    The policy is uniform over exact ties. W_t is computed backwards, from t = N - 1 to 0.
     """
     found = pseudo_optimal_policy(mdp, c=c, horizon=horizon)
     p, v, error = mdp.dense_transition, [1.0] * mdp.n_states, 0.0

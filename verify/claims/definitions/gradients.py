@@ -23,7 +23,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the library's scores, (29) of pi_omega and App. E.3's of p_{omega,k}, to plain loops.
+    """Gap of the library's scores of pi_omega, Eq. (29), and of p_{omega,k}, App. E.3, to plain loops.
 
     Both are 0 where the action does not exist.
     """
@@ -47,7 +47,7 @@ def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: 
 
 
 def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: float = 0.0) -> Gap:
-    """Gap of the library's one-sample updates (34) and (35) to the printed formulas, entry by entry."""
+    """Gap of the library's one-sample updates of zeta (34) and omega (35) to the printed formulas."""
     omega, zeta, b, b_next, q_k = (np.array(row) for row in x)
     along = math.fsum(b * zeta)
     first = zeta_update(zeta, b_k=b, beta_k=float(q_k[0]), step_size=step)
@@ -62,7 +62,7 @@ def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: flo
 
 
 def masked_projection_gap(*, mdp: TabularMDP, q: Array, slopes: Array, perturb: float = 0.0) -> Gap:
-    """Gap of a masked table's tangent projection P Q: residual orthogonal to the features, P Q in their span.
+    """Gap of the projection P Q with missing actions: Q - P Q orthogonal to the features, P Q in their span.
 
     Missing pairs must be -inf.
     """

@@ -26,7 +26,7 @@ def residual_norms(instance: dict[str, Any]) -> Exact:
 
 
 def mean_of_powers(x: Exact) -> list[arb]:
-    """Zero if a p-norm is |H| times its mean: `c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
+    """Zero if the p-norm is |H| times the mean one: `c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
     powers = _powers(x)
     total, means = sum(powers, arb(0)), sum((y / x.mdp.n_pairs for y in powers), arb(0))
     return [(total - x.mdp.n_pairs * means) * (x.c / x.p_norm)]
@@ -34,7 +34,7 @@ def mean_of_powers(x: Exact) -> list[arb]:
 
 @rational
 def half_mean(x: Exact) -> list[fmpq]:
-    """Zero if the squared norm is |H| times its mean: `c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
+    """Zero if the squared norm is |H| times the half mean: `c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
     return [x.c / 2 * dot(x.beta, x.beta) - x.mdp.n_pairs * _half_mean(x)]
 
 

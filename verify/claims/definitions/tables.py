@@ -108,7 +108,7 @@ def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: f
 
 
 def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, perturb: float = 0.0) -> Gap:
-    """Gap of a tanh layer's value, gradient and Hessian product to complex steps of its formula."""
+    """Gap of a tanh layer's value to its formula; of its gradient and Hessian product to complex steps."""
     layer = TanhQ(features, n_hidden)
     size = layer.n_parameters
     omega, v = omega[:size], v[:size]
@@ -126,7 +126,7 @@ def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, 
 
 
 def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of the tangent projection P Q = b^T w: residual orthogonal to the features, and P (P Q) = P Q."""
+    """Gap of the tangent projection P Q = b^T w: Q - P Q orthogonal to the features, and P (P Q) = P Q."""
     n = b_omega.shape[2]
     rows, values = b_omega.reshape(-1, n), q.ravel()
     singular = np.linalg.svd(rows, compute_uv=False)
@@ -141,7 +141,7 @@ def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: float = 0.0) -> Gap:
-    """Gap of MERL's policy's objective to the soft optimal value, which no other policy may exceed.
+    """Gap of the MERL objective at MERL's policy to the soft optimal value; no other policy may exceed it.
 
     The other policy's value is also compared with a sum over time steps.
     """
@@ -161,7 +161,7 @@ def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: flo
 
 
 def formats_gap(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Q^pi and discounted occupancy, from dense and CSR matrices, to their equations by loops."""
+    """Gap of Q^pi and of the discounted occupancy in their linear equations, for dense and CSR matrices."""
     size = (float(np.abs(mdp.reward).max()) + 1) / (1 - mdp.gamma)
     errors = []
     for given in (mdp, mdp.to_sparse()):

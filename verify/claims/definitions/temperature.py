@@ -46,7 +46,7 @@ def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, per
 
 
 def root_gap(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of every temperature found to its equation g(eps) = eps, and of its slope; no root is a failure."""
+    """Gap of each root of `g(eps) = eps`: error of equation and slope; infinite if a full search has none."""
     found = self_consistent_temperatures(mdp, q)
     if found.complete and not found.roots:
         return Gap(math.inf, 0.0)

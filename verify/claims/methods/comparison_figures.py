@@ -70,12 +70,12 @@ def _by_time(runs: dict[str, tuple[Array, Array]]) -> Panel:
 
 
 def _fastest(steps: Steps, mdp: TabularMDP, q_star: Array) -> tuple[Array, Array]:
-    """Errors and seconds of a method's fastest run out of a few; the first run also pays for compiling."""
+    """Errors and elapsed seconds of the fastest of a few runs of a method; the first run also compiles."""
     return min((_run(steps(mdp), q_star) for _ in range(N_REPEATS)), key=lambda run: float(run[1][-1]))
 
 
 def _run(steps: Iterator[Array], q_star: Array) -> tuple[Array, Array]:
-    """Errors of a method's iterates, down to rounding, and the seconds until each; the first has 0."""
+    """Errors of a method's iterates until they reach rounding, and the seconds elapsed at each, from 0 on."""
     scale = FLOOR * float(np.abs(q_star).max())
     next_q, start = next(steps), time.perf_counter()
     errors, seconds = [float(np.abs(next_q - q_star).max())], [0.0]
@@ -121,7 +121,7 @@ def _value_iteration(mdp: TabularMDP) -> Iterator[Array]:
 
 
 def _zero(mdp: TabularMDP) -> Array:
-    """First table of every compared method: the rewards, so that all share a greedy policy without ties."""
+    """Initial table of every compared method: the rewards, so that all share a greedy policy without ties."""
     return np.array(mdp.reward)
 
 

@@ -41,7 +41,7 @@ def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
 
 
 def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
-    """Expected sum of a term per step, `E[sum_t step_term(s_t, a_t)]`, by state distributions.
+    """Expected sum `E[sum_t step_term(s_t, a_t)]` over both steps, computed from the state distributions.
 
     `step_term` is `[S, A]`.
     """

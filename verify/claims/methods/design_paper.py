@@ -31,13 +31,13 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def gap_5_printed(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (5) as printed, without rho(s1): sum over all trajectories minus 1."""
+    """Gap of Marino et al. (5) as printed, without rho(s1): its sum over all trajectories minus 1."""
     mass = np.einsum("sa,sat,tu->", pi, mdp.dense_transition, pi) + perturb
     return Gap(abs(mass - 1), 64 * mdp.n_states**2 * mdp.n_actions**2 * U)
 
 
 def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (5) corrected by the factor rho(s1): sum over all trajectories minus 1."""
+    """Gap of Marino et al. (5) corrected by the factor rho(s1): its sum over all trajectories minus 1."""
     return Gap(
         abs(float(np.exp(trajectories(mdp, pi).log_prob).sum()) + perturb - 1),
         64 * mdp.n_states**2 * mdp.n_actions**2 * U,
@@ -120,9 +120,9 @@ def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float =
 
 
 def gap_12(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (12) corrected: left side minus `E[R] + alpha sum_t E[H(pi(.|s_t))]`.
+    """Gap of Marino et al. (12) corrected: `J + 2 alpha log A - (E[R] + alpha sum_t E[H(pi(.|s_t))])`.
 
-    The left side is (6) plus 2 alpha log A. The entropies are those of the policy alone.
+    J is their (6). The entropies are those of the policy alone.
     """
     uniform = np.full(mdp.shape, 1 / mdp.n_actions)
     left = objective(mdp, pi, uniform, alpha) + 2 * alpha * np.log(mdp.n_actions)

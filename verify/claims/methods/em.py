@@ -30,7 +30,7 @@ N_STEPS = 6
 
 
 def gap_39(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (39): each M-step's table to policy iteration's evaluation of the policy before it."""
+    """Gap of Eq. (39): the Q table of each M-step against policy iteration's at the same step."""
     return _against_policy_iteration(mdp, perturb, tables=True)
 
 
@@ -74,7 +74,7 @@ def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
 
 
 def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Gap of (39)'s premise as printed, Q* > 0: L far from Q^pi minus L near it, where L should be larger.
+    """Gap of (39)'s printed premise, L largest near Q^pi if Q* > 0: L far from Q^pi minus L near it.
 
     Far is Q^pi + 64, near is Q^pi + 2^-10. At the shift c, L is 2 (m + c)/((1 - gamma) c)^2 plus an entropy
     that is the same for both, m = E[Q^pi]. To solve for Q^pi and average it errs by at most twice
@@ -89,7 +89,7 @@ def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: 
 
 
 def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Gap of (39)'s premise repaired: L far from Q^pi minus L near it, for rewards with Q^pi >= 1.
+    """Gap of (39)'s repaired premise, L largest near Q^pi if Q^pi >= 1: L far from Q^pi minus L near it.
 
     A constant is added to the reward; else as in `gap_m_step`.
     """
@@ -109,7 +109,7 @@ def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: flo
 
 
 def gap_41_printed(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (41) as printed: M-step tables minus its middle member `r + E[max Q]`, without gamma."""
+    """Gap of Eq. (41) as printed: M-step tables minus `r + E[max Q]`, its middle term, which lacks gamma."""
     return _against_value_iteration(mdp, q, discount=1.0, perturb=perturb)
 
 

@@ -34,7 +34,7 @@ def fixed_target(instance: dict[str, Any]) -> Exact:
 
 
 def value_of_pi(instance: dict[str, Any]) -> Exact:
-    """Exact instance with `v`, the state values of its policy `pi`; its `q_star` is drawn."""
+    """Exact instance whose Q* is drawn, with `v`, the state values V^pi of its policy `pi`."""
     x = exactly(instance)
     return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
 
@@ -83,7 +83,7 @@ def last_is_optimal(x: Exact) -> list[fmpq]:
 
 
 def starts_at(start: Callable[[Exact], Sequence[fmpq]]) -> Differences:
-    """Difference to be proved zero: the first table of an instance minus the table `start(x)`."""
+    """Function that returns an instance's first table minus the table `start(x)`, to be proved zero."""
     return rational(lambda x: minus(x.tables[0], start(x)))
 
 
@@ -117,7 +117,7 @@ def value_iteration(x: Exact) -> list[fmpq]:
 
 @rational
 def printed_value_step(x: Exact) -> list[fmpq]:
-    """Zero if Eq. (41) holds as printed, without gamma: `T* q_1 - (r + E[max q_1])`."""
+    """Zero if Eq. (41) holds as printed, without gamma: `T* q_1 - (r + E[max q_1])`, q_1 EM's first table."""
     (_, q, *_) = fixed_target_tables(x)
     ahead = _next(x, x.mdp.best(q))
     printed = [r + y for r, y in zip(x.mdp.reward, ahead, strict=True)]
@@ -131,7 +131,7 @@ def _next(x: Exact, v: Sequence[fmpq]) -> list[fmpq]:
 
 @rational
 def m_step_premise(x: Exact) -> list[fmpq]:
-    """Positive if (39)'s premise fails: objective L at Q^pi + 64 minus L at Q^pi + 2^-10.
+    """Positive if (39)'s premise, L largest near Q^pi, fails: L at Q^pi + 64 minus L at Q^pi + 2^-10.
 
     The second has the smaller residual; the entropies cancel.
     """

@@ -1,4 +1,4 @@
-"""Exact or enclosed differences for Marino et al. (5)-(12), pseudo-likelihood, lotteries and MERL.
+"""Exact or enclosed left minus right sides: Marino et al. (5)-(12), pseudo-likelihood, lotteries, MERL.
 
 Probabilities of trajectories are exact; exponentials and logarithms are enclosed. Equation numbers are those
 of Marino et al. A function that returns the components of a formula returns left side minus right side.
@@ -22,7 +22,7 @@ def prior(x: Exact) -> Vector:
 
 
 def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
-    """All possible paths of `horizon` steps: probability of the dynamics, and list of pairs (s, a)."""
+    """All possible paths of `horizon` pairs (s, a), each with the dynamics' part of its probability."""
     out = [(p, [i]) for own, p in zip(x.mdp.of_state, x.mdp.initial, strict=True) for i in own]
     for _ in range(int(x.horizon) - 1):
         out = [
@@ -93,7 +93,7 @@ def evidence_bound(x: Exact) -> list[arb]:
 
 
 def by_steps(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (6) over trajectories equals their (7), summed by state distributions."""
+    """Zero if Marino et al. (6), over trajectories, equals (7), its sum over time steps: (6) minus (7)."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     first = x.mdp.initial
     second = [fmpq(0)] * x.mdp.n_states
@@ -159,9 +159,10 @@ def no_policy_exceeds(x: Exact) -> list[arb]:
 
 
 def _soft_q_terms(x: Exact) -> list[Any]:
-    """Soft Q of Marino et al. (9) in symbols: {ratio pi/p: coefficient of its log}; 1 for the constant.
+    """Soft Q of Marino et al. (9) as symbols: coefficient of `log(pi/p)` by ratio; ratio 1 has the constant.
 
-    Two pairs with equal terms have exactly equal Q. The terms are sorted pairs of a dictionary.
+    The factor -alpha of the logarithms is left out. Two pairs with equal terms have exactly equal Q. The
+    terms are sorted pairs of a dictionary.
     """
     ratios = [a / b for a, b in zip(x.pi, prior(x), strict=True)]
     found = []
@@ -176,7 +177,7 @@ def _soft_q_terms(x: Exact) -> list[Any]:
 
 
 def maximum_entropy_printed(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (12) holds as printed: `E[R] + alpha H(path) - J`, at pi minus at uniform.
+    """Zero if Marino et al. (12) as printed holds: `E[R] + alpha H(path) - J`, less its value at uniform pi.
 
     J has the uniform prior, so that it is E[R] for the uniform policy.
     """
@@ -265,7 +266,7 @@ def fitted_lottery(x: Exact) -> list[arb]:
 
 
 def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Zero if the printed fit stays at theta = 1/2: derivative there of `E_q[log p_theta(tau|O)]`.
+    """Zero if theta = 1/2 is stationary for the printed fit: slope of `E_q[log p_theta(tau|O)]` there.
 
     q = p_{1/2}(tau|O). With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe
     arm, the derivative of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 -
@@ -280,7 +281,7 @@ def slope_of_printed_fit(x: Exact) -> list[arb]:
 
 
 def merl(x: Exact) -> list[arb]:
-    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit by soft values minus logit of that.
+    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: difference of the logits of the two.
 
     State s1 has k1 free actions, s2 has one, and a2 pays 1.
     """

@@ -24,7 +24,7 @@ def episodes(instance: dict[str, Any]) -> Exact:
 
 
 def lottery(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a lottery: `chance` and `prize`, `share` for the safe reward, temperature `c`.
+    """Exact instance of a lottery: `chance` of a `prize`, `share` that sets the safe reward, temperature `c`.
 
     `share` places the safe reward between the lottery's mean and its certainty equivalent.
     """
@@ -33,7 +33,7 @@ def lottery(instance: dict[str, Any]) -> Exact:
 
 
 def merl_example(instance: dict[str, Any]) -> Exact:
-    """Exact instance of the talk's MERL counterexample: numbers `k1`, `discount` and `c`.
+    """Exact instance of the VIREL talk's MERL counterexample: `k1` actions, `discount`, temperature `c`.
 
     `facts.merl` writes its MDP out.
     """

@@ -1,4 +1,4 @@
-"""Claims on the talk's counterexample to maximum-entropy RL (MERL), on the MDP its formula belongs to.
+"""Claims on the VIREL talk's counterexample to maximum-entropy RL (MERL), on the MDP of its formula.
 
 s0 -a1-> s1, where s1 has k1 actions, each to a state without choice or reward; s0 -a2-> s2, reward 1, then
 nothing.
@@ -29,13 +29,13 @@ from virel_theory.solvers.soft import soft_value_iteration
 
 
 def closed_form_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of MERL's pi(a1|s0) at the soft fixed point to the talk's form `1/(k1^-gamma exp(1/c) + 1)`."""
+    """Gap of MERL's pi(a1|s0) at the soft fixed point to the VIREL talk's `1/(k1^-gamma exp(1/c) + 1)`."""
     probability, bound = _soft_probability(k1, gamma, c, perturb)
     return Gap(abs(probability - merl_counterexample_probability(k1, gamma=gamma, c=c)), bound)
 
 
 def threshold_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's threshold: where `k1^-gamma exp(1/c) < 1`, MERL must prefer the worthless action.
+    """Gap of the VIREL talk's threshold: if `k1^-gamma exp(1/c) < 1`, MERL must prefer the worthless action.
 
     Its pi(a1|s0) minus 1/2 must exceed the error, while pi*(a2|s0) = 1.
     """

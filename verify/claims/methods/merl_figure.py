@@ -1,4 +1,4 @@
-"""Figure of MERL and VIREL on the talk's counterexample: probability of the worthless action."""
+"""Figure of MERL and VIREL on the VIREL talk's counterexample: probability of the worthless action."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ GAMMA, CHOICES = 0.9, (4, 40)
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of MERL's fixed point with its closed form, and of VIREL's Boltzmann policy at Q*."""
+    """Figure of the worse action's probability: MERL's fixed point and closed form; VIREL's policy at Q*."""
     c = np.geomspace(0.05, 20, 41)
     curves = [curve for k1 in CHOICES for curve in _merl(k1, c)]
     curves.append(Curve("VIREL: Boltzmann policy of Q*, every k1", c, _virel(c)))

@@ -34,7 +34,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, pertu
 def objective_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (42): lower bound minus (42) at (theta, phi), minus the same with both exchanged.
+    """Gap of (42) in theta and phi: the change of `lower bound - (42)` when the two are exchanged.
 
     It is 0 if no term in theta or phi was dropped.
     """
@@ -46,7 +46,7 @@ def objective_gap(
 def omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (42) as a function of omega: lower bound minus (42) at q, minus the same at q = 0.
+    """Gap of (42) in omega: the change of `lower bound - (42)` when 0 takes the place of Q.
 
     It is 0 if no term in omega was dropped. To maximise (42) over omega needs that.
     """
@@ -58,7 +58,7 @@ def omega_gap(
 def corrected_omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (42) corrected: the lower bound minus (42), minus the dropped term `E_d[log(y(s)/d(s))]`."""
+    """Gap of (42) corrected by the dropped term: `lower bound - ((42) + E_d[log(y(s)/d(s))])`."""
     top = np.where(mdp.available, q, -np.inf).max(axis=1)
     on = d > 0
     right = float(np.sum(d[on] * (-top[on] / eps - np.log(d[on])))) + perturb
@@ -68,7 +68,7 @@ def corrected_omega_gap(
 def gradient_gap(
     *, mdp: TabularMDP, q: Array, theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (43) to the complex-step derivative of `eps` times (42) in every logit."""
+    """Gap of Eq. (43): printed MPO gradient minus the complex-step derivative, per logit, of `eps * (42)`."""
     table = np.where(mdp.available, q, -np.inf)
     printed = mpo_e_step_gradient(table, theta=theta, pi_phi=pi_phi, d=d, eps=eps)
     prior = np.where(perturb > 0, mdp.available / mdp.available.sum(axis=1, keepdims=True), pi_phi)

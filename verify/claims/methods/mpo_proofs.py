@@ -21,7 +21,7 @@ def soft_logits(instance: dict[str, Any]) -> Exact:
 
 
 def prior_posterior(x: Exact) -> list[arb]:
-    """Zero if App. G's posterior has its closed form: Bayes' rule given the state, minus that form."""
+    """Zero if App. G's action posterior has the printed closed form: Bayes' rule minus that form."""
     n, y, w = fmpq(1, x.mdp.n_states), likelihood(x), weights(x)
     joint = [z * p * n for z, p in zip(y, x.pi_phi, strict=True)]
     out = []
@@ -46,17 +46,17 @@ def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
 
 
 def eq_42(x: Exact) -> list[arb]:
-    """Zero if Eq. (42) drops no term in theta or phi: its remainder at (theta, phi) minus at (phi, theta)."""
+    """Zero if Eq. (42) drops no term in theta or phi: change of `lower bound - (42)` on their exchange."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_phi, x.pi_theta)]
 
 
 def eq_42_omega_printed(x: Exact) -> list[arb]:
-    """Zero if Eq. (42) as printed drops no term in omega: its remainder at Q minus that at 0."""
+    """Zero if Eq. (42) as printed drops no term in omega: `lower bound - (42)`, less its value at Q = 0."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_theta, x.pi_phi, q=0)]
 
 
 def eq_42_omega(x: Exact) -> list[arb]:
-    """Zero if Eq. (42) is corrected by `E_d[log(y(s)/d(s))]`: its remainder minus that term."""
+    """Zero if Eq. (42) corrected holds: `lower bound - ((42) + E_d[log(y(s)/d(s))])`."""
     states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
     return [remainder(x, x.pi_theta, x.pi_phi) - states]
 

@@ -52,7 +52,7 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
 
 
 def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's risk claim as printed: slope of the fit's KL at theta = 1/2, below 0 if so.
+    """Gap of the VIREL talk's risk claim as printed: slope of the fit's KL at theta = 1/2, to be negative.
 
     The KL is KL(q(tau) || p_theta(tau|O)). q is the posterior of the uniform policy. Within an arm
     p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1
@@ -67,7 +67,7 @@ def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb:
 
 
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's risk claim corrected: the fit prefers a lottery of lower mean, and EM plays it.
+    """Gap of the VIREL talk's risk claim corrected: the fit prefers a lottery of lower mean; EM plays it.
 
     The fit, that of p_theta(tau), gives the lottery over half of the probability. EM stands for the maximiser
     of the evidence and gives it all.

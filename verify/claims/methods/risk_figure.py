@@ -13,7 +13,7 @@ SAFE, P, PRIZE = 3.0, 0.25, 8.0
 
 
 def figures(seed: int, two_armed: Callable[..., TabularMDP]) -> Sequence[Figure]:
-    """Figure of two pseudo-likelihood policies, VIREL's Boltzmann policy, and the certainty equivalent."""
+    """Figure of a lottery's probability by method, and of its certainty equivalent, against temperature."""
     c = np.geomspace(0.5, 40, 60)
     mdp = two_armed(safe=SAFE, p=P, prize=PRIZE)
     uniform = np.full((4, 2), 0.5)

@@ -1,4 +1,4 @@
-"""Claims on Eqs. (8), (9) and Marino et al. (2)-(4): log-evidence = lower bound + KL divergence.
+"""Claims on Fellows et al. (8), (9), Marino et al. (2)-(4): log-evidence = lower bound + KL divergence.
 
 Instances: a finite hidden variable h with joint weights p(x, h) at one observed x, and any distribution q(h).
 
@@ -20,7 +20,7 @@ from virel_theory.checks import Array, U
 
 @st.composite
 def hidden_variables(draw: st.DrawFn) -> Instance:
-    """Strategy of joint weights p(x, h) and a distribution q(h) with full support.
+    """Hypothesis strategy that draws joint weights p(x, h) and a distribution q(h) with full support.
 
     The weights are integers over 64, so that p(x) <= 1 for n <= 4.
     """
@@ -39,7 +39,7 @@ def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_posterior_is_best(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of the evidence lower bound: 0 below log p(x) at the posterior, never above it at another q.
+    """Gap of the evidence lower bound: equal to log p(x) at the posterior, at most log p(x) at another q.
 
     The bound minus log p(x) must be 0 at the posterior and at most 0 at q. `perturb` takes q in the
     posterior's place, where equality fails.

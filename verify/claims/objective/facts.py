@@ -1,4 +1,4 @@
-r"""Enclosed differences for Fellows et al. (5), (9), (11), (23), (24), Theorem 3, Lemma 1 and App. B.
+r"""Enclosed left minus right sides: Fellows et al. (5), (9), (11), (23), (24), Theorem 3, Lemma 1, App. B.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
 logarithms throughout. A function that returns a list returns left side minus right side of a formula, one
@@ -108,7 +108,7 @@ def lower_bound(x: Exact) -> list[arb]:
 
 
 def lower_bound_step(x: Exact) -> list[arb]:
-    """Zero if the last displays of App. D.1 hold as printed, with the policies' KL for the joint one.
+    """Zero if App. D.1's last displays hold as printed, with the KL of policies in place of the joint one.
 
     It is `L - (E[Q/eps] - E_d[KL(pi_theta || pi_omega)] - H(d) - E[log p_omega])`.
     """
@@ -220,12 +220,12 @@ def least_objective(x: Exact) -> list[arb]:
 
 
 def theta_divergence(x: Exact) -> list[arb]:
-    """Positive if pi_theta does not minimise its divergence `E_d[KL(pi_theta || pi_omega)]`: that itself."""
+    """Positive if pi_theta misses the minimum 0 of its divergence `E_d[KL(pi_theta || pi_omega)]`."""
     return [kl_policy(x)]
 
 
 def shortfall(x: Exact) -> list[arb]:
-    """Zero if a policy's divergence is its shortfall: `E_d[KL(pi_theta || pi_omega)] - (max L - L)`.
+    """Zero if a policy's divergence is its shortfall in L: `E_d[KL(pi_theta || pi_omega)] - (max L - L)`.
 
     L is largest at pi_omega.
     """
@@ -236,7 +236,7 @@ def shortfall(x: Exact) -> list[arb]:
 
 
 def above_minimum(x: Exact) -> list[arb]:
-    """Nonnegative if the objective L is bounded below by `min Q/eps`: their difference."""
+    """Nonnegative if the objective L is bounded below by `min Q/eps`: `L - min Q/eps`."""
     return [surplus(x, theta(x))]
 
 
@@ -254,7 +254,7 @@ def least_value(x: Exact) -> list[arb]:
 
 
 def deterministic_policy(x: Exact) -> list[arb]:
-    """Zero if pi_theta is deterministic, else not: `p - p^2` of each of its probabilities p."""
+    """Zero exactly if pi_theta is deterministic: `p - p^2` for each of its probabilities p."""
     return [arb(p - p * p) for p in x.pi_theta]
 
 
@@ -279,7 +279,7 @@ def marginal(x: Exact) -> list[arb]:
 
 
 def marginal_bound(x: Exact) -> list[arb]:
-    """Nonnegative if the evidence lower bound is one: `log p(x) - lower bound`, at a distribution w.
+    """Nonnegative if the lower bound at a distribution w stays below the evidence: `log p(x) - lower bound`.
 
     It is an exact zero where w is the posterior.
     """

@@ -38,7 +38,7 @@ def log_p(shape: str, x: float) -> float:
 
 
 def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (21): n plus the larger of both sides, at most 0 at `sigma = exp(-n - 3)`.
+    """Gap of Eq. (21), both sides -> -inf: n plus the larger side at `sigma = exp(-n - 3)`, at most 0.
 
     The sides are H(p_sigma) and -log p(-a*) + log sigma. Both must be below -n, and that is enough: each is a
     constant plus log sigma, and the constants are at most 3: H(p) <= 1.42; -log p(-a*) <= 0.92 + 2 for N(0,
@@ -55,7 +55,7 @@ def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -
 def density_gap(
     *, shape: str, a_star: float, sigma: float, x: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the change of variables above (21): density of `A = sigma X + a*` to the printed one.
+    """Gap of the change of variables above (21): density of `A = sigma X + a*` minus the printed one.
 
     Both are multiplied by sigma and taken at a = sigma x + a*; p(sigma x - a*) is printed. Repaired: minus
     p((a - a*)/sigma). The printed x may be this x, or a misprint of a: the better of the two counts, so that

@@ -64,7 +64,7 @@ def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
 
 
 def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Lemma 1 i): L + n, below 0 for a nascent Dirac as narrow as the repaired (21) asks.
+    """Gap of Lemma 1 i), L -> -inf: L + n, below 0 at a nascent Dirac as narrow as the repaired (21) asks.
 
     sigma is at most 1/64. Actions are measured from a_star (L is invariant under translations), as sigma
     may be far below an ulp of it.
@@ -81,7 +81,7 @@ def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, pertur
 def substituted_gap(
     *, q: Table, a_star: float, shape: str, eps: float, sigma: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (20): L minus the policy's entropy, to its limit `E_d[Q(a*, s)]/eps`.
+    """Gap of Eq. (20): `L - H(pi)` at a nascent Dirac minus its limit `E_d[Q(a*, s)]/eps`.
 
     Q is Lipschitz on the support, within sqrt(3) sigma of a* (9 sigma for a Gaussian).
     """
@@ -99,7 +99,7 @@ def substituted_gap(
 
 
 def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Lemma 1 i) without one fixed shape: entropy of nascent Diracs with an ever wider part, below 0?
+    """Gap of Lemma 1 i) for nascent Diracs that change shape: their entropy, below 0 if it tends to -inf.
 
     The density is (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)].
     """
@@ -110,7 +110,7 @@ def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
 def finite_dirac_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 i) on finite action sets: L, at most `min q/eps - 1` if it tended to -inf."""
+    """Gap of Lemma 1 i) on finite sets: L, to lie below `min q/eps - 1` if it tends to -inf at a Dirac."""
     value, _, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
     return Gap(value + perturb, low - 1)
 
@@ -128,7 +128,7 @@ def finite_dirac_value_gap(
 
 
 def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: float = 0.0) -> Gap:
-    """Gap of Lemma 1 ii): n - L at `eps = E[Q]/(n + 2)`, at most 0 if the entropy is at least -2.
+    """Gap of Lemma 1 ii), L -> inf as eps falls: n - L at `eps = E[Q]/(n + 2)`, at most 0 if H(pi) >= -2.
 
     1/4 stands in for an E[Q] below it. With `rate` also |eps L - E[Q]| = eps |H| <= eps log 2, as 0 <= H <=
     log 2 for the densities on [-1, 1] (both are below 1). Neither needs more of Q than a mean of 1/4.
@@ -160,7 +160,7 @@ def mixed_sign(q: Table) -> bool:
 def finite_growth_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 ii) on finite sets: `min Q/eps - L`, at most 0.
+    """Gap of Lemma 1 ii) on finite action sets: `min Q/eps - L`, at most 0.
 
     L >= E_{d pi}[Q]/eps, as H >= 0. So L has no bound as eps falls.
     """
@@ -172,7 +172,7 @@ def finite_growth_gap(
 def finite_limit_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, n: int, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 ii) on finite sets: n - L at `eps = 1/(4n)`, at most 0 if Q >= 1/4.
+    """Gap of Lemma 1 ii) on finite action sets: n - L at `eps = 1/(4n)`, at most 0 if Q >= 1/4.
 
     Without a positive lower bound of Q it fails.
     """

@@ -58,7 +58,7 @@ def gap_d1_repaired(
 def _d1_step(
     mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, *, log_other: Array, perturb: float
 ) -> Gap:
-    """Gap of App. D.1's last display but two, where its KL is to the distribution with log `log_other`.
+    """Gap of App. D.1's last display but two, its KL taken to the distribution with logarithm `log_other`.
 
     The right side is E[q/eps] - E_d[sum_a pi_theta (log pi_theta - log_other)] - H(d) - E[log p_omega].
     """

@@ -63,7 +63,7 @@ def elbo_gap(
 def minimising_gap(
     *, mdp: TabularMDP, q_star: Array, q: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. B as printed: expected KL to pi_omega where L is least, minus the least such KL.
+    """Gap of App. B as printed: expected KL to pi_omega at the policy of least L, minus the least KL.
 
     The least value, 0, is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
     that it is least at a vertex, where the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and

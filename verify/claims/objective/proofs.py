@@ -15,7 +15,7 @@ Q_AND_EPS, HIDDEN = ("mdp", "q", "eps"), ("joint", "w")
 
 
 def hidden_variables(instance: dict[str, Any]) -> Exact:
-    """Exact instance without an MDP: probabilities `joint` and the distribution q, named `w`."""
+    """Exact instance of a hidden variable h: joint weights p(x, h) as `joint`, a distribution q(h) as `w`."""
     joint = fractions(instance["joint"], name="joint")
     return without_mdp(joint=joint, w=distribution_of(instance["q"], name="q"))
 

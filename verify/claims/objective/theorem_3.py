@@ -90,7 +90,7 @@ def gap_24(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, 
 
 
 def gap_factorisation(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. D.4: `p_omega(h) - pi_omega(a|s) p_omega(s)`, bounded relative to 1."""
+    """Gap of App. D.4's factorisation: `p_omega(h) - pi_omega(a|s) p_omega(s)`."""
     p_s = np.exp(logsumexp(q / eps, axis=1) - logsumexp(q / eps))
     right = boltzmann_policy(q, eps=eps) * p_s[:, None] * (1 + perturb)
     return Gap(np.abs(boltzmann_joint(q, eps=eps) - right).max(), rounding(mdp, q, eps))
