@@ -273,7 +273,7 @@ def _runs_one_of(keys: set[Any], dask_worker: Any) -> bool:
 
 @contextmanager
 def _losses_named(engine: Engine) -> Iterator[None]:
-    """Translate the many exceptions of Ray and Dask for a lost job or connection into two.
+    """Turn the exceptions of Ray and Dask for a lost job or connection into `InputError` or `BrokenExecutor`.
 
     Raises:
         InputError: the cluster can't import this package.

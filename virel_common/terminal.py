@@ -1,4 +1,4 @@
-"""Frame of every command: parse options, print errors as one line on stderr, fit tables to the terminal."""
+"""Parts of every command: parse options, print errors as one line on stderr, fit tables to the terminal."""
 
 import os
 import shutil

@@ -65,7 +65,7 @@ def cuda_graph(work: Work) -> Work:
 
 
 def _beside(work: Work) -> None:
-    """Run a function on a separate CUDA stream that waits for the current stream, and is waited for."""
+    """Run a function on a separate CUDA stream, after the work of the current one, which waits for it."""
     if not torch.cuda.is_available():
         work()
         return

@@ -44,7 +44,7 @@ class TrainOptions:
     resume: Path | None = None
     """Continue the run in this folder; on the CPU the result is identical to an uninterrupted run."""
     jobs: int | None = None
-    """Processes that the seeds are split over; default one per CPU core, and one on a GPU."""
+    """Processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """Settings of the algorithm as NAME=VALUE: data.batch=128 temperature=residual temperature.scale=1e-3."""
     copies: int = 1

@@ -1,4 +1,4 @@
-"""Parallel environment copies of one seed, with real transitions only and an exact save and restore.
+"""Parallel environment copies of one seed: no dummy transition after an episode, exact save and restore.
 
 Gymnasium's vector environments reset by themselves: by default the step after an episode's end ignores its
 action and returns a reward of 0. Here a copy is reset inside the step that ends its episode, after the true

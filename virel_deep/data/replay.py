@@ -98,5 +98,5 @@ class Replay:
         self.added = added
 
     def keep(self, seeds: Sequence[int]) -> None:
-        """Drop the buffers of all seeds but these."""
+        """Keep the buffers of these seeds alone; drop the others."""
         self.rows = [self.rows[k] for k in seeds]

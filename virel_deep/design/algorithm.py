@@ -8,7 +8,7 @@ from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature,
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """A variational RL algorithm as data: its parts and settings are all that tells it from another.
+    """Variational RL algorithm as data: one part per design axis, and the settings that parts share.
 
     Example:
         >>> from virel_deep.design.parts import Dual, TanhGaussian, TargetQ

@@ -17,7 +17,7 @@ from virel_common.errors import InputError, require
 
 
 class Part:
-    """Base of exchangeable parts of a dataclass: a subclass is an axis, a subclass of that is a kind.
+    """Base class of exchangeable settings: a direct subclass is a design axis, each subclass of it a kind.
 
     Example:
         >>> from dataclasses import dataclass

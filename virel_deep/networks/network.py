@@ -129,7 +129,7 @@ class Network:
         return out
 
     def take(self, rows: int) -> "_Storage":
-        """Reserve memory for an autograd pass with so many rows, until `give_back`."""
+        """Reserve memory for an autograd pass over `rows` inputs, until `give_back`."""
         free = self._free.setdefault(rows, [])
         return free.pop() if free else _Storage(self, rows, rows)
 
@@ -138,11 +138,11 @@ class Network:
         self._free[storage.sizes[0]].append(storage)
 
     def small(self, rows: int) -> bool:
-        """Whether a pass with so many rows spends more time on function calls than on matrix products."""
+        """Whether a pass over `rows` inputs spends more time on function calls than on matrix products."""
         return rows * max(self.sizes) ** 2 < SMALL
 
     def _storage(self, rows: int, reached: int) -> "_Storage":
-        """Memory of passes with so many rows, kept for reuse; gradients cover the first `reached` rows."""
+        """Memory of passes over `rows` inputs, kept for reuse; gradients cover the first `reached`."""
         if (rows, reached) not in self._kept:
             self._kept[rows, reached] = _Storage(self, rows, reached)
         return self._kept[rows, reached]

@@ -64,7 +64,7 @@ class Run:
         return means
 
     def until(self, steps: int) -> "Run":
-        """Cut a run off after `steps` environment steps, as it was then.
+        """Copy of a run as it was after `steps` environment steps, without its later evaluations.
 
         Raises:
             InputError: the run had no evaluation by then.

@@ -33,7 +33,7 @@ Not SIGINT or SIGTERM: those may also reach the children directly, and a second 
 
 
 def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
-    """Split unfinished seeds into bundles that train together, at most `jobs` per training step reached.
+    """Split the unfinished seeds that reached the same step into at most `jobs` bundles that train together.
 
     Each bundle comes with whether it resumes from checkpoints.
     """

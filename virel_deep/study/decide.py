@@ -126,7 +126,7 @@ def _decision(
 
 
 def _finite(hypothesis: Hypothesis, a: Result, b: Result) -> tuple[Scores, Scores] | None:
-    """Scores of both arms; a diverged seed counts as one below the lowest, None if an arm has no score."""
+    """Scores of both arms, a diverged seed's set to the lowest score minus 1; None if an arm has no score."""
     x, y = (as_array(one.scores(hypothesis.score)) for one in (a, b))
     returns = [value for value in (*x, *y) if isfinite(value)]
     lowest = min(returns, default=0.0) - 1

@@ -36,7 +36,7 @@ class Speed:
     """Longest episode, in steps."""
 
     def core_hours(self, study: Study) -> float:
-        """Expected core hours of a whole job; counting full evaluation episodes makes it an upper bound."""
+        """Core hours that a whole job should need at most: every evaluation episode counts at full length."""
         evaluated = self.episode * study.evaluation_episodes * (study.steps // study.evaluate_every)
         return (study.steps * self.step + evaluated * self.plain) / 3600
 
@@ -44,7 +44,7 @@ class Speed:
 def probe(
     study: Study, jobs: Sequence[Job], precision: Precision, *, seen: Callable[[Job], object]
 ) -> Mapping[str, Speed]:
-    """Time each job of a study by a short training in a temporary folder; `seen` is told which begins.
+    """Time each job of a study by a short training in a temporary folder; `seen(job)` is called before each.
 
     Raises:
         InputError: a job made no update, because its environment or its agent failed.

@@ -118,7 +118,7 @@ def doubled_w(differences: Sequence[float]) -> int:
 
 
 def doubled_w_distribution(differences: Sequence[float]) -> Distribution:
-    """Exact null distribution of `2 W`: numbers of sign changes of the differences; zeros keep no sign."""
+    """Exact null distribution of `2 W`: numbers of ways to sign the differences; zeros have no sign."""
     null: Distribution = {0: 1}
     for d, rank in zip(differences, doubled_midranks([abs(d) for d in differences]), strict=True):
         if d != 0:

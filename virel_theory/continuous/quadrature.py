@@ -111,7 +111,7 @@ def boltzmann_panels(
 
 
 def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array], Panels]:
-    """Panel rule for `refine` that integrates |integrand| (scale of the error) and the integrand itself."""
+    """Panel rule for `refine` that integrates |integrand|, the scale of its error, and the integrand."""
 
     def evaluate(left: Array, right: Array) -> Panels:
         value, low = (_plain(integrand, left, right, n) for n in (N_NODES, N_NODES_LOW))
@@ -122,7 +122,7 @@ def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array]
 
 
 def size(f: Function, x: Array) -> Array:
-    r"""Rounding error allowed for f(x), in units of u: $2 d \sum_k |c_k| |x|^k$, or 8 |f(x)|.
+    r"""Rounding error allowed for f(x), in machine epsilons: $2 d \sum_k |c_k| |x|^k$, or 8 |f(x)|.
 
     The first is Horner's, for a polynomial with d coefficients $c_k$; the second is assumed of a callable.
     """
@@ -169,7 +169,11 @@ def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, s
 
 
 def _sup(b: Array, p: Array, top: Array, radius: float) -> Array:
-    """Bounds `[2, n]` on both Boltzmann integrands for complex |z| <= radius, by Taylor coefficients b, p."""
+    """Bounds `[2, n]` on both Boltzmann integrands for complex |z| <= radius, from Taylor series b and p.
+
+    b are the absolute Taylor coefficients of f/eps, p those of phi; `top` is the exponent at the
+    centre.
+    """
     tilt = np.exp(np.minimum(top + polyval(radius, b) - b[0], 690.0))
     return np.stack([tilt, tilt * polyval(radius, p)])
 

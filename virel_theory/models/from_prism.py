@@ -23,7 +23,7 @@ Line = tuple[int, list[str]]  # line number in the file, words of the line
 
 @dataclass(frozen=True, eq=False)
 class Transitions:
-    """Transitions `[N]` of a `.tra` file, by state and choice; `is_dtmc`: it has no column of choices."""
+    """Transitions `[N]` of a `.tra` file, by state and choice; `is_dtmc` if it has no column of choices."""
 
     path: Path
     n_states: int
@@ -176,7 +176,7 @@ def _prism_declaration(path: Path, line: Line) -> dict[str, str]:
 
 
 def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], list[Line]]:
-    """Label names that a Storm `.lab` file declares, each its own key, and the lines that follow."""
+    """Label names that a Storm `.lab` file declares, each mapped to itself, and the lines that follow."""
     ends = [k for k, (_, words) in enumerate(lines) if words[0] == "#END"]
     require(bool(ends), str(path), "no #END", "must end its #DECLARATION")
     names = [word for _, words in lines[1 : ends[0]] for word in words]

@@ -169,7 +169,7 @@ def _root_in(root: Root, unit: float) -> Root:
 
 
 def _times(x: float, unit: float, outwards: float) -> float:
-    """Product `x unit`, rounded towards `outwards` where it is not exact (beyond the normal numbers)."""
+    """Product `x * unit`, rounded towards `outwards` if it is inexact, as an under- or overflow makes it."""
     product = float(x) * unit
     return product if product / unit == x else math.nextafter(product, outwards)
 
@@ -213,7 +213,7 @@ def _classify(g: TemperatureMap, a: float, b: float) -> Label:
 def _read_run(
     g: TemperatureMap, boxes: list[_Box], k: int, found: tuple[list[Root], list[tuple[float, float]]]
 ) -> None:
-    """Record the root that a monotone box provably holds, or call the box undecided if an end has no sign.
+    """Record the root proved in a monotone box, or the box as undecided if a sign at its ends is unproved.
 
     `found` holds both lists; box number `k` is read.
     """

@@ -167,7 +167,7 @@ class TemperatureMap:
         return low, np.minimum(high, (v + self.eta_v) * up * (1 + 16 * U))
 
     def _scaled(self, eps: float) -> Array:
-        """Gaps below the best action, divided by the temperature; inf where that is out of range."""
+        """Gaps below the best action, divided by the temperature; inf where the quotient overflows."""
         with np.errstate(over="ignore"):
             out: Array = self.gap / eps
         return out

@@ -1,4 +1,4 @@
-"""The method `auto`: policy sweeps while they mix fast, then the linear solver that fits the MDP."""
+"""The method `auto`: sweeps of greedy policies while they converge fast, then the fitting linear solver."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,9 @@ MAX_DENSE_LU = 3000  # states up to which a dense LU is used
 
 @dataclass
 class Auto:
-    """Method `auto`: policy sweeps while they mix fast, then linear solves (at once if states are few).
+    """Method `auto`: sweeps of greedy policies while they converge fast, then linear solves for their values.
+
+    With at most `SMALL` states the linear solves begin at once.
 
     Between steps it remembers whether sweeps mix slowly (`slow`), and the order of the states in which the
     policy's matrix is banded (`band`).
@@ -48,7 +50,7 @@ class Auto:
             (advance_pi if direct else advance_bicgstab)(x)
 
     def _solve_slow(self, x: Point, b: SparseBackups) -> None:
-        """Evaluate the policy `b.policy`: banded elimination if some state order allows it, else Krylov."""
+        """Evaluate `b.policy`: banded elimination if some state order has a narrow band, else BiCGSTAB."""
         _rows.policy_reward(x.task.reward, b.policy, x.w)
         if self.band.solve(b, x.v, x.w):
             x.note("banded LU")

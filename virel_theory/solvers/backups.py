@@ -38,7 +38,7 @@ Integers = NDArray[np.signedinteger]
 
 @dataclass(eq=False)
 class PolicyCopy:
-    """Contiguous copy of a policy's transition rows, each slot sized for its state's longest row.
+    """Contiguous copy of a policy's transition rows, with room per state for the row of any action.
 
     `old` is the policy that was copied, -1 where nothing was; `r_pi` are its rewards.
     """
@@ -79,12 +79,11 @@ class SparseBackups:
         return float(low), float(high)
 
     def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
-        """Apply T* to v, `w <- T v`, starting from the fixed policy and skipping actions proved worse.
+        """Apply T* to v, `w <- T* v`, reading only the rows of actions that may be greedy.
 
-        The bounds `q + drift` on the new action values rule these out.
-
-        Where that leaves too many actions it is a full sweep, whose rows come in order. Returns the extremes
-        of `w - v` and the drift, which starts again from 0 after a full sweep.
+        The upper bounds `q + drift` on the new action values rule out the others, after a backup of the fixed
+        policy. Where that leaves too many actions it is a full sweep, whose rows come in order. Returns the
+        extremes of `w - v` and the drift, which starts again from 0 after a full sweep.
         """
         rows = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q)
         if sweeps.share_in_doubt(*rows, drift, self.policy, 1 + len(v) // N_SAMPLES) > MAX_DOUBT:
@@ -93,7 +92,7 @@ class SparseBackups:
         return (*self._lazy(v, w, drift), drift)
 
     def _lazy(self, v: Array, w: Array, drift: float) -> tuple[float, float]:
-        """Run the lazy sweep of T*, which skips actions proved worse, in parallel if the MDP is large."""
+        """Run the lazy sweep of T*, which skips actions proved not greedy; parallel if the MDP is large."""
         args = (
             self.indptr,
             self.indices,
@@ -128,9 +127,9 @@ class SparseBackups:
         return out
 
     def restrict(self) -> None:
-        """Fix the current `policy` as the one that `sweep` applies; it must then stay as it is.
+        """Make later sweeps apply the current `policy`; do not change it until the next `restrict`.
 
-        It may change again once `restrict` is called anew.
+        Its transition rows are copied, unless the copy would take too large a share of the MDP.
         """
         if not self._copy_tried:
             self._copy_tried = True
@@ -229,7 +228,7 @@ class DenseBackups:
         return self.q
 
     def restrict(self) -> None:
-        """Copy the transition rows and rewards of `policy`, which `sweep` then applies."""
+        """Copy the transition rows and rewards of the current `policy`, which later sweeps apply."""
         self._p_pi = self.policy_matrix()
         self._r_pi = self.reward[np.arange(len(self.policy)), self.policy]
 
@@ -258,7 +257,7 @@ def backups(task: Problem) -> Backups:
 
 
 def look_ahead(indices: Integers, n_states: int) -> np.uint64:
-    """Prefetch distance of sparse sweeps, in entries; `NEVER` unless fetching values ahead pays.
+    """Prefetch distance of sparse sweeps, in matrix entries; `NEVER` where prefetching would not pay.
 
     It pays if values are many and successors, by a sample, scattered.
     """

@@ -31,7 +31,7 @@ N_DAMPED, N_NEWTON, MAX_HALVINGS = 30, 60, 12
 
 @dataclass(frozen=True, eq=False)
 class BoltzmannFixedPoints:
-    r"""Distinct fixed points of the Boltzmann operator that a search found, and how far to trust it.
+    r"""Distinct fixed points of the Boltzmann operator found by a search, and whether there is only one.
 
     Attributes:
         q: `[K, S, A]` tables, ordered by their mean value, `-inf` where the action does not exist. residual:
@@ -90,21 +90,21 @@ def boltzmann_fixed_points(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Newton search for Boltzmann fixed points: roots of `F(V) = B(Q_V) - V` at one temperature."""
+    """Newton search for Boltzmann fixed points: roots of `F(V) = B(Q_V) - V`, with B the Boltzmann mean."""
 
     task: Problem
     b: Backups
     eps: float
 
     def defect(self, v: Array) -> Array:
-        """Defect `F(V) = B(Q_V) - V` of a candidate fixed point V; leaves `Q_V` in `b.q`."""
+        """Defect `F(V) = B(Q_V) - V` of a candidate V, with B the Boltzmann mean; leaves `Q_V` in `b.q`."""
         out = np.empty_like(v)
         self.b.full(v, out)
         kernels.boltzmann_mean(self.b.q, self.eps, out)
         return out - v
 
     def newton(self, start: Array) -> Array | None:
-        """Seek a fixed point from `start`: damped steps, then Newton's; None if it stalls above rounding."""
+        """Seek a fixed point from `start` by damped, then Newton steps; None if they stall above rounding."""
         v = start
         for _ in range(N_DAMPED):
             v = v + 0.5 * self.defect(v)
@@ -124,7 +124,7 @@ class _Search:
         return None
 
     def derivative(self) -> Rows:
-        """Derivative of the last Boltzmann backup without gamma: `sum_a g(a|s) P(s'|s, a)`, `[S, S]`."""
+        """Derivative of the last Boltzmann backup over gamma: `sum_a dB/dQ(s, a) P(s'|s, a)`, `[S, S]`."""
         pi = np.empty_like(self.b.q)
         kernels.soft_weights(self.b.q, self.eps, pi)
         mean = np.empty(len(pi))
@@ -159,7 +159,7 @@ class _Search:
 
 
 def _starts(mdp: TabularMDP, n_starts: int, rng: np.random.Generator) -> list[Array]:
-    """Starts of the fixed-point search: values of optimal and uniform policies, ends of the box, random."""
+    """Starts of the search: values of the optimal and uniform policies, extreme constants, random vectors."""
     uniform = mdp.available / mdp.available.sum(axis=1, keepdims=True)
     low, high = (end / (1 - mdp.gamma) for end in _reward_range(mdp))
     starts = [

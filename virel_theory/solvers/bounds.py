@@ -69,9 +69,9 @@ def row_sum_slack(n_terms: int) -> float:
 
 
 def contraction_interval(gamma: float, n_terms: int, *, n_mixed: int = 0) -> tuple[float, float]:
-    """Bounds on a backup's modulus: gamma times what a validated row of `n_terms` entries can sum to.
+    """Bounds on a backup's contraction modulus: gamma times the possible sums of a row of `n_terms` entries.
 
-    `n_mixed` is A if a policy mixes the rows, else 0.
+    The row has passed validation; `n_mixed` is A if a policy mixes the rows, else 0.
     """
     slack = row_sum_slack(n_terms) + (row_sum_slack(n_mixed) if n_mixed else 0.0)
     slack = slack * (1 + slack) + 4 * EPS

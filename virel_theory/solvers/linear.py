@@ -15,9 +15,10 @@ MAX_KRYLOV_STEPS = 200
 
 
 class Band:
-    """Banded elimination in the first narrow state order: natural, folded (rings), reverse Cuthill-McKee.
+    """Banded elimination in the first state order with a narrow band: natural, folded, or Cuthill-McKee.
 
-    The order is chosen once and remembered, or it is remembered that no order is narrow.
+    Folded suits rings; the last is the reverse Cuthill-McKee order. The order is chosen once and
+    remembered, or it is remembered that none has a narrow band.
     """
 
     def __init__(self) -> None:
@@ -27,9 +28,10 @@ class Band:
         self._hopeless = False
 
     def solve(self, b: SparseBackups, v: Array, rhs: Array) -> bool:
-        """Evaluate `b.policy` into `v` for the rewards `rhs` (overwritten); False if no order is narrow.
+        """Set `v` to the values of `b.policy` for rewards `rhs`; False if no state order has a narrow band.
 
-        If False, both are as they were; if True, `b.q`, whose memory the factors take, is undefined.
+        If False, both are as they were; if True, `rhs` is overwritten and `b.q` undefined, whose memory the
+        factors take.
         """
         if self._hopeless or not self._choose(b):
             self._hopeless = True
@@ -44,7 +46,7 @@ class Band:
         return True
 
     def _choose(self, b: SparseBackups) -> bool:
-        """Choose an order whose band is narrow for all actions, so for every policy; False if none is."""
+        """Choose a state order whose band is narrow under every policy; False if there is none."""
         if self._kind is not None:
             return True
         ends = b.indptr[:: b.reward.shape[1]]
@@ -58,7 +60,7 @@ class Band:
 
 
 def _cuthill_mckee(b: SparseBackups) -> Integers:
-    """Reverse Cuthill-McKee order for all actions: place of each state, then state at each place."""
+    """Reverse Cuthill-McKee order as one array: the place of each state, then the state at each place."""
     n_states, n_actions = b.reward.shape
     parts = (b.data, b.indices, b.indptr[::n_actions])
     graph = sparse.csr_matrix(parts, shape=(n_states, n_states))

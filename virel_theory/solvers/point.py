@@ -1,4 +1,4 @@
-"""Loop that every method shares: certify the values by a full sweep, then let the method improve them.
+"""Loop that all solver methods share: certify values by a full sweep, then let the method improve them.
 
 A method is a callable `advance(x: Point) -> None` that leaves the next point in `x.v`. On entry `x.w`,
 `x.b.q` and `x.b.policy` hold the backup of `x.v`; all of them may be overwritten. Nothing that a method does
@@ -50,7 +50,7 @@ class Point:
         return self.high - self.low
 
     def shift(self, low: float, high: float) -> float:
-        """MacQueen's shift for a residual in `[low, high]` if a constant is most of it, else 0.
+        """MacQueen's shift for a residual w - v in `[low, high]` if most of it is a constant, else 0.
 
         Near rounding level the shift would be noise divided by 1 - gamma, and iterates would never settle.
         Gauss-Seidel does not commute with shifts; without them it keeps its monotone progress.
@@ -60,7 +60,7 @@ class Point:
         return 0.0
 
     def accept(self) -> None:
-        """Take a step of value iteration, `V <- T V + shift`."""
+        """Take a step of value iteration with MacQueen's shift, `v <- w + shift`."""
         np.add(self.w, self.shift(self.low, self.high), out=self.v)
 
 
@@ -69,7 +69,7 @@ Advance = Callable[[Point], None]
 
 
 def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
-    """Run a method from `T 0 = max r`: certifying sweeps alternate with `advance` until done.
+    """Run a method from the values `max_a r(s, a)`: certifying sweeps alternate with its steps until done.
 
     Done means: the tolerance is met, rounding allows no more, or `max_steps` are over.
     """
@@ -96,11 +96,9 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
 
 
 def refined(x: Point, plain: Outcome) -> Outcome:
-    """Run compensated sweeps; return their outcome if its bound is below that of `plain`, else `plain`.
+    """Refine the values by compensated sweeps; return their outcome if its bound is smaller, else `plain`.
 
-    In the second case the table of `plain` is restored.
-
-    A bound that is NaN is not smaller.
+    In the second case the table of `plain` is restored. A bound that is NaN is not smaller.
     """
     before = x.v.copy()
     outcome = refine(x.task, x.b, x.v)
@@ -123,7 +121,7 @@ def default_steps(gamma: float) -> int:
 
 
 def best_reward(task: Problem) -> Array:
-    """Starting values `T 0 = max_a r(s, a)`, `[S]`."""
+    """Starting values `max_a r(s, a)`, `[S]`: the Bellman backup of zero."""
     out = np.empty(len(task.reward))
     _rows.row_max(task.reward, out)
     return out

@@ -18,7 +18,7 @@ SMALL = 32  # states up to which a direct solve costs no more than what surround
 
 
 def advance_pi(x: Point) -> None:
-    """Policy iteration: `V <- V^pi` of the greedy policy, by LAPACK or sparse LU."""
+    """Take a step of policy iteration: `V <- V^pi` of the greedy policy, by LAPACK or sparse LU."""
     rows = x.b.policy_matrix()
     if not isinstance(rows, np.ndarray) and len(x.v) <= SMALL:
         rows = rows.toarray()
@@ -47,7 +47,7 @@ class KrylovMethod(Protocol):
 
 
 def advance_pi_krylov(x: Point, run: KrylovMethod) -> None:
-    """Policy iteration by a SciPy Krylov method: `V <-` roughly `V^pi`, kept if the residual's span falls."""
+    """Take a step of policy iteration by a SciPy Krylov method; keep it if the residual's span falls."""
     rows, rhs, gamma, n = x.b.policy_matrix(), policy_reward(x), x.task.gamma, len(x.v)
     x.accept()
     operator = sparse_linalg.LinearOperator((n, n), matvec=lambda y: y - gamma * (rows @ y), dtype=np.float64)
@@ -59,17 +59,17 @@ def advance_pi_krylov(x: Point, run: KrylovMethod) -> None:
 
 
 def advance_bicgstab(x: Point) -> None:
-    """Policy iteration with SciPy's BiCGSTAB for the linear systems."""
+    """Take a step of policy iteration with SciPy's BiCGSTAB for the linear system."""
     advance_pi_krylov(x, sparse_linalg.bicgstab)
 
 
 def advance_gmres(x: Point) -> None:
-    """Policy iteration with SciPy's GMRES for the linear systems."""
+    """Take a step of policy iteration with SciPy's GMRES for the linear system."""
     advance_pi_krylov(x, sparse_linalg.gmres)
 
 
 def advance_ipi(x: Point) -> None:
-    """Inexact policy iteration: ILU(0)-BiCGSTAB for the greedy policy."""
+    """Take a step of inexact policy iteration: evaluate the greedy policy roughly, by ILU(0)-BiCGSTAB."""
     x.accept()
     x.b.restrict()
     krylov_or_sweeps(x)
@@ -84,14 +84,14 @@ def krylov_or_sweeps(x: Point) -> None:
 
 
 def advance_mpi(x: Point) -> None:
-    """Modified policy iteration: sweeps of the greedy policy, improved until the bound should hold."""
+    """Take one or more steps of modified policy iteration: each sweeps with the greedy policy."""
     mixing_steps(x, slow=1.0)
 
 
 def mixing_steps(x: Point, *, slow: float) -> bool:
-    """Run modified policy iteration; return False once sweeps shrink the span too slowly (`slow`).
+    """Run modified policy iteration; return False once a sweep leaves more than `slow` of the span.
 
-    They do if one sweep shrinks it by less than the factor `slow`.
+    The span is that of the residual w - v.
     """
     x.b.restrict()
     if isinstance(x.b, SparseBackups) and x.b.copy is not None:
@@ -101,7 +101,7 @@ def mixing_steps(x: Point, *, slow: float) -> bool:
 
 
 def lazy_steps(x: Point, b: SparseBackups, *, slow: float) -> bool:
-    r"""Run modified policy iteration, skipping actions proved worse; return False if it mixes too slowly.
+    r"""Run modified policy iteration, skipping actions proved not greedy; return False if it is too slow.
 
     A value $Q_V(h)$ grows by at most $\gamma\max(V' - V)$ when V becomes V'. Summed up ("drift"), this rules
     most actions out without touching their rows, so that an improvement costs little more than a sweep of the
@@ -125,7 +125,10 @@ def lazy_steps(x: Point, b: SparseBackups, *, slow: float) -> bool:
 
 
 def policy_sweeps(x: Point, *, max_sweeps: int, slow: float = 1.0) -> bool:
-    """Sweep the fixed policy on `x.v`, with `x.w` as scratch; return False if the span falls too slowly."""
+    """Improve `x.v` by sweeps with the fixed policy (`x.w` is scratch); return False if they are too slow.
+
+    They are if a sweep leaves more than `slow` of the span of the residual.
+    """
     goal = max(x.task.atol * (1 - x.task.gamma) / 2, 6 * UNIT * peak(x.v))
     first, before = np.inf, np.inf
     old, new, fast = x.v, x.w, True

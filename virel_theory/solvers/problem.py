@@ -28,7 +28,7 @@ class SolveOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Error bound that a backed-up table reaches once `shift` is added to it, and what the bound means.
+    """Error bound of a backed-up table plus the constant `shift`, and whether it meets the tolerance.
 
     `met`: it is within the tolerance. `exhausted`: float64 sweeps cannot make it smaller. Repeated sweeps can
     stall at any span up to `plateau`: each adds rounding, which slow modes sum up.
@@ -63,7 +63,7 @@ class Problem:
         return self.atol + self.rtol * w_max
 
     def judge(self, v: Array, w: Array, low: float, high: float) -> Outcome:
-        """Guaranteed error of the table `r + gamma P v + shift`, where w - v lies in `[low, high]`."""
+        """Guaranteed error of the table `r + gamma P v + shift`; `w = T* v`, w - v in `[low, high]`."""
         v_max = peak(v)
         eta = cert.backup_error(self.n_terms, r_max=self.r_max, v_max=v_max, beta_hi=self.beta[1])
         found = cert.bracket(low, high, beta=self.beta, eta=eta)
@@ -105,7 +105,7 @@ def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
 def solution(
     task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], outcome: Outcome, n_steps: int, method: str
 ) -> Solution:
-    """Assemble a `Solution` from the maximisation's arrays `q, value, policy` and the bound of `outcome`."""
+    """Assemble a `Solution` from arrays `q, value, policy`, negated for costs, and the bound of `outcome`."""
     q, value, policy = arrays
     if outcome.met:
         status = Status.CONVERGED

@@ -64,7 +64,7 @@ def _sum_error(a, b, total):
 @njit(cache=True)
 @no_type_check
 def _paired_backup(reward, gamma, head, tail):
-    """Bellman backup `reward + gamma (head + tail)` as a normalised pair of floats."""
+    """Bellman backup `reward + gamma (head + tail)` of an expected value, as a normalised pair of floats."""
     product = gamma * head
     rest = gamma * tail + _product_error(gamma, head, product)
     total = reward + product
@@ -111,7 +111,7 @@ def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, polic
 
 
 def refine(task: Problem, b: Backups, v: Array) -> Outcome:
-    """Refine `v` (overwritten) by compensated sweeps: `b.q <-` the best table; returns its outcome."""
+    """Refine the values `v` in place by compensated sweeps; leave the table in `b.q`, return its outcome."""
     tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
     delta, scratch = np.empty_like(v), np.empty_like(v)
     best = np.inf
@@ -144,7 +144,7 @@ def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: A
 
 
 def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Bracket, float]:
-    """Bracket and error bound of the values `v + tail`, whose residual lies in `[low, high]`."""
+    """Bracket and error bound for the values `v + tail`, whose Bellman residual lies in `[low, high]`."""
     v_max = peak(v) * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max
@@ -156,7 +156,7 @@ def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert
 
 
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
-    r"""Newton correction `delta <-` roughly $(I - \gamma P_\pi)^{-1} d$, for the policy of the last sweep."""
+    r"""Newton correction `delta`, about $(I - \gamma P_\pi)^{-1} d$, with the last sweep's greedy policy."""
     b.restrict()
     if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)

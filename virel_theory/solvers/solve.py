@@ -46,7 +46,7 @@ from virel_theory.solvers.value_methods import ActionElimination, Anderson, adva
 
 
 class Method(NamedTuple):
-    """Solution method of `solve`: how a run of it starts, and whether it needs the transition as CSR.
+    """Solution method of `solve`: a maker of its step function, and whether it needs a CSR transition.
 
     `start()` returns the `advance` of one run: a function, or an instance whose fields are what the method
     remembers between its steps.

@@ -23,7 +23,7 @@ def advance_gs(x: Point) -> None:
 
 
 def gauss_seidel(x: Point, n_sweeps: int) -> None:
-    """Run Gauss-Seidel sweeps on `x.v`, upwards then downwards; `x.b.policy` ends as the last maximisers."""
+    """Run Gauss-Seidel sweeps on `x.v`, up and down the states in turn; each sets the greedy `x.b.policy`."""
     b = as_sparse(x.b)
     for k in range(n_sweeps):
         args = (b.indptr, b.indices, b.data, x.task.reward, x.task.gamma, x.v, b.policy, k % 2 == 1)
@@ -32,7 +32,7 @@ def gauss_seidel(x: Point, n_sweeps: int) -> None:
 
 @dataclass
 class Anderson:
-    """Anderson mixing (type II) of the last iterates; plain steps once the span grows (Walker & Ni 2011).
+    """Anderson mixing of the last iterates, type II (Walker & Ni 2011); a few plain steps if the span grows.
 
     Between steps it remembers the last residuals with their images under value iteration (`points`), the
     smallest span so far (`best`), and how many plain steps are still to come (`plain`).

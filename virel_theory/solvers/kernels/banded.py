@@ -71,7 +71,7 @@ def policy_bandwidth(indptr, indices, policy, n_actions, kind, table):
 @njit(cache=True, error_model="numpy")
 @no_type_check
 def solve_band(indptr, indices, data, gamma, policy, n_actions, kind, table, rhs, upper, x):
-    """Solve `(I - gamma P_pi) x = rhs` by banded elimination; `x` comes in the elimination order.
+    """Solve `(I - gamma P_pi) x = rhs` by banded elimination; `x` is returned in the elimination order.
 
     `upper [S, k] <-` the rows of the unit upper factor, k the half bandwidth.
     """

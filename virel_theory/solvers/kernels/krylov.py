@@ -16,7 +16,7 @@ _ONE = np.uint64(1)
 @njit(cache=True)
 @no_type_check
 def build_system(starts, stops, indices, data, gamma, ptr, cols, vals, diagonal):
-    """Build `I - gamma P_pi` as the CSR arrays `(ptr, cols, vals)`, columns in rising order and merged.
+    """Build `I - gamma P_pi` as CSR arrays `(ptr, cols, vals)`, columns rising, equal ones merged.
 
     `diagonal[s] <-` the place of entry (s, s).
     """
@@ -47,7 +47,7 @@ def build_system(starts, stops, indices, data, gamma, ptr, cols, vals, diagonal)
 @njit(cache=True)
 @no_type_check
 def ilu0(ptr, cols, diagonal, lu, place):
-    """Factorise `lu` in place on its own pattern, by ILU(0); `place [S]` is scratch, -1 before and after."""
+    """Factorise the matrix values `lu` in place by ILU(0); `place [S]` is scratch, -1 before and after."""
     for s in range(len(diagonal)):
         first, last = ptr[s], ptr[s + 1]
         for j in range(first, last):

@@ -78,7 +78,7 @@ def full_range(indptr, indices, data, reward, gamma, v, q, w, policy, first, las
 @njit(cache=True, nogil=True)
 @no_type_check
 def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last):
-    """Lazy sweep of T* over states first..last-1, which skips the actions that `q + drift` rules out.
+    """Lazy sweep of T* over states first..last-1, skipping actions ruled out by the upper bounds `q + drift`.
 
     `w <- T v`, `policy <- argmax`. On entry w is the backup of the old policy. `q` holds each action's value
     when it was last computed, minus the drift at that time; drift bounds how much values have grown. Returns
@@ -113,7 +113,7 @@ def lazy_range(indptr, indices, data, reward, gamma, v, q, drift, w, policy, fir
 @njit(cache=True)
 @no_type_check
 def share_in_doubt(indptr, indices, data, reward, gamma, v, q, drift, policy, step):
-    """Share of the actions that a lazy sweep would compute, estimated from every `step`-th state."""
+    """Share of the action values that a lazy sweep would compute, estimated from every `step`-th state."""
     n_actions, doubts, seen = reward.shape[1], 0, 0
     for s in range(0, len(v), step):
         row = s * n_actions + policy[s]
@@ -128,7 +128,7 @@ def share_in_doubt(indptr, indices, data, reward, gamma, v, q, drift, policy, st
 @njit(cache=True, nogil=True)
 @no_type_check
 def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last, ahead):
-    """Sweep of a policy over states first..last-1: `w <- r_pi + gamma P_pi v`, rows given by their ends.
+    """Sweep of a policy over states first..last-1: `w <- r_pi + gamma P_pi v`, rows from `starts` to `stops`.
 
     Returns the smallest and the largest entry of w - v.
     """
@@ -216,7 +216,7 @@ def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, 
 @njit(cache=True, parallel=True)
 @no_type_check
 def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_chunks):
-    """Sweep of a policy over all states, its rows given by their ends, in parallel chunks."""
+    """Sweep of a policy over all states in parallel chunks, its rows given by `starts` and `stops`."""
     n = reward.shape[0]
     lows, highs = np.empty(n_chunks), np.empty(n_chunks)
     for c in prange(n_chunks):
@@ -242,7 +242,7 @@ def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks
 @njit(cache=True)
 @no_type_check
 def gauss_seidel(indptr, indices, data, reward, gamma, v, policy, backward):
-    """Gauss-Seidel sweep of T* on `v` in place, states in rising or falling order; `policy <-` maximisers."""
+    """Gauss-Seidel sweep of T* on `v` in place, states in rising or falling order; `policy <- argmax`."""
     n_states, n_actions = reward.shape
     for i in range(n_states):
         s = n_states - 1 - i if backward else i
