@@ -1,1 +1,1 @@
-"""Claims on optimality: Theorem 2, Corollary 1, the target set of App. C, and the talk's limit of eps L."""
+"""Claims on optimality: Theorem 2, Corollary 1, App. C's target set, the VIREL talk's limit of eps L."""

@@ -1,4 +1,4 @@
-"""Claims on the talk's Theorem 2 and Corollary 1: is eps = 0 sufficient and necessary for optimality?
+"""Claims on the VIREL talk's Theorem 2 and Corollary 1: is eps = 0 sufficient and necessary for optimality?
 
 Sufficient: yes, with a rate. For every temperature that solves its definition (mean norm, c = 1, p = 2), (1
         - gamma) ||Q - Q*|| <= ||T* Q - Q|| <= ||T^pi Q - Q|| + ||T* Q - T^pi Q|| <= sqrt(2 |H| eps) + gamma
@@ -37,7 +37,7 @@ def rounding(mdp: TabularMDP, q: Array) -> float:
 
 
 def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's Theorem 2 i): `(1 - gamma) ||Q - Q*||` minus its bound in eps, at most 0.
+    """Gap of the VIREL talk's Theorem 2 i): `(1 - gamma) ||Q - Q*||` minus its bound in eps, at most 0.
 
     The bound is that of the module docstring, for eps under T* and for every self-consistent eps under
     T^{pi_omega}.
@@ -55,7 +55,7 @@ def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0)
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's Theorem 2 ii): distance of the Boltzmann policy of Q*, and its limit, to a Dirac.
+    """Gap of the VIREL talk's Theorem 2 ii): distance of Q*'s Boltzmann policy to a Dirac, also as eps -> 0.
 
     The Dirac is at argmax Q*, and the limit is that Dirac; at eps the policy is within (A - 1)
     exp(-gap/eps) of it.
@@ -70,7 +70,7 @@ def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) 
 
 
 def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, perturb: float = 0.0) -> Gap:
-    """Gap of the talk's Theorem 2 i) where d misses a pair: `||Q - Q*||` if eps = 0 under T*.
+    """Gap of the VIREL talk's Theorem 2 i) if d(h) = 0 for a pair: `||Q - Q*||` where eps is 0 under T*.
 
     The norm is the poster's, with d(h) = 0 on one pair.
     """
@@ -84,7 +84,7 @@ def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, per
 
 
 def gap_necessary_i(*, mdp: TabularMDP, q_star: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Corollary 1 i) as printed: largest self-consistent temperature at Q*, which should be 0.
+    """Gap of the talk's Corollary 1 i) as printed: largest self-consistent eps at Q*, which should be 0.
 
     It is the largest lower end among the roots of the temperature's definition.
     """
@@ -93,7 +93,7 @@ def gap_necessary_i(*, mdp: TabularMDP, q_star: Array, perturb: float = 0.0) -> 
 
 
 def gap_necessary_i_corrected(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Corollary 1 i) corrected: violations of `eps = 0 iff Q = Q*`, under T* and T^{pi_omega}.
+    """Gap of the talk's Corollary 1 i) corrected: above 0 if `eps = 0 iff Q = Q*` fails for either target.
 
     Under T^{pi_omega}, 0 must be a root iff Q = Q*. At Q* it is the only root if R < 2 e A / (gamma (A -
     1))^2.
@@ -111,7 +111,7 @@ def gap_necessary_i_corrected(*, mdp: TabularMDP, q_star: Array, shift: Array, p
 
 
 def gap_necessary_ii(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Corollary 1 ii) as printed: eps under T* where pi_omega is the optimal Dirac; should be 0.
+    """Gap of the talk's Corollary 1 ii) as printed: eps under T*, to be 0, if pi_omega is the optimal Dirac.
 
     The Dirac is at argmax Q*. A Boltzmann policy with eps > 0 is a Dirac iff A = 1.
     """
@@ -120,7 +120,7 @@ def gap_necessary_ii(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: f
 
 
 def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Corollary 1 ii) corrected: `-log min pi - (R/eps + log A)`, at most 0.
+    """Gap of Corollary 1 ii) corrected: `-log min pi - (R/eps + log A)`, at most 0; R bounds `max Q* - Q*`.
 
     So with A >= 2 and eps > 0 every action has probability at least exp(-R/eps)/A > 0: not a Dirac.
     """

@@ -1,4 +1,4 @@
-"""Figure of Corollary 1: self-consistent temperatures at Q = Q* against the gap of its two values."""
+"""Figure of Corollary 1: self-consistent temperatures at Q = Q* against the action gap of Q*."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from virel_theory.objective.self_consistent import self_consistent_temperatures,
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the self-consistent temperatures at Q = Q* against its gap D; they fold at D = 103.6.
+    """Figure of self-consistent temperatures at Q* by its action gap D: two of three merge at D = 103.6.
 
     S = 1, A = 2, gamma = 1/2.
     """

@@ -1,7 +1,8 @@
-"""Exact or enclosed differences for Theorem 2, Corollary 1, App. C and the talk's limit of eps L.
+"""Differences that prove or refute Theorem 2, Corollary 1, App. C and the VIREL talk's limit of `eps L`.
 
-Differences are formed after whatever cancels exactly: where a bound is attained they are exact zeros, and
-elsewhere their leading term decides their sign. Each function returns left side minus right side.
+They are exact or enclosed in balls. Differences are formed after whatever cancels exactly: where a bound is
+attained they are exact zeros, and elsewhere their leading term decides their sign. Each function returns left
+side minus right side.
 """
 
 from flint import arb, fmpq
@@ -17,13 +18,13 @@ from verify.proofs.shared_facts import dot, loss_factor, losses, minus, n_action
 
 @rational
 def zero_iff_optimal(x: Exact) -> list[int]:
-    """Zero if the residual error under T* vanishes exactly at Q*: `[eps = 0] - [Q = Q*]`."""
+    """Zero if the residual error eps under T* is 0 for Q = Q* alone: `[eps = 0] - [Q = Q*]`."""
     return [int(exact.residual_error(x.mdp, x.q) == 0) - int(x.q == x.q_star)]
 
 
 @rational
 def coldest_root_iff_optimal(x: Exact) -> list[int]:
-    """Zero if temperature 0 is self-consistent exactly at Q*: `[0 solves eps = g(eps)] - [Q = Q*]`.
+    """Zero if temperature 0 is self-consistent for Q = Q* alone: `[0 solves eps = g(eps)] - [Q = Q*]`.
 
     g is the residual error under the Boltzmann policy.
     """
@@ -32,13 +33,13 @@ def coldest_root_iff_optimal(x: Exact) -> list[int]:
 
 @rational
 def mean_of_optimum(x: Exact) -> list[fmpq]:
-    """Positive if L has the limit plus infinity at eps = 0: mean value `E_{d pi}[Q*]`."""
+    """Positive if L at Q* tends to infinity as eps falls to 0: the mean value `E_{d pi_theta}[Q*]`."""
     return [dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]
 
 
 @rational
 def negative_ratio(x: Exact) -> list[fmpq]:
-    """Positive if a table with eps > 0 has a negative ratio `eps/E[Q]`: minus that ratio.
+    """Positive if a table Q with eps > 0 has a negative ratio `eps/E[Q]`: that ratio, negated.
 
     Then its ratio is below that at Q*, which is 0.
     """
@@ -48,7 +49,7 @@ def negative_ratio(x: Exact) -> list[fmpq]:
 
 @rational
 def loss_of_policy(x: Exact) -> list[fmpq]:
-    """Loss of pi_theta in every state, `V* - V^pi`."""
+    """Suboptimality of pi_theta in every state, `V* - V^pi`."""
     return minus(x.mdp.best(x.q_star), x.v)
 
 
@@ -65,7 +66,7 @@ def policy_divergence(x: Exact) -> list[arb]:
 
 
 def at_greedy(x: Exact) -> list[arb]:
-    """Zero if the greedy policy's objective is its scaled value: `L - E_d[max Q]/eps`."""
+    """Zero if the objective L of the greedy policy is `E_d[max Q]/eps`: difference of the two."""
     top = sum((d * v for d, v in zip(x.d, x.mdp.best(x.q), strict=True)), fmpq(0))
     return [objective(x.with_parts(pi_theta=greedy_policy(x))) - top / x.eps]
 
@@ -77,7 +78,7 @@ def greedy_above_minimum(x: Exact) -> list[arb]:
 
 @rational
 def unique_maxima(x: Exact) -> list[int]:
-    """Zero where Q has a unique maximum in a state: number of its maximisers minus 1."""
+    """Zero where a state has a single maximiser of Q: number of its maximisers minus 1."""
     return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
 
 
@@ -94,7 +95,7 @@ def residual_error(x: Exact) -> list[fmpq]:
 
 
 def mass_off_maximum(x: Exact) -> list[arb]:
-    """Nonnegative if few bad actions are taken: `2 sum exp(-gap/eps) - pi(not best)` per state.
+    """Nonnegative if `pi(not best)` is at most `2 sum exp(-gap/eps)` in every state: right minus left side.
 
     The sum is over the actions that are not best.
     """
@@ -169,13 +170,13 @@ def largest_root(x: Exact) -> list[fmpq]:
 
 @rational
 def limit_minus_j(x: Exact) -> list[fmpq]:
-    """Zero if the talk's limit of `eps L` is J: `E_{p_0 pi}[Q*] - J`, J = `E_{p_0}[V^pi]`."""
+    """Zero if the VIREL talk's limit of `eps L` is J: `E_{p_0 pi}[Q*] - J`, where J = `E_{p_0}[V^pi]`."""
     return [dot(x.mdp.initial, minus(x.mdp.mean(x.pi_theta, x.q_star), x.v))]
 
 
 @rational
 def performance_difference(x: Exact) -> list[fmpq]:
-    """Zero if `E_{p_0 pi}[Q*] - J` is the discounted loss `V* - E_pi[Q*]` after the first step."""
+    """Zero if `E_{p_0 pi}[Q*] - J` is the discounted suboptimality `V* - E_pi[Q*]` from step 1 on."""
     loss = minus(x.mdp.best(x.q_star), x.mdp.mean(x.pi_theta, x.q_star))
     first = dot(x.mdp.initial, minus(x.mdp.mean(x.pi_theta, x.q_star), x.v))
     return [first - dot(minus(x.rho, x.mdp.initial), loss)]

@@ -1,4 +1,4 @@
-"""Claims on the talk's limit of eps L: its first equality holds; its second confuses Q* with Q^pi.
+"""Claims on the VIREL talk's limit of `eps L`: its first equality holds; its second takes Q* for Q^pi.
 
 Both sides: `virel_theory.objective.elbo` at Q_omega = Q* and d = p_0, against dense solves in this file.
 Bound:  eps log A, the most that the entropy adds, and rounding. Policy values and Q* (the best of all
@@ -30,7 +30,7 @@ _TWO_ACTIONS = mdps(max_states=2, max_actions=2, gammas=_GAMMAS)  # enough to re
 def talk_limit_gap(
     *, mdp: TabularMDP, pi_theta: Array, eps: float, printed: bool = True, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the talk's limit: `eps L` at Q_omega = Q*, d = p_0, to J(theta) as printed, or to `E[Q*]`.
+    """Gap of the VIREL talk's limit: `eps L` at Q*, d = p_0, against J(theta) as printed, or `E[Q*]`.
 
     E[Q*] is over d pi_theta. Both are to hold within eps log A and rounding.
     """
@@ -44,7 +44,7 @@ def talk_limit_gap(
 
 
 def talk_difference_gap(*, mdp: TabularMDP, pi_theta: Array, perturb: float = 0.0) -> Gap:
-    r"""Gap of the talk's corrected limit: `E[Q*] - J` minus the losses from the second step on.
+    r"""Gap of the VIREL talk's limit corrected: `E[Q*] - J` minus discounted suboptimalities from step 1 on.
 
     The sum is $\sum_{t\ge1}\gamma^t E_\pi[V^*(s_t) - Q^*(s_t,a_t)]$, by a solve with the transposed chain;
     E[Q*] is over $p_0\pi$.

@@ -1,4 +1,4 @@
-"""Proofs for Theorem 2, Corollary 1, App. C and the talk's limit of eps L."""
+"""Proofs for Theorem 2, Corollary 1, App. C and the VIREL talk's limit of `eps L`."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ def shifted(instance: dict[str, Any]) -> Exact:
 
 
 def roots(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a shifted table with intervals of all its self-consistent temperatures.
+    """Exact instance with `q = q_star + shift` and intervals around all its self-consistent temperatures.
 
     Raises: Open: if the table is too close to a fold.
     """
@@ -35,7 +35,7 @@ def at_optimum(instance: dict[str, Any]) -> Exact:
 
 
 def policy_values(instance: dict[str, Any]) -> Exact:
-    """Exact instance with Q*, and with V^pi and the discounted visits of pi_theta."""
+    """Exact instance with Q*, and with V^pi and the discounted state visits of pi_theta."""
     x = exactly(instance)
     v, rho = exact.evaluate_states(x.mdp, x.pi_theta), exact.visits(x.mdp, x.pi_theta)
     return x.with_parts(q_star=exact.optimal_values(x.mdp), v=v, rho=rho)

@@ -89,7 +89,7 @@ class TemperatureBalls:
         return -mdp.gamma / mdp.n_pairs * total(x * y for x, y in zip(beta, flow, strict=True))
 
     def _spread(self, own: tuple[int, ...], a: fmpq, b: fmpq) -> arb:
-        """Enclosure of `Var(Q)/eps^2` for one state's pairs `own` and eps in [a, b]; from 0 up if a = 0."""
+        """Enclosure of `Var(Q)/eps^2` for the pairs `own` of a state, eps in [a, b]; lower end 0 if a = 0."""
         top = max(self.x.q[i] for i in own)
         gaps = [top - self.x.q[i] for i in own]
         if a == 0:
@@ -102,7 +102,7 @@ class TemperatureBalls:
 
 
 def with_roots(x: Exact) -> Exact:
-    """Exact instance with boxes' `ends` and with intervals `[low, high]` of all roots of eps = g(eps).
+    """Exact instance with intervals `[low, high]` of all roots of eps = g(eps), and `ends` of search boxes.
 
     All are dyadic numbers.
 
@@ -116,7 +116,7 @@ def with_roots(x: Exact) -> Exact:
 
 
 def _boxes(g: TemperatureBalls) -> list[fmpq]:
-    """Ends of boxes from 0 on; on each of them `g(eps) - eps` is shown to have no zero or to be monotone."""
+    """Ends of boxes that cover all roots; on each `g(eps) - eps` is proved zero-free or monotone."""
     top = _short(float(g.supremum().upper()) * 1.0078 + 2.0**-20)
     stack, done, seen = [(fmpq(0), top)], list[fmpq](), 0
     while stack:

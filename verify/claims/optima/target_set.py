@@ -29,7 +29,7 @@ from virel_theory.operators.policies import boltzmann_policy, greedy_policy
 
 
 def gap_limit(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. C: T* Q - T^{pi_omega} Q lies in `[0, gamma eps min(log A, (A - 1)/e)]`.
+    """Gap of App. C: distance of `T* Q - T^{pi_omega} Q` from `[0, gamma eps min(log A, (A - 1)/e)]`.
 
     This holds for every table and temperature.
     """
@@ -75,9 +75,9 @@ def gap_single_valued(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: 
 
 
 def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. C corrected: violations of an odd number of temperatures, and of a unique one.
+    """Gap of App. C corrected: above 0 if Q has an even number of temperatures, or several where one is due.
 
-    It is unique if gamma B kappa < 1. Every root is proved.
+    One is due if gamma B kappa < 1. Every root is proved.
     """
     q = q_star + shift
     found = self_consistent_temperatures(mdp, q)

@@ -99,7 +99,7 @@ def gap_with(
 def gap_ratio_step(
     *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of a step of Theorem 2's proof: argmax E[Q]/eps = argmin eps/E[Q] = argmin eps, as sets.
+    """Gap of Theorem 2's proof: tables on which argmax E[Q]/eps, argmin eps/E[Q] and argmin eps differ.
 
     The sets are subsets of Omega; the gap is the number of members on which the three differ.
     """
@@ -131,7 +131,7 @@ def gap_bounded_step(
 
 
 def tables(low: int, high: int) -> st.SearchStrategy[Instance]:
-    """Strategy of function classes {Q*, up to 2 others in [low, high]}, with a policy theta and d.
+    """Hypothesis strategy that draws Omega = {Q*, up to 2 tables in [low, high]}, a policy and d.
 
     Maxima are unique and Q* > 0.
     """
@@ -151,7 +151,10 @@ def with_q_star(
     lowest: tuple[int, int] = (1, 4),
     full_support: bool = True,
 ) -> st.SearchStrategy[Instance]:
-    """Strategy like `tables(-4, 8)` with other Q* (ties, negative values, large gaps) or other d."""
+    """Hypothesis strategy that draws like `tables(-4, 8)`, but Q* with ties or large gaps, or other d.
+
+    Q* may have negative values too.
+    """
     return solved(
         shape=largest,
         gaps=gaps,

@@ -11,7 +11,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of L at Q* against eps for four variational policies, and of the loss of pi_omega.
+    """Figure of L at Q* against eps for four variational policies, and of pi_omega's suboptimality.
 
     All go to +inf; the optimal theta at each eps is pi_omega.
     """

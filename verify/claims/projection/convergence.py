@@ -29,7 +29,7 @@ from virel_theory.operators.bellman import bellman_optimal, bellman_policy
 
 
 def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 as printed, target T*: least projected error over omega for Q = b omega. Is it 0?"""
+    """Gap of App. F.1 as printed, target T*: least projected residual error of Q = b omega, to be 0."""
     omega = _best_omega(mdp, b[:, :, 0]) + perturb
     q = b[:, :, 0] * omega
     error = projected_residual_error(b, bellman_optimal(mdp, q) - q)
@@ -37,7 +37,7 @@ def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
 
 
 def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 as printed, target T^pi: projected error where it is least in omega. Is it 0?
+    """Gap of App. F.1 as printed, target T^pi: projected residual error where it is least, to be 0.
 
     That omega solves A omega = E[b r], A = E[b (b - gamma E_pi b')^T], in least squares. It minimises eps:
     either A is regular, or there is one feature and A = 0, and then eps is the same for all omega.
@@ -49,7 +49,7 @@ def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.
 
 
 def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 corrected: projected error 0 where A omega = E[b r], and positive elsewhere.
+    """Gap of App. F.1 corrected: projected residual error, 0 if A omega = E[b r], positive elsewhere.
 
     A = E[b (b - gamma E_pi b')^T] is regular. Elsewhere is away from that omega in every unit direction, and
     in their sum. E[b beta] changes by -A v from omega to omega + v. By (33), 2 eps = E[b beta]^T G^-1 E[b
@@ -136,7 +136,7 @@ def _spectrum(mdp: TabularMDP, b: Array, pi: Array) -> tuple[float, float]:
 
 
 def _zero_bound(mdp: TabularMDP, b: Array, q: Array, cond: float) -> float:
-    """Bound by rounding alone of the projected residual error at its computed zero (module docstring)."""
+    """Rounding bound of the projected residual error at its computed zero (module docstring)."""
     size = (float(np.abs(q).max()) + float(np.abs(mdp.reward).max())) * float(np.abs(b).max())
     e = 64 * (sum(mdp.shape) + b.shape[2] + 16) * b.shape[2] * cond * U * size
     return float(e**2 / (2 * np.linalg.eigvalsh(gram(mdp, b))[0]))

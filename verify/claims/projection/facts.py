@@ -1,4 +1,4 @@
-"""Exact differences for App. F.1: projections on features and the projected residual error.
+"""Exact differences that prove or refute App. F.1 on projections and the projected residual error.
 
 What solves a linear system (`zeta`, `dzeta`) is a part of the instance, and that it solves it is a fact. Each
 decorated function returns left side minus right side, component by component.
@@ -53,7 +53,7 @@ def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
 
 
 def normal_equation(name: str) -> Differences:
-    """Zero exactly if zeta are the projection weights of the table f named `name`: `E[b (P f)] - E[b f]`."""
+    """Zero if and only if zeta are the projection weights of the table f, `name`: `E[b (P f)] - E[b f]`."""
     return rational(
         lambda x: [average(b, dot(x.zeta, x.features)) - average(b, x.parts[name]) for b in x.features]
     )
@@ -61,7 +61,7 @@ def normal_equation(name: str) -> Differences:
 
 @rational
 def rise(x: Exact) -> list[fmpq]:
-    """Zero if the error rises as it should off the projection: `new error - old error - E[(b^T v)^2]`.
+    """Zero if adding v to the weights zeta raises the mean square error by `E[(b^T v)^2]`: rise minus that.
 
     The old error is E[(q - b^T zeta)^2], the new one is that with zeta + v in place of zeta, v the weights
     `other`.
@@ -118,19 +118,19 @@ def _slope(x: Exact, sign: int) -> fmpq:
 
 @rational
 def not_zero_at_zero(x: Exact) -> list[fmpq]:
-    """Nonzero if omega = 0 does not solve `E[b beta] = 0`: that moment at 0."""
+    """Nonzero if omega = 0 does not solve `E[b beta] = 0`: the left side there."""
     return [_start(x)]
 
 
 @rational
 def no_zero_above(x: Exact) -> list[fmpq]:
-    """Nonnegative if `E[b beta]` has no zero at omega > 0: its value at 0 times its slope there."""
+    """Nonnegative if `E[b beta]` has no zero at omega > 0: its value at 0 times its slope above 0."""
     return [_start(x) * _slope(x, 1)]
 
 
 @rational
 def no_zero_below(x: Exact) -> list[fmpq]:
-    """Nonnegative if `E[b beta]` has no zero at omega < 0: minus its value at 0 times its slope there."""
+    """Nonnegative if `E[b beta]` has no zero at omega < 0: its value at 0 times its negated slope below."""
     return [-_start(x) * _slope(x, -1)]
 
 
@@ -186,15 +186,15 @@ def _error(x: Exact, omega: fmpq) -> fmpq:
 
 @rational
 def error_left(x: Exact) -> list[fmpq]:
-    """Positive if projected residual error is left at omega = 0: its value there."""
+    """Positive if the projected residual error at omega = 0 is not 0: its value there."""
     return [_error(x, fmpq(0))]
 
 
 @rational
 def slope_of_error(x: Exact) -> list[fmpq]:
-    """Zero if error and gradient vanish together: `(d error/d omega)^2 E[b^2] - 2 system^2 error`.
+    """Zero if `(d error/d omega)^2 E[b^2] = 2 system^2 error`, so that both vanish at the same omega.
 
-    The error is quadratic in omega, so that a central difference is its derivative.
+    Left minus right side. The error is quadratic in omega, so that a central difference is its derivative.
     """
     (omega,), b = x.omega, x.features[0]
     slope = (_error(x, omega + 1) - _error(x, omega - 1)) / 2
@@ -248,7 +248,7 @@ def curved_normal_equation(x: Exact) -> list[fmpq]:
 
 @rational
 def curved_slope_equation(x: Exact) -> list[fmpq]:
-    """Zero if `dzeta` is the derivative of zeta: that of `E[b (beta - b^T zeta)]`, in every direction."""
+    """Zero if `dzeta` is the derivative of zeta: derivative of `E[b (beta - b^T zeta)]` in all directions."""
     c, out = Curve(x), []
     for j in range(len(x.features)):
         rest = minus(c.beta, dot(x.zeta, c.b))
@@ -264,7 +264,7 @@ def _slope_of_error(x: Exact, c: Curve, j: int) -> fmpq:
 
 
 def _terms(x: Exact, c: Curve, j: int) -> tuple[fmpq, fmpq]:
-    """Two terms of the projected error's gradient, as printed in App. F.1, in direction j.
+    """Both printed terms of App. F.1's gradient of the projected residual error, in direction j.
 
     They are `E[(d beta) b^T zeta]` and `E[(beta - b^T zeta) (H zeta)_j]`.
     """

@@ -31,7 +31,7 @@ STEP = 1e-30
 def gradient_gap(
     *, mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. F.1's printed gradient of the projected error to its derivative by complex steps."""
+    """Gap of App. F.1: printed gradient of the projected residual error minus its complex-step derivative."""
     parts = _quadratic_parts(mdp, phi, hessian, omega, pi)
     printed = grad_projected_residual_error(
         parts["b"],
@@ -54,7 +54,7 @@ def update_gap(
     perturb: float = 0.0,
     scaled: bool = False,
 ) -> Gap:
-    """Gap of Eq. (35): mean of `omega_{k+1} - omega_k` over h, s', a' minus `-step_size gradient`.
+    """Gap of Eq. (35): mean step `omega_{k+1} - omega_k` over h, s', a' against `-step_size gradient`.
 
     As printed, the curvature term q_k stands without the step size; `scaled` puts the step size in front of
     it.
@@ -82,7 +82,7 @@ def update_gap(
 
 
 def scaled_update_gap(**instance: Any) -> Gap:
-    """Gap of Eq. (35) corrected, with the step size before the curvature term too: mean step to descent."""
+    """Gap of Eq. (35), step size before the curvature term too: mean step against `-step_size gradient`."""
     return update_gap(**instance, scaled=True)
 
 
@@ -123,7 +123,7 @@ def gradient_bound(mdp: TabularMDP, parts: dict[str, Array], hessian: Array) -> 
 
 @st.composite
 def _curved_instances(draw: st.DrawFn, *, max_size: int, with_step: bool = False) -> Instance:
-    """Strategy of instances with a quadratic Q_omega and a well-conditioned Gram matrix at omega."""
+    """Hypothesis strategy that draws a quadratic Q_omega with a well-conditioned Gram matrix at omega."""
     mdp = draw(mdps(max_states=max_size, max_actions=2))
     n = draw(st.integers(1, min(2, mdp.n_pairs)))
     phi, half = draw(features(mdp.shape, n)), draw(features(mdp.shape, n * n, high=1))

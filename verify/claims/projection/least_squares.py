@@ -42,7 +42,7 @@ def condition(mdp: TabularMDP, b: Array) -> float:
 
 
 def features(shape: tuple[int, int], n: int, high: int = 3) -> st.SearchStrategy[Array]:
-    """Strategy of features `[S, A, n]` with integer entries in [-high, high]."""
+    """Hypothesis strategy that draws features `[S, A, n]` with integer entries in [-high, high]."""
     return fractions((*shape, n), high)
 
 

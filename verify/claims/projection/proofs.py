@@ -16,9 +16,9 @@ from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 
 
 def projected(name: str) -> Instances:
-    """Strategy of features, a table called `name`, its projection weights `zeta`, and `other` weights.
+    """Hypothesis strategy that draws features, a table `name`, its projection weights `zeta`, and `other`.
 
-    The table's entries are halves. `E[b b^T]` is regular.
+    `other` are weights to compare with. The table's entries are halves. `E[b b^T]` is regular.
     """
     return _projected(name).filter(lambda x: x.zeta is not None)
 
@@ -32,9 +32,9 @@ def _projected(draw: st.DrawFn, name: str) -> Exact:
 
 
 def curved() -> Instances:
-    """Strategy of a quadratic Q, a policy, its residual's projection weights `zeta`, and their derivatives.
+    """Hypothesis strategy that draws a quadratic Q, a policy and its residual's projection weights `zeta`.
 
-    The derivatives are `dzeta`. `E[b b^T]` is regular.
+    The derivatives of `zeta` are `dzeta`. `E[b b^T]` is regular.
     """
     return _curved().filter(lambda x: x.zeta is not None)
 

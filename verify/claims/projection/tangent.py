@@ -62,7 +62,7 @@ def gap_32(
 def gap_34(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (34): its expected step at zeta_omega, which is 0.
+    """Gap of Eq. (34): expected update of the auxiliary weights at zeta_omega, which should be 0.
 
     The table `q` stands for the residuals beta.
     """
@@ -77,9 +77,9 @@ def gap_34(
 
 
 def gap_order_printed(*, scale: float, power: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 as printed, zeta slower: late over early distance to the TD fixed point, at most 1.
+    """Gap of App. F.1 as printed, zeta slower: ratio of late to early distances to the TD fixed point.
 
-    The distances are the largest over [250,000, 1,000,000] and over [100, 400].
+    The ratio must be at most 1. The distances are the largest over [250,000, 1,000,000] and over [100, 400].
     """
     return Gap(envelope_ratio(one_state(slow_zeta=True, scale=scale, power=power)) + perturb, 1.0)
 
@@ -107,7 +107,7 @@ def _jacobian(mdp: TabularMDP, approximator: tuple[Approximator, Array]) -> Arra
 
 
 def _features(mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array) -> tuple[Array, float]:
-    """Features of the pairs that exist as rows `[|H|, N]`, and the rounding bound of a tangent claim.
+    """Features of the pairs that exist as rows `[|H|, N]`, and the rounding bound of gaps (32) and (34).
 
     Instances with a singular E[b b^T] are rejected.
     """
@@ -132,7 +132,7 @@ _ORDERS = st.fixed_dictionaries(
 
 @st.composite
 def _linear_instances(draw: st.DrawFn) -> Instance:
-    """Strategy of linear critics whose TD system is regular and whose two-timescale run is short.
+    """Hypothesis strategy that draws linear critics with a regular TD system and a short two-timescale run.
 
     The system is E[b (b - gamma E_pi b')^T]. The start index is at most 1e5: at most 9e5 steps, and a bound
     below half of |E[b r]|.

@@ -1,4 +1,4 @@
-"""Updates (34), (35) of App. F.1 in the mean, for a linear Q under T^pi, and the slower one's rate.
+"""Expected updates (34), (35) of App. F.1 for a linear Q under T^pi, and the rate of the slower one.
 
 Every sample is replaced by its expectation; (35) has q_k = 0, as Q is linear. With G = E[b b^T], A = E[b (b
 - gamma E_pi b')^T] and c = E[b r], so that E[b beta_omega] = c - A omega, and old values on the right:
@@ -69,7 +69,7 @@ class Ball(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """Extreme positive eigenvalues of M (`mu`, `top`) and of G (`low`, `high`), and the norm `|omega*|`."""
+    """Extreme positive eigenvalues of M = A^T G^-1 A (`mu`, `top`), of G (`low`, `high`), and `|omega*|`."""
 
     mu: float
     top: float
@@ -153,7 +153,7 @@ def first_index(x: Spectrum, *, power: float) -> int:
 
 
 def residual_bound(x: Spectrum, *, n_steps: int, start: int, size: int) -> float:
-    """Bound on the two-timescale error |E[b beta]| after `n_steps`, with omega slower and r = RATE.
+    """Bound on |E[b beta]| after `n_steps` two-timescale updates, with omega slower and r = RATE.
 
     `size` is N.
     """
@@ -180,7 +180,7 @@ def envelope_ratio(path: Array) -> float:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of both orders of the two step sizes: omega oscillates ever wider, or converges.
+    """Figure of |omega_k - omega*| with zeta slower (it oscillates ever wider), or omega (it converges).
 
     As printed it oscillates; corrected it converges.
     """

@@ -1,8 +1,8 @@
-"""Enclosed differences for the actor: Fellows et al. (6), (25), (43), App. E.4 and H, in every direction.
+"""Differences that prove or refute gradients of the actor: Fellows et al. (6), (25), (43), App. E.4 and H.
 
-The policy is log-linear with rational parameters `omega`. Where policy values occur, it is a rational policy
-`pi_theta` that is tilted by exp(t b). Derivatives are by power series in t. Each function that takes an
-instance alone returns left side minus right side.
+They are enclosed in balls, in every direction. The policy is log-linear with rational parameters `omega`.
+Where policy values occur, it is a rational policy `pi_theta` that is tilted by exp(t b). Derivatives are by
+power series in t. Each function that takes an instance alone returns left side minus right side.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,7 +78,7 @@ def mpo_e_step(x: Exact) -> list[arb]:
 
 
 def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequence[fmpq] | None) -> arb:
-    """Difference of an E-step's gradient `grad E_d[E_pi[Q] - eps KL]` to its score form.
+    """E-step gradient `grad E_d[E_pi[Q] - eps KL]` minus its form by scores, `grad log pi`.
 
     Without a prior, KL is the negative entropy.
     """
@@ -92,7 +92,7 @@ def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequen
 
 
 def exchange(x: Exact) -> list[arb]:
-    """Zero if App. E.4's exchange holds: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`."""
+    """Zero if App. E.4 may exchange grad and E_pi: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`."""
 
     def sides(j: int) -> arb:
         pi, log_pi = actor(x, j)
@@ -105,7 +105,7 @@ def exchange(x: Exact) -> list[arb]:
 
 
 def value_slope(x: Exact) -> list[arb]:
-    """Zero exactly if `dv` is the derivative of V^pi: `dV - d E_pi[r + gamma E[V(s')]]`."""
+    """Zero if and only if `dv` is the derivative of V^pi: `dV - d E_pi[r + gamma E[V(s')]]`."""
 
     def sides(j: int) -> list[arb]:
         pi, _ = tilted(x, j)
@@ -138,9 +138,9 @@ def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
 
 
 def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], arb]) -> list[arb]:
-    """Difference of a policy loss's descent direction to the E-step (25), in every direction of the features.
+    """Negated gradient of a policy loss minus the E-step gradient (25), in every feature direction.
 
-    Minus the loss's gradient is `minus_slope(pi, log pi, advantage)`.
+    The negated gradient is `minus_slope(pi, log pi, advantage)`.
     """
     v = x.mdp.mean(x.pi_theta, x.q)
     advantage = [arb(q - v[s]) for q, (s, _) in zip(x.q, x.mdp.pairs, strict=True)]
@@ -155,7 +155,7 @@ def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], a
 
 
 def score_reading(x: Exact) -> list[arb]:
-    """Zero if App. H's loss follows (25), actions from the replay: minus its gradient, minus (25).
+    """Zero if the gradient of App. H's policy loss equals (25) up to sign, with actions from the replay.
 
     The gradient is through log pi alone.
     """
@@ -163,7 +163,7 @@ def score_reading(x: Exact) -> list[arb]:
 
 
 def full_reading(x: Exact) -> list[arb]:
-    """Zero if App. H's loss follows (25), actions drawn from pi: minus its gradient, minus (25).
+    """Zero if the gradient of App. H's policy loss equals (25) up to sign, with actions drawn from pi.
 
     The gradient is through the actions' probabilities too.
     """
@@ -175,7 +175,7 @@ def full_reading(x: Exact) -> list[arb]:
 
 
 def corrected_loss(x: Exact) -> list[arb]:
-    """Zero if App. H's corrected loss follows the E-step (25): minus its gradient, minus (25).
+    """Zero if the gradient of App. H's corrected policy loss equals the E-step (25) up to sign.
 
     It is E_d[E_pi[eps log pi - (Q - V)]] with V held fixed.
     """

@@ -1,4 +1,4 @@
-r"""Enclosed differences for Fellows et al. (7), (26)-(30) and Theorem 4, in every feature direction.
+r"""Differences that prove or refute Fellows et al. (7), (26)-(30) and Theorem 4, in every feature direction.
 
 The instance has `beta` in place of a reward: the temperature is $\frac12 E[\beta^2]$, a rational number, and
 the reward $r = \hat Q + \beta - \gamma E[v]$, v the value of the Boltzmann policy at it, so that the residual
@@ -99,7 +99,7 @@ class Critic:
         return ts.value(ts.over_pairs([b * y for b, y in zip(self.x.beta, f, strict=True)]))
 
     def double(self, f: Sequence[Any]) -> arb:
-        """Double expectation of Theorem 4, `EE f = E[beta E_pi[Q M f]]`."""
+        """Double expectation of Theorem 4, `EE f = E[beta E_pi[Q M f]]`, where M centres over actions."""
         return self.weighted(self.expected([q * y for q, y in zip(self.q_0, self.centred(f), strict=True)]))
 
     @cached_property

@@ -39,7 +39,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def gap(
     formula: Any, stopped: bool, *, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. F.3's `formula` to the gradient of `E[(sg[T Q] - Q)^2] / 2`, for both targets.
+    """Gap of App. F.3: `formula` against the gradient of `E[(sg[T Q] - Q)^2] / 2`, for both targets T.
 
     `stopped=False` drops the stop-gradient sg.
     """
@@ -72,7 +72,7 @@ def _one(
 
 
 def signs_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.3: sum of its two printed displays, 0 as they differ in sign alone."""
+    """Gap of App. F.3: sum of the gradient's two printed forms, 0 as they differ in sign alone."""
     q, b = np.where(mdp.available, model[0].value(model[1]), 0.0), model[0].jacobian(model[1])
     beta = np.where(mdp.available, mdp.reward - (1 + eps_k) * q, 0.0)
     both = direct_gradient(mdp, beta, b) * (1 + perturb) + direct_gradient_as_printed(mdp, beta, b)

@@ -1,4 +1,4 @@
-"""Claims on Fellows et al. (6), (25) and App. E.4: actor's gradient and policy gradient theorem.
+"""Claims on Fellows et al. (6), (25) and App. E.4: the actor's gradient and the policy gradient theorem.
 
 Both sides: formulas from `virel_theory`; the truth from dual numbers in `theta` through L (4), through J
         (1) (exact policy evaluation by elimination) or through E_pi[Q]. Policies: log-linear with random

@@ -1,4 +1,4 @@
-"""Gap functions of `e_step.py`, on the actor's gradient: log-linear policies and dual numbers in theta."""
+"""Gap functions for the claims of `e_step.py`, by log-linear policies and dual numbers in theta."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,10 @@ Policy = tuple[Array, Array]
 
 @st.composite
 def features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
-    """Strategy of log-linear policies: up to three features in {-1, 0, 1}, parameters halves in [-2, 2]."""
+    """Hypothesis strategy that draws log-linear policies: features in {-1, 0, 1}, parameters in [-2, 2].
+
+    There are up to three features; parameters are halves.
+    """
     size = draw(st.integers(1, 3))
     x = draw(fractions((*mdp.shape, size), 1))
     return x * mdp.available[:, :, None], draw(_halves(size))
@@ -34,7 +37,7 @@ def features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
 
 @st.composite
 def tabular_features(draw: st.DrawFn, mdp: TabularMDP) -> Policy:
-    """Strategy of tabular softmax policies: log-linear ones with unit vectors as features."""
+    """Hypothesis strategy that draws tabular softmax policies: log-linear, unit vectors as features."""
     unit = TabularQ(mdp.available)
     return unit.jacobian(np.zeros(unit.n_parameters)), draw(_halves(unit.n_parameters))
 
@@ -46,7 +49,7 @@ def _halves(size: int) -> st.SearchStrategy[Array]:
 def actor_gap(
     *, mdp: TabularMDP, q: Array, policy: Policy, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Fellows et al. (6), (25): E-step gradient as printed to `eps grad_theta L` by dual numbers."""
+    """Gap of Fellows et al. (6), (25): printed E-step gradient minus `eps grad_theta L` by dual numbers."""
     values = _plain(mdp, q)
     pi = _policy(mdp, policy, variables(policy[1]))
     objective: Number = 0
@@ -60,7 +63,7 @@ def actor_gap(
 
 
 def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.4's exchange: `E_d[E_pi[Q grad log pi]] - E_d[grad E_pi[Q]]`, Q and d fixed."""
+    """Gap of App. E.4, Q and d fixed: `E_d[E_pi[Q grad log pi]]` minus `E_d[grad E_pi[Q]]`."""
     values = _plain(mdp, q)
     inner = state_values(values, _policy(mdp, policy, variables(policy[1])))
     truth = _weighted(d, inner, len(policy[1])) * (1 + perturb)
@@ -70,9 +73,9 @@ def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb
 
 
 def exchange_with_policy_values_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.4's exchange where Q = Q^pi depends on theta, with d = rho^pi: an ablation.
+    """Gap of App. E.4 if Q = Q^pi depends on theta, d = rho^pi: score form minus `E_d[grad E_pi[Q]]`.
 
-    That is the case of the policy gradient theorem.
+    An ablation. That is the case of the policy gradient theorem.
     """
     pi = _policy(mdp, policy, variables(policy[1]))
     v = evaluate_policy(mdp, pi)
@@ -90,7 +93,7 @@ def exchange_with_policy_values_gap(*, mdp: TabularMDP, policy: Policy, perturb:
 
 
 def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.4's policy gradient theorem, with the exact discounted occupancy, to grad_theta J."""
+    """Gap of App. E.4's policy gradient theorem: `E_rho[E_pi[Q^pi grad log pi]]` minus `grad_theta J`."""
     pi = _policy(mdp, policy, variables(policy[1]))
     v = evaluate_policy(mdp, pi)
     truth = _weighted(mdp.initial, dict(enumerate(v)), len(policy[1])) * (1 + perturb)
@@ -102,7 +105,7 @@ def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0
 
 
 def normalised_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.4's theorem with a normalised occupancy `(1 - gamma) rho^pi` to grad_theta J.
+    """Gap of App. E.4's policy gradient with `(1 - gamma) rho^pi` in place of rho^pi, against `grad_theta J`.
 
     The paper's occupancy rho^pi is "in general not normalised".
     """

@@ -1,4 +1,4 @@
-"""Folds of the self-consistent temperature in closed form, where the gradient (30) has no meaning.
+"""Folds, where two self-consistent temperatures merge and the gradient (30) has no meaning, in closed form.
 
 One state that returns to itself, two actions, `Q = (x eps, 0)`, residual `-b` for both: then `g(eps) = eps
 = b^2 / 2`, and `d g / d eps = gamma b x^2 p (1 - p)`, `p = 1 / (1 + exp(-x))`, which is 1 for `b = 1 /
@@ -21,7 +21,7 @@ STEP = 1e-3
 
 
 def fold_instance(x: float, gamma: float) -> Instance:
-    """Instance at a fold of the self-consistent temperature: MDP, table `q` and temperature `eps`."""
+    """Instance where two self-consistent temperatures merge (a fold): MDP, table `q`, temperature `eps`."""
     p = 1 / (1 + np.exp(-x))
     b = 1 / (gamma * x * x * p * (1 - p))
     eps = b * b / 2
@@ -31,7 +31,7 @@ def fold_instance(x: float, gamma: float) -> Instance:
 
 
 def two_sided_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Gap to a root of $g(\varepsilon) = \varepsilon$ on both sides of a fold: least relative residual.
+    r"""Gap of the ablation "no fold": least `|g(eps) - eps|/eps`, the worse of both sides of a fold.
 
     Roots are sought in the window around `eps`, for `q` moved by STEP to either side. It is 0 where `g - eps`
     changes sign. Bound: 1e-9, the rounding of a residual error near `eps` on a grid (1e-13) with room; a

@@ -73,7 +73,7 @@ def gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of Eq. (31): `formula`, printed or corrected, to the true derivative of beta_{omega,k}."""
+    """Gap of Eq. (31): `formula`, printed or corrected, minus the true derivative of beta_{omega,k}."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     truth = _truth(mdp, model, eps_k, differences) * (1 + perturb)
     return relative_gap(formula(mdp, q, b, eps_k=eps_k), truth, size=size, bound=bound)
@@ -124,7 +124,7 @@ def gamma_only(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
 
 
 def vanishing_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (31) as printed to the same line without its policy term, which is zero."""
+    """Gap of Eq. (31): printed right side minus the same without its policy term, which is zero."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     printed = grad_beta_incremental_as_printed(mdp, q, b, eps_k=eps_k) * (1 + perturb)
     return relative_gap(

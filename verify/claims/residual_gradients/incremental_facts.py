@@ -1,7 +1,8 @@
-"""Enclosed differences for App. E.2, E.3 and F.3: gradients at a constant temperature and under T*.
+"""Differences that prove or refute App. E.2, E.3, F.3: gradients at a constant temperature and under T*.
 
-No fixed point is involved. Derivatives are by power series in omega_j. Each function that takes an instance
-alone, or with keywords, returns left side minus right side in every direction j of the features.
+They are enclosed in balls. No fixed point is involved. Derivatives are by power series in omega_j. Each
+function that takes an instance alone, or with keywords, returns left side minus right side in every direction
+j of the features.
 """
 
 from collections.abc import Callable, Sequence
@@ -99,7 +100,7 @@ def _residual(x: Exact, q: Sequence[Jet], pi: Sequence[Any]) -> list[Jet]:
 
 
 def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
-    """Right side of Eq. (31): `factor E[E_p[(Q or 1) grad log p + grad Q]] - grad Q`."""
+    """Right side of Eq. (31), f = Q or 1: `factor E[E_p[f grad log p + grad Q]] - grad Q`."""
     p, log_p, _ = incremental(x, j)
     b, q = ts.along(x, j), ts.linear(x, j)
     inner = [s[1] * (y[0] if with_q else 1) + f for s, y, f in zip(log_p, q, b, strict=True)]

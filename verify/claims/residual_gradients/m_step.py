@@ -50,7 +50,7 @@ def incremental_gap(
 def quotient_gap(
     *, mdp: TabularMDP, model: Model, eps_k: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. E.2's display before its last: `grad L - (E[grad Q] / eps - E[Q] grad eps / eps^2)`."""
+    """Gap of App. E.2's last display but one: `grad L - (E[grad Q] / eps - E[Q] grad eps / eps^2)`."""
     q = q_table(mdp, model[0], variables(model[1]))
     eps = half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps_k)))) + eps_k
     left = _elbo_gradient(q, eps, pi_theta, d) * (1 + perturb)

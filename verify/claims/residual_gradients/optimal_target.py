@@ -31,7 +31,10 @@ STEP = 1 / 1024
 
 
 def gap(formula: Any, *, mdp: TabularMDP, model: Model, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3's `formula` to the derivative of T* Q - Q, relative to the largest gradient of Q."""
+    """Gap of App. E.3: `formula`, printed or corrected, minus the derivative of `T* Q - Q`.
+
+    It is relative to the largest gradient of Q.
+    """
     approximator, omega = model
     q = q_table(mdp, approximator, variables(omega))
     truth = as_array(mdp, residual(mdp, q, greedy_values(q)), len(omega)) * (1 + perturb)
@@ -41,7 +44,7 @@ def gap(formula: Any, *, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
 
 
 def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3: (printed - corrected) minus `(1 - gamma) E[grad Q(a*, s')]`, summed independently."""
+    """Gap of App. E.3's missing gamma: printed minus corrected, against `(1 - gamma) E[grad Q(a*, s')]`."""
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
     best = b[np.arange(mdp.n_states), q.argmax(axis=1)]
     missing = np.einsum("sat,tn->san", np.asarray(mdp.dense_transition), best) * (1 - mdp.gamma + perturb)
@@ -50,7 +53,7 @@ def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
 
 
 def one_sided_gap(*, mdp: TabularMDP, omega: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3 without unique maxima: corrected formula to difference quotients from below."""
+    """Gap of App. E.3 without unique maxima: corrected formula minus difference quotients from below."""
     approximator = TabularQ(mdp.available)
     slopes = np.zeros((*mdp.shape, len(omega)))
     here = _residual(mdp, omega)

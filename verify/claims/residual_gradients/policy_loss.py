@@ -28,7 +28,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def gap_printed(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. H as printed: minus the loss's gradient, minus (25), in the better of two readings."""
+    """Gap of App. H as printed: negated policy-loss gradient against (25), in the better of two readings."""
     advantage = q - (pi_theta * q).sum(axis=1, keepdims=True)
     weight = eps - advantage
     score = _descend(pi_theta, d, weight)
@@ -41,7 +41,7 @@ def gap_printed(
 def gap_corrected(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. H corrected, `E_d[sum_a pi (alpha log pi - (Q - V))]`: minus its gradient minus (25).
+    """Gap of App. H: negated gradient of `E_d[sum_a pi (alpha log pi - (Q - V))]`, corrected, against (25).
 
     V is held fixed.
     """
@@ -52,7 +52,7 @@ def gap_corrected(
 
 
 def _descend(pi: Array, d: Array, slope: Array) -> Array:
-    """Minus the gradient in the logits of `E_d[sum_a f(pi(a))]`, where `slope` = f'(pi).
+    """Negated gradient in the logits of `E_d[sum_a f(pi(a))]`, where `slope` = f'(pi).
 
     It is -d(s) pi(a) (slope(a) - E_pi[slope]).
     """
@@ -61,7 +61,7 @@ def _descend(pi: Array, d: Array, slope: Array) -> Array:
 
 
 def _e_step(mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float) -> Array:
-    """E-step gradient (25) of a tabular softmax policy over logits.
+    """E-step gradient (25) of a tabular softmax policy in its logits.
 
     d log pi(a|s) / d theta(s', b) = 1{s = s'} (1{a = b} - pi(b|s)).
     """

@@ -22,12 +22,12 @@ def log_linear(instance: dict[str, Any]) -> Exact:
 
 
 def unit_directions(instance: dict[str, Any]) -> Exact:
-    """Exact instance with unit vectors as `features`: directions of a tabular softmax at pi_theta."""
+    """Exact instance with unit vectors as `features`: directions of the logits of a softmax at pi_theta."""
     return with_unit_features(exactly(instance))
 
 
 def with_policy_values(x: Exact) -> Exact:
-    """Exact instance with V^pi of pi_theta as `v`, its derivatives `dv`, discounted visits `rho`.
+    """Exact instance with V^pi of pi_theta as `v`, its derivatives `dv`, and discounted visits `rho`.
 
     There is one derivative per direction of the features.
     """
@@ -44,7 +44,7 @@ def with_policy_values(x: Exact) -> Exact:
 
 @rational
 def no_reward(x: Exact) -> list[fmpq]:
-    """Zero if an instance has no reward, because `beta` stands in for it: rewards, once per direction."""
+    """Zero if the instance has reward 0, as `beta` determines it instead: rewards, once per direction."""
     return [r for _ in x.features for r in x.mdp.reward]
 
 

@@ -145,7 +145,7 @@ def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 
 
 
 def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3's display after (29): grad log pi minus its centred form."""
+    """Gap of App. E.3's display after (29): `grad log pi - (eps M[grad Q] - grad eps M Q) / eps^2`."""
     point = evaluate(mdp, model, eps)
     root, _, pi, _ = dual_tables(mdp, model, eps)
     left = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1])) * (1 + perturb)

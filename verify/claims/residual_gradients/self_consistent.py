@@ -35,7 +35,7 @@ Model = tuple[Approximator, Array]
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Self-consistent instance, evaluated: tables, residual, policy, sizes of terms, rounding bound.
+    """Tables, residual, policy, sizes of terms and rounding bound of a self-consistent instance.
 
     `amplification` is `1 + gamma |EE_w Q| / eps^2`: by how much terms exceed their sum in (28), where a
     known derivative is inserted.
@@ -82,7 +82,10 @@ def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
 
 @st.composite
 def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 3) -> Instance:
-    """Strategy of an MDP, a model `(approximator, omega)`, and the self-consistent temperature `eps`."""
+    """Hypothesis strategy that draws an MDP, a model, and the self-consistent temperature `eps`.
+
+    The model is `(approximator, omega)`.
+    """
     base = draw(
         mdps(max_states=max_states, max_actions=max_actions, rewards=st.just(0.0), masked=draw(st.booleans()))
     )
@@ -117,12 +120,12 @@ def seeded(seed: int) -> Instance:
 
 
 def seeded_instances() -> st.SearchStrategy[Instance]:
-    """Strategy of self-consistent instances from seeds, with a rounding bound of at most 1e-8."""
+    """Hypothesis strategy that draws self-consistent instances by seed, rounding bound at most 1e-8."""
     return st.integers(0, 2**32 - 1).map(seeded).filter(well_conditioned)
 
 
 def at_constant_temperature() -> st.SearchStrategy[Instance]:
-    """Strategy of MDPs and models with a temperature `eps_k` that does not depend on omega."""
+    """Hypothesis strategy that draws an MDP, a model and a temperature `eps_k` independent of omega."""
 
     def build(seed: int, eps_k: float) -> Instance:
         drawn = seeded(seed)
@@ -145,7 +148,7 @@ def with_residual(mdp: TabularMDP, q: Array, *, beta: Array, eps: float) -> Tabu
 
 
 def relative_gap(left: Array, right: Array, *, size: float, bound: float) -> Gap:
-    """Largest difference of two arrays relative to the size of their terms, against `bound`.
+    """Gap of two arrays: largest difference relative to the size of their terms, against `bound`.
 
     The difference is absolute if that size is 0: both sides are exactly 0 then.
     """

@@ -72,7 +72,7 @@ def derivative_gap(
 
 
 def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the coded Theorem 4, times its denominator, to the last line of the printed proof.
+    """Gap of Theorem 4 as coded, times its denominator, against the last line of the printed proof.
 
     So the code is what is printed.
     """
@@ -83,7 +83,7 @@ def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float 
 
 
 def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the coded Eq. (30) to the sum of Theorem 4 as printed and `E[beta Gamma]`."""
+    """Gap of Eq. (30) as coded against the sum of Theorem 4 as printed and `E[beta Gamma]`."""
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     first = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
     left = grad_eps_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * (1 + perturb)
@@ -92,7 +92,7 @@ def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) 
 
 
 def _with_differences() -> st.SearchStrategy[Instance]:
-    """Strategy of self-consistent instances, one in `EVERY` of them checked by central differences."""
+    """Hypothesis strategy that draws self-consistent instances, one in `EVERY` for central differences."""
     which = st.integers(0, EVERY - 1).map(lambda k: k == EVERY - 1)
     return st.builds(lambda instance, flag: instance | {"differences": flag}, seeded_instances(), which)
 

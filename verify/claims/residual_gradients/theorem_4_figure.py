@@ -16,9 +16,10 @@ TEMPERATURES = np.geomspace(0.02, 50, 25)
 
 
 def figures(seed: int) -> list[Figure]:
-    """Figure of the errors of printed and corrected gradients on one random MDP with a tanh layer.
+    """Figure of the errors of printed and corrected gradients for a critic with a tanh layer, on one MDP.
 
-    3 states, 2 actions, gamma 0.9; the reward is fitted again so that each eps is self-consistent.
+    The MDP is random. 3 states, 2 actions, gamma 0.9; the reward is fitted again so that each eps is
+    self-consistent.
     """
     rows = np.array([_errors(*_instance(seed, float(eps)), float(eps)) for eps in TEMPERATURES])
     policy = ("Theorem 4 as printed", "corrected")

@@ -115,7 +115,7 @@ def substitute_26(s: Symbols) -> tuple[Array, Array]:
 
 
 def substitute_27(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "substitute (27)" as printed: `- gamma X + B M Q` is wrong.
+    """Both sides of Theorem 4's step "substitute (27)" as printed, where `- gamma X + B M Q` is wrong.
 
     The log-derivative needs `- (gamma X + B) M Q` there.
     """
@@ -128,7 +128,7 @@ def substitute_27_repaired(s: Symbols) -> tuple[Array, Array]:
 
 
 def rearrange(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "rearrange" as printed: `M Q / eps^2` is lost, B has the wrong sign.
+    """Both sides of Theorem 4's step "rearrange" as printed: X lacks `M Q / eps^2`, B has the wrong sign.
 
     It is the policy term that loses the factor.
     """

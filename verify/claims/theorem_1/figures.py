@@ -1,4 +1,4 @@
-"""Convergence plots of Theorem 1: errors beside Laplace's predictions, and the rate on finite sets."""
+"""Convergence plots of Theorem 1: errors beside Laplace's approximation, and the rate on finite sets."""
 
 from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ _ROWS: tuple[_Row, ...] = (
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of |E[phi] - phi(x*)| by temperature at each kind of maximum, and of counterexamples.
+    """Figure of |E[phi] - phi(x*)| by temperature for each kind of maximum, and for counterexamples.
 
     The counterexamples refute (12).
     """

@@ -40,7 +40,7 @@ RADII = 2.0 ** np.arange(-10, 2)
 
 
 def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 where a maximum is removed: |E[phi] - phi(1)|, f = -(x^2 - 1)^2 - h 1[x < 0].
+    """Gap of Theorem 1, one of two maxima removed: |E[phi] - phi(1)|, f = -(x^2 - 1)^2 - h 1[x < 0].
 
     The value of f at -1 is lowered, so that x* = 1 is the only maximum. Integrals do not see one point, so
     f is integrated without it.
@@ -58,7 +58,7 @@ def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 at a function with a jump: |E[phi] - phi(1/2)|, f = -(2x - 1)^2 right of 0.
+    """Gap of Theorem 1 for f with a jump at 0: |E[phi] - phi(1/2)|, f = -(2x - 1)^2 right of 0.
 
     Left of it, f = -h - |x|^p. For h = 0 the supremum is approached at 0 but not attained there.
     """
@@ -113,7 +113,7 @@ def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: flo
 
 
 def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 on tied actions: |E[phi] - phi(a*)| at the first best action.
+    """Gap of Theorem 1 for n actions with ties: |E[phi] - phi(a*)|, a* the first best action.
 
     The bound is that of a gap of 1 (integers).
     """
@@ -124,7 +124,7 @@ def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, pertur
 
 
 def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
-    """Strategy of integer values f and phi on up to six actions; one best action if `unique`."""
+    """Hypothesis strategy that draws integer f and phi on up to six actions; one is best if `unique`."""
     table = st.lists(st.integers(-4, 4), min_size=1, max_size=6)
     pairs: st.SearchStrategy[Instance] = table.flatmap(
         lambda f: st.fixed_dictionaries(
@@ -139,7 +139,7 @@ def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
 
 
 def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 at a kink, flat or boundary maximum: |E[phi] - phi(0)| against eps^(1/p)."""
+    """Gap of Theorem 1 at a kink, flat or boundary maximum: |E[phi] - phi(0)| against its rate eps^(1/p)."""
     left, right = slopes
     got = boltzmann_expectation(
         lambda x: -np.where(x < 0, left, right) * np.abs(x) ** p * (1 - 2 * perturb),
@@ -157,7 +157,7 @@ def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, 
 def power_constant_gap(
     *, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of E[phi] at a power peak to its closed form by incomplete gamma functions.
+    """Gap of E[phi] for f = -c |x|^p: quadrature minus closed form by incomplete gamma functions.
 
     The closed form is good to 64 ulps of sum|phi|.
     """
@@ -174,7 +174,7 @@ def power_constant_gap(
 
 
 def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Gap of Theorem 1 without a compact domain: |E[phi] - phi(0)| for -x^2/(1 + x^2).
+    r"""Gap of Theorem 1 without a compact domain: |E[phi] - phi(0)| for f = -x^2/(1 + x^2).
 
     The domain is cut at $R = 8e^{1/\varepsilon}$. The bound is the one that holds on [-1, 1], where $x^2/2
     \le -f \le x^2$: $4E[x^2] \le 4\sqrt2\,\varepsilon/\mathrm{erf}(1/\sqrt\varepsilon)$. On [-R, R] the mass
@@ -205,7 +205,7 @@ def unbounded_range_gap(*, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def density_range_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1's range as printed: the density's largest value, at most 1, for f = -c x^2.
+    """Gap of Theorem 1's density range [0, 1] as printed: largest density for f = -c x^2, at most 1.
 
     X = [-1, 1].
     """
@@ -214,7 +214,7 @@ def density_range_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def density_gap(*, c: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1's range corrected: the density is nonnegative, has mass 1, and is exp(f/eps)/Z.
+    """Gap of Theorem 1's density range corrected: the density is exp(f/eps)/Z >= 0 and has mass 1.
 
     Z comes from erf, and the mass from 64 Gauss nodes per panel, on panels [2^k, 2^(k + 1)] widths of the
     peak: exp(-t^2) is entire, so that they are exact to rounding, and beyond 8 widths it is below 1e-27.

@@ -44,7 +44,7 @@ class SmoothPeak:
 
 
 def smooth_peak(coef: Sequence[int], x_star: float, widths: Sequence[float]) -> SmoothPeak:
-    """Smooth peak with the given coefficients, on `x_star` minus and plus `widths` (module docstring)."""
+    """Smooth peak with coefficients `coef` (module docstring) on [x_star - w_0, x_star + w_1], `widths` w."""
     ends = (x_star - widths[0], x_star + widths[1])
     f = Polynomial([0, 0, -coef[0], coef[1], -coef[2]])(Polynomial([-x_star, 1]))
     return SmoothPeak(f, x_star, ends, -extremes(f.deriv(2), ends)[1], largest(f.deriv(3), ends))
@@ -128,7 +128,7 @@ def interchange_error(h: int, eps: float) -> float:
 
 @st.composite
 def smooth_peaks(draw: st.DrawFn, /, **more: st.SearchStrategy[object]) -> Instance:
-    """Strategy of smooth peaks, `coef, x_star, widths` with m > 0, and of the parts in `more`.
+    """Hypothesis strategy that draws smooth peaks, `coef, x_star, widths` with m > 0, and `more` parts.
 
     Small integers and simple fractions.
     """
@@ -143,12 +143,15 @@ def smooth_peaks(draw: st.DrawFn, /, **more: st.SearchStrategy[object]) -> Insta
 
 
 def coefficients(*, degree: int = 3, size: int = 3) -> st.SearchStrategy[list[int]]:
-    """Strategy of a polynomial's coefficients, lowest power first: integers in [-size, size]."""
+    """Hypothesis strategy that draws polynomial coefficients, lowest power first, in [-size, size].
+
+    They are integers.
+    """
     return st.lists(st.integers(-size, size), min_size=2, max_size=degree + 1)
 
 
 def powers(*, both_sides: bool = True, p: Sequence[int] = (1, 2, 4, 6)) -> st.SearchStrategy[Instance]:
-    """Strategy of power peaks -c |x|^p with test polynomials phi and temperatures."""
+    """Hypothesis strategy that draws power peaks -c |x|^p with test polynomials phi and temperatures."""
     left = st.integers(1, 4) if both_sides else st.just(0)
     return st.fixed_dictionaries(
         {

@@ -101,7 +101,7 @@ _FROM_G = r"e^{g(x)/\varepsilon}\big/\textstyle\int_X e^{g(x)/\varepsilon}dx"
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the proof's integral over U as eps falls, for two functions; one breaks the interchange."""
+    """Figure of Theorem 1's integral over U as eps falls, for two f; for one, limit and integral differ."""
     eps = 10.0 ** np.linspace(-1, -8, 22)
     wells, one = Polynomial([-1, 0, 2, 0, -1]), Polynomial([0, 0, -4, -1])
     tops = [boltzmann_density(wells, [1.0], interval=(-2, 2), eps=e)[0] for e in eps]

@@ -148,9 +148,9 @@ def lhopital_gap(
 def dominated_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Theorem 1's proof, (18), and (19) with phi = 1: largest integrand at 65 points of U.
+    """Gap of Theorem 1's proof, (18), and (19) with phi = 1: largest integrand on U, at most sup|phi|.
 
-    It must be at most sup|phi|.
+    It is taken at 65 points. It must be at most sup|phi|.
     """
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     x = np.linspace(*peak.ends, 65)
@@ -160,7 +160,7 @@ def dominated_gap(
 
 
 def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of step "integrable dominating function": integral of sup|phi| over U, against eps = 1.
+    """Gap of step "integrable dominating function", Theorem 1: integral of sup|phi| minus that at eps = 1.
 
     The bound is the integral's value at eps = 1. The bound holds if the constant is integrable uniformly in
     eps.
@@ -169,7 +169,7 @@ def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0
 
 
 def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Gap of a repaired step: the integral over U minus its limit, for f = -y^2((y - b)^2 + h) on [-4, 4].
+    r"""Gap of Theorem 1's repaired step: integral over U minus limit, f = -y^2((y - b)^2 + h) on [-4, 4].
 
     delta = b/2, kappa = delta^2 + h. $e^{g/\varepsilon} \le e^{-\kappa u^2}$ where $|y| \le \delta$
     (checked at 65 points), mass at most $8e^{-h\delta^2/\varepsilon}$ elsewhere, and so $|\int_U
@@ -190,7 +190,7 @@ def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def interchange_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of step "limit and integral commute": integral over U minus the integral of the limit.
+    """Gap of step "limit and integral commute", Theorem 1: integral over U minus integral of the limit.
 
     f = -(x^2 - 1)^2 - h 1[x < 0] with f(-1) lowered, x* = 1.
     """

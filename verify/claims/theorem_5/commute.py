@@ -35,7 +35,7 @@ from virel_theory.solvers.solve import solve
 
 
 def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 iii): min over Omega of `eps_{omega,k} - eps_k`, to the min of eps_omega.
+    """Gap of Theorem 5 iii): min over Omega of `eps_{omega,k} - eps_k` against the min of eps_omega.
 
     Omega is also taken without its first member.
     """
@@ -43,7 +43,7 @@ def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.
 
 
 def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
-    """Gap of two minima over Omega, of `eps_{omega,k} - eps_k` and of eps_omega.
+    """Difference of the minima over Omega of `eps_{omega,k} - eps_k` and of eps_omega.
 
     The bound is the larger of the two minimisers' rates; Assumption 2 is not used.
     """
@@ -84,7 +84,7 @@ def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: flo
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 iii), step "minimisers-converge" as printed: last step of the minimisers w~_n.
+    """Gap of Theorem 5 iii), step "minimisers-converge" as printed: distance of the last two minimisers.
 
     The step is |w~_n - w~_{n-1}|. S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}. Q_0 = Q* and Q_j is the
     fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R

@@ -123,7 +123,7 @@ def stuck_table(gamma: float, eps_k: float) -> Array:
 
 
 def gap_descent(*, reward: int, gamma: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.2 as printed: `eps_{w,k} - eps_k` at the end of the descent, 0 up to its gradient."""
+    """Gap of App. F.2 as printed: `eps_{w,k} - eps_k` where descent ends, 0 up to a bound by the gradient."""
     mdp = stay_or_exit(float(reward), gamma)
     _, values, gradient = descend(mdp, boltzmann)
     return Gap(values[-1] + perturb, (mdp.n_pairs * gradient / (1 - gamma)) ** 2 / (2 * mdp.n_pairs))
@@ -144,7 +144,7 @@ def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 
 
 @st.composite
 def near_stuck(draw: st.DrawFn) -> Instance:
-    """Strategy of tables on a grid of 2^-10, at most one grid step from a stuck table of the descent.
+    """Hypothesis strategy that draws tables on a grid of 2^-10 within a step of a stuck table of the descent.
 
     x is off by at most 3 2^-10/eps_k <= 0.03.
     """

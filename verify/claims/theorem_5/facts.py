@@ -1,4 +1,4 @@
-r"""Enclosed differences for App. F.2 and Theorem 5: the incremental target and its residual error.
+r"""Differences that prove App. F.2 and Theorem 5: the incremental target and its residual error.
 
 With $m = T^* Q - T_k Q = \gamma E[loss]$, the residual of $T_k$ is $\beta_k = \beta - m$, $\beta = T^* Q -
 Q$. Differences are formed after whatever cancels exactly: where a bound is attained they are exact zeros,

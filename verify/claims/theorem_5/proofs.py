@@ -18,7 +18,7 @@ from verify.strategies import mdps, q_tables
 
 @st.composite
 def tables_and_temperatures(draw: st.DrawFn) -> Exact:
-    """Strategy of an MDP, a table `q` and a temperature `eps_k` > 0."""
+    """Hypothesis strategy that draws an MDP, a table `q` and a temperature `eps_k` > 0."""
     mdp = draw(mdps(max_states=3, masked=True))
     return exactly({"mdp": mdp, "q": draw(q_tables(mdp)), "eps_k": draw(EPS_K)})
 

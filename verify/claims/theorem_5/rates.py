@@ -36,7 +36,7 @@ def residual_by_hand(mdp: TabularMDP, q: Array) -> Array:
 
 
 def rates(mdp: TabularMDP, q: Array, eps_k: float) -> tuple[float, float]:
-    """Summands of a bound of |eps_{omega,k} - eps_omega|: the rate in eps_k, and the rounding error.
+    """Two terms that bound |eps_{omega,k} - eps_omega|: the rate in eps_k, and the rounding error.
 
     Rounding is that of a mean of squares whose roots are off by eta.
     """

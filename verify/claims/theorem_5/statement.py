@@ -33,7 +33,7 @@ from virel_theory.operators.bellman import bellman_incremental, bellman_optimal
 
 
 def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (36): the library's T_{omega,k} and eps_{omega,k} to plain loops."""
+    """Gap of Eq. (36): T_{omega,k} and eps_{omega,k} of `virel_theory` against plain loops."""
     on = mdp.available
     backup = backup_by_hand(mdp, q, eps_k)[on]
     error = np.abs(bellman_incremental(mdp, q, eps_k=eps_k)[on] - backup + perturb)
@@ -51,7 +51,7 @@ def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> 
 
 
 def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 i): T* Q - T_{omega,k} Q lies in [0, delta], where delta goes to 0 with eps_k.
+    """Gap of Theorem 5 i): distance of `T* Q - T_{omega,k} Q` from [0, delta]; delta -> 0 with eps_k.
 
     The rate is uniform in Q. As eps_k <= eps_{omega,k}, the difference goes to 0 with eps_{omega,k} too, as
     Definition 2 has it.
@@ -64,7 +64,7 @@ def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> G
 
 
 def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 i) with Definition 2 to the letter, k fixed: ||T* Q - T_{omega,k} Q|| at Q*.
+    """Gap of Theorem 5 i), Definition 2 read at a fixed k: `||T* Q - T_{omega,k} Q||` at Q = Q*.
 
     eps_omega of (2) is 0 there.
     """
@@ -73,7 +73,7 @@ def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: floa
 
 
 def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (37) with eps_omega under T^{pi_omega}: the limit's distance to the nearest root.
+    """Gap of Eq. (37), eps_omega under T^{pi_omega}: distance of the limit to the nearest such temperature.
 
     The roots are those of eps = g(omega, eps).
     """
@@ -84,7 +84,7 @@ def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, others: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 ii): min over Omega of the limit eps_{omega,k}, eps_k = 0, to min of eps_omega.
+    """Gap of Theorem 5 ii): minimum over Omega of eps_{omega,k} at eps_k = 0 against that of eps_omega.
 
     Omega is taken with Q*, and without.
     """
@@ -98,7 +98,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Sequence[Array], perturb: float) -> 
 
 
 def gap_ii_own_policy(*, mdp: TabularMDP, others: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 ii), eps_omega under T^{pi_omega}, no Q*: least temperature to min of the limit."""
+    """Gap of Theorem 5 ii), eps_omega under T^{pi_omega}, no Q*: its minimum against that of the limit."""
     limit = min(eps_by_hand(mdp, q) for q in others)
     found = [self_consistent_temperatures(mdp, q) for q in others]
     if not all(x.complete for x in found):
@@ -120,7 +120,7 @@ def _random(
 
 
 def _of_every_size(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Strategy of tables whose action gaps are of many sizes, down to those of low temperatures.
+    """Hypothesis strategy that draws tables with action gaps of many sizes, down to 2^-20 of the usual.
 
     A T_{omega,k} whose temperature stops falling shows only there.
     """
