@@ -1,4 +1,4 @@
-"""Instances that several claims share: the Gymnasium MDPs, and random MDPs whose Q* is known exactly.
+"""MDP instances that several claims share: Gymnasium's toy-text MDPs; random MDPs with exact Q*.
 
 In the second kind Q* is drawn and the reward is computed from it. With transition probabilities 0, 1/2, 1 and
 gamma in {0, 1/2, 3/4}, `r = Q* - gamma P max Q*` and the backup of Q* are exact in float64 for integers Q*
@@ -31,7 +31,7 @@ def gym_mdp(env_id: str) -> TabularMDP:
 
 
 def gym_instances(*, seed: int = 0, **parts: Any) -> Callable[[], list[tuple[str, Instance]]]:
-    """Callable for a check's `named` field that builds one instance per Gymnasium MDP in `GYM_IDS`.
+    """Function for a check's `named` field: builds one instance per Gymnasium MDP in `GYM_IDS`.
 
     Args: seed: seed of the random parts. parts: what an instance holds beside `mdp`: `q`, `pi_theta`, `d`
         or `eps`, each True for the one made here, or a value.
@@ -77,7 +77,7 @@ def solved(
     lowest: tuple[int, int] = (1, 4),
     **parts: Any,
 ) -> Instance:
-    """Hypothesis strategy that draws an instance `{"mdp", "q_star", ...}` whose Q* is known exactly.
+    """Hypothesis strategy that draws an instance (MDP, its exact Q*, and further `parts`).
 
     Args: draw: given by hypothesis; leave it out. shape: largest `(S, A)`. min_actions: smallest A. gammas:
         discounts to draw from. gaps: range of the integer gaps `max Q* - Q*` of the actions that are not
@@ -101,7 +101,7 @@ def solved(
 
 
 def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
-    """Keyword part of `solved` that draws integer tables in [low, high]: `[S, A]`, or `[n, S, A]` if `count`.
+    """Part of a `solved` instance: integer tables in [low, high], `[S, A]`, or `[n, S, A]` if `count`.
 
     n is drawn from 1..count.
     """
@@ -117,7 +117,7 @@ def integer_tables(low: int, high: int, *, count: int = 0) -> Any:
 
 
 def on_mdp(strategy: Any) -> Any:
-    """Keyword part of `solved` from a Hypothesis strategy, or from a function of the MDP like `policies`."""
+    """Part of a `solved` instance: a Hypothesis strategy, or a function from the MDP to one."""
     return lambda mdp, _: strategy if isinstance(strategy, st.SearchStrategy) else strategy(mdp)
 
 
@@ -128,7 +128,7 @@ def policy_values(mdp: TabularMDP, pi: Array) -> Array:
 
 
 def solve_rounding(mdp: TabularMDP, size: float) -> float:
-    """Rounding bound of V^pi by a linear solve: `64 (S^2 + 8) u size / (1 - gamma)^2`.
+    """Rounding bound of V^pi by a linear solve, `64 (S^2 + 8) u size/(1 - gamma)^2`, size >= max|r|.
 
     `size` bounds max|r|, and Q values that are compared. LU on an M-matrix with condition number at most
     2/(1 - gamma), with S^2 operations per entry.
@@ -137,7 +137,7 @@ def solve_rounding(mdp: TabularMDP, size: float) -> float:
 
 
 def boltzmann_loss(n_actions: int, eps: float) -> float:
-    """Bound of what the Boltzmann policy loses, `max Q - E_pi[Q]`: `eps min(log A, (A - 1)/e)`.
+    """Bound `eps min(log A, (A - 1)/e)` on the Boltzmann policy's loss, `max Q - E_{pi_omega}[Q]`.
 
     Derivation: Gibbs' principle, E_pi[Q] + eps H(pi) >= max Q with H <= log A. And each term of the loss is
     gap exp(-gap/eps) over a partition sum >= 1, with x e^-x <= 1/e for the A - 1 actions that are not best.

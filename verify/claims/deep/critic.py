@@ -48,7 +48,7 @@ def q_loss_gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Gap of the deep critic's loss `E_D[J^Q]` and its gradient to the exact ones on a finite MDP.
+    """Gap of J^Q on a finite MDP: the deep critic's `E_D[J^Q]` and its gradient minus the exact ones, zero.
 
     The target is a sampled Q or a V-network. The replay D holds no terminal states. Without `with_variance`
     the exact value lacks the target's variance.
@@ -94,7 +94,7 @@ def _q_loss_gap(
 def _deep_q_loss(
     mdp: TabularMDP, model: Model, target: Array, pi: Array, d: Array, terminal: Flags, perturb: float
 ) -> tuple[int, float, list[Array]]:
-    """Number of transitions of a finite MDP, deep critic's loss `E_D[J^Q]`, and its gradient by two routes.
+    """Count of a finite MDP's transitions; deep critic's loss `E_D[J^Q]`; its gradient by two routes.
 
     The routes are autograd and the agent's hand-written derivative.
     """
@@ -118,7 +118,7 @@ def _deep_q_loss(
 
 
 def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Array:
-    """Policy backup T^pi of the target table; terminal states are absorbing with reward and value 0."""
+    """Policy backup T^pi of the target network's Q table; terminal states absorb, with reward and value 0."""
     transition, reward = mdp.dense_transition.copy(), mdp.reward.copy()
     transition[terminal] = np.eye(mdp.n_states)[terminal][:, None] * mdp.available[terminal][:, :, None]
     reward[terminal] = 0
@@ -127,7 +127,7 @@ def _backed_up(mdp: TabularMDP, target: Array, pi: Array, terminal: Flags) -> Ar
 
 
 def _variance_of_next(mdp: TabularMDP, target: Array, pi: Array, d: Array, terminal: Flags) -> float:
-    """Variance of the sampled next pair's target value, averaged over pairs with weights d(h)."""
+    """Variance of the target Q at the sampled next pair (s', a'), averaged over h = (s, a) with d(h)."""
     x = np.where(mdp.available & ~terminal[:, None], target, 0.0)
     joint = mdp.dense_transition[:, :, :, None] * pi
     mean = (joint * x).sum(axis=(2, 3), keepdims=True)
@@ -146,7 +146,7 @@ def v_loss_gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Gap of the deep V-network's loss `E_D[J^V]` and its gradient to the exact ones on a finite MDP.
+    """Gap of J^V on a finite MDP: the deep V-network's `E_D[J^V]` and gradient minus the exact ones, zero.
 
     The value is hard or soft, and one action is sampled.
     """
@@ -176,7 +176,7 @@ def v_loss_gap(
 
 
 def _terminals(mdp: TabularMDP) -> st.SearchStrategy[Flags]:
-    """Hypothesis strategy that draws a flag per state, true if it is terminal; the first state never is."""
+    """Hypothesis strategy that draws for each state whether it is terminal; the first state never is."""
     flags = hnp.arrays(np.bool_, mdp.n_states, elements=st.booleans(), fill=st.nothing())
     return flags.map(lambda x: x & (np.arange(mdp.n_states) > 0))
 

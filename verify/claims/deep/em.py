@@ -1,4 +1,4 @@
-"""Claim that the deep agent with complete steps makes the iterates of policy iteration (App. F.5).
+"""Claim that the deep agent with complete E- and M-steps has policy iteration's iterates (App. F.5).
 
 M-step: the critic (and, in App. H's variant, the V-network) at which the expected gradient of `q_loss` (and
         `v_loss`) vanishes, the target network being the network itself, as Polyak averaging ends. That
@@ -39,7 +39,7 @@ COLD = 64.0
 
 
 def gap(*, mdp: TabularMDP, v_network: bool, perturb: float = 0.0) -> Gap:
-    """Gap of Q tables and policies of the deep agent's complete EM steps to policy iteration and exact EM.
+    """Gap of App. F.5 in the deep agent: complete EM's Q tables and policies minus policy iteration's, zero.
 
     There are six steps. All start from the first action of every state.
     """
@@ -67,13 +67,13 @@ def _distance(mdp: TabularMDP, q: Array, table: Array) -> float:
 
 
 def _deep_error(mdp: TabularMDP) -> float:
-    """Rounding bound of the Q table from a complete deep M-step, derived in the module docstring."""
+    """Rounding bound of the Q table from a complete deep M-step; the module docstring derives it."""
     m, scale = mdp.n_states * mdp.n_actions, 1 + float(np.abs(mdp.reward).max())
     return U * scale / (1 - mdp.gamma) ** 2 * (6 * (m + 8) + 64 * mdp.n_pairs)
 
 
 def _complete_m_step(mdp: TabularMDP, pi: Array, *, v_network: bool) -> Array:
-    """Q table after a complete deep M-step: the zero of the expected semi-gradient, by one Newton step."""
+    """Q table after the deep agent's complete M-step: root of the expected semi-gradient by a Newton step."""
     n_unknowns = mdp.n_pairs + (mdp.n_states if v_network else 0)
     points = np.vstack([np.zeros(n_unknowns), np.eye(n_unknowns)])  # one per seed
     with_reward = np.arange(n_unknowns + 1) == 0
@@ -87,7 +87,7 @@ def _complete_m_step(mdp: TabularMDP, pi: Array, *, v_network: bool) -> Array:
 def _semi_gradient(
     mdp: TabularMDP, pi: Array, points: Array, with_reward: Array, *, v_network: bool
 ) -> Array:
-    """Expected semi-gradients `[K, N]` of the losses J^Q (and J^V) at the parameters `points [K, N]`.
+    """Expected semi-gradients `[K, N]` of the losses J^Q (and J^V) at K parameter vectors, `points [K, N]`.
 
     They are scaled by |H| for J^Q, and by S for J^V.
     """
@@ -116,7 +116,7 @@ def _semi_gradient(
 
 
 def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, float]:
-    """Greedy limit `[S, A]` of the deep E-step as alpha -> 0; largest mass of other actions at a small alpha.
+    """Deep E-step's greedy policy `[S, A]` as alpha -> 0, and the largest mass off it at a small alpha.
 
     The step itself is taken at that small alpha.
     """
@@ -133,7 +133,7 @@ def _complete_e_step(mdp: TabularMDP, q: Array, tie_tol: float) -> tuple[Array, 
 
 
 def _mirror_step(mdp: TabularMDP, q: Array, alpha: float) -> Array:
-    """Logits `[|H|]` after one mirror-descent step on the deep policy loss from the uniform policy."""
+    """Logits `[|H|]` after one mirror-descent step on the deep policy loss, from the uniform policy."""
     import torch  # noqa: PLC0415
 
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415

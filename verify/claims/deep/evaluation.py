@@ -30,7 +30,7 @@ from virel_theory.solvers.soft import soft_value_iteration
 
 
 def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of the deep agent's expected hard and soft Bellman backups to the exact ones.
+    """Gap of the deep agent's expected Bellman backups, hard and soft: minus those of `virel_theory`, zero.
 
     The policies are `pi` (hard and soft) and MERL's at `q`; the soft optimum is a fixed point.
     """
@@ -53,7 +53,7 @@ def gap(*, mdp: TabularMDP, q: Array, pi: Array, c: float, perturb: float = 0.0)
 
 
 def _backed_up(mdp: TabularMDP, q: Array, pi: Array, c: float, soft: bool, perturb: float) -> Array:
-    """Expected TD target of the deep agent for every pair, `[S, A]`, with a' sampled from `pi` at s'."""
+    """Mean over s' and a' ~ pi(.|s') of the deep agent's TD target, for every state-action pair `[S, A]`."""
     from virel_deep.axes.losses import state_value as sampled_value  # noqa: PLC0415
     from virel_deep.axes.losses import td_target  # noqa: PLC0415
 

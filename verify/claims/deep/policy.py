@@ -40,7 +40,7 @@ def gap(
     alpha: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of the deep policy loss and its gradient to the exact ones, at two policies and the minimiser."""
+    """Gap of the deep policy loss and its gradient: minus `-alpha L` and -(25), zero; also at the minimum."""
     best = (tabular[0], q[mdp.available] / alpha)
     return worst(
         _gap(mdp, q, tabular, d, alpha, perturb),
@@ -50,7 +50,7 @@ def gap(
 
 
 def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
-    """Gap of the deep policy loss at one policy to `-alpha L` and Theorem 3, and of its gradient to -(25)."""
+    """Gap of the deep policy loss at one policy: minus `-alpha L`, Theorem 3's value; its gradient + (25)."""
     value, slope = _deep_policy_loss(mdp, q, policy, d, alpha * (1 + perturb))
     pi = log_linear_policy(mdp, *policy)
     score = log_linear_score(mdp, policy[0], pi_theta=pi)
@@ -67,7 +67,7 @@ def _gap(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, pert
 
 
 def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float, perturb: float) -> Gap:
-    """Gap of the deep policy loss at theta = Q/alpha to its exact minimum, and of its gradient to 0.
+    """Gap of the deep policy loss at logits theta = Q/alpha: minus its exact minimum; its gradient minus 0.
 
     The minimum is `-alpha E_d[log-partition]`.
     """
@@ -82,7 +82,7 @@ def _gap_at_minimum(mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: 
 def _deep_policy_loss(
     mdp: TabularMDP, q: Array, policy: Policy, d: Array, alpha: float
 ) -> tuple[float, Array]:
-    """Deep policy loss `E_d[E_pi[loss]]` and its gradient in theta, also through the weights pi(a|s)."""
+    """Deep policy loss `E_d[E_pi[loss]]` and its gradient in the logits theta, also through pi(a|s)."""
     from virel_deep.axes.losses import policy_loss  # noqa: PLC0415
 
     s, _ = np.nonzero(mdp.available)
@@ -94,7 +94,7 @@ def _deep_policy_loss(
 
 
 def _log_policy(mdp: TabularMDP, x: Tensor, theta: Tensor) -> Tensor:
-    """Log-probabilities `[1, |H|]` of a log-linear policy with features `[1, S, A, N]`."""
+    """Log-probabilities `[1, |H|]` of a softmax policy, linear in its features `[1, S, A, N]`."""
     exists = tensor(mdp.available * 1.0).bool()
     logits = (x * theta[:, None, None]).sum(-1)
     log_pi: Tensor = logits.masked_fill(~exists, -np.inf).log_softmax(-1)

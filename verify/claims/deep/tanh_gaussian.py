@@ -43,7 +43,7 @@ LARGEST_LOG_STD = 2.0
 def gap(
     *, mean: float, log_std: float, critic: tuple[float, float, float], alpha: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the deep tanh-Gaussian policy to the exact one: mass, reparametrised gradient, joint density."""
+    """Gap of the deep tanh-Gaussian policy: mass - 1; gradient and joint density minus the exact, zero."""
     return worst(
         _mass_gap(mean, log_std, perturb),
         _gradient_gap(mean, log_std, critic, alpha, perturb),
@@ -52,7 +52,7 @@ def gap(
 
 
 def _grid(log_std: float, *, shift: float) -> tuple[Array, float, float]:
-    """Even grid for quadrature over the policy's Gaussian noise: nodes x, their step, and sigma."""
+    """Even quadrature grid over the tanh-Gaussian policy's noise: nodes x, their step, the scale sigma."""
     sigma = float(np.exp(min(log_std, LARGEST_LOG_STD)))
     step = min(0.5, 1 / (16 * sigma))
     n = int(np.ceil(REACH / step))
@@ -77,7 +77,7 @@ def _mass_gap(mean: float, log_std: float, perturb: float) -> Gap:
 
 
 def _joint_gap(mean: float, log_std: float, perturb: float) -> Gap:
-    """Gap of the deep log density of two action dimensions to the sum of the one-dimensional ones.
+    """Gap of the deep tanh-Gaussian's log density of two actions: minus the sum over its dimensions, zero.
 
     The dimensions have different parameters.
     """
@@ -109,7 +109,7 @@ def _gradient_gap(
 
 
 def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
-    """Actions `[n, A]` and log densities `[n]` of the deep tanh-Gaussian policy at `noise [n, A]`."""
+    """Actions `[n, A]` and log densities `[n]` of the deep tanh-Gaussian policy at normal `noise [n, A]`."""
     from virel_deep.axes.posterior.tanh_gaussian import tanh_gaussian  # noqa: PLC0415
 
     action, log_p = tanh_gaussian(tensor(head).expand(len(noise), -1), tensor(noise)[0])
@@ -117,7 +117,7 @@ def _deep_density(head: Array, noise: Array) -> tuple[Array, Array]:
 
 
 def _deep_gradient(mean: float, log_std: float, critic: tuple[float, float, float], alpha: float) -> Array:
-    """Gradient of the deep policy loss in (mu, log sigma), averaged over the Gaussian noise xi, by autograd.
+    """Gradient of the deep policy loss in (mu, log sigma) by autograd, averaged over the Gaussian noise xi.
 
     It goes through the action and the log density.
     """
@@ -139,7 +139,7 @@ def _log_cosh(t: Array) -> Array:
 
 
 def _relative(x: Array, t: Array, mean: float, log_std: float) -> Array:
-    """Relative rounding error of each quadrature term plus that of their sum; see the module docstring."""
+    """Relative rounding error of the quadrature: each term's plus the sum's; see the module docstring."""
     out: Array = U * (len(x) + 8 * (x**2 + np.abs(t) + abs(mean) + abs(log_std) + 8))
     return out
 

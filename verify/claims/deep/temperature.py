@@ -1,4 +1,4 @@
-"""Claim that the deep agent's temperature (Algorithm 2) is the residual error plus the target's variance.
+"""Claim on the deep agent's temperature (Algorithm 2): residual error plus the TD target's variance.
 
 A replay that holds every pair's k successors once each (p(s'|h) is their share) makes the minibatch's mean
 the exact expectation over h ~ U(H) and s' ~ p. V_phibar is the Boltzmann mean of Q at a temperature, so
@@ -47,7 +47,7 @@ def gap(
     perturb: float = 0.0,
     with_variance: bool = True,
 ) -> Gap:
-    """Gap of the deep residual errors of two Q tables, and of the temperatures they give, to the exact ones.
+    """Gap of the deep residual errors and temperatures of two Q tables: minus the exact ones, zero.
 
     The tables are two seeds, then two critics of one seed. Both tables share one target. Without
     `with_variance` the exact value lacks the sampled target's variance.
@@ -79,7 +79,7 @@ def gap(
 
 
 def _td_errors(mdp: TabularMDP, successors: np.ndarray, q: Array, other: Array, eps: float) -> Any:
-    """TD errors `[2, B]` of two Q tables at each of the B transitions of a replay."""
+    """TD errors `[2, B]` of two Q tables at each of the B transitions of a replay buffer."""
     from virel_deep.axes.losses import td_target  # noqa: PLC0415
 
     s, a, _ = np.indices(successors.shape).reshape(3, -1)
@@ -96,13 +96,13 @@ def _boltzmann_mean(q: Array, eps: float) -> Array:
 
 
 def _variance_of_next(successors: np.ndarray, v: Array) -> float:
-    """Variance of the next state's value V(s'), averaged over all pairs."""
+    """Variance of the next state's value V(s') given the pair (s, a), averaged over all pairs."""
     sampled = v[successors]
     return float(((sampled - sampled.mean(axis=2, keepdims=True)) ** 2).mean())
 
 
 def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: float, bound: float) -> list[Gap]:
-    """Gaps of each seed's alpha to `scale` times the exact residual error: first and smoothed later estimate.
+    """Gaps of each seed's temperature alpha, first and smoothed: minus `scale` times the residual error.
 
     The second estimate is the other seed's residual error.
     """
@@ -128,7 +128,7 @@ def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: floa
 
 @st.composite
 def _replays(draw: st.DrawFn) -> Instance:
-    """Hypothesis strategy that draws MDPs with k equally likely successors per pair, Q tables, settings."""
+    """Hypothesis strategy: an MDP with k equally likely successors per pair, Q tables, agent's settings."""
     n_states, n_actions, k = (draw(st.integers(1, n)) for n in (3, 3, 3))
     shape = (n_states, n_actions)
     successors = draw(hnp.arrays(np.int64, (*shape, k), elements=st.integers(0, n_states - 1)))

@@ -1,4 +1,4 @@
-"""Tools of the claims about the deep agent: finite MDPs as replays of one-hot rows with exact weights.
+"""Tools of the claims about the deep agent: a finite MDP as a weighted replay buffer of its transitions.
 
 torch and `virel_deep` are imported inside functions, so that the registry can be read without them.
 """
@@ -22,7 +22,7 @@ Model = tuple[Approximator, Array]
 
 
 def require_torch() -> None:
-    """Check that torch and the deep agent's losses can be imported; the error says how to install them.
+    """Check that torch and the deep agent's losses can be imported.
 
     Raises:
         InputError: torch is missing or broken.
@@ -49,7 +49,7 @@ class Rows(NamedTuple):
 
 
 def transitions(mdp: TabularMDP, *, d: Array, pi: Array) -> Rows:
-    """All transitions (s, a, s', a') of positive probability d(h) p(s'|h) pi(a'|s'), as index arrays.
+    """All transitions (s, a, s', a') whose probability d(h) p(s'|h) pi(a'|s') is positive, as index arrays.
 
     `d` and `pi` are `[S, A]`.
     """
@@ -76,15 +76,15 @@ def gradient(value: Tensor, leaf: Tensor) -> Array:
 
 
 def linear_critics(mdp: TabularMDP) -> st.SearchStrategy[Model]:
-    """Hypothesis strategy that draws a critic, tabular or linear in features, with its parameters."""
+    """Hypothesis strategy that draws a critic (tabular or linear in features) and its parameters omega."""
     return approximators(mdp).filter(lambda model: not isinstance(model[0], TanhQ))
 
 
 def any_policy(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws a policy `[S, A]` for an MDP, deterministic ones included."""
+    """Hypothesis strategy that draws a policy `[S, A]` of an MDP, deterministic policies included."""
     return policies(mdp, full_support=False)
 
 
 def largest(*tables: Array) -> float:
-    """Largest absolute value among the finite entries of all tables (`-inf` marks a missing action)."""
+    """Largest absolute finite entry of some `[S, A]` tables (an entry `-inf` marks a missing action)."""
     return max(float(np.abs(x[np.isfinite(x)]).max(initial=0)) for x in tables)

@@ -1,4 +1,4 @@
-"""Printed definitions in plain loops, the reference for the library: no numpy reductions, no shared code."""
+"""Printed definitions in plain loops, which share no code with the library: the claims' reference."""
 
 import math
 
@@ -26,14 +26,14 @@ def boltzmann_values(q: Array, eps: float) -> Array:
 
 
 def soft_values(q: Array, c: float) -> Array:
-    """State values V(s): the soft maximum c log sum_a exp(Q / c), or the maximum at c = 0."""
+    """State values V(s) of MERL: the soft maximum c log sum_a exp(Q / c), or the maximum at c = 0."""
     if c == 0:
         return boltzmann_values(q, 0.0)
     return np.array([c * log_sum(row / c) for row in q])
 
 
 def back_up(mdp: TabularMDP, v: Array) -> Array:
-    """Bellman backup r + gamma sum_s' p(s'|h) V(s'), 0 where the action does not exist."""
+    """Bellman backup r(h) + gamma sum_s' p(s'|h) V(s') per pair h; 0 where the action does not exist."""
     p = mdp.dense_transition
     out = np.zeros(mdp.shape)
     for s, a in np.argwhere(mdp.available):
@@ -42,7 +42,7 @@ def back_up(mdp: TabularMDP, v: Array) -> Array:
 
 
 def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
-    """State distribution one step after `rho`: sum_h p(s'|h) pi(a|s) rho(s)."""
+    """State distribution one step after `rho` under a policy: sum_h p(s'|h) pi(a|s) rho(s)."""
     p = mdp.dense_transition
     pairs = np.argwhere(mdp.available)
     return np.array(
@@ -51,13 +51,13 @@ def flow(mdp: TabularMDP, pi: Array, rho: Array) -> Array:
 
 
 def log_sum(x: Array) -> float:
-    """Logarithm of `sum exp(x)`, computed with the maximum of x taken out first."""
+    """Logarithm of `sum exp(x)` over an array x, computed with the maximum of x taken out first."""
     top = max(x.ravel())
     return float(top) + math.log(math.fsum(math.exp(y - top) for y in x.ravel()))
 
 
 def log_softmax_rows(q: Array, eps: float) -> Array:
-    """Logarithm of the Boltzmann policy at temperature `eps`, one row of Q values at a time."""
+    """Logarithm of the Boltzmann policy of Q at temperature `eps`, one state's actions at a time."""
     return np.array([row / eps - log_sum(row / eps) for row in q])
 
 
@@ -74,7 +74,7 @@ def uniform_over_maxima(q: Array, *, tie_tol: float = 0.0) -> Array:
 
 
 def minus_sum_p_log(p: Array, other: Array) -> Array:
-    """Cross-entropy `-sum_a p log(other)` of each row of p, with `0 log 0 = 0`."""
+    """Cross-entropy `-sum_a p(a|s) log other(a|s)` of two policies in each state, with `0 log 0 = 0`."""
     return np.array(
         [
             -math.fsum(x * math.log(y) for x, y in zip(a, b, strict=True) if x > 0)
@@ -84,7 +84,7 @@ def minus_sum_p_log(p: Array, other: Array) -> Array:
 
 
 def entropy_regularised_return(mdp: TabularMDP, pi: Array, c: float) -> float:
-    """MERL's objective p_0 . sum_t gamma^t P_pi^t (r_pi + c H(pi)), until gamma^t is below rounding."""
+    """MERL's objective p_0 . sum_t gamma^t P_pi^t (r_pi + c H(pi)), summed until gamma^t is negligible."""
     gain = mean_values(mdp.reward, pi) + c * minus_sum_p_log(pi, pi)
     p_pi = np.array([flow(mdp, pi, state) for state in np.eye(mdp.n_states)])  # [s, s']
     total, weight, state = 0.0, 1.0, mdp.initial
@@ -95,7 +95,7 @@ def entropy_regularised_return(mdp: TabularMDP, pi: Array, c: float) -> float:
 
 
 def tanh_layer(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
-    """Value sum_j u_j tanh(w_j . x) of a tanh layer, for real or complex parameters."""
+    """Q value sum_j u_j tanh(w_j . x) of a tanh layer with features x; parameters real or complex."""
     size = features.shape[2]
     out = np.zeros(features.shape[:2], dtype=omega.dtype)
     for j in range(n_hidden):
@@ -105,7 +105,7 @@ def tanh_layer(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
 
 
 def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarray:
-    """Gradient of a tanh layer: `d/dw_ji = u_j x_i / cosh^2(w_j . x)`, `d/du_j = tanh(w_j . x)`."""
+    """Gradient of a tanh layer in its weights: u_j x_i / cosh^2(w_j . x) for w_ji, tanh(w_j . x) for u_j."""
     size = features.shape[2]
     blocks, last = [], []
     for j in range(n_hidden):
@@ -119,7 +119,7 @@ def tanh_gradient(features: Array, n_hidden: int, omega: np.ndarray) -> np.ndarr
 def temperature_map(
     mdp: TabularMDP, q: Array, eps: float, *, p_norm: int, c: float, step: float
 ) -> tuple[float, float]:
-    """Temperature map g of App. C, with roots `g(omega, eps) = eps`, for p >= 2; its slope by a complex step.
+    """App. C's temperature map g(omega, eps), equal to eps at eps_omega, and its slope by a complex step.
 
     In the limits eps = 0 and infinity the slope is 0.
     """
@@ -131,7 +131,7 @@ def temperature_map(
 
 
 def _complex_values(q: Array, eps: complex) -> np.ndarray:
-    """Boltzmann mean of each row of Q at a complex temperature, stabilised by the row's maximum."""
+    """Boltzmann mean of Q in each state at a complex temperature, stabilised by the state's maximum."""
     out = []
     for row in q:
         top = float(max(row))

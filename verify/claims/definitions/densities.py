@@ -1,4 +1,4 @@
-"""Claims on continuous policies: densities, entropies and means against the error function and quadrature.
+"""Claims on continuous policies: the library's densities, entropies, means against plain quadrature.
 
 Cut and uncut Gaussians, uniforms and mixtures (a weight may be 0), and the Boltzmann density of a polynomial.
 
@@ -37,7 +37,7 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 
 def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
-    """Gap of the library's densities, entropies and third moments to formulas and quadrature in this file.
+    """Gap of the library's action densities, entropies and third moments to formulas and quadrature, zero.
 
     Densities are compared at points inside and outside the support.
     """
@@ -57,7 +57,7 @@ def density_gap(*, p: Distribution, perturb: float = 0.0) -> Gap:
 def boltzmann_gap(
     *, f: list[float], phi: list[float], ends: tuple[float, float], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the library's density and mean under `exp(f / eps) / Z` to those by plain quadrature.
+    """Gap of the library's Boltzmann density `exp(f/eps)/Z` and its mean to plain quadrature's, zero.
 
     The library is given f as a polynomial, and as a function.
     """
@@ -86,7 +86,7 @@ def boltzmann_gap(
 
 
 def density(p: Distribution, x: Array) -> Array:
-    """Density of a continuous distribution at the points `x`, written with the error function."""
+    """Density at `x` of a uniform, truncated Gaussian or mixture distribution, by the error function."""
     if isinstance(p, Mixture):
         return sum(
             (w * density(part, x) for w, part in zip(p.weights, p.parts, strict=True)), np.zeros(x.shape)
@@ -103,7 +103,7 @@ def density(p: Distribution, x: Array) -> Array:
 
 
 def panels(p: Distribution) -> Array:
-    """Ends of integration panels on each of which a distribution's density is smooth and varies little."""
+    """Ends of the quadrature panels of a distribution; its density is smooth and varies little on each."""
     if isinstance(p, Mixture):
         return np.unique(np.concatenate([panels(part) for part in p.parts]))
     assert isinstance(p, Uniform | Gaussian)

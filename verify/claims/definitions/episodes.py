@@ -1,4 +1,4 @@
-"""Claims on pseudo-likelihood methods by enumerating every trajectory of a short episode.
+"""Claims on pseudo-likelihood definitions (evidence, mean return, posterior) by enumerating episodes.
 
 Both sides: evidence, expected return, posterior policy and maximiser of
         `virel_theory.methods.pseudo_likelihood`, against sums over all trajectories in this file.
@@ -31,7 +31,7 @@ from virel_theory.methods.pseudo_likelihood import (
 
 
 def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Gap of the evidence, mean return and posterior policy at t = 0 to sums over all trajectories."""
+    """Gap of the evidence, mean return and posterior policy at t = 0 to sums over all trajectories, zero."""
     evidence: list[float] = []
     mean: list[float] = []
     first: dict[int, dict[int, list[float]]] = {}
@@ -53,7 +53,7 @@ def episodes_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def maximiser_gap(*, mdp: TabularMDP, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Gap of the policy that maximises the evidence to a greedy one by recursion, `W = exp(r/c) E[max W']`.
+    """Gap of the evidence-maximising policy to the greedy one of `W = exp(r/c) E[max W']`, zero.
 
     The policy is uniform over exact ties. W_t is computed backwards, from t = N - 1 to 0.
     """
@@ -93,7 +93,7 @@ def _trajectories(mdp: TabularMDP, horizon: int) -> list[tuple[tuple[int, ...], 
 
 
 def _chance(mdp: TabularMDP, pi: Array, states: tuple[int, ...], actions: tuple[int, ...]) -> float:
-    """Probability of a trajectory: p_0(s_0) prod pi(a_t|s_t) prod p(s_{t+1}|h_t)."""
+    """Probability of a trajectory tau: p_0(s_0) times the product of pi(a_t|s_t) and p(s_{t+1}|h_t)."""
     p = mdp.dense_transition
     out = float(mdp.initial[states[0]])
     for t, (s, a) in enumerate(zip(states, actions, strict=True)):

@@ -1,4 +1,4 @@
-"""Claims that scores, one-sample updates and the projection of masked tables follow their definitions.
+"""Claims on gradient definitions: scores, one-sample updates, projection of tables with missing actions.
 
 Bound:  u = 2.2e-16. Scores: entries are at most X = (max|b| + max|q| max|d eps|/eps)/eps, means of A terms
         whose weights carry 3 max|q|/eps + A + 8 ulps: twice that. Updates of N <= 3 terms of size at most
@@ -23,7 +23,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the library's scores of pi_omega, Eq. (29), and of p_{omega,k}, App. E.3, to plain loops.
+    """Gap of the library's scores of pi_omega, Eq. (29), and of p_{omega,k}, App. E.3, to loops, zero.
 
     Both are 0 where the action does not exist.
     """
@@ -47,7 +47,7 @@ def score_gap(*, mdp: TabularMDP, q: Array, slopes: Array, eps: float, perturb: 
 
 
 def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: float = 0.0) -> Gap:
-    """Gap of the library's one-sample updates of zeta (34) and omega (35) to the printed formulas."""
+    """Gap of the library's one-sample updates of zeta (34) and omega (35) to the printed formulas, zero."""
     omega, zeta, b, b_next, q_k = (np.array(row) for row in x)
     along = math.fsum(b * zeta)
     first = zeta_update(zeta, b_k=b, beta_k=float(q_k[0]), step_size=step)
@@ -62,7 +62,7 @@ def updates_gap(*, x: list[list[float]], step: float, gamma: float, perturb: flo
 
 
 def masked_projection_gap(*, mdp: TabularMDP, q: Array, slopes: Array, perturb: float = 0.0) -> Gap:
-    """Gap of the projection P Q with missing actions: Q - P Q orthogonal to the features, P Q in their span.
+    """Gap of the tangent projection P Q, actions missing: Q - P Q orthogonal to the features that span P Q.
 
     Missing pairs must be -inf.
     """

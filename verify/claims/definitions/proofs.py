@@ -1,4 +1,4 @@
-"""Proofs for Fellows et al. (2), the norms of a residual, and for definitions by linear algebra or a score.
+"""Proofs on Fellows et al. (2), norms of the Bellman residual, and on definitions by linear algebra.
 
 `|beta|^p = exp(p log|beta|)` need not be rational, and is enclosed; all else is exact. Each function returns
 left side minus right side.
@@ -19,14 +19,14 @@ from verify.proofs.shared_facts import dot, rational
 
 
 def residual_norms(instance: dict[str, Any]) -> Exact:
-    """Exact instance for the norms of a residual `beta`: pair weights d(h) as `weight`, constants c and p."""
+    """Exact instance for norms of the Bellman residual `beta`: d(h) as `weight`, factor c, exponent p."""
     x = exactly({name: instance[name] for name in ("mdp", "c", "p_norm")})
     weight = exact.table_of(x.mdp, instance["d"], name="d")
     return x.with_parts(beta=exact.table_of(x.mdp, instance["beta"], name="beta"), weight=weight)
 
 
 def mean_of_powers(x: Exact) -> list[arb]:
-    """Zero if the p-norm is |H| times the mean one: `c/p sum|beta|^p - |H| (c/(p |H|) sum|beta|^p)`."""
+    """Zero if the residual error with a sum over pairs, `c/p sum|beta|^p`, is |H| times that with a mean."""
     powers = _powers(x)
     total, means = sum(powers, arb(0)), sum((y / x.mdp.n_pairs for y in powers), arb(0))
     return [(total - x.mdp.n_pairs * means) * (x.c / x.p_norm)]
@@ -34,25 +34,25 @@ def mean_of_powers(x: Exact) -> list[arb]:
 
 @rational
 def half_mean(x: Exact) -> list[fmpq]:
-    """Zero if the squared norm is |H| times the half mean: `c/2 sum beta^2 - |H| (c/(2 |H|) sum beta^2)`."""
+    """Zero if the residual error by the sum, `c/2 sum beta^2`, is |H| times `c/(2 |H|) sum beta^2`."""
     return [x.c / 2 * dot(x.beta, x.beta) - x.mdp.n_pairs * _half_mean(x)]
 
 
 @rational
 def mean_square(x: Exact) -> list[fmpq]:
-    """Zero if the mean square is twice the half mean: `c E_D[beta^2] - 2 (c/(2 |H|) sum beta^2)`."""
+    """Zero if the residual error by the mean, `c E_D[beta^2]`, is twice `c/(2 |H|) sum beta^2`."""
     return [x.c * dot(x.beta, x.beta) / x.mdp.n_pairs - 2 * _half_mean(x)]
 
 
 @rational
 def uniform_weights(x: Exact) -> list[fmpq]:
-    """Zero if the weighted norm of a residual with uniform weights is its mean square `c E_D[beta^2]`."""
+    """Zero if the residual error with weights d(h) = 1/|H|, `c sum d(h) beta^2`, is `c E_D[beta^2]`."""
     weight = fmpq(1, x.mdp.n_pairs)
     return [x.c * sum((weight * b * b for b in x.beta), fmpq(0)) - x.c * dot(x.beta, x.beta) / x.mdp.n_pairs]
 
 
 def power_zero(x: Exact) -> list[arb]:
-    """Zero if the p-norm vanishes exactly where the residual does: `[sum|beta|^p = 0] - [beta = 0]`.
+    """Zero if `sum|beta|^p`, beta the Bellman residual, is 0 iff beta is 0: difference of truths.
 
     Truth values are 1 and 0.
     """
@@ -61,7 +61,7 @@ def power_zero(x: Exact) -> list[arb]:
 
 @rational
 def weighted_zero(x: Exact) -> list[int]:
-    """Zero if the weighted norm and the residual vanish together: `[sum d(h) beta^2 = 0] - [beta = 0]`.
+    """Zero if `sum d(h) beta^2`, beta the Bellman residual, is 0 iff beta is 0: difference of truths.
 
     Truth values are 1 and 0.
     """
@@ -70,7 +70,7 @@ def weighted_zero(x: Exact) -> list[int]:
 
 @rational
 def mean_zero(x: Exact) -> list[int]:
-    """Zero if the mean norm and the residual vanish together: `[c/(2 |H|) sum beta^2 = 0] - [beta = 0]`.
+    """Zero if `c/(2 |H|) sum beta^2`, beta the Bellman residual, is 0 iff beta is 0: difference of truths.
 
     Truth values are 1 and 0.
     """
@@ -78,12 +78,12 @@ def mean_zero(x: Exact) -> list[int]:
 
 
 def _powers(x: Exact) -> list[arb]:
-    """Powers `|beta|^p` of every pair's residual, exactly 0 where the residual is."""
+    """Powers `|beta|^p` of the Bellman residual, one per pair; exactly 0 where the residual is."""
     return [(x.p_norm * arb(abs(b)).log()).exp() if b else arb(0) for b in x.beta]
 
 
 def _half_mean(x: Exact) -> fmpq:
-    """Half-mean norm of a residual, `c/(2 |H|) sum beta^2`."""
+    """Residual error by the half mean over pairs, `c/(2 |H|) sum beta^2`, beta the Bellman residual."""
     out: fmpq = x.c * dot(x.beta, x.beta) / (2 * x.mdp.n_pairs)
     return out
 

@@ -26,7 +26,7 @@ SQUARED = (Normalisation.HALF_MEAN, Normalisation.WEIGHTED, Normalisation.MEAN_S
 
 
 def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], st.SearchStrategy[Array]]:
-    """Function from an MDP to a Hypothesis strategy that draws a rational d(h) over its pairs, `[S, A]`."""
+    """Function from an MDP to a Hypothesis strategy that draws a distribution d(h) of rationals, `[S, A]`."""
     low = 1 if full_support else 0
 
     def of(mdp: TabularMDP) -> st.SearchStrategy[Array]:
@@ -39,7 +39,7 @@ def pair_distributions(*, full_support: bool = True) -> Callable[[TabularMDP], s
 
 
 def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float:
-    """Weighted sum of powers of a residual, `weight * sum_h d(h) |beta(h)|^p`, by a loop (d = 1 if None)."""
+    """Residual error `weight * sum_h d(h) |beta(h)|^p` of a Bellman residual beta by a loop; None: d = 1."""
     terms = [
         (1.0 if d is None else d[s, a]) * abs(beta[s, a]) ** p_norm
         for s in range(beta.shape[0])
@@ -50,7 +50,7 @@ def by_hand(beta: Array, weight: float, p_norm: float, d: Array | None) -> float
 
 
 def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of Fellows et al. (2): the residual error in five normalisations to plain loops; 0 iff beta = 0."""
+    """Gap of Fellows et al. (2), residual error: five normalisations minus plain loops; 0 iff beta = 0."""
     n, zero = mdp.n_pairs, not np.any(np.where(mdp.available, beta, 0.0))
     expected = {
         Normalisation.POWER: by_hand(beta, c / p_norm, p_norm, None),
@@ -71,7 +71,7 @@ def gap(*, mdp: TabularMDP, beta: Array, d: Array, p_norm: float, c: float, pert
 
 
 def gap_minimiser(*, mdp: TabularMDP, beta: Array, other: Array, perturb: float = 0.0) -> Gap:
-    """Gap that is 1 if the norms with p = 1 and p = 2 order two residuals differently, else 0.
+    """Indicator, 1 or 0: do the residual errors with p = 1 and p = 2 order two residuals differently?
 
     It is computed in exact arithmetic: entries are quarters.
     """
@@ -87,7 +87,7 @@ def gap_minimiser(*, mdp: TabularMDP, beta: Array, other: Array, perturb: float 
 
 
 def sparse_tables(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws a residual table which is zero on many state-action pairs."""
+    """Hypothesis strategy that draws a Bellman residual table that is zero on many state-action pairs."""
     return q_tables(mdp, values=st.sampled_from([0.0, 1.0, -0.5]))
 
 

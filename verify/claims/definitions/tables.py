@@ -55,7 +55,7 @@ from virel_theory.solvers.soft import soft_value_iteration
 def operators_gap(
     *, mdp: TabularMDP, q: Array, pi: Array, eps: float, sparse: bool, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the library's Bellman operators to the definition `r + gamma sum_s' p V` by plain loops.
+    """Gap of the library's Bellman operators: minus `r + gamma sum_s' p V` by plain loops, zero.
 
     They are T^pi, T*, T_omega, T_{omega,k} and the soft operator.
     """
@@ -80,7 +80,7 @@ def operators_gap(
 
 
 def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the library's policies, partition function, likelihood, entropy and KL to plain loops.
+    """Gap of the library's policies, partition function, likelihood, entropy, KL: minus loops, zero.
 
     They are the Boltzmann policy (3), its logarithm and greedy limit, the partition function of (5), and App.
     B's likelihood and normaliser y(s).
@@ -108,7 +108,7 @@ def policies_gap(*, mdp: TabularMDP, q: Array, pi: Array, eps: float, perturb: f
 
 
 def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, perturb: float = 0.0) -> Gap:
-    """Gap of a tanh layer's value to its formula; of its gradient and Hessian product to complex steps."""
+    """Gap of a tanh layer's Q, gradient and Hessian product: minus formula or complex steps, zero."""
     layer = TanhQ(features, n_hidden)
     size = layer.n_parameters
     omega, v = omega[:size], v[:size]
@@ -126,7 +126,7 @@ def approximator_gap(*, features: Array, n_hidden: int, omega: Array, v: Array, 
 
 
 def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of the tangent projection P Q = b^T w: Q - P Q orthogonal to the features, and P (P Q) = P Q."""
+    """Gap of the tangent projection P Q: Q - P Q orthogonal to the features, P (P Q) = P Q = b^T w."""
     n = b_omega.shape[2]
     rows, values = b_omega.reshape(-1, n), q.ravel()
     singular = np.linalg.svd(rows, compute_uv=False)
@@ -141,7 +141,7 @@ def projection_gap(*, b_omega: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: float = 0.0) -> Gap:
-    """Gap of the MERL objective at MERL's policy to the soft optimal value; no other policy may exceed it.
+    """Gap of the MERL objective at MERL's policy: minus the soft optimal value, zero; other policies' below.
 
     The other policy's value is also compared with a sum over time steps.
     """
@@ -161,7 +161,7 @@ def merl_gap(*, mdp: TabularMDP, pi: Array, c: float, sparse: bool, perturb: flo
 
 
 def formats_gap(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Q^pi and of the discounted occupancy in their linear equations, for dense and CSR matrices."""
+    """Gap of Q^pi and the discounted occupancy, dense and sparse (CSR): residuals of their linear systems."""
     size = (float(np.abs(mdp.reward).max()) + 1) / (1 - mdp.gamma)
     errors = []
     for given in (mdp, mdp.to_sparse()):

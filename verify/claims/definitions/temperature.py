@@ -1,4 +1,4 @@
-"""Claims on App. C's temperature map g, its slope and its roots, against loops and complex steps.
+"""Claims on App. C's temperature map g, its slope, its roots g(eps) = eps: against loops and complex steps.
 
 `self_consistent_temperatures` proves its roots with enclosures. This file asks the plain questions: is g what
 (2) says, is its slope the derivative, does every root satisfy eps = g(eps)?
@@ -34,7 +34,7 @@ STEP = (
 
 
 def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of the library's temperature map g and its slope to loops and complex steps, limits included.
+    """Gap of App. C's temperature map g and its slope: minus plain loops and complex steps, zero.
 
     The limits are eps = 0 and infinity.
     """
@@ -46,7 +46,7 @@ def map_gap(*, mdp: TabularMDP, q: Array, eps: float, p_norm: int, c: float, per
 
 
 def root_gap(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of each root of `g(eps) = eps`: error of equation and slope; infinite if a full search has none."""
+    """Gap of each root of `g(eps) = eps`, App. C: residual and slope error; inf if a full search has none."""
     found = self_consistent_temperatures(mdp, q)
     if found.complete and not found.roots:
         return Gap(math.inf, 0.0)

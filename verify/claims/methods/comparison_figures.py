@@ -29,7 +29,7 @@ FLOOR = 1e-12
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figures of the error of EM, policy, modified policy and value iteration, by iteration and by time."""
+    """Figures of the error to Q* of EM, policy, modified policy and value iteration, by iteration, time."""
     mdp = _random_mdp(seed)
     q_star = list(islice(_em(mdp), 20))[-1]
     runs = {name: _fastest(steps, mdp, q_star) for name, steps in _METHODS.items()}
@@ -70,12 +70,12 @@ def _by_time(runs: dict[str, tuple[Array, Array]]) -> Panel:
 
 
 def _fastest(steps: Steps, mdp: TabularMDP, q_star: Array) -> tuple[Array, Array]:
-    """Errors and elapsed seconds of the fastest of a few runs of a method; the first run also compiles."""
+    """Errors to Q* and elapsed seconds of the fastest of a few runs of a method; the first also compiles."""
     return min((_run(steps(mdp), q_star) for _ in range(N_REPEATS)), key=lambda run: float(run[1][-1]))
 
 
 def _run(steps: Iterator[Array], q_star: Array) -> tuple[Array, Array]:
-    """Errors of a method's iterates until they reach rounding, and the seconds elapsed at each, from 0 on."""
+    """Errors to Q* of a method's iterates until they reach rounding, and the seconds elapsed at each."""
     scale = FLOOR * float(np.abs(q_star).max())
     next_q, start = next(steps), time.perf_counter()
     errors, seconds = [float(np.abs(next_q - q_star).max())], [0.0]
@@ -121,7 +121,7 @@ def _value_iteration(mdp: TabularMDP) -> Iterator[Array]:
 
 
 def _zero(mdp: TabularMDP) -> Array:
-    """Initial table of every compared method: the rewards, so that all share a greedy policy without ties."""
+    """Initial Q table of every compared method: the rewards, so that all share a greedy policy, no ties."""
     return np.array(mdp.reward)
 
 

@@ -1,4 +1,4 @@
-"""Objective of Marino et al. on a finite MDP with horizon 2: by trajectories, by steps, and its soft Q."""
+"""Objective of Marino et al. on a finite MDP, horizon 2: over trajectories, over steps, and soft Q."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 class Trajectories(NamedTuple):
-    """All paths s1 a1 s2 a2, `[S, A, S, A]`: log-probability, the policy's part of it, and return."""
+    """All paths s1 a1 s2 a2, `[S, A, S, A]`: log-probability, the policy's factor of it, and return."""
 
     log_prob: Array
     log_policy: Array
@@ -26,13 +26,13 @@ def trajectories(mdp: TabularMDP, pi: Array) -> Trajectories:
 
 
 def mean_over(path: Trajectories, values: Array) -> float:
-    """Mean of `values` over all trajectories, weighted by probability; impossible ones count as 0."""
+    """Mean of a table of trajectories under their probabilities; impossible trajectories count as 0."""
     weight = np.exp(path.log_prob)
     return float(np.sum(weight * np.where(weight > 0, values, 0.0)))
 
 
 def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
-    """Objective (6) of Marino et al. by trajectories: `E[R] - alpha KL(pi(tau) || p(tau))`.
+    """Objective (6) of Marino et al. over trajectories: `E[R] - alpha KL(pi(tau) || p(tau))`, p the prior.
 
     The dynamics cancel in the ratio.
     """
@@ -41,7 +41,7 @@ def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
 
 
 def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
-    """Expected sum `E[sum_t step_term(s_t, a_t)]` over both steps, computed from the state distributions.
+    """Expectation `E[sum_t step_term(s_t, a_t)]` over both steps, by the state distribution at each.
 
     `step_term` is `[S, A]`.
     """
@@ -51,7 +51,7 @@ def per_step_objective(mdp: TabularMDP, pi: Array, step_term: Array) -> float:
 
 
 def soft_q(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> Array:
-    """Soft Q of Marino et al., Eq. (9), at t = 1 with T = 2: r(s, a) + E[r_2 - alpha log(pi/p)]."""
+    """Soft Q of Marino et al., Eq. (9), at t = 1, T = 2: r(s, a) + E[r_2 - alpha log(pi/p)], p the prior."""
     v_2 = np.sum(pi * (mdp.reward - alpha * np.log(pi / prior)), axis=1)
     out: Array = mdp.reward + mdp.dense_transition @ v_2
     return out

@@ -31,13 +31,13 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def gap_5_printed(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (5) as printed, without rho(s1): its sum over all trajectories minus 1."""
+    """Gap of Marino et al. (5), a path's probability, as printed without rho(s1): its sum minus 1, zero."""
     mass = np.einsum("sa,sat,tu->", pi, mdp.dense_transition, pi) + perturb
     return Gap(abs(mass - 1), 64 * mdp.n_states**2 * mdp.n_actions**2 * U)
 
 
 def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (5) corrected by the factor rho(s1): its sum over all trajectories minus 1."""
+    """Gap of Marino et al. (5), a path's probability, corrected by rho(s1): its sum minus 1, zero."""
     return Gap(
         abs(float(np.exp(trajectories(mdp, pi).log_prob).sum()) + perturb - 1),
         64 * mdp.n_states**2 * mdp.n_actions**2 * U,
@@ -45,7 +45,7 @@ def gap_5(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_6(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (6): their lower bound J minus `alpha log p(O = 1)`, at most 0.
+    """Gap of Marino et al. (6): their lower bound J minus the log-evidence `alpha log p(O = 1)`, at most 0.
 
     The likelihood is p(O = 1 | tau) = exp(R/alpha). A constant factor of that likelihood shifts both sides.
     """
@@ -55,13 +55,13 @@ def gap_6(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: fl
 
 
 def gap_7(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (7), a sum over time steps, to their objective (6), a sum over trajectories."""
+    """Gap of Marino et al. (7): the objective J over time steps minus J over trajectories (6), zero."""
     right = per_step_objective(mdp, pi, mdp.reward - alpha * np.log(pi / prior)) + perturb
     return Gap(abs(objective(mdp, pi, prior, alpha) - right), _bound(mdp, alpha, pi, prior))
 
 
 def gap_10_printed(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (10) with V as printed in (8): `V - (E_pi[Q] - alpha KL)`.
+    """Gap of Marino et al. (10) with V as printed in (8): `V - (E_pi[Q] - alpha KL(pi || prior))`, zero.
 
     The printed sum starts at t + 1, so at t = 1 it holds only the term of step 2.
     """
@@ -71,7 +71,7 @@ def gap_10_printed(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, pe
 
 
 def gap_10(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (10) corrected, V summed from t on: `V - (E_pi[Q] - alpha KL)`."""
+    """Gap of Marino et al. (10) corrected, V summed from t on: `V - (E_pi[Q] - alpha KL(pi || prior))`."""
     term = mdp.reward - alpha * np.log(pi / prior)
     v = np.sum(pi * term, axis=1) + np.einsum("sa,sat,tu,tu->s", pi, mdp.dense_transition, pi, term)
     return _gap_10(mdp, pi, prior, alpha, v + perturb)
@@ -85,9 +85,9 @@ def _gap_10(mdp: TabularMDP, pi: Array, prior: Array, alpha: float, v: Array) ->
 
 
 def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (11): the Boltzmann posterior attains the maximum, and no policy exceeds it.
+    """Gap of Marino et al. (11), max of `E_pi[Q] - alpha KL`: its value at the posterior minus it, zero.
 
-    The maximum is max_pi E_pi[Q] - alpha KL(pi || p) = alpha log E_p[exp(Q/alpha)].
+    The maximum is max_pi E_pi[Q] - alpha KL(pi || p) = alpha log E_p[exp(Q/alpha)]. No policy may exceed it.
     """
     q = soft_q(mdp, pi, prior, alpha)
     maximum = alpha * logsumexp(q / alpha + np.log(prior), axis=1)
@@ -104,7 +104,7 @@ def gap_11(*, mdp: TabularMDP, pi: Array, prior: Array, alpha: float, perturb: f
 
 
 def gap_12_printed(*, mdp: TabularMDP, pi: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of Marino et al. (12) as printed: `E[R] + alpha H(pi(tau)) - J`, compared at two policies.
+    """Gap of Marino et al. (12) as printed: change of `E[R] + alpha H(pi(tau)) - J` between two policies.
 
     J is their (6). The policies are `pi` and the uniform one; the prior is uniform. If (12) holds up to a
     constant, the two differences are equal.

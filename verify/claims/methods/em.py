@@ -30,12 +30,12 @@ N_STEPS = 6
 
 
 def gap_39(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (39): the Q table of each M-step against policy iteration's at the same step."""
+    """Gap of Eq. (39): Q table of each complete M-step minus policy iteration's at the same step, zero."""
     return _against_policy_iteration(mdp, perturb, tables=True)
 
 
 def gap_40(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (40): number of states where an E-step's policy differs from policy iteration's."""
+    """Gap of Eq. (40): number of states where EM's E-step policy is not policy iteration's; zero."""
     return _against_policy_iteration(mdp, perturb, tables=False)
 
 
@@ -56,7 +56,7 @@ def _against_policy_iteration(mdp: TabularMDP, perturb: float, *, tables: bool) 
 
 
 def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
-    """Gap of EM's final table to the optimality equation T* Q = Q.
+    """Gap of complete EM's last table: `T* Q - Q`, zero; reached within A^S + 1 steps.
 
     EM runs until its policy repeats, which must take at most A^S + 1 steps.
     """
@@ -74,7 +74,7 @@ def gap_optimal(*, mdp: TabularMDP, perturb: float = 0.0) -> Gap:
 
 
 def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Gap of (39)'s printed premise, L largest near Q^pi if Q* > 0: L far from Q^pi minus L near it.
+    """Gap of (39)'s printed premise (Q* > 0: L largest near Q^pi): L far from Q^pi minus L near, at most 0.
 
     Far is Q^pi + 64, near is Q^pi + 2^-10. At the shift c, L is 2 (m + c)/((1 - gamma) c)^2 plus an entropy
     that is the same for both, m = E[Q^pi]. To solve for Q^pi and average it errs by at most twice
@@ -89,7 +89,7 @@ def gap_m_step(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: 
 
 
 def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, perturb: float = 0.0) -> Gap:
-    """Gap of (39)'s repaired premise, L largest near Q^pi if Q^pi >= 1: L far from Q^pi minus L near it.
+    """Gap of (39)'s repaired premise (Q^pi >= 1: L largest near Q^pi): L far minus L near, at most 0.
 
     A constant is added to the reward; else as in `gap_m_step`.
     """
@@ -101,7 +101,7 @@ def gap_m_step_positive(*, mdp: TabularMDP, q_star: Array, pi: Array, d: Array, 
 
 
 def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: float) -> float:
-    """Objective L at Q = Q^pi + shift, where the residual is the constant -(1 - gamma) shift.
+    """Objective L at Q = Q^pi + shift, where the Bellman residual is constant: -(1 - gamma) shift.
 
     So eps = ((1 - gamma) shift)^2 / 2.
     """
@@ -109,17 +109,17 @@ def _elbo_at_shift(mdp: TabularMDP, q_pi: Array, pi: Array, d: Array, shift: flo
 
 
 def gap_41_printed(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (41) as printed: M-step tables minus `r + E[max Q]`, its middle term, which lacks gamma."""
+    """Gap of Eq. (41) as printed: M-step table minus its middle term `r + E[max Q]`, no gamma; zero."""
     return _against_value_iteration(mdp, q, discount=1.0, perturb=perturb)
 
 
 def gap_41(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (41) corrected: from k = 2 on, each M-step's table minus T* of the table before it."""
+    """Gap of Eq. (41) corrected: for k >= 2, each M-step's table minus T* of the table before it, zero."""
     return _against_value_iteration(mdp, q, discount=mdp.gamma, perturb=perturb)
 
 
 def gap_41_from_first(*, mdp: TabularMDP, q: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (41) at k = 1: the first M-step's table minus T* of the initial table.
+    """Gap of Eq. (41) at k = 1: the first M-step's table minus T* of the initial table Q_0, zero.
 
     The policy pi_0 is arbitrary.
     """
@@ -158,7 +158,7 @@ def _perturbed(mdp: TabularMDP, perturb: float) -> TabularMDP:
 
 
 def _reversed(mdp: TabularMDP, perturb: float) -> TabularMDP:
-    """MDP with rewards negated if `perturb` is nonzero: the planted error for checks of policies."""
+    """MDP with its rewards negated if `perturb` is nonzero: the planted error that a check must find."""
     return TabularMDP(mdp.transition, -mdp.reward, mdp.gamma, mask=mdp.mask) if perturb else mdp
 
 

@@ -1,4 +1,4 @@
-"""Convergence plots of App. F.5: error against iteration, with the rate that theory predicts."""
+"""Convergence plots of EM, App. F.5: error of its Q table against iteration, with the predicted rate."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from virel_theory.operators.bellman import bellman_optimal
 
 
 def policy_iteration_figures(seed: int) -> Sequence[Figure]:
-    """Figure of the error of EM with complete steps by iteration k, below policy iteration's bound gamma^k.
+    """Figure of the error to Q* of EM with complete steps by iteration k, below policy iteration's gamma^k.
 
     On FrozenLake 4x4 and on a random MDP.
     """
@@ -36,7 +36,7 @@ def policy_iteration_figures(seed: int) -> Sequence[Figure]:
 
 
 def value_iteration_figures(seed: int) -> Sequence[Figure]:
-    """Figure of the errors of fixed-target EM and of Q-value iteration by iteration k, with rate gamma^k."""
+    """Figure of the error to Q* of fixed-target EM and value iteration by iteration k, with rate gamma^k."""
     panels = []
     for title, mdp in _mdps(seed):
         first = mdp.available.argmax(axis=1)

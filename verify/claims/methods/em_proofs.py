@@ -22,25 +22,25 @@ N_STEPS = 6
 
 
 def em(instance: dict[str, Any]) -> Exact:
-    """Exact instance with `tables`, the iterates of EM with complete steps."""
+    """Exact instance (rational MDP) with `tables`, the Q tables of EM with complete steps."""
     x = exactly(instance)
     return x.with_parts(tables=em_tables(x.mdp))
 
 
 def fixed_target(instance: dict[str, Any]) -> Exact:
-    """Exact instance with `tables`, the iterates of EM with a fixed target from k = 1 on."""
+    """Exact instance (rational MDP) with `tables`, the Q tables of EM with a fixed target from k = 1 on."""
     x = exactly(instance)
     return x.with_parts(tables=fixed_target_tables(x)[1:])
 
 
 def value_of_pi(instance: dict[str, Any]) -> Exact:
-    """Exact instance whose Q* is drawn, with `v`, the state values V^pi of its policy `pi`."""
+    """Exact instance (rational MDP) made from a drawn Q*, with `v`, the state values V^pi of policy `pi`."""
     x = exactly(instance)
     return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
 
 
 def em_tables(mdp: ExactMDP) -> list[Vector]:
-    """Iterates of EM with complete steps in exact arithmetic, from zeros until the policy repeats.
+    """Q tables of EM with complete steps in rational arithmetic, from zeros until the policy repeats.
 
     Policies are evaluated by state-action pairs.
     """
@@ -53,7 +53,7 @@ def em_tables(mdp: ExactMDP) -> list[Vector]:
 
 
 def fixed_target_tables(x: Exact) -> list[Vector]:
-    """Iterates of EM with a fixed target, Eq. (41), in exact arithmetic: Q_0, then k = 1, 2, ...
+    """Q tables of EM with a fixed target, Eq. (41), in rational arithmetic: Q_0, then k = 1, 2, ...
 
     The first policy is uniform.
     """
@@ -67,7 +67,7 @@ def fixed_target_tables(x: Exact) -> list[Vector]:
 
 @rational
 def as_policy_iteration(x: Exact) -> list[fmpq]:
-    """Zero if EM is policy iteration, step by step: tables of EM minus those of policy iteration.
+    """Zero if EM with complete steps is policy iteration: EM's Q table minus the latter's, at every step.
 
     The latter evaluates policies by states.
     """
@@ -78,12 +78,12 @@ def as_policy_iteration(x: Exact) -> list[fmpq]:
 
 @rational
 def last_is_optimal(x: Exact) -> list[fmpq]:
-    """Zero if EM ends at the optimum: `Q - T* Q` of its last table."""
+    """Zero if EM with complete steps ends at the optimum: its last Q table minus T* of it."""
     return minus(x.tables[-1], exact.optimal_backup(x.mdp, x.tables[-1]))
 
 
 def starts_at(start: Callable[[Exact], Sequence[fmpq]]) -> Differences:
-    """Function that returns an instance's first table minus the table `start(x)`, to be proved zero."""
+    """Function to be proved zero: an instance's first Q table minus the table that `start(x)` gives."""
     return rational(lambda x: minus(x.tables[0], start(x)))
 
 
@@ -93,13 +93,13 @@ def zero_table(x: Exact) -> list[fmpq]:
 
 
 def first_iterate(x: Exact) -> Vector:
-    """First table of EM with a fixed target, `T^{pi_0} Q_0` with the uniform policy pi_0."""
+    """First Q table of EM with a fixed target: T^pi Q_0, with pi the uniform policy pi_0."""
     return x.mdp.backup(x.mdp.mean(exact.uniform_over(x.mdp, x.mdp.of_state), x.q))
 
 
 @rational
 def greedy_steps(x: Exact) -> list[fmpq]:
-    """Zero if each table is T^pi of the one before it, with pi that table's first greedy policy."""
+    """Zero if each Q table is T^pi of the one before it, pi the first greedy policy of that one."""
     out = []
     for before, table in pairwise(x.tables):
         pi = exact.deterministic(x.mdp, exact.first_greedy(x.mdp, before))
@@ -109,7 +109,7 @@ def greedy_steps(x: Exact) -> list[fmpq]:
 
 @rational
 def value_iteration(x: Exact) -> list[fmpq]:
-    """Zero if EM's tables are value iteration's: each table minus T* of the one before it."""
+    """Zero if EM with a fixed target is value iteration, Eq. (41): each Q table minus T* of the previous."""
     return [
         d for before, table in pairwise(x.tables) for d in minus(table, exact.optimal_backup(x.mdp, before))
     ]
@@ -117,7 +117,7 @@ def value_iteration(x: Exact) -> list[fmpq]:
 
 @rational
 def printed_value_step(x: Exact) -> list[fmpq]:
-    """Zero if Eq. (41) holds as printed, without gamma: `T* q_1 - (r + E[max q_1])`, q_1 EM's first table."""
+    """Zero if Eq. (41) holds as printed, no gamma: `T* q_1 - (r + E[max q_1])`, q_1 EM's first Q table."""
     (_, q, *_) = fixed_target_tables(x)
     ahead = _next(x, x.mdp.best(q))
     printed = [r + y for r, y in zip(x.mdp.reward, ahead, strict=True)]
@@ -125,13 +125,13 @@ def printed_value_step(x: Exact) -> list[fmpq]:
 
 
 def _next(x: Exact, v: Sequence[fmpq]) -> list[fmpq]:
-    """Expected next state value `E[v(s')]` of every state-action pair."""
+    """Expected next state value `E[v(s')]` of every state-action pair, for state values v."""
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
 
 
 @rational
 def m_step_premise(x: Exact) -> list[fmpq]:
-    """Positive if (39)'s premise, L largest near Q^pi, fails: L at Q^pi + 64 minus L at Q^pi + 2^-10.
+    """Positive if (39)'s premise (L largest near Q^pi) fails: L at Q^pi + 64 minus L at Q^pi + 2^-10.
 
     The second has the smaller residual; the entropies cancel.
     """

@@ -1,4 +1,4 @@
-"""Exact or enclosed left minus right sides: Marino et al. (5)-(12), pseudo-likelihood, lotteries, MERL.
+"""Left minus right sides as rigorous arb enclosures: Marino et al. (5)-(12), pseudo-likelihood, MERL.
 
 Probabilities of trajectories are exact; exponentials and logarithms are enclosed. Equation numbers are those
 of Marino et al. A function that returns the components of a formula returns left side minus right side.
@@ -16,13 +16,13 @@ from verify.arithmetic.instance import Exact
 
 
 def prior(x: Exact) -> Vector:
-    """Prior policy p of an instance; the uniform policy where none is given."""
+    """Prior policy p(a|s) of an instance; the uniform policy where none is given."""
     given: Vector | None = x.parts.get("prior")
     return given or tuple(fmpq(1, len(x.mdp.of_state[s])) for s, _ in x.mdp.pairs)
 
 
 def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
-    """All possible paths of `horizon` pairs (s, a), each with the dynamics' part of its probability."""
+    """All possible paths of `horizon` pairs (s, a), each with the probability that the MDP contributes."""
     out = [(p, [i]) for own, p in zip(x.mdp.of_state, x.mdp.initial, strict=True) for i in own]
     for _ in range(int(x.horizon) - 1):
         out = [
@@ -32,7 +32,7 @@ def trajectories(x: Exact) -> list[tuple[fmpq, list[int]]]:
 
 
 def chance(pi: Vector, path: list[int]) -> fmpq:
-    """Product of a policy's action probabilities along a path."""
+    """Product of a policy's action probabilities along a path of state-action pairs."""
     out = fmpq(1)
     for i in path:
         out *= pi[i]
@@ -40,12 +40,12 @@ def chance(pi: Vector, path: list[int]) -> fmpq:
 
 
 def returned(x: Exact, path: list[int]) -> fmpq:
-    """Undiscounted return R of a path, the sum of its rewards."""
+    """Undiscounted return R of a path of state-action pairs, the sum of its rewards."""
     return sum((x.mdp.reward[i] for i in path), fmpq(0))
 
 
 def log_ratio(x: Exact) -> list[arb]:
-    """Log-ratio `log(pi/p)` of policy to prior, for every state-action pair."""
+    """Log-ratio `log(pi(a|s)/p(a|s))` of the policy to the prior policy p, for every state-action pair."""
     return [log(a / b) for a, b in zip(x.pi, prior(x), strict=True)]
 
 
@@ -59,7 +59,7 @@ def objective(x: Exact) -> arb:
 
 
 def mass_printed(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (5) as printed is a distribution: its sum over all paths, minus 1.
+    """Zero if Marino et al. (5), a path's probability, sums to 1 as printed, without rho(s_1): sum minus 1.
 
     It is summed over a_1, s_2, a_2 for every s_1.
     """
@@ -76,12 +76,12 @@ def mass_printed(x: Exact) -> list[arb]:
 
 
 def mass(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (5) corrected by rho(s_1) is a distribution: its sum over all paths, minus 1."""
+    """Zero if Marino et al. (5), a path's probability, sums to 1 once corrected by rho(s_1): sum minus 1."""
     return [arb(sum((w * chance(x.pi, path) for w, path in trajectories(x)), fmpq(0)) - 1)]
 
 
 def evidence_bound(x: Exact) -> list[arb]:
-    """Nonnegative if Marino et al. (6) is a lower bound: `alpha log p(O = 1) - J`.
+    """Nonnegative if Marino et al. (6), J, is a lower bound: log-evidence `alpha log p(O = 1)` minus J.
 
     It is an exact zero where pi is the prior and the return is the same on every path.
     """
@@ -93,7 +93,7 @@ def evidence_bound(x: Exact) -> list[arb]:
 
 
 def by_steps(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (6), over trajectories, equals (7), its sum over time steps: (6) minus (7)."""
+    """Zero if Marino et al. (7) holds: their objective J over trajectories (6) minus J over time steps."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     first = x.mdp.initial
     second = [fmpq(0)] * x.mdp.n_states
@@ -105,19 +105,19 @@ def by_steps(x: Exact) -> list[arb]:
 
 
 def second_step(x: Exact) -> list[arb]:
-    """State values of the last step, `E_pi[r - alpha log(pi/p)]`."""
+    """State values of the second and last step, `E_pi[r - alpha log(pi/p)]`, with p the prior policy."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
     return [total(x.pi[i] * gain[i] for i in own) for own in x.mdp.of_state]
 
 
 def soft_q(x: Exact) -> list[arb]:
-    """Soft Q of Marino et al. (9) at the first of two steps, t = 1."""
+    """Soft Q of Marino et al. (9), reward plus expected soft value, at the first of two steps, t = 1."""
     last = second_step(x)
     return [r + total(p * last[t] for t, p in row) for r, row in zip(x.mdp.reward, x.mdp.rows, strict=True)]
 
 
 def soft_values(x: Exact, *, start: int) -> list[arb]:
-    """Zero if Marino et al. (10) holds at t = 1: `V - (E[Q] - alpha KL)`.
+    """Zero if Marino et al. (10) holds at t = 1: `V - (E_pi[Q] - alpha KL(pi || p))`, p the prior policy.
 
     V is summed from t' = `start`, which is printed as 2 and should be 1.
     """
@@ -131,13 +131,13 @@ def soft_values(x: Exact, *, start: int) -> list[arb]:
 
 
 def _log_evidence(x: Exact) -> list[arb]:
-    """Maximum of `E[Q] - alpha KL` over policies, per state: `alpha log E_p[exp(Q/alpha)]`."""
+    """Maximum over pi of `E_pi[Q] - alpha KL(pi || p)` in each state, `alpha log E_p[exp(Q/alpha)]`."""
     q, p = soft_q(x), prior(x)
     return [x.alpha * total(p[i] * exp(q[i] / x.alpha) for i in own).log() for own in x.mdp.of_state]
 
 
 def posterior_attains(x: Exact) -> list[arb]:
-    """Zero if the Boltzmann posterior attains the maximum of Marino et al. (11), `E[Q] - alpha KL`."""
+    """Zero if the Boltzmann posterior attains Marino et al. (11): its `E[Q] - alpha KL` minus the maximum."""
     q, p, out = soft_q(x), prior(x), []
     for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
         weights = {i: p[i] * exp(q[i] / x.alpha) for i in own}
@@ -159,7 +159,7 @@ def no_policy_exceeds(x: Exact) -> list[arb]:
 
 
 def _soft_q_terms(x: Exact) -> list[Any]:
-    """Soft Q of Marino et al. (9) as symbols: coefficient of `log(pi/p)` by ratio; ratio 1 has the constant.
+    """Soft Q of Marino et al. (9) in symbols: a factor for each log(pi/p), by pi/p; at 1 the constant.
 
     The factor -alpha of the logarithms is left out. Two pairs with equal terms have exactly equal Q. The
     terms are sorted pairs of a dictionary.
@@ -177,7 +177,7 @@ def _soft_q_terms(x: Exact) -> list[Any]:
 
 
 def maximum_entropy_printed(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (12) as printed holds: `E[R] + alpha H(path) - J`, less its value at uniform pi.
+    """Zero if Marino et al. (12) holds as printed: `E[R] + alpha H(path) - J` minus that at uniform pi.
 
     J has the uniform prior, so that it is E[R] for the uniform policy.
     """
@@ -203,7 +203,7 @@ def maximum_entropy(x: Exact) -> list[arb]:
 
 
 def marginal_evidence(x: Exact) -> list[arb]:
-    """Zero if enumeration and dynamic programming agree on the evidence `E[exp(R/c)]`: ratio minus 1."""
+    """Zero if the evidence `E[exp(R/c)]` over paths is that by dynamic programming: their ratio minus 1."""
     paths = trajectories(x)
     by_paths = total(w * chance(x.pi, path) * exp(returned(x, path) / x.c) for w, path in paths)
     v = [arb(1)] * x.mdp.n_states
@@ -215,7 +215,7 @@ def marginal_evidence(x: Exact) -> list[arb]:
 
 
 def jensen(x: Exact) -> list[arb]:
-    """Nonnegative by Jensen's inequality: certainty equivalent `c log E[exp(R/c)]` minus mean `E[R]`.
+    """Nonnegative by Jensen's inequality: certainty equivalent `c log E[exp(R/c)]` minus mean return.
 
     It is an exact zero where the return is constant.
     """
@@ -230,30 +230,30 @@ def jensen(x: Exact) -> list[arb]:
 
 
 def _equivalent(x: Exact) -> arb:
-    """Certainty equivalent `c log E[exp(prize/c)]` of an instance's lottery."""
+    """Certainty equivalent `c log E[exp(R/c)]` of an instance's lottery, which pays `prize` or nothing."""
     out: arb = x.c * (x.chance * exp(x.prize / x.c) + 1 - x.chance).log()
     return out
 
 
 def proper_lottery(x: Exact) -> list[arb]:
-    """Positive if the lottery can lose: `1 - chance`."""
+    """Positive if the lottery can lose: 1 minus `chance`, its probability of the prize."""
     return [arb(1 - x.chance)]
 
 
 def safe_above_mean(x: Exact) -> list[arb]:
-    """Positive if the safe reward exceeds the lottery's mean: their difference."""
+    """Positive if the safe arm's reward exceeds the lottery's mean: safe reward minus mean."""
     mean = x.chance * x.prize
     return [x.share * (_equivalent(x) - mean)]
 
 
 def equivalent_above_safe(x: Exact) -> list[arb]:
-    """Positive if the lottery's certainty equivalent exceeds the safe reward: their difference."""
+    """Positive if the lottery's certainty equivalent exceeds the safe arm's reward: their difference."""
     mean = x.chance * x.prize
     return [(1 - x.share) * (_equivalent(x) - mean)]
 
 
 def _posterior_of_lottery(x: Exact) -> arb:
-    """Posterior probability of the lottery, p(tau|O), if both arms have prior probability 1/2."""
+    """Posterior probability of the lottery given optimality, if both arms have prior probability 1/2."""
     mean = x.chance * x.prize
     safe = mean + x.share * (_equivalent(x) - mean)
     odds = exp((_equivalent(x) - safe) / x.c)
@@ -261,12 +261,12 @@ def _posterior_of_lottery(x: Exact) -> arb:
 
 
 def fitted_lottery(x: Exact) -> list[arb]:
-    """Positive if the forward-KL fit prefers the lottery: its fitted probability minus 1/2."""
+    """Positive if the forward-KL fit to the posterior prefers the lottery: its probability minus 1/2."""
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
 def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Zero if theta = 1/2 is stationary for the printed fit: slope of `E_q[log p_theta(tau|O)]` there.
+    """Zero if theta = P(lottery) = 1/2 is stationary for the printed fit: slope of `E_q[log p_theta(tau|O)]`.
 
     q = p_{1/2}(tau|O). With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe
     arm, the derivative of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 -
@@ -281,7 +281,7 @@ def slope_of_printed_fit(x: Exact) -> list[arb]:
 
 
 def merl(x: Exact) -> list[arb]:
-    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: difference of the logits of the two.
+    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit of the one minus the other's.
 
     State s1 has k1 free actions, s2 has one, and a2 pays 1.
     """
@@ -293,7 +293,7 @@ def merl(x: Exact) -> list[arb]:
 
 
 def merl_threshold(x: Exact) -> list[arb]:
-    """Positive if MERL takes the worthless action more often than not: logit of its pi(a1|s0).
+    """Positive if MERL takes the worthless action a1 more often than not: logit of its pi(a1|s0).
 
     The talk says when that probability exceeds 1/2. That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left
     to the float check, which is exact.

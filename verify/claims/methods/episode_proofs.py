@@ -1,4 +1,4 @@
-"""Proofs for episodes and lotteries: Marino et al. (5)-(12), pseudo-likelihood and MERL."""
+"""Proofs on episodes and lotteries: Marino et al. (5)-(12), pseudo-likelihood and MERL."""
 
 from functools import partial
 from typing import Any
@@ -13,18 +13,18 @@ from verify.proofs.job import Jobs, proved, refuted
 
 
 def two_steps(instance: dict[str, Any]) -> Exact:
-    """Exact instance with episodes of two steps (`horizon` = 2)."""
+    """Exact instance (rational MDP, policies) with episodes of two steps, `horizon` = 2."""
     return exactly(instance).with_parts(horizon=fmpq(2))
 
 
 def episodes(instance: dict[str, Any]) -> Exact:
-    """Exact instance with episodes of the number of steps that it gives as `horizon`."""
+    """Exact instance (rational MDP, policy) with episodes of `horizon` steps, a number that it gives."""
     horizon = fmpq(instance["horizon"])
     return exactly({k: v for k, v in instance.items() if k != "horizon"}).with_parts(horizon=horizon)
 
 
 def lottery(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a lottery: `chance` of a `prize`, `share` that sets the safe reward, temperature `c`.
+    """Exact instance of a lottery against a safe reward: `chance`, `prize`, `share`, temperature `c`.
 
     `share` places the safe reward between the lottery's mean and its certainty equivalent.
     """
@@ -33,7 +33,7 @@ def lottery(instance: dict[str, Any]) -> Exact:
 
 
 def merl_example(instance: dict[str, Any]) -> Exact:
-    """Exact instance of the VIREL talk's MERL counterexample: `k1` actions, `discount`, temperature `c`.
+    """Exact instance of the VIREL talk's MERL counterexample: `k1` actions in s1, discount, temperature.
 
     `facts.merl` writes its MDP out.
     """

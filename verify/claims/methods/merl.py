@@ -29,13 +29,13 @@ from virel_theory.solvers.soft import soft_value_iteration
 
 
 def closed_form_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of MERL's pi(a1|s0) at the soft fixed point to the VIREL talk's `1/(k1^-gamma exp(1/c) + 1)`."""
+    """Gap of MERL's pi(a1|s0), soft fixed point, to the VIREL talk's `1/(k1^-gamma exp(1/c) + 1)`, zero."""
     probability, bound = _soft_probability(k1, gamma, c, perturb)
     return Gap(abs(probability - merl_counterexample_probability(k1, gamma=gamma, c=c)), bound)
 
 
 def threshold_gap(*, k1: int, gamma: float, c: float, perturb: float = 0.0) -> Gap:
-    """Gap of the VIREL talk's threshold: if `k1^-gamma exp(1/c) < 1`, MERL must prefer the worthless action.
+    """Gap of the VIREL talk's threshold: 1/2 minus MERL's pi(a1|s0) if `k1^-gamma exp(1/c) < 1`, below 0.
 
     Its pi(a1|s0) minus 1/2 must exceed the error, while pi*(a2|s0) = 1.
     """

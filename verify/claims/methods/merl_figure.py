@@ -15,7 +15,7 @@ GAMMA, CHOICES = 0.9, (4, 40)
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the worse action's probability: MERL's fixed point and closed form; VIREL's policy at Q*."""
+    """Figure of the worthless action's probability: MERL (fixed point, closed form), and VIREL at Q*."""
     c = np.geomspace(0.05, 20, 41)
     curves = [curve for k1 in CHOICES for curve in _merl(k1, c)]
     curves.append(Curve("VIREL: Boltzmann policy of Q*, every k1", c, _virel(c)))

@@ -24,7 +24,7 @@ STEP = 1e-30
 
 
 def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. G's action posterior to Bayes' rule with the prior U(s) pi_phi(a|s), given the state."""
+    """Gap of App. G's action posterior: minus Bayes' rule with the prior U(s) pi_phi(a|s), zero."""
     table = np.where(mdp.available, q, -np.inf)
     joint = np.exp((table - table.max(axis=1, keepdims=True)) / (eps * (1 + perturb))) * pi_phi / mdp.n_states
     bayes = joint / joint.sum() / (joint.sum(axis=1, keepdims=True) / joint.sum())
@@ -34,7 +34,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, pi_phi: Array, eps: float, pertu
 def objective_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (42) in theta and phi: the change of `lower bound - (42)` when the two are exchanged.
+    """Gap of (42), MPO's objective, in theta, phi: change of `lower bound - (42)` if they swap, zero.
 
     It is 0 if no term in theta or phi was dropped.
     """
@@ -46,7 +46,7 @@ def objective_gap(
 def omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (42) in omega: the change of `lower bound - (42)` when 0 takes the place of Q.
+    """Gap of (42), MPO's objective, in omega: change of `lower bound - (42)` if 0 replaces Q, zero.
 
     It is 0 if no term in omega was dropped. To maximise (42) over omega needs that.
     """
@@ -58,7 +58,7 @@ def omega_gap(
 def corrected_omega_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (42) corrected by the dropped term: `lower bound - ((42) + E_d[log(y(s)/d(s))])`."""
+    """Gap of (42) corrected: `lower bound - ((42) + E_d[log(y(s)/d(s))])`, y = exp(-max Q/eps); zero."""
     top = np.where(mdp.available, q, -np.inf).max(axis=1)
     on = d > 0
     right = float(np.sum(d[on] * (-top[on] / eps - np.log(d[on])))) + perturb
@@ -68,7 +68,7 @@ def corrected_omega_gap(
 def gradient_gap(
     *, mdp: TabularMDP, q: Array, theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (43): printed MPO gradient minus the complex-step derivative, per logit, of `eps * (42)`."""
+    """Gap of Eq. (43): printed MPO gradient in the logits minus complex-step one of `eps * (42)`, zero."""
     table = np.where(mdp.available, q, -np.inf)
     printed = mpo_e_step_gradient(table, theta=theta, pi_phi=pi_phi, d=d, eps=eps)
     prior = np.where(perturb > 0, mdp.available / mdp.available.sum(axis=1, keepdims=True), pi_phi)
@@ -83,7 +83,7 @@ def gradient_gap(
 def prior_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. G's M-step: (42) at a drawn prior minus (42) at the prior pi_phi = pi_theta, at most 0."""
+    """Gap of App. G's M-step: MPO's (42) at a prior pi_phi minus (42) at pi_phi = pi_theta, at most 0."""
     best = mpo_m_step_prior(pi_theta)
     value = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=best, d=d, eps=eps) - 10 * perturb
     other = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=pi_phi, d=d, eps=eps)
@@ -91,7 +91,7 @@ def prior_gap(
 
 
 def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float) -> float:
-    """Lower bound `E_q[log(exp(Q/eps) y(s) pi_phi(a|s) / q(h))]` of App. G, minus MPO's objective (42)."""
+    """App. G's lower bound of the log-evidence with the prior policy pi_phi, minus MPO's objective (42)."""
     table, q_theta = _masked(mdp, q), d[:, None] * pi_theta
     on = q_theta > 0
     log_likelihood = (table - table.max(axis=1, keepdims=True)) / eps
@@ -102,7 +102,7 @@ def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Arr
 def _complex_objective(
     mdp: TabularMDP, q: Array, logits: np.ndarray, prior: Array, d: Array, eps: float
 ) -> complex:
-    """MPO's objective (42) times eps as an analytic function of complex policy logits."""
+    """MPO's objective (42) times eps, at complex logits of pi_theta, for complex-step derivatives."""
     shifted = logits - np.where(mdp.available, logits.real, -np.inf).max(axis=1, keepdims=True)
     weights = np.where(mdp.available, np.exp(np.where(mdp.available, shifted, 0)), 0)
     pi = weights / weights.sum(axis=1, keepdims=True)

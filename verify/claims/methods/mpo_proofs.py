@@ -21,7 +21,7 @@ def soft_logits(instance: dict[str, Any]) -> Exact:
 
 
 def prior_posterior(x: Exact) -> list[arb]:
-    """Zero if App. G's action posterior has the printed closed form: Bayes' rule minus that form."""
+    """Zero if App. G's action posterior is as printed: Bayes' rule with the prior pi_phi minus that form."""
     n, y, w = fmpq(1, x.mdp.n_states), likelihood(x), weights(x)
     joint = [z * p * n for z, p in zip(y, x.pi_phi, strict=True)]
     out = []
@@ -32,7 +32,7 @@ def prior_posterior(x: Exact) -> list[arb]:
 
 
 def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
-    """Lower bound of App. G minus MPO's objective (42), at the policy `pi` and the prior `phi`.
+    """App. G's lower bound of the log-evidence minus MPO's objective (42), at policy `pi`, prior `phi`.
 
     With `q` = 0, at Q = 0 in place of Q.
     """
@@ -46,23 +46,23 @@ def remainder(x: Exact, pi: list[fmpq], phi: list[fmpq], *, q: int = 1) -> arb:
 
 
 def eq_42(x: Exact) -> list[arb]:
-    """Zero if Eq. (42) drops no term in theta or phi: change of `lower bound - (42)` on their exchange."""
+    """Zero if MPO's objective (42) drops no term in theta, phi: swapped, `lower bound - (42)` is the same."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_phi, x.pi_theta)]
 
 
 def eq_42_omega_printed(x: Exact) -> list[arb]:
-    """Zero if Eq. (42) as printed drops no term in omega: `lower bound - (42)`, less its value at Q = 0."""
+    """Zero if (42) as printed drops no term in omega: `lower bound - (42)` minus its value at Q = 0."""
     return [remainder(x, x.pi_theta, x.pi_phi) - remainder(x, x.pi_theta, x.pi_phi, q=0)]
 
 
 def eq_42_omega(x: Exact) -> list[arb]:
-    """Zero if Eq. (42) corrected holds: `lower bound - ((42) + E_d[log(y(s)/d(s))])`."""
+    """Zero if (42) corrected holds: `lower bound - ((42) + E_d[log(y(s)/d(s))])`, y = exp(-max Q/eps)."""
     states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
     return [remainder(x, x.pi_theta, x.pi_phi) - states]
 
 
 def best_prior(x: Exact) -> list[arb]:
-    """Nonnegative if phi = theta is the best prior: Eq. (42) at phi = theta minus (42) at phi.
+    """Nonnegative if pi_phi = pi_theta is the best prior: MPO's (42) there minus (42) at any pi_phi.
 
     It is an exact zero where they are equal.
     """

@@ -7,13 +7,13 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def solve_bound(mdp: TabularMDP) -> float:
-    """Rounding bound on the difference of two evaluations of one policy in float64, derived in `em.py`."""
+    """Rounding bound on |Q - Q'| for two float64 evaluations of one policy; derived in `em.py`."""
     scale = 1 + float(np.abs(mdp.reward).max())
     return 32 * mdp.n_pairs * U * scale / (1 - mdp.gamma) ** 2
 
 
 def lowest_greedy(q: Array, tie_tol: float) -> Array:
-    """Lowest index among the actions within `tie_tol` of the maximum, for every state `[S]`."""
+    """Greedy policy `[S]` by index: the lowest action within `tie_tol` of the maximum, in every state."""
     out: Array = np.argmax(q >= q.max(axis=1, keepdims=True) - tie_tol, axis=1)
     return out
 

@@ -31,7 +31,7 @@ from virel_theory.methods.pseudo_likelihood import (
 
 
 def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Gap of the log-evidence by dynamic programming to the sum of `p(tau) exp(R(tau)/c)` over paths."""
+    """Gap of the log-evidence by dynamic programming: minus log sum_tau p(tau) exp(R(tau)/c), zero."""
     pairs = [x for s in range(mdp.n_states) for x in _trajectories(mdp, pi, s, horizon)]
     log_p, returns = np.array([x[0] for x in pairs]), np.array([x[1] for x in pairs])
     scores = log_p + returns / c
@@ -42,9 +42,9 @@ def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb:
 
 
 def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
-    """Gap of Jensen's inequality: mean return E[R] minus certainty equivalent, at most 0.
+    """Gap of Jensen's inequality: mean return E[R] minus `c log E[exp(R/c)]`, at most 0.
 
-    The certainty equivalent is c log E[exp(R/c)].
+    That is the certainty equivalent of the return R at temperature c.
     """
     mean = expected_episode_return(mdp, pi=pi, horizon=horizon)
     equivalent = pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon)
@@ -52,7 +52,7 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
 
 
 def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Gap of the VIREL talk's risk claim as printed: slope of the fit's KL at theta = 1/2, to be negative.
+    """Gap of the VIREL talk's printed risk claim: slope of the fit's KL at P(lottery) = 1/2, to be negative.
 
     The KL is KL(q(tau) || p_theta(tau|O)). q is the posterior of the uniform policy. Within an arm
     p_theta(tau|O) has no theta, so up to a constant the KL is -q_1 log x - (1 - q_1) log(1 - x), where q_1
@@ -67,7 +67,7 @@ def printed_risk_gap(*, p: float, prize: float, c: float, share: float, perturb:
 
 
 def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float = 0.0) -> Gap:
-    """Gap of the VIREL talk's risk claim corrected: the fit prefers a lottery of lower mean; EM plays it.
+    """Gap of the VIREL talk's corrected risk claim: P(lottery of lower mean) > 1/2 by the fit, 1 by EM.
 
     The fit, that of p_theta(tau), gives the lottery over half of the probability. EM stands for the maximiser
     of the evidence and gives it all.
@@ -85,7 +85,7 @@ def risk_gap(*, p: float, prize: float, c: float, share: float, perturb: float =
 
 
 def _lottery(p: float, prize: float, c: float, share: float) -> tuple[TabularMDP, float, float]:
-    """Two-armed MDP, its lottery's certainty equivalent, and a safe reward between that and the mean."""
+    """Two-armed MDP, its lottery's certainty equivalent, and the safe reward between mean and that."""
     mean, equivalent = p * prize, c * np.log1p(p * np.expm1(prize / c))
     safe = mean + share * (equivalent - mean)
     return two_armed(safe=safe, p=p, prize=prize, offset=prize), equivalent, safe

@@ -13,7 +13,7 @@ SAFE, P, PRIZE = 3.0, 0.25, 8.0
 
 
 def figures(seed: int, two_armed: Callable[..., TabularMDP]) -> Sequence[Figure]:
-    """Figure of a lottery's probability by method, and of its certainty equivalent, against temperature."""
+    """Figure of the lottery's probability by method, and of its certainty equivalent, by temperature c."""
     c = np.geomspace(0.5, 40, 60)
     mdp = two_armed(safe=SAFE, p=P, prize=PRIZE)
     uniform = np.full((4, 2), 0.5)

@@ -31,7 +31,7 @@ def hidden_variables(draw: st.DrawFn) -> Instance:
 
 
 def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Fellows et al. (9): `log p(x) - E_q[log(p(x, h)/q(h))] - KL(q || p(h|x))`."""
+    """Gap of Fellows et al. (9): log p(x) minus lower bound `E_q[log(p(x, h)/q(h))]` minus KL, zero."""
     log_marginal = logsumexp(np.log(joint))
     lower_bound = float(np.sum(q * (np.log(joint) - np.log(q))))
     kl = float(np.sum(q * (np.log(q) - np.log(joint / joint.sum()))))
@@ -39,7 +39,7 @@ def gap_decomposition(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
 
 
 def gap_posterior_is_best(*, joint: Array, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of the evidence lower bound: equal to log p(x) at the posterior, at most log p(x) at another q.
+    """Gap of the lower bound of log p(x): equal to it at the posterior p(h|x), at most it at another q.
 
     The bound minus log p(x) must be 0 at the posterior and at most 0 at q. `perturb` takes q in the
     posterior's place, where equality fails.

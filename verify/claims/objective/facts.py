@@ -1,4 +1,4 @@
-r"""Enclosed left minus right sides: Fellows et al. (5), (9), (11), (23), (24), Theorem 3, Lemma 1, App. B.
+r"""Left minus right sides as rigorous arb enclosures: Fellows et al. (5)-(24), Theorem 3, Lemma 1, App. B.
 
 Probabilities are formed first and their logarithms taken after, as printed; the checker works with
 logarithms throughout. A function that returns a list returns left side minus right side of a formula, one
@@ -17,7 +17,7 @@ from verify.arithmetic.instance import Exact
 
 
 def theta(x: Exact) -> list[fmpq]:
-    """Variational policy pi_theta of an instance; the uniform policy where none is given."""
+    """Variational policy pi_theta of an instance; the uniform policy where the instance has none."""
     return list(x.parts.get("pi_theta") or uniform_over(x.mdp, x.mdp.of_state))
 
 
@@ -47,24 +47,24 @@ def p_omega(x: Exact) -> list[arb]:
 
 
 def p_omega_s(x: Exact) -> list[arb]:
-    """Marginal over states of the joint Boltzmann distribution `p_omega(h)`."""
+    """Marginal p_omega(s) over states of the joint Boltzmann distribution `p_omega(h)`, h = (s, a)."""
     p = p_omega(x)
     return [total(p[i] for i in own) for own in x.mdp.of_state]
 
 
 def kl_joint(x: Exact) -> arb:
-    """Divergence `KL(q_theta || p_omega)` of joint distributions over state-action pairs."""
+    """Divergence `KL(q_theta || p_omega)` of d(s) pi_theta(a|s) from the joint Boltzmann distribution."""
     return total(xlogy(u, u / p) for u, p in zip(q_theta(x), p_omega(x), strict=True))
 
 
 def kl_policy(x: Exact) -> arb:
-    """Expected divergence `E_d[KL(pi_theta || pi_omega)]` of the policy from the Boltzmann policy."""
+    """Expected divergence `E_d[KL(pi_theta || pi_omega)]` of a policy from the Boltzmann policy."""
     pi, omega = theta(x), boltzmann(x.mdp, x.q, x.eps)
     return total(x.d[s] * xlogy(pi[i], pi[i] / omega[i]) for i, (s, _) in enumerate(x.mdp.pairs))
 
 
 def kl_states(x: Exact) -> arb:
-    """Divergence `KL(d || p_omega(s))` of the state distributions."""
+    """Divergence `KL(d || p_omega(s))` of d from the joint Boltzmann distribution's state marginal."""
     return total(xlogy(d, d / p) for d, p in zip(x.d, p_omega_s(x), strict=True))
 
 
@@ -74,7 +74,7 @@ def log_partition(x: Exact) -> arb:
 
 
 def max_objective(x: Exact) -> arb:
-    """Maximum of the objective L over all policies, `E_d[log sum_a exp(Q/eps)]`."""
+    """Maximum of the objective L over all policies pi_theta, `E_d[log sum_a exp(Q/eps)]`."""
     w = weights(x)
     return total(x.d[s] * total(w[i] for i in own).log() for s, own in enumerate(x.mdp.of_state))
 
@@ -86,7 +86,7 @@ def likelihood(x: Exact) -> list[arb]:
 
 
 def surplus(x: Exact, pi: Sequence[fmpq]) -> arb:
-    """Objective L at the policy `pi`, minus `min Q/eps`: a rational number plus entropies."""
+    """Objective L at the policy `pi`, minus `min Q/eps`, computed as a rational plus entropies."""
     low = min(x.q)
     gain = sum((x.d[s] * pi[i] * (x.q[i] - low) for i, (s, _) in enumerate(x.mdp.pairs)), fmpq(0))
     entropies = (x.d[s] * entropy(pi[i] for i in own) for s, own in enumerate(x.mdp.of_state))
@@ -94,7 +94,7 @@ def surplus(x: Exact, pi: Sequence[fmpq]) -> arb:
 
 
 def greedy_policy(x: Exact, *, sign: int = 1) -> list[fmpq]:
-    """Deterministic policy that takes the first maximiser of `sign Q` in every state."""
+    """Deterministic policy that takes in every state the first action of largest Q (least, if sign = -1)."""
     chosen = set(first_greedy(x.mdp, [sign * y for y in x.q]))
     return [fmpq(int(i in chosen)) for i in range(x.mdp.n_pairs)]
 
@@ -103,12 +103,12 @@ def greedy_policy(x: Exact, *, sign: int = 1) -> list[fmpq]:
 
 
 def lower_bound(x: Exact) -> list[arb]:
-    """Zero if Fellows et al. (5), (11) hold: `L - (l - KL(q_theta || p_omega) - H(d))`."""
+    """Zero if (5), (11) hold: `L - (l - KL(q_theta || p_omega) - H(d))`, l = log sum_h exp(Q/eps)."""
     return [objective(x) - (log_partition(x) - kl_joint(x) - entropy(x.d))]
 
 
 def lower_bound_step(x: Exact) -> list[arb]:
-    """Zero if App. D.1's last displays hold as printed, with the KL of policies in place of the joint one.
+    """Zero if App. D.1's end holds as printed, E_d[KL(pi_theta || pi_omega)] for KL(q_theta || p_omega).
 
     It is `L - (E[Q/eps] - E_d[KL(pi_theta || pi_omega)] - H(d) - E[log p_omega])`.
     """
@@ -131,22 +131,22 @@ def theorem_3(x: Exact) -> list[arb]:
 
 
 def eq_23_printed(x: Exact) -> list[arb]:
-    """Zero if Eq. (23) holds as printed: `max L - min KL(q_theta || p_omega)`."""
+    """Zero if Eq. (23) on the maximum of L holds as printed: `max L - min KL(q_theta || p_omega)`."""
     return [max_objective(x) - kl_states(x)]
 
 
 def eq_23(x: Exact) -> list[arb]:
-    """Zero if Eq. (23) corrected holds: `max L - (l - H(d) - min KL(q_theta || p_omega))`."""
+    """Zero if Eq. (23) corrected holds, l = log sum_h exp(Q/eps): `max L - (l - H(d) - min KL)`."""
     return [max_objective(x) - (log_partition(x) - entropy(x.d) - kl_states(x))]
 
 
 def eq_24(x: Exact) -> list[arb]:
-    """Zero if Eq. (24), the chain rule of the KL, holds: joint KL minus those of states and of policies."""
+    """Zero if Eq. (24), the KL's chain rule, holds: KL of pairs minus those of states and of policies."""
     return [kl_joint(x) - kl_states(x) - kl_policy(x)]
 
 
 def factorisation(x: Exact) -> list[arb]:
-    """Zero if App. D.4's factorisation holds: `pi_omega(a|s) p_omega(s) - p_omega(h)`."""
+    """Zero if App. D.4's factorisation of p_omega holds: `pi_omega(a|s) p_omega(s) - p_omega(h)`."""
     p, p_s, pi = p_omega(x), p_omega_s(x), boltzmann(x.mdp, x.q, x.eps)
     return [pi[i] * p_s[s] - p[i] for i, (s, _) in enumerate(x.mdp.pairs)]
 
@@ -155,7 +155,7 @@ def factorisation(x: Exact) -> list[arb]:
 
 
 def likelihood_as_product(x: Exact) -> list[arb]:
-    """Zero if App. B's likelihood is a product: `log y(h) - log(exp(Q/eps) y(s))`.
+    """Zero if App. B's optimality likelihood factors: `log y(h) - log(exp(Q/eps) y(s))`.
 
     y(h) is computed by its definition.
     """
@@ -165,7 +165,7 @@ def likelihood_as_product(x: Exact) -> list[arb]:
 
 
 def eq_10(x: Exact) -> list[arb]:
-    """Zero if Fellows et al. (10) holds: posterior by Bayes' rule, uniform prior, minus the printed one."""
+    """Zero if Fellows et al. (10), a posterior, holds: Bayes' rule with a uniform prior minus the printed."""
     prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
     bayes = [y * prior / total(z * prior for z in likelihood(x)) for y in likelihood(x)]
     printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
@@ -173,7 +173,7 @@ def eq_10(x: Exact) -> list[arb]:
 
 
 def action_posterior(x: Exact) -> list[arb]:
-    """Zero if App. B's action posterior is the Boltzmann policy: `p(a|s, O) - pi_omega(a|s)`."""
+    """Zero if App. B's posterior of actions given optimality O is Boltzmann: `p(a|s, O) - pi_omega(a|s)`."""
     y = likelihood(x)
     joint = [value / total(y) for value in y]
     state = [total(joint[i] for i in own) for own in x.mdp.of_state]
@@ -182,7 +182,7 @@ def action_posterior(x: Exact) -> list[arb]:
 
 
 def elbo(x: Exact) -> list[arb]:
-    """Zero if App. B's decomposition holds: `KL(q_theta || posterior) - (log evidence - lower bound)`."""
+    """Zero if App. B's decomposition holds: `KL(q_theta || posterior) - (log-evidence - lower bound)`."""
     y, u = likelihood(x), q_theta(x)
     evidence = total(y)
     kl = total(xlogy(w, w / (z / evidence)) for w, z in zip(u, y, strict=True))
@@ -190,23 +190,23 @@ def elbo(x: Exact) -> list[arb]:
 
 
 def elbo_expansion(x: Exact) -> list[arb]:
-    """Zero if App. B's expansion holds: lower bound minus `L - E_d[max Q]/eps + H(d)`."""
+    """Zero if App. B's expansion holds: lower bound of the log-evidence minus `L - E_d[max Q]/eps + H(d)`."""
     states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
     return [_lower(x) - (objective(x) + states)]
 
 
 def _lower(x: Exact) -> arb:
-    """Lower bound `E_{q_theta}[log(y/q_theta)]` of the log-evidence of App. B."""
+    """Lower bound `E_{q_theta}[log(y/q_theta)]` of App. B's log-evidence, y the optimality likelihood."""
     return total(xlogy(w, z / w) for w, z in zip(q_theta(x), likelihood(x), strict=True) if w)
 
 
 def own_temperature(x: Exact) -> list[arb]:
-    """Zero if the temperature is the residual error under T*: `eps - eps_omega`."""
+    """Zero if an instance's temperature is the residual error of its Q under T*: `eps - eps_omega`."""
     return [arb(x.eps - residual_error(x.mdp, x.q))]
 
 
 def lowest_policy(x: Exact) -> list[arb]:
-    """Zero if pi_theta takes a worst action in every state: pi_theta minus that policy.
+    """Zero if pi_theta takes an action of least Q in every state: pi_theta minus the policy that does.
 
     Of several worst actions it is the first.
     """
@@ -220,7 +220,7 @@ def least_objective(x: Exact) -> list[arb]:
 
 
 def theta_divergence(x: Exact) -> list[arb]:
-    """Positive if pi_theta misses the minimum 0 of its divergence `E_d[KL(pi_theta || pi_omega)]`."""
+    """Positive if pi_theta does not attain the least divergence, 0: `E_d[KL(pi_theta || pi_omega)]`."""
     return [kl_policy(x)]
 
 
@@ -241,25 +241,25 @@ def above_minimum(x: Exact) -> list[arb]:
 
 
 def above_minimum_minus_one(x: Exact) -> list[arb]:
-    """Positive if the objective L stays bounded below: `L - (min Q/eps - 1)`.
+    """Positive if Lemma 1 i)'s limit L -> -inf fails for finite actions: `L - (min Q/eps - 1)`.
 
-    It does not tend to minus infinity then.
+    L stays above that bound.
     """
     return [surplus(x, theta(x)) + 1]
 
 
 def least_value(x: Exact) -> list[arb]:
-    """Smallest Q value, `min Q`, to be proved positive."""
+    """Smallest Q value of an instance, `min_{s,a} Q`, to be proved positive."""
     return [arb(min(x.q))]
 
 
 def deterministic_policy(x: Exact) -> list[arb]:
-    """Zero exactly if pi_theta is deterministic: `p - p^2` for each of its probabilities p."""
+    """Zero if pi_theta is deterministic: `p - p^2` for p = pi_theta(a|s), every s and a."""
     return [arb(p - p * p) for p in x.pi_theta]
 
 
 def without_entropy(x: Exact) -> list[arb]:
-    """Zero if the objective is the scaled mean value: `L - E_{q_theta}[Q]/eps`.
+    """Zero if L has no entropy part: L minus the scaled mean value `E_{q_theta}[Q]/eps`.
 
     That holds if the entropy of pi_theta is 0.
     """
@@ -271,7 +271,7 @@ def without_entropy(x: Exact) -> list[arb]:
 
 
 def marginal(x: Exact) -> list[arb]:
-    """Zero if Fellows et al. (9) holds: `log p(x) - (lower bound + KL(w || posterior))`."""
+    """Zero if Fellows et al. (9) holds: log-evidence `log p(x)` minus lower bound minus KL to posterior."""
     evidence = sum(x.joint, fmpq(0))
     lower = total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)
     kl = total(xlogy(q, q / (joint / evidence)) for q, joint in zip(x.w, x.joint, strict=True))
@@ -279,7 +279,7 @@ def marginal(x: Exact) -> list[arb]:
 
 
 def marginal_bound(x: Exact) -> list[arb]:
-    """Nonnegative if the lower bound at a distribution w stays below the evidence: `log p(x) - lower bound`.
+    """Nonnegative if Fellows et al. (9) bounds the log-evidence: `log p(x)` minus lower bound at some w(h).
 
     It is an exact zero where w is the posterior.
     """
@@ -290,7 +290,7 @@ def marginal_bound(x: Exact) -> list[arb]:
 
 
 def posterior_attained(x: Exact) -> list[arb]:
-    """Zero if the posterior attains the log-evidence: lower bound at the posterior minus `log p(x)`."""
+    """Zero if the posterior attains Fellows et al. (9)'s log-evidence: lower bound there minus `log p(x)`."""
     evidence = sum(x.joint, fmpq(0))
     posterior = [joint / evidence for joint in x.joint]
     terms = [p * (log(joint) - log(p)) for p, joint in zip(posterior, x.joint, strict=True)]

@@ -55,7 +55,7 @@ def _growth(q: st.SearchStrategy[list[list[int]]], *names: str, rate: bool = Fal
 
 
 def _positive_gym() -> list[tuple[str, Instance]]:
-    """Gymnasium MDPs as named instances, with `|q| + 1/4` in place of their random table q."""
+    """Gymnasium MDPs as named instances, with a positive Q table: `|q| + 1/4` for their random q."""
     named = gym_instances(q=True, pi_theta=True, d=True, eps=True)()
     return [
         (name, x | {"q": np.where(x["mdp"].available, np.abs(x["q"]) + 0.25, -np.inf)}) for name, x in named
@@ -63,7 +63,7 @@ def _positive_gym() -> list[tuple[str, Instance]]:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of L as a uniform policy shrinks (slope 1 in log sigma), and of `eps L` as eps falls."""
+    """Figure of Lemma 1: L of a narrowing uniform policy (slope 1 in log sigma); `eps L` as eps falls."""
     q, centre = [Polynomial([1.0, 0.0, -1.0])], 0.25
     sigma, eps = 10.0 ** np.linspace(-0.5, -12, 24), 10.0 ** np.linspace(1, -6, 22)
 

@@ -33,12 +33,12 @@ POINT = st.sampled_from((1.0, 0.0, 2.0, -1.0, 0.5))  # none is an end of an inte
 
 
 def log_p(shape: str, x: float) -> float:
-    """Logarithm at x of the density p, of mean 0 and variance 1; -inf where p vanishes."""
+    """Logarithm at x of p, the density of a shape with mean 0 and variance 1; -inf where p vanishes."""
     return float(log_density(nascent(shape, a_star=0.0, sigma=1.0), [x])[0])
 
 
 def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (21), both sides -> -inf: n plus the larger side at `sigma = exp(-n - 3)`, at most 0.
+    """Gap of Eq. (21), entropy of a Dirac -> -inf: n + the larger side at sigma = exp(-n - 3), at most 0.
 
     The sides are H(p_sigma) and -log p(-a*) + log sigma. Both must be below -n, and that is enough: each is a
     constant plus log sigma, and the constants are at most 3: H(p) <= 1.42; -log p(-a*) <= 0.92 + 2 for N(0,
@@ -55,7 +55,7 @@ def printed_21_gap(*, shape: str, a_star: float, n: int, perturb: float = 0.0) -
 def density_gap(
     *, shape: str, a_star: float, sigma: float, x: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the change of variables above (21): density of `A = sigma X + a*` minus the printed one.
+    """Gap of the step above (21): density of the scaled action `A = sigma X + a*` minus the printed, zero.
 
     Both are multiplied by sigma and taken at a = sigma x + a*; p(sigma x - a*) is printed. Repaired: minus
     p((a - a*)/sigma). The printed x may be this x, or a misprint of a: the better of the two counts, so that
@@ -72,7 +72,7 @@ def density_gap(
 def first_term_gap(
     *, shape: str, a_star: float, sigma: float, repaired: bool = False, perturb: float = 0.0
 ) -> Gap:
-    """Gap of (21)'s first term, `-int p_sigma log(sigma p_sigma)`, to the printed `-log p(-a*)`, or to H(p).
+    """Gap of (21)'s first term, `-int p_sigma log(sigma p_sigma)`: minus the printed `-log p(-a*)`, or H(p).
 
     H(p) is the repaired right side. The left side, H(p_sigma) - log sigma, does not depend on sigma, so its
     limit is its value at any sigma.

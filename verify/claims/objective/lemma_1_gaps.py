@@ -52,7 +52,7 @@ SHAPES = tuple(ENTROPY)
 
 
 def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
-    """Density p_sigma of the given shape, which tends to a Dirac at `a_star` as sigma falls."""
+    """Action density p_sigma of a given shape, which tends to a Dirac at `a_star` as sigma falls."""
     if shape == "gaussian":
         return Gaussian(a_star, sigma)
     if shape == "uniform":
@@ -64,7 +64,7 @@ def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
 
 
 def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Lemma 1 i), L -> -inf: L + n, below 0 at a nascent Dirac as narrow as the repaired (21) asks.
+    """Gap of Lemma 1 i), L -> -inf at a Dirac: L + n, to be below 0 once sigma is as small as (21) asks.
 
     sigma is at most 1/64. Actions are measured from a_star (L is invariant under translations), as sigma
     may be far below an ulp of it.
@@ -81,7 +81,7 @@ def dirac_gap(*, q: Table, a_star: float, shape: str, eps: float, n: int, pertur
 def substituted_gap(
     *, q: Table, a_star: float, shape: str, eps: float, sigma: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (20): `L - H(pi)` at a nascent Dirac minus its limit `E_d[Q(a*, s)]/eps`.
+    """Gap of Eq. (20): `L - H(pi)` at p_sigma, near a Dirac, minus its limit `E_d[Q(a*, s)]/eps`; zero.
 
     Q is Lipschitz on the support, within sqrt(3) sigma of a* (9 sigma for a Gaussian).
     """
@@ -99,7 +99,7 @@ def substituted_gap(
 
 
 def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Lemma 1 i) for nascent Diracs that change shape: their entropy, below 0 if it tends to -inf.
+    """Gap of Lemma 1 i) for densities that tend to a Dirac and change shape: entropy, to be below 0.
 
     The density is (1 - 1/n) U[-1/n, 0] + (1/n) U[0, e^(n^2)].
     """
@@ -110,7 +110,7 @@ def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
 def finite_dirac_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 i) on finite sets: L, to lie below `min q/eps - 1` if it tends to -inf at a Dirac."""
+    """Gap of Lemma 1 i) on finite actions: L at a deterministic policy, to be below `min Q/eps - 1`."""
     value, _, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
     return Gap(value + perturb, low - 1)
 
@@ -118,7 +118,7 @@ def finite_dirac_gap(
 def finite_dirac_value_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 i) corrected for finite actions: `L - E_d[Q(a*, s)]/eps` at a deterministic policy.
+    """Gap of Lemma 1 i) corrected, finite actions: `L - E_d[Q(a*, s)]/eps` at a deterministic policy, zero.
 
     That policy's entropy is 0. Bound: 16 (S + A + 8) u (1 + max|q|/eps + |min q|/eps).
     """
@@ -145,9 +145,9 @@ def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: fl
 
 
 def mixed_sign(q: Table) -> bool:
-    """Whether Q < 0 somewhere while `E[Q] >= 1/4` under the uniform and the Gaussian policy.
+    """Whether Q < 0 at a probed action while E[Q] >= 1/4 under both the uniform and the Gaussian policy.
 
-    Somewhere is -1, 0 or 1 in some state; d is uniform. Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2],
+    Probed are -1, 0 and 1 in each state; d is uniform. Q = c0 + c1 a + c2 a^2 has E[Q] = c0 + c2 E[a^2],
     where E[a^2] = 1/3 or 1 - 2 phi(1)/(Phi(1) - Phi(-1)) = 0.2911. It is linear in E[a^2], so the ends of
     [0.29, 1/3] decide.
     """
@@ -160,7 +160,7 @@ def mixed_sign(q: Table) -> bool:
 def finite_growth_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 ii) on finite action sets: `min Q/eps - L`, at most 0.
+    """Gap of Lemma 1 ii), L -> inf as eps falls, on finite actions: `min Q/eps - L`, at most 0.
 
     L >= E_{d pi}[Q]/eps, as H >= 0. So L has no bound as eps falls.
     """
@@ -172,7 +172,7 @@ def finite_growth_gap(
 def finite_limit_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, n: int, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 ii) on finite action sets: n - L at `eps = 1/(4n)`, at most 0 if Q >= 1/4.
+    """Gap of Lemma 1 ii), L -> inf, finite actions: n - L at `eps = 1/(4n)`, at most 0 if Q >= 1/4.
 
     Without a positive lower bound of Q it fails.
     """
@@ -183,7 +183,7 @@ def finite_limit_gap(
 def _finite_dirac(
     mdp: TabularMDP, q: Array, actions: Array, *, d: Array, eps: float
 ) -> tuple[float, float, float]:
-    """Objective L at a deterministic policy, its limit `E_d[Q(a*, s)]/eps`, and `min q/eps`.
+    """Objective L at a deterministic policy a*, the corrected limit `E_d[Q(a*, s)]/eps`, and `min Q/eps`.
 
     The policy takes the k-th available action of each state, k modulo their number.
     """
@@ -204,5 +204,5 @@ def _rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
 
 
 def _size(q: Table, radius: float = 1.0) -> float:
-    """Bound of `max |Q(a, s)|` over all states and actions |a| <= radius."""
+    """Bound of `max |Q(a, s)|`, Q polynomial in a, over all states and actions |a| <= radius."""
     return float(max(Polynomial(np.abs(c))(radius) for c in q))

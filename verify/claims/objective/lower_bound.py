@@ -21,7 +21,7 @@ from virel_theory.objective.elbo import elbo
 
 
 def gap(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Fellows et al. (5), (11): `L - (l - KL(q_theta || p_omega) - H(d))`."""
+    """Gap of Fellows et al. (5), (11): L - (l - KL(q_theta || p_omega) - H(d)), l = log sum exp(Q/eps)."""
     on_h = mdp.available & (d[:, None] * pi_theta > 0)
     log_partition = logsumexp(np.where(mdp.available, q, -np.inf) / eps)
     log_p_omega = np.where(mdp.available, q, 0.0) / eps - log_partition
@@ -33,7 +33,7 @@ def gap(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, per
 
 
 def gap_d1(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. D.1's last display but two, as printed, with KL(pi_theta || pi_omega) on its right.
+    """Gap of App. D.1's last display but two as printed, with E_d[KL(pi_theta || pi_omega)]: left - right.
 
     The charitable reading takes E_d of that KL. It should be KL(q_theta || p_omega).
     """
@@ -43,7 +43,7 @@ def gap_d1(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, 
 def gap_d1_repaired(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. D.1's last display but two, repaired with the KL of the line before it."""
+    """Gap of App. D.1's last display but two, repaired by KL(q_theta || p_omega): left minus right, zero."""
     return _d1_step(
         mdp,
         q,
@@ -58,7 +58,7 @@ def gap_d1_repaired(
 def _d1_step(
     mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, *, log_other: Array, perturb: float
 ) -> Gap:
-    """Gap of App. D.1's last display but two, its KL taken to the distribution with logarithm `log_other`.
+    """Gap of App. D.1's last display but two, KL taken to exp(`log_other`): left minus right side, zero.
 
     The right side is E[q/eps] - E_d[sum_a pi_theta (log pi_theta - log_other)] - H(d) - E[log p_omega].
     """

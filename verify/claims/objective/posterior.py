@@ -25,7 +25,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Fellows et al. (10) to Bayes' rule: likelihood exp(Q/eps) y(s) times a uniform prior."""
+    """Gap of Fellows et al. (10), the posterior of pairs: minus Bayes' rule with a uniform prior, zero."""
     prior = mdp.available * (1 + perturb * np.arange(mdp.n_states)[:, None]) / mdp.n_pairs
     joint = _likelihood(mdp, q, eps) * prior
     error = np.abs(posterior_joint(_table(mdp, q), eps=eps) - joint / joint.sum()).max()
@@ -33,7 +33,7 @@ def posterior_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0
 
 
 def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. B's posterior over actions, given the state, to the Boltzmann policy."""
+    """Gap of App. B's posterior over actions, given s: minus the Boltzmann policy pi_omega, zero."""
     table = _table(mdp, q)
     error = np.abs(posterior_action(table, eps=eps) - boltzmann_policy(table, eps=eps * (1 + perturb))).max()
     return Gap(error, (2 * mdp.n_pairs + 32 + 16 * _size(mdp, q, eps)) * U)
@@ -42,7 +42,7 @@ def action_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -
 def elbo_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. B's lower bound to `log evidence - KL(q_theta || p(h|O))`, and to its expansion.
+    """Gap of App. B's lower bound: minus `log-evidence - KL(q_theta || p(h|O))`, and its expansion; zero.
 
     The expansion is (4) + E_d[log(y(s)/d(s))].
     """
@@ -63,7 +63,7 @@ def elbo_gap(
 def minimising_gap(
     *, mdp: TabularMDP, q_star: Array, q: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. B as printed: expected KL to pi_omega at the policy of least L, minus the least KL.
+    """Gap of App. B as printed: `E_d[KL(pi || pi_omega)]` at the pi of least L minus the least KL, zero.
 
     The least value, 0, is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
     that it is least at a vertex, where the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and
@@ -79,7 +79,7 @@ def minimising_gap(
 def maximising_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. B corrected: `L(pi_omega) - L(pi_theta)` minus the expected KL, which is >= 0."""
+    """Gap of App. B corrected: `L(pi_omega) - L(pi_theta) - E_d[KL(pi_theta || pi_omega)]`, zero."""
     table = _table(mdp, q)
     pi_omega = boltzmann_policy(table, eps=eps)
     top, here = (elbo(table, pi_theta=pi, d=d, eps=eps) for pi in (pi_omega, pi_theta))
@@ -89,7 +89,7 @@ def maximising_gap(
 
 
 def _expected_kl(table: Array, pi: Array, d: Array, eps: float) -> float:
-    """Expected divergence `E_d[KL(pi || pi_omega)]` from the Boltzmann policy, in log space."""
+    """Expected divergence `E_d[KL(pi || pi_omega)]` of a policy from the Boltzmann policy, in log space."""
     scaled = (table - table.max(axis=1, keepdims=True)) / eps
     log_omega = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
     on = pi > 0

@@ -15,13 +15,13 @@ Q_AND_EPS, HIDDEN = ("mdp", "q", "eps"), ("joint", "w")
 
 
 def hidden_variables(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a hidden variable h: joint weights p(x, h) as `joint`, a distribution q(h) as `w`."""
+    """Exact instance of a hidden-variable model: joint weights p(x, h) as `joint`, q(h) as `w`."""
     joint = fractions(instance["joint"], name="joint")
     return without_mdp(joint=joint, w=distribution_of(instance["q"], name="q"))
 
 
 def dirac_policy(instance: dict[str, Any]) -> Exact:
-    """Exact instance whose pi_theta takes in each state the action that `actions` names.
+    """Exact instance whose pi_theta takes the action that `actions` names, one index per state.
 
     Numbers are modulo that of the actions.
     """
@@ -31,7 +31,7 @@ def dirac_policy(instance: dict[str, Any]) -> Exact:
 
 
 def least_policy(instance: dict[str, Any]) -> Exact:
-    """Exact instance whose pi_theta takes the first of the worst actions in each state."""
+    """Exact instance whose pi_theta takes in each state the first action of least Q."""
     x = exactly(instance)
     worst = exact.first_greedy(x.mdp, [-y for y in x.q])
     return x.with_parts(pi_theta=exact.deterministic(x.mdp, worst))

@@ -32,7 +32,7 @@ def rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
 
 
 def expected_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
-    """Expected divergence `E_d[KL(pi_theta || pi_omega)]` in log space; zero probabilities weigh 0."""
+    """Expected divergence `E_d[KL(pi_theta || pi_omega)]` from the Boltzmann policy, with 0 log 0 = 0."""
     scaled = q / eps
     log_pi_omega = scaled - logsumexp(scaled, axis=1, keepdims=True)
     on = pi_theta > 0
@@ -43,7 +43,7 @@ def expected_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
 
 
 def gap_values(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 3 as printed: `max_theta L - min_theta E_d[KL(pi_theta || pi_omega)]`.
+    """Gap of Theorem 3 as printed: `max_theta L - min_theta E_d[KL(pi_theta || pi_omega)]`, zero.
 
     The minimum is 0 if all policies are representable.
     """
@@ -55,7 +55,7 @@ def gap_values(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: floa
 def gap_same_optimiser(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Theorem 3 corrected: `L + E_d[KL(pi_theta || pi_omega)] - max L` at any policy.
+    """Gap of Theorem 3 corrected: `L + E_d[KL(pi_theta || pi_omega)] - max L` at any policy, zero.
 
     At pi_omega too.
     """
@@ -67,14 +67,14 @@ def gap_same_optimiser(
 
 
 def gap_23(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (23) as printed: `max_theta L - min_theta KL(q_theta || p_omega)`."""
+    """Gap of Eq. (23) as printed: `max_theta L - min_theta KL(q_theta || p_omega)`, zero."""
     maximum = float(d @ logsumexp(q / eps, axis=1)) + perturb
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     return Gap(abs(maximum - minimum), rounding(mdp, q, eps))
 
 
 def gap_23_corrected(*, mdp: TabularMDP, q: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (23) corrected: `max_theta L - (l - H(d) - min_theta KL(q_theta || p_omega))`."""
+    """Gap of (23) corrected, l = log sum_h exp(Q/eps): `max L - (l - H(d) - min KL(q_theta || p_omega))`."""
     maximum = float(d @ logsumexp(q / eps, axis=1))
     minimum = _joint_kl(q, boltzmann_policy(q, eps=eps), d, eps)
     right = log_partition(q, eps=eps) + float(np.sum(d * np.log(d))) - minimum + perturb
@@ -90,14 +90,14 @@ def gap_24(*, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, 
 
 
 def gap_factorisation(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. D.4's factorisation: `p_omega(h) - pi_omega(a|s) p_omega(s)`."""
+    """Gap of App. D.4's factorisation of joint Boltzmann: `p_omega(h) - pi_omega(a|s) p_omega(s)`, zero."""
     p_s = np.exp(logsumexp(q / eps, axis=1) - logsumexp(q / eps))
     right = boltzmann_policy(q, eps=eps) * p_s[:, None] * (1 + perturb)
     return Gap(np.abs(boltzmann_joint(q, eps=eps) - right).max(), rounding(mdp, q, eps))
 
 
 def _joint_kl(q: Array, pi_theta: Array, d: Array, eps: float) -> float:
-    """Divergence `KL(q_theta || p_omega)` over state-action pairs, by its definition in log space."""
+    """Divergence `KL(q_theta || p_omega)` of q_theta = d pi_theta from the joint Boltzmann, in log space."""
     log_p = np.where(np.isfinite(q), q, 0.0) / eps - logsumexp(q / eps)
     q_theta = d[:, None] * pi_theta
     on = q_theta > 0

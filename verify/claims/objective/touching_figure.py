@@ -50,7 +50,7 @@ def figures(seed: int) -> Sequence[Figure]:
 
 
 def _along(policies: Sequence[Array], q: Array, d: Array) -> tuple[Array, Array]:
-    """Objective L and divergence `E_d[KL(pi_theta || pi_omega)]` of each policy on a path."""
+    """Objective L and divergence `E_d[KL(pi_theta || pi_omega)]` of each policy pi_theta on a path."""
     pi_omega = boltzmann_policy(q, eps=EPS)
     objective = [elbo(q, pi_theta=pi, d=d, eps=EPS) for pi in policies]
     return np.array(objective), np.array([d @ kl_divergence(pi, pi_omega) for pi in policies])
