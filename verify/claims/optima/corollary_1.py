@@ -31,7 +31,7 @@ from virel_theory.operators.policies import boltzmann_policy, greedy_policy, log
 
 
 def rounding(mdp: TabularMDP, q: Array) -> float:
-    """Rounding bound of one Bellman residual: `(5 A + S + 16) u (max|q| + max|r|)`."""
+    """Bound of the rounding error of one Bellman residual beta: `(5 A + S + 16) u (max|q| + max|r|)`."""
     size = np.abs(q).max() + np.abs(mdp.reward).max()
     return float((5 * mdp.n_actions + mdp.n_states + 16) * U * size)
 
@@ -55,7 +55,7 @@ def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0)
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the VIREL talk's Theorem 2 ii): distance of Q*'s Boltzmann policy to a Dirac, also as eps -> 0.
+    """Gap of the VIREL talk's Theorem 2 ii): distance of pi_omega at Q = Q* to a Dirac, also as eps -> 0.
 
     The Dirac is at argmax Q*, and the limit is that Dirac; at eps the policy is within (A - 1)
     exp(-gap/eps) of it.
@@ -70,7 +70,7 @@ def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) 
 
 
 def gap_weighted(*, mdp: TabularMDP, q_star: Array, shift: Array, drop: int, perturb: float = 0.0) -> Gap:
-    """Gap of the VIREL talk's Theorem 2 i) if d(h) = 0 for a pair: `||Q - Q*||` where eps is 0 under T*.
+    """Gap of the VIREL talk's Theorem 2 i), d(h) = 0 for a pair: `||Q - Q*||` where eps = 0, to be 0.
 
     The norm is the poster's, with d(h) = 0 on one pair.
     """

@@ -10,7 +10,7 @@ from virel_theory.objective.self_consistent import self_consistent_temperatures,
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of self-consistent temperatures at Q* by its action gap D: two of three merge at D = 103.6.
+    """Figure of self-consistent temperatures at Q = Q* by Q*'s action gap: two of three merge at 103.6.
 
     S = 1, A = 2, gamma = 1/2.
     """

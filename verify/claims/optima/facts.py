@@ -18,13 +18,13 @@ from verify.proofs.shared_facts import dot, loss_factor, losses, minus, n_action
 
 @rational
 def zero_iff_optimal(x: Exact) -> list[int]:
-    """Zero if the residual error eps under T* is 0 for Q = Q* alone: `[eps = 0] - [Q = Q*]`."""
+    """Zero if eps_omega under T* is 0 at the table Q = Q* and at no other: `[eps = 0] - [Q = Q*]`."""
     return [int(exact.residual_error(x.mdp, x.q) == 0) - int(x.q == x.q_star)]
 
 
 @rational
 def coldest_root_iff_optimal(x: Exact) -> list[int]:
-    """Zero if temperature 0 is self-consistent for Q = Q* alone: `[0 solves eps = g(eps)] - [Q = Q*]`.
+    """Zero if eps = 0 solves eps = g(eps) at the table Q = Q* alone: `[0 is a root] - [Q = Q*]`.
 
     g is the residual error under the Boltzmann policy.
     """
@@ -33,13 +33,13 @@ def coldest_root_iff_optimal(x: Exact) -> list[int]:
 
 @rational
 def mean_of_optimum(x: Exact) -> list[fmpq]:
-    """Positive if L at Q* tends to infinity as eps falls to 0: the mean value `E_{d pi_theta}[Q*]`."""
+    """Mean value `E_{d pi_theta}[Q*]`: if positive, L at Q* tends to infinity as eps falls to 0."""
     return [dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]
 
 
 @rational
 def negative_ratio(x: Exact) -> list[fmpq]:
-    """Positive if a table Q with eps > 0 has a negative ratio `eps/E[Q]`: that ratio, negated.
+    """Negated ratio `-eps/E[Q]` of a table Q with eps > 0: positive if Theorem 2's ratio may be negative.
 
     Then its ratio is below that at Q*, which is 0.
     """
@@ -84,7 +84,7 @@ def unique_maxima(x: Exact) -> list[int]:
 
 @rational
 def one_action(x: Exact) -> list[int]:
-    """Zero where a state has a single action: number of its actions minus 1."""
+    """Zero where a state has a single action: number of its available actions minus 1."""
     return [len(own) - 1 for own in x.mdp.of_state]
 
 
@@ -95,7 +95,7 @@ def residual_error(x: Exact) -> list[fmpq]:
 
 
 def mass_off_maximum(x: Exact) -> list[arb]:
-    """Nonnegative if `pi(not best)` is at most `2 sum exp(-gap/eps)` in every state: right minus left side.
+    """Nonnegative if pi_omega's mass off the best actions is at most `2 sum exp(-gap/eps)`: right minus left.
 
     The sum is over the actions that are not best.
     """
@@ -113,7 +113,7 @@ def mass_off_maximum(x: Exact) -> list[arb]:
 
 
 def loss(x: Exact) -> list[arb]:
-    """Loss `max Q - E_pi[Q]` of the Boltzmann policy in every state; nonnegative."""
+    """Loss `max Q - E_pi[Q]` of the Boltzmann policy pi_omega in every state; nonnegative."""
     return losses(x, x.q, x.eps)
 
 
@@ -126,7 +126,7 @@ def loss_bound(x: Exact, *, entropic: bool) -> list[arb]:
 
 
 def least_probability(x: Exact) -> list[arb]:
-    """Nonnegative if no action is rarer than `exp(-R/eps)/A`: `log pi(a|s) + R/eps + log A`.
+    """Nonnegative if pi_omega is at least `exp(-R/eps)/A`, R the largest gap: `log pi + R/eps + log A`.
 
     R is the largest gap. It is `(R - gap)/eps + log A - log sum exp(-gap/eps)`.
     """
@@ -149,19 +149,19 @@ def more_than_one_action(x: Exact) -> list[arb]:
 
 @rational
 def several_roots(x: Exact) -> list[int]:
-    """Positive if several temperatures are self-consistent: number of roots minus 1."""
+    """Positive if a table Q has several self-consistent temperatures: number of roots minus 1."""
     return [len(x.low) - 1]
 
 
 @rational
 def odd_roots(x: Exact) -> list[int]:
-    """Zero if the number of self-consistent temperatures is odd, else -1."""
+    """Zero if a table Q has an odd number of self-consistent temperatures, else -1."""
     return [len(x.low) % 2 - 1]
 
 
 @rational
 def largest_root(x: Exact) -> list[fmpq]:
-    """Lower bound of the largest self-consistent temperature, to be proved positive."""
+    """Lower bound of a table's largest self-consistent temperature, to be proved positive."""
     return [max(x.low)]
 
 

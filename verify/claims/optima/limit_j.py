@@ -30,7 +30,7 @@ _TWO_ACTIONS = mdps(max_states=2, max_actions=2, gammas=_GAMMAS)  # enough to re
 def talk_limit_gap(
     *, mdp: TabularMDP, pi_theta: Array, eps: float, printed: bool = True, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the VIREL talk's limit: `eps L` at Q*, d = p_0, against J(theta) as printed, or `E[Q*]`.
+    """Gap of the VIREL talk's limit of `eps L` at Q*, d = p_0: `eps L` minus J(theta) as printed, or `E[Q*]`.
 
     E[Q*] is over d pi_theta. Both are to hold within eps log A and rounding.
     """

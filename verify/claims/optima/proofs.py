@@ -14,7 +14,7 @@ from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, V_OF_PI_THETA, fix
 
 
 def shifted(instance: dict[str, Any]) -> Exact:
-    """Exact instance with the table `q = q_star + shift`, or `q_star` where no shift is drawn."""
+    """Exact instance (rational MDP) with table `q = q_star + shift`, or `q_star` where no shift is drawn."""
     x = exactly(instance)
     shift = x.parts.get("shift") or (0,) * len(x.q_star)
     return x.with_parts(q=tuple(a + b for a, b in zip(x.q_star, shift, strict=True)))

@@ -1,4 +1,4 @@
-r"""Enclosure of all self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$.
+r"""Rigorous enclosure of all self-consistent temperatures, roots of $\varepsilon = g(\omega,\varepsilon)$.
 
 g is the residual error $\frac{1}{2|H|}\sum\beta^2$ under $\mathcal T^{\pi_\varepsilon}$.
 
@@ -35,12 +35,12 @@ ROOT_BITS = 40
 
 @dataclass(frozen=True, eq=False)
 class TemperatureBalls:
-    """Residual error g of one instance as a function of the temperature, in ball arithmetic."""
+    """Residual error g(eps) of one instance as a function of the temperature eps, in arb ball arithmetic."""
 
     x: Exact
 
     def residuals(self, eps: fmpq | None) -> list[arb]:
-        """Residual beta of every pair under the Boltzmann policy at temperature `eps`.
+        """Rigorous enclosures (arb balls) of the Bellman residual beta of every pair under pi_omega at `eps`.
 
         `None` stands for the limit at infinity, the uniform policy.
         """
@@ -59,11 +59,11 @@ class TemperatureBalls:
         ]
 
     def value(self, eps: fmpq) -> arb:
-        """Residual error `g(eps)` under the Boltzmann policy at temperature `eps`."""
+        """Rigorous enclosure (arb ball) of the residual error `g(eps)` under pi_omega at `eps`."""
         return total(b * b for b in self.residuals(eps)) / (2 * self.x.mdp.n_pairs)
 
     def supremum(self) -> arb:
-        """Upper bound of g on [0, infinity], as every |beta| is largest at one of the two ends."""
+        """Upper bound of g on [0, infinity]: every |beta| is largest at one of the two ends."""
         ends = zip(self.residuals(fmpq(0)), self.residuals(None), strict=True)
         return total((abs(a).max(abs(b))) ** 2 for a, b in ends) / (2 * self.x.mdp.n_pairs)
 
@@ -82,14 +82,14 @@ class TemperatureBalls:
         return bool(slope < 1 or slope > 1)
 
     def _slope(self, beta: list[arb], a: fmpq, b: fmpq) -> arb:
-        """Enclosure of the derivative of g on [a, b], given `beta`, enclosures of the residuals there."""
+        """Rigorous enclosure (arb ball) of g' on [a, b], given enclosures `beta` of the residuals there."""
         mdp = self.x.mdp
         spread = [self._spread(own, a, b) for own in mdp.of_state]
         flow = [total(p * spread[t] for t, p in row) for row in mdp.rows]
         return -mdp.gamma / mdp.n_pairs * total(x * y for x, y in zip(beta, flow, strict=True))
 
     def _spread(self, own: tuple[int, ...], a: fmpq, b: fmpq) -> arb:
-        """Enclosure of `Var(Q)/eps^2` for the pairs `own` of a state, eps in [a, b]; lower end 0 if a = 0."""
+        """Enclosure (arb ball) of `Var(Q)/eps^2` over a state's pairs `own`, eps in [a, b], a >= 0."""
         top = max(self.x.q[i] for i in own)
         gaps = [top - self.x.q[i] for i in own]
         if a == 0:
@@ -102,7 +102,7 @@ class TemperatureBalls:
 
 
 def with_roots(x: Exact) -> Exact:
-    """Exact instance with intervals `[low, high]` of all roots of eps = g(eps), and `ends` of search boxes.
+    """Add to an exact instance intervals `[low, high]` of all roots of eps = g(eps), and box `ends`.
 
     All are dyadic numbers.
 
@@ -116,7 +116,7 @@ def with_roots(x: Exact) -> Exact:
 
 
 def _boxes(g: TemperatureBalls) -> list[fmpq]:
-    """Ends of boxes that cover all roots; on each `g(eps) - eps` is proved zero-free or monotone."""
+    """Ends of intervals that cover all roots; on each `g(eps) - eps` is proved zero-free or monotone."""
     top = _short(float(g.supremum().upper()) * 1.0078 + 2.0**-20)
     stack, done, seen = [(fmpq(0), top)], list[fmpq](), 0
     while stack:
@@ -124,7 +124,7 @@ def _boxes(g: TemperatureBalls) -> list[fmpq]:
         seen += 1
         if seen > MAX_BOXES or b < fmpq(1, 2**200):
             raise Open(
-                f"a self-consistent temperature is too close to a fold: {MAX_BOXES} boxes do not isolate it"
+                f"a self-consistent temperature is too close to a fold: not isolated by {MAX_BOXES} intervals"
             )
         if g.settled(a, b):
             done.append(b)
@@ -133,7 +133,7 @@ def _boxes(g: TemperatureBalls) -> list[fmpq]:
         cut = next((cut for cut in cuts if a < cut < b and g.sign(cut)), None)
         if cut is None:
             raise Open(
-                "a self-consistent temperature is too close to where two boxes meet: "
+                "a self-consistent temperature is too close to where two search intervals meet: "
                 f"no cut of [{_float(a):g}, {_float(b):g}] has a decided sign"
             )
         stack += [(cut, b), (a, cut)]
@@ -141,10 +141,10 @@ def _boxes(g: TemperatureBalls) -> list[fmpq]:
 
 
 def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
-    """Intervals of the roots of g(eps) = eps: one per box at whose ends g(eps) - eps changes sign."""
+    """Intervals of the roots of g(eps) = eps: one per search box at whose ends g(eps) - eps changes sign."""
     signs = [g.sign(end) for end in ends]
     if not g.value(ends[0]).contains(0) and signs[0] == 0:
-        raise Open(f"the sign of g(eps) - eps at eps = 0 is not decided at {BITS} bits")
+        raise Open(f"the sign of the residual error at temperature 0 is not decided at {BITS} bits")
     found = []
     for a, b, left, right in zip(ends, ends[1:], signs, signs[1:], strict=False):
         if left == 0:
@@ -155,7 +155,7 @@ def _roots(g: TemperatureBalls, ends: list[fmpq]) -> list[tuple[fmpq, fmpq]]:
 
 
 def _refine(g: TemperatureBalls, low: fmpq, high: fmpq, left: int) -> tuple[fmpq, fmpq]:
-    """Bisect a root's interval to a relative width of 2^-40, or as far as signs are decided."""
+    """Bisect the interval of a root of g(eps) = eps to relative width 2^-40, or while signs are decided."""
     while high - low > high / 2**ROOT_BITS:
         middle = (low + high) / 2
         sign = g.sign(middle)
@@ -170,6 +170,6 @@ def _float(x: fmpq) -> float:
 
 
 def _short(x: float) -> fmpq:
-    """Dyadic rational with about 24 significant bits near the float `x`."""
+    """Round the float `x` to a dyadic rational with about 24 significant bits."""
     m, e = math.frexp(x)
     return fmpq(round(m * 2**24)) * fmpq(2) ** (e - 24)

@@ -70,14 +70,14 @@ def gap_own_value(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: floa
 
 
 def gap_single_valued(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. C as printed: number of self-consistent temperatures of a table minus 1."""
+    """Gap of App. C as printed: number of self-consistent temperatures of a table Q minus 1, to be 0."""
     return Gap(len(self_consistent_temperatures(mdp, q_star + shift).roots) - 1 + perturb, 0.0)
 
 
 def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. C corrected: above 0 if Q has an even number of temperatures, or several where one is due.
+    """Gap of App. C corrected: above 0 if Q's number of temperatures is even, or not 1 where proved to be 1.
 
-    One is due if gamma B kappa < 1. Every root is proved.
+    It is 1 if gamma B kappa < 1. Every root is proved.
     """
     q = q_star + shift
     found = self_consistent_temperatures(mdp, q)
@@ -91,7 +91,7 @@ def gap_roots(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the temperature map g for four tables, with no, two, three and one positive roots.
+    """Figure of g, residual error by temperature, for four tables Q: no, two, three and one positive roots.
 
     S = 1, A = 2, gamma = 1/2.
     """

@@ -35,12 +35,12 @@ Temperature = Callable[[TabularMDP, Array], float]
 
 
 def optimal_target(mdp: TabularMDP, q: Array) -> float:
-    """Temperature eps_omega of the table `q` under the target T*."""
+    """Temperature eps_omega of the table `q`: its residual error under the target T*."""
     return residual_error(bellman_residual(bellman_optimal(mdp, q), q))
 
 
 def largest_root(mdp: TabularMDP, q: Array) -> float:
-    """Temperature eps_omega of the table `q` under T^{pi_omega}: its largest self-consistent value."""
+    """Temperature eps_omega of the table `q`: its largest self-consistent one under T^{pi_omega}."""
     return self_consistent_temperatures(mdp, q).roots[-1].eps
 
 
@@ -75,7 +75,7 @@ def loss(mdp: TabularMDP, q_star: Array, pi: Array) -> float:
 def gap_with(
     temperature: Temperature, *, representable: bool = True, variational: bool = False
 ) -> Callable[..., Gap]:
-    """Gap function of Theorem 2 as printed: largest loss of pi_omega over the maximisers of L.
+    """Gap of Theorem 2 as printed: largest `V* - V^pi` of pi_omega over the maximisers of L, to be 0.
 
     With `variational`, it is the loss of pi_theta. Without `representable`, Omega lacks Q*.
     """
@@ -99,7 +99,7 @@ def gap_with(
 def gap_ratio_step(
     *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Theorem 2's proof: tables on which argmax E[Q]/eps, argmin eps/E[Q] and argmin eps differ.
+    """Gap of Theorem 2's proof: number of tables where argmax E[Q]/eps, argmin eps/E[Q], argmin eps differ.
 
     The sets are subsets of Omega; the gap is the number of members on which the three differ.
     """
@@ -131,7 +131,7 @@ def gap_bounded_step(
 
 
 def tables(low: int, high: int) -> st.SearchStrategy[Instance]:
-    """Hypothesis strategy that draws Omega = {Q*, up to 2 tables in [low, high]}, a policy and d.
+    """Hypothesis strategy that draws Omega = {Q*, up to 2 tables in [low, high]}, pi_theta and d.
 
     Maxima are unique and Q* > 0.
     """
@@ -151,7 +151,7 @@ def with_q_star(
     lowest: tuple[int, int] = (1, 4),
     full_support: bool = True,
 ) -> st.SearchStrategy[Instance]:
-    """Hypothesis strategy that draws like `tables(-4, 8)`, but Q* with ties or large gaps, or other d.
+    """Hypothesis strategy that draws Omega, pi_theta, d as `tables` does, for Q* with ties or large gaps.
 
     Q* may have negative values too.
     """

@@ -31,7 +31,7 @@ from virel_theory.operators.policies import boltzmann_policy
 def gap_variational_corrected(
     *, mdp: TabularMDP, q_star: Array, d: Array, pi: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Theorem 2, L maximised over theta alone: suboptimality of its maximiser minus the bound.
+    """Gap of Theorem 2, L maximised over theta alone: max `V* - V^pi` of the maximiser minus its bound.
 
     The bound is boltzmann_loss/(1 - gamma). L is taken at (Q*, eps), and its maximiser is pi_omega: L at a
     drawn policy minus L at pi_omega is at most 0 too.
@@ -46,7 +46,7 @@ def gap_variational_corrected(
 
 
 def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 2's "moreover", continuous actions: L of the uniform policy minus L of the Dirac.
+    """Gap of Theorem 2's "moreover", actions [0, 1]: L of the uniform policy minus L of the Dirac, at most 0.
 
     The Dirac is at a* = 0. A = [0, 1], Q*(a) = top - a, one state; L at the uniform policy is (top -
     1/2)/eps. If the Dirac maximises L at every eps, the gap is at most 0.
@@ -58,7 +58,7 @@ def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def gap_moreover_finite(*, mdp: TabularMDP, q_star: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 2's "moreover", finite actions: L of the greedy policy minus `E_d[max Q*]/eps`.
+    """Gap of Theorem 2's "moreover", finite actions: L of the greedy policy minus `E_d[max Q*]/eps`, zero.
 
     The policy's entropy is 0, and the value grows to +inf as eps falls to 0.
     """

@@ -1,4 +1,4 @@
-"""Claims on App. F.1, below (33): does the projected residual error have a zero that its descent finds?
+"""Claims on App. F.1, below (33): can the projected residual error reach 0, and does its descent do so?
 
 Both sides: the projected error and its gradient from `virel_theory.gradients.projection`, against 0, at the
         omega that solves E[b beta] = 0 (here, for Q = b^T omega): in exact rationals under T*, by least
@@ -29,7 +29,7 @@ from virel_theory.operators.bellman import bellman_optimal, bellman_policy
 
 
 def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 as printed, target T*: least projected residual error of Q = b omega, to be 0."""
+    """Gap of App. F.1 as printed, target T*: least projected residual error of a linear critic, to be 0."""
     omega = _best_omega(mdp, b[:, :, 0]) + perturb
     q = b[:, :, 0] * omega
     error = projected_residual_error(b, bellman_optimal(mdp, q) - q)
@@ -37,7 +37,7 @@ def optimal_zero_gap(*, mdp: TabularMDP, b: Array, perturb: float = 0.0) -> Gap:
 
 
 def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 as printed, target T^pi: projected residual error where it is least, to be 0.
+    """Gap of App. F.1 as printed, target T^pi: least projected residual error of a linear critic, to be 0.
 
     That omega solves A omega = E[b r], A = E[b (b - gamma E_pi b')^T], in least squares. It minimises eps:
     either A is regular, or there is one feature and A = 0, and then eps is the same for all omega.
@@ -49,7 +49,7 @@ def policy_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.
 
 
 def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 corrected: projected residual error, 0 if A omega = E[b r], positive elsewhere.
+    """Gap of App. F.1 corrected: projected residual error, 0 only at the projected TD fixed point.
 
     A = E[b (b - gamma E_pi b')^T] is regular. Elsewhere is away from that omega in every unit direction, and
     in their sum. E[b beta] changes by -A v from omega to omega + v. By (33), 2 eps = E[b beta]^T G^-1 E[b
@@ -66,7 +66,7 @@ def only_zero_gap(*, mdp: TabularMDP, b: Array, pi: Array, perturb: float = 0.0)
 
 
 def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 corrected: `2 sigma_min(A)^2 eps - lambda_max(G) |grad eps|^2`, at most 0.
+    """Gap of App. F.1 corrected, projected error e: `2 s_min(A)^2 e - l_max(G) |grad e|^2`, at most 0.
 
     Q = b omega, and eps is the projected residual error. So eps is 0 where its gradient is. With m = E[b
     beta], grad eps = -A^T G^-1 m has a norm of at least sigma_min(A) |G^-1 m|, and 2 eps = m^T G^-1 m <=
@@ -136,7 +136,7 @@ def _spectrum(mdp: TabularMDP, b: Array, pi: Array) -> tuple[float, float]:
 
 
 def _zero_bound(mdp: TabularMDP, b: Array, q: Array, cond: float) -> float:
-    """Rounding bound of the projected residual error at its computed zero (module docstring)."""
+    """Bound of the rounding error of the projected residual error at its computed zero (module docstring)."""
     size = (float(np.abs(q).max()) + float(np.abs(mdp.reward).max())) * float(np.abs(b).max())
     e = 64 * (sum(mdp.shape) + b.shape[2] + 16) * b.shape[2] * cond * U * size
     return float(e**2 / (2 * np.linalg.eigvalsh(gram(mdp, b))[0]))
@@ -163,9 +163,9 @@ def _policy_instances(draw: st.DrawFn, *, with_omega: bool = False) -> Instance:
 
 
 def _singular(rewards: tuple[int, int, int], scale: int) -> Instance:
-    """Instance with a singular TD system: features (2, 1, 1), all states go to the first, gamma = 3/4.
+    """Instance with a singular projected TD system: features (2, 1, 1), all states go to the first.
 
-    The sum of b (b - 3/2) is 0.
+    gamma = 3/4. The sum of b (b - 3/2) is 0.
     """
     reward = np.array(rewards, dtype=np.float64)[:, None]
     mdp = TabularMDP(np.tile([1.0, 0.0, 0.0], (3, 1, 1)), reward, 0.75)

@@ -26,7 +26,7 @@ def solve(rows: Sequence[Table], right: Table) -> list[fmpq] | None:
 
 
 def dot(weights: Table, rows: Sequence[Table]) -> list[fmpq]:
-    """Weighted sum of tables, `sum_n w_n row_n`."""
+    """Weighted sum of tables over the pairs, `sum_n w_n row_n`."""
     return [
         sum((w * y for w, y in zip(weights, column, strict=True)), fmpq(0))
         for column in zip(*rows, strict=True)
@@ -53,7 +53,7 @@ def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
 
 
 def normal_equation(name: str) -> Differences:
-    """Zero if and only if zeta are the projection weights of the table f, `name`: `E[b (P f)] - E[b f]`."""
+    """Zero if and only if P f = b^T zeta is the projection of the table f: `E[b (P f)] - E[b f]`."""
     return rational(
         lambda x: [average(b, dot(x.zeta, x.features)) - average(b, x.parts[name]) for b in x.features]
     )
@@ -61,7 +61,7 @@ def normal_equation(name: str) -> Differences:
 
 @rational
 def rise(x: Exact) -> list[fmpq]:
-    """Zero if adding v to the weights zeta raises the mean square error by `E[(b^T v)^2]`: rise minus that.
+    """Zero if `E[(b^T (zeta + v) - f)^2]` exceeds its value at v = 0 by `E[(b^T v)^2]`: rise minus that.
 
     The old error is E[(q - b^T zeta)^2], the new one is that with zeta + v in place of zeta, v the weights
     `other`.
@@ -74,7 +74,7 @@ def rise(x: Exact) -> list[fmpq]:
 
 @rational
 def both_forms(x: Exact) -> list[fmpq]:
-    """Zero if both forms of Eq. (33) agree, norm and quadratic form: `E[(P beta)^2] - zeta^T E[b beta]`."""
+    """Zero if (33)'s norm and quadratic form agree: `E[(P beta)^2] - zeta^T E[b beta]`, P beta = b^T zeta."""
     p = dot(x.zeta, x.features)
     return [
         average(p, p)
@@ -84,13 +84,13 @@ def both_forms(x: Exact) -> list[fmpq]:
 
 @rational
 def at_rest(x: Exact) -> list[fmpq]:
-    """Zero if the mean of update (34) vanishes at the auxiliary weights zeta: `E[b (beta - b^T zeta)]`."""
+    """Zero if (34)'s mean vanishes at the projection weights zeta of beta: `E[b (beta - b^T zeta)]`."""
     return [average(b, minus(x.beta, dot(x.zeta, x.features))) for b in x.features]
 
 
 @rational
 def orthogonal(x: Exact) -> list[fmpq]:
-    """Zero if the projection P beta is orthogonal to its residual: `E[P beta (beta - P beta)]`."""
+    """Zero if beta's projection P beta is orthogonal to the rest: `E[P beta (beta - P beta)]`."""
     p = dot(x.zeta, x.features)
     return [average(p, minus(x.beta, p))]
 
@@ -99,7 +99,7 @@ def orthogonal(x: Exact) -> list[fmpq]:
 
 
 def _start(x: Exact) -> fmpq:
-    """Moment `E[b beta]` at omega = 0, where the residual beta is the reward."""
+    """Moment `E[b beta]` of the critic Q = b omega at omega = 0, where beta is the reward."""
     return average(x.features[0], x.mdp.reward)
 
 
@@ -111,26 +111,26 @@ def _ahead(x: Exact, sign: int) -> list[fmpq]:
 
 
 def _slope(x: Exact, sign: int) -> fmpq:
-    """Derivative in omega of the moment `E[b beta]` under T*, for omega of the given sign."""
+    """Derivative in omega of the moment `E[b beta]` of Q = b omega under T*, for omega of the given sign."""
     b = x.features[0]
     return average(b, minus([x.mdp.gamma * y for y in _ahead(x, sign)], b))
 
 
 @rational
 def not_zero_at_zero(x: Exact) -> list[fmpq]:
-    """Nonzero if omega = 0 does not solve `E[b beta] = 0`: the left side there."""
+    """Nonzero if Q = b omega does not solve `E[b beta] = 0` (T*) at omega = 0: the left side there."""
     return [_start(x)]
 
 
 @rational
 def no_zero_above(x: Exact) -> list[fmpq]:
-    """Nonnegative if `E[b beta]` has no zero at omega > 0: its value at 0 times its slope above 0."""
+    """Nonnegative if `E[b beta]`, Q = b omega, T*, has no zero omega > 0: value at 0 times slope above 0."""
     return [_start(x) * _slope(x, 1)]
 
 
 @rational
 def no_zero_below(x: Exact) -> list[fmpq]:
-    """Nonnegative if `E[b beta]` has no zero at omega < 0: its value at 0 times its negated slope below."""
+    """Nonnegative if `E[b beta]`, Q = b omega, T*, has no zero omega < 0: value at 0 times -slope below 0."""
     return [-_start(x) * _slope(x, -1)]
 
 
@@ -149,13 +149,13 @@ def _expected(x: Exact, table: Table) -> list[fmpq]:
 
 @rational
 def regular(x: Exact) -> list[fmpq]:
-    """Nonzero if projected policy evaluation has one solution: `E[b (b - gamma E_pi[b(h')])]`."""
+    """Nonzero if projected policy evaluation has one solution: its system `E[b (b - gamma E_pi[b(h')])]`."""
     return [system(x)]
 
 
 @rational
 def zero_of_policy(x: Exact) -> list[fmpq]:
-    """Zero if omega = E[b r]/system solves projected policy evaluation: `E[b beta]` there, under T^pi."""
+    """Zero if omega = E[b r]/system solves projected policy evaluation: `E[b beta]` at it, under T^pi."""
     return [_moment(x, _start(x) / system(x))]
 
 
@@ -167,18 +167,18 @@ def _moment(x: Exact, omega: fmpq) -> fmpq:
 
 @rational
 def slope_of_moment(x: Exact) -> list[fmpq]:
-    """Zero if `E[b beta]` falls in omega at the rate `system`, so that it has one zero: slope plus system."""
+    """Zero if `E[b beta]` of Q = b omega falls in omega at the rate `system`: slope plus system."""
     return [_moment(x, fmpq(1)) - _moment(x, fmpq(0)) + system(x)]
 
 
 @rational
 def constant_moment(x: Exact) -> list[fmpq]:
-    """Zero if `E[b beta]` does not depend on omega, so that every omega is stationary: its slope."""
+    """Zero if `E[b beta]` of Q = b omega does not depend on omega (every omega is stationary): its slope."""
     return [_moment(x, fmpq(1)) - _moment(x, fmpq(0))]
 
 
 def _error(x: Exact, omega: fmpq) -> fmpq:
-    """Projected residual error `E[(b zeta)^2]/2` of Q = b omega under T^pi."""
+    """Projected residual error `E[(P beta)^2]/2` of Q = b omega under T^pi, P beta = b zeta."""
     b = x.features[0]
     p = [y * _moment(x, omega) / average(b, b) for y in b]
     return average(p, p) / 2
@@ -192,7 +192,7 @@ def error_left(x: Exact) -> list[fmpq]:
 
 @rational
 def slope_of_error(x: Exact) -> list[fmpq]:
-    """Zero if `(d error/d omega)^2 E[b^2] = 2 system^2 error`, so that both vanish at the same omega.
+    """Zero if the projected error e has `(de/domega)^2 E[b^2] = 2 system^2 e`, so both vanish together.
 
     Left minus right side. The error is quadratic in omega, so that a central difference is its derivative.
     """
@@ -205,10 +205,10 @@ def slope_of_error(x: Exact) -> list[fmpq]:
 
 
 class Curve:
-    """Quadratic Q with its gradient rows b, its residual beta, and their derivatives in omega_j."""
+    """Quadratic critic Q_omega with its gradient b, its residual beta, and their derivatives in omega_j."""
 
     def __init__(self, x: Exact) -> None:
-        """Compute b, Q and beta of the quadratic Q given by `features` phi, `hessian` H, `omega` and `pi`."""
+        """Compute b, Q, beta of the quadratic critic with `features` phi, `hessian` H, `omega` and `pi`."""
         self.x = x
         self.b = [
             [f + y for f, y in zip(row, dot(x.omega, h), strict=True)]
@@ -221,17 +221,17 @@ class Curve:
         self.beta = minus(x.mdp.backup(x.mdp.mean(x.pi, self.q)), self.q)
 
     def slope_of_beta(self, j: int) -> list[fmpq]:
-        """Derivative of the residual beta in omega_j, `gamma E_pi[b_j(h')] - b_j`."""
+        """Derivative of the Bellman residual beta in omega_j, `gamma E_pi[b_j(h')] - b_j`."""
         return [
             self.x.mdp.gamma * e - b for e, b in zip(_expected(self.x, self.b[j]), self.b[j], strict=True)
         ]
 
     def curvature(self, zeta: Table, j: int) -> list[fmpq]:
-        """Derivative of `b^T zeta` in omega_j at fixed zeta: row j of H times zeta."""
+        """Derivative of beta's projection `b^T zeta` in omega_j at fixed zeta: row j of H times zeta."""
         return dot(zeta, self.x.hessian[j])
 
     def slope_of_zeta(self, zeta: Table, j: int) -> list[fmpq] | None:
-        """Derivative in omega_j of the solution zeta of `E[b b^T] zeta = E[b beta]`; None if singular."""
+        """Derivative in omega_j of beta's projection weights, `E[b b^T]^-1 E[b beta]`; None if singular."""
         rest, bent = minus(self.beta, dot(zeta, self.b)), self.curvature(zeta, j)
         moved = minus(self.slope_of_beta(j), bent)
         right = [average(h, rest) + average(b, moved) for h, b in zip(self.x.hessian[j], self.b, strict=True)]
@@ -240,7 +240,7 @@ class Curve:
 
 @rational
 def curved_normal_equation(x: Exact) -> list[fmpq]:
-    """Zero if zeta are the residual's projection weights: `E[b (beta - b^T zeta)]`, once per direction."""
+    """Zero if zeta are the projection weights of beta: `E[b (beta - b^T zeta)]`, once per omega_j."""
     c = Curve(x)
     rest = minus(c.beta, dot(x.zeta, c.b))
     return [average(b, rest) for _ in x.features for b in c.b]
@@ -248,7 +248,7 @@ def curved_normal_equation(x: Exact) -> list[fmpq]:
 
 @rational
 def curved_slope_equation(x: Exact) -> list[fmpq]:
-    """Zero if `dzeta` is the derivative of zeta: derivative of `E[b (beta - b^T zeta)]` in all directions."""
+    """Zero if `dzeta` is the derivative of beta's projection weights zeta: `d E[b (beta - b^T zeta)]`."""
     c, out = Curve(x), []
     for j in range(len(x.features)):
         rest = minus(c.beta, dot(x.zeta, c.b))
@@ -258,13 +258,13 @@ def curved_slope_equation(x: Exact) -> list[fmpq]:
 
 
 def _slope_of_error(x: Exact, c: Curve, j: int) -> fmpq:
-    """Derivative in omega_j of the projected residual error `E[P^2]/2`, with P = b^T zeta: `E[P dP]`."""
+    """Derivative in omega_j of the projected residual error `E[P^2]/2`: `E[P dP]`, P = b^T zeta."""
     moved = [a + b for a, b in zip(dot(x.dzeta[j], c.b), c.curvature(x.zeta, j), strict=True)]
     return average(dot(x.zeta, c.b), moved)
 
 
 def _terms(x: Exact, c: Curve, j: int) -> tuple[fmpq, fmpq]:
-    """Both printed terms of App. F.1's gradient of the projected residual error, in direction j.
+    """Both terms of App. F.1's printed gradient of the projected residual error, in direction omega_j.
 
     They are `E[(d beta) b^T zeta]` and `E[(beta - b^T zeta) (H zeta)_j]`.
     """
@@ -274,13 +274,13 @@ def _terms(x: Exact, c: Curve, j: int) -> tuple[fmpq, fmpq]:
 
 @rational
 def projected_gradient(x: Exact) -> list[fmpq]:
-    """Zero if App. F.1's gradient is right: derivative of the projected error minus both printed terms."""
+    """Zero if App. F.1's gradient holds: derivative of the projected error minus both printed terms."""
     c = Curve(x)
     return [_slope_of_error(x, c, j) - sum(_terms(x, c, j), fmpq(0)) for j in range(len(x.features))]
 
 
 def update(*, scaled: bool) -> Differences:
-    """Zero if update (35) descends in the mean: expected step of omega plus `step` times the gradient.
+    """Zero if (35) descends the projected residual error: mean step of omega plus `step` times its gradient.
 
     `scaled` puts the step size before both terms of the update; the paper prints it before the first alone.
     """

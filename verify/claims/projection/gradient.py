@@ -54,7 +54,7 @@ def update_gap(
     perturb: float = 0.0,
     scaled: bool = False,
 ) -> Gap:
-    """Gap of Eq. (35): mean step `omega_{k+1} - omega_k` over h, s', a' against `-step_size gradient`.
+    """Gap of Eq. (35): mean step of omega over h, s', a' plus `step_size` times the gradient, to be 0.
 
     As printed, the curvature term q_k stands without the step size; `scaled` puts the step size in front of
     it.
@@ -82,7 +82,7 @@ def update_gap(
 
 
 def scaled_update_gap(**instance: Any) -> Gap:
-    """Gap of Eq. (35), step size before the curvature term too: mean step against `-step_size gradient`."""
+    """Gap of Eq. (35), step size before the curvature term too: mean step plus `step_size gradient`, zero."""
     return update_gap(**instance, scaled=True)
 
 
@@ -112,7 +112,7 @@ def _complex_step(mdp: TabularMDP, phi: Array, hessian: Array, omega: Array, pi:
 
 
 def gradient_bound(mdp: TabularMDP, parts: dict[str, Array], hessian: Array) -> float:
-    """Rounding bound of the gradient of the projected residual error (module docstring)."""
+    """Bound of the rounding error of the projected residual error's gradient (module docstring)."""
     b, n = parts["b"], parts["b"].shape[2]
     beta = np.abs(mdp.reward).max() + 2 * np.abs(parts["q"]).max()  # what beta is a difference of
     weights = n * np.abs(b).max() * beta / np.linalg.eigvalsh(gram(mdp, b))[0]
@@ -123,7 +123,7 @@ def gradient_bound(mdp: TabularMDP, parts: dict[str, Array], hessian: Array) -> 
 
 @st.composite
 def _curved_instances(draw: st.DrawFn, *, max_size: int, with_step: bool = False) -> Instance:
-    """Hypothesis strategy that draws a quadratic Q_omega with a well-conditioned Gram matrix at omega."""
+    """Hypothesis strategy that draws a quadratic Q_omega with a well-conditioned Gram matrix E[b b^T]."""
     mdp = draw(mdps(max_states=max_size, max_actions=2))
     n = draw(st.integers(1, min(2, mdp.n_pairs)))
     phi, half = draw(features(mdp.shape, n)), draw(features(mdp.shape, n * n, high=1))

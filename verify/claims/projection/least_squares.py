@@ -22,7 +22,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def forms_gap(*, mdp: TabularMDP, b: Array, beta: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (33): `|P beta|^2 / (2 |H|)` minus half of `E[b beta]^T G^-1 E[b beta]`."""
+    """Gap of Eq. (33): `|P beta|^2 / (2 |H|)` minus `E[b beta]^T G^-1 E[b beta] / 2`, G = E[b b^T], zero."""
     norm = projected_residual_error(b, beta, mask=mdp.mask)
     quadratic = projected_residual_error_quadratic(b, beta, mask=mdp.mask) * (1 + perturb)
     bound = 64 * b.shape[2] ** 2 * U * condition(mdp, b) * float(np.mean(beta[mdp.available] ** 2))

@@ -1,4 +1,4 @@
-"""Proofs for App. F.1: tangent weights, the projected residual error, its gradient and its updates."""
+"""Proofs for App. F.1: projection weights, the projected residual error, its gradient and its updates."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 
 
 def projected(name: str) -> Instances:
-    """Hypothesis strategy that draws features, a table `name`, its projection weights `zeta`, and `other`.
+    """Hypothesis strategy that draws features b, a table `name`, its projection weights `zeta`, and `other`.
 
     `other` are weights to compare with. The table's entries are halves. `E[b b^T]` is regular.
     """
@@ -32,7 +32,7 @@ def _projected(draw: st.DrawFn, name: str) -> Exact:
 
 
 def curved() -> Instances:
-    """Hypothesis strategy that draws a quadratic Q, a policy and its residual's projection weights `zeta`.
+    """Hypothesis strategy that draws a quadratic critic Q, a policy and projection weights `zeta` of beta.
 
     The derivatives of `zeta` are `dzeta`. `E[b b^T]` is regular.
     """
@@ -56,7 +56,7 @@ def _curved(draw: st.DrawFn) -> Exact:
 
 
 def projected_residual(instance: dict[str, Any]) -> Exact:
-    """Exact instance with `features` b, a residual `beta`, and its projection weights `zeta`."""
+    """Exact instance (rational MDP) with `features` b, a residual `beta`, its projection weights `zeta`."""
     x = exactly({"mdp": instance["mdp"]})
     beta = exact.table_of(x.mdp, instance["beta"], name="beta")
     x = with_table_features(x, instance["b"], ())
@@ -64,13 +64,13 @@ def projected_residual(instance: dict[str, Any]) -> Exact:
 
 
 def one_feature(instance: dict[str, Any]) -> Exact:
-    """Exact instance with the drawn table `b` as its one feature."""
+    """Exact instance (rational MDP) with the drawn table `b` as its one feature."""
     x = exactly({name: part for name, part in instance.items() if name != "b"})
     return with_table_features(x, instance["b"], ())
 
 
 def one_feature_and_optimum(instance: dict[str, Any]) -> Exact:
-    """Exact instance with the drawn table `b` as its one feature, and with Q*."""
+    """Exact instance (rational MDP) with the drawn table `b` as its one feature, and with Q*."""
     x = one_feature(instance)
     return x.with_parts(q_star=exact.optimal_values(x.mdp))
 

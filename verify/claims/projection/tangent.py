@@ -42,7 +42,7 @@ STEP = 0.125
 def gap_32(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (32): rise of the mean square error from `weights` to `weights + v` minus E[(b^T v)^2]/2.
+    """Gap of Eq. (32): rise of the mean square error by a change v of the weights minus E[(b^T v)^2]/2, zero.
 
     For v = e_i and v = -e_i, every i. If every rise is what it should be, the weights are the minimiser.
     """
@@ -62,7 +62,7 @@ def gap_32(
 def gap_34(
     *, mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Eq. (34): expected update of the auxiliary weights at zeta_omega, which should be 0.
+    """Gap of Eq. (34): expected update at the projection weights zeta_omega of beta, which should be 0.
 
     The table `q` stands for the residuals beta.
     """
@@ -85,7 +85,7 @@ def gap_order_printed(*, scale: float, power: float, perturb: float = 0.0) -> Ga
 
 
 def gap_order(*, mdp: TabularMDP, b: Array, pi: Array, power: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. F.1 corrected, omega slower: |E[b beta]| after 9 m steps, against its derived bound.
+    """Gap of App. F.1 corrected, omega slower: |E[b beta]| after 9 m steps minus its bound, at most 0.
 
     m is the index at which the steps start; |E[b beta]| is 0 at TD fixed points only.
     """
@@ -107,7 +107,7 @@ def _jacobian(mdp: TabularMDP, approximator: tuple[Approximator, Array]) -> Arra
 
 
 def _features(mdp: TabularMDP, approximator: tuple[Approximator, Array], q: Array) -> tuple[Array, float]:
-    """Features of the pairs that exist as rows `[|H|, N]`, and the rounding bound of gaps (32) and (34).
+    """Features of available pairs as rows `[|H|, N]`, and the rounding error bound of gaps (32) and (34).
 
     Instances with a singular E[b b^T] are rejected.
     """
@@ -151,7 +151,7 @@ def _linear_instances(draw: st.DrawFn) -> Instance:
 
 
 def _named_linear(name: str, b: list[float], gamma: float) -> tuple[str, Instance]:
-    """Named instance with one action: all states go to the last one, with reward 1 everywhere."""
+    """Named linear critic with one action: all states lead to the last one, with reward 1 everywhere."""
     n = len(b)
     mdp = TabularMDP(np.tile(np.eye(n)[-1], (n, 1, 1)), np.ones((n, 1)), gamma)
     values: Any = {"mdp": mdp, "b": np.reshape(b, (n, 1, 1)), "pi": np.ones((n, 1)), "power": 0.55}
@@ -159,7 +159,7 @@ def _named_linear(name: str, b: list[float], gamma: float) -> tuple[str, Instanc
 
 
 def _not_positive() -> list[tuple[str, Instance]]:
-    """Instance with a negative TD system A: the chain w -> 2w, where 2 A = 5 - 6 gamma.
+    """Linear critic with a negative projected TD system A: the chain w -> 2w, where 2 A = 5 - 6 gamma.
 
     Plain TD, omega += alpha E[b beta], diverges there.
     """
@@ -167,7 +167,7 @@ def _not_positive() -> list[tuple[str, Instance]]:
 
 
 def _singular() -> list[tuple[str, Instance]]:
-    """Instance with a singular TD system: features (1, 1, 2), gamma = 3/4, A = 0, E[b beta] = 4/3.
+    """Linear critic with a singular projected TD system: features (1, 1, 2), gamma = 3/4, E[b beta] = 4/3.
 
     3 A = 2 (1 - 3/2) + 2 (2 - 3/2) = 0.
     """

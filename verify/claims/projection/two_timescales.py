@@ -59,7 +59,7 @@ class Steps(NamedTuple):
 
 
 class Ball(NamedTuple):
-    """Constraint set C of update (35), `|omega - centre| <= radius`: compact and convex.
+    """Constraint set C of update (35), a Euclidean ball `|omega - centre| <= radius`: compact and convex.
 
     Its boundary is smooth.
     """
@@ -69,7 +69,7 @@ class Ball(NamedTuple):
 
 
 class Spectrum(NamedTuple):
-    """Extreme positive eigenvalues of M = A^T G^-1 A (`mu`, `top`), of G (`low`, `high`), and `|omega*|`."""
+    """Extreme positive eigenvalues of M = A^T G^-1 A and G = E[b b^T], A the TD system, and `|omega*|`."""
 
     mu: float
     top: float
@@ -114,7 +114,7 @@ def subtract_product(matrix: Array, x: Array, out: Array) -> None:
 
 @njit(cache=True)
 def project(omega: Array, ball: Ball) -> None:
-    """Project omega on the ball in place: it becomes the ball's point nearest to it."""
+    """Project omega on the constraint ball C of (35) in place: it becomes the nearest point of C."""
     square = 0.0
     for i in range(omega.shape[0]):
         square += (omega[i] - ball.centre[i]) ** 2
@@ -132,7 +132,7 @@ def means(mdp: TabularMDP, b: Array, pi: Array) -> Means:
 
 
 def spectrum(x: Means) -> Spectrum:
-    """Eigenvalues that the two-timescale rate depends on, and |omega*|.
+    """Compute the eigenvalues that the two-timescale rate depends on, and |omega*| of the TD fixed point.
 
     The rank of A decides which eigenvalues of M are positive.
     """
@@ -147,7 +147,7 @@ def spectrum(x: Means) -> Spectrum:
 
 
 def first_index(x: Spectrum, *, power: float) -> int:
-    """Index m at which the two-timescale step sizes must start for the rate r = RATE."""
+    """Index m at which the two-timescale step sizes must start for the convergence rate r = RATE."""
     spread = 16 * RATE * (x.high / x.low) * (x.top / x.mu)
     return max(1, int(np.ceil(spread ** (1 / (1 - power)))))
 
@@ -163,7 +163,7 @@ def residual_bound(x: Spectrum, *, n_steps: int, start: int, size: int) -> float
 
 
 def one_state(*, slow_zeta: bool, scale: float, power: float, n_steps: int = 4 * LATE) -> Array:
-    """Path of the distance |omega_k - 1| of the two-timescale updates on a one-pair MDP.
+    """Path of |omega_k - omega*|, omega* = 1, of the two-timescale updates on an MDP of one pair.
 
     S = A = 1, gamma = 0, r = b = 1, C = [-9, 11]. Every sample is the expectation there.
     """
@@ -175,7 +175,7 @@ def one_state(*, slow_zeta: bool, scale: float, power: float, n_steps: int = 4 *
 
 
 def envelope_ratio(path: Array) -> float:
-    """Growth of an oscillation: largest distance in steps LATE to 4 LATE over that in EARLY to 4 EARLY."""
+    """Growth of a path `|omega_k - 1|`: its largest value in steps LATE to 4 LATE over EARLY to 4 EARLY."""
     return float(path[LATE : 4 * LATE].max() / path[EARLY : 4 * EARLY].max())
 
 

@@ -16,7 +16,7 @@ from verify.arithmetic.series import Jet, jet
 
 
 def actor(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
-    """Softmax policy and its logarithm, each as value + t times the derivative in omega_j."""
+    """Softmax policy pi_theta and its logarithm, each as value + t times its derivative in theta_j."""
     return ts.softmax(x, ts.linear(x, j))
 
 
@@ -30,7 +30,7 @@ def tilted(x: Exact, j: int) -> tuple[list[Jet], list[Jet]]:
 
 
 def _times(*tables: Sequence[Any]) -> list[Any]:
-    """Entrywise product of tables."""
+    """Entrywise product of tables over the pairs."""
     out = list(tables[0])
     for table in tables[1:]:
         out = [a * b for a, b in zip(out, table, strict=True)]
@@ -42,7 +42,7 @@ def _numbers(table: Sequence[fmpq]) -> list[arb]:
 
 
 def _over_states(x: Exact, v: Sequence[Any]) -> Jet:
-    """Mean `E_d[v(s)]` of state values over the distribution d."""
+    """Mean `E_d[v(s)]` of state values v over the state distribution d."""
     return ts.total(arb(d) * y for d, y in zip(x.d, v, strict=True))
 
 
@@ -78,7 +78,7 @@ def mpo_e_step(x: Exact) -> list[arb]:
 
 
 def _e_step(x: Exact, pi: Sequence[Jet], log_pi: Sequence[Jet], *, prior: Sequence[fmpq] | None) -> arb:
-    """E-step gradient `grad E_d[E_pi[Q] - eps KL]` minus its form by scores, `grad log pi`.
+    """E-step gradient `grad E_d[E_pi[Q] - eps KL]` minus its score form (with `grad log pi`), to be 0.
 
     Without a prior, KL is the negative entropy.
     """
@@ -138,7 +138,7 @@ def _backup(x: Exact, v: Sequence[Jet]) -> list[Jet]:
 
 
 def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], arb]) -> list[arb]:
-    """Negated gradient of a policy loss minus the E-step gradient (25), in every feature direction.
+    """Negated gradient of a policy loss of App. H minus the E-step gradient (25), in every feature direction.
 
     The negated gradient is `minus_slope(pi, log pi, advantage)`.
     """
@@ -155,7 +155,7 @@ def _losses(x: Exact, minus_slope: Callable[[list[Jet], list[Jet], list[arb]], a
 
 
 def score_reading(x: Exact) -> list[arb]:
-    """Zero if the gradient of App. H's policy loss equals (25) up to sign, with actions from the replay.
+    """Zero if App. H's policy loss has gradient (25) up to sign, read with actions from the replay buffer.
 
     The gradient is through log pi alone.
     """
@@ -163,7 +163,7 @@ def score_reading(x: Exact) -> list[arb]:
 
 
 def full_reading(x: Exact) -> list[arb]:
-    """Zero if the gradient of App. H's policy loss equals (25) up to sign, with actions drawn from pi.
+    """Zero if App. H's policy loss has gradient (25) up to sign, read with actions drawn from pi.
 
     The gradient is through the actions' probabilities too.
     """

@@ -23,7 +23,7 @@ from verify.proofs.facts import Differences
 
 @dataclass(frozen=True, eq=False)
 class Critic:
-    """Q, temperature, policy and residual with derivatives in omega_j, and the symbols of Theorem 4."""
+    """Linear critic Q: eps, pi_omega and beta with derivatives in omega_j, and the symbols of Theorem 4."""
 
     x: Exact
     j: int
@@ -45,12 +45,12 @@ class Critic:
 
     @cached_property
     def eps(self) -> fmpq:
-        """Self-consistent temperature, `E[beta^2]/2`."""
+        """Self-consistent temperature eps_omega = `E[beta^2]/2`."""
         return sum((b * b for b in self.x.beta), fmpq(0)) / (2 * len(self.x.beta))
 
     @cached_property
     def pi(self) -> list[arb]:
-        """Boltzmann policy at the self-consistent temperature."""
+        """Boltzmann policy pi_omega at the self-consistent temperature eps_omega."""
         return ts.values(self.policy([jet(q) for q in self.q_0], jet(self.eps))[0])
 
     @cached_property
@@ -95,11 +95,11 @@ class Critic:
         return ts.values(ts.ahead(self.x, ts.mean(self.x, self.pi, f)))
 
     def weighted(self, f: Sequence[Any]) -> arb:
-        """Mean `E[beta f]` over all pairs of a table f weighted by the residual."""
+        """Mean `E[beta f]` over all pairs of a table f weighted by the Bellman residual beta."""
         return ts.value(ts.over_pairs([b * y for b, y in zip(self.x.beta, f, strict=True)]))
 
     def double(self, f: Sequence[Any]) -> arb:
-        """Double expectation of Theorem 4, `EE f = E[beta E_pi[Q M f]]`, where M centres over actions."""
+        """Double expectation EE of Theorem 4, `EE f = E[beta E_pi[Q M f]]`, M f = f - E_pi[f]."""
         return self.weighted(self.expected([q * y for q, y in zip(self.q_0, self.centred(f), strict=True)]))
 
     @cached_property
@@ -114,24 +114,24 @@ class Critic:
 
     @cached_property
     def printed(self) -> arb:
-        """Right side of Theorem 4 as printed, in direction j."""
+        """Right side of Theorem 4 as printed, its entry for omega_j."""
         below = self.eps**2 * (1 + self.x.mdp.gamma * self.weighted(self.expected(self.q_0)))
         return (self.eps * self.weighted(self.fixed) * self.double(self.q_0) + self.double(self.b)) / below
 
     @cached_property
     def denominator(self) -> arb:
-        """Denominator of Theorem 4's corrected right side, `eps^2 + gamma EE Q`."""
+        """Denominator of Theorem 4's corrected right side, `eps^2 + gamma EE Q`, EE as in `double`."""
         return self.eps**2 + self.x.mdp.gamma * self.double(self.q_0)
 
 
 def critic(sides: Callable[[Critic], Any]) -> Differences:
-    """Decorator: compute a difference, `sides(Critic)`, in every direction of the features."""
+    """Decorator: evaluate `sides(Critic)`, left minus right side of a formula, in every direction omega_j."""
     return lambda x: ts.in_every_direction(x, lambda j: sides(Critic(x, j)))
 
 
 @critic
 def chain_rule(c: Critic) -> arb:
-    """Zero if Eq. (26) holds: `grad eps - E[beta grad beta]`, eps the self-consistent temperature."""
+    """Zero if Eq. (26) holds: `grad eps - E[beta grad beta]`, eps = eps_omega self-consistent."""
     return c.d_eps - c.weighted(ts.slopes(c.residual(c.q, c.root)))
 
 
@@ -148,7 +148,7 @@ def optimal_chain_rule(c: Critic) -> arb:
 
 @critic
 def residual_slope(c: Critic) -> list[arb]:
-    """Zero if Eq. (27) holds: `grad beta - (gamma E_pi[Q grad log pi] + Gamma)`."""
+    """Zero if (27) holds: `grad beta - (gamma E_pi[Q grad log pi] + Gamma)`, Gamma: grad beta at fixed pi."""
     policy = c.expected([s * q for s, q in zip(c.score, c.q_0, strict=True)])
     right = [c.x.mdp.gamma * p + f for p, f in zip(policy, c.fixed, strict=True)]
     return minus(ts.slopes(c.residual(c.q, c.root)), right)
@@ -156,13 +156,13 @@ def residual_slope(c: Critic) -> list[arb]:
 
 @critic
 def error_slope(c: Critic) -> arb:
-    """Zero if Eq. (28) holds: `grad eps - (gamma E[beta E_pi[Q grad log pi]] + E[beta Gamma])`."""
+    """Zero if (28) holds: `grad eps - (gamma E[beta E_pi[Q grad log pi]] + E[beta Gamma])`, Gamma of (27)."""
     return c.d_eps - (c.x.mdp.gamma * c.left + c.weighted(c.fixed))
 
 
 @critic
 def policy_slope(c: Critic) -> list[arb]:
-    """Zero if Eq. (29) holds: `grad pi - pi M[grad(Q/eps)]`, where M centres over actions."""
+    """Zero if Eq. (29) holds: `grad pi - pi M[grad(Q/eps)]`, M f = f - E_pi[f]."""
     scaled = ts.slopes([q / c.root for q in c.q])
     moved = ts.slopes(c.policy(c.q, c.root)[0])
     return minus(moved, [p * y for p, y in zip(c.pi, c.centred(scaled), strict=True)])
@@ -170,7 +170,7 @@ def policy_slope(c: Critic) -> list[arb]:
 
 @critic
 def log_slope(c: Critic) -> list[arb]:
-    """Zero if the score is `(eps M[grad Q] - grad eps M Q)/eps^2`: `grad log pi` minus that.
+    """Zero if `grad log pi = (eps M[grad Q] - grad eps M Q)/eps^2`, M f = f - E_pi[f]: left minus right.
 
     M centres over actions.
     """
@@ -180,13 +180,13 @@ def log_slope(c: Critic) -> list[arb]:
 
 @critic
 def theorem_4(c: Critic) -> arb:
-    """Zero if Theorem 4 holds as printed: left side minus right side."""
+    """Zero if Theorem 4 holds as printed: `E[beta E_pi[Q grad log pi]]` minus the printed right side."""
     return c.left - c.printed
 
 
 @critic
 def theorem_4_corrected(c: Critic) -> arb:
-    """Zero if Theorem 4 corrected holds: left side minus the corrected right side.
+    """Zero if Theorem 4 corrected holds: `E[beta E_pi[Q grad log pi]]` minus the corrected right side.
 
     That is `(eps EE[grad Q] - E[beta Gamma] EE Q)/(eps^2 + gamma EE Q)`.
     """

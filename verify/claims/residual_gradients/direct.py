@@ -39,7 +39,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def gap(
     formula: Any, stopped: bool, *, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. F.3: `formula` against the gradient of `E[(sg[T Q] - Q)^2] / 2`, for both targets T.
+    """Gap of App. F.3: printed gradient `formula` minus that of `E[(sg[T Q] - Q)^2] / 2`, for both targets T.
 
     `stopped=False` drops the stop-gradient sg.
     """

@@ -49,7 +49,7 @@ def _halves(size: int) -> st.SearchStrategy[Array]:
 def actor_gap(
     *, mdp: TabularMDP, q: Array, policy: Policy, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Fellows et al. (6), (25): printed E-step gradient minus `eps grad_theta L` by dual numbers."""
+    """Gap of (6), (25): printed E-step gradient minus `eps grad_theta L` by dual numbers, zero."""
     values = _plain(mdp, q)
     pi = _policy(mdp, policy, variables(policy[1]))
     objective: Number = 0
@@ -63,7 +63,7 @@ def actor_gap(
 
 
 def exchange_gap(*, mdp: TabularMDP, q: Array, policy: Policy, d: Array, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.4, Q and d fixed: `E_d[E_pi[Q grad log pi]]` minus `E_d[grad E_pi[Q]]`."""
+    """Gap of App. E.4, Q and d fixed: `E_d[E_pi[Q grad log pi]]` minus `E_d[grad E_pi[Q]]`, zero."""
     values = _plain(mdp, q)
     inner = state_values(values, _policy(mdp, policy, variables(policy[1])))
     truth = _weighted(d, inner, len(policy[1])) * (1 + perturb)
@@ -105,7 +105,7 @@ def policy_gradient_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0
 
 
 def normalised_gap(*, mdp: TabularMDP, policy: Policy, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.4's policy gradient with `(1 - gamma) rho^pi` in place of rho^pi, against `grad_theta J`.
+    """Gap of App. E.4's policy gradient, `(1 - gamma) rho^pi` for rho^pi: score form minus `grad_theta J`.
 
     The paper's occupancy rho^pi is "in general not normalised".
     """

@@ -31,7 +31,7 @@ def fold_instance(x: float, gamma: float) -> Instance:
 
 
 def two_sided_gap(*, mdp: TabularMDP, q: Array, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Gap of the ablation "no fold": least `|g(eps) - eps|/eps`, the worse of both sides of a fold.
+    r"""Gap of the ablation "no fold": least `|g(eps) - eps|/eps`, to be 0, the worse of both sides of a fold.
 
     Roots are sought in the window around `eps`, for `q` moved by STEP to either side. It is 0 where `g - eps`
     changes sign. Bound: 1e-9, the rounding of a residual error near `eps` on a grid (1e-13) with room; a

@@ -48,7 +48,7 @@ def _residual(mdp: TabularMDP, model: Model, omega: list[Number], eps_k: float) 
 
 
 def _scales(mdp: TabularMDP, model: Model, eps_k: float) -> tuple[Array, Array, float, float]:
-    """Values and gradients of Q, the size of the gradient's terms, and the rounding bound."""
+    """Values and gradients of Q, and for gaps of (31) the size of terms and the rounding bound."""
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
     k = float(np.abs(q[mdp.available]).max()) / eps_k
     size = float(np.abs(b).max(initial=0)) * (1 + mdp.gamma * (1 + 2 * k))
@@ -73,14 +73,14 @@ def gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of Eq. (31): `formula`, printed or corrected, minus the true derivative of beta_{omega,k}."""
+    """Gap of Eq. (31): printed or corrected `formula` minus the true grad beta_{omega,k}, by dual numbers."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     truth = _truth(mdp, model, eps_k, differences) * (1 + perturb)
     return relative_gap(formula(mdp, q, b, eps_k=eps_k), truth, size=size, bound=bound)
 
 
 def log_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3: `M_{omega,k}[grad Q / eps_k]` minus the true score grad log p_{omega,k}."""
+    """Gap of App. E.3: `M[grad Q / eps_k]`, M f = f - E_p[f], minus the true score grad log p_{omega,k}."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     p = boltzmann(q_table(mdp, model[0], variables(model[1])), eps_k)
     probable = {h: x for h, x in p.items() if x.value > 0}
@@ -107,7 +107,7 @@ def chain_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0
 
 
 def no_policy_term(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
-    """Right side of Eq. (31) as printed without its policy term: `E_{w,k}[grad Q'] - grad Q`.
+    """Right side of Eq. (31) as printed without its policy term: `E_{w,k}[grad Q(h')] - grad Q`.
 
     The term is zero as E_{w,k}[grad log p] = 0.
     """
@@ -124,7 +124,7 @@ def gamma_only(mdp: TabularMDP, q: Array, b: Array, *, eps_k: float) -> Array:
 
 
 def vanishing_gap(*, mdp: TabularMDP, model: Model, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (31): printed right side minus the same without its policy term, which is zero."""
+    """Gap of Eq. (31): printed right side minus itself without its policy term, whose mean is 0; zero."""
     q, b, size, bound = _scales(mdp, model, eps_k)
     printed = grad_beta_incremental_as_printed(mdp, q, b, eps_k=eps_k) * (1 + perturb)
     return relative_gap(

@@ -22,12 +22,12 @@ def half_mean_square(table: Sequence[Jet]) -> Jet:
 
 
 def minus(left: Sequence[Any], right: Sequence[Any]) -> list[arb]:
-    """Difference of two tables, `left - right`, entry by entry."""
+    """Difference of two tables over the pairs, `left - right`, entry by entry."""
     return [a - b for a, b in zip(left, right, strict=True)]
 
 
 def m_step(x: Exact, j: int, eps: Jet) -> arb:
-    """Zero if the M-step's gradient is right: `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`.
+    """Zero if the M-step gradient (7) holds: `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`.
 
     The temperature eps depends on omega.
     """
@@ -42,7 +42,7 @@ def m_step(x: Exact, j: int, eps: Jet) -> arb:
 
 
 def m_step_incremental(x: Exact) -> list[arb]:
-    """Zero if App. E.2's M-step gradient holds with the incremental residual error eps_{omega,k}."""
+    """Zero if App. E.2's M-step gradient holds, eps = eps_{omega,k}: `eps^2 grad L` minus its right side."""
     return ts.in_every_direction(x, lambda j: m_step(x, j, incremental_error(x, j)))
 
 
@@ -59,7 +59,7 @@ def incremental_error(x: Exact, j: int) -> Jet:
 
 
 def under_greedy(x: Exact, j: int) -> list[Jet]:
-    """Residual `T* Q - Q` with its derivative, where maxima are unique.
+    """Bellman residual `T* Q - Q` with its derivative in omega_j, where maxima of Q are unique.
 
     The greedy policy is constant there.
     """
@@ -68,7 +68,7 @@ def under_greedy(x: Exact, j: int) -> list[Jet]:
 
 
 def greedy(x: Exact) -> list[fmpq]:
-    """Deterministic policy that takes the first maximiser of Q = omega . features."""
+    """Deterministic policy that takes the first maximiser of the linear critic Q = omega . features."""
     q = _table(x)
     best = {max(own, key=q.__getitem__) for own in x.mdp.of_state}
     return [fmpq(int(i in best)) for i in range(x.mdp.n_pairs)]
@@ -89,7 +89,7 @@ def unique_maxima(x: Exact) -> list[arb]:
 
 
 def in_all_directions(table: Callable[[Exact], list[arb]]) -> Differences:
-    """Repeat differences that do not depend on the direction, `table(x)`, once per direction."""
+    """Repeat `table(x)`, differences that are the same for all directions omega_j, once per direction."""
     return lambda x: ts.in_every_direction(x, lambda _: table(x))
 
 
@@ -111,7 +111,7 @@ def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
 
 
 def eq_31(x: Exact, *, gamma: bool, with_q: bool) -> list[arb]:
-    """Zero if Eq. (31) holds: derivative of beta_{omega,k} minus its right side.
+    """Zero if Eq. (31) holds, printed or corrected: grad beta_{omega,k} minus its right side.
 
     As printed, the right side lacks the factors `gamma` and Q(h'), `with_q`.
     """

@@ -33,7 +33,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def self_consistent_gap(
     *, mdp: TabularMDP, model: Model, eps: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Fellows et al. (7), self-consistent temperature: `eps^2 grad L` minus its right side."""
+    """Gap of Fellows et al. (7), self-consistent eps: `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`."""
     root = self_consistent_dual(mdp, model[0], model[1], eps)
     return _gap(mdp, model, root, pi_theta, d, perturb)
 
@@ -41,7 +41,7 @@ def self_consistent_gap(
 def incremental_gap(
     *, mdp: TabularMDP, model: Model, eps_k: float, pi_theta: Array, d: Array, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. E.2, incremental residual error: `eps^2 grad L` minus its right side."""
+    """Gap of App. E.2, eps = eps_{omega,k}: `eps^2 grad L - (eps E[grad Q] - E[Q] grad eps)`, zero."""
     q = q_table(mdp, model[0], variables(model[1]))
     eps = half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps_k)))) + eps_k
     return _gap(mdp, model, eps, pi_theta, d, perturb)

@@ -31,7 +31,7 @@ STEP = 1 / 1024
 
 
 def gap(formula: Any, *, mdp: TabularMDP, model: Model, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3: `formula`, printed or corrected, minus the derivative of `T* Q - Q`.
+    """Gap of App. E.3: printed or corrected gradient `formula` minus the true gradient of `T* Q - Q`, zero.
 
     It is relative to the largest gradient of Q.
     """
@@ -44,7 +44,7 @@ def gap(formula: Any, *, mdp: TabularMDP, model: Model, perturb: float = 0.0) ->
 
 
 def missing_gamma_gap(*, mdp: TabularMDP, model: Model, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3's missing gamma: printed minus corrected, against `(1 - gamma) E[grad Q(a*, s')]`."""
+    """Gap of App. E.3, no gamma: printed minus corrected minus `(1 - gamma) E[grad Q(a*, s')]`, zero."""
     q, b = model[0].value(model[1]), model[0].jacobian(model[1])
     best = b[np.arange(mdp.n_states), q.argmax(axis=1)]
     missing = np.einsum("sat,tn->san", np.asarray(mdp.dense_transition), best) * (1 - mdp.gamma + perturb)

@@ -28,7 +28,7 @@ from virel_theory.mdp.tabular import TabularMDP
 def gap_printed(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. H as printed: negated policy-loss gradient against (25), in the better of two readings."""
+    """Gap of App. H as printed: negated policy-loss gradient minus (25), the smaller of two readings."""
     advantage = q - (pi_theta * q).sum(axis=1, keepdims=True)
     weight = eps - advantage
     score = _descend(pi_theta, d, weight)
@@ -41,7 +41,7 @@ def gap_printed(
 def gap_corrected(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. H: negated gradient of `E_d[sum_a pi (alpha log pi - (Q - V))]`, corrected, against (25).
+    """Gap of App. H corrected: negated gradient of `E_d[sum_a pi (alpha log pi - (Q - V))]` minus (25), zero.
 
     V is held fixed.
     """
@@ -52,7 +52,7 @@ def gap_corrected(
 
 
 def _descend(pi: Array, d: Array, slope: Array) -> Array:
-    """Negated gradient in the logits of `E_d[sum_a f(pi(a))]`, where `slope` = f'(pi).
+    """Negated gradient in a softmax policy's logits of `E_d[sum_a f(pi(a))]`, where `slope` = f'(pi).
 
     It is -d(s) pi(a) (slope(a) - E_pi[slope]).
     """

@@ -15,7 +15,7 @@ from verify.proofs.shared_facts import IS_VISITS, V_OF_PI_THETA, rational
 
 
 def log_linear(instance: dict[str, Any]) -> Exact:
-    """Exact instance with a drawn log-linear `policy` as `features` and parameters `omega`."""
+    """Exact instance (rational MDP) with a drawn log-linear `policy` as `features` and parameters `omega`."""
     x = exactly({name: part for name, part in instance.items() if name != "policy"})
     table, omega = instance["policy"]
     return with_table_features(x, table, omega)
@@ -44,7 +44,7 @@ def with_policy_values(x: Exact) -> Exact:
 
 @rational
 def no_reward(x: Exact) -> list[fmpq]:
-    """Zero if the instance has reward 0, as `beta` determines it instead: rewards, once per direction."""
+    """Rewards of an exact instance, once per direction: zero, as they are derived from `beta` instead."""
     return [r for _ in x.features for r in x.mdp.reward]
 
 

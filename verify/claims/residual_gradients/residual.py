@@ -46,7 +46,7 @@ from virel_theory.mdp.tabular import TabularMDP
 
 
 def dual_tables(mdp: TabularMDP, model: Model, eps: float) -> tuple[Dual, Table, Table, Table]:
-    """Self-consistent temperature, Q, Boltzmann policy and residual, as dual numbers in omega."""
+    """Self-consistent eps_omega, Q, pi_omega and beta, as dual numbers in omega."""
     root = self_consistent_dual(mdp, model[0], model[1], eps)
     q = q_table(mdp, model[0], variables(model[1]))
     pi = boltzmann(q, root)
@@ -65,7 +65,7 @@ def _score_size(point: Point, eps: float, grad_eps: Array) -> float:
 
 
 def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (26): gradient of the residual error minus `E[beta grad beta]`, in three ways.
+    """Gap of Eq. (26): grad eps_omega minus `E[beta grad beta]`, zero; the gradients in three ways.
 
     The residual error is the self-consistent root, and the mean square under T^pi and under T*.
     """
@@ -82,7 +82,7 @@ def gap_26(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
-    """Gap of Eq. (26) for the target T*: gradient of the residual error minus `E[beta grad beta]`.
+    """Gap of Eq. (26) under T*: gradient of the residual error minus `E[beta grad beta]`, zero.
 
     It is relative to the largest product, with bound `16 u (|H| + 8)`.
     """
@@ -100,7 +100,7 @@ def _optimal_gap(mdp: TabularMDP, model: Model, perturb: float) -> Gap:
 
 
 def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (27): total derivative of the residual minus the sum of the policy term and Gamma."""
+    """Gap of Eq. (27): grad beta minus the sum of its policy term and Gamma (grad beta at fixed pi), zero."""
     point = evaluate(mdp, model, eps)
     root, _, _, beta = dual_tables(mdp, model, eps)
     left = as_array(mdp, beta, len(model[1])) * (1 + perturb)
@@ -111,7 +111,7 @@ def gap_27(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -
 
 
 def gap_28(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (28): derivative of the self-consistent temperature minus its two printed terms.
+    """Gap of Eq. (28): grad eps_omega, self-consistent, minus its two printed terms, zero.
 
     The terms have the true score.
     """
@@ -145,7 +145,7 @@ def gap_quotient(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 
 
 
 def gap_score(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of App. E.3's display after (29): `grad log pi - (eps M[grad Q] - grad eps M Q) / eps^2`."""
+    """Gap of App. E.3 after (29): `grad log pi - (eps M[grad Q] - grad eps M Q)/eps^2`, M f = f - E_pi[f]."""
     point = evaluate(mdp, model, eps)
     root, _, pi, _ = dual_tables(mdp, model, eps)
     left = as_array(mdp, {h: log(p) for h, p in pi.items()}, len(model[1])) * (1 + perturb)

@@ -35,7 +35,7 @@ Model = tuple[Approximator, Array]
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Tables, residual, policy, sizes of terms and rounding bound of a self-consistent instance.
+    """Q, its gradient, beta and pi_omega at a self-consistent eps_omega, sizes of terms, rounding bound.
 
     `amplification` is `1 + gamma |EE_w Q| / eps^2`: by how much terms exceed their sum in (28), where a
     known derivative is inserted.
@@ -52,7 +52,7 @@ class Point:
 
 
 def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
-    """Evaluate a self-consistent instance at its temperature `eps`: tables, sizes of terms, bound."""
+    """Evaluate Q, its gradient, beta and pi_omega at the self-consistent `eps`, with sizes and bound."""
     approximator, omega = model
     q, b = approximator.value(omega), approximator.jacobian(omega)
     pi = _softmax(q, eps)
@@ -82,7 +82,7 @@ def evaluate(mdp: TabularMDP, model: Model, eps: float) -> Point:
 
 @st.composite
 def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 3) -> Instance:
-    """Hypothesis strategy that draws an MDP, a model, and the self-consistent temperature `eps`.
+    """Hypothesis strategy that draws an MDP, a critic `model`, and its self-consistent temperature `eps`.
 
     The model is `(approximator, omega)`.
     """
@@ -99,7 +99,7 @@ def self_consistent(draw: st.DrawFn, *, max_states: int = 3, max_actions: int = 
 
 
 def seeded(seed: int) -> Instance:
-    """Self-consistent instance from a seed, with normal features, parameters and residuals.
+    """Build an MDP and critic with self-consistent eps from a seed: normal features, parameters, residuals.
 
     Fast, but it does not shrink.
     """
@@ -120,12 +120,12 @@ def seeded(seed: int) -> Instance:
 
 
 def seeded_instances() -> st.SearchStrategy[Instance]:
-    """Hypothesis strategy that draws self-consistent instances by seed, rounding bound at most 1e-8."""
+    """Hypothesis strategy that draws an MDP and critic with self-consistent eps by seed, bound <= 1e-8."""
     return st.integers(0, 2**32 - 1).map(seeded).filter(well_conditioned)
 
 
 def at_constant_temperature() -> st.SearchStrategy[Instance]:
-    """Hypothesis strategy that draws an MDP, a model and a temperature `eps_k` independent of omega."""
+    """Hypothesis strategy that draws an MDP, a critic `model`, and an `eps_k` independent of omega."""
 
     def build(seed: int, eps_k: float) -> Instance:
         drawn = seeded(seed)
@@ -135,12 +135,12 @@ def at_constant_temperature() -> st.SearchStrategy[Instance]:
 
 
 def well_conditioned(instance: Instance) -> bool:
-    """Whether a self-consistent instance's rounding bound is at most 1e-8."""
+    """Whether the rounding bound of a critic's self-consistent derivatives is at most 1e-8."""
     return evaluate(instance["mdp"], instance["model"], instance["eps"]).bound <= RELATIVE
 
 
 def with_residual(mdp: TabularMDP, q: Array, *, beta: Array, eps: float) -> TabularMDP:
-    """MDP with the reward that makes `beta` the residual of `q` under its Boltzmann policy at `eps`."""
+    """Copy of an MDP with the reward that makes `beta` the residual of `q` under pi_omega at `eps`."""
     q0 = np.where(mdp.available, q, 0.0)
     v = (_softmax(q, eps) * q0).sum(axis=1)
     reward = np.where(mdp.available, q0 - mdp.gamma * mdp.expect_next(v) + beta, 0.0)
@@ -148,7 +148,7 @@ def with_residual(mdp: TabularMDP, q: Array, *, beta: Array, eps: float) -> Tabu
 
 
 def relative_gap(left: Array, right: Array, *, size: float, bound: float) -> Gap:
-    """Gap of two arrays: largest difference relative to the size of their terms, against `bound`.
+    """Gap of two arrays, a formula and its truth: largest difference over the size of terms, against `bound`.
 
     The difference is absolute if that size is 0: both sides are exactly 0 then.
     """
@@ -184,7 +184,7 @@ def as_array(mdp: TabularMDP, table: Table, size: int) -> Array:
 
 
 def frozen(mdp: TabularMDP, model: Model, eps: Number) -> tuple[Table, Table]:
-    """Values and Boltzmann policy of a model as constants, plain numbers of the type of `eps`."""
+    """Values Q and policy pi_omega of a critic `model` as constants, plain numbers of the type of `eps`."""
     q = q_table(mdp, model[0], [type(eps)(float(x)) for x in model[1]])
     return q, boltzmann(q, eps)
 

@@ -41,7 +41,7 @@ Truth = Callable[..., Array]
 
 
 def _method(eps: float, omega: Array) -> str:
-    """Cheaper way to the true derivative for an instance, "dual" or "implicit".
+    """Name of the cheaper way to an instance's true derivative: "dual" numbers or "implicit" differentiation.
 
     It depends on the instance's data alone, so that shrinking is deterministic.
     """
@@ -58,7 +58,7 @@ def derivative_gap(
     differences: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of Theorem 4 or (30): `formula`, printed or corrected, minus the true derivative.
+    """Gap of Theorem 4 or (30): printed or corrected `formula` minus the true derivative in omega, zero.
 
     `truth_of` is `policy_truth` (Theorem 4) or `eps_truth` ((30)). `differences` takes the truth from
     central differences, else `_method` chooses a cheaper way.
@@ -72,7 +72,7 @@ def derivative_gap(
 
 
 def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 4 as coded, times its denominator, against the last line of the printed proof.
+    """Gap of Theorem 4: coded right side times its denominator, minus the printed proof's last line, zero.
 
     So the code is what is printed.
     """
@@ -83,7 +83,7 @@ def conclusion_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float 
 
 
 def sum_gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (30) as coded against the sum of Theorem 4 as printed and `E[beta Gamma]`."""
+    """Gap of Eq. (30): coded right side minus the sum of Theorem 4 as printed and `E[beta Gamma]`, zero."""
     point, s = evaluate(mdp, model, eps), symbols(mdp, model, eps)
     first = theorem_4_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps)
     left = grad_eps_as_printed(mdp, point.q, point.b_omega, beta=point.beta, eps=eps) * (1 + perturb)

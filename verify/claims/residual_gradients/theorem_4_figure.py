@@ -62,7 +62,7 @@ def _errors(mdp: TabularMDP, model: Model, eps: float) -> list[float]:
 
 
 def _relative(found: Array, truth: Array) -> float:
-    """Largest relative error of a gradient, at least 1e-17, so that a logarithmic axis can show 0."""
+    """Largest error of a gradient relative to the true one, at least 1e-17 for a logarithmic axis."""
     return max(float(np.abs(found - truth).max() / np.abs(truth).max()), 1e-17)
 
 

@@ -91,7 +91,7 @@ Sides = Callable[[Symbols], tuple[Array, Array]]
 
 
 def step_gap(sides: Sides, *, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of one step of Theorem 4's proof: left minus right side, relative to the size of the terms."""
+    """Gap of one step of Theorem 4's proof: left minus right side over the size of the terms, to be 0."""
     s = symbols(mdp, model, eps)
     left, right = sides(s)
     size = s.size * s.amplification + float(np.abs(s.mb).max(initial=0)) / eps
@@ -110,33 +110,36 @@ def _on(s: Symbols, table: Array) -> Array:
 
 
 def substitute_26(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "substitute (26)": the score, with E[beta grad beta] for grad eps."""
+    """Both sides of Theorem 4's step "substitute (26)": grad log pi, with E[beta grad beta] for grad eps."""
     return s.score, (s.eps * s.mb - s.mq[:, :, None] * s.grad_eps) / s.eps**2
 
 
 def substitute_27(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "substitute (27)" as printed, where `- gamma X + B M Q` is wrong.
+    """Both sides of Theorem 4's step "substitute (27)" as printed: the score, a bracket around (28) lost.
 
-    The log-derivative needs `- (gamma X + B) M Q` there.
+    Printed is `- gamma X + B M Q`; the log-derivative needs `- (gamma X + B) M Q`.
     """
     return s.score, _on(s, (s.eps * s.mb - s.gamma * s.x + s.mq[:, :, None] * s.b) / s.eps**2)
 
 
 def substitute_27_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "substitute (27)" repaired, with `- (gamma X + B) M Q` in the score."""
+    """Both sides of Theorem 4's step "substitute (27)" repaired: the score, with (28) for grad eps.
+
+    The term is `- (gamma X + B) M Q`.
+    """
     return s.score, (s.eps * s.mb - s.mq[:, :, None] * (s.gamma * s.x + s.b)) / s.eps**2
 
 
 def rearrange(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "rearrange" as printed: X lacks `M Q / eps^2`, B has the wrong sign.
+    """Both sides of Theorem 4's step "rearrange" as printed: a factor is lost, a sign of E[beta Gamma] wrong.
 
-    It is the policy term that loses the factor.
+    The policy term X loses `M Q / eps^2`, and B has the wrong sign.
     """
     return _on(s, s.score + s.gamma * s.x), (s.eps * s.mb + s.mq[:, :, None] * s.b) / s.eps**2
 
 
 def rearrange_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "rearrange" repaired: `(eps M grad Q - B M Q) / eps^2` on the right.
+    """Both sides of Theorem 4's step "rearrange" repaired: `(eps M grad Q - B M Q)/eps^2`, B = E[beta Gamma].
 
     The left side is `grad log pi + gamma X M Q / eps^2`.
     """
@@ -145,36 +148,43 @@ def rearrange_repaired(s: Symbols) -> tuple[Array, Array]:
 
 
 def expectations(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "take expectations" as printed: `(eps G + B V) / eps^2` on the right.
+    """Both sides of Theorem 4's step "take expectations" as printed: right side with `+ E[beta Gamma] EE Q`.
 
-    The left side is `X (1 + gamma E[beta E_w Q])`.
+    It is `(eps G + B V) / eps^2`. The left side is `X (1 + gamma E[beta E_w Q])`.
     """
     return s.x * s.d, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 
 def expectations_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "take expectations" repaired: `(eps G - B V) / eps^2` on the right.
+    """Both sides of Theorem 4's step "take expectations" repaired: right side with `- E[beta Gamma] EE Q`.
 
-    The left side is `X (1 + gamma V / eps^2)`.
+    It is `(eps G - B V) / eps^2`. The left side is `X (1 + gamma V / eps^2)`.
     """
     return s.x * (1 + s.gamma * s.v / s.eps**2), (s.eps * s.g - s.b * s.v) / s.eps**2
 
 
 def divide(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's step "divide" as printed, times D: `X = G / (eps D) + B V / (eps^2 D)`."""
+    """Both sides of Theorem 4's step "divide" as printed, times D = 1 + gamma E[beta E_pi[Q]].
+
+    The step is `X = G / (eps D) + B V / (eps^2 D)`.
+    """
     return s.x * s.d, s.g / s.eps + s.b * s.v / s.eps**2
 
 
 def last_line(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's last line as printed: `G / eps + B V / eps^2 = (eps B V + G) / eps^2`.
+    """Both sides of Theorem 4's last line as printed: on one denominator, eps is at the wrong term.
 
-    `eps` changes terms there. In print both sides are over D.
+    Printed is `G / eps + B V / eps^2 = (eps B V + G) / eps^2`: `eps` changes terms.
+    In print both sides are over D.
     """
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.b * s.v + s.g) / s.eps**2
 
 
 def last_line_repaired(s: Symbols) -> tuple[Array, Array]:
-    """Both sides of Theorem 4's last line repaired: `G / eps + B V / eps^2 = (eps G + B V) / eps^2`."""
+    """Both sides of Theorem 4's last line repaired: on one denominator, eps is the factor of EE[grad Q].
+
+    It is `G / eps + B V / eps^2 = (eps G + B V) / eps^2`.
+    """
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 

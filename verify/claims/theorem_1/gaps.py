@@ -58,7 +58,7 @@ def removed_point_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 for f with a jump at 0: |E[phi] - phi(1/2)|, f = -(2x - 1)^2 right of 0.
+    """Gap of Theorem 1 for f with a jump at 0: |E[phi] - phi(1/2)|, to be 0, f = -(2x - 1)^2 right of 0.
 
     Left of it, f = -h - |x|^p. For h = 0 the supremum is approached at 0 but not attained there.
     """
@@ -75,19 +75,19 @@ def one_sided_gap(*, h: int, p: int, eps: float, perturb: float = 0.0) -> Gap:
 
 
 def printed_gap(*, family: str, perturb: float = 0.0, **parts: Any) -> Gap:
-    """Gap of Theorem 1, (12), as printed: |E[phi] - phi(x*)| on a family of counterexamples."""
+    """Gap of Theorem 1, (12), as printed: |E[phi] - phi(x*)|, to be 0, on a family of counterexamples."""
     if family == "removed-point":
         return removed_point_gap(**parts, perturb=perturb)
     return one_sided_gap(**parts, perturb=perturb)
 
 
 def tied_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 without a unique maximum: |E[phi] - phi(x*)|, f continuous with two maxima."""
+    """Gap of Theorem 1 without a unique maximum: |E[phi] - phi(x*)|, to be 0, f with two equal maxima."""
     return removed_point_gap(h=0, eps=eps, perturb=perturb)
 
 
 def continuous_gap(*, coef: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 corrected: |E[phi] - phi(x*)| against its bound, for polynomials on [-2, 2]."""
+    """Gap of Theorem 1 corrected, polynomials on [-2, 2]: |E[phi] - phi(x*)| minus its bound, at most 0."""
     f, test = Polynomial([0, *coef]), Polynomial(phi)
     got = boltzmann_expectation(f * (1 - 2 * perturb), test, interval=BOX, eps=eps)
     x_star = _argmax(f)
@@ -102,7 +102,7 @@ def continuous_gap(*, coef: Sequence[int], phi: Sequence[int], eps: float, pertu
 
 
 def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 on n actions with one best: |E[phi] - phi(a*)| against an exponential bound."""
+    """Gap of Theorem 1 on n actions with one best: |E[phi] - phi(a*)| minus its exponential bound."""
     values, test = np.array(f, float), np.array(phi, float)
     best = int(values.argmax())
     got = boltzmann_policy(values[None] * (1 - 2 * perturb), eps=eps)[0] @ test
@@ -113,7 +113,7 @@ def finite_gap(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: flo
 
 
 def finite_gap_first(*, f: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 for n actions with ties: |E[phi] - phi(a*)|, a* the first best action.
+    """Gap of Theorem 1 for n actions with ties: |E[phi] - phi(a*)|, to be 0, a* the first best action.
 
     The bound is that of a gap of 1 (integers).
     """
@@ -139,7 +139,7 @@ def finite_instances(*, unique: bool) -> st.SearchStrategy[Instance]:
 
 
 def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1 at a kink, flat or boundary maximum: |E[phi] - phi(0)| against its rate eps^(1/p)."""
+    """Gap of Theorem 1 at a kink, flat or boundary maximum: |E[phi] - phi(0)| minus an O(eps^(1/p)) bound."""
     left, right = slopes
     got = boltzmann_expectation(
         lambda x: -np.where(x < 0, left, right) * np.abs(x) ** p * (1 - 2 * perturb),
@@ -157,7 +157,7 @@ def power_gap(*, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, 
 def power_constant_gap(
     *, p: int, slopes: Sequence[int], phi: Sequence[int], eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of E[phi] for f = -c |x|^p: quadrature minus closed form by incomplete gamma functions.
+    """Gap of E[phi] under exp(-c |x|^p / eps): quadrature minus closed form by incomplete gamma functions.
 
     The closed form is good to 64 ulps of sum|phi|.
     """
@@ -174,7 +174,7 @@ def power_constant_gap(
 
 
 def unbounded_domain_gap(*, eps: float, perturb: float = 0.0) -> Gap:
-    r"""Gap of Theorem 1 without a compact domain: |E[phi] - phi(0)| for f = -x^2/(1 + x^2).
+    r"""Gap of Theorem 1 without a compact domain: |E[phi] - phi(0)|, to be 0, for f = -x^2/(1 + x^2).
 
     The domain is cut at $R = 8e^{1/\varepsilon}$. The bound is the one that holds on [-1, 1], where $x^2/2
     \le -f \le x^2$: $4E[x^2] \le 4\sqrt2\,\varepsilon/\mathrm{erf}(1/\sqrt\varepsilon)$. On [-R, R] the mass
@@ -245,13 +245,13 @@ def _argmax(f: Polynomial) -> float:
 
 
 def _drop_outside(f: Polynomial, x_star: float, rho: float) -> float:
-    """Drop of f from its maximum to `sup f` over |x - x*| >= rho, `Delta_rho` (inf if that is empty)."""
+    """Drop `Delta_rho = f(x*) - sup f` over |x - x*| >= rho of f with maximum x* (inf if that is empty)."""
     parts = [(BOX[0], x_star - rho), (x_star + rho, BOX[1])]
     tops = [peaks.extremes(f, part)[1] for part in parts if part[0] < part[1]]
     return float(f(x_star)) - max(tops) if tops else math.inf
 
 
 def _drop_inside(f: Polynomial, x_star: float, delta: float) -> float:
-    """Drop of f from its maximum to `inf f` over |x - x*| <= delta, `omega_delta`."""
+    """Drop `omega_delta = f(x*) - inf f` over |x - x*| <= delta of f with maximum x*."""
     part = (max(BOX[0], x_star - delta), min(BOX[1], x_star + delta))
     return float(f(x_star)) - peaks.extremes(f, part)[0]

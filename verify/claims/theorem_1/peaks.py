@@ -44,7 +44,10 @@ class SmoothPeak:
 
 
 def smooth_peak(coef: Sequence[int], x_star: float, widths: Sequence[float]) -> SmoothPeak:
-    """Smooth peak with coefficients `coef` (module docstring) on [x_star - w_0, x_star + w_1], `widths` w."""
+    """Build a smooth peak from coefficients `coef` (module docstring) on [x_star - w_0, x_star + w_1].
+
+    `widths` are w_0 and w_1.
+    """
     ends = (x_star - widths[0], x_star + widths[1])
     f = Polynomial([0, 0, -coef[0], coef[1], -coef[2]])(Polynomial([-x_star, 1]))
     return SmoothPeak(f, x_star, ends, -extremes(f.deriv(2), ends)[1], largest(f.deriv(3), ends))
@@ -63,7 +66,7 @@ def largest(p: Polynomial, ends: tuple[float, float]) -> float:
 
 
 def rounding(p: Polynomial, ends: tuple[float, float]) -> float:
-    """Twice the rounding error bound of Horner's rule for a polynomial on an interval."""
+    """Bound of twice the rounding error of Horner's rule for a polynomial on an interval."""
     coef = np.abs(p.coef)
     return float(4 * len(coef) * U * np.polynomial.polynomial.polyval(max(abs(e) for e in ends), coef))
 
@@ -101,7 +104,7 @@ def power_mean(
 
 
 def power_rate(phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: float) -> float:
-    r"""Bound of |E[phi] - phi(0)| at a power peak -c |x|^p, where c is the smaller slope.
+    r"""Bound of |E[phi] - phi(0)| for f = -c |x|^p with a slope c per side, by the smaller slope c.
 
     $\sum_{k \ge 1}|\varphi_k|(\varepsilon/c)^{k/p}\Gamma((k+1)/p)/\Gamma(1/p)$. On each side $E|x|^k$ is
     that expression times $P((k+1)/p, X)/P(1/p, X) \le 1$: the regularised incomplete gamma function P(a, X)
@@ -128,7 +131,7 @@ def interchange_error(h: int, eps: float) -> float:
 
 @st.composite
 def smooth_peaks(draw: st.DrawFn, /, **more: st.SearchStrategy[object]) -> Instance:
-    """Hypothesis strategy that draws smooth peaks, `coef, x_star, widths` with m > 0, and `more` parts.
+    """Hypothesis strategy that draws smooth peaks by `coef, x_star, widths`, with f'' <= -m < 0, and `more`.
 
     Small integers and simple fractions.
     """

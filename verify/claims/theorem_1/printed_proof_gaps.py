@@ -39,7 +39,7 @@ TWO_WELLS = (-2.0, 2.0)
 def rate_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Theorem 1, (12), at a smooth peak: |E[phi] - phi(x*)| against an explicit O(eps) bound."""
+    """Gap of Theorem 1, (12), at a smooth peak: |E[phi] - phi(x*)| minus an O(eps) bound, at most 0."""
     peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
     got = boltzmann_expectation(peak.f, test, interval=peak.ends, eps=eps)
     p_ends = boltzmann_density(peak.f, peak.ends, interval=peak.ends, eps=eps)
@@ -57,7 +57,7 @@ def rate_gap(
 def auxiliary_gap(
     *, coef: Coef, x_star: float, widths: Sequence[float], offset: int, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Theorem 1's proof, (13): the density of f = g + f(x*) by its definition, minus that of g."""
+    """Gap of Theorem 1's proof, (13): density of f = g + f(x*) by its definition minus that of g, zero."""
     peak = smooth_peak(coef, x_star, widths)
     x = np.linspace(*peak.ends, 5)
     z = _fixed_rule(lambda t: np.exp((peak.f(t) + offset) / eps), peak.ends)
@@ -111,7 +111,7 @@ def pointwise_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of Theorem 1's proof, (16), and (17) with phi = 1: integrand at a fixed u minus its limit."""
+    """Gap of Theorem 1's proof, (16), (17): integrand exp(g/eps) phi at a fixed u minus its limit."""
     peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
     x = x_star - root * u
     got = test(x) * math.exp(min(peak.f(x) / eps, 0.0))
@@ -160,7 +160,7 @@ def dominated_gap(
 
 
 def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of step "integrable dominating function", Theorem 1: integral of sup|phi| minus that at eps = 1.
+    """Gap of Theorem 1's step "integrable dominating function": integral of sup|phi| minus that at eps = 1.
 
     The bound is the integral's value at eps = 1. The bound holds if the constant is integrable uniformly in
     eps.
@@ -231,13 +231,13 @@ def last_display_gap(
 
 
 def _scaled_mass(f: object, ends: tuple[float, float], eps: float, *, at: float = 0.0) -> float:
-    """Integral of exp(g/eps) over U, by the density at the maximum: 1/(sqrt(eps) p_eps(x*))."""
+    """Integral of exp(g/eps) over U, by the Boltzmann density at the maximum: 1/(sqrt(eps) p_eps(x*))."""
     density = boltzmann_density(f, [at], interval=ends, eps=eps, breakpoints=(0.0, at))  # type: ignore[arg-type]
     return 1 / (math.sqrt(eps) * float(density[0]))
 
 
 def _fixed_rule(integrand: object, ends: tuple[float, float]) -> float:
-    """Integral of a function by 32 panels of 64 Gauss-Legendre nodes, without adaptive refinement.
+    """Integral of a function over an interval by 32 panels of 64 Gauss-Legendre nodes, not adaptive.
 
     It is independent of `virel_theory`'s rule.
     """

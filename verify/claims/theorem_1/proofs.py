@@ -28,7 +28,7 @@ def maximisers(x: Exact) -> list[arb]:
 
 
 def dirac(x: Exact, *, side: int) -> list[arb]:
-    r"""Nonnegative if Theorem 1 holds on a finite set: its bound minus `side (E_pi[phi] - phi*)`.
+    r"""Nonnegative if Theorem 1 holds on a finite set: bound minus `side (E_pi[phi] - phi(a*))`, side +-1.
 
     The bound is `osc(phi) (n - 1) exp(-D/eps)`; `side` is 1 and -1. With $w_a = e^{-gap_a/\varepsilon}$, $w^*
     = 1$, $M = \sum w$ and $b = osc(\phi)(n - 1)$, it is $(b\,w_D - side\sum(\phi_a - \phi^*)w_a + b\,w_D\sum

@@ -35,7 +35,7 @@ from virel_theory.solvers.solve import solve
 
 
 def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 iii): min over Omega of `eps_{omega,k} - eps_k` against the min of eps_omega.
+    """Gap of Theorem 5 iii): min over Omega of `eps_{omega,k} - eps_k` minus that of eps_omega, zero.
 
     Omega is also taken without its first member.
     """
@@ -43,7 +43,7 @@ def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.
 
 
 def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float) -> Gap:
-    """Difference of the minima over Omega of `eps_{omega,k} - eps_k` and of eps_omega.
+    """Difference of minima over Omega: of `eps_{omega,k} - eps_k`, minus that of eps_omega.
 
     The bound is the larger of the two minimisers' rates; Assumption 2 is not used.
     """
@@ -55,7 +55,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float)
 
 
 def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 iii) without Assumption 2: 1/8 minus the minimum of `eps_{omega,k} - eps_k`.
+    """Gap of Theorem 5 iii) without Assumption 2: min eps_omega = 1/8 minus min of `eps_{omega,k} - eps_k`.
 
     Actions are continuous. S = 1, A = [0, 1], gamma = 1/2, r = 0, Q_omega = 1 on a width sigma, else 0. T* Q
     = 1/2: beta = 1/2 off and -1/2 on the spike, eps_omega = 1/8 for every sigma. The soft policy does not see
@@ -69,9 +69,9 @@ def gap_spikes(*, eps_k: float, nats: int, perturb: float = 0.0) -> Gap:
 
 
 def gap_38(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (38): `eps_{w~_k,k} - eps_k - eps_w`, at most its rate, for every w.
+    """Gap of (38): eps_{w,k} at the k-th minimiser minus eps_k minus eps_w at any w; at most (37)'s rate.
 
-    Omega is taken with Q*, and without.
+    The rate is without its term eps_k. Omega is taken with Q*, and without.
     """
     return worst(*(_gap_38(mdp, omegas, eps_k, perturb) for omegas in ([q_star, *others], list(others))))
 
@@ -84,7 +84,7 @@ def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: flo
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 iii), step "minimisers-converge" as printed: distance of the last two minimisers.
+    """Gap of Theorem 5 iii), step "minimisers-converge" as printed: distance of the last two, to be 0.
 
     The step is |w~_n - w~_{n-1}|. S = 1, A = 2, r = (gap, 0), Omega = {0, 1, 2, ...}. Q_0 = Q* and Q_j is the
     fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R
@@ -101,7 +101,7 @@ def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 
 
 
 def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 iii), repaired step: `min eps_{w,k} - (delta^2/2 + eps_k)`, at most 0.
+    """Gap of Theorem 5 iii), repaired: `min eps_{w,k} - (delta^2/2 + eps_k)`, at most 0, T* - T_k <= delta.
 
     The minimisers converge, too: (1 - gamma) ||Q_{w~_k} - Q*|| <= (1 + sqrt|H|) delta.
     """
@@ -118,7 +118,7 @@ def gap_squeeze(*, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, 
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the minimisers of eps_{w,k} over all tables, the fixed points Q_k of T_{w,k}, by eps_k.
+    """Figure of the minimisers of eps_{w,k} over all tables, fixed points Q_k of T_{w,k}, by eps_k.
 
     The MDP is a Garnet MDP.
     """

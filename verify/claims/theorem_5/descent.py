@@ -102,7 +102,7 @@ def descend(mdp: TabularMDP, smooth: Smooth) -> tuple[list[Array], list[float], 
 
 
 def stay_or_exit(reward: float, gamma: float) -> TabularMDP:
-    """MDP of two states: in s0 stay for `reward`, or exit for 1 to s1, where 1 is paid for ever."""
+    """Build an MDP of two states: in s0 stay for `reward`, or exit for 1 to s1, where 1 is paid for ever."""
     transition = np.zeros((2, 2, 2))
     transition[0, 0, 0] = transition[0, 1, 1] = transition[1, 0, 1] = 1.0
     mask = np.array([[True, True], [True, False]])
@@ -110,7 +110,7 @@ def stay_or_exit(reward: float, gamma: float) -> TabularMDP:
 
 
 def stuck_table(gamma: float, eps_k: float) -> Array:
-    """Stationary table of the Boltzmann target's error on `stay_or_exit(2, gamma)`, in closed form.
+    """Stationary table, not optimal, of eps_{omega,k} with the Boltzmann target on `stay_or_exit(2, gamma)`.
 
     It is the one at the smaller x (module docstring). M_stay is largest, 1.0998, at x = 2.4.
     """
@@ -130,7 +130,7 @@ def gap_descent(*, reward: int, gamma: float, perturb: float = 0.0) -> Gap:
 
 
 def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of the corrected descent, soft target: `(1 - gamma) ||beta||_1 - |H| ||grad||_1`, at most 0.
+    """Gap of the corrected descent of eps_{w,k}: `(1 - gamma) ||beta||_1 - |H| ||grad||_1`, at most 0.
 
     This holds at every table, so the fixed point is the only stationary point.
     """
@@ -144,7 +144,7 @@ def gap_inequality(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 
 
 @st.composite
 def near_stuck(draw: st.DrawFn) -> Instance:
-    """Hypothesis strategy that draws tables on a grid of 2^-10 within a step of a stuck table of the descent.
+    """Hypothesis strategy that draws tables Q on a grid of 2^-10 near a stationary, not optimal one.
 
     x is off by at most 3 2^-10/eps_k <= 0.03.
     """
@@ -156,7 +156,7 @@ def near_stuck(draw: st.DrawFn) -> Instance:
 
 
 def ends() -> Iterator[tuple[str, Instance]]:
-    """Named instances at the tables where the descent with the Boltzmann target ends."""
+    """Named instances: the tables Q where the descent of eps_{w,k} with the Boltzmann target ends."""
     for gamma in (0.95, 0.99):
         mdp = stay_or_exit(2.0, gamma)
         yield (
@@ -166,7 +166,7 @@ def ends() -> Iterator[tuple[str, Instance]]:
 
 
 def figures(seed: int) -> Sequence[Figure]:
-    """Figure of the stuck descent at gamma = 0.95, r = 2, and of the soft target's path on the same MDP."""
+    """Figure of the descent of eps_{w,k}, gamma = 0.95, r = 2: Boltzmann target stuck, soft one not."""
     mdp, eps = stay_or_exit(2.0, 0.95), np.array(SCHEDULE)
     stuck, free = descend(mdp, boltzmann), descend(mdp, soft)
     tables = [stuck_table(0.95, e) for e in SCHEDULE]

@@ -16,12 +16,12 @@ from verify.proofs.shared_facts import dot, loss_factor, losses, minus, rational
 
 
 def target(x: Exact) -> list[arb]:
-    """Nonnegative if the incremental target is below the optimal one: `T* Q - T_k Q` per pair."""
+    """Nonnegative if the incremental target T_k is below the optimal one: `T* Q - T_k Q` per pair."""
     return _target_gap(x, x.q)
 
 
 def target_bound(x: Exact, *, entropic: bool) -> list[arb]:
-    """Nonnegative if the incremental target is within its bound delta: `delta - (T* Q - T_k Q)` per pair.
+    """Nonnegative if T_k Q is within its bound delta of T* Q: `delta - (T* Q - T_k Q)` per pair.
 
     The target is that of (36) at the temperature eps_k.
     """
@@ -50,7 +50,7 @@ def incremental_error(x: Exact, *, name: str) -> list[arb]:
 
 
 def squeeze(x: Exact) -> list[arb]:
-    """Nonnegative if `eps_{omega,k} <= delta^2/2 + eps_k` at Q*: right minus left side.
+    """Nonnegative if `eps_{omega,k} <= delta^2/2 + eps_k` at Q*, T* Q - T_k Q <= delta: right minus left.
 
     As beta = 0 there, it is `(delta^2 - mean of m^2)/2`.
     """
@@ -61,7 +61,7 @@ def squeeze(x: Exact) -> list[arb]:
 
 @rational
 def greedy_limit(x: Exact) -> list[fmpq]:
-    """Zero if eps_{omega,k} has the limit eps_omega: eps under the uniform greedy policy minus eps under T*.
+    """Zero if eps_{omega,k} tends to eps_omega: eps under the uniform greedy policy minus eps under T*.
 
     That policy is the limit of p_{omega,k}.
     """
@@ -71,7 +71,7 @@ def greedy_limit(x: Exact) -> list[fmpq]:
 
 
 def stationary(x: Exact) -> list[arb]:
-    r"""Nonnegative if only fixed points are stationary: `|H| ||grad||_1 - (1 - gamma) ||beta||_1`.
+    r"""Nonnegative if only fixed points are stationary, soft T_k: `|H| ||grad||_1 - (1 - gamma) ||beta||_1`.
 
     The target is the soft one. `|H| grad = gamma pi beta P - beta`. The difference is an exact 0 where no two
     signs differ, because pi and P sum to 1.
@@ -93,7 +93,7 @@ def stationary(x: Exact) -> list[arb]:
 
 
 def _soft_values(x: Exact) -> tuple[list[arb], list[arb]]:
-    """Log-sum-exp state values at eps_k, and the Boltzmann policy of every pair."""
+    """Log-sum-exp state values at the temperature eps_k, and the Boltzmann policy of every pair."""
     v, pi = [], []
     for own in x.mdp.of_state:
         top = max(x.q[i] for i in own)
@@ -116,7 +116,7 @@ def _largest_target_gap(x: Exact, *, entropic: bool) -> arb:
 
 
 def _excess(x: Exact, q: Sequence[fmpq]) -> arb:
-    """Excess `eps_{omega,k} - eps_k - eps_omega`: half the mean of `(beta - m)^2 - beta^2`."""
+    """Excess `eps_{omega,k} - eps_k - eps_omega`: mean of `((beta - m)^2 - beta^2)/2`, m = T* Q - T_k Q."""
     beta = _residual(x, q)
     return total(m * m - 2 * b * m for b, m in zip(beta, _target_gap(x, q), strict=True)) / (
         2 * x.mdp.n_pairs

@@ -18,13 +18,13 @@ from verify.strategies import mdps, q_tables
 
 @st.composite
 def tables_and_temperatures(draw: st.DrawFn) -> Exact:
-    """Hypothesis strategy that draws an MDP, a table `q` and a temperature `eps_k` > 0."""
+    """Hypothesis strategy that draws an MDP, a table `q` and an incremental temperature `eps_k` > 0."""
     mdp = draw(mdps(max_states=3, masked=True))
     return exactly({"mdp": mdp, "q": draw(q_tables(mdp)), "eps_k": draw(EPS_K)})
 
 
 def two_members(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a function class Omega = {Q*, q}, the first two tables of `omegas`."""
+    """Exact instance (rational MDP) of a function class Omega = {Q*, q}, the first two tables of `omegas`."""
     x = exactly({name: part for name, part in instance.items() if name != "omegas"})
     first, second = (exact.table_of(x.mdp, table, name="omegas") for table in instance["omegas"][:2])
     return x.with_parts(q_star=first, q=second)

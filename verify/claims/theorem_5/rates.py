@@ -13,7 +13,7 @@ EPS_K = st.sampled_from([1.0, 0.5, 0.25, 0.125, 2.0**-6, 2.0**-10, 4.0])
 
 
 def backup_rounding(mdp: TabularMDP, q: Array) -> float:
-    """Rounding bound of the difference of two backups: `2 (4 A + S + 16) u (max|q| + max|r|)`."""
+    """Rounding bound of the difference of two Bellman backups: `2 (4 A + S + 16) u (max|q| + max|r|)`."""
     size = float(np.abs(q[mdp.available]).max() + np.abs(mdp.reward).max())
     return 2 * (4 * mdp.n_actions + mdp.n_states + 16) * U * size
 

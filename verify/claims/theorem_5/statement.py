@@ -33,7 +33,7 @@ from virel_theory.operators.bellman import bellman_incremental, bellman_optimal
 
 
 def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (36): T_{omega,k} and eps_{omega,k} of `virel_theory` against plain loops."""
+    """Gap of Eq. (36): T_{omega,k} and eps_{omega,k} of `virel_theory` minus those by plain loops, zero."""
     on = mdp.available
     backup = backup_by_hand(mdp, q, eps_k)[on]
     error = np.abs(bellman_incremental(mdp, q, eps_k=eps_k)[on] - backup + perturb)
@@ -43,7 +43,7 @@ def gap_36(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> 
 
 
 def gap_37(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (37): |eps_{omega,k} - eps_omega| against its rate in eps_k."""
+    """Gap of Eq. (37): |eps_{omega,k} - eps_omega| minus its derived rate in eps_k, at most 0."""
     eps_omega = eps_by_hand(mdp, q)
     rate, rounding = rates(mdp, q, eps_k)
     error = abs(incremental_residual_error(mdp, q, eps_k=eps_k) - eps_omega) + perturb * (1 + 2 * rate)
@@ -64,7 +64,7 @@ def gap_i(*, mdp: TabularMDP, q: Array, eps_k: float, perturb: float = 0.0) -> G
 
 
 def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 i), Definition 2 read at a fixed k: `||T* Q - T_{omega,k} Q||` at Q = Q*.
+    """Gap of Theorem 5 i), Definition 2 read at a fixed k: `||T* Q - T_{omega,k} Q||` at Q*, to be 0.
 
     eps_omega of (2) is 0 there.
     """
@@ -73,7 +73,7 @@ def gap_i_fixed_k(*, mdp: TabularMDP, q_star: Array, eps_k: float, perturb: floa
 
 
 def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Eq. (37), eps_omega under T^{pi_omega}: distance of the limit to the nearest such temperature.
+    """Gap of Eq. (37), eps_omega under T^{pi_omega}: distance of lim eps_{omega,k} to the nearest eps_omega.
 
     The roots are those of eps = g(omega, eps).
     """
@@ -84,7 +84,7 @@ def gap_37_own_policy(*, mdp: TabularMDP, q: Array, perturb: float = 0.0) -> Gap
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, others: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 ii): minimum over Omega of eps_{omega,k} at eps_k = 0 against that of eps_omega.
+    """Gap of Theorem 5 ii): minimum over Omega of eps_{omega,k} at eps_k = 0 minus that of eps_omega, zero.
 
     Omega is taken with Q*, and without.
     """
@@ -98,7 +98,7 @@ def _gap_of_minima(mdp: TabularMDP, omegas: Sequence[Array], perturb: float) -> 
 
 
 def gap_ii_own_policy(*, mdp: TabularMDP, others: Array, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 5 ii), eps_omega under T^{pi_omega}, no Q*: its minimum against that of the limit."""
+    """Gap of Theorem 5 ii), eps_omega under T^{pi_omega}: its minimum minus that of lim eps_{omega,k}."""
     limit = min(eps_by_hand(mdp, q) for q in others)
     found = [self_consistent_temperatures(mdp, q) for q in others]
     if not all(x.complete for x in found):
@@ -120,7 +120,7 @@ def _random(
 
 
 def _of_every_size(mdp: TabularMDP) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws tables with action gaps of many sizes, down to 2^-20 of the usual.
+    """Hypothesis strategy that draws tables Q with action gaps of many sizes, down to 2^-20 of the usual.
 
     A T_{omega,k} whose temperature stops falling shows only there.
     """
