@@ -193,7 +193,7 @@ def _on_ray(engine: Engine, packed: Sequence[bytes], jobs: int) -> Ended:
 
 
 def _ray_task(job: bytes) -> bytes:
-    """Run one packed job on a Ray worker, where `ray.cancel` acts like Ctrl-C; return its outcome."""
+    """Run a pickled job on a Ray worker, where `ray.cancel` acts like Ctrl-C; return its pickled outcome."""
     # A shell that starts Ray in the background has it, and so its workers, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Worker() as process:
@@ -246,7 +246,7 @@ def _on_dask(engine: Engine, packed: Sequence[bytes]) -> Ended:
 
 
 def _dask_task(job: bytes) -> bytes:
-    """Run one packed job on a Dask worker, asking often whether it was cancelled; return its outcome."""
+    """Run a pickled job on a Dask worker, asking often if it was cancelled; return its pickled outcome."""
     from distributed import get_worker  # noqa: PLC0415
 
     worker = get_worker()

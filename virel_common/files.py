@@ -201,7 +201,7 @@ def read_checked(path: Path, stamp: Stamp) -> bytes:
 
 
 def check_stamp(path: Path, stamp: Stamp) -> None:
-    """Check SHA-256 and length of a file in blocks, without keeping its contents in memory.
+    """Compare SHA-256 and length of a file with the expected ones, reading it in blocks to spare memory.
 
     Raises:
         InputError: the file can't be read, or its bytes differ.

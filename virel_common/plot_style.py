@@ -37,7 +37,7 @@ UNDATED: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def style(settings: Mapping[Any, Any]) -> Iterator[None]:
-    """Draw inside the block with exactly these Matplotlib settings, whatever the user's own are."""
+    """Draw inside the block with exactly the given Matplotlib settings, whatever the user's own are."""
     import matplotlib as mpl  # noqa: PLC0415  (slow to import)
 
     with mpl.rc_context():

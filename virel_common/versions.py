@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Versions of Python and of these packages, by name; "not installed" for a package that is absent.
+    """Versions of Python and of the given packages, by name; "not installed" for an absent package.
 
     Example:
         >>> list(versions(["numpy", "virel"]))

@@ -32,7 +32,7 @@ LIBRARIES = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMEXPR", "NUM
 
 
 class Unwanted(Exception):
-    """Raised when a job is stopped because its result is no longer wanted."""
+    """Exception raised when a running job is stopped because its result is no longer wanted."""
 
 
 def pack(function: Callable[..., Any], args: tuple[Any, ...], folder: str) -> bytes:
@@ -65,7 +65,7 @@ class Worker:
         self._connection: Connection | None = None
 
     def run(self, job: bytes) -> bytes:
-        """Run a packed job in the worker process; return its packed outcome.
+        """Run a pickled job in the worker process; return its pickled outcome.
 
         A job whose process dies starts again in a new process, up to `LIVES` times.
 

@@ -1,4 +1,4 @@
-"""Deep agent for continuous control: Algorithms 1 and 2 of the VIREL paper (App. H) and their relatives.
+"""Deep agents for continuous control: Algorithms 1 and 2 of the VIREL paper (App. H), SAC, TD3 and DDPG.
 
 `virel train`, `evaluate`, `compare`, `watch` and `export` run it; docs/deep.md says what it implements and
 where it deviates from the paper. `virel_deep.run.policy.load_policy(run, seed)` reads a policy from a run.

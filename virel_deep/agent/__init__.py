@@ -1,1 +1,1 @@
-"""Agents of K stacked seeds: acting, checkpoints, and the update, by hand-written gradients or autograd."""
+"""Agents that train K seeds at once in stacked tensors: acting, checkpoints, and the gradient update."""

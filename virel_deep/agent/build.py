@@ -40,7 +40,7 @@ def make_agent(
     device: torch.device,
     general: bool = False,
 ) -> Agent:
-    """Make K agents, one per generator: with hand-written gradients where they exist, else with autograd.
+    """Make K agents, one per random generator, updated by hand-written gradients if possible, else autograd.
 
     Args:
         algorithm: parts and shared settings.

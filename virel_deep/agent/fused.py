@@ -29,7 +29,7 @@ class Actions(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Policy network's pass and random sample behind a batch of actions, kept for the policy gradient."""
+    """Forward pass and random sample that gave a batch of actions, kept to compute the policy gradient."""
 
     policy: Pass
     """Forward pass of the policy network."""
@@ -46,13 +46,13 @@ class ByHand(Protocol):
         """Draw the policy's actions at the states s, and keep what its gradient needs."""
 
     def at_both(self, s: Tensor, s_next: Tensor, noise: Tensor) -> tuple[Actions, Actions, Drawn]:
-        """Draw actions at the states s, with what their gradient needs, and at s'; `noise [K, 2 B, A]`."""
+        """Draw actions at s, with what their gradient needs, and at next states s'; `noise [K, 2 B, A]`."""
 
     def untraced(self, s: Tensor, noise: Tensor) -> Actions:
         """Draw the online policy's actions at the states s, keeping nothing for a gradient."""
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Policy gradient w.r.t. the network's outputs at s, from those w.r.t. action and log density.
+        """Gradient of the policy loss w.r.t. the network's outputs, from that w.r.t. action and log density.
 
         `by_action` is `[K, B, A]`, `by_log_pi` `[K, 1]`.
         """
@@ -92,7 +92,7 @@ class GaussianByHand:
         return Actions(sample.action, sample.log_pi)
 
     def d_head(self, now: Actions, drawn: Drawn, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-        """Policy gradient w.r.t. the Gaussian's means and log standard deviations, penalties included."""
+        """Gradient of the policy loss, penalties included, w.r.t. the Gaussian's means and log deviations."""
         del now
         assert drawn.sample is not None
         action, _, pushed, inside = drawn.sample

@@ -65,7 +65,7 @@ class GeneralAgent(StackedAgent):
         return torch.zeros(self.seeds, device=self.device) if loss is None else loss.detach()
 
     def _beyond(self, data: Transitions, noise: Noise, objective: Objective) -> Weighted:
-        """Posterior at the next states, without gradient, for the critics' targets."""
+        """Infer the posterior (policy) at the next states, without gradient, for the critics' targets."""
         with torch.no_grad():
             return self.parts.posterior.infer_next(data.next_state, noise, objective)
 

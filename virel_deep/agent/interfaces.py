@@ -15,7 +15,7 @@ METRICS = ("eps_omega", "temperature", "entropy", "q", "td_error", "q_loss", "po
 
 
 class Kind(NamedTuple):
-    """Optional steps of an update besides the critics' step; each combination is one captured CUDA graph."""
+    """Which optional steps an update makes besides the critics' step; each choice has its own CUDA graph."""
 
     improves: bool
     """Whether the update has the E-step and the Polyak average: every `policy_delay` updates."""

@@ -1,1 +1,1 @@
-"""Tensor code of an algorithm's parts: posteriors, priors, values, temperatures, and their losses."""
+"""Torch implementation of an algorithm's parts: posteriors, priors, values, temperatures and losses."""

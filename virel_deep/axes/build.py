@@ -1,4 +1,4 @@
-"""Build the tensor code of an algorithm from its settings; the only place that maps settings to classes.
+"""Build an algorithm's torch parts from its settings; only this module maps settings to classes.
 
 Each table has a builder per kind of part. A new part is a class in `design/parts.py`, its tensor code in a
 file of this folder, and a line here.
@@ -21,7 +21,7 @@ from virel_deep.networks.network import Network
 
 @dataclass(frozen=True)
 class Sizes:
-    """Algorithm, tensor sizes and device that every builder of a part receives."""
+    """Input of every builder of a part: the algorithm's settings, the tensor sizes and the device."""
 
     algorithm: Algorithm
     seeds: int
@@ -38,7 +38,7 @@ class Sizes:
 
 
 class Parts(NamedTuple):
-    """Tensor code of an algorithm: value, posterior, prior and temperature."""
+    """Bundle of the four torch parts of an algorithm: value, posterior, prior and temperature."""
 
     value: Value
     posterior: Posterior
@@ -104,7 +104,7 @@ TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
 def build(
     algorithm: Algorithm, n_observation: int, n_action: int, *, seeds: int, device: torch.device
 ) -> Parts:
-    """Build value, posterior, prior and temperature of an algorithm, with all network weights zero."""
+    """Build the torch value, posterior, prior and temperature of an algorithm, all network weights zero."""
     of = Sizes(algorithm, seeds, n_observation, n_action, device)
     return Parts(
         VALUES[type(algorithm.value)](algorithm.value, of),

@@ -1,4 +1,4 @@
-"""Dual variables: one positive multiplier per seed, optimised by Adam on its logarithm.
+"""Dual variables (Lagrange multipliers): one positive number per seed, learnt by Adam on its logarithm.
 
 Today it is the temperature of an entropy constraint; the price of a KL budget is the same thing.
 """

@@ -1,4 +1,4 @@
-"""Interfaces of an algorithm's parts: sets of weighted actions, and one protocol per design axis.
+"""Interfaces of an algorithm's parts: one protocol each for value, posterior, prior and temperature.
 
 Shapes: K seeds, B states, N actions per state, A action dimensions, C critics. The update by autograd
 (`virel_deep/agent/general.py`) sees the parts through these names only; no part asks for another's kind.
@@ -36,7 +36,7 @@ def seed_mean(x: Tensor) -> Tensor:
 
 
 class Draw(NamedTuple):
-    """Random numbers to draw per state: how many, and from which distribution."""
+    """Specification of the random numbers to draw per state: how many, and from which distribution."""
 
     width: int
     law: Literal["normal", "uniform"] = "normal"
@@ -90,7 +90,7 @@ class Transitions(NamedTuple):
 
 
 class Objective(NamedTuple):
-    r"""Objective maximised at each state, $E[Q] - \alpha\,KL(\pi \| p)$: Marino et al., Eq. (16)."""
+    r"""Objective at each state, $E[Q] - \alpha\,KL(\pi \| p)$ with p the prior: Marino et al., Eq. (16)."""
 
     q_of: Callable[[Tensor, Tensor], Tensor]
     """Q `[K, B, N]` at states `[K, B, O]` and actions `[K, B, N, A]`, differentiable in the actions."""
@@ -183,13 +183,13 @@ class Temperature(Protocol):
 
     @property
     def alpha(self) -> Tensor:
-        """Temperature `[K, 1]` of the next step, in scaled reward units per nat."""
+        """Temperature alpha `[K, 1]` of the next update's policy loss, in scaled reward units per nat."""
 
     def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
         """Update the tracked residual error eps_omega by a new estimate `[K]`; the first replaces it."""
 
     def tune(self, log_ratio: Tensor) -> None:
-        """Take one dual step on a tuned temperature, from `E log(posterior / prior)` `[K, B]`.
+        """Take one dual step on a tuned temperature, given `E log(posterior / prior)` `[K, B]` per state.
 
         A temperature of another kind stays as it is.
         """

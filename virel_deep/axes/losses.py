@@ -88,7 +88,7 @@ def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
 
 
 def d_smaller(q: Tensor) -> Tensor:
-    """Derivative of `sum(min_c q)` w.r.t. critics `q [K, C, B]`, as a mask: True where c is the smaller.
+    """Derivative of the smaller critic value w.r.t. all critic values `q [K, C, B]`: True where smaller.
 
     The policy loss climbs the smaller critic; of two equal ones it is the first.
     """
@@ -118,7 +118,7 @@ def d_penalty(head: Tensor, inside: Tensor, *, mean_weight: float, log_std_weigh
 
 
 def dual_temperature_loss(log_alpha: Tensor, log_pi: Tensor, *, target_entropy: float) -> Tensor:
-    r"""Dual loss $-\log\alpha (\log \pi + \bar H)$, stationary at entropy $\bar H$; arXiv 1812.05905.
+    r"""Dual loss $-\log\alpha (\log \pi + \bar H)$ of alpha, for target entropy $\bar H$; arXiv 1812.05905.
 
     With log alpha in place of alpha, as common code has it: the same stationary point.
     """

@@ -12,7 +12,7 @@ from virel_deep.design import parts
 
 
 class ResidualError(ABC):
-    """Base of all temperatures: tracks the residual error eps_omega of K seeds.
+    """Base class of all temperatures: tracks the residual error eps_omega (mean squared TD error) of K seeds.
 
     Args:
         seeds: K.
@@ -28,7 +28,7 @@ class ResidualError(ABC):
     @property
     @abstractmethod
     def alpha(self) -> Tensor:
-        """Temperature `[K, 1]` of the next step, in scaled reward units per nat."""
+        """Temperature alpha `[K, 1]` of the next update's policy loss, in scaled reward units per nat."""
 
     def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
         """Update the tracked residual error eps_omega by an estimate `[K]`, smoothed unless the first."""
@@ -36,7 +36,7 @@ class ResidualError(ABC):
         self.eps_omega.mul_(old).add_(eps_omega * (1 - old))
 
     def tune(self, log_ratio: Tensor) -> None:  # noqa: B027  (most kinds are not tuned)
-        """Do nothing: only a temperature with a dual loss is tuned, from log(posterior / prior) `[K, B]`."""
+        """Do nothing: among the temperatures, only `DualTemperature` is tuned."""
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy seed k's residual error eps_omega into a dictionary of plain numbers."""
@@ -62,7 +62,7 @@ class ConstantTemperature(ResidualError):
 
 
 class ResidualTemperature(ResidualError):
-    """Temperature `alpha = lambda eps_omega` of the objective J_beta, VIREL Algorithm 2."""
+    """Temperature `alpha = lambda eps_omega` of VIREL Algorithm 2; lambda is the setting `scale`."""
 
     def __init__(self, settings: parts.Residual, seeds: int, *, device: torch.device) -> None:
         """Start with a temperature of 0, as no residual error has been observed."""
@@ -106,7 +106,7 @@ class DualTemperature(ResidualError):
         return self.dual.value[:, None]
 
     def tune(self, log_ratio: Tensor) -> None:
-        """Take one dual step towards the target entropy, from log(posterior / prior) `[K, B]`."""
+        """Take one dual step towards the target entropy, given log(posterior / prior) `[K, B]` per state."""
         self.dual.descend(d_dual_temperature_loss(log_ratio, target_entropy=self.target_entropy))
 
     def seed_state(self, k: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class TargetQ:
     """
 
     def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
-        """Store the critics, their target copies, and how a state value is evaluated."""
+        """Store the critics, their target copies, and whether state values are hard or soft."""
         self.networks, self.targets = {"critic": critic}, {"critic": target}
         self.gamma, self.soft = gamma, soft
 
@@ -32,7 +32,7 @@ class TargetQ:
     def fit(
         self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
     ) -> Fitted:
-        """Critic loss on a minibatch; targets bootstrap from the target critics at actions at s'."""
+        """Critic loss on a minibatch; its targets use the target critics at the policy's actions at s'."""
         del here
         v_next = self._v(self.targets["critic"], data.next_state, following(), objective)
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
@@ -63,7 +63,7 @@ class VNetwork:
     """
 
     def __init__(self, critic: Network, value: Network, target: Network, *, gamma: float, soft: bool) -> None:
-        """Store the critics, the state-value network, its target copy, and how a state value is evaluated."""
+        """Store the critics, the state-value network, its target copy, and whether V is hard or soft."""
         self.networks, self.targets = {"critic": critic, "value": value}, {"value": target}
         self.gamma, self.soft = gamma, soft
 
@@ -74,7 +74,7 @@ class VNetwork:
     def fit(
         self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
     ) -> Fitted:
-        """Losses J^Q and J^V of VIREL App. H on a minibatch; V is fitted to the critics before their step."""
+        """Critic loss J^Q and state-value loss J^V of VIREL App. H; V is fitted to the old critics."""
         del following
         v_next = self.targets["value"](data.next_state)[:, 0, :, 0]
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)

@@ -23,7 +23,7 @@ class PresetsOptions:
     """List the presets, or every setting of one of them with its value and meaning."""
 
     preset: Annotated[str | None, tyro.conf.Positional] = None
-    """Preset whose settings to list; default the table of all presets."""
+    """Preset (named algorithm) whose settings to list; default: a table of all presets."""
 
 
 def main_presets(argv: Sequence[str]) -> int:
@@ -59,7 +59,7 @@ def _presets() -> Table:
 
 
 def _settings(preset: str) -> list[Table]:
-    """Table of a preset's settings, one row each, and what its source sets for some environments."""
+    """Table of a preset's settings, one row each, and the values of its source for some environments."""
     row = preset_row(preset)
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):

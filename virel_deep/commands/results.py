@@ -25,7 +25,7 @@ class CompareOptions:
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folders, finished or not; every algorithm is compared with that of the first run."""
+    """Run folders, of finished or unfinished runs; each algorithm is compared with that of the first run."""
     out: Path = Path("out/compare")
     """Folder in which curves.png, curves.svg, curves.csv and table.md are written."""
     steps: int | None = None
@@ -45,7 +45,7 @@ class EvaluateOptions:
     episodes: int = 10
     """Number of episodes; every seed's policy plays the same ones."""
     seed: int = 0
-    """Seed of the episodes, not one of the run's seeds."""
+    """Random seed of the evaluation episodes; it is not one of the run's training seeds."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class WatchOptions:
     seed: int | None = None
     """Seed of the run whose policy is taken; default: the run's first seed."""
     out: Path | None = None
-    """Video file to write, .mp4 or .gif; default: RUN/seed-<s>.mp4."""
+    """Video file to write, .mp4 or .gif; default: RUN/seed-S.mp4, S the seed whose policy is recorded."""
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,10 @@ class PlanOptions:
     study: StudyFile
     """Study file (TOML) to check."""
     out: Path | None = None
-    """Folder of the study, whose recorded plan the file is compared with; default out/study/NAME."""
+    """Folder of the study, whose recorded plan the study file is compared with; default out/study/NAME for a
+    study file NAME.toml."""
     probe: bool = True
-    """Measure each job by a few hundred updates, some seconds per job."""
+    """Estimate each job's training time from a few hundred of its updates; takes some seconds per job."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,19 @@ class RunOptions:
     """
 
     study: StudyFile
-    """Study file; its plan is written down in the study's folder before the first run."""
+    """Study file (TOML); its plan is recorded in the study's folder before the first run."""
     out: Path | None = None
-    """Folder of the study; default out/study/NAME for NAME.toml."""
+    """Folder of the study's plan, runs and report; default out/study/NAME for a study file NAME.toml."""
     jobs: int | None = None
-    """Number of processes at a time; default one per CPU core that this process may use."""
+    """Number of jobs that run at a time, each in its own process; default one per usable CPU core."""
     engine: str | None = None
     """Cluster that runs the jobs: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
     this machine. --out must be on a file system that its machines share (docs/guide/clusters.md)."""
     job: int | None = None
-    """Number of the only job to run, from 0, in this process, as in a job array of a cluster's scheduler."""
+    """Run only one job, in this process: its number, from 0, as `virel study plan` lists it. Meant for job
+    arrays of a cluster's scheduler."""
     amend: str | None = None
-    """Reason for a changed study file; it is recorded and shown in the report as a deviation."""
+    """Reason why the study file differs from the recorded plan; the report shows it as a deviation."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class StatusOptions:
     study: StudyFile
     """Study file (TOML) whose progress to print."""
     out: Path | None = None
-    """Folder of the study; default out/study/NAME for NAME.toml."""
+    """Folder of the study's plan, runs and report; default out/study/NAME for a study file NAME.toml."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class ReportOptions:
     study: StudyFile
     """Study file (TOML) whose report to write."""
     out: Path | None = None
-    """Folder of the study; default out/study/NAME for NAME.toml."""
+    """Folder of the study's plan, runs and report; default out/study/NAME for a study file NAME.toml."""
 
 
 def main_study(argv: Sequence[str]) -> int:

@@ -30,37 +30,38 @@ class TrainOptions:
     """
 
     preset: str | None = None
-    """Algorithm to train, by the name that `virel presets` lists."""
+    """Preset (named algorithm) to train, as `virel presets` lists them."""
     env: str | None = None
     """Gymnasium id of the environment, like HalfCheetah-v5."""
     steps: float | None = None
-    """Environment steps per seed; 1e6 is fine. With `--resume`: a new, larger goal."""
+    """Environment steps per seed in total, such as 1e6. With `--resume`: a new, larger total."""
     seeds: int = 1
-    """Number of seeds: 0, 1, ...; `--first-seed` shifts them."""
+    """Number of seeds to train: 0, 1, ..., or consecutive numbers from `--first-seed` on."""
     first_seed: int = 0
-    """First seed of the run; the others follow it."""
+    """First seed of the run; the others are the next whole numbers."""
     out: Path | None = None
     """Run folder to write; default out/train/PRESET-ENV."""
     resume: Path | None = None
     """Continue the run in this folder; on the CPU the result is identical to an uninterrupted run."""
     jobs: int | None = None
-    """Processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
+    """Number of processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """Settings of the algorithm as NAME=VALUE: data.batch=128 temperature=residual temperature.scale=1e-3."""
     copies: int = 1
-    """Parallel environments per seed; still one update per transition."""
+    """Parallel copies of the environment per seed; still one gradient update per transition collected."""
     eval_episodes: int = 1
-    """Deterministic episodes per evaluation."""
+    """Number of episodes per evaluation, played by the deterministic policy."""
     eval_every: int = 1000
     """Environment steps from one evaluation to the next."""
     checkpoint_every: int = 10_000
     """Environment steps from one checkpoint to the next."""
     device: str = "auto"
-    """Device that trains: cpu, cuda, or auto, which is cuda where there is one."""
+    """Device that trains: cpu, cuda, or auto, which means cuda if torch finds a GPU, else cpu."""
     threads: int = 1
-    """CPU threads per process."""
+    """CPU threads of torch and numpy in each training process."""
     precision: Precision = "auto"
-    """How float32 products are computed: highest, stacked, medium, or auto (`virel_deep.design.run`)."""
+    """Way to compute float32 matrix products: highest, stacked, medium or auto; `virel_deep.design.run`
+    explains them."""
 
 
 def main_train(argv: Sequence[str]) -> int:

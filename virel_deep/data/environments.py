@@ -165,7 +165,7 @@ class SeedEnvs:
         return self._finite(self._seen, "observation after a reset")
 
     def _finite(self, values: NDArray[Any], name: str) -> Floats:
-        """Cast observations or rewards to float32; fail if one of them is not finite there."""
+        """Cast observations or rewards to float32; fail if one of them is not finite as float32."""
         if float(np.vdot(values, values)) < SAFE_SQUARE:
             return values.astype(np.float32)
         with np.errstate(over="ignore"):

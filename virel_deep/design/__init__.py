@@ -1,1 +1,1 @@
-"""Definitions of algorithms, presets and runs, as data without torch."""
+"""Settings that define algorithms, presets and runs, as plain dataclasses that need no torch."""

@@ -17,7 +17,7 @@ from virel_common.errors import InputError, require
 
 
 class Part:
-    """Base class of exchangeable settings: a direct subclass is a design axis, each subclass of it a kind.
+    """Base class of an algorithm's exchangeable parts: a subclass is a design axis, its subclasses are kinds.
 
     Example:
         >>> from dataclasses import dataclass

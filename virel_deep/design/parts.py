@@ -147,7 +147,7 @@ class Constant(Temperature, kind="constant"):
 
 @dataclass(frozen=True)
 class Residual(Temperature, kind="residual"):
-    """Temperature lambda eps_omega of J_beta: proportional to the mean squared TD error (VIREL)."""
+    """Temperature `lambda eps_omega` of VIREL, proportional to the residual error (mean squared TD error)."""
 
     scale: float = 4e-3
     """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units."""

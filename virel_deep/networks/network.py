@@ -142,7 +142,7 @@ class Network:
         return rows * max(self.sizes) ** 2 < SMALL
 
     def _storage(self, rows: int, reached: int) -> "_Storage":
-        """Memory of passes over `rows` inputs, kept for reuse; gradients cover the first `reached`."""
+        """Memory of passes over `rows` inputs, kept for reuse; gradients cover the first `reached` rows."""
         if (rows, reached) not in self._kept:
             self._kept[rows, reached] = _Storage(self, rows, reached)
         return self._kept[rows, reached]
@@ -158,17 +158,17 @@ class Pass:
         self._network, self._storage, self._number = network, storage, storage.passes
 
     def by_parameters(self, slope: Tensor) -> Tensor:
-        """Gradient of `sum(slope * output)` w.r.t. all parameters, written to `network.gradient`."""
+        """Gradient w.r.t. all parameters, in `network.gradient`, from `slope`, that w.r.t. the outputs."""
         self._backward(slope, parameters=True)
         return self._network.gradient
 
     def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
-        """Gradient `[K, rows, n]` of `sum(slope * output)` w.r.t. some input columns, summed over heads."""
+        """Gradient `[K, rows, n]` w.r.t. some inputs, summed over heads; `slope` is that w.r.t. outputs."""
         g = self._backward(slope, parameters=False)
         return _by_inputs(g, Stack(self._network.layers[0].weight[:, columns]), seeds=slope.shape[0])
 
     def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
-        """Gradient of one chosen head's output per row w.r.t. some input columns, for scalar outputs.
+        """Gradient of one chosen head's scalar output per row of the batch, w.r.t. some input columns.
 
         `chosen [K, C, B]` is True where head c is the one of row b; the slope is 1 there.
         For the CPU: a head's products have only the rows that chose it, half of them if there are two heads.

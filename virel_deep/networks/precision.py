@@ -20,7 +20,7 @@ Zen 4, where it is 1.07 times faster, one start in twenty measured 1.2."""
 
 
 def relative_error(setting: str) -> float:
-    """Measure the relative error (Frobenius norm) of a 256 x 256 x 256 product under a precision of torch."""
+    """Measure the relative error (Frobenius norm) of a 256 x 256 x 256 product at a torch precision."""
     a, b = (torch.randn(256, 256, generator=torch.Generator().manual_seed(i)) for i in (0, 1))
     exact = a.double() @ b.double()
     with _set(setting):

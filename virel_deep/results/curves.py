@@ -62,7 +62,7 @@ def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
 
 
 def band_of(run: Run) -> Band:
-    """Interquartile mean and its interval along a run's evaluations, lightly smoothed.
+    """Interquartile mean return over seeds and its 95 % interval at each evaluation, lightly smoothed.
 
     Single evaluations are noisy, and wide windows blur the start.
     """

@@ -13,7 +13,7 @@ Naming = Callable[[Run], str]
 
 @dataclass(frozen=True)
 class Entry:
-    """Run together with its label in tables and figures."""
+    """Pair of a run and its label in tables and figures."""
 
     label: str
     run: Run

@@ -64,7 +64,7 @@ class Run:
         return means
 
     def until(self, steps: int) -> "Run":
-        """Copy of a run as it was after `steps` environment steps, without its later evaluations.
+        """Copy of a run's returns without the evaluations after `steps` environment steps.
 
         Raises:
             InputError: the run had no evaluation by then.

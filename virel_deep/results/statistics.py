@@ -57,7 +57,7 @@ def iqm(scores: Scores, axis: int | None = None) -> Any:
 
 
 def iqm_interval(strata: Sequence[Scores]) -> Estimate:
-    """Interquartile mean of all scores with its stratified bootstrap interval, Agarwal et al. 2021.
+    """Interquartile mean of all seeds' scores with its stratified bootstrap interval, Agarwal et al. 2021.
 
     Args:
         strata: scores `[n_i]` of the seeds in environment i, all on one scale; at least one score each.
@@ -116,7 +116,7 @@ def improvement(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
 
 
 def _improvements(rng: np.random.Generator, x: Scores, y: Scores) -> Scores:
-    """Probability that x beats y in each of R bootstrap resamples, `[R]`."""
+    """Probability that a seed of X beats one of Y, in each of R bootstrap resamples, `[R]`."""
     beats = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [n, m]
     i, j = _indices(rng, len(x)), _indices(rng, len(y))
     out: Scores = beats[i[:, :, None], j[:, None, :]].mean(axis=(1, 2))
@@ -128,7 +128,7 @@ def _indices(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
 
 
 def _ends(resampled: Scores) -> Scores:
-    """Ends of the 95 % interval over bootstrap resamples (the first axis): `[2]` or `[2, T]`."""
+    """Ends of a statistic's 95 % interval over bootstrap resamples (the first axis): `[2]` or `[2, T]`."""
     ends: Scores = np.percentile(resampled, PERCENTILES, axis=0)
     return ends
 

@@ -15,7 +15,7 @@ from virel_deep.results.statistics import Estimate, Scores, improvement, iqm_int
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Table of text cells, to be shown on a terminal or as Markdown."""
+    """Table of compared runs' scores as text cells, to be shown on a terminal or as Markdown."""
 
     title: str
     columns: tuple[str, ...]

@@ -28,7 +28,7 @@ LONGEST = 10_000
 
 
 class Video(NamedTuple):
-    """Length, frames and return of a recorded video."""
+    """Facts about a recorded video: its length, its frames and the episode's return."""
 
     frames: int
     """Number of states shown. A GIF stores repeated states as one picture that is shown for longer."""

@@ -1,1 +1,1 @@
-"""Studies: arms, tasks, seeds and hypotheses in one file; planned, run, decided and reported."""
+"""Studies: algorithms (arms), tasks, seeds and hypotheses in one file; planned, run and reported."""

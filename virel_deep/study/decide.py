@@ -72,7 +72,7 @@ def decide(study: Study, results: Sequence[Result]) -> list[Decision]:
 
 
 def reach(study: Study, hypothesis: Hypothesis) -> tuple[Fraction, Fraction, Fraction]:
-    """Smallest p-value that a hypothesis can reach, and the strictest and mildest threshold it may face.
+    """Smallest p-value a hypothesis can reach, and the strictest and mildest significance level it may face.
 
     Holm's first threshold is `level / (2 m)` for m hypotheses. Each of the others can be decided in one
     direction, so that the last threshold which one can meet is `level / (m + 1)`.

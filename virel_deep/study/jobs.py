@@ -66,7 +66,7 @@ class JobState:
 
 
 def jobs_of(study: Study) -> list[Job]:
-    """List all jobs of a study, environment by environment, so that early tasks are complete early."""
+    """List all jobs of a study, environment by environment, so that the first ones can be compared early."""
     pairs = [(arm, env) for env in study.environments for arm in study.arms.values()]
     return [Job(number, arm, env) for number, (arm, env) in enumerate(pairs)]
 

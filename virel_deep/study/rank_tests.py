@@ -37,7 +37,7 @@ Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]
 
 
 class RankTest(NamedTuple):
-    """A rank statistic, and its exact p-values in both directions."""
+    """Result of a rank test: its statistic, and its exact p-values in both directions."""
 
     statistic: Fraction
     """Mean over tasks: of the probability of improvement, or of the signed rank sum in [-1, 1] for pairs."""
@@ -98,7 +98,7 @@ def doubled_u(x: Sequence[float], y: Sequence[float]) -> int:
 
 
 def doubled_u_distribution(pooled: Sequence[float], n: int) -> Distribution:
-    """Exact null distribution of `2 U`: numbers of ways to assign n of the pooled scores to X.
+    """Exact null distribution of the Mann-Whitney `2 U`: for each value, the ways to give X n pooled scores.
 
     By Wilcoxon's identity `2 U` is the doubled rank sum of X minus n (n + 1), so that a deal is a choice of n
     doubled midranks, counted one by one as in the knapsack problem.
@@ -118,7 +118,10 @@ def doubled_w(differences: Sequence[float]) -> int:
 
 
 def doubled_w_distribution(differences: Sequence[float]) -> Distribution:
-    """Exact null distribution of `2 W`: numbers of ways to sign the differences; zeros have no sign."""
+    """Exact null distribution of the signed-rank `2 W`: for each value, the ways to sign the differences.
+
+    Differences of zero have no sign: they only shift the ranks of the others.
+    """
     null: Distribution = {0: 1}
     for d, rank in zip(differences, doubled_midranks([abs(d) for d in differences]), strict=True):
         if d != 0:

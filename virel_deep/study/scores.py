@@ -85,7 +85,7 @@ def entries_of(results: Sequence[Result]) -> list[Entry]:
 
 
 def sides(hypothesis: Hypothesis, results: Sequence[Result]) -> Mapping[str, tuple[Result, Result]]:
-    """For each task of a hypothesis, the jobs of the arm claimed to be better and of the other arm."""
+    """For each task of a hypothesis, results of the arm claimed to be better and of the other arm."""
     found = {(one.job.arm.name, one.job.env): one for one in results}
     return {
         env: (found[hypothesis.better, env], found[hypothesis.than, env]) for env in hypothesis.environments

@@ -79,7 +79,7 @@ def explore(head: Floats, noise: Floats) -> Floats:
 
 
 def gradient(action: Tensor, pushed: Tensor, inside: Tensor, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
-    """Gradient `[..., 2 A]` w.r.t. a tanh-Gaussian's mean and log std, from those w.r.t. its sample.
+    """Gradient `[..., 2 A]` of a loss w.r.t. a tanh-Gaussian's mean and log std, from that w.r.t. its sample.
 
     `by_action [..., A]` and `by_log_pi [...]` are the gradients with respect to the sampled action and
     its log density. It uses `d log pi / du = 2 tanh u`; `pushed` and `inside` are those of `Sample`.
