@@ -52,7 +52,7 @@ TABLE = tomllib.loads(Path(__file__).with_name("statements.toml").read_text(enco
 
 
 class Rejected(Exception):
-    """A certificate file is not accepted: `Rejected(why, status)` holds the reason and an exit status.
+    """Exception: a certificate file is not accepted; `Rejected(why, status)` holds reason and exit status.
 
     Status 1: a claim is false or undecided. Status 2: the file is not a certificate, or it was changed.
     """
@@ -102,7 +102,7 @@ def unpacked(text: str, code: str) -> list[Any]:
 
 
 def numbers(data: Any, size: int | None = None) -> list[fmpq]:
-    """Read fractions from a list of texts, or from a packed array of floats; require `size` of them."""
+    """Read rational numbers, `size` of them if given, from a list of texts or a packed array of floats."""
     if isinstance(data, str):
         data = [fmpq(*x.as_integer_ratio()) for x in unpacked(data, "d")]
     need(isinstance(data, list) and size in (None, len(data)), f"not a list of {size or 'any'} numbers", 2)
@@ -131,7 +131,7 @@ VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1
 
 
 def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[arb], bool]) -> bool:
-    """Raise the precision until the ball `ball()` surely satisfies `yes` or `no`; return whether `yes`."""
+    """Raise the precision until the arb ball `ball()` surely obeys `yes` or `no`; return whether `yes`."""
     for bits in (64 << k for k in range(7)):
         with ctx.workprec(bits):
             need(bits <= MAX_BITS, f"undecided at {MAX_BITS} bits")
@@ -142,12 +142,12 @@ def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[ar
 
 
 def sign(ball: Callable[[], arb]) -> int:
-    """Prove the sign, 1 or -1, of a number that is not zero; a zero stays undecided."""
+    """Prove the sign, 1 or -1, of the number that the arb ball `ball()` encloses; a zero stays undecided."""
     return 1 if settle(ball, lambda x: x > 0, lambda x: x < 0) else -1
 
 
 def value(x: Any) -> arb:
-    """Ball that encloses a number, which must not contain the infinitesimal h, at the working precision."""
+    """Rigorous enclosure (arb ball) of a rational number or a polynomial of atoms (exp, log, 1/x)."""
     if isinstance(x, fmpq):
         return arb(x)
     terms = [(c, [(i, k) for i, k in enumerate(powers) if k]) for powers, c in x.to_dict().items()]
@@ -157,13 +157,13 @@ def value(x: Any) -> arb:
 
 
 def enclosure(x: Any) -> Callable[[], arb]:
-    """Function that returns a ball around the number x, computed as numerator over denominators."""
+    """Function that returns an enclosure (arb ball) of a number x, as numerator over denominators."""
     top, below = fraction(x)
     return lambda: value(top) / prod(map(value, below), start=arb(1))
 
 
 def atom(function: str, x: Any) -> Any:
-    """Polynomial generator that stands for exp(x), log(x) or 1/x; equal arguments share one generator."""
+    """Polynomial variable that stands for exp(x), log(x) or 1/x (an atom); equal arguments share one."""
     for i, (name, y) in enumerate(ATOMS):
         if name == function and type(x) is type(y) and x == y:
             return GENS[i]
@@ -178,46 +178,46 @@ def atom(function: str, x: Any) -> Any:
 
 
 def extent(x: Any) -> int:
-    """Number of terms of a polynomial; 1 for a rational number."""
+    """Number of terms of a polynomial of atoms (exp, log, 1/x); 1 for a rational number."""
     return 1 if isinstance(x, fmpq) else len(x)
 
 
 def multiply(x: Any, y: Any) -> Any:
-    """Product of two numbers; reject the file if the product may have too many terms."""
+    """Product of two polynomials of atoms (exp, log, 1/x); reject the file if it may have too many terms."""
     need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return x * y
 
 
 def short(x: Any) -> Any:
-    """Convert a constant polynomial to a rational number; reject the file if there are too many terms."""
+    """Convert a constant polynomial to a rational number; reject the file if x has too many terms."""
     need(extent(x) < MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return x.leading_coefficient() if not isinstance(x, fmpq) and x.is_constant() else x
 
 
 def at(x: Any) -> Any:
-    """Part a of a number `a + h b`, where h is the infinitesimal and b the derivative."""
+    """Value a of a dual number `a + h b`, where h is the infinitesimal (h^2 = 0) and b the derivative."""
     return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
 
 
 def slope(x: Any) -> Any:
-    """Derivative b of a number `a + h b`: the coefficient of the infinitesimal h."""
+    """Derivative b of a dual number `a + h b`: the coefficient of the infinitesimal h."""
     return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
 
 
 def divide(x: Any, y: Any) -> Any:
-    """Quotient `x / y`: for y = a + h b, 1/y = (1/a) (1 - h b/a), and 1/a is an atom unless a is rational."""
+    """Quotient `x / y` of dual numbers: for y = a + h b, 1/y = (1/a) (1 - h b/a), 1/a rational or an atom."""
     main, more = at(y), slope(y)
     inverse = 1 / main if isinstance(main, fmpq) else atom("inverse", main)
     return multiply(x * inverse, 1 - H * more * inverse) if more != 0 else x * inverse
 
 
 def exp(x: Any) -> Any:
-    """Exponential of a number with derivative part: `e^a (1 + h b)` for `a + h b`."""
+    """Exponential of a dual number: `e^a (1 + h b)` for `a + h b`, h the infinitesimal."""
     return short((atom("exp", at(x)) if at(x) != 0 else ONE) * (1 + H * slope(x)))
 
 
 def log(x: Any) -> Any:
-    """Logarithm of a number with derivative part: `log a + h b/a` for `a + h b`.
+    """Logarithm of a dual number: `log a + h b/a` for `a + h b`, h the infinitesimal.
 
     log a is written in logarithms of primes and of irreducible polynomials, so that equal logarithms become
     equal polynomials.
@@ -234,7 +234,7 @@ def log(x: Any) -> Any:
 
 
 def fraction(x: Any) -> tuple[Any, list[Any]]:
-    """Write a number as a fraction: a polynomial without inverses, and the list of its denominators."""
+    """Write a polynomial of atoms (exp, log, 1/x) as a polynomial without 1/x, and its denominators."""
     below = []
     inverses = [i for i, (function, _) in enumerate(ATOMS) if function == "inverse"]
     for i in reversed(inverses):  # an inverse may be of a number that holds earlier ones
@@ -245,7 +245,7 @@ def fraction(x: Any) -> tuple[Any, list[Any]]:
 
 
 def cleared(x: Any, i: int, power: int) -> Any:
-    """Clear the denominator of a polynomial: `x * y^power`, with generator `i`, which is 1/y, eliminated.
+    """Clear the denominator y of a polynomial x of atoms: `x * y^power`, with generator `i`, 1/y, eliminated.
 
     With g = 1/y and n = `power`, c_0 + c_1 g + ... + c_n g^n becomes c_0 y^n + ... + c_n, by Horner's rule.
     """
@@ -259,7 +259,7 @@ def cleared(x: Any, i: int, power: int) -> Any:
 
 
 def zero(x: Any) -> bool:
-    """Whether a number is proved to be zero: its numerator is the zero polynomial."""
+    """Whether a rational function of atoms is proved to be zero: its numerator is the zero polynomial."""
     return bool(fraction(x)[0] == 0)
 
 
@@ -267,7 +267,7 @@ def zero(x: Any) -> bool:
 
 
 def indicator_of_zero(x: Any) -> fmpq:
-    """Indicator that a number is zero: 1 or 0, whichever is proved; reject the file if neither is."""
+    """Indicator that a rational function of atoms is zero: 1 or 0, as proved; else reject the file."""
     if zero(x):
         return ONE
     sign(enclosure(x))
@@ -275,12 +275,12 @@ def indicator_of_zero(x: Any) -> fmpq:
 
 
 def absolute(x: Any) -> Any:
-    """Absolute value of a number, from its proved sign."""
+    """Absolute value of a rational function of atoms (exp, log), from its proved sign."""
     return x if zero(x) or sign(enclosure(x)) > 0 else -x
 
 
 def xlog(w: Any, x: Any, y: Any) -> Any:
-    """Product `w log(x/y)`, taken as 0 where w is 0."""
+    """Product `w log(x/y)`, a term of a KL divergence: 0 where the weight w is 0."""
     return w * (log(x) - log(y)) if w != 0 else ZERO
 
 
@@ -301,7 +301,7 @@ OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: multiply, a
 
 
 class Many(list[Any]):
-    """Table of numbers over an index set: "pairs", "states", "walks" (trajectories) or "list"."""
+    """Table of numbers over all state-action pairs, states or trajectories ("walks"), or in a plain list."""
 
     def __init__(self, kind: str, items: Iterable[Any]) -> None:
         """Store a table's numbers in the order of its index set, whose name is `kind`."""
@@ -310,7 +310,7 @@ class Many(list[Any]):
 
 
 def parsed(text: str) -> Any:
-    """Parse a formula to its syntax tree, which is never executed: `Instance.value` walks it."""
+    """Parse a formula of `statements.toml` to its syntax tree, which is never executed."""
     return ast.parse(text, mode="eval").body
 
 
@@ -333,7 +333,7 @@ RULES: dict[str, Callable[[Any], bool]] = {
 
 
 class Instance:
-    """Instance of a claim: its parts by name, and whatever `statements.toml` defines from them."""
+    """Instance of a claim in a certificate: its parts by name, and what `statements.toml` defines by them."""
 
     of, own = list[int](), list[list[int]]()
     """The state of each pair; the pairs of each state."""
@@ -353,7 +353,7 @@ class Instance:
             need(len(self.walks) < MAX_ENTRIES, f"the MDP must have fewer than {MAX_ENTRIES} trajectories", 2)
 
     def read(self, data: Any, kind: str, rules: Sequence[str] = ()) -> Any:
-        """Read one part of an instance over the index set `kind`, and check the rules that it must obey."""
+        """Read one part of an instance, such as a table q, over the index set `kind`; check its rules."""
         if kind == "mdp":
             return self.read_mdp(data, exact=not rules)
         if kind == "rows":
@@ -365,7 +365,7 @@ class Instance:
         return x[0] if kind == "one" else Many(kind, x)
 
     def read_mdp(self, m: Any, *, exact: bool) -> None:
-        """Read an MDP from exact fractions, or from packed floats, whose rows need not sum to exactly 1."""
+        """Read an MDP from fractions, or from packed floats whose probabilities need not sum to exactly 1."""
         if exact:
             of, act, r, rows = map(list, zip(*m["pairs"], strict=True))
             size, (to, p) = [*map(len, rows)], map(list, zip(*(x for row in rows for x in row), strict=True))
@@ -406,7 +406,7 @@ class Instance:
         return self.each(EACH[name], *args) if name in EACH else WHOLE[name](self, *args)
 
     def each(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Apply a function entry by entry; repeat state values for all actions, scalars for all entries."""
+        """Apply a function to tables entry by entry; repeat state values for all actions, and scalars."""
         kinds = {x.kind for x in args if isinstance(x, Many)}
         if not kinds:
             return function(*args)
@@ -421,26 +421,26 @@ class Instance:
         return Many("states", [fold(f[i] for i in own) for own in self.own])
 
     def along(self, fold: Callable[[Any, list[int]], Any]) -> Many:
-        """Apply `fold` to each trajectory's probability (of its transitions alone) and its list of pairs."""
+        """Apply `fold` to each trajectory's probability (of its transitions alone) and list of pairs."""
         return Many("walks", [fold(x, path) for x, path in self.walks])
 
     def expect(self, v: Any) -> Many:
-        """Expectation `E[v(s')]` over the next state, per state-action pair."""
+        """Expectation `E[v(s')]` of state values v over the next state, per state-action pair."""
         return Many("pairs", [sum((w * v[t] for t, w in row), ZERO) for row in self.rows])
 
     def into(self, f: Any) -> Many:
-        """Sum over all state-action pairs h of `f(h) p(s'|h)`, per next state s'."""
+        """Sum `sum_h f(h) p(s'|h)` of a table f over all state-action pairs h, per next state s'."""
         out = Many("states", [ZERO] * len(self.own))
         for t, x in ((t, w * x) for x, row in zip(f, self.rows, strict=True) for t, w in row):
             out[t] += x
         return out
 
     def lowest(self, f: Any) -> Many:
-        """Greedy policy of a table f, which takes the first maximiser in every state."""
+        """Greedy policy of a table f of action values; it takes the first maximiser in every state."""
         return Many("pairs", [fmpq(i == max(own, key=f.__getitem__)) for own in self.own for i in own])
 
     def dot(self, c: Any, rows: Any) -> Any:
-        """Linear combination `sum_n c_n row_n` of tables."""
+        """Linear combination `sum_n c_n row_n` of tables, such as a linear Q from its features."""
         terms = [self.each(multiply, *x) for x in zip(c, rows, strict=True)]
         return self.each(lambda *x: sum(x, ZERO), *terms)
 
@@ -449,11 +449,11 @@ class Instance:
         return rows[self.known["j"] + int(k)]
 
     def moved(self, c: Any) -> Many:
-        """Parameters c with the infinitesimal h added to the j-th, to differentiate with respect to it."""
+        """Parameters c of Q with the infinitesimal h added to the j-th, to differentiate in it."""
         return Many("list", [x + H * int(i == self.known["j"]) for i, x in enumerate(c)])
 
     def bend(self, c: Any, rows: Any, hessians: Any) -> list[Any]:
-        """Gradient tables of a quadratic Q at parameters c: `row_i + sum_n c_n hessian_in`."""
+        """Gradient of a quadratic Q at parameters c: tables `row_i + sum_n c_n hessian_in`, one per i."""
         return [self.each(operator.add, f, self.dot(c, g)) for f, g in zip(rows, hessians, strict=True)]
 
     def moments(self, rows: Any, f: Any) -> Many:
@@ -490,7 +490,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
 
 
 def prove(relation: Any, differences: list[Any], result: Any) -> None:
-    """Prove how all differences (for `!=`, one) compare to zero, and check the intervals claimed of them."""
+    """Prove how a fact's differences, left minus right (for `!=`, one), compare to 0; check its intervals."""
     if relation is ast.Eq:
         prove_identity(differences, result)
         return
@@ -507,7 +507,7 @@ def prove(relation: Any, differences: list[Any], result: Any) -> None:
 
 
 def prove_identity(differences: list[Any], result: Any) -> None:
-    """Prove that all differences are zero, and check that the intervals claimed of them shrink to zero."""
+    """Prove an identity: all differences left minus right are 0; check that its intervals shrink to 0."""
     need(all(map(zero, differences)), "the two sides of an identity differ")
     for bits in (64, 128, 256):
         low, high = interval(result[str(bits)])
@@ -518,13 +518,13 @@ def prove_identity(differences: list[Any], result: Any) -> None:
 
 
 def average(xs: Sequence[Any], values: Sequence[Any]) -> arb:
-    """Ball that encloses the mean of `values` with weights `exp(-x)`."""
+    """Rigorous enclosure (arb ball) of the mean of `values` weighted by `exp(-x)`, for given numbers x."""
     weights = [(-arb(x)).exp() for x in xs]
     return sum((w * v for w, v in zip(weights, values, strict=True)), arb(0)) / sum(weights, arb(0))
 
 
 def variance(gaps: list[fmpq], a: fmpq, b: fmpq) -> arb:
-    """Ball that encloses Var(Q)/e^2 in a state under the Boltzmann policy, for all temperatures e in [a, b].
+    """Enclosure (arb ball) of Var(Q)/e^2 in a state under its Boltzmann policy, for temperatures e in [a, b].
 
     The state's actions lie `gaps` below its best one. On [0, b] the value is at most the sum of x^2 exp(-x),
     x = gap/e: each term is largest at x = 2, or at b.
@@ -537,14 +537,14 @@ def variance(gaps: list[fmpq], a: fmpq, b: fmpq) -> arb:
 
 
 class Temperatures:
-    """Map g from a temperature to the residual error of an instance's table q under its Boltzmann policy.
+    """Map g from a temperature e to the residual error of a table q under its Boltzmann policy at e.
 
     As dE_pi[Q]/de = -Var(Q)/e^2 <= 0, every beta falls in e, so that its values at two temperatures enclose
     it in between.
     """
 
     def __init__(self, point: Instance) -> None:
-        """Compute the action gaps of an instance's table q, and its Bellman residual in the limit e = 0."""
+        """Compute the action gaps of an instance's table q, and its Bellman residual at temperature 0."""
         self.point, self.gamma, q = point, point.known["gamma"], point.known["q"]
         self.gaps = [[max(q[i] for i in own) - q[i] for i in own] for own in point.own]
         self.cold = point.value(parsed("T(q) - q"), {})
@@ -555,7 +555,7 @@ class Temperatures:
         return [c - self.gamma * x for c, x in zip(self.cold, self.point.expect(loss), strict=True)]
 
     def loss(self, gaps: list[fmpq], e: fmpq | None) -> Any:
-        """Loss `max Q - E_pi[Q]` of the Boltzmann policy in a state at temperature e."""
+        """Loss `max_a Q - E_pi[Q]` in a state with the action gaps `gaps`, pi the Boltzmann policy at e."""
         return average([0 if e is None else g / e for g in gaps], gaps) if e != 0 else ZERO
 
     def side(self, e: fmpq) -> int:
@@ -563,22 +563,22 @@ class Temperatures:
         return int(any(self.cold)) if e == 0 else sign(lambda: half_mean_square(self.residual(e)) - e)
 
     def between(self, a: fmpq, b: fmpq | None) -> list[arb]:
-        """Balls that enclose the Bellman residual beta per pair on temperatures [a, b]; None is infinity."""
+        """Enclosures (arb balls) of the Bellman residual beta per pair on [a, b]; b = None is infinity."""
         return [arb(x).union(arb(y)) for x, y in zip(self.residual(a), self.residual(b), strict=True)]
 
     def may_vanish(self, a: fmpq, b: fmpq) -> bool:
-        """Whether `e = g(e)` may have a solution in [a, b]: the enclosure of `g(e) - e` contains zero."""
+        """Whether [a, b] may hold a self-consistent temperature e: the enclosure of `g(e) - e` contains 0."""
         return bool((half_mean_square(self.between(a, b)) - arb(a).union(arb(b))).contains(0))
 
     def may_turn(self, a: fmpq, b: fmpq) -> bool:
-        """Whether the enclosure of `g'(e) - 1` on [a, b] contains zero; else `g(e) - e` is monotone there."""
+        """Whether `g(e) - e` may be non-monotone in the temperature e on [a, b]: `g'(e) - 1` may vanish."""
         flow = self.point.expect([variance(gaps, a, b) for gaps in self.gaps])
         slope = -self.gamma / len(self.cold) * sum(map(arb.__mul__, self.between(a, b), flow))
         return bool(slope.contains(1))
 
 
 def half_mean_square(beta: list[Any]) -> Any:
-    """Residual error `mean(beta^2) / 2` of Bellman residuals beta."""
+    """Residual error `mean(beta^2) / 2`, beta the Bellman residual of each state-action pair."""
     return sum(x * x for x in beta) / (2 * len(beta))
 
 

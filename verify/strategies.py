@@ -41,7 +41,7 @@ def mdps(
     gammas: st.SearchStrategy[float] | None = None,
     masked: bool = False,
 ) -> TabularMDP:
-    """Hypothesis strategy that draws finite MDPs: `S <= max_states`, `min_actions <= A <= max_actions`.
+    """Hypothesis strategy that draws finite MDPs, S <= `max_states` and `min_actions` <= A <= `max_actions`.
 
     Args:
         draw: given by hypothesis; leave it out.
@@ -135,7 +135,7 @@ def temperatures() -> st.SearchStrategy[float]:
 def instances(
     draw: st.DrawFn, /, **parts: st.SearchStrategy[Any] | Callable[[TabularMDP], st.SearchStrategy[Any]]
 ) -> dict[str, Any]:
-    """Hypothesis strategy that draws instances: dictionaries with one drawn value per named part.
+    """Hypothesis strategy that draws instances of a claim: dictionaries with one drawn value per named part.
 
     Parts are drawn in order. A part that is a function gets the `mdp` drawn before it, and returns its
     strategy.
@@ -183,7 +183,7 @@ def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any
 
 @cache
 def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws transition weights `[S, A, S]`: deterministic, integers, or a ring.
+    """Hypothesis strategy that draws an MDP's transition weights `[S, A, S]`: deterministic, integer, ring.
 
     The strategy is kept between draws, as all that are marked `cache` here: hypothesis validates new ones.
     """

@@ -1,4 +1,4 @@
-"""Ball arithmetic (arb): softmax, log-sum-exp, entropy of exact numbers; proofs of signs; intervals as text.
+"""Ball arithmetic (arb, rigorous enclosures): softmax, log-sum-exp, entropy; signs proved; intervals as text.
 
 Every function works at the current precision of python-flint. `decide` raises it until a sign is proved. If
 `MAX_BITS` do not suffice, it returns None, never a guess.
@@ -21,27 +21,27 @@ Number = arb | fmpq
 
 
 def exp(x: Number) -> arb:
-    """Ball that encloses `e^x`."""
+    """Rigorous enclosure (arb ball) of `e^x`, x a rational number or a ball."""
     return arb(x).exp()
 
 
 def log(x: Number) -> arb:
-    """Ball that encloses `log x`, for x > 0."""
+    """Rigorous enclosure (arb ball) of `log x`, x > 0 a rational number or a ball."""
     return arb(x).log()
 
 
 def total(terms: Iterable[Number]) -> arb:
-    """Ball that encloses a sum of exact numbers and balls."""
+    """Rigorous enclosure (arb ball) of the sum of rational numbers and balls."""
     return sum((arb(x) for x in terms), arb(0))
 
 
 def xlogy(x: fmpq, y: Number) -> arb:
-    """Ball that encloses `x log y`, with the convention `0 log 0 = 0`."""
+    """Rigorous enclosure (arb ball) of `x log y`, with the convention `0 log 0 = 0`."""
     return arb(x) * log(y) if x else arb(0)
 
 
 def softmax(x: Sequence[fmpq]) -> list[arb]:
-    """Softmax of exact numbers, as balls: `exp(x - max x)`, normalised."""
+    """Softmax `exp(x_i) / sum_j exp(x_j)` of rational numbers x: one rigorous enclosure (arb ball) each."""
     top = max(x)
     weights = [exp(value - top) for value in x]
     mass = total(weights)
@@ -49,13 +49,13 @@ def softmax(x: Sequence[fmpq]) -> list[arb]:
 
 
 def logsumexp(x: Sequence[fmpq]) -> arb:
-    """Ball that encloses `log sum exp(x)` of exact numbers, as `max x + log sum exp(x - max x)`."""
+    """Rigorous enclosure (arb ball) of `log sum_i exp(x_i)`, computed with the largest x_i factored out."""
     top = max(x)
     return arb(top) + total(exp(value - top) for value in x).log()
 
 
 def boltzmann(mdp: ExactMDP, q: Sequence[fmpq], eps: fmpq) -> list[arb]:
-    """Boltzmann policy, VIREL's Eq. (3), of a table q at temperature eps: one ball per state-action pair."""
+    """Boltzmann policy, VIREL's Eq. (3), of a table q at temperature eps: one arb ball per (s, a)."""
     out = [arb(0)] * mdp.n_pairs
     for own in mdp.of_state:
         for i, p in zip(own, softmax([q[i] / eps for i in own]), strict=True):
@@ -64,12 +64,12 @@ def boltzmann(mdp: ExactMDP, q: Sequence[fmpq], eps: fmpq) -> list[arb]:
 
 
 def entropy(p: Iterable[fmpq]) -> arb:
-    """Ball that encloses the entropy `-sum p log p` of exact probabilities."""
+    """Rigorous enclosure (arb ball) of the entropy `-sum_i p_i log p_i` of rational probabilities p."""
     return -total(xlogy(x, x) for x in p)
 
 
 def decide(evaluate: Callable[[], arb], *, max_bits: int = MAX_BITS) -> tuple[int, int] | None:
-    """Prove the sign of the number that `evaluate()` encloses; return the sign (1 or -1) and the bits needed.
+    """Prove the sign (1, -1) of the number that the ball `evaluate()` encloses; return it and the precision.
 
     Returns None if `max_bits` do not suffice; no precision decides a zero.
     """
@@ -84,7 +84,7 @@ def decide(evaluate: Callable[[], arb], *, max_bits: int = MAX_BITS) -> tuple[in
 
 
 def hull(balls: Iterable[arb]) -> arb:
-    """Single ball that contains all the given balls."""
+    """Single ball (midpoint and radius, arb) that contains all the given balls."""
     first, *rest = balls
     for ball in rest:
         first = first.union(ball)
@@ -103,7 +103,7 @@ def dyadic(x: fmpq) -> str:
 
 
 def endpoints(ball: arb) -> list[str]:
-    """Ends `[low, high]` of an interval that contains a ball with some margin, as texts `MpE` for `M 2^E`.
+    """Ends `[low, high]` of an interval that contains an arb ball, with a margin, as texts `MpE`: `M 2^E`.
 
     The ends are rounded outward to few digits.
     """

@@ -80,7 +80,7 @@ class Dual:
 
 
 def variables(values: Sequence[float] | Array) -> list[Number]:
-    """Dual numbers for independent variables with the given values: their gradients are the unit vectors."""
+    """Dual numbers for independent variables x at given values: the gradient of x_i is the unit vector i."""
     return [Dual(float(x), row) for x, row in zip(values, np.eye(len(values)), strict=True)]
 
 
@@ -108,10 +108,10 @@ def tanh(x: Number) -> Number:
 
 
 def gradient_of(x: Number, size: int) -> Array:
-    """Gradient `[size]` of a dual number; a zero vector for a constant."""
+    """Gradient `[size]` that a `Dual` number carries; a zero vector for a plain number."""
     return x.tangent if isinstance(x, Dual) else np.zeros(size)
 
 
 def stop_gradient(x: Number) -> Number:
-    """Value of a number without its gradient: the stop-gradient operator of VIREL's App. F.3."""
+    """Value of a dual number without its gradient: the stop-gradient operator of VIREL's App. F.3."""
     return x.value if isinstance(x, Dual) else x

@@ -1,4 +1,4 @@
-r"""MDPs in rational numbers: policy evaluation by two linear systems, policy iteration, T*, residual error.
+r"""Finite MDPs in rational numbers: policy evaluation, policy iteration, Bellman backup T*, residual error.
 
 Tables are tuples of `fmpq` with one entry per pair that exists, in the order of `pairs` (s-major). State
 vectors have one entry per state. `from_float` converts a float MDP; `fraction_of` says which rational number
@@ -47,7 +47,7 @@ class ExactMDP:
     stochastic: bool = True
 
     def __post_init__(self) -> None:
-        """Check that the discount lies in [0, 1), every state has an action, and distributions sum to 1."""
+        """Check that the discount lies in [0, 1), every state has an action, and probabilities sum to 1."""
         require(0 <= self.gamma < 1, "gamma", str(self.gamma), "must lie in [0, 1)")
         require(all(self.of_state), "pairs", self.pairs, f"must cover each of {self.n_states} states")
         if self.stochastic:
@@ -57,7 +57,7 @@ class ExactMDP:
 
     @property
     def n_pairs(self) -> int:
-        """Number |H| of state-action pairs that exist."""
+        """Number |H| of state-action pairs that exist in the MDP."""
         return len(self.pairs)
 
     @cached_property
@@ -84,15 +84,15 @@ class ExactMDP:
         )
 
     def mean(self, pi: Sequence[fmpq], table: Sequence[fmpq]) -> Vector:
-        """Expectation `E_pi[table]` of a table under a policy, per state."""
+        """Expectation `sum_a pi(a|s) f(s, a)` of a table f under a policy pi, per state."""
         return tuple(sum((pi[i] * table[i] for i in own), ZERO) for own in self.of_state)
 
     def best(self, table: Sequence[fmpq]) -> Vector:
-        """Largest entry `max_a table` of a table, per state."""
+        """Largest entry `max_a f(s, a)` of a table f, per state."""
         return tuple(max(table[i] for i in own) for own in self.of_state)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data of a rational MDP, with fractions as strings, for `from_json` to read."""
+        """Plain data (JSON) of a rational MDP, with fractions as strings, for `from_json` to read."""
         return {
             "n_states": self.n_states,
             "n_actions": self.n_actions,
@@ -163,14 +163,14 @@ def fractions(values: Any, *, name: str) -> Vector:
 
 
 def table_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
-    """Convert a float table `[S, A]` to one fraction per state-action pair that exists."""
+    """Convert a float table `[S, A]` to simple fractions, one per state-action pair of the MDP."""
     array = np.asarray(values, dtype=np.float64)
     require(array.shape == (mdp.n_states, mdp.n_actions), name, array.shape, "must have shape [S, A]")
     return fractions([array[pair] for pair in mdp.pairs], name=name)
 
 
 def policy_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
-    """Convert a float policy `[S, A]` to one fraction per state-action pair that exists.
+    """Convert a float policy `[S, A]` to simple fractions, one per state-action pair of the MDP.
 
     Raises: InputError: if the probabilities of a state do not sum to exactly 1.
     """
@@ -181,7 +181,7 @@ def policy_of(mdp: ExactMDP, values: Any, *, name: str) -> Vector:
 
 
 def distribution_of(values: Any, *, name: str) -> Vector:
-    """Convert a float distribution to simple fractions, and check that these sum to exactly 1.
+    """Convert a float probability distribution to simple fractions, and check that these sum to exactly 1.
 
     Raises: InputError: if they do not sum to exactly 1, or one is negative.
     """
@@ -196,17 +196,17 @@ def evaluate_states(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
 
 
 def solve_states(mdp: ExactMDP, pi: Sequence[fmpq], right: Sequence[fmpq]) -> Vector:
-    """Solve the linear system `(I - gamma P_pi) v = right` over states in rational numbers."""
+    """Solve `(I - gamma P_pi) v = right` in rational numbers, P_pi the state transitions of a policy pi."""
     return _solve(_states_system(mdp, pi), right)
 
 
 def visits(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
-    """Discounted state visits of a policy, the rational solution of `rho = p_0 + gamma P_pi^T rho`."""
+    """Discounted state visits rho of a policy pi: the rational solution of `rho = p_0 + gamma P_pi^T rho`."""
     return _solve(list(zip(*_states_system(mdp, pi), strict=True)), mdp.initial)
 
 
 def _states_system(mdp: ExactMDP, pi: Sequence[fmpq]) -> list[list[fmpq]]:
-    """Rational matrix `I - gamma P_pi` over states, of a policy's Bellman system."""
+    """Rational matrix `I - gamma P_pi` of a Bellman system, P_pi the state transitions under a policy pi."""
     n = mdp.n_states
     matrix = [[ONE if s == t else ZERO for t in range(n)] for s in range(n)]
     for (s, _), row, weight in zip(mdp.pairs, mdp.rows, pi, strict=True):
@@ -216,7 +216,7 @@ def _states_system(mdp: ExactMDP, pi: Sequence[fmpq]) -> list[list[fmpq]]:
 
 
 def evaluate_pairs(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
-    """Action values Q^pi in rational numbers, from the system `(I - gamma P Pi) q = r` over pairs."""
+    """Action values Q^pi in rational numbers, from the linear system `(I - gamma P Pi) q = r` over pairs."""
     n = mdp.n_pairs
     matrix = [[ONE if i == j else ZERO for j in range(n)] for i in range(n)]
     for i, row in enumerate(mdp.rows):
@@ -227,14 +227,14 @@ def evaluate_pairs(mdp: ExactMDP, pi: Sequence[fmpq]) -> Vector:
 
 
 def greedy_sets(mdp: ExactMDP, q: Sequence[fmpq]) -> tuple[tuple[int, ...], ...]:
-    """Greedy actions of each state with all ties, as indices of state-action pairs."""
+    """Greedy actions of a table in each state, with all ties, as indices of state-action pairs."""
     return tuple(
         tuple(i for i in own if q[i] == top) for own, top in zip(mdp.of_state, mdp.best(q), strict=True)
     )
 
 
 def first_greedy(mdp: ExactMDP, q: Sequence[fmpq]) -> tuple[int, ...]:
-    """First greedy action of each state, as an index of a state-action pair."""
+    """First greedy action of a table in each state, as an index of a state-action pair."""
     return tuple(ties[0] for ties in greedy_sets(mdp, q))
 
 
@@ -289,7 +289,7 @@ def residual_error(mdp: ExactMDP, q: Sequence[fmpq]) -> fmpq:
 
 
 def _solve(matrix: Sequence[Sequence[fmpq]], right: Sequence[fmpq]) -> Vector:
-    """Solve a linear system over the rationals."""
+    """Solve a linear system with rational coefficients exactly."""
     n = len(right)
     solved = fmpq_mat(n, n, [x for row in matrix for x in row]).solve(fmpq_mat(n, 1, list(right)))
     return tuple(solved[i, 0] for i in range(n))

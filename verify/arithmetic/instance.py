@@ -1,4 +1,4 @@
-"""Instances of claims in rational numbers: each drawn float becomes the simple fraction that rounds to it."""
+"""Instances of claims (MDPs, tables, policies) in rational numbers: each float becomes a simple fraction."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ SCALARS = ("eps", "eps_k", "alpha", "c", "p_norm")
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """Instance of a claim in rational numbers: an MDP and parts such as a table q, a policy pi, a number eps.
+    """Instance of a claim in rational numbers: an MDP and parts such as a table q, a temperature eps.
 
     `verify/statements.toml` lists the names. Tables and policies have one entry per state-action pair, `d`
     has one per state. Further parts are scalars, lists, and lists of tables. A part is an attribute: `x.q`.
@@ -37,14 +37,16 @@ class Exact:
         try:
             return self.parts[name]
         except KeyError:
-            raise AttributeError(f"no part {name!r} in an instance with {', '.join(self.parts)}") from None
+            raise AttributeError(
+                f"the instance has no part {name!r}; its parts are {', '.join(self.parts)}"
+            ) from None
 
     def as_json(self, *names: str) -> dict[str, Any]:
-        """Plain data of the parts called `names`, as a certificate stores them for `verify/recheck.py`."""
+        """Plain data (JSON) of an instance's parts called `names`, as a certificate stores them."""
         return {name: self.mdp.as_json() if name == "mdp" else text(self.parts[name]) for name in names}
 
     def with_parts(self, **parts: Any) -> "Exact":
-        """Copy of an instance with parts added or replaced."""
+        """Copy of a claim's instance with parts added or replaced."""
         return Exact(self.mdp, self.parts | parts)
 
 
@@ -59,7 +61,7 @@ def text(value: Any) -> Any:
 
 
 def exactly(instance: dict[str, Any]) -> Exact:
-    """Convert a drawn float instance to exact numbers: each float becomes the fraction that rounds to it.
+    """Convert a claim's instance from floats to rational numbers: each the fraction that rounds to it.
 
     Raises: InputError: if a distribution does not sum to exactly 1.
     """
@@ -68,7 +70,7 @@ def exactly(instance: dict[str, Any]) -> Exact:
 
 
 def _part(mdp: ExactMDP, name: str, value: Any) -> fmpq | Vector:
-    """Convert one part of an instance to fractions; its name tells whether it is a table, a scalar etc."""
+    """Convert one part of a claim's instance to fractions, as a table, a scalar etc. by the part's name."""
     if name in POLICIES:
         return policy_of(mdp, value, name=name)
     if name in TABLES:

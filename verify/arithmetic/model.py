@@ -42,7 +42,7 @@ def q_table(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number]
 
 
 def boltzmann(q: Table, eps: Number) -> Table:
-    """Boltzmann policy of a table at temperature `eps`; each state's largest value is subtracted first."""
+    """Boltzmann policy of action values at temperature `eps`; each state's maximum is subtracted first."""
     top: dict[int, Number] = {}
     for (s, _), value in q.items():
         top[s] = value if s not in top or top[s] < value else top[s]
@@ -54,7 +54,7 @@ def boltzmann(q: Table, eps: Number) -> Table:
 
 
 def state_values(q: Table, pi: Table) -> dict[int, Number]:
-    """Expected value of a table under the policy `pi`, per state."""
+    """State values `sum_a pi(a|s) q(s, a)` of a table q of action values under a policy pi, per state."""
     v: dict[int, Number] = {}
     for (s, a), value in q.items():
         v[s] = v.get(s, 0) + pi[s, a] * value
@@ -62,7 +62,7 @@ def state_values(q: Table, pi: Table) -> dict[int, Number]:
 
 
 def greedy_values(q: Table) -> dict[int, Number]:
-    """Largest value of a table, per state."""
+    """Largest action value `max_a q(s, a)` of a table q, per state."""
     v: dict[int, Number] = {}
     for (s, _), value in q.items():
         v[s] = value if s not in v or v[s] < value else v[s]
@@ -70,7 +70,7 @@ def greedy_values(q: Table) -> dict[int, Number]:
 
 
 def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
-    """Bellman residual `r + gamma E[v(s')] - q` per state-action pair."""
+    """Bellman residual `r + gamma E[v(s')] - q` per pair (s, a), of action values q and state values v."""
     dense = mdp.dense_transition
     return {
         (s, a): mdp.gamma * _dot([float(p) for p in dense[s, a]], [v[t] for t in range(mdp.n_states)])
@@ -81,20 +81,20 @@ def residual(mdp: TabularMDP, q: Table, v: dict[int, Number]) -> Table:
 
 
 def half_mean_square(beta: Table) -> Number:
-    """Residual error `(1 / (2 |H|)) sum beta^2` of Bellman residuals beta."""
+    """Residual error `(1 / (2 |H|)) sum beta^2`, beta the Bellman residual of the |H| state-action pairs."""
     return _sum([b * b for b in beta.values()]) / (2 * len(beta))
 
 
 def self_map(mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: Number) -> Number:
-    r"""Map $g(\omega, \varepsilon)$: residual error of $\hat Q_\omega$ for its Boltzmann policy at `eps`."""
+    r"""Map $g(\omega, \varepsilon)$: residual error of $\hat Q_\omega$ for its policy at temperature eps."""
     q = q_table(mdp, approximator, omega)
     return half_mean_square(residual(mdp, q, state_values(q, boltzmann(q, eps))))
 
 
 def self_consistent_dual(mdp: TabularMDP, approximator: Approximator, omega: Array, eps: float) -> Dual:
-    r"""Self-consistent temperature `eps` with its gradient in omega, by a Newton step in dual numbers.
+    r"""Self-consistent temperature, the root of `eps = g(omega, eps)`, with its gradient in omega.
 
-    The value of the result is `eps` as given; the step computes the gradient only.
+    The value of the result is `eps` as given; a Newton step in dual numbers computes its gradient.
     """
     n = len(omega)
     *x, t = variables([*omega.tolist(), eps])
@@ -108,7 +108,7 @@ def self_consistent_dual(mdp: TabularMDP, approximator: Approximator, omega: Arr
 def self_consistent_mp(
     mdp: TabularMDP, approximator: Approximator, omega: Sequence[Number], eps: float
 ) -> Number:
-    r"""Self-consistent temperature $\varepsilon_\omega$ near `eps` to 40 digits, by the secant method."""
+    r"""Self-consistent temperature, the root of `e = g(omega, e)` near `eps`, to 40 digits by secants."""
     with mpmath.workdps(DIGITS):
         return mpmath.findroot(
             lambda t: self_map(mdp, approximator, omega, t) - t,
@@ -119,7 +119,7 @@ def self_consistent_mp(
 
 
 def central_differences(f: Callable[[list[Number]], Number], x: Array) -> Array:
-    """Gradient of `f` at `x` by central differences in 50-digit arithmetic, rounded to float64 at the end."""
+    """Gradient of a function f at x by central differences in 50-digit arithmetic, rounded to float64."""
     with mpmath.workdps(DIGITS):
         h, point = mpmath.mpf(STEP), [mpmath.mpf(float(value)) for value in x]
         slopes = []

@@ -1,1 +1,1 @@
-"""Proofs of claims on exact instances, and the certificate files that record them."""
+"""Proofs of VIREL's claims on instances in rational numbers, and the certificate files that record them."""

@@ -36,7 +36,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Undecided:
-    """Failed proof on one instance: the statement is false on it, or the largest precision did not decide."""
+    """Failed proof of a statement on one instance: false there, or undecided at the largest precision."""
 
     claim: str
     """Id of the claim."""
@@ -69,7 +69,7 @@ def content_hash(body: dict[str, Any]) -> str:
 
 
 def write(path: Path, certificates: Sequence[Certificate]) -> None:
-    """Write certificates to a file, whole or not at all."""
+    """Write certificates to a JSON file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(json.dumps(document(certificates), separators=(",", ":")).encode() + b"\n")

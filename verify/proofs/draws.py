@@ -34,7 +34,7 @@ _PARTS: dict[str, Any] = {
 
 
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
-    """Hypothesis strategy that draws `size` multiples of 1/2, of absolute values up to `largest / 2`."""
+    """Hypothesis strategy that draws `size` multiples of 1/2, each at most `largest / 2` in size."""
     entries = st.integers(-largest, largest).map(lambda k: fmpq(k, 2))
     return st.lists(entries, min_size=size, max_size=size)
 
@@ -42,7 +42,7 @@ def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
 def with_features(
     *names: str, n_features: int = 2, where: Callable[[Exact], bool] | None = None
 ) -> Instances:
-    """Hypothesis strategy that draws a rational MDP, linear `features` and the parts asked for.
+    """Hypothesis strategy that draws instances: a rational MDP, features of a linear Q, parts asked for.
 
     Args:
         names: the parts asked for; `mdp` and `features` are always drawn. With `beta`, the rewards are 0.
@@ -74,14 +74,14 @@ def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
 
 
 def with_table_features(x: Exact, table: Any, omega: Any) -> Exact:
-    """Copy of an instance with `features` from a float table `[S, A, N]` and with parameters `omega [N]`."""
+    """Copy of an instance with features of a linear Q, from a table `[S, A, N]`, and parameters omega."""
     columns = np.moveaxis(np.asarray(table), -1, 0)
     features = [exact.table_of(x.mdp, column, name="features") for column in columns]
     return x.with_parts(features=features, omega=fractions(omega, name="omega"))
 
 
 def with_unit_features(x: Exact) -> Exact:
-    """Copy of an instance with one unit vector per pair as `features`: every table is linear in them."""
+    """Copy of an instance with a unit vector per pair as `features`: every table Q is linear in them."""
     return x.with_parts(features=_unit_vectors(x.mdp.n_pairs))
 
 

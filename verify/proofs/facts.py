@@ -1,4 +1,4 @@
-"""Facts, the (in)equalities of a proof, and how they are proved: by enclosing left side minus right side.
+"""Facts, the equations and inequalities of a statement, proved by enclosing left side minus right side.
 
 A statement of `verify/statements.toml` is a list of formulas, and each of them is one `Fact` here: a relation
 to zero and a function that computes the differences from the definitions. The checker (`verify/recheck.py`)
@@ -19,7 +19,7 @@ Differences = Callable[[Exact], Sequence[arb]]
 
 
 class Fact(NamedTuple):
-    """Equation or inequality of a statement: left side minus right side, and its relation to zero."""
+    """Equation or inequality of a statement: its relation to zero, and the function for left minus right."""
 
     relation: str
     """`==`, `>=` and `>` are claimed of every difference, `!=` of one of them."""
@@ -27,33 +27,33 @@ class Fact(NamedTuple):
 
 
 def equal(sides: Differences) -> Fact:
-    """Equation to prove: the two sides of a formula are equal in every component."""
+    """Fact `left == right`: the differences left minus right that `sides` computes are all zero."""
     return Fact("==", sides)
 
 
 def differs(sides: Differences) -> Fact:
-    """Refutation of an identity: the two sides of a formula differ in some component."""
+    """Fact `left != right`, to refute an identity: one difference that `sides` computes is not zero."""
     return Fact("!=", sides)
 
 
 def at_least(sides: Differences) -> Fact:
-    """Inequality to prove: the left side of a formula is at least the right side in every component."""
+    """Fact `left >= right`: the differences left minus right that `sides` computes are all at least zero."""
     return Fact(">=", sides)
 
 
 def above(sides: Differences) -> Fact:
-    """Strict inequality to prove: the left side of a formula exceeds the right side in every component."""
+    """Fact `left > right`: the differences left minus right that `sides` computes are all above zero."""
     return Fact(">", sides)
 
 
 class Open(Exception):
-    """An equation or inequality could not be proved on an instance; the message gives the reason."""
+    """Exception: an equation or inequality could not be proved on an instance; the message says why."""
 
 
 def certify(
     claim: str, form: str, x: Exact, *, parts: Sequence[str], facts: Sequence[Fact]
 ) -> Certificate | Undecided:
-    """Prove all (in)equalities on an exact instance; return a certificate, or `Undecided` if one fails.
+    """Prove all facts of a statement on an exact instance; return a certificate, or `Undecided` if one fails.
 
     Args:
         claim: id of the claim.
@@ -70,7 +70,7 @@ def certify(
 
 
 def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclose `left - right`, which should vanish, at 64, 128 and 256 bits, to prove `left == right`.
+    """Prove `left == right`, as far as balls can: enclose `left - right` around zero at 64, 128 and 256 bits.
 
     Each contains zero, and its width is below `2^(-bits/2)`.
     """
@@ -79,25 +79,27 @@ def _equal(x: Exact, sides: Differences) -> dict[str, Any]:
         with ctx.workprec(2 * bits):
             ball = hull(sides(x))
         if not ball.contains(0) or ball.rad() * 2 ** (bits // 2 + 2) > 1:
-            raise Open(f"the difference should vanish, but is {ball.str(10)} at {2 * bits} bits")
+            raise Open(
+                f"left minus right of an equation should be 0, but is {ball.str(10)} at {2 * bits} bits"
+            )
         with ctx.workprec(bits):
             result[str(bits)] = endpoints(ball)
     return result
 
 
 def _differs(x: Exact, sides: Differences) -> dict[str, Any]:
-    """Enclose one component of `left - right` away from zero, to prove `left != right`; say which one."""
+    """Prove `left != right`: enclose one component of `left - right` away from zero; say which one."""
     for bits in _precisions():
         with ctx.workprec(bits):
             for component, ball in enumerate(sides(x)):
                 low, high = endpoints(ball)
                 if (low[0] != "-" and low[0] != "0") or high[0] == "-":
                     return {"enclosure": [low, high], "component": component}
-    raise Open(f"no component of the difference excludes zero at {MAX_BITS} bits")
+    raise Open(f"left minus right of a `!=` is not proved to differ from 0 at {MAX_BITS} bits")
 
 
 def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[str, Any]:
-    """Enclose `left - right` in an interval without negative numbers, to prove `left >= right` or `>`.
+    """Prove `left >= right` or `>`: enclose `left - right` in an interval without negative numbers.
 
     Each difference is positive or, unless `strictly`, an exact zero.
     """
@@ -105,13 +107,13 @@ def _at_least(x: Exact, sides: Differences, *, strictly: bool = False) -> dict[s
         with ctx.workprec(bits):
             balls = sides(x)
             if any(ball < 0 or (strictly and ball.is_zero()) for ball in balls):
-                raise Open("a difference is negative, or zero where it must be positive")
+                raise Open("left minus right of an inequality is negative, or 0 where it must be positive")
             if all(ball > 0 or ball.is_zero() for ball in balls):
                 low, high = endpoints(hull(balls))
                 low = "0p0" if low.startswith("-") else low
                 if not strictly or low[0] != "0":
                     return {"enclosure": [low, high]}
-    raise Open(f"a difference is not separated from zero at {MAX_BITS} bits")
+    raise Open(f"left minus right of an inequality has no proved sign at {MAX_BITS} bits")
 
 
 def _precisions() -> list[int]:

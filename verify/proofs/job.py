@@ -50,12 +50,12 @@ Jobs = dict[str, Sequence[Job]]
 
 
 def proved(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
-    """Proof job that proves the (in)equalities `facts` on all instances; `options` set other `Job` fields."""
+    """Proof job that proves the statement's `facts` on all instances; `options` set other `Job` fields."""
     return Job(form, parts, facts, **options)
 
 
 def refuted(form: str, parts: tuple[str, ...], *facts: Fact, **options: Any) -> Job:
-    """Proof job that refutes: it proves `facts` on one counterexample; `options` set other `Job` fields."""
+    """Proof job that refutes a statement by `facts` of one counterexample; `options` set `Job` fields."""
     return Job(form, parts, facts, refutes=True, **options)
 
 
@@ -65,5 +65,5 @@ def as_drawn(x: Exact) -> Exact:
 
 
 def featured(form: str, parts: tuple[str, ...], *facts: Fact, refutes: bool = False, **options: Any) -> Job:
-    """Proof job on rational instances with features, drawn by `draws.with_features(*parts, **options)`."""
+    """Proof job on rational instances with features of a linear Q, which `draws.with_features` draws."""
     return Job(form, parts, facts, as_drawn, refutes, draws.with_features(*parts, **options))

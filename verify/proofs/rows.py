@@ -18,7 +18,7 @@ def certifiable(rows: Sequence[Row]) -> list[str]:
 
 
 def certified_row(claim_id: str, *, seed: int, out: Path) -> Row:
-    """Write the certificates of one claim into the folder `out`; return the outcomes as plain data."""
+    """Certify one claim: write its certificates into the folder `out`; return the outcomes as plain data."""
     outcomes = certify_claim(claim_id, seed=seed, out=out)
     verdict = "certified" if all(outcome.ok for outcome in outcomes) else "undecided"
     return {"id": claim_id, "verdict": verdict, "certificates": list(map(dataclasses.asdict, outcomes))}

@@ -125,7 +125,7 @@ def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecide
 
 
 def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
-    """Draw about `n` instances from a hypothesis strategy; the same seed draws the same ones."""
+    """Draw about `n` instances of a claim from a hypothesis strategy; the same seed draws the same ones."""
     out: list[Any] = []
 
     @hypothesis.seed(seed)

@@ -15,7 +15,7 @@ from verify.proofs.facts import Differences, above, equal
 
 
 def rational(differences: Callable[[Exact], Sequence[fmpq | int]]) -> Differences:
-    """Decorator that converts the exact numbers returned by a function to balls of radius zero."""
+    """Decorator that converts the exact numbers returned by a function to balls (arb) of radius zero."""
     return lambda x: [arb(value) for value in differences(x)]
 
 
@@ -30,7 +30,7 @@ def dot(a: Sequence[fmpq], b: Sequence[fmpq]) -> fmpq:
 
 
 def fixed_point(name: str) -> Differences:
-    """Difference `q - T* q` for an instance's table called `name`: zero if and only if the table is Q*."""
+    """Difference `q - T* q` of an instance's table called `name`: zero if and only if the table is Q*."""
     return rational(lambda x: minus(x.parts[name], exact.optimal_backup(x.mdp, x.parts[name])))
 
 
@@ -41,7 +41,7 @@ def value_of(name: str) -> Differences:
 
 @rational
 def visits(x: Exact) -> list[fmpq]:
-    """Difference `rho - (p_0 + gamma P_pi^T rho)`: zero if and only if rho are the state visits of pi.
+    """Difference `rho - (p_0 + gamma P_pi^T rho)` per state: zero if and only if rho are the visits of pi.
 
     They are discounted, and pi is the part `pi_theta`.
     """
@@ -66,7 +66,7 @@ IS_VISITS = equal(visits)
 
 
 def losses(x: Exact, q: Sequence[fmpq], eps: fmpq | arb) -> list[arb]:
-    """Loss `max Q - E_pi[Q]` of the Boltzmann policy in each state, as a ball.
+    """Loss `max_a Q - E_pi[Q]` of the Boltzmann policy pi of a table: one enclosure (arb ball) per state.
 
     A state where no action is worse than another has the exact loss 0.
     """
@@ -80,12 +80,12 @@ def losses(x: Exact, q: Sequence[fmpq], eps: fmpq | arb) -> list[arb]:
 
 
 def n_actions(x: Exact) -> int:
-    """Largest number A of actions that a state has."""
+    """Largest number A of actions that a state of an instance's MDP has."""
     return max(map(len, x.mdp.of_state))
 
 
 def loss_factor(x: Exact, *, entropic: bool) -> arb:
-    """Factor c of the bound `max Q - E_pi[Q] <= c eps` on a Boltzmann policy's loss: one of two known ones.
+    """Factor c of the bound `max Q - E_pi[Q] <= c eps` on a Boltzmann policy's loss: `log A` or `(A - 1)/e`.
 
     It is `log A` if `entropic`, else `(A - 1)/e`.
     """

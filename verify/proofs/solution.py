@@ -1,4 +1,4 @@
-r"""Certificates of `virel solve --certify`: one sweep proves that the policy is within delta of optimal.
+r"""Certificates of `virel solve --certify`: one Bellman sweep proves a policy to be within delta of optimal.
 
 The float arrays are the MDP, exactly as given: row sums are 1 within $\delta$
 (`virel_theory.solvers.bounds`). For any vector v, with $u = \max(0, \max_s (Tv - v))$, $l = \min(0,
@@ -42,7 +42,7 @@ MAX_ENTRIES = 10**7
 
 @dataclass(frozen=True, eq=False)
 class PolicyBound:
-    """Guaranteed bound on a policy's loss against the optimum, with the vector that proves it."""
+    """Guaranteed bound on a policy's loss `V* - V^pi` in every state, with the vector v that proves it."""
 
     delta: float
     r"""Bound of $V^*(s) - V^\pi(s)$ in every state; for costs, of $V^\pi(s) - V^*(s)$."""
@@ -55,7 +55,7 @@ class PolicyBound:
 def policy_bound(
     mdp: TabularMDP, policy: NDArray[np.intp], value: Array, *, sense: Sense = "max"
 ) -> PolicyBound:
-    """Guaranteed bound on a policy's loss against the optimum, from the float64 values of a solver.
+    """Guaranteed bound on a policy's loss `V* - V^pi` in every state, from a solver's float64 state values.
 
     Args:
         mdp: dense or sparse.
@@ -103,7 +103,7 @@ def certify_solution(
     path: Path,
     sense: Sense = "max",
 ) -> float:
-    """Write a certificate that a policy is within delta of optimal, and return delta.
+    """Write a certificate that a policy is within delta of optimal in every state, and return delta.
 
     Raises:
         InputError: as `policy_bound` does; if the MDP has more than `MAX_ENTRIES` non-zeros and pairs.
@@ -111,7 +111,12 @@ def certify_solution(
     n_entries = mdp.n_pairs + _n_entries(mdp)
     require(n_entries <= MAX_ENTRIES, "mdp", n_entries, f"must have at most {MAX_ENTRIES} entries to certify")
     bound = policy_bound(mdp, policy, value, sense=sense)
-    require(bound.delta < np.inf, "gamma", mdp.gamma, "times the largest row sum must be below 1 to certify")
+    require(
+        bound.delta < np.inf,
+        "gamma",
+        mdp.gamma,
+        "times the largest row sum of `transition` must be below 1 to certify",
+    )
     sign = 1 if sense == "max" else -1
     v = sign * bound.witness
     delta = Fraction(bound.delta)
@@ -156,7 +161,7 @@ def certificate(
 
 
 def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-    """Transitions as sorted arrays (row `s A + a`, successor, probability), duplicate entries added up."""
+    """Transitions of an MDP as sorted arrays (row `s A + a`, successor, probability), duplicates added up."""
     csr = mdp.csr_transition
     row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
     key = row * mdp.n_states + csr.indices
@@ -186,7 +191,7 @@ def packed(values: ArrayLike, dtype: str) -> str:
 
 
 def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:
-    """Exact bound on the loss of a policy `[S]` against the optimum, proved by the float vector v."""
+    """Exact bound on the loss `V* - V^pi` of a policy `[S]`, proved by the float vector v of state values."""
     index = {pair: i for i, pair in enumerate(exact.pairs)}
     chosen = [index[s, int(a)] for s, a in enumerate(policy)]
     found = exact_delta(exact, chosen, [fmpq(*x.as_integer_ratio()) for x in v.tolist()])
@@ -194,7 +199,7 @@ def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fractio
 
 
 def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
-    """Exact bound on a policy's loss against the optimum, from the Bellman residuals of a vector v.
+    """Exact bound on a policy's loss `V* - V^pi`, from the Bellman residuals of a vector v of state values.
 
     It is `(u - l)/(1 - g)` in the letters of this file's docstring; `chosen` are the indices of the policy's
     pairs.
@@ -208,14 +213,14 @@ def exact_delta(exact: ExactMDP, chosen: list[int], v: list[fmpq]) -> fmpq:
 
 
 def _residuals(mdp: TabularMDP, policy: NDArray[np.intp], v: Array, sign: float) -> tuple[Array, Array]:
-    """Bellman residuals `T v - v` and `T^pi v - v` of state values v, in float64."""
+    """Bellman residuals `T v - v` (optimal) and `T^pi v - v` (of the policy) of state values v, as floats."""
     q = sign * mdp.reward + mdp.gamma * mdp.expect_next(v)
     best = q.max(axis=1, where=mdp.available, initial=-np.inf)
     return best - v, q[np.arange(len(v)), policy] - v
 
 
 def _row_length(mdp: TabularMDP) -> int:
-    """Number of entries of the longest transition row of an MDP."""
+    """Number of stored entries in the longest row of an MDP's transition matrix."""
     if isinstance(mdp.transition, np.ndarray):
         return mdp.n_states
     return int(np.diff(mdp.transition.indptr).max())
