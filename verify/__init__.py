@@ -1,4 +1,4 @@
-"""The claims engine: every printed statement of VIREL, checked as printed.
+"""The claims engine: every printed statement of the VIREL paper, checked numerically as printed.
 
 A file with claims of your own needs no names but those in `__init__.pyi`. The module of a name is imported on
 its first use, so that `import verify` takes milliseconds.

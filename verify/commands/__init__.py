@@ -1,1 +1,1 @@
-"""Sub-commands of the claims engine: parse options, do the work, print results, return an exit status."""
+"""Sub-commands of `virel` that check and present claims: parse options, run, print, return an exit status."""

@@ -1,4 +1,4 @@
-"""Sub-commands that write documents: `virel figures`, `virel report` and `virel explain`."""
+"""Sub-commands that present claims as documents: `virel figures`, `virel report` and `virel explain`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ ClaimNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(meta
 
 @dataclass(frozen=True)
 class FiguresOptions:
-    """Draw the convergence plots as SVG, PDF and PNG, and write their data as CSV.
+    """Draw the convergence plots of claims as SVG, PDF and PNG, and write the plotted data as CSV.
 
     The same seed writes the same CSV bytes, except for `*.times.csv`: measured times differ from run to run.
     """
@@ -32,51 +32,51 @@ class FiguresOptions:
     claims: ClaimNames = ()
     """Claim ids as listed by `virel claims`, or .py files with your own claims; none means all on record."""
     seed: int = 0
-    """Seed of the random instances."""
+    """Seed of the random instances (MDPs, policies, values) on which the claims are checked or drawn."""
     out: Path = Path("out/figures")
-    """Folder for the figures and their CSV files."""
+    """Output folder for the figures and their CSV files; created if it does not exist."""
     jobs: int = 2
-    """Number of worker processes, at most as many as there are CPUs."""
+    """Number of worker processes that draw figures at the same time, at most as many as there are CPUs."""
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Write report.html, one page to read offline, from the results of `virel verify`."""
+    """Write report.html, a page with the verdicts of a `virel verify` run, to read offline."""
 
     out: Path = Path("out/verify")
-    """Folder that holds results.json; report.html is written there too."""
+    """Folder with the results.json of `virel verify` (its --out); report.html is written there too."""
     errata_pdf: Path | None = None
-    """Also typeset the errata as a PDF and write it to this file."""
+    """PDF file for the errata (printed statements and proof steps found false); none writes no PDF."""
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """Explain claims in Markdown: the statement, its verdict, the counterexample, and what holds instead."""
+    """Explain claims of the paper in Markdown: statement, verdict, counterexample, what holds instead."""
 
     claims: ClaimNames = ()
-    """Claim ids as listed by `virel claims`, or .py files with your own claims."""
+    """Claim ids as listed by `virel claims`, or .py files with your own claims; needed without --errata."""
     errata: Path | None = None
-    """Write the errata of all claims to this Markdown file, e.g. docs/errata.md, and explain nothing else."""
+    """Markdown file (docs/errata.md, say) to explain in all claims with a false statement or proof step."""
     seed: int = 0
-    """Seed of the random instances."""
+    """Seed of the random instances (MDPs, policies, values) on which the claims are checked or drawn."""
     results: Path = Path("out/verify")
-    """Folder of an earlier `virel verify`, whose results --errata uses if complete and of the same seed."""
+    """Folder (--out) of an earlier `virel verify`: --errata uses its results if complete and of this seed."""
     jobs: int = 2
-    """Number of worker processes for --errata, at most as many as there are CPUs."""
+    """Number of worker processes that check claims for --errata, at most as many as there are CPUs."""
 
 
 def main_figures(argv: Sequence[str]) -> int:
-    """Run `virel figures`: draw the figures and return the exit status."""
+    """Run `virel figures`: draw the figures of claims and return the exit status."""
     return run_command(FiguresOptions, argv, prog="virel figures", run=_figures)
 
 
 def main_report(argv: Sequence[str]) -> int:
-    """Run `virel report`: write the report page and return the exit status."""
+    """Run `virel report`: write the report page on a run of `virel verify` and return the exit status."""
     return run_command(ReportOptions, argv, prog="virel report", run=_report)
 
 
 def main_explain(argv: Sequence[str]) -> int:
-    """Run `virel explain`: print explanations or write the errata, and return the exit status."""
+    """Run `virel explain`: print explanations of claims or write the errata; return the exit status."""
     return run_command(ExplainOptions, argv, prog="virel explain", run=_explain)
 
 
@@ -85,7 +85,12 @@ def _figures(options: FiguresOptions) -> int:
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
     ids, files = registry.resolve(options.claims)
     drawn = [claim.id for claim in registry.select(ids, files) if claim.figures is not None]
-    require(bool(drawn), "claim", ", ".join(ids), "must have a figure (name no claim to draw all)")
+    require(
+        bool(drawn),
+        "claim",
+        ", ".join(ids),
+        "must have a figure; name a claim with convergence plots, or none to draw all",
+    )
     with staging_folder(options.out) as staging:
         jobs = min(options.jobs, available_cpus(), len(drawn))
         running = pool.run_rows(
@@ -142,7 +147,7 @@ def _explain(options: ExplainOptions) -> int:
 
 
 def _all_rows(options: ExplainOptions) -> list[Row]:
-    """Result rows of all claims: read from an earlier complete run with this seed, else computed now."""
+    """Result rows of all claims on record: read from a complete earlier run of this seed, or computed."""
     ids = [claim.id for claim in registry.select([])]
     try:
         found = read_results(options.results)

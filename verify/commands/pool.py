@@ -1,4 +1,4 @@
-"""Run claims in worker processes, here or on a cluster, and yield their results as they are ready.
+"""Check claims in worker processes, on this machine or a cluster; yield their results as they are ready.
 
 Claims hold functions and strategies, which cannot be sent between processes: workers get ids and return plain
 data. Nothing that loads numba is imported at the top; `_own_numba_cache` says why.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from verify.engine.results import Row
 
 Task = Literal["run_row", "figures_row", "certify_row"]
-SHARED = "must be on a file system that all machines of the engine share"
+SHARED = "must be a folder on a file system that all machines of the cluster (`engine`) share"
 
 
 def run_rows(
@@ -35,7 +35,7 @@ def run_rows(
     task: Task = "run_row",
     engine: Engine | None = None,
 ) -> "Generator[Row]":
-    """Run one task per claim in worker processes; yield the result rows in the order in which they finish.
+    """Check, draw or certify each claim in a worker process; yield rows of `results.json` as they finish.
 
     Args:
         ids: the claims to run.
@@ -63,7 +63,7 @@ def run_rows(
 
 
 def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[str, str] | None) -> "Row":
-    """Compute one claim's result row in a worker process; on a cluster, check the worker's versions first."""
+    """Compute a claim's row of `results.json` in a worker process; on a cluster, only if versions agree."""
     if wanted is not None:
         _require_same_versions(wanted)
         _require_shared(options["figures"])
@@ -75,18 +75,18 @@ def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[st
 
 
 def _require_same_versions(wanted: dict[str, str]) -> None:
-    """Raise `InputError` if a package version on this worker differs from the version in `wanted`.
+    """Raise `InputError` if this cluster worker has another version of a package than `wanted` maps it to.
 
     Otherwise `results.json` would record versions that did not compute its results.
     """
     packages = [name for name in wanted if name != "python"]
     for name, version in versions(packages).items():
-        rule = f"must have {name} {wanted[name]} on every machine, as here"
+        rule = f"must be a cluster whose machines all have {name} {wanted[name]}, as this one"
         require(version == wanted[name], "engine", f"{name} {version} on {os.uname().nodename}", rule)
 
 
 def _require_shared(figures: Path | None) -> None:
-    """Raise `InputError` if this worker does not see the folder that the command made for its files."""
+    """Raise `InputError` if this cluster worker does not see the output folder of the command (`--out`)."""
     seen = figures is None or figures.parent.is_dir()
     require(seen, "out", f"no {figures and figures.parent} on {os.uname().nodename}", SHARED)
 

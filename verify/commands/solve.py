@@ -1,4 +1,4 @@
-"""Sub-command `virel solve`: the command of `virel_theory`, where `--certify` writes a certificate too."""
+"""Sub-command `virel solve` of `virel_theory`, where `--certify` also proves near-optimality."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from virel_theory import cli
 
 
 def main_solve(argv: Sequence[str]) -> int:
-    """Run `virel solve` and return its exit status; `--certify` also writes a certificate of optimality."""
+    """Run `virel solve` on an MDP, return the exit status; `--certify` also proves the policy near-optimal."""
     return cli.main_solve(argv, certifier=_certify)
 
 

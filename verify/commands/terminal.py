@@ -1,4 +1,4 @@
-"""Shared parts of the sub-commands of `verify`: error handling, progress, folder for an unfinished run."""
+"""Shared by the sub-commands on claims: error handling, progress bar, folder for an unfinished run."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ Options = TypeVar("Options")
 def run_command(
     options: type[Options], argv: Sequence[str], *, prog: str, run: Callable[[Options], int]
 ) -> int:
-    """Run a sub-command; a file error, a dead worker or an interrupt becomes one line and an exit status.
+    """Run a sub-command of `virel`; file errors, dead workers, interrupts become one line and an exit status.
 
     Everything else is as in `virel_common.terminal.run_command`. SIGTERM acts as Ctrl-C. A file that can't be
     read or written is status 2, a worker that died is status 1.
@@ -48,7 +48,7 @@ def run_command(
 
 @contextmanager
 def staging_folder(out: Path) -> Iterator[Path]:
-    """Temporary folder inside `out` for the files of an unfinished run; an unwritable `out` fails at once."""
+    """Temporary folder in `out` for files of an unfinished run; an unwritable `out` raises `InputError`."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(dir=out, prefix=".running-", ignore_cleanup_errors=True)
@@ -60,7 +60,7 @@ def staging_folder(out: Path) -> Iterator[Path]:
 
 
 def with_progress(rows: Iterable[Row], n_rows: int) -> Iterator[Row]:
-    """Yield result rows unchanged, showing progress on stderr: a bar on a terminal, else a line per claim."""
+    """Yield claims' result rows unchanged and show progress on stderr: a bar on a terminal, else lines."""
     screen = Console(stderr=True)
     if not screen.is_terminal:
         for i, row in enumerate(rows, start=1):

@@ -1,4 +1,4 @@
-"""Sub-commands `virel verify` and `virel claims`: check claims, or list them."""
+"""Sub-commands `virel verify` and `virel claims`: check the claims of the VIREL paper, or list them."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -28,7 +28,7 @@ from virel_common.terminal import console
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """Check claims of the VIREL paper; exit with 0 if every verdict is the one on record.
+    """Check claims of the VIREL paper numerically; exit with 0 if every verdict is the one on record.
 
     Exit status: 0 as recorded; 1 a verdict differs or a correction fails; 2 bad input; 130 interrupted.
     """
@@ -38,38 +38,39 @@ class VerifyOptions:
     all: tyro.conf.FlagCreatePairsOff[bool] = False
     """Check all claims on record, the same as naming none."""
     seed: int = 0
-    """Seed of the random instances: the same seed draws the same ones."""
+    """Seed of the random instances (MDPs, policies, values) of the checks: one seed, the same instances."""
     out: Path = Path("out/verify")
-    """Folder for results.json, figures, certificates and report.html."""
+    """Output folder for results.json, figures, certificates and report.html; created if it does not exist."""
     jobs: int = 2
-    """Number of worker processes on this machine, at most one per CPU; a cluster has its own number."""
+    """Number of worker processes on this machine, at most one per CPU; with --engine, the cluster decides."""
     engine: str | None = None
     """Cluster that runs the claims: ray://HOST:PORT, ray://auto, ray://local or dask://HOST:PORT; none means
     this machine. All its machines need the same installation and, on a file system that they share with
     this one, the current folder, --out and files with claims of your own (docs/guide/clusters.md)."""
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Skip the convergence figures."""
+    """Check the claims without drawing their convergence plots."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
     """Also check the deep agent on exactly solved MDPs; this needs torch, as does naming such a claim."""
     certify: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Also prove finite statements on 200 rational instances each; `virel recheck` checks the proofs."""
+    """Also prove finite statements (no limits or integrals) in exact or ball arithmetic, on 200 rational
+    instances each; `virel recheck` checks the proofs again."""
 
 
 @dataclass(frozen=True)
 class ClaimsOptions:
-    """List every claim with its source and the verdict on record."""
+    """List every claim of the VIREL paper with its place in the paper and the verdict on record."""
 
     markdown: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print the list as the Markdown table of docs/claims.md."""
+    """Print the list of claims as Markdown, as in docs/claims.md, instead of as a terminal table."""
 
 
 def main_verify(argv: Sequence[str]) -> int:
-    """Run `virel verify`: check claims, print the table, write the results; return the exit status."""
+    """Run `virel verify`: check claims, print verdicts, write `results.json`; return the exit status."""
     return run_command(VerifyOptions, argv, prog="virel verify", run=_verify)
 
 
 def main_claims(argv: Sequence[str]) -> int:
-    """Run `virel claims`: print the table of claims and return the exit status."""
+    """Run `virel claims`: print the table of claims with sources and verdicts; return the exit status."""
     return run_command(ClaimsOptions, argv, prog="virel claims", run=_claims)
 
 
@@ -161,7 +162,7 @@ def _checked_engine(options: VerifyOptions) -> Engine | None:
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:
-    """Move a run's figures and certificates to their place, then write `results.json`; return their paths."""
+    """Move figures and certificates of a run into `--out`, then write `results.json`; return the paths."""
     written = []
     for name in ("figures", "certificates"):
         folder, paths = options.out / name, sorted((staging / name).glob("[!.]*"))

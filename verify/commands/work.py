@@ -1,4 +1,4 @@
-"""Tasks of a worker process: check one claim, draw its figures, or certify it; all return plain data."""
+"""Tasks of a worker process: check a claim, draw its figures, or certify it; each returns a result row."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from verify.engine.runner import run_claim
 
 
 def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[Path] = ()) -> Row:
-    """Check a claim and return its row of `results.json`; draw its figures too if a folder is given.
+    """Check a claim and return its row of `results.json`; draw its figures too if `figures` is a folder.
 
     An exception is not a verdict: it becomes a row that says ERROR, and the other claims continue.
     """
@@ -29,7 +29,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
 
 
 def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
-    """Draw a claim's figures without running its checks; return a row that lists them, or the exception."""
+    """Draw a claim's figures without its checks; return a row with their names, or with the exception."""
     (claim,) = select([claim_id], files)
     start = time.perf_counter()
     try:
@@ -40,7 +40,7 @@ def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
 
 
 def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path] = ()) -> Row:
-    """Write a claim's certificates to the folder `figures`; return a row with the outcomes of all proofs."""
+    """Prove a claim, write certificates to the folder `figures`; return a row with the proofs' outcomes."""
     from verify.proofs.rows import certified_row  # noqa: PLC0415  (python-flint, only if asked for)
 
     start = time.perf_counter()
@@ -53,7 +53,7 @@ def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
 
 
 def _draw(claim: Claim, seed: int, folder: Path, name: str, *, pdf: bool) -> list[dict[str, Any]]:
-    """Draw a claim's figures into a folder; return their names, captions, panel titles and data files."""
+    """Draw a claim's figures into a folder; return names, captions, panel titles and CSV file names."""
     if claim.figures is None:
         return []
     from verify.report.figures import draw  # noqa: PLC0415  (matplotlib is slow to import, and most claims draw nothing)
@@ -74,5 +74,5 @@ def _draw(claim: Claim, seed: int, folder: Path, name: str, *, pdf: bool) -> lis
 
 
 def _named(claim_id: str, files: Sequence[Path]) -> str:
-    """Name by which the command line finds a claim: the file that holds it, else its id."""
+    """Argument by which a command finds a claim: the path of the user's file that defines it, else its id."""
     return next((str(f) for f in files if any(c.id == claim_id for c in claims_of(f))), claim_id)

@@ -1,1 +1,1 @@
-"""Claims as data, the registry of those on record, the runner of their checks, and the results."""
+"""Claims as data, the registry of claims on record, the runner of their checks, and its results."""

@@ -1,4 +1,4 @@
-"""Claims as data: the printed statement, its source, its assumptions, and the checks that can fail."""
+"""Claims as data: a printed statement, its place in the paper, its assumptions, and its numerical checks."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Instance = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """Check of a statement: a gap function, and the instances on which its error must be within the bound.
+    """Numerical check of a statement: `gap` compares its two sides on every instance (MDP, values, policy).
 
     Args:
         gap: `gap(**instance, perturb=0.0) -> Gap`. With `perturb=1.0` it must plant an error (sign, factor,
@@ -35,19 +35,19 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Assumption:
-    """Assumption of a printed statement, with an optional search for a counterexample without it."""
+    """Assumption of a printed statement, and optionally a search for a counterexample that violates it."""
 
     name: str
     """Name of the assumption, a few words."""
     text: str
     """The assumption, as printed."""
     without: Check | None = None
-    """Check that searches for a counterexample without the assumption; None means no search."""
+    """Check of the statement on instances that violate the assumption; None means no search."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """Displayed step of a printed proof, with its check and, if the step fails, the repaired statement."""
+    """Displayed formula in a printed proof, with its check and, if it is false, what holds instead."""
 
     name: str
     """Name of the step, a few words in kebab-case."""
@@ -61,7 +61,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """Statement that holds in place of a printed one, with its derivation and check."""
+    """Corrected statement that holds in place of a false printed one, with its derivation and check."""
 
     statement: str
     """Corrected statement in LaTeX."""
@@ -73,7 +73,7 @@ class Correction:
 
 @dataclass(frozen=True, eq=False)
 class NoProof:
-    """Reason why a claim, or one statement of it, has no certificate, only floating-point checks."""
+    """Reason why a claim, or one form of it, has floating-point checks only and no certificate (proof)."""
 
     reason: str
     """Reason as one phrase for docs/certificates.md."""
@@ -90,7 +90,7 @@ A_DEFINITION = NoProof("a definition: what is checked is that the library's floa
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """One printed statement of the sources, or one of our own about it, with its checks and recorded verdict.
+    """Statement printed in the VIREL paper, or one of ours about it, with its checks and verdict on record.
 
     Args:
         id: kebab-case, follows the source: `theorem-1`, `eq-31`, `app-c-1`.
@@ -126,7 +126,7 @@ class Claim:
 
 
 def expected_verdict(claim: Claim) -> Verdict:
-    """Verdict expected with `--certify`: CERTIFIED instead of HOLDS if the printed statement has a proof.
+    """Verdict that `virel verify --certify` must find: CERTIFIED, not HOLDS, if the statement has a proof.
 
     The claim is one on record; deep claims and claims in files of your own have no proofs.
     """

@@ -1,4 +1,4 @@
-"""Claims in files of your own: `virel verify path/to/my_claims.py` loads the `CLAIMS` of that file."""
+"""Load claims from a user's Python file: `virel verify path/to/my_claims.py` checks its tuple `CLAIMS`."""
 
 import importlib.util
 import re
@@ -18,14 +18,14 @@ PARTS = (Check, Assumption, Step, Correction, NoProof)
 
 
 def split_names(names: Sequence[str]) -> tuple[list[str], tuple[Path, ...]]:
-    """Split command-line names into claim ids and `.py` files, in their order and without repetitions."""
+    """Split a command's CLAIM arguments into claim ids and paths of `.py` files, in order, each once."""
     unique = dict.fromkeys(names)
     return [n for n in unique if not n.endswith(".py")], tuple(Path(n) for n in unique if n.endswith(".py"))
 
 
 @cache
 def claims_of(path: Path) -> tuple[Claim, ...]:
-    """Load the `CLAIMS` of a Python file and check them.
+    """Load the tuple `CLAIMS` of a user's Python file and check the types of its claims' fields.
 
     Raises:
         InputError: if there is no such file; it raises an error while it is imported; it has no `CLAIMS`, or
@@ -34,7 +34,9 @@ def claims_of(path: Path) -> tuple[Claim, ...]:
     """
     claims = _run_module(path)
     if isinstance(claims, Claim) or not isinstance(claims, Sequence) or len(claims) == 0:
-        raise InputError(f"{path}: `CLAIMS` must be a non-empty tuple of verify.Claim; found {claims!r:.80}")
+        raise InputError(
+            f"{path}: `CLAIMS` must be a non-empty tuple of verify.Claim objects; found {claims!r:.80}"
+        )
     for claim in claims:
         if not isinstance(claim, Claim):
             raise InputError(
@@ -44,19 +46,21 @@ def claims_of(path: Path) -> tuple[Claim, ...]:
             raise InputError(f"{path}: claim {claim.id!r}: {mistake}")
     ids = [claim.id for claim in claims]
     if repeated := sorted({name for name in ids if ids.count(name) > 1}):
-        raise InputError(f"{path}: the ids of claims must differ; found twice: {', '.join(repeated)}")
+        raise InputError(
+            f"{path}: the ids of the claims in `CLAIMS` must differ; found twice: {', '.join(repeated)}"
+        )
     return tuple(claims)
 
 
 def mistakes(claim: Claim) -> Iterator[str]:
-    """Yield the mistakes in a claim's data as sentences, before any of its checks runs."""
+    """Yield a sentence for each field of a claim that is invalid, such as a wrong type or no correction."""
     yield from _wrong_types(claim, "")
     if claim.expected is Verdict.REFUTED and claim.correction is None:
         yield "`expected` is REFUTED: give the claim a `correction`, with a check of its own"
 
 
 def _wrong_types(part: object, where: str) -> Iterator[str]:
-    """Yield sentences about fields of a claim whose values do not have the declared type.
+    """Yield a sentence for each field of a claim, or of its parts, whose value has not the declared type.
 
     `part` is a claim or one of its parts, `where` the path to it.
     """
@@ -71,7 +75,7 @@ def _wrong_types(part: object, where: str) -> Iterator[str]:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Whether a value has the type that a field declares: a class, a union or a sequence."""
+    """Whether a value has a field's type annotation `hint`: a class, a union or a sequence of a class."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind in (Union, UnionType):
         return any(_fits(value, each) for each in inner)
@@ -83,7 +87,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """Type in words for an error message, such as `a string of valid Unicode` or `a tuple of Step`."""
+    """Type annotation in words for an error message, such as `a function or None` or `a tuple of Step`."""
     kind, inner = get_origin(hint), get_args(hint)
     if kind in (Union, UnionType):
         return " or ".join(map(_words, inner))
@@ -94,13 +98,15 @@ def _words(hint: Any) -> str:
 
 
 def _run_module(path: Path) -> object:
-    """Import a Python file and return its `CLAIMS`; its folder joins the import path, as for a script."""
+    """Import a user's Python file and return its `CLAIMS`; its folder is appended to `sys.path`."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; give the path of a Python file with claims")
+        raise InputError(
+            f"{path}: no such file; `claim` must be the path of a Python file that defines `CLAIMS`"
+        )
     name = f"virel_claims_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise InputError(f"{path}: not a Python file; its name must end in .py")
+        raise InputError(f"{path}: not a Python file; the name of a file with claims must end in .py")
     module = importlib.util.module_from_spec(spec)
     if (folder := str(path.resolve().parent)) not in sys.path:
         sys.path.append(folder)
@@ -116,7 +122,7 @@ def _run_module(path: Path) -> object:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """Location `path:line` at which importing a file failed: its last line that ran, or its syntax error."""
+    """Location `path:line` where importing a user's file failed: last line that ran, or the syntax error."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or path}:{error.lineno}"
     lines = [

@@ -1,4 +1,4 @@
-"""Instances of claims as plain data, in the form in which `results.json` shows counterexamples."""
+"""Instances of claims (MDPs, values, policies) as JSON data, as `results.json` shows counterexamples."""
 
 import dataclasses
 import math
@@ -11,16 +11,16 @@ import numpy as np
 from virel_theory.mdp.tabular import TabularMDP
 
 MAX_ENTRIES = 4096
-"""Entries of the largest array that is shown; a larger one is described by its shape."""
+"""Most entries of an array that is written in full; a larger array is described by its shape."""
 
 
 def describe_instance(instance: dict[str, Any]) -> dict[str, Any]:
-    """Convert an instance of a claim to strict JSON: MDPs become dictionaries, arrays become lists."""
+    """Convert the instance of a check to JSON values: MDPs become dictionaries, arrays become lists."""
     return {name: as_json(value) for name, value in instance.items()}
 
 
 def as_json(value: Any) -> Any:
-    """Convert a value to strict JSON: NaN, infinity and fractions as strings, a large array as its shape."""
+    """Convert any value of an instance to JSON; NaN, infinity, fractions and large arrays as strings."""
     if isinstance(value, TabularMDP):
         return _mdp_as_json(value)
     if isinstance(value, np.ndarray | np.generic):
@@ -60,7 +60,7 @@ def _object_as_json(value: Any) -> Any:
 
 
 def in_short(value: Any, *, width: int = 240) -> str:
-    """Write JSON data as short readable text: `1` for `1.0`, no quotes, cut at `width` characters."""
+    """Write a counterexample in JSON as short text: `1` for `1.0`, no quotes, cut at `width` characters."""
     text = _compact(value)
     return text if len(text) <= width else text[: width - 4] + " ..."
 

@@ -1,4 +1,4 @@
-"""Figures as data: claims compute them, `verify.report.figures` draws them and writes them as CSV."""
+"""Convergence plots as data, computed by claims; `verify.report.figures` draws them and writes CSV."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ Scale = Literal["linear", "log"]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One curve of a plot: `y [n]` over `x [n]`, its name in the legend, and how it is drawn."""
+    """Curve of a plot: points `x [n]`, `y [n]`, the name in the legend, and the style of drawing."""
 
     label: str
     """Name in the legend, ASCII: `eps_k`, `x^2`."""
     x: Array
-    """Abscissae `[n]`."""
+    """Abscissae `[n]` of the points."""
     y: Array
-    """Ordinates `[n]`."""
+    """Ordinates `[n]` of the points."""
     kind: Literal["measured", "line", "predicted", "points"] = "measured"
     """Style of the curve: a line with markers, a line, dashes (a rate or a bound), or hollow markers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One panel of a figure: a set of axes with its curves."""
+    """Panel of a figure: one pair of axes with title, labels, scales (linear or log) and curves."""
 
     title: str
     xlabel: str
@@ -37,7 +37,7 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """One figure of a claim, in a file of its own: panels and caption.
+    """Figure that illustrates a claim, such as a convergence plot: its file name, panels and caption.
 
     Labels are ASCII (`eps_k`, `x^2`) and are drawn as mathematics; `$...$` is left to matplotlib.
     """

@@ -1,4 +1,4 @@
-"""Registry of claims: those on record below `verify/claims/`, and those in files of your own."""
+"""Registry of claims: the paper's, in `verify/claims/` (on record), and those in users' files."""
 
 import difflib
 import importlib
@@ -13,16 +13,16 @@ from verify.engine.sources import position
 from virel_common.errors import InputError
 
 PROOFS = ("proofs", "facts")
-"""Last words of the names of modules that prove claims. They need python-flint, and define no claims."""
+"""Endings of the names of modules in `verify/claims/` that prove claims with python-flint, define none."""
 
 
 def modules() -> list[str]:
-    """Names of the modules below `verify/claims/` that may define claims."""
+    """Names of the Python modules in `verify/claims/` that may define claims: all but the proof modules."""
     return [name for name in _below_claims() if not name.endswith(PROOFS)]
 
 
 def proof_modules() -> list[str]:
-    """Names of the modules below `verify/claims/` that may define proof jobs: those that end in `proofs`."""
+    """Names of the Python modules in `verify/claims/` that prove claims: those that end in `proofs`."""
     return [name for name in _below_claims() if name.endswith("proofs")]
 
 
@@ -34,18 +34,20 @@ def _below_claims() -> list[str]:
 
 @cache
 def all_claims() -> dict[str, Claim]:
-    """Claims on record by id, in the order in which the sources print them (`verify.engine.sources`)."""
+    """Dictionary of all claims on record by id, in the order in which the paper and its talk print them."""
     claims: dict[str, Claim] = {}
     for name in modules():
         for claim in getattr(importlib.import_module(name), "CLAIMS", ()):
             if claim.id in claims:
-                raise ValueError(f"two claims have the id {claim.id!r}: choose another id in {name}")
+                raise ValueError(
+                    f"two claims on record have the id {claim.id!r}: choose another id in module {name}"
+                )
             claims[claim.id] = claim
     return dict(sorted(claims.items(), key=lambda item: position(item[0])))
 
 
 def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
-    """Claims by id: all those on record, and those in the given files.
+    """Dictionary of claims by id: all claims on record, then those that the given Python files define.
 
     Raises:
         InputError: if a file cannot be loaded, or two claims have one id.
@@ -54,13 +56,15 @@ def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
     for path in files:
         for claim in claims_of(path):
             if claim.id in claims:
-                raise InputError(f"{path}: the id {claim.id!r} is taken; choose one not in `virel claims`")
+                raise InputError(
+                    f"{path}: the claim id {claim.id!r} is taken; choose an id that no other claim has"
+                )
             claims[claim.id] = claim
     return claims
 
 
 def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) -> list[Claim]:
-    """Claims with the given ids, in the given order; all claims on record if no id is given.
+    """Claims (from the record or `files`) with the given ids, in this order; no id selects all on record.
 
     Claims about the deep agent are among all claims on record only if `deep`.
 
@@ -80,7 +84,7 @@ def select(ids: list[str], files: Sequence[Path] = (), *, deep: bool = False) ->
 
 
 def resolve(names: Sequence[str], *, deep: bool = False) -> tuple[list[str], tuple[Path, ...]]:
-    """Resolve command-line names to the ids of the claims to run, and the files that hold some of them.
+    """Resolve a command's CLAIM arguments to ids of the claims to check and Python files that define some.
 
     `names` are ids and `.py` files. A file stands for all its claims, and no name for all claims on record.
 

@@ -1,4 +1,4 @@
-"""Verdicts as plain data: the rows of `results.json`, and writing this file whole or not at all."""
+"""Verdicts on claims as JSON: make the rows of `results.json`, check its structure, write the file."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from virel_common.files import atomic_file
 from virel_common.versions import versions
 
 Row = dict[str, Any]
-"""Outcome of one claim, as `results.json` holds it."""
+"""Verdict, errors and counterexamples of one claim, as `results.json` holds them."""
 
 SCHEMA = 1
 PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
@@ -37,7 +37,7 @@ DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
 
 
 def misfit(value: Any, shape: Any, where: str = "") -> str:
-    """Path to the first part of a JSON value that breaks the structure `shape`; empty if no part does.
+    """Path, such as `.claims[1].id`, of the first part of a JSON value that breaks `shape`; empty if none.
 
     Shapes are written as in `DOCUMENT`.
     """
@@ -62,7 +62,7 @@ def misfit(value: Any, shape: Any, where: str = "") -> str:
 
 
 def result_row(result: Result) -> Row:
-    """Row of `results.json` for a claim that ran: verdict, errors, counterexamples, steps and corrections.
+    """Row of `results.json` of a checked claim: verdict, errors, counterexamples, steps, corrections.
 
     A refuted claim has the `error` and `bound` of its counterexample.
     """
@@ -89,7 +89,7 @@ def result_row(result: Result) -> Row:
 
 
 def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
-    """Row of `results.json` for a claim whose check or figure raised an exception.
+    """Row of `results.json` of a claim whose check or figure raised an exception: ERROR, no verdict.
 
     It has the exception and, if that is known, the instance on which it was raised.
     """
@@ -112,14 +112,14 @@ def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
 
 
 def counterexample(outcome: Outcome) -> dict[str, Any] | None:
-    """Counterexample of a check as plain data, its name first if it has one; None if no instance failed."""
+    """Counterexample that a check found, as JSON, its name first if it has one; None if none was found."""
     if outcome.counterexample is None:
         return None
     return _named(outcome.counterexample, outcome.counterexample_name)
 
 
 def as_recorded(row: Row) -> bool:
-    """Whether the result of a claim agrees with the verdict, corrections and failing steps on record.
+    """Whether a claim's row of `results.json` has the verdict, corrections and failing steps on record.
 
     The verdict must be the one on record, corrections and repairs must hold, and exactly the steps with a
     repair must fail.
@@ -131,19 +131,19 @@ def as_recorded(row: Row) -> bool:
 
 
 def require_figure_names_differ(rows: Sequence[Row]) -> None:
-    """Raise `InputError` if two figures have one name, because one would overwrite the other."""
+    """Raise `InputError` if two figures of the claims in `rows` have one name: their files would collide."""
     names = Counter(figure["name"] for row in rows for figure in row["figures"])
     if repeated := sorted(name for name, count in names.items() if count > 1):
-        raise InputError(f"figure names must differ; found twice: {', '.join(repeated)}")
+        raise InputError(f"the claims' figure names must differ; found twice: {', '.join(repeated)}")
 
 
 def results_document(rows: Sequence[Row], *, seed: int) -> dict[str, Any]:
-    """Content of `results.json`: schema, seed, package versions, and one row per claim."""
+    """Content of `results.json`: number of the file format, seed, package versions, one row per claim."""
     return {"schema": SCHEMA, "seed": seed, "versions": versions(PACKAGES), "claims": list(rows)}
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a document as strict JSON (no NaN, no Infinity) to `path`, whole or not at all."""
+    """Write `results.json` to `path` in standard JSON (no NaN, no Infinity), whole or not at all."""
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_file(path) as file:
         file.write(text.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""Run checks: draw instances, keep the worst gap, shrink the first failure, decide the verdict."""
+"""Run the checks of a claim on drawn instances, shrink the first failure, decide the verdict."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from verify.engine.verdict import Gap, Verdict
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Outcome of a check: the number of instances, the worst gap, and the counterexample if one was found."""
+    """Outcome of a check: number of instances, worst gap (error and bound), the counterexample if any."""
 
     n_instances: int
     """Number of instances up to the first failure, that one included; shrinking is not counted."""
@@ -30,13 +30,13 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the check held on every instance that was tried."""
+        """Whether the error was within its bound on every instance that the check tried."""
         return self.gap.ok
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Verdict on a claim, with the outcomes of all its checks; None where there is nothing to run."""
+    """Verdict on a claim with the outcomes of all its checks; None where the claim has no such check."""
 
     claim: Claim
     """Claim whose checks ran."""
@@ -57,17 +57,17 @@ class Result:
 
 
 class CheckError(Exception):
-    """A gap function raised an exception on an instance: a bug in the check, not a verdict."""
+    """A check's gap function raised an exception on an instance: a bug in the check, not a verdict."""
 
     def __init__(self, instance: Instance, name: str, cause: BaseException) -> None:
-        """Store the instance on which a gap function raised, its name if it has one, and the exception."""
+        """Store the instance on which the gap function raised, its name if it has one, and the exception."""
         super().__init__(f"{type(cause).__name__}: {cause}")
         self.instance = instance
         self.name = name
 
 
 class _CounterexampleFound(Exception):
-    """A counterexample was found; raised inside hypothesis, so that hypothesis shrinks it."""
+    """A check found a counterexample; raised so that the package hypothesis shrinks the counterexample."""
 
     def __init__(self, instance: Instance, gap: Gap) -> None:
         super().__init__(f"error {gap.error} above the bound {gap.bound}")
@@ -76,7 +76,7 @@ class _CounterexampleFound(Exception):
 
 
 class _Watcher:
-    """Evaluates a check on one instance after another, and keeps their number and the worst gap.
+    """Evaluates a check on one instance after another; keeps their number and worst gap (error, bound).
 
     Instances after the first failure are not counted: hypothesis shrinks with them.
     """
@@ -90,7 +90,7 @@ class _Watcher:
         try:
             gap = self.check.gap(**instance, perturb=self.perturb)
             if not isinstance(gap, Gap):
-                raise TypeError(f"a gap function must return a verify.Gap; found {gap!r:.80}")
+                raise TypeError(f"the gap function of a check must return a verify.Gap; found {gap!r:.80}")
         except HypothesisException:
             raise  # `assume` inside a gap function: not an error
         except (Exception, SystemExit) as err:
@@ -111,7 +111,7 @@ class _Watcher:
 
 
 def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = True) -> Outcome:
-    """Run a check on drawn instances, then on named ones; stop at the first failure and shrink it.
+    """Run a check on drawn instances, then on named ones; stop at the first failure; shrink a drawn one.
 
     Drawn instances come first because they shrink. A named one, of hundreds of states, is shown only if all
     drawn ones hold.
@@ -140,7 +140,7 @@ def run_check(check: Check, *, seed: int, perturb: float = 0.0, shrink: bool = T
 
 
 def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
-    """Run a check on instances drawn by hypothesis; all settings are explicit, so that no profile matters."""
+    """Run a check on instances drawn by the package hypothesis, whatever hypothesis profile is active."""
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -167,7 +167,7 @@ def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
 
 @contextmanager
 def _draws_depend_on_the_seed_alone() -> Iterator[None]:
-    """Keep hypothesis from mixing constants of the modules imported so far into the instances that it draws.
+    """Keep the package hypothesis from drawing constants that it finds in imported modules as values.
 
     Otherwise the instances of a claim would depend on what ran before it in the same process, and a folder
     `.hypothesis` would appear in the current folder. There is no setting for it (hypothesis 6.170).
@@ -181,7 +181,7 @@ def _draws_depend_on_the_seed_alone() -> Iterator[None]:
 
 
 def run_claim(claim: Claim, *, seed: int) -> Result:
-    """Run all checks of a claim (statement, steps, corrections, assumptions) and decide its verdict."""
+    """Run all checks of a claim (statement, proof steps, corrections, assumptions) and decide the verdict."""
     start = time.perf_counter()
 
     def run(check: Check | None) -> Outcome | None:
@@ -197,7 +197,7 @@ def run_claim(claim: Claim, *, seed: int) -> Result:
 
 
 def decide(printed: Outcome, steps: tuple[Outcome, ...]) -> Verdict:
-    """Decide a verdict: REFUTED if the printed statement failed, GAP if only a proof step did, else HOLDS."""
+    """Verdict on a claim: REFUTED if the printed statement failed, GAP if only a step did, else HOLDS."""
     if not printed.ok:
         return Verdict.REFUTED
     return Verdict.HOLDS if all(step.ok for step in steps) else Verdict.GAP

@@ -1,4 +1,4 @@
-"""Index of all numbered equations, theorems etc. of the sources, with the claims that check each of them.
+"""Index of numbered equations, theorems etc. of the paper and its talk, with the claims that check each.
 
 No entry is left out in silence. Some entries are definitions, which cannot be false. Their claims are the
 ones that use them.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One numbered entry of the sources, such as an equation or a theorem, and the claims about it."""
+    """Numbered equation, theorem, lemma etc. of the paper or its talk, with the claims about it."""
 
     label: str
     """Number of the entry, e.g. `Eq. (5)`."""
@@ -178,7 +178,7 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 def position(claim_id: str) -> tuple[int, int]:
-    """Sort key of a claim: index of the first source entry that states it, and its place in that entry.
+    """Sort key of a claim in printed order: index of the entry of `ENTRIES` that states it, place in it.
 
     A claim that no entry names comes after all entries.
     """

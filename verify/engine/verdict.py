@@ -1,4 +1,4 @@
-"""The verdict on a claim, and the gap (error and bound) that a check finds on one instance."""
+"""The verdict on a claim, and the gap (error, and bound on it) that a check finds on one instance."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """The four possible verdicts on a claim; each value is the text in `results.json`."""
+    """Verdict on a claim: CERTIFIED (proved on instances), HOLDS, REFUTED, GAP (a proof step is false)."""
 
     CERTIFIED = "CERTIFIED"
     HOLDS = "HOLDS"
@@ -15,7 +15,7 @@ class Verdict(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """Meaning of a verdict in one sentence, for readers of the report."""
+        """Meaning of this verdict on a claim in one sentence, for readers of the report page."""
         return _MEANING[self]
 
 
@@ -29,30 +29,30 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class Gap:
-    """Finding of a check on one instance: an error, and the bound that was derived for it.
+    """Finding of a check on an instance: how far a statement's sides differ, and the bound derived for it.
 
     For an identity the error is the largest difference of its two sides. For an inequality `x <= y` it is
     `x - y`.
     """
 
     error: float
-    """How far the two sides are apart."""
+    """How far the two sides of the statement are apart."""
     bound: float
-    """How far rounding and truncation allow them to be apart."""
+    """How far rounding and truncation allow the two sides to be apart."""
 
     def __post_init__(self) -> None:
-        """Convert the error and the bound from numpy scalars to floats."""
+        """Convert the error and its bound to Python floats."""
         object.__setattr__(self, "error", float(self.error))
         object.__setattr__(self, "bound", float(self.bound))
 
     @property
     def ok(self) -> bool:
-        """Whether the error is within its bound; a NaN or infinite error never is."""
+        """Whether the error is finite and within its bound; a NaN never is."""
         return self.error <= self.bound and self.error < math.inf
 
     @property
     def ratio(self) -> float:
-        """Share `error / bound` of the bound that is used; infinite for a failure where it is undefined."""
+        """Quotient `error / bound`; where undefined, infinite if the error exceeds its bound, else 0."""
         usable = self.bound > 0 and math.isfinite(self.error)
         if not self.ok and not usable:
             return math.inf
@@ -60,5 +60,5 @@ class Gap:
 
 
 def worst(*gaps: Gap) -> Gap:
-    """Worst of several gaps: a failing one if there is any, else the one that uses most of its bound."""
+    """Worst of several gaps: one above its bound if there is any, else the one of largest error / bound."""
     return max(gaps, key=lambda gap: (not gap.ok, gap.ratio))

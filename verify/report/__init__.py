@@ -1,1 +1,1 @@
-"""Presentation of results: tables for the terminal, figures, the report page, explanations and errata."""
+"""Presentation of claims and verdicts: terminal tables, figures, report page, explanations and errata."""

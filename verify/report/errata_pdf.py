@@ -1,4 +1,4 @@
-"""Errata as a PDF to send to the authors, typeset by matplotlib without a browser or TeX."""
+"""Errata of the VIREL paper as a PDF for its authors, typeset by matplotlib without a browser or TeX."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _MARKS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|`([^`]*)`")
 
 @dataclass(frozen=True)
 class Block:
-    """Paragraph of the errata PDF: text with formulas `$...$`, size, weight, indent, space above, colour."""
+    """Paragraph of the errata PDF: text with formulas `$...$`, font size and weight, spacing, colour."""
 
     text: str
     size: float = SIZE
@@ -56,7 +56,7 @@ class _Word:
 
 
 def write_errata_pdf(document: dict[str, Any], path: Path) -> None:
-    """Write the errata of a `results.json` document as a PDF; the same document gives the same bytes."""
+    """Write the errata (claims found REFUTED or GAP) of a `results.json` document to the PDF file `path`."""
     with style(STYLE):
         metadata = {"Title": TITLE, "CreationDate": None, "Producer": None, "Creator": None}
         with atomic_file(path) as file, PdfPages(file, metadata=metadata) as pdf:
@@ -139,7 +139,7 @@ def _line_height(line: Sequence[_Word]) -> float:
 
 
 def _lines(block: Block) -> Iterator[list[_Word]]:
-    """Break a paragraph of the errata PDF into lines of words no wider than the page."""
+    """Break a paragraph of the errata PDF into lines, no wider than the text area of the page."""
     room = WIDTH - 2 * MARGIN - block.indent
     line: list[_Word] = []
     used = 0.0

@@ -1,4 +1,4 @@
-"""Text of `virel explain CLAIM` and of `docs/errata.md`: statement, verdict, and what holds instead."""
+"""Texts of `virel explain CLAIM` and of `docs/errata.md`: statement, verdict, what holds instead."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ counterexample that the search found and with what holds instead. For all verdic
 
 
 def counted(n: int, noun: str) -> str:
-    """Count with its noun in the singular or plural, such as "1 instance" or "2 instances"."""
+    """Number with a noun in the singular or plural, such as "1 instance" or "2 instances"."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def explanation(claim: Claim, row: Row) -> str:
-    """Markdown explanation of a claim and of its row in `results.json`, for `virel explain`."""
+    """Markdown text on a claim and its row of `results.json`: statement, verdict, what holds instead."""
     word = "As printed" if claim.printed and not claim.deep else "Statement (ours)"
     parts = [
         f"## {claim.id}: {claim.title}",
@@ -52,7 +52,7 @@ def explanation(claim: Claim, row: Row) -> str:
 
 
 def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
-    """Text of `docs/errata.md`: explanations of all claims that are REFUTED, then of those with a GAP."""
+    """Text of `docs/errata.md`: explanations of REFUTED claims, then of claims with a false proof step."""
     found = {row["id"]: row for row in rows}
     sections = [ERRATA_HEAD]
     for verdict in (Verdict.REFUTED, Verdict.GAP):

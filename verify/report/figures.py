@@ -1,4 +1,4 @@
-"""Draw the figures of claims as SVG, PNG and PDF in one style, with a CSV file of the data beside them.
+"""Draw the convergence plots of claims as SVG, PNG and PDF in one style, with their data as CSV.
 
 Colours are those of Okabe and Ito (2008, safe for colour-blind readers); markers and dashes tell the curves
 apart in grey. One panel is as wide as a journal column. Several stand two abreast, and once more below each
@@ -48,10 +48,11 @@ STYLE = SHARED_STYLE | {
 
 
 def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) -> list[Path]:
-    """Draw a figure into a folder as `NAME.svg`, `.png`, `.csv` (and `NAME-narrow.svg`); return the paths.
+    """Draw a claim's figure as SVG and PNG, write its data as CSV in `folder`; return the files' paths.
 
-    Each file is written whole or not at all. The CSV of a figure with measured times is `NAME.times.csv`:
-    it alone may differ between two runs with one seed.
+    The files are `NAME.svg`, `.png`, `.csv` and, for several panels, `NAME-narrow.svg`; each is written whole
+    or not at all. The CSV of a figure with measured times is `NAME.times.csv`: it alone may differ between two
+    runs with one seed.
 
     Args:
         figure: the figure to draw.
@@ -92,7 +93,7 @@ def _save(canvas: Canvas, path: Path) -> Path:
 
 
 def csv_of(figure: Figure) -> str:
-    """Data of a figure as CSV, one row per point: panel, curve, kind, x, y; floats read back exactly."""
+    """Data of a claim's figure as CSV, a row per point: panel, curve, kind, x, y (exact to the last bit)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("panel", "curve", "kind", "x", "y"))
@@ -144,7 +145,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
 
 
 def _decades(axes: Axes) -> None:
-    """Label logarithmic axes at powers of ten only (0.1 and 1, not 0.6), and show at least two of these."""
+    """Label a plot's log axes at powers of ten only (0.1 and 1, not 0.6), and show at least two of these."""
     for axis, limits, set_limits in (
         (axes.xaxis, axes.get_xlim(), axes.set_xlim),
         (axes.yaxis, axes.get_ylim(), axes.set_ylim),
@@ -158,7 +159,7 @@ def _decades(axes: Axes) -> None:
 
 
 def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
-    """Matplotlib style of a curve, chosen by its kind: measured, predicted, line or points.
+    """Matplotlib line style of a plotted curve, by its kind: measured, predicted, line or points.
 
     Measured: line and markers; predicted: dashes; line: no markers; points: hollow markers, over others.
     """
@@ -174,14 +175,14 @@ def _line(curve: Curve, marker: str, dashes: "cycle[Any]") -> dict[str, Any]:
 
 
 def _whole_ticks(axes: Axes, panel: Panel) -> None:
-    """Put integer ticks on a linear x axis whose data are integers, such as iterations."""
+    """Put integer ticks on a plot's linear x axis whose data are integers, such as iterations."""
     x = np.concatenate([_points(curve)[0] for curve in panel.curves]) if panel.curves else np.empty(0)
     if axes.get_xscale() == "linear" and x.size and np.all(x == np.round(x)):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _usable(scale: Scale, values: list[Array]) -> Scale:
-    """Scale of an axis: the one asked for, or `linear` if a log axis would have no positive value to show."""
+    """Scale of a plot's axis: `scale` if any of its data `values` is positive, else `linear`."""
     return scale if any(np.any(np.asarray(value) > 0) for value in values) else "linear"
 
 
@@ -191,7 +192,7 @@ def _points(curve: Curve) -> tuple[Array, Array]:
         x.ndim == 1 and x.shape == y.shape,
         curve.label,
         (x.shape, y.shape),
-        "must have x and y of one shape [n]",
+        "must be a curve whose x and y have one shape [n]",
     )
     return x, y
 
@@ -203,6 +204,6 @@ def _caption(figure: Figure, command: str, *, n_characters: int) -> str:
 
 
 def _wrap(text: str, n_characters: int) -> list[str]:
-    """Break a text into lines of at most `n_characters` characters, never inside a formula `$...$`."""
+    """Break a caption or title into lines of at most `n_characters`, never inside a formula `$...$`."""
     glued = re.sub(r"\$[^$]*\$", lambda math: math.group().replace(" ", "\0"), text)
     return [line.replace("\0", " ") for line in textwrap.wrap(glued, n_characters, break_long_words=False)]

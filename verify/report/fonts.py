@@ -1,4 +1,4 @@
-"""Font for the report page with mathematical glyphs that a reader's machine may lack, cut out of STIX.
+"""Font inside the report page: mathematical glyphs that a reader's machine may lack, a subset of STIX.
 
 STIX, which has script letters among others, is the font that matplotlib ships.
 """
@@ -18,7 +18,7 @@ LETTERS = tuple(code for first, end in _RANGES for code in range(first, end))
 
 
 def math_font(html: str) -> str:
-    """TrueType font, as base64, of mathematical letters and of all symbols on an HTML page.
+    """TrueType font, in base64, with mathematical letters and all symbols that an HTML page contains.
 
     The same page gives the same font.
     """

@@ -1,4 +1,4 @@
-"""Counterexamples as readable HTML: MDPs and arrays become tables, floats become simple fractions."""
+"""Counterexamples as HTML for the report page: MDPs and arrays become tables, floats simple fractions."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ MAX_CELLS = 400
 
 
 def layout(instance: dict[str, Any]) -> Markup:
-    """HTML of a counterexample's parts: each name with its value as a number or a table.
+    """HTML list of a counterexample's parts (MDP, Q, temperature, ...): each with a number or a table.
 
     `instance` is what `verify.engine.describe` returns.
     """
@@ -43,7 +43,7 @@ def layout(instance: dict[str, Any]) -> Markup:
 
 
 def number(value: Any) -> str:
-    """Text of a number: the simple fraction that it is (up to rounding), or six digits."""
+    """Text of a counterexample's number: the fraction that equals it up to rounding, else six digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if math.isfinite(value) and abs(value) < 1e6:
@@ -72,7 +72,7 @@ def _value(name: str, value: Any) -> Markup:
 
 
 def _mdp(mdp: dict[str, Any]) -> Markup:
-    """HTML table of an MDP with one row per state-action pair that exists: its reward and next states."""
+    """HTML table of an MDP, one row per allowed state-action pair: reward and next-state probabilities."""
     transition, reward, mask = mdp["transition"], mdp["reward"], mdp.get("mask")
     rows = [
         (str(s), str(a), number(reward[s][a]), _successors(transition[s][a]))
@@ -118,7 +118,7 @@ def _html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Marku
 
 
 def _model(value: list[Any]) -> Markup:
-    """HTML line of an approximator and its parameters omega."""
+    """HTML line of a Q-function approximator: its type and its parameters omega."""
     fields = {k: v for k, v in value[0].items() if k not in {"type", "mask"}}
     inside = f" ({_nested(fields)})" if fields else ""
     return Markup("{}{}, {} = {}").format(
@@ -127,7 +127,7 @@ def _model(value: list[Any]) -> Markup:
 
 
 def _tuple(value: Any) -> Markup:
-    """HTML line of nested lists, written as nested parentheses."""
+    """HTML of an array given as nested lists, written as nested parentheses."""
     return Markup("{}").format(_nested(value))
 
 

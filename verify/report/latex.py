@@ -1,4 +1,4 @@
-"""LaTeX of the claims, simplified for converters (to MathML, to mathtext) that know less than TeX.
+"""Simplify LaTeX formulas of claims for MathML and for matplotlib's mathtext, which know less than TeX.
 
 A long formula comes in pieces to break between, as TeX would: after a relation, a binary operator or a
 space that stands outside all braces.
@@ -20,13 +20,13 @@ _BIND = frozenset("_^")
 
 
 def upright(latex: str) -> str:
-    r"""Rewrite a formula with `\arg\max`, KL, ELBO and Var as upright words, and with `\;` for `\ `."""
+    r"""Rewrite a LaTeX formula with `\arg\max`, KL, ELBO and Var in upright type, and `\;` for `\ `."""
     parts = _TEXT.split(_ARG_OPERATOR.sub(r"\\text{arg \1}", latex.replace("\\ ", "\\;")))
     return "".join(part if part.startswith(r"\text") else _WORDS.sub(r"\\text{\1}", part) for part in parts)
 
 
 def pieces(latex: str) -> list[str]:
-    """Split a LaTeX formula into pieces between which a line may break, each a formula of its own.
+    """Split a LaTeX formula into pieces, each a formula, between which a line of text may break.
 
     Joined, the pieces are `latex` again, up to spaces.
     """
@@ -91,7 +91,7 @@ _ALIASES = {
 
 
 def mathtext(latex: str) -> str:
-    r"""Convert a piece of a LaTeX formula to matplotlib's mathtext: every argument in braces, no `\big`."""
+    r"""Convert a piece of a LaTeX formula to matplotlib's mathtext, which needs braces and has no `\big`."""
     spaced = _TEXT.sub(lambda m: m.group().replace("  ", " ").replace(" ", r"\ "), latex)
     return _braced([token for token in _TOKEN.findall(spaced.replace("^*", "^{*}")) if not token.isspace()])
 
@@ -116,7 +116,7 @@ def _spelled(token: str, *, followed_by: str) -> str:
 
 
 def _argument_end(tokens: list[str], start: int) -> int:
-    """Index after the LaTeX argument at `start`: a group in braces, a command with arguments, or a token."""
+    """Index in `tokens` after the LaTeX argument at `start`: a group in braces, a command, or one token."""
     if tokens[start] != "{":
         end = start + 1
         for _ in range(_ARITY.get(tokens[start], 0)):
@@ -127,4 +127,4 @@ def _argument_end(tokens: list[str], start: int) -> int:
         depth += {"{": 1, "}": -1}.get(tokens[i], 0)
         if depth == 0:
             return i + 1
-    raise ValueError(f"a formula's braces do not match; found {''.join(tokens)!r}")
+    raise ValueError(f"the braces of a LaTeX formula do not match; found {''.join(tokens)!r}")

@@ -1,4 +1,4 @@
-"""Convert LaTeX to MathML, and the claims' Markdown (paragraphs, `code`, *emphasis*, $formulas$) to HTML."""
+"""Convert the claims' LaTeX to MathML, and their Markdown (`code`, *emphasis*, $formulas$) to HTML."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ _EMPHASIS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
 
 
 def formula(latex: str, *, display: bool = False) -> Markup:
-    """Convert a LaTeX formula to MathML with places for line breaks; show its LaTeX if that fails."""
+    """Convert a LaTeX formula to MathML with places for line breaks, or show its LaTeX if that fails."""
     css = "formula display" if display else "formula"
     try:
         row = "<wbr>".join(_piece(piece, display=display) for piece in pieces(upright(latex)))
@@ -41,7 +41,7 @@ def _piece(latex: str, *, display: bool) -> str:
 def _math(latex: str, *, display: bool) -> str:
     out: str = convert(latex, display="block" if display else "inline")
     if "\\" in out or "<merror" in out:
-        raise ValueError(f"no MathML for {latex!r}")
+        raise ValueError(f"a LaTeX formula must be convertible to MathML; found {latex!r}")
     style = ' displaystyle="true"' if display else ""
     head = f'<math alttext="{escape(latex)}"{style}'
     out = re.sub(r'<math [^>]*display="\w+"', lambda _: head, out, count=1)
@@ -73,7 +73,7 @@ def _letter(match: re.Match[str]) -> str:
 
 
 def inline(text: str) -> Markup:
-    """Convert one paragraph of Markdown to HTML."""
+    """Convert one paragraph of Markdown (`code`, *emphasis*, $formulas$) to HTML."""
     parts = (_part(part) for part in _INLINE.split(text))
     return Markup("".join(parts))
 

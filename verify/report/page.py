@@ -1,4 +1,4 @@
-"""Report page `report.html` with all results of `virel verify`, readable without network or JavaScript.
+"""Report page `report.html` of a `virel verify` run: all verdicts, readable offline, no JavaScript.
 
 It is a function of `results.json`, of the figures beside it and of the certificates, if there are any.
 """
@@ -29,7 +29,7 @@ FALSE = ("REFUTED", "GAP")
 
 
 def write_report(out: Path) -> Path:
-    """Write the report page `out/report.html` from `out/results.json`; return its path.
+    """Write the report page `out/report.html` on the verdicts in `out/results.json`; return its path.
 
     Raises:
         InputError: if there are no results, or they cannot be read.
@@ -42,7 +42,7 @@ def write_report(out: Path) -> Path:
 
 
 def read_results(out: Path) -> dict[str, Any]:
-    """Read the file `out/results.json` and check its structure.
+    """Read `out/results.json`, the verdicts of a `virel verify` run, and check its structure.
 
     Raises:
         InputError: if the file is missing, damaged, or written by another version.
@@ -55,14 +55,18 @@ def read_results(out: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict) and document.get("schema", SCHEMA) != SCHEMA:
-        raise InputError(f"{path}: written by another version; run virel verify --out {out} again")
+        raise InputError(
+            f"{path}: results written by another version of virel; run virel verify --out {out} again"
+        )
     if where := misfit(document, DOCUMENT):
-        raise InputError(f"{path}: not a results file of virel verify, or damaged, at {where}")
+        raise InputError(
+            f"{path}: part missing or of a wrong type: not from virel verify, or damaged, at {where}"
+        )
     return cast("dict[str, Any]", document)
 
 
 def render(document: dict[str, Any], out: Path) -> str:
-    """Render the content of `results.json` as the HTML of the report page."""
+    """HTML text of the report page on the content of a `results.json`, with figures found in `out`."""
     rows = document["claims"]
     counts = Counter(row["verdict"] for row in rows)
     html: str = _template().render(
@@ -83,7 +87,7 @@ def render(document: dict[str, Any], out: Path) -> str:
 
 
 def _images(figure: dict[str, Any], folder: Path) -> dict[str, str] | None:
-    """Data URIs of a figure's wide and narrow SVG drawings; None if the figure was not drawn.
+    """Wide and narrow SVG drawings of a claim's figure as data URIs; None if the figure was not drawn.
 
     Without a narrow drawing the wide one stands in its place.
     """
@@ -98,7 +102,7 @@ def _data_uri(path: Path) -> str:
 
 
 def _certificates(row: Row, out: Path) -> list[Row]:
-    """Entries of a claim's result row for those certificate files that exist."""
+    """Certificates listed in a claim's row of `results.json` whose files exist in `out/certificates`."""
     written = [found for found in row.get("certificates", ()) if found["file"]]
     return [found for found in written if (out / "certificates" / found["file"]).is_file()]
 
@@ -135,7 +139,7 @@ def _badge(verdict: str) -> Markup:
 
 
 def _numeral(value: Any) -> Markup:
-    """HTML of a number, with a power of ten in place of an exponent such as `1.2e-13`."""
+    """HTML of an error or a bound, where `1.2e-13` is written as a multiple of a power of ten."""
     text = number(value)
     mantissa, e, exponent = text.partition("e")
     if not e:

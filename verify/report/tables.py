@@ -1,4 +1,4 @@
-"""Tables of claims and of verdicts, for the terminal and for docs/claims.md."""
+"""Tables of claims and of the verdicts on them, for the terminal and for docs/claims.md."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ CORRECTION_FAILS = "its correction, or the repair of one of its steps, fails its
 
 
 def verdict_table(rows: Sequence[Row]) -> Table:
-    """Terminal table of results: claim, source, verdict, instances, error, bound, seconds, correction."""
+    """Terminal table of checked claims: source, verdict, instances, error, bound, seconds, correction."""
     table = Table(title="VIREL, checked as printed", title_justify="left")
     for name in ("claim", "source", "verdict"):
         table.add_column(name, overflow="fold")
@@ -31,7 +31,7 @@ def verdict_table(rows: Sequence[Row]) -> Table:
 
 
 def claims_table(claims: Iterable[Claim]) -> Table:
-    """Terminal table of claims: id, source, title and verdict on record."""
+    """Terminal table of claims: id, place in the paper, title and verdict on record."""
     table = Table(title="Claims and their verdicts on record", title_justify="left")
     for name in ("claim", "source", "title", "on record"):
         table.add_column(name, overflow="fold")
@@ -56,12 +56,12 @@ def _how(claim: Claim) -> str:
 
 
 def findings(rows: Sequence[Row]) -> RenderableType:
-    """Terminal text of the counterexamples in short, then of all results that differ from the record."""
+    """Terminal text below the verdicts: counterexamples in short, then verdicts that are not on record."""
     return Group(*_counterexamples(rows), *_trouble(rows))
 
 
 def number(value: Any) -> str:
-    """Text of an error or a bound: three digits, `-` for None, words unchanged."""
+    """Text of a check's error or bound: three digits, `-` for None, words such as `nan` unchanged."""
     return "-" if value is None else f"{value:.2e}" if isinstance(value, float) else str(value)
 
 
@@ -73,7 +73,7 @@ def _verdict(row: Row) -> Text:
 
 
 def _instead(row: Row) -> Text:
-    """Table cell on what holds instead: verdicts and errors of the correction and of repaired steps."""
+    """Table cell on what holds instead of a claim: corrected form and repaired steps, with their verdicts."""
     parts = []
     if row["corrected"] is not None:
         parts.append(_checked("corrected form", row["corrected"]))

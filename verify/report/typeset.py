@@ -1,4 +1,4 @@
-r"""Draw ASCII labels as mathematics: `eps_k -> 0` becomes $\varepsilon_k \to 0$; CSV files keep the ASCII.
+r"""ASCII labels of plots as formulas: `eps_k -> 0` becomes $\varepsilon_k \to 0$; CSV files keep the ASCII.
 
 Text between dollar signs stays as it is, and so does whatever is not a symbol (a Greek name, a subscript, a
 power).
@@ -19,7 +19,7 @@ _SIGNS = (("->", "→"), ("<=", "≤"), (">=", "≥"), ("||", "‖"), ("+inf", "
 
 
 def typeset(text: str) -> str:
-    """Replace the ASCII symbols in a label, such as `eps_k`, by matplotlib's mathtext."""
+    """Replace the ASCII symbols in a plot's label, such as `eps_k`, by matplotlib's mathtext."""
     parts = re.split(r"(\$[^$]*\$)", text)
     return "".join(part if part.startswith("$") else _plain(part) for part in parts)
 
@@ -43,7 +43,7 @@ def _symbol(match: re.Match[str]) -> str:
 
 
 def _inside(script: str) -> str:
-    """Mathtext of a sub- or superscript, without brackets: Greek names as symbols, other words upright."""
+    """Mathtext of a label's sub- or superscript, without brackets: Greek letters, other words upright."""
     bare = script[1:-1] if script[0] in "{(" else script.replace("_", ",")
 
     def word(match: re.Match[str]) -> str:
