@@ -91,7 +91,7 @@ def as_distribution(d: ArrayLike, size: int, *, name: str) -> Array:
 
 
 def as_rows(pi: ArrayLike, table: Array, *, name: str) -> Array:
-    """Return the policy `pi`, its rows checked as distributions, 0 where the value table is `-inf`."""
+    """Return the policy `pi [S, A]`: rows are distributions, 0 at actions whose entry in `table` is -inf."""
     out = as_float_array(pi, table.shape, name=name)
     first_bad(
         (out > 0) & np.isneginf(table), out, name=name, rule="must be 0 where the action does not exist"
@@ -107,7 +107,7 @@ def as_temperature(eps: float, *, name: str) -> float:
 
 
 def first_bad(bad: Mask, values: Array, *, name: str, rule: str) -> None:
-    """Raise `InputError` at the first True of `bad`, with its index and the entry of `values` there."""
+    """Raise `InputError` for the first entry of the array `values` that `bad` marks as breaking `rule`."""
     if bad.any():
         index = np.unravel_index(int(np.argmax(bad)), bad.shape)
         where = ", ".join(str(int(i)) for i in index)

@@ -188,5 +188,5 @@ def write(out: Path, solution: Solution) -> None:
 
 
 def round_up(x: float) -> str:
-    """Format `x` with three digits, rounded up, so that a printed bound is still a bound."""
+    """Text of the bound `x` with three significant digits, rounded up, so that it is still a bound."""
     return f"{float(Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(x)):.3g}"

@@ -1,4 +1,4 @@
-"""Quadrature for Boltzmann distributions on an interval (Thm 1) and for L with continuous actions (Lemma 1).
+"""Quadrature for Boltzmann distributions on an interval (Thm 1), and for the objective L there (Lemma 1).
 
 The functions f, phi and Q(., s) are `numpy.polynomial.Polynomial`, whose quadrature error is bounded, or
 functions of arrays, whose error is estimated. Write f about its maximum (no large constants) when eps is
@@ -124,7 +124,7 @@ def elbo_continuous(
 def _moments(
     f: Function, phi: Function, *, interval: Interval, eps: float, breakpoints: Sequence[float], rtol: float
 ) -> tuple[Quadrature, Quadrature]:
-    """Integrals over an interval of `exp((f - max f)/eps)`, plain and times phi, by adaptive quadrature."""
+    """Integrals of the weight `exp((f - max f)/eps)` and of phi times it, by adaptive quadrature."""
     low, high = float(interval[0]), float(interval[1])
     require(-np.inf < low < high < np.inf, "interval", interval, "must be finite and increasing")
     temperature = as_temperature(eps, name="eps")

@@ -181,7 +181,7 @@ def _gaussian_entropy(p: Gaussian) -> float:
 
 
 def _edges(p: Distribution) -> Array:
-    """First quadrature panels: the ends of every part, and multiples of sigma about a Gaussian's mean."""
+    """Edges of a density's first quadrature panels: ends of its parts, multiples of sigma about a mean."""
     if isinstance(p, Mixture):
         return np.unique(np.concatenate([_edges(part) for _, part in p.support]))
     if isinstance(p, Uniform):

@@ -62,7 +62,7 @@ def gauss_legendre(n: int) -> tuple[Array, Array]:
 def refine(
     evaluate: Callable[[Array, Array], Panels], edges: Array, *, scale: Array, rtol: float
 ) -> tuple[Array, Array]:
-    """Integrate `k` functions adaptively, by halving panels; return values `[k]` and error bounds `[k]`.
+    """Integrals of `k` functions over an interval, by halving panels: values `[k]` and error bounds `[k]`.
 
     Each panel is halved until its truncation is at most `rtol * scale * Z / SHARE`, Z the running value of
     the first integral. What `MAX_HALVINGS` levels do not reach is left in the bound.
@@ -86,7 +86,7 @@ def refine(
 def boltzmann_panels(
     f: Function, phi: Function, *, eps: float, shift: float
 ) -> Callable[[Array, Array], Panels]:
-    """Panel rule for `refine` that integrates `e^{(f - shift)/eps}` and `phi e^{(f - shift)/eps}`."""
+    """Rule for `refine`: panel integrals of the weight `e^{(f - shift)/eps}` and of phi times it."""
     polynomial = isinstance(f, Polynomial) and isinstance(phi, Polynomial)
 
     def evaluate(left: Array, right: Array) -> Panels:
@@ -111,7 +111,7 @@ def boltzmann_panels(
 
 
 def plain_panels(integrand: Callable[[Array], Array]) -> Callable[[Array, Array], Panels]:
-    """Panel rule for `refine` that integrates |integrand|, the scale of its error, and the integrand."""
+    """Rule for `refine`: integrals of |integrand|, which scales the error, and of the integrand, by panel."""
 
     def evaluate(left: Array, right: Array) -> Panels:
         value, low = (_plain(integrand, left, right, n) for n in (N_NODES, N_NODES_LOW))
@@ -154,7 +154,7 @@ def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) 
 
 
 def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, shift: float) -> Array:
-    """Truncation error bounds `[2, n]` of both Boltzmann integrals of polynomials on n quadrature panels."""
+    """Truncation error bounds `[2, n]` of `boltzmann_panels` on n panels, f and phi being polynomials."""
     left, right = ends
     centre, h = (left + right) / 2, (right - left) / 2
     b = np.abs(_taylor(f, centre, h)) / eps
@@ -169,7 +169,7 @@ def _bernstein(f: Array, phi: Array, ends: tuple[Array, Array], *, eps: float, s
 
 
 def _sup(b: Array, p: Array, top: Array, radius: float) -> Array:
-    """Bounds `[2, n]` on both Boltzmann integrands for complex |z| <= radius, from Taylor series b and p.
+    """Bounds `[2, n]` on both integrands of `boltzmann_panels` for complex |z| <= radius, by Taylor series.
 
     b are the absolute Taylor coefficients of f/eps, p those of phi; `top` is the exponent at the
     centre.
@@ -184,7 +184,7 @@ def _taylor(coef: Array, centre: Array, h: Array) -> Array:
 
 
 def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: float, shift: float) -> Array:
-    """Integrals `[2, n]` of `e^{(f - shift)/eps}`, plain and times phi, by the rule with fewer nodes."""
+    """Integrals `[2, n]` of the Boltzmann weight and of phi times it, by the Gauss rule with fewer nodes."""
     x, h, w = _place(left, right, N_NODES_LOW)
     tilt = np.exp(np.minimum((f(x) - shift) / eps, 700.0))
     out: Array = h * (np.stack([tilt, phi(x) * tilt]) @ w)

@@ -20,7 +20,7 @@ class Approximator(Protocol):
 
     @property
     def n_parameters(self) -> int:
-        """Number N of parameters: the length of `omega`."""
+        """Number N of the approximator's parameters: the length of the vector `omega`."""
 
     def value(self, omega: ArrayLike) -> Array:
         r"""Action values $\hat Q_\omega(h)$ of all state-action pairs, `[S, A]`."""
@@ -53,7 +53,7 @@ class TabularQ:
 
     @property
     def n_parameters(self) -> int:
-        """Number N of parameters: one per state-action pair that exists."""
+        """Number N of parameters of the table: one per state-action pair that exists."""
         return int(self.mask.sum())
 
     def value(self, omega: ArrayLike) -> Array:
@@ -97,11 +97,11 @@ class LinearQ:
 
     @property
     def n_parameters(self) -> int:
-        """Number N of parameters: one per feature."""
+        """Number N of parameters of the linear approximator: one per feature."""
         return int(self.features.shape[2])
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table of action values $x(h)^\top\omega$, Eq. (32)."""
+        r"""Action values $x(h)^\top\omega$ of the linear approximator, x(h) the features, Eq. (32)."""
         return _mask_out(self.features @ as_finite(omega, (self.n_parameters,), name="omega"), self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
@@ -147,19 +147,19 @@ class TanhQ:
         return self.n_hidden * (int(self.features.shape[2]) + 1)
 
     def value(self, omega: ArrayLike) -> Array:
-        r"""Table of action values $\sum_j u_j \tanh(w_j^\top x(h))$, App. F.1."""
+        r"""Action values $\sum_j u_j \tanh(w_j^\top x(h))$ of the network, x(h) the features, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         return _mask_out(np.tanh(self.features @ hidden.T) @ u, self.mask)
 
     def jacobian(self, omega: ArrayLike) -> Array:
-        r"""Action-value gradients: blocks $u_j\,(1 - t_j^2)\,x$ and $t_j = \tanh(w_j^\top x)$, App. F.1."""
+        r"""Gradients of the values: $u_j\,(1 - t_j^2)\,x$, then $t_j = \tanh(w_j^\top x)$, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         t = np.tanh(self.features @ hidden.T)  # [S, A, H]
         slope = u * (1 - t * t)
         return _zero_out(self._join(slope, t), self.mask)
 
     def hessian_vector(self, omega: ArrayLike, v: ArrayLike) -> Array:
-        r"""Hessian-vector products, $d b_{\omega + \tau v}(h) / d\tau$ at $\tau = 0$, App. F.1."""
+        r"""Hessians times v: gradients' derivative $d b_{\omega + \tau v}(h)/d\tau$ at 0, App. F.1."""
         hidden, u = self._split(as_finite(omega, (self.n_parameters,), name="omega"))
         v_hidden, v_u = self._split(as_finite(v, (self.n_parameters,), name="v"))
         t = np.tanh(self.features @ hidden.T)
@@ -173,7 +173,7 @@ class TanhQ:
         return omega[:n_weights].reshape(self.n_hidden, -1), omega[n_weights:]
 
     def _join(self, slope: Array, t: Array) -> Array:
-        """Gradient `[S, A, N]` in parameter order: `slope [S, A, H]` times the features, then `t`."""
+        """Network gradients `[S, A, N]`: `slope [S, A, H]` times the features, then hidden outputs `t`."""
         weights = slope[..., :, None] * self.features[..., None, :]
         return np.concatenate([weights.reshape(*t.shape[:2], -1), t], axis=2)
 
@@ -194,5 +194,5 @@ def _mask_out(q: Array, mask: Mask | None) -> Array:
 
 
 def _zero_out(b: Array, mask: Mask | None) -> Array:
-    """Copy of the gradients `b [S, A, N]`, with 0 where the action does not exist."""
+    """Copy of the action-value gradients `b [S, A, N]`, with 0 where the action does not exist."""
     return b.copy() if mask is None else np.where(mask[:, :, None], b, 0.0)

@@ -26,7 +26,7 @@ from virel_theory.operators.policies import boltzmann_policy
 
 
 def log_linear_policy(mdp: TabularMDP, features: ArrayLike, theta: ArrayLike) -> Array:
-    r"""Log-linear policy $\pi_\theta(a|s) \propto \exp(x(h)^\top\theta)$, App. E.1.
+    r"""Log-linear policy $\pi_\theta(a|s) \propto \exp(x(h)^\top\theta)$ with features x(h), App. E.1.
 
     Args: mdp: finite MDP. features: `[S, A, M]`. theta: `[M]`.
     Returns: `[S, A]`.
@@ -59,7 +59,7 @@ def log_linear_score(mdp: TabularMDP, features: ArrayLike, *, pi_theta: ArrayLik
 
 
 def grad_entropy(pi_theta: ArrayLike, score: ArrayLike) -> Array:
-    r"""Gradient of every row's entropy, $-E_{\pi_\theta}[\log\pi_\theta\,\nabla\log\pi_\theta]$, Eq. (25).
+    r"""Gradient of a policy's entropy, $-E_{\pi_\theta}[\log\pi_\theta\,\nabla\log\pi_\theta]$, Eq. (25).
 
     Args: pi_theta: `[S, A]`. score: `[S, A, M]`.
     Returns: `[S, M]`, with 0 log 0 = 0.
@@ -112,7 +112,7 @@ def m_step_gradient(
     eps: float,
     grad_eps: ArrayLike,
 ) -> Array:
-    r"""Critic's gradient, $\varepsilon_{\omega_i}^2$ times that of $\mathcal L$, Eq. (7), App. E.2.
+    r"""Critic's gradient: $\varepsilon_{\omega_i}^2$ times $\nabla_\omega\mathcal L$, Eq. (7), App. E.2.
 
     $$\varepsilon_{\omega_i}E_{d\,\pi_{\theta_{k+1}}}[\nabla_\omega\hat Q_\omega(h)]
     - E_{d\,\pi_{\theta_{k+1}}}[\hat Q_\omega(h)]\,\nabla_\omega\varepsilon_\omega$$

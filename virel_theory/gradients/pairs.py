@@ -74,12 +74,12 @@ def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
 
 
 def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
-    """Return gradients `b_omega` as finite float64 `[S, A, N]`, 0 where an action is missing, App. F.1."""
+    """Return Q's gradients `b_omega` as finite float64 `[S, A, N]`, 0 at missing actions, App. F.1."""
     return as_jacobian_of(b_omega, mdp.available, name=name)
 
 
 def as_jacobian_of(b_omega: ArrayLike, exists: Mask, *, name: str) -> Array:
-    """Return gradients `b_omega` as finite float64 `[S, A, N]`, 0 where `exists` is False, App. F.1."""
+    """Return Q's gradients `b_omega` as finite float64 `[S, A, N]`, 0 where `exists` is False, App. F.1."""
     b = as_real(b_omega, name=name)
     fits = b.ndim == 3 and b.shape[:2] == exists.shape
     require(fits, name, b.shape, f"must have shape [{exists.shape[0]}, {exists.shape[1]}, N]")
@@ -89,7 +89,7 @@ def as_jacobian_of(b_omega: ArrayLike, exists: Mask, *, name: str) -> Array:
 
 
 def finite(q: Array) -> Array:
-    """Copy of the table `q` with 0 in place of the `-inf` of missing actions, App. F.1."""
+    """Copy of the action values `q` with 0 in place of the `-inf` of missing actions, App. F.1."""
     return np.where(np.isfinite(q), q, 0.0)
 
 

@@ -15,7 +15,7 @@ from virel_theory.checks import Array, Mask, as_finite, as_float_array, as_real
 
 
 def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = None) -> Array:
-    r"""Weights of the best tangent approximation, $\tilde\omega = E[b b^\top]^{-1} E[b Q]$, Eq. (32).
+    r"""Weights of the best tangent approximation of Q, $\tilde\omega = E[b b^\top]^{-1} E[b Q]$, Eq. (32).
 
     Args: b_omega: `[S, A, N]`. q: `[S, A]`, reward units. mask: `[S, A]`, True where the action exists; all
         if None.
@@ -32,7 +32,7 @@ def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
 
 
 def project_tangent(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = None) -> Array:
-    r"""Projection on the tangent space, $P_\omega Q = b_\omega(h)^\top E[b b^\top]^{-1} E[b Q]$, App. F.1.
+    r"""Projection of Q on tangents, $P_\omega Q = b_\omega(h)^\top E[b b^\top]^{-1} E[b Q]$, App. F.1.
 
     Args: b_omega: `[S, A, N]`. q: `[S, A]`. mask: `[S, A]`, True where the action exists; all if None.
     Returns: `[S, A]`, a new array, `-inf` where the action does not exist; error as in `tangent_weights`.
@@ -93,7 +93,7 @@ def projected_residual_error_quadratic(
 
 
 def zeta(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask: Mask | None = None) -> Array:
-    r"""Auxiliary weights $\zeta_\omega = E[b b^\top]^{-1} E[\beta b]$, App. F.1.
+    r"""Weights of the projected Bellman residual, $\zeta_\omega = E[b b^\top]^{-1} E[\beta b]$, App. F.1.
 
     Args: b_omega: `[S, A, N]`. beta_omega: `[S, A]`, reward units. mask: `[S, A]`; all actions exist if None.
     Returns: `[N]`; relative error of N^2 cond(E[b b^T]) ulps.
@@ -150,7 +150,7 @@ def grad_projected_residual_error(
 
 
 def zeta_update(zeta_k: ArrayLike, *, b_k: ArrayLike, beta_k: float, step_size: float) -> Array:
-    r"""Stochastic update of the auxiliary weights $\zeta$ from one sample, Eq. (34).
+    r"""Stochastic update, from one sample, of the weights $\zeta$ of the projected residual, Eq. (34).
 
     $$\zeta_{k+1} = \zeta_k + \alpha_{\zeta_k}(\beta_\omega(h) - b_\omega(h)^\top\zeta_k)\, b_\omega(h)$$
 
@@ -226,7 +226,7 @@ def omega_update(
 
 
 def _features(b: Array, mask: Mask | None, *, name: str) -> Array:
-    """Rows `[|H|, N]` of `b [S, A, N]` for the state-action pairs that exist, checked to be finite."""
+    """Gradients `[|H|, N]` of the state-action pairs that exist, from `b [S, A, N]`, checked to be finite."""
     out = b.reshape(-1, b.shape[2]) if mask is None else b[mask]
     require(bool(np.isfinite(out).all()), name, "nan or inf", "must be finite on the existing pairs")
     return out
@@ -257,7 +257,7 @@ def _gram(features: Array) -> Array:
 
 
 def _solve_gram(features: Array, moment: Array) -> Array:
-    """Weights `E[b b^T]^-1 moment`, by one linear solve with the Gram matrix."""
+    """Weights `E[b b^T]^-1 moment` of features b, by one linear solve with their Gram matrix."""
     return np.asarray(np.linalg.solve(_gram(features), moment), dtype=np.float64)
 
 

@@ -277,7 +277,7 @@ def _parts(
 
 
 def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
-    """Denominator of Theorem 4 divided by `eps^2`, `1 - d g / d eps`; raises `InputError` where it is 0."""
+    """Denominator of Thm 4 over `eps^2`: `1 - dg/d eps`, g the temperature map; `InputError` if it is 0."""
     total = 1 + mdp.gamma * policy_q
     require(
         total != 0,

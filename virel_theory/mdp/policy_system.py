@@ -37,7 +37,7 @@ def transposed(rows: Rows) -> Rows:
 
 
 def direct_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
-    r"""Solution $(I - \gamma P)^{-1}b$ for `rows` P `[S, S]`: the LAPACK routine that fits, or sparse LU."""
+    r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]`: a LAPACK routine that fits, or sparse LU."""
     if not isinstance(rows, np.ndarray):
         return _sparse_solve(rows, gamma, rhs)
     matrix = -gamma * rows
@@ -47,13 +47,13 @@ def direct_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
 
 
 def lu_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
-    r"""Solution $(I - \gamma P)^{-1}b$ for `rows` P `[S, S]`, by LU with partial pivoting, or sparse LU."""
+    r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]`, by LU with partial pivoting, or sparse LU."""
     if not isinstance(rows, np.ndarray):
         return _sparse_solve(rows, gamma, rhs)
     return np.asarray(np.linalg.solve(np.eye(len(rhs)) - gamma * rows, rhs), dtype=np.float64)
 
 
 def _sparse_solve(rows: sparse.csr_array, gamma: float, rhs: Array) -> Array:
-    r"""Solution $(I - \gamma P)^{-1}b$ for CSR rows, by SuperLU."""
+    r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]` in CSR format, by SuperLU."""
     system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
     return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))

@@ -12,7 +12,7 @@ SURE = 5 * U  # a sum this close to 1 is accepted whatever the row, see `first_b
 
 
 def first_bad_row(rows: Rows, sums: Array, target: Array) -> tuple[int, float] | None:
-    r"""Find the first row (`[n, S]`, dense or CSR) whose sum is not its `target`: index and sum, or None.
+    r"""First row of a matrix `[n, S]`, dense or CSR, whose sum is not its `target`: index and sum, or None.
 
     A row of b non-zeros, normalised in float64, has quotients off by at most $bu$ (a sum of b terms and a
     division; $u = \epsilon/2$), so that its exact sum $\sigma$ is 1 within $bu$. Accepted is
@@ -36,7 +36,7 @@ def first_bad_row(rows: Rows, sums: Array, target: Array) -> tuple[int, float] |
 
 
 def longest_row(rows: Rows) -> int:
-    """Largest number of non-zeros per row; zeros that a CSR matrix stores do not count."""
+    """Largest number of non-zeros in a row of a matrix; zeros that a CSR matrix stores do not count."""
     if isinstance(rows, np.ndarray):
         counts = np.count_nonzero(rows, axis=1)
     elif rows.data.all():

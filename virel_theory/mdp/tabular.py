@@ -86,7 +86,7 @@ class TabularMDP:
 
     @property
     def n_states(self) -> int:
-        """Number S of states."""
+        """Number S of states of the MDP."""
         return int(self.reward.shape[0])
 
     @property

@@ -52,7 +52,7 @@ def _as_csr(transition: Any) -> tuple[Transition, int, int]:
 
 
 def as_action_mask(mask: ArrayLike | None, shape: tuple[int, int]) -> Mask | None:
-    """Return `mask` as booleans `[S, A]`, or None if every action exists."""
+    """Return `mask` as booleans `[S, A]`, True where the action exists, or None if every action does."""
     if mask is None:
         return None
     out = as_mask(mask, shape)

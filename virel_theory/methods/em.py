@@ -28,7 +28,7 @@ class EMStep:
 
 
 def m_step_complete(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
-    r"""Complete M-step under the target $\mathcal T^{\pi}$: the table with zero residual, Eq. (39).
+    r"""Complete M-step under the target $\mathcal T^{\pi}$: the action values with zero residual, Eq. (39).
 
     $$\omega_k = \arg\min_\omega \varepsilon_\omega, \quad \varepsilon_{\omega_k} = 0 \iff \mathcal
     T^{\pi_{k-1}}\hat Q_{\omega_k} = \hat Q_{\omega_k}$$

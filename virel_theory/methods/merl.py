@@ -22,7 +22,7 @@ from virel_theory.operators.policies import as_action_values, entropy
 
 
 def merl_policy(q: ArrayLike, *, c: float) -> Array:
-    r"""MERL policy $\pi(a|s) = \exp((Q(h) - V(s))/c)$, Haarnoja et al. 2017, Thm 1.
+    r"""MERL policy $\pi(a|s) = \exp((Q(h) - V(s))/c)$, c the temperature, Haarnoja et al. 2017, Thm 1.
 
     $V(s) = c\log\sum_a\exp(Q(h)/c)$ is the soft state value.
     Optimal for the MERL objective if `q` are the soft optimal values (`soft_value_iteration`).

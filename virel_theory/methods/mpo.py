@@ -139,7 +139,7 @@ def mpo_m_step_prior(pi_theta: ArrayLike) -> Array:
 
 
 def _score_mean(policy: Array, f: Array) -> Array:
-    """Mean of `f` times the softmax score, `E_{a ~ pi}[f(a) d log pi(a) / d theta_b]`.
+    """Mean over actions of `f` times the softmax score, `E_{a ~ pi}[f(a) d log pi(a) / d theta_b]`.
 
     It is `pi(b) (f(b) - E_pi[f])`.
     """

@@ -84,7 +84,7 @@ def pseudo_posterior_policy(mdp: TabularMDP, *, prior: ArrayLike, c: float, hori
 
 
 def pseudo_optimal_policy(mdp: TabularMDP, *, c: float, horizon: int) -> Array:
-    r"""Maximiser of the pseudo-likelihood, greedy for $W_t$, talk, Pseudo-Likelihood Methods.
+    r"""Maximiser of the pseudo-likelihood, greedy for the messages $W_t$, talk, Pseudo-Likelihood Methods.
 
     Optimal for the exponential utility $E[\exp(R/c)]$, hence risk-seeking.
 
@@ -108,7 +108,7 @@ def pseudo_optimal_policy(mdp: TabularMDP, *, c: float, horizon: int) -> Array:
 def _messages(
     mdp: TabularMDP, mix: Callable[[Array], Array], *, c: float, horizon: int
 ) -> tuple[Array, Array]:
-    """Backward messages `log W [N, S, A]` and `log V_0 [S]` of the log-evidence over the horizon.
+    """Backward messages `log W [N, S, A]` and `log V_0 [S]` for the evidence of optimality over N steps.
 
     `mix` maps `log W_t [S, A]` to `log V_t [S]`.
     """

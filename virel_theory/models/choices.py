@@ -35,12 +35,12 @@ class Choices:
 
     @property
     def n_states(self) -> int:
-        """Number S of states."""
+        """Number S of states of the model."""
         return len(self.choice_ptr) - 1
 
     @property
     def n_choices(self) -> int:
-        """Number C of choices, summed over all states."""
+        """Number C of choices of the model, summed over all states."""
         return len(self.reward)
 
 
@@ -57,7 +57,7 @@ def check_choices(c: Choices) -> Choices:
 
 
 def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:
-    """Return the indices `x` as integers, all in `[0, size)`."""
+    """Return the indices `x` (of states, say) as integers, all in `[0, size)`."""
     require(x.dtype.kind in "iu", name, str(x.dtype), "must hold integers")
     out = x.astype(np.int64)
     bad = (out < 0) | (out >= size)

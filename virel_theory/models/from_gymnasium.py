@@ -34,7 +34,7 @@ def open_env(env: Any) -> Any:
 
 
 def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
-    """Read the transition table of an environment: S, A, its columns, and the action mask `[S, A]`.
+    """Read an environment's transition table: S, A, the columns of all transitions, and the mask `[S, A]`.
 
     The columns are state, action, successor, probability, reward and terminated.
     """

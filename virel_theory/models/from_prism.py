@@ -113,7 +113,7 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
 
 
 def _look_up(path: Path, keys: Sequence[Ints], columns: Sequence[Ints], reward: Array) -> Array:
-    """Look up each transition's reward: that of the file's row whose `columns` equal its `keys`, else 0."""
+    """Rewards of all transitions: that of the reward file's row whose `columns` equal the `keys`, else 0."""
     table: dict[tuple[int, ...], float] = {}
     for key, value in zip(zip(*(c.tolist() for c in columns), strict=True), reward.tolist(), strict=True):
         require(
@@ -184,7 +184,7 @@ def _storm_declaration(path: Path, lines: list[Line]) -> tuple[dict[str, str], l
 
 
 def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) -> tuple[list[Ints], Array]:
-    """Parse lines of `n_ints` integers and a real number into columns; `labelled` lines may end in a word."""
+    """Parse model-file lines of `n_ints` integers and a real; `labelled` ones may end in a word."""
     widths = (n_ints + 1, n_ints + 2) if labelled else (n_ints + 1,)
     ints = np.empty((len(lines), n_ints), dtype=np.int64)
     reals = np.empty(len(lines))
@@ -223,7 +223,7 @@ def _in_range(state: int, n_states: int, path: Path, number: int) -> None:
 
 
 def _read_lines(path: Path, *, comments: bool = True) -> list[Line]:
-    """Split a file's non-empty lines into words, with line numbers; `comments` drops comment lines."""
+    """Split a model file's non-empty lines into words, with line numbers; `comments` drops comment lines."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:

@@ -64,7 +64,7 @@ def qvbs_sense(name: str, arrays: dict[str, Any], objective: str) -> Sense:
 
 
 def _as_pointer(x: Any, total: int, *, name: str) -> Ints:
-    """Return the row pointers `x` as integers that rise from 0 to `total`."""
+    """Return the row pointers `x` of a QVBS archive as integers that rise from 0 to `total`."""
     ok = x.ndim == 1 and x.size > 1 and x.dtype.kind in "iu"
     require(ok, name, (x.shape, str(x.dtype)), "must be a vector of integers")
     out: Ints = x.astype(np.int64)

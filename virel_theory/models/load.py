@@ -195,7 +195,7 @@ def load_problem(
         lab = found.pop(".lab", None)
         rew = list(found.values()) or None
         return from_prism(path, gamma=_given(gamma, name), lab=lab, rew=rew, goal=objective), None
-    require(path.suffix == ".npz", "mdp", name, "must be an .npz file, a .tra file, or gym:ID")
+    require(path.suffix == ".npz", "mdp", name, "must be an .npz file, a .tra file, or gym:ID (Gymnasium)")
     if _is_qvbs(path):
         return from_qvbs(path, objective or "", gamma=_given(gamma, name))
     _no_objective(objective)
@@ -231,7 +231,7 @@ def _is_qvbs(path: Path) -> bool:
 
 
 def _given(gamma: float | None, name: str) -> float:
-    """Return the discount `gamma`; raise `InputError` if a source without one of its own got None."""
+    """Return the discount `gamma`; raise `InputError` if it is None, for a model that holds no discount."""
     if gamma is None:
         raise InputError(
             f"`gamma` must be given for {name}, which holds no discount: pass a number in [0, 1); found None"
@@ -240,12 +240,12 @@ def _given(gamma: float | None, name: str) -> float:
 
 
 def _no_objective(objective: str | None) -> None:
-    """Raise `InputError` if an objective was named for a source that has none."""
-    require(objective is None, "objective", objective, "must be left out, as this source names no objectives")
+    """Raise `InputError` if an objective was named for an MDP file or model that has no named objectives."""
+    require(objective is None, "objective", objective, "must be left out, as the MDP has no named objectives")
 
 
 def _sums(group: Ints, values: Array, *, size: int) -> Array:
-    """Sums `[size]` of the `values` that belong to each group."""
+    """Sum of the `values` in each group, `[size]`; `group` holds the group number of every value."""
     return np.bincount(group, weights=values, minlength=size).astype(np.float64, copy=False)
 
 

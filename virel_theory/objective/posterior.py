@@ -86,7 +86,7 @@ def posterior_action(q: ArrayLike, *, eps: float) -> Array:
 
 
 def log_marginal(q: ArrayLike, *, eps: float) -> float:
-    r"""Log-evidence $\ell_\omega$ in nats, App. B.
+    r"""Log-evidence of optimality $\ell_\omega$ in nats, App. B.
 
     $$\ell_\omega = \log\sum_{h \in H}\exp(\hat Q_\omega(h)/\varepsilon_\omega)\, y_\omega(s)$$
 
@@ -104,7 +104,7 @@ def log_marginal(q: ArrayLike, *, eps: float) -> float:
 
 
 def posterior_elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> float:
-    r"""Lower bound of the log-evidence $L_\omega(\theta)$, App. B.
+    r"""Lower bound $L_\omega(\theta)$ of the log-evidence of optimality, App. B.
 
     $$L_\omega(\theta) = E_{q_\theta(h)}\Big[
     \log\frac{\exp(\hat Q_\omega(h)/\varepsilon_\omega)\, y_\omega(s)}{q_\theta(h)}\Big]$$

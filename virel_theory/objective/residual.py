@@ -29,7 +29,7 @@ class Normalisation(StrEnum):
 
     @property
     def source(self) -> str:
-        """Formula of the normalisation, and where it is printed, Eq. (2)."""
+        """Formula of this normalisation of the residual error, and where it is printed, Eq. (2)."""
         return _SOURCES[self]
 
 

@@ -1,4 +1,4 @@
-r"""Self-consistent temperatures under $T^{\pi_\omega}$: the roots of $\varepsilon = g(\omega,\varepsilon)$.
+r"""Self-consistent temperatures: solutions of $\varepsilon = g(\omega,\varepsilon)$, g the temperature map.
 
 $\pi_\omega$ has temperature $\varepsilon_\omega$, and $\varepsilon_\omega$ is the residual error of
 $\mathcal T^{\pi_\omega}$. With
@@ -32,7 +32,7 @@ Label = Literal["above", "below", "falls", "rises", "undecided"]
 
 @dataclass(frozen=True)
 class Root:
-    r"""Self-consistent temperature, a root of $\varepsilon = g(\omega,\varepsilon)$, with enclosure, App. C.
+    r"""Self-consistent temperature, a fixed point of the temperature map g, and its enclosure, App. C.
 
     It is proved to be the only root in `[lower, upper]`.
 
@@ -48,7 +48,7 @@ class Root:
 
 @dataclass(frozen=True)
 class SelfConsistentTemperatures:
-    r"""All roots of $\varepsilon = g(\omega,\varepsilon)$ in $[0,\infty)$, in rising order, App. C.
+    r"""All fixed points of the temperature map, $\varepsilon = g(\omega,\varepsilon)$, rising, App. C.
 
     `undecided` lists intervals in which the count is open (a fold, closer than rounding can tell); if there
     is none, the count is proved. `n_boxes` is the number of boxes that the proof looked at.
@@ -66,7 +66,7 @@ class SelfConsistentTemperatures:
 
 @dataclass(frozen=True)
 class _Box:
-    """Interval `[a, b]` of temperatures, labelled by what is proved there about `F(eps) = g(eps) - eps`."""
+    """Interval `[a, b]` of temperatures, labelled by what is proved there of temperature map minus eps."""
 
     a: float
     b: float
@@ -121,7 +121,7 @@ def temperature_map_derivative(
 def self_consistent_temperatures(
     mdp: TabularMDP, q: ArrayLike, *, max_boxes: int = 20_000, **norm: Unpack[NormOptions]
 ) -> SelfConsistentTemperatures:
-    r"""All self-consistent temperatures, the roots of $\varepsilon = g(\omega,\varepsilon)$, App. C.
+    r"""All self-consistent temperatures, the fixed points of the temperature map g, App. C.
 
     Bisects $[0, \sup g]$ until on each box $F = g - \varepsilon$ has one sign or is strictly monotone, by
     enclosures that include rounding (`temperature_map`). A maximal monotone stretch between signs that differ
@@ -198,7 +198,7 @@ def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list
 
 
 def _classify(g: TemperatureMap, a: float, b: float) -> Label:
-    """Label of `F(eps) = g(eps) - eps` on `[a, b]`: its proved sign or monotonicity, else "undecided"."""
+    """Label of `[a, b]`: proved sign or monotonicity of the temperature map minus eps, else "undecided"."""
     low, high = g.value_range(a, b)
     if low > b:
         return "above"
@@ -213,7 +213,7 @@ def _classify(g: TemperatureMap, a: float, b: float) -> Label:
 def _read_run(
     g: TemperatureMap, boxes: list[_Box], k: int, found: tuple[list[Root], list[tuple[float, float]]]
 ) -> None:
-    """Record the root proved in a monotone box, or the box as undecided if a sign at its ends is unproved.
+    """Record the temperature proved in a monotone box; call it undecided if a sign at its ends is unproved.
 
     `found` holds both lists; box number `k` is read.
     """
@@ -227,7 +227,7 @@ def _read_run(
 
 
 def _sign(g: TemperatureMap, eps: float) -> int:
-    """Proved sign of `g(eps) - eps` at the temperature `eps`; 0 if rounding hides it."""
+    """Proved sign of the temperature map minus eps at the temperature `eps`; 0 if rounding hides it."""
     low, high = g.value_range(eps, eps)
     return 1 if low > eps else -1 if high < eps else 0
 
@@ -247,7 +247,7 @@ def _refine(g: TemperatureMap, box: _Box, left: int) -> Root:
 
 
 def _brent(g: TemperatureMap, box: _Box) -> float:
-    """Root of `F(eps) = g(eps) - eps` in a box by Brent's method, rescaled so that nothing underflows.
+    """Self-consistent temperature in a box, by Brent's method, rescaled so that nothing underflows.
 
     `brentq` multiplies values of F.
     """

@@ -1,4 +1,4 @@
-r"""Temperature map $g(\omega, \cdot)$ and enclosures of it on boxes $[a, b]$, rounding included.
+r"""Temperature map $g(\omega, \cdot)$ and enclosures of it for temperatures in $[a, b]$, rounding included.
 
 With $v_\varepsilon(s) = E_{\pi_\varepsilon}[Q(\cdot,s)]$ and
 $V_\varepsilon(s) = Var_{\pi_\varepsilon}(Q(\cdot,s)) / \varepsilon^2$: $v' = -V \le 0$, so every
@@ -38,7 +38,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class TemperatureMap:
-    """Temperature map `g(omega, .)` of one table, with the allowances for its rounding (`eta_...`).
+    """Temperature map `g(omega, .)` of a table of action values, with its rounding allowances (`eta_...`).
 
     `gap [S, A]` is how far a value is below its row's maximum, inf where the action does not exist.
     """

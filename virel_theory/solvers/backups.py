@@ -67,7 +67,7 @@ class SparseBackups:
         self._copy_tried = False
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """Sweep with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
+        """Sweep with the optimal operator T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
 
         Returns the smallest and the largest entry of w - v.
         """
@@ -79,7 +79,7 @@ class SparseBackups:
         return float(low), float(high)
 
     def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
-        """Apply T* to v, `w <- T* v`, reading only the rows of actions that may be greedy.
+        """Apply the optimal operator, `w <- T* v`, reading only the rows of actions that may be greedy.
 
         The upper bounds `q + drift` on the new action values rule out the others, after a backup of the fixed
         policy. Where that leaves too many actions it is a full sweep, whose rows come in order. Returns the
@@ -215,7 +215,7 @@ class DenseBackups:
         self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
-        """Sweep with T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
+        """Sweep with the optimal operator T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
 
         Returns the smallest and the largest entry of w - v.
         """

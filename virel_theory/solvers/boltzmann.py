@@ -90,14 +90,14 @@ def boltzmann_fixed_points(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Newton search for Boltzmann fixed points: roots of `F(V) = B(Q_V) - V`, with B the Boltzmann mean."""
+    """Newton search for Boltzmann fixed points: roots of `B(r + gamma P V) - V`, B the Boltzmann mean."""
 
     task: Problem
     b: Backups
     eps: float
 
     def defect(self, v: Array) -> Array:
-        """Defect `F(V) = B(Q_V) - V` of a candidate V, with B the Boltzmann mean; leaves `Q_V` in `b.q`."""
+        """Defect of values V: the Boltzmann mean of `Q_V = r + gamma P V`, minus V; leaves `Q_V` in `b.q`."""
         out = np.empty_like(v)
         self.b.full(v, out)
         kernels.boltzmann_mean(self.b.q, self.eps, out)
@@ -124,7 +124,7 @@ class _Search:
         return None
 
     def derivative(self) -> Rows:
-        """Derivative of the last Boltzmann backup over gamma: `sum_a dB/dQ(s, a) P(s'|s, a)`, `[S, S]`."""
+        """Derivative of the last Boltzmann backup B in V, over gamma: `sum_a dB/dQ(s, a) P(s'|s, a)`."""
         pi = np.empty_like(self.b.q)
         kernels.soft_weights(self.b.q, self.eps, pi)
         mean = np.empty(len(pi))
@@ -133,7 +133,7 @@ class _Search:
         return mixed_rows(self.task.transition, pi * (1 + gap / self.eps))
 
     def noise(self, v: Array) -> float:
-        r"""Rounding level of the defect F: a candidate whose defect is below it counts as a fixed point.
+        r"""Rounding level of the defect: a value vector whose defect is below it counts as a fixed point.
 
         u = 2.2e-16, M = max|r| + max|v|; valid at every temperature.
 

@@ -48,7 +48,7 @@ TINY = 1e-300  # covers every underflow: far above 2^-1074 times any number of e
 
 @dataclass(frozen=True)
 class Bracket:
-    """Enclosure of $Q^* - Q_V$: the shift `mid` to add to a backed-up table, and the half-width `radius`.
+    """Enclosure of $Q^* - Q_V$, $Q_V$ the backup of V: the shift `mid` to add to it, a half-width `radius`.
 
     Both are in reward units.
     """
@@ -64,7 +64,7 @@ def dot_error(n_terms: int) -> float:
 
 
 def row_sum_slack(n_terms: int) -> float:
-    r"""Largest distance $\delta$ from 1 of the exact sum of a validated row of `n_terms` probabilities."""
+    r"""Largest distance $\delta$ from 1 of the exact sum of a validated transition row with `n_terms`."""
     return (3 * n_terms + 8) * EPS
 
 
@@ -100,12 +100,12 @@ def bracket(low: float, high: float, *, beta: tuple[float, float], eta: float) -
 
 
 def _geometric(x: float, beta: float) -> float:
-    """Sum `beta x + beta^2 x + ...` of a geometric series."""
+    """Sum `beta x + beta^2 x + ...` over all further backups, beta their contraction modulus."""
     return beta * x / (1 - beta)
 
 
 def total_bound(radius: float, *, eta: float, q_max: float) -> float:
-    """Error bound of a returned table: the radius, and the rounding of the backup and of the added shift.
+    """Error bound of returned action values: the bracket's radius, and rounding of the backup and the shift.
 
     A NaN becomes `inf`.
     """

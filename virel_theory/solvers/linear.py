@@ -15,7 +15,7 @@ MAX_KRYLOV_STEPS = 200
 
 
 class Band:
-    """Banded elimination in the first state order with a narrow band: natural, folded, or Cuthill-McKee.
+    """Solver of a policy's linear system by banded elimination, in the first state order with a narrow band.
 
     Folded suits rings; the last is the reverse Cuthill-McKee order. The order is chosen once and
     remembered, or it is remembered that none has a narrow band.

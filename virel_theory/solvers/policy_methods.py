@@ -89,7 +89,7 @@ def advance_mpi(x: Point) -> None:
 
 
 def mixing_steps(x: Point, *, slow: float) -> bool:
-    """Run modified policy iteration; return False once a sweep leaves more than `slow` of the span.
+    """Run modified policy iteration; return False once a sweep leaves over a share `slow` of the span.
 
     The span is that of the residual w - v.
     """

@@ -28,7 +28,7 @@ class SolveOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Error bound of a backed-up table plus the constant `shift`, and whether it meets the tolerance.
+    """Outcome of a backup: the `shift` to add to its table, the error bound, and whether that suffices.
 
     `met`: it is within the tolerance. `exhausted`: float64 sweeps cannot make it smaller. Repeated sweeps can
     stall at any span up to `plateau`: each adds rounding, which slow modes sum up.
@@ -63,7 +63,7 @@ class Problem:
         return self.atol + self.rtol * w_max
 
     def judge(self, v: Array, w: Array, low: float, high: float) -> Outcome:
-        """Guaranteed error of the table `r + gamma P v + shift`; `w = T* v`, w - v in `[low, high]`."""
+        """Guaranteed error of action values `r + gamma P v + shift`; `w = T* v`, w - v in `[low, high]`."""
         v_max = peak(v)
         eta = cert.backup_error(self.n_terms, r_max=self.r_max, v_max=v_max, beta_hi=self.beta[1])
         found = cert.bracket(low, high, beta=self.beta, eta=eta)

@@ -134,7 +134,7 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
 
 
 def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: Array) -> None:
-    """Run `paired_sweep` on the rows of dense or sparse backups."""
+    """Run the compensated sweep `paired_sweep` on the transition rows of dense or sparse backups."""
     nothing: NDArray[np.int64] = np.empty(0, dtype=np.int64)
     if isinstance(b, DenseBackups):
         rows = (nothing, nothing, b.flat.reshape(-1))
@@ -156,7 +156,7 @@ def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert
 
 
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
-    r"""Newton correction `delta`, about $(I - \gamma P_\pi)^{-1} d$, with the last sweep's greedy policy."""
+    r"""Newton correction of the values: about $(I - \gamma P_\pi)^{-1}$ times their residual, pi greedy."""
     b.restrict()
     if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)

@@ -21,7 +21,7 @@ class Status(Enum):
         "raise `atol` above `error_bound`, or solve in exact arithmetic (`verify.arithmetic.exact`)."
     )
     NOT_CONTRACTING = (
-        "gamma times the largest row sum may reach 1, so no bound exists (`error_bound` is inf): "
+        "gamma times the largest row sum of `transition` may reach 1; no bound exists (`error_bound` inf): "
         "lower `gamma`, or solve in exact arithmetic (`verify.arithmetic.exact`)."
     )
 

@@ -81,7 +81,7 @@ def row_max(table, out):
 @njit(cache=True)
 @no_type_check
 def finish(q, shift, value, policy):
-    """Add the constant `shift` to q; then `value <- max_a q`, `policy <- argmax_a q` (the first, if tied)."""
+    """Add a `shift` to the table q; then `value <- max_a q`, `policy <- argmax_a q` (the first, if tied)."""
     for s in range(len(value)):
         best, arg = -np.inf, 0
         for a in range(q.shape[1]):
@@ -96,7 +96,7 @@ def finish(q, shift, value, policy):
 @njit(cache=True)
 @no_type_check
 def slots(indptr, n_states, n_actions, offsets):
-    """Lay out slots for a copy of any policy's rows: `offsets[s] <-` start of slot s; returns the total size.
+    """Lay out a slot per state for a policy's transition rows: `offsets[s] <-` its start; return the size.
 
     An empty `offsets` is not written to.
     """
@@ -138,7 +138,7 @@ def gather_changed(indptr, indices, data, reward, policy, old, offsets, stops, o
 @njit(cache=True)
 @no_type_check
 def point_at_rows(indptr, n_actions, policy, starts, stops):
-    """Locate a policy's rows in the CSR matrix, without a copy: `starts, stops <-` the ends of each row."""
+    """Locate a policy's transition rows in the CSR matrix: `starts, stops <-` the ends of each row."""
     for s in range(len(policy)):
         row = s * n_actions + policy[s]
         starts[s], stops[s] = indptr[row], indptr[row + 1]

@@ -284,7 +284,7 @@ def live_sweep(indptr, indices, data, reward, gamma, v, q, w, alive, counts):
 @njit(cache=True)
 @no_type_check
 def eliminate(q, w, margin, alive, counts):
-    """Drop from `alive` each action more than `margin` below the best of its state; return how many stay."""
+    """Drop from `alive` the actions over `margin` below the best of their state; return how many stay."""
     total = 0
     for s in range(len(w)):
         kept = 0
