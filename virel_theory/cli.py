@@ -48,13 +48,14 @@ class SolveConfig:
     toy-text environment such as gym:FrozenLake-v1."""
 
     gamma: float | None = None
-    """Discount in [0, 1); default: the one in the file. Required if the source has none."""
+    """Discount in [0, 1); default: the one in the MDP file. Required if the MDP comes without one."""
 
     method: str = "auto"
-    """Solution method; auto picks one and reports it. The error on an unknown name lists all methods."""
+    """Solution method: vi (value iteration), pi (policy iteration), ...; auto picks one and reports it. The
+    error on an unknown name lists all methods."""
 
     atol: float = 1e-8
-    """Absolute tolerance: guaranteed bound to reach on |Q - Q*|, in reward units."""
+    """Absolute tolerance: guaranteed bound to reach on max |Q - Q*|, in the units of the rewards."""
 
     rtol: float = 0.0
     """Relative tolerance: rtol times the largest |V| is added to atol."""
@@ -63,7 +64,7 @@ class SolveConfig:
     """Largest number of steps of the method; default: as many as contraction by gamma could need."""
 
     sense: Literal["max", "min"] | None = None
-    """Maximise rewards (max) or minimise costs (min); default: what the file asks for, else max."""
+    """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max."""
 
     objective: str | None = None
     """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""

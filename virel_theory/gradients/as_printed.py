@@ -42,7 +42,7 @@ def grad_beta_optimal_as_printed(mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLi
 def theorem_4_as_printed(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> Array:
-    r"""Expected derivative of the Boltzmann policy as printed, misprints included, Thm 4.
+    r"""Expected derivative of the Boltzmann policy in $\omega$ as printed, misprints included, Thm 4.
 
     $$\frac{\varepsilon_\omega E[\beta_\omega\Gamma_\omega]\,\mathbb E_\omega\hat Q_\omega + \mathbb
     E_\omega[\nabla_\omega\hat Q_\omega]}

@@ -251,7 +251,7 @@ def _gram(features: Array) -> Array:
         rank == size,
         "E[b b^T]",
         f"rank {rank}",
-        f"must have the full rank N = {size}; drop linearly dependent features",
+        f"of the features b must have the full rank N = {size}; drop linearly dependent features",
     )
     return gram
 

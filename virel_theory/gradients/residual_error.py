@@ -158,7 +158,7 @@ def grad_eps_from_score(
 def grad_policy_term(
     mdp: TabularMDP, q: ArrayLike, b_omega: ArrayLike, *, beta: ArrayLike, eps: float
 ) -> Array:
-    r"""Expected derivative of the Boltzmann policy, the corrected Thm 4.
+    r"""Expected derivative of the Boltzmann policy in $\omega$, the corrected Thm 4.
 
     $$E\big[\beta_\omega E_\omega[(\nabla\log\pi_\omega)\hat Q_\omega]\big]
     = \frac{\varepsilon_\omega\mathbb E_\omega[\nabla\hat Q_\omega] - E[\beta_\omega\Gamma_\omega]\,\mathbb
@@ -283,6 +283,6 @@ def _denominator(mdp: TabularMDP, policy_q: float, eps: float) -> float:
         total != 0,
         "eps",
         eps,
-        "must not be a fold of the self-consistent temperature: no gradient exists where d g / d eps = 1",
+        "must not be where the temperature map has slope 1 in eps: the temperature has no gradient there",
     )
     return total

@@ -58,7 +58,7 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
     for state, actions in table.items():
         mask[state, list(actions)] = True
     dtypes = (np.int64, np.int64, np.int64, np.float64, np.float64, np.bool_)
-    require(len(listed) > 0, "env.P", "no transition", "must list transitions")
+    require(len(listed) > 0, "env.P", "no transition", "must list at least one transition")
     by_column = zip(zip(*listed, strict=True), dtypes, strict=True)
     columns: Columns = tuple(np.array(column, dtype) for column, dtype in by_column)
     _check_columns(columns, n_states)

@@ -98,7 +98,7 @@ def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
     if lines and (len(lines[0][1]) < width or lines[0][1][0] == str(tra.n_states)):  # no state is numbered S
         counts = [_as_int(word, path, lines[0][0]) for word in lines[0][1]]
         lines = lines[1:]
-    require(width in (2, 3, 4), str(path), width, "must have 2, 3 or 4 columns")
+    require(width in (2, 3, 4), str(path), width, "must be a reward file of 2, 3 or 4 columns")
     if counts:
         require(
             counts[-1] == len(lines),

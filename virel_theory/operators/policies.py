@@ -65,7 +65,7 @@ def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
 
 
 def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
-    r"""Limit of the Boltzmann policy as $\varepsilon_\omega \to 0$: uniform over the maximisers, Eq. (22).
+    r"""Limit of the Boltzmann policy as $\varepsilon_\omega \to 0$: uniform over the best actions, Eq. (22).
 
     Deviation: 1. where the maximum is tied the paper's Dirac is not defined; the limit of (3) is uniform over
         the ties.

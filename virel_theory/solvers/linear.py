@@ -22,7 +22,7 @@ class Band:
     """
 
     def __init__(self) -> None:
-        """Start without an elimination order; the first `solve` chooses one."""
+        """Start without an elimination order of the states; the first `solve` chooses one."""
         self._kind: int | None = None
         self._table: Integers = np.empty(0, dtype=np.int32)
         self._hopeless = False

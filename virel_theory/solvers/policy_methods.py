@@ -26,7 +26,7 @@ def advance_pi(x: Point) -> None:
 
 
 def policy_reward(x: Point) -> Array:
-    """Rewards `r_pi [S]` of the policy `x.b.policy`."""
+    """Rewards `r(s, pi(s))`, `[S]`, of the policy `x.b.policy`."""
     return x.task.reward[np.arange(len(x.v)), x.b.policy]
 
 

@@ -59,7 +59,7 @@ class Problem:
     beta: tuple[float, float]
 
     def tolerance(self, w_max: float) -> float:
-        """Error bound to reach, `atol + rtol * w_max`, when the largest value is `w_max` in size."""
+        """Error bound to reach, `atol + rtol * w_max`, when the largest state value is `w_max` in size."""
         return self.atol + self.rtol * w_max
 
     def judge(self, v: Array, w: Array, low: float, high: float) -> Outcome:

@@ -144,7 +144,7 @@ def _sweep(task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: A
 
 
 def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert.Bracket, float]:
-    """Bracket and error bound for the values `v + tail`, whose Bellman residual lies in `[low, high]`."""
+    """MacQueen bracket and error bound of values `v + tail` whose Bellman residual lies in `[low, high]`."""
     v_max = peak(v) * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max

@@ -32,7 +32,7 @@ class Status(Enum):
 
     @property
     def ok(self) -> bool:
-        """Whether the error bound is within the tolerance."""
+        """Whether the solver's guaranteed error bound is within the tolerance."""
         return self is Status.CONVERGED
 
 

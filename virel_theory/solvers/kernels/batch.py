@@ -34,7 +34,7 @@ def eliminate(matrix, x):
 @njit(cache=True)
 @no_type_check
 def backup(transition, reward, gamma, v, q):
-    """Bellman backup `q <- r + gamma P v`; `reward` is `-inf` where the action does not exist."""
+    """Bellman backup of v, `q <- r + gamma P v`; `reward` is `-inf` where the action does not exist."""
     n_states, n_actions = reward.shape
     for s in range(n_states):
         for a in range(n_actions):
