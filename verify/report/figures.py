@@ -51,8 +51,8 @@ def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) 
     """Draw a claim's figure as SVG and PNG, write its data as CSV in `folder`; return the files' paths.
 
     The files are `NAME.svg`, `.png`, `.csv` and, for several panels, `NAME-narrow.svg`; each is written whole
-    or not at all. The CSV of a figure with measured times is `NAME.times.csv`: it alone may differ between two
-    runs with one seed.
+    or not at all. The CSV of a figure with measured times is `NAME.times.csv`: it alone may differ between
+    two runs with one seed.
 
     Args:
         figure: the figure to draw.
@@ -192,7 +192,7 @@ def _points(curve: Curve) -> tuple[Array, Array]:
         x.ndim == 1 and x.shape == y.shape,
         curve.label,
         (x.shape, y.shape),
-        "must be a curve whose x and y have one shape [n]",
+        "must have x and y of one shape [n]",
     )
     return x, y
 
