@@ -7,7 +7,7 @@ from virel_theory import cli
 
 
 def main_solve(argv: Sequence[str]) -> int:
-    """Run `virel solve` on an MDP and return the exit status; `--certify` proves the policy near-optimal."""
+    """Run `virel solve` on an MDP, return the exit status; `--certify` proves the policy near-optimal."""
     return cli.main_solve(argv, certifier=_certify)
 
 

@@ -13,7 +13,7 @@ from verify.engine.sources import position
 from virel_common.errors import InputError
 
 PROOFS = ("proofs", "facts")
-"""Endings of the names of modules in `verify/claims/` that prove claims with python-flint, define none."""
+"""Endings of the names of modules in `verify/claims/` that prove claims with python-flint and define none."""
 
 
 def modules() -> list[str]:

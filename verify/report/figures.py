@@ -192,7 +192,7 @@ def _points(curve: Curve) -> tuple[Array, Array]:
         x.ndim == 1 and x.shape == y.shape,
         curve.label,
         (x.shape, y.shape),
-        "must be a curve whose x and y have one shape [n]",
+        "must have x and y of one shape [n]",
     )
     return x, y
 
