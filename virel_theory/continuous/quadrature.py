@@ -184,7 +184,7 @@ def _taylor(coef: Array, centre: Array, h: Array) -> Array:
 
 
 def _low_order(f: Function, phi: Function, left: Array, right: Array, *, eps: float, shift: float) -> Array:
-    """Integrals `[2, n]` of the Boltzmann weight and of phi times it, by the Gauss rule with fewer nodes."""
+    """Integrals `[2, n]` of the weight exp(f/eps) and of phi(x) exp(f/eps) by the lower-order Gauss rule."""
     x, h, w = _place(left, right, N_NODES_LOW)
     tilt = np.exp(np.minimum((f(x) - shift) / eps, 700.0))
     out: Array = h * (np.stack([tilt, phi(x) * tilt]) @ w)

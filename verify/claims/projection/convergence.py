@@ -89,7 +89,7 @@ def stationary_gap(*, mdp: TabularMDP, b: Array, pi: Array, omega: Array, pertur
 
 
 def _best_omega(mdp: TabularMDP, b: Array) -> float:
-    """Parameter omega of one feature that minimises `|E[b beta]|` under T*, in exact rationals.
+    """Weight omega of linear Q with one feature b that minimises `|E[b beta]|` under T*, in rationals.
 
     E[b beta] is linear in omega on each side of 0.
     """

@@ -100,7 +100,7 @@ def _residual(x: Exact, q: Sequence[Jet], pi: Sequence[Any]) -> list[Jet]:
 
 
 def _printed_31(x: Exact, j: int, factor: Any, *, with_q: bool) -> list[arb]:
-    """Right side of Eq. (31), f = Q or 1: `factor E[E_p[f grad log p + grad Q]] - grad Q`."""
+    """Right side of Eq. (31), `c E[E_p[f grad log p + grad Q]] - grad Q`: c = gamma, f = Q, or both 1."""
     p, log_p, _ = incremental(x, j)
     b, q = ts.along(x, j), ts.linear(x, j)
     inner = [s[1] * (y[0] if with_q else 1) + f for s, y, f in zip(log_p, q, b, strict=True)]

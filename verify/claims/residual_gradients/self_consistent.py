@@ -35,7 +35,7 @@ Model = tuple[Approximator, Array]
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Q, its gradient, beta and pi_omega at a self-consistent eps_omega, sizes of terms, rounding bound.
+    """Q, grad Q, beta, pi_omega at a self-consistent eps_omega, and the rounding bound of its gradient.
 
     `amplification` is `1 + gamma |EE_w Q| / eps^2`: by how much terms exceed their sum in (28), where a
     known derivative is inserted.

@@ -163,7 +163,7 @@ def policy_range(starts, stops, indices, data, reward, gamma, v, w, first, last,
 @njit(cache=True, nogil=True)
 @no_type_check
 def chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last):
-    """Sweep of a policy over states first..last-1, with rows and rewards read from the MDP itself.
+    """Evaluate a policy by one sweep over states first..last-1, reading the MDP's own rows, not a copy.
 
     Returns the smallest and the largest entry of w - v.
     """
