@@ -66,7 +66,14 @@ def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones
 
 @pytest.mark.parametrize(
     ("preset", "precision", "updates"),
-    [(preset, precision, 10) for preset in ("beta", "sac") for precision in ("highest", "medium", "stacked")],
+    [
+        ("beta", "highest", 100),
+        ("beta", "medium", 10),
+        ("beta", "stacked", 100),
+        ("sac", "highest", 10),
+        ("sac", "medium", 10),
+        ("sac", "stacked", 10),
+    ],
 )
 def test_the_sizes_that_are_trained_keep_the_bits_too(preset, precision, updates):
     with products(precision, "cpu"):
