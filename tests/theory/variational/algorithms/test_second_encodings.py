@@ -85,9 +85,9 @@ def mpo_parametric_step(world, p, v, d, *, trust=0.1):
         low, high = 0.0, lam * 1.0  # nu - top in (0, lambda], as the sum falls in nu
         for _ in range(60):
             mid = (low + high) / 2
-            total = sum(lam * prior[a] / (mid + top - x[a]) for a in support)
+            total = sum(lam * prior[a] / (mid + (top - x[a])) for a in support)
             low, high = (mid, high) if total > 1 else (low, mid)
-        out = {a: (lam * prior[a] / (high + top - x[a]) if a in support else 0.0) for a in x}
+        out = {a: (lam * prior[a] / (high + (top - x[a])) if a in support else 0.0) for a in x}
         return {a: y / sum(out.values()) for a, y in out.items()}
 
     def spent(lam):
