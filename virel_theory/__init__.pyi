@@ -126,6 +126,11 @@ from .solvers.solve import policy_evaluation as policy_evaluation
 from .solvers.solve import policy_iteration as policy_iteration
 from .solvers.solve import solve as solve
 from .solvers.solve import value_iteration as value_iteration
+from .variational.algorithms.classical import policy_iteration_steps as policy_iteration_steps
+from .variational.algorithms.classical import soft_policy_iteration_steps as soft_policy_iteration_steps
+from .variational.algorithms.mpo import mpo as mpo
+from .variational.algorithms.mpo import mpo_parametric as mpo_parametric
+from .variational.algorithms.natural import natural_policy_gradient as natural_policy_gradient
 from .variational.core.budget import Budget as Budget
 from .variational.core.budget import budget_temperature as budget_temperature
 from .variational.core.budget import dual_value as dual_value
@@ -145,4 +150,6 @@ from .variational.core.regularised import bellman_regularised_policy as bellman_
 from .variational.core.regularised import regularised_action_value as regularised_action_value
 from .variational.core.regularised import regularised_objective as regularised_objective
 from .variational.core.regularised import regularised_value as regularised_value
+from .variational.parts.policy_trust_region import TrustedPolicy as TrustedPolicy
+from .variational.parts.policy_trust_region import policy_trust_region as policy_trust_region
 from .variational.table import algorithm_row as algorithm_row
