@@ -126,6 +126,8 @@ from .solvers.solve import policy_evaluation as policy_evaluation
 from .solvers.solve import policy_iteration as policy_iteration
 from .solvers.solve import solve as solve
 from .solvers.solve import value_iteration as value_iteration
+from .variational.algorithms.erpg import erpg as erpg
+from .variational.algorithms.sql import sql as sql
 from .variational.core.budget import Budget as Budget
 from .variational.core.budget import budget_temperature as budget_temperature
 from .variational.core.budget import dual_value as dual_value
@@ -145,4 +147,12 @@ from .variational.core.regularised import bellman_regularised_policy as bellman_
 from .variational.core.regularised import regularised_action_value as regularised_action_value
 from .variational.core.regularised import regularised_objective as regularised_objective
 from .variational.core.regularised import regularised_value as regularised_value
+from .variational.parts.stein import action_weights as action_weights
+from .variational.parts.stein import misplaced_score as misplaced_score
+from .variational.parts.stein import squashed_score as squashed_score
+from .variational.parts.stein import stein_direction as stein_direction
+from .variational.parts.stein import stein_flow as stein_flow
+from .variational.parts.stein import tanh_rule as tanh_rule
+from .variational.parts.value_samples import SampledValues as SampledValues
+from .variational.parts.value_samples import sampled_soft_values as sampled_soft_values
 from .variational.table import algorithm_row as algorithm_row
