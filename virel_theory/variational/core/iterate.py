@@ -33,7 +33,10 @@ from virel_theory.solvers.problem import Problem, problem
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
-    """One iteration of an exact algorithm; with N tasks every table has a leading axis: `[N, S, A]`."""
+    """One iteration of an exact algorithm, Marino et al., Algorithm 1.
+
+    With N tasks every table has a leading axis: `[N, S, A]`.
+    """
 
     step: int
     """Number of the iteration, from 1."""
@@ -63,7 +66,7 @@ Iterates = Iterator[Iterate]
 
 @dataclass(frozen=True, eq=False)
 class Certified:
-    """Guarantees on a policy, from one sweep over the MDP."""
+    """Guarantees on a policy, from one sweep over the MDP, Puterman 1994, Section 6.6."""
 
     q: Array
     """`[S, A]` backup `r + gamma E[v(s')]` of the estimate v, `-inf` at missing actions."""
