@@ -1,4 +1,6 @@
-"""Discounts of 1 - 10^-k: every method certifies its accuracy or says truthfully why not; exact rationals judge.
+"""Discounts of 1 - 10^-k: every method certifies its accuracy or says truthfully why not.
+
+Exact rational policy iteration is the judge.
 
 All bounds must be true. A status other than CONVERGED must be true as well: MAX_STEPS only if the steps ran
 out, and a rounding limit only if the bound is of rounding size, (b + 8) ulps of max|Q| / (1 - gamma) at most.
@@ -14,7 +16,7 @@ from virel_theory import TabularMDP, chain, from_gymnasium, ring, solve
 from virel_theory.solvers.solution import Status
 
 N_MDPS = int(os.environ.get("VIREL_CLOSE_TO_ONE", "40"))
-"""Number of MDPs; 2,000 by hand: `VIREL_CLOSE_TO_ONE=2000 pytest tests/theory/solvers/test_close_to_one.py`."""
+"""Number of MDPs; for 2,000, by hand: `VIREL_CLOSE_TO_ONE=2000 pytest` with this file."""
 METHODS = ("auto", "vi", "gs", "pi", "pi-bicgstab", "pi-gmres", "mpi", "ipi", "anderson", "ae")
 U = np.finfo(float).eps
 
