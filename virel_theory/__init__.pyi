@@ -126,6 +126,10 @@ from .solvers.solve import policy_evaluation as policy_evaluation
 from .solvers.solve import policy_iteration as policy_iteration
 from .solvers.solve import solve as solve
 from .solvers.solve import value_iteration as value_iteration
+from .variational.algorithms.model_based import mb_iadp as mb_iadp
+from .variational.algorithms.model_based import mb_mpo as mb_mpo
+from .variational.algorithms.model_based import mb_sac as mb_sac
+from .variational.algorithms.smcp import smcp as smcp
 from .variational.core.budget import Budget as Budget
 from .variational.core.budget import budget_temperature as budget_temperature
 from .variational.core.budget import dual_value as dual_value
@@ -145,4 +149,16 @@ from .variational.core.regularised import bellman_regularised_policy as bellman_
 from .variational.core.regularised import regularised_action_value as regularised_action_value
 from .variational.core.regularised import regularised_objective as regularised_objective
 from .variational.core.regularised import regularised_value as regularised_value
+from .variational.parts.expansion import expanded_action_value as expanded_action_value
+from .variational.parts.expansion import expanded_value as expanded_value
+from .variational.parts.expansion import perturbed_model as perturbed_model
+from .variational.parts.expansion import simulation_bound as simulation_bound
+from .variational.parts.particle_law import ParticleLaw as ParticleLaw
+from .variational.parts.particle_law import particle_law as particle_law
+from .variational.parts.particles import ParticlePlans as ParticlePlans
+from .variational.parts.particles import simulate_plans as simulate_plans
+from .variational.parts.plans import Plan as Plan
+from .variational.parts.plans import plan_log_evidence as plan_log_evidence
+from .variational.parts.plans import plan_posterior as plan_posterior
+from .variational.parts.plans import plan_values as plan_values
 from .variational.table import algorithm_row as algorithm_row
