@@ -87,7 +87,7 @@ ROWS = (
 
 
 def algorithm_row(name: str) -> Row:
-    """Row of the algorithm called `name`.
+    """Row of the exact algorithm with a given name, Marino et al., Section 3.
 
     Raises: InputError: if there is none, naming those that look like it.
 

@@ -24,7 +24,7 @@ from virel_common.errors import require
 from virel_theory.checks import Array, as_distribution, as_number, as_rows, as_temperature
 from virel_theory.operators.policies import as_action_values
 from virel_theory.variational.core import kernels
-from virel_theory.variational.core.e_step import posterior_policy
+from virel_theory.variational.core.e_step import as_weight, posterior_policy
 
 Divergence = Callable[[float], float]
 """Mean KL divergence of the posterior from the prior, as a function of the log-temperature."""
@@ -36,7 +36,7 @@ CLOSE = 2.0**-46
 
 @dataclass(frozen=True)
 class Budget:
-    """Temperature that meets a KL budget."""
+    """Temperature that meets a KL budget, MPO, Eq. (9)."""
 
     eta: float
     """Temperature in reward units; 0 if the budget does not bind, where the posterior is the greedy limit."""
@@ -121,8 +121,9 @@ def tempered_posterior(q: ArrayLike, *, prior: ArrayLike, eta: float) -> Array:
         >>> tempered_posterior([[1.0, 1.0, 0.0]], prior=[[0.125, 0.375, 0.5]], eta=0.0).tolist()
         [[0.25, 0.75, 0.0]]
     """
-    if eta != 0:
-        return posterior_policy(q, prior=prior, alpha=eta)
+    temperature = as_weight(eta, name="eta")
+    if temperature > 0:
+        return posterior_policy(q, prior=prior, alpha=temperature)
     table = as_action_values(q)
     policy = as_rows(prior, table, name="prior")
     best = np.where(_is_best(table, policy), policy, 0.0)

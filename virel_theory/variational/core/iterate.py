@@ -29,11 +29,15 @@ from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.problem import Problem, problem
+from virel_theory.variational.core.regularised import back_up
 
 
 @dataclass(frozen=True, eq=False)
 class Iterate:
-    """One iteration of an exact algorithm; with N tasks every table has a leading axis: `[N, S, A]`."""
+    """One iteration of an exact algorithm, Marino et al., Algorithm 1.
+
+    With N tasks every table has a leading axis: `[N, S, A]`.
+    """
 
     step: int
     """Number of the iteration, from 1."""
@@ -63,7 +67,7 @@ Iterates = Iterator[Iterate]
 
 @dataclass(frozen=True, eq=False)
 class Certified:
-    """Guarantees on a policy, from one sweep over the MDP."""
+    """Guarantees on a policy, from one sweep over the MDP, Puterman 1994, Section 6.6."""
 
     q: Array
     """`[S, A]` backup `r + gamma E[v(s')]` of the estimate v, `-inf` at missing actions."""
@@ -78,8 +82,15 @@ class Certified:
 def evaluate(mdp: TabularMDP, *, policy: Array, v: Array, sweeps: int | None) -> Array:
     r"""Values of a policy: $V^\pi$ by a direct solve if `sweeps` is None, else that many backups of v.
 
+    A sparse MDP's matrix $P_\pi$ is built for the solve only: with as many entries as P, or nearly, it costs
+    more than the backups that it would serve.
+
     Returns: `[S]`, reward units; a new array.
     """
+    if sweeps is not None and mdp.is_sparse:
+        for _ in range(sweeps):
+            v = mix(policy, back_up(mdp, v))
+        return v
     rows, gain = mixed_rows(mdp.transition, policy), mix(policy, mdp.reward)
     if sweeps is None:
         return direct_solve(rows, mdp.gamma, gain)
