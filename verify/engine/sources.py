@@ -178,7 +178,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("MPO (23)", "decrease per gradient step", "mpo-23"),
     _claim("MPO, complete M-step", "EM with a copied prior", "mpo-em"),
     _claim("MPO at fixed temperature", "natural policy gradient", "mpo-natural", "mpo-natural-rate"),
-    _claim("MPO (9)", "dual of the E-step", "mpo-dual"),
+    _claim("MPO (9)", "dual of the E-step", "mpo-dual", "mpo-dual-slope"),
     _claim("MPO (9), sampled", "dual from N samples", "mpo-dual-samples"),
     _claim("MPO (25)", "second-order form of the KL", "mpo-25"),
     _claim("MPO (26), (27)", "parts of the Gaussian KL", "mpo-26-27"),
