@@ -170,7 +170,7 @@ RNG = np.random.default_rng(0)
         (lambda: gaussian_kl(OLD, SHORT), "`q` must have the shape"),
         (
             lambda: gaussian_m_step(OLD, policy=SHORT, decoupled=True),
-            r"`q` must have the shape of `p` \(2,\)",
+            r"`policy` must have the shape of `posterior`, \(2,\)",
         ),
         (
             lambda: gaussian_budget_temperature(OLD, optimum=OPTIMUM, curvature=[0, 0], epsilon=1),

@@ -208,6 +208,7 @@ def as_quadratic(policy: GaussianPolicy, optimum: ArrayLike, curvature: ArrayLik
     return as_finite(optimum, shape, name="optimum"), as_finite(curvature, shape, name="curvature")
 
 
-def require_same_size(p: GaussianPolicy, q: GaussianPolicy) -> None:
-    """Check that two Gaussian policies have the same number of components."""
-    require(p.mean.shape == q.mean.shape, "q", q.mean.shape, f"must have the shape of `p` {p.mean.shape}")
+def require_same_size(p: GaussianPolicy, q: GaussianPolicy, *, names: tuple[str, str] = ("p", "q")) -> None:
+    """Check that two Gaussian policies, the arguments called `names`, have as many components."""
+    rule = f"must have the shape of `{names[0]}`, {p.mean.shape}"
+    require(p.mean.shape == q.mean.shape, names[1], q.mean.shape, rule)

@@ -44,7 +44,7 @@ def gaussian_m_step(posterior: GaussianPolicy, *, policy: GaussianPolicy, decoup
         >>> gaussian_m_step(q, policy=old, decoupled=True).variance.tolist()
         [4.5]
     """
-    require_same_size(posterior, policy)
+    require_same_size(posterior, policy, names=("posterior", "policy"))
     if not decoupled:
         return posterior
     return GaussianPolicy(posterior.mean, posterior.variance + (posterior.mean - policy.mean) ** 2)
