@@ -186,8 +186,9 @@ ENTRIES: tuple[Entry, ...] = (
     # Design space: RERPI and V-MPO
     _claim("RERPI", "weights that grow with values improve", "rerpi-improvement"),
     _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian"),
-    _claim("RERPI, variance", "the joint fit shrinks the variance", "rerpi-shrinks"),
+    _claim("RERPI, variance", "the joint fit shrinks the variance", "rerpi-shrinks", "rerpi-premature"),
     _claim("tanh-Gaussian KL", "KL after the tanh", "tanh-kl"),
+    _claim("V-MPO (4)", "loss of the temperature", "vmpo-dual"),
     _claim("V-MPO (14), (15)", "Lagrangian of the trust region", "vmpo-14-15"),
     _claim("V-MPO, improvement", "any share, any temperature", "vmpo-improvement"),
     _claim("V-MPO, all kept", "V-MPO against MPO", "vmpo-keep-one"),
