@@ -96,6 +96,29 @@ def state_kl(q, p, eta):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def divergences(pi, p, out):
+    """Divergences `out[s] <- KL(pi[s] || p[s])` in nats, of the actions that both policies take.
+
+    The sum of the terms `pi log(pi / p) - pi + p >= 0`; a term is `p` where pi is 0, and 0 where p is 0 but
+    pi is not. With `u = (p - pi) / pi` it is `pi (u - log(1 + u))`, which keeps its digits where the policies
+    are close.
+    """
+    for s in range(pi.shape[0]):
+        out[s] = 0.0
+        for a in range(pi.shape[1]):
+            x, y = pi[s, a], p[s, a]
+            if x > 0.0 and y > 0.0:
+                u, ratio = (y - x) / x, y / x
+                if abs(u) < 0.5:
+                    out[s] += x * (u - np.log1p(u))
+                else:  # x may be so small that the quotient overflows
+                    out[s] += (y - x) - x * (np.log(ratio) if ratio < np.inf else np.log(y) - np.log(x))
+            elif x <= 0.0:
+                out[s] += y
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def _mean_kl_range(q, p, d, eta, first, last):
     """Sum over the states from `first` to `last` of `d[s]` times both numbers of `state_kl`."""
     kl, log_mean = 0.0, 0.0

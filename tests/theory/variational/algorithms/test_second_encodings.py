@@ -85,9 +85,9 @@ def mpo_parametric_step(world, p, v, d, *, trust=0.1):
         low, high = 0.0, lam * 1.0  # nu - top in (0, lambda], as the sum falls in nu
         for _ in range(60):
             mid = (low + high) / 2
-            total = sum(lam * prior[a] / (mid + top - x[a]) for a in support)
+            total = sum(lam * prior[a] / (mid + (top - x[a])) for a in support)
             low, high = (mid, high) if total > 1 else (low, mid)
-        out = {a: (lam * prior[a] / (high + top - x[a]) if a in support else 0.0) for a in x}
+        out = {a: (lam * prior[a] / (high + (top - x[a])) if a in support else 0.0) for a in x}
         return {a: y / sum(out.values()) for a, y in out.items()}
 
     def spent(lam):
@@ -99,13 +99,16 @@ def mpo_parametric_step(world, p, v, d, *, trust=0.1):
     if max(spreads) == 0:
         new, lam = [plain.tempered(x, y, 0.0) for x, y in zip(q, p, strict=True)], 0.0
     else:
-        lam = plain.decreasing_root(lambda x: spent(x) - trust, 1e-8, 1e8, steps=60)
+        lam = plain.decreasing_root(lambda x: spent(x) - trust, 1e-200, 1e8, steps=70)
         new = [row(x, prior, lam) for x, prior in zip(q, p, strict=True)]
     return q, new, new, lam, _mean_kl(d, new, p)
 
 
 def natural_step(world, p, v, d, *, step=1.0):
-    """Natural gradient from its definition: F^+ g by least squares on the blocks of the Fisher matrix."""
+    """Natural gradient from its definition: F^+ g, solved on the blocks of the Fisher matrix.
+
+    Steps must be small: where a probability comes near 0 the blocks are close to singular.
+    """
     q = plain.backup(world, v)
     new = []
     for s in world.states:
@@ -213,7 +216,7 @@ CASES = [
     ("mpo", mpo_step, {"epsilon": 0.3, "trust": 0.02}),
     ("mpo", mpo_step, {"eta": 0.7}),
     ("mpo-parametric", mpo_parametric_step, {"trust": 0.05}),
-    ("natural-policy-gradient", natural_step, {"step": 0.8}),
+    ("natural-policy-gradient", natural_step, {"step": 0.05}),
     ("rerpi", rerpi_step, {"weights": "exp", "epsilon": 0.2, "trust": 0.01}),
     ("rerpi", rerpi_step, {"weights": "rank", "trust": 0.05}),
     ("vmpo", vmpo_step, {"keep": 0.5, "epsilon": 0.1}),
@@ -244,8 +247,8 @@ def test_every_iterate_is_that_of_the_second_encoding(name, step, settings):
             assert iterate.step == number
             _compare(where, mdp, iterate, q, posterior, new)
             np.testing.assert_allclose(iterate.kl, kl, rtol=TOL, atol=TOL, err_msg=where)
-            if temperature == 0:
-                assert iterate.temperature == 0, where
+            if temperature < 1e-190:  # the end of the plain bracket: a multiplier may underflow to 0
+                assert iterate.temperature <= temperature * (1 + 1e-6), where
             else:
                 np.testing.assert_allclose(iterate.temperature, temperature, rtol=1e-6, err_msg=where)
             policy = plain.rows_of(iterate.policy)

@@ -289,7 +289,7 @@ CASES = [
 
 
 def _both(settings, mdp, seed):
-    """Settings for the algorithm and for the encoding: `model` is the noise of the first's perturbed model."""
+    """Settings for the algorithm and for the encoding: `model` is the noise of the perturbed model."""
     ours, theirs = dict(settings), dict(settings)
     if "observation" in settings:
         ours["observation"] = theirs["observation"] = settings["observation"](mdp)
