@@ -107,6 +107,11 @@ def preset_row(name: str) -> Preset:
     return PRESETS[name]
 
 
+def env_name(env: str) -> str:
+    """Id of an environment without the module that registers it: `module:Hopper-v5` is `Hopper-v5`."""
+    return env.rsplit(":", 1)[-1]
+
+
 def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algorithm:
     """Algorithm of a preset for an environment, as its source has it; `settings` override any of it.
 
@@ -120,7 +125,7 @@ def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algori
         5.0
     """
     row = preset_row(preset)
-    family = env.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
+    family = env_name(env).rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     return changed(changed(row.algorithm, row.environments.get(family, {})), settings or {})
 
 
