@@ -8,14 +8,13 @@ from flint import fmpq
 from hypothesis import strategies as st
 
 from verify.arithmetic import exact
-from verify.arithmetic.exact import fraction_of
+from verify.arithmetic.exact import ExactMDP, fraction_of
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.mpo import facts, m_step_facts
 from verify.proofs.facts import above, at_least, differs, equal
 from verify.proofs.job import Jobs, as_drawn, proved, refuted
 from verify.proofs.shared_facts import V_OF_PI
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.mdp.tabular import TabularMDP
 
 _GAMMAS = st.sampled_from((0.5, 0.0, 0.75))
 _MDPS = mdps(max_states=2, max_actions=2, gammas=_GAMMAS, masked=True)
@@ -60,17 +59,25 @@ def _varied(x: dict[str, Any]) -> bool:
 
 
 def _two_states() -> Exact:
-    """The counterexample to (21), in rational numbers."""
-    to = np.eye(2)[[[0, 1], [1, 0]]]
-    mdp = TabularMDP(to, np.array([[0.0, 0.0], [2.0, 1.0]]), 0.5, np.array([1.0, 0.0]))
-    logit = {"features": [[fmpq(1), fmpq(0)] * 2], "omega": [fmpq(0)], "alpha": fmpq(1)}
-    return Exact(exact.from_float(mdp), logit)
+    """The counterexample to (21): an action that stays, one that moves over; the second state pays 2 and 1."""
+    one, zero = fmpq(1), fmpq(0)
+    mdp = ExactMDP(
+        n_states=2,
+        n_actions=2,
+        pairs=((0, 0), (0, 1), (1, 0), (1, 1)),
+        rows=(((0, one),), ((1, one),), ((1, one),), ((0, one),)),
+        reward=(zero, zero, fmpq(2), one),
+        gamma=fmpq(1, 2),
+        initial=(one, zero),
+    )
+    return Exact(mdp, {"features": [[one, zero] * 2], "omega": [zero], "alpha": one})
 
 
 def _one_state() -> Exact:
     """The counterexample to (23): one state, two equally likely actions, rewards 1 and 0, no discount."""
-    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[1.0, 0.0]]), 0.0)
-    return with_step({"mdp": mdp, "pi": np.array([[0.5, 0.5]]), "alpha": 1.0, "share": 0.5})
+    one, zero, half = fmpq(1), fmpq(0), fmpq(1, 2)
+    mdp = ExactMDP(1, 2, ((0, 0), (0, 1)), (((0, one),), ((0, one),)), (one, zero), zero, (one,))
+    return Exact(mdp, {"v": [half], "pi": [half, half], "rho": [one], "alpha": one, "step": half})
 
 
 @st.composite
