@@ -110,24 +110,15 @@ def expected_kl(pi: ArrayLike, prior: ArrayLike, *, d: ArrayLike) -> float:
     policy = as_rows(pi, np.zeros(np.shape(pi)), name="pi")
     reference = as_rows(prior, np.zeros(policy.shape), name="prior")
     weights = as_distribution(d, len(policy), name="d")
-    on = (policy > 0) & (weights > 0)[:, None]
-    if (reference[on] == 0).any():
+    if ((policy > 0) & (reference == 0) & (weights > 0)[:, None]).any():
         return np.inf
-    return float(weights @ divergence_terms(policy, reference).sum(axis=1))
+    return float(weights @ divergences(policy, reference))
 
 
-def divergence_terms(pi: Array, prior: Array) -> Array:
-    r"""Terms $\pi\log(\pi/p) - \pi + p \ge 0$, whose sum over actions is the KL divergence of two policies.
-
-    With $u = (p - \pi)/\pi$ a term is $\pi(u - \log(1 + u))$, which keeps its digits where the policies are
-    close. It is `p` where pi is 0, and 0 where p is 0 but pi is not.
-    """
-    both = (pi > 0) & (prior > 0)
-    ratio = np.divide(prior, pi, out=np.ones_like(pi), where=both)
-    u = np.divide(prior - pi, pi, out=np.zeros_like(pi), where=both)
-    near = np.abs(u) < 0.5
-    log_ratio = np.where(near, np.log1p(np.where(near, u, 0.0)), np.log(ratio))
-    out: Array = np.where(both, pi * (u - log_ratio), np.where(pi > 0, 0.0, prior))
+def divergences(pi: Array, prior: Array) -> Array:
+    r"""Divergences $KL(\pi\|p)$ `[S]` in nats, of the actions that both policies take (see the kernel)."""
+    out = np.empty(len(pi))
+    kernels.divergences(np.ascontiguousarray(pi), np.ascontiguousarray(prior), out)
     return out
 
 

@@ -29,6 +29,7 @@ from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.problem import Problem, problem
+from virel_theory.variational.core.regularised import back_up
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,15 @@ class Certified:
 def evaluate(mdp: TabularMDP, *, policy: Array, v: Array, sweeps: int | None) -> Array:
     r"""Values of a policy: $V^\pi$ by a direct solve if `sweeps` is None, else that many backups of v.
 
+    A sparse MDP's matrix $P_\pi$ is built for the solve only: with as many entries as P, or nearly, it costs
+    more than the backups that it would serve.
+
     Returns: `[S]`, reward units; a new array.
     """
+    if sweeps is not None and mdp.is_sparse:
+        for _ in range(sweeps):
+            v = mix(policy, back_up(mdp, v))
+        return v
     rows, gain = mixed_rows(mdp.transition, policy), mix(policy, mdp.reward)
     if sweeps is None:
         return direct_solve(rows, mdp.gamma, gain)

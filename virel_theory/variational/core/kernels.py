@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 from virel_theory.checks import Array
+from virel_theory.threads import n_threads
 
 PARALLEL_FROM = 200_000
 """Entries of a table from which two threads pay."""
@@ -96,6 +97,29 @@ def state_kl(q, p, eta):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def divergences(pi, p, out):
+    """Divergences `out[s] <- KL(pi[s] || p[s])` in nats, of the actions that both policies take.
+
+    The sum of the terms `pi log(pi / p) - pi + p >= 0`; a term is `p` where pi is 0, and 0 where p is 0 but
+    pi is not. With `u = (p - pi) / pi` it is `pi (u - log(1 + u))`, which keeps its digits where the policies
+    are close.
+    """
+    for s in range(pi.shape[0]):
+        out[s] = 0.0
+        for a in range(pi.shape[1]):
+            x, y = pi[s, a], p[s, a]
+            if x > 0.0 and y > 0.0:
+                u, ratio = (y - x) / x, y / x
+                if abs(u) < 0.5:
+                    out[s] += x * (u - np.log1p(u))
+                else:  # x may be so small that the quotient overflows
+                    out[s] += (y - x) - x * (np.log(ratio) if ratio < np.inf else np.log(y) - np.log(x))
+            elif x <= 0.0:
+                out[s] += y
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def _mean_kl_range(q, p, d, eta, first, last):
     """Sum over the states from `first` to `last` of `d[s]` times both numbers of `state_kl`."""
     kl, log_mean = 0.0, 0.0
@@ -121,7 +145,7 @@ def _mean_kl_parallel(q, p, d, eta):
 
 def mean_kl(q: Array, p: Array, d: Array, eta: float) -> tuple[float, float]:
     """Means over states of `state_kl`: `E_d KL(q_eta || p)` in nats, and `E_d log E_p e^(q/eta)`."""
-    if q.size >= PARALLEL_FROM:
+    if q.size >= PARALLEL_FROM and n_threads() > 1:
         kl, log_mean = _mean_kl_parallel(q, p, d, eta)
     else:
         kl, log_mean = _mean_kl_range(q, p, d, eta, 0, len(d))

@@ -18,7 +18,7 @@ from virel_theory.checks import (
     first_bad,
 )
 from virel_theory.variational.core.budget import CLOSE, as_budget
-from virel_theory.variational.core.e_step import divergence_terms
+from virel_theory.variational.core.e_step import divergences
 
 
 def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> Array:
@@ -123,4 +123,4 @@ def _kl_to_mixture(old: Array, policy: Array, weights: Array, w: float) -> float
     mixture = old + w * (policy - old)
     if ((old > 0) & (mixture <= 0) & (weights > 0)[:, None]).any():
         return np.inf
-    return float(weights @ divergence_terms(old, mixture).sum(axis=1))
+    return float(weights @ divergences(old, mixture))

@@ -247,8 +247,8 @@ def test_every_iterate_is_that_of_the_second_encoding(name, step, settings):
             assert iterate.step == number
             _compare(where, mdp, iterate, q, posterior, new)
             np.testing.assert_allclose(iterate.kl, kl, rtol=TOL, atol=TOL, err_msg=where)
-            if temperature == 0:
-                assert iterate.temperature == 0, where
+            if temperature < 1e-190:  # the end of the plain bracket: a multiplier may underflow to 0
+                assert iterate.temperature <= temperature * (1 + 1e-6), where
             else:
                 np.testing.assert_allclose(iterate.temperature, temperature, rtol=1e-6, err_msg=where)
             policy = plain.rows_of(iterate.policy)

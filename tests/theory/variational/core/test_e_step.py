@@ -89,6 +89,12 @@ def test_divergences_of_close_policies_keep_their_digits():
         )
 
 
+def test_a_divergence_is_finite_where_the_ratio_of_probabilities_overflows():
+    tiny = 1e-310
+    found = expected_kl([[tiny, 1.0]], [[0.5, 0.5]], d=[1.0])
+    assert found == pytest.approx(math.log(2), rel=1e-15)
+
+
 def test_states_without_weight_do_not_count():
     assert expected_kl([[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]], d=[0.0, 1.0]) == 0
 

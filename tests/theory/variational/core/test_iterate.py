@@ -6,7 +6,7 @@ from flint import fmpq
 
 from tests.support.exact_mdp import exact_optimal_q, exact_policy_values, random_mdp, rational
 from virel_common.errors import InputError
-from virel_theory import TabularMDP, solve
+from virel_theory import TabularMDP, garnet, solve
 from virel_theory.variational.core.iterate import (
     as_sweeps,
     certified,
@@ -62,6 +62,16 @@ def test_sweeps_approach_the_exact_values():
     np.testing.assert_allclose(evaluate(mdp, policy=pi, v=v, sweeps=80), exact, atol=1e-12)
     far = [np.abs(evaluate(mdp, policy=pi, v=v, sweeps=n) - exact).max() for n in (1, 2, 3)]
     assert far[0] > far[1] > far[2]
+
+
+def test_sweeps_of_a_sparse_mdp_are_those_of_the_dense_one():
+    mdp = garnet(30, 4, 5, gamma=0.9, rng=np.random.default_rng(3), missing=0.3)
+    rng = np.random.default_rng(4)
+    pi, v = _policy(mdp, rng), rng.normal(size=30)
+    # both sums have some 30 roundings of max|r| + max|v| < 8, and sweeps add up to 1/(1 - gamma) of them
+    for sweeps in (1, 2, 7):
+        dense, sparse = (evaluate(x, policy=pi, v=v, sweeps=sweeps) for x in (mdp, mdp.to_sparse()))
+        np.testing.assert_allclose(sparse, dense, rtol=0, atol=2 * 30 * 8 * 10 * 1.2e-16)
 
 
 def test_defaults_are_uniform_over_what_exists():
