@@ -214,4 +214,5 @@ from .variational.parts.top_share import top_share_posterior as top_share_poster
 from .variational.parts.top_share import top_share_temperature as top_share_temperature
 from .variational.parts.value_samples import SampledValues as SampledValues
 from .variational.parts.value_samples import sampled_soft_values as sampled_soft_values
+from .variational.run import iterate as iterate
 from .variational.table import algorithm_row as algorithm_row

@@ -88,6 +88,7 @@ _Q = np.polynomial.Polynomial([0.0, 1.0])
 OTHERS = {
     "algorithm_row": {"algorithm": lambda: vt.algorithm_row("mpoo")},
     "distral": {"mdps": lambda: vt.distral([])},
+    "iterate": {"steps": lambda: vt.iterate("mpo", _POINT, steps=0)},
     "hdp": {"latents": lambda: vt.hdp(_POINT, latents=0)},
     "gated_update": {"gate": lambda: vt.gated_update([0.0], [1.0], gate=2.0)},
     "latent_posterior": {"low": lambda: vt.latent_posterior([[1.0]], [[[0.5, 0.4]]])},
