@@ -227,13 +227,25 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("SMC: weights", "when increments are constant", "smc-weights"),
     _claim("SMC: one step", "MPO's weights; telescoping", "smc-one-step", "spo-telescope"),
     # Design space: learned priors
-    _claim("Distral", "closed forms of both blocks", "distral-blocks"),
+    _claim(
+        "Distral",
+        "closed forms of both blocks, ascent, limits of the exponent",
+        "distral-blocks",
+        "distral-monotone",
+        "distral-decoupled",
+        "distral-deterministic",
+    ),
     _claim("Distral: distilled prior", "weights of the mixture", "distral-distilled"),
     _claim("IADP", "what the hidden part costs", "iadp-information"),
     _claim("HDP", "bound by the hierarchy", "hdp-bound"),
     # Design space: iterative inference, models, temperature
     _claim("Iterative inference: gap", "gap is a KL divergence", "iterative-gap"),
-    _claim("Iterative inference: ascent", "gradient steps and amortisation", "iterative-ascent"),
+    _claim(
+        "Iterative inference: ascent",
+        "gradient steps and amortisation",
+        "iterative-ascent",
+        "iterative-ascent-finite",
+    ),
     _claim("Iterative inference: gate", "limits of the gated update (15)", "iterative-gate"),
     _claim("Models", "expansion and simulation lemma", "model-expansion"),
     _claim("Models: rollouts of the prior", "which values they estimate", "model-prior-rollouts"),
