@@ -24,6 +24,14 @@ MODULES = (
     "gradients.approximators",
     "mdp.policy_system",
     "mdp.tabular",
+    "variational.algorithms.distral",
+    "variational.algorithms.hdp",
+    "variational.algorithms.iadp",
+    "variational.algorithms.iterative",
+    "variational.parts.amortisation",
+    "variational.parts.gaussian_inference",
+    "variational.parts.information",
+    "variational.parts.optimum",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their
 bounds have tests of their own against exact arithmetic)."""

@@ -236,10 +236,15 @@ ENTRIES: tuple[Entry, ...] = (
         "distral-deterministic",
     ),
     _claim("Distral: distilled prior", "weights of the mixture", "distral-distilled"),
-    _claim("IADP", "what the hidden part costs", "iadp-information"),
-    _claim("HDP", "bound by the hierarchy", "hdp-bound"),
+    _claim("IADP", "what the hidden part costs, ascent", "iadp-information", "iadp-monotone"),
+    _claim("HDP", "bound by the hierarchy, ascent", "hdp-bound", "hdp-monotone"),
     # Design space: iterative inference, models, temperature
-    _claim("Iterative inference: gap", "gap is a KL divergence", "iterative-gap"),
+    _claim(
+        "Iterative inference: gap",
+        "gap is a KL divergence, n steps are a temperature",
+        "iterative-gap",
+        "iterative-temperature",
+    ),
     _claim(
         "Iterative inference: ascent",
         "gradient steps and amortisation",

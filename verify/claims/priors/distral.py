@@ -9,7 +9,9 @@ Both sides: `regularised_optimum`, `prior_distilled` and the iterates of `distra
 Bound:  rounding of linear solves, `tools.rounding`: 4 * 64 (S^2 + 8) u B/(1 - gamma)^2. Objectives and
         values along iterates are evaluated at the iterates, whose logarithms are at most 2 * 8/(alpha (1 -
         gamma)) + K log A more per
-        step: B counts their actual size. The solvers that are compared add their own `error_bound`.
+        step: B counts their actual size. A mixture's weights and its entries carry the rounding of visits,
+        so that its error is compared times the sum of the weights. The solvers that are compared add their
+        own `error_bound`.
 Teeth:  `perturb` doubles the temperature of the posterior, flips the sign of the cost in J, adds `perturb`
         to a value, or halves the right side of the rate.
 """
@@ -45,6 +47,7 @@ from virel_theory.solvers.soft import soft_policy_iteration
 from virel_theory.solvers.solve import policy_iteration
 from virel_theory.variational.algorithms.distral import distral
 from virel_theory.variational.core.e_step import posterior_policy
+from virel_theory.variational.core.iterate import Iterate
 from virel_theory.variational.core.m_steps import prior_distilled
 from virel_theory.variational.parts.optimum import regularised_optimum
 
@@ -98,13 +101,30 @@ def monotone_gap(
     """Gap of the ascent: largest fall of J between half-steps of `distral`; with `perturb`, J adds the cost."""
     tasks = two_tasks(mdp, reward_2, d)
     prior = mdp.available / mdp.available.sum(axis=1, keepdims=True)
-    values, sizes = [], []
+    values, gaps = [], []
     for x in islice(distral(tasks, alpha=alpha, exponent=exponent), STEPS):
-        for p in (prior, x.prior):
-            values.append(_total(tasks, list(x.policy), p, alpha * (1 - 2 * perturb), exponent))
-            sizes.append(rounding(mdp, alpha, x.policy, p))
+        values += [
+            _total(tasks, list(x.policy), p, alpha * (1 - 2 * perturb), exponent) for p in (prior, x.prior)
+        ]
+        size = 4 * rounding(mdp, alpha, x.policy, prior, x.prior)
+        gaps += [Gap(values[-2] - values[-1], size), _iterate_gap(tasks, x, prior, alpha, size)]
+        gaps += [Gap(values[-3] - values[-2], size)] if len(values) > 2 else []
         prior = x.prior
-    return Gap(-np.diff(values).min(), 4 * max(sizes))
+    return worst(*gaps)
+
+
+def _iterate_gap(tasks: list[TabularMDP], x: Iterate, prior: Array, alpha: float, size: float) -> Gap:
+    """Gap of an iterate's distilled policy, divergence and return, from its policies' visits."""
+    weights = [(1 - t.gamma) * visits(t, pi) for t, pi in zip(tasks, x.policy, strict=True)]
+    kl = np.mean([w @ costs(pi, prior, 1.0, 1.0) for w, pi in zip(weights, x.policy, strict=True)])
+    values = [state_values(t, pi, np.zeros(t.n_states)) for t, pi in zip(tasks, x.policy, strict=True)]
+    value = np.mean([t.initial @ v for t, v in zip(tasks, values, strict=True)])
+    off = np.abs(x.prior - mixture(list(x.policy), weights)) * np.asarray(sum(weights))[:, None]
+    return worst(
+        Gap(off.max(), size * (1 + 1 / alpha)),
+        Gap(max(abs(x.kl - kl), abs(x.value - value)), size * (1 + 1 / alpha)),
+        Gap(np.abs(x.policy - x.posterior).max() + abs(x.temperature - alpha), 0.0),
+    )
 
 
 def decoupled_gap(*, mdp: TabularMDP, reward_2: Array, d: Array, alpha: float, perturb: float = 0.0) -> Gap:
