@@ -1,4 +1,4 @@
-"""The figure on all single-task algorithms: its dashed guarantees hold, and duals have their minima marked."""
+"""The overview figure: its dashed guarantees hold, and its duals have their minima marked."""
 
 import numpy as np
 import pytest
