@@ -6,7 +6,7 @@ from typing import Any, Literal
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import check_types, decode, demand, demand_at_least, encode
 
-Precision = Literal["auto", "highest", "medium", "stacked"]
+Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
 """How float32 matrix products are computed; see `RunConfig.precision`."""
 
 COUNTS = (
@@ -46,8 +46,10 @@ class RunConfig:
     """CPU threads per training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
     """How float32 products are computed: `highest` by torch, matrix by matrix; `stacked` as exactly by numpy,
-    stack by stack, which is faster for narrow layers; `medium` by torch with oneDNN (on a GPU, TF32). `auto`
-    is `medium` on a CPU where a probe finds it exact and much faster, else `stacked`; on a GPU `highest`.
+    stack by stack, which is faster for narrow layers; `compiled` as exactly by numba, a whole pass of a
+    network in one call, which is fastest for narrow layers; `medium` by torch with oneDNN (on a GPU, TF32).
+    `auto` is `medium` on a CPU where a probe finds it exact and much faster, else `stacked`; on a GPU
+    `highest`.
 
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
 

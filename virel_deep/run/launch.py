@@ -87,7 +87,9 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)
-    threadpool_limits(config.threads, user_api="blas")  # numpy's products
+    if config.precision == "compiled":  # loads SciPy's BLAS, before its threads are limited
+        import virel_deep.networks.compiled  # noqa: F401, PLC0415
+    threadpool_limits(config.threads, user_api="blas")  # products by numpy and SciPy
     try:
         with stop_requests() as stopped:
             trainer = Trainer(run, config, seeds, resume=resume)
