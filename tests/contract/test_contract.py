@@ -122,7 +122,7 @@ def test_results_are_new_arrays(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_lists_and_float32_give_the_same_bits(name, convert):
     """All values are exact in float32, and everything is computed in float64."""
-    own = {"mask", "exists", "hessian_vector", "policy0"}
+    own = {"mask", "exists", "hessian_vector", "policy0", "observation"}
     converted = {arg: convert(value) for arg, value in arrays_of(name, WORLD).items() if arg not in own}
     np.testing.assert_array_equal(result(name, WORLD, **converted), result(name, WORLD))
 
@@ -145,7 +145,18 @@ def test_one_state_one_action_and_no_future(name, gamma, shape):
 def bad_values(value_name, value):
     """`(what is wrong, value)` for an argument, by the kind of value that its name stands for."""
     axes = AXES.get(value_name, "")
-    if value_name in {"eps", "eps_k", "c", "step_size", "atol", "tie_tol"}:
+    if value_name in {
+        "eps",
+        "eps_k",
+        "c",
+        "step_size",
+        "atol",
+        "tie_tol",
+        "alpha",
+        "epsilon",
+        "eta",
+        "exponent",
+    }:
         yield from (("negative", -1.0), ("nan", np.nan), ("zero", 0.0))
     elif value_name == "gamma":
         yield from (("negative", -1.0), ("nan", np.nan), ("one", 1.0))

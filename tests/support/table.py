@@ -1,40 +1,10 @@
 """Table of the public functions: arguments, axes of the result, and bad calls, one entry per function."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 
 import virel_theory as vt
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Public function whose arguments are tables.
-
-    Args:
-        args: its arguments in order; `argument=value name` where the two names differ.
-        out: axes of what `read` finds in the result ("S", "A", "N", "T" time); "" is a float.
-        missing: what the result holds where the action does not exist.
-        zero_ok: arguments that may be 0 (the limit).
-        read: function from the result to the array that is looked at.
-        tol: tolerance where the order of operations changes; larger for what iterates to a tolerance.
-    """
-
-    args: str
-    out: str = ""
-    missing: float = 0.0
-    zero_ok: tuple[str, ...] = ()
-    read: Callable[[Any], Any] = field(default=lambda result: result)
-    tol: float = 1e-10
-
-    @property
-    def names(self):
-        """Arguments, each with the name of its value in a world."""
-        pairs = (part.split("=") for part in self.args.split())
-        return {pair[0]: pair[-1] for pair in pairs}
-
+from tests.support import design_table
+from tests.support.entry import Entry
 
 INF = -np.inf
 TABLES = {
@@ -125,7 +95,7 @@ TABLES = {
     "policy_evaluation": Entry("mdp pi atol", "S", zero_ok=("atol",), read=lambda solution: solution.value),
     "policy_iteration_iterates": Entry("mdp policy0 n_steps", "SA", INF, read=lambda steps: steps[-1][1]),
     "value_iteration_iterates": Entry("mdp q0 n_steps", "SA", INF, read=lambda steps: steps[-1]),
-}
+} | design_table.TABLES
 
 ONE = ([[[[1.0]]]], [[[1.0]]])  # a stack of one MDP of one state
 RNG = np.random.default_rng(0)
@@ -145,6 +115,7 @@ OTHERS = {
         "gamma": lambda: vt.solve_batch(*ONE, 1.0, atol=1e-9),
     },
     "from_gymnasium": {"gamma": lambda: vt.from_gymnasium("FrozenLake-v1", gamma=1.0)},
+    "from_toolbox": {"reward": lambda: vt.from_toolbox([[[1.0]]], [[1.0, 2.0]], gamma=0.5)},
     "from_qvbs": {"model": lambda: vt.from_qvbs("/nowhere/model.npz", "x", gamma=0.5)},
     "from_prism": {"tra": lambda: vt.from_prism("/nowhere/model.tra", gamma=0.5)},
     "load_problem": {"nowhere": lambda: vt.load_problem("/nowhere.npz")},
@@ -164,5 +135,5 @@ OTHERS = {
     "log_density": {"p": lambda: vt.log_density(vt.Atom(0.0), [0.0])},
     "differential_entropy": {"sigma": lambda: vt.differential_entropy(vt.Gaussian(0.0, -1.0))},
     "expectation": {"low": lambda: vt.expectation(np.cos, vt.Uniform(1.0, 0.0))},
-}
+} | design_table.OTHERS
 """Bad calls of the functions that take no tables, by the argument that the message must name."""

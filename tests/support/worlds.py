@@ -45,6 +45,13 @@ AXES = {
     "b_k": "N",
     "b_next": "N",
     "q_k": "N",
+    "v": "S",
+    "policies": "NSA",
+    "weights": "NS",
+    "observation": "S",
+    "phigh": "SN",
+    "pdefault": "SN",
+    "mass": "SA",
 }
 PADDING = {"q": -np.inf, "q_pi": -np.inf, "q_0": -np.inf, "q0": -np.inf, "target": -np.inf}
 """What a table holds where the action does not exist; 0 (False) for the rest."""
@@ -74,7 +81,13 @@ def make_world(shape=(4, 3), *, n_parameters=2, gamma=0.75, seed=0, is_sparse=Fa
     )
     values = {name: _value(name, rng, shape, n_parameters) for name in AXES}
     values |= {"mask": None, "d": _rows(rng, (n_states,)), "policy0": rng.integers(0, n_actions, n_states)}
+    values["mass"] = _rows(rng, shape) / n_states
+    values |= {"weights": np.abs(values["weights"]), "observation": rng.integers(0, 2, n_states)}
     scalars = {
+        "alpha": 0.5,
+        "epsilon": 0.0625,
+        "eta": 0.5,
+        "exponent": 0.5,
         "eps": 0.5,
         "eps_k": 0.5,
         "c": 0.5,

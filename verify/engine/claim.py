@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis.strategies import SearchStrategy
 
 from verify.engine.plotdata import Figure
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 
 Instance = dict[str, Any]
 """Keyword arguments of a gap function, e.g. `{"mdp": ..., "q": ..., "eps": 0.5}`."""
@@ -108,6 +108,7 @@ class Claim:
             `virel verify --deep`.
         not_certified: why the claim on record, or one form of it, has no proof in exact or ball arithmetic;
             None if all its forms have one. `verify.proofs.table` holds the proofs.
+        weight: what a verdict other than HOLDS or CERTIFIED means to the authors of the source.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Claim:
     printed: bool = True
     deep: bool = False
     not_certified: NoProof | None = None
+    weight: Weight | None = None
 
 
 def expected_verdict(claim: Claim) -> Verdict:

@@ -19,6 +19,26 @@ class Verdict(StrEnum):
         return _MEANING[self]
 
 
+class Weight(StrEnum):
+    """What a verdict other than HOLDS or CERTIFIED means to the authors of the source."""
+
+    CORRECTION = "correction"
+    COMPLETION = "completion"
+    MISPRINT = "misprint"
+    REMARK = "remark"
+
+    @property
+    def meaning(self) -> str:
+        """Meaning of this weight in one phrase, for readers of tables and of `virel explain`."""
+        return _WEIGHT_MEANING[self]
+
+
+_WEIGHT_MEANING = {
+    Weight.CORRECTION: "the substance of the statement changes",
+    Weight.COMPLETION: "a hypothesis or a step is missing",
+    Weight.MISPRINT: "notation or typography",
+    Weight.REMARK: "worth knowing, nothing to mend",
+}
 _MEANING = {
     Verdict.CERTIFIED: "proved on every instance tried in exact or ball arithmetic; certificates re-check",
     Verdict.HOLDS: "within a bound derived from rounding and truncation, on every instance tried",

@@ -34,6 +34,8 @@ def explanation(claim: Claim, row: Row) -> str:
         for a, found in zip(claim.assumptions, row["assumptions"], strict=True)
     ]
     parts.append(_verdict(row))
+    if claim.weight is not None:
+        parts.append(f"**Weight.** {claim.weight}: {claim.weight.meaning}.")
     if row["counterexample"] is not None:
         parts.append(f"**Smallest counterexample found.** {in_short(row['counterexample'], width=2000)}")
     if claim.correction is not None:

@@ -1,0 +1,1 @@
+"""Claims on soft Q-learning and on entropy-regularised policy gradients."""

@@ -1,0 +1,1 @@
+"""Pieces of single algorithms: Gaussian closed forms, particles, Stein directions, model expansion."""

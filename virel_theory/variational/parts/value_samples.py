@@ -1,0 +1,104 @@
+r"""Laws of Monte Carlo soft values: the estimate from N sampled actions, for all N-tuples of actions.
+
+The soft value $V(s) = \alpha\log\sum_a e^{Q(s,a)/\alpha}$ is the mean of $w(a) = e^{Q(s,a)/\alpha}/\mu(a|s)$
+over a proposal $\mu$, inside a logarithm. With actions $a_1, \dots, a_N$ drawn independently from $\mu$ the
+estimate is $\hat V_N = \alpha\log\frac1N\sum_j w(a_j)$. It depends on the counts $n_a$ of the actions only,
+so its exact law has one atom per composition of N, with the multinomial probability of the counts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import gammaln, logsumexp
+
+from virel_common.errors import require
+from virel_theory.checks import Array, as_rows, as_temperature, first_bad
+from virel_theory.operators.policies import as_action_values
+
+MAX_ATOMS = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class SampledValues:
+    """Law of a sampled soft value: M estimates per state, with chances, Haarnoja et al. 2017, Eq. (10)."""
+
+    value: Array
+    """`[S, M]` estimates, reward units; `-inf` where the probability is 0."""
+    probability: Array
+    """`[S, M]` probabilities; rows sum to 1."""
+
+    @property
+    def mean(self) -> Array:
+        """Expected estimate `E[V_N]`, `[S]`, reward units."""
+        on = self.probability > 0
+        out: Array = np.sum(self.probability * np.where(on, self.value, 0.0), axis=1)
+        return out
+
+
+def sampled_soft_values(q: ArrayLike, *, proposal: ArrayLike, alpha: float, n: int) -> SampledValues:
+    r"""Law of the soft value that N sampled actions estimate, Haarnoja et al. 2017, Eq. (10).
+
+    $$\hat V_N(s) = \alpha\log\frac1N\sum_{j=1}^N \frac{\exp(Q(s, a_j)/\alpha)}{\mu(a_j|s)},
+    \quad a_j \sim \mu(\cdot|s)$$
+
+    Deviation: 1. the expectation of (10) is replaced by a mean over N samples, as in its Algorithm 1; 2.
+    actions are finitely many, so a sum over them stands for the integral.
+
+    Args:
+        q: `[S, A]` soft values, reward units; `-inf` marks missing actions.
+        proposal: `[S, A]` distribution mu that the actions are drawn from, positive on every existing action.
+        alpha: temperature > 0, reward units per nat.
+        n: number N >= 1 of samples; the law has `comb(N + A - 1, N)` atoms, at most a million.
+
+    Returns: the law; estimates within (A + 16) ulps of max|q| + alpha (1 + max|log mu|), probabilities within
+        (N + A) 64 ulps (relative).
+    Raises: InputError: on wrong shapes, a proposal without full support, a bad temperature, n < 1, or a law
+        of more than a million atoms.
+
+    Example:
+        >>> law = sampled_soft_values([[0.0, 0.0]], proposal=[[0.5, 0.5]], alpha=1.0, n=3)
+        >>> law.mean.round(4).tolist()
+        [0.6931]
+    """
+    table = as_action_values(q)
+    mu, temperature = as_rows(proposal, table, name="proposal"), as_temperature(alpha, name="alpha")
+    exists = np.isfinite(table)
+    first_bad(exists & (mu == 0), mu, name="proposal", rule="must be positive on every existing action")
+    counts = _counts(n, table.shape[1])
+    log_mu = np.log(mu, out=np.full_like(mu, -np.inf), where=exists)
+    log_w = np.where(exists, table / temperature - np.where(exists, log_mu, 0.0), -np.inf)
+    return SampledValues(temperature * _log_means(log_w, counts), np.exp(_log_chances(log_mu, counts)))
+
+
+def _counts(n: int, n_actions: int) -> Array:
+    """All counts `[M, A]` of N draws from A actions."""
+    require(isinstance(n, (int, np.integer)) and n >= 1, "n", n, "must be an integer of at least 1")
+    n_atoms = np.exp(gammaln(n + n_actions) - gammaln(n + 1) - gammaln(n_actions))
+    require(n_atoms < MAX_ATOMS, "n", n, f"must leave at most {MAX_ATOMS} atoms with {n_actions} actions")
+    return np.array(list(_compositions(int(n), n_actions)), dtype=np.float64)
+
+
+def _compositions(n: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """All ways to write n as an ordered sum of `parts` numbers >= 0."""
+    if parts == 1:
+        yield (n,)
+        return
+    for first in range(n + 1):
+        for rest in _compositions(n - first, parts - 1):
+            yield (first, *rest)
+
+
+def _log_means(log_w: Array, counts: Array) -> Array:
+    """Logarithms `[S, M]` of the mean weight `sum_a n_a w_a / N`; `-inf` if all actions are missing."""
+    out = logsumexp(log_w[:, None, :], b=counts[None], axis=2)
+    return np.asarray(out - np.log(counts[0].sum()), dtype=np.float64)
+
+
+def _log_chances(log_mu: Array, counts: Array) -> Array:
+    """Logarithms `[S, M]` of the multinomial probabilities of the counts under each state's proposal."""
+    drawn = counts > 0
+    terms = np.where(drawn, counts * np.where(drawn, log_mu[:, None, :], 0.0), 0.0).sum(axis=2)
+    ways = gammaln(counts.sum(axis=1) + 1) - gammaln(counts + 1).sum(axis=1)
+    return np.asarray(terms + ways, dtype=np.float64)
