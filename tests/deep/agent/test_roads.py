@@ -5,8 +5,6 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, differing, feed, leaves, update_data
 from virel_deep.agent import build, fused_kernels
-=======
-from virel_deep.agent import build
 from virel_deep.agent.build import fused
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.general import GeneralAgent
