@@ -11,7 +11,7 @@ import pytest
 from verify.claims.mpo import divergences, dual, improvement, iterates, m_step, natural, tools
 from verify.engine.runner import run_check
 
-N_DRAWS = 30
+N_DRAWS = 100
 CLAIMS = {
     claim.id: claim
     for module in (improvement, m_step, natural, dual, divergences, iterates)
