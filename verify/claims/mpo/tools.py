@@ -20,9 +20,8 @@ MILD_ALPHAS = st.sampled_from((1.0, 0.5, 2.0, 10.0))
 
 def mild(*, min_actions: int = 1, max_actions: int = 3, masked: bool = True) -> st.SearchStrategy[TabularMDP]:
     """MDPs of at most 3 states and 3 actions with discounts up to 0.9."""
-    sizes = {"min_actions": min_actions, "max_actions": max_actions}
     gammas = st.sampled_from((0.5, 0.75, 0.0, 0.9))
-    return mdps(max_states=3, gammas=gammas, masked=masked, **sizes)
+    return mdps(max_states=3, min_actions=min_actions, max_actions=max_actions, gammas=gammas, masked=masked)
 
 
 def solve(mdp: TabularMDP, pi: Any, gain: Any) -> Any:
