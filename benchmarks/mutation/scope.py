@@ -39,6 +39,10 @@ MODULES = (
     "variational.parts.gaussian_inference",
     "variational.parts.information",
     "variational.parts.optimum",
+    "variational.algorithms.classical",
+    "variational.algorithms.mpo",
+    "variational.algorithms.natural",
+    "variational.parts.policy_trust_region",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their
 bounds have tests of their own against exact arithmetic)."""

@@ -183,6 +183,8 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("MPO (25)", "second-order form of the KL", "mpo-25"),
     _claim("MPO (26), (27)", "parts of the Gaussian KL", "mpo-26-27"),
     _claim("MPO A.1", "support of the posterior", "mpo-a1"),
+    _claim("MPO (7), (12)", "steps in a trust region, on tables", "mpo-12", "mpo-parametric"),
+    _definition("MPO, iterates", "what an exact algorithm reports", "def-iterates"),
     # Design space: RERPI and V-MPO
     _claim("RERPI", "weights that grow with values improve", "rerpi-improvement"),
     _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian"),
