@@ -187,7 +187,7 @@ ENTRIES: tuple[Entry, ...] = (
     _definition("MPO, iterates", "what an exact algorithm reports", "def-iterates"),
     # Design space: RERPI and V-MPO
     _claim("RERPI", "weights that grow with values improve", "rerpi-improvement"),
-    _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian"),
+    _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian", "rerpi-samples"),
     _claim("RERPI, variance", "the joint fit shrinks the variance", "rerpi-shrinks", "rerpi-premature"),
     _claim("tanh-Gaussian KL", "KL after the tanh", "tanh-kl"),
     _claim("V-MPO (4)", "loss of the temperature", "vmpo-dual"),
