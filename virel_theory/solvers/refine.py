@@ -122,7 +122,7 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
         _sweep(task, b, v, tail, q_tail, d)
         low, high = float(d.min()), float(d.max())
         found, bound = _judge_pairs(task, v, low, high)
-        met = bound <= task.tolerance(peak(v))
+        met = bound <= task.tolerance(peak(v) - abs(found.mid))
         improves = bool((b.policy != before).any()) and max(-low, high) > _noise(task, v)
         if met or not (bound < best / 2 or improves):
             break
