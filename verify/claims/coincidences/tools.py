@@ -42,20 +42,25 @@ def compared(
 
     `slack` is a difference of log-policies per step that an algorithm's own definition allows.
     """
-    on = mdp.available
-    size = (
-        1 + max(float(np.abs(x.q[..., on]).max()) for x in (*left, *right)) + float(np.abs(mdp.reward).max())
+    return worst(
+        *(
+            Gap(
+                _apart(getattr(x, name), getattr(y, name)),
+                allowance(mdp, (*left, *right), k, eta=eta, slack=slack),
+            )
+            for k, (x, y) in enumerate(zip(left, right, strict=True), start=1)
+            for name in names
+        )
     )
-    size += eta * np.log(mdp.n_actions)
+
+
+def allowance(mdp: TabularMDP, runs: Sequence[Iterate], k: int, *, eta: float, slack: float = 0.0) -> float:
+    """Bound on what rounding makes of tables after k steps, by the sizes that occur in `runs`."""
+    size = 1 + max(float(np.abs(x.q[..., mdp.available]).max()) for x in runs)
+    size += float(np.abs(mdp.reward).max()) + eta * np.log(mdp.n_actions)
     room = (1 - mdp.gamma) * eta
     own = 64 * (mdp.n_states**2 + mdp.n_actions + 8) * U * size / ((1 - mdp.gamma) * room) + slack
-    growth = 2 + 8 * size / room
-    gaps = [
-        Gap(_apart(getattr(x, name), getattr(y, name)), (1 + eta) * k * growth ** (k - 1) * own)
-        for k, (x, y) in enumerate(zip(left, right, strict=True), start=1)
-        for name in names
-    ]
-    return worst(*gaps)
+    return float((1 + eta) * k * (2 + 8 * size / room) ** (k - 1) * own)
 
 
 def _apart(left: Array, right: Array) -> float:
