@@ -195,7 +195,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("V-MPO, improvement", "any share, any temperature", "vmpo-improvement"),
     _claim("V-MPO, all kept", "V-MPO against MPO", "vmpo-keep-one"),
     # Design space: soft Q-learning and entropy-regularised policy gradients
-    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement"),
+    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement", "def-sql"),
     _claim("Soft values from samples", "bias of the estimate", "sql-value-samples", "sql-policy-proposal"),
     _claim(
         "Stein sampler",
@@ -204,6 +204,7 @@ ENTRIES: tuple[Entry, ...] = (
         "sql-stein-one",
         "sql-stein-boundary",
         "sql-stein-space",
+        "def-stein-flow",
     ),
     _claim("Soft Q-learning (28)", "gradient of the entropy", "sql-28"),
     _claim("Schulman: bandit", "soft Q gradient and policy gradient", "erpg-bandit"),
@@ -214,6 +215,7 @@ ENTRIES: tuple[Entry, ...] = (
         "erpg-coefficient",
         "erpg-advantage-scale",
         "erpg-fixed-point",
+        "def-erpg",
     ),
     _claim("Schulman: natural gradient", "damped soft Q regression", "erpg-natural"),
     _claim(
