@@ -233,7 +233,13 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     _claim("SMC: weights", "when increments are constant", "smc-weights", "smc-weights-variance"),
     _claim("SMC: one step", "MPO's weights", "smc-one-step"),
-    _claim("SPO (6), (8), (10)", "weights, advantages, first actions", "spo-advantage", "spo-telescope", "spo-marginal"),
+    _claim(
+        "SPO (6), (8), (10)",
+        "weights, advantages, first actions",
+        "spo-advantage",
+        "spo-telescope",
+        "spo-marginal",
+    ),
     # Design space: learned priors
     _claim("Distral", "closed forms of both blocks", "distral-blocks"),
     _claim("Distral: distilled prior", "weights of the mixture", "distral-distilled"),
