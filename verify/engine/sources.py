@@ -226,11 +226,24 @@ ENTRIES: tuple[Entry, ...] = (
         "erpg-uniform-kl-episodes",
     ),
     # Design space: sequential Monte Carlo planning
-    _claim("SMC: evidence", "unbiased estimate", "smc-unbiased"),
-    _claim("SMC: first action", "its law, and the rate in N", "smc-consistent"),
-    _claim("SMC: limit", "risk-seeking posterior and MERL policy", "smc-limit"),
-    _claim("SMC: weights", "when increments are constant", "smc-weights"),
-    _claim("SMC: one step", "MPO's weights; telescoping", "smc-one-step", "spo-telescope"),
+    _claim("SMC: evidence", "unbiased estimate", "smc-unbiased", "smc-evidence"),
+    _claim("SMC: first action", "its law, and the rate in N", "smc-consistent", "smc-rate"),
+    _claim(
+        "SMC: limit",
+        "risk-seeking posterior and MERL policy",
+        "smc-limit",
+        "smc-limit-discount",
+        "smc-limit-risk",
+    ),
+    _claim("SMC: weights", "when increments are constant", "smc-weights", "smc-weights-variance"),
+    _claim("SMC: one step", "MPO's weights", "smc-one-step"),
+    _claim(
+        "SPO (6), (8), (10)",
+        "weights, advantages, first actions",
+        "spo-advantage",
+        "spo-telescope",
+        "spo-marginal",
+    ),
     # Design space: learned priors
     _claim(
         "Distral",
@@ -257,7 +270,7 @@ ENTRIES: tuple[Entry, ...] = (
         "iterative-ascent-finite",
     ),
     _claim("Iterative inference: gate", "limits of the gated update (15)", "iterative-gate"),
-    _claim("Models", "expansion and simulation lemma", "model-expansion"),
+    _claim("Models", "expansion and simulation lemma", "model-expansion", "model-fading", "model-simulation"),
     _claim("Models: rollouts of the prior", "which values they estimate", "model-prior-rollouts"),
     _claim("Residual temperature", "in every row of Table 1", "variational-residual"),
     # Design space: coincidences
