@@ -149,7 +149,7 @@ CLAIMS = (
         id="rerpi-improvement",
         title="weights that do not fall with values improve the policy",
         source="RERPI, Section 4.1",
-        statement=r"\text{``we can calculate weights using any rank preserving transformation of the Q-values''}:"
+        statement=r"\text{we can calculate weights using any rank preserving transformation of the Q-values}:"
         r"\quad \bar J(s, q) \ge \bar J(s, \pi^{(k)}) \quad\text{(and, read for exact values, } V^{\pi_{k+1}} \ge"
         r" V^{\pi_k}\text{)}",
         check=Check(
