@@ -38,6 +38,7 @@ class GeneralAgent(StackedAgent):
         fitted = value.fit(data, here.detach(), partial(self._beyond, data, at_next, objective), objective)
         residual = residual_error(fitted.td_error)
         if kind.observes:
+            temperature.observe_reward(data.reward, first=kind.first)
             eps_omega = residual if own is None else self._own_residual(own, objective)
             temperature.observe_residual(eps_omega, first=kind.first)
         self._descend(value.networks, fitted.loss)

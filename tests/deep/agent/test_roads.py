@@ -23,6 +23,7 @@ OWN = {
 }
 CASES = [(preset, {}) for preset in PRESETS] + [
     ("beta", OWN),
+    ("beta", {"temperature.scale": "auto", "temperature.period": 3}),
     ("beta-twin", OWN),
     ("virel-twin", {"policy_delay": 3}),
 ]
