@@ -35,6 +35,9 @@ SUBCOMMANDS = {
         "verify.commands.documents", "main_report", "write the report of the last run, one HTML page"
     ),
     "solve": Subcommand("verify.commands.solve", "main_solve", "solve an MDP, with a guaranteed error bound"),
+    "iterate": Subcommand(
+        "verify.commands.iterate", "main_iterate", "run an exact algorithm, iterate by iterate, with bounds"
+    ),
     "train": Subcommand("virel_deep.commands.train", "main_train", "train an agent, or resume a run"),
     "presets": Subcommand(
         "virel_deep.commands.presets", "main_presets", "list the algorithms, and every setting of one"
@@ -60,7 +63,8 @@ DEEP_MODULES = {"torch", "mujoco", "safetensors", "tensorboard"}
 EXIT_STATUS = """\
 exit status:
   0    every verdict is the recorded one; the MDP is solved; every certificate is true
-  1    a verdict differs from the record; a solver did not reach its tolerance; a certificate is not true
+  1    a verdict differs from the record; a solver or an algorithm did not reach its tolerance;
+       a certificate is not true
   2    bad input; a certificate was tampered with
   130  interrupted"""
 

@@ -70,6 +70,7 @@ from .models.draw import garnet as garnet
 from .models.draw import gridworld as gridworld
 from .models.draw import merl_counterexample as merl_counterexample
 from .models.draw import ring as ring
+from .models.from_toolbox import from_toolbox as from_toolbox
 from .models.load import from_gymnasium as from_gymnasium
 from .models.load import from_prism as from_prism
 from .models.load import from_qvbs as from_qvbs
@@ -133,10 +134,14 @@ from .variational.algorithms.erpg import erpg as erpg
 from .variational.algorithms.hdp import hdp as hdp
 from .variational.algorithms.iadp import iadp as iadp
 from .variational.algorithms.iterative import sac_iterative as sac_iterative
+from .variational.algorithms.model_based import mb_iadp as mb_iadp
+from .variational.algorithms.model_based import mb_mpo as mb_mpo
+from .variational.algorithms.model_based import mb_sac as mb_sac
 from .variational.algorithms.mpo import mpo as mpo
 from .variational.algorithms.mpo import mpo_parametric as mpo_parametric
 from .variational.algorithms.natural import natural_policy_gradient as natural_policy_gradient
 from .variational.algorithms.rerpi import rerpi as rerpi
+from .variational.algorithms.smcp import smcp as smcp
 from .variational.algorithms.sql import sql as sql
 from .variational.algorithms.vmpo import vmpo as vmpo
 from .variational.core.budget import Budget as Budget
@@ -162,6 +167,10 @@ from .variational.parts.amortisation import gated_update as gated_update
 from .variational.parts.amortisation import inference_gap as inference_gap
 from .variational.parts.amortisation import inference_policies as inference_policies
 from .variational.parts.amortisation import safe_step as safe_step
+from .variational.parts.expansion import expanded_action_value as expanded_action_value
+from .variational.parts.expansion import expanded_value as expanded_value
+from .variational.parts.expansion import perturbed_model as perturbed_model
+from .variational.parts.expansion import simulation_bound as simulation_bound
 from .variational.parts.gaussian import GaussianKLParts as GaussianKLParts
 from .variational.parts.gaussian import GaussianPolicy as GaussianPolicy
 from .variational.parts.gaussian import gaussian_budget_temperature as gaussian_budget_temperature
@@ -183,6 +192,14 @@ from .variational.parts.information import latent_posterior as latent_posterior
 from .variational.parts.joint_fit import joint_m_step as joint_m_step
 from .variational.parts.optimum import regularised_optimum as regularised_optimum
 from .variational.parts.optimum import visit_distribution as visit_distribution
+from .variational.parts.particle_law import ParticleLaw as ParticleLaw
+from .variational.parts.particle_law import particle_law as particle_law
+from .variational.parts.particles import ParticlePlans as ParticlePlans
+from .variational.parts.particles import simulate_plans as simulate_plans
+from .variational.parts.plans import Plan as Plan
+from .variational.parts.plans import plan_log_evidence as plan_log_evidence
+from .variational.parts.plans import plan_posterior as plan_posterior
+from .variational.parts.plans import plan_values as plan_values
 from .variational.parts.policy_trust_region import TrustedPolicy as TrustedPolicy
 from .variational.parts.policy_trust_region import policy_trust_region as policy_trust_region
 from .variational.parts.rank_weights import rank_posterior as rank_posterior
@@ -198,4 +215,5 @@ from .variational.parts.top_share import top_share_posterior as top_share_poster
 from .variational.parts.top_share import top_share_temperature as top_share_temperature
 from .variational.parts.value_samples import SampledValues as SampledValues
 from .variational.parts.value_samples import sampled_soft_values as sampled_soft_values
+from .variational.run import iterate as iterate
 from .variational.table import algorithm_row as algorithm_row

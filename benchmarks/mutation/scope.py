@@ -24,6 +24,21 @@ MODULES = (
     "gradients.approximators",
     "mdp.policy_system",
     "mdp.tabular",
+    "variational.algorithms.rerpi",
+    "variational.algorithms.vmpo",
+    "variational.parts.gaussian",
+    "variational.parts.gaussian_fit",
+    "variational.parts.joint_fit",
+    "variational.parts.rank_weights",
+    "variational.parts.top_share",
+    "variational.algorithms.distral",
+    "variational.algorithms.hdp",
+    "variational.algorithms.iadp",
+    "variational.algorithms.iterative",
+    "variational.parts.amortisation",
+    "variational.parts.gaussian_inference",
+    "variational.parts.information",
+    "variational.parts.optimum",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their
 bounds have tests of their own against exact arithmetic)."""

@@ -51,6 +51,10 @@ TABLES = {
     "erpg": _algorithm("mdp tau=eta step=alpha prior d"),
     "sac_iterative": _algorithm("mdp alpha step=eta prior d"),
     "iadp": _algorithm("mdp alpha observation d"),
+    "smcp": _algorithm("mdp alpha prior d"),
+    "mb_sac": _algorithm("mdp alpha trace=exponent prior d", zero_ok=("trace",)),
+    "mb_iadp": _algorithm("mdp observation alpha d"),
+    "mb_mpo": _algorithm("mdp epsilon prior d"),
     "policy_trust_region": Entry("q prior d epsilon", "SA", read=lambda found: found.policy),
     "rank_posterior": Entry("q prior tie_tol", "SA", zero_ok=("tie_tol",)),
     "joint_m_step": Entry("psi=mass policy=pi d trust=epsilon", "SA"),
@@ -77,9 +81,31 @@ _POINT = vt.TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
 _POLICY = vt.GaussianPolicy([0.0], [1.0])
 _TASK = vt.GaussianTask(curvature=1.0, peak=0.0, prior_mean=0.0, prior_std=1.0, alpha=1.0)
 _Q = np.polynomial.Polynomial([0.0, 1.0])
+_HALF = [[0.5, 0.5]]
+_PLAN = vt.Plan(_POINT, v=[0.0], prior=_HALF, alpha=1.0, horizon=1)
 OTHERS = {
+    "expanded_value": {
+        "steps": lambda: vt.expanded_value(_POINT, [0.0], pi=_HALF, prior=_HALF, alpha=1.0, steps=-1)
+    },
+    "expanded_action_value": {
+        "trace": lambda: vt.expanded_action_value(
+            _POINT, [0.0], pi=_HALF, prior=_HALF, alpha=1.0, steps=2, trace=1.5
+        )
+    },
+    "perturbed_model": {"noise": lambda: vt.perturbed_model(_POINT, noise=2.0)},
+    "simulation_bound": {"v": lambda: vt.simulation_bound(_POINT, _POINT, v=[np.nan])},
+    "particle_law": {"particles": lambda: vt.particle_law(_PLAN, state=0, particles=0)},
+    "simulate_plans": {
+        "particles": lambda: vt.simulate_plans(_PLAN, states=[0], particles=0, rng=np.random.default_rng(0))
+    },
+    "plan_values": {"horizon": lambda: vt.Plan(_POINT, v=[0.0], prior=_HALF, alpha=1.0, horizon=0)},
+    "plan_posterior": {"prior": lambda: vt.Plan(_POINT, v=[0.0], prior=[[0.5, 0.4]], alpha=1.0, horizon=1)},
+    "plan_log_evidence": {
+        "alpha": lambda: vt.plan_log_evidence(vt.Plan(_POINT, v=[0.0], prior=_HALF, alpha=0.0, horizon=1))
+    },
     "algorithm_row": {"algorithm": lambda: vt.algorithm_row("mpoo")},
     "distral": {"mdps": lambda: vt.distral([])},
+    "iterate": {"steps": lambda: vt.iterate("mpo", _POINT, steps=0)},
     "hdp": {"latents": lambda: vt.hdp(_POINT, latents=0)},
     "gated_update": {"gate": lambda: vt.gated_update([0.0], [1.0], gate=2.0)},
     "latent_posterior": {"low": lambda: vt.latent_posterior([[1.0]], [[[0.5, 0.4]]])},

@@ -1,6 +1,7 @@
 """Temperatures alpha of the policy loss, one per seed: constant, proportional to eps_omega, or tuned."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ class ResidualError(ABC):
         seeds: K.
         smoothing: weight of the old value in an exponential average.
     """
+
+    steps = 1
+    reports: tuple[str, ...] = ()
 
     def __init__(self, seeds: int, smoothing: float = 0.0, *, device: torch.device) -> None:
         """Start with a residual error eps_omega of 0 for every seed."""
@@ -39,7 +43,11 @@ class ResidualError(ABC):
         """Do nothing: among the temperatures, only `RewardTemperature` depends on the rewards."""
 
     def tune(self, log_ratio: Tensor) -> None:  # noqa: B027  (most kinds are not tuned)
-        """Do nothing: among the temperatures, only `DualTemperature` is tuned."""
+        """Do nothing: most kinds of temperature are not tuned."""
+
+    def report(self, kl: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Return no metrics: most kinds of temperature have no constraint."""
+        return {}
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy seed k's residual error eps_omega into a dictionary of plain numbers."""

@@ -9,6 +9,7 @@ import inspect
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import field as new_field
 from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -47,6 +48,23 @@ class Part:
 
 
 Config = TypeVar("Config")
+
+
+def added(default: Any) -> Any:
+    """Field of a setting that runs from before it existed lack: they are read as having its default."""
+    return new_field(default=default, metadata={"added": True})
+
+
+def additions(config: Any) -> dict[str, object]:
+    """Defaults, by dotted name, of the settings that an older record of these settings may lack."""
+    out: dict[str, object] = {}
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if is_dataclass(value):
+            out |= additions(value)
+        elif one.metadata.get("added"):
+            out[_dotted(config, one.name)] = one.default
+    return out
 
 
 def demand(config: object, ok: bool, name: str, rule: str) -> None:
@@ -136,6 +154,8 @@ def decode(kind: type[Config], values: object, name: str) -> Config:
         require(found in kinds, f"{name}.kind", found, f"must be one of {', '.join(kinds)}")
         kind, values = kinds[str(found)], {key: value for key, value in values.items() if key != "kind"}
     hints = _hints(kind)
+    later = {one.name: one.default for one in fields(kind) if one.metadata.get("added")}  # type: ignore[arg-type]
+    values = later | values
     unknown, missing = sorted(set(values) - set(hints)), sorted(set(hints) - set(values))
     require(unknown == [], name, unknown, f"must have no settings but {', '.join(hints) or 'its kind'}")
     require(missing == [], name, sorted(values), f"must also have the settings {', '.join(missing)}")

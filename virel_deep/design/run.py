@@ -65,6 +65,18 @@ class RunConfig:
             demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
         least = max(self.copies, self.algorithm.data.batch)
         demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
+        window = self.first_window
+        demand(
+            self,
+            self.capacity >= window,
+            "capacity",
+            f"must be at least {window}, to hold a window of targets",
+        )
+
+    @property
+    def first_window(self) -> int:
+        """Transitions from the first to the last of one window, those of the other copies included."""
+        return (self.algorithm.value.window - 1) * self.copies + 1
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

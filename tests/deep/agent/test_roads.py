@@ -5,11 +5,12 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, differing, feed, leaves, update_data
 from virel_deep.agent import build, fused_kernels
+from virel_deep.agent.build import fused
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.general import GeneralAgent
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Weighted
 from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.axes.tensors import Weighted
 from virel_deep.design.presets import PRESETS
 from virel_deep.networks.stacks import cpu_products
 
@@ -21,7 +22,8 @@ OWN = {
     "temperature.smoothing": 0.5,
     "temperature.scale": 0.1,
 }
-CASES = [(preset, {}) for preset in PRESETS] + [
+BY_HAND = [preset for preset, row in PRESETS.items() if fused(row.algorithm)]
+CASES = [(preset, {}) for preset in BY_HAND] + [
     ("beta", OWN),
     ("beta", {"temperature.scale": "auto", "temperature.period": 3}),
     ("beta-twin", OWN),
@@ -156,7 +158,11 @@ def test_an_error_planted_in_the_compiled_sample_is_seen(monkeypatch):
     assert worst_in_double(algorithm, updates=5, engine="compiled") > 1e-9
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():
+    assert set(BY_HAND) == set(PRESETS) - {"mpo", "mpo-parametric", "rerpi"}
+
+
+@pytest.mark.parametrize("preset", BY_HAND)
 def test_a_preset_goes_by_hand_unless_the_general_road_is_asked_for(preset):
     algorithm = algorithm_of(preset, **SIZES)
     assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION), FusedAgent)
@@ -167,6 +173,13 @@ def test_an_algorithm_with_a_part_that_is_not_written_by_hand_goes_the_general_r
     algorithm = algorithm_of("sac", **SIZES)
     monkeypatch.setattr(build, "OTHER_PARTS", build.OTHER_PARTS - {type(algorithm.temperature)})
     assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION), GeneralAgent)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"target_period": 3}, {"value.steps": 3}, {"value.steps": 3, "value.trace": 0.5}], ids=str
+)
+def test_targets_of_several_steps_and_copied_ones_go_the_general_road(settings):
+    assert isinstance(agent_of(algorithm_of("sac", **SIZES, **settings), 5, 2), GeneralAgent)
 
 
 @pytest.mark.parametrize("preset", ["sac", "td3", "beta"])

@@ -33,6 +33,27 @@ BAD = [
     ("sac", "value.critics", 3, "must be 1 or 2"),
     ("sac", "value.critics", True, WHOLE),
     ("sac", "value.evaluation", None, "must be one of 'hard', 'soft'"),
+    ("mpo", "value.steps", 0, FROM_1),
+    ("mpo", "value.steps", 2.0, WHOLE),
+    ("mpo", "value.trace", 1.5, r"must be in \[0, 1\] or None"),
+    ("mpo", "value.trace", NAN, r"must be in \[0, 1\] or None"),
+    ("sac", "value.trace", 1.0, "must be None if `value.steps` is 1"),
+    ("mpo", "posterior.samples", 0, FROM_1),
+    ("mpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
+    ("mpo", "posterior.keep", 1.1, r"must be in \(0, 1\]"),
+    ("mpo", "prior.trust_mean", 0.0, POSITIVE),
+    ("mpo", "prior.trust_spread", -1e-4, POSITIVE),
+    ("mpo", "prior.trust_spread", NAN, POSITIVE),
+    ("mpo", "prior.price_mean", 0.0, POSITIVE),
+    ("mpo", "prior.price_spread", INF, POSITIVE),
+    ("mpo-parametric", "prior.price_rate", 0.0, POSITIVE),
+    ("mpo", "prior.likelihood", "mixed", "must be one of 'joint', 'decoupled'"),
+    ("mpo", "temperature.epsilon", 0.0, POSITIVE),
+    ("mpo", "temperature.initial", -1.0, POSITIVE),
+    ("mpo", "temperature.rate", 0.0, POSITIVE),
+    ("mpo", "temperature.steps", 0, FROM_1),
+    ("sac", "target_period", -1, FROM_0),
+    ("sac", "update_every", 0, FROM_1),
     ("sac", "posterior.mean_penalty", NAN, AT_LEAST_0),
     ("sac", "posterior.log_std_penalty", INF, AT_LEAST_0),
     ("td3", "posterior.exploration_noise", -0.1, AT_LEAST_0),
@@ -70,9 +91,9 @@ BAD = [
     ("sac", "hidden", 8, "must be a tuple of whole numbers"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
     ("sac", "value", "q", "must be one of target-q, v-network"),
-    ("sac", "posterior", "gaussian", "must be one of tanh-gaussian, deterministic"),
-    ("sac", "prior", "flat", "must be one of uniform"),
-    ("sac", "temperature", "none", "must be one of constant, residual, dual, zero"),
+    ("sac", "posterior", "gaussian", "must be one of tanh-gaussian, deterministic, weighted"),
+    ("sac", "prior", "flat", "must be one of uniform, learned, previous"),
+    ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
     ("sac", "data", "disk", "must be one of replay"),
 ]
 
@@ -124,6 +145,56 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
             {"temperature": "zero"},
             "`value.evaluation` must be 'hard' if the temperature is 'zero'; found 'soft'",
         ),
+        (
+            "td3",
+            {"value.steps": 3, "value.trace": 1.0},
+            "`value.trace` must be None if the posterior is 'deterministic'; found 1.0",
+        ),
+        (
+            "sac",
+            {"posterior": "weighted"},
+            "`prior` must be 'learned' for a weighted posterior; found 'uniform'",
+        ),
+        (
+            "mpo",
+            {"temperature": "zero"},
+            "`temperature` must be 'budget', 'constant', 'residual' for a weighted posterior; found 'zero'",
+        ),
+        (
+            "mpo",
+            {"temperature": "constant", "temperature.alpha": 0.0},
+            "`temperature.alpha` must be positive for a weighted posterior; found 0.0",
+        ),
+        (
+            "mpo",
+            {"value": "v-network"},
+            "`value` must be 'target-q' for a weighted posterior; found 'v-network'",
+        ),
+        (
+            "mpo",
+            {"value.evaluation": "soft"},
+            "`value.evaluation` must be 'hard' for a weighted posterior; found 'soft'",
+        ),
+        (
+            "mpo",
+            {"posterior": "tanh-gaussian"},
+            "`posterior` must be 'weighted' for a learned prior; found 'tanh-gaussian'",
+        ),
+        (
+            "mpo-parametric",
+            {"posterior": "deterministic", "value.trace": None},
+            "`posterior` must be 'tanh-gaussian' for a previous prior; found 'deterministic'",
+        ),
+        (
+            "sac",
+            {"prior": "previous"},
+            "`prior` must be 'uniform' for a dual temperature of the entropy; found 'previous'",
+        ),
+        (
+            "sac",
+            {"temperature": "budget"},
+            "`prior` must be 'learned' or 'previous' for a KL budget; found 'uniform'",
+        ),
     ],
 )
 def test_a_combination_that_means_nothing_is_refused_by_the_part_that_cannot(preset, settings, message):
@@ -162,7 +233,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
     [
         (
             "batchsize",
-            "`settings` must name one of value, value.critics, .*, policy_delay; found 'batchsize'",
+            "`settings` must name one of value, value.critics, .*, update_every; found 'batchsize'",
         ),
         (
             "temperature.scale",

@@ -185,7 +185,7 @@ def test_neighbours_within_the_tolerance_are_tied_also_in_chains():
             lambda: top_share_temperature(ADVANTAGE, mass=MASS, keep=0.5, epsilon=0.0),
             "`epsilon` must be positive",
         ),
-        (lambda: top_share_posterior(ADVANTAGE, mass=MASS, keep=0.5, eta=-1.0), "must be positive"),
+        (lambda: top_share_posterior(ADVANTAGE, mass=MASS, keep=0.5, eta=-1.0), "`eta` must be"),
         (
             lambda: joint_m_step([[0.5, 0.5]], policy=[[1.0, 0.0]], d=[1.0], trust=None),
             "`psi` must be 0 where",

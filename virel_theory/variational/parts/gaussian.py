@@ -155,10 +155,10 @@ def gaussian_budget_temperature(
     budget = as_number(epsilon, name="epsilon")
     require(0 < budget < np.inf, "epsilon", epsilon, "must be positive and finite")
     require(bool(c.any()), "curvature", c.tolist(), "must not be 0 in every component")
-    slope = c * policy.variance
+    slope, shift = c * policy.variance, (target - policy.mean) ** 2 / policy.variance
 
     def excess(beta: float) -> float:
-        return gaussian_kl(_posterior(policy, target, beta * slope), policy) - budget
+        return _spent(beta * slope, shift) - budget
 
     return 1 / brentq(excess, 0.0, _enough(excess, slope), xtol=1e-300, rtol=1e-15)
 
@@ -172,6 +172,15 @@ def _posterior(policy: GaussianPolicy, target: Array, u: Array) -> GaussianPolic
         "must leave curvature sigma^2 / eta above -1 (else e^{Q/eta} outgrows the policy's tails)",
     )
     return GaussianPolicy(policy.mean + u / (1 + u) * (target - policy.mean), policy.variance / (1 + u))
+
+
+def _spent(u: Array, shift: Array) -> float:
+    r"""Divergence of the posterior from the policy at `u = c sigma^2 / eta`, by the shrinkage t = 1/(1 + u).
+
+    It is `1/2 sum(t - 1 - log t + shift (1 - t)^2)`, with `shift` the squared distances over sigma^2.
+    """
+    lost = u / (1 + u)
+    return float(np.sum(np.log1p(u) - lost + shift * lost**2) / 2)
 
 
 def _log_excess(ratio: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Claims on inference: iterative inference, models, and the residual as a temperature."""

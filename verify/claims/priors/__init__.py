@@ -1,0 +1,1 @@
+"""Claims on learned priors: Distral, information hidden from the prior (IADP), hierarchies (HDP)."""

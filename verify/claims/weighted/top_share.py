@@ -1,0 +1,238 @@
+r"""Claims on V-MPO's E-step: its loss (4) of the temperature, and the case that everything is kept.
+
+Both sides: `virel_theory.variational.parts.top_share` and `algorithms.vmpo` against, in this file, kept fractions
+        found value by value, Eqs. (3) and (4) as sums, MPO's weights, and the derivative of (4) in the temperature
+        by a complex step.
+Bound:  rounding. With M = max|A|, the exponents A/eta <= M/eta carry a relative error of u, weights thus
+        8u (1 + 2M/eta), sums of n pairs n u: probabilities 16 (n + 16) u (1 + 2M/eta); fractions of the kept
+        mass at most 1e-12 / (mass of a pair) off, as `top_share` allows: 1e-12 n 64, masses being above 1/(64 n).
+        (4) and its derivative have the size of epsilon + (1 + 2M/eta) times max(1, eta). A root of the budget
+        spends it within 1e-12, relative. In an MDP, Q is off by delta = `solve_rounding` and V-MPO moves A by at
+        most 1e-10 (1 + max|Q|): 4 (delta + that)/eta. The M-step's objective, a sum of logarithms of size at most
+        L, loses at most its multiplier times what the trust region is missed by; 16 (1 + multiplier) (1 + L)
+        times 1e-12 and the error of the weights.
+Teeth:  `perturb` doubles the temperature of one side, or adds to epsilon.
+"""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+
+from verify.claims.instances import policy_values, solve_rounding
+from verify.engine.claim import Check, Claim
+from verify.engine.verdict import Gap, Verdict, worst
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
+from virel_theory.checks import Array, U
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.variational.algorithms.vmpo import vmpo
+from virel_theory.variational.parts.top_share import (
+    top_share,
+    top_share_dual,
+    top_share_posterior,
+    top_share_temperature,
+)
+
+STEP = 1e-30
+
+
+def dual_gap(
+    *,
+    mdp: TabularMDP,
+    q: Array,
+    pi: Array,
+    d: Array,
+    keep: float,
+    eps: float,
+    epsilon: float,
+    perturb: float = 0.0,
+) -> Gap:
+    """Gap of V-MPO (4): its value, its slope `epsilon - KL(psi || kept)`, and the KL at its minimum; zero."""
+    p, table = d[:, None] * pi, np.where(mdp.available, q, -np.inf)
+    kept = p * fractions(table, p, keep)
+    kept, gain = kept[kept > 0] / kept.sum(), table[kept > 0]
+    own = _loss(gain, kept, epsilon + perturb, eps)
+    slope = _loss(gain, kept, epsilon, eps + 1j * STEP).imag / STEP
+    psi = top_share_posterior(table, eta=eps, mass=p, keep=keep)
+    spent = _kl(psi[psi > 0], kept)
+    size = (epsilon + 1 + 2 * np.abs(gain).max() / eps) * max(1.0, eps)
+    bound = (16 * (mdp.n_pairs + 16) * U + 64e-12 * mdp.n_pairs) * size
+    value = top_share_dual(table, epsilon=epsilon, eta=eps, mass=p, keep=keep)
+    root = top_share_temperature(table, epsilon=epsilon, mass=p, keep=keep)
+    best = top_share_posterior(table, eta=root, mass=p, keep=keep)
+    over = _kl(best[best > 0], kept if root else kept[gain == gain.max()]) - epsilon
+    return worst(
+        Gap(
+            np.abs(top_share(table, mass=p, keep=keep) - fractions(table, p, keep)).max(),
+            64e-12 * mdp.n_pairs,
+        ),
+        Gap(abs(value - own.real), bound),
+        Gap(abs(slope - (epsilon - spent)), bound),
+        Gap(abs(over) if root else over, bound),
+    )
+
+
+def keep_one_gap(*, mdp: TabularMDP, q: Array, pi: Array, d: Array, eps: float, perturb: float = 0.0) -> Gap:
+    """Gap of V-MPO with all pairs kept: psi(a|s) minus MPO's q(a|s), psi(s) minus `d E_pi[e^(A/eta)] / Z`; 0."""
+    table = np.where(mdp.available, q, -np.inf)
+    advantage = table - (pi * np.where(mdp.available, q, 0.0)).sum(axis=1, keepdims=True)
+    psi = top_share_posterior(advantage, mass=d[:, None] * pi, keep=1.0, eta=eps * (1 + perturb))
+    state = psi.sum(axis=1)
+    log_mean = logsumexp(advantage / eps, b=pi, axis=1)
+    expected = np.exp(np.log(d) + log_mean - logsumexp(log_mean, b=d))
+    size = 1 + 2 * np.abs(advantage[mdp.available]).max() / eps
+    bound = 16 * (mdp.n_pairs + 16) * U * size
+    on = state > 1e-200  # below, e^(A/eta) has underflowed
+    given = (psi / np.where(state > 0, state, 1)[:, None] - _mpo(table, pi, eps))[on]
+    return worst(Gap(np.abs(given).max(), bound), Gap(np.abs(state - expected).max(), bound))
+
+
+def iterate_gap(*, mdp: TabularMDP, pi: Array, eta: float, trust: float, perturb: float = 0.0) -> Gap:
+    """Gap of a step of V-MPO that keeps all: its posterior minus MPO's, its divergences, its M-step; zero."""
+    v = policy_values(mdp, pi)
+    q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), -np.inf)
+    d = _visits(mdp, pi)
+    first = next(vmpo(mdp, keep=1.0, eta=eta, trust=trust, prior=pi))
+    posterior = _mpo(q, pi, eta * (1 + perturb))
+    log_mean = logsumexp((q - v[:, None]) / eta, b=pi, axis=1)
+    psi = (d * np.exp(log_mean - log_mean.max()))[:, None] * posterior
+    psi = psi / psi.sum()
+    fitted, multiplier = _fitted(psi, pi, d, trust)
+    on = psi > 0
+    shortfall = float(psi[on] @ np.log(fitted[on] / first.policy[on]))
+    size = 1 + float(np.abs(q[mdp.available]).max())
+    delta = 4 * (solve_rounding(mdp, size) + 1e-10 * size) / eta
+    bound = delta + 64 * (mdp.n_pairs + 16) * U * (1 + 4 * size / eta)
+    return worst(
+        Gap(np.abs(first.posterior - posterior).max(), bound),
+        Gap(abs(first.kl - _mean_kl(d, posterior, pi)), 8 * bound * (1 + 4 * size / eta)),
+        Gap(_mean_kl(d, pi, first.policy) - trust, 8 * bound),
+        Gap(shortfall, 16 * (1 + multiplier) * (1e-12 + bound) * (1 + np.abs(np.log(fitted[on])).max())),
+    )
+
+
+def all_kept_gap(
+    *,
+    mdp: TabularMDP,
+    q: Array,
+    pi: Array,
+    d: Array,
+    eps: float,
+    eta: float,
+    trust: float,
+    perturb: float = 0.0,
+) -> Gap:
+    """Gap of V-MPO with all pairs kept: the worse of its E-step's gap and its first step's gap."""
+    e_step = keep_one_gap(mdp=mdp, q=q, pi=pi, d=d, eps=eps, perturb=perturb)
+    return worst(e_step, iterate_gap(mdp=mdp, pi=pi, eta=eta, trust=trust, perturb=perturb))
+
+
+def fractions(table: Array, p: Array, keep: float) -> Array:
+    """Kept fractions `[S, A]`: values in falling order, until their mass reaches `keep`."""
+    out, left = np.zeros(table.shape), keep
+    for x in sorted(set(table[p > 0].tolist()), reverse=True):
+        here = (table == x) & (p > 0)
+        mass = float(p[here].sum())
+        out[here] = min(1.0, left / mass)
+        left -= mass
+        if left <= 1e-12:
+            break
+    return out
+
+
+def _loss(gain: Array, kept: Array, epsilon: float, eta: Any) -> Any:
+    """V-MPO (4) at a complex temperature: `eta epsilon + eta log sum kept e^(A/eta)`."""
+    top = gain.max()
+    return eta * epsilon + top + eta * np.log(np.sum(kept * np.exp((gain - top) / eta)))
+
+
+def _mpo(q: Array, pi: Array, eta: float) -> Array:
+    """MPO's posterior `pi e^(Q/eta) / Z`, through logarithms."""
+    with np.errstate(divide="ignore"):
+        x = np.log(pi) + (q - q.max(axis=1, keepdims=True)) / eta
+    out: Array = np.exp(x - logsumexp(x, axis=1, keepdims=True))
+    return out
+
+
+def _visits(mdp: TabularMDP, pi: Array) -> Array:
+    """Normalised discounted visits of a policy, by one linear solve from the left."""
+    p_pi = np.einsum("sa,sat->st", pi, mdp.dense_transition)
+    visits = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi.T, mdp.initial)
+    out: Array = visits / visits.sum()
+    return out
+
+
+def _fitted(psi: Array, pi: Array, d: Array, trust: float) -> tuple[Array, float]:
+    """Maximiser of `sum psi log p` with `E_d KL(pi || p) <= trust`, and its multiplier, by bisection."""
+
+    def policy(multiplier: float) -> Array:
+        weights = psi + multiplier * d[:, None] * pi
+        total = weights.sum(axis=1, keepdims=True)
+        return np.where(total > 0, weights / np.where(total > 0, total, 1), pi)
+
+    low, high = -80.0, 80.0
+    if _mean_kl(d, pi, policy(0.0)) <= trust:
+        return policy(0.0), 0.0
+    for _ in range(90):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _mean_kl(d, pi, policy(np.exp(middle))) > trust else (low, middle)
+    return policy(np.exp(high)), float(np.exp(high))
+
+
+def _kl(p: Array, q: Array) -> float:
+    return float(p @ np.log(p / q))
+
+
+def _mean_kl(d: Array, p: Array, q: Array) -> float:
+    on = p > 0
+    return _kl(((d[:, None] * p)[on]), (d[:, None] * q)[on])
+
+
+_MDPS = mdps(masked=True)
+
+CLAIMS = (
+    Claim(
+        id="vmpo-dual",
+        title="V-MPO's loss of the temperature",
+        source="V-MPO, Eq. (4)",
+        statement=r"\mathcal L_\eta(\eta) = \eta\epsilon_\eta + \eta\log\Big[\frac{1}{|\tilde D|}\sum_{s,a\sim\tilde D}"
+        r"\exp\Big(\frac{A^{target}(s, a)}{\eta}\Big)\Big] \quad\text{(read with the kept mass in place of samples: }"
+        r"\mathcal L_\eta' = \epsilon_\eta - KL(\psi\|kept)\text{, which vanishes at its minimum)}",
+        check=Check(
+            dual_gap,
+            instances(
+                mdp=_MDPS,
+                q=q_tables,
+                pi=policies,
+                d=distributions,
+                keep=st.sampled_from((0.5, 0.25, 0.75, 1.0, 0.125)),
+                eps=st.sampled_from((1.0, 0.5, 2.0, 4.0, 10.0)),
+                epsilon=st.sampled_from((0.02, 0.1, 0.5, 2.0)),
+            ),
+        ),
+        expected=Verdict.HOLDS,
+    ),
+    Claim(
+        id="vmpo-keep-one",
+        title="V-MPO that keeps all pairs: MPO's posterior, but other states",
+        source="ours; V-MPO, Eq. (3), and MPO, Eq. (8)",
+        statement=r"keep = 1:\quad \psi(a|s) = \frac{\pi(a|s)e^{Q(s,a)/\eta}}{\sum_b\pi(b|s)e^{Q(s,b)/\eta}},\qquad"
+        r" \psi(s) \propto d(s)\,E_\pi[e^{A(s,a)/\eta}]",
+        check=Check(
+            all_kept_gap,
+            instances(
+                mdp=_MDPS,
+                q=q_tables,
+                pi=policies,
+                d=distributions,
+                eps=temperatures(),
+                eta=st.sampled_from((1.0, 0.5, 4.0)),
+                trust=st.sampled_from((0.01, 0.1)),
+            ),
+            n_random=100,
+        ),
+        expected=Verdict.HOLDS,
+        printed=False,
+    ),
+)
