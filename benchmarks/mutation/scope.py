@@ -35,10 +35,18 @@ MODULES = (
     "variational.algorithms.hdp",
     "variational.algorithms.iadp",
     "variational.algorithms.iterative",
+    "variational.algorithms.erpg",
+    "variational.algorithms.sql",
+    "variational.parts.stein",
+    "variational.parts.value_samples",
     "variational.parts.amortisation",
     "variational.parts.gaussian_inference",
     "variational.parts.information",
     "variational.parts.optimum",
+    "variational.algorithms.classical",
+    "variational.algorithms.mpo",
+    "variational.algorithms.natural",
+    "variational.parts.policy_trust_region",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their
 bounds have tests of their own against exact arithmetic)."""
