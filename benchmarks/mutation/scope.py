@@ -155,6 +155,12 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.rank_weights._rank_weights: np.log((n + 0.5) / np.arange(1, n_actions + 1)) "
     "-> (-np.log((n + 0.5) / np.arange(1, n_actions + 1)))": "the normaliser changes its sign too",
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0": _MISSING,
+    "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #2": _MISSING,
+    "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #3": _MISSING,
+    "variational.parts.rank_weights._rank_weights: np.cumsum(starts.ravel()) - 1 -> (np.cumsum(starts.ravel()))": (
+        "only numbers the groups of tied actions"
+    ),
+    "variational.parts.rank_weights._rank_weights: - -> + #2": "as above",
     "variational.parts.joint_fit._divergence: > -> >=": "where d is 0 the policy stays, its divergence is 0",
     "variational.parts.top_share._threshold: > -> >=": (
         "a pair without mass reaches no share, and sets no threshold but within the tolerance of ties"
