@@ -42,6 +42,7 @@ class GeneralAgent(StackedAgent):
         fitted = value.fit(data, None if here is None else here.detach(), following, objective)
         residual = residual_error(fitted.td_error)
         if kind.observes:
+            temperature.observe_reward(data.reward, first=kind.first)
             eps_omega = residual if own is None else self._own_residual(own, objective)
             temperature.observe_residual(eps_omega, first=kind.first)
         self._descend(value.networks, fitted.loss)

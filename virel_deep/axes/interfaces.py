@@ -192,6 +192,12 @@ class Temperature(Protocol):
     def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
         """Update the tracked residual error eps_omega by a new estimate `[K]`; the first replaces it."""
 
+    def observe_reward(self, reward: Tensor, *, first: bool) -> None:
+        """Update the average reward by the scaled rewards `[K, ...]` of a minibatch; the first replaces it.
+
+        A temperature that has none stays as it is.
+        """
+
     def tune(self, log_ratio: Tensor) -> None:
         """Take one dual step on a tuned temperature, given `E log(posterior / prior)` `[K, B]` per state.
 

@@ -101,6 +101,12 @@ def test_compiled_passes_keep_the_bits_at_any_batch_size(batch_size, n_action):
 
 
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+def test_a_running_average_reward_keeps_the_bits(general):
+    algorithm = algorithm_of("beta", **ODD, **{"temperature.scale": "auto"})
+    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 20, general=general))
+
+
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 def test_an_own_batch_for_the_residual_keeps_the_bits(general):
     own = {"temperature.batch": 50, "temperature.period": 2, "temperature.smoothing": 0.5}
     algorithm = algorithm_of("beta-twin", **ODD, **own)

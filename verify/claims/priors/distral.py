@@ -73,8 +73,9 @@ def blocks_gap(
     ]
     weights = [visits(task, x) for task, x in zip(tasks, given, strict=True)]
     best = prior_distilled(np.stack(given), weights=np.stack(weights))
-    here, there = (_total(tasks, given, p, alpha, exponent) for p in (best, prior))
-    return worst(*gaps, Gap(there - here, 4 * rounding(mdp, alpha, pi, pi_theta, prior, best)))
+    others = [best + (prior - best) / n for n in (1, 16)]  # near the best one too, where J is flat
+    here, *there = (_total(tasks, given, p, alpha, exponent) for p in (best, *others))
+    return worst(*gaps, Gap(max(there) - here, 4 * rounding(mdp, alpha, pi, pi_theta, prior, best)))
 
 
 def _posterior_gap(
@@ -162,11 +163,16 @@ def rate_gap(*, mdp: TabularMDP, alpha: float, perturb: float = 0.0) -> Gap:
     for x in islice(distral([mdp], alpha=alpha, exponent=1.0), STEPS):
         pi = x.policy[0]
         loss = best.value - state_values(mdp, pi, costs(pi, prior, alpha, 1.0))
-        room = alpha * np.log(mdp.n_actions) / ((1 - mdp.gamma) * x.step) * (1 - 0.9 * perturb)
+        room = rate(mdp, alpha, x.step) * (1 - 0.9 * perturb)
         bound = best.error_bound + 4 * rounding(mdp, alpha, pi, prior)
         gaps += [Gap(-loss.min(), bound), Gap(loss.max() - room, bound)]
         prior = x.prior
     return worst(*gaps)
+
+
+def rate(mdp: TabularMDP, alpha: float, k: int) -> float:
+    """Right side of the rate for one task, `alpha log A / ((1 - gamma) k)`."""
+    return float(alpha * np.log(mdp.n_actions) / ((1 - mdp.gamma) * k))
 
 
 def distilled_gap(
@@ -187,8 +193,13 @@ def distilled_gap(
     best = prior_distilled(np.stack(given), weights=np.stack(weights))
     lost = _total(tasks, given, best, alpha, exponent) - _total(tasks, given, prior, alpha, exponent)
     log_ratio = np.log(np.where(best > 0, best, 1.0)) - np.log(np.where(prior > 0, prior, 1.0))
-    right = alpha * exponent * float(sum(weights) @ (best * log_ratio).sum(axis=1))
+    right = lost_by_prior(np.asarray(sum(weights)), (best * log_ratio).sum(axis=1), alpha, exponent)
     return Gap(abs(lost - right), 4 * rounding(mdp, alpha, pi, pi_theta, prior, best))
+
+
+def lost_by_prior(weights: Array, divergence: Array, alpha: float, rho: float) -> float:
+    """Right side for the distilled policy, `alpha rho sum_s w(s) KL(s)`."""
+    return float(alpha * rho * (weights @ divergence))
 
 
 def unweighted_gap(
