@@ -109,6 +109,18 @@ _STEERS = "only steers the refinement of the quadrature, or enters its error bou
 _WARNS = "log 0 is -inf either way; the original avoids numpy's warning"
 
 EQUIVALENT: dict[str, str] = {
+    "variational.algorithms.natural._advantage: np.where(taken, q, 0.0) - mix(policy, q)[:, None] "
+    "-> (np.where(taken, q, 0.0))": "a constant per state, which the softmax of the logits takes out",
+    "variational.algorithms.natural._advantage: - -> +": "as above",
+    "variational.parts.policy_trust_region._gaps: 0.0 -> 1.0": "multiplied with probability 0",
+    "variational.parts.policy_trust_region._gaps: 0.0 -> 1.0 #2": "as above",
+    "variational.parts.policy_trust_region._divergence: tau - 1 + x -> (x)": (
+        "chooses between two forms of the same number"
+    ),
+    "variational.parts.policy_trust_region._divergence: 0.0 -> 1.0": "fills what is not used",
+    "variational.parts.policy_trust_region._policy: weights / weights.sum(axis=1, keepdims=True) -> (weights)": (
+        "the sum is 1 but for rounding: tau is the root of that equation"
+    ),
     "objective.elbo.elbo: 0.0 -> 1.0": _MISSING,
     "objective.residual.residual_error: 0.0 -> 1.0": _MISSING,
     "objective.temperature_map.beta: 0.0 -> 1.0 #2": _MISSING,

@@ -84,7 +84,7 @@ def _iterates(mdp: TabularMDP, step: float, policy: Array, d: Array, sweeps: int
     q, k = back_up(mdp, v), 0
     while True:
         k, old = k + 1, policy
-        theta = theta + step * _direction(policy, q, taken)
+        theta = theta + step * _advantage(policy, q, taken)
         theta = theta - logsumexp(theta, axis=1, keepdims=True)
         policy = np.exp(theta)
         policy = policy / policy.sum(axis=1, keepdims=True)
@@ -94,8 +94,6 @@ def _iterates(mdp: TabularMDP, step: float, policy: Array, d: Array, sweeps: int
         q = found.q
 
 
-def _direction(policy: Array, q: Array, taken: Mask) -> Array:
-    """Natural gradient $F^+ g$: the advantages, centred over the actions `taken`, and 0 elsewhere."""
-    advantage = np.where(taken, q, 0.0) - mix(policy, q)[:, None]
-    centre = np.where(taken, advantage, 0.0).sum(axis=1, keepdims=True) / taken.sum(axis=1, keepdims=True)
-    return np.where(taken, advantage - centre, 0.0)
+def _advantage(policy: Array, q: Array, taken: Mask) -> Array:
+    """Advantages of the actions `taken`, 0 elsewhere: the direction $F^+ g$ up to a constant per state."""
+    return np.where(taken, np.where(taken, q, 0.0) - mix(policy, q)[:, None], 0.0)

@@ -19,10 +19,11 @@ g]$
 
 $$(C - \epsilon)/W \le \log\lambda \le \log(E_d E_p[g]/\epsilon)$$
 
-holds at the root. It is sought in $\log\lambda$, since lambda itself may be below the range of float64; then
-$\tau = B$ to the last bit. KL falls in lambda because lambda is the price of divergence: the maximiser of
-$E_\pi[Q] - \lambda KL(p\|\pi)$ at a higher price has no larger divergence, and equal ones would need equal
-policies, which differ in every state with $g \ne 0$.
+holds at the root. (The lower end is taken smaller by 1: that covers the rounding of B next to 1.) It is
+sought in $\log\lambda$, since lambda itself may be below the range of float64; then $\tau = B$ to the last
+bit. KL falls in lambda because lambda is the price of divergence: the maximiser of $E_\pi[Q] - \lambda
+KL(p\|\pi)$ at a higher price has no larger divergence, and equal ones would need equal policies, which differ
+in every state with $g \ne 0$.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class TrustedPolicy:
     policy: Array
     """`[S, A]` probabilities."""
     multiplier: float
-    """Multiplier lambda of the budget, reward units: 0 below float64, or if visited states have equal values."""
+    """Multiplier lambda, reward units: 0 below float64, or if visited states have equal values."""
 
 
 def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> TrustedPolicy:
@@ -88,7 +89,7 @@ def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
         return out if abs(out) > CLOSE else 0.0
 
     low, high = _bracket(gap, old, weights, budget)
-    log_multiplier = _root(excess, low, high)
+    log_multiplier = float(brentq(excess, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps))
     return TrustedPolicy(_policy(gap, old, log_multiplier), float(np.exp(log_multiplier)))
 
 
@@ -104,14 +105,7 @@ def _bracket(gap: Array, old: Array, weights: Array, budget: float) -> tuple[flo
     cost = best * np.log(best) + (behind * _log(gap)).sum(axis=1)
     low = (weights @ cost - budget) / (weights @ behind.sum(axis=1))
     high = np.log(weights @ (old * gap).sum(axis=1)) - np.log(budget)
-    return float(low - 1e-9 * (1 + abs(low))), float(high + 1e-9)
-
-
-def _root(excess, low: float, high: float) -> float:  # type: ignore[no-untyped-def]
-    """The log-multiplier in [low, high] at which the divergence meets the budget, by Brent's method."""
-    if excess(high) >= 0:
-        return high
-    return float(brentq(excess, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps))
+    return float(low - 1 - 1e-9 * abs(low)), float(high + 1e-9)
 
 
 def _best_mass(gap: Array, old: Array) -> Array:
