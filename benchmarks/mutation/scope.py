@@ -52,6 +52,7 @@ MODULES = (
 bounds have tests of their own against exact arithmetic)."""
 
 LEFT_OUT = {
+    "variational.parts.policy_trust_region._bracket": "search: ends of a bracket, not the root in it",
     "objective.temperature_map.value_range": "enclosure: wider or narrower by rounding, no formula of the paper",
     "objective.temperature_map.slope_range": "enclosure",
     "objective.temperature_map._variance_range": "enclosure",
@@ -112,6 +113,7 @@ EQUIVALENT: dict[str, str] = {
     "variational.algorithms.natural._advantage: np.where(taken, q, 0.0) - mix(policy, q)[:, None] "
     "-> (np.where(taken, q, 0.0))": "a constant per state, which the softmax of the logits takes out",
     "variational.algorithms.natural._advantage: - -> +": "as above",
+    "variational.algorithms.natural._advantage: 0.0 -> 1.0 #2": "added to the logit -inf of an excluded action",
     "variational.parts.policy_trust_region._gaps: 0.0 -> 1.0": "multiplied with probability 0",
     "variational.parts.policy_trust_region._gaps: 0.0 -> 1.0 #2": "as above",
     "variational.parts.policy_trust_region._divergence: tau - 1 + x -> (x)": (
