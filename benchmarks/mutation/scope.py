@@ -145,6 +145,7 @@ EQUIVALENT: dict[str, str] = {
     "-> (sparse.csr_array(rows.T))": "CSR in place of dense, the same matrix, solved by sparse LU",
     "operators.kernels.log_expect_rows: > -> >=": "a stored 0 may raise the shift; its term is 0 all the same",
     "variational.algorithms.vmpo._iterates: / -> *": "the total is 1 but for rounding",
+    "variational.parts.gaussian_fit._sampled: 0.5 -> 1.0": "the temperature that spends a budget scales with Q",
     "variational.algorithms.vmpo._iterates: mass / mass.sum() -> (mass)": "as above",
     "variational.algorithms.vmpo._iterates: <= -> <": "differs at the tolerance of rounding itself",
     "variational.parts.top_share._threshold: >= -> >": "as above",
