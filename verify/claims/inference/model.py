@@ -29,6 +29,7 @@ from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.variational.core.regularised import regularised_value
 from virel_theory.variational.parts.expansion import (
     expanded_action_value,
     perturbed_model,
@@ -56,7 +57,7 @@ def expansion_gap(
     rest = {"pi": pi, "prior": prior, "alpha": alpha}
     value = regularised(mdp, pi, prior, alpha * (1 + perturb))
     model = perturbed_model(mdp, noise=noise, seed=0)
-    critic = regularised(mdp, pi, prior, alpha) if exact else v
+    critic = regularised_value(mdp, **rest) if exact else v
     found = expanded_action_value(model, critic, steps=steps, trace=trace, **rest)
     right = mdp.reward + mdp.gamma * mdp.expect_next(value)
     error = np.abs(np.where(mdp.available, found, 0.0) - np.where(mdp.available, right, 0.0)).max()
