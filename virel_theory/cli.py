@@ -3,6 +3,7 @@
 No mathematics here.
 """
 
+import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -69,6 +70,9 @@ class SolveConfig:
     objective: str | None = None
     """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""
 
+    env_arg: tuple[str, ...] = ()
+    """Arguments of a Gymnasium environment, NAME=VALUE with VALUE in JSON: is_slippery=false map_name=8x8."""
+
     out: Path | None = None
     """File (.npz) for the arrays value, q, policy and error_bound of the solution."""
 
@@ -93,7 +97,8 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         check_writable(config.out)
     if config.certify is not None:
         check_writable(config.certify, suffix=".json", name="certify")
-    mdp, asked = load_problem(config.mdp, gamma=config.gamma, objective=config.objective)
+    env_args = parse_env_args(config.env_arg)
+    mdp, asked = load_problem(config.mdp, gamma=config.gamma, objective=config.objective, env_args=env_args)
     sense = config.sense or asked or "max"
     start = time.perf_counter()
     solution = solve(
@@ -110,6 +115,20 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         write(config.out, solution)
     certify(config, mdp, solution, sense=sense, certifier=certifier)
     return 0 if solution.status.ok else 1
+
+
+def parse_env_args(texts: Sequence[str]) -> dict[str, Any]:
+    """Arguments of an environment from texts `NAME=VALUE`; a value that is not JSON is taken as text."""
+    out: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()) or name in out:
+            raise InputError(f"`env_arg` must be NAME=VALUE, each name once; found {text!r}")
+        try:
+            out[name] = json.loads(value)
+        except ValueError:
+            out[name] = value
+    return out
 
 
 def summary(name: str, mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float) -> Table:

@@ -1,6 +1,6 @@
-"""CPU time per seed and step under `--precision highest` and `stacked`: `python -m benchmarks.deep.products`.
+"""CPU time per seed and step under three settings of `--precision`: `python -m benchmarks.deep.products`.
 
-Both settings train `sac` on HalfCheetah-v5 in this process, on one thread, and take turns. A Markdown table
+All settings train `sac` on HalfCheetah-v5 in this process, on one thread, and take turns. A Markdown table
 is printed: the median over turns of the CPU milliseconds per seed and step, environment and storing included,
 without evaluations and checkpoints. The machine may be busy: CPU time does not count the time of others.
 """
@@ -16,20 +16,21 @@ import torch
 import tyro
 from threadpoolctl import threadpool_limits
 
+import virel_deep.networks.compiled  # noqa: F401  (loads the BLAS whose threads are limited below)
 from virel_deep.design.presets import algorithm, run_config
 from virel_deep.run.folder import write_config
 from virel_deep.run.trainer import Trainer
 
 SIZES = ((64, 64, 10), (64, 64, 1), (128, 128, 4), (256, 256, 1), (256, 256, 4))
 """Width of two hidden layers, minibatch, stacked seeds."""
-SETTINGS = ("highest", "stacked")
+SETTINGS = ("highest", "stacked", "compiled")
 WARMUP = 300
 """Environment steps before the measurement, so that the replay holds minibatches."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure both settings at several sizes and print the table."""
+    """Measure every setting at several sizes and print the table."""
 
     turns: int = 9
     """Turns of each setting."""
@@ -42,16 +43,17 @@ def main() -> None:
     options = tyro.cli(Options, prog="python -m benchmarks.deep.products")
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
-    print("| hidden | batch | seeds | highest, ms | stacked, ms | stacked / highest |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    columns = [f"{name}, ms" for name in SETTINGS] + [f"{name} / highest" for name in SETTINGS[1:]]
+    print("| " + " | ".join(["hidden", "batch", "seeds", *columns]) + " |")
+    print("|" + " --- |" * (3 + len(columns)))
     for width, batch, seeds in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             trainers = {name: _trainer(Path(folder) / name, name, width, batch, seeds) for name in SETTINGS}
             times = _alternate(trainers, options, seeds)
             for trainer in trainers.values():
                 trainer.close()
-        ratio = times["stacked"] / times["highest"]
-        cells = (f"2x{width}", batch, seeds, *(f"{times[name]:.3f}" for name in SETTINGS), f"{ratio:.2f}")
+        ratios = [f"{times[name] / times['highest']:.2f}" for name in SETTINGS[1:]]
+        cells = (f"2x{width}", batch, seeds, *(f"{times[name]:.3f}" for name in SETTINGS), *ratios)
         print("| " + " | ".join(map(str, cells)) + " |")
         sys.stdout.flush()
 

@@ -56,14 +56,14 @@ class Timers:
 def parts(timers: Timers, ours: Ours) -> None:
     """Put a timer around every part of a learning step."""
     from virel_deep.axes.posterior import tanh_gaussian  # noqa: PLC0415
-    from virel_deep.networks import network  # noqa: PLC0415
+    from virel_deep.networks import memory, network  # noqa: PLC0415
 
     group, agent = ours.group, ours.group.agent
     for name in ("affine", "product", "product_of_heads"):
-        timers.wrap(network, name, "products")
+        timers.wrap(memory, name, "products")
     timers.wrap(network.Pass, "by_inputs_of_chosen", "products, critics at the rows they are smaller in")
     for name in ("forward", "backward"):
-        timers.wrap(network._Storage, name, "ReLU and its slope, bias gradients, copies")
+        timers.wrap(memory.TensorStorage, name, "ReLU and its slope, bias gradients, copies")
     for name in ("sample", "gradient"):
         timers.wrap(tanh_gaussian, name, "tanh-Gaussian: density, gradient")
     for adam in agent.adams.values():

@@ -31,6 +31,22 @@ MODULES = (
     "variational.parts.joint_fit",
     "variational.parts.rank_weights",
     "variational.parts.top_share",
+    "variational.algorithms.distral",
+    "variational.algorithms.hdp",
+    "variational.algorithms.iadp",
+    "variational.algorithms.iterative",
+    "variational.algorithms.erpg",
+    "variational.algorithms.sql",
+    "variational.parts.stein",
+    "variational.parts.value_samples",
+    "variational.parts.amortisation",
+    "variational.parts.gaussian_inference",
+    "variational.parts.information",
+    "variational.parts.optimum",
+    "variational.algorithms.classical",
+    "variational.algorithms.mpo",
+    "variational.algorithms.natural",
+    "variational.parts.policy_trust_region",
 )
 """Modules that hold formulas. Not: reading and writing files, generators, the command line, solvers (their
 bounds have tests of their own against exact arithmetic)."""
@@ -64,6 +80,9 @@ LEFT_OUT = {
     "mdp.policy_system.direct_solve": "of solvers, as above",
     "operators.kernels.soft_max": "of soft solvers, as above",
     "operators.kernels.soft_weights": "of soft solvers, as above",
+    "variational.parts.gaussian._enough": "search: the bracket of a root",
+    "variational.parts.joint_fit._multiplier": "search",
+    "variational.parts.rank_weights.tie_tolerance": "rounding allowance",
     "mdp.tabular.__post_init__": "validation",
     "mdp.tabular.load": "files",
     "mdp.tabular.save": "files",
@@ -125,6 +144,21 @@ EQUIVALENT: dict[str, str] = {
     "mdp.policy_system.transposed: rows.T if isinstance(rows, np.ndarray) else sparse.csr_array(rows.T) "
     "-> (sparse.csr_array(rows.T))": "CSR in place of dense, the same matrix, solved by sparse LU",
     "operators.kernels.log_expect_rows: > -> >=": "a stored 0 may raise the shift; its term is 0 all the same",
+    "variational.algorithms.vmpo._iterates: / -> *": "the total is 1 but for rounding",
+    "variational.algorithms.vmpo._iterates: mass / mass.sum() -> (mass)": "as above",
+    "variational.algorithms.vmpo._iterates: <= -> <": "differs at the tolerance of rounding itself",
+    "variational.parts.top_share._threshold: >= -> >": "as above",
+    "variational.parts.top_share._threshold: min(share, reached[-1]) - SLACK -> (min(share, reached[-1]))": (
+        "a rounding allowance: the next pair would be kept with a fraction of its size"
+    ),
+    "variational.parts.top_share.top_share: 1.0 -> 2.0": "the fraction exceeds 1 by rounding only",
+    "variational.parts.rank_weights._rank_weights: np.log((n + 0.5) / np.arange(1, n_actions + 1)) "
+    "-> (-np.log((n + 0.5) / np.arange(1, n_actions + 1)))": "the normaliser changes its sign too",
+    "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0": _MISSING,
+    "variational.parts.joint_fit._divergence: > -> >=": "where d is 0 the policy stays, its divergence is 0",
+    "variational.parts.top_share._threshold: > -> >=": (
+        "a pair without mass reaches no share, and sets no threshold but within the tolerance of ties"
+    ),
     "objective.posterior.posterior_elbo: 0.0 -> 1.0": _MISSING,
     "continuous.boltzmann.boltzmann_expectation: / -> * #2": _STEERS,
     "continuous.boltzmann._moments: 257 -> 258": _STEERS,

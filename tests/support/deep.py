@@ -8,6 +8,7 @@ import torch
 
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.interfaces import Own
+from virel_deep.data.replay import Columns
 from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
 from virel_deep.design.run import RunConfig
@@ -32,6 +33,18 @@ def agent_of(algorithm, n_observation, n_action, seeds=(0,), *, general=False):
     return make_agent(algorithm, n_observation, n_action, generators, device=CPU, general=general)
 
 
+def windows(size, algorithm, n_observation, n_action, rng):
+    """`[size, n, width]` windows of rows with tails: a tenth of them ends an episode, either way."""
+    columns, n = Columns.of(n_observation, n_action, algorithm.value.tails), algorithm.value.window
+    rows = torch.randn(size, n, columns.width, generator=rng)
+    for ends in (columns.terminated, columns.truncated):
+        rows[..., ends] = (torch.rand(size, n, generator=rng) < 0.1).float()
+    rows[..., columns.action] = (
+        rows[..., columns.pre].tanh() if columns.pre else rows[..., columns.action].tanh()
+    )
+    return rows
+
+
 def transitions(size, n_observation, n_action, rng):
     """`[size, width]` rows of a replay: a tenth terminated, actions uniform, the rest standard normal."""
     rows = torch.randn(size, 2 * n_observation + n_action + 2, generator=rng)
@@ -44,13 +57,21 @@ def update_data(algorithm, n_observation, n_action, *, updates, seed):
     """What one seed's updates read: rows, normal noise, and `own`, a pair of them or None; all without K."""
     rng = torch.Generator().manual_seed(1000 + seed)
     data, own_size = [], algorithm.temperature.estimate.batch
+    agent = agent_of(algorithm, n_observation, n_action)
+    width, draws = agent.noise["action"].width, agent.draws
+
+    def rows_of(size):
+        if algorithm.value.window > 1:
+            return windows(size, algorithm, n_observation, n_action, rng)
+        return transitions(size, n_observation, n_action, rng)
+
     for _ in range(updates):
-        batch = transitions(algorithm.data.batch, n_observation, n_action, rng)
-        noise = torch.randn(2 * algorithm.data.batch, n_action, generator=rng)
+        batch = rows_of(algorithm.data.batch)
+        noise = torch.randn(sum(draws) * algorithm.data.batch, width, generator=rng)
         own = None
         if own_size:
-            rows = transitions(own_size, n_observation, n_action, rng)
-            own = (rows, torch.randn(own_size, n_action, generator=rng))
+            rows = rows_of(own_size)
+            own = (rows, torch.randn(draws.following * own_size, width, generator=rng))
         data.append((batch, noise, own))
     return data
 

@@ -1,6 +1,5 @@
 """Entries of the table of public functions for the exact design space, `virel_theory.variational`."""
 
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -52,10 +51,10 @@ TABLES = {
     "erpg": _algorithm("mdp tau=eta step=alpha prior d"),
     "sac_iterative": _algorithm("mdp alpha step=eta prior d"),
     "iadp": _algorithm("mdp alpha observation d"),
-    "smcp": _algorithm("mdp alpha horizon prior d"),
-    "mb_sac": _algorithm("mdp alpha horizon prior d"),
-    "mb_iadp": _algorithm("mdp alpha horizon prior d"),
-    "mb_mpo": _algorithm("mdp epsilon horizon prior d"),
+    "smcp": _algorithm("mdp alpha prior d"),
+    "mb_sac": _algorithm("mdp alpha trace=exponent prior d", zero_ok=("trace",)),
+    "mb_iadp": _algorithm("mdp observation alpha d"),
+    "mb_mpo": _algorithm("mdp epsilon prior d"),
     "policy_trust_region": Entry("q prior d epsilon", "SA", read=lambda found: found.policy),
     "rank_posterior": Entry("q prior tie_tol", "SA", zero_ok=("tie_tol",)),
     "joint_m_step": Entry("psi=mass policy=pi d trust=epsilon", "SA"),
@@ -81,11 +80,29 @@ TABLES = {
 _POINT = vt.TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
 _POLICY = vt.GaussianPolicy([0.0], [1.0])
 _TASK = vt.GaussianTask(curvature=1.0, peak=0.0, prior_mean=0.0, prior_std=1.0, alpha=1.0)
-_PLAN = vt.Plan(_POINT, v=[0.0], prior=[[0.5, 0.5]], alpha=1.0, horizon=1)
-_COLD = vt.Plan(_POINT, v=[0.0], prior=[[0.5, 0.5]], alpha=0.0, horizon=1)
-_ROLLED = {"pi": [[0.5, 0.5]], "prior": [[0.5, 0.5]], "alpha": 1.0}
 _Q = np.polynomial.Polynomial([0.0, 1.0])
+_HALF = [[0.5, 0.5]]
+_PLAN = vt.Plan(_POINT, v=[0.0], prior=_HALF, alpha=1.0, horizon=1)
 OTHERS = {
+    "expanded_value": {
+        "steps": lambda: vt.expanded_value(_POINT, [0.0], pi=_HALF, prior=_HALF, alpha=1.0, steps=-1)
+    },
+    "expanded_action_value": {
+        "trace": lambda: vt.expanded_action_value(
+            _POINT, [0.0], pi=_HALF, prior=_HALF, alpha=1.0, steps=2, trace=1.5
+        )
+    },
+    "perturbed_model": {"noise": lambda: vt.perturbed_model(_POINT, noise=2.0)},
+    "simulation_bound": {"v": lambda: vt.simulation_bound(_POINT, _POINT, v=[np.nan])},
+    "particle_law": {"particles": lambda: vt.particle_law(_PLAN, state=0, particles=0)},
+    "simulate_plans": {
+        "particles": lambda: vt.simulate_plans(_PLAN, states=[0], particles=0, rng=np.random.default_rng(0))
+    },
+    "plan_values": {"horizon": lambda: vt.Plan(_POINT, v=[0.0], prior=_HALF, alpha=1.0, horizon=0)},
+    "plan_posterior": {"prior": lambda: vt.Plan(_POINT, v=[0.0], prior=[[0.5, 0.4]], alpha=1.0, horizon=1)},
+    "plan_log_evidence": {
+        "alpha": lambda: vt.plan_log_evidence(vt.Plan(_POINT, v=[0.0], prior=_HALF, alpha=0.0, horizon=1))
+    },
     "algorithm_row": {"algorithm": lambda: vt.algorithm_row("mpoo")},
     "distral": {"mdps": lambda: vt.distral([])},
     "iterate": {"steps": lambda: vt.iterate("mpo", _POINT, steps=0)},
@@ -125,22 +142,6 @@ OTHERS = {
     "stein_direction": {"bandwidth": lambda: vt.stein_direction([0.0], score=[1.0], bandwidth=0.0)},
     "stein_flow": {"n_steps": lambda: vt.stein_flow([0.0], q=_Q, alpha=1.0, space="u", step=0.1, n_steps=-1)},
     "tanh_rule": {},
-    "expanded_value": {
-        "v": lambda: vt.expanded_value(_POINT, [np.nan], steps=1, **_ROLLED),
-        "steps": lambda: vt.expanded_value(_POINT, [0.0], steps=-1, **_ROLLED),
-    },
-    "expanded_action_value": {
-        "trace": lambda: vt.expanded_action_value(_POINT, [0.0], steps=1, trace=2.0, **_ROLLED)
-    },
-    "perturbed_model": {"noise": lambda: vt.perturbed_model(_POINT, noise=-0.5)},
-    "simulation_bound": {"v": lambda: vt.simulation_bound(_POINT, _POINT, v=[np.inf])},
-    "particle_law": {"state": lambda: vt.particle_law(_PLAN, state=1, particles=2)},
-    "simulate_plans": {
-        "particles": lambda: vt.simulate_plans(_PLAN, states=[0], particles=0, rng=np.random.default_rng(0))
-    },
-    "plan_log_evidence": {"alpha": lambda: vt.plan_log_evidence(_COLD)},
-    "plan_posterior": {"proposal": lambda: vt.plan_posterior(replace(_PLAN, proposal=[[1.0, 0.0]]))},
-    "plan_values": {"horizon": lambda: vt.plan_values(replace(_PLAN, horizon=0))},
     "sampled_soft_values": {
         "n": lambda: vt.sampled_soft_values([[0.0, 1.0]], proposal=[[0.5, 0.5]], alpha=1.0, n=0)
     },

@@ -115,6 +115,7 @@ OTHERS = {
         "gamma": lambda: vt.solve_batch(*ONE, 1.0, atol=1e-9),
     },
     "from_gymnasium": {"gamma": lambda: vt.from_gymnasium("FrozenLake-v1", gamma=1.0)},
+    "from_toolbox": {"reward": lambda: vt.from_toolbox([[[1.0]]], [[1.0, 2.0]], gamma=0.5)},
     "from_qvbs": {"model": lambda: vt.from_qvbs("/nowhere/model.npz", "x", gamma=0.5)},
     "from_prism": {"tra": lambda: vt.from_prism("/nowhere/model.tra", gamma=0.5)},
     "load_problem": {"nowhere": lambda: vt.load_problem("/nowhere.npz")},

@@ -183,9 +183,11 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("MPO (25)", "second-order form of the KL", "mpo-25"),
     _claim("MPO (26), (27)", "parts of the Gaussian KL", "mpo-26-27"),
     _claim("MPO A.1", "support of the posterior", "mpo-a1"),
+    _claim("MPO (7), (12)", "steps in a trust region, on tables", "mpo-12", "mpo-parametric"),
+    _definition("MPO, iterates", "what an exact algorithm reports", "def-iterates"),
     # Design space: RERPI and V-MPO
     _claim("RERPI", "weights that grow with values improve", "rerpi-improvement"),
-    _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian"),
+    _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian", "rerpi-samples"),
     _claim("RERPI, variance", "the joint fit shrinks the variance", "rerpi-shrinks", "rerpi-premature"),
     _claim("tanh-Gaussian KL", "KL after the tanh", "tanh-kl"),
     _claim("V-MPO (4)", "loss of the temperature", "vmpo-dual"),
@@ -193,7 +195,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("V-MPO, improvement", "any share, any temperature", "vmpo-improvement"),
     _claim("V-MPO, all kept", "V-MPO against MPO", "vmpo-keep-one"),
     # Design space: soft Q-learning and entropy-regularised policy gradients
-    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement"),
+    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement", "def-sql"),
     _claim("Soft values from samples", "bias of the estimate", "sql-value-samples", "sql-policy-proposal"),
     _claim(
         "Stein sampler",
@@ -202,6 +204,7 @@ ENTRIES: tuple[Entry, ...] = (
         "sql-stein-one",
         "sql-stein-boundary",
         "sql-stein-space",
+        "def-stein-flow",
     ),
     _claim("Soft Q-learning (28)", "gradient of the entropy", "sql-28"),
     _claim("Schulman: bandit", "soft Q gradient and policy gradient", "erpg-bandit"),
@@ -212,6 +215,7 @@ ENTRIES: tuple[Entry, ...] = (
         "erpg-coefficient",
         "erpg-advantage-scale",
         "erpg-fixed-point",
+        "def-erpg",
     ),
     _claim("Schulman: natural gradient", "damped soft Q regression", "erpg-natural"),
     _claim(
@@ -241,13 +245,30 @@ ENTRIES: tuple[Entry, ...] = (
         "spo-marginal",
     ),
     # Design space: learned priors
-    _claim("Distral", "closed forms of both blocks", "distral-blocks"),
+    _claim(
+        "Distral",
+        "closed forms of both blocks, ascent, limits of the exponent",
+        "distral-blocks",
+        "distral-monotone",
+        "distral-decoupled",
+        "distral-deterministic",
+    ),
     _claim("Distral: distilled prior", "weights of the mixture", "distral-distilled"),
-    _claim("IADP", "what the hidden part costs", "iadp-information"),
-    _claim("HDP", "bound by the hierarchy", "hdp-bound"),
+    _claim("IADP", "what the hidden part costs, ascent", "iadp-information", "iadp-monotone"),
+    _claim("HDP", "bound by the hierarchy, ascent", "hdp-bound", "hdp-monotone"),
     # Design space: iterative inference, models, temperature
-    _claim("Iterative inference: gap", "gap is a KL divergence", "iterative-gap"),
-    _claim("Iterative inference: ascent", "gradient steps and amortisation", "iterative-ascent"),
+    _claim(
+        "Iterative inference: gap",
+        "gap is a KL divergence, n steps are a temperature",
+        "iterative-gap",
+        "iterative-temperature",
+    ),
+    _claim(
+        "Iterative inference: ascent",
+        "gradient steps and amortisation",
+        "iterative-ascent",
+        "iterative-ascent-finite",
+    ),
     _claim("Iterative inference: gate", "limits of the gated update (15)", "iterative-gate"),
     _claim("Models", "expansion and simulation lemma", "model-expansion", "model-fading", "model-simulation"),
     _claim("Models: rollouts of the prior", "which values they estimate", "model-prior-rollouts"),

@@ -6,7 +6,7 @@ power).
 
 import re
 
-_LETTERS = "alpha beta gamma delta zeta theta kappa lambda omega pi rho sigma tau psi Omega Gamma Delta"
+_LETTERS = "alpha beta gamma delta zeta eta theta kappa lambda omega pi rho sigma tau psi Omega Gamma Delta"
 GREEK = {name: rf"\{name}" for name in re.split(" ", _LETTERS)} | {"eps": r"\varepsilon", "phi": r"\varphi"}
 _NAMES = "|".join(GREEK)
 _SYMBOL = re.compile(

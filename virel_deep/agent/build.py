@@ -26,9 +26,13 @@ OTHER_PARTS = {
 
 
 def fused(algorithm: Algorithm) -> bool:
-    """Whether every part of an algorithm has hand-written gradients, so that autograd is not needed."""
+    """Whether every part of an algorithm has hand-written gradients, so that autograd is not needed.
+
+    They are written for targets of one step and averaged target networks.
+    """
     kinds = {type(part) for part in algorithm.parts.values()}
-    return kinds <= OTHER_PARTS | BY_HAND.keys()
+    plain = algorithm.value.window == 1 and algorithm.target_period == 0
+    return plain and kinds <= OTHER_PARTS | BY_HAND.keys()
 
 
 def make_agent(

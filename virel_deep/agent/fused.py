@@ -19,6 +19,7 @@ from virel_deep.axes.posterior.deterministic import Deterministic, deterministic
 from virel_deep.axes.posterior.tanh_gaussian import Sample, TanhGaussian
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import SIMD, Network, Pass
+from virel_deep.networks.stacks import by_compiled
 
 
 class Actions(NamedTuple):
@@ -175,6 +176,7 @@ class FusedAgent(StackedAgent):
         q = critic.output.squeeze(-1)  # [K, C, B]
         residual = losses.residual_error(target - q)
         if kind.observes:
+            self.temperature.observe_reward(reward, first=kind.first)
             eps_omega = residual if own is None else losses.residual_error(self._online_td_error(own))
             self.temperature.observe_residual(eps_omega, first=kind.first)
 
@@ -253,6 +255,10 @@ class FusedAgent(StackedAgent):
 
 def _gaussian(head: Tensor, noise: Tensor) -> Sample:
     """Sample a tanh-Gaussian for K seeds; seed by seed where one call's rounding would depend on K."""
+    if by_compiled() and not noise.is_cuda:
+        from virel_deep.agent import fused_kernels  # noqa: PLC0415  (brings numba)
+
+        return fused_kernels.sample(head, noise)
     if noise.is_cuda or noise[0].numel() % SIMD == 0:
         return tanh_gaussian.sample(head, noise)
     return Sample(*map(torch.stack, zip(*map(tanh_gaussian.sample, head, noise), strict=True)))

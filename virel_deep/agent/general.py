@@ -1,23 +1,24 @@
 """Update of any algorithm by autograd, through the interfaces of its parts: Algorithm 1 of Marino et al."""
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from virel_deep.agent.interfaces import METRICS, Kind, Own
+from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.interfaces import Noise, Objective, Transitions, Weighted, seed_mean
+from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Posterior
 from virel_deep.axes.losses import residual_error
+from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean
 from virel_deep.networks.network import Network
 
 
 class GeneralAgent(StackedAgent):
     """K independent agents of any combination of parts, updated by autograd.
 
-    One update: infer the posterior at s (E); fit the value to the posterior at s' (M); observe the residual;
-    improve the posterior (E) and the prior (M); average the targets; tune the temperature (dual).
+    One update: infer the posterior (E), at s or at the next states; fit the value to the posterior at the
+    next states (M); observe the residual; improve the posterior (E) and the prior (M); move the targets; tune
+    the temperature and the trust region (dual).
     """
 
     def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
@@ -27,63 +28,119 @@ class GeneralAgent(StackedAgent):
         """
         value, posterior, prior, temperature = self.parts
         data = self._transitions(batch)
-        size = batch.shape[1]
+        size = self.draws.here * batch.shape[1]
         at_s, at_next = (
             {name: x[:, rows] for name, x in noise.items()} for rows in (slice(size), slice(size, None))
         )
         objective = Objective(value.q_of, prior, temperature.alpha)
 
-        with torch.set_grad_enabled(kind.improves):
-            here = posterior.infer(data.state, at_s, objective)
-        fitted = value.fit(data, here.detach(), partial(self._beyond, data, at_next, objective), objective)
+        here = None
+        if not posterior.at_next:
+            with torch.set_grad_enabled(kind.improves):
+                here = posterior.infer(data.state, at_s, objective)
+        following = _Following(posterior, at_next, objective)
+        fitted = value.fit(data, None if here is None else here.detach(), following, objective)
         residual = residual_error(fitted.td_error)
         if kind.observes:
+            temperature.observe_reward(data.reward, first=kind.first)
             eps_omega = residual if own is None else self._own_residual(own, objective)
             temperature.observe_residual(eps_omega, first=kind.first)
         self._descend(value.networks, fitted.loss)
         report = {"eps_omega": temperature.eps_omega, "td_error": residual, **fitted.report}
         if kind.improves:
             objective = objective._replace(alpha=temperature.alpha)
-            report["policy_loss"] = self._improve(data.state, here, objective) * self.algorithm.policy_delay
-            self.average_targets()
-        here = here.detach()
-        temperature.tune(here.mean(here.log_ratio))
-        report |= {"temperature": objective.alpha[:, 0], "entropy": -seed_mean(here.mean(here.log_pi))}
+        with torch.set_grad_enabled(kind.improves):
+            found = self._evaluated(data, here, fitted, objective)
+        if kind.improves:
+            report |= self._improve(found, objective.alpha)
+        report |= self._tune(found)
+        report["temperature"] = objective.alpha[:, 0]
+        self._move_targets(kind)
         zero = torch.zeros(self.seeds, device=self.device)
-        self.record(*(report.get(name, zero) for name in METRICS))
+        self.record(*(report.get(name, zero) for name in self.metrics))
 
-    def _improve(self, state: Tensor, here: Weighted, objective: Objective) -> Tensor:
-        """Improve the posterior (E-step), then the prior (M-step); returns the policy loss `[K]`, or 0."""
+    def _evaluated(
+        self, data: Transitions, here: Weighted | None, fitted: Fitted, objective: Objective
+    ) -> Evaluated:
+        """Posterior with its values, and the states that it is improved at."""
+        if here is None:
+            assert fitted.following is not None, "the value asked for no posterior at the next states"
+            found = fitted.following
+        else:
+            found = Evaluated(data.state, here, objective.q_of(data.state, here.action))
+        return found._replace(actions=self.parts.posterior.improve(found.actions, found.q, objective.alpha))
+
+    def _improve(self, found: Evaluated, alpha: Tensor) -> dict[str, Tensor]:
+        """Improve the posterior (E-step) and the prior (M-step), one Adam step of each; returns metrics."""
         _, posterior, prior, _ = self.parts
-        loss = posterior.loss(here, objective.q_of(state, here.action), objective.alpha)
-        if loss is not None:
-            penalised = loss if here.penalty is None else loss + seed_mean(here.penalty)
-            self._descend(posterior.networks, penalised)
-        of_prior = prior.loss(state, here.detach())
+        here = found.actions
+        loss, of_prior = posterior.loss(here, found.q, alpha), prior.loss(found.state, here)
+        total = loss if loss is None or here.penalty is None else loss + seed_mean(here.penalty)
+        report: dict[str, Tensor] = {}
         if of_prior is not None:
-            self._descend(prior.networks, of_prior)
-        return torch.zeros(self.seeds, device=self.device) if loss is None else loss.detach()
+            total = of_prior.loss if total is None else total + of_prior.loss
+            report |= prior.tune(of_prior.kl)
+        if total is not None:
+            self._descend({**posterior.networks, **prior.networks}, total)
+            shown = total if loss is None else loss
+            report["policy_loss"] = shown.detach() * self.algorithm.policy_delay
+        return report
 
-    def _beyond(self, data: Transitions, noise: Noise, objective: Objective) -> Weighted:
-        """Infer the posterior (policy) at the next states, without gradient, for the critics' targets."""
-        with torch.no_grad():
-            return self.parts.posterior.infer_next(data.next_state, noise, objective)
+    def _tune(self, found: Evaluated) -> dict[str, Tensor]:
+        """Take the dual steps of the temperature; returns the metrics of the posterior before them."""
+        _, posterior, _, temperature = self.parts
+        here, q = found.actions.detach(), found.q.detach()
+        report = {
+            "entropy": -seed_mean(here.mean(here.log_pi)),
+            **posterior.report(here),
+            **temperature.report(seed_mean(here.divergence)),
+        }
+        temperature.tune(here.divergence)
+        for _ in range(1, temperature.steps):
+            temperature.tune(posterior.improve(here, q, temperature.alpha).divergence)
+        return report
+
+    def _move_targets(self, kind: Kind) -> None:
+        """Average the target networks at every policy step, or copy the networks to them when that is due."""
+        if self.algorithm.target_period == 0:
+            if kind.improves:
+                self.average_targets()
+        elif kind.copies:
+            self.copy_targets()
 
     def _own_residual(self, own: Own, objective: Objective) -> Tensor:
         """Estimate the residual error eps_omega `[K]` from a separate batch, with the online networks."""
-        data = self._transitions(own.batch)
-        following = partial(self._beyond, data, own.noise, objective)
+        following = _Following(self.parts.posterior, own.noise, objective)
         with torch.no_grad():
+            data = self._transitions(own.batch)
             return residual_error(self.parts.value.online_td_error(data, following, objective))
 
     def _transitions(self, batch: Tensor) -> Transitions:
-        columns = self.columns
+        """Minibatch `[K, B, width]`, or `[K, B, n, width]` of windows, as named tensors."""
+        columns, window = self.columns, None
+        if batch.dim() == 4:
+            window = self._window(batch)
+            batch = batch[:, :, 0]
         return Transitions(
             state=batch[..., columns.observation],
             history=batch[..., columns.history],
             reward=batch[..., columns.reward] * self.algorithm.reward_scale,
             terminated=batch[..., columns.terminated],
             next_state=batch[..., columns.next_observation],
+            window=window,
+        )
+
+    def _window(self, batch: Tensor) -> Window:
+        columns = self.columns
+        assert columns.truncated is not None
+        return Window(
+            history=batch[..., columns.history],
+            reward=batch[..., columns.reward] * self.algorithm.reward_scale,
+            terminated=batch[..., columns.terminated],
+            truncated=batch[..., columns.truncated],
+            next_state=batch[..., columns.next_observation],
+            pre=None if columns.pre is None else batch[..., columns.pre],
+            log_density=None if columns.log_density is None else batch[..., columns.log_density],
         )
 
     def _descend(self, networks: Mapping[str, Network], loss: Tensor) -> None:
@@ -91,3 +148,19 @@ class GeneralAgent(StackedAgent):
         gradients = torch.autograd.grad(loss.sum(), [network.parameters for network in networks.values()])
         for name, gradient in zip(networks, gradients, strict=True):
             self.adams[name].descend(gradient)
+
+
+class _Following:
+    """Posterior (policy) at next states for the critics' targets, inferred without gradient."""
+
+    def __init__(self, posterior: Posterior, noise: Noise, objective: Objective) -> None:
+        self._posterior, self._noise, self._objective = posterior, noise, objective
+
+    def __call__(self, state: Tensor) -> Weighted:
+        with torch.no_grad():
+            return self._posterior.infer_next(state, self._noise, self._objective)
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        assert isinstance(self._posterior, Likelihood), "Retrace weighs stored actions by their densities"
+        with torch.no_grad():
+            return self._posterior.log_likelihood(state, pre)

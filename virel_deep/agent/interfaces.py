@@ -6,12 +6,15 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 METRICS = ("eps_omega", "temperature", "entropy", "q", "td_error", "q_loss", "policy_loss", "v_loss")
-"""Metrics that an update reports per seed, in this order; `td_error` is a mean square until reported."""
+"""Metrics that an update reports per seed, in this order; `td_error` is a mean square until reported.
+
+Parts may add their own, whose names are in their `reports`."""
 
 
 class Kind(NamedTuple):
@@ -23,6 +26,17 @@ class Kind(NamedTuple):
     """Whether the update has a new estimate of eps_omega: every `period` updates (of the temperature)."""
     first: bool
     """Whether the update is the first to estimate eps_omega."""
+    copies: bool = False
+    """Whether the update ends with a copy of the online parameters to the target networks."""
+
+
+class Draws(NamedTuple):
+    """How many states per transition an update draws random numbers for."""
+
+    here: int
+    """Those at the state itself: 1, or 0 if the posterior is inferred at next states alone."""
+    following: int
+    """Those at next states."""
 
 
 class Own(NamedTuple):
@@ -31,7 +45,7 @@ class Own(NamedTuple):
     batch: Tensor
     """Rows of the replay, `[K, N, width]`."""
     noise: Noise
-    """Random numbers for the actions at s', `[K, N, ...]`."""
+    """Random numbers for the actions at next states, `[K, N draws.following, ...]`."""
 
 
 class Agent(Protocol):
@@ -47,6 +61,9 @@ class Agent(Protocol):
     def policy(self) -> Network:
         """Policy network of all seeds."""
 
+    draws: Draws
+    """States per transition that random numbers are drawn for: first those at s, then those at s'."""
+
     @property
     def noise(self) -> Mapping[str, Draw]:
         """Random numbers that an update needs per state of a batch: first those at s, then those at s'."""
@@ -57,6 +74,9 @@ class Agent(Protocol):
 
     def act(self, observation: Floats, noise: Floats) -> Floats:
         """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]` is standard normal."""
+
+    def behave(self, observation: Floats, noise: Floats) -> Behaviour:
+        """Actions as those of `act`, with their densities, for a replay that keeps them."""
 
     def update(self, batch: Tensor, noise: Noise, own: Own | None = None) -> None:
         """Make one gradient step of every network from a minibatch and pre-drawn random numbers.
@@ -83,7 +103,7 @@ class Agent(Protocol):
         """Restore seed k's networks, optimisers and temperature from a `seed_state` dictionary."""
 
 
-def named(metrics: Sequence[float]) -> dict[str, float]:
+def named(names: Sequence[str], metrics: Sequence[float]) -> dict[str, float]:
     """Dictionary of the metrics of an update, by name; the mean squared TD error becomes its root."""
-    row = dict(zip(METRICS, metrics, strict=True))
+    row = dict(zip(names, metrics, strict=True))
     return row | {"td_error": row["td_error"] ** 0.5}

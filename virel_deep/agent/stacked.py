@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from virel_deep.agent.interfaces import METRICS, Kind, Own, named
+from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
 from virel_deep.axes.build import build
-from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.axes.interfaces import Draw, Likelihood, Noise
+from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
@@ -41,16 +42,16 @@ class StackedAgent(ABC):
         """Build networks and optimisers, and draw the weights; target networks start as copies."""
         self.algorithm, self.n_observation, self.n_action = algorithm, n_observation, n_action
         self.seeds, self.device = len(generators), device
-        self.columns = Columns.of(n_observation, n_action)
+        self.columns = Columns.of(n_observation, n_action, algorithm.value.tails)
         self.parts = build(algorithm, n_observation, n_action, seeds=self.seeds, device=device)
         self.temperature = self.parts.temperature
+        self.draws = Draws(int(not self.parts.posterior.at_next), self.parts.value.reach)
         learnt = (self.parts.posterior, self.parts.value, self.parts.prior)
         self.networks: dict[str, Network] = {k: v for part in learnt for k, v in part.networks.items()}
         self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}
         for network in self.networks.values():
             network.initialise(generators)
-        for name, target in self.targets.items():
-            target.flat.copy_(self.networks[name].flat)
+        self.copy_targets()
         self.adams = {
             name: Adam(network.flat, algorithm.learning_rate) for name, network in self.networks.items()
         }
@@ -58,7 +59,10 @@ class StackedAgent(ABC):
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
-        self._sums = torch.zeros(len(METRICS), self.seeds, device=device)
+        more = (part.reports for part in (self.parts.prior, self.parts.posterior, self.parts.temperature))
+        self.metrics = (*METRICS, *(name for names in more for name in names))
+        """Names of the metrics that an update reports, those of the parts last."""
+        self._sums = torch.zeros(len(self.metrics), self.seeds, device=device)
         self._summed = 0
 
     @property
@@ -81,6 +85,13 @@ class StackedAgent(ABC):
             action[k] = self.parts.posterior.explore(head, noise[k])
         return action
 
+    def behave(self, observation: Floats, noise: Floats) -> Behaviour:
+        """Actions `[K, N, A]` as those of `act`, with their values and log densities before the tanh."""
+        posterior = self.parts.posterior
+        assert isinstance(posterior, Likelihood), "the replay keeps densities, which the posterior lacks"
+        of_each = map(posterior.behave, self.heads(observation), noise)
+        return Behaviour(*map(np.stack, zip(*of_each, strict=True)))
+
     def heads(self, observation: Floats) -> list[Floats]:
         """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`, one array per seed."""
         if self.device.type != "cpu":
@@ -91,14 +102,17 @@ class StackedAgent(ABC):
     def kind(self) -> Kind:
         """Which optional steps the next update has: policy improvement, a new estimate of eps_omega."""
         observes = self.updates % self.algorithm.temperature.estimate.period == 0
-        return Kind(self.updates % self.algorithm.policy_delay == 0, observes, self.updates == 0)
+        period = self.algorithm.target_period
+        copies = period > 0 and (self.updates + 1) % period == 0
+        return Kind(self.updates % self.algorithm.policy_delay == 0, observes, self.updates == 0, copies)
 
     def update(self, batch: Tensor, noise: Noise, own: Own | None = None) -> None:
         """Make one gradient step of every network: M-steps, E-step, Polyak average; VIREL Algorithms 1 and 2.
 
         Args:
-            batch: rows of the replay, `[K, B, width]`.
-            noise: what `noise` declares, `[K, 2 B, ...]`: for the actions at s, then for those at s'.
+            batch: rows of the replay, `[K, B, width]`, or windows of n of them, `[K, B, n, width]`.
+            noise: what `noise` declares, `[K, B (draws.here + draws.following), ...]`: for the actions at s,
+                then for those at next states.
             own: a separate batch for eps_omega, where the temperature has one; read when `kind.observes`.
         """
         self.compute(self.kind, batch, noise, own)
@@ -121,8 +135,13 @@ class StackedAgent(ABC):
         for name, target in self.targets.items():
             target.flat.lerp_(self.networks[name].flat, self.algorithm.polyak)
 
+    def copy_targets(self) -> None:
+        """Copy the online parameters to the target networks."""
+        for name, target in self.targets.items():
+            target.flat.copy_(self.networks[name].flat)
+
     def record(self, *metrics: Tensor) -> None:
-        """Add the metrics `[K]` of one update, in the order of `METRICS`, to the sums of the next report."""
+        """Add the metrics `[K]` of one update, in the order of `metrics`, to the sums of the next report."""
         self._sums += torch.stack(metrics)
 
     def report(self) -> list[dict[str, float]]:
@@ -132,7 +151,7 @@ class StackedAgent(ABC):
         means = (self._sums / self._summed).T.tolist()
         self._sums.zero_()
         self._summed = 0
-        return [named(row) for row in means]
+        return [named(self.metrics, row) for row in means]
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy seed k's parameters, optimiser moments, counters and metric sums into a dictionary."""
@@ -141,7 +160,9 @@ class StackedAgent(ABC):
         for name, (network, flat) in self._flats().items():
             state[name] = {block: x.clone() for block, x in network.seed_blocks(flat, k).items()}
         state["steps"] = {name: int(adam.state["step"].item()) for name, adam in self.adams.items()}
-        return state | {"temperature": self.temperature.seed_state(k)}
+        state["temperature"] = self.temperature.seed_state(k)
+        of_prior = self.parts.prior.seed_state(k)
+        return state | ({"prior": of_prior} if of_prior else {})
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k from a `seed_state` dictionary; all seeds must have the same number of updates."""
@@ -153,6 +174,7 @@ class StackedAgent(ABC):
         for name, adam in self.adams.items():
             adam.state["step"].fill_(state["steps"][name])
         self.temperature.load_seed_state(k, state["temperature"])
+        self.parts.prior.load_seed_state(k, state.get("prior", {}))
 
     def _flats(self) -> dict[str, tuple[Network, Tensor]]:
         """All flat tensors (parameters, targets, Adam moments) by name, each with its network's layout."""

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from virel_deep.axes import prior, temperature, value
+from virel_deep.axes import budget, multistep, policy_prior, temperature, value
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
 from virel_deep.axes.posterior.deterministic import Deterministic
+from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
-from virel_deep.design import parts
+from virel_deep.axes.prior import Uniform
+from virel_deep.design import improvement, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -48,7 +50,13 @@ class Parts(NamedTuple):
 
 def _target_q(settings: parts.TargetQ, of: Sizes) -> Value:
     critic, target = (of.network(settings.critics, of.n_observation + of.n_action, 1) for _ in range(2))
-    return value.TargetQ(critic, target, gamma=of.algorithm.gamma, soft=settings.evaluation == "soft")
+    gamma, soft = of.algorithm.gamma, settings.evaluation == "soft"
+    if settings.steps == 1:
+        return value.TargetQ(critic, target, gamma=gamma, soft=soft)
+    if settings.trace is None:
+        return multistep.NStep(critic, target, gamma=gamma, soft=soft)
+    n, trace = settings.steps, settings.trace
+    return multistep.Retrace(critic, target, steps=n, trace=trace, gamma=gamma, soft=soft)
 
 
 def _v_network(settings: parts.VNetwork, of: Sizes) -> Value:
@@ -57,17 +65,31 @@ def _v_network(settings: parts.VNetwork, of: Sizes) -> Value:
     return value.VNetwork(critic, v, target, gamma=of.algorithm.gamma, soft=settings.evaluation == "soft")
 
 
-def _tanh_gaussian(settings: parts.TanhGaussian, of: Sizes) -> Posterior:
+def _tanh_gaussian(settings: parts.TanhGaussian, of: Sizes, _: Prior) -> Posterior:
     return TanhGaussian(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
-def _deterministic(settings: parts.Deterministic, of: Sizes) -> Posterior:
+def _deterministic(settings: parts.Deterministic, of: Sizes, _: Prior) -> Posterior:
     policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
     return Deterministic(settings, policy, target)
 
 
+def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, policy_prior.Learned)
+    return Reweighted(settings, prior, of.n_action)
+
+
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
-    return prior.Uniform()
+    return Uniform()
+
+
+def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
+    policy, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
+    return policy_prior.Learned(settings, policy, target)
+
+
+def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
+    return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -79,6 +101,8 @@ def _zero(_: parts.Zero, of: Sizes) -> Temperature:
 
 
 def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
+    if settings.scale == "auto":
+        return temperature.RewardTemperature(settings, of.seeds, of.algorithm.gamma, device=of.device)
     return temperature.ResidualTemperature(settings, of.seeds, device=of.device)
 
 
@@ -87,16 +111,27 @@ def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
     return temperature.DualTemperature(settings, of.seeds, of.n_action, rate, device=of.device)
 
 
+def _budget(settings: improvement.Budget, of: Sizes) -> Temperature:
+    return budget.BudgetTemperature(settings, of.seeds, device=of.device)
+
+
 VALUES: dict[type, Callable[[Any, Sizes], Value]] = {parts.TargetQ: _target_q, parts.VNetwork: _v_network}
-POSTERIORS: dict[type, Callable[[Any, Sizes], Posterior]] = {
+POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     parts.TanhGaussian: _tanh_gaussian,
     parts.Deterministic: _deterministic,
+    improvement.Weighted: _weighted,
 }
-PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {parts.Uniform: _uniform}
+"""Builders of posteriors, which may draw on the prior."""
+PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
+    parts.Uniform: _uniform,
+    improvement.Learned: _learned,
+    improvement.Previous: _previous,
+}
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,
     parts.Residual: _residual,
     parts.Dual: _dual,
+    improvement.Budget: _budget,
     parts.Zero: _zero,
 }
 
@@ -106,9 +141,10 @@ def build(
 ) -> Parts:
     """Build the torch value, posterior, prior and temperature of an algorithm, all network weights zero."""
     of = Sizes(algorithm, seeds, n_observation, n_action, device)
+    prior = PRIORS[type(algorithm.prior)](algorithm.prior, of)
     return Parts(
         VALUES[type(algorithm.value)](algorithm.value, of),
-        POSTERIORS[type(algorithm.posterior)](algorithm.posterior, of),
-        PRIORS[type(algorithm.prior)](algorithm.prior, of),
+        POSTERIORS[type(algorithm.posterior)](algorithm.posterior, of, prior),
+        prior,
         TEMPERATURES[type(algorithm.temperature)](algorithm.temperature, of),
     )

@@ -1,6 +1,6 @@
 """Dual variables (Lagrange multipliers): one positive number per seed, learnt by Adam on its logarithm.
 
-Today it is the temperature of an entropy constraint; the price of a KL budget is the same thing.
+One may be the temperature of an entropy constraint, the price of a KL budget or that of a trust region.
 """
 
 import math
@@ -11,6 +11,9 @@ from torch import Tensor
 
 from virel_deep.networks.network import SIMD
 from virel_deep.networks.optimiser import Adam
+
+LEAST = 1e-8
+"""Least value that the price of a KL budget or of a trust region is projected to."""
 
 
 class Dual:
@@ -40,6 +43,10 @@ class Dual:
         """Take one Adam step on the log dual variables, given the gradient `[K]` w.r.t. them."""
         self._gradient[: self.seeds] = gradient
         self._adam.descend(self._gradient)
+
+    def project(self, least: float) -> None:
+        """Raise dual variables below `least` (less than 1) to it, so that no quotient by one overflows."""
+        self.log.clamp_(min=math.log(least))  # the padding stays 0
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy seed k's log dual variable, its Adam moments and step count into a dictionary."""

@@ -1,13 +1,15 @@
 """Action values: critics with target copies (SAC, TD3) or with a state-value network (VIREL App. H)."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Fitted, Objective, Transitions, Weighted, seed_mean
+from virel_deep.axes.interfaces import Fitted, Following, Objective
+from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, seed_mean
 from virel_deep.networks.network import Network
+
+ROWS = 2048
+"""Pairs per forward pass where many actions per state are valued, so that a pass needs little memory."""
 
 
 class TargetQ:
@@ -20,6 +22,8 @@ class TargetQ:
         soft: whether state values contain the divergence from the prior.
     """
 
+    reach = 1
+
     def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
         """Store the critics, their target copies, and whether state values are hard or soft."""
         self.networks, self.targets = {"critic": critic}, {"critic": target}
@@ -30,25 +34,23 @@ class TargetQ:
         return smaller_q(self.networks["critic"], state, action)
 
     def fit(
-        self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
+        self, data: Transitions, here: Weighted | None, following: Following, objective: Objective
     ) -> Fitted:
         """Critic loss on a minibatch; its targets use the target critics at the policy's actions at s'."""
         del here
-        v_next = self._v(self.targets["critic"], data.next_state, following(), objective)
-        target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
-        return fit_critics(self.networks["critic"], data.history, target)
+        found = evaluate(self.targets["critic"], data.next_state, following(data.next_state))
+        target = self._target(data, found, objective)
+        return fit_critics(self.networks["critic"], data.history, target)._replace(following=found)
 
-    def online_td_error(
-        self, data: Transitions, following: Callable[[], Weighted], objective: Objective
-    ) -> Tensor:
+    def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
         critic = self.networks["critic"]
-        v_next = self._v(critic, data.next_state, following(), objective)
-        target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
+        target = self._target(data, evaluate(critic, data.next_state, following(data.next_state)), objective)
         return target[:, None] - critic(data.history).squeeze(-1)
 
-    def _v(self, critic: Network, state: Tensor, posterior: Weighted, objective: Objective) -> Tensor:
-        return state_value(critic, state, posterior, objective.alpha, soft=self.soft)
+    def _target(self, data: Transitions, found: Evaluated, objective: Objective) -> Tensor:
+        v_next = state_value(found, objective.alpha, soft=self.soft)
+        return losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
 
 
 class VNetwork:
@@ -62,6 +64,8 @@ class VNetwork:
         soft: whether state values contain the divergence from the prior.
     """
 
+    reach = 1
+
     def __init__(self, critic: Network, value: Network, target: Network, *, gamma: float, soft: bool) -> None:
         """Store the critics, the state-value network, its target copy, and whether V is hard or soft."""
         self.networks, self.targets = {"critic": critic, "value": value}, {"value": target}
@@ -72,24 +76,23 @@ class VNetwork:
         return smaller_q(self.networks["critic"], state, action)
 
     def fit(
-        self, data: Transitions, here: Weighted, following: Callable[[], Weighted], objective: Objective
+        self, data: Transitions, here: Weighted | None, following: Following, objective: Objective
     ) -> Fitted:
         """Critic loss J^Q and state-value loss J^V of VIREL App. H; V is fitted to the old critics."""
         del following
+        assert here is not None, "V is fitted to the posterior at the states themselves"
         v_next = self.targets["value"](data.next_state)[:, 0, :, 0]
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
         critics = fit_critics(self.networks["critic"], data.history, target)
         critic, value = self.networks["critic"], self.networks["value"]
-        v_target = state_value(critic, data.state, here, objective.alpha, soft=self.soft)
+        v_target = state_value(evaluate(critic, data.state, here), objective.alpha, soft=self.soft)
         v = value.differentiable(data.state)[:, 0, :, 0]
         v_loss = seed_mean(losses.v_loss(v, v_target))
         return critics._replace(
             loss=critics.loss + v_loss, report={**critics.report, "v_loss": v_loss.detach()}
         )
 
-    def online_td_error(
-        self, data: Transitions, following: Callable[[], Weighted], objective: Objective
-    ) -> Tensor:
+    def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, bootstrapped from V instead of its target copy.
 
         So does the published code.
@@ -121,8 +124,16 @@ def smaller_q(critic: Network, state: Tensor, action: Tensor) -> Tensor:
     return smaller.view(*smaller.shape[:1], -1, n)
 
 
-def state_value(critic: Network, state: Tensor, posterior: Weighted, alpha: Tensor, *, soft: bool) -> Tensor:
-    """State value `[K, B]` of the smaller critic under a policy, hard or soft; carries no gradient."""
+def evaluate(critic: Network, state: Tensor, actions: Weighted) -> Evaluated:
+    """Value the actions of a policy at states `[K, R, O]` by the smaller critic, without gradient."""
+    some = max(1, ROWS // actions.action.shape[2])
     with torch.no_grad():
-        q = smaller_q(critic, state, posterior.action)
-        return posterior.mean(losses.state_value(q, posterior.log_ratio, alpha[..., None], soft=soft))
+        pieces = zip(torch.split(state, some, dim=1), torch.split(actions.action, some, dim=1), strict=True)
+        return Evaluated(state, actions, torch.cat([smaller_q(critic, *piece) for piece in pieces], dim=1))
+
+
+def state_value(of: Evaluated, alpha: Tensor, *, soft: bool) -> Tensor:
+    """State value `[K, R]` of a policy whose actions were evaluated, hard or soft; carries no gradient."""
+    with torch.no_grad():
+        ratio = of.actions.log_ratio
+        return of.actions.mean(losses.state_value(of.q, ratio, alpha[..., None], soft=soft))

@@ -1,6 +1,6 @@
 """The command `virel train`: parse and check the options, write the run folder, start training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -69,14 +69,15 @@ def main_train(argv: Sequence[str]) -> int:
 
     def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
-        folder = _resumed(options, argv) if options.resume else _new(options)
+        settings = _settings(tuple(chain(*options.set)))
+        folder = _resumed(options, argv) if options.resume else new_run(options, settings)
         return train(folder, jobs=options.jobs or _default_jobs(read_config(folder).device))
 
     return run_command(TrainOptions, argv, prog="virel train", run=run)
 
 
-def _new(options: TrainOptions) -> Path:
-    """Check the options of a new run, then write its folder with `config.json`; return the folder."""
+def new_run(options: TrainOptions, settings: Mapping[str, object]) -> Path:
+    """Check options and settings of a new run, then write its folder with `config.json`; return it."""
     from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
@@ -86,11 +87,11 @@ def _new(options: TrainOptions) -> Path:
     assert options.env is not None
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
     steps, device = _whole(options.steps), _device(options.device)
-    settings = algorithm(options.preset, options.env, _settings(tuple(chain(*options.set))))
+    chosen = algorithm(options.preset, options.env, settings)
     config = preset_config(
         options.preset,
         options.env,
-        algorithm=settings,
+        algorithm=chosen,
         steps=steps,
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
         copies=options.copies,
@@ -112,33 +113,37 @@ def _new(options: TrainOptions) -> Path:
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
     write_config(run, config)
-    if steps <= settings.data.warmup:
-        say(f"note: {steps} steps make no update: `data.warmup` is {settings.data.warmup}")
+    if steps <= chosen.data.warmup:
+        say(f"note: {steps} steps make no update: `data.warmup` is {chosen.data.warmup}")
     return run
 
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
     """Check the options of a resumed run, raise its number of steps if asked to; return its folder."""
     assert options.resume is not None
-    config = read_config(options.resume)
     for given in (word.partition("=")[0] for word in argv if word.startswith("--")):
         name = given.removeprefix("--").replace("-", "_")
         rule = "must not be given with --resume: the run folder fixes it"
         require(name in {"resume", "steps", "jobs"}, name, getattr(options, name), rule)
+    return continued_run(options.resume, options.steps)
+
+
+def continued_run(run: Path, steps: float | None) -> Path:
+    """Check that a run can be continued here, raise its number of steps if asked to; return its folder."""
+    config = read_config(run)
     _device(config.device)
-    if options.steps is not None:
-        steps = _whole(options.steps)
-        require(
-            steps >= config.steps, "steps", steps, f"must be at least {config.steps}, the run's goal so far"
-        )
-        if steps > config.steps:
-            set_steps(options.resume, steps)
-    for name, (was, now) in changed_versions(options.resume).items():
+    if steps is not None:
+        goal = _whole(steps)
+        rule = f"must be at least {config.steps}, the run's goal so far"
+        require(goal >= config.steps, "steps", goal, rule)
+        if goal > config.steps:
+            set_steps(run, goal)
+    for name, (was, now) in changed_versions(run).items():
         say(
             f"note: {name} changed from {was} to {now} since this run began; "
             "results may no longer be bit-identical"
         )
-    return options.resume
+    return run
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, object]:

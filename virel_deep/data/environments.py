@@ -7,6 +7,7 @@ copies is written here, because Gymnasium's spends most of its time on `info` di
 """
 
 import difflib
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,10 +122,12 @@ class SeedEnvs:
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
         try:
-            for i, env in enumerate(self._envs):
-                self._seen[i], reward[i], terminated[i], truncated[i], _ = env.step(command[i])
+            returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
         except Exception as error:
             raise self._failure(f"its step() raised {_in_one_line(error)}") from error
+        for i, one in enumerate(returned):
+            seen, reward[i], terminated[i], truncated[i] = self._step_of(one)
+            self._seen[i] = seen
         if simulator.log.unstable:
             raise self._failure(f"the simulation diverged: {simulator.log.unstable}")
         next_observation = self.observation = self._finite(self._seen, "observation")
@@ -158,11 +161,68 @@ class SeedEnvs:
     def _reset(self, seeds: list[int | None] | None, mask: Bools) -> Floats:
         simulator.log.folder = self._folder
         try:
-            for i in np.flatnonzero(mask):
-                self._seen[i], _ = self._envs[i].reset(seed=seeds[i] if seeds else None)
+            chosen = [int(i) for i in np.flatnonzero(mask)]
+            returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
         except Exception as error:
             raise self._failure(f"its reset() raised {_in_one_line(error)}") from error
+        for i, one in zip(chosen, returned, strict=True):
+            if not (isinstance(one, tuple) and len(one) == 2):
+                rule = "its reset() must return (observation, info)"
+                raise self._failure(f"{rule}; it returned {_described(one)}")
+            self._seen[i] = self._observation(one[0], "reset()")
         return self._finite(self._seen, "observation after a reset")
+
+    def _step_of(self, returned: Any) -> tuple[Any, float, bool, bool]:
+        """Check what one environment's step() returned: observation, reward, and the two flags."""
+        if not (isinstance(returned, tuple) and len(returned) == 5):
+            wanted = "(observation, reward, terminated, truncated, info)"
+            raise self._failure(f"its step() must return {wanted}; it returned {_described(returned)}")
+        seen, reward, terminated, truncated, _ = returned
+        if type(reward) is not float:
+            reward = self._reward(reward)
+        if type(terminated) is not bool:
+            terminated = self._flag(terminated, "terminated")
+        if type(truncated) is not bool:
+            truncated = self._flag(truncated, "truncated")
+        return self._observation(seen, "step()"), reward, terminated, truncated
+
+    def _observation(self, seen: Any, source: str) -> Any:
+        """Check one observation: of the announced shape, of numbers, whole ones if the space has integers."""
+        wanted = self._seen[0]
+        if isinstance(seen, np.ndarray) and seen.shape == wanted.shape and seen.dtype == wanted.dtype:
+            return seen
+        try:
+            values = np.asarray(seen)
+        except ValueError:  # a ragged list
+            found = _described(seen)
+            raise self._failure(f"its {source} returned {found} as observation, no array") from None
+        if values.shape != wanted.shape:
+            shapes = f"shape {list(values.shape)}; it must be {list(wanted.shape)}"
+            raise self._failure(f"its {source} returned an observation of {shapes}")
+        if values.dtype.kind not in "biuf":
+            raise self._failure(f"its {source} returned an observation of {values.dtype}, no numbers")
+        fractional = values.dtype.kind == "f" and bool((values != np.rint(values)).any())
+        if wanted.dtype.kind in "iu" and fractional:
+            rule = f"but its observation space has {wanted.dtype}: no fractions"
+            raise self._failure(f"its {source} returned {values.tolist()}, {rule}")
+        return values
+
+    def _reward(self, reward: Any) -> float:
+        """Check that a reward is one number; an array with one entry is taken."""
+        values = np.asarray(reward)
+        if values.size != 1 or values.dtype.kind not in "biuf":
+            rule = "its step() must return a number as reward"
+            raise self._failure(f"{rule}; it returned {_described(reward)}")
+        return float(values.reshape(()))
+
+    def _flag(self, flag: Any, name: str) -> bool:
+        """Check that the end of an episode is told by a boolean; 0 and 1 as whole numbers are taken."""
+        values = np.asarray(flag)
+        whole = values.size == 1 and values.dtype.kind in "biu" and int(values.reshape(())) in (0, 1)
+        if not whole:
+            rule = f"its step() must return True or False as {name}"
+            raise self._failure(f"{rule}; it returned {_described(flag)}")
+        return bool(values.reshape(()))
 
     def _finite(self, values: NDArray[Any], name: str) -> Floats:
         """Cast observations or rewards to float32; fail if one of them is not finite as float32."""
@@ -261,6 +321,7 @@ def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
             its action is not a flat, bounded `Box` of floats.
     """
     simulator.log.listen()
+    _find_own_module(env_id)
     try:
         # Gymnasium's checker looks only at the first step, and prints; `SeedEnvs` checks every step.
         env: gymnasium.Env[Any, Any] = gymnasium.make(env_id, disable_env_checker=True)
@@ -272,6 +333,22 @@ def make_env(env_id: str) -> gymnasium.Env[Any, Any]:
         ) from error
     _check_spaces(env_id, env.observation_space, env.action_space)
     return env
+
+
+def _described(value: Any) -> str:
+    """What an environment returned, in few words: type, shape or length, and the value if it is short."""
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    if isinstance(value, np.ndarray) and value.size > 1:
+        return f"an array of shape {list(value.shape)}"
+    return f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+def _find_own_module(env_id: str) -> None:
+    """Let `module:Id` find a module in the folder where the command runs, as `python` itself would."""
+    here = str(Path.cwd())
+    if ":" in env_id and here not in sys.path:
+        sys.path.append(here)
 
 
 def _in_one_line(error: Exception) -> str:

@@ -1,10 +1,11 @@
 """Replay: one ring buffer per seed, one row `[obs | action | next obs | reward | terminated]` per transition.
 
 The first O + A columns are already the critic's input, so a minibatch needs one gather per seed and no
-concatenation.
+concatenation. Algorithms whose targets read several steps add tails to a row: whether a time limit ended the
+episode, and for Retrace the action before the tanh and the log density that it was drawn with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,13 +23,19 @@ class Columns(NamedTuple):
     reward: int
     terminated: int
     width: int
+    truncated: int | None = None
+    """Column of 1.0 where a time limit ended the episode; None if rows have none."""
+    pre: slice | None = None
+    """Columns of the action before the tanh; None if rows have none."""
+    log_density: int | None = None
+    """Column of the log density that `pre` was drawn with; None if rows have none."""
 
     @classmethod
-    def of(cls, n_observation: int, n_action: int) -> "Columns":
-        """Column positions in a replay row, for given sizes of observation and action."""
+    def of(cls, n_observation: int, n_action: int, tails: Collection[str] = ()) -> "Columns":
+        """Column positions in a replay row, for given sizes of observation and action, and names of tails."""
         h = n_observation + n_action
         end = h + n_observation
-        return cls(
+        plain = cls(
             observation=slice(0, n_observation),
             action=slice(n_observation, h),
             history=slice(0, h),
@@ -37,6 +44,13 @@ class Columns(NamedTuple):
             terminated=end + 1,
             width=end + 2,
         )
+        if not tails:
+            return plain
+        windows = plain._replace(truncated=end + 2, width=end + 3)
+        if "pre" not in tails:
+            return windows
+        pre = slice(end + 3, end + 3 + n_action)
+        return windows._replace(pre=pre, log_density=pre.stop, width=pre.stop + 1)
 
 
 class Replay:
@@ -80,6 +94,22 @@ class Replay:
         for mine, generator, drawn in zip(self.rows, generators, out, strict=True):
             index = torch.randint(len(self), (size,), generator=generator, device=mine.device)
             torch.index_select(mine, 0, index, out=drawn)
+
+    def sample_windows(
+        self, size: int, generators: Sequence[torch.Generator], *, stride: int, out: Tensor
+    ) -> None:
+        """Sample windows into `out [K, size, n, width]`: n rows each, `stride` apart, that follow each other.
+
+        With E environment copies, whose rows take turns, the stride E gives the rows of one copy. A window
+        never reaches over the newest row into the oldest. Its rows may belong to more than one episode.
+        """
+        reach = (out.shape[2] - 1) * stride
+        oldest = self.added - len(self)
+        for mine, generator, drawn in zip(self.rows, generators, out, strict=True):
+            start = torch.randint(len(self) - reach, (size,), generator=generator, device=mine.device)
+            steps = torch.arange(0, reach + 1, stride, device=mine.device)
+            index = (oldest + start[:, None] + steps) % self.capacity
+            torch.index_select(mine, 0, index.flatten(), out=drawn.view(-1, drawn.shape[-1]))
 
     def since(self, k: int, first: int) -> Tensor:
         """Seed k's rows from index `first` on (counted over the whole run), as far as still stored."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from virel_deep.design.fields import Part, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design import improvement  # noqa: F401  (registers its kinds of parts)
+from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
 
 
@@ -34,6 +35,10 @@ class Algorithm:
     """Weight tau of the online parameters in each update of the target networks, in (0, 1]."""
     policy_delay: int = 1
     """Critic updates per update of the policy and of the target networks (TD3: 2)."""
+    target_period: int = added(0)
+    """Updates from one copy of the online parameters to the target networks to the next; 0 averages them."""
+    update_every: int = added(1)
+    """Transitions per update of the networks."""
 
     def __post_init__(self) -> None:
         """Check all settings, and that the parts fit together; raise `InputError` otherwise."""
@@ -41,7 +46,8 @@ class Algorithm:
         demand(self, 0 <= self.gamma < 1, "gamma", "must be in [0, 1)")
         demand(self, 0 < self.polyak <= 1, "polyak", "must be in (0, 1]")
         demand_positive(self, "reward_scale", "learning_rate")
-        demand_at_least(self, 1, "policy_delay")
+        demand_at_least(self, 1, "policy_delay", "update_every")
+        demand_at_least(self, 0, "target_period")
         demand(
             self, self.hidden != () and min(self.hidden) >= 1, "hidden", "must be layer sizes of at least 1"
         )

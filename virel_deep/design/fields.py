@@ -9,6 +9,7 @@ import inspect
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import field as new_field
 from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -49,6 +50,23 @@ class Part:
 Config = TypeVar("Config")
 
 
+def added(default: Any) -> Any:
+    """Field of a setting that runs from before it existed lack: they are read as having its default."""
+    return new_field(default=default, metadata={"added": True})
+
+
+def additions(config: Any) -> dict[str, object]:
+    """Defaults, by dotted name, of the settings that an older record of these settings may lack."""
+    out: dict[str, object] = {}
+    for one in fields(config):
+        value = getattr(config, one.name)
+        if is_dataclass(value):
+            out |= additions(value)
+        elif one.metadata.get("added"):
+            out[_dotted(config, one.name)] = one.default
+    return out
+
+
 def demand(config: object, ok: bool, name: str, rule: str) -> None:
     """Raise `InputError` with a setting's dotted name, the rule and the value found, unless `ok`."""
     require(ok, _dotted(config, name), getattr(config, name), rule)
@@ -86,10 +104,14 @@ def check_types(config: Any) -> None:
         demand(config, fits, name, f"must be {rule}")
 
 
+OrAuto = float | Literal["auto"]
+"""Type of a setting that is a number, or `auto` for one that is found while training."""
+
 RULES = {
     int: "a whole number",
     float: "a number",
     float | None: "a number or None",
+    OrAuto: "a number or 'auto'",
     str: "text",
     tuple[int, ...]: "a tuple of whole numbers",
 }
@@ -102,7 +124,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
     if isinstance(value, int) and abs(value) >= 2**63:
         return False
-    kinds = {float: int | float, float | None: int | float | None}.get(hint, hint)
+    if hint == OrAuto and value == "auto":
+        return True
+    kinds = {float: int | float, OrAuto: int | float, float | None: int | float | None}.get(hint, hint)
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
@@ -130,6 +154,8 @@ def decode(kind: type[Config], values: object, name: str) -> Config:
         require(found in kinds, f"{name}.kind", found, f"must be one of {', '.join(kinds)}")
         kind, values = kinds[str(found)], {key: value for key, value in values.items() if key != "kind"}
     hints = _hints(kind)
+    later = {one.name: one.default for one in fields(kind) if one.metadata.get("added")}  # type: ignore[arg-type]
+    values = later | values
     unknown, missing = sorted(set(values) - set(hints)), sorted(set(hints) - set(values))
     require(unknown == [], name, unknown, f"must have no settings but {', '.join(hints) or 'its kind'}")
     require(missing == [], name, sorted(values), f"must also have the settings {', '.join(missing)}")

@@ -10,7 +10,9 @@ from typing import ClassVar, Literal, NamedTuple
 
 from virel_common.errors import require
 from virel_deep.design.fields import (
+    OrAuto,
     Part,
+    added,
     check_types,
     demand,
     demand_at_least,
@@ -39,10 +41,53 @@ class Value(Part, axis="value"):
         meaningful = self.evaluation == "hard" or others["temperature"].kind != "zero"
         demand(self, meaningful, "evaluation", "must be 'hard' if the temperature is 'zero'")
 
+    @property
+    def window(self) -> int:
+        """Consecutive transitions that a target reads."""
+        return 1
+
+    @property
+    def tails(self) -> tuple[str, ...]:
+        """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them."""
+        return ()
+
 
 @dataclass(frozen=True)
 class TargetQ(Value, kind="target-q"):
     """Critics with target copies, which are evaluated at the next state's actions (SAC, TD3)."""
+
+    steps: int = added(1)
+    """Rewards that a target adds up before it bootstraps, as far as the episode goes."""
+    trace: float | None = added(None)
+    """Factor lambda of Retrace's importance weights, in [0, 1]; None adds up rewards uncorrected."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for less than one step, or a trace that is not a share or has nothing to cut."""
+        super().__post_init__()
+        demand_at_least(self, 1, "steps")
+        share = self.trace is None or 0 <= self.trace <= 1
+        demand(self, share, "trace", "must be in [0, 1] or None")
+        demand(self, self.trace is None or self.steps > 1, "trace", "must be None if `value.steps` is 1")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the trace needs an action density that the posterior lacks."""
+        super().fit(others)
+        posterior = others["posterior"]
+        assert isinstance(posterior, Posterior)
+        weighs = self.trace is None or posterior.has_density
+        demand(self, weighs, "trace", f"must be None if the posterior is {posterior.kind!r}")
+
+    @property
+    def window(self) -> int:
+        """Consecutive transitions that a target reads: as many as it has steps."""
+        return self.steps
+
+    @property
+    def tails(self) -> tuple[str, ...]:
+        """Columns for windows (truncation), and for Retrace (actions before the tanh, their densities)."""
+        if self.steps == 1:
+            return ()
+        return ("truncated",) if self.trace is None else ("truncated", "pre", "log_density")
 
 
 @dataclass(frozen=True)
@@ -149,8 +194,9 @@ class Constant(Temperature, kind="constant"):
 class Residual(Temperature, kind="residual"):
     """Temperature `lambda eps_omega` of VIREL, proportional to the residual error (mean squared TD error)."""
 
-    scale: float = 4e-3
-    """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units."""
+    scale: OrAuto = 4e-3
+    """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units; `auto` is that quotient with a
+    running r_avg, the average size of a scaled reward."""
     batch: int = 0
     """Size of a separate batch for eps_omega, with the online V; 0 reuses the minibatch (Algorithm 2)."""
     period: int = 1
@@ -161,7 +207,7 @@ class Residual(Temperature, kind="residual"):
     def __post_init__(self) -> None:
         """Raise `InputError` for an invalid scale, batch, period or smoothing of the residual temperature."""
         check_types(self)
-        demand_at_least(self, 0, "scale", "batch")
+        demand_at_least(self, 0, "batch", *([] if self.scale == "auto" else ["scale"]))
         demand_at_least(self, 1, "period")
         demand(self, 0 <= self.smoothing < 1, "smoothing", "must be in [0, 1)")
 
@@ -186,6 +232,11 @@ class Dual(Temperature, kind="dual"):
         demand_positive(self, "initial")
         finite = self.target_entropy is None or math.isfinite(self.target_entropy)
         demand(self, finite, "target_entropy", "must be finite or None")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the prior is not uniform: then the divergence is not minus the entropy."""
+        found = others["prior"].kind
+        require(found == "uniform", "prior", found, "must be 'uniform' for a dual temperature of the entropy")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from virel_common.errors import require
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import changed
+from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.parts import (
     Constant,
     Deterministic,
@@ -73,6 +74,29 @@ TD3 = Algorithm(
     temperature=Zero(),
     policy_delay=2,
 )
+MPO = Algorithm(
+    value=TargetQ(critics=1, evaluation="hard", steps=5, trace=1.0),
+    posterior=Weighted(samples=20),
+    prior=Learned(trust_mean=0.1, trust_spread=1e-4),
+    temperature=Budget(epsilon=0.1),
+    data=Replay(batch=64),
+    learning_rate=5e-4,
+    target_period=100,
+    update_every=8,
+)
+RERPI = replace(
+    MPO,
+    value=TargetQ(critics=1, evaluation="hard"),
+    prior=Learned(likelihood="decoupled", trust_mean=1e-3, trust_spread=1e-6),
+    data=Replay(),
+    target_period=250,
+)
+MPO_PARAMETRIC = replace(
+    MPO,
+    posterior=TanhGaussian(),
+    prior=Previous(trust_mean=0.1, trust_spread=1e-4),
+    temperature=Zero(),
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -93,6 +117,11 @@ PRESETS = {
     "td3": Preset(
         TD3, "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first"
     ),
+    "mpo": Preset(MPO, "Abdolmaleki et al. 2018 (arXiv 1806.06920), Table 2; the rest as docs/deep.md lists"),
+    "mpo-parametric": Preset(
+        MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
+    ),
+    "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
 }
 """Every preset by name. A new algorithm is one row more."""
 
@@ -105,6 +134,11 @@ def preset_row(name: str) -> Preset:
     """
     require(name in PRESETS, "preset", name, f"must be one of {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def env_name(env: str) -> str:
+    """Id of an environment without the module that registers it: `module:Hopper-v5` is `Hopper-v5`."""
+    return env.rsplit(":", 1)[-1]
 
 
 def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algorithm:
@@ -120,7 +154,7 @@ def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algori
         5.0
     """
     row = preset_row(preset)
-    family = env.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
+    family = env_name(env).rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     return changed(changed(row.algorithm, row.environments.get(family, {})), settings or {})
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import check_types, decode, demand, demand_at_least, encode
 
-Precision = Literal["auto", "highest", "medium", "stacked"]
+Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
 """How float32 matrix products are computed; see `RunConfig.precision`."""
 
 COUNTS = (
@@ -46,8 +46,10 @@ class RunConfig:
     """CPU threads per training process; two beside another busy process are far slower than one."""
     precision: Precision = "auto"
     """How float32 products are computed: `highest` by torch, matrix by matrix; `stacked` as exactly by numpy,
-    stack by stack, which is faster for narrow layers; `medium` by torch with oneDNN (on a GPU, TF32). `auto`
-    is `medium` on a CPU where a probe finds it exact and much faster, else `stacked`; on a GPU `highest`.
+    stack by stack, which is faster for narrow layers; `compiled` as exactly by numba, a whole pass of a
+    network in one call, which is fastest for narrow layers; `medium` by torch with oneDNN (on a GPU, TF32).
+    `auto` is `medium` on a CPU where a probe finds it exact and much faster, else `stacked`; on a GPU
+    `highest`.
 
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
 
@@ -63,6 +65,18 @@ class RunConfig:
             demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
         least = max(self.copies, self.algorithm.data.batch)
         demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
+        window = self.first_window
+        demand(
+            self,
+            self.capacity >= window,
+            "capacity",
+            f"must be at least {window}, to hold a window of targets",
+        )
+
+    @property
+    def first_window(self) -> int:
+        """Transitions from the first to the last of one window, those of the other copies included."""
+        return (self.algorithm.value.window - 1) * self.copies + 1
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:

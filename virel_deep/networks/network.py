@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from virel_deep.networks.stacks import Stack, affine, by_numpy, matrices, product, product_of_heads, whole
+from virel_deep.networks.memory import Parameters, Stacks, Storage, TensorStorage
+from virel_deep.networks.stacks import Stack, by_compiled, by_numpy, matrices, whole
 
 SIMD = 64
 """Flat parameters are padded to a multiple of this, so that no element is left to a loop's scalar tail, which
@@ -34,13 +35,6 @@ class Layer(NamedTuple):
 
     weight: Tensor
     bias: Tensor
-
-
-class Stacks(NamedTuple):
-    """Weights and biases of one layer as stacks, with a view of each network's matrix."""
-
-    weight: Stack
-    bias: Stack
 
 
 class Network:
@@ -61,9 +55,10 @@ class Network:
         self.layers = self.views(self.flat)
         self.gradient = torch.zeros_like(self.flat)
         self.stacks = [Stacks(*map(Stack, layer)) for layer in self.layers]
-        self.gradient_stacks = [Stacks(*map(Stack, layer)) for layer in self.views(self.gradient)]
-        self._kept: dict[tuple[int, int], _Storage] = {}
-        self._free: dict[int, list[_Storage]] = {}
+        gradients = [Stacks(*map(Stack, layer)) for layer in self.views(self.gradient)]
+        self._read = Parameters(seeds, heads, self.sizes, self.stacks, gradients)
+        self._kept: dict[tuple[int, int, bool], Storage] = {}
+        self._free: dict[tuple[int, bool], list[Storage]] = {}
 
     @cached_property
     def parameters(self) -> Tensor:
@@ -128,30 +123,39 @@ class Network:
         out: Tensor = _Differentiable.apply(x, flat, self)  # type: ignore[no-untyped-call]
         return out
 
-    def take(self, rows: int) -> "_Storage":
+    def take(self, rows: int) -> "Storage":
         """Reserve memory for an autograd pass over `rows` inputs, until `give_back`."""
-        free = self._free.setdefault(rows, [])
-        return free.pop() if free else _Storage(self, rows, rows)
+        free = self._free.setdefault((rows, by_compiled()), [])
+        return free.pop() if free else self._new_storage(rows, rows)
 
-    def give_back(self, storage: "_Storage") -> None:
+    def give_back(self, storage: "Storage") -> None:
         """Release memory reserved by `take`, so that a later pass can use it."""
-        self._free[storage.sizes[0]].append(storage)
+        self._free[storage.sizes[0], not isinstance(storage, TensorStorage)].append(storage)
 
     def small(self, rows: int) -> bool:
         """Whether a pass over `rows` inputs spends more time on function calls than on matrix products."""
         return rows * max(self.sizes) ** 2 < SMALL
 
-    def _storage(self, rows: int, reached: int) -> "_Storage":
+    def _storage(self, rows: int, reached: int) -> "Storage":
         """Memory of passes over `rows` inputs, kept for reuse; gradients cover the first `reached` rows."""
-        if (rows, reached) not in self._kept:
-            self._kept[rows, reached] = _Storage(self, rows, reached)
-        return self._kept[rows, reached]
+        key = rows, reached, by_compiled()
+        if key not in self._kept:
+            self._kept[key] = self._new_storage(rows, reached)
+        return self._kept[key]
+
+    def _new_storage(self, rows: int, reached: int) -> "Storage":
+        if not by_compiled():
+            return TensorStorage(self._read, rows, reached)
+        from virel_deep.networks.compiled import CompiledStorage  # noqa: PLC0415  (brings numba)
+
+        of = {"seeds": self.seeds, "heads": self.heads, "rows": rows, "reached": reached}
+        return CompiledStorage(self.flat, self.gradient, self.sizes, **of)
 
 
 class Pass:
     """One forward pass of a network, whose gradients are computed by hand on request."""
 
-    def __init__(self, network: Network, storage: "_Storage", output: Tensor) -> None:
+    def __init__(self, network: Network, storage: Storage, output: Tensor) -> None:
         """Bind the outputs of a pass to its memory, and number it, to detect reuse by a later pass."""
         self.output = output
         """Network outputs `[K, C, B, out]`."""
@@ -159,13 +163,14 @@ class Pass:
 
     def by_parameters(self, slope: Tensor) -> Tensor:
         """Gradient w.r.t. all parameters, in `network.gradient`, from `slope`, that w.r.t. the outputs."""
-        self._backward(slope, parameters=True)
+        self._backward(slope, parameters=True, inputs=None)
         return self._network.gradient
 
     def by_inputs(self, slope: Tensor, columns: slice) -> Tensor:
         """Gradient `[K, rows, n]` w.r.t. some inputs, summed over heads; `slope` is that w.r.t. outputs."""
-        g = self._backward(slope, parameters=False)
-        return _by_inputs(g, Stack(self._network.layers[0].weight[:, columns]), seeds=slope.shape[0])
+        by_inputs = self._backward(slope, parameters=False, inputs=columns)
+        assert by_inputs is not None
+        return by_inputs
 
     def by_inputs_of_chosen(self, chosen: Tensor, columns: slice) -> Tensor:
         """Gradient of one chosen head's scalar output per row of the batch, w.r.t. some input columns.
@@ -174,7 +179,9 @@ class Pass:
         For the CPU: a head's products have only the rows that chose it, half of them if there are two heads.
         """
         assert self._number == self._storage.passes, "a later pass took the storage"
-        if by_numpy() and self._network.small(chosen.shape[2]):
+        if not isinstance(self._storage, TensorStorage) or (
+            by_numpy() and self._network.small(chosen.shape[2])
+        ):
             return self.by_inputs(chosen[..., None].to(self.output.dtype), columns)
         seeds, heads, size = chosen.shape
         out = Stack.empty(seeds, columns.stop - columns.start, size, device=chosen.device)
@@ -189,9 +196,9 @@ class Pass:
             out.each[g // heads].index_copy_(1, rows, slope)
         return out.all.mT
 
-    def _backward(self, slope: Tensor, *, parameters: bool) -> Stack:
+    def _backward(self, slope: Tensor, *, parameters: bool, inputs: slice | None) -> Tensor | None:
         assert self._number == self._storage.passes, "a later pass took the storage"
-        return self._storage.backward(slope, parameters=parameters)
+        return self._storage.backward(slope, parameters=parameters, inputs=inputs)
 
 
 class _Differentiable(torch.autograd.Function):
@@ -213,75 +220,8 @@ class _Differentiable(torch.autograd.Function):
             raise RuntimeError("the network's parameters changed after this pass: make another pass")
         ctx.storage = None
         by_inputs, by_parameters = ctx.needs_input_grad[:2]
-        g = storage.backward(slope, parameters=by_parameters)
-        x = _by_inputs(g, network.stacks[0].weight, seeds=network.seeds) if by_inputs else None
+        inputs = slice(0, network.sizes[0]) if by_inputs else None
+        x = storage.backward(slope, parameters=by_parameters, inputs=inputs)
         flat = network.gradient.clone() if by_parameters else None
         network.give_back(storage)
         return x, flat, None
-
-
-def _by_inputs(g: Stack, weight: Stack, *, seeds: int) -> Tensor:
-    """Gradient `[K, rows, n]` w.r.t. n input columns, from that w.r.t. the first layer's outputs."""
-    out = Stack.empty(seeds, weight.all.shape[1], g.all.shape[1], device=g.all.device)
-    product_of_heads(weight, g.mT, out=out)  # transposed: a product is slow where its output is narrow
-    return out.all.mT
-
-
-class _Storage:
-    """Reusable memory of one forward and backward pass: layer inputs, and gradients w.r.t. layer outputs."""
-
-    def __init__(self, network: Network, rows: int, reached: int) -> None:
-        """Allocate the inputs of every layer, which a forward pass fills."""
-        self.network, self.sizes, self.passes = network, (rows, reached), 0
-        self.inputs = [self._empty(rows, n) for n in network.sizes[:-1]]
-        self.read = self.inputs if rows == reached else [Stack(one.all[:, :reached]) for one in self.inputs]
-        """Inputs of every layer in the rows that a backward pass reaches."""
-
-    @cached_property
-    def slopes(self) -> list[Stack]:
-        """Gradients w.r.t. the outputs of every layer, for the rows that a backward pass covers."""
-        return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the forward pass; return the outputs `[K, C, B, out]` as a new tensor."""
-        network = self.network
-        self.passes += 1
-        by_head(self.inputs[0].all, network).copy_(x[:, None])
-        *hidden, last = network.stacks
-        for layer, h, out in zip(hidden, self.inputs, self.inputs[1:], strict=False):
-            affine(h, layer.weight, layer.bias, out=out)
-            out.all.relu_()
-        outputs = self._empty(self.sizes[0], network.sizes[-1])
-        affine(self.inputs[-1], last.weight, last.bias, out=outputs)
-        return by_head(outputs.all, network)
-
-    def backward(self, upstream: Tensor, *, parameters: bool) -> Stack:
-        """Run the backward pass; return the gradient w.r.t. the first layer's outputs.
-
-        If asked for, the gradient with respect to all parameters is written to `network.gradient`.
-        """
-        network, g = self.network, self.slopes[-1]
-        by_head(g.all, network).copy_(upstream)
-        for i in reversed(range(len(self.read))):
-            h = self.read[i]
-            if parameters:
-                into = network.gradient_stacks[i]
-                product(h.mT, g, out=into.weight)
-                torch.sum(g.all, dim=1, keepdim=True, out=into.bias.all)
-            if i > 0:
-                below = self.slopes[i - 1]
-                product(g, network.stacks[i].weight.mT, out=below)
-                # relu'(h), in place: h is the output of the ReLU.
-                torch.ops.aten.threshold_backward.grad_input(below.all, h.all, 0, grad_input=below.all)
-                g = below
-        return g
-
-    def _empty(self, rows: int, columns: int) -> Stack:
-        return Stack.empty(
-            self.network.seeds * self.network.heads, rows, columns, device=self.network.flat.device
-        )
-
-
-def by_head(stack: Tensor, network: Network) -> Tensor:
-    """View a stack `[K C, m, n]` as `[K, C, m, n]`: seeds, then heads."""
-    return stack.view(network.seeds, network.heads, *stack.shape[1:])

@@ -10,13 +10,17 @@ import torch
 
 from virel_common.errors import require
 from virel_deep.design.run import Precision
-from virel_deep.networks.stacks import numpy_products
+from virel_deep.networks.stacks import Engine, cpu_products
 
 FLOAT32_LEVEL = 4.0
 """`medium` counts as float32 if its error is at most this many times that of `highest` (bf16: thousands)."""
 WORTH_IT = 1.4
 """`auto` takes `medium` only where it is this many times faster. Narrow products get slower under it; and on
 Zen 4, where it is 1.07 times faster, one start in twenty measured 1.2."""
+
+
+ENGINES: dict[str, Engine] = {"stacked": "numpy", "compiled": "compiled"}
+"""What computes products on the CPU instead of torch, by precision."""
 
 
 def relative_error(setting: str) -> float:
@@ -28,15 +32,16 @@ def relative_error(setting: str) -> float:
 
 
 @cache
-def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "stacked"]:
+def chosen(precision: Precision, device: str) -> Literal["highest", "medium", "stacked", "compiled"]:
     """Resolve the option `precision`; `auto` is decided by measuring this machine, once per process.
 
     On a GPU `medium` is TF32, which `auto` never takes, and there are no products by numpy.
 
     Raises:
-        InputError: `stacked` on a GPU.
+        InputError: `stacked` or `compiled` on a GPU.
     """
-    require(precision != "stacked" or device == "cpu", "precision", precision, "must not be stacked on a GPU")
+    possible = precision not in ENGINES or device == "cpu"
+    require(possible, "precision", precision, "must not be stacked or compiled on a GPU")
     if precision != "auto":
         return precision
     if device != "cpu":
@@ -56,7 +61,7 @@ def products(precision: Precision, device: str) -> Iterator[None]:
     if setting == "highest":
         yield
         return
-    with numpy_products() if setting == "stacked" else _set(setting):
+    with _set("medium") if setting == "medium" else cpu_products(ENGINES[setting]):
         yield
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 CACHE_LINE = 16
 """Floats in 64 bytes. Every matrix of a stack starts on such a boundary: how a product with a vector rounds
 depends on the alignment of its operands, so the bits of a seed would depend on its place in the stack."""
+
+
+Engine = Literal["torch", "numpy", "compiled"]
 
 
 class Stack:
@@ -48,7 +51,7 @@ def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
     """Affine map `out <- x @ weight + bias` for each matrix of the stacks, with `bias [G, 1, n]`."""
     if x.all.is_cuda:
         torch.baddbmm(bias.all, x.all, weight.all, out=out.all)
-    elif _by_numpy:
+    elif by_numpy():
         _numpy_product(x, weight, out=out)
         out.numpy += bias.numpy
     else:
@@ -60,7 +63,7 @@ def product(a: Stack, b: Stack, *, out: Stack) -> None:
     """Matrix products `out <- a @ b` of two stacks `[G, m, n]` and `[G, n, p]`."""
     if a.all.is_cuda:
         torch.bmm(a.all, b.all, out=out.all)
-    elif _by_numpy:
+    elif by_numpy():
         _numpy_product(a, b, out=out)
     else:
         for one, other, into in zip(a.each, b.each, out.each, strict=True):
@@ -70,7 +73,7 @@ def product(a: Stack, b: Stack, *, out: Stack) -> None:
 def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
     """Sum over a seed's C heads of `a @ b`: `out [K, m, p]` from `a [K C, m, n]` and `b [K C, n, p]`."""
     heads = len(a.all) // len(out.all)
-    if a.all.is_cuda or _by_numpy:
+    if a.all.is_cuda or by_numpy():
         of_each = torch.bmm(a.all, b.all) if a.all.is_cuda else torch.from_numpy(np.matmul(a.numpy, b.numpy))
         torch.sum(of_each.view(-1, heads, *of_each.shape[1:]), dim=1, out=out.all)
         return
@@ -79,27 +82,33 @@ def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
         torch.addmm(into, one, other, beta=0 if g % heads == 0 else 1, out=into)
 
 
-_by_numpy = False
+_engine: Engine = "torch"
 
 
 @contextmanager
-def numpy_products() -> Iterator[None]:
-    """Run a block whose CPU matrix products are computed by numpy: one call per stack, looping in C.
+def cpu_products(engine: Engine) -> Iterator[None]:
+    """Run a block whose CPU matrix products are computed by another engine than torch.
 
-    Each matrix is multiplied by itself, by the same routine whatever the others are, so the bits of a seed do
-    not depend on its neighbours. They are not those of torch's products.
+    `numpy` takes one call per stack, looping in C; `compiled` one call per pass of a network, and numpy for
+    other products. Each matrix is multiplied by itself, by the same routine whatever the others are, so the
+    bits of a seed do not depend on its neighbours. They are not those of torch's products.
     """
-    global _by_numpy  # noqa: PLW0603  (like torch's own setting of its products)
-    before, _by_numpy = _by_numpy, True
+    global _engine  # noqa: PLW0603  (like torch's own setting of its products)
+    before, _engine = _engine, engine
     try:
         yield
     finally:
-        _by_numpy = before
+        _engine = before
 
 
 def by_numpy() -> bool:
-    """Whether CPU matrix products are computed by numpy at the moment."""
-    return _by_numpy
+    """Whether single CPU matrix products are computed by numpy at the moment."""
+    return _engine != "torch"
+
+
+def by_compiled() -> bool:
+    """Whether whole passes of networks are compiled at the moment."""
+    return _engine == "compiled"
 
 
 def _numpy_product(a: Stack, b: Stack, *, out: Stack) -> None:

@@ -6,6 +6,7 @@ import os
 import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 COMPLETE, FAILED, STOPPED = 0, 1, 130
 """Exit statuses: every seed is done; a seed or a file failed; the run was stopped and saved."""
-STOP = (signal.SIGINT, signal.SIGTERM)
+KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
+"""Signals of impatient people: the first one saves and stops, a second one kills."""
+WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals of schedulers and of terminals that close; they save and stop too, however often they come."""
+STOP = (*KILL_TWICE, *WARNINGS)
 STOP_CHILD = signal.SIGUSR1
-"""Signal by which the parent asks its children to stop.
+"""Signal by which the parent asks its children to stop, one of those that may come twice.
 
-Not SIGINT or SIGTERM: those may also reach the children directly, and a second one of them kills."""
+A scheduler's signal to the whole group reaches the children directly, and once more through the parent."""
 
 
 def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
@@ -82,7 +87,9 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)
-    threadpool_limits(config.threads, user_api="blas")  # numpy's products
+    if config.precision == "compiled":  # loads SciPy's BLAS, before its threads are limited
+        import virel_deep.networks.compiled  # noqa: F401, PLC0415
+    threadpool_limits(config.threads, user_api="blas")  # products by numpy and SciPy
     try:
         with stop_requests() as stopped:
             trainer = Trainer(run, config, seeds, resume=resume)
@@ -140,7 +147,7 @@ def _start(
 
 def _status(process: BaseProcess, stopped: bool) -> int:
     code = process.exitcode
-    if stopped and code == -STOP_CHILD:  # it was stopped before it listened
+    if stopped and code in {-number for number in STOP}:  # it was stopped before it listened
         return STOPPED
     if code not in {COMPLETE, FAILED, STOPPED}:
         say(f"virel train: the process of {process.name} ended with status {code}; --resume continues it")
@@ -150,7 +157,7 @@ def _status(process: BaseProcess, stopped: bool) -> int:
 
 def _child(run: Path, config: RunConfig, seeds: list[int], resume: bool, reports: Any) -> None:
     # Ctrl-C stays blocked, as it was when this process began: the parent passes it on, once.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP} - {signal.SIGINT})
     _stop_with_parent()
     _keep_freed_memory()
     title = _title(seeds)
@@ -163,13 +170,20 @@ def _title(seeds: Sequence[int]) -> str:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether a signal requested a stop; a second signal kills the process."""
+    """Yield a function that tells whether a signal requested a stop; a second of `KILL_TWICE` kills.
+
+    In a thread, where Python can set no handler, nothing requests a stop.
+    """
+    if not in_main_thread():
+        yield lambda: False
+        return
     seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in (*STOP, STOP_CHILD)}
+    before = {number: signal.getsignal(number) for number in STOP}
 
     def note(number: int, _frame: Any) -> None:
         seen.append(number)
-        signal.signal(number, signal.SIG_DFL)
+        if number in KILL_TWICE:
+            signal.signal(number, signal.SIG_DFL)
 
     for number in before:
         signal.signal(number, note)
@@ -182,18 +196,22 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], bool]]:
-    """Pass Ctrl-C and SIGTERM on to the child processes; yield a function that tells whether one came.
+    """Pass stop signals on to the child processes; yield a function that tells whether one came.
 
-    The parent itself survives the signal, to wait for its children.
+    The parent itself survives them, to wait for its children; a second of `KILL_TWICE` kills those.
     """
+    if not in_main_thread():
+        yield lambda: False
+        return
     seen: list[int] = []
 
     def pass_on(number: int, _frame: Any) -> None:
+        again = number in KILL_TWICE and number in seen
         seen.append(number)
         for process in list(processes):
             if process.pid is not None and process.exitcode is None:
                 with suppress(ProcessLookupError):
-                    os.kill(process.pid, STOP_CHILD)
+                    os.kill(process.pid, signal.SIGKILL if again else STOP_CHILD)
 
     before = {number: signal.signal(number, pass_on) for number in STOP}
     try:
@@ -201,6 +219,11 @@ def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], 
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def in_main_thread() -> bool:
+    """Whether this is the main thread, the only one in which Python can handle signals."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def _stop_with_parent() -> None:

@@ -1,10 +1,11 @@
 """Load a seed's newest checkpoint, after checking that it belongs to this run and seed."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from virel_common.errors import InputError
-from virel_deep.design.fields import dotted, encode
+from virel_deep.design.fields import additions, dotted, encode
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.storage.checkpoint import Loaded, load
@@ -24,16 +25,16 @@ def load_seed(run: Path, config: RunConfig, seed: int, *, with_rows: bool = True
     """
     folder = seed_folder(run, seed) / "checkpoints"
     loaded = load(folder, with_rows=with_rows)
-    found, here = loaded.state.get("owner"), owner(config, seed)
-    if found != here:
+    found, here = loaded.state.get("owner"), json.loads(owner(config, seed))
+    theirs = additions(config.algorithm) | (json.loads(found) if isinstance(found, str) else {})
+    if theirs != here:
         raise InputError(
-            f"{folder}: the checkpoint belongs to another run or seed: {_difference(found, here)}"
+            f"{folder}: the checkpoint belongs to another run or seed: {_difference(theirs, here)}"
         )
     return loaded
 
 
-def _difference(found: object, here: str) -> str:
+def _difference(theirs: Mapping[str, object], here: Mapping[str, object]) -> str:
     """First setting in which two checkpoint identities differ, as words for an error message."""
-    theirs = json.loads(found) if isinstance(found, str) else {}
-    name, value = next((name, value) for name, value in json.loads(here).items() if theirs.get(name) != value)
-    return f"`{name}` is {theirs.get(name)!r} there, {value!r} here"
+    name = next(name for name in [*here, *theirs] if theirs.get(name) != here.get(name))
+    return f"`{name}` is {theirs.get(name)!r} there, {here.get(name)!r} here"

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,9 @@ from virel_deep.agent.interfaces import Agent, Own
 from virel_deep.axes.interfaces import Noise
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
+from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
+from virel_deep.run.explore import explore
 from virel_deep.run.folder import locked, seed_folder
 from virel_deep.run.policy import Policy, policy_layers
 from virel_deep.run.seed import SeedFailure, SeedRun
@@ -107,16 +108,18 @@ class Trainer:
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
         self._rows = torch.from_numpy(self.rows)
         self._acting = torch.empty(seeds, self.config.copies, self.agent.n_action)
-        self.batch, self.noise = self._storage(algorithm.data.batch, 2)
+        draws = self.agent.draws
+        self.batch, self.noise = self._storage(algorithm.data.batch, draws.here + draws.following)
         own = algorithm.temperature.estimate.batch
-        self.own = Own(*self._storage(own, 1)) if own else None
+        self.own = Own(*self._storage(own, draws.following)) if own else None
         capture = cuda_graph if self.device.type == "cuda" else None
         self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
 
     def _storage(self, size: int, states: int) -> tuple[Tensor, Noise]:
         """Allocate a minibatch and its random numbers, for `states` states per transition."""
-        seeds, width = len(self.runs), self.agent.columns.width
-        batch = torch.empty(seeds, size, width, device=self.device)
+        seeds, window = len(self.runs), self.config.algorithm.value.window
+        shape = (size, self.agent.columns.width) if window == 1 else (size, window, self.agent.columns.width)
+        batch = torch.empty(seeds, *shape, device=self.device)
         noise = {
             name: torch.empty(seeds, states * size, draw.width, device=self.device)
             for name, draw in self.agent.noise.items()
@@ -140,9 +143,9 @@ class Trainer:
         self._collect(self._actions())
         if not self.runs:
             return
-        if self.step > config.algorithm.data.warmup and len(self.replay) >= config.algorithm.data.batch:
+        if self.step > config.algorithm.data.warmup and len(self.replay) >= self._least_rows:
             with products(config.precision, config.device):
-                for _ in range(config.copies):
+                for _ in range(self._due_updates()):
                     self._update()
         if self.step % config.log_every == 0:
             self._log(report)
@@ -151,18 +154,27 @@ class Trainer:
         if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
             self.save()
 
-    def _actions(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
-        noise = self._acting
-        if self.step <= self.config.algorithm.data.warmup:
-            for one, run in zip(noise, self.runs, strict=True):
-                one.uniform_(-1, 1, generator=run.acting)
-            return noise.numpy()
-        for one, run in zip(noise, self.runs, strict=True):
-            one.normal_(generator=run.acting)
-        return self.agent.act(self.rows[..., self.agent.columns.observation], noise.numpy())
+    @property
+    def _least_rows(self) -> int:
+        """Transitions that the first update waits for: a batch, and a window of its targets."""
+        return max(self.config.algorithm.data.batch, self.config.first_window)
 
-    def _collect(self, actions: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+    def _due_updates(self) -> int:
+        """Number of updates that this step of all copies has: one per `update_every` transitions."""
+        every = self.config.algorithm.update_every
+        return self.step // every - (self.step - self.config.copies) // every
+
+    def _actions(self) -> Floats:
+        """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
+        noise, uniform = self._acting, self.step <= self.config.algorithm.data.warmup
+        for one, run in zip(noise, self.runs, strict=True):
+            if uniform:
+                one.uniform_(-1, 1, generator=run.acting)
+            else:
+                one.normal_(generator=run.acting)
+        return explore(self.agent, self.rows, noise.numpy(), uniform=uniform)
+
+    def _collect(self, actions: Floats) -> None:
         """Step every seed's environments and store the transitions; drop a seed that fails."""
         columns, failed = self.agent.columns, {}
         for k, run in enumerate(self.runs):
@@ -176,6 +188,8 @@ class Trainer:
             row[:, columns.next_observation] = transition.next_observation
             row[:, columns.reward] = transition.reward
             row[:, columns.terminated] = transition.terminated
+            if columns.truncated is not None:
+                row[:, columns.truncated] = transition.truncated
         kept = [k for k in range(len(self.runs)) if k not in failed]
         rows = self._rows[kept] if failed else self._rows
         self._remove(failed)
@@ -191,7 +205,10 @@ class Trainer:
     def _draw(self, batch: Tensor, noise: Noise) -> None:
         """Sample a minibatch from the replay buffer, and random numbers, each seed by its own generator."""
         generators = [run.learning for run in self.runs]
-        self.replay.sample(batch.shape[1], generators, out=batch)
+        if batch.dim() == 4:
+            self.replay.sample_windows(batch.shape[1], generators, stride=self.config.copies, out=batch)
+        else:
+            self.replay.sample(batch.shape[1], generators, out=batch)
         for name, draw in self.agent.noise.items():
             for of_seed, one in zip(noise[name], generators, strict=True):
                 if draw.law == "normal":

@@ -15,13 +15,14 @@ import numpy as np
 from scipy import sparse
 
 from virel_common.errors import require
-from virel_theory.checks import Array, Mask, as_distribution, as_float_array, first_bad
+from virel_theory.checks import Array, Mask, as_distribution
 from virel_theory.mdp.row_sums import longest_row
 from virel_theory.mdp.storage import atomic_npz, csr_from_parts, read_npz
 from virel_theory.mdp.validation import (
     Transition,
     as_action_mask,
     as_gamma,
+    as_reward,
     as_transition,
     check_rows,
     read_only,
@@ -67,9 +68,7 @@ class TabularMDP:
         gamma = as_gamma(self.gamma)
         transition, n_states, n_actions = as_transition(self.transition)
         mask = as_action_mask(self.mask, (n_states, n_actions))
-        reward = as_float_array(self.reward, (n_states, n_actions), name="reward")
-        available = True if mask is None else mask
-        first_bad(~np.isfinite(reward) & available, reward, name="reward", rule="must be finite")
+        reward = as_reward(self.reward, (n_states, n_actions), mask)
         check_rows(transition, n_actions, mask)
         if mask is not None:
             reward = np.where(mask, reward, 0.0)
@@ -180,18 +179,24 @@ class TabularMDP:
         atomic_npz(Path(path), arrays)
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> "TabularMDP":
+    def load(path: str | os.PathLike[str], *, gamma: float | None = None) -> "TabularMDP":
         """Read an MDP from an `.npz` file that `TabularMDP.save` wrote.
 
         Keys of the archive: `transition`, or `indptr`, `indices` and `data`; `reward`, `gamma`; optional
-        `initial` and `mask`.
+        `initial` and `mask`. The argument `gamma` takes the place of the discount in the file, which may
+        then be missing or out of range.
 
         Raises: InputError: if the file is missing, truncated, holds pickled objects, lacks a key, or fails
             validation.
         """
         arrays = read_npz(Path(path))
-        for key in ("reward", "gamma"):
-            require(key in arrays, str(path), sorted(arrays), f"must hold the array {key!r}")
+        require("reward" in arrays, str(path), sorted(arrays), "must hold the array 'reward'")
+        discount: Any = gamma
+        if gamma is None:
+            rule = "must hold the array 'gamma', if no discount is given"
+            require("gamma" in arrays, str(path), sorted(arrays), rule)
+            require(arrays["gamma"].ndim == 0, "gamma", arrays["gamma"].shape, "must be a scalar")
+            discount = arrays["gamma"].item()
         transition: Any
         if "transition" in arrays:
             transition = arrays["transition"]
@@ -199,7 +204,4 @@ class TabularMDP:
             needed = "must hold 'transition', or 'indptr', 'indices' and 'data'"
             require({"indptr", "indices", "data"} <= set(arrays), str(path), sorted(arrays), needed)
             transition = csr_from_parts(arrays)
-        require(arrays["gamma"].ndim == 0, "gamma", arrays["gamma"].shape, "must be a scalar")
-        return TabularMDP(
-            transition, arrays["reward"], arrays["gamma"].item(), arrays.get("initial"), arrays.get("mask")
-        )
+        return TabularMDP(transition, arrays["reward"], discount, arrays.get("initial"), arrays.get("mask"))

@@ -14,6 +14,8 @@ Transition = Array | sparse.csr_array
 """Transition probabilities p(s'|s, a): dense `[S, A, S]`, or CSR `[S*A, S]` with row `s*A + a`."""
 
 Value = TypeVar("Value")
+ROUNDED = 1e-3  # sums this close to 1 look like rounding in print, and the message says what to do
+TOOLBOX = "`from_toolbox` reads the order of other toolboxes, one matrix [S, S] per action"
 
 
 def as_gamma(gamma: ArrayLike) -> float:
@@ -27,9 +29,16 @@ def as_transition(transition: Any) -> tuple[Transition, int, int]:
     """Return `transition` as float64, dense or CSR, and the numbers S of states and A of actions."""
     if sparse.issparse(transition):
         return _as_csr(transition)
+    if isinstance(transition, list | tuple) and any(sparse.issparse(one) for one in transition):
+        found = f"a list of {len(transition)} matrices"
+        raise InputError(
+            f"`transition` must have shape [S, A, S], or [S*A, S] as CSR; found {found}; {TOOLBOX}"
+        )
     dense = as_real(transition, name="transition")
     ok = dense.ndim == 3 and dense.shape[0] == dense.shape[2] and 0 not in dense.shape
-    require(ok, "transition", dense.shape, "must have shape [S, A, S]")
+    by_action = dense.ndim == 3 and dense.shape[1] == dense.shape[2]
+    hint = f"must have shape [S, A, S]; {TOOLBOX}" if by_action else "must have shape [S, A, S]"
+    require(ok, "transition", dense.shape, hint)
     return dense, dense.shape[0], dense.shape[1]
 
 
@@ -49,6 +58,19 @@ def _as_csr(transition: Any) -> tuple[Transition, int, int]:
     if csr.dtype != np.float64:
         csr = csr.astype(np.float64)
     return csr, n_states, n_rows // n_states
+
+
+def as_reward(reward: ArrayLike, shape: tuple[int, int], mask: Mask | None) -> Array:
+    """Return `reward` as float64 `[S, A]`, finite where the action exists."""
+    out = as_real(reward, name="reward")
+    of_successors = out.ndim == 3 and out.shape[:2] == shape
+    hint = "; rewards of transitions must be averaged first: (transition * reward).sum(axis=2)"
+    require(out.shape == shape, "reward", out.shape, f"must have shape {list(shape)}{hint * of_successors}")
+    bad = ~np.isfinite(out) & (True if mask is None else mask)
+    missing = bool(np.isneginf(out[bad]).all())
+    rule = "must be finite" + ("; an action that does not exist must be False in `mask`" * missing)
+    first_bad(bad, out, name="reward", rule=rule)
+    return out
 
 
 def as_action_mask(mask: ArrayLike | None, shape: tuple[int, int]) -> Mask | None:
@@ -82,9 +104,11 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
             if mask is None or mask[state, action]
             else "be zero, as the mask says that the action does not exist"
         )
+        rounded = 0 < abs(total - 1) < ROUNDED and (mask is None or bool(mask[state, action]))
+        hint = "; divide rows that were rounded, or are float32, by their sums first" if rounded else ""
         raise InputError(
             f"`transition` must {rule} in every row; "
-            f"found the sum {total!r} for state {state}, action {action}"
+            f"found the sum {total!r} for state {state}, action {action}{hint}"
         )
 
 

@@ -14,6 +14,7 @@ from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import garnet_kernels
 from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
+from virel_theory.threads import n_threads
 
 Cell = tuple[int, int]
 
@@ -262,7 +263,8 @@ def _garnet_rows(
     else:
         indptr = np.concatenate([[0], branching * mask.ravel().cumsum()]).astype(dtype)
     indices, data = np.empty(n_entries, dtype=dtype), np.empty(n_entries)
-    fill = garnet_kernels.fill_serial if n_entries < PARALLEL_FROM else garnet_kernels.fill_parallel
+    serial = n_entries < PARALLEL_FROM or n_threads() == 1
+    fill = garnet_kernels.fill_serial if serial else garnet_kernels.fill_parallel
     fill(key, shape[0], indptr, indices, data)
     return sparse.csr_array((data, indices, indptr), shape=(n_rows, shape[0]))
 

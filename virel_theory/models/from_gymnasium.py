@@ -2,35 +2,80 @@
 
 import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import Mask
+from virel_theory.checks import Mask, as_distribution
 
+HARMLESS = {
+    "Autoreset",
+    "HumanRendering",
+    "OrderEnforcing",
+    "PassiveEnvChecker",
+    "RecordEpisodeStatistics",
+    "RecordVideo",
+    "RenderCollection",
+    "TimeLimit",
+}
+"""Wrappers that change neither rewards nor transitions; a time limit is no part of the MDP."""
+HIDDEN_OPTIONS = ("fickle_passenger",)
+"""Options of toy-text environments that change their steps, but not their table `P`."""
 Columns = tuple[NDArray[Any], ...]
 
 
 def open_env(env: Any) -> Any:
     """Return the unwrapped environment; one made from an id is closed at once, as only its table is read."""
-    if not isinstance(env, str):
-        require(hasattr(env, "unwrapped"), "env", env, "must be an environment or its id")
-        return env.unwrapped
+    if isinstance(env, str):
+        env = made_env(env, {})
+    require(hasattr(env, "unwrapped"), "env", env, "must be an environment or its id")
+    _refuse_what_the_table_lacks(env)
+    return env.unwrapped
+
+
+def made_env(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Make an environment from its id and arguments, and close it at once, as only its table is read."""
     import gymnasium  # noqa: PLC0415  (slow to import, and only needed here)
 
     try:
         with warnings.catch_warnings():
-            if not re.search(r"-v\d+$", env):  # an id without a version asks for the newest one
+            if not re.search(r"-v\d+$", name):  # an id without a version asks for the newest one
                 warnings.simplefilter("ignore", UserWarning)
-            made = gymnasium.make(env)
-    except (gymnasium.error.Error, ImportError) as err:
-        raise InputError(f"`env` must be a Gymnasium id that can be made; found {env!r} ({err})") from None
-    try:
-        return made.unwrapped
-    finally:
-        made.close()
+            made = gymnasium.make(name, **arguments)
+    except (gymnasium.error.Error, ImportError, TypeError, ValueError, KeyError) as err:
+        wanted = f"{name!r} with {dict(arguments)}" if arguments else repr(name)
+        raise InputError(f"`env` must be a Gymnasium id that can be made; found {wanted} ({err})") from None
+    made.close()
+    return made
+
+
+def start_distribution(env: Any, n_states: int) -> Any:
+    """Distribution over the listed states in which the environment starts; uniform if it does not say.
+
+    Gymnasium keeps it in `initial_state_distrib`, gym before it in `isd`.
+    """
+    for name in ("initial_state_distrib", "isd"):
+        if getattr(env, name, None) is not None:
+            return as_distribution(getattr(env, name), n_states, name=name)
+    return np.full(n_states, 1 / n_states)
+
+
+def _refuse_what_the_table_lacks(env: Any) -> None:
+    """Raise `InputError` for wrappers that may change the MDP, and for options that `P` does not show."""
+    wrapper = env
+    while wrapper is not wrapper.unwrapped:
+        kind = type(wrapper).__name__
+        rule = "must have no wrapper that may change rewards or transitions, which `P` does not tell"
+        require(kind in HARMLESS, "env", kind, f"{rule} (pass `env.unwrapped` if it changes neither)")
+        wrapper = wrapper.env
+    for option in HIDDEN_OPTIONS:
+        rule = f"must be made without `{option}`, whose effect its table `P` does not hold"
+        require(
+            not getattr(wrapper, option, False), "env", f"{option}={getattr(wrapper, option, None)}", rule
+        )
 
 
 def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:

@@ -3,13 +3,18 @@
 Transitions (`.tra`): an optional first line `mdp` or `dtmc` (Storm) or counts `S C N` / `S N` (PRISM), then
 `s choice s' p [action]` (MDP) or `s s' p` (DTMC). Labels (`.lab`): `0="init" 1="goal"`, then `s: 0 1`
 (PRISM), or `#DECLARATION`, names, `#END`, then `s name name` (Storm). Rewards: `s r`, `s choice r` or
-`s choice s' r` (DTMC: `s s' r`), after an optional line of counts. Lines that start with `#` or `//` are
-comments, except in `.lab` files.
+`s choice s' r` (DTMC: `s s' r`), after an optional line of counts. Numbers may be fractions such as `1/3`.
+Lines that start with `#` or `//` are comments, except those of `#DECLARATION` in `.lab` files; a comment may
+say what a file holds, as PRISM writes it: models in continuous time, `(CTMC)`, are refused. Files may be
+compressed (a further suffix `.gz`) and may begin with a byte-order mark.
 """
 
+import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +41,7 @@ class Transitions:
 
 def read_transitions(path: Path) -> Transitions:
     """Read the transitions of a `.tra` file."""
+    _refuse_continuous_time(path)
     lines = _read_lines(path)
     require(bool(lines), str(path), "no line", "must hold transitions")
     is_dtmc, counts, lines = _tra_header(path, lines)
@@ -71,7 +77,7 @@ def choice_rows(tra: Transitions) -> tuple[Ints, Ints]:
 
 def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
     """Read a `.lab` file: for each label, the states that carry it."""
-    lines = _read_lines(path, comments=False)
+    lines = _read_lines(path, keep=("#DECLARATION", "#END"))
     require(bool(lines), str(path), "no line", "must declare labels")
     if lines[0][1][0] == "#DECLARATION":
         names, lines = _storm_declaration(path, lines)
@@ -93,6 +99,9 @@ def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
 def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
     """Read a reward file: reward of every transition `[N]`, and whether it depends on the successor."""
     lines = _read_lines(path)
+    require(
+        bool(lines), str(path), "no line", "must hold rewards, or the line of counts that says there are none"
+    )
     width = max((len(words) for _, words in lines), default=2)
     counts: list[int] = []
     if lines and (len(lines[0][1]) < width or lines[0][1][0] == str(tra.n_states)):  # no state is numbered S
@@ -210,8 +219,8 @@ def _as_int(word: str, path: Path, number: int) -> int:
 def _as_real(word: str, path: Path, number: int) -> float:
     """Parse `word`, on line `number` of a model file, as a finite float."""
     try:
-        value = float(word)
-    except ValueError:
+        value = float(Fraction(word)) if "/" in word else float(word)
+    except (ValueError, ArithmeticError):
         value = float("nan")
     require(bool(np.isfinite(value)), f"{path} line {number}", word, "must hold a finite number here")
     return value
@@ -222,14 +231,30 @@ def _in_range(state: int, n_states: int, path: Path, number: int) -> None:
     require(state < n_states, f"{path} line {number}", state, f"must number states below {n_states}")
 
 
-def _read_lines(path: Path, *, comments: bool = True) -> list[Line]:
-    """Split a model file's non-empty lines into words, with line numbers; `comments` drops comment lines."""
+def _read_lines(path: Path, *, keep: Sequence[str] = ()) -> list[Line]:
+    """Non-empty lines of a model file as numbered words; no comments, but those that begin with `keep`."""
+    numbered = ((number, line.split()) for number, line in enumerate(_text(path).splitlines(), start=1))
+    lines = [(number, words) for number, words in numbered if words]
+    return [line for line in lines if line[1][0] in keep or not line[1][0].startswith(("#", "//"))]
+
+
+def _text(path: Path) -> str:
+    """Text of a model file, decompressed if its name ends in `.gz`, without a byte-order mark."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as err:
-        raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"`{path}` must be a text file; found bytes that are not UTF-8") from None
-    numbered = ((number, line.split()) for number, line in enumerate(text.splitlines(), start=1))
-    lines = [(number, words) for number, words in numbered if words]
-    return [line for line in lines if not (comments and line[1][0].startswith(("#", "//")))]
+    except (EOFError, gzip.BadGzipFile, zlib.error) as err:
+        raise InputError(f"`{path}` must be a gzip file, as its name says; {err}") from None
+    except OSError as err:
+        raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
+
+
+def _refuse_continuous_time(path: Path) -> None:
+    """Raise `InputError` if the head of a `.tra` file says that its numbers are rates, not probabilities."""
+    for line in _text(path).splitlines()[:5]:
+        kind = re.fullmatch(r"(?:(?:#|//).*\()?(ctmc|ctmdp|ma|pta)\)?", line.strip(), re.IGNORECASE)
+        if kind is not None:
+            rule = "must be a DTMC or an MDP, in discrete time: export the embedded or uniformised model"
+            raise InputError(f"`{path}` {rule}; found {kind[1].upper()}")

@@ -6,7 +6,7 @@ does not import gymnasium.
 
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import Array, as_distribution
+from virel_theory.checks import Array
 from virel_theory.mdp.storage import BROKEN, read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import from_prism as prism
 from virel_theory.models.assemble import Ints, build, csr_rows
 from virel_theory.models.choices import Choices, check_choices, to_mdp
-from virel_theory.models.from_gymnasium import gym_table, open_env
+from virel_theory.models.from_gymnasium import gym_table, made_env, open_env, start_distribution
 from virel_theory.models.from_qvbs import Sense, qvbs_choices, qvbs_sense
 
 FilePath = str | os.PathLike[str]
 
 GYM_PREFIX = "gym:"
+REWARD_ENDS = (".srew", ".trew", ".rew")
 DENSE_UP_TO = 4_000_000  # entries of `[S, A, S]`, 32 MB; larger toy-text tables become CSR
 
 
@@ -35,6 +36,9 @@ def from_gymnasium(env: Any, *, gamma: float) -> TabularMDP:
     Deviation: 1. every transition flagged `terminated` leads to one added absorbing state (the last) with
     reward 0, whatever successor is listed: nothing is earned after the end; 2. a successor listed several
     times adds up.
+
+    Refused is what the table does not tell: wrappers that may change rewards or transitions, and options
+    whose effect is not in it (a fickle passenger).
 
     Args:
         env: an id such as "FrozenLake-v1" ("FrozenLake" is the newest version of it), or an environment.
@@ -65,8 +69,7 @@ def from_gymnasium(env: Any, *, gamma: float) -> TabularMDP:
         mask = np.concatenate([mask, np.ones((1, n_actions), dtype=np.bool_)])
     transition = csr_rows(prob, row, successor, shape=(n_states * n_actions, n_states))
     initial = np.zeros(n_states)
-    start = getattr(unwrapped, "initial_state_distrib", np.full(n_listed, 1 / n_listed))
-    initial[:n_listed] = as_distribution(start, n_listed, name="initial_state_distrib")
+    initial[:n_listed] = start_distribution(unwrapped, n_listed)
     is_sparse = mask.size * n_states > DENSE_UP_TO
     return build(transition, rewards, gamma=gamma, initial=initial, mask=mask, is_sparse=is_sparse)
 
@@ -159,22 +162,28 @@ def from_prism(
     if rew is None and goals is not None:
         reward = _sums(choice, prob * np.isin(successor, goals), size=len(reward))
     else:
-        files = [rew] if isinstance(rew, str | os.PathLike) else rew or []
+        files = [rew] if isinstance(rew, str | os.PathLike) else list(rew or ())
+        require(len(files) > 0, "rew", rew, "must name at least one reward file")
         for file in files:
             reward = reward + _choice_rewards(Path(file), transitions, choice)
     return to_mdp(replace(choices, reward=reward), gamma=gamma, goal=goals)
 
 
 def load_problem(
-    spec: FilePath, *, gamma: float | None = None, objective: str | None = None
+    spec: FilePath,
+    *,
+    gamma: float | None = None,
+    objective: str | None = None,
+    env_args: Mapping[str, Any] | None = None,
 ) -> tuple[TabularMDP, Sense | None]:
     """MDP from a file or a `gym:ID`, with the optimisation sense it asks for, Puterman 1994, Section 2.1.
 
     Args:
-        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (files of the same name in
-            `.lab`, `.srew`, `.trew`, `.rew` are read with it), or `gym:ID`.
+        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (`files_beside` says which
+            labels and rewards are read with it), or `gym:ID`.
         gamma: discount in [0, 1); None: the one in the file, an error where there is none.
         objective: name of a QVBS objective, or goal label of a `.tra` file; None elsewhere.
+        env_args: arguments of the environment `gym:ID`, such as `{"is_slippery": False}`; None elsewhere.
 
     Returns: the MDP, and "max", "min" or None (the file does not say).
     Raises: InputError: on a broken or missing file, an unknown id or objective, or a `gamma` that is bad or
@@ -188,19 +197,17 @@ def load_problem(
     path = Path(name)
     if name.startswith(GYM_PREFIX):
         _no_objective(objective)
-        return from_gymnasium(name.removeprefix(GYM_PREFIX), gamma=_given(gamma, name)), None
-    if path.suffix == ".tra":
-        beside = {end: path.with_suffix(end) for end in (".lab", ".srew", ".trew", ".rew")}
-        found = {end: file for end, file in beside.items() if file.exists()}
-        lab = found.pop(".lab", None)
-        rew = list(found.values()) or None
+        env = made_env(name.removeprefix(GYM_PREFIX), env_args or {})
+        return from_gymnasium(env, gamma=_given(gamma, name)), None
+    require(not env_args, "env_args", env_args, "must be left out, as the MDP is not a Gymnasium environment")
+    if name.endswith((".tra", ".tra.gz")):
+        lab, rew = files_beside(path)
         return from_prism(path, gamma=_given(gamma, name), lab=lab, rew=rew, goal=objective), None
     require(path.suffix == ".npz", "mdp", name, "must be an .npz file, a .tra file, or gym:ID (Gymnasium)")
     if _is_qvbs(path):
         return from_qvbs(path, objective or "", gamma=_given(gamma, name))
     _no_objective(objective)
-    mdp = TabularMDP.load(path)
-    return (mdp if gamma is None else replace(mdp, gamma=gamma)), None
+    return TabularMDP.load(path, gamma=gamma), None
 
 
 def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | None = None) -> TabularMDP:
@@ -219,6 +226,29 @@ def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | Non
         49
     """
     return load_problem(spec, gamma=gamma, objective=objective)[0]
+
+
+def files_beside(tra: Path) -> tuple[Path | None, list[Path] | None]:
+    """Files of labels and rewards that belong to a `.tra` file by their names, as PRISM chooses them.
+
+    That is `m.lab`, and `m.srew`, `m.trew` or `m.rew`; with several reward structures PRISM numbers them,
+    `m1.srew`, `m2.srew`. Each may be compressed, `.gz`.
+
+    Raises: InputError: if there are several numbered reward structures, of which none is meant.
+    """
+    stem = tra.name.removesuffix(".gz").removesuffix(".tra")
+
+    def present(*names: str) -> list[Path]:
+        files = (tra.with_name(name + zipped) for name in names for zipped in ("", ".gz"))
+        return [file for file in files if file.exists()]
+
+    rewards = present(*(f"{stem}{end}" for end in REWARD_ENDS))
+    numbered = [] if rewards else [present(*(f"{stem}{k}{end}" for end in REWARD_ENDS)) for k in range(1, 10)]
+    several = [str(files[0]) for files in numbered if files]
+    rule = "must have one reward structure beside it: call `from_prism` with `rew=` to choose"
+    require(len(several) < 2, str(tra), several, rule)
+    found = rewards or (numbered[0] if several else [])
+    return next(iter(present(f"{stem}.lab")), None), found or None
 
 
 def _is_qvbs(path: Path) -> bool:

@@ -13,7 +13,6 @@ of `q` to a linear solve.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import get_num_threads
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -21,6 +20,7 @@ from virel_theory.checks import Array
 from virel_theory.solvers.kernels import rows as _rows
 from virel_theory.solvers.kernels import sweeps
 from virel_theory.solvers.problem import Problem
+from virel_theory.threads import n_threads
 
 PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
 PARALLEL_FROM_FULL = 2_000_000  # the same threshold for sweeps of T*, which are few
@@ -198,7 +198,7 @@ class SparseBackups:
     @staticmethod
     def _is_parallel(n_entries: int, threshold: int) -> bool:
         """Whether a sweep that reads `n_entries` entries is large enough to pay for threads."""
-        return n_entries >= threshold and get_num_threads() > 1
+        return n_entries >= threshold and n_threads() > 1
 
 
 class DenseBackups:

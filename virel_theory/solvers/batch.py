@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import Array, Mask, as_float_array, as_mask, as_real, first_bad
+from virel_theory.checks import Array, Mask, as_float_array, as_mask, as_number, as_real, first_bad
 from virel_theory.mdp.row_sums import SURE, first_bad_row
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels import batch
 from virel_theory.solvers.problem import check_scale
+from virel_theory.threads import n_threads
 
 MAX_STEPS = 1000
 N_CHUNKS = 64
@@ -65,15 +66,18 @@ def solve_batch(
         [[2.0], [4.0]]
     """
     rows, rewards, gammas = _checked(transition, reward, gamma, mask)
-    require(0 <= atol < np.inf, "atol", atol, "must be non-negative and finite")
+    require(0 <= as_number(atol, name="atol") < np.inf, "atol", atol, "must be non-negative and finite")
     n, n_states, n_actions = rewards.shape
     q, policy = np.empty((n, n_states, n_actions)), np.empty((n, n_states), dtype=np.intp)
     low, high, v_max = np.empty(n), np.empty(n), np.empty(n)
     r_max = np.abs(rewards, where=np.isfinite(rewards), out=np.zeros_like(rewards)).max(axis=(1, 2))
     for size, one in zip(r_max.tolist(), gammas.tolist(), strict=True):
         check_scale(size, one, name="reward", what="max|r|")
-    chunks = min(N_CHUNKS, n)
-    batch.policy_iterations(rows, rewards, gammas, MAX_STEPS, q, policy, low, high, v_max, chunks)
+    args = (rows, rewards, gammas, MAX_STEPS, q, policy, low, high, v_max)
+    if n_threads() > 1:
+        batch.policy_iterations_parallel(*args, min(N_CHUNKS, n))
+    else:
+        batch.policy_iterations_range(*args, 0, n)
     n_terms = np.count_nonzero(rows, axis=3).max(axis=(1, 2)).astype(np.float64)
     shift, bound = cert.shifts_and_bounds(low, high, gamma=gammas, n_terms=n_terms, r_max=r_max, v_max=v_max)
     q += shift[:, None, None]

@@ -7,7 +7,7 @@ is trusted: only `drive` decides, by a full sweep.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> So
     shift = outcome.shift
     if exhausted and np.isfinite(outcome.bound) and not outcome.met:
         x.note("compensated sweeps")
-        outcome = refined(x, outcome)
+        outcome = replace(refined(x, outcome), exhausted=True)
         shift = outcome.shift
     _rows.finish(x.b.q, shift, x.w, x.b.policy)
     name = what_ran(method, x.ran)

@@ -7,6 +7,7 @@ from scipy.sparse import linalg as sparse_linalg
 
 from virel_theory.checks import Array
 from virel_theory.mdp.policy_system import direct_solve
+from virel_theory.mdp.row_sums import Rows
 from virel_theory.solvers import linear
 from virel_theory.solvers.backups import SparseBackups
 from virel_theory.solvers.bounds import UNIT
@@ -14,6 +15,7 @@ from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.point import FORCING, Point, as_sparse
 
 MAX_LAZY = 50  # improvements between two full sweeps
+MAX_DIRECT = 3000  # states up to which a direct solve takes the place of Krylov steps that stall
 SMALL = 32  # states up to which a direct solve costs no more than what surrounds it
 
 
@@ -46,26 +48,43 @@ class KrylovMethod(Protocol):
         """Solve `A x = b` approximately from the guess `x0`; also return 0 if the tolerance is met."""
 
 
-def advance_pi_krylov(x: Point, run: KrylovMethod) -> None:
-    """Take a step of policy iteration by a SciPy Krylov method; keep it if the residual's span falls."""
+def advance_pi_krylov(x: Point, run: KrylovMethod, *, cycles: int) -> None:
+    """Take a step of policy iteration by a SciPy Krylov method; if that stalls, by what cannot stall.
+
+    It stalls if it neither reaches its goal in `cycles` of its iterations nor halves the residual's span.
+    """
     rows, rhs, gamma, n = x.b.policy_matrix(), policy_reward(x), x.task.gamma, len(x.v)
     x.accept()
     operator = sparse_linalg.LinearOperator((n, n), matvec=lambda y: y - gamma * (rows @ y), dtype=np.float64)
     residual = rhs - operator @ x.v
     goal = max(FORCING * residual.std(), x.task.atol * (1 - gamma) / 4, 1e-300) * np.sqrt(n)
-    found, _ = run(operator, rhs, x0=x.v, rtol=0.0, atol=goal, maxiter=200)
-    if np.isfinite(found).all() and np.ptp(rhs - operator @ found) < np.ptp(residual):
+    found, failed = run(operator, rhs, x0=x.v, rtol=0.0, atol=goal, maxiter=cycles)
+    left = np.ptp(rhs - operator @ found) if np.isfinite(found).all() else np.inf
+    if left < np.ptp(residual):
         x.v[:] = found
+    if failed and not left < 0.5 * np.ptp(residual):
+        _without_krylov(x, rows, rhs)
+
+
+def _without_krylov(x: Point, rows: Rows, rhs: Array) -> None:
+    """Evaluate the greedy policy directly if that is cheap, else improve its values by sweeps."""
+    if len(x.v) <= MAX_DIRECT:
+        x.note("direct solves")
+        x.v[:] = direct_solve(rows, x.task.gamma, rhs)
+    else:
+        x.note("policy sweeps")
+        x.b.restrict()
+        policy_sweeps(x, max_sweeps=1000)
 
 
 def advance_bicgstab(x: Point) -> None:
     """Take a step of policy iteration with SciPy's BiCGSTAB for the linear system."""
-    advance_pi_krylov(x, sparse_linalg.bicgstab)
+    advance_pi_krylov(x, sparse_linalg.bicgstab, cycles=200)
 
 
 def advance_gmres(x: Point) -> None:
-    """Take a step of policy iteration with SciPy's GMRES for the linear system."""
-    advance_pi_krylov(x, sparse_linalg.gmres)
+    """Take a step of policy iteration with SciPy's GMRES for the linear system; a cycle is 20 products."""
+    advance_pi_krylov(x, sparse_linalg.gmres, cycles=10)
 
 
 def advance_ipi(x: Point) -> None:

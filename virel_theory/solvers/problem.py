@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, as_number
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import Transition
 from virel_theory.solvers import bounds as cert
@@ -76,9 +76,12 @@ class Problem:
 
 def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:
     """Make a checked maximisation problem of an MDP and tolerances; `as_csr` converts a dense transition."""
-    require(sense in ("max", "min"), "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
-    for name, value in {"atol": atol, "rtol": rtol}.items():
-        require(0 <= value < np.inf, name, value, "must be non-negative and finite")
+    require(isinstance(mdp, TabularMDP), "mdp", mdp, "must be a TabularMDP; `load_mdp` reads one from a file")
+    known = isinstance(sense, str) and sense in ("max", "min")
+    require(known, "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
+    for name, given in {"atol": atol, "rtol": rtol}.items():
+        value = as_number(given, name=name)
+        require(0 <= value < np.inf, name, given, "must be non-negative and finite")
     sign = 1.0 if sense == "max" else -1.0
     reward = mdp.reward if sign == 1.0 else -mdp.reward
     r_max = peak(reward)
@@ -89,6 +92,13 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     n_terms = mdp.row_length
     beta = cert.contraction_interval(mdp.gamma, n_terms)
     return Problem(transition, reward, mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
+
+
+def check_steps(max_steps: int | None) -> None:
+    """Raise `InputError` unless `max_steps` is a positive integer, or None."""
+    whole = isinstance(max_steps, int | np.integer) and not isinstance(max_steps, bool)
+    require(max_steps is None or whole, "max_steps", max_steps, "must be an integer, or None")
+    require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
 
 
 def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:

@@ -15,7 +15,10 @@ more than a factor that depends on the entry.
 
 Correction. With $d = T(v + tail) - (v + tail)$ and $\pi$ greedy: solve $(I - \gamma P_\pi)\delta = d$
 roughly, add to the tail, renormalise: a Newton step of which only the residual must be accurate (iterative
-refinement).
+refinement). Where $\pi$ changes it is a step of policy iteration: the plain sweeps may have stalled before
+the optimal policy was found, if gamma is so close to 1 that rounding explains any residual. So corrections
+go on while the bound halves, or while the policy changes and the residual is not rounding alone: with a
+changed policy of equal value (a tie) it is.
 """
 
 from typing import TYPE_CHECKING, no_type_check
@@ -34,7 +37,7 @@ from virel_theory.solvers.problem import Outcome, Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_CORRECTIONS = 8
+MAX_CORRECTIONS = 500  # far more than policy iteration needs; a run ends when nothing improves any more
 MAX_DIRECT = 1000  # states up to which corrections are solved directly
 MAX_SWEEPS = 100
 _SPLIT = 134217729.0  # 2^27 + 1, splits a float64 into two halves
@@ -114,14 +117,16 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
     """Refine the values `v` in place by compensated sweeps; leave the table in `b.q`, return its outcome."""
     tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
     delta, scratch = np.empty_like(v), np.empty_like(v)
-    best = np.inf
+    best, before = np.inf, np.full_like(b.policy, -1)
     for _ in range(MAX_CORRECTIONS):
         _sweep(task, b, v, tail, q_tail, d)
-        found, bound = _judge_pairs(task, v, float(d.min()), float(d.max()))
-        met = bound <= task.tolerance(peak(v))
-        if met or not bound < best / 2:
+        low, high = float(d.min()), float(d.max())
+        found, bound = _judge_pairs(task, v, low, high)
+        met = bound <= task.tolerance(peak(v) - abs(found.mid))
+        improves = bool((b.policy != before).any()) and max(-low, high) > _noise(task, v)
+        if met or not (bound < best / 2 or improves):
             break
-        best = bound
+        best, before = min(best, bound), b.policy.copy()
         _correction(task, b, d, delta, scratch)
         tail += delta
         total = v + tail
@@ -148,11 +153,18 @@ def _judge_pairs(task: Problem, v: Array, low: float, high: float) -> tuple[cert
     v_max = peak(v) * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max
-    eta = 4 * n_roundings**2 * scale + cert.TINY
+    eta = _noise(task, v)
     found = cert.bracket(low, high, beta=task.beta, eta=eta)
     q_max = task.r_max + task.beta[1] * v_max + abs(found.mid)
     last = cert.UNIT * (abs(found.mid) + 2 * n_roundings * scale)
     return found, cert.total_bound(found.radius, eta=eta + last, q_max=q_max)
+
+
+def _noise(task: Problem, v: Array) -> float:
+    r"""Bound $\eta_2$ on the rounding error of the residual that a compensated sweep computes."""
+    n_roundings = (3 * task.n_terms + 32) * cert.UNIT
+    scale = task.r_max + (1 + task.beta[1]) * peak(v) * (1 + 4 * cert.UNIT)
+    return 4 * n_roundings**2 * scale + cert.TINY
 
 
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:

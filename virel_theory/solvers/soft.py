@@ -17,7 +17,6 @@ from typing import Unpack
 
 import numpy as np
 
-from virel_common.errors import require
 from virel_theory.checks import Array, as_temperature
 from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
 from virel_theory.mdp.tabular import TabularMDP
@@ -32,6 +31,7 @@ from virel_theory.solvers.problem import (
     Problem,
     SolveOptions,
     check_scale,
+    check_steps,
     problem,
     solution,
 )
@@ -129,7 +129,7 @@ def _iterate(
     temperature = as_temperature(c, name="c")
     gain = task.r_max + temperature * float(np.log(task.reward.shape[1]))
     check_scale(gain, task.gamma, name="c", what="(max|r| + c log A)")
-    require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
+    check_steps(max_steps)
     last = default_steps(task.gamma) if max_steps is None else max_steps
     n_states = len(task.reward)
     x = _SoftPoint(task, backups(task), np.zeros(n_states), np.empty(n_states), temperature)

@@ -40,7 +40,7 @@ from virel_theory.solvers.policy_methods import (
     advance_mpi,
     advance_pi,
 )
-from virel_theory.solvers.problem import SolveOptions, problem
+from virel_theory.solvers.problem import SolveOptions, check_steps, problem
 from virel_theory.solvers.solution import Solution, checked
 from virel_theory.solvers.value_methods import ActionElimination, Anderson, advance_gs
 
@@ -105,8 +105,9 @@ def solve(
         >>> solve(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-9).value.tolist()
         [2.0]
     """
-    require(method in METHODS, "method", method, f"must be one of {list(METHODS)}")
-    require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
+    known = isinstance(method, str) and method in METHODS
+    require(known, "method", method, f"must be one of {list(METHODS)}")
+    check_steps(max_steps)
     start, needs_csr = METHODS[method]
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=needs_csr)
     steps = default_steps(mdp.gamma) if max_steps is None else max_steps

@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, differing, feed, leaves, update_data
-from virel_deep.agent import build
+from virel_deep.agent import build, fused_kernels
+from virel_deep.agent.build import fused
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.general import GeneralAgent
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Weighted
 from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.axes.tensors import Weighted
 from virel_deep.design.presets import PRESETS
+from virel_deep.networks.stacks import cpu_products
 
 N_OBSERVATION, N_ACTION, UPDATES, SEEDS = 5, 2, 50, (0, 1)
 SIZES = {"hidden": (24, 16), "data.batch": 32, "reward_scale": 3.0}
@@ -20,14 +22,16 @@ OWN = {
     "temperature.smoothing": 0.5,
     "temperature.scale": 0.1,
 }
-CASES = [(preset, {}) for preset in PRESETS] + [
+BY_HAND = [preset for preset, row in PRESETS.items() if fused(row.algorithm)]
+CASES = [(preset, {}) for preset in BY_HAND] + [
     ("beta", OWN),
+    ("beta", {"temperature.scale": "auto", "temperature.period": 3}),
     ("beta-twin", OWN),
     ("virel-twin", {"policy_delay": 3}),
 ]
 
 
-def trained(algorithm, dtype, *, general, updates=UPDATES):
+def trained(algorithm, dtype, *, general, updates=UPDATES, engine="torch"):
     """An agent after some updates; weights, batches and noise are the same whatever the type and the road."""
     with default_dtype(torch.float32):
         source = agent_of(algorithm, N_OBSERVATION, N_ACTION, SEEDS)
@@ -36,7 +40,8 @@ def trained(algorithm, dtype, *, general, updates=UPDATES):
         agent = agent_of(algorithm, N_OBSERVATION, N_ACTION, SEEDS, general=general)
         for k in range(len(SEEDS)):
             agent.load_seed_state(k, source.seed_state(k))
-        feed(agent, *[[cast(one, dtype) for one in of_seed] for of_seed in data])
+        with cpu_products(engine):
+            feed(agent, *[[cast(one, dtype) for one in of_seed] for of_seed in data])
     return agent
 
 
@@ -62,10 +67,10 @@ def distances(agent, other):
     }
 
 
-def worst_in_double(algorithm, updates=UPDATES):
-    hand, general = (
-        trained(algorithm, torch.float64, general=road, updates=updates) for road in (False, True)
-    )
+def worst_in_double(algorithm, updates=UPDATES, *, engine="torch", general=False):
+    """Worst distance of one road under an engine from the general road in torch."""
+    hand = trained(algorithm, torch.float64, general=general, updates=updates, engine=engine)
+    general = trained(algorithm, torch.float64, general=True, updates=updates)
     worst = max(distances(general, hand).values())
     for mine, theirs in zip(general.report(), hand.report(), strict=True):
         assert mine.keys() == theirs.keys()
@@ -79,6 +84,29 @@ def test_fifty_updates_in_double_precision_agree_to_twelve_digits(preset, settin
     # A gradient is a sum of 32 x 24 products, off by a few roundings of 1.1e-16. Fifty steps of 3e-4 add such
     # errors up, and Adam's quotient amplifies them where a gradient is small: 1e-12 leaves 4 digits for both.
     assert worst_in_double(algorithm_of(preset, **(SIZES | settings))) <= 1e-12
+
+
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
+def test_compiled_passes_in_double_precision_agree_with_the_general_road_to_twelve_digits(
+    preset, settings, general
+):
+    # The bound is that of the test above: the same sums, in another order.
+    assert (
+        worst_in_double(algorithm_of(preset, **(SIZES | settings)), engine="compiled", general=general)
+        <= 1e-12
+    )
+
+
+@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
+def test_compiled_updates_in_single_precision_are_as_near_to_the_exact_ones(preset, settings):
+    # The bound is that of the test below. It holds one way only: the compiled sample is made in float64.
+    algorithm = algorithm_of(preset, **(SIZES | settings))
+    exact = trained(algorithm, torch.float64, general=False)
+    hand = distances(trained(algorithm, torch.float32, general=False), exact)
+    compiled = distances(trained(algorithm, torch.float32, general=False, engine="compiled"), exact)
+    for name in hand:
+        assert compiled[name] <= 4 * max(hand[name], 2.0**-24), name
 
 
 @pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
@@ -121,7 +149,20 @@ def test_an_error_planted_on_one_road_is_seen(monkeypatch, preset, owner, name, 
     assert worst_in_double(algorithm, updates=5) > 1e-9
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+def test_an_error_planted_in_the_compiled_sample_is_seen(monkeypatch):
+    algorithm = algorithm_of("sac", **SIZES)
+    right = fused_kernels.sample
+    monkeypatch.setattr(
+        fused_kernels, "sample", lambda *x: right(*x)._replace(pushed=right(*x).pushed * 1.000001)
+    )
+    assert worst_in_double(algorithm, updates=5, engine="compiled") > 1e-9
+
+
+def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():
+    assert set(BY_HAND) == set(PRESETS) - {"mpo", "mpo-parametric", "rerpi"}
+
+
+@pytest.mark.parametrize("preset", BY_HAND)
 def test_a_preset_goes_by_hand_unless_the_general_road_is_asked_for(preset):
     algorithm = algorithm_of(preset, **SIZES)
     assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION), FusedAgent)
@@ -132,6 +173,13 @@ def test_an_algorithm_with_a_part_that_is_not_written_by_hand_goes_the_general_r
     algorithm = algorithm_of("sac", **SIZES)
     monkeypatch.setattr(build, "OTHER_PARTS", build.OTHER_PARTS - {type(algorithm.temperature)})
     assert isinstance(agent_of(algorithm, N_OBSERVATION, N_ACTION), GeneralAgent)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"target_period": 3}, {"value.steps": 3}, {"value.steps": 3, "value.trace": 0.5}], ids=str
+)
+def test_targets_of_several_steps_and_copied_ones_go_the_general_road(settings):
+    assert isinstance(agent_of(algorithm_of("sac", **SIZES, **settings), 5, 2), GeneralAgent)
 
 
 @pytest.mark.parametrize("preset", ["sac", "td3", "beta"])

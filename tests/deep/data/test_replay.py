@@ -34,6 +34,64 @@ def test_the_columns_of_a_row_follow_each_other_without_a_gap():
     assert (columns.reward, columns.terminated, columns.width) == (10, 11, 12)
 
 
+def test_tails_follow_the_columns_of_a_plain_row_which_stay_where_they_are():
+    plain, windows = Columns.of(4, 2), Columns.of(4, 2, ("truncated",))
+    whole = Columns.of(4, 2, ("truncated", "pre", "log_density"))
+    assert plain[:6] == windows[:6] == whole[:6]
+    assert (plain.truncated, plain.pre, plain.log_density) == (None, None, None)
+    assert (windows.truncated, windows.pre, windows.width) == (12, None, 13)
+    assert (whole.truncated, whole.pre, whole.log_density, whole.width) == (12, slice(13, 15), 15, 16)
+
+
+@given(
+    capacity=st.integers(4, 12),
+    copies=st.integers(1, 3),
+    steps=st.integers(1, 4),
+    added=st.integers(1, 12),
+    seed=st.integers(0, 99),
+)
+def test_a_window_is_of_one_copy_in_order_and_never_crosses_the_write_head(
+    capacity, copies, steps, added, seed
+):
+    replay = Replay(2, max(capacity, (steps - 1) * copies + 1), 3, device=CPU)
+    added = max(added, steps) * copies
+    for number in range(0, added, copies):
+        replay.add(rows_from(number, copies))
+    out = torch.full((2, 60, steps, 3), float("nan"))
+    generators = [torch.Generator().manual_seed(seed + k) for k in (0, 1)]
+    replay.sample_windows(60, generators, stride=copies, out=out)
+    oldest = added - len(replay)
+    for k in (0, 1):
+        assert (out[k, ..., 0] == k).all()
+        numbers = out[k, ..., 1].int()
+        assert (numbers.diff(dim=1) == copies).all()
+        assert oldest <= int(numbers.min())
+        assert int(numbers.max()) < added
+
+
+def test_windows_start_at_every_row_that_has_one_and_are_drawn_evenly():
+    replay = Replay(1, 10, 3, device=CPU)
+    for number in range(0, 14, 2):  # two copies; rows 4 to 13 are held
+        replay.add(rows_from(number, 2, seeds=1))
+    out = torch.empty(1, 6000, 3, 3)
+    replay.sample_windows(6000, [torch.Generator().manual_seed(0)], stride=2, out=out)
+    counts = torch.bincount(out[0, :, 0, 1].int(), minlength=14)
+    # Starts 4 to 9: 1,000 expected of each, with a deviation of sqrt(6000 x 5 / 36) = 28.9: 6 of them.
+    assert (counts[:4] == 0).all()
+    assert (counts[10:] == 0).all()
+    assert (counts[4:10] - 1000).abs().max() < 6 * 28.9
+
+
+def test_windows_of_a_seed_depend_on_its_generator_alone():
+    replay = Replay(2, 10, 3, device=CPU)
+    replay.add(rows_from(0, 10))
+    both, one = torch.empty(2, 50, 2, 3), torch.empty(1, 50, 2, 3)
+    replay.sample_windows(50, [torch.Generator().manual_seed(k) for k in (0, 1)], stride=1, out=both)
+    replay.keep([1])
+    replay.sample_windows(50, [torch.Generator().manual_seed(1)], stride=1, out=one)
+    assert torch.equal(one[0], both[1])
+
+
 @given(capacity=st.integers(1, 9), adds=st.lists(st.integers(1, 9), max_size=8), data=st.data())
 def test_a_replay_is_the_end_of_the_list_of_all_rows(capacity, adds, data):
     replay, added = Replay(2, capacity, 3, device=CPU), 0

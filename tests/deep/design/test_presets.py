@@ -7,6 +7,8 @@ from virel_deep.design.fields import dotted, encode
 from virel_deep.design.parts import Constant, Residual
 from virel_deep.design.presets import PRESETS, algorithm, run_config
 
+ADDED = {"value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1}
+"""Settings that came later, with the values that leave everything as it was."""
 AXES = ("value", "value.critics", "value.evaluation", "posterior", "temperature", "prior", "data")
 WANTED_AXES = {
     name: (*axes, "uniform", "replay")
@@ -55,11 +57,43 @@ def test_a_preset_is_its_point_on_the_axes_with_the_numbers_of_its_source(preset
     if "deterministic" in WANTED_AXES[preset]:  # it has no penalties
         shared = {name: value for name, value in shared.items() if "penalty" not in name}
     wanted = dict(zip(AXES, WANTED_AXES[preset], strict=True)) | {"reward_scale": 1.0} | shared | OWN[preset]
-    assert settings == wanted
+    added = {name: value for name, value in ADDED.items() if "." not in name or "target-q" in wanted.values()}
+    assert settings == wanted | added
+
+
+TRUST = {"prior.price_mean": 10.0, "prior.price_spread": 1000.0, "prior.price_rate": 1e-2}
+BUDGET = {
+    "temperature": "budget", "temperature.epsilon": 0.1, "temperature.initial": 10.0,
+    "temperature.rate": 1e-2, "temperature.steps": 1, "posterior": "weighted",
+    "posterior.samples": 20, "posterior.keep": 1.0, "prior": "learned",
+}  # fmt: skip
+COMMON = {
+    "value": "target-q", "value.critics": 1, "value.evaluation": "hard", "data": "replay",
+    "data.warmup": 5000, "hidden": [256, 256], "gamma": 0.99, "reward_scale": 1.0, "learning_rate": 5e-4,
+    "polyak": 0.005, "policy_delay": 1, "update_every": 8,
+}  # fmt: skip
+BOUNDS = {"prior.trust_mean": 0.1, "prior.trust_spread": 1e-4}
+RETRACE = {"value.steps": 5, "value.trace": 1.0, "data.batch": 64, "target_period": 100}
+WANTED_MPO = {
+    "mpo": RETRACE | BUDGET | BOUNDS | {"prior.likelihood": "joint"},
+    "mpo-parametric": RETRACE | BOUNDS | {
+        "prior": "previous", "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0,
+        "posterior.log_std_penalty": 0.0, "temperature": "zero",
+    },
+    "rerpi": BUDGET | {
+        "prior.likelihood": "decoupled", "prior.trust_mean": 1e-3, "prior.trust_spread": 1e-6,
+        "value.steps": 1, "value.trace": None, "data.batch": 256, "target_period": 250,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_MPO)
+def test_mpo_and_its_kin_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | TRUST | WANTED_MPO[preset]
 
 
 def test_no_preset_is_without_its_line_here():
-    assert set(WANTED_AXES) <= set(PRESETS)
+    assert set(WANTED_AXES) | set(WANTED_MPO) <= set(PRESETS)
 
 
 @pytest.mark.parametrize(

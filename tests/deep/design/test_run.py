@@ -7,14 +7,14 @@ from dataclasses import fields, replace
 import pytest
 
 from virel_common.errors import InputError
-from virel_deep.design.presets import PRESETS, run_config
+from virel_deep.design.presets import PRESETS, algorithm, run_config
 from virel_deep.design.run import RunConfig, from_json, to_json
 
 NAN = math.nan
 
 
 def run_of(preset="sac", **settings):
-    return run_config(preset, "Hopper-v5", steps=10, **({"seeds": (0,)} | settings))
+    return run_config(preset, "Hopper-v5", **({"steps": 10, "seeds": (0,)} | settings))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -62,6 +62,31 @@ def test_steps_between_events_are_whole_steps_of_all_copies(name):
     sizes = {"steps": 12, "eval_every": 12, "log_every": 12, "checkpoint_every": 12, "copies": 4}
     with pytest.raises(InputError, match=f"`{name}` must be a multiple of `copies` = 4; found 14"):
         replace(run_of(), **(sizes | {name: 14}))
+
+
+def test_a_window_longer_than_the_replay_is_refused_with_the_length_that_it_needs():
+    chosen = algorithm("mpo", "Hopper-v5", {"value.steps": 30, "data.batch": 4})
+    with pytest.raises(
+        InputError, match=r"^`capacity` must be at least 88, to hold a window of targets; found 87$"
+    ):
+        run_of(
+            "mpo",
+            algorithm=chosen,
+            copies=3,
+            steps=12,
+            eval_every=3,
+            log_every=3,
+            checkpoint_every=3,
+            capacity=87,
+        )
+
+
+@pytest.mark.parametrize("names", [("steps", "trace"), ("target_period",), ("update_every",)], ids=str)
+def test_runs_from_before_a_setting_existed_have_its_default(names):
+    older = json.loads(json.dumps(to_json(run_of())))
+    for name in names:
+        (older["algorithm"]["value"] if name in {"steps", "trace"} else older["algorithm"]).pop(name)
+    assert from_json(older) == run_of()
 
 
 def without(name):

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from virel_common.errors import InputError
 from virel_deep.networks import precision
 from virel_deep.networks.precision import FLOAT32_LEVEL, WORTH_IT, chosen, products, relative_error
+from virel_deep.networks.stacks import by_compiled, by_numpy
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,7 @@ def test_an_explicit_choice_is_taken_as_it_is(monkeypatch):
     monkeypatch.setattr(precision, "relative_error", None)  # not even looked at
     assert chosen("highest", "cpu") == "highest"
     assert chosen("medium", "cpu") == "medium"
+    assert chosen("compiled", "cpu") == "compiled"
     assert chosen("medium", "cuda") == "medium"
 
 
@@ -45,6 +48,19 @@ def test_auto_never_takes_tf32_on_a_gpu(monkeypatch):
     monkeypatch.setattr(precision, "relative_error", {"medium": 1.0, "highest": 1.0}.get)
     monkeypatch.setattr(precision, "_seconds", lambda: {"medium": 0.1, "highest": 1.0})
     assert chosen("auto", "cuda") == "highest"
+
+
+@pytest.mark.parametrize("asked", ["stacked", "compiled"])
+def test_engines_of_the_cpu_are_refused_on_a_gpu(asked):
+    with pytest.raises(InputError, match="`precision` must not be stacked or compiled on a GPU"):
+        chosen(asked, "cuda")
+
+
+@pytest.mark.parametrize(("asked", "numpy", "compiled"), [("stacked", True, False), ("compiled", True, True)])
+def test_an_engine_computes_inside_the_block_alone(asked, numpy, compiled):
+    with products(asked, "cpu"):
+        assert (by_numpy(), by_compiled()) == (numpy, compiled)
+    assert (by_numpy(), by_compiled()) == (False, False)
 
 
 @pytest.mark.parametrize("asked", ["highest", "medium"])

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from tests.support.deep import agent_of, algorithm_of, differing, feed, update_data
+from virel_deep.agent.build import fused
 from virel_deep.design.presets import PRESETS
 from virel_deep.networks.precision import products
-from virel_deep.networks.stacks import Stack, affine, by_numpy, numpy_products, product
+from virel_deep.networks.stacks import Stack, affine, by_numpy, cpu_products, product
 
 SEEDS = (0, 1, 2)
 ODD = {"hidden": (33, 17), "data.batch": 20}
@@ -49,12 +50,13 @@ def assert_same_bits(together, alone):
     assert {k: reports[k] for k in alone} == {k: single.report()[0] for k, single in alone.items()}
 
 
+@pytest.mark.parametrize("precision", ["stacked", "compiled"])
 @pytest.mark.parametrize("sizes", [(8, 8), (24, 16), (64, 64)], ids=str)
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 @pytest.mark.parametrize("preset", ["beta", "sac", "td3"])
-def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes):
+def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes, precision):
     algorithm = algorithm_of(preset, **(ODD | {"hidden": sizes}))
-    with products("stacked", "cpu"):
+    with products(precision, "cpu"):
         assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 30, general=general))
 
 
@@ -73,6 +75,8 @@ def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones
         ("sac", "highest", 10),
         ("sac", "medium", 10),
         ("sac", "stacked", 10),
+        ("beta", "compiled", 20),
+        ("sac", "compiled", 10),
     ],
 )
 def test_the_sizes_that_are_trained_keep_the_bits_too(preset, precision, updates):
@@ -88,6 +92,20 @@ def test_any_batch_size_keeps_the_bits(preset, batch_size, general):
     assert_same_bits(*stacked_and_alone(algorithm, 4, 1, 5, general=general))
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 77])
+@pytest.mark.parametrize("n_action", [1, 3])
+def test_compiled_passes_keep_the_bits_at_any_batch_size(batch_size, n_action):
+    algorithm = algorithm_of("sac", **(ODD | {"data.batch": batch_size}))
+    with products("compiled", "cpu"):
+        assert_same_bits(*stacked_and_alone(algorithm, 4, n_action, 5))
+
+
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+def test_a_running_average_reward_keeps_the_bits(general):
+    algorithm = algorithm_of("beta", **ODD, **{"temperature.scale": "auto"})
+    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 20, general=general))
+
+
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 def test_an_own_batch_for_the_residual_keeps_the_bits(general):
     own = {"temperature.batch": 50, "temperature.period": 2, "temperature.smoothing": 0.5}
@@ -98,11 +116,13 @@ def test_an_own_batch_for_the_residual_keeps_the_bits(general):
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("spoiled", [1.0, float("nan")], ids=["changed", "NaN"])
 def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled):
-    algorithm = algorithm_of(preset, **ODD)
+    settings = {} if fused(PRESETS[preset].algorithm) else {"target_period": 2}  # a policy sees old critics
+    algorithm = algorithm_of(preset, **ODD, **settings)
     data = [update_data(algorithm, 5, 3, updates=6, seed=seed) for seed in SEEDS]
     agents = [agent_of(algorithm, 5, 3, SEEDS) for _ in range(2)]
     feed(agents[0], *data)
-    data[1][2][0][:, -2] = spoiled  # rewards of seed 1 in its third update
+    column = agents[0].columns.reward
+    data[1][2][0][..., column] = spoiled  # rewards of seed 1 in its third update
     feed(agents[1], *data)
     for k in (0, 2):
         assert differing(outcome(agents[0], k), outcome(agents[1], k)) == []
@@ -168,7 +188,7 @@ def test_products_by_numpy_are_as_exact_as_those_of_torch(rows, inner, columns):
         one.all.normal_(generator=rng)
     bound = (inner + 2) * 2.0**-24 * (a.all.abs().double() @ b.all.abs().double() + bias.all.abs().double())
     exact = a.all.double() @ b.all.double()
-    with numpy_products():
+    with cpu_products("numpy"):
         product(a, b, out=out)
         assert ((out.all.double() - exact).abs() <= bound).all()
         product(b.mT, a.mT, out=Stack(out.all.mT))

@@ -101,7 +101,18 @@ def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_bac
 # --- stops
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, STOP_CHILD])
+@pytest.mark.parametrize("number", launch.WARNINGS)
+def test_a_schedulers_warning_asks_for_a_stop_however_often_it_comes(number):
+    before = signal.getsignal(number)
+    with stop_requests() as stopped:
+        assert not stopped()
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        assert stopped()
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_a_question_and_a_second_one_would_act(number):
     before = signal.getsignal(number)
     with stop_requests() as stopped:
@@ -154,7 +165,8 @@ def test_a_stop_in_the_last_step_is_the_end(tmp_path, capsys):
 
 
 def test_a_child_that_ended_before_it_could_listen_has_stopped():
-    assert launch._status(SimpleNamespace(exitcode=-STOP_CHILD, name="seed 0"), stopped=True) == STOPPED
+    for number in launch.STOP:
+        assert launch._status(SimpleNamespace(exitcode=-number, name="seed 0"), stopped=True) == STOPPED
 
 
 def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch, tmp_path):

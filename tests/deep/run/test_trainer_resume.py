@@ -27,10 +27,16 @@ pytestmark = pytest.mark.mujoco
     [
         ("virel", 70, {}, {}),
         ("beta", 70, {"temperature.batch": 24, "temperature.period": 3, "temperature.smoothing": 0.5}, {}),
+        ("beta-twin", 70, {"temperature.scale": "auto"}, {}),
+        ("sac", 70, {}, {"precision": "compiled"}),
         ("sac", 70, {}, {"copies": 2}),
         ("sac", 80, {}, {"capacity": 50}),
         ("sac-v", 10, {}, {}),
         ("td3", 71, {}, {}),
+        ("mpo", 71, {"value.steps": 3, "posterior.samples": 4, "target_period": 5, "update_every": 2}, {}),
+        ("mpo", 80, {"value.steps": 3, "value.trace": None, "posterior.samples": 4}, {"capacity": 50}),
+        ("rerpi", 70, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {"copies": 2}),
+        ("mpo-parametric", 70, {"value.steps": 2, "target_period": 5, "update_every": 1}, {"copies": 2}),
     ],
 )
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, settings, config):
@@ -45,10 +51,11 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, set
     assert {row["kind"] for row in metrics(whole / "seed-0")} == {"train", "eval", "episode"}
 
 
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("preset", ["sac", "mpo"])
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path, preset):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):
-        config = small_run(run, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
+        config = small_run(run, preset, PENDULUM, steps=STEPS, seeds=(0, 1))
     train(whole, config)
     train(parts, config, until=77, killed=True)
     assert load(parts / "seed-0/checkpoints").step == 40

@@ -60,9 +60,14 @@ def residual_gap(
         beta = bellman_residual(bellman_optimal(mdp, q), q)
         alpha = scale * residual_error(beta)
         pi = _posterior((1 - 2 * perturb) * q, prior, alpha, exponent)
-        room = 2 * np.sqrt(2 * mdp.n_pairs * alpha / scale) + alpha * _width(mdp, prior, exponent)
-        gaps.append(_loss_gap(mdp, q_star, pi, room / (1 - mdp.gamma)))
+        room = guarantee(mdp, alpha / scale, alpha * _width(mdp, prior, exponent))
+        gaps.append(_loss_gap(mdp, q_star, pi, room))
     return worst(*gaps)
+
+
+def guarantee(mdp: TabularMDP, eps: float, cost: float) -> float:
+    """Right side of the guarantee, `(2 sqrt(2 |H| eps) + alpha L)/(1 - gamma)`, `cost` being alpha L."""
+    return float((2 * np.sqrt(2 * mdp.n_pairs * eps) + cost) / (1 - mdp.gamma))
 
 
 def constant_gap(

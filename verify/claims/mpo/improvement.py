@@ -23,7 +23,7 @@ from verify.claims.mpo.tools import (
     solve,
     tilted,
 )
-from verify.engine.claim import A_LIMIT, Assumption, Check, Claim
+from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array
@@ -226,6 +226,7 @@ CLAIMS = (
         r" V_\alpha^{\pi,q} \text{ is finite)}",
         check=Check(support_gap, _SUPPORT),
         expected=Verdict.HOLDS,
+        not_certified=NoProof("finiteness: an infinite value is no number of a formula"),
         assumptions=(
             Assumption(
                 "q takes no action that pi excludes",

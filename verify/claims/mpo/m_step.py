@@ -37,7 +37,7 @@ from verify.claims.mpo.tools import (
 )
 from verify.engine.claim import A_LIMIT, Check, Claim, Correction, NoProof, Step
 from verify.engine.verdict import Gap, Verdict, Weight
-from verify.strategies import instances, q_tables
+from verify.strategies import instances
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
@@ -77,17 +77,17 @@ def full_step_gap(
 
 
 def decrease_gap(
-    *, mdp: TabularMDP, phi: Array, theta: Array, x0: Array, q: Array, step: float, perturb: float = 0.0
+    *, mdp: TabularMDP, phi: Array, theta: Array, x0: Array, alpha: float, step: float, perturb: float = 0.0
 ) -> Gap:
     r"""Gap of MPO (23) as printed: $f(\theta_{i+1}) - f(\theta_i) + \beta g$, at most 0, $g = \|\nabla f\|/2$."""
-    return _decrease(mdp, phi, theta, x0, q, step, perturb, 1)
+    return _decrease(mdp, phi, theta, x0, alpha, step, perturb, 1)
 
 
 def decrease_squared_gap(
-    *, mdp: TabularMDP, phi: Array, theta: Array, x0: Array, q: Array, step: float, perturb: float = 0.0
+    *, mdp: TabularMDP, phi: Array, theta: Array, x0: Array, alpha: float, step: float, perturb: float = 0.0
 ) -> Gap:
     r"""Gap of MPO (23) with $g = \|\nabla f\|^2/2$, at most 0: $\beta$ is `step` / L, `step` at most 1."""
-    return _decrease(mdp, phi, theta, x0, q, step, perturb, 2)
+    return _decrease(mdp, phi, theta, x0, alpha, step, perturb, 2)
 
 
 def soft_optimal_gap(*, mdp: TabularMDP, phi: Array, theta: Array, alpha: float, perturb: float = 0.0) -> Gap:
@@ -139,25 +139,24 @@ def _decrease(
     phi: Array,
     theta: Array,
     x0: Array,
-    q: Array,
+    alpha: float,
     step: float,
     perturb: float,
     power: int,
 ) -> Gap:
     pi = policy_of(mdp, phi, theta)
-    target = tilted(pi, q, 1.0)
+    q = e_step(mdp, pi, alpha)
 
     def f(t: Any) -> Any:
-        return divergence_along(mdp, pi, target, policy_of(mdp, phi, t), x0)
+        return divergence_along(mdp, pi, q, policy_of(mdp, phi, t), x0)
 
     slope = gradient(f, theta)
     curvature = smoothness(mdp, phi, pi, x0)
     beta = step / (curvature if curvature > 0 else 1.0)
     moved = theta - (1 - 2 * perturb) * beta * slope
     guaranteed = beta * float(np.linalg.norm(slope)) ** power / 2
-    error = float(f(moved) - f(theta)) + guaranteed
-    size = 1 + np.abs(theta).sum() + float(np.abs(q[mdp.available]).max())
-    return Gap(error + perturb, 16 * rounding(mdp, size))
+    error = float(f(moved) - f(theta)) + guaranteed + perturb
+    return Gap(error, 16 * rounding(mdp, size_of(mdp, 1.0, pi, q, policy_of(mdp, phi, moved))))
 
 
 def _optimum(mdp: TabularMDP, pi: Array, alpha: float) -> Any:
@@ -208,7 +207,7 @@ def _features(mdp: TabularMDP) -> st.SearchStrategy[Array]:
 
 @st.composite
 def _instances(draw: st.DrawFn, /, **parts: Any) -> dict[str, Any]:
-    mdp = draw(mild(max_actions=2, masked=False))
+    mdp = draw(mild(min_actions=2, max_actions=2, masked=False))
     phi = draw(_features(mdp))
     theta = np.array(draw(st.lists(st.integers(-2, 2), min_size=phi.shape[2], max_size=phi.shape[2]))) / 2.0
     x0 = np.eye(mdp.n_states)[draw(st.integers(0, mdp.n_states - 1))]
@@ -218,7 +217,7 @@ def _instances(draw: st.DrawFn, /, **parts: Any) -> dict[str, Any]:
 
 _WITH_ALPHA = _instances(alpha=MILD_ALPHAS)
 _WITHOUT_START = _WITH_ALPHA.map(lambda x: {name: part for name, part in x.items() if name != "x0"})
-_WITH_STEP = _instances(q=q_tables, step=st.sampled_from((1.0, 0.5, 0.125, 0.01))).filter(
+_WITH_STEP = _instances(alpha=MILD_ALPHAS, step=st.sampled_from((1.0, 0.5, 0.125, 0.01))).filter(
     lambda x: bool(np.abs(x["phi"]).any())
 )
 

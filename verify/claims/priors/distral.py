@@ -9,7 +9,9 @@ Both sides: `regularised_optimum`, `prior_distilled` and the iterates of `distra
 Bound:  rounding of linear solves, `tools.rounding`: 4 * 64 (S^2 + 8) u B/(1 - gamma)^2. Objectives and
         values along iterates are evaluated at the iterates, whose logarithms are at most 2 * 8/(alpha (1 -
         gamma)) + K log A more per
-        step: B counts their actual size. The solvers that are compared add their own `error_bound`.
+        step: B counts their actual size. A mixture's weights and its entries carry the rounding of visits,
+        so that its error is compared times the sum of the weights. The solvers that are compared add their
+        own `error_bound`.
 Teeth:  `perturb` doubles the temperature of the posterior, flips the sign of the cost in J, adds `perturb`
         to a value, or halves the right side of the rate.
 """
@@ -22,6 +24,7 @@ from scipy.special import logsumexp
 
 from verify.claims.priors.tools import (
     EXPONENTS,
+    SIMPLE_TASKS,
     SMALL,
     TASKS,
     TWO_TASKS,
@@ -44,6 +47,7 @@ from virel_theory.solvers.soft import soft_policy_iteration
 from virel_theory.solvers.solve import policy_iteration
 from virel_theory.variational.algorithms.distral import distral
 from virel_theory.variational.core.e_step import posterior_policy
+from virel_theory.variational.core.iterate import Iterate
 from virel_theory.variational.core.m_steps import prior_distilled
 from virel_theory.variational.parts.optimum import regularised_optimum
 
@@ -69,8 +73,9 @@ def blocks_gap(
     ]
     weights = [visits(task, x) for task, x in zip(tasks, given, strict=True)]
     best = prior_distilled(np.stack(given), weights=np.stack(weights))
-    here, there = (_total(tasks, given, p, alpha, exponent) for p in (best, prior))
-    return worst(*gaps, Gap(there - here, 4 * rounding(mdp, alpha, pi, pi_theta, prior, best)))
+    others = [best + (prior - best) / n for n in (1, 16)]  # near the best one too, where J is flat
+    here, *there = (_total(tasks, given, p, alpha, exponent) for p in (best, *others))
+    return worst(*gaps, Gap(max(there) - here, 4 * rounding(mdp, alpha, pi, pi_theta, prior, best)))
 
 
 def _posterior_gap(
@@ -97,13 +102,30 @@ def monotone_gap(
     """Gap of the ascent: largest fall of J between half-steps of `distral`; with `perturb`, J adds the cost."""
     tasks = two_tasks(mdp, reward_2, d)
     prior = mdp.available / mdp.available.sum(axis=1, keepdims=True)
-    values, sizes = [], []
+    values, gaps = [], []
     for x in islice(distral(tasks, alpha=alpha, exponent=exponent), STEPS):
-        for p in (prior, x.prior):
-            values.append(_total(tasks, list(x.policy), p, alpha * (1 - 2 * perturb), exponent))
-            sizes.append(rounding(mdp, alpha, x.policy, p))
+        values += [
+            _total(tasks, list(x.policy), p, alpha * (1 - 2 * perturb), exponent) for p in (prior, x.prior)
+        ]
+        size = 4 * rounding(mdp, alpha, x.policy, prior, x.prior)
+        gaps += [Gap(values[-2] - values[-1], size), _iterate_gap(tasks, x, prior, alpha, size)]
+        gaps += [Gap(values[-3] - values[-2], size)] if len(values) > 2 else []
         prior = x.prior
-    return Gap(-np.diff(values).min(), 4 * max(sizes))
+    return worst(*gaps)
+
+
+def _iterate_gap(tasks: list[TabularMDP], x: Iterate, prior: Array, alpha: float, size: float) -> Gap:
+    """Gap of an iterate's distilled policy, divergence and return, from its policies' visits."""
+    weights = [(1 - t.gamma) * visits(t, pi) for t, pi in zip(tasks, x.policy, strict=True)]
+    kl = np.mean([w @ costs(pi, prior, 1.0, 1.0) for w, pi in zip(weights, x.policy, strict=True)])
+    values = [state_values(t, pi, np.zeros(t.n_states)) for t, pi in zip(tasks, x.policy, strict=True)]
+    value = np.mean([t.initial @ v for t, v in zip(tasks, values, strict=True)])
+    off = np.abs(x.prior - mixture(list(x.policy), weights)) * np.asarray(sum(weights))[:, None]
+    return worst(
+        Gap(off.max(), size * (1 + 1 / alpha)),
+        Gap(max(abs(x.kl - kl), abs(x.value - value)), size * (1 + 1 / alpha)),
+        Gap(np.abs(x.policy - x.posterior).max() + abs(x.temperature - alpha), 0.0),
+    )
 
 
 def decoupled_gap(*, mdp: TabularMDP, reward_2: Array, d: Array, alpha: float, perturb: float = 0.0) -> Gap:
@@ -141,11 +163,16 @@ def rate_gap(*, mdp: TabularMDP, alpha: float, perturb: float = 0.0) -> Gap:
     for x in islice(distral([mdp], alpha=alpha, exponent=1.0), STEPS):
         pi = x.policy[0]
         loss = best.value - state_values(mdp, pi, costs(pi, prior, alpha, 1.0))
-        room = alpha * np.log(mdp.n_actions) / ((1 - mdp.gamma) * x.step) * (1 - 0.9 * perturb)
+        room = rate(mdp, alpha, x.step) * (1 - 0.9 * perturb)
         bound = best.error_bound + 4 * rounding(mdp, alpha, pi, prior)
         gaps += [Gap(-loss.min(), bound), Gap(loss.max() - room, bound)]
         prior = x.prior
     return worst(*gaps)
+
+
+def rate(mdp: TabularMDP, alpha: float, k: int) -> float:
+    """Right side of the rate for one task, `alpha log A / ((1 - gamma) k)`."""
+    return float(alpha * np.log(mdp.n_actions) / ((1 - mdp.gamma) * k))
 
 
 def distilled_gap(
@@ -166,8 +193,13 @@ def distilled_gap(
     best = prior_distilled(np.stack(given), weights=np.stack(weights))
     lost = _total(tasks, given, best, alpha, exponent) - _total(tasks, given, prior, alpha, exponent)
     log_ratio = np.log(np.where(best > 0, best, 1.0)) - np.log(np.where(prior > 0, prior, 1.0))
-    right = alpha * exponent * float(sum(weights) @ (best * log_ratio).sum(axis=1))
+    right = lost_by_prior(np.asarray(sum(weights)), (best * log_ratio).sum(axis=1), alpha, exponent)
     return Gap(abs(lost - right), 4 * rounding(mdp, alpha, pi, pi_theta, prior, best))
+
+
+def lost_by_prior(weights: Array, divergence: Array, alpha: float, rho: float) -> float:
+    """Right side for the distilled policy, `alpha rho sum_s w(s) KL(s)`."""
+    return float(alpha * rho * (weights @ divergence))
 
 
 def unweighted_gap(
@@ -201,7 +233,7 @@ CLAIMS = (
         statement=r"\max_{\pi_i}J_i:\ \pi_i = \frac{\pi_0^\rho e^{Q_i/\alpha}}{\sum_a\pi_0^\rho e^{Q_i/\alpha}},\ "
         r"V_i = \alpha\log\sum_a\pi_0^\rho e^{Q_i/\alpha}; \qquad "
         r"\max_{\pi_0}\sum_iJ_i:\ \pi_0(a|s) = \frac{\sum_iw_i(s)\pi_i(a|s)}{\sum_iw_i(s)},\ w_i(s) = \sum_t\gamma^tP(s_t = s|\pi_i)",
-        check=Check(blocks_gap, TWO_TASKS),
+        check=Check(blocks_gap, TWO_TASKS, n_random=100),
         expected=Verdict.HOLDS,
         printed=False,
     ),
@@ -210,7 +242,7 @@ CLAIMS = (
         title="Distral's alternation never lowers its objective",
         source="ours, on Teh et al. 2017",
         statement=r"J(\pi^{k+1}, \pi_0^{k+1}) \ge J(\pi^{k+1}, \pi_0^k) \ge J(\pi^k, \pi_0^k)",
-        check=Check(monotone_gap, instances(**TASKS, alpha=WARM, exponent=EXPONENTS), n_random=60),
+        check=Check(monotone_gap, instances(**TASKS, alpha=WARM, exponent=EXPONENTS), n_random=40),
         expected=Verdict.HOLDS,
         printed=False,
         not_certified=_ITERATES,
@@ -220,7 +252,7 @@ CLAIMS = (
         title="Distral without the prior is soft Q-learning in each task",
         source="ours, on Teh et al. 2017",
         statement=r"\rho = 0:\quad V_i = \alpha\log\sum_ae^{Q_i/\alpha},\ \text{the soft optimum of task } i \text{ alone}",
-        check=Check(decoupled_gap, instances(**TASKS, alpha=WARM), n_random=100),
+        check=Check(decoupled_gap, instances(**TASKS, alpha=WARM), n_random=50),
         expected=Verdict.HOLDS,
         printed=False,
         not_certified=_ITERATES,
@@ -246,7 +278,7 @@ CLAIMS = (
             r"(where it comes): $\log\pi_0^k = \log\pi_0^{k-1} + (Q_k - V_k)/\alpha$. Let $D_k$ be the sum of $\gamma^tE[KL(\pi^*\|\pi_0^k)]$ along $\pi^*$ from s. "
             r"Then $D_k = D_{k-1} - (V^*(s) - V_k(s))/\alpha$, as $\sum_t\gamma^tE_{\pi^*}[Q_k - V_k] = V^*(s) - V_k(s)$. "
             r"Summed, $\sum_{k \le K}(V^* - V_k) \le \alpha D_0 \le \alpha\log A/(1 - \gamma)$, and $V_k$ never falls; $V_k \le V^*$ because the cost is not negative.",
-            check=Check(rate_gap, instances(mdp=SMALL, alpha=WARM), n_random=100),
+            check=Check(rate_gap, instances(mdp=SMALL, alpha=WARM), n_random=50),
         ),
         not_certified=NoProof("a rate along iterates in logarithms of logarithms", form="corrected"),
     ),
@@ -262,7 +294,7 @@ CLAIMS = (
             Assumption(
                 "weights are visits",
                 r"w_i(s) = \sum_t\gamma^tP(s_t = s|\pi_i), not equal weights for all tasks",
-                without=Check(unweighted_gap, TWO_TASKS),
+                without=Check(unweighted_gap, SIMPLE_TASKS),
             ),
         ),
         figures=distral_figures,

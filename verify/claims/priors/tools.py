@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import fractions, solve_rounding
-from verify.strategies import distributions, instances, mdps, policies, temperatures
+from verify.claims.instances import solve_rounding
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 
 EXPONENTS = st.sampled_from([1.0, 0.5, 0.0, 0.75, 0.25])
 SMALL = mdps(max_states=4, max_actions=3, masked=True)
 WARM = temperatures().filter(lambda alpha: 0.1 <= alpha <= 10)
-"""Temperatures at which no probability of these instances underflows: rewards lie in [-4, 4]."""
+"""Temperatures at which no probability of these instances underflows: rewards lie in [-5, 5]."""
+
+
+def rewards(mdp: TabularMDP) -> st.SearchStrategy[Array]:
+    """Reward tables `[S, A]` of multiples of 1/4 in [-5, 5], 0 at missing actions."""
+    return q_tables(mdp).map(lambda q: np.where(mdp.available, q, 0.0))
 
 
 def two_tasks(mdp: TabularMDP, reward_2: Array, d: Array) -> list[TabularMDP]:
@@ -62,6 +67,15 @@ def mixture(policies: list[Array], weights: list[Array]) -> Array:
     return np.asarray(sum(x[:, None] * pi for x, pi in zip(shares, policies, strict=True)))
 
 
-TASKS: dict[str, Any] = {"mdp": SMALL, "reward_2": lambda mdp: fractions(mdp.shape, 4), "d": distributions}
+TASKS: dict[str, Any] = {"mdp": SMALL, "reward_2": rewards, "d": distributions}
 """Parts of an instance that make up `two_tasks`."""
 TWO_TASKS = instances(**TASKS, pi=policies, pi_theta=policies, prior=policies, alpha=WARM, exponent=EXPONENTS)
+SIMPLE_TASKS = instances(
+    **(TASKS | {"mdp": mdps(max_states=2, max_actions=2)}),
+    pi=policies,
+    pi_theta=policies,
+    prior=policies,
+    alpha=st.just(1.0),
+    exponent=st.just(1.0),
+)
+"""Two small tasks, among which a counterexample is soon found and shrunk."""

@@ -23,7 +23,7 @@ from virel_theory.variational.core.iterate import certified, evaluate
 from virel_theory.variational.core.regularised import bellman_regularised
 
 HEIGHT, WIDTH, DOOR = 5, 7, 2
-GAMMA, ALPHA, ITERATIONS = 0.95, 0.2, 30
+GAMMA, ALPHA, ITERATIONS = 0.95, 0.2, 24
 GOALS, NEW_GOAL = ((0, 4), (0, 6), (4, 4), (4, 6)), (2, 6)
 
 

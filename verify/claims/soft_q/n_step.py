@@ -90,7 +90,12 @@ def scale_gap(
     *, mdp: TabularMDP, linear: Linear, prior: Array, d: Array, alpha: float, n: int, perturb: float = 0.0
 ) -> Gap:
     """Gap of the scales 1/tau, c: scaled soft Q gradient minus A2C's with weight c = 1/2, zero."""
-    return _scale_gap(mdp, linear, prior, d, alpha, n=n, advantage=1 / alpha + perturb)
+    return _scale_gap(mdp, linear, prior, d, alpha, n=n, advantage=advantage_scale(alpha) + perturb)
+
+
+def advantage_scale(tau: float) -> float:
+    """Corrected scale of the gradients through the advantage stream, `1/tau`."""
+    return 1 / tau
 
 
 def _scale_gap(

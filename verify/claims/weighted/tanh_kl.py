@@ -46,8 +46,9 @@ CLAIMS = (
         id="tanh-kl",
         title="the tanh drops out of the KL divergence",
         source="ours; used for the constant tanh-Gaussian prior of Marino et al., Section 4",
-        statement=r"KL(\tanh_\# N(\mu_p, \sigma_p^2)\,\|\,\tanh_\# N(\mu_q, \sigma_q^2)) = \frac12\Big[\frac{\sigma_p^2 +"
-        r" (\mu_p - \mu_q)^2}{\sigma_q^2} - 1 - \log\frac{\sigma_p^2}{\sigma_q^2}\Big]",
+        statement=r"KL(p_{\tanh u}\|q_{\tanh u}) = \frac12\Big[\frac{\sigma_p^2 +"
+        r" (\mu_p - \mu_q)^2}{\sigma_q^2} - 1 - \log\frac{\sigma_p^2}{\sigma_q^2}\Big],"
+        r"\qquad u \sim N(\mu_p, \sigma_p^2) \text{ under } p, N(\mu_q, \sigma_q^2) \text{ under } q",
         check=Check(gap, st.fixed_dictionaries({"mean": _MEANS, "sigma": _SIGMAS})),
         expected=Verdict.HOLDS,
         printed=False,

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Draw, Noise, Objective, Weighted, seedwise
-from virel_deep.axes.posterior.pathwise import pathwise_loss
+from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.tensors import Weighted, seedwise
 from virel_deep.design import parts
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
@@ -21,7 +22,7 @@ def smoothed_target(action: Tensor, noise: Tensor, *, std: float, clip: float) -
     return (action + (std * noise).clamp(-clip, clip)).clamp(-1, 1)
 
 
-class Deterministic:
+class Deterministic(Pathwise):
     """Deterministic policy, the tanh of a network; noise is added when exploring and to target actions.
 
     Args:
@@ -67,4 +68,4 @@ def _certain(state: Tensor, action: Tensor, objective: Objective) -> Weighted:
     """Wrap one action `[K, B, A]` per state as a weighted set of size 1, with log density 0."""
     action = action[:, :, None]
     zero = torch.zeros_like(action[..., 0])
-    return Weighted(action, zero, zero, objective.prior.log_density(state, action))
+    return Weighted(action, zero, zero, objective.prior.log_density(state, action, None))

@@ -1,9 +1,26 @@
-"""Policy loss whose gradient flows through the actions, reparametrised or deterministic."""
+"""Policies whose loss has a gradient that flows through the actions, reparametrised or deterministic."""
+
+from collections.abc import Mapping
 
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Weighted, seed_mean
 from virel_deep.axes.losses import policy_loss
+from virel_deep.axes.tensors import Weighted, seed_mean
+
+
+class Pathwise:
+    """Base class of posteriors whose parameters are learnt through their actions, at s itself."""
+
+    at_next = False
+    reports: tuple[str, ...] = ()
+
+    def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:  # noqa: ARG002
+        """Return the posterior as it is: gradient steps improve it, not weights."""
+        return posterior
+
+    def report(self, posterior: Weighted) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Return no metrics beyond those of every posterior."""
+        return {}
 
 
 def pathwise_loss(posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:

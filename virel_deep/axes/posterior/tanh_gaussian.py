@@ -11,8 +11,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Draw, Noise, Objective, Weighted, seedwise
-from virel_deep.axes.posterior.pathwise import pathwise_loss
+from virel_deep.axes.gaussian import Gaussian, log_density
+from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
 from virel_deep.design import parts
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
@@ -64,9 +66,24 @@ def sample(head: Tensor, noise: Tensor) -> Sample:
     pushed = log_std.exp() * noise
     u = mean + pushed
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    return Sample(u.tanh(), (log_normal - log_slope(u)).sum(-1), pushed, log_std == head.chunk(2, dim=-1)[1])
+
+
+def log_slope(u: Tensor) -> Tensor:
+    """Logarithm of the tanh's derivative, log(1 - tanh(u)^2), without its cancellation; shape of `u`."""
     # torch's own threshold of 20 drops 2e-9: nothing in float32, but the exact check is in float64.
-    log_slope = 2 * (math.log(2) - u - softplus(-2 * u, threshold=40))
-    return Sample(u.tanh(), (log_normal - log_slope).sum(-1), pushed, log_std == head.chunk(2, dim=-1)[1])
+    return 2 * (math.log(2) - u - softplus(-2 * u, threshold=40))
+
+
+def log_squashed(of: Gaussian, u: Tensor) -> Tensor:
+    """Log density `[...]` over [-1, 1]^A of the actions `tanh(u)`, `u [..., A]`, nats; differentiable."""
+    return log_density(of, u) - log_slope(u).sum(-1)
+
+
+def squash(of: Gaussian, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw actions of a tanh-Gaussian: the actions, the same before the tanh, and their log densities."""
+    u = of.mean + of.log_std.exp() * noise
+    return u.tanh(), u, log_squashed(of, u)
 
 
 def explore(head: Floats, noise: Floats) -> Floats:
@@ -76,6 +93,24 @@ def explore(head: Floats, noise: Floats) -> Floats:
     std = np.exp(np.minimum(np.maximum(log_std, LOG_STD_RANGE[0]), LOG_STD_RANGE[1]))
     action: Floats = np.tanh(mean + std * noise)
     return action
+
+
+def behave(head: Floats, noise: Floats) -> Behaviour:
+    """Draw a tanh-Gaussian action in numpy, with its value and log density before the tanh."""
+    n = noise.shape[-1]
+    log_std = np.minimum(np.maximum(head[..., n:], LOG_STD_RANGE[0]), LOG_STD_RANGE[1])
+    density = -0.5 * np.square(noise) - log_std - 0.5 * math.log(2 * math.pi)
+    return Behaviour(explore(head, noise), head[..., :n] + np.exp(log_std) * noise, density.sum(-1))
+
+
+def behave_uniformly(action: Floats) -> Behaviour:
+    """Uniform actions `[..., A]` with their values and log densities before the tanh, in numpy.
+
+    An action of exactly -1, which a generator returns once in 2^24 draws, counts as the next number inside.
+    """
+    inside = np.clip(action, np.nextafter(action.dtype.type(-1), 0), np.nextafter(action.dtype.type(1), 0))
+    pre = np.arctanh(inside)
+    return Behaviour(action, pre, (np.log1p(-np.square(inside)) - math.log(2)).sum(-1))
 
 
 def gradient(action: Tensor, pushed: Tensor, inside: Tensor, by_action: Tensor, by_log_pi: Tensor) -> Tensor:
@@ -105,13 +140,13 @@ class _TanhGaussian(torch.autograd.Function):
         return gradient(action, pushed, inside, by_action, by_log_pi), None
 
 
-def split(head: Tensor) -> tuple[Tensor, Tensor]:
+def split(head: Tensor) -> Gaussian:
     """Split a policy network's output into mean and clamped log standard deviation, `[..., A]` each."""
     mean, log_std = head.chunk(2, dim=-1)
-    return mean, log_std.clamp(*LOG_STD_RANGE)
+    return Gaussian(mean, log_std.clamp(*LOG_STD_RANGE))
 
 
-class TanhGaussian:
+class TanhGaussian(Pathwise):
     """Tanh-Gaussian policy, mean and log std from a network: one reparametrised action per state.
 
     Args:
@@ -130,9 +165,10 @@ class TanhGaussian:
         """Draw one action per state, differentiable in the policy's parameters."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
         action, log_pi = seedwise(tanh_gaussian, head, noise["action"])
-        action, log_pi = action[:, :, None], log_pi[:, :, None]
-        log_prior = objective.prior.log_density(state, action)
-        return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, self._penalty(head))
+        pre = seedwise(_before_tanh, head, noise["action"])
+        action, log_pi, pre = action[:, :, None], log_pi[:, :, None], pre[:, :, None]
+        log_prior, kl = objective.prior.log_density(state, action, pre), objective.prior.kl(state, head)
+        return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, self._penalty(head), pre, kl)
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw one action per next state from the online policy, which has no target copy."""
@@ -146,6 +182,16 @@ class TanhGaussian:
         """Draw an exploratory action from the tanh-Gaussian, in numpy."""
         return explore(head, noise)
 
+    def behave(self, head: Floats, noise: Floats) -> Behaviour:
+        """Draw an exploratory action from the tanh-Gaussian with its density, in numpy."""
+        return behave(head, noise)
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log densities `[K, R]` before the tanh of stored actions `[K, R, A]` under the online policy."""
+        head = self.networks["policy"](state).squeeze(1)
+        found: Tensor = seedwise(lambda one, u: log_density(split(one), u), head, pre)
+        return found
+
     def _penalty(self, head: Tensor) -> Tensor | None:
         of_mean, of_log_std = self.settings.mean_penalty, self.settings.log_std_penalty
         if not (of_mean or of_log_std):
@@ -154,3 +200,9 @@ class TanhGaussian:
             lambda one: losses.penalty(*split(one), mean_weight=of_mean, log_std_weight=of_log_std), head
         )
         return penalty
+
+
+def _before_tanh(head: Tensor, noise: Tensor) -> Tensor:
+    """Action before the tanh, `mean + std noise`, differentiable in the head."""
+    mean, log_std = split(head)
+    return mean + log_std.exp() * noise

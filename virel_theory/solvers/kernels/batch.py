@@ -61,39 +61,59 @@ def improve(q, policy):
     return switched
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 @no_type_check
-def policy_iterations(transition, reward, gamma, max_steps, q, policy, low, high, v_max, n_chunks):
-    """Run policy iteration on every MDP of a stack until no state switches its action.
+def policy_iterations_range(transition, reward, gamma, max_steps, q, policy, low, high, v_max, first, last):
+    """Run policy iteration on the MDPs `first` to `last - 1` of a stack until no state switches its action.
 
     `q, policy <-` the backup of the last V^pi and the last policy; `low, high <-` the extremes of T V - V;
     `v_max <- max|V|`.
     """
-    n, n_states = reward.shape[0], reward.shape[1]
+    n_states = reward.shape[1]
+    matrix, v = np.empty((n_states, n_states)), np.empty(n_states)
+    for i in range(first, last):
+        for s in range(n_states):
+            policy[i, s] = 0
+            for a in range(reward.shape[2]):
+                if reward[i, s, a] > reward[i, s, policy[i, s]]:
+                    policy[i, s] = a
+        for _ in range(max_steps):
+            for s in range(n_states):
+                a = policy[i, s]
+                v[s] = reward[i, s, a]
+                for t in range(n_states):
+                    matrix[s, t] = -gamma[i] * transition[i, s, a, t]
+                matrix[s, s] += 1.0
+            eliminate(matrix, v)
+            backup(transition[i], reward[i], gamma[i], v, q[i])
+            if improve(q[i], policy[i]) == 0:
+                break
+        low[i], high[i], v_max[i] = np.inf, -np.inf, 0.0
+        for s in range(n_states):
+            best = -np.inf
+            for a in range(reward.shape[2]):
+                best = max(best, q[i, s, a])
+            low[i] = min(low[i], best - v[s])
+            high[i] = max(high[i], best - v[s])
+            v_max[i] = max(v_max[i], abs(v[s]))
+
+
+@njit(cache=True, parallel=True)
+@no_type_check
+def policy_iterations_parallel(transition, reward, gamma, max_steps, q, policy, low, high, v_max, n_chunks):
+    """Run `policy_iterations_range` on a stack in chunks, over all threads."""
+    n = reward.shape[0]
     for c in prange(n_chunks):
-        matrix, v = np.empty((n_states, n_states)), np.empty(n_states)
-        for i in range(c * n // n_chunks, (c + 1) * n // n_chunks):
-            for s in range(n_states):
-                policy[i, s] = 0
-                for a in range(reward.shape[2]):
-                    if reward[i, s, a] > reward[i, s, policy[i, s]]:
-                        policy[i, s] = a
-            for _ in range(max_steps):
-                for s in range(n_states):
-                    a = policy[i, s]
-                    v[s] = reward[i, s, a]
-                    for t in range(n_states):
-                        matrix[s, t] = -gamma[i] * transition[i, s, a, t]
-                    matrix[s, s] += 1.0
-                eliminate(matrix, v)
-                backup(transition[i], reward[i], gamma[i], v, q[i])
-                if improve(q[i], policy[i]) == 0:
-                    break
-            low[i], high[i], v_max[i] = np.inf, -np.inf, 0.0
-            for s in range(n_states):
-                best = -np.inf
-                for a in range(reward.shape[2]):
-                    best = max(best, q[i, s, a])
-                low[i] = min(low[i], best - v[s])
-                high[i] = max(high[i], best - v[s])
-                v_max[i] = max(v_max[i], abs(v[s]))
+        policy_iterations_range(
+            transition,
+            reward,
+            gamma,
+            max_steps,
+            q,
+            policy,
+            low,
+            high,
+            v_max,
+            c * n // n_chunks,
+            (c + 1) * n // n_chunks,
+        )

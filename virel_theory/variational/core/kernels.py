@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, prange
 
 from virel_theory.checks import Array
+from virel_theory.threads import n_threads
 
 PARALLEL_FROM = 200_000
 """Entries of a table from which two threads pay."""
@@ -144,7 +145,7 @@ def _mean_kl_parallel(q, p, d, eta):
 
 def mean_kl(q: Array, p: Array, d: Array, eta: float) -> tuple[float, float]:
     """Means over states of `state_kl`: `E_d KL(q_eta || p)` in nats, and `E_d log E_p e^(q/eta)`."""
-    if q.size >= PARALLEL_FROM:
+    if q.size >= PARALLEL_FROM and n_threads() > 1:
         kl, log_mean = _mean_kl_parallel(q, p, d, eta)
     else:
         kl, log_mean = _mean_kl_range(q, p, d, eta, 0, len(d))

@@ -1,0 +1,134 @@
+"""MPO, its parametric variant and RERPI against plain versions of their papers (`naive_mpo`)."""
+
+import pytest
+import torch
+
+from tests.support.deep import agent_of, algorithm_of, default_dtype, feed, update_data
+from tests.support.naive_mpo import NAIVE_MPO
+from virel_deep.axes import gaussian
+
+N_OBSERVATION, N_ACTION, UPDATES = 5, 2, 50
+SIZES = {"hidden": (24, 16), "data.batch": 12, "reward_scale": 3.0, "target_period": 7}
+SHORT = {"value.steps": 3, "posterior.samples": 6}
+CASES = [
+    ("mpo", SHORT),
+    ("mpo", SHORT | {"value.critics": 2, "value.trace": 0.7, "temperature.steps": 3}),
+    ("mpo", SHORT | {"value.trace": None, "posterior.keep": 0.5}),
+    ("mpo", {"value.steps": 1, "value.trace": None, "prior.trust_mean": None, "posterior.samples": 6}),
+    ("rerpi", {"posterior.samples": 6}),
+    ("rerpi", SHORT | {"value.trace": 1.0}),
+    ("mpo-parametric", {"value.steps": 3}),
+    ("mpo-parametric", {"value.steps": 2, "prior.trust_spread": None}),
+]
+
+
+def ordered(blocks):
+    """Blocks of a network in the order of the naive agent's modules, in float64."""
+    heads, layers = range(len(blocks["0.weight"])), range(len(blocks) // 2)
+    return torch.cat(
+        [
+            x.double().flatten()
+            for head in heads
+            for i in layers
+            for x in (blocks[f"{i}.weight"][head].T, blocks[f"{i}.bias"][head])
+        ]
+    )
+
+
+def ours_after(algorithm, dtype, data, updates):
+    """Everything that seed 0 has learnt on our side, by name, in float64."""
+    with default_dtype(torch.float32):
+        source = agent_of(algorithm, N_OBSERVATION, N_ACTION)
+    with default_dtype(dtype):
+        agent = agent_of(algorithm, N_OBSERVATION, N_ACTION)
+        agent.load_seed_state(0, source.seed_state(0))
+        feed(agent, [(batch.to(dtype), noise.to(dtype), own) for batch, noise, own in data[:updates]])
+    state = agent.seed_state(0)
+    names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
+    out = {name: ordered(state[name]) for name in names}
+    logs = {name: one["log_alpha"] for name, one in state["prior"].items()}
+    if "log_alpha" in state["temperature"]:
+        logs["eta"] = state["temperature"]["log_alpha"]
+    return out | {name: torch.tensor([x], dtype=torch.float64) for name, x in logs.items()}
+
+
+def naive_after(preset, algorithm, dtype, data, updates):
+    with default_dtype(torch.float32):
+        source = agent_of(algorithm, N_OBSERVATION, N_ACTION)
+    blocks = {
+        name: {block: x.clone().to(dtype) for block, x in net.seed_blocks(net.flat, 0).items()}
+        for name, net in source.networks.items()
+    }
+    with default_dtype(dtype):
+        plain = NAIVE_MPO[preset](blocks, algorithm, N_OBSERVATION, N_ACTION)
+        for batch, noise, _ in data[:updates]:
+            plain.update(batch.to(dtype), noise.to(dtype))
+    out = {
+        name: torch.cat([x.detach().double().flatten() for net in nets for x in net.parameters()])
+        for name, nets in plain.networks().items()
+    }
+    bounds = {"mean": algorithm.prior.trust_mean, "spread": algorithm.prior.trust_spread}
+    for name, bound in bounds.items():
+        if bound is not None:
+            out[name] = plain.prices[name].log.detach().double()
+    return out | ({"eta": plain.eta.log.detach().double()} if hasattr(plain, "eta") else {})
+
+
+def data_of(algorithm):
+    with default_dtype(torch.float32):
+        return update_data(algorithm, N_OBSERVATION, N_ACTION, updates=UPDATES, seed=0)
+
+
+def distances(mine, theirs):
+    assert mine.keys() == theirs.keys()
+    return {name: float((mine[name] - theirs[name]).norm() / theirs[name].norm()) for name in theirs}
+
+
+def worst(preset, settings, updates=UPDATES):
+    algorithm = algorithm_of(preset, **(SIZES | settings))
+    data = data_of(algorithm)
+    mine = ours_after(algorithm, torch.float64, data, updates)
+    return max(distances(mine, naive_after(preset, algorithm, torch.float64, data, updates)).values())
+
+
+@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
+def test_fifty_updates_in_double_precision_are_those_of_the_paper(preset, settings):
+    # As for both roads of the SAC family (test_roads): gradients are sums of at most 36 x 24 products, each
+    # off by a few roundings of 1.1e-16, which Adam's quotient amplifies; 1e-12 leaves 4 digits for both.
+    assert worst(preset, settings) <= 1e-12
+
+
+@pytest.mark.parametrize(("preset", "settings"), [CASES[0], CASES[4], CASES[6]], ids=str)
+def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_plain_agent_is(
+    preset, settings
+):
+    # Both make roundings of one size in another order, and Adam amplifies them alike; 4 allows for products
+    # that sum in a worse order. Below 2^-24 a distance is the rounding of a number that both have exactly.
+    algorithm = algorithm_of(preset, **(SIZES | settings))
+    data = data_of(algorithm)
+    exact = naive_after(preset, algorithm, torch.float64, data, UPDATES)
+    floor = distances(naive_after(preset, algorithm, torch.float32, data, UPDATES), exact)
+    for name, distance in distances(ours_after(algorithm, torch.float32, data, UPDATES), exact).items():
+        assert distance <= 4 * max(floor[name], 2.0**-24), name
+
+
+PARTS = "virel_deep.axes.policy_prior"
+MPO, CUT, RERPI = CASES[0], CASES[2], CASES[4]
+PLANTED = [
+    # The dual minimised twice as hard: the budget counts half.
+    (*MPO, "virel_deep.axes.budget.d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
+    # A window that runs on into the next episode.
+    (*CUT, "virel_deep.axes.returns.alive", lambda terminated, _: torch.ones_like(terminated)),
+    # RERPI's divergences with the new deviation under the mean, and MPO's in the other direction.
+    (*RERPI, f"{PARTS}.kl_parts_apart", gaussian.kl_parts),
+    (*MPO, f"{PARTS}.kl_parts", lambda p, q, parts=gaussian.kl_parts: parts(q, p)),
+    # MPO that is RERPI: the likelihood decoupled where the paper fits mean and deviation at once.
+    (*RERPI, f"{PARTS}.decoupled_likelihood", lambda q, _, u, w: gaussian.likelihood(q, u, w)),
+    (*MPO, f"{PARTS}.likelihood", lambda _, __, weight: 0 * weight.sum(-1)),
+]
+
+
+@pytest.mark.parametrize(("preset", "settings", "place", "wrong"), PLANTED, ids=str)
+def test_an_error_planted_on_our_side_is_seen(monkeypatch, preset, settings, place, wrong):
+    monkeypatch.setattr(place, wrong)
+    assert worst(preset, settings, updates=9) > 1e-9

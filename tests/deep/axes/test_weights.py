@@ -1,0 +1,137 @@
+"""Weights of the E-step, the dual of its budget, and the temperature that it moves."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import brentq
+
+from tests.support.deep import CPU, default_dtype, differing
+from virel_deep.axes.budget import BudgetTemperature
+from virel_deep.axes.dual import LEAST
+from virel_deep.axes.weights import d_budget, effective_samples, kept, tempered_weights
+from virel_deep.design.improvement import Budget
+
+
+def values(n=20, states=50, seed=0):
+    return torch.randn(states, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def kl(q, alpha, keep=1.0):
+    weights = tempered_weights(q, torch.as_tensor(alpha, dtype=q.dtype).view(1), keep=keep)
+    return (weights.log_weight.exp() * weights.log_ratio).sum(-1)
+
+
+def dual(q, eta, epsilon):
+    """g(eta) of Eq. (9), its inner expectation over the N actions: log-sum-exp minus log N (acme#104)."""
+    inner = torch.logsumexp(q / eta, dim=-1) - math.log(q.shape[-1])
+    return eta * epsilon + eta * inner.mean()
+
+
+def test_weights_by_hand():
+    q, alpha = torch.tensor([0.0, math.log(2.0), math.log(5.0)]), torch.tensor([1.0])
+    found = tempered_weights(q, alpha)
+    np.testing.assert_allclose(
+        found.log_weight.exp(), [1 / 8, 2 / 8, 5 / 8], rtol=1e-6
+    )  # 3 roundings of 6e-8
+    np.testing.assert_allclose(found.log_ratio.exp(), [3 / 8, 6 / 8, 15 / 8], rtol=1e-6)
+
+
+def test_values_of_any_size_give_finite_weights():
+    q = torch.tensor([-1e30, 0.0, 1e30])
+    found = tempered_weights(q, torch.tensor([1e-3]))
+    assert found.log_weight[2] == 0
+    assert torch.equal(found.log_weight.exp(), torch.tensor([0.0, 0.0, 1.0]))
+    equal = tempered_weights(torch.full((4,), 1e30), torch.tensor([1e-3]))
+    np.testing.assert_allclose(equal.log_ratio, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("samples", "keep", "n"),
+    [(20, 1.0, 20), (20, 0.5, 10), (5, 0.5, 3), (5, 1e-9, 1), (1, 0.2, 1), (10, 0.3, 3)],
+)
+def test_the_share_that_is_kept_is_rounded_up(samples, keep, n):
+    assert kept(samples, keep) == n
+    found = tempered_weights(values(samples), torch.tensor([1.0], dtype=torch.float64), keep=keep)
+    assert ((found.log_weight.exp() > 0).sum(-1) == n).all()
+
+
+def test_the_kept_actions_are_the_best_and_weigh_as_they_would_alone():
+    q, alpha = values(6), torch.tensor([0.7], dtype=torch.float64)
+    found, best = tempered_weights(q, alpha, keep=0.5), q.sort(dim=-1).values[:, 3:]
+    alone = tempered_weights(best, alpha)
+    for b in range(len(q)):
+        chosen = found.log_weight[b].isfinite()
+        assert set(q[b][chosen].tolist()) == set(best[b].tolist())
+        assert (found.log_ratio[b][~chosen] == 0).all()  # so that a weight of 0 adds 0 to a divergence
+    torch.testing.assert_close(kl(q, 0.7, keep=0.5), (alone.log_weight.exp() * alone.log_ratio).sum(-1))
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.4])
+def test_of_equal_values_exactly_the_share_is_kept(keep):
+    found = tempered_weights(torch.zeros(3, 10), torch.tensor([1.0]), keep=keep)
+    assert ((found.log_weight.exp() > 0).sum(-1) == kept(10, keep)).all()
+
+
+def test_the_slope_is_that_of_the_dual_that_is_printed():
+    q, eta = values(), torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
+    for epsilon in (0.01, 0.1, 1.0):
+        [slope] = torch.autograd.grad(dual(q, eta, epsilon), eta)
+        found = d_budget(kl(q, eta.item()).mean(), epsilon=epsilon)
+        assert found.item() == pytest.approx(slope.item(), rel=0, abs=1e-14)  # 50 x 20 terms of order 1
+
+
+def test_the_dual_is_not_doubled_nor_is_the_policy_multiplied_again():
+    # acme#104: g has log mean exp(Q / eta) over actions of pi. Multiplied by pi again, or with weights that
+    # sum to 2, the slope at a large eta would not be the budget.
+    q = values()
+    assert (
+        tempered_weights(q, torch.tensor([0.5], dtype=torch.float64))
+        .log_weight.exp()
+        .sum(-1)
+        .allclose(torch.ones(50, dtype=torch.float64))
+    )
+    assert kl(q, 1e9).abs().max() < 1e-9
+    assert d_budget(kl(q, 1e9).mean(), epsilon=0.1).item() == pytest.approx(0.1, rel=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_dual_steps_lead_to_the_root_of_the_budget(steps):
+    q, epsilon = values()[None], 0.1
+    root = brentq(lambda eta: float(kl(q[0], eta).mean()) - epsilon, 1e-2, 1e2)
+    with default_dtype(torch.float64):
+        temperature = BudgetTemperature(Budget(epsilon=epsilon, steps=steps), 1, device=CPU)
+        for _ in range(3000):
+            temperature.tune(kl(q[0], temperature.alpha.item())[None])
+        report = temperature.report(kl(q[0], temperature.alpha.item()).mean()[None])
+    # Adam with steps of 1 % hovers within 2 steps of the root, where the slope of the divergence is about 2.
+    assert abs(math.log(temperature.alpha.item() / root)) < 0.02
+    assert abs(report["dual_residual"].item()) < 0.01
+    assert report["kl"].item() == pytest.approx(epsilon, abs=0.01)
+    assert temperature.steps == steps
+
+
+def test_a_budget_that_no_weights_can_spend_ends_at_the_least_temperature():
+    # N samples cannot be further than log N from equal weights (statement 9): eta falls, and is projected.
+    temperature = BudgetTemperature(Budget(epsilon=5.0, rate=0.5), 2, device=CPU)
+    for _ in range(300):
+        temperature.tune(torch.full((2, 3), math.log(4)))
+    np.testing.assert_allclose(temperature.alpha, LEAST, rtol=1e-5)
+    assert (temperature.dual.log[2:] == 0).all()
+
+
+def test_a_seed_of_a_budget_is_restored_with_its_moments():
+    one, other = (BudgetTemperature(Budget(), 2, device=CPU) for _ in range(2))
+    for _ in range(3):
+        one.tune(torch.rand(2, 5, generator=torch.Generator().manual_seed(0)))
+    for k in (0, 1):
+        other.load_seed_state(k, one.seed_state(k))
+    for temperature in (one, other):
+        temperature.tune(torch.full((2, 5), 0.3))
+    assert [differing(one.seed_state(k), other.seed_state(k)) for k in (0, 1)] == [[], []]
+
+
+def test_the_effective_number_of_samples_is_between_one_and_all():
+    log_weight = torch.tensor([[0.25] * 4, [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]).log()
+    assert effective_samples(log_weight).tolist() == [4.0, 1.0, 2.0]

@@ -1,0 +1,115 @@
+"""Arrays in the conventions of other toolboxes: converted, or refused with the name of the convention."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from virel_common.errors import InputError
+from virel_theory import TabularMDP, from_toolbox, garnet, solve
+
+P = np.array([[[0.1, 0.9, 0], [0.1, 0, 0.9], [0.1, 0, 0.9]], [[1, 0, 0], [1, 0, 0], [1, 0, 0]]])
+R = np.array([[0, 0], [0, 1], [4, 2.0]])
+SMALL = np.array([[[0.5, 0.5], [0.8, 0.2]], [[0, 1], [0.1, 0.9]]])
+
+
+def test_the_forest_of_pymdptoolbox_has_its_published_values():
+    # pymdptoolbox's documentation, mdptoolbox.example.forest() by value iteration at 0.96
+    found = solve(from_toolbox(P, R, gamma=0.96), atol=1e-9)
+    assert found.policy.tolist() == [0, 0, 0]
+    exact = np.linalg.solve(np.eye(3) - 0.96 * P[0], R[:, 0])
+    np.testing.assert_allclose(found.value, exact, atol=1e-9)
+
+
+def test_as_many_actions_as_states_are_read_action_by_action():
+    found = solve(from_toolbox(SMALL, [[5, 10], [-1, 2]], gamma=0.99), atol=1e-9)
+    turned = TabularMDP(SMALL.transpose(1, 0, 2), [[5, 10], [-1, 2]], 0.99)
+    np.testing.assert_allclose(found.value, solve(turned, atol=1e-9).value, atol=2e-9)
+    assert found.value[0] == pytest.approx(392.3, abs=0.1)  # 484.0 if read the other way
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        list,
+        lambda p: [sparse.csr_matrix(one) for one in p],
+        lambda p: tuple(sparse.coo_array(one) for one in p),
+        lambda p: [sparse.csc_matrix(p[0]), p[1]],
+    ],
+    ids=["list of arrays", "CSR", "COO", "mixed"],
+)
+def test_lists_of_matrices_give_the_same_mdp(convert):
+    given, wanted = from_toolbox(convert(P), R, gamma=0.5), from_toolbox(P, R, gamma=0.5)
+    np.testing.assert_array_equal(given.transition, wanted.transition)
+    assert given.transition[1, 0].tolist() == P[0, 1].tolist()
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_rewards_of_transitions_are_averaged(as_sparse):
+    rng = np.random.default_rng(0)
+    per_step = rng.normal(size=P.shape)
+    given = [sparse.csr_matrix(one) for one in per_step] if as_sparse else per_step
+    found = from_toolbox(P, given, gamma=0.5)
+    np.testing.assert_allclose(found.reward, (P * per_step).sum(axis=2).T, atol=1e-15)
+
+
+def test_rewards_of_states_count_for_every_action():
+    assert from_toolbox(P, [1.0, 2.0, 3.0], gamma=0.5).reward.tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
+def test_a_reward_of_minus_infinity_removes_the_action():
+    found = from_toolbox(P, np.where(R == 2, -np.inf, R), gamma=0.5)
+    assert found.available.tolist() == [[True, True], [True, True], [True, False]]
+
+
+@pytest.mark.parametrize(
+    ("rounded", "off"),
+    [(P.astype(np.float32), "e-0"), (np.round(np.full((1, 3, 3), 1 / 3), 6), "1e-06")],
+    ids=["float32", "six digits"],
+)
+def test_rounded_rows_are_rescaled_only_if_asked_and_say_by_how_much(rounded, off):
+    reward = np.ones((3, len(rounded)))
+    with pytest.raises(InputError, match="divide rows that were rounded"):
+        from_toolbox(rounded, reward, gamma=0.5)
+    with pytest.warns(UserWarning, match=f"differed from 1 by up to .*{off}"):
+        found = from_toolbox(rounded, reward, gamma=0.5, normalise=True)
+    np.testing.assert_allclose(found.transition.sum(axis=2), 1, atol=1e-15)
+
+
+def test_exact_rows_are_normalised_without_a_word():
+    from_toolbox(P, R, gamma=0.5, normalise=True)
+
+
+def test_a_random_mdp_survives_the_way_there_and_back():
+    mdp = garnet(5, 3, 2, gamma=0.9, rng=np.random.default_rng(1))
+    back = from_toolbox(mdp.dense_transition.transpose(1, 0, 2), mdp.reward, gamma=0.9)
+    np.testing.assert_array_equal(back.transition, mdp.dense_transition)
+
+
+@pytest.mark.parametrize(
+    ("transition", "reward", "named"),
+    [
+        (P, np.ones((2, 3)), r"`reward` must have shape \[S\], \[S, A\] or \[A, S, S\]"),
+        (P[:, :2], R, "`transition` must hold one matrix"),
+        (sparse.csr_matrix(P[0]), R, "`transition` must be one matrix"),
+        (P[0], R, r"`transition` must have shape \[A, S, S\]"),
+        (P, np.ones((3, 3, 3)), "`reward` must have the shapes of `transition`"),
+    ],
+)
+def test_what_does_not_fit_is_refused(transition, reward, named):
+    with pytest.raises(InputError, match=named):
+        from_toolbox(transition, reward, gamma=0.5)
+
+
+@pytest.mark.parametrize(
+    ("transition", "reward", "hint"),
+    [
+        (P, R, "`from_toolbox` reads the order of other toolboxes"),
+        ([sparse.csr_matrix(one) for one in P], R, "`from_toolbox` reads the order of other toolboxes"),
+        (P.transpose(1, 0, 2), np.zeros((3, 2, 3)), "averaged first"),
+        (P.transpose(1, 0, 2), np.where(R == 2, -np.inf, R), "must be False in `mask`"),
+        (P.transpose(1, 0, 2).astype(np.float32), R, "divide rows that were rounded"),
+    ],
+)
+def test_a_tabular_mdp_says_how_to_convert(transition, reward, hint):
+    with pytest.raises(InputError, match=hint):
+        TabularMDP(transition, reward, 0.9)

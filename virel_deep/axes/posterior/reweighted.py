@@ -1,0 +1,80 @@
+"""Posterior of MPO and RERPI: actions drawn from a learned prior, weighted by their values."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
+
+from torch import Tensor
+
+from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.posterior.tanh_gaussian import behave, explore
+from virel_deep.axes.tensors import Behaviour, Weighted, seed_mean, seedwise
+from virel_deep.axes.weights import effective_samples, tempered_weights
+from virel_deep.design import improvement
+from virel_deep.networks.network import Network
+from virel_deep.networks.perceptron import Floats
+
+
+class Proposer(Protocol):
+    """Interface of a prior that proposes the actions that the posterior gives weights."""
+
+    def propose(self, state: Tensor, noise: Tensor) -> Weighted:
+        """Draw actions at states `[K, R, O]` with standard normal noise `[K, R, N, A]`, at equal weights."""
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log densities `[K, R]` before the tanh of stored actions `[K, R, A]`."""
+
+
+class Reweighted:
+    """Actions of the prior at the next states with weights softmax(Q / alpha), MPO's E-step, Eq. (8).
+
+    The targets evaluate the prior itself, by the same actions at equal weights; the prior's policy acts.
+
+    Args:
+        settings: number of actions per state, and the share of them that has weight.
+        prior: source of the actions.
+        n_action: A.
+    """
+
+    at_next = True
+    reports = ("effective_samples",)
+
+    def __init__(self, settings: improvement.Weighted, prior: Proposer, n_action: int) -> None:
+        """Store the prior and the numbers of actions."""
+        self.networks: Mapping[str, Network] = {}
+        self.targets: Mapping[str, Network] = {}
+        self._prior, self._shape = prior, (settings.samples, n_action)
+        self._weigh = partial(tempered_weights, keep=settings.keep)
+        self.noise = {"action": Draw(settings.samples * n_action)}
+
+    def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
+        """Draw actions of the prior at equal weights; `improve` gives them the posterior's."""
+        return self._prior.propose(state, noise["action"].view(*state.shape[:2], *self._shape))
+
+    def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
+        """Draw actions of the prior at next states, at equal weights."""
+        return self.infer(state, noise, objective)
+
+    def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
+        """Give the actions weights softmax(Q / alpha), and the densities of the reweighted prior."""
+        log_weight, log_ratio = seedwise(self._weigh, q, alpha)
+        return posterior._replace(log_weight=log_weight, log_pi=posterior.log_prior + log_ratio)
+
+    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:
+        """Return None: weights have no parameters; the prior is fitted to them instead."""
+
+    def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
+        """Mean effective number of samples per state."""
+        return {"effective_samples": seed_mean(seedwise(effective_samples, posterior.log_weight))}
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log densities `[K, R]` before the tanh of stored actions under the prior, as targets do."""
+        return self._prior.log_likelihood(state, pre)
+
+    def explore(self, head: Floats, noise: Floats) -> Floats:
+        """Draw an exploratory action from the prior's policy, in numpy."""
+        return explore(head, noise)
+
+    def behave(self, head: Floats, noise: Floats) -> Behaviour:
+        """Draw an exploratory action from the prior's policy with its density, in numpy."""
+        return behave(head, noise)

@@ -1,0 +1,130 @@
+"""What the parts of an algorithm pass to each other: weighted actions, transitions, windows; sums per seed.
+
+Shapes: K seeds, B states, N actions per state, A action dimensions, n transitions of a window.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from virel_deep.networks.perceptron import Floats
+
+
+def seedwise(f: Callable[..., Any], *tensors: Tensor) -> Any:
+    """Apply `f` to tensors `[K, ...]`: seed by seed on the CPU, in one call on a GPU.
+
+    Everything whose rounding may depend on a tensor's size goes through it: transcendental functions, whose
+    vectorised loops and scalar tails differ, and sums. `f` must take any leading axes, or none. It returns a
+    tensor or a tuple of them.
+    """
+    if tensors[0].is_cuda:
+        return f(*tensors)
+    of_each = [f(*of_seed) for of_seed in zip(*(x.unbind() for x in tensors), strict=True)]
+    if isinstance(of_each[0], tuple):
+        return tuple(torch.stack(parts) for parts in zip(*of_each, strict=True))
+    return torch.stack(of_each)
+
+
+def seed_mean(x: Tensor) -> Tensor:
+    """Mean `[K]` per seed, over all other axes of `x [K, ...]`."""
+    mean: Tensor = seedwise(lambda rows: rows.mean(-1), x.flatten(1))
+    return mean
+
+
+class Weighted(NamedTuple):
+    """Policy distribution at B states as a set of weighted actions; expectations are weighted sums."""
+
+    action: Tensor
+    """Actions `[K, B, N, A]` in [-1, 1]."""
+    log_weight: Tensor
+    """Logarithms `[K, B, N]` of weights that sum to 1 over N."""
+    log_pi: Tensor
+    """Log densities of the actions under the posterior, `[K, B, N]`, nats."""
+    log_prior: Tensor
+    """Log densities of the actions under the prior, `[K, B, N]`, nats."""
+    penalty: Tensor | None = None
+    """Penalty on the posterior's parameters, added to the policy loss, `[K, B]`; None is no penalty."""
+    pre: Tensor | None = None
+    """Actions before the tanh, `[K, B, N, A]`; None if there is no tanh."""
+    kl: Tensor | None = None
+    """Divergence from the prior by mean and by spread, `[K, B, 2]`, nats; None if it has no such parts."""
+
+    @property
+    def divergence(self) -> Tensor:
+        """KL divergence from the prior at each state, `[K, B]`: exact if its parts are known."""
+        return self.mean(self.log_ratio) if self.kl is None else self.kl.sum(-1)
+
+    @property
+    def log_ratio(self) -> Tensor:
+        """Log density ratio `log(posterior / prior)` of the actions, `[K, B, N]`; its mean is the KL."""
+        return self.log_pi - self.log_prior
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Expectation `[K, B]` over the weighted actions of a function with values `x [K, B, N]`."""
+        mean: Tensor = seedwise(lambda log_weight, y: (log_weight.exp() * y).sum(-1), self.log_weight, x)
+        return mean
+
+    def detach(self) -> "Weighted":
+        """Copy of the weighted actions that carries no gradient."""
+        return Weighted(*(None if x is None else x.detach() for x in self))  # type: ignore[arg-type]
+
+
+class Window(NamedTuple):
+    """Windows of n consecutive transitions of one environment copy, `[K, B, n, ...]`, with scaled rewards."""
+
+    history: Tensor
+    """States and actions, `[K, B, n, O + A]`."""
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    """1.0 where a time limit ended the episode, so that the target bootstraps, `[K, B, n]`."""
+    next_state: Tensor
+    pre: Tensor | None
+    """Stored actions before the tanh, `[K, B, n, A]`; None if the replay does not keep them."""
+    log_density: Tensor | None
+    """Log densities that they were drawn with, before the tanh, `[K, B, n]`, nats; None as `pre`."""
+
+
+class Transitions(NamedTuple):
+    """Minibatch of transitions, `[K, B, ...]`, with scaled rewards; each may begin a window of them."""
+
+    state: Tensor
+    history: Tensor
+    """State and action, `[K, B, O + A]`."""
+    reward: Tensor
+    terminated: Tensor
+    next_state: Tensor
+    window: Window | None = None
+    """The n transitions that begin with each; None if targets read no more than one."""
+
+
+class Evaluated(NamedTuple):
+    """Actions at some states with their values, without gradient."""
+
+    state: Tensor
+    """States `[K, R, O]`."""
+    actions: Weighted
+    q: Tensor
+    """Values `[K, R, N]` of the actions."""
+
+
+class PriorLoss(NamedTuple):
+    """Loss that a prior adds to an update, and the divergences that its trust region bounds."""
+
+    loss: Tensor
+    """Loss `[K]`, to be minimised over the networks of prior and posterior."""
+    kl: Tensor
+    """Mean divergences by mean and by spread, `[K, 2]`, nats, without gradient."""
+
+
+class Behaviour(NamedTuple):
+    """Exploratory actions in numpy, with what a replay keeps of the distribution that they came from."""
+
+    action: Floats
+    """Actions `[..., A]` in [-1, 1]."""
+    pre: Floats
+    """The same before the tanh, `[..., A]`."""
+    log_density: Floats
+    """Log densities of `pre`, `[...]`, nats."""

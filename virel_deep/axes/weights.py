@@ -1,0 +1,69 @@
+r"""Weights of MPO's E-step and the slope of their dual, as functions of tensors.
+
+The dual of the KL budget is $g(\eta) = \eta \epsilon + \eta E_\mu \log E_\pi e^{Q/\eta}$, MPO, Eq. (9). Its
+derivative is the budget minus the divergence that is spent, $g'(\eta) = \epsilon - E_\mu KL(q_\eta \| \pi)$,
+so that the temperature needs no more than that divergence; a parametric posterior has the same slope.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Tempered(NamedTuple):
+    """Weights of N actions at a state, as logarithms; and their log ratios to equal weights."""
+
+    log_weight: Tensor
+    """`[..., N]`, `-inf` for actions that are not kept; the weights sum to 1."""
+    log_ratio: Tensor
+    """Logarithms of weight over equal weight among those kept, `[..., N]`; 0 for actions that are not."""
+
+
+def kept(samples: int, keep: float) -> int:
+    """Number of actions with weight among `samples`: a share `keep` of them, rounded up, at least one."""
+    return max(1, math.ceil(keep * samples - 1e-9))
+
+
+def tempered_weights(q: Tensor, alpha: Tensor, *, keep: float = 1.0) -> Tempered:
+    r"""Weights $w_j \propto e^{Q(s, a_j) / \eta}$ of actions drawn from the prior, MPO, Eq. (8).
+
+    Args:
+        q: action values `[..., N]`, scaled reward units.
+        alpha: temperature $\eta > 0$, `[..., 1]`, the same units per nat.
+        keep: share of the actions, those of largest Q, that has weight.
+
+    Example:
+        >>> import math, torch
+        >>> weights = tempered_weights(torch.tensor([0.0, 2 * math.log(3.0)]), torch.tensor([2.0]))
+        >>> [round(x, 3) for x in weights.log_weight.exp().tolist()]
+        [0.25, 0.75]
+    """
+    samples = q.shape[-1]
+    n = kept(samples, keep)
+    scaled = q / alpha
+    if n == samples:
+        log_weight = scaled.log_softmax(-1)
+        return Tempered(log_weight, log_weight + math.log(n))
+    chosen = torch.zeros_like(q, dtype=torch.bool).scatter_(-1, q.topk(n, dim=-1).indices, True)
+    log_weight = scaled.masked_fill(~chosen, -math.inf).log_softmax(-1)
+    return Tempered(log_weight, (log_weight + math.log(n)).masked_fill(~chosen, 0.0))
+
+
+def d_budget(kl: Tensor, *, epsilon: float) -> Tensor:
+    r"""Slope of a budget's dual w.r.t. its price: $g'(\eta) = \epsilon - KL$, MPO, Eq. (9).
+
+    Deviation: 10. the price is learnt on its logarithm, by this slope without the factor $\eta$ of the chain
+    rule: the root is the same, and Adam does not slow down as the price falls by orders of magnitude.
+
+    Args:
+        kl: mean divergence at the present price, `[K]`, nats.
+        epsilon: budget, nats.
+    """
+    return epsilon - kl
+
+
+def effective_samples(log_weight: Tensor) -> Tensor:
+    r"""Effective number of samples $1 / \sum_j w_j^2$, from log weights `[..., N]`; between 1 and N."""
+    return 1 / log_weight.exp().square().sum(-1)

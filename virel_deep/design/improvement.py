@@ -1,0 +1,115 @@
+"""Settings of the parts of MPO and its kin: a weighted posterior, policies as priors, a KL budget; no torch.
+
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from virel_common.errors import require
+from virel_deep.design.fields import Part, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design.parts import Posterior, Prior, Temperature
+
+
+@dataclass(frozen=True)
+class Weighted(Posterior, kind="weighted"):
+    """Actions drawn from the prior's lagging copy, with weights softmax(Q / alpha): MPO's E-step, Eq. (8)."""
+
+    samples: int = 20
+    """Actions per state; those at the next states serve the critics' targets and the E-step alike."""
+    keep: float = 1.0
+    """Share of a state's actions, those of largest Q, that has weight, in (0, 1]; at least one."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for no samples, or a share outside (0, 1]."""
+        check_types(self)
+        demand_at_least(self, 1, "samples")
+        demand(self, 0 < self.keep <= 1, "keep", "must be in (0, 1]")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if a part cannot work with actions of the prior, weighted by their values."""
+        needs = {
+            "value": {"target-q"},
+            "prior": {"learned"},
+            "temperature": {"budget", "constant", "residual"},
+        }
+        for axis, kinds in needs.items():
+            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
+            require(found in kinds, axis, found, f"must be {allowed} for a weighted posterior")
+        evaluation = getattr(others["value"], "evaluation", None)
+        require(
+            evaluation == "hard", "value.evaluation", evaluation, "must be 'hard' for a weighted posterior"
+        )
+        alpha = getattr(others["temperature"], "alpha", 1.0)
+        require(alpha > 0, "temperature.alpha", alpha, "must be positive for a weighted posterior")
+
+
+@dataclass(frozen=True)
+class TrustRegion(Prior):
+    """Settings of a prior with a trust region: bounds on the KL divergence by mean and by spread."""
+
+    trust_mean: float | None = None
+    """Bound on the KL divergence that a change of the means makes, in nats; None is no bound."""
+    trust_spread: float | None = None
+    """Bound on the KL divergence that a change of the deviations makes, in nats; None is no bound."""
+    price_mean: float = 10.0
+    """First Lagrange multiplier of the bound by mean, in units of the policy loss per nat."""
+    price_spread: float = 1000.0
+    """First Lagrange multiplier of the bound by spread, in units of the policy loss per nat."""
+    price_rate: float = 1e-2
+    """Adam step size on the logarithms of the Lagrange multipliers."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a bound, multiplier or step size that is not positive and finite."""
+        check_types(self)
+        bounds = [name for name in ("trust_mean", "trust_spread") if getattr(self, name) is not None]
+        demand_positive(self, *bounds, "price_mean", "price_spread", "price_rate")
+
+
+@dataclass(frozen=True)
+class Learned(TrustRegion, kind="learned"):
+    """Policy network that is fitted to the posterior in a trust region; it acts (MPO's M-step, Eq. (12))."""
+
+    likelihood: Literal["joint", "decoupled"] = "joint"
+    """`joint` fits means and deviations at once (MPO), `decoupled` each with the old other (RERPI)."""
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the posterior is not made of the prior's own actions."""
+        found = others["posterior"].kind
+        require(found == "weighted", "posterior", found, "must be 'weighted' for a learned prior")
+
+
+@dataclass(frozen=True)
+class Previous(TrustRegion, kind="previous"):
+    """Target copy of the policy as its own prior: steps from it cost a KL divergence, or are bounded."""
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the policy is not a tanh-Gaussian, whose divergence has a closed form."""
+        found = others["posterior"].kind
+        require(found == "tanh-gaussian", "posterior", found, "must be 'tanh-gaussian' for a previous prior")
+
+
+@dataclass(frozen=True)
+class Budget(Temperature, kind="budget"):
+    """Temperature tuned by dual descent until the posterior is a given KL divergence from the prior (MPO)."""
+
+    epsilon: float = 0.1
+    """Budget: mean KL divergence of the posterior from the prior, in nats."""
+    initial: float = 10.0
+    """First temperature, in scaled reward units per nat."""
+    rate: float = 1e-2
+    """Adam step size on the logarithm of the temperature."""
+    steps: int = 1
+    """Dual steps per update, all on the update's own minibatch."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a budget, temperature or step size that is not positive, or no dual step."""
+        check_types(self)
+        demand_positive(self, "epsilon", "initial", "rate")
+        demand_at_least(self, 1, "steps")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the prior is uniform: its budget is an entropy, which `dual` has."""
+        found = others["prior"].kind
+        require(found != "uniform", "prior", found, "must be 'learned' or 'previous' for a KL budget")
