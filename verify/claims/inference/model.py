@@ -18,6 +18,8 @@ Teeth:  `perturb` drops the KL terms' factor to 1 + perturb; leaves the discount
         shifts the bound.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -54,7 +56,7 @@ def expansion_gap(
 
     With `noise` the model is wrong; if not `exact`, the critic is `v`.
     """
-    rest = {"pi": pi, "prior": prior, "alpha": alpha}
+    rest: dict[str, Any] = {"pi": pi, "prior": prior, "alpha": alpha}
     value = regularised(mdp, pi, prior, alpha * (1 + perturb))
     model = perturbed_model(mdp, noise=noise, seed=0)
     critic = regularised_value(mdp, **rest) if exact else v
@@ -162,13 +164,13 @@ def _bound(mdp: TabularMDP, v: Array, pi: Array, prior: Array, alpha: float) -> 
 
 _MDPS = mdps(max_states=4, max_actions=3, masked=True)
 _TEMPERATURES = temperatures().filter(lambda x: x >= 0.1)
-_POLICIES = {"v": state_values, "pi": policies, "prior": policies, "alpha": _TEMPERATURES}
+_POLICIES: dict[str, Any] = {"v": state_values, "pi": policies, "prior": policies, "alpha": _TEMPERATURES}
 _STEPS = st.integers(1, 4)
 _TRACES = st.sampled_from((1.0, 0.5, 0.0))
 
 
 def _without(**change: object) -> Check:
-    drawn = {name: st.just(value) for name, value in change.items()}
+    drawn: dict[str, Any] = {name: st.just(value) for name, value in change.items()}
     return Check(expansion_gap, instances(mdp=_MDPS, **_POLICIES, steps=_STEPS, trace=_TRACES, **drawn))
 
 

@@ -12,6 +12,8 @@ Bound:  rounding. Sums of at most (A S)^4 <= 256 products of seven factors; an e
 Teeth:  `perturb` leaves the proposal's ratio p/q out of the weights, and doubles the estimates.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -67,7 +69,7 @@ def library_gap(
 
 
 _SMALL = mdps(max_states=2, max_actions=2)
-_REST = {"v": state_values, "prior": policies}
+_REST: dict[str, Any] = {"v": state_values, "prior": policies}
 _PLANS = instances(mdp=_SMALL, **_REST, proposal=policies, alpha=warm(), discount=DISCOUNTS)
 
 
