@@ -24,6 +24,13 @@ MODULES = (
     "gradients.approximators",
     "mdp.policy_system",
     "mdp.tabular",
+    "variational.algorithms.model_based",
+    "variational.algorithms.smcp",
+    "variational.parts.expansion",
+    "variational.parts.model_critic",
+    "variational.parts.particle_law",
+    "variational.parts.particles",
+    "variational.parts.plans",
     "variational.algorithms.rerpi",
     "variational.algorithms.vmpo",
     "variational.parts.gaussian",
@@ -83,6 +90,13 @@ LEFT_OUT = {
     "variational.parts.gaussian._enough": "search: the bracket of a root",
     "variational.parts.joint_fit._multiplier": "search",
     "variational.parts.rank_weights.tie_tolerance": "rounding allowance",
+    "variational.parts.plans.__post_init__": "validation",
+    "variational.parts.plans.require_count": "validation",
+    "variational.parts.particles.check_particles": "validation",
+    "variational.parts.expansion.require_model": "validation",
+    "variational.parts.expansion.require_steps": "validation",
+    "variational.parts.model_critic.model_or_perturbed": "validation",
+    "variational.parts.particle_law._require_few": "validation",
     "mdp.tabular.__post_init__": "validation",
     "mdp.tabular.load": "files",
     "mdp.tabular.save": "files",
@@ -109,6 +123,16 @@ _STEERS = "only steers the refinement of the quadrature, or enters its error bou
 _WARNS = "log 0 is -inf either way; the original avoids numpy's warning"
 
 EQUIVALENT: dict[str, str] = {
+    "variational.parts.particle_law.particle_law: > -> >=": "before the first step all weights are 1: every choice of "
+    "ancestors is the same system",
+    "variational.parts.particle_law.particle_law: max(map(len, moves)) ** particles -> (max(map(len, moves)))": (
+        "only the limit on the number of combinations"
+    ),
+    "variational.parts.particle_law._resampled: >= -> >": "differs where rounding decides",
+    "variational.parts.particles.ParticlePlans.policy: np.exp(self.log_weight) -> (-np.exp(self.log_weight))": (
+        "the law is normalised, so a factor that all weights share cancels"
+    ),
+    "variational.parts.particles._ancestors: - -> +": "as above",
     "objective.elbo.elbo: 0.0 -> 1.0": _MISSING,
     "objective.residual.residual_error: 0.0 -> 1.0": _MISSING,
     "objective.temperature_map.beta: 0.0 -> 1.0 #2": _MISSING,
