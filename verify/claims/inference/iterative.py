@@ -22,7 +22,7 @@ from verify.claims.instances import policy_values, solve_rounding
 from verify.engine.claim import A_DEFINITION, Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array, U
+from virel_theory.checks import Array, Mask, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.algorithms.iterative import sac_iterative
 from virel_theory.variational.parts.amortisation import (
@@ -60,7 +60,7 @@ def ascent_gap(
     """Gap of the ascent of gradient steps of safe length: the largest fall of the objective in six steps."""
     table = np.where(mdp.available, q, -np.inf)
     length = float(safe_step(table, prior=prior, alpha=alpha, exponent=exponent).min()) * (1 + 20 * perturb)
-    settings = {"prior": prior, "alpha": alpha, "exponent": exponent}
+    settings: dict[str, Any] = {"prior": prior, "alpha": alpha, "exponent": exponent}
     path = inference_policies(q, iterations=STEPS, step=length, form="gradient", **settings)
     values = np.array([_objective(q, pi, prior, alpha, exponent) for pi in path])
     return Gap(-np.diff(values, axis=0).min(), alpha * _bound(q, prior, alpha))
@@ -147,7 +147,7 @@ def _one_step(q: Array, prior: Array, alpha: float) -> Array:
     return np.log(np.where(np.isfinite(q), pi, 1.0))
 
 
-def _centred(x: Array, exists: Array) -> Array:
+def _centred(x: Array, exists: Mask) -> Array:
     """Entries minus their mean over the actions that exist, 0 elsewhere."""
     mean = np.where(exists, x, 0.0).sum(axis=1) / exists.sum(axis=1)
     return np.where(exists, x - mean[:, None], 0.0)
@@ -164,13 +164,13 @@ def _objective(q: Array, pi: Array, prior: Array, alpha: float, rho: float) -> A
 def _bound(q: Array, prior: Array, alpha: float) -> float:
     largest = float(np.abs(q[np.isfinite(q)]).max()) / alpha
     size = 8 + 3 * largest + 2 * float(np.abs(np.log(prior[prior > 0])).max())
-    return 16 * (STEPS + 1) * (q.shape[1] + 16) * U * size
+    return float(16 * (STEPS + 1) * (q.shape[1] + 16) * U * size)
 
 
 _WARM = temperatures().filter(lambda alpha: 0.1 <= alpha <= 10)
 _SHARES = st.sampled_from([0.5, 1.0, 0.25, 0.125])
 _MDPS = mdps(max_states=3, max_actions=4, masked=True)
-_PARTS = {"mdp": _MDPS, "q": q_tables, "prior": policies}
+_PARTS: dict[str, Any] = {"mdp": _MDPS, "q": q_tables, "prior": policies}
 _SIMPLE = instances(
     mdp=mdps(max_states=1, max_actions=2), q=q_tables, prior=policies, alpha=_WARM, exponent=st.just(1.0)
 )

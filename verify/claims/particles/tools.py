@@ -63,16 +63,17 @@ def two_particles(one: Draws, two: Draws, s: int) -> dict[str, Any]:
         "probability": probability,
         "first": mass[..., 0][:, :, None, None, None, None] / 2,
         "second": (u[:, :, :, :, None, None], u[:, :, None, None, :, :]),
-        "action": np.stack(np.broadcast_arrays((np.arange(k) // n_states)[:, None], (np.arange(k) // n_states)[None, :]), axis=2),
+        "action": np.stack(
+            np.broadcast_arrays((np.arange(k) // n_states)[:, None], (np.arange(k) // n_states)[None, :]),
+            axis=2,
+        ),
     }
 
 
-def path_evidence(
-    mdp: TabularMDP, v: Array, prior: Array, *, alpha: float, discount: float, s: int
-) -> Array:
+def path_evidence(mdp: TabularMDP, v: Array, prior: Array, *, alpha: float, discount: float, s: int) -> Array:
     """Evidence of two steps from s by first action, `[A]`: sums over paths; their sum is Z, over e^(v(s)/alpha)."""
     dense = mdp.dense_transition
-    gain = (mdp.reward[s][:, None, None, None] + discount * mdp.reward[None, :, :, None])  # [a, t, b, 1]
+    gain = mdp.reward[s][:, None, None, None] + discount * mdp.reward[None, :, :, None]  # [a, t, b, 1]
     gain = gain + discount**2 * v - v[s]
     chance = (prior[s][:, None] * dense[s])[:, :, None, None] * prior[None, :, :, None] * dense[None]
     out: Array = (chance * np.exp(gain / alpha)).sum(axis=(1, 2, 3))

@@ -25,6 +25,7 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.algorithms.hdp import hdp
 from virel_theory.variational.algorithms.iadp import iadp
+from virel_theory.variational.parts.information import Ints
 
 STEPS = 4
 
@@ -39,7 +40,7 @@ def iadp_gap(*, mdp: TabularMDP, d: Array, cells: int, alpha: float, perturb: fl
         pi = _boltzmann(task, v, np.log(prior), alpha)
         weights = (1 - mdp.gamma) * visits(task, pi)
         seen = _blind(pi, weights * (1 + perturb * np.arange(mdp.n_states)), cell)
-        gaps += _same(task, x, (pi, seen, weights @ costs(pi, prior, 1.0, 1.0)), alpha, prior)
+        gaps += _same(task, x, (pi, seen, float(weights @ costs(pi, prior, 1.0, 1.0))), alpha, prior)
         objectives += [_objective(task, pi, p, alpha) for p in (prior, x.prior)]
         prior = x.prior
     return worst(*gaps, Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, prior)))
@@ -71,7 +72,7 @@ def hdp_gap(
         weights = (1 - mdp.gamma) * visits(task, pi)
         objectives.append(float(task.initial @ state_values(task, pi, alpha * spent)))
         default = _blind(high, weights * (1 + perturb * np.arange(mdp.n_states)), cell)
-        gaps += _same(task, x, (pi, _acting(default, low), weights @ spent), alpha, pi)
+        gaps += _same(task, x, (pi, _acting(default, low), float(weights @ spent)), alpha, pi)
         objectives.append(float(task.initial @ state_values(task, pi, costs(high, default, alpha, 1.0))))
     return worst(*gaps, Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, default)))
 
@@ -108,7 +109,7 @@ def _acting(high: Array, low: Array) -> Array:
     return np.asarray(sum(high[:, z, None] * level for z, level in enumerate(low)))
 
 
-def _blind(pi: Array, weights: Array, cell: Array) -> Array:
+def _blind(pi: Array, weights: Array, cell: Ints) -> Array:
     """Weighted mean of the rows of all states with one observation, per state."""
     out = np.empty_like(pi)
     for seen in np.unique(cell):
@@ -128,7 +129,7 @@ def _objective(task: TabularMDP, pi: Array, prior: Array, alpha: float) -> float
     return float(task.initial @ state_values(task, pi, costs(pi, prior, alpha, 1.0)))
 
 
-_PARTS = {
+_PARTS: dict[str, Any] = {
     "mdp": mdps(max_states=3, max_actions=3, gammas=st.sampled_from([0.5, 0.0, 0.75, 0.9])),
     "d": distributions,
     "cells": st.sampled_from([1, 2, 3]),
