@@ -81,8 +81,9 @@ def gate_gap(
     Direct inference proposes parameters that depend on the state alone, here `f(s) = 3 Q(s)`, whatever the
     parameters and the gradient are.
     """
-    lam, other = np.log(np.where(prior > 0, prior, 1.0)), np.log(np.where(pi > 0, pi, 1.0))
-    direct = 3 * np.where(mdp.available, q, 0.0)
+    on = mdp.available
+    lam, other = (np.where(on, np.log(np.where(on, x, 1.0)), -np.inf) for x in (prior, pi))
+    direct = 3 * np.where(on, q, -np.inf)
     shut, wide = 1 - perturb / 2, perturb / 2
     bits = [
         gated_update(lam, direct, gate=shut) != lam,
@@ -101,37 +102,39 @@ def temperature_gap(
     share: float,
     steps: int,
     gate: float,
+    sweeps: int | None,
     perturb: float = 0.0,
 ) -> Gap:
     """Gap of `sac_iterative` with mirror steps: its posterior against the closed form at a higher temperature."""
     settings: dict[str, Any] = {"alpha": alpha, "iterations": steps, "step": share / alpha, "gate": gate}
     left = (1 - share * (1 - gate)) ** (steps * (1 - perturb))
-    pi, gaps, d = prior, [], np.full(mdp.n_states, 1 / mdp.n_states)
-    for x in islice(sac_iterative(mdp, prior=prior, **settings), 3):
-        v = policy_values(mdp, pi) - _charges(mdp, pi, prior, alpha)
-        q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), 0.0)
+    pi, q, gaps = prior, np.zeros(mdp.shape), []
+    for k, x in enumerate(islice(sac_iterative(mdp, prior=prior, sweeps=sweeps, **settings), 3), start=1):
+        q = _charged_values(mdp, q, pi, _objective(0 * prior, pi, prior, alpha, 1.0), sweeps)
         cooled = np.where(mdp.available, (1 - left) * q, -np.inf)
         pi = np.where(mdp.available, np.exp(_log_posterior(cooled, prior, alpha)), 0.0)
-        kl = float(d @ (_objective(0 * prior, pi, prior, -1.0, 1.0)))
+        kl = -float(_objective(0 * prior, pi, prior, 1.0, 1.0).mean())
         size = 8 + 3 * float(np.abs(q[mdp.available]).max()) / alpha
         bound = size * 64 * solve_rounding(mdp, 16 + 8 * alpha) * (1 + 1 / alpha)
         value = float(mdp.initial @ policy_values(mdp, pi))
         gaps += [
-            Gap(np.abs(x.policy - pi).max(), bound),
-            Gap(np.abs(x.posterior - pi).max(), bound),
-            Gap(np.abs(np.where(mdp.available, x.q, 0.0) - q).max(), bound),
-            Gap(max(abs(x.kl - kl), abs(x.value - value) * (1 - mdp.gamma)), bound),
-            Gap(np.abs(x.prior - prior).max() + abs(x.temperature - alpha), 0.0),
+            Gap(max(np.abs(x.policy - pi).max(), np.abs(x.posterior - pi).max(), abs(x.kl - kl)), bound),
+            Gap(np.abs(np.where(mdp.available, x.q - q, 0.0)).max(), bound),
+            Gap(abs(x.value - value), x.error + bound / (1 - mdp.gamma)),
+            Gap(np.abs(x.prior - prior).max() + abs(x.temperature - alpha) + abs(x.step - k), 0.0),
         ]
     return worst(*gaps)
 
 
-def _charges(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> Array:
-    """Discounted sum of `alpha KL(pi || prior)` from each state on, `[S]`."""
-    charged = TabularMDP(mdp.transition, np.zeros(mdp.shape), mdp.gamma, mask=mdp.mask)
-    p_pi = np.einsum("sa,sat->st", pi, charged.dense_transition)
-    cost = _objective(0 * prior, pi, prior, -alpha, 1.0)
-    return np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, cost)
+def _charged_values(mdp: TabularMDP, q: Array, pi: Array, gain: Array, sweeps: int | None) -> Array:
+    """Action values of a policy that gains `gain [S]` on top: exact, or so many backups of q; 0 if missing."""
+    p_pi = np.einsum("sa,sat->st", pi, mdp.dense_transition)
+    right = (pi * mdp.reward).sum(axis=1) + gain
+    for _ in range(sweeps or 1):
+        exact = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, right)
+        v = exact if sweeps is None else (pi * q).sum(axis=1) + gain
+        q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), 0.0)
+    return q
 
 
 def _log_posterior(q: Array, prior: Array, alpha: float) -> Array:
@@ -203,6 +206,7 @@ CLAIMS = (
                 share=_SHARES,
                 steps=st.sampled_from([1, 2, 0, 3]),
                 gate=st.sampled_from([0.0, 0.5, 0.25]),
+                sweeps=st.sampled_from([None, 1, 2]),
             ),
             n_random=60,
         ),

@@ -83,7 +83,11 @@ def _cells(mdp: TabularMDP) -> st.SearchStrategy[Ints]:
 
 
 _HIDDEN = instances(
-    mdp=mdps(max_states=5, max_actions=4), pi=policies, prior=policies, d=distributions, observation=_cells
+    mdp=mdps(max_states=5, max_actions=4),
+    pi=policies,
+    prior=policies,
+    d=lambda mdp: distributions(mdp, full_support=False),
+    observation=_cells,
 )
 
 CLAIMS = (
