@@ -173,6 +173,22 @@ MUTANTS = [
         "_first_low",
         lambda f: lambda mdp, latents: 0 * f(mdp, latents) + 1 / mdp.n_actions,
     ),
+    mutant("distral-backups", "mixture without weights", ASCENT, "mixture", plain_mean),
+    mutant("distral-backups", "half the cost", ASCENT, "costs", times(0.5)),
+    mutant(
+        "distral-backups",
+        "a backup at the uniform prior",
+        ASCENT,
+        "_soft_values",
+        lambda f: lambda task, q, lean, alpha, sweeps: f(task, q, 0 * lean, alpha, sweeps),
+    ),
+    mutant(
+        "distral-backups",
+        "one backup of the weights",
+        ASCENT,
+        "_weights",
+        lambda f: lambda task, pi, before, _: f(task, pi, before, 1),
+    ),
 ]
 
 
