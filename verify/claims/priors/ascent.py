@@ -53,7 +53,7 @@ def iadp_gap(
         weights = d if weigh else _weights(task, pi, weights, sweeps)
         seen = _blind(pi, weights * (1 + perturb * np.arange(mdp.n_states)), cell)
         gaps += _same(task, x, (pi, seen, float(weights @ costs(pi, prior, 1.0, 1.0))), alpha, prior)
-        gaps.append(Gap(abs(x.step - k), 0.0))
+        gaps += [Gap(np.abs(x.q - q).max(), 32 * rounding(mdp, alpha, pi, prior)), Gap(abs(x.step - k), 0.0)]
         objectives += [_objective(task, pi, p, alpha) for p in (prior, x.prior)]
         prior = x.prior
     falls = Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, prior))
@@ -90,7 +90,10 @@ def hdp_gap(
         objectives.append(float(task.initial @ state_values(task, pi, alpha * spent)))
         default = _blind(high, weights * (1 + perturb * np.arange(mdp.n_states)), cell)
         gaps += _same(task, x, (pi, _acting(default, low), float(weights @ spent)), alpha, pi)
-        gaps.append(Gap(abs(x.step - k), 0.0))
+        gaps += [
+            Gap(np.abs(x.q - q).max(), 32 * rounding(mdp, alpha, pi, default)),
+            Gap(abs(x.step - k), 0.0),
+        ]
         objectives.append(float(task.initial @ state_values(task, pi, costs(high, default, alpha, 1.0))))
     falls = Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, default))
     return worst(*gaps, *([falls] if sweeps is None and not weigh else []))
@@ -133,7 +136,7 @@ def distral_gap(
             Gap(abs(x.value - value), x.error + bound),
             Gap(loss - x.bound, bound),
         ]
-        gaps.append(Gap(abs(x.step - k), 0.0))
+        gaps += [Gap(np.abs(x.q - q).max(), bound), Gap(abs(x.step - k), 0.0)]
     return worst(*gaps)
 
 
