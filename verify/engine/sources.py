@@ -260,6 +260,7 @@ ENTRIES: tuple[Entry, ...] = (
         "distral-monotone",
         "distral-decoupled",
         "distral-deterministic",
+        "distral-backups",
     ),
     _claim("Distral: distilled prior", "weights of the mixture", "distral-distilled"),
     _claim("IADP", "what the hidden part costs, ascent", "iadp-information", "iadp-monotone"),
