@@ -155,6 +155,12 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.rank_weights._rank_weights: np.log((n + 0.5) / np.arange(1, n_actions + 1)) "
     "-> (-np.log((n + 0.5) / np.arange(1, n_actions + 1)))": "the normaliser changes its sign too",
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0": _MISSING,
+    "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #2": _MISSING,
+    "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #3": _MISSING,
+    "variational.parts.rank_weights._rank_weights: np.cumsum(starts.ravel()) - 1 -> (np.cumsum(starts.ravel()))": (
+        "only numbers the groups of tied actions"
+    ),
+    "variational.parts.rank_weights._rank_weights: - -> + #2": "as above",
     "variational.parts.joint_fit._divergence: > -> >=": "where d is 0 the policy stays, its divergence is 0",
     "variational.parts.top_share._threshold: > -> >=": (
         "a pair without mass reaches no share, and sets no threshold but within the tolerance of ties"
@@ -162,6 +168,15 @@ EQUIVALENT: dict[str, str] = {
     "objective.posterior.posterior_elbo: 0.0 -> 1.0": _MISSING,
     "continuous.boltzmann.boltzmann_expectation: / -> * #2": _STEERS,
     "continuous.boltzmann._moments: 257 -> 258": _STEERS,
+    "variational.parts.stein.tanh_rule: + -> -": "leaves out two of 641 nodes, of weight e^-38",
+    "variational.parts.stein.tanh_rule: 1 -> 2": "one more node, of weight e^-40",
+    "variational.parts.stein.action_weights: log_density - log_density.max() -> (log_density)": (
+        "a factor that all nodes share cancels; the original cannot overflow"
+    ),
+    "variational.parts.value_samples.SampledValues.mean: 0.0 -> 1.0": "multiplied with probability 0",
+    "variational.algorithms.erpg._soft_q: 0.0 -> 1.0": _MISSING,
+    "variational.algorithms.erpg._soft_q: 0.0 -> 1.0 #2": _MISSING,
+    "variational.algorithms.sql._iterates: 0.0 -> 1.0": "the prior is uniform on the actions that exist: its power cancels",
 }
 """`Mutant.key` -> why no value changes; these mutants are run but not counted."""
 

@@ -85,7 +85,7 @@ class Prior(Part, Protocol):
         """
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:
-        """Divergence `[K, B, 2]`, by mean and spread, of Gaussians `head [K, B, 2 A]` from the prior.
+        """Divergence `[K, B, 2]`, by mean and spread, of the prior from Gaussians `head [K, B, 2 A]`.
 
         None if the prior has no such parts.
         """

@@ -105,7 +105,7 @@ def hdp_iadp_gap(
     seeing = first(iadp(mdp, alpha=alpha, prior=prior))
     pure = np.repeat(np.eye(mdp.n_actions)[:, None, :], mdp.n_states, axis=1)
     blind = np.repeat(prior[:1], mdp.n_states, axis=0)
-    curtain = {"observation": observation, "prior": blind}
+    curtain: dict[str, Any] = {"observation": observation, "prior": blind}
     each = first(hdp(mdp, alpha=hot, latents=mdp.n_actions, low=pure, low_step=0.0, **curtain))
     names = ("q", "policy", "prior")
     return worst(

@@ -209,7 +209,7 @@ CLAIMS = (
         erpg_gap,
         instances(
             mdp=_MDPS,
-            prior=policies,
+            prior=lambda mdp: policies(mdp, full_support=False),
             d=_weights,
             alpha=warm(),
             step=st.sampled_from((1.0, 0.5)),

@@ -45,7 +45,8 @@ def weights_gap(
     size = float(np.abs(table).max())
     bound = 64 * (mdp.n_actions + 16) * U * size * (1 + 2 * size / eps)
     lost = Gap(max(((pi - p) * table).sum(axis=1).max() for p in posteriors), bound)
-    return worst(lost, Gap(np.abs(posteriors[1] - by_rank(seen, pi)).max(), 64 * (mdp.n_actions + 16) * U))
+    ranked = [np.abs(rank_posterior(x, prior=pi) - by_rank(x, pi)).max() for x in (seen, np.round(seen / 4))]
+    return worst(lost, Gap(max(ranked), 64 * (mdp.n_actions + 16) * U))  # rounded values are often tied
 
 
 def rerpi_gap(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
