@@ -24,6 +24,13 @@ MODULES = (
     "gradients.approximators",
     "mdp.policy_system",
     "mdp.tabular",
+    "variational.algorithms.model_based",
+    "variational.algorithms.smcp",
+    "variational.parts.expansion",
+    "variational.parts.model_critic",
+    "variational.parts.particle_law",
+    "variational.parts.particles",
+    "variational.parts.plans",
     "variational.algorithms.rerpi",
     "variational.algorithms.vmpo",
     "variational.parts.gaussian",
@@ -84,6 +91,17 @@ LEFT_OUT = {
     "variational.parts.gaussian._enough": "search: the bracket of a root",
     "variational.parts.joint_fit._multiplier": "search",
     "variational.parts.rank_weights.tie_tolerance": "rounding allowance",
+    "variational.parts.plans.__post_init__": "validation",
+    "variational.parts.plans.require_count": "validation",
+    "variational.parts.particles.check_particles": "validation",
+    "variational.parts.expansion.require_model": "validation",
+    "variational.parts.expansion.require_steps": "validation",
+    "variational.parts.model_critic.model_or_perturbed": "validation",
+    "variational.parts.particle_law._require_few": "validation",
+    "variational.parts.information.require_same_actions": "validation",
+    "variational.parts.information._rows": "validation",
+    "variational.parts.optimum.regularised_optimum": "stopping rule: a change costs steps of Newton's method",
+    "variational.algorithms.iadp.within": "underflow of probabilities to 0, which no claim draws; has a test of its own",
     "mdp.tabular.__post_init__": "validation",
     "mdp.tabular.load": "files",
     "mdp.tabular.save": "files",
@@ -123,6 +141,16 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.policy_trust_region._policy: weights / weights.sum(axis=1, keepdims=True) -> (weights)": (
         "the sum is 1 but for rounding: tau is the root of that equation"
     ),
+    "variational.parts.particle_law.particle_law: > -> >=": "before the first step all weights are 1: every choice of "
+    "ancestors is the same system",
+    "variational.parts.particle_law.particle_law: max(map(len, moves)) ** particles -> (max(map(len, moves)))": (
+        "only the limit on the number of combinations"
+    ),
+    "variational.parts.particle_law._resampled: >= -> >": "differs where rounding decides",
+    "variational.parts.particles.ParticlePlans.policy: np.exp(self.log_weight) -> (-np.exp(self.log_weight))": (
+        "the law is normalised, so a factor that all weights share cancels"
+    ),
+    "variational.parts.particles._ancestors: - -> +": "as above",
     "objective.elbo.elbo: 0.0 -> 1.0": _MISSING,
     "objective.residual.residual_error: 0.0 -> 1.0": _MISSING,
     "objective.temperature_map.beta: 0.0 -> 1.0 #2": _MISSING,
@@ -159,6 +187,7 @@ EQUIVALENT: dict[str, str] = {
     "-> (sparse.csr_array(rows.T))": "CSR in place of dense, the same matrix, solved by sparse LU",
     "operators.kernels.log_expect_rows: > -> >=": "a stored 0 may raise the shift; its term is 0 all the same",
     "variational.algorithms.vmpo._iterates: / -> *": "the total is 1 but for rounding",
+    "variational.parts.gaussian_fit._sampled: 0.5 -> 1.0": "the temperature that spends a budget scales with Q",
     "variational.algorithms.vmpo._iterates: mass / mass.sum() -> (mass)": "as above",
     "variational.algorithms.vmpo._iterates: <= -> <": "differs at the tolerance of rounding itself",
     "variational.parts.top_share._threshold: >= -> >": "as above",
@@ -191,6 +220,13 @@ EQUIVALENT: dict[str, str] = {
     "variational.algorithms.erpg._soft_q: 0.0 -> 1.0": _MISSING,
     "variational.algorithms.erpg._soft_q: 0.0 -> 1.0 #2": _MISSING,
     "variational.algorithms.sql._iterates: 0.0 -> 1.0": "the prior is uniform on the actions that exist: its power cancels",
+    "variational.algorithms.hdp._tilted: > -> >=": _WARNS,
+    "variational.parts.amortisation.safe_step: 1.0 -> 2.0": _MISSING,
+    "variational.parts.amortisation._log_policy: 0.0 -> 1.0": _MISSING,
+    "variational.parts.amortisation._log_policy: - -> +": "a shift of all logits cancels in g - E_pi[g]",
+    "variational.parts.information.conditional_information: 1.0 -> 2.0": "0 divided by either",
+    "variational.parts.information.latent_posterior: > -> >= #2": "the quotient is not used where the mass is 0",
+    "variational.parts.information.latent_posterior: 1.0 -> 2.0": "as above",
 }
 """`Mutant.key` -> why no value changes; these mutants are run but not counted."""
 

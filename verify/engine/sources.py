@@ -238,6 +238,14 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("SMC: weights", "when increments are constant", "smc-weights", "smc-weights-variance"),
     _claim("SMC: one step", "MPO's weights", "smc-one-step"),
     _claim(
+        "SMC, SPO, models: code",
+        "iterates and simulator",
+        "smc-simulator",
+        "smcp-iterates",
+        "spo-iterates",
+        "model-iterates",
+    ),
+    _claim(
         "SPO (6), (8), (10)",
         "weights, advantages, first actions",
         "spo-advantage",
@@ -252,6 +260,7 @@ ENTRIES: tuple[Entry, ...] = (
         "distral-monotone",
         "distral-decoupled",
         "distral-deterministic",
+        "distral-backups",
     ),
     _claim("Distral: distilled prior", "weights of the mixture", "distral-distilled"),
     _claim("IADP", "what the hidden part costs, ascent", "iadp-information", "iadp-monotone"),

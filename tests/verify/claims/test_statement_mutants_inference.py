@@ -56,6 +56,11 @@ def undiscounted(f):
     return lambda mdp, eps, cost: (1 - mdp.gamma) ** 2 * f(mdp, eps, cost)
 
 
+def charge_times(factor):
+    """The values in which the divergence is charged with another factor."""
+    return lambda f: lambda mdp, q, pi, gain, sweeps: f(mdp, q, pi, factor * gain, sweeps)
+
+
 MUTANTS = [
     mutant("iterative-gap", "half the divergence", ITERATIVE, "inference_gap", times(2)),
     mutant(
@@ -100,8 +105,10 @@ MUTANTS = [
         "_log_posterior",
         posterior_with(lambda q, p, a: (q, even(p), a)),
     ),
-    mutant("iterative-temperature", "no charge in the values", ITERATIVE, "_charges", times(0)),
-    mutant("iterative-temperature", "sign of the charge", ITERATIVE, "_charges", times(-1)),
+    mutant(
+        "iterative-temperature", "no charge in the values", ITERATIVE, "_charged_values", charge_times(0.0)
+    ),
+    mutant("iterative-temperature", "sign of the charge", ITERATIVE, "_charged_values", charge_times(-1.0)),
     mutant("iterative-ascent-finite", "descent", ITERATIVE, "_objective", times(-1)),
     mutant("iterative-ascent-finite", "1 - rho", ITERATIVE, "_objective", flipped_exponent),
     mutant("iterative-ascent-finite", "twenty safe steps", ITERATIVE, "safe_step", times(20)),

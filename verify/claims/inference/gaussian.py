@@ -19,6 +19,7 @@ from virel_theory.variational.parts.gaussian_inference import (
     GaussianTask,
     gaussian_family_gap,
     gaussian_inference,
+    gaussian_objective,
     gaussian_safe_step,
 )
 
@@ -26,10 +27,10 @@ STEPS = 8
 
 
 def ascent_gap(
-    *, k: float, peak: float, spread: float, alpha: float, width: float, perturb: float = 0.0
+    *, k: float, peak: float, start: float, spread: float, alpha: float, width: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of the ascent and of the sum of both gaps; the prior has mean 0 and standard deviation `spread`."""
-    task = GaussianTask(k, peak, 0.0, spread, alpha)
+    """Gap of the ascent and of the sum of both gaps; the prior is N(start, spread^2)."""
+    task = GaussianTask(k, peak, start, spread, alpha)
     mean, std = gaussian_inference(task, iterations=STEPS, step=gaussian_safe_step(task) * (1 + 9 * perturb))
     values = np.array([_objective(task, m, s) for m, s in zip(mean, std, strict=True)])
     best, bound = _objective(task, *task.best), _bound(task, np.append(std, width))
@@ -41,14 +42,22 @@ def ascent_gap(
         Gap((values - best).max(), bound),
         Gap(np.abs(best - fixed - family - amortisation).max(), bound),
         Gap(-min(family, float(amortisation.min())), bound),
+        Gap(np.abs(gaussian_objective(task, mean=mean, std=std) - values).max(), bound),
+        Gap(abs(gaussian_safe_step(task) * longest_curvature(task) - 1), 16 * U),
     )
 
 
+def longest_curvature(task: GaussianTask) -> float:
+    """Largest curvature of the objective in the mean and in the log-spread, from the prior's spread down."""
+    c = task.curvature + task.alpha / task.prior_std**2
+    return float(c if task.prior_std**2 < 0.5 else 2 * c * task.prior_std**2)
+
+
 def long_step_gap(
-    *, k: float, peak: float, spread: float, alpha: float, width: float, perturb: float = 0.0
+    *, k: float, peak: float, start: float, spread: float, alpha: float, width: float, perturb: float = 0.0
 ) -> Gap:
     """Gap of the ascent with steps of ten times the safe length."""
-    task = GaussianTask(k, peak, 0.0, spread, alpha)
+    task = GaussianTask(k, peak, start, spread, alpha)
     mean, std = gaussian_inference(task, iterations=2, step=10 * gaussian_safe_step(task))
     values = np.array([_objective(task, m, s) for m, s in zip(mean, std, strict=True)])
     return Gap(-np.diff(values).min() + perturb, _bound(task, np.append(std, width)))
@@ -74,6 +83,7 @@ _TASKS = st.fixed_dictionaries(
     {
         "k": st.sampled_from([1.0, 0.0, 2.0, 0.5, 10.0]),
         "peak": st.sampled_from([1.0, 0.0, -1.0, 3.0]),
+        "start": st.sampled_from([0.0, 1.0, -2.0]),
         "spread": st.sampled_from([1.0, 2.0, 0.5, 0.25]),
         "alpha": st.sampled_from([1.0, 0.5, 2.0, 0.1, 10.0]),
         "width": st.sampled_from([1.0, 0.5, 0.1, 2.0]),

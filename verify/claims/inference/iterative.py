@@ -22,7 +22,7 @@ from verify.claims.instances import policy_values, solve_rounding
 from verify.engine.claim import A_DEFINITION, Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array, U
+from virel_theory.checks import Array, Mask, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.algorithms.iterative import sac_iterative
 from virel_theory.variational.parts.amortisation import (
@@ -60,7 +60,7 @@ def ascent_gap(
     """Gap of the ascent of gradient steps of safe length: the largest fall of the objective in six steps."""
     table = np.where(mdp.available, q, -np.inf)
     length = float(safe_step(table, prior=prior, alpha=alpha, exponent=exponent).min()) * (1 + 20 * perturb)
-    settings = {"prior": prior, "alpha": alpha, "exponent": exponent}
+    settings: dict[str, Any] = {"prior": prior, "alpha": alpha, "exponent": exponent}
     path = inference_policies(q, iterations=STEPS, step=length, form="gradient", **settings)
     values = np.array([_objective(q, pi, prior, alpha, exponent) for pi in path])
     return Gap(-np.diff(values, axis=0).min(), alpha * _bound(q, prior, alpha))
@@ -81,8 +81,9 @@ def gate_gap(
     Direct inference proposes parameters that depend on the state alone, here `f(s) = 3 Q(s)`, whatever the
     parameters and the gradient are.
     """
-    lam, other = np.log(np.where(prior > 0, prior, 1.0)), np.log(np.where(pi > 0, pi, 1.0))
-    direct = 3 * np.where(mdp.available, q, 0.0)
+    on = mdp.available
+    lam, other = (np.where(on, np.log(np.where(on, x, 1.0)), -np.inf) for x in (prior, pi))
+    direct = 3 * np.where(on, q, -np.inf)
     shut, wide = 1 - perturb / 2, perturb / 2
     bits = [
         gated_update(lam, direct, gate=shut) != lam,
@@ -101,37 +102,39 @@ def temperature_gap(
     share: float,
     steps: int,
     gate: float,
+    sweeps: int | None,
     perturb: float = 0.0,
 ) -> Gap:
     """Gap of `sac_iterative` with mirror steps: its posterior against the closed form at a higher temperature."""
     settings: dict[str, Any] = {"alpha": alpha, "iterations": steps, "step": share / alpha, "gate": gate}
     left = (1 - share * (1 - gate)) ** (steps * (1 - perturb))
-    pi, gaps, d = prior, [], np.full(mdp.n_states, 1 / mdp.n_states)
-    for x in islice(sac_iterative(mdp, prior=prior, **settings), 3):
-        v = policy_values(mdp, pi) - _charges(mdp, pi, prior, alpha)
-        q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), 0.0)
+    pi, q, gaps = prior, np.zeros(mdp.shape), []
+    for k, x in enumerate(islice(sac_iterative(mdp, prior=prior, sweeps=sweeps, **settings), 3), start=1):
+        q = _charged_values(mdp, q, pi, _objective(0 * prior, pi, prior, alpha, 1.0), sweeps)
         cooled = np.where(mdp.available, (1 - left) * q, -np.inf)
         pi = np.where(mdp.available, np.exp(_log_posterior(cooled, prior, alpha)), 0.0)
-        kl = float(d @ (_objective(0 * prior, pi, prior, -1.0, 1.0)))
+        kl = -float(_objective(0 * prior, pi, prior, 1.0, 1.0).mean())
         size = 8 + 3 * float(np.abs(q[mdp.available]).max()) / alpha
         bound = size * 64 * solve_rounding(mdp, 16 + 8 * alpha) * (1 + 1 / alpha)
         value = float(mdp.initial @ policy_values(mdp, pi))
         gaps += [
-            Gap(np.abs(x.policy - pi).max(), bound),
-            Gap(np.abs(x.posterior - pi).max(), bound),
-            Gap(np.abs(np.where(mdp.available, x.q, 0.0) - q).max(), bound),
-            Gap(max(abs(x.kl - kl), abs(x.value - value) * (1 - mdp.gamma)), bound),
-            Gap(np.abs(x.prior - prior).max() + abs(x.temperature - alpha), 0.0),
+            Gap(max(np.abs(x.policy - pi).max(), np.abs(x.posterior - pi).max(), abs(x.kl - kl)), bound),
+            Gap(np.abs(np.where(mdp.available, x.q - q, 0.0)).max(), bound),
+            Gap(abs(x.value - value), x.error + bound / (1 - mdp.gamma)),
+            Gap(np.abs(x.prior - prior).max() + abs(x.temperature - alpha) + abs(x.step - k), 0.0),
         ]
     return worst(*gaps)
 
 
-def _charges(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> Array:
-    """Discounted sum of `alpha KL(pi || prior)` from each state on, `[S]`."""
-    charged = TabularMDP(mdp.transition, np.zeros(mdp.shape), mdp.gamma, mask=mdp.mask)
-    p_pi = np.einsum("sa,sat->st", pi, charged.dense_transition)
-    cost = _objective(0 * prior, pi, prior, -alpha, 1.0)
-    return np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, cost)
+def _charged_values(mdp: TabularMDP, q: Array, pi: Array, gain: Array, sweeps: int | None) -> Array:
+    """Action values of a policy that gains `gain [S]` on top: exact, or so many backups of q; 0 if missing."""
+    p_pi = np.einsum("sa,sat->st", pi, mdp.dense_transition)
+    right = (pi * mdp.reward).sum(axis=1) + gain
+    for _ in range(sweeps or 1):
+        exact = np.linalg.solve(np.eye(mdp.n_states) - mdp.gamma * p_pi, right)
+        v = exact if sweeps is None else (pi * q).sum(axis=1) + gain
+        q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v), 0.0)
+    return q
 
 
 def _log_posterior(q: Array, prior: Array, alpha: float) -> Array:
@@ -147,7 +150,7 @@ def _one_step(q: Array, prior: Array, alpha: float) -> Array:
     return np.log(np.where(np.isfinite(q), pi, 1.0))
 
 
-def _centred(x: Array, exists: Array) -> Array:
+def _centred(x: Array, exists: Mask) -> Array:
     """Entries minus their mean over the actions that exist, 0 elsewhere."""
     mean = np.where(exists, x, 0.0).sum(axis=1) / exists.sum(axis=1)
     return np.where(exists, x - mean[:, None], 0.0)
@@ -164,13 +167,13 @@ def _objective(q: Array, pi: Array, prior: Array, alpha: float, rho: float) -> A
 def _bound(q: Array, prior: Array, alpha: float) -> float:
     largest = float(np.abs(q[np.isfinite(q)]).max()) / alpha
     size = 8 + 3 * largest + 2 * float(np.abs(np.log(prior[prior > 0])).max())
-    return 16 * (STEPS + 1) * (q.shape[1] + 16) * U * size
+    return float(16 * (STEPS + 1) * (q.shape[1] + 16) * U * size)
 
 
 _WARM = temperatures().filter(lambda alpha: 0.1 <= alpha <= 10)
 _SHARES = st.sampled_from([0.5, 1.0, 0.25, 0.125])
 _MDPS = mdps(max_states=3, max_actions=4, masked=True)
-_PARTS = {"mdp": _MDPS, "q": q_tables, "prior": policies}
+_PARTS: dict[str, Any] = {"mdp": _MDPS, "q": q_tables, "prior": policies}
 _SIMPLE = instances(
     mdp=mdps(max_states=1, max_actions=2), q=q_tables, prior=policies, alpha=_WARM, exponent=st.just(1.0)
 )
@@ -203,6 +206,7 @@ CLAIMS = (
                 share=_SHARES,
                 steps=st.sampled_from([1, 2, 0, 3]),
                 gate=st.sampled_from([0.0, 0.5, 0.25]),
+                sweeps=st.sampled_from([None, 1, 2]),
             ),
             n_random=60,
         ),

@@ -4,7 +4,7 @@ Ours, on the model-based cells of Table 1 of Marino et al. Let $T_\pi v = E_\pi[
 KL(\pi\|p)$ be the regularised backup. An expansion is $\hat Q_h(v) = r + \gamma P\,T_\pi^{h-1}v$. As $T_\pi$ is
 affine with the matrix $\gamma P_\pi$ and fixes $V_\pi$: $\hat Q_h(v) - Q_\pi = \gamma^h P P_\pi^{h-1}(v -
 V_\pi)$, which is 0 for v = V_pi and at most $\gamma^h\|v - V_\pi\|_\infty$ else.
-Two dynamics: $V_{\hat P} - V_P = (I - \gamma P_\pi)^{-1}\gamma(\hat P_\pi - P_\pi)V_{\hat P}$, since the rewards and the
+Two models: $V_{\hat P} - V_P = (I - \gamma P_\pi)^{-1}(\hat r_\pi - r_\pi + \gamma(\hat P_\pi - P_\pi)V_{\hat P})$, as the
 KL terms are the same; and $|(\hat P - P)V| \le TV(\hat P, P)(\max V - \min V)$ per pair.
 Rollouts that follow the prior p at a KL of 0 are expansions of $T_p$, whose fixed point is the plain $V^p$. With
 $\pi \propto p\,e^{Q^p/\alpha}$: $V^p \le \alpha\log E_p[e^{Q^p/\alpha}] = T_\pi V^p$ (Jensen), so that $V^p \le
@@ -18,6 +18,8 @@ Teeth:  `perturb` drops the KL terms' factor to 1 + perturb; leaves the discount
         shifts the bound.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -27,8 +29,9 @@ from verify.claims.particles.tools import log, state_values
 from verify.engine.claim import Assumption, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies, temperatures
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.variational.core.regularised import regularised_value
 from virel_theory.variational.parts.expansion import (
     expanded_action_value,
     perturbed_model,
@@ -53,10 +56,10 @@ def expansion_gap(
 
     With `noise` the model is wrong; if not `exact`, the critic is `v`.
     """
-    rest = {"pi": pi, "prior": prior, "alpha": alpha}
+    rest: dict[str, Any] = {"pi": pi, "prior": prior, "alpha": alpha}
     value = regularised(mdp, pi, prior, alpha * (1 + perturb))
     model = perturbed_model(mdp, noise=noise, seed=0)
-    critic = regularised(mdp, pi, prior, alpha) if exact else v
+    critic = regularised_value(mdp, **rest) if exact else v
     found = expanded_action_value(model, critic, steps=steps, trace=trace, **rest)
     right = mdp.reward + mdp.gamma * mdp.expect_next(value)
     error = np.abs(np.where(mdp.available, found, 0.0) - np.where(mdp.available, right, 0.0)).max()
@@ -89,18 +92,39 @@ def simulation_gap(
     alpha: float,
     noise: float,
     seed: int,
+    bias: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of the simulation lemma: `max|V_model - V|` minus its bound with the spread of either value, <= 0."""
-    model = perturbed_model(mdp, noise=noise, seed=seed)
+    """Gap of the simulation lemma: `max|V_model - V|` minus its bound with the spread of either value, <= 0.
+
+    The model's dynamics mix in a wrong successor per pair; its rewards of action 0 are off by `bias`.
+    """
+    drawn = perturbed_model(mdp, noise=noise, seed=seed)
+    reward = mdp.reward + bias * (np.arange(mdp.n_actions) == 0) * mdp.available
+    model = TabularMDP(drawn.transition, reward, mdp.gamma, mdp.initial, mdp.mask)
     value, wrong = (regularised(m, pi, prior, alpha) for m in (mdp, model))
     error = float(np.abs(wrong - value).max())
     bounds = [simulation_bound(mdp, model, v=v) * (1 - perturb) - perturb for v in (value, wrong)]
     variation = np.abs(model.dense_transition - mdp.dense_transition).sum(axis=2).max() / 2
-    by_hand = [mdp.gamma * variation * np.ptp(v) / (1 - mdp.gamma) for v in (value, wrong)]
+    off = bias if mdp.available[:, 0].any() else 0.0
+    by_hand = [(off + mdp.gamma * variation * np.ptp(v)) / (1 - mdp.gamma) for v in (value, wrong)]
     rounding = _bound(mdp, value, pi, prior, alpha)
     same = max(abs(a - b) for a, b in zip(bounds, by_hand, strict=True))
-    return worst(Gap(error - min(bounds), rounding), Gap(same, rounding))
+    mixed = float(np.abs(model.dense_transition - _mixed(mdp, noise, seed)).max())
+    return worst(Gap(error - min(bounds), rounding), Gap(same, rounding), Gap(mixed, 8 * U))
+
+
+def _mixed(mdp: TabularMDP, noise: float, seed: int) -> Array:
+    """Dynamics with one wrong successor per pair, of weight `noise`; absorbing states stay absorbing."""
+    out, dense = np.zeros(mdp.dense_transition.shape), mdp.dense_transition
+    wrong = np.random.default_rng(seed).integers(mdp.n_states, size=mdp.shape)
+    for s in range(mdp.n_states):
+        own = [a for a in range(mdp.n_actions) if mdp.available[s, a]]
+        nu = 0.0 if all(dense[s, a, s] == 1 for a in own) else noise
+        for a in own:
+            out[s, a] = (1 - nu) * dense[s, a]
+            out[s, a, wrong[s, a]] += nu
+    return out
 
 
 def rollout_gap(
@@ -161,13 +185,13 @@ def _bound(mdp: TabularMDP, v: Array, pi: Array, prior: Array, alpha: float) -> 
 
 _MDPS = mdps(max_states=4, max_actions=3, masked=True)
 _TEMPERATURES = temperatures().filter(lambda x: x >= 0.1)
-_POLICIES = {"v": state_values, "pi": policies, "prior": policies, "alpha": _TEMPERATURES}
+_POLICIES: dict[str, Any] = {"v": state_values, "pi": policies, "prior": policies, "alpha": _TEMPERATURES}
 _STEPS = st.integers(1, 4)
 _TRACES = st.sampled_from((1.0, 0.5, 0.0))
 
 
 def _without(**change: object) -> Check:
-    drawn = {name: st.just(value) for name, value in change.items()}
+    drawn: dict[str, Any] = {name: st.just(value) for name, value in change.items()}
     return Check(expansion_gap, instances(mdp=_MDPS, **_POLICIES, steps=_STEPS, trace=_TRACES, **drawn))
 
 
@@ -200,7 +224,7 @@ CLAIMS = (
         id="model-simulation",
         title="what a wrong model costs: the simulation lemma for regularised values",
         source="ours; after Kearns and Singh 2002",
-        statement=r"|V_{\hat P} - V_P| \le \frac{\gamma\max_h TV(\hat P, P)\,(\max V - \min V)}{1-\gamma},\quad "
+        statement=r"|V_{\hat P} - V_P| \le \frac{\max_h|\hat r - r| + \gamma\max_h TV(\hat P, P)\,(\max V - \min V)}{1-\gamma},\quad "
         r"V = V_P \text{ or } V_{\hat P}",
         check=Check(
             simulation_gap,
@@ -209,8 +233,9 @@ CLAIMS = (
                 pi=policies,
                 prior=policies,
                 alpha=_TEMPERATURES,
-                noise=st.sampled_from((0.5, 0.25, 1.0)),
+                noise=st.sampled_from((0.5, 0.25, 1.0, 0.0)),
                 seed=st.integers(0, 9),
+                bias=st.sampled_from((0.0, 1.0)),
             ),
         ),
         expected=Verdict.HOLDS,

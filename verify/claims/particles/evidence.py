@@ -12,6 +12,8 @@ Bound:  rounding. Sums of at most (A S)^4 <= 256 products of seven factors; an e
 Teeth:  `perturb` leaves the proposal's ratio p/q out of the weights, and doubles the estimates.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.variational.parts.plans import Plan, plan_log_evidence
+from virel_theory.variational.parts.plans import Plan, plan_log_evidence, plan_values
 
 
 def unbiased_gap(
@@ -56,18 +58,23 @@ def unbiased_gap(
 def library_gap(
     *, mdp: TabularMDP, v: Array, prior: Array, alpha: float, discount: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of `plan_log_evidence` over two steps: minus the logarithm of the sum over all paths, zero."""
+    """Gap of `plan_log_evidence` over two steps: minus the logarithm of the sum over all paths, zero.
+
+    And the values after the last step: minus the discounted final values.
+    """
     plan = Plan(mdp, v, prior, alpha, N_STEPS, discount=discount)
     paths = [
         np.log(path_evidence(mdp, v, prior, alpha=alpha, discount=discount, s=s).sum()) + v[s] / alpha
         for s in range(mdp.n_states)
     ]
     found = plan_log_evidence(plan) + perturb
-    return Gap(np.abs(found - paths).max(), rounding(mdp, v, alpha))
+    final = plan_values(plan)[1][-1] - discount**N_STEPS * v
+    bound = rounding(mdp, v, alpha)
+    return worst(Gap(np.abs(found - paths).max(), bound), Gap(np.abs(final).max(), bound))
 
 
 _SMALL = mdps(max_states=2, max_actions=2)
-_REST = {"v": state_values, "prior": policies}
+_REST: dict[str, Any] = {"v": state_values, "prior": policies}
 _PLANS = instances(mdp=_SMALL, **_REST, proposal=policies, alpha=warm(), discount=DISCOUNTS)
 
 

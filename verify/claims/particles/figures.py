@@ -22,14 +22,14 @@ def consistency_figures(seed: int) -> Sequence[Figure]:
     rng = np.random.default_rng(seed)
     mdp = garnet(6, 3, 3, gamma=0.9, rng=rng)
     v, prior = rng.normal(size=6), np.full((6, 3), 1 / 3)
-    plan = Plan(mdp, v, prior, alpha=0.5, horizon=4, discount=1.0)
+    plan = Plan(mdp, v, prior, alpha=2.0, horizon=4, discount=1.0)
     informed = Plan(
         mdp,
         v,
         prior,
-        0.5,
+        2.0,
         4,
-        proposal=boltzmann_policy(mdp.reward + mdp.expect_next(v), eps=0.5),
+        proposal=boltzmann_policy(mdp.reward + mdp.expect_next(v), eps=2.0),
         discount=1.0,
     )
     exact, n = plan_posterior(plan)[0, 0], np.array(PARTICLES)
@@ -46,7 +46,7 @@ def consistency_figures(seed: int) -> Sequence[Figure]:
     panel = Panel(
         "first action of a plan of 4 steps", "particles N", "root mean square error", curves, "log", "log"
     )
-    caption = f"Garnet of 6 states and 3 actions, alpha = 0.5, {N_PLANS} plans per point, seed {seed}."
+    caption = f"Garnet of 6 states and 3 actions, alpha = 2, {N_PLANS} plans per point, seed {seed}."
     return [Figure("smc-consistent-rate", [panel], caption)]
 
 

@@ -26,7 +26,16 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from verify.claims.particles.figures import consistency_figures
-from verify.claims.particles.tools import DISCOUNTS, N_STEPS, path_evidence, rounding, state_values, warm
+from verify.claims.particles.tools import (
+    DISCOUNTS,
+    N_STEPS,
+    moved,
+    path_evidence,
+    rounding,
+    state_values,
+    two_particles,
+    warm,
+)
 from verify.engine.claim import A_LIMIT, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, policies
@@ -49,26 +58,43 @@ def first_action_gap(
     discount: float,
     perturb: float = 0.0,
 ) -> Gap:
-    """Gap of two particles' first actions from state 0: `E[Z_hat p_hat(a)]/Z - p(a|O)`, zero."""
+    """Gap of two particles' first actions from state 0: `E[Z_hat p_hat(a)]/Z - p(a|O)`, zero.
+
+    Resampled always or never. And the law that is resampled, minus all draws and ancestors as one array.
+    """
     plan = Plan(mdp, v, prior, alpha, N_STEPS, proposal=proposal, discount=discount)
-    law = particle_law(plan, state=0, particles=2, threshold=2.0)
     exact = path_evidence(mdp, v, prior, alpha=alpha, discount=discount, s=0)
-    ratio = np.exp(law.log_evidence - v[0] / alpha) / exact.sum()
-    estimates = law.estimates + perturb * (1 / mdp.n_actions - law.estimates)
-    weighted = (law.probability * ratio) @ estimates
-    bound = rounding(mdp, v, alpha) + 256 * U
-    limit = plan_posterior(plan)[0, 0]
-    return worst(
-        Gap(np.abs(weighted - exact / exact.sum()).max(), bound),
-        Gap(np.abs(limit - exact / exact.sum()).max(), bound),
-    )
+    target, bound = exact / exact.sum(), rounding(mdp, v, alpha) + 256 * U
+    gaps = [Gap(np.abs(plan_posterior(plan)[0, 0] - target).max(), bound)]
+    for threshold in (0.0, 2.0):
+        law = particle_law(plan, state=0, particles=2, threshold=threshold)
+        ratio = np.exp(law.log_evidence - v[0] / alpha) / exact.sum()
+        estimates = law.estimates + perturb * (1 / mdp.n_actions - law.estimates)
+        weighted = (law.probability * ratio) @ estimates
+        evidence = law.log_mean_evidence - v[0] / alpha - np.log(exact.sum())
+        gaps += [Gap(np.abs(weighted - target).max(), bound), Gap(abs(evidence), bound)]
+    steps = [moved(mdp, v, prior, proposal, alpha=alpha, discount=discount, t=t) for t in range(N_STEPS)]
+    probability, estimate, share = two_particles(steps[0], steps[1], 0)
+    mean_log = np.sum(probability * np.log(np.where(probability > 0, estimate, 1.0))) + v[0] / alpha
+    gaps.append(Gap(abs(law.mean_log_evidence - mean_log), bound))
+    policy = [_share_of(a, probability, share, mdp.n_states) for a in range(mdp.n_actions)]
+    return worst(*gaps, Gap(np.abs(law.policy - policy).max(), bound))
+
+
+def _share_of(a: int, probability: Array, share: Array, n_states: int) -> float:
+    """Mean weight of the particles whose first action is `a`, over all outcomes of two particles."""
+    takes = np.arange(probability.shape[0]) // n_states == a
+    on_i = np.einsum("ijabcd,i->", probability * share[..., 0], takes.astype(np.float64))
+    on_j = np.einsum("ijabcd,j->", probability * share[..., 1], takes.astype(np.float64))
+    return float(on_i + on_j)
 
 
 def rate_gap(*, prior: Array, proposal: Array, gain: float, perturb: float = 0.0) -> Gap:
     """Gap of the rate on a bandit with two actions: `|N E[(p_hat - p)^2]/sigma^2 - 1|` minus its bound, <= 0."""
     raw = np.exp(np.array([gain, 0.0])) * prior / proposal
     w = raw / (proposal @ raw)
-    p = float(proposal[0] * w[0])
+    tilted = prior * np.exp(np.array([gain, 0.0]))
+    p = float(tilted[0] / tilted.sum())
     g = w * (np.array([1.0, 0.0]) - p)
     sigma2, mu4, tau2 = (float(proposal @ x) for x in (g**2, g**4, (w - 1) ** 2))
     m, gaps = float(w.min()), []

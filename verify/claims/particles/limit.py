@@ -14,6 +14,8 @@ Bound:  rounding. h = 3 steps, logarithms up to B = `tools.size` gamma^-3-fold (
 Teeth:  `perturb` doubles the temperature of the recursion; subtracts 1 from the plan's values; swaps the arms.
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -91,7 +93,7 @@ def _bound(mdp: TabularMDP, v: Array, alpha: float) -> float:
 
 
 _MDPS = mdps(max_states=3, max_actions=3, masked=True)
-_PLANS = {"v": state_values, "prior": policies, "alpha": warm()}
+_PLANS: dict[str, Any] = {"v": state_values, "prior": policies, "alpha": warm()}
 
 CLAIMS = (
     Claim(

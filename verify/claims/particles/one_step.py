@@ -13,6 +13,8 @@ Bound:  rounding. Values by a linear solve, K = `solve_rounding`; logarithms up 
 Teeth:  `perturb` doubles eta, or adds 1 (reward unit, nat).
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -142,7 +144,7 @@ def paths(draw: st.DrawFn, mdp: TabularMDP) -> Array:
 
 _MDPS = mdps(max_states=3, max_actions=3, masked=True, gammas=st.sampled_from((0.5, 0.75, 0.0)))
 _FULL = mdps(max_states=3, max_actions=3)
-_PARTS = {"mdp": _MDPS, "pi": policies}
+_PARTS: dict[str, Any] = {"mdp": _MDPS, "pi": policies}
 _MARGINAL = r"""The target of the weights (10) is $\prod_t \pi(a_t|s_t)e^{A(a_t,s_t)/\eta}P(s_{t+1}|s_t,a_t)$. Its
 first action has the law $\propto\pi(a|s)e^{A(a,s)/\eta}E_P[Z(s')]$ with $Z(s) = E_\pi[e^{A/\eta}]$ (for h = 2), which
 is (6) only if $E_P[Z(s')]$ is the same for all actions. By Jensen $Z \ge 1$, and it is larger where actions differ

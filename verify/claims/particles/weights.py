@@ -15,6 +15,8 @@ Bound:  rounding. Sums of logarithms up to B = 8 + (2 max|x| + 4 max|V|)/alpha: 
 Teeth:  `perturb` takes the prior as proposal (a constant is added if it is the posterior already).
 """
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -102,11 +104,11 @@ def _bound(mdp: TabularMDP, v: Array, x: Array, alpha: float) -> float:
 
 
 _MDPS = mdps(max_states=3, max_actions=3, masked=True)
-_PARTS = {"v": state_values, "x": q_tables, "prior": policies, "alpha": warm()}
+_PARTS: dict[str, Any] = {"v": state_values, "x": q_tables, "prior": policies, "alpha": warm()}
 
 
 def _without(**change: object) -> Check:
-    drawn = {name: st.just(value) for name, value in change.items()}
+    drawn: dict[str, Any] = {name: st.just(value) for name, value in change.items()}
     return Check(constant_gap, instances(mdp=_MDPS, **_PARTS, **drawn))
 
 

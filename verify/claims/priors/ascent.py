@@ -15,34 +15,49 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 
-from verify.claims.priors.tools import costs, mixture, rounding, state_values, visits
-from verify.engine.claim import Check, Claim, NoProof
+from verify.claims.priors.tools import costs, mixture, rewards, rounding, state_values, visits
+from verify.engine.claim import A_DEFINITION, Check, Claim, NoProof
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers.solve import policy_iteration
+from virel_theory.variational.algorithms.distral import distral
 from virel_theory.variational.algorithms.hdp import hdp
 from virel_theory.variational.algorithms.iadp import iadp
+from virel_theory.variational.parts.information import Ints
 
 STEPS = 4
 
 
-def iadp_gap(*, mdp: TabularMDP, d: Array, cells: int, alpha: float, perturb: float = 0.0) -> Gap:
+def iadp_gap(
+    *,
+    mdp: TabularMDP,
+    d: Array,
+    cells: int,
+    alpha: float,
+    sweeps: int | None,
+    weigh: bool,
+    perturb: float = 0.0,
+) -> Gap:
     """Gap of IADP's steps: values, posterior, prior, divergence and return; and the largest fall of J."""
     task, cell = _started(mdp, d), np.arange(mdp.n_states) % cells
     prior = np.full(mdp.shape, 1 / mdp.n_actions)
-    pi, gaps, objectives = prior, [], []
-    for x in islice(iadp(task, alpha=alpha, observation=cell.tolist()), STEPS):
-        v = state_values(task, pi, costs(pi, prior, alpha, 1.0))
-        pi = _boltzmann(task, v, np.log(prior), alpha)
-        weights = (1 - mdp.gamma) * visits(task, pi)
+    pi, q, weights, gaps, objectives = prior, np.zeros(mdp.shape), d, [], []
+    settings: dict[str, Any] = {"observation": cell.tolist(), "d": d if weigh else None}
+    for k, x in enumerate(islice(iadp(task, alpha=alpha, sweeps=sweeps, **settings), STEPS), start=1):
+        q = _values(task, q, pi, costs(pi, prior, alpha, 1.0), sweeps)
+        pi = _boltzmann(q, np.log(prior), alpha)
+        weights = d if weigh else _weights(task, pi, weights, sweeps)
         seen = _blind(pi, weights * (1 + perturb * np.arange(mdp.n_states)), cell)
-        gaps += _same(task, x, (pi, seen, weights @ costs(pi, prior, 1.0, 1.0)), alpha, prior)
+        gaps += _same(task, x, (pi, seen, float(weights @ costs(pi, prior, 1.0, 1.0))), alpha, prior)
+        gaps += [Gap(np.abs(x.q - q).max(), 32 * rounding(mdp, alpha, pi, prior)), Gap(abs(x.step - k), 0.0)]
         objectives += [_objective(task, pi, p, alpha) for p in (prior, x.prior)]
         prior = x.prior
-    return worst(*gaps, Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, prior)))
+    falls = Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, prior))
+    return worst(*gaps, *([falls] if sweeps is None and not weigh else []))
 
 
 def hdp_gap(
@@ -51,29 +66,104 @@ def hdp_gap(
     d: Array,
     cells: int,
     latents: int,
-    low_step: float,
+    low_step: float | None,
     alpha: float,
+    sweeps: int | None,
+    weigh: bool,
     perturb: float = 0.0,
 ) -> Gap:
     """Gap of HDP's steps, both levels; and the largest fall of J, which charges the high level alone."""
     task, cell = _started(mdp, d), np.arange(mdp.n_states) % cells
-    low = _first_low(mdp, latents)
+    low, q, weights = _first_low(mdp, latents), np.zeros(mdp.shape), d
     high = default = np.full((mdp.n_states, latents), 1 / latents)
-    settings: dict[str, Any] = {"alpha": alpha, "observation": cell.tolist(), "latents": latents}
+    t = 1 / alpha if low_step is None else low_step
+    settings: dict[str, Any] = {"observation": cell.tolist(), "latents": latents, "d": d if weigh else None}
     gaps, objectives = [], []
-    for x in islice(hdp(task, low_step=low_step, **settings), STEPS):
-        cost = costs(high, default, alpha, 1.0)
-        q = task.reward + mdp.gamma * task.expect_next(state_values(task, _acting(high, low), cost))
+    found = hdp(task, alpha=alpha, low_step=low_step, sweeps=sweeps, **settings)
+    for k, x in enumerate(islice(found, STEPS), start=1):
+        q = _values(task, q, _acting(high, low), costs(high, default, alpha, 1.0), sweeps)
         by_latent = np.array([(level * q).sum(axis=1) for level in low]).T
         high = softmax(by_latent / alpha + np.log(default), axis=1)
-        low = np.array([softmax(np.log(level) + low_step * q, axis=1) for level in low])
+        low = np.array([softmax(np.log(level) + t * q, axis=1) for level in low])
         pi, spent = _acting(high, low), costs(high, default, 1.0, 1.0)
-        weights = (1 - mdp.gamma) * visits(task, pi)
+        weights = d if weigh else _weights(task, pi, weights, sweeps)
         objectives.append(float(task.initial @ state_values(task, pi, alpha * spent)))
         default = _blind(high, weights * (1 + perturb * np.arange(mdp.n_states)), cell)
-        gaps += _same(task, x, (pi, _acting(default, low), weights @ spent), alpha, pi)
+        gaps += _same(task, x, (pi, _acting(default, low), float(weights @ spent)), alpha, pi)
+        gaps += [
+            Gap(np.abs(x.q - q).max(), 32 * rounding(mdp, alpha, pi, default)),
+            Gap(abs(x.step - k), 0.0),
+        ]
         objectives.append(float(task.initial @ state_values(task, pi, costs(high, default, alpha, 1.0))))
-    return worst(*gaps, Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, default)))
+    falls = Gap(-np.diff(objectives).min(), 4 * rounding(mdp, alpha, pi, default))
+    return worst(*gaps, *([falls] if sweeps is None and not weigh else []))
+
+
+def distral_gap(
+    *,
+    mdp: TabularMDP,
+    reward_2: Array,
+    d: Array,
+    alpha: float,
+    rho: float,
+    sweeps: int,
+    weigh: bool,
+    perturb: float = 0.0,
+) -> Gap:
+    """Gap of Distral's steps with backups in place of exact values: values, posteriors, prior, divergence, return."""
+    tasks, gaps = [mdp, TabularMDP(mdp.transition, reward_2, mdp.gamma, d)], []
+    prior = np.full(mdp.shape, 1 / mdp.n_actions)
+    q, weights = [np.zeros(mdp.shape)] * 2, [task.initial for task in tasks]
+    found = distral(tasks, alpha=alpha, exponent=rho, sweeps=sweeps, d=d if weigh else None)
+    for k, x in enumerate(islice(found, STEPS), start=1):
+        lean = rho * (1 + perturb) * np.log(prior)
+        q = [_soft_values(task, table, lean, alpha, sweeps) for task, table in zip(tasks, q, strict=True)]
+        pi = [_boltzmann(table, lean, alpha) for table in q]
+        backed = [_weights(*each, sweeps) for each in zip(tasks, pi, weights, strict=True)]
+        weights = [d] * 2 if weigh else backed
+        kl = float(np.mean([w @ costs(y, prior, 1.0, 1.0) for w, y in zip(weights, pi, strict=True)]))
+        prior = mixture(pi, weights)
+        v = [state_values(task, y, np.zeros(mdp.n_states)) for task, y in zip(tasks, pi, strict=True)]
+        value = np.mean([task.initial @ y for task, y in zip(tasks, v, strict=True)])
+        loss = max(
+            (policy_iteration(t, atol=1e-9, throw=False).value - y).max()
+            for t, y in zip(tasks, v, strict=True)
+        )
+        bound = 32 * (1 + 1 / alpha) * rounding(mdp, alpha, *pi, prior)
+        gaps += [Gap(np.abs(x.policy - np.array(pi)).max(), bound), Gap(np.abs(x.prior - prior).max(), bound)]
+        gaps += [
+            Gap(abs(x.kl - kl), bound),
+            Gap(abs(x.value - value), x.error + bound),
+            Gap(loss - x.bound, bound),
+        ]
+        gaps += [Gap(np.abs(x.q - q).max(), bound), Gap(abs(x.step - k), 0.0)]
+    return worst(*gaps)
+
+
+def _soft_values(task: TabularMDP, q: Array, lean: Array, alpha: float, sweeps: int) -> Array:
+    """Action values after so many backups `r + gamma E[alpha log sum_a e^(lean + q / alpha)]`."""
+    for _ in range(sweeps):
+        q = task.reward + task.gamma * task.expect_next(alpha * logsumexp(q / alpha + lean, axis=1))
+    return q
+
+
+def _values(task: TabularMDP, q: Array, pi: Array, cost: Array, sweeps: int | None) -> Array:
+    """Action values of a policy that pays `cost`: exact, or so many backups of q."""
+    if sweeps is None:
+        return task.reward + task.gamma * task.expect_next(state_values(task, pi, cost))
+    for _ in range(sweeps):
+        q = task.reward + task.gamma * task.expect_next((pi * q).sum(axis=1) - cost)
+    return q
+
+
+def _weights(task: TabularMDP, pi: Array, before: Array, sweeps: int | None) -> Array:
+    """Normalised visits of a policy: exact, or so many backups of those before."""
+    if sweeps is None:
+        return (1 - task.gamma) * visits(task, pi)
+    for _ in range(sweeps):
+        ahead = np.einsum("s,sa,sat->t", before, pi, task.dense_transition)
+        before = (1 - task.gamma) * task.initial + task.gamma * ahead
+    return before
 
 
 def _same(
@@ -83,13 +173,18 @@ def _same(
     pi, seen, kl = wanted
     values = 4 * rounding(task, alpha, pi, prior, seen)
     relative = values * (1 + 1 / alpha) * 8
-    value = float(task.initial @ state_values(task, pi, np.zeros(task.n_states)))
+    v = state_values(task, pi, np.zeros(task.n_states))
+    best = policy_iteration(task, atol=1e-9, throw=False)
     return [
+        Gap((best.value - v).max() - x.bound, best.error_bound + values),
         Gap(np.abs(x.policy - pi).max(), relative),
         Gap(np.abs(x.posterior - pi).max(), relative),
         Gap(np.abs(x.prior - seen).max(), relative),
         Gap(abs(x.kl - kl), relative),
-        Gap(abs(x.value - value), relative * (1 + np.abs(task.reward).max()) / (1 - task.gamma)),
+        Gap(
+            abs(x.value - float(task.initial @ v)),
+            x.error + relative * (1 + np.abs(task.reward).max()) / (1 - task.gamma),
+        ),
         Gap(abs(x.temperature - alpha), 0.0),
     ]
 
@@ -98,8 +193,8 @@ def _started(mdp: TabularMDP, d: Array) -> TabularMDP:
     return TabularMDP(mdp.transition, mdp.reward, mdp.gamma, d)
 
 
-def _boltzmann(task: TabularMDP, v: Array, log_prior: Array, alpha: float) -> Array:
-    out: Array = softmax((task.reward + task.gamma * task.expect_next(v)) / alpha + log_prior, axis=1)
+def _boltzmann(q: Array, log_prior: Array, alpha: float) -> Array:
+    out: Array = softmax(q / alpha + log_prior, axis=1)
     return out
 
 
@@ -108,7 +203,7 @@ def _acting(high: Array, low: Array) -> Array:
     return np.asarray(sum(high[:, z, None] * level for z, level in enumerate(low)))
 
 
-def _blind(pi: Array, weights: Array, cell: Array) -> Array:
+def _blind(pi: Array, weights: Array, cell: Ints) -> Array:
     """Weighted mean of the rows of all states with one observation, per state."""
     out = np.empty_like(pi)
     for seen in np.unique(cell):
@@ -128,11 +223,13 @@ def _objective(task: TabularMDP, pi: Array, prior: Array, alpha: float) -> float
     return float(task.initial @ state_values(task, pi, costs(pi, prior, alpha, 1.0)))
 
 
-_PARTS = {
+_PARTS: dict[str, Any] = {
     "mdp": mdps(max_states=3, max_actions=3, gammas=st.sampled_from([0.5, 0.0, 0.75, 0.9])),
     "d": distributions,
     "cells": st.sampled_from([1, 2, 3]),
     "alpha": st.sampled_from([1.0, 0.5, 2.0, 4.0]),
+    "sweeps": st.sampled_from([None, 1, 2]),
+    "weigh": st.sampled_from([False, False, True]),
 }
 _ITERATES = NoProof("iterates of an algorithm in logarithms of logarithms, beyond the checker's algebra")
 
@@ -157,12 +254,32 @@ CLAIMS = (
         check=Check(
             hdp_gap,
             instances(
-                **_PARTS, latents=st.sampled_from([2, 1, 3]), low_step=st.sampled_from([0.5, 0.0, 1.0])
+                **_PARTS, latents=st.sampled_from([2, 1, 3]), low_step=st.sampled_from([0.5, None, 0.0, 1.0])
             ),
             n_random=60,
         ),
         expected=Verdict.HOLDS,
         printed=False,
         not_certified=_ITERATES,
+    ),
+    Claim(
+        id="distral-backups",
+        title="Distral with backups in place of exact values",
+        source="ours, on Teh et al. 2017",
+        statement=r"Q_i \leftarrow B_i^nQ_i,\ \pi_i \propto p^\rho e^{Q_i/\alpha},\ w_i \leftarrow \big((1 - \gamma)p_0 + \gamma P_{\pi_i}^\top\big)^nw_i,\ "
+        r"p = \frac{\sum_iw_i\pi_i}{\sum_iw_i}",
+        check=Check(
+            distral_gap,
+            instances(
+                **{name: _PARTS[name] for name in ("mdp", "d", "alpha", "weigh")},
+                reward_2=rewards,
+                rho=st.sampled_from([1.0, 0.5, 0.0]),
+                sweeps=st.sampled_from([1, 2]),
+            ),
+            n_random=60,
+        ),
+        expected=Verdict.HOLDS,
+        printed=False,
+        not_certified=A_DEFINITION,
     ),
 )

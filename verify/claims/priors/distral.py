@@ -146,7 +146,8 @@ def deterministic_gap(*, prize: float, alpha: float, perturb: float = 0.0) -> Ga
     Two bandits pay `prize` for the first and for the second action. If an iterate differs from the first one
     in a bit, the instance says nothing, and the gap is 0.
     """
-    tasks = [TabularMDP([[[1.0], [1.0]]], [row], 0.0) for row in ([prize, 0.0], [0.0, prize])]
+    rows = ([prize, 0.0], [0.0, prize])
+    tasks = [TabularMDP(np.ones((1, 2, 1)), np.array([row]), 0.0) for row in rows]
     first, *later = islice(distral(tasks, alpha=alpha, exponent=1.0), STEPS)
     stands = all((x.policy == first.policy).all() and (x.prior == first.prior).all() for x in later)
     return Gap((1 - first.policy.max()) * stands + perturb, 4 * U)

@@ -22,11 +22,11 @@ from verify.strategies import distributions, instances, mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.m_steps import prior_blind
-from virel_theory.variational.parts.information import conditional_information
+from virel_theory.variational.parts.information import Ints, conditional_information
 
 
 def information_gap(
-    *, mdp: TabularMDP, pi: Array, prior: Array, d: Array, observation: Array, perturb: float = 0.0
+    *, mdp: TabularMDP, pi: Array, prior: Array, d: Array, observation: Ints, perturb: float = 0.0
 ) -> Gap:
     """Gap of the decomposition for a blind prior: mean KL divergence minus information minus the rest.
 
@@ -48,7 +48,7 @@ def information_gap(
 
 
 def unweighted_gap(
-    *, mdp: TabularMDP, pi: Array, prior: Array, d: Array, observation: Array, perturb: float = 0.0
+    *, mdp: TabularMDP, pi: Array, prior: Array, d: Array, observation: Ints, perturb: float = 0.0
 ) -> Gap:
     """Gap of "the plain mean over hidden parts is the best blind prior": its cost minus that of `prior_blind`."""
     plain = prior_blind(pi, d=np.full(mdp.n_states, 1 / mdp.n_states), observation=observation)
@@ -62,7 +62,7 @@ def _mean_kl(pi: Array, prior: Array, d: Array) -> float:
     return float(d @ (pi * log_ratio).sum(axis=1))
 
 
-def _by_entropies(pi: Array, d: Array, observation: Array) -> float:
+def _by_entropies(pi: Array, d: Array, observation: Ints) -> float:
     """Conditional information as `H(a|x^D) - H(a|x)`, summed over observations."""
     out = float(d @ xlogy(pi, pi).sum(axis=1))
     for cell in np.unique(observation):
@@ -76,14 +76,18 @@ def _bound(pi: Array, prior: Array) -> float:
     return 16 * (pi.size + 16) * U * size
 
 
-def _cells(mdp: TabularMDP) -> st.SearchStrategy[Array]:
+def _cells(mdp: TabularMDP) -> st.SearchStrategy[Ints]:
     """Observations `[S]`: each the number of a state, so that `prior[observation]` is a blind prior."""
     n, cells = mdp.n_states, (mdp.n_states + 1) // 2
-    return st.integers(0, cells**n - 1).map(lambda k: k // cells ** np.arange(n) % cells)
+    return st.integers(0, cells**n - 1).map(lambda k: np.array([k // cells**s % cells for s in range(n)]))
 
 
 _HIDDEN = instances(
-    mdp=mdps(max_states=5, max_actions=4), pi=policies, prior=policies, d=distributions, observation=_cells
+    mdp=mdps(max_states=5, max_actions=4),
+    pi=policies,
+    prior=policies,
+    d=lambda mdp: distributions(mdp, full_support=False),
+    observation=_cells,
 )
 
 CLAIMS = (

@@ -5,20 +5,19 @@ is the hidden part or latent g, and the pair leads to the state g. So sums over 
 actions, and sums over a are what flows into a state.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from flint import fmpq
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from verify.arithmetic.exact import fraction_of
+from verify.arithmetic.exact import ExactMDP, fraction_of
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.priors import facts
 from verify.proofs.facts import above, at_least, equal
 from verify.proofs.job import Jobs, as_drawn, proved, refuted
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-from virel_theory.checks import Array
-from virel_theory.mdp.tabular import TabularMDP
 
 
 def with_exponent(instance: dict[str, Any]) -> Exact:
@@ -42,17 +41,24 @@ def without_ties(instance: dict[str, Any]) -> bool:
     return bool((gap[on.sum(axis=1) > 1] > 1e-6).all())
 
 
+def shares(weights: Sequence[int]) -> tuple[fmpq, ...]:
+    """Rational probabilities in the ratio of positive integers."""
+    return tuple(fmpq(w, sum(weights)) for w in weights)
+
+
 @st.composite
 def joint(draw: st.DrawFn) -> Exact:
     """Exact instance with joint probabilities `weight` of action and hidden part, `prior` and `d`."""
     n = draw(st.integers(1, 3))
-    flow = np.broadcast_to(np.eye(n), (n, n, n))
-    mdp = TabularMDP(flow, np.zeros((n, n)), 0.0)
-    counts = draw(hnp.arrays(np.int64, (n, n), elements=st.integers(1, 5)))
-    weight: Array = counts / counts.sum()
-    return exactly(
-        {"mdp": mdp, "weight": weight, "prior": draw(policies(mdp)), "d": draw(distributions(mdp))}
-    )
+    pairs = tuple((a, g) for a in range(n) for g in range(n))
+    rows = tuple(((g, fmpq(1)),) for _, g in pairs)
+    mdp = ExactMDP(n, n, pairs, rows, (fmpq(0),) * n**2, fmpq(0), shares([1] * n))
+
+    def counts(size: int) -> list[int]:
+        return draw(st.lists(st.integers(1, 5), min_size=size, max_size=size))
+
+    prior = tuple(p for _ in range(n) for p in shares(counts(n)))
+    return Exact(mdp, {"weight": shares(counts(n**2)), "prior": prior, "d": shares(counts(n))})
 
 
 BLOCKS = instances(

@@ -34,7 +34,8 @@ def costs(pi: Array, prior: Array, alpha: float, rho: float) -> Array:
     """Cost `alpha sum_a pi log(pi / p^rho)` of a policy in each state, term by term."""
     on = pi > 0
     log_pi, log_p = (np.log(np.where(on & (x > 0), x, 1.0)) for x in (pi, prior))
-    return alpha * np.where(on, pi * (log_pi - rho * log_p), 0.0).sum(axis=1)
+    out: Array = alpha * np.where(on, pi * (log_pi - rho * log_p), 0.0).sum(axis=1)
+    return out
 
 
 def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float, rho: float) -> float:

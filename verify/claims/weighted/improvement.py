@@ -139,7 +139,8 @@ def by_rank(q: Array, pi: Array) -> Array:
             if ranks:
                 weight = sum(np.log((len(values) + 0.5) / i) for i in ranks) / len(ranks)
                 out[s, a] = pi[s, a] * weight
-    return out / out.sum(axis=1, keepdims=True)
+    weights: Array = out / out.sum(axis=1, keepdims=True)
+    return weights
 
 
 def _near_ties(q: Array, delta: float) -> bool:
