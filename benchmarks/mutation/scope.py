@@ -216,6 +216,8 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.stein.action_weights: log_density - log_density.max() -> (log_density)": (
         "a factor that all nodes share cancels; the original cannot overflow"
     ),
+    "variational.parts.value_samples.sampled_soft_values: 0.0 -> 1.0": _MISSING,
+    "variational.parts.value_samples._log_chances: 0.0 -> 1.0": "of an action that was not drawn: masked afterwards",
     "variational.parts.value_samples.SampledValues.mean: 0.0 -> 1.0": "multiplied with probability 0",
     "variational.algorithms.erpg._soft_q: 0.0 -> 1.0": _MISSING,
     "variational.algorithms.erpg._soft_q: 0.0 -> 1.0 #2": _MISSING,

@@ -10,10 +10,12 @@ Both sides: `sampled_soft_values` (counts with multinomial probabilities) agains
 Bound:  rounding. An estimate is off by at most (A + 16) u B, B = max|Q| + alpha (2 + max|log mu|), a
         probability by 64 (N + A) u (relative): 128 (N + A + 16) u B in all, the same over alpha for the
         exponential, which is compared relative to e^{V/alpha}.
+Atoms:  one per multiset of N actions, `comb(N + A - 1, N)`.
 Teeth:  `perturb` leaves the proposal out of the weights; draws from another table's Boltzmann policy.
 """
 
 from itertools import product
+from math import comb
 
 import numpy as np
 from hypothesis import strategies as st
@@ -42,6 +44,7 @@ def samples_gap(*, mdp: TabularMDP, q: Array, pi: Array, alpha: float, n: int, p
         Gap(np.abs(law.mean - mean).max(), bound),
         Gap(np.max(law.mean - more.mean), bound),
         Gap(np.max(more.mean - v), bound),
+        Gap(abs(law.value.shape[1] - comb(n + mdp.n_actions - 1, n)), 0.0),
     )
 
 
