@@ -127,6 +127,7 @@ _STEERS = "only steers the refinement of the quadrature, or enters its error bou
 _WARNS = "log 0 is -inf either way; the original avoids numpy's warning"
 
 EQUIVALENT: dict[str, str] = {
+    "variational.algorithms.smcp._simulator: mean -> sum": "normalised afterwards",
     "variational.parts.particle_law.particle_law: > -> >=": "before the first step all weights are 1: every choice of "
     "ancestors is the same system",
     "variational.parts.particle_law.particle_law: max(map(len, moves)) ** particles -> (max(map(len, moves)))": (
