@@ -141,6 +141,7 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.policy_trust_region._policy: weights / weights.sum(axis=1, keepdims=True) -> (weights)": (
         "the sum is 1 but for rounding: tau is the root of that equation"
     ),
+    "variational.algorithms.smcp._simulator: mean -> sum": "normalised afterwards",
     "variational.parts.particle_law.particle_law: > -> >=": "before the first step all weights are 1: every choice of "
     "ancestors is the same system",
     "variational.parts.particle_law.particle_law: max(map(len, moves)) ** particles -> (max(map(len, moves)))": (

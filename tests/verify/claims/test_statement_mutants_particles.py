@@ -69,7 +69,7 @@ MUTANTS = [
         "raw = np.exp(np.array([gain, 0.0])) * prior / proposal",
         "raw = np.exp(np.array([gain, 0.0])) * prior",
     ),
-    ("smcp-iterates", iterates, iterates, "weights = prior * np.exp(", "weights = np.exp("),
+    ("smcp-iterates", iterates, iterates, "weights = prior * np.exp(", "weights = prior**2 * np.exp("),
     ("smcp-iterates", iterates, iterates, "- alpha * cost", "+ alpha * cost"),
     ("smcp-iterates", iterates, tools, "discount**2 * v - v[s]", "discount * v - v[s]"),
     ("smc-simulator", iterates, iterates, "+ discount * v[ahead] - v[s[i]]", "+ v[ahead] - v[s[i]]"),
