@@ -20,7 +20,7 @@ from typing import Literal
 import tyro
 
 ROOT = Path(__file__).parents[1]
-GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "mutation", "study")
+GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "iterates", "mutation", "study")
 KEPT = {
     "config.json",
     "done.json",
@@ -29,12 +29,14 @@ KEPT = {
     "updates.jsonl",
     "speed.json",
     "solvers.json",
+    "iterates.json",
     "mutation.json",
 }
 """Names of the files that an archive holds."""
 PAGES = {
     "speed/speed.md": "speed.md",
     "solvers/solvers.md": "solvers.md",
+    "iterates/iterates.md": "iterates.md",
     "mutation/mutation.md": "mutation.md",
     "mutation/seed-1/mutation.md": "mutation-seed-1.md",
 }

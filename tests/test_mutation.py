@@ -27,6 +27,8 @@ DELEGATES = {
     "discounted_occupancy": "mixed_rows and lu_solve, both mutated",
     "log_linear_score": "centre_actions, mutated",
     "grad_beta_optimal": "one_hot_argmax and grad_beta_fixed_policy, both mutated",
+    "gaussian_iterates": "gaussian_posterior, _sampled and _iterates, all mutated",
+    "gaussian_kl_parts": "gaussian_kl, mutated",
 }
 """Public functions that may be without a mutant of their own."""
 

@@ -32,6 +32,8 @@ from virel_theory.variational.table import ROWS, algorithm_row
 
 PROG = "virel iterate"
 HEAD = f"{'step':>6} {'value':>17} {'error':>9} {'KL, nats':>12} {'temperature':>12} {'bound':>9}"
+LARGE = 20_000
+"""States of a sparse MDP above which a direct solve per iteration may take minutes."""
 Drawer = Callable[[Record, Path, str], Sequence[Path]]
 """Writer of the figure, called as `drawer(record, folder, command)`; it returns the files."""
 
@@ -98,6 +100,8 @@ def run(config: IterateConfig, *, drawer: Drawer | None = None) -> int:
         make_writable(config.out, config.algorithm)
     for name, task in zip(config.mdp, tasks, strict=True):
         print(f"{name}: {sizes(task)} ({sense})")
+    if any(task.is_sparse and task.n_states > LARGE for task in tasks) and not settings.get("sweeps"):
+        say(f"{PROG}: note: exact evaluation solves a sparse system per iteration; --set sweeps=1 does not")
     record = Record(config.algorithm)
     with sigterm_interrupts():
         finished = follow(iterates if sense == "max" else map(as_costs, iterates), record, config.steps)

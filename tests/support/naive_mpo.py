@@ -212,11 +212,11 @@ class ParametricNaive(NaiveMpo):
         old = Normal(old.mean.detach(), old.stddev.detach())
         q = self.smaller_q(self.qs, s, (new.mean + new.stddev * at_s).tanh())
         kl = {
-            "mean": ((new.mean - old.mean) ** 2 / old.variance).sum(-1) / 2,
-            "spread": (new.variance / old.variance - 1 - (new.variance / old.variance).log()).sum(-1) / 2,
+            "mean": ((new.mean - old.mean) ** 2 / new.variance).sum(-1) / 2,
+            "spread": (old.variance / new.variance - 1 - (old.variance / new.variance).log()).sum(-1) / 2,
         }
         torch.testing.assert_close(
-            kl["mean"] + kl["spread"], torch.distributions.kl_divergence(new, old).sum(-1)
+            kl["mean"] + kl["spread"], torch.distributions.kl_divergence(old, new).sum(-1)
         )
         self.descend(self.adam["pi"], -q.mean() + self.bound(kl))
         self.copy_networks()

@@ -139,7 +139,7 @@ def kl(x, y):
     return sum(x[a] * math.log(x[a] / y[a]) for a in x if x[a] > 0)
 
 
-def decreasing_root(f, low, high, steps=300):
+def decreasing_root(f, low, high, steps=70):
     """Where a decreasing function crosses 0 between `low` and `high` > 0, by bisection of the logarithm."""
     low, high = math.log(low), math.log(high)
     for _ in range(steps):

@@ -236,6 +236,16 @@ def test_an_interrupt_before_the_first_iterate_writes_nothing(files, tmp_path, m
     assert list(out.iterdir()) == []
 
 
+def test_a_large_sparse_mdp_gets_a_note_unless_its_evaluation_is_by_backups(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(iterate_cli, "LARGE", 4)
+    path = tmp_path / "sparse.npz"
+    garnet(8, 2, 2, gamma=0.5, rng=np.random.default_rng(0), sparse=True).save(path)
+    assert main_iterate(["mpo", str(path), "--steps", "1"]) == 0
+    assert "--set sweeps=1 does not" in capsys.readouterr().err
+    assert main_iterate(["mpo", str(path), "--steps", "1", "--set", "sweeps=1"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_help_says_what_the_columns_and_exit_statuses_mean(capsys):
     assert main_iterate(["--help"]) == 0
     text = capsys.readouterr().out

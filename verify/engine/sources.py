@@ -183,9 +183,11 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("MPO (25)", "second-order form of the KL", "mpo-25"),
     _claim("MPO (26), (27)", "parts of the Gaussian KL", "mpo-26-27"),
     _claim("MPO A.1", "support of the posterior", "mpo-a1"),
+    _claim("MPO (7), (12)", "steps in a trust region, on tables", "mpo-12", "mpo-parametric"),
+    _definition("MPO, iterates", "what an exact algorithm reports", "def-iterates"),
     # Design space: RERPI and V-MPO
     _claim("RERPI", "weights that grow with values improve", "rerpi-improvement"),
-    _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian"),
+    _claim("RERPI, Gaussian", "E-step and variance in closed form", "rerpi-gaussian", "rerpi-samples"),
     _claim("RERPI, variance", "the joint fit shrinks the variance", "rerpi-shrinks", "rerpi-premature"),
     _claim("tanh-Gaussian KL", "KL after the tanh", "tanh-kl"),
     _claim("V-MPO (4)", "loss of the temperature", "vmpo-dual"),
@@ -193,7 +195,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("V-MPO, improvement", "any share, any temperature", "vmpo-improvement"),
     _claim("V-MPO, all kept", "V-MPO against MPO", "vmpo-keep-one"),
     # Design space: soft Q-learning and entropy-regularised policy gradients
-    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement"),
+    _claim("Soft Q-learning", "contraction and monotony", "sql-contraction", "sql-improvement", "def-sql"),
     _claim("Soft values from samples", "bias of the estimate", "sql-value-samples", "sql-policy-proposal"),
     _claim(
         "Stein sampler",
@@ -202,6 +204,7 @@ ENTRIES: tuple[Entry, ...] = (
         "sql-stein-one",
         "sql-stein-boundary",
         "sql-stein-space",
+        "def-stein-flow",
     ),
     _claim("Soft Q-learning (28)", "gradient of the entropy", "sql-28"),
     _claim("Schulman: bandit", "soft Q gradient and policy gradient", "erpg-bandit"),
@@ -212,6 +215,7 @@ ENTRIES: tuple[Entry, ...] = (
         "erpg-coefficient",
         "erpg-advantage-scale",
         "erpg-fixed-point",
+        "def-erpg",
     ),
     _claim("Schulman: natural gradient", "damped soft Q regression", "erpg-natural"),
     _claim(
@@ -222,11 +226,32 @@ ENTRIES: tuple[Entry, ...] = (
         "erpg-uniform-kl-episodes",
     ),
     # Design space: sequential Monte Carlo planning
-    _claim("SMC: evidence", "unbiased estimate", "smc-unbiased"),
-    _claim("SMC: first action", "its law, and the rate in N", "smc-consistent"),
-    _claim("SMC: limit", "risk-seeking posterior and MERL policy", "smc-limit"),
-    _claim("SMC: weights", "when increments are constant", "smc-weights"),
-    _claim("SMC: one step", "MPO's weights; telescoping", "smc-one-step", "spo-telescope"),
+    _claim("SMC: evidence", "unbiased estimate", "smc-unbiased", "smc-evidence"),
+    _claim("SMC: first action", "its law, and the rate in N", "smc-consistent", "smc-rate"),
+    _claim(
+        "SMC: limit",
+        "risk-seeking posterior and MERL policy",
+        "smc-limit",
+        "smc-limit-discount",
+        "smc-limit-risk",
+    ),
+    _claim("SMC: weights", "when increments are constant", "smc-weights", "smc-weights-variance"),
+    _claim("SMC: one step", "MPO's weights", "smc-one-step"),
+    _claim(
+        "SMC, SPO, models: code",
+        "iterates and simulator",
+        "smc-simulator",
+        "smcp-iterates",
+        "spo-iterates",
+        "model-iterates",
+    ),
+    _claim(
+        "SPO (6), (8), (10)",
+        "weights, advantages, first actions",
+        "spo-advantage",
+        "spo-telescope",
+        "spo-marginal",
+    ),
     # Design space: learned priors
     _claim(
         "Distral",
@@ -254,7 +279,7 @@ ENTRIES: tuple[Entry, ...] = (
         "iterative-ascent-finite",
     ),
     _claim("Iterative inference: gate", "limits of the gated update (15)", "iterative-gate"),
-    _claim("Models", "expansion and simulation lemma", "model-expansion"),
+    _claim("Models", "expansion and simulation lemma", "model-expansion", "model-fading", "model-simulation"),
     _claim("Models: rollouts of the prior", "which values they estimate", "model-prior-rollouts"),
     _claim("Residual temperature", "in every row of Table 1", "variational-residual"),
     # Design space: coincidences

@@ -176,6 +176,7 @@ class FusedAgent(StackedAgent):
         q = critic.output.squeeze(-1)  # [K, C, B]
         residual = losses.residual_error(target - q)
         if kind.observes:
+            self.temperature.observe_reward(reward, first=kind.first)
             eps_omega = residual if own is None else losses.residual_error(self._online_td_error(own))
             self.temperature.observe_residual(eps_omega, first=kind.first)
 

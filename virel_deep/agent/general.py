@@ -42,6 +42,7 @@ class GeneralAgent(StackedAgent):
         fitted = value.fit(data, None if here is None else here.detach(), following, objective)
         residual = residual_error(fitted.td_error)
         if kind.observes:
+            temperature.observe_reward(data.reward, first=kind.first)
             eps_omega = residual if own is None else self._own_residual(own, objective)
             temperature.observe_residual(eps_omega, first=kind.first)
         self._descend(value.networks, fitted.loss)
@@ -50,9 +51,10 @@ class GeneralAgent(StackedAgent):
             objective = objective._replace(alpha=temperature.alpha)
         with torch.set_grad_enabled(kind.improves):
             found = self._evaluated(data, here, fitted, objective)
+            here = posterior.improve(found.actions, found.q, objective.alpha)
         if kind.improves:
-            report |= self._improve(found, objective.alpha)
-        report |= self._tune(found)
+            report |= self._improve(found._replace(actions=here), objective.alpha)
+        report |= self._tune(found, here)
         report["temperature"] = objective.alpha[:, 0]
         self._move_targets(kind)
         zero = torch.zeros(self.seeds, device=self.device)
@@ -61,13 +63,11 @@ class GeneralAgent(StackedAgent):
     def _evaluated(
         self, data: Transitions, here: Weighted | None, fitted: Fitted, objective: Objective
     ) -> Evaluated:
-        """Posterior with its values, and the states that it is improved at."""
+        """Inferred actions with their values, and the states that the posterior is improved at."""
         if here is None:
             assert fitted.following is not None, "the value asked for no posterior at the next states"
-            found = fitted.following
-        else:
-            found = Evaluated(data.state, here, objective.q_of(data.state, here.action))
-        return found._replace(actions=self.parts.posterior.improve(found.actions, found.q, objective.alpha))
+            return fitted.following
+        return Evaluated(data.state, here, objective.q_of(data.state, here.action))
 
     def _improve(self, found: Evaluated, alpha: Tensor) -> dict[str, Tensor]:
         """Improve the posterior (E-step) and the prior (M-step), one Adam step of each; returns metrics."""
@@ -85,10 +85,10 @@ class GeneralAgent(StackedAgent):
             report["policy_loss"] = shown.detach() * self.algorithm.policy_delay
         return report
 
-    def _tune(self, found: Evaluated) -> dict[str, Tensor]:
+    def _tune(self, found: Evaluated, here: Weighted) -> dict[str, Tensor]:
         """Take the dual steps of the temperature; returns the metrics of the posterior before them."""
         _, posterior, _, temperature = self.parts
-        here, q = found.actions.detach(), found.q.detach()
+        here, inferred, q = here.detach(), found.actions.detach(), found.q.detach()
         report = {
             "entropy": -seed_mean(here.mean(here.log_pi)),
             **posterior.report(here),
@@ -96,7 +96,7 @@ class GeneralAgent(StackedAgent):
         }
         temperature.tune(here.divergence)
         for _ in range(1, temperature.steps):
-            temperature.tune(posterior.improve(here, q, temperature.alpha).divergence)
+            temperature.tune(posterior.improve(inferred, q, temperature.alpha).divergence)
         return report
 
     def _move_targets(self, kind: Kind) -> None:

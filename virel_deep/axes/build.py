@@ -101,6 +101,8 @@ def _zero(_: parts.Zero, of: Sizes) -> Temperature:
 
 
 def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
+    if settings.scale == "auto":
+        return temperature.RewardTemperature(settings, of.seeds, of.algorithm.gamma, device=of.device)
     return temperature.ResidualTemperature(settings, of.seeds, device=of.device)
 
 

@@ -85,7 +85,7 @@ class Prior(Part, Protocol):
         """
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:
-        """Divergence `[K, B, 2]`, by mean and spread, of Gaussians `head [K, B, 2 A]` from the prior.
+        """Divergence `[K, B, 2]`, by mean and spread, of the prior from Gaussians `head [K, B, 2 A]`.
 
         None if the prior has no such parts.
         """
@@ -191,6 +191,12 @@ class Temperature(Protocol):
 
     def observe_residual(self, eps_omega: Tensor, *, first: bool) -> None:
         """Update the tracked residual error eps_omega by a new estimate `[K]`; the first replaces it."""
+
+    def observe_reward(self, reward: Tensor, *, first: bool) -> None:
+        """Update the average reward by the scaled rewards `[K, ...]` of a minibatch; the first replaces it.
+
+        A temperature that has none stays as it is.
+        """
 
     def tune(self, log_ratio: Tensor) -> None:
         """Take one dual step on a tuned temperature, given `E log(posterior / prior)` `[K, B]` per state.

@@ -118,11 +118,9 @@ class Previous:
         self.load_seed_state = self.region.load_seed_state
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor:
-        """Divergence `[K, R, 2]` of the policy with outputs `head` from its lagging copy, differentiable."""
+        """Divergence `[K, R, 2]` of the lagging copy from the policy with outputs `head`, differentiable."""
         parts: Tensor = seedwise(
-            lambda new, old: kl_parts(split(new), split(old)),
-            head,
-            self._lagging.head(state),
+            lambda old, new: kl_parts(split(old), split(new)), self._lagging.head(state), head
         )
         return parts
 

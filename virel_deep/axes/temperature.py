@@ -39,6 +39,9 @@ class ResidualError(ABC):
         old = 0.0 if first else self._smoothing
         self.eps_omega.mul_(old).add_(eps_omega * (1 - old))
 
+    def observe_reward(self, reward: Tensor, *, first: bool) -> None:  # noqa: B027  (most kinds have no r_avg)
+        """Do nothing: among the temperatures, only `RewardTemperature` depends on the rewards."""
+
     def tune(self, log_ratio: Tensor) -> None:  # noqa: B027  (most kinds are not tuned)
         """Do nothing: most kinds of temperature are not tuned."""
 
@@ -75,12 +78,55 @@ class ResidualTemperature(ResidualError):
     def __init__(self, settings: parts.Residual, seeds: int, *, device: torch.device) -> None:
         """Start with a temperature of 0, as no residual error has been observed."""
         super().__init__(seeds, settings.smoothing, device=device)
+        assert settings.scale != "auto"
         self._scale = settings.scale
 
     @property
     def alpha(self) -> Tensor:
         """Temperature `lambda eps_omega` of every seed, `[K, 1]`."""
         return (self._scale * self.eps_omega)[:, None]
+
+
+class RewardTemperature(ResidualError):
+    r"""Temperature $\frac{1-\gamma}{r_{avg}} \varepsilon_\omega$ with a running r_avg, from J_beta, App. H.
+
+    The paper prints the factor, fixes it (Table 1) and doesn't define r_avg. Our reading: the average size
+    `E_D[|r|]` of a scaled reward. It is an exponential average over minibatches with weight gamma of the old
+    one, which looks back as far as a value looks ahead. Rewards may be negative and a temperature may not:
+    hence the size. While all rewards are 0, so is the temperature.
+
+    Args:
+        settings: smoothing of eps_omega.
+        seeds: K.
+        gamma: discount factor.
+    """
+
+    def __init__(self, settings: parts.Residual, seeds: int, gamma: float, *, device: torch.device) -> None:
+        """Start with a temperature of 0, as neither residual error nor reward has been observed."""
+        super().__init__(seeds, settings.smoothing, device=device)
+        self._gamma = gamma
+        self.average_reward = torch.zeros(seeds, device=device)
+        """Running average r_avg `[K]` of the size of a reward, scaled reward units."""
+
+    @property
+    def alpha(self) -> Tensor:
+        """Temperature `(1 - gamma) / r_avg eps_omega` of every seed, `[K, 1]`; 0 where r_avg is 0."""
+        r_avg = self.average_reward
+        return torch.where(r_avg > 0, (1 - self._gamma) * self.eps_omega / r_avg, 0.0)[:, None]
+
+    def observe_reward(self, reward: Tensor, *, first: bool) -> None:
+        """Update r_avg by the scaled rewards `[K, ...]` of a minibatch; the first one replaces it."""
+        old = 0.0 if first else self._gamma
+        self.average_reward.mul_(old).add_(reward.abs().flatten(1).mean(1) * (1 - old))
+
+    def seed_state(self, k: int) -> dict[str, Any]:
+        """Copy seed k's residual error and average reward into a dictionary of plain numbers."""
+        return super().seed_state(k) | {"average_reward": self.average_reward[k].item()}
+
+    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
+        """Restore seed k's residual error and average reward from a `seed_state` dictionary."""
+        super().load_seed_state(k, state)
+        self.average_reward[k] = state["average_reward"]
 
 
 class DualTemperature(ResidualError):

@@ -49,12 +49,12 @@ class Weighted(NamedTuple):
     pre: Tensor | None = None
     """Actions before the tanh, `[K, B, N, A]`; None if there is no tanh."""
     kl: Tensor | None = None
-    """Divergence from the prior by mean and by spread, `[K, B, 2]`, nats; None if it has no such parts."""
+    """Divergences that a trust region bounds, `[K, B, 2]` by mean and by spread, nats; or None."""
 
     @property
     def divergence(self) -> Tensor:
-        """KL divergence from the prior at each state, `[K, B]`: exact if its parts are known."""
-        return self.mean(self.log_ratio) if self.kl is None else self.kl.sum(-1)
+        """KL divergence of the weighted actions from the prior at each state, `[K, B]`, nats."""
+        return self.mean(self.log_ratio)
 
     @property
     def log_ratio(self) -> Tensor:

@@ -13,12 +13,12 @@ from torch import Tensor
 
 
 class Tempered(NamedTuple):
-    """Weights of N actions at a state, as logarithms; and their log ratios to equal weights."""
+    """Weights of N actions at a state after the E-step, as logarithms, and what they gained by it."""
 
     log_weight: Tensor
     """`[..., N]`, `-inf` for actions that are not kept; the weights sum to 1."""
     log_ratio: Tensor
-    """Logarithms of weight over equal weight among those kept, `[..., N]`; 0 for actions that are not."""
+    """Logarithms of the weights over the prior's among those kept, `[..., N]`; 0 for actions that are not."""
 
 
 def kept(samples: int, keep: float) -> int:
@@ -26,29 +26,33 @@ def kept(samples: int, keep: float) -> int:
     return max(1, math.ceil(keep * samples - 1e-9))
 
 
-def tempered_weights(q: Tensor, alpha: Tensor, *, keep: float = 1.0) -> Tempered:
-    r"""Weights $w_j \propto e^{Q(s, a_j) / \eta}$ of actions drawn from the prior, MPO, Eq. (8).
+def tempered_weights(log_prior: Tensor, q: Tensor, alpha: Tensor, *, keep: float = 1.0) -> Tempered:
+    r"""Weights $w_j \propto p_j e^{Q(s, a_j) / \eta}$ of actions with weights p_j in the prior, MPO, Eq. (8).
+
+    Actions that were drawn from the prior have equal weights p_j; actions that are enumerated have their
+    probabilities.
 
     Args:
+        log_prior: logarithms of the weights p_j, which sum to 1, `[..., N]`.
         q: action values `[..., N]`, scaled reward units.
         alpha: temperature $\eta > 0$, `[..., 1]`, the same units per nat.
         keep: share of the actions, those of largest Q, that has weight.
 
     Example:
         >>> import math, torch
-        >>> weights = tempered_weights(torch.tensor([0.0, 2 * math.log(3.0)]), torch.tensor([2.0]))
-        >>> [round(x, 3) for x in weights.log_weight.exp().tolist()]
+        >>> half, q = torch.tensor([0.5, 0.5]).log(), torch.tensor([0.0, 2 * math.log(3.0)])
+        >>> [round(x, 3) for x in tempered_weights(half, q, torch.tensor([2.0])).log_weight.exp().tolist()]
         [0.25, 0.75]
     """
-    samples = q.shape[-1]
-    n = kept(samples, keep)
-    scaled = q / alpha
-    if n == samples:
+    n = kept(q.shape[-1], keep)
+    scaled = log_prior + q / alpha
+    if n == q.shape[-1]:
         log_weight = scaled.log_softmax(-1)
-        return Tempered(log_weight, log_weight + math.log(n))
-    chosen = torch.zeros_like(q, dtype=torch.bool).scatter_(-1, q.topk(n, dim=-1).indices, True)
-    log_weight = scaled.masked_fill(~chosen, -math.inf).log_softmax(-1)
-    return Tempered(log_weight, (log_weight + math.log(n)).masked_fill(~chosen, 0.0))
+        return Tempered(log_weight, log_weight - log_prior)
+    left_out = torch.ones_like(q, dtype=torch.bool).scatter_(-1, q.topk(n, dim=-1).indices, False)
+    log_weight = scaled.masked_fill(left_out, -math.inf).log_softmax(-1)
+    before = log_prior.masked_fill(left_out, -math.inf).log_softmax(-1)
+    return Tempered(log_weight, (log_weight - before).masked_fill(left_out, 0.0))
 
 
 def d_budget(kl: Tensor, *, epsilon: float) -> Tensor:

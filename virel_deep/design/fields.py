@@ -104,10 +104,14 @@ def check_types(config: Any) -> None:
         demand(config, fits, name, f"must be {rule}")
 
 
+OrAuto = float | Literal["auto"]
+"""Type of a setting that is a number, or `auto` for one that is found while training."""
+
 RULES = {
     int: "a whole number",
     float: "a number",
     float | None: "a number or None",
+    OrAuto: "a number or 'auto'",
     str: "text",
     tuple[int, ...]: "a tuple of whole numbers",
 }
@@ -120,7 +124,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
     if isinstance(value, int) and abs(value) >= 2**63:
         return False
-    kinds = {float: int | float, float | None: int | float | None}.get(hint, hint)
+    if hint == OrAuto and value == "auto":
+        return True
+    kinds = {float: int | float, OrAuto: int | float, float | None: int | float | None}.get(hint, hint)
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from virel_common.errors import require
 from virel_deep.design.fields import (
+    OrAuto,
     Part,
     added,
     check_types,
@@ -193,8 +194,9 @@ class Constant(Temperature, kind="constant"):
 class Residual(Temperature, kind="residual"):
     """Temperature `lambda eps_omega` of VIREL, proportional to the residual error (mean squared TD error)."""
 
-    scale: float = 4e-3
-    """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units."""
+    scale: OrAuto = 4e-3
+    """Factor lambda = (1 - gamma) / r_avg of eps_omega, in 1 / reward units; `auto` is that quotient with a
+    running r_avg, the average size of a scaled reward."""
     batch: int = 0
     """Size of a separate batch for eps_omega, with the online V; 0 reuses the minibatch (Algorithm 2)."""
     period: int = 1
@@ -205,7 +207,7 @@ class Residual(Temperature, kind="residual"):
     def __post_init__(self) -> None:
         """Raise `InputError` for an invalid scale, batch, period or smoothing of the residual temperature."""
         check_types(self)
-        demand_at_least(self, 0, "scale", "batch")
+        demand_at_least(self, 0, "batch", *([] if self.scale == "auto" else ["scale"]))
         demand_at_least(self, 1, "period")
         demand(self, 0 <= self.smoothing < 1, "smoothing", "must be in [0, 1)")
 

@@ -82,7 +82,6 @@ MPO = Algorithm(
     data=Replay(batch=64),
     learning_rate=5e-4,
     target_period=100,
-    update_every=8,
 )
 RERPI = replace(
     MPO,

@@ -132,3 +132,58 @@ PLANTED = [
 def test_an_error_planted_on_our_side_is_seen(monkeypatch, preset, settings, place, wrong):
     monkeypatch.setattr(place, wrong)
     assert worst(preset, settings, updates=9) > 1e-9
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": "constant", "temperature.alpha": 0.5},
+        {"temperature": "residual", "temperature.scale": 0.1},
+        {"policy_delay": 2, "temperature.steps": 2},
+        {"target_period": 0, "polyak": 0.1},
+        {"posterior.samples": 1},
+    ],
+    ids=str,
+)
+def test_other_parts_go_with_a_weighted_posterior(settings):
+    algorithm = algorithm_of("mpo", **(SIZES | SHORT | settings))
+    agent = agent_of(algorithm, N_OBSERVATION, N_ACTION)
+    before = agent.seed_state(0)
+    feed(agent, data_of(algorithm)[:4])
+    after, [report] = agent.seed_state(0), agent.report()
+    assert all(torch.isfinite(torch.tensor(x)) for x in report.values())
+    for name in ("policy", "critic"):
+        assert not torch.equal(before[name]["0.weight"], after[name]["0.weight"])
+        assert after[name]["0.weight"].isfinite().all()
+    if settings.get("posterior.samples") == 1:  # one action has all the weight, and the budget is never spent
+        assert report["effective_samples"] == 1
+        assert report["kl"] == 0
+
+
+def test_a_delayed_policy_waits_and_its_critics_do_not():
+    algorithm = algorithm_of("mpo", **(SIZES | SHORT | {"policy_delay": 2}))
+    agent, moved = agent_of(algorithm, N_OBSERVATION, N_ACTION), []
+    for one in data_of(algorithm)[:4]:
+        before = agent.seed_state(0)
+        feed(agent, [one])
+        after = agent.seed_state(0)
+        moved.append(
+            [n for n in ("policy", "critic") if not torch.equal(before[n]["0.weight"], after[n]["0.weight"])]
+        )
+    assert moved == [["policy", "critic"], ["critic"]] * 2
+
+
+def test_targets_are_copied_after_so_many_updates_and_stay_in_between():
+    algorithm = algorithm_of("rerpi", **(SIZES | {"posterior.samples": 4, "target_period": 3}))
+    agent = agent_of(algorithm, N_OBSERVATION, N_ACTION)
+    same = []
+    for one in data_of(algorithm)[:7]:
+        feed(agent, [one])
+        state = agent.seed_state(0)
+        same.append(
+            [
+                torch.equal(state[n]["0.weight"], state[f"target_{n}"]["0.weight"])
+                for n in ("policy", "critic")
+            ]
+        )
+    assert same == [[False] * 2, [False] * 2, [True] * 2] * 2 + [[False] * 2]

@@ -25,6 +25,7 @@ OWN = {
 BY_HAND = [preset for preset, row in PRESETS.items() if fused(row.algorithm)]
 CASES = [(preset, {}) for preset in BY_HAND] + [
     ("beta", OWN),
+    ("beta", {"temperature.scale": "auto", "temperature.period": 3}),
     ("beta-twin", OWN),
     ("virel-twin", {"policy_delay": 3}),
 ]

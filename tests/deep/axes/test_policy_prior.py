@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.deep import CPU, agent_of, algorithm_of, default_dtype, differing, feed, update_data
+from tests.support.deep import CPU, agent_of, algorithm_of, differing, feed, update_data
 from virel_deep.axes.dual import LEAST
 from virel_deep.axes.posterior.tanh_gaussian import behave, behave_uniformly, explore, split, tanh_gaussian
 from virel_deep.axes.trust import TrustRegion
@@ -143,22 +143,25 @@ def test_the_trust_region_needs_a_lagging_copy(preset):
         assert [row["kl_spread"] > 0 for row in seen] == [False, away, away, away]
 
 
-def test_a_policy_with_a_kl_budget_moves_the_temperature_by_the_exact_divergence():
+def test_a_policy_with_a_kl_budget_moves_the_temperature_by_its_divergence():
     # The parametric form of the dual: the same slope, at the divergence from the policy's lagging copy.
     settings = {
-        "hidden": (24, 16), "data.batch": 12, "value.steps": 2, "target_period": 50,
-        "temperature": "budget", "temperature.epsilon": 0.01,
+        "hidden": (24, 16), "data.batch": 200, "value.steps": 2, "target_period": 5,
+        "temperature": "budget", "temperature.epsilon": 1e-3,
         "prior.trust_mean": None, "prior.trust_spread": None,
     }  # fmt: skip
     algorithm = algorithm_of("mpo-parametric", **settings)
-    with default_dtype(torch.float64):
-        agent = agent_of(algorithm, 5, 2)
-        data = [
-            (batch.double(), noise.double(), own)
-            for batch, noise, own in update_data(algorithm, 5, 2, updates=40, seed=0)
-        ]
-        feed(agent, data)
-        report = agent.report()[0]
-    assert report["kl"] == pytest.approx(report["kl_mean"] + report["kl_spread"], rel=1e-12)
-    assert report["dual_residual"] == pytest.approx(report["kl"] - 0.01, rel=1e-9)
-    assert agent.temperature.alpha.item() != 10.0
+    agent = agent_of(algorithm, 5, 2)
+    for i, one in enumerate(update_data(algorithm, 5, 2, updates=4, seed=0)):
+        before = agent.temperature.alpha.item()
+        feed(agent, [one])
+        report, after = agent.report()[0], agent.temperature.alpha.item()
+        assert report["temperature"] == before
+        assert report["dual_residual"] == pytest.approx(report["kl"] - 1e-3, abs=1e-7)
+        # One reparametrised action per state: the log densities, below 10, cancel within a few roundings of
+        # 6e-8 at first; later the mean over 200 actions is unbiased, and may be negative.
+        assert (abs(report["kl"]) < 3e-6) == (i == 0)
+        if i == 0:
+            assert after == pytest.approx(
+                before * math.exp(-0.01), rel=1e-5
+            )  # nothing of the budget is spent

@@ -39,6 +39,37 @@ def test_a_residual_temperature_is_lambda_times_the_error_of_each_seed():
     assert temperature.alpha.tolist() == [[0.5], [0.0]]
 
 
+def test_lambda_follows_the_average_size_of_a_reward_with_weight_gamma_of_the_old_one():
+    temperature = state_of("beta", gamma=0.5, **{"temperature.scale": "auto"})
+    assert temperature.alpha.tolist() == [[0.0], [0.0]]
+    temperature.observe_reward(torch.tensor([[2.0, -4.0], [0.0, 0.0]]), first=True)
+    temperature.observe_residual(torch.tensor([6.0, 5.0]), first=True)
+    assert temperature.alpha.tolist() == [[0.5 / 3 * 6], [0.0]]  # no reward yet: no temperature
+    temperature.observe_reward(torch.ones(2, 2), first=False)
+    assert temperature.average_reward.tolist() == [2.0, 0.5]
+    assert temperature.alpha.tolist() == [[1.5], [5.0]]
+
+
+def test_with_gamma_0_lambda_is_one_over_the_last_minibatch_average():
+    temperature = state_of("beta", seeds=1, gamma=0.0, **{"temperature.scale": "auto"})
+    for number, reward in enumerate([8.0, -2.0]):
+        temperature.observe_reward(torch.full((1, 4), reward), first=number == 0)
+    temperature.observe_residual(torch.tensor([3.0]), first=True)
+    assert temperature.alpha.tolist() == [[1.5]]
+
+
+def test_a_running_average_reward_goes_on_from_its_state_in_another_stack():
+    first, other = (state_of("beta", seeds=n, **{"temperature.scale": "auto"}) for n in (2, 1))
+    first.observe_reward(torch.tensor([[1.0, 2.0], [0.3, -7.0]]), first=True)
+    first.observe_residual(torch.tensor([1.0, 0.7]), first=True)
+    other.load_seed_state(0, first.seed_state(1))
+    reward = torch.tensor([[0.1, 0.2]])
+    first.observe_reward(reward.expand(2, 2), first=False)
+    other.observe_reward(reward, first=False)
+    assert differing(other.seed_state(0), first.seed_state(1)) == []
+    assert torch.equal(other.alpha[0], first.alpha[1])
+
+
 def test_smoothing_keeps_its_share_of_the_old_error_but_not_of_the_zero_it_starts_from():
     temperature = state_of("beta", seeds=1, **{"temperature.smoothing": 0.75})
     seen = []

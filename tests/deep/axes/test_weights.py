@@ -12,14 +12,25 @@ from virel_deep.axes.budget import BudgetTemperature
 from virel_deep.axes.dual import LEAST
 from virel_deep.axes.weights import d_budget, effective_samples, kept, tempered_weights
 from virel_deep.design.improvement import Budget
+from virel_theory import TabularMDP
+from virel_theory.variational.algorithms.mpo import mpo
+
+_RNG = np.random.default_rng(0)
+RANDOM_MDP = (_RNG.dirichlet(np.ones(3), (3, 3)), _RNG.standard_normal((3, 3)))
+"""Transition probabilities and rewards of 3 states and 3 actions."""
 
 
 def values(n=20, states=50, seed=0):
     return torch.randn(states, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def tempered(q, alpha, keep=1.0):
+    """Weights of actions that were drawn from the prior, so that they are equal before."""
+    return tempered_weights(torch.full_like(q, -math.log(q.shape[-1])), q, alpha, keep=keep)
+
+
 def kl(q, alpha, keep=1.0):
-    weights = tempered_weights(q, torch.as_tensor(alpha, dtype=q.dtype).view(1), keep=keep)
+    weights = tempered(q, torch.as_tensor(alpha, dtype=q.dtype).view(1), keep=keep)
     return (weights.log_weight.exp() * weights.log_ratio).sum(-1)
 
 
@@ -31,7 +42,7 @@ def dual(q, eta, epsilon):
 
 def test_weights_by_hand():
     q, alpha = torch.tensor([0.0, math.log(2.0), math.log(5.0)]), torch.tensor([1.0])
-    found = tempered_weights(q, alpha)
+    found = tempered(q, alpha)
     np.testing.assert_allclose(
         found.log_weight.exp(), [1 / 8, 2 / 8, 5 / 8], rtol=1e-6
     )  # 3 roundings of 6e-8
@@ -40,10 +51,10 @@ def test_weights_by_hand():
 
 def test_values_of_any_size_give_finite_weights():
     q = torch.tensor([-1e30, 0.0, 1e30])
-    found = tempered_weights(q, torch.tensor([1e-3]))
+    found = tempered(q, torch.tensor([1e-3]))
     assert found.log_weight[2] == 0
     assert torch.equal(found.log_weight.exp(), torch.tensor([0.0, 0.0, 1.0]))
-    equal = tempered_weights(torch.full((4,), 1e30), torch.tensor([1e-3]))
+    equal = tempered(torch.full((4,), 1e30), torch.tensor([1e-3]))
     np.testing.assert_allclose(equal.log_ratio, 0, atol=1e-6)
 
 
@@ -53,14 +64,14 @@ def test_values_of_any_size_give_finite_weights():
 )
 def test_the_share_that_is_kept_is_rounded_up(samples, keep, n):
     assert kept(samples, keep) == n
-    found = tempered_weights(values(samples), torch.tensor([1.0], dtype=torch.float64), keep=keep)
+    found = tempered(values(samples), torch.tensor([1.0], dtype=torch.float64), keep=keep)
     assert ((found.log_weight.exp() > 0).sum(-1) == n).all()
 
 
 def test_the_kept_actions_are_the_best_and_weigh_as_they_would_alone():
     q, alpha = values(6), torch.tensor([0.7], dtype=torch.float64)
-    found, best = tempered_weights(q, alpha, keep=0.5), q.sort(dim=-1).values[:, 3:]
-    alone = tempered_weights(best, alpha)
+    found, best = tempered(q, alpha, keep=0.5), q.sort(dim=-1).values[:, 3:]
+    alone = tempered(best, alpha)
     for b in range(len(q)):
         chosen = found.log_weight[b].isfinite()
         assert set(q[b][chosen].tolist()) == set(best[b].tolist())
@@ -70,7 +81,7 @@ def test_the_kept_actions_are_the_best_and_weigh_as_they_would_alone():
 
 @pytest.mark.parametrize("keep", [1.0, 0.4])
 def test_of_equal_values_exactly_the_share_is_kept(keep):
-    found = tempered_weights(torch.zeros(3, 10), torch.tensor([1.0]), keep=keep)
+    found = tempered(torch.zeros(3, 10), torch.tensor([1.0]), keep=keep)
     assert ((found.log_weight.exp() > 0).sum(-1) == kept(10, keep)).all()
 
 
@@ -87,13 +98,37 @@ def test_the_dual_is_not_doubled_nor_is_the_policy_multiplied_again():
     # sum to 2, the slope at a large eta would not be the budget.
     q = values()
     assert (
-        tempered_weights(q, torch.tensor([0.5], dtype=torch.float64))
+        tempered(q, torch.tensor([0.5], dtype=torch.float64))
         .log_weight.exp()
         .sum(-1)
         .allclose(torch.ones(50, dtype=torch.float64))
     )
     assert kl(q, 1e9).abs().max() < 1e-9
     assert d_budget(kl(q, 1e9).mean(), epsilon=0.1).item() == pytest.approx(0.1, rel=1e-6)
+
+
+def test_enumerated_actions_have_the_weights_and_the_divergence_of_exact_mpo():
+    # Exact iterates of virel_theory, of which these are the deep E-step on enumerated actions: six steps, the
+    # temperature given or the root of the budget, found here by the deep dual's slope.
+    mdp = TabularMDP(*RANDOM_MDP, 0.9)
+    for settings in ({"eta": 0.7}, {"epsilon": 0.05}):
+        prior, epsilon = np.full((3, 3), 1 / 3), settings.get("epsilon")
+        for step, _ in zip(mpo(mdp, **settings), range(6), strict=False):
+            log_prior, q = torch.from_numpy(prior).log(), torch.from_numpy(step.q)
+
+            def slope(eta, log_prior=log_prior, q=q, epsilon=epsilon):
+                found = tempered_weights(log_prior, q, torch.tensor([eta], dtype=torch.float64))
+                spent = (found.log_weight.exp() * found.log_ratio).sum(-1).mean()
+                return d_budget(spent, epsilon=epsilon).item()
+
+            eta = settings.get("eta") or brentq(slope, 1e-3, 1e3, xtol=1e-14, rtol=1e-14)
+            # brentq stops within 2e-14 of a root that is well conditioned here; exact MPO within rounding.
+            assert eta == pytest.approx(step.temperature, rel=1e-10)
+            found = tempered_weights(log_prior, q, torch.tensor([eta], dtype=torch.float64))
+            np.testing.assert_allclose(found.log_weight.exp(), step.posterior, rtol=0, atol=1e-9)
+            spent = (found.log_weight.exp() * found.log_ratio).sum(-1).mean()
+            assert spent.item() == pytest.approx(step.kl, abs=1e-9)
+            prior = step.policy
 
 
 @pytest.mark.parametrize("steps", [1, 4])

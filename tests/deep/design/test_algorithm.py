@@ -62,6 +62,8 @@ BAD = [
     ("virel", "temperature.alpha", -1.0, AT_LEAST_0),
     ("virel", "temperature.alpha", INF, AT_LEAST_0),
     ("beta", "temperature.scale", NAN, AT_LEAST_0),
+    ("beta", "temperature.scale", "scaled", "must be a number or 'auto'"),
+    ("beta", "temperature.scale", None, "must be a number or 'auto'"),
     ("beta", "temperature.batch", -1, FROM_0),
     ("beta", "temperature.period", 0, FROM_1),
     ("beta", "temperature.smoothing", 1.0, r"must be in \[0, 1\)"),

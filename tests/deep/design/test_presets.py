@@ -70,7 +70,7 @@ BUDGET = {
 COMMON = {
     "value": "target-q", "value.critics": 1, "value.evaluation": "hard", "data": "replay",
     "data.warmup": 5000, "hidden": [256, 256], "gamma": 0.99, "reward_scale": 1.0, "learning_rate": 5e-4,
-    "polyak": 0.005, "policy_delay": 1, "update_every": 8,
+    "polyak": 0.005, "policy_delay": 1, "update_every": 1,
 }  # fmt: skip
 BOUNDS = {"prior.trust_mean": 0.1, "prior.trust_spread": 1e-4}
 RETRACE = {"value.steps": 5, "value.trace": 1.0, "data.batch": 64, "target_period": 100}

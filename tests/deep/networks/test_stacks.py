@@ -60,6 +60,14 @@ def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes
         assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 30, general=general))
 
 
+@pytest.mark.parametrize("precision", ["stacked", "compiled"])
+@pytest.mark.parametrize("preset", ["mpo", "rerpi", "mpo-parametric"])
+def test_products_of_whole_stacks_keep_the_bits_of_mpo_and_its_kin(preset, precision):
+    algorithm = algorithm_of(preset, **ODD, target_period=3)
+    with products(precision, "cpu"):
+        assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 8, apart=(1,)))
+
+
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_hundred_updates_of_three_stacked_seeds_are_those_of_three_single_ones(preset, general):
@@ -98,6 +106,12 @@ def test_compiled_passes_keep_the_bits_at_any_batch_size(batch_size, n_action):
     algorithm = algorithm_of("sac", **(ODD | {"data.batch": batch_size}))
     with products("compiled", "cpu"):
         assert_same_bits(*stacked_and_alone(algorithm, 4, n_action, 5))
+
+
+@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
+def test_a_running_average_reward_keeps_the_bits(general):
+    algorithm = algorithm_of("beta", **ODD, **{"temperature.scale": "auto"})
+    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 20, general=general))
 
 
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])

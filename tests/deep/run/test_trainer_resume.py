@@ -27,6 +27,8 @@ pytestmark = pytest.mark.mujoco
     [
         ("virel", 70, {}, {}),
         ("beta", 70, {"temperature.batch": 24, "temperature.period": 3, "temperature.smoothing": 0.5}, {}),
+        ("beta-twin", 70, {"temperature.scale": "auto"}, {}),
+        ("sac", 70, {}, {"precision": "compiled"}),
         ("sac", 70, {}, {"copies": 2}),
         ("sac", 80, {}, {"capacity": 50}),
         ("sac-v", 10, {}, {}),

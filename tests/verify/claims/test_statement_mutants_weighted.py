@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from verify.claims.weighted import gaussian, improvement, lagrangian, tanh_kl, top_share
+from verify.claims.weighted import gaussian, improvement, lagrangian, samples, tanh_kl, top_share
 from verify.engine.registry import all_claims
 from verify.engine.runner import run_check
 from virel_theory.variational.algorithms.rerpi import rerpi
@@ -49,6 +49,15 @@ def swapped_parts(old, new):
 
 def decoupled(policy, *, decoupled, **settings):  # noqa: ARG001  # the same signature as what it replaces
     return gaussian_iterates(policy, decoupled=True, **settings)
+
+
+def flipped(policy, *, decoupled, **settings):
+    return gaussian_iterates(policy, decoupled=not decoupled, **settings)
+
+
+def halved(policy, **settings):
+    """Half the temperature that meets the budget."""
+    return closed.gaussian_budget_temperature(policy, **settings) / 2
 
 
 def worst_kept(mdp, *, prior, **settings):
@@ -129,6 +138,10 @@ MUTANTS = [
     ("rerpi-premature", "no-square", gaussian, {"invariant": lambda d, v: d / np.sqrt(v)}),
     ("rerpi-premature", "product", gaussian, {"invariant": lambda d, v: d * v}),
     ("rerpi-premature", "other-fit", gaussian, {"gaussian_iterates": decoupled}),
+    ("rerpi-samples", "mean", samples, {"gaussian_posterior": moved}),
+    ("rerpi-samples", "temperature", samples, {"gaussian_budget_temperature": halved}),
+    ("rerpi-samples", "other-fit", samples, {"gaussian_iterates": flipped}),
+    ("rerpi-samples", "order", samples, {"gaussian_kl": lambda p, q: closed.gaussian_kl(q, p)}),
     ("tanh-kl", "order", tanh_kl, {"gaussian_kl": lambda p, q: closed.gaussian_kl(q, p)}),
     ("tanh-kl", "factor", tanh_kl, {"gaussian_kl": lambda p, q: 2 * closed.gaussian_kl(p, q)}),
     ("tanh-kl", "mean-only", tanh_kl, {"gaussian_kl": lambda p, q: closed.gaussian_kl_parts(q, p).mean}),
@@ -172,5 +185,5 @@ def test_an_error_in_the_statement_turns_the_verdict(claim, module, variants, mo
 def test_every_claim_has_at_least_three_mutants():
     ids = [claim for claim, *_ in MUTANTS]
     assert {claim: ids.count(claim) for claim in ids if ids.count(claim) < 3} == {}
-    modules = (gaussian, improvement, lagrangian, tanh_kl, top_share)
+    modules = (gaussian, improvement, lagrangian, samples, tanh_kl, top_share)
     assert set(ids) == {claim.id for module in modules for claim in module.CLAIMS}

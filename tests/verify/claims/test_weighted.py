@@ -21,8 +21,8 @@ def test_a_convex_value_makes_the_joint_fit_gain_entropy():
 
 
 def test_the_exact_joint_fit_of_the_sphere_grows_its_spread_against_the_distance():
-    assert not gaussian.premature_printed_gap(first=np.array([10.0]), variance=1.0, epsilon=0.1).ok
-    assert gaussian.premature_gap(first=np.array([10.0]), variance=1.0, epsilon=0.1).ok
+    assert not gaussian.premature_printed_gap(first=np.array([10.0]), variance=1.0, epsilon=0.1, step=1.0).ok
+    assert gaussian.premature_gap(first=np.array([10.0]), variance=1.0, epsilon=0.1, step=1.0).ok
 
 
 def test_with_samples_the_spread_vanishes_against_the_distance_left():

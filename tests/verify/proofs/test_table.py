@@ -164,3 +164,11 @@ def test_verdicts_with_certificates_follow_the_rule_on_record(tmp_path):
     assert certified_verdict(Verdict.HOLDS, [dataclasses.replace(rows[0], undecided=1)]) is Verdict.HOLDS
     assert expected_verdict(all_claims()["theorem-3"]) is Verdict.REFUTED
     assert expected_verdict(all_claims()["eq-39"]) is Verdict.GAP
+
+
+def test_no_two_definitions_share_a_name():
+    """The checker would take the last one without a word, and with it another meaning."""
+    names = [re.findall(r"\w+", head)[0] for head in STATEMENTS["define"]]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+    parts = {*STATEMENTS["parts"]}
+    assert sorted(parts & {*names}) == []

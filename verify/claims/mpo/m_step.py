@@ -207,7 +207,7 @@ def _features(mdp: TabularMDP) -> st.SearchStrategy[Array]:
 
 @st.composite
 def _instances(draw: st.DrawFn, /, **parts: Any) -> dict[str, Any]:
-    mdp = draw(mild(max_actions=2, masked=False))
+    mdp = draw(mild(min_actions=2, max_actions=2, masked=False))
     phi = draw(_features(mdp))
     theta = np.array(draw(st.lists(st.integers(-2, 2), min_size=phi.shape[2], max_size=phi.shape[2]))) / 2.0
     x0 = np.eye(mdp.n_states)[draw(st.integers(0, mdp.n_states - 1))]

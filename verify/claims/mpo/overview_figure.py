@@ -64,8 +64,8 @@ def figures(seed: int) -> list[Figure]:
     panels = [_distances(title, mdp, rows) for title, rows in GROUPS.items()]
     caption = (
         f"Garnet of {N_STATES} states and {N_ACTIONS} actions, rewards in [0, 1], gamma = {GAMMA}, seed {seed};"
-        f" exact expectations. Fixed temperatures {ALPHA}, KL budgets {EPSILON} nats; models of mb-* have a share"
-        f" {NOISE} of noise. Dashed: guaranteed. Distances below {FLOOR:g} are rounding and drawn there."
+        f" exact expectations. Fixed temperatures {ALPHA}, KL budgets {EPSILON} nats; models of mb-* lead"
+        f" astray with probability {NOISE}. Dashed: guaranteed. Distances below {FLOOR:g} are rounding and drawn there."
     )
     return [Figure("mpo-em-overview", [*panels, _dual(mdp), _along(mdp)], caption)]
 

@@ -18,10 +18,10 @@ MILD_ALPHAS = st.sampled_from((1.0, 0.5, 2.0, 10.0))
 """Temperatures at which the posteriors of `MILD` MDPs stay above 1e-150."""
 
 
-def mild(*, max_actions: int = 3, masked: bool = True) -> st.SearchStrategy[TabularMDP]:
+def mild(*, min_actions: int = 1, max_actions: int = 3, masked: bool = True) -> st.SearchStrategy[TabularMDP]:
     """MDPs of at most 3 states and 3 actions with discounts up to 0.9."""
     gammas = st.sampled_from((0.5, 0.75, 0.0, 0.9))
-    return mdps(max_states=3, max_actions=max_actions, gammas=gammas, masked=masked)
+    return mdps(max_states=3, min_actions=min_actions, max_actions=max_actions, gammas=gammas, masked=masked)
 
 
 def solve(mdp: TabularMDP, pi: Any, gain: Any) -> Any:

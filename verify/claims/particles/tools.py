@@ -3,7 +3,7 @@
 Everything here is written from the definitions; no formula of `virel_theory.variational` is used.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -14,6 +14,8 @@ from verify.strategies import temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
+DISCOUNTS = st.sampled_from((1.0, 0.5, 0.0))
+"""Discounts inside plans; the source has 1."""
 N_STEPS = 2
 """Steps of the plans that are enumerated."""
 
@@ -33,41 +35,41 @@ def log(p: Array) -> Array:
     return out
 
 
-def moved(mdp: TabularMDP, v: Array, prior: Array, proposal: Array, *, alpha: float, scale: float) -> Draws:
-    """Outcomes of one step; the gain `r + gamma v(s') - v(s)` over alpha is multiplied by `scale`."""
-    discount = mdp.gamma if scale else 0.0
+def moved(
+    mdp: TabularMDP, v: Array, prior: Array, proposal: Array, *, alpha: float, discount: float, t: int
+) -> Draws:
+    """Outcomes of step t: weights `exp((gamma^t r + gamma^(t+1) v(s') - gamma^t v(s)) / alpha) p/q`."""
     chance = proposal[:, :, None] * mdp.dense_transition
     gain = mdp.reward[:, :, None] + discount * v - v[:, None, None]
     ratio = np.divide(prior, proposal, out=np.zeros(mdp.shape), where=proposal > 0)
-    weight = np.where(chance > 0, np.exp(scale * gain / alpha) * ratio[:, :, None], 0.0)
+    weight = np.where(chance > 0, np.exp(discount**t * gain / alpha) * ratio[:, :, None], 0.0)
     return Draws(chance.reshape(mdp.n_states, -1), weight.reshape(mdp.n_states, -1))
 
 
-def two_particles(one: Draws, two: Draws, s: int) -> dict[str, Any]:
-    """All outcomes of two particles over two steps from s, always resampled: probability and both weights.
+def two_particles(one: Draws, two: Draws, s: int) -> tuple[Array, Array, Array]:
+    """All outcomes of two particles over two steps from s, always resampled.
 
-    Axes: first draws i, j; first particle's ancestor (i or j) and draw; second particle's ancestor and draw.
+    Axes: first draws i, j; the first particle's ancestor (i or j) and draw; the second particle's.
+
+    Returns: probabilities; the estimates of the evidence, over `e^(v(s)/alpha)`; and the share of the weight
+        that is left on ancestor i, `[..., 2]` for both first draws: i and j.
     """
     n_states, k = one.chance.shape
-    ahead = np.arange(k) % n_states
-    p, w = one.chance[s], one.weight[s]
-    parts = np.stack(np.broadcast_arrays(w[:, None], w[None, :]), axis=2)  # [i, j, ancestor]
-    mass = parts.sum(axis=2, keepdims=True)
-    chosen = np.divide(parts, mass, out=np.zeros_like(parts), where=mass > 0)
+    ahead, p, w = np.arange(k) % n_states, one.chance[s], one.weight[s]
+    pairs = np.stack(np.broadcast_arrays(w[:, None], w[None, :]), axis=2)  # [i, j, ancestor]
+    mass = pairs.sum(axis=2, keepdims=True)
+    chosen = np.divide(pairs, mass, out=np.zeros_like(pairs), where=mass > 0)
     at = np.stack(np.broadcast_arrays(ahead[:, None], ahead[None, :]), axis=2)
     drawn = chosen[..., None] * two.chance[at]  # [i, j, ancestor, draw]
     probability = (p[:, None] * p[None, :])[:, :, None, None, None, None]
     probability = probability * drawn[:, :, :, :, None, None] * drawn[:, :, None, None, :, :]
     u = two.weight[at]
-    return {
-        "probability": probability,
-        "first": mass[..., 0][:, :, None, None, None, None] / 2,
-        "second": (u[:, :, :, :, None, None], u[:, :, None, None, :, :]),
-        "action": np.stack(
-            np.broadcast_arrays((np.arange(k) // n_states)[:, None], (np.arange(k) // n_states)[None, :]),
-            axis=2,
-        ),
-    }
+    left, right = np.broadcast_arrays(u[:, :, :, :, None, None], u[:, :, None, None, :, :])
+    both = left + right
+    on_i = left * (np.arange(2) == 0)[:, None, None, None] + right * (np.arange(2) == 0)[:, None]
+    share = np.divide(on_i, both, out=np.zeros_like(both), where=both > 0)
+    estimate = mass[..., 0][:, :, None, None, None, None] / 2 * both / 2
+    return probability, estimate, np.stack([share, 1 - share], axis=-1)
 
 
 def path_evidence(mdp: TabularMDP, v: Array, prior: Array, *, alpha: float, discount: float, s: int) -> Array:

@@ -13,20 +13,33 @@ Bound:  rounding. Terms of size B = (max|q| + max|r| + tau max|log prior|) at mo
 Teeth:  `perturb` doubles the weight of the policy gradient.
 """
 
+from typing import Any
+
 import numpy as np
 
 from verify.claims.soft_q.tools import Boltzmann, boltzmann, jacobian, kl, moderate, tables
-from verify.engine.claim import Check, Claim
+from verify.engine.claim import Assumption, Check, Claim
 from verify.engine.verdict import Gap, Verdict
 from verify.strategies import instances, mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 
 
-def bandit_gap(*, mdp: TabularMDP, q: Array, prior: Array, alpha: float, perturb: float = 0.0) -> Gap:
-    """Gap of the bandit identity: `grad E[(q - r)^2/2] - (-tau grad eta + grad (v - v_hat)^2/2)`, zero."""
+def bandit_gap(
+    *,
+    mdp: TabularMDP,
+    q: Array,
+    prior: Array,
+    alpha: float,
+    behaviour: Array | None = None,
+    perturb: float = 0.0,
+) -> Gap:
+    """Gap of the bandit identity: `grad E[(q - r)^2/2] - (-tau grad eta + grad (v - v_hat)^2/2)`, zero.
+
+    Actions are drawn from the Boltzmann policy, or from `behaviour` if it is given.
+    """
     on = mdp.available
-    pi = boltzmann(q, prior, alpha).pi
+    pi = boltzmann(q, prior, alpha).pi if behaviour is None else behaviour
     left = np.where(on, pi * (q - mdp.reward), 0.0)
     right = printed(mdp.reward, q, prior, alpha, weight=1 + perturb)
     log_prior = np.abs(np.log(np.where(on, prior, 1.0))).max()
@@ -48,6 +61,13 @@ def printed(r: Array, q: Array, prior: Array, tau: float, *, weight: float = 1.0
     return -tau * weight * slope_of_eta + value_loss
 
 
+_PARTS: dict[str, Any] = {
+    "mdp": mdps(max_states=2, masked=True),
+    "q": tables,
+    "prior": policies,
+    "alpha": moderate(),
+}
+
 CLAIMS = (
     Claim(
         id="erpg-bandit",
@@ -56,10 +76,14 @@ CLAIMS = (
         statement=r"\nabla_\theta E_{a\sim\pi}[\tfrac12(q_\theta(a) - r)^2]\big|_{\pi=\pi^B_{q_\theta}} = "
         r"-\tau\nabla_\theta\eta(\pi^B_{q_\theta}) + \nabla_\theta\tfrac12(v_\theta - \hat v)^2,\quad "
         r"\hat v = E_\pi[\bar r] - \tau D_{KL}[\pi\|\bar\pi] \text{ (read from the prose; the copy that was read lacks displays)}",
-        check=Check(
-            bandit_gap,
-            instances(mdp=mdps(max_states=2, masked=True), q=tables, prior=policies, alpha=moderate()),
-        ),
+        check=Check(bandit_gap, instances(**_PARTS)),
         expected=Verdict.HOLDS,
+        assumptions=(
+            Assumption(
+                "on policy",
+                r"we'll assume actions were sampled by $\pi = \pi^B_{q_\theta}$",
+                without=Check(bandit_gap, instances(**_PARTS, behaviour=policies)),
+            ),
+        ),
     ),
 )

@@ -141,8 +141,14 @@ def fixed_point_gap(*, mdp: TabularMDP, q: Array, prior: Array, alpha: float, pe
     x = boltzmann(q, prior, alpha)
     reward = np.where(mdp.available, q - mdp.gamma * mdp.expect_next(x.v * (1 - perturb / 2)), 0.0)
     solved = TabularMDP(mdp.transition, reward, mdp.gamma, mdp.initial, mdp.mask)
-    theta = np.where(mdp.available, np.log(np.where(prior > 0, prior, 1.0)) + q / alpha, 0.0)
+    theta = np.where(mdp.available, optimal_logits(q, prior, alpha), 0.0)
     return Gap(np.abs(gradients(solved, theta, prior, alpha).true).max(), rounding(solved, theta, alpha))
+
+
+def optimal_logits(q: Array, prior: Array, tau: float) -> Array:
+    """Logits of the printed optimal policy, `prior exp(Q/tau)/Z`."""
+    out: Array = np.log(np.where(prior > 0, prior, 1.0)) + q / tau
+    return out
 
 
 _MDPS = mdps(max_states=3, masked=True)

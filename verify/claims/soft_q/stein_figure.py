@@ -32,7 +32,7 @@ def figures(seed: int) -> Sequence[Figure]:
         f"by quadrature; mean action {right.mean():.2f} and {wrong.mean():.2f}, by quadrature {_mean(0):.2f} and {_mean(1):.2f}. "
         f"Q = a/2 + 3 a^2 - 5/2 a^4, alpha = {ALPHA}, seed {seed}."
     )
-    return [Figure("sql-stein-space-density", [panel], caption)]
+    return [Figure("sql-stein-density", [panel], caption)]
 
 
 def _density(a: Array, power: int) -> Array:

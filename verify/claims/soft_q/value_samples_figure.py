@@ -29,8 +29,8 @@ def figures(seed: int) -> Sequence[Figure]:
     spread = [
         Curve(name, COUNTS, np.array([_deviation(law) for law in all_n])) for name, all_n in laws.items()
     ]
-    bias += [_rate(bias[0].y, 1.0, "1/N"), _rate(bias[2].y, 1.0, "1/N")]
-    spread.append(_rate(spread[0].y, 0.5, "N^-1/2"))
+    bias.append(_rate(bias[0].y, 1.0, "1/N"))
+    spread.append(_rate(spread[0].y, 0.5, "$N^{-1/2}$"))
     panels = [
         Panel("bias, always downwards", "samples N", "V - E[V_N]", bias, "log", "log"),
         Panel("spread", "samples N", "deviation of V_N", spread, "log", "log"),

@@ -103,15 +103,20 @@ def shrinks_gap(
     )
 
 
-def premature_printed_gap(*, first: Array, variance: float, epsilon: float, perturb: float = 0.0) -> Gap:
+def premature_printed_gap(
+    *, first: Array, variance: float, epsilon: float, step: float, perturb: float = 0.0
+) -> Gap:
     """Gap of RERPI's premature convergence, as read: growth of `sigma / D` in one joint step, at most 0."""
-    (distance, spread), (new_distance, new_spread) = _path(first, variance, epsilon, 1)
+    (distance, spread), (new_distance, new_spread) = _path(first, variance, epsilon, 1, step)
     return Gap(new_spread / new_distance - spread / distance + perturb, 64 * U * new_spread / new_distance)
 
 
-def premature_gap(*, first: Array, variance: float, epsilon: float, perturb: float = 0.0) -> Gap:
-    """Gap of the corrected limit: `D/sigma^2` stays, and `D_k <= t_0^k D_0` with t_0 of the first step."""
-    path = _path(first, variance, epsilon, N_STEPS)
+def premature_gap(*, first: Array, variance: float, epsilon: float, step: float, perturb: float = 0.0) -> Gap:
+    """Gap of the corrected limit: `D/sigma^2` stays, and `D_k <= t_0^k D_0` with t_0 of the first step.
+
+    A share `step` of every M-step is taken: t_0 becomes `1 - step (1 - t_0)`.
+    """
+    path = _path(first, variance, epsilon, N_STEPS, step)
     distance, variances = np.array(path).T[0], np.array(path).T[1] ** 2
     steps = np.arange(N_STEPS + 1)
     t_0 = variances[1] / variances[0]
@@ -146,12 +151,12 @@ def _e_step(
     return policy, gaussian_posterior(policy, optimum=[distance], curvature=[curvature], eta=eta)
 
 
-def _path(first: Array, variance: float, epsilon: float, n: int) -> list[tuple[float, float]]:
+def _path(first: Array, variance: float, epsilon: float, n: int, step: float) -> list[tuple[float, float]]:
     """Distances from the optimum 0 and standard deviations along joint steps on the sphere function."""
     policy = GaussianPolicy(first, np.full(len(first), variance))
     optimum, curvature = np.zeros(len(first)), np.full(len(first), 2.0)
     policies = gaussian_iterates(
-        policy, optimum=optimum, curvature=curvature, epsilon=epsilon, decoupled=False
+        policy, optimum=optimum, curvature=curvature, epsilon=epsilon, decoupled=False, step=step
     )
     return [(float(np.linalg.norm(p.mean)), p.spread) for p in [policy, *islice(policies, n)]]
 
@@ -179,6 +184,7 @@ _SPHERE = st.fixed_dictionaries(
         .map(lambda x: np.array(x, dtype=np.float64)),
         "variance": _VARIANCES,
         "epsilon": st.sampled_from((0.1, 0.01, 0.5, 1.0)),
+        "step": st.sampled_from((1.0, 0.5, 0.1)),
     }
 )
 

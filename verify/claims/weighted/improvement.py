@@ -44,7 +44,9 @@ def weights_gap(
     table = np.where(mdp.available, q, 0.0)
     size = float(np.abs(table).max())
     bound = 64 * (mdp.n_actions + 16) * U * size * (1 + 2 * size / eps)
-    return Gap(max(((pi - p) * table).sum(axis=1).max() for p in posteriors), bound)
+    lost = Gap(max(((pi - p) * table).sum(axis=1).max() for p in posteriors), bound)
+    ranked = [np.abs(rank_posterior(x, prior=pi) - by_rank(x, pi)).max() for x in (seen, np.round(seen / 4))]
+    return worst(lost, Gap(max(ranked), 64 * (mdp.n_actions + 16) * U))  # rounded values are often tied
 
 
 def rerpi_gap(*, mdp: TabularMDP, pi: Array, perturb: float = 0.0) -> Gap:
@@ -58,9 +60,19 @@ def _rerpi_gap(mdp: TabularMDP, pi: Array, weights: str, perturb: float) -> Gap:
     old, new = policy_values(mdp, pi), policy_values(mdp, first.policy)
     size = 1 + np.abs(mdp.reward).max()
     lost = Gap((old - new).max() + perturb * size, 4 * solve_rounding(mdp, size) / (1 - mdp.gamma))
-    spent = Gap(_mean_kl(d, first.posterior, pi) - epsilon, _kl_bound(mdp, first.posterior, pi))
     moved = Gap(_mean_kl(d, pi, first.policy) - trust, _kl_bound(mdp, pi, first.policy))
-    return worst(lost, moved, spent) if weights == "exp" else worst(lost, moved)
+    named = Gap(abs(first.step - 1) + abs(int(np.isnan(first.temperature)) - (weights == "rank")), 0.0)
+    if weights == "exp":
+        spent = _mean_kl(d, first.posterior, pi) - epsilon
+        return worst(lost, moved, named, Gap(spent, _kl_bound(mdp, first.posterior, pi)))
+    q = mdp.reward + mdp.gamma * mdp.expect_next(old)
+    delta = solve_rounding(mdp, size) + 1e-10 * size / (1 - mdp.gamma)
+    if _near_ties(np.where(mdp.available, q, np.nan), delta):
+        return worst(lost, moved, named)
+    ranked = by_rank(np.where(mdp.available, q, -np.inf), pi)
+    return worst(
+        lost, moved, named, Gap(np.abs(first.posterior - ranked).max(), 64 * (mdp.n_actions + 16) * U)
+    )
 
 
 def improvement_gap(
@@ -115,6 +127,26 @@ def batch_gap(*, mdp: TabularMDP, pi: Array, eta: float, batch: Mask, perturb: f
 def monotone(q: Array, steps: Array) -> Array:
     """Weights `[S, A]` that do not fall with `q`: 1 plus the steps of all actions that are not better."""
     return 1 + np.array([[steps[s][row <= x].sum() for x in row] for s, row in enumerate(q)])
+
+
+def by_rank(q: Array, pi: Array) -> Array:
+    """RERPI's weights `pi ln((N + 1/2) / i)` in loops: i = 1 is the best of N actions, ties share their mean."""
+    out = np.zeros(q.shape)
+    for s, row in enumerate(q):
+        values = sorted((x for x in row if x > -np.inf), reverse=True)
+        for a, x in enumerate(row):
+            ranks = [i + 1 for i, y in enumerate(values) if y == x]
+            if ranks:
+                weight = sum(np.log((len(values) + 0.5) / i) for i in ranks) / len(ranks)
+                out[s, a] = pi[s, a] * weight
+    weights: Array = out / out.sum(axis=1, keepdims=True)
+    return weights
+
+
+def _near_ties(q: Array, delta: float) -> bool:
+    """Whether two different values of a state are so close that rounding may swap their ranks."""
+    gaps = np.abs(q[:, :, None] - q[:, None, :])[:, *np.triu_indices(q.shape[1], 1)]
+    return bool((gaps < 4 * delta).any())
 
 
 def _mean_kl(d: Array, p: Array, q: Array) -> float:

@@ -57,7 +57,7 @@ class Reweighted:
 
     def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
         """Give the actions weights softmax(Q / alpha), and the densities of the reweighted prior."""
-        log_weight, log_ratio = seedwise(self._weigh, q, alpha)
+        log_weight, log_ratio = seedwise(self._weigh, posterior.log_weight, q, alpha)
         return posterior._replace(log_weight=log_weight, log_pi=posterior.log_prior + log_ratio)
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:

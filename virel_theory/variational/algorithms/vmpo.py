@@ -103,7 +103,7 @@ def _iterates(
         advantage[np.abs(advantage) <= tol] = 0.0
         psi, eta = e_step(advantage, mass / mass.sum(), tol)
         posterior = joint_m_step(psi, policy=policy, d=d, trust=None)
-        new = posterior if trust is None else joint_m_step(psi, policy=policy, d=d, trust=trust)
+        new = joint_m_step(psi, policy=policy, d=d, trust=trust)
         kl = expected_kl(posterior, policy, d=d)
         v = evaluate(mdp, policy=new, v=v, sweeps=sweeps)
         found = certified(mdp, policy=new, v=v)

@@ -33,6 +33,8 @@ SMALLEST = 2.0**-1000
 CLOSE = 2.0**-46
 """Relative distance from the budget at which a divergence meets it: 64 ulps, some times its rounding."""
 
+TINY = np.finfo(float).tiny
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -89,7 +91,9 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
     """
     table, policy, weights = _parts(q, prior, d)
     budget = as_budget(epsilon)
-    greedy = float(weights @ -np.log(_greedy_mass(table, policy)))
+    mass = np.empty(len(table))
+    spread = kernels.greedy_masses(table, policy, weights, mass)
+    greedy = float(weights @ -np.log(mass))
     if not budget < greedy:
         return Budget(0.0, greedy, 0)
     seen: dict[float, float] = {}  # Brent's method asks for the ends of its bracket again
@@ -99,11 +103,11 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
             seen[log_eta] = float(kernels.mean_kl(table, policy, weights, np.exp(log_eta))[0])
         return seen[log_eta]
 
-    high = float(np.log(_spread(table, policy, weights)) - np.log(8 * budget) / 2)
-    low, least = _below_root(kl, high, budget), np.log(SMALLEST) + high
-    if low <= least:
+    high = float(np.log(spread) - np.log(8 * budget) / 2)
+    low, above = _bracket(kl, high, budget)
+    if low <= np.log(SMALLEST) + high:
         return Budget(0.0, greedy, len(seen))
-    log_eta = low if kl(low) == budget else _root(kl, low, high, budget)
+    log_eta = low if kl(low) == budget else _root(kl, low, above, budget)
     return Budget(float(np.exp(log_eta)), kl(log_eta), len(seen))
 
 
@@ -151,30 +155,20 @@ def _is_best(table: Array, policy: Array) -> Array:
     return out
 
 
-def _greedy_mass(table: Array, policy: Array) -> Array:
-    """Probability that the prior takes a best action, `[S]`."""
-    out: Array = np.minimum(np.where(_is_best(table, policy), policy, 0.0).sum(axis=1), 1.0)
-    return out
+def _bracket(kl: Divergence, high: float, budget: float) -> tuple[float, float]:
+    """Log-temperatures at which the mean KL divergence is at least, and less than, `budget`.
 
-
-def _spread(table: Array, policy: Array, weights: Array) -> float:
-    """Largest difference of values, over the prior's support, in a state of positive weight."""
-    top = np.where(policy > 0, table, -np.inf).max(axis=1)
-    low = np.where(policy > 0, table, np.inf).min(axis=1)
-    return float((top - low)[weights > 0].max())
-
-
-def _below_root(kl: Divergence, high: float, budget: float) -> float:
-    """A log-temperature at which the mean KL divergence is at least `budget`, near the root.
-
-    The first guess takes `log KL` for linear in `log eta` with slope -2; then steps double.
+    The first guess takes `log KL` for linear in `log eta` with slope -2. The curve flattens towards eta = 0:
+    each further guess goes 2, 4, 8, ... times as far as the line through the last two points asks for.
     """
-    step = 0.25
+    least, factor = np.log(SMALLEST) + high, 1.0
     low = high + (np.log(kl(high)) - np.log(budget)) / 2 if kl(high) > 0 else high
-    least = np.log(SMALLEST) + high
-    while kl(low) < budget and low > least:
-        low, step = low - step, 2 * step
-    return float(max(low, least))
+    while low > least and kl(low) < budget:
+        factor, gained = 2 * factor, np.log(kl(low)) - np.log(max(kl(high), TINY)) if kl(low) > 0 else 0.0
+        slope = gained / (high - low) if high > low else 0.0
+        step = (np.log(budget) - np.log(max(kl(low), TINY))) / slope if slope > 0 else 1.0
+        low, high = low - factor * step, low
+    return float(max(low, least)), high
 
 
 def _root(kl: Divergence, low: float, high: float, budget: float) -> float:
@@ -182,7 +176,7 @@ def _root(kl: Divergence, low: float, high: float, budget: float) -> float:
     target = np.log(budget)
 
     def excess(log_eta: float) -> float:
-        out = float(np.log(max(kl(log_eta), np.finfo(float).tiny)) - target)
+        out = float(np.log(max(kl(log_eta), TINY)) - target)
         return out if abs(out) > CLOSE else 0.0
 
     if excess(high) >= 0:

@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_number, as_rows, as_temperature
+from virel_theory.checks import (
+    Array,
+    as_distribution,
+    as_float_array,
+    as_number,
+    as_probabilities,
+    as_rows,
+    as_temperature,
+)
 from virel_theory.operators.policies import as_action_values
 from virel_theory.variational.core import kernels
 
@@ -107,8 +115,9 @@ def expected_kl(pi: ArrayLike, prior: ArrayLike, *, d: ArrayLike) -> float:
         >>> round(expected_kl([[1.0, 0.0]], [[0.5, 0.5]], d=[1.0]), 4)
         0.6931
     """
-    policy = as_rows(pi, np.zeros(np.shape(pi)), name="pi")
-    reference = as_rows(prior, np.zeros(policy.shape), name="prior")
+    policy = as_probabilities(pi, name="pi")
+    require(policy.ndim == 2, "pi", policy.shape, "must have shape [S, A]")
+    reference = as_probabilities(as_float_array(prior, policy.shape, name="prior"), name="prior")
     weights = as_distribution(d, len(policy), name="d")
     if ((policy > 0) & (reference == 0) & (weights > 0)[:, None]).any():
         return np.inf
@@ -128,8 +137,8 @@ def log_prior_weights(q: ArrayLike, prior: ArrayLike, exponent: float) -> tuple[
     policy, rho = as_rows(prior, table, name="prior"), as_exponent(exponent)
     if rho == 0:
         return table, np.where(np.isneginf(table), -np.inf, 0.0)
-    on = policy > 0
-    return table, np.where(on, rho * np.log(policy, out=np.zeros_like(policy), where=on), -np.inf)
+    logs: Array = np.log(policy, out=np.full(policy.shape, -np.inf), where=policy > 0)
+    return table, logs if rho == 1 else rho * logs
 
 
 def as_exponent(exponent: float) -> float:

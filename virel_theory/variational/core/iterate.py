@@ -29,7 +29,7 @@ from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.problem import Problem, problem
-from virel_theory.variational.core.regularised import back_up
+from virel_theory.variational.core import kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +87,11 @@ def evaluate(mdp: TabularMDP, *, policy: Array, v: Array, sweeps: int | None) ->
 
     Returns: `[S]`, reward units; a new array.
     """
-    if sweeps is not None and mdp.is_sparse:
+    if sweeps is not None and not isinstance(mdp.transition, np.ndarray):
+        csr = mdp.transition
         for _ in range(sweeps):
-            v = mix(policy, back_up(mdp, v))
+            v, old = np.empty(mdp.n_states), v
+            kernels.policy_backup(csr.indptr, csr.indices, csr.data, mdp.reward, mdp.gamma, policy, old, v)
         return v
     rows, gain = mixed_rows(mdp.transition, policy), mix(policy, mdp.reward)
     if sweeps is None:

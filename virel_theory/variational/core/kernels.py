@@ -9,11 +9,14 @@ import numpy as np
 from numba import njit, prange
 
 from virel_theory.checks import Array
+from virel_theory.solvers.kernels.sweeps import row_dot
 from virel_theory.threads import n_threads
 
 PARALLEL_FROM = 200_000
 """Entries of a table from which two threads pay."""
 N_CHUNKS = 32
+INVERSES = (0.0, *(1.0 / k for k in range(1, 19)))
+"""Inverses of the numbers 1 to 18: a product takes a fraction of the time of a quotient."""
 
 
 @njit(cache=True, nogil=True)
@@ -56,7 +59,7 @@ def exp_rest(x):
     """Remainder `e^x - 1 - x` for |x| <= 1, by its series: exact to a few ulps of itself."""
     out = 1.0
     for k in range(18, 2, -1):
-        out = 1.0 + out * x / k
+        out = 1.0 + out * (x * INVERSES[k])
     return 0.5 * x * x * out
 
 
@@ -82,8 +85,9 @@ def state_kl(q, p, eta):
         for a in range(len(p)):
             x = (q[a] - top - mean) / eta
             if p[a] > 0.0:
-                mass += p[a] * exp_rest(x)
-                first += p[a] * x * np.expm1(x)
+                rest = exp_rest(x)
+                mass += p[a] * rest
+                first += p[a] * x * (x + rest)
         log_mass = np.log1p(mass)
         return max(first / (1.0 + mass) - log_mass, 0.0), (top + mean) / eta + log_mass
     for a in range(len(p)):
@@ -93,6 +97,46 @@ def state_kl(q, p, eta):
             first += p[a] * x * np.exp(x)
     log_mass = np.log(mass)
     return max(first / mass - log_mass, 0.0), top / eta + log_mass
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def policy_backup(indptr, indices, data, reward, gamma, pi, v, out):
+    """Backup of a policy on CSR rows: `out[s] <- sum_a pi[s, a] (r[s, a] + gamma P[s, a] v)`.
+
+    Actions that the policy does not take are not read.
+    """
+    n_actions = pi.shape[1]
+    for s in range(pi.shape[0]):
+        out[s] = 0.0
+        for a in range(n_actions):
+            if pi[s, a] > 0.0:
+                start, stop = indptr[s * n_actions + a], indptr[s * n_actions + a + 1]
+                ahead = row_dot(data, indices, np.uint64(start), np.uint64(stop), v)
+                out[s] += pi[s, a] * (reward[s, a] + gamma * ahead)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def greedy_masses(q, p, d, out):
+    """Masses `out[s] <- p(argmax q | s)`, best among the actions that p takes; ties count together.
+
+    Returns the largest spread of `q` over such actions in a state of positive weight d.
+    """
+    spread = 0.0
+    for s in range(q.shape[0]):
+        top, low, mass = -np.inf, np.inf, 0.0
+        for a in range(q.shape[1]):
+            if p[s, a] > 0.0:
+                low = min(low, q[s, a])
+                if q[s, a] > top:
+                    top, mass = q[s, a], 0.0
+                if q[s, a] == top:
+                    mass += p[s, a]
+        out[s] = min(mass, 1.0)
+        if d[s] > 0.0:
+            spread = max(spread, top - low)
+    return spread
 
 
 @njit(cache=True, nogil=True)
@@ -109,10 +153,11 @@ def divergences(pi, p, out):
         for a in range(pi.shape[1]):
             x, y = pi[s, a], p[s, a]
             if x > 0.0 and y > 0.0:
-                u, ratio = (y - x) / x, y / x
+                u = (y - x) / x
                 if abs(u) < 0.5:
                     out[s] += x * (u - np.log1p(u))
                 else:  # x may be so small that the quotient overflows
+                    ratio = y / x
                     out[s] += (y - x) - x * (np.log(ratio) if ratio < np.inf else np.log(y) - np.log(x))
             elif x <= 0.0:
                 out[s] += y

@@ -46,7 +46,7 @@ class TrustedPolicy:
     policy: Array
     """`[S, A]` probabilities."""
     multiplier: float
-    """Multiplier lambda of the budget, reward units; 0 if the values of every visited state are equal."""
+    """Multiplier lambda of the budget, reward units; 0 below float64, or if visited values are equal."""
 
 
 def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> TrustedPolicy:

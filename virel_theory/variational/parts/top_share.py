@@ -35,7 +35,7 @@ def top_share(advantage: ArrayLike, *, mass: ArrayLike, keep: float, tie_tol: fl
     r"""Fraction $f(s, a)$ of each pair in the share `keep` of largest advantages, V-MPO, Eqs. (3)-(4).
 
     The threshold is the largest advantage x of a pair with mass for which
-    $\sum_{A(s,a) \ge x - tol} p(s, a) \ge keep - 10^{-12}$. Pairs within `tie_tol` of it share one fraction,
+    $\sum_{A(s,a) \ge x} p(s, a) \ge keep - 10^{-12}$. Pairs within `tie_tol` of it share one fraction,
     $f = \min(1, (keep - \sum_{A > x + tol} p)/\sum_{|A - x| \le tol} p)$; f = 1 above and 0 below them. Pairs
     without mass have f = 0.
 
@@ -56,7 +56,7 @@ def top_share(advantage: ArrayLike, *, mass: ArrayLike, keep: float, tie_tol: fl
     p = _as_mass(mass, table)
     share = as_share(keep)
     require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
-    x = _threshold(table, p, share, tie_tol)
+    x = _threshold(table, p, share)
     above = (p > 0) & (table > x + tie_tol)
     tied = (p > 0) & ~above & (table >= x - tie_tol)
     out = above.astype(np.float64)
@@ -156,14 +156,13 @@ def as_share(keep: float) -> float:
     return share
 
 
-def _threshold(table: Array, p: Array, share: float, tie_tol: float) -> float:
-    """Largest advantage whose pairs, and those above or tied with it, have the mass `share`."""
+def _threshold(table: Array, p: Array, share: float) -> float:
+    """Largest advantage for which the pairs of at least that advantage have the mass `share`."""
     on = p > 0
     order = np.argsort(-table[on], kind="stable")
-    values, reached = table[on][order], np.cumsum(p[on][order])
-    last = np.searchsorted(-values, -(values - tie_tol), side="right") - 1  # of the pairs that x includes
-    enough = reached[last] >= min(share, reached[-1]) - SLACK
-    return float(values[int(np.argmax(enough))])
+    reached = np.cumsum(p[on][order])
+    enough = reached >= min(share, reached[-1]) - SLACK
+    return float(table[on][order][int(np.argmax(enough))])
 
 
 def _as_mass(mass: ArrayLike, table: Array) -> Array:

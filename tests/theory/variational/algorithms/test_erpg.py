@@ -1,4 +1,4 @@
-"""Entropy-regularised policy gradients: by hand, against finite differences, both forms, fixed point, bad input."""
+"""Entropy-regularised policy gradients: by hand, finite differences, both forms, fixed point, bad input."""
 
 import math
 from itertools import islice

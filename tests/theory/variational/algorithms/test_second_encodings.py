@@ -61,7 +61,7 @@ def _mixture(q_new, old, d, trust):
     if trust is None or spent(1.0) <= trust:
         return q_new
     low, high = 0.0, 1.0
-    for _ in range(200):
+    for _ in range(60):
         mid = (low + high) / 2
         low, high = (mid, high) if spent(mid) <= trust else (low, mid)
     return rows(low)
@@ -99,7 +99,7 @@ def mpo_parametric_step(world, p, v, d, *, trust=0.1):
     if max(spreads) == 0:
         new, lam = [plain.tempered(x, y, 0.0) for x, y in zip(q, p, strict=True)], 0.0
     else:
-        lam = plain.decreasing_root(lambda x: spent(x) - trust, 1e-200, 1e8, steps=70)
+        lam = plain.decreasing_root(lambda x: spent(x) - trust, 1e-200, 1e8)
         new = [row(x, prior, lam) for x, prior in zip(q, p, strict=True)]
     return q, new, new, lam, _mean_kl(d, new, p)
 

@@ -1,7 +1,7 @@
 """Soft Q-learning with exact expectations: by hand, against the soft solver, edge cases, invalid input."""
 
 import math
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_iterates_converge_to_the_soft_solver_at_rate_gamma(form):
     mdp = getattr(garnet(12, 3, 4, gamma=0.8, rng=np.random.default_rng(0)), form)()
     exact = soft_value_iteration(mdp, c=0.5, atol=1e-11)
     errors = [np.abs(x.q - exact.q).max() for x in islice(sql(mdp, alpha=0.5), 40)]
-    assert all(b <= 0.8 * a + 1e-10 for a, b in zip(errors, errors[1:], strict=False))
+    assert all(b <= 0.8 * a + 1e-10 for a, b in pairwise(errors))
     assert errors[-1] < 0.8**39 * errors[0] + 1e-10
 
 

@@ -1,4 +1,4 @@
-"""Stein variational gradient descent on an interval: by hand, against closed forms, and where particles go."""
+"""Stein variational gradient descent on an interval: by hand, closed forms, where particles go."""
 
 import math
 
@@ -20,7 +20,7 @@ FLAT = Polynomial([0.0])
 
 
 def test_two_particles_by_hand():
-    # at distance 1, h = 1: k = e^(-1/2); x_1 = 0 gets (1 * 2 + k * (3 - 1)) / 2, x_2 = 1 gets (3 + k (2 + 1)) / 2
+    # at distance 1 with h = 1, k = e^(-1/2): 0 gets (1 * 2 + k * (3 - 1)) / 2, 1 gets (3 + k (2 + 1)) / 2
     k = math.exp(-0.5)
     found = stein_direction([0.0, 1.0], score=[2.0, 3.0], bandwidth=1.0)
     np.testing.assert_allclose(found, [(2 + 2 * k) / 2, (3 + 3 * k) / 2], rtol=1e-14)
