@@ -4,8 +4,7 @@ The text of Teh et al. 2017 beyond its introduction could not be had; the object
 paper. So the statements are ours.
 
 Both sides: `regularised_optimum`, `prior_distilled` and the iterates of `distral`, against values, visits,
-        mixtures and logarithms computed here and in `tools` by dense solves and term by term; soft policy
-        iteration of `virel_theory.solvers` for rho = 0; plain policy iteration for V*.
+        mixtures and logarithms computed here and in `tools` by dense solves and term by term.
 Bound:  rounding of linear solves, `tools.rounding`: 4 * 64 (S^2 + 8) u B/(1 - gamma)^2, B counting the
         actual size of the logarithms, along iterates too. A mixture's weights and its entries carry the
         rounding of visits, so that its error is compared times the sum of the weights.
