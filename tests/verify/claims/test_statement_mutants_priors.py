@@ -5,7 +5,8 @@ import pytest
 
 from tests.support.statement_mutants import mutant, turns
 
-DISTRAL, HIDDEN = "verify.claims.priors.distral", "verify.claims.priors.hidden"
+DISTRAL, LIMITS = "verify.claims.priors.distral", "verify.claims.priors.distral_limits"
+HIDDEN = "verify.claims.priors.hidden"
 HIERARCHY, ASCENT = "verify.claims.priors.hierarchy", "verify.claims.priors.ascent"
 
 
@@ -41,22 +42,22 @@ MUTANTS = [
     mutant(
         "distral-decoupled",
         "a uniform prior",
-        DISTRAL,
+        LIMITS,
         "logsumexp",
         lambda f: lambda x, axis: f(x, axis) - np.log(x.shape[1]),
     ),
     mutant(
         "distral-decoupled",
         "twice the temperature",
-        DISTRAL,
+        LIMITS,
         "soft_policy_iteration",
         lambda f: lambda task, c, **s: f(task, c=2 * c, **s),
     ),
-    mutant("distral-decoupled", "maximum for log-sum-exp", DISTRAL, "logsumexp", lambda _: np.max),
+    mutant("distral-decoupled", "maximum for log-sum-exp", LIMITS, "logsumexp", lambda _: np.max),
     mutant(
         "distral-deterministic",
         "rate 1/K^3",
-        DISTRAL,
+        LIMITS,
         "rate",
         lambda f: lambda mdp, alpha, k: f(mdp, alpha, k**3),
         form="correction",
@@ -64,13 +65,13 @@ MUTANTS = [
     mutant(
         "distral-deterministic",
         "no 1/(1 - gamma)",
-        DISTRAL,
+        LIMITS,
         "rate",
         lambda f: lambda mdp, alpha, k: (1 - mdp.gamma) * f(mdp, alpha, k),
         form="correction",
     ),
     mutant(
-        "distral-deterministic", "cost with the wrong sign", DISTRAL, "costs", times(-1), form="correction"
+        "distral-deterministic", "cost with the wrong sign", LIMITS, "costs", times(-1), form="correction"
     ),
     mutant(
         "distral-distilled",
