@@ -301,6 +301,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: policy", "policy loss and posterior", "deep-policy-loss", "deep-tanh-gaussian"),
     _claim("Deep: temperature", "residual error of Algorithm 2", "deep-residual-temperature"),
     _claim("Deep: limit", "complete steps are policy iteration", "deep-em-policy-iteration"),
+    _claim("Deep: MPO", "weights of the E-step and slope of its dual", "deep-mpo"),
 )
 
 

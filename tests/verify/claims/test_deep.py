@@ -17,11 +17,12 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import losses
+from virel_deep.axes import losses, weights
 from virel_deep.axes.posterior import tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
+TEMPERED = weights.tempered_weights
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -30,7 +31,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 7
+    assert len(DEEP_IDS) == 8
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -97,6 +98,15 @@ class PathOfActionOnly(tanh_gaussian._TanhGaussian):
         return torch.cat((grad_u, grad_u * pushed - grad_log_pi[..., None]), dim=-1), None
 
 
+def tempered_at_half(log_prior, q, alpha, *, keep=1.0):
+    return TEMPERED(log_prior, q, alpha / 2, keep=keep)
+
+
+def without_prior(log_prior, q, alpha, *, keep=1.0):  # noqa: ARG001
+    log_weight = (q / alpha).log_softmax(-1)
+    return weights.Tempered(log_weight, log_weight - log_prior)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -128,6 +138,9 @@ PLANTED = [
     planted("another range", "deep-tanh-gaussian", tanh_gaussian, "LOG_STD_RANGE", (-20.0, 4.0)),
     planted("less discount", "deep-em-policy-iteration", losses, "td_target", less_discounted_target),
     planted("worst action", "deep-em-policy-iteration", losses, "policy_loss", worst_action_loss),
+    planted("half the temperature", "deep-mpo", weights, "tempered_weights", tempered_at_half),
+    planted("the prior left out", "deep-mpo", weights, "tempered_weights", without_prior),
+    planted("dual doubled", "deep-mpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 
