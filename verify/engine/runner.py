@@ -10,6 +10,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis.errors import HypothesisException
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.conjecture.engine import ConjectureRunner
 
 from verify.engine.claim import Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict
@@ -170,12 +171,15 @@ def _draws_depend_on_the_seed_alone() -> Iterator[None]:
     """Keep the package hypothesis from drawing constants that it finds in imported modules as values.
 
     Otherwise the instances of a claim would depend on what ran before it in the same process, and a folder
-    `.hypothesis` would appear in the current folder. There is no setting for it (hypothesis 6.170).
+    `.hypothesis` would appear in the current folder. Nor does it follow up a draw with variants that repeat
+    parts of it: that took half of all time, for instances less different than fresh ones. There is no setting
+    for either (hypothesis 6.170).
     """
     none, empty = type(providers._local_constants)(), type(providers.CONSTANTS_CACHE)(1024)
     with (
         mock.patch.object(providers, "_get_local_constants", return_value=none),
         mock.patch.object(providers, "CONSTANTS_CACHE", empty),
+        mock.patch.object(ConjectureRunner, "generate_mutations_from"),
     ):
         yield
 
