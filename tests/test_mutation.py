@@ -27,6 +27,13 @@ DELEGATES = {
     "discounted_occupancy": "mixed_rows and lu_solve, both mutated",
     "log_linear_score": "centre_actions, mutated",
     "grad_beta_optimal": "one_hot_argmax and grad_beta_fixed_policy, both mutated",
+    "policy_iteration_steps": "classical._policy_iteration, mutated",
+    "soft_policy_iteration_steps": "classical._soft_policy_iteration, mutated",
+    "mpo_parametric": "policy_trust_region and mpo._iterates, both mutated",
+    "natural_policy_gradient": "natural._iterates and natural._direction, both mutated",
+    "regularised_optimum": LEFT_OUT["variational.parts.optimum.regularised_optimum"],
+    "mb_sac": "expanded_action_value and model_based's helpers, all mutated",
+    "plan_posterior": "plans.plan_values and the posterior's helpers, mutated",
     "gaussian_iterates": "gaussian_posterior, _sampled and _iterates, all mutated",
     "gaussian_kl_parts": "gaussian_kl, mutated",
 }

@@ -142,7 +142,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "residual temperature",
-                r"\alpha = \lambda\varepsilon_\omega, not a constant",
+                r"$\alpha = \lambda\varepsilon_\omega$, not a constant",
                 without=Check(constant_gap, _INSTANCES),
             ),
             Assumption(

@@ -11,6 +11,7 @@ Teeth:  `perturb` turns the sign of the penalty; of the advantage in the posteri
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims.mpo import overview_figure
 from verify.claims.mpo.tools import (
     MILD_ALPHAS,
     action_value,
@@ -216,6 +217,7 @@ CLAIMS = (
         r" } Q^{\pi_i}(x,\cdot) \text{ is constant on the support of } \pi_i(\cdot|x) \text{ for all } x",
         check=Check(em_gap, instances(mdp=mild(), pi=policies, alpha=MILD_ALPHAS)),
         expected=Verdict.HOLDS,
+        figures=overview_figure.figures,
         printed=False,
     ),
     Claim(
@@ -230,12 +232,12 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "q takes no action that pi excludes",
-                r"\{q(a|x) > 0\} \Rightarrow \{\pi(a|x) > 0\}",
+                r"$\{q(a|x) > 0\} \Rightarrow \{\pi(a|x) > 0\}$",
                 without=Check(support_gap, _PAIRS),
             ),
             Assumption(
                 "q takes every action that pi takes (not needed)",
-                r"\{\pi(a|x) > 0\} \Rightarrow \{q(a|x) > 0\}",
+                r"$\{\pi(a|x) > 0\} \Rightarrow \{q(a|x) > 0\}$",
                 without=Check(support_gap, _PRIOR_COVERS),
             ),
         ),

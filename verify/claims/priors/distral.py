@@ -203,7 +203,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "weights are visits",
-                r"w_i(s) = \sum_t\gamma^tP(s_t = s|\pi_i), not equal weights for all tasks",
+                r"$w_i(s) = \sum_t\gamma^tP(s_t = s|\pi_i)$, not equal weights for all tasks",
                 without=Check(unweighted_gap, SIMPLE_TASKS),
             ),
         ),

@@ -102,7 +102,7 @@ CLAIMS = (
         assumptions=(
             Assumption(
                 "shared low level",
-                r"\pi^L = p^L, for the bound by the high level alone",
+                r"$\pi^L = p^L$, for the bound by the high level alone",
                 without=Check(low_level_alone_gap, _HIERARCHIES),
             ),
         ),

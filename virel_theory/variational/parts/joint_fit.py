@@ -60,7 +60,8 @@ def _fit(psi: Array, old: Array, d: Array, multiplier: float) -> Array:
     top = psi + multiplier * d[:, None] * old
     below = psi.sum(axis=1) + multiplier * d
     on = below > 0
-    out: Array = np.where(on[:, None], top, old) / np.where(on, below, 1.0)[:, None]
+    rows = np.where(on[:, None], top, old) / np.where(on, below, 1.0)[:, None]
+    out: Array = rows / rows.sum(axis=1, keepdims=True)  # else rounding adds up over iterations
     return out
 
 

@@ -179,5 +179,6 @@ def _prior_mean(q: Array, prior: Array, alpha: float) -> Array:
     if alpha == 0:
         best: Array = np.where(on, q, -np.inf).max(axis=1)
         return best
-    out: Array = alpha * logsumexp(np.where(on, q, -np.inf) / alpha, axis=1, b=prior)
+    log_prior = np.log(prior, out=np.full_like(prior, -np.inf), where=on)
+    out: Array = alpha * logsumexp(np.where(on, q, 0.0) / alpha + log_prior, axis=1)
     return out
