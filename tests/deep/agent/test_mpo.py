@@ -128,7 +128,7 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize(("preset", "settings", "place", "wrong"), PLANTED, ids=str)
+@pytest.mark.parametrize(("preset", "settings", "place", "wrong"), PLANTED, ids=range(len(PLANTED)))
 def test_an_error_planted_on_our_side_is_seen(monkeypatch, preset, settings, place, wrong):
     monkeypatch.setattr(place, wrong)
     assert worst(preset, settings, updates=9) > 1e-9

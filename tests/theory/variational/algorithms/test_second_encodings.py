@@ -211,7 +211,54 @@ def _top_share(adv, mass, keep, tie):
     return {h: share[h] * m for h, m in mass.items()}
 
 
+def policy_iteration_step(world, p, v, d):
+    """Uniform over the best actions; its KL is infinite where the old policy lacks one of them."""
+    q = plain.backup(world, v)
+    new = []
+    for x in q:
+        best = [a for a in x if x[a] == max(x.values())]
+        new.append({a: (1 / len(best) if a in best else 0.0) for a in x})
+    lost = any(d[s] > 0 and p[s][a] == 0 < x[a] for s, x in enumerate(new) for a in x)
+    kl = math.inf if lost else _mean_kl(d, new, [{a: p[s][a] for a in x} for s, x in enumerate(q)])
+    return q, new, new, 0.0, kl
+
+
+def mb_mpo_step(world, p, v, d, *, epsilon=0.1, horizon=2):
+    """Plans of h steps by the sum over all trajectories, at the temperature of the one-step budget."""
+    one_step = plain.backup(world, v)
+    p = [{a: row[a] for a in x} for row, x in zip(p, one_step, strict=True)]
+    eta = _budget(one_step, p, d, epsilon)
+    tables = [_plan_values(world, s, v, p, eta, horizon) for s in world.states]
+    posterior = [plain.tempered(x, y, eta) for x, y in zip(tables, p, strict=True)]
+    return tables, posterior, posterior, eta, _mean_kl(d, posterior, p)
+
+
+def _plan_values(world, start, v, p, eta, horizon):
+    """Log-messages of first actions times eta; at eta 0 the best trajectory that has positive probability."""
+    found = {a: [] for a in world.actions[start]}
+    paths = [(a, start, a, 0.0, 0.0) for a in world.actions[start]]
+    for t in range(horizon):
+        ahead = []
+        for first, s, a, gained, chance in paths:
+            now = gained + world.gamma**t * world.reward[s][a]
+            for s_next, w in world.rows[s][a]:
+                if t + 1 == horizon:
+                    found[first].append((now + world.gamma**horizon * v[s_next], chance + math.log(w)))
+                else:
+                    ahead += [
+                        (first, s_next, b, now, chance + math.log(w) + math.log(p[s_next][b]))
+                        for b in world.actions[s_next]
+                        if p[s_next][b] > 0
+                    ]
+        paths = ahead
+    if eta == 0:
+        return {a: max(gain for gain, _ in x) for a, x in found.items()}
+    return {a: eta * plain.log_sum_exp([gain / eta + chance for gain, chance in x]) for a, x in found.items()}
+
+
 CASES = [
+    ("policy-iteration", policy_iteration_step, {}),
+    ("mb-mpo", mb_mpo_step, {"epsilon": 0.1, "horizon": 2}),
     ("mpo", mpo_step, {"epsilon": 0.1}),
     ("mpo", mpo_step, {"epsilon": 0.3, "trust": 0.02}),
     ("mpo", mpo_step, {"eta": 0.7}),
