@@ -321,8 +321,8 @@ def at_step_3(change):
         ({0: np.array([1e39, 0])}, r"observation \[0, 0\] \(environment copy first\) is 1e\+39"),
         ({1: np.nan}, r"reward \[0\] \(environment copy first\) is nan"),
         ({1: -1e300}, r"reward \[0\] \(environment copy first\) is -1e\+300"),
-        ({0: np.zeros(3)}, r"its step\(\) raised ValueError"),
-        ({1: "much"}, r"its step\(\) raised ValueError"),
+        ({0: np.zeros(3)}, r"its step\(\) returned an observation of shape \[3\]; it must be \[2\]"),
+        ({1: "much"}, r"its step\(\) must return a number as reward; it returned str 'much'"),
     ],
 )
 def test_what_is_no_number_stops_the_seed_and_is_named(change, message):
