@@ -58,7 +58,7 @@ def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
     found = {row["id"]: row for row in rows}
     sections = [ERRATA_HEAD]
     for verdict in (Verdict.REFUTED, Verdict.GAP):
-        named = [claim for claim in claims if found.get(claim.id, {}).get("verdict") == verdict]
+        named = [c for c in claims if c.printed and found.get(c.id, {}).get("verdict") == verdict]
         sections.append(f"# {verdict}: {len(named)}\n\n{verdict.meaning.capitalize()}.\n")
         sections += [explanation(claim, found[claim.id]) for claim in named]
     return "\n".join(sections)
