@@ -27,7 +27,10 @@ from virel_theory.variational.core.iterate import (
 )
 from virel_theory.variational.core.m_steps import prior_distilled
 from virel_theory.variational.core.regularised import bellman_regularised
-from virel_theory.variational.parts.optimum import regularised_optimum, visit_distribution, visits_after
+from virel_theory.variational.parts.optimum import (
+    regularised_optimum,
+    state_weights,
+)
 
 
 def distral(
@@ -113,19 +116,6 @@ def _e_step(
     for _ in range(sweeps):
         q = bellman_regularised(task, q, prior=p, alpha=alpha, exponent=rho)
     return q, posterior_policy(q, prior=p, alpha=alpha, exponent=rho)
-
-
-def state_weights(
-    task: TabularMDP, pi: Array, before: Array, *, d: Array | None, sweeps: int | None
-) -> Array:
-    """Weights of states in an M-step: `d` if given, else the visits of `pi`, exact or `sweeps` backups on."""
-    if d is not None:
-        return d
-    return (
-        visit_distribution(task, pi=pi)
-        if sweeps is None
-        else visits_after(task, pi=pi, d=before, sweeps=sweeps)
-    )
 
 
 def _over_tasks(judged: list[Certified]) -> tuple[float, float, float]:

@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike
 
 from virel_common.errors import require
 from virel_theory.checks import Array, as_temperature
-from virel_theory.mdp.policy_system import direct_solve, mixed_rows, transposed
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy, soft_maximum
 from virel_theory.variational.core.iterate import (
@@ -30,6 +29,7 @@ from virel_theory.variational.core.iterate import (
     state_distribution,
 )
 from virel_theory.variational.core.regularised import back_up, regularised_value
+from virel_theory.variational.parts.optimum import visit_distribution
 
 Form = Literal["policy-gradient", "soft-q"]
 Direction = Callable[[TabularMDP, Array, Array, Array, float], Array]
@@ -127,7 +127,7 @@ def _policy_gradient(mdp: TabularMDP, q: Array, pi: Array, reference: Array, tau
     v = regularised_value(mdp, pi=pi, prior=reference, alpha=tau)
     log_ratio = np.log(np.where(on, pi, 1.0)) - np.log(np.where(on, reference, 1.0))
     advantage = np.where(on, back_up(mdp, v) - tau * log_ratio - v[:, None], 0.0)
-    weights = _visits(mdp, pi)[:, None] * pi
+    weights = visit_distribution(mdp, pi=pi)[:, None] * pi
     gradient_of_return = weights * advantage / tau
     gradient_of_value_error = weights * (soft_maximum(q, prior=reference, alpha=tau) - v)[:, None]
     return tau * gradient_of_return - gradient_of_value_error
@@ -137,14 +137,8 @@ def _soft_q(mdp: TabularMDP, q: Array, pi: Array, reference: Array, tau: float) 
     """Descent direction of the squared error of the table q against the exact soft values of its policy."""
     target = back_up(mdp, regularised_value(mdp, pi=pi, prior=reference, alpha=tau))
     error = np.where(mdp.available, q, 0.0) - np.where(mdp.available, target, 0.0)
-    out: Array = -_visits(mdp, pi)[:, None] * pi * error
+    out: Array = -visit_distribution(mdp, pi=pi)[:, None] * pi * error
     return out
-
-
-def _visits(mdp: TabularMDP, pi: Array) -> Array:
-    r"""Normalised discounted visits $(1 - \gamma)p_0^\top(I - \gamma P_\pi)^{-1}$, `[S]`."""
-    rows = transposed(mixed_rows(mdp.transition, pi))
-    return (1 - mdp.gamma) * direct_solve(rows, mdp.gamma, mdp.initial.copy())
 
 
 DIRECTIONS: dict[str, Direction] = {"policy-gradient": _policy_gradient, "soft-q": _soft_q}

@@ -26,7 +26,6 @@ from virel_theory.checks import (
 from virel_theory.mdp.policy_system import lu_solve, mix, mixed_rows
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import kl_divergence
-from virel_theory.variational.algorithms.distral import state_weights
 from virel_theory.variational.algorithms.iadp import within
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy
 from virel_theory.variational.core.iterate import (
@@ -40,6 +39,7 @@ from virel_theory.variational.core.iterate import (
 from virel_theory.variational.core.m_steps import prior_blind
 from virel_theory.variational.core.regularised import back_up
 from virel_theory.variational.parts.information import Ints, as_observation, latent_policy
+from virel_theory.variational.parts.optimum import state_weights
 
 
 def hdp(

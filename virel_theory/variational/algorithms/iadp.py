@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from virel_theory.checks import Array, as_distribution, as_temperature, first_bad
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.variational.algorithms.distral import state_weights
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy
 from virel_theory.variational.core.iterate import (
     Iterate,
@@ -23,6 +22,7 @@ from virel_theory.variational.core.iterate import (
 from virel_theory.variational.core.m_steps import prior_blind
 from virel_theory.variational.core.regularised import bellman_regularised_policy, regularised_action_value
 from virel_theory.variational.parts.information import Ints, as_observation, require_same_actions
+from virel_theory.variational.parts.optimum import state_weights
 
 
 def iadp(

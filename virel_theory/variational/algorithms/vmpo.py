@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from virel_common.errors import require
 from virel_theory.checks import Array, as_number
-from virel_theory.mdp.policy_system import lu_solve, mix, mixed_rows, transposed
+from virel_theory.mdp.policy_system import mix
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.budget import as_budget
 from virel_theory.variational.core.e_step import expected_kl
@@ -22,6 +22,7 @@ from virel_theory.variational.core.iterate import (
 )
 from virel_theory.variational.core.regularised import back_up
 from virel_theory.variational.parts.joint_fit import joint_m_step
+from virel_theory.variational.parts.optimum import state_weights
 from virel_theory.variational.parts.rank_weights import tie_tolerance
 from virel_theory.variational.parts.top_share import as_share, top_share_posterior, top_share_temperature
 
@@ -97,7 +98,8 @@ def _iterates(
 ) -> Iterates:
     v, d = evaluate(mdp, policy=policy, v=np.zeros(mdp.n_states), sweeps=sweeps), mdp.initial
     for step in count(1):
-        q, d = back_up(mdp, v), _occupancy(mdp, policy, d, sweeps)
+        q = back_up(mdp, v)
+        d = state_weights(mdp, policy, d, d=None, sweeps=sweeps)
         mass, tol = d[:, None] * policy, tie_tolerance(q)
         advantage = q - mix(policy, q)[:, None]
         advantage[np.abs(advantage) <= tol] = 0.0
@@ -109,15 +111,3 @@ def _iterates(
         found = certified(mdp, policy=new, v=v)
         yield Iterate(step, q, posterior, new, new, eta, kl, found.value, found.error, found.bound)
         policy = new
-
-
-def _occupancy(mdp: TabularMDP, policy: Array, d: Array, sweeps: int | None) -> Array:
-    r"""Discounted occupancy of a policy, of sum 1: exact, or by `sweeps` steps forward from `d`."""
-    backwards = transposed(mixed_rows(mdp.transition, policy))
-    if sweeps is None:
-        d = np.maximum(lu_solve(backwards, mdp.gamma, mdp.initial), 0.0)
-    else:
-        for _ in range(sweeps):
-            d = (1 - mdp.gamma) * mdp.initial + mdp.gamma * (backwards @ d)
-    out: Array = d / d.sum()
-    return out

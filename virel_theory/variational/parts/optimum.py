@@ -76,3 +76,14 @@ def visits_after(mdp: TabularMDP, *, pi: Array, d: Array, sweeps: int) -> Array:
     for _ in range(sweeps):
         d = (1 - mdp.gamma) * mdp.initial + mdp.gamma * (rows @ d)
     return np.asarray(d / d.sum(), dtype=np.float64)
+
+
+def state_weights(mdp: TabularMDP, pi: Array, before: Array, *, d: Array | None, sweeps: int | None) -> Array:
+    """Weights of states in an M-step: `d` if given, else the visits of `pi`, exact or `sweeps` backups on."""
+    if d is not None:
+        return d
+    return (
+        visit_distribution(mdp, pi=pi)
+        if sweeps is None
+        else visits_after(mdp, pi=pi, d=before, sweeps=sweeps)
+    )
