@@ -1,7 +1,7 @@
 """Categorical policies: their probabilities, divergence and likelihood as tensors, and actions in numpy.
 
-A discrete action is a unit vector with A entries, one-hot, so that critics, replay and targets of several steps
-take it like any other action.
+A discrete action is a unit vector with A entries, one-hot, so that critics, replay and targets of several
+steps take it like any other action.
 """
 
 import numpy as np

@@ -55,7 +55,8 @@ class ActionChoice:
 
     Example:
         >>> from gymnasium.spaces import Discrete
-        >>> ActionChoice(Discrete(3, start=5)).from_unit(np.array([[0, 0, 1], [1, 0, 0]], np.float32)).tolist()
+        >>> one_hot = np.array([[0, 0, 1], [1, 0, 0]], np.float32)
+        >>> ActionChoice(Discrete(3, start=5)).from_unit(one_hot).tolist()
         [7, 5]
     """
 
@@ -72,7 +73,8 @@ class ActionChoice:
         chosen = action == 1
         if not (bool((chosen.sum(-1) == 1).all()) and bool((chosen | (action == 0)).all())):
             raise InputError(f"`action` must be one-hot vectors, one 1 among zeros; found {action.tolist()}")
-        return chosen.argmax(-1) + self.start
+        index: NDArray[np.int64] = chosen.argmax(-1) + self.start
+        return index
 
 
 def actions_of(space: Any) -> ActionRange | ActionChoice:

@@ -28,7 +28,7 @@ class Columns(NamedTuple):
     pre: slice | None = None
     """Columns of the action before the tanh; None if rows have none."""
     log_density: int | None = None
-    """Column of the log density that `pre` was drawn with, or without it the action; None if rows have none."""
+    """Column of the log density that `pre`, or without it the action, was drawn with; or None."""
 
     @classmethod
     def of(cls, n_observation: int, n_action: int, tails: Collection[str] = ()) -> "Columns":

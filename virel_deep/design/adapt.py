@@ -29,8 +29,8 @@ COUNTERPARTS: dict[type, Callable[[Any], Any]] = {
 }
 """Part for discrete actions that stands for a part for continuous ones, by its kind.
 
-Penalties on a mean and a deviation, numbers of samples, a decoupled likelihood and the bound by spread have no
-counterpart: there is no mean, no sampling and no spread.
+Penalties on a mean and a deviation, numbers of samples, a decoupled likelihood and the bound by spread have
+no counterpart: there is no mean, no sampling and no spread.
 """
 
 

@@ -13,8 +13,12 @@ from virel_deep.design.fields import Part, check_types, demand_positive
 from virel_deep.design.improvement import fit_weights
 from virel_deep.design.parts import Posterior, Prior
 
-ENTROPY_SHARE = 0.98
-"""Default entropy target as a share of the largest entropy, log A (Christodoulou 2019, arXiv 1910.07207)."""
+ENTROPY_SHARE = 0.7
+"""Default entropy target as a share of the largest entropy, log A.
+
+Christodoulou 2019 (arXiv 1910.07207) has 0.98. With few actions that is next to uniform: on CartPole no
+temperature reaches it, and the temperature grew without bound. 0.7 is what others use there (docs/deep.md).
+"""
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,13 @@ class Categorical(Posterior, kind="categorical"):
     discrete = True
 
     def entropy_target(self, n_action: int) -> float:
-        """Entropy in nats that a dual temperature is tuned to by default: 0.98 log A."""
+        """Entropy in nats that a dual temperature is tuned to by default: 0.7 log A."""
         return ENTROPY_SHARE * math.log(n_action)
 
 
 @dataclass(frozen=True)
 class Enumerated(Posterior, kind="enumerated"):
-    """All A actions of a discrete space, with weights p exp(Q / alpha) / Z: MPO's E-step, Eq. (8), exactly."""
+    """All A actions of a discrete space, with weights p exp(Q / alpha) / Z: MPO's E-step, Eq. (8)."""
 
     discrete = True
 
@@ -74,7 +78,7 @@ class LearnedCategorical(CategoricalTrustRegion, kind="learned-categorical"):
 
 @dataclass(frozen=True)
 class PreviousCategorical(CategoricalTrustRegion, kind="previous-categorical"):
-    """Target copy of a categorical policy as its own prior: steps from it cost a divergence, or are bounded."""
+    """Target copy of a categorical policy as its own prior: steps from it are bounded, or cost something."""
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the policy is not categorical."""

@@ -231,7 +231,7 @@ class Dual(Temperature, kind="dual"):
     """First temperature, in scaled reward units per nat."""
     target_entropy: float | None = None
     """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions A, and
-    0.98 log A for a discrete space of A actions."""
+    0.7 log A for a discrete space of A actions."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a first temperature not above 0, or a target entropy that is not finite."""

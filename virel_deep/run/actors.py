@@ -42,7 +42,7 @@ class TanhPerceptron:
 
 @dataclass(frozen=True, eq=False)
 class GreedyPerceptron:
-    """Perceptron with ReLU between its layers, one output per action of a discrete space: the largest acts."""
+    """Perceptron with ReLU between its layers and one output per discrete action; the largest one acts."""
 
     layers: Layers
     """The last layer's outputs are log probabilities but for a constant."""

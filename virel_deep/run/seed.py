@@ -171,7 +171,7 @@ class SeedRun:
         self.returns, self.last_return = list(state["returns"]), state["last_return"]
         if not self.envs.exact:
             self.log.write(
-                step, "event", {"what": "restarted", "detail": "new episodes: not a MuJoCo environment"}
+                step, "event", {"what": "restarted", "detail": "new episodes: its state can't be restored"}
             )
 
     def close(self) -> None:
