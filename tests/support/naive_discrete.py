@@ -50,12 +50,10 @@ class NaiveSac(Choosing, Naive):
         self.fit_critics(y, s, a)
         policy = Categorical(logits=self.pi(s))
         q = self.value_of_each(self.qs, s).detach()
-        loss = torch.stack(
-            [
-                sum(p[i] * (alpha * p[i].log() - q[b, i]) for i in range(len(p)))
-                for b, p in enumerate(policy.probs)
-            ]
-        ).mean()
+        loss = sum(
+            (p * (alpha * p.log() - of_state)).sum() for p, of_state in zip(policy.probs, q, strict=True)
+        )
+        loss = loss / len(q)
         self.descend(self.adam["pi"], loss)
         entropy = policy.entropy().mean().detach()
         goal = self.share * math.log(self.n_action)

@@ -62,7 +62,8 @@ def explore(head: Floats, noise: Floats) -> Floats:
 
 def behave(head: Floats, noise: Floats) -> Behaviour:
     """Draw one-hot actions as `explore` does, with their log probabilities."""
-    shifted = head - head.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # of infinite outputs, which give NaN below
+        shifted = head - head.max(axis=-1, keepdims=True)
     p = np.exp(shifted)
     upto = p.cumsum(axis=-1)
     total = upto[..., -1:]

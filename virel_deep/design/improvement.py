@@ -130,5 +130,5 @@ class Budget(Temperature, kind="budget"):
             found != "uniform",
             "prior",
             found,
-            "must be a policy, such as 'learned' or 'previous', for a KL budget",
+            "must be 'learned' or 'previous' for a KL budget",
         )

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.mujoco
 class Painted:
     """An environment that draws its step as a grey level; ends after 6 steps."""
 
-    action_space = Box(-2, 2, (1,), np.float64)
+    action_space, observation_space = Box(-2, 2, (1,), np.float64), Box(-1, 1, (1,), np.float64)
 
     def __init__(self):
         self.broken, self.closed = False, False
