@@ -60,7 +60,7 @@ class OneHot:
         outside = (seen < self._start) | (seen > last) | (seen != np.rint(seen))
         if outside.any():
             found = seen[outside].flat[0].item()
-            raise Unusable(f"an observation is {found!r}; it must be from {self._start} to {last}")
+            raise Unusable(f"an observation is {found:.15g}; it must be from {self._start} to {last}")
         index = (seen - self._start).astype(np.int64)
         return np.eye(self.size, dtype=np.float32)[index]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import virel_deep
 from tests.support.deep import assert_same, metrics, replay_rows, small_run, train
 from tests.support.envs import Walk, registered
 from virel_common.errors import InputError
@@ -47,8 +48,20 @@ def test_observations_and_actions_in_the_replay_are_one_hot_and_warm_up_takes_bo
     assert (reward[:, 0] == following[:, 4]).all()  # 1 at the last number, 6
     # 100 fair coins: 20 are 4 standard deviations.
     assert abs(action[:100, 0].sum() - 50) <= 20
-    policy = load_policy(tmp_path, 0)
-    assert policy.act(np.eye(5, dtype=np.float32)).sum(1).tolist() == [1] * 5
+    chosen = load_policy(tmp_path, 0).act(np.eye(5, dtype=np.float32))
+    assert chosen.sum(1).tolist() == [1] * 5
+    policy = virel_deep.load_policy(tmp_path)  # in the environment's own numbers
+    numbers = policy.act(np.arange(2, 7))
+    assert numbers.tolist() == (chosen.argmax(1) - 1).tolist()
+    assert policy.act(4) == numbers[2]
+    assert (policy.act(4).dtype, np.shape(policy.act(4))) == (np.int64, ())
+    for wrong, message in (
+        (7, "an observation is 7; it must be from 2 to 6"),
+        (np.eye(5), r"must be a number, or \[N\]; found \(5, 5\)"),
+        (np.nan, "must be finite"),
+    ):
+        with pytest.raises(InputError, match=f"`observation`.*{message}"):
+            policy.act(wrong)
 
 
 def test_retrace_keeps_the_log_probability_that_an_action_was_drawn_with(tmp_path):
