@@ -6,7 +6,8 @@ No mathematics here.
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from functools import partial
@@ -20,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from virel_common.errors import InputError
+from virel_common.files import StorageError
 from virel_common.terminal import run_command
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
@@ -128,6 +130,8 @@ def parse_env_args(texts: Sequence[str]) -> dict[str, Any]:
             out[name] = json.loads(value)
         except ValueError:
             out[name] = value
+        except RecursionError:
+            raise InputError(f"`env_arg` must not be nested that deeply; found {text[:40]!r}...") from None
     return out
 
 
@@ -175,6 +179,18 @@ def check_writable(out: Path, *, suffix: str = ".npz", name: str = "out") -> Non
         ) from None
 
 
+@contextmanager
+def refusing_a_full_disk(out: Path, *, name: str) -> Iterator[None]:
+    """Turn an error of the block that writes `out` into an `InputError` that names the option."""
+    try:
+        yield
+    except (OSError, StorageError) as err:
+        reason = err.strerror if isinstance(err, OSError) else err
+        raise InputError(
+            f"`{name}` must be on a disk that can be written; found {str(out)!r} ({reason})"
+        ) from None
+
+
 def certify(
     config: SolveConfig, mdp: TabularMDP, solution: Solution, *, sense: Sense, certifier: Certifier | None
 ) -> None:
@@ -186,7 +202,10 @@ def certify(
         return
     if certifier is None:
         raise InputError("`certify` needs the package verify; use the command `virel solve`")
-    delta = certifier(mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense)
+    with refusing_a_full_disk(config.certify, name="certify"):
+        delta = certifier(
+            mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense
+        )
     Console().print(
         f"certified          policy within {round_up(delta)} of optimal in every state: {config.certify}",
         soft_wrap=True,
