@@ -6,6 +6,7 @@ No mathematics here.
 import json
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from rich.text import Text
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
-from virel_common.terminal import run_command
+from virel_common.terminal import run_command, say
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
@@ -47,8 +48,8 @@ class SolveConfig:
     """
 
     mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE|gym:ID")]
-    """MDP to solve: an .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra file, or a Gymnasium
-    toy-text environment such as gym:FrozenLake-v1."""
+    """MDP to solve: an .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra or .drn file, or a
+    Gymnasium toy-text environment such as gym:FrozenLake-v1."""
 
     gamma: float | None = None
     """Discount in [0, 1); default: the one in the MDP file. Required if the MDP comes without one."""
@@ -70,7 +71,14 @@ class SolveConfig:
     """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max."""
 
     objective: str | None = None
-    """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""
+    """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra or .drn file."""
+
+    reward: str | None = None
+    """Reward structure of a .tra file or reward model of a .drn file, by its name; default: the only one."""
+
+    normalise: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Divide the rows of a .tra or .drn file, rounded in print, by their sums; a line says how far off these
+    were."""
 
     env_arg: tuple[str, ...] = ()
     """Arguments of a Gymnasium environment, NAME=VALUE with VALUE in JSON: is_slippery=false map_name=8x8."""
@@ -99,8 +107,7 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         check_writable(config.out)
     if config.certify is not None:
         check_writable(config.certify, suffix=".json", name="certify")
-    env_args = parse_env_args(config.env_arg)
-    mdp, asked = load_problem(config.mdp, gamma=config.gamma, objective=config.objective, env_args=env_args)
+    mdp, asked = load(config)
     sense = config.sense or asked or "max"
     start = time.perf_counter()
     solution = solve(
@@ -117,6 +124,21 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         write(config.out, solution)
     certify(config, mdp, solution, sense=sense, certifier=certifier)
     return 0 if solution.status.ok else 1
+
+
+def load(config: SolveConfig) -> tuple[TabularMDP, Sense | None]:
+    """Read the MDP that the options name; what the reader warns of is a line on stderr."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: say(f"{PROG}: {message}")
+        return load_problem(
+            config.mdp,
+            gamma=config.gamma,
+            objective=config.objective,
+            reward=config.reward,
+            normalise=config.normalise,
+            env_args=parse_env_args(config.env_arg),
+        )
 
 
 def parse_env_args(texts: Sequence[str]) -> dict[str, Any]:
