@@ -1,6 +1,7 @@
 """Standard output and error that may be closed, full, or a pipe without a reader: a run goes on."""
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -46,12 +47,19 @@ class Guarded:
         return getattr(self._stream, name)
 
 
+class _Closed(io.StringIO):
+    """Stream that was closed when the process began: Python has none for it."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.EBADF, "it is closed")
+
+
 @contextmanager
 def guarded_output() -> Iterator[Guarded]:
     """Guard standard output and error inside the block; yield the guard of standard output.
 
-    One that is closed leads to the null device, before another file can take its number; on the guard of
-    standard output it counts as an error.
+    Where one is closed, its number leads to the null device, before another file can take it; writing to it
+    is an error as any other.
     """
     closed = [number for number in range(3) if _is_closed(number)]
     for number in closed:
@@ -59,9 +67,7 @@ def guarded_output() -> Iterator[Guarded]:
         if handle != number:
             os.dup2(handle, number)
     before = sys.stdout, sys.stderr
-    out, err = (Guarded(stream or _null()) for stream in before)
-    if before[0] is None:
-        out.error = OSError(errno.EBADF, "it is closed")
+    out, err = (Guarded(_Closed() if stream is None else stream) for stream in before)
     sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
     try:
         yield out
@@ -77,7 +83,3 @@ def _is_closed(number: int) -> bool:
     except OSError:
         return True
     return False
-
-
-def _null() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  (open until the process ends)
