@@ -68,7 +68,7 @@ def guarded_output() -> Iterator[Guarded]:
             os.dup2(handle, number)
     before = sys.stdout, sys.stderr
     out, err = (Guarded(_Closed() if stream is None else stream) for stream in before)
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out
     finally:

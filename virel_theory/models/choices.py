@@ -57,7 +57,7 @@ def check_choices(c: Choices) -> Choices:
         raise InputError(f"`{c.name}` must give every state an action; found none in state {state}")
     as_indices(c.successor, c.n_states, name=f"{c.name}: successor")
     first_bad(~(c.prob >= 0), c.prob, name=f"{c.name}: probability", rule="must be non-negative")
-    sums = np.bincount(c.choice, weights=c.prob, minlength=c.n_choices)
+    sums = _sums(c)
     if (far := np.abs(sums - 1) > ROUNDED).any():
         k = int(np.argmax(far))
         state = int(np.searchsorted(c.choice_ptr, k, side="right")) - 1
@@ -85,9 +85,14 @@ def normalised(c: Choices) -> Choices:
 
     A warning says by how much the sums differed from 1. Raises `InputError` if that is more than rounding.
     """
-    sums = np.bincount(c.choice, weights=c.prob, minlength=c.n_choices)
+    sums = _sums(c)
     warn_of_rescaling(sums, name=c.name)
     return replace(c, prob=c.prob / sums[c.choice])
+
+
+def _sums(c: Choices) -> Array:
+    """Sum `[C]` of the probabilities of every choice."""
+    return np.bincount(c.choice, weights=c.prob, minlength=c.n_choices).astype(np.float64, copy=False)
 
 
 def warn_of_rescaling(sums: Array, *, name: str) -> None:

@@ -13,6 +13,7 @@ fractions, or placeholders `$name` of the section `@placeholders`.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Drn:
     """
 
     choices: Choices
-    labels: dict[str, Ints]
+    labels: Mapping[str, Ints]
     rewards: dict[str, Array]
 
 
@@ -129,8 +130,8 @@ def _text(head: dict[str, Section], name: str) -> str:
 
 def _constants(path: Path, lines: Section) -> dict[str, float]:
     """Numbers by the names `$name` of their placeholders."""
-    words = [(number, *(word.strip() for word in line.partition(":"))) for number, line in lines]
-    return {name: as_finite_real(value, path, number) for number, name, _, value in words}
+    words = [(number, line.partition(":")) for number, line in lines]
+    return {name.strip(): as_finite_real(value.strip(), path, number) for number, (name, _, value) in words}
 
 
 def _count(path: Path, head: dict[str, Section], name: str) -> int:

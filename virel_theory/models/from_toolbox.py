@@ -71,7 +71,7 @@ def _as_matrices(given: Any, *, name: str) -> list[sparse.csr_array]:
     return [sparse.csr_array(one) for one in dense]
 
 
-def _other_order(shapes: list[tuple[int, ...]]) -> str:
+def _other_order(shapes: Sequence[tuple[int, ...]]) -> str:
     """Hint for an array in the order of another convention, split along its first axis."""
     n, (rows, columns) = len(shapes), shapes[0]
     if len(set(shapes)) == 1 and n == columns:
@@ -116,7 +116,7 @@ def _averaged(rewards: list[sparse.csr_array], rows: list[sparse.csr_array]) -> 
 
 def _normalised(row: sparse.csr_array, exists: Mask) -> sparse.csr_array:
     """Rows divided by their sums, with a warning that says how far these were from 1."""
-    sums = np.asarray(row.sum(axis=1)).ravel()
+    sums: Array = np.asarray(row.sum(axis=1), dtype=np.float64).ravel()
     usable = exists & (sums > 0)
     warn_of_rescaling(sums[usable], name="transition")
     scale = np.where(usable, 1 / np.where(usable, sums, 1.0), 1.0)
