@@ -82,6 +82,7 @@ def test_a_dtmc_in_row_form(tmp_path):
     ("tra", "named"),
     [
         (ROWS_TRA.replace("0.5:1 fair", "0.5 fair"), "line 2` must list successors as PROBABILITY:STATE"),
+        (ROWS_TRA.replace("0.5:1 fair", "0.5:1 0.5"), "line 2` must list successors as PROBABILITY:STATE"),
         (ROWS_TRA.replace("0.5:1", "0.5:x"), "line 2` must hold an integer"),
         (ROWS_TRA.replace("0.5:1", "often:1"), "line 2` must hold a finite number here; found 'often'"),
         (ROWS_TRA.replace("0.5:1", "0.5:9"), "must number states below 3|must lie in"),
