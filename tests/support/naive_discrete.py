@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import Categorical, kl_divergence
 
 from tests.support.naive_agents import Naive
-from tests.support.naive_mpo import Multiplier, NaiveMpo
+from tests.support.naive_mpo import Multiplier, NaiveMpo, Price
 
 
 class Choosing:
@@ -70,7 +70,7 @@ class NaiveDiscreteMpo(Choosing, NaiveMpo):
 
     def __init__(self, weights, settings, n_observation, n_action):
         Naive.__init__(self, weights, settings, n_observation, n_action)
-        self.price = Multiplier(settings.prior.price, settings.prior.price_rate)
+        self.price = Price(settings.prior.price, settings.prior.price_rate)
         if settings.temperature.kind == "budget":
             self.eta = Multiplier(settings.temperature.initial, settings.temperature.rate)
 
@@ -124,8 +124,8 @@ class NaiveDiscreteMpo(Choosing, NaiveMpo):
         return weights / weights.sum(1, keepdim=True)
 
     def learnt(self):
-        prices = {} if self.set.prior.trust is None else {"policy": self.price.log[0]}
-        return prices | ({"eta": self.eta.log[0]} if hasattr(self, "eta") else {})
+        prices = {} if self.set.prior.trust is None else {"policy": self.price.learnt[0]}
+        return prices | ({"eta": self.eta.learnt[0]} if hasattr(self, "eta") else {})
 
 
 class NaiveParametric(NaiveDiscreteMpo):

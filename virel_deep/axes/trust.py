@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from virel_deep.axes.dual import LEAST, Dual
+from virel_deep.axes.dual import LEAST, Price
 from virel_deep.axes.tensors import PriorLoss, seedwise
 from virel_deep.axes.weights import d_budget
 from virel_deep.design import discrete, improvement
@@ -16,8 +16,8 @@ class TrustRegion:
     r"""Bounds on a policy's step: $C_\mu \le \epsilon_\mu$ and $C_\Sigma \le \epsilon_\Sigma$, MPO, Eq. (12).
 
     A Gaussian policy has these T = 2 bounds, by mean and by spread; a categorical one has a single one.
-    Each bound has a multiplier, which one Adam step per update on its logarithm raises while the bound is
-    broken. A bound of None has the multiplier 0.
+    Each bound has a multiplier, its price, which one Adam step per update raises while the bound is broken.
+    A bound of None has the price 0.
 
     Args:
         settings: bounds, first multipliers and their step size.
@@ -37,7 +37,7 @@ class TrustRegion:
         self.reports = tuple(f"{what}_{name}" for what in ("kl", "price") for name in self.names)
         self.bounds = tuple(bound for bound, _ in settings.bounds.values())
         self.duals = [
-            None if bound is None else Dual(seeds, first, settings.price_rate, device=device)
+            None if bound is None else Price(seeds, first, settings.price_rate, device=device)
             for bound, first in settings.bounds.values()
         ]
 

@@ -52,7 +52,7 @@ class CategoricalTrustRegion(Prior):
     price: float = 10.0
     """First Lagrange multiplier of the bound, in units of the policy loss per nat."""
     price_rate: float = 1e-2
-    """Adam step size on the logarithm of the Lagrange multiplier."""
+    """Adam step size on the Lagrange multiplier, in units of its first value."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a bound, multiplier or step size that is not positive and finite."""
