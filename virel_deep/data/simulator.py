@@ -16,7 +16,6 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
-from gymnasium.envs.classic_control.acrobot import AcrobotEnv
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
@@ -25,8 +24,8 @@ from virel_common.errors import require
 
 State = dict[str, Any]
 LOG_NAME = "MUJOCO_LOG.TXT"
-PLAIN = {PendulumEnv, CartPoleEnv, AcrobotEnv}
-"""Environments whose state is numbers and arrays among their attributes, and their generator."""
+PLAIN = {PendulumEnv, CartPoleEnv}
+"""Environments whose state is numbers and arrays of fixed types among their attributes, and their generator."""
 EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
 
 
