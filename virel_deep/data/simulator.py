@@ -25,7 +25,7 @@ from virel_common.errors import require
 State = dict[str, Any]
 LOG_NAME = "MUJOCO_LOG.TXT"
 PLAIN = {PendulumEnv, CartPoleEnv}
-"""Environments whose state is numbers and arrays of fixed types among their attributes, and their generator."""
+"""Environments whose state is numbers and arrays of fixed types among their attributes, and a generator."""
 EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
 
 
