@@ -6,7 +6,6 @@ from verify.claims.residual_gradients.proofs import NO_REWARD, SELF_CONSISTENT
 from verify.proofs.facts import equal
 from verify.proofs.job import Jobs, featured
 
-
 JOBS: Jobs = {
     "def-projection": (ORTHOGONAL,),
     "def-masked-projection": (ORTHOGONAL,),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -83,11 +83,17 @@ def gradient_gap(
 def prior_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. G's M-step: MPO's (42) at a prior pi_phi minus (42) at pi_phi = pi_theta, at most 0."""
+    """Gap of App. G's M-step: (42) at the best prior minus (42) at pi_phi, minus `E_d[KL(pi_theta || pi_phi)]`.
+
+    It is zero. As the KL is at least 0, the best prior is pi_theta, "under which KL = 0".
+    """
     best = mpo_m_step_prior(pi_theta)
     value = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=best, d=d, eps=eps) - 10 * perturb
     other = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=pi_phi, d=d, eps=eps)
-    return Gap(other - value, 2 * _bound(mdp, q, eps))
+    on = pi_theta > 0
+    ratio = np.log(pi_theta[on] / pi_phi[on])
+    kl = float(np.sum((d[:, None] * pi_theta)[on] * ratio))
+    return worst(Gap(abs(value - other - kl), 2 * _bound(mdp, q, eps)), Gap(-kl, 2 * _bound(mdp, q, eps)))
 
 
 def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float) -> float:

@@ -160,13 +160,16 @@ def mixed_sign(q: Table) -> bool:
 def finite_growth_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 ii), L -> inf as eps falls, on finite actions: `min Q/eps - L`, at most 0.
+    """Gap of Lemma 1 ii), L -> inf as eps falls, on finite actions: distance of L from [low, low + log A].
 
-    L >= E_{d pi}[Q]/eps, as H >= 0. So L has no bound as eps falls.
+    low = E_{d pi}[Q]/eps, as 0 <= H <= log A. So eps L -> E_{d pi}[Q] > 0, and L has no bound as eps falls.
     """
     value = elbo(q, pi_theta=pi_theta, d=d, eps=eps) * (1 - 2 * perturb)
-    low = float(q[mdp.available].min()) / eps
-    return Gap(max(low - value, value * -1), _rounding(mdp, q, eps))
+    low = float(np.sum(d[:, None] * pi_theta * np.where(mdp.available, q, 0.0))) / eps
+    rounding = _rounding(mdp, q, eps)
+    return worst(
+        Gap(low - value, rounding), Gap(value - low - math.log(mdp.n_actions), rounding), Gap(-low, 0.0)
+    )
 
 
 def finite_limit_gap(

@@ -10,6 +10,8 @@ Teeth:  `perturb` tilts the uniform prior (10), doubles the temperature (action 
         (bound, divergence).
 """
 
+import itertools
+
 import numpy as np
 
 from verify.claims.instances import gym_instances, integer_tables, on_mdp, solved
@@ -65,15 +67,18 @@ def minimising_gap(
 ) -> Gap:
     """Gap of App. B as printed: `E_d[KL(pi || pi_omega)]` at the pi of least L minus the least KL, zero.
 
-    The least value, 0, is at pi_omega. L is concave in pi_theta(.|s), a linear function plus an entropy, so
-    that it is least at a vertex, where the entropy is 0: at the worst action. Q* > 0 (Assumption 1), and
-    eps > 0 is the residual error of q.
+    L is concave in pi_theta(.|s), a linear function plus an entropy, so that it is least at a deterministic
+    policy. Theta holds all of them, pi_omega and the uniform policy; L and KL are evaluated on each. Q* > 0
+    (Assumption 1), and eps > 0 is the residual error of q.
     """
     if q_star.min() <= 0 or eps <= 0:  # nothing is claimed
         return Gap(0.0, 0.0)
-    worst_action = np.where(mdp.available, q, np.inf).argmin(axis=1)
-    kl = _expected_kl(_table(mdp, q), np.eye(mdp.n_actions)[worst_action], d, eps) + perturb
-    return Gap(kl, _sums_bound(mdp, q, eps))
+    table, n_actions = _table(mdp, q), mdp.n_actions
+    vertices = [np.eye(n_actions)[list(a)] for a in itertools.product(range(n_actions), repeat=mdp.n_states)]
+    thetas = [boltzmann_policy(table, eps=eps), np.full(mdp.shape, 1 / n_actions), *vertices]
+    values = [elbo(table, pi_theta=pi, d=d, eps=eps) for pi in thetas]
+    divergences = [_expected_kl(table, pi, d, eps) for pi in thetas]
+    return Gap(divergences[int(np.argmin(values))] - min(divergences) + perturb, _sums_bound(mdp, q, eps))
 
 
 def maximising_gap(

@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
+from verify.claims.instances import (
+    boltzmann_loss,
+    integer_tables,
+    on_mdp,
+    policy_values,
+    solve_rounding,
+    solved,
+)
 from verify.claims.optima.corollary_1_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, worst
@@ -55,17 +62,47 @@ def gap_i(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0)
 
 
 def gap_ii(*, mdp: TabularMDP, q_star: Array, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of the VIREL talk's Theorem 2 ii): distance of pi_omega at Q = Q* to a Dirac, also as eps -> 0.
+    """Gap of the VIREL talk's Theorem 2 ii): distance of pi_omega at Q = Q* to the Dirac at argmax Q*.
 
-    The Dirac is at argmax Q*, and the limit is that Dirac; at eps the policy is within (A - 1)
-    exp(-gap/eps) of it.
+    At `eps` and at temperatures that fall to 0, the probability off argmax Q*, least gap g, lies between
+    exp(-g/eps)/A and (A - 1) exp(-g/eps). Where A = 1 both are 0.
     """
     dirac = np.eye(mdp.n_actions)[q_star.argmax(axis=1)]
-    limit = np.abs(greedy_policy(q_star + perturb * dirac * (-1 - q_star)) - dirac).max() + perturb
     gap = np.where(dirac == 0, q_star.max(axis=1, keepdims=True) - q_star, np.inf).min()
-    missing = 1 - (boltzmann_policy(q_star, eps=eps) * dirac).sum(axis=1).min()
+    found = []
+    for temperature in (eps, 2.0**-4, 2.0**-10):
+        missing = 1 - (boltzmann_policy(q_star, eps=temperature) * dirac).sum(axis=1).min() + perturb
+        noise = 16 * mdp.n_actions * U * (1 + np.abs(q_star).max())
+        most = (mdp.n_actions - 1) * np.exp(
+            -max(gap, 1.0) / temperature
+        )  # gaps are integers, above 0 if unique
+        found += [
+            Gap(missing - most, noise),
+            Gap(np.exp(-gap / temperature) / mdp.n_actions - missing, noise),
+        ]
+    return worst(*found)
+
+
+def gap_hence(*, mdp: TabularMDP, q_star: Array, shift: Array, perturb: float = 0.0) -> Gap:
+    """Gap of the talk's "hence eps > 0 for any non-optimal Q_w and pi_w": how far eps is from its bounds.
+
+    With D = ||Q - Q*||, ((1 - gamma) D)^2 <= ||T* Q - Q||^2 <= 2 |H| eps, and 2 eps <= ((1 + gamma) D)^2: so eps
+    > 0 if and only if Q is not Q*. Under T^{pi_omega} the least solution is positive then. A policy pi_omega
+    that loses anything needs an eps > 0, too. For |H| = 1 the lower bound is attained.
+    """
+    q = q_star + shift
+    eps = residual_error(bellman_residual(bellman_optimal(mdp, q), q)) * (1 - perturb)
+    least = self_consistent_temperatures(mdp, q).roots[0].lower * (1 - perturb)
+    distance, rounded = float(np.abs(shift).max()), rounding(mdp, q)
+    pi = boltzmann_policy(q, eps=eps) if eps > 0 else greedy_policy(q)
+    lost = float((q_star.max(axis=1) - policy_values(mdp, pi)).max())
+    size = float(np.abs(q_star).max() + np.abs(mdp.reward).max())
     return worst(
-        Gap(limit, 0.0), Gap(missing, (mdp.n_actions - 1) * np.exp(-gap / eps) + 16 * mdp.n_actions * U)
+        Gap((1 - mdp.gamma) * distance - np.sqrt(2 * mdp.n_pairs * eps), rounded),
+        Gap(np.sqrt(2 * eps) - (1 + mdp.gamma) * distance, rounded),
+        Gap(float((distance > 0) != (eps > 0)), 0.0),
+        Gap(float((distance > 0) != (least > 0)), 0.0),
+        Gap(lost * float(eps == 0), solve_rounding(mdp, size)),
     )
 
 
@@ -217,10 +254,10 @@ $Z \le A$ and $Q_a - \max Q \ge -R$.""",
     ),
     Claim(
         id="corollary-1-hence",
-        title="eps > 0 for any non-optimal Q_w",
-        source="talk, Corollary 1, second half (for pi_w: talk-theorem-2-ii, contraposed)",
-        statement=r"\hat Q_\omega \ne Q^* \implies \varepsilon_\omega > 0",
-        check=Check(gap_i, solved(shape=(2, 2), gaps=(0, 64), shift=_shift)),
+        title="eps > 0 for any non-optimal Q_w and pi_w",
+        source="talk, Corollary 1, second half",
+        statement=r"\hat Q_\omega \ne Q^* \text{ or } \pi_\omega \notin \Pi^* \implies \varepsilon_\omega > 0",
+        check=Check(gap_hence, solved(shape=(2, 2), gaps=(0, 64), shift=_shift), n_random=100),
         expected=Verdict.HOLDS,
     ),
 )

@@ -75,7 +75,7 @@ CLAIMS = (
         title="The variational policy of a maximiser is optimal",
         source="Thm 2, first sentence",
         statement=r"\{\omega^*,\theta^*\} \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta) \implies \pi_{\theta^*}(a|s) \in \Pi^*\quad\text{(the sentence; its formula has } \pi_{\omega^*}\text{)}",
-        check=Check(gap_with(optimal_target, variational=True), tables(-4, 8)),
+        check=Check(gap_with(optimal_target), tables(-4, 8)),
         expected=Verdict.REFUTED,
         correction=Correction(
             statement=r"\theta^*(\varepsilon) \in \arg\max_\theta \mathcal L|_{Q^*,\varepsilon}:\ V^* - V^{\pi_{\theta^*(\varepsilon)}} \le"

@@ -146,26 +146,30 @@ def lhopital_gap(
 
 
 def dominated_gap(
-    *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
+    *,
+    coef: Coef,
+    x_star: float,
+    widths: Sequence[float],
+    offset: int,
+    phi: Coef,
+    eps: float,
+    perturb: float = 0.0,
 ) -> Gap:
     """Gap of Theorem 1's proof, (18), and (19) with phi = 1: largest integrand on U, at most sup|phi|.
 
-    It is taken at 65 points. It must be at most sup|phi|.
+    f has the maximum `offset`, and the integrand is that of g = f - f(x*), at 65 values of u and at u = 0. There
+    it must be |phi(x*)|: for phi = 1 the bound of (19) is attained.
     """
-    peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
-    x = np.linspace(*peak.ends, 65)
-    top = float(np.abs(test(x) * np.exp((peak.f(x) + perturb * (1 + eps)) / eps)).max())
-    bound = peaks.largest(test, peak.ends) * (1 + _noise(peak, 0, eps))
-    return Gap(top, bound + 4 * peaks.rounding(test, peak.ends))
-
-
-def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1's step "integrable dominating function": integral of sup|phi| minus that at eps = 1.
-
-    The bound is the integral's value at eps = 1. The bound holds if the constant is integrable uniformly in
-    eps.
-    """
-    return Gap(sup_phi * width / math.sqrt(eps) + perturb, sup_phi * width * (1 + 8 * U))
+    peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
+    f = peak.f + offset
+    u = np.append((x_star - np.linspace(*peak.ends, 65)) / root, 0.0)
+    g = f(x_star - root * u) - f(x_star)
+    integrand = np.abs(test(x_star - root * u) * np.exp((g + perturb * (1 + eps)) / eps))
+    noise = 4 * peaks.rounding(test, peak.ends) + peaks.largest(test, peak.ends) * _noise(peak, offset, eps)
+    return worst(
+        Gap(integrand.max(), peaks.largest(test, peak.ends) + noise),
+        Gap(abs(integrand[-1] - abs(test(x_star))), noise),
+    )
 
 
 def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:

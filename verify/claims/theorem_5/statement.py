@@ -33,7 +33,6 @@ from virel_theory.objective.residual import incremental_residual_error
 from virel_theory.objective.self_consistent import self_consistent_temperatures
 from virel_theory.operators.bellman import bellman_incremental, bellman_optimal
 
-
 FALLING = (2.0**-4, 2.0**-10, 2.0**-20, 2.0**-40)
 """Temperatures along which limits are taken. At the last one the rates of (37) are below 1e-10."""
 
