@@ -90,7 +90,7 @@ def solved(
     gap = draw(hnp.arrays(np.int64, (n_states, n_actions), elements=st.integers(*gaps))).astype(np.float64)
     best = draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
     gap[np.arange(n_states), best] = 0.0
-    low = draw(hnp.arrays(np.int64, (n_states, 1), elements=st.integers(*lowest)))
+    low = np.array([[draw(st.integers(*lowest))] for _ in range(n_states)])  # [S, 1]
     q_star = low + gap.max(axis=1, keepdims=True) - gap
     successors = st.integers(0, n_states - 1)
     pairs = draw(hnp.arrays(np.int64, (n_states, n_actions, 2), elements=successors))

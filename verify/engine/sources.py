@@ -58,6 +58,7 @@ ENTRIES: tuple[Entry, ...] = (
         "theorem-5-ii",
         "theorem-5-iii",
         "theorem-5-descent",
+        "app-f2-fixed-k",
     ),
     # Main body
     _definition("Eq. (1)", "RL objective J", "talk-limit-j", "app-e4-policy-gradient"),
@@ -93,7 +94,7 @@ ENTRIES: tuple[Entry, ...] = (
     _definition("Assumption 5", "Q_omega is C3", "app-f1-gradient", "eq-35"),
     _definition("Definition 1", "locally C2", "theorem-1", "eq-17"),
     _definition("Definition 2", "target set", "app-c-1", "theorem-5-i"),
-    _claim("Talk: limit of eps L", "lim eps L = J", "talk-limit-j"),
+    _claim("Talk: limit of eps L", "lim eps L = J", "talk-limit-j", "talk-limit-dropped-term"),
     _claim("Talk: MERL", "counterexample", "merl-counterexample", "merl-counterexample-threshold"),
     _claim(
         "Talk: pseudo-likelihood",
@@ -107,7 +108,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Eq. (9)", "its decomposition", "eq-09"),
     _claim("Eq. (10)", "posterior over pairs", "eq-10"),
     _claim("App. B", "action posterior and ELBO", "app-b-action-posterior", "app-b-elbo", "app-b-minimising"),
-    _claim("App. C", "target set and Omega_c", "app-c-1", "app-c-2", "app-c-3"),
+    _claim("App. C", "target set and Omega_c", "app-c-1", "app-c-2", "app-c-3", "app-c-1-sequences"),
     # Appendix D
     _claim("Eq. (11)", "derivation of (5)", "eq-11"),
     *(_claim(f"Eq. ({n})", "proof of Theorem 1", f"eq-{n}") for n in range(12, 20)),
@@ -135,6 +136,7 @@ ENTRIES: tuple[Entry, ...] = (
         "eq-33-always-zero",
         "app-f1-convergence",
         "app-f1-gradient",
+        "app-f1-theorem-2",
     ),
     _claim("Eq. (34)", "auxiliary weights", "eq-34"),
     _claim("Eq. (35)", "parameter update and step sizes", "eq-35", "app-f1-two-timescales"),

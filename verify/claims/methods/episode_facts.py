@@ -4,7 +4,6 @@ Probabilities of trajectories are exact; exponentials and logarithms are enclose
 of Marino et al. A function that returns the components of a formula returns left side minus right side.
 """
 
-
 from flint import arb, fmpq
 
 from verify.arithmetic.balls import exp, log, total, xlogy
