@@ -169,7 +169,7 @@ def gap_necessary_ii_corrected(*, mdp: TabularMDP, q_star: Array, eps: float, pe
 
 _shift: Any = integer_tables(-3, 3)
 _SMALL = solved(shape=(2, 3), shift=_shift)
-_NEAR_THE_FOLD = solved(shape=(1, 2), min_actions=2, gammas=(0.5, 0.75), gaps=(8, 48), shift=_shift)
+_NEAR_THE_FOLD = solved(shape=(1, 2), min_actions=2, gammas=(0.5, 0.75), gaps=(8, 112), shift=_shift)
 """Gaps on both sides of 2 e A / (gamma (A - 1))^2, 43.5 and 19.3; the folds are at 103.6 and 46.1."""
 _UNIQUE = solved(gaps=(1, 4), eps=on_mdp(temperatures()))
 _SUFFICIENT = r"\varepsilon_{\omega^*} = 0 \implies \hat Q_{\omega^*} = Q^*,\ \pi_{\omega^*}(a|\cdot) = \delta(a = \arg\max_{a'} Q^*(a',\cdot))"

@@ -7,6 +7,7 @@ Teeth:  `perturb` adds to the difference.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from verify.claims.instances import integer_tables, on_mdp, solved
 from verify.claims.theorem_5.rates import eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import Check, Claim, Correction, NoProof
-from verify.engine.verdict import Gap, Verdict, Weight
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import incremental_residual_error
@@ -37,13 +38,18 @@ def gap_printed(*, gap: int, gamma: float, k: int, perturb: float = 0.0) -> Gap:
 def gap_corrected(
     *, mdp: TabularMDP, q_star: Array, others: Array, eps_k: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of F.2 corrected: eps_omega at the minimiser of eps_{omega,k} minus the least, at most two rates."""
-    omegas = [q_star, *others]
+    """Gap of F.2 corrected: eps_omega at the minimiser of eps_{omega,k} minus the least, at most two rates.
+
+    Omega is taken with Q*, and without.
+    """
+    return worst(*(_excess(mdp, part, eps_k, perturb) for part in ([q_star, *others], list(others))))
+
+
+def _excess(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: float) -> Gap:
     limits = [eps_by_hand(mdp, q) for q in omegas]
     i = int(np.argmin([incremental_residual_error(mdp, q, eps_k=eps_k) for q in omegas]))
-    bound = rate_above_eps_k(mdp, omegas[i], eps_k) + rate_above_eps_k(
-        mdp, omegas[int(np.argmin(limits))], eps_k
-    )
+    j = int(np.argmin(limits))
+    bound = rate_above_eps_k(mdp, omegas[i], eps_k) + rate_above_eps_k(mdp, omegas[j], eps_k)
     return Gap(limits[i] - min(limits) + perturb * (1 + 2 * bound), bound)
 
 
