@@ -21,7 +21,7 @@ MUTANTS = [row for row in TABLE["mutants"] if f"{row[0]}: {row[3]}" not in SURVI
 ARGUED = [row for row in TABLE["mutants"] if row not in MUTANTS]
 MENDED = TABLE["mended"]
 N_DRAWS, EVERY = 40, 12
-NOT_HERE = (  # the second paper's claims have mutants of their own; def-* and deep-* test our code, not statements
+NOT_HERE = (  # the second paper has mutants of its own; def-* and deep-* test our code
     *("mpo-", "rerpi", "vmpo", "tanh-kl", "sql-", "erpg", "smc", "spo", "distral", "iadp", "hdp", "same-"),
     *("iterative", "model-", "variational", "design-11-exponent", "def-", "deep-"),
 )
