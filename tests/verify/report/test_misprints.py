@@ -20,15 +20,14 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry['source']}, {entry['place']}")
-def test_an_entry_is_complete(entry):
-    assert list(entry) == ["source", "place", "printed", "read", "kind", "note"]
-    assert entry["source"] in FILES
-    assert entry["kind"] in {"misprint", "undefined", "unsupported", "false"}
-    assert all(entry.values())
-    assert entry["printed"] != entry["read"]
-    for field in ("printed", "read"):
-        assert entry[field].count("$") % 2 == 0
+def test_every_entry_is_complete():
+    for entry in ENTRIES:
+        assert list(entry) == ["source", "place", "printed", "read", "kind", "note"]
+        assert entry["source"] in FILES
+        assert entry["kind"] in {"misprint", "undefined", "unsupported", "false"}
+        assert all(entry.values())
+        assert entry["printed"] != entry["read"]
+        assert entry["printed"].count("$") % 2 == entry["read"].count("$") % 2 == 0
 
 
 def test_no_place_has_the_same_misprint_twice():

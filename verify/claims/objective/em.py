@@ -66,7 +66,7 @@ def gap_posterior_is_best(*, prior: Array, likelihood: Array, q: Array, perturb:
     """
     weights = prior * np.exp(np.log(likelihood))
     best = q if perturb else weights / weights.sum()
-    log_evidence, bound = np.log(prior @ likelihood), 2 * _bound(prior * likelihood)
+    log_evidence, bound = float(np.log(prior @ likelihood)), 2 * _bound(prior * likelihood)
     below = float(np.sum(q * (np.log(q) - np.log(weights / weights.sum()))))
     return worst(
         Gap(abs(elbo_of(best, prior, likelihood) - log_evidence), bound),
