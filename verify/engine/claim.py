@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
@@ -11,6 +12,14 @@ from verify.engine.verdict import Gap, Verdict, Weight
 
 Instance = dict[str, Any]
 """Keyword arguments of a gap function, e.g. `{"mdp": ..., "q": ..., "eps": 0.5}`."""
+
+
+class Kind(StrEnum):
+    """Whose statement a claim checks: a source's, one of ours, or that our own code computes what it says."""
+
+    SOURCE = "statement of the sources"
+    OURS = "statement of ours"
+    CODE = "test of our own code"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +134,13 @@ class Claim:
     deep: bool = False
     not_certified: NoProof | None = None
     weight: Weight | None = None
+
+
+def kind_of(claim: Claim) -> Kind:
+    """Whose statement a claim checks. Claims `def-*` and `deep-*` test our own code; see `Claim.printed`."""
+    if claim.deep or claim.id.startswith(("def-", "deep-")):
+        return Kind.CODE
+    return Kind.SOURCE if claim.printed else Kind.OURS
 
 
 def expected_verdict(claim: Claim) -> Verdict:

@@ -19,7 +19,7 @@ from verify.claims.instances import gym_instances, gym_mdp, on_mdp, solved
 from verify.claims.methods import comparison_figures, em_figures
 from verify.claims.methods.policy_iteration import policy_iteration_steps, solve_bound
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -188,6 +188,7 @@ CLAIMS = (
         statement=r"\hat Q_{\omega_k}(\cdot) \leftarrow Q^{\pi_{k-1}}(\cdot)",
         check=Check(gap_39, _MDP, n_random=1000, named=gym_instances()),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         steps=(_M_STEP_GAP,),
         figures=lambda seed: (*em_figures.policy_iteration_figures(seed), *comparison_figures.figures(seed)),
     ),
@@ -218,6 +219,7 @@ CLAIMS = (
         statement=r"\hat Q_{\omega_k}(\cdot) = \mathcal T^{\pi_{k-1}}\hat Q_{\omega_{k-1}}(\cdot) = r(\cdot) + E_{s'|\cdot}[\max_{a'} \hat Q_{\omega_{k-1}}(s',a')] = \mathcal T^*\hat Q_{\omega_{k-1}}(\cdot), \quad k \ge 2",
         check=Check(gap_41_printed, _MDP_Q),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         assumptions=(
             Assumption(
                 "k >= 2",

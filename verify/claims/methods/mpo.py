@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -156,6 +156,7 @@ CLAIMS = (
         r" (read: what was neglected has no } \omega \text{ either)}",
         check=Check(omega_gap, _FULL),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\mathcal L_{ELBO}(\omega,\theta,\phi) = (42) + E_{d(s)}[\log(y_\omega(s)/d(s))],\quad"
             r" \log y_\omega(s) = -\max_{a'}\hat Q_\omega(a',s)/\varepsilon_\omega",

@@ -17,7 +17,7 @@ from verify.claims.objective import lemma_1_dirac as dirac
 from verify.claims.objective import lemma_1_gaps as gaps
 from verify.engine.claim import ON_AN_INTERVAL, Assumption, Check, Claim, Correction, Instance
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.continuous.boltzmann import elbo_continuous
 from virel_theory.continuous.distributions import Uniform
@@ -110,6 +110,7 @@ CLAIMS = (
             st.fixed_dictionaries(_NASCENT | {"n": st.sampled_from((1, 10, 100))}),
         ),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "nascent deltas of one shape",
@@ -155,6 +156,7 @@ CLAIMS = (
         statement=r"\mathcal H(\delta(a^*)) = -\log p(-a^*) + \lim_{\sigma\to0}\log\sigma = -\infty",
         check=dirac.PRINTED_21,
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(dirac.POSITIVE_AT_MINUS_A_STAR,),
         steps=dirac.STEPS,
         not_certified=ON_AN_INTERVAL,
@@ -166,6 +168,7 @@ CLAIMS = (
         statement=r"\hat Q_\omega(\cdot) > 0,\ \pi_\theta \text{ any non-deterministic policy}\ \Rightarrow\ \lim_{\varepsilon_\omega\to0}L(\omega,\theta) = \infty",
         check=_growth(_ABOVE_1, *gaps.POLICIES),
         expected=Verdict.REFUTED,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "Q > 0", "Q <= 0 leaves H or sends L to -inf", _growth(_NOT_ABOVE_0, "uniform", "gaussian")

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from verify.claims.instances import gym_instances
 from verify.engine.claim import Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -104,6 +104,7 @@ CLAIMS = (
         statement=_STATEMENT,
         check=_IDENTITY,
         expected=Verdict.GAP,
+        weight=Weight.MISPRINT,
         steps=(
             Step(
                 name="KL(pi_theta || pi_omega) in the last displays of D.1",

@@ -14,7 +14,7 @@ import numpy as np
 
 from verify.claims.instances import gym_instances, integer_tables, on_mdp, solved
 from verify.engine.claim import Check, Claim, Correction, Instance
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -183,6 +183,7 @@ CLAIMS = (
         r" E_{d(s)}[KL(\pi_\theta(a|s) \| \pi_\omega(a|s))]",
         check=Check(minimising_gap, _ON_RESIDUAL),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\max_{\theta'}\mathcal L_\omega(\theta') - \mathcal L_\omega(\theta) = E_{d(s)}[KL(\pi_\theta(a|s) \|"
             r" \pi_\omega(a|s))]: \text{ maximising } \mathcal L_\omega(\theta) \text{ minimises the expected KL}",

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 from verify.claims.instances import gym_instances
 from verify.claims.objective.touching_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -121,6 +121,7 @@ CLAIMS = (
         statement=r"\max_\theta \mathcal L(\omega,\theta) = \min_\theta E_{d(s)}[KL(\pi_\theta(a|s) \| \pi_\omega(a|s))]",
         check=Check(gap_values, _WITHOUT_THETA, named=gym_instances(q=True, d=True, eps=True)),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         assumptions=(_REPRESENTABLE,),
         correction=Correction(
             statement=r"\mathcal L(\omega,\theta) + E_{d(s)}[KL(\pi_\theta \| \pi_\omega)] = E_{d(s)}\Big[\log\sum_a e^{\hat Q_\omega(h)/\varepsilon_\omega}\Big]"
@@ -142,6 +143,7 @@ CLAIMS = (
         statement=r"\max_\theta \mathcal L(\omega,\theta) = \min_\theta KL(q_\theta(h) \| p_\omega(h))",
         check=Check(gap_23, _WITHOUT_THETA),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\max_\theta \mathcal L(\omega,\theta) = \ell(\omega) - \mathcal H(d) - \min_\theta KL(q_\theta(h) \| p_\omega(h))",
             derivation=r"(11) reads $\mathcal L = \ell - KL - \mathcal H(d)$, where $\ell$ and $\mathcal H(d)$ have no $\theta$; $\max(-KL) = -\min KL$. "

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.claims.optima.corollary_1_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -181,6 +181,7 @@ CLAIMS = (
             solved(shape=(1, 2), min_actions=2, gammas=(0.5,), gaps=(64, 128), lowest=(104, 112)),
         ),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\mathcal T^*: \varepsilon_\omega = 0 \iff \hat Q_\omega = Q^*;\quad \mathcal T^{\pi_\omega}: 0 \text{ solves }"
             r" \varepsilon = g(\omega,\varepsilon) \iff \hat Q_\omega = Q^*, \text{ alone if } "

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from verify.claims.instances import boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -168,6 +168,7 @@ CLAIMS = (
         r"\text{for } \omega\in\Omega_c \subseteq \Omega",
         check=Check(gap_single_valued, _LARGE),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\text{finite MDPs: } \Omega_c = \Omega;\ \#\{\varepsilon : \varepsilon = g(\omega,\varepsilon)\}"
             r"\ \text{is odd (unless } g \text{ touches the diagonal), and } 1 \text{ if } \gamma\,B\,\tfrac{4(A-1)}{e^2} < 1,\ B = \max_h(-\beta_\omega^{unif}(h))^+",

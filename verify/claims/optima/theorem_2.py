@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from verify.claims.instances import integer_tables, on_mdp, policy_values, solve_rounding, solved
 from verify.claims.optima.theorem_2_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -175,6 +175,7 @@ CLAIMS = (
         statement=_PRINTED,
         check=Check(gap_with(optimal_target), tables(-4, 8)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "assumption-1",

@@ -18,7 +18,7 @@ from numpy.polynomial import Polynomial
 from verify.claims.instances import boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.claims.optima.theorem_2 import gap_with, loss, optimal_target, tables
 from verify.engine.claim import ON_AN_INTERVAL, Check, Claim, Correction, NoProof
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, policies, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.continuous.boltzmann import elbo_continuous
@@ -77,6 +77,7 @@ CLAIMS = (
         statement=r"\{\omega^*,\theta^*\} \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta) \implies \pi_{\theta^*}(a|s) \in \Pi^*\quad\text{(the sentence; its formula has } \pi_{\omega^*}\text{)}",
         check=Check(gap_with(optimal_target, variational=True), tables(-4, 8)),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\theta^*(\varepsilon) \in \arg\max_\theta \mathcal L|_{Q^*,\varepsilon}:\ V^* - V^{\pi_{\theta^*(\varepsilon)}} \le"
             r" \tfrac{\varepsilon}{1-\gamma}\min(\log A, \tfrac{A-1}{e}) \to 0",
@@ -98,6 +99,7 @@ the greedy policies as its only maximisers (where d > 0).""",
         statement=r"\pi_{\theta^*}(a|s) = \pi_{\omega^*}(a|s) \implies \theta^* \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta)\quad\text{(read: at that }\pi_{\theta^*}\text{, }\varepsilon_\omega \to 0\text{)}",
         check=Check(gap_moreover, st.fixed_dictionaries({"top": st.integers(2, 8), "eps": temperatures()})),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"A \text{ finite}: \mathcal L(\omega^*, \theta^*) = E_d[\max_a Q^*]/\varepsilon \to +\infty\ (\varepsilon \to 0)",
             derivation=r"""On a continuous A, $\pi_{\omega^*}$ is a Dirac, whose differential entropy is $-\infty$: the paper's own Lemma 1 i) gives

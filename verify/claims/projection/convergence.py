@@ -20,7 +20,7 @@ from verify.claims.instances import fractions
 from verify.claims.projection.gradient import gradient_bound
 from verify.claims.projection.least_squares import condition, features, gram
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import grad_projected_residual_error, projected_residual_error
@@ -211,6 +211,7 @@ CLAIMS = (
         r" \varepsilon_\omega = 0",
         check=Check(optimal_zero_gap, _optimal_instances(), n_random=1000),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=(
             Assumption(
                 "regular",
@@ -233,6 +234,7 @@ CLAIMS = (
         r" \pi_\theta(a|s) \text{ in all expectations: at convergence, we have } \varepsilon_\omega = 0",
         check=Check(policy_zero_gap, st.one_of(_SINGULAR, _policy_instances())),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\hat Q_\omega = b^\top\omega, A = E[b(b - \gamma E_{\pi_\theta} b')^\top] \Rightarrow"
             r" 2\sigma_{\min}(A)^2\varepsilon_\omega \le \lambda_{\max}(E[bb^\top])\|\nabla_\omega\varepsilon_\omega\|_2^2,"

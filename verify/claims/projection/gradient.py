@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from verify.claims.instances import fractions
 from verify.claims.projection.least_squares import condition, features, gram
 from verify.engine.claim import Check, Claim, Correction, Instance
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import grad_projected_residual_error, omega_update, zeta
@@ -157,6 +157,7 @@ CLAIMS = (
         r" \text{ at } \hat\zeta_k = \zeta_\omega",
         check=Check(update_gap, _curved_instances(max_size=2, with_step=True)),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\omega_{k+1} = P(\omega_k + \alpha_{\omega_k}((b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k))",
             derivation=r"""With $\nabla\beta = \gamma E[b'] - b$, the gradient above is $-E[(b - \gamma b') b^\top\zeta] +

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from verify.claims.projection import two_timescales
 from verify.claims.projection.two_timescales import RATE, Ball, Steps, envelope_ratio, one_state
 from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, Correction, Instance
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import approximators, instances, mdps, policies, q_tables
 from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import Approximator
@@ -219,6 +219,7 @@ CLAIMS = (
         r"\ E[b_\omega b_\omega^\top] \text{ non-singular} \implies \omega_k \to \text{the TD fixed point}",
         check=Check(gap_order_printed, _ORDERS, n_random=6),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=(
             Assumption(
                 "linear",

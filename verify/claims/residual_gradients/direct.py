@@ -28,7 +28,7 @@ from verify.arithmetic.model import (
 )
 from verify.claims.residual_gradients.self_consistent import Model, at_constant_temperature, relative_gap
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import approximators, instances, mdps, temperatures
 from virel_theory.checks import U
 from virel_theory.gradients.as_printed import direct_gradient_as_printed
@@ -97,6 +97,7 @@ CLAIMS = (
         statement=_LEFT + "-" + _RIGHT,
         check=Check(partial(gap, direct_gradient_as_printed, True), _INSTANCES),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         assumptions=(_STOP,),
         steps=(
             Step(

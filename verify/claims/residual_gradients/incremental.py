@@ -34,7 +34,7 @@ from verify.claims.residual_gradients.self_consistent import (
     relative_gap,
 )
 from verify.engine.claim import Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import approximators, instances, mdps, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.gradients.as_printed import grad_beta_incremental_as_printed
@@ -158,6 +158,7 @@ CLAIMS = (
         r" - \nabla_\omega\hat Q_\omega(h)",
         check=Check(partial(gap, grad_beta_incremental_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         steps=(
             Step(
                 "chain rule",

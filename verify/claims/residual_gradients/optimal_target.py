@@ -19,7 +19,7 @@ from verify.arithmetic.dual import variables
 from verify.arithmetic.model import greedy_values, q_table, residual
 from verify.claims.residual_gradients.self_consistent import Model, as_array, relative_gap, seeded
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import approximators, instances, mdps
 from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import TabularQ
@@ -112,6 +112,7 @@ CLAIM = Claim(
     r"\quad a^* = \operatorname{argmax}_a \hat Q(a,s')",
     check=Check(partial(gap, grad_beta_optimal_as_printed), _INSTANCES),
     expected=Verdict.REFUTED,
+    weight=Weight.MISPRINT,
     assumptions=(
         Assumption(
             "unique maxima",

@@ -18,7 +18,7 @@ Teeth:  `perturb` adds to the gradient.
 import numpy as np
 
 from verify.engine.claim import Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.gradients.em_steps import e_step_gradient
@@ -92,6 +92,7 @@ CLAIMS = (
         r" = E_{d(s)}\big[E_{\pi_\theta}[Q_\omega(h)\nabla_\theta\log\pi_\theta] + \alpha\nabla_\theta\mathcal H(\pi_\theta)\big]\quad\text{(read: the left is the printed loss, the right (25))}",
         check=Check(gap_printed, _INSTANCES),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"J(\theta) = E_{s\sim D,\,a\sim\pi_\theta}\big[\alpha\log\pi_\theta(a|s) - (Q_\omega(h) - V_{\bar\phi}(s))\big]",
             derivation=r"With actions from the replay the constant drops out, $E_{\pi_\theta}[\nabla\log\pi_\theta]\,\alpha = 0$, and no entropy gradient is left. "

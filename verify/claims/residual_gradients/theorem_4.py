@@ -28,7 +28,7 @@ from verify.claims.residual_gradients.theorem_4_figure import figures
 from verify.claims.residual_gradients.theorem_4_steps import STEPS, last_line, symbols
 from verify.claims.residual_gradients.theorem_4_truth import EVERY, eps_truth, policy_truth
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from virel_theory.checks import Array
 from virel_theory.gradients.as_printed import grad_eps_as_printed, theorem_4_as_printed
 from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term
@@ -120,6 +120,7 @@ CLAIMS = (
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])}",
         check=Check(partial(derivative_gap, policy_truth, theorem_4_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=_ASSUMPTIONS,
         steps=(
             *STEPS,
@@ -151,6 +152,7 @@ CLAIMS = (
         r"+ E[\beta_\omega(h)\Gamma_\omega(h)]",
         check=Check(partial(derivative_gap, eps_truth, grad_eps_as_printed), _PRINTED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=_ASSUMPTIONS,
         steps=(
             Step(

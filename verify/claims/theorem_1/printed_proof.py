@@ -14,7 +14,7 @@ from verify.claims.theorem_1 import printed_proof_gaps as gaps
 from verify.claims.theorem_1.peaks import EPS, coefficients, smooth_peaks
 from verify.engine.claim import ON_AN_INTERVAL, Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 from virel_theory.continuous.boltzmann import boltzmann_density
 
 _WARM = st.sampled_from((1.0, 0.5, 0.25, 2.0))
@@ -132,6 +132,7 @@ CLAIMS = (
         r"\frac{\varepsilon}{|f''(x^*)|} + \|\varphi''\|_\infty\frac{\varepsilon}{2m} \to 0",
         check=Check(gaps.rate_gap, smooth_peaks(phi=coefficients(), eps=_ANY), n_random=300),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         steps=_STEPS_12,
         figures=figures,
         not_certified=ON_AN_INTERVAL,
@@ -202,6 +203,7 @@ CLAIMS = (
         statement=r"|\varphi(x^*-\sqrt\varepsilon u)\,e^{g(x^*-\sqrt\varepsilon u)/\varepsilon}| \le \|\varphi\|_\infty",
         check=Check(gaps.dominated_gap, smooth_peaks(phi=coefficients(), eps=_ANY)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         steps=(_integrable(st.integers(1, 4)),),
         not_certified=ON_AN_INTERVAL,
     ),
@@ -212,6 +214,7 @@ CLAIMS = (
         statement=r"|e^{g(x^*-\sqrt\varepsilon u)/\varepsilon}| \le 1",
         check=Check(gaps.dominated_gap, smooth_peaks(phi=_ONE, eps=_ANY)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         steps=(_integrable(st.just(1)),),
         not_certified=ON_AN_INTERVAL,
     ),

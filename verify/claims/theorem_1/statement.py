@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from verify.claims.theorem_1 import density_figure, gaps, peaks
 from verify.claims.theorem_1.figures import figures, finite_figures
 from verify.engine.claim import ON_AN_INTERVAL, Assumption, Check, Claim, Correction
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 
 _LIMIT = r"\lim_{\varepsilon\to0}\int_X \varphi(x)\,p_\varepsilon(x)\,dx = \varphi(x^*)"
 _COLD = st.sampled_from((2.0**-6, 2.0**-8, 2.0**-10, 2.0**-4))
@@ -55,6 +55,7 @@ CLAIMS = (
         rf"\ \Rightarrow\ {_LIMIT}\quad \forall\varphi\in C_0^\infty(X)",
         check=Check(gaps.printed_gap, _PRINTED),
         expected=Verdict.REFUTED,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "unique maximum",
@@ -139,6 +140,7 @@ CLAIMS = (
             ),
         ),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             r"p_\varepsilon : X \to [0, \infty),\quad \int_X p_\varepsilon(x)\,dx = 1,\quad p_\varepsilon(x^*)\to\infty",
             r"A density is not a probability: for $f = -cx^2$ on $[-1, 1]$, $p_\varepsilon(0) = 1/Z$ with"

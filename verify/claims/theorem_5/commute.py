@@ -25,7 +25,7 @@ from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solv
 from verify.claims.theorem_5.rates import EPS_K, eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, Correction, Instance, NoProof, Step
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.draw import garnet
@@ -172,6 +172,7 @@ CLAIMS = (
         statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \lim_{k\to\infty}\min_\omega\varepsilon_{\omega,k}",
         check=Check(gap_iii, _WITH_OPTIMUM.map(_joined)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "assumption-2",
