@@ -13,8 +13,8 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, misfit
 from verify.engine.claim import Kind
+from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, misfit
 from verify.engine.verdict import Verdict, Weight
 from verify.report import instances
 from verify.report.headline import FALSE, counted, headline, weights

@@ -1,4 +1,4 @@
-"""Statements of the sources, statements of ours and tests of our own code are counted apart, and by weight."""
+"""Statements of the sources, statements of ours and tests of our own code are counted apart."""
 
 from verify.engine.claim import Kind
 from verify.report.headline import headline, weights

@@ -126,16 +126,11 @@ CLAIMS = (
     Claim(
         id="lemma-1-i-finite",
         title="L at a Dirac policy, finite action sets",
-        source="Lemma 1 i), App. D.3",
-        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = -\infty\quad\text{(Lemma 1 i) read on finite action sets)}",
-        check=Check(gaps.finite_dirac_gap, _FINITE_I),
-        expected=Verdict.REFUTED,
-        correction=Correction(
-            r"|A| < \infty:\quad L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
-            r"The entropy of a point mass on a finite set is $-1\log 1 = 0$, so (4) leaves the first term, which is finite. By hand: one state,"
-            r" one action, $Q = 0$: $L = 0$.",
-            Check(gaps.finite_dirac_value_gap, _FINITE_I),
-        ),
+        source="ours, beside Lemma 1 i) of App. D.3, which is about densities",
+        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
+        check=Check(gaps.finite_dirac_value_gap, _FINITE_I),
+        expected=Verdict.HOLDS,
+        printed=False,
     ),
     Claim(
         id="eq-20",

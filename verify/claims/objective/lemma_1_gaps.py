@@ -107,14 +107,6 @@ def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
     return Gap(differential_entropy(p).value + perturb, 1e-11)
 
 
-def finite_dirac_gap(
-    *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
-) -> Gap:
-    """Gap of Lemma 1 i) on finite actions: L at a deterministic policy, to be below `min Q/eps - 1`."""
-    value, _, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
-    return Gap(value + perturb, low - 1)
-
-
 def finite_dirac_value_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:

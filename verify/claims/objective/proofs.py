@@ -79,15 +79,8 @@ JOBS: Jobs = {
         proved("printed", HIDDEN, at_least(facts.marginal_bound), equal(facts.posterior_attained), **_hidden),
     ),
     "lemma-1-i-finite": (
-        refuted(
-            "printed",
-            WITH_POLICY,
-            equal(facts.deterministic_policy),
-            above(facts.above_minimum_minus_one),
-            **_dirac,
-        ),
         proved(
-            "corrected",
+            "printed",
             WITH_POLICY,
             equal(facts.deterministic_policy),
             equal(facts.without_entropy),
