@@ -34,12 +34,15 @@ class Check:
         n_random: number of instances that are drawn at random.
         named: a function that returns further `(name, instance)` pairs, e.g. the Gymnasium MDPs. It is called
             only when the check runs.
+        recorded: the counterexample on record of a statement that is false, within every hypothesis of its
+            source (`verify/hypotheses.py`). It is looked at first. None searches for one.
     """
 
     gap: Callable[..., Gap]
     instances: SearchStrategy[Instance]
     n_random: int = 200
     named: Callable[[], Iterable[tuple[str, Instance]]] = tuple
+    recorded: Instance | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +121,7 @@ class Claim:
         not_certified: why the claim on record, or one form of it, has no proof in exact or ball arithmetic;
             None if all its forms have one. `verify.proofs.table` holds the proofs.
         weight: what a verdict other than HOLDS or CERTIFIED means to the authors of the source.
+        reading: how the printed statement is read where that is not plain from it, one English sentence.
     """
 
     id: str
@@ -134,6 +138,7 @@ class Claim:
     deep: bool = False
     not_certified: NoProof | None = None
     weight: Weight | None = None
+    reading: str = ""
 
 
 def kind_of(claim: Claim) -> Kind:

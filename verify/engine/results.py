@@ -29,7 +29,7 @@ _ABLATION = {"name": str, "text": str, "ablation": str, "instances": int, "count
 _STEP = {"name": str, "statement": str, "ok": bool, "counterexample": _INSTANCE, "repaired": _CHECKED} | _GAP
 _ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str) | _GAP
 _ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
-_ROW |= {"kind": {*Kind}, "weight": (None, {*Weight})}
+_ROW |= {"kind": {*Kind}, "reading": str, "weight": (None, {*Weight})}
 _ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
 _ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
 _ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
@@ -158,6 +158,7 @@ def _heading(claim: Claim) -> Row:
         "statement": claim.statement,
         "expected": str(claim.expected),
         "kind": str(kind_of(claim)),
+        "reading": claim.reading,
         "weight": None if claim.weight is None else str(claim.weight),
     }
 

@@ -25,6 +25,8 @@ def explanation(claim: Claim, row: Row) -> str:
         f"**Source.** {claim.source}",
         f"**{word}.** ${claim.statement}$",
     ]
+    if claim.reading:
+        parts.append(f"**Our reading.** {claim.reading}")
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"
         for a, found in zip(claim.assumptions, row["assumptions"], strict=True)

@@ -6,6 +6,7 @@ the first, part ii) the second (or a policy with finite differential entropy).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,10 @@ CLAIMS = (
         title="L as the temperature falls, continuous actions",
         source="Lemma 1 ii), App. D.3",
         statement=r"\hat Q_\omega(\cdot) > 0,\ \pi_\theta \text{ any non-deterministic policy}\ \Rightarrow\ \lim_{\varepsilon_\omega\to0}L(\omega,\theta) = \infty",
-        check=_growth(_ABOVE_1, *gaps.POLICIES),
+        check=replace(
+            _growth(_ABOVE_1, *gaps.POLICIES, gaps.SLOW),
+            recorded={"q": [[1]], "policy": gaps.SLOW, "n": 1, "rate": False},
+        ),
         expected=Verdict.REFUTED,
         weight=Weight.COMPLETION,
         assumptions=(
@@ -172,9 +176,8 @@ CLAIMS = (
         correction=Correction(
             r"0 < E_{d\pi_\theta}[\hat Q_\omega] < \infty,\ E_d[\mathcal H(\pi_\theta)] \in \mathbb R\ \Rightarrow\ "
             r"\varepsilon_\omega L \to E_{d\pi_\theta}[\hat Q_\omega],\quad L\to\infty",
-            r"The proof takes entropy to be finite for every non-deterministic policy. $\tfrac12\delta(0) + \tfrac12U[-1, 1]$ is not deterministic and"
-            r" has no density: $\mathcal H = -\infty$ and $L = -\infty$ for every $\varepsilon_\omega$. A density is not enough either:"
-            r" $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$. On an unbounded A it can also be"
+            r"The proof takes entropy to be finite for every non-deterministic policy. The density $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has"
+            r" $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$, so that $L = -\infty$ for every $\varepsilon_\omega$. On an unbounded A it can also be"
             r" $+\infty$: the same $p$ on $(e, \infty)$ has $\mathcal H = \int_1^\infty (t + 2\log t)\,t^{-2}dt = \infty$, and with Q = 1"
             r" $\varepsilon_\omega L = \infty$ does not tend to 1. If both means are real, $\varepsilon_\omega L = E[Q] + \varepsilon_\omega E_d[\mathcal H]"
             r" \to E[Q]$, and $L \ge E[Q]/\varepsilon_\omega - |E_d[\mathcal H]| \to \infty$: only the mean of Q has to be positive, not Q.",

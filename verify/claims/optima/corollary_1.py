@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.claims.optima.corollary_1_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
@@ -176,10 +177,12 @@ CLAIMS = (
         id="corollary-1",
         title="eps = 0 is necessary for Q_w = Q*",
         source="talk, Corollary 1, i), for the target T^{pi_w}",
-        statement=r"\hat Q_\omega = Q^* \implies \varepsilon_\omega = 0 \quad (\mathcal T_\omega = \mathcal T^{\pi_\omega} \in \mathbb T)",
+        statement=r"\hat Q_\omega = Q^* \implies \varepsilon_\omega = 0",
+        reading=r"$\mathcal T_\omega = \mathcal T^{\pi_\omega}$, the first member of $\mathbb T$ that the talk names.",
         check=Check(
             gap_necessary_i,
             solved(shape=(1, 2), min_actions=2, gammas=(0.5,), gaps=(64, 128), lowest=(104, 112)),
+            recorded=recorded.LARGE,
         ),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,

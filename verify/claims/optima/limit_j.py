@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.engine.claim import Check, Claim, Correction, Step
 from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import instances, mdps, policies
@@ -79,6 +80,11 @@ CLAIMS = (
         check=Check(
             talk_limit_gap,
             instances(mdp=_TWO_ACTIONS, pi_theta=policies, eps=st.sampled_from((1e-6, 1e-9))),
+            recorded={
+                "mdp": recorded.one_state(1.0, 0.0, gamma=0.5),
+                "pi_theta": recorded.UNIFORM,
+                "eps": 1e-6,
+            },
         ),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,

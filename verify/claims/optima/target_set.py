@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
@@ -163,10 +164,10 @@ CLAIMS = (
         id="app-c-3",
         title="The recursion defines the temperature",
         source="App. C, F.2",
-        statement=r"\varepsilon_\omega = \tfrac cp\|\mathcal T^{\pi_\omega}\hat Q_\omega - \hat Q_\omega\|_p^p,\ "
-        r"\pi_\omega \propto \exp(\hat Q_\omega/\varepsilon_\omega),\ \text{defines } \varepsilon_\omega\ \text{(one)}\ "
-        r"\text{for } \omega\in\Omega_c \subseteq \Omega",
-        check=Check(gap_single_valued, _LARGE),
+        statement=r"\text{any } \omega \text{ satisfying this recursive definition forms a constrained set } \Omega_c \subseteq \Omega",
+        reading=r"The recursion $\varepsilon_\omega = \tfrac cp\|\mathcal T^{\pi_\omega}\hat Q_\omega - \hat Q_\omega\|_p^p$ has one solution"
+        r" for each $\omega\in\Omega_c$, so that $\varepsilon_\omega$ and its gradient can be written.",
+        check=Check(gap_single_valued, _LARGE, recorded=recorded.LARGE | {"shift": np.zeros((1, 2))}),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,
         correction=Correction(

@@ -25,7 +25,7 @@ from verify.claims.residual_gradients.self_consistent import (
     well_conditioned,
 )
 from verify.claims.residual_gradients.theorem_4_figure import figures
-from verify.claims.residual_gradients.theorem_4_steps import STEPS, last_line, symbols
+from verify.claims.residual_gradients.theorem_4_steps import RECORDED, STEPS, last_line, symbols
 from verify.claims.residual_gradients.theorem_4_truth import EVERY, eps_truth, policy_truth
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
 from verify.engine.verdict import Gap, Verdict, Weight
@@ -118,7 +118,7 @@ CLAIMS = (
         r"\frac{\varepsilon_\omega E[\beta_\omega(h)\Gamma_\omega(h)]\,\mathbb E_\omega\hat Q_\omega(h) "
         r"+ \mathbb E_\omega[\nabla_\omega\hat Q_\omega(h)]}"
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])}",
-        check=Check(partial(derivative_gap, policy_truth, theorem_4_as_printed), _PRINTED),
+        check=Check(partial(derivative_gap, policy_truth, theorem_4_as_printed), _PRINTED, recorded=RECORDED),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,
         assumptions=_ASSUMPTIONS,
@@ -150,7 +150,7 @@ CLAIMS = (
         r"\mathbb E_\omega\hat Q_\omega(h) + \mathbb E_\omega[\nabla_\omega\hat Q_\omega(h)]}"
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])} "
         r"+ E[\beta_\omega(h)\Gamma_\omega(h)]",
-        check=Check(partial(derivative_gap, eps_truth, grad_eps_as_printed), _PRINTED),
+        check=Check(partial(derivative_gap, eps_truth, grad_eps_as_printed), _PRINTED, recorded=RECORDED),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,
         assumptions=_ASSUMPTIONS,

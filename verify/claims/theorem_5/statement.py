@@ -143,7 +143,8 @@ CLAIMS = (
         id="eq-37",
         title="The limit of the incremental residual error",
         source="Eq. (37), App. F.2",
-        statement=r"\lim_{k\to\infty}\varepsilon_{\omega,k} = \tfrac cp\|\mathcal T^*\hat Q_\omega(h) - \hat Q_\omega(h)\|_p^p = \varepsilon_\omega\quad (\mathcal T_\omega = \mathcal T^*)",
+        statement=r"\lim_{k\to\infty}\varepsilon_{\omega,k} = \tfrac cp\|\mathcal T^*\hat Q_\omega(h) - \hat Q_\omega(h)\|_p^p = \varepsilon_\omega",
+        reading=r"$\varepsilon_\omega$ is the residual error of $\mathcal T_\omega = \mathcal T^*$; for $\mathcal T^{\pi_\omega}$ see `eq-37-own-policy`.",
         check=Check(gap_37, _random()),
         expected=Verdict.HOLDS,
         assumptions=(
@@ -175,7 +176,8 @@ CLAIMS = (
         id="theorem-5-ii",
         title="Minimum of the limit",
         source="Thm 5 ii), App. F.2",
-        statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \min_\omega\varepsilon_\omega\quad (\mathcal T_\omega = \mathcal T^*)",
+        statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \min_\omega\varepsilon_\omega",
+        reading=r"$\varepsilon_\omega$ is the residual error of $\mathcal T_\omega = \mathcal T^*$; for $\mathcal T^{\pi_\omega}$ see `theorem-5-ii-own-policy`.",
         check=Check(gap_ii, solved(shape=(2, 3), others=integer_tables(-3, 6, count=2))),
         expected=Verdict.HOLDS,
         assumptions=(
