@@ -216,10 +216,7 @@ def last_display_gap(
     eps: float,
     perturb: float = 0.0,
 ) -> Gap:
-    r"""Gap of step "denominator of the last display": $\int_U e^{g/\varepsilon}du - \int e^{u^2 f''}du$.
-
-    With `half`, the exponent has the factor 1/2 of (17).
-    """
+    r"""Gap of the integral in Theorem 1's proof: $\int_U e^{g/\varepsilon}du - \int e^{u^2 f''/2}du$, zero."""
     peak = smooth_peak(coef, x_star, widths)
     limit = math.sqrt(2 * math.pi / -peak.curvature) * (1 + 4 * perturb)
     near = 2 / 3 * peak.third * math.sqrt(eps) / peak.m**2
