@@ -3,7 +3,7 @@
 `R` serves most claims: one state, actions of reward 2 and 1, gamma = 0, so that Q* = (2, 1) is positive
 (Assumption 1) with a unique maximum (Assumption 3). At Q = (1, 0) the residual is 1 everywhere, and the residual
 error of (2) with c = 1, p = 2 and the mean norm is eps = 1/2: pi_omega = (0.881, 0.119).
-`verify/hypotheses.py` lists what each claim's counterexample has to meet.
+`verify/claims/hypotheses.py` lists what each claim's counterexample has to meet.
 """
 
 import numpy as np

@@ -35,7 +35,7 @@ class Check:
         named: a function that returns further `(name, instance)` pairs, e.g. the Gymnasium MDPs. It is called
             only when the check runs.
         recorded: the counterexample on record of a statement that is false, within every hypothesis of its
-            source (`verify/hypotheses.py`). It is looked at first. None searches for one.
+            source (`verify/claims/hypotheses.py`). It is looked at first. None searches for one.
     """
 
     gap: Callable[..., Gap]
