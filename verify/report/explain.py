@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from verify.engine.claim import Claim, Correction
+from verify.engine.claim import Claim, Correction, kind_of
 from verify.engine.describe import in_short
 from verify.engine.results import Row
 from verify.engine.verdict import Verdict
+from verify.report.headline import counted
 
 ERRATA_HEAD = """# Errata found by the toolkit
 
@@ -16,11 +17,6 @@ counterexample that the search found and with what holds instead. For all verdic
 """
 
 
-def counted(n: int, noun: str) -> str:
-    """Number with a noun in the singular or plural, such as "1 instance" or "2 instances"."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def explanation(claim: Claim, row: Row) -> str:
     """Markdown text on a claim and its row of `results.json`: statement, verdict, what holds instead."""
     word = "As printed" if claim.printed and not claim.deep else "Statement (ours)"
@@ -29,6 +25,8 @@ def explanation(claim: Claim, row: Row) -> str:
         f"**Source.** {claim.source}",
         f"**{word}.** ${claim.statement}$",
     ]
+    if claim.reading:
+        parts.append(f"**Our reading.** {claim.reading}")
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"
         for a, found in zip(claim.assumptions, row["assumptions"], strict=True)
@@ -36,6 +34,7 @@ def explanation(claim: Claim, row: Row) -> str:
     parts.append(_verdict(row))
     if claim.weight is not None:
         parts.append(f"**Weight.** {claim.weight}: {claim.weight.meaning}.")
+    parts.append(f"**Counted as.** A {kind_of(claim)}.")
     if row["counterexample"] is not None:
         parts.append(f"**Smallest counterexample found.** {in_short(row['counterexample'], width=2000)}")
     if claim.correction is not None:

@@ -4,13 +4,13 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+from verify.report.errata_pdf import write_errata_pdf
 
 import tests.support.claims as fake
 from tests.support.report_rows import document_of
 from verify.commands.documents import main_report
 from verify.commands.verify import main_verify
 from verify.engine import registry
-from verify.report.errata_pdf import write_errata_pdf
 from verify.report.instances import layout, number
 from verify.report.page import render, write_report
 
@@ -159,7 +159,7 @@ def test_a_damaged_row_is_one_line_that_says_where(tmp_path, capsys, where):
 
 
 def test_a_results_file_of_another_schema_is_told_so(tmp_path, capsys):
-    (tmp_path / "results.json").write_text(json.dumps(document_of([fake.HOLDS]) | {"schema": 2}))
+    (tmp_path / "results.json").write_text(json.dumps(document_of([fake.HOLDS]) | {"schema": 1}))
     assert main_report(["--out", str(tmp_path)]) == 2
     assert "written by another version" in capsys.readouterr().err
 

@@ -24,7 +24,7 @@ from verify.claims.methods.design_objective import (
     trajectories,
 )
 from verify.engine.claim import Assumption, Check, Claim, Correction, NoProof
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import instances, mdps, policies, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -186,6 +186,7 @@ CLAIMS = (
         statement=r"\pi(\tau|O) = \prod_{t=1}^T p_{env}(s_{t+1}|s_t,a_t)\,\pi(a_t|s_t,O)",
         check=Check(gap_5_printed, _PI),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\pi(\tau|O) = \rho(s_1)\prod_{t=1}^T p_{env}(s_{t+1}|s_t,a_t)\,\pi(a_t|s_t,O)",
             derivation=r"Summed over trajectories the printed product is $|S|$, one for each free start state. Their (1) has the factor $\rho(s_1)$.",
@@ -214,6 +215,7 @@ CLAIMS = (
         r"Q_\pi(s_t,a_t) = r_t + E\Big[\sum_{t'=t+1}^T r_{t'} - \alpha\log\frac{\pi}{p_\theta}\Big]",
         check=Check(gap_10_printed, _PI_PRIOR),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"V_\pi(s_t) = E\Big[\sum_{t'=t}^T r_{t'} - \alpha\log\frac{\pi(a_{t'}|s_{t'},O)}{p_\theta(a_{t'}|s_{t'})}\Big]",
             derivation=r"(9) adds $r_t$ to the sum from $t+1$; averaging it over $a_t$ and subtracting $\alpha KL$ adds the whole step $t$. So the sum of (8) must start at $t$.",
@@ -241,9 +243,11 @@ CLAIMS = (
         id="design-12",
         title="maximum-entropy form for a uniform prior",
         source="Marino et al., Eq. (12)",
-        statement=r"\mathcal J(\pi,\theta) = E_\pi[R(\tau)] + \alpha\mathcal H(\pi(\tau|O)) \quad\text{(up to a constant in } \pi\text{, the dropped prior)}",
+        statement=r"\mathcal J(\pi,\theta) = E_\pi[R(\tau)] + \alpha\mathcal H(\pi(\tau|O))",
+        reading=r"Up to a constant in $\pi$, as the uniform prior is dropped.",
         check=Check(gap_12_printed, _PI_ALPHA),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\mathcal J(\pi,\theta) + \alpha T\log|A| = E_\pi[R(\tau)] + \alpha\sum_t E[\mathcal H(\pi(\cdot|s_t,O))]",
             derivation=r"The entropy of whole trajectories, $\mathcal H(\pi(\tau|O))$, also counts the dynamics, $-E[\log\rho(s_1)] - \sum_t E[\log p_{env}]$, which depends on $\pi$ through the states visited; "

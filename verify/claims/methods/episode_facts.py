@@ -232,21 +232,6 @@ def fitted_lottery(x: Exact) -> list[arb]:
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
-def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Zero if theta = P(lottery) = 1/2 is stationary for the printed fit: slope of `E_q[log p_theta(tau|O)]`.
-
-    q = p_{1/2}(tau|O). With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe
-    arm, the derivative of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 -
-    theta) - (w - e)/z.
-    """
-    q = _posterior_of_lottery(x)
-    lean = 2 * (q - (1 - q))  # (w - e)/z at 1/2
-    return [q * (2 - lean) - (1 - q) * (2 + lean)]
-
-
-# MERL.
-
-
 def merl(x: Exact) -> list[arb]:
     """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit of the one minus the other's.
 

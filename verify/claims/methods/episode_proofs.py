@@ -97,8 +97,7 @@ JOBS: Jobs = {
     ),
     "pseudo-likelihood-jensen": (proved("printed", EPISODE, at_least(facts.jensen), prepare=episodes),),
     "pseudo-likelihood-risk-seeking": (
-        refuted("printed", LOTTERY, *WORSE_LOTTERY, equal(facts.slope_of_printed_fit), prepare=lottery),
-        proved("corrected", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
+        proved("printed", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
     ),
     "merl-counterexample": (proved("printed", MERL, equal(facts.merl), **_merl),),
     "merl-counterexample-threshold": (

@@ -242,14 +242,6 @@ def above_minimum(x: Exact) -> list[arb]:
     return [surplus(x, theta(x))]
 
 
-def above_minimum_minus_one(x: Exact) -> list[arb]:
-    """Positive if Lemma 1 i)'s limit L -> -inf fails for finite actions: `L - (min Q/eps - 1)`.
-
-    L stays above that bound.
-    """
-    return [surplus(x, theta(x)) + 1]
-
-
 def least_value(x: Exact) -> list[arb]:
     """Smallest Q value of an instance, `min_{s,a} Q`, to be proved positive."""
     return [arb(min(x.q))]

@@ -86,15 +86,8 @@ JOBS: Jobs = {
         proved("printed", LATENT, at_least(facts.design_bound), equal(facts.boltzmann_attains), **_latent),
     ),
     "lemma-1-i-finite": (
-        refuted(
-            "printed",
-            WITH_POLICY,
-            equal(facts.deterministic_policy),
-            above(facts.above_minimum_minus_one),
-            **_dirac,
-        ),
         proved(
-            "corrected",
+            "printed",
             WITH_POLICY,
             equal(facts.deterministic_policy),
             equal(facts.without_entropy),

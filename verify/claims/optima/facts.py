@@ -101,17 +101,7 @@ def unique_maxima(x: Exact) -> list[int]:
 
 
 @rational
-def one_action(x: Exact) -> list[int]:
-    """Zero where a state has a single action: number of its available actions minus 1."""
-    return [len(own) - 1 for own in x.mdp.of_state]
-
-
 @rational
-def residual_error(x: Exact) -> list[fmpq]:
-    """Residual error eps of the table Q under the target T*."""
-    return [exact.residual_error(x.mdp, x.q)]
-
-
 def mass_off_maximum(x: Exact) -> list[arb]:
     """Nonnegative if pi_omega's mass off the best actions is at most `2 sum exp(-gap/eps)`: right minus left.
 

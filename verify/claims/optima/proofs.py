@@ -120,9 +120,8 @@ JOBS: Jobs = {
         ),
     ),
     "corollary-1-ii": (
-        refuted("printed", ("mdp", "q"), equal(facts.one_action), above(facts.residual_error), **_shifted),
         proved(
-            "corrected",
+            "printed",
             Q_AND_EPS,
             above(facts.more_than_one_action),
             at_least(facts.least_probability),

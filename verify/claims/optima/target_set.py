@@ -16,10 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import boltzmann_loss, integer_tables, policy_values, solve_rounding, solved
 from verify.engine.claim import Assumption, Check, Claim, Correction
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import instances, mdps, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -164,11 +165,12 @@ CLAIMS = (
         id="app-c-3",
         title="The recursion defines the temperature",
         source="App. C, F.2",
-        statement=r"\varepsilon_\omega = \tfrac cp\|\mathcal T^{\pi_\omega}\hat Q_\omega - \hat Q_\omega\|_p^p,\ "
-        r"\pi_\omega \propto \exp(\hat Q_\omega/\varepsilon_\omega),\ \text{defines } \varepsilon_\omega\ \text{(one)}\ "
-        r"\text{for } \omega\in\Omega_c \subseteq \Omega",
-        check=Check(gap_single_valued, _LARGE),
+        statement=r"\text{any } \omega \text{ satisfying this recursive definition forms a constrained set } \Omega_c \subseteq \Omega",
+        reading=r"The recursion $\varepsilon_\omega = \tfrac cp\|\mathcal T^{\pi_\omega}\hat Q_\omega - \hat Q_\omega\|_p^p$ has one solution"
+        r" for each $\omega\in\Omega_c$, so that $\varepsilon_\omega$ and its gradient can be written.",
+        check=Check(gap_single_valued, _LARGE, recorded=recorded.LARGE | {"shift": np.zeros((1, 2))}),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\text{finite MDPs: } \Omega_c = \Omega;\ \#\{\varepsilon : \varepsilon = g(\omega,\varepsilon)\}"
             r"\ \text{is odd (unless } g \text{ touches the diagonal), and } 1 \text{ if } \gamma\,B\,\tfrac{4(A-1)}{e^2} < 1,\ B = \max_h(-\beta_\omega^{unif}(h))^+",

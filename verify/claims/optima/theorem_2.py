@@ -19,11 +19,12 @@ from functools import partial
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import integer_tables, on_mdp, policy_values, solve_rounding, solved
 from verify.claims.optima.theorem_2_figure import figures
 from verify.claims.optima.theorem_2_path import gap_along
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, NoProof, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -172,6 +173,7 @@ CLAIMS = (
         statement=_PRINTED,
         check=Check(gap_along(optimal_target), tables(-4, 8)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "assumption-1",
@@ -209,12 +211,22 @@ CLAIMS = (
                 "sufficiency",
                 r"\arg\max_\omega \tfrac{E[\hat Q_\omega]}{\varepsilon_\omega} = \arg\min_\omega \tfrac{\varepsilon_\omega}{E[\hat Q_\omega]}"
                 r" = \arg\min_\omega \varepsilon_\omega",
-                Check(gap_ratio_step, tables(-4, 8)),
+                Check(
+                    gap_ratio_step,
+                    tables(-4, 8),
+                    recorded={
+                        "mdp": recorded.R,
+                        "q_star": recorded.Q_STAR,
+                        "others": np.array([[[-1.0, -2.0]]]),
+                        "pi": recorded.UNIFORM,
+                        "d": recorded.D,
+                    },
+                ),
                 repaired=Correction(
                     statement=r"\text{the same over } \{\omega : \hat Q_\omega > 0\} \ni \omega^*",
                     derivation=r"""The proof assumes $\hat Q_{\omega^*} > 0$ only. A member with $E[\hat Q_\omega] < 0$ has a negative ratio, below the 0 of
-$\omega^*$: S = A = 1, gamma = 0, r = 1, Omega = {1, -1} has $\varepsilon/E[Q] = 0$ and $2/(-1) = -2$, so
-the middle argmin is omega = -1. Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on
+$\omega^*$: S = 1, A = 2, gamma = 0, r = (2, 1), Omega = {Q*, (-1, -2)} and the uniform policy have
+$\varepsilon/E[Q] = 0$ and $4.5/(-1.5) = -3$, so the middle argmin is (-1, -2). Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on
 $(0,\infty]$, and with Assumption 2 both minima are the zeros of $\varepsilon_\omega$. Without it, the last
 equality fails too. The conclusion needs none of this:
 $L = +\infty$ where $\varepsilon_\omega = 0$, and the step `bounded` makes it finite elsewhere.""",

@@ -233,6 +233,7 @@ $\tilde\omega$.""",
         statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \lim_{k\to\infty}\min_\omega\varepsilon_{\omega,k}",
         check=Check(gap_iii, _WITH_OPTIMUM.map(_joined)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "assumption-2",

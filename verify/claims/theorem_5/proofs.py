@@ -65,5 +65,5 @@ JOBS: Jobs = {
             prepare=two_members,
         ),
     ),
-    "theorem-5-descent": (proved("corrected", INCREMENTAL, at_least(facts.stationary)),),
+    "theorem-5-descent": (proved("printed", INCREMENTAL, at_least(facts.stationary)),),
 }
