@@ -32,7 +32,7 @@ from virel_theory.methods.pseudo_likelihood import (
 
 def marginal_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: float = 0.0) -> Gap:
     """Gap of the log-evidence by dynamic programming: minus log sum_tau p(tau) exp(R(tau)/c), zero."""
-    pairs = [x for s in range(mdp.n_states) for x in _trajectories(mdp, pi, s, horizon)]
+    pairs = [x for s in range(mdp.n_states) for x in trajectories(mdp, pi, s, horizon)]
     log_p, returns = np.array([x[0] for x in pairs]), np.array([x[1] for x in pairs])
     scores = log_p + returns / c
     top = scores.max()
@@ -50,7 +50,7 @@ def jensen_gap(*, mdp: TabularMDP, pi: Array, c: float, horizon: int, perturb: f
     """
     mean = expected_episode_return(mdp, pi=pi, horizon=horizon)
     equivalent = c * (pseudo_log_likelihood(mdp, pi=pi, c=c, horizon=horizon) - perturb)
-    pairs = [x for s in range(mdp.n_states) for x in _trajectories(mdp, pi, s, horizon)]
+    pairs = [x for s in range(mdp.n_states) for x in trajectories(mdp, pi, s, horizon)]
     p, returns = np.exp([x[0] for x in pairs]) / mdp.n_states, np.array([x[1] for x in pairs]) / c
     centred = returns - p @ returns
     width = float(np.ptp(returns))
@@ -112,7 +112,7 @@ def two_armed(*, safe: float, p: float, prize: float, offset: float = 0.0) -> Ta
     return TabularMDP(transition, reward, 0.0, initial=np.eye(4)[0])
 
 
-def _trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[float, float]]:
+def trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[float, float]]:
     """All trajectories of `steps` decisions from s with positive probability, as `(log p(tau|s), R(tau))`."""
     if steps == 0:
         return [(0.0, 0.0)]
@@ -122,7 +122,7 @@ def _trajectories(mdp: TabularMDP, pi: Array, s: int, steps: int) -> list[tuple[
         for a in range(mdp.n_actions)
         for t in range(mdp.n_states)
         if pi[s, a] > 0 and dense[s, a, t] > 0
-        for log_p, rest in _trajectories(mdp, pi, t, steps - 1)
+        for log_p, rest in trajectories(mdp, pi, t, steps - 1)
     ]
 
 
