@@ -59,7 +59,7 @@ test-cluster: $(VENV)/.stamp-cluster  ## tests that start a Ray and a Dask clust
 test-mutants: export OMP_NUM_THREADS = 1
 test-mutants: export OPENBLAS_NUM_THREADS = 1
 test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIREL paper must turn its verdict (a minute)
-	@$(BIN)/pytest -m "mutants or not mutants" tests/verify/mutants $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "mutants or not mutants" tests/verify/statements $(PYTEST_ARGS)
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 
