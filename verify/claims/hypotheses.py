@@ -117,8 +117,6 @@ HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
     "theorem-1": (temperature,),
     "theorem-1-density-range": (temperature,),
     "eq-12": DENSITY,
-    "eq-18": DENSITY,
-    "eq-19": DENSITY,
     "app-c-test-function": DENSITY,
     "lemma-1-i": DENSITY,
     "lemma-1-ii": DENSITY,
@@ -147,6 +145,10 @@ HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
     "eq-37-own-policy": VALUES,
     "theorem-5-ii-own-policy": VALUES,
     "theorem-5-iii": DENSITY,  # S = 1, A = 2, r = (1, 0), gamma = 1/2: Q* = (2, 1)
+    "eq-38": DENSITY,  # S = 1, A = 2, r = (2, 1), gamma = 1/2: Q* = (4, 3)
+    "app-f2-fixed-k": DENSITY,  # the same MDP
+    "app-f1-theorem-2": (*VALUES, q_star_is_optimal),
+    "talk-limit-dropped-term": (*VALUES, q_star_is_optimal, distributions, temperature),
     "eq-39": (*VALUES, q_star_is_optimal, distributions),
     "eq-41": VALUES,
     "alg-2-temperature": (*VALUES, q_star_is_optimal),

@@ -15,6 +15,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import on_mdp, solved
 from verify.engine.claim import A_LIMIT, Check, Claim, Correction
 from verify.engine.verdict import Gap, Verdict, Weight
@@ -57,7 +58,17 @@ CLAIMS = (
         source="Talk, 'Inferring the Action Posterior', both slides",
         statement=rf"\mathcal L_\omega(\theta) = {_LOWER_BOUND}:\quad "
         r"\lim_{\varepsilon_\omega\to0}\varepsilon_\omega\mathcal L_\omega(\theta) = E_{d(s)\pi_\theta(a|s)}[Q^*(h)]",
-        check=Check(gap_printed, _INSTANCES),
+        check=Check(
+            gap_printed,
+            _INSTANCES,
+            recorded={
+                "mdp": recorded.R,
+                "q_star": recorded.Q_STAR,
+                "pi": recorded.UNIFORM,
+                "d": recorded.D,
+                "eps": 2.0**-30,
+            },
+        ),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,
         correction=Correction(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from verify.claims import recorded
 from verify.claims.instances import integer_tables, policy_values, solve_rounding, solved
 from verify.engine.claim import Check, Claim, Correction, Instance, NoProof
 from verify.engine.verdict import Gap, Verdict, Weight, worst
@@ -91,7 +92,11 @@ CLAIMS = (
         source="App. F.1, after Eq. (33)",
         statement=r"\varepsilon_\omega \text{ [of (33)] now satisfies all requirements in Theorem 2 without Assumption 2:}"
         r"\ \varepsilon_{\omega^*} = 0 \implies \pi_{\omega^*} \in \Pi^*\quad\text{(the conclusion of Theorem 2)}",
-        check=Check(gap_printed, _INSTANCES),
+        check=Check(
+            gap_printed,
+            _INSTANCES,
+            recorded={"mdp": recorded.R, "q_star": recorded.Q_STAR, "b": recorded.table(1, 3)},
+        ),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,
         correction=Correction(
