@@ -138,7 +138,7 @@ CLAIMS = (
         statement=r"\varepsilon_\omega := \tfrac{c}{p}\|\mathcal T_\omega\hat Q_\omega(h) - \hat Q_\omega(h)\|_p^p;"
         r"\ \tfrac{1}{2|H|}\|\cdot\|_2^2;\ \tfrac{1}{p|H|}\|\cdot\|_p^p;\ \|\cdot\|_{d(h)}^2;\ E_D[(\cdot)^2]:"
         r"\ \text{each zero iff } \hat Q_\omega = Q^* \text{ (ours), } \mathcal T_\omega = \mathcal T^*",
-        check=Check(gap, _instances()),
+        check=Check(gap, _instances(), n_random=100),
         expected=Verdict.HOLDS,
         printed=False,
         not_certified=A_DEFINITION,
@@ -146,7 +146,7 @@ CLAIMS = (
             Assumption(
                 "full-support",
                 "d(h) > 0 for every pair (poster's norm); else a zero residual error leaves pairs unconstrained",
-                without=Check(gap, _instances(full_support=False)),
+                without=Check(gap, _instances(full_support=False), n_random=100),
             ),
             Assumption(
                 "expectation-inside",
