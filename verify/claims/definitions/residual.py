@@ -5,7 +5,7 @@ every use of (2) needs. Q* is known (`solved`: exact), so that the zero set is n
 
 Both sides: `virel_theory`'s operator and `residual_error`; T* and the sums by Python loops with `math.fsum`, in
         this file only.
-Bound:  T* by loops and by the library is exact on these instances (`instances.py`). |H| products and powers,
+Bound:  T* by loops and by the library is exact on these instances (`solved`). |H| products and powers,
         each within 4 ulps, and a sum of |H| positive terms: (|H| + 16) u relative. Where the error is 0 or not
         is compared exactly: residuals are multiples of 1/32, so nothing underflows.
 Teeth:  `perturb` doubles the loop's sum, and calls Q* another table.
