@@ -238,7 +238,7 @@ CLAIMS = (
         title="the auxiliary weights' update leads to zeta_omega in the mean, and rests there alone",
         source="Eq. (34), App. F.1",
         statement=r"\hat\zeta_{k+1} \leftarrow \hat\zeta_k + \alpha_{\zeta k}(\beta_\omega(h) - b_\omega^\top(h)\hat\zeta_k)\,b_\omega(h)",
-        check=Check(gap_34, _STARTED),
+        check=Check(gap_34, _STARTED, n_random=100),
         expected=Verdict.HOLDS,
         not_certified=A_LIMIT,
     ),
