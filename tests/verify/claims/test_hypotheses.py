@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from verify.claims import recorded
+from verify.claims.hypotheses import (
+    HYPOTHESES,
+    own_residual,
+    positive,
+    regular_features,
+    representable,
+    unique,
+)
 from verify.engine.claim import Kind, kind_of
 from verify.engine.registry import all_claims
 from verify.engine.runner import run_check
 from verify.engine.verdict import Verdict
-from verify.claims.hypotheses import HYPOTHESES, own_residual, positive, regular_features, representable, unique
 from virel_theory import TabularMDP
 
 TOPICS = ("theorem_1", "objective", "optima", "residual_gradients", "projection", "theorem_5", "methods")

@@ -217,9 +217,7 @@ CLAIMS = (
         statement=r"\hat\zeta_{k+1} \text{ as in (34)},\ \omega_{k+1} = P(\omega_k + \alpha_{\omega k}(b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k),\ P \text{ onto a compact } C,\ \{\omega \mid E[\beta_\omega b_\omega] = 0\} \subseteq C,"
         r"\ \sum_k\alpha_{\zeta k} = \sum_k\alpha_{\omega k} = \infty,\ \sum_k\alpha_{\zeta k}^2, \sum_k\alpha_{\omega k}^2 < \infty,\ \lim_k \alpha_{\zeta k}/\alpha_{\omega k} = 0,"
         r"\ E[b_\omega b_\omega^\top] \text{ non-singular} \implies \omega_k \to \text{the TD fixed point}",
-        check=Check(
-            gap_order_printed, _ORDERS, n_random=6, recorded={"scale": 0.1, "power": 0.55}
-        ),
+        check=Check(gap_order_printed, _ORDERS, n_random=6, recorded={"scale": 0.1, "power": 0.55}),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,
         assumptions=(
