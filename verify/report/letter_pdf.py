@@ -9,7 +9,7 @@ from verify.report.pdf_pages import Block, Columns, write_pages
 from verify.report.typeset import typeset
 
 RUST, GREEN = "#8a3200", "#00573f"
-SMALL = 7.4
+SMALL = 7.0
 COLUMNS = ((0.0, 118.0), (124.0, 302.0), (308.0, 483.0))
 """Left and right ends of the columns of the table of misprints, in points from the margin."""
 
@@ -49,14 +49,14 @@ def _heading(text: str) -> Block:
 
 
 def _entry(entry: Entry, number: str) -> Iterator[Block]:
-    yield Block(f"{number}{typeset(entry.title)}", size=9.8, weight="bold", above=7, keep=True)
+    yield Block(f"{number}{typeset(entry.title)}", size=9.5, weight="bold", above=6, keep=True)
     for quote in entry.quotes:
         yield Block(f"{quoted(quote)} ({quote.where})", indent=10, colour=RUST, above=2)
     if entry.reading:
         yield Block(f"Our reading. {entry.reading}", above=2)
     yield Block(entry.wrong, above=2)
-    yield Block(entry.example, size=6.6, code=True, indent=10, above=3)
-    yield Block(entry.prints, size=6.6, code=True, indent=10, above=2, colour="#555555")
+    yield Block(entry.example, size=6.3, code=True, indent=10, above=3)
+    yield Block(entry.prints, size=6.3, code=True, indent=10, above=2, colour="#555555")
     yield Block(f"Instead. {entry.instead}", colour=GREEN, above=3)
 
 
@@ -72,4 +72,4 @@ def _row(texts: Sequence[str], *, weight: str = "normal") -> Columns:
         replace(cell, text=text, indent=left, width=right)
         for text, (left, right) in zip(texts, COLUMNS, strict=True)
     )
-    return Columns(tuple(cells), above=0.8)
+    return Columns(tuple(cells), above=0.4)

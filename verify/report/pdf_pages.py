@@ -18,7 +18,7 @@ from virel_common.files import atomic_file
 from virel_common.plot_style import style
 
 WIDTH, HEIGHT = 595.3, 841.9  # points: A4
-MARGIN, TOP = 56.0, 50.0
+MARGIN, TOP = 56.0, 46.0
 SERIF, MONO = "STIXGeneral", "DejaVu Sans Mono"
 STYLE: dict[Any, Any] = {"font.family": SERIF, "mathtext.fontset": "stix", "pdf.fonttype": 42}
 _INLINE = re.compile(r"(\$\$[^$]+\$\$|\$[^$]+\$)")
@@ -27,10 +27,10 @@ _MARKS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|`([^`]*)`")
 
 @dataclass(frozen=True)
 class Block:
-    """Paragraph with formulas `$...$`, or code, whose lines are not broken: font, indent, spacing, colour."""
+    """Paragraph with formulas `$...$`, or code, which is broken nowhere: font, indent, spacing, colour."""
 
     text: str
-    size: float = 9.0
+    size: float = 8.7
     weight: str = "normal"
     indent: float = 0.0
     above: float = 2.0
@@ -93,7 +93,8 @@ def layout(blocks: Sequence[Block | Columns]) -> list[list[_Placed]]:
     y = TOP
     for i, block in enumerate(blocks):
         strips = list(_strips(block))
-        needed = _height(strips[0]) + (60 if block.keep else 0)
+        whole = isinstance(block, Block) and block.code
+        needed = sum(map(_height, strips if whole else strips[:1])) + (60 if block.keep else 0)
         if i > 0 and (block.page or y + block.above + needed > HEIGHT - TOP):
             pages.append([])
             y = TOP
