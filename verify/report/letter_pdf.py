@@ -9,8 +9,8 @@ from verify.report.pdf_pages import Block, Columns, write_pages
 from verify.report.typeset import typeset
 
 RUST, GREEN = "#8a3200", "#00573f"
-SMALL = 7.0
-COLUMNS = ((0.0, 118.0), (124.0, 302.0), (308.0, 483.0))
+SMALL = 6.8
+COLUMNS = ((0.0, 112.0), (116.0, 302.0), (306.0, 483.0))
 """Left and right ends of the columns of the table of misprints, in points from the margin."""
 
 

@@ -30,7 +30,7 @@ class Block:
     """Paragraph with formulas `$...$`, or code, which is broken nowhere: font, indent, spacing, colour."""
 
     text: str
-    size: float = 8.7
+    size: float = 8.6
     weight: str = "normal"
     indent: float = 0.0
     above: float = 2.0
@@ -115,7 +115,7 @@ def _strips(block: Block | Columns) -> Iterator[_Strip]:
 
 
 def _leading(block: Block) -> float:
-    return (1.22 if block.code else 1.3) * block.size
+    return (1.2 if block.code else 1.26) * block.size
 
 
 def _ascent(strip: _Strip) -> float:
