@@ -142,8 +142,9 @@ def test_the_pdf_has_at_most_five_pages_and_one_for_the_design_paper():
 
 def test_a_pdf_is_reproducible(tmp_path):
     few = dataclasses.replace(
-        FOUND, corrections=FOUND.corrections[:1], completions=(), misprints=FOUND.misprints[:3], design=()
+        FOUND, paragraphs=(), remarks=(), corrections=FOUND.corrections[1:2], completions=(), design=()
     )
+    few = dataclasses.replace(few, misprints=FOUND.misprints[:3], design_misprints=())
     for name in ("one.pdf", "two.pdf"):
         assert write_letter_pdf(few, tmp_path / name) == 2
     assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
