@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import require
 from virel_deep.commands.train import TrainOptions, continued_run, new_run
-from virel_deep.data.environments import ActionRange, make_env
+from virel_deep.data.actions import ActionRange
+from virel_deep.data.making import make_env
 from virel_deep.results.evaluate_run import Evaluated, evaluate_run
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
@@ -136,10 +137,10 @@ def load_policy(run: RunPath, seed: int | None = None) -> LoadedPolicy:
     found = seed_policy.load_policy(folder, chosen)
     env = make_env(found.env)
     try:
-        actions = ActionRange(env.action_space)
+        actions, shape = ActionRange(env.action_space), env.observation_space.shape
     finally:
         env.close()
-    return LoadedPolicy(found.env, chosen, found.step, len(found.layers[0][0]), found, actions)
+    return LoadedPolicy(found.env.id, chosen, found.step, shape[0] if shape else 0, found, actions)
 
 
 def evaluate(run: RunPath, *, episodes: int = 10, seed: int = 0) -> list[Evaluated]:

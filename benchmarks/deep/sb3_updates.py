@@ -38,7 +38,7 @@ from benchmarks.deep.sb3 import use_exact_density
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.design.presets import run_config
 from virel_deep.networks.network import Network
-from virel_deep.run.policy import Policy, policy_layers
+from virel_deep.run.actors import make_actor
 from virel_deep.run.trainer import Trainer
 
 Gradients = dict[str, Tensor]
@@ -186,8 +186,7 @@ def compare(agent: FusedAgent, theirs: Theirs) -> dict[str, float]:
     log_alpha = theirs.sac.log_ent_coef
     assert log_alpha is not None
     seen, noise = torch.randn(64, agent.n_observation), torch.randn(64, agent.n_action)
-    layers = policy_layers(agent.policy.seed_blocks(agent.policy.flat, 0), agent.n_action)
-    calm = Policy(layers, "", 0).act(seen.numpy())
+    calm = make_actor(agent.algorithm, agent.seed_networks(0)).act(seen.numpy())
     mine = np.concatenate((agent.act(seen[None].numpy(), noise[None].numpy())[0], calm))
     row["action"] = float(np.abs(mine - theirs.act(seen, noise).numpy()).max())
     row["log alpha step"] = abs(float(agent.temperature.alpha[0, 0].log() - log_alpha.detach())) / 3e-4

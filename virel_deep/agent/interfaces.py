@@ -69,11 +69,15 @@ class Agent(Protocol):
         """Random numbers that an update needs per state of a batch: first those at s, then those at s'."""
 
     @property
+    def acting(self) -> Draw:
+        """Random numbers that an exploratory action needs."""
+
+    @property
     def kind(self) -> Kind:
         """Which optional steps the next update has: policy improvement, a new estimate of eps_omega."""
 
     def act(self, observation: Floats, noise: Floats) -> Floats:
-        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]` is standard normal."""
+        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise` is what `acting` declares."""
 
     def behave(self, observation: Floats, noise: Floats) -> Behaviour:
         """Actions as those of `act`, with their densities, for a replay that keeps them."""
@@ -95,6 +99,9 @@ class Agent(Protocol):
 
     def report(self) -> list[dict[str, float]]:
         """Return the mean metrics of the updates since the last report, one dictionary per seed."""
+
+    def seed_networks(self, k: int) -> dict[str, Any]:
+        """Copy what seed k acts by into a dictionary: its networks' blocks, `n_action` and `temperature`."""
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy everything that seed k's training depends on into a dictionary, for a checkpoint."""

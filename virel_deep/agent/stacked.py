@@ -75,15 +75,17 @@ class StackedAgent(ABC):
         """Random numbers that the posterior needs per state, by name."""
         return self.parts.posterior.noise
 
+    @property
+    def acting(self) -> Draw:
+        """Random numbers that an exploratory action needs."""
+        return self.parts.posterior.acting
+
     def act(self, observation: Floats, noise: Floats) -> Floats:
-        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise [K, N, A]` is standard normal.
+        """Actions `[K, N, A]` in [-1, 1] at `observation [K, N, O]`; `noise` is what `acting` declares.
 
         It goes seed by seed, so that the bits of a seed do not depend on K.
         """
-        action = np.empty_like(noise)
-        for k, head in enumerate(self.heads(observation)):
-            action[k] = self.parts.posterior.explore(head, noise[k])
-        return action
+        return np.stack([*map(self.parts.posterior.explore, self.heads(observation), noise)])
 
     def behave(self, observation: Floats, noise: Floats) -> Behaviour:
         """Actions `[K, N, A]` as those of `act`, with their values and log densities before the tanh."""
@@ -163,6 +165,14 @@ class StackedAgent(ABC):
         state["temperature"] = self.temperature.seed_state(k)
         of_prior = self.parts.prior.seed_state(k)
         return state | ({"prior": of_prior} if of_prior else {})
+
+    def seed_networks(self, k: int) -> dict[str, Any]:
+        """Copy what seed k acts by into a dictionary: its networks' blocks, `n_action` and `temperature`."""
+        state: dict[str, Any] = {"n_action": self.n_action, "temperature": self.temperature.seed_state(k)}
+        for name, network in self.networks.items():
+            blocks = network.seed_blocks(network.flat, k)
+            state[name] = {block: x.cpu().numpy().copy() for block, x in blocks.items()}
+        return state
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k from a `seed_state` dictionary; all seeds must have the same number of updates."""

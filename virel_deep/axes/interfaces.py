@@ -117,6 +117,10 @@ class Posterior(Part, Protocol):
     def noise(self) -> Mapping[str, Draw]:
         """Random numbers needed per state to infer the posterior, in the order in which they are drawn."""
 
+    @property
+    def acting(self) -> Draw:
+        """Random numbers that an exploratory action needs."""
+
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Infer the posterior at states `[K, B, O]`, differentiable in its parameters."""
 
@@ -136,7 +140,7 @@ class Posterior(Part, Protocol):
         """Metrics `[K]` of an inferred posterior, by the names in `reports`."""
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
-        """Exploratory actions `[N, A]` in numpy, from policy network outputs and standard normal noise."""
+        """Exploratory actions `[N, A]` in numpy, from policy network outputs and the noise of `acting`."""
 
 
 @runtime_checkable

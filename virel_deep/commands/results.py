@@ -151,7 +151,9 @@ def _watch(options: WatchOptions) -> int:
             stream(0, "after-training"),
             seen=lambda step: status.update(f"recording: step {step}"),
         )
-    _tell(f"{policy.env}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps")
+    _tell(
+        f"{policy.env.id}, seed {seed} after {policy.step} steps: {video.return_:.1f} in {video.steps} steps"
+    )
     _tell(f"written: {path} ({video.frames} states, {video.fps:g} per second)")
     return 0
 
@@ -166,7 +168,7 @@ def _export(options: ExportOptions) -> int:
     except ExportError as error:
         say(f"virel export: {error}")
         return 1
-    _tell(f"{policy.env}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
+    _tell(f"{policy.env.id}, seed {seed} after {policy.step} steps: onnxruntime agrees with the policy")
     _tell(f"(largest difference to float64 on {OBSERVATIONS} observations: {difference:.1e})")
     _tell(f"written: {options.out}")
     return 0

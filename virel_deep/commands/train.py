@@ -78,7 +78,7 @@ def main_train(argv: Sequence[str]) -> int:
 
 def new_run(options: TrainOptions, settings: Mapping[str, object]) -> Path:
     """Check options and settings of a new run, then write its folder with `config.json`; return it."""
-    from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.making import make_env  # noqa: PLC0415  (brings MuJoCo)
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
     require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")

@@ -9,8 +9,8 @@ import inspect
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass, replace
 from dataclasses import field as new_field
-from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -48,10 +48,17 @@ class Part:
 
 
 Config = TypeVar("Config")
+Table = Mapping[str, object]
+"""Type of a setting that is a dictionary of JSON values."""
 
 
 def added(default: Any) -> Any:
-    """Field of a setting that runs from before it existed lack: they are read as having its default."""
+    """Field of a setting that runs from before it existed lack: they are read as having its default.
+
+    An empty dictionary as default is made anew for each object.
+    """
+    if default == {}:
+        return new_field(default_factory=dict, metadata={"added": True})
     return new_field(default=default, metadata={"added": True})
 
 
@@ -63,8 +70,13 @@ def additions(config: Any) -> dict[str, object]:
         if is_dataclass(value):
             out |= additions(value)
         elif one.metadata.get("added"):
-            out[_dotted(config, one.name)] = one.default
+            out[_dotted(config, one.name)] = _default(one)
     return out
+
+
+def _default(one: Any) -> Any:
+    """Default of a dataclass's field, made anew if it is a dictionary."""
+    return one.default if one.default is not MISSING else one.default_factory()
 
 
 def demand(config: object, ok: bool, name: str, rule: str) -> None:
@@ -113,7 +125,10 @@ RULES = {
     float | None: "a number or None",
     OrAuto: "a number or 'auto'",
     str: "text",
+    int | None: "a whole number or None",
+    str | None: "text or None",
     tuple[int, ...]: "a tuple of whole numbers",
+    Table: "a dictionary with text as names",
 }
 """Types that a setting may have beside literals, parts and dataclasses, and what an error calls them."""
 
@@ -122,6 +137,8 @@ def _fits(value: Any, hint: Any) -> bool:
     """Whether a value matches a type in `RULES`; booleans and whole numbers beyond 64 bits do not."""
     if hint == tuple[int, ...]:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
+    if hint == Table:
+        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if isinstance(value, int) and abs(value) >= 2**63:
         return False
     if hint == OrAuto and value == "auto":
@@ -135,7 +152,9 @@ def encode(config: Any) -> dict[str, Any]:
     out: dict[str, Any] = {"kind": config.kind} if isinstance(config, Part) else {}
     for name in _hints(type(config)):
         value = getattr(config, name)
-        plain = list(value) if isinstance(value, tuple) else value
+        plain = (
+            list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+        )
         out[name] = encode(value) if is_dataclass(value) else plain
     return out
 
@@ -154,7 +173,7 @@ def decode(kind: type[Config], values: object, name: str) -> Config:
         require(found in kinds, f"{name}.kind", found, f"must be one of {', '.join(kinds)}")
         kind, values = kinds[str(found)], {key: value for key, value in values.items() if key != "kind"}
     hints = _hints(kind)
-    later = {one.name: one.default for one in fields(kind) if one.metadata.get("added")}  # type: ignore[arg-type]
+    later = {one.name: _default(one) for one in fields(kind) if one.metadata.get("added")}  # type: ignore[arg-type]
     values = later | values
     unknown, missing = sorted(set(values) - set(hints)), sorted(set(hints) - set(values))
     require(unknown == [], name, unknown, f"must have no settings but {', '.join(hints) or 'its kind'}")

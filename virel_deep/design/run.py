@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import check_types, decode, demand, demand_at_least, encode
+from virel_deep.design.environment import EnvSpec
+from virel_deep.design.fields import Table, added, check_types, decode, demand, demand_at_least, encode
 
 Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
 """How float32 matrix products are computed; see `RunConfig.precision`."""
@@ -52,11 +53,17 @@ class RunConfig:
     `highest`.
 
     `virel train` records what the probe chose, so that all processes of a run have the same bits."""
+    env_arguments: Table = added({})  # noqa: RUF009  (makes a field)
+    """Arguments of the environment by name, as `gymnasium.make` takes them."""
+    max_episode_steps: int | None = added(None)
+    """Time limit of an episode in steps; None is the limit that the environment was registered with."""
 
     def __post_init__(self) -> None:
         """Check numbers of steps, seeds, copies and rows; raise `InputError` for one that is invalid."""
         check_types(self)
-        demand_at_least(self, 1, *COUNTS)
+        demand_at_least(
+            self, 1, *COUNTS, *(["max_episode_steps"] if self.max_episode_steps is not None else [])
+        )
         demand(self, len(self.seeds) >= 1, "seeds", "must name at least one seed")
         demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must all be different")
         demand(self, all(seed >= 0 for seed in self.seeds), "seeds", "must be non-negative")
@@ -72,6 +79,11 @@ class RunConfig:
             "capacity",
             f"must be at least {window}, to hold a window of targets",
         )
+
+    @property
+    def env_spec(self) -> EnvSpec:
+        """Specification of the environment that the run trains in."""
+        return EnvSpec(self.env, self.env_arguments, self.max_episode_steps)
 
     @property
     def first_window(self) -> int:

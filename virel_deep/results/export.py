@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_deep.data.environments import ActionRange, Numbers, make_env
+from virel_deep.data.actions import ActionRange, Numbers
+from virel_deep.data.making import make_env
+from virel_deep.run.actors import TanhPerceptron
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
@@ -48,13 +50,18 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
         StorageError: the file can't be written.
     """
     require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
+    actor = policy.actor
+    if not isinstance(actor, TanhPerceptron):
+        raise InputError(
+            f"`run` must have a policy that is one network, to be exported; found {type(actor).__name__}"
+        )
     env = make_env(policy.env)
     actions = ActionRange(env.action_space)
     env.close()
     low, high = inside(actions.low, actions.high)
-    metadata = {"env": policy.env, "step": str(policy.step), **run_versions(), **about}
-    model = build_model(policy.layers, low, high, metadata=metadata)
-    difference = check_model(model, policy.layers, low, high)
+    metadata = {"env": policy.env.id, "step": str(policy.step), **run_versions(), **about}
+    model = build_model(actor.layers, low, high, metadata=metadata)
+    difference = check_model(model, actor.layers, low, high)
     write_atomically(path, model)
     return difference
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, replacing
+from virel_deep.design.environment import EnvSpec
 from virel_deep.run.policy import Policy
 
 Frame = NDArray[np.uint8]
@@ -92,7 +93,7 @@ class _Episode:
 
     def frames(self, every: int) -> Iterator[Frame]:
         """Yield an image of the first state, then of every n-th state of the episode."""
-        from virel_deep.data.environments import ActionRange  # noqa: PLC0415  (brings MuJoCo)
+        from virel_deep.data.actions import ActionRange  # noqa: PLC0415  (brings MuJoCo)
 
         actions = ActionRange(self.env.action_space)
         observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
@@ -108,7 +109,7 @@ class _Episode:
             except Exception as error:
                 what = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 raise InputError(
-                    f"{self.policy.env}, step {self.steps + 1}: its step() raised {what}"
+                    f"{self.policy.env.id}, step {self.steps + 1}: its step() raised {what}"
                 ) from error
             self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
             ended = terminated or truncated
@@ -122,7 +123,7 @@ class _Episode:
             frame = self.env.render()
         except Exception as error:
             mujoco = hasattr(self.env.unwrapped, "mujoco_renderer")
-            raise _no_renderer(self.policy.env, error, mujoco=mujoco) from error
+            raise _no_renderer(self.policy.env.id, error, mujoco=mujoco) from error
         return np.ascontiguousarray(frame, np.uint8)
 
 
@@ -136,19 +137,17 @@ def _draw_plainly(env: Any) -> None:
             viewer.scn.flags[flag] = 0
 
 
-def _make(env_id: str) -> Any:
+def _make(env: EnvSpec) -> Any:
     """Make an environment that renders frames as arrays, without a screen."""
     try:
-        import gymnasium  # noqa: PLC0415
-
-        from virel_deep.data.environments import make_env  # noqa: PLC0415
+        from virel_deep.data.making import make_env  # noqa: PLC0415
     except Exception as error:  # raised by MuJoCo, which loads its drawing library here
-        raise _no_renderer(env_id, error, mujoco=True) from error
-    make_env(env_id).close()  # for its checks and messages
+        raise _no_renderer(env.id, error, mujoco=True) from error
+    make_env(env).close()  # for its checks and messages
     try:
-        return gymnasium.make(env_id, render_mode="rgb_array", disable_env_checker=True)
+        return make_env(env, render_mode="rgb_array")
     except Exception as error:
-        raise _no_renderer(env_id, error, mujoco=False) from error
+        raise _no_renderer(env.id, error, mujoco=False) from error
 
 
 def _no_renderer(env_id: str, error: Exception, *, mujoco: bool) -> InputError:

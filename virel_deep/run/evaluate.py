@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.data.environments import Episode, SeedEnvs
+from virel_deep.design.environment import EnvSpec
 
 Floats = NDArray[np.float32]
 Act = Callable[[Floats], Floats]
@@ -20,7 +21,9 @@ class PolicyFailure(RuntimeError):
     """A policy returned an invalid action, shown in the message."""
 
 
-def evaluate_policy(act: Act, env_id: str, seed: np.random.SeedSequence, episodes: int) -> list[Episode]:
+def evaluate_policy(
+    act: Act, env: EnvSpec | str, seed: np.random.SeedSequence, episodes: int
+) -> list[Episode]:
     """Play episodes with a deterministic policy; the same arguments give the same episodes bit for bit.
 
     The episodes run side by side, so that `act` is called once for all that have not ended. Each has its own
@@ -28,7 +31,7 @@ def evaluate_policy(act: Act, env_id: str, seed: np.random.SeedSequence, episode
 
     Args:
         act: the policy.
-        env_id: Gymnasium id.
+        env: specification of the environment, or its Gymnasium id.
         seed: source of all randomness; it is not advanced.
         episodes: number of episodes.
 
@@ -49,11 +52,11 @@ def evaluate_policy(act: Act, env_id: str, seed: np.random.SeedSequence, episode
     require(episodes >= 1, "episodes", episodes, "must be at least 1")
     envs: list[SeedEnvs] = []
     try:
-        envs.extend(SeedEnvs(env_id, 1, _child(seed, i)) for i in range(episodes))
+        envs.extend(SeedEnvs(env, 1, _child(seed, i)) for i in range(episodes))
         return _played(act, envs)
     finally:
-        for env in envs:
-            env.close()
+        for one in envs:
+            one.close()
 
 
 def _played(act: Act, envs: list[SeedEnvs]) -> list[Episode]:

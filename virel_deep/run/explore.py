@@ -11,7 +11,7 @@ def explore(agent: Agent, rows: Floats, noise: Floats, *, uniform: bool) -> Floa
     Args:
         agent: agent of all seeds.
         rows: rows of the replay `[K, E, width]`, of which the observations are known.
-        noise: `[K, E, A]`: the actions themselves if `uniform`, else standard normal numbers for the policy.
+        noise: the actions themselves `[K, E, A]` if `uniform`, else what the agent's `acting` declares.
         uniform: whether actions are uniform, as during warm-up.
     """
     columns = agent.columns

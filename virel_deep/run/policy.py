@@ -1,15 +1,14 @@
 """Deterministic policy of one seed in numpy, for evaluation, video and export."""
 
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_deep.networks.perceptron import perceptron
+from virel_deep.design.environment import EnvSpec
+from virel_deep.run.actors import Actor, make_actor
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 
@@ -18,37 +17,17 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """Deterministic policy: a perceptron with ReLU between its layers and tanh at its end.
+    """Deterministic policy of one seed: what acts, in which environment, after how many steps."""
 
-    It is the actor, or the squashed mean of a tanh-Gaussian.
-    """
-
-    layers: list[tuple[Floats, Floats]]
-    """`weight [in, out]` and `bias [out]` of each layer; the last layer's output is the action."""
-    env: str
-    """Gymnasium id of the environment that the policy was trained on."""
+    actor: Actor
+    env: EnvSpec
+    """Environment that the policy was trained in."""
     step: int
     """Environment steps that the policy was trained for."""
 
     def act(self, observation: Floats) -> Floats:
         """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
-        action: Floats = np.tanh(perceptron(self.layers, observation))
-        return action
-
-
-def policy_layers(blocks: dict[str, Any], n_action: int) -> list[tuple[Floats, Floats]]:
-    """Copy a policy network's layers; of a Gaussian policy's last layer, only the columns of the means."""
-    layers = []
-    for i in count():
-        if f"{i}.weight" not in blocks:
-            break
-        weight, bias = (
-            np.asarray(blocks[f"{i}.{name}"][0]).astype(np.float32) for name in ("weight", "bias")
-        )
-        layers.append((weight, bias[0]))
-    weight, bias = layers[-1]
-    layers[-1] = (weight[:, :n_action].copy(), bias[:n_action].copy())
-    return layers
+        return self.actor.act(observation)
 
 
 def load_policy(run: Path, seed: int) -> Policy:
@@ -60,5 +39,4 @@ def load_policy(run: Path, seed: int) -> Policy:
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
     loaded = load_seed(run, config, seed, with_rows=False)
-    agent = loaded.state["agent"]
-    return Policy(policy_layers(agent["policy"], agent["n_action"]), config.env, loaded.step)
+    return Policy(make_actor(config.algorithm, loaded.state["agent"]), config.env_spec, loaded.step)

@@ -53,7 +53,7 @@ class SeedRun:
     def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
         """Make environments, generators and log; remove what an earlier failure or kill left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
-        self.envs = SeedEnvs(config.env, config.copies, stream(seed, "environment"), folder=self.folder)
+        self.envs = SeedEnvs(config.env_spec, config.copies, stream(seed, "environment"), folder=self.folder)
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.log = SeedLog(self.folder, resume_step=resume_step)
@@ -114,7 +114,7 @@ class SeedRun:
         config, at = self.config, f"evaluation at step {policy.step}"
         key = stream(self.seed, "evaluation", policy.step)
         try:
-            episodes = evaluate_policy(policy.act, config.env, key, config.eval_episodes)
+            episodes = evaluate_policy(policy.act, policy.env, key, config.eval_episodes)
         except EnvironmentFailure as error:
             raise SeedFailure("environment", f"{at}: {error}") from error
         except PolicyFailure as error:

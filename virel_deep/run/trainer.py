@@ -14,14 +14,15 @@ from virel_common.terminal import say
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
 from virel_deep.agent.interfaces import Agent, Own
-from virel_deep.axes.interfaces import Noise
+from virel_deep.axes.interfaces import Draw, Noise
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
+from virel_deep.run.actors import make_actor
 from virel_deep.run.explore import explore
 from virel_deep.run.folder import locked, seed_folder
-from virel_deep.run.policy import Policy, policy_layers
+from virel_deep.run.policy import Policy
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
@@ -107,7 +108,9 @@ class Trainer:
         algorithm, columns, seeds = self.config.algorithm, self.agent.columns, len(self.runs)
         self.rows = np.zeros((seeds, self.config.copies, columns.width), np.float32)
         self._rows = torch.from_numpy(self.rows)
-        self._acting = torch.empty(seeds, self.config.copies, self.agent.n_action)
+        copies = self.config.copies
+        self._uniform = torch.empty(seeds, copies, self.agent.n_action)
+        self._acting = torch.empty(seeds, copies, self.agent.acting.width)
         draws = self.agent.draws
         self.batch, self.noise = self._storage(algorithm.data.batch, draws.here + draws.following)
         own = algorithm.temperature.estimate.batch
@@ -166,13 +169,13 @@ class Trainer:
 
     def _actions(self) -> Floats:
         """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
-        noise, uniform = self._acting, self.step <= self.config.algorithm.data.warmup
-        for one, run in zip(noise, self.runs, strict=True):
-            if uniform:
-                one.uniform_(-1, 1, generator=run.acting)
-            else:
-                one.normal_(generator=run.acting)
-        return explore(self.agent, self.rows, noise.numpy(), uniform=uniform)
+        if self.step <= self.config.algorithm.data.warmup:
+            for of_seed, run in zip(self._uniform, self.runs, strict=True):
+                of_seed.uniform_(-1, 1, generator=run.acting)
+            return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True)
+        for of_seed, run in zip(self._acting, self.runs, strict=True):
+            _fill(of_seed, self.agent.acting, run.acting)
+        return explore(self.agent, self.rows, self._acting.numpy(), uniform=False)
 
     def _collect(self, actions: Floats) -> None:
         """Step every seed's environments and store the transitions; drop a seed that fails."""
@@ -211,10 +214,7 @@ class Trainer:
             self.replay.sample(batch.shape[1], generators, out=batch)
         for name, draw in self.agent.noise.items():
             for of_seed, one in zip(noise[name], generators, strict=True):
-                if draw.law == "normal":
-                    of_seed.normal_(generator=one)
-                else:
-                    of_seed.uniform_(generator=one)
+                _fill(of_seed, draw, one)
 
     def _log(self, report: Report) -> None:
         now = time.perf_counter()
@@ -237,10 +237,9 @@ class Trainer:
     def _evaluate(self) -> None:
         failed = {}
         for k, run in enumerate(self.runs):
-            blocks = self.agent.policy.seed_blocks(self.agent.policy.flat, k)
-            layers = policy_layers({name: x.cpu().numpy() for name, x in blocks.items()}, self.agent.n_action)
+            actor = make_actor(self.config.algorithm, self.agent.seed_networks(k))
             try:
-                run.evaluate(Policy(layers, self.config.env, self.step))
+                run.evaluate(Policy(actor, self.config.env_spec, self.step))
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)
@@ -287,3 +286,11 @@ class Trainer:
             self.agent.load_seed_state(k, state)
         self.replay.keep(kept)
         self._buffers()
+
+
+def _fill(out: Tensor, draw: Draw, source: torch.Generator) -> None:
+    """Fill a tensor with random numbers of a law."""
+    if draw.law == "normal":
+        out.normal_(generator=source)
+    else:
+        out.uniform_(generator=source)

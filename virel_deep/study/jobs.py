@@ -105,7 +105,7 @@ def check_jobs(study: Study, place: str) -> list[Job]:
     Raises:
         InputError: an arm or environment does not exist; `place`, the study file, begins the message.
     """
-    from virel_deep.data.environments import make_env  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.making import make_env  # noqa: PLC0415  (brings MuJoCo)
 
     jobs = jobs_of(study)
     for arm in study.arms.values():  # before any setting: a preset that is missing brings its settings along

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
-from virel_deep.data.environments import ActionRange, EnvironmentFailure, SeedEnvs, make_env
+from virel_deep.data.actions import ActionRange
+from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
+from virel_deep.data.making import make_env
 
 pytestmark = pytest.mark.mujoco
 HOPPER = "Hopper-v5"

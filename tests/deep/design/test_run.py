@@ -43,6 +43,9 @@ BAD_RUNS = [
     ("env", None, "must be text"),
     ("preset", 3, "must be text"),
     ("algorithm", "sac", "must be of type Algorithm"),
+    ("env_arguments", {1: 2}, "must be a dictionary with text as names"),
+    ("max_episode_steps", 0, "must be at least 1"),
+    ("max_episode_steps", 1.5, "must be a whole number or None"),
 ]
 
 

@@ -10,9 +10,11 @@ from tests.support.runs import random_layers, write_checkpoint, write_run
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_deep.commands.results import main_export
-from virel_deep.data.environments import ActionRange
+from virel_deep.data.actions import ActionRange
+from virel_deep.design.environment import EnvSpec
 from virel_deep.results import export
 from virel_deep.results.export import ExportError, build_model, check_model, export_policy, inside, reference
+from virel_deep.run.actors import TanhPerceptron
 from virel_deep.run.policy import Policy
 
 onnx = pytest.importorskip("onnx")
@@ -53,19 +55,21 @@ def test_the_file_gives_the_actions_that_the_environment_would_get(tmp_path, env
     n_observation, space = made.observation_space.shape[0], made.action_space
     made.close()
     rng = np.random.default_rng(0)
-    policy = Policy(random_layers(rng, (n_observation, 16, space.shape[0])), env, 7)
+    policy = Policy(TanhPerceptron(random_layers(rng, (n_observation, 16, space.shape[0]))), EnvSpec(env), 7)
     difference = export_policy(policy, tmp_path / "policy.onnx", about={"seed": "3"})
     x = rng.standard_normal((5, n_observation)).astype(np.float32)
     ours = ActionRange(space).from_unit(policy.act(x))
     theirs = run_model(str(tmp_path / "policy.onnx"), x)
-    _, bound = reference(policy.layers, space.low, space.high, x)
+    _, bound = reference(policy.actor.layers, space.low, space.high, x)
     assert (np.abs(theirs - ours) <= 2 * bound).all()  # each of the two is that near to float64
     assert 0 < difference < 1e-5
     assert (np.abs(theirs) <= space.high).all()
 
 
 def test_the_file_says_what_it_is(tmp_path):
-    policy = Policy(random_layers(np.random.default_rng(0), (11, 8, 3)), "Hopper-v5", 7)
+    policy = Policy(
+        TanhPerceptron(random_layers(np.random.default_rng(0), (11, 8, 3))), EnvSpec("Hopper-v5"), 7
+    )
     export_policy(policy, tmp_path / "policy.onnx", about={"seed": "3"})
     model = onnx.load(tmp_path / "policy.onnx")
     said = {entry.key: entry.value for entry in model.metadata_props}
@@ -106,7 +110,7 @@ def test_a_policy_that_fails_the_check_leaves_no_file_and_the_old_one_as_it_was(
     wrong = build_model([(2 * layers[0][0], layers[0][1]), layers[1]], *unit(3), metadata={})
     monkeypatch.setattr(export, "build_model", lambda *_, **__: wrong)
     with pytest.raises(ExportError):
-        export_policy(Policy(layers, "Hopper-v5", 0), path, about={})
+        export_policy(Policy(TanhPerceptron(layers), EnvSpec("Hopper-v5"), 0), path, about={})
     assert [p.name for p in tmp_path.iterdir()] == ["policy.onnx"]
     assert path.read_bytes() == b"old"
 
@@ -117,7 +121,7 @@ def test_the_bound_holds_for_numpys_float32_too_and_is_not_idle(scale):
     layers = random_layers(rng, (17, 64, 64, 6), scale)
     x = rng.standard_normal((200, 17)).astype(np.float32)
     exact, bound = reference(layers, *unit(6), x)
-    error = np.abs(Policy(layers, "-", 0).act(x) - exact)
+    error = np.abs(Policy(TanhPerceptron(layers), EnvSpec("-"), 0).act(x) - exact)
     assert (error <= bound).all()
     assert (error > 0).any()
 
@@ -169,13 +173,17 @@ def test_a_failed_check_is_one_line_and_status_1(tmp_path, capsys, monkeypatch):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    policy = Policy(random_layers(np.random.default_rng(0), (11, 8, 3)), "Hopper-v5", 0)
+    policy = Policy(
+        TanhPerceptron(random_layers(np.random.default_rng(0), (11, 8, 3))), EnvSpec("Hopper-v5"), 0
+    )
     with pytest.raises(StorageError, match=r"policy\.onnx"):
         export_policy(policy, tmp_path / "no" / "policy.onnx", about={})
 
 
 def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    policy = Policy(random_layers(np.random.default_rng(0), (11, 8, 3)), "Hopper-v5", 0)
+    policy = Policy(
+        TanhPerceptron(random_layers(np.random.default_rng(0), (11, 8, 3))), EnvSpec("Hopper-v5"), 0
+    )
     with pytest.raises(InputError, match=r"found no onnx; it comes with .*virel\[export\]"):
         export_policy(policy, tmp_path / "policy.onnx", about={})

@@ -15,7 +15,9 @@ from PIL import Image
 from tests.support.runs import random_layers, write_checkpoint, write_run
 from virel_common.errors import InputError
 from virel_common.files import StorageError
+from virel_deep.design.environment import EnvSpec
 from virel_deep.results import watch
+from virel_deep.run.actors import TanhPerceptron
 from virel_deep.run.policy import Policy
 
 pytestmark = pytest.mark.mujoco
@@ -57,7 +59,8 @@ def painted(monkeypatch):
 
 def half(bias=0.5493061):
     """Acts tanh(bias) always, by default 1/2."""
-    return Policy([(np.zeros((1, 1), np.float32), np.array([bias], np.float32))], "Painted-v0", 0)
+    layers = [(np.zeros((1, 1), np.float32), np.array([bias], np.float32))]
+    return Policy(TanhPerceptron(layers), EnvSpec("Painted-v0"), 0)
 
 
 def seed():

@@ -6,8 +6,10 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, feed, small_run, update_data
 from virel_common.errors import InputError
+from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS
-from virel_deep.run.policy import Policy, load_policy, policy_layers
+from virel_deep.run.actors import make_actor
+from virel_deep.run.policy import Policy, load_policy
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.storage.checkpoint import save
 
@@ -15,7 +17,7 @@ SIZES = {"hidden": (24, 16), "data.batch": 32}
 
 
 def policy_of(agent, k=0):
-    return Policy(policy_layers(agent.seed_state(k)["policy"], agent.n_action), "env", 0)
+    return Policy(make_actor(agent.algorithm, agent.seed_networks(k)), EnvSpec("env"), 0)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -31,14 +33,13 @@ def test_the_policy_in_numpy_acts_as_the_agent_does_without_noise(preset):
         # have norms of order 1: below 3 x 24 roundings of 6e-8 x 10.
         np.testing.assert_allclose(mine, theirs[k].numpy(), rtol=0, atol=5e-5)
         assert mine.dtype == np.float32
-        assert [weight.shape for weight, _ in policy_of(agent).layers] == [(5, 24), (24, 16), (16, 2)]
+        assert [weight.shape for weight, _ in policy_of(agent).actor.layers] == [(5, 24), (24, 16), (16, 2)]
 
 
 def test_a_policy_does_not_change_with_the_agent_that_it_came_from():
     algorithm = algorithm_of("sac", **SIZES)
     agent = agent_of(algorithm, 5, 2)
-    blocks = agent.policy.seed_blocks(agent.policy.flat, 0)  # views, as the trainer passes them
-    policy = Policy(policy_layers({name: x.numpy() for name, x in blocks.items()}, 2), "env", 0)
+    policy = policy_of(agent)
     observation = np.ones((1, 5), np.float32)
     before = policy.act(observation)
     feed(agent, update_data(algorithm, 5, 2, updates=5, seed=0))
@@ -55,7 +56,7 @@ def test_the_newest_checkpoint_of_a_run_holds_the_policy(tmp_path):
         state = {"agent": agent.seed_state(0), "owner": owner(config, 3)}
         save(tmp_path / "seed-3/checkpoints", step, state, rows=None)
     policy = load_policy(tmp_path, 3)
-    assert (policy.env, policy.step) == ("InvertedPendulum-v5", 80)
+    assert (policy.env, policy.step) == (EnvSpec("InvertedPendulum-v5"), 80)
     assert acted[0] != acted[1]
     assert policy.act(observation) == acted[1]
 

@@ -35,7 +35,8 @@ class Deterministic(Pathwise):
         """Store policy and target network, and the standard deviations of the noise."""
         self.settings = settings
         self.networks, self.targets = {"policy": policy}, {"policy": target}
-        self.noise = {"action": Draw(policy.sizes[-1])}
+        self.acting = Draw(policy.sizes[-1])
+        self.noise = {"action": self.acting}
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
         """Compute the policy's action at each state, differentiable in its parameters; draws no noise."""

@@ -45,6 +45,7 @@ class Reweighted:
         self.targets: Mapping[str, Network] = {}
         self._prior, self._shape = prior, (settings.samples, n_action)
         self._weigh = partial(tempered_weights, keep=settings.keep)
+        self.acting = Draw(n_action)
         self.noise = {"action": Draw(settings.samples * n_action)}
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002

@@ -159,7 +159,8 @@ class TanhGaussian(Pathwise):
         self.settings = settings
         self.networks = {"policy": policy}
         self.targets: Mapping[str, Network] = {}
-        self.noise = {"action": Draw(policy.sizes[-1] // 2)}
+        self.acting = Draw(policy.sizes[-1] // 2)
+        self.noise = {"action": self.acting}
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw one action per state, differentiable in the policy's parameters."""

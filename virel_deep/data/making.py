@@ -1,0 +1,74 @@
+"""Make an environment from its specification, after checking that the agent can act in it."""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from virel_common.errors import InputError, require
+from virel_deep.data import simulator
+from virel_deep.design.environment import EnvSpec
+
+
+def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+    """Make a Gymnasium environment, after checking that the agent can act in it.
+
+    Args:
+        env: specification, or an id alone.
+        render_mode: how it is drawn; None: not at all.
+
+    Raises:
+        InputError: the id is unknown, the environment cannot be made, its observation is not a flat `Box`, or
+            its action is not a flat, bounded `Box` of floats.
+    """
+    spec = EnvSpec.of(env)
+    simulator.log.listen()
+    _find_own_module(spec.id)
+    options: dict[str, Any] = dict(spec.arguments)
+    if render_mode is not None:
+        options["render_mode"] = render_mode
+    try:
+        # Gymnasium's checker looks only at the first step, and prints; `SeedEnvs` checks every step.
+        made: gymnasium.Env[Any, Any] = gymnasium.make(
+            spec.id, max_episode_steps=spec.max_episode_steps, disable_env_checker=True, **options
+        )
+    except gymnasium.error.UnregisteredEnv as error:
+        raise InputError(f"`env` must be a Gymnasium id; found {spec.id!r}{_near(spec.id)}") from error
+    except Exception as error:
+        raise InputError(
+            f"`env` must be an environment that can be made; {spec.id!r} raised {in_one_line(error)}"
+        ) from error
+    _check_spaces(spec.id, made.observation_space, made.action_space)
+    return made
+
+
+def _find_own_module(env_id: str) -> None:
+    """Let `module:Id` find a module in the folder where the command runs, as `python` itself would."""
+    here = str(Path.cwd())
+    if ":" in env_id and here not in sys.path:
+        sys.path.append(here)
+
+
+def in_one_line(error: Exception) -> str:
+    """Type and message of an exception in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _near(env_id: str) -> str:
+    near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=5)
+    return f"; similar ids: {', '.join(near)}" if near else ""
+
+
+def _check_spaces(env_id: str, observation: Any, action: Any) -> None:
+    rule = f"of {env_id} must be a flat `Box` (one axis)"
+    for name, space in (("observation", observation), ("action", action)):
+        require(isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1, name, space, rule)
+    require(
+        np.issubdtype(action.dtype, np.floating), "action", action, f"of {env_id} must be a `Box` of floats"
+    )
+    bounded = np.isfinite(action.low) & np.isfinite(action.high) & (action.low < action.high)
+    require(bool(bounded.all()), "action", action, f"of {env_id} must have finite bounds, low < high")

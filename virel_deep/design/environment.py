@@ -1,0 +1,21 @@
+"""Specification of an environment: its id, arguments and time limit; without Gymnasium."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """Which environment to make, and how; equal specifications make equal environments."""
+
+    id: str
+    """Gymnasium id, or `module:Id` for an environment that a module registers."""
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    """Arguments of the environment by name, as `gymnasium.make` takes them."""
+    max_episode_steps: int | None = None
+    """Time limit in steps; None is the limit that the id was registered with."""
+
+    @classmethod
+    def of(cls, env: "EnvSpec | str") -> "EnvSpec":
+        """Return a specification as it is; an id alone means no arguments and the registered time limit."""
+        return env if isinstance(env, EnvSpec) else cls(env)

@@ -1,0 +1,72 @@
+"""Deterministic actors of one seed in numpy, by kind of posterior, from the arrays of its networks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_deep.design import improvement, parts
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.networks.perceptron import perceptron
+
+Floats = NDArray[np.float32]
+Layers = list[tuple[Floats, Floats]]
+"""`weight [in, out]` and `bias [out]` of each layer of a perceptron."""
+SeedState = Mapping[str, Any]
+"""Blocks of one seed's networks by name, with `n_action` and `temperature`, as in a checkpoint."""
+
+
+class Actor(Protocol):
+    """Interface of what acts without exploring."""
+
+    def act(self, observation: Floats) -> Floats:
+        """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+
+
+@dataclass(frozen=True, eq=False)
+class TanhPerceptron:
+    """Perceptron with ReLU between its layers and tanh at its end: an actor, or a tanh-Gaussian's mean."""
+
+    layers: Layers
+    """The last layer's output, squashed, is the action."""
+
+    def act(self, observation: Floats) -> Floats:
+        """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+        action: Floats = np.tanh(perceptron(self.layers, observation))
+        return action
+
+
+def make_actor(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Make the deterministic actor of one seed of an algorithm from its networks."""
+    return ACTORS[type(algorithm.posterior)](algorithm, state)
+
+
+def layers_of(blocks: Mapping[str, Any]) -> Layers:
+    """Copy the layers of a network with one head from its blocks, in float32."""
+    layers: Layers = []
+    for i in count():
+        if f"{i}.weight" not in blocks:
+            break
+        weight, bias = (
+            np.asarray(blocks[f"{i}.{name}"][0]).astype(np.float32) for name in ("weight", "bias")
+        )
+        layers.append((weight, bias[0]))
+    return layers
+
+
+def _tanh_perceptron(_: Algorithm, state: SeedState) -> Actor:
+    """Squashed output of the policy network; of a Gaussian's last layer, only the columns of the means."""
+    *hidden, (weight, bias) = layers_of(state["policy"])
+    n = state["n_action"]
+    return TanhPerceptron([*hidden, (weight[:, :n].copy(), bias[:n].copy())])
+
+
+ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
+    parts.TanhGaussian: _tanh_perceptron,
+    parts.Deterministic: _tanh_perceptron,
+    improvement.Weighted: _tanh_perceptron,
+}
+"""Makers of actors, by kind of posterior."""
