@@ -1,20 +1,9 @@
-"""Texts of `virel explain CLAIM` and of `docs/errata.md`: statement, verdict, what holds instead."""
-
-from collections.abc import Sequence
+"""Text of `virel explain CLAIM`: statement, verdict, weight, what holds instead."""
 
 from verify.engine.claim import Claim, Correction, kind_of
 from verify.engine.describe import in_short
 from verify.engine.results import Row
-from verify.engine.verdict import Verdict
 from verify.report.headline import counted
-
-ERRATA_HEAD = """# Errata found by the toolkit
-
-Generated from the registry by `virel explain --errata` (do not edit). It lists every printed statement of the
-sources that is false (`REFUTED`) or whose printed proof has a false step (`GAP`), with the smallest
-counterexample that the search found and with what holds instead. For all verdicts, run `virel verify`.
-
-"""
 
 
 def explanation(claim: Claim, row: Row) -> str:
@@ -50,17 +39,6 @@ def explanation(claim: Claim, row: Row) -> str:
         if step.repaired is not None:
             parts += _correction("Repaired", step.repaired, found["repaired"])
     return "\n\n".join(parts) + "\n"
-
-
-def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
-    """Text of `docs/errata.md`: explanations of REFUTED claims, then of claims with a false proof step."""
-    found = {row["id"]: row for row in rows}
-    sections = [ERRATA_HEAD]
-    for verdict in (Verdict.REFUTED, Verdict.GAP):
-        named = [c for c in claims if c.printed and found.get(c.id, {}).get("verdict") == verdict]
-        sections.append(f"# {verdict}: {len(named)}\n\n{verdict.meaning.capitalize()}.\n")
-        sections += [explanation(claim, found[claim.id]) for claim in named]
-    return "\n".join(sections)
 
 
 def _verdict(row: Row) -> str:

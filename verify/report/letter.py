@@ -1,8 +1,8 @@
 """The letter to the authors, `docs/errata.md`: its entries as data, and as Markdown.
 
 The texts are ordered by hand and stand in `verify/report/letter/*.toml`; the table of misprints is all files
-`misprints.toml` there and beside this file. What is claimed in them is checked by the claims that they name, quotations
-and examples by tests. No verdict of the registry appears in it.
+`misprints.toml` there and beside this file. What is claimed in them is checked by the claims that they name,
+quotations and examples by tests. No verdict of the registry appears in it.
 """
 
 import tomllib
@@ -19,7 +19,7 @@ SOURCES = {"appendix": "App.", "talk": "Talk,", "poster": "Poster,", "design": "
 
 @dataclass(frozen=True)
 class Quote:
-    """Verbatim quotation: source, place in it, its first line in the source's text, and what is printed there."""
+    """Verbatim quotation: source, place in it, first line in the source's text, and what is printed there."""
 
     source: str
     place: str
@@ -38,7 +38,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Entry:
-    """Entry of the letter: quotations, what is wrong with them, an example that runs, and what to write instead."""
+    """Entry of the letter: quotations, what is wrong, an example that runs, and what to write instead."""
 
     title: str
     claims: tuple[str, ...]
@@ -177,7 +177,7 @@ def _entry_markdown(entry: Entry, number: str) -> Iterator[str]:
 
 def quoted(quote: Quote) -> str:
     """Words and formula of a quotation, in this order; words in LaTeX, as on slides, become a formula."""
-    words = f"${quote.text}$" if quote.text.startswith("\\") else f'"{quote.text}"'
+    words = f"${quote.text}$" if quote.text.startswith("\\") else f'"{quote.text}"' if quote.text else ""
     return f"{words} {quote.formula}".strip()
 
 

@@ -18,7 +18,7 @@ from virel_common.files import atomic_file
 from virel_common.plot_style import style
 
 WIDTH, HEIGHT = 595.3, 841.9  # points: A4
-MARGIN, TOP = 56.0, 50.0
+MARGIN, TOP = 56.0, 46.0
 SERIF, MONO = "STIXGeneral", "DejaVu Sans Mono"
 STYLE: dict[Any, Any] = {"font.family": SERIF, "mathtext.fontset": "stix", "pdf.fonttype": 42}
 _INLINE = re.compile(r"(\$\$[^$]+\$\$|\$[^$]+\$)")
@@ -27,10 +27,10 @@ _MARKS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|`([^`]*)`")
 
 @dataclass(frozen=True)
 class Block:
-    """Paragraph with formulas `$...$`, or code, whose lines are not broken: font, indent, spacing, colour."""
+    """Paragraph with formulas `$...$`, or code, which is broken nowhere: font, indent, spacing, colour."""
 
     text: str
-    size: float = 9.0
+    size: float = 8.6
     weight: str = "normal"
     indent: float = 0.0
     above: float = 2.0
@@ -68,36 +68,44 @@ _Strip = list[tuple[Block, list[_Word]]]
 """What stands on one baseline: a line of a paragraph, or one of each cell of a row."""
 
 
+_Placed = tuple[Block, list[_Word], tuple[float, float]]
+"""Line of a paragraph or cell, and where on the page its baseline starts, in points from the top left."""
+
+
 def write_pages(blocks: Sequence[Block | Columns], path: Path, *, title: str) -> int:
     """Write paragraphs and table rows to the PDF file `path`; return its number of pages."""
     with style(STYLE):
+        pages = layout(blocks)
         metadata = {"Title": title, "CreationDate": None, "Producer": None, "Creator": None}
         with atomic_file(path) as file, PdfPages(file, metadata=metadata) as pdf:
-            number = 0
-            for number, page in enumerate(_pages(blocks), start=1):
-                foot = Block("", size=8)
-                _draw(page, [_word(str(number), foot)], (WIDTH / 2, HEIGHT - 28), foot)
+            for number, placed in enumerate(pages, start=1):
+                page, foot = Canvas(figsize=(WIDTH / 72, HEIGHT / 72)), Block("", size=8)
+                _draw(page, foot, [_word(str(number), foot)], (WIDTH / 2, HEIGHT - 28))
+                for block, line, at in placed:
+                    _draw(page, block, line, at)
                 pdf.savefig(page)
-    return number
+    return len(pages)
 
 
-def _pages(blocks: Sequence[Block | Columns]) -> Iterator[Canvas]:
-    page, y = _page(), TOP
+def layout(blocks: Sequence[Block | Columns]) -> list[list[_Placed]]:
+    """Break paragraphs and table rows into pages: for each, its lines and where they stand."""
+    pages: list[list[_Placed]] = [[]]
+    y = TOP
     for i, block in enumerate(blocks):
         strips = list(_strips(block))
-        needed = _height(strips[0]) + (60 if block.keep else 0)
+        whole = isinstance(block, Block) and block.code
+        needed = sum(map(_height, strips if whole else strips[:1])) + (60 if block.keep else 0)
         if i > 0 and (block.page or y + block.above + needed > HEIGHT - TOP):
-            yield page
-            page, y = _page(), TOP
+            pages.append([])
+            y = TOP
         y += block.above if y > TOP else 0
         for strip in strips:
             if y + _height(strip) > HEIGHT - TOP:
-                yield page
-                page, y = _page(), TOP
-            for cell, line in strip:
-                _draw(page, line, (MARGIN + cell.indent, y + _ascent(strip)), cell)
+                pages.append([])
+                y = TOP
+            pages[-1] += [(cell, line, (MARGIN + cell.indent, y + _ascent(strip))) for cell, line in strip]
             y += _height(strip)
-    yield page
+    return pages
 
 
 def _strips(block: Block | Columns) -> Iterator[_Strip]:
@@ -107,7 +115,7 @@ def _strips(block: Block | Columns) -> Iterator[_Strip]:
 
 
 def _leading(block: Block) -> float:
-    return (1.22 if block.code else 1.3) * block.size
+    return (1.2 if block.code else 1.26) * block.size
 
 
 def _ascent(strip: _Strip) -> float:
@@ -178,11 +186,7 @@ def _space(size: float) -> float:
     return 0.26 * size
 
 
-def _page() -> Canvas:
-    return Canvas(figsize=(WIDTH / 72, HEIGHT / 72))
-
-
-def _draw(page: Canvas, line: Sequence[_Word], at: tuple[float, float], block: Block) -> None:
+def _draw(page: Canvas, block: Block, line: Sequence[_Word], at: tuple[float, float]) -> None:
     x, y = at
     for i, word in enumerate(line):
         x += _space(block.size) if i and word.space else 0.0

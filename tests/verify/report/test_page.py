@@ -171,14 +171,6 @@ def test_what_a_run_writes_is_read_back_errors_and_nan_included(tmp_path, monkey
     assert main_report(["--out", str(tmp_path)]) == 0
 
 
-def test_the_errata_pdf_typesets_every_false_statement_and_is_reproducible(tmp_path):
-    document = document_of(registry.all_claims().values())
-    for name in ("one.pdf", "two.pdf"):
-        write_errata_pdf(document, tmp_path / name)
-    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
-    assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "two.pdf").read_bytes()
-
-
 def test_the_report_of_a_written_file_is_atomic_and_replaces_the_old_one(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(document_of([fake.HOLDS])))
     (tmp_path / "report.html").write_text("old")

@@ -78,6 +78,6 @@ CLAIMS = (
             r" 0.269 ($\mathcal J = 1.24$); the soft values are (2.31, 1), which give 0.787 ($\mathcal J = 1.86$, the largest).",
             check=Check(fixed_point_gap, _INSTANCES),
         ),
-        not_certified=NoProof("a fixed point of soft values; what is proved of one step is design-11"),
+        not_certified=NoProof("a fixed point of soft values"),
     ),
 )
