@@ -4,7 +4,6 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from verify.report.errata_pdf import write_errata_pdf
 
 import tests.support.claims as fake
 from tests.support.report_rows import document_of
