@@ -59,7 +59,7 @@ def _index() -> str:
 def _page(topic: str, claims: Sequence[Claim]) -> str:
     written: dict[str, str] = {}
     parts = [f"# {TITLES[topic]}", *(text for claim in claims for text in _claim(claim, written))]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts).replace("](", "] (") + "\n"  # a formula must not look like a link
 
 
 def _claim(claim: Claim, written: dict[str, str]) -> Iterator[str]:
