@@ -14,7 +14,7 @@ CLUSTER := .[dev,deep,export,cluster]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-nojit test-boundscheck test-cluster test-mutants lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-mutants lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,12 @@ WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
 
 test: lint  ## all of `make lint`, then tests
 	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
+
+test-long: export OMP_NUM_THREADS = 1
+test-long: export OPENBLAS_NUM_THREADS = 1
+test-long: export NUMBA_NUM_THREADS = 2
+test-long: $(VENV)/.stamp-dev  ## tests that `make test` leaves out for their time (some 10 minutes)
+	@$(BIN)/pytest -m long --dist loadfile $(WORKERS) $(PYTEST_ARGS)
 
 # Kernels run as plain Python, a second implementation that must agree. numpy warns where compiled code is silent.
 test-nojit: export NUMBA_DISABLE_JIT = 1
@@ -59,7 +65,7 @@ test-cluster: $(VENV)/.stamp-cluster  ## tests that start a Ray and a Dask clust
 test-mutants: export OMP_NUM_THREADS = 1
 test-mutants: export OPENBLAS_NUM_THREADS = 1
 test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIREL paper must turn its verdict (a minute)
-	@$(BIN)/pytest -m "mutants or not mutants" tests/verify/statements $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "long or not long" tests/verify/statements $(PYTEST_ARGS)
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 

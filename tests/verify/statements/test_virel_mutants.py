@@ -57,9 +57,7 @@ def killed(monkeypatch, row):
 def params(rows, *, sample):
     """Test parameters of the rows: all but each `EVERY`-th are marked, for `make test-mutants` alone."""
     return [
-        pytest.param(
-            row, id=f"{row[0]}-{i}", marks=() if sample and i % EVERY == 0 else (pytest.mark.mutants,)
-        )
+        pytest.param(row, id=f"{row[0]}-{i}", marks=() if sample and i % EVERY == 0 else (pytest.mark.long,))
         for i, row in enumerate(rows)
     ]
 
@@ -74,7 +72,7 @@ def test_a_mended_statement_holds(monkeypatch, row):
     assert outcome_ok(monkeypatch, row, mended=True)
 
 
-@pytest.mark.mutants
+@pytest.mark.long
 @pytest.mark.parametrize("row", ARGUED, ids=lambda row: row[0])
 def test_a_survivor_is_one_still(monkeypatch, row):
     assert not killed(monkeypatch, row)
