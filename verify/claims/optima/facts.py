@@ -82,8 +82,6 @@ def unique_maxima(x: Exact) -> list[int]:
     return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
 
 
-@rational
-@rational
 def mass_off_maximum(x: Exact) -> list[arb]:
     """Nonnegative if pi_omega's mass off the best actions is at most `2 sum exp(-gap/eps)`: right minus left.
 
