@@ -76,13 +76,13 @@ def distributions(x: Instance) -> str:
 
 def stochastic(x: Instance) -> str:
     """What breaks "non-deterministic": a variational policy that is deterministic in some state."""
-    top = float(np.max(x.get("pi_theta", x.get("pi"))))
+    top = float(np.max(x["pi_theta"] if "pi_theta" in x else x["pi"]))
     return "" if top < 1 else "the variational policy is deterministic"
 
 
 def temperature(x: Instance) -> str:
     """What is wrong with a temperature that is free in the source: it is not positive."""
-    value = x.get("eps", x.get("eps_k"))
+    value = x["eps"] if "eps" in x else x["eps_k"]
     return "" if value > 0 else f"the temperature is {value:g}"
 
 

@@ -232,6 +232,9 @@ def fitted_lottery(x: Exact) -> list[arb]:
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
+# MERL.
+
+
 def merl(x: Exact) -> list[arb]:
     """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit of the one minus the other's.
 
