@@ -9,12 +9,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from verify.claims.theorem_5 import commute, fixed_k
 from verify.engine.claim import Instance
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import bellman_residual, residual_error
 from virel_theory.operators.bellman import bellman_boltzmann, bellman_optimal
 from virel_theory.solvers.solve import solve
+
+Hypothesis = Callable[[Instance], str]
+"""Function of an instance: what it breaks, in words; empty if nothing."""
 
 TOL = 1e-9
 """Largest difference that counts as equal; values of the counterexamples on record are of size 1 to 208."""
@@ -99,6 +103,25 @@ def not_above_zero(x: Instance) -> str:
     return "" if top <= 0 else f"a reward is {top:g}"
 
 
+def step_sizes(x: Instance) -> str:
+    """What breaks F.1's conditions on the step sizes `k^-power` and `scale/k`.
+
+    Both sums are infinite, those of squares finite, and the ratio of the second to the first tends to 0.
+    """
+    ok = 0.5 < x["power"] < 1 and x["scale"] > 0
+    return "" if ok else f"the power is {x['power']:g}, the scale {x['scale']:g}"
+
+
+def within(build: Callable[[int, float], TabularMDP], *hypotheses: Hypothesis) -> tuple[Hypothesis, ...]:
+    """Hypotheses on the MDP that a gap function builds from the numbers `gap` and `gamma` of its instance."""
+
+    def on_its_mdp(x: Instance) -> str:
+        parts = {"mdp": build(x["gap"], x["gamma"])}
+        return "; ".join(filter(None, (hypothesis(parts) for hypothesis in hypotheses)))
+
+    return (on_its_mdp,)
+
+
 def _table(x: Instance) -> Array:
     if "q" in x:
         return np.asarray(x["q"])
@@ -106,7 +129,6 @@ def _table(x: Instance) -> Array:
     return np.asarray(approximator.value(omega))
 
 
-Hypothesis = Callable[[Instance], str]
 VALUES: tuple[Hypothesis, ...] = (positive, unique)
 MEMBERS: tuple[Hypothesis, ...] = (*VALUES, representable, distributions)
 OWN: tuple[Hypothesis, ...] = (*VALUES, own_residual, distributions)
@@ -141,12 +163,12 @@ HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
     "eq-33-always-zero": (*VALUES, regular_features),
     "app-f1-convergence": (*VALUES, regular_features, distributions),
     "eq-35": (*VALUES, regular_features, distributions),
-    "app-f1-two-timescales": DENSITY,  # S = A = 1, gamma = 0, r = b = 1: Q* = 1
+    "app-f1-two-timescales": (step_sizes,),  # S = A = 1, gamma = 0, r = b = 1, so that Q* = 1
     "eq-37-own-policy": VALUES,
     "theorem-5-ii-own-policy": VALUES,
-    "theorem-5-iii": DENSITY,  # S = 1, A = 2, r = (1, 0), gamma = 1/2: Q* = (2, 1)
-    "eq-38": DENSITY,  # S = 1, A = 2, r = (2, 1), gamma = 1/2: Q* = (4, 3)
-    "app-f2-fixed-k": DENSITY,  # the same MDP
+    "theorem-5-iii": within(commute.mdp_of_iii, *VALUES),
+    "eq-38": within(commute.mdp_of_38, *VALUES),
+    "app-f2-fixed-k": within(fixed_k.mdp_of_printed, *VALUES),
     "app-f1-theorem-2": (*VALUES, q_star_is_optimal),
     "talk-limit-dropped-term": (*VALUES, q_star_is_optimal, distributions, temperature),
     "eq-39": (*VALUES, q_star_is_optimal, distributions),

@@ -181,7 +181,7 @@ ENTRIES: tuple[Entry, ...] = (
     _definition("Design (8)", "soft V", "design-10"),
     _definition("Design (9)", "soft Q", "design-10"),
     _claim("Design (10)", "V from Q", "design-10"),
-    _claim("Design (11)", "Boltzmann posterior", "design-11", "design-11-optimum"),
+    _claim("Design (11)", "Boltzmann posterior", "design-11"),
     _claim("Design (12)", "maximum entropy", "design-12"),
     _definition("Design (13)", "Gaussian posterior (deep agent)", "deep-tanh-gaussian"),
     _definition("Design (14)", "tanh (deep agent)", "deep-tanh-gaussian"),

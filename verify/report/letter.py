@@ -1,8 +1,8 @@
 """The letter to the authors, `docs/errata.md`: its entries as data, and as Markdown.
 
-The texts are ordered by hand and stand in `verify/report/letter/*.toml`; the table of misprints is all files
-`misprints.toml` there and beside this file. What is claimed in them is checked by the claims that they name,
-quotations and examples by tests. No verdict of the registry appears in it.
+The texts are ordered by hand and stand in `verify/report/letter/*.toml`. Of the rows of `misprints.toml` the
+letter has those of the kind `misprint`, and says how many more the full record has. What is claimed is
+checked by the claims that are named, quotations and examples by tests. No verdict of the registry appears.
 """
 
 import tomllib
@@ -55,7 +55,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Misprint:
-    """Row of the table of misprints: where it is, what is printed there, and how to read it."""
+    """Place in a source: where it is, what is printed there, how to read it, and its kind."""
 
     source: str
     place: str
@@ -82,6 +82,8 @@ class Letter:
     corrections: tuple[Entry, ...]
     completions: tuple[Entry, ...]
     misprints: tuple[Misprint, ...]
+    more: str
+    """Sentence on the places that only the full record lists."""
     remarks: tuple[str, ...]
     remark_claims: tuple[str, ...]
     design_title: str
@@ -97,6 +99,7 @@ def letter() -> Letter:
     corrections, completions = (tuple(map(_entry, _data(x)["entry"])) for x in ("corrections", "completions"))
     rows = tuple(row for row in misprints() if row.kind == "misprint")
     ours = tuple(row for row in rows if row.source != "design")
+    more = sum(row.source != "design" for row in misprints()) - len(ours)
     counts = {"corrections": len(corrections), "completions": len(completions), "misprints": len(ours)}
     return Letter(
         title=head["title"],
@@ -106,6 +109,7 @@ def letter() -> Letter:
         corrections=corrections,
         completions=completions,
         misprints=ours,
+        more=head["more"].format(more=more),
         remarks=tuple(x["text"] for x in head["remark"]),
         remark_claims=tuple(claim for x in head["remark"] for claim in x.get("claims", ())),
         design_title=design["title"],
@@ -117,9 +121,8 @@ def letter() -> Letter:
 
 @cache
 def misprints() -> tuple[Misprint, ...]:
-    """All rows of the files `misprints.toml`, of every kind, in the order of the files."""
-    files = sorted(FOLDER.rglob("misprints.toml"))
-    rows = [row for file in files for row in tomllib.loads(file.read_text())["entry"]]
+    """All rows of `misprints.toml`, of every kind, in the order of the sources."""
+    rows = _data("misprints")["entry"]
     return tuple(Misprint(**row | {"claims": tuple(row.get("claims", ()))}) for row in rows)
 
 
@@ -153,6 +156,7 @@ def _markdown(found: Letter) -> Iterator[str]:
         yield from _entry_markdown(entry, f"{number}. ")
     yield "## Misprints and notation"
     yield _table(found.misprints)
+    yield found.more
     yield "## Remarks, not errors"
     yield "\n".join(f"- {text}" for text in found.remarks)
     yield f"# {found.design_title}"

@@ -33,6 +33,7 @@ def blocks(found: Letter) -> Iterator[Block | Columns]:
         yield from _entry(entry, f"{number}. ")
     yield _heading("Misprints and notation")
     yield from _table(found.misprints)
+    yield Block(found.more, above=4)
     yield _heading("Remarks, not errors")
     for text in found.remarks:
         yield Block(f"- {text}", above=2)

@@ -12,8 +12,11 @@ from verify.claims.hypotheses import (
     positive,
     regular_features,
     representable,
+    step_sizes,
     unique,
+    within,
 )
+from verify.claims.theorem_5 import commute
 from verify.engine.claim import Kind, kind_of
 from verify.engine.registry import all_claims
 from verify.engine.runner import run_check
@@ -79,13 +82,16 @@ R = recorded.R_WITH_Q
         (own_residual, R | {"eps": 1.0}, "eps is 1, the residual error 0.5"),
         (representable, R | {"q_star": recorded.Q}, "1 away from Q\\*"),
         (regular_features, {"b": np.zeros((1, 2, 1))}, "singular"),
+        (step_sizes, {"power": 0.5, "scale": 0.1}, "the power is 0.5"),
+        (within(commute.mdp_of_iii, positive)[0], {"gap": 1, "gamma": 0.0}, "least value of Q\\* is 0"),
+        (within(commute.mdp_of_38, unique)[0], {"gap": 0, "gamma": 0.5}, "two maxima"),
     ],
 )
 def test_a_broken_hypothesis_is_found_and_named(hypothesis, instance, words):
     assert pytest.approx(0.5) == recorded.EPS
     with pytest.raises(AssertionError, match=words):
         assert not hypothesis(instance), hypothesis(instance)
-    assert hypothesis is regular_features or hypothesis(R | {"q_star": recorded.Q_STAR}) == ""
+    assert "mdp" not in instance or hypothesis(R | {"q_star": recorded.Q_STAR}) == ""
 
 
 def test_a_mask_is_no_zero_of_q_star():

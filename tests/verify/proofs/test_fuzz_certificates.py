@@ -43,7 +43,6 @@ CLAIMS = [
     "app-g-m-step-prior",
     "design-04",
     "design-06",
-    "design-11",
     "design-12",
     "pseudo-likelihood-jensen",
     "pseudo-likelihood-risk-seeking",
@@ -67,7 +66,6 @@ CLAIMS = [
     "eq-37",
     "theorem-5-iii",
     "theorem-1-finite",
-    "eq-02",
 ]
 
 

@@ -14,7 +14,7 @@ from verify.commands.documents import main_explain
 from verify.engine.claim import Kind, kind_of
 from verify.engine.registry import topics
 from verify.engine.verdict import Verdict, Weight
-from verify.report.letter import FOLDER, letter, letter_markdown, misprints
+from verify.report.letter import letter, letter_markdown, misprints
 from verify.report.letter_pdf import blocks, write_letter_pdf
 from verify.report.pdf_pages import STYLE, layout
 from verify.report.record import record
@@ -156,21 +156,3 @@ def test_the_command_writes_letter_and_record(tmp_path, capsys):
     assert (tmp_path / "x.md").read_text() == letter_markdown(FOUND)
     assert sorted(path.name for path in (tmp_path / "claims").iterdir()) == sorted(record())
     assert len(capsys.readouterr().out.splitlines()) == 2
-
-
-def test_misprints_have_every_field_and_their_prose_stands_in_the_source():
-    for row in misprints():
-        assert all((row.place, row.printed, row.read, row.note))
-        assert row.kind in {"misprint", "undefined", "unsupported", "false"}
-        assert row.printed != row.read
-        assert row.printed.count("$") % 2 == row.read.count("$") % 2 == 0
-    assert (FOLDER / "letter" / "misprints.toml").is_file()
-
-
-@pytest.mark.skipif(quoted_lines.papers() is None, reason="the sources are not beside the repository")
-def test_the_prose_of_misprints_stands_in_the_source():
-    texts = {k: letters((quoted_lines.papers() / f).read_text()) for k, f in quoted_lines.FILES.items()}
-    texts["appendix"] += letters((quoted_lines.papers() / "virel_appendix_ocr.txt").read_text())
-    prose = [row for row in misprints() if "$" not in row.printed]
-    assert len(prose) >= 8
-    assert [row.printed for row in prose if letters(row.printed) not in texts[row.source]] == []

@@ -23,7 +23,7 @@ from verify.claims.methods.design_objective import (
     soft_q,
     trajectories,
 )
-from verify.engine.claim import Assumption, Check, Claim, Correction, NoProof
+from verify.engine.claim import Check, Claim, Correction, NoProof
 from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import instances, mdps, policies, temperatures
 from virel_theory.checks import Array, U
@@ -178,6 +178,19 @@ def _holds(claim_id: str, title: str, number: str, statement: str, gap: Any) -> 
     )
 
 
+_FORK = {
+    "mdp": TabularMDP(
+        [[[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]] * 2, [[0.0, 0.0, 1.0]] * 2],
+        [[0.0, 0.0], [3.0, -3.0], [1.0, 1.0]],
+        0.0,
+        initial=[1.0, 0.0, 0.0],
+    ),
+    "pi": np.full((3, 2), 0.5),
+    "prior": np.full((3, 2), 0.5),
+    "alpha": 1.0,
+}
+"""Two steps: from s0 one action leads to the rewards (3, -3), the other to (1, 1). The horizon ends the path."""
+
 CLAIMS = (
     Claim(
         id="design-05",
@@ -224,18 +237,21 @@ CLAIMS = (
     ),
     Claim(
         id="design-11",
-        title="the Boltzmann posterior maximises J, if Q_pi is its own",
+        title="the Boltzmann posterior at Q_pi maximises J",
         source="Marino et al., Eq. (11)",
         statement=r"\pi^B(a|s,O) = \frac{p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)}{\int p_\theta\exp(Q_\pi/\alpha)da}"
-        r" \text{ maximises } \mathcal J \text{ of (6)}\quad (Q_\pi = Q_{\pi^B}\text{: a reading})",
-        check=Check(gap_11, _PI_PRIOR),
-        expected=Verdict.HOLDS,
-        assumptions=(
-            Assumption(
-                "own-q",
-                "Q_pi is that of pi^B, which makes (11) a recursion; with the Q_pi of another policy (11) is one step of improvement",
-                without=Check(gap_11_any_q, _PI_PRIOR),
-            ),
+        r" \text{ maximises } \mathcal J \text{ of (6)}",
+        reading=r"Whatever policy $\pi$ the values $Q_\pi$ belong to; (11) does not say.",
+        check=Check(gap_11_any_q, _PI_PRIOR, recorded=_FORK),
+        expected=Verdict.REFUTED,
+        weight=Weight.COMPLETION,
+        correction=Correction(
+            statement=r"\pi^B \text{ maximises } \mathcal J \iff Q_\pi = Q_{\pi^B} \text{ in (11)}",
+            derivation=r"(11) is the best posterior for one step, with the values of later steps fixed. From $s_0$ one action leads to the"
+            r" rewards (3, -3), the other to (1, 1); $\alpha = 1$, uniform prior. Under the uniform $\pi$, $Q_\pi = (0, 1)$, and (11) gives the"
+            r" first action 0.269 ($\mathcal J = 1.24$); the soft values are (2.31, 1), which give 0.787 ($\mathcal J = 1.86$, the largest)."
+            r" With $Q_{\pi^B}$, (11) is a recursion backwards in time, and each step of it maximises.",
+            check=Check(gap_11, _PI_PRIOR),
         ),
         not_certified=NoProof("a maximum over the policies of two steps"),
     ),

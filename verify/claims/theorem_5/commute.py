@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.claims.theorem_5.rates import EPS_K, eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, Correction, Instance, NoProof, Step
@@ -32,6 +33,16 @@ from virel_theory.models.draw import garnet
 from virel_theory.objective.residual import incremental_residual_error
 from virel_theory.operators.bellman import bellman_incremental
 from virel_theory.solvers.solve import solve
+
+
+def mdp_of_38(gap: int, gamma: float) -> TabularMDP:
+    """MDP of the counterexample to (38): one state, rewards (gap + 1, 1)."""
+    return recorded.one_state(gap + 1.0, 1.0, gamma=gamma)
+
+
+def mdp_of_iii(gap: int, gamma: float) -> TabularMDP:
+    """MDP of the counterexample to the proof of Theorem 5 iii): one state, rewards (gap, 0)."""
+    return recorded.one_state(float(gap), 0.0, gamma=gamma)
 
 
 def gap_iii(*, mdp: TabularMDP, omegas: Array, eps_k: float, perturb: float = 0.0) -> Gap:
@@ -90,7 +101,7 @@ def gap_limit_of_minimisers(*, gap: int, gamma: float, below: int, n: int, pertu
     and Q_1 = Q* - below. The minimisers are computed over w = 2, 1, 1 - 1/2, ..., 1 - 1/n for k = n. If they are at
     1 - 1/k, they tend to w~ = 1, else to the last of them. Q* > 0 and its maximum is unique.
     """
-    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap) + 1, 1.0]]), gamma)
+    mdp = mdp_of_38(gap, gamma)
     q_star = mdp.reward + gamma * (gap + 1) / (1 - gamma)
     omegas = {2.0: q_star, 1.0: q_star - below}
     for j in range(2, n + 1):
@@ -120,7 +131,7 @@ def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 
     fixed point of T_{w,k} at eps_k = 2^-j, so that eps_{w,k} >= eps_k is least at w = k: points of Omega = R
     that a smooth curve w -> Q_w joins. A convergent sequence makes the last step small.
     """
-    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap), 0.0]]), gamma)
+    mdp = mdp_of_iii(gap, gamma)
     mean = [float(gap)] + [gap / (1 + math.exp(-gap * 2.0**j)) for j in range(1, n + 1)]
     omegas = [mdp.reward + gamma * m / (1 - gamma) for m in mean]
     best = [

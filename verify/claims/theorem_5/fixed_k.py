@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import integer_tables, on_mdp, solved
 from verify.claims.theorem_5.rates import eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import Check, Claim, Correction, NoProof
@@ -21,13 +22,18 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import incremental_residual_error
 
 
+def mdp_of_printed(gap: int, gamma: float) -> TabularMDP:
+    """MDP of the counterexample: one state, rewards (1 + gap, 1)."""
+    return recorded.one_state(1.0 + gap, 1.0, gamma=gamma)
+
+
 def gap_printed(*, gap: int, gamma: float, k: int, perturb: float = 0.0) -> Gap:
     """Gap of F.2 as printed: eps_omega at the minimiser of eps_{omega,k} minus the least eps_omega, to be 0.
 
     S = 1, A = 2, r = (1 + gap, 1); Omega = {Q*, the fixed point of T_{omega,k}}, eps_k = 2^-k. Q* > 0, and its
     maximum is unique.
     """
-    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[1.0 + gap, 1.0]]), gamma)
+    mdp = mdp_of_printed(gap, gamma)
     mean = 1 + gap / (1 + math.exp(-gap * 2.0**k))  # of the reward under p_{omega,k}
     omegas = [mdp.reward + gamma * v / (1 - gamma) for v in (1.0 + gap, mean)]
     best = int(np.argmin([incremental_residual_error(mdp, q, eps_k=2.0**-k) for q in omegas]))
