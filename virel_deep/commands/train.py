@@ -113,8 +113,8 @@ def new_run(options: TrainOptions, settings: Mapping[str, object]) -> Path:
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
     write_config(run, config)
-    if steps <= chosen.data.warmup:
-        say(f"note: {steps} steps make no update: `data.warmup` is {chosen.data.warmup}")
+    if why := chosen.data.idle(steps, options.copies):
+        say(f"note: {steps} steps make no update: {why}")
     return run
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_deep.design import improvement, parts
+from virel_deep.design import improvement, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 
@@ -68,5 +68,7 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     parts.TanhGaussian: _tanh_perceptron,
     parts.Deterministic: _tanh_perceptron,
     improvement.Weighted: _tanh_perceptron,
+    on_policy.TopShare: _tanh_perceptron,
+    on_policy.Score: _tanh_perceptron,
 }
 """Makers of actors, by kind of posterior."""

@@ -5,7 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -135,7 +135,8 @@ def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Al
         number = isinstance(value, int | float) and not isinstance(value, bool)
         require(number, "multiply", name, "must name settings that are numbers")
         settings[name] = factor * values[name]
-    return algorithm(arm.preset, env, settings | ({"data.warmup": 0} if warm else {}))
+    chosen = algorithm(arm.preset, env, settings)
+    return replace(chosen, data=chosen.data.without_warmup()) if warm else chosen
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
