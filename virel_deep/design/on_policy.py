@@ -94,7 +94,7 @@ class Advantage(Value, kind="advantage"):
             posterior.on_policy,
             "posterior",
             posterior.kind,
-            "must be 'top-share' or 'score' for advantages, which are of actions taken",
+            "must be 'top-share' or 'score' for advantages",
         )
 
     @property
@@ -149,5 +149,5 @@ class Score(Posterior, kind="score"):
         rule = "must be one that never changes, as 'uniform', for a score posterior"
         require(prior not in {"learned", "previous"}, "prior", prior, rule)
         epochs = getattr(others["data"], "epochs", 1)
-        rule = "must be 1 for a score posterior: later epochs read actions of an older policy"
+        rule = "must be 1 for a score posterior"
         require(epochs == 1, "data.epochs", epochs, rule)
