@@ -131,7 +131,7 @@ class NaiveVmpo(NaiveOnPolicy):
 class NaiveErpg(NaiveOnPolicy):
     """Schulman et al. 2017: score times errors of V, whose rewards pay tau times the divergence on the way.
 
-    The divergence of each state is estimated by the log ratio of the action taken, known deviation 20 in
+    The divergence of each state is estimated by the log ratio of the action taken, known deviation 21 in
     docs/deep.md. With hard values the returns pay nothing: the bonus of the present state alone is left.
     """
 

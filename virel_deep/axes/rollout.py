@@ -51,7 +51,8 @@ def rollout_errors(
     r"""Errors $\sum_{i<m} \gamma^i r_{t+i} + \gamma^m V(s_{t+m}) - V(s_t)$ of every entry; V-MPO, Eq. (6).
 
     m is `steps`, or fewer where the episode or the rollout ends before. Written as a sum of errors of one
-    step, $\sum_{i<m} \gamma^i (r_{t+i} + \gamma V(s_{t+i+1}) - V(s_{t+i}))$, whose values cancel.
+    step, $\sum_{i<m} \gamma^i (r_{t+i} + \gamma V(s_{t+i+1}) - V(s_{t+i}))$, whose values cancel: within an
+    episode `v_next` must be `v` one place later.
 
     Args:
         reward: `[..., T]`, scaled.

@@ -87,7 +87,7 @@ def _direction(
     of_policy = (mass * score_loss(log_pi, tensor(error + cost), log_ratio, alpha)).sum()
     v_q = tau * scores.logsumexp(-1, keepdim=True)
     of_value = (mass * v_loss(v_q.expand_as(log_pi), tensor(v[:, None] + error))).sum()
-    return -(tau * gradient(of_policy, q) + gradient(of_value, q)), gain
+    return -gradient(tau * of_policy + of_value, q), gain
 
 
 CLAIMS = (

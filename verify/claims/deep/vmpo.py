@@ -150,6 +150,7 @@ CLAIMS = (
         check=Check(
             gap,
             instances(mdp=mdps(masked=True), keep=st.sampled_from((0.5, 0.3, 0.75, 1.0)), eps=temperatures()),
+            n_random=80,
             named=lambda: [
                 ("FrozenLake-v1", {"mdp": gym_mdp("FrozenLake-v1").to_dense(), "keep": 0.5, "eps": 0.1})
             ],
