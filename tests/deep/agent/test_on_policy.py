@@ -166,3 +166,13 @@ def test_an_error_planted_on_our_side_is_seen(monkeypatch, name):
     preset, settings, place, wrong = PLANTED[name]
     monkeypatch.setattr(place, wrong)
     assert worst(preset, settings, updates=9) > 1e-9
+
+
+def test_the_bonus_of_the_present_state_alone_is_another_gradient():
+    # "Naive" in Schulman et al. 2017: returns that know nothing of later divergences.
+    proper, naive = (
+        algorithm_of("erpg", **(SIZES | ERPG[1] | {"value.evaluation": kind})) for kind in ("soft", "hard")
+    )
+    data = data_of(proper, 3)
+    exact = naive_after("erpg", proper, torch.float64, data)
+    assert min(distances(ours_after(naive, torch.float64, data), exact).values()) > 1e-6
