@@ -11,7 +11,7 @@ import torch
 from torch.distributions import Normal
 
 from tests.support.naive_agents import module
-from tests.support.naive_mpo import Multiplier, gaussian
+from tests.support.naive_mpo import Multiplier, Price, gaussian
 
 
 class NaiveOnPolicy:
@@ -70,7 +70,7 @@ class NaiveVmpo(NaiveOnPolicy):
         self.pi_old = deepcopy(self.pi)
         prior = settings.prior
         self.prices = {
-            name: Multiplier(getattr(prior, f"price_{name}"), prior.price_rate) for name in ("mean", "spread")
+            name: Price(getattr(prior, f"price_{name}"), prior.price_rate) for name in ("mean", "spread")
         }
         if settings.temperature.kind == "budget":
             self.eta = Multiplier(settings.temperature.initial, settings.temperature.rate)
@@ -124,14 +124,14 @@ class NaiveVmpo(NaiveOnPolicy):
         return super().networks() | {"target_policy": [self.pi_old]}
 
     def logs(self):
-        out = {name: price.log for name, price in self.prices.items()}
-        return out | ({"eta": self.eta.log} if hasattr(self, "eta") else {})
+        out = {name: price.learnt for name, price in self.prices.items()}
+        return out | ({"eta": self.eta.learnt} if hasattr(self, "eta") else {})
 
 
 class NaiveErpg(NaiveOnPolicy):
     """Schulman et al. 2017: score times errors of V, whose rewards pay tau times the divergence on the way.
 
-    The divergence of each state is estimated by the log ratio of the action taken, known deviation 21 in
+    The divergence of each state is estimated by the log ratio of the action taken, known deviation 22 in
     docs/deep.md. With hard values the returns pay nothing: the bonus of the present state alone is left.
     """
 

@@ -43,7 +43,7 @@ def ours_after(algorithm, dtype, data):
         feed(agent, [(batch.to(dtype), noise.to(dtype), own) for batch, noise, own in data])
     state = agent.seed_state(0)
     names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
-    logs = {name: one["log_alpha"] for name, one in state.get("prior", {}).items()}
+    logs = {name: one["price"] for name, one in state.get("prior", {}).items()}
     if "log_alpha" in state["temperature"]:
         logs["eta"] = state["temperature"]["log_alpha"]
     out = {name: parameters(state[name]) for name in names}
@@ -90,6 +90,7 @@ def test_fifty_updates_in_double_precision_are_those_of_the_paper(preset, settin
     assert worst(preset, settings) <= 1e-12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("preset", "settings"), [CASES[0], CASES[4]], ids=str)
 def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_plain_agent_is(
     preset, settings

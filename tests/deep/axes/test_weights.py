@@ -137,7 +137,7 @@ def test_dual_steps_lead_to_the_root_of_the_budget(steps):
     root = brentq(lambda eta: float(kl(q[0], eta).mean()) - epsilon, 1e-2, 1e2)
     with default_dtype(torch.float64):
         temperature = BudgetTemperature(Budget(epsilon=epsilon, steps=steps), 1, device=CPU)
-        for _ in range(3000):
+        for _ in range(700):  # from 10 to the root are 300 steps of 1 %
             temperature.tune(kl(q[0], temperature.alpha.item())[None])
         report = temperature.report(kl(q[0], temperature.alpha.item()).mean()[None])
     # Adam with steps of 1 % hovers within 2 steps of the root, where the slope of the divergence is about 2.
@@ -153,7 +153,7 @@ def test_a_budget_that_no_weights_can_spend_ends_at_the_least_temperature():
     for _ in range(300):
         temperature.tune(torch.full((2, 3), math.log(4)))
     np.testing.assert_allclose(temperature.alpha, LEAST, rtol=1e-5)
-    assert (temperature.dual.log[2:] == 0).all()
+    assert (temperature.dual.raw[2:] == 0).all()
 
 
 def test_a_seed_of_a_budget_is_restored_with_its_moments():
