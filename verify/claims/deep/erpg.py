@@ -100,6 +100,7 @@ CLAIMS = (
         check=Check(
             gap,
             instances(mdp=mdps(masked=True), eps=temperatures()),
+            n_random=80,
             named=lambda: [("FrozenLake-v1", {"mdp": gym_mdp("FrozenLake-v1").to_dense(), "eps": 0.1})],
         ),
         expected=Verdict.HOLDS,
