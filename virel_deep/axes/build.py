@@ -10,14 +10,23 @@ from typing import Any, NamedTuple
 
 import torch
 
-from virel_deep.axes import advantage, budget, multistep, policy_prior, temperature, value
+from virel_deep.axes import (
+    advantage,
+    budget,
+    categorical_prior,
+    multistep,
+    policy_prior,
+    temperature,
+    value,
+)
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
+from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
 from virel_deep.axes.prior import Uniform
-from virel_deep.design import improvement, on_policy, parts
+from virel_deep.design import discrete, improvement, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -85,6 +94,15 @@ def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Poster
     return Reweighted(settings, prior, of.n_action)
 
 
+def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
+    return Categorical(of.network(1, of.n_observation, of.n_action))
+
+
+def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, categorical_prior.Learned)
+    return Enumerated(prior)
+
+
 def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
     return TopShare(settings, of.n_action)
 
@@ -106,6 +124,15 @@ def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
     return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
+def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
+    policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
+    return categorical_prior.Learned(settings, policy, target)
+
+
+def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
+    return categorical_prior.Previous(settings, of.network(1, of.n_observation, of.n_action))
+
+
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
     return temperature.ConstantTemperature(settings.alpha, of.seeds, device=of.device)
 
@@ -121,8 +148,8 @@ def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
 
 
 def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
-    rate = of.algorithm.learning_rate
-    return temperature.DualTemperature(settings, of.seeds, of.n_action, rate, device=of.device)
+    rate, target = of.algorithm.learning_rate, of.algorithm.posterior.entropy_target(of.n_action)
+    return temperature.DualTemperature(settings, of.seeds, target, rate, device=of.device)
 
 
 def _budget(settings: improvement.Budget, of: Sizes) -> Temperature:
@@ -138,6 +165,8 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     parts.TanhGaussian: _tanh_gaussian,
     parts.Deterministic: _deterministic,
     improvement.Weighted: _weighted,
+    discrete.Categorical: _categorical,
+    discrete.Enumerated: _enumerated,
     on_policy.TopShare: _top_share,
     on_policy.Score: _score,
 }
@@ -146,6 +175,8 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     parts.Uniform: _uniform,
     improvement.Learned: _learned,
     improvement.Previous: _previous,
+    discrete.LearnedCategorical: _learned_categorical,
+    discrete.PreviousCategorical: _previous_categorical,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,
