@@ -101,7 +101,7 @@ BAD = [
         "sac",
         "posterior",
         "gaussian",
-        "must be one of tanh-gaussian, deterministic, weighted, top-share, score",
+        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, top-share, score",
     ),
     ("sac", "prior", "flat", "must be one of uniform, learned, previous"),
     ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
