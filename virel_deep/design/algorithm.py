@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from virel_deep.design import improvement  # noqa: F401  (registers its kinds of parts)
+from virel_deep.design import improvement, inference  # noqa: F401  (they register their kinds of parts)
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
 

@@ -8,6 +8,7 @@ from virel_common.errors import require
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
+from virel_deep.design.inference import Fixed, Iterative, Stein
 from virel_deep.design.parts import (
     Constant,
     Deterministic,
@@ -40,6 +41,16 @@ SAC_2018: Mapping[str, Settings] = {
     "Humanoid": {"reward_scale": 20.0},
 }
 """Reward scales of Haarnoja et al. 2018, Table 2; 1 elsewhere."""
+
+SQL_2017: Mapping[str, Settings] = {
+    "Swimmer": {"reward_scale": 30.0},
+    "Hopper": {"reward_scale": 30.0},
+    "HalfCheetah": {"reward_scale": 30.0},
+    "Walker2d": {"reward_scale": 10.0},
+    "Ant": {"reward_scale": 300.0},
+    "Humanoid": {"reward_scale": 100.0},
+}
+"""Reward scales of the code that Haarnoja et al. 2017 published; 1 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,15 @@ MPO_PARAMETRIC = replace(
     prior=Previous(trust_mean=0.1, trust_spread=1e-4),
     temperature=Zero(),
 )
+SAC_ITERATIVE = replace(SAC, posterior=Iterative(steps=2, samples=10), prior=Fixed(), data=Replay(batch=128))
+SQL = Algorithm(
+    value=TargetQ(critics=2, evaluation="optimal"),
+    posterior=Stein(samples=16),
+    temperature=Constant(),
+    data=Replay(batch=128),
+    hidden=(128, 128),
+    target_period=1000,
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -121,6 +141,10 @@ PRESETS = {
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
+    "sac-iterative": Preset(
+        SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
+    ),
+    "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
 }
 """Every preset by name. A new algorithm is one row more."""
 
