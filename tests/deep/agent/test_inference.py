@@ -1,4 +1,4 @@
-"""Iterative inference and soft Q-learning against plain versions of their papers; what other codes got wrong."""
+"""Iterative inference and soft Q-learning: their papers once more, and what other codes got wrong."""
 
 import math
 
@@ -95,9 +95,9 @@ def worst(preset, settings, n_action, updates=UPDATES):
 
 @pytest.mark.parametrize(("preset", "settings", "n_action"), CASES, ids=str)
 def test_fifty_updates_in_double_precision_are_those_of_the_paper(preset, settings, n_action):
-    # As for MPO: sums of at most 16 x 12 products, each off by a few roundings of 1.1e-16, amplified by Adam's
-    # quotient. The features of an inference step divide by a spread of at least 1e-6 of the entries' size,
-    # which the next step's gate and the batch's mean damp again; 1e-12 leaves 4 digits for all of it.
+    # As for MPO: sums of at most 16 x 12 products, each off by a few roundings of 1.1e-16, amplified by
+    # Adam's quotient. Features divide by the spread of two or three numbers, which amplifies where these are
+    # near to each other, and the batch's mean damps it; 1e-12 leaves 4 digits for all of it.
     assert worst(preset, settings, n_action) <= 1e-12
 
 
@@ -237,7 +237,7 @@ def climbed(particles, log_density, steps, rate):
 
 
 def test_particles_find_both_modes_of_the_density_over_actions():
-    # Statement 23: the law of u has the density e^Q (1 - a^2), so that the law of actions has e^Q. Particles do
+    # Statement 23: u has the density e^Q (1 - a^2), so that actions have the density e^Q. Particles do
     # not cross the valley, so that the shares of the modes are those of the start; the mean of each is by
     # quadrature. 25 or more particles per mode stand for its mean to a fraction of its width of 0.12.
     right = climbed(torch.linspace(-2.5, 2.5, 50)[:, None], lambda u: bimodal(u) + log_slope(u), 500, 0.05)

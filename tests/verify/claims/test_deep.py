@@ -17,12 +17,13 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import losses, weights
+from virel_deep.axes import inference, losses, prior, weights
 from virel_deep.axes.posterior import tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 TEMPERED = weights.tempered_weights
+KL_PARTS = prior.kl_parts
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -31,7 +32,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 8
+    assert len(DEEP_IDS) == 10
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -107,6 +108,18 @@ def without_prior(log_prior, q, alpha, *, keep=1.0):  # noqa: ARG001
     return weights.Tempered(log_weight, log_weight - log_prior)
 
 
+def unweighted_value(log_weight, q, log_ratio, alpha):  # noqa: ARG001
+    return alpha[..., 0] * (log_weight + q / alpha).logsumexp(-1)
+
+
+def ungated(head, output):  # noqa: ARG001
+    return output.chunk(2, dim=-1)[0]
+
+
+def other_divergence(p, q):
+    return KL_PARTS(q, p)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -141,6 +154,10 @@ PLANTED = [
     planted("half the temperature", "deep-mpo", weights, "tempered_weights", tempered_at_half),
     planted("the prior left out", "deep-mpo", weights, "tempered_weights", without_prior),
     planted("dual doubled", "deep-mpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
+    planted("proposals not weighed", "deep-sql", losses, "optimal_value", unweighted_value),
+    planted("no discount", "deep-sql", losses, "td_target", undiscounted_target),
+    planted("no gate", "deep-iterative", inference, "gated_update", ungated),
+    planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 
