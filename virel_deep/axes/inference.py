@@ -74,7 +74,7 @@ def linearised(of: Measured, head: Tensor) -> Tensor:
 def standardised(x: Tensor) -> Tensor:
     """Entries `[..., A]` minus their mean, by their standard deviation; for A = 1 as they are.
 
-    Deviation: 19. one entry has no spread, so that it stays as it is.
+    Deviation: 40. one entry has no spread, so that it stays as it is.
 
     Example:
         >>> import torch

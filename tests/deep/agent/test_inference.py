@@ -178,7 +178,7 @@ def test_one_blind_step_with_an_open_gate_is_direct_inference():
     # Statement 39: the network reads the state alone, and the gate is 0. Sums with zeros, so to rounding.
     settings = SIZES | {"posterior.steps": 1, "posterior.samples": 3}
     algorithm = algorithm_of("sac-iterative", **settings)
-    direct = algorithm_of("sac", **SIZES, **{"prior": "fixed", "posterior.samples": 3, "data.batch": 8})
+    direct = algorithm_of("sac", **SIZES, **{"prior": "fixed", "posterior.samples": 3})
     iterative, amortised = (agent_of(x, N_OBSERVATION, 2) for x in (algorithm, direct))
     for layer, theirs in zip(iterative.policy.layers, amortised.policy.layers, strict=True):
         for block, other in zip(layer, theirs, strict=True):

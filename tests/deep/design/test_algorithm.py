@@ -250,7 +250,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "sac",
             {"prior": "previous"},
-            "`prior` must be 'uniform' for a dual temperature of the entropy; found 'previous'",
+            "`prior` must be 'fixed', 'uniform' for a dual temperature; found 'previous'",
         ),
         (
             "sac",
