@@ -37,7 +37,7 @@ pytestmark = pytest.mark.mujoco
         ("mpo", 80, {"value.steps": 3, "value.trace": None, "posterior.samples": 4}, {"capacity": 50}),
         ("rerpi", 70, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {"copies": 2}),
         ("mpo-parametric", 70, {"value.steps": 2, "target_period": 5, "update_every": 1}, {"copies": 2}),
-        ("sac-iterative", 70, {"posterior.samples": 2, "update_every": 2}, {"copies": 2}),
+        ("sac-iterative", 70, {"posterior.samples": 2, "update_every": 5}, {"copies": 2}),
         ("sql", 71, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {}),
     ],
 )

@@ -17,8 +17,8 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import inference, losses, prior, weights
-from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.axes import losses, prior, weights
+from virel_deep.axes.posterior import steps, tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
@@ -156,7 +156,7 @@ PLANTED = [
     planted("dual doubled", "deep-mpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
     planted("proposals not weighed", "deep-sql", losses, "optimal_value", unweighted_value),
     planted("no discount", "deep-sql", losses, "td_target", undiscounted_target),
-    planted("no gate", "deep-iterative", inference, "gated_update", ungated),
+    planted("no gate", "deep-iterative", steps, "gated_update", ungated),
     planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]

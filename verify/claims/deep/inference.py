@@ -9,7 +9,7 @@ Bound:  let $Z = \max|q_k|/\alpha + \log A$. A logit is a sum of three numbers o
         alpha by 2 u (Z + log A). So V is off by $b = 2 u \alpha (10 Z + A + 10)$ on either side together, and
         the target by $\gamma b + 2 u (S + 8)(\max|r| + \gamma \max|V|)$.
 
-`deep-iterative`. Both sides: `measured` and `gated_update` of `virel_deep.axes.inference` with the deep prior
+`deep-iterative`. Both sides: `measured` and `gated_update` of `virel_deep.axes.posterior.steps` with the deep prior
         `Fixed`, where the network is replaced by the exact gradient step; against `gaussian_inference` and
         `gaussian_objective`, for $Q(a) = -\frac k2 (\operatorname{artanh} a - m)^2$, which is quadratic before
         the tanh. The noise 1 and -1 has the moments 0 and 1 of a normal one, so that the mean of two samples is
@@ -108,8 +108,8 @@ def _deep_steps(task: GaussianTask, length: float, perturb: float) -> tuple[Arra
     """Parameters `[n + 1, 2]` and objectives `[n + 1]` of the deep agent's steps along the exact gradient."""
     import torch  # noqa: PLC0415
 
-    from virel_deep.axes import inference  # noqa: PLC0415
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
+    from virel_deep.axes.posterior import steps  # noqa: PLC0415
     from virel_deep.axes.prior import Fixed  # noqa: PLC0415
     from virel_deep.design import inference as settings  # noqa: PLC0415
 
@@ -121,11 +121,11 @@ def _deep_steps(task: GaussianTask, length: float, perturb: float) -> tuple[Arra
     state, noise = tensor([[0.0]]), tensor([[[1.0], [-1.0]]])
     head, heads, values = tensor([[0.0, float(np.log(task.prior_std))]]), [], []
     for _ in range(N_STEPS + 1):
-        found = inference.measured(state, head, noise, objective)
+        found = steps.measured(state, head, noise, objective)
         heads.append(head[0, 0].numpy())
         values.append(found.value.item())
         delta = head + 2 * length * found.slope
-        head = inference.gated_update(head, torch.cat((delta, torch.zeros_like(delta)), dim=-1))
+        head = steps.gated_update(head, torch.cat((delta, torch.zeros_like(delta)), dim=-1))
     return np.stack(heads), np.array(values)
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from virel_deep.axes.inference import (
+from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.posterior.steps import (
     Measured,
     amortisation_gap,
     drawn,
@@ -17,7 +18,6 @@ from virel_deep.axes.inference import (
     measured,
     objective_of,
 )
-from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.posterior.tanh_gaussian import split
 from virel_deep.axes.tensors import Inferred, Weighted, seed_mean, seedwise
 from virel_deep.design import inference

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.posterior.particles import kernel_width, squared_distances, stein_direction
 from virel_deep.axes.posterior.tanh_gaussian import log_slope
-from virel_deep.axes.stein import kernel_width, squared_distances, stein_direction
 from virel_deep.axes.tensors import Weighted, seed_mean, seedwise
 from virel_deep.design import inference
 from virel_deep.networks.network import Network
