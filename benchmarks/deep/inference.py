@@ -3,8 +3,9 @@
 RUN is the folder of a run whose posterior is `iterative`, best one that was trained with as many steps as are
 asked for: `virel train --preset sac-iterative --set posterior.steps=10 ...`. The policy of the newest
 checkpoint plays some episodes. At every state that it meets, inference starts anew and goes on for some
-iterations, and the objective is estimated after each, with actions of its own. Shown is how far it is above
-its value at the start: absolute, in scaled reward units, and relative to the size of that value.
+iterations, and the objective is estimated after each, by actions whose noise is the same after all of them
+and not that of the gradients. Shown is how far it is above its value at the start: absolute, in scaled reward
+units, and relative to the size of that value.
 """
 
 import csv
@@ -23,6 +24,7 @@ from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_common.plot_style import DPI, OKABE_ITO, STYLE, UNDATED, style
 from virel_deep.axes.posterior.iterative import Iterative
+from virel_deep.axes.posterior.steps import measured
 from virel_deep.run.actors import DeliberateActor
 from virel_deep.run.evaluate import evaluate_policy
 from virel_deep.run.folder import read_config
@@ -70,12 +72,13 @@ def curve(actor: DeliberateActor, states: Floats, options: Options, rng: torch.G
     posterior, sums = actor.posterior, np.zeros(options.iterations + 1)
     assert isinstance(posterior, Iterative)
     for some in torch.from_numpy(states).split(max(1, ROWS // options.samples)):
-        shape = (1, len(some), options.iterations + 1, options.samples, posterior.n_action)
+        shape = (1, len(some), options.iterations, options.samples, posterior.n_action)
         noise = torch.randn(shape, generator=rng)
+        common = torch.randn(shape[:2] + shape[3:], generator=rng)
         with torch.no_grad():
-            steps = posterior.iterates(some[None], noise, actor.objective)
-            values = [step.at_head.value.sum().item() for step in steps if step.at_head is not None]
-        sums += values
+            heads = [step.head for step in posterior.iterates(some[None], noise, actor.objective)]
+        found = [measured(some[None], head, common, actor.objective).value for head in heads]
+        sums += [value.sum().item() for value in found]
     mean: Curve = sums / len(states)
     return mean
 
@@ -84,7 +87,7 @@ def draw(curves: Curve, title: str, folder: Path) -> None:
     """Write `inference.svg`, `inference.png` and `inference.csv` from the curves `[episodes, n + 1]`."""
     gains = curves - curves[:, :1]
     panels = {
-        "gain in objective": gains,
+        "gain in objective, scaled reward": gains,
         "relative gain, %": 100 * gains / np.abs(curves[:, :1]),
     }
     table = io.StringIO()

@@ -240,11 +240,11 @@ def climbed(start, log_density, steps, rate):
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_particles_take_the_law_of_actions_in_both_modes_and_not_that_of_the_wrong_space(wrong):
+def test_particles_take_the_law_of_actions_and_not_that_of_the_wrong_space(wrong):
     # Statement 23: u has the density e^Q (1 - a^2), so that actions have the density e^Q. Particles do not
-    # cross the valley, so that each mode keeps its share of the start; its mean and deviation are by quadrature.
-    # 20 or more particles stand for them to 2/20 of the deviation, 0.012. The score of actions, in the space of
-    # u, moves the mean by the variance times the slope of log(1 - a^2), 0.015 x 1.9.
+    # cross the valley, so that each mode keeps its share of the start; its mean and deviation are by
+    # quadrature. 20 or more particles stand for them to 2/20 of the deviation, 0.012. The score of actions in
+    # the space of u moves the mean by the variance times the slope of log(1 - a^2), 0.015 x 1.9.
     density = bimodal if wrong else (lambda u: bimodal(u) + log_slope(u))
     action = climbed(torch.linspace(-2.5, 2.5, 50)[:, None], density, 300, 0.05).tanh()
     left = action[action < 0.2]
@@ -280,6 +280,18 @@ def test_the_deterministic_actor_is_a_function_of_networks_and_state_alone(prese
         assert np.array_equal(action, stacked[k].numpy())
         assert np.array_equal(actor.act(observation), action)
         assert np.array_equal(make_actor(algorithm, agent.seed_state(k)).act(observation), action)
+
+
+@pytest.mark.parametrize(("preset", "samples"), [("sac-iterative", 1), ("sql", 2)])
+def test_an_exploratory_action_is_a_draw_of_the_inferred_posterior(preset, samples):
+    algorithm = algorithm_of(preset, **(SIZES | {"posterior.samples": samples}))
+    agent, rng = agent_of(algorithm, N_OBSERVATION, 2), np.random.default_rng(0)
+    width = agent.noise["action"].width
+    observation, noise = (rng.standard_normal((1, 5, n), np.float32) for n in (N_OBSERVATION, width))
+    acted = agent.act(observation, noise[..., : agent.acting.width])
+    state, xi = torch.from_numpy(observation), torch.from_numpy(noise)
+    drawn = agent.parts.posterior.infer(state, {"action": xi}, agent.objective).action[:, :, 0]
+    np.testing.assert_allclose(acted, drawn.detach().numpy(), rtol=0, atol=1e-6)  # sums of other sizes
 
 
 def test_soft_q_learning_acts_by_the_best_of_its_particles():
