@@ -71,7 +71,7 @@ def curve(actor: DeliberateActor, states: Floats, options: Options, rng: torch.G
     """Mean objective `[n + 1]` over states after 0, ..., n inference iterations."""
     posterior, sums = actor.posterior, np.zeros(options.iterations + 1)
     assert isinstance(posterior, Iterative)
-    for some in torch.from_numpy(states).split(max(1, ROWS // options.samples)):
+    for some in torch.split(torch.from_numpy(states), max(1, ROWS // options.samples)):
         shape = (1, len(some), options.iterations, options.samples, posterior.n_action)
         noise = torch.randn(shape, generator=rng)
         common = torch.randn(shape[:2] + shape[3:], generator=rng)
@@ -140,7 +140,7 @@ def main() -> int:
         print(f"benchmarks.deep.inference: {error}", file=sys.stderr)
         return 2
     trained = getattr(config.algorithm.posterior, "steps", 0)
-    title = f"{config.preset}, {config.env}, trained with {trained} iterations, {options.episodes} episodes"
+    title = f"{config.preset}, {config.env}, trained with {trained} iterations, {options.episodes} episode{'s' * (options.episodes > 1)}"
     options.out.mkdir(parents=True, exist_ok=True)
     draw(curves, title, options.out)
     print(f"{title}\n\n| iterations | objective | gain | gain of this iteration |\n| --- | --- | --- | --- |")
