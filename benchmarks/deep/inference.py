@@ -140,7 +140,8 @@ def main() -> int:
         print(f"benchmarks.deep.inference: {error}", file=sys.stderr)
         return 2
     trained = getattr(config.algorithm.posterior, "steps", 0)
-    title = f"{config.preset}, {config.env}, trained with {trained} iterations, {options.episodes} episode{'s' * (options.episodes > 1)}"
+    over = f"mean of {options.episodes} episode{'s' * (options.episodes > 1)}"
+    title = f"{config.preset}, {config.env}, trained with {trained} iterations, {over}"
     options.out.mkdir(parents=True, exist_ok=True)
     draw(curves, title, options.out)
     print(f"{title}\n\n| iterations | objective | gain | gain of this iteration |\n| --- | --- | --- | --- |")
