@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-from virel_deep.axes import budget, multistep, policy_prior, temperature, value
+from virel_deep.axes import budget, categorical_prior, multistep, policy_prior, temperature, value
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
+from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.iterative import Iterative
 from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.stein import Stein
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
 from virel_deep.axes.prior import Fixed, Uniform
-from virel_deep.design import improvement, inference, parts
+from virel_deep.design import discrete, improvement, inference, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -92,6 +93,15 @@ def _stein(settings: inference.Stein, of: Sizes, _: Prior) -> Posterior:
     return Stein(settings, of.network(1, of.n_observation + of.n_action, of.n_action))
 
 
+def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
+    return Categorical(of.network(1, of.n_observation, of.n_action))
+
+
+def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, categorical_prior.Learned)
+    return Enumerated(prior)
+
+
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
     return Uniform()
 
@@ -107,6 +117,15 @@ def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
 
 def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
     return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
+
+
+def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
+    policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
+    return categorical_prior.Learned(settings, policy, target)
+
+
+def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
+    return categorical_prior.Previous(settings, of.network(1, of.n_observation, of.n_action))
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -137,7 +156,8 @@ def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
 def _target_entropy(settings: parts.Dual, of: Sizes) -> float:
     """Entropy that a dual temperature is tuned to; of a normalised prior, minus the KL budget."""
     if of.algorithm.prior.means_entropy:
-        return -float(of.n_action) if settings.target_entropy is None else settings.target_entropy
+        given = settings.target_entropy
+        return of.algorithm.posterior.entropy_target(of.n_action) if given is None else given
     return -(of.n_action * (1 + math.log(2)) if settings.epsilon is None else settings.epsilon)
 
 
@@ -152,6 +172,8 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     improvement.Weighted: _weighted,
     inference.Iterative: _iterative,
     inference.Stein: _stein,
+    discrete.Categorical: _categorical,
+    discrete.Enumerated: _enumerated,
 }
 """Builders of posteriors, which may draw on the prior."""
 PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
@@ -159,6 +181,8 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     improvement.Learned: _learned,
     improvement.Previous: _previous,
     inference.Fixed: _fixed,
+    discrete.LearnedCategorical: _learned_categorical,
+    discrete.PreviousCategorical: _previous_categorical,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,

@@ -108,6 +108,12 @@ class Posterior(Part, axis="posterior"):
 
     has_density: ClassVar[bool] = True
     """Whether actions have a density, so that there is an entropy to weigh."""
+    discrete: ClassVar[bool] = False
+    """Whether it chooses among the actions of a discrete space."""
+
+    def entropy_target(self, n_action: int) -> float:
+        """Entropy in nats that a dual temperature is tuned to by default: minus A (SAC)."""
+        return -float(n_action)
 
 
 @dataclass(frozen=True)
@@ -237,7 +243,8 @@ class Dual(Temperature, kind="dual"):
     initial: float = 1.0
     """First temperature, in scaled reward units per nat."""
     target_entropy: float | None = None
-    """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions."""
+    """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions A, and
+    0.7 log A for a discrete space of A actions."""
     epsilon: float | None = added(None)
     """KL divergence from a fixed prior that it is tuned to, in nats; None is A (1 + log 2), for A action
     dimensions: what an entropy of -A is as a divergence from the uniform distribution."""
