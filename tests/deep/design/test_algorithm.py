@@ -102,9 +102,9 @@ BAD = [
         "sac",
         "posterior",
         "gaussian",
-        "must be one of tanh-gaussian, deterministic, weighted, iterative, stein",
+        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, iterative, stein",
     ),
-    ("sac", "prior", "flat", "must be one of uniform, learned, previous, fixed"),
+    ("sac", "prior", "flat", "must be one of uniform, learned, previous, learned-categorical, "),
     ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
     ("sac", "data", "disk", "must be one of replay"),
 ]
