@@ -135,7 +135,7 @@ class SeedRun:
         """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
-        if algorithm.value.evaluation == "soft":
+        if algorithm.value.evaluation != "hard":
             a_step += report["temperature"] * abs(report["entropy"])
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
