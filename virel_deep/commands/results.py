@@ -40,8 +40,8 @@ class EvaluateOptions:
     Exit status: 0 every seed evaluated; 1 a seed or the file failed; 2 bad input.
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder; its training may still be running."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder, or several that differ in their seeds alone; training may still be running."""
     episodes: int = 10
     """Number of episodes; every seed's policy plays the same ones."""
     seed: int = 0
@@ -127,13 +127,16 @@ def _compare(options: CompareOptions) -> int:
 
 
 def _evaluate(options: EvaluateOptions) -> int:
-    from virel_deep.results.evaluate_run import evaluate_run, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
+    from virel_deep.results.evaluate_run import evaluate_runs, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
 
-    done, failed = evaluate_run(options.run, episodes=options.episodes, seed=options.seed)
-    console().print(evaluation_table(done))
+    require(len(options.runs) >= 1, "runs", options.runs, "must name at least one run folder")
+    done, failed = evaluate_runs(options.runs, episodes=options.episodes, seed=options.seed)
+    rows = sorted((one for _, of_run in done for one in of_run), key=lambda one: one.seed)
+    console().print(evaluation_table(rows))
     for failure in failed:
         say(f"virel evaluate: {failure}")
-    _tell(f"written: {write_evaluation(options.run, done, seed=options.seed)}")
+    for run, of_run in done:
+        _tell(f"written: {write_evaluation(run, of_run, seed=options.seed)}")
     return 1 if failed else 0
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,15 @@ def read_rows(path: Path, kind: str) -> list[Row]:
     """
     require(kind in KINDS, "kind", kind, f"must be one of {', '.join(KINDS)}")
     return [row for row, _ in _rows(path) if row["kind"] == kind]
+
+
+def last_step(folder: Path) -> int:
+    """Step of the last row in a seed's `metrics.jsonl`, damaged rows left out; -1 without a file or a row."""
+    step = -1
+    with suppress(InputError):
+        for row, _ in _rows(folder / FILE):
+            step = row["step"]
+    return step
 
 
 def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:

@@ -16,6 +16,7 @@ from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import SeedLog
 from virel_deep.run.policy import Policy
 from virel_deep.run.seed_checkpoint import owner
+from virel_deep.run.survey import settings_record
 from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
@@ -105,8 +106,8 @@ class SeedRun:
             detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
             raise SeedFailure("diverged", detail)
 
-    def evaluate(self, policy: Policy) -> None:
-        """Evaluate a policy on separate environments, and log the returns as an `eval` row.
+    def evaluate(self, policy: Policy) -> float:
+        """Evaluate a policy on separate environments, log the returns as an `eval` row; return their mean.
 
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
@@ -121,8 +122,9 @@ class SeedRun:
             raise SeedFailure("diverged", f"{at}: {error}") from error
         returns = [episode.return_ for episode in episodes]
         lengths = [episode.length for episode in episodes]
-        values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
-        self.log.write(policy.step, "eval", values)
+        mean = float(np.mean(returns))
+        self.log.write(policy.step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
+        return mean
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
@@ -147,6 +149,7 @@ class SeedRun:
         """State of a seed's environments, generators and counters for a checkpoint."""
         return {
             "owner": owner(self.config, self.seed),
+            "settings": settings_record(self.config),
             "environment": self.envs.state(),
             "acting": self.acting.get_state(),
             "learning": self.learning.get_state(),
