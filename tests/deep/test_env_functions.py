@@ -131,11 +131,19 @@ def test_a_specification_is_recorded_whole(tmp_path):
     assert virel_deep.evaluate(run, episodes=1)[0].episodes[0].length == 10
 
 
-FUNCTIONS = {
-    "lambda": lambda: short(20),
-    "local": (lambda: lambda n=20: short(n))(),
-    "instance": type("Maker", (), {"__call__": lambda self: short(20)})(),  # noqa: ARG005
-}
+def local():
+    def make():
+        return short(20)
+
+    return make
+
+
+class Maker:
+    def __call__(self):
+        return short(20)
+
+
+FUNCTIONS = {"lambda": lambda: short(20), "local": local(), "instance": Maker()}
 
 
 @pytest.mark.parametrize("kind", FUNCTIONS)
@@ -207,7 +215,7 @@ def test_exploring_is_that_of_training_and_repeats_from_its_seed(tmp_path, prese
     many = one.act(np.tile(observation, (2000, 1)), deterministic=False)
     np.testing.assert_array_equal(two.act(observation, deterministic=False), first)
     assert not np.array_equal(other.act(observation, deterministic=False), first)
-    # Pendulum's range is [-2, 2]; exploring draws u = tanh(mean + deviation e), or tanh(mean) + 0.1 e clipped.
+    # In Pendulum's [-2, 2], exploring is 2 tanh(mean + deviation e), or 2 (tanh(mean) + 0.1 e), clipped.
     policy = one._state["policy"]
     hidden = observation
     for i in range(2):
