@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CompareOptions:
     """Compare runs: draw their learning curves and write a table of their scores.
 
-    Exit status: 0 written; 1 a file can't be written; 2 bad input.
+    Exit status: 0 written; 2 bad input, or a file can't be written.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -37,7 +37,7 @@ class EvaluateOptions:
     """Evaluate the newest policy of each seed: deterministic episodes, unscaled returns.
 
     Writes RUN/evaluation.json.
-    Exit status: 0 every seed evaluated; 1 a seed or the file failed; 2 bad input.
+    Exit status: 0 every seed evaluated; 1 a seed failed; 2 bad input, or the file can't be written.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -52,7 +52,7 @@ class EvaluateOptions:
 class WatchOptions:
     """Record a video of one episode of a seed's newest policy, without a screen.
 
-    Exit status: 0 written; 1 the file can't be written; 2 bad input, or no renderer.
+    Exit status: 0 written; 2 bad input, no renderer, or the file can't be written.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -67,7 +67,8 @@ class WatchOptions:
 class ExportOptions:
     """Export a seed's newest policy as an ONNX file, from observations to actions in the environment's range.
 
-    Exit status: 0 written, and onnxruntime computes the same actions; 1 not written; 2 bad input.
+    Exit status: 0 written, and onnxruntime computes the same actions; 1 it computes others; 2 bad input, or
+    the file can't be written.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]

@@ -28,7 +28,8 @@ class TrainOptions:
     """Train an agent in a MuJoCo or other continuous environment; Ctrl-C stops, `--resume` continues exactly.
 
     `virel presets` lists the presets; `virel presets NAME` lists every setting of one, with its meaning.
-    Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, continue with `--resume`.
+    Exit status: 0 every seed is done; 1 a seed failed, or its files can't be written; 2 bad input, or the run
+    folder can't be written; 130 stopped, continue with `--resume`.
     """
 
     preset: str | None = None

@@ -13,9 +13,10 @@ from virel_common.errors import require
 from virel_deep.data.actions import ActionRange
 from virel_deep.data.making import make_env
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.run.explore import Explorer
+from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import read_config
 from virel_deep.run.policy import Policy, newest, policy_of
+from virel_deep.streams import stream
 
 Numbers = NDArray[np.floating[Any]]
 
@@ -59,7 +60,7 @@ class LoadedPolicy:
 
     @cached_property
     def _explorer(self) -> Explorer:
-        return Explorer(self._algorithm, self._state, self.observation_size, self._noise_seed)
+        return Explorer(self._algorithm, self._state, stream(self._noise_seed, "exploring"))
 
 
 def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPolicy:

@@ -43,6 +43,8 @@ class Run:
     """Mean unscaled return of each evaluation's episodes, `[K, T]`."""
     left_out: tuple[str, ...]
     """Reasons why seeds don't count, one per such seed."""
+    mixed: tuple[str, ...] = ()
+    """Sentences on how the folders differ that this run was pooled from, if they do."""
 
     def final(self) -> Scores:
         """Final score of each seed, `[K]`: the mean of its last 10 evaluations."""

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from virel_common.files import remove_temporary, write_atomically
+from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.design.run import RunConfig
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.folder import seed_folder
-from virel_deep.run.metrics import SeedLog
+from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.policy import Policy
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.run.survey import settings_record
@@ -150,6 +151,7 @@ class SeedRun:
         return {
             "owner": owner(self.config, self.seed),
             "settings": settings_record(self.config),
+            "log": self.log.digest,
             "environment": self.envs.state(),
             "acting": self.acting.get_state(),
             "learning": self.learning.get_state(),
@@ -160,6 +162,11 @@ class SeedRun:
 
     def restore(self, state: dict[str, Any], step: int) -> None:
         """Restore environments, generators and counters from a state that was saved at `step`."""
+        if state.get("log", self.log.digest) != self.log.digest:
+            say(
+                f"note: {self.folder / FILE} lost or changed rows since its checkpoint of step {step} was "
+                "written; what is left of them counts"
+            )
         self.envs.restore(state["environment"])
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))

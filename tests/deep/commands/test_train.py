@@ -113,7 +113,7 @@ def test_what_is_no_option_is_refused(tmp_path, capsys, option):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    assert main_train(arguments(tmp_path / "file/run")) == 1
+    assert main_train(arguments(tmp_path / "file/run")) == 2
     said = f"virel train: can't write {tmp_path / 'file/run'}: Not a directory\n"
     assert capsys.readouterr().err == said
 
