@@ -87,7 +87,7 @@ def _drop_stderr() -> None:
 
 @contextmanager
 def sigterm_interrupts(*more: signal.Signals) -> Iterator[None]:
-    """Treat SIGTERM, and `more` signals, like Ctrl-C inside the block: they leave nothing half done either."""
+    """Treat SIGTERM, and `more` signals, like Ctrl-C inside the block: none leaves anything half done."""
     if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
         yield
         return

@@ -92,7 +92,7 @@ class Jobs:
         seen: list[int] = []
 
         def pass_on(number: int, _frame: Any) -> None:
-            again = number in KILL_TWICE and bool(seen)
+            again = number in KILL_TWICE and number in seen
             seen.append(number)
             first, self._signals = not self._signals, self._signals + 1
             for one in list(self.running):
