@@ -115,7 +115,7 @@ def test_what_is_neither_id_nor_specification_nor_function_is_refused(env):
 
 
 def test_a_run_of_a_modules_function_continues_on_the_command_line(module, capsys):
-    __import__(module)
+    make_env(f"{module}:make").close()  # finds and imports it
     run = train(sys.modules[module].make)
     assert read_config(run).env == f"{module}:make"
     assert main_train(["--resume", str(run), "--steps", "60"]) == 0

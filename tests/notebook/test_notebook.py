@@ -3,6 +3,8 @@
 `make test-notebook` runs this; it needs the extra `virel[notebook]`.
 """
 
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -64,13 +66,20 @@ def test_an_error_in_a_cell_is_seen(run_cells):
         run_cells(["import virel_deep", 'virel_deep.train("sca", "Pendulum-v1", steps=10)'])
 
 
-def test_several_jobs_and_threads_train_in_a_kernel(run_cells, tmp_path):
+def test_several_jobs_and_threads_train_in_a_kernel(run_cells):
     cells = [
         f"import threading, virel_deep\nmore = {SMALL}\nseen = []",
-        'a = virel_deep.train("sac", "Pendulum-v1", steps=100, seeds=2, jobs=2, out="a", **more,\n'
-        "    on_evaluation=lambda step, returns: seen.append((step, *returns)))\nprint(sorted(seen))",
-        'thread = threading.Thread(target=virel_deep.resume, args=("a",), kwargs={"steps": 150})\n'
-        'thread.start(); thread.join(); print(virel_deep.load_policy("a").step)',
+        """
+virel_deep.train("sac", "Pendulum-v1", steps=100, seeds=2, jobs=2, out="a", **more,
+                 on_evaluation=lambda step, returns: seen.append((step, *returns)))
+print(sorted(seen))
+""",
+        """
+thread = threading.Thread(target=virel_deep.resume, args=("a",), kwargs={"steps": 150})
+thread.start()
+thread.join()
+print(virel_deep.load_policy("a").step)
+""",
     ]
     printed = run_cells(cells)
     assert printed[1].strip().endswith("[(50, 0), (50, 1), (100, 0), (100, 1)]")
@@ -82,15 +91,19 @@ def test_the_kernels_interrupt_saves_and_stops_and_the_run_continues(run_cells, 
         end = time.monotonic() + TIMEOUT
         while not (tmp_path / "begun").exists() and time.monotonic() < end:
             time.sleep(0.1)
-        client.km.interrupt_kernel()
+        os.kill(client.km.provisioner.pid, signal.SIGINT)  # what the button does
 
     cells = [
         f"import pathlib, virel_deep\nmore = {SMALL}",
-        'virel_deep.train("sac", "Pendulum-v1", steps=1e6, checkpoint_every=1_000_000, out="run", **more,\n'
-        '    on_evaluation=lambda *_: pathlib.Path("begun").touch())',
-        'step = virel_deep.load_policy("run").step\n'
-        'virel_deep.resume("run", on_evaluation=lambda now, _: now > step + 50)\n'
-        'print(virel_deep.load_policy("run").step > step)',
+        """
+virel_deep.train("sac", "Pendulum-v1", steps=1e6, checkpoint_every=1_000_000, out="run", **more,
+                 on_evaluation=lambda *_: pathlib.Path("begun").touch())
+""",
+        """
+step = virel_deep.load_policy("run").step
+virel_deep.resume("run", on_evaluation=lambda now, _: now > step + 50)
+print(virel_deep.load_policy("run").step > step)
+""",
     ]
     printed = run_cells(cells, meanwhile=interrupt, allow_errors=True)
     assert "TrainingStopped" in printed[1]

@@ -139,7 +139,7 @@ def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
 def _row(line: bytes, place: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from None
     if not (
         isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS and "wall" in row

@@ -13,6 +13,9 @@ from virel_deep.run.metrics import last_step
 
 GROWS = ("steps", "seeds")
 """Settings of a run that may grow."""
+FIXED = {"copies", "capacity"}
+"""Settings that decide what a checkpoint holds, so that they can't change; so do environment and algorithm,
+which are compared when a checkpoint is loaded."""
 
 
 @dataclass
@@ -33,12 +36,13 @@ def survey(run: Path, config: RunConfig) -> Survey:
     for seed in config.seeds:
         try:
             step, settings = _newest(run, config, seed)
+            changes = _changes(run, config, settings)
         except InputError as error:
             found.broken[seed] = str(error)
             continue
         if step < config.steps or not (seed_folder(run, seed) / "done.json").exists():
             found.reached.setdefault(step, []).append(seed)
-        found.changes += [one for one in _changes(run, config, settings) if one not in found.changes]
+        found.changes += [one for one in changes if one not in found.changes]
     return found
 
 
@@ -86,11 +90,18 @@ def _newest(run: Path, config: RunConfig, seed: int) -> tuple[int, dict[str, Any
 
 
 def _changes(run: Path, config: RunConfig, recorded: dict[str, Any]) -> list[str]:
-    """Sentences on the settings in `config.json` that a checkpoint has otherwise."""
+    """Sentences on the settings in `config.json` that a checkpoint has otherwise.
+
+    Raises:
+        InputError: one of them decides what a checkpoint holds.
+    """
     here = encode(config)
-    return [
-        f"`{name}` in {run / 'config.json'} was {was!r} when the newest checkpoint was written, and is "
+    changed = {
+        name: f"`{name}` in {run / 'config.json'} was {was!r} when the newest checkpoint was written, and is "
         f"{here[name]!r} now"
         for name, was in recorded.items()
         if name in here and name != "algorithm" and here[name] != was
-    ]
+    }
+    for name in changed.keys() & FIXED:
+        raise InputError(f"{changed[name]}; write the old value there again")
+    return list(changed.values())
