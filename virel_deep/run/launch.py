@@ -7,6 +7,7 @@ import queue
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -163,6 +164,8 @@ def train_bundle(
 def _train_apart(work: Sequence[Work], jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
     """Train each bundle of seeds in its own process, at most `jobs` at a time; start none after a stop."""
     context = multiprocessing.get_context("spawn")
+    with signals_held_back():  # or a signal to the whole group kills this helper of the queue
+        resource_tracker.ensure_running()
     reports = context.Queue()
     waiting, statuses, children = list(work), [COMPLETE], Children()
 
