@@ -15,7 +15,7 @@ NOTEBOOK := .[dev,deep,export,notebook]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,11 @@ test-cluster: $(VENV)/.stamp-cluster  ## tests that start a Ray and a Dask clust
 # A Jupyter kernel that runs the guide on Python, several jobs and an interrupt.
 test-notebook: $(VENV)/.stamp-notebook  ## tests of the deep agent in a Jupyter kernel (a minute or two)
 	@$(BIN)/pytest -m notebook tests/notebook $(PYTEST_ARGS)
+
+test-mutants: export OMP_NUM_THREADS = 1
+test-mutants: export OPENBLAS_NUM_THREADS = 1
+test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIREL paper must turn its verdict (a minute)
+	@$(BIN)/pytest -m "long or not long" tests/verify/statements $(PYTEST_ARGS)
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 

@@ -12,6 +12,7 @@ import tyro
 from virel_common.errors import require
 from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
+from virel_deep.design.adapt import require_suited
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm
 from virel_deep.design.presets import run_config as preset_config
@@ -25,7 +26,7 @@ LOG_EVERY = RunConfig.log_every
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Train an agent in a MuJoCo or other continuous environment; Ctrl-C stops, `--resume` continues exactly.
+    """Train an agent in a MuJoCo or other environment; Ctrl-C stops, `--resume` continues exactly.
 
     `virel presets` lists the presets; `virel presets NAME` lists every setting of one, with its meaning.
     Exit status: 0 every seed is done; 1 a seed failed, or its files can't be written; 2 bad input, or the run
@@ -86,7 +87,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
 
     `spec` specifies the environment beyond its id.
     """
-    from virel_deep.data.making import make_env  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415  (brings MuJoCo)
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
     require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
@@ -96,7 +97,9 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     spec = spec or EnvSpec(options.env)
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
     steps, device = _whole(options.steps), _device(options.device)
-    chosen = algorithm(options.preset, options.env, settings)
+    discrete = has_discrete_actions(spec)
+    chosen = algorithm(options.preset, options.env, settings, discrete=discrete)
+    require_suited(chosen, options.env, discrete=discrete)
     config = preset_config(
         options.preset,
         options.env,
@@ -114,7 +117,6 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         env_arguments=dict(spec.arguments),
         max_episode_steps=spec.max_episode_steps,
     )
-    make_env(spec).close()
     run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', options.env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from virel_common.errors import InputError
 from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.folder import seed_folder
@@ -47,7 +49,7 @@ class SeedRun:
         resume_step: step of the checkpoint that the seed continues from; -1 if it starts from scratch.
 
     Raises:
-        InputError: the environment does not exist.
+        InputError: the environment does not exist, or has actions of another kind than the algorithm.
         EnvironmentFailure: the first episode can't start.
         StorageError: a file can't be written, for instance because the disk is full.
     """
@@ -56,6 +58,11 @@ class SeedRun:
         """Make environments, generators and log; remove what an earlier failure or kill left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
         self.envs = SeedEnvs(config.env_spec, config.copies, stream(seed, "environment"), folder=self.folder)
+        try:
+            require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
+        except InputError:
+            self.envs.close()
+            raise
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         self.log = SeedLog(self.folder, resume_step=resume_step)
@@ -174,7 +181,7 @@ class SeedRun:
         self.returns, self.last_return = list(state["returns"]), state["last_return"]
         if not self.envs.exact:
             self.log.write(
-                step, "event", {"what": "restarted", "detail": "new episodes: not a MuJoCo environment"}
+                step, "event", {"what": "restarted", "detail": "new episodes: its state can't be restored"}
             )
 
     def close(self) -> None:
