@@ -320,7 +320,15 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: policy", "policy loss and posterior", "deep-policy-loss", "deep-tanh-gaussian"),
     _claim("Deep: temperature", "residual error of Algorithm 2", "deep-residual-temperature"),
     _claim("Deep: limit", "complete steps are policy iteration", "deep-em-policy-iteration"),
-    _claim("Deep: MPO", "weights of the E-step and slope of its dual", "deep-mpo"),
+    _claim(
+        "Deep: MPO",
+        "E-step, slope of its dual, M-step, parametric form",
+        "deep-mpo",
+        "deep-mpo-m-step",
+        "deep-mpo-parametric",
+    ),
+    _claim("Deep: RERPI", "Gaussian M-steps, joint and decoupled", "deep-rerpi"),
+    _claim("Deep: SAC", "soft targets and policy loss on enumerated actions", "deep-sac-discrete"),
 )
 
 
