@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-STREAMS = ("weights", "acting", "learning", "environment", "evaluation", "after-training")
+STREAMS = ("weights", "acting", "learning", "environment", "evaluation", "after-training", "exploring")
 
 
 def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:

@@ -45,6 +45,12 @@ class Following(Protocol):
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         """Log densities `[K, R]` of stored actions `[K, R, A]` before the tanh under that posterior."""
 
+    def recall(self, state: Tensor, pre: Tensor) -> Weighted:
+        """Stored actions `[K, R, A]` before the tanh as a posterior of one action at each state `[K, R, O]`.
+
+        Differentiable in the policy's parameters if the update improves it.
+        """
+
 
 class Fitted(NamedTuple):
     """Losses, TD errors and metrics from fitting the value to a minibatch, before networks are updated."""
@@ -56,7 +62,10 @@ class Fitted(NamedTuple):
     report: Mapping[str, Tensor]
     """Values `[K]` to be logged, by their names in `METRICS`."""
     following: Evaluated | None = None
-    """Posterior at the next states with its values under the targets; None if the value asked for none."""
+    """Posterior that the value asked for, with its values; None if it asked for none.
+
+    It is the one at next states, with values under the targets, or that of the actions taken at s, with
+    their advantages."""
 
 
 class Part(Protocol):
@@ -84,6 +93,12 @@ class Prior(Part, Protocol):
         `pre` are the actions before the tanh, if they have one.
         """
 
+    def divergence(self, head: Tensor) -> Tensor | None:
+        """KL divergence `[K, B]` of Gaussians `head [K, B, 2 A]` from the prior, differentiable in them.
+
+        None if it has no closed form that depends on nothing else.
+        """
+
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:
         """Divergences `[K, B, T]` that a trust region bounds, of the prior from a policy's outputs `head`.
 
@@ -108,7 +123,9 @@ class Posterior(Part, Protocol):
     """Interface of the posterior: the action distribution (policy), its loss, and how it acts."""
 
     at_next: bool
-    """Whether it is inferred at the next states alone, sharing actions and values with the targets."""
+    """Whether the value hands it over with its actions' values, at next states or of the actions taken.
+
+    Else it is inferred at s itself."""
 
     @property
     def reports(self) -> Sequence[str]:
@@ -140,19 +157,51 @@ class Posterior(Part, Protocol):
     def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
         """Metrics `[K]` of an inferred posterior, by the names in `reports`."""
 
+
+@runtime_checkable
+class Amortised(Protocol):
+    """Interface of a posterior that acts by its policy network's outputs alone, in numpy."""
+
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Exploratory actions `[N, A]` in numpy, from policy network outputs and the noise of `acting`."""
 
 
 @runtime_checkable
-class Likelihood(Protocol):
+class Deliberate(Protocol):
+    """Interface of a posterior that acts by its objective: it needs critics, temperature and prior."""
+
+    def deliberate(self, state: Tensor, noise: Tensor, objective: Objective) -> Tensor:
+        """Exploratory actions `[K, N, A]` at states `[K, N, O]`, with the noise that `acting` declares."""
+
+    def settle(self, state: Tensor, objective: Objective) -> Tensor:
+        """Deterministic actions `[K, N, A]` at states `[K, N, O]`."""
+
+
+@runtime_checkable
+class Behaving(Protocol):
+    """Interface of a posterior whose actions are stored with their values and densities before the tanh."""
+
+    def behave(self, head: Floats, noise: Floats) -> Behaviour:
+        """Exploratory actions as those of `explore`, with their densities."""
+
+
+@runtime_checkable
+class Likelihood(Behaving, Protocol):
     """Interface of a posterior whose actions have a density, so that stored ones can be weighed."""
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         """Log densities `[K, R]` of stored actions `[K, R, A]` before the tanh under the target's policy."""
 
-    def behave(self, head: Floats, noise: Floats) -> Behaviour:
-        """Exploratory actions as those of `explore`, with their densities."""
+
+@runtime_checkable
+class Recalling(Behaving, Protocol):
+    """Interface of a posterior that is improved by the advantages of the actions that it took."""
+
+    def recall(self, state: Tensor, pre: Tensor, objective: Objective) -> Weighted:
+        """Stored actions `[K, R, A]` before the tanh as one weighted action at each state `[K, R, O]`.
+
+        Differentiable in the policy's parameters if it is learnt through its log density.
+        """
 
 
 class Value(Part, Protocol):
@@ -160,6 +209,12 @@ class Value(Part, Protocol):
 
     reach: int
     """Next states per transition at which targets need the posterior."""
+    whole: bool
+    """Whether every transition of a window is one of the minibatch, or the first alone."""
+
+    @property
+    def reports(self) -> Sequence[str]:
+        """Names of the metrics that `fit` reports beside those of every value."""
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
         """Action values Q `[K, B, N]`, differentiable in the actions; critics receive no gradient."""

@@ -33,13 +33,32 @@ def seed_mean(x: Tensor) -> Tensor:
     return mean
 
 
+class Inferred(NamedTuple):
+    """Gaussian parameters that an objective was climbed in, step by step."""
+
+    head: Tensor
+    """Means and log standard deviations before the tanh after the last step, `[K, B, 2 A]`."""
+    earlier: Tensor
+    """Sum `[K, B]` of the objectives after the steps before the last."""
+    slope: Tensor | None = None
+    """Gradient of the objective in `head`, `[K, B, 2 A]`; None before it is computed."""
+    gap: Tensor | None = None
+    """Estimated distance of the objective from its maximum, `[K, B]`, scaled reward units; or None."""
+
+    def detach(self) -> "Inferred":
+        """Copy of the parameters that carries no gradient."""
+        return self._replace(head=self.head.detach(), earlier=self.earlier.detach())
+
+
 class Weighted(NamedTuple):
     """Policy distribution at B states as a set of weighted actions; expectations are weighted sums."""
 
     action: Tensor
     """Actions `[K, B, N, A]` in [-1, 1]; of a discrete space, unit vectors (one-hot)."""
     log_weight: Tensor
-    """Logarithms `[K, B, N]` of weights that sum to 1 over N."""
+    """Logarithms `[K, B, N]` of weights that sum to 1 over N.
+
+    Where states have weights too (V-MPO), the sums are these: 1 in the mean over the B states."""
     log_pi: Tensor
     """Log densities of the actions under the posterior (discrete: probabilities), `[K, B, N]`, nats."""
     log_prior: Tensor
@@ -50,11 +69,15 @@ class Weighted(NamedTuple):
     """Actions before the tanh, `[K, B, N, A]`; None if there is no tanh."""
     kl: Tensor | None = None
     """Divergences that a trust region bounds, `[K, B, T]`, by mean and by spread or a single one; or None."""
+    exact_divergence: Tensor | None = None
+    """KL divergence from the prior in closed form, `[K, B]`, nats; None if the actions estimate it."""
+    inferred: Inferred | None = None
+    """Parameters that were inferred step by step; None if a network has put them out at once."""
 
     @property
     def divergence(self) -> Tensor:
-        """KL divergence of the weighted actions from the prior at each state, `[K, B]`, nats."""
-        return self.mean(self.log_ratio)
+        """KL divergence from the prior at each state, `[K, B]`, nats: exact if known, else estimated."""
+        return self.mean(self.log_ratio) if self.exact_divergence is None else self.exact_divergence
 
     @property
     def log_ratio(self) -> Tensor:
@@ -97,17 +120,17 @@ class Transitions(NamedTuple):
     terminated: Tensor
     next_state: Tensor
     window: Window | None = None
-    """The n transitions that begin with each; None if targets read no more than one."""
+    """The n transitions that begin with each, or the rollouts that all are of; None if targets read one."""
 
 
 class Evaluated(NamedTuple):
-    """Actions at some states with their values, without gradient."""
+    """Actions at some states with their values; these carry no gradient."""
 
     state: Tensor
     """States `[K, R, O]`."""
     actions: Weighted
     q: Tensor
-    """Values `[K, R, N]` of the actions."""
+    """Values `[K, R, N]` of the actions, or their advantages."""
 
 
 class PriorLoss(NamedTuple):

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from virel_deep.design import discrete, improvement  # noqa: F401  (register their kinds of parts)
+from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
+    discrete,
+    improvement,
+    inference,
+    on_policy,
+)
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
 
@@ -51,6 +56,8 @@ class Algorithm:
         demand(
             self, self.hidden != () and min(self.hidden) >= 1, "hidden", "must be layer sizes of at least 1"
         )
+        pace = f"must be 1 for {self.data.kind}, which say themselves when updates are due"
+        demand(self, self.data.paced or self.update_every == 1, "update_every", pace)
         for part in self.parts.values():
             part.fit(self.parts)
 

@@ -70,7 +70,7 @@ class RunConfig:
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):
             whole = getattr(self, name) % self.copies == 0
             demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
-        least = max(self.copies, self.algorithm.data.batch)
+        least = max(self.copies, self.algorithm.data.transitions(self.copies))
         demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
         window = self.first_window
         demand(
@@ -84,6 +84,11 @@ class RunConfig:
     def env_spec(self) -> EnvSpec:
         """Specification of the environment that the run trains in."""
         return EnvSpec(self.env, self.env_arguments, self.max_episode_steps)
+
+    @property
+    def kept(self) -> int:
+        """Most transitions that are kept per seed."""
+        return self.algorithm.data.kept(capacity=self.capacity, copies=self.copies)
 
     @property
     def first_window(self) -> int:

@@ -1,9 +1,11 @@
 """Log of one seed's training: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from virel_deep.run.tensorboard_log import Board
 
 FILE = "metrics.jsonl"
 KINDS = ("train", "eval", "episode", "event")
+CLOCKED = ("wall", "steps_per_second")
+"""Values of a row that are measured times."""
 
 Row = dict[str, Any]
 """Row of `metrics.jsonl`: `step`, `kind`, `wall` (seconds since the start, without pauses), and values."""
@@ -48,7 +52,11 @@ class SeedLog:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
-        self._start = time.monotonic() - _keep(folder / FILE, resume_step)
+        kept = _keep(folder / FILE, resume_step)
+        self._start = time.monotonic() - (kept[-1]["wall"] if kept else 0.0)
+        self._digest = hashlib.sha256()
+        for row in kept:
+            self._add(row)
         self._file = Appender(folder / FILE)
         self._board = Board(folder, resume_step=resume_step)
 
@@ -78,7 +86,18 @@ class SeedLog:
         except (TypeError, ValueError) as error:
             raise InputError(f"`values` must be JSON values; {error}") from None
         self._file.append(line)
+        self._add(row)
         self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all rows so far but events, without measured times: equal runs have equal digests."""
+        return self._digest.hexdigest()
+
+    def _add(self, row: Row) -> None:
+        if row["kind"] != "event":  # a restart writes one after the checkpoint that it continues from
+            untimed = {name: x for name, x in row.items() if name not in CLOCKED}
+            self._digest.update(json.dumps(untimed, sort_keys=True).encode())
 
     def close(self) -> None:
         """Close `metrics.jsonl` and the TensorBoard file."""
@@ -96,6 +115,15 @@ def read_rows(path: Path, kind: str) -> list[Row]:
     return [row for row, _ in _rows(path) if row["kind"] == kind]
 
 
+def last_step(folder: Path) -> int:
+    """Step of the last row in a seed's `metrics.jsonl`, damaged rows left out; -1 without a file or a row."""
+    step = -1
+    with suppress(InputError):
+        for row, _ in _rows(folder / FILE):
+            step = row["step"]
+    return step
+
+
 def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
     """Yield each row of a `metrics.jsonl`, parsed, with its original line."""
     try:
@@ -111,7 +139,7 @@ def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
 def _row(line: bytes, place: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from None
     if not (
         isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS and "wall" in row
@@ -120,16 +148,16 @@ def _row(line: bytes, place: str) -> Row:
     return row
 
 
-def _keep(path: Path, resume_step: int | None) -> float:
-    """Remove log rows after `resume_step`; return the elapsed seconds (`wall`) of the last row kept."""
+def _keep(path: Path, resume_step: int | None) -> list[Row]:
+    """Remove log rows after `resume_step`; return the others."""
     if not path.exists():
-        return 0.0
+        return []
     if resume_step is None:
         raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
     # Rows are in the order of steps; damage in those that are removed doesn't matter.
     kept = list(takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path)))
     write_atomically(path, b"".join(line for _, line in kept))
-    return float(kept[-1][0]["wall"]) if kept else 0.0
+    return [row for row, _ in kept]
 
 
 def _is_number(value: Any) -> bool:

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.design.environment import EnvSpec
+from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, make_actor
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
+from virel_deep.storage.checkpoint import Loaded
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +38,20 @@ def load_policy(run: Path, seed: int) -> Policy:
     Raises:
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
     """
+    return policy_of(*newest(run, seed))
+
+
+def newest(run: Path, seed: int) -> tuple[RunConfig, Loaded]:
+    """Load the newest checkpoint of a seed without its replay; return it after the run's configuration.
+
+    Raises:
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
+    """
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
-    loaded = load_seed(run, config, seed, with_rows=False)
+    return config, load_seed(run, config, seed, with_rows=False)
+
+
+def policy_of(config: RunConfig, loaded: Loaded) -> Policy:
+    """Policy of a checkpoint."""
     return Policy(make_actor(config.algorithm, loaded.state["agent"]), config.env_spec, loaded.step)

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError
 from virel_common.files import remove_temporary, write_atomically
+from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.folder import seed_folder
-from virel_deep.run.metrics import SeedLog
+from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.policy import Policy
 from virel_deep.run.seed_checkpoint import owner
+from virel_deep.run.survey import settings_record
 from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
@@ -112,8 +114,8 @@ class SeedRun:
             detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
             raise SeedFailure("diverged", detail)
 
-    def evaluate(self, policy: Policy) -> None:
-        """Evaluate a policy on separate environments, and log the returns as an `eval` row.
+    def evaluate(self, policy: Policy) -> float:
+        """Evaluate a policy on separate environments, log the returns as an `eval` row; return their mean.
 
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
@@ -128,14 +130,15 @@ class SeedRun:
             raise SeedFailure("diverged", f"{at}: {error}") from error
         returns = [episode.return_ for episode in episodes]
         lengths = [episode.length for episode in episodes]
-        values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
-        self.log.write(policy.step, "eval", values)
+        mean = float(np.mean(returns))
+        self.log.write(policy.step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
+        return mean
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
-        if algorithm.value.evaluation == "soft":
+        if algorithm.value.evaluation != "hard":
             a_step += report["temperature"] * abs(report["entropy"])
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
@@ -154,6 +157,8 @@ class SeedRun:
         """State of a seed's environments, generators and counters for a checkpoint."""
         return {
             "owner": owner(self.config, self.seed),
+            "settings": settings_record(self.config),
+            "log": self.log.digest,
             "environment": self.envs.state(),
             "acting": self.acting.get_state(),
             "learning": self.learning.get_state(),
@@ -164,6 +169,11 @@ class SeedRun:
 
     def restore(self, state: dict[str, Any], step: int) -> None:
         """Restore environments, generators and counters from a state that was saved at `step`."""
+        if state.get("log", self.log.digest) != self.log.digest:
+            say(
+                f"note: {self.folder / FILE} lost or changed rows since its checkpoint of step {step} was "
+                "written; what is left of them counts"
+            )
         self.envs.restore(state["environment"])
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))

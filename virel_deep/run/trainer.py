@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from virel_common.terminal import say
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
 from virel_deep.agent.interfaces import Agent, Own
-from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.axes.interfaces import Noise
+from virel_deep.data.minibatches import READ
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
 from virel_deep.run.actors import make_actor
-from virel_deep.run.explore import explore
+from virel_deep.run.explore import explore, fill
 from virel_deep.run.folder import locked, seed_folder
 from virel_deep.run.policy import Policy
 from virel_deep.run.seed import SeedFailure, SeedRun
@@ -28,8 +30,8 @@ from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
 from virel_deep.streams import generator
 
-Report = Callable[[int, dict[str, float | None]], None]
-"""Callback for the progress display: takes the step and its values whenever `train` rows are written."""
+Report = Callable[[int, dict[str, Any]], object]
+"""Callback that takes a step, and means over the `seeds` in it, whenever `train` rows are written."""
 
 
 class Trainer:
@@ -53,6 +55,8 @@ class Trainer:
         self.runs: list[SeedRun] = []
         self.failed: list[int] = []
         """Seeds that failed and were removed."""
+        self.scores: dict[int, float] = {}
+        """Mean return of each seed evaluated after this step; empty if there was no evaluation."""
         with ExitStack() as held:
             held.enter_context(locked(run, seeds))  # before anything is read or changed
             held.callback(self._close_runs)
@@ -95,7 +99,7 @@ class Trainer:
         self.runs.append(mine)
         if len(self.runs) == 1:
             self.agent = self._new_agent(seeds, mine.envs.observation_size, mine.envs.action_size)
-            capacity = min(self.config.capacity, self.config.steps)
+            capacity = min(self.config.kept, self.config.steps)
             self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
         return mine
 
@@ -111,20 +115,20 @@ class Trainer:
         copies = self.config.copies
         self._uniform = torch.empty(seeds, copies, self.agent.n_action)
         self._acting = torch.empty(seeds, copies, self.agent.acting.width)
-        draws = self.agent.draws
-        self.batch, self.noise = self._storage(algorithm.data.batch, draws.here + draws.following)
+        draws, shape = self.agent.draws, algorithm.data.shape(algorithm.value.window, copies)
+        states = algorithm.data.transitions(copies) * (draws.here + draws.following)
+        self.batch, self.noise = self._storage(shape, states)
         own = algorithm.temperature.estimate.batch
-        self.own = Own(*self._storage(own, draws.following)) if own else None
+        self.own = Own(*self._storage((own, *shape[1:]), own * draws.following)) if own else None
         capture = cuda_graph if self.device.type == "cuda" else None
         self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
 
-    def _storage(self, size: int, states: int) -> tuple[Tensor, Noise]:
-        """Allocate a minibatch and its random numbers, for `states` states per transition."""
-        seeds, window = len(self.runs), self.config.algorithm.value.window
-        shape = (size, self.agent.columns.width) if window == 1 else (size, window, self.agent.columns.width)
-        batch = torch.empty(seeds, *shape, device=self.device)
+    def _storage(self, shape: tuple[int, ...], states: int) -> tuple[Tensor, Noise]:
+        """Allocate a minibatch of a shape, and random numbers for so many states."""
+        seeds = len(self.runs)
+        batch = torch.empty(seeds, *shape, self.agent.columns.width, device=self.device)
         noise = {
-            name: torch.empty(seeds, states * size, draw.width, device=self.device)
+            name: torch.empty(seeds, states, draw.width, device=self.device)
             for name, draw in self.agent.noise.items()
         }
         return batch, noise
@@ -135,20 +139,18 @@ class Trainer:
         return self.step >= self.config.steps or not self.runs
 
     def advance(self, report: Report) -> None:
-        """Step every environment once, make one update per transition, then do whatever is due.
-
-        Due may be: log, evaluate, save.
-        """
+        """Step every environment once, then do whatever is due: update, log, evaluate, save."""
         config = self.config
         self.step += config.copies
+        self.scores = {}
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
         self._collect(self._actions())
         if not self.runs:
             return
-        if self.step > config.algorithm.data.warmup and len(self.replay) >= self._least_rows:
+        if due := self._due_updates():
             with products(config.precision, config.device):
-                for _ in range(self._due_updates()):
+                for _ in range(due):
                     self._update()
         if self.step % config.log_every == 0:
             self._log(report)
@@ -157,15 +159,12 @@ class Trainer:
         if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
             self.save()
 
-    @property
-    def _least_rows(self) -> int:
-        """Transitions that the first update waits for: a batch, and a window of its targets."""
-        return max(self.config.algorithm.data.batch, self.config.first_window)
-
     def _due_updates(self) -> int:
-        """Number of updates that this step of all copies has: one per `update_every` transitions."""
-        every = self.config.algorithm.update_every
-        return self.step // every - (self.step - self.config.copies) // every
+        """Number of updates that this step of all copies has."""
+        algorithm, copies = self.config.algorithm, self.config.copies
+        return algorithm.data.updates(
+            self.step, window=algorithm.value.window, copies=copies, every=algorithm.update_every
+        )
 
     def _actions(self) -> Floats:
         """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
@@ -174,7 +173,7 @@ class Trainer:
                 of_seed.uniform_(-1, 1, generator=run.acting)
             return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True)
         for of_seed, run in zip(self._acting, self.runs, strict=True):
-            _fill(of_seed, self.agent.acting, run.acting)
+            fill(of_seed, self.agent.acting, run.acting)
         return explore(self.agent, self.rows, self._acting.numpy(), uniform=False)
 
     def _collect(self, actions: Floats) -> None:
@@ -206,15 +205,12 @@ class Trainer:
         self._compute()
 
     def _draw(self, batch: Tensor, noise: Noise) -> None:
-        """Sample a minibatch from the replay buffer, and random numbers, each seed by its own generator."""
+        """Read a minibatch of stored transitions, and draw random numbers, each seed by its own generator."""
         generators = [run.learning for run in self.runs]
-        if batch.dim() == 4:
-            self.replay.sample_windows(batch.shape[1], generators, stride=self.config.copies, out=batch)
-        else:
-            self.replay.sample(batch.shape[1], generators, out=batch)
+        READ[type(self.config.algorithm.data)](self.replay, generators, self.config.copies, batch)
         for name, draw in self.agent.noise.items():
             for of_seed, one in zip(noise[name], generators, strict=True):
-                _fill(of_seed, draw, one)
+                fill(of_seed, draw, one)
 
     def _log(self, report: Report) -> None:
         now = time.perf_counter()
@@ -226,11 +222,12 @@ class Trainer:
                 run.log_training(self.step, row, speed)
             except SeedFailure as failure:
                 failed[k] = failure
-        shown: dict[str, float | None] = {
+        shown: dict[str, Any] = {
             name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else {})
         }
         returns = [run.last_return for run in self.runs if run.last_return is not None]
         shown |= {"return": float(np.mean(returns)) if returns else None, "steps_per_second": speed}
+        shown["seeds"] = [run.seed for run in self.runs]
         report(self.step, shown)
         self._remove(failed)
 
@@ -239,7 +236,7 @@ class Trainer:
         for k, run in enumerate(self.runs):
             actor = make_actor(self.config.algorithm, self.agent.seed_networks(k))
             try:
-                run.evaluate(Policy(actor, self.config.env_spec, self.step))
+                self.scores[run.seed] = run.evaluate(Policy(actor, self.config.env_spec, self.step))
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)
@@ -248,7 +245,7 @@ class Trainer:
         """Write a checkpoint of every seed; after the last step, mark the seeds as done."""
         for k, run in enumerate(self.runs):
             new = self.replay.since(k, run.rows_saved).cpu().numpy()
-            rows = Rows(self.replay.added - len(new), new, self.config.capacity)
+            rows = Rows(self.replay.added - len(new), new, self.config.kept)
             state = run.state() | {"agent": self.agent.seed_state(k)}
             save(run.folder / "checkpoints", self.step, state, rows=rows)
             run.rows_saved = self.replay.added
@@ -286,11 +283,3 @@ class Trainer:
             self.agent.load_seed_state(k, state)
         self.replay.keep(kept)
         self._buffers()
-
-
-def _fill(out: Tensor, draw: Draw, source: torch.Generator) -> None:
-    """Fill a tensor with random numbers of a law."""
-    if draw.law == "normal":
-        out.normal_(generator=source)
-    else:
-        out.uniform_(generator=source)

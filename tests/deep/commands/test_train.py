@@ -15,7 +15,8 @@ from tests.support.deep import differing, metrics
 from virel_common.errors import InputError
 from virel_deep.commands.train import main_train
 from virel_deep.run.folder import locked, read_config, write_config
-from virel_deep.run.launch import bundles, train_bundle
+from virel_deep.run.launch import train_bundle
+from virel_deep.run.survey import bundles, survey
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 from virel_deep.versions import run_versions
@@ -76,7 +77,7 @@ BAD = [
     ({"set": "gamma=nan"}, "`gamma` must be a number; found 'nan'"),
     ({"set": "gamma=1e999"}, "`gamma` must be in [0, 1); found inf"),
     ({"set": "data.batch=2.5"}, "`data.batch` must be a whole number; found 2.5"),
-    ({"set": "value.evaluation=warm"}, "`value.evaluation` must be one of 'hard', 'soft'; found 'warm'"),
+    ({"set": "value.evaluation=warm"}, "`value.evaluation` must be one of 'hard', 'soft', 'optimal'; "),
     ({"set": "batchsize=64"}, "`settings` must name one of value, value.critics, "),
     ({"set": "temperature.sclae=1"}, "`settings` must name one of temperature.initial, "),
     ({"set": "temperature=cold"}, "`temperature` must be one of "),
@@ -112,7 +113,7 @@ def test_what_is_no_option_is_refused(tmp_path, capsys, option):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    assert main_train(arguments(tmp_path / "file/run")) == 1
+    assert main_train(arguments(tmp_path / "file/run")) == 2
     said = f"virel train: can't write {tmp_path / 'file/run'}: Not a directory\n"
     assert capsys.readouterr().err == said
 
@@ -145,7 +146,7 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "option",
-    ["--preset=sac", f"--env={PENDULUM}", "--seeds=1", "--set=gamma=0.5", "--copies=1", "--device=auto"],
+    ["--preset=sac", f"--env={PENDULUM}", "--set=gamma=0.5", "--copies=1", "--device=auto"],
 )
 def test_a_run_is_resumed_as_it_is(run, capsys, option):
     said = refused(["--resume", str(run), option], capsys)
@@ -206,6 +207,13 @@ def test_copies_need_not_divide_a_thousand(tmp_path):
     every = {"steps": "64", "eval_every": "64", "checkpoint_every": "64"}
     assert main_train([*arguments(tmp_path / "run", copies="16", **every), *TINY]) == 0
     assert read_config(tmp_path / "run").log_every == 992
+
+
+def test_a_run_that_ends_within_its_first_rollout_says_that_it_makes_no_update(tmp_path, capsys):
+    argv = [*arguments(tmp_path / "run", preset="vmpo", copies="2"), "--set", "hidden=[8,8]"]
+    assert main_train([*argv, "data.length=21"]) == 0
+    why = "a rollout of all copies has 42 (`data.length`)"
+    assert f"note: 40 steps make no update: {why}\n" in capsys.readouterr().err
 
 
 def test_a_run_that_ends_in_the_warm_up_says_that_it_makes_no_update(tmp_path, capsys):
@@ -347,7 +355,7 @@ def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_anot
     last = [reached(run, seed) for seed in (0, 1)]
     assert max(last) < steps
     config = read_config(run)
-    for seeds, resume in bundles(run, config, 1):
+    for seeds, resume in bundles(survey(run, config), 1):
         assert train_bundle(run, config, seeds, resume, report=lambda *_: None) == 0
     uninterrupted(run, tmp_path / "whole")
     assert_same(run, tmp_path / "whole")

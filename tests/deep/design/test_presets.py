@@ -7,7 +7,10 @@ from virel_deep.design.fields import dotted, encode
 from virel_deep.design.parts import Constant, Residual
 from virel_deep.design.presets import PRESETS, algorithm, run_config
 
-ADDED = {"value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1}
+ADDED = {
+    "value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1, "posterior.samples": 1,
+    "temperature.epsilon": None,
+}  # fmt: skip
 """Settings that came later, with the values that leave everything as it was."""
 AXES = ("value", "value.critics", "value.evaluation", "posterior", "temperature", "prior", "data")
 WANTED_AXES = {
@@ -57,7 +60,12 @@ def test_a_preset_is_its_point_on_the_axes_with_the_numbers_of_its_source(preset
     if "deterministic" in WANTED_AXES[preset]:  # it has no penalties
         shared = {name: value for name, value in shared.items() if "penalty" not in name}
     wanted = dict(zip(AXES, WANTED_AXES[preset], strict=True)) | {"reward_scale": 1.0} | shared | OWN[preset]
-    added = {name: value for name, value in ADDED.items() if "." not in name or "target-q" in wanted.values()}
+    owners = {"value.": "target-q", "posterior.": "tanh-gaussian", "temperature.": "dual"}
+    added = {
+        name: value
+        for name, value in ADDED.items()
+        if "." not in name or owners[name.partition(".")[0] + "."] in wanted.values()
+    }
     assert settings == wanted | added
 
 
@@ -78,7 +86,7 @@ WANTED_MPO = {
     "mpo": RETRACE | BUDGET | BOUNDS | {"prior.price_spread": 100.0} | {"prior.likelihood": "joint"},
     "mpo-parametric": RETRACE | BOUNDS | {"prior.price_spread": 100.0} | {
         "prior": "previous", "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0,
-        "posterior.log_std_penalty": 0.0, "temperature": "zero",
+        "posterior.log_std_penalty": 0.0, "posterior.samples": 1, "temperature": "zero",
     },
     "rerpi": BUDGET | {
         "prior.likelihood": "decoupled", "prior.trust_mean": 1e-3, "prior.trust_spread": 1e-6,
@@ -88,13 +96,64 @@ WANTED_MPO = {
 }  # fmt: skip
 
 
+NO_DELAY = {"hidden": [256, 256], "gamma": 0.99, "reward_scale": 1.0, "polyak": 0.005, "policy_delay": 1}
+WANTED_ON_POLICY = {
+    "vmpo": NO_DELAY | TRUST | {
+        "value": "advantage", "value.evaluation": "hard", "value.steps": None,
+        "posterior": "top-share", "posterior.keep": 0.5,
+        "prior": "learned", "prior.likelihood": "decoupled", "prior.trust_mean": 0.01,
+        "prior.trust_spread": 5e-5, "prior.price_spread": 100.0,
+        "temperature": "budget", "temperature.epsilon": 0.02, "temperature.initial": 10.0,
+        "temperature.rate": 1e-2, "temperature.steps": 1,
+        "data": "rollouts", "data.length": 256, "data.epochs": 10,
+        "learning_rate": 5e-4, "target_period": 10, "update_every": 1,
+    },
+    "erpg": NO_DELAY | {
+        "value": "advantage", "value.evaluation": "soft", "value.steps": 5, "posterior": "score",
+        "prior": "uniform", "temperature": "constant", "temperature.alpha": 0.01,
+        "data": "rollouts", "data.length": 80, "data.epochs": 1,
+        "learning_rate": 3e-4, "target_period": 0, "update_every": 1,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_ON_POLICY)
+def test_on_policy_presets_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == WANTED_ON_POLICY[preset]
+
+
 @pytest.mark.parametrize("preset", WANTED_MPO)
 def test_mpo_and_its_kin_have_the_numbers_of_their_sources(preset):
     assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | TRUST | WANTED_MPO[preset]
 
 
+CRITICS = {
+    "value.critics": 2,
+    "value.steps": 1,
+    "value.trace": None,
+    "data.batch": 128,
+    "learning_rate": 3e-4,
+}
+WANTED_INFERRED = {
+    "sac-iterative": CRITICS | {
+        "value.evaluation": "soft", "posterior": "iterative", "posterior.steps": 2, "posterior.samples": 10,
+        "prior": "fixed", "prior.std": 1.0, "temperature": "dual", "temperature.initial": 1.0,
+        "temperature.target_entropy": None, "temperature.epsilon": None, "target_period": 0,
+    },
+    "sql": CRITICS | {
+        "value.evaluation": "optimal", "posterior": "stein", "posterior.samples": 16, "prior": "uniform",
+        "temperature": "constant", "temperature.alpha": 1.0, "hidden": [128, 128], "target_period": 1000,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_INFERRED)
+def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | WANTED_INFERRED[preset]
+
+
 def test_no_preset_is_without_its_line_here():
-    assert set(WANTED_AXES) | set(WANTED_MPO) <= set(PRESETS)
+    assert set(WANTED_AXES) | set(WANTED_MPO) | set(WANTED_INFERRED) | set(WANTED_ON_POLICY) == set(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +168,11 @@ def test_no_preset_is_without_its_line_here():
         ("sac-v", "Hopper-v5", 5.0),
         ("sac-v", "Walker2d-v4", 5.0),
         ("sac-v", "Ant-v5", 5.0),
+        ("sql", "Swimmer-v5", 30.0),
+        ("sql", "Walker2d-v5", 10.0),
+        ("sql", "Ant-v5", 300.0),
+        ("sql", "Humanoid-v5", 100.0),
+        ("sql", "Pendulum-v1", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),

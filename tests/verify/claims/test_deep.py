@@ -17,14 +17,16 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import categorical_prior, losses, policy_prior, weights
+from virel_deep.axes import categorical_prior, losses, policy_prior, prior, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood
-from virel_deep.axes.posterior import categorical, pathwise, reweighted, tanh_gaussian
+from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 KL = categorical_prior.kl
 TEMPERED = weights.tempered_weights
+ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
+KL_PARTS = prior.kl_parts
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -33,7 +35,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 12
+    assert len(DEEP_IDS) == 16
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -109,6 +111,40 @@ def without_prior(log_prior, q, alpha, *, keep=1.0):  # noqa: ARG001
     return weights.Tempered(log_weight, log_weight - log_prior)
 
 
+def less_discounted_errors(*args, gamma, steps):
+    return ERRORS(*args, gamma=0.9 * gamma, steps=steps)
+
+
+def one_step_errors(*args, gamma, steps):  # noqa: ARG001
+    return ERRORS(*args, gamma=gamma, steps=1) * 1.01
+
+
+def half_of_each_half(advantage, alpha, *, keep):
+    """The top share of each half of a batch, not of the batch: what minibatches would keep."""
+    both = [PAIRS(part, alpha, keep=keep) for part in advantage.chunk(2, dim=-2)]
+    return tuple(torch.cat(of_both, dim=-2) for of_both in zip(*both, strict=True))
+
+
+def entropy_paid(log_pi, advantage, log_ratio, alpha):
+    return SCORE(log_pi, advantage, -log_ratio, alpha)
+
+
+def no_bonus(log_pi, advantage, log_ratio, alpha):
+    return SCORE(log_pi, advantage, 0 * log_ratio, alpha)
+
+
+def unweighted_value(log_weight, q, log_ratio, alpha):  # noqa: ARG001
+    return alpha[..., 0] * (log_weight + q / alpha).logsumexp(-1)
+
+
+def ungated(head, output):  # noqa: ARG001
+    return output.chunk(2, dim=-1)[0]
+
+
+def other_divergence(p, q):
+    return KL_PARTS(q, p)
+
+
 def unweighted(log_p, log_weight):  # noqa: ARG001
     return log_p.mean(-1)
 
@@ -156,6 +192,18 @@ PLANTED = [
     planted("half the temperature", "deep-mpo", weights, "tempered_weights", tempered_at_half),
     planted("the prior left out", "deep-mpo", weights, "tempered_weights", without_prior),
     planted("dual doubled", "deep-mpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
+    planted("half the temperature", "deep-vmpo", weights, "tempered_weights", tempered_at_half),
+    planted("half of a minibatch", "deep-vmpo", taken, "pair_weights", half_of_each_half),
+    planted("less discount", "deep-vmpo", rollout, "rollout_errors", less_discounted_errors),
+    planted("dual doubled", "deep-vmpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
+    planted("a hundredth more", "deep-erpg", rollout, "rollout_errors", one_step_errors),
+    planted("entropy's sign", "deep-erpg", losses, "score_loss", entropy_paid),
+    planted("no bonus at the state", "deep-erpg", losses, "score_loss", no_bonus),
+    planted("no half", "deep-erpg", losses, "v_loss", lambda v, y: (v - y).square()),
+    planted("proposals not weighed", "deep-sql", losses, "optimal_value", unweighted_value),
+    planted("no discount", "deep-sql", losses, "td_target", undiscounted_target),
+    planted("no gate", "deep-iterative", steps, "gated_update", ungated),
+    planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
     planted("no weights", "deep-mpo-m-step", categorical_prior, "likelihood", unweighted),
     planted("KL the other way", "deep-mpo-m-step", categorical_prior, "kl", lambda p, q: KL(q, p)),
     planted("half the temperature", "deep-mpo-m-step", categorical, "tempered_weights", tempered_at_half),

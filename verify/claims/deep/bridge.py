@@ -90,7 +90,7 @@ def table_slope(loss: Tensor, network: Network) -> Array:
     return found
 
 
-def no_values(state: Tensor, action: Tensor) -> Tensor:
+def no_values(state: Tensor, action: Tensor) -> Tensor:  # noqa: ARG001
     """Stand in for the critic of an objective whose posterior asks for no values; raise if it does."""
     raise AssertionError("values are given, not asked for")
 
