@@ -96,11 +96,11 @@ def no_values(state: Tensor, action: Tensor) -> Tensor:  # noqa: ARG001
 
 
 def expected_td_error(
-    mdp: TabularMDP, q: Array, infer: Callable[[Tensor], Any], alpha: float, *, soft: bool
+    mdp: TabularMDP, q: Array, infer: Callable[[Tensor], Any], alpha: float, *, evaluation: Any
 ) -> Array:
     """Expected TD errors `[S, A]` of the deep agent's `TargetQ`, with the critic `q` as its own target.
 
-    `infer` gives the posterior at one-hot states.
+    `infer` gives the posterior at one-hot states; `evaluation` is "hard" or "soft".
     """
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.prior import Uniform  # noqa: PLC0415
@@ -112,7 +112,7 @@ def expected_td_error(
     history = np.concatenate([states[s], actions[a]], axis=1)
     columns = states[s], history, mdp.reward[s, a], np.zeros(len(s)), states[s_next]
     critic = critic_network(q)
-    value = TargetQ(critic, critic, gamma=mdp.gamma, soft=soft)
+    value = TargetQ(critic, critic, gamma=mdp.gamma, evaluation=evaluation)
     objective = Objective(value.q_of, Uniform(), tensor([alpha]))
     td_error = value.fit(Transitions(*map(tensor, columns)), None, infer, objective).td_error[0, 0]
     expected = np.zeros(mdp.shape)

@@ -136,7 +136,7 @@ def _deep_td_error(mdp: TabularMDP, old: Array, step: Iterate) -> Array:
     """Expected hard TD errors `[S, A]` of the exact values under the policy before the step."""
     _, posterior, objective = _deep_parts(old, step, 0.0, old)
     infer = partial(posterior.infer_next, noise={}, objective=objective)
-    return expected_td_error(mdp, step.q, infer, step.temperature, soft=False)
+    return expected_td_error(mdp, step.q, infer, step.temperature, evaluation="hard")
 
 
 def _deep_parts(old: Array, step: Iterate, price: float, table: Array) -> tuple[Any, Any, Any]:

@@ -115,7 +115,7 @@ def _deep_td_error(mdp: TabularMDP, q: Array, table: Array, alpha: float, pertur
     def infer(state: Any) -> Any:
         return posterior.infer_next(state, {}, objective).detach()
 
-    return expected_td_error(mdp, q, infer, more, soft=True)
+    return expected_td_error(mdp, q, infer, more, evaluation="soft")
 
 
 def _deep_loss(n: Counts, q: Array, table: Array, alpha: float, perturb: float) -> tuple[float, Array, Array]:
