@@ -17,11 +17,13 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import losses, prior, rollout, weights
-from virel_deep.axes.posterior import steps, taken, tanh_gaussian
+from virel_deep.axes import categorical_prior, losses, policy_prior, prior, rollout, weights
+from virel_deep.axes.gaussian import kl_parts, likelihood
+from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
+KL = categorical_prior.kl
 TEMPERED = weights.tempered_weights
 ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
 KL_PARTS = prior.kl_parts
@@ -33,7 +35,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 10
+    assert len(DEEP_IDS) == 16
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -143,6 +145,19 @@ def other_divergence(p, q):
     return KL_PARTS(q, p)
 
 
+def unweighted(log_p, log_weight):  # noqa: ARG001
+    return log_p.mean(-1)
+
+
+def joint(new, old, u, weight):  # noqa: ARG001
+    return 2 * likelihood(new, u, weight)
+
+
+def mixed_up(new, old, u, weight):
+    by_mean = likelihood(type(new)(new.mean, new.log_std.detach()), u, weight)
+    return by_mean + likelihood(type(new)(old.mean, new.log_std), u, weight)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -189,6 +204,21 @@ PLANTED = [
     planted("no discount", "deep-sql", losses, "td_target", undiscounted_target),
     planted("no gate", "deep-iterative", steps, "gated_update", ungated),
     planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
+    planted("no weights", "deep-mpo-m-step", categorical_prior, "likelihood", unweighted),
+    planted("KL the other way", "deep-mpo-m-step", categorical_prior, "kl", lambda p, q: KL(q, p)),
+    planted("half the temperature", "deep-mpo-m-step", categorical, "tempered_weights", tempered_at_half),
+    planted("no discount", "deep-mpo-m-step", losses, "td_target", undiscounted_target),
+    planted("KL the other way", "deep-mpo-parametric", categorical_prior, "kl", lambda p, q: KL(q, p)),
+    planted("worst action", "deep-mpo-parametric", pathwise, "policy_loss", worst_action_loss),
+    planted("as printed", "deep-mpo-parametric", pathwise, "policy_loss", printed_policy_loss),
+    planted("joint", "deep-rerpi", policy_prior, "decoupled_likelihood", joint),
+    planted("new deviation by mean", "deep-rerpi", policy_prior, "decoupled_likelihood", mixed_up),
+    planted("parts not apart", "deep-rerpi", policy_prior, "kl_parts_apart", kl_parts),
+    planted("half the temperature", "deep-rerpi", reweighted, "tempered_weights", tempered_at_half),
+    planted("entropy's sign", "deep-sac-discrete", losses, "state_value", wrong_entropy),
+    planted("always hard", "deep-sac-discrete", losses, "state_value", lambda q, log_pi, alpha, *, soft: q),  # noqa: ARG005
+    planted("no discount", "deep-sac-discrete", losses, "td_target", undiscounted_target),
+    planted("frozen entropy", "deep-sac-discrete", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 
