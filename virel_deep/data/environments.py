@@ -6,6 +6,7 @@ last observation was kept, so that a replay receives only transitions of the env
 copies is written here, because Gymnasium's spends most of its time on `info` dictionaries that nobody reads.
 """
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange
 from virel_deep.data.making import in_one_line, make_env
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.versions import run_versions
 
 Floats = NDArray[np.float32]
@@ -57,7 +58,9 @@ class Transition(NamedTuple):
     truncated: Bools
     """`[E]`: whether the episode was cut short (time limit), so values bootstrap. Both can be true."""
     episodes: list[Episode]
-    """Episodes that ended in this step, in the order of the copies."""
+    """Episodes that ended in this step, in the order of the copies.
+
+    Without a time limit, every `LONGEST` steps of an episode count as one, although it goes on."""
 
 
 class SeedEnvs:
@@ -96,6 +99,7 @@ class SeedEnvs:
         self._seen = np.zeros((copies, *envs[0].observation_space.shape), envs[0].observation_space.dtype)  # type: ignore[misc]
         self.exact = all(map(simulator.is_exact, envs))
         self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
+        self._longest = sys.maxsize if self.max_episode_steps else LONGEST
         self._actions = ActionRange(envs[0].action_space)
         self._returns = np.zeros(copies)
         self._lengths = np.zeros(copies, np.int64)
@@ -137,13 +141,15 @@ class SeedEnvs:
         self._lengths += 1
         rewards = self._finite(reward, "reward")
         ended = terminated | truncated
-        episodes = self._start_next(ended) if ended.any() else []
+        over = ended | (self._lengths >= self._longest)
+        episodes = self._counted(over) if over.any() else []
+        if ended.any():
+            self.observation = self._reset(None, ended)
         return Transition(next_observation, rewards, terminated, truncated, episodes)
 
-    def _start_next(self, ended: Bools) -> list[Episode]:
-        episodes = [Episode(float(self._returns[i]), int(self._lengths[i])) for i in np.flatnonzero(ended)]
-        self._returns[ended], self._lengths[ended] = 0.0, 0
-        self.observation = self._reset(None, ended)
+    def _counted(self, over: Bools) -> list[Episode]:
+        episodes = [Episode(float(self._returns[i]), int(self._lengths[i])) for i in np.flatnonzero(over)]
+        self._returns[over], self._lengths[over] = 0.0, 0
         return episodes
 
     def _seeded_reset(self, key: tuple[int, ...]) -> Floats:

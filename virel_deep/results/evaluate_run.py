@@ -37,8 +37,10 @@ class Evaluated:
         return np.array([episode.return_ for episode in self.episodes])
 
 
-def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated], list[str]]:
-    """Evaluate the newest policy of every seed of a run on the same episodes.
+def evaluate_run(
+    run: Path, *, episodes: int, seed: int, best: bool = False
+) -> tuple[list[Evaluated], list[str]]:
+    """Evaluate the newest policy of every seed of a run on the same episodes, or the best that it kept.
 
     Returns:
         One evaluation per seed, and one sentence per seed that could not be evaluated.
@@ -53,8 +55,8 @@ def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated
     done, failed = [], []
     for one in config.seeds:
         try:
-            policy = load_policy(run, one)
-            played = evaluate_policy(policy.act, policy.env, source, episodes)
+            policy = load_policy(run, one, best=best)
+            played = evaluate_policy(policy.act, config.eval_spec, source, episodes)
         except (InputError, EnvironmentFailure, PolicyFailure) as error:
             failed.append(f"seed {one}: {error}")
             continue
@@ -69,7 +71,7 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,
-        "env": read_config(run).env,
+        "env": read_config(run).eval_spec.id,
         "seed": seed,
         "versions": run_versions(),
         "iqm": interval._asdict(),

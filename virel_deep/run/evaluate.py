@@ -13,9 +13,6 @@ Floats = NDArray[np.float32]
 Act = Callable[[Floats], Floats]
 """Policy: maps observations `[N, O]` to actions `[N, A]` in [-1, 1]."""
 
-LONGEST = 100_000
-"""Steps after which an episode counts as over, if the environment has no time limit."""
-
 
 class PolicyFailure(RuntimeError):
     """A policy returned an invalid action, shown in the message."""
@@ -27,7 +24,8 @@ def evaluate_policy(
     """Play episodes with a deterministic policy; the same arguments give the same episodes bit for bit.
 
     The episodes run side by side, so that `act` is called once for all that have not ended. Each has its own
-    environment and its own seed, whatever the number of episodes.
+    environment and its own seed, whatever the number of episodes. Without a time limit an episode is over
+    after `LONGEST` steps at most.
 
     Args:
         act: the policy.
@@ -62,19 +60,14 @@ def evaluate_policy(
 def _played(act: Act, envs: list[SeedEnvs]) -> list[Episode]:
     running = dict(enumerate(envs))
     finished: dict[int, Episode] = {}
-    returns = np.zeros(len(envs))
     while running:
         actions = act(np.concatenate([env.observation for env in running.values()]))
         if not (np.abs(actions) <= 1).all():  # NaN fails it
             raise PolicyFailure(f"the policy's action must be in [-1, 1]; found {actions.tolist()}")
         for (i, env), action in zip(list(running.items()), actions, strict=True):
             step = env.step(action[None])
-            returns[i] += step.reward[0]
             if step.episodes:
                 finished[i] = step.episodes[0]
-                del running[i]
-            elif env.steps >= LONGEST:
-                finished[i] = Episode(float(returns[i]), env.steps)
                 del running[i]
     return [finished[i] for i in range(len(envs))]
 

@@ -1,6 +1,7 @@
 """Start or resume a run: split its seeds over processes, and stop them when a signal asks for it."""
 
 import ctypes
+import json
 import multiprocessing
 import os
 import queue
@@ -45,13 +46,26 @@ def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bo
     reached: dict[int, list[int]] = {}
     for seed in config.seeds:
         step = _last_step(run, seed)
-        if step < config.steps or not (seed_folder(run, seed) / "done.json").exists():
+        ended = done(run, seed)
+        if not (ended and (step >= config.steps or "stopped" in ended)):
             reached.setdefault(step, []).append(seed)
     out = []
     for step, seeds in sorted(reached.items(), reverse=True):
         n = min(jobs, len(seeds))
         out += [(seeds[i::n], step >= 0) for i in range(n)]
     return out
+
+
+def done(run: Path, seed: int) -> dict[str, Any]:
+    """What a seed's `done.json` says: the step, and the rule if one stopped it early; empty without one."""
+    path = seed_folder(run, seed) / "done.json"
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return {"step": -1}
+    return document if isinstance(document, dict) else {"step": -1}
 
 
 def _last_step(run: Path, seed: int) -> int:

@@ -27,6 +27,8 @@ class SeedLog:
         resume_step: step of the checkpoint that the run continues from; later rows are removed. -1 removes
             all rows (the run was stopped before its first checkpoint). None is for a new run, which must find
             no rows.
+        eval_every: steps between regular evaluations. The one of an earlier last policy that falls between
+            two is removed on resuming, so that a run with a new goal has the rows of the longer run.
 
     Raises:
         InputError: there are rows although the run is new, or a row can't be read.
@@ -42,13 +44,13 @@ class SeedLog:
         2.0
     """
 
-    def __init__(self, folder: Path, *, resume_step: int | None) -> None:
+    def __init__(self, folder: Path, *, resume_step: int | None, eval_every: int = 1) -> None:
         """Open `metrics.jsonl` and the TensorBoard file, and remove rows after `resume_step`."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
-        self._start = time.monotonic() - _keep(folder / FILE, resume_step)
+        self._start = time.monotonic() - _keep(folder / FILE, resume_step, eval_every)
         self._file = Appender(folder / FILE)
         self._board = Board(folder, resume_step=resume_step)
 
@@ -120,14 +122,15 @@ def _row(line: bytes, place: str) -> Row:
     return row
 
 
-def _keep(path: Path, resume_step: int | None) -> float:
+def _keep(path: Path, resume_step: int | None, eval_every: int) -> float:
     """Remove log rows after `resume_step`; return the elapsed seconds (`wall`) of the last row kept."""
     if not path.exists():
         return 0.0
     if resume_step is None:
         raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
     # Rows are in the order of steps; damage in those that are removed doesn't matter.
-    kept = list(takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path)))
+    before = takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path))
+    kept = [(row, line) for row, line in before if row["kind"] != "eval" or row["step"] % eval_every == 0]
     write_atomically(path, b"".join(line for _, line in kept))
     return float(kept[-1][0]["wall"]) if kept else 0.0
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from virel_common.errors import require
 from virel_deep.design.environment import EnvSpec
 from virel_deep.run.actors import Actor, make_actor
+from virel_deep.run.evaluations import BEST
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 
@@ -30,13 +31,16 @@ class Policy:
         return self.actor.act(observation)
 
 
-def load_policy(run: Path, seed: int) -> Policy:
-    """Load the policy from the newest checkpoint of a seed.
+def load_policy(run: Path, seed: int, *, best: bool = False) -> Policy:
+    """Load the policy from the newest checkpoint of a seed, or that of its best evaluation.
 
     Raises:
-        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or the
+            best policy was not kept.
     """
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
-    loaded = load_seed(run, config, seed, with_rows=False)
+    require(config.keep_best or not best, "best", best, f"must be left out: {run} kept none (--keep-best)")
+    place = BEST if best else "checkpoints"
+    loaded = load_seed(run, config, seed, with_rows=False, place=place)
     return Policy(make_actor(config.algorithm, loaded.state["agent"]), config.env_spec, loaded.step)

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from virel_common.files import remove_temporary, write_atomically
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.design.run import RunConfig
+from virel_deep.run.actors import Actor, SeedState, make_actor
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluations import Evaluations
+from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import SeedLog
-from virel_deep.run.policy import Policy
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.streams import generator, stream
 
@@ -56,7 +58,8 @@ class SeedRun:
         self.envs = SeedEnvs(config.env_spec, config.copies, stream(seed, "environment"), folder=self.folder)
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
-        self.log = SeedLog(self.folder, resume_step=resume_step)
+        every = config.eval_every if resume_step < config.steps else 1
+        self.log = SeedLog(self.folder, resume_step=resume_step, eval_every=every)
         self.acting = generator(seed, "acting")
         self.learning = generator(seed, "learning", config.device)
         self.rows_saved = 0
@@ -64,6 +67,9 @@ class SeedRun:
         self.returns: list[float] = []
         """Returns of the episodes that ended since the last `train` row."""
         self.last_return: float | None = None
+        self.evaluations = Evaluations(config, self.folder, owner(config, seed))
+        if resume_step < 0:
+            self.evaluations.clear()
 
     def step(self, action: NDArray[np.float32], step: int) -> Transition:
         """Step the seed's environments with an action, and log the episodes that ended.
@@ -105,24 +111,30 @@ class SeedRun:
             detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
             raise SeedFailure("diverged", detail)
 
-    def evaluate(self, policy: Policy) -> None:
-        """Evaluate a policy on separate environments, and log the returns as an `eval` row.
+    def evaluate(self, step: int, acts_by: SeedState) -> None:
+        """Evaluate what the seed acts by on separate environments, and log the returns as an `eval` row.
 
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
         """
-        config, at = self.config, f"evaluation at step {policy.step}"
-        key = stream(self.seed, "evaluation", policy.step)
+        config, at = self.config, f"evaluation at step {step}"
+        key = stream(self.seed, "evaluation", step)
+        actor: Actor
+        if config.eval_stochastic:
+            actor = Explorer(config.algorithm, acts_by, stream(self.seed, "evaluation-actions", step))
+        else:
+            actor = make_actor(config.algorithm, acts_by)
         try:
-            episodes = evaluate_policy(policy.act, policy.env, key, config.eval_episodes)
+            episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
         except EnvironmentFailure as error:
             raise SeedFailure("environment", f"{at}: {error}") from error
         except PolicyFailure as error:
             raise SeedFailure("diverged", f"{at}: {error}") from error
         returns = [episode.return_ for episode in episodes]
         lengths = [episode.length for episode in episodes]
-        values = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
-        self.log.write(policy.step, "eval", values)
+        values: dict[str, Any] = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
+        self.log.write(step, "eval", values)
+        self.evaluations.judge(step, values["return"], acts_by, regular=step % config.eval_every == 0)
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
@@ -140,8 +152,12 @@ class SeedRun:
         self.close()
 
     def finish(self, step: int) -> None:
-        """Record in `done.json` that the seed has reached its last step."""
-        write_atomically(self.folder / "done.json", (json.dumps({"step": step}) + "\n").encode())
+        """Record in `done.json` that the seed has reached its last step, or why it needs no more."""
+        document: dict[str, Any] = {"step": step}
+        if self.evaluations.stops:
+            document["stopped"] = self.evaluations.rule
+            self.log.write(step, "event", {"what": "stopped", "detail": self.evaluations.rule})
+        write_atomically(self.folder / "done.json", (json.dumps(document) + "\n").encode())
 
     def state(self) -> dict[str, Any]:
         """State of a seed's environments, generators and counters for a checkpoint."""
@@ -153,6 +169,7 @@ class SeedRun:
             "largest_reward": self.largest_reward,
             "returns": self.returns,
             "last_return": self.last_return,
+            **self.evaluations.state(),
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
@@ -162,6 +179,7 @@ class SeedRun:
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
         self.largest_reward = state["largest_reward"]
         self.returns, self.last_return = list(state["returns"]), state["last_return"]
+        self.evaluations.restore(state)
         if not self.envs.exact:
             self.log.write(
                 step, "event", {"what": "restarted", "detail": "new episodes: not a MuJoCo environment"}

@@ -19,10 +19,8 @@ from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
-from virel_deep.run.actors import make_actor
 from virel_deep.run.explore import explore
 from virel_deep.run.folder import locked, seed_folder
-from virel_deep.run.policy import Policy
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
@@ -59,9 +57,11 @@ class Trainer:
             for seed in seeds:
                 self._restore(seed, seeds) if resume else self._start(seed, seeds)
             self._held = held.pop_all()
+        self._buffers()
         if resume and self.done:  # a kill fell between the last checkpoint and its record
             self._finish()
-        self._buffers()
+        elif resume:
+            self._stop()
         self._clock, self._clock_step = time.perf_counter(), self.step
 
     def _start(self, seed: int, seeds: Sequence[int]) -> None:
@@ -152,8 +152,9 @@ class Trainer:
                     self._update()
         if self.step % config.log_every == 0:
             self._log(report)
-        if self.step % config.eval_every == 0:
+        if self.step % config.eval_every == 0 or self.step >= config.steps:  # the last policy always
             self._evaluate()
+            self._stop()
         if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
             self.save()
 
@@ -163,9 +164,8 @@ class Trainer:
         return max(self.config.algorithm.data.batch, self.config.first_window)
 
     def _due_updates(self) -> int:
-        """Number of updates that this step of all copies has: one per `update_every` transitions."""
-        every = self.config.algorithm.update_every
-        return self.step // every - (self.step - self.config.copies) // every
+        """Number of updates that this step of all copies has."""
+        return self.config.algorithm.due_updates(self.step, self.step - self.config.copies)
 
     def _actions(self) -> Floats:
         """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
@@ -237,27 +237,41 @@ class Trainer:
     def _evaluate(self) -> None:
         failed = {}
         for k, run in enumerate(self.runs):
-            actor = make_actor(self.config.algorithm, self.agent.seed_networks(k))
             try:
-                run.evaluate(Policy(actor, self.config.env_spec, self.step))
+                run.evaluate(self.step, self.agent.seed_networks(k))
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)
 
     def save(self) -> None:
         """Write a checkpoint of every seed; after the last step, mark the seeds as done."""
-        for k, run in enumerate(self.runs):
-            new = self.replay.since(k, run.rows_saved).cpu().numpy()
-            rows = Rows(self.replay.added - len(new), new, self.config.capacity)
-            state = run.state() | {"agent": self.agent.seed_state(k)}
-            save(run.folder / "checkpoints", self.step, state, rows=rows)
-            run.rows_saved = self.replay.added
+        for k in range(len(self.runs)):
+            self._save(k)
         if self.done:
             self._finish()
+
+    def _save(self, k: int) -> None:
+        run = self.runs[k]
+        new = self.replay.since(k, run.rows_saved).cpu().numpy()
+        rows = Rows(self.replay.added - len(new), new, self.config.capacity)
+        state = run.state() | {"agent": self.agent.seed_state(k)}
+        save(run.folder / "checkpoints", self.step, state, rows=rows)
+        run.rows_saved = self.replay.added
 
     def _finish(self) -> None:
         for run in self.runs:
             run.finish(self.step)
+
+    def _stop(self) -> None:
+        """Save and finish the seeds whose evaluations are good enough; the others train on."""
+        stopping = [k for k, run in enumerate(self.runs) if run.evaluations.stops]
+        for k in stopping:
+            run = self.runs[k]
+            self._save(k)
+            run.finish(self.step)
+            run.close()
+            say(f"seed-{run.seed} stopped at step {self.step}: {run.evaluations.rule}")
+        self._keep([k for k in range(len(self.runs)) if k not in stopping])
 
     def close(self) -> None:
         """Close every environment and log, and unlock the seeds' folders."""
@@ -269,13 +283,16 @@ class Trainer:
 
     def _remove(self, failed: dict[int, SeedFailure]) -> None:
         """Remove failed seeds from the stack; the results of the others do not change, bit for bit."""
-        if not failed:
-            return
-        kept = [k for k in range(len(self.runs)) if k not in failed]
         for k, failure in failed.items():
             self.runs[k].fail(self.step, failure)
             self.failed.append(self.runs[k].seed)
             say(f"virel train: seed-{self.runs[k].seed} failed at step {self.step}: {failure}")
+        self._keep([k for k in range(len(self.runs)) if k not in failed])
+
+    def _keep(self, kept: Sequence[int]) -> None:
+        """Keep these seeds alone in the stack, if they are not all."""
+        if len(kept) == len(self.runs):
+            return
         states = [self.agent.seed_state(k) for k in kept]
         self.runs = [self.runs[k] for k in kept]
         if not self.runs:

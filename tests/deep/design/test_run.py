@@ -44,6 +44,13 @@ BAD_RUNS = [
     ("preset", 3, "must be text"),
     ("algorithm", "sac", "must be of type Algorithm"),
     ("env_arguments", {1: 2}, "must be a dictionary with text as names"),
+    ("env_arguments", {"a": {1, 2}}, "must be a dictionary with text as names and JSON values"),
+    ("eval_env", 3, "must be text or None"),
+    ("eval_stochastic", 1, "must be True or False"),
+    ("keep_best", None, "must be True or False"),
+    ("stop_return", NAN, "must be finite or None"),
+    ("stop_return", "9", "must be a number or None"),
+    ("stop_evaluations", 0, "must be at least 1"),
     ("max_episode_steps", 0, "must be at least 1"),
     ("max_episode_steps", 1.5, "must be a whole number or None"),
 ]

@@ -1,0 +1,48 @@
+"""First look at the environments of a run before anything is written: can it be trained and evaluated in?"""
+
+from typing import Any
+
+from virel_common.errors import InputError
+from virel_deep.data.making import make_env
+from virel_deep.design.environment import LONGEST
+from virel_deep.design.run import RunConfig
+
+NO_LIMIT = (
+    "{} has no time limit: of an episode that doesn't end, each {:,} steps are scored as one; "
+    "--max-episode-steps sets a limit"
+)
+
+
+def first_look(config: RunConfig) -> list[str]:
+    """Make the environments of a run once and check them; return notes for the user, one line each.
+
+    Raises:
+        InputError: an environment can't be made, its spaces are of another kind, or the one of evaluations
+            has other spaces than the one of training.
+    """
+    env = make_env(config.env_spec)
+    try:
+        spaces, limit = _spaces(env), env.spec.max_episode_steps if env.spec else None
+    finally:
+        env.close()
+    if config.eval_env is not None:
+        _check_equal(config, spaces)
+    return [] if limit else [NO_LIMIT.format(config.env, LONGEST)]
+
+
+def _check_equal(config: RunConfig, spaces: tuple[Any, Any]) -> None:
+    """Raise `InputError` unless the environment of evaluations shows and takes what the training's does."""
+    other = make_env(config.eval_spec)
+    try:
+        theirs = _spaces(other)
+    finally:
+        other.close()
+    for name, mine, found in zip(("observation", "action"), spaces, theirs, strict=True):
+        same = mine.shape == found.shape if name == "observation" else mine == found
+        if not same:
+            rule = f"must have the {name} space of {config.env}, {mine}"
+            raise InputError(f"`eval_env` {rule}; {config.eval_env} has {found}")
+
+
+def _spaces(env: Any) -> tuple[Any, Any]:
+    return env.observation_space, env.action_space
