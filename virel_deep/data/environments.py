@@ -7,6 +7,7 @@ copies is written here, because Gymnasium's spends most of its time on `info` di
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from virel_common.errors import require
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange
-from virel_deep.data.making import in_one_line, make_env
+from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
 from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.versions import run_versions
@@ -33,8 +34,14 @@ SAFE_SQUARE = 1e76
 class EnvironmentFailure(RuntimeError):
     """An environment crashed or returned a non-finite or non-numeric value.
 
-    The message gives environment, step and value.
+    The message gives environment, step and value; `where` is the part that failed: `constructor`, `reset`,
+    `step` or `close`.
     """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        """Store the message and the part that failed."""
+        super().__init__(message)
+        self.where = where
 
 
 class Episode(NamedTuple):
@@ -78,6 +85,7 @@ class SeedEnvs:
 
     Raises:
         InputError: the environment does not exist, or its spaces are of another kind.
+        EnvironmentFailure: a constructor failed, or the first episode can't start.
 
     Example:
         >>> envs = SeedEnvs("InvertedPendulum-v5", 2, np.random.SeedSequence(0))
@@ -95,7 +103,7 @@ class SeedEnvs:
         self.env, self.copies, self.steps = EnvSpec.of(env), copies, 0
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
-        self._envs = envs = [make_env(self.env) for _ in range(copies)]
+        self._envs = envs = self._made()
         self._seen = np.zeros((copies, *envs[0].observation_space.shape), envs[0].observation_space.dtype)  # type: ignore[misc]
         self.exact = all(map(simulator.is_exact, envs))
         self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
@@ -103,9 +111,36 @@ class SeedEnvs:
         self._actions = ActionRange(envs[0].action_space)
         self._returns = np.zeros(copies)
         self._lengths = np.zeros(copies, np.int64)
-        self.observation = self._seeded_reset(())
+        self.observation = self._begun()
         """`[E, O]`: what the agent acts on next; after an episode's end, the next one's first observation."""
         self.observation_size, self.action_size = self.observation.shape[1], self._actions.size
+
+    def _made(self) -> list[Any]:
+        """Make the copies; if one fails, close the others."""
+        self._envs: list[Any] = []
+        try:
+            for _ in range(self.copies):
+                self._envs.append(make_env(self.env))
+        except NotMadeError as error:
+            self._close_quietly()
+            raise EnvironmentFailure(
+                f"{self.env.id}: it can't be made: {error.what}", "constructor"
+            ) from error
+        return self._envs
+
+    def _begun(self) -> Floats:
+        """First observations; if there are none, close the copies."""
+        try:
+            return self._seeded_reset(())
+        except EnvironmentFailure:
+            self._close_quietly()
+            raise
+
+    def restart(self, seed: np.random.SeedSequence) -> None:
+        """Start anew as if just made with another seed, for simulators of which only one may be open."""
+        self._seed, self.steps = seed, 0
+        self._returns[:], self._lengths[:] = 0.0, 0
+        self.observation = self._seeded_reset(())
 
     def step(self, action: Floats) -> Transition:
         """Act in every environment copy; if that ends an episode, start the next one.
@@ -126,7 +161,8 @@ class SeedEnvs:
         reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
         try:
             returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
-        except Exception as error:
+        except BaseException as error:
+            raise_if_asked(error)
             raise self._failure(f"its step() raised {in_one_line(error)}") from error
         try:
             for i, one in enumerate(returned):
@@ -171,30 +207,32 @@ class SeedEnvs:
         try:
             chosen = [int(i) for i in np.flatnonzero(mask)]
             returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
-        except Exception as error:
-            raise self._failure(f"its reset() raised {in_one_line(error)}") from error
+        except BaseException as error:
+            raise_if_asked(error)
+            raise self._failure(f"its reset() raised {in_one_line(error)}", "reset") from error
         try:
             for i, one in zip(chosen, returned, strict=True):
                 self._seen[i] = checked_reset(one, self._seen[0])
         except Unusable as error:
-            raise self._failure(str(error)) from None
-        return self._finite(self._seen, "observation after a reset")
+            raise self._failure(str(error), "reset") from None
+        return self._finite(self._seen, "observation after a reset", "reset")
 
-    def _finite(self, values: NDArray[Any], name: str) -> Floats:
+    def _finite(self, values: NDArray[Any], name: str, where: str = "step") -> Floats:
         """Cast observations or rewards to float32; fail if one of them is not finite as float32."""
         if float(np.vdot(values, values)) < SAFE_SQUARE:
             return values.astype(np.float32)
         with np.errstate(over="ignore"):
             cast = values.astype(np.float32)
         if not np.isfinite(cast).all():
-            where = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
+            place = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
             raise self._failure(
-                f"{name} {list(where)} (environment copy first) is {float(values[where])!r}; must be finite"
+                f"{name} {list(place)} (environment copy first) is {float(values[place])!r}; must be finite",
+                where,
             )
         return cast
 
-    def _failure(self, what: str) -> EnvironmentFailure:
-        return EnvironmentFailure(f"{self.env.id}, step {self.steps}: {what}")
+    def _failure(self, what: str, where: str = "step") -> EnvironmentFailure:
+        return EnvironmentFailure(f"{self.env.id}, step {self.steps}: {what}", where)
 
     def state(self) -> dict[str, Any]:
         """State of all environment copies for a checkpoint: arrays and JSON values, nested by name."""
@@ -236,6 +274,21 @@ class SeedEnvs:
             simulator.write_state(env, state[f"copy-{i}"])
 
     def close(self) -> None:
-        """Close the simulators of all environment copies."""
+        """Close the simulators of all environment copies.
+
+        Raises:
+            EnvironmentFailure: one can't be closed; the others are.
+        """
+        failures = []
         for env in self._envs:
-            env.close()
+            try:
+                env.close()
+            except BaseException as error:
+                raise_if_asked(error)
+                failures.append(self._failure(f"its close() raised {in_one_line(error)}", "close"))
+        if failures:
+            raise failures[0]
+
+    def _close_quietly(self) -> None:
+        with suppress(EnvironmentFailure):
+            self.close()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from virel_common.errors import InputError
-from virel_deep.data.making import make_env
+from virel_deep.data.making import close_quietly, make_env
 from virel_deep.design.environment import LONGEST
 from virel_deep.design.run import RunConfig
 
@@ -24,7 +24,7 @@ def first_look(config: RunConfig) -> list[str]:
     try:
         spaces, limit = _spaces(env), env.spec.max_episode_steps if env.spec else None
     finally:
-        env.close()
+        close_quietly(env)
     if config.eval_env is not None:
         _check_equal(config, spaces)
     return [] if limit else [NO_LIMIT.format(config.env, LONGEST)]
@@ -36,7 +36,7 @@ def _check_equal(config: RunConfig, spaces: tuple[Any, Any]) -> None:
     try:
         theirs = _spaces(other)
     finally:
-        other.close()
+        close_quietly(other)
     for name, mine, found in zip(("observation", "action"), spaces, theirs, strict=True):
         same = mine.shape == found.shape if name == "observation" else mine == found
         if not same:

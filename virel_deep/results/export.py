@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_deep.data.actions import ActionRange, Numbers
-from virel_deep.data.making import make_env
+from virel_deep.data.making import close_quietly, make_env
 from virel_deep.run.actors import TanhPerceptron
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
@@ -57,7 +57,7 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
         )
     env = make_env(policy.env)
     actions = ActionRange(env.action_space)
-    env.close()
+    close_quietly(env)
     low, high = inside(actions.low, actions.high)
     metadata = {"env": policy.env.id, "step": str(policy.step), **run_versions(), **about}
     model = build_model(actor.layers, low, high, metadata=metadata)

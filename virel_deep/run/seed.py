@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from virel_common.files import remove_temporary, write_atomically
+from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor
@@ -31,10 +32,10 @@ If rewards are rare or small, even an untrained critic exceeds the values that t
 class SeedFailure(RuntimeError):
     """Raised when a seed can't continue: `what` is the kind of failure, the message its details."""
 
-    def __init__(self, what: str, detail: str) -> None:
-        """Store the kind of failure and its details."""
+    def __init__(self, what: str, detail: str, where: str = "training") -> None:
+        """Store the kind of failure, its details, and where it was."""
         super().__init__(detail)
-        self.what = what
+        self.what, self.where = what, where
 
 
 class SeedRun:
@@ -48,18 +49,26 @@ class SeedRun:
 
     Raises:
         InputError: the environment does not exist.
-        EnvironmentFailure: the first episode can't start.
+        SeedFailure: an environment can't be made, or the first episode can't start; this is recorded.
         StorageError: a file can't be written, for instance because the disk is full.
     """
 
     def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
         """Make environments, generators and log; remove what an earlier failure or kill left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
-        self.envs = SeedEnvs(config.env_spec, config.copies, stream(seed, "environment"), folder=self.folder)
+        key, failure = stream(seed, "environment"), None
+        try:
+            self.envs = SeedEnvs(config.env_spec, config.copies, key, folder=self.folder)
+        except EnvironmentFailure as error:
+            failure = _environment(error, "training")
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         every = config.eval_every if resume_step < config.steps else 1
         self.log = SeedLog(self.folder, resume_step=resume_step, eval_every=every)
+        if failure is not None:
+            self._record(max(resume_step, 0), failure)
+            self.log.close()
+            raise failure
         self.acting = generator(seed, "acting")
         self.learning = generator(seed, "learning", config.device)
         self.rows_saved = 0
@@ -84,7 +93,7 @@ class SeedRun:
         try:
             transition = self.envs.step(action)
         except EnvironmentFailure as error:
-            raise SeedFailure("environment", str(error)) from error
+            raise _environment(error, "training") from error
         self.largest_reward = max(self.largest_reward, float(np.abs(transition.reward).max()))
         for episode in transition.episodes:
             self._log_episode(episode, step)
@@ -127,9 +136,9 @@ class SeedRun:
         try:
             episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
         except EnvironmentFailure as error:
-            raise SeedFailure("environment", f"{at}: {error}") from error
+            raise _environment(error, "evaluation", at) from error
         except PolicyFailure as error:
-            raise SeedFailure("diverged", f"{at}: {error}") from error
+            raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
         returns = [episode.return_ for episode in episodes]
         lengths = [episode.length for episode in episodes]
         values: dict[str, Any] = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
@@ -146,10 +155,13 @@ class SeedRun:
 
     def fail(self, step: int, failure: SeedFailure) -> None:
         """Record why the seed failed, in its log and in `failure.json`; its checkpoints stay."""
-        document = {"step": step, "what": failure.what, "detail": str(failure)}
+        self._record(step, failure)
+        self.close()
+
+    def _record(self, step: int, failure: SeedFailure) -> None:
+        document = {"step": step, "what": failure.what, "where": failure.where, "detail": str(failure)}
         self.log.write(step, "event", {"what": "failed", "detail": f"{failure.what}: {failure}"})
         write_atomically(self.folder / "failure.json", (json.dumps(document, indent=1) + "\n").encode())
-        self.close()
 
     def finish(self, step: int) -> None:
         """Record in `done.json` that the seed has reached its last step, or why it needs no more."""
@@ -173,8 +185,15 @@ class SeedRun:
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
-        """Restore environments, generators and counters from a state that was saved at `step`."""
-        self.envs.restore(state["environment"])
+        """Restore environments, generators and counters from a state that was saved at `step`.
+
+        Raises:
+            SeedFailure: the environments can't start new episodes.
+        """
+        try:
+            self.envs.restore(state["environment"])
+        except EnvironmentFailure as error:
+            raise _environment(error, "training") from error
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
         self.largest_reward = state["largest_reward"]
@@ -186,6 +205,17 @@ class SeedRun:
             )
 
     def close(self) -> None:
-        """Close the seed's environments and log."""
-        self.envs.close()
+        """Close the seed's environments and log; say so if an environment can't be closed."""
+        try:
+            self.envs.close()
+        except EnvironmentFailure as error:
+            step = self.envs.steps * self.config.copies
+            self.log.write(step, "event", {"what": "not closed", "detail": str(error)})
+            say(f"virel train: seed-{self.seed}: {error}; nothing is lost")
         self.log.close()
+
+
+def _environment(error: EnvironmentFailure, during: str, at: str = "") -> SeedFailure:
+    """Failure of a seed because of its environment: which part of it, in training or in an evaluation."""
+    detail = f"{at}: {error}" if at else str(error)
+    return SeedFailure("environment", detail, f"{during}: {error.where}" if error.where else during)

@@ -55,8 +55,14 @@ class Trainer:
             held.enter_context(locked(run, seeds))  # before anything is read or changed
             held.callback(self._close_runs)
             for seed in seeds:
-                self._restore(seed, seeds) if resume else self._start(seed, seeds)
+                self._open(seed, resume=resume)
+            if self.runs:
+                self._build()
+            if resume:
+                self._restore()
             self._held = held.pop_all()
+        if not self.runs:
+            return
         self._buffers()
         if resume and self.done:  # a kill fell between the last checkpoint and its record
             self._finish()
@@ -64,40 +70,55 @@ class Trainer:
             self._stop()
         self._clock, self._clock_step = time.perf_counter(), self.step
 
-    def _start(self, seed: int, seeds: Sequence[int]) -> None:
+    def _open(self, seed: int, *, resume: bool) -> None:
+        """Make a seed's environments and log; a seed whose environment fails is recorded and left out."""
+        step = self._saved_step(seed) if resume else self._unbegun(seed)
+        try:
+            self.runs.append(SeedRun(self.folder, self.config, seed, resume_step=step))
+        except SeedFailure as failure:
+            self._count_out(seed, failure)
+
+    def _unbegun(self, seed: int) -> int:
         begun = next((seed_folder(self.folder, seed) / "checkpoints").glob("step-*"), None)
         require(
             begun is None, "seed", str(begun), "must have no checkpoint yet; run `virel train --resume` again"
         )
-        self._add(seed, seeds, step=-1)  # stopped before its first checkpoint, it may have left rows
+        return -1  # stopped before its first checkpoint, it may have left rows
 
-    def _restore(self, seed: int, seeds: Sequence[int]) -> None:
-        loaded, k = load_seed(self.folder, self.config, seed), len(self.runs)
-        if k == 0:
-            self.step = loaded.step
-        steps = sorted({self.step, loaded.step})
+    def _saved_step(self, seed: int) -> int:
+        """Step of a seed's checkpoint, which must be that of the others."""
+        step = load_seed(self.folder, self.config, seed, with_rows=False).step
+        self.step = self.step or step
+        steps = sorted({self.step, step})
         require(
             len(steps) == 1,
             "seeds",
             steps,
             "must have checkpoints of the same step; run `virel train --resume` again",
         )
-        mine = self._add(seed, seeds, step=loaded.step)
-        self.agent.load_seed_state(k, loaded.state["agent"])
-        mine.restore(loaded.state, self.step)
-        assert loaded.rows is not None
-        mine.rows_saved = loaded.rows.end
-        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+        return step
 
-    def _add(self, seed: int, seeds: Sequence[int], *, step: int) -> SeedRun:
-        """Add a seed to the training loop; the first one also creates the agent and replay buffer of all."""
-        mine = SeedRun(self.folder, self.config, seed, resume_step=step)
-        self.runs.append(mine)
-        if len(self.runs) == 1:
-            self.agent = self._new_agent(seeds, mine.envs.observation_size, mine.envs.action_size)
-            capacity = min(self.config.capacity, self.config.steps)
-            self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
-        return mine
+    def _restore(self) -> None:
+        """Restore every seed from its checkpoint; a seed whose environments can't start is removed."""
+        failed = {}
+        for k, run in enumerate(self.runs):
+            loaded = load_seed(self.folder, self.config, run.seed)
+            self.agent.load_seed_state(k, loaded.state["agent"])
+            try:
+                run.restore(loaded.state, self.step)
+            except SeedFailure as failure:
+                failed[k] = failure
+            assert loaded.rows is not None
+            run.rows_saved = loaded.rows.end
+            self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+        self._remove(failed)
+
+    def _build(self) -> None:
+        """Create the agent and the replay buffer of all seeds."""
+        seeds, first = [run.seed for run in self.runs], self.runs[0].envs
+        self.agent = self._new_agent(seeds, first.observation_size, first.action_size)
+        capacity = min(self.config.capacity, self.config.steps)
+        self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
 
     def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
         generators = [generator(seed, "weights") for seed in seeds]
@@ -285,9 +306,12 @@ class Trainer:
         """Remove failed seeds from the stack; the results of the others do not change, bit for bit."""
         for k, failure in failed.items():
             self.runs[k].fail(self.step, failure)
-            self.failed.append(self.runs[k].seed)
-            say(f"virel train: seed-{self.runs[k].seed} failed at step {self.step}: {failure}")
+            self._count_out(self.runs[k].seed, failure)
         self._keep([k for k in range(len(self.runs)) if k not in failed])
+
+    def _count_out(self, seed: int, failure: SeedFailure) -> None:
+        self.failed.append(seed)
+        say(f"virel train: seed-{seed} failed at step {self.step}: {failure}")
 
     def _keep(self, kept: Sequence[int]) -> None:
         """Keep these seeds alone in the stack, if they are not all."""
