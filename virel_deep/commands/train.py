@@ -21,7 +21,7 @@ from virel_deep.run.launch import train
 LOG_EVERY = RunConfig.log_every
 """Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
 SAME = (
-    "copies", "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic",
+    "copies", "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
     "keep_best", "stop_return", "stop_evaluations", "checkpoint_every", "threads",
 )  # fmt: skip
 """Options that are settings of the run as they are."""
@@ -65,6 +65,8 @@ class TrainOptions:
     """Number of episodes per evaluation, played by the deterministic policy."""
     eval_every: int = 1000
     """Environment steps from one evaluation to the next."""
+    normalize: bool = False
+    """Normalise observations by their running mean and deviation, per seed; part of the policy everywhere."""
     eval_env: str | None = None
     """Gymnasium id of another environment for evaluations, with equal spaces."""
     eval_stochastic: bool = False

@@ -59,6 +59,8 @@ class RunConfig:
     """Arguments of the environment by name, as `gymnasium.make` takes them."""
     max_episode_steps: int | None = added(None)
     """Time limit of an episode in steps; None is the limit that the environment was registered with."""
+    normalize: bool = added(False)
+    """Whether networks see observations minus their running mean, divided by their running deviation."""
     eval_env: str | None = added(None)
     """Gymnasium id of the environment of evaluations, with equal spaces; None is the one of training."""
     eval_stochastic: bool = added(False)

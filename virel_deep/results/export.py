@@ -16,7 +16,8 @@ from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_deep.data.actions import ActionRange, Numbers
 from virel_deep.data.making import close_quietly, make_env
-from virel_deep.run.actors import TanhPerceptron
+from virel_deep.data.moments import LIMIT, Scaling
+from virel_deep.run.actors import Normalised, TanhPerceptron
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
@@ -51,6 +52,8 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
     """
     require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
     actor = policy.actor
+    scaling = actor.scaling if isinstance(actor, Normalised) else None
+    actor = actor.actor if isinstance(actor, Normalised) else actor
     if not isinstance(actor, TanhPerceptron):
         raise InputError(
             f"`run` must have a policy that is one network, to be exported; found {type(actor).__name__}"
@@ -60,8 +63,8 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
     close_quietly(env)
     low, high = inside(actions.low, actions.high)
     metadata = {"env": policy.env.id, "step": str(policy.step), **run_versions(), **about}
-    model = build_model(actor.layers, low, high, metadata=metadata)
-    difference = check_model(model, actor.layers, low, high)
+    model = build_model(actor.layers, low, high, metadata=metadata, scaling=scaling)
+    difference = check_model(model, actor.layers, low, high, scaling=scaling)
     write_atomically(path, model)
     return difference
 
@@ -82,12 +85,27 @@ def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
 
 
 def build_model(
-    layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, *, metadata: dict[str, str]
+    layers: list[tuple[Floats, Floats]],
+    low: Floats,
+    high: Floats,
+    *,
+    metadata: dict[str, str],
+    scaling: Scaling | None = None,
 ) -> bytes:
-    """Build a policy's ONNX graph: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high]."""
+    """Build a policy's ONNX graph: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high].
+
+    With a `scaling`, observations are normalised first.
+    """
     onnx = _module("onnx")
     tensors: dict[str, Floats] = {}
     nodes, h = [], "observation"
+    if scaling is not None:
+        bounds = (np.full(1, -LIMIT, np.float32), np.full(1, LIMIT, np.float32))
+        steps = (("Sub", "mean"), ("Mul", "factor"), ("Max", "least"), ("Min", "most"))
+        for (op, name), values in zip(steps, (*scaling, *bounds), strict=True):
+            tensors[name] = values
+            nodes.append(onnx.helper.make_node(op, [h, name], [f"by_{name}"]))
+            h = f"by_{name}"
     for i, (weight, bias) in enumerate(layers):
         tensors |= {f"weight_{i}": weight, f"bias_{i}": bias}
         nodes.append(onnx.helper.make_node("Gemm", [h, f"weight_{i}", f"bias_{i}"], [f"affine_{i}"]))
@@ -122,11 +140,18 @@ def build_model(
     return serialised
 
 
-def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, high: Floats) -> float:
+def check_model(
+    model: bytes,
+    layers: list[tuple[Floats, Floats]],
+    low: Floats,
+    high: Floats,
+    *,
+    scaling: Scaling | None = None,
+) -> float:
     """Compare an ONNX graph with the policy in float64 on random observations; return the largest difference.
 
-    Observations are normal with scales from 0.1 to 10. The difference must lie within the a-priori bound of
-    `reference`, entry by entry.
+    Observations, once they are normalised, are normal with scales from 0.1 to 10. The difference must lie
+    within the a-priori bound of `reference`, entry by entry.
 
     Raises:
         ExportError: a difference exceeds its bound, or an action is out of range.
@@ -134,9 +159,11 @@ def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, 
     rng = np.random.default_rng(0)
     scale = 10 ** rng.uniform(-1, 1, size=(OBSERVATIONS, 1))
     x = (scale * rng.standard_normal((OBSERVATIONS, layers[0][0].shape[0]))).astype(np.float32)
+    if scaling is not None:
+        x = (scaling.mean + x / scaling.factor).astype(np.float32)
     session = _module("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
     (action,) = session.run(["action"], {"observation": x})
-    exact, bound = reference(layers, low, high, x)
+    exact, bound = reference(layers, low, high, x, scaling=scaling)
     if not (np.abs(action - exact) <= bound).all():  # NaN fails it
         i = int(np.argmax(np.max(np.abs(action - exact) - bound, axis=1)))
         raise ExportError(
@@ -151,17 +178,27 @@ def check_model(model: bytes, layers: list[tuple[Floats, Floats]], low: Floats, 
 
 
 def reference(
-    layers: list[tuple[Floats, Floats]], low: Floats, high: Floats, observation: Floats
+    layers: list[tuple[Floats, Floats]],
+    low: Floats,
+    high: Floats,
+    observation: Floats,
+    *,
+    scaling: Scaling | None = None,
 ) -> tuple[Doubles, Doubles]:
     r"""Actions of a policy in float64, with a bound on float32 rounding errors, `[N, A]` each.
 
     A float32 sum of n products and a bias, in any order, errs by at most $\gamma_{n+1} (|h| |W| + |b|)$ with
     $\gamma_m = m u / (1 - m u)$, $u = 2^{-24}$ (Higham 2002, Section 3.1); errors of its input pass through
     $|W|$. ReLU, tanh, minimum and maximum don't enlarge an error. A float32 tanh may err by 4 units in its
-    last place, the last product and sum by half a unit each.
+    last place, the last product and sum by half a unit each. Normalising makes two roundings, of difference
+    and product.
     """
     h: Doubles = observation.astype(np.float64)
     error = np.zeros_like(h)
+    if scaling is not None:
+        h = (h - scaling.mean) * scaling.factor
+        error = EPS / (1 - EPS) * np.abs(h)  # gamma_2 |h|
+        h = np.clip(h, -LIMIT, LIMIT)
     for i, (weight, bias) in enumerate(layers):
         w, b = weight.astype(np.float64), bias.astype(np.float64)
         m = (len(w) + 1) * EPS / 2

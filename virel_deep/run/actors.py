@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from virel_deep.data.moments import Moments, Scaling
 from virel_deep.design import improvement, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
@@ -16,7 +17,8 @@ Floats = NDArray[np.float32]
 Layers = list[tuple[Floats, Floats]]
 """`weight [in, out]` and `bias [out]` of each layer of a perceptron."""
 SeedState = Mapping[str, Any]
-"""Blocks of one seed's networks by name, with `n_action` and `temperature`, as in a checkpoint."""
+"""Blocks of one seed's networks by name, with `n_action` and `temperature`, as in a checkpoint; `moments`
+of the observations where they are normalised."""
 
 
 class Actor(Protocol):
@@ -39,9 +41,26 @@ class TanhPerceptron:
         return action
 
 
+@dataclass(frozen=True, eq=False)
+class Normalised:
+    """Actor that sees normalised observations."""
+
+    actor: Actor
+    scaling: Scaling
+
+    def act(self, observation: Floats) -> Floats:
+        """Deterministic actions `[N, A]` in [-1, 1] at the environment's own `observation [N, O]`."""
+        return self.actor.act(self.scaling(observation))
+
+
 def make_actor(algorithm: Algorithm, state: SeedState) -> Actor:
     """Make the deterministic actor of one seed of an algorithm from its networks."""
-    return ACTORS[type(algorithm.posterior)](algorithm, state)
+    return normalised(ACTORS[type(algorithm.posterior)](algorithm, state), state)
+
+
+def normalised(actor: Actor, state: SeedState) -> Actor:
+    """Let an actor see observations as training did: by the moments in the state, if it has any."""
+    return Normalised(actor, Moments.of(state["moments"]).scaling) if "moments" in state else actor
 
 
 def layers_of(blocks: Mapping[str, Any]) -> Layers:

@@ -43,4 +43,6 @@ def load_policy(run: Path, seed: int, *, best: bool = False) -> Policy:
     require(config.keep_best or not best, "best", best, f"must be left out: {run} kept none (--keep-best)")
     place = BEST if best else "checkpoints"
     loaded = load_seed(run, config, seed, with_rows=False, place=place)
-    return Policy(make_actor(config.algorithm, loaded.state["agent"]), config.env_spec, loaded.step)
+    moments = {name: loaded.state[name] for name in ("moments",) if name in loaded.state}
+    actor = make_actor(config.algorithm, loaded.state["agent"] | moments)
+    return Policy(actor, config.env_spec, loaded.step)

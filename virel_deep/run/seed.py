@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.data.moments import Moments
 from virel_deep.design.run import RunConfig
-from virel_deep.run.actors import Actor, SeedState, make_actor
+from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.evaluations import Evaluations
 from virel_deep.run.explorers import Explorer
@@ -76,6 +77,8 @@ class SeedRun:
         self.returns: list[float] = []
         """Returns of the episodes that ended since the last `train` row."""
         self.last_return: float | None = None
+        self.moments = Moments(self.envs.observation_size) if config.normalize else None
+        """Moments of the observations that the seed acted on, if they are normalised."""
         self.evaluations = Evaluations(config, self.folder, owner(config, seed))
         if resume_step < 0:
             self.evaluations.clear()
@@ -120,6 +123,13 @@ class SeedRun:
             detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
             raise SeedFailure("diverged", detail)
 
+    def acts_by(self, networks: SeedState) -> dict[str, Any]:
+        """What the seed acts by: its networks, and the moments of its observations if it normalises them."""
+        return {**networks, **self._moments()}
+
+    def _moments(self) -> dict[str, Any]:
+        return {} if self.moments is None else {"moments": self.moments.state()}
+
     def evaluate(self, step: int, acts_by: SeedState) -> None:
         """Evaluate what the seed acts by on separate environments, and log the returns as an `eval` row.
 
@@ -130,7 +140,8 @@ class SeedRun:
         key = stream(self.seed, "evaluation", step)
         actor: Actor
         if config.eval_stochastic:
-            actor = Explorer(config.algorithm, acts_by, stream(self.seed, "evaluation-actions", step))
+            source = stream(self.seed, "evaluation-actions", step)
+            actor = normalised(Explorer(config.algorithm, acts_by, source), acts_by)
         else:
             actor = make_actor(config.algorithm, acts_by)
         try:
@@ -181,6 +192,7 @@ class SeedRun:
             "largest_reward": self.largest_reward,
             "returns": self.returns,
             "last_return": self.last_return,
+            **self._moments(),
             **self.evaluations.state(),
         }
 
@@ -198,6 +210,7 @@ class SeedRun:
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
         self.largest_reward = state["largest_reward"]
         self.returns, self.last_return = list(state["returns"]), state["last_return"]
+        self.moments = Moments.of(state["moments"]) if self.moments is not None else None
         self.evaluations.restore(state)
         if not self.envs.exact:
             self.log.write(

@@ -15,12 +15,14 @@ from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
 from virel_deep.agent.interfaces import Agent, Own
 from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.data.moments import Scaling
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
 from virel_deep.run.explore import explore
 from virel_deep.run.folder import locked, seed_folder
+from virel_deep.run.normalising import normalise
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
@@ -69,6 +71,8 @@ class Trainer:
         elif resume:
             self._stop()
         self._clock, self._clock_step = time.perf_counter(), self.step
+        self._scalings: list[Scaling] = []
+        """Normalisation of each seed's observations at this step; empty if they are not normalised."""
 
     def _open(self, seed: int, *, resume: bool) -> None:
         """Make a seed's environments and log; a seed whose environment fails is recorded and left out."""
@@ -164,6 +168,9 @@ class Trainer:
         self.step += config.copies
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
+            if run.moments is not None:
+                run.moments.update(run.envs.observation)
+        self._scalings = [run.moments.scaling for run in self.runs if run.moments is not None]
         self._collect(self._actions())
         if not self.runs:
             return
@@ -190,13 +197,16 @@ class Trainer:
 
     def _actions(self) -> Floats:
         """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
+        seen = self.rows[..., self.agent.columns.observation]
+        if self._scalings:
+            seen = np.stack([scaling(x) for scaling, x in zip(self._scalings, seen, strict=True)])
         if self.step <= self.config.algorithm.data.warmup:
             for of_seed, run in zip(self._uniform, self.runs, strict=True):
                 of_seed.uniform_(-1, 1, generator=run.acting)
-            return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True)
+            return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True, observation=seen)
         for of_seed, run in zip(self._acting, self.runs, strict=True):
             _fill(of_seed, self.agent.acting, run.acting)
-        return explore(self.agent, self.rows, self._acting.numpy(), uniform=False)
+        return explore(self.agent, self.rows, self._acting.numpy(), uniform=False, observation=seen)
 
     def _collect(self, actions: Floats) -> None:
         """Step every seed's environments and store the transitions; drop a seed that fails."""
@@ -219,6 +229,8 @@ class Trainer:
         self._remove(failed)
         if self.runs:
             self.replay.add(rows.to(self.device))
+        if self._scalings:
+            self._scalings = [self._scalings[k] for k in kept]
 
     def _update(self) -> None:
         self._draw(self.batch, self.noise)
@@ -233,6 +245,8 @@ class Trainer:
             self.replay.sample_windows(batch.shape[1], generators, stride=self.config.copies, out=batch)
         else:
             self.replay.sample(batch.shape[1], generators, out=batch)
+        if self._scalings:
+            normalise(batch, self.agent.columns, self._scalings)
         for name, draw in self.agent.noise.items():
             for of_seed, one in zip(noise[name], generators, strict=True):
                 _fill(of_seed, draw, one)
@@ -259,7 +273,7 @@ class Trainer:
         failed = {}
         for k, run in enumerate(self.runs):
             try:
-                run.evaluate(self.step, self.agent.seed_networks(k))
+                run.evaluate(self.step, run.acts_by(self.agent.seed_networks(k)))
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)

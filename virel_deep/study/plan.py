@@ -21,7 +21,7 @@ Score = Literal["final", "area", "last-half"]
 """A seed's score: mean of its last 10 evaluations, area under its curve, mean of the last half of them."""
 Correction = Literal["holm", "bonferroni"]
 OF_RUN = (
-    "capacity", "env_arguments", "max_episode_steps", "eval_env", "eval_stochastic",
+    "capacity", "env_arguments", "max_episode_steps", "normalize", "eval_env", "eval_stochastic",
     "keep_best", "stop_return", "stop_evaluations", "threads",
 )  # fmt: skip
 """Settings of a run that a study's table `[run]` may have, by their names in `RunConfig`."""
