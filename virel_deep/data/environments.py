@@ -7,7 +7,7 @@ copies is written here, because Gymnasium's spends most of its time on `info` di
 """
 
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from virel_common.errors import require
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange
+from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
 from virel_deep.design.environment import LONGEST, EnvSpec
@@ -27,6 +28,8 @@ Bools = NDArray[np.bool_]
 
 STREAM = 0x656E7673
 """Marks the random streams made here: they differ from those that a caller spawns from the same seed."""
+GLOBAL = 0x676C6F62
+"""Key of the stream that Python's and numpy's global generators are seeded from."""
 SAFE_SQUARE = 1e76
 """Bound for a cheap check: numbers whose squares sum to less are finite in float32. NaN fails the check."""
 
@@ -103,9 +106,11 @@ class SeedEnvs:
         self.env, self.copies, self.steps = EnvSpec.of(env), copies, 0
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
+        self._generators = GlobalGenerators(self._stream(GLOBAL))
         self._envs = envs = self._made()
         self._seen = np.zeros((copies, *envs[0].observation_space.shape), envs[0].observation_space.dtype)  # type: ignore[misc]
         self.exact = all(map(simulator.is_exact, envs))
+        self._lent = nullcontext if self.exact else self._generators.lent
         self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
         self._longest = sys.maxsize if self.max_episode_steps else LONGEST
         self._actions = ActionRange(envs[0].action_space)
@@ -119,8 +124,9 @@ class SeedEnvs:
         """Make the copies; if one fails, close the others."""
         self._envs: list[Any] = []
         try:
-            for _ in range(self.copies):
-                self._envs.append(make_env(self.env))
+            with self._generators.lent():
+                for _ in range(self.copies):
+                    self._envs.append(make_env(self.env))
         except NotMadeError as error:
             self._close_quietly()
             raise EnvironmentFailure(
@@ -160,7 +166,8 @@ class SeedEnvs:
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
         try:
-            returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
+            with self._lent():
+                returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
         except BaseException as error:
             raise_if_asked(error)
             raise self._failure(f"its step() raised {in_one_line(error)}") from error
@@ -191,10 +198,9 @@ class SeedEnvs:
     def _seeded_reset(self, key: tuple[int, ...]) -> Floats:
         """Start an episode in every environment copy; copy i uses the seed's random stream `key + (i,)`."""
         seeds: list[int | None] = []
+        self._generators.restart(self._stream(*key, GLOBAL))
         for i, env in enumerate(self._envs):
-            stream = np.random.SeedSequence(
-                self._seed.entropy, spawn_key=(*self._seed.spawn_key, STREAM, *key, i)
-            )
+            stream = self._stream(*key, i)
             # 32 bits, because environments hand their seed to generators that take no more.
             env_seed, action_seed, observation_seed = map(int, stream.generate_state(3))
             env.action_space.seed(action_seed)
@@ -202,11 +208,15 @@ class SeedEnvs:
             seeds.append(env_seed)
         return self._reset(seeds, np.ones(self.copies, np.bool_))
 
+    def _stream(self, *key: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, STREAM, *key))
+
     def _reset(self, seeds: list[int | None] | None, mask: Bools) -> Floats:
         simulator.log.folder = self._folder
         try:
             chosen = [int(i) for i in np.flatnonzero(mask)]
-            returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
+            with self._lent():
+                returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
         except BaseException as error:
             raise_if_asked(error)
             raise self._failure(f"its reset() raised {in_one_line(error)}", "reset") from error

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+
 from virel_common.errors import InputError
+from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import close_quietly, make_env
-from virel_deep.design.environment import LONGEST
+from virel_deep.data.repeats import check_repeats
+from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.design.run import RunConfig
 
 NO_LIMIT = (
@@ -17,17 +21,24 @@ def first_look(config: RunConfig) -> list[str]:
     """Make the environments of a run once and check them; return notes for the user, one line each.
 
     Raises:
-        InputError: an environment can't be made, its spaces are of another kind, or the one of evaluations
-            has other spaces than the one of training.
+        InputError: an environment can't be made, keeps state that a seed doesn't reach, its spaces are of
+            another kind, or the one of evaluations has other spaces than the one of training.
     """
-    env = make_env(config.env_spec)
+    env = _made(config.env_spec)
     try:
         spaces, limit = _spaces(env), env.spec.max_episode_steps if env.spec else None
+        if config.eval_env is not None:
+            _check_equal(config, spaces)
+        check_repeats(env, config.env, lambda: _made(config.env_spec))
     finally:
         close_quietly(env)
-    if config.eval_env is not None:
-        _check_equal(config, spaces)
     return [] if limit else [NO_LIMIT.format(config.env, LONGEST)]
+
+
+def _made(spec: EnvSpec) -> Any:
+    """Make an environment as training does, with global generators of its own."""
+    with GlobalGenerators(np.random.SeedSequence(0)).lent():
+        return make_env(spec)
 
 
 def _check_equal(config: RunConfig, spaces: tuple[Any, Any]) -> None:

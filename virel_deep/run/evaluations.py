@@ -9,8 +9,8 @@ from virel_common.errors import InputError
 from virel_deep.design.run import RunConfig
 from virel_deep.storage.checkpoint import newest_step, save
 
-BEST = "best"
-"""Folder of a seed that holds the checkpoint of its best policy."""
+BEST = "best/checkpoints"
+"""Folder of a seed that holds the checkpoint of its best policy; it has no replay beside it."""
 
 
 class Evaluations:
@@ -73,7 +73,7 @@ class Evaluations:
     def clear(self) -> None:
         """Remove the best policy's folder, such as one of an attempt that was killed and begins again."""
         if self._folder.exists():
-            shutil.rmtree(self._folder)
+            shutil.rmtree(self._folder.parent)
 
     def _write(self) -> None:
         document = {"owner": self._owner, "return": self._best["return"], "agent": self._best["acts_by"]}

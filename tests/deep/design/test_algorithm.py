@@ -239,7 +239,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
     [
         (
             "batchsize",
-            "`settings` must name one of value, value.critics, .*, update_every; found 'batchsize'",
+            "`settings` must name one of value, value.critics, .*, policy_learning_rate; found 'batchsize'",
         ),
         (
             "temperature.scale",

@@ -7,7 +7,11 @@ from virel_deep.design.fields import dotted, encode
 from virel_deep.design.parts import Constant, Residual
 from virel_deep.design.presets import PRESETS, algorithm, run_config
 
-ADDED = {"value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1}
+LATER = {
+    "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
+    "policy_learning_rate": None,
+}  # fmt: skip
+ADDED = {"value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1} | LATER
 """Settings that came later, with the values that leave everything as it was."""
 AXES = ("value", "value.critics", "value.evaluation", "posterior", "temperature", "prior", "data")
 WANTED_AXES = {
@@ -89,7 +93,7 @@ WANTED_MPO = {
 
 @pytest.mark.parametrize("preset", WANTED_MPO)
 def test_mpo_and_its_kin_have_the_numbers_of_their_sources(preset):
-    assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | TRUST | WANTED_MPO[preset]
+    assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | LATER | TRUST | WANTED_MPO[preset]
 
 
 def test_no_preset_is_without_its_line_here():

@@ -43,7 +43,7 @@ def test_the_best_policy_is_that_of_the_first_largest_return(tmp_path):
     best = max(returns, key=lambda step: returns[step])  # `max` takes the first of equal ones
     policy = load_policy(tmp_path, 0, best=True)
     assert policy.step == best
-    assert load(tmp_path / "seed-0/best").state["return"] == returns[best]
+    assert load(tmp_path / "seed-0/best/checkpoints").state["return"] == returns[best]
     shorter = tmp_path / "shorter"
     train(shorter, small_run(shorter, "sac", PENDULUM, steps=best))
     seen = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
@@ -60,7 +60,7 @@ def test_a_run_that_goes_on_has_the_best_policy_of_one_that_was_not_interrupted(
     train(parts, config, until=75, killed=killed)  # the best so far may be later than the checkpoint at 40
     train(parts, config, resume=True)
     assert_same(parts, whole, (0,))
-    one, two = (load(run / "seed-0/best") for run in (parts, whole))
+    one, two = (load(run / "seed-0/best/checkpoints") for run in (parts, whole))
     assert one.step == two.step
     assert differing(one.state, two.state) == []
 
