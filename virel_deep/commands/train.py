@@ -15,7 +15,7 @@ from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.run.folder import changed_versions, read_config, set_steps, write_config
+from virel_deep.run.folder import changed_versions, read_config, recorded_environment, set_steps, write_config
 from virel_deep.run.launch import train
 
 LOG_EVERY = RunConfig.log_every
@@ -133,7 +133,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         max_episode_steps=limit,
         **{name: getattr(options, name) for name in SAME},
     )
-    notes = first_look(config)
+    notes, record = first_look(config)
     run = options.out or Path("out/train") / f"{options.preset}-{options.env.replace('/', '-')}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
@@ -142,7 +142,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         str(run),
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
-    write_config(run, config)
+    write_config(run, config, record)
     if steps <= chosen.data.warmup:
         notes.append(f"{steps} steps make no update: `data.warmup` is {chosen.data.warmup}")
     for note in notes:
@@ -162,6 +162,8 @@ def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
 
 def continued_run(run: Path, steps: float | None) -> Path:
     """Check that a run can be continued here, raise its number of steps if asked to; return its folder."""
+    from virel_deep.data.first_look import changed_environment  # noqa: PLC0415  (brings MuJoCo)
+
     config = read_config(run)
     _device(config.device)
     if steps is not None:
@@ -170,6 +172,9 @@ def continued_run(run: Path, steps: float | None) -> Path:
         require(goal >= config.steps, "steps", goal, rule)
         if goal > config.steps:
             set_steps(run, goal)
+    recorded = recorded_environment(run)
+    for change in changed_environment(recorded, config) if recorded else ():
+        say(f"note: {change}")
     for name, (was, now) in changed_versions(run).items():
         say(
             f"note: {name} changed from {was} to {now} since this run began; "

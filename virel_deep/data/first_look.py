@@ -1,12 +1,13 @@
 """First look at the environments of a run before anything is written: can it be trained and evaluated in?"""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from virel_common.errors import InputError
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import close_quietly, make_env
+from virel_deep.data.record import Record, changes, record_of
 from virel_deep.data.repeats import check_repeats
 from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.design.run import RunConfig
@@ -17,8 +18,17 @@ NO_LIMIT = (
 )
 
 
-def first_look(config: RunConfig) -> list[str]:
-    """Make the environments of a run once and check them; return notes for the user, one line each.
+class Look(NamedTuple):
+    """What a first look finds."""
+
+    notes: list[str]
+    """Notes for the user, one line each."""
+    record: dict[str, Any]
+    """What the environment is, for the run's `config.json`."""
+
+
+def first_look(config: RunConfig) -> Look:
+    """Make the environments of a run and check them.
 
     Raises:
         InputError: an environment can't be made, keeps state that a seed doesn't reach, its spaces are of
@@ -26,13 +36,23 @@ def first_look(config: RunConfig) -> list[str]:
     """
     env = _made(config.env_spec)
     try:
-        spaces, limit = _spaces(env), env.spec.max_episode_steps if env.spec else None
+        spaces, record = _spaces(env), record_of(env)
         if config.eval_env is not None:
             _check_equal(config, spaces)
         check_repeats(env, config.env, lambda: _made(config.env_spec))
     finally:
         close_quietly(env)
-    return [] if limit else [NO_LIMIT.format(config.env, LONGEST)]
+    limit = record["max_episode_steps"]
+    return Look([] if limit else [NO_LIMIT.format(config.env, LONGEST)], record)
+
+
+def changed_environment(was: Record, config: RunConfig) -> list[str]:
+    """Sentences on how the environment of a run differs from what was recorded when it began."""
+    env = make_env(config.env_spec)
+    try:
+        return changes(was, record_of(env))
+    finally:
+        close_quietly(env)
 
 
 def _made(spec: EnvSpec) -> Any:

@@ -273,6 +273,20 @@ def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "was"),
+    [("max_episode_steps", 500), ("wrappers", ["Mystery"]), ("class", "mine.Other"), ("version", "0.1")],
+)
+def test_resume_says_what_of_the_environment_is_not_as_it_was(run, capsys, name, was):
+    document = json.loads((run / "config.json").read_text())
+    now = document["environment"][name]
+    document["environment"][name] = was
+    (run / "config.json").write_text(json.dumps(document))
+    assert main_train(["--resume", str(run)]) == 0
+    said = f"note: `{name}` of the environment changed from {was!r} to {now!r} since this run began\n"
+    assert said in capsys.readouterr().err
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):
     for path in run.glob("seed-0/checkpoints/step-*/state.json"):
         path.write_text("{}")
@@ -285,7 +299,10 @@ def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
         "virel_deep.networks.precision.chosen", lambda precision, device: f"{precision}-{device}"
     )
     written = []
-    monkeypatch.setattr("virel_deep.commands.train.write_config", lambda _, config: written.append(config))
+    monkeypatch.setattr(
+        "virel_deep.commands.train.write_config", lambda _, config, __: written.append(config)
+    )
+    monkeypatch.setattr("virel_deep.data.first_look.first_look", lambda _: ([], {}))
     monkeypatch.setattr("virel_deep.commands.train.preset_config", lambda *_, **settings: settings)
     monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
     monkeypatch.setattr("virel_deep.commands.train.read_config", lambda _: None)
