@@ -35,7 +35,7 @@ def record_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
 def changes(was: Record, now: Record) -> list[str]:
     """Sentences on what differs between two records of an environment, one per fact."""
     return [
-        f"`{name}` of the environment changed from {was.get(name)!r} to {now.get(name)!r} since this run began"
+        f"the environment's {name} changed from {was.get(name)!r} to {now.get(name)!r} since this run began"
         for name in dict.fromkeys([*was, *now])
         if was.get(name) != now.get(name)
     ]

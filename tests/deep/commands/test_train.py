@@ -283,7 +283,7 @@ def test_resume_says_what_of_the_environment_is_not_as_it_was(run, capsys, name,
     document["environment"][name] = was
     (run / "config.json").write_text(json.dumps(document))
     assert main_train(["--resume", str(run)]) == 0
-    said = f"note: `{name}` of the environment changed from {was!r} to {now!r} since this run began\n"
+    said = f"note: the environment's {name} changed from {was!r} to {now!r} since this run began\n"
     assert said in capsys.readouterr().err
 
 

@@ -150,7 +150,7 @@ def stacked():
     return wrappers.FlattenObservation(wrappers.FrameStackObservation(Plain(), 3))
 
 
-@pytest.mark.parametrize("env", STATELESS)
+@pytest.mark.parametrize("env", STATELESS, ids=range(len(STATELESS)))
 def test_what_begins_anew_with_each_episode_is_taken(env):
     assert looked_at(env()).notes == []
 

@@ -78,7 +78,7 @@ def test_the_moments_are_those_of_what_training_acted_on_and_the_replay_stays_ra
 @pytest.mark.parametrize(
     ("preset", "config"), [("sac", {"copies": 2}), ("mpo", {}), ("td3", {"keep_best": True})]
 )
-def test_stopped_and_stacked_runs_keep_their_bits(tmp_path, room, preset, config):
+def test_stopped_and_stacked_runs_keep_their_bits(tmp_path, preset, config):
     settings = {"posterior.samples": 4} if preset == "mpo" else {}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):
