@@ -14,7 +14,7 @@ CLUSTER := .[dev,deep,export,cluster]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-nojit test-boundscheck test-cluster lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,12 @@ WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
 
 test: lint  ## all of `make lint`, then tests
 	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
+
+test-long: export OMP_NUM_THREADS = 1
+test-long: export OPENBLAS_NUM_THREADS = 1
+test-long: export NUMBA_NUM_THREADS = 2
+test-long: $(VENV)/.stamp-dev  ## tests that `make test` leaves out for their time (some 10 minutes)
+	@$(BIN)/pytest -m long --dist loadfile $(WORKERS) $(PYTEST_ARGS)
 
 # Kernels run as plain Python, a second implementation that must agree. numpy warns where compiled code is silent.
 test-nojit: export NUMBA_DISABLE_JIT = 1

@@ -25,6 +25,7 @@ def run(out, *options):
         return json.loads((out / "gpu.json").read_text()), archive.getnames()
 
 
+@pytest.mark.long
 def test_the_quick_form_records_parity_speed_and_the_runs_of_the_study(tmp_path):
     found, packed = run(tmp_path / "out")
     assert found["parity"]["device"] == found["parity"]["cpu"]  # the same device
@@ -39,6 +40,7 @@ def test_the_quick_form_records_parity_speed_and_the_runs_of_the_study(tmp_path)
     assert not any("checkpoints" in name or "replay" in name for name in packed)
 
 
+@pytest.mark.long
 def test_when_the_time_is_over_the_runs_are_stopped_and_a_later_call_continues_them(tmp_path):
     out, runs = tmp_path / "out", ["--runs", str(tmp_path / "runs")]
     found, _ = run(out, "--seconds", "0", *runs)

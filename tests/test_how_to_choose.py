@@ -7,10 +7,10 @@ import pytest
 from benchmarks.theory import choose
 
 GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guide" / "how_to_choose.md"
-SLOW = [name for name in choose.MDPS if name != "lottery"]
+LONG = [name for name in choose.MDPS if name != "lottery"]
 
 
-@pytest.mark.parametrize("name", ["lottery", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize("name", ["lottery", *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 def test_a_table_of_the_guide_is_what_the_script_prints(name):
     assert choose.table(name) in GUIDE.read_text()
 

@@ -190,6 +190,7 @@ def test_a_job_that_another_process_holds_is_one_line(study, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.long
 def test_more_seeds_by_an_amendment_leave_those_that_are_done_alone(study):
     finish(study, "out")
     before = (study / "out/jobs" / JOBS[0] / "seed-0/metrics.jsonl").read_bytes()

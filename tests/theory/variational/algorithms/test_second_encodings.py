@@ -20,7 +20,9 @@ import pytest
 from tests.support import plain
 from virel_theory.variational.table import algorithm_row
 
-N_WORLDS, N_STEPS, TOL = 200, 4, 1e-8
+N_STEPS, TOL = 4, 1e-8
+WORLDS = [40, pytest.param(200, marks=pytest.mark.long)]
+"""Numbers of random MDPs: the first 40 always, all 200 by `make test-long`."""
 
 
 def _evaluate(world, pi, v, sweeps):
@@ -272,12 +274,13 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("n_worlds", WORLDS)
 @pytest.mark.parametrize(
     ("name", "step", "settings"), CASES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(CASES)]
 )
-def test_every_iterate_is_that_of_the_second_encoding(name, step, settings):
+def test_every_iterate_is_that_of_the_second_encoding(n_worlds, name, step, settings):
     algorithm = algorithm_row(name).load()
-    for k, (mdp, rng) in enumerate(plain.worlds(N_WORLDS, seed=len(name) + len(settings))):
+    for k, (mdp, rng) in enumerate(plain.worlds(n_worlds, seed=len(name) + len(settings))):
         sweeps = 2 if k % 4 == 1 and name != "vmpo" else None
         d = rng.dirichlet(np.ones(mdp.n_states))
         known = {} if name == "vmpo" else {"d": d}

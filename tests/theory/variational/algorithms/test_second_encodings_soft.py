@@ -18,7 +18,9 @@ import pytest
 from tests.support import plain
 from virel_theory.variational.table import algorithm_row
 
-N_WORLDS, N_STEPS, TOL = 200, 4, 1e-8
+N_STEPS, TOL = 4, 1e-8
+WORLDS = [40, pytest.param(200, marks=pytest.mark.long)]
+"""Numbers of random MDPs: the first 40 always, all 200 by `make test-long`."""
 
 
 def _uniform(world):
@@ -314,12 +316,13 @@ def _both(settings, mdp, seed):
     return ours, theirs
 
 
+@pytest.mark.parametrize("n_worlds", WORLDS)
 @pytest.mark.parametrize(
     ("name", "run", "settings"), CASES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(CASES)]
 )
-def test_every_iterate_is_that_of_the_second_encoding(name, run, settings):
+def test_every_iterate_is_that_of_the_second_encoding(n_worlds, name, run, settings):
     algorithm = algorithm_row(name).load()
-    for k, (mdp, rng) in enumerate(plain.worlds(N_WORLDS, seed=len(name) + len(settings))):
+    for k, (mdp, rng) in enumerate(plain.worlds(n_worlds, seed=len(name) + len(settings))):
         d = rng.dirichlet(np.ones(mdp.n_states))
         ours, theirs = _both(settings, mdp, k)
         known = {} if name in ("iadp", "hdp") else {"d": d}
@@ -368,10 +371,11 @@ def distral_run(worlds, *, alpha, exponent):
         yield tables, policies, prior, divergence
 
 
+@pytest.mark.parametrize("n_worlds", WORLDS)
 @pytest.mark.parametrize("exponent", [0.5, 1.0])
-def test_every_iterate_of_distral_is_that_of_the_second_encoding(exponent):
+def test_every_iterate_of_distral_is_that_of_the_second_encoding(n_worlds, exponent):
     algorithm = algorithm_row("distral").load()
-    for k, (mdp, rng) in enumerate(plain.worlds(N_WORLDS, seed=5, max_states=3)):
+    for k, (mdp, rng) in enumerate(plain.worlds(n_worlds, seed=5, max_states=3)):
         tasks = [
             mdp,
             type(mdp)(mdp.transition, mdp.reward[::-1] + rng.normal(), mdp.gamma, mdp.initial, mdp.mask),
