@@ -163,3 +163,33 @@ def test_the_return_of_a_train_row_is_the_mean_of_the_episodes_since_the_last(tm
             checked.append(bool(finished))
             finished = []
     assert {True, False} == set(checked)
+
+
+def test_step_sizes_fall_on_a_line_and_stay_at_its_end(tmp_path):
+    falls = {"learning_rate": 4e-4, "learning_rate_end": 1e-4, "learning_rate_updates": 40}
+    settings = falls | {"policy_learning_rate": 8e-4}
+    config = small_run(tmp_path, "sac", PENDULUM, steps=100, settings=settings)
+    trainer, seen = Trainer(tmp_path, config, (0,), resume=False), {}
+    while not trainer.done:
+        trainer.advance(quiet)
+        adams = trainer.agent.adams | {"temperature": trainer.agent.temperature.dual._adam}
+        seen[trainer.agent.updates] = [
+            adams[name].learning_rate for name in ("critic", "policy", "temperature")
+        ]
+    trainer.close()
+    for updates, critic in ((0, 4e-4), (10, 3.25e-4), (20, 2.5e-4), (40, 1e-4), (80, 1e-4)):
+        assert seen[updates] == pytest.approx([critic, 2 * critic, critic], rel=1e-15)
+
+
+def test_nothing_is_learned_once_the_step_size_is_zero(tmp_path):
+    ends = {"learning_rate_end": 0.0, "learning_rate_updates": 10}
+    config = small_run(tmp_path, "sac", PENDULUM, steps=60, settings=ends)
+    trainer, flats = Trainer(tmp_path, config, (0,), resume=False), {}
+    while not trainer.done:
+        trainer.advance(quiet)
+        networks = trainer.agent.networks
+        flats[trainer.agent.updates] = {name: network.flat.clone() for name, network in networks.items()}
+    trainer.close()
+    for name in ("policy", "critic"):
+        assert not torch.equal(flats[9][name], flats[10][name])
+        assert torch.equal(flats[10][name], flats[40][name])
