@@ -134,7 +134,7 @@ def test_state_that_outlives_an_episode_is_refused_with_what_to_do(env, message)
 
 STATELESS = [
     lambda: wrapped(wrappers.TimeAwareObservation, flatten=True),
-    lambda: wrapped(wrappers.RescaleAction, min_action=-0.5, max_action=0.5),
+    lambda: wrapped(wrappers.RescaleAction, min_action=np.float32(-0.5), max_action=np.float32(0.5)),
     lambda: wrapped(wrappers.ClipReward, min_reward=-1, max_reward=1),
     lambda: wrapped(wrappers.RecordEpisodeStatistics),
     lambda: registered(stacked, max_episode_steps=9),
