@@ -14,7 +14,7 @@ CLUSTER := .[dev,deep,export,cluster]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-mutants lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,11 @@ test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
 # Ray and Dask on loopback, two workers each; they are large, so only this target installs them.
 test-cluster: $(VENV)/.stamp-cluster  ## tests that start a Ray and a Dask cluster (a few minutes)
 	@$(BIN)/pytest -m cluster tests/cluster $(PYTEST_ARGS)
+
+test-mutants: export OMP_NUM_THREADS = 1
+test-mutants: export OPENBLAS_NUM_THREADS = 1
+test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIREL paper must turn its verdict (a minute)
+	@$(BIN)/pytest -m "long or not long" tests/verify/statements $(PYTEST_ARGS)
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 

@@ -3,12 +3,14 @@
 Only the standard library is imported here, so `virel --help` answers without loading numpy, numba or torch.
 """
 
-import os
-import select
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NamedTuple
+
+from virel_common.errors import InputError
+from virel_common.output import guarded_output
 
 
 class Subcommand(NamedTuple):
@@ -65,28 +67,24 @@ exit status:
   0    every verdict is the recorded one; the MDP is solved; every certificate is true
   1    a verdict differs from the record; a solver or an algorithm did not reach its tolerance;
        a certificate is not true
-  2    bad input; a certificate was tampered with
+  2    bad input; a certificate was tampered with; a file or standard output can't be written
   130  interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command on the arguments that follow its name; return its exit status."""
-    try:
+    """Run one sub-command on the arguments that follow its name; return its exit status.
+
+    If standard output can't be written, the run goes on to its end; what was 0 is then 2.
+    """
+    with guarded_output() as out:
         status = _dispatch(argv)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        if not _nobody_reads():
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails as well
-        return 1
-
-
-def _nobody_reads() -> bool:
-    """Whether standard output is a pipe whose reader has closed it, as after `| head`."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+        out.flush()
+        if out.error is None:
+            return status
+        if out.error.errno != errno.EPIPE:  # a reader that has left, as after `| head`, asked for no more
+            reason = out.error.strerror or out.error
+            print(f"virel: can't write to standard output: {reason}", file=sys.stderr)
+        return status or 2
 
 
 def _dispatch(argv: Sequence[str] | None) -> int:
@@ -112,6 +110,9 @@ def _dispatch(argv: Sequence[str] | None) -> int:
             f"virel {name}: found no {error.name}; install it with `pip install 'virel[deep]'`",
             file=sys.stderr,
         )
+        return 2
+    except InputError as error:  # on import: no folder for compiled kernels, say
+        print(f"virel {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("virel: interrupted", file=sys.stderr)

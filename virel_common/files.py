@@ -20,8 +20,18 @@ BLOCK = 1 << 20
 """Bytes that `check_stamp` reads at a time."""
 
 
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+"""Errors of a disk that is full or read-only: the fault of no file and no code."""
+
+
 class StorageError(RuntimeError):
     """A file could not be written; every file that was complete before is unchanged."""
+
+
+def raise_if_disk(error: BaseException) -> None:
+    """Raise an error again if a full or read-only disk is its cause."""
+    if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+        raise error
 
 
 class Stamp(NamedTuple):

@@ -6,6 +6,11 @@ they deviate from the paper. The package needs the extra `virel[deep]`. It impor
 `verify`, so that a comparison of its losses with the exact objectives compares two independent codes.
 """
 
+from pathlib import Path
+
 import lazy_loader
 
+from virel_common.numba_cache import use_writable_cache
+
+use_writable_cache(Path(__file__).parent)
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,6 +4,11 @@ The public names are listed in `__init__.pyi`; the module of a name is imported 
 `import virel_theory` takes milliseconds.
 """
 
+from pathlib import Path
+
 import lazy_loader
 
+from virel_common.numba_cache import use_writable_cache
+
+use_writable_cache(Path(__file__).parent)
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -70,6 +70,7 @@ from .models.draw import garnet as garnet
 from .models.draw import gridworld as gridworld
 from .models.draw import merl_counterexample as merl_counterexample
 from .models.draw import ring as ring
+from .models.from_drn import from_drn as from_drn
 from .models.from_toolbox import from_toolbox as from_toolbox
 from .models.load import from_gymnasium as from_gymnasium
 from .models.load import from_prism as from_prism

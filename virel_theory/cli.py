@@ -6,7 +6,9 @@ No mathematics here.
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from functools import partial
@@ -20,7 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from virel_common.errors import InputError
-from virel_common.terminal import run_command
+from virel_common.files import StorageError
+from virel_common.terminal import run_command, say
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
@@ -45,8 +48,8 @@ class SolveConfig:
     """
 
     mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE|gym:ID")]
-    """MDP to solve: an .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra file, or a Gymnasium
-    toy-text environment such as gym:FrozenLake-v1."""
+    """MDP to solve: an .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra or .drn file, or a
+    Gymnasium toy-text environment such as gym:FrozenLake-v1."""
 
     gamma: float | None = None
     """Discount in [0, 1); default: the one in the MDP file. Required if the MDP comes without one."""
@@ -68,7 +71,14 @@ class SolveConfig:
     """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max."""
 
     objective: str | None = None
-    """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra file."""
+    """Objective to solve for: the name of a QVBS objective, or the goal label of a .tra or .drn file."""
+
+    reward: str | None = None
+    """Reward structure of a .tra file or reward model of a .drn file, by its name; default: the only one."""
+
+    normalise: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Divide the rows of a .tra or .drn file, rounded in print, by their sums; a line says how far off these
+    were."""
 
     env_arg: tuple[str, ...] = ()
     """Arguments of a Gymnasium environment, NAME=VALUE with VALUE in JSON: is_slippery=false map_name=8x8."""
@@ -97,8 +107,7 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         check_writable(config.out)
     if config.certify is not None:
         check_writable(config.certify, suffix=".json", name="certify")
-    env_args = parse_env_args(config.env_arg)
-    mdp, asked = load_problem(config.mdp, gamma=config.gamma, objective=config.objective, env_args=env_args)
+    mdp, asked = load(config)
     sense = config.sense or asked or "max"
     start = time.perf_counter()
     solution = solve(
@@ -117,6 +126,21 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
     return 0 if solution.status.ok else 1
 
 
+def load(config: SolveConfig) -> tuple[TabularMDP, Sense | None]:
+    """Read the MDP that the options name; what the reader warns of is a line on stderr."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: say(f"{PROG}: {message}")
+        return load_problem(
+            config.mdp,
+            gamma=config.gamma,
+            objective=config.objective,
+            reward=config.reward,
+            normalise=config.normalise,
+            env_args=parse_env_args(config.env_arg),
+        )
+
+
 def parse_env_args(texts: Sequence[str]) -> dict[str, Any]:
     """Arguments of an environment from texts `NAME=VALUE`; a value that is not JSON is taken as text."""
     out: dict[str, Any] = {}
@@ -128,6 +152,8 @@ def parse_env_args(texts: Sequence[str]) -> dict[str, Any]:
             out[name] = json.loads(value)
         except ValueError:
             out[name] = value
+        except RecursionError:
+            raise InputError(f"`env_arg` must not be nested that deeply; found {text[:40]!r}...") from None
     return out
 
 
@@ -175,6 +201,18 @@ def check_writable(out: Path, *, suffix: str = ".npz", name: str = "out") -> Non
         ) from None
 
 
+@contextmanager
+def refusing_a_full_disk(out: Path, *, name: str) -> Iterator[None]:
+    """Turn an error of the block that writes `out` into an `InputError` that names the option."""
+    try:
+        yield
+    except (OSError, StorageError) as err:
+        reason = err.strerror if isinstance(err, OSError) else err
+        raise InputError(
+            f"`{name}` must be on a disk that can be written; found {str(out)!r} ({reason})"
+        ) from None
+
+
 def certify(
     config: SolveConfig, mdp: TabularMDP, solution: Solution, *, sense: Sense, certifier: Certifier | None
 ) -> None:
@@ -186,7 +224,10 @@ def certify(
         return
     if certifier is None:
         raise InputError("`certify` needs the package verify; use the command `virel solve`")
-    delta = certifier(mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense)
+    with refusing_a_full_disk(config.certify, name="certify"):
+        delta = certifier(
+            mdp, solution.policy, solution.value, path=config.certify, name=config.mdp, sense=sense
+        )
     Console().print(
         f"certified          policy within {round_up(delta)} of optimal in every state: {config.certify}",
         soft_wrap=True,

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say, sigterm_interrupts
-from virel_theory.cli import check_writable, round_up
+from virel_theory.cli import check_writable, refusing_a_full_disk, round_up
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
@@ -189,9 +189,10 @@ def make_writable(out: Path, name: str) -> None:
 
 def write(record: Record, out: Path, *, drawer: Drawer | None, command: str) -> None:
     """Write the files of a run, each whole or not at all, and print their folder."""
-    write_atomically(out / f"{record.algorithm}.csv", record.csv().encode())
-    atomic_npz(out / f"{record.algorithm}.npz", record.arrays(), name="out")
-    figures = drawer(record, out, command) if drawer is not None else []
+    with refusing_a_full_disk(out, name="out"):
+        write_atomically(out / f"{record.algorithm}.csv", record.csv().encode())
+        atomic_npz(out / f"{record.algorithm}.npz", record.arrays(), name="out")
+        figures = drawer(record, out, command) if drawer is not None else []
     print(f"written: {out}/ ({2 + len(figures)} files)", flush=True)
 
 

@@ -90,7 +90,7 @@ def test_a_reader_that_goes_away_is_no_traceback(args, unbuffered):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=ROOT, env=env, text=True, **pipes) as process:
         process.stdout.close()  # long before the interpreter has started
-        assert (process.stderr.read(), process.wait()) == ("", 1)
+        assert (process.stderr.read(), process.wait()) == ("", 2)
 
 
 def test_a_broken_pipe_of_another_kind_is_not_swallowed(use_probe):

@@ -21,18 +21,39 @@ class Multiplier:
 
     def __init__(self, initial, rate):
         start = torch.tensor([math.log(initial)], dtype=torch.float32)  # drawn once, as weights are
-        self.log = start.to(torch.get_default_dtype()).requires_grad_()
-        self.adam = torch.optim.Adam([self.log], lr=rate)
+        self.learnt = start.to(torch.get_default_dtype()).requires_grad_()
+        self.adam = torch.optim.Adam([self.learnt], lr=rate)
 
     def value(self):
-        return self.log.exp()[0].detach()
+        return self.learnt.exp()[0].detach()
 
     def minimise(self, loss_of):
         self.adam.zero_grad()
-        (loss_of(self.log.exp()[0]) / self.value()).backward()
+        (loss_of(self.learnt.exp()[0]) / self.value()).backward()
         self.adam.step()
         with torch.no_grad():
-            self.log.clamp_(min=math.log(1e-8))
+            self.learnt.clamp_(min=math.log(1e-8))
+
+
+class Price(Multiplier):
+    """A positive number learnt by Adam as a multiple of its first value, and kept above 1e-8.
+
+    Known deviation, 18 in docs/deep.md.
+    """
+
+    def __init__(self, initial, rate):
+        self.first, self.learnt = initial, torch.ones(1).requires_grad_()
+        self.adam = torch.optim.Adam([self.learnt], lr=rate)
+
+    def value(self):
+        return self.first * self.learnt[0].detach()
+
+    def minimise(self, loss_of):
+        self.adam.zero_grad()
+        (loss_of(self.first * self.learnt[0]) / self.first).backward()
+        self.adam.step()
+        with torch.no_grad():
+            self.learnt.clamp_(min=1e-8 / self.first)
 
 
 def gaussian(net, s, n_action):
@@ -46,7 +67,7 @@ class NaiveMpo(Naive):
     def __init__(self, weights, settings, n_observation, n_action):
         super().__init__(weights, settings, n_observation, n_action)
         self.prices = {
-            name: Multiplier(getattr(settings.prior, f"price_{name}"), settings.prior.price_rate)
+            name: Price(getattr(settings.prior, f"price_{name}"), settings.prior.price_rate)
             for name in ("mean", "spread")
         }
         if settings.temperature.kind == "budget":

@@ -1,6 +1,8 @@
 """The command `virel iterate`: what it prints and writes, exit statuses, errors, interrupts."""
 
 import csv
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -234,6 +236,32 @@ def test_an_interrupt_before_the_first_iterate_writes_nothing(files, tmp_path, m
     monkeypatch.setattr(iterate_cli, "iterate", interrupted_after(0))
     assert main_iterate(["mpo", files["a"], "--out", str(out)], drawer=draw_curves) == 130
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_a_disk_that_fills_up_is_one_line_and_status_2(files, tmp_path, monkeypatch, capsys, after):
+    left, real = [after], os.fsync
+
+    def full(handle):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr("virel_common.files.os.fsync", full)
+    out = tmp_path / "out"
+    assert main_iterate(["mpo", files["a"], "--steps", "2", "--out", str(out)], drawer=draw_curves) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("virel iterate: `out` must be")
+    assert "No space left" in line
+    assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("value", ["[" * 30000, "-" * 30000 + "1", "(" * 30000])
+def test_a_setting_that_is_nested_too_deeply_is_one_line(files, capsys, value):
+    assert main_iterate(["mpo", files["a"], "--set", f"epsilon={value}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`epsilon` must be a number" in line
 
 
 def test_a_large_sparse_mdp_gets_a_note_unless_its_evaluation_is_by_backups(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,8 @@
 """The command `virel solve`: what it prints and writes, exit statuses, one-line errors."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from verify.commands.solve import main_solve as main_certified
 from virel_theory import cli
 from virel_theory.cli import main_solve, round_up
 from virel_theory.models.draw import garnet
@@ -188,6 +191,31 @@ def test_an_output_that_cannot_be_written_is_found_before_solving(puterman, tmp_
     (line,) = capsys.readouterr().err.splitlines()
     assert "`out`" in line
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize(("option", "name"), [("--out", "o.npz"), ("--certify", "o.json")])
+def test_a_disk_that_fills_up_is_one_line_and_leaves_no_file(
+    puterman, tmp_path, capsys, monkeypatch, option, name, number
+):
+    def full(_):
+        raise OSError(number, os.strerror(number))
+
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("virel_common.files.os.fsync", full)
+    assert main_certified([puterman, option, str(tmp_path / name)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"virel solve: `{option.removeprefix('--')}` must be")
+    assert os.strerror(number) in line
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("value", ["[" * 30000, '{"a":' * 30000, "[[" * 20000 + "1"])
+def test_an_argument_that_is_nested_too_deeply_is_one_short_line(capsys, value):
+    assert main_solve(["gym:FrozenLake-v1", "--gamma", "0.5", "--env-arg", f"is_slippery={value}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must not be nested that deeply" in line
+    assert len(line) < 200
 
 
 def test_an_interrupt_is_status_130(puterman, capsys, monkeypatch):

@@ -81,8 +81,8 @@ def solved(
 
     Args: draw: given by hypothesis; leave it out. shape: largest `(S, A)`. min_actions: smallest A. gammas:
         discounts to draw from. gaps: range of the integer gaps `max Q* - Q*` of the actions that are not
-        best; from 1 on, maxima are unique. lowest: range of the smallest value of Q*, above 0 for
-        Assumption 1. parts: further parts by name, each a function of `(mdp, q_star)` that returns a
+        best; from 1 on, maxima are unique. lowest: range of the smallest value of Q* in each state, above 0
+        for Assumption 1; V* differs between states. parts: further parts by name, each a function of `(mdp, q_star)` that returns a
         strategy.
     """
     n_states, n_actions = draw(st.integers(1, shape[0])), draw(st.integers(min_actions, shape[1]))
@@ -90,8 +90,8 @@ def solved(
     gap = draw(hnp.arrays(np.int64, (n_states, n_actions), elements=st.integers(*gaps))).astype(np.float64)
     best = draw(hnp.arrays(np.int64, n_states, elements=st.integers(0, n_actions - 1)))
     gap[np.arange(n_states), best] = 0.0
-    low = draw(st.integers(*lowest))
-    q_star = low + gap.max() - gap
+    low = np.array([[draw(st.integers(*lowest))] for _ in range(n_states)])  # [S, 1]
+    q_star = low + gap.max(axis=1, keepdims=True) - gap
     successors = st.integers(0, n_states - 1)
     pairs = draw(hnp.arrays(np.int64, (n_states, n_actions, 2), elements=successors))
     transition = np.eye(n_states)[pairs].mean(axis=2)

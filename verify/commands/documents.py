@@ -11,10 +11,12 @@ from verify.commands import pool
 from verify.commands.terminal import run_command, staging_folder, with_progress
 from verify.commands.work import run_row
 from verify.engine import registry
-from verify.engine.results import ERROR, Row, require_figure_names_differ
-from verify.report.explain import errata, explanation
-from verify.report.page import read_results, write_report
-from virel_common.errors import InputError, require
+from verify.engine.results import ERROR, require_figure_names_differ
+from verify.report.explain import explanation
+from verify.report.letter import letter, letter_markdown
+from verify.report.page import write_report
+from verify.report.record import record
+from virel_common.errors import require
 from virel_common.files import atomic_file
 from virel_common.machine import available_cpus
 from virel_common.terminal import console, say
@@ -45,24 +47,23 @@ class ReportOptions:
 
     out: Path = Path("out/verify")
     """Folder with the results.json of `virel verify` (its --out); report.html is written there too."""
-    errata_pdf: Path | None = None
-    """PDF file for the errata (printed statements and proof steps found false); none writes no PDF."""
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """Explain claims of the paper in Markdown: statement, verdict, counterexample, what holds instead."""
+    """Explain claims in Markdown: statement, verdict, weight, counterexample, what holds instead.
+
+    Or write the documents: the letter to the papers' authors, and the full record.
+    """
 
     claims: ClaimNames = ()
-    """Claim ids as listed by `virel claims`, or .py files with your own claims; needed without --errata."""
+    """Claim ids as listed by `virel claims`, or .py files with your own claims; or --errata or --record."""
     errata: Path | None = None
-    """Markdown file (docs/errata.md, say) to explain in all claims with a false statement or proof step."""
+    """File for the letter to the authors: a PDF if its name ends in .pdf, else Markdown (docs/errata.md)."""
+    record: Path | None = None
+    """Folder (docs/claims, say) for the full record, one Markdown page a topic."""
     seed: int = 0
     """Seed of the random instances (MDPs, policies, values) on which the claims are checked or drawn."""
-    results: Path = Path("out/verify")
-    """Folder (--out) of an earlier `virel verify`: --errata uses its results if complete and of this seed."""
-    jobs: int = 2
-    """Number of worker processes that check claims for --errata, at most as many as there are CPUs."""
 
 
 def main_figures(argv: Sequence[str]) -> int:
@@ -76,7 +77,7 @@ def main_report(argv: Sequence[str]) -> int:
 
 
 def main_explain(argv: Sequence[str]) -> int:
-    """Run `virel explain`: print explanations of claims or write the errata; return the exit status."""
+    """Run `virel explain`: print explanations of claims or write documents; return the exit status."""
     return run_command(ExplainOptions, argv, prog="virel explain", run=_explain)
 
 
@@ -109,34 +110,26 @@ def _figures(options: FiguresOptions) -> int:
 
 
 def _report(options: ReportOptions) -> int:
-    document = read_results(options.out)
     _tell(f"written: {write_report(options.out)}")
-    if options.errata_pdf is not None:
-        from verify.report.errata_pdf import write_errata_pdf  # noqa: PLC0415  (matplotlib is slow to import)
-
-        write_errata_pdf(document, options.errata_pdf)
-        _tell(f"written: {options.errata_pdf}")
     return 0
 
 
 def _explain(options: ExplainOptions) -> int:
-    require(options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
     require(options.seed >= 0, "seed", options.seed, "must not be negative")
-    if options.errata is not None:
-        require(not options.claims, "claim", options.claims, "must not be combined with --errata")
-        with atomic_file(options.errata) as file:  # first: it may be unwritable
-            file.write(errata(registry.select([]), _all_rows(options)).encode())
-        _tell(f"written: {options.errata}")
-        return 0
+    documents = options.errata is not None or options.record is not None
     require(
-        bool(options.claims),
+        bool(options.claims) is not documents,
         "claim",
         options.claims,
-        "must name a claim, unless --errata FILE is given",
+        "must name a claim, unless --errata FILE or --record FOLDER is given instead",
     )
-    ids, files = registry.resolve(options.claims)
+    if options.errata is not None:
+        _write_letter(options.errata)
+    if options.record is not None:
+        _write_record(options.record)
+    ids, files = registry.resolve(options.claims) if options.claims else ([], ())
     n_failed = 0
-    for claim in registry.select(ids, files):
+    for claim in registry.select(ids, files) if ids else ():
         row = run_row(claim.id, seed=options.seed, figures=None, files=files)
         if row["verdict"] == ERROR:
             say(f"virel explain: {claim.id}: {row['exception']}")
@@ -146,20 +139,25 @@ def _explain(options: ExplainOptions) -> int:
     return 1 if n_failed else 0
 
 
-def _all_rows(options: ExplainOptions) -> list[Row]:
-    """Result rows of all claims on record: read from a complete earlier run of this seed, or computed."""
-    ids = [claim.id for claim in registry.select([])]
-    try:
-        found = read_results(options.results)
-    except InputError:
-        found = {"seed": None, "claims": []}
-    rows: list[Row] = found["claims"]
-    if found["seed"] == options.seed and {row["id"] for row in rows} >= set(ids):
-        say(f"virel explain: using the results in {options.results}/results.json")
-        return rows
-    jobs = min(options.jobs, available_cpus())
-    running = pool.run_rows(ids, seed=options.seed, figures=None, jobs=jobs)
-    return list(with_progress(running, len(ids)))
+def _write_letter(path: Path) -> None:
+    if path.suffix == ".pdf":
+        from verify.report.letter_pdf import write_letter_pdf  # noqa: PLC0415  (matplotlib is slow to import)
+
+        n_pages = write_letter_pdf(letter(), path)
+        _tell(f"written: {path} ({n_pages} pages)")
+        return
+    with atomic_file(path) as file:
+        file.write(letter_markdown(letter()).encode())
+    _tell(f"written: {path}")
+
+
+def _write_record(folder: Path) -> None:
+    pages = record()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        with atomic_file(folder / name) as file:
+            file.write(text.encode())
+    _tell(f"written: {folder}/ ({len(pages)} files)")
 
 
 def _tell(text: str) -> None:

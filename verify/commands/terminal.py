@@ -1,9 +1,11 @@
 """Shared by the sub-commands on claims: error handling, progress bar, folder for an unfinished run."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,8 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from verify.engine.results import Row
 from virel_common import terminal
 from virel_common.errors import InputError
+from virel_common.files import lock_folder, remove_temporary
 from virel_common.terminal import say, sigterm_interrupts
 
+RUNNING = ".running-"
+"""Prefix of the folder of an unfinished run."""
 Options = TypeVar("Options")
 
 
@@ -48,15 +53,48 @@ def run_command(
 
 @contextmanager
 def staging_folder(out: Path) -> Iterator[Path]:
-    """Temporary folder in `out` for files of an unfinished run; an unwritable `out` raises `InputError`."""
+    """Temporary folder in `out` for files of an unfinished run; an unwritable `out` raises `InputError`.
+
+    What killed runs left in `out` is removed first; a run that is alive holds a lock on its own folder.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=out, prefix=".running-", ignore_cleanup_errors=True)
+        starting = lock_folder(out)  # a folder is found unlocked only if its run has ended
+        if starting is not None:
+            _remove_what_killed_runs_left(out)
+        temporary = tempfile.TemporaryDirectory(dir=out, prefix=RUNNING, ignore_cleanup_errors=True)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"`out` must be a writable folder; found {str(out)!r} ({reason})") from None
     with temporary as folder:
-        yield Path(folder)
+        running = lock_folder(Path(folder))
+        _unlock(starting)
+        try:
+            yield Path(folder)
+        finally:
+            _unlock(running)
+
+
+def _remove_what_killed_runs_left(out: Path) -> None:
+    """Remove the folders of runs that have ended, and temporary files if no run is alive."""
+    alive = False
+    for folder in out.glob(f"{RUNNING}*"):
+        try:
+            lock = lock_folder(folder)
+        except OSError:  # of another user
+            lock = None
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        alive = alive or lock is None
+        _unlock(lock)
+    if not alive:
+        with suppress(OSError):
+            remove_temporary(out)
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
 
 
 def with_progress(rows: Iterable[Row], n_rows: int) -> Iterator[Row]:

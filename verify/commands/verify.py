@@ -18,6 +18,7 @@ from verify.engine.results import (
     results_document,
     write_json,
 )
+from verify.report.headline import headline
 from verify.report.page import write_report
 from verify.report.tables import claims_markdown, claims_table, findings, verdict_table
 from virel_common.engine import Engine, parse_engine, require_reachable
@@ -112,6 +113,8 @@ def _checked(
     terminal.print(
         f"{n_good} of {len(rows)} claims as recorded", style=None if n_good == len(rows) else "bold red"
     )
+    for line in headline(rows):
+        terminal.print(line, soft_wrap=True, highlight=False)
     if not options.claims and (n_deep := len(registry.all_claims()) - len(ids)):
         terminal.print(
             f"{n_deep} claims about the deep agent were not run; --deep runs them", highlight=False

@@ -10,12 +10,14 @@ from verify.engine.claim_files import claims_of
 from verify.engine.registry import select
 from verify.engine.results import Row, error_row, result_row
 from verify.engine.runner import run_claim
+from virel_common.files import raise_if_disk
 
 
 def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[Path] = ()) -> Row:
     """Check a claim and return its row of `results.json`; draw its figures too if `figures` is a folder.
 
     An exception is not a verdict: it becomes a row that says ERROR, and the other claims continue.
+    A full disk ends the run.
     """
     (claim,) = select([claim_id], files)
     start = time.perf_counter()
@@ -25,6 +27,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
             row["figures"] = _draw(claim, seed, figures, _named(claim_id, files), pdf=False)
         return row if _named(claim_id, files) == claim_id else row | {"file": _named(claim_id, files)}
     except (Exception, SystemExit) as error:
+        raise_if_disk(error)
         return error_row(claim, error, seconds=time.perf_counter() - start)
 
 
@@ -35,6 +38,7 @@ def figures_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
     try:
         drawn = _draw(claim, seed, figures, _named(claim_id, files), pdf=True)
     except (Exception, SystemExit) as error:
+        raise_if_disk(error)
         return error_row(claim, error, seconds=time.perf_counter() - start)
     return {"id": claim_id, "verdict": "drawn", "seconds": time.perf_counter() - start, "figures": drawn}
 
@@ -47,6 +51,7 @@ def certify_row(claim_id: str, *, seed: int, figures: Path, files: Sequence[Path
     try:
         row = certified_row(claim_id, seed=seed, out=figures)
     except (Exception, SystemExit) as error:
+        raise_if_disk(error)
         (claim,) = select([claim_id], files)
         return error_row(claim, error, seconds=time.perf_counter() - start)
     return row | {"seconds": time.perf_counter() - start}

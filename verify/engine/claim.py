@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from hypothesis.strategies import SearchStrategy
@@ -11,6 +12,14 @@ from verify.engine.verdict import Gap, Verdict, Weight
 
 Instance = dict[str, Any]
 """Keyword arguments of a gap function, e.g. `{"mdp": ..., "q": ..., "eps": 0.5}`."""
+
+
+class Kind(StrEnum):
+    """Whose statement a claim checks: a source's, one of ours, or that our own code computes what it says."""
+
+    SOURCE = "statement of the sources"
+    OURS = "statement of ours"
+    CODE = "test of our own code"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +34,15 @@ class Check:
         n_random: number of instances that are drawn at random.
         named: a function that returns further `(name, instance)` pairs, e.g. the Gymnasium MDPs. It is called
             only when the check runs.
+        recorded: the counterexample on record of a statement that is false, within every hypothesis of its
+            source (`verify/claims/hypotheses.py`). It is looked at first. None searches for one.
     """
 
     gap: Callable[..., Gap]
     instances: SearchStrategy[Instance]
     n_random: int = 200
     named: Callable[[], Iterable[tuple[str, Instance]]] = tuple
+    recorded: Instance | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +121,7 @@ class Claim:
         not_certified: why the claim on record, or one form of it, has no proof in exact or ball arithmetic;
             None if all its forms have one. `verify.proofs.table` holds the proofs.
         weight: what a verdict other than HOLDS or CERTIFIED means to the authors of the source.
+        reading: how the printed statement is read where that is not plain from it, one English sentence.
     """
 
     id: str
@@ -125,6 +138,14 @@ class Claim:
     deep: bool = False
     not_certified: NoProof | None = None
     weight: Weight | None = None
+    reading: str = ""
+
+
+def kind_of(claim: Claim) -> Kind:
+    """Whose statement a claim checks. Claims `def-*` and `deep-*` test our own code; see `Claim.printed`."""
+    if claim.deep or claim.id.startswith(("def-", "deep-")):
+        return Kind.CODE
+    return Kind.SOURCE if claim.printed else Kind.OURS
 
 
 def expected_verdict(claim: Claim) -> Verdict:

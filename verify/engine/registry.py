@@ -46,6 +46,19 @@ def all_claims() -> dict[str, Claim]:
     return dict(sorted(claims.items(), key=lambda item: position(item[0])))
 
 
+def topics() -> dict[str, list[Claim]]:
+    """Claims on record by topic, the folder of `verify/claims/` that defines them, in printed order."""
+    folders = {
+        claim.id: name.split(".")[2]
+        for name in modules()
+        for claim in getattr(importlib.import_module(name), "CLAIMS", ())
+    }
+    found: dict[str, list[Claim]] = {}
+    for claim in all_claims().values():
+        found.setdefault(folders[claim.id], []).append(claim)
+    return found
+
+
 def catalogue(files: Sequence[Path] = ()) -> dict[str, Claim]:
     """Dictionary of claims by id: all claims on record, then those that the given Python files define.
 

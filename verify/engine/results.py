@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from verify.engine.claim import Claim, Correction
+from verify.engine.claim import Claim, Correction, Kind, kind_of
 from verify.engine.describe import as_json, describe_instance
 from verify.engine.runner import CheckError, Outcome, Result
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 from virel_common.errors import InputError
 from virel_common.files import atomic_file
 from virel_common.versions import versions
@@ -17,7 +17,7 @@ from virel_common.versions import versions
 Row = dict[str, Any]
 """Verdict, errors and counterexamples of one claim, as `results.json` holds them."""
 
-SCHEMA = 1
+SCHEMA = 2
 PACKAGES = ("virel", "numpy", "numba", "scipy", "hypothesis", "gymnasium", "python-flint", "torch")
 ERROR = "ERROR"
 """Word in place of a verdict where a check raised an exception; it is never on record."""
@@ -29,6 +29,7 @@ _ABLATION = {"name": str, "text": str, "ablation": str, "instances": int, "count
 _STEP = {"name": str, "statement": str, "ok": bool, "counterexample": _INSTANCE, "repaired": _CHECKED} | _GAP
 _ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str) | _GAP
 _ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
+_ROW |= {"kind": {*Kind}, "reading": str, "weight": (None, {*Weight})}
 _ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
 _ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
 _ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
@@ -156,6 +157,9 @@ def _heading(claim: Claim) -> Row:
         "source": claim.source,
         "statement": claim.statement,
         "expected": str(claim.expected),
+        "kind": str(kind_of(claim)),
+        "reading": claim.reading,
+        "weight": None if claim.weight is None else str(claim.weight),
     }
 
 

@@ -1,24 +1,9 @@
-"""Texts of `virel explain CLAIM` and of `docs/errata.md`: statement, verdict, what holds instead."""
+"""Text of `virel explain CLAIM`: statement, verdict, weight, what holds instead."""
 
-from collections.abc import Sequence
-
-from verify.engine.claim import Claim, Correction
+from verify.engine.claim import Claim, Correction, kind_of
 from verify.engine.describe import in_short
 from verify.engine.results import Row
-from verify.engine.verdict import Verdict
-
-ERRATA_HEAD = """# Errata found by the toolkit
-
-Generated from the registry by `virel explain --errata` (do not edit). It lists every printed statement of the
-sources that is false (`REFUTED`) or whose printed proof has a false step (`GAP`), with the smallest
-counterexample that the search found and with what holds instead. For all verdicts, run `virel verify`.
-
-"""
-
-
-def counted(n: int, noun: str) -> str:
-    """Number with a noun in the singular or plural, such as "1 instance" or "2 instances"."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+from verify.report.headline import counted
 
 
 def explanation(claim: Claim, row: Row) -> str:
@@ -29,6 +14,8 @@ def explanation(claim: Claim, row: Row) -> str:
         f"**Source.** {claim.source}",
         f"**{word}.** ${claim.statement}$",
     ]
+    if claim.reading:
+        parts.append(f"**Our reading.** {claim.reading}")
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"
         for a, found in zip(claim.assumptions, row["assumptions"], strict=True)
@@ -36,6 +23,7 @@ def explanation(claim: Claim, row: Row) -> str:
     parts.append(_verdict(row))
     if claim.weight is not None:
         parts.append(f"**Weight.** {claim.weight}: {claim.weight.meaning}.")
+    parts.append(f"**Counted as.** A {kind_of(claim)}.")
     if row["counterexample"] is not None:
         parts.append(f"**Smallest counterexample found.** {in_short(row['counterexample'], width=2000)}")
     if claim.correction is not None:
@@ -51,17 +39,6 @@ def explanation(claim: Claim, row: Row) -> str:
         if step.repaired is not None:
             parts += _correction("Repaired", step.repaired, found["repaired"])
     return "\n\n".join(parts) + "\n"
-
-
-def errata(claims: Sequence[Claim], rows: Sequence[Row]) -> str:
-    """Text of `docs/errata.md`: explanations of REFUTED claims, then of claims with a false proof step."""
-    found = {row["id"]: row for row in rows}
-    sections = [ERRATA_HEAD]
-    for verdict in (Verdict.REFUTED, Verdict.GAP):
-        named = [c for c in claims if c.printed and found.get(c.id, {}).get("verdict") == verdict]
-        sections.append(f"# {verdict}: {len(named)}\n\n{verdict.meaning.capitalize()}.\n")
-        sections += [explanation(claim, found[claim.id]) for claim in named]
-    return "\n".join(sections)
 
 
 def _verdict(row: Row) -> str:

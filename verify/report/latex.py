@@ -72,7 +72,8 @@ def _is_operator(token: str) -> bool:
 
 
 _ARITY = {
-    rf"\{name}": 1 for name in ("mathcal", "mathbb", "mathrm", "sqrt", "hat", "tilde", "bar", "overline")
+    rf"\{name}": 1
+    for name in ("mathcal", "mathbb", "mathbf", "mathrm", "sqrt", "hat", "tilde", "bar", "overline")
 } | {
     r"\frac": 2,
     r"\tfrac": 2,

@@ -13,10 +13,11 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from verify.engine.claim import Kind
 from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, misfit
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 from verify.report import instances
-from verify.report.explain import counted
+from verify.report.headline import FALSE, counted, headline, weights
 from verify.report.mathml import formula, inline, paragraphs
 from verify.report.tables import number
 from verify.report.typeset import typeset
@@ -25,7 +26,6 @@ from virel_common.files import atomic_file
 
 MEANINGS = {str(verdict): verdict.meaning for verdict in Verdict} | {ERROR: "a check raised an exception"}
 SYMBOLS = {"CERTIFIED": "✓✓", "HOLDS": "✓", "REFUTED": "✗", "GAP": "◐", ERROR: "!"}
-FALSE = ("REFUTED", "GAP")
 
 
 def write_report(out: Path) -> Path:
@@ -75,7 +75,8 @@ def render(document: dict[str, Any], out: Path) -> str:
         counts={name: counts[name] for name in MEANINGS if counts[name]},
         n_recorded=sum(map(as_recorded, rows)),
         n_instances=sum(row["instances"] for row in rows),
-        errata=[row for row in rows if row["verdict"] in FALSE],
+        headline=headline(rows),
+        errata={weight: _errata(rows, weight) for weight in weights(rows)},
         figures={
             figure["name"]: _images(figure, out / "figures") for row in rows for figure in row["figures"]
         },
@@ -84,6 +85,12 @@ def render(document: dict[str, Any], out: Path) -> str:
     from verify.report.fonts import math_font  # noqa: PLC0415  (fontTools and matplotlib are slow to import)
 
     return html.replace("@MATH_FONT@", math_font(html))
+
+
+def _errata(rows: list[Row], weight: Weight) -> list[Row]:
+    """Rows of printed statements that were found REFUTED or GAP, of one weight."""
+    of_weight = [row for row in rows if row["weight"] == weight and row["kind"] == str(Kind.SOURCE)]
+    return [row for row in of_weight if row["verdict"] in FALSE]
 
 
 def _images(figure: dict[str, Any], folder: Path) -> dict[str, str] | None:

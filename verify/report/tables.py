@@ -7,9 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from verify.engine.claim import Claim, expected_verdict
+from verify.engine.claim import Claim, Kind, expected_verdict, kind_of
 from verify.engine.describe import in_short
 from verify.engine.results import ERROR, Row, as_recorded
+from verify.report.headline import headline
 
 COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
 LOUD = "bold white on red"
@@ -31,24 +32,46 @@ def verdict_table(rows: Sequence[Row]) -> Table:
 
 
 def claims_table(claims: Iterable[Claim]) -> Table:
-    """Terminal table of claims: id, place in the paper, title and verdict on record."""
+    """Terminal table of claims: id, place in the paper, title, verdict on record, and its weight."""
     table = Table(title="Claims and their verdicts on record", title_justify="left")
-    for name in ("claim", "source", "title", "on record"):
+    for name in ("claim", "source", "title", "on record", "weight", "counted as"):
         table.add_column(name, overflow="fold")
     for claim in claims:
         verdict = Text(str(claim.expected), style=COLOURS[claim.expected]).append(_how(claim), style="dim")
-        table.add_row(Text(claim.id), Text(claim.source), Text(claim.title), verdict)
+        texts = map(Text, (claim.id, claim.source, claim.title))
+        table.add_row(*texts, verdict, str(claim.weight or ""), str(kind_of(claim)))
     return table
 
 
 def claims_markdown(claims: Iterable[Claim]) -> str:
-    """Markdown table of claims for docs/claims.md, with CERTIFIED where `--certify` proves the claim."""
-    lines = ["| claim | source | title | verdict |", "| --- | --- | --- | --- |"]
-    for claim in claims:
-        verdict = expected_verdict(claim) + _how(claim)
-        cells = (f"`{claim.id}`", claim.source, claim.title, verdict)
-        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    """Markdown tables of claims for docs/claims.md, one for each kind, with their counts above.
+
+    The verdict is CERTIFIED where `--certify` proves the claim.
+    """
+    claims = list(claims)
+    parts = [f"- {line}" for line in headline([_on_record(claim) for claim in claims])]
+    for kind in Kind:
+        those = [claim for claim in claims if kind_of(claim) is kind]
+        if those:
+            parts += [f"\n## Each a {kind}\n", "| claim | source | title | verdict | weight |"]
+            parts += ["| --- | --- | --- | --- | --- |", *map(_markdown_row, those)]
+    return "\n".join(parts) + "\n"
+
+
+def _on_record(claim: Claim) -> dict[str, str | None]:
+    verdict = str(expected_verdict(claim))
+    return {"kind": str(kind_of(claim)), "verdict": verdict, "weight": claim.weight and str(claim.weight)}
+
+
+def _markdown_row(claim: Claim) -> str:
+    cells = (
+        f"`{claim.id}`",
+        claim.source,
+        claim.title,
+        expected_verdict(claim) + _how(claim),
+        claim.weight or "",
+    )
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _how(claim: Claim) -> str:
@@ -69,6 +92,8 @@ def _verdict(row: Row) -> Text:
     text = Text(row["verdict"], style=COLOURS[row["verdict"]] if as_recorded(row) else LOUD)
     if row["verdict"] != row["expected"]:
         text.append(f" (on record: {row['expected']})", style=LOUD)
+    elif row["weight"] is not None:
+        text.append(f" {row['weight']}", style="dim")
     return text
 
 

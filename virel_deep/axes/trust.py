@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from virel_deep.axes.dual import LEAST, Dual
+from virel_deep.axes.dual import LEAST, Price
 from virel_deep.axes.tensors import PriorLoss, seedwise
 from virel_deep.axes.weights import d_budget
 from virel_deep.design import improvement
@@ -15,8 +15,8 @@ from virel_deep.design import improvement
 class TrustRegion:
     r"""Bounds on a policy's step: $C_\mu \le \epsilon_\mu$ and $C_\Sigma \le \epsilon_\Sigma$, MPO, Eq. (12).
 
-    Each bound has a multiplier, which one Adam step per update on its logarithm raises while the bound is
-    broken. A bound of None has the multiplier 0.
+    Each bound has a multiplier, its price, which one Adam step per update raises while the bound is broken.
+    A bound of None has the price 0.
 
     Args:
         settings: bounds, first multipliers and their step size.
@@ -31,7 +31,7 @@ class TrustRegion:
         self.bounds = (settings.trust_mean, settings.trust_spread)
         firsts = (settings.price_mean, settings.price_spread)
         self.duals = [
-            None if bound is None else Dual(seeds, first, settings.price_rate, device=device)
+            None if bound is None else Price(seeds, first, settings.price_rate, device=device)
             for bound, first in zip(self.bounds, firsts, strict=True)
         ]
 

@@ -58,7 +58,7 @@ class TrustRegion(Prior):
     price_spread: float = 1000.0
     """First Lagrange multiplier of the bound by spread, in units of the policy loss per nat."""
     price_rate: float = 1e-2
-    """Adam step size on the logarithms of the Lagrange multipliers."""
+    """Adam step size on the Lagrange multipliers, in units of their first values."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a bound, multiplier or step size that is not positive and finite."""

@@ -77,7 +77,7 @@ TD3 = Algorithm(
 MPO = Algorithm(
     value=TargetQ(critics=1, evaluation="hard", steps=5, trace=1.0),
     posterior=Weighted(samples=20),
-    prior=Learned(trust_mean=0.1, trust_spread=1e-4),
+    prior=Learned(trust_mean=0.1, trust_spread=1e-4, price_spread=100.0),
     temperature=Budget(epsilon=0.1),
     data=Replay(batch=64),
     learning_rate=5e-4,
@@ -93,7 +93,7 @@ RERPI = replace(
 MPO_PARAMETRIC = replace(
     MPO,
     posterior=TanhGaussian(),
-    prior=Previous(trust_mean=0.1, trust_spread=1e-4),
+    prior=Previous(trust_mean=0.1, trust_spread=1e-4, price_spread=100.0),
     temperature=Zero(),
 )
 

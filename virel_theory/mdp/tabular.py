@@ -83,6 +83,10 @@ class TabularMDP:
         }.items():
             object.__setattr__(self, name, read_only(value))
 
+    def __reduce__(self) -> tuple[type["TabularMDP"], tuple[Any, ...]]:
+        """Make copies and unpickled MDPs by the constructor, so that they are validated and read-only too."""
+        return TabularMDP, (self.transition, self.reward, self.gamma, self.initial, self.mask)
+
     @property
     def n_states(self) -> int:
         """Number S of states of the MDP."""

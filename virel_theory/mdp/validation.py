@@ -105,7 +105,11 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
             else "be zero, as the mask says that the action does not exist"
         )
         rounded = 0 < abs(total - 1) < ROUNDED and (mask is None or bool(mask[state, action]))
-        hint = "; divide rows that were rounded, or are float32, by their sums first" if rounded else ""
+        hint = (
+            "; divide rows that were rounded, or are float32, by their sums first (`normalise`)"
+            if rounded
+            else ""
+        )
         raise InputError(
             f"`transition` must {rule} in every row; "
             f"found the sum {total!r} for state {state}, action {action}{hint}"

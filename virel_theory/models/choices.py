@@ -1,5 +1,7 @@
 """MDPs as lists of choices, the form of most model files: states may differ in how many they offer."""
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +11,9 @@ from virel_common.errors import InputError, require
 from virel_theory.checks import Array, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import Ints, build, csr_rows
+
+ROUNDED = 0.15
+"""Distance from 1 up to which the sum of a row may be that of rounded numbers: three times 0.3, say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +57,58 @@ def check_choices(c: Choices) -> Choices:
         raise InputError(f"`{c.name}` must give every state an action; found none in state {state}")
     as_indices(c.successor, c.n_states, name=f"{c.name}: successor")
     first_bad(~(c.prob >= 0), c.prob, name=f"{c.name}: probability", rule="must be non-negative")
+    sums = _sums(c)
+    if (far := np.abs(sums - 1) > ROUNDED).any():
+        k = int(np.argmax(far))
+        state = int(np.searchsorted(c.choice_ptr, k, side="right")) - 1
+        rule = "must hold probabilities, which sum to 1 in every choice, not rates"
+        raise InputError(f"`{c.name}` {rule}; found the sum {sums[k]:.6g} in state {state}")
     first_bad(~np.isfinite(c.reward), c.reward, name=f"{c.name}: reward", rule="must be finite")
     return c
+
+
+def start_distribution(labels: Mapping[str, Ints], n_states: int, *, name: str) -> Array:
+    """Distribution `[S]` of the first state: uniform over the label `init`, or state 0 if there is none."""
+    starts = labels.get("init", np.array([0]))
+    require(len(starts) > 0, name, "none", "must give the label `init` to at least one state")
+    return np.bincount(starts, minlength=n_states) / len(starts)
+
+
+def arrival_rewards(c: Choices, goal: Ints) -> Array:
+    """Probability `[C]` that a choice enters a goal state in this step."""
+    enters: Array = c.prob * np.isin(c.successor, goal)
+    return np.bincount(c.choice, weights=enters, minlength=c.n_choices).astype(np.float64, copy=False)
+
+
+def normalised(c: Choices) -> Choices:
+    """Copy of the choices `c` whose probabilities, rounded in print, are divided by their sums.
+
+    A warning says by how much the sums differed from 1. Raises `InputError` if that is more than rounding.
+    """
+    sums = _sums(c)
+    warn_of_rescaling(sums, name=c.name)
+    return replace(c, prob=c.prob / sums[c.choice])
+
+
+def _sums(c: Choices) -> Array:
+    """Sum `[C]` of the probabilities of every choice."""
+    return np.bincount(c.choice, weights=c.prob, minlength=c.n_choices).astype(np.float64, copy=False)
+
+
+def warn_of_rescaling(sums: Array, *, name: str) -> None:
+    """Warn by how much row sums, which rows will be divided by, differ from 1; refuse what is no rounding."""
+    off = np.abs(sums - 1)
+    worst = float(off.max(initial=0.0))
+    require(
+        worst <= ROUNDED,
+        name,
+        float(sums[np.argmax(off)]),
+        "must have rows whose sums are 1, but for rounding",
+    )
+    if worst > 0:
+        warnings.warn(
+            f"rows of `{name}` rescaled: their sums differed from 1 by up to {worst:.3g}", stacklevel=3
+        )
 
 
 def as_indices(x: NDArray[np.generic], size: int, *, name: str) -> Ints:

@@ -24,6 +24,7 @@ HARMLESS = {
 """Wrappers that change neither rewards nor transitions; a time limit is no part of the MDP."""
 HIDDEN_OPTIONS = ("fickle_passenger",)
 """Options of toy-text environments that change their steps, but not their table `P`."""
+TOY_TEXT = "gymnasium.envs.toy_text"
 Columns = tuple[NDArray[Any], ...]
 
 
@@ -52,7 +53,7 @@ def made_env(name: str, arguments: Mapping[str, Any]) -> Any:
     return made
 
 
-def start_distribution(env: Any, n_states: int) -> Any:
+def gym_start(env: Any, n_states: int) -> Any:
     """Distribution over the listed states in which the environment starts; uniform if it does not say.
 
     Gymnasium keeps it in `initial_state_distrib`, gym before it in `isd`.
@@ -69,13 +70,33 @@ def _refuse_what_the_table_lacks(env: Any) -> None:
     while wrapper is not wrapper.unwrapped:
         kind = type(wrapper).__name__
         rule = "must have no wrapper that may change rewards or transitions, which `P` does not tell"
-        require(kind in HARMLESS, "env", kind, f"{rule} (pass `env.unwrapped` if it changes neither)")
+        known = kind in HARMLESS and type(wrapper).__module__.startswith(("gymnasium.", "gym."))
+        require(known, "env", kind, f"{rule} (pass `env.unwrapped` if it changes neither)")
         wrapper = wrapper.env
+    changed = _redefined(wrapper)
+    rule = "must not redefine its steps or its start, as the table `P` is that of the environment below"
+    require(changed is None, "env", changed, rule)
     for option in HIDDEN_OPTIONS:
         rule = f"must be made without `{option}`, whose effect its table `P` does not hold"
         require(
             not getattr(wrapper, option, False), "env", f"{option}={getattr(wrapper, option, None)}", rule
         )
+
+
+def _redefined(env: Any) -> str | None:
+    """Method of a toy-text environment of Gymnasium that is not Gymnasium's own, though the table is."""
+    if not _is_toy_text(type(env)):
+        return None
+    for name in ("step", "reset"):
+        kind = next(kind for kind in type(env).__mro__ if name in vars(kind))
+        if name in vars(env) or not kind.__module__.startswith(TOY_TEXT):
+            return f"{kind.__name__}.{name}"
+    return None
+
+
+def _is_toy_text(kind: type) -> bool:
+    """Whether a class is, or is derived from, an environment of Gymnasium's toy-text family."""
+    return any(base.__module__.startswith(TOY_TEXT) for base in kind.__mro__)
 
 
 def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:

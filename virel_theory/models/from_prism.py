@@ -1,29 +1,44 @@
 """Readers of explicit-state model files, as PRISM and Storm write them.
 
 Transitions (`.tra`): an optional first line `mdp` or `dtmc` (Storm) or counts `S C N` / `S N` (PRISM), then
-`s choice s' p [action]` (MDP) or `s s' p` (DTMC). Labels (`.lab`): `0="init" 1="goal"`, then `s: 0 1`
-(PRISM), or `#DECLARATION`, names, `#END`, then `s name name` (Storm). Rewards: `s r`, `s choice r` or
-`s choice s' r` (DTMC: `s s' r`), after an optional line of counts. Numbers may be fractions such as `1/3`.
-Lines that start with `#` or `//` are comments, except those of `#DECLARATION` in `.lab` files; a comment may
-say what a file holds, as PRISM writes it: models in continuous time, `(CTMC)`, are refused. Files may be
-compressed (a further suffix `.gz`) and may begin with a byte-order mark.
+`s choice s' p [action]` (MDP) or `s s' p` (DTMC), or one line per choice, `row_form`.
+Labels (`.lab`): `0="init" 1="goal"`, then `s: 0 1` (PRISM), or `#DECLARATION`, names, `#END`, then
+`s name name` (Storm). Rewards: `s r`, `s choice r` or `s choice s' r` (DTMC: `s s' r`), after an optional
+line of counts. Numbers may be fractions such as `1/3`. Lines that start with `#` or `//` are comments, except
+those of `#DECLARATION` in `.lab` files; a comment may say what a file holds, as PRISM writes it: models of
+other kinds, `(CTMC)`, are refused. Files may be compressed, see `model_text`.
 """
 
-import gzip
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from virel_common.errors import InputError, require
 from virel_theory.checks import Array
+from virel_theory.models import row_form
 from virel_theory.models.assemble import Ints
+from virel_theory.models.model_text import Line, as_finite_real, as_int, in_range, read_lines, read_text
 
-Line = tuple[int, list[str]]  # line number in the file, words of the line
+REFUSED = {
+    "ctmc": "in discrete time: export the embedded or uniformised model",
+    "ctmdp": "in discrete time: export the embedded or uniformised model",
+    "ma": "in discrete time: export the embedded or uniformised model",
+    "pta": "in discrete time: export it with digital clocks",
+    "popta": "in discrete time: export it with digital clocks",
+    "idtmc": "with a number for each probability, not an interval",
+    "imdp": "with a number for each probability, not an interval",
+    "pomdp": "whose states are seen",
+    "lts": "with probabilities",
+    "smg": "with one player",
+    "csg": "with one player",
+    "tsg": "with one player",
+}
+"""What a model of another kind than DTMC or MDP lacks, by the name that its file gives it."""
+FOREIGN = {"STATES": "MRMC", "P": "MATLAB"}
+"""Formats of other tools that PRISM can export, by the first word of a `.tra` file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +56,11 @@ class Transitions:
 
 def read_transitions(path: Path) -> Transitions:
     """Read the transitions of a `.tra` file."""
-    _refuse_continuous_time(path)
-    lines = _read_lines(path)
+    _refuse_other_kinds(path)
+    lines = read_lines(path)
     require(bool(lines), str(path), "no line", "must hold transitions")
     is_dtmc, counts, lines = _tra_header(path, lines)
+    lines = row_form.one_by_one(lines, path, choices=not is_dtmc)
     n_ints = 2 if is_dtmc else 3
     columns, prob = _numbers(path, lines, n_ints=n_ints, labelled=True)
     require(len(prob) > 0, str(path), "no transition", "must hold transitions")
@@ -77,7 +93,7 @@ def choice_rows(tra: Transitions) -> tuple[Ints, Ints]:
 
 def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
     """Read a `.lab` file: for each label, the states that carry it."""
-    lines = _read_lines(path, keep=("#DECLARATION", "#END"))
+    lines = read_lines(path, keep=("#DECLARATION", "#END"))
     require(bool(lines), str(path), "no line", "must declare labels")
     if lines[0][1][0] == "#DECLARATION":
         names, lines = _storm_declaration(path, lines)
@@ -86,8 +102,8 @@ def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
         lines = lines[1:]
     states: dict[str, list[int]] = {name: [] for name in names.values()}
     for number, words in lines:
-        state = _as_int(words[0].removesuffix(":"), path, number)
-        _in_range(state, n_states, path, number)
+        state = as_int(words[0].removesuffix(":"), path, number)
+        in_range(state, n_states, path, number)
         for word in words[1:]:
             require(
                 word in names, f"{path} line {number}", word, f"must use the declared labels {sorted(names)}"
@@ -98,14 +114,16 @@ def read_labels(path: Path, n_states: int) -> dict[str, Ints]:
 
 def read_rewards(path: Path, tra: Transitions) -> tuple[Array, bool]:
     """Read a reward file: reward of every transition `[N]`, and whether it depends on the successor."""
-    lines = _read_lines(path)
+    lines = read_lines(path)
     require(
         bool(lines), str(path), "no line", "must hold rewards, or the line of counts that says there are none"
     )
+    if row_form.is_row_form(lines[1:]):
+        lines = lines[:1] + row_form.one_by_one(lines[1:], path, choices=not tra.is_dtmc)
     width = max((len(words) for _, words in lines), default=2)
     counts: list[int] = []
     if lines and (len(lines[0][1]) < width or lines[0][1][0] == str(tra.n_states)):  # no state is numbered S
-        counts = [_as_int(word, path, lines[0][0]) for word in lines[0][1]]
+        counts = [as_int(word, path, lines[0][0]) for word in lines[0][1]]
         lines = lines[1:]
     require(width in (2, 3, 4), str(path), width, "must be a reward file of 2, 3 or 4 columns")
     if counts:
@@ -144,9 +162,11 @@ def _tra_header(path: Path, lines: list[Line]) -> tuple[bool, list[int], list[Li
     number, words = lines[0]
     if words[0].lower() in {"mdp", "dtmc"}:
         return words[0].lower() == "dtmc", [], lines[1:]
+    tool = FOREIGN.get(words[0])
+    require(tool is None, str(path), f"the format of {tool}", "must be in PRISM's own format or in row form")
     rule = "must be 'mdp', 'dtmc', or the numbers of states, (choices) and transitions"
     require(len(words) in (2, 3), f"{path} line {number}", " ".join(words), rule)
-    return len(words) == 2, [_as_int(word, path, number) for word in words], lines[1:]
+    return len(words) == 2, [as_int(word, path, number) for word in words], lines[1:]
 
 
 def _check_counts(path: Path, counts: Sequence[int], *, state: Ints, choice: Ints, n_states: int) -> None:
@@ -204,57 +224,15 @@ def _numbers(path: Path, lines: Sequence[Line], *, n_ints: int, labelled: bool) 
             " ".join(words),
             f"must have {' or '.join(map(str, widths))} columns",
         )
-        ints[k] = [_as_int(word, path, number) for word in words[:n_ints]]
-        reals[k] = _as_real(words[n_ints], path, number)
+        ints[k] = [as_int(word, path, number) for word in words[:n_ints]]
+        reals[k] = as_finite_real(words[n_ints], path, number)
     return list(ints.T), reals
 
 
-def _as_int(word: str, path: Path, number: int) -> int:
-    """Parse `word`, on line `number` of a model file, as a non-negative integer."""
-    ok = word.isascii() and word.isdigit() and len(word) <= 18
-    require(ok, f"{path} line {number}", word, "must hold an integer >= 0 here: a state, a choice or a count")
-    return int(word)
-
-
-def _as_real(word: str, path: Path, number: int) -> float:
-    """Parse `word`, on line `number` of a model file, as a finite float."""
-    try:
-        value = float(Fraction(word)) if "/" in word else float(word)
-    except (ValueError, ArithmeticError):
-        value = float("nan")
-    require(bool(np.isfinite(value)), f"{path} line {number}", word, "must hold a finite number here")
-    return value
-
-
-def _in_range(state: int, n_states: int, path: Path, number: int) -> None:
-    """Raise `InputError` unless the state on line `number` of a model file is below `n_states`."""
-    require(state < n_states, f"{path} line {number}", state, f"must number states below {n_states}")
-
-
-def _read_lines(path: Path, *, keep: Sequence[str] = ()) -> list[Line]:
-    """Non-empty lines of a model file as numbered words; no comments, but those that begin with `keep`."""
-    numbered = ((number, line.split()) for number, line in enumerate(_text(path).splitlines(), start=1))
-    lines = [(number, words) for number, words in numbered if words]
-    return [line for line in lines if line[1][0] in keep or not line[1][0].startswith(("#", "//"))]
-
-
-def _text(path: Path) -> str:
-    """Text of a model file, decompressed if its name ends in `.gz`, without a byte-order mark."""
-    try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"`{path}` must be a text file; found bytes that are not UTF-8") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as err:
-        raise InputError(f"`{path}` must be a gzip file, as its name says; {err}") from None
-    except OSError as err:
-        raise InputError(f"`{path}` must be a readable file; {err.strerror or err}") from None
-
-
-def _refuse_continuous_time(path: Path) -> None:
-    """Raise `InputError` if the head of a `.tra` file says that its numbers are rates, not probabilities."""
-    for line in _text(path).splitlines()[:5]:
-        kind = re.fullmatch(r"(?:(?:#|//).*\()?(ctmc|ctmdp|ma|pta)\)?", line.strip(), re.IGNORECASE)
-        if kind is not None:
-            rule = "must be a DTMC or an MDP, in discrete time: export the embedded or uniformised model"
+def _refuse_other_kinds(path: Path) -> None:
+    """Raise `InputError` if the head of a `.tra` file says that it is neither a DTMC nor an MDP."""
+    for line in read_text(path).splitlines()[:5]:
+        kind = re.fullmatch(r"(?:(?:#|//).*\()?(\w+)\)?", line.strip())
+        if kind is not None and kind[1].lower() in REFUSED:
+            rule = f"must be a DTMC or an MDP, {REFUSED[kind[1].lower()]}"
             raise InputError(f"`{path}` {rule}; found {kind[1].upper()}")

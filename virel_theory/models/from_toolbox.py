@@ -1,6 +1,5 @@
 """MDPs in the conventions of other toolboxes: one matrix per action, rewards of transitions."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from virel_common.errors import InputError, require
 from virel_theory.checks import Array, Mask, as_real
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import build
+from virel_theory.models.choices import warn_of_rescaling
 
 DENSE_UP_TO = 4_000_000  # entries of `[S, A, S]`, 32 MB; larger ones become CSR
 
@@ -29,7 +29,7 @@ def from_toolbox(
         reward: `[S]`, `[S, A]`, `[A, S, S]`, or a sequence of A matrices `[S, S]`.
         gamma: discount in [0, 1).
         normalise: whether to divide every row by its sum, for rows that were rounded in print or are float32;
-            a warning says by how much the sums differed from 1.
+            a warning says by how much the sums differed from 1, and more than 0.15 is an error.
         sparse_result: whether to store CSR; None: if there are more than 4 million entries `[S, A, S]`.
 
     Returns: the MDP; it starts uniformly.
@@ -42,9 +42,10 @@ def from_toolbox(
     """
     rows = _as_matrices(transition, name="transition")
     n_actions, n_states = len(rows), rows[0].shape[0]
-    square = all(row.shape == (n_states, n_states) for row in rows)
     shapes = [row.shape for row in rows]
-    require(square, "transition", shapes, "must hold one matrix [S, S] per action, all of one size")
+    square = all(shape == (n_states, n_states) for shape in shapes)
+    rule = f"must hold one matrix [S, S] per action, all of one size{_other_order(shapes)}"
+    require(square, "transition", shapes, rule)
     rewards, exists = _as_rewards(reward, rows)
     if normalise:
         rows = [_normalised(row, exists[:, a]) for a, row in enumerate(rows)]
@@ -68,6 +69,16 @@ def _as_matrices(given: Any, *, name: str) -> list[sparse.csr_array]:
     dense = as_real(given, name=name)
     require(dense.ndim == 3 and dense.size > 0, name, dense.shape, "must have shape [A, S, S]")
     return [sparse.csr_array(one) for one in dense]
+
+
+def _other_order(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Hint for an array in the order of another convention, split along its first axis."""
+    n, (rows, columns) = len(shapes), shapes[0]
+    if len(set(shapes)) == 1 and n == columns:
+        return "; `TabularMDP` reads [S, A, S]"
+    if len(set(shapes)) == 1 and n == rows:
+        return "; [S, S, A] is the order of MATLAB and R: pass np.moveaxis(transition, 2, 0)"
+    return ""
 
 
 def _as_rewards(reward: Any, rows: list[sparse.csr_array]) -> tuple[Array, Mask]:
@@ -94,7 +105,10 @@ def _as_rewards(reward: Any, rows: list[sparse.csr_array]) -> tuple[Array, Mask]
 def _averaged(rewards: list[sparse.csr_array], rows: list[sparse.csr_array]) -> Array:
     """Rewards `r(s, a, s')` averaged over the successors, `[S, A]`."""
     fits = len(rewards) == len(rows) and all(r.shape == p.shape for r, p in zip(rewards, rows, strict=False))
-    require(fits, "reward", [r.shape for r in rewards], "must have the shapes of `transition`")
+    n_states, n_actions = rows[0].shape[0], len(rows)
+    by_state = [r.shape for r in rewards] == [(n_actions, n_states)] * n_states
+    hint = "; [S, A, S] is another order: pass np.moveaxis(reward, 1, 0)" if by_state else ""
+    require(fits, "reward", [r.shape for r in rewards], f"must have the shapes of `transition`{hint}")
     return np.stack(
         [np.asarray(r.multiply(p).sum(axis=1)).ravel() for r, p in zip(rewards, rows, strict=True)], 1
     )
@@ -102,12 +116,8 @@ def _averaged(rewards: list[sparse.csr_array], rows: list[sparse.csr_array]) -> 
 
 def _normalised(row: sparse.csr_array, exists: Mask) -> sparse.csr_array:
     """Rows divided by their sums, with a warning that says how far these were from 1."""
-    sums = np.asarray(row.sum(axis=1)).ravel()
+    sums: Array = np.asarray(row.sum(axis=1), dtype=np.float64).ravel()
     usable = exists & (sums > 0)
-    off = float(np.abs(sums - 1)[usable].max(initial=0.0))
-    if off > 0:
-        warnings.warn(
-            f"rows of `transition` rescaled: their sums differed from 1 by up to {off:.3g}", stacklevel=3
-        )
+    warn_of_rescaling(sums[usable], name="transition")
     scale = np.where(usable, 1 / np.where(usable, sums, 1.0), 1.0)
     return sparse.csr_array(row.multiply(scale[:, None]))

@@ -19,14 +19,23 @@ from virel_theory.mdp.storage import BROKEN, read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import from_prism as prism
 from virel_theory.models.assemble import Ints, build, csr_rows
-from virel_theory.models.choices import Choices, check_choices, to_mdp
-from virel_theory.models.from_gymnasium import gym_table, made_env, open_env, start_distribution
+from virel_theory.models.choices import (
+    Choices,
+    arrival_rewards,
+    check_choices,
+    normalised,
+    start_distribution,
+    to_mdp,
+)
+from virel_theory.models.from_drn import from_drn
+from virel_theory.models.from_gymnasium import gym_start, gym_table, made_env, open_env
 from virel_theory.models.from_qvbs import Sense, qvbs_choices, qvbs_sense
+from virel_theory.models.model_text import stem_of
+from virel_theory.models.prism_files import files_beside
 
 FilePath = str | os.PathLike[str]
 
 GYM_PREFIX = "gym:"
-REWARD_ENDS = (".srew", ".trew", ".rew")
 DENSE_UP_TO = 4_000_000  # entries of `[S, A, S]`, 32 MB; larger toy-text tables become CSR
 
 
@@ -69,7 +78,7 @@ def from_gymnasium(env: Any, *, gamma: float) -> TabularMDP:
         mask = np.concatenate([mask, np.ones((1, n_actions), dtype=np.bool_)])
     transition = csr_rows(prob, row, successor, shape=(n_states * n_actions, n_states))
     initial = np.zeros(n_states)
-    initial[:n_listed] = start_distribution(unwrapped, n_listed)
+    initial[:n_listed] = gym_start(unwrapped, n_listed)
     is_sparse = mask.size * n_states > DENSE_UP_TO
     return build(transition, rewards, gamma=gamma, initial=initial, mask=mask, is_sparse=is_sparse)
 
@@ -113,6 +122,7 @@ def from_prism(
     lab: FilePath | None = None,
     rew: FilePath | Sequence[FilePath] | None = None,
     goal: str | None = None,
+    normalise: bool = False,
 ) -> TabularMDP:
     r"""Explicit-state model that PRISM or Storm exported, as a discounted MDP, Kwiatkowska et al. 2011.
 
@@ -123,11 +133,14 @@ def from_prism(
     with T the step of arrival.
 
     Args:
-        tra: transitions (`.tra`) of an MDP or, with one action per state, a DTMC.
+        tra: transitions (`.tra`) of an MDP or, with one action per state, a DTMC. All files may be in
+            row form and may be compressed (`.gz`, `.xz`).
         gamma: discount in [0, 1).
         lab: labels (`.lab`); the label `init` gives the start (uniform over several); without it, state 0.
         rew: reward file or files (`.srew`, `.trew`, `.rew`), added up.
         goal: a label of `lab`.
+        normalise: whether to divide every row by its sum, for probabilities that were rounded in print; a
+            warning says by how much the sums differed from 1.
 
     Returns: the CSR MDP; the k-th choice of a state is action k, others are masked.
     Raises: InputError: on a broken file, an unknown label, neither `rew` nor `goal`, or a bad `gamma`.
@@ -152,21 +165,18 @@ def from_prism(
         None,
         "must be given if there is no `goal`: pass a reward file or a goal label",
     )
-    starts = labels.get("init", np.array([0]))
-    require(len(starts) > 0, str(lab), "none", "must give the label `init` to at least one state")
-    initial = np.bincount(starts, minlength=transitions.n_states) / len(starts)
+    initial = start_distribution(labels, transitions.n_states, name=str(lab))
     prob, successor = transitions.prob, transitions.successor
-    reward = np.zeros(int(choice_ptr[-1]))
-    choices = check_choices(Choices(str(tra), choice_ptr, choice, successor, prob, reward, initial))
+    c = Choices(str(tra), choice_ptr, choice, successor, prob, np.zeros(int(choice_ptr[-1])), initial)
+    c = check_choices(normalised(c) if normalise else c)
     goals = None if goal is None else labels[goal]
     if rew is None and goals is not None:
-        reward = _sums(choice, prob * np.isin(successor, goals), size=len(reward))
-    else:
-        files = [rew] if isinstance(rew, str | os.PathLike) else list(rew or ())
-        require(len(files) > 0, "rew", rew, "must name at least one reward file")
-        for file in files:
-            reward = reward + _choice_rewards(Path(file), transitions, choice)
-    return to_mdp(replace(choices, reward=reward), gamma=gamma, goal=goals)
+        return to_mdp(replace(c, reward=arrival_rewards(c, goals)), gamma=gamma, goal=goals)
+    files = [rew] if isinstance(rew, str | os.PathLike) else list(rew or ())
+    require(len(files) > 0, "rew", rew, "must name at least one reward file")
+    transitions = replace(transitions, prob=c.prob)
+    rewards = [_choice_rewards(Path(file), transitions, choice) for file in files]
+    return to_mdp(replace(c, reward=np.sum(rewards, axis=0)), gamma=gamma, goal=goals)
 
 
 def load_problem(
@@ -174,15 +184,19 @@ def load_problem(
     *,
     gamma: float | None = None,
     objective: str | None = None,
+    reward: str | None = None,
+    normalise: bool = False,
     env_args: Mapping[str, Any] | None = None,
 ) -> tuple[TabularMDP, Sense | None]:
     """MDP from a file or a `gym:ID`, with the optimisation sense it asks for, Puterman 1994, Section 2.1.
 
     Args:
-        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (`files_beside` says which
-            labels and rewards are read with it), or `gym:ID`.
+        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (`prism_files.files_beside`
+            says which labels and rewards are read with it), a `.drn` file, or `gym:ID`.
         gamma: discount in [0, 1); None: the one in the file, an error where there is none.
-        objective: name of a QVBS objective, or goal label of a `.tra` file; None elsewhere.
+        objective: name of a QVBS objective, or goal label of a `.tra` or `.drn` file; None elsewhere.
+        reward: name of a reward structure or model of a `.tra` or `.drn` file; None: the only one.
+        normalise: whether to divide the rows of a `.tra` or `.drn` file, rounded in print, by their sums.
         env_args: arguments of the environment `gym:ID`, such as `{"is_slippery": False}`; None elsewhere.
 
     Returns: the MDP, and "max", "min" or None (the file does not say).
@@ -193,30 +207,45 @@ def load_problem(
         >>> load_problem("gym:FrozenLake-v1", gamma=0.99)[1] is None
         True
     """
-    name = os.fspath(spec)
-    path = Path(name)
+    name, path = os.fspath(spec), Path(spec)
     if name.startswith(GYM_PREFIX):
-        _no_objective(objective)
+        _left_out(objective=objective, reward=reward, normalise=normalise)
         env = made_env(name.removeprefix(GYM_PREFIX), env_args or {})
         return from_gymnasium(env, gamma=_given(gamma, name)), None
     require(not env_args, "env_args", env_args, "must be left out, as the MDP is not a Gymnasium environment")
-    if name.endswith((".tra", ".tra.gz")):
-        lab, rew = files_beside(path)
-        return from_prism(path, gamma=_given(gamma, name), lab=lab, rew=rew, goal=objective), None
-    require(path.suffix == ".npz", "mdp", name, "must be an .npz file, a .tra file, or gym:ID (Gymnasium)")
+    kind = Path(stem_of(path)).suffix
+    if kind == ".drn":
+        options: dict[str, Any] = {"reward": reward, "goal": objective, "normalise": normalise}
+        return from_drn(path, gamma=_given(gamma, name), **options), None
+    if kind == ".tra":
+        lab, rew = files_beside(path, reward=reward)
+        options = {"lab": lab, "rew": rew, "goal": objective, "normalise": normalise}
+        return from_prism(path, gamma=_given(gamma, name), **options), None
+    rule = "must be an .npz file, a .tra or .drn file, or gym:ID (Gymnasium)"
+    require(path.suffix == ".npz", "mdp", name, rule)
+    _left_out(reward=reward, normalise=normalise)
     if _is_qvbs(path):
         return from_qvbs(path, objective or "", gamma=_given(gamma, name))
-    _no_objective(objective)
+    _left_out(objective=objective)
     return TabularMDP.load(path, gamma=gamma), None
 
 
-def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | None = None) -> TabularMDP:
+def load_mdp(
+    spec: FilePath,
+    gamma: float | None = None,
+    *,
+    objective: str | None = None,
+    reward: str | None = None,
+    normalise: bool = False,
+) -> TabularMDP:
     """MDP from a file or a `gym:ID`, Puterman 1994, Section 2.1.
 
     Args:
         spec: as for `load_problem`, which also tells the sense of an objective.
         gamma: discount in [0, 1); None: the one in the file.
         objective: as for `load_problem`.
+        reward: as for `load_problem`.
+        normalise: as for `load_problem`.
 
     Returns: the MDP.
     Raises: InputError: as `load_problem`.
@@ -225,30 +254,7 @@ def load_mdp(spec: FilePath, gamma: float | None = None, *, objective: str | Non
         >>> load_mdp("gym:CliffWalking-v1", 0.99).n_states
         49
     """
-    return load_problem(spec, gamma=gamma, objective=objective)[0]
-
-
-def files_beside(tra: Path) -> tuple[Path | None, list[Path] | None]:
-    """Files of labels and rewards that belong to a `.tra` file by their names, as PRISM chooses them.
-
-    That is `m.lab`, and `m.srew`, `m.trew` or `m.rew`; with several reward structures PRISM numbers them,
-    `m1.srew`, `m2.srew`. Each may be compressed, `.gz`.
-
-    Raises: InputError: if there are several numbered reward structures, of which none is meant.
-    """
-    stem = tra.name.removesuffix(".gz").removesuffix(".tra")
-
-    def present(*names: str) -> list[Path]:
-        files = (tra.with_name(name + zipped) for name in names for zipped in ("", ".gz"))
-        return [file for file in files if file.exists()]
-
-    rewards = present(*(f"{stem}{end}" for end in REWARD_ENDS))
-    numbered = [] if rewards else [present(*(f"{stem}{k}{end}" for end in REWARD_ENDS)) for k in range(1, 10)]
-    several = [str(files[0]) for files in numbered if files]
-    rule = "must have one reward structure beside it: call `from_prism` with `rew=` to choose"
-    require(len(several) < 2, str(tra), several, rule)
-    found = rewards or (numbered[0] if several else [])
-    return next(iter(present(f"{stem}.lab")), None), found or None
+    return load_problem(spec, gamma=gamma, objective=objective, reward=reward, normalise=normalise)[0]
 
 
 def _is_qvbs(path: Path) -> bool:
@@ -269,9 +275,12 @@ def _given(gamma: float | None, name: str) -> float:
     return gamma
 
 
-def _no_objective(objective: str | None) -> None:
-    """Raise `InputError` if an objective was named for an MDP file or model that has no named objectives."""
-    require(objective is None, "objective", objective, "must be left out, as the MDP has no named objectives")
+def _left_out(**options: Any) -> None:
+    """Raise `InputError` for an option that was given for an MDP of a kind that has no use for it."""
+    for name, value in options.items():
+        require(
+            not value and value != "", name, value, "must be left out, as the MDP has no such thing to choose"
+        )
 
 
 def _sums(group: Ints, values: Array, *, size: int) -> Array:

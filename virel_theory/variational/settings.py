@@ -144,7 +144,7 @@ def meanings_of(doc: str, names: Sequence[str]) -> dict[str, str]:
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: nested too deeply
         return text
 
 

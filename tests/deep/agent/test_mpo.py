@@ -46,7 +46,7 @@ def ours_after(algorithm, dtype, data, updates):
     state = agent.seed_state(0)
     names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
     out = {name: ordered(state[name]) for name in names}
-    logs = {name: one["log_alpha"] for name, one in state["prior"].items()}
+    logs = {name: one["price"] for name, one in state["prior"].items()}
     if "log_alpha" in state["temperature"]:
         logs["eta"] = state["temperature"]["log_alpha"]
     return out | {name: torch.tensor([x], dtype=torch.float64) for name, x in logs.items()}
@@ -70,8 +70,8 @@ def naive_after(preset, algorithm, dtype, data, updates):
     bounds = {"mean": algorithm.prior.trust_mean, "spread": algorithm.prior.trust_spread}
     for name, bound in bounds.items():
         if bound is not None:
-            out[name] = plain.prices[name].log.detach().double()
-    return out | ({"eta": plain.eta.log.detach().double()} if hasattr(plain, "eta") else {})
+            out[name] = plain.prices[name].learnt.detach().double()
+    return out | ({"eta": plain.eta.learnt.detach().double()} if hasattr(plain, "eta") else {})
 
 
 def data_of(algorithm):

@@ -94,12 +94,25 @@ def test_a_price_rises_while_its_bound_is_broken_and_falls_while_it_is_not():
     first = trust.prices
     report = trust.tune(torch.tensor([[0.2, 0.0], [0.05, 0.002]]))
     moved = trust.prices / first
-    # Adam's first step is its step size, 1e-2 on the logarithm: the multipliers' own (tonic passed the
-    # policy's optimiser there), whose step size is 5e-4.
-    np.testing.assert_allclose(moved.log(), [[0.01, -0.01], [-0.01, 0.01]], rtol=1e-3)
+    # Adam's first step is its step size, 1e-2 of the first value: the multipliers' own (tonic passed the
+    # policy's optimiser there), whose step size is 5e-4. Adam's epsilon takes 1e-5 of a slope of 1e-3.
+    np.testing.assert_allclose(moved - 1, [[0.01, -0.01], [-0.01, 0.01]], rtol=1e-3)
     assert set(report) == set(TrustRegion.reports)
     np.testing.assert_allclose(report["price_spread"], [1000, 1000], rtol=1e-5)
     np.testing.assert_allclose(report["kl_mean"], [0.2, 0.05])
+
+
+def test_a_price_cannot_run_away_and_comes_back_as_fast_as_it_rose():
+    # A network whose own steps break the bound for 500 updates: on a logarithm the price would have risen by
+    # e^5, and have needed thousands of updates to fall; then the spread of `rerpi` was frozen.
+    trust = region(Learned(trust_spread=1e-6, price_spread=1000.0))
+    for _ in range(500):
+        trust.tune(torch.full((2, 2), 4e-6))
+    high = trust.prices[0, 1].item()
+    for _ in range(500):
+        trust.tune(torch.full((2, 2), 0.0))
+    assert high == pytest.approx(1000 * (1 + 500 * 0.01), rel=1e-2)
+    assert trust.prices[0, 1].item() < 0.75 * high
 
 
 def test_a_bound_of_none_costs_nothing_and_learns_nothing():

@@ -153,7 +153,7 @@ def test_a_budget_that_no_weights_can_spend_ends_at_the_least_temperature():
     for _ in range(300):
         temperature.tune(torch.full((2, 3), math.log(4)))
     np.testing.assert_allclose(temperature.alpha, LEAST, rtol=1e-5)
-    assert (temperature.dual.log[2:] == 0).all()
+    assert (temperature.dual.raw[2:] == 0).all()
 
 
 def test_a_seed_of_a_budget_is_restored_with_its_moments():

@@ -65,7 +65,7 @@ def test_a_preset_is_its_point_on_the_axes_with_the_numbers_of_its_source(preset
     assert settings == wanted | added
 
 
-TRUST = {"prior.price_mean": 10.0, "prior.price_spread": 1000.0, "prior.price_rate": 1e-2}
+TRUST = {"prior.price_mean": 10.0, "prior.price_rate": 1e-2}
 BUDGET = {
     "temperature": "budget", "temperature.epsilon": 0.1, "temperature.initial": 10.0,
     "temperature.rate": 1e-2, "temperature.steps": 1, "posterior": "weighted",
@@ -79,13 +79,14 @@ COMMON = {
 BOUNDS = {"prior.trust_mean": 0.1, "prior.trust_spread": 1e-4}
 RETRACE = {"value.steps": 5, "value.trace": 1.0, "data.batch": 64, "target_period": 100}
 WANTED_MPO = {
-    "mpo": RETRACE | BUDGET | BOUNDS | {"prior.likelihood": "joint"},
-    "mpo-parametric": RETRACE | BOUNDS | {
+    "mpo": RETRACE | BUDGET | BOUNDS | {"prior.price_spread": 100.0} | {"prior.likelihood": "joint"},
+    "mpo-parametric": RETRACE | BOUNDS | {"prior.price_spread": 100.0} | {
         "prior": "previous", "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0,
         "posterior.log_std_penalty": 0.0, "temperature": "zero",
     },
     "rerpi": BUDGET | {
         "prior.likelihood": "decoupled", "prior.trust_mean": 1e-3, "prior.trust_spread": 1e-6,
+        "prior.price_spread": 1000.0,
         "value.steps": 1, "value.trace": None, "data.batch": 256, "target_period": 250,
     },
 }  # fmt: skip

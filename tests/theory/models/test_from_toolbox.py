@@ -75,6 +75,21 @@ def test_rounded_rows_are_rescaled_only_if_asked_and_say_by_how_much(rounded, of
     np.testing.assert_allclose(found.transition.sum(axis=2), 1, atol=1e-15)
 
 
+def test_rows_that_are_not_rounded_are_not_rescaled():
+    turned = SMALL.transpose(2, 0, 1)  # [S, S, A] where A = S: no shape tells, but the sums do
+    with pytest.raises(InputError, match="must have rows whose sums are 1, but for rounding; found"):
+        from_toolbox(turned, [[5, 10], [-1, 2]], gamma=0.5, normalise=True)
+
+
+@pytest.mark.parametrize("digits", [1, 3, 6, 12])
+@pytest.mark.parametrize("convert", [np.array, list, lambda p: [sparse.csr_matrix(one) for one in p]])
+def test_rows_of_any_printed_length_are_divided_by_their_sums(digits, convert):
+    rounded = np.round(np.full((2, 3, 3), 1 / 3), digits)
+    with pytest.warns(UserWarning, match=f"up to {1 - 3 * round(1 / 3, digits):.2g}"[:9]):
+        found = from_toolbox(convert(rounded), R, gamma=0.5, normalise=True)
+    np.testing.assert_allclose(found.dense_transition, 1 / 3, rtol=1e-15)
+
+
 def test_exact_rows_are_normalised_without_a_word():
     from_toolbox(P, R, gamma=0.5, normalise=True)
 
@@ -93,6 +108,14 @@ def test_a_random_mdp_survives_the_way_there_and_back():
         (sparse.csr_matrix(P[0]), R, "`transition` must be one matrix"),
         (P[0], R, r"`transition` must have shape \[A, S, S\]"),
         (P, np.ones((3, 3, 3)), "`reward` must have the shapes of `transition`"),
+        (P.transpose(1, 0, 2), R, r"all of one size; `TabularMDP` reads \[S, A, S\]"),
+        (P.transpose(1, 2, 0), R, r"\[S, S, A\] is the order of MATLAB and R: pass np.moveaxis"),
+        (P, np.ones((3, 2, 3)), r"shapes of `transition`; \[S, A, S\] is another order: pass np.moveaxis"),
+        (P, list(np.ones((2, 3))), r"`reward` must have shape \[S\], \[S, A\] or \[A, S, S\]"),
+        (P, np.where(R == 2, np.nan, R), "`reward` must be finite"),
+        (P, np.where(R == 2, np.inf, R), "`reward` must be finite"),
+        (P, [[-np.inf, -np.inf], [0, 1], [4, 2]], "must leave at least one action in every state"),
+        (np.where(P == 1, np.nan, P), R, "`transition` must be non-negative; found nan"),
     ],
 )
 def test_what_does_not_fit_is_refused(transition, reward, named):

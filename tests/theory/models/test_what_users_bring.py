@@ -1,15 +1,20 @@
 """Files and environments as users have them: each kind of a reported fault, with its neighbours."""
 
+import copy
+import dataclasses
 import gzip
 import multiprocessing
 import os
+import pickle
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.toy_text.cliffwalking import CliffWalkingEnv
+from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 
 from virel_common.errors import InputError
-from virel_theory import TabularMDP, from_gymnasium, load_mdp, load_problem, solve, solve_batch
+from virel_theory import TabularMDP, from_gymnasium, garnet, load_mdp, load_problem, solve, solve_batch
 from virel_theory.cli import main_solve
 
 TRA = "2 2 3\n0 0 0 0.25\n0 0 1 0.75\n1 0 1 1\n"
@@ -121,6 +126,31 @@ class Doubled(gymnasium.RewardWrapper):
         return 2 * reward
 
 
+class TimeLimit(gymnasium.Wrapper):
+    """Not Gymnasium's: it ends every episode at once, and is none the less for its name."""
+
+    def step(self, action):
+        return *self.env.step(action)[:2], True, False, {}
+
+
+class Windy(FrozenLakeEnv):
+    def step(self, action):
+        return super().step((action + 1) % 4)
+
+
+class Elsewhere(CliffWalkingEnv):
+    def reset(self, **options):
+        out = super().reset(**options)
+        self.s = 3
+        return out
+
+
+def patched():
+    env = gymnasium.make("FrozenLake-v1").unwrapped
+    env.step = lambda _: (0, 1.0, True, False, {})
+    return env
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [
@@ -128,11 +158,48 @@ class Doubled(gymnasium.RewardWrapper):
         (lambda: Doubled(gymnasium.make("FrozenLake-v1")), "Doubled"),
         (lambda: gymnasium.wrappers.TransformReward(gymnasium.make("FrozenLake-v1"), abs), "TransformReward"),
         (lambda: gymnasium.wrappers.StickyAction(gymnasium.make("FrozenLake-v1"), 0.5), "StickyAction"),
+        (lambda: gymnasium.wrappers.ClipReward(gymnasium.make("Taxi-v4"), 0, 1), "ClipReward"),
+        (lambda: gymnasium.wrappers.NormalizeReward(gymnasium.make("Taxi-v4")), "NormalizeReward"),
+        (lambda: gymnasium.wrappers.TimeLimit(Doubled(gymnasium.make("Taxi-v4")), 9), "Doubled"),
+        (lambda: TimeLimit(gymnasium.make("FrozenLake-v1")), "TimeLimit"),
+        (Windy, "Windy.step"),
+        (lambda: gymnasium.wrappers.TimeLimit(Windy(), 9), "Windy.step"),
+        (Elsewhere, "Elsewhere.reset"),
+        (patched, "FrozenLakeEnv.step"),
     ],
+    ids=range(12),
 )
 def test_what_the_table_does_not_tell_is_refused(make, named):
     with pytest.raises(InputError, match=named):
         from_gymnasium(make(), gamma=0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Taxi-v4", {"is_rainy": True}),
+        ("Taxi-v4", {"is_rainy": True, "rainy_probability": 0.5}),
+        ("FrozenLake-v1", {"is_slippery": False}),
+        ("FrozenLake-v1", {"success_rate": 0.7, "reward_schedule": (5, -1, 0.25)}),
+        ("FrozenLake-v1", {"desc": ["SFH", "FFG"], "map_name": None}),
+        ("CliffWalking-v1", {"is_slippery": True}),
+        ("CliffWalking-v1", {"max_episode_steps": 3}),
+    ],
+)
+def test_options_that_the_table_tells_give_the_steps_of_the_environment(name, options):
+    env = gymnasium.make(name, **options)
+    mdp = from_gymnasium(env, gamma=0.9)
+    raw, rng = env.unwrapped, np.random.default_rng(0)
+    raw.reset(seed=0)
+    assert mdp.initial[raw.s] > 0
+    for _ in range(400):  # each step has a positive probability, and its reward if it is sure
+        raw.s, action = int(rng.integers(len(raw.P))), int(rng.integers(mdp.n_actions))
+        state = raw.s
+        successor, reward, terminated, *_ = raw.step(action)
+        successor = mdp.n_states - 1 if terminated else successor
+        assert mdp.dense_transition[state, action, successor] > 0
+        if len(raw.P[state][action]) == 1:
+            assert mdp.reward[state, action] == pytest.approx(reward, abs=1e-12)
 
 
 def test_harmless_wrappers_and_the_environment_below_are_read():
@@ -172,9 +239,38 @@ def test_bad_arguments_of_an_environment_are_one_line(tmp_path, monkeypatch, cap
     assert named in capsys.readouterr().err
 
 
-# Scalars, permissions, forks
+# Scalars, permissions, copies, forks
 
 MDP = TabularMDP([[[1.0]]], [[1.0]], 0.5)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda mdp: pickle.loads(pickle.dumps(mdp)),
+        lambda mdp: pickle.loads(pickle.dumps([mdp], protocol=2))[0],
+        dataclasses.replace,
+    ],
+    ids=["copy", "deepcopy", "pickle", "old pickle", "replace"],
+)
+def test_copies_are_read_only_and_equal(copied, sparse):
+    mdp = garnet(4, 2, 2, gamma=0.9, rng=np.random.default_rng(0), missing=0.5, sparse=sparse)
+    found = copied(mdp)
+    parts = [found.reward, found.initial, found.mask]
+    parts += (
+        [getattr(found.transition, k) for k in ("data", "indices", "indptr")]
+        if sparse
+        else [found.transition]
+    )
+    assert not any(part.flags.writeable for part in parts)
+    with pytest.raises(ValueError, match="read-only"):
+        found.reward[0, 0] = 1.0
+    np.testing.assert_array_equal(found.dense_transition, mdp.dense_transition)
+    for name in ("reward", "initial", "mask", "gamma"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(mdp, name))
 
 
 @pytest.mark.parametrize(

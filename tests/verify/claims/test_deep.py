@@ -219,7 +219,6 @@ def test_without_torch_other_claims_run_as_before_and_deep_ones_are_explained_to
 ):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert verify(tmp_path) == (0, ["holds", "refuted"])
-    assert main_explain(["--errata", str(tmp_path / "errata.md"), "--jobs", "1"]) == 0
     capsys.readouterr()
     assert main_explain(["deep-fake"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

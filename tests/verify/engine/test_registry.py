@@ -5,6 +5,7 @@ import pytest
 
 from tests.support import claims as fake_claims
 from verify.engine import registry
+from verify.engine.claim import Kind, kind_of
 from verify.engine.registry import all_claims, select
 from verify.engine.verdict import Verdict
 from virel_theory import InputError
@@ -27,6 +28,17 @@ def test_a_refuted_claim_has_a_correction_with_a_derivation(claim):
         assert claim.correction is not None
         assert claim.correction.statement.strip()
         assert claim.correction.derivation.strip()
+
+
+@CLAIMS
+def test_a_claim_has_a_weight_iff_it_is_refuted_or_has_a_gap(claim):
+    assert (claim.weight is None) == (claim.expected in {Verdict.HOLDS, Verdict.CERTIFIED})
+
+
+@CLAIMS
+def test_a_claim_about_our_own_code_is_never_counted_as_a_statement(claim):
+    assert (kind_of(claim) is Kind.CODE) == (claim.deep or claim.id.startswith(("def-", "deep-")))
+    assert (kind_of(claim) is Kind.SOURCE) == (claim.printed and kind_of(claim) is not Kind.CODE)
 
 
 @CLAIMS

@@ -200,3 +200,15 @@ def test_arrays_in_a_shrunk_counterexample_are_small():
         st.fixed_dictionaries({"q": st.lists(st.integers(-20, 20), min_size=1, max_size=6).map(np.array)}),
     )
     assert run_check(check, seed=0).counterexample["q"].tolist() == [2]
+
+
+def test_the_counterexample_on_record_comes_before_any_search_and_is_not_shrunk():
+    check = dataclasses.replace(SOMETIMES, recorded={"x": 400})
+    outcome = run_check(check, seed=0)
+    assert (outcome.counterexample, outcome.n_instances) == ({"x": 400}, 1)
+
+
+def test_a_counterexample_on_record_that_holds_decides_nothing():
+    """A statement that was mended must not stay refuted; one that is false is found by the search."""
+    assert run_check(dataclasses.replace(ALWAYS, recorded={"x": 400}), seed=0).ok
+    assert run_check(dataclasses.replace(SOMETIMES, recorded={"x": 1}), seed=0).counterexample == {"x": 17}

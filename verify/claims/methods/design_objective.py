@@ -16,11 +16,15 @@ class Trajectories(NamedTuple):
     total: Array
 
 
-def trajectories(mdp: TabularMDP, pi: Array) -> Trajectories:
-    """Log-probabilities and returns of every path s1 a1 s2 a2 under `pi` (`-inf` for impossible ones)."""
+def trajectories(mdp: TabularMDP, pi: Array, second: Array | None = None) -> Trajectories:
+    """Log-probabilities and returns of every path s1 a1 s2 a2 under `pi` (`-inf` for impossible ones).
+
+    `second` is the policy of the second step, if it is another one.
+    """
     with np.errstate(divide="ignore"):
         dynamics = np.log(mdp.initial)[:, None, None, None] + np.log(mdp.dense_transition)[:, :, :, None]
-    log_policy = np.log(pi)[:, :, None, None] + np.log(pi)[None, None, :, :]
+        last = np.log(pi if second is None else second)
+        log_policy = np.log(pi)[:, :, None, None] + last[None, None, :, :]
     total = mdp.reward[:, :, None, None] + mdp.reward[None, None, :, :]
     return Trajectories(dynamics + log_policy, log_policy, total)
 
@@ -31,12 +35,14 @@ def mean_over(path: Trajectories, values: Array) -> float:
     return float(np.sum(weight * np.where(weight > 0, values, 0.0)))
 
 
-def objective(mdp: TabularMDP, pi: Array, prior: Array, alpha: float) -> float:
+def objective(
+    mdp: TabularMDP, pi: Array, prior: Array, alpha: float, *, second: Array | None = None
+) -> float:
     """Objective (6) of Marino et al. over trajectories: `E[R] - alpha KL(pi(tau) || p(tau))`, p the prior.
 
-    The dynamics cancel in the ratio.
+    The dynamics cancel in the ratio. `second` is the policy of the second step, if it is another one.
     """
-    path, reference = trajectories(mdp, pi), trajectories(mdp, prior)
+    path, reference = trajectories(mdp, pi, second), trajectories(mdp, prior)
     return mean_over(path, path.total - alpha * (path.log_policy - reference.log_policy))
 
 

@@ -15,11 +15,12 @@ Teeth:  `perturb` discounts by 0.9 gamma on one side and adds to the reward ther
 
 import numpy as np
 
+from verify.claims import recorded
 from verify.claims.instances import gym_instances, gym_mdp, on_mdp, solved
 from verify.claims.methods import comparison_figures, em_figures
 from verify.claims.methods.policy_iteration import policy_iteration_steps, solve_bound
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -168,8 +169,17 @@ _M_STEP = solved(pi=on_mdp(lambda mdp: policies(mdp, full_support=False)), d=on_
 
 _M_STEP_GAP = Step(
     name="argmax_omega L is at eps_omega = 0",
-    statement=r"\omega_1 \in \arg\max_\omega \mathcal L(\omega,\theta) \iff \varepsilon_{\omega_1} = 0 \quad\text{('as we prove in Theorem 2')}",
-    check=Check(gap_m_step, _M_STEP),
+    statement=r"\text{As we prove in Theorem 2, we can always maximise our objective with respect to } \omega \text{ by finding } \omega^* \text{ s.t. } \varepsilon_{\omega^*} = 0",
+    check=Check(
+        gap_m_step,
+        _M_STEP,
+        recorded={
+            "mdp": recorded.one_state(4.0, -3.0, gamma=0.5),
+            "q_star": recorded.table(8, 1),
+            "pi": recorded.table(0, 1),
+            "d": recorded.D,
+        },
+    ),
     repaired=Correction(
         statement=r"Q^{\pi_{k-1}} > 0 \implies \sup_\omega \mathcal L(\omega,\theta) = \lim_{\varepsilon_\omega \to 0^+}\mathcal L = \infty; \text{ else minimise } \varepsilon_\omega \text{ itself}",
         derivation=r"$\mathcal L = E[\hat Q_\omega]/\varepsilon_\omega + \mathcal H$. Assumption 1 gives $Q^* > 0$, not $Q^{\pi} > 0$. If $E_{d\pi}[Q^{\pi}] < 0$ then $\mathcal L \to -\infty$ as "
@@ -188,6 +198,7 @@ CLAIMS = (
         statement=r"\hat Q_{\omega_k}(\cdot) \leftarrow Q^{\pi_{k-1}}(\cdot)",
         check=Check(gap_39, _MDP, n_random=1000, named=gym_instances()),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         steps=(_M_STEP_GAP,),
         figures=lambda seed: (*em_figures.policy_iteration_figures(seed), *comparison_figures.figures(seed)),
     ),
@@ -215,13 +226,14 @@ CLAIMS = (
         id="eq-41",
         title="fixed-target EM is Q-value iteration",
         source="Eq. (41), App. F.5",
-        statement=r"\hat Q_{\omega_k}(\cdot) = \mathcal T^{\pi_{k-1}}\hat Q_{\omega_{k-1}}(\cdot) = r(\cdot) + E_{s'|\cdot}[\max_{a'} \hat Q_{\omega_{k-1}}(s',a')] = \mathcal T^*\hat Q_{\omega_{k-1}}(\cdot), \quad k \ge 2",
-        check=Check(gap_41_printed, _MDP_Q),
+        statement=r"\hat Q_{\omega_k}(\cdot) = \mathcal T^{\pi_{k-1}}\hat Q_{\omega_{k-1}}(\cdot) = r(\cdot) + E_{s'|\cdot}[\max_{a'} \hat Q_{\omega_{k-1}}(s',a')] = \mathcal T^*\hat Q_{\omega_{k-1}}(\cdot), \quad k > 2",
+        check=Check(gap_41_printed, _MDP_Q, recorded={"mdp": recorded.R_DISCOUNTED, "q": recorded.Q}),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         assumptions=(
             Assumption(
-                "k >= 2",
-                r"the step $k = 1$ is excluded ($\pi_0$ need not be greedy); the PDF's text layer reads $k > 2$",
+                "k > 2",
+                r"$k = 2$ holds as well; the step $k = 1$ is excluded, as $\pi_0$ need not be greedy",
                 without=Check(gap_41_from_first, instances(mdp=mdps(), q=q_tables, pi=policies)),
             ),
         ),

@@ -4,11 +4,9 @@ Probabilities of trajectories are exact; exponentials and logarithms are enclose
 of Marino et al. A function that returns the components of a formula returns left side minus right side.
 """
 
-from typing import Any
-
 from flint import arb, fmpq
 
-from verify.arithmetic.balls import exp, log, total
+from verify.arithmetic.balls import exp, log, total, xlogy
 from verify.arithmetic.exact import Vector
 from verify.arithmetic.instance import Exact
 
@@ -92,6 +90,21 @@ def evidence_bound(x: Exact) -> list[arb]:
     return [x.alpha * log(evidence) - objective(x)]
 
 
+def evidence_gap(x: Exact) -> list[arb]:
+    """Zero if (6)'s gap is a divergence: log-evidence minus J minus `alpha KL(pi(tau|O) || p(tau|O = 1))`.
+
+    Both distributions are those of whole paths, dynamics included.
+    """
+    p, paths = prior(x), trajectories(x)
+    weights = [w * chance(p, path) * exp(returned(x, path) / x.alpha) for w, path in paths]
+    evidence = total(weights)
+    kl = total(
+        xlogy(w * chance(x.pi, path), w * chance(x.pi, path) / (y / evidence))
+        for (w, path), y in zip(paths, weights, strict=True)
+    )
+    return [x.alpha * log(evidence) - objective(x) - x.alpha * kl]
+
+
 def by_steps(x: Exact) -> list[arb]:
     """Zero if Marino et al. (7) holds: their objective J over trajectories (6) minus J over time steps."""
     gain = [arb(r) - x.alpha * kl for r, kl in zip(x.mdp.reward, log_ratio(x), strict=True)]
@@ -128,52 +141,6 @@ def soft_values(x: Exact, *, start: int) -> list[arb]:
         value = later + last[s] if start == 1 else later
         out.append(value - total(x.pi[i] * (q[i] - x.alpha * kl[i]) for i in own))
     return out
-
-
-def _log_evidence(x: Exact) -> list[arb]:
-    """Maximum over pi of `E_pi[Q] - alpha KL(pi || p)` in each state, `alpha log E_p[exp(Q/alpha)]`."""
-    q, p = soft_q(x), prior(x)
-    return [x.alpha * total(p[i] * exp(q[i] / x.alpha) for i in own).log() for own in x.mdp.of_state]
-
-
-def posterior_attains(x: Exact) -> list[arb]:
-    """Zero if the Boltzmann posterior attains Marino et al. (11): its `E[Q] - alpha KL` minus the maximum."""
-    q, p, out = soft_q(x), prior(x), []
-    for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
-        weights = {i: p[i] * exp(q[i] / x.alpha) for i in own}
-        post = {i: w / total(weights.values()) for i, w in weights.items()}
-        out.append(total(w * (q[i] - x.alpha * (w / p[i]).log()) for i, w in post.items()) - top)
-    return out
-
-
-def no_policy_exceeds(x: Exact) -> list[arb]:
-    """Nonnegative if no policy exceeds Marino et al. (11): maximum minus `E_pi[Q] - alpha KL(pi || p)`.
-
-    One difference per state. It is an exact zero where pi is p and all actions have the same Q.
-    """
-    q, kl, terms, out = soft_q(x), log_ratio(x), _soft_q_terms(x), []
-    for own, top in zip(x.mdp.of_state, _log_evidence(x), strict=True):
-        tied = len({terms[i] for i in own}) == 1 and all(x.pi[i] == prior(x)[i] for i in own)
-        out.append(arb(0) if tied else top - total(x.pi[i] * (q[i] - x.alpha * kl[i]) for i in own))
-    return out
-
-
-def _soft_q_terms(x: Exact) -> list[Any]:
-    """Soft Q of Marino et al. (9) in symbols: a factor for each log(pi/p), by pi/p; at 1 the constant.
-
-    The factor -alpha of the logarithms is left out. Two pairs with equal terms have exactly equal Q. The
-    terms are sorted pairs of a dictionary.
-    """
-    ratios = [a / b for a, b in zip(x.pi, prior(x), strict=True)]
-    found = []
-    for reward, row in zip(x.mdp.reward, x.mdp.rows, strict=True):
-        terms = {fmpq(1): reward}
-        for i, w in ((i, p * x.pi[i]) for t, p in row for i in x.mdp.of_state[t]):
-            terms[fmpq(1)] += w * x.mdp.reward[i]
-            if ratios[i] != 1:
-                terms[ratios[i]] = terms.get(ratios[i], fmpq(0)) + w
-        found.append(tuple(sorted(terms.items())))
-    return found
 
 
 def maximum_entropy_printed(x: Exact) -> list[arb]:
@@ -265,18 +232,6 @@ def fitted_lottery(x: Exact) -> list[arb]:
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
-def slope_of_printed_fit(x: Exact) -> list[arb]:
-    """Zero if theta = P(lottery) = 1/2 is stationary for the printed fit: slope of `E_q[log p_theta(tau|O)]`.
-
-    q = p_{1/2}(tau|O). With z = theta w + (1 - theta) e, w and e the exponential returns of lottery and safe
-    arm, the derivative of log(theta w/z) is 1/theta - (w - e)/z, that of log((1 - theta) e/z) is -1/(1 -
-    theta) - (w - e)/z.
-    """
-    q = _posterior_of_lottery(x)
-    lean = 2 * (q - (1 - q))  # (w - e)/z at 1/2
-    return [q * (2 - lean) - (1 - q) * (2 + lean)]
-
-
 # MERL.
 
 
@@ -285,11 +240,15 @@ def merl(x: Exact) -> list[arb]:
 
     State s1 has k1 free actions, s2 has one, and a2 pays 1.
     """
-    gamma, k1 = x.discount, int(x.k1)
-    v1, v2 = (x.c * total(arb(0).exp() for _ in range(n)).log() for n in (k1, 1))
-    a1, a2 = (gamma * v1 / x.c).exp(), ((1 + gamma * v2) / x.c).exp()
-    closed = 1 / ((arb(k1).log() * -gamma + 1 / x.c).exp() + 1)
-    return [log(a1 / a2) - log(closed / (1 - closed))]
+    closed = 1 / ((arb(int(x.k1)).log() * -x.discount + 1 / x.c).exp() + 1)
+    return [_merl_logit(x) - log(closed / (1 - closed))]
+
+
+def _merl_logit(x: Exact) -> arb:
+    """Logit of MERL's pi(a1|s0), from the soft values of s1 and s2."""
+    v1, v2 = (x.c * total(arb(0).exp() for _ in range(n)).log() for n in (int(x.k1), 1))
+    a1, a2 = (x.discount * v1 / x.c).exp(), ((1 + x.discount * v2) / x.c).exp()
+    return log(a1 / a2)
 
 
 def merl_threshold(x: Exact) -> list[arb]:
@@ -298,4 +257,9 @@ def merl_threshold(x: Exact) -> list[arb]:
     The talk says when that probability exceeds 1/2. That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left
     to the float check, which is exact.
     """
-    return [x.discount * arb(int(x.k1)).log() - 1 / x.c]
+    return [_merl_logit(x)]
+
+
+def merl_premise(x: Exact) -> list[arb]:
+    """Positive if the threshold of the talk is passed: `1 - k1^-gamma e^(1/c)`."""
+    return [1 - (1 / x.c - x.discount * arb(int(x.k1)).log()).exp()]

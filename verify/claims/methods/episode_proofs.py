@@ -1,9 +1,11 @@
 """Proofs on episodes and lotteries: Marino et al. (5)-(12), pseudo-likelihood and MERL."""
 
+import math
 from functools import partial
 from typing import Any
 
 from flint import fmpq
+from hypothesis import strategies as st
 
 from verify.arithmetic.exact import fraction_of
 from verify.arithmetic.instance import Exact, exactly, without_mdp
@@ -41,6 +43,18 @@ def merl_example(instance: dict[str, Any]) -> Exact:
     return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
 
 
+def _past_the_threshold() -> st.SearchStrategy[dict[str, Any]]:
+    """Hypothesis strategy that draws MERL counterexamples with `k1^-gamma exp(1/c) < 1`."""
+    drawn = st.fixed_dictionaries(
+        {
+            "k1": st.integers(2, 40),
+            "gamma": st.sampled_from((0.5, 0.25, 0.75)),
+            "c": st.sampled_from((1.0, 2.0, 4.0, 0.5)),
+        }
+    )
+    return drawn.filter(lambda x: x["gamma"] * math.log(x["k1"]) > 1 / x["c"] + 0.01)
+
+
 WITH_PRIOR, UNIFORM_PRIOR = ("mdp", "pi", "prior", "alpha"), ("mdp", "pi", "alpha", "horizon")
 EPISODE, LOTTERY, MERL = (
     ("mdp", "pi", "c", "horizon"),
@@ -60,14 +74,19 @@ JOBS: Jobs = {
         refuted("printed", ("mdp", "pi"), differs(facts.mass_printed)),
         proved("corrected", ("mdp", "pi", "horizon"), equal(facts.mass), **_two_steps),
     ),
-    "design-06": (proved("printed", (*WITH_PRIOR, "horizon"), at_least(facts.evidence_bound), **_two_steps),),
+    "design-06": (
+        proved(
+            "printed",
+            (*WITH_PRIOR, "horizon"),
+            equal(facts.evidence_gap),
+            at_least(facts.evidence_bound),
+            **_two_steps,
+        ),
+    ),
     "design-07": (proved("printed", (*WITH_PRIOR, "horizon"), equal(facts.by_steps), **_two_steps),),
     "design-10": (
         refuted("printed", WITH_PRIOR, differs(partial(facts.soft_values, start=2))),
         proved("corrected", WITH_PRIOR, equal(partial(facts.soft_values, start=1))),
-    ),
-    "design-11": (
-        proved("printed", WITH_PRIOR, equal(facts.posterior_attains), at_least(facts.no_policy_exceeds)),
     ),
     "design-12": (
         refuted("printed", UNIFORM_PRIOR, differs(facts.maximum_entropy_printed), **_two_steps),
@@ -78,9 +97,17 @@ JOBS: Jobs = {
     ),
     "pseudo-likelihood-jensen": (proved("printed", EPISODE, at_least(facts.jensen), prepare=episodes),),
     "pseudo-likelihood-risk-seeking": (
-        refuted("printed", LOTTERY, *WORSE_LOTTERY, equal(facts.slope_of_printed_fit), prepare=lottery),
-        proved("corrected", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
+        proved("printed", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
     ),
     "merl-counterexample": (proved("printed", MERL, equal(facts.merl), **_merl),),
-    "merl-counterexample-threshold": (proved("printed", MERL, above(facts.merl_threshold), **_merl),),
+    "merl-counterexample-threshold": (
+        proved(
+            "printed",
+            MERL,
+            above(facts.merl_premise),
+            above(facts.merl_threshold),
+            prepare=merl_example,
+            instances=_past_the_threshold(),
+        ),
+    ),
 }

@@ -12,9 +12,10 @@ Teeth:  `perturb` doubles the temperature; adds a nat; drops the prior from (43)
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -83,11 +84,17 @@ def gradient_gap(
 def prior_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of App. G's M-step: MPO's (42) at a prior pi_phi minus (42) at pi_phi = pi_theta, at most 0."""
+    """Gap of App. G's M-step: (42) at the best prior minus (42) at pi_phi, minus `E_d[KL(pi_theta || pi_phi)]`.
+
+    It is zero. As the KL is at least 0, the best prior is pi_theta, "under which KL = 0".
+    """
     best = mpo_m_step_prior(pi_theta)
     value = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=best, d=d, eps=eps) - 10 * perturb
     other = mpo_objective(_masked(mdp, q), pi_theta=pi_theta, pi_phi=pi_phi, d=d, eps=eps)
-    return Gap(other - value, 2 * _bound(mdp, q, eps))
+    on = pi_theta > 0
+    ratio = np.log(pi_theta[on] / pi_phi[on])
+    kl = float(np.sum((d[:, None] * pi_theta)[on] * ratio))
+    return worst(Gap(abs(value - other - kl), 2 * _bound(mdp, q, eps)), Gap(-kl, 2 * _bound(mdp, q, eps)))
 
 
 def _remainder(mdp: TabularMDP, q: Array, pi_theta: Array, pi_phi: Array, d: Array, eps: float) -> float:
@@ -144,7 +151,8 @@ CLAIMS = (
         title="MPO's objective as lower bound, for theta and phi",
         source="Eq. (42), App. G",
         statement=r"\mathcal L(\omega,\theta,\phi) = E_{d(s)}[E_{\pi_\theta}[\hat Q_\omega(h)/\varepsilon_\omega]"
-        r" - KL(\pi_\theta(a|s)\|\pi_\phi(a|s))] \text{ (read: up to a term without } \theta, \phi\text{)}",
+        r" - KL(\pi_\theta(a|s)\|\pi_\phi(a|s))]",
+        reading=r"The lower bound of the model's log-evidence is this, up to a term without $\theta$ and $\phi$.",
         check=Check(objective_gap, _FULL),
         expected=Verdict.HOLDS,
     ),
@@ -152,16 +160,21 @@ CLAIMS = (
         id="eq-42-omega",
         title="MPO's objective as lower bound, for omega",
         source="Eq. (42) and M-step, App. G",
-        statement=r"\arg\max_{\omega} \mathcal L(\omega,\phi,\theta_{k+1}) \text{ with } \mathcal L \text{ of (42)"
-        r" (read: what was neglected has no } \omega \text{ either)}",
-        check=Check(omega_gap, _FULL),
+        statement=r"\text{we maximise the LML using the posterior derived from the E-step: } \arg\max_{\omega,\phi}\mathcal L(\omega,\phi,\theta_{k+1})",
+        reading=r"What (42) leaves out of the lower bound of the log-marginal likelihood (LML) has no $\omega$.",
+        check=Check(
+            omega_gap,
+            _FULL,
+            recorded=recorded.R_WITH_Q | {"pi_theta": recorded.UNIFORM, "pi_phi": recorded.UNIFORM},
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\mathcal L_{ELBO}(\omega,\theta,\phi) = (42) + E_{d(s)}[\log(y_\omega(s)/d(s))],\quad"
             r" \log y_\omega(s) = -\max_{a'}\hat Q_\omega(a',s)/\varepsilon_\omega",
             derivation=r"""App. B drops $E_{d(s)}[\log(y_\omega(s)/d(s))]$ because it has no $\theta$. It has $\omega$:
-with $|H| = 1$ the likelihood is $y_\omega(h) = 1$ and the lower bound is 0 for every $\omega$, while (42) is
-$\hat Q_\omega/\varepsilon_\omega$. So the M-step's $\arg\max_\omega$ of (42) is not that of the model's lower
+for one state, two actions, $\gamma = 0$, $r = (2, 1)$ and $\hat Q_\omega = (1, 0)$, $\varepsilon_\omega = 1/2$ and the
+term is -2; for $\hat Q_\omega = 0$ it is 0. So the M-step's $\arg\max_\omega$ of (42) is not that of the model's lower
 bound; it is one of the model with the unnormalised factor $\exp(\hat Q_\omega/\varepsilon_\omega)$ of Eq. (5).""",
             check=Check(corrected_omega_gap, _FULL),
         ),

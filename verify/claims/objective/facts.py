@@ -6,12 +6,14 @@ ball per component.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from flint import arb, fmpq
 
 from verify.arithmetic.balls import boltzmann, entropy, exp, log, total, xlogy
 from verify.arithmetic.exact import first_greedy, residual_error, uniform_over
 from verify.arithmetic.instance import Exact
+from verify.proofs.shared_facts import dot
 
 # The quantities that the formulas are made of.
 
@@ -240,14 +242,6 @@ def above_minimum(x: Exact) -> list[arb]:
     return [surplus(x, theta(x))]
 
 
-def above_minimum_minus_one(x: Exact) -> list[arb]:
-    """Positive if Lemma 1 i)'s limit L -> -inf fails for finite actions: `L - (min Q/eps - 1)`.
-
-    L stays above that bound.
-    """
-    return [surplus(x, theta(x)) + 1]
-
-
 def least_value(x: Exact) -> list[arb]:
     """Smallest Q value of an instance, `min_{s,a} Q`, to be proved positive."""
     return [arb(min(x.q))]
@@ -278,20 +272,30 @@ def marginal(x: Exact) -> list[arb]:
     return [log(evidence) - (lower + kl)]
 
 
-def marginal_bound(x: Exact) -> list[arb]:
-    """Nonnegative if Fellows et al. (9) bounds the log-evidence: `log p(x)` minus lower bound at some w(h).
+def _elbo_of(x: Exact, w: Sequence[Any]) -> arb:
+    """Lower bound (3) of Marino et al. at a distribution w: `E_w[log p(x|z)] - KL(w || p(z))`."""
+    fit = total(u * log(likely) for u, likely in zip(w, x.joint, strict=True))
+    return fit - total(u * log(u / p) for u, p in zip(w, x.p_z, strict=True) if u)
 
-    It is an exact zero where w is the posterior.
-    """
-    evidence = sum(x.joint, fmpq(0))
-    if all(q == joint / evidence for q, joint in zip(x.w, x.joint, strict=True)):
+
+def design_marginal(x: Exact) -> list[arb]:
+    """Zero if Marino et al. (2), (3) hold: `log p(x)` minus their lower bound minus the KL to p(z|x)."""
+    evidence = dot(x.p_z, x.joint)
+    posterior = [p * likely / evidence for p, likely in zip(x.p_z, x.joint, strict=True)]
+    kl = total(xlogy(w, w / p) for w, p in zip(x.w, posterior, strict=True))
+    return [log(evidence) - (_elbo_of(x, x.w) + kl)]
+
+
+def design_bound(x: Exact) -> list[arb]:
+    """Nonnegative if Marino et al. (3) is a lower bound: `log p(x)` minus it; an exact 0 at the posterior."""
+    evidence = dot(x.p_z, x.joint)
+    if all(w == p * likely / evidence for w, p, likely in zip(x.w, x.p_z, x.joint, strict=True)):
         return [arb(0)]
-    return [log(evidence) - total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)]
+    return [log(evidence) - _elbo_of(x, x.w)]
 
 
-def posterior_attained(x: Exact) -> list[arb]:
-    """Zero if the posterior attains Fellows et al. (9)'s log-evidence: lower bound there minus `log p(x)`."""
-    evidence = sum(x.joint, fmpq(0))
-    posterior = [joint / evidence for joint in x.joint]
-    terms = [p * (log(joint) - log(p)) for p, joint in zip(posterior, x.joint, strict=True)]
-    return [total(terms) - log(evidence)]
+def boltzmann_attains(x: Exact) -> list[arb]:
+    """Zero if Marino et al. (4) attains their bound: (3) at `p(z) exp(log p(x|z))`, normalised, minus `log p(x)`."""
+    weights = [p * log(likely).exp() for p, likely in zip(x.p_z, x.joint, strict=True)]
+    best = [w / total(weights) for w in weights]
+    return [_elbo_of(x, best) - log(dot(x.p_z, x.joint))]

@@ -6,6 +6,7 @@ the first, part ii) the second (or a policy with finite differential entropy).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from verify.claims.objective import lemma_1_dirac as dirac
 from verify.claims.objective import lemma_1_gaps as gaps
 from verify.engine.claim import ON_AN_INTERVAL, Assumption, Check, Claim, Correction, Instance
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.continuous.boltzmann import elbo_continuous
 from virel_theory.continuous.distributions import Uniform
@@ -110,6 +111,7 @@ CLAIMS = (
             st.fixed_dictionaries(_NASCENT | {"n": st.sampled_from((1, 10, 100))}),
         ),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "nascent deltas of one shape",
@@ -125,16 +127,11 @@ CLAIMS = (
     Claim(
         id="lemma-1-i-finite",
         title="L at a Dirac policy, finite action sets",
-        source="Lemma 1 i), App. D.3",
-        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = -\infty\quad\text{(Lemma 1 i) read on finite action sets)}",
-        check=Check(gaps.finite_dirac_gap, _FINITE_I),
-        expected=Verdict.REFUTED,
-        correction=Correction(
-            r"|A| < \infty:\quad L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
-            r"The entropy of a point mass on a finite set is $-1\log 1 = 0$, so (4) leaves the first term, which is finite. By hand: one state,"
-            r" one action, $Q = 0$: $L = 0$.",
-            Check(gaps.finite_dirac_value_gap, _FINITE_I),
-        ),
+        source="ours, beside Lemma 1 i) of App. D.3, which is about densities",
+        statement=r"\varepsilon_\omega > 0,\ \pi_\theta(a|s) = \delta(a^*),\ |A| < \infty\ \Rightarrow\ L(\omega,\theta) = E_{d(s)}[\hat Q_\omega(a^*, s)]/\varepsilon_\omega",
+        check=Check(gaps.finite_dirac_value_gap, _FINITE_I),
+        expected=Verdict.HOLDS,
+        printed=False,
     ),
     Claim(
         id="eq-20",
@@ -155,6 +152,7 @@ CLAIMS = (
         statement=r"\mathcal H(\delta(a^*)) = -\log p(-a^*) + \lim_{\sigma\to0}\log\sigma = -\infty",
         check=dirac.PRINTED_21,
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(dirac.POSITIVE_AT_MINUS_A_STAR,),
         steps=dirac.STEPS,
         not_certified=ON_AN_INTERVAL,
@@ -164,8 +162,12 @@ CLAIMS = (
         title="L as the temperature falls, continuous actions",
         source="Lemma 1 ii), App. D.3",
         statement=r"\hat Q_\omega(\cdot) > 0,\ \pi_\theta \text{ any non-deterministic policy}\ \Rightarrow\ \lim_{\varepsilon_\omega\to0}L(\omega,\theta) = \infty",
-        check=_growth(_ABOVE_1, *gaps.POLICIES),
+        check=replace(
+            _growth(_ABOVE_1, *gaps.POLICIES, gaps.SLOW),
+            recorded={"q": [[1]], "policy": gaps.SLOW, "n": 1, "rate": False},
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "Q > 0", "Q <= 0 leaves H or sends L to -inf", _growth(_NOT_ABOVE_0, "uniform", "gaussian")
@@ -174,9 +176,8 @@ CLAIMS = (
         correction=Correction(
             r"0 < E_{d\pi_\theta}[\hat Q_\omega] < \infty,\ E_d[\mathcal H(\pi_\theta)] \in \mathbb R\ \Rightarrow\ "
             r"\varepsilon_\omega L \to E_{d\pi_\theta}[\hat Q_\omega],\quad L\to\infty",
-            r"The proof takes entropy to be finite for every non-deterministic policy. $\tfrac12\delta(0) + \tfrac12U[-1, 1]$ is not deterministic and"
-            r" has no density: $\mathcal H = -\infty$ and $L = -\infty$ for every $\varepsilon_\omega$. A density is not enough either:"
-            r" $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$. On an unbounded A it can also be"
+            r"The proof takes entropy to be finite for every non-deterministic policy. The density $p(x) = 1/(x\log^2 x)$ on $(0, 1/e)$ has"
+            r" $\mathcal H = -\int_1^\infty (t - 2\log t)\,t^{-2}dt = -\infty$, so that $L = -\infty$ for every $\varepsilon_\omega$. On an unbounded A it can also be"
             r" $+\infty$: the same $p$ on $(e, \infty)$ has $\mathcal H = \int_1^\infty (t + 2\log t)\,t^{-2}dt = \infty$, and with Q = 1"
             r" $\varepsilon_\omega L = \infty$ does not tend to 1. If both means are real, $\varepsilon_\omega L = E[Q] + \varepsilon_\omega E_d[\mathcal H]"
             r" \to E[Q]$, and $L \ge E[Q]/\varepsilon_\omega - |E_d[\mathcal H]| \to \infty$: only the mean of Q has to be positive, not Q.",

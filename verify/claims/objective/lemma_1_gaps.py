@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.polynomial import Polynomial
+from scipy.special import expn
 
 from verify.engine.verdict import Gap, worst
 from virel_theory.checks import Array, U
@@ -49,6 +50,8 @@ POLICIES: dict[str, Distribution] = {
     "atom-and-uniform": Mixture((0.5, 0.5), (Atom(0.0), BOX)),
 }
 SHAPES = tuple(ENTROPY)
+SLOW = "1/(x log^2 x)"
+"""Name of the density 1/(x log(x)^2) on (0, 1/e), whose differential entropy is -inf."""
 
 
 def nascent(shape: str, *, a_star: float, sigma: float) -> Distribution:
@@ -107,14 +110,6 @@ def spread_gap(*, n: int, perturb: float = 0.0) -> Gap:
     return Gap(differential_entropy(p).value + perturb, 1e-11)
 
 
-def finite_dirac_gap(
-    *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
-) -> Gap:
-    """Gap of Lemma 1 i) on finite actions: L at a deterministic policy, to be below `min Q/eps - 1`."""
-    value, _, low = _finite_dirac(mdp, q, actions, d=d, eps=eps)
-    return Gap(value + perturb, low - 1)
-
-
 def finite_dirac_value_gap(
     *, mdp: TabularMDP, q: Array, actions: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
@@ -133,6 +128,8 @@ def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: fl
     1/4 stands in for an E[Q] below it. With `rate` also |eps L - E[Q]| = eps |H| <= eps log 2, as 0 <= H <=
     log 2 for the densities on [-1, 1] (both are below 1). Neither needs more of Q than a mean of 1/4.
     """
+    if policy == SLOW:
+        return _slow_growth_gap(q, n, perturb)
     pi = POLICIES[policy]
     d = np.full(len(q), 1 / len(q))
     polynomials = [Polynomial(c) for c in q]
@@ -142,6 +139,20 @@ def growth_gap(*, q: Table, policy: str, n: int, rate: bool = False, perturb: fl
     noise = 1e-11 * (1 + _size(q) / eps)
     growth = Gap(min(n - value, HUGE), noise)
     return worst(growth, Gap(abs(eps * value - mean), eps * (math.log(2) + noise))) if rate else growth
+
+
+def _slow_growth_gap(q: Table, n: int, perturb: float) -> Gap:
+    """Gap of Lemma 1 ii) for the density SLOW: n minus an upper bound of L, at most 0 if L grows beyond n.
+
+    With t = -log x, E[x^k] = int_1^inf e^{-k t} t^-2 dt, an exponential integral. The entropy is -int_1^inf (t -
+    2 log t) t^-2 dt, whose integrand is positive; up to T it is -(log T - 2 + 2 (1 + log T)/T), which bounds L
+    from above whatever T is. log T = 6 + n + E[Q]/eps stands for infinity.
+    """
+    mean = float(np.mean([np.dot(c, expn(2, np.arange(len(c)))) for c in q]))
+    eps = max(mean, 0.25) / (n + 2)
+    log_t = 6 + n + abs(mean) / eps
+    entropy = -(log_t - 2 + 2 * (1 + log_t) * math.exp(-log_t))
+    return Gap(n - (mean / eps + entropy * (1 - 2 * perturb)), 1e-11 * (1 + n + _size(q) / eps))
 
 
 def mixed_sign(q: Table) -> bool:
@@ -160,13 +171,16 @@ def mixed_sign(q: Table) -> bool:
 def finite_growth_gap(
     *, mdp: TabularMDP, q: Array, pi_theta: Array, d: Array, eps: float, perturb: float = 0.0
 ) -> Gap:
-    """Gap of Lemma 1 ii), L -> inf as eps falls, on finite actions: `min Q/eps - L`, at most 0.
+    """Gap of Lemma 1 ii), L -> inf as eps falls, on finite actions: distance of L from [low, low + log A].
 
-    L >= E_{d pi}[Q]/eps, as H >= 0. So L has no bound as eps falls.
+    low = E_{d pi}[Q]/eps, as 0 <= H <= log A. So eps L -> E_{d pi}[Q] > 0, and L has no bound as eps falls.
     """
     value = elbo(q, pi_theta=pi_theta, d=d, eps=eps) * (1 - 2 * perturb)
-    low = float(q[mdp.available].min()) / eps
-    return Gap(max(low - value, value * -1), _rounding(mdp, q, eps))
+    low = float(np.sum(d[:, None] * pi_theta * np.where(mdp.available, q, 0.0))) / eps
+    rounding = _rounding(mdp, q, eps)
+    return worst(
+        Gap(low - value, rounding), Gap(value - low - math.log(mdp.n_actions), rounding), Gap(-low, 0.0)
+    )
 
 
 def finite_limit_gap(

@@ -11,9 +11,10 @@ Teeth:  `perturb` adds a nat.
 import numpy as np
 from scipy.special import logsumexp
 
+from verify.claims import recorded
 from verify.claims.instances import gym_instances
 from verify.engine.claim import Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -81,6 +82,13 @@ def _rounding(mdp: TabularMDP, q: Array, eps: float) -> float:
     return float(16 * (mdp.n_pairs + mdp.n_states + 8) * U * size)
 
 
+_TWO_STATES = {  # two copies of the state of `recorded.R`, seen once and three times in four
+    "mdp": TabularMDP(np.full((2, 2, 2), 0.5), np.repeat(recorded.Q_STAR, 2, axis=0), 0.0),
+    "q": np.repeat(recorded.Q, 2, axis=0),
+    "pi_theta": np.repeat(recorded.UNIFORM, 2, axis=0),
+    "d": np.array([0.25, 0.75]),
+    "eps": recorded.EPS,
+}
 _IDENTITY = Check(
     gap,
     instances(mdp=mdps(masked=True), q=q_tables, pi_theta=policies, d=distributions, eps=temperatures()),
@@ -104,11 +112,12 @@ CLAIMS = (
         statement=_STATEMENT,
         check=_IDENTITY,
         expected=Verdict.GAP,
+        weight=Weight.MISPRINT,
         steps=(
             Step(
                 name="KL(pi_theta || pi_omega) in the last displays of D.1",
                 statement=r"\mathcal L = E_{q_\theta}[\hat Q_\omega/\varepsilon_\omega] - KL(\pi_\theta(a|s) \| \pi_\omega(a|s)) - \mathcal H(d(s)) - E_{\pi_\theta}[\log p_\omega(h)]",
-                check=Check(gap_d1, _IDENTITY.instances),
+                check=Check(gap_d1, _IDENTITY.instances, recorded=_TWO_STATES),
                 repaired=Correction(
                     statement=r"\mathcal L = E_{q_\theta}[\hat Q_\omega/\varepsilon_\omega] - KL(q_\theta(h) \| p_\omega(h)) - \mathcal H(d(s)) - E_{q_\theta}[\log p_\omega(h)]",
                     derivation=r"A misprint: the line before has $KL(q_\theta(h)\|p_\omega(h))$. The two differ by $KL(d\|p_\omega(s))$, see (24), which vanishes only if "

@@ -11,13 +11,19 @@ from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 
 WITH_POLICY, WITHOUT_POLICY = ("mdp", "q", "pi_theta", "d", "eps"), ("mdp", "q", "d", "eps")
-Q_AND_EPS, HIDDEN = ("mdp", "q", "eps"), ("joint", "w")
+Q_AND_EPS, HIDDEN, LATENT = ("mdp", "q", "eps"), ("joint", "w"), ("joint", "w", "p_z")
 
 
 def hidden_variables(instance: dict[str, Any]) -> Exact:
     """Exact instance of a hidden-variable model: joint weights p(x, h) as `joint`, q(h) as `w`."""
     joint = fractions(instance["joint"], name="joint")
     return without_mdp(joint=joint, w=distribution_of(instance["q"], name="q"))
+
+
+def latent_variables(instance: dict[str, Any]) -> Exact:
+    """Exact instance of a latent-variable model: likelihood p(x|z) as `joint`, q(z|x) as `w`, prior as `p_z`."""
+    w, p_z = (distribution_of(instance[name], name=name) for name in ("q", "prior"))
+    return without_mdp(joint=fractions(instance["likelihood"], name="likelihood"), w=w, p_z=p_z)
 
 
 def dirac_policy(instance: dict[str, Any]) -> Exact:
@@ -38,6 +44,7 @@ def least_policy(instance: dict[str, Any]) -> Exact:
 
 
 _hidden = {"prepare": hidden_variables}
+_latent = {"prepare": latent_variables}
 _dirac = {"prepare": dirac_policy}
 
 JOBS: Jobs = {
@@ -74,20 +81,13 @@ JOBS: Jobs = {
         proved("corrected", WITH_POLICY, equal(facts.shortfall)),
     ),
     "eq-09": (proved("printed", HIDDEN, equal(facts.marginal), **_hidden),),
-    "design-02": (proved("printed", HIDDEN, equal(facts.marginal), **_hidden),),
+    "design-02": (proved("printed", LATENT, equal(facts.design_marginal), **_latent),),
     "design-04": (
-        proved("printed", HIDDEN, at_least(facts.marginal_bound), equal(facts.posterior_attained), **_hidden),
+        proved("printed", LATENT, at_least(facts.design_bound), equal(facts.boltzmann_attains), **_latent),
     ),
     "lemma-1-i-finite": (
-        refuted(
-            "printed",
-            WITH_POLICY,
-            equal(facts.deterministic_policy),
-            above(facts.above_minimum_minus_one),
-            **_dirac,
-        ),
         proved(
-            "corrected",
+            "printed",
             WITH_POLICY,
             equal(facts.deterministic_policy),
             equal(facts.without_entropy),

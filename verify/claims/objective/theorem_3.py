@@ -14,10 +14,11 @@ Teeth:  `perturb` adds a nat to one side (a factor of two to the probabilities o
 import numpy as np
 from scipy.special import logsumexp
 
+from verify.claims import recorded
 from verify.claims.instances import gym_instances
 from verify.claims.objective.touching_figure import figures
 from verify.engine.claim import Assumption, Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -119,16 +120,22 @@ CLAIMS = (
         title="max of L over theta and min of the expected KL",
         source="Thm 3, App. D.4",
         statement=r"\max_\theta \mathcal L(\omega,\theta) = \min_\theta E_{d(s)}[KL(\pi_\theta(a|s) \| \pi_\omega(a|s))]",
-        check=Check(gap_values, _WITHOUT_THETA, named=gym_instances(q=True, d=True, eps=True)),
+        check=Check(
+            gap_values,
+            _WITHOUT_THETA,
+            named=gym_instances(q=True, d=True, eps=True),
+            recorded=recorded.R_WITH_Q,
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         assumptions=(_REPRESENTABLE,),
         correction=Correction(
             statement=r"\mathcal L(\omega,\theta) + E_{d(s)}[KL(\pi_\theta \| \pi_\omega)] = E_{d(s)}\Big[\log\sum_a e^{\hat Q_\omega(h)/\varepsilon_\omega}\Big]"
             r"\ \ \forall\theta, \quad\text{so}\quad \arg\max_\theta \mathcal L = \arg\min_\theta E_{d(s)}[KL(\pi_\theta \| \pi_\omega)]",
             derivation=r"Insert $\hat Q_\omega/\varepsilon_\omega = \log\pi_\omega + \log\sum_a e^{\hat Q_\omega/\varepsilon_\omega}$ into (4): "
             r"$\mathcal L = E_d[-KL(\pi_\theta\|\pi_\omega) + \log\sum_a e^{\hat Q_\omega/\varepsilon_\omega}]$. The last term has no $\theta$: the arguments of the "
-            r"optima agree; the printed equality of their values needs that term to vanish. It fails for one state, one action, $\hat Q = 1 = \varepsilon$: "
-            r"$\max\mathcal L = 1$, $\min KL = 0$. No representability is needed for the corrected form.",
+            r"optima agree; the printed equality of their values needs that term to vanish. One state, two actions, gamma = 0, r = (2, 1), $\hat Q = (1, 0)$: "
+            r"$\varepsilon = 1/2$, $\max\mathcal L = \log(1 + e^2) = 2.127$, $\min KL = 0$. No representability is needed for the corrected form.",
             check=Check(
                 gap_same_optimiser, _WITH_THETA, named=gym_instances(q=True, pi_theta=True, d=True, eps=True)
             ),
@@ -140,8 +147,9 @@ CLAIMS = (
         title="max of L over theta and min of the joint KL",
         source="Eq. (23), App. D.4",
         statement=r"\max_\theta \mathcal L(\omega,\theta) = \min_\theta KL(q_\theta(h) \| p_\omega(h))",
-        check=Check(gap_23, _WITHOUT_THETA),
+        check=Check(gap_23, _WITHOUT_THETA, recorded=recorded.R_WITH_Q),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\max_\theta \mathcal L(\omega,\theta) = \ell(\omega) - \mathcal H(d) - \min_\theta KL(q_\theta(h) \| p_\omega(h))",
             derivation=r"(11) reads $\mathcal L = \ell - KL - \mathcal H(d)$, where $\ell$ and $\mathcal H(d)$ have no $\theta$; $\max(-KL) = -\min KL$. "

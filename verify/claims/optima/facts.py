@@ -23,6 +23,24 @@ def zero_iff_optimal(x: Exact) -> list[int]:
 
 
 @rational
+def error_above_distance(x: Exact) -> list[fmpq]:
+    """Nonnegative if eps > 0 away from Q*: `2 |H| eps - ((1 - gamma) ||Q - Q*||)^2`, eps under T*."""
+    least = (1 - x.mdp.gamma) * _distance(x)
+    return [2 * x.mdp.n_pairs * exact.residual_error(x.mdp, x.q) - least * least]
+
+
+@rational
+def error_below_distance(x: Exact) -> list[fmpq]:
+    """Nonnegative if eps = 0 at Q*, with a rate: `((1 + gamma) ||Q - Q*||)^2 - 2 eps`, eps under T*."""
+    most = (1 + x.mdp.gamma) * _distance(x)
+    return [most * most - 2 * exact.residual_error(x.mdp, x.q)]
+
+
+def _distance(x: Exact) -> fmpq:
+    return max(abs(y) for y in minus(x.q, x.q_star))
+
+
+@rational
 def coldest_root_iff_optimal(x: Exact) -> list[int]:
     """Zero if eps = 0 solves eps = g(eps) at the table Q = Q* alone: `[0 is a root] - [Q = Q*]`.
 
@@ -80,18 +98,6 @@ def greedy_above_minimum(x: Exact) -> list[arb]:
 def unique_maxima(x: Exact) -> list[int]:
     """Zero where a state has a single maximiser of Q: number of its maximisers minus 1."""
     return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
-
-
-@rational
-def one_action(x: Exact) -> list[int]:
-    """Zero where a state has a single action: number of its available actions minus 1."""
-    return [len(own) - 1 for own in x.mdp.of_state]
-
-
-@rational
-def residual_error(x: Exact) -> list[fmpq]:
-    """Residual error eps of the table Q under the target T*."""
-    return [exact.residual_error(x.mdp, x.q)]
 
 
 def mass_off_maximum(x: Exact) -> list[arb]:

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.engine.claim import Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import instances, mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -79,8 +80,14 @@ CLAIMS = (
         check=Check(
             talk_limit_gap,
             instances(mdp=_TWO_ACTIONS, pi_theta=policies, eps=st.sampled_from((1e-6, 1e-9))),
+            recorded={
+                "mdp": recorded.one_state(1.0, 0.0, gamma=0.5),
+                "pi_theta": recorded.UNIFORM,
+                "eps": 1e-6,
+            },
         ),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             r"\lim_{\varepsilon_\omega\to0}\varepsilon_\omega L_\omega(\theta) = E_{d\pi_\theta}[Q^*] \ge E_{d\pi_\theta}[Q^{\pi_\theta}] = J(\theta) \text{ for } d = p_0,"
             r"\quad E_{p_0\pi_\theta}[Q^*] - J(\theta) = \sum_{t\ge1}\gamma^t E_{\pi_\theta}[V^*(s_t) - Q^*(s_t, a_t)]",

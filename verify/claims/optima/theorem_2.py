@@ -1,9 +1,10 @@
 """Claims on Theorem 2: pairs (omega*, theta*) that maximise L, and which policies are optimal there.
 
-L at eps_omega = 0 is not a value of (4) but a limit: +inf, 0 or -inf with the sign of E_{d
-pi_theta}[Q_omega] (the entropy is finite on finite action sets). With this convention the maximum over a
-set that holds omega* is attained, at +inf. Omega is a finite set {Q*, others}, Theta a finite set of
-policies. The target is T* (no self-reference) unless said otherwise.
+L at eps_omega = 0 is not a value of (4). The theorem is checked by (4) alone, along a path to omega*
+(`theorem_2_path.py`). Its first sentence, read for pi_theta, takes L there to be its limit: +inf, 0 or -inf with the
+sign of E_{d pi_theta}[Q_omega] (the entropy is finite on finite action sets), so that the maximum over a set that
+holds omega* is attained, at +inf. Omega is a finite set, Theta a finite set of policies. The target is T* (no
+self-reference) unless said otherwise.
 
 Both sides: L from the definition, here; policy values by a linear solve; Q* by construction (`solved`:
         exact, so eps = 0 is exact).
@@ -18,10 +19,12 @@ from functools import partial
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import integer_tables, on_mdp, policy_values, solve_rounding, solved
 from verify.claims.optima.theorem_2_figure import figures
-from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.claims.optima.theorem_2_path import gap_along
+from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, NoProof, Step
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, policies
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
@@ -29,7 +32,6 @@ from virel_theory.objective.elbo import elbo
 from virel_theory.objective.residual import bellman_residual, residual_error
 from virel_theory.objective.self_consistent import self_consistent_temperatures
 from virel_theory.operators.bellman import bellman_optimal
-from virel_theory.operators.policies import boltzmann_policy, greedy_policy
 
 Temperature = Callable[[TabularMDP, Array], float]
 
@@ -72,25 +74,21 @@ def loss(mdp: TabularMDP, q_star: Array, pi: Array) -> float:
     return float((q_star.max(axis=1) - policy_values(mdp, pi)).max())
 
 
-def gap_with(
-    temperature: Temperature, *, representable: bool = True, variational: bool = False
-) -> Callable[..., Gap]:
-    """Gap of Theorem 2 as printed: largest `V* - V^pi` of pi_omega over the maximisers of L, to be 0.
+def gap_with(temperature: Temperature) -> Callable[..., Gap]:
+    """Gap of Theorem 2's first sentence: largest `V* - V^pi` of pi_theta over the maximisers of L, to be 0.
 
-    With `variational`, it is the loss of pi_theta. Without `representable`, Omega lacks Q*.
+    L at eps = 0 is its limit. For pi_omega see `theorem_2_path.py`.
     """
 
     def gap(
         *, mdp: TabularMDP, q_star: Array, others: Array, pi: Array, d: Array, perturb: float = 0.0
     ) -> Gap:
-        omegas = [q_star, *others] if representable else list(others)
+        omegas = [q_star, *others]
         thetas = [pi, np.full(mdp.shape, 1 / mdp.n_actions)]
         found = []
-        for q, pi_theta, eps in maximisers(mdp, omegas, thetas, d, temperature, limit=perturb == 0):
-            pi_omega = boltzmann_policy(q, eps=eps) if eps > 0 else greedy_policy(q)
-            policy = pi_theta if variational else pi_omega
+        for _, pi_theta, _ in maximisers(mdp, omegas, thetas, d, temperature, limit=perturb == 0):
             bound = solve_rounding(mdp, float(np.abs(q_star).max() + np.abs(mdp.reward).max()))
-            found.append(Gap(loss(mdp, q_star, policy), bound))
+            found.append(Gap(loss(mdp, q_star, pi_theta), bound))
         return worst(*found)
 
     return gap
@@ -173,33 +171,34 @@ CLAIMS = (
         title="Maximisers of L induce optimal Boltzmann policies",
         source="Thm 2, App. D.3",
         statement=_PRINTED,
-        check=Check(gap_with(optimal_target), tables(-4, 8)),
+        check=Check(gap_along(optimal_target), tables(-4, 8)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "assumption-1",
-                "0 < Q*: else L at omega* is the limit -inf",
-                without=Check(gap_with(optimal_target), with_q_star(gaps=(1, 3), lowest=(-12, -8))),
+                "0 < Q*: else L falls to -inf towards omega*",
+                without=Check(gap_along(optimal_target), with_q_star(gaps=(1, 3), lowest=(-12, -8))),
             ),
             Assumption(
                 "assumption-2",
                 "Q* is in Omega: else the maximiser has eps > 0 and a stochastic policy",
-                without=Check(gap_with(optimal_target, representable=False), tables(-4, 8)),
+                without=Check(gap_along(optimal_target, representable=False), tables(-4, 8)),
             ),
             Assumption(
                 "assumption-3",
                 "unique maxima: with ties, on finite action sets, pi_omega* is uniform over optimal actions, still optimal",
-                without=Check(gap_with(optimal_target), with_q_star()),
+                without=Check(gap_along(optimal_target), with_q_star()),
             ),
             Assumption(
                 "support-of-d",
                 "d(s) of (4) has support over S (App. B.1); E_d[Q*] > 0 needs no more than Assumption 1",
-                without=Check(gap_with(optimal_target), with_q_star(gaps=(1, 3), full_support=False)),
+                without=Check(gap_along(optimal_target), with_q_star(gaps=(1, 3), full_support=False)),
             ),
             Assumption(
                 "eps-is-zero-at-omega*",
                 "where T^{pi_w} leaves eps_w* a choice (corollary-1), it is 0; here the largest solution",
-                without=Check(gap_with(largest_root), with_q_star(largest=(1, 2), gaps=(100, 128))),
+                without=Check(gap_along(largest_root), with_q_star(largest=(1, 2), gaps=(100, 128))),
             ),
         ),
         steps=(
@@ -212,12 +211,22 @@ CLAIMS = (
                 "sufficiency",
                 r"\arg\max_\omega \tfrac{E[\hat Q_\omega]}{\varepsilon_\omega} = \arg\min_\omega \tfrac{\varepsilon_\omega}{E[\hat Q_\omega]}"
                 r" = \arg\min_\omega \varepsilon_\omega",
-                Check(gap_ratio_step, tables(-4, 8)),
+                Check(
+                    gap_ratio_step,
+                    tables(-4, 8),
+                    recorded={
+                        "mdp": recorded.R,
+                        "q_star": recorded.Q_STAR,
+                        "others": np.array([[[-1.0, -2.0]]]),
+                        "pi": recorded.UNIFORM,
+                        "d": recorded.D,
+                    },
+                ),
                 repaired=Correction(
                     statement=r"\text{the same over } \{\omega : \hat Q_\omega > 0\} \ni \omega^*",
                     derivation=r"""The proof assumes $\hat Q_{\omega^*} > 0$ only. A member with $E[\hat Q_\omega] < 0$ has a negative ratio, below the 0 of
-$\omega^*$: S = A = 1, gamma = 0, r = 1, Omega = {1, -1} has $\varepsilon/E[Q] = 0$ and $2/(-1) = -2$, so
-the middle argmin is omega = -1. Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on
+$\omega^*$: S = 1, A = 2, gamma = 0, r = (2, 1), Omega = {Q*, (-1, -2)} and the uniform policy have
+$\varepsilon/E[Q] = 0$ and $4.5/(-1.5) = -3$, so the middle argmin is (-1, -2). Where every $E[\hat Q_\omega] > 0$, $x \mapsto 1/x$ reverses the order on
 $(0,\infty]$, and with Assumption 2 both minima are the zeros of $\varepsilon_\omega$. Without it, the last
 equality fails too. The conclusion needs none of this:
 $L = +\infty$ where $\varepsilon_\omega = 0$, and the step `bounded` makes it finite elsewhere.""",
@@ -226,5 +235,8 @@ $L = +\infty$ where $\varepsilon_\omega = 0$, and the step `bounded` makes it fi
             ),
         ),
         figures=figures,
+        not_certified=NoProof(
+            "a supremum that no omega attains; `eps = 0 iff Q = Q*` alone is talk-theorem-2-i", form="printed"
+        ),
     ),
 )

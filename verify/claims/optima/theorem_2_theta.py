@@ -15,10 +15,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 
+from verify.claims import recorded
 from verify.claims.instances import boltzmann_loss, on_mdp, solve_rounding, solved
 from verify.claims.optima.theorem_2 import gap_with, loss, optimal_target, tables
 from verify.engine.claim import ON_AN_INTERVAL, Check, Claim, Correction, NoProof
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import distributions, policies, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.continuous.boltzmann import elbo_continuous
@@ -46,14 +47,15 @@ def gap_variational_corrected(
 
 
 def gap_moreover(*, top: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 2's "moreover", actions [0, 1]: L of the uniform policy minus L of the Dirac, at most 0.
+    """Gap of Theorem 2's "moreover", actions [-1, 1]: L of the uniform policy minus L of the Dirac, at most 0.
 
-    The Dirac is at a* = 0. A = [0, 1], Q*(a) = top - a, one state; L at the uniform policy is (top -
-    1/2)/eps. If the Dirac maximises L at every eps, the gap is at most 0.
+    One state, gamma = 0, Q*(a) = top - a^2; the Dirac is at a* = 0. Q_omega = Q* - delta has the residual error
+    delta^2/2, so delta = sqrt(2 eps). L at the uniform policy is (top - delta - 1/3)/eps + log 2. If the Dirac
+    maximises L at every eps, the gap is at most 0.
     """
-    q = [Polynomial([top, -1.0])]
+    q = [Polynomial([top - np.sqrt(2 * eps), 0.0, -1.0])]
     dirac = elbo_continuous(q, pi_theta=[Atom(0.0)], d=[1.0], eps=eps)
-    uniform = elbo_continuous(q, pi_theta=[Uniform(0.0, 1.0)], d=[1.0], eps=eps) + perturb * 1e6
+    uniform = elbo_continuous(q, pi_theta=[Uniform(-1.0, 1.0)], d=[1.0], eps=eps) + perturb * 1e6
     return Gap(uniform - dirac, 1e-11 * (1 + top / eps))
 
 
@@ -74,9 +76,21 @@ CLAIMS = (
         id="theorem-2-variational-policy",
         title="The variational policy of a maximiser is optimal",
         source="Thm 2, first sentence",
-        statement=r"\{\omega^*,\theta^*\} \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta) \implies \pi_{\theta^*}(a|s) \in \Pi^*\quad\text{(the sentence; its formula has } \pi_{\omega^*}\text{)}",
-        check=Check(gap_with(optimal_target, variational=True), tables(-4, 8)),
+        statement=r"\text{For any pair } \{\omega^*,\theta^*\} \text{ that maximises } \mathcal L(\omega,\theta) \text{ the corresponding variational policy induced must be optimal}",
+        reading=r"The variational policy is $\pi_{\theta^*}$; the formula that follows the sentence has $\pi_{\omega^*}$ instead (claim `theorem-2`).",
+        check=Check(
+            gap_with(optimal_target),
+            tables(-4, 8),
+            recorded={
+                "mdp": recorded.R,
+                "q_star": recorded.Q_STAR,
+                "others": recorded.Q[None],
+                "pi": recorded.UNIFORM,
+                "d": recorded.D,
+            },
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\theta^*(\varepsilon) \in \arg\max_\theta \mathcal L|_{Q^*,\varepsilon}:\ V^* - V^{\pi_{\theta^*(\varepsilon)}} \le"
             r" \tfrac{\varepsilon}{1-\gamma}\min(\log A, \tfrac{A-1}{e}) \to 0",
@@ -95,16 +109,22 @@ the greedy policies as its only maximisers (where d > 0).""",
         id="theorem-2-moreover",
         title="Every theta* with pi_theta* = pi_omega* is a maximiser",
         source="Thm 2, second sentence (continuous actions, Dirac pi_w*)",
-        statement=r"\pi_{\theta^*}(a|s) = \pi_{\omega^*}(a|s) \implies \theta^* \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta)\quad\text{(read: at that }\pi_{\theta^*}\text{, }\varepsilon_\omega \to 0\text{)}",
-        check=Check(gap_moreover, st.fixed_dictionaries({"top": st.integers(2, 8), "eps": temperatures()})),
+        statement=r"\pi_{\theta^*}(a|s) = \pi_{\omega^*}(a|s) \implies \theta^* \in \arg\max_{\omega,\theta}\mathcal L(\omega,\theta)",
+        reading=r"At $\pi_{\theta^*} = \pi_{\omega^*}$, a Dirac, $\mathcal L$ is what it tends to as $\varepsilon_\omega \to 0$.",
+        check=Check(
+            gap_moreover,
+            st.fixed_dictionaries({"top": st.integers(2, 8), "eps": temperatures()}),
+            recorded={"top": 2, "eps": 0.5},
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"A \text{ finite}: \mathcal L(\omega^*, \theta^*) = E_d[\max_a Q^*]/\varepsilon \to +\infty\ (\varepsilon \to 0)",
             derivation=r"""On a continuous A, $\pi_{\omega^*}$ is a Dirac, whose differential entropy is $-\infty$: the paper's own Lemma 1 i) gives
 $L(\omega,\theta^*) = -\infty$ for every $\varepsilon_\omega > 0$, hence in the limit; the last line of the
-proof asks for a *non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [0, 1], Q* = 2 - a,
-eps = 1: the uniform policy has L = 3/2, one on a width
-$e^{-3}$ has -1.02, and it falls on. The order of limits decides: along $\pi_{\theta(\varepsilon)} = \pi_\omega$, which
+proof asks for a *non-deterministic* $\pi_\theta$, which $\pi_{\theta^*}$ is not. A = [-1, 1], gamma = 0, Q* = 2 - a^2,
+$\hat Q_\omega = Q^* - 1$, eps = 1/2: the uniform policy has $L = \tfrac43 + \log 2$, and the narrower one makes
+it about 0, the lower L falls, without end. The order of limits decides: along $\pi_{\theta(\varepsilon)} = \pi_\omega$, which
 is not a Dirac while $\varepsilon > 0$, $L = \log\int e^{Q/\varepsilon}da \to +\infty$, and so read the sentence is right. On a finite
 A the entropy of a Dirac is 0 and the statement holds.""",
             check=Check(gap_moreover_finite, solved(d=on_mdp(distributions), eps=on_mdp(temperatures()))),

@@ -20,7 +20,7 @@ from verify.claims.instances import fractions
 from verify.claims.projection.gradient import gradient_bound
 from verify.claims.projection.least_squares import condition, features, gram
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import grad_projected_residual_error, projected_residual_error
@@ -181,6 +181,9 @@ _SINGULAR = st.builds(  # r(s_1) >= 1 and r >= 0: Q* = r + 3 r(s_1) > 0, as Assu
 )
 
 
+_RECORDED = _singular((1, 0, 0), 1)
+_RECORDED_ZERO = {"mdp": _RECORDED["mdp"], "b": _RECORDED["b"]}
+
 _ZERO_DERIVATION = r"""For $\hat Q_\omega = b^\top\omega$ under $T^\pi$, $E[b\beta_\omega] = E[b r] - A\omega$ with
 $A = E[b(b - \gamma E_\pi b')^\top]$, and by (33) $\varepsilon_\omega = 0$ iff $E[b\beta_\omega] = 0$. If A is
 regular, $\omega = A^{-1}E[b r]$ is the one zero. Projection does not make $P T^\pi$ a contraction in the norm
@@ -209,8 +212,9 @@ CLAIMS = (
         source="App. F.1, below Eq. (33)",
         statement=r"\text{By definition, there always exists fixed point } \omega \in \Omega \text{ for which }"
         r" \varepsilon_\omega = 0",
-        check=Check(optimal_zero_gap, _optimal_instances(), n_random=1000),
+        check=Check(optimal_zero_gap, _optimal_instances(), n_random=1000, recorded=_RECORDED_ZERO),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=(
             Assumption(
                 "regular",
@@ -231,8 +235,9 @@ CLAIMS = (
         source="App. F.1, below Eq. (33)",
         statement=r"\text{minimising the surrogate } \varepsilon_\omega \text{, keeping } \pi_\omega(a|s) ="
         r" \pi_\theta(a|s) \text{ in all expectations: at convergence, we have } \varepsilon_\omega = 0",
-        check=Check(policy_zero_gap, st.one_of(_SINGULAR, _policy_instances())),
+        check=Check(policy_zero_gap, st.one_of(_SINGULAR, _policy_instances()), recorded=_RECORDED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         correction=Correction(
             statement=r"\hat Q_\omega = b^\top\omega, A = E[b(b - \gamma E_{\pi_\theta} b')^\top] \Rightarrow"
             r" 2\sigma_{\min}(A)^2\varepsilon_\omega \le \lambda_{\max}(E[bb^\top])\|\nabla_\omega\varepsilon_\omega\|_2^2,"

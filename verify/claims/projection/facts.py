@@ -83,12 +83,6 @@ def both_forms(x: Exact) -> list[fmpq]:
 
 
 @rational
-def at_rest(x: Exact) -> list[fmpq]:
-    """Zero if (34)'s mean vanishes at the projection weights zeta of beta: `E[b (beta - b^T zeta)]`."""
-    return [average(b, minus(x.beta, dot(x.zeta, x.features))) for b in x.features]
-
-
-@rational
 def orthogonal(x: Exact) -> list[fmpq]:
     """Zero if beta's projection P beta is orthogonal to the rest: `E[P beta (beta - P beta)]`."""
     p = dot(x.zeta, x.features)

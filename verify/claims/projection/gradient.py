@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from verify.claims import recorded
 from verify.claims.instances import fractions
 from verify.claims.projection.least_squares import condition, features, gram
 from verify.engine.claim import Check, Claim, Correction, Instance
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import mdps, policies
 from virel_theory.checks import Array, U
 from virel_theory.gradients.projection import grad_projected_residual_error, omega_update, zeta
@@ -152,11 +153,22 @@ CLAIMS = (
         id="eq-35",
         title="update with the projected gradient",
         source="Eq. (35), App. F.1",
-        statement=r"\omega_{k+1} = P(\omega_k + \alpha_{\omega_k}(b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k)"
-        r" \text{ is a gradient step: in the mean } -\alpha_{\omega_k}\nabla_\omega\varepsilon_\omega"
-        r" \text{ at } \hat\zeta_k = \zeta_\omega",
-        check=Check(update_gap, _curved_instances(max_size=2, with_step=True)),
+        statement=r"\omega_{k+1} = P(\omega_k + \alpha_{\omega_k}(b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k)",
+        reading=r"A gradient step: in the mean it is $-\alpha_{\omega_k}\nabla_\omega\varepsilon_\omega$ where $\hat\zeta_k = \zeta_\omega$.",
+        check=Check(
+            update_gap,
+            _curved_instances(max_size=2, with_step=True),
+            recorded={
+                "mdp": recorded.R,
+                "phi": np.array([[[0.5], [-1.0]]]),
+                "hessian": np.array([[[[1.0]], [[2.0]]]]),
+                "omega": np.ones(1),
+                "pi": recorded.UNIFORM,
+                "step_size": 0.5,
+            },
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"\omega_{k+1} = P(\omega_k + \alpha_{\omega_k}((b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k))",
             derivation=r"""With $\nabla\beta = \gamma E[b'] - b$, the gradient above is $-E[(b - \gamma b') b^\top\zeta] +

@@ -82,16 +82,15 @@ def _is_regular(x: Exact) -> bool:
 SQUARE = ("mdp", "beta", "features", "zeta")
 QUADRATIC = ("mdp", "features", "hessian", "omega", "pi", "zeta", "dzeta")
 WEIGHTS_SOLVE = equal(facts.curved_normal_equation), equal(facts.curved_slope_equation)
-AT_REST = proved(
+ORTHOGONAL = proved(
     "printed",
     SQUARE,
     equal(facts.normal_equation("beta")),
-    equal(facts.at_rest),
     equal(facts.orthogonal),
     prepare=as_drawn,
     instances=projected("beta"),
 )
-"""Proof that the projection solves (34) and is orthogonal: also that of two definitions."""
+"""Proof that the projection, which the normal equation defines, is orthogonal."""
 _curved_q = {"prepare": as_drawn, "instances": curved()}
 _one_feature: dict[str, Any] = {"n_features": 1, "where": _is_regular}
 
@@ -151,7 +150,6 @@ JOBS: Jobs = {
             **_one_feature,
         ),
     ),
-    "eq-34": (AT_REST,),
     "app-f1-gradient": (
         proved("printed", QUADRATIC, *WEIGHTS_SOLVE, equal(facts.projected_gradient), **_curved_q),
     ),

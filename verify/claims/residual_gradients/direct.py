@@ -26,9 +26,10 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
+from verify.claims import recorded
 from verify.claims.residual_gradients.self_consistent import Model, at_constant_temperature, relative_gap
 from verify.engine.claim import Assumption, Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from verify.strategies import approximators, instances, mdps, temperatures
 from virel_theory.checks import U
 from virel_theory.gradients.as_printed import direct_gradient_as_printed
@@ -95,8 +96,13 @@ CLAIMS = (
         title="Direct gradient, first display",
         source="App. F.3",
         statement=_LEFT + "-" + _RIGHT,
-        check=Check(partial(gap, direct_gradient_as_printed, True), _INSTANCES),
+        check=Check(
+            partial(gap, direct_gradient_as_printed, True),
+            _INSTANCES,
+            recorded=recorded.R_WITH_MODEL | {"eps_k": 0.5},
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         assumptions=(_STOP,),
         steps=(
             Step(

@@ -27,6 +27,7 @@ from verify.arithmetic.model import (
     residual,
     state_values,
 )
+from verify.claims import recorded
 from verify.claims.residual_gradients.self_consistent import (
     Model,
     as_array,
@@ -34,9 +35,10 @@ from verify.claims.residual_gradients.self_consistent import (
     relative_gap,
 )
 from verify.engine.claim import Check, Claim, Correction, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import approximators, instances, mdps, temperatures
 from virel_theory.checks import Array, U
+from virel_theory.gradients.approximators import TabularQ
 from virel_theory.gradients.as_printed import grad_beta_incremental_as_printed
 from virel_theory.gradients.residual_error import grad_beta_incremental, grad_eps_chain, grad_log_incremental
 from virel_theory.mdp.tabular import TabularMDP
@@ -138,6 +140,11 @@ _RANDOM = st.builds(
 )
 _FORM = r"\nabla_\omega\beta_{\omega,k}(h) = "
 
+_RECORDED = {
+    "mdp": recorded.one_state(1.0, 2.0, gamma=0.5),
+    "model": (TabularQ(np.array([[True, True]])), np.array([0.0, 0.5])),
+    "eps_k": 1.0,
+}
 _CORRECTION = Correction(
     _FORM
     + r"\gamma E_{\omega,k}[\mathcal M_{\omega,k}[\nabla_\omega\hat Q_\omega(h')/\varepsilon_k]\,\hat Q_\omega(h') "
@@ -156,8 +163,9 @@ CLAIMS = (
         + r"E_{\omega,k}[\nabla_\omega\log p_{\omega,k}(a'|s') + \nabla_\omega\hat Q_\omega(h')] - \nabla_\omega\hat Q_\omega(h)"
         r" = E_{\omega,k}[\mathcal M_{\omega,k}[\nabla_\omega\hat Q_\omega(h')/\varepsilon_k] + \nabla_\omega\hat Q_\omega(h')]"
         r" - \nabla_\omega\hat Q_\omega(h)",
-        check=Check(partial(gap, grad_beta_incremental_as_printed), _PRINTED),
+        check=Check(partial(gap, grad_beta_incremental_as_printed), _PRINTED, recorded=_RECORDED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         steps=(
             Step(
                 "chain rule",
@@ -174,7 +182,7 @@ CLAIMS = (
                 _FORM
                 + r"\gamma E_{\omega,k}[\nabla_\omega\log p_{\omega,k}(a'|s') + \nabla_\omega\hat Q_\omega(h')] "
                 r"- \nabla_\omega\hat Q_\omega(h) (ours, not printed)",
-                Check(partial(gap, gamma_only), _PRINTED, n_random=60),
+                Check(partial(gap, gamma_only), _PRINTED, n_random=60, recorded=_RECORDED),
                 replace(_CORRECTION, check=Check(partial(gap, grad_beta_incremental), _PRINTED, n_random=60)),
             ),
         ),

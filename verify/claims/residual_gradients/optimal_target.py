@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from verify.arithmetic.dual import variables
 from verify.arithmetic.model import greedy_values, q_table, residual
+from verify.claims import recorded
 from verify.claims.residual_gradients.self_consistent import Model, as_array, relative_gap, seeded
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import approximators, instances, mdps
 from virel_theory.checks import Array, U
 from virel_theory.gradients.approximators import TabularQ
@@ -110,8 +111,9 @@ CLAIM = Claim(
     source="App. E.3, after Eq. (26)",
     statement=r"\nabla_\omega\beta_\omega(h) = E_{s' \sim p(s'|h)}[\nabla_\omega\hat Q_\omega(a^*,s')] - \nabla_\omega\hat Q_\omega(h), "
     r"\quad a^* = \operatorname{argmax}_a \hat Q(a,s')",
-    check=Check(partial(gap, grad_beta_optimal_as_printed), _INSTANCES),
+    check=Check(partial(gap, grad_beta_optimal_as_printed), _INSTANCES, recorded=recorded.R_WITH_MODEL),
     expected=Verdict.REFUTED,
+    weight=Weight.MISPRINT,
     assumptions=(
         Assumption(
             "unique maxima",

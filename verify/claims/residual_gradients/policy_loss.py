@@ -17,8 +17,9 @@ Teeth:  `perturb` adds to the gradient.
 
 import numpy as np
 
+from verify.claims import recorded
 from verify.engine.claim import Check, Claim, Correction
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.checks import Array, U
 from virel_theory.gradients.em_steps import e_step_gradient
@@ -88,10 +89,14 @@ CLAIMS = (
         id="app-h-policy-loss",
         title="the printed policy losses follow the E-step",
         source="App. H, J_virel and J_beta",
-        statement=r"-\nabla_\theta E_{h\sim D}[\log\pi_\theta(a|s)(\alpha - (Q_\omega(h) - V_{\bar\phi}(s)))]"
-        r" = E_{d(s)}\big[E_{\pi_\theta}[Q_\omega(h)\nabla_\theta\log\pi_\theta] + \alpha\nabla_\theta\mathcal H(\pi_\theta)\big]\quad\text{(read: the left is the printed loss, the right (25))}",
-        check=Check(gap_printed, _INSTANCES),
+        statement=r"J_{virel}(\theta) = E_{h_t\sim D}[\log\pi_\theta(a_t|s_t)(\alpha - (Q_\omega(h_t) - V_{\bar\phi}(s_t)))]",
+        reading=r"Its negated gradient, with the actions from the replay or through sampled actions, is the E-step's gradient (25) with"
+        r" $\varepsilon_{\omega_k} = \alpha$. $J_{beta}$ is the same with $\alpha = \varepsilon_\omega(1-\gamma)/r_{avg}$.",
+        check=Check(
+            gap_printed, _INSTANCES, recorded=recorded.R_WITH_Q | {"pi_theta": recorded.table(1 / 3, 2 / 3)}
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"J(\theta) = E_{s\sim D,\,a\sim\pi_\theta}\big[\alpha\log\pi_\theta(a|s) - (Q_\omega(h) - V_{\bar\phi}(s))\big]",
             derivation=r"With actions from the replay the constant drops out, $E_{\pi_\theta}[\nabla\log\pi_\theta]\,\alpha = 0$, and no entropy gradient is left. "

@@ -25,10 +25,10 @@ from verify.claims.residual_gradients.self_consistent import (
     well_conditioned,
 )
 from verify.claims.residual_gradients.theorem_4_figure import figures
-from verify.claims.residual_gradients.theorem_4_steps import STEPS, last_line, symbols
+from verify.claims.residual_gradients.theorem_4_steps import RECORDED, STEPS, last_line, symbols
 from verify.claims.residual_gradients.theorem_4_truth import EVERY, eps_truth, policy_truth
 from verify.engine.claim import Assumption, Check, Claim, Correction, Instance, Step
-from verify.engine.verdict import Gap, Verdict
+from verify.engine.verdict import Gap, Verdict, Weight
 from virel_theory.checks import Array
 from virel_theory.gradients.as_printed import grad_eps_as_printed, theorem_4_as_printed
 from virel_theory.gradients.residual_error import grad_eps_boltzmann, grad_policy_term
@@ -118,8 +118,9 @@ CLAIMS = (
         r"\frac{\varepsilon_\omega E[\beta_\omega(h)\Gamma_\omega(h)]\,\mathbb E_\omega\hat Q_\omega(h) "
         r"+ \mathbb E_\omega[\nabla_\omega\hat Q_\omega(h)]}"
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])}",
-        check=Check(partial(derivative_gap, policy_truth, theorem_4_as_printed), _PRINTED),
+        check=Check(partial(derivative_gap, policy_truth, theorem_4_as_printed), _PRINTED, recorded=RECORDED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=_ASSUMPTIONS,
         steps=(
             *STEPS,
@@ -149,8 +150,9 @@ CLAIMS = (
         r"\mathbb E_\omega\hat Q_\omega(h) + \mathbb E_\omega[\nabla_\omega\hat Q_\omega(h)]}"
         r"{(\varepsilon_\omega)^2(1 + \gamma E[\beta_\omega(h) E_\omega[\hat Q_\omega(h')]])} "
         r"+ E[\beta_\omega(h)\Gamma_\omega(h)]",
-        check=Check(partial(derivative_gap, eps_truth, grad_eps_as_printed), _PRINTED),
+        check=Check(partial(derivative_gap, eps_truth, grad_eps_as_printed), _PRINTED, recorded=RECORDED),
         expected=Verdict.REFUTED,
+        weight=Weight.CORRECTION,
         assumptions=_ASSUMPTIONS,
         steps=(
             Step(

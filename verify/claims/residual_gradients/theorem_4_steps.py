@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from verify.arithmetic.dual import log, variables
 from verify.arithmetic.model import boltzmann, q_table, self_consistent_dual
+from verify.claims import recorded
 from verify.claims.residual_gradients.self_consistent import (
     Model,
     as_array,
@@ -188,13 +189,15 @@ def last_line_repaired(s: Symbols) -> tuple[Array, Array]:
     return s.g / s.eps + s.b * s.v / s.eps**2, (s.eps * s.g + s.b * s.v) / s.eps**2
 
 
+RECORDED = recorded.R_WITH_MODEL | {"eps": recorded.EPS}
+
+
 def _check(sides: Sides, n_random: int = 25) -> Check:
     def gap(*, mdp: TabularMDP, model: Model, eps: float, perturb: float = 0.0) -> Gap:
         return step_gap(sides, mdp=mdp, model=model, eps=eps, perturb=perturb)
 
-    return Check(
-        gap, self_consistent(max_states=2, max_actions=2).filter(well_conditioned), n_random=n_random
-    )
+    drawn = self_consistent(max_states=2, max_actions=2).filter(well_conditioned)
+    return Check(gap, drawn, n_random=n_random, recorded=RECORDED)
 
 
 def _repair(statement: str, derivation: str, sides: Sides) -> Correction:

@@ -9,7 +9,6 @@ r"""Functions on an interval with a known maximum (peaks), as plain data, and cl
   \tfrac43 t^2$ up to |t| = 1/2, and $\le 1 \le 4 t^2$ beyond.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,20 +112,6 @@ def power_rate(phi: Sequence[float], *, p: int, slopes: Sequence[int], eps: floa
     c = min(c for c in slopes if c)
     terms = [abs(phi[k]) * (eps / c) ** (k / p) * gamma((k + 1) / p) for k in range(1, len(phi))]
     return float(sum(terms) / gamma(1 / p))
-
-
-def interchange_error(h: int, eps: float) -> float:
-    r"""Error bound of an integral for the two wells: $|\int_U e^{g/\varepsilon}du - \int e^{-4u^2}du|$.
-
-    h > 0. $f = -(x^2-1)^2 - h\,1[x<0]$ on [-2, 2]. With $v = (x - 1)/\sqrt\varepsilon$ and x > 0, both
-    exponents are at most $-v^2$ and differ by $4\sqrt\varepsilon v^3 + \varepsilon v^4$: $4\sqrt\varepsilon +
-    \tfrac34\sqrt\pi\varepsilon$ in the integral. The Gaussian beyond $|v| > 1/\sqrt\varepsilon$ holds
-    $\tfrac12\sqrt\pi\,\mathrm{erfc}(2/\sqrt\varepsilon)$. The half x < 0 is $e^{-h/\varepsilon}$ times the
-    other, which is below $\sqrt\pi$.
-    """
-    root = math.sqrt(math.pi)
-    near = 4 * math.sqrt(eps) + 0.75 * root * eps
-    return near + root / 2 * math.erfc(2 / math.sqrt(eps)) + math.exp(-h / eps) * root
 
 
 @st.composite

@@ -33,7 +33,6 @@ from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expec
 from virel_theory.continuous.quadrature import gauss_legendre
 
 Coef = Sequence[int]
-TWO_WELLS = (-2.0, 2.0)
 
 
 def rate_gap(
@@ -146,26 +145,30 @@ def lhopital_gap(
 
 
 def dominated_gap(
-    *, coef: Coef, x_star: float, widths: Sequence[float], phi: Coef, eps: float, perturb: float = 0.0
+    *,
+    coef: Coef,
+    x_star: float,
+    widths: Sequence[float],
+    offset: int,
+    phi: Coef,
+    eps: float,
+    perturb: float = 0.0,
 ) -> Gap:
     """Gap of Theorem 1's proof, (18), and (19) with phi = 1: largest integrand on U, at most sup|phi|.
 
-    It is taken at 65 points. It must be at most sup|phi|.
+    f has the maximum `offset`, and the integrand is that of g = f - f(x*), at 65 values of u and at u = 0. There
+    it must be |phi(x*)|: for phi = 1 the bound of (19) is attained.
     """
-    peak, test = smooth_peak(coef, x_star, widths), Polynomial(phi)
-    x = np.linspace(*peak.ends, 65)
-    top = float(np.abs(test(x) * np.exp((peak.f(x) + perturb * (1 + eps)) / eps)).max())
-    bound = peaks.largest(test, peak.ends) * (1 + _noise(peak, 0, eps))
-    return Gap(top, bound + 4 * peaks.rounding(test, peak.ends))
-
-
-def integrable_gap(*, sup_phi: int, width: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of Theorem 1's step "integrable dominating function": integral of sup|phi| minus that at eps = 1.
-
-    The bound is the integral's value at eps = 1. The bound holds if the constant is integrable uniformly in
-    eps.
-    """
-    return Gap(sup_phi * width / math.sqrt(eps) + perturb, sup_phi * width * (1 + 8 * U))
+    peak, test, root = smooth_peak(coef, x_star, widths), Polynomial(phi), math.sqrt(eps)
+    f = peak.f + offset
+    u = np.append((x_star - np.linspace(*peak.ends, 65)) / root, 0.0)
+    g = f(x_star - root * u) - f(x_star)
+    integrand = np.abs(test(x_star - root * u) * np.exp((g + perturb * (1 + eps)) / eps))
+    noise = 4 * peaks.rounding(test, peak.ends) + peaks.largest(test, peak.ends) * _noise(peak, offset, eps)
+    return worst(
+        Gap(integrand.max(), peaks.largest(test, peak.ends) + noise),
+        Gap(abs(integrand[-1] - abs(test(x_star))), noise),
+    )
 
 
 def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
@@ -189,14 +192,15 @@ def split_gap(*, b: int, h: int, eps: float, perturb: float = 0.0) -> Gap:
     return worst(Gap(abs(_scaled_mass(f, (-4, 4), eps) - limit), near + far + 1e-10), Gap(excess, 1e-12))
 
 
-def interchange_gap(*, h: int, eps: float, perturb: float = 0.0) -> Gap:
-    """Gap of step "limit and integral commute", Theorem 1: integral over U minus integral of the limit.
+def denominator_gap(*, p: int, c: int, n: int, perturb: float = 0.0) -> Gap:
+    r"""Gap of Theorem 1's last display: its denominator over |u| <= n minus 2, at most 0 if it has a value.
 
-    f = -(x^2 - 1)^2 - h 1[x < 0] with f(-1) lowered, x* = 1.
+    f = -c x^p on [-1, 1], x* = 0. Where f''(0) = -2c, the integral of exp(u^2 f'') is at most $\sqrt{\pi/(2c)}$,
+    below 2; where f''(0) = 0 it is 2n and grows with U.
     """
-    mass = _scaled_mass(lambda x: -((x**2 - 1) ** 2) - h * (x < 0), TWO_WELLS, eps, at=1.0)
-    limit = math.sqrt(math.pi) / 2 * (1 + 4 * perturb)
-    return Gap(abs(mass - limit), peaks.interchange_error(max(h, 1), eps) + 1e-10)
+    curvature = float(Polynomial([0] * p + [-c]).deriv(2)(0.0))
+    mass = _fixed_rule(lambda u: np.exp(u * u * curvature), (-n, n)) + 2 * n * perturb
+    return Gap(mass, 2.0)
 
 
 def second_order_gap(*, p: int, c: int, strict: bool = True, perturb: float = 0.0) -> Gap:
@@ -214,15 +218,11 @@ def last_display_gap(
     x_star: float,
     widths: Sequence[float],
     eps: float,
-    half: bool = False,
     perturb: float = 0.0,
 ) -> Gap:
-    r"""Gap of step "denominator of the last display": $\int_U e^{g/\varepsilon}du - \int e^{u^2 f''}du$.
-
-    With `half`, the exponent has the factor 1/2 of (17).
-    """
+    r"""Gap of the integral in Theorem 1's proof: $\int_U e^{g/\varepsilon}du - \int e^{u^2 f''/2}du$, zero."""
     peak = smooth_peak(coef, x_star, widths)
-    limit = math.sqrt((2 if half else 1) * math.pi / -peak.curvature) * (1 + 4 * perturb)
+    limit = math.sqrt(2 * math.pi / -peak.curvature) * (1 + 4 * perturb)
     near = 2 / 3 * peak.third * math.sqrt(eps) / peak.m**2
     tails = [math.erfc(w * math.sqrt(peak.m / (2 * eps))) for w in widths]
     bound = near + math.sqrt(2 * math.pi / peak.m) * sum(tails) / 2

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from verify.claims.theorem_1 import density_figure, gaps, peaks
 from verify.claims.theorem_1.figures import figures, finite_figures
 from verify.engine.claim import ON_AN_INTERVAL, Assumption, Check, Claim, Correction
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Verdict, Weight
 
 _LIMIT = r"\lim_{\varepsilon\to0}\int_X \varphi(x)\,p_\varepsilon(x)\,dx = \varphi(x^*)"
 _COLD = st.sampled_from((2.0**-6, 2.0**-8, 2.0**-10, 2.0**-4))
@@ -32,15 +32,13 @@ _POLYNOMIALS = st.fixed_dictionaries(
     }
 )
 _DERIVATION = r"""
-*Counterexample.* $f(x) = -(x^2-1)^2$ on $[-2, 2]$, except $f(-1) = -1$. The maximum $0$ is attained at $x^* = 1$ only, $f$ is bounded and $C^2$
-(a polynomial) on $\|x - x^*\| < 2$. Integrals do not see the point $-1$, so $p_\varepsilon$ is even for every $\varepsilon$ and tends to
-$\tfrac12\delta_1 + \tfrac12\delta_{-1}$: the limit in (12) is $\tfrac12(\varphi(1) + \varphi(-1))$. No null set is needed: with
-$f = -(2x-1)^2$ on $[0, 1]$ and $f = -x^4$ on $[-1, 0)$ the maximum is attained at $\tfrac12$ only, yet the left side weighs
-$\Gamma(5/4)\,\varepsilon^{1/4}$ against $\tfrac12\sqrt{\pi\varepsilon}$, so $p_\varepsilon \to \delta_0$, where $f$ has no maximum at all.
+*Counterexample.* Let $f = -(2x-1)^2$ on $[0, 1]$ and $f = -x^4$ on $[-1, 0)$. The maximum is attained at $\tfrac12$ only, and
+$f$ is bounded and $C^2$ on $\|x - \tfrac12\| < \tfrac12$. Yet the left side weighs $\Gamma(5/4)\,\varepsilon^{1/4}$ against
+$\tfrac12\sqrt{\pi\varepsilon}$, so $p_\varepsilon \to \delta_0$, where $f$ has no maximum at all.
 
 *Correction.* Add: $f$ is continuous on the compact $X$ (or only: $\Delta_\rho := f(x^*) - \sup_{\|x-x^*\|\ge\rho} f > 0$ for every $\rho > 0$, which
-compactness, continuity and uniqueness imply, and $f$ is continuous at $x^*$), and every ball about $x^*$ meets $X$ in positive volume (an isolated
-maximum, $f = x$ on $[0, 1] \cup \{2\}$, has no mass at all). Smoothness about $x^*$ is then not needed for the limit.
+compactness, continuity and uniqueness imply, and $f$ is continuous at $x^*$). Every ball about $x^*$ meets $X$ in positive volume, as the printed
+ball on which $f$ is $C^2$ makes $x^*$ interior. Smoothness about $x^*$ is then not needed for the limit.
 Let $\omega_\delta := \sup_{B_\delta}(f(x^*) - f)$. The mass outside $B_\rho$ is at most $|X| e^{-\Delta_\rho/\varepsilon}$ and the mass of
 $B_\delta \cap X$ at least $|B_\delta \cap X| e^{-\omega_\delta/\varepsilon}$ (both times $e^{f(x^*)/\varepsilon}$), hence for all $\rho, \delta$
 $$|E\varphi - \varphi(x^*)| \le \sup_{B_\rho}|\varphi - \varphi(x^*)| + \mathrm{osc}(\varphi)\,\frac{|X|}{|B_\delta \cap X|}\,e^{-(\Delta_\rho - \omega_\delta)/\varepsilon}.$$
@@ -53,8 +51,13 @@ CLAIMS = (
         source="Thm 1, App. D.2",
         statement=r"f \text{ with a unique maximum } f(x^*)=\sup_x f,\ X \text{ compact},\ Y \text{ bounded},\ f \text{ locally } C^2 \text{ about } x^*"
         rf"\ \Rightarrow\ {_LIMIT}\quad \forall\varphi\in C_0^\infty(X)",
-        check=Check(gaps.printed_gap, _PRINTED),
+        check=Check(
+            gaps.printed_gap,
+            _PRINTED,
+            recorded={"family": "one-sided", "h": 0, "p": 4, "eps": 2.0**-6},
+        ),
         expected=Verdict.REFUTED,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "unique maximum",
@@ -139,6 +142,7 @@ CLAIMS = (
             ),
         ),
         expected=Verdict.REFUTED,
+        weight=Weight.MISPRINT,
         correction=Correction(
             r"p_\varepsilon : X \to [0, \infty),\quad \int_X p_\varepsilon(x)\,dx = 1,\quad p_\varepsilon(x^*)\to\infty",
             r"A density is not a probability: for $f = -cx^2$ on $[-1, 1]$, $p_\varepsilon(0) = 1/Z$ with"

@@ -25,7 +25,7 @@ from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solv
 from verify.claims.theorem_5.rates import EPS_K, eps_by_hand, rate_above_eps_k, rates
 from verify.engine.claim import A_LIMIT, Assumption, Check, Claim, Correction, Instance, NoProof, Step
 from verify.engine.plotdata import Curve, Figure, Panel
-from verify.engine.verdict import Gap, Verdict, worst
+from verify.engine.verdict import Gap, Verdict, Weight, worst
 from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.draw import garnet
@@ -81,6 +81,36 @@ def _gap_38(mdp: TabularMDP, omegas: Sequence[Array], eps_k: float, perturb: flo
     limits = [(eps_by_hand(mdp, q), rate_above_eps_k(mdp, q, eps_k)) for q in omegas]
     planted = perturb * (1 + 2 * max(eps + rate for eps, rate in limits))
     return worst(*(Gap(least + planted - eps, rate) for eps, rate in limits))
+
+
+def gap_limit_of_minimisers(*, gap: int, gamma: float, below: int, n: int, perturb: float = 0.0) -> Gap:
+    """Gap of (38) as numbered: eps_{w~,inf} minus min lim eps_{w,k}, w~ the limit of the minimisers w~_k.
+
+    Omega = {2} + {1 - 1/j, j >= 2} + {1}: Q_2 = Q*, Q_{1 - 1/j} the fixed point of T_{w,j} at eps_j = 2^(1 - j),
+    and Q_1 = Q* - below. The minimisers are computed over w = 2, 1, 1 - 1/2, ..., 1 - 1/n for k = n. If they are at
+    1 - 1/k, they tend to w~ = 1, else to the last of them. Q* > 0 and its maximum is unique.
+    """
+    mdp = TabularMDP(np.ones((1, 2, 1)), np.array([[float(gap) + 1, 1.0]]), gamma)
+    q_star = mdp.reward + gamma * (gap + 1) / (1 - gamma)
+    omegas = {2.0: q_star, 1.0: q_star - below}
+    for j in range(2, n + 1):
+        omegas[1 - 1 / j] = _fixed_point(mdp, 2.0 ** (1 - j))
+    best = [
+        min(omegas, key=lambda w: incremental_residual_error(mdp, omegas[w], eps_k=2.0 ** (1 - k)))
+        for k in range(2, n + 1)
+    ]
+    runs_off = all(abs(w - (1 - 1 / k)) < 1e-12 for w, k in zip(best, range(2, n + 1), strict=True))
+    limit = 1.0 if runs_off else best[-1]
+    least = min(eps_by_hand(mdp, q) for q in omegas.values())
+    return Gap(eps_by_hand(mdp, omegas[limit]) + perturb - least, rates(mdp, omegas[limit], 0.0)[1])
+
+
+def _fixed_point(mdp: TabularMDP, eps_k: float) -> Array:
+    """Fixed point of T_{w,k} for S = 1: the gap of the two actions is that of the reward, at every table."""
+    high, low = mdp.reward[0]
+    mean = low + (high - low) / (1 + math.exp(-(high - low) / eps_k))
+    out: Array = mdp.reward + mdp.gamma * mean / (1 - mdp.gamma)
+    return out
 
 
 def gap_minimisers_converge(*, gap: int, gamma: float, n: int, perturb: float = 0.0) -> Gap:
@@ -163,7 +193,38 @@ CLAIMS = (
         statement=r"\varepsilon_{\tilde\omega_k,k} \le \varepsilon_{\omega,k} \implies \min\lim_{k\to\infty}\varepsilon_{\tilde\omega_k,k}"
         r" \le \min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k}",
         check=Check(gap_38, _WITH_OPTIMUM),
-        expected=Verdict.HOLDS,
+        expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
+        steps=(
+            Step(
+                "limit-of-minimisers (the line that has the number)",
+                r"\varepsilon_{\tilde\omega,\infty} \le \min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k},"
+                r"\ \tilde\omega = \lim_{k\to\infty}\tilde\omega_k",
+                Check(
+                    gap_limit_of_minimisers,
+                    st.fixed_dictionaries(
+                        {
+                            "gap": st.integers(1, 2),
+                            "gamma": st.sampled_from([0.5, 0.75]),
+                            "below": st.integers(0, 1),
+                            "n": st.integers(3, 4),
+                        }
+                    ),
+                ),
+                repaired=Correction(
+                    statement=r"\lim_{k\to\infty}\varepsilon_{\tilde\omega_k,k} \le \min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k},"
+                    r"\ \text{and}\ \varepsilon_{\tilde\omega,\infty} \text{ in its place if } \omega \mapsto \hat Q_\omega \text{ is continuous at } \tilde\omega",
+                    derivation=r"""The line before is about the values along the minimisers, this one about their limit. Omega =
+$\{2\} \cup \{1 - 1/j\} \cup \{1\}$, S = 1, A = 2, gamma = 1/2, r = (2, 1): $\hat Q_2 = Q^* = (4, 3)$, $\hat Q_{1-1/j}$ the
+fixed point of $\mathcal T_{\omega,j}$ at $\varepsilon_j = 2^{1-j}$, $\hat Q_1 = (3, 2)$. At k the minimiser is
+$1 - 1/k$, as its residual is 0; so $\tilde\omega = 1$, and $\varepsilon_{1,\infty} = 1/8$, where the right side is 0.
+With continuity, $\varepsilon_{\tilde\omega,\infty} = \lim\varepsilon_{\tilde\omega_k,k}$, because (37) has a rate that is uniform near
+$\tilde\omega$.""",
+                    check=Check(gap_38, _WITH_OPTIMUM),
+                ),
+            ),
+        ),
+        not_certified=NoProof("minimisers over Omega and their limit; the rate that is used is eq-37"),
     ),
     Claim(
         id="theorem-5-iii",
@@ -172,6 +233,7 @@ CLAIMS = (
         statement=r"\min_\omega\lim_{k\to\infty}\varepsilon_{\omega,k} = \lim_{k\to\infty}\min_\omega\varepsilon_{\omega,k}",
         check=Check(gap_iii, _WITH_OPTIMUM.map(_joined)),
         expected=Verdict.GAP,
+        weight=Weight.COMPLETION,
         assumptions=(
             Assumption(
                 "assumption-2",

@@ -12,7 +12,7 @@ from flint import arb, fmpq
 from verify.arithmetic import exact
 from verify.arithmetic.balls import exp, total
 from verify.arithmetic.instance import Exact
-from verify.proofs.shared_facts import dot, loss_factor, losses, minus, rational
+from verify.proofs.shared_facts import loss_factor, losses, minus
 
 
 def target(x: Exact) -> list[arb]:
@@ -57,17 +57,6 @@ def squeeze(x: Exact) -> list[arb]:
     delta = _largest_target_gap(x, entropic=False)
     m = _target_gap(x, x.q_star)
     return [(delta * delta - total(y * y for y in m) / x.mdp.n_pairs) / 2]
-
-
-@rational
-def greedy_limit(x: Exact) -> list[fmpq]:
-    """Zero if eps_{omega,k} tends to eps_omega: eps under the uniform greedy policy minus eps under T*.
-
-    That policy is the limit of p_{omega,k}.
-    """
-    pi = exact.uniform_over(x.mdp, exact.greedy_sets(x.mdp, x.q))
-    beta = minus(x.mdp.backup(x.mdp.mean(pi, x.q)), x.q)
-    return [dot(beta, beta) / (2 * x.mdp.n_pairs) - exact.residual_error(x.mdp, x.q)]
 
 
 def stationary(x: Exact) -> list[arb]:

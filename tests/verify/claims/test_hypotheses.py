@@ -1,0 +1,94 @@
+"""Counterexamples to statements of the VIREL paper are within every hypothesis that the paper states."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from verify.claims import recorded
+from verify.claims.hypotheses import (
+    HYPOTHESES,
+    own_residual,
+    positive,
+    regular_features,
+    representable,
+    unique,
+)
+from verify.engine.claim import Kind, kind_of
+from verify.engine.registry import all_claims
+from verify.engine.runner import run_check
+from verify.engine.verdict import Verdict
+from virel_theory import TabularMDP
+
+TOPICS = ("theorem_1", "objective", "optima", "residual_gradients", "projection", "theorem_5", "methods")
+"""Folders of claims about the VIREL paper; the design paper's claims among them say so in their source."""
+
+
+def topic(claim):
+    """Folder of `verify/claims/` whose module defines the check's gap function."""
+    gap = claim.check.gap
+    return getattr(gap, "func", gap).__module__.split(".")[2]
+
+
+FALSE = {
+    claim.id: claim
+    for claim in all_claims().values()
+    if claim.expected in (Verdict.REFUTED, Verdict.GAP)
+    and kind_of(claim) is Kind.SOURCE
+    and topic(claim) in TOPICS
+    and "Marino" not in claim.source
+}
+
+
+def failing(claim):
+    """Checks of a claim that are to fail: the printed statement, or the steps that have a repair."""
+    checks = [claim.check] if claim.expected is Verdict.REFUTED else []
+    return checks + [step.check for step in claim.steps if step.repaired is not None]
+
+
+def counterexample(check):
+    """Counterexample on record, which must fail the check; without one, what a search of few draws finds."""
+    if check.recorded is not None:
+        assert not check.gap(**check.recorded).ok
+        return check.recorded
+    return run_check(dataclasses.replace(check, n_random=min(check.n_random, 20)), seed=0).counterexample
+
+
+def test_every_false_statement_of_the_paper_has_its_list_of_hypotheses():
+    assert set(HYPOTHESES) == set(FALSE)
+
+
+@pytest.mark.parametrize("claim_id", FALSE)
+def test_a_counterexample_meets_the_hypotheses_of_its_source(claim_id):
+    for check in failing(FALSE[claim_id]):
+        found = counterexample(check)
+        assert found is not None
+        assert "mdp" not in found or check.recorded is not None, "an MDP must be on record, not found anew"
+        broken = {hypothesis.__name__: hypothesis(found) for hypothesis in HYPOTHESES[claim_id]}
+        assert not any(broken.values()), broken
+
+
+R = recorded.R_WITH_Q
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "instance", "words"),
+    [
+        (positive, R | {"mdp": recorded.one_state(2.0, 0.0, gamma=0.0)}, "least value of Q\\* is 0"),
+        (unique, R | {"mdp": recorded.one_state(1.0, 1.0, gamma=0.0)}, "two maxima"),
+        (own_residual, R | {"eps": 1.0}, "eps is 1, the residual error 0.5"),
+        (representable, R | {"q_star": recorded.Q}, "1 away from Q\\*"),
+        (regular_features, {"b": np.zeros((1, 2, 1))}, "singular"),
+    ],
+)
+def test_a_broken_hypothesis_is_found_and_named(hypothesis, instance, words):
+    assert pytest.approx(0.5) == recorded.EPS
+    with pytest.raises(AssertionError, match=words):
+        assert not hypothesis(instance), hypothesis(instance)
+    assert hypothesis is regular_features or hypothesis(R | {"q_star": recorded.Q_STAR}) == ""
+
+
+def test_a_mask_is_no_zero_of_q_star():
+    """An action that does not exist has no value; it breaks no assumption."""
+    mdp = TabularMDP([[[1.0], [0.0]]], [[1.0, 0.0]], 0.5, mask=[[True, False]])
+    assert (positive({"mdp": mdp}), unique({"mdp": mdp})) == ("", "")

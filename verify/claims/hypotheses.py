@@ -1,0 +1,158 @@
+"""Hypotheses of the sources that a counterexample on record has to meet, as data and as machine checks.
+
+An author may wave away a counterexample that breaks an assumption of the paper. `HYPOTHESES` says for each
+statement that is false, or whose proof has a false step, which ones its counterexample has to meet. They are
+tested on the counterexamples themselves (`tests/verify/claims/test_hypotheses.py`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from verify.engine.claim import Instance
+from virel_theory.checks import Array
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.objective.residual import bellman_residual, residual_error
+from virel_theory.operators.bellman import bellman_boltzmann, bellman_optimal
+from virel_theory.solvers.solve import solve
+
+TOL = 1e-9
+"""Largest difference that counts as equal; values of the counterexamples on record are of size 1 to 208."""
+
+
+def optimum(mdp: TabularMDP) -> Array:
+    """Optimal action values Q* of an MDP, `[S, A]`, within `TOL`/2 of the exact ones."""
+    return np.asarray(solve(mdp, atol=TOL / 2).q)
+
+
+def positive(x: Instance) -> str:
+    """What breaks Assumption 1, `0 < Q* < inf`; empty if nothing does."""
+    least = float(optimum(x["mdp"])[x["mdp"].available].min())
+    return "" if least > TOL else f"the least value of Q* is {least:g}"
+
+
+def unique(x: Instance) -> str:
+    """What breaks Assumption 3 on a finite set: a state whose largest value of Q* is attained twice."""
+    q = np.sort(np.where(x["mdp"].available, optimum(x["mdp"]), -np.inf), axis=1)
+    if q.shape[1] == 1:
+        return ""
+    gaps = q[:, -1] - q[:, -2]
+    return "" if gaps.min() > TOL else f"state {int(gaps.argmin())} has two maxima of Q*"
+
+
+def q_star_is_optimal(x: Instance) -> str:
+    """What is wrong with an instance's part `q_star`: how far it is from the Q* of its MDP."""
+    on = x["mdp"].available
+    distance = float(np.abs(x["q_star"] - optimum(x["mdp"]))[on].max())
+    return "" if distance <= TOL else f"q_star is {distance:g} away from Q*"
+
+
+def own_residual(x: Instance) -> str:
+    """What breaks (2) with c = 1, p = 2, mean norm: an `eps` that is not the residual error of Q.
+
+    Under T* or, as App. E.3 has it, under T^{pi_omega} at that very eps.
+    """
+    q, mdp = _table(x), x["mdp"]
+    found = [
+        residual_error(bellman_residual(backup, q))
+        for backup in (bellman_optimal(mdp, q), bellman_boltzmann(mdp, q, eps=x["eps"]))
+    ]
+    ok = any(abs(eps - x["eps"]) <= TOL for eps in found)
+    return "" if ok else f"eps is {x['eps']:g}, the residual error {found[0]:g}"
+
+
+def representable(x: Instance) -> str:
+    """What breaks Assumption 2: a set Omega, `q_star` and `others`, that holds no Q*."""
+    return q_star_is_optimal(x)
+
+
+def distributions(x: Instance) -> str:
+    """What is wrong with the distributions of an instance: `d` has full support, and policies sum to 1."""
+    for name in ("d", "pi", "pi_theta", "pi_phi"):
+        if name in x and not np.allclose(np.sum(x[name], axis=-1), 1, rtol=0, atol=TOL):
+            return f"{name} does not sum to 1"
+    return "" if "d" not in x or np.min(x["d"]) > 0 else "d(s) is 0 in some state"
+
+
+def stochastic(x: Instance) -> str:
+    """What breaks "non-deterministic": a variational policy that is deterministic in some state."""
+    top = float(np.max(x["pi_theta"] if "pi_theta" in x else x["pi"]))
+    return "" if top < 1 else "the variational policy is deterministic"
+
+
+def temperature(x: Instance) -> str:
+    """What is wrong with a temperature that is free in the source: it is not positive."""
+    value = x["eps"] if "eps" in x else x["eps_k"]
+    return "" if value > 0 else f"the temperature is {value:g}"
+
+
+def regular_features(x: Instance) -> str:
+    """What breaks F.1: a Gram matrix E[b b^T] of the features at omega that is singular."""
+    b = x["b"] if "b" in x else x["phi"] + x["hessian"] @ x["omega"]
+    least = float(np.linalg.eigvalsh(np.einsum("san,sam->nm", b, b))[0])
+    return "" if least > TOL else "the Gram matrix of the features is singular"
+
+
+def not_above_zero(x: Instance) -> str:
+    """What breaks the talk's `r <= 0` of pseudo-likelihood methods: a positive reward."""
+    top = float(x["mdp"].reward.max())
+    return "" if top <= 0 else f"a reward is {top:g}"
+
+
+def _table(x: Instance) -> Array:
+    if "q" in x:
+        return np.asarray(x["q"])
+    approximator, omega = x["model"]
+    return np.asarray(approximator.value(omega))
+
+
+Hypothesis = Callable[[Instance], str]
+VALUES: tuple[Hypothesis, ...] = (positive, unique)
+MEMBERS: tuple[Hypothesis, ...] = (*VALUES, representable, distributions)
+OWN: tuple[Hypothesis, ...] = (*VALUES, own_residual, distributions)
+DENSITY: tuple[Hypothesis, ...] = ()
+"""No MDP: a function or a density on an interval, whose hypotheses are in the claim's own derivation."""
+
+HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
+    "theorem-1": (temperature,),
+    "theorem-1-density-range": (temperature,),
+    "eq-12": DENSITY,
+    "app-c-test-function": DENSITY,
+    "lemma-1-i": DENSITY,
+    "lemma-1-ii": DENSITY,
+    "eq-21": DENSITY,
+    "theorem-2": (*MEMBERS, stochastic),
+    "theorem-2-variational-policy": (*MEMBERS, stochastic),
+    "theorem-2-moreover": (temperature,),
+    "corollary-1": (*VALUES, q_star_is_optimal),
+    "app-c-3": (*VALUES, q_star_is_optimal),
+    "theorem-3": OWN,
+    "eq-23": OWN,
+    "eq-11": (*OWN, stochastic),
+    "app-b-minimising": (*OWN, q_star_is_optimal),
+    "app-b-closer": DENSITY,
+    "eq-42-omega": (*OWN, stochastic),
+    "app-h-policy-loss": (*OWN, stochastic),
+    "theorem-4": (*VALUES, own_residual),
+    "eq-30": (*VALUES, own_residual),
+    "eq-31": (*VALUES, temperature),
+    "app-e3-optimal-target": VALUES,
+    "app-f3-direct": (*VALUES, temperature),
+    "eq-33-always-zero": (*VALUES, regular_features),
+    "app-f1-convergence": (*VALUES, regular_features, distributions),
+    "eq-35": (*VALUES, regular_features, distributions),
+    "app-f1-two-timescales": DENSITY,  # S = A = 1, gamma = 0, r = b = 1: Q* = 1
+    "eq-37-own-policy": VALUES,
+    "theorem-5-ii-own-policy": VALUES,
+    "theorem-5-iii": DENSITY,  # S = 1, A = 2, r = (1, 0), gamma = 1/2: Q* = (2, 1)
+    "eq-38": DENSITY,  # S = 1, A = 2, r = (2, 1), gamma = 1/2: Q* = (4, 3)
+    "app-f2-fixed-k": DENSITY,  # the same MDP
+    "app-f1-theorem-2": (*VALUES, q_star_is_optimal),
+    "talk-limit-dropped-term": (*VALUES, q_star_is_optimal, distributions, temperature),
+    "eq-39": (*VALUES, q_star_is_optimal, distributions),
+    "eq-41": VALUES,
+    "alg-2-temperature": (*VALUES, q_star_is_optimal),
+    "talk-limit-j": (*VALUES, distributions, temperature),
+    "talk-reverse-kl": (not_above_zero, distributions),
+}
+"""Hypotheses by claim of the VIREL paper, its talk and its poster."""
