@@ -67,6 +67,15 @@ class Curriculum(Plain):
         return self.x.copy(), {}
 
 
+class Remembers(Plain):
+    """Begins where the episode before began, if there was one."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed, options=options)
+        self.x, self.last = getattr(self, "last", self.x).copy(), self.x.copy()
+        return self.x.copy(), {}
+
+
 class RandomMap(Plain):
     """Draws its map in the constructor, from a generator that nothing seeds."""
 
@@ -117,6 +126,7 @@ STATEFUL = [
     ),
     (lambda: registered(OwnGenerator, max_episode_steps=9), "the environment OwnGenerator keeps state"),
     (lambda: registered(Curriculum, max_episode_steps=9), "the environment Curriculum keeps state"),
+    (lambda: registered(Remembers, max_episode_steps=9), "the environment Remembers keeps state"),
     (
         lambda: registered(RandomMap, max_episode_steps=9),
         "two of it differ from the start, so its constructor",
