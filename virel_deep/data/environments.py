@@ -107,8 +107,9 @@ class SeedEnvs:
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
         self._generators = GlobalGenerators(self._stream(GLOBAL))
-        self._envs = envs = self._made()
-        self._seen = np.zeros((copies, *envs[0].observation_space.shape), envs[0].observation_space.dtype)  # type: ignore[misc]
+        self._envs: list[Any] = []
+        envs = self._made()
+        self._seen = np.zeros((copies, *envs[0].observation_space.shape), envs[0].observation_space.dtype)
         self.exact = all(map(simulator.is_exact, envs))
         self._lent = nullcontext if self.exact else self._generators.lent
         self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
@@ -122,7 +123,6 @@ class SeedEnvs:
 
     def _made(self) -> list[Any]:
         """Make the copies; if one fails, close the others."""
-        self._envs: list[Any] = []
         try:
             with self._generators.lent():
                 for _ in range(self.copies):

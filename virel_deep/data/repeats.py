@@ -100,7 +100,7 @@ def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
         unit = rng.uniform(-1, 1, actions.size).astype(np.float32)
         observation, reward, terminated, truncated, _ = env.step(actions.from_unit(unit))
         trial.observations.append(np.array(observation))
-        trial.rewards.append(float(reward))  # type: ignore[arg-type]
+        trial.rewards.append(float(reward))
         if terminated or truncated:
             break
     return trial

@@ -104,18 +104,22 @@ class Trainer:
 
     def _restore(self) -> None:
         """Restore every seed from its checkpoint; a seed whose environments can't start is removed."""
-        failed = {}
-        for k, run in enumerate(self.runs):
-            loaded = load_seed(self.folder, self.config, run.seed)
-            self.agent.load_seed_state(k, loaded.state["agent"])
-            try:
-                run.restore(loaded.state, self.step)
-            except SeedFailure as failure:
-                failed[k] = failure
-            assert loaded.rows is not None
-            run.rows_saved = loaded.rows.end
-            self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
-        self._remove(failed)
+        failures = {k: self._restored(k) for k in range(len(self.runs))}
+        self._remove({k: failure for k, failure in failures.items() if failure is not None})
+
+    def _restored(self, k: int) -> SeedFailure | None:
+        """Restore one seed, whose rows leave the memory before the next one's are read."""
+        run, failure = self.runs[k], None
+        loaded = load_seed(self.folder, self.config, run.seed)
+        self.agent.load_seed_state(k, loaded.state["agent"])
+        try:
+            run.restore(loaded.state, self.step)
+        except SeedFailure as error:
+            failure = error
+        assert loaded.rows is not None
+        run.rows_saved = loaded.rows.end
+        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+        return failure
 
     def _build(self) -> None:
         """Create the agent and the replay buffer of all seeds."""
