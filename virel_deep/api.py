@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from virel_common.errors import require
+from virel_common.errors import InputError, require
 from virel_deep.commands.train import TrainOptions, continued_run, new_run
-from virel_deep.data.actions import ActionRange
+from virel_deep.data.actions import Actions, actions_of
 from virel_deep.data.making import make_env
+from virel_deep.data.observations import Observations, observations_of
+from virel_deep.data.returned import Unusable
 from virel_deep.results.evaluate_run import Evaluated, evaluate_run
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
@@ -27,7 +29,7 @@ from virel_deep.run.launch import COMPLETE
 from virel_deep.run.launch import train as train_run
 
 RunPath = str | Path
-Numbers = NDArray[np.floating[Any]]
+Numbers = NDArray[Any]
 
 
 class TrainingStopped(RuntimeError):
@@ -42,7 +44,7 @@ class TrainingStopped(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedPolicy:
-    """Deterministic policy of one seed of a run, which acts in the environment's own range."""
+    """Deterministic policy of one seed of a run, which acts in the environment's own numbers."""
 
     env: str
     """Gymnasium id of the environment that it was trained on."""
@@ -51,22 +53,32 @@ class LoadedPolicy:
     step: int
     """Environment steps that the policy was trained for."""
     observation_size: int
-    """Number of entries O of an observation."""
+    """Number of entries O of an observation; of a discrete one, of the one-hot vector that stands for it."""
     _policy: seed_policy.Policy
-    _actions: ActionRange
+    _actions: Actions
+    _observations: Observations
 
     def act(self, observation: ArrayLike) -> Numbers:
         """Choose actions that `env.step` takes: `[A]` for one observation `[O]`, `[N, A]` for `[N, O]`.
 
+        A discrete observation is a whole number, several are `[N]`; so it is with discrete actions.
+
         Raises:
-            InputError: the observation has another shape, or is not finite.
+            InputError: the observation has another shape, is not finite, or is not of a discrete space.
         """
-        seen = np.asarray(observation, np.float32)
-        fits = seen.ndim in (1, 2) and seen.shape[-1] == self.observation_size
-        require(fits, "observation", seen.shape, f"must have shape [{self.observation_size}], or [N, that]")
+        shape = self._observations.blank.shape
+        seen = np.asarray(observation, np.float32 if shape else np.float64)
+        alone = seen.shape == shape
+        wanted = f"have shape [{self.observation_size}], or [N, that]" if shape else "be a number, or [N]"
+        fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape)
+        require(fits, "observation", seen.shape, f"must {wanted}")
         require(bool(np.isfinite(seen).all()), "observation", seen.tolist(), "must be finite")
-        action = self._actions.from_unit(self._policy.act(np.atleast_2d(seen)))
-        return action[0] if seen.ndim == 1 else action
+        try:
+            vectors = self._observations.vectors(seen[None] if alone else seen)
+        except Unusable as error:
+            raise InputError(f"`observation`: {error}") from None
+        action = self._actions.from_unit(self._policy.act(vectors.astype(np.float32, copy=False)))
+        return action[0] if alone else action
 
 
 def train(
@@ -137,10 +149,10 @@ def load_policy(run: RunPath, seed: int | None = None) -> LoadedPolicy:
     found = seed_policy.load_policy(folder, chosen)
     env = make_env(found.env)
     try:
-        actions, shape = ActionRange(env.action_space), env.observation_space.shape
+        actions, seen = actions_of(env.action_space), observations_of(env.observation_space)
     finally:
         env.close()
-    return LoadedPolicy(found.env.id, chosen, found.step, shape[0] if shape else 0, found, actions)
+    return LoadedPolicy(found.env.id, chosen, found.step, seen.size, found, actions, seen)
 
 
 def evaluate(run: RunPath, *, episodes: int = 10, seed: int = 0) -> list[Evaluated]:

@@ -9,6 +9,7 @@ import torch
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.interfaces import Own
 from virel_deep.data.replay import Columns
+from virel_deep.design.adapt import discrete_form
 from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
 from virel_deep.design.run import RunConfig
@@ -28,6 +29,11 @@ def algorithm_of(preset, **settings):
     return changed(PRESETS[preset].algorithm, settings)
 
 
+def discrete_of(preset, **settings):
+    """The form that a preset has where actions are discrete, with some of its settings replaced."""
+    return changed(discrete_form(PRESETS[preset].algorithm), settings)
+
+
 def agent_of(algorithm, n_observation, n_action, seeds=(0,), *, general=False):
     generators = [generator(seed, "weights") for seed in seeds]
     return make_agent(algorithm, n_observation, n_action, generators, device=CPU, general=general)
@@ -35,14 +41,22 @@ def agent_of(algorithm, n_observation, n_action, seeds=(0,), *, general=False):
 
 def windows(size, algorithm, n_observation, n_action, rng):
     """`[size, n, width]` windows of rows with tails: a tenth of them ends an episode, either way."""
-    columns, n = Columns.of(n_observation, n_action, algorithm.value.tails), algorithm.value.window
+    columns, n = Columns.of(n_observation, n_action, algorithm.tails), algorithm.value.window
     rows = torch.randn(size, n, columns.width, generator=rng)
     for ends in (columns.terminated, columns.truncated):
         rows[..., ends] = (torch.rand(size, n, generator=rng) < 0.1).float()
+    if algorithm.posterior.discrete:
+        rows[..., columns.action] = one_hot(rows[..., columns.action])
+        return rows
     rows[..., columns.action] = (
         rows[..., columns.pre].tanh() if columns.pre else rows[..., columns.action].tanh()
     )
     return rows
+
+
+def one_hot(numbers):
+    """One-hot vectors `[..., A]` of the largest of some numbers."""
+    return torch.eye(numbers.shape[-1])[numbers.argmax(-1)]
 
 
 def transitions(size, n_observation, n_action, rng):
@@ -58,12 +72,16 @@ def update_data(algorithm, n_observation, n_action, *, updates, seed):
     rng = torch.Generator().manual_seed(1000 + seed)
     data, own_size = [], algorithm.temperature.estimate.batch
     agent = agent_of(algorithm, n_observation, n_action)
-    width, draws = agent.noise["action"].width, agent.draws
+    width, draws = agent.noise["action"].width if agent.noise else 0, agent.draws
 
     def rows_of(size):
         if algorithm.value.window > 1:
             return windows(size, algorithm, n_observation, n_action, rng)
-        return transitions(size, n_observation, n_action, rng)
+        rows = transitions(size, n_observation, n_action, rng)
+        if algorithm.posterior.discrete:
+            action = slice(n_observation, n_observation + n_action)
+            rows[:, action] = one_hot(rows[:, action])
+        return rows
 
     for _ in range(updates):
         batch = rows_of(algorithm.data.batch)
@@ -122,9 +140,10 @@ def default_dtype(dtype):
         torch.set_default_dtype(before)
 
 
-def small_run(folder, preset, env, *, steps, seeds=(0,), settings=None, **config):
+def small_run(folder, preset, env, *, steps, seeds=(0,), settings=None, discrete=False, **config):
     """A run folder of tiny networks, its `config.json` written; returns its configuration."""
-    algorithm = algorithm_of(preset, **(SMALL | (settings or {})))
+    form = discrete_of if discrete else algorithm_of
+    algorithm = form(preset, **(SMALL | (settings or {})))
     config = {"eval_every": 50, "log_every": 20, "checkpoint_every": 40, "precision": "highest"} | config
     out = RunConfig(preset=preset, env=env, algorithm=algorithm, steps=steps, seeds=seeds, **config)
     write_config(folder, out)

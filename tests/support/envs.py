@@ -2,7 +2,7 @@
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 OBSERVATION = Box(-np.inf, np.inf, (2,), np.float64)
 ACTION = Box(-1, 1, (1,), np.float32)
@@ -53,6 +53,26 @@ class Dice(gymnasium.Env):
 
     def _roll(self):
         return np.array([self.np_random.uniform(), self.action_space.sample()[0]])
+
+
+class Walk(gymnasium.Env):
+    """Whole numbers from 2 to 6, changed by -1 or 1; pays 1 at 6, where it ends. `broken`: shows 7 there."""
+
+    def __init__(self, *, broken=False):
+        self.observation_space, self.action_space = Discrete(5, start=2), Discrete(2, start=-1)
+        self.broken, self.actions = broken, []
+
+    def reset(self, *, seed=None, options=None):  # noqa: ARG002
+        super().reset(seed=seed)
+        self.at = 4
+        return self.at, {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.actions.append(action)
+        self.at = max(2, self.at + (1 if action == 0 else -1))
+        end = self.at == 6
+        return self.at + (end and self.broken), float(end), end, False, {}
 
 
 def registered(entry_point, *, max_episode_steps=None, additional_wrappers=(), **settings):

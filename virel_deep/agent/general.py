@@ -132,13 +132,14 @@ class GeneralAgent(StackedAgent):
     def _window(self, batch: Tensor) -> Window:
         columns = self.columns
         assert columns.truncated is not None
+        weighed = columns.action if columns.pre is None else columns.pre
         return Window(
             history=batch[..., columns.history],
             reward=batch[..., columns.reward] * self.algorithm.reward_scale,
             terminated=batch[..., columns.terminated],
             truncated=batch[..., columns.truncated],
             next_state=batch[..., columns.next_observation],
-            pre=None if columns.pre is None else batch[..., columns.pre],
+            pre=None if columns.log_density is None else batch[..., weighed],
             log_density=None if columns.log_density is None else batch[..., columns.log_density],
         )
 

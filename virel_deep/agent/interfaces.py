@@ -58,6 +58,10 @@ class Agent(Protocol):
     """Updates so far, the same number for every seed."""
 
     @property
+    def discrete(self) -> bool:
+        """Whether actions are those of a discrete space, as one-hot vectors."""
+
+    @property
     def policy(self) -> Network:
         """Policy network of all seeds."""
 

@@ -42,7 +42,7 @@ class StackedAgent(ABC):
         """Build networks and optimisers, and draw the weights; target networks start as copies."""
         self.algorithm, self.n_observation, self.n_action = algorithm, n_observation, n_action
         self.seeds, self.device = len(generators), device
-        self.columns = Columns.of(n_observation, n_action, algorithm.value.tails)
+        self.columns = Columns.of(n_observation, n_action, algorithm.tails)
         self.parts = build(algorithm, n_observation, n_action, seeds=self.seeds, device=device)
         self.temperature = self.parts.temperature
         self.draws = Draws(int(not self.parts.posterior.at_next), self.parts.value.reach)
@@ -70,6 +70,11 @@ class StackedAgent(ABC):
     def policy(self) -> Network:
         """Policy network of all seeds; every algorithm calls it `policy`."""
         return self.networks["policy"]
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are those of a discrete space, as one-hot vectors."""
+        return self.algorithm.posterior.discrete
 
     @property
     def noise(self) -> Mapping[str, Draw]:

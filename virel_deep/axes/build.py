@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from virel_deep.axes import budget, multistep, policy_prior, temperature, value
+from virel_deep.axes import budget, categorical_prior, multistep, policy_prior, temperature, value
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
+from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
 from virel_deep.axes.prior import Uniform
-from virel_deep.design import improvement, parts
+from virel_deep.design import discrete, improvement, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -79,6 +80,15 @@ def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Poster
     return Reweighted(settings, prior, of.n_action)
 
 
+def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
+    return Categorical(of.network(1, of.n_observation, of.n_action))
+
+
+def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, categorical_prior.Learned)
+    return Enumerated(prior)
+
+
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
     return Uniform()
 
@@ -90,6 +100,15 @@ def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
 
 def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
     return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
+
+
+def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
+    policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
+    return categorical_prior.Learned(settings, policy, target)
+
+
+def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
+    return categorical_prior.Previous(settings, of.network(1, of.n_observation, of.n_action))
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -107,8 +126,8 @@ def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
 
 
 def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
-    rate = of.algorithm.learning_rate
-    return temperature.DualTemperature(settings, of.seeds, of.n_action, rate, device=of.device)
+    rate, target = of.algorithm.learning_rate, of.algorithm.posterior.entropy_target(of.n_action)
+    return temperature.DualTemperature(settings, of.seeds, target, rate, device=of.device)
 
 
 def _budget(settings: improvement.Budget, of: Sizes) -> Temperature:
@@ -120,12 +139,16 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     parts.TanhGaussian: _tanh_gaussian,
     parts.Deterministic: _deterministic,
     improvement.Weighted: _weighted,
+    discrete.Categorical: _categorical,
+    discrete.Enumerated: _enumerated,
 }
 """Builders of posteriors, which may draw on the prior."""
 PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     parts.Uniform: _uniform,
     improvement.Learned: _learned,
     improvement.Previous: _previous,
+    discrete.LearnedCategorical: _learned_categorical,
+    discrete.PreviousCategorical: _previous_categorical,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,

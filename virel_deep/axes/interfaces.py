@@ -85,16 +85,17 @@ class Prior(Part, Protocol):
         """
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:
-        """Divergence `[K, B, 2]`, by mean and spread, of the prior from Gaussians `head [K, B, 2 A]`.
+        """Divergences `[K, B, T]` that a trust region bounds, of the prior from a policy's outputs `head`.
 
-        None if the prior has no such parts.
+        Of Gaussians those by mean and by spread, of categorical policies a single one; None if the prior has
+        no trust region.
         """
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss | None:
         """Loss that pulls prior and posterior towards each other; None if the prior asks for nothing."""
 
     def tune(self, kl: Tensor) -> Mapping[str, Tensor]:
-        """Take a dual step on the trust region, given the divergences `[K, 2]` of `loss`; return metrics."""
+        """Take a dual step on the trust region, given the divergences `[K, T]` of `loss`; return metrics."""
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy what the prior remembers of seed k beside its networks into a dictionary; empty if nothing."""

@@ -53,8 +53,6 @@ class Learned:
         target: network of the same sizes, its lagging copy, which proposes the posterior's actions.
     """
 
-    reports = TrustRegion.reports
-
     def __init__(self, settings: improvement.Learned, policy: Network, target: Network) -> None:
         """Store policy and lagging copy; start the multipliers of the trust region."""
         self.networks, self.targets = {"policy": policy}, {"policy": target}
@@ -62,7 +60,8 @@ class Learned:
         self.log_density = self._lagging.log_density
         self._decoupled = settings.likelihood == "decoupled"
         self.region = TrustRegion(settings, policy.seeds, device=policy.flat.device)
-        self.tune, self.seed_state = self.region.tune, self.region.seed_state
+        self.reports, self.tune = self.region.reports, self.region.tune
+        self.seed_state = self.region.seed_state
         self.load_seed_state = self.region.load_seed_state
 
     def propose(self, state: Tensor, noise: Tensor) -> Weighted:
@@ -105,8 +104,6 @@ class Previous:
         target: lagging copy of the policy network, from a state to `2 A` outputs.
     """
 
-    reports = TrustRegion.reports
-
     def __init__(self, settings: improvement.Previous, target: Network) -> None:
         """Store the lagging copy; start the multipliers of the trust region."""
         self.networks: Mapping[str, Network] = {}
@@ -114,7 +111,8 @@ class Previous:
         self._lagging = PolicyPrior(target)
         self.log_density = self._lagging.log_density
         self.region = TrustRegion(settings, target.seeds, device=target.flat.device)
-        self.tune, self.seed_state = self.region.tune, self.region.seed_state
+        self.reports, self.tune = self.region.reports, self.region.tune
+        self.seed_state = self.region.seed_state
         self.load_seed_state = self.region.load_seed_state
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor:

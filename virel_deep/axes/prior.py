@@ -11,9 +11,10 @@ from virel_deep.networks.network import Network
 
 
 class Uniform:
-    """Uniform action prior, as in SAC: its constant log density -A log 2 is left out and counts as 0.
+    """Uniform action prior, as in SAC: its constant log density is left out and counts as 0.
 
-    With the constant a soft value would change by alpha A log 2 per step, and no policy gradient would.
+    It is -A log 2 on [-1, 1]^A and -log A on a discrete space of A actions. With the constant a soft value
+    would change by that times alpha per step, and no policy gradient would.
     """
 
     reports: tuple[str, ...] = ()

@@ -138,7 +138,7 @@ class DualTemperature(ResidualError):
     Args:
         settings: first temperature and target entropy.
         seeds: K.
-        n_action: action dimensions A; minus A is the target entropy where the settings give none.
+        entropy_target: target entropy in nats where the settings give none.
         learning_rate: Adam step size on log alpha.
     """
 
@@ -146,7 +146,7 @@ class DualTemperature(ResidualError):
         self,
         settings: parts.Dual,
         seeds: int,
-        n_action: int,
+        entropy_target: float,
         learning_rate: float,
         *,
         device: torch.device,
@@ -154,7 +154,7 @@ class DualTemperature(ResidualError):
         """Start every seed from the initial temperature in the settings."""
         super().__init__(seeds, device=device)
         given = settings.target_entropy
-        self.target_entropy = -float(n_action) if given is None else given
+        self.target_entropy = entropy_target if given is None else given
         self.dual = Dual(seeds, settings.initial, learning_rate, device=device)
 
     @property

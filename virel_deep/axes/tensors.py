@@ -37,11 +37,11 @@ class Weighted(NamedTuple):
     """Policy distribution at B states as a set of weighted actions; expectations are weighted sums."""
 
     action: Tensor
-    """Actions `[K, B, N, A]` in [-1, 1]."""
+    """Actions `[K, B, N, A]` in [-1, 1]; of a discrete space, unit vectors (one-hot)."""
     log_weight: Tensor
     """Logarithms `[K, B, N]` of weights that sum to 1 over N."""
     log_pi: Tensor
-    """Log densities of the actions under the posterior, `[K, B, N]`, nats."""
+    """Log densities of the actions under the posterior (discrete: probabilities), `[K, B, N]`, nats."""
     log_prior: Tensor
     """Log densities of the actions under the prior, `[K, B, N]`, nats."""
     penalty: Tensor | None = None
@@ -49,7 +49,7 @@ class Weighted(NamedTuple):
     pre: Tensor | None = None
     """Actions before the tanh, `[K, B, N, A]`; None if there is no tanh."""
     kl: Tensor | None = None
-    """Divergences that a trust region bounds, `[K, B, 2]` by mean and by spread, nats; or None."""
+    """Divergences that a trust region bounds, `[K, B, T]`, by mean and by spread or a single one; or None."""
 
     @property
     def divergence(self) -> Tensor:
@@ -82,9 +82,9 @@ class Window(NamedTuple):
     """1.0 where a time limit ended the episode, so that the target bootstraps, `[K, B, n]`."""
     next_state: Tensor
     pre: Tensor | None
-    """Stored actions before the tanh, `[K, B, n, A]`; None if the replay does not keep them."""
+    """Stored actions before the tanh, or one-hot ones, `[K, B, n, A]`; None if no target weighs them."""
     log_density: Tensor | None
-    """Log densities that they were drawn with, before the tanh, `[K, B, n]`, nats; None as `pre`."""
+    """Log densities that `pre` was drawn with (discrete: probabilities), `[K, B, n]`, nats; or None."""
 
 
 class Transitions(NamedTuple):
@@ -116,15 +116,15 @@ class PriorLoss(NamedTuple):
     loss: Tensor
     """Loss `[K]`, to be minimised over the networks of prior and posterior."""
     kl: Tensor
-    """Mean divergences by mean and by spread, `[K, 2]`, nats, without gradient."""
+    """Mean divergences, `[K, T]`, by mean and by spread or a single one, nats, without gradient."""
 
 
 class Behaviour(NamedTuple):
     """Exploratory actions in numpy, with what a replay keeps of the distribution that they came from."""
 
     action: Floats
-    """Actions `[..., A]` in [-1, 1]."""
+    """Actions `[..., A]` in [-1, 1]; of a discrete space, one-hot."""
     pre: Floats
-    """The same before the tanh, `[..., A]`."""
+    """The same before the tanh, `[..., A]`; of a discrete space, the same."""
     log_density: Floats
     """Log densities of `pre`, `[...]`, nats."""

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from virel_common.errors import InputError
 from virel_common.terminal import say
+from virel_deep.design.adapt import discrete_form
+from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import described
 from virel_deep.design.presets import PRESETS, preset_row
 
@@ -55,6 +57,11 @@ def _presets() -> Table:
             row.algorithm.temperature.kind,
             row.source,
         )
+    table.caption = (
+        "Where actions are discrete, tanh-gaussian is categorical, and weighted is enumerated: "
+        "`virel presets NAME` lists the settings."
+    )
+    table.caption_justify = "left"
     return table
 
 
@@ -69,13 +76,26 @@ def _settings(preset: str) -> list[Table]:
             f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
         )
         table.add_row(setting.name, str(setting.value), meaning)
-    tables = [table]
+    discrete = _table("actions", "other parts and their settings")
+    discrete.add_row("discrete", _discrete_parts(row.algorithm))
+    tables = [table, discrete]
     if row.environments:
         scales = _table("environment", "settings of the source")
         for env, settings in row.environments.items():
             scales.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
         tables.append(scales)
     return tables
+
+
+def _discrete_parts(algorithm: Algorithm) -> str:
+    """Parts that a preset has where actions are discrete, and not else, as `--set` takes them."""
+    try:
+        found = discrete_form(algorithm)
+    except InputError:
+        return f"none: a posterior of the kind {algorithm.posterior.kind} is for continuous actions alone"
+    names = [name for name, part in found.parts.items() if part != algorithm.parts[name]]
+    settings = [one for one in described(found) if one.name.partition(".")[0] in names]
+    return " ".join(f"{one.name}={one.value}" for one in settings)
 
 
 def _table(*columns: str) -> Table:

@@ -165,7 +165,8 @@ def _watch(options: WatchOptions) -> int:
 
 
 def _export(options: ExportOptions) -> int:
-    from virel_deep.results.export import OBSERVATIONS, ExportError, export_policy  # noqa: PLC0415  (torch)
+    from virel_deep.results.export import export_policy  # noqa: PLC0415  (brings torch)
+    from virel_deep.results.onnx_graph import OBSERVATIONS, ExportError  # noqa: PLC0415
 
     policy, seed = _policy(options.run, options.seed, best=options.best)
     try:

@@ -11,6 +11,7 @@ import tyro
 from virel_common.errors import require
 from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
+from virel_deep.design.adapt import require_suited
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm
 from virel_deep.design.presets import run_config as preset_config
@@ -29,7 +30,7 @@ SAME = (
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Train an agent in a MuJoCo or other continuous environment; Ctrl-C stops, `--resume` continues exactly.
+    """Train an agent in a MuJoCo or other environment; Ctrl-C stops, `--resume` continues exactly.
 
     `virel presets` lists the presets; `virel presets NAME` lists every setting of one, with its meaning.
     Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, continue with `--resume`.
@@ -107,6 +108,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     `spec` specifies the environment beyond its id.
     """
     from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
     require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
@@ -119,7 +121,10 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         spec.max_episode_steps if spec and options.max_episode_steps is None else options.max_episode_steps
     )
     _refuse_options(settings)
-    chosen = algorithm(options.preset, options.env, settings)
+    arguments = dict(spec.arguments) if spec else {}
+    discrete = has_discrete_actions(EnvSpec(options.env, arguments, limit))
+    chosen = algorithm(options.preset, options.env, settings, discrete=discrete)
+    require_suited(chosen, options.env, discrete=discrete)
     config = preset_config(
         options.preset,
         options.env,
@@ -129,7 +134,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         log_every=max(1, LOG_EVERY // options.copies) * options.copies,
         device=device,
         precision=_precision(options.precision, device),
-        env_arguments=dict(spec.arguments) if spec else {},
+        env_arguments=arguments,
         max_episode_steps=limit,
         **{name: getattr(options, name) for name in SAME},
     )

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.data import simulator
-from virel_deep.data.actions import ActionRange
+from virel_deep.data.actions import ActionChoice, actions_of
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked
+from virel_deep.data.observations import observations_of
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
 from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.versions import run_versions
@@ -77,11 +78,12 @@ class SeedEnvs:
     """E copies of an environment for one seed, stepped one after another.
 
     If `exact` is true, `restore` continues from `state` bit for bit: physics, time limit, random generators,
-    running returns. That holds for Gymnasium's own MuJoCo environments and for its Pendulum. For others
+    running returns. That holds for environments that `simulator.is_exact` knows. For others
     `restore` starts new episodes, with seeds of their own, and the interrupted episodes are not counted.
 
     Args:
-        env: specification, or an id alone, with a flat `Box` observation and a bounded `Box` action.
+        env: specification, or an id alone. Observations are a flat `Box` or `Discrete` (then one-hot here),
+            actions a flat, bounded `Box` or `Discrete`.
         copies: number of copies, E.
         seed: source of all randomness here; it is not advanced, so the same seed makes the same copies.
         folder: folder for MuJoCo's warnings (`MUJOCO_LOG.TXT`); None drops them.
@@ -109,12 +111,15 @@ class SeedEnvs:
         self._generators = GlobalGenerators(self._stream(GLOBAL))
         self._envs: list[Any] = []
         envs = self._made()
-        self._seen = np.zeros((copies, *envs[0].observation_space.shape), envs[0].observation_space.dtype)
+        self._observations = observations_of(envs[0].observation_space)
+        self._seen = np.array([self._observations.blank] * copies)
         self.exact = all(map(simulator.is_exact, envs))
         self._lent = nullcontext if self.exact else self._generators.lent
         self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
         self._longest = sys.maxsize if self.max_episode_steps else LONGEST
-        self._actions = ActionRange(envs[0].action_space)
+        self._actions = actions_of(envs[0].action_space)
+        self.discrete = isinstance(self._actions, ActionChoice)
+        """Whether actions are those of a discrete space, which `step` takes as one-hot vectors."""
         self._returns = np.zeros(copies)
         self._lengths = np.zeros(copies, np.int64)
         self.observation = self._begun()
@@ -152,10 +157,11 @@ class SeedEnvs:
         """Act in every environment copy; if that ends an episode, start the next one.
 
         Args:
-            action: `[E, A]` in [-1, 1], rescaled here to the environment's own range.
+            action: `[E, A]` in [-1, 1], rescaled here to the environment's own range; of a discrete space,
+                one-hot vectors.
 
         Raises:
-            InputError: an action is not in [-1, 1], or is NaN.
+            InputError: an action is not in [-1, 1], or is NaN; or it is not one-hot.
             EnvironmentFailure: a copy crashed, diverged, or returned a non-finite value.
         """
         require(
@@ -175,11 +181,12 @@ class SeedEnvs:
             for i, one in enumerate(returned):
                 seen, reward[i], terminated[i], truncated[i] = checked_step(one, self._seen[0])
                 self._seen[i] = seen
+            vectors = self._observations.vectors(self._seen)
         except Unusable as error:
             raise self._failure(str(error)) from None
         if simulator.log.unstable:
             raise self._failure(f"the simulation diverged: {simulator.log.unstable}")
-        next_observation = self.observation = self._finite(self._seen, "observation")
+        next_observation = self.observation = self._finite(vectors, "observation")
         self._returns += reward
         self._lengths += 1
         rewards = self._finite(reward, "reward")
@@ -223,9 +230,10 @@ class SeedEnvs:
         try:
             for i, one in zip(chosen, returned, strict=True):
                 self._seen[i] = checked_reset(one, self._seen[0])
+            vectors = self._observations.vectors(self._seen)
         except Unusable as error:
             raise self._failure(str(error), "reset") from None
-        return self._finite(self._seen, "observation after a reset", "reset")
+        return self._finite(vectors, "observation after a reset", "reset")
 
     def _finite(self, values: NDArray[Any], name: str, where: str = "step") -> Floats:
         """Cast observations or rewards to float32; fail if one of them is not finite as float32."""

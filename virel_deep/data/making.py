@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 from virel_common.errors import InputError, require
 from virel_deep.data import simulator
@@ -31,8 +31,8 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         render_mode: how it is drawn; None: not at all.
 
     Raises:
-        InputError: the id is unknown, the environment cannot be made, its observation is not a flat `Box`, or
-            its action is not a flat, bounded `Box` of floats.
+        InputError: the id is unknown, the environment cannot be made, its observation is neither a flat `Box`
+            nor `Discrete`, or its action is neither a flat, bounded `Box` of floats nor `Discrete`.
     """
     spec = EnvSpec.of(env)
     simulator.log.listen()
@@ -52,6 +52,17 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         raise NotMadeError(spec.id, in_one_line(error)) from error
     _check_spaces(spec.id, made.observation_space, made.action_space)
     return made
+
+
+def has_discrete_actions(env: EnvSpec | str) -> bool:
+    """Make an environment, check it as `make_env` does, and tell whether its actions are discrete.
+
+    Raises:
+        InputError: as `make_env`.
+    """
+    made = make_env(env)
+    made.close()
+    return isinstance(made.action_space, Discrete)
 
 
 def _find_own_module(env_id: str) -> None:
@@ -86,9 +97,12 @@ def _near(env_id: str) -> str:
 
 
 def _check_spaces(env_id: str, observation: Any, action: Any) -> None:
-    rule = f"of {env_id} must be a flat `Box` (one axis)"
+    rule = f"of {env_id} must be a flat `Box` (one axis) or `Discrete`"
     for name, space in (("observation", observation), ("action", action)):
-        require(isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1, name, space, rule)
+        flat = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1
+        require(flat or isinstance(space, Discrete), name, space, rule)
+    if isinstance(action, Discrete):
+        return
     require(
         np.issubdtype(action.dtype, np.floating), "action", action, f"of {env_id} must be a `Box` of floats"
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError
 from virel_deep.data import simulator
-from virel_deep.data.actions import ActionRange
+from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import raise_if_asked
 
@@ -91,14 +91,17 @@ def _played(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
 
 
 def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
-    rng, actions = np.random.default_rng(seed), ActionRange(env.action_space)
+    rng, actions = np.random.default_rng(seed), actions_of(env.action_space)
     env.action_space.seed(seed)
     env.observation_space.seed(seed)
     observation, _ = env.reset(seed=seed)
     trial = Trial([np.array(observation)], [])
     for _ in range(STEPS):
-        unit = rng.uniform(-1, 1, actions.size).astype(np.float32)
-        observation, reward, terminated, truncated, _ = env.step(actions.from_unit(unit))
+        if isinstance(actions, ActionRange):
+            unit = rng.uniform(-1, 1, actions.size).astype(np.float32)
+        else:
+            unit = np.eye(actions.size, dtype=np.float32)[rng.integers(actions.size)]
+        observation, reward, terminated, truncated, _ = env.step(actions.from_unit(unit[None])[0])
         trial.observations.append(np.array(observation))
         trial.rewards.append(float(reward))
         if terminated or truncated:

@@ -28,7 +28,7 @@ class Columns(NamedTuple):
     pre: slice | None = None
     """Columns of the action before the tanh; None if rows have none."""
     log_density: int | None = None
-    """Column of the log density that `pre` was drawn with; None if rows have none."""
+    """Column of the log density that `pre`, or without it the action, was drawn with; or None."""
 
     @classmethod
     def of(cls, n_observation: int, n_action: int, tails: Collection[str] = ()) -> "Columns":
@@ -47,8 +47,10 @@ class Columns(NamedTuple):
         if not tails:
             return plain
         windows = plain._replace(truncated=end + 2, width=end + 3)
-        if "pre" not in tails:
+        if "log_density" not in tails:
             return windows
+        if "pre" not in tails:
+            return windows._replace(log_density=end + 3, width=end + 4)
         pre = slice(end + 3, end + 3 + n_action)
         return windows._replace(pre=pre, log_density=pre.stop, width=pre.stop + 1)
 

@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
@@ -23,6 +24,8 @@ from virel_common.errors import require
 
 State = dict[str, Any]
 LOG_NAME = "MUJOCO_LOG.TXT"
+PLAIN = {PendulumEnv, CartPoleEnv}
+"""Environments whose state is numbers and arrays of fixed types among their attributes, and a generator."""
 EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
 
 
@@ -60,11 +63,11 @@ log = WarningLog()
 def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
     """Whether an environment can be saved and restored so that it continues bit for bit.
 
-    They do for Gymnasium's own MuJoCo environments, and for its Pendulum, whose state is attributes alone.
+    Gymnasium's own MuJoCo environments can, and those of its others that are `PLAIN`.
     """
     known = all(isinstance(layer, EXACT_WRAPPERS) for layer in _layers(env) if layer is not env.unwrapped)
     own = type(env.unwrapped).__module__.startswith("gymnasium.envs.mujoco.")
-    return known and (type(env.unwrapped) is PendulumEnv or (own and isinstance(env.unwrapped, MujocoEnv)))
+    return known and (type(env.unwrapped) in PLAIN or (own and isinstance(env.unwrapped, MujocoEnv)))
 
 
 def read_state(env: gymnasium.Env[Any, Any]) -> State:

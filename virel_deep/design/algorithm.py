@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from virel_deep.design import improvement  # noqa: F401  (registers its kinds of parts)
+from virel_deep.design import discrete, improvement  # noqa: F401  (register their kinds of parts)
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
 
@@ -105,6 +105,14 @@ class Algorithm:
 
     def _updates_by(self, step: int) -> int:
         return int(step // self.update_every * self.updates_per_step)
+
+    @property
+    def tails(self) -> tuple[str, ...]:
+        """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them.
+
+        A discrete action has nothing before a tanh: it is weighed as it is.
+        """
+        return tuple(name for name in self.value.tails if not (name == "pre" and self.posterior.discrete))
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -29,20 +29,29 @@ class Weighted(Posterior, kind="weighted"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with actions of the prior, weighted by their values."""
-        needs = {
-            "value": {"target-q"},
-            "prior": {"learned"},
-            "temperature": {"budget", "constant", "residual"},
-        }
-        for axis, kinds in needs.items():
-            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-            require(found in kinds, axis, found, f"must be {allowed} for a weighted posterior")
-        evaluation = getattr(others["value"], "evaluation", None)
-        require(
-            evaluation == "hard", "value.evaluation", evaluation, "must be 'hard' for a weighted posterior"
-        )
-        alpha = getattr(others["temperature"], "alpha", 1.0)
-        require(alpha > 0, "temperature.alpha", alpha, "must be positive for a weighted posterior")
+        fit_weights("a weighted posterior", "learned", others)
+
+
+def fit_weights(posterior: str, prior: str, others: Mapping[str, Part]) -> None:
+    """Raise `InputError` if a part cannot work with a posterior of weighted actions.
+
+    Args:
+        posterior: what the posterior is called in messages.
+        prior: kind of the prior that proposes its actions.
+        others: parts of the algorithm by axis.
+    """
+    needs = {
+        "value": {"target-q"},
+        "prior": {prior},
+        "temperature": {"budget", "constant", "residual"},
+    }
+    for axis, kinds in needs.items():
+        found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
+        require(found in kinds, axis, found, f"must be {allowed} for {posterior}")
+    evaluation = getattr(others["value"], "evaluation", None)
+    require(evaluation == "hard", "value.evaluation", evaluation, f"must be 'hard' for {posterior}")
+    alpha = getattr(others["temperature"], "alpha", 1.0)
+    require(alpha > 0, "temperature.alpha", alpha, f"must be positive for {posterior}")
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,11 @@ class TrustRegion(Prior):
         check_types(self)
         bounds = [name for name in ("trust_mean", "trust_spread") if getattr(self, name) is not None]
         demand_positive(self, *bounds, "price_mean", "price_spread", "price_rate")
+
+    @property
+    def bounds(self) -> dict[str, tuple[float | None, float]]:
+        """Bound and first multiplier by mean and by spread, under the names that their metrics have."""
+        return {"mean": (self.trust_mean, self.price_mean), "spread": (self.trust_spread, self.price_spread)}
 
 
 @dataclass(frozen=True)
@@ -112,4 +126,9 @@ class Budget(Temperature, kind="budget"):
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the prior is uniform: its budget is an entropy, which `dual` has."""
         found = others["prior"].kind
-        require(found != "uniform", "prior", found, "must be 'learned' or 'previous' for a KL budget")
+        require(
+            found != "uniform",
+            "prior",
+            found,
+            "must be 'learned' or 'previous' for a KL budget",
+        )

@@ -103,6 +103,12 @@ class Posterior(Part, axis="posterior"):
 
     has_density: ClassVar[bool] = True
     """Whether actions have a density, so that there is an entropy to weigh."""
+    discrete: ClassVar[bool] = False
+    """Whether it chooses among the actions of a discrete space."""
+
+    def entropy_target(self, n_action: int) -> float:
+        """Entropy in nats that a dual temperature is tuned to by default: minus A (SAC)."""
+        return -float(n_action)
 
 
 @dataclass(frozen=True)
@@ -224,7 +230,8 @@ class Dual(Temperature, kind="dual"):
     initial: float = 1.0
     """First temperature, in scaled reward units per nat."""
     target_entropy: float | None = None
-    """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions."""
+    """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions A, and
+    0.7 log A for a discrete space of A actions."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a first temperature not above 0, or a target entropy that is not finite."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from virel_common.errors import require
+from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
@@ -140,8 +141,16 @@ def env_name(env: str) -> str:
     return env.rsplit(":", 1)[-1]
 
 
-def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algorithm:
+def algorithm(
+    preset: str, env: str, settings: Settings | None = None, *, discrete: bool = False
+) -> Algorithm:
     """Algorithm of a preset for an environment, as its source has it; `settings` override any of it.
+
+    Args:
+        preset: name of the algorithm.
+        env: Gymnasium id, which decides the settings that a source has for some environments.
+        settings: settings by dotted name; where actions are discrete, of the parts that it has then.
+        discrete: whether the environment's actions are.
 
     Raises:
         InputError: the preset or a setting is unknown, or a setting breaks a rule.
@@ -154,7 +163,8 @@ def algorithm(preset: str, env: str, settings: Settings | None = None) -> Algori
     """
     row = preset_row(preset)
     family = env_name(env).rsplit("/", 1)[-1].rsplit("-v", 1)[0]
-    return changed(changed(row.algorithm, row.environments.get(family, {})), settings or {})
+    found = changed(row.algorithm, row.environments.get(family, {}))
+    return changed(discrete_form(found) if discrete else found, settings or {})
 
 
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:

@@ -93,9 +93,11 @@ class _Episode:
 
     def frames(self, every: int) -> Iterator[Frame]:
         """Yield an image of the first state, then of every n-th state of the episode."""
-        from virel_deep.data.actions import ActionRange  # noqa: PLC0415  (brings MuJoCo)
+        from virel_deep.data.actions import actions_of  # noqa: PLC0415  (brings Gymnasium)
+        from virel_deep.data.observations import observations_of  # noqa: PLC0415
 
-        actions = ActionRange(self.env.action_space)
+        actions = actions_of(self.env.action_space)
+        observations = observations_of(self.env.observation_space)
         try:
             observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
         except BaseException as error:
@@ -106,8 +108,9 @@ class _Episode:
         self.n_frames = 1
         yield self._drawn()
         while not ended and self.steps < LONGEST:
-            unit = self.policy.act(np.asarray(observation, np.float32)[None])
             try:
+                seen = observations.vectors(np.asarray(observation)[None])
+                unit = self.policy.act(seen.astype(np.float32))
                 observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
             except BaseException as error:
                 at = f"{self.policy.env.id}, step {self.steps + 1}"

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from virel_deep.axes.categorical import greedy
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import improvement, parts
+from virel_deep.design import discrete, improvement, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 
@@ -25,7 +26,7 @@ class Actor(Protocol):
     """Interface of what acts without exploring."""
 
     def act(self, observation: Floats) -> Floats:
-        """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+        """Deterministic actions `[N, A]` in [-1, 1], or one-hot, at `observation [N, O]`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,20 @@ class Normalised:
     scaling: Scaling
 
     def act(self, observation: Floats) -> Floats:
-        """Deterministic actions `[N, A]` in [-1, 1] at the environment's own `observation [N, O]`."""
+        """Deterministic actions `[N, A]` at the environment's own `observation [N, O]`."""
         return self.actor.act(self.scaling(observation))
+
+
+@dataclass(frozen=True, eq=False)
+class GreedyPerceptron:
+    """Perceptron with ReLU between its layers and one output per discrete action; the largest one acts."""
+
+    layers: Layers
+    """The last layer's outputs are log probabilities but for a constant."""
+
+    def act(self, observation: Floats) -> Floats:
+        """Most probable actions, one-hot, `[N, A]`, at `observation [N, O]`."""
+        return greedy(perceptron(self.layers, observation))
 
 
 def make_actor(algorithm: Algorithm, state: SeedState) -> Actor:
@@ -83,9 +96,16 @@ def _tanh_perceptron(_: Algorithm, state: SeedState) -> Actor:
     return TanhPerceptron([*hidden, (weight[:, :n].copy(), bias[:n].copy())])
 
 
+def _greedy_perceptron(_: Algorithm, state: SeedState) -> Actor:
+    """Most probable action of a categorical policy network."""
+    return GreedyPerceptron(layers_of(state["policy"]))
+
+
 ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     parts.TanhGaussian: _tanh_perceptron,
     parts.Deterministic: _tanh_perceptron,
     improvement.Weighted: _tanh_perceptron,
+    discrete.Categorical: _greedy_perceptron,
+    discrete.Enumerated: _greedy_perceptron,
 }
 """Makers of actors, by kind of posterior."""

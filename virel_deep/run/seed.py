@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from virel_common.errors import InputError
 from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.data.moments import Moments
+from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
@@ -49,7 +51,7 @@ class SeedRun:
         resume_step: step of the checkpoint that the seed continues from; -1 if it starts from scratch.
 
     Raises:
-        InputError: the environment does not exist.
+        InputError: the environment does not exist, or has actions of another kind than the algorithm.
         SeedFailure: an environment can't be made, or the first episode can't start; this is recorded.
         StorageError: a file can't be written, for instance because the disk is full.
     """
@@ -60,8 +62,13 @@ class SeedRun:
         key, failure = stream(seed, "environment"), None
         try:
             self.envs = SeedEnvs(config.env_spec, config.copies, key, folder=self.folder)
+            require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
         except EnvironmentFailure as error:
             failure = _environment(error, "training")
+        except InputError:
+            if hasattr(self, "envs"):
+                self.envs.close()
+            raise
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
         every = config.eval_every if resume_step < config.steps else 1
@@ -214,7 +221,7 @@ class SeedRun:
         self.evaluations.restore(state)
         if not self.envs.exact:
             self.log.write(
-                step, "event", {"what": "restarted", "detail": "new episodes: not a MuJoCo environment"}
+                step, "event", {"what": "restarted", "detail": "new episodes: its state can't be restored"}
             )
 
     def close(self) -> None:

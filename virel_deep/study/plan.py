@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -136,13 +137,26 @@ def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Al
     """
     shared = flat(study.document.get("settings", {}))
     settings = {**shared, **arm.settings}
-    values = dotted(encode(algorithm(arm.preset, env, settings)))
+    discrete = _has_discrete_actions(env)
+    values = dotted(encode(algorithm(arm.preset, env, settings, discrete=discrete)))
     for name, factor in arm.multiply.items():
         value = values.get(name)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         require(number, "multiply", name, "must name settings that are numbers")
         settings[name] = factor * values[name]
-    return algorithm(arm.preset, env, settings | ({"data.warmup": 0} if warm else {}))
+    more = {"data.warmup": 0} if warm else {}
+    return algorithm(arm.preset, env, settings | more, discrete=discrete)
+
+
+@cache
+def _has_discrete_actions(env: str) -> bool:
+    """Whether an environment's actions are discrete; False if there is none, which `check_jobs` reports."""
+    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415  (brings MuJoCo)
+
+    try:
+        return has_discrete_actions(env)
+    except InputError:
+        return False
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,9 +5,11 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, feed, update_data
 from tests.support.naive_mpo import NAIVE_MPO
+from tests.support.updates import distances, naive_after, ours_after, parameters
 from virel_deep.axes import gaussian
 
-N_OBSERVATION, N_ACTION, UPDATES = 5, 2, 50
+UPDATES = 50
+SIZES_OF_SPACES = N_OBSERVATION, N_ACTION = 5, 2
 SIZES = {"hidden": (24, 16), "data.batch": 12, "reward_scale": 3.0, "target_period": 7}
 SHORT = {"value.steps": 3, "posterior.samples": 6}
 CASES = [
@@ -22,51 +24,10 @@ CASES = [
 ]
 
 
-def ordered(blocks):
-    """Blocks of a network in the order of the naive agent's modules, in float64."""
-    heads, layers = range(len(blocks["0.weight"])), range(len(blocks) // 2)
-    return torch.cat(
-        [
-            x.double().flatten()
-            for head in heads
-            for i in layers
-            for x in (blocks[f"{i}.weight"][head].T, blocks[f"{i}.bias"][head])
-        ]
-    )
-
-
-def ours_after(algorithm, dtype, data, updates):
-    """Everything that seed 0 has learnt on our side, by name, in float64."""
-    with default_dtype(torch.float32):
-        source = agent_of(algorithm, N_OBSERVATION, N_ACTION)
-    with default_dtype(dtype):
-        agent = agent_of(algorithm, N_OBSERVATION, N_ACTION)
-        agent.load_seed_state(0, source.seed_state(0))
-        feed(agent, [(batch.to(dtype), noise.to(dtype), own) for batch, noise, own in data[:updates]])
-    state = agent.seed_state(0)
-    names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
-    out = {name: ordered(state[name]) for name in names}
-    logs = {name: one["price"] for name, one in state["prior"].items()}
-    if "log_alpha" in state["temperature"]:
-        logs["eta"] = state["temperature"]["log_alpha"]
-    return out | {name: torch.tensor([x], dtype=torch.float64) for name, x in logs.items()}
-
-
-def naive_after(preset, algorithm, dtype, data, updates):
-    with default_dtype(torch.float32):
-        source = agent_of(algorithm, N_OBSERVATION, N_ACTION)
-    blocks = {
-        name: {block: x.clone().to(dtype) for block, x in net.seed_blocks(net.flat, 0).items()}
-        for name, net in source.networks.items()
-    }
-    with default_dtype(dtype):
-        plain = NAIVE_MPO[preset](blocks, algorithm, N_OBSERVATION, N_ACTION)
-        for batch, noise, _ in data[:updates]:
-            plain.update(batch.to(dtype), noise.to(dtype))
-    out = {
-        name: torch.cat([x.detach().double().flatten() for net in nets for x in net.parameters()])
-        for name, nets in plain.networks().items()
-    }
+def naive(preset, algorithm, dtype, data):
+    """Everything that the plain agent has learnt, by name, in float64."""
+    plain = naive_after(NAIVE_MPO[preset], algorithm, SIZES_OF_SPACES, dtype, data)
+    out = parameters(plain)
     bounds = {"mean": algorithm.prior.trust_mean, "spread": algorithm.prior.trust_spread}
     for name, bound in bounds.items():
         if bound is not None:
@@ -79,16 +40,11 @@ def data_of(algorithm):
         return update_data(algorithm, N_OBSERVATION, N_ACTION, updates=UPDATES, seed=0)
 
 
-def distances(mine, theirs):
-    assert mine.keys() == theirs.keys()
-    return {name: float((mine[name] - theirs[name]).norm() / theirs[name].norm()) for name in theirs}
-
-
 def worst(preset, settings, updates=UPDATES):
     algorithm = algorithm_of(preset, **(SIZES | settings))
-    data = data_of(algorithm)
-    mine = ours_after(algorithm, torch.float64, data, updates)
-    return max(distances(mine, naive_after(preset, algorithm, torch.float64, data, updates)).values())
+    data = data_of(algorithm)[:updates]
+    mine = ours_after(algorithm, SIZES_OF_SPACES, torch.float64, data)
+    return max(distances(mine, naive(preset, algorithm, torch.float64, data)).values())
 
 
 @pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
@@ -107,9 +63,10 @@ def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_
     # that sum in a worse order. Below 2^-24 a distance is the rounding of a number that both have exactly.
     algorithm = algorithm_of(preset, **(SIZES | settings))
     data = data_of(algorithm)
-    exact = naive_after(preset, algorithm, torch.float64, data, UPDATES)
-    floor = distances(naive_after(preset, algorithm, torch.float32, data, UPDATES), exact)
-    for name, distance in distances(ours_after(algorithm, torch.float32, data, UPDATES), exact).items():
+    exact = naive(preset, algorithm, torch.float64, data)
+    floor = distances(naive(preset, algorithm, torch.float32, data), exact)
+    mine = ours_after(algorithm, SIZES_OF_SPACES, torch.float32, data)
+    for name, distance in distances(mine, exact).items():
         assert distance <= 4 * max(floor[name], 2.0**-24), name
 
 

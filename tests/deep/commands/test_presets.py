@@ -32,13 +32,24 @@ def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys)
             assert str(setting.value) in line
             assert " ".join(setting.meaning.split()[:2]) in line
         assert max(map(len, lines)) <= 110
-    assert "Other kinds: tanh-gaussian, weighted." in " ".join(printed(["td3"], capsys).split())
+    assert "Other kinds: tanh-gaussian, weighted, categorical, enumerated." in " ".join(
+        printed(["td3"], capsys).split()
+    )
 
 
 def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):
     text = printed(["beta"], capsys)
     assert "temperature.scale=0.0004" in text
     assert "Humanoid" in text
+
+
+def test_the_parts_for_discrete_actions_are_shown(capsys):
+    assert printed(["sac"], capsys).split()[-2:] == ["discrete", "posterior=categorical"]
+    words = printed(["rerpi"], capsys).split()
+    wanted = "posterior=enumerated prior=learned-categorical prior.trust=0.001 prior.price=10.0"
+    assert set(wanted.split()) <= set(words)
+    assert "none: a posterior of the kind deterministic" in printed(["td3"], capsys)
+    assert "Where actions are discrete, tanh-gaussian is categorical" in printed([], capsys)
 
 
 def test_a_wrong_name_is_one_line(capsys):

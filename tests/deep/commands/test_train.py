@@ -61,7 +61,7 @@ BAD = [
     ({"preset": "ppo"}, "`preset` must be one of virel, beta, "),
     ({"env": None}, "`env` must be a Gymnasium id, like HalfCheetah-v5; found None"),
     ({"env": "HalfChetah-v5"}, "`env` must be a Gymnasium id; found 'HalfChetah-v5'; similar ids: "),
-    ({"env": "CartPole-v1"}, "`action` of CartPole-v1 must be a flat `Box` (one axis); found Discrete(2)"),
+    ({"env": "Blackjack-v1"}, "`observation` of Blackjack-v1 must be a flat `Box` (one axis) or `Discrete`"),
     ({"steps": None}, "`steps` must be given"),
     ({"steps": "1.5"}, "`steps` must be a whole number >= 1; found 1.5"),
     ({"steps": "0"}, "`steps` must be a whole number >= 1; found 0.0"),

@@ -5,7 +5,7 @@ import multiprocessing
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from gymnasium.vector import SyncVectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
@@ -250,8 +250,9 @@ def test_an_action_of_another_shape_is_refused():
         ),
         ({"observation": Box(0, 1, (2, 2))}, "`observation` of .* must be a flat `Box`"),
         ({"observation": Box(0, 1, ())}, "`observation` of .* must be a flat `Box`"),
-        ({"observation": Discrete(3)}, r"`observation` of .* must be a flat `Box`.*found Discrete\(3\)"),
-        ({"action": Discrete(3)}, r"`action` of .* must be a flat `Box`.*found Discrete\(3\)"),
+        ({"observation": MultiBinary(3)}, r"`observation` .* or `Discrete`; found MultiBinary\(3\)"),
+        ({"action": MultiDiscrete([3, 2])}, r"`action` .* or `Discrete`; found MultiDiscrete\(\[3 2\]\)"),
+        ({"action": Tuple([Discrete(2)])}, r"`action` .* or `Discrete`; found Tuple\(Discrete\(2\)\)"),
         ({"action": Box(-1, 1, (2, 2))}, "`action` of .* must be a flat `Box`"),
         ({"action": Box(-np.inf, np.inf, (1,))}, "`action` of .* must have finite bounds.*inf"),
         (

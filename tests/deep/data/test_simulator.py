@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
+from virel_deep.axes.categorical import behave_uniformly
 from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
 
 pytestmark = pytest.mark.mujoco
@@ -40,7 +41,8 @@ def seed(*numbers):
 
 
 def random_actions(envs, n):
-    return np.random.default_rng(0).uniform(-1, 1, (n, envs.copies, envs.action_size)).astype(np.float32)
+    numbers = np.random.default_rng(0).uniform(-1, 1, (n, envs.copies, envs.action_size)).astype(np.float32)
+    return behave_uniformly(numbers).action if envs.discrete else numbers
 
 
 def inner(envs, i=0):
@@ -88,7 +90,7 @@ def stored_after(env_id, actions):
     return envs, through_files(envs.state())
 
 
-@pytest.mark.parametrize("env_id", [*MUJOCO, "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", [*MUJOCO, "Pendulum-v1", "CartPole-v1"])
 def test_a_stored_run_goes_on_bit_for_bit_across_episode_ends(env_id):
     actions = random_actions(SeedEnvs(env_id, 2, seed(1)), 1040)
     envs, state = stored_after(env_id, actions[:960])

@@ -13,7 +13,8 @@ from virel_deep.commands.results import main_export
 from virel_deep.data.actions import ActionRange
 from virel_deep.design.environment import EnvSpec
 from virel_deep.results import export
-from virel_deep.results.export import ExportError, build_model, check_model, export_policy, inside, reference
+from virel_deep.results.export import build_model, check_model, export_policy, inside, reference
+from virel_deep.results.onnx_graph import ExportError
 from virel_deep.run.actors import TanhPerceptron
 from virel_deep.run.policy import Policy
 

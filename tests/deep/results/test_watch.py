@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 from PIL import Image
 
 from tests.support.runs import random_layers, write_checkpoint, write_run
@@ -17,7 +17,7 @@ from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_deep.design.environment import EnvSpec
 from virel_deep.results import watch
-from virel_deep.run.actors import TanhPerceptron
+from virel_deep.run.actors import GreedyPerceptron, TanhPerceptron
 from virel_deep.run.policy import Policy
 
 pytestmark = pytest.mark.mujoco
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.mujoco
 class Painted:
     """An environment that draws its step as a grey level; ends after 6 steps."""
 
-    action_space = Box(-2, 2, (1,), np.float64)
+    action_space, observation_space = Box(-2, 2, (1,), np.float64), Box(-1, 1, (1,), np.float64)
 
     def __init__(self):
         self.broken, self.closed = False, False
@@ -242,3 +242,27 @@ def test_a_run_without_a_checkpoint_of_the_seed_is_bad_input(run):
     done = run_watch(run, gl=None)
     assert done.returncode == 2
     assert "checkpoint" in done.stderr
+
+
+class Numbered(Painted):
+    """As `Painted`, with whole numbers from 5 on as actions and observations."""
+
+    action_space, observation_space = Discrete(3, start=5), Discrete(7, start=5)
+
+    def reset(self, *, seed):
+        super().reset(seed=seed)
+        return 5, {}
+
+    def step(self, action):
+        _, *rest = super().step([action])
+        return 5 + self.t, *rest
+
+
+def test_discrete_actions_and_observations_are_the_environments_own_numbers(tmp_path, monkeypatch):
+    env = Numbered()
+    monkeypatch.setattr(watch, "_make", lambda _: env)
+    chosen = np.array([2, 0, 1, 1, 0, 2, 0])  # at 5, 6, ...
+    layers = [(np.eye(3, dtype=np.float32)[chosen], np.zeros(3, np.float32))]
+    policy = Policy(GreedyPerceptron(layers), EnvSpec("E-v0"), 0)
+    watch.record(policy, tmp_path / "w.gif", np.random.SeedSequence(0))
+    assert env.actions == [7, 5, 6, 6, 5, 7]

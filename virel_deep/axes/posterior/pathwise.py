@@ -1,4 +1,4 @@
-"""Policies whose loss has a gradient that flows through the actions, reparametrised or deterministic."""
+"""Policies whose loss has a gradient through their actions (reparametrised) or their probabilities."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from virel_deep.axes.tensors import Weighted, seed_mean
 
 
 class Pathwise:
-    """Base class of posteriors whose parameters are learnt through their actions, at s itself."""
+    """Base class of posteriors whose parameters are learnt through their weighted actions, at s itself."""
 
     at_next = False
     reports: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Pathwise:
 
 
 def pathwise_loss(posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
-    r"""Mean policy loss `[K]`, $E[\alpha \log(\pi/p) - Q]$, whose gradient goes through the actions.
+    r"""Mean policy loss `[K]`, $E[\alpha \log(\pi/p) - Q]$, whose gradient goes through actions and weights.
 
     Args:
         posterior: weighted actions, differentiable in the parameters.

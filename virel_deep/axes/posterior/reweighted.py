@@ -1,6 +1,6 @@
 """Posterior of MPO and RERPI: actions drawn from a learned prior, weighted by their values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.posterior.tanh_gaussian import behave, explore
 from virel_deep.axes.tensors import Behaviour, Weighted, seed_mean, seedwise
-from virel_deep.axes.weights import effective_samples, tempered_weights
+from virel_deep.axes.weights import Tempered, effective_samples, tempered_weights
 from virel_deep.design import improvement
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
@@ -25,7 +25,36 @@ class Proposer(Protocol):
         """Log densities `[K, R]` before the tanh of stored actions `[K, R, A]`."""
 
 
-class Reweighted:
+class ByWeights:
+    """Base class of posteriors that are a prior's actions at the next states with weights by their values.
+
+    Args:
+        weigh: weights of the actions, from their log weights in the prior, values and the temperature.
+    """
+
+    at_next = True
+    reports = ("effective_samples",)
+
+    def __init__(self, weigh: Callable[[Tensor, Tensor, Tensor], Tempered]) -> None:
+        """Store how actions are weighed; the posterior itself has no networks."""
+        self.networks: Mapping[str, Network] = {}
+        self.targets: Mapping[str, Network] = {}
+        self._weigh = weigh
+
+    def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
+        """Give the actions weights p exp(Q / alpha) / Z, and the densities of the reweighted prior."""
+        log_weight, log_ratio = seedwise(self._weigh, posterior.log_weight, q, alpha)
+        return posterior._replace(log_weight=log_weight, log_pi=posterior.log_prior + log_ratio)
+
+    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:
+        """Return None: weights have no parameters; the prior is fitted to them instead."""
+
+    def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
+        """Mean effective number of samples per state."""
+        return {"effective_samples": seed_mean(seedwise(effective_samples, posterior.log_weight))}
+
+
+class Reweighted(ByWeights):
     """Actions of the prior at the next states with weights softmax(Q / alpha), MPO's E-step, Eq. (8).
 
     The targets evaluate the prior itself, by the same actions at equal weights; the prior's policy acts.
@@ -36,15 +65,10 @@ class Reweighted:
         n_action: A.
     """
 
-    at_next = True
-    reports = ("effective_samples",)
-
     def __init__(self, settings: improvement.Weighted, prior: Proposer, n_action: int) -> None:
         """Store the prior and the numbers of actions."""
-        self.networks: Mapping[str, Network] = {}
-        self.targets: Mapping[str, Network] = {}
+        super().__init__(partial(tempered_weights, keep=settings.keep))
         self._prior, self._shape = prior, (settings.samples, n_action)
-        self._weigh = partial(tempered_weights, keep=settings.keep)
         self.acting = Draw(n_action)
         self.noise = {"action": Draw(settings.samples * n_action)}
 
@@ -55,18 +79,6 @@ class Reweighted:
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw actions of the prior at next states, at equal weights."""
         return self.infer(state, noise, objective)
-
-    def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
-        """Give the actions weights softmax(Q / alpha), and the densities of the reweighted prior."""
-        log_weight, log_ratio = seedwise(self._weigh, posterior.log_weight, q, alpha)
-        return posterior._replace(log_weight=log_weight, log_pi=posterior.log_prior + log_ratio)
-
-    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:
-        """Return None: weights have no parameters; the prior is fitted to them instead."""
-
-    def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
-        """Mean effective number of samples per state."""
-        return {"effective_samples": seed_mean(seedwise(effective_samples, posterior.log_weight))}
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         """Log densities `[K, R]` before the tanh of stored actions under the prior, as targets do."""

@@ -1,0 +1,117 @@
+"""Posteriors over a discrete space: probabilities from a network, or a categorical prior's, reweighted."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+from virel_deep.axes.categorical import all_actions, behave, explore, log_probabilities, log_probability
+from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
+from virel_deep.axes.posterior.reweighted import ByWeights
+from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
+from virel_deep.axes.weights import tempered_weights
+from virel_deep.networks.network import Network
+from virel_deep.networks.perceptron import Floats
+
+ONE_NUMBER = Draw(1, "uniform")
+"""Random number that chooses an exploratory action."""
+
+
+class Categorical(Pathwise):
+    """Categorical policy: all A actions with their probabilities, so that every expectation is exact.
+
+    The gradient of the loss goes through the probabilities.
+
+    Args:
+        policy: network from a state to A outputs, the logarithms of unnormalised probabilities.
+    """
+
+    acting = ONE_NUMBER
+    noise: Mapping[str, Draw] = {}
+
+    def __init__(self, policy: Network) -> None:
+        """Store the policy network."""
+        self.networks = {"policy": policy}
+        self.targets: Mapping[str, Network] = {}
+
+    def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
+        """All actions with their probabilities, differentiable in the policy's parameters; no noise."""
+        head = self.networks["policy"].differentiable(state).squeeze(1)
+        log_p = seedwise(log_probabilities, head)
+        action = all_actions(log_p)
+        log_prior, divergence = (
+            objective.prior.log_density(state, action, None),
+            objective.prior.kl(state, head),
+        )
+        return Weighted(action, log_p, log_p, log_prior, kl=divergence)
+
+    def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
+        """All actions with the probabilities of the online policy, which has no target copy."""
+        return self.infer(state, noise, objective)
+
+    def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
+        """Mean policy loss `[K]`, exact over the actions; the gradient goes through the probabilities."""
+        return pathwise_loss(posterior, q, alpha)
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log probabilities `[K, R]` of stored one-hot actions `[K, R, A]` under the online policy."""
+        head = self.networks["policy"](state).squeeze(1)
+        found: Tensor = seedwise(lambda one, a: log_probability(log_probabilities(one), a), head, pre)
+        return found
+
+    def explore(self, head: Floats, noise: Floats) -> Floats:
+        """Draw an exploratory action, one-hot, in numpy."""
+        return explore(head, noise)
+
+    def behave(self, head: Floats, noise: Floats) -> Behaviour:
+        """Draw an exploratory action, one-hot, with its log probability, in numpy."""
+        return behave(head, noise)
+
+
+class Proposer(Protocol):
+    """Interface of a categorical prior, whose actions the posterior gives other weights."""
+
+    def propose(self, state: Tensor) -> Weighted:
+        """All actions at states `[K, R, O]` with their probabilities in the prior."""
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log probabilities `[K, R]` of stored one-hot actions `[K, R, A]`."""
+
+
+class Enumerated(ByWeights):
+    """All actions at the next states, weighted by p exp(Q / alpha) / Z: MPO's E-step, Eq. (8), exactly.
+
+    The targets evaluate the prior itself, by the same actions at their probabilities; the prior acts.
+
+    Args:
+        prior: source of the probabilities p.
+    """
+
+    acting = ONE_NUMBER
+    noise: Mapping[str, Draw] = {}
+
+    def __init__(self, prior: Proposer) -> None:
+        """Store the prior."""
+        super().__init__(tempered_weights)
+        self._prior = prior
+
+    def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
+        """All actions with their probabilities in the prior; `improve` gives them the posterior's."""
+        return self._prior.propose(state)
+
+    def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
+        """All actions at next states with their probabilities in the prior."""
+        return self.infer(state, noise, objective)
+
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log probabilities `[K, R]` of stored one-hot actions under the prior, as targets do."""
+        return self._prior.log_likelihood(state, pre)
+
+    def explore(self, head: Floats, noise: Floats) -> Floats:
+        """Draw an exploratory action of the prior's policy, one-hot, in numpy."""
+        return explore(head, noise)
+
+    def behave(self, head: Floats, noise: Floats) -> Behaviour:
+        """Draw an exploratory action of the prior's policy with its log probability, in numpy."""
+        return behave(head, noise)

@@ -1,0 +1,70 @@
+"""Which parts an algorithm has where actions are discrete, and whether it suits an environment at all."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from virel_common.errors import require
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.discrete import (
+    Categorical,
+    Enumerated,
+    LearnedCategorical,
+    PreviousCategorical,
+)
+from virel_deep.design.improvement import Learned, Previous, TrustRegion, Weighted
+from virel_deep.design.parts import Posterior, TanhGaussian
+
+
+def _trust(of: TrustRegion) -> dict[str, Any]:
+    """Settings of the one bound of a categorical policy, which are those of the bound by mean."""
+    return {"trust": of.trust_mean, "price": of.price_mean, "price_rate": of.price_rate}
+
+
+COUNTERPARTS: dict[type, Callable[[Any], Any]] = {
+    TanhGaussian: lambda _: Categorical(),
+    Weighted: lambda _: Enumerated(),
+    Learned: lambda prior: LearnedCategorical(**_trust(prior)),
+    Previous: lambda prior: PreviousCategorical(**_trust(prior)),
+}
+"""Part for discrete actions that stands for a part for continuous ones, by its kind.
+
+Penalties on a mean and a deviation, numbers of samples, a decoupled likelihood and the bound by spread have
+no counterpart: there is no mean, no sampling and no spread.
+"""
+
+
+def discrete_form(algorithm: Algorithm) -> Algorithm:
+    """Algorithm with the parts that it has where actions are discrete; the others stay.
+
+    Raises:
+        InputError: its posterior has no such part.
+
+    Example:
+        >>> from virel_deep.design.presets import PRESETS
+        >>> of = discrete_form(PRESETS["mpo"].algorithm)
+        >>> of.posterior.kind, of.prior
+        ('enumerated', LearnedCategorical(trust=0.1, price=10.0, price_rate=0.01))
+    """
+    posterior, prior = (
+        COUNTERPARTS.get(type(part), lambda same: same)(part)
+        for part in (algorithm.posterior, algorithm.prior)
+    )
+    rule = "must have a counterpart for discrete actions, as 'tanh-gaussian' and 'weighted' have"
+    require(posterior.discrete, "posterior", algorithm.posterior.kind, rule)
+    return replace(algorithm, posterior=posterior, prior=prior)
+
+
+def require_suited(algorithm: Algorithm, env: str, *, discrete: bool) -> None:
+    """Raise `InputError` unless the algorithm's posterior is for the actions that an environment has.
+
+    Args:
+        algorithm: what is to act.
+        env: id of the environment, for the message.
+        discrete: whether its actions are.
+    """
+    posterior = algorithm.posterior
+    known = [name for name, kind in Posterior.kinds.items() if getattr(kind, "discrete", False) == discrete]
+    actions = "discrete" if discrete else "continuous"
+    rule = f"must be one of {', '.join(known)} for the {actions} actions of {env}"
+    require(posterior.discrete == discrete, "posterior", posterior.kind, rule)

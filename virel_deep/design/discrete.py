@@ -1,0 +1,87 @@
+"""Settings of the parts for discrete actions, whose expectations are sums over all actions; no torch.
+
+The axes are those of `virel_deep/design/parts.py`. `virel_deep/design/adapt.py` puts these parts in the place
+of those for continuous actions. What the parts compute is in docs/deep.md.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from virel_common.errors import require
+from virel_deep.design.fields import Part, check_types, demand_positive
+from virel_deep.design.improvement import fit_weights
+from virel_deep.design.parts import Posterior, Prior
+
+ENTROPY_SHARE = 0.7
+"""Default entropy target as a share of the largest entropy, log A.
+
+Christodoulou 2019 (arXiv 1910.07207) has 0.98. With few actions that is next to uniform: on CartPole no
+temperature reaches it, and the temperature grew without bound. 0.7 is what others use there (docs/deep.md).
+"""
+
+
+@dataclass(frozen=True)
+class Categorical(Posterior, kind="categorical"):
+    """Probabilities of the A actions of a discrete space, from a network; expectations are exact sums."""
+
+    discrete = True
+
+    def entropy_target(self, n_action: int) -> float:
+        """Entropy in nats that a dual temperature is tuned to by default: 0.7 log A."""
+        return ENTROPY_SHARE * math.log(n_action)
+
+
+@dataclass(frozen=True)
+class Enumerated(Posterior, kind="enumerated"):
+    """All A actions of a discrete space, with weights p exp(Q / alpha) / Z: MPO's E-step, Eq. (8)."""
+
+    discrete = True
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if a part cannot work with actions that are weighted by their values."""
+        fit_weights("an enumerated posterior", "learned-categorical", others)
+
+
+@dataclass(frozen=True)
+class CategoricalTrustRegion(Prior):
+    """Settings of a categorical prior with a trust region: one bound, as there is no mean and no spread."""
+
+    trust: float | None = None
+    """Bound on the KL divergence of the lagging policy from the new one, in nats; None is no bound."""
+    price: float = 10.0
+    """First Lagrange multiplier of the bound, in units of the policy loss per nat."""
+    price_rate: float = 1e-2
+    """Adam step size on the Lagrange multiplier, in units of its first value."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a bound, multiplier or step size that is not positive and finite."""
+        check_types(self)
+        demand_positive(self, *([] if self.trust is None else ["trust"]), "price", "price_rate")
+
+    @property
+    def bounds(self) -> dict[str, tuple[float | None, float]]:
+        """The one bound, with the first multiplier, by the name `policy`, which its metrics have."""
+        return {"policy": (self.trust, self.price)}
+
+
+@dataclass(frozen=True)
+class LearnedCategorical(CategoricalTrustRegion, kind="learned-categorical"):
+    """Categorical policy that is fitted to the posterior in a trust region; it acts (MPO's M-step)."""
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the posterior does not weigh the prior's own actions."""
+        found = others["posterior"].kind
+        rule = "must be 'enumerated' for a learned categorical prior"
+        require(found == "enumerated", "posterior", found, rule)
+
+
+@dataclass(frozen=True)
+class PreviousCategorical(CategoricalTrustRegion, kind="previous-categorical"):
+    """Target copy of a categorical policy as its own prior: steps from it are bounded, or cost something."""
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the policy is not categorical."""
+        found = others["posterior"].kind
+        rule = "must be 'categorical' for a previous categorical prior"
+        require(found == "categorical", "posterior", found, rule)
