@@ -245,9 +245,10 @@ def _require_names(config: Any, names: list[str]) -> None:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
             near = ", ".join(difflib.get_close_matches(found, known, n=3))
+            similar = f"similar: {near}; " if near else ""
             raise InputError(
                 f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "
-                f"found {found!r}{f'; similar: {near}' if near else ''}"
+                f"{similar}found {found!r}"
             )
 
 
