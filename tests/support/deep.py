@@ -20,6 +20,8 @@ from virel_deep.streams import generator
 
 CPU = torch.device("cpu")
 SMALL = {"hidden": (8, 8), "data.batch": 16, "data.warmup": 20}
+COPIES = 2
+"""Copies of the environment that rollouts of `update_data` are of."""
 CLOCKED = ("wall", "steps_per_second")
 """Entries of a metrics row that no two runs have in common."""
 
@@ -54,6 +56,25 @@ def windows(size, algorithm, n_observation, n_action, rng):
     return rows
 
 
+def rollouts(shape, columns, rng):
+    """`[E, T, width]` rollouts of random rows, where each state of an episode follows from the one before."""
+    rows = torch.randn(*shape, columns.width, generator=rng)
+    for ends in (columns.terminated, columns.truncated):
+        rows[..., ends] = (torch.rand(shape, generator=rng) < 0.1).float()
+    rows[..., columns.action] = rows[..., columns.pre].tanh()
+    goes_on = rows[:, :-1, columns.terminated] + rows[:, :-1, columns.truncated] == 0
+    rows[:, 1:, columns.observation][goes_on] = rows[:, :-1, columns.next_observation][goes_on]
+    return rows
+
+
+def sized(preset, settings):
+    """Settings for the data of a preset: rollouts as long as the minibatch that is asked for, no warm-up."""
+    if PRESETS[preset].algorithm.data.kind == "replay":
+        return settings
+    settings = {name: value for name, value in settings.items() if name != "data.warmup"}
+    return {{"data.batch": "data.length"}.get(name, name): value for name, value in settings.items()}
+
+
 def one_hot(numbers):
     """One-hot vectors `[..., A]` of the largest of some numbers."""
     return torch.eye(numbers.shape[-1])[numbers.argmax(-1)]
@@ -73,8 +94,11 @@ def update_data(algorithm, n_observation, n_action, *, updates, seed):
     data, own_size = [], algorithm.temperature.estimate.batch
     agent = agent_of(algorithm, n_observation, n_action)
     width, draws = agent.noise["action"].width if agent.noise else 0, agent.draws
+    minibatch = algorithm.data.transitions(COPIES)
 
     def rows_of(size):
+        if algorithm.data.kind == "rollouts":
+            return rollouts(algorithm.data.shape(1, COPIES), agent.columns, rng)
         if algorithm.value.window > 1:
             return windows(size, algorithm, n_observation, n_action, rng)
         rows = transitions(size, n_observation, n_action, rng)
@@ -84,8 +108,8 @@ def update_data(algorithm, n_observation, n_action, *, updates, seed):
         return rows
 
     for _ in range(updates):
-        batch = rows_of(algorithm.data.batch)
-        noise = torch.randn(sum(draws) * algorithm.data.batch, width, generator=rng)
+        batch = rows_of(minibatch)
+        noise = torch.randn(sum(draws) * minibatch, width, generator=rng)
         own = None
         if own_size:
             rows = rows_of(own_size)
@@ -143,7 +167,7 @@ def default_dtype(dtype):
 def small_run(folder, preset, env, *, steps, seeds=(0,), settings=None, discrete=False, **config):
     """A run folder of tiny networks, its `config.json` written; returns its configuration."""
     form = discrete_of if discrete else algorithm_of
-    algorithm = form(preset, **(SMALL | (settings or {})))
+    algorithm = form(preset, **(sized(preset, SMALL) | (settings or {})))
     config = {"eval_every": 50, "log_every": 20, "checkpoint_every": 40, "precision": "highest"} | config
     out = RunConfig(preset=preset, env=env, algorithm=algorithm, steps=steps, seeds=seeds, **config)
     write_config(folder, out)

@@ -321,6 +321,8 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: temperature", "residual error of Algorithm 2", "deep-residual-temperature"),
     _claim("Deep: limit", "complete steps are policy iteration", "deep-em-policy-iteration"),
     _claim("Deep: MPO", "weights of the E-step and slope of its dual", "deep-mpo"),
+    _claim("Deep: V-MPO", "advantages, weights of a rollout's pairs, slope of the dual", "deep-vmpo"),
+    _claim("Deep: ERPG", "policy gradient with the divergence inside returns", "deep-erpg"),
 )
 
 

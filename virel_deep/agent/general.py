@@ -7,7 +7,7 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Posterior
+from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Posterior, Recalling
 from virel_deep.axes.losses import residual_error
 from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean
 from virel_deep.networks.network import Network
@@ -16,8 +16,8 @@ from virel_deep.networks.network import Network
 class GeneralAgent(StackedAgent):
     """K independent agents of any combination of parts, updated by autograd.
 
-    One update: infer the posterior (E), at s or at the next states; fit the value to the posterior at the
-    next states (M); observe the residual; improve the posterior (E) and the prior (M); move the targets; tune
+    One update: infer the posterior (E), at s or at the next states, or recall the actions that it took; fit
+    the value (M); observe the residual; improve the posterior (E) and the prior (M); move the targets; tune
     the temperature and the trust region (dual).
     """
 
@@ -28,7 +28,7 @@ class GeneralAgent(StackedAgent):
         """
         value, posterior, prior, temperature = self.parts
         data = self._transitions(batch)
-        size = self.draws.here * batch.shape[1]
+        size = self.draws.here * data.state.shape[1]
         at_s, at_next = (
             {name: x[:, rows] for name, x in noise.items()} for rows in (slice(size), slice(size, None))
         )
@@ -38,7 +38,7 @@ class GeneralAgent(StackedAgent):
         if not posterior.at_next:
             with torch.set_grad_enabled(kind.improves):
                 here = posterior.infer(data.state, at_s, objective)
-        following = _Following(posterior, at_next, objective)
+        following = _Following(posterior, at_next, objective, improves=kind.improves)
         fitted = value.fit(data, None if here is None else here.detach(), following, objective)
         residual = residual_error(fitted.td_error)
         if kind.observes:
@@ -65,7 +65,7 @@ class GeneralAgent(StackedAgent):
     ) -> Evaluated:
         """Inferred actions with their values, and the states that the posterior is improved at."""
         if here is None:
-            assert fitted.following is not None, "the value asked for no posterior at the next states"
+            assert fitted.following is not None, "the value asked for no posterior"
             return fitted.following
         return Evaluated(data.state, here, objective.q_of(data.state, here.action))
 
@@ -109,17 +109,20 @@ class GeneralAgent(StackedAgent):
 
     def _own_residual(self, own: Own, objective: Objective) -> Tensor:
         """Estimate the residual error eps_omega `[K]` from a separate batch, with the online networks."""
-        following = _Following(self.parts.posterior, own.noise, objective)
+        following = _Following(self.parts.posterior, own.noise, objective, improves=False)
         with torch.no_grad():
             data = self._transitions(own.batch)
             return residual_error(self.parts.value.online_td_error(data, following, objective))
 
     def _transitions(self, batch: Tensor) -> Transitions:
-        """Minibatch `[K, B, width]`, or `[K, B, n, width]` of windows, as named tensors."""
+        """Minibatch `[K, B, width]`, or `[K, B, n, width]` of windows, as named tensors.
+
+        Of a window the first transition is one of the minibatch, or all are.
+        """
         columns, window = self.columns, None
         if batch.dim() == 4:
             window = self._window(batch)
-            batch = batch[:, :, 0]
+            batch = batch.flatten(1, 2) if self.parts.value.whole else batch[:, :, 0]
         return Transitions(
             state=batch[..., columns.observation],
             history=batch[..., columns.history],
@@ -151,10 +154,11 @@ class GeneralAgent(StackedAgent):
 
 
 class _Following:
-    """Posterior (policy) at next states for the critics' targets, inferred without gradient."""
+    """Posterior as a value asks for it: at next states, without gradient, or of the actions taken."""
 
-    def __init__(self, posterior: Posterior, noise: Noise, objective: Objective) -> None:
+    def __init__(self, posterior: Posterior, noise: Noise, objective: Objective, *, improves: bool) -> None:
         self._posterior, self._noise, self._objective = posterior, noise, objective
+        self._improves = improves
 
     def __call__(self, state: Tensor) -> Weighted:
         with torch.no_grad():
@@ -164,3 +168,8 @@ class _Following:
         assert isinstance(self._posterior, Likelihood), "Retrace weighs stored actions by their densities"
         with torch.no_grad():
             return self._posterior.log_likelihood(state, pre)
+
+    def recall(self, state: Tensor, pre: Tensor) -> Weighted:
+        assert isinstance(self._posterior, Recalling), "advantages are of actions that were taken"
+        with torch.set_grad_enabled(self._improves):
+            return self._posterior.recall(state, pre, self._objective)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
 from virel_deep.axes.build import build
-from virel_deep.axes.interfaces import Draw, Likelihood, Noise
+from virel_deep.axes.interfaces import Behaving, Draw, Noise
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
@@ -96,7 +96,7 @@ class StackedAgent(ABC):
     def behave(self, observation: Floats, noise: Floats) -> Behaviour:
         """Actions `[K, N, A]` as those of `act`, with their values and log densities before the tanh."""
         posterior = self.parts.posterior
-        assert isinstance(posterior, Likelihood), "the replay keeps densities, which the posterior lacks"
+        assert isinstance(posterior, Behaving), "the replay keeps densities, which the posterior lacks"
         of_each = map(posterior.behave, self.heads(observation), noise)
         return Behaviour(*map(np.stack, zip(*of_each, strict=True)))
 
@@ -118,7 +118,8 @@ class StackedAgent(ABC):
         """Make one gradient step of every network: M-steps, E-step, Polyak average; VIREL Algorithms 1 and 2.
 
         Args:
-            batch: rows of the replay, `[K, B, width]`, or windows of n of them, `[K, B, n, width]`.
+            batch: rows of the replay, `[K, B, width]`, or windows of n of them, `[K, B, n, width]`; a rollout
+                of each of E copies is E windows.
             noise: what `noise` declares, `[K, B (draws.here + draws.following), ...]`: for the actions at s,
                 then for those at next states.
             own: a separate batch for eps_omega, where the temperature has one; read when `kind.observes`.

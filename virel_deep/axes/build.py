@@ -10,14 +10,23 @@ from typing import Any, NamedTuple
 
 import torch
 
-from virel_deep.axes import budget, categorical_prior, multistep, policy_prior, temperature, value
+from virel_deep.axes import (
+    advantage,
+    budget,
+    categorical_prior,
+    multistep,
+    policy_prior,
+    temperature,
+    value,
+)
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.reweighted import Reweighted
+from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
 from virel_deep.axes.prior import Uniform
-from virel_deep.design import discrete, improvement, parts
+from virel_deep.design import discrete, improvement, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -66,6 +75,11 @@ def _v_network(settings: parts.VNetwork, of: Sizes) -> Value:
     return value.VNetwork(critic, v, target, gamma=of.algorithm.gamma, soft=settings.evaluation == "soft")
 
 
+def _advantage(settings: on_policy.Advantage, of: Sizes) -> Value:
+    v, soft = of.network(1, of.n_observation, 1), settings.evaluation == "soft"
+    return advantage.Advantage(v, steps=settings.steps, gamma=of.algorithm.gamma, soft=soft)
+
+
 def _tanh_gaussian(settings: parts.TanhGaussian, of: Sizes, _: Prior) -> Posterior:
     return TanhGaussian(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
@@ -87,6 +101,14 @@ def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
 def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
     assert isinstance(prior, categorical_prior.Learned)
     return Enumerated(prior)
+
+
+def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
+    return TopShare(settings, of.n_action)
+
+
+def _score(settings: on_policy.Score, of: Sizes, _: Prior) -> Posterior:
+    return Score(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
@@ -134,13 +156,19 @@ def _budget(settings: improvement.Budget, of: Sizes) -> Temperature:
     return budget.BudgetTemperature(settings, of.seeds, device=of.device)
 
 
-VALUES: dict[type, Callable[[Any, Sizes], Value]] = {parts.TargetQ: _target_q, parts.VNetwork: _v_network}
+VALUES: dict[type, Callable[[Any, Sizes], Value]] = {
+    parts.TargetQ: _target_q,
+    parts.VNetwork: _v_network,
+    on_policy.Advantage: _advantage,
+}
 POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     parts.TanhGaussian: _tanh_gaussian,
     parts.Deterministic: _deterministic,
     improvement.Weighted: _weighted,
     discrete.Categorical: _categorical,
     discrete.Enumerated: _enumerated,
+    on_policy.TopShare: _top_share,
+    on_policy.Score: _score,
 }
 """Builders of posteriors, which may draw on the prior."""
 PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {

@@ -45,6 +45,12 @@ class Following(Protocol):
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         """Log densities `[K, R]` of stored actions `[K, R, A]` before the tanh under that posterior."""
 
+    def recall(self, state: Tensor, pre: Tensor) -> Weighted:
+        """Stored actions `[K, R, A]` before the tanh as a posterior of one action at each state `[K, R, O]`.
+
+        Differentiable in the policy's parameters if the update improves it.
+        """
+
 
 class Fitted(NamedTuple):
     """Losses, TD errors and metrics from fitting the value to a minibatch, before networks are updated."""
@@ -56,7 +62,10 @@ class Fitted(NamedTuple):
     report: Mapping[str, Tensor]
     """Values `[K]` to be logged, by their names in `METRICS`."""
     following: Evaluated | None = None
-    """Posterior at the next states with its values under the targets; None if the value asked for none."""
+    """Posterior that the value asked for, with its values; None if it asked for none.
+
+    It is the one at next states, with values under the targets, or that of the actions taken at s, with
+    their advantages."""
 
 
 class Part(Protocol):
@@ -108,7 +117,9 @@ class Posterior(Part, Protocol):
     """Interface of the posterior: the action distribution (policy), its loss, and how it acts."""
 
     at_next: bool
-    """Whether it is inferred at the next states alone, sharing actions and values with the targets."""
+    """Whether the value hands it over with its actions' values, at next states or of the actions taken.
+
+    Else it is inferred at s itself."""
 
     @property
     def reports(self) -> Sequence[str]:
@@ -145,14 +156,30 @@ class Posterior(Part, Protocol):
 
 
 @runtime_checkable
-class Likelihood(Protocol):
+class Behaving(Protocol):
+    """Interface of a posterior whose actions are stored with their values and densities before the tanh."""
+
+    def behave(self, head: Floats, noise: Floats) -> Behaviour:
+        """Exploratory actions as those of `explore`, with their densities."""
+
+
+@runtime_checkable
+class Likelihood(Behaving, Protocol):
     """Interface of a posterior whose actions have a density, so that stored ones can be weighed."""
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         """Log densities `[K, R]` of stored actions `[K, R, A]` before the tanh under the target's policy."""
 
-    def behave(self, head: Floats, noise: Floats) -> Behaviour:
-        """Exploratory actions as those of `explore`, with their densities."""
+
+@runtime_checkable
+class Recalling(Behaving, Protocol):
+    """Interface of a posterior that is improved by the advantages of the actions that it took."""
+
+    def recall(self, state: Tensor, pre: Tensor, objective: Objective) -> Weighted:
+        """Stored actions `[K, R, A]` before the tanh as one weighted action at each state `[K, R, O]`.
+
+        Differentiable in the policy's parameters if it is learnt through its log density.
+        """
 
 
 class Value(Part, Protocol):
@@ -160,6 +187,8 @@ class Value(Part, Protocol):
 
     reach: int
     """Next states per transition at which targets need the posterior."""
+    whole: bool
+    """Whether every transition of a window is one of the minibatch, or the first alone."""
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
         """Action values Q `[K, B, N]`, differentiable in the actions; critics receive no gradient."""

@@ -87,6 +87,21 @@ def policy_loss(q: Tensor, log_pi: Tensor, alpha: Tensor) -> Tensor:
     return alpha * log_pi - q
 
 
+def score_loss(log_pi: Tensor, advantage: Tensor, log_ratio: Tensor, alpha: Tensor) -> Tensor:
+    r"""Policy loss by the score, $-\log\pi(a|s) (\hat A - \alpha \log(\pi / p))$; Schulman et al. 2017.
+
+    The gradient goes through the first log density alone: it is $-E[\nabla\log\pi \hat A]$ plus
+    $\alpha \nabla KL(\pi \| p)$, which is the mean of $\alpha \log(\pi / p) \nabla\log\pi$.
+
+    Args:
+        log_pi: log densities `[...]` of actions drawn from the policy, differentiable.
+        advantage: their values minus that of the state; without the divergence at the state itself.
+        log_ratio: log density ratios of policy and prior at the actions.
+        alpha: temperature, scaled reward units per nat.
+    """
+    return -log_pi * (advantage - alpha * log_ratio).detach()
+
+
 def d_smaller(q: Tensor) -> Tensor:
     """Derivative of the smaller critic value w.r.t. all critic values `q [K, C, B]`: True where smaller.
 

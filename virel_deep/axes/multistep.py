@@ -22,7 +22,7 @@ class NStep:
         soft: whether state values contain the divergence from the prior.
     """
 
-    reach = 1
+    reach, whole = 1, False
 
     def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
         """Store the critics and their target copies."""
@@ -74,6 +74,8 @@ class Retrace:
         gamma: discount factor.
         soft: whether state values contain the divergence from the prior.
     """
+
+    whole = False
 
     def __init__(
         self, critic: Network, target: Network, *, steps: int, trace: float, gamma: float, soft: bool

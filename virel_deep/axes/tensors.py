@@ -39,7 +39,9 @@ class Weighted(NamedTuple):
     action: Tensor
     """Actions `[K, B, N, A]` in [-1, 1]; of a discrete space, unit vectors (one-hot)."""
     log_weight: Tensor
-    """Logarithms `[K, B, N]` of weights that sum to 1 over N."""
+    """Logarithms `[K, B, N]` of weights that sum to 1 over N.
+
+    Where states have weights too (V-MPO), the sums are these: 1 in the mean over the B states."""
     log_pi: Tensor
     """Log densities of the actions under the posterior (discrete: probabilities), `[K, B, N]`, nats."""
     log_prior: Tensor
@@ -97,17 +99,17 @@ class Transitions(NamedTuple):
     terminated: Tensor
     next_state: Tensor
     window: Window | None = None
-    """The n transitions that begin with each; None if targets read no more than one."""
+    """The n transitions that begin with each, or the rollouts that all are of; None if targets read one."""
 
 
 class Evaluated(NamedTuple):
-    """Actions at some states with their values, without gradient."""
+    """Actions at some states with their values; these carry no gradient."""
 
     state: Tensor
     """States `[K, R, O]`."""
     actions: Weighted
     q: Tensor
-    """Values `[K, R, N]` of the actions."""
+    """Values `[K, R, N]` of the actions, or their advantages."""
 
 
 class PriorLoss(NamedTuple):

@@ -22,7 +22,7 @@ class TargetQ:
         soft: whether state values contain the divergence from the prior.
     """
 
-    reach = 1
+    reach, whole = 1, False
 
     def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
         """Store the critics, their target copies, and whether state values are hard or soft."""
@@ -64,7 +64,7 @@ class VNetwork:
         soft: whether state values contain the divergence from the prior.
     """
 
-    reach = 1
+    reach, whole = 1, False
 
     def __init__(self, critic: Network, value: Network, target: Network, *, gamma: float, soft: bool) -> None:
         """Store the critics, the state-value network, its target copy, and whether V is hard or soft."""

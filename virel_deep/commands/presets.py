@@ -49,10 +49,9 @@ def _presets() -> Table:
     """Table of all presets, one row each: name, parts and source."""
     table = _table("preset", "value", "posterior", "temperature", "source")
     for name, row in PRESETS.items():
-        value = row.algorithm.value
         table.add_row(
             name,
-            f"{value.kind}, {value.critics} critic{'s' * (value.critics > 1)}, {value.evaluation}",
+            row.algorithm.value.outline,
             row.algorithm.posterior.kind,
             row.algorithm.temperature.kind,
             row.source,

@@ -148,8 +148,8 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
     write_config(run, config, record)
-    if steps <= chosen.data.warmup:
-        notes.append(f"{steps} steps make no update: `data.warmup` is {chosen.data.warmup}")
+    if why := chosen.data.idle(steps, options.copies):
+        notes.append(f"{steps} steps make no update: {why}")
     for note in notes:
         say(f"note: {note}")
     return run

@@ -2,7 +2,7 @@
 
 The first O + A columns are already the critic's input, so a minibatch needs one gather per seed and no
 concatenation. Algorithms whose targets read several steps add tails to a row: whether a time limit ended the
-episode, and for Retrace the action before the tanh and the log density that it was drawn with.
+episode, and for Retrace and rollouts the action before the tanh and the log density that it was drawn with.
 """
 
 from collections.abc import Collection, Sequence
@@ -112,6 +112,16 @@ class Replay:
             steps = torch.arange(0, reach + 1, stride, device=mine.device)
             index = (oldest + start[:, None] + steps) % self.capacity
             torch.index_select(mine, 0, index.flatten(), out=drawn.view(-1, drawn.shape[-1]))
+
+    def rollouts(self, *, stride: int, out: Tensor) -> None:
+        """Read the newest rows in order into `out [K, E, n, width]`: the last n of E = `stride` copies.
+
+        The rows of the copies take turns.
+        """
+        n = out.shape[2]
+        for mine, into in zip(self.rows, out, strict=True):
+            index = torch.arange(self.added - stride * n, self.added, device=mine.device) % self.capacity
+            into.copy_(mine[index].view(n, stride, -1).transpose(0, 1))
 
     def since(self, k: int, first: int) -> Tensor:
         """Seed k's rows from index `first` on (counted over the whole run), as far as still stored."""

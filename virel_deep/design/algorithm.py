@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from virel_deep.design import discrete, improvement  # noqa: F401  (register their kinds of parts)
+from virel_deep.design import discrete, improvement, on_policy  # noqa: F401  (register their kinds of parts)
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
 
@@ -67,6 +67,9 @@ class Algorithm:
         demand(
             self, self.hidden != () and min(self.hidden) >= 1, "hidden", "must be layer sizes of at least 1"
         )
+        pace = f"must be 1 for {self.data.kind}, which say themselves when updates are due"
+        for name in ("update_every", "updates_per_step"):
+            demand(self, self.data.paced or getattr(self, name) == 1, name, pace)
         for part in self.parts.values():
             part.fit(self.parts)
 
@@ -90,29 +93,6 @@ class Algorithm:
             return 1.0
         done = min(updates / self.learning_rate_updates, 1.0)
         return 1 - done + done * self.learning_rate_end / self.learning_rate
-
-    def due_updates(self, step: int, before: int) -> int:
-        """Number of updates that fall on the transitions after `before` up to `step`.
-
-        Example:
-            >>> from virel_deep.design.presets import PRESETS
-            >>> from virel_deep.design.fields import changed
-            >>> seldom = changed(PRESETS["sac"].algorithm, {"updates_per_step": 0.5})
-            >>> [seldom.due_updates(step, step - 1) for step in range(1, 5)]
-            [0, 1, 0, 1]
-        """
-        return self._updates_by(step) - self._updates_by(before)
-
-    def _updates_by(self, step: int) -> int:
-        return int(step // self.update_every * self.updates_per_step)
-
-    @property
-    def tails(self) -> tuple[str, ...]:
-        """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them.
-
-        A discrete action has nothing before a tanh: it is weighed as it is.
-        """
-        return tuple(name for name in self.value.tails if not (name == "pre" and self.posterior.discrete))
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -49,6 +49,9 @@ class Part:
         """Raise `InputError` if this part can't work with the other parts; by default it can."""
 
 
+MANY = 5
+"""Number of settings beyond which a message names those that are similar to what was found."""
+
 Config = TypeVar("Config")
 Table = Mapping[str, object]
 """Type of a setting that is a dictionary of JSON values."""
@@ -245,7 +248,7 @@ def _require_names(config: Any, names: list[str]) -> None:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
             near = ", ".join(difflib.get_close_matches(found, known, n=3))
-            similar = f"similar: {near}; " if near else ""
+            similar = f"similar: {near}; " if near and len(known) > MANY else ""
             raise InputError(
                 f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "
                 f"{similar}found {found!r}"

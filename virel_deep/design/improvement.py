@@ -91,7 +91,12 @@ class Learned(TrustRegion, kind="learned"):
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the posterior is not made of the prior's own actions."""
         found = others["posterior"].kind
-        require(found == "weighted", "posterior", found, "must be 'weighted' for a learned prior")
+        require(
+            found in {"weighted", "top-share"},
+            "posterior",
+            found,
+            "must be 'weighted' or 'top-share' for a learned prior",
+        )
 
 
 @dataclass(frozen=True)

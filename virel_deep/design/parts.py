@@ -4,8 +4,9 @@ The tensor code of a part is in `virel_deep/axes/`, found through `virel_deep/ax
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
 from virel_common.errors import require
@@ -22,19 +23,10 @@ from virel_deep.design.fields import (
 # --- value: what approximates the action value, and how it is evaluated
 
 
-@dataclass(frozen=True)
 class Value(Part, axis="value"):
-    """Settings of the action value: how many critics, and how a state value is evaluated."""
+    """Settings of the value: what approximates it, and how a state is evaluated."""
 
-    critics: int = 2
-    """Critics: 1, or 2 of which the smaller value counts."""
-    evaluation: Literal["hard", "soft"] = "soft"
-    """State value: `hard` is E[Q] (VIREL, TD3), `soft` is E[Q - alpha log pi] (MERL, SAC)."""
-
-    def __post_init__(self) -> None:
-        """Raise `InputError` unless the number of critics is 1 or 2."""
-        check_types(self)
-        demand(self, self.critics in {1, 2}, "critics", "must be 1 or 2")
+    evaluation: Literal["hard", "soft"]
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a soft value is combined with no temperature."""
@@ -51,9 +43,34 @@ class Value(Part, axis="value"):
         """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them."""
         return ()
 
+    @property
+    def outline(self) -> str:
+        """Kind and evaluation in a few words, for tables."""
+        return f"{self.kind}, {self.evaluation}"
+
 
 @dataclass(frozen=True)
-class TargetQ(Value, kind="target-q"):
+class Critics(Value):
+    """Settings of an action value: how many critics, and how a state value is evaluated."""
+
+    critics: int = 2
+    """Critics: 1, or 2 of which the smaller value counts."""
+    evaluation: Literal["hard", "soft"] = "soft"
+    """State value: `hard` is E[Q] (VIREL, TD3), `soft` is E[Q - alpha log pi] (MERL, SAC)."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` unless the number of critics is 1 or 2."""
+        check_types(self)
+        demand(self, self.critics in {1, 2}, "critics", "must be 1 or 2")
+
+    @property
+    def outline(self) -> str:
+        """Kind, number of critics and evaluation in a few words, for tables."""
+        return f"{self.kind}, {self.critics} critic{'s' * (self.critics > 1)}, {self.evaluation}"
+
+
+@dataclass(frozen=True)
+class TargetQ(Critics, kind="target-q"):
     """Critics with target copies, which are evaluated at the next state's actions (SAC, TD3)."""
 
     steps: int = added(1)
@@ -91,7 +108,7 @@ class TargetQ(Value, kind="target-q"):
 
 
 @dataclass(frozen=True)
-class VNetwork(Value, kind="v-network"):
+class VNetwork(Critics, kind="v-network"):
     """Critics and a state-value network V, whose Polyak copy gives the targets (VIREL App. H, SAC 2018)."""
 
 
@@ -103,6 +120,8 @@ class Posterior(Part, axis="posterior"):
 
     has_density: ClassVar[bool] = True
     """Whether actions have a density, so that there is an entropy to weigh."""
+    on_policy: ClassVar[bool] = False
+    """Whether it is improved by the advantages of the actions that the policy took."""
     discrete: ClassVar[bool] = False
     """Whether it chooses among the actions of a discrete space."""
 
@@ -251,12 +270,51 @@ class Zero(Temperature, kind="zero"):
     """No temperature: the policy maximises Q alone (DDPG, TD3)."""
 
 
-# --- data: where minibatches come from
+# --- data: where minibatches come from, and when
+
+
+class Data(Part, ABC, axis="data"):
+    """Settings of the training data: which transitions are kept, what a minibatch is, when updates are due.
+
+    E copies of the environment step at once; a step counts the transitions of all.
+    """
+
+    paced: ClassVar[bool] = True
+    """Whether `update_every` says when updates are due."""
+
+    @property
+    @abstractmethod
+    def warmup(self) -> int:
+        """Environment steps with uniform actions and no update."""
+
+    @abstractmethod
+    def kept(self, *, capacity: int, copies: int) -> int:
+        """Number of transitions that are kept, of at most `capacity`."""
+
+    @abstractmethod
+    def shape(self, window: int, copies: int) -> tuple[int, ...]:
+        """Leading sizes of a minibatch, `(B,)` transitions, or `(B, n)` windows of transitions."""
+
+    @abstractmethod
+    def transitions(self, copies: int) -> int:
+        """Number of transitions of a minibatch at which targets begin."""
+
+    @abstractmethod
+    def updates(self, step: int, *, window: int, copies: int, every: int, ratio: float = 1.0) -> int:
+        """Number of updates that are due at `step`, the last `copies` of whose transitions are new."""
+
+    @abstractmethod
+    def idle(self, steps: int, copies: int) -> str | None:
+        """Reason why a run of so many steps makes no update; None if there is none."""
+
+    @abstractmethod
+    def without_warmup(self) -> "Data":
+        """These settings without a warm-up."""
 
 
 @dataclass(frozen=True)
-class Data(Part, axis="data"):
-    """Settings of the training data: size of minibatches, and steps before the first update."""
+class Replay(Data, kind="replay"):
+    """Minibatches drawn uniformly, with replacement, from the replay buffer of the run's last transitions."""
 
     batch: int = 256
     """Transitions per minibatch and seed."""
@@ -269,7 +327,34 @@ class Data(Part, axis="data"):
         demand_at_least(self, 1, "batch")
         demand_at_least(self, 0, "warmup")
 
+    def kept(self, *, capacity: int, copies: int) -> int:  # noqa: ARG002
+        """Number of transitions that are kept: the capacity."""
+        return capacity
 
-@dataclass(frozen=True)
-class Replay(Data, kind="replay"):
-    """Minibatches drawn uniformly, with replacement, from the replay buffer of the run's last transitions."""
+    def shape(self, window: int, copies: int) -> tuple[int, ...]:  # noqa: ARG002
+        """Leading sizes of a minibatch: B transitions, or B windows."""
+        return (self.batch,) if window == 1 else (self.batch, window)
+
+    def transitions(self, copies: int) -> int:  # noqa: ARG002
+        """Number of transitions of a minibatch at which targets begin, B."""
+        return self.batch
+
+    def updates(self, step: int, *, window: int, copies: int, every: int, ratio: float = 1.0) -> int:
+        """Number of updates due: `ratio` per `every` transitions, once there are a batch and a window.
+
+        Example:
+            >>> data = Replay(batch=1, warmup=0)
+            >>> [data.updates(step, window=1, copies=1, every=1, ratio=0.5) for step in range(1, 5)]
+            [0, 1, 0, 1]
+        """
+        if step <= self.warmup or step < max(self.batch, (window - 1) * copies + 1):
+            return 0
+        return int(step // every * ratio) - int((step - copies) // every * ratio)
+
+    def idle(self, steps: int, copies: int) -> str | None:  # noqa: ARG002
+        """Reason why a run of so many steps makes no update: its warm-up is as long."""
+        return f"`data.warmup` is {self.warmup}" if steps <= self.warmup else None
+
+    def without_warmup(self) -> "Replay":
+        """These settings with a warm-up of no steps."""
+        return replace(self, warmup=0)

@@ -9,6 +9,7 @@ from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
+from virel_deep.design.on_policy import Advantage, Rollouts, Score, TopShare
 from virel_deep.design.parts import (
     Constant,
     Deterministic,
@@ -97,6 +98,21 @@ MPO_PARAMETRIC = replace(
     prior=Previous(trust_mean=0.1, trust_spread=1e-4, price_spread=100.0),
     temperature=Zero(),
 )
+VMPO = Algorithm(
+    value=Advantage(),
+    posterior=TopShare(),
+    prior=Learned(likelihood="decoupled", trust_mean=0.01, trust_spread=5e-5, price_spread=100.0),
+    temperature=Budget(epsilon=0.02),
+    data=Rollouts(length=256, epochs=10),
+    learning_rate=5e-4,
+    target_period=10,
+)
+ERPG = Algorithm(
+    value=Advantage(evaluation="soft", steps=5),
+    posterior=Score(),
+    temperature=Constant(alpha=0.01),
+    data=Rollouts(length=80),
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -122,6 +138,8 @@ PRESETS = {
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
+    "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists"),
+    "erpg": Preset(ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps"),
 }
 """Every preset by name. A new algorithm is one row more."""
 

@@ -86,7 +86,7 @@ class RunConfig:
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):
             whole = getattr(self, name) % self.copies == 0
             demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
-        least = max(self.copies, self.algorithm.data.batch)
+        least = max(self.copies, self.algorithm.data.transitions(self.copies))
         demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
         window = self.first_window
         demand(
@@ -107,6 +107,11 @@ class RunConfig:
         if self.eval_env is None:
             return self.env_spec
         return EnvSpec(self.eval_env, max_episode_steps=self.max_episode_steps)
+
+    @property
+    def kept(self) -> int:
+        """Most transitions that are kept per seed."""
+        return self.algorithm.data.kept(capacity=self.capacity, copies=self.copies)
 
     @property
     def first_window(self) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from virel_deep.axes.categorical import greedy
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import discrete, improvement, parts
+from virel_deep.design import discrete, improvement, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 
@@ -107,5 +107,7 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     improvement.Weighted: _tanh_perceptron,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
+    on_policy.TopShare: _tanh_perceptron,
+    on_policy.Score: _tanh_perceptron,
 }
 """Makers of actors, by kind of posterior."""

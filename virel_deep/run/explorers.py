@@ -7,7 +7,7 @@ import numpy as np
 
 from virel_deep.axes import categorical
 from virel_deep.axes.posterior import deterministic, tanh_gaussian
-from virel_deep.design import discrete, improvement, parts
+from virel_deep.design import discrete, improvement, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 from virel_deep.run.actors import Floats, SeedState, layers_of
@@ -51,6 +51,8 @@ DRAWS: dict[type[parts.Posterior], Callable[[Any, Floats, np.random.Generator], 
     parts.TanhGaussian: _gaussian,
     parts.Deterministic: _noisy,
     improvement.Weighted: _gaussian,
+    on_policy.TopShare: _gaussian,
+    on_policy.Score: _gaussian,
     discrete.Categorical: _choice,
     discrete.Enumerated: _choice,
 }

@@ -15,6 +15,7 @@ from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
 from virel_deep.agent.interfaces import Agent, Own
 from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.data.minibatches import READ
 from virel_deep.data.moments import Scaling
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
@@ -125,7 +126,7 @@ class Trainer:
         """Create the agent and the replay buffer of all seeds."""
         seeds, first = [run.seed for run in self.runs], self.runs[0].envs
         self.agent = self._new_agent(seeds, first.observation_size, first.action_size)
-        capacity = min(self.config.capacity, self.config.steps)
+        capacity = min(self.config.kept, self.config.steps)
         self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
 
     def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
@@ -140,20 +141,20 @@ class Trainer:
         copies = self.config.copies
         self._uniform = torch.empty(seeds, copies, self.agent.n_action)
         self._acting = torch.empty(seeds, copies, self.agent.acting.width)
-        draws = self.agent.draws
-        self.batch, self.noise = self._storage(algorithm.data.batch, draws.here + draws.following)
+        draws, shape = self.agent.draws, algorithm.data.shape(algorithm.value.window, copies)
+        states = algorithm.data.transitions(copies) * (draws.here + draws.following)
+        self.batch, self.noise = self._storage(shape, states)
         own = algorithm.temperature.estimate.batch
-        self.own = Own(*self._storage(own, draws.following)) if own else None
+        self.own = Own(*self._storage((own, *shape[1:]), own * draws.following)) if own else None
         capture = cuda_graph if self.device.type == "cuda" else None
         self._compute = CapturedUpdate(self.agent, self.batch, self.noise, self.own, capture=capture)
 
-    def _storage(self, size: int, states: int) -> tuple[Tensor, Noise]:
-        """Allocate a minibatch and its random numbers, for `states` states per transition."""
-        seeds, window = len(self.runs), self.config.algorithm.value.window
-        shape = (size, self.agent.columns.width) if window == 1 else (size, window, self.agent.columns.width)
-        batch = torch.empty(seeds, *shape, device=self.device)
+    def _storage(self, shape: tuple[int, ...], states: int) -> tuple[Tensor, Noise]:
+        """Allocate a minibatch of a shape, and random numbers for so many states."""
+        seeds = len(self.runs)
+        batch = torch.empty(seeds, *shape, self.agent.columns.width, device=self.device)
         noise = {
-            name: torch.empty(seeds, states * size, draw.width, device=self.device)
+            name: torch.empty(seeds, states, draw.width, device=self.device)
             for name, draw in self.agent.noise.items()
         }
         return batch, noise
@@ -164,10 +165,7 @@ class Trainer:
         return self.step >= self.config.steps or not self.runs
 
     def advance(self, report: Report) -> None:
-        """Step every environment once, make one update per transition, then do whatever is due.
-
-        Due may be: log, evaluate, save.
-        """
+        """Step every environment once, then do whatever is due: update, log, evaluate, save."""
         config = self.config
         self.step += config.copies
         for row, run in zip(self.rows, self.runs, strict=True):
@@ -178,9 +176,9 @@ class Trainer:
         self._collect(self._actions())
         if not self.runs:
             return
-        if self.step > config.algorithm.data.warmup and len(self.replay) >= self._least_rows:
+        if due := self._due_updates():
             with products(config.precision, config.device):
-                for _ in range(self._due_updates()):
+                for _ in range(due):
                     self._update()
         if self.step % config.log_every == 0:
             self._log(report)
@@ -190,14 +188,13 @@ class Trainer:
         if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
             self.save()
 
-    @property
-    def _least_rows(self) -> int:
-        """Transitions that the first update waits for: a batch, and a window of its targets."""
-        return max(self.config.algorithm.data.batch, self.config.first_window)
-
     def _due_updates(self) -> int:
         """Number of updates that this step of all copies has."""
-        return self.config.algorithm.due_updates(self.step, self.step - self.config.copies)
+        algorithm, copies = self.config.algorithm, self.config.copies
+        return algorithm.data.updates(
+            self.step, window=algorithm.value.window, copies=copies,
+            every=algorithm.update_every, ratio=algorithm.updates_per_step,
+        )  # fmt: skip
 
     def _actions(self) -> Floats:
         """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
@@ -243,12 +240,9 @@ class Trainer:
         self._compute()
 
     def _draw(self, batch: Tensor, noise: Noise) -> None:
-        """Sample a minibatch from the replay buffer, and random numbers, each seed by its own generator."""
+        """Read a minibatch of stored transitions, and draw random numbers, each seed by its own generator."""
         generators = [run.learning for run in self.runs]
-        if batch.dim() == 4:
-            self.replay.sample_windows(batch.shape[1], generators, stride=self.config.copies, out=batch)
-        else:
-            self.replay.sample(batch.shape[1], generators, out=batch)
+        READ[type(self.config.algorithm.data)](self.replay, generators, self.config.copies, batch)
         if self._scalings:
             normalise(batch, self.agent.columns, self._scalings)
         for name, draw in self.agent.noise.items():
@@ -292,7 +286,7 @@ class Trainer:
     def _save(self, k: int) -> None:
         run = self.runs[k]
         new = self.replay.since(k, run.rows_saved).cpu().numpy()
-        rows = Rows(self.replay.added - len(new), new, self.config.capacity)
+        rows = Rows(self.replay.added - len(new), new, self.config.kept)
         state = run.state() | {"agent": self.agent.seed_state(k)}
         save(run.folder / "checkpoints", self.step, state, rows=rows)
         run.rows_saved = self.replay.added

@@ -5,7 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -144,8 +144,8 @@ def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Al
         number = isinstance(value, int | float) and not isinstance(value, bool)
         require(number, "multiply", name, "must name settings that are numbers")
         settings[name] = factor * values[name]
-    more = {"data.warmup": 0} if warm else {}
-    return algorithm(arm.preset, env, settings | more, discrete=discrete)
+    chosen = algorithm(arm.preset, env, settings, discrete=discrete)
+    return replace(chosen, data=chosen.data.without_warmup()) if warm else chosen
 
 
 @cache

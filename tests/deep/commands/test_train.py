@@ -248,6 +248,13 @@ def test_copies_need_not_divide_a_thousand(tmp_path):
     assert read_config(tmp_path / "run").log_every == 992
 
 
+def test_a_run_that_ends_within_its_first_rollout_says_that_it_makes_no_update(tmp_path, capsys):
+    argv = [*arguments(tmp_path / "run", preset="vmpo", copies="2"), "--set", "hidden=[8,8]"]
+    assert main_train([*argv, "data.length=21"]) == 0
+    why = "a rollout of all copies has 42 (`data.length`)"
+    assert f"note: 40 steps make no update: {why}\n" in capsys.readouterr().err
+
+
 def test_a_run_that_ends_in_the_warm_up_says_that_it_makes_no_update(tmp_path, capsys):
     argv = [*arguments(tmp_path / "run"), "--set", "data.warmup=40"]
     assert main_train(argv) == 0

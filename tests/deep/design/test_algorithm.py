@@ -81,6 +81,12 @@ BAD = [
     ("sac", "data.batch", 64.0, WHOLE),
     ("sac", "data.warmup", -1, FROM_0),
     ("sac", "data.warmup", 1e3, WHOLE),
+    ("vmpo", "data.length", 0, FROM_1),
+    ("vmpo", "data.length", 20.0, WHOLE),
+    ("vmpo", "data.epochs", 0, FROM_1),
+    ("vmpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
+    ("erpg", "value.steps", 0, FROM_1),
+    ("erpg", "value.evaluation", "mild", "must be one of 'hard', 'soft'"),
     ("sac", "gamma", 1.0, r"must be in \[0, 1\)"),
     ("sac", "gamma", -0.1, r"must be in \[0, 1\)"),
     ("sac", "gamma", NAN, r"must be in \[0, 1\)"),
@@ -96,11 +102,16 @@ BAD = [
     ("sac", "hidden", (8, 0), "must be layer sizes of at least 1"),
     ("sac", "hidden", 8, "must be a tuple of whole numbers"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
-    ("sac", "value", "q", "must be one of target-q, v-network"),
-    ("sac", "posterior", "gaussian", "must be one of tanh-gaussian, deterministic, weighted"),
+    ("sac", "value", "q", "must be one of target-q, v-network, advantage"),
+    (
+        "sac",
+        "posterior",
+        "gaussian",
+        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, top-share, score",
+    ),
     ("sac", "prior", "flat", "must be one of uniform, learned, previous"),
     ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
-    ("sac", "data", "disk", "must be one of replay"),
+    ("sac", "data", "disk", "must be one of replay, rollouts"),
 ]
 
 
@@ -184,7 +195,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "mpo",
             {"posterior": "tanh-gaussian"},
-            "`posterior` must be 'weighted' for a learned prior; found 'tanh-gaussian'",
+            "`posterior` must be 'weighted' or 'top-share' for a learned prior; found 'tanh-gaussian'",
         ),
         (
             "mpo-parametric",
@@ -200,6 +211,78 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
             "sac",
             {"temperature": "budget"},
             "`prior` must be 'learned' or 'previous' for a KL budget; found 'uniform'",
+        ),
+        ("vmpo", {"data": "replay"}, "`data` must be 'rollouts' for advantages; found 'replay'"),
+        ("sac", {"data": "rollouts"}, "`value` must be 'advantage' for rollouts; found 'target-q'"),
+        (
+            "vmpo",
+            {"update_every": 8},
+            "`update_every` must be 1 for rollouts, which say themselves when updates are due; found 8",
+        ),
+        (
+            "vmpo",
+            {"data.batch": 64},
+            "`settings` must name one of data.length, data.epochs; found 'data.batch'",
+        ),
+        (
+            "vmpo",
+            {"data.warmup": 100},
+            "`settings` must name one of data.length, data.epochs; found 'data.warmup'",
+        ),
+        (
+            "vmpo",
+            {"posterior": "weighted"},
+            "`posterior` must be 'top-share' or 'score' for advantages; found 'weighted'",
+        ),
+        (
+            "vmpo",
+            {"value.evaluation": "soft"},
+            "`value.evaluation` must be 'hard' for a top-share posterior; found 'soft'",
+        ),
+        (
+            "vmpo",
+            {"prior": "uniform"},
+            "`prior` must be 'learned' for a top-share posterior; found 'uniform'",
+        ),
+        (
+            "vmpo",
+            {"temperature": "dual"},
+            "`temperature` must be 'budget', 'constant', 'residual' for a top-share posterior; found 'dual'",
+        ),
+        (
+            "vmpo",
+            {"temperature": "constant", "temperature.alpha": 0.0},
+            "`temperature.alpha` must be positive for a top-share posterior; found 0.0",
+        ),
+        (
+            "vmpo",
+            {"temperature": "residual", "temperature.batch": 9},
+            "`temperature.batch` must be 0 for rollouts, which are read whole; found 9",
+        ),
+        (
+            "mpo",
+            {"posterior": "top-share"},
+            "`value` must be 'advantage' for a top-share posterior; found 'target-q'",
+        ),
+        (
+            "sac",
+            {"posterior": "score"},
+            "`value` must be 'advantage' for a score posterior; found 'target-q'",
+        ),
+        (
+            "erpg",
+            {"data.epochs": 4},
+            "`data.epochs` must be 1 for a score posterior; found 4",
+        ),
+        (
+            "erpg",
+            {"prior": "learned"},
+            "`prior` must be one that never changes, as 'uniform', for a score posterior; found 'learned'",
+        ),
+        (
+            "erpg",
+            {"temperature": "zero"},
+            "`value.evaluation` must be 'hard' if the temperature is 'zero'; found 'soft'",
         ),
     ],
 )

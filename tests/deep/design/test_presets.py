@@ -92,13 +92,39 @@ WANTED_MPO = {
 }  # fmt: skip
 
 
+NO_DELAY = {"hidden": [256, 256], "gamma": 0.99, "reward_scale": 1.0, "polyak": 0.005, "policy_delay": 1}
+WANTED_ON_POLICY = {
+    "vmpo": NO_DELAY | TRUST | {
+        "value": "advantage", "value.evaluation": "hard", "value.steps": None,
+        "posterior": "top-share", "posterior.keep": 0.5,
+        "prior": "learned", "prior.likelihood": "decoupled", "prior.trust_mean": 0.01,
+        "prior.trust_spread": 5e-5, "prior.price_spread": 100.0,
+        "temperature": "budget", "temperature.epsilon": 0.02, "temperature.initial": 10.0,
+        "temperature.rate": 1e-2, "temperature.steps": 1,
+        "data": "rollouts", "data.length": 256, "data.epochs": 10,
+        "learning_rate": 5e-4, "target_period": 10, "update_every": 1,
+    },
+    "erpg": NO_DELAY | {
+        "value": "advantage", "value.evaluation": "soft", "value.steps": 5, "posterior": "score",
+        "prior": "uniform", "temperature": "constant", "temperature.alpha": 0.01,
+        "data": "rollouts", "data.length": 80, "data.epochs": 1,
+        "learning_rate": 3e-4, "target_period": 0, "update_every": 1,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_ON_POLICY)
+def test_on_policy_presets_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == LATER | WANTED_ON_POLICY[preset]
+
+
 @pytest.mark.parametrize("preset", WANTED_MPO)
 def test_mpo_and_its_kin_have_the_numbers_of_their_sources(preset):
     assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | LATER | TRUST | WANTED_MPO[preset]
 
 
 def test_no_preset_is_without_its_line_here():
-    assert set(WANTED_AXES) | set(WANTED_MPO) <= set(PRESETS)
+    assert set(WANTED_AXES) | set(WANTED_MPO) | set(WANTED_ON_POLICY) == set(PRESETS)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.deep import agent_of, algorithm_of, differing, feed, update_data
+from tests.support.deep import agent_of, algorithm_of, differing, feed, sized, update_data
 from virel_deep.agent.build import fused
 from virel_deep.design.presets import PRESETS
 from virel_deep.networks.precision import products
@@ -61,17 +61,20 @@ def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes
 
 
 @pytest.mark.parametrize("precision", ["stacked", "compiled"])
-@pytest.mark.parametrize("preset", ["mpo", "rerpi", "mpo-parametric"])
+@pytest.mark.parametrize("preset", ["mpo", "rerpi", "mpo-parametric", "vmpo", "erpg"])
 def test_products_of_whole_stacks_keep_the_bits_of_mpo_and_its_kin(preset, precision):
-    algorithm = algorithm_of(preset, **ODD, target_period=3)
+    algorithm = algorithm_of(preset, **sized(preset, ODD), target_period=3)
     with products(precision, "cpu"):
         assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 8, apart=(1,)))
 
 
-@pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    ("preset", "general"),
+    [(p, general) for p, row in PRESETS.items() for general in (False, True)[not fused(row.algorithm) :]],
+)
 def test_forty_updates_of_three_stacked_seeds_are_those_of_three_single_ones(preset, general):
-    assert_same_bits(*stacked_and_alone(algorithm_of(preset, **ODD), 5, 3, 40, general=general))
+    algorithm = algorithm_of(preset, **sized(preset, ODD))
+    assert_same_bits(*stacked_and_alone(algorithm, 5, 3, 40, general=general))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +128,7 @@ def test_an_own_batch_for_the_residual_keeps_the_bits(general):
 @pytest.mark.parametrize("spoiled", [1.0, float("nan")], ids=["changed", "NaN"])
 def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled):
     settings = {} if fused(PRESETS[preset].algorithm) else {"target_period": 2}  # a policy sees old critics
-    algorithm = algorithm_of(preset, **ODD, **settings)
+    algorithm = algorithm_of(preset, **sized(preset, ODD), **settings)
     data = [update_data(algorithm, 5, 3, updates=6, seed=seed) for seed in SEEDS]
     agents = [agent_of(algorithm, 5, 3, SEEDS) for _ in range(2)]
     feed(agents[0], *data)
@@ -135,7 +138,9 @@ def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled)
     for k in (0, 2):
         assert differing(outcome(agents[0], k), outcome(agents[1], k)) == []
     touched = differing(outcome(agents[0], 1), outcome(agents[1], 1))
-    assert {"state/critic/0.weight", "state/policy/0.weight", "gradients/critic/0.weight"} <= set(touched)
+    learnt = "critic" if "critic" in agents[0].networks else "value"
+    weights = (f"state/{learnt}", "state/policy", f"gradients/{learnt}")
+    assert {f"{name}/0.weight" for name in weights} <= set(touched)
     reports = [agent.report() for agent in agents]
     assert [repr(reports[0][k]) for k in (0, 2)] == [repr(reports[1][k]) for k in (0, 2)]
 
@@ -143,7 +148,7 @@ def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled)
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("copies", [1, 3, 16])
 def test_seeds_act_alike_stacked_and_alone(preset, copies):
-    algorithm = algorithm_of(preset, **ODD)
+    algorithm = algorithm_of(preset, **sized(preset, ODD))
     together = agent_of(algorithm, 5, 3, SEEDS)
     rng = np.random.default_rng(0)
     observation, noise = (rng.standard_normal((3, copies, n), np.float32) for n in (5, 3))
@@ -155,7 +160,7 @@ def test_seeds_act_alike_stacked_and_alone(preset, copies):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_seed_goes_on_from_its_state_in_another_stack(preset):
-    algorithm = algorithm_of(preset, **ODD)
+    algorithm = algorithm_of(preset, **sized(preset, ODD))
     data = [update_data(algorithm, 5, 3, updates=7, seed=seed) for seed in SEEDS]
     whole = agent_of(algorithm, 5, 3, SEEDS)
     feed(whole, *[of_seed[:3] for of_seed in data])

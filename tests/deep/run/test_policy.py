@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.deep import agent_of, algorithm_of, feed, small_run, update_data
+from tests.support.deep import agent_of, algorithm_of, feed, sized, small_run, update_data
 from virel_common.errors import InputError
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS
@@ -22,7 +22,7 @@ def policy_of(agent, k=0):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_policy_in_numpy_acts_as_the_agent_does_without_noise(preset):
-    algorithm = algorithm_of(preset, **SIZES)
+    algorithm = algorithm_of(preset, **sized(preset, SIZES))
     agent = agent_of(algorithm, 5, 2, (0, 1))
     feed(agent, *[update_data(algorithm, 5, 2, updates=3, seed=seed) for seed in (0, 1)])
     observation = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.mujoco
         ("mpo", 80, {"value.steps": 3, "value.trace": None, "posterior.samples": 4}, {"capacity": 50}),
         ("rerpi", 70, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {"copies": 2}),
         ("mpo-parametric", 70, {"value.steps": 2, "target_period": 5, "update_every": 1}, {"copies": 2}),
+        ("vmpo", 71, {"data.epochs": 2, "target_period": 2}, {}),  # a checkpoint in the middle of a rollout
+        ("erpg", 70, {"data.length": 12}, {"copies": 2}),
     ],
 )
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, settings, config):
@@ -52,7 +54,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, set
     assert {row["kind"] for row in metrics(whole / "seed-0")} == {"train", "eval", "episode"}
 
 
-@pytest.mark.parametrize("preset", ["sac", "mpo"])
+@pytest.mark.parametrize("preset", ["sac", "mpo", "vmpo"])
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path, preset):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):

@@ -17,12 +17,13 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import losses, weights
-from virel_deep.axes.posterior import tanh_gaussian
+from virel_deep.axes import losses, rollout, weights
+from virel_deep.axes.posterior import taken, tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 TEMPERED = weights.tempered_weights
+ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -31,7 +32,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 8
+    assert len(DEEP_IDS) == 10
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -107,6 +108,28 @@ def without_prior(log_prior, q, alpha, *, keep=1.0):  # noqa: ARG001
     return weights.Tempered(log_weight, log_weight - log_prior)
 
 
+def less_discounted_errors(*args, gamma, steps):
+    return ERRORS(*args, gamma=0.9 * gamma, steps=steps)
+
+
+def one_step_errors(*args, gamma, steps):  # noqa: ARG001
+    return ERRORS(*args, gamma=gamma, steps=1) * 1.01
+
+
+def half_of_each_half(advantage, alpha, *, keep):
+    """The top share of each half of a batch, not of the batch: what minibatches would keep."""
+    both = [PAIRS(part, alpha, keep=keep) for part in advantage.chunk(2, dim=-2)]
+    return tuple(torch.cat(of_both, dim=-2) for of_both in zip(*both, strict=True))
+
+
+def entropy_paid(log_pi, advantage, log_ratio, alpha):
+    return SCORE(log_pi, advantage, -log_ratio, alpha)
+
+
+def no_bonus(log_pi, advantage, log_ratio, alpha):
+    return SCORE(log_pi, advantage, 0 * log_ratio, alpha)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -141,6 +164,14 @@ PLANTED = [
     planted("half the temperature", "deep-mpo", weights, "tempered_weights", tempered_at_half),
     planted("the prior left out", "deep-mpo", weights, "tempered_weights", without_prior),
     planted("dual doubled", "deep-mpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
+    planted("half the temperature", "deep-vmpo", weights, "tempered_weights", tempered_at_half),
+    planted("half of a minibatch", "deep-vmpo", taken, "pair_weights", half_of_each_half),
+    planted("less discount", "deep-vmpo", rollout, "rollout_errors", less_discounted_errors),
+    planted("dual doubled", "deep-vmpo", weights, "d_budget", lambda kl, *, epsilon: epsilon - 2 * kl),
+    planted("a hundredth more", "deep-erpg", rollout, "rollout_errors", one_step_errors),
+    planted("entropy's sign", "deep-erpg", losses, "score_loss", entropy_paid),
+    planted("no bonus at the state", "deep-erpg", losses, "score_loss", no_bonus),
+    planted("no half", "deep-erpg", losses, "v_loss", lambda v, y: (v - y).square()),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 
