@@ -95,6 +95,14 @@ class Algorithm:
         return 1 - done + done * self.learning_rate_end / self.learning_rate
 
     @property
+    def tails(self) -> tuple[str, ...]:
+        """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them.
+
+        A discrete action has nothing before a tanh: it is weighed as it is.
+        """
+        return tuple(name for name in self.value.tails if not (name == "pre" and self.posterior.discrete))
+
+    @property
     def parts(self) -> dict[str, Part]:
         """Parts of the algorithm by design axis: value, posterior, prior, temperature, data."""
         parts = (self.value, self.posterior, self.prior, self.temperature, self.data)
