@@ -13,7 +13,7 @@ from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.environment import EnvSpec
-from virel_deep.design.presets import PRESETS, algorithm
+from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
 from virel_deep.run.folder import changed_versions, read_config, recorded_environment, set_steps, write_config
@@ -122,6 +122,11 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     )
     _refuse_options(settings)
     arguments = dict(spec.arguments) if spec else {}
+    plain = preset_row(options.preset).algorithm  # checks what the environment is made with
+    preset_config(
+        options.preset, options.env, algorithm=plain, steps=steps, seeds=(0,),
+        env_arguments=arguments, max_episode_steps=limit,
+    )  # fmt: skip
     discrete = has_discrete_actions(EnvSpec(options.env, arguments, limit))
     chosen = algorithm(options.preset, options.env, settings, discrete=discrete)
     require_suited(chosen, options.env, discrete=discrete)
