@@ -10,11 +10,12 @@ INPUTS := pyproject.toml constraints.txt
 DEEP := .[deep,export]
 DEV := .[dev,deep,export]
 CLUSTER := .[dev,deep,export,cluster]
+NOTEBOOK := .[dev,deep,export,notebook]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-mutants lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +62,10 @@ test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
 # Ray and Dask on loopback, two workers each; they are large, so only this target installs them.
 test-cluster: $(VENV)/.stamp-cluster  ## tests that start a Ray and a Dask cluster (a few minutes)
 	@$(BIN)/pytest -m cluster tests/cluster $(PYTEST_ARGS)
+
+# A Jupyter kernel that runs the guide on Python, several jobs and an interrupt.
+test-notebook: $(VENV)/.stamp-notebook  ## tests of the deep agent in a Jupyter kernel (a minute or two)
+	@$(BIN)/pytest -m notebook tests/notebook $(PYTEST_ARGS)
 
 test-mutants: export OMP_NUM_THREADS = 1
 test-mutants: export OPENBLAS_NUM_THREADS = 1
@@ -116,6 +121,10 @@ $(VENV)/.stamp-dev: $(INPUTS)
 
 $(VENV)/.stamp-cluster: $(INPUTS)
 	$(call install,$(CLUSTER))
+	@touch $(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $@
+
+$(VENV)/.stamp-notebook: $(INPUTS)
+	$(call install,$(NOTEBOOK))
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $@
 
 $(VENV)/.stamp-deep: $(INPUTS)

@@ -37,7 +37,7 @@ def run_command(
         run: the command; returns the exit status.
 
     Returns:
-        What `run` returns; else 0 after `--help`, 1 if a file can't be written, 2 for bad input, 130 after an
+        What `run` returns; else 0 after `--help`, 2 for bad input or if a file can't be written, 130 after an
         interrupt.
     """
     import tyro  # noqa: PLC0415  (slow to import; worker processes only want `say`)
@@ -50,7 +50,7 @@ def run_command(
         return run(parsed)
     except (InputError, StorageError) as error:
         say(f"{prog}: {error}")
-        return BAD_INPUT if isinstance(error, InputError) else FAILED
+        return BAD_INPUT
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")
         return INTERRUPTED
@@ -86,13 +86,15 @@ def _drop_stderr() -> None:
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C inside the block, so that it leaves nothing half done either."""
+def sigterm_interrupts(*more: signal.Signals) -> Iterator[None]:
+    """Treat SIGTERM, and `more` signals, like Ctrl-C inside the block: none leaves anything half done."""
     if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = (signal.SIGTERM, *more)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)

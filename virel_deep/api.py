@@ -4,32 +4,29 @@ Each function writes or reads a run folder, the same that the command line uses:
 continues what `train` began, and `load_policy` reads what `virel train` wrote.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from virel_common.errors import InputError, require
+from virel_common.errors import require
+from virel_common.terminal import say
 from virel_deep.commands.train import TrainOptions, continued_run, new_run
-from virel_deep.data.actions import Actions, actions_of
-from virel_deep.data.making import make_env
-from virel_deep.data.observations import Observations, observations_of
-from virel_deep.data.returned import Unusable
-from virel_deep.results.evaluate_run import Evaluated, evaluate_run
+from virel_deep.data.functions import Maker, lent, only_here, path_of, specified
+from virel_deep.design.environment import EnvSpec
+from virel_deep.results.evaluate_run import Evaluated, evaluate_runs
+from virel_deep.results.loaded import LoadedPolicy, loaded_policy
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
 from virel_deep.results.read import read_run
 from virel_deep.results.tables import as_markdown, overall_table, score_table
-from virel_deep.run import policy as seed_policy
+from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
 from virel_deep.run.folder import read_config
-from virel_deep.run.launch import COMPLETE
+from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
 from virel_deep.run.launch import train as train_run
 
 RunPath = str | Path
-Numbers = NDArray[Any]
 
 
 class TrainingStopped(RuntimeError):
@@ -37,58 +34,21 @@ class TrainingStopped(RuntimeError):
 
     def __init__(self, run: Path, status: int) -> None:
         """Store the run folder and the exit status that the command line would have."""
-        reason = "a seed failed" if status == 1 else "it was stopped"
+        reason = "a seed failed" if status == FAILED else "it was stopped"
         super().__init__(f"training in {run} ended early, as {reason}; `resume({str(run)!r})` continues it")
         self.run, self.status = run, status
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedPolicy:
-    """Deterministic policy of one seed of a run, which acts in the environment's own numbers."""
-
-    env: str
-    """Gymnasium id of the environment that it was trained on."""
-    seed: int
-    """Seed of the run whose newest policy this is."""
-    step: int
-    """Environment steps that the policy was trained for."""
-    observation_size: int
-    """Number of entries O of an observation; of a discrete one, of the one-hot vector that stands for it."""
-    _policy: seed_policy.Policy
-    _actions: Actions
-    _observations: Observations
-
-    def act(self, observation: ArrayLike) -> Numbers:
-        """Choose actions that `env.step` takes: `[A]` for one observation `[O]`, `[N, A]` for `[N, O]`.
-
-        A discrete observation is a whole number, several are `[N]`; so it is with discrete actions.
-
-        Raises:
-            InputError: the observation has another shape, is not finite, or is not of a discrete space.
-        """
-        shape = self._observations.blank.shape
-        seen = np.asarray(observation, np.float32 if shape else np.float64)
-        alone = seen.shape == shape
-        wanted = f"have shape [{self.observation_size}], or [N, that]" if shape else "be a number, or [N]"
-        fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape)
-        require(fits, "observation", seen.shape, f"must {wanted}")
-        require(bool(np.isfinite(seen).all()), "observation", seen.tolist(), "must be finite")
-        try:
-            vectors = self._observations.vectors(seen[None] if alone else seen)
-        except Unusable as error:
-            raise InputError(f"`observation`: {error}") from None
-        action = self._actions.from_unit(self._policy.act(vectors.astype(np.float32, copy=False)))
-        return action[0] if alone else action
-
-
 def train(
     preset: str,
-    env: str,
+    env: EnvSpec | str | Maker,
     *,
     steps: float,
     seeds: int = 1,
     out: RunPath | None = None,
     jobs: int = 1,
+    on_log: OnLog | None = None,
+    on_evaluation: OnEvaluation | None = None,
     settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Path:
@@ -96,46 +56,86 @@ def train(
 
     Args:
         preset: named algorithm; `virel presets` lists them.
-        env: Gymnasium id, or `module:Id` for an environment that a module registers.
+        env: Gymnasium id; `module:Id` for an environment that a module registers; an `EnvSpec`, with
+            arguments and time limit; or a function that makes a new environment at each call.
         steps: environment steps per seed.
         seeds: number of seeds, 0, 1, ...; options may hold `first_seed`.
         out: run folder; None: out/train/PRESET-ENV.
-        jobs: processes that the seeds are split over. From a thread other than the main one, use 1.
+        jobs: processes that the seeds are split over. With more than one, a script must call this below
+            `if __name__ == "__main__":`, and a function that makes an environment must be one of a module.
+        on_log: called with a step and a row of the log, a mean over the seeds in `row["seeds"]`. If it
+            returns True, every seed saves and stops. With several jobs it is called in this process, for each
+            group of seeds apart, and the seeds take some more steps before they stop.
+        on_evaluation: called alike with a step and the mean return of each seed's evaluation.
         settings: settings of the algorithm by name, such as `{"data.batch": 64, "temperature.scale": 1e-3}`.
         options: other options of `virel train`, such as `eval_every=5000` or `device="cpu"`.
 
+    Returns:
+        The run folder, also if a callback has stopped the training: `resume` continues it.
+
     Raises:
         InputError: an argument is wrong; nothing was written.
-        TrainingStopped: a seed failed, or training was interrupted.
+        TrainingStopped: a seed failed, or a signal stopped the training.
+        BaseException: what a callback raised, after every seed was saved.
 
     Example:
         >>> run = train("sac", "Pendulum-v1", steps=1e4, seeds=3, out="out/pendulum")  # doctest: +SKIP
     """
     unknown = sorted(set(options) - set(TrainOptions.__dataclass_fields__))
-    require(
-        not unknown,
-        "options",
-        unknown,
-        "must be options of `virel train`; algorithm settings go into `settings`",
-    )
-    chosen = TrainOptions(
-        preset=preset, env=env, steps=steps, seeds=seeds, out=None if out is None else Path(out), **options
-    )
-    return _finished(new_run(chosen, dict(settings or {})), jobs)
+    rule = "must be options of `virel train`; algorithm settings go into `settings`"
+    require(not unknown, "options", unknown, rule)
+    spec, function = specified(env)
+    callbacks, folder = Callbacks(on_log, on_evaluation), None if out is None else Path(out)
+    chosen = TrainOptions(preset=preset, env=spec.id, steps=steps, seeds=seeds, out=folder, **options)
+    with lent(spec.id, function):
+        _check_jobs(jobs, spec.id)
+        return _finished([new_run(chosen, dict(settings or {}), spec=spec)], jobs, callbacks)
 
 
-def resume(run: RunPath, *, steps: float | None = None, jobs: int = 1) -> Path:
-    """Continue a run exactly where it ended, or beyond its goal with a larger number of `steps`.
+def resume(
+    run: RunPath,
+    *,
+    steps: float | None = None,
+    seeds: int | None = None,
+    jobs: int = 1,
+    env: Maker | None = None,
+    on_log: OnLog | None = None,
+    on_evaluation: OnEvaluation | None = None,
+) -> Path:
+    """Continue a run exactly where it ended, or beyond its goal.
+
+    Args:
+        run: run folder.
+        steps: new, larger number of steps per seed; None: as before.
+        seeds: new, larger number of seeds; those that are new begin at step 0, and have the same bits as if
+            they had been started with the others. None: as before.
+        jobs: as in `train`.
+        env: function that makes the environment, for a run that was trained with one that has no import path.
+        on_log: as in `train`.
+        on_evaluation: as in `train`.
 
     Raises:
-        InputError: there is no run, or `steps` is below its goal so far.
-        TrainingStopped: a seed failed, or training was interrupted.
+        InputError: there is no run, or `steps` or `seeds` is below what it has so far.
+        TrainingStopped: a seed failed, or a signal stopped the training.
+        BaseException: what a callback raised, after every seed was saved.
     """
-    return _finished(continued_run(Path(run), steps), jobs)
+    folder, callbacks = Path(run), Callbacks(on_log, on_evaluation)
+    env_id = _recorded(folder, env)
+    with lent(env_id, env):
+        _check_jobs(jobs, env_id)
+        return _finished([continued_run(folder, steps, seeds)], jobs, callbacks)
 
 
-def load_policy(run: RunPath, seed: int | None = None) -> LoadedPolicy:
+def load_policy(
+    run: RunPath, seed: int | None = None, *, env: Maker | None = None, noise_seed: int = 0
+) -> LoadedPolicy:
     """Load the newest policy of a run's seed, by default of its first one.
+
+    Args:
+        run: run folder.
+        seed: one of the run's seeds.
+        env: function that makes the environment, for a run that was trained with one that has no import path.
+        noise_seed: seed of the random numbers of `act(..., deterministic=False)`.
 
     Raises:
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
@@ -145,27 +145,32 @@ def load_policy(run: RunPath, seed: int | None = None) -> LoadedPolicy:
         >>> action = policy.act(observation)  # doctest: +SKIP
     """
     folder = Path(run)
-    chosen = read_config(folder).seeds[0] if seed is None else seed
-    found = seed_policy.load_policy(folder, chosen)
-    env = make_env(found.env)
-    try:
-        actions, seen = actions_of(env.action_space), observations_of(env.observation_space)
-    finally:
-        env.close()
-    return LoadedPolicy(found.env.id, chosen, found.step, seen.size, found, actions, seen)
+    with lent(_recorded(folder, env), env):
+        return loaded_policy(folder, seed, noise_seed=noise_seed)
 
 
-def evaluate(run: RunPath, *, episodes: int = 10, seed: int = 0) -> list[Evaluated]:
+def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | None = None) -> list[Evaluated]:
     """Evaluate the newest policy of every seed of a run on the same episodes, deterministically.
 
-    Returns: one `Evaluated` per seed, with `seed`, `step`, `episodes` and `returns`.
+    Args:
+        runs: run folders; several must differ in their seeds alone.
+        episodes: number of episodes.
+        seed: random seed of the episodes.
+        env: function that makes the environment, for a run that was trained with one that has no import path.
+
+    Returns:
+        One `Evaluated` per seed, with `seed`, `step`, `episodes` and `returns`.
 
     Raises:
         InputError: there is no run, `episodes` is less than 1, or a seed cannot be evaluated.
     """
-    done, failed = evaluate_run(Path(run), episodes=episodes, seed=seed)
-    require(not failed, "run", str(run), f"must hold a policy of every seed; {'; '.join(failed)}")
-    return done
+    folders = [Path(run) for run in runs]
+    require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
+    with lent(_recorded(folders[0], env), env):
+        done, failed = evaluate_runs(folders, episodes=episodes, seed=seed)
+    rule = f"must hold a policy of every seed; {'; '.join(failed)}"
+    require(not failed, "runs", [*map(str, folders)], rule)
+    return [one for _, of_run in done for one in of_run]
 
 
 def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
@@ -186,10 +191,31 @@ def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
     return as_markdown([table for table in tables if table is not None], [])
 
 
-def _finished(run: Path, jobs: int) -> Path:
-    """Train a run's unfinished seeds; return its folder, or raise `TrainingStopped`."""
+def _check_jobs(jobs: int, env_id: str) -> None:
+    """Raise `InputError` unless that many processes can train; end a process that is still starting."""
+    if getattr(current_process(), "_inheriting", False):  # it runs the script that started it
+        say('virel_deep: a script must train with jobs > 1 below `if __name__ == "__main__":`')
+        sys.exit(FAILED)
     require(jobs >= 1, "jobs", jobs, "must be at least 1")
-    status = train_run(run, jobs=jobs)
-    if status != COMPLETE:
-        raise TrainingStopped(run, status)
-    return run
+    rule = "must be 1 for an environment whose function other processes can't import as `module:function`"
+    require(jobs == 1 or not only_here(env_id), "jobs", jobs, f"{rule}: {env_id}")
+
+
+def _recorded(run: Path, env: Maker | None) -> str:
+    """Id of a run's environment; say so if the function that makes it now has another name."""
+    rule = "must be a function that makes the run's environment, or None"
+    require(env is None or callable(env), "env", env, rule)
+    recorded = read_config(run).env
+    if env is not None and path_of(env) != recorded:
+        say(f"note: {run} was trained in {recorded}; its environment is now made by {path_of(env)}")
+    return recorded
+
+
+def _finished(runs: Sequence[Path], jobs: int, callbacks: Callbacks) -> Path:
+    """Train a run's unfinished seeds; return its folder, or raise `TrainingStopped` or a callback's error."""
+    status = train_run(*runs, jobs=jobs, callbacks=callbacks)
+    if callbacks.error is not None:
+        raise callbacks.error
+    if status == COMPLETE or (status == STOPPED and callbacks.asked):
+        return runs[0]
+    raise TrainingStopped(runs[0], status)

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 STREAMS = (
-    "weights", "acting", "learning", "environment", "evaluation", "after-training", "evaluation-actions",
+    "weights", "acting", "learning", "environment", "evaluation", "after-training", "exploring",
+    "evaluation-actions",
 )  # fmt: skip
 """Names of the streams; a name's place is its key, so new ones come last."""
 

@@ -74,7 +74,7 @@ def test_help_is_status_0_and_a_wrong_option_status_2(capsys):
     ("error", "status", "line"),
     [
         (InputError("`seed` must be 1; found 0"), 2, "virel probe: `seed` must be 1; found 0\n"),
-        (StorageError("can't write a: full"), 1, "virel probe: can't write a: full\n"),
+        (StorageError("can't write a: full"), 2, "virel probe: can't write a: full\n"),
         (KeyboardInterrupt(), 130, "virel probe: interrupted\n"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 import virel_deep
 from virel_common.errors import InputError
 from virel_deep.commands.train import main_train
+from virel_deep.run.policy import load_policy as seed_policy
 
 SETTINGS = {"hidden": (8, 8), "data.warmup": 40, "data.batch": 16}
 
@@ -37,7 +38,7 @@ def test_actions_are_in_the_environments_own_range_for_one_observation_and_for_m
     assert one.shape == (1,)
     assert one.dtype == env.action_space.dtype
     np.testing.assert_array_equal(many[0], one)
-    unit = virel_deep.api.seed_policy.load_policy(run, 1).act(observation[None])
+    unit = seed_policy(run, 1).act(observation[None])
     np.testing.assert_allclose(one, 2 * unit[0], rtol=1e-6)  # Pendulum's torque is in [-2, 2]
     env.step(one)
 

@@ -185,7 +185,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Design (12)", "maximum entropy", "design-12"),
     _definition("Design (13)", "Gaussian posterior (deep agent)", "deep-tanh-gaussian"),
     _definition("Design (14)", "tanh (deep agent)", "deep-tanh-gaussian"),
-    _definition("Design (15)", "iterative gated update (deep agent)"),
+    _definition("Design (15)", "iterative gated update (deep agent)", "deep-iterative"),
     _definition("Design (16)", "objective of one step", "design-11"),
     # Statements about the algorithms of Table 1 of Marino et al..
     # MPO (Abdolmaleki et al. 2018b)
@@ -323,6 +323,8 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: MPO", "weights of the E-step and slope of its dual", "deep-mpo"),
     _claim("Deep: V-MPO", "advantages, weights of a rollout's pairs, slope of the dual", "deep-vmpo"),
     _claim("Deep: ERPG", "policy gradient with the divergence inside returns", "deep-erpg"),
+    _claim("Deep: SQL", "targets are soft value iteration", "deep-sql"),
+    _claim("Deep: inference", "steps of iterative inference", "deep-iterative"),
 )
 
 

@@ -26,13 +26,13 @@ class GeneralAgent(StackedAgent):
 
         Arguments as those of `StackedAgent.update`.
         """
-        value, posterior, prior, temperature = self.parts
+        value, posterior, _, temperature = self.parts
         data = self._transitions(batch)
         size = self.draws.here * data.state.shape[1]
         at_s, at_next = (
             {name: x[:, rows] for name, x in noise.items()} for rows in (slice(size), slice(size, None))
         )
-        objective = Objective(value.q_of, prior, temperature.alpha)
+        objective = self.objective
 
         here = None
         if not posterior.at_next:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
 from virel_deep.axes.build import build
-from virel_deep.axes.interfaces import Behaving, Draw, Noise
+from virel_deep.axes.interfaces import Amortised, Behaving, Deliberate, Draw, Noise, Objective
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
@@ -60,7 +60,8 @@ class StackedAgent(ABC):
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
         self._schedule()
-        more = (part.reports for part in (self.parts.prior, self.parts.posterior, self.parts.temperature))
+        value, posterior, prior, temperature = self.parts
+        more = (part.reports for part in (prior, posterior, temperature, value))
         self.metrics = (*METRICS, *(name for names in more for name in names))
         """Names of the metrics that an update reports, those of the parts last."""
         self._sums = torch.zeros(len(self.metrics), self.seeds, device=device)
@@ -91,7 +92,12 @@ class StackedAgent(ABC):
 
         It goes seed by seed, so that the bits of a seed do not depend on K.
         """
-        return np.stack([*map(self.parts.posterior.explore, self.heads(observation), noise)])
+        posterior = self.parts.posterior
+        if isinstance(posterior, Deliberate):
+            state, xi = (torch.from_numpy(x).to(self.device) for x in (observation, noise))
+            return posterior.deliberate(state, xi, self.objective).cpu().numpy()
+        assert isinstance(posterior, Amortised), "a posterior acts by its network's outputs or its objective"
+        return np.stack([*map(posterior.explore, self.heads(observation), noise)])
 
     def behave(self, observation: Floats, noise: Floats) -> Behaviour:
         """Actions `[K, N, A]` as those of `act`, with their values and log densities before the tanh."""
@@ -99,6 +105,11 @@ class StackedAgent(ABC):
         assert isinstance(posterior, Behaving), "the replay keeps densities, which the posterior lacks"
         of_each = map(posterior.behave, self.heads(observation), noise)
         return Behaviour(*map(np.stack, zip(*of_each, strict=True)))
+
+    @property
+    def objective(self) -> Objective:
+        """Objective of the posterior at any state, with the critics and temperature as they are now."""
+        return Objective(self.parts.value.q_of, self.parts.prior, self.temperature.alpha)
 
     def heads(self, observation: Floats) -> list[Floats]:
         """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`, one array per seed."""

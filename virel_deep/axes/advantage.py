@@ -23,6 +23,7 @@ class Advantage:
     """
 
     reach, whole = 0, True
+    reports: tuple[str, ...] = ()
 
     def __init__(self, value: Network, *, steps: int | None, gamma: float, soft: bool) -> None:
         """Store the state-value network."""

@@ -4,6 +4,7 @@ Each table has a builder per kind of part. A new part is a class in `design/part
 file of this folder, and a line here.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,11 +23,13 @@ from virel_deep.axes import (
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
+from virel_deep.axes.posterior.iterative import Iterative
 from virel_deep.axes.posterior.reweighted import Reweighted
+from virel_deep.axes.posterior.stein import Stein
 from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
-from virel_deep.axes.prior import Uniform
-from virel_deep.design import discrete, improvement, on_policy, parts
+from virel_deep.axes.prior import Fixed, Uniform
+from virel_deep.design import discrete, improvement, inference, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -60,19 +63,19 @@ class Parts(NamedTuple):
 
 def _target_q(settings: parts.TargetQ, of: Sizes) -> Value:
     critic, target = (of.network(settings.critics, of.n_observation + of.n_action, 1) for _ in range(2))
-    gamma, soft = of.algorithm.gamma, settings.evaluation == "soft"
+    gamma, evaluation = of.algorithm.gamma, settings.evaluation
     if settings.steps == 1:
-        return value.TargetQ(critic, target, gamma=gamma, soft=soft)
+        return value.TargetQ(critic, target, gamma=gamma, evaluation=evaluation)
     if settings.trace is None:
-        return multistep.NStep(critic, target, gamma=gamma, soft=soft)
+        return multistep.NStep(critic, target, gamma=gamma, evaluation=evaluation)
     n, trace = settings.steps, settings.trace
-    return multistep.Retrace(critic, target, steps=n, trace=trace, gamma=gamma, soft=soft)
+    return multistep.Retrace(critic, target, steps=n, trace=trace, gamma=gamma, evaluation=evaluation)
 
 
 def _v_network(settings: parts.VNetwork, of: Sizes) -> Value:
     critic = of.network(settings.critics, of.n_observation + of.n_action, 1)
     v, target = (of.network(1, of.n_observation, 1) for _ in range(2))
-    return value.VNetwork(critic, v, target, gamma=of.algorithm.gamma, soft=settings.evaluation == "soft")
+    return value.VNetwork(critic, v, target, gamma=of.algorithm.gamma, evaluation=settings.evaluation)
 
 
 def _advantage(settings: on_policy.Advantage, of: Sizes) -> Value:
@@ -94,6 +97,16 @@ def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Poster
     return Reweighted(settings, prior, of.n_action)
 
 
+def _iterative(settings: inference.Iterative, of: Sizes, _: Prior) -> Posterior:
+    policy = of.network(1, of.n_observation + 4 * of.n_action, 4 * of.n_action)
+    prior = of.algorithm.prior
+    return Iterative(settings, policy, first_std=prior.std if isinstance(prior, inference.Fixed) else 1.0)
+
+
+def _stein(settings: inference.Stein, of: Sizes, _: Prior) -> Posterior:
+    return Stein(settings, of.network(1, of.n_observation + of.n_action, of.n_action))
+
+
 def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
     return Categorical(of.network(1, of.n_observation, of.n_action))
 
@@ -113,6 +126,10 @@ def _score(settings: on_policy.Score, of: Sizes, _: Prior) -> Posterior:
 
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
     return Uniform()
+
+
+def _fixed(settings: inference.Fixed, _: Sizes) -> Prior:
+    return Fixed(settings)
 
 
 def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
@@ -148,8 +165,22 @@ def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
 
 
 def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
-    rate, target = of.algorithm.learning_rate, of.algorithm.posterior.entropy_target(of.n_action)
-    return temperature.DualTemperature(settings, of.seeds, target, rate, device=of.device)
+    return temperature.DualTemperature(
+        settings.initial,
+        of.seeds,
+        _target_entropy(settings, of),
+        of.algorithm.learning_rate,
+        budget=not of.algorithm.prior.means_entropy,
+        device=of.device,
+    )
+
+
+def _target_entropy(settings: parts.Dual, of: Sizes) -> float:
+    """Entropy that a dual temperature is tuned to; of a normalised prior, minus the KL budget."""
+    if of.algorithm.prior.means_entropy:
+        given = settings.target_entropy
+        return of.algorithm.posterior.entropy_target(of.n_action) if given is None else given
+    return -(of.n_action * (1 + math.log(2)) if settings.epsilon is None else settings.epsilon)
 
 
 def _budget(settings: improvement.Budget, of: Sizes) -> Temperature:
@@ -165,6 +196,8 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     parts.TanhGaussian: _tanh_gaussian,
     parts.Deterministic: _deterministic,
     improvement.Weighted: _weighted,
+    inference.Iterative: _iterative,
+    inference.Stein: _stein,
     discrete.Categorical: _categorical,
     discrete.Enumerated: _enumerated,
     on_policy.TopShare: _top_share,
@@ -175,6 +208,7 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     parts.Uniform: _uniform,
     improvement.Learned: _learned,
     improvement.Previous: _previous,
+    inference.Fixed: _fixed,
     discrete.LearnedCategorical: _learned_categorical,
     discrete.PreviousCategorical: _previous_categorical,
 }

@@ -71,6 +71,9 @@ class Learned:
         found: Tensor = seedwise(log_probability, self._lagging.log_probabilities(state), pre)
         return found
 
+    def divergence(self, head: Tensor) -> None:
+        """Return None: the weighted actions themselves give the divergence."""
+
     def kl(self, state: Tensor, head: Tensor) -> None:
         """Return None: the posterior is weighted actions, which have no parameters of their own."""
 
@@ -100,6 +103,9 @@ class Previous:
         self.reports, self.tune = self.region.reports, self.region.tune
         self.seed_state = self.region.seed_state
         self.load_seed_state = self.region.load_seed_state
+
+    def divergence(self, head: Tensor) -> None:
+        """Return None: the divergence from the lagging copy depends on the state."""
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:  # noqa: ARG002
         """Trust region of the policy around its lagging copy, differentiable in the policy's parameters."""

@@ -93,6 +93,12 @@ class Prior(Part, Protocol):
         `pre` are the actions before the tanh, if they have one.
         """
 
+    def divergence(self, head: Tensor) -> Tensor | None:
+        """KL divergence `[K, B]` of Gaussians `head [K, B, 2 A]` from the prior, differentiable in them.
+
+        None if it has no closed form that depends on nothing else.
+        """
+
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:
         """Divergences `[K, B, T]` that a trust region bounds, of the prior from a policy's outputs `head`.
 
@@ -151,8 +157,24 @@ class Posterior(Part, Protocol):
     def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
         """Metrics `[K]` of an inferred posterior, by the names in `reports`."""
 
+
+@runtime_checkable
+class Amortised(Protocol):
+    """Interface of a posterior that acts by its policy network's outputs alone, in numpy."""
+
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Exploratory actions `[N, A]` in numpy, from policy network outputs and the noise of `acting`."""
+
+
+@runtime_checkable
+class Deliberate(Protocol):
+    """Interface of a posterior that acts by its objective: it needs critics, temperature and prior."""
+
+    def deliberate(self, state: Tensor, noise: Tensor, objective: Objective) -> Tensor:
+        """Exploratory actions `[K, N, A]` at states `[K, N, O]`, with the noise that `acting` declares."""
+
+    def settle(self, state: Tensor, objective: Objective) -> Tensor:
+        """Deterministic actions `[K, N, A]` at states `[K, N, O]`."""
 
 
 @runtime_checkable
@@ -189,6 +211,10 @@ class Value(Part, Protocol):
     """Next states per transition at which targets need the posterior."""
     whole: bool
     """Whether every transition of a window is one of the minibatch, or the first alone."""
+
+    @property
+    def reports(self) -> Sequence[str]:
+        """Names of the metrics that `fit` reports beside those of every value."""
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
         """Action values Q `[K, B, N]`, differentiable in the actions; critics receive no gradient."""

@@ -48,6 +48,30 @@ def state_value(q: Tensor, log_pi: Tensor, alpha: Tensor, *, soft: bool) -> Tens
     return (q - alpha * log_pi if soft else q).detach()
 
 
+def optimal_value(log_weight: Tensor, q: Tensor, log_ratio: Tensor, alpha: Tensor) -> Tensor:
+    r"""Largest soft value of any policy, estimated from actions of a proposal; carries no gradient.
+
+    $$ \alpha \log \sum_j w_j \frac{p_j}{b_j} e^{Q_j / \alpha} $$
+
+    With actions drawn from b at equal weights it estimates $\alpha \log \int p\, e^{Q/\alpha} da$, the value
+    of soft Q-learning: Haarnoja et al. 2017, Eq. (10).
+
+    Args:
+        log_weight: logarithms of the weights of the actions, `[..., N]`.
+        q: their values, `[..., N]`, scaled reward units.
+        log_ratio: $\log(b_j / p_j)$, log densities of the proposal minus those of the prior, `[..., N]`.
+        alpha: temperature > 0, `[..., 1]`.
+
+    Example:
+        >>> import math, torch
+        >>> half, q = torch.tensor([0.5, 0.5]).log(), torch.tensor([0.0, math.log(3.0)])
+        >>> round(optimal_value(half, q, torch.zeros(2), torch.tensor([1.0])).exp().item(), 4)
+        2.0
+    """
+    found = alpha * (log_weight + q / alpha - log_ratio).logsumexp(-1, keepdim=True)
+    return found.squeeze(-1).detach()
+
+
 def v_loss(v: Tensor, target: Tensor) -> Tensor:
     r"""Loss $J^V(\phi)$ of the state value, VIREL App. H: $\frac12 (V_\phi(s_t) - Q_\omega(s_t, a_t))^2$.
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from virel_deep.axes import returns
 from virel_deep.axes.interfaces import Fitted, Following, Objective
 from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seedwise
-from virel_deep.axes.value import evaluate, fit_critics, smaller_q, state_value
+from virel_deep.axes.value import Evaluation, evaluate, fit_critics, smaller_q, state_value
 from virel_deep.networks.network import Network
 
 
@@ -19,15 +19,16 @@ class NStep:
         critic: C critics per seed, from state and action to one output.
         target: network of the same sizes, their target copies.
         gamma: discount factor.
-        soft: whether state values contain the divergence from the prior.
+        evaluation: how the value of a state is computed.
     """
 
     reach, whole = 1, False
+    reports: tuple[str, ...] = ()
 
-    def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
+    def __init__(self, critic: Network, target: Network, *, gamma: float, evaluation: Evaluation) -> None:
         """Store the critics and their target copies."""
         self.networks, self.targets = {"critic": critic}, {"critic": target}
-        self.soft = soft
+        self.evaluation: Evaluation = evaluation
         self._target_of = partial(returns.n_step_target, gamma=gamma)
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
@@ -56,7 +57,7 @@ class NStep:
         end = returns.last(returns.alive(window.terminated, window.truncated))[..., None, None]
         state = window.next_state.gather(2, end.expand(-1, -1, 1, window.next_state.shape[-1])).squeeze(2)
         found = evaluate(critic, state, following(state))
-        v_last = state_value(found, objective.alpha, soft=self.soft)
+        v_last = state_value(found, objective.alpha, evaluation=self.evaluation)
         target: Tensor = seedwise(self._target_of, window.reward, window.terminated, window.truncated, v_last)
         return found, target
 
@@ -72,17 +73,26 @@ class Retrace:
         steps: n.
         trace: factor lambda of the importance weights.
         gamma: discount factor.
-        soft: whether state values contain the divergence from the prior.
+        evaluation: how the value of a state is computed.
     """
 
     whole = False
+    reports: tuple[str, ...] = ()
 
     def __init__(
-        self, critic: Network, target: Network, *, steps: int, trace: float, gamma: float, soft: bool
+        self,
+        critic: Network,
+        target: Network,
+        *,
+        steps: int,
+        trace: float,
+        gamma: float,
+        evaluation: Evaluation,
     ) -> None:
         """Store the critics and their target copies."""
         self.networks, self.targets = {"critic": critic}, {"critic": target}
-        self.reach, self.soft = steps, soft
+        self.reach = steps
+        self.evaluation: Evaluation = evaluation
         self._target_of = partial(returns.retrace_target, gamma=gamma, trace=trace)
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
@@ -113,7 +123,7 @@ class Retrace:
         assert window.log_density is not None
         state = window.next_state.flatten(1, 2)
         found = evaluate(critic, state, following(state))
-        v_next = state_value(found, objective.alpha, soft=self.soft).view_as(window.reward)
+        v_next = state_value(found, objective.alpha, evaluation=self.evaluation).view_as(window.reward)
         with torch.no_grad():
             q = critic(window.history.flatten(1, 2)).squeeze(-1).amin(1).view_as(window.reward)
             stored = window.history[..., : data.state.shape[-1]].flatten(1, 2)

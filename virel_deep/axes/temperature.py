@@ -136,26 +136,28 @@ class DualTemperature(ResidualError):
     """Temperature tuned by dual descent towards a target entropy, SAC (arXiv 1812.05905).
 
     Args:
-        settings: first temperature and target entropy.
+        initial: first temperature, scaled reward units per nat.
         seeds: K.
-        entropy_target: target entropy in nats where the settings give none.
+        target_entropy: in nats; minus the KL budget where the prior's log density is not left out.
         learning_rate: Adam step size on log alpha.
+        budget: whether minus the target is a KL budget, so that the divergence is reported.
     """
 
     def __init__(
         self,
-        settings: parts.Dual,
+        initial: float,
         seeds: int,
-        entropy_target: float,
+        target_entropy: float,
         learning_rate: float,
         *,
+        budget: bool,
         device: torch.device,
     ) -> None:
-        """Start every seed from the initial temperature in the settings."""
+        """Start every seed from the initial temperature."""
         super().__init__(seeds, device=device)
-        given = settings.target_entropy
-        self.target_entropy = entropy_target if given is None else given
-        self.dual = Dual(seeds, settings.initial, learning_rate, device=device)
+        self.target_entropy = target_entropy
+        self.reports = ("kl", "dual_residual") if budget else ()
+        self.dual = Dual(seeds, initial, learning_rate, device=device)
 
     @property
     def alpha(self) -> Tensor:
@@ -169,6 +171,10 @@ class DualTemperature(ResidualError):
     def tune(self, log_ratio: Tensor) -> None:
         """Take one dual step towards the target entropy, given log(posterior / prior) `[K, B]` per state."""
         self.dual.descend(d_dual_temperature_loss(log_ratio, target_entropy=self.target_entropy))
+
+    def report(self, kl: Tensor) -> Mapping[str, Tensor]:
+        """Mean divergence `[K]`, and how far it is above a KL budget; nothing if the target is an entropy."""
+        return {"kl": kl, "dual_residual": kl + self.target_entropy} if self.reports else {}
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy seed k's residual error, log alpha and Adam state into a dictionary of plain numbers."""

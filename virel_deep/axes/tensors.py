@@ -33,6 +33,23 @@ def seed_mean(x: Tensor) -> Tensor:
     return mean
 
 
+class Inferred(NamedTuple):
+    """Gaussian parameters that an objective was climbed in, step by step."""
+
+    head: Tensor
+    """Means and log standard deviations before the tanh after the last step, `[K, B, 2 A]`."""
+    earlier: Tensor
+    """Sum `[K, B]` of the objectives after the steps before the last."""
+    slope: Tensor | None = None
+    """Gradient of the objective in `head`, `[K, B, 2 A]`; None before it is computed."""
+    gap: Tensor | None = None
+    """Estimated distance of the objective from its maximum, `[K, B]`, scaled reward units; or None."""
+
+    def detach(self) -> "Inferred":
+        """Copy of the parameters that carries no gradient."""
+        return self._replace(head=self.head.detach(), earlier=self.earlier.detach())
+
+
 class Weighted(NamedTuple):
     """Policy distribution at B states as a set of weighted actions; expectations are weighted sums."""
 
@@ -52,11 +69,15 @@ class Weighted(NamedTuple):
     """Actions before the tanh, `[K, B, N, A]`; None if there is no tanh."""
     kl: Tensor | None = None
     """Divergences that a trust region bounds, `[K, B, T]`, by mean and by spread or a single one; or None."""
+    exact_divergence: Tensor | None = None
+    """KL divergence from the prior in closed form, `[K, B]`, nats; None if the actions estimate it."""
+    inferred: Inferred | None = None
+    """Parameters that were inferred step by step; None if a network has put them out at once."""
 
     @property
     def divergence(self) -> Tensor:
-        """KL divergence of the weighted actions from the prior at each state, `[K, B]`, nats."""
-        return self.mean(self.log_ratio)
+        """KL divergence from the prior at each state, `[K, B]`, nats: exact if known, else estimated."""
+        return self.mean(self.log_ratio) if self.exact_divergence is None else self.exact_divergence
 
     @property
     def log_ratio(self) -> Tensor:

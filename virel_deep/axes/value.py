@@ -1,15 +1,22 @@
 """Action values: critics with target copies (SAC, TD3) or with a state-value network (VIREL App. H)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from virel_deep.axes import losses
 from virel_deep.axes.interfaces import Fitted, Following, Objective
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, seed_mean
+from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, seed_mean, seedwise
+from virel_deep.axes.weights import effective_samples, tempered_weights
 from virel_deep.networks.network import Network
 
 ROWS = 2048
 """Pairs per forward pass where many actions per state are valued, so that a pass needs little memory."""
+
+
+Evaluation = Literal["hard", "soft", "optimal"]
+"""How the value of a state is computed from weighted actions: `design.parts.Value.evaluation`."""
 
 
 class TargetQ:
@@ -19,15 +26,16 @@ class TargetQ:
         critic: C critics per seed, from state and action to one output.
         target: network of the same sizes, their target copies.
         gamma: discount factor.
-        soft: whether state values contain the divergence from the prior.
+        evaluation: how the value of a state is computed.
     """
 
     reach, whole = 1, False
 
-    def __init__(self, critic: Network, target: Network, *, gamma: float, soft: bool) -> None:
-        """Store the critics, their target copies, and whether state values are hard or soft."""
+    def __init__(self, critic: Network, target: Network, *, gamma: float, evaluation: Evaluation) -> None:
+        """Store the critics, their target copies, and how state values are computed."""
         self.networks, self.targets = {"critic": critic}, {"critic": target}
-        self.gamma, self.soft = gamma, soft
+        self.gamma, self.evaluation = gamma, evaluation
+        self.reports = ("effective_samples",) if evaluation == "optimal" else ()
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
         """Smaller of the critics' values, `[K, B, N]`, differentiable in the actions alone."""
@@ -40,7 +48,9 @@ class TargetQ:
         del here
         found = evaluate(self.targets["critic"], data.next_state, following(data.next_state))
         target = self._target(data, found, objective)
-        return fit_critics(self.networks["critic"], data.history, target)._replace(following=found)
+        fitted = fit_critics(self.networks["critic"], data.history, target)
+        more = {"effective_samples": _effective(found, objective.alpha)} if self.reports else {}
+        return fitted._replace(following=found, report={**fitted.report, **more})
 
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
@@ -49,7 +59,7 @@ class TargetQ:
         return target[:, None] - critic(data.history).squeeze(-1)
 
     def _target(self, data: Transitions, found: Evaluated, objective: Objective) -> Tensor:
-        v_next = state_value(found, objective.alpha, soft=self.soft)
+        v_next = state_value(found, objective.alpha, evaluation=self.evaluation)
         return losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
 
 
@@ -61,15 +71,18 @@ class VNetwork:
         value: network from a state to one output.
         target: network of the same sizes as `value`, its target copy.
         gamma: discount factor.
-        soft: whether state values contain the divergence from the prior.
+        evaluation: how the value of a state is computed, which V is fitted to.
     """
 
     reach, whole = 1, False
+    reports: tuple[str, ...] = ()
 
-    def __init__(self, critic: Network, value: Network, target: Network, *, gamma: float, soft: bool) -> None:
-        """Store the critics, the state-value network, its target copy, and whether V is hard or soft."""
+    def __init__(
+        self, critic: Network, value: Network, target: Network, *, gamma: float, evaluation: Evaluation
+    ) -> None:
+        """Store the critics, the state-value network, its target copy, and what V is fitted to."""
         self.networks, self.targets = {"critic": critic, "value": value}, {"value": target}
-        self.gamma, self.soft = gamma, soft
+        self.gamma, self.evaluation = gamma, evaluation
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
         """Smaller of the critics' values, `[K, B, N]`, differentiable in the actions alone."""
@@ -85,7 +98,8 @@ class VNetwork:
         target = losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
         critics = fit_critics(self.networks["critic"], data.history, target)
         critic, value = self.networks["critic"], self.networks["value"]
-        v_target = state_value(evaluate(critic, data.state, here), objective.alpha, soft=self.soft)
+        found = evaluate(critic, data.state, here)
+        v_target = state_value(found, objective.alpha, evaluation=self.evaluation)
         v = value.differentiable(data.state)[:, 0, :, 0]
         v_loss = seed_mean(losses.v_loss(v, v_target))
         return critics._replace(
@@ -132,8 +146,22 @@ def evaluate(critic: Network, state: Tensor, actions: Weighted) -> Evaluated:
         return Evaluated(state, actions, torch.cat([smaller_q(critic, *piece) for piece in pieces], dim=1))
 
 
-def state_value(of: Evaluated, alpha: Tensor, *, soft: bool) -> Tensor:
-    """State value `[K, R]` of a policy whose actions were evaluated, hard or soft; carries no gradient."""
+def state_value(of: Evaluated, alpha: Tensor, *, evaluation: Evaluation) -> Tensor:
+    """State value `[K, R]` of weighted actions that were evaluated; it carries no gradient."""
+    soft, actions = evaluation == "soft", of.actions
     with torch.no_grad():
-        ratio = of.actions.log_ratio
-        return of.actions.mean(losses.state_value(of.q, ratio, alpha[..., None], soft=soft))
+        ratio = actions.log_ratio
+        if evaluation == "optimal":
+            value: Tensor = seedwise(losses.optimal_value, actions.log_weight, of.q, ratio, alpha)
+            return value
+        if actions.exact_divergence is not None:
+            return losses.state_value(actions.mean(of.q), actions.exact_divergence, alpha, soft=soft)
+        return actions.mean(losses.state_value(of.q, ratio, alpha[..., None], soft=soft))
+
+
+def _effective(of: Evaluated, alpha: Tensor) -> Tensor:
+    """Effective number `[K]` of proposals in an optimal value, whose terms are their weights."""
+    with torch.no_grad():
+        actions = of.actions
+        tempered = seedwise(tempered_weights, actions.log_weight - actions.log_ratio, of.q, alpha)
+        return seed_mean(seedwise(effective_samples, tempered[0]))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CompareOptions:
     """Compare runs: draw their learning curves and write a table of their scores.
 
-    Exit status: 0 written; 1 a file can't be written; 2 bad input.
+    Exit status: 0 written; 2 bad input, or a file can't be written.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -37,11 +37,11 @@ class EvaluateOptions:
     """Evaluate the newest policy of each seed: deterministic episodes, unscaled returns.
 
     Writes RUN/evaluation.json.
-    Exit status: 0 every seed evaluated; 1 a seed or the file failed; 2 bad input.
+    Exit status: 0 every seed evaluated; 1 a seed failed; 2 bad input, or the file can't be written.
     """
 
-    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Run folder; its training may still be running."""
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder, or several that differ in their seeds alone; training may still be running."""
     episodes: int = 10
     """Number of episodes; every seed's policy plays the same ones."""
     seed: int = 0
@@ -54,7 +54,7 @@ class EvaluateOptions:
 class WatchOptions:
     """Record a video of one episode of a seed's newest policy, without a screen.
 
-    Exit status: 0 written; 1 the file can't be written; 2 bad input, or no renderer.
+    Exit status: 0 written; 2 bad input, no renderer, or the file can't be written.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -71,7 +71,8 @@ class WatchOptions:
 class ExportOptions:
     """Export a seed's newest policy as an ONNX file, from observations to actions in the environment's range.
 
-    Exit status: 0 written, and onnxruntime computes the same actions; 1 not written; 2 bad input.
+    Exit status: 0 written, and onnxruntime computes the same actions; 1 it computes others; 2 bad input, or
+    the file can't be written.
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -133,13 +134,18 @@ def _compare(options: CompareOptions) -> int:
 
 
 def _evaluate(options: EvaluateOptions) -> int:
-    from virel_deep.results.evaluate_run import evaluate_run, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
+    from virel_deep.results.evaluate_run import evaluate_runs, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
 
-    done, failed = evaluate_run(options.run, episodes=options.episodes, seed=options.seed, best=options.best)
-    console().print(evaluation_table(done))
+    require(len(options.runs) >= 1, "runs", options.runs, "must name at least one run folder")
+    done, failed = evaluate_runs(
+        options.runs, episodes=options.episodes, seed=options.seed, best=options.best
+    )
+    rows = sorted((one for _, of_run in done for one in of_run), key=lambda one: one.seed)
+    console().print(evaluation_table(rows))
     for failure in failed:
         say(f"virel evaluate: {failure}")
-    _tell(f"written: {write_evaluation(options.run, done, seed=options.seed)}")
+    for run, of_run in done:
+        _tell(f"written: {write_evaluation(run, of_run, seed=options.seed)}")
     return 1 if failed else 0
 
 

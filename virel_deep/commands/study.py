@@ -17,6 +17,7 @@ from virel_common.errors import InputError, require
 from virel_common.terminal import console, run_command, say, sigterm_interrupts
 from virel_deep.results.tables import ScoreTable, as_rich
 from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
+from virel_deep.run.signals import WARNINGS
 from virel_deep.study.jobs import Job, check_jobs, job_state, prepare, unfinished
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.record import FILE, Record, differing, read_record, register
@@ -80,7 +81,7 @@ class StatusOptions:
 class ReportOptions:
     """Write the report of a study, finished or not: OUT/report/index.html and report.md.
 
-    Exit status: 0 written; 1 not writable; 2 bad input.
+    Exit status: 0 written; 2 bad input, or the folder can't be written.
     """
 
     study: StudyFile
@@ -194,7 +195,10 @@ def _on_cluster(engine: Engine, work: list[tuple[Job, Path]]) -> int:
     statuses: list[int] = []
     runs = [(run.resolve(),) for _, run in work]
     try:
-        with sigterm_interrupts(), closing(run_jobs(train_job, runs, engine=engine, jobs=len(runs))) as ended:
+        with (
+            sigterm_interrupts(*WARNINGS),
+            closing(run_jobs(train_job, runs, engine=engine, jobs=len(runs))) as ended,
+        ):
             for index, status in ended:
                 statuses.append(status)
                 what = {COMPLETE: "is finished", STOPPED: "was stopped"}.get(status, "failed")

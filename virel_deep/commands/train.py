@@ -1,5 +1,6 @@
 """The command `virel train`: parse and check the options, write the run folder, start training."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
@@ -16,7 +17,14 @@ from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.run.folder import changed_versions, read_config, recorded_environment, set_steps, write_config
+from virel_deep.run.folder import (
+    changed_versions,
+    read_config,
+    read_together,
+    recorded_environment,
+    set_steps,
+    write_config,
+)
 from virel_deep.run.launch import train
 
 LOG_EVERY = RunConfig.log_every
@@ -33,7 +41,8 @@ class TrainOptions:
     """Train an agent in a MuJoCo or other environment; Ctrl-C stops, `--resume` continues exactly.
 
     `virel presets` lists the presets; `virel presets NAME` lists every setting of one, with its meaning.
-    Exit status: 0 every seed is done; 1 a seed failed; 2 bad input; 130 stopped, continue with `--resume`.
+    Exit status: 0 every seed is done; 1 a seed failed, or its files can't be written; 2 bad input, or the run
+    folder can't be written; 130 stopped, continue with `--resume`.
     """
 
     preset: str | None = None
@@ -43,13 +52,15 @@ class TrainOptions:
     steps: float | None = None
     """Environment steps per seed in total, such as 1e6. With `--resume`: a new, larger total."""
     seeds: int = 1
-    """Number of seeds to train: 0, 1, ..., or consecutive numbers from `--first-seed` on."""
+    """Number of seeds to train: 0, 1, ..., or consecutive numbers from `--first-seed` on. With `--resume`: a
+    new, larger number."""
     first_seed: int = 0
     """First seed of the run; the others are the next whole numbers."""
     out: Path | None = None
     """Run folder to write; default out/train/PRESET-ENV."""
-    resume: Path | None = None
-    """Continue the run in this folder; on the CPU the result is identical to an uninterrupted run."""
+    resume: tuple[Path, ...] = ()
+    """Continue the run in this folder, or in several that differ in their seeds alone; on the CPU the result
+    is identical to an uninterrupted run."""
     jobs: int | None = None
     """Number of processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
@@ -96,8 +107,8 @@ def main_train(argv: Sequence[str]) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
         settings, arguments = (_pairs(name, chain(*getattr(options, name))) for name in ("set", "env_arg"))
         spec = None if options.env is None else EnvSpec(options.env, arguments)
-        folder = _resumed(options, argv) if options.resume else new_run(options, settings, spec=spec)
-        return train(folder, jobs=options.jobs or _default_jobs(read_config(folder).device))
+        folders = _resumed(options, argv) if options.resume else [new_run(options, settings, spec=spec)]
+        return train(*folders, jobs=options.jobs or _default_jobs(read_config(folders[0]).device))
 
     return run_command(TrainOptions, argv, prog="virel train", run=run)
 
@@ -115,19 +126,18 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     require(options.steps is not None, "steps", options.steps, "must be given, such as --steps 1e6")
     assert options.preset is not None
     assert options.env is not None
+    spec = spec or EnvSpec(options.env)
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
     steps, device = _whole(options.steps), _device(options.device)
-    limit = (
-        spec.max_episode_steps if spec and options.max_episode_steps is None else options.max_episode_steps
-    )
+    limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
+    spec = EnvSpec(spec.id, spec.arguments, limit)
     _refuse_options(settings)
-    arguments = dict(spec.arguments) if spec else {}
     plain = preset_row(options.preset).algorithm  # checks what the environment is made with
     preset_config(
         options.preset, options.env, algorithm=plain, steps=steps, seeds=(0,),
-        env_arguments=arguments, max_episode_steps=limit,
+        env_arguments=dict(spec.arguments), max_episode_steps=limit,
     )  # fmt: skip
-    discrete = has_discrete_actions(EnvSpec(options.env, arguments, limit))
+    discrete = has_discrete_actions(spec)
     chosen = algorithm(options.preset, options.env, settings, discrete=discrete)
     require_suited(chosen, options.env, discrete=discrete)
     config = preset_config(
@@ -139,12 +149,12 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         log_every=max(1, LOG_EVERY // options.copies) * options.copies,
         device=device,
         precision=_precision(options.precision, device),
-        env_arguments=arguments,
+        env_arguments=dict(spec.arguments),
         max_episode_steps=limit,
         **{name: getattr(options, name) for name in SAME},
     )
     notes, record = first_look(config)
-    run = options.out or Path("out/train") / f"{options.preset}-{options.env.replace('/', '-')}"
+    run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', options.env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
         not held,
@@ -160,28 +170,34 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     return run
 
 
-def _resumed(options: TrainOptions, argv: Sequence[str]) -> Path:
-    """Check the options of a resumed run, raise its number of steps if asked to; return its folder."""
-    assert options.resume is not None
-    for given in (word.partition("=")[0] for word in argv if word.startswith("--")):
-        name = given.removeprefix("--").replace("-", "_")
+def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:
+    """Check the options of resumed runs, raise their numbers of steps and seeds if asked to; return them."""
+    given = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in argv if word[:2] == "--"}
+    for name in sorted(given):
         rule = "must not be given with --resume: the run folder fixes it"
-        require(name in {"resume", "steps", "jobs"}, name, getattr(options, name), rule)
-    return continued_run(options.resume, options.steps)
+        require(name in {"resume", "steps", "seeds", "jobs"}, name, getattr(options, name), rule)
+    seeds = options.seeds if "seeds" in given else None
+    one = len(options.resume) == 1
+    require(one or seeds is None, "seeds", seeds, "must not be given with several run folders")
+    read_together(options.resume)
+    return [continued_run(run, options.steps, seeds) for run in options.resume]
 
 
-def continued_run(run: Path, steps: float | None) -> Path:
-    """Check that a run can be continued here, raise its number of steps if asked to; return its folder."""
+def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> Path:
+    """Check that a run can be continued here, raise its numbers of steps and seeds if asked to; return it."""
     from virel_deep.data.first_look import changed_environment  # noqa: PLC0415  (brings MuJoCo)
 
     config = read_config(run)
     _device(config.device)
-    if steps is not None:
-        goal = _whole(steps)
-        rule = f"must be at least {config.steps}, the run's goal so far"
-        require(goal >= config.steps, "steps", goal, rule)
-        if goal > config.steps:
-            set_steps(run, goal)
+    goal = config.steps if steps is None else _whole(steps)
+    require(goal >= config.steps, "steps", goal, f"must be at least {config.steps}, the run's goal so far")
+    n = len(config.seeds)
+    count = n if seeds is None else seeds
+    require(count >= n, "seeds", count, f"must be at least {n}, the number of seeds so far")
+    next_seed = max(config.seeds) + 1
+    more = tuple(range(next_seed, next_seed + count - n))
+    if goal > config.steps or more:
+        set_steps(run, goal, (*config.seeds, *more))
     recorded = recorded_environment(run)
     for change in changed_environment(recorded, config) if recorded else ():
         say(f"note: {change}")
@@ -213,7 +229,7 @@ def _pairs(option: str, pairs: Iterable[str]) -> dict[str, object]:
         require(name not in out, option, pair, f"must not give {name} twice")
         try:
             literal = ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             literal = value
         out[name] = tuple(literal) if isinstance(literal, list) and option == "set" else literal
     return out

@@ -18,7 +18,7 @@ from virel_common.errors import require
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionChoice, actions_of
 from virel_deep.data.global_generators import GlobalGenerators
-from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked
+from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked, time_limit
 from virel_deep.data.observations import observations_of
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
 from virel_deep.design.environment import LONGEST, EnvSpec
@@ -115,7 +115,7 @@ class SeedEnvs:
         self._seen = np.array([self._observations.blank] * copies)
         self.exact = all(map(simulator.is_exact, envs))
         self._lent = nullcontext if self.exact else self._generators.lent
-        self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
+        self.max_episode_steps = time_limit(envs[0])
         self._longest = sys.maxsize if self.max_episode_steps else LONGEST
         self._actions = actions_of(envs[0].action_space)
         self.discrete = isinstance(self._actions, ActionChoice)

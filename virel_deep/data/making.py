@@ -1,8 +1,6 @@
 """Make an environment from its specification, after checking that the agent can act in it."""
 
 import difflib
-import sys
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -11,6 +9,7 @@ from gymnasium.spaces import Box, Discrete
 
 from virel_common.errors import InputError, require
 from virel_deep.data import simulator
+from virel_deep.data.functions import function_of
 from virel_deep.design.environment import EnvSpec
 
 
@@ -27,7 +26,7 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
     """Make a Gymnasium environment, after checking that the agent can act in it.
 
     Args:
-        env: specification, or an id alone.
+        env: specification, or an id alone; `module:function` is a function that makes the environment.
         render_mode: how it is drawn; None: not at all.
 
     Raises:
@@ -36,15 +35,13 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
     """
     spec = EnvSpec.of(env)
     simulator.log.listen()
-    _find_own_module(spec.id)
     options: dict[str, Any] = dict(spec.arguments)
     if render_mode is not None:
         options["render_mode"] = render_mode
     try:
-        # Gymnasium's checker looks only at the first step, and prints; `SeedEnvs` checks every step.
-        made: gymnasium.Env[Any, Any] = gymnasium.make(
-            spec.id, max_episode_steps=spec.max_episode_steps, disable_env_checker=True, **options
-        )
+        made = _made(spec, options)
+    except InputError:
+        raise
     except gymnasium.error.UnregisteredEnv as error:
         raise InputError(f"`env` must be a Gymnasium id; found {spec.id!r}{_near(spec.id)}") from error
     except BaseException as error:
@@ -52,6 +49,22 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         raise NotMadeError(spec.id, in_one_line(error)) from error
     _check_spaces(spec.id, made.observation_space, made.action_space)
     return made
+
+
+def _made(spec: EnvSpec, options: dict[str, Any]) -> gymnasium.Env[Any, Any]:
+    """Make an environment by Gymnasium, or by the function that its id names."""
+    function = function_of(spec.id)
+    if function is None:
+        # Gymnasium's checker looks only at the first step, and prints; `SeedEnvs` checks every step.
+        known: gymnasium.Env[Any, Any] = gymnasium.make(
+            spec.id, max_episode_steps=spec.max_episode_steps, disable_env_checker=True, **options
+        )
+        return known
+    made = function(**options)
+    rule = f"must be a function that returns a Gymnasium environment; {spec.id} returned another thing"
+    require(isinstance(made, gymnasium.Env), "env", type(made).__name__, rule)
+    limit = spec.max_episode_steps
+    return made if limit is None else gymnasium.wrappers.TimeLimit(made, limit)
 
 
 def has_discrete_actions(env: EnvSpec | str) -> bool:
@@ -63,13 +76,6 @@ def has_discrete_actions(env: EnvSpec | str) -> bool:
     made = make_env(env)
     made.close()
     return isinstance(made.action_space, Discrete)
-
-
-def _find_own_module(env_id: str) -> None:
-    """Let `module:Id` find a module in the folder where the command runs, as `python` itself would."""
-    here = str(Path.cwd())
-    if ":" in env_id and here not in sys.path:
-        sys.path.append(here)
 
 
 def raise_if_asked(error: BaseException) -> None:
@@ -84,6 +90,16 @@ def close_quietly(env: gymnasium.Env[Any, Any]) -> None:
         env.close()
     except BaseException as error:
         raise_if_asked(error)
+
+
+def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
+    """Steps after which an environment truncates an episode, as far as Gymnasium knows; None: never."""
+    layer = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, gymnasium.wrappers.TimeLimit):
+            return int(layer._max_episode_steps)
+        layer = layer.env
+    return env.spec.max_episode_steps if env.spec else None
 
 
 def in_one_line(error: BaseException) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 import gymnasium
 
+from virel_deep.data.making import time_limit
+
 Record = Mapping[str, Any]
 
 
@@ -27,7 +29,7 @@ def record_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     return {
         "class": f"{made.__module__}.{made.__qualname__}",
         "wrappers": wrappers,
-        "max_episode_steps": env.spec.max_episode_steps if env.spec else None,
+        "max_episode_steps": time_limit(env),
         **_origin(made),
     }
 

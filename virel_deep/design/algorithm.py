@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from virel_deep.design import discrete, improvement, on_policy  # noqa: F401  (register their kinds of parts)
+from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
+    discrete,
+    improvement,
+    inference,
+    on_policy,
+)
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
 

@@ -26,12 +26,16 @@ from virel_deep.design.fields import (
 class Value(Part, axis="value"):
     """Settings of the value: what approximates it, and how a state is evaluated."""
 
-    evaluation: Literal["hard", "soft"]
+    evaluation: Literal["hard", "soft", "optimal"]
 
     def fit(self, others: Mapping[str, Part]) -> None:
-        """Raise `InputError` if a soft value is combined with no temperature."""
-        meaningful = self.evaluation == "hard" or others["temperature"].kind != "zero"
+        """Raise `InputError` if a soft value lacks a temperature, or an optimal one a positive one."""
+        temperature = others["temperature"]
+        meaningful = self.evaluation == "hard" or temperature.kind != "zero"
         demand(self, meaningful, "evaluation", "must be 'hard' if the temperature is 'zero'")
+        positive = temperature.kind != "residual" and getattr(temperature, "alpha", 1.0) > 0
+        possible = self.evaluation != "optimal" or positive
+        demand(self, possible, "evaluation", "must not be 'optimal' if the temperature may be 0")
 
     @property
     def window(self) -> int:
@@ -55,8 +59,9 @@ class Critics(Value):
 
     critics: int = 2
     """Critics: 1, or 2 of which the smaller value counts."""
-    evaluation: Literal["hard", "soft"] = "soft"
-    """State value: `hard` is E[Q] (VIREL, TD3), `soft` is E[Q - alpha log pi] (MERL, SAC)."""
+    evaluation: Literal["hard", "soft", "optimal"] = "soft"
+    """State value: `hard` is E[Q] (VIREL, TD3), `soft` is E[Q - alpha log pi] (MERL, SAC), `optimal` is the
+    largest soft value of any policy, alpha log E[exp(Q / alpha) / pi], the actions being proposals (SQL)."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` unless the number of critics is 1 or 2."""
@@ -138,10 +143,13 @@ class TanhGaussian(Posterior, kind="tanh-gaussian"):
     """Weight of the squared mean before the tanh in the policy loss (published VIREL code: 1e-3)."""
     log_std_penalty: float = 0.0
     """Weight of the squared log standard deviation in the policy loss (published VIREL code: 1e-3)."""
+    samples: int = added(1)
+    """Actions per state, here and at the next state, whose mean stands for an expectation."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a penalty weight below 0."""
+        """Raise `InputError` for no action, or a penalty weight below 0."""
         check_types(self)
+        demand_at_least(self, 1, "samples")
         demand_at_least(self, 0, "mean_penalty", "log_std_penalty")
 
 
@@ -176,10 +184,15 @@ class Deterministic(Posterior, kind="deterministic"):
 class Prior(Part, axis="prior"):
     """Settings of the prior: the action distribution that the KL term compares the policy with."""
 
+    means_entropy: ClassVar[bool] = False
+    """Whether the divergence from it is minus the policy's entropy, its constant left out."""
+
 
 @dataclass(frozen=True)
 class Uniform(Prior, kind="uniform"):
     """Uniform action prior, left out as a constant: the KL divergence becomes minus the entropy."""
+
+    means_entropy = True
 
 
 # --- temperature: the weight of the divergence from the prior
@@ -244,25 +257,32 @@ class Residual(Temperature, kind="residual"):
 
 @dataclass(frozen=True)
 class Dual(Temperature, kind="dual"):
-    """Temperature tuned by dual descent until the policy has a given entropy (SAC)."""
+    """Temperature tuned by dual descent until the policy has a given entropy or KL divergence (SAC)."""
 
     initial: float = 1.0
     """First temperature, in scaled reward units per nat."""
     target_entropy: float | None = None
     """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions A, and
     0.7 log A for a discrete space of A actions."""
+    epsilon: float | None = added(None)
+    """KL divergence from a fixed prior that it is tuned to, in nats; None is A (1 + log 2), for A action
+    dimensions: what an entropy of -A is as a divergence from the uniform distribution."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for a first temperature not above 0, or a target entropy that is not finite."""
+        """Raise `InputError` for a first temperature or budget not above 0, or an infinite target entropy."""
         check_types(self)
-        demand_positive(self, "initial")
+        demand_positive(self, "initial", *([] if self.epsilon is None else ["epsilon"]))
         finite = self.target_entropy is None or math.isfinite(self.target_entropy)
         demand(self, finite, "target_entropy", "must be finite or None")
 
     def fit(self, others: Mapping[str, Part]) -> None:
-        """Raise `InputError` if the prior is not uniform: then the divergence is not minus the entropy."""
-        found = others["prior"].kind
-        require(found == "uniform", "prior", found, "must be 'uniform' for a dual temperature of the entropy")
+        """Raise `InputError` if the prior moves, or if the target is not one of its kind."""
+        prior = others["prior"]
+        assert isinstance(prior, Prior)
+        kinds = {"uniform", "fixed"}
+        require(prior.kind in kinds, "prior", prior.kind, "must be 'fixed', 'uniform' for a dual temperature")
+        unused = "epsilon" if prior.means_entropy else "target_entropy"
+        demand(self, getattr(self, unused) is None, unused, f"must be None for a {prior.kind} prior")
 
 
 @dataclass(frozen=True)

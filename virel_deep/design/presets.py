@@ -9,6 +9,7 @@ from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
+from virel_deep.design.inference import Fixed, Iterative, Stein
 from virel_deep.design.on_policy import Advantage, Rollouts, Score, TopShare
 from virel_deep.design.parts import (
     Constant,
@@ -42,6 +43,16 @@ SAC_2018: Mapping[str, Settings] = {
     "Humanoid": {"reward_scale": 20.0},
 }
 """Reward scales of Haarnoja et al. 2018, Table 2; 1 elsewhere."""
+
+SQL_2017: Mapping[str, Settings] = {
+    "Swimmer": {"reward_scale": 30.0},
+    "Hopper": {"reward_scale": 30.0},
+    "HalfCheetah": {"reward_scale": 30.0},
+    "Walker2d": {"reward_scale": 10.0},
+    "Ant": {"reward_scale": 300.0},
+    "Humanoid": {"reward_scale": 100.0},
+}
+"""Reward scales of the code that Haarnoja et al. 2017 published; 1 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,15 @@ ERPG = Algorithm(
     temperature=Constant(alpha=0.01),
     data=Rollouts(length=80),
 )
+SAC_ITERATIVE = replace(SAC, posterior=Iterative(steps=2, samples=10), prior=Fixed(), data=Replay(batch=128))
+SQL = Algorithm(
+    value=TargetQ(critics=2, evaluation="optimal"),
+    posterior=Stein(samples=16),
+    temperature=Constant(),
+    data=Replay(batch=128),
+    hidden=(128, 128),
+    target_period=1000,
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -140,6 +160,10 @@ PRESETS = {
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
     "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists"),
     "erpg": Preset(ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps"),
+    "sac-iterative": Preset(
+        SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
+    ),
+    "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
 }
 """Every preset by name. A new algorithm is one row more."""
 

@@ -14,7 +14,7 @@ from virel_common.files import write_atomically
 from virel_deep.data.environments import EnvironmentFailure, Episode
 from virel_deep.results.statistics import Scores, iqm_interval
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
-from virel_deep.run.folder import read_config
+from virel_deep.run.folder import read_config, read_together
 from virel_deep.run.policy import load_policy
 from virel_deep.streams import stream
 from virel_deep.versions import run_versions
@@ -63,6 +63,26 @@ def evaluate_run(
         done.append(Evaluated(one, policy.step, played))
     if not done:
         raise InputError("; ".join(failed))
+    return done, failed
+
+
+def evaluate_runs(
+    runs: Sequence[Path], *, episodes: int, seed: int, best: bool = False
+) -> tuple[list[tuple[Path, list[Evaluated]]], list[str]]:
+    """Evaluate every seed of several runs that differ in their seeds alone, on the same episodes.
+
+    Returns:
+        Each run folder with its evaluations, and one sentence per seed that could not be evaluated.
+
+    Raises:
+        InputError: the runs differ otherwise, or as `evaluate_run` does.
+    """
+    read_together(runs)
+    done, failed = [], []
+    for run in runs:
+        evaluated, missed = evaluate_run(run, episodes=episodes, seed=seed, best=best)
+        done.append((run, evaluated))
+        failed += [f"{run}, {one}" for one in missed] if len(runs) > 1 else missed
     return done, failed
 
 

@@ -1,7 +1,7 @@
 """Pool runs that differ only in their seeds: more seeds of one algorithm, not another algorithm."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,8 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
     """Pool runs with equal preset, environment and settings whose seeds are all different.
 
     Each joins the first run in the list that it fits. Runs that share a seed stay apart: the same seed twice
-    is a repetition, and tells nothing new. Evaluations count at the steps that all runs of a group have.
+    is a repetition, and tells nothing new. Evaluations count at the steps that all runs of a group have. A
+    pooled run says in `mixed` how versions and last evaluations of its folders differ.
 
     Args:
         runs: as `read_run` gives them, in the order that tables keep.
@@ -52,4 +53,22 @@ def _together(group: Sequence[Run]) -> Run:
         at=np.array(at),
         returns=returns[order],
         left_out=tuple(line for run in group for line in run.left_out),
+        mixed=tuple(_mixed(group)),
     )
+
+
+def _mixed(group: Sequence[Run]) -> Iterator[str]:
+    """Sentences on versions and last evaluations in which pooled runs differ."""
+    kinds = {f"version of {name}": [run.versions.get(name) for run in group] for name in _names(group)}
+    kinds["last evaluation"] = [str(run.at[-1]) for run in group]
+    for what, values in kinds.items():
+        if len(set(values)) > 1:
+            listed = ", ".join(
+                f"{value or 'unknown'} (seeds {', '.join(map(str, run.seeds))})"
+                for value, run in zip(values, group, strict=True)
+            )
+            yield f"its seeds are from {len(group)} folders that differ in their {what}: {listed}"
+
+
+def _names(group: Sequence[Run]) -> list[str]:
+    return sorted({name for run in group for name in run.versions})

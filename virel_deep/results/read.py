@@ -43,6 +43,8 @@ class Run:
     """Mean unscaled return of each evaluation's episodes, `[K, T]`."""
     left_out: tuple[str, ...]
     """Reasons why seeds don't count, one per such seed."""
+    mixed: tuple[str, ...] = ()
+    """Sentences on how the folders differ that this run was pooled from, if they do."""
 
     def final(self) -> Scores:
         """Final score of each seed, `[K]`: the mean of its last 10 evaluations."""
@@ -155,7 +157,7 @@ def _json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     require(isinstance(document, dict), str(path), document, "must hold an object")
     assert isinstance(document, dict)

@@ -26,7 +26,7 @@ def remarks(named: Sequence[Entry]) -> list[str]:
     """Sentences below the tables of a comparison, without which a reader could misread them."""
     out = [WHAT_IS_SHOWN]
     for label, run in ((entry.label, entry.run) for entry in named):
-        out += [f"{run.env}, {label}: {reason}." for reason in run.left_out]
+        out += [f"{run.env}, {label}: {reason}." for reason in (*run.left_out, *run.mixed)]
         if run.at[-1] + _spacing(run) <= run.steps:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():

@@ -1,4 +1,4 @@
-"""Deterministic actors of one seed in numpy, by kind of posterior, from the arrays of its networks."""
+"""Deterministic actors of one seed on the CPU, by kind of posterior, from the arrays of its networks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,11 +6,14 @@ from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from virel_deep.axes.build import build
 from virel_deep.axes.categorical import greedy
+from virel_deep.axes.interfaces import Deliberate, Objective
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import discrete, improvement, on_policy, parts
+from virel_deep.design import discrete, improvement, inference, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 
@@ -96,6 +99,34 @@ def _tanh_perceptron(_: Algorithm, state: SeedState) -> Actor:
     return TanhPerceptron([*hidden, (weight[:, :n].copy(), bias[:n].copy())])
 
 
+@dataclass(frozen=True, eq=False)
+class DeliberateActor:
+    """Actor that infers its actions with the critics, in torch on the CPU."""
+
+    posterior: Deliberate
+    objective: Objective
+
+    def act(self, observation: Floats) -> Floats:
+        """Deterministic actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+        state = torch.from_numpy(np.ascontiguousarray(observation))[None]
+        action: Floats = self.posterior.settle(state, self.objective)[0].numpy()
+        return action
+
+
+def _deliberate(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Parts of one seed with its networks and temperature, of which the posterior acts."""
+    n_action = state["n_action"]
+    n_observation = np.shape(state["critic"]["0.weight"])[1] - n_action
+    made = build(algorithm, n_observation, n_action, seeds=1, device=torch.device("cpu"))
+    for part in (made.posterior, made.value):
+        for name, network in part.networks.items():
+            for block, x in network.seed_blocks(network.flat, 0).items():
+                x.copy_(torch.as_tensor(state[name][block]))
+    made.temperature.load_seed_state(0, state["temperature"])
+    assert isinstance(made.posterior, Deliberate), "the posterior acts by its objective"
+    return DeliberateActor(made.posterior, Objective(made.value.q_of, made.prior, made.temperature.alpha))
+
+
 def _greedy_perceptron(_: Algorithm, state: SeedState) -> Actor:
     """Most probable action of a categorical policy network."""
     return GreedyPerceptron(layers_of(state["policy"]))
@@ -105,6 +136,8 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     parts.TanhGaussian: _tanh_perceptron,
     parts.Deterministic: _tanh_perceptron,
     improvement.Weighted: _tanh_perceptron,
+    inference.Iterative: _deliberate,
+    inference.Stein: _deliberate,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
     on_policy.TopShare: _tanh_perceptron,

@@ -7,7 +7,7 @@ from typing import Any
 
 from virel_common.errors import InputError
 from virel_deep.design.run import RunConfig
-from virel_deep.storage.checkpoint import newest_step, save
+from virel_deep.storage.checkpoint import newest, save
 
 BEST = "best/checkpoints"
 """Folder of a seed that holds the checkpoint of its best policy; it has no replay beside it."""
@@ -83,6 +83,6 @@ class Evaluations:
 def _step(folder: Path) -> int:
     """Step of the best policy in a folder; -1 if there is none that is whole."""
     try:
-        return newest_step(folder)
+        return newest(folder).step
     except InputError:
         return -1

@@ -1,7 +1,11 @@
 """Exploratory actions of a training step, and what a replay keeps of the distribution that they came from."""
 
+import torch
+from torch import Tensor
+
 from virel_deep.agent.interfaces import Agent
 from virel_deep.axes import categorical
+from virel_deep.axes.interfaces import Draw
 from virel_deep.axes.posterior import tanh_gaussian
 from virel_deep.networks.perceptron import Floats
 
@@ -31,3 +35,11 @@ def explore(
     if columns.log_density is not None:
         rows[..., columns.log_density] = behaviour.log_density
     return behaviour.action
+
+
+def fill(out: Tensor, draw: Draw, source: torch.Generator) -> None:
+    """Fill a tensor with random numbers of a law."""
+    if draw.law == "normal":
+        out.normal_(generator=source)
+    else:
+        out.uniform_(generator=source)

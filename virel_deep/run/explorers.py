@@ -1,59 +1,35 @@
-"""Actors that explore as in training, with random numbers of their own, by kind of posterior."""
-
-from collections.abc import Callable
-from typing import Any
+"""Actors that explore as in training, with random numbers of their own."""
 
 import numpy as np
+import torch
 
-from virel_deep.axes import categorical
-from virel_deep.axes.posterior import deterministic, tanh_gaussian
-from virel_deep.design import discrete, improvement, on_policy, parts
+from virel_deep.agent.build import make_agent
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.networks.perceptron import perceptron
-from virel_deep.run.actors import Floats, SeedState, layers_of
+from virel_deep.networks.perceptron import Floats
+from virel_deep.run.actors import SeedState
+from virel_deep.run.explore import fill
 
 
 class Explorer:
-    """Policy of one seed that draws its actions from the distribution that training explores by.
+    """Policy of one seed that draws its actions as training does after the warm-up.
 
     Args:
         algorithm: algorithm of the policy.
-        state: what the seed acts by, as in a checkpoint.
+        state: the seed's agent, as a checkpoint has it.
         source: source of the random numbers; it is not advanced.
     """
 
     def __init__(self, algorithm: Algorithm, state: SeedState, source: np.random.SeedSequence) -> None:
-        """Copy the policy network's layers, and start the random numbers."""
-        self._layers = layers_of(state["policy"])
-        self._settings, self._draw = algorithm.posterior, DRAWS[type(algorithm.posterior)]
-        self._generator = np.random.default_rng(source)
+        """Build an agent of one seed, restore it, and start the random numbers."""
+        self._source = torch.Generator().manual_seed(int(source.generate_state(1)[0]))
+        n_observation, device = state["policy"]["0.weight"].shape[-2], torch.device("cpu")
+        weights = [torch.Generator()]  # overwritten at once
+        self._agent = make_agent(algorithm, n_observation, state["n_action"], weights, device=device)
+        self._agent.load_seed_state(0, dict(state))
 
     def act(self, observation: Floats) -> Floats:
         """Exploratory actions `[N, A]` at `observation [N, O]`: in [-1, 1], or one-hot."""
-        return self._draw(self._settings, perceptron(self._layers, observation), self._generator)
-
-
-def _gaussian(_: parts.Posterior, head: Floats, generator: np.random.Generator) -> Floats:
-    n, a = len(head), head.shape[-1] // 2
-    return tanh_gaussian.explore(head, generator.standard_normal((n, a), np.float32))
-
-
-def _noisy(settings: parts.Deterministic, head: Floats, generator: np.random.Generator) -> Floats:
-    noise = generator.standard_normal(head.shape, np.float32)
-    return deterministic.explore(head, noise, std=settings.exploration_noise)
-
-
-def _choice(_: parts.Posterior, head: Floats, generator: np.random.Generator) -> Floats:
-    return categorical.explore(head, generator.random((len(head), 1), np.float32))
-
-
-DRAWS: dict[type[parts.Posterior], Callable[[Any, Floats, np.random.Generator], Floats]] = {
-    parts.TanhGaussian: _gaussian,
-    parts.Deterministic: _noisy,
-    improvement.Weighted: _gaussian,
-    on_policy.TopShare: _gaussian,
-    on_policy.Score: _gaussian,
-    discrete.Categorical: _choice,
-    discrete.Enumerated: _choice,
-}
-"""Exploratory actions from a posterior's settings, its network's outputs and a generator."""
+        noise = torch.empty(1, len(observation), self._agent.acting.width)
+        fill(noise, self._agent.acting, self._source)
+        action: Floats = self._agent.act(observation[None], noise.numpy())[0]
+        return action

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_common.files import StorageError, lock_folder, write_atomically
+from virel_deep.design.fields import dotted, encode
 from virel_deep.design.run import RunConfig, from_json, to_json
 from virel_deep.versions import run_versions
 
@@ -93,6 +94,30 @@ def read_config(run: Path) -> RunConfig:
         raise InputError(f"{run / FILE}: {error}") from None
 
 
+def read_together(runs: Sequence[Path]) -> list[RunConfig]:
+    """Read the configurations of runs that are one: they differ in their seeds alone, and share none.
+
+    Raises:
+        InputError: a folder is no run folder; or two runs share a folder, a seed, or differ in a setting.
+    """
+    configs = [read_config(run) for run in runs]
+    first, seen = configs[0], set(configs[0].seeds)
+    require(len({run.resolve() for run in runs}) == len(runs), "runs", [*map(str, runs)], "must be different")
+    for run, config in zip(runs[1:], configs[1:], strict=True):
+        mine, theirs = (dotted(encode(replace(one, seeds=(0,)))) for one in (config, first))
+        differing = [
+            f"`{name}` is {mine.get(name)!r} and {theirs.get(name)!r}"
+            for name in mine | theirs
+            if mine.get(name) != theirs.get(name)
+        ]
+        rule = f"must differ from {runs[0]} in seeds alone ({'; '.join(differing)})"
+        require(not differing, "runs", str(run), rule)
+        shared = sorted(seen & set(config.seeds))
+        require(not shared, "runs", str(run), f"must not have seeds of the runs before it ({shared})")
+        seen |= set(config.seeds)
+    return configs
+
+
 def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
     """Package versions that changed since the run began, by name: recorded and present version."""
     recorded = _read(run).get("versions")
@@ -117,7 +142,7 @@ def _read(run: Path) -> dict[str, Any]:
         document: Any = json.loads(path.read_text())
     except OSError as error:
         raise InputError(f"`run` must be a run folder; {path}: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     if not (isinstance(document, dict) and isinstance(document.get("config"), dict)):
         raise InputError(

@@ -1,99 +1,131 @@
-"""Start or resume a run: split its seeds over processes, and stop them when a signal asks for it."""
+"""Start or resume runs: split seeds over processes, and stop them when a signal or callback asks for it."""
 
 import ctypes
-import json
 import multiprocessing
 import os
 import queue
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
-from multiprocessing.context import SpawnContext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_common.terminal import say
 from virel_deep.design.run import RunConfig
-from virel_deep.run.folder import read_config, seed_folder
+from virel_deep.run.callbacks import Callbacks
+from virel_deep.run.folder import read_together
+from virel_deep.run.signals import (
+    STOP,
+    Children,
+    hear_stops_of,
+    signals_held_back,
+    signals_left_to,
+    stop_requests,
+)
+from virel_deep.run.survey import bundles, survey
 
 if TYPE_CHECKING:
     from virel_deep.run.trainer import Report
 
 COMPLETE, FAILED, STOPPED = 0, 1, 130
 """Exit statuses: every seed is done; a seed or a file failed; the run was stopped and saved."""
-KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
-"""Signals of impatient people: the first one saves and stops, a second one kills."""
-WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals of schedulers and of terminals that close; they save and stop too, however often they come."""
-STOP = (*KILL_TWICE, *WARNINGS)
-STOP_CHILD = signal.SIGUSR1
-"""Signal by which the parent asks its children to stop, one of those that may come twice.
-
-A scheduler's signal to the whole group reaches the children directly, and once more through the parent."""
 
 
-def bundles(run: Path, config: RunConfig, jobs: int) -> list[tuple[list[int], bool]]:
-    """Split the unfinished seeds that reached the same step into at most `jobs` bundles that train together.
+class Work(NamedTuple):
+    """Seeds of a run that train together in one process."""
 
-    Each bundle comes with whether it resumes from checkpoints.
+    title: str
+    """Name of these seeds in messages and in the progress display."""
+    run: Path
+    config: RunConfig
+    seeds: list[int]
+    resume: bool
+    """Whether the seeds continue from checkpoints."""
+
+
+def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None) -> int:
+    """Train or continue every unfinished seed of runs, and show progress; return the exit status.
+
+    A seed whose checkpoints are damaged or gone is left out and said; the others train.
+
+    Raises:
+        InputError: several runs differ in more than their seeds; or nothing is left to train but seeds that
+            can't be continued.
     """
-    reached: dict[int, list[int]] = {}
-    for seed in config.seeds:
-        step = _last_step(run, seed)
-        ended = done(run, seed)
-        if not (ended and (step >= config.steps or "stopped" in ended)):
-            reached.setdefault(step, []).append(seed)
-    out = []
-    for step, seeds in sorted(reached.items(), reverse=True):
-        n = min(jobs, len(seeds))
-        out += [(seeds[i::n], step >= 0) for i in range(n)]
-    return out
-
-
-def done(run: Path, seed: int) -> dict[str, Any]:
-    """What a seed's `done.json` says: the step, and the rule if one stopped it early; empty without one."""
-    path = seed_folder(run, seed) / "done.json"
-    try:
-        document = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError):
-        return {"step": -1}
-    return document if isinstance(document, dict) else {"step": -1}
-
-
-def _last_step(run: Path, seed: int) -> int:
-    """Step of a seed's newest valid checkpoint; -1 without a checkpoint."""
-    from virel_deep.storage.checkpoint import newest_step  # noqa: PLC0415  (brings torch)
-
-    folder = seed_folder(run, seed) / "checkpoints"
-    return newest_step(folder) if any(folder.glob("step-*")) else -1
-
-
-def train(run: Path, *, jobs: int) -> int:
-    """Train or continue every unfinished seed of a run, and show progress; return the exit status."""
-    config = read_config(run)
-    work = bundles(run, config, jobs)
+    callbacks = callbacks or Callbacks()
+    work, broken = _work(runs, jobs)
     if not work:
-        say(f"every seed of {run} has already reached step {config.steps}; pass --steps to train further")
+        if broken:
+            raise InputError("; ".join(broken))
+        steps = read_together(runs)[0].steps
+        names = ", ".join(map(str, runs))
+        say(f"every seed of {names} has already reached step {steps}; pass --steps to train further")
         return COMPLETE
+    for line in broken:
+        say(f"virel train: left out: {line}")
     _keep_freed_memory()
     from virel_deep.run.progress import Progress  # noqa: PLC0415  (after the allocator was set up, like torch)
 
-    with Progress([_title(seeds) for seeds, _ in work], config.steps) as progress:
-        if len(work) == 1:
-            return train_bundle(run, config, *work[0], report=partial(progress.update, _title(work[0][0])))
-        return _train_apart(run, config, work, jobs, progress.update)
+    with Progress([one.title for one in work], work[0].config.steps) as progress:
+        trained = _train_here if jobs == 1 or len(work) == 1 else _train_apart
+        status = trained(work, jobs, progress.update, callbacks)
+    return max(status, FAILED if broken else COMPLETE)
 
 
-def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *, report: "Report") -> int:
-    """Train a bundle of seeds together in this process; return the exit status."""
+def _work(runs: Sequence[Path], jobs: int) -> tuple[list[Work], list[str]]:
+    """Find what is left to train, with the reasons why some seeds can't be; say what changed meanwhile."""
+    work: list[Work] = []
+    broken: list[str] = []
+    for run, config in zip(runs, read_together(runs), strict=True):
+        found = survey(run, config)
+        broken += found.broken.values()
+        for change in found.changes:
+            say(f"note: {change}; results may not be those of an uninterrupted run")
+        place = f"{run} " if len(runs) > 1 else ""
+        split = bundles(found, jobs)
+        work += [Work(f"{place}{_title(seeds)}", run, config, seeds, resume) for seeds, resume in split]
+    return work, broken
+
+
+def _train_here(work: Sequence[Work], _jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
+    """Train one bundle of seeds after the other in this process; start none after a stop."""
+    statuses = []
+    for title, run, config, seeds, resume in work:
+
+        def report(step: int, values: Mapping[str, float | None], title: str = title) -> bool:
+            show(title, step, values)
+            return callbacks.log(step, values)
+
+        status = train_bundle(run, config, seeds, resume, report=report, evaluated=callbacks.evaluation)
+        statuses.append(status)
+        if status == STOPPED:
+            break
+    return max(statuses)
+
+
+def train_bundle(
+    run: Path,
+    config: RunConfig,
+    seeds: list[int],
+    resume: bool,
+    *,
+    report: "Report",
+    evaluated: Callable[[int, dict[int, float]], object] = lambda *_: None,
+) -> int:
+    """Train a bundle of seeds together in this process; return the exit status.
+
+    Args:
+        run: run folder.
+        config: configuration of the run.
+        seeds: seeds to train.
+        resume: whether they continue from checkpoints.
+        report: called after a step whose `train` rows were written; if it returns True, all save and stop.
+        evaluated: called alike with the mean returns by seed of the evaluation after a step.
+    """
     import torch  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
@@ -106,11 +138,15 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
     threadpool_limits(config.threads, user_api="blas")  # products by numpy and SciPy
     try:
         with stop_requests() as stopped:
-            trainer = Trainer(run, config, seeds, resume=resume)
+            trainer, rows = Trainer(run, config, seeds, resume=resume), list[dict[str, Any]]()
             try:
                 while not trainer.done:
-                    trainer.advance(report)
-                    if stopped() and not trainer.done:
+                    rows.clear()
+                    trainer.advance(lambda _, row: rows.append(row))
+                    asked = [report(trainer.step, row) is True for row in rows]
+                    if trainer.scores:
+                        asked.append(evaluated(trainer.step, trainer.scores) is True)
+                    if (any(asked) or stopped()) and not trainer.done:
                         trainer.save()
                         title = _title([one.seed for one in trainer.runs])
                         say(
@@ -125,38 +161,38 @@ def train_bundle(run: Path, config: RunConfig, seeds: list[int], resume: bool, *
     return FAILED if trainer.failed else COMPLETE
 
 
-def _train_apart(
-    run: Path, config: RunConfig, work: list[tuple[list[int], bool]], jobs: int, show: Callable[..., None]
-) -> int:
+def _train_apart(work: Sequence[Work], jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
     """Train each bundle of seeds in its own process, at most `jobs` at a time; start none after a stop."""
     context = multiprocessing.get_context("spawn")
+    with signals_held_back():  # or a signal to the whole group kills this helper of the queue
+        resource_tracker.ensure_running()
     reports = context.Queue()
-    waiting, statuses = list(work), [COMPLETE]
-    running: list[BaseProcess] = []
-    with _signals_left_to(running) as stopped:
-        while running or (waiting and not stopped()):
-            while waiting and len(running) < jobs and not stopped():
-                _start(context, running, run, config, *waiting.pop(0), reports)
+    waiting, statuses, children = list(work), [COMPLETE], Children()
+
+    def hear(seconds: float) -> None:
+        title, kind, step, values = reports.get(timeout=seconds)
+        if kind == "log":
+            show(title, step, values)
+        if (callbacks.log if kind == "log" else callbacks.evaluation)(step, values) and not children.stopped:
+            children.stop()
+
+    with signals_left_to(children):
+        while children.running or (waiting and not children.stopped):
+            while waiting and len(children.running) < jobs and not children.stopped:
+                child = context.Process(target=_child, args=(waiting[0], reports, os.getpid()))
+                child.name = waiting.pop(0).title
+                with signals_held_back():
+                    child.start()
+                    children.running.append(child)
             with suppress(queue.Empty):
-                show(*reports.get(timeout=0.2))
-            for process in [one for one in running if one.exitcode is not None]:
-                running.remove(process)
-                statuses.append(_status(process, stopped()))
+                hear(0.2)
+            for process in [one for one in children.running if one.exitcode is not None]:
+                children.running.remove(process)
+                statuses.append(_status(process, children.stopped))
+        with suppress(queue.Empty):
+            while True:  # what the last ones said before they ended
+                hear(0.1)
     return STOPPED if waiting else max(statuses)
-
-
-def _start(
-    context: SpawnContext, running: list[BaseProcess], run: Path, config: RunConfig, *work: Any
-) -> None:
-    """Start a child process and register it for stop signals; a signal in between is held back."""
-    seeds, _, _ = work
-    child = context.Process(target=_child, name=_title(seeds), args=(run, config, *work))
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
-    try:
-        child.start()
-        running.append(child)
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
 
 
 def _status(process: BaseProcess, stopped: bool) -> int:
@@ -169,85 +205,21 @@ def _status(process: BaseProcess, stopped: bool) -> int:
     return code
 
 
-def _child(run: Path, config: RunConfig, seeds: list[int], resume: bool, reports: Any) -> None:
-    # Ctrl-C stays blocked, as it was when this process began: the parent passes it on, once.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP} - {signal.SIGINT})
-    _stop_with_parent()
+def _child(work: Work, reports: Any, parent: int) -> None:
+    """Train a bundle of seeds in a process of its own, which ends with its parent."""
+    if not hear_stops_of(parent):
+        sys.exit(STOPPED)
     _keep_freed_memory()
-    title = _title(seeds)
-    sys.exit(train_bundle(run, config, seeds, resume, report=lambda *values: reports.put((title, *values))))
+
+    def told(kind: str) -> Callable[..., None]:
+        return lambda step, values: reports.put((work.title, kind, step, values))
+
+    of_bundle = (work.run, work.config, work.seeds, work.resume)
+    sys.exit(train_bundle(*of_bundle, report=told("log"), evaluated=told("evaluation")))
 
 
 def _title(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {','.join(map(str, seeds))}"
-
-
-@contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether a signal requested a stop; a second of `KILL_TWICE` kills.
-
-    In a thread, where Python can set no handler, nothing requests a stop.
-    """
-    if not in_main_thread():
-        yield lambda: False
-        return
-    seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in STOP}
-
-    def note(number: int, _frame: Any) -> None:
-        seen.append(number)
-        if number in KILL_TWICE:
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _signals_left_to(processes: Sequence[BaseProcess]) -> Iterator[Callable[[], bool]]:
-    """Pass stop signals on to the child processes; yield a function that tells whether one came.
-
-    The parent itself survives them, to wait for its children; a second of `KILL_TWICE` kills those.
-    """
-    if not in_main_thread():
-        yield lambda: False
-        return
-    seen: list[int] = []
-
-    def pass_on(number: int, _frame: Any) -> None:
-        again = number in KILL_TWICE and number in seen
-        seen.append(number)
-        for process in list(processes):
-            if process.pid is not None and process.exitcode is None:
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL if again else STOP_CHILD)
-
-    before = {number: signal.signal(number, pass_on) for number in STOP}
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def in_main_thread() -> bool:
-    """Whether this is the main thread, the only one in which Python can handle signals."""
-    return threading.current_thread() is threading.main_thread()
-
-
-def _stop_with_parent() -> None:
-    """Have the kernel send this process the stop signal when its parent dies.
-
-    Otherwise a child could still train while a resumed run trains the same seeds.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, STOP_CHILD)
 
 
 def _keep_freed_memory() -> None:

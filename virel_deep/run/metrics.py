@@ -1,9 +1,11 @@
 """Log of one seed's training: rows of `metrics.jsonl`, and the same numbers for TensorBoard."""
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from virel_deep.run.tensorboard_log import Board
 
 FILE = "metrics.jsonl"
 KINDS = ("train", "eval", "episode", "event")
+CLOCKED = ("wall", "steps_per_second")
+"""Values of a row that are measured times."""
 
 Row = dict[str, Any]
 """Row of `metrics.jsonl`: `step`, `kind`, `wall` (seconds since the start, without pauses), and values."""
@@ -29,6 +33,7 @@ class SeedLog:
             no rows.
         eval_every: steps between regular evaluations. The one of an earlier last policy that falls between
             two is removed on resuming, so that a run with a new goal has the rows of the longer run.
+        ended: whether the run is at its goal, so that the last evaluation stays.
 
     Raises:
         InputError: there are rows although the run is new, or a row can't be read.
@@ -44,13 +49,19 @@ class SeedLog:
         2.0
     """
 
-    def __init__(self, folder: Path, *, resume_step: int | None, eval_every: int = 1) -> None:
+    def __init__(
+        self, folder: Path, *, resume_step: int | None, eval_every: int = 1, ended: bool = False
+    ) -> None:
         """Open `metrics.jsonl` and the TensorBoard file, and remove rows after `resume_step`."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
-        self._start = time.monotonic() - _keep(folder / FILE, resume_step, eval_every)
+        kept = _keep(folder / FILE, resume_step, 1 if ended else eval_every)
+        self._start = time.monotonic() - (kept[-1]["wall"] if kept else 0.0)
+        self._digest, self._eval_every = hashlib.sha256(), eval_every
+        for row in kept:
+            self._add(row)
         self._file = Appender(folder / FILE)
         self._board = Board(folder, resume_step=resume_step)
 
@@ -80,7 +91,23 @@ class SeedLog:
         except (TypeError, ValueError) as error:
             raise InputError(f"`values` must be JSON values; {error}") from None
         self._file.append(line)
+        self._add(row)
         self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all rows so far but events, without measured times: equal runs have equal digests."""
+        return self._digest.hexdigest()
+
+    def _add(self, row: Row) -> None:
+        irregular = (
+            row["kind"] == "eval" and row["step"] % self._eval_every != 0
+        )  # it goes if the run goes on
+        if (
+            row["kind"] != "event" and not irregular
+        ):  # a restart writes one after the checkpoint that it continues from
+            untimed = {name: x for name, x in row.items() if name not in CLOCKED}
+            self._digest.update(json.dumps(untimed, sort_keys=True).encode())
 
     def close(self) -> None:
         """Close `metrics.jsonl` and the TensorBoard file."""
@@ -98,6 +125,15 @@ def read_rows(path: Path, kind: str) -> list[Row]:
     return [row for row, _ in _rows(path) if row["kind"] == kind]
 
 
+def last_step(folder: Path) -> int:
+    """Step of the last row in a seed's `metrics.jsonl`, damaged rows left out; -1 without a file or a row."""
+    step = -1
+    with suppress(InputError):
+        for row, _ in _rows(folder / FILE):
+            step = row["step"]
+    return step
+
+
 def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
     """Yield each row of a `metrics.jsonl`, parsed, with its original line."""
     try:
@@ -113,7 +149,7 @@ def _rows(path: Path) -> Iterator[tuple[Row, bytes]]:
 def _row(line: bytes, place: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{place}: not JSON: {error}") from None
     if not (
         isinstance(row, dict) and type(row.get("step")) is int and row.get("kind") in KINDS and "wall" in row
@@ -122,17 +158,17 @@ def _row(line: bytes, place: str) -> Row:
     return row
 
 
-def _keep(path: Path, resume_step: int | None, eval_every: int) -> float:
-    """Remove log rows after `resume_step`; return the elapsed seconds (`wall`) of the last row kept."""
+def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
+    """Remove log rows after `resume_step`, and evaluations between regular ones; return the others."""
     if not path.exists():
-        return 0.0
+        return []
     if resume_step is None:
         raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
     # Rows are in the order of steps; damage in those that are removed doesn't matter.
     before = takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path))
     kept = [(row, line) for row, line in before if row["kind"] != "eval" or row["step"] % eval_every == 0]
     write_atomically(path, b"".join(line for _, line in kept))
-    return float(kept[-1][0]["wall"]) if kept else 0.0
+    return [row for row, _ in kept]
 
 
 def _is_number(value: Any) -> bool:

@@ -20,8 +20,9 @@ from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 from virel_deep.run.evaluations import Evaluations
 from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import seed_folder
-from virel_deep.run.metrics import SeedLog
+from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner
+from virel_deep.run.survey import settings_record
 from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
@@ -71,8 +72,8 @@ class SeedRun:
             raise
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
-        every = config.eval_every if resume_step < config.steps else 1
-        self.log = SeedLog(self.folder, resume_step=resume_step, eval_every=every)
+        ended = resume_step >= config.steps
+        self.log = SeedLog(self.folder, resume_step=resume_step, eval_every=config.eval_every, ended=ended)
         if failure is not None:
             self._record(max(resume_step, 0), failure)
             self.log.close()
@@ -137,8 +138,8 @@ class SeedRun:
     def _moments(self) -> dict[str, Any]:
         return {} if self.moments is None else {"moments": self.moments.state()}
 
-    def evaluate(self, step: int, acts_by: SeedState) -> None:
-        """Evaluate what the seed acts by on separate environments, and log the returns as an `eval` row.
+    def evaluate(self, step: int, acts_by: SeedState) -> float:
+        """Evaluate what the seed acts by on separate environments; log the returns, and return their mean.
 
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
@@ -159,15 +160,16 @@ class SeedRun:
             raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
         returns = [episode.return_ for episode in episodes]
         lengths = [episode.length for episode in episodes]
-        values: dict[str, Any] = {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths}
-        self.log.write(step, "eval", values)
-        self.evaluations.judge(step, values["return"], acts_by, regular=step % config.eval_every == 0)
+        mean = float(np.mean(returns))
+        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
+        self.evaluations.judge(step, mean, acts_by, regular=step % config.eval_every == 0)
+        return mean
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
-        if algorithm.value.evaluation == "soft":
+        if algorithm.value.evaluation != "hard":
             a_step += report["temperature"] * abs(report["entropy"])
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
@@ -193,6 +195,8 @@ class SeedRun:
         """State of a seed's environments, generators and counters for a checkpoint."""
         return {
             "owner": owner(self.config, self.seed),
+            "settings": settings_record(self.config),
+            "log": self.log.digest,
             "environment": self.envs.state(),
             "acting": self.acting.get_state(),
             "learning": self.learning.get_state(),
@@ -209,6 +213,11 @@ class SeedRun:
         Raises:
             SeedFailure: the environments can't start new episodes.
         """
+        if state.get("log", self.log.digest) != self.log.digest:
+            say(
+                f"note: {self.folder / FILE} lost or changed rows since its checkpoint of step {step} was "
+                "written; what is left of them counts"
+            )
         try:
             self.envs.restore(state["environment"])
         except EnvironmentFailure as error:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +15,14 @@ from virel_common.terminal import say
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
 from virel_deep.agent.interfaces import Agent, Own
-from virel_deep.axes.interfaces import Draw, Noise
+from virel_deep.axes.interfaces import Noise
 from virel_deep.data.minibatches import READ
 from virel_deep.data.moments import Scaling
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
-from virel_deep.run.explore import explore
+from virel_deep.run.explore import explore, fill
 from virel_deep.run.folder import locked, seed_folder
 from virel_deep.run.normalising import normalise
 from virel_deep.run.seed import SeedFailure, SeedRun
@@ -29,8 +30,8 @@ from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
 from virel_deep.streams import generator
 
-Report = Callable[[int, dict[str, float | None]], None]
-"""Callback for the progress display: takes the step and its values whenever `train` rows are written."""
+Report = Callable[[int, dict[str, Any]], object]
+"""Callback that takes a step, and means over the `seeds` in it, whenever `train` rows are written."""
 
 
 class Trainer:
@@ -54,6 +55,8 @@ class Trainer:
         self.runs: list[SeedRun] = []
         self.failed: list[int] = []
         """Seeds that failed and were removed."""
+        self.scores: dict[int, float] = {}
+        """Mean return of each seed evaluated after this step; empty if there was no evaluation."""
         with ExitStack() as held:
             held.enter_context(locked(run, seeds))  # before anything is read or changed
             held.callback(self._close_runs)
@@ -168,6 +171,7 @@ class Trainer:
         """Step every environment once, then do whatever is due: update, log, evaluate, save."""
         config = self.config
         self.step += config.copies
+        self.scores = {}
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
             if run.moments is not None:
@@ -206,7 +210,7 @@ class Trainer:
                 of_seed.uniform_(-1, 1, generator=run.acting)
             return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True, observation=seen)
         for of_seed, run in zip(self._acting, self.runs, strict=True):
-            _fill(of_seed, self.agent.acting, run.acting)
+            fill(of_seed, self.agent.acting, run.acting)
         return explore(self.agent, self.rows, self._acting.numpy(), uniform=False, observation=seen)
 
     def _collect(self, actions: Floats) -> None:
@@ -247,7 +251,7 @@ class Trainer:
             normalise(batch, self.agent.columns, self._scalings)
         for name, draw in self.agent.noise.items():
             for of_seed, one in zip(noise[name], generators, strict=True):
-                _fill(of_seed, draw, one)
+                fill(of_seed, draw, one)
 
     def _log(self, report: Report) -> None:
         now = time.perf_counter()
@@ -259,19 +263,21 @@ class Trainer:
                 run.log_training(self.step, row, speed)
             except SeedFailure as failure:
                 failed[k] = failure
-        shown: dict[str, float | None] = {
+        shown: dict[str, Any] = {
             name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else {})
         }
         returns = [run.last_return for run in self.runs if run.last_return is not None]
         shown |= {"return": float(np.mean(returns)) if returns else None, "steps_per_second": speed}
+        shown["seeds"] = [run.seed for run in self.runs]
         report(self.step, shown)
         self._remove(failed)
 
     def _evaluate(self) -> None:
         failed = {}
+        state_of = self.agent.seed_state if self.config.eval_stochastic else self.agent.seed_networks
         for k, run in enumerate(self.runs):
             try:
-                run.evaluate(self.step, run.acts_by(self.agent.seed_networks(k)))
+                self.scores[run.seed] = run.evaluate(self.step, run.acts_by(state_of(k)))
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)
@@ -339,11 +345,3 @@ class Trainer:
             self.agent.load_seed_state(k, state)
         self.replay.keep(kept)
         self._buffers()
-
-
-def _fill(out: Tensor, draw: Draw, source: torch.Generator) -> None:
-    """Fill a tensor with random numbers of a law."""
-    if draw.law == "normal":
-        out.normal_(generator=source)
-    else:
-        out.uniform_(generator=source)

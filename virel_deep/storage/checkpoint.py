@@ -44,7 +44,7 @@ NAME = re.compile(r"step-(\d{9,})(\.replaced)?")
 TakeRows = Callable[[Path, Ledger], Rows | None]
 """What to do with the replay rows of a checkpoint: `gather`, `check` or `_leave`."""
 
-__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest_step", "save"]
+__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest", "save"]
 
 
 class CheckpointError(StorageError):
@@ -134,13 +134,13 @@ def load(folder: Path, *, with_rows: bool = True) -> Loaded:
     return loaded
 
 
-def newest_step(folder: Path) -> int:
-    """Step of the newest valid checkpoint; its replay rows are checked but not kept in memory.
+def newest(folder: Path) -> Loaded:
+    """Newest valid checkpoint; its replay rows are checked but not kept in memory.
 
     Raises:
         InputError: there is no checkpoint, or none is valid; names each file and what is wrong with it.
     """
-    return _newest(folder, check)[0].step
+    return _newest(folder, check)[0]
 
 
 def _newest(folder: Path, take: TakeRows) -> tuple[Loaded, list[str]]:

@@ -66,7 +66,7 @@ def read_manifest(path: Path, *, step: int) -> Manifest:
         raise InputError(f"{file}: {error.strerror or error}") from error
     except InputError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{file}: not a valid manifest of a checkpoint: {error!r}") from error
     if manifest.step != step or set(manifest.files) != set(FILES):
         raise InputError(

@@ -13,6 +13,7 @@ from typing import Any
 
 from virel_common.terminal import say
 from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
+from virel_deep.run.signals import KILL_TWICE, STOP
 from virel_deep.study.jobs import Job
 
 POLL = 0.2
@@ -47,8 +48,8 @@ class Jobs:
     def run(self, seen: Callable[["Jobs"], object]) -> int:
         """Run all jobs, calling `seen` at intervals to show progress; return the overall exit status.
 
-        A job that fails does not stop the others. After Ctrl-C or SIGTERM no job starts, and those that run
-        save and end; a second signal kills them.
+        A job that fails does not stop the others. After Ctrl-C, SIGTERM, or a scheduler's warning no job
+        starts, and those that run save and end; a second Ctrl-C or SIGTERM kills them.
         """
         with self._listening():
             while self.running or (self.waiting and not self._signals):
@@ -87,14 +88,20 @@ class Jobs:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """Pass Ctrl-C and SIGTERM on to the running jobs while the block lasts."""
+        """Pass stop signals on to the running jobs while the block lasts."""
+        seen: list[int] = []
 
-        def pass_on(_number: int, _frame: Any) -> None:
-            self._signals += 1
+        def pass_on(number: int, _frame: Any) -> None:
+            again = number in KILL_TWICE and number in seen
+            seen.append(number)
+            first, self._signals = not self._signals, self._signals + 1
             for one in list(self.running):
-                one.process.terminate() if self._signals == 1 else one.process.kill()
+                if again:
+                    one.process.kill()
+                elif first:
+                    one.process.terminate()
 
-        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, pass_on) for number in STOP}
         try:
             yield
         finally:

@@ -16,7 +16,8 @@ from virel_common.errors import InputError
 from virel_deep.commands.train import main_train
 from virel_deep.design.environment import EnvSpec
 from virel_deep.run.folder import locked, read_config, write_config
-from virel_deep.run.launch import bundles, train_bundle
+from virel_deep.run.launch import train_bundle
+from virel_deep.run.survey import bundles, survey
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 from virel_deep.versions import run_versions
@@ -77,7 +78,7 @@ BAD = [
     ({"set": "gamma=nan"}, "`gamma` must be a number; found 'nan'"),
     ({"set": "gamma=1e999"}, "`gamma` must be in [0, 1); found inf"),
     ({"set": "data.batch=2.5"}, "`data.batch` must be a whole number; found 2.5"),
-    ({"set": "value.evaluation=warm"}, "`value.evaluation` must be one of 'hard', 'soft'; found 'warm'"),
+    ({"set": "value.evaluation=warm"}, "`value.evaluation` must be one of 'hard', 'soft', 'optimal'; "),
     ({"set": "batchsize=64"}, "`settings` must name one of value, value.critics, "),
     ({"set": "temperature.sclae=1"}, "`settings` must name one of temperature.initial, "),
     ({"set": "temperature=cold"}, "`temperature` must be one of "),
@@ -124,7 +125,7 @@ def test_what_is_no_option_is_refused(tmp_path, capsys, option):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
-    assert main_train(arguments(tmp_path / "file/run")) == 1
+    assert main_train(arguments(tmp_path / "file/run")) == 2
     said = f"virel train: can't write {tmp_path / 'file/run'}: Not a directory\n"
     assert capsys.readouterr().err == said
 
@@ -157,7 +158,7 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "option",
-    ["--preset=sac", f"--env={PENDULUM}", "--seeds=1", "--set=gamma=0.5", "--copies=1", "--device=auto"],
+    ["--preset=sac", f"--env={PENDULUM}", "--set=gamma=0.5", "--copies=1", "--device=auto"],
 )
 def test_a_run_is_resumed_as_it_is(run, capsys, option):
     said = refused(["--resume", str(run), option], capsys)
@@ -411,7 +412,7 @@ def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_anot
     last = [reached(run, seed) for seed in (0, 1)]
     assert max(last) < steps
     config = read_config(run)
-    for seeds, resume in bundles(run, config, 1):
+    for seeds, resume in bundles(survey(run, config), 1):
         assert train_bundle(run, config, seeds, resume, report=lambda *_: None) == 0
     uninterrupted(run, tmp_path / "whole")
     assert_same(run, tmp_path / "whole")

@@ -32,13 +32,20 @@ POSITIVE, NUMBER, WHOLE = "must be finite and positive", "must be a number", "mu
 BAD = [
     ("sac", "value.critics", 3, "must be 1 or 2"),
     ("sac", "value.critics", True, WHOLE),
-    ("sac", "value.evaluation", None, "must be one of 'hard', 'soft'"),
+    ("sac", "value.evaluation", None, "must be one of 'hard', 'soft', 'optimal'"),
     ("mpo", "value.steps", 0, FROM_1),
     ("mpo", "value.steps", 2.0, WHOLE),
     ("mpo", "value.trace", 1.5, r"must be in \[0, 1\] or None"),
     ("mpo", "value.trace", NAN, r"must be in \[0, 1\] or None"),
     ("sac", "value.trace", 1.0, "must be None if `value.steps` is 1"),
     ("mpo", "posterior.samples", 0, FROM_1),
+    ("sac", "posterior.samples", 0, FROM_1),
+    ("sac-iterative", "posterior.steps", 0, FROM_1),
+    ("sac-iterative", "posterior.samples", 0, FROM_1),
+    ("sac-iterative", "prior.std", 0.0, POSITIVE),
+    ("sac-iterative", "temperature.epsilon", 0.0, POSITIVE),
+    ("sql", "posterior.samples", 1, "must be at least 2"),
+    ("sql", "posterior.samples", 5, "must be even"),
     ("mpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
     ("mpo", "posterior.keep", 1.1, r"must be in \(0, 1\]"),
     ("mpo", "prior.trust_mean", 0.0, POSITIVE),
@@ -107,9 +114,9 @@ BAD = [
         "sac",
         "posterior",
         "gaussian",
-        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, top-share, score",
+        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, iterative, stein, ",
     ),
-    ("sac", "prior", "flat", "must be one of uniform, learned, previous"),
+    ("sac", "prior", "flat", "must be one of uniform, learned, previous, learned-categorical, "),
     ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
     ("sac", "data", "disk", "must be one of replay, rollouts"),
 ]
@@ -193,6 +200,56 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
             "`value.evaluation` must be 'hard' for a weighted posterior; found 'soft'",
         ),
         (
+            "td3",
+            {"prior": "fixed"},
+            "`posterior` must be 'iterative', 'tanh-gaussian' for a fixed prior; found 'deterministic'",
+        ),
+        (
+            "sac",
+            {"temperature.epsilon": 1.0},
+            "`temperature.epsilon` must be None for a uniform prior; found 1.0",
+        ),
+        (
+            "sac-iterative",
+            {"temperature.target_entropy": -1.0},
+            "`temperature.target_entropy` must be None for a fixed prior; found -1.0",
+        ),
+        (
+            "mpo-parametric",
+            {"temperature": "dual"},
+            "`prior` must be 'fixed', 'uniform' for a dual temperature; found 'previous'",
+        ),
+        (
+            "sac-iterative",
+            {"prior": "learned"},
+            "`prior` must be 'fixed', 'uniform' for an iterative posterior; found 'learned'",
+        ),
+        (
+            "sac-iterative",
+            {"temperature": "zero", "value.evaluation": "hard"},
+            "`temperature` must not be 'zero' for an iterative posterior; found 'zero'",
+        ),
+        (
+            "sql",
+            {"temperature": "dual"},
+            "`temperature` must be 'constant' for a Stein posterior; found 'dual'",
+        ),
+        (
+            "sql",
+            {"value.evaluation": "soft"},
+            "`value.evaluation` must be 'optimal' for a Stein posterior; found 'soft'",
+        ),
+        (
+            "sql",
+            {"temperature.alpha": 0.0},
+            "`value.evaluation` must not be 'optimal' if the temperature may be 0; found 'optimal'",
+        ),
+        (
+            "sql",
+            {"value.steps": 3, "value.trace": 1.0},
+            "`value.trace` must be None if the posterior is 'stein'; found 1.0",
+        ),
+        (
             "mpo",
             {"posterior": "tanh-gaussian"},
             "`posterior` must be 'weighted' or 'top-share' for a learned prior; found 'tanh-gaussian'",
@@ -205,7 +262,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "sac",
             {"prior": "previous"},
-            "`prior` must be 'uniform' for a dual temperature of the entropy; found 'previous'",
+            "`prior` must be 'fixed', 'uniform' for a dual temperature; found 'previous'",
         ),
         (
             "sac",
@@ -326,7 +383,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
         ),
         (
             "temperature.scale",
-            "`settings` must name one of temperature.initial, temperature.target_entropy; .*scale'",
+            "`settings` must name one of temperature.initial, temperature.target_entropy, .*; .*scale'",
         ),
         ("prior.x", "`settings` must name one of the settings, but there are none; found 'prior.x'"),
         ("gamma.x", "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),

@@ -11,7 +11,10 @@ LATER = {
     "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
     "policy_learning_rate": None,
 }  # fmt: skip
-ADDED = {"value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1} | LATER
+ADDED = LATER | {
+    "value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1, "posterior.samples": 1,
+    "temperature.epsilon": None,
+}  # fmt: skip
 """Settings that came later, with the values that leave everything as it was."""
 AXES = ("value", "value.critics", "value.evaluation", "posterior", "temperature", "prior", "data")
 WANTED_AXES = {
@@ -61,7 +64,12 @@ def test_a_preset_is_its_point_on_the_axes_with_the_numbers_of_its_source(preset
     if "deterministic" in WANTED_AXES[preset]:  # it has no penalties
         shared = {name: value for name, value in shared.items() if "penalty" not in name}
     wanted = dict(zip(AXES, WANTED_AXES[preset], strict=True)) | {"reward_scale": 1.0} | shared | OWN[preset]
-    added = {name: value for name, value in ADDED.items() if "." not in name or "target-q" in wanted.values()}
+    owners = {"value.": "target-q", "posterior.": "tanh-gaussian", "temperature.": "dual"}
+    added = {
+        name: value
+        for name, value in ADDED.items()
+        if "." not in name or owners[name.partition(".")[0] + "."] in wanted.values()
+    }
     assert settings == wanted | added
 
 
@@ -82,7 +90,7 @@ WANTED_MPO = {
     "mpo": RETRACE | BUDGET | BOUNDS | {"prior.price_spread": 100.0} | {"prior.likelihood": "joint"},
     "mpo-parametric": RETRACE | BOUNDS | {"prior.price_spread": 100.0} | {
         "prior": "previous", "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0,
-        "posterior.log_std_penalty": 0.0, "temperature": "zero",
+        "posterior.log_std_penalty": 0.0, "posterior.samples": 1, "temperature": "zero",
     },
     "rerpi": BUDGET | {
         "prior.likelihood": "decoupled", "prior.trust_mean": 1e-3, "prior.trust_spread": 1e-6,
@@ -123,8 +131,33 @@ def test_mpo_and_its_kin_have_the_numbers_of_their_sources(preset):
     assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | LATER | TRUST | WANTED_MPO[preset]
 
 
+CRITICS = {
+    "value.critics": 2,
+    "value.steps": 1,
+    "value.trace": None,
+    "data.batch": 128,
+    "learning_rate": 3e-4,
+}
+WANTED_INFERRED = {
+    "sac-iterative": CRITICS | {
+        "value.evaluation": "soft", "posterior": "iterative", "posterior.steps": 2, "posterior.samples": 10,
+        "prior": "fixed", "prior.std": 1.0, "temperature": "dual", "temperature.initial": 1.0,
+        "temperature.target_entropy": None, "temperature.epsilon": None, "target_period": 0,
+    },
+    "sql": CRITICS | {
+        "value.evaluation": "optimal", "posterior": "stein", "posterior.samples": 16, "prior": "uniform",
+        "temperature": "constant", "temperature.alpha": 1.0, "hidden": [128, 128], "target_period": 1000,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_INFERRED)
+def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == COMMON | WANTED_INFERRED[preset]
+
+
 def test_no_preset_is_without_its_line_here():
-    assert set(WANTED_AXES) | set(WANTED_MPO) | set(WANTED_ON_POLICY) == set(PRESETS)
+    assert set(WANTED_AXES) | set(WANTED_MPO) | set(WANTED_INFERRED) | set(WANTED_ON_POLICY) == set(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +172,11 @@ def test_no_preset_is_without_its_line_here():
         ("sac-v", "Hopper-v5", 5.0),
         ("sac-v", "Walker2d-v4", 5.0),
         ("sac-v", "Ant-v5", 5.0),
+        ("sql", "Swimmer-v5", 30.0),
+        ("sql", "Walker2d-v5", 10.0),
+        ("sql", "Ant-v5", 300.0),
+        ("sql", "Humanoid-v5", 100.0),
+        ("sql", "Pendulum-v1", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),

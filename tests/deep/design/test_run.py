@@ -131,11 +131,11 @@ def with_temperature(value):
         (with_temperature({"initial": 1.0}), "`temperature.kind` must be one of .*; found None"),
         (
             with_temperature({"kind": "dual", "initial": 1.0, "target_entropy": None, "alpha": 1.0}),
-            "`temperature` must have no settings but initial, target_entropy; found .'alpha'",
+            "`temperature` must have no settings but initial, target_entropy, epsilon; found .'alpha'",
         ),
         (
             with_temperature({"kind": "dual", "initial": 1.0}),
-            "`temperature` must also have the settings target_entropy; found .'initial'",
+            "`temperature` must also have the settings target_entropy; found .'epsilon', 'initial'",
         ),
         (
             with_temperature({"kind": "dual", "initial": 0.0, "target_entropy": None}),

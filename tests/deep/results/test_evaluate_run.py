@@ -58,7 +58,7 @@ def test_the_record_holds_what_was_played(run, capsys):
 
 def test_where_no_record_can_be_written_the_table_is_printed_all_the_same(run, capsys):
     (run / "evaluation.json").mkdir()
-    assert main_evaluate([str(run), "--episodes", "1"]) == 1
+    assert main_evaluate([str(run), "--episodes", "1"]) == 2
     done, _ = evaluate_run(run, episodes=1, seed=0)
     said = capsys.readouterr()
     assert all(f"{one.returns.mean():.1f}" in said.out for one in done)

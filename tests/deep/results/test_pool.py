@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.support.runs import learning, write_run
+from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
 from virel_deep.results.read import read_run
+from virel_deep.results.remarks import remarks
 
 HOPPER = "Hopper-v5"
 
@@ -51,3 +53,31 @@ def test_a_shared_seed_or_any_other_difference_keeps_runs_apart(tmp_path, other)
         with_seeds(tmp_path / "b", first.pop("first"), curves, **first),
     ]
     assert pooled(runs) == runs
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (
+            {"gymnasium": "1.4.0", "mujoco": "4.0.1"},
+            "version of mujoco: 4.0.0 (seeds 0, 1), 4.0.1 (seeds 2, 3)",
+        ),
+        ({"gymnasium": "1.4.0"}, "version of mujoco: 4.0.0 (seeds 0, 1), unknown (seeds 2, 3)"),
+        ({"gymnasium": "1.4.0", "mujoco": "4.0.0"}, None),
+    ],
+)
+def test_pooled_folders_of_other_versions_are_said(tmp_path, second, said):
+    curves = learning(np.random.default_rng(3), 4, 6, 100.0)
+    a = with_seeds(tmp_path / "a", 0, curves[:2])
+    b = with_seeds(tmp_path / "b", 2, curves[2:], versions=second)
+    (run,) = pooled([a, b])
+    remarks_of = [line for line in remarks(entries([run])) if "folders that differ" in line]
+    assert [said in line for line in remarks_of] == ([True] if said else [])
+
+
+def test_pooled_folders_that_end_at_other_steps_are_said(tmp_path):
+    curves = learning(np.random.default_rng(1), 4, 6, 100.0)
+    a = with_seeds(tmp_path / "a", 0, curves[:2], steps=6000)
+    b = with_seeds(tmp_path / "b", 2, curves[2:, :4], steps=6000)
+    (run,) = pooled([a, b])
+    assert "last evaluation: 6000 (seeds 0, 1), 4000 (seeds 2, 3)" in run.mixed[0]

@@ -11,16 +11,9 @@ import torch
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
 from virel_deep.run import launch, trainer
-from virel_deep.run.launch import (
-    COMPLETE,
-    FAILED,
-    STOP_CHILD,
-    STOPPED,
-    bundles,
-    stop_requests,
-    train,
-    train_bundle,
-)
+from virel_deep.run.launch import COMPLETE, FAILED, STOPPED, Work, train, train_bundle
+from virel_deep.run.signals import STOP, STOP_CHILD, WARNINGS, stop_requests
+from virel_deep.run.survey import bundles, survey
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
@@ -58,7 +51,7 @@ def bundle(run, config, *, resume=False, report=quiet):
 )
 def test_seeds_from_scratch_are_split_over_the_jobs(tmp_path, jobs, wanted):
     config = small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=range_of(5))
-    assert bundles(tmp_path, config, jobs) == [(seeds, False) for seeds in wanted]
+    assert bundles(survey(tmp_path, config), jobs) == [(seeds, False) for seeds in wanted]
 
 
 def range_of(n):
@@ -71,7 +64,7 @@ def test_seeds_go_on_together_where_they_are_at_the_same_step(tmp_path):
         reach(tmp_path, seed, step)
     reach(tmp_path, 4, 80, done=True)
     reach(tmp_path, 5, 80)  # killed before it was recorded
-    assert bundles(tmp_path, config, 2) == [
+    assert bundles(survey(tmp_path, config), 2) == [
         ([5], True),
         ([3], True),
         ([0, 6], True),
@@ -84,7 +77,7 @@ def test_a_seed_that_was_done_goes_on_towards_a_new_goal(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=120, seeds=(0, 1))
     reach(tmp_path, 0, 80, done=True)
     reach(tmp_path, 1, 120, done=True)
-    assert bundles(tmp_path, config, 1) == [([0], True)]
+    assert bundles(survey(tmp_path, config), 1) == [([0], True)]
 
 
 def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_back_to(tmp_path):
@@ -95,13 +88,13 @@ def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_bac
     trainer.close()
     newest = max((tmp_path / "seed-0/replay").glob("rows-*"))
     newest.write_bytes(bytes(len(newest.read_bytes())))
-    assert bundles(tmp_path, config, 1) == [([1], True), ([0], True)]
+    assert bundles(survey(tmp_path, config), 1) == [([1], True), ([0], True)]
 
 
 # --- stops
 
 
-@pytest.mark.parametrize("number", launch.WARNINGS)
+@pytest.mark.parametrize("number", WARNINGS)
 def test_a_schedulers_warning_asks_for_a_stop_however_often_it_comes(number):
     before = signal.getsignal(number)
     with stop_requests() as stopped:
@@ -165,7 +158,7 @@ def test_a_stop_in_the_last_step_is_the_end(tmp_path, capsys):
 
 
 def test_a_child_that_ended_before_it_could_listen_has_stopped():
-    for number in launch.STOP:
+    for number in STOP:
         assert launch._status(SimpleNamespace(exitcode=-number, name="seed 0"), stopped=True) == STOPPED
 
 
@@ -177,14 +170,15 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
         return COMPLETE
 
     monkeypatch.setattr(launch, "train_bundle", trained)
-    monkeypatch.setattr(launch, "_stop_with_parent", quiet)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, launch.STOP)  # as it is started
+    monkeypatch.setattr("virel_deep.run.signals.ctypes.CDLL", lambda _: SimpleNamespace(prctl=quiet))
+    monkeypatch.setattr(launch, "_keep_freed_memory", quiet)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # as it is started
     try:
         with pytest.raises(SystemExit):
-            launch._child(tmp_path, None, [0], False, None)
+            launch._child(Work("seed 0", tmp_path, None, [0], False), None, os.getppid())
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    assert set(launch.STOP) & heard[0] == {signal.SIGINT}
+    assert set(STOP) & heard[0] == {signal.SIGINT}
 
 
 @pytest.mark.parametrize("code", [-9, -STOP_CHILD, 3])

@@ -40,6 +40,8 @@ pytestmark = pytest.mark.mujoco
         ("mpo-parametric", 70, {"value.steps": 2, "target_period": 5, "update_every": 1}, {"copies": 2}),
         ("vmpo", 71, {"data.epochs": 2, "target_period": 2}, {}),  # a checkpoint in the middle of a rollout
         ("erpg", 70, {"data.length": 12}, {"copies": 2}),
+        ("sac-iterative", 70, {"posterior.samples": 2, "update_every": 5}, {"copies": 2}),
+        ("sql", 71, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {}),
     ],
 )
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, settings, config):

@@ -28,7 +28,7 @@ from virel_common import files
 from virel_common.errors import InputError
 from virel_deep.storage import checkpoint
 from virel_deep.storage import manifest as _manifest
-from virel_deep.storage.checkpoint import Rows, load, newest_step, save
+from virel_deep.storage.checkpoint import Rows, load, newest, save
 
 
 @pytest.mark.parametrize("damage", [flip, cut, lengthen, empty, swap, Path.unlink, folder_instead])
@@ -38,7 +38,7 @@ def test_damage_to_any_file_is_named_and_the_checkpoint_before_is_used(folder, f
     damage(path)
     with pytest.warns(UserWarning, match=f"{path}.*; using step-000000030 instead"):
         loaded = load(folder)
-    assert loaded.step == newest_step(folder) == 30
+    assert loaded.step == newest(folder).step == 30
     assert_is_of_its_step(loaded, CAPACITY)
 
 
@@ -111,7 +111,7 @@ def test_a_manifest_with_a_right_checksum_and_wrong_rows_is_refused(folder, edit
     path.write_text(json.dumps(content | {"sha256": _manifest._checksum(content)}))
     with pytest.warns(UserWarning, match=message):
         assert_is_of_its_step(load(folder), CAPACITY)
-    assert newest_step(folder) == 30
+    assert newest(folder).step == 30
 
 
 def test_a_checkpoint_under_another_step_s_name_is_refused(folder):
@@ -166,11 +166,11 @@ def test_scheduling_finds_the_same_checkpoint_as_loading_but_keeps_no_rows(tmp_p
     rows = Rows(0, np.zeros((2000, 250), np.float32), 2000)  # 2 MB
     save(tmp_path / "checkpoints", 7, {}, rows=rows)
     peaks = {}
-    for read in (newest_step, load):
+    for read in (newest, load):
         tracemalloc.start()
         read(tmp_path / "checkpoints")
         peaks[read] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert newest_step(tmp_path / "checkpoints") == 7
-    assert peaks[newest_step] < rows.data.nbytes / 4
+    assert newest(tmp_path / "checkpoints").step == 7
+    assert peaks[newest] < rows.data.nbytes / 4
     assert peaks[load] > rows.data.nbytes

@@ -17,13 +17,14 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import losses, rollout, weights
-from virel_deep.axes.posterior import taken, tanh_gaussian
+from virel_deep.axes import losses, prior, rollout, weights
+from virel_deep.axes.posterior import steps, taken, tanh_gaussian
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 TEMPERED = weights.tempered_weights
 ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
+KL_PARTS = prior.kl_parts
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -130,6 +131,18 @@ def no_bonus(log_pi, advantage, log_ratio, alpha):
     return SCORE(log_pi, advantage, 0 * log_ratio, alpha)
 
 
+def unweighted_value(log_weight, q, log_ratio, alpha):  # noqa: ARG001
+    return alpha[..., 0] * (log_weight + q / alpha).logsumexp(-1)
+
+
+def ungated(head, output):  # noqa: ARG001
+    return output.chunk(2, dim=-1)[0]
+
+
+def other_divergence(p, q):
+    return KL_PARTS(q, p)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -172,6 +185,10 @@ PLANTED = [
     planted("entropy's sign", "deep-erpg", losses, "score_loss", entropy_paid),
     planted("no bonus at the state", "deep-erpg", losses, "score_loss", no_bonus),
     planted("no half", "deep-erpg", losses, "v_loss", lambda v, y: (v - y).square()),
+    planted("proposals not weighed", "deep-sql", losses, "optimal_value", unweighted_value),
+    planted("no discount", "deep-sql", losses, "td_target", undiscounted_target),
+    planted("no gate", "deep-iterative", steps, "gated_update", ungated),
+    planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 

@@ -31,4 +31,6 @@ def pathwise_loss(posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:
         q: Q at the actions, `[K, B, N]`, differentiable in them.
         alpha: temperature `[K, 1]`.
     """
+    if posterior.exact_divergence is not None:
+        return seed_mean(policy_loss(posterior.mean(q), posterior.exact_divergence, alpha))
     return seed_mean(posterior.mean(policy_loss(q, posterior.log_ratio, alpha[..., None])))

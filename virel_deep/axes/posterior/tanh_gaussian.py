@@ -147,10 +147,10 @@ def split(head: Tensor) -> Gaussian:
 
 
 class TanhGaussian(Pathwise):
-    """Tanh-Gaussian policy, mean and log std from a network: one reparametrised action per state.
+    """Tanh-Gaussian policy, mean and log std from a network: reparametrised actions, one or more per state.
 
     Args:
-        settings: weights of the penalties.
+        settings: number of actions and weights of the penalties.
         policy: network from a state to `2 A` outputs.
     """
 
@@ -159,20 +159,32 @@ class TanhGaussian(Pathwise):
         self.settings = settings
         self.networks = {"policy": policy}
         self.targets: Mapping[str, Network] = {}
-        self.acting = Draw(policy.sizes[-1] // 2)
-        self.noise = {"action": self.acting}
+        n_action = policy.sizes[-1] // 2
+        self.acting = Draw(n_action)
+        self.noise = {"action": Draw(settings.samples * n_action)}
+        self._shape = (settings.samples, n_action)
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """Draw one action per state, differentiable in the policy's parameters."""
+        """Draw the actions of each state, differentiable in the policy's parameters."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
-        action, log_pi = seedwise(tanh_gaussian, head, noise["action"])
-        pre = seedwise(_before_tanh, head, noise["action"])
-        action, log_pi, pre = action[:, :, None], log_pi[:, :, None], pre[:, :, None]
-        log_prior, kl = objective.prior.log_density(state, action, pre), objective.prior.kl(state, head)
-        return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, self._penalty(head), pre, kl)
+        xi, of_each = noise["action"].view(*state.shape[:2], *self._shape), head[:, :, None]
+        of_each = of_each.expand(-1, -1, self._shape[0], -1)
+        action, log_pi = seedwise(tanh_gaussian, of_each, xi)
+        pre = seedwise(_before_tanh, of_each, xi)
+        prior, equal = objective.prior, torch.full_like(log_pi, -math.log(self._shape[0]))
+        return Weighted(
+            action,
+            equal,
+            log_pi,
+            prior.log_density(state, action, pre),
+            self._penalty(head),
+            pre,
+            prior.kl(state, head),
+            prior.divergence(head),
+        )
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
-        """Draw one action per next state from the online policy, which has no target copy."""
+        """Draw the actions of each next state from the online policy, which has no target copy."""
         return self.infer(state, noise, objective)
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Tensor:

@@ -1,0 +1,107 @@
+"""Policy of a run for use in another program: it takes observations and gives what `env.step` takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virel_common.errors import InputError, require
+from virel_deep.data.actions import Actions, actions_of
+from virel_deep.data.making import make_env
+from virel_deep.data.observations import Observations, observations_of
+from virel_deep.data.returned import Unusable
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.run.actors import Actor, normalised
+from virel_deep.run.explorers import Explorer
+from virel_deep.run.folder import read_config
+from virel_deep.run.policy import Policy, acts_by, newest, policy_of
+from virel_deep.streams import stream
+
+Numbers = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPolicy:
+    """Policy of one seed of a run, deterministic or exploring, in the environment's own numbers."""
+
+    env: str
+    """Gymnasium id of the environment that it was trained on, or `module:function`."""
+    seed: int
+    """Seed of the run whose newest policy this is."""
+    step: int
+    """Environment steps that the policy was trained for."""
+    observation_size: int
+    """Number of entries O of an observation; of a discrete one, of the one-hot vector that stands for it."""
+    _policy: Policy
+    _actions: Actions
+    _observations: Observations
+    _algorithm: Algorithm
+    _state: Mapping[str, Any]
+    _noise_seed: int
+
+    def act(self, observation: ArrayLike, *, deterministic: bool = True) -> Numbers:
+        """Choose actions that `env.step` takes: `[A]` for one observation `[O]`, `[N, A]` for `[N, O]`.
+
+        A discrete observation is a whole number, several are `[N]`; so it is with discrete actions.
+
+        Args:
+            observation: one observation, or N of them.
+            deterministic: whether the policy acts as in evaluation; otherwise it explores as in training, by
+                random numbers of its own: the same calls after loading give the same actions.
+
+        Raises:
+            InputError: the observation has another shape, is not finite, or is not of a discrete space.
+        """
+        shape = self._observations.blank.shape
+        seen = np.asarray(observation, np.float32 if shape else np.float64)
+        alone = seen.shape == shape
+        wanted = f"have shape [{self.observation_size}], or [N, that]" if shape else "be a number, or [N]"
+        fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape)
+        require(fits, "observation", seen.shape, f"must {wanted}")
+        require(bool(np.isfinite(seen).all()), "observation", seen.tolist(), "must be finite")
+        try:
+            vectors = self._observations.vectors(seen[None] if alone else seen)
+        except Unusable as error:
+            raise InputError(f"`observation`: {error}") from None
+        acting = self._policy if deterministic else self._explorer
+        action = self._actions.from_unit(acting.act(vectors.astype(np.float32, copy=False)))
+        return action[0] if alone else action
+
+    @cached_property
+    def _explorer(self) -> Actor:
+        source = stream(self._noise_seed, "exploring")
+        return normalised(Explorer(self._algorithm, self._state, source), self._state)
+
+
+def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPolicy:
+    """Load the newest policy of a run's seed, by default of its first one.
+
+    Raises:
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or
+            `noise_seed` is negative.
+    """
+    require(noise_seed >= 0, "noise_seed", noise_seed, "must not be negative")
+    chosen = read_config(run).seeds[0] if seed is None else seed
+    config, found = newest(run, chosen)
+    policy = policy_of(config, found)
+    env = make_env(policy.env)
+    try:
+        actions, seen = actions_of(env.action_space), observations_of(env.observation_space)
+    finally:
+        env.close()
+    return LoadedPolicy(
+        env=policy.env.id,
+        seed=chosen,
+        step=found.step,
+        observation_size=seen.size,
+        _policy=policy,
+        _actions=actions,
+        _observations=seen,
+        _algorithm=config.algorithm,
+        _state=acts_by(found),
+        _noise_seed=noise_seed,
+    )

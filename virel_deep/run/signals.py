@@ -1,0 +1,119 @@
+"""Signals that ask a training to save and stop, in one process and in a parent with children."""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
+"""Signals of impatient people: the first one saves and stops, a second one kills."""
+WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals of schedulers and of terminals that close; they save and stop too, however often they come."""
+STOP = (*KILL_TWICE, *WARNINGS)
+STOP_CHILD = signal.SIGUSR1
+"""Signal by which the parent asks its children to stop, one of those that may come twice.
+
+A scheduler's signal to the whole group reaches the children directly, and once more through the parent."""
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether a signal requested a stop; a second of `KILL_TWICE` kills.
+
+    In a thread, where Python can set no handler, nothing requests a stop.
+    """
+    if not in_main_thread():
+        yield lambda: False
+        return
+    seen: list[int] = []
+    before = {number: signal.getsignal(number) for number in STOP}
+
+    def note(number: int, _frame: Any) -> None:
+        seen.append(number)
+        if number in KILL_TWICE:
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass
+class Children:
+    """Processes that train, and whether they were asked to stop."""
+
+    running: list[BaseProcess] = field(default_factory=list)
+    stopped: bool = False
+
+    def stop(self, number: int = STOP_CHILD) -> None:
+        """Send a signal to every child that still runs: by default the one that asks to save and stop."""
+        self.stopped = True
+        for process in list(self.running):
+            if process.pid is not None and process.exitcode is None:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, number)
+
+
+@contextmanager
+def signals_left_to(children: Children) -> Iterator[None]:
+    """Pass stop signals on to the child processes.
+
+    The parent itself survives them, to wait for its children; a second of `KILL_TWICE` kills those.
+    """
+    if not in_main_thread():
+        yield
+        return
+    seen: list[int] = []
+
+    def pass_on(number: int, _frame: Any) -> None:
+        again = number in KILL_TWICE and number in seen
+        seen.append(number)
+        children.stop(signal.SIGKILL if again else STOP_CHILD)
+
+    before = {number: signal.signal(number, pass_on) for number in STOP}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Hold stop signals back during the block, and in a process that is started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_stops_of(parent: int) -> bool:
+    """Let stop signals reach this child, and have the kernel send one when its parent dies.
+
+    Otherwise a child could still train while a resumed run trains the same seeds. Ctrl-C stays blocked, as it
+    was when this process began: the parent passes it on, once.
+
+    Returns:
+        Whether the parent is still alive.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP} - {signal.SIGINT})
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, STOP_CHILD)
+    return os.getppid() == parent
+
+
+def in_main_thread() -> bool:
+    """Whether this is the main thread, the only one in which Python can handle signals."""
+    return threading.current_thread() is threading.main_thread()
