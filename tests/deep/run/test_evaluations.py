@@ -11,8 +11,8 @@ from tests.support.deep import assert_same, differing, metrics, small_run, train
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
 from virel_deep.run.folder import set_steps
-from virel_deep.run.launch import bundles
 from virel_deep.run.policy import load_policy
+from virel_deep.run.survey import bundles, survey
 from virel_deep.storage.checkpoint import load
 
 PENDULUM = "InvertedPendulum-v5"
@@ -97,7 +97,7 @@ def test_a_seed_stops_when_its_evaluations_are_good_enough_and_the_others_keep_t
     assert differing(mine.state, theirs.state) == []
     assert evaluated(ruled, 1 - good) == evaluated(free, 1 - good)
     set_steps(ruled, 120)  # a larger goal is for those that have not stopped
-    assert bundles(ruled, replace(config, steps=120), 1) == [([1 - good], True)]
+    assert bundles(survey(ruled, replace(config, steps=120)), 1) == [([1 - good], True)]
 
 
 @pytest.mark.parametrize(("n", "stops_at"), [(1, 20), (2, 40), (3, 60)])

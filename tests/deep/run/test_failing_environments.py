@@ -10,7 +10,8 @@ import pytest
 from tests.support.deep import assert_same, metrics, small_run, train
 from tests.support.envs import Dice, registered
 from virel_deep.run.evaluate import evaluate_policy
-from virel_deep.run.launch import bundles, train_bundle
+from virel_deep.run.launch import train_bundle
+from virel_deep.run.survey import bundles, survey
 
 pytestmark = pytest.mark.mujoco
 
@@ -93,7 +94,7 @@ def test_a_seed_stops_with_a_diagnosis_and_the_other_goes_on(
     sound = tmp_path / "sound"
     train(sound, small_run(sound, "sac", env, steps=40, seeds=(0,), eval_every=20))
     assert_same(run, sound, (0,))
-    for seeds, resume in bundles(run, config, 1):  # the seed is tried again
+    for seeds, resume in bundles(survey(run, config), 1):  # the seed is tried again
         assert train_bundle(run, config, seeds, resume, report=lambda *_: None) == 0
     assert not (run / "seed-1/failure.json").exists()
     assert (run / "seed-1/done.json").exists()
