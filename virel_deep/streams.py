@@ -3,7 +3,11 @@
 import numpy as np
 import torch
 
-STREAMS = ("weights", "acting", "learning", "environment", "evaluation", "after-training", "exploring")
+STREAMS = (
+    "weights", "acting", "learning", "environment", "evaluation", "after-training", "exploring",
+    "evaluation-actions",
+)  # fmt: skip
+"""Names of the streams; a name's place is its key, so new ones come last."""
 
 
 def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:

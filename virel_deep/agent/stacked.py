@@ -53,12 +53,13 @@ class StackedAgent(ABC):
             network.initialise(generators)
         self.copy_targets()
         self.adams = {
-            name: Adam(network.flat, algorithm.learning_rate) for name, network in self.networks.items()
+            name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()
         }
         if device.type == "cpu":  # views of the parameters, for acting
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
+        self._schedule()
         value, posterior, prior, temperature = self.parts
         more = (part.reports for part in (prior, posterior, temperature, value))
         self.metrics = (*METRICS, *(name for names in more for name in names))
@@ -141,6 +142,15 @@ class StackedAgent(ABC):
         """Increase the number of updates by one, after an update was computed."""
         self.updates += 1
         self._summed += 1
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Set the step sizes of the next update, if the algorithm has a schedule of them."""
+        if self.algorithm.learning_rate_end is not None:
+            factor = self.algorithm.rate_factor(self.updates)
+            for adam in self.adams.values():
+                adam.scale_rate(factor)
+            self.temperature.scale_rate(factor)
 
     @abstractmethod
     def compute(self, kind: Kind, batch: Tensor, noise: Noise, own: Own | None) -> None:
@@ -194,6 +204,7 @@ class StackedAgent(ABC):
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k from a `seed_state` dictionary; all seeds must have the same number of updates."""
         self.updates, self._summed = state["updates"], state["summed"]
+        self._schedule()
         self._sums[:, k] = state["sums"]
         for name, (network, flat) in self._flats().items():
             for block, x in network.seed_blocks(flat, k).items():

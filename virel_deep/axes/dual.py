@@ -50,6 +50,10 @@ class Dual:
         self._gradient[: self.seeds] = gradient
         self._adam.descend(self._gradient)
 
+    def scale_rate(self, factor: float) -> None:
+        """Set the step size to this multiple of the first one."""
+        self._adam.scale_rate(factor)
+
     def project(self, least: float) -> None:
         """Raise dual variables below `least` (less than 1) to it, so that no quotient by one overflows."""
         self.raw[: self.seeds].clamp_(min=self._parameter(least))

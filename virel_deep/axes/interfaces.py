@@ -258,6 +258,9 @@ class Temperature(Protocol):
         A temperature that has none stays as it is.
         """
 
+    def scale_rate(self, factor: float) -> None:
+        """Set the step size that it shares with the networks, if any, to this multiple of the first one."""
+
     def tune(self, log_ratio: Tensor) -> None:
         """Take one dual step on a tuned temperature, given `E log(posterior / prior)` `[K, B]` per state.
 

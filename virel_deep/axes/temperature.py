@@ -42,6 +42,9 @@ class ResidualError(ABC):
     def observe_reward(self, reward: Tensor, *, first: bool) -> None:  # noqa: B027  (most kinds have no r_avg)
         """Do nothing: among the temperatures, only `RewardTemperature` depends on the rewards."""
 
+    def scale_rate(self, factor: float) -> None:  # noqa: B027  (only `dual` shares the step size)
+        """Do nothing: only the dual temperature of an entropy shares the networks' step size."""
+
     def tune(self, log_ratio: Tensor) -> None:  # noqa: B027  (most kinds are not tuned)
         """Do nothing: most kinds of temperature are not tuned."""
 
@@ -160,6 +163,10 @@ class DualTemperature(ResidualError):
     def alpha(self) -> Tensor:
         """Temperature of every seed after tuning so far, `[K, 1]`."""
         return self.dual.value[:, None]
+
+    def scale_rate(self, factor: float) -> None:
+        """Set the step size on log alpha to this multiple of the first one."""
+        self.dual.scale_rate(factor)
 
     def tune(self, log_ratio: Tensor) -> None:
         """Take one dual step towards the target entropy, given log(posterior / prior) `[K, B]` per state."""

@@ -46,6 +46,8 @@ class EvaluateOptions:
     """Number of episodes; every seed's policy plays the same ones."""
     seed: int = 0
     """Random seed of the evaluation episodes; it is not one of the run's training seeds."""
+    best: bool = False
+    """Take the policy of each seed's best evaluation, which a run with --keep-best has, not the newest."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class WatchOptions:
     """Seed of the run whose policy is taken; default: the run's first seed."""
     out: Path | None = None
     """Video file to write, .mp4 or .gif; default: RUN/seed-S.mp4, S the seed whose policy is recorded."""
+    best: bool = False
+    """Take the policy of the seed's best evaluation, which a run with --keep-best has, not the newest."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class ExportOptions:
     """ONNX file to write, such as policy.onnx."""
     seed: int | None = None
     """Seed of the run whose policy is taken; default: the run's first seed."""
+    best: bool = False
+    """Take the policy of the seed's best evaluation, which a run with --keep-best has, not the newest."""
 
 
 def main_evaluate(argv: Sequence[str]) -> int:
@@ -131,7 +137,9 @@ def _evaluate(options: EvaluateOptions) -> int:
     from virel_deep.results.evaluate_run import evaluate_runs, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
 
     require(len(options.runs) >= 1, "runs", options.runs, "must name at least one run folder")
-    done, failed = evaluate_runs(options.runs, episodes=options.episodes, seed=options.seed)
+    done, failed = evaluate_runs(
+        options.runs, episodes=options.episodes, seed=options.seed, best=options.best
+    )
     rows = sorted((one for _, of_run in done for one in of_run), key=lambda one: one.seed)
     console().print(evaluation_table(rows))
     for failure in failed:
@@ -146,7 +154,7 @@ def _watch(options: WatchOptions) -> int:
     from virel_deep.streams import stream  # noqa: PLC0415
 
     watch.render_headless()
-    policy, seed = _policy(options.run, options.seed)
+    policy, seed = _policy(options.run, options.seed, best=options.best)
     path = options.out or options.run / f"seed-{seed}.mp4"
     with Console(stderr=True).status("recording") as status:
         video = watch.record(
@@ -166,7 +174,7 @@ def _export(options: ExportOptions) -> int:
     from virel_deep.results.export import export_policy  # noqa: PLC0415  (brings torch)
     from virel_deep.results.onnx_graph import OBSERVATIONS, ExportError  # noqa: PLC0415
 
-    policy, seed = _policy(options.run, options.seed)
+    policy, seed = _policy(options.run, options.seed, best=options.best)
     try:
         about = {"run": options.run.resolve().name, "seed": str(seed)}
         difference = export_policy(policy, options.out, about=about)
@@ -179,13 +187,13 @@ def _export(options: ExportOptions) -> int:
     return 0
 
 
-def _policy(run: Path, seed: int | None) -> tuple["Policy", int]:
-    """Load a seed's newest policy, by default of the run's first seed; return policy and seed."""
+def _policy(run: Path, seed: int | None, *, best: bool) -> tuple["Policy", int]:
+    """Load a seed's newest or best policy, by default of the run's first seed; return policy and seed."""
     from virel_deep.run.folder import read_config  # noqa: PLC0415
     from virel_deep.run.policy import load_policy  # noqa: PLC0415
 
     chosen = read_config(run).seeds[0] if seed is None else seed
-    return load_policy(run, chosen), chosen
+    return load_policy(run, chosen, best=best), chosen
 
 
 def _make_folder(folder: Path) -> None:

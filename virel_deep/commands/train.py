@@ -1,8 +1,8 @@
 """The command `virel train`: parse and check the options, write the run folder, start training."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +14,26 @@ from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.environment import EnvSpec
-from virel_deep.design.presets import PRESETS, algorithm
+from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.run.folder import changed_versions, read_config, read_together, set_steps, write_config
+from virel_deep.run.folder import (
+    changed_versions,
+    read_config,
+    read_together,
+    recorded_environment,
+    set_steps,
+    write_config,
+)
 from virel_deep.run.launch import train
 
 LOG_EVERY = RunConfig.log_every
 """Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
+SAME = (
+    "copies", "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
+    "keep_best", "stop_return", "stop_evaluations", "checkpoint_every", "threads",
+)  # fmt: skip
+"""Options that are settings of the run as they are."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +65,30 @@ class TrainOptions:
     """Number of processes that the seeds are split over; default one per CPU core; on a GPU a single one."""
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """Settings of the algorithm as NAME=VALUE: data.batch=128 temperature=residual temperature.scale=1e-3."""
+    env_arg: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
+    """Arguments of the environment as NAME=VALUE, such as g=9.0; a value is a Python literal or text."""
+    max_episode_steps: int | None = None
+    """Time limit of an episode, in training and evaluation; default: the one of the registered id."""
+    capacity: int = RunConfig.capacity
+    """Transitions that each seed's replay keeps, in memory and on disk."""
     copies: int = 1
-    """Parallel copies of the environment per seed; still one gradient update per transition collected."""
+    """Parallel copies of the environment per seed; as many gradient updates per transition as with one."""
     eval_episodes: int = 1
     """Number of episodes per evaluation, played by the deterministic policy."""
     eval_every: int = 1000
     """Environment steps from one evaluation to the next."""
+    normalize: bool = False
+    """Normalise observations by their running mean and deviation, per seed; part of the policy everywhere."""
+    eval_env: str | None = None
+    """Gymnasium id of another environment for evaluations, with equal spaces."""
+    eval_stochastic: bool = False
+    """Draw actions in evaluations as in training, instead of taking the deterministic ones."""
+    keep_best: bool = False
+    """Keep the policy of each seed's best evaluation, for `virel export --best` and others."""
+    stop_return: float | None = None
+    """Stop a seed early once its evaluations reach this mean return."""
+    stop_evaluations: int = 1
+    """Consecutive evaluations that must reach `--stop-return`."""
     checkpoint_every: int = 10_000
     """Environment steps from one checkpoint to the next."""
     device: str = "auto"
@@ -75,8 +105,9 @@ def main_train(argv: Sequence[str]) -> int:
 
     def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
-        settings = _settings(tuple(chain(*options.set)))
-        folders = _resumed(options, argv) if options.resume else [new_run(options, settings)]
+        settings, arguments = (_pairs(name, chain(*getattr(options, name))) for name in ("set", "env_arg"))
+        spec = None if options.env is None else EnvSpec(options.env, arguments)
+        folders = _resumed(options, argv) if options.resume else [new_run(options, settings, spec=spec)]
         return train(*folders, jobs=options.jobs or _default_jobs(read_config(folders[0]).device))
 
     return run_command(TrainOptions, argv, prog="virel train", run=run)
@@ -87,7 +118,8 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
 
     `spec` specifies the environment beyond its id.
     """
-    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
     require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
@@ -97,6 +129,14 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     spec = spec or EnvSpec(options.env)
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
     steps, device = _whole(options.steps), _device(options.device)
+    limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
+    spec = EnvSpec(spec.id, spec.arguments, limit)
+    _refuse_options(settings)
+    plain = preset_row(options.preset).algorithm  # checks what the environment is made with
+    preset_config(
+        options.preset, options.env, algorithm=plain, steps=steps, seeds=(0,),
+        env_arguments=dict(spec.arguments), max_episode_steps=limit,
+    )  # fmt: skip
     discrete = has_discrete_actions(spec)
     chosen = algorithm(options.preset, options.env, settings, discrete=discrete)
     require_suited(chosen, options.env, discrete=discrete)
@@ -106,17 +146,14 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         algorithm=chosen,
         steps=steps,
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
-        copies=options.copies,
         log_every=max(1, LOG_EVERY // options.copies) * options.copies,
-        eval_every=options.eval_every,
-        eval_episodes=options.eval_episodes,
-        checkpoint_every=options.checkpoint_every,
         device=device,
-        threads=options.threads,
         precision=_precision(options.precision, device),
         env_arguments=dict(spec.arguments),
-        max_episode_steps=spec.max_episode_steps,
+        max_episode_steps=limit,
+        **{name: getattr(options, name) for name in SAME},
     )
+    notes, record = first_look(config)
     run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', options.env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
@@ -125,9 +162,11 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         str(run),
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
-    write_config(run, config)
+    write_config(run, config, record)
     if why := chosen.data.idle(steps, options.copies):
-        say(f"note: {steps} steps make no update: {why}")
+        notes.append(f"{steps} steps make no update: {why}")
+    for note in notes:
+        say(f"note: {note}")
     return run
 
 
@@ -146,6 +185,8 @@ def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:
 
 def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> Path:
     """Check that a run can be continued here, raise its numbers of steps and seeds if asked to; return it."""
+    from virel_deep.data.first_look import changed_environment  # noqa: PLC0415  (brings MuJoCo)
+
     config = read_config(run)
     _device(config.device)
     goal = config.steps if steps is None else _whole(steps)
@@ -157,6 +198,9 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
     more = tuple(range(next_seed, next_seed + count - n))
     if goal > config.steps or more:
         set_steps(run, goal, (*config.seeds, *more))
+    recorded = recorded_environment(run)
+    for change in changed_environment(recorded, config) if recorded else ():
+        say(f"note: {change}")
     for name, (was, now) in changed_versions(run).items():
         say(
             f"note: {name} changed from {was} to {now} since this run began; "
@@ -165,20 +209,29 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
     return run
 
 
-def _settings(pairs: Sequence[str]) -> dict[str, object]:
-    """Parse settings given as `NAME=VALUE`; a value is a Python literal if it parses as one, else text."""
+def _refuse_options(settings: Mapping[str, object]) -> None:
+    """Raise `InputError` for a setting that is an option of its own, and say which."""
+    options = {field.name for field in fields(TrainOptions)}
+    for name, value in settings.items():
+        option = f"--{name.replace('_', '-')}"
+        rule = f"must be settings of the algorithm; {name} is an option of its own, {option}"
+        require(name not in options, "settings", f"{name}={value}", rule)
+
+
+def _pairs(option: str, pairs: Iterable[str]) -> dict[str, object]:
+    """Parse words given as `NAME=VALUE`; a value is a Python literal if it parses as one, else text."""
     import ast  # noqa: PLC0415
 
     out: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        require(bool(equals), "set", pair, "must be NAME=VALUE")
-        require(name not in out, "set", pair, f"must not give {name} twice")
+        require(bool(equals and name), option, pair, "must be NAME=VALUE")
+        require(name not in out, option, pair, f"must not give {name} twice")
         try:
             literal = ast.literal_eval(value)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             literal = value
-        out[name] = tuple(literal) if isinstance(literal, list) else literal
+        out[name] = tuple(literal) if isinstance(literal, list) and option == "set" else literal
     return out
 
 

@@ -6,6 +6,8 @@ last observation was kept, so that a replay receives only transitions of the env
 copies is written here, because Gymnasium's spends most of its time on `info` dictionaries that nobody reads.
 """
 
+import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +17,11 @@ from numpy.typing import NDArray
 from virel_common.errors import require
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionChoice, actions_of
-from virel_deep.data.making import in_one_line, make_env
+from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked, time_limit
 from virel_deep.data.observations import observations_of
 from virel_deep.data.returned import Unusable, checked_reset, checked_step
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.versions import run_versions
 
 Floats = NDArray[np.float32]
@@ -26,6 +29,8 @@ Bools = NDArray[np.bool_]
 
 STREAM = 0x656E7673
 """Marks the random streams made here: they differ from those that a caller spawns from the same seed."""
+GLOBAL = 0x676C6F62
+"""Key of the stream that Python's and numpy's global generators are seeded from."""
 SAFE_SQUARE = 1e76
 """Bound for a cheap check: numbers whose squares sum to less are finite in float32. NaN fails the check."""
 
@@ -33,8 +38,14 @@ SAFE_SQUARE = 1e76
 class EnvironmentFailure(RuntimeError):
     """An environment crashed or returned a non-finite or non-numeric value.
 
-    The message gives environment, step and value.
+    The message gives environment, step and value; `where` is the part that failed: `constructor`, `reset`,
+    `step` or `close`.
     """
+
+    def __init__(self, message: str, where: str = "") -> None:
+        """Store the message and the part that failed."""
+        super().__init__(message)
+        self.where = where
 
 
 class Episode(NamedTuple):
@@ -58,7 +69,9 @@ class Transition(NamedTuple):
     truncated: Bools
     """`[E]`: whether the episode was cut short (time limit), so values bootstrap. Both can be true."""
     episodes: list[Episode]
-    """Episodes that ended in this step, in the order of the copies."""
+    """Episodes that ended in this step, in the order of the copies.
+
+    Without a time limit, every `LONGEST` steps of an episode count as one, although it goes on."""
 
 
 class SeedEnvs:
@@ -77,6 +90,7 @@ class SeedEnvs:
 
     Raises:
         InputError: the environment does not exist, or its spaces are of another kind.
+        EnvironmentFailure: a constructor failed, or the first episode can't start.
 
     Example:
         >>> envs = SeedEnvs("InvertedPendulum-v5", 2, np.random.SeedSequence(0))
@@ -94,19 +108,50 @@ class SeedEnvs:
         self.env, self.copies, self.steps = EnvSpec.of(env), copies, 0
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
-        self._envs = envs = [make_env(self.env) for _ in range(copies)]
+        self._generators = GlobalGenerators(self._stream(GLOBAL))
+        self._envs: list[Any] = []
+        envs = self._made()
         self._observations = observations_of(envs[0].observation_space)
         self._seen = np.array([self._observations.blank] * copies)
         self.exact = all(map(simulator.is_exact, envs))
-        self.max_episode_steps = envs[0].spec.max_episode_steps if envs[0].spec else None
+        self._lent = nullcontext if self.exact else self._generators.lent
+        self.max_episode_steps = time_limit(envs[0])
+        self._longest = sys.maxsize if self.max_episode_steps else LONGEST
         self._actions = actions_of(envs[0].action_space)
         self.discrete = isinstance(self._actions, ActionChoice)
         """Whether actions are those of a discrete space, which `step` takes as one-hot vectors."""
         self._returns = np.zeros(copies)
         self._lengths = np.zeros(copies, np.int64)
-        self.observation = self._seeded_reset(())
+        self.observation = self._begun()
         """`[E, O]`: what the agent acts on next; after an episode's end, the next one's first observation."""
         self.observation_size, self.action_size = self.observation.shape[1], self._actions.size
+
+    def _made(self) -> list[Any]:
+        """Make the copies; if one fails, close the others."""
+        try:
+            with self._generators.lent():
+                for _ in range(self.copies):
+                    self._envs.append(make_env(self.env))
+        except NotMadeError as error:
+            self._close_quietly()
+            raise EnvironmentFailure(
+                f"{self.env.id}: it can't be made: {error.what}", "constructor"
+            ) from error
+        return self._envs
+
+    def _begun(self) -> Floats:
+        """First observations; if there are none, close the copies."""
+        try:
+            return self._seeded_reset(())
+        except EnvironmentFailure:
+            self._close_quietly()
+            raise
+
+    def restart(self, seed: np.random.SeedSequence) -> None:
+        """Start anew as if just made with another seed, for simulators of which only one may be open."""
+        self._seed, self.steps = seed, 0
+        self._returns[:], self._lengths[:] = 0.0, 0
+        self.observation = self._seeded_reset(())
 
     def step(self, action: Floats) -> Transition:
         """Act in every environment copy; if that ends an episode, start the next one.
@@ -127,8 +172,10 @@ class SeedEnvs:
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
         try:
-            returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
-        except Exception as error:
+            with self._lent():
+                returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
+        except BaseException as error:
+            raise_if_asked(error)
             raise self._failure(f"its step() raised {in_one_line(error)}") from error
         try:
             for i, one in enumerate(returned):
@@ -144,22 +191,23 @@ class SeedEnvs:
         self._lengths += 1
         rewards = self._finite(reward, "reward")
         ended = terminated | truncated
-        episodes = self._start_next(ended) if ended.any() else []
+        over = ended | (self._lengths >= self._longest)
+        episodes = self._counted(over) if over.any() else []
+        if ended.any():
+            self.observation = self._reset(None, ended)
         return Transition(next_observation, rewards, terminated, truncated, episodes)
 
-    def _start_next(self, ended: Bools) -> list[Episode]:
-        episodes = [Episode(float(self._returns[i]), int(self._lengths[i])) for i in np.flatnonzero(ended)]
-        self._returns[ended], self._lengths[ended] = 0.0, 0
-        self.observation = self._reset(None, ended)
+    def _counted(self, over: Bools) -> list[Episode]:
+        episodes = [Episode(float(self._returns[i]), int(self._lengths[i])) for i in np.flatnonzero(over)]
+        self._returns[over], self._lengths[over] = 0.0, 0
         return episodes
 
     def _seeded_reset(self, key: tuple[int, ...]) -> Floats:
         """Start an episode in every environment copy; copy i uses the seed's random stream `key + (i,)`."""
         seeds: list[int | None] = []
+        self._generators.restart(self._stream(*key, GLOBAL))
         for i, env in enumerate(self._envs):
-            stream = np.random.SeedSequence(
-                self._seed.entropy, spawn_key=(*self._seed.spawn_key, STREAM, *key, i)
-            )
+            stream = self._stream(*key, i)
             # 32 bits, because environments hand their seed to generators that take no more.
             env_seed, action_seed, observation_seed = map(int, stream.generate_state(3))
             env.action_space.seed(action_seed)
@@ -167,36 +215,42 @@ class SeedEnvs:
             seeds.append(env_seed)
         return self._reset(seeds, np.ones(self.copies, np.bool_))
 
+    def _stream(self, *key: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, STREAM, *key))
+
     def _reset(self, seeds: list[int | None] | None, mask: Bools) -> Floats:
         simulator.log.folder = self._folder
         try:
             chosen = [int(i) for i in np.flatnonzero(mask)]
-            returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
-        except Exception as error:
-            raise self._failure(f"its reset() raised {in_one_line(error)}") from error
+            with self._lent():
+                returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
+        except BaseException as error:
+            raise_if_asked(error)
+            raise self._failure(f"its reset() raised {in_one_line(error)}", "reset") from error
         try:
             for i, one in zip(chosen, returned, strict=True):
                 self._seen[i] = checked_reset(one, self._seen[0])
             vectors = self._observations.vectors(self._seen)
         except Unusable as error:
-            raise self._failure(str(error)) from None
-        return self._finite(vectors, "observation after a reset")
+            raise self._failure(str(error), "reset") from None
+        return self._finite(vectors, "observation after a reset", "reset")
 
-    def _finite(self, values: NDArray[Any], name: str) -> Floats:
+    def _finite(self, values: NDArray[Any], name: str, where: str = "step") -> Floats:
         """Cast observations or rewards to float32; fail if one of them is not finite as float32."""
         if float(np.vdot(values, values)) < SAFE_SQUARE:
             return values.astype(np.float32)
         with np.errstate(over="ignore"):
             cast = values.astype(np.float32)
         if not np.isfinite(cast).all():
-            where = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
+            place = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
             raise self._failure(
-                f"{name} {list(where)} (environment copy first) is {float(values[where])!r}; must be finite"
+                f"{name} {list(place)} (environment copy first) is {float(values[place])!r}; must be finite",
+                where,
             )
         return cast
 
-    def _failure(self, what: str) -> EnvironmentFailure:
-        return EnvironmentFailure(f"{self.env.id}, step {self.steps}: {what}")
+    def _failure(self, what: str, where: str = "step") -> EnvironmentFailure:
+        return EnvironmentFailure(f"{self.env.id}, step {self.steps}: {what}", where)
 
     def state(self) -> dict[str, Any]:
         """State of all environment copies for a checkpoint: arrays and JSON values, nested by name."""
@@ -238,6 +292,21 @@ class SeedEnvs:
             simulator.write_state(env, state[f"copy-{i}"])
 
     def close(self) -> None:
-        """Close the simulators of all environment copies."""
+        """Close the simulators of all environment copies.
+
+        Raises:
+            EnvironmentFailure: one can't be closed; the others are.
+        """
+        failures = []
         for env in self._envs:
-            env.close()
+            try:
+                env.close()
+            except BaseException as error:
+                raise_if_asked(error)
+                failures.append(self._failure(f"its close() raised {in_one_line(error)}", "close"))
+        if failures:
+            raise failures[0]
+
+    def _close_quietly(self) -> None:
+        with suppress(EnvironmentFailure):
+            self.close()

@@ -13,6 +13,15 @@ from virel_deep.data.functions import function_of
 from virel_deep.design.environment import EnvSpec
 
 
+class NotMadeError(InputError):
+    """An environment of a known id whose constructor failed; `what` is what it raised, in one line."""
+
+    def __init__(self, env_id: str, what: str) -> None:
+        """Store what the constructor raised."""
+        super().__init__(f"`env` must be an environment that can be made; {env_id!r} raised {what}")
+        self.what = what
+
+
 def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
     """Make a Gymnasium environment, after checking that the agent can act in it.
 
@@ -35,10 +44,9 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         raise
     except gymnasium.error.UnregisteredEnv as error:
         raise InputError(f"`env` must be a Gymnasium id; found {spec.id!r}{_near(spec.id)}") from error
-    except Exception as error:
-        raise InputError(
-            f"`env` must be an environment that can be made; {spec.id!r} raised {in_one_line(error)}"
-        ) from error
+    except BaseException as error:
+        raise_if_asked(error)
+        raise NotMadeError(spec.id, in_one_line(error)) from error
     _check_spaces(spec.id, made.observation_space, made.action_space)
     return made
 
@@ -70,7 +78,31 @@ def has_discrete_actions(env: EnvSpec | str) -> bool:
     return isinstance(made.action_space, Discrete)
 
 
-def in_one_line(error: Exception) -> str:
+def raise_if_asked(error: BaseException) -> None:
+    """Raise Ctrl-C again. All else that comes out of an environment is its crash, `sys.exit` included."""
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        raise error
+
+
+def close_quietly(env: gymnasium.Env[Any, Any]) -> None:
+    """Close an environment that was only looked at; that it can't be closed is of no concern then."""
+    try:
+        env.close()
+    except BaseException as error:
+        raise_if_asked(error)
+
+
+def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
+    """Steps after which an environment truncates an episode, as far as Gymnasium knows; None: never."""
+    layer = env
+    while isinstance(layer, gymnasium.Wrapper):
+        if isinstance(layer, gymnasium.wrappers.TimeLimit):
+            return int(layer._max_episode_steps)
+        layer = layer.env
+    return env.spec.max_episode_steps if env.spec else None
+
+
+def in_one_line(error: BaseException) -> str:
     """Type and message of an exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 

@@ -44,22 +44,60 @@ class Algorithm:
     """Updates from one copy of the online parameters to the target networks to the next; 0 averages them."""
     update_every: int = added(1)
     """Transitions per update of the networks."""
+    updates_per_step: float = added(1.0)
+    """Updates for every `update_every` transitions, on average; 4 makes four at once, 0.25 one in four."""
+    learning_rate_end: float | None = added(None)
+    """Adam step size that a straight line reaches after `learning_rate_updates` updates; None: constant."""
+    learning_rate_updates: int = added(0)
+    """Updates until the step size is `learning_rate_end`, whatever the run's goal; then it stays."""
+    policy_learning_rate: float | None = added(None)
+    """Adam step size of the policy alone, which shrinks in the same proportion; None is `learning_rate`."""
 
     def __post_init__(self) -> None:
         """Check all settings, and that the parts fit together; raise `InputError` otherwise."""
         check_types(self)
         demand(self, 0 <= self.gamma < 1, "gamma", "must be in [0, 1)")
         demand(self, 0 < self.polyak <= 1, "polyak", "must be in (0, 1]")
-        demand_positive(self, "reward_scale", "learning_rate")
+        own_rate = ["policy_learning_rate"] if self.policy_learning_rate is not None else []
+        demand_positive(self, "reward_scale", "learning_rate", "updates_per_step", *own_rate)
         demand_at_least(self, 1, "policy_delay", "update_every")
         demand_at_least(self, 0, "target_period")
+        if self.learning_rate_end is not None:
+            demand_at_least(self, 0, "learning_rate_end")
+        scheduled = self.learning_rate_end is not None
+        demand(
+            self, (self.learning_rate_updates >= 1) == scheduled, "learning_rate_updates",
+            f"must be {'at least 1 with' if scheduled else '0 without'} a `learning_rate_end`",
+        )  # fmt: skip
         demand(
             self, self.hidden != () and min(self.hidden) >= 1, "hidden", "must be layer sizes of at least 1"
         )
         pace = f"must be 1 for {self.data.kind}, which say themselves when updates are due"
-        demand(self, self.data.paced or self.update_every == 1, "update_every", pace)
+        for name in ("update_every", "updates_per_step"):
+            demand(self, self.data.paced or getattr(self, name) == 1, name, pace)
         for part in self.parts.values():
             part.fit(self.parts)
+
+    def rate(self, network: str) -> float:
+        """First Adam step size of a network by its name, such as `policy` or `critic`."""
+        own = self.policy_learning_rate if network == "policy" else None
+        return self.learning_rate if own is None else own
+
+    def rate_factor(self, updates: int) -> float:
+        """Factor of all step sizes after this many updates: 1, or on a line to its end.
+
+        Example:
+            >>> from virel_deep.design.presets import PRESETS
+            >>> from virel_deep.design.fields import changed
+            >>> falls = {"learning_rate": 4e-4, "learning_rate_end": 1e-4, "learning_rate_updates": 100}
+            >>> falling = changed(PRESETS["sac"].algorithm, falls)
+            >>> falling.rate_factor(0), falling.rate_factor(50), falling.rate_factor(1000)
+            (1.0, 0.625, 0.25)
+        """
+        if self.learning_rate_end is None:
+            return 1.0
+        done = min(updates / self.learning_rate_updates, 1.0)
+        return 1 - done + done * self.learning_rate_end / self.learning_rate
 
     @property
     def tails(self) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LONGEST = 1000
+"""Steps after which an episode counts as over where no time limit ends it; it goes on all the same."""
+
 
 @dataclass(frozen=True)
 class EnvSpec:

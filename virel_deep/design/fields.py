@@ -5,7 +5,9 @@ of a part is called by its dotted name, `axis.setting`, in messages, on the comm
 """
 
 import ast
+import difflib
 import inspect
+import json
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -46,6 +48,9 @@ class Part:
     def fit(self, others: Mapping[str, "Part"]) -> None:
         """Raise `InputError` if this part can't work with the other parts; by default it can."""
 
+
+MANY = 5
+"""Number of settings beyond which a message names those that are similar to what was found."""
 
 Config = TypeVar("Config")
 Table = Mapping[str, object]
@@ -120,6 +125,7 @@ OrAuto = float | Literal["auto"]
 """Type of a setting that is a number, or `auto` for one that is found while training."""
 
 RULES = {
+    bool: "True or False",
     int: "a whole number",
     float: "a number",
     float | None: "a number or None",
@@ -128,23 +134,34 @@ RULES = {
     int | None: "a whole number or None",
     str | None: "text or None",
     tuple[int, ...]: "a tuple of whole numbers",
-    Table: "a dictionary with text as names",
+    Table: "a dictionary with text as names and JSON values",
 }
 """Types that a setting may have beside literals, parts and dataclasses, and what an error calls them."""
 
 
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value matches a type in `RULES`; booleans and whole numbers beyond 64 bits do not."""
+    if hint is bool:
+        return isinstance(value, bool)
     if hint == tuple[int, ...]:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
     if hint == Table:
-        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value) and _is_json(value)
     if isinstance(value, int) and abs(value) >= 2**63:
         return False
     if hint == OrAuto and value == "auto":
         return True
     kinds = {float: int | float, OrAuto: int | float, float | None: int | float | None}.get(hint, hint)
     return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _is_json(value: Mapping[str, Any]) -> bool:
+    """Whether JSON holds a dictionary; tuples become lists there."""
+    try:
+        json.dumps(dict(value))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def encode(config: Any) -> dict[str, Any]:
@@ -230,9 +247,11 @@ def _require_names(config: Any, names: list[str]) -> None:
     for name in names:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
+            near = ", ".join(difflib.get_close_matches(found, known, n=3))
+            similar = f"similar: {near}; " if near and len(known) > MANY else ""
             raise InputError(
                 f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "
-                f"found {found!r}"
+                f"{similar}found {found!r}"
             )
 
 

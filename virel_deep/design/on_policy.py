@@ -54,7 +54,15 @@ class Rollouts(Data, kind="rollouts"):
         """Number of transitions of a minibatch at which targets begin: all of them."""
         return self.length * copies
 
-    def updates(self, step: int, *, window: int, copies: int, every: int) -> int:  # noqa: ARG002
+    def updates(
+        self,
+        step: int,
+        *,
+        window: int,  # noqa: ARG002
+        copies: int,
+        every: int,  # noqa: ARG002
+        ratio: float = 1.0,  # noqa: ARG002
+    ) -> int:
         """Number of updates due: `epochs` at the end of a rollout, none within it."""
         return self.epochs if step % self.transitions(copies) == 0 else 0
 

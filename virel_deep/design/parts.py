@@ -320,7 +320,7 @@ class Data(Part, ABC, axis="data"):
         """Number of transitions of a minibatch at which targets begin."""
 
     @abstractmethod
-    def updates(self, step: int, *, window: int, copies: int, every: int) -> int:
+    def updates(self, step: int, *, window: int, copies: int, every: int, ratio: float = 1.0) -> int:
         """Number of updates that are due at `step`, the last `copies` of whose transitions are new."""
 
     @abstractmethod
@@ -359,11 +359,17 @@ class Replay(Data, kind="replay"):
         """Number of transitions of a minibatch at which targets begin, B."""
         return self.batch
 
-    def updates(self, step: int, *, window: int, copies: int, every: int) -> int:
-        """Number of updates due: one per `every` transitions, once there are a batch and a window."""
+    def updates(self, step: int, *, window: int, copies: int, every: int, ratio: float = 1.0) -> int:
+        """Number of updates due: `ratio` per `every` transitions, once there are a batch and a window.
+
+        Example:
+            >>> data = Replay(batch=1, warmup=0)
+            >>> [data.updates(step, window=1, copies=1, every=1, ratio=0.5) for step in range(1, 5)]
+            [0, 1, 0, 1]
+        """
         if step <= self.warmup or step < max(self.batch, (window - 1) * copies + 1):
             return 0
-        return step // every - (step - copies) // every
+        return int(step // every * ratio) - int((step - copies) // every * ratio)
 
     def idle(self, steps: int, copies: int) -> str | None:  # noqa: ARG002
         """Reason why a run of so many steps makes no update: its warm-up is as long."""

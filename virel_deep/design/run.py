@@ -1,5 +1,6 @@
 """Configuration of a training run: algorithm, environment, seeds, and how it is trained, logged and saved."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
 
 COUNTS = (
     "steps", "copies", "capacity", "eval_every", "eval_episodes", "log_every", "checkpoint_every", "threads",
+    "stop_evaluations",
 )  # fmt: skip
 """Settings of a run that count something, so that they are at least 1."""
 
@@ -57,6 +59,18 @@ class RunConfig:
     """Arguments of the environment by name, as `gymnasium.make` takes them."""
     max_episode_steps: int | None = added(None)
     """Time limit of an episode in steps; None is the limit that the environment was registered with."""
+    normalize: bool = added(False)
+    """Whether networks see observations minus their running mean, divided by their running deviation."""
+    eval_env: str | None = added(None)
+    """Gymnasium id of the environment of evaluations, with equal spaces; None is the one of training."""
+    eval_stochastic: bool = added(False)
+    """Whether evaluations draw actions as training does, instead of taking the deterministic ones."""
+    keep_best: bool = added(False)
+    """Whether the policy of each seed's best evaluation is kept, in the seed's folder `best`."""
+    stop_return: float | None = added(None)
+    """Mean return of an evaluation from which on a seed may stop early; None: it never does."""
+    stop_evaluations: int = added(1)
+    """Consecutive evaluations that must reach `stop_return` before a seed stops."""
 
     def __post_init__(self) -> None:
         """Check numbers of steps, seeds, copies and rows; raise `InputError` for one that is invalid."""
@@ -64,6 +78,8 @@ class RunConfig:
         demand_at_least(
             self, 1, *COUNTS, *(["max_episode_steps"] if self.max_episode_steps is not None else [])
         )
+        finite = self.stop_return is None or math.isfinite(self.stop_return)
+        demand(self, finite, "stop_return", "must be finite or None")
         demand(self, len(self.seeds) >= 1, "seeds", "must name at least one seed")
         demand(self, len(set(self.seeds)) == len(self.seeds), "seeds", "must all be different")
         demand(self, all(seed >= 0 for seed in self.seeds), "seeds", "must be non-negative")
@@ -84,6 +100,13 @@ class RunConfig:
     def env_spec(self) -> EnvSpec:
         """Specification of the environment that the run trains in."""
         return EnvSpec(self.env, self.env_arguments, self.max_episode_steps)
+
+    @property
+    def eval_spec(self) -> EnvSpec:
+        """Specification of the environment of evaluations; another id has none of the run's arguments."""
+        if self.eval_env is None:
+            return self.env_spec
+        return EnvSpec(self.eval_env, max_episode_steps=self.max_episode_steps)
 
     @property
     def kept(self) -> int:

@@ -17,13 +17,26 @@ class Adam:
 
     def __init__(self, flat: Tensor, learning_rate: float) -> None:
         """Allocate the Adam moments, all zero."""
-        self._flat, self.learning_rate = flat, learning_rate
+        self._flat, self._first = flat, learning_rate
+        self.learning_rate: float | Tensor = learning_rate
         self.state = {
             "step": torch.zeros((), device=flat.device),
             "exp_avg": torch.zeros_like(self._flat),
             "exp_avg_sq": torch.zeros_like(self._flat),
         }
         """Number of steps `[]`, and the moments, laid out as the parameters."""
+
+    def scale_rate(self, factor: float) -> None:
+        """Set the step size to this multiple of the first one, as a number or, on a GPU, in a tensor.
+
+        A captured CUDA graph reads the tensor at each replay, where it would keep a number.
+        """
+        if not self._flat.is_cuda:
+            self.learning_rate = self._first * factor
+        elif isinstance(self.learning_rate, Tensor):
+            self.learning_rate.fill_(self._first * factor)
+        else:
+            self.learning_rate = torch.full((), self._first * factor, device=self._flat.device)
 
     def descend(self, gradient: Tensor) -> None:
         """Take one Adam step on the parameters, given their gradient in the same flat layout."""

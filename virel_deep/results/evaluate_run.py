@@ -37,8 +37,10 @@ class Evaluated:
         return np.array([episode.return_ for episode in self.episodes])
 
 
-def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated], list[str]]:
-    """Evaluate the newest policy of every seed of a run on the same episodes.
+def evaluate_run(
+    run: Path, *, episodes: int, seed: int, best: bool = False
+) -> tuple[list[Evaluated], list[str]]:
+    """Evaluate the newest policy of every seed of a run on the same episodes, or the best that it kept.
 
     Returns:
         One evaluation per seed, and one sentence per seed that could not be evaluated.
@@ -53,8 +55,8 @@ def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated
     done, failed = [], []
     for one in config.seeds:
         try:
-            policy = load_policy(run, one)
-            played = evaluate_policy(policy.act, policy.env, source, episodes)
+            policy = load_policy(run, one, best=best)
+            played = evaluate_policy(policy.act, config.eval_spec, source, episodes)
         except (InputError, EnvironmentFailure, PolicyFailure) as error:
             failed.append(f"seed {one}: {error}")
             continue
@@ -65,7 +67,7 @@ def evaluate_run(run: Path, *, episodes: int, seed: int) -> tuple[list[Evaluated
 
 
 def evaluate_runs(
-    runs: Sequence[Path], *, episodes: int, seed: int
+    runs: Sequence[Path], *, episodes: int, seed: int, best: bool = False
 ) -> tuple[list[tuple[Path, list[Evaluated]]], list[str]]:
     """Evaluate every seed of several runs that differ in their seeds alone, on the same episodes.
 
@@ -78,7 +80,7 @@ def evaluate_runs(
     read_together(runs)
     done, failed = [], []
     for run in runs:
-        evaluated, missed = evaluate_run(run, episodes=episodes, seed=seed)
+        evaluated, missed = evaluate_run(run, episodes=episodes, seed=seed, best=best)
         done.append((run, evaluated))
         failed += [f"{run}, {one}" for one in missed] if len(runs) > 1 else missed
     return done, failed
@@ -89,7 +91,7 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,
-        "env": read_config(run).env,
+        "env": read_config(run).eval_spec.id,
         "seed": seed,
         "versions": run_versions(),
         "iqm": interval._asdict(),

@@ -12,7 +12,8 @@ import numpy as np
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_deep.data.actions import ActionChoice, Numbers, actions_of
-from virel_deep.data.making import make_env
+from virel_deep.data.making import close_quietly, make_env
+from virel_deep.data.moments import Scaling
 from virel_deep.results.export_choice import build_choice_model, check_choice_model
 from virel_deep.results.onnx_graph import (
     EPS,
@@ -26,7 +27,7 @@ from virel_deep.results.onnx_graph import (
     reference_outputs,
     serialised_model,
 )
-from virel_deep.run.actors import GreedyPerceptron, TanhPerceptron
+from virel_deep.run.actors import GreedyPerceptron, Normalised, TanhPerceptron
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
@@ -52,21 +53,23 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
     """
     require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
     actor = policy.actor
+    scaling = actor.scaling if isinstance(actor, Normalised) else None
+    actor = actor.actor if isinstance(actor, Normalised) else actor
     if not isinstance(actor, TanhPerceptron | GreedyPerceptron):
         raise InputError(
             f"`run` must have a policy that is one network, to be exported; found {type(actor).__name__}"
         )
     env = make_env(policy.env)
     actions = actions_of(env.action_space)
-    env.close()
+    close_quietly(env)
     metadata = {"env": policy.env.id, "step": str(policy.step), **run_versions(), **about}
     if isinstance(actions, ActionChoice):
-        model = build_choice_model(actor.layers, actions.start, metadata=metadata)
-        difference = check_choice_model(model, actor.layers, actions.start)
+        model = build_choice_model(actor.layers, actions.start, metadata=metadata, scaling=scaling)
+        difference = check_choice_model(model, actor.layers, actions.start, scaling=scaling)
     else:
         low, high = inside(actions.low, actions.high)
-        model = build_model(actor.layers, low, high, metadata=metadata)
-        difference = check_model(model, actor.layers, low, high)
+        model = build_model(actor.layers, low, high, metadata=metadata, scaling=scaling)
+        difference = check_model(model, actor.layers, low, high, scaling=scaling)
     write_atomically(path, model)
     return difference
 
@@ -86,10 +89,15 @@ def inside(low: Numbers, high: Numbers) -> tuple[Floats, Floats]:
     return lower, upper
 
 
-def build_model(layers: Layers, low: Floats, high: Floats, *, metadata: dict[str, str]) -> bytes:
-    """Build a policy's ONNX graph: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high]."""
+def build_model(
+    layers: Layers, low: Floats, high: Floats, *, metadata: dict[str, str], scaling: Scaling | None = None
+) -> bytes:
+    """Build a policy's ONNX graph: perceptron with ReLU, tanh, affine map from [-1, 1] to [low, high].
+
+    With a `scaling`, observations are normalised first.
+    """
     onnx = onnx_module("onnx")
-    nodes, tensors = affine_nodes(layers, "output")
+    nodes, tensors = affine_nodes(layers, "output", scaling)
     two, h = np.float32(2), "unit"
     nodes.append(onnx.helper.make_node("Tanh", ["output"], [h]))
     tensors |= {"half": (high - low) / two, "centre": (high + low) / two, "low": low, "high": high}
@@ -106,18 +114,20 @@ def build_model(layers: Layers, low: Floats, high: Floats, *, metadata: dict[str
     return serialised_model(nodes, tensors, len(layers[0][0]), [action], metadata)
 
 
-def check_model(model: bytes, layers: Layers, low: Floats, high: Floats) -> float:
+def check_model(
+    model: bytes, layers: Layers, low: Floats, high: Floats, *, scaling: Scaling | None = None
+) -> float:
     """Compare an ONNX graph with the policy in float64 on random observations; return the largest difference.
 
-    Observations are normal with scales from 0.1 to 10. The difference must lie within the a-priori bound of
-    `reference`, entry by entry.
+    Observations, once they are normalised, are normal with scales from 0.1 to 10. The difference must lie
+    within the a-priori bound of `reference`, entry by entry.
 
     Raises:
         ExportError: a difference exceeds its bound, or an action is out of range.
     """
-    x = random_observations(len(layers[0][0]))
+    x = random_observations(len(layers[0][0]), scaling)
     (action,) = outputs_of(model, ["action"], x)
-    exact, bound = reference(layers, low, high, x)
+    exact, bound = reference(layers, low, high, x, scaling=scaling)
     if not (np.abs(action - exact) <= bound).all():  # NaN fails it
         i = int(np.argmax(np.max(np.abs(action - exact) - bound, axis=1)))
         raise ExportError(
@@ -131,13 +141,15 @@ def check_model(model: bytes, layers: Layers, low: Floats, high: Floats) -> floa
     return float(np.abs(action - exact).max())
 
 
-def reference(layers: Layers, low: Floats, high: Floats, observation: Floats) -> tuple[Doubles, Doubles]:
+def reference(
+    layers: Layers, low: Floats, high: Floats, observation: Floats, *, scaling: Scaling | None = None
+) -> tuple[Doubles, Doubles]:
     r"""Actions of a policy in float64, with a bound on float32 rounding errors, `[N, A]` each.
 
     Tanh, minimum and maximum don't enlarge the error of `reference_outputs`. A float32 tanh may err by 4
     units in its last place, the last product and sum by half a unit each.
     """
-    h, error = reference_outputs(layers, observation)
+    h, error = reference_outputs(layers, observation, scaling)
     half, centre = (high.astype(np.float64) - low) / 2, (high.astype(np.float64) + low) / 2
     # `half` and `centre` are themselves rounded to float32: one more half unit each.
     rounding = EPS * (np.abs(half) + np.abs(centre))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from virel_deep.data.moments import Scaling
 from virel_deep.results.onnx_graph import (
     ExportError,
     Layers,
@@ -14,13 +15,15 @@ from virel_deep.results.onnx_graph import (
 )
 
 
-def build_choice_model(layers: Layers, start: int, *, metadata: dict[str, str]) -> bytes:
+def build_choice_model(
+    layers: Layers, start: int, *, metadata: dict[str, str], scaling: Scaling | None = None
+) -> bytes:
     """Build a policy's ONNX graph: perceptron with ReLU, `logits [N, A]`, and their largest as `action [N]`.
 
     Actions are whole numbers (int64) from `start` on; of equal logits the first counts.
     """
     onnx = onnx_module("onnx")
-    nodes, tensors = affine_nodes(layers, "logits")
+    nodes, tensors = affine_nodes(layers, "logits", scaling)
     make, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     nodes += [
         make("ArgMax", ["logits"], ["index"], axis=1, keepdims=0),
@@ -34,7 +37,7 @@ def build_choice_model(layers: Layers, start: int, *, metadata: dict[str, str]) 
     return serialised_model(nodes, tensors, len(layers[0][0]), outputs, metadata)
 
 
-def check_choice_model(model: bytes, layers: Layers, start: int) -> float:
+def check_choice_model(model: bytes, layers: Layers, start: int, *, scaling: Scaling | None = None) -> float:
     """Compare an ONNX graph with the policy in float64 on random observations.
 
     The logits must lie within the a-priori bound of `reference_outputs`. An action must be that of the
@@ -46,9 +49,9 @@ def check_choice_model(model: bytes, layers: Layers, start: int) -> float:
     Raises:
         ExportError: a difference exceeds its bound, or an action is another one.
     """
-    x = random_observations(len(layers[0][0]))
+    x = random_observations(len(layers[0][0]), scaling)
     action, logits = outputs_of(model, ["action", "logits"], x)
-    exact, bound = reference_outputs(layers, x)
+    exact, bound = reference_outputs(layers, x, scaling)
     if not (np.abs(logits - exact) <= bound).all():  # NaN fails it
         i = int(np.argmax(np.max(np.abs(logits - exact) - bound, axis=1)))
         raise ExportError(

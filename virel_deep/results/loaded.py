@@ -15,9 +15,10 @@ from virel_deep.data.making import make_env
 from virel_deep.data.observations import Observations, observations_of
 from virel_deep.data.returned import Unusable
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.run.actors import Actor, normalised
 from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import read_config
-from virel_deep.run.policy import Policy, newest, policy_of
+from virel_deep.run.policy import Policy, acts_by, newest, policy_of
 from virel_deep.streams import stream
 
 Numbers = NDArray[Any]
@@ -71,8 +72,9 @@ class LoadedPolicy:
         return action[0] if alone else action
 
     @cached_property
-    def _explorer(self) -> Explorer:
-        return Explorer(self._algorithm, self._state, stream(self._noise_seed, "exploring"))
+    def _explorer(self) -> Actor:
+        source = stream(self._noise_seed, "exploring")
+        return normalised(Explorer(self._algorithm, self._state, source), self._state)
 
 
 def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPolicy:
@@ -100,6 +102,6 @@ def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPoli
         _actions=actions,
         _observations=seen,
         _algorithm=config.algorithm,
-        _state=found.state["agent"],
+        _state=acts_by(found),
         _noise_seed=noise_seed,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError
+from virel_deep.data.moments import LIMIT, Scaling
 
 OPSET, IR = 17, 8
 """Versions of ONNX from 2022: the graph needs nothing newer, and older runtimes load it."""
@@ -35,10 +36,22 @@ def onnx_module(name: str) -> Any:
         raise InputError(f"found no {error.name}; it comes with `pip install 'virel[export]'`") from None
 
 
-def affine_nodes(layers: Layers, output: str) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """Nodes of a perceptron with ReLU from `observation` to the last layer's `output`, and their tensors."""
+def affine_nodes(
+    layers: Layers, output: str, scaling: Scaling | None = None
+) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Nodes of a perceptron with ReLU from `observation` to the last layer's `output`, and their tensors.
+
+    With a `scaling`, observations are normalised first.
+    """
     make, nodes, h = onnx_module("onnx").helper.make_node, [], "observation"
     tensors: dict[str, NDArray[Any]] = {}
+    if scaling is not None:
+        bounds = (np.full(1, -LIMIT, np.float32), np.full(1, LIMIT, np.float32))
+        steps = (("Sub", "mean"), ("Mul", "factor"), ("Max", "least"), ("Min", "most"))
+        for (op, name), values in zip(steps, (*scaling, *bounds), strict=True):
+            tensors[name] = values
+            nodes.append(make(op, [h, name], [f"by_{name}"]))
+            h = f"by_{name}"
     for i, (weight, bias) in enumerate(layers):
         tensors |= {f"weight_{i}": weight, f"bias_{i}": bias}
         last = i == len(layers) - 1
@@ -71,11 +84,12 @@ def serialised_model(
     return serialised
 
 
-def random_observations(n_observation: int) -> Floats:
-    """Normal observations `[1000, O]` with scales from 0.1 to 10, always the same."""
+def random_observations(n_observation: int, scaling: Scaling | None = None) -> Floats:
+    """Observations `[1000, O]`, normal once normalised, with scales from 0.1 to 10; always the same."""
     rng = np.random.default_rng(0)
     scale = 10 ** rng.uniform(-1, 1, size=(OBSERVATIONS, 1))
-    return (scale * rng.standard_normal((OBSERVATIONS, n_observation))).astype(np.float32)
+    x = (scale * rng.standard_normal((OBSERVATIONS, n_observation))).astype(np.float32)
+    return x if scaling is None else (scaling.mean + x / scaling.factor).astype(np.float32)
 
 
 def outputs_of(model: bytes, names: list[str], observation: Floats) -> list[NDArray[Any]]:
@@ -85,15 +99,21 @@ def outputs_of(model: bytes, names: list[str], observation: Floats) -> list[NDAr
     return found
 
 
-def reference_outputs(layers: Layers, observation: Floats) -> tuple[Doubles, Doubles]:
+def reference_outputs(
+    layers: Layers, observation: Floats, scaling: Scaling | None = None
+) -> tuple[Doubles, Doubles]:
     r"""Outputs `[N, n]` of a perceptron in float64, with a bound on float32 rounding errors.
 
     A float32 sum of n products and a bias, in any order, errs by at most $\gamma_{n+1} (|h| |W| + |b|)$ with
     $\gamma_m = m u / (1 - m u)$, $u = 2^{-24}$ (Higham 2002, Section 3.1); errors of its input pass through
-    $|W|$. ReLU doesn't enlarge an error.
+    $|W|$. ReLU doesn't enlarge an error. Normalising makes two roundings, of difference and product.
     """
     h: Doubles = observation.astype(np.float64)
     error = np.zeros_like(h)
+    if scaling is not None:
+        h = (h - scaling.mean) * scaling.factor
+        error = EPS / (1 - EPS) * np.abs(h)  # gamma_2 |h|
+        h = np.clip(h, -LIMIT, LIMIT)
     for i, (weight, bias) in enumerate(layers):
         w, b = weight.astype(np.float64), bias.astype(np.float64)
         m = (len(w) + 1) * EPS / 2

@@ -79,7 +79,7 @@ def record(
         what = (error.strerror or str(error)).partition("\n")[0]  # the next line is ffmpeg's command
         raise StorageError(f"can't write {path}: {what}") from error
     finally:
-        env.close()
+        _close(env)
 
 
 class _Episode:
@@ -98,7 +98,10 @@ class _Episode:
 
         actions = actions_of(self.env.action_space)
         observations = observations_of(self.env.observation_space)
-        observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
+        try:
+            observation, _ = self.env.reset(seed=int(self.seed.generate_state(1)[0]))
+        except BaseException as error:
+            raise _crashed(self.policy.env.id, "reset", error) from error
         self._drawn()  # creates the viewer, whose settings come next
         _draw_plainly(self.env)
         ended = False
@@ -109,11 +112,9 @@ class _Episode:
                 seen = observations.vectors(np.asarray(observation)[None])
                 unit = self.policy.act(seen.astype(np.float32))
                 observation, reward, terminated, truncated, _ = self.env.step(actions.from_unit(unit)[0])
-            except Exception as error:
-                what = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                raise InputError(
-                    f"{self.policy.env.id}, step {self.steps + 1}: its step() raised {what}"
-                ) from error
+            except BaseException as error:
+                at = f"{self.policy.env.id}, step {self.steps + 1}"
+                raise _crashed(at, "step", error) from error
             self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
             ended = terminated or truncated
             if self.steps % every == 0:
@@ -124,10 +125,29 @@ class _Episode:
     def _drawn(self) -> Frame:
         try:
             frame = self.env.render()
-        except Exception as error:
+        except BaseException as error:
+            _raise_if_asked(error)
             mujoco = hasattr(self.env.unwrapped, "mujoco_renderer")
             raise _no_renderer(self.policy.env.id, error, mujoco=mujoco) from error
         return np.ascontiguousarray(frame, np.uint8)
+
+
+def _crashed(at: str, call: str, error: BaseException) -> InputError:
+    """One line about an environment's call that raised something; Ctrl-C is raised again."""
+    _raise_if_asked(error)
+    return InputError(f"{at}: its {call}() raised {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _raise_if_asked(error: BaseException) -> None:
+    from virel_deep.data.making import raise_if_asked  # noqa: PLC0415  (brings MuJoCo)
+
+    raise_if_asked(error)
+
+
+def _close(env: Any) -> None:
+    from virel_deep.data.making import close_quietly  # noqa: PLC0415  (brings MuJoCo)
+
+    close_quietly(env)
 
 
 def _draw_plainly(env: Any) -> None:
@@ -146,14 +166,14 @@ def _make(env: EnvSpec) -> Any:
         from virel_deep.data.making import make_env  # noqa: PLC0415
     except Exception as error:  # raised by MuJoCo, which loads its drawing library here
         raise _no_renderer(env.id, error, mujoco=True) from error
-    make_env(env).close()  # for its checks and messages
+    _close(make_env(env))  # for its checks and messages
     try:
         return make_env(env, render_mode="rgb_array")
     except Exception as error:
         raise _no_renderer(env.id, error, mujoco=False) from error
 
 
-def _no_renderer(env_id: str, error: Exception, *, mujoco: bool) -> InputError:
+def _no_renderer(env_id: str, error: BaseException, *, mujoco: bool) -> InputError:
     what = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if not mujoco:
         return InputError(f"{env_id} can't be rendered here: {what}")

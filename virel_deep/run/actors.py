@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from virel_deep.axes.build import build
 from virel_deep.axes.categorical import greedy
 from virel_deep.axes.interfaces import Deliberate, Objective
+from virel_deep.data.moments import Moments, Scaling
 from virel_deep.design import discrete, improvement, inference, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
@@ -20,7 +21,8 @@ Floats = NDArray[np.float32]
 Layers = list[tuple[Floats, Floats]]
 """`weight [in, out]` and `bias [out]` of each layer of a perceptron."""
 SeedState = Mapping[str, Any]
-"""Blocks of one seed's networks by name, with `n_action` and `temperature`, as in a checkpoint."""
+"""Blocks of one seed's networks by name, with `n_action` and `temperature`, as in a checkpoint; `moments`
+of the observations where they are normalised."""
 
 
 class Actor(Protocol):
@@ -44,6 +46,18 @@ class TanhPerceptron:
 
 
 @dataclass(frozen=True, eq=False)
+class Normalised:
+    """Actor that sees normalised observations."""
+
+    actor: Actor
+    scaling: Scaling
+
+    def act(self, observation: Floats) -> Floats:
+        """Deterministic actions `[N, A]` at the environment's own `observation [N, O]`."""
+        return self.actor.act(self.scaling(observation))
+
+
+@dataclass(frozen=True, eq=False)
 class GreedyPerceptron:
     """Perceptron with ReLU between its layers and one output per discrete action; the largest one acts."""
 
@@ -57,7 +71,12 @@ class GreedyPerceptron:
 
 def make_actor(algorithm: Algorithm, state: SeedState) -> Actor:
     """Make the deterministic actor of one seed of an algorithm from its networks."""
-    return ACTORS[type(algorithm.posterior)](algorithm, state)
+    return normalised(ACTORS[type(algorithm.posterior)](algorithm, state), state)
+
+
+def normalised(actor: Actor, state: SeedState) -> Actor:
+    """Let an actor see observations as training did: by the moments in the state, if it has any."""
+    return Normalised(actor, Moments.of(state["moments"]).scaling) if "moments" in state else actor
 
 
 def layers_of(blocks: Mapping[str, Any]) -> Layers:

@@ -1,20 +1,18 @@
 """Evaluation of a policy: deterministic episodes on separate environments, scored by unscaled return."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_deep.data.environments import Episode, SeedEnvs
+from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs
 from virel_deep.design.environment import EnvSpec
 
 Floats = NDArray[np.float32]
 Act = Callable[[Floats], Floats]
 """Policy: maps observations `[N, O]` to actions `[N, A]` in [-1, 1]."""
-
-LONGEST = 100_000
-"""Steps after which an episode counts as over, if the environment has no time limit."""
 
 
 class PolicyFailure(RuntimeError):
@@ -27,7 +25,9 @@ def evaluate_policy(
     """Play episodes with a deterministic policy; the same arguments give the same episodes bit for bit.
 
     The episodes run side by side, so that `act` is called once for all that have not ended. Each has its own
-    environment and its own seed, whatever the number of episodes.
+    environment and its own seed, whatever the number of episodes; if only one environment can be made, it
+    plays them in turn. Without a time limit an episode is over
+    after `LONGEST` steps at most.
 
     Args:
         act: the policy.
@@ -52,29 +52,62 @@ def evaluate_policy(
     require(episodes >= 1, "episodes", episodes, "must be at least 1")
     envs: list[SeedEnvs] = []
     try:
-        envs.extend(SeedEnvs(env, 1, _child(seed, i)) for i in range(episodes))
-        return _played(act, envs)
-    finally:
-        for one in envs:
+        together = _made(envs, env, seed, episodes)
+        played = _played(act, envs) if together else _in_turn(act, envs[0], seed, episodes)
+    except BaseException:
+        with suppress(EnvironmentFailure):
+            _close(envs)
+        raise
+    _close(envs)
+    return played
+
+
+def _made(envs: list[SeedEnvs], env: EnvSpec | str, seed: np.random.SeedSequence, episodes: int) -> bool:
+    """Fill in an environment per episode; False if only the first can be made, which then is alone."""
+    for i in range(episodes):
+        try:
+            envs.append(SeedEnvs(env, 1, _child(seed, i)))
+        except EnvironmentFailure as failure:
+            if i == 0 or failure.where != "constructor":
+                raise
+            _close(envs[1:])
+            del envs[1:]
+            return False
+    return True
+
+
+def _in_turn(act: Act, env: SeedEnvs, seed: np.random.SeedSequence, episodes: int) -> list[Episode]:
+    """Play the episodes one after another in the same environment, each from its own seed."""
+    out = _played(act, [env])
+    for i in range(1, episodes):
+        env.restart(_child(seed, i))
+        out += _played(act, [env])
+    return out
+
+
+def _close(envs: list[SeedEnvs]) -> None:
+    """Close all environments, then raise the first failure, if any."""
+    failures = []
+    for one in envs:
+        try:
             one.close()
+        except EnvironmentFailure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
 def _played(act: Act, envs: list[SeedEnvs]) -> list[Episode]:
     running = dict(enumerate(envs))
     finished: dict[int, Episode] = {}
-    returns = np.zeros(len(envs))
     while running:
         actions = act(np.concatenate([env.observation for env in running.values()]))
         if not (np.abs(actions) <= 1).all():  # NaN fails it
             raise PolicyFailure(f"the policy's action must be in [-1, 1]; found {actions.tolist()}")
         for (i, env), action in zip(list(running.items()), actions, strict=True):
             step = env.step(action[None])
-            returns[i] += step.reward[0]
             if step.episodes:
                 finished[i] = step.episodes[0]
-                del running[i]
-            elif env.steps >= LONGEST:
-                finished[i] = Episode(float(returns[i]), env.steps)
                 del running[i]
     return [finished[i] for i in range(len(envs))]
 

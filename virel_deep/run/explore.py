@@ -10,17 +10,20 @@ from virel_deep.axes.posterior import tanh_gaussian
 from virel_deep.networks.perceptron import Floats
 
 
-def explore(agent: Agent, rows: Floats, noise: Floats, *, uniform: bool) -> Floats:
+def explore(
+    agent: Agent, rows: Floats, noise: Floats, *, uniform: bool, observation: Floats | None = None
+) -> Floats:
     """Actions `[K, E, A]` for the observations in `rows`, whose tails are filled in.
 
     Args:
         agent: agent of all seeds.
         rows: rows of the replay `[K, E, width]`, of which the observations are known.
         noise: numbers `[K, E, A]` uniform in [-1, 1] if `uniform`, else what the agent's `acting` declares.
+        observation: observations `[K, E, O]` as the networks see them; None: as they are in the rows.
         uniform: whether actions are uniform, as during warm-up.
     """
     columns = agent.columns
-    observation = rows[..., columns.observation]
+    observation = rows[..., columns.observation] if observation is None else observation
     if columns.log_density is None and not uniform:
         return agent.act(observation, noise)
     if columns.log_density is None and not agent.discrete:

@@ -28,7 +28,7 @@ class Explorer:
         self._agent.load_seed_state(0, dict(state))
 
     def act(self, observation: Floats) -> Floats:
-        """Exploratory actions `[N, A]` in [-1, 1] at `observation [N, O]`."""
+        """Exploratory actions `[N, A]` at `observation [N, O]`: in [-1, 1], or one-hot."""
         noise = torch.empty(1, len(observation), self._agent.acting.width)
         fill(noise, self._agent.acting, self._source)
         action: Floats = self._agent.act(observation[None], noise.numpy())[0]

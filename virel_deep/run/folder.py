@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,8 +45,10 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
         yield
 
 
-def write_config(run: Path, config: RunConfig) -> None:
+def write_config(run: Path, config: RunConfig, environment: Mapping[str, Any] | None = None) -> None:
     """Write a run's `config.json`: its whole configuration, the command, and the package versions in use.
+
+    `environment` is what its environment was found to be.
 
     Raises:
         StorageError: the run folder can't be created or written.
@@ -56,6 +58,7 @@ def write_config(run: Path, config: RunConfig) -> None:
         "config": to_json(config),
         "command": ["virel", *sys.argv[1:]],
         "versions": run_versions(),
+        **({"environment": dict(environment)} if environment else {}),
     }
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -121,6 +124,12 @@ def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
     recorded = recorded if isinstance(recorded, dict) else {}
     now = run_versions()
     return {name: (str(recorded.get(name)), now[name]) for name in now if recorded.get(name) != now[name]}
+
+
+def recorded_environment(run: Path) -> dict[str, Any]:
+    """What the environment of a run was when it began; empty if the run didn't record it."""
+    found = _read(run).get("environment")
+    return found if isinstance(found, dict) else {}
 
 
 def _write(run: Path, document: dict[str, Any]) -> None:

@@ -31,6 +31,9 @@ class SeedLog:
         resume_step: step of the checkpoint that the run continues from; later rows are removed. -1 removes
             all rows (the run was stopped before its first checkpoint). None is for a new run, which must find
             no rows.
+        eval_every: steps between regular evaluations. The one of an earlier last policy that falls between
+            two is removed on resuming, so that a run with a new goal has the rows of the longer run.
+        ended: whether the run is at its goal, so that the last evaluation stays.
 
     Raises:
         InputError: there are rows although the run is new, or a row can't be read.
@@ -46,15 +49,17 @@ class SeedLog:
         2.0
     """
 
-    def __init__(self, folder: Path, *, resume_step: int | None) -> None:
+    def __init__(
+        self, folder: Path, *, resume_step: int | None, eval_every: int = 1, ended: bool = False
+    ) -> None:
         """Open `metrics.jsonl` and the TensorBoard file, and remove rows after `resume_step`."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"can't write {folder}: {error.strerror or error}") from error
-        kept = _keep(folder / FILE, resume_step)
+        kept = _keep(folder / FILE, resume_step, 1 if ended else eval_every)
         self._start = time.monotonic() - (kept[-1]["wall"] if kept else 0.0)
-        self._digest = hashlib.sha256()
+        self._digest, self._eval_every = hashlib.sha256(), eval_every
         for row in kept:
             self._add(row)
         self._file = Appender(folder / FILE)
@@ -95,7 +100,12 @@ class SeedLog:
         return self._digest.hexdigest()
 
     def _add(self, row: Row) -> None:
-        if row["kind"] != "event":  # a restart writes one after the checkpoint that it continues from
+        irregular = (
+            row["kind"] == "eval" and row["step"] % self._eval_every != 0
+        )  # it goes if the run goes on
+        if (
+            row["kind"] != "event" and not irregular
+        ):  # a restart writes one after the checkpoint that it continues from
             untimed = {name: x for name, x in row.items() if name not in CLOCKED}
             self._digest.update(json.dumps(untimed, sort_keys=True).encode())
 
@@ -148,14 +158,15 @@ def _row(line: bytes, place: str) -> Row:
     return row
 
 
-def _keep(path: Path, resume_step: int | None) -> list[Row]:
-    """Remove log rows after `resume_step`; return the others."""
+def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
+    """Remove log rows after `resume_step`, and evaluations between regular ones; return the others."""
     if not path.exists():
         return []
     if resume_step is None:
         raise InputError(f"`folder` must be new, without the {FILE} of another run; found {path}")
     # Rows are in the order of steps; damage in those that are removed doesn't matter.
-    kept = list(takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path)))
+    before = takewhile(lambda row: row[0]["step"] <= resume_step, _rows(path))
+    kept = [(row, line) for row, line in before if row["kind"] != "eval" or row["step"] % eval_every == 0]
     write_atomically(path, b"".join(line for _, line in kept))
     return [row for row, _ in kept]
 

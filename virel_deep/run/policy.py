@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from virel_common.errors import require
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, make_actor
+from virel_deep.run.evaluations import BEST
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Loaded
@@ -32,26 +34,35 @@ class Policy:
         return self.actor.act(observation)
 
 
-def load_policy(run: Path, seed: int) -> Policy:
-    """Load the policy from the newest checkpoint of a seed.
+def load_policy(run: Path, seed: int, *, best: bool = False) -> Policy:
+    """Load the policy from the newest checkpoint of a seed, or that of its best evaluation.
 
     Raises:
-        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
+        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or the
+            best policy was not kept.
     """
-    return policy_of(*newest(run, seed))
+    return policy_of(*newest(run, seed, best=best))
 
 
-def newest(run: Path, seed: int) -> tuple[RunConfig, Loaded]:
-    """Load the newest checkpoint of a seed without its replay; return it after the run's configuration.
+def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Loaded]:
+    """Load a seed's newest or best checkpoint without the replay; return it after the configuration.
 
     Raises:
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
     """
     config = read_config(run)
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
-    return config, load_seed(run, config, seed, with_rows=False)
+    require(config.keep_best or not best, "best", best, f"must be left out: {run} kept none (--keep-best)")
+    place = BEST if best else "checkpoints"
+    return config, load_seed(run, config, seed, with_rows=False, place=place)
+
+
+def acts_by(loaded: Loaded) -> dict[str, Any]:
+    """What the policy of a checkpoint acts by: its agent, and the moments of observations, if any."""
+    moments = {name: loaded.state[name] for name in ("moments",) if name in loaded.state}
+    return {**loaded.state["agent"], **moments}
 
 
 def policy_of(config: RunConfig, loaded: Loaded) -> Policy:
     """Policy of a checkpoint."""
-    return Policy(make_actor(config.algorithm, loaded.state["agent"]), config.env_spec, loaded.step)
+    return Policy(make_actor(config.algorithm, acts_by(loaded)), config.env_spec, loaded.step)

@@ -12,12 +12,15 @@ from virel_common.errors import InputError
 from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.data.moments import Moments
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
+from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluations import Evaluations
+from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
-from virel_deep.run.policy import Policy
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.run.survey import settings_record
 from virel_deep.streams import generator, stream
@@ -33,10 +36,10 @@ If rewards are rare or small, even an untrained critic exceeds the values that t
 class SeedFailure(RuntimeError):
     """Raised when a seed can't continue: `what` is the kind of failure, the message its details."""
 
-    def __init__(self, what: str, detail: str) -> None:
-        """Store the kind of failure and its details."""
+    def __init__(self, what: str, detail: str, where: str = "training") -> None:
+        """Store the kind of failure, its details, and where it was."""
         super().__init__(detail)
-        self.what = what
+        self.what, self.where = what, where
 
 
 class SeedRun:
@@ -50,22 +53,31 @@ class SeedRun:
 
     Raises:
         InputError: the environment does not exist, or has actions of another kind than the algorithm.
-        EnvironmentFailure: the first episode can't start.
+        SeedFailure: an environment can't be made, or the first episode can't start; this is recorded.
         StorageError: a file can't be written, for instance because the disk is full.
     """
 
     def __init__(self, run: Path, config: RunConfig, seed: int, *, resume_step: int) -> None:
         """Make environments, generators and log; remove what an earlier failure or kill left."""
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
-        self.envs = SeedEnvs(config.env_spec, config.copies, stream(seed, "environment"), folder=self.folder)
+        key, failure = stream(seed, "environment"), None
         try:
+            self.envs = SeedEnvs(config.env_spec, config.copies, key, folder=self.folder)
             require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
+        except EnvironmentFailure as error:
+            failure = _environment(error, "training")
         except InputError:
-            self.envs.close()
+            if hasattr(self, "envs"):
+                self.envs.close()
             raise
         remove_temporary(self.folder)
         (self.folder / "failure.json").unlink(missing_ok=True)
-        self.log = SeedLog(self.folder, resume_step=resume_step)
+        ended = resume_step >= config.steps
+        self.log = SeedLog(self.folder, resume_step=resume_step, eval_every=config.eval_every, ended=ended)
+        if failure is not None:
+            self._record(max(resume_step, 0), failure)
+            self.log.close()
+            raise failure
         self.acting = generator(seed, "acting")
         self.learning = generator(seed, "learning", config.device)
         self.rows_saved = 0
@@ -73,6 +85,11 @@ class SeedRun:
         self.returns: list[float] = []
         """Returns of the episodes that ended since the last `train` row."""
         self.last_return: float | None = None
+        self.moments = Moments(self.envs.observation_size) if config.normalize else None
+        """Moments of the observations that the seed acted on, if they are normalised."""
+        self.evaluations = Evaluations(config, self.folder, owner(config, seed))
+        if resume_step < 0:
+            self.evaluations.clear()
 
     def step(self, action: NDArray[np.float32], step: int) -> Transition:
         """Step the seed's environments with an action, and log the episodes that ended.
@@ -87,7 +104,7 @@ class SeedRun:
         try:
             transition = self.envs.step(action)
         except EnvironmentFailure as error:
-            raise SeedFailure("environment", str(error)) from error
+            raise _environment(error, "training") from error
         self.largest_reward = max(self.largest_reward, float(np.abs(transition.reward).max()))
         for episode in transition.episodes:
             self._log_episode(episode, step)
@@ -114,24 +131,38 @@ class SeedRun:
             detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
             raise SeedFailure("diverged", detail)
 
-    def evaluate(self, policy: Policy) -> float:
-        """Evaluate a policy on separate environments, log the returns as an `eval` row; return their mean.
+    def acts_by(self, networks: SeedState) -> dict[str, Any]:
+        """What the seed acts by: its networks, and the moments of its observations if it normalises them."""
+        return {**networks, **self._moments()}
+
+    def _moments(self) -> dict[str, Any]:
+        return {} if self.moments is None else {"moments": self.moments.state()}
+
+    def evaluate(self, step: int, acts_by: SeedState) -> float:
+        """Evaluate what the seed acts by on separate environments; log the returns, and return their mean.
 
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
         """
-        config, at = self.config, f"evaluation at step {policy.step}"
-        key = stream(self.seed, "evaluation", policy.step)
+        config, at = self.config, f"evaluation at step {step}"
+        key = stream(self.seed, "evaluation", step)
+        actor: Actor
+        if config.eval_stochastic:
+            source = stream(self.seed, "evaluation-actions", step)
+            actor = normalised(Explorer(config.algorithm, acts_by, source), acts_by)
+        else:
+            actor = make_actor(config.algorithm, acts_by)
         try:
-            episodes = evaluate_policy(policy.act, policy.env, key, config.eval_episodes)
+            episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
         except EnvironmentFailure as error:
-            raise SeedFailure("environment", f"{at}: {error}") from error
+            raise _environment(error, "evaluation", at) from error
         except PolicyFailure as error:
-            raise SeedFailure("diverged", f"{at}: {error}") from error
+            raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
         returns = [episode.return_ for episode in episodes]
         lengths = [episode.length for episode in episodes]
         mean = float(np.mean(returns))
-        self.log.write(policy.step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
+        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
+        self.evaluations.judge(step, mean, acts_by, regular=step % config.eval_every == 0)
         return mean
 
     def _largest_value(self, report: dict[str, float]) -> float:
@@ -144,14 +175,21 @@ class SeedRun:
 
     def fail(self, step: int, failure: SeedFailure) -> None:
         """Record why the seed failed, in its log and in `failure.json`; its checkpoints stay."""
-        document = {"step": step, "what": failure.what, "detail": str(failure)}
-        self.log.write(step, "event", {"what": "failed", "detail": f"{failure.what}: {failure}"})
-        write_atomically(self.folder / "failure.json", (json.dumps(document, indent=1) + "\n").encode())
+        self._record(step, failure)
         self.close()
 
+    def _record(self, step: int, failure: SeedFailure) -> None:
+        document = {"step": step, "what": failure.what, "where": failure.where, "detail": str(failure)}
+        self.log.write(step, "event", {"what": "failed", "detail": f"{failure.what}: {failure}"})
+        write_atomically(self.folder / "failure.json", (json.dumps(document, indent=1) + "\n").encode())
+
     def finish(self, step: int) -> None:
-        """Record in `done.json` that the seed has reached its last step."""
-        write_atomically(self.folder / "done.json", (json.dumps({"step": step}) + "\n").encode())
+        """Record in `done.json` that the seed has reached its last step, or why it needs no more."""
+        document: dict[str, Any] = {"step": step}
+        if self.evaluations.stops:
+            document["stopped"] = self.evaluations.rule
+            self.log.write(step, "event", {"what": "stopped", "detail": self.evaluations.rule})
+        write_atomically(self.folder / "done.json", (json.dumps(document) + "\n").encode())
 
     def state(self) -> dict[str, Any]:
         """State of a seed's environments, generators and counters for a checkpoint."""
@@ -165,26 +203,48 @@ class SeedRun:
             "largest_reward": self.largest_reward,
             "returns": self.returns,
             "last_return": self.last_return,
+            **self._moments(),
+            **self.evaluations.state(),
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
-        """Restore environments, generators and counters from a state that was saved at `step`."""
+        """Restore environments, generators and counters from a state that was saved at `step`.
+
+        Raises:
+            SeedFailure: the environments can't start new episodes.
+        """
         if state.get("log", self.log.digest) != self.log.digest:
             say(
                 f"note: {self.folder / FILE} lost or changed rows since its checkpoint of step {step} was "
                 "written; what is left of them counts"
             )
-        self.envs.restore(state["environment"])
+        try:
+            self.envs.restore(state["environment"])
+        except EnvironmentFailure as error:
+            raise _environment(error, "training") from error
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
         self.largest_reward = state["largest_reward"]
         self.returns, self.last_return = list(state["returns"]), state["last_return"]
+        self.moments = Moments.of(state["moments"]) if self.moments is not None else None
+        self.evaluations.restore(state)
         if not self.envs.exact:
             self.log.write(
                 step, "event", {"what": "restarted", "detail": "new episodes: its state can't be restored"}
             )
 
     def close(self) -> None:
-        """Close the seed's environments and log."""
-        self.envs.close()
+        """Close the seed's environments and log; say so if an environment can't be closed."""
+        try:
+            self.envs.close()
+        except EnvironmentFailure as error:
+            step = self.envs.steps * self.config.copies
+            self.log.write(step, "event", {"what": "not closed", "detail": str(error)})
+            say(f"virel train: seed-{self.seed}: {error}; nothing is lost")
         self.log.close()
+
+
+def _environment(error: EnvironmentFailure, during: str, at: str = "") -> SeedFailure:
+    """Failure of a seed because of its environment: which part of it, in training or in an evaluation."""
+    detail = f"{at}: {error}" if at else str(error)
+    return SeedFailure("environment", detail, f"{during}: {error.where}" if error.where else during)

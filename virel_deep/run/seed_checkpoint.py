@@ -10,20 +10,33 @@ from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.storage.checkpoint import Loaded, load
 
+OF_ENVIRONMENT = ("env_arguments", "max_episode_steps", "normalize")
+"""Settings of a run that are part of a checkpoint's identity where they are not the default."""
+
 
 def owner(config: RunConfig, seed: int) -> str:
     """Identity of a checkpoint as JSON: environment, seed and all settings of the algorithm."""
+    made = {name: getattr(config, name) for name in OF_ENVIRONMENT if getattr(config, name)}
     algorithm = dotted(encode(config.algorithm))
-    return json.dumps({"env": config.env, "seed": seed, **algorithm}, sort_keys=True)
+    return json.dumps({"env": config.env, "seed": seed, **made, **algorithm}, sort_keys=True)
 
 
-def load_seed(run: Path, config: RunConfig, seed: int, *, with_rows: bool = True) -> Loaded:
+def load_seed(
+    run: Path, config: RunConfig, seed: int, *, with_rows: bool = True, place: str = "checkpoints"
+) -> Loaded:
     """Load the newest valid checkpoint of a seed; fail if it is of another run or seed.
+
+    Args:
+        run: run folder.
+        config: its configuration.
+        seed: one of the run's seeds.
+        with_rows: whether to load the replay, too.
+        place: folder of the seed that holds the checkpoints: of training, or of the best policy.
 
     Raises:
         InputError: there is no checkpoint, none is valid, or it belongs to another run or seed.
     """
-    folder = seed_folder(run, seed) / "checkpoints"
+    folder = seed_folder(run, seed) / place
     loaded = load(folder, with_rows=with_rows)
     found, here = loaded.state.get("owner"), json.loads(owner(config, seed))
     theirs = additions(config.algorithm) | (json.loads(found) if isinstance(found, str) else {})

@@ -40,10 +40,23 @@ def survey(run: Path, config: RunConfig) -> Survey:
         except InputError as error:
             found.broken[seed] = str(error)
             continue
-        if step < config.steps or not (seed_folder(run, seed) / "done.json").exists():
+        ended = done(run, seed)
+        if not (ended and (step >= config.steps or "stopped" in ended)):
             found.reached.setdefault(step, []).append(seed)
         found.changes += [one for one in changes if one not in found.changes]
     return found
+
+
+def done(run: Path, seed: int) -> dict[str, Any]:
+    """What a seed's `done.json` says: the step, and the rule if one stopped it early; empty without one."""
+    path = seed_folder(run, seed) / "done.json"
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return {"step": -1}
+    return document if isinstance(document, dict) else {"step": -1}
 
 
 def bundles(survey: Survey, jobs: int) -> list[tuple[list[int], bool]]:

@@ -17,14 +17,14 @@ from virel_deep.agent.capture import CapturedUpdate, cuda_graph
 from virel_deep.agent.interfaces import Agent, Own
 from virel_deep.axes.interfaces import Noise
 from virel_deep.data.minibatches import READ
+from virel_deep.data.moments import Scaling
 from virel_deep.data.replay import Replay
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
-from virel_deep.run.actors import make_actor
 from virel_deep.run.explore import explore, fill
 from virel_deep.run.folder import locked, seed_folder
-from virel_deep.run.policy import Policy
+from virel_deep.run.normalising import normalise
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Rows, save
@@ -61,47 +61,76 @@ class Trainer:
             held.enter_context(locked(run, seeds))  # before anything is read or changed
             held.callback(self._close_runs)
             for seed in seeds:
-                self._restore(seed, seeds) if resume else self._start(seed, seeds)
+                self._open(seed, resume=resume)
+            if self.runs:
+                self._build()
+            if resume:
+                self._restore()
             self._held = held.pop_all()
+        if not self.runs:
+            return
+        self._buffers()
         if resume and self.done:  # a kill fell between the last checkpoint and its record
             self._finish()
-        self._buffers()
+        elif resume:
+            self._stop()
         self._clock, self._clock_step = time.perf_counter(), self.step
+        self._scalings: list[Scaling] = []
+        """Normalisation of each seed's observations at this step; empty if they are not normalised."""
 
-    def _start(self, seed: int, seeds: Sequence[int]) -> None:
+    def _open(self, seed: int, *, resume: bool) -> None:
+        """Make a seed's environments and log; a seed whose environment fails is recorded and left out."""
+        step = self._saved_step(seed) if resume else self._unbegun(seed)
+        try:
+            self.runs.append(SeedRun(self.folder, self.config, seed, resume_step=step))
+        except SeedFailure as failure:
+            self._count_out(seed, failure)
+
+    def _unbegun(self, seed: int) -> int:
         begun = next((seed_folder(self.folder, seed) / "checkpoints").glob("step-*"), None)
         require(
             begun is None, "seed", str(begun), "must have no checkpoint yet; run `virel train --resume` again"
         )
-        self._add(seed, seeds, step=-1)  # stopped before its first checkpoint, it may have left rows
+        return -1  # stopped before its first checkpoint, it may have left rows
 
-    def _restore(self, seed: int, seeds: Sequence[int]) -> None:
-        loaded, k = load_seed(self.folder, self.config, seed), len(self.runs)
-        if k == 0:
-            self.step = loaded.step
-        steps = sorted({self.step, loaded.step})
+    def _saved_step(self, seed: int) -> int:
+        """Step of a seed's checkpoint, which must be that of the others."""
+        step = load_seed(self.folder, self.config, seed, with_rows=False).step
+        self.step = self.step or step
+        steps = sorted({self.step, step})
         require(
             len(steps) == 1,
             "seeds",
             steps,
             "must have checkpoints of the same step; run `virel train --resume` again",
         )
-        mine = self._add(seed, seeds, step=loaded.step)
-        self.agent.load_seed_state(k, loaded.state["agent"])
-        mine.restore(loaded.state, self.step)
-        assert loaded.rows is not None
-        mine.rows_saved = loaded.rows.end
-        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+        return step
 
-    def _add(self, seed: int, seeds: Sequence[int], *, step: int) -> SeedRun:
-        """Add a seed to the training loop; the first one also creates the agent and replay buffer of all."""
-        mine = SeedRun(self.folder, self.config, seed, resume_step=step)
-        self.runs.append(mine)
-        if len(self.runs) == 1:
-            self.agent = self._new_agent(seeds, mine.envs.observation_size, mine.envs.action_size)
-            capacity = min(self.config.kept, self.config.steps)
-            self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
-        return mine
+    def _restore(self) -> None:
+        """Restore every seed from its checkpoint; a seed whose environments can't start is removed."""
+        failures = {k: self._restored(k) for k in range(len(self.runs))}
+        self._remove({k: failure for k, failure in failures.items() if failure is not None})
+
+    def _restored(self, k: int) -> SeedFailure | None:
+        """Restore one seed, whose rows leave the memory before the next one's are read."""
+        run, failure = self.runs[k], None
+        loaded = load_seed(self.folder, self.config, run.seed)
+        self.agent.load_seed_state(k, loaded.state["agent"])
+        try:
+            run.restore(loaded.state, self.step)
+        except SeedFailure as error:
+            failure = error
+        assert loaded.rows is not None
+        run.rows_saved = loaded.rows.end
+        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+        return failure
+
+    def _build(self) -> None:
+        """Create the agent and the replay buffer of all seeds."""
+        seeds, first = [run.seed for run in self.runs], self.runs[0].envs
+        self.agent = self._new_agent(seeds, first.observation_size, first.action_size)
+        capacity = min(self.config.kept, self.config.steps)
+        self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
 
     def _new_agent(self, seeds: Sequence[int], n_observation: int, n_action: int) -> Agent:
         generators = [generator(seed, "weights") for seed in seeds]
@@ -145,6 +174,9 @@ class Trainer:
         self.scores = {}
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
+            if run.moments is not None:
+                run.moments.update(run.envs.observation)
+        self._scalings = [run.moments.scaling for run in self.runs if run.moments is not None]
         self._collect(self._actions())
         if not self.runs:
             return
@@ -154,8 +186,9 @@ class Trainer:
                     self._update()
         if self.step % config.log_every == 0:
             self._log(report)
-        if self.step % config.eval_every == 0:
+        if self.step % config.eval_every == 0 or self.step >= config.steps:  # the last policy always
             self._evaluate()
+            self._stop()
         if self.step % config.checkpoint_every == 0 or self.step >= config.steps:
             self.save()
 
@@ -163,18 +196,22 @@ class Trainer:
         """Number of updates that this step of all copies has."""
         algorithm, copies = self.config.algorithm, self.config.copies
         return algorithm.data.updates(
-            self.step, window=algorithm.value.window, copies=copies, every=algorithm.update_every
-        )
+            self.step, window=algorithm.value.window, copies=copies,
+            every=algorithm.update_every, ratio=algorithm.updates_per_step,
+        )  # fmt: skip
 
     def _actions(self) -> Floats:
         """Actions `[K, E, A]` for the current observations: uniform during warm-up, then from the policy."""
+        seen = self.rows[..., self.agent.columns.observation]
+        if self._scalings:
+            seen = np.stack([scaling(x) for scaling, x in zip(self._scalings, seen, strict=True)])
         if self.step <= self.config.algorithm.data.warmup:
             for of_seed, run in zip(self._uniform, self.runs, strict=True):
                 of_seed.uniform_(-1, 1, generator=run.acting)
-            return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True)
+            return explore(self.agent, self.rows, self._uniform.numpy(), uniform=True, observation=seen)
         for of_seed, run in zip(self._acting, self.runs, strict=True):
             fill(of_seed, self.agent.acting, run.acting)
-        return explore(self.agent, self.rows, self._acting.numpy(), uniform=False)
+        return explore(self.agent, self.rows, self._acting.numpy(), uniform=False, observation=seen)
 
     def _collect(self, actions: Floats) -> None:
         """Step every seed's environments and store the transitions; drop a seed that fails."""
@@ -197,6 +234,8 @@ class Trainer:
         self._remove(failed)
         if self.runs:
             self.replay.add(rows.to(self.device))
+        if self._scalings:
+            self._scalings = [self._scalings[k] for k in kept]
 
     def _update(self) -> None:
         self._draw(self.batch, self.noise)
@@ -208,6 +247,8 @@ class Trainer:
         """Read a minibatch of stored transitions, and draw random numbers, each seed by its own generator."""
         generators = [run.learning for run in self.runs]
         READ[type(self.config.algorithm.data)](self.replay, generators, self.config.copies, batch)
+        if self._scalings:
+            normalise(batch, self.agent.columns, self._scalings)
         for name, draw in self.agent.noise.items():
             for of_seed, one in zip(noise[name], generators, strict=True):
                 fill(of_seed, draw, one)
@@ -233,28 +274,43 @@ class Trainer:
 
     def _evaluate(self) -> None:
         failed = {}
+        state_of = self.agent.seed_state if self.config.eval_stochastic else self.agent.seed_networks
         for k, run in enumerate(self.runs):
-            actor = make_actor(self.config.algorithm, self.agent.seed_networks(k))
             try:
-                self.scores[run.seed] = run.evaluate(Policy(actor, self.config.env_spec, self.step))
+                self.scores[run.seed] = run.evaluate(self.step, run.acts_by(state_of(k)))
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)
 
     def save(self) -> None:
         """Write a checkpoint of every seed; after the last step, mark the seeds as done."""
-        for k, run in enumerate(self.runs):
-            new = self.replay.since(k, run.rows_saved).cpu().numpy()
-            rows = Rows(self.replay.added - len(new), new, self.config.kept)
-            state = run.state() | {"agent": self.agent.seed_state(k)}
-            save(run.folder / "checkpoints", self.step, state, rows=rows)
-            run.rows_saved = self.replay.added
+        for k in range(len(self.runs)):
+            self._save(k)
         if self.done:
             self._finish()
+
+    def _save(self, k: int) -> None:
+        run = self.runs[k]
+        new = self.replay.since(k, run.rows_saved).cpu().numpy()
+        rows = Rows(self.replay.added - len(new), new, self.config.kept)
+        state = run.state() | {"agent": self.agent.seed_state(k)}
+        save(run.folder / "checkpoints", self.step, state, rows=rows)
+        run.rows_saved = self.replay.added
 
     def _finish(self) -> None:
         for run in self.runs:
             run.finish(self.step)
+
+    def _stop(self) -> None:
+        """Save and finish the seeds whose evaluations are good enough; the others train on."""
+        stopping = [k for k, run in enumerate(self.runs) if run.evaluations.stops]
+        for k in stopping:
+            run = self.runs[k]
+            self._save(k)
+            run.finish(self.step)
+            run.close()
+            say(f"seed-{run.seed} stopped at step {self.step}: {run.evaluations.rule}")
+        self._keep([k for k in range(len(self.runs)) if k not in stopping])
 
     def close(self) -> None:
         """Close every environment and log, and unlock the seeds' folders."""
@@ -266,13 +322,19 @@ class Trainer:
 
     def _remove(self, failed: dict[int, SeedFailure]) -> None:
         """Remove failed seeds from the stack; the results of the others do not change, bit for bit."""
-        if not failed:
-            return
-        kept = [k for k in range(len(self.runs)) if k not in failed]
         for k, failure in failed.items():
             self.runs[k].fail(self.step, failure)
-            self.failed.append(self.runs[k].seed)
-            say(f"virel train: seed-{self.runs[k].seed} failed at step {self.step}: {failure}")
+            self._count_out(self.runs[k].seed, failure)
+        self._keep([k for k in range(len(self.runs)) if k not in failed])
+
+    def _count_out(self, seed: int, failure: SeedFailure) -> None:
+        self.failed.append(seed)
+        say(f"virel train: seed-{seed} failed at step {self.step}: {failure}")
+
+    def _keep(self, kept: Sequence[int]) -> None:
+        """Keep these seeds alone in the stack, if they are not all."""
+        if len(kept) == len(self.runs):
+            return
         states = [self.agent.seed_state(k) for k in kept]
         self.runs = [self.runs[k] for k in kept]
         if not self.runs:

@@ -1,6 +1,7 @@
 """Jobs of a study: one resumable run folder per arm and environment, with all seeds stacked."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -94,6 +95,7 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
             log_every=min(LOG_EVERY, study.steps),
             checkpoint_every=study.checkpoint_every,
             precision=precision,
+            **study.run,
         )
     except InputError as error:
         raise InputError(f"arms.{job.arm.name}: {error}") from None
@@ -105,7 +107,7 @@ def check_jobs(study: Study, place: str) -> list[Job]:
     Raises:
         InputError: an arm or environment does not exist; `place`, the study file, begins the message.
     """
-    from virel_deep.data.making import make_env  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
 
     jobs = jobs_of(study)
     for arm in study.arms.values():  # before any setting: a preset that is missing brings its settings along
@@ -114,8 +116,8 @@ def check_jobs(study: Study, place: str) -> list[Job]:
     try:
         for job in jobs:
             job_config(study, job)
-        for env in study.environments:
-            make_env(env).close()
+        for job in jobs[:: len(study.arms)]:  # one of each environment
+            first_look(job_config(study, job))
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
     return jobs
@@ -214,8 +216,9 @@ def _failure(run: Path, seed: int) -> Failure | None:
 
 
 def _done(run: Path, seed: int) -> int:
-    """Step at which a seed finished training, from its `done.json`; -1 if it has not."""
-    return int(_document(seed_folder(run, seed) / "done.json").get("step", -1))
+    """Step at which a seed finished training; -1 if it has not, and beyond any if a rule stopped it."""
+    document = _document(seed_folder(run, seed) / "done.json")
+    return sys.maxsize if "stopped" in document else int(document.get("step", -1))
 
 
 def _document(path: Path) -> dict[str, Any]:

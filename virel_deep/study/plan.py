@@ -21,6 +21,11 @@ from virel_deep.study.toml_table import Table
 Score = Literal["final", "area", "last-half"]
 """A seed's score: mean of its last 10 evaluations, area under its curve, mean of the last half of them."""
 Correction = Literal["holm", "bonferroni"]
+OF_RUN = (
+    "capacity", "env_arguments", "max_episode_steps", "normalize", "eval_env", "eval_stochastic",
+    "keep_best", "stop_return", "stop_evaluations", "threads",
+)  # fmt: skip
+"""Settings of a run that a study's table `[run]` may have, by their names in `RunConfig`."""
 ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -64,6 +69,8 @@ class Study:
     evaluation_episodes: int = 1
     checkpoint_every: int = 10_000
     precision: Precision = "auto"
+    run: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of every run, by their names in `RunConfig`."""
     level: Fraction = Fraction(1, 20)
     """Family-wise error: the largest probability of any wrong decision."""
     correction: Correction = "holm"
@@ -192,6 +199,7 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
         evaluation_episodes=evaluation.count("episodes", 1),
         checkpoint_every=table.count("checkpoint_every", 10_000),
         precision=table.choice("precision", get_args(Precision), "auto"),
+        run=_run(table.table("run")),
         level=Fraction(str(level)),
         correction=decision.choice("correction", get_args(Correction), "holm"),
         core_hours=hours,
@@ -203,6 +211,13 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
     for part in (table, evaluation, decision, budget):
         part.no_other_keys()
     return study
+
+
+def _run(table: Table) -> dict[str, Any]:
+    """Read the settings that every run of the study has; those that the study sets by itself are refused."""
+    for key in table.values:
+        require(key in OF_RUN, f"{table.place}: key in run", key, f"must be one of {', '.join(OF_RUN)}")
+    return table.keep_all()
 
 
 def _arm(table: Table, name: str) -> Arm:

@@ -14,6 +14,7 @@ import torch
 from tests.support.deep import differing, metrics
 from virel_common.errors import InputError
 from virel_deep.commands.train import main_train
+from virel_deep.design.environment import EnvSpec
 from virel_deep.run.folder import locked, read_config, write_config
 from virel_deep.run.launch import train_bundle
 from virel_deep.run.survey import bundles, survey
@@ -87,6 +88,17 @@ BAD = [
     ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must not give gamma twice; found 'gamma=0.9'"),
     ({"set": "hidden={[]:1}"}, "`hidden` must be a tuple of whole numbers; found '{[]:1}'"),
     ({"set": f"temperature.initial={10**400}"}, "`temperature.initial` must be a number; found 1000"),
+    ({"set": "capacity=100"}, "`settings` must be settings of the algorithm; capacity is an option of its"),
+    ({"set": "learning_rate_end=0"}, "`learning_rate_updates` must be at least 1 with a `learning_rate_end`"),
+    ({"env_arg": "mass=9.0"}, f"`env` must be an environment that can be made; '{PENDULUM}' raised "),
+    ({"env_arg": "mass"}, "`env_arg` must be NAME=VALUE; found 'mass'"),
+    ({"env_arg": "={}"}, "`env_arg` must be NAME=VALUE; found '={}'"),
+    ({"env_arg": "a={1}"}, "`env_arguments` must be a dictionary with text as names and JSON values; found "),
+    ({"eval_env": "Pendulum-v1"}, f"`eval_env` must have the observation space of {PENDULUM}, Box("),
+    ({"eval_env": "InvertedPendulm-v5"}, "`env` must be a Gymnasium id; found 'InvertedPendulm-v5'; similar"),
+    ({"capacity": "8"}, "`capacity` must be at least 256, to hold a batch; found 8"),
+    ({"stop_return": "nan"}, "`stop_return` must be finite or None; found nan"),
+    ({"max_episode_steps": "0"}, "`max_episode_steps` must be at least 1; found 0"),
     ({"device": "tpu"}, "`device` must be cpu, cuda or auto; found 'tpu'"),
 ]  # fmt: skip
 
@@ -189,6 +201,34 @@ def test_a_run_of_a_device_that_is_not_there_is_one_line(run, capsys):
     assert said == "`device` must be cpu here: torch finds no CUDA device; found 'cuda'"
 
 
+def test_options_of_run_and_environment_are_recorded_and_fixed(tmp_path, capsys):
+    run = tmp_path / "run"
+    given = {
+        "env": "Pendulum-v1",
+        "env_arg": "g=9.0",
+        "max_episode_steps": "30",
+        "capacity": "64",
+        "eval_env": "Pendulum-v1",
+        "stop_return": "1e9",
+        "stop_evaluations": "2",
+    }
+    assert main_train([*arguments(run, **given), "--keep-best", "--eval-stochastic", *TINY]) == 0
+    found = read_config(run)
+    assert found.env_spec == EnvSpec("Pendulum-v1", {"g": 9.0}, 30)
+    assert found.eval_spec == EnvSpec("Pendulum-v1", {}, 30)
+    assert (found.capacity, found.keep_best, found.eval_stochastic) == (64, True, True)
+    assert (found.stop_return, found.stop_evaluations) == (1e9, 2)
+    assert "note:" not in capsys.readouterr().err
+    for option in ("--env-arg=g=8.0", "--max-episode-steps=9", "--capacity=9", "--keep-best"):
+        assert "must not be given with --resume" in refused(["--resume", str(run), option], capsys)
+    document = json.loads((run / "config.json").read_text())
+    document["config"]["env_arguments"] = {"g": 8.0}
+    (run / "config.json").write_text(json.dumps(document))
+    assert main_train(["--resume", str(run), "--steps", "60"]) == 1
+    said = capsys.readouterr().err
+    assert "`env_arguments` is {'g': 9.0} there, {'g': 8.0} here" in said
+
+
 def test_settings_may_be_given_in_several_places(tmp_path):
     argv = [
         *arguments(tmp_path / "run"),
@@ -241,6 +281,20 @@ def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "was"),
+    [("max_episode_steps", 500), ("wrappers", ["Mystery"]), ("class", "mine.Other"), ("version", "0.1")],
+)
+def test_resume_says_what_of_the_environment_is_not_as_it_was(run, capsys, name, was):
+    document = json.loads((run / "config.json").read_text())
+    now = document["environment"][name]
+    document["environment"][name] = was
+    (run / "config.json").write_text(json.dumps(document))
+    assert main_train(["--resume", str(run)]) == 0
+    said = f"note: the environment's {name} changed from {was!r} to {now!r} since this run began\n"
+    assert said in capsys.readouterr().err
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):
     for path in run.glob("seed-0/checkpoints/step-*/state.json"):
         path.write_text("{}")
@@ -253,7 +307,10 @@ def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
         "virel_deep.networks.precision.chosen", lambda precision, device: f"{precision}-{device}"
     )
     written = []
-    monkeypatch.setattr("virel_deep.commands.train.write_config", lambda _, config: written.append(config))
+    monkeypatch.setattr(
+        "virel_deep.commands.train.write_config", lambda _, config, __: written.append(config)
+    )
+    monkeypatch.setattr("virel_deep.data.first_look.first_look", lambda _: ([], {}))
     monkeypatch.setattr("virel_deep.commands.train.preset_config", lambda *_, **settings: settings)
     monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
     monkeypatch.setattr("virel_deep.commands.train.read_config", lambda _: None)

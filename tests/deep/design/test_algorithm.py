@@ -61,6 +61,12 @@ BAD = [
     ("mpo", "temperature.steps", 0, FROM_1),
     ("sac", "target_period", -1, FROM_0),
     ("sac", "update_every", 0, FROM_1),
+    ("sac", "updates_per_step", 0.0, POSITIVE),
+    ("sac", "updates_per_step", INF, POSITIVE),
+    ("sac", "learning_rate_end", -1e-5, AT_LEAST_0),
+    ("sac", "learning_rate_end", "lin", "must be a number or None"),
+    ("sac", "learning_rate_updates", 10, "must be 0 without a `learning_rate_end`"),
+    ("sac", "policy_learning_rate", 0.0, POSITIVE),
     ("sac", "posterior.mean_penalty", NAN, AT_LEAST_0),
     ("sac", "posterior.log_std_penalty", INF, AT_LEAST_0),
     ("td3", "posterior.exploration_noise", -0.1, AT_LEAST_0),
@@ -373,7 +379,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
     [
         (
             "batchsize",
-            "`settings` must name one of value, value.critics, .*, update_every; found 'batchsize'",
+            "`settings` must name one of value, value.critics, .*, policy_learning_rate; found 'batchsize'",
         ),
         (
             "temperature.scale",
@@ -381,7 +387,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
         ),
         ("prior.x", "`settings` must name one of the settings, but there are none; found 'prior.x'"),
         ("gamma.x", "`gamma` must be set as a whole: it has no settings; found 'gamma.x'"),
-        ("data.batch.x", "`settings` must name one of data.batch, data.warmup; found 'data.batch.x'"),
+        ("data.batch.x", "`settings` must name one of data.batch, data.warmup; .*found 'data.batch.x'"),
         ("", "`settings` must name one of value, .*; found ''"),
     ],
 )

@@ -44,6 +44,14 @@ BAD_RUNS = [
     ("preset", 3, "must be text"),
     ("algorithm", "sac", "must be of type Algorithm"),
     ("env_arguments", {1: 2}, "must be a dictionary with text as names"),
+    ("env_arguments", {"a": {1, 2}}, "must be a dictionary with text as names and JSON values"),
+    ("eval_env", 3, "must be text or None"),
+    ("eval_stochastic", 1, "must be True or False"),
+    ("normalize", 0, "must be True or False"),
+    ("keep_best", None, "must be True or False"),
+    ("stop_return", NAN, "must be finite or None"),
+    ("stop_return", "9", "must be a number or None"),
+    ("stop_evaluations", 0, "must be at least 1"),
     ("max_episode_steps", 0, "must be at least 1"),
     ("max_episode_steps", 1.5, "must be a whole number or None"),
 ]
@@ -84,7 +92,16 @@ def test_a_window_longer_than_the_replay_is_refused_with_the_length_that_it_need
         )
 
 
-@pytest.mark.parametrize("names", [("steps", "trace"), ("target_period",), ("update_every",)], ids=str)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("steps", "trace"),
+        ("target_period",),
+        ("update_every",),
+        ("updates_per_step", "learning_rate_end", "policy_learning_rate"),
+    ],
+    ids=str,
+)
 def test_runs_from_before_a_setting_existed_have_its_default(names):
     older = json.loads(json.dumps(to_json(run_of())))
     for name in names:

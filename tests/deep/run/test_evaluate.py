@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from virel_common.errors import InputError
+from virel_deep.data import environments
 from virel_deep.data.environments import EnvironmentFailure
-from virel_deep.run import evaluate
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 
 pytestmark = pytest.mark.mujoco
@@ -107,7 +107,7 @@ def test_the_seed_sequence_is_not_advanced():
 
 
 def test_an_environment_without_an_end_is_cut(counter, monkeypatch):
-    monkeypatch.setattr(evaluate, "LONGEST", 5)
+    monkeypatch.setattr(environments, "LONGEST", 5)
     (episode,) = evaluate_policy(constant(1.0), counter(), seed(), 1)
     assert (episode.return_, episode.length) == (10.0, 5)
 

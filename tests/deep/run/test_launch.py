@@ -267,9 +267,9 @@ def test_an_environment_that_cannot_start_is_one_line(tmp_path, capsys):
     env = registered(Unborn)
     config = small_run(tmp_path, "sac", env, steps=60)
     assert bundle(tmp_path, config) == FAILED
-    assert (
-        capsys.readouterr().err == f"virel train: {env}, step 0: its reset() raised RuntimeError: no power\n"
-    )
+    said = f"{env}, step 0: its reset() raised RuntimeError: no power"
+    assert capsys.readouterr().err == f"virel train: seed-0 failed at step 0: {said}\n"
+    assert json.loads((tmp_path / "seed-0/failure.json").read_text())["detail"] == said
 
 
 def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsys, monkeypatch):

@@ -38,13 +38,21 @@ def test_warm_up_actions_are_uniform_draws_and_later_ones_the_policy_s(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("copies", "steps", "warmup", "batch", "updates"),
-    [(1, 60, 20, 16, 40), (2, 60, 20, 16, 40), (4, 60, 20, 16, 40), (1, 60, 0, 16, 45), (1, 60, 60, 16, 0)],
+    ("copies", "warmup", "updates", "more"),
+    [
+        (1, 20, 40, {}),
+        (2, 20, 40, {}),
+        (4, 20, 40, {}),
+        (1, 0, 45, {}),
+        (1, 60, 0, {}),
+        (1, 20, 120, {"updates_per_step": 3}),
+        (4, 20, 10, {"updates_per_step": 0.25}),
+        (2, 20, 60, {"updates_per_step": 1.5}),
+        (1, 20, 20, {"updates_per_step": 4, "update_every": 8}),
+    ],
 )
-def test_there_are_as_many_updates_as_transitions_after_the_warm_up(
-    tmp_path, copies, steps, warmup, batch, updates
-):
-    settings = {"data.warmup": warmup, "data.batch": batch}
+def test_there_are_as_many_updates_as_transitions_after_the_warm_up(tmp_path, copies, warmup, updates, more):
+    settings, steps = {"data.warmup": warmup, "data.batch": 16, **more}, 60
     sizes = {"copies": copies, "log_every": 20, "eval_every": 60}
     trainer = train(tmp_path, small_run(tmp_path, "sac", PENDULUM, steps=steps, settings=settings, **sizes))
     assert trainer.agent.updates == updates
@@ -78,7 +86,7 @@ def test_the_replay_and_the_log_hold_unscaled_rewards(tmp_path):
     assert (reward == 1 - terminated).all()  # the pendulum's own: 1 while it stands
     rows = metrics(tmp_path / "seed-0")
     episodes = [(row["return"], row["length"]) for row in rows if row["kind"] == "episode"]
-    [evaluation] = [row for row in rows if row["kind"] == "eval"]
+    evaluation, _ = [row for row in rows if row["kind"] == "eval"]  # at 50, and of the last policy
     assert len(episodes) == terminated.sum() > 0
     for value, length in [*episodes, (evaluation["return"], evaluation["lengths"][0])]:
         assert value == length - 1
@@ -155,3 +163,33 @@ def test_the_return_of_a_train_row_is_the_mean_of_the_episodes_since_the_last(tm
             checked.append(bool(finished))
             finished = []
     assert {True, False} == set(checked)
+
+
+def test_step_sizes_fall_on_a_line_and_stay_at_its_end(tmp_path):
+    falls = {"learning_rate": 4e-4, "learning_rate_end": 1e-4, "learning_rate_updates": 40}
+    settings = falls | {"policy_learning_rate": 8e-4}
+    config = small_run(tmp_path, "sac", PENDULUM, steps=100, settings=settings)
+    trainer, seen = Trainer(tmp_path, config, (0,), resume=False), {}
+    while not trainer.done:
+        trainer.advance(quiet)
+        adams = trainer.agent.adams | {"temperature": trainer.agent.temperature.dual._adam}
+        seen[trainer.agent.updates] = [
+            adams[name].learning_rate for name in ("critic", "policy", "temperature")
+        ]
+    trainer.close()
+    for updates, critic in ((0, 4e-4), (10, 3.25e-4), (20, 2.5e-4), (40, 1e-4), (80, 1e-4)):
+        assert seen[updates] == pytest.approx([critic, 2 * critic, critic], rel=1e-15)
+
+
+def test_nothing_is_learned_once_the_step_size_is_zero(tmp_path):
+    ends = {"learning_rate_end": 0.0, "learning_rate_updates": 10}
+    config = small_run(tmp_path, "sac", PENDULUM, steps=60, settings=ends)
+    trainer, flats = Trainer(tmp_path, config, (0,), resume=False), {}
+    while not trainer.done:
+        trainer.advance(quiet)
+        networks = trainer.agent.networks
+        flats[trainer.agent.updates] = {name: network.flat.clone() for name, network in networks.items()}
+    trainer.close()
+    for name in ("policy", "critic"):
+        assert not torch.equal(flats[9][name], flats[10][name])
+        assert torch.equal(flats[10][name], flats[40][name])

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.mujoco
         ("sac", 80, {}, {"capacity": 50}),
         ("sac-v", 10, {}, {}),
         ("td3", 71, {}, {}),
+        ("sac", 70, {"learning_rate_end": 0.0, "learning_rate_updates": 70, "updates_per_step": 1.5}, {}),
         ("mpo", 71, {"value.steps": 3, "posterior.samples": 4, "target_period": 5, "update_every": 2}, {}),
         ("mpo", 80, {"value.steps": 3, "value.trace": None, "posterior.samples": 4}, {"capacity": 50}),
         ("rerpi", 70, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {"copies": 2}),

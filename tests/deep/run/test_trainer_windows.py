@@ -130,7 +130,7 @@ def test_a_run_from_before_the_new_settings_goes_on_and_others_stay_refused(tmp_
     train(whole, config)
     train(older, config, until=40)
     document = json.loads((older / "config.json").read_text())
-    for name in ("target_period", "update_every"):
+    for name in ("target_period", "update_every", *LATER):
         del document["config"]["algorithm"][name]
     for name in ("steps", "trace"):
         del document["config"]["algorithm"]["value"][name]
@@ -142,6 +142,9 @@ def test_a_run_from_before_the_new_settings_goes_on_and_others_stay_refused(tmp_
     assert load_policy(older, 0).step == 80
 
 
+LATER = ("updates_per_step", "learning_rate_end", "learning_rate_updates", "policy_learning_rate")
+
+
 def as_recorded_then(run):
     """Rewrite a run's newest checkpoint as one whose owner has no names of the settings that came later."""
     from virel_deep.storage.checkpoint import Rows, save  # noqa: PLC0415
@@ -149,7 +152,7 @@ def as_recorded_then(run):
     folder = run / "seed-0/checkpoints"
     loaded = load(folder)
     state, owner = loaded.state, json.loads(loaded.state["owner"])
-    later = {"value.steps", "value.trace", "target_period", "update_every"}
+    later = {"value.steps", "value.trace", "target_period", "update_every", *LATER}
     assert later <= owner.keys()
     state["owner"] = json.dumps({name: x for name, x in owner.items() if name not in later}, sort_keys=True)
     shutil.rmtree(folder)

@@ -48,6 +48,17 @@ def test_a_job_is_the_run_that_virel_train_would_write():
     assert config.algorithm == algorithm("td3", "InvertedPendulum-v5", {"hidden": (8, 8), "data.batch": 16})
 
 
+def test_settings_of_the_runs_have_the_names_of_virel_train():
+    run = "[run]\ncapacity = 500\nmax_episode_steps = 30\nkeep_best = true\nstop_return = -10.0\n[decision]"
+    study = study_of(("[decision]", run))
+    config = job_config(study, jobs_of(study)[0])
+    assert (config.capacity, config.max_episode_steps) == (500, 30)
+    assert (config.keep_best, config.stop_return) == (True, -10.0)
+    wrong = study_of(("[decision]", "[run]\ncapacity = 0\n[decision]"))
+    with pytest.raises(InputError, match=r"^arms\.sac: `capacity` must be at least 1; found 0$"):
+        job_config(wrong, jobs_of(wrong)[0])
+
+
 def test_an_arms_own_settings_win_and_factors_multiply_what_the_environment_has():
     study = study_of(
         (
@@ -110,6 +121,10 @@ BAD = [
     (
         ("level = 0.1", 'correction = "none"'),
         "`study.toml: decision.correction` must be one of holm, bonferroni",
+    ),
+    (
+        ("[decision]", "[run]\ncopies = 2\n[decision]"),
+        "`study.toml: key in run` must be one of capacity, env_arguments",
     ),
     (("[decision]", "[decisions]"), "`study.toml: key in the file` must be one of"),
 ]

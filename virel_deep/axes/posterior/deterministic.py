@@ -60,9 +60,13 @@ class Deterministic(Pathwise):
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Exploratory action in numpy: the policy's action plus noise, clipped to [-1, 1]."""
-        noisy = np.tanh(head) + self.settings.exploration_noise * noise
-        action: Floats = np.minimum(np.maximum(noisy, -1), 1)
-        return action
+        return explore(head, noise, std=self.settings.exploration_noise)
+
+
+def explore(head: Floats, noise: Floats, *, std: float) -> Floats:
+    """Squashed network output plus normal noise of this deviation, clipped to [-1, 1], in numpy."""
+    action: Floats = np.minimum(np.maximum(np.tanh(head) + std * noise, -1), 1)
+    return action
 
 
 def _certain(state: Tensor, action: Tensor, objective: Objective) -> Weighted:

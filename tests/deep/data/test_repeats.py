@@ -1,0 +1,181 @@
+"""State that outlives an episode is refused in one line; what begins anew with each episode is taken."""
+
+import random
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import wrappers
+from gymnasium.spaces import Box
+
+from tests.support.deep import assert_same, metrics, small_run, train
+from tests.support.envs import Dice, registered
+from virel_common.errors import InputError
+from virel_deep.data.first_look import first_look
+from virel_deep.design.presets import run_config
+
+
+class Plain(gymnasium.Env):
+    """A walk on a line from a random place; `draw` gives the noise of a step."""
+
+    observation_space, action_space = Box(-np.inf, np.inf, (2,), np.float64), Box(-1, 1, (1,), np.float32)
+
+    def draw(self):
+        return self.np_random.uniform()
+
+    def reset(self, *, seed=None, options=None):  # noqa: ARG002
+        super().reset(seed=seed)
+        self.x = np.array([self.np_random.uniform(), 5.0])
+        return self.x.copy(), {}
+
+    def step(self, action):
+        self.x = self.x + action[0] + 0.01 * self.draw()
+        return self.x.copy(), float(self.x[0]), False, False, {}
+
+
+class RunningMax(gymnasium.ObservationWrapper):
+    """Divides by the largest observation so far; it never begins anew."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.largest = np.zeros(2)
+
+    def observation(self, observation):
+        self.largest = np.maximum(self.largest, np.abs(observation))
+        return observation / self.largest
+
+
+class OwnGenerator(Plain):
+    """Draws from a generator that the seed doesn't reach."""
+
+    def __init__(self):
+        self.mine = np.random.default_rng()
+
+    def draw(self):
+        return self.mine.uniform()
+
+
+class Curriculum(Plain):
+    """Begins each episode farther away."""
+
+    episodes = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed, options=options)
+        self.episodes += 1
+        self.x += self.episodes
+        return self.x.copy(), {}
+
+
+class Remembers(Plain):
+    """Begins where the episode before began, if there was one."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed, options=options)
+        self.x, self.last = getattr(self, "last", self.x).copy(), self.x.copy()
+        return self.x.copy(), {}
+
+
+class RandomMap(Plain):
+    """Draws its map in the constructor, from a generator that nothing seeds."""
+
+    def __init__(self):
+        self.hill = np.random.default_rng().uniform()
+
+    def draw(self):
+        return self.hill
+
+
+class GlobalNumpy(Plain):
+    """Draws from numpy's global generator."""
+
+    def draw(self):
+        return np.random.uniform()  # noqa: NPY002
+
+
+class GlobalPython(Plain):
+    """Draws from Python's global generator, in the constructor, too."""
+
+    def __init__(self):
+        self.hill = random.random()
+
+    def draw(self):
+        return self.hill + random.random()
+
+
+def wrapped(wrapper, **arguments):
+    return registered(Plain, max_episode_steps=50, additional_wrappers=(wrapper.wrapper_spec(**arguments),))
+
+
+def looked_at(env, **config):
+    return first_look(run_config("sac", env, steps=10, seeds=(0,), **config))
+
+
+STATEFUL = [
+    (
+        lambda: wrapped(wrappers.NormalizeObservation),
+        "NormalizeObservation keeps .*: use --normalize instead",
+    ),
+    (
+        lambda: wrapped(wrappers.NormalizeReward, gamma=0.9),
+        "NormalizeReward keeps .*: use --set reward_scale",
+    ),
+    (
+        lambda: registered(lambda: RunningMax(Plain()), max_episode_steps=9),
+        "the wrapper RunningMax keeps state",
+    ),
+    (lambda: registered(OwnGenerator, max_episode_steps=9), "the environment OwnGenerator keeps state"),
+    (lambda: registered(Curriculum, max_episode_steps=9), "the environment Curriculum keeps state"),
+    (lambda: registered(Remembers, max_episode_steps=9), "the environment Remembers keeps state"),
+    (
+        lambda: registered(RandomMap, max_episode_steps=9),
+        "two of it differ from the start, so its constructor",
+    ),
+]
+
+
+@pytest.mark.parametrize(("env", "message"), STATEFUL, ids=[message[:24] for _, message in STATEFUL])
+def test_state_that_outlives_an_episode_is_refused_with_what_to_do(env, message):
+    with pytest.raises(
+        InputError, match=rf"^`env` must depend on the seed of `reset` alone; fake/.*{message}"
+    ):
+        looked_at(env())
+
+
+STATELESS = [
+    lambda: wrapped(wrappers.TimeAwareObservation, flatten=True),
+    lambda: wrapped(wrappers.RescaleAction, min_action=np.float32(-0.5), max_action=np.float32(0.5)),
+    lambda: wrapped(wrappers.ClipReward, min_reward=-1, max_reward=1),
+    lambda: wrapped(wrappers.RecordEpisodeStatistics),
+    lambda: registered(stacked, max_episode_steps=9),
+    lambda: registered(Plain, max_episode_steps=9),
+    lambda: registered(Dice, max_episode_steps=9),
+    lambda: registered(GlobalNumpy, max_episode_steps=9),
+    lambda: registered(GlobalPython, max_episode_steps=9),
+    lambda: "Pendulum-v1",
+]
+
+
+def stacked():
+    return wrappers.FlattenObservation(wrappers.FrameStackObservation(Plain(), 3))
+
+
+@pytest.mark.parametrize("env", STATELESS, ids=range(len(STATELESS)))
+def test_what_begins_anew_with_each_episode_is_taken(env):
+    assert looked_at(env()).notes == []
+
+
+@pytest.mark.mujoco
+@pytest.mark.parametrize("kind", [GlobalNumpy, GlobalPython])
+def test_draws_from_global_generators_depend_on_the_seed_alone(tmp_path, kind):
+    env = registered(kind, max_episode_steps=7)
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    train(together, small_run(together, "sac", env, steps=40, seeds=(0, 1)))
+    np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
+    mine = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    train(alone, small_run(alone, "sac", env, steps=40, seeds=(1,), eval_episodes=1))
+    assert_same(together, alone, (1,))
+    assert metrics(together / "seed-0") != metrics(together / "seed-1")
+    assert (np.random.get_state()[1] == mine[0]).all()  # noqa: NPY002
+    assert random.getstate() == mine[1]

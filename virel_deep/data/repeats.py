@@ -1,0 +1,145 @@
+"""Does an episode depend on its seed alone? Short episodes played twice tell, before a run begins.
+
+State that outlives an episode (running statistics of a wrapper, a generator that no seed reaches) would be
+lost in evaluations, checkpoints and exports. What counts is behaviour: a wrapper whose state begins anew with
+each episode passes, whatever its name.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from virel_common.errors import InputError
+from virel_deep.data import simulator
+from virel_deep.data.actions import ActionRange, actions_of
+from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.making import raise_if_asked
+
+STEPS = 60
+"""Steps of each trial episode, or to its end."""
+INSTEAD = {
+    "NormalizeObservation": "use --normalize instead, which is saved, evaluated and exported with the policy",
+    "NormalizeReward": "use --set reward_scale=... instead; evaluation then reports unscaled returns",
+}
+"""What to use instead of Gymnasium's wrappers that keep statistics."""
+SEEDS = (0, 1, 0)
+"""Seeds of the trial episodes: the third must be as the first, whatever came between."""
+
+UNSEEDED = (
+    "two of it differ from the start, so its constructor draws from a generator that nothing seeds: draw in "
+    "`reset(seed=...)` by `self.np_random`, or give the constructor a seed (--env-arg)"
+)
+
+
+class Trial(NamedTuple):
+    """Observations `[T + 1, O]` and rewards `[T]` of a trial episode."""
+
+    observations: list[NDArray[Any]]
+    rewards: list[float]
+
+
+def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[], Any]) -> None:
+    """Raise `InputError` unless episodes from the same seed and with the same actions are the same.
+
+    Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that fails in
+    the trial is left to the training, which says where it failed.
+
+    Args:
+        env: environment just made, which may be used up.
+        env_id: its id, for the message.
+        again: makes the environment once more; if it can't, the two are not compared.
+    """
+    if simulator.is_exact(env):
+        return
+    rule = f"`env` must depend on the seed of `reset` alone; {env_id}"
+    try:
+        first, _, third = (_played(env, seed) for seed in SEEDS)
+        difference = _difference(first, third)
+        advice = _advice(env) if difference else ""
+        env.close()
+        if not difference:
+            other = again()
+            difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
+            other.close()
+    except BaseException as error:
+        raise_if_asked(error)
+        return
+    if difference:
+        raise InputError(f"{rule}: {difference}; {advice}")
+
+
+def _difference(first: Trial, third: Trial) -> str:
+    """How two trials from the same seed differ, in words; empty if they don't."""
+    if len(first.rewards) != len(third.rewards):
+        return f"an episode has {len(first.rewards)} steps, and {len(third.rewards)} when it is played again"
+    for t, (mine, again) in enumerate(zip(first.observations, third.observations, strict=True)):
+        if not np.array_equal(mine, again, equal_nan=True):
+            return f"its observation at step {t} is {_short(mine)}, and {_short(again)} when played again"
+    for t, (was, now) in enumerate(zip(first.rewards, third.rewards, strict=True), start=1):
+        if was != now:
+            return f"its reward at step {t} is {was:.6g}, and {now:.6g} when played again"
+    return ""
+
+
+def _played(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
+    """Play a short episode with random actions of this seed; global generators are seeded, too."""
+    with GlobalGenerators(np.random.SeedSequence(seed)).lent():
+        return _trial(env, seed)
+
+
+def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
+    rng, actions = np.random.default_rng(seed), actions_of(env.action_space)
+    env.action_space.seed(seed)
+    env.observation_space.seed(seed)
+    observation, _ = env.reset(seed=seed)
+    trial = Trial([np.array(observation)], [])
+    for _ in range(STEPS):
+        if isinstance(actions, ActionRange):
+            unit = rng.uniform(-1, 1, actions.size).astype(np.float32)
+        else:
+            unit = np.eye(actions.size, dtype=np.float32)[rng.integers(actions.size)]
+        observation, reward, terminated, truncated, _ = env.step(actions.from_unit(unit[None])[0])
+        trial.observations.append(np.array(observation))
+        trial.rewards.append(float(reward))
+        if terminated or truncated:
+            break
+    return trial
+
+
+def _advice(env: gymnasium.Env[Any, Any]) -> str:
+    """Which layer keeps the state, from the innermost outwards, and what to do."""
+    for layer in reversed(list(_layers(env))):
+        name = type(layer).__name__
+        if not _alone_repeats(layer):
+            for one, instead in INSTEAD.items():
+                if isinstance(layer, getattr(gymnasium.wrappers, one)):
+                    return f"{name} keeps running statistics from episode to episode: {instead}"
+            what = "the wrapper" if isinstance(layer, gymnasium.Wrapper) else "the environment"
+            return (
+                f"{what} {name} keeps state from episode to episode, or draws from a generator that "
+                "`reset(seed=...)` doesn't seed: let `reset` start both anew (draw from `self.np_random`)"
+            )
+    return "let `reset(seed=...)` start everything anew"
+
+
+def _alone_repeats(layer: gymnasium.Env[Any, Any]) -> bool:
+    try:
+        first, _, third = (_played(layer, seed) for seed in SEEDS)
+        return _difference(first, third) == ""
+    except BaseException as error:
+        raise_if_asked(error)
+        return True
+
+
+def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env
+    yield env
+
+
+def _short(values: NDArray[Any]) -> str:
+    return np.array2string(values, precision=6, threshold=4, edgeitems=2).replace("\n", "")
