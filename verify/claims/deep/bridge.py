@@ -6,7 +6,7 @@ takes every action with positive probability: masked actions, and iterates whose
 out of its reach.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,9 +95,7 @@ def no_values(state: Tensor, action: Tensor) -> Tensor:  # noqa: ARG001
     raise AssertionError("values are given, not asked for")
 
 
-def expected_td_error(
-    mdp: TabularMDP, q: Array, infer: Callable[[Tensor], Any], alpha: float, *, evaluation: Any
-) -> Array:
+def expected_td_error(mdp: TabularMDP, q: Array, infer: Any, alpha: float, *, evaluation: Any) -> Array:
     """Expected TD errors `[S, A]` of the deep agent's `TargetQ`, with the critic `q` as its own target.
 
     `infer` gives the posterior at one-hot states; `evaluation` is "hard" or "soft".
