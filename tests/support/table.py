@@ -118,7 +118,7 @@ OTHERS = {
     "from_toolbox": {"reward": lambda: vt.from_toolbox([[[1.0]]], [[1.0, 2.0]], gamma=0.5)},
     "from_qvbs": {"model": lambda: vt.from_qvbs("/nowhere/model.npz", "x", gamma=0.5)},
     "from_prism": {"tra": lambda: vt.from_prism("/nowhere/model.tra", gamma=0.5)},
-    "from_drn": {"path": lambda: vt.from_drn("/nowhere/model.drn", gamma=0.5)},
+    "from_drn": {"drn": lambda: vt.from_drn("/nowhere/model.drn", gamma=0.5)},
     "load_problem": {"nowhere": lambda: vt.load_problem("/nowhere.npz")},
     "load_mdp": {"nowhere": lambda: vt.load_mdp("/nowhere.npz")},
     "boltzmann_expectation": {

@@ -56,6 +56,7 @@ def test_fifty_updates_in_double_precision_are_those_of_the_paper(preset, settin
     assert worst(preset, settings) <= 1e-12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("preset", "settings"), [CASES[0], CASES[1]], ids=str)
 def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_plain_agent_is(
     preset, settings

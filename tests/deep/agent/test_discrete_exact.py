@@ -73,7 +73,7 @@ def parts(logits, soft=True):
     critic, q = critic_and_its_table()
     policy, of_value = (
         Categorical(table_network(logits)),
-        value.TargetQ(critic, critic, gamma=GAMMA, soft=soft),
+        value.TargetQ(critic, critic, gamma=GAMMA, evaluation="soft" if soft else "hard"),
     )
     return policy, of_value, Objective(of_value.q_of, Uniform(), torch.full((1, 1), ALPHA)), q
 

@@ -101,6 +101,7 @@ def test_fifty_updates_in_double_precision_are_those_of_the_paper(preset, settin
     assert worst(preset, settings, n_action) <= 1e-12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("preset", "settings", "n_action"), [CASES[1], CASES[5]], ids=str)
 def test_twenty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_plain_agent_is(
     preset, settings, n_action

@@ -418,6 +418,7 @@ def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_anot
     assert_same(run, tmp_path / "whole")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_who_stops_reading_does_not_stop_the_training(tmp_path):
     process = start(*arguments(tmp_path / "run", steps="4000"), *TINY)

@@ -42,6 +42,7 @@ def test_a_plan_without_a_probe_lists_jobs_and_power_and_writes_nothing(folder, 
     assert [path.name for path in folder.iterdir()] == ["study.toml"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_probe_measures_every_job_and_holds_the_total_against_the_budget(folder, capsys):
     (folder / "study.toml").write_text(TWO_ARMS + "[budget]\ncore_hours = 1e-9\n")
@@ -78,6 +79,7 @@ def test_status_of_a_finished_study_exits_0_and_names_failed_seeds(folder, capsy
     assert "sac-Pendulum-v1, seed 1: diverged at step 500: for the test" in said
 
 
+@pytest.mark.long
 def test_a_finished_study_has_nothing_to_run_and_a_diverged_seed_is_not_tried_again(folder, capsys):
     out = write_jobs(folder / "a", study_of(), CURVES)
     assert run("run", "--out", str(out)) == 0

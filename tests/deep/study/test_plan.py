@@ -159,6 +159,7 @@ def test_an_unknown_preset_setting_or_environment_is_one_line(change, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.long
 @pytest.mark.mujoco
 @pytest.mark.parametrize("name", ["virel", "virel_scale", "full", "iterative"])
 def test_the_shipped_studies_are_sound(name):

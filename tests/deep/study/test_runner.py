@@ -162,6 +162,7 @@ def test_a_job_waits_for_the_process_that_still_saves(study):
         assert train_job(run, patience=60) == 0
 
 
+@pytest.mark.long
 def test_one_job_of_an_array_runs_alone_in_this_process(study):
     finish(study, "out", "--job", "1")
     assert not (study / "out/jobs" / JOBS[0]).exists()
@@ -169,6 +170,7 @@ def test_one_job_of_an_array_runs_alone_in_this_process(study):
     assert "is finished" in finish(study, "out", "--job", "1")
 
 
+@pytest.mark.long
 def test_a_job_that_cannot_run_does_not_stop_the_others(study):
     finish(study, "out", "--job", "0")
     broken = study / "out/jobs" / JOBS[0]
@@ -182,6 +184,7 @@ def test_a_job_that_cannot_run_does_not_stop_the_others(study):
     assert (study / "out/jobs" / JOBS[1] / "seed-1/done.json").exists()
 
 
+@pytest.mark.long
 def test_a_job_that_another_process_holds_is_one_line(study, capsys):
     finish(study, "out", "--job", "0")
     run = study / "out/jobs" / JOBS[0]

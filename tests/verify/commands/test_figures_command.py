@@ -11,6 +11,7 @@ def figures(out, *args):
     return main_figures([*args, "--jobs", "1", "--out", str(out)])
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_csv_bytes_but_for_measured_times(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert figures(one, *REPRODUCIBLE) == figures(two, *REPRODUCIBLE) == 0

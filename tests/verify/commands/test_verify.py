@@ -197,6 +197,7 @@ def files_of(folder):
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_an_interrupt_leaves_the_old_certificates_too(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(registry, "all_claims", REAL_CLAIMS)
@@ -269,7 +270,11 @@ def test_workers_give_the_same_results_as_one_process(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kill", "sent"),
-    [(os.kill, signal.SIGINT), (os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    [
+        pytest.param(os.kill, signal.SIGINT, marks=pytest.mark.long),
+        (os.killpg, signal.SIGINT),
+        pytest.param(os.kill, signal.SIGTERM, marks=pytest.mark.long),
+    ],
     ids=["parent", "group", "sigterm"],
 )
 def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill, sent):

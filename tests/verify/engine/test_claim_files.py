@@ -123,6 +123,7 @@ def test_figures_that_exit_are_an_error_and_explain_names_the_check_that_does(tm
     assert "virel explain: mine: SystemExit: 0" in err
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_is_one_line_status_1_and_nothing_written(tmp_path, capfd):
     path, out = tmp_path / "mine.py", tmp_path / "out"
     path.write_text(BAD_GAPS + "CLAIMS = (broken('mine-a', dies), broken('mine-b', dies))")

@@ -304,9 +304,10 @@ def test_a_claim_without_a_round_claims_nothing(tmp_path):
 
 
 def test_an_enclosure_need_not_be_tight_but_must_be_right(tmp_path):
-    """L of design-04 is log(3/4) less than log(1) = ... by hand: joint = (1/2, 1/4), w = (1/2, 1/2)."""
+    """By hand: prior and w are (1/2, 1/2), the likelihood is (1, 1/2), so that log p(O) = log(3/4)."""
     gap = math.log(3 / 4) - 0.5 * (math.log(1) + math.log(1 / 2))
-    base = {"claim": "design-04", "instance": {"joint": ["1/2", "1/4"], "w": ["1/2", "1/2"]}}
+    halves = ["1/2", "1/2"]
+    base = {"claim": "design-04", "instance": {"joint": ["1", "1/2"], "w": halves, "p_z": halves}}
     attained = {bits: ["0p0", "0p0"] for bits in ("64", "128", "256")}  # by the posterior
     near, far = f"{int(gap * 2**40)}p-40", f"{int(gap * 2**40) + 1}p-40"
     for low, high, status in (

@@ -95,12 +95,12 @@ CLAIMS = (
         id="deep-erpg",
         title="The deep policy gradient with the divergence inside returns is the exact one",
         source="virel_deep rollout_errors, score_loss, v_loss: Schulman et al. 2017, Sec. 2, 3.6, 4",
-        statement=r"\hat A = E[\delta_0 + \gamma\delta_1 | s, a],\ \delta_t = r_t - \tau\log\tfrac{\pi}{\bar\pi}(a_t|s_t) + \gamma V(s_{t+1}) - V(s_t):\qquad"
+        statement=r"\hat A = E[\delta_0 + \gamma\delta_1 | s, a],\ \delta_t = r_t - \tau\log\tfrac{\pi}{\bar\pi}(a_t|s_t) + \gamma V(s_{t+1}) - V(s_t):\qquad "
         r"q_{k-1} + step\,\big(\tau E_\mu E_\pi[\hat A\nabla_q\log\pi] - \nabla_q E_\mu\tfrac12(V_q - V)^2\big) = q_k",
         check=Check(
             gap,
             instances(mdp=mdps(masked=True), eps=temperatures()),
-            n_random=80,
+            n_random=30,
             named=lambda: [("FrozenLake-v1", {"mdp": gym_mdp("FrozenLake-v1").to_dense(), "eps": 0.1})],
         ),
         expected=Verdict.HOLDS,

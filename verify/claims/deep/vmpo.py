@@ -144,13 +144,13 @@ CLAIMS = (
         id="deep-vmpo",
         title="The deep agent's V-MPO on enumerated rollouts is exact V-MPO",
         source="virel_deep rollout_errors, pair_weights, tempered_weights, d_budget: V-MPO, Eq. (3), (4), (6)",
-        statement=r"E[\delta_0 + \gamma\delta_1 | s, a] = A_k(s, a);\qquad"
+        statement=r"E[\delta_0 + \gamma\delta_1 | s, a] = A_k(s, a);\qquad "
         r"w_{s,a} = \frac{p_k f_k e^{A_k/\eta}}{\sum_{s',a'} p_k f_k e^{A_k/\eta}} = \psi_k(s, a),\ \frac{w_{s,a}}{\sum_{a'} w_{s,a'}} = \pi_k(a|s);"
         r"\qquad \epsilon = KL(\psi_k\|p_k f_k/\textstyle\sum p_k f_k):\ g'(\eta) = 0",
         check=Check(
             gap,
             instances(mdp=mdps(masked=True), keep=st.sampled_from((0.5, 0.3, 0.75, 1.0)), eps=temperatures()),
-            n_random=80,
+            n_random=30,
             named=lambda: [
                 ("FrozenLake-v1", {"mdp": gym_mdp("FrozenLake-v1").to_dense(), "keep": 0.5, "eps": 0.1})
             ],
