@@ -22,9 +22,13 @@ class Explorer:
     def __init__(self, algorithm: Algorithm, state: SeedState, source: np.random.SeedSequence) -> None:
         """Build an agent of one seed, restore it, and start the random numbers."""
         self._source = torch.Generator().manual_seed(int(source.generate_state(1)[0]))
-        n_observation, device = state["policy"]["0.weight"].shape[-2], torch.device("cpu")
+        n_action, device = state["n_action"], torch.device("cpu")
+        # a policy network may read more than the observation, a critic reads that and the action
+        by_critic = "critic" in state
+        n_input = state["critic" if by_critic else "policy"]["0.weight"].shape[-2]
+        n_observation = n_input - n_action if by_critic else n_input
         weights = [torch.Generator()]  # overwritten at once
-        self._agent = make_agent(algorithm, n_observation, state["n_action"], weights, device=device)
+        self._agent = make_agent(algorithm, n_observation, n_action, weights, device=device)
         self._agent.load_seed_state(0, dict(state))
 
     def act(self, observation: Floats) -> Floats:

@@ -9,6 +9,8 @@ from virel_common.errors import InputError
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS
 from virel_deep.run.actors import make_actor
+from virel_deep.run.explore import fill
+from virel_deep.run.explorers import Explorer
 from virel_deep.run.policy import Policy, load_policy
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.storage.checkpoint import save
@@ -39,6 +41,21 @@ def test_the_policy_in_numpy_acts_as_the_agent_does_without_noise(preset):
         np.testing.assert_allclose(mine, theirs[k].numpy(), rtol=0, atol=5e-5)
         assert mine.dtype == np.float32
         assert [weight.shape for weight, _ in policy_of(agent).actor.layers] == [(5, 24), (24, 16), (16, 2)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_explorer_acts_as_the_agent_does_with_the_same_noise(preset):
+    algorithm = algorithm_of(preset, hidden=(8, 8))
+    agent = agent_of(algorithm, 5, 2, (0, 1))
+    explorer = Explorer(algorithm, agent.seed_state(1), np.random.SeedSequence(0))
+    observation = np.random.default_rng(0).standard_normal((2, 3, 5), np.float32)
+    source = torch.Generator().manual_seed(int(np.random.SeedSequence(0).generate_state(1)[0]))
+    noise = torch.empty(2, 3, agent.acting.width)
+    fill(noise[1], agent.acting, source)
+    fill(noise[0], agent.acting, source)
+    acted = agent.act(observation, noise.numpy())
+    assert np.array_equal(explorer.act(observation[1]), acted[1])
+    assert not np.array_equal(explorer.act(observation[1]), acted[1])  # it draws anew
 
 
 def test_a_policy_does_not_change_with_the_agent_that_it_came_from():
