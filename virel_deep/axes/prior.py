@@ -14,19 +14,40 @@ from virel_deep.design import inference
 from virel_deep.networks.network import Network
 
 
-class Uniform:
+class Constant:
+    """Base class of priors that never change: they have no networks, no trust region and no state."""
+
+    reports: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        """Make a prior that has nothing to learn."""
+        self.networks: Mapping[str, Network] = {}
+        self.targets: Mapping[str, Network] = {}
+
+    def kl(self, state: Tensor, head: Tensor) -> None:
+        """Return None: without a trust region no divergence is bounded."""
+
+    def loss(self, state: Tensor, posterior: Weighted) -> None:
+        """Return no loss (None): the prior is never trained."""
+
+    def tune(self, kl: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
+        """Return no metrics: there is no trust region."""
+        return {}
+
+    def seed_state(self, k: int) -> dict[str, Any]:  # noqa: ARG002
+        """Return an empty dictionary: the prior remembers nothing."""
+        return {}
+
+    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
+        """Restore nothing: the prior remembers nothing."""
+
+
+class Uniform(Constant):
     """Uniform action prior, as in SAC: its constant log density is left out and counts as 0.
 
     It is -A log 2 on [-1, 1]^A and -log A on a discrete space of A actions. With the constant a soft value
     would change by that times alpha per step, and no policy gradient would.
     """
-
-    reports: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
-        """Make a prior without networks: a uniform distribution has nothing to learn."""
-        self.networks: Mapping[str, Network] = {}
-        self.targets: Mapping[str, Network] = {}
 
     def log_density(self, state: Tensor, action: Tensor, pre: Tensor | None) -> Tensor:  # noqa: ARG002
         """Log density of the uniform prior without its constant: zeros `[K, B, N]`."""
@@ -35,37 +56,17 @@ class Uniform:
     def divergence(self, head: Tensor) -> None:
         """Return None: the entropy of a tanh-Gaussian has no closed form."""
 
-    def kl(self, state: Tensor, head: Tensor) -> None:
-        """Return None: the divergence from a uniform prior has no parts by mean and spread."""
 
-    def loss(self, state: Tensor, posterior: Weighted) -> None:
-        """Return no loss (None): a uniform prior is never trained."""
-
-    def tune(self, kl: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
-        """Return no metrics: a uniform prior has no trust region."""
-        return {}
-
-    def seed_state(self, k: int) -> dict[str, Any]:  # noqa: ARG002
-        """Return an empty dictionary: a uniform prior remembers nothing."""
-        return {}
-
-    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Restore nothing: a uniform prior remembers nothing."""
-
-
-class Fixed:
+class Fixed(Constant):
     """Constant tanh-Gaussian prior, with mean 0 before the tanh; divergences from it have a closed form.
 
     Args:
         settings: standard deviation.
     """
 
-    reports: tuple[str, ...] = ()
-
     def __init__(self, settings: inference.Fixed) -> None:
-        """Store the logarithm of the standard deviation; there is nothing to learn."""
-        self.networks: Mapping[str, Network] = {}
-        self.targets: Mapping[str, Network] = {}
+        """Store the logarithm of the standard deviation."""
+        super().__init__()
         self._log_std = math.log(settings.std)
 
     def log_density(self, state: Tensor, action: Tensor, pre: Tensor | None) -> Tensor:  # noqa: ARG002
@@ -86,20 +87,3 @@ class Fixed:
     def _like(self, u: Tensor) -> Gaussian:
         """Gaussian of the prior, of the shape of `u`."""
         return Gaussian(torch.zeros_like(u), torch.full_like(u, self._log_std))
-
-    def kl(self, state: Tensor, head: Tensor) -> None:
-        """Return None: a constant prior has no trust region."""
-
-    def loss(self, state: Tensor, posterior: Weighted) -> None:
-        """Return no loss (None): a constant prior is never trained."""
-
-    def tune(self, kl: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG002
-        """Return no metrics: a constant prior has no trust region."""
-        return {}
-
-    def seed_state(self, k: int) -> dict[str, Any]:  # noqa: ARG002
-        """Return an empty dictionary: a constant prior remembers nothing."""
-        return {}
-
-    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Restore nothing: a constant prior remembers nothing."""

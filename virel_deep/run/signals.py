@@ -32,20 +32,14 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in STOP}
 
     def note(number: int, _frame: Any) -> None:
         seen.append(number)
         if number in KILL_TWICE:
             signal.signal(number, signal.SIG_DFL)
 
-    for number in before:
-        signal.signal(number, note)
-    try:
+    with _handled_by(note):
         yield lambda: bool(seen)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass
@@ -73,19 +67,33 @@ def signals_left_to(children: Children) -> Iterator[None]:
     if not in_main_thread():
         yield
         return
+    with stop_signals_passed_to(lambda again: children.stop(signal.SIGKILL if again else STOP_CHILD)):
+        yield
+
+
+@contextmanager
+def stop_signals_passed_to(stop: Callable[[bool], None]) -> Iterator[None]:
+    """Call a function at every stop signal; its argument is whether one of `KILL_TWICE` came again."""
     seen: list[int] = []
 
     def pass_on(number: int, _frame: Any) -> None:
         again = number in KILL_TWICE and number in seen
         seen.append(number)
-        children.stop(signal.SIGKILL if again else STOP_CHILD)
+        stop(again)
 
-    before = {number: signal.signal(number, pass_on) for number in STOP}
+    with _handled_by(pass_on):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handle every stop signal by a function, and as before after the block."""
+    before = {number: signal.signal(number, handler) for number in STOP}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 @contextmanager

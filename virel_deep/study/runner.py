@@ -5,15 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from virel_common.terminal import say
 from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
-from virel_deep.run.signals import KILL_TWICE, STOP
+from virel_deep.run.signals import stop_signals_passed_to
 from virel_deep.study.jobs import Job
 
 POLL = 0.2
@@ -51,7 +49,7 @@ class Jobs:
         A job that fails does not stop the others. After Ctrl-C, SIGTERM, or a scheduler's warning no job
         starts, and those that run save and end; a second Ctrl-C or SIGTERM kills them.
         """
-        with self._listening():
+        with stop_signals_passed_to(self._pass_on):
             while self.running or (self.waiting and not self._signals):
                 while self.waiting and len(self.running) < self.slots and not self._signals:
                     self._start(*self.waiting.pop(0))
@@ -86,27 +84,14 @@ class Jobs:
         say(f"virel study: the process of {one.job.name} ended with status {code}; a new run continues it")
         return FAILED
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Pass stop signals on to the running jobs while the block lasts."""
-        seen: list[int] = []
-
-        def pass_on(number: int, _frame: Any) -> None:
-            again = number in KILL_TWICE and number in seen
-            seen.append(number)
-            first, self._signals = not self._signals, self._signals + 1
-            for one in list(self.running):
-                if again:
-                    one.process.kill()
-                elif first:
-                    one.process.terminate()
-
-        before = {number: signal.signal(number, pass_on) for number in STOP}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _pass_on(self, again: bool) -> None:
+        """Stop the running jobs at the first signal; kill them if an impatient one came again."""
+        first, self._signals = not self._signals, self._signals + 1
+        for one in list(self.running):
+            if again:
+                one.process.kill()
+            elif first:
+                one.process.terminate()
 
 
 def failed_names(statuses: dict[str, int]) -> Sequence[str]:

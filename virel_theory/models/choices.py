@@ -12,8 +12,10 @@ from virel_theory.checks import Array, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import Ints, build, csr_rows
 
-ROUNDED = 0.15
-"""Distance from 1 up to which the sum of a row may be that of rounded numbers: three times 0.3, say."""
+ROUNDED = 0.1 + 1e-9
+"""Distance from 1 up to which the sum of a row may be that of numbers rounded in print: 0.3 three times.
+
+A tenth, and the rounding of a sum of up to 4 million numbers."""
 
 
 @dataclass(frozen=True, eq=False)

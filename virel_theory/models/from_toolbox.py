@@ -29,7 +29,7 @@ def from_toolbox(
         reward: `[S]`, `[S, A]`, `[A, S, S]`, or a sequence of A matrices `[S, S]`.
         gamma: discount in [0, 1).
         normalise: whether to divide every row by its sum, for rows that were rounded in print or are float32;
-            a warning says by how much the sums differed from 1, and more than 0.15 is an error.
+            a warning says by how much the sums differed from 1, and more than 0.1 is an error.
         sparse_result: whether to store CSR; None: if there are more than 4 million entries `[S, A, S]`.
 
     Returns: the MDP; it starts uniformly.

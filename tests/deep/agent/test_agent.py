@@ -6,6 +6,7 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, differing, feed, update_data
 from tests.support.naive_agents import NAIVE
+from tests.support.updates import ordered, parameters
 from virel_deep.agent.interfaces import METRICS
 
 N_OBSERVATION, N_ACTION, UPDATES = 5, 2, 20
@@ -46,19 +47,6 @@ def run(ours, plain, data, dtype, naive_dtype):
             plain.update(batch, noise, *([] if own is None else [own]))
 
 
-def ordered(blocks):
-    """Blocks of a network in the order of the naive agent's modules, in float64."""
-    heads, layers = range(len(blocks["0.weight"])), range(len(blocks) // 2)
-    return torch.cat(
-        [
-            x.double().flatten()
-            for head in heads
-            for i in layers
-            for x in (blocks[f"{i}.weight"][head].T, blocks[f"{i}.bias"][head])
-        ]
-    )
-
-
 def vectors(ours):
     """All that seed 0 has learnt, by network; and the tuned temperature, where there is one."""
     state = ours.seed_state(0)
@@ -70,10 +58,7 @@ def vectors(ours):
 
 def naive_vectors(plain):
     tuned = float(getattr(plain, "log_alpha", torch.zeros(())).detach())
-    return {
-        name: torch.cat([x.detach().double().flatten() for net in nets for x in net.parameters()])
-        for name, nets in plain.networks().items()
-    } | {"log_alpha": torch.tensor([tuned], dtype=torch.float64)}
+    return parameters(plain) | {"log_alpha": torch.tensor([tuned], dtype=torch.float64)}
 
 
 def step_error(ours):

@@ -8,6 +8,7 @@ import torch
 
 from tests.support.deep import agent_of, algorithm_of, default_dtype, feed, update_data
 from tests.support.naive_inference import NAIVE
+from tests.support.updates import distances, naive_after, ours_after, parameters
 from virel_deep.axes import gaussian
 from virel_deep.axes.interfaces import Objective
 from virel_deep.axes.posterior.particles import kernel_width, squared_distances, stein_direction
@@ -29,51 +30,15 @@ CASES = [
 ]
 
 
-def initial(algorithm, n_action):
-    with default_dtype(torch.float32):
-        return agent_of(algorithm, N_OBSERVATION, n_action)
+def learnt(preset, algorithm, n_action, dtype, data):
+    """Everything that the plain agent has learnt, by name, in float64."""
+    plain = naive_after(NAIVE[preset], algorithm, (N_OBSERVATION, n_action), dtype, data)
+    tuned = {"eta": plain.log_alpha.detach().double()} if hasattr(plain, "log_alpha") else {}
+    return parameters(plain) | tuned
 
 
-def vector(blocks):
-    """Blocks of a network in the order of the naive agent's modules."""
-    heads, layers = range(len(blocks["0.weight"])), range(len(blocks) // 2)
-    flat = [
-        x.flatten()
-        for head in heads
-        for i in layers
-        for x in (blocks[f"{i}.weight"][head].T, blocks[f"{i}.bias"][head])
-    ]
-    return torch.cat(flat).double()
-
-
-def ours_after(algorithm, n_action, dtype, data):
-    source = initial(algorithm, n_action)
-    with default_dtype(dtype):
-        agent = agent_of(algorithm, N_OBSERVATION, n_action)
-        agent.load_seed_state(0, source.seed_state(0))
-        feed(agent, [(batch.to(dtype), noise.to(dtype), None) for batch, noise, _ in data])
-    state = agent.seed_state(0)
-    out = {name: vector(state[name]) for name in (*agent.networks, *(f"target_{n}" for n in agent.targets))}
-    if "log_alpha" in state["temperature"]:
-        out["log_alpha"] = torch.tensor([state["temperature"]["log_alpha"]], dtype=torch.float64)
-    return out
-
-
-def naive_after(preset, algorithm, n_action, dtype, data):
-    source = initial(algorithm, n_action)
-    blocks = {
-        name: {block: x.clone().to(dtype) for block, x in net.seed_blocks(net.flat, 0).items()}
-        for name, net in source.networks.items()
-    }
-    with default_dtype(dtype):
-        plain = NAIVE[preset](blocks, algorithm, N_OBSERVATION, n_action)
-        for batch, noise, _ in data:
-            plain.update(batch.to(dtype), noise.to(dtype))
-    out = {
-        name: torch.cat([x.detach().double().flatten() for net in nets for x in net.parameters()])
-        for name, nets in plain.networks().items()
-    }
-    return out | ({"log_alpha": plain.log_alpha.detach().double()} if hasattr(plain, "log_alpha") else {})
+def ours(algorithm, n_action, dtype, data):
+    return ours_after(algorithm, (N_OBSERVATION, n_action), dtype, data)
 
 
 def data_of(algorithm, n_action, updates):
@@ -81,16 +46,11 @@ def data_of(algorithm, n_action, updates):
         return update_data(algorithm, N_OBSERVATION, n_action, updates=updates, seed=0)
 
 
-def distances(mine, theirs):
-    assert mine.keys() == theirs.keys()
-    return {name: float((mine[name] - theirs[name]).norm() / theirs[name].norm()) for name in theirs}
-
-
 def worst(preset, settings, n_action, updates=UPDATES):
     algorithm = algorithm_of(preset, **(SIZES | settings))
     data = data_of(algorithm, n_action, updates)
-    exact = naive_after(preset, algorithm, n_action, torch.float64, data)
-    return max(distances(ours_after(algorithm, n_action, torch.float64, data), exact).values())
+    exact = learnt(preset, algorithm, n_action, torch.float64, data)
+    return max(distances(ours(algorithm, n_action, torch.float64, data), exact).values())
 
 
 @pytest.mark.parametrize(("preset", "settings", "n_action"), CASES, ids=str)
@@ -109,9 +69,9 @@ def test_twenty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the
     # As for MPO: both make roundings of one size in another order; 4 allows for products in a worse order.
     algorithm = algorithm_of(preset, **(SIZES | settings))
     data = data_of(algorithm, n_action, 20)
-    exact = naive_after(preset, algorithm, n_action, torch.float64, data)
-    floor = distances(naive_after(preset, algorithm, n_action, torch.float32, data), exact)
-    for name, distance in distances(ours_after(algorithm, n_action, torch.float32, data), exact).items():
+    exact = learnt(preset, algorithm, n_action, torch.float64, data)
+    floor = distances(learnt(preset, algorithm, n_action, torch.float32, data), exact)
+    for name, distance in distances(ours(algorithm, n_action, torch.float32, data), exact).items():
         assert distance <= 4 * max(floor[name], 2.0**-24), name
 
 

@@ -18,7 +18,8 @@ Bound:  with Z the largest of $|\log\pi_{k-1}|$, $|\log\pi_k|$, $|Q|/\eta$ and t
         g = (1 + lambda)(b + l + u (2 A + B + 8) + (4 S A + 8) u). The loss is a mean of sums of A products of size 2 Z:
         2 Z A (b + u (B + 4)) + 2 l, times 1 + lambda; the divergence likewise.
         The divergence meets the bound within 1e-13 of it (`prior_trust_region`) and the rounding of the mixture's
-        share w = 1/(1 + lambda), 4 u, which moves it by at most 2/(1 - w) as much: 8 u (1 + lambda)/lambda.
+        share w = 1/(1 + lambda), 4 u, which moves it by at most 2/(1 - w) as much of itself: 8 u (1 + lambda)/lambda
+        of the bound. (This term was missing at first: with w an ulp below 1 equality can't be met.)
         Eta is a drawn share of $(1 + \max|r|)/(1 - \gamma)$, and iterates are followed while no probability is
         below 2^-200 (`walk`), as logits are finite.
         The TD error: the exact V solves its system with a residual of 32 S u |Q| (LU); probabilities are off by l,
@@ -105,7 +106,7 @@ def _gaps(
         ]
     gaps.append(Gap(np.abs(slope).max(), of_slope))
     if trust is not None:
-        of_mixture = 8 * U * (1 + price) / price if price > 0 else 0.0
+        of_mixture = 8 * U * (1 + price) / price * trust if price > 0 else 0.0
         short = abs(kl - trust) if price > 0 else kl - trust
         gaps.append(Gap(short, of_kl + 1e-13 * trust + of_mixture))
     values = float(np.abs(step.q).max() + np.abs(mdp.reward).max())

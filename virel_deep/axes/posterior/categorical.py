@@ -8,7 +8,7 @@ from torch import Tensor
 from virel_deep.axes.categorical import all_actions, behave, explore, log_probabilities, log_probability
 from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
-from virel_deep.axes.posterior.reweighted import ByWeights
+from virel_deep.axes.posterior.reweighted import ByWeights, Remembering
 from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
 from virel_deep.axes.weights import tempered_weights
 from virel_deep.networks.network import Network
@@ -69,14 +69,11 @@ class Categorical(Pathwise):
         return behave(head, noise)
 
 
-class Proposer(Protocol):
+class Proposer(Remembering, Protocol):
     """Interface of a categorical prior, whose actions the posterior gives other weights."""
 
     def propose(self, state: Tensor) -> Weighted:
         """All actions at states `[K, R, O]` with their probabilities in the prior."""
-
-    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
-        """Log probabilities `[K, R]` of stored one-hot actions `[K, R, A]`."""
 
 
 class Enumerated(ByWeights):
@@ -93,20 +90,16 @@ class Enumerated(ByWeights):
 
     def __init__(self, prior: Proposer) -> None:
         """Store the prior."""
-        super().__init__(tempered_weights)
-        self._prior = prior
+        super().__init__(prior, tempered_weights)
+        self._propose = prior.propose
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
         """All actions with their probabilities in the prior; `improve` gives them the posterior's."""
-        return self._prior.propose(state)
+        return self._propose(state)
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """All actions at next states with their probabilities in the prior."""
         return self.infer(state, noise, objective)
-
-    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
-        """Log probabilities `[K, R]` of stored one-hot actions under the prior, as targets do."""
-        return self._prior.log_likelihood(state, pre)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Draw an exploratory action of the prior's policy, one-hot, in numpy."""

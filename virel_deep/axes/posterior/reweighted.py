@@ -15,28 +15,27 @@ from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 
-class Proposer(Protocol):
-    """Interface of a prior that proposes the actions that the posterior gives weights."""
-
-    def propose(self, state: Tensor, noise: Tensor) -> Weighted:
-        """Draw actions at states `[K, R, O]` with standard normal noise `[K, R, N, A]`, at equal weights."""
+class Remembering(Protocol):
+    """Interface of a prior that knows how probable stored actions were."""
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
-        """Log densities `[K, R]` before the tanh of stored actions `[K, R, A]`."""
+        """Log densities `[K, R]` before the tanh of stored actions `[K, R, A]`, or log probabilities."""
 
 
 class ByWeights:
     """Base class of posteriors that are a prior's actions at the next states with weights by their values.
 
     Args:
+        prior: whose actions they are.
         weigh: weights of the actions, from their log weights in the prior, values and the temperature.
     """
 
     at_next = True
     reports = ("effective_samples",)
 
-    def __init__(self, weigh: Callable[[Tensor, Tensor, Tensor], Tempered]) -> None:
-        """Store how actions are weighed; the posterior itself has no networks."""
+    def __init__(self, prior: Remembering, weigh: Callable[[Tensor, Tensor, Tensor], Tempered]) -> None:
+        """Store the prior, and how its actions are weighed; the posterior itself has no networks."""
+        self._log_likelihood = prior.log_likelihood
         self.networks: Mapping[str, Network] = {}
         self.targets: Mapping[str, Network] = {}
         self._weigh = weigh
@@ -49,9 +48,20 @@ class ByWeights:
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:
         """Return None: weights have no parameters; the prior is fitted to them instead."""
 
+    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
+        """Log densities `[K, R]` of stored actions under the prior, as targets do."""
+        return self._log_likelihood(state, pre)
+
     def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
         """Mean effective number of samples per state."""
         return {"effective_samples": seed_mean(seedwise(effective_samples, posterior.log_weight))}
+
+
+class Proposer(Remembering, Protocol):
+    """Interface of a prior that proposes the actions that the posterior gives weights."""
+
+    def propose(self, state: Tensor, noise: Tensor) -> Weighted:
+        """Draw actions at states `[K, R, O]` with standard normal noise `[K, R, N, A]`, at equal weights."""
 
 
 class Reweighted(ByWeights):
@@ -67,22 +77,18 @@ class Reweighted(ByWeights):
 
     def __init__(self, settings: improvement.Weighted, prior: Proposer, n_action: int) -> None:
         """Store the prior and the numbers of actions."""
-        super().__init__(partial(tempered_weights, keep=settings.keep))
-        self._prior, self._shape = prior, (settings.samples, n_action)
+        super().__init__(prior, partial(tempered_weights, keep=settings.keep))
+        self._propose, self._shape = prior.propose, (settings.samples, n_action)
         self.acting = Draw(n_action)
         self.noise = {"action": Draw(settings.samples * n_action)}
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
         """Draw actions of the prior at equal weights; `improve` gives them the posterior's."""
-        return self._prior.propose(state, noise["action"].view(*state.shape[:2], *self._shape))
+        return self._propose(state, noise["action"].view(*state.shape[:2], *self._shape))
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw actions of the prior at next states, at equal weights."""
         return self.infer(state, noise, objective)
-
-    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
-        """Log densities `[K, R]` before the tanh of stored actions under the prior, as targets do."""
-        return self._prior.log_likelihood(state, pre)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
         """Draw an exploratory action from the prior's policy, in numpy."""
