@@ -59,7 +59,7 @@ class StackedAgent(ABC):
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
-        self._schedule()
+        self._schedule()  # on a GPU the step sizes become tensors before an update is captured
         value, posterior, prior, temperature = self.parts
         more = (part.reports for part in (prior, posterior, temperature, value))
         self.metrics = (*METRICS, *(name for names in more for name in names))

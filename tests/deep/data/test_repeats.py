@@ -12,6 +12,7 @@ from tests.support.deep import assert_same, metrics, small_run, train
 from tests.support.envs import Dice, registered
 from virel_common.errors import InputError
 from virel_deep.data.first_look import first_look
+from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.design.presets import run_config
 
 
@@ -163,6 +164,22 @@ def stacked():
 @pytest.mark.parametrize("env", STATELESS, ids=range(len(STATELESS)))
 def test_what_begins_anew_with_each_episode_is_taken(env):
     assert looked_at(env()).notes == []
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.random_sample], ids=["python", "numpy"])
+def test_a_lent_generator_goes_on_where_it_was_and_leaves_the_global_one_alone(draw):
+    def drawn(generators):
+        with generators.lent():
+            return draw()
+
+    first, again, other = (GlobalGenerators(np.random.SeedSequence(seed)) for seed in (0, 0, 1))
+    mine = [drawn(first) for _ in range(3)]
+    assert len(set(mine)) == 3
+    assert mine == [drawn(again) for _ in range(3)]
+    assert mine[0] != drawn(other)
+    states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    drawn(first)
+    assert states == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
 
 
 @pytest.mark.mujoco

@@ -12,7 +12,14 @@ from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
 from virel_deep.run import launch, trainer
 from virel_deep.run.launch import COMPLETE, FAILED, STOPPED, Work, train, train_bundle
-from virel_deep.run.signals import STOP, STOP_CHILD, WARNINGS, stop_requests
+from virel_deep.run.signals import (
+    STOP,
+    STOP_CHILD,
+    WARNINGS,
+    Children,
+    signals_left_to,
+    stop_requests,
+)
 from virel_deep.run.survey import bundles, survey
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import CheckpointError, load, save
@@ -122,6 +129,27 @@ def test_signals_of_two_kinds_are_one_stop():
         for number in (signal.SIGTERM, STOP_CHILD):
             os.kill(os.getpid(), number)
         assert stopped()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sent"),
+    [
+        ([signal.SIGINT], [STOP_CHILD]),
+        ([signal.SIGINT, signal.SIGINT], [STOP_CHILD, signal.SIGKILL]),
+        ([signal.SIGTERM, signal.SIGINT], [STOP_CHILD, STOP_CHILD]),
+        ([signal.SIGUSR1, signal.SIGUSR1], [STOP_CHILD, STOP_CHILD]),
+    ],
+    ids=str,
+)
+def test_a_parent_passes_stops_on_and_kills_when_an_impatient_one_comes_again(monkeypatch, numbers, sent):
+    children, got = Children(), []
+    monkeypatch.setattr(children, "stop", got.append)
+    before = [signal.getsignal(number) for number in STOP]
+    with signals_left_to(children):
+        for number in numbers:
+            os.kill(os.getpid(), number)
+    assert got == sent
+    assert [signal.getsignal(number) for number in STOP] == before
 
 
 def test_a_stop_saves_says_how_to_go_on_and_loses_nothing(tmp_path, capsys):
