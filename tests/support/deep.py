@@ -56,12 +56,14 @@ def windows(size, algorithm, n_observation, n_action, rng):
     return rows
 
 
-def rollouts(shape, columns, rng):
+def rollouts(shape, columns, rng, *, discrete=False):
     """`[E, T, width]` rollouts of random rows, where each state of an episode follows from the one before."""
     rows = torch.randn(*shape, columns.width, generator=rng)
     for ends in (columns.terminated, columns.truncated):
         rows[..., ends] = (torch.rand(shape, generator=rng) < 0.1).float()
-    rows[..., columns.action] = rows[..., columns.pre].tanh()
+    rows[..., columns.action] = (
+        one_hot(rows[..., columns.action]) if discrete else rows[..., columns.pre].tanh()
+    )
     goes_on = rows[:, :-1, columns.terminated] + rows[:, :-1, columns.truncated] == 0
     rows[:, 1:, columns.observation][goes_on] = rows[:, :-1, columns.next_observation][goes_on]
     return rows
@@ -98,7 +100,8 @@ def update_data(algorithm, n_observation, n_action, *, updates, seed):
 
     def rows_of(size):
         if algorithm.data.kind == "rollouts":
-            return rollouts(algorithm.data.shape(1, COPIES), agent.columns, rng)
+            discrete = algorithm.posterior.discrete
+            return rollouts(algorithm.data.shape(1, COPIES), agent.columns, rng, discrete=discrete)
         if algorithm.value.window > 1:
             return windows(size, algorithm, n_observation, n_action, rng)
         rows = transitions(size, n_observation, n_action, rng)

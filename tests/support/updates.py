@@ -29,7 +29,7 @@ def ours_after(algorithm, sizes, dtype, data):
     state = agent.seed_state(0)
     names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
     out = {name: ordered(state[name]) for name in names}
-    logs = {name: one["price"] for name, one in state.get("prior", {}).items()}
+    logs = {f"price_{name}": one["price"] for name, one in state.get("prior", {}).items()}
     if "log_alpha" in state["temperature"]:
         logs["eta"] = state["temperature"]["log_alpha"]
     return out | {name: torch.tensor([x], dtype=torch.float64) for name, x in logs.items()}

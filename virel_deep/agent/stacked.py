@@ -55,7 +55,7 @@ class StackedAgent(ABC):
         self.adams = {
             name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()
         }
-        if device.type == "cpu":  # views of the parameters, for acting
+        if device.type == "cpu" and "policy" in self.networks:  # views of the parameters, for acting
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
@@ -69,7 +69,7 @@ class StackedAgent(ABC):
 
     @property
     def policy(self) -> Network:
-        """Policy network of all seeds; every algorithm calls it `policy`."""
+        """Policy network of all seeds; every algorithm that has one calls it `policy`."""
         return self.networks["policy"]
 
     @property

@@ -21,6 +21,8 @@ from virel_deep.axes import (
     value,
 )
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
+from virel_deep.axes.posterior import taken
+from virel_deep.axes.posterior.boltzmann import Boltzmann
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.iterative import Iterative
@@ -111,17 +113,21 @@ def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
     return Categorical(of.network(1, of.n_observation, of.n_action))
 
 
-def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
+def _enumerated(settings: discrete.Enumerated, _: Sizes, prior: Prior) -> Posterior:
     assert isinstance(prior, categorical_prior.Learned)
-    return Enumerated(prior)
+    return Enumerated(prior, weights=settings.weights)
 
 
 def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
-    return TopShare(settings, of.n_action)
+    return TopShare(settings.keep, taken.gaussian(of.n_action))
 
 
-def _score(settings: on_policy.Score, of: Sizes, _: Prior) -> Posterior:
-    return Score(settings, of.network(1, of.n_observation, 2 * of.n_action))
+def _score(_: on_policy.Score, of: Sizes, __: Prior) -> Posterior:
+    return Score(of.network(1, of.n_observation, 2 * of.n_action), taken.gaussian(of.n_action))
+
+
+def _score_categorical(_: discrete.ScoreCategorical, of: Sizes, __: Prior) -> Posterior:
+    return Score(of.network(1, of.n_observation, of.n_action), taken.CHOICE)
 
 
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
@@ -200,6 +206,9 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     inference.Stein: _stein,
     discrete.Categorical: _categorical,
     discrete.Enumerated: _enumerated,
+    discrete.Boltzmann: lambda _, of, __: Boltzmann(of.n_action),
+    discrete.TopShareCategorical: lambda settings, _, __: TopShare(settings.keep, taken.CHOICE),
+    discrete.ScoreCategorical: _score_categorical,
     on_policy.TopShare: _top_share,
     on_policy.Score: _score,
 }

@@ -22,6 +22,9 @@ class Draw(NamedTuple):
     """`normal`: standard normal. `uniform`: from [0, 1)."""
 
 
+ONE_NUMBER = Draw(1, "uniform")
+"""Random number that chooses a discrete action."""
+
 Noise = Mapping[str, Tensor]
 """Random numbers drawn for each `Draw`, by its name, `[K, B, width]`."""
 

@@ -57,8 +57,8 @@ def _presets() -> Table:
             row.source,
         )
     table.caption = (
-        "Where actions are discrete, tanh-gaussian is categorical, and weighted is enumerated: "
-        "`virel presets NAME` lists the settings."
+        "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, and stein is "
+        "boltzmann: `virel presets NAME` lists the settings."
     )
     table.caption_justify = "left"
     return table

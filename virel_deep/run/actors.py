@@ -140,6 +140,9 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     inference.Stein: _deliberate,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
+    discrete.Boltzmann: _deliberate,
+    discrete.TopShareCategorical: _greedy_perceptron,
+    discrete.ScoreCategorical: _greedy_perceptron,
     on_policy.TopShare: _tanh_perceptron,
     on_policy.Score: _tanh_perceptron,
 }

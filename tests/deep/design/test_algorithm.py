@@ -48,6 +48,7 @@ BAD = [
     ("sql", "posterior.samples", 5, "must be even"),
     ("mpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
     ("mpo", "posterior.keep", 1.1, r"must be in \(0, 1\]"),
+    ("rerpi", "posterior.weights", "ranks", "must be one of 'softmax', 'rank'"),
     ("mpo", "prior.trust_mean", 0.0, POSITIVE),
     ("mpo", "prior.trust_spread", -1e-4, POSITIVE),
     ("mpo", "prior.trust_spread", NAN, POSITIVE),
@@ -114,7 +115,7 @@ BAD = [
         "sac",
         "posterior",
         "gaussian",
-        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, iterative, stein, ",
+        "must be one of tanh-gaussian, deterministic, weighted, top-share, score, categorical, ",
     ),
     ("sac", "prior", "flat", "must be one of uniform, learned, previous, learned-categorical, "),
     ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
@@ -250,6 +251,21 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
             "`value.trace` must be None if the posterior is 'stein'; found 1.0",
         ),
         (
+            "rerpi",
+            {"posterior.weights": "rank"},
+            "`temperature` must be 'zero' for weights by rank, which have none; found 'budget'",
+        ),
+        (
+            "rerpi",
+            {"posterior.weights": "rank", "temperature": "zero", "posterior.keep": 0.5},
+            "`posterior.keep` must be 1 for weights by rank; found 0.5",
+        ),
+        (
+            "rerpi",
+            {"temperature": "zero"},
+            "`temperature` must be 'budget', 'constant', 'residual' for a weighted posterior; found 'zero'",
+        ),
+        (
             "mpo",
             {"posterior": "tanh-gaussian"},
             "`posterior` must be 'weighted' or 'top-share' for a learned prior; found 'tanh-gaussian'",
@@ -289,7 +305,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "vmpo",
             {"posterior": "weighted"},
-            "`posterior` must be 'top-share' or 'score' for advantages; found 'weighted'",
+            "`posterior` must be 'top-share' or 'score' (or -categorical) for advantages; found 'weighted'",
         ),
         (
             "vmpo",
