@@ -19,12 +19,19 @@ from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
 from virel_deep.axes import categorical_prior, losses, policy_prior, prior, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood
-from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian
+from virel_deep.axes.posterior import (
+    boltzmann,
+    pathwise,
+    reweighted,
+    steps,
+    taken,
+    tanh_gaussian,
+)
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 KL = categorical_prior.kl
-TEMPERED = weights.tempered_weights
+TEMPERED, RANKS = weights.tempered_weights, weights.rank_weights
 ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
 KL_PARTS = prior.kl_parts
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +42,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 16
+    assert len(DEEP_IDS) == 20
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -137,6 +144,14 @@ def unweighted_value(log_weight, q, log_ratio, alpha):  # noqa: ARG001
     return alpha[..., 0] * (log_weight + q / alpha).logsumexp(-1)
 
 
+def from_worst(log_prior, q):
+    return RANKS(log_prior, -q)
+
+
+def ranks_alone(log_prior, q):
+    return RANKS(0 * log_prior, q)
+
+
 def ungated(head, output):  # noqa: ARG001
     return output.chunk(2, dim=-1)[0]
 
@@ -145,7 +160,7 @@ def other_divergence(p, q):
     return KL_PARTS(q, p)
 
 
-def unweighted(log_p, log_weight):  # noqa: ARG001
+def unweighted(log_p, *_):
     return log_p.mean(-1)
 
 
@@ -206,7 +221,7 @@ PLANTED = [
     planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
     planted("no weights", "deep-mpo-m-step", categorical_prior, "likelihood", unweighted),
     planted("KL the other way", "deep-mpo-m-step", categorical_prior, "kl", lambda p, q: KL(q, p)),
-    planted("half the temperature", "deep-mpo-m-step", categorical, "tempered_weights", tempered_at_half),
+    planted("half the temperature", "deep-mpo-m-step", reweighted, "tempered_weights", tempered_at_half),
     planted("no discount", "deep-mpo-m-step", losses, "td_target", undiscounted_target),
     planted("KL the other way", "deep-mpo-parametric", categorical_prior, "kl", lambda p, q: KL(q, p)),
     planted("worst action", "deep-mpo-parametric", pathwise, "policy_loss", worst_action_loss),
@@ -219,6 +234,16 @@ PLANTED = [
     planted("always hard", "deep-sac-discrete", losses, "state_value", lambda q, log_pi, alpha, *, soft: q),  # noqa: ARG005
     planted("no discount", "deep-sac-discrete", losses, "td_target", undiscounted_target),
     planted("frozen entropy", "deep-sac-discrete", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
+    planted("worst action first", "deep-rerpi-rank", reweighted, "rank_weights", from_worst),
+    planted("ranks without the prior", "deep-rerpi-rank", reweighted, "rank_weights", ranks_alone),
+    planted("KL the other way", "deep-rerpi-rank", categorical_prior, "kl", lambda p, q: KL(q, p)),
+    planted("mean for sum", "deep-sql-discrete", losses, "optimal_value", unweighted_value),
+    planted("half the temperature", "deep-sql-discrete", boltzmann, "tempered_weights", tempered_at_half),
+    planted("half of a minibatch", "deep-vmpo-discrete", taken, "pair_weights", half_of_each_half),
+    planted("no weights", "deep-vmpo-discrete", categorical_prior, "likelihood", unweighted),
+    planted("KL the other way", "deep-vmpo-discrete", categorical_prior, "kl", lambda p, q: KL(q, p)),
+    planted("entropy's sign", "deep-erpg-discrete", taken, "score_loss", entropy_paid),
+    planted("no bonus at the state", "deep-erpg-discrete", taken, "score_loss", no_bonus),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 
