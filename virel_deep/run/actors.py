@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from virel_deep.axes.build import build
+from virel_deep.axes.build import Parts, build
 from virel_deep.axes.categorical import greedy
 from virel_deep.axes.interfaces import Deliberate, Objective
 from virel_deep.data.moments import Moments, Scaling
@@ -113,8 +113,8 @@ class DeliberateActor:
         return action
 
 
-def _deliberate(algorithm: Algorithm, state: SeedState) -> Actor:
-    """Parts of one seed with its networks and temperature, of which the posterior acts."""
+def restored(algorithm: Algorithm, state: SeedState) -> Parts:
+    """Parts of one seed on the CPU, with the networks and the temperature that it acts by."""
     n_action = state["n_action"]
     n_observation = np.shape(state["critic"]["0.weight"])[1] - n_action
     made = build(algorithm, n_observation, n_action, seeds=1, device=torch.device("cpu"))
@@ -123,6 +123,12 @@ def _deliberate(algorithm: Algorithm, state: SeedState) -> Actor:
             for block, x in network.seed_blocks(network.flat, 0).items():
                 x.copy_(torch.as_tensor(state[name][block]))
     made.temperature.load_seed_state(0, state["temperature"])
+    return made
+
+
+def _deliberate(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Actor whose posterior infers its actions."""
+    made = restored(algorithm, state)
     assert isinstance(made.posterior, Deliberate), "the posterior acts by its objective"
     return DeliberateActor(made.posterior, Objective(made.value.q_of, made.prior, made.temperature.alpha))
 
