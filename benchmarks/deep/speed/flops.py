@@ -60,13 +60,12 @@ def update_flops(preset: str) -> float:
         True
     """
     of = algorithm(preset, "HalfCheetah-v5")
-    posterior: Any = of.posterior
-    return of.data.transitions(1) * BY_POSTERIOR[posterior.kind](of, Nets(of), posterior)
+    return of.data.transitions(1) * BY_POSTERIOR[of.posterior.kind](of, Nets(of), of.posterior)
 
 
 def _gaussian(of: Algorithm, nets: Nets, posterior: Any) -> float:
     """SAC's family, and MPO's parametric form, whose targets read windows of pairs."""
-    n, samples = of.value.window, posterior.samples
+    n, samples = of.value.window, int(posterior.samples)
     improve = nets.policy.fit + samples * nets.climb
     if of.value.kind == "v-network":  # target at s'; M-step on J^V with the critics at a sampled action
         return improve + nets.value.forward + nets.fit + nets.value.fit + nets.q
@@ -77,7 +76,7 @@ def _gaussian(of: Algorithm, nets: Nets, posterior: Any) -> float:
 def _weighted(of: Algorithm, nets: Nets, posterior: Any) -> float:
     """MPO and RERPI: actions of the lagging policy at s', their values, the policy fitted there."""
     n = of.value.window
-    at_next = nets.policy.forward + posterior.samples * nets.q + nets.policy.fit
+    at_next = nets.policy.forward + int(posterior.samples) * nets.q + nets.policy.fit
     return n * (at_next + nets.fit) + _retrace(n, nets)
 
 
@@ -99,7 +98,7 @@ def _taken(of: Algorithm, nets: Nets, _: Any) -> float:
 
 def _iterative(of: Algorithm, nets: Nets, posterior: Any) -> float:
     """Inference at s and at s', each step with a gradient; the objective after the last step at s."""
-    steps, samples = posterior.steps, posterior.samples
+    steps, samples = int(posterior.steps), int(posterior.samples)
     network = Count(of, OBSERVATION + 4 * ACTION, 4 * ACTION)
     here = (steps + 1) * samples * nets.climb + steps * network.fit
     following = steps * (samples * nets.climb + network.forward) + samples * nets.q
@@ -108,7 +107,7 @@ def _iterative(of: Algorithm, nets: Nets, posterior: Any) -> float:
 
 def _stein(of: Algorithm, nets: Nets, posterior: Any) -> float:
     """Proposals at s'; particles at s, of which half have a score and half move."""
-    network, half = Count(of, OBSERVATION + ACTION, ACTION), posterior.samples / 2
+    network, half = Count(of, OBSERVATION + ACTION, ACTION), int(posterior.samples) / 2
     return 2 * half * (nets.q + network.forward) + half * (nets.climb + network.backward) + nets.fit
 
 
