@@ -49,7 +49,7 @@ def claims_markdown(claims: Iterable[Claim]) -> str:
     The verdict is CERTIFIED where `--certify` proves the claim.
     """
     claims = list(claims)
-    parts = [f"- {line}" for line in headline([_on_record(claim) for claim in claims])]
+    parts = ["# All claims", "", *(f"- {line}" for line in headline([_on_record(claim) for claim in claims]))]
     for kind in Kind:
         those = [claim for claim in claims if kind_of(claim) is kind]
         if those:
