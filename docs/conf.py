@@ -26,6 +26,7 @@ exclude_patterns = ["extensions", "benchmarks/*/table.md"]
 suppress_warnings = ["myst.header"]  # the letter numbers entries below titles as its PDF does
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_dmath_double_inline = True
 myst_heading_anchors = 3
 myst_links_external_new_tab = True
 
@@ -42,3 +43,4 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False

@@ -12,6 +12,8 @@ from sphinx.application import Sphinx
 
 MARKED = re.compile(r"(``[^`]+``|`[^`]+`|\$\$[^$]+\$\$|\$[^$]+\$)")
 MARKS = re.compile(r"([*|\\])|(?<=\w)(_)(?!\w)")
+ARRAY_LIKE = re.compile(r"_Buffer \| _SupportsArray.*?_NestedSequence\[complex \| bytes \| str\]")
+"""How numpy spells out its type `ArrayLike`."""
 SHORT = re.compile(r"(Args|Returns|Raises|Yields|Deviations?|Example): (?=\S)")
 
 
@@ -72,7 +74,15 @@ def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, line
     lines[:] = out
 
 
+def on_signature(  # noqa: PLR0913, PLR0917  (the arguments of the event)
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None  # noqa: ARG001
+) -> tuple[str | None, str | None]:
+    """Give a signature's types the names that people write."""
+    return signature and ARRAY_LIKE.sub("ArrayLike", signature), returns
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Translate before napoleon reads the sections."""
     app.connect("autodoc-process-docstring", on_docstring, priority=400)
+    app.connect("autodoc-process-signature", on_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
