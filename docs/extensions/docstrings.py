@@ -1,8 +1,8 @@
 """Docstrings as the project writes them, in the notation that autodoc reads.
 
 The project writes `code`, $formulas$ and $$displays$$ as Markdown does, and short sections on one line
-(`Returns: [S], ...`). reStructuredText takes `|`, `*` and a final `_` for marks of its own, so they are escaped
-wherever they stand for themselves.
+(`Returns: [S], ...`). reStructuredText takes `|`, `*` and a final `_` for marks of its own, so they are
+escaped wherever they stand for themselves.
 """
 
 import re
@@ -18,11 +18,11 @@ SHORT = re.compile(r"(Args|Returns|Raises|Yields|Deviations?|Example): (?=\S)")
 
 
 def translate(text: str) -> str:
-    """Text of a docstring without examples, its formulas as roles and its other characters as themselves.
+    r"""Text of a docstring without examples, its formulas as roles and its other characters as themselves.
 
     Example:
         >>> translate("mean of $x^2$ over |H| pairs, by `q_`")
-        'mean of :math:`x^2` over \\\\|H\\\\| pairs, by `q_`'
+        'mean of :math:`x^2` over \\|H\\| pairs, by `q_`'
     """
     return "".join(_part(part) for part in MARKED.split(text))
 
@@ -60,7 +60,7 @@ def joined(text: str) -> str:
     return MARKED.sub(lambda found: re.sub(r"\s*\n\s*", " ", found.group()), text)
 
 
-def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Translate a docstring in place; examples stay as they are."""
     out: list[str] = []
     for block in re.split(r"\n(?=\s*\n)", "\n".join(lines)):
@@ -74,8 +74,14 @@ def on_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, line
     lines[:] = out
 
 
-def on_signature(  # noqa: PLR0913, PLR0917  (the arguments of the event)
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None  # noqa: ARG001
+def on_signature(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    signature: str | None,
+    returns: str | None,
 ) -> tuple[str | None, str | None]:
     """Give a signature's types the names that people write."""
     return signature and ARRAY_LIKE.sub("ArrayLike", signature), returns

@@ -41,7 +41,9 @@ def write(app: Sphinx) -> None:
 
 def _owner(stem: str) -> str:
     """Claim that a figure belongs to: the longest id that its name begins with."""
-    return max((one for one in all_claims() if stem == one or stem.startswith(f"{one}-")), key=len, default="")
+    return max(
+        (one for one in all_claims() if stem == one or stem.startswith(f"{one}-")), key=len, default=""
+    )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -9,7 +9,6 @@ from sphinx.util import logging
 
 from verify.report.mathml import formula
 
-
 SIZES = re.compile(r"\\[Bb]igg?[lr]?(?![A-Za-z])")
 """Sizes of brackets, which MathML chooses itself."""
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Links from the documents to files of the repository that are no pages: shown as their path, not as links."""
+"""Links from the documents to files of the repository that are no pages: shown as text, not as links."""
 
 from pathlib import Path
 
