@@ -75,12 +75,18 @@ test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIRE
 
 # A warning is an error: a broken link, a formula that can't be shown, a public name without an entry.
 docs: export OMP_NUM_THREADS = 1
-docs: $(VENV)/.stamp-docs out/figures  ## build the documentation site, offline, into out/docs/
+TUTORIALS := $(patsubst docs/tutorials/%.md,out/tutorials/%.ran,$(filter-out %/index.md,$(wildcard docs/tutorials/*.md)))
+docs: $(VENV)/.stamp-docs out/figures $(TUTORIALS)  ## build the documentation site, offline, into out/docs/
+	@cp out/tutorials/*.png docs/tutorials/
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
 	@echo "written: out/docs/index.html"
 
-out/figures:
+out/figures: | $(VENV)/.stamp-docs
 	@$(BIN)/virel figures
+
+# A tutorial runs again when its page has changed; its figures go to out/tutorials/.
+out/tutorials/%.ran: docs/tutorials/%.md | $(VENV)/.stamp-docs
+	@$(BIN)/python docs/extensions/tutorial.py $< out/tutorials && touch $@
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 

@@ -30,8 +30,8 @@ def test_a_small_mdp_is_told_pair_by_pair():
     assert sentence({"mdp": {**TWO, "gamma": 0.9}, "eps": 0.25}) == (
         "two states, two actions, discount 9/10, where action 0 in state 0 pays 1 and leads to state 1, "
         "action 1 in state 0 pays 0 and leads to state 0 with probability 1/2 and state 1 with probability "
-        "1/2, action 0 in state 1 pays 1/10 and leads to state 0 and action 1 in state 1 pays -2 and leads to "
-        "state 1; eps = 1/4"
+        "1/2, action 0 in state 1 pays 1/10 and leads to state 0 and action 1 in state 1 pays -2 and leads "
+        "to state 1; eps = 1/4"
     )
 
 
