@@ -16,7 +16,7 @@ DOCS := .[dev,deep,export,docs]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants docs lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants docs dist lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,7 @@ TUTORIALS := $(patsubst docs/tutorials/%.md,out/tutorials/%.ran,$(filter-out %/i
 docs: $(VENV)/.stamp-docs out/figures $(TUTORIALS)  ## build the documentation site, offline, into out/docs/
 	@cp out/tutorials/*.png docs/tutorials/
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
+	@$(BIN)/pytest -q -m long tests/browser/test_site.py
 	@echo "written: out/docs/index.html"
 
 out/figures: | $(VENV)/.stamp-docs
@@ -87,6 +88,9 @@ out/figures: | $(VENV)/.stamp-docs
 # A tutorial runs again when its page has changed; its figures go to out/tutorials/.
 out/tutorials/%.ran: docs/tutorials/%.md | $(VENV)/.stamp-docs
 	@$(BIN)/python docs/extensions/tutorial.py $< out/tutorials && touch $@
+
+dist: $(VENV)/.stamp-dev  ## build sdist and wheel, and try the wheel in an empty environment
+	@.ci/dist
 
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 
