@@ -1,4 +1,4 @@
-"""What other codes got wrong: the table in docs/deep.md names a test for each bug, and those no other file has."""
+"""What other codes got wrong: docs/deep.md names a test for each bug; here are the remaining ones."""
 
 import math
 import re
@@ -48,7 +48,7 @@ def test_particles_move_by_the_score_of_the_fixed_ones_and_not_by_their_own():
 
 @pytest.mark.parametrize("n_action", [2, 3])
 def test_the_uniform_prior_pays_the_entropy_bonus_alone_and_no_constant_per_step(n_action):
-    # Schulman et al. 2017: a divergence from the uniform policy and an entropy bonus differ by alpha log A per
+    # Schulman et al. 2017: a divergence from the uniform policy and an entropy bonus differ by alpha log A a
     # step, which counts where episodes end. Ours is the bonus: a uniform policy earns alpha log A a step.
     algorithm = discrete_of("erpg", **{"hidden": (4,), "data.length": 8, "value.steps": 1, "gamma": 0.0})
     agent = agent_of(algorithm, 3, n_action)
@@ -64,7 +64,7 @@ def test_the_uniform_prior_pays_the_entropy_bonus_alone_and_no_constant_per_step
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_row_of_the_replay_takes_what_that_of_sac_takes_and_the_tails(preset):
-    # The replay takes what that of `sac` takes, and the tails: truncation, density, the action before the tanh.
+    # The replay takes what that of `sac` takes, and the tails: truncation, density, action before the tanh.
     single, per_action = TAILS.get(preset, (0, 0))
     for n_observation, n_action in ((17, 6), (3, 1)):
         plain = Columns.of(n_observation, n_action, PRESETS["sac"].algorithm.tails).width
