@@ -16,6 +16,7 @@ from virel_deep.data.moments import Moments, Scaling
 from virel_deep.design import discrete, improvement, inference, on_policy, parts
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
+from virel_deep.run.critic_actor import values_perceptron
 
 Floats = NDArray[np.float32]
 Layers = list[tuple[Floats, Floats]]
@@ -138,6 +139,11 @@ def _greedy_perceptron(_: Algorithm, state: SeedState) -> Actor:
     return GreedyPerceptron(layers_of(state["policy"]))
 
 
+def _greedy_critics(_: Algorithm, state: SeedState) -> Actor:
+    """Action of largest value by the smaller critic."""
+    return GreedyPerceptron(values_perceptron(state["critic"], state["n_action"]))
+
+
 ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     parts.TanhGaussian: _tanh_perceptron,
     parts.Deterministic: _tanh_perceptron,
@@ -146,7 +152,7 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     inference.Stein: _deliberate,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
-    discrete.Boltzmann: _deliberate,
+    discrete.Boltzmann: _greedy_critics,
     discrete.TopShareCategorical: _greedy_perceptron,
     discrete.ScoreCategorical: _greedy_perceptron,
     on_policy.TopShare: _tanh_perceptron,

@@ -11,6 +11,8 @@ from virel_common.errors import InputError
 from virel_deep.axes.weights import rank_weights
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.presets import PRESETS
+from virel_deep.networks.perceptron import perceptron
+from virel_deep.run.actors import make_actor
 from virel_theory import rank_posterior
 
 U = 2.0**-53
@@ -67,6 +69,21 @@ def test_the_deterministic_action_has_the_largest_value(boltzmann):
     settled = agent.parts.posterior.settle(torch.from_numpy(state), agent.objective).numpy()
     assert (settled[:, 0].argmax(1) == q.argmax(1)).all()
     assert (settled.sum(-1) == 1).all()
+
+
+@pytest.mark.parametrize("critics", [1, 2])
+def test_the_actor_that_is_exported_takes_the_smaller_critics_values_in_one_network(critics):
+    algorithm = discrete_of("sql", hidden=(7, 5), **{"value.critics": critics})
+    agent = agent_of(algorithm, 3, 4, (0, 1))
+    agent.networks["critic"].flat.normal_(generator=torch.Generator().manual_seed(5))
+    seen = np.random.default_rng(3).normal(size=(2, 30, 3)).astype(np.float32)
+    state, every = torch.from_numpy(seen), torch.eye(4).expand(2, 30, 4, 4)
+    q = agent.parts.value.q_of(state, every).numpy()
+    for k in (0, 1):
+        actor = make_actor(algorithm, agent.seed_networks(k))
+        # Sums of at most 8 products of size 10 in three layers, in another order, in float32.
+        np.testing.assert_allclose(perceptron(actor.layers, seen[k]), q[k], rtol=0, atol=1e-4)
+        assert (actor.act(seen[k]).argmax(1) == q[k].argmax(1)).all()
 
 
 def test_critics_that_are_not_finite_give_no_action(boltzmann):
