@@ -4,7 +4,7 @@ Every contender runs in processes of its own, pinned to as many cores as it has 
 setting are alive at once and take turns, one round after another. Finished rounds are kept in
 `out/speed/speed.json`, so a second call continues where the first stopped (`--force` starts anew).
 The page is `out/speed/speed.md`. `--quick` (under 6 minutes) runs one thread, 1 and 4 seeds and short rounds,
-always anew, in `out/speed-quick`. `--rows` (about 10 minutes) does so for every family of presets with one
+always anew, in `out/speed-quick`. `--rows` (about 5 minutes) does so for every family of presets with one
 seed, in `out/speed-rows`: MPO and its kin, iterative inference, soft Q-learning, on-policy rows.
 
 Peers may live in environments of their own: `--python-sb3`, `--python-sbx`.

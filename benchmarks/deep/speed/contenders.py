@@ -22,6 +22,8 @@ ROWS = 100_000
 """Transitions in the replay at the start: more than the caches hold, as in training."""
 REAL = 1000
 """Transitions collected with uniform actions; the replay repeats them."""
+STARTED = 1024
+"""Steps that count as made before: more than a minibatch, so that the first one has an update."""
 NEVER = 1_000_000_000
 
 OURS = ("sac", "virel-twin", "beta-twin", "virel", "beta")
@@ -104,6 +106,7 @@ class Ours:
         rows = np.tile(_rows(*transitions(), width=self.group.agent.columns.width), (seeds, 1, 1))
         for _ in range(-(-min(ROWS, self.group.replay.capacity) // REAL)):
             self.group.replay.add(torch.from_numpy(rows[:, : self.group.replay.capacity]))
+        self.group.step = STARTED
         self.facts: dict[str, str] = {"precision": chosen(self.config.precision, self.config.device)}
         self.facts["rollout"] = str(getattr(self.config.algorithm.data, "length", 1))
         self.inside = 0.0

@@ -24,12 +24,12 @@ update every 8 steps. `vmpo` and `erpg` make 10 and 1 updates at the end of ever
   products in the same setting and run, with torch's matmul precision "highest" (MKL) and "medium" (oneDNN).
 - "rest": milliseconds per environment step and seed outside the update: acting, environment, replay, log.
 - "CPU": CPU time divided by wall time and threads. If it is below 0.97 for one thread, other work ran at the
-  same time, or the contender waited.
+  same time, or the contender waited. "CPU, ms per step" hardly depends on other work.
 """
 HEAD = (
     "| contender | seeds | steps/s | / sb3 | / sbx | update, ms | floor, ms: highest, medium "
-    "| update / floor: highest, medium | rest, ms | CPU | rounds |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| update / floor: highest, medium | rest, ms | CPU | CPU, ms per step | rounds |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 PRECISIONS = ("highest", "medium")
@@ -79,6 +79,15 @@ class Table:
         return self._median(
             key, lambda one: min(x["cpu_s"] / x["s"] for x in (*one["learn"], *one["update"])) / threads
         )
+
+    def cpu_ms(self, key: str) -> float | None:
+        """Milliseconds of CPU time per environment step and seed while learning, all threads together."""
+        return self._median(
+            key,
+            lambda one: (
+                1e3 * sum(x["cpu_s"] for x in one["learn"]) / len(one["learn"]) / one["steps"]
+            ) / self._of_each(key),
+        )  # fmt: skip
 
     def floor_ms(self, key: str, precision: str) -> float | None:
         """Milliseconds that an update's products take at the largest rate measured in this setting."""
@@ -130,6 +139,7 @@ def _row(table: Table, key: str) -> str:
         ", ".join(_text(_over(update, floor), 2) for floor in floors),
         _text(table.rest_ms(key), 3),
         _text(table.cpu(key), 2),
+        _text(table.cpu_ms(key), 2),
         str(len(table.entries[key]["rounds"])),
     ]
     return "| " + " | ".join(cells) + " |"
