@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_common.terminal import run_command, say
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP

@@ -29,9 +29,9 @@ class SolveConfig:
     shortest-path (total reward or cost until a goal), or average (reward per step)."""
 
     goal: str | None = None
-    """Goal states: a label of a .tra or .drn file, the name of a QVBS objective, or state numbers such as 3,7.
-    They end the process. Required by reach and shortest-path; default there for gym:ID: the end of an
-    episode."""
+    """Goal states: a label of a .tra or .drn file, the name of a QVBS objective, or
+    state numbers such as 3,7. They end the process. Required by reach and shortest-path; default there for
+    gym:ID: the end of an episode."""
 
     horizon: int | None = None
     """Number of steps of the objective finite-horizon."""
@@ -41,8 +41,8 @@ class SolveConfig:
     finite-horizon: in [0, 1], default 1. Left out for the other objectives, which have none."""
 
     method: str = "auto"
-    """Solution method of the discounted objective: vi (value iteration), pi (policy iteration), ...; auto picks
-    one and reports it. The error on an unknown name lists all methods."""
+    """Solution method of the discounted objective: vi (value iteration), pi (policy
+    iteration), ...; auto picks one and reports it. The error on an unknown name lists all methods."""
 
     atol: float = 1e-8
     """Absolute tolerance: guaranteed bound to reach on max |Q - Q*|, in the units of the rewards, or on the
@@ -55,8 +55,8 @@ class SolveConfig:
     """Largest number of steps of the method; default: as many as contraction by gamma could need."""
 
     sense: Literal["max", "min"] | None = None
-    """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max, but min for
-    shortest-path."""
+    """Maximise rewards (max) or minimise costs (min); default:
+    what the MDP file asks for, else max, but min for shortest-path."""
 
     reward: str | None = None
     """Reward structure of a .tra file or reward model of a .drn file, by its name; default: the only one."""
@@ -69,8 +69,8 @@ class SolveConfig:
     """Arguments of a Gymnasium environment, NAME=VALUE with VALUE in JSON: is_slippery=false map_name=8x8."""
 
     out: Path | None = None
-    """File (.npz) for the arrays of the solution: value, q, policy and error_bound; other objectives have lower
-    and upper, or gain and bias, too."""
+    """File (.npz) for the arrays of the solution: value, q, policy and error_bound;
+    other objectives have lower and upper, or gain and bias, too."""
 
     certify: Path | None = None
     """File (.json) for a proof of how far the policy is from optimal; `virel recheck` checks it."""
@@ -80,7 +80,10 @@ def check_objective(config: SolveConfig) -> None:
     """Raise `InputError` for an unknown objective, and for options that it has no use for or lacks."""
     known = [DISCOUNTED, *OBJECTIVES]
     require(
-        config.objective in known, "objective", config.objective, f"must be one of {known} (--goal has names)"
+        config.objective in known,
+        "objective",
+        config.objective,
+        f"must be one of {known} (goals are named by --goal)",
     )
     uses = {"gamma", "method", "certify", "max_steps"}
     if config.objective != DISCOUNTED:

@@ -217,7 +217,7 @@ def random_instance(rng, *, max_states=5, max_actions=3, signs=(0, 1)):
         if rng.random() < 0.3:
             targets[0] = s if s not in targets else targets[0]
         rows[s, a, targets] = rng.random(k) + 1e-3 if rng.random() < 0.4 else 1.0
-    for s in np.flatnonzero(rng.random(n_states) < 0.2):
+    for s in np.flatnonzero(rng.random(n_states) < rng.choice([0.0, 0.3])):
         rows[s] = np.eye(n_states)[s]
     rows /= rows.sum(axis=-1, keepdims=True)
     mask = rng.random((n_states, n_actions)) < 0.8

@@ -17,8 +17,8 @@ $\kappa(|r| + \sum P|v|)$ and the difference by $u|Tv - v|$ (`rounding`).
 
 Search. $v \leftarrow v + (Tv - v)/2$ is value iteration for the MDP that stays put half of the time, which
 has the same policies and half the gain, and whose chains are aperiodic: the span of Tv - v falls to 0. Every
-so often the greedy policy is evaluated instead: its best recurrent class is kept, the other states make for
-it, and v solves $h + g = r_\pi + P_\pi h$. That is policy iteration; v is taken if its span is smaller.
+so often a few steps of policy iteration are tried: of a greedy policy the best recurrent class is kept, the
+other states make for it, and v solves $h + g = r_\pi + P_\pi h$. The best v is taken if its span is smaller.
 """
 
 from dataclasses import dataclass
@@ -38,9 +38,11 @@ from virel_theory.undiscounted.pairs import Ints, Pairs, as_sign, check_toleranc
 from virel_theory.undiscounted.solution import AverageSolution, actions_of
 
 MAX_STEPS = 100_000
-BETWEEN = 20  # sweeps between two evaluations of the greedy policy
-MAX_DIRECT = 5000  # states up to which it is evaluated
-PATIENCE = 5  # evaluations without progress, at a span that rounding can explain, before the end
+SURE = 1 - 1e-12  # share of the tolerance to reach, as the bound is rounded up later
+BETWEEN = 20  # sweeps between two rounds of policy iteration
+MAX_POLICIES = 20  # of a round
+MAX_DIRECT = 5000  # states up to which policies are evaluated
+PATIENCE = 5  # rounds without progress, at a span that rounding can explain, before the end
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,19 +127,21 @@ def _search(p: Pairs, *, atol: float, rtol: float, max_steps: int) -> tuple[_Bac
     x = best = _backup(p, np.zeros(p.n_states))
     stale, step = 0, 1
     while True:
-        if best.span / 2 <= atol + rtol * abs(best.low + best.high) / 2 - TINY:
+        if best.span / 2 <= SURE * (atol + rtol * abs(best.low + best.high) / 2):
             return best, Status.CONVERGED, step
         stuck = x.span <= 4 * x.rounding or stale >= PATIENCE * BETWEEN
         if stuck and x.span <= 100 * x.rounding:
             return best, Status.ROUNDING_LIMIT, step
         if step >= max_steps:
             return best, Status.MAX_STEPS, step
-        v = _evaluated(p, x) if step % BETWEEN == 0 and p.n_states <= MAX_DIRECT else None
-        y = None if v is None else _backup(p, v)
-        if y is None or not y.span < x.span:
+        y = x
+        if step % BETWEEN == 0 and p.n_states <= MAX_DIRECT:
+            y, n = _policy_iteration(p, x, max_steps - step)
+            step += n
+        if not y.span < x.span and step < max_steps:
             v = x.v + (x.w - x.v) / 2
-            y = _backup(p, v - v[0])
-        x, step = y, step + 1
+            y, step = _backup(p, v - v[0]), step + 1
+        x = y
         stale = 0 if x.span < 0.99 * best.span else stale + 1
         best = x if x.span < best.span else best
 
@@ -151,6 +155,20 @@ def _backup(p: Pairs, v: Array) -> _Backup:
     noise += U * float(np.abs(d).max())
     low, high = float(np.nextafter(d.min() - noise, -np.inf)), float(np.nextafter(d.max() + noise, np.inf))
     return _Backup(v, w, pair, low, high, noise)
+
+
+def _policy_iteration(p: Pairs, x: _Backup, max_steps: int) -> tuple[_Backup, int]:
+    """Best backup of a few policies, each greedy for the values of the last, and how many there were."""
+    best, y = x, x
+    for step in range(1, min(MAX_POLICIES, max_steps) + 1):
+        v = _evaluated(p, y)
+        if v is None:
+            return best, step
+        before, y = y, _backup(p, v)
+        best = y if y.span < best.span else best
+        if (y.pair == before.pair).all():
+            return best, step
+    return best, min(MAX_POLICIES, max_steps)
 
 
 def _evaluated(p: Pairs, x: _Backup) -> Array | None:

@@ -72,7 +72,8 @@ class Pairs:
 
 def pairs_of(mdp: TabularMDP, *, sign: float) -> Pairs:
     """Pairs of a checked MDP, with rewards times `sign`."""
-    require(isinstance(mdp, TabularMDP), "mdp", mdp, "must be a TabularMDP; `load_mdp` reads one from a file")
+    rule = "must be a TabularMDP; `load_mdp` reads one from a file"
+    require(isinstance(mdp, TabularMDP), "mdp", type(mdp).__name__, rule)
     largest = float(np.abs(mdp.reward).max())
     require(largest <= LARGEST, "reward", largest, f"must be at most {LARGEST:g} in size")
     exists = np.ascontiguousarray(mdp.available).ravel()
