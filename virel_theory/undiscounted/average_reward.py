@@ -104,7 +104,7 @@ def average_reward(
     gain = lower + (upper - lower) / 2
     bound = float(rounding.above(max(upper - gain, gain - lower)))
     bias = 0.0 + sign * (best.v - best.v[0])
-    policy, method = actions_of(p, best.pair), "value iteration"
+    policy, method = actions_of(p, best.pair), "value and policy iteration"
     found = AverageSolution(gain, lower, upper, bias, policy, status, step, bound, method)
     return checked(found, throw=throw)
 
