@@ -16,6 +16,24 @@ from virel_theory import TabularMDP
 from virel_theory.cli import main_solve
 
 LAKE = "gym:FrozenLake-v1"
+DRN = """@type: MDP
+@parameters
+
+@reward_models
+steps
+@nr_states
+2
+@nr_choices
+2
+@model
+state 0 [0] init
+\taction try [3/2]
+\t\t0 : 1/3
+\t\t1 : 2/3
+state 1 [0] end
+\taction stay [0]
+\t\t1 : 1
+"""
 
 
 def words(text):
@@ -63,6 +81,13 @@ def test_goals_of_prism_and_storm_files_have_names_and_numbers(capsys, tmp_path,
     assert "value at start 2 " in dearest  # the fair one, until it goes on
     (tmp_path / "model.srew").unlink()
     assert "value at start 1 " in printed(capsys, path, "--objective", "reach", "--goal", goal)
+
+
+@pytest.mark.parametrize("goal", ["end", "1"])
+def test_goals_of_drn_files_have_names_and_numbers(capsys, tmp_path, goal):
+    path = write_files(tmp_path, drn=DRN)["drn"]
+    out = printed(capsys, path, "--objective", "shortest-path", "--goal", goal)
+    assert "value at start 2.25 " in out  # 3/2 / (2/3)
 
 
 def test_the_sense_of_a_qvbs_objective_is_its_own(capsys, tmp_path):

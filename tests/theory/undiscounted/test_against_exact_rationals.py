@@ -9,7 +9,7 @@ import pytest
 from tests.support import exact_undiscounted as exact
 from virel_common.errors import InputError
 from virel_theory import average_reward, finite_horizon, reachability, shortest_path
-from virel_theory.undiscounted import graph, kernels, quotient, transient
+from virel_theory.undiscounted import graph, kernels, quotient, rounding, transient
 from virel_theory.undiscounted import reachability as reach_module
 
 ATOL = 1e-9
@@ -196,7 +196,12 @@ def planted_discount(monkeypatch):
     monkeypatch.setattr(kernels, "sweep", lambda *args: original(*args[:5], 0.999999, *args[6:]))
 
 
+def planted_rounding(monkeypatch):
+    monkeypatch.setattr(rounding, "backup_error", lambda _: 0.0)
+
+
 PLANTED = [
+    (planted_rounding, [largest, smallest, path, average, horizon]),
     (planted_upper, [largest, smallest, path]),
     (planted_lower, [largest, smallest, path]),
     (planted_component, [largest, path]),
