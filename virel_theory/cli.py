@@ -80,16 +80,12 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
 def run_undiscounted(config: SolveConfig, mdp: TabularMDP, asked: Sense | None) -> int:
     """Solve for an objective without a discount, print and write what came out; return the exit status."""
     objective = OBJECTIVES[config.objective]
-    goal = (
-        goal_states(config.mdp, config.goal, mdp, reward=config.reward) if "goal" in objective.uses else None
-    )
+    goal = None
+    if "goal" in objective.uses:
+        goal = goal_states(config.mdp, config.goal, mdp, reward=config.reward)
     sense = config.sense or asked or objective.sense
-    options: dict[str, Any] = {
-        "horizon": config.horizon,
-        "gamma": config.gamma,
-        "max_steps": config.max_steps,
-    }
-    options = {key: value for key, value in options.items() if value is not None}
+    names = ("horizon", "gamma", "max_steps")
+    options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     start = time.perf_counter()
     answer: Answer = objective.solve(
         mdp, goal=goal, sense=sense, atol=config.atol, rtol=config.rtol, **options

@@ -52,7 +52,7 @@ class SolveConfig:
     """Relative tolerance: rtol times the largest |V| is added to atol."""
 
     max_steps: int | None = None
-    """Largest number of steps of the method; default: as many as contraction by gamma could need."""
+    """Largest number of steps of the method (sweeps or policies); default: more than it should need."""
 
     sense: Literal["max", "min"] | None = None
     """Maximise rewards (max) or minimise costs (min); default:

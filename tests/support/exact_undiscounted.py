@@ -14,6 +14,7 @@ from tests.support.exact_mdp import rational
 from virel_theory.mdp.tabular import TabularMDP
 
 INF = float("inf")
+DOUBT = fmpq(1, 10**12)  # gains of fewer units per step have no sign in float64
 
 
 def exact_rows(mdp):
@@ -89,7 +90,7 @@ def policy_total(rows, rewards, policy, goal):
 def optimal_total(mdp, goal, sense):
     """Exact optimal totals `[S]` over proper policies; infinite ones as floats.
 
-    Returns None for states whose end components make the problem one that is to be refused.
+    Returns None if the problem is to be refused: going round gains nothing, with rewards of both signs.
     """
     rows, rewards = exact_rows(mdp)
     sign = 1 if sense == "max" else -1
@@ -98,14 +99,31 @@ def optimal_total(mdp, goal, sense):
     value = [max((x for x in column if x is not None), default=-INF) for column in zip(*totals, strict=True)]
     inside = {s for s, x in enumerate(value) if x != -INF}
     allowed = {s: {a: row for a, row in rows[s].items() if s in goal or set(row) <= inside} for s in inside}
-    recurrent = recurrent_pairs(allowed, goal)
-    if mixed_signs(recurrent, gains):
+    endless = component_gains(allowed, gains, goal)
+    if any(len(signs) == 2 and abs(x) < DOUBT for x, signs in endless.values()):
         return None
+    chain = {t: set().union(*allowed[t].values()) for t in inside - goal}
     for s in inside - goal:
-        reachable = closure({t: set().union(*allowed[t].values()) for t in inside - goal}, s)
-        if any(gains[h] > 0 for h in recurrent if h[0] in reachable):
+        if any(x > 0 and states & closure(chain, s) for states, (x, _) in endless.items()):
             value[s] = INF
     return [sign * x for x in value]
+
+
+def component_gains(rows, gains, goal):
+    """Largest gain per step in each maximal end component without goals, and the signs of its rewards."""
+    recurrent = recurrent_pairs(rows, goal)
+    homes = components(recurrent)
+    signs = {x: {gains[h] > 0 for h in recurrent if h[0] in x and gains[h] != 0} for x in homes}
+    found = {x: [] for x in homes}
+    for policy in policies({s: row for s, row in rows.items() if any(s in x for x in homes)}):
+        chain = {s: set(rows[s][a]) for s, a in policy.items()}
+        for s in policy:
+            around = closure(chain, s)
+            if around <= set(policy) and all(s in closure(chain, t) for t in around):
+                used = {t: rows[t][policy[t]] for t in around}
+                gain = class_gain(around, used, {t: gains[t, policy[t]] for t in around})
+                found[next(x for x in homes if s in x)].append(gain)
+    return {x: (max(found[x]), signs[x]) for x in homes}
 
 
 def recurrent_pairs(rows, goal):
@@ -126,15 +144,6 @@ def components(recurrent):
     for (s, _), successors in recurrent.items():
         chain[s] = chain.get(s, set()) | successors
     return {frozenset(t for t in closure(chain, s) if s in closure(chain, t)) for s in chain}
-
-
-def mixed_signs(recurrent, gains):
-    """Whether some maximal end component has a positive and a negative reward."""
-    for states in components(recurrent):
-        signs = {gains[h] > 0 for h in recurrent if h[0] in states and gains[h] != 0}
-        if len(signs) == 2:
-            return True
-    return False
 
 
 def optimal_gains(mdp, sense):
@@ -207,7 +216,8 @@ def encloses(lower, upper, exact):
 def random_instance(rng, *, max_states=5, max_actions=3, signs=(0, 1)):
     """Small random MDP with self-loops, end components and zero rewards, and one or two goals.
 
-    `signs` are the rewards' signs to draw from. Rows are certain, dyadic, thirds or random floats.
+    `signs` are the rewards' signs to draw from; if -1 and 1, most rewards are differences of potentials. Rows
+    are certain, dyadic, thirds or random floats.
     """
     n_states, n_actions = int(rng.integers(2, max_states + 1)), int(rng.integers(1, max_actions + 1))
     rows = np.zeros((n_states, n_actions, n_states))
@@ -225,5 +235,8 @@ def random_instance(rng, *, max_states=5, max_actions=3, signs=(0, 1)):
     rows *= mask[:, :, None]
     size = rng.choice([1.0, 0.1, 3.0, 1 / 3], size=mask.shape)
     reward = rng.choice(signs, size=mask.shape) * size * (rng.random(mask.shape) < 0.7)
+    if {*signs} == {-1, 1} and rng.random() < 0.8:  # every way round sums to 0
+        potential = rng.integers(-3, 4, n_states).astype(float)
+        reward = rows @ potential - potential[:, None]
     goal = {int(t) for t in rng.choice(n_states, size=int(rng.integers(1, 3)), replace=False)}
     return TabularMDP(rows, reward, 0.0, mask=mask), goal

@@ -109,6 +109,12 @@ def average_reward(
     return checked(found, throw=throw)
 
 
+def gain_bounds(p: Pairs, *, rtol: float, max_steps: int) -> tuple[float, float]:
+    """Bounds on the largest gain of pairs that are one end component; `rtol` is relative to the gain."""
+    best, _, _ = _search(p, atol=0.0, rtol=rtol, max_steps=max_steps)
+    return best.low, best.high
+
+
 def _refuse_several_components(p: Pairs) -> None:
     """Raise `InputError` unless the MDP has exactly one maximal end component."""
     everywhere, all_pairs = np.ones(p.n_states, dtype=np.bool_), np.ones(len(p.state), dtype=np.bool_)

@@ -68,8 +68,6 @@ class Policy:
         factors = values.copy()
         krylov.ilu0(ptr, columns, diagonal, factors, np.full(n, -1))
         x, product = guess.copy(), np.empty(n)
-        scale = max(float(np.abs(guess).max()), float(np.abs(rhs).max()))
-        goal = max(goal, p.error * scale)
         krylov.bicgstab(ptr, columns, values, diagonal, factors, rhs, x, goal / 2, MAX_KRYLOV_STEPS)
         krylov.product(ptr, columns, values, x, product)
         return x if float(np.abs(rhs - product).max()) <= goal else None

@@ -7,17 +7,18 @@ may never arrive costs infinity. For rewards it gives -1 per step its usual mean
 What the graph tells, for the maximum (costs are negated):
 
 1. From a state without a proper policy the value is $-\infty$. Pairs that may lead to one are no longer used.
-2. In an end component of what is left, a policy can go round as long as it likes and still arrive. Are all
-   its rewards at least 0 and one positive, then its value is $\infty$, as is that of all states that may get
-   there.
+2. In an end component of what is left, a policy can go round as long as it likes and still arrive. If the
+   best gain per step there is positive, the value is $\infty$, as is that of all states that may get there.
+   The signs of the rewards tell, or, where both occur, bounds on the gain (`average_reward`).
 3. Components of the pairs with reward 0 become single states: going round in them changes nothing, but an
    iteration would not notice that a policy never leaves.
 4. Then every way to go on for ever costs infinitely much: in a component whose rewards are at most 0, one
-   that never ends must take a negative one again and again. So proper policies suffice, values are finite,
-   and $V^* = BV^*$ has one solution (Bertsekas & Tsitsiklis 1991). `transient` bounds it.
+   that never ends must take a negative one again and again; in one whose gain is negative it loses per step.
+   So proper policies suffice, values are finite, and $V^* = BV^*$ has one solution (Bertsekas & Tsitsiklis
+   1991). `transient` bounds it.
 
-A component with rewards of both signs is refused: whether going round in it gains or loses is a problem of
-its own, and if it does neither, the equation has many solutions (Baier et al. 2018).
+Refused is a component with rewards of both signs whose best gain is 0, or so close that float64 can't tell:
+the equation then has many solutions (Baier et al. 2018).
 """
 
 from collections.abc import Iterable
@@ -31,6 +32,7 @@ from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph
+from virel_theory.undiscounted.average_reward import gain_bounds
 from virel_theory.undiscounted.graph import Components
 from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_sign, check_tolerances, pairs_of
 from virel_theory.undiscounted.quotient import open_bounds, quotient
@@ -42,6 +44,9 @@ from virel_theory.undiscounted.solution import (
     midpoints,
     set_rows,
 )
+
+DECIDED = 0.5  # relative error of a gain that leaves no doubt about its sign
+MAX_SWEEPS = 10_000
 
 
 def shortest_path(
@@ -74,8 +79,8 @@ def shortest_path(
         policies gain as much as one likes, it is `-inf` (min) or `inf` (max).
 
     Raises:
-        InputError: on goal states that do not exist, an unknown sense, bad tolerances, or rewards of both
-            signs in an end component that a proper policy may go round in.
+        InputError: on goal states that do not exist, an unknown sense, bad tolerances, or an end component
+            with rewards of both signs in which the best gain is 0.
         SolverError: with `throw`, if the tolerance is not met.
 
     Example:
@@ -86,7 +91,7 @@ def shortest_path(
     sign = as_sign(sense)
     p, target = pairs_of(mdp, sign=sign), as_goal(goal, mdp.n_states)
     check_tolerances(atol, rtol, max_steps)
-    known = _known(p, target, unit="costs" if sign < 0 else "rewards")
+    known = _known(p, target)
     is_open = np.isnan(known.value)
     process = quotient(p, is_open=is_open, allowed=known.allowed, merged=known.merged, reward=p.reward)
     found = open_bounds(p, process, known.merged, atol=atol, rtol=rtol, max_steps=max_steps)
@@ -118,14 +123,14 @@ class _Known:
     merged: Components
 
 
-def _known(p: Pairs, target: Mask, *, unit: str) -> _Known:
+def _known(p: Pairs, target: Mask) -> _Known:
     """Values that the graph tells, and the pairs and components of what is left."""
     sure, allowed = graph.surely(p, target)
     value = np.where(sure.states, np.nan, -np.inf)
     inside = sure.states & ~target
     allowed = allowed & inside[p.state]
     cycles = graph.end_components(p, inside, allowed)
-    endless = graph.can_reach(p, _gaining(p, cycles, unit=unit), allowed).states & inside
+    endless = graph.can_reach(p, _gaining(p, cycles), allowed).states & inside
     value[endless] = np.inf
     value[target] = 0.0
     still = inside & ~endless
@@ -133,18 +138,27 @@ def _known(p: Pairs, target: Mask, *, unit: str) -> _Known:
     return _Known(value, sure.via, allowed, merged)
 
 
-def _gaining(p: Pairs, cycles: Components, *, unit: str) -> Mask:
-    """States of end components in which going round gains; refuses those with rewards of both signs."""
+def _gaining(p: Pairs, cycles: Components) -> Mask:
+    """States of end components in which going round gains; refuses those whose gain has no sign."""
     where = cycles.of[p.state]
     gains, loses = np.zeros((2, cycles.n + 1), dtype=np.bool_)
     gains[where[cycles.pairs & (p.reward > 0)]] = True
     loses[where[cycles.pairs & (p.reward < 0)]] = True
-    both = np.flatnonzero((gains & loses)[: cycles.n])
-    if len(both) > 0:
-        state = int(np.flatnonzero(cycles.of == both[0])[0])
-        raise InputError(
-            f"`reward` must not have both signs where a policy can go round for ever; found {unit} of both "
-            f"signs in the end component of state {state}"
-        )
+    for k in np.flatnonzero((gains & loses)[: cycles.n]):
+        gains[k] = _gains(p, cycles, int(k))
     gains[-1] = False
     return gains[cycles.of]
+
+
+def _gains(p: Pairs, cycles: Components, k: int) -> bool:
+    """Whether the best gain of end component k is positive; refuses what bounds on it cannot tell."""
+    inside, none = cycles.of == k, graph.no_components(p)
+    part = quotient(p, is_open=inside, allowed=cycles.pairs, merged=none, reward=p.reward)
+    low, high = gain_bounds(part.p, rtol=DECIDED, max_steps=MAX_SWEEPS)
+    if low <= 0 <= high:
+        raise InputError(
+            "`reward` must not have both signs where a policy can go round for ever at a gain of 0 per step; "
+            f"found that in the end component of state {int(np.flatnonzero(inside)[0])}, gain {low:.3g} to "
+            f"{high:.3g}"
+        )
+    return low > 0

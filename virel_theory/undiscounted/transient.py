@@ -83,7 +83,9 @@ def optimal_bounds(p: Pairs, ends: Mask, pair: Ints, *, atol: float, rtol: float
         if not (np.isfinite(w).all() and w.min() > 0):
             return _ended(bounds, Status.ROUNDING_LIMIT, step)
         share = 1 / (2 * float(w.max()))
-        x = policy.solve(p.reward[pair], x, goal=SHARE * share * _tolerance(x, atol, rtol))
+        size = float(np.abs(x).max()) or float(np.abs(p.reward).max() * w.max())
+        goal = max(SHARE * share * _tolerance(x, atol, rtol), p.error * size)
+        x = policy.solve(p.reward[pair], x, goal=goal)
         least = lift * _least_margin(policy, x)
         rho = min(rho, share * _tolerance(x, atol, rtol))
         forced = not rho > least

@@ -80,13 +80,19 @@ def test_values_that_are_infinite_say_so_exactly():
     assert cheap.value.tolist() == pytest.approx([1, 0, 0, np.inf], abs=1e-12)
 
 
-def test_costs_of_both_signs_are_refused_only_where_a_policy_can_go_round():
+def test_costs_of_both_signs_are_refused_only_where_a_policy_can_go_round_for_nothing():
     rows = {0: [{1: 1}, {2: 1}], 1: [{0: 1}]}
-    with pytest.raises(InputError, match="both signs in the end component of state 0"):
-        shortest_path(mdp_of(rows, {(0, 0): 1.0, (1, 0): -2.0}), [2], atol=1e-9)
-    once = {0: [{1: 1}], 1: [{2: 1}]}
-    found = shortest_path(mdp_of(once, {(0, 0): 1.0, (1, 0): -2.0}), [2], atol=1e-9)
-    assert found.value.tolist() == pytest.approx([-1, -2, 0], abs=1e-9)
+    free = mdp_of(rows, {(0, 0): 2.0, (1, 0): -2.0, (0, 1): 5.0})
+    with pytest.raises(
+        InputError, match=r"at a gain of 0 per step; found that in the end component of state 0"
+    ):
+        shortest_path(free, [2], atol=1e-9)
+    dear = mdp_of(rows, {(0, 0): 2.0, (1, 0): -1.0, (0, 1): 5.0})
+    np.testing.assert_allclose(shortest_path(dear, [2], atol=1e-9).value, [5, 4, 0], rtol=0, atol=1e-9)
+    paid = mdp_of(rows, {(0, 0): 1.0, (1, 0): -2.0, (0, 1): 5.0})
+    assert shortest_path(paid, [2], atol=1e-9).value.tolist() == [-np.inf, -np.inf, 0]
+    once = mdp_of({0: [{1: 1}], 1: [{2: 1}]}, {(0, 0): 1.0, (1, 0): -2.0})
+    np.testing.assert_allclose(shortest_path(once, [2], atol=1e-9).value, [-1, -2, 0], rtol=0, atol=1e-9)
 
 
 def test_a_fair_random_walk_is_the_gamblers_ruin():
