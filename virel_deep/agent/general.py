@@ -76,11 +76,14 @@ class GeneralAgent(StackedAgent):
         loss, of_prior = posterior.loss(here, found.q, alpha), prior.loss(found.state, here)
         total = loss if loss is None or here.penalty is None else loss + seed_mean(here.penalty)
         report: dict[str, Tensor] = {}
+        learnt = dict(posterior.networks)
         if of_prior is not None:
-            total = of_prior.loss if total is None else total + of_prior.loss
             report |= prior.tune(of_prior.kl)
+            if of_prior.loss.requires_grad:  # a frozen prior has none to learn
+                total = of_prior.loss if total is None else total + of_prior.loss
+                learnt |= prior.networks
         if total is not None:
-            self._descend({**posterior.networks, **prior.networks}, total)
+            self._descend(learnt, total)
             shown = total if loss is None else loss
             report["policy_loss"] = shown.detach() * self.algorithm.policy_delay
         return report

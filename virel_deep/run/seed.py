@@ -23,7 +23,7 @@ from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.run.survey import settings_record
-from virel_deep.streams import generator, stream
+from virel_deep.streams import generator, stream, task_keys
 
 DIVERGED = 100.0
 """A critic beyond this many times the largest value that any policy can have has diverged."""
@@ -62,7 +62,7 @@ class SeedRun:
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
         key, failure = stream(seed, "environment"), None
         try:
-            self.envs = SeedEnvs(config.env_spec, config.copies, key, folder=self.folder)
+            self.envs = SeedEnvs(config.env_specs, config.copies, key, folder=self.folder)
             require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
         except EnvironmentFailure as error:
             failure = _environment(error, "training")
@@ -113,7 +113,9 @@ class SeedRun:
     def _log_episode(self, episode: Episode, step: int) -> None:
         self.returns.append(episode.return_)
         self.last_return = episode.return_
-        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length})
+        tasks = self.config.task_names
+        told = {"task": tasks[episode.copy % len(tasks)]} if tasks else {}
+        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length, **told})
 
     def log_training(self, step: int, report: dict[str, float], steps_per_second: float) -> None:
         """Write a `train` row to the log, with mean metrics since the previous one.
@@ -145,7 +147,6 @@ class SeedRun:
             SeedFailure: an environment failed, or the policy returned an invalid action.
         """
         config, at = self.config, f"evaluation at step {step}"
-        key = stream(self.seed, "evaluation", step)
         actor: Actor
         if config.eval_stochastic:
             source = stream(self.seed, "evaluation-actions", step)
@@ -153,15 +154,22 @@ class SeedRun:
         else:
             actor = make_actor(config.algorithm, acts_by)
         try:
-            episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
+            played = [
+                evaluate_policy(
+                    actor.act, spec, stream(self.seed, "evaluation", step, *key), config.eval_episodes
+                )
+                for spec, key in zip(config.eval_specs, task_keys(len(config.tasks)), strict=True)
+            ]
         except EnvironmentFailure as error:
             raise _environment(error, "evaluation", at) from error
         except PolicyFailure as error:
             raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
-        returns = [episode.return_ for episode in episodes]
-        lengths = [episode.length for episode in episodes]
+        returns = [episode.return_ for of_task in played for episode in of_task]
+        lengths = [episode.length for of_task in played for episode in of_task]
         mean = float(np.mean(returns))
-        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
+        of_tasks = [float(np.mean([episode.return_ for episode in of_task])) for of_task in played]
+        told = {"tasks": dict(zip(config.task_names, of_tasks, strict=True))} if config.tasks else {}
+        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths, **told})
         self.evaluations.judge(step, mean, acts_by, regular=step % config.eval_every == 0)
         return mean
 
@@ -170,7 +178,8 @@ class SeedRun:
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
         if algorithm.value.evaluation != "hard":
-            a_step += report["temperature"] * abs(report["entropy"])
+            nats = max(abs(report["entropy"]), abs(report.get("prior_kl", 0.0)))
+            a_step += report["temperature"] * nats
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
     def fail(self, step: int, failure: SeedFailure) -> None:

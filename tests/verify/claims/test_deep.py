@@ -17,9 +17,12 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import categorical_prior, losses, policy_prior, prior, rollout, weights
+from virel_deep.axes import losses, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood
 from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian
+from virel_deep.axes.prior import categorical as categorical_prior
+from virel_deep.axes.prior import constant as prior
+from virel_deep.axes.prior import policy as policy_prior
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error

@@ -101,7 +101,7 @@ def expected_td_error(mdp: TabularMDP, q: Array, infer: Any, alpha: float, *, ev
     `infer` gives the posterior at one-hot states; `evaluation` is "hard" or "soft".
     """
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
-    from virel_deep.axes.prior import Uniform  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
     from virel_deep.axes.tensors import Transitions  # noqa: PLC0415
     from virel_deep.axes.value import TargetQ  # noqa: PLC0415
 
