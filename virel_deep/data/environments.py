@@ -159,6 +159,11 @@ class SeedEnvs:
             self._close_quietly()
             raise
 
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """Steps `[E]` of each copy's episode so far."""
+        return self._lengths
+
     def restart(self, seed: np.random.SeedSequence) -> None:
         """Start anew as if just made with another seed, for simulators of which only one may be open."""
         self._seed, self.steps = seed, 0

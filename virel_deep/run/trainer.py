@@ -177,6 +177,8 @@ class Trainer:
         self.scores = {}
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
+            if self.agent.columns.age is not None:
+                row[:, self.agent.columns.age] = run.envs.ages
             if run.moments is not None:
                 run.moments.update(run.envs.observation)
         self._scalings = [run.moments.scaling for run in self.runs if run.moments is not None]

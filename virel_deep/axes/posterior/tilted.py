@@ -17,14 +17,15 @@ from virel_deep.networks.network import Network
 class Tilted:
     r"""All actions with weights $p^\rho e^{Q/\alpha} / Z$, Distral's task policies; it acts by them.
 
-    They are inferred at the next states, where the targets have valued all actions. The actions come with
-    equal weights, as proposals of the optimal soft value $\alpha \log \sum_a p^\rho e^{Q/\alpha}$.
+    The actions come with equal weights, as proposals of the optimal soft value
+    $\alpha \log \sum_a p^\rho e^{Q/\alpha}$ in the targets. The prior is fitted at the states themselves, so
+    that the first one of an episode is among them.
 
     Args:
         n_action: A.
     """
 
-    at_next = True
+    at_next = False
     reports: tuple[str, ...] = ()
     acting = ONE_NUMBER
     noise: Mapping[str, Draw] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from virel_deep.axes.categorical import kl, likelihood, log_probabilities, log_probability
+from virel_deep.axes.categorical import likelihood, log_probabilities, log_probability
 from virel_deep.axes.gaussian import kl_parts
 from virel_deep.axes.gaussian import likelihood as gaussian_likelihood
 from virel_deep.axes.posterior.tanh_gaussian import log_squashed, split
@@ -116,9 +116,9 @@ class Categorical(Fitted):
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:
         """Minus the mean log likelihood of the posterior's probabilities, Distral's and IADP's M-step."""
         log_p = seedwise(log_probabilities, self._learnt(state))
-        log_weight = posterior.log_weight.detach()
-        fit = seed_mean(seedwise(likelihood, log_p, log_weight))
-        apart = seed_mean(seedwise(kl, log_weight, log_p.detach()))
+        weighted = posterior.detach()
+        fit = seed_mean(seedwise(likelihood, log_p, weighted.log_weight))
+        apart = seed_mean(weighted.mean(weighted.log_pi - log_p.detach()))
         return PriorLoss(-fit, apart[:, None])
 
 
