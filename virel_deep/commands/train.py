@@ -140,6 +140,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     spec = spec or EnvSpec(env)
     tasks = tasks_of(options.task, env)
     copies = max(1, len(tasks)) if options.copies is None else options.copies
+    require(copies >= 1, "copies", copies, "must be at least 1")
     require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
     steps, device = _whole(options.steps), _device(options.device)
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps

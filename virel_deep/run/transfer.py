@@ -17,7 +17,7 @@ from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 
 FILE = "prior.npz"
-NETWORK = "prior"
+NETWORK = "default"
 """Name of a prior's network in agents and checkpoints."""
 
 Blocks = Mapping[str, NDArray[np.float32]]

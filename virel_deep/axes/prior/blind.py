@@ -35,7 +35,7 @@ class Sight:
 
 
 class Fitted:
-    """Base class of priors that are a network named `prior`, fitted to the posterior without bounds.
+    """Base class of priors that are a network named `default`, fitted to the posterior without bounds.
 
     Args:
         settings: whether it learns.
@@ -50,8 +50,8 @@ class Fitted:
         self, settings: priors.Blind, network: Network, target: Network | None, sight: Sight
     ) -> None:
         """Store the network and its lagging copy."""
-        self.networks = {"prior": network}
-        self.targets: Mapping[str, Network] = {} if target is None else {"prior": target}
+        self.networks = {"default": network}
+        self.targets: Mapping[str, Network] = {} if target is None else {"default": target}
         self._asked = network if target is None else target
         self._frozen, self._sight = settings.frozen, sight
 
@@ -77,7 +77,7 @@ class Fitted:
     def _learnt(self, state: Tensor) -> Tensor:
         """Outputs `[K, R, n]` of the network that learns, differentiable unless it is frozen."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._frozen):
-            return self.networks["prior"].differentiable(self._sight(state)).squeeze(1)
+            return self.networks["default"].differentiable(self._sight(state)).squeeze(1)
 
 
 class Categorical(Fitted):
