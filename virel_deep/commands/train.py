@@ -14,6 +14,7 @@ from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
 from virel_deep.commands.task_options import first_id, pairs, tasks_of, with_prior, with_tasks
 from virel_deep.design.adapt import require_suited
+from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
@@ -173,8 +174,8 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         prior_run=None if options.prior is None else str(options.prior.resolve()),
         **{name: getattr(options, name) for name in SAME},
     )
-    notes, record = first_look(config)
-    prior = None if options.prior is None else prior_of(options.prior, config)
+    notes, record, size = first_look(config)
+    prior = None if options.prior is None else prior_of(options.prior, config, size)
     run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
@@ -234,7 +235,7 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
 
 def _refuse_options(settings: Mapping[str, object]) -> None:
     """Raise `InputError` for a setting that is an option of its own, and say which."""
-    options = {field.name for field in fields(TrainOptions)}
+    options = {field.name for field in fields(TrainOptions)} - {field.name for field in fields(Algorithm)}
     for name, value in settings.items():
         option = f"--{name.replace('_', '-')}"
         rule = f"must be settings of the algorithm; {name} is an option of its own, {option}"

@@ -27,6 +27,8 @@ class Look(NamedTuple):
     """Notes for the user, one line each."""
     record: dict[str, Any]
     """What the environment is, for the run's `config.json`."""
+    n_observation: int
+    """Entries of an observation."""
 
 
 def first_look(config: RunConfig) -> Look:
@@ -43,7 +45,7 @@ def first_look(config: RunConfig) -> Look:
     for name, other in zip(config.task_names[1:], others, strict=True):
         _require_spaces(f"task {name}", _looked_at(other)[0], of_first=(config.task_names[0], spaces))
     if config.algorithm.blind_to:
-        _check_blind(config, spaces[0])
+        _check_blind(config, look.n_observation)
     return look
 
 
@@ -56,12 +58,12 @@ def _looked_at(spec: EnvSpec) -> tuple[tuple[Any, Any], Look]:
     finally:
         close_quietly(env)
     limit = record["max_episode_steps"]
-    return spaces, Look([] if limit else [NO_LIMIT.format(spec.id, LONGEST)], record)
+    notes = [] if limit else [NO_LIMIT.format(spec.id, LONGEST)]
+    return spaces, Look(notes, record, observations_of(spaces[0]).size)
 
 
-def _check_blind(config: RunConfig, space: Any) -> None:
+def _check_blind(config: RunConfig, seen: int) -> None:
     """Raise `InputError` if the prior is blind to an entry that does not exist, or to all that exist."""
-    seen = observations_of(space).size
     found = [entry for entry in config.algorithm.blind_to if not -seen <= entry < seen]
     rule = f"must name entries of an observation of {config.env}, 0 to {seen - 1}"
     require(not found, "prior.blind", found, rule)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, write_atomically
 from virel_deep.agent.interfaces import Agent
+from virel_deep.design.priors import Blind
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
@@ -24,8 +25,10 @@ Blocks = Mapping[str, NDArray[np.float32]]
 """Blocks of a network of one seed by name."""
 
 
-def prior_of(run: Path, config: RunConfig) -> list[Blocks]:
+def prior_of(run: Path, config: RunConfig, n_observation: int) -> list[Blocks]:
     """Parameters of the learned prior of each seed of a run, checked to suit a new run's configuration.
+
+    `n_observation` is the number of entries of an observation of the new run.
 
     Raises:
         InputError: there is no run, it has no such prior or no checkpoint, or it is of another environment,
@@ -33,13 +36,10 @@ def prior_of(run: Path, config: RunConfig) -> list[Blocks]:
     """
     old = read_config(run)
     _check(run, old, config)
-    return [
-        {
-            name: np.asarray(x, np.float32)
-            for name, x in load_seed(run, old, seed, with_rows=False).state["agent"][NETWORK].items()
-        }
-        for seed in old.seeds
-    ]
+    found = [load_seed(run, old, seed, with_rows=False).state["agent"][NETWORK] for seed in old.seeds]
+    out: list[Blocks] = [{name: np.asarray(x, np.float32) for name, x in blocks.items()} for blocks in found]
+    _check_size(out[0], config, n_observation)
+    return out
 
 
 def write_prior(run: Path, of_seeds: list[Blocks]) -> None:
@@ -100,11 +100,26 @@ def _check(run: Path, old: RunConfig, new: RunConfig) -> None:
     require(not others, "prior", str(run), f"must be a run in {', '.join(others)}, not in {', '.join(envs)}")
     plain = not (old.normalize or new.normalize)
     require(plain, "prior", str(run), "must be a run without --normalize, and so must be the new one")
-    same = theirs.hidden == mine.hidden
-    require(same, "prior", list(theirs.hidden), f"must have the layers of the new run, hidden={mine.hidden}")
-    hidden = (
-        mine.blind_to[: len(mine.blind_to) - len(new.tasks)],
-        theirs.blind_to[: len(theirs.blind_to) - len(old.tasks)],
-    )
-    rule = f"must be blind to the entries of the new run, {list(hidden[0])}, beside the tasks"
-    require(hidden[0] == hidden[1], "prior", list(hidden[1]), rule)
+    rule = f"must have the layers of the new run, hidden={mine.hidden}"
+    require(theirs.hidden == mine.hidden, "prior", list(theirs.hidden), rule)
+    rule = "must be blind to the tasks that it was learned in, to be used in another one"
+    assert isinstance(theirs.prior, Blind)
+    seen = len(old.tasks) - theirs.prior.blind_last
+    require(seen <= 0, "prior", f"prior.blind_last={theirs.prior.blind_last}", rule)
+    blind, others_blind = (_blind(one) for one in (new, old))
+    rule = f"must be blind to the entries of the new run, {blind}, beside the tasks"
+    require(blind == others_blind, "prior", others_blind, rule)
+
+
+def _blind(of: RunConfig) -> list[int]:
+    """Entries that the prior of a run is blind to, without those of its tasks; -1 is the last before them."""
+    prior = of.algorithm.prior
+    assert isinstance(prior, Blind)
+    return [*prior.blind, *range(len(of.tasks) - prior.blind_last, 0)]
+
+
+def _check_size(prior: Blocks, config: RunConfig, n_observation: int) -> None:
+    """Raise `InputError` unless a prior sees as many entries as that of a run with so many."""
+    wanted = n_observation - len({entry % n_observation for entry in config.algorithm.blind_to})
+    rule = f"must see as many entries as that of the new run, {wanted}"
+    require(prior["0.weight"].shape[1] == wanted, "prior", prior["0.weight"].shape[1], rule)
