@@ -18,16 +18,6 @@ def stream(seed: int, name: str, *key: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), *key))
 
 
-def task_keys(tasks: int) -> list[tuple[int, ...]]:
-    """Further keys of the streams of several tasks, one each; a single one has none.
-
-    Example:
-        >>> task_keys(0), task_keys(2)
-        ([()], [(0,), (1,)])
-    """
-    return [(number,) for number in range(tasks)] or [()]
-
-
 def generator(seed: int, name: str, device: str = "cpu") -> torch.Generator:
     """Torch generator of a seed's named random stream."""
     high, low = map(int, stream(seed, name).generate_state(2))

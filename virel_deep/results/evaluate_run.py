@@ -13,10 +13,10 @@ from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_deep.data.environments import EnvironmentFailure, Episode
 from virel_deep.results.statistics import Scores, iqm_interval
-from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluate import PolicyFailure, evaluate_tasks
 from virel_deep.run.folder import read_config, read_together
 from virel_deep.run.policy import load_policy
-from virel_deep.streams import stream, task_keys
+from virel_deep.streams import stream
 from virel_deep.versions import run_versions
 
 FILE = "evaluation.json"
@@ -65,14 +65,12 @@ def evaluate_run(
     require(episodes >= 1, "episodes", episodes, "must be at least 1")
     require(seed >= 0, "seed", seed, "must not be negative")
     config = read_config(run)
+    source = stream(seed, "after-training")
     done, failed = [], []
     for one in config.seeds:
         try:
             policy = load_policy(run, one, best=best)
-            played = [
-                evaluate_policy(policy.act, spec, stream(seed, "after-training", *key), episodes)
-                for spec, key in zip(config.eval_specs, task_keys(len(config.tasks)), strict=True)
-            ]
+            played = evaluate_tasks(policy.act, config.eval_specs, source, episodes)
         except (InputError, EnvironmentFailure, PolicyFailure) as error:
             failed.append(f"seed {one}: {error}")
             continue

@@ -16,14 +16,14 @@ from virel_deep.data.moments import Moments
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
-from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluate import PolicyFailure, evaluate_tasks, evaluated
 from virel_deep.run.evaluations import Evaluations
 from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.run.survey import settings_record
-from virel_deep.streams import generator, stream, task_keys
+from virel_deep.streams import generator, stream
 
 DIVERGED = 100.0
 """A critic beyond this many times the largest value that any policy can have has diverged."""
@@ -146,7 +146,7 @@ class SeedRun:
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
         """
-        config, at = self.config, f"evaluation at step {step}"
+        config, at, key = self.config, f"evaluation at step {step}", stream(self.seed, "evaluation", step)
         actor: Actor
         if config.eval_stochastic:
             source = stream(self.seed, "evaluation-actions", step)
@@ -154,24 +154,15 @@ class SeedRun:
         else:
             actor = make_actor(config.algorithm, acts_by)
         try:
-            played = [
-                evaluate_policy(
-                    actor.act, spec, stream(self.seed, "evaluation", step, *key), config.eval_episodes
-                )
-                for spec, key in zip(config.eval_specs, task_keys(len(config.tasks)), strict=True)
-            ]
+            played = evaluate_tasks(actor.act, config.eval_specs, key, config.eval_episodes)
         except EnvironmentFailure as error:
             raise _environment(error, "evaluation", at) from error
         except PolicyFailure as error:
             raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
-        returns = [episode.return_ for of_task in played for episode in of_task]
-        lengths = [episode.length for of_task in played for episode in of_task]
-        mean = float(np.mean(returns))
-        of_tasks = [float(np.mean([episode.return_ for episode in of_task])) for of_task in played]
-        told = {"tasks": dict(zip(config.task_names, of_tasks, strict=True))} if config.tasks else {}
-        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths, **told})
-        self.evaluations.judge(step, mean, acts_by, regular=step % config.eval_every == 0)
-        return mean
+        row = evaluated(played, config.task_names)
+        self.log.write(step, "eval", row)
+        self.evaluations.judge(step, row["return"], acts_by, regular=step % config.eval_every == 0)
+        return float(row["return"])
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
