@@ -62,8 +62,8 @@ def discounted(log_weight: Tensor, age: Tensor, *, gamma: float) -> Tensor:
     $\sum_t \gamma^t P(s_t = s)$; the weights of the states have the mean 1.
 
     Args:
-        log_weight: logarithms of weights that sum to 1 over N, `[B, N]`.
-        age: steps of the episode before each state, `[B]`.
+        log_weight: logarithms of weights that sum to 1 over N, `[..., B, N]`.
+        age: steps of the episode before each state, `[..., B]`.
         gamma: discount factor.
 
     Example:
@@ -71,8 +71,8 @@ def discounted(log_weight: Tensor, age: Tensor, *, gamma: float) -> Tensor:
         >>> discounted(torch.zeros(3, 1), torch.tensor([0.0, 1.0, 1.0]), gamma=0.5).exp().squeeze().tolist()
         [1.5, 0.75, 0.75]
     """
-    weight = gamma ** (age - age.min())  # the youngest has 1, so that not all are 0
-    return log_weight + (weight / weight.mean()).log()[..., None]
+    weight = gamma ** (age - age.amin(-1, keepdim=True))  # the youngest has 1, so that not all are 0
+    return log_weight + (weight / weight.mean(-1, keepdim=True)).log()[..., None]
 
 
 def d_budget(kl: Tensor, *, epsilon: float) -> Tensor:

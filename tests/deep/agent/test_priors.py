@@ -76,8 +76,8 @@ PLANTED = [
     (DISCOUNTED, general, "discounted", lambda _: lambda log_weight, *_, **__: log_weight),
     # A prior that sees everything but in another order, and one that never lags.
     (DISTRAL, blind.Sight, "__call__", lambda right: lambda self, state: right(self, state).flip(-1)),
-    (IADP, blind.Fitted, "_outputs", lambda _: own_copy),
-    (DISCRETE, blind.Fitted, "_outputs", lambda _: own_copy),
+    (IADP, blind.FittedPrior, "_outputs", lambda _: own_copy),
+    (DISCRETE, blind.FittedPrior, "_outputs", lambda _: own_copy),
     # The divergence the other way, and a fit to equal weights.
     (IADP, blind, "kl_parts", lambda right: lambda p, q: right(q, p)),
     (DISCRETE, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),

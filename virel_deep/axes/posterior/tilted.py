@@ -19,7 +19,8 @@ class Tilted:
 
     The actions come with equal weights, as proposals of the optimal soft value
     $\alpha \log \sum_a p^\rho e^{Q/\alpha}$ in the targets. The prior is fitted at the states themselves, so
-    that the first one of an episode is among them.
+    that the first one of an episode is among them. What counts as the prior's log density is
+    $\rho \log p$, so that the divergence is $E[\log(\pi / p^\rho)]$.
 
     Args:
         n_action: A.

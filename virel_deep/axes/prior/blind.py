@@ -34,7 +34,7 @@ class Sight:
         return state.index_select(-1, self._index)
 
 
-class Fitted:
+class FittedPrior:
     """Base class of priors that are a network named `default`, fitted to the posterior without bounds.
 
     Args:
@@ -80,13 +80,13 @@ class Fitted:
             return self.networks["default"].differentiable(self._sight(state)).squeeze(1)
 
 
-class Categorical(Fitted):
+class Categorical(FittedPrior):
     r"""Categorical prior $p^\rho$, fitted to the posterior's probabilities by maximum likelihood.
 
     Args:
-        settings: as `Fitted` has them.
+        settings: as `FittedPrior` has them.
         network: to A outputs.
-        target: as `Fitted` has it.
+        target: as `FittedPrior` has it.
         sight: what it sees of a state.
         exponent: power rho of the prior in the objective.
     """
@@ -122,7 +122,7 @@ class Categorical(Fitted):
         return PriorLoss(-fit, apart[:, None])
 
 
-class TanhGaussian(Fitted):
+class TanhGaussian(FittedPrior):
     """Tanh-Gaussian prior, fitted to the posterior's actions before the tanh by maximum likelihood."""
 
     def log_density(self, state: Tensor, action: Tensor, pre: Tensor | None) -> Tensor:  # noqa: ARG002
