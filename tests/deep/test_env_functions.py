@@ -127,7 +127,7 @@ def test_a_run_of_a_modules_function_continues_on_the_command_line(module, capsy
 def test_a_specification_is_recorded_whole(tmp_path):
     spec = EnvSpec("Pendulum-v1", {"g": 5.0}, max_episode_steps=10)
     run = train(spec, out=tmp_path / "run")
-    assert read_config(run).env_spec == spec
+    assert read_config(run).env_specs == (spec,)
     assert virel_deep.evaluate(run, episodes=1)[0].episodes[0].length == 10
 
 

@@ -7,6 +7,7 @@ copies is written here, because Gymnasium's spends most of its time on `info` di
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +56,8 @@ class Episode(NamedTuple):
     """Sum of unscaled rewards, in float64."""
     length: int
     """Number of steps."""
+    copy: int = 0
+    """Number of the environment copy that it was played in."""
 
 
 class Transition(NamedTuple):
@@ -82,8 +85,9 @@ class SeedEnvs:
     `restore` starts new episodes, with seeds of their own, and the interrupted episodes are not counted.
 
     Args:
-        env: specification, or an id alone. Observations are a flat `Box` or `Discrete` (then one-hot here),
-            actions a flat, bounded `Box` or `Discrete`.
+        env: specification, or an id alone; or several specifications, one per task, which the copies take in
+            turn. Observations are a flat `Box` or `Discrete` (then one-hot here), actions a flat, bounded
+            `Box` or `Discrete`.
         copies: number of copies, E.
         seed: source of all randomness here; it is not advanced, so the same seed makes the same copies.
         folder: folder for MuJoCo's warnings (`MUJOCO_LOG.TXT`); None drops them.
@@ -101,11 +105,19 @@ class SeedEnvs:
     """
 
     def __init__(
-        self, env: EnvSpec | str, copies: int, seed: np.random.SeedSequence, *, folder: Path | None = None
+        self,
+        env: EnvSpec | str | Sequence[EnvSpec],
+        copies: int,
+        seed: np.random.SeedSequence,
+        *,
+        folder: Path | None = None,
     ) -> None:
         """Make the environment copies and start an episode in each."""
         require(copies >= 1, "copies", copies, "must be at least 1")
-        self.env, self.copies, self.steps = EnvSpec.of(env), copies, 0
+        tasks = [EnvSpec.of(env)] if isinstance(env, EnvSpec | str) else list(env)
+        self.tasks = [tasks[i % len(tasks)] for i in range(copies)]
+        """Specification of each copy."""
+        self.env, self.copies, self.steps = tasks[0], copies, 0
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
         self._generators = GlobalGenerators(self._stream(GLOBAL))
@@ -116,7 +128,7 @@ class SeedEnvs:
         self.exact = all(map(simulator.is_exact, envs))
         self._lent = nullcontext if self.exact else self._generators.lent
         self.max_episode_steps = time_limit(envs[0])
-        self._longest = sys.maxsize if self.max_episode_steps else LONGEST
+        self._longest = sys.maxsize if all(map(time_limit, envs)) else LONGEST
         self._actions = actions_of(envs[0].action_space)
         self.discrete = isinstance(self._actions, ActionChoice)
         """Whether actions are those of a discrete space, which `step` takes as one-hot vectors."""
@@ -130,8 +142,8 @@ class SeedEnvs:
         """Make the copies; if one fails, close the others."""
         try:
             with self._generators.lent():
-                for _ in range(self.copies):
-                    self._envs.append(make_env(self.env))
+                for task in self.tasks:
+                    self._envs.append(make_env(task))
         except NotMadeError as error:
             self._close_quietly()
             raise EnvironmentFailure(
@@ -146,6 +158,11 @@ class SeedEnvs:
         except EnvironmentFailure:
             self._close_quietly()
             raise
+
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """Steps `[E]` of each copy's episode so far."""
+        return self._lengths
 
     def restart(self, seed: np.random.SeedSequence) -> None:
         """Start anew as if just made with another seed, for simulators of which only one may be open."""
@@ -198,7 +215,9 @@ class SeedEnvs:
         return Transition(next_observation, rewards, terminated, truncated, episodes)
 
     def _counted(self, over: Bools) -> list[Episode]:
-        episodes = [Episode(float(self._returns[i]), int(self._lengths[i])) for i in np.flatnonzero(over)]
+        episodes = [
+            Episode(float(self._returns[i]), int(self._lengths[i]), int(i)) for i in np.flatnonzero(over)
+        ]
         self._returns[over], self._lengths[over] = 0.0, 0
         return episodes
 

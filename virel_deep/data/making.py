@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from virel_common.errors import InputError, require
 from virel_deep.data import simulator
 from virel_deep.data.functions import function_of
+from virel_deep.data.tasks import TaskEntry, register
 from virel_deep.design.environment import EnvSpec
 
 
@@ -34,6 +35,7 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
             nor `Discrete`, or its action is neither a flat, bounded `Box` of floats nor `Discrete`.
     """
     spec = EnvSpec.of(env)
+    register()
     simulator.log.listen()
     options: dict[str, Any] = dict(spec.arguments)
     if render_mode is not None:
@@ -48,7 +50,7 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         raise_if_asked(error)
         raise NotMadeError(spec.id, in_one_line(error)) from error
     _check_spaces(spec.id, made.observation_space, made.action_space)
-    return made
+    return made if spec.task is None else TaskEntry(made, *spec.task)
 
 
 def _made(spec: EnvSpec, options: dict[str, Any]) -> gymnasium.Env[Any, Any]:

@@ -1,7 +1,8 @@
 """Evaluation of a policy: deterministic episodes on separate environments, scored by unscaled return."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,27 @@ def evaluate_policy(
         raise
     _close(envs)
     return played
+
+
+def evaluate_tasks(
+    act: Act, envs: Sequence[EnvSpec], seed: np.random.SeedSequence, episodes: int
+) -> list[list[Episode]]:
+    """Play episodes as `evaluate_policy` does, in each of several tasks, by random streams of their own.
+
+    A single task has the stream that is given.
+    """
+    seeds = [_child(seed, i) for i in range(len(envs))] if len(envs) > 1 else [seed]
+    return [evaluate_policy(act, *of_task, episodes) for of_task in zip(envs, seeds, strict=True)]
+
+
+def evaluated(played: Sequence[Sequence[Episode]], tasks: Sequence[str]) -> dict[str, Any]:
+    """Row of the log for the episodes of an evaluation, task by task; `tasks` are their names, if several."""
+    means = [float(np.mean([episode.return_ for episode in of_task])) for of_task in played]
+    episodes = [episode for of_task in played for episode in of_task]
+    returns = [episode.return_ for episode in episodes]
+    lengths = [episode.length for episode in episodes]
+    of_tasks = {"tasks": dict(zip(tasks, means, strict=True))} if tasks else {}
+    return {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths, **of_tasks}
 
 
 def _made(envs: list[SeedEnvs], env: EnvSpec | str, seed: np.random.SeedSequence, episodes: int) -> bool:

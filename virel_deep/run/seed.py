@@ -16,7 +16,7 @@ from virel_deep.data.moments import Moments
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
-from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluate import PolicyFailure, evaluate_tasks, evaluated
 from virel_deep.run.evaluations import Evaluations
 from virel_deep.run.explorers import Explorer
 from virel_deep.run.folder import seed_folder
@@ -62,7 +62,7 @@ class SeedRun:
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
         key, failure = stream(seed, "environment"), None
         try:
-            self.envs = SeedEnvs(config.env_spec, config.copies, key, folder=self.folder)
+            self.envs = SeedEnvs(config.env_specs, config.copies, key, folder=self.folder)
             require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
         except EnvironmentFailure as error:
             failure = _environment(error, "training")
@@ -113,7 +113,9 @@ class SeedRun:
     def _log_episode(self, episode: Episode, step: int) -> None:
         self.returns.append(episode.return_)
         self.last_return = episode.return_
-        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length})
+        tasks = self.config.task_names
+        told = {"task": tasks[episode.copy % len(tasks)]} if tasks else {}
+        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length, **told})
 
     def log_training(self, step: int, report: dict[str, float], steps_per_second: float) -> None:
         """Write a `train` row to the log, with mean metrics since the previous one.
@@ -144,8 +146,7 @@ class SeedRun:
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
         """
-        config, at = self.config, f"evaluation at step {step}"
-        key = stream(self.seed, "evaluation", step)
+        config, at, key = self.config, f"evaluation at step {step}", stream(self.seed, "evaluation", step)
         actor: Actor
         if config.eval_stochastic:
             source = stream(self.seed, "evaluation-actions", step)
@@ -153,24 +154,23 @@ class SeedRun:
         else:
             actor = make_actor(config.algorithm, acts_by)
         try:
-            episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
+            played = evaluate_tasks(actor.act, config.eval_specs, key, config.eval_episodes)
         except EnvironmentFailure as error:
             raise _environment(error, "evaluation", at) from error
         except PolicyFailure as error:
             raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
-        returns = [episode.return_ for episode in episodes]
-        lengths = [episode.length for episode in episodes]
-        mean = float(np.mean(returns))
-        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
-        self.evaluations.judge(step, mean, acts_by, regular=step % config.eval_every == 0)
-        return mean
+        row = evaluated(played, config.task_names)
+        self.log.write(step, "eval", row)
+        self.evaluations.judge(step, row["return"], acts_by, regular=step % config.eval_every == 0)
+        return float(row["return"])
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
         if algorithm.value.evaluation != "hard":
-            a_step += report["temperature"] * abs(report["entropy"])
+            nats = max(abs(report["entropy"]), abs(report.get("prior_kl", 0.0)))
+            a_step += report["temperature"] * nats
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
     def fail(self, step: int, failure: SeedFailure) -> None:

@@ -10,7 +10,7 @@ from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.storage.checkpoint import Loaded, load
 
-OF_ENVIRONMENT = ("env_arguments", "max_episode_steps", "normalize")
+OF_ENVIRONMENT = ("env_arguments", "max_episode_steps", "normalize", "tasks", "prior_run")
 """Settings of a run that are part of a checkpoint's identity where they are not the default."""
 
 

@@ -27,6 +27,7 @@ from virel_deep.run.folder import locked, seed_folder
 from virel_deep.run.normalising import normalise
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
+from virel_deep.run.transfer import start_from
 from virel_deep.storage.checkpoint import Rows, save
 from virel_deep.streams import generator
 
@@ -63,7 +64,7 @@ class Trainer:
             for seed in seeds:
                 self._open(seed, resume=resume)
             if self.runs:
-                self._build()
+                self._build(resume=resume)
             if resume:
                 self._restore()
             self._held = held.pop_all()
@@ -125,10 +126,12 @@ class Trainer:
         self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
         return failure
 
-    def _build(self) -> None:
+    def _build(self, *, resume: bool) -> None:
         """Create the agent and the replay buffer of all seeds."""
         seeds, first = [run.seed for run in self.runs], self.runs[0].envs
         self.agent = self._new_agent(seeds, first.observation_size, first.action_size)
+        if self.config.prior_run is not None and not resume:
+            start_from(self.agent, self.folder, seeds)
         capacity = min(self.config.kept, self.config.steps)
         self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
 
@@ -174,6 +177,8 @@ class Trainer:
         self.scores = {}
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
+            if self.agent.columns.age is not None:
+                row[:, self.agent.columns.age] = run.envs.ages
             if run.moments is not None:
                 run.moments.update(run.envs.observation)
         self._scalings = [run.moments.scaling for run in self.runs if run.moments is not None]

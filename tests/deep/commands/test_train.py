@@ -214,8 +214,8 @@ def test_options_of_run_and_environment_are_recorded_and_fixed(tmp_path, capsys)
     }
     assert main_train([*arguments(run, **given), "--keep-best", "--eval-stochastic", *TINY]) == 0
     found = read_config(run)
-    assert found.env_spec == EnvSpec("Pendulum-v1", {"g": 9.0}, 30)
-    assert found.eval_spec == EnvSpec("Pendulum-v1", {}, 30)
+    assert found.env_specs == (EnvSpec("Pendulum-v1", {"g": 9.0}, 30),)
+    assert found.eval_specs == (EnvSpec("Pendulum-v1", {}, 30),)
     assert (found.capacity, found.keep_best, found.eval_stochastic) == (64, True, True)
     assert (found.stop_return, found.stop_evaluations) == (1e9, 2)
     assert "note:" not in capsys.readouterr().err
