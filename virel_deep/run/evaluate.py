@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs
+from virel_deep.data.making import can_be_made
 from virel_deep.design.environment import EnvSpec
 
 Floats = NDArray[np.float32]
@@ -59,6 +60,30 @@ def evaluate_policy(
             _close(envs)
         raise
     _close(envs)
+    return played
+
+
+def evaluate_beside(
+    training: SeedEnvs, act: Act, env: EnvSpec, seed: np.random.SeedSequence, episodes: int
+) -> list[Episode]:
+    """Play episodes as `evaluate_policy` does, while environments for training are open.
+
+    Where no second environment can be made, they are played in turn in the first one of training: its
+    episodes are given up, `training.interrupted` is true then, and `training.alone` is the reason. A
+    constructor that fails once is not such a limit, but a failure.
+
+    Raises:
+        InputError, EnvironmentFailure, PolicyFailure: as `evaluate_policy`.
+    """
+    if not training.alone:
+        try:
+            return evaluate_policy(act, env, seed, episodes)
+        except EnvironmentFailure as failure:
+            if failure.where != "constructor" or env != training.env or can_be_made(env):
+                raise
+            training.alone = str(failure)
+    played = _in_turn(act, training.lend_first(_child(seed, 0)), seed, episodes)
+    training.begin_again()
     return played
 
 
