@@ -13,6 +13,7 @@ from tests.support.deep import (
 )
 from virel_common.errors import InputError
 from virel_deep.run.folder import set_steps
+from virel_deep.run.launch import train_bundle
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 
