@@ -74,7 +74,7 @@ BAD = [
     ({"env": "Hopper"}, "`env` must be an id with its version, such as Hopper-v5; found 'Hopper'"),
     ({"env": "gymnasium:Hopper"}, "`env` must be an id with its version, such as gymnasium:Hopper-v5; "),
     ({"eval_env": "Pendulum"}, "`env` must be an id with its version, such as Pendulum-v1; found 'Pendulum'"),
-    ({"env": "Pendulum-v0"}, "`env` must be an environment that can be made; 'Pendulum-v0' raised Deprecated"),
+    ({"env": "Pendulum-v0"}, "`env` must be an environment that can be made; 'Pendulum-v0' raised "),
     ({"seeds": "0"}, "`seeds` must be from 1 to 10000; found 0"),
     ({"seeds": f"{10**30}"}, "`seeds` must be from 1 to 10000; found 1000000"),
     ({"seeds": "1.5"}, "`seeds` must be a whole number; found '1.5' (see virel train --help)"),
