@@ -117,6 +117,14 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "near"), [("warmup_steps", "value.steps, data.warmup"), ("batch_size", "data.batch")]
+)
+def test_names_of_other_libraries_lead_to_those_here(tmp_path, capsys, name, near):
+    said = refused(arguments(tmp_path / "run", set=f"{name}=16"), capsys)
+    assert said.endswith(f"; similar: {near}; found {name!r}")
+
+
 @pytest.mark.parametrize(("changes", "message"), BAD, ids=lambda value: str(value)[:40])
 def test_bad_input_is_one_line_and_leaves_nothing_behind(tmp_path, capsys, changes, message):
     assert refused(arguments(tmp_path / "run", **changes), capsys).startswith(message)
