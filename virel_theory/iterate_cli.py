@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say, sigterm_interrupts
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say, stop_signals_interrupt
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
@@ -103,7 +103,7 @@ def run(config: IterateConfig, *, drawer: Drawer | None = None) -> int:
     if any(task.is_sparse and task.n_states > LARGE for task in tasks) and not settings.get("sweeps"):
         say(f"{PROG}: note: exact evaluation solves a sparse system per iteration; --set sweeps=1 does not")
     record = Record(config.algorithm)
-    with sigterm_interrupts():
+    with stop_signals_interrupt():
         finished = follow(iterates if sense == "max" else map(as_costs, iterates), record, config.steps)
         if config.out is not None and record.rows:
             write(record, config.out, drawer=drawer, command=command_of(config))

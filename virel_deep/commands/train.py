@@ -31,6 +31,8 @@ from virel_deep.run.launch import train
 
 LOG_EVERY = RunConfig.log_every
 """Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
+MOST_SEEDS, MOST_STEPS = 10_000, 1e15
+"""More seeds or steps than these can't be meant; whole numbers up to 1e15 are exact as floats."""
 SAME = (
     "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
     "keep_best", "stop_return", "stop_evaluations", "checkpoint_every", "threads",
@@ -114,11 +116,15 @@ def main_train(argv: Sequence[str]) -> int:
 
     def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
-        settings, arguments = (pairs(name, chain(*getattr(options, name))) for name in ("set", "env_arg"))
+        settings, arguments = (
+            pairs(name, chain(*(group or ("",) for group in getattr(options, name))))
+            for name in ("set", "env_arg")
+        )
         env = options.env or first_id(options.task)
         spec = None if env is None else EnvSpec(env, arguments)
         folders = _resumed(options, argv) if options.resume else [new_run(options, settings, spec=spec)]
-        return train(*folders, jobs=options.jobs or _default_jobs(read_config(folders[0]).device))
+        jobs = options.jobs or _default_jobs(read_config(folders[0]).device)
+        return train(*folders, jobs=jobs, survive=True)
 
     return run_command(TrainOptions, argv, prog="virel train", run=run)
 
@@ -129,7 +135,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     `spec` specifies the environment beyond its id.
     """
     from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
-    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415
+    from virel_deep.data.making import has_discrete_actions, require_version  # noqa: PLC0415
     from virel_deep.run.transfer import prior_of, write_prior  # noqa: PLC0415  (brings torch)
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
@@ -142,7 +148,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     tasks = tasks_of(options.task, env)
     copies = max(1, len(tasks)) if options.copies is None else options.copies
     require(copies >= 1, "copies", copies, "must be at least 1")
-    require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
+    _require_seeds(options.seeds)
     steps, device = _whole(options.steps), _device(options.device)
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
     spec = EnvSpec(spec.id, spec.arguments, limit)
@@ -153,6 +159,8 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         env_arguments=dict(spec.arguments), max_episode_steps=limit, tasks=tasks, copies=copies,
         **dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), copies),
     )  # fmt: skip
+    for env_id in filter(None, (*(one.id for one in asked.env_specs), options.eval_env)):
+        require_version(env_id)
     discrete = has_discrete_actions(asked.env_specs[0])
     chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, len(tasks))
     require_suited(chosen, env, discrete=discrete)
@@ -216,7 +224,7 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
     goal = config.steps if steps is None else _whole(steps)
     require(goal >= config.steps, "steps", goal, f"must be at least {config.steps}, the run's goal so far")
     n = len(config.seeds)
-    count = n if seeds is None else seeds
+    count = n if seeds is None else _require_seeds(seeds)
     require(count >= n, "seeds", count, f"must be at least {n}, the number of seeds so far")
     next_seed = max(config.seeds) + 1
     more = tuple(range(next_seed, next_seed + count - n))
@@ -242,13 +250,15 @@ def _refuse_options(settings: Mapping[str, object]) -> None:
         require(name not in options, "settings", f"{name}={value}", rule)
 
 
+def _require_seeds(seeds: int) -> int:
+    """Return a number of seeds if it can be meant."""
+    require(1 <= seeds <= MOST_SEEDS, "seeds", seeds, f"must be from 1 to {MOST_SEEDS}")
+    return seeds
+
+
 def _whole(steps: float | None) -> int:
-    require(
-        steps is not None and steps == steps // 1 and steps >= 1,
-        "steps",
-        steps,
-        "must be a whole number >= 1",
-    )
+    whole = steps is not None and 1 <= steps <= MOST_STEPS and steps == steps // 1
+    require(whole, "steps", steps, f"must be a whole number from 1 to {MOST_STEPS:g}")
     assert steps is not None
     return int(steps)
 

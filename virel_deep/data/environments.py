@@ -91,6 +91,7 @@ class SeedEnvs:
         copies: number of copies, E.
         seed: source of all randomness here; it is not advanced, so the same seed makes the same copies.
         folder: folder for MuJoCo's warnings (`MUJOCO_LOG.TXT`); None drops them.
+        lent: environments to play in, which others made and will close; empty: new ones are made.
 
     Raises:
         InputError: the environment does not exist, or its spaces are of another kind.
@@ -111,6 +112,7 @@ class SeedEnvs:
         seed: np.random.SeedSequence,
         *,
         folder: Path | None = None,
+        lent: Sequence[Any] = (),
     ) -> None:
         """Make the environment copies and start an episode in each."""
         require(copies >= 1, "copies", copies, "must be at least 1")
@@ -121,8 +123,13 @@ class SeedEnvs:
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
         self._generators = GlobalGenerators(self._stream(GLOBAL))
-        self._envs: list[Any] = []
-        envs = self._made()
+        self._envs: list[Any] = list(lent)
+        self._own = not lent
+        self.alone = ""
+        """Why no other environment can be made beside these, as far as an evaluation has found out."""
+        self.interrupted = False
+        """Whether the episodes before the present observations were given up: neither ended nor cut."""
+        envs = self._envs if lent else self._made()
         self._observations = observations_of(envs[0].observation_space)
         self._seen = np.array([self._observations.blank] * copies)
         self.exact = all(map(simulator.is_exact, envs))
@@ -170,6 +177,19 @@ class SeedEnvs:
         self._returns[:], self._lengths[:] = 0.0, 0
         self.observation = self._seeded_reset(())
 
+    def lend_first(self, seed: np.random.SeedSequence) -> "SeedEnvs":
+        """Lend the first environment copy for episodes from another seed; `begin_again` must follow."""
+        return SeedEnvs(self.env, 1, seed, lent=self._envs[:1])
+
+    def begin_again(self) -> None:
+        """Give up the running episodes, and start new ones whose seeds depend on the step alone."""
+        self._give_up((self.steps, 1))
+
+    def _give_up(self, key: tuple[int, ...]) -> None:
+        self._returns[:], self._lengths[:] = 0.0, 0
+        self.observation = self._seeded_reset(key)
+        self.interrupted = True
+
     def step(self, action: Floats) -> Transition:
         """Act in every environment copy; if that ends an episode, start the next one.
 
@@ -185,7 +205,7 @@ class SeedEnvs:
             action.shape == (self.copies, self.action_size), "action", action.shape, "must have shape [E, A]"
         )
         command = self._actions.from_unit(action)
-        self.steps += 1
+        self.steps, self.interrupted = self.steps + 1, False
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
         try:
@@ -301,9 +321,8 @@ class SeedEnvs:
             )
         self.steps = int(state["steps"])
         if not self.exact:
-            self._returns[:], self._lengths[:] = 0.0, 0
             # Each restart has its own random stream: the run's first episodes must not come again.
-            self.observation = self._seeded_reset((self.steps, 0))
+            self._give_up((self.steps, 0))
             return
         self.observation = np.array(state["observation"], np.float32)
         self._returns[:], self._lengths[:] = state["returns"], state["lengths"]
@@ -311,13 +330,13 @@ class SeedEnvs:
             simulator.write_state(env, state[f"copy-{i}"])
 
     def close(self) -> None:
-        """Close the simulators of all environment copies.
+        """Close the simulators of all environment copies, but those that are lent.
 
         Raises:
             EnvironmentFailure: one can't be closed; the others are.
         """
         failures = []
-        for env in self._envs:
+        for env in self._envs if self._own else ():
             try:
                 env.close()
             except BaseException as error:

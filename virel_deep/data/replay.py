@@ -141,6 +141,12 @@ class Replay:
         mine[index] = rows.to(mine.device)
         self.added = added
 
+    def mark(self, k: int, numbers: Sequence[int], column: int) -> None:
+        """Set a column of seed k's rows to 1, of those with these numbers that are still stored."""
+        mine, oldest = self.rows[k], self.added - len(self)
+        index = [number % self.capacity for number in numbers if oldest <= number < self.added]
+        mine[index, column] = 1.0
+
     def keep(self, seeds: Sequence[int]) -> None:
         """Keep the buffers of these seeds alone; drop the others."""
         self.rows = [self.rows[k] for k in seeds]

@@ -252,7 +252,10 @@ def _require_names(config: Any, names: list[str]) -> None:
     for name in names:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
-            near = ", ".join(difflib.get_close_matches(found, known, n=3))
+            words = found.replace(".", "_").split("_")
+            alike = [one for one in known if one.rpartition(".")[2] in words]
+            alike += [one for one in difflib.get_close_matches(found, known, n=3) if one not in alike]
+            near = ", ".join(alike)
             similar = f"similar: {near}; " if near and len(known) > MANY else ""
             raise InputError(
                 f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs
+from virel_deep.data.making import can_be_made
 from virel_deep.design.environment import EnvSpec
 
 Floats = NDArray[np.float32]
@@ -82,6 +83,30 @@ def evaluated(played: Sequence[Sequence[Episode]], tasks: Sequence[str]) -> dict
     lengths = [episode.length for episode in episodes]
     of_tasks = {"tasks": dict(zip(tasks, means, strict=True))} if tasks else {}
     return {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths, **of_tasks}
+
+
+def evaluate_beside(
+    training: SeedEnvs, act: Act, env: EnvSpec, seed: np.random.SeedSequence, episodes: int
+) -> list[Episode]:
+    """Play episodes as `evaluate_policy` does, while environments for training are open.
+
+    Where no second environment can be made, they are played in turn in the first one of training: its
+    episodes are given up, `training.interrupted` is true then, and `training.alone` is the reason. A
+    constructor that fails once is not such a limit, but a failure.
+
+    Raises:
+        InputError, EnvironmentFailure, PolicyFailure: as `evaluate_policy`.
+    """
+    if not training.alone:
+        try:
+            return evaluate_policy(act, env, seed, episodes)
+        except EnvironmentFailure as failure:
+            if failure.where != "constructor" or env != training.env or can_be_made(env):
+                raise
+            training.alone = str(failure)
+    played = _in_turn(act, training.lend_first(_child(seed, 0)), seed, episodes)
+    training.begin_again()
+    return played
 
 
 def _made(envs: list[SeedEnvs], env: EnvSpec | str, seed: np.random.SeedSequence, episodes: int) -> bool:

@@ -57,7 +57,7 @@ def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Load
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
     require(config.keep_best or not best, "best", best, f"must be left out: {run} kept none (--keep-best)")
     place = BEST if best else "checkpoints"
-    return config, load_seed(run, config, seed, with_rows=False, place=place)
+    return config, load_seed(run, config, seed, place=place)
 
 
 def acts_by(loaded: Loaded) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def prior_of(run: Path, config: RunConfig, n_observation: int) -> list[Blocks]:
     """
     old = read_config(run)
     _check(run, old, config)
-    found = [load_seed(run, old, seed, with_rows=False).state["agent"][NETWORK] for seed in old.seeds]
+    found = [load_seed(run, old, seed).state["agent"][NETWORK] for seed in old.seeds]
     out: list[Blocks] = [{name: np.asarray(x, np.float32) for name, x in blocks.items()} for blocks in found]
     _check_size(out[0], config, n_observation)
     return out
