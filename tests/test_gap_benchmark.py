@@ -10,7 +10,7 @@ from benchmarks.deep.gap.rows import Row, merged, report, sign_p, write
 from tests.support.deep import default_dtype, small_run, train
 from virel_deep.axes.interfaces import Objective
 from virel_deep.axes.posterior import steps
-from virel_deep.axes.prior import Fixed
+from virel_deep.axes.prior.constant import Fixed
 from virel_deep.design import inference
 
 CURVATURE, PEAK, ALPHA = 2.0, 0.7, 0.5

@@ -337,6 +337,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: SQL", "targets are soft value iteration", "deep-sql"),
     _claim("Deep: SQL", "critics and Boltzmann policy on enumerated actions", "deep-sql-discrete"),
     _claim("Deep: inference", "steps of iterative inference", "deep-iterative"),
+    _claim("Deep: learned priors", "Distral and IADP on enumerated actions", "deep-distral", "deep-iadp"),
 )
 
 

@@ -14,15 +14,12 @@ import torch
 from virel_deep.axes import (
     advantage,
     budget,
-    categorical_prior,
     multistep,
-    policy_prior,
     temperature,
     value,
 )
 from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
 from virel_deep.axes.posterior import taken
-from virel_deep.axes.posterior.boltzmann import Boltzmann
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.iterative import Iterative
@@ -30,8 +27,10 @@ from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.stein import Stein
 from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
-from virel_deep.axes.prior import Fixed, Uniform
-from virel_deep.design import discrete, improvement, inference, on_policy, parts
+from virel_deep.axes.posterior.tilted import Tilted
+from virel_deep.axes.prior import blind, categorical, policy
+from virel_deep.axes.prior.constant import Fixed, Uniform
+from virel_deep.design import discrete, improvement, inference, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -95,7 +94,7 @@ def _deterministic(settings: parts.Deterministic, of: Sizes, _: Prior) -> Poster
 
 
 def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Posterior:
-    assert isinstance(prior, policy_prior.Learned)
+    assert isinstance(prior, policy.Learned)
     return Reweighted(settings, prior, of.n_action)
 
 
@@ -114,8 +113,12 @@ def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
 
 
 def _enumerated(settings: discrete.Enumerated, _: Sizes, prior: Prior) -> Posterior:
-    assert isinstance(prior, categorical_prior.Learned)
+    assert isinstance(prior, categorical.Learned)
     return Enumerated(prior, weights=settings.weights)
+
+
+def _tilted(_: priors.Tilted, of: Sizes, prior: Prior) -> Posterior:
+    return Tilted(of.n_action, at_next=not prior.networks)
 
 
 def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
@@ -139,21 +142,39 @@ def _fixed(settings: inference.Fixed, _: Sizes) -> Prior:
 
 
 def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
-    policy, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
-    return policy_prior.Learned(settings, policy, target)
+    network, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
+    return policy.Learned(settings, network, target)
 
 
 def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
-    return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
+    return policy.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
 def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
     policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
-    return categorical_prior.Learned(settings, policy, target)
+    return categorical.Learned(settings, policy, target)
 
 
 def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
-    return categorical_prior.Previous(settings, of.network(1, of.n_observation, of.n_action))
+    return categorical.Previous(settings, of.network(1, of.n_observation, of.n_action))
+
+
+def _distilled(settings: priors.Distilled, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network = of.network(1, len(sight.entries), of.n_action)
+    return blind.Categorical(settings, network, None, sight, exponent=settings.exponent)
+
+
+def _asymmetric(settings: priors.Asymmetric, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network, target = (of.network(1, len(sight.entries), 2 * of.n_action) for _ in range(2))
+    return blind.TanhGaussian(settings, network, target, sight)
+
+
+def _asymmetric_categorical(settings: priors.AsymmetricCategorical, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network, target = (of.network(1, len(sight.entries), of.n_action) for _ in range(2))
+    return blind.Categorical(settings, network, target, sight)
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -206,9 +227,9 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     inference.Stein: _stein,
     discrete.Categorical: _categorical,
     discrete.Enumerated: _enumerated,
-    discrete.Boltzmann: lambda _, of, __: Boltzmann(of.n_action),
     discrete.TopShareCategorical: lambda settings, _, __: TopShare(settings.keep, taken.CHOICE),
     discrete.ScoreCategorical: _score_categorical,
+    priors.Tilted: _tilted,
     on_policy.TopShare: _top_share,
     on_policy.Score: _score,
 }
@@ -220,6 +241,9 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     inference.Fixed: _fixed,
     discrete.LearnedCategorical: _learned_categorical,
     discrete.PreviousCategorical: _previous_categorical,
+    priors.Distilled: _distilled,
+    priors.Asymmetric: _asymmetric,
+    priors.AsymmetricCategorical: _asymmetric_categorical,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,

@@ -7,7 +7,6 @@ from typing import Any
 from virel_common.errors import require
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.discrete import (
-    Boltzmann,
     Categorical,
     Enumerated,
     LearnedCategorical,
@@ -19,6 +18,7 @@ from virel_deep.design.improvement import Learned, Previous, TrustRegion, Weight
 from virel_deep.design.inference import Iterative, Stein
 from virel_deep.design.on_policy import Score, TopShare
 from virel_deep.design.parts import Deterministic, Posterior, TanhGaussian
+from virel_deep.design.priors import Asymmetric, AsymmetricCategorical, Tilted
 
 
 def _trust(of: TrustRegion) -> dict[str, Any]:
@@ -31,9 +31,10 @@ COUNTERPARTS: dict[type, Callable[[Any], Any]] = {
     Weighted: lambda posterior: Enumerated(weights=posterior.weights),
     TopShare: lambda posterior: TopShareCategorical(keep=posterior.keep),
     Score: lambda _: ScoreCategorical(),
-    Stein: lambda _: Boltzmann(),
+    Stein: lambda _: Tilted(),
     Learned: lambda prior: LearnedCategorical(**_trust(prior)),
     Previous: lambda prior: PreviousCategorical(**_trust(prior)),
+    Asymmetric: lambda prior: AsymmetricCategorical(prior.blind, prior.blind_last, prior.frozen),
 }
 """Part for discrete actions that stands for a part for continuous ones, by its kind.
 

@@ -54,27 +54,6 @@ class Enumerated(Posterior, kind="enumerated"):
 
 
 @dataclass(frozen=True)
-class Boltzmann(Posterior, kind="boltzmann"):
-    """All A actions of a discrete space, with probabilities softmax(Q / alpha): soft Q-learning, exactly.
-
-    There is no policy network and no sampler: the critics and the temperature are the policy.
-    """
-
-    discrete = True
-    has_density = False
-
-    def fit(self, others: Mapping[str, Part]) -> None:
-        """Raise `InputError` if a part is not of soft Q-learning, or the temperature may be 0."""
-        needs = {"value": "target-q", "prior": "uniform", "temperature": "constant"}
-        for axis, kind in needs.items():
-            found = others[axis].kind
-            require(found == kind, axis, found, f"must be {kind!r} for a Boltzmann posterior")
-        evaluation = getattr(others["value"], "evaluation", None)
-        rule = "must be 'optimal' for a Boltzmann posterior"
-        require(evaluation == "optimal", "value.evaluation", evaluation, rule)
-
-
-@dataclass(frozen=True)
 class TopShareCategorical(Posterior, kind="top-share-categorical"):
     """Weights exp(advantage / alpha) on a rollout's pairs of largest advantage, for discrete actions."""
 

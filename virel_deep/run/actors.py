@@ -13,7 +13,7 @@ from virel_deep.axes.build import Parts, build
 from virel_deep.axes.categorical import greedy
 from virel_deep.axes.interfaces import Deliberate, Objective
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import discrete, improvement, inference, on_policy, parts
+from virel_deep.design import discrete, improvement, inference, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 from virel_deep.run.critic_actor import values_perceptron
@@ -119,7 +119,7 @@ def restored(algorithm: Algorithm, state: SeedState) -> Parts:
     n_action = state["n_action"]
     n_observation = np.shape(state["critic"]["0.weight"])[1] - n_action
     made = build(algorithm, n_observation, n_action, seeds=1, device=torch.device("cpu"))
-    for part in (made.posterior, made.value):
+    for part in (made.posterior, made.value, made.prior):
         for name, network in part.networks.items():
             for block, x in network.seed_blocks(network.flat, 0).items():
                 x.copy_(torch.as_tensor(state[name][block]))
@@ -139,8 +139,10 @@ def _greedy_perceptron(_: Algorithm, state: SeedState) -> Actor:
     return GreedyPerceptron(layers_of(state["policy"]))
 
 
-def _greedy_critics(_: Algorithm, state: SeedState) -> Actor:
-    """Action of largest value by the smaller critic."""
+def _tilted(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Most probable action: with a uniform prior, that of largest value by the smaller critic."""
+    if algorithm.prior.kind != "uniform":
+        return _deliberate(algorithm, state)
     return GreedyPerceptron(values_perceptron(state["critic"], state["n_action"]))
 
 
@@ -152,9 +154,9 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     inference.Stein: _deliberate,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
-    discrete.Boltzmann: _greedy_critics,
     discrete.TopShareCategorical: _greedy_perceptron,
     discrete.ScoreCategorical: _greedy_perceptron,
+    priors.Tilted: _tilted,
     on_policy.TopShare: _tanh_perceptron,
     on_policy.Score: _tanh_perceptron,
 }

@@ -86,7 +86,7 @@ def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_
         assert distance <= 4 * max(floor[name], 2.0**-24), name
 
 
-POSTERIOR, PRIOR = "virel_deep.axes.posterior.categorical", "virel_deep.axes.categorical_prior"
+POSTERIOR, PRIOR = "virel_deep.axes.posterior.categorical", "virel_deep.axes.prior.categorical"
 SAC, MPO, PARAMETRIC, RANK, SQL, VMPO, ERPG = (CASES[i] for i in (0, 1, 5, 6, 7, 9, 11))
 
 
@@ -135,7 +135,7 @@ PLANTED = [
         "virel_deep.axes.value.losses",
         SimpleNamespace(**{**vars(losses), "optimal_value": mean_of_exponentials}),
     ),
-    (*SQL, f"{POSTERIOR[:-12]}.boltzmann.all_actions", lambda log_p: 0 * categorical.all_actions(log_p)),
+    (*SQL, "virel_deep.axes.posterior.tilted.all_actions", lambda log_p: 0 * categorical.all_actions(log_p)),
     # The half of each copy's pairs; an M-step of all actions alike; KL the other way; episodes that leak.
     (*VMPO, f"{TAKEN}.pair_weights", half_of_each_copy),
     (*VMPO, f"{PRIOR}.likelihood", lambda log_p, *_: log_p.mean(-1)),

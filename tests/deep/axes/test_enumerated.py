@@ -115,8 +115,8 @@ def test_a_row_that_makes_no_sense_for_discrete_actions_says_why_in_one_line(pre
 @pytest.mark.parametrize(
     ("preset", "settings", "message"),
     [
-        ("sql", {"temperature": "dual"}, "`temperature` must be 'constant' for a Boltzmann posterior"),
-        ("sql", {"value.evaluation": "soft"}, "`value.evaluation` must be 'optimal' for a Boltzmann"),
+        ("sql", {"temperature": "dual"}, "`temperature` must be 'constant' for a tilted posterior"),
+        ("sql", {"value.evaluation": "soft"}, "`value.evaluation` must be 'optimal' for a tilted"),
         ("sql", {"posterior.samples": 8}, "`settings` must name one of"),
         ("sql", {"value.steps": 2, "value.trace": 1.0}, "`value.trace` must be None if the posterior is"),
         ("vmpo", {"posterior.keep": 1.5}, "`posterior.keep` must be in"),

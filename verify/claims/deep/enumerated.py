@@ -1,6 +1,6 @@
 r"""Claims that the deep agent's soft Q-learning and RERPI's weights by rank are exact on enumerated actions.
 
-`deep-sql-discrete`. Both sides: `TargetQ` (optimal) and the `Boltzmann` posterior of `virel_deep.axes`, in
+`deep-sql-discrete`. Both sides: `TargetQ` (optimal) and the `Tilted` posterior with a uniform prior of `virel_deep.axes`, in
         float64; against six iterates of `virel_theory.variational.algorithms.sql`. The critic is the exact
         $q_k$. Compared are its expected TD errors with $q_{k+1} - q_k$, and the posterior's weights with
         $\pi_k$.
@@ -65,12 +65,12 @@ def sql_gap(*, mdp: TabularMDP, alpha: float, perturb: float = 0.0) -> Gap:
 
 def _soft_gaps(mdp: TabularMDP, step: Iterate, following: Array, alpha: float, perturb: float) -> list[Gap]:
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
-    from virel_deep.axes.posterior.boltzmann import Boltzmann  # noqa: PLC0415
-    from virel_deep.axes.prior import Uniform  # noqa: PLC0415
+    from virel_deep.axes.posterior.tilted import Tilted  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
 
     n, a = step.q.shape
     deep_alpha = alpha * (1 + 0.1 * perturb)
-    posterior, objective = Boltzmann(a), Objective(no_values, Uniform(), tensor([deep_alpha]))
+    posterior, objective = Tilted(a, at_next=True), Objective(no_values, Uniform(), tensor([deep_alpha]))
 
     def infer(state: Any) -> Any:
         return posterior.infer_next(state, {}, objective)
@@ -103,9 +103,9 @@ def rank_gap(*, mdp: TabularMDP, n: Counts, trust: float, perturb: float = 0.0) 
 
 def _rank_gaps(n: Counts, old: Array, step: Iterate, perturb: float) -> list[Gap]:
     """Gaps of one step's weights and of the slope of its M-step."""
-    from virel_deep.axes.categorical_prior import Learned  # noqa: PLC0415
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.categorical import Enumerated  # noqa: PLC0415
+    from virel_deep.axes.prior.categorical import Learned  # noqa: PLC0415
     from virel_deep.design.discrete import LearnedCategorical  # noqa: PLC0415
 
     moved, left = step.policy - old, step.posterior - step.policy
@@ -150,7 +150,7 @@ CLAIMS = (
     Claim(
         id="deep-sql-discrete",
         title="The deep agent's soft Q-learning on enumerated actions is soft value iteration",
-        source="virel_deep Boltzmann, TargetQ: Haarnoja et al. 2017, Thm 3, Eq. (10)",
+        source="virel_deep Tilted, TargetQ: Haarnoja et al. 2017, Thm 3, Eq. (10)",
         statement=r"E_{s'}[y] - q_k(s, a) = r + \gamma E_{s'}\Big[\alpha\log\sum_{a'}e^{q_k(s', a')/\alpha}\Big] - q_k = q_{k+1} - q_k;"
         r"\qquad w_a = \frac{e^{q_k(s, a)/\alpha}}{\sum_b e^{q_k(s, b)/\alpha}} = \pi_k(a|s)",
         check=Check(sql_gap, instances(mdp=mdps(), alpha=temperatures()), n_random=30),

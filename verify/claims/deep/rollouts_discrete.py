@@ -115,9 +115,9 @@ def _deep_m_step(
     old: Array, table: Array, price: float, pairs: tuple[Array, Array, Array], of: tuple[float, float]
 ) -> tuple[Array, float]:
     """Gradient `[S, A]` of the deep M-step at a table of logits, and the divergence."""
-    from virel_deep.axes.categorical_prior import Learned  # noqa: PLC0415
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.taken import CHOICE, TopShare  # noqa: PLC0415
+    from virel_deep.axes.prior.categorical import Learned  # noqa: PLC0415
     from virel_deep.design.discrete import LearnedCategorical  # noqa: PLC0415
 
     (s, a, advantage), (share, eta) = pairs, of
@@ -161,7 +161,7 @@ def _deep_score(table: Array, advantage: Array, weight: Array, tau: float) -> Ar
     """Gradient `[S, A]` of the deep score loss at a table of logits, every pair with its weight."""
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.taken import CHOICE, Score  # noqa: PLC0415
-    from virel_deep.axes.prior import Uniform  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
 
     posterior, objective = Score(table_network(table), CHOICE), Objective(no_values, Uniform(), tensor([tau]))
     loss: Any = 0.0
