@@ -30,7 +30,7 @@ from virel_deep.run.launch import train
 LOG_EVERY = RunConfig.log_every
 """Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
 SAME = (
-    "copies", "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
+    "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
     "keep_best", "stop_return", "stop_evaluations", "checkpoint_every", "threads",
 )  # fmt: skip
 """Options that are settings of the run as they are."""
@@ -71,8 +71,9 @@ class TrainOptions:
     """Time limit of an episode, in training and evaluation; default: the one of the registered id."""
     capacity: int = RunConfig.capacity
     """Transitions that each seed's replay keeps, in memory and on disk."""
-    copies: int = 1
-    """Parallel copies of the environment per seed; as many gradient updates per transition as with one."""
+    copies: int | None = None
+    """Parallel copies of the environment per seed; as many gradient updates per transition as with one.
+    Default: those of the preset, 1 of most."""
     eval_episodes: int = 1
     """Number of episodes per evaluation, played by the deterministic policy."""
     eval_every: int = 1000
@@ -132,9 +133,11 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
     spec = EnvSpec(spec.id, spec.arguments, limit)
     _refuse_options(settings)
-    plain = preset_row(options.preset).algorithm  # checks what the environment is made with
-    preset_config(
-        options.preset, options.env, algorithm=plain, steps=steps, seeds=(0,),
+    row = preset_row(options.preset)
+    copies = row.copies if options.copies is None else options.copies
+    require(copies >= 1, "copies", copies, "must be at least 1")
+    preset_config(  # checks what the environment is made with
+        options.preset, options.env, algorithm=row.algorithm, steps=steps, seeds=(0,), copies=1,
         env_arguments=dict(spec.arguments), max_episode_steps=limit,
     )  # fmt: skip
     discrete = has_discrete_actions(spec)
@@ -146,7 +149,8 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         algorithm=chosen,
         steps=steps,
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
-        log_every=max(1, LOG_EVERY // options.copies) * options.copies,
+        copies=copies,
+        log_every=max(1, LOG_EVERY // copies) * copies,
         device=device,
         precision=_precision(options.precision, device),
         env_arguments=dict(spec.arguments),
@@ -163,7 +167,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
     write_config(run, config, record)
-    if why := chosen.data.idle(steps, options.copies):
+    if why := chosen.data.idle(steps, copies):
         notes.append(f"{steps} steps make no update: {why}")
     for note in notes:
         say(f"note: {note}")

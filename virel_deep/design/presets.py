@@ -63,6 +63,8 @@ class Preset:
     source: str
     environments: Mapping[str, Settings] = field(default_factory=dict)
     """Settings by environment family (`Hopper-v5` is a `Hopper`)."""
+    copies: int = 1
+    """Parallel copies of the environment per seed, unless a run asks for another number."""
 
 
 VIREL = Algorithm(
@@ -159,7 +161,9 @@ PRESETS = {
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
     "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists"),
-    "erpg": Preset(ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps"),
+    "erpg": Preset(
+        ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy", copies=8
+    ),
     "sac-iterative": Preset(
         SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
     ),
@@ -212,9 +216,12 @@ def algorithm(
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:
     """Configuration of a run of a preset; `settings` are further fields of `RunConfig`.
 
+    Without `copies` it has as many copies of the environment as the preset.
+
     Example:
         >>> run_config("td3", "Hopper-v5", steps=10_000, seeds=(0, 1)).algorithm.policy_delay
         2
     """
     chosen = settings.pop("algorithm", None) or algorithm(preset, env)
+    settings = {"copies": preset_row(preset).copies} | settings
     return RunConfig(preset=preset, env=env, algorithm=chosen, steps=steps, seeds=seeds, **settings)

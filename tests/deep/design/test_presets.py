@@ -9,7 +9,7 @@ from virel_deep.design.presets import PRESETS, algorithm, run_config
 
 LATER = {
     "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
-    "policy_learning_rate": None,
+    "policy_learning_rate": None, "gradient_norm": None,
 }  # fmt: skip
 ADDED = LATER | {
     "value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1, "posterior.samples": 1,
@@ -212,6 +212,12 @@ def test_unknown_presets_and_settings_are_refused_by_name():
         algorithm("ppo", "Hopper-v5")
     with pytest.raises(InputError, match=r"`settings` must name one of value, value.critics, .*'batchsize'"):
         algorithm("sac", "Hopper-v5", {"batchsize": 64})
+
+
+def test_a_run_has_the_copies_of_its_preset_unless_it_is_given_others():
+    configs = [run_config(name, "Hopper-v5", steps=16, seeds=(0,)) for name in PRESETS]
+    assert {config.preset: config.copies for config in configs if config.copies > 1} == {"erpg": 8}
+    assert run_config("erpg", "Hopper-v5", steps=16, seeds=(0,), copies=1).copies == 1
 
 
 def test_a_run_takes_the_algorithm_that_it_is_given():
