@@ -54,6 +54,15 @@ SQL_2017: Mapping[str, Settings] = {
 }
 """Reward scales of the code that Haarnoja et al. 2017 published; 1 elsewhere."""
 
+CARTPOLE: Mapping[str, Settings] = {
+    "CartPole": {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000},
+}
+"""Ours, measured (docs/benchmarks/rows.md): with polyak 0.005 a value of 100 takes some 20,000 updates."""
+VMPO_PENDULUM: Mapping[str, Settings] = {
+    "Pendulum": {"reward_scale": 0.01, "prior.trust_mean": 0.1, "temperature.epsilon": 0.1},
+}
+"""The bound by mean is that of JORLDY on Pendulum; scale and budget are ours, measured there."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -124,7 +133,11 @@ ERPG = Algorithm(
     value=Advantage(evaluation="soft", steps=5),
     posterior=Score(),
     temperature=Constant(alpha=0.01),
-    data=Rollouts(length=80),
+    data=Rollouts(length=5),
+    hidden=(64, 64),
+    learning_rate=1e-3,
+    policy_learning_rate=3e-4,
+    gradient_norm=0.5,
 )
 SAC_ITERATIVE = replace(SAC, posterior=Iterative(steps=2, samples=10), prior=Fixed(), data=Replay(batch=128))
 SQL = Algorithm(
@@ -150,7 +163,7 @@ PRESETS = {
         APP_H_BETA,
     ),
     "sac-v": Preset(SAC_V, "Haarnoja et al. 2018 (arXiv 1801.01290), with two critics", SAC_2018),
-    "sac": Preset(SAC, "Haarnoja et al. 2018 (arXiv 1812.05905)"),
+    "sac": Preset(SAC, "Haarnoja et al. 2018 (arXiv 1812.05905)", CARTPOLE),
     "ddpg": Preset(DDPG, "Lillicrap et al. 2016, Gaussian noise"),
     "td3": Preset(
         TD3, "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first"
@@ -160,7 +173,9 @@ PRESETS = {
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
-    "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists"),
+    "vmpo": Preset(
+        VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists", VMPO_PENDULUM
+    ),
     "erpg": Preset(
         ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy", copies=8
     ),

@@ -115,8 +115,9 @@ WANTED_ON_POLICY = {
     "erpg": NO_DELAY | {
         "value": "advantage", "value.evaluation": "soft", "value.steps": 5, "posterior": "score",
         "prior": "uniform", "temperature": "constant", "temperature.alpha": 0.01,
-        "data": "rollouts", "data.length": 80, "data.epochs": 1,
-        "learning_rate": 3e-4, "target_period": 0, "update_every": 1,
+        "data": "rollouts", "data.length": 5, "data.epochs": 1, "hidden": [64, 64],
+        "learning_rate": 1e-3, "policy_learning_rate": 3e-4, "gradient_norm": 0.5,
+        "target_period": 0, "update_every": 1,
     },
 }  # fmt: skip
 
@@ -177,6 +178,8 @@ def test_no_preset_is_without_its_line_here():
         ("sql", "Ant-v5", 300.0),
         ("sql", "Humanoid-v5", 100.0),
         ("sql", "Pendulum-v1", 1.0),
+        ("vmpo", "Pendulum-v1", 0.01),
+        ("vmpo", "InvertedPendulum-v5", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),
@@ -194,6 +197,14 @@ def test_reward_scales_are_those_of_the_tables(preset, env, scale):
 @pytest.mark.parametrize("preset", ["beta", "beta-twin"])
 def test_lambda_is_ten_times_smaller_on_humanoid(preset, env, scale):
     assert algorithm(preset, env).temperature.scale == scale
+
+
+def test_some_rows_have_settings_of_ours_for_a_task_that_was_measured():
+    cartpole = dotted(encode(algorithm("sac", "CartPole-v1", discrete=True)))
+    wanted = {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000}
+    assert {name: cartpole[name] for name in wanted} == wanted
+    pendulum = dotted(encode(algorithm("vmpo", "Pendulum-v1")))
+    assert (pendulum["prior.trust_mean"], pendulum["temperature.epsilon"]) == (0.1, 0.1)
 
 
 def test_settings_replace_fields_and_scales():
