@@ -7,6 +7,15 @@ from typing import Any
 from virel_common.errors import require
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.environment_settings import (
+    APP_H,
+    APP_H_BETA,
+    CARTPOLE,
+    SAC_2018,
+    SQL_2017,
+    VMPO_PENDULUM,
+    Settings,
+)
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.inference import Fixed, Iterative, Stein
@@ -22,46 +31,8 @@ from virel_deep.design.parts import (
     VNetwork,
     Zero,
 )
+from virel_deep.design.priors import Asymmetric, Distilled, Tilted
 from virel_deep.design.run import RunConfig
-
-Settings = Mapping[str, object]
-"""Values of settings by dotted name, as `fields.changed` takes them."""
-
-APP_H: Mapping[str, Settings] = {
-    "Hopper": {"reward_scale": 5.0},
-    "HalfCheetah": {"reward_scale": 5.0},
-    "Walker2d": {"reward_scale": 3.0},
-}
-"""Reward scales of the VIREL paper, App. I, Table 1; 1 elsewhere."""
-APP_H_BETA: Mapping[str, Settings] = {**APP_H, "Humanoid": {"temperature.scale": 4e-4}}
-"""The same with lambda = (1 - gamma) / r_avg of that table; 4e-3 elsewhere."""
-SAC_2018: Mapping[str, Settings] = {
-    "Hopper": {"reward_scale": 5.0},
-    "Walker2d": {"reward_scale": 5.0},
-    "HalfCheetah": {"reward_scale": 5.0},
-    "Ant": {"reward_scale": 5.0},
-    "Humanoid": {"reward_scale": 20.0},
-}
-"""Reward scales of Haarnoja et al. 2018, Table 2; 1 elsewhere."""
-
-SQL_2017: Mapping[str, Settings] = {
-    "Swimmer": {"reward_scale": 30.0},
-    "Hopper": {"reward_scale": 30.0},
-    "HalfCheetah": {"reward_scale": 30.0},
-    "Walker2d": {"reward_scale": 10.0},
-    "Ant": {"reward_scale": 300.0},
-    "Humanoid": {"reward_scale": 100.0},
-}
-"""Reward scales of the code that Haarnoja et al. 2017 published; 1 elsewhere."""
-
-CARTPOLE: Mapping[str, Settings] = {
-    "CartPole": {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000},
-}
-"""Ours, measured (docs/benchmarks/rows.md): with polyak 0.005 a value of 100 takes some 20,000 updates."""
-VMPO_PENDULUM: Mapping[str, Settings] = {
-    "Pendulum": {"reward_scale": 0.01, "prior.trust_mean": 0.1, "temperature.epsilon": 0.1},
-}
-"""The bound by mean is that of JORLDY on Pendulum; scale and budget are ours, measured there."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +119,22 @@ SQL = Algorithm(
     hidden=(128, 128),
     target_period=1000,
 )
+DISTRAL = Algorithm(
+    value=TargetQ(critics=1, evaluation="optimal"),
+    posterior=Tilted(),
+    prior=Distilled(exponent=0.9),
+    temperature=Constant(alpha=0.2),
+    data=Replay(batch=128),
+    gamma=0.999,
+    learning_rate=1e-3,
+)
+IADP = Algorithm(
+    value=TargetQ(critics=2, evaluation="soft", steps=5, trace=1.0),
+    posterior=TanhGaussian(),
+    prior=Asymmetric(),
+    temperature=Constant(alpha=0.1),
+    data=Replay(batch=64),
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -183,6 +170,10 @@ PRESETS = {
         SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
     ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
+    "distral": Preset(
+        DISTRAL, "Teh et al. 2017 (arXiv 1707.04175), discrete; numbers of Robust-Multitask-RL's gridworlds"
+    ),
+    "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep.md lists"),
 }
 """Every preset by name. A new algorithm is one row more."""
 
