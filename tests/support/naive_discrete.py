@@ -32,7 +32,7 @@ class Choosing:
 class NaiveSac(Choosing, Naive):
     """Soft actor-critic; the temperature is tuned to a share of the largest entropy."""
 
-    share = 0.7
+    share = 0.3
 
     def __init__(self, *args):
         super().__init__(*args)

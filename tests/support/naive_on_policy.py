@@ -56,6 +56,11 @@ class NaiveOnPolicy:
     def descend(self, net, loss):
         self.adam[net].zero_grad()
         loss.backward()
+        if self.set.gradient_norm is not None:
+            length = math.sqrt(sum((p.grad**2).sum().item() for p in net.parameters()))
+            if length > self.set.gradient_norm:
+                for p in net.parameters():
+                    p.grad *= self.set.gradient_norm / length
         self.adam[net].step()
 
     def networks(self):

@@ -12,6 +12,7 @@ from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Pos
 from virel_deep.axes.losses import residual_error
 from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean, seedwise
 from virel_deep.axes.weights import discounted
+from virel_deep.networks.clipping import shorten
 from virel_deep.networks.network import Network
 
 
@@ -165,7 +166,9 @@ class GeneralAgent(StackedAgent):
     def _descend(self, networks: Mapping[str, Network], loss: Tensor) -> None:
         """Take one Adam step of some networks on a loss `[K]`, one entry per seed; seeds stay independent."""
         gradients = torch.autograd.grad(loss.sum(), [network.parameters for network in networks.values()])
-        for name, gradient in zip(networks, gradients, strict=True):
+        for (name, network), gradient in zip(networks.items(), gradients, strict=True):
+            if self.algorithm.gradient_norm is not None:
+                shorten(network, gradient, self.algorithm.gradient_norm)
             self.adams[name].descend(gradient)
 
 

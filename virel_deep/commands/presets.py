@@ -71,6 +71,7 @@ def _settings(preset: str) -> list[Table]:
             f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
         )
         table.add_row(setting.name, str(setting.value), meaning)
+    table.add_row("--copies", str(row.copies), "Parallel copies of the environment per seed.")
     discrete = _table("actions", "other parts and their settings")
     discrete.add_row("discrete", _discrete_parts(row.algorithm))
     tables = [table, discrete]

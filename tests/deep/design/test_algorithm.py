@@ -68,6 +68,7 @@ BAD = [
     ("sac", "learning_rate_end", "lin", "must be a number or None"),
     ("sac", "learning_rate_updates", 10, "must be 0 without a `learning_rate_end`"),
     ("sac", "policy_learning_rate", 0.0, POSITIVE),
+    ("sac", "gradient_norm", 0.0, POSITIVE),
     ("sac", "posterior.mean_penalty", NAN, AT_LEAST_0),
     ("sac", "posterior.log_std_penalty", INF, AT_LEAST_0),
     ("td3", "posterior.exploration_noise", -0.1, AT_LEAST_0),
@@ -400,7 +401,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
     [
         (
             "batchsize",
-            "`settings` must name one of value, value.critics, .*, policy_learning_rate; found 'batchsize'",
+            "`settings` must name one of value, value.critics, .*, gradient_norm; found 'batchsize'",
         ),
         (
             "temperature.scale",
