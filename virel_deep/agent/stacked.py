@@ -10,7 +10,15 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
 from virel_deep.axes.build import build
-from virel_deep.axes.interfaces import Amortised, Behaving, Deliberate, Draw, Noise, Objective
+from virel_deep.axes.interfaces import (
+    Amortised,
+    Behaving,
+    Deliberate,
+    Draw,
+    Expanding,
+    Noise,
+    Objective,
+)
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
@@ -79,8 +87,10 @@ class StackedAgent(ABC):
 
     @property
     def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that the posterior needs per state, by name."""
-        return self.parts.posterior.noise
+        """Random numbers that posterior and value need per state, by name."""
+        value = self.parts.value
+        of_value = value.noise if isinstance(value, Expanding) else {}
+        return {**self.parts.posterior.noise, **of_value}
 
     @property
     def acting(self) -> Draw:
@@ -109,7 +119,7 @@ class StackedAgent(ABC):
     @property
     def objective(self) -> Objective:
         """Objective of the posterior at any state, with the critics and temperature as they are now."""
-        return Objective(self.parts.value.q_of, self.parts.prior, self.temperature.alpha)
+        return self.parts.objective
 
     def heads(self, observation: Floats) -> list[Floats]:
         """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`, one array per seed."""
@@ -191,11 +201,16 @@ class StackedAgent(ABC):
         state["steps"] = {name: int(adam.state["step"].item()) for name, adam in self.adams.items()}
         state["temperature"] = self.temperature.seed_state(k)
         of_prior = self.parts.prior.seed_state(k)
-        return state | ({"prior": of_prior} if of_prior else {})
+        return state | self._remembered(k) | ({"prior": of_prior} if of_prior else {})
+
+    def _remembered(self, k: int) -> dict[str, Any]:
+        """What value and posterior remember of seed k beside their networks; most remember nothing."""
+        return {name: part.seed_state(k) for name, part in self.parts.remembering.items()}
 
     def seed_networks(self, k: int) -> dict[str, Any]:
         """Copy what seed k acts by into a dictionary: its networks' blocks, `n_action` and `temperature`."""
         state: dict[str, Any] = {"n_action": self.n_action, "temperature": self.temperature.seed_state(k)}
+        state |= self._remembered(k)
         for name, network in self.networks.items():
             blocks = network.seed_blocks(network.flat, k)
             state[name] = {block: x.cpu().numpy().copy() for block, x in blocks.items()}
@@ -213,6 +228,8 @@ class StackedAgent(ABC):
             adam.state["step"].fill_(state["steps"][name])
         self.temperature.load_seed_state(k, state["temperature"])
         self.parts.prior.load_seed_state(k, state.get("prior", {}))
+        for name, part in self.parts.remembering.items():
+            part.load_seed_state(k, state[name])
 
     def _flats(self) -> dict[str, tuple[Network, Tensor]]:
         """All flat tensors (parameters, targets, Adam moments) by name, each with its network's layout."""

@@ -8,8 +8,15 @@ episode, and for Retrace and rollouts the action before the tanh and the log den
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Floats = NDArray[np.float32]
+
+HOLD_OUT = 5
+"""Of so many rows the last one is held out from the fit of a model."""
 
 
 class Columns(NamedTuple):
@@ -29,6 +36,8 @@ class Columns(NamedTuple):
     """Columns of the action before the tanh; None if rows have none."""
     log_density: int | None = None
     """Column of the log density that `pre`, or without it the action, was drawn with; or None."""
+    held_out: int | None = None
+    """Column of 1.0 in rows that a model is not fitted to; None if rows have none."""
 
     @classmethod
     def of(cls, n_observation: int, n_action: int, tails: Collection[str] = ()) -> "Columns":
@@ -46,6 +55,9 @@ class Columns(NamedTuple):
         )
         if not tails:
             return plain
+        if "held_out" in tails:
+            rest = cls.of(n_observation, n_action, [name for name in tails if name != "held_out"])
+            return rest._replace(held_out=rest.width, width=rest.width + 1)
         windows = plain._replace(truncated=end + 2, width=end + 3)
         if "log_density" not in tails:
             return windows
@@ -53,6 +65,19 @@ class Columns(NamedTuple):
             return windows._replace(log_density=end + 3, width=end + 4)
         pre = slice(end + 3, end + 3 + n_action)
         return windows._replace(pre=pre, log_density=pre.stop, width=pre.stop + 1)
+
+
+def held_out(first: int, n: int) -> Floats:
+    """Whether each of n rows, of which the run has added `first` before, is held out: 1.0 for every fifth.
+
+    The numbers of the rows decide, so that nothing is drawn and a row never changes sides.
+
+    Example:
+        >>> held_out(3, 4).tolist()
+        [0.0, 1.0, 0.0, 0.0]
+    """
+    out: Floats = ((first + np.arange(n)) % HOLD_OUT == HOLD_OUT - 1).astype(np.float32)
+    return out
 
 
 class Replay:

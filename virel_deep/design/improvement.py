@@ -41,7 +41,7 @@ def fit_weights(posterior: str, prior: str, others: Mapping[str, Part]) -> None:
         others: parts of the algorithm by axis.
     """
     needs = {
-        "value": {"target-q"},
+        "value": {"model", "target-q"},
         "prior": {prior},
         "temperature": {"budget", "constant", "residual"},
     }

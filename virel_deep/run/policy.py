@@ -15,6 +15,7 @@ from virel_deep.run.evaluations import BEST
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Loaded
+from virel_deep.streams import stream
 
 Floats = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ def load_policy(run: Path, seed: int, *, best: bool = False) -> Policy:
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or the
             best policy was not kept.
     """
-    return policy_of(*newest(run, seed, best=best))
+    return policy_of(*newest(run, seed, best=best), seed=seed)
 
 
 def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Loaded]:
@@ -63,6 +64,7 @@ def acts_by(loaded: Loaded) -> dict[str, Any]:
     return {**loaded.state["agent"], **moments}
 
 
-def policy_of(config: RunConfig, loaded: Loaded) -> Policy:
-    """Policy of a checkpoint."""
-    return Policy(make_actor(config.algorithm, acts_by(loaded)), config.env_spec, loaded.step)
+def policy_of(config: RunConfig, loaded: Loaded, *, seed: int) -> Policy:
+    """Policy of a checkpoint of a seed; one that plans has the random numbers of that seed and step."""
+    source = stream(seed, "evaluation-actions", loaded.step)
+    return Policy(make_actor(config.algorithm, acts_by(loaded), source), config.env_spec, loaded.step)

@@ -147,11 +147,11 @@ class SeedRun:
         config, at = self.config, f"evaluation at step {step}"
         key = stream(self.seed, "evaluation", step)
         actor: Actor
+        source = stream(self.seed, "evaluation-actions", step)
         if config.eval_stochastic:
-            source = stream(self.seed, "evaluation-actions", step)
             actor = normalised(Explorer(config.algorithm, acts_by, source), acts_by)
         else:
-            actor = make_actor(config.algorithm, acts_by)
+            actor = make_actor(config.algorithm, acts_by, source)
         try:
             episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
         except EnvironmentFailure as error:
