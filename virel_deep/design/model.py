@@ -84,6 +84,4 @@ class Smc(TanhGaussian, kind="smc"):
         rule = "must be 'dual' or a positive 'constant' for an smc posterior"
         require(positive, "temperature", temperature, rule)
         prior = others["prior"].kind
-        require(
-            prior in {"uniform", "fixed"}, "prior", prior, "must be 'fixed', 'uniform' for an smc posterior"
-        )
+        require(prior == "uniform", "prior", prior, "must be 'uniform' for an smc posterior")

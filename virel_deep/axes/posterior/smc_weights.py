@@ -138,9 +138,19 @@ def drawn(log_weight: Tensor, uniform: Tensor) -> Tensor:
 
 
 def plan(
-    world: World, guide: Guide, state: Tensor, numbers: Numbers, *, alpha: Tensor, gamma: float
+    world: World,
+    guide: Guide,
+    state: Tensor,
+    numbers: Numbers,
+    *,
+    alpha: Tensor,
+    gamma: float,
+    threshold: float = THRESHOLD,
 ) -> Planned:
-    """Plan from states `[K, S, O]` at temperatures `alpha [K, 1]` with given random numbers."""
+    """Plan from states `[K, S, O]` at temperatures `alpha [K, 1]` with given random numbers.
+
+    Particles are resampled where their effective number is below `threshold` times their number.
+    """
     shape = numbers.member.shape
     of_each = state[:, :, None].expand(*shape, -1)
     at = _start(world, guide, of_each, numbers)
@@ -148,7 +158,7 @@ def plan(
     effective, resampled = log_weight.new_zeros(shape[:2]), log_weight.new_zeros(shape[:2])
     for t in range(numbers.action.shape[2]):
         if t > 0:
-            at, log_weight, poor = _resampled(at, log_weight, numbers.ancestors[:, :, t - 1])
+            at, log_weight, poor = _resampled(at, log_weight, numbers.ancestors[:, :, t - 1], threshold)
             resampled = resampled + poor
         at, gain = _moved(world, guide, at, numbers, alpha=alpha, gamma=gamma, step=t)
         log_weight = log_weight + gain
@@ -187,10 +197,12 @@ def _moved(
     return after, torch.where(at.alive > 0, gain, 0.0)
 
 
-def _resampled(at: Particles, log_weight: Tensor, uniform: Tensor) -> tuple[Particles, Tensor, Tensor]:
+def _resampled(
+    at: Particles, log_weight: Tensor, uniform: Tensor, threshold: float
+) -> tuple[Particles, Tensor, Tensor]:
     """Particles, log weights and whether each plan was resampled, 1.0 where its effective number was low."""
     n = log_weight.shape[-1]
-    poor = seedwise(effective_number, log_weight) < THRESHOLD * n
+    poor = seedwise(effective_number, log_weight) < threshold * n
     ancestors = seedwise(systematic, log_weight, uniform)
     same = torch.arange(n, device=ancestors.device)
     place = torch.where(poor[..., None], ancestors, same)
