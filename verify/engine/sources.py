@@ -333,6 +333,8 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: ERPG", "policy gradient with the divergence inside returns", "deep-erpg"),
     _claim("Deep: SQL", "targets are soft value iteration", "deep-sql"),
     _claim("Deep: inference", "steps of iterative inference", "deep-iterative"),
+    _claim("Deep: models", "values through a model, and weights of them", "deep-mb-sac", "deep-mb-mpo"),
+    _claim("Deep: planning", "law of a particle planner", "deep-smcp"),
 )
 
 

@@ -74,8 +74,10 @@ class Parts(NamedTuple):
     @property
     def objective(self) -> Objective:
         """Objective of the posterior at any state, with the critics and temperature as they are now."""
-        world = self.value.world if isinstance(self.value, Expanding) else None
-        return Objective(self.value.q_of, self.prior, self.temperature.alpha, world)
+        value, alpha = self.value, self.temperature.alpha
+        if not isinstance(value, Expanding):
+            return Objective(value.q_of, self.prior, alpha)
+        return Objective(value.q_of, self.prior, alpha, value.world, value.networks["critic"])
 
     @property
     def remembering(self) -> dict[str, Remembering]:

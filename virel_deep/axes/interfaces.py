@@ -36,6 +36,8 @@ class Objective(NamedTuple):
     """Temperature `[K, 1]`."""
     world: "World | None" = None
     """Model of the environment, for posteriors that plan; None if the value has none."""
+    critic: Network | None = None
+    """Critics that `q_of` reads, for compiled planners; None if there is no model."""
 
 
 class World(Protocol):

@@ -18,7 +18,7 @@ class Model(Critics, kind="model"):
     The model is an ensemble of networks; each rollout has one member from its first step to its last.
     """
 
-    horizon: int = 2
+    horizon: int = 5
     """Steps of the model before the critics take over; 0, for a posterior that plans, is plain critics."""
     members: int = 4
     """Networks of the ensemble."""

@@ -136,7 +136,7 @@ SQL = Algorithm(
 )
 MB_SAC = replace(SAC, value=Model())
 SMCP = replace(SAC, value=Model(horizon=0), posterior=Smc())
-MB_MPO = replace(RERPI, value=Model(critics=1, evaluation="hard"))
+MB_MPO = replace(MPO, value=Model(critics=1, evaluation="hard"))
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -175,7 +175,7 @@ PRESETS = {
         "Piche et al. 2019, as summarised by Macfarlane et al. 2024; its policy and critics are those of sac",
     ),
     "mb-mpo": Preset(
-        MB_MPO, "rerpi with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+        MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
     ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
 }

@@ -157,7 +157,7 @@ def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sourc
 
 
 MODEL = {
-    "value": "model", "value.horizon": 2, "value.members": 4, "value.elites": None, "value.model_rate": 1e-3,
+    "value": "model", "value.horizon": 5, "value.members": 4, "value.elites": None, "value.model_rate": 1e-3,
     "data.batch": 256,
 }  # fmt: skip
 SOFT = {
@@ -168,9 +168,8 @@ SOFT = {
 }  # fmt: skip
 WANTED_MODELS = {
     "mb-sac": MODEL | SOFT | {"posterior": "tanh-gaussian"},
-    "mb-mpo": MODEL | BUDGET | TRUST | {
-        "prior.likelihood": "decoupled", "prior.trust_mean": 1e-3, "prior.trust_spread": 1e-6,
-        "prior.price_spread": 1000.0, "target_period": 250,
+    "mb-mpo": MODEL | BUDGET | TRUST | BOUNDS | {
+        "prior.likelihood": "joint", "prior.price_spread": 100.0, "target_period": 100, "data.batch": 64,
     },
     "smcp": MODEL | SOFT | {
         "value.horizon": 0, "posterior": "smc", "posterior.particles": 64, "posterior.steps": 10,

@@ -3,10 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from virel_deep.axes.interfaces import Draw, Objective
+from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.posterior import smc_weights
 from virel_deep.axes.posterior.smc_weights import Numbers
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian, split, tanh_gaussian
@@ -44,7 +46,8 @@ class Smc(TanhGaussian):
         """Plan from each state, and take the first action of a particle that is drawn."""
         with torch.no_grad():
             numbers = self.numbers(noise)
-            found = self.planned(state, numbers, objective)
+            planned = self.planned if state.is_cuda else self.planned_by_compiled
+            found = planned(state, numbers, objective)
             self._last.copy_(torch.stack((seed_mean(found.effective), seed_mean(found.resampled))))
             place = seedwise(smc_weights.drawn, found.log_weight, numbers.drawn)
             index = place[..., None, None].expand(-1, -1, 1, self._n_action)
@@ -57,6 +60,21 @@ class Smc(TanhGaussian):
         return smc_weights.plan(
             objective.world, guide, state, numbers, alpha=objective.alpha, gamma=self._gamma
         )
+
+    def planned_by_compiled(
+        self, state: Tensor, numbers: Numbers, objective: Objective
+    ) -> smc_weights.Planned:
+        """Plan as `planned` does, one plan after the other in compiled code on the CPU."""
+        from virel_deep.axes.posterior.smc_compiled import compiled_plan  # noqa: PLC0415  (brings numba)
+
+        world, critic = objective.world, objective.critic
+        assert isinstance(world, Ensemble)
+        assert critic is not None
+        nets = self.networks["policy"], critic, world
+        found = compiled_plan(*nets, state, numbers, objective.alpha, gamma=self._gamma, soft=self._soft)
+        columns = zip(*(plan for of_seed in found for plan in of_seed), strict=True)
+        stacked = (torch.from_numpy(np.stack(column)).to(state) for column in columns)
+        return smc_weights.Planned(*(x.view(*state.shape[:2], *x.shape[1:]) for x in stacked))
 
     def numbers(self, noise: Tensor) -> Numbers:
         """Random numbers of plans from the noise `[K, S, ...]` that `acting` declares.
