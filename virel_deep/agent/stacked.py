@@ -1,5 +1,6 @@
 """Base class of agents: networks, optimisers and targets of K seeds; acting, reports and checkpoints."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -182,6 +183,11 @@ class StackedAgent(ABC):
     def record(self, *metrics: Tensor) -> None:
         """Add the metrics `[K]` of one update, in the order of `metrics`, to the sums of the next report."""
         self._sums += torch.stack(metrics)
+
+    def unsound(self, k: int) -> list[str]:
+        """Names of seed k's losses that were not finite since the last report, such as `model_loss`."""
+        sums = dict(zip(self.metrics, self._sums[:, k].tolist(), strict=True))
+        return [name for name, x in sums.items() if name.endswith("_loss") and not math.isfinite(x)]
 
     def report(self) -> list[dict[str, float]]:
         """Return the mean metrics since the last report, one dictionary per seed; empty before any update."""

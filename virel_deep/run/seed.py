@@ -1,6 +1,7 @@
 """One seed of a run, apart from the shared agent: environments, random generators, log and failures."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ class SeedFailure(RuntimeError):
         """Store the kind of failure, its details, and where it was."""
         super().__init__(detail)
         self.what, self.where = what, where
+
+    def after(self, losses: Sequence[str]) -> "SeedFailure":
+        """This failure with the losses that were not finite before it, if it is one of divergence."""
+        if self.what != "diverged" or not losses:
+            return self
+        return SeedFailure(self.what, f"{self}; not finite before it: {', '.join(losses)}", self.where)
 
 
 class SeedRun:

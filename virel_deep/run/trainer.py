@@ -222,7 +222,7 @@ class Trainer:
             try:
                 transition = run.step(actions[k], self.step)
             except SeedFailure as failure:
-                failed[k] = failure
+                failed[k] = failure.after(self.agent.unsound(k))
                 continue
             row[:, columns.next_observation] = transition.next_observation
             row[:, columns.reward] = transition.reward

@@ -1,4 +1,4 @@
-"""The particle planner by hand: weights, resampling, ends of episodes; and compiled, against its specification."""
+"""The particle planner by hand: weights, resampling, ends of episodes; and compiled, beside that."""
 
 import math
 

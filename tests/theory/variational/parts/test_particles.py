@@ -107,7 +107,7 @@ def test_systematic_resampling_leaves_the_evidence_unbiased_and_wastes_less_than
     assert systematic.log_mean_evidence == pytest.approx(plan_log_evidence(plan)[1], rel=0, abs=1e-12)
     assert systematic.mean_log_evidence > multinomial.mean_log_evidence
     for name, particles in (("systematic", 3), ("stratified", 2)):
-        with pytest.raises(InputError, match="`particles` must be 2|`resampling` must be one of"):
+        with pytest.raises(InputError, match=r"`particles` must be 2|`resampling` must be one of"):
             particle_law(plan, state=0, particles=particles, resampling=name)
 
 
