@@ -8,7 +8,7 @@ import torch
 from virel_deep.axes.interfaces import Objective
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.expansion import Horizon, Paths, expanded_q
-from virel_deep.axes.prior import Uniform
+from virel_deep.axes.prior.constant import Uniform
 from virel_deep.axes.tensors import Transitions, Weighted
 from virel_deep.data.replay import held_out
 from virel_deep.networks.network import Network

@@ -123,6 +123,8 @@ class Transitions(NamedTuple):
     """The n transitions that begin with each, or the rollouts that all are of; None if targets read one."""
     held_out: Tensor | None = None
     """1.0 for transitions that a model is not fitted to, `[K, B]`; None if there is no model."""
+    age: Tensor | None = None
+    """Steps of the episode before each, `[K, B]`; None if no part asks for them."""
 
 
 class Stepped(NamedTuple):

@@ -12,11 +12,13 @@ class EnvSpec:
     """Which environment to make, and how; equal specifications make equal environments."""
 
     id: str
-    """Gymnasium id, or `module:Id` for an environment that a module registers."""
+    """Id in Gymnasium; one that a module registers has the module and a colon in front."""
     arguments: Mapping[str, object] = field(default_factory=dict)
     """Arguments of the environment by name, as `gymnasium.make` takes them."""
     max_episode_steps: int | None = None
     """Time limit in steps; None is the limit that the id was registered with."""
+    task: tuple[int, int] | None = None
+    """Number of its task and of all tasks, told by a one-hot entry of the observation; None: no entry."""
 
     @classmethod
     def of(cls, env: "EnvSpec | str") -> "EnvSpec":

@@ -170,6 +170,8 @@ def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():
         "mb-sac",
         "mb-mpo",
         "smcp",
+        "distral",
+        "iadp",
     }
     assert set(BY_HAND) == set(PRESETS) - others
 

@@ -196,7 +196,7 @@ def expanded(
     """Deep expansions of a critic `q [S, A]` by h steps of a model under a policy, given with its prior."""
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.model.model_q import ModelQ  # noqa: PLC0415
-    from virel_deep.axes.prior import Uniform  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
     from virel_deep.axes.tensors import Transitions  # noqa: PLC0415
     from virel_deep.design.model import Model  # noqa: PLC0415
 

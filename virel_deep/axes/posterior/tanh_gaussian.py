@@ -180,7 +180,7 @@ class TanhGaussian(Pathwise):
             self._penalty(head),
             pre,
             prior.kl(state, head),
-            prior.divergence(head),
+            prior.divergence(state, head),
         )
 
     def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
