@@ -59,7 +59,7 @@ def fit_weights(posterior: str, prior: str, weights: Weights, others: Mapping[st
         found = others["temperature"].kind
         require(found == "zero", "temperature", found, "must be 'zero' for weights by rank, which have none")
     tempered = {"budget", "constant", "residual"} if weights == "softmax" else {"zero"}
-    needs = {"value": {"target-q"}, "prior": {prior}, "temperature": tempered}
+    needs = {"value": {"model", "target-q"}, "prior": {prior}, "temperature": tempered}
     for axis, kinds in needs.items():
         found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
         require(found in kinds, axis, found, f"must be {allowed} for {posterior}")

@@ -112,11 +112,17 @@ BAD = [
     ("sac", "learning_rate", NAN, POSITIVE),
     ("sac", "reward_scale", -5.0, POSITIVE),
     ("sac", "reward_scale", INF, POSITIVE),
+    ("mb-sac", "value.horizon", -1, FROM_0),
+    ("mb-sac", "value.members", 0, FROM_1),
+    ("mb-sac", "value.elites", 5, "must be at least 1 and at most `value.members`, 4"),
+    ("mb-sac", "value.model_rate", 0.0, POSITIVE),
+    ("smcp", "posterior.particles", 0, FROM_1),
+    ("smcp", "posterior.steps", 0, FROM_1),
     ("sac", "hidden", (), "must be layer sizes of at least 1"),
     ("sac", "hidden", (8, 0), "must be layer sizes of at least 1"),
     ("sac", "hidden", 8, "must be a tuple of whole numbers"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
-    ("sac", "value", "q", "must be one of target-q, v-network, advantage"),
+    ("sac", "value", "q", "must be one of target-q, v-network, model, advantage"),
     (
         "sac",
         "posterior",
@@ -199,7 +205,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "mpo",
             {"value": "v-network"},
-            "`value` must be 'target-q' for a weighted posterior; found 'v-network'",
+            "`value` must be 'model', 'target-q' for a weighted posterior; found 'v-network'",
         ),
         (
             "mpo",

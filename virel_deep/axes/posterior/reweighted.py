@@ -95,6 +95,10 @@ class Reweighted(ByWeights):
         """Draw actions of the prior at equal weights; `improve` gives them the posterior's."""
         return self._propose(state, noise["action"].view(*state.shape[:2], *self._shape))
 
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:  # noqa: ARG002
+        """Draw one action of the prior at each state; rollouts of a model follow it, without gradient."""
+        return self._propose(state, noise[:, :, None])
+
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw actions of the prior at next states, at equal weights."""
         return self.infer(state, noise, objective)
