@@ -5,17 +5,21 @@ minus right side.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from flint import fmpq
+from flint import arb, fmpq
+from hypothesis import strategies as st
 
 from verify.arithmetic import exact
+from verify.arithmetic.balls import boltzmann, entropy, exp, logsumexp, total, xlogy
 from verify.arithmetic.exact import ExactMDP, Vector
 from verify.arithmetic.instance import Exact, exactly
-from verify.proofs.facts import Differences, above, differs, equal
+from verify.proofs.facts import Differences, above, at_least, differs, equal
 from verify.proofs.job import Jobs, proved, refuted
-from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM, V_OF_PI, dot, minus, rational
+from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM, dot, minus, rational
+from verify.strategies import instances, mdps, policies, q_tables
 
 N_STEPS = 6
 """Number of steps of EM with a fixed target."""
@@ -34,9 +38,18 @@ def fixed_target(instance: dict[str, Any]) -> Exact:
 
 
 def value_of_pi(instance: dict[str, Any]) -> Exact:
-    """Exact instance (rational MDP) made from a drawn Q*, with `v`, the state values V^pi of policy `pi`."""
-    x = exactly(instance)
-    return x.with_parts(v=exact.evaluate_states(x.mdp, x.pi))
+    """Exact instance (rational MDP) with `q`, the action values Q^pi of its policy `pi`."""
+    x = exactly({name: part for name, part in instance.items() if name != "q_two"})
+    x = x.with_parts(q=exact.evaluate_pairs(x.mdp, x.pi))
+    if "q_two" not in instance:
+        return x
+    return x.with_parts(q_two=exact.table_of(x.mdp, instance["q_two"], name="q_two"))
+
+
+def has_unique_maxima(instance: dict[str, Any]) -> bool:
+    """Whether Q^pi has one best action in every state."""
+    x = value_of_pi(instance)
+    return all(len(ties) == 1 for ties in exact.greedy_sets(x.mdp, x.q))
 
 
 def em_tables(mdp: ExactMDP) -> list[Vector]:
@@ -130,16 +143,70 @@ def _next(x: Exact, v: Sequence[fmpq]) -> list[fmpq]:
 
 
 @rational
+def is_value_of_pi(x: Exact) -> list[fmpq]:
+    """Zero if and only if q is Q^pi, the value of the policy `pi`: `q - T^pi q`."""
+    return minus(x.q, x.mdp.backup(x.mdp.mean(x.pi, x.q)))
+
+
+@rational
+def error_above_distance(x: Exact) -> list[fmpq]:
+    """Nonnegative if no table but Q^pi has the residual error 0 under T^pi: `sum beta^2 - ((1 - gamma) D)^2`.
+
+    beta is the residual of the other table, D its largest distance from Q^pi.
+    """
+    beta = minus(x.mdp.backup(x.mdp.mean(x.pi, x.q_two)), x.q_two)
+    least = (1 - x.mdp.gamma) * max(abs(y) for y in minus(x.q, x.q_two))
+    return [sum((b * b for b in beta), fmpq(0)) - least * least]
+
+
+@rational
+def one_best_action(x: Exact) -> list[int]:
+    """Zero where a state has one best action: number of its maximisers minus 1."""
+    return [len(ties) - 1 for ties in exact.greedy_sets(x.mdp, x.q)]
+
+
+def e_step_shortfall(x: Exact) -> list[arb]:
+    """Zero if `E_pi[Q/eps] + H(pi)` is below its maximum by KL(pi || Boltzmann), in every state."""
+    omega, out = boltzmann(x.mdp, x.q, x.eps), []
+    for own in x.mdp.of_state:
+        gain = total(x.pi[i] * x.q[i] / x.eps for i in own) + entropy(x.pi[i] for i in own)
+        kl = total(xlogy(x.pi[i], x.pi[i] / omega[i]) for i in own)
+        out.append(logsumexp([x.q[i] / x.eps for i in own]) - gain - kl)
+    return out
+
+
+def mass_off_best(x: Exact, *, factor: int, side: int) -> list[arb]:
+    """Nonnegative if the Boltzmann policy's mass off the best action is between its two bounds, eps/factor.
+
+    With W the sum of `exp(-gap/temperature)` over the other actions, the mass is `W/(1 + W)`; it is at most 2 W
+    (`side` 1) and at least W/A (`side` -1). The differences are `W (1 + 2 W)/(1 + W)` and
+    `W (A - 1 - W)/(1 + W)`.
+    """
+    out, most = [], max(map(len, x.mdp.of_state))
+    for own in x.mdp.of_state:
+        top = max(x.q[i] for i in own)
+        w = total(exp(-(top - x.q[i]) * factor / x.eps) for i in own if x.q[i] < top)
+        out.append(w * (1 + 2 * w if side == 1 else most - 1 - w) / (1 + w))
+    return out
+
+
+@rational
 def m_step_premise(x: Exact) -> list[fmpq]:
     """Positive if (39)'s premise (L largest near Q^pi) fails: L at Q^pi + 64 minus L at Q^pi + 2^-10.
 
     The second has the smaller residual; the entropies cancel.
     """
-    mean = dot(x.d, x.v)
+    mean = dot(x.d, x.mdp.mean(x.pi, x.q))
     far, near = (2 * (mean + c) / ((1 - x.mdp.gamma) * c) ** 2 for c in (fmpq(64), fmpq(1, 1024)))
     return [far - near]
 
 
+IS_Q_OF_PI = equal(is_value_of_pi)
+_SMALL = mdps(max_states=3, masked=True)
+_EVALUATED = instances(mdp=_SMALL, q_two=q_tables, pi=policies)
+_IMPROVED = instances(mdp=_SMALL, pi=policies, eps=st.sampled_from((1.0, 0.5, 2.0, 4.0))).filter(
+    has_unique_maxima
+)
 POLICY_ITERATION = proved(
     "printed",
     ("mdp", "tables"),
@@ -151,18 +218,40 @@ POLICY_ITERATION = proved(
 
 JOBS: Jobs = {
     "eq-39": (
-        POLICY_ITERATION,
+        proved(
+            "printed",
+            ("mdp", "q", "q_two", "pi"),
+            IS_Q_OF_PI,
+            at_least(error_above_distance),
+            prepare=value_of_pi,
+            instances=_EVALUATED,
+        ),
         refuted(
             "step-1",
-            ("mdp", "q_star", "pi", "d", "v"),
+            ("mdp", "q_star", "q", "pi", "d"),
             IS_OPTIMUM,
             POSITIVE_OPTIMUM,
-            V_OF_PI,
+            IS_Q_OF_PI,
             above(m_step_premise),
             prepare=value_of_pi,
         ),
     ),
-    "eq-40": (POLICY_ITERATION,),
+    "eq-40": (
+        proved(
+            "printed",
+            ("mdp", "q", "pi", "eps"),
+            IS_Q_OF_PI,
+            equal(one_best_action),
+            equal(e_step_shortfall),
+            *(
+                at_least(partial(mass_off_best, factor=factor, side=side))
+                for factor in (1, 8, 64)
+                for side in (1, -1)
+            ),
+            prepare=value_of_pi,
+            instances=_IMPROVED,
+        ),
+    ),
     "app-f5-policy-iteration": (POLICY_ITERATION,),
     "eq-41": (
         refuted("printed", ("mdp", "q"), differs(printed_value_step)),

@@ -9,6 +9,7 @@ from flint import arb, fmpq
 from verify.arithmetic.balls import exp, log, total, xlogy
 from verify.arithmetic.exact import Vector
 from verify.arithmetic.instance import Exact
+from verify.proofs.shared_facts import rational
 
 # Trajectories: s1 a1 s2 a2 (horizon 2) for Marino et al., horizon 1 to 3 for pseudo-likelihood.
 
@@ -59,7 +60,7 @@ def objective(x: Exact) -> arb:
 def mass_printed(x: Exact) -> list[arb]:
     """Zero if Marino et al. (5), a path's probability, sums to 1 as printed, without rho(s_1): sum minus 1.
 
-    It is summed over a_1, s_2, a_2 for every s_1.
+    It is summed over s_1, a_1, s_2, a_2.
     """
     mass = sum(
         (
@@ -232,34 +233,97 @@ def fitted_lottery(x: Exact) -> list[arb]:
     return [_posterior_of_lottery(x) - fmpq(1, 2)]
 
 
-# MERL.
+# MERL. The talk's MDP: s_0 with a_1 to a state of k_1 actions, and a_2, which pays 1, to one without a choice.
+
+
+class Merl:
+    """Talk's counterexample: its start s_0, the pairs a_1 and a_2, and soft values by recursion over the MDP."""
+
+    def __init__(self, x: Exact) -> None:
+        """Find the start and its two actions by their rewards."""
+        self.x = x
+        self.start = list(x.mdp.initial).index(fmpq(1))
+        self.a1, self.a2 = sorted(x.mdp.of_state[self.start], key=lambda i: x.mdp.reward[i])
+
+    def soft_value(self, s: int, depth: int) -> arb:
+        """Soft value `c log sum_a exp(q/c)` of a state, with `depth` steps left; 0 with none."""
+        own = self.x.mdp.of_state[s]
+        weights = (exp(self.soft_q(i, depth - 1) / self.x.c) for i in own)
+        return arb(0) if depth == 0 else self.x.c * total(weights).log()
+
+    def soft_q(self, i: int, depth: int) -> arb:
+        """Soft action value of a pair: reward plus discounted soft values, with `depth` steps left."""
+        ahead = total(p * self.soft_value(t, depth) for t, p in self.x.mdp.rows[i])
+        return self.x.mdp.reward[i] + self.x.mdp.gamma * ahead
+
+    def logit(self) -> arb:
+        """Logit of MERL's pi(a1|s0): the difference of both soft action values over c."""
+        return (self.soft_q(self.a1, 2) - self.soft_q(self.a2, 2)) / self.x.c
+
+    def threshold(self) -> arb:
+        """Printed logit, `gamma log k_1 - 1/c`, k_1 the number of actions after a_1."""
+        ((after, _),) = self.x.mdp.rows[self.a1]
+        return self.x.mdp.gamma * log(fmpq(len(self.x.mdp.of_state[after]))) - 1 / self.x.c
+
+
+def _probability(logit: arb) -> arb:
+    return 1 / (1 + (-logit).exp())
+
+
+@rational
+def rewards_of_one(x: Exact) -> list[fmpq]:
+    """Zero if every reward is 0 or 1: `r - r^2` per pair."""
+    return [r - r * r for r in x.mdp.reward]
+
+
+@rational
+def one_reward(x: Exact) -> list[fmpq]:
+    """Zero if one pair pays: sum of all rewards minus 1."""
+    return [sum(x.mdp.reward, fmpq(0)) - 1]
+
+
+@rational
+def reward_at_start(x: Exact) -> list[fmpq]:
+    """Zero if an action of the start pays 1: expected sum of the first state's rewards minus 1."""
+    return [
+        sum(
+            (p * x.mdp.reward[i] for p, own in zip(x.mdp.initial, x.mdp.of_state, strict=True) for i in own),
+            fmpq(0),
+        )
+        - 1
+    ]
+
+
+@rational
+def two_actions_at_start(x: Exact) -> list[fmpq]:
+    """Zero if the start has two actions: their expected number minus 2."""
+    return [sum((p * len(own) for p, own in zip(x.mdp.initial, x.mdp.of_state, strict=True)), fmpq(0)) - 2]
+
+
+def soft_fixed_point(x: Exact) -> list[arb]:
+    """Zero if two soft backups of 0 give the soft values: those of three steps minus those of two, per pair."""
+    m = Merl(x)
+    return [m.soft_q(i, 2) - m.soft_q(i, 1) for i in range(x.mdp.n_pairs)]
 
 
 def merl(x: Exact) -> list[arb]:
-    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit of the one minus the other's.
-
-    State s1 has k1 free actions, s2 has one, and a2 pays 1.
-    """
-    closed = 1 / ((arb(int(x.k1)).log() * -x.discount + 1 / x.c).exp() + 1)
-    return [_merl_logit(x) - log(closed / (1 - closed))]
-
-
-def _merl_logit(x: Exact) -> arb:
-    """Logit of MERL's pi(a1|s0), from the soft values of s1 and s2."""
-    v1, v2 = (x.c * total(arb(0).exp() for _ in range(n)).log() for n in (int(x.k1), 1))
-    a1, a2 = (x.discount * v1 / x.c).exp(), ((1 + x.discount * v2) / x.c).exp()
-    return log(a1 / a2)
-
-
-def merl_threshold(x: Exact) -> list[arb]:
-    """Positive if MERL takes the worthless action a1 more often than not: logit of its pi(a1|s0).
-
-    The talk says when that probability exceeds 1/2. That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left
-    to the float check, which is exact.
-    """
-    return [_merl_logit(x)]
+    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: the one of the soft values minus that."""
+    m = Merl(x)
+    return [_probability(m.logit()) - _probability(m.threshold())]
 
 
 def merl_premise(x: Exact) -> list[arb]:
     """Positive if the threshold of the talk is passed: `1 - k1^-gamma e^(1/c)`."""
-    return [1 - (1 / x.c - x.discount * arb(int(x.k1)).log()).exp()]
+    return [1 - (-Merl(x).threshold()).exp()]
+
+
+def merl_threshold(x: Exact) -> list[arb]:
+    """Positive if MERL takes the worthless action a1 more often than not: `2 pi(a1|s0) - 1`."""
+    return [2 * _probability(Merl(x).logit()) - 1]
+
+
+@rational
+def best_at_start(x: Exact) -> list[fmpq]:
+    """Positive if a2 alone is optimal at the start: `Q*(a2) - Q*(a1)`."""
+    m = Merl(x)
+    return [x.q_star[m.a2] - x.q_star[m.a1]]

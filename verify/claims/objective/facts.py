@@ -10,7 +10,7 @@ from typing import Any
 
 from flint import arb, fmpq
 
-from verify.arithmetic.balls import boltzmann, entropy, exp, log, total, xlogy
+from verify.arithmetic.balls import boltzmann, entropy, exp, log, softmax, total, xlogy
 from verify.arithmetic.exact import first_greedy, residual_error, uniform_over
 from verify.arithmetic.instance import Exact
 from verify.proofs.shared_facts import dot
@@ -119,12 +119,28 @@ def lower_bound_step(x: Exact) -> list[arb]:
     return [objective(x) - (mean_q - kl_policy(x) - entropy(x.d) - mean_log_p)]
 
 
-def theorem_3_printed(x: Exact) -> list[arb]:
-    """Zero if Theorem 3 holds as printed: `max L - min E_d[KL(pi_theta || pi_omega)]`.
+def at_boltzmann(x: Exact) -> arb:
+    """Objective L at the Boltzmann policy, `E_d[E_pi[Q/eps] + H(pi)]`, term by term."""
+    pi = boltzmann(x.mdp, x.q, x.eps)
+    return total(
+        x.d[s] * total(pi[i] * (x.q[i] / x.eps - log(pi[i])) for i in own)
+        for s, own in enumerate(x.mdp.of_state)
+    )
 
-    The minimum is 0.
+
+def boltzmann_kl_joint(x: Exact) -> arb:
+    """Divergence of d(s) pi_omega(a|s) from the joint Boltzmann distribution, pair by pair."""
+    pi, p = boltzmann(x.mdp, x.q, x.eps), p_omega(x)
+    joint = [x.d[s] * y for (s, _), y in zip(x.mdp.pairs, pi, strict=True)]
+    return total(u * (log(u) - log(w)) for u, w in zip(joint, p, strict=True) if u)
+
+
+def theorem_3_printed(x: Exact) -> list[arb]:
+    """Positive if Theorem 3 as printed fails: L at the Boltzmann policy, whose divergence from itself is 0.
+
+    The maximum of L is at least that, the least divergence at most 0.
     """
-    return [max_objective(x)]
+    return [at_boltzmann(x)]
 
 
 def theorem_3(x: Exact) -> list[arb]:
@@ -132,14 +148,41 @@ def theorem_3(x: Exact) -> list[arb]:
     return [objective(x) + kl_policy(x) - max_objective(x)]
 
 
+def maximum_attained(x: Exact) -> list[arb]:
+    """Zero if the Boltzmann policy attains the maximum of L: L there minus `E_d[log sum_a exp(Q/eps)]`."""
+    return [at_boltzmann(x) - max_objective(x)]
+
+
+def divergence(x: Exact) -> list[arb]:
+    """Nonnegative if no policy is closer to the Boltzmann policy than itself: `E_d[KL(pi_theta || pi_omega)]`.
+
+    It is an exact zero where both are uniform.
+    """
+    terms = (
+        x.d[s] * total(xlogy(theta(x)[i], theta(x)[i] / p) for i, p in zip(own, part, strict=True))
+        for s, own in enumerate(x.mdp.of_state)
+        if not _is_uniform(x, own)
+        for part in [softmax([x.q[i] / x.eps for i in own])]
+    )
+    return [total(terms)]
+
+
+def _is_uniform(x: Exact, own: Sequence[int]) -> bool:
+    """Whether both policies are uniform in the state whose pairs are `own`."""
+    return all(theta(x)[i] == fmpq(1, len(own)) and x.q[i] == x.q[own[0]] for i in own)
+
+
 def eq_23_printed(x: Exact) -> list[arb]:
-    """Zero if Eq. (23) on the maximum of L holds as printed: `max L - min KL(q_theta || p_omega)`."""
-    return [max_objective(x) - kl_states(x)]
+    """Positive if Eq. (23) as printed fails: L at the Boltzmann policy minus its joint divergence.
+
+    The maximum of L is at least the first, the least divergence at most the second.
+    """
+    return [at_boltzmann(x) - boltzmann_kl_joint(x)]
 
 
 def eq_23(x: Exact) -> list[arb]:
-    """Zero if Eq. (23) corrected holds, l = log sum_h exp(Q/eps): `max L - (l - H(d) - min KL)`."""
-    return [max_objective(x) - (log_partition(x) - entropy(x.d) - kl_states(x))]
+    """Zero if (23) corrected holds at the Boltzmann policy: `L - (l - H(d) - KL(d pi_omega || p_omega))`."""
+    return [at_boltzmann(x) - (log_partition(x) - entropy(x.d) - boltzmann_kl_joint(x))]
 
 
 def eq_24(x: Exact) -> list[arb]:

@@ -9,8 +9,9 @@ from verify.claims.objective import facts
 from verify.proofs.facts import above, at_least, differs, equal
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 
-WITH_POLICY, WITHOUT_POLICY = ("mdp", "q", "pi_theta", "d", "eps"), ("mdp", "q", "d", "eps")
+WITH_POLICY = ("mdp", "q", "pi_theta", "d", "eps")
 Q_AND_EPS, HIDDEN, LATENT = ("mdp", "q", "eps"), ("joint", "w"), ("joint", "w", "p_z")
 
 
@@ -43,6 +44,18 @@ def least_policy(instance: dict[str, Any]) -> Exact:
     return x.with_parts(pi_theta=exact.deterministic(x.mdp, worst))
 
 
+def with_optimum(instance: dict[str, Any]) -> Exact:
+    """Exact instance (rational MDP) with Q* as `q_star`."""
+    x = exactly(instance)
+    return x.with_parts(q_star=exact.optimal_values(x.mdp))
+
+
+_ANY_POLICY = instances(
+    mdp=mdps(max_states=3, masked=True), q=q_tables, pi_theta=policies, d=distributions, eps=temperatures()
+)
+OWN_TEMPERATURE = (IS_OPTIMUM, POSITIVE_OPTIMUM, equal(facts.own_temperature))
+"""Facts on a counterexample: its Q* is positive, and eps is the residual error of its Q under T*, with c = 1."""
+_own = {"prepare": with_optimum}
 _hidden = {"prepare": hidden_variables}
 _latent = {"prepare": latent_variables}
 _dirac = {"prepare": dirac_policy}
@@ -51,15 +64,46 @@ JOBS: Jobs = {
     "eq-05": (proved("printed", WITH_POLICY, equal(facts.lower_bound)),),
     "eq-11": (
         proved("printed", WITH_POLICY, equal(facts.lower_bound)),
-        refuted("step-1", WITH_POLICY, differs(facts.lower_bound_step)),
+        refuted(
+            "step-1",
+            ("mdp", "q_star", *WITH_POLICY[1:]),
+            *OWN_TEMPERATURE,
+            differs(facts.lower_bound_step),
+            **_own,
+        ),
     ),
     "theorem-3": (
-        refuted("printed", WITHOUT_POLICY, differs(facts.theorem_3_printed)),
-        proved("corrected", WITH_POLICY, equal(facts.theorem_3)),
+        refuted(
+            "printed",
+            ("mdp", "q_star", "q", "d", "eps"),
+            *OWN_TEMPERATURE,
+            above(facts.theorem_3_printed),
+            **_own,
+        ),
+        proved(
+            "corrected",
+            WITH_POLICY,
+            equal(facts.theorem_3),
+            equal(facts.maximum_attained),
+            at_least(facts.divergence),
+        ),
     ),
     "eq-23": (
-        refuted("printed", WITHOUT_POLICY, differs(facts.eq_23_printed)),
-        proved("corrected", WITHOUT_POLICY, equal(facts.eq_23)),
+        refuted(
+            "printed",
+            ("mdp", "q_star", "q", "d", "eps"),
+            *OWN_TEMPERATURE,
+            above(facts.eq_23_printed),
+            **_own,
+        ),
+        proved(
+            "corrected",
+            WITH_POLICY,
+            equal(facts.eq_23),
+            at_least(facts.divergence),
+            at_least(facts.divergence),
+            instances=_ANY_POLICY,
+        ),
     ),
     "eq-24": (proved("printed", WITH_POLICY, equal(facts.eq_24)),),
     "app-d4-factorisation": (proved("printed", Q_AND_EPS, equal(facts.factorisation)),),
@@ -70,9 +114,7 @@ JOBS: Jobs = {
         refuted(
             "printed",
             ("mdp", "q_star", "q", "pi_theta", "d", "eps"),
-            IS_OPTIMUM,
-            POSITIVE_OPTIMUM,
-            equal(facts.own_temperature),
+            *OWN_TEMPERATURE,
             equal(facts.lowest_policy),
             equal(facts.least_objective),
             above(facts.theta_divergence),

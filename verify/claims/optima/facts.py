@@ -50,6 +50,18 @@ def coldest_root_iff_optimal(x: Exact) -> list[int]:
 
 
 @rational
+def distance_from_optimum(x: Exact) -> list[fmpq]:
+    """Distance `max |Q - Q*|` of a table from the optimum, to be proved positive."""
+    return [_distance(x)]
+
+
+@rational
+def smallest_root(x: Exact) -> list[fmpq]:
+    """Lower bound of a table's smallest self-consistent temperature, to be proved positive."""
+    return [min(x.low)]
+
+
+@rational
 def mean_of_optimum(x: Exact) -> list[fmpq]:
     """Mean value `E_{d pi_theta}[Q*]`: if positive, L at Q* tends to infinity as eps falls to 0."""
     return [dot(x.d, x.mdp.mean(x.pi_theta, x.q_star))]

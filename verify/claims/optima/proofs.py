@@ -11,6 +11,7 @@ from verify.proofs.draws import other_member
 from verify.proofs.facts import above, at_least, differs, equal
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, V_OF_PI_THETA, fixed_point
+from verify.strategies import instances, mdps, q_tables
 
 
 def shifted(instance: dict[str, Any]) -> Exact:
@@ -28,6 +29,12 @@ def roots(instance: dict[str, Any]) -> Exact:
     return with_roots(shifted(instance))
 
 
+def roots_of_table(instance: dict[str, Any]) -> Exact:
+    """Exact instance with a drawn table `q`, with Q*, and with intervals around all temperatures of the table."""
+    x = exactly(instance)
+    return with_roots(x.with_parts(q_star=exact.optimal_values(x.mdp)))
+
+
 def at_optimum(instance: dict[str, Any]) -> Exact:
     """Exact instance at the optimum, `q = q_star`; a policy drawn as `pi` is also `pi_theta`."""
     x = exactly(instance)
@@ -41,6 +48,7 @@ def policy_values(instance: dict[str, Any]) -> Exact:
     return x.with_parts(q_star=exact.optimal_values(x.mdp), v=v, rho=rho)
 
 
+_TABLES = instances(mdp=mdps(max_states=2, max_actions=3, masked=True), q=q_tables)
 STAR, MEMBER = ("mdp", "q", "q_star"), ("mdp", "q", "q_star", "pi_theta", "d")
 Q_AND_EPS, ROOTS = ("mdp", "q", "eps"), ("mdp", "q", "ends", "low", "high")
 Q_IS_OPTIMUM = equal(fixed_point("q"))
@@ -130,7 +138,15 @@ JOBS: Jobs = {
     ),
     "app-c-1": (proved("printed", Q_AND_EPS, at_least(facts.loss), *LOSS_BOUNDS),),
     "app-c-2": (
-        proved("printed", (*STAR, "ends", "low", "high"), IS_OPTIMUM, COLDEST_IFF_OPTIMAL, **_roots),
+        proved(
+            "printed",
+            (*STAR, "ends", "low", "high"),
+            IS_OPTIMUM,
+            above(facts.distance_from_optimum),
+            above(facts.smallest_root),
+            prepare=roots_of_table,
+            instances=_TABLES,
+        ),
     ),
     "app-c-3": (
         refuted("printed", ROOTS, above(facts.several_roots), **_roots),

@@ -52,6 +52,44 @@ def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
     return solve([[average(a, b) for b in features] for a in features], [average(b, table) for b in features])
 
 
+def inverse_gram(features: Sequence[Table]) -> list[list[fmpq]] | None:
+    """Inverse of `E[b b^T]`, row by row; None if it is singular."""
+    n = len(features)
+    matrix = fmpq_mat(n, n, [average(a, b) for a in features for b in features])
+    if matrix.det() == 0:
+        return None
+    inverse = matrix.inv()
+    return [[inverse[i, j] for j in range(n)] for i in range(n)]
+
+
+@rational
+def is_inverse(x: Exact) -> list[fmpq]:
+    """Zero if `gram_inverse` is the inverse of `E[b b^T]`: their product minus the identity, row by row."""
+    return [
+        sum((w * average(a, b) for w, a in zip(row, x.features, strict=True)), fmpq(0)) - int(i == j)
+        for j, row in enumerate(x.gram_inverse)
+        for i, b in enumerate(x.features)
+    ]
+
+
+def _weights_of(x: Exact, table: Table) -> list[fmpq]:
+    """Weights `E[b b^T]^-1 E[b f]` of a table f, by the instance's inverse."""
+    right = [average(b, table) for b in x.features]
+    return [sum((w * y for w, y in zip(row, right, strict=True)), fmpq(0)) for row in x.gram_inverse]
+
+
+@rational
+def weights_by_inverse(x: Exact) -> list[fmpq]:
+    """Zero if zeta are the printed weights of beta, `E[b b^T]^-1 E[b beta]`: zeta minus these."""
+    return minus(x.zeta, _weights_of(x, x.beta))
+
+
+@rational
+def idempotent(x: Exact) -> list[fmpq]:
+    """Zero if the projection of a projection is itself: weights of P beta minus those of beta."""
+    return minus(_weights_of(x, dot(x.zeta, x.features)), x.zeta)
+
+
 def normal_equation(name: str) -> Differences:
     """Zero if and only if P f = b^T zeta is the projection of the table f: `E[b (P f)] - E[b f]`."""
     return rational(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flint import fmpq
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from verify.arithmetic import exact
@@ -79,18 +80,39 @@ def _is_regular(x: Exact) -> bool:
     return facts.system(x) != 0
 
 
-SQUARE = ("mdp", "beta", "features", "zeta")
+@st.composite
+def inverted(draw: st.DrawFn, *, masked: bool = False) -> Exact:
+    """Exact instance with features b, the inverse of `E[b b^T]`, a table `beta` and its projection weights.
+
+    With `masked`, some state lacks an action.
+    """
+    x = draw(with_features(where=lambda x: facts.inverse_gram(x.features) is not None))
+    assume(not masked or x.mdp.n_pairs < x.mdp.n_states * x.mdp.n_actions)
+    beta = draw(halves(x.mdp.n_pairs, 8))
+    inverse = facts.inverse_gram(x.features)
+    return x.with_parts(beta=beta, gram_inverse=inverse, zeta=weights(x.features, beta))
+
+
+SQUARE, INVERTED = ("mdp", "beta", "features", "zeta"), ("mdp", "beta", "features", "gram_inverse", "zeta")
 QUADRATIC = ("mdp", "features", "hessian", "omega", "pi", "zeta", "dzeta")
 WEIGHTS_SOLVE = equal(facts.curved_normal_equation), equal(facts.curved_slope_equation)
-ORTHOGONAL = proved(
+BY_INVERSE = equal(facts.is_inverse), equal(facts.weights_by_inverse)
+NORMAL = equal(facts.normal_equation("beta"))
+PROJECTION = proved(
     "printed",
-    SQUARE,
-    equal(facts.normal_equation("beta")),
+    INVERTED,
+    *BY_INVERSE,
+    NORMAL,
     equal(facts.orthogonal),
+    equal(facts.idempotent),
     prepare=as_drawn,
-    instances=projected("beta"),
+    instances=inverted(),
 )
-"""Proof that the projection, which the normal equation defines, is orthogonal."""
+"""Proof that the projection by the inverse of `E[b b^T]` is orthogonal and idempotent."""
+MASKED_PROJECTION = proved(
+    "printed", INVERTED, *BY_INVERSE, NORMAL, prepare=as_drawn, instances=inverted(masked=True)
+)
+"""The normal equation, where a state lacks an action."""
 _curved_q = {"prepare": as_drawn, "instances": curved()}
 _one_feature: dict[str, Any] = {"n_features": 1, "where": _is_regular}
 

@@ -7,6 +7,7 @@ from flint import fmpq
 
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
+from verify.claims.objective.proofs import OWN_TEMPERATURE, with_optimum
 from verify.claims.residual_gradients import actor_facts, critic_facts, incremental_facts
 from verify.proofs.draws import with_features, with_table_features, with_unit_features
 from verify.proofs.facts import differs, equal
@@ -23,7 +24,7 @@ def log_linear(instance: dict[str, Any]) -> Exact:
 
 def unit_directions(instance: dict[str, Any]) -> Exact:
     """Exact instance with unit vectors as `features`: directions of the logits of a softmax at pi_theta."""
-    return with_unit_features(exactly(instance))
+    return with_unit_features(with_optimum(instance))
 
 
 def with_policy_values(x: Exact) -> Exact:
@@ -92,7 +93,12 @@ JOBS: Jobs = {
     ),
     "app-h-policy-loss": (
         refuted(
-            "printed", LOSS, differs(actor_facts.score_reading), differs(actor_facts.full_reading), **_unit
+            "printed",
+            ("mdp", "q_star", *LOSS[1:]),
+            *OWN_TEMPERATURE,
+            differs(actor_facts.score_reading),
+            differs(actor_facts.full_reading),
+            **_unit,
         ),
         proved("corrected", LOSS, equal(actor_facts.corrected_loss), **_unit),
     ),
