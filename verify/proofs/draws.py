@@ -1,8 +1,8 @@
 """Rational instances for the proofs: hypothesis strategies that draw them, and conversions of drawn ones.
 
 The claims' own instances are floats, or larger than exact algebra needs. Here features and parameters are
-multiples of 1/2, so that they can be read, and MDPs have at most three states and three actions, so that the
-checker's polynomials stay small.
+multiples of 1/2, so that they can be read, and MDPs have at most six pairs, so that the checker's
+polynomials stay small.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from virel_theory.mdp.tabular import TabularMDP
 Instance = dict[str, Any]
 """Keyword arguments of a gap function, as a claim's check draws them."""
 Instances = st.SearchStrategy[Exact]
+_GAMMAS = st.sampled_from((0.5, 0.75, 0.9, 0.99))
 _PARTS: dict[str, Any] = {
     "q": q_tables,
     "pi": policies,
@@ -56,7 +57,18 @@ def with_features(
 @st.composite
 def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
     rewards = st.just(0.0) if "beta" in names else None
-    mdp: TabularMDP = draw(mdps(max_states=3, rewards=rewards, masked=True))
+    sizes = st.sampled_from(((3, 2), (2, 3)))
+    n_states, n_actions = draw(sizes)
+    mdp: TabularMDP = draw(
+        mdps(
+            max_states=n_states,
+            max_actions=n_actions,
+            min_actions=2,
+            rewards=rewards,
+            gammas=_GAMMAS,
+            masked=True,
+        )
+    )
     raw = {name: draw(part(mdp)) for name, part in _PARTS.items() if name in names}
     x = exactly({"mdp": mdp} | raw)
     n = x.mdp.n_pairs

@@ -16,7 +16,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.balls import boltzmann, entropy, exp, logsumexp, total, xlogy
 from verify.arithmetic.exact import ExactMDP, Vector
 from verify.arithmetic.instance import Exact, exactly
-from verify.proofs.facts import Differences, above, at_least, differs, equal
+from verify.proofs.facts import Differences, above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM, dot, minus, rational
 from verify.strategies import instances, mdps, policies, q_tables
@@ -201,7 +201,7 @@ def m_step_premise(x: Exact) -> list[fmpq]:
     return [far - near]
 
 
-IS_Q_OF_PI = equal(is_value_of_pi)
+IS_Q_OF_PI = given(equal(is_value_of_pi))
 _SMALL = mdps(max_states=3, masked=True)
 _EVALUATED = instances(mdp=_SMALL, q_two=q_tables, pi=policies)
 _IMPROVED = instances(mdp=_SMALL, pi=policies, eps=st.sampled_from((1.0, 0.5, 2.0, 4.0))).filter(
@@ -210,7 +210,7 @@ _IMPROVED = instances(mdp=_SMALL, pi=policies, eps=st.sampled_from((1.0, 0.5, 2.
 POLICY_ITERATION = proved(
     "printed",
     ("mdp", "tables"),
-    equal(starts_at(zero_table)),
+    given(equal(starts_at(zero_table))),
     equal(as_policy_iteration),
     equal(last_is_optimal),
     prepare=em,
@@ -241,7 +241,7 @@ JOBS: Jobs = {
             "printed",
             ("mdp", "q", "pi", "eps"),
             IS_Q_OF_PI,
-            equal(one_best_action),
+            given(equal(one_best_action)),
             equal(e_step_shortfall),
             *(
                 at_least(partial(mass_off_best, factor=factor, side=side))
@@ -258,8 +258,8 @@ JOBS: Jobs = {
         proved(
             "corrected",
             ("mdp", "q", "tables"),
-            equal(starts_at(first_iterate)),
-            equal(greedy_steps),
+            given(equal(starts_at(first_iterate))),
+            given(equal(greedy_steps)),
             equal(value_iteration),
             prepare=fixed_target,
         ),

@@ -249,12 +249,14 @@ class Merl:
         """Soft value `c log sum_a exp(q/c)` of a state, with `depth` steps left; 0 with none."""
         own = self.x.mdp.of_state[s]
         weights = (exp(self.soft_q(i, depth - 1) / self.x.c) for i in own)
-        return arb(0) if depth == 0 else self.x.c * total(weights).log()
+        out: arb = arb(0) if depth == 0 else self.x.c * total(weights).log()
+        return out
 
     def soft_q(self, i: int, depth: int) -> arb:
         """Soft action value of a pair: reward plus discounted soft values, with `depth` steps left."""
         ahead = total(p * self.soft_value(t, depth) for t, p in self.x.mdp.rows[i])
-        return self.x.mdp.reward[i] + self.x.mdp.gamma * ahead
+        out: arb = self.x.mdp.reward[i] + self.x.mdp.gamma * ahead
+        return out
 
     def logit(self) -> arb:
         """Logit of MERL's pi(a1|s0): the difference of both soft action values over c."""

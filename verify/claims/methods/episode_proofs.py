@@ -11,7 +11,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.exact import ExactMDP, fraction_of
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.methods import episode_facts as facts
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM
 
@@ -76,11 +76,11 @@ def _merl_examples(*, past_the_threshold: bool) -> st.SearchStrategy[dict[str, A
 WITH_PRIOR, UNIFORM_PRIOR = ("mdp", "pi", "prior", "alpha"), ("mdp", "pi", "alpha", "horizon")
 EPISODE, LOTTERY = ("mdp", "pi", "c", "horizon"), ("chance", "prize", "share", "c")
 IS_MERL_EXAMPLE = (
-    equal(facts.rewards_of_one),
-    equal(facts.one_reward),
-    equal(facts.reward_at_start),
-    equal(facts.two_actions_at_start),
-    equal(facts.soft_fixed_point),
+    given(equal(facts.rewards_of_one)),
+    given(equal(facts.one_reward)),
+    given(equal(facts.reward_at_start)),
+    given(equal(facts.two_actions_at_start)),
+    given(equal(facts.soft_fixed_point)),
 )
 """Facts on the talk's MDP: two actions at the start, of which one pays 1 and nothing else does; soft values."""
 WORSE_LOTTERY = (
@@ -136,7 +136,7 @@ JOBS: Jobs = {
             ("mdp", "q_star", "c"),
             *IS_MERL_EXAMPLE,
             IS_OPTIMUM,
-            above(facts.merl_premise),
+            given(above(facts.merl_premise)),
             above(facts.merl_threshold),
             above(facts.best_at_start),
             prepare=merl_example,

@@ -6,7 +6,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.exact import distribution_of, fractions
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.objective import facts
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
@@ -53,7 +53,7 @@ def with_optimum(instance: dict[str, Any]) -> Exact:
 _ANY_POLICY = instances(
     mdp=mdps(max_states=3, masked=True), q=q_tables, pi_theta=policies, d=distributions, eps=temperatures()
 )
-OWN_TEMPERATURE = (IS_OPTIMUM, POSITIVE_OPTIMUM, equal(facts.own_temperature))
+OWN_TEMPERATURE = (IS_OPTIMUM, POSITIVE_OPTIMUM, given(equal(facts.own_temperature)))
 """Facts on a counterexample: its Q* is positive, and eps is the residual error of its Q under T*, with c = 1."""
 _own = {"prepare": with_optimum}
 _hidden = {"prepare": hidden_variables}
@@ -131,12 +131,12 @@ JOBS: Jobs = {
         proved(
             "printed",
             WITH_POLICY,
-            equal(facts.deterministic_policy),
+            given(equal(facts.deterministic_policy)),
             equal(facts.without_entropy),
             **_dirac,
         ),
     ),
     "lemma-1-ii-finite": (
-        proved("printed", WITH_POLICY, above(facts.least_value), at_least(facts.above_minimum)),
+        proved("printed", WITH_POLICY, given(above(facts.least_value)), at_least(facts.above_minimum)),
     ),
 }

@@ -9,7 +9,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.particles import facts
 from verify.proofs.draws import with_unit_features
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 
 ONE = fmpq(1)
@@ -52,7 +52,7 @@ def with_values(x: Exact) -> Exact:
     return x.with_parts(v=v, q=x.mdp.backup(v))
 
 
-IS_Q, IS_V, CERTAIN = equal(facts.is_q_of_pi), equal(facts.is_its_value), equal(facts.certain)
+IS_Q, IS_V, CERTAIN = (given(equal(fact)) for fact in (facts.is_q_of_pi, facts.is_its_value, facts.certain))
 VALUED, PRIORS = ("mdp", "q", "pi", "v"), ("mdp", "v", "prior", "alpha")
 
 JOBS: Jobs = {

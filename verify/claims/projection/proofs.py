@@ -11,7 +11,7 @@ from verify.arithmetic.instance import Exact, exactly
 from verify.claims.projection import facts
 from verify.claims.projection.facts import Curve, weights
 from verify.proofs.draws import Instances, halves, with_features, with_table_features
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, as_drawn, featured, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 
@@ -95,8 +95,8 @@ def inverted(draw: st.DrawFn, *, masked: bool = False) -> Exact:
 
 SQUARE, INVERTED = ("mdp", "beta", "features", "zeta"), ("mdp", "beta", "features", "gram_inverse", "zeta")
 QUADRATIC = ("mdp", "features", "hessian", "omega", "pi", "zeta", "dzeta")
-WEIGHTS_SOLVE = equal(facts.curved_normal_equation), equal(facts.curved_slope_equation)
-BY_INVERSE = equal(facts.is_inverse), equal(facts.weights_by_inverse)
+WEIGHTS_SOLVE = given(equal(facts.curved_normal_equation)), given(equal(facts.curved_slope_equation))
+BY_INVERSE = given(equal(facts.is_inverse)), given(equal(facts.weights_by_inverse))
 NORMAL = equal(facts.normal_equation("beta"))
 PROJECTION = proved(
     "printed",
@@ -121,7 +121,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "q", "features", "zeta", "other"),
-            equal(facts.normal_equation("q")),
+            given(equal(facts.normal_equation("q"))),
             equal(facts.rise),
             prepare=as_drawn,
             instances=projected("q"),
@@ -131,7 +131,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             SQUARE,
-            equal(facts.normal_equation("beta")),
+            given(equal(facts.normal_equation("beta"))),
             equal(facts.both_forms),
             prepare=projected_residual,
         ),
@@ -148,7 +148,7 @@ JOBS: Jobs = {
         featured(
             "corrected",
             ("mdp", "features", "pi"),
-            differs(facts.regular),
+            given(differs(facts.regular)),
             equal(facts.zero_of_policy),
             equal(facts.slope_of_moment),
             **_one_feature,
@@ -167,7 +167,7 @@ JOBS: Jobs = {
         featured(
             "corrected",
             ("mdp", "features", "omega", "pi"),
-            differs(facts.regular),
+            given(differs(facts.regular)),
             equal(facts.slope_of_error),
             **_one_feature,
         ),

@@ -10,7 +10,7 @@ from verify.arithmetic.instance import Exact, exactly
 from verify.claims.objective.proofs import OWN_TEMPERATURE, with_optimum
 from verify.claims.residual_gradients import actor_facts, critic_facts, incremental_facts
 from verify.proofs.draws import with_features, with_table_features, with_unit_features
-from verify.proofs.facts import differs, equal
+from verify.proofs.facts import differs, equal, given
 from verify.proofs.job import Jobs, featured, proved, refuted
 from verify.proofs.shared_facts import IS_VISITS, V_OF_PI_THETA, rational
 
@@ -57,8 +57,8 @@ def has_unique_maxima(x: Exact) -> bool:
 SELF_CONSISTENT = ("mdp", "features", "omega", "beta")
 CONSTANT = ("mdp", "features", "omega", "eps_k")
 LINEAR, LOSS = ("mdp", "features", "omega"), ("mdp", "q", "features", "pi_theta", "d", "eps")
-NO_REWARD = equal(no_reward)
-UNIQUE = equal(incremental_facts.in_all_directions(incremental_facts.unique_maxima))
+NO_REWARD = given(equal(no_reward))
+UNIQUE = given(equal(incremental_facts.in_all_directions(incremental_facts.unique_maxima)))
 DIRECT = [equal(partial(incremental_facts.direct, optimal=optimal, sign=1)) for optimal in (True, False)]
 E_STEP = proved(
     "printed",
@@ -85,7 +85,7 @@ JOBS: Jobs = {
             ("mdp", "features", "pi_theta", "v", "rho", "dv"),
             V_OF_PI_THETA,
             IS_VISITS,
-            equal(actor_facts.value_slope),
+            given(equal(actor_facts.value_slope)),
             equal(actor_facts.policy_gradient),
             prepare=with_policy_values,
             instances=with_features("pi_theta"),

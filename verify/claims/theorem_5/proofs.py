@@ -18,15 +18,13 @@ from verify.strategies import mdps, q_tables
 @st.composite
 def tables_and_temperatures(draw: st.DrawFn) -> Exact:
     """Hypothesis strategy that draws an MDP, a table `q` and an incremental temperature `eps_k` > 0."""
-    mdp = draw(mdps(max_states=3, masked=True))
+    mdp = draw(mdps(max_states=3, min_actions=2, gammas=st.sampled_from((0.5, 0.75, 0.9, 0.99)), masked=True))
     return exactly({"mdp": mdp, "q": draw(q_tables(mdp)), "eps_k": draw(EPS_K)})
 
 
-def two_members(instance: dict[str, Any]) -> Exact:
-    """Exact instance (rational MDP) of a function class Omega = {Q*, q}, the first two tables of `omegas`."""
-    x = exactly({name: part for name, part in instance.items() if name != "omegas"})
-    first, second = (exact.table_of(x.mdp, table, name="omegas") for table in instance["omegas"][:2])
-    return x.with_parts(q_star=first, q=second)
+def with_optimum(x: Exact) -> Exact:
+    """Copy of an exact instance with Q* as `q_star`."""
+    return x.with_parts(q_star=exact.optimal_values(x.mdp))
 
 
 INCREMENTAL = ("mdp", "q", "eps_k")
@@ -62,7 +60,8 @@ JOBS: Jobs = {
             at_least(partial(facts.incremental_error, name="q")),
             at_least(partial(facts.incremental_error, name="q_star")),
             at_least(facts.squeeze),
-            prepare=two_members,
+            prepare=as_drawn,
+            instances=tables_and_temperatures().map(with_optimum),
         ),
     ),
     "theorem-5-descent": (proved("printed", INCREMENTAL, at_least(facts.stationary)),),
