@@ -33,7 +33,7 @@ STRIDE = 1_000_003
 
 
 class Outcome(NamedTuple):
-    """Certificates of a job, the reason if an instance could not be proved, and the number of trivial ones."""
+    """Certificates of a job, the reason if an instance was not proved, and the number of trivial ones."""
 
     proofs: list[Certificate]
     reasons: list[str]

@@ -197,40 +197,60 @@ def jensen(x: Exact) -> list[arb]:
     return [equivalent - sum((p * r for r, p in chances.items()), fmpq(0))]
 
 
-def _equivalent(x: Exact) -> arb:
-    """Certainty equivalent `c log E[exp(R/c)]` of an instance's lottery, which pays `prize` or nothing."""
-    out: arb = x.c * (x.chance * exp(x.prize / x.c) + 1 - x.chance).log()
-    return out
+# The lottery: two actions at the start, of which one pays in the second step if at all.
 
 
-def proper_lottery(x: Exact) -> list[arb]:
-    """Positive if the lottery can lose: 1 minus `chance`, its probability of the prize."""
-    return [arb(1 - x.chance)]
+def _first_actions(x: Exact) -> tuple[int, int]:
+    """Pairs of the start, which is the first state: the lottery, without a reward of its own, and the safe one."""
+    own = x.mdp.of_state[0]
+    return min(own, key=lambda i: abs(x.mdp.reward[i])), max(own, key=lambda i: abs(x.mdp.reward[i]))
 
 
-def safe_above_mean(x: Exact) -> list[arb]:
-    """Positive if the safe arm's reward exceeds the lottery's mean: safe reward minus mean."""
-    mean = x.chance * x.prize
-    return [x.share * (_equivalent(x) - mean)]
+def _returns(x: Exact, i: int) -> list[tuple[fmpq, fmpq]]:
+    """Probabilities and returns of two steps that begin with pair i, where next states have one action each."""
+    return [(p, x.mdp.reward[i] + x.mdp.reward[x.mdp.of_state[t][0]]) for t, p in x.mdp.rows[i]]
+
+
+def _mean(returns: list[tuple[fmpq, fmpq]]) -> fmpq:
+    return sum((p * r for p, r in returns), fmpq(0))
+
+
+@rational
+def one_pays_later(x: Exact) -> list[fmpq]:
+    """Zero if one action of the start pays nothing at once: number of these minus 1."""
+    return [fmpq(sum(x.mdp.reward[i] == 0 for i in x.mdp.of_state[0]) - 1)]
+
+
+@rational
+def safe_is_sure(x: Exact) -> list[fmpq]:
+    """Zero if the safe action's return is certain: its variance."""
+    returns = _returns(x, _first_actions(x)[1])
+    return [_mean([(p, r * r) for p, r in returns]) - _mean(returns) ** 2]
+
+
+@rational
+def safe_above_mean(x: Exact) -> list[fmpq]:
+    """Positive if the safe reward exceeds the lottery's mean: safe reward minus mean."""
+    lottery, safe = _first_actions(x)
+    return [_mean(_returns(x, safe)) - _mean(_returns(x, lottery))]
+
+
+def _likelihoods(x: Exact) -> tuple[arb, arb]:
+    """Expected `exp(R/c)` of the lottery, and that of the safe reward."""
+    lottery, safe = _first_actions(x)
+    return total(p * exp(r / x.c) for p, r in _returns(x, lottery)), exp(_mean(_returns(x, safe)) / x.c)
 
 
 def equivalent_above_safe(x: Exact) -> list[arb]:
-    """Positive if the lottery's certainty equivalent exceeds the safe arm's reward: their difference."""
-    mean = x.chance * x.prize
-    return [(1 - x.share) * (_equivalent(x) - mean)]
-
-
-def _posterior_of_lottery(x: Exact) -> arb:
-    """Posterior probability of the lottery given optimality, if both arms have prior probability 1/2."""
-    mean = x.chance * x.prize
-    safe = mean + x.share * (_equivalent(x) - mean)
-    odds = exp((_equivalent(x) - safe) / x.c)
-    return odds / (odds + 1)
+    """Positive if the lottery's certainty equivalent exceeds the safe reward: difference of both `E[exp(R/c)]`."""
+    lottery, safe = _likelihoods(x)
+    return [lottery - safe]
 
 
 def fitted_lottery(x: Exact) -> list[arb]:
-    """Positive if the forward-KL fit to the posterior prefers the lottery: its probability minus 1/2."""
-    return [_posterior_of_lottery(x) - fmpq(1, 2)]
+    """Positive if the posterior, from the even policy, prefers the lottery: its weight minus the safe one's, halved."""
+    lottery, safe = _likelihoods(x)
+    return [lottery / 2 - safe / 2]
 
 
 # MERL. The talk's MDP: s_0 with a_1 to a state of k_1 actions, and a_2, which pays 1, to one without a choice.
@@ -260,16 +280,19 @@ class Merl:
 
     def logit(self) -> arb:
         """Logit of MERL's pi(a1|s0): the difference of both soft action values over c."""
-        return (self.soft_q(self.a1, 2) - self.soft_q(self.a2, 2)) / self.x.c
+        out: arb = (self.soft_q(self.a1, 2) - self.soft_q(self.a2, 2)) / self.x.c
+        return out
 
     def threshold(self) -> arb:
         """Printed logit, `gamma log k_1 - 1/c`, k_1 the number of actions after a_1."""
         ((after, _),) = self.x.mdp.rows[self.a1]
-        return self.x.mdp.gamma * log(fmpq(len(self.x.mdp.of_state[after]))) - 1 / self.x.c
+        out: arb = self.x.mdp.gamma * log(fmpq(len(self.x.mdp.of_state[after]))) - 1 / self.x.c
+        return out
 
 
 def _probability(logit: arb) -> arb:
-    return 1 / (1 + (-logit).exp())
+    out: arb = 1 / (1 + (-logit).exp())
+    return out
 
 
 @rational

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from verify.arithmetic import exact
 from verify.arithmetic.exact import ExactMDP, fraction_of
-from verify.arithmetic.instance import Exact, exactly, without_mdp
+from verify.arithmetic.instance import Exact, exactly
 from verify.claims.methods import episode_facts as facts
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
@@ -28,12 +28,25 @@ def episodes(instance: dict[str, Any]) -> Exact:
 
 
 def lottery(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a lottery against a safe reward: `chance`, `prize`, `share`, temperature `c`.
+    """Exact instance of an MDP with a lottery that pays in the second step, and a safe reward, at temperature `c`.
 
-    `share` places the safe reward between the lottery's mean and its certainty equivalent.
+    `share` places the safe reward between the lottery's mean and its certainty equivalent, up to 1/4096.
     """
-    names = {"chance": "p", "prize": "prize", "share": "share", "c": "c"}
-    return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
+    p, prize, c, share = (instance[name] for name in ("p", "prize", "c", "share"))
+    equivalent = c * math.log(p * math.exp(prize / c) + 1 - p)
+    safe = fmpq(round((p * prize + share * (equivalent - p * prize)) * 4096), 4096)
+    chance, one, zero = fraction_of(p), fmpq(1), fmpq(0)
+    end = ((2, one),)
+    mdp = ExactMDP(
+        n_states=3,
+        n_actions=2,
+        pairs=((0, 0), (0, 1), (1, 0), (2, 0)),
+        rows=(((1, chance), (2, one - chance)), end, end, end),
+        reward=(zero, safe, fraction_of(prize), zero),
+        gamma=zero,
+        initial=(one, zero, zero),
+    )
+    return Exact(mdp, {"c": fraction_of(c), "horizon": fmpq(2)})
 
 
 def merl_example(instance: dict[str, Any]) -> Exact:
@@ -74,7 +87,7 @@ def _merl_examples(*, past_the_threshold: bool) -> st.SearchStrategy[dict[str, A
 
 
 WITH_PRIOR, UNIFORM_PRIOR = ("mdp", "pi", "prior", "alpha"), ("mdp", "pi", "alpha", "horizon")
-EPISODE, LOTTERY = ("mdp", "pi", "c", "horizon"), ("chance", "prize", "share", "c")
+EPISODE, LOTTERY = ("mdp", "pi", "c", "horizon"), ("mdp", "c", "horizon")
 IS_MERL_EXAMPLE = (
     given(equal(facts.rewards_of_one)),
     given(equal(facts.one_reward)),
@@ -84,9 +97,11 @@ IS_MERL_EXAMPLE = (
 )
 """Facts on the talk's MDP: two actions at the start, of which one pays 1 and nothing else does; soft values."""
 WORSE_LOTTERY = (
-    above(facts.proper_lottery),
-    above(facts.safe_above_mean),
-    above(facts.equivalent_above_safe),
+    given(equal(facts.two_actions_at_start)),
+    given(equal(facts.one_pays_later)),
+    given(equal(facts.safe_is_sure)),
+    given(above(facts.safe_above_mean)),
+    given(above(facts.equivalent_above_safe)),
 )
 _two_steps = {"prepare": two_steps}
 
