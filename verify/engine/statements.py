@@ -20,6 +20,11 @@ class Proved(NamedTuple):
     headline: str
     """Title of a row that says no more than is proved; empty if the claim's title does."""
 
+    def line(self) -> str:
+        """Line of Markdown on what is proved, for the record of a claim."""
+        word = "Counterexample proved" if self.refutes else "Proved"
+        return f"**{word}** ({self.form}): {self.words}."
+
 
 def proved_of(claim_id: str) -> list[Proved]:
     """What the certificates of a claim prove, form by form; empty if it has none.

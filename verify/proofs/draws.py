@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from verify.arithmetic import exact
 from verify.arithmetic.exact import fractions
 from verify.arithmetic.instance import Exact, exactly
-from verify.strategies import distributions, mdps, policies, q_tables, temperatures
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.mdp.tabular import TabularMDP
 
 Instance = dict[str, Any]
 """Keyword arguments of a gap function, as a claim's check draws them."""
 Instances = st.SearchStrategy[Exact]
-_GAMMAS = st.sampled_from((0.5, 0.75, 0.9, 0.99))
+GAMMAS = st.sampled_from((0.5, 0.75, 0.9, 0.99))
+"""Hypothesis strategy that draws discounts above 0."""
 _PARTS: dict[str, Any] = {
     "q": q_tables,
     "pi": policies,
@@ -32,6 +33,28 @@ _PARTS: dict[str, Any] = {
     "eps_k": lambda _: temperatures(),
 }
 """Hypothesis strategies, as functions of the MDP, for the parts that `with_features` may be asked for."""
+
+
+@st.composite
+def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
+    """Hypothesis strategy that draws MDPs of at most six pairs, with two or three actions and a discount above 0.
+
+    `options` are those of `strategies.mdps`.
+    """
+    n_states, n_actions = draw(st.sampled_from(((3, 2), (2, 3))))
+    drawn = mdps(max_states=n_states, max_actions=n_actions, min_actions=2, **({"gammas": GAMMAS} | options))
+    mdp: TabularMDP = draw(drawn)
+    return mdp
+
+
+def small(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Hypothesis strategy that draws instances with these parts, on small MDPs that may lack actions."""
+    return instances(mdp=small_mdps(masked=True), **parts)
+
+
+def positive_tables(mdp: TabularMDP) -> st.SearchStrategy[Any]:
+    """Hypothesis strategy that draws tables of action values above 0, with `-inf` at missing actions."""
+    return q_tables(mdp).map(lambda q: np.where(mdp.available, np.abs(q) + 0.25, -np.inf))
 
 
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
@@ -57,18 +80,7 @@ def with_features(
 @st.composite
 def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
     rewards = st.just(0.0) if "beta" in names else None
-    sizes = st.sampled_from(((3, 2), (2, 3)))
-    n_states, n_actions = draw(sizes)
-    mdp: TabularMDP = draw(
-        mdps(
-            max_states=n_states,
-            max_actions=n_actions,
-            min_actions=2,
-            rewards=rewards,
-            gammas=_GAMMAS,
-            masked=True,
-        )
-    )
+    mdp: TabularMDP = draw(small_mdps(rewards=rewards, masked=True))
     raw = {name: draw(part(mdp)) for name, part in _PARTS.items() if name in names}
     x = exactly({"mdp": mdp} | raw)
     n = x.mdp.n_pairs

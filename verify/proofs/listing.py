@@ -20,20 +20,21 @@ Counts = dict[tuple[str, str], tuple[int, int]]
 """Number of instances that count and number of trivial ones, by claim id and form."""
 HEAD = """# What is certified
 
-Written by `python -m verify.proofs.listing out/verify/results.json` from a run of `virel verify --certify` with
-seed 0. [certificates.md](certificates.md) says what a certificate is.
+Written by `python -m verify.proofs.listing out/verify/results.json` from a run of `virel verify --certify`
+with seed 0. [certificates.md](certificates.md) says what a certificate is.
 
-The second column is the statement's headline, the third what the machine proves of every instance, or shows of one
-counterexample; nothing beyond the third column is proved. Instances are distinct, and the statement says something on
-each. *Left out* are those on which it does not, though it was proved there too: no state has a choice, the discount is
-0 where it matters, there is one state where states are weighted, both sides of an identity are 0, or an inequality is
-an equality throughout, as at Q = Q*.
+The second column is the statement's headline, the third what the machine proves of every instance, or shows
+of one counterexample; nothing beyond the third column is proved. Instances are distinct, and the statement
+says something on each of them. *Left out* are those on which it does not, though it was proved there too: no
+state has a choice, the discount is 0 where it matters, there is one state where states are weighted, both
+sides of an identity are 0, or an inequality is an equality throughout, as at Q = Q*.
 
 | claim | headline | what the machine proves | form | instances | left out |
 | --- | --- | --- | --- | --- | --- |
 """
 ROW = re.compile(
-    r"^\| `([\w-]+)` \|.*\| (printed|corrected|step-\d+)(?:, refuted)? \| (\d+)[^|]*\| (\d*) \|$", re.M
+    r"^\| `([\w-]+)` \|.*\| (printed|corrected|step-\d+)(?:, refuted)? \| (\d+)[^|]*\| ?(\d*) ?\|$",
+    re.MULTILINE,
 )
 
 
@@ -67,8 +68,8 @@ def _row(claim: Claim, found: Proved, counts: tuple[int, int]) -> str:
     headline = found.headline or claim.title
     form = f"{found.form}, refuted" if found.refutes else found.form
     n, left = counts
-    instances = f"{n} counterexample | " if found.refutes else f"{n} | {left}"
-    return f"| `{claim.id}` | {_cell(headline)} | {_cell(found.words)} | {form} | {instances} |"
+    instances = f"{n} counterexample | |" if found.refutes else f"{n} | {left} |"
+    return f"| `{claim.id}` | {_cell(headline)} | {_cell(found.words)} | {form} | {instances}"
 
 
 def _cell(text: str) -> str:

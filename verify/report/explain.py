@@ -17,10 +17,7 @@ def explanation(claim: Claim, row: Row) -> str:
     ]
     if claim.reading:
         parts.append(f"**Our reading.** {claim.reading}")
-    parts += [
-        f"**{'Counterexample proved' if proved.refutes else 'Proved'}** ({proved.form}, `--certify`): {proved.words}."
-        for proved in proved_of(claim.id)
-    ]
+    parts += [proved.line() for proved in proved_of(claim.id)]
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"
         for a, found in zip(claim.assumptions, row["assumptions"], strict=True)

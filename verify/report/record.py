@@ -71,7 +71,7 @@ def _claim(claim: Claim, written: dict[str, str]) -> Iterator[str]:
     if claim.reading:
         yield f"**Our reading.** {claim.reading}"
     for proved in proved_of(claim.id):
-        yield f"**{'Counterexample proved' if proved.refutes else 'Proved'}** ({proved.form}): {proved.words}."
+        yield proved.line()
     if claim.assumptions:
         yield "\n".join(f"- Assumes {a.name}: {a.text}" for a in claim.assumptions)
     yield from _counterexample(claim.check)

@@ -5,22 +5,16 @@ from typing import Any
 
 from flint import arb, fmpq
 
-from verify.arithmetic import exact
 from verify.arithmetic.balls import log, total, xlogy
-from verify.arithmetic.instance import Exact, exactly
+from verify.arithmetic.instance import Exact
 from verify.claims.objective.facts import likelihood, weights
 from verify.claims.objective.proofs import OWN_TEMPERATURE, with_optimum
 from verify.claims.residual_gradients.actor_facts import mpo_e_step
-from verify.proofs.draws import with_unit_features
+from verify.claims.residual_gradients.proofs import soft_logits
+from verify.proofs.draws import small
 from verify.proofs.facts import at_least, differs, equal
 from verify.proofs.job import Jobs, proved, refuted
-from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
-
-
-def soft_logits(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a tabular softmax policy: unit vectors as `features`, logits `theta` as `omega`."""
-    x = exactly({name: part for name, part in instance.items() if name != "theta"})
-    return with_unit_features(x).with_parts(omega=exact.table_of(x.mdp, instance["theta"], name="theta"))
+from verify.strategies import distributions, policies, q_tables, temperatures
 
 
 def prior_posterior(x: Exact) -> list[arb]:
@@ -86,20 +80,15 @@ def best_prior(x: Exact) -> list[arb]:
     ]
 
 
-_FOUR_POLICIES = instances(
-    mdp=mdps(max_states=2, masked=True),
-    q=q_tables,
-    pi_theta=policies,
-    pi_phi=policies,
-    pi=policies,
-    prior=policies,
-    d=distributions,
-    eps=temperatures(),
-)
+_TWO: dict[str, Any] = {"q": q_tables, "pi_theta": policies, "pi_phi": policies, "d": distributions}
+_TWO_POLICIES = small(**_TWO, eps=temperatures())
+_FOUR_POLICIES = small(**_TWO, pi=policies, prior=policies, eps=temperatures())
 TWO_POLICIES = ("mdp", "q", "pi_theta", "pi_phi", "d", "eps")
 
 JOBS: Jobs = {
-    "app-g-posterior": (proved("printed", ("mdp", "q", "pi_phi", "eps"), equal(prior_posterior)),),
+    "app-g-posterior": (
+        proved("printed", ("mdp", "q", "pi_phi", "eps"), equal(prior_posterior), instances=_TWO_POLICIES),
+    ),
     "eq-42": (
         proved(
             "printed",
@@ -117,15 +106,16 @@ JOBS: Jobs = {
             differs(eq_42_omega_printed),
             prepare=with_optimum,
         ),
-        proved("corrected", TWO_POLICIES, equal(eq_42_omega)),
+        proved("corrected", TWO_POLICIES, equal(eq_42_omega), instances=_TWO_POLICIES),
     ),
-    "app-g-m-step-prior": (proved("printed", TWO_POLICIES, at_least(best_prior)),),
+    "app-g-m-step-prior": (proved("printed", TWO_POLICIES, at_least(best_prior), instances=_TWO_POLICIES),),
     "eq-43": (
         proved(
             "printed",
             ("mdp", "q", "features", "omega", "pi_phi", "d", "eps"),
             equal(mpo_e_step),
             prepare=soft_logits,
+            instances=small(q=q_tables, theta=q_tables, pi_phi=policies, d=distributions, eps=temperatures()),
         ),
     ),
 }

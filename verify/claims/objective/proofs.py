@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from hypothesis import strategies as st
+
 from verify.arithmetic import exact
 from verify.arithmetic.exact import distribution_of, fractions
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.objective import facts
+from verify.proofs.draws import positive_tables, small
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
-from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
+from verify.strategies import distributions, policies, q_tables, temperatures
 
 WITH_POLICY = ("mdp", "q", "pi_theta", "d", "eps")
 Q_AND_EPS, HIDDEN, LATENT = ("mdp", "q", "eps"), ("joint", "w"), ("joint", "w", "p_z")
@@ -50,20 +53,26 @@ def with_optimum(instance: dict[str, Any]) -> Exact:
     return x.with_parts(q_star=exact.optimal_values(x.mdp))
 
 
-_ANY_POLICY = instances(
-    mdp=mdps(max_states=3, masked=True), q=q_tables, pi_theta=policies, d=distributions, eps=temperatures()
+_ON_Q = small(q=q_tables, eps=temperatures())
+_ON_POLICY = small(q=q_tables, pi_theta=policies, d=distributions, eps=temperatures())
+_RAISED = small(q=positive_tables, pi_theta=policies, d=distributions, eps=temperatures())
+_CHOSEN = small(
+    q=q_tables,
+    actions=st.lists(st.integers(0, 5), min_size=3, max_size=3),
+    d=distributions,
+    eps=temperatures(),
 )
 OWN_TEMPERATURE = (IS_OPTIMUM, POSITIVE_OPTIMUM, given(equal(facts.own_temperature)))
 """Facts on a counterexample: its Q* is positive, and eps is the residual error of its Q under T*, with c = 1."""
 _own = {"prepare": with_optimum}
 _hidden = {"prepare": hidden_variables}
 _latent = {"prepare": latent_variables}
-_dirac = {"prepare": dirac_policy}
+_dirac: dict[str, Any] = {"prepare": dirac_policy, "instances": _CHOSEN}
 
 JOBS: Jobs = {
-    "eq-05": (proved("printed", WITH_POLICY, equal(facts.lower_bound)),),
+    "eq-05": (proved("printed", WITH_POLICY, equal(facts.lower_bound), instances=_ON_POLICY),),
     "eq-11": (
-        proved("printed", WITH_POLICY, equal(facts.lower_bound)),
+        proved("printed", WITH_POLICY, equal(facts.lower_bound), instances=_ON_POLICY),
         refuted(
             "step-1",
             ("mdp", "q_star", *WITH_POLICY[1:]),
@@ -86,6 +95,7 @@ JOBS: Jobs = {
             equal(facts.theorem_3),
             equal(facts.maximum_attained),
             at_least(facts.divergence),
+            instances=_ON_POLICY,
         ),
     ),
     "eq-23": (
@@ -102,14 +112,18 @@ JOBS: Jobs = {
             equal(facts.eq_23),
             at_least(facts.divergence),
             at_least(facts.divergence),
-            instances=_ANY_POLICY,
+            instances=_ON_POLICY,
         ),
     ),
-    "eq-24": (proved("printed", WITH_POLICY, equal(facts.eq_24)),),
-    "app-d4-factorisation": (proved("printed", Q_AND_EPS, equal(facts.factorisation)),),
-    "eq-10": (proved("printed", Q_AND_EPS, equal(facts.likelihood_as_product), equal(facts.eq_10)),),
-    "app-b-action-posterior": (proved("printed", Q_AND_EPS, equal(facts.action_posterior)),),
-    "app-b-elbo": (proved("printed", WITH_POLICY, equal(facts.elbo), equal(facts.elbo_expansion)),),
+    "eq-24": (proved("printed", WITH_POLICY, equal(facts.eq_24), instances=_ON_POLICY),),
+    "app-d4-factorisation": (proved("printed", Q_AND_EPS, equal(facts.factorisation), instances=_ON_Q),),
+    "eq-10": (
+        proved("printed", Q_AND_EPS, equal(facts.likelihood_as_product), equal(facts.eq_10), instances=_ON_Q),
+    ),
+    "app-b-action-posterior": (proved("printed", Q_AND_EPS, equal(facts.action_posterior), instances=_ON_Q),),
+    "app-b-elbo": (
+        proved("printed", WITH_POLICY, equal(facts.elbo), equal(facts.elbo_expansion), instances=_ON_POLICY),
+    ),
     "app-b-minimising": (
         refuted(
             "printed",
@@ -120,7 +134,7 @@ JOBS: Jobs = {
             above(facts.theta_divergence),
             prepare=least_policy,
         ),
-        proved("corrected", WITH_POLICY, equal(facts.shortfall)),
+        proved("corrected", WITH_POLICY, equal(facts.shortfall), instances=_ON_POLICY),
     ),
     "eq-09": (proved("printed", HIDDEN, equal(facts.marginal), **_hidden),),
     "design-02": (proved("printed", LATENT, equal(facts.design_marginal), **_latent),),
@@ -137,6 +151,12 @@ JOBS: Jobs = {
         ),
     ),
     "lemma-1-ii-finite": (
-        proved("printed", WITH_POLICY, given(above(facts.least_value)), at_least(facts.above_minimum)),
+        proved(
+            "printed",
+            WITH_POLICY,
+            given(above(facts.least_value)),
+            at_least(facts.above_minimum),
+            instances=_RAISED,
+        ),
     ),
 }

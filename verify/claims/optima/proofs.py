@@ -13,7 +13,7 @@ from verify.claims.objective import facts as objective
 from verify.claims.objective.proofs import with_optimum
 from verify.claims.optima import facts
 from verify.claims.optima.root_proofs import with_roots
-from verify.proofs.draws import other_member
+from verify.proofs.draws import other_member, small
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, V_OF_PI_THETA, fixed_point
@@ -172,7 +172,15 @@ JOBS: Jobs = {
             instances=instances(mdp=mdps(max_states=3, min_actions=2, gammas=_DISCOUNTS), eps=temperatures()),
         ),
     ),
-    "app-c-1": (proved("printed", Q_AND_EPS, at_least(facts.loss), *LOSS_BOUNDS),),
+    "app-c-1": (
+        proved(
+            "printed",
+            Q_AND_EPS,
+            at_least(facts.loss),
+            *LOSS_BOUNDS,
+            instances=small(q=q_tables, eps=temperatures()),
+        ),
+    ),
     "app-c-2": (
         proved(
             "printed",
