@@ -37,7 +37,7 @@ _PARTS: dict[str, Any] = {
 
 @st.composite
 def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
-    """Hypothesis strategy that draws MDPs of at most six pairs, with two or three actions and a discount above 0.
+    """Hypothesis strategy that draws MDPs of up to six pairs, with two or three actions and a discount above 0.
 
     `options` are those of `strategies.mdps`.
     """
@@ -45,6 +45,13 @@ def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
     drawn = mdps(max_states=n_states, max_actions=n_actions, min_actions=2, **({"gammas": GAMMAS} | options))
     mdp: TabularMDP = draw(drawn)
     return mdp
+
+
+def tiny(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Hypothesis strategy that draws instances, with these parts, on MDPs of two states and two actions at most."""
+    return instances(
+        mdp=mdps(max_states=2, min_actions=2, max_actions=2, gammas=GAMMAS, masked=True), **parts
+    )
 
 
 def small(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:

@@ -11,7 +11,7 @@ from verify.claims.objective.facts import likelihood, weights
 from verify.claims.objective.proofs import OWN_TEMPERATURE, with_optimum
 from verify.claims.residual_gradients.actor_facts import mpo_e_step
 from verify.claims.residual_gradients.proofs import soft_logits
-from verify.proofs.draws import small
+from verify.proofs.draws import small, tiny
 from verify.proofs.facts import at_least, differs, equal
 from verify.proofs.job import Jobs, proved, refuted
 from verify.strategies import distributions, policies, q_tables, temperatures
@@ -115,7 +115,7 @@ JOBS: Jobs = {
             ("mdp", "q", "features", "omega", "pi_phi", "d", "eps"),
             equal(mpo_e_step),
             prepare=soft_logits,
-            instances=small(q=q_tables, theta=q_tables, pi_phi=policies, d=distributions, eps=temperatures()),
+            instances=tiny(q=q_tables, theta=q_tables, pi_phi=policies, d=distributions, eps=temperatures()),
         ),
     ),
 }

@@ -9,7 +9,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.objective.proofs import OWN_TEMPERATURE, with_optimum
 from verify.claims.residual_gradients import actor_facts, critic_facts, incremental_facts
-from verify.proofs.draws import small, with_features, with_unit_features
+from verify.proofs.draws import tiny, with_features, with_unit_features
 from verify.proofs.facts import differs, equal, given
 from verify.proofs.job import Jobs, featured, proved, refuted
 from verify.proofs.shared_facts import IS_VISITS, V_OF_PI_THETA, rational
@@ -70,7 +70,7 @@ JOBS: Jobs = {
             ACTOR,
             equal(actor_facts.e_step),
             prepare=soft_logits,
-            instances=small(q=q_tables, theta=q_tables, d=distributions, eps=temperatures()),
+            instances=tiny(q=q_tables, theta=q_tables, d=distributions, eps=temperatures()),
         ),
     ),
     "eq-25": (featured("printed", ACTOR, equal(actor_facts.e_step)),),
