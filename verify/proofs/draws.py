@@ -37,7 +37,7 @@ _PARTS: dict[str, Any] = {
 
 @st.composite
 def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
-    """Hypothesis strategy that draws MDPs of up to six pairs, with two or three actions and a discount above 0.
+    """Hypothesis strategy that draws MDPs of up to six pairs, two or three actions and a discount above 0.
 
     `options` are those of `strategies.mdps`.
     """
@@ -48,7 +48,7 @@ def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
 
 
 def tiny(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Hypothesis strategy that draws instances, with these parts, on MDPs of two states and two actions at most."""
+    """Hypothesis strategy that draws instances with these parts, on MDPs of up to two states and actions."""
     return instances(
         mdp=mdps(max_states=2, min_actions=2, max_actions=2, gammas=GAMMAS, masked=True), **parts
     )

@@ -37,7 +37,7 @@ def entered(rows: Sequence[Row], certified: Sequence[Row]) -> list[Row]:
 def _entered(row: Row, certified: Row) -> Row:
     """Merge the outcomes of certifying one claim into its result row."""
     (claim,) = select([row["id"]])
-    raised = Certified(row["id"], "printed", False, 0, 0, 1, certified.get("exception", ""), "", 0.0)
+    raised = Certified(row["id"], "printed", False, 0, 1, certified.get("exception", ""), "", 0.0)
     stored = certified.get("certificates")
     outcomes = [raised] if stored is None else [Certified(**outcome) for outcome in stored]
     known = row["verdict"] in list(Verdict)

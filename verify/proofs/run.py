@@ -52,8 +52,6 @@ class Certified:
     """Whether a counterexample was wanted."""
     certified: int
     """Number of distinct instances that were proved and on which the statement says something."""
-    trivial: int
-    """Number of further instances that were proved, on which it says nothing: both sides 0, no choice."""
     undecided: int
     """Number of instances that could not be proved; the first one ends the proof."""
     reason: str
@@ -62,6 +60,8 @@ class Certified:
     """Name of the certificate file; empty if nothing was proved."""
     seconds: float
     """Seconds that drawing and proving took."""
+    trivial: int = 0
+    """Number of further instances that were proved, on which the statement says nothing."""
 
     @property
     def ok(self) -> bool:
@@ -88,11 +88,11 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         job.form,
         job.refutes,
         len(proofs),
-        trivial,
         len(reasons),
         reasons[0] if reasons else "",
         path.name if proofs else "",
         round(time.perf_counter() - start, 3),
+        trivial,
     )
 
 
