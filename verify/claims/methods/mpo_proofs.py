@@ -43,9 +43,15 @@ def remainder(x: Exact, pi: Sequence[fmpq], phi: Sequence[fmpq], *, q: int = 1) 
 
 
 def evidence(x: Exact) -> list[arb]:
-    """Nonnegative if App. G's bound is below the log-evidence `log sum y pi_phi`: KL(d pi_theta || posterior)."""
+    """Nonnegative if App. G's bound is below the log-evidence `log sum y pi_phi`: KL(d pi_theta || posterior).
+
+    It is an exact zero where Q is constant in each state, so that y = 1, and d pi_theta is pi_phi/S.
+    """
     joint = [y * p for y, p in zip(likelihood(x), x.pi_phi, strict=True)]
     u = [x.d[s] * p for (s, _), p in zip(x.mdp.pairs, x.pi_theta, strict=True)]
+    flat = all(len({x.q[i] for i in own}) == 1 for own in x.mdp.of_state)
+    if flat and all(w * x.mdp.n_states == p for w, p in zip(u, x.pi_phi, strict=True)):
+        return [arb(0)]
     return [total(xlogy(w, w * total(joint) / z) for w, z in zip(u, joint, strict=True))]
 
 
