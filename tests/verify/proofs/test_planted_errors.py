@@ -7,7 +7,7 @@ from flint import fmpq
 from tests.support.proofs import JOBS, THREE_ROOTS
 from verify.arithmetic import exact
 from verify.arithmetic.instance import exactly
-from verify.claims.methods import em_proofs
+from verify.claims.methods import em_facts, em_proofs
 from verify.claims.optima import facts as optima
 from verify.engine.registry import all_claims
 from verify.proofs.certificate import Certificate, Undecided
@@ -54,7 +54,7 @@ def test_an_em_that_takes_another_greedy_action_is_not_certified():
     mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
     x = em_proofs.em({"mdp": mdp})
     wrong = x.with_parts(tables=[tuple(2 * value for value in q) for q in x.tables])
-    facts = [equal(em_proofs.as_policy_iteration)]
+    facts = [equal(em_facts.as_policy_iteration)]
     assert isinstance(
         certify("app-f5-policy-iteration", "printed", x, parts=("mdp", "tables"), facts=facts), Certificate
     )
@@ -66,7 +66,7 @@ def test_an_em_that_takes_another_greedy_action_is_not_certified():
 def test_a_value_iteration_that_repeats_a_table_is_not_certified():
     x = em_proofs.fixed_target(THREE_ROOTS)
     wrong = x.with_parts(tables=[*x.tables[:3], x.tables[2]])
-    facts = [equal(em_proofs.value_iteration)]
+    facts = [equal(em_facts.value_iteration)]
     assert isinstance(
         certify("eq-41", "corrected", wrong, parts=("mdp", "q", "tables"), facts=facts), Undecided
     )

@@ -11,6 +11,7 @@ from verify.arithmetic import exact
 from verify.arithmetic.exact import ExactMDP, fraction_of
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.methods import episode_facts as facts
+from verify.claims.methods import example_facts
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM
@@ -89,19 +90,19 @@ def _merl_examples(*, past_the_threshold: bool) -> st.SearchStrategy[dict[str, A
 WITH_PRIOR, UNIFORM_PRIOR = ("mdp", "pi", "prior", "alpha"), ("mdp", "pi", "alpha", "horizon")
 EPISODE, LOTTERY = ("mdp", "pi", "c", "horizon"), ("mdp", "c", "horizon")
 IS_MERL_EXAMPLE = (
-    given(equal(facts.rewards_of_one)),
-    given(equal(facts.one_reward)),
-    given(equal(facts.reward_at_start)),
-    given(equal(facts.two_actions_at_start)),
-    given(equal(facts.soft_fixed_point)),
+    given(equal(example_facts.rewards_of_one)),
+    given(equal(example_facts.one_reward)),
+    given(equal(example_facts.reward_at_start)),
+    given(equal(example_facts.two_actions_at_start)),
+    given(equal(example_facts.soft_fixed_point)),
 )
 """Facts on the talk's MDP: two actions at the start, of which one pays 1 and nothing else does; soft values."""
 WORSE_LOTTERY = (
-    given(equal(facts.two_actions_at_start)),
-    given(equal(facts.one_pays_later)),
-    given(equal(facts.safe_is_sure)),
-    given(above(facts.safe_above_mean)),
-    given(above(facts.equivalent_above_safe)),
+    given(equal(example_facts.two_actions_at_start)),
+    given(equal(example_facts.one_pays_later)),
+    given(equal(example_facts.safe_is_sure)),
+    given(above(example_facts.safe_above_mean)),
+    given(above(example_facts.equivalent_above_safe)),
 )
 _two_steps = {"prepare": two_steps}
 
@@ -133,14 +134,14 @@ JOBS: Jobs = {
     ),
     "pseudo-likelihood-jensen": (proved("printed", EPISODE, at_least(facts.jensen), prepare=episodes),),
     "pseudo-likelihood-risk-seeking": (
-        proved("printed", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
+        proved("printed", LOTTERY, *WORSE_LOTTERY, above(example_facts.fitted_lottery), prepare=lottery),
     ),
     "merl-counterexample": (
         proved(
             "printed",
             ("mdp", "c"),
             *IS_MERL_EXAMPLE,
-            equal(facts.merl),
+            equal(example_facts.merl),
             prepare=merl_example,
             instances=_merl_examples(past_the_threshold=False),
         ),
@@ -151,9 +152,9 @@ JOBS: Jobs = {
             ("mdp", "q_star", "c"),
             *IS_MERL_EXAMPLE,
             IS_OPTIMUM,
-            given(above(facts.merl_premise)),
-            above(facts.merl_threshold),
-            above(facts.best_at_start),
+            given(above(example_facts.merl_premise)),
+            above(example_facts.merl_threshold),
+            above(example_facts.best_at_start),
             prepare=merl_example,
             instances=_merl_examples(past_the_threshold=True),
         ),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from verify.arithmetic import exact
 from verify.arithmetic.exact import distribution_of, fractions
 from verify.arithmetic.instance import Exact, exactly, without_mdp
-from verify.claims.objective import facts
+from verify.claims.objective import facts, latent_facts, posterior_facts
 from verify.proofs.draws import positive_tables, small
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
@@ -62,7 +62,7 @@ _CHOSEN = small(
     d=distributions,
     eps=temperatures(),
 )
-OWN_TEMPERATURE = (IS_OPTIMUM, POSITIVE_OPTIMUM, given(equal(facts.own_temperature)))
+OWN_TEMPERATURE = (IS_OPTIMUM, POSITIVE_OPTIMUM, given(equal(posterior_facts.own_temperature)))
 """Facts on a counterexample: its Q* is positive, and eps is the residual error of its Q under T*, with c = 1."""
 _own = {"prepare": with_optimum}
 _hidden = {"prepare": hidden_variables}
@@ -118,28 +118,48 @@ JOBS: Jobs = {
     "eq-24": (proved("printed", WITH_POLICY, equal(facts.eq_24), instances=_ON_POLICY),),
     "app-d4-factorisation": (proved("printed", Q_AND_EPS, equal(facts.factorisation), instances=_ON_Q),),
     "eq-10": (
-        proved("printed", Q_AND_EPS, equal(facts.likelihood_as_product), equal(facts.eq_10), instances=_ON_Q),
+        proved(
+            "printed",
+            Q_AND_EPS,
+            equal(posterior_facts.likelihood_as_product),
+            equal(posterior_facts.eq_10),
+            instances=_ON_Q,
+        ),
     ),
-    "app-b-action-posterior": (proved("printed", Q_AND_EPS, equal(facts.action_posterior), instances=_ON_Q),),
+    "app-b-action-posterior": (
+        proved("printed", Q_AND_EPS, equal(posterior_facts.action_posterior), instances=_ON_Q),
+    ),
     "app-b-elbo": (
-        proved("printed", WITH_POLICY, equal(facts.elbo), equal(facts.elbo_expansion), instances=_ON_POLICY),
+        proved(
+            "printed",
+            WITH_POLICY,
+            equal(posterior_facts.elbo),
+            equal(posterior_facts.elbo_expansion),
+            instances=_ON_POLICY,
+        ),
     ),
     "app-b-minimising": (
         refuted(
             "printed",
             ("mdp", "q_star", "q", "pi_theta", "d", "eps"),
             *OWN_TEMPERATURE,
-            equal(facts.lowest_policy),
-            equal(facts.least_objective),
-            above(facts.theta_divergence),
+            equal(posterior_facts.lowest_policy),
+            equal(posterior_facts.least_objective),
+            above(posterior_facts.theta_divergence),
             prepare=least_policy,
         ),
-        proved("corrected", WITH_POLICY, equal(facts.shortfall), instances=_ON_POLICY),
+        proved("corrected", WITH_POLICY, equal(posterior_facts.shortfall), instances=_ON_POLICY),
     ),
-    "eq-09": (proved("printed", HIDDEN, equal(facts.marginal), **_hidden),),
-    "design-02": (proved("printed", LATENT, equal(facts.design_marginal), **_latent),),
+    "eq-09": (proved("printed", HIDDEN, equal(latent_facts.marginal), **_hidden),),
+    "design-02": (proved("printed", LATENT, equal(latent_facts.design_marginal), **_latent),),
     "design-04": (
-        proved("printed", LATENT, at_least(facts.design_bound), equal(facts.boltzmann_attains), **_latent),
+        proved(
+            "printed",
+            LATENT,
+            at_least(latent_facts.design_bound),
+            equal(latent_facts.boltzmann_attains),
+            **_latent,
+        ),
     ),
     "lemma-1-i-finite": (
         proved(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.objective import facts as objective
+from verify.claims.objective import posterior_facts
 from verify.claims.objective.proofs import with_optimum
 from verify.claims.optima import facts
 from verify.claims.optima.root_proofs import with_roots
@@ -106,7 +107,7 @@ JOBS: Jobs = {
             "corrected",
             ("mdp", "q", "pi_theta", "d", "eps"),
             Q_IS_OPTIMUM,
-            equal(objective.shortfall),
+            equal(posterior_facts.shortfall),
             *LOSS_BOUNDS,
             prepare=computed_optimum,
             instances=instances(mdp=_MDPS, pi_theta=policies, d=distributions, eps=temperatures()),

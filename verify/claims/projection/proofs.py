@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
-from verify.claims.projection import facts
-from verify.claims.projection.facts import Curve, weights
+from verify.claims.projection import curve_facts, facts
+from verify.claims.projection.curve_facts import Curve
+from verify.claims.projection.facts import weights
 from verify.proofs.draws import Instances, halves, with_features, with_table_features
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, as_drawn, featured, proved, refuted
@@ -95,7 +96,10 @@ def inverted(draw: st.DrawFn, *, masked: bool = False) -> Exact:
 
 SQUARE, INVERTED = ("mdp", "beta", "features", "zeta"), ("mdp", "beta", "features", "gram_inverse", "zeta")
 QUADRATIC = ("mdp", "features", "hessian", "omega", "pi", "zeta", "dzeta")
-WEIGHTS_SOLVE = given(equal(facts.curved_normal_equation)), given(equal(facts.curved_slope_equation))
+WEIGHTS_SOLVE = (
+    given(equal(curve_facts.curved_normal_equation)),
+    given(equal(curve_facts.curved_slope_equation)),
+)
 BY_INVERSE = given(equal(facts.is_inverse)), given(equal(facts.weights_by_inverse))
 NORMAL = equal(facts.normal_equation("beta"))
 PROJECTION = proved(
@@ -173,21 +177,21 @@ JOBS: Jobs = {
         ),
     ),
     "app-f1-gradient": (
-        proved("printed", QUADRATIC, *WEIGHTS_SOLVE, equal(facts.projected_gradient), **_curved_q),
+        proved("printed", QUADRATIC, *WEIGHTS_SOLVE, equal(curve_facts.projected_gradient), **_curved_q),
     ),
     "eq-35": (
         refuted(
             "printed",
             (*QUADRATIC, "step"),
             *WEIGHTS_SOLVE,
-            differs(facts.update(scaled=False)),
+            differs(curve_facts.update(scaled=False)),
             **_curved_q,
         ),
         proved(
             "corrected",
             (*QUADRATIC, "step"),
             *WEIGHTS_SOLVE,
-            equal(facts.update(scaled=True)),
+            equal(curve_facts.update(scaled=True)),
             **_curved_q,
         ),
     ),
