@@ -66,8 +66,15 @@ def positive_tables(mdp: TabularMDP) -> st.SearchStrategy[Any]:
 
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
     """Hypothesis strategy that draws `size` multiples of 1/2, each at most `largest / 2` in size."""
-    entries = st.integers(-largest, largest).map(lambda k: fmpq(k, 2))
-    return st.lists(entries, min_size=size, max_size=size)
+    return _from_bytes(
+        size, [fmpq(0), *(fmpq(sign * k, 2) for k in range(1, largest + 1) for sign in (1, -1))]
+    )
+
+
+def _from_bytes(size: int, values: Sequence[fmpq]) -> st.SearchStrategy[list[fmpq]]:
+    """Hypothesis strategy that draws `size` of the values, all from one draw of bytes: ten times as fast."""
+    drawn = st.binary(min_size=size, max_size=size)
+    return drawn.map(lambda data: [values[byte % len(values)] for byte in data])
 
 
 def with_features(
@@ -99,8 +106,7 @@ def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
     if "omega" in names:
         parts["omega"] = draw(halves(len(features)))
     if "beta" in names:
-        nonzero = st.sampled_from([1, -1, 2, -2, 3, -3, 4, -4]).map(lambda k: fmpq(k, 2))
-        parts["beta"] = draw(st.lists(nonzero, min_size=n, max_size=n))
+        parts["beta"] = draw(_from_bytes(n, [fmpq(k, 2) for k in (1, -1, 2, -2, 3, -3, 4, -4)]))
     return x.with_parts(**parts)
 
 
