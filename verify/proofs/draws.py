@@ -73,8 +73,9 @@ def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
 
 def _from_bytes(size: int, values: Sequence[fmpq]) -> st.SearchStrategy[list[fmpq]]:
     """Hypothesis strategy that draws `size` of the values, all from one draw of bytes: ten times as fast."""
-    drawn = st.binary(min_size=size, max_size=size)
-    return drawn.map(lambda data: [values[byte % len(values)] for byte in data])
+    length = max(16, size)  # one length for all, so that few are all zeros
+    drawn = st.binary(min_size=length, max_size=length)
+    return drawn.map(lambda data: [values[byte % len(values)] for byte in data[:size]])
 
 
 def with_features(
@@ -84,7 +85,7 @@ def with_features(
 
     Args:
         names: the parts asked for; `mdp` and `features` are always drawn. With `beta`, the rewards are 0.
-        n_features: the features are unit vectors (only if this exceeds 1), or 1 to this many rows of halves.
+        n_features: the features are unit vectors (only if this exceeds 1), or 1 to this many rows of halves, not all 0.
         where: condition that every instance must satisfy; None accepts all.
     """
     drawn = _with_features(*names, n_features=n_features)
@@ -101,10 +102,10 @@ def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
     if n_features > 1 and draw(st.booleans()):
         features = _unit_vectors(n)
     else:
-        features = draw(st.lists(halves(n, 2), min_size=1, max_size=n_features))
+        features = draw(st.lists(halves(n, 2).filter(any), min_size=1, max_size=n_features))
     parts: dict[str, Any] = {"features": features}
     if "omega" in names:
-        parts["omega"] = draw(halves(len(features)))
+        parts["omega"] = draw(halves(len(features)).filter(any))
     if "beta" in names:
         parts["beta"] = draw(_from_bytes(n, [fmpq(k, 2) for k in (1, -1, 2, -2, 3, -3, 4, -4)]))
     return x.with_parts(**parts)
