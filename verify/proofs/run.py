@@ -46,6 +46,8 @@ class Certified:
     """Name of the certificate file; empty if nothing was proved."""
     seconds: float
     """Seconds that drawing and proving took."""
+    sha256: str = ""
+    """Hash in the certificate file, which binds a run's results to it; empty if nothing was proved."""
 
     @property
     def ok(self) -> bool:
@@ -65,8 +67,7 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
     prove = _refute if job.refutes else _prove
     proofs, reasons = prove(job, claim, seed, n_instances)
     path = out / f"{claim.id}-{job.form}.json"
-    if proofs:
-        write(path, proofs)
+    digest = write(path, proofs) if proofs else ""
     return Certified(
         claim.id,
         job.form,
@@ -76,6 +77,7 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         reasons[0] if reasons else "",
         path.name if proofs else "",
         round(time.perf_counter() - start, 3),
+        digest,
     )
 
 
