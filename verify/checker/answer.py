@@ -178,8 +178,8 @@ def _print_text(found: dict[str, Answer]) -> None:
     if proved:
         n, n_files = sum(y["certificates"] for x in proved for y in x["statements"]), len(proved)
         count = f"{n} certificate{'s' * (n != 1)} in {n_files} file{'s' * (n_files != 1)}"
-        print(f"{count}, all true by the formulas of statements.toml")  # noqa: T201
-        print(f"with the SHA-256 {hashlib.sha256(SOURCE).hexdigest()}")  # noqa: T201
+        print(f"{count}, all true by the formulas of statements.toml,")  # noqa: T201
+        print(f"SHA-256 {hashlib.sha256(SOURCE).hexdigest()}")  # noqa: T201
 
 
 def _refused(x: Answer) -> str:
