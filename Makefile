@@ -11,11 +11,12 @@ DEEP := .[deep,export]
 DEV := .[dev,deep,export]
 CLUSTER := .[dev,deep,export,cluster]
 NOTEBOOK := .[dev,deep,export,notebook]
+DOCS := .[dev,deep,export,docs]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants lint format clean
+.PHONY: help verify deep test test-long test-nojit test-boundscheck test-cluster test-notebook test-mutants docs dist lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +73,25 @@ test-mutants: export OPENBLAS_NUM_THREADS = 1
 test-mutants: $(VENV)/.stamp-dev  ## a wrong statement of each claim of the VIREL paper must turn its verdict (a minute)
 	@$(BIN)/pytest -m "long or not long" tests/verify/statements $(PYTEST_ARGS)
 
+# A warning is an error: a broken link, a formula that can't be shown, a public name without an entry.
+docs: export OMP_NUM_THREADS = 1
+TUTORIALS := $(patsubst docs/tutorials/%.md,out/tutorials/%.ran,$(filter-out %/index.md,$(wildcard docs/tutorials/*.md)))
+docs: $(VENV)/.stamp-docs out/figures $(TUTORIALS)  ## build the documentation site, offline, into out/docs/
+	@cp out/tutorials/*.png docs/tutorials/
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
+	@$(BIN)/pytest -q -m long tests/browser/test_site.py
+	@echo "written: out/docs/index.html"
+
+out/figures: | $(VENV)/.stamp-docs
+	@$(BIN)/virel figures
+
+# A tutorial runs again when its page has changed; its figures go to out/tutorials/.
+out/tutorials/%.ran: docs/tutorials/%.md | $(VENV)/.stamp-docs
+	@$(BIN)/python docs/extensions/tutorial.py $< out/tutorials && touch $@
+
+dist: $(VENV)/.stamp-dev  ## build sdist and wheel, and try the wheel in an empty environment
+	@.ci/dist
+
 deep: $(VENV)/.stamp-deep  ## install PyTorch, MuJoCo, ONNX and ffmpeg, which the deep agent needs
 
 lint: $(VENV)/.stamp-dev  ## format check, lint, order of imports, types
@@ -127,6 +147,10 @@ $(VENV)/.stamp-notebook: $(INPUTS)
 	$(call install,$(NOTEBOOK))
 	@touch $(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $@
 
+$(VENV)/.stamp-docs: $(INPUTS)
+	$(call install,$(DOCS))
+	@touch $(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $@
+
 $(VENV)/.stamp-deep: $(INPUTS)
 	$(call install,$(DEEP))
 	@touch $(VENV)/.stamp-core $@
@@ -135,7 +159,7 @@ $(VENV)/.stamp-deep: $(INPUTS)
 # one whose interpreter is gone.
 ifneq ($(shell [ -x $(BIN)/python ] && cat $(VENV)/.root 2>/dev/null),$(CURDIR))
 .PHONY: moved
-$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $(VENV)/.stamp-cluster: moved
+$(VENV)/.stamp-core $(VENV)/.stamp-dev $(VENV)/.stamp-deep $(VENV)/.stamp-cluster $(VENV)/.stamp-docs: moved
 moved:
 	@if [ -e $(VENV)/.root ]; then touch $(VENV)/.installing; fi
 endif

@@ -15,6 +15,7 @@ from verify.engine.results import ERROR, require_figure_names_differ
 from verify.report.explain import explanation
 from verify.report.letter import letter, letter_markdown
 from verify.report.page import write_report
+from verify.report.plain import plain
 from verify.report.record import record
 from virel_common.errors import require
 from virel_common.files import atomic_file
@@ -62,6 +63,8 @@ class ExplainOptions:
     """File for the letter to the authors: a PDF if its name ends in .pdf, else Markdown (docs/errata.md)."""
     record: Path | None = None
     """Folder (docs/claims, say) for the full record, one Markdown page a topic."""
+    latex: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print formulas in LaTeX, as they stand in the claims, instead of Unicode."""
     seed: int = 0
     """Seed of the random instances (MDPs, policies, values) on which the claims are checked or drawn."""
 
@@ -135,7 +138,8 @@ def _explain(options: ExplainOptions) -> int:
             say(f"virel explain: {claim.id}: {row['exception']}")
             n_failed += 1
         else:
-            _tell(explanation(claim, row))
+            text = explanation(claim, row)
+            _tell(text if options.latex else plain(text))
     return 1 if n_failed else 0
 
 

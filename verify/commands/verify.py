@@ -50,6 +50,8 @@ class VerifyOptions:
     this one, the current folder, --out and files with claims of your own (docs/guide/clusters.md)."""
     no_figures: tyro.conf.FlagCreatePairsOff[bool] = False
     """Check the claims without drawing their convergence plots."""
+    details: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print instances, errors, bounds, seconds and corrected forms too, in more than 80 columns."""
     deep: tyro.conf.FlagCreatePairsOff[bool] = False
     """Also check the deep agent on exactly solved MDPs; this needs torch, as does naming such a claim."""
     certify: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -59,8 +61,10 @@ class VerifyOptions:
 
 @dataclass(frozen=True)
 class ClaimsOptions:
-    """List every claim of the VIREL paper with its place in the paper and the verdict on record."""
+    """List every claim with its title and the verdict on record."""
 
+    details: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print each claim's source and kind too, in more than 80 columns."""
     markdown: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print the list of claims as Markdown, as in docs/claims.md, instead of as a terminal table."""
 
@@ -80,7 +84,7 @@ def _claims(options: ClaimsOptions) -> int:
     if options.markdown:
         print(claims_markdown(claims), end="")
     else:
-        console().print(claims_table(claims))
+        console().print(claims_table(claims, details=options.details))
     return 0
 
 
@@ -107,7 +111,7 @@ def _checked(
         rows = _certified(options, engine, rows, jobs, staging / "certificates")
     written = _publish(options, rows, staging)
     terminal = console()
-    terminal.print(verdict_table(rows))
+    terminal.print(verdict_table(rows, details=options.details))
     terminal.print(findings(rows))
     n_good = sum(map(as_recorded, rows))
     terminal.print(

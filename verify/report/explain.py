@@ -4,6 +4,7 @@ from verify.engine.claim import Claim, Correction, kind_of
 from verify.engine.describe import in_short
 from verify.engine.results import Row
 from verify.report.headline import counted
+from verify.report.sentence import sentence
 
 
 def explanation(claim: Claim, row: Row) -> str:
@@ -25,7 +26,7 @@ def explanation(claim: Claim, row: Row) -> str:
         parts.append(f"**Weight.** {claim.weight}: {claim.weight.meaning}.")
     parts.append(f"**Counted as.** A {kind_of(claim)}.")
     if row["counterexample"] is not None:
-        parts.append(f"**Smallest counterexample found.** {in_short(row['counterexample'], width=2000)}")
+        parts.append(f"**Smallest counterexample found.** {sentence(row['counterexample'])}")
     if claim.correction is not None:
         parts += _correction("Corrected", claim.correction, row["corrected"])
     for step, found in zip(claim.steps, row["steps"], strict=True):
@@ -35,7 +36,7 @@ def explanation(claim: Claim, row: Row) -> str:
             + "."
         )
         if found["counterexample"] is not None:
-            parts.append(f"**It fails on** {in_short(found['counterexample'], width=2000)}")
+            parts.append(f"**It fails on** {sentence(found['counterexample'])}")
         if step.repaired is not None:
             parts += _correction("Repaired", step.repaired, found["repaired"])
     return "\n\n".join(parts) + "\n"
@@ -65,4 +66,4 @@ def _ablation(found: Row) -> str:
     searched = f"{found['ablation']}, {counted(found['instances'], 'instance')} without it"
     if found["counterexample"] is None:
         return searched
-    return f"{searched}; without it, the statement fails on {in_short(found['counterexample'], width=400)}"
+    return f"{searched}; without it, the statement fails on {sentence(found['counterexample'], width=400)}"

@@ -7,6 +7,7 @@ space that stands outside all braces.
 import re
 
 _ARG_OPERATOR = re.compile(r"\\arg\s*\\(max|min)(?![A-Za-z])")
+_ARG = re.compile(r"\\arg(?![A-Za-z])")
 _WORDS = re.compile(r"(?<![\\A-Za-z_^{])(KL|ELBO|Var)(?![A-Za-z])")
 _TEXT = re.compile(r"(\\text\s*\{[^}]*\})")
 _FREE_TEXT = re.compile(r"(\\text\s*\{[^}]* [^}]*\}(?![_^]))")
@@ -21,7 +22,8 @@ _BIND = frozenset("_^")
 
 def upright(latex: str) -> str:
     r"""Rewrite a LaTeX formula with `\arg\max`, KL, ELBO and Var in upright type, and `\;` for `\ `."""
-    parts = _TEXT.split(_ARG_OPERATOR.sub(r"\\text{arg \1}", latex.replace("\\ ", "\\;")))
+    arg = _ARG.sub(r"\\text{arg}", _ARG_OPERATOR.sub(r"\\text{arg \1}", latex.replace("\\ ", "\\;")))
+    parts = _TEXT.split(arg)
     return "".join(part if part.startswith(r"\text") else _WORDS.sub(r"\\text{\1}", part) for part in parts)
 
 

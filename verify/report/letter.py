@@ -159,7 +159,7 @@ def _markdown(found: Letter) -> Iterator[str]:
     yield found.more
     yield "## Remarks, not errors"
     yield "\n".join(f"- {text}" for text in found.remarks)
-    yield f"# {found.design_title}"
+    yield f"## {found.design_title}"
     yield found.design_text
     for entry in found.design:
         yield from _entry_markdown(entry, "")

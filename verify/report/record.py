@@ -7,10 +7,11 @@ derivation that two claims of a page share is written once.
 from collections.abc import Iterator, Sequence
 
 from verify.engine.claim import Check, Claim, Correction, expected_verdict, kind_of
-from verify.engine.describe import describe_instance, in_short
+from verify.engine.describe import describe_instance
 from verify.engine.registry import topics
 from verify.engine.verdict import Weight
 from verify.report.letter import misprints
+from verify.report.sentence import sentence
 
 INDEX = "README.md"
 TITLES = {
@@ -83,7 +84,7 @@ def _claim(claim: Claim, written: dict[str, str]) -> Iterator[str]:
 
 def _counterexample(check: Check) -> Iterator[str]:
     if check.recorded is not None:
-        yield f"**Counterexample.** {in_short(describe_instance(check.recorded), width=2000)}"
+        yield f"**Counterexample.** {sentence(describe_instance(check.recorded))}"
 
 
 def _correction(word: str, offered: Correction, claim_id: str, written: dict[str, str]) -> Iterator[str]:

@@ -8,17 +8,34 @@ from rich.table import Table
 from rich.text import Text
 
 from verify.engine.claim import Claim, Kind, expected_verdict, kind_of
-from verify.engine.describe import in_short
 from verify.engine.results import ERROR, Row, as_recorded
 from verify.report.headline import headline
+from verify.report.sentence import sentence
 
 COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
 LOUD = "bold white on red"
 CORRECTION_FAILS = "its correction, or the repair of one of its steps, fails its own check"
 
 
-def verdict_table(rows: Sequence[Row]) -> Table:
-    """Terminal table of checked claims: source, verdict, instances, error, bound, seconds, correction."""
+def verdict_table(rows: Sequence[Row], *, details: bool) -> Table:
+    """Terminal table of checked claims: claim, source, verdict and weight, within 80 columns.
+
+    With `details` also instances, error, bound, seconds, and what holds instead.
+    """
+    return _detailed(rows) if details else _short(rows)
+
+
+def _short(rows: Sequence[Row]) -> Table:
+    table = Table(title="VIREL, checked as printed", title_justify="left")
+    table.add_column("claim", overflow="fold", max_width=32)
+    table.add_column("source", overflow="fold", max_width=20)
+    table.add_column("verdict", overflow="fold", max_width=20)
+    for row in rows:
+        table.add_row(Text(row["id"]), Text(row["source"]), _verdict(row))
+    return table
+
+
+def _detailed(rows: Sequence[Row]) -> Table:
     table = Table(title="VIREL, checked as printed", title_justify="left")
     for name in ("claim", "source", "verdict"):
         table.add_column(name, overflow="fold")
@@ -31,15 +48,22 @@ def verdict_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def claims_table(claims: Iterable[Claim]) -> Table:
-    """Terminal table of claims: id, place in the paper, title, verdict on record, and its weight."""
+def claims_table(claims: Iterable[Claim], *, details: bool) -> Table:
+    """Terminal table of claims within 80 columns: id, title, verdict on record with its weight.
+
+    With `details` also each claim's source, and as what it is counted.
+    """
     table = Table(title="Claims and their verdicts on record", title_justify="left")
-    for name in ("claim", "source", "title", "on record", "weight", "counted as"):
-        table.add_column(name, overflow="fold")
+    widths = {"claim": 30, "title": 26, "on record": 14}
+    for name in (*widths, *(("source", "counted as") if details else ())):
+        table.add_column(name, overflow="fold", max_width=None if details else widths[name])
     for claim in claims:
-        verdict = Text(str(claim.expected), style=COLOURS[claim.expected]).append(_how(claim), style="dim")
-        texts = map(Text, (claim.id, claim.source, claim.title))
-        table.add_row(*texts, verdict, str(claim.weight or ""), str(kind_of(claim)))
+        verdict = Text(str(claim.expected), style=COLOURS[claim.expected])
+        verdict.append(f" {claim.weight}" if claim.weight else "", style="dim").append(
+            _how(claim), style="dim"
+        )
+        more = (Text(claim.source), str(kind_of(claim))) if details else ()
+        table.add_row(Text(claim.id), Text(claim.title), verdict, *more)
     return table
 
 
@@ -49,7 +73,7 @@ def claims_markdown(claims: Iterable[Claim]) -> str:
     The verdict is CERTIFIED where `--certify` proves the claim.
     """
     claims = list(claims)
-    parts = [f"- {line}" for line in headline([_on_record(claim) for claim in claims])]
+    parts = ["# All claims", "", *(f"- {line}" for line in headline([_on_record(claim) for claim in claims]))]
     for kind in Kind:
         those = [claim for claim in claims if kind_of(claim) is kind]
         if those:
@@ -120,7 +144,9 @@ def _checked(name: str, checked: Row) -> Text:
 
 def _counterexamples(rows: Sequence[Row]) -> list[Text]:
     return [
-        Text(f"{row['id']}: ", style="magenta").append(in_short(row["counterexample"]), style="default")
+        Text(f"{row['id']}: ", style="magenta").append(
+            sentence(row["counterexample"], width=240), style="default"
+        )
         for row in rows
         if row["verdict"] == "REFUTED" and row["counterexample"] is not None
     ]
@@ -132,7 +158,7 @@ def _trouble(rows: Sequence[Row]) -> list[Text]:
         if row["verdict"] == ERROR:
             out.append(Text(f"{row['id']}: ERROR: {row['exception']}", style=LOUD))
             if row["counterexample"] is not None:
-                out.append(Text(f"  on {in_short(row['counterexample'])}"))
+                out.append(Text(f"  on {sentence(row['counterexample'], width=240)}"))
         elif row["verdict"] != row["expected"]:
             out.append(Text(f"{row['id']}: {row['verdict']}, but on record as {row['expected']}", style=LOUD))
         elif not as_recorded(row):

@@ -12,7 +12,7 @@ class EnvSpec:
     """Which environment to make, and how; equal specifications make equal environments."""
 
     id: str
-    """Gymnasium id, or `module:Id` for an environment that a module registers."""
+    """Id in Gymnasium; one that a module registers has the module and a colon in front."""
     arguments: Mapping[str, object] = field(default_factory=dict)
     """Arguments of the environment by name, as `gymnasium.make` takes them."""
     max_episode_steps: int | None = None

@@ -29,7 +29,7 @@ class LoadedPolicy:
     """Policy of one seed of a run, deterministic or exploring, in the environment's own numbers."""
 
     env: str
-    """Gymnasium id of the environment that it was trained on, or `module:function`."""
+    """Id in Gymnasium of the training's environment, or module and function with a colon between."""
     seed: int
     """Seed of the run whose newest policy this is."""
     step: int

@@ -22,10 +22,12 @@ class BatchSolution:
     r"""Optimal values of N MDPs, each with a guaranteed error bound.
 
     Attributes:
-        value: `[N, S]` state values. q: `[N, S, A]` action values, `-inf` where the action does not exist.
-        policy: `[N, S]` greedy actions of `q`, lowest index among equals. error_bound: `[N]` guaranteed
-        bounds on $\|Q - Q^*\|_\infty$, rounding included; `inf` where gamma is too close to 1. met: `[N]`
-        whether the bound is within the tolerance.
+        value: `[N, S]` state values.
+        q: `[N, S, A]` action values, `-inf` where the action does not exist.
+        policy: `[N, S]` greedy actions of `q`, lowest index among equals.
+        error_bound: `[N]` guaranteed bounds on $\|Q - Q^*\|_\infty$, rounding included; `inf` where gamma is
+            too close to 1.
+        met: `[N]` whether the bound is within the tolerance.
     """
 
     value: Array

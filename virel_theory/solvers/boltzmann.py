@@ -34,10 +34,12 @@ class BoltzmannFixedPoints:
     r"""Distinct fixed points of the Boltzmann operator found by a search, and whether there is only one.
 
     Attributes:
-        q: `[K, S, A]` tables, ordered by their mean value, `-inf` where the action does not exist. residual:
-        `[K]` computed $\max|T_\omega Q - Q|$ over the pairs that exist, reward units. n_starts: starts tried.
-        n_converged: starts that ended in a fixed point. unique: whether there is provably one fixed point
-        only; False means "found K", not that there are no others.
+        q: `[K, S, A]` tables, ordered by their mean value, `-inf` where the action does not exist.
+        residual: `[K]` computed $\max|T_\omega Q - Q|$ over the pairs that exist, reward units.
+        n_starts: starts tried.
+        n_converged: starts that ended in a fixed point.
+        unique: whether there is provably one fixed point only; False means "found K", not that there are no
+            others.
     """
 
     q: Array

@@ -52,12 +52,14 @@ class Solution:
     r"""Optimal values, or values of a policy, with a guaranteed error bound.
 
     Attributes:
-        value: `[S]` state values, reward units. q: `[S, A]` action values; where the action does not exist
-        `-inf` (`+inf` when costs are minimised). policy: `[S]` greedy actions of `q`, lowest index among
-        equals. status: how the solver ended. n_steps: iterations of the method (sweeps, or improvement steps
-        of policy iteration). error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$
-        for these very arrays, rounding included. method: what ran, in order: `auto: mpi, then banded LU`, or
-        `vi, then compensated sweeps`.
+        value: `[S]` state values, reward units.
+        q: `[S, A]` action values; where the action does not exist `-inf` (`+inf` when costs are minimised).
+        policy: `[S]` greedy actions of `q`, lowest index among equals.
+        status: how the solver ended.
+        n_steps: iterations of the method (sweeps, or improvement steps of policy iteration).
+        error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$ for these very arrays,
+            rounding included.
+        method: what ran, in order: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`.
     """
 
     value: Array

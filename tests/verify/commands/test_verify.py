@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import tests.support.claims as fake
 from verify.commands.verify import main_claims, main_verify
@@ -14,6 +16,7 @@ from verify.engine import registry
 from verify.engine.results import as_recorded, write_json
 from verify.proofs.rows import certified_row
 from verify.recheck import main_recheck
+from verify.report.tables import verdict_table
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW_KEYS = """id title source verdict expected instances error bound seconds corrected counterexample
@@ -77,13 +80,34 @@ def test_a_gap_row_names_the_step_what_breaks_it_and_its_repair(tmp_path):
 
 
 def test_the_terminal_shows_verdicts_corrections_steps_counterexamples_and_paths(tmp_path, capsys):
-    verify(tmp_path)
+    verify(tmp_path, "--details")
     out, err = capsys.readouterr()
-    for text in ("REFUTED", "corrected form HOLDS", "step fails: the step that fails", "refuted: x 17"):
+    for text in ("REFUTED", "corrected form HOLDS", "step fails: the step that fails", "refuted: x = 17"):
         assert text in out
     assert out.splitlines()[-2].startswith(f"written: {tmp_path}/results.json, {tmp_path}/figures/ (")
     assert out.splitlines()[-1] == f"report: {tmp_path}/report.html"
     assert err.splitlines()[0].startswith("[1/3] holds HOLDS")
+
+
+def test_tables_fit_eighty_columns_unless_details_are_asked_for(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(registry, "all_claims", REAL_CLAIMS)
+    assert main_claims([]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    assert main_claims(["--details"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 80
+    longest = max(REAL_CLAIMS(), key=len)
+    row = {
+        "id": longest,
+        "source": "a place in a paper of two columns",
+        "verdict": "REFUTED",
+        "weight": "completion",
+    }
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(
+        verdict_table([row | {"expected": "REFUTED", "corrected": None, "steps": []}], details=False)
+    )
+    assert max(map(len, console.export_text().splitlines())) <= 80
 
 
 def test_figures_land_beside_the_results_unless_they_are_not_wanted(tmp_path):
@@ -232,7 +256,7 @@ def test_results_are_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_claims_are_listed_with_source_title_and_verdict_on_record(capsys):
-    assert main_claims([]) == 0
+    assert main_claims(["--details"]) == 0
     out = capsys.readouterr().out
     for text in ("refuted", "Eq. (2)", "REFUTED", "GAP"):
         assert text in out

@@ -11,7 +11,7 @@ def test_an_explanation_says_what_is_printed_what_came_out_and_what_holds(monkey
     text = capsys.readouterr().out
     assert all(
         part in text
-        for part in ("**As printed.** $x < 17$", "REFUTED", "x 17", "**Corrected** (HOLDS", "count")
+        for part in ("**As printed.** x < 17", "REFUTED", "x = 17", "**Corrected** (HOLDS", "count")
     )
 
 
@@ -37,4 +37,11 @@ def test_a_check_that_raises_is_one_line_and_the_others_are_explained(monkeypatc
     assert main_explain(["error", "refuted"]) == 1
     out, err = capsys.readouterr()
     assert err == "virel explain: error: ZeroDivisionError: a bug in the check\n"
-    assert "**As printed.** $x < 17$" in out
+    assert "**As printed.** x < 17" in out
+
+
+def test_formulas_are_unicode_or_latex_as_asked(capsys):
+    assert main_explain(["theorem-5-i"]) == 0
+    assert "ω" in capsys.readouterr().out
+    assert main_explain(["theorem-5-i", "--latex"]) == 0
+    assert r"\omega" in capsys.readouterr().out

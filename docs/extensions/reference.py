@@ -1,0 +1,108 @@
+"""API pages from the lists of public names, one page a module. The build fails if a name has no entry."""
+
+import ast
+import importlib
+from collections import defaultdict
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+PACKAGES = {
+    "virel_theory": "Finite MDPs, exactly: operators, objective, gradients, solvers, the design space",
+    "verify": "Claims of your own, and strategies of random MDPs",
+    "virel_deep": "The deep agent from Python",
+}
+STRATEGIES = "verify.strategies"
+FOLDER = "reference"
+log = logging.getLogger(__name__)
+
+
+def listed(package: str) -> dict[str, list[str]]:
+    """Public names of a package by the module that defines each, as its `__init__.pyi` lists them."""
+    stub = Path(str(importlib.import_module(package).__file__)).with_name("__init__.pyi")
+    names = defaultdict(list)
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            names[f"{package}.{node.module}"] += [alias.name for alias in node.names]
+    return dict(names)
+
+
+def entry(package: str, name: str) -> str:
+    """Directive that documents a public name by the path that users import it from."""
+    found = getattr(importlib.import_module(package), name)
+    kind = "class" if isinstance(found, type) else "function" if callable(found) else "data"
+    if kind == "class" and issubclass(found, Exception):
+        kind = "exception"
+    members = "\n   :members:" if kind == "class" else ""
+    return f"```{{eval-rst}}\n.. auto{kind}:: {package}.{name}{members}\n```\n"
+
+
+def page(package: str, module: str, names: list[str]) -> str:
+    """Page of a module: what it is about, and an entry for each of its public names."""
+    title = module.removeprefix(f"{package}.")
+    summary = (importlib.import_module(module).__doc__ or "").split("\n")[0]
+    entries = "\n".join(entry(package, name) for name in names)
+    return f"# {title}\n\n{summary}\n\n{entries}"
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its name without `.md`, indexes included."""
+    out = {}
+    for package, about in PACKAGES.items():
+        modules = listed(package)
+        for module, names in modules.items():
+            out[f"{package}/{module.removeprefix(package + '.')}"] = page(package, module, names)
+        rows = "\n".join(
+            f"| [{module.removeprefix(package + '.')}]({module.removeprefix(package + '.')}.md) | "
+            f"{', '.join(f'`{name}`' for name in names)} |"
+            for module, names in modules.items()
+        )
+        extra = "strategies\n" if package == "verify" else ""
+        tree = "\n".join(module.removeprefix(f"{package}.") for module in modules)
+        out[f"{package}/index"] = (
+            f"# {package}\n\n{about}.\n\n| module | public names |\n| --- | --- |\n{rows}\n\n"
+            f"```{{toctree}}\n:hidden:\n\n{tree}\n{extra}```\n"
+        )
+    out["verify/strategies"] = (
+        "# strategies\n\n```{eval-rst}\n.. automodule:: verify.strategies\n   :members:\n```\n"
+    )
+    tree = "\n".join(f"{package}/index" for package in PACKAGES)
+    out["index"] = (
+        "# API reference\n\nEvery public name, from its docstring. Each example runs in the test suite.\n\n"
+        + "".join(f"- [{package}]({package}/index.md): {about}.\n" for package, about in PACKAGES.items())
+        + f"\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
+    )
+    return out
+
+
+def write(app: Sphinx) -> None:
+    """Write the pages whose text has changed, and remove those that are no more."""
+    folder = Path(app.srcdir) / FOLDER
+    made = {folder / f"{name}.md": text for name, text in pages().items()}
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for path in folder.rglob("*.md"):
+        if path not in made:
+            path.unlink()
+
+
+def missing(app: Sphinx, error: Exception | None) -> None:
+    """Warn of each public name without an entry; `make docs` treats warnings as errors."""
+    if error is not None:
+        return
+    known = app.env.get_domain("py").data["objects"]  # type: ignore[attr-defined]
+    for package in PACKAGES:
+        for names in listed(package).values():
+            for name in names:
+                if f"{package}.{name}" not in known:
+                    log.warning("%s.%s is public and has no API entry", package, name)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write pages before reading, look for missing names at the end."""
+    app.connect("builder-inited", write)
+    app.connect("build-finished", missing)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,52 @@
+"""Run a tutorial: its Python blocks from top to bottom, each with the output that the page shows after it.
+
+`python docs/extensions/tutorial.py PAGE FOLDER` runs a page in a folder, where its figures stay. It ends with
+status 1 and a comparison if a block prints something else. `--write` writes the outputs into the page.
+"""
+
+import contextlib
+import difflib
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+BLOCK = re.compile(r"```python\n(?P<code>.*?)```\n(?:```\n(?P<output>.*?)```\n)?", re.DOTALL)
+
+
+def run(page: Path, folder: Path, *, write: bool = False) -> list[str]:
+    """Run a page's blocks in one namespace in `folder`; returns how outputs differ from the page."""
+    text = page.read_text(encoding="utf-8")
+    os.environ.setdefault("MPLBACKEND", "agg")
+    names: dict[str, object] = {"__name__": "__main__"}
+    differences, out, end = [], [], 0
+    with contextlib.chdir(folder):
+        for block in BLOCK.finditer(text):
+            printed = io.StringIO()
+            line = text.count("\n", 0, block.start("code"))
+            code = compile("\n" * line + block["code"], str(page), "exec")
+            with contextlib.redirect_stdout(printed):
+                exec(code, names)
+            shown, found = block["output"], printed.getvalue()
+            if shown is not None and shown != found:
+                differences += difflib.unified_diff(shown.splitlines(), found.splitlines(), "page", "printed")
+                out += [text[end : block.start("output")], found]
+                end = block.end("output")
+    if write:
+        page.write_text("".join([*out, text[end:]]), encoding="utf-8")
+    return differences
+
+
+def main(argv: list[str]) -> int:
+    """Run one page; print how it differs."""
+    write = "--write" in argv
+    page, folder = (Path(one).resolve() for one in argv if one != "--write")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = run(page, folder, write=write)
+    sys.stderr.write("".join(f"{line}\n" for line in found))
+    return 1 if found and not write else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

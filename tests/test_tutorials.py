@@ -1,0 +1,59 @@
+"""The tutorials run, and print what their pages show; a page whose output is wrong is found."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNNER = ROOT / "docs" / "extensions" / "tutorial.py"
+DEEP = {"mpo_twice", "train_watch_export"}
+PAGES = [
+    pytest.param(
+        page, id=page.stem, marks=[pytest.mark.long, pytest.mark.mujoco] if page.stem in DEEP else []
+    )
+    for page in sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+    if page.stem != "index"
+]
+
+
+def run(page, folder):
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, RUNNER, page, folder],
+        env=os.environ | {"PYTHONPATH": path, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_tutorial_prints_what_its_page_shows(page, tmp_path):
+    done = run(page, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def planted(tmp_path, shown):
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"# T\n\n```python\nx = 2\nprint(x)\n```\n```\n{shown}\n```\n\n```python\nprint(x)\n```\n"
+    )
+    return page
+
+
+def test_a_wrong_output_is_found_and_can_be_written_anew(tmp_path):
+    page = planted(tmp_path, "3")
+    done = run(page, tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[-2:]) == (1, ["-3", "+2"])
+    assert run(planted(tmp_path, "2"), tmp_path).returncode == 0
+
+
+def test_an_error_has_the_line_of_the_page(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# T\n\n```python\nraise ValueError\n```\n")
+    done = run(page, tmp_path)
+    assert done.returncode == 1
+    assert 'page.md", line 4' in done.stderr

@@ -1,0 +1,54 @@
+"""Counterexamples in words."""
+
+import pytest
+
+from verify.report.sentence import number, sentence
+
+TWO = {
+    "transition": [[[0.0, 1.0], [0.5, 0.5]], [[1.0, 0.0], [0.0, 1.0]]],
+    "reward": [[1.0, 0.0], [0.1, -2.0]],
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.5, "1/2"),
+        (2, "2"),
+        (0.1, "1/10"),
+        (36.29434, "36.2943"),
+        (1e-9, "1e-09"),
+        ("inf", "inf"),
+        (-0.75, "-3/4"),
+    ],
+)
+def test_numbers_are_fractions_only_if_they_are_exactly_those(value, text):
+    assert number(value) == text
+
+
+def test_a_small_mdp_is_told_pair_by_pair():
+    assert sentence({"mdp": {**TWO, "gamma": 0.9}, "eps": 0.25}) == (
+        "two states, two actions, discount 9/10, where action 0 in state 0 pays 1 and leads to state 1, "
+        "action 1 in state 0 pays 0 and leads to state 0 with probability 1/2 and state 1 with probability "
+        "1/2, action 0 in state 1 pays 1/10 and leads to state 0 and action 1 in state 1 pays -2 and leads "
+        "to state 1; eps = 1/4"
+    )
+
+
+def test_actions_that_do_not_exist_are_left_out():
+    mdp = {"transition": [[[1.0], [0.0]]], "reward": [[3.0, 0.0]], "gamma": 0.5, "mask": [[True, False]]}
+    assert sentence({"mdp": mdp}) == "one state, one action with reward 3, discount 1/2"
+
+
+def test_a_large_mdp_is_told_by_its_size():
+    rows = [[[1.0] + [0.0] * 4] * 2] * 5
+    mdp = {"transition": rows, "reward": [[0.0, 1.0]] * 5, "gamma": 0.5}
+    assert sentence({"mdp": mdp}) == "five states, two actions, discount 1/2"
+    assert (
+        sentence({"mdp": {"n_states": 900, "n_actions": 3, "gamma": 0.5}})
+        == "900 states, 3 actions, discount 1/2"
+    )
+
+
+def test_a_long_sentence_is_cut():
+    assert sentence({"q": [[1.0, 2.0]] * 90}, width=30) == "q = ((1, 2), (1, 2), (1, 2 ..."
