@@ -37,7 +37,7 @@ else:  # a script, perhaps a copy
     from checker.limits import Rejected
     from checker.proving import CLAIMS, Proved, recheck
 
-__all__ = ["CLAIMS", "Proved", "Rejected", "main_recheck", "parsed", "parser", "recheck", "run"]
+__all__ = ["CLAIMS", "Proved", "Rejected", "main_recheck", "options_of", "parser", "recheck", "run"]
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
@@ -45,17 +45,17 @@ def parser(prog: str) -> argparse.ArgumentParser:
     return answer.parser(prog, __doc__)
 
 
-def parsed(options: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace | int:
+def options_of(command: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace | int:
     """Options of the command line; the exit status if it is a call for help, or wrong."""
     try:
-        return options.parse_args(list(argv))
+        return command.parse_args(list(argv))
     except SystemExit as stop:
         return int(stop.code or 0)
 
 
 def main_recheck(argv: Sequence[str]) -> int:
     """Check the files named, print what they prove, and return the worst exit status."""
-    options = parsed(parser("recheck"), argv)
+    options = options_of(parser("recheck"), argv)
     return options if isinstance(options, int) else run(options)
 
 

@@ -24,7 +24,7 @@ def main_recheck(argv: Sequence[str]) -> int:
     group.add_argument("--sense", choices=["max", "min"], help="maximise rewards or minimise costs")
     group.add_argument("--objective", help="name of a QVBS objective, or a goal label")
     group.add_argument("--reward", help="name of a reward structure or model")
-    options = recheck.parsed(parser, argv)
+    options = recheck.options_of(parser, argv)
     if isinstance(options, int):
         return options
     try:
