@@ -95,7 +95,7 @@ def test_what_the_first_checker_would_let_through_is_false_for_the_second(
     rows = instance[part] if isinstance(instance[part][0], list) else [instance[part]]
     rows[-1][0] = str(Fraction(rows[-1][0]) + 1)
     path.write_bytes(signed(body))
-    monkeypatch.setattr("verify.checker.proving.prove", lambda *_: None)
+    monkeypatch.setattr("verify.checker.proving.prove", lambda *args: [args[2][key] for key in list(args[2])])
     assert recheck.main_recheck([str(path)]) == 0
     capsys.readouterr()
     if job.refutes:

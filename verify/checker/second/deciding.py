@@ -91,21 +91,30 @@ def certificate_holds(entry: Any, arithmetic: Rationals | None = None) -> None:
 def verdicts(raw: bytes) -> dict[str, str]:
     """What is found of each claim and form in the bytes of a file of certificates.
 
-    It begins with "agrees", "cannot decide" or "false".
+    It begins with "agrees" (on how many certificates, and why not on the others) or with "false".
     """
     found: dict[str, list[str]] = {}
     for k, entry in enumerate(json.loads(raw)["certificates"]):
-        key = f"{entry['claim']} {entry['form']}"
-        try:
-            certificate_holds(entry)
-            said = "agrees"
-        except CannotDecide as why:
-            said = f"cannot decide, because of {why}"
-        except (Wrong, ValueError, TypeError, LookupError, ArithmeticError, zlib.error, struct.error) as why:
-            said = f"false: certificate {k}: {why}"
-        found.setdefault(key, []).append(said)
-    return {key: max(said, key=_gravity) for key, said in found.items()}
+        found.setdefault(f"{entry['claim']} {entry['form']}", []).append(_verdict(k, entry))
+    return {key: _summary(said) for key, said in found.items()}
 
 
-def _gravity(said: str) -> int:
-    return 2 if said.startswith("false") else int(said.startswith("cannot"))
+def _verdict(k: int, entry: Any) -> str:
+    """Empty if the certificate holds; else why not, or what stands in the way."""
+    try:
+        certificate_holds(entry)
+    except CannotDecide as why:
+        return str(why)
+    except (Wrong, ValueError, TypeError, LookupError, ArithmeticError, zlib.error, struct.error) as why:
+        return f"false: certificate {k}: {why}"
+    return ""
+
+
+def _summary(said: list[str]) -> str:
+    """What is found of the certificates of one claim and form, of which some may not be decided."""
+    wrong = [x for x in said if x.startswith("false")]
+    reasons = sorted({x for x in said if x})
+    if wrong:
+        return wrong[0]
+    agreed = f"agrees on {said.count('')} of {len(said)}"
+    return f"{agreed}; the others need {' or '.join(reasons)}" if reasons else agreed

@@ -193,7 +193,7 @@ class Point(Calculus):
             "into": self.inward,
             "lowest": self.greedy,
             "dot": self.combined,
-            "row": lambda rows, k=Pair(Fraction(0)): rows[self.round + int(k.a)],  # noqa: B008
+            "row": lambda rows, *k: rows[self.round + sum(int(x.a) for x in k)],
             "moved": self.moved,
             "bend": lambda c, rows, hessians: [
                 self.lifted(plus, f, self.combined(c, g)) for f, g in zip(rows, hessians, strict=True)

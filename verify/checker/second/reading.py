@@ -25,10 +25,10 @@ def number_of(text: Any) -> Fraction:
     """Fraction from a text such as -3/4."""
     if not isinstance(text, str) or not re.fullmatch(r"-?\d+(/\d+)?", text, re.ASCII) or len(text) > 6002:
         raise Wrong("not a fraction")
-    top, _, below = text.partition("/")
-    if len(top) > 3001 or below.startswith("0"):
+    top, *below = text.split("/")
+    if len(top) > 3001 or (below[:1] and below[0].startswith("0")):
         raise Wrong("not a fraction")
-    return Fraction(int(top), int(below or "1"))
+    return Fraction(int(top), *map(int, below))
 
 
 def array_of(data: Any, letter: str) -> list[Any]:

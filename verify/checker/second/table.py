@@ -50,6 +50,8 @@ def _atom(tokens: list[str]) -> tuple[Tree, list[str]]:
         return ("-", ("number", 0), inner), rest
     if head == "(":
         inner, rest = _binary(rest, [("+", "-"), ("*", "/")])
+        if rest[:1] != [")"]:
+            raise Wrong("a bracket is not closed")
         return inner, rest[1:]
     if head.isdigit():
         return ("number", int(head)), rest
