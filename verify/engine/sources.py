@@ -333,6 +333,7 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: ERPG", "policy gradient with the divergence inside returns", "deep-erpg"),
     _claim("Deep: SQL", "targets are soft value iteration", "deep-sql"),
     _claim("Deep: inference", "steps of iterative inference", "deep-iterative"),
+    _claim("Deep: learned priors", "Distral and IADP on enumerated actions", "deep-distral", "deep-iadp"),
 )
 
 

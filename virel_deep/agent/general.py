@@ -1,6 +1,7 @@
 """Update of any algorithm by autograd, through the interfaces of its parts: Algorithm 1 of Marino et al."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,7 +10,8 @@ from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
 from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Posterior, Recalling
 from virel_deep.axes.losses import residual_error
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean
+from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean, seedwise
+from virel_deep.axes.weights import discounted
 from virel_deep.networks.network import Network
 
 
@@ -53,7 +55,7 @@ class GeneralAgent(StackedAgent):
             found = self._evaluated(data, here, fitted, objective)
             here = posterior.improve(found.actions, found.q, objective.alpha)
         if kind.improves:
-            report |= self._improve(found._replace(actions=here), objective.alpha)
+            report |= self._improve(found._replace(actions=here), objective.alpha, data.age)
         report |= self._tune(found, here)
         report["temperature"] = objective.alpha[:, 0]
         self._move_targets(kind)
@@ -69,21 +71,34 @@ class GeneralAgent(StackedAgent):
             return fitted.following
         return Evaluated(data.state, here, objective.q_of(data.state, here.action))
 
-    def _improve(self, found: Evaluated, alpha: Tensor) -> dict[str, Tensor]:
+    def _improve(self, found: Evaluated, alpha: Tensor, age: Tensor | None) -> dict[str, Tensor]:
         """Improve the posterior (E-step) and the prior (M-step), one Adam step of each; returns metrics."""
         _, posterior, prior, _ = self.parts
         here = found.actions
-        loss, of_prior = posterior.loss(here, found.q, alpha), prior.loss(found.state, here)
+        loss, of_prior = (
+            posterior.loss(here, found.q, alpha),
+            prior.loss(found.state, self._weighed(here, age)),
+        )
         total = loss if loss is None or here.penalty is None else loss + seed_mean(here.penalty)
         report: dict[str, Tensor] = {}
+        learnt = dict(posterior.networks)
         if of_prior is not None:
-            total = of_prior.loss if total is None else total + of_prior.loss
             report |= prior.tune(of_prior.kl)
+            if of_prior.loss.requires_grad:  # a frozen prior has none to learn
+                total = of_prior.loss if total is None else total + of_prior.loss
+                learnt |= prior.networks
         if total is not None:
-            self._descend({**posterior.networks, **prior.networks}, total)
+            self._descend(learnt, total)
             shown = total if loss is None else loss
             report["policy_loss"] = shown.detach() * self.algorithm.policy_delay
         return report
+
+    def _weighed(self, here: Weighted, age: Tensor | None) -> Weighted:
+        """The posterior as the prior is fitted to it: its states weighed by discounted visits, if at all."""
+        if age is None:
+            return here
+        weigh = partial(discounted, gamma=self.algorithm.gamma)
+        return here._replace(log_weight=seedwise(weigh, here.log_weight.detach(), age))
 
     def _tune(self, found: Evaluated, here: Weighted) -> dict[str, Tensor]:
         """Take the dual steps of the temperature; returns the metrics of the posterior before them."""
@@ -130,6 +145,7 @@ class GeneralAgent(StackedAgent):
             terminated=batch[..., columns.terminated],
             next_state=batch[..., columns.next_observation],
             window=window,
+            age=None if columns.age is None else batch[..., columns.age],
         )
 
     def _window(self, batch: Tensor) -> Window:

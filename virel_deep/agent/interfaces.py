@@ -110,6 +110,9 @@ class Agent(Protocol):
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy everything that seed k's training depends on into a dictionary, for a checkpoint."""
 
+    def load_network(self, k: int, name: str, blocks: Mapping[str, Tensor]) -> None:
+        """Set seed k's parameters of a network, and of its target copy, from blocks by name."""
+
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k's networks, optimisers and temperature from a `seed_state` dictionary."""
 

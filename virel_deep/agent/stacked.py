@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from virel_common.errors import require
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
 from virel_deep.axes.build import build
 from virel_deep.axes.interfaces import Amortised, Behaving, Deliberate, Draw, Noise, Objective
@@ -55,7 +56,7 @@ class StackedAgent(ABC):
         self.adams = {
             name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()
         }
-        if device.type == "cpu":  # views of the parameters, for acting
+        if device.type == "cpu" and "policy" in self.networks:  # views of the parameters, for acting
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
@@ -69,7 +70,7 @@ class StackedAgent(ABC):
 
     @property
     def policy(self) -> Network:
-        """Policy network of all seeds; every algorithm calls it `policy`."""
+        """Policy network of all seeds; every algorithm that acts by a network calls it `policy`."""
         return self.networks["policy"]
 
     @property
@@ -200,6 +201,20 @@ class StackedAgent(ABC):
             blocks = network.seed_blocks(network.flat, k)
             state[name] = {block: x.cpu().numpy().copy() for block, x in blocks.items()}
         return state
+
+    def load_network(self, k: int, name: str, blocks: Mapping[str, Tensor]) -> None:
+        """Set seed k's parameters of a network, and of its target copy, from blocks by name.
+
+        Raises:
+            InputError: a block is missing or has another shape.
+        """
+        for network in (networks[name] for networks in (self.networks, self.targets) if name in networks):
+            for block, x in network.seed_blocks(network.flat, k).items():
+                found = tuple(blocks[block].shape) if block in blocks else None
+                require(
+                    found == tuple(x.shape), f"{name}/{block}", found, f"must have shape {tuple(x.shape)}"
+                )
+                x.copy_(blocks[block])
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k from a `seed_state` dictionary; all seeds must have the same number of updates."""

@@ -14,9 +14,7 @@ import torch
 from virel_deep.axes import (
     advantage,
     budget,
-    categorical_prior,
     multistep,
-    policy_prior,
     temperature,
     value,
 )
@@ -28,8 +26,10 @@ from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.stein import Stein
 from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
-from virel_deep.axes.prior import Fixed, Uniform
-from virel_deep.design import discrete, improvement, inference, on_policy, parts
+from virel_deep.axes.posterior.tilted import Tilted
+from virel_deep.axes.prior import blind, categorical, policy
+from virel_deep.axes.prior.constant import Fixed, Uniform
+from virel_deep.design import discrete, improvement, inference, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -93,7 +93,7 @@ def _deterministic(settings: parts.Deterministic, of: Sizes, _: Prior) -> Poster
 
 
 def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Posterior:
-    assert isinstance(prior, policy_prior.Learned)
+    assert isinstance(prior, policy.Learned)
     return Reweighted(settings, prior, of.n_action)
 
 
@@ -112,8 +112,12 @@ def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
 
 
 def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
-    assert isinstance(prior, categorical_prior.Learned)
+    assert isinstance(prior, categorical.Learned)
     return Enumerated(prior)
+
+
+def _tilted(_: priors.Tilted, of: Sizes, __: Prior) -> Posterior:
+    return Tilted(of.n_action)
 
 
 def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
@@ -133,21 +137,39 @@ def _fixed(settings: inference.Fixed, _: Sizes) -> Prior:
 
 
 def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
-    policy, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
-    return policy_prior.Learned(settings, policy, target)
+    network, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
+    return policy.Learned(settings, network, target)
 
 
 def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
-    return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
+    return policy.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
 def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
     policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
-    return categorical_prior.Learned(settings, policy, target)
+    return categorical.Learned(settings, policy, target)
 
 
 def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
-    return categorical_prior.Previous(settings, of.network(1, of.n_observation, of.n_action))
+    return categorical.Previous(settings, of.network(1, of.n_observation, of.n_action))
+
+
+def _distilled(settings: priors.Distilled, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network = of.network(1, len(sight.entries), of.n_action)
+    return blind.Categorical(settings, network, None, sight, exponent=settings.exponent)
+
+
+def _asymmetric(settings: priors.Asymmetric, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network, target = (of.network(1, len(sight.entries), 2 * of.n_action) for _ in range(2))
+    return blind.TanhGaussian(settings, network, target, sight)
+
+
+def _asymmetric_categorical(settings: priors.AsymmetricCategorical, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network, target = (of.network(1, len(sight.entries), of.n_action) for _ in range(2))
+    return blind.Categorical(settings, network, target, sight)
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -200,6 +222,7 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     inference.Stein: _stein,
     discrete.Categorical: _categorical,
     discrete.Enumerated: _enumerated,
+    priors.Tilted: _tilted,
     on_policy.TopShare: _top_share,
     on_policy.Score: _score,
 }
@@ -211,6 +234,9 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     inference.Fixed: _fixed,
     discrete.LearnedCategorical: _learned_categorical,
     discrete.PreviousCategorical: _previous_categorical,
+    priors.Distilled: _distilled,
+    priors.Asymmetric: _asymmetric,
+    priors.AsymmetricCategorical: _asymmetric_categorical,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,

@@ -93,10 +93,10 @@ class Prior(Part, Protocol):
         `pre` are the actions before the tanh, if they have one.
         """
 
-    def divergence(self, head: Tensor) -> Tensor | None:
+    def divergence(self, state: Tensor, head: Tensor) -> Tensor | None:
         """KL divergence `[K, B]` of Gaussians `head [K, B, 2 A]` from the prior, differentiable in them.
 
-        None if it has no closed form that depends on nothing else.
+        None if it has no closed form.
         """
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:

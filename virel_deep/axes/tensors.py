@@ -121,6 +121,8 @@ class Transitions(NamedTuple):
     next_state: Tensor
     window: Window | None = None
     """The n transitions that begin with each, or the rollouts that all are of; None if targets read one."""
+    age: Tensor | None = None
+    """Steps of the episode before each, `[K, B]`; None if no part asks for them."""
 
 
 class Evaluated(NamedTuple):

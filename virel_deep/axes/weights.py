@@ -55,6 +55,26 @@ def tempered_weights(log_prior: Tensor, q: Tensor, alpha: Tensor, *, keep: float
     return Tempered(log_weight, (log_weight - before).masked_fill(left_out, 0.0))
 
 
+def discounted(log_weight: Tensor, age: Tensor, *, gamma: float) -> Tensor:
+    r"""Log weights of actions at states that have weights $\gamma^t / \overline{\gamma^t}$, t a state's age.
+
+    A state that is drawn from episodes gets the weight that it has in the discounted visits
+    $\sum_t \gamma^t P(s_t = s)$; the weights of the states have the mean 1.
+
+    Args:
+        log_weight: logarithms of weights that sum to 1 over N, `[..., B, N]`.
+        age: steps of the episode before each state, `[..., B]`.
+        gamma: discount factor.
+
+    Example:
+        >>> import torch
+        >>> discounted(torch.zeros(3, 1), torch.tensor([0.0, 1.0, 1.0]), gamma=0.5).exp().squeeze().tolist()
+        [1.5, 0.75, 0.75]
+    """
+    weight = gamma ** (age - age.amin(-1, keepdim=True))  # the youngest has 1, so that not all are 0
+    return log_weight + (weight / weight.mean(-1, keepdim=True)).log()[..., None]
+
+
 def d_budget(kl: Tensor, *, epsilon: float) -> Tensor:
     r"""Slope of a budget's dual w.r.t. its price: $g'(\eta) = \epsilon - KL$, MPO, Eq. (9).
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from virel_common.errors import InputError
-from virel_common.terminal import say
+from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import described
@@ -30,15 +30,11 @@ class PresetsOptions:
 
 def main_presets(argv: Sequence[str]) -> int:
     """`virel presets`: print a table of algorithms or of settings; return the exit status."""
-    try:
-        options = tyro.cli(PresetsOptions, args=list(argv), prog="virel presets")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    try:
-        tables = [_presets()] if options.preset is None else _settings(options.preset)
-    except InputError as error:
-        say(f"virel presets: {error}")
-        return 2
+    return run_command(PresetsOptions, argv, prog="virel presets", run=_print)
+
+
+def _print(options: PresetsOptions) -> int:
+    tables = [_presets()] if options.preset is None else _settings(options.preset)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for table in tables:
         console.print(table)

@@ -2,7 +2,8 @@
 
 The first O + A columns are already the critic's input, so a minibatch needs one gather per seed and no
 concatenation. Algorithms whose targets read several steps add tails to a row: whether a time limit ended the
-episode, and for Retrace and rollouts the action before the tanh and the log density that it was drawn with.
+episode, for Retrace and rollouts the action before the tanh and the log density that it was drawn with, and
+for weights by discounted visits the steps of the episode so far.
 """
 
 from collections.abc import Collection, Sequence
@@ -29,13 +30,15 @@ class Columns(NamedTuple):
     """Columns of the action before the tanh; None if rows have none."""
     log_density: int | None = None
     """Column of the log density that `pre`, or without it the action, was drawn with; or None."""
+    age: int | None = None
+    """Column of the number of steps of the episode before this one; None if rows have none."""
 
     @classmethod
     def of(cls, n_observation: int, n_action: int, tails: Collection[str] = ()) -> "Columns":
         """Column positions in a replay row, for given sizes of observation and action, and names of tails."""
         h = n_observation + n_action
         end = h + n_observation
-        plain = cls(
+        out = cls(
             observation=slice(0, n_observation),
             action=slice(n_observation, h),
             history=slice(0, h),
@@ -44,15 +47,14 @@ class Columns(NamedTuple):
             terminated=end + 1,
             width=end + 2,
         )
-        if not tails:
-            return plain
-        windows = plain._replace(truncated=end + 2, width=end + 3)
-        if "log_density" not in tails:
-            return windows
-        if "pre" not in tails:
-            return windows._replace(log_density=end + 3, width=end + 4)
-        pre = slice(end + 3, end + 3 + n_action)
-        return windows._replace(pre=pre, log_density=pre.stop, width=pre.stop + 1)
+        if "truncated" in tails:
+            out = out._replace(truncated=out.width, width=out.width + 1)
+        if "pre" in tails:
+            pre = slice(out.width, out.width + n_action)
+            out = out._replace(pre=pre, width=pre.stop)
+        if "log_density" in tails:
+            out = out._replace(log_density=out.width, width=out.width + 1)
+        return out._replace(age=out.width, width=out.width + 1) if "age" in tails else out
 
 
 class Replay:
@@ -138,6 +140,12 @@ class Replay:
         index = torch.arange(added - len(rows), added, device=mine.device) % self.capacity
         mine[index] = rows.to(mine.device)
         self.added = added
+
+    def mark(self, k: int, numbers: Sequence[int], column: int) -> None:
+        """Set a column of seed k's rows to 1, of those with these numbers that are still stored."""
+        mine, oldest = self.rows[k], self.added - len(self)
+        index = [number % self.capacity for number in numbers if oldest <= number < self.added]
+        mine[index, column] = 1.0
 
     def keep(self, seeds: Sequence[int]) -> None:
         """Keep the buffers of these seeds alone; drop the others."""

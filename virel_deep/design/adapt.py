@@ -14,6 +14,7 @@ from virel_deep.design.discrete import (
 )
 from virel_deep.design.improvement import Learned, Previous, TrustRegion, Weighted
 from virel_deep.design.parts import Posterior, TanhGaussian
+from virel_deep.design.priors import Asymmetric, AsymmetricCategorical
 
 
 def _trust(of: TrustRegion) -> dict[str, Any]:
@@ -26,6 +27,7 @@ COUNTERPARTS: dict[type, Callable[[Any], Any]] = {
     Weighted: lambda _: Enumerated(),
     Learned: lambda prior: LearnedCategorical(**_trust(prior)),
     Previous: lambda prior: PreviousCategorical(**_trust(prior)),
+    Asymmetric: lambda prior: AsymmetricCategorical(prior.blind, prior.blind_last, prior.frozen),
 }
 """Part for discrete actions that stands for a part for continuous ones, by its kind.
 

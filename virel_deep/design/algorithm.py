@@ -7,6 +7,7 @@ from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     improvement,
     inference,
     on_policy,
+    priors,
 )
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
@@ -105,7 +106,13 @@ class Algorithm:
 
         A discrete action has nothing before a tanh: it is weighed as it is.
         """
-        return tuple(name for name in self.value.tails if not (name == "pre" and self.posterior.discrete))
+        names = (*self.value.tails, *self.prior.tails)
+        return tuple(name for name in names if not (name == "pre" and self.posterior.discrete))
+
+    @property
+    def blind_to(self) -> tuple[int, ...]:
+        """Entries of an observation that the prior does not see; negative ones count from the end."""
+        return self.prior.blind_to
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -187,6 +187,16 @@ class Prior(Part, axis="prior"):
     means_entropy: ClassVar[bool] = False
     """Whether the divergence from it is minus the policy's entropy, its constant left out."""
 
+    @property
+    def blind_to(self) -> tuple[int, ...]:
+        """Entries of an observation that it does not see; negative ones count from the end."""
+        return ()
+
+    @property
+    def tails(self) -> tuple[str, ...]:
+        """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Uniform(Prior, kind="uniform"):

@@ -22,6 +22,7 @@ from virel_deep.design.parts import (
     VNetwork,
     Zero,
 )
+from virel_deep.design.priors import Asymmetric, Distilled, Tilted
 from virel_deep.design.run import RunConfig
 
 Settings = Mapping[str, object]
@@ -133,6 +134,22 @@ SQL = Algorithm(
     hidden=(128, 128),
     target_period=1000,
 )
+DISTRAL = Algorithm(
+    value=TargetQ(critics=1, evaluation="optimal"),
+    posterior=Tilted(),
+    prior=Distilled(exponent=0.9),
+    temperature=Constant(alpha=0.2),
+    data=Replay(batch=128),
+    gamma=0.999,
+    learning_rate=1e-3,
+)
+IADP = Algorithm(
+    value=TargetQ(critics=2, evaluation="soft", steps=5, trace=1.0),
+    posterior=TanhGaussian(),
+    prior=Asymmetric(),
+    temperature=Constant(alpha=0.1),
+    data=Replay(batch=64),
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -164,6 +181,10 @@ PRESETS = {
         SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
     ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
+    "distral": Preset(
+        DISTRAL, "Teh et al. 2017 (arXiv 1707.04175), discrete; numbers of Robust-Multitask-RL's gridworlds"
+    ),
+    "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep.md lists"),
 }
 """Every preset by name. A new algorithm is one row more."""
 

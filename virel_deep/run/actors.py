@@ -13,7 +13,7 @@ from virel_deep.axes.build import build
 from virel_deep.axes.categorical import greedy
 from virel_deep.axes.interfaces import Deliberate, Objective
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import discrete, improvement, inference, on_policy, parts
+from virel_deep.design import discrete, improvement, inference, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
 
@@ -118,7 +118,7 @@ def _deliberate(algorithm: Algorithm, state: SeedState) -> Actor:
     n_action = state["n_action"]
     n_observation = np.shape(state["critic"]["0.weight"])[1] - n_action
     made = build(algorithm, n_observation, n_action, seeds=1, device=torch.device("cpu"))
-    for part in (made.posterior, made.value):
+    for part in (made.posterior, made.value, made.prior):
         for name, network in part.networks.items():
             for block, x in network.seed_blocks(network.flat, 0).items():
                 x.copy_(torch.as_tensor(state[name][block]))
@@ -140,6 +140,7 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     inference.Stein: _deliberate,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
+    priors.Tilted: _deliberate,
     on_policy.TopShare: _tanh_perceptron,
     on_policy.Score: _tanh_perceptron,
 }

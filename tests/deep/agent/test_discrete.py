@@ -71,7 +71,7 @@ def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_
         assert distance <= 4 * max(floor[name], 2.0**-24), name
 
 
-POSTERIOR, PRIOR = "virel_deep.axes.posterior.categorical", "virel_deep.axes.categorical_prior"
+POSTERIOR, PRIOR = "virel_deep.axes.posterior.categorical", "virel_deep.axes.prior.categorical"
 SAC, MPO, PARAMETRIC = CASES[0], CASES[1], CASES[5]
 PLANTED = [
     # Expectations at equal weights instead of the policy's probabilities.

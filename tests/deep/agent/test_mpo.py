@@ -70,7 +70,7 @@ def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_
         assert distance <= 4 * max(floor[name], 2.0**-24), name
 
 
-PARTS = "virel_deep.axes.policy_prior"
+PARTS = "virel_deep.axes.prior.policy"
 MPO, CUT, RERPI = CASES[0], CASES[2], CASES[4]
 PLANTED = [
     # The dual minimised twice as hard: the budget counts half.

@@ -106,7 +106,7 @@ def without_present_divergence(log_pi, advantage, log_ratio, alpha):
 
 
 VMPO, ERPG = CASES[0], CASES[4]
-TAKEN, PARTS = "virel_deep.axes.posterior.taken", "virel_deep.axes.policy_prior"
+TAKEN, PARTS = "virel_deep.axes.posterior.taken", "virel_deep.axes.prior.policy"
 PLANTED = {
     "half of a minibatch": (*VMPO, f"{TAKEN}.pair_weights", half_of_each_copy),
     "the dual of all pairs": (*VMPO, f"{TAKEN}.tempered_weights", dual_of_all),

@@ -156,8 +156,31 @@ def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sourc
     assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_INFERRED[preset]
 
 
+BLIND = {"prior.blind": [], "prior.blind_last": 0, "prior.frozen": False}
+WANTED_PRIORS = {
+    "distral": BLIND | {
+        "value.critics": 1, "value.evaluation": "optimal", "value.steps": 1, "value.trace": None,
+        "posterior": "tilted", "prior": "distilled", "prior.exponent": 0.9, "prior.discounted": False,
+        "temperature": "constant", "temperature.alpha": 0.2, "data.batch": 128, "gamma": 0.999,
+        "learning_rate": 1e-3, "target_period": 0,
+    },
+    "iadp": BLIND | {
+        "value.critics": 2, "value.evaluation": "soft", "value.steps": 5, "value.trace": 1.0,
+        "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0, "posterior.log_std_penalty": 0.0,
+        "posterior.samples": 1, "prior": "asymmetric", "temperature": "constant", "temperature.alpha": 0.1,
+        "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_PRIORS)
+def test_learned_priors_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_PRIORS[preset]
+
+
 def test_no_preset_is_without_its_line_here():
-    assert set(WANTED_AXES) | set(WANTED_MPO) | set(WANTED_INFERRED) | set(WANTED_ON_POLICY) == set(PRESETS)
+    wanted = (WANTED_AXES, WANTED_MPO, WANTED_INFERRED, WANTED_ON_POLICY, WANTED_PRIORS)
+    assert set().union(*wanted) == set(PRESETS)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.support.deep import (
 )
 from virel_common.errors import InputError
 from virel_deep.run.folder import set_steps
+from virel_deep.run.launch import train_bundle
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 
@@ -100,15 +101,17 @@ def test_a_kill_between_the_last_checkpoint_and_its_record_is_made_good(tmp_path
     assert json.loads(done.read_text()) == {"step": 40}
 
 
-def test_seeds_at_different_steps_are_no_group(tmp_path):
-    config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
-    train(tmp_path, config, (0,), until=30)
+def test_a_seed_at_an_earlier_step_is_trained_after_the_others(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1, 2))
+    train(tmp_path, config, (0, 2), until=30)
     train(tmp_path, config, (1,), until=40)
-    with pytest.raises(
-        InputError,
-        match=r"must have checkpoints of the same step; run `virel train --resume` again; found \[30, 40\]",
-    ):
-        Trainer(tmp_path, config, (0, 1), resume=True)
+    trainer = Trainer(tmp_path, config, (0, 1, 2), resume=True)
+    assert ([run.seed for run in trainer.runs], trainer.step, trainer.behind) == ([1], 40, [[0, 2]])
+    trainer.close()
+    assert train_bundle(tmp_path, config, [0, 1, 2], True, report=lambda *_: None) == 0
+    whole = tmp_path / "whole"
+    train(whole, small_run(whole, "sac", PENDULUM, steps=STEPS, seeds=(0, 1, 2)))
+    assert_same(tmp_path, whole, (0, 1, 2))
 
 
 def test_a_seed_that_is_being_trained_is_not_trained_twice(tmp_path):

@@ -17,9 +17,13 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import categorical_prior, losses, policy_prior, prior, rollout, weights
+from virel_deep.axes import losses, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood
-from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian
+from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian, tilted
+from virel_deep.axes.prior import blind
+from virel_deep.axes.prior import categorical as categorical_prior
+from virel_deep.axes.prior import constant as prior
+from virel_deep.axes.prior import policy as policy_prior
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
@@ -27,6 +31,7 @@ KL = categorical_prior.kl
 TEMPERED = weights.tempered_weights
 ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
 KL_PARTS = prior.kl_parts
+POWER = blind.Categorical.log_density
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -35,7 +40,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 16
+    assert len(DEEP_IDS) == 18
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -158,6 +163,15 @@ def mixed_up(new, old, u, weight):
     return by_mean + likelihood(type(new)(old.mean, new.log_std), u, weight)
 
 
+def without_power(prior, state, action, pre):
+    return POWER(prior, state, action, pre) / max(prior._exponent, 0.25)
+
+
+def sees_the_rest(sight, state):
+    """As many entries as the prior sees, the last ones instead of the first."""
+    return state.flip(-1).index_select(-1, sight._index)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -219,6 +233,18 @@ PLANTED = [
     planted("always hard", "deep-sac-discrete", losses, "state_value", lambda q, log_pi, alpha, *, soft: q),  # noqa: ARG005
     planted("no discount", "deep-sac-discrete", losses, "td_target", undiscounted_target),
     planted("frozen entropy", "deep-sac-discrete", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
+    planted("prior without its power", "deep-distral", blind.Categorical, "log_density", without_power),
+    planted("half the temperature", "deep-distral", tilted, "tempered_weights", tempered_at_half),
+    planted("proposals not weighed", "deep-distral", losses, "optimal_value", unweighted_value),
+    planted("no discount", "deep-distral", losses, "td_target", undiscounted_target),
+    planted("a fit to no weights", "deep-distral", blind, "likelihood", unweighted),
+    planted("a prior that sees", "deep-distral", blind.Sight, "__call__", sees_the_rest),
+    planted("entropy's sign", "deep-iadp", losses, "state_value", wrong_entropy),
+    planted("no discount", "deep-iadp", losses, "td_target", undiscounted_target),
+    planted("worst action", "deep-iadp", pathwise, "policy_loss", worst_action_loss),
+    planted("frozen entropy", "deep-iadp", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
+    planted("a fit to no weights", "deep-iadp", blind, "likelihood", unweighted),
+    planted("a prior that sees", "deep-iadp", blind.Sight, "__call__", sees_the_rest),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 

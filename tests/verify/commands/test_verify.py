@@ -309,8 +309,10 @@ def test_workers_give_the_same_results_as_one_process(tmp_path, monkeypatch):
         pytest.param(os.kill, signal.SIGINT, marks=pytest.mark.long),
         (os.killpg, signal.SIGINT),
         pytest.param(os.kill, signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(os.kill, signal.SIGHUP, marks=pytest.mark.long),
+        pytest.param(os.killpg, signal.SIGUSR1, marks=pytest.mark.long),
     ],
-    ids=["parent", "group", "sigterm"],
+    ids=["parent", "group", "sigterm", "sighup", "sigusr1 to all"],
 )
 def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill, sent):
     process = start_in_workers(tmp_path, "--jobs", "2")

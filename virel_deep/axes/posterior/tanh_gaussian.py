@@ -180,7 +180,7 @@ class TanhGaussian(Pathwise):
             self._penalty(head),
             pre,
             prior.kl(state, head),
-            prior.divergence(head),
+            prior.divergence(state, head),
         )
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:

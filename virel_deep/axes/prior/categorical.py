@@ -71,7 +71,7 @@ class Learned:
         found: Tensor = seedwise(log_probability, self._lagging.log_probabilities(state), pre)
         return found
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the weighted actions themselves give the divergence."""
 
     def kl(self, state: Tensor, head: Tensor) -> None:
@@ -104,7 +104,7 @@ class Previous:
         self.seed_state = self.region.seed_state
         self.load_seed_state = self.region.load_seed_state
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the divergence from the lagging copy depends on the state."""
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:  # noqa: ARG002
