@@ -145,7 +145,9 @@ def _bind(path: Path, found: dict[str, Answer], work: Any) -> None:
     wrong = mismatches(rows, {x.name: found[str(x)] for x in beside})
     wrong = wrong or ["no certificates beside it"] * (not beside)
     found[str(path)] |= {"claims": len(rows), "files": len(beside), "mismatches": wrong}
-    found[str(path)] |= {"status": 2, "why": f"{len(wrong)} mismatches"} if wrong else {}
+    found[str(path)] |= (
+        {"status": 2, "why": f"{len(wrong)} mismatch{'es' * (len(wrong) != 1)}"} if wrong else {}
+    )
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -169,7 +171,7 @@ def _print_text(found: dict[str, Answer]) -> None:
             print("\n".join([path, *_lines_of(x)]))  # noqa: T201
     for path, x in found.items():
         if "statements" not in x:
-            good = f"{x.get('claims')} rows and {x.get('files')} files, which are each other's"
+            good = f"its {x.get('claims')} rows and the {x.get('files')} files beside it agree"
             line = _refused(x) if x["status"] else good
             print(f"{path}: {line}", file=sys.stderr if x["status"] else sys.stdout)
         for why in x.get("mismatches", []):
