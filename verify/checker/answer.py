@@ -145,9 +145,8 @@ def _bind(path: Path, found: dict[str, Answer], work: Any) -> None:
     wrong = mismatches(rows, {x.name: found[str(x)] for x in beside})
     wrong = wrong or ["no certificates beside it"] * (not beside)
     found[str(path)] |= {"claims": len(rows), "files": len(beside), "mismatches": wrong}
-    found[str(path)] |= (
-        {"status": 2, "why": f"{len(wrong)} mismatch{'es' * (len(wrong) != 1)}"} if wrong else {}
-    )
+    if wrong:
+        found[str(path)] |= {"status": 2, "why": "its rows are not what is beside it"}
 
 
 def _listed(folder: Path) -> list[Path]:

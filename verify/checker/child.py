@@ -69,7 +69,11 @@ def _limited(work: Callable[[Path], Answer], path: Path, answer_to: Connection) 
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     limits.limit_process()
-    answer_to.send_bytes(json.dumps(work(path)).encode())
+    try:
+        found = work(path)
+    except Exception as error:  # a mistake of the checker: nothing is accepted
+        found = _ended(f"{type(error).__name__} in the checker")
+    answer_to.send_bytes(json.dumps(found).encode())
 
 
 def _finished(running: dict[Connection, Running]) -> Iterator[tuple[int, Answer]]:

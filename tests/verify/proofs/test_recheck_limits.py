@@ -152,9 +152,10 @@ def _sleep(path):  # noqa: ARG001
 def test_a_process_that_takes_too_much_memory_or_dies_is_undecided(tmp_path):
     found = list(answers(_take_memory, [tmp_path]))
     found += list(answers(_die, [tmp_path]))
-    assert [x["status"] for x in found] == [1, 1]
-    assert "out of memory" in found[0]["why"]
-    assert "out of memory" in found[1]["why"]
+    found += list(answers(_err, [tmp_path]))
+    assert [x["status"] for x in found] == [1, 1, 1]
+    assert ["out of memory" in x["why"] for x in found] == [True, True, False]
+    assert "KeyError in the checker" in found[2]["why"]
 
 
 def _take_memory(path):  # noqa: ARG001
@@ -164,8 +165,12 @@ def _take_memory(path):  # noqa: ARG001
         return {"status": 1, "why": "undecided: out of memory"}
 
 
+def _err(path):
+    raise KeyError(path)
+
+
 def _die(path):  # noqa: ARG001
-    os.abort()
+    os._exit(3)
 
 
 def test_only_regular_files_are_read(tmp_path, capsys):
