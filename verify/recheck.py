@@ -56,7 +56,10 @@ def options_of(command: argparse.ArgumentParser, argv: Sequence[str]) -> argpars
 def main_recheck(argv: Sequence[str]) -> int:
     """Check the files named, print what they prove, and return the worst exit status."""
     options = options_of(parser("recheck"), argv)
-    return options if isinstance(options, int) else run(options)
+    try:
+        return options if isinstance(options, int) else run(options)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def problem_digest(mdp: TabularMDP, *, sign: int = 1) -> str:
 
     Example:
         >>> problem_digest(TabularMDP([[[1.0]]], [[2.0]], 0.5))[:16]
-        ''
+        'daa5262d7a9a8ac4'
     """
     return content_hash(_model(mdp, sign, _array_digest))
 

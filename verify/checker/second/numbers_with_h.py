@@ -122,3 +122,12 @@ class Calculus:
     def product(self, xs: Sequence[Pair]) -> Pair:
         """Product of many."""
         return reduce(self.times, xs, Pair(Fraction(1)))
+
+
+class Table(list[Any]):
+    """Numbers over one index set, whose name is `over`: pairs, states, walks, or a plain list."""
+
+    def __init__(self, over: str, items: Any) -> None:
+        """Store the numbers."""
+        super().__init__(items)
+        self.over = over

@@ -6,18 +6,9 @@ from functools import reduce
 from typing import Any
 
 from .errors import Wrong
-from .numbers_with_h import Calculus, Pair, Rationals
-from .reading import Model, exactly, list_of, model_of, number_of, sums_to_one
+from .numbers_with_h import Calculus, Pair, Rationals, Table
+from .reading import Model, exactly, list_of, model_of, number_of, obeys
 from .table import Tree, definitions, statements
-
-
-class Table(list[Any]):
-    """Numbers over one index set, whose name is `over`: pairs, states, walks, or a plain list."""
-
-    def __init__(self, over: str, items: Any) -> None:
-        """Store the numbers."""
-        super().__init__(items)
-        self.over = over
 
 
 class Point(Calculus):
@@ -58,20 +49,9 @@ class Point(Calculus):
         groups = (
             [[xs[i] for i in own] for own in self.own()] if index == "pairs" and len(xs) == size else [xs]
         )
-        if len(xs) != size or not all(self.holds(rule, group) for rule in must for group in groups):
+        if len(xs) != size or not all(obeys(rule, group) for rule in must for group in groups):
             raise Wrong("a part breaks a rule")
         return Pair(xs[0]) if index == "one" else self.table(index, xs)
-
-    @staticmethod
-    def holds(rule: str, xs: list[Fraction]) -> bool:
-        """Whether numbers obey a rule of `statements.toml`."""
-        if rule == "chances":
-            return sums_to_one(xs)
-        if rule == "positive":
-            return all(x > 0 for x in xs)
-        if rule == "whole":
-            return xs[0].denominator == 1 and xs[0] < 100
-        return rule == "discount" and 0 <= xs[0] < 1
 
     def own(self) -> list[list[int]]:
         """Pairs of each state."""

@@ -79,6 +79,17 @@ def sums_to_one(xs: Sequence[Fraction]) -> bool:
     return all(x >= 0 for x in xs) and sum(xs) == 1
 
 
+def obeys(rule: str, xs: list[Fraction]) -> bool:
+    """Whether numbers obey a rule of `statements.toml`."""
+    if rule == "chances":
+        return sums_to_one(xs)
+    if rule == "positive":
+        return all(x > 0 for x in xs)
+    if rule == "whole":
+        return xs[0].denominator == 1 and xs[0] < 100
+    return rule == "discount" and 0 <= xs[0] < 1
+
+
 def model_of(data: Any, *, packed: bool) -> Model:
     """MDP of a certificate, in fractions, or packed floats whose rows need not sum to 1."""
     exactly(data, "n_states", "n_actions", "gamma", "initial", "pairs")
