@@ -111,10 +111,13 @@ def test_a_table_is_as_wide_as_the_terminal_but_never_narrow(monkeypatch, is_ter
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_schedulers_signals_are_a_ctrl_c_inside_the_block_alone(number):
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), terminal.stop_signals_interrupt():
-        os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is before
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under `nohup`
+    try:
+        with pytest.raises(KeyboardInterrupt), terminal.stop_signals_interrupt():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_closing_terminal_interrupts_nothing_under_nohup():

@@ -53,8 +53,8 @@ def _presets() -> Table:
             row.source,
         )
     table.caption = (
-        "Where actions are discrete, tanh-gaussian is categorical, and weighted is enumerated: "
-        "`virel presets NAME` lists the settings."
+        "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, and stein is "
+        "tilted: `virel presets NAME` lists the settings."
     )
     table.caption_justify = "left"
     return table
@@ -71,6 +71,7 @@ def _settings(preset: str) -> list[Table]:
             f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
         )
         table.add_row(setting.name, str(setting.value), meaning)
+    table.add_row("--copies", str(row.copies), "Parallel copies of the environment per seed.")
     discrete = _table("actions", "other parts and their settings")
     discrete.add_row("discrete", _discrete_parts(row.algorithm))
     tables = [table, discrete]

@@ -83,7 +83,7 @@ class TrainOptions:
     """Transitions that each seed's replay keeps, in memory and on disk."""
     copies: int | None = None
     """Parallel copies of the environment per seed; as many gradient updates per transition as with one.
-    Default: 1, or one per task."""
+    Default: those of the preset, 1 of most, or as few more as make them equally many for each task."""
     eval_episodes: int = 1
     """Number of episodes per evaluation, played by the deterministic policy."""
     eval_every: int = 1000
@@ -146,16 +146,16 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     assert env is not None
     spec = spec or EnvSpec(env)
     tasks = tasks_of(options.task, env)
-    copies = max(1, len(tasks)) if options.copies is None else options.copies
+    row, per_task = preset_row(options.preset), max(1, len(tasks))
+    copies = -(-row.copies // per_task) * per_task if options.copies is None else options.copies
     require(copies >= 1, "copies", copies, "must be at least 1")
     _require_seeds(options.seeds)
     steps, device = _whole(options.steps), _device(options.device)
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
     spec = EnvSpec(spec.id, spec.arguments, limit)
     _refuse_options(settings)
-    plain = preset_row(options.preset).algorithm  # checks what the environment is made with
-    asked = preset_config(
-        options.preset, env, algorithm=plain, steps=copies * (steps // copies + 1), seeds=(0,),
+    asked = preset_config(  # checks what the environment is made with
+        options.preset, env, algorithm=row.algorithm, steps=copies * (steps // copies + 1), seeds=(0,),
         env_arguments=dict(spec.arguments), max_episode_steps=limit, tasks=tasks, copies=copies,
         **dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), copies),
     )  # fmt: skip

@@ -87,7 +87,7 @@ def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPoli
     require(noise_seed >= 0, "noise_seed", noise_seed, "must not be negative")
     chosen = read_config(run).seeds[0] if seed is None else seed
     config, found = newest(run, chosen)
-    policy = policy_of(config, found)
+    policy = policy_of(config, found, seed=chosen)
     env = make_env(policy.env)
     try:
         actions, seen = actions_of(env.action_space), observations_of(env.observation_space)

@@ -83,10 +83,11 @@ BAD = [
     ({"precision": "fast"}, "`precision` must be one of auto, highest, medium, stacked, compiled; found "),
     ({"sedes": "2"}, "must have known options alone; found --sedes, 2; similar: --seeds"),
     ({"set": ""}, "`set` must be NAME=VALUE; found ''"),
-    ({"out": "x" * 300}, "x" * 300 + "/config.json: File name too long"),
     ({"first_seed": "-1"}, "`seeds` must be non-negative; found (-1,)"),
     ({"jobs": "0"}, "`jobs` must be at least 1; found 0"),
     ({"threads": "0"}, "`threads` must be at least 1; found 0"),
+    ({"copies": "0"}, "`copies` must be at least 1; found 0"),
+    ({"preset": "erpg", "steps": "41"}, "`steps` must be a multiple of `copies` = 8; found 41"),
     ({"copies": "3"}, "`steps` must be a multiple of `copies` = 3; found 40"),
     ({"eval_every": "0"}, "`eval_every` must be at least 1; found 0"),
     ({"set": "gamma=nan"}, "`gamma` must be a number; found 'nan'"),
@@ -135,6 +136,12 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(tmp_path, capsys, chang
 def test_a_device_that_is_not_there_is_one_line(tmp_path, capsys):
     said = refused(arguments(tmp_path / "run", device="cuda"), capsys)
     assert said == "`device` must be cpu here: torch finds no CUDA device; found 'cuda'"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_is_too_long_is_one_line(tmp_path, capsys):
+    said = refused(arguments(tmp_path / ("x" * 300)), capsys)
+    assert said.endswith("x/config.json: File name too long")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -262,6 +269,14 @@ def test_copies_need_not_divide_a_thousand(tmp_path):
     every = {"steps": "64", "eval_every": "64", "checkpoint_every": "64"}
     assert main_train([*arguments(tmp_path / "run", copies="16", **every), *TINY]) == 0
     assert read_config(tmp_path / "run").log_every == 992
+
+
+def test_a_preset_has_as_many_copies_as_its_source_unless_others_are_asked_for(tmp_path):
+    sizes = {"preset": "erpg", "eval_every": "40", "checkpoint_every": "40"}
+    for name, copies in (("a", None), ("b", "2")):
+        argv = arguments(tmp_path / name, copies=copies, **sizes)
+        assert main_train([*argv, "--set", "hidden=[8,8]"]) == 0
+    assert [read_config(tmp_path / name).copies for name in "ab"] == [8, 2]
 
 
 def test_a_run_that_ends_within_its_first_rollout_says_that_it_makes_no_update(tmp_path, capsys):

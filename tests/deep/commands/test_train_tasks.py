@@ -63,7 +63,7 @@ BAD = [
     ("iadp", ["--set", "prior.blind_last=16"], "`prior.blind` must leave the prior an entry to see; found "),
     ("distral", ["--set", "value.evaluation=soft"], "`value.evaluation` must be 'optimal' for a tilted "),
     ("distral", ["--set", "temperature.alpha=0"], "`value.evaluation` must not be 'optimal' if the tempera"),
-    ("distral", ["--set", "prior=uniform"], "`prior` must be 'distilled' for a tilted posterior"),
+    ("distral", ["--set", "prior=fixed"], "`prior` must be 'distilled', 'uniform' for a tilted posterior"),
     ("sac", ["--set", "prior=distilled"], "`posterior` must be 'tilted' for a distilled prior"),
     ("distral", ["--prior", "nowhere"], "`run` must be a run folder; nowhere/config.json: No such file"),
 ]  # fmt: skip

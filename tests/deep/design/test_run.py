@@ -101,7 +101,7 @@ def test_a_window_longer_than_the_replay_is_refused_with_the_length_that_it_need
         ("steps", "trace"),
         ("target_period",),
         ("update_every",),
-        ("updates_per_step", "learning_rate_end", "policy_learning_rate"),
+        ("updates_per_step", "learning_rate_end", "policy_learning_rate", "gradient_norm"),
     ],
     ids=str,
 )

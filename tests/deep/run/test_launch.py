@@ -111,13 +111,16 @@ def test_a_seed_with_a_damaged_replay_falls_back_to_an_earlier_step_and_trains_a
 
 @pytest.mark.parametrize("number", WARNINGS)
 def test_a_schedulers_warning_asks_for_a_stop_however_often_it_comes(number):
-    before = signal.getsignal(number)
-    with stop_requests() as stopped:
-        assert not stopped()
-        for _ in range(3):
-            os.kill(os.getpid(), number)
-        assert stopped()
-    assert signal.getsignal(number) is before
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under `nohup`
+    try:
+        with stop_requests() as stopped:
+            assert not stopped()
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+            assert stopped()
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_closing_terminal_is_no_stop_under_nohup():

@@ -23,7 +23,7 @@ def policy_of(agent, k=0):
 
 
 AMORTISED = [
-    name for name, row in PRESETS.items() if row.algorithm.posterior.kind not in {"iterative", "stein"}
+    name for name, row in PRESETS.items() if row.algorithm.posterior.kind not in {"iterative", "stein", "smc"}
 ]
 
 
