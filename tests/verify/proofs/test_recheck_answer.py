@@ -16,7 +16,7 @@ from verify.proofs.run import certify_claim
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("certificates")
-    for claim_id in ("eq-24", "theorem-3", "design-06", "app-f3-direct"):
+    for claim_id in ("eq-24", "theorem-3", "design-06", "eq-41"):
         certify_claim(claim_id, seed=0, out=out, n_instances=3)
     return out
 
