@@ -60,10 +60,10 @@ class Certified:
     """Name of the certificate file; empty if nothing was proved."""
     seconds: float
     """Seconds that drawing and proving took."""
-    sha256: str = ""
-    """Hash in the certificate file, which binds a run's results to it; empty if nothing was proved."""
     trivial: int = 0
     """Number of further instances that were proved, on which the statement says nothing."""
+    sha256: str = ""
+    """Hash in the certificate file, which binds a run's results to it; empty if nothing was proved."""
 
     @property
     def ok(self) -> bool:
@@ -93,8 +93,8 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         reasons[0] if reasons else "",
         path.name if proofs else "",
         round(time.perf_counter() - start, 3),
-        digest,
         trivial,
+        digest,
     )
 
 

@@ -20,8 +20,7 @@ from typing import Any
 from flint import ctx
 
 from verify.arithmetic.instance import Exact
-from verify.checker import algebra, formulas
-from verify.checker.proving import CLAIMS
+from verify.checker import algebra, formulas, proving
 from verify.proofs.certificate import Certificate
 from verify.proofs.job import Job
 
@@ -47,7 +46,7 @@ def _is_degenerate(x: Exact, names: frozenset[str]) -> bool:
 def _names(statement: str) -> frozenset[str]:
     """Names in the formulas of a statement of `statements.toml`, and in the definitions that these use."""
     found: set[str] = set()
-    waiting = [formulas.parsed(fact) for fact in CLAIMS[statement][1:]]
+    waiting = [formulas.parsed(fact) for fact in proving.CLAIMS[statement][1:]]
     while waiting:
         names = {node.id for node in ast.walk(waiting.pop()) if isinstance(node, ast.Name)} - found
         found |= names
@@ -57,7 +56,7 @@ def _names(statement: str) -> frozenset[str]:
 
 def _empty_facts(statement: str, instance: dict[str, Any], premises: Sequence[bool]) -> Iterator[bool]:
     """Whether each fact that is not a premise is empty on an instance."""
-    parts, *facts = CLAIMS[statement]
+    parts, *facts = proving.CLAIMS[statement]
     algebra.ATOMS[:] = [("", algebra.ZERO)]
     point = formulas.Instance(instance, parts.split())
     known = point.known

@@ -39,6 +39,11 @@ def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys)
     )
 
 
+def test_a_meaning_with_brackets_is_shown_whole(capsys):
+    text = " ".join(printed(["sql"], capsys).split())
+    assert "alpha log E[exp(Q / alpha) / pi], the actions" in text
+
+
 def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):
     text = printed(["beta"], capsys)
     assert "temperature.scale=0.0004" in text
