@@ -129,14 +129,14 @@ class NaiveVmpo(NaiveOnPolicy):
         return super().networks() | {"target_policy": [self.pi_old]}
 
     def logs(self):
-        out = {name: price.learnt for name, price in self.prices.items()}
+        out = {f"price_{name}": price.learnt for name, price in self.prices.items()}
         return out | ({"eta": self.eta.learnt} if hasattr(self, "eta") else {})
 
 
 class NaiveErpg(NaiveOnPolicy):
     """Schulman et al. 2017: score times errors of V, whose rewards pay tau times the divergence on the way.
 
-    The divergence of each state is estimated by the log ratio of the action taken, known deviation 22 in
+    The divergence of each state is estimated by the log ratio of the action taken, known deviation 25 in
     docs/deep.md. With hard values the returns pay nothing: the bonus of the present state alone is left.
     """
 

@@ -1,8 +1,8 @@
 """Rational instances for the proofs: hypothesis strategies that draw them, and conversions of drawn ones.
 
 The claims' own instances are floats, or larger than exact algebra needs. Here features and parameters are
-multiples of 1/2, so that they can be read, and MDPs have at most three states and three actions, so that the
-checker's polynomials stay small.
+multiples of 1/2, so that they can be read, and MDPs have at most six pairs, so that the checker's
+polynomials stay small.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from verify.arithmetic import exact
 from verify.arithmetic.exact import fractions
 from verify.arithmetic.instance import Exact, exactly
-from verify.strategies import distributions, mdps, policies, q_tables, temperatures
+from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 from virel_theory.mdp.tabular import TabularMDP
 
 Instance = dict[str, Any]
 """Keyword arguments of a gap function, as a claim's check draws them."""
 Instances = st.SearchStrategy[Exact]
+GAMMAS = st.sampled_from((0.5, 0.75, 0.9, 0.99))
+"""Hypothesis strategy that draws discounts above 0."""
 _PARTS: dict[str, Any] = {
     "q": q_tables,
     "pi": policies,
@@ -33,10 +35,47 @@ _PARTS: dict[str, Any] = {
 """Hypothesis strategies, as functions of the MDP, for the parts that `with_features` may be asked for."""
 
 
+@st.composite
+def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
+    """Hypothesis strategy that draws MDPs of up to six pairs, two or three actions and a discount above 0.
+
+    `options` are those of `strategies.mdps`.
+    """
+    n_states, n_actions = draw(st.sampled_from(((3, 2), (2, 3))))
+    drawn = mdps(max_states=n_states, max_actions=n_actions, min_actions=2, **({"gammas": GAMMAS} | options))
+    mdp: TabularMDP = draw(drawn)
+    return mdp
+
+
+def tiny(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Hypothesis strategy that draws instances with these parts, on MDPs of up to two states and actions."""
+    return instances(
+        mdp=mdps(max_states=2, min_actions=2, max_actions=2, gammas=GAMMAS, masked=True), **parts
+    )
+
+
+def small(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Hypothesis strategy that draws instances with these parts, on small MDPs that may lack actions."""
+    return instances(mdp=small_mdps(masked=True), **parts)
+
+
+def positive_tables(mdp: TabularMDP) -> st.SearchStrategy[Any]:
+    """Hypothesis strategy that draws tables of action values above 0, with `-inf` at missing actions."""
+    return q_tables(mdp).map(lambda q: np.where(mdp.available, np.abs(q) + 0.25, -np.inf))
+
+
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
     """Hypothesis strategy that draws `size` multiples of 1/2, each at most `largest / 2` in size."""
-    entries = st.integers(-largest, largest).map(lambda k: fmpq(k, 2))
-    return st.lists(entries, min_size=size, max_size=size)
+    return _from_bytes(
+        size, [fmpq(0), *(fmpq(sign * k, 2) for k in range(1, largest + 1) for sign in (1, -1))]
+    )
+
+
+def _from_bytes(size: int, values: Sequence[fmpq]) -> st.SearchStrategy[list[fmpq]]:
+    """Hypothesis strategy that draws `size` of the values, all from one draw of bytes: ten times as fast."""
+    length = max(16, size)  # one length for all, so that few are all zeros
+    drawn = st.binary(min_size=length, max_size=length)
+    return drawn.map(lambda data: [values[byte % len(values)] for byte in data[:size]])
 
 
 def with_features(
@@ -56,20 +95,19 @@ def with_features(
 @st.composite
 def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
     rewards = st.just(0.0) if "beta" in names else None
-    mdp: TabularMDP = draw(mdps(max_states=3, rewards=rewards, masked=True))
+    mdp: TabularMDP = draw(small_mdps(rewards=rewards, masked=True))
     raw = {name: draw(part(mdp)) for name, part in _PARTS.items() if name in names}
     x = exactly({"mdp": mdp} | raw)
     n = x.mdp.n_pairs
     if n_features > 1 and draw(st.booleans()):
         features = _unit_vectors(n)
     else:
-        features = draw(st.lists(halves(n, 2), min_size=1, max_size=n_features))
+        features = draw(st.lists(halves(n, 2).filter(any), min_size=1, max_size=n_features))
     parts: dict[str, Any] = {"features": features}
     if "omega" in names:
-        parts["omega"] = draw(halves(len(features)))
+        parts["omega"] = draw(halves(len(features)).filter(any))
     if "beta" in names:
-        nonzero = st.sampled_from([1, -1, 2, -2, 3, -3, 4, -4]).map(lambda k: fmpq(k, 2))
-        parts["beta"] = draw(st.lists(nonzero, min_size=n, max_size=n))
+        parts["beta"] = draw(_from_bytes(n, [fmpq(k, 2) for k in (1, -1, 2, -2, 3, -3, 4, -4)]))
     return x.with_parts(**parts)
 
 

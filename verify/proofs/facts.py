@@ -24,6 +24,13 @@ class Fact(NamedTuple):
     relation: str
     """`==`, `>=` and `>` are claimed of every difference, `!=` of one of them."""
     differences: Differences
+    premise: bool = False
+    """Whether it says what the instance is, as `q_star == T(q_star)` does, not what is claimed of it."""
+
+
+def given(fact: Fact) -> Fact:
+    """Premise: the same fact, marked as one that says what the instance is."""
+    return fact._replace(premise=True)
 
 
 def equal(sides: Differences) -> Fact:

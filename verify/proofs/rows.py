@@ -56,5 +56,8 @@ def summary(rows: Sequence[Row]) -> str:
     outcomes = [outcome for row in rows for outcome in row.get("certificates", ())]
     proved = sum(outcome["certified"] for outcome in outcomes)
     failed = [f"{o['claim']} ({o['form']}): {o['reason']}" for o in outcomes if not o["ok"]]
-    line = f"{proved} certificates in {len(outcomes) - len(failed)} files"
+    trivial = sum(outcome["trivial"] for outcome in outcomes)
+    line = (
+        f"{proved} certificates in {len(outcomes) - len(failed)} files; {trivial} trivial instances left out"
+    )
     return line + (f"; undecided: {'; '.join(failed)}" if failed else "; check them with `virel recheck`")

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
 from hypothesis.strategies import SearchStrategy
 
+from verify.arithmetic.instance import Exact
 from verify.engine.claim import Claim
 from verify.engine.registry import select
 from verify.engine.runner import run_check
@@ -20,10 +21,23 @@ from verify.proofs.certificate import Certificate, Undecided, write
 from verify.proofs.facts import Open, certify
 from verify.proofs.job import Job
 from verify.proofs.table import all_jobs
+from verify.proofs.triviality import is_trivial
 from virel_common.errors import InputError
 
 N_INSTANCES = 200
 """Number of instances that a proof covers, and that are tried for a counterexample."""
+MAX_ROUNDS = 24
+"""Number of rounds of drawing, each of 1.25 times as many instances as are wanted."""
+STRIDE = 1_000_003
+"""Difference of the seeds of two rounds."""
+
+
+class Outcome(NamedTuple):
+    """Certificates of a job, the reason if an instance was not proved, and the number of trivial ones."""
+
+    proofs: list[Certificate]
+    reasons: list[str]
+    trivial: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class Certified:
     refutes: bool
     """Whether a counterexample was wanted."""
     certified: int
-    """Number of distinct instances that were proved."""
+    """Number of distinct instances that were proved and on which the statement says something."""
     undecided: int
     """Number of instances that could not be proved; the first one ends the proof."""
     reason: str
@@ -46,6 +60,10 @@ class Certified:
     """Name of the certificate file; empty if nothing was proved."""
     seconds: float
     """Seconds that drawing and proving took."""
+    trivial: int = 0
+    """Number of further instances that were proved, on which the statement says nothing."""
+    sha256: str = ""
+    """Hash in the certificate file, which binds a run's results to it; empty if nothing was proved."""
 
     @property
     def ok(self) -> bool:
@@ -63,10 +81,9 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
     """Run one proof job of a claim and write its certificates, if there are any."""
     start = time.perf_counter()
     prove = _refute if job.refutes else _prove
-    proofs, reasons = prove(job, claim, seed, n_instances)
+    proofs, reasons, trivial = prove(job, claim, seed, n_instances)
     path = out / f"{claim.id}-{job.form}.json"
-    if proofs:
-        write(path, proofs)
+    digest = write(path, proofs) if proofs else ""
     return Certified(
         claim.id,
         job.form,
@@ -76,28 +93,40 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         reasons[0] if reasons else "",
         path.name if proofs else "",
         round(time.perf_counter() - start, 3),
+        trivial,
+        digest,
     )
 
 
-def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> tuple[list[Certificate], list[str]]:
-    """Prove a job's (in)equalities on distinct instances; return certificates, and the reason if one fails.
+def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
+    """Prove a job's (in)equalities on distinct instances until `n_instances` of them count.
 
-    It stops at `n_instances` distinct instances, at the first undecided one, or when no more are found.
+    It ends at the first undecided one, or when `MAX_ROUNDS` rounds of drawing have not found enough.
+    Instances on which the statement says nothing are proved, but not kept.
     """
-    strategy = job.instances_of(claim)
-    for factor in (1.25, 3, 8):
-        proofs: dict[str, Certificate] = {}
-        for instance in draw(strategy, seed=seed, n=int(factor * n_instances)):
-            outcome = outcome_of(job, claim.id, instance)
-            if isinstance(outcome, Undecided):
-                return list(proofs.values()), [outcome.reason]
-            proofs.setdefault(json.dumps(outcome.instance, sort_keys=True), outcome)
+    proofs: dict[str, Certificate] = {}
+    trivial: set[str] = set()
+    for k in range(MAX_ROUNDS):
+        for instance in draw(
+            job.instances_of(claim), seed=seed + k * STRIDE, n=n_instances + n_instances // 4
+        ):
+            x, reason = _prepared(job, instance)
+            key = "" if x is None else json.dumps(x.as_json(*job.parts), sort_keys=True)
+            if key and (key in proofs or key in trivial):
+                continue
+            found = Undecided(claim.id, job.form, reason) if x is None else _proof(job, claim.id, x)
+            if isinstance(found, Undecided):
+                return Outcome(list(proofs.values()), [found.reason], len(trivial))
+            if x is not None and is_trivial(job, x, found):
+                trivial.add(key)
+                continue
+            proofs[key] = found
             if len(proofs) == n_instances:
-                return list(proofs.values()), []
-    return list(proofs.values()), []
+                return Outcome(list(proofs.values()), [], len(trivial))
+    return Outcome(list(proofs.values()), [], len(trivial))
 
 
-def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate], list[str]]:
+def _refute(job: Job, claim: Claim, seed: int, _: int) -> Outcome:
     """Certify one counterexample to a claim; return its certificate, or the reason why there is none.
 
     The counterexample is the claim's shrunk one or, if that is not rational, another one that is drawn.
@@ -111,17 +140,27 @@ def _refute(job: Job, claim: Claim, seed: int, _: int) -> tuple[list[Certificate
     for instance in drawn:
         outcome = outcome_of(job, claim.id, instance)
         if isinstance(outcome, Certificate):
-            return [outcome], []
+            return Outcome([outcome], [], 0)
         reason = outcome.reason
-    return [], [reason]
+    return Outcome([], [reason], 0)
 
 
 def outcome_of(job: Job, claim_id: str, instance: Any) -> Certificate | Undecided:
     """Prove every (in)equality of a proof job on one drawn instance; return a certificate, or `Undecided`."""
+    x, reason = _prepared(job, instance)
+    return Undecided(claim_id, job.form, reason) if x is None else _proof(job, claim_id, x)
+
+
+def _prepared(job: Job, instance: Any) -> tuple[Exact | None, str]:
+    """Exact instance of a drawn one; None and the reason if it is not rational or has roots near a fold."""
     try:
-        return certify(claim_id, job.form, job.prepare(instance), parts=job.parts, facts=job.facts)
-    except (InputError, Open) as error:  # floats that are not a rational instance; roots not isolated
-        return Undecided(claim_id, job.form, str(error))
+        return job.prepare(instance), ""
+    except (InputError, Open) as error:
+        return None, str(error)
+
+
+def _proof(job: Job, claim_id: str, x: Exact) -> Certificate | Undecided:
+    return certify(claim_id, job.form, x, parts=job.parts, facts=job.facts)
 
 
 def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:

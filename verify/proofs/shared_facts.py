@@ -11,7 +11,7 @@ from flint import arb, fmpq
 from verify.arithmetic import exact
 from verify.arithmetic.balls import exp, log, total
 from verify.arithmetic.instance import Exact
-from verify.proofs.facts import Differences, above, equal
+from verify.proofs.facts import Differences, above, equal, given
 
 
 def rational(differences: Callable[[Exact], Sequence[fmpq | int]]) -> Differences:
@@ -58,11 +58,11 @@ def least_of_optimum(x: Exact) -> list[fmpq]:
     return [min(x.q_star)]
 
 
-IS_OPTIMUM = equal(fixed_point("q_star"))
-POSITIVE_OPTIMUM = above(least_of_optimum)
-V_OF_PI = equal(value_of("pi"))
-V_OF_PI_THETA = equal(value_of("pi_theta"))
-IS_VISITS = equal(visits)
+IS_OPTIMUM = given(equal(fixed_point("q_star")))
+POSITIVE_OPTIMUM = given(above(least_of_optimum))
+V_OF_PI = given(equal(value_of("pi")))
+V_OF_PI_THETA = given(equal(value_of("pi_theta")))
+IS_VISITS = given(equal(visits))
 
 
 def losses(x: Exact, q: Sequence[fmpq], eps: fmpq | arb) -> list[arb]:

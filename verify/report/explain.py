@@ -3,6 +3,7 @@
 from verify.engine.claim import Claim, Correction, kind_of
 from verify.engine.describe import in_short
 from verify.engine.results import Row
+from verify.engine.statements import proved_of
 from verify.report.headline import counted
 from verify.report.sentence import sentence
 
@@ -17,6 +18,7 @@ def explanation(claim: Claim, row: Row) -> str:
     ]
     if claim.reading:
         parts.append(f"**Our reading.** {claim.reading}")
+    parts += [proved.line() for proved in proved_of(claim.id)]
     parts += [
         f"**Assumes** {a.name}: {a.text} ({_ablation(found)})"
         for a, found in zip(claim.assumptions, row["assumptions"], strict=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from verify.engine.claim import Check, Claim, Correction, expected_verdict, kind_of
 from verify.engine.describe import describe_instance
 from verify.engine.registry import topics
+from verify.engine.statements import proved_of
 from verify.engine.verdict import Weight
 from verify.report.letter import misprints
 from verify.report.sentence import sentence
@@ -70,6 +71,8 @@ def _claim(claim: Claim, written: dict[str, str]) -> Iterator[str]:
     yield f"$${claim.statement}$$"
     if claim.reading:
         yield f"**Our reading.** {claim.reading}"
+    for proved in proved_of(claim.id):
+        yield proved.line()
     if claim.assumptions:
         yield "\n".join(f"- Assumes {a.name}: {a.text}" for a in claim.assumptions)
     yield from _counterexample(claim.check)

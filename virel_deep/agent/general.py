@@ -8,7 +8,16 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Posterior, Recalling
+from virel_deep.axes.interfaces import (
+    Expanding,
+    Fitted,
+    Likelihood,
+    Noise,
+    Objective,
+    Posterior,
+    Recalling,
+    Walking,
+)
 from virel_deep.axes.losses import residual_error
 from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean, seedwise
 from virel_deep.axes.weights import discounted
@@ -35,7 +44,7 @@ class GeneralAgent(StackedAgent):
         at_s, at_next = (
             {name: x[:, rows] for name, x in noise.items()} for rows in (slice(size), slice(size, None))
         )
-        objective = self.objective
+        objective = self._objective_at(at_s)
 
         here = None
         if not posterior.at_next:
@@ -51,7 +60,7 @@ class GeneralAgent(StackedAgent):
         self._descend(value.networks, fitted.loss)
         report = {"eps_omega": temperature.eps_omega, "td_error": residual, **fitted.report}
         if kind.improves:
-            objective = objective._replace(alpha=temperature.alpha)
+            objective = self._objective_at(at_s)
         with torch.set_grad_enabled(kind.improves):
             found = self._evaluated(data, here, fitted, objective)
             here = posterior.improve(found.actions, found.q, objective.alpha)
@@ -62,6 +71,14 @@ class GeneralAgent(StackedAgent):
         self._move_targets(kind)
         zero = torch.zeros(self.seeds, device=self.device)
         self.record(*(report.get(name, zero) for name in self.metrics))
+
+    def _objective_at(self, noise: Noise) -> Objective:
+        """Objective at the minibatch's states as it is now, its values expanded if the value has a model."""
+        value, posterior, *_ = self.parts
+        if not isinstance(value, Expanding):
+            return self.objective
+        assert isinstance(posterior, Walking), "rollouts of a model follow the posterior"
+        return value.expanded(self.objective, posterior, noise)
 
     def _evaluated(
         self, data: Transitions, here: Weighted | None, fitted: Fitted, objective: Objective
@@ -146,6 +163,7 @@ class GeneralAgent(StackedAgent):
             terminated=batch[..., columns.terminated],
             next_state=batch[..., columns.next_observation],
             window=window,
+            held_out=None if columns.held_out is None else batch[..., columns.held_out],
             age=None if columns.age is None else batch[..., columns.age],
         )
 
@@ -176,12 +194,16 @@ class _Following:
     """Posterior as a value asks for it: at next states, without gradient, or of the actions taken."""
 
     def __init__(self, posterior: Posterior, noise: Noise, objective: Objective, *, improves: bool) -> None:
-        self._posterior, self._noise, self._objective = posterior, noise, objective
+        self._posterior, self.noise, self._objective = posterior, noise, objective
         self._improves = improves
 
     def __call__(self, state: Tensor) -> Weighted:
         with torch.no_grad():
-            return self._posterior.infer_next(state, self._noise, self._objective)
+            return self._posterior.infer_next(state, self.noise, self._objective)
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
+        assert isinstance(self._posterior, Walking), "rollouts of a model follow the posterior"
+        return self._posterior.walk(state, noise, objective)
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         assert isinstance(self._posterior, Likelihood), "Retrace weighs stored actions by their densities"

@@ -101,6 +101,9 @@ class Agent(Protocol):
     def count(self) -> None:
         """Increase the number of updates by one, after an update was computed."""
 
+    def unsound(self, k: int) -> list[str]:
+        """Names of seed k's losses that were not finite since the last report, such as `model_loss`."""
+
     def report(self) -> list[dict[str, float]]:
         """Return the mean metrics of the updates since the last report, one dictionary per seed."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from virel_common.errors import InputError
@@ -53,8 +54,8 @@ def _presets() -> Table:
             row.source,
         )
     table.caption = (
-        "Where actions are discrete, tanh-gaussian is categorical, and weighted is enumerated: "
-        "`virel presets NAME` lists the settings."
+        "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, and stein is "
+        "tilted: `virel presets NAME` lists the settings."
     )
     table.caption_justify = "left"
     return table
@@ -70,7 +71,7 @@ def _settings(preset: str) -> list[Table]:
         meaning = (
             f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
         )
-        table.add_row(setting.name, str(setting.value), meaning)
+        table.add_row(setting.name, escape(str(setting.value)), escape(meaning))
     table.add_row("--copies", str(row.copies), "Parallel copies of the environment per seed.")
     discrete = _table("actions", "other parts and their settings")
     discrete.add_row("discrete", _discrete_parts(row.algorithm))

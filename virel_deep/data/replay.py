@@ -9,8 +9,15 @@ for weights by discounted visits the steps of the episode so far.
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Floats = NDArray[np.float32]
+
+HOLD_OUT = 5
+"""Of so many rows the last one is held out from the fit of a model."""
 
 
 class Columns(NamedTuple):
@@ -30,6 +37,8 @@ class Columns(NamedTuple):
     """Columns of the action before the tanh; None if rows have none."""
     log_density: int | None = None
     """Column of the log density that `pre`, or without it the action, was drawn with; or None."""
+    held_out: int | None = None
+    """Column of 1.0 in rows that a model is not fitted to; None if rows have none."""
     age: int | None = None
     """Column of the number of steps of the episode before this one; None if rows have none."""
 
@@ -54,7 +63,22 @@ class Columns(NamedTuple):
             out = out._replace(pre=pre, width=pre.stop)
         if "log_density" in tails:
             out = out._replace(log_density=out.width, width=out.width + 1)
+        if "held_out" in tails:
+            out = out._replace(held_out=out.width, width=out.width + 1)
         return out._replace(age=out.width, width=out.width + 1) if "age" in tails else out
+
+
+def held_out(first: int, n: int) -> Floats:
+    """Whether each of n rows, of which the run has added `first` before, is held out: 1.0 for every fifth.
+
+    The numbers of the rows decide, so that nothing is drawn and a row never changes sides.
+
+    Example:
+        >>> held_out(3, 4).tolist()
+        [0.0, 1.0, 0.0, 0.0]
+    """
+    out: Floats = ((first + np.arange(n)) % HOLD_OUT == HOLD_OUT - 1).astype(np.float32)
+    return out
 
 
 class Replay:

@@ -6,6 +6,7 @@ from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     discrete,
     improvement,
     inference,
+    model,
     on_policy,
     priors,
 )
@@ -85,7 +86,7 @@ class Algorithm:
 
     def rate(self, network: str) -> float:
         """First Adam step size of a network by its name, such as `policy` or `critic`."""
-        own = self.policy_learning_rate if network == "policy" else None
+        own = self.policy_learning_rate if network == "policy" else self.value.rate(network)
         return self.learning_rate if own is None else own
 
     def rate_factor(self, updates: int) -> float:

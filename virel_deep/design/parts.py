@@ -47,6 +47,10 @@ class Value(Part, axis="value"):
         """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them."""
         return ()
 
+    def rate(self, network: str) -> float | None:  # noqa: ARG002
+        """Step size of a network by its name, if it has one of its own; None is the one that all share."""
+        return None
+
     @property
     def outline(self) -> str:
         """Kind and evaluation in a few words, for tables."""

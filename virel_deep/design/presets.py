@@ -19,6 +19,7 @@ from virel_deep.design.environment_settings import (
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.inference import Fixed, Iterative, Stein
+from virel_deep.design.model import Model, Smc
 from virel_deep.design.on_policy import Advantage, Rollouts, Score, TopShare
 from virel_deep.design.parts import (
     Constant,
@@ -119,6 +120,9 @@ SQL = Algorithm(
     hidden=(128, 128),
     target_period=1000,
 )
+MB_SAC = replace(SAC, value=Model())
+SMCP = replace(SAC, value=Model(horizon=0), posterior=Smc())
+MB_MPO = replace(MPO, value=Model(critics=1, evaluation="hard"))
 DISTRAL = Algorithm(
     value=TargetQ(critics=1, evaluation="optimal"),
     posterior=Tilted(),
@@ -168,6 +172,16 @@ PRESETS = {
     ),
     "sac-iterative": Preset(
         SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
+    ),
+    "mb-sac": Preset(
+        MB_SAC, "sac with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+    ),
+    "smcp": Preset(
+        SMCP,
+        "Piche et al. 2019, as summarised by Macfarlane et al. 2024; its policy and critics are those of sac",
+    ),
+    "mb-mpo": Preset(
+        MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
     ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
     "distral": Preset(

@@ -61,17 +61,20 @@ class Distilled(Blind, kind="distilled"):
 
 @dataclass(frozen=True)
 class Tilted(Posterior, kind="tilted"):
-    """All A actions of a discrete space with weights p^rho exp(Q / alpha) / Z: Distral's task policies."""
+    """All A actions of a discrete space with weights p^rho exp(Q / alpha) / Z: Distral's task policies.
+
+    With a uniform prior it is the Boltzmann policy of soft Q-learning.
+    """
 
     discrete = True
     has_density = False
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with a posterior in closed form."""
-        needs = {"value": "target-q", "prior": "distilled", "temperature": "constant"}
-        for axis, kind in needs.items():
-            found = others[axis].kind
-            require(found == kind, axis, found, f"must be {kind!r} for a tilted posterior")
+        needs = {"value": {"target-q"}, "prior": {"distilled", "uniform"}, "temperature": {"constant"}}
+        for axis, kinds in needs.items():
+            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
+            require(found in kinds, axis, found, f"must be {allowed} for a tilted posterior")
         evaluation = getattr(others["value"], "evaluation", None)
         rule = "must be 'optimal' for a tilted posterior"
         require(evaluation == "optimal", "value.evaluation", evaluation, rule)

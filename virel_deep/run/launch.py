@@ -146,6 +146,11 @@ def train_bundle(
     except (InputError, StorageError, EnvironmentFailure) as error:
         say(f"virel train: {error}")
         return FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"virel train: {error.filename}: {error.strerror}")
+        return FAILED
     status = FAILED if trainer.failed else COMPLETE
     for group in trainer.behind:  # seeds that go on from an earlier step, as a newer checkpoint is damaged
         again = train_bundle(run, config, group, True, report=report, evaluated=evaluated)

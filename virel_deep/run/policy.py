@@ -16,6 +16,7 @@ from virel_deep.run.evaluations import BEST
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Loaded
+from virel_deep.streams import stream
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +45,7 @@ def load_policy(run: Path, seed: int, *, best: bool = False, task: str | None = 
         InputError: the run, seed, task or checkpoint does not exist, is damaged, or belongs to another run;
             or the best policy was not kept.
     """
-    return policy_of(*newest(run, seed, best=best), task=task)
+    return policy_of(*newest(run, seed, best=best), seed=seed, task=task)
 
 
 def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Loaded]:
@@ -66,7 +67,12 @@ def acts_by(loaded: Loaded) -> dict[str, Any]:
     return {**loaded.state["agent"], **moments}
 
 
-def policy_of(config: RunConfig, loaded: Loaded, *, task: str | None = None) -> Policy:
-    """Policy of a checkpoint, for a task by its name or number; None is the first one."""
+def policy_of(config: RunConfig, loaded: Loaded, *, seed: int, task: str | None = None) -> Policy:
+    """Policy of a checkpoint of a seed, for a task by its name or number; None is the first one.
+
+    One that plans has the random numbers of that seed and step.
+    """
     number = 0 if task is None else numbered(task, config.task_names)
-    return Policy(make_actor(config.algorithm, acts_by(loaded)), config.env_specs[number], loaded.step)
+    source = stream(seed, "evaluation-actions", loaded.step)
+    actor = make_actor(config.algorithm, acts_by(loaded), source)
+    return Policy(actor, config.env_specs[number], loaded.step)

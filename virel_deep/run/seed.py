@@ -1,6 +1,7 @@
 """One seed of a run, apart from the shared agent: environments, random generators, log and failures."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
 from virel_deep.run.evaluate import Act, PolicyFailure, evaluate_beside, evaluate_tasks, evaluated
 from virel_deep.run.evaluations import Evaluations
-from virel_deep.run.explorers import Explorer
+from virel_deep.run.explore import Explorer
 from virel_deep.run.folder import record_failure, seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner
@@ -41,6 +42,12 @@ class SeedFailure(RuntimeError):
         """Store the kind of failure, its details, and where it was."""
         super().__init__(detail)
         self.what, self.where = what, where
+
+    def after(self, losses: Sequence[str]) -> "SeedFailure":
+        """This failure with the losses that were not finite before it, if it is one of divergence."""
+        if self.what != "diverged" or not losses:
+            return self
+        return SeedFailure(self.what, f"{self}; not finite before it: {', '.join(losses)}", self.where)
 
 
 class SeedRun:
@@ -154,11 +161,11 @@ class SeedRun:
         """
         config, at, key = self.config, f"evaluation at step {step}", stream(self.seed, "evaluation", step)
         actor: Actor
+        source = stream(self.seed, "evaluation-actions", step)
         if config.eval_stochastic:
-            source = stream(self.seed, "evaluation-actions", step)
             actor = normalised(Explorer(config.algorithm, acts_by, source), acts_by)
         else:
-            actor = make_actor(config.algorithm, acts_by)
+            actor = make_actor(config.algorithm, acts_by, source)
         try:
             with inside(self.seed, step, "evaluation"):
                 played = self._played(actor.act, key)

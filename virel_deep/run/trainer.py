@@ -18,7 +18,7 @@ from virel_deep.agent.interfaces import Agent, Own
 from virel_deep.axes.interfaces import Noise
 from virel_deep.data.minibatches import READ
 from virel_deep.data.moments import Scaling
-from virel_deep.data.replay import Replay
+from virel_deep.data.replay import Replay, held_out
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
@@ -243,13 +243,15 @@ class Trainer:
             try:
                 transition = run.step(actions[k], self.step)
             except SeedFailure as failure:
-                failed[k] = failure
+                failed[k] = failure.after(self.agent.unsound(k))
                 continue
             row[:, columns.next_observation] = transition.next_observation
             row[:, columns.reward] = transition.reward
             row[:, columns.terminated] = transition.terminated
             if columns.truncated is not None:
                 row[:, columns.truncated] = transition.truncated
+            if columns.held_out is not None:
+                row[:, columns.held_out] = held_out(self.replay.added, len(row))
         kept = [k for k in range(len(self.runs)) if k not in failed]
         rows = self._rows[kept] if failed else self._rows
         self._remove(failed)

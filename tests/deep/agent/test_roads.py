@@ -159,7 +159,20 @@ def test_an_error_planted_in_the_compiled_sample_is_seen(monkeypatch):
 
 
 def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():
-    others = {"mpo", "mpo-parametric", "rerpi", "vmpo", "erpg", "sac-iterative", "sql", "distral", "iadp"}
+    others = {
+        "mpo",
+        "mpo-parametric",
+        "rerpi",
+        "vmpo",
+        "erpg",
+        "sac-iterative",
+        "sql",
+        "mb-sac",
+        "mb-mpo",
+        "smcp",
+        "distral",
+        "iadp",
+    }
     assert set(BY_HAND) == set(PRESETS) - others
 
 

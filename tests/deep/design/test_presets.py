@@ -77,7 +77,7 @@ TRUST = {"prior.price_mean": 10.0, "prior.price_rate": 1e-2}
 BUDGET = {
     "temperature": "budget", "temperature.epsilon": 0.1, "temperature.initial": 10.0,
     "temperature.rate": 1e-2, "temperature.steps": 1, "posterior": "weighted",
-    "posterior.samples": 20, "posterior.keep": 1.0, "prior": "learned",
+    "posterior.samples": 20, "posterior.keep": 1.0, "posterior.weights": "softmax", "prior": "learned",
 }  # fmt: skip
 COMMON = {
     "value": "target-q", "value.critics": 1, "value.evaluation": "hard", "data": "replay",
@@ -157,6 +157,25 @@ def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sourc
     assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_INFERRED[preset]
 
 
+MODEL = {
+    "value": "model", "value.horizon": 5, "value.members": 4, "value.elites": None, "value.model_rate": 1e-3,
+    "data.batch": 256,
+}  # fmt: skip
+SOFT = {
+    "value.critics": 2, "value.evaluation": "soft", "learning_rate": 3e-4, "target_period": 0,
+    "prior": "uniform", "temperature": "dual", "temperature.initial": 1.0,
+    "temperature.target_entropy": None, "temperature.epsilon": None,
+    "posterior.mean_penalty": 0.0, "posterior.log_std_penalty": 0.0, "posterior.samples": 1,
+}  # fmt: skip
+WANTED_MODELS = {
+    "mb-sac": MODEL | SOFT | {"posterior": "tanh-gaussian"},
+    "mb-mpo": MODEL | BUDGET | TRUST | BOUNDS | {
+        "prior.likelihood": "joint", "prior.price_spread": 100.0, "target_period": 100, "data.batch": 64,
+    },
+    "smcp": MODEL | SOFT | {
+        "value.horizon": 0, "posterior": "smc", "posterior.particles": 64, "posterior.steps": 10,
+    },
+}  # fmt: skip
 BLIND = {"prior.blind": [], "prior.blind_last": 0, "prior.frozen": False}
 WANTED_PRIORS = {
     "distral": BLIND | {
@@ -174,13 +193,18 @@ WANTED_PRIORS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("preset", WANTED_MODELS)
+def test_model_based_presets_have_the_numbers_that_are_documented(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_MODELS[preset]
+
+
 @pytest.mark.parametrize("preset", WANTED_PRIORS)
 def test_learned_priors_have_the_numbers_of_their_sources(preset):
     assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_PRIORS[preset]
 
 
 def test_no_preset_is_without_its_line_here():
-    wanted = (WANTED_AXES, WANTED_MPO, WANTED_INFERRED, WANTED_ON_POLICY, WANTED_PRIORS)
+    wanted = (WANTED_AXES, WANTED_MPO, WANTED_INFERRED, WANTED_ON_POLICY, WANTED_PRIORS, WANTED_MODELS)
     assert set().union(*wanted) == set(PRESETS)
 
 

@@ -1,5 +1,6 @@
 """Starting a run: what trains together, how a stop is asked for, what is said and returned at the end."""
 
+import errno
 import json
 import os
 import signal
@@ -331,6 +332,18 @@ def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsy
     assert load(tmp_path / "seed-0/checkpoints").step == 40
     monkeypatch.undo()
     assert bundle(tmp_path, config, resume=True) == COMPLETE
+
+
+def test_a_folder_that_became_read_only_is_one_line_and_stays_as_it_is(tmp_path, capsys, monkeypatch):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=120)
+
+    def read_only(folder):
+        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+
+    monkeypatch.setattr("virel_deep.run.seed.remove_temporary", read_only)
+    assert bundle(tmp_path, config) == FAILED
+    assert capsys.readouterr().err == f"virel train: {tmp_path / 'seed-0'}: Read-only file system\n"
+    assert list((tmp_path / "seed-0").iterdir()) == []
 
 
 def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):

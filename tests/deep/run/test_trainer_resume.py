@@ -19,6 +19,8 @@ from virel_deep.storage.checkpoint import load
 
 PENDULUM = "InvertedPendulum-v5"
 STEPS = 120
+MODEL = {"value.members": 3}
+PLAN = {"posterior.particles": 8, "posterior.steps": 3}
 
 pytestmark = pytest.mark.mujoco
 
@@ -42,6 +44,9 @@ pytestmark = pytest.mark.mujoco
         ("vmpo", 71, {"data.epochs": 2, "target_period": 2}, {}),  # a checkpoint in the middle of a rollout
         ("erpg", 70, {"data.length": 12}, {"copies": 2}),
         ("sac-iterative", 70, {"posterior.samples": 2, "update_every": 5}, {"copies": 2}),
+        ("mb-sac", 70, MODEL | {"value.elites": 2}, {"copies": 2}),
+        ("mb-mpo", 70, MODEL | {"posterior.samples": 4, "target_period": 5, "update_every": 2}, {}),
+        ("smcp", 71, MODEL | PLAN, {}),
         ("sql", 71, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {}),
     ],
 )
@@ -57,11 +62,13 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, set
     assert {row["kind"] for row in metrics(whole / "seed-0")} == {"train", "eval", "episode"}
 
 
-@pytest.mark.parametrize("preset", ["sac", "mpo", "vmpo"])
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path, preset):
+@pytest.mark.parametrize(
+    ("preset", "settings"), [("sac", {}), ("mpo", {}), ("vmpo", {}), ("smcp", MODEL | PLAN)]
+)
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path, preset, settings):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):
-        config = small_run(run, preset, PENDULUM, steps=STEPS, seeds=(0, 1))
+        config = small_run(run, preset, PENDULUM, steps=STEPS, seeds=(0, 1), settings=settings)
     train(whole, config)
     train(parts, config, until=77, killed=True)
     assert load(parts / "seed-0/checkpoints").step == 40

@@ -32,7 +32,15 @@ def test_a_bound_is_true_and_met_whatever_the_start():
             assert found.status.ok or found.error_bound <= 2 * cold.error_bound
 
 
-@pytest.mark.parametrize("method", ["vi", "mpi", "auto", "pi", "ipi"])
+def test_values_out_of_all_proportion_are_cut_to_what_values_can_be():
+    mdp = garnet(20, 2, 3, gamma=0.9, rng=np.random.default_rng(0))
+    start = 1e150 * (-1.0) ** np.arange(20)
+    found = solve(mdp, atol=1e-9, method="vi", start=start)
+    assert found.status.ok
+    assert found.n_steps <= 2 * solve(mdp, atol=1e-9, method="vi").n_steps + 10
+
+
+@pytest.mark.parametrize("method", ["vi", "auto", "pi"])
 @pytest.mark.parametrize("kind", ["value", "policy"])
 def test_a_sweep_over_gamma_and_edited_rewards_need_fewer_steps_from_the_solution_before(method, kind):
     mdp = garnet(200, 4, 5, gamma=0.9, rng=np.random.default_rng(2))

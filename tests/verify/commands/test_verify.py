@@ -176,6 +176,17 @@ def test_bad_input_is_one_line_on_stderr_status_2_and_no_folder(tmp_path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_certificates_of_an_earlier_run_do_not_stay(claims, tmp_path):
+    """They would be files of no row for `virel recheck`; what is not a certificate file stays."""
+    claims(fake.HOLDS)
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    for name in ("old.json", "notes.txt"):
+        (folder / name).write_text("{}")
+    assert verify(tmp_path, "--no-figures")[0] == 0
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 def test_fewer_than_one_job_is_bad_input(tmp_path, capsys):
     assert main_verify(["--jobs", "0", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "virel verify: `jobs` must be at least 1; found 0\n"

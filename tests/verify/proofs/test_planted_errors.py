@@ -7,11 +7,11 @@ from flint import fmpq
 from tests.support.proofs import JOBS, THREE_ROOTS
 from verify.arithmetic import exact
 from verify.arithmetic.instance import exactly
-from verify.claims.methods import em_proofs
+from verify.claims.methods import em_facts, em_proofs
 from verify.claims.optima import facts as optima
 from verify.engine.registry import all_claims
 from verify.proofs.certificate import Certificate, Undecided
-from verify.proofs.facts import Fact, certify, equal
+from verify.proofs.facts import Fact, above, certify, equal
 from verify.proofs.run import draw
 from virel_theory.mdp.tabular import TabularMDP
 
@@ -23,7 +23,7 @@ def test_a_planted_error_in_any_fact_is_not_certified(claim_id, job):
     """A difference that is off by 2^-20 downwards is not an identity and, next to zero, not an inequality."""
     (instance, *_) = draw(job.instances_of(all_claims()[claim_id]), seed=0, n=3)
     x = job.prepare(instance)
-    for k, (relation, sides) in enumerate(job.facts):
+    for k, (relation, sides, _) in enumerate(job.facts):
 
         def wrong(y, sides=sides):
             return [-abs(ball) - fmpq(1, 2**20) for ball in sides(y)]
@@ -40,7 +40,7 @@ def test_a_refuted_identity_is_not_certified_and_a_true_one_is_not_refuted(claim
     """What a counterexample shows is lost if a difference is made to vanish, or to change its sign."""
     instances = draw(job.instances_of(all_claims()[claim_id]), seed=0, n=3)
     x = job.prepare(instances[0])
-    for k, (relation, sides) in enumerate(job.facts):
+    for k, (relation, sides, _) in enumerate(job.facts):
         if relation in ("!=", ">"):
 
             def wrong(y, sides=sides):
@@ -54,15 +54,19 @@ def test_an_em_that_takes_another_greedy_action_is_not_certified():
     mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
     x = em_proofs.em({"mdp": mdp})
     wrong = x.with_parts(tables=[tuple(2 * value for value in q) for q in x.tables])
-    facts = [equal(em_proofs.as_policy_iteration)]
-    assert isinstance(certify("eq-39", "printed", x, parts=("mdp", "tables"), facts=facts), Certificate)
-    assert isinstance(certify("eq-39", "printed", wrong, parts=("mdp", "tables"), facts=facts), Undecided)
+    facts = [equal(em_facts.as_policy_iteration)]
+    assert isinstance(
+        certify("app-f5-policy-iteration", "printed", x, parts=("mdp", "tables"), facts=facts), Certificate
+    )
+    assert isinstance(
+        certify("app-f5-policy-iteration", "printed", wrong, parts=("mdp", "tables"), facts=facts), Undecided
+    )
 
 
 def test_a_value_iteration_that_repeats_a_table_is_not_certified():
     x = em_proofs.fixed_target(THREE_ROOTS)
     wrong = x.with_parts(tables=[*x.tables[:3], x.tables[2]])
-    facts = [equal(em_proofs.value_iteration)]
+    facts = [equal(em_facts.value_iteration)]
     assert isinstance(
         certify("eq-41", "corrected", wrong, parts=("mdp", "q", "tables"), facts=facts), Undecided
     )
@@ -72,5 +76,5 @@ def test_a_residual_error_that_forgets_a_pair_is_not_certified(monkeypatch):
     x = exactly({"mdp": TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5), "q": np.array([[5.0, 2.0]])})
     x = x.with_parts(q_star=(fmpq(1), fmpq(2)))
     monkeypatch.setattr(exact, "residual_error", lambda *_: fmpq(0))
-    facts = [equal(optima.zero_iff_optimal)]
+    facts = [above(optima.error_of_table)]
     assert isinstance(certify("corollary-1", "corrected", x, parts=("mdp", "q"), facts=facts), Undecided)

@@ -5,7 +5,7 @@ from typing import Any
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.inference import model_facts as facts
-from verify.proofs.facts import at_least, equal
+from verify.proofs.facts import at_least, equal, given
 from verify.proofs.job import Jobs, proved
 from verify.proofs.shared_facts import V_OF_PI, value_of
 
@@ -48,7 +48,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "prior", "v", "alpha"),
-            equal(value_of("prior")),
+            given(equal(value_of("prior"))),
             equal(facts.attained),
             at_least(facts.e_step),
             prepare=prior_valued,

@@ -59,7 +59,7 @@ def objective(x: Exact) -> arb:
 def mass_printed(x: Exact) -> list[arb]:
     """Zero if Marino et al. (5), a path's probability, sums to 1 as printed, without rho(s_1): sum minus 1.
 
-    It is summed over a_1, s_2, a_2 for every s_1.
+    It is summed over s_1, a_1, s_2, a_2.
     """
     mass = sum(
         (
@@ -194,72 +194,3 @@ def jensen(x: Exact) -> list[arb]:
         return [arb(0)]
     equivalent = x.c * total(p * exp(r / x.c) for r, p in chances.items()).log()
     return [equivalent - sum((p * r for r, p in chances.items()), fmpq(0))]
-
-
-def _equivalent(x: Exact) -> arb:
-    """Certainty equivalent `c log E[exp(R/c)]` of an instance's lottery, which pays `prize` or nothing."""
-    out: arb = x.c * (x.chance * exp(x.prize / x.c) + 1 - x.chance).log()
-    return out
-
-
-def proper_lottery(x: Exact) -> list[arb]:
-    """Positive if the lottery can lose: 1 minus `chance`, its probability of the prize."""
-    return [arb(1 - x.chance)]
-
-
-def safe_above_mean(x: Exact) -> list[arb]:
-    """Positive if the safe arm's reward exceeds the lottery's mean: safe reward minus mean."""
-    mean = x.chance * x.prize
-    return [x.share * (_equivalent(x) - mean)]
-
-
-def equivalent_above_safe(x: Exact) -> list[arb]:
-    """Positive if the lottery's certainty equivalent exceeds the safe arm's reward: their difference."""
-    mean = x.chance * x.prize
-    return [(1 - x.share) * (_equivalent(x) - mean)]
-
-
-def _posterior_of_lottery(x: Exact) -> arb:
-    """Posterior probability of the lottery given optimality, if both arms have prior probability 1/2."""
-    mean = x.chance * x.prize
-    safe = mean + x.share * (_equivalent(x) - mean)
-    odds = exp((_equivalent(x) - safe) / x.c)
-    return odds / (odds + 1)
-
-
-def fitted_lottery(x: Exact) -> list[arb]:
-    """Positive if the forward-KL fit to the posterior prefers the lottery: its probability minus 1/2."""
-    return [_posterior_of_lottery(x) - fmpq(1, 2)]
-
-
-# MERL.
-
-
-def merl(x: Exact) -> list[arb]:
-    """Zero if MERL's pi(a1|s0) is `1/(k1^-gamma e^(1/c) + 1)`: logit of the one minus the other's.
-
-    State s1 has k1 free actions, s2 has one, and a2 pays 1.
-    """
-    closed = 1 / ((arb(int(x.k1)).log() * -x.discount + 1 / x.c).exp() + 1)
-    return [_merl_logit(x) - log(closed / (1 - closed))]
-
-
-def _merl_logit(x: Exact) -> arb:
-    """Logit of MERL's pi(a1|s0), from the soft values of s1 and s2."""
-    v1, v2 = (x.c * total(arb(0).exp() for _ in range(n)).log() for n in (int(x.k1), 1))
-    a1, a2 = (x.discount * v1 / x.c).exp(), ((1 + x.discount * v2) / x.c).exp()
-    return log(a1 / a2)
-
-
-def merl_threshold(x: Exact) -> list[arb]:
-    """Positive if MERL takes the worthless action a1 more often than not: logit of its pi(a1|s0).
-
-    The talk says when that probability exceeds 1/2. That Q*(a2) = 1 > 0 = Q*(a1), so pi*(a2|s0) = 1, is left
-    to the float check, which is exact.
-    """
-    return [_merl_logit(x)]
-
-
-def merl_premise(x: Exact) -> list[arb]:
-    """Positive if the threshold of the talk is passed: `1 - k1^-gamma e^(1/c)`."""
-    return [1 - (1 / x.c - x.discount * arb(int(x.k1)).log()).exp()]

@@ -7,11 +7,14 @@ from typing import Any
 from flint import fmpq
 from hypothesis import strategies as st
 
-from verify.arithmetic.exact import fraction_of
-from verify.arithmetic.instance import Exact, exactly, without_mdp
+from verify.arithmetic import exact
+from verify.arithmetic.exact import ExactMDP, fraction_of
+from verify.arithmetic.instance import Exact, exactly
 from verify.claims.methods import episode_facts as facts
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.claims.methods import example_facts
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
+from verify.proofs.shared_facts import IS_OPTIMUM
 
 
 def two_steps(instance: dict[str, Any]) -> Exact:
@@ -26,48 +29,82 @@ def episodes(instance: dict[str, Any]) -> Exact:
 
 
 def lottery(instance: dict[str, Any]) -> Exact:
-    """Exact instance of a lottery against a safe reward: `chance`, `prize`, `share`, temperature `c`.
+    """Exact instance of an MDP with a lottery that pays in the second step, and a safe reward, at temperature `c`.
 
-    `share` places the safe reward between the lottery's mean and its certainty equivalent.
+    `share` places the safe reward between the lottery's mean and its certainty equivalent, up to 1/4096.
     """
-    names = {"chance": "p", "prize": "prize", "share": "share", "c": "c"}
-    return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
+    p, prize, c, share = (instance[name] for name in ("p", "prize", "c", "share"))
+    equivalent = c * math.log(p * math.exp(prize / c) + 1 - p)
+    safe = fmpq(round((p * prize + share * (equivalent - p * prize)) * 4096), 4096)
+    chance, one, zero = fraction_of(p), fmpq(1), fmpq(0)
+    end = ((2, one),)
+    mdp = ExactMDP(
+        n_states=3,
+        n_actions=2,
+        pairs=((0, 0), (0, 1), (1, 0), (2, 0)),
+        rows=(((1, chance), (2, one - chance)), end, end, end),
+        reward=(zero, safe, fraction_of(prize), zero),
+        gamma=zero,
+        initial=(one, zero, zero),
+    )
+    return Exact(mdp, {"c": fraction_of(c), "horizon": fmpq(2)})
 
 
 def merl_example(instance: dict[str, Any]) -> Exact:
-    """Exact instance of the VIREL talk's MERL counterexample: `k1` actions in s1, discount, temperature.
+    """Exact instance of the VIREL talk's MERL counterexample with Q*: `k1` actions in s1, discount, temperature.
 
-    `facts.merl` writes its MDP out.
+    States are s0, s1, s2 and one that absorbs for each action of s1.
     """
-    names = {"k1": "k1", "discount": "gamma", "c": "c"}
-    return without_mdp(**{name: fraction_of(instance[key]) for name, key in names.items()})
+    k1, one = instance["k1"], fmpq(1)
+    edges = [
+        (0, 0, 1),
+        (0, 1, 2),
+        *((1, a, 3 + a) for a in range(k1)),
+        *((s, 0, s) for s in range(2, 3 + k1)),
+    ]
+    mdp = ExactMDP(
+        n_states=3 + k1,
+        n_actions=max(2, k1),
+        pairs=tuple((s, a) for s, a, _ in edges),
+        rows=tuple(((t, one),) for _, _, t in edges),
+        reward=tuple(fmpq(int(edge == (0, 1, 2))) for edge in edges),
+        gamma=fraction_of(instance["gamma"]),
+        initial=(one, *[fmpq(0)] * (2 + k1)),
+    )
+    return Exact(mdp, {"c": fraction_of(instance["c"]), "q_star": exact.optimal_values(mdp)})
 
 
-def _past_the_threshold() -> st.SearchStrategy[dict[str, Any]]:
-    """Hypothesis strategy that draws MERL counterexamples with `k1^-gamma exp(1/c) < 1`."""
+def _merl_examples(*, past_the_threshold: bool) -> st.SearchStrategy[dict[str, Any]]:
+    """Hypothesis strategy that draws MERL counterexamples, with `k1^-gamma exp(1/c) < 1` if it is asked for."""
     drawn = st.fixed_dictionaries(
         {
-            "k1": st.integers(2, 40),
-            "gamma": st.sampled_from((0.5, 0.25, 0.75)),
-            "c": st.sampled_from((1.0, 2.0, 4.0, 0.5)),
+            "k1": st.integers(2, 12),
+            "gamma": st.sampled_from((0.5, 0.25, 0.75, 0.9)),
+            "c": st.sampled_from((1.0, 2.0, 4.0, 0.5, 1.5, 3.0, 5.0, 8.0, 10.0)),
         }
     )
-    return drawn.filter(lambda x: x["gamma"] * math.log(x["k1"]) > 1 / x["c"] + 0.01)
+    margin = 0.01 if past_the_threshold else -math.inf
+    return drawn.filter(lambda x: x["gamma"] * math.log(x["k1"]) > 1 / x["c"] + margin)
 
 
 WITH_PRIOR, UNIFORM_PRIOR = ("mdp", "pi", "prior", "alpha"), ("mdp", "pi", "alpha", "horizon")
-EPISODE, LOTTERY, MERL = (
-    ("mdp", "pi", "c", "horizon"),
-    ("chance", "prize", "share", "c"),
-    ("k1", "discount", "c"),
+EPISODE, LOTTERY = ("mdp", "pi", "c", "horizon"), ("mdp", "c", "horizon")
+IS_MERL_EXAMPLE = (
+    given(equal(example_facts.rewards_of_one)),
+    given(equal(example_facts.one_reward)),
+    given(equal(example_facts.reward_at_start)),
+    given(equal(example_facts.two_actions_at_start)),
+    given(equal(example_facts.soft_fixed_point)),
 )
+"""Facts on the talk's MDP: two actions at the start, of which one pays 1 and nothing else does; soft values."""
 WORSE_LOTTERY = (
-    above(facts.proper_lottery),
-    above(facts.safe_above_mean),
-    above(facts.equivalent_above_safe),
+    given(equal(example_facts.two_actions_at_start)),
+    given(equal(example_facts.one_pays_later)),
+    given(equal(example_facts.safe_is_sure)),
+    given(above(example_facts.safe_above_mean)),
+    given(above(example_facts.equivalent_above_safe)),
 )
 _two_steps = {"prepare": two_steps}
-_merl = {"prepare": merl_example}
 
 JOBS: Jobs = {
     "design-05": (
@@ -97,17 +134,29 @@ JOBS: Jobs = {
     ),
     "pseudo-likelihood-jensen": (proved("printed", EPISODE, at_least(facts.jensen), prepare=episodes),),
     "pseudo-likelihood-risk-seeking": (
-        proved("printed", LOTTERY, *WORSE_LOTTERY, above(facts.fitted_lottery), prepare=lottery),
+        proved("printed", LOTTERY, *WORSE_LOTTERY, above(example_facts.fitted_lottery), prepare=lottery),
     ),
-    "merl-counterexample": (proved("printed", MERL, equal(facts.merl), **_merl),),
+    "merl-counterexample": (
+        proved(
+            "printed",
+            ("mdp", "c"),
+            *IS_MERL_EXAMPLE,
+            equal(example_facts.merl),
+            prepare=merl_example,
+            instances=_merl_examples(past_the_threshold=False),
+        ),
+    ),
     "merl-counterexample-threshold": (
         proved(
             "printed",
-            MERL,
-            above(facts.merl_premise),
-            above(facts.merl_threshold),
+            ("mdp", "q_star", "c"),
+            *IS_MERL_EXAMPLE,
+            IS_OPTIMUM,
+            given(above(example_facts.merl_premise)),
+            above(example_facts.merl_threshold),
+            above(example_facts.best_at_start),
             prepare=merl_example,
-            instances=_past_the_threshold(),
+            instances=_merl_examples(past_the_threshold=True),
         ),
     ),
 }

@@ -154,12 +154,20 @@ def copy_rises(x: Exact, own: Sequence[int]) -> arb:
     return arb(x.alpha) * total(p * log(p / x.pi[i]) for i, p in best.items() if x.pi[i])
 
 
-def strict_unless_flat(x: Exact) -> list[arb]:
-    """Zero if the E-step rises exactly where Q varies on the support of `pi`: the difference of indicators."""
-    q = backup(x)
-    rise = total(lift(own, x.pi, q, x.alpha) for own in x.mdp.of_state)
-    varies = any(len({q[i] for i in own if x.pi[i]}) > 1 for own in x.mdp.of_state)
-    return [arb(0) if (rise > 0) == varies else arb(1)]
+@rational
+def varies(x: Exact) -> list[fmpq]:
+    """Positive if Q is not constant on the support of `pi` in every state: sum of its variances."""
+    return [
+        sum(
+            (p * (y - x.v[s]) ** 2 for (s, _), p, y in zip(x.mdp.pairs, x.pi, backup(x), strict=True)),
+            fmpq(0),
+        )
+    ]
+
+
+def rises(x: Exact) -> list[arb]:
+    """Positive if the E-step rises in some state: sum of Jensen's differences."""
+    return [total(lift(own, x.pi, backup(x), x.alpha) for own in x.mdp.of_state)]
 
 
 # The dual (9).

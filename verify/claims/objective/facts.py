@@ -6,14 +6,12 @@ ball per component.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from flint import arb, fmpq
 
-from verify.arithmetic.balls import boltzmann, entropy, exp, log, total, xlogy
-from verify.arithmetic.exact import first_greedy, residual_error, uniform_over
+from verify.arithmetic.balls import boltzmann, entropy, exp, log, softmax, total, xlogy
+from verify.arithmetic.exact import first_greedy, uniform_over
 from verify.arithmetic.instance import Exact
-from verify.proofs.shared_facts import dot
 
 # The quantities that the formulas are made of.
 
@@ -119,12 +117,28 @@ def lower_bound_step(x: Exact) -> list[arb]:
     return [objective(x) - (mean_q - kl_policy(x) - entropy(x.d) - mean_log_p)]
 
 
-def theorem_3_printed(x: Exact) -> list[arb]:
-    """Zero if Theorem 3 holds as printed: `max L - min E_d[KL(pi_theta || pi_omega)]`.
+def at_boltzmann(x: Exact) -> arb:
+    """Objective L at the Boltzmann policy, `E_d[E_pi[Q/eps] + H(pi)]`, term by term."""
+    pi = boltzmann(x.mdp, x.q, x.eps)
+    return total(
+        x.d[s] * total(pi[i] * (x.q[i] / x.eps - log(pi[i])) for i in own)
+        for s, own in enumerate(x.mdp.of_state)
+    )
 
-    The minimum is 0.
+
+def boltzmann_kl_joint(x: Exact) -> arb:
+    """Divergence of d(s) pi_omega(a|s) from the joint Boltzmann distribution, pair by pair."""
+    pi, p = boltzmann(x.mdp, x.q, x.eps), p_omega(x)
+    joint = [x.d[s] * y for (s, _), y in zip(x.mdp.pairs, pi, strict=True)]
+    return total(u * (log(u) - log(w)) for u, w in zip(joint, p, strict=True) if u)
+
+
+def theorem_3_printed(x: Exact) -> list[arb]:
+    """Positive if Theorem 3 as printed fails: L at the Boltzmann policy, whose divergence from itself is 0.
+
+    The maximum of L is at least that, the least divergence at most 0.
     """
-    return [max_objective(x)]
+    return [at_boltzmann(x)]
 
 
 def theorem_3(x: Exact) -> list[arb]:
@@ -132,14 +146,41 @@ def theorem_3(x: Exact) -> list[arb]:
     return [objective(x) + kl_policy(x) - max_objective(x)]
 
 
+def maximum_attained(x: Exact) -> list[arb]:
+    """Zero if the Boltzmann policy attains the maximum of L: L there minus `E_d[log sum_a exp(Q/eps)]`."""
+    return [at_boltzmann(x) - max_objective(x)]
+
+
+def divergence(x: Exact) -> list[arb]:
+    """Nonnegative if no policy is closer to the Boltzmann policy than itself: `E_d[KL(pi_theta || pi_omega)]`.
+
+    It is an exact zero where both are uniform.
+    """
+    terms = (
+        x.d[s] * total(xlogy(theta(x)[i], theta(x)[i] / p) for i, p in zip(own, part, strict=True))
+        for s, own in enumerate(x.mdp.of_state)
+        if not _is_uniform(x, own)
+        for part in [softmax([x.q[i] / x.eps for i in own])]
+    )
+    return [total(terms)]
+
+
+def _is_uniform(x: Exact, own: Sequence[int]) -> bool:
+    """Whether both policies are uniform in the state whose pairs are `own`."""
+    return all(theta(x)[i] == fmpq(1, len(own)) and x.q[i] == x.q[own[0]] for i in own)
+
+
 def eq_23_printed(x: Exact) -> list[arb]:
-    """Zero if Eq. (23) on the maximum of L holds as printed: `max L - min KL(q_theta || p_omega)`."""
-    return [max_objective(x) - kl_states(x)]
+    """Positive if Eq. (23) as printed fails: L at the Boltzmann policy minus its joint divergence.
+
+    The maximum of L is at least the first, the least divergence at most the second.
+    """
+    return [at_boltzmann(x) - boltzmann_kl_joint(x)]
 
 
 def eq_23(x: Exact) -> list[arb]:
-    """Zero if Eq. (23) corrected holds, l = log sum_h exp(Q/eps): `max L - (l - H(d) - min KL)`."""
-    return [max_objective(x) - (log_partition(x) - entropy(x.d) - kl_states(x))]
+    """Zero if (23) corrected holds at the Boltzmann policy: `L - (l - H(d) - KL(d pi_omega || p_omega))`."""
+    return [at_boltzmann(x) - (log_partition(x) - entropy(x.d) - boltzmann_kl_joint(x))]
 
 
 def eq_24(x: Exact) -> list[arb]:
@@ -151,87 +192,6 @@ def factorisation(x: Exact) -> list[arb]:
     """Zero if App. D.4's factorisation of p_omega holds: `pi_omega(a|s) p_omega(s) - p_omega(h)`."""
     p, p_s, pi = p_omega(x), p_omega_s(x), boltzmann(x.mdp, x.q, x.eps)
     return [pi[i] * p_s[s] - p[i] for i, (s, _) in enumerate(x.mdp.pairs)]
-
-
-# App. B: the posterior.
-
-
-def likelihood_as_product(x: Exact) -> list[arb]:
-    """Zero if App. B's optimality likelihood factors: `log y(h) - log(exp(Q/eps) y(s))`.
-
-    y(h) is computed by its definition.
-    """
-    top = x.mdp.best(x.q)
-    printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
-    return [log(y) - log(z) for y, z in zip(likelihood(x), printed, strict=True)]
-
-
-def eq_10(x: Exact) -> list[arb]:
-    """Zero if Fellows et al. (10), a posterior, holds: Bayes' rule with a uniform prior minus the printed."""
-    prior, top = fmpq(1, x.mdp.n_pairs), x.mdp.best(x.q)
-    bayes = [y * prior / total(z * prior for z in likelihood(x)) for y in likelihood(x)]
-    printed = [w * exp(-top[s] / x.eps) for w, (s, _) in zip(weights(x), x.mdp.pairs, strict=True)]
-    return [b - w / total(printed) for b, w in zip(bayes, printed, strict=True)]
-
-
-def action_posterior(x: Exact) -> list[arb]:
-    """Zero if App. B's posterior of actions given optimality O is Boltzmann: `p(a|s, O) - pi_omega(a|s)`."""
-    y = likelihood(x)
-    joint = [value / total(y) for value in y]
-    state = [total(joint[i] for i in own) for own in x.mdp.of_state]
-    pi = boltzmann(x.mdp, x.q, x.eps)
-    return [joint[i] / state[s] - pi[i] for i, (s, _) in enumerate(x.mdp.pairs)]
-
-
-def elbo(x: Exact) -> list[arb]:
-    """Zero if App. B's decomposition holds: `KL(q_theta || posterior) - (log-evidence - lower bound)`."""
-    y, u = likelihood(x), q_theta(x)
-    evidence = total(y)
-    kl = total(xlogy(w, w / (z / evidence)) for w, z in zip(u, y, strict=True))
-    return [kl - (evidence.log() - _lower(x))]
-
-
-def elbo_expansion(x: Exact) -> list[arb]:
-    """Zero if App. B's expansion holds: lower bound of the log-evidence minus `L - E_d[max Q]/eps + H(d)`."""
-    states = total(-d * t / x.eps - xlogy(d, d) for d, t in zip(x.d, x.mdp.best(x.q), strict=True))
-    return [_lower(x) - (objective(x) + states)]
-
-
-def _lower(x: Exact) -> arb:
-    """Lower bound `E_{q_theta}[log(y/q_theta)]` of App. B's log-evidence, y the optimality likelihood."""
-    return total(xlogy(w, z / w) for w, z in zip(q_theta(x), likelihood(x), strict=True) if w)
-
-
-def own_temperature(x: Exact) -> list[arb]:
-    """Zero if an instance's temperature is the residual error of its Q under T*: `eps - eps_omega`."""
-    return [arb(x.eps - residual_error(x.mdp, x.q))]
-
-
-def lowest_policy(x: Exact) -> list[arb]:
-    """Zero if pi_theta takes an action of least Q in every state: pi_theta minus the policy that does.
-
-    Of several worst actions it is the first.
-    """
-    return [arb(p - w) for p, w in zip(x.pi_theta, greedy_policy(x, sign=-1), strict=True)]
-
-
-def least_objective(x: Exact) -> list[arb]:
-    """Zero if no policy has a smaller objective L: `L - E_d[min_a Q]/eps`, as entropies are nonnegative."""
-    least = (min(x.q[i] for i in own) for own in x.mdp.of_state)
-    return [objective(x) - total(d * y / x.eps for d, y in zip(x.d, least, strict=True))]
-
-
-def theta_divergence(x: Exact) -> list[arb]:
-    """Positive if pi_theta does not attain the least divergence, 0: `E_d[KL(pi_theta || pi_omega)]`."""
-    return [kl_policy(x)]
-
-
-def shortfall(x: Exact) -> list[arb]:
-    """Zero if a policy's divergence is its shortfall in L: `E_d[KL(pi_theta || pi_omega)] - (max L - L)`.
-
-    L is largest at pi_omega.
-    """
-    return [kl_policy(x) - (max_objective(x) - objective(x))]
 
 
 # Lemma 1 on finite sets.
@@ -259,43 +219,3 @@ def without_entropy(x: Exact) -> list[arb]:
     """
     mean = sum((u * q for u, q in zip(q_theta(x), x.q, strict=True)), fmpq(0))
     return [objective(x) - mean / x.eps]
-
-
-# (8), (9) and (2)-(4) of Marino et al.: hidden variables, with joint p(x, z) and any distribution w of z.
-
-
-def marginal(x: Exact) -> list[arb]:
-    """Zero if Fellows et al. (9) holds: log-evidence `log p(x)` minus lower bound minus KL to posterior."""
-    evidence = sum(x.joint, fmpq(0))
-    lower = total(xlogy(q, joint / q) for q, joint in zip(x.w, x.joint, strict=True) if q)
-    kl = total(xlogy(q, q / (joint / evidence)) for q, joint in zip(x.w, x.joint, strict=True))
-    return [log(evidence) - (lower + kl)]
-
-
-def _elbo_of(x: Exact, w: Sequence[Any]) -> arb:
-    """Lower bound (3) of Marino et al. at a distribution w: `E_w[log p(x|z)] - KL(w || p(z))`."""
-    fit = total(u * log(likely) for u, likely in zip(w, x.joint, strict=True))
-    return fit - total(u * log(u / p) for u, p in zip(w, x.p_z, strict=True) if u)
-
-
-def design_marginal(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (2), (3) hold: `log p(x)` minus their lower bound minus the KL to p(z|x)."""
-    evidence = dot(x.p_z, x.joint)
-    posterior = [p * likely / evidence for p, likely in zip(x.p_z, x.joint, strict=True)]
-    kl = total(xlogy(w, w / p) for w, p in zip(x.w, posterior, strict=True))
-    return [log(evidence) - (_elbo_of(x, x.w) + kl)]
-
-
-def design_bound(x: Exact) -> list[arb]:
-    """Nonnegative if Marino et al. (3) is a lower bound: `log p(x)` minus it; an exact 0 at the posterior."""
-    evidence = dot(x.p_z, x.joint)
-    if all(w == p * likely / evidence for w, p, likely in zip(x.w, x.p_z, x.joint, strict=True)):
-        return [arb(0)]
-    return [log(evidence) - _elbo_of(x, x.w)]
-
-
-def boltzmann_attains(x: Exact) -> list[arb]:
-    """Zero if Marino et al. (4) attains their bound: (3) at `p(z) exp(log p(x|z))`, normalised, minus `log p(x)`."""
-    weights = [p * log(likely).exp() for p, likely in zip(x.p_z, x.joint, strict=True)]
-    best = [w / total(weights) for w in weights]
-    return [_elbo_of(x, best) - log(dot(x.p_z, x.joint))]

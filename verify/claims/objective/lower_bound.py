@@ -110,6 +110,7 @@ CLAIMS = (
         title="the derivation of (5)",
         source="Eq. (11), App. D.1",
         statement=_STATEMENT,
+        reading="The same statement as `eq-05`, with the same check and proof; what is checked beside it is its derivation.",
         check=_IDENTITY,
         expected=Verdict.GAP,
         weight=Weight.MISPRINT,

@@ -8,7 +8,7 @@ side minus right side.
 from flint import arb, fmpq
 
 from verify.arithmetic import exact
-from verify.arithmetic.balls import boltzmann, exp, log, total, xlogy
+from verify.arithmetic.balls import exp, log, total
 from verify.arithmetic.instance import Exact
 from verify.claims.objective.facts import greedy_policy, objective, surplus
 from verify.proofs.shared_facts import dot, loss_factor, losses, minus, n_actions, rational
@@ -17,9 +17,9 @@ from verify.proofs.shared_facts import dot, loss_factor, losses, minus, n_action
 
 
 @rational
-def zero_iff_optimal(x: Exact) -> list[int]:
-    """Zero if eps_omega under T* is 0 at the table Q = Q* and at no other: `[eps = 0] - [Q = Q*]`."""
-    return [int(exact.residual_error(x.mdp, x.q) == 0) - int(x.q == x.q_star)]
+def error_of_table(x: Exact) -> list[fmpq]:
+    """Residual error of a table under T*, to be proved positive away from Q*."""
+    return [exact.residual_error(x.mdp, x.q)]
 
 
 @rational
@@ -41,12 +41,15 @@ def _distance(x: Exact) -> fmpq:
 
 
 @rational
-def coldest_root_iff_optimal(x: Exact) -> list[int]:
-    """Zero if eps = 0 solves eps = g(eps) at the table Q = Q* alone: `[0 is a root] - [Q = Q*]`.
+def distance_from_optimum(x: Exact) -> list[fmpq]:
+    """Distance `max |Q - Q*|` of a table from the optimum, to be proved positive."""
+    return [_distance(x)]
 
-    g is the residual error under the Boltzmann policy.
-    """
-    return [int(x.high[0] == 0) - int(x.q == x.q_star)]
+
+@rational
+def smallest_root(x: Exact) -> list[fmpq]:
+    """Lower bound of a table's smallest self-consistent temperature, to be proved positive."""
+    return [min(x.low)]
 
 
 @rational
@@ -69,18 +72,6 @@ def negative_ratio(x: Exact) -> list[fmpq]:
 def loss_of_policy(x: Exact) -> list[fmpq]:
     """Suboptimality of pi_theta in every state, `V* - V^pi`."""
     return minus(x.mdp.best(x.q_star), x.v)
-
-
-def policy_divergence(x: Exact) -> list[arb]:
-    """Divergence of pi_theta from the Boltzmann policy, `E_d[KL(pi_theta || pi_omega)] = max L - L`.
-
-    It is an exact zero where both policies are uniform.
-    """
-    omega, out = boltzmann(x.mdp, x.q, x.eps), arb(0)
-    for s, own in enumerate(x.mdp.of_state):
-        tied = all(x.pi_theta[i] == fmpq(1, len(own)) and x.q[i] == x.q[own[0]] for i in own)
-        out += 0 if tied else x.d[s] * total(xlogy(x.pi_theta[i], x.pi_theta[i] / omega[i]) for i in own)
-    return [out]
 
 
 def at_greedy(x: Exact) -> list[arb]:

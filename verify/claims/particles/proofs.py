@@ -4,13 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 from flint import fmpq
+from hypothesis import strategies as st
 
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.particles import facts
-from verify.proofs.draws import with_unit_features
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.draws import small, with_unit_features
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
+from verify.strategies import q_tables, temperatures
 
 ONE = fmpq(1)
 
@@ -19,6 +21,23 @@ def with_draws(instance: dict[str, Any]) -> Exact:
     """Exact instance with a unit vector per pair: the first draw of one particle. The proposal is `pi`."""
     names = {"mdp": "mdp", "pi": "proposal", "prior": "prior", "alpha": "alpha"}
     return with_unit_features(exactly({name: instance[key] for name, key in names.items()}))
+
+
+def with_a_chance(instance: dict[str, Any]) -> Exact:
+    """Exact instance with state values `v`, the largest entries of a drawn table."""
+    x = exactly({"mdp": instance["mdp"], "alpha": instance["alpha"]})
+    return x.with_parts(v=x.mdp.best(exact.table_of(x.mdp, instance["v_of"], name="v_of")))
+
+
+def is_chancy(instance: dict[str, Any]) -> bool:
+    """Whether a pair leads to states of different values."""
+    x = with_a_chance(instance)
+    return any(len({x.v[t] for t, _ in row}) > 1 for row in x.mdp.rows)
+
+
+def warm_temperatures() -> st.SearchStrategy[float]:
+    """Hypothesis strategy that draws temperatures of at least 1/2, at which exponentials stay small."""
+    return temperatures().filter(lambda alpha: alpha >= 0.5)
 
 
 def certain(instance: dict[str, Any]) -> Exact:
@@ -52,7 +71,7 @@ def with_values(x: Exact) -> Exact:
     return x.with_parts(v=v, q=x.mdp.backup(v))
 
 
-IS_Q, IS_V, CERTAIN = equal(facts.is_q_of_pi), equal(facts.is_its_value), equal(facts.certain)
+IS_Q, IS_V, CERTAIN = (given(equal(fact)) for fact in (facts.is_q_of_pi, facts.is_its_value, facts.certain))
 VALUED, PRIORS = ("mdp", "q", "pi", "v"), ("mdp", "v", "prior", "alpha")
 
 JOBS: Jobs = {
@@ -70,7 +89,13 @@ JOBS: Jobs = {
     ),
     "smc-limit-risk": (
         proved(
-            "printed", ("mdp", "v", "alpha"), at_least(facts.luck), above(facts.lottery), above(facts.sure)
+            "printed",
+            ("mdp", "v", "alpha"),
+            at_least(facts.luck),
+            above(facts.lottery),
+            above(facts.sure),
+            prepare=with_a_chance,
+            instances=small(v_of=q_tables, alpha=warm_temperatures()).filter(is_chancy),
         ),
     ),
     "smc-weights": (proved("printed", PRIORS, CERTAIN, equal(facts.equal_weights), prepare=certain),),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from verify.arithmetic.exact import ExactMDP, fraction_of
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.priors import facts
-from verify.proofs.facts import above, at_least, equal
+from verify.proofs.facts import above, at_least, equal, given
 from verify.proofs.job import Jobs, as_drawn, proved, refuted
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 
@@ -77,7 +77,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "q", "pi", "pi_theta", "prior", "d", "alpha", "share"),
-            at_least(facts.room_for_exponent),
+            given(at_least(facts.room_for_exponent)),
             equal(facts.at_posterior),
             at_least(facts.above_any_policy),
             equal(facts.lost_by_prior),
@@ -100,7 +100,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "weight", "d"),
-            equal(facts.total_mass),
+            given(equal(facts.total_mass)),
             equal(facts.information),
             at_least(facts.cost_above_information),
             prepare=as_drawn,
@@ -111,7 +111,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "weight", "prior", "d"),
-            equal(facts.total_mass),
+            given(equal(facts.total_mass)),
             equal(facts.chain),
             at_least(facts.bound_by_levels),
             at_least(facts.bound_by_high_level),

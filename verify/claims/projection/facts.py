@@ -52,6 +52,44 @@ def weights(features: Sequence[Table], table: Table) -> list[fmpq] | None:
     return solve([[average(a, b) for b in features] for a in features], [average(b, table) for b in features])
 
 
+def inverse_gram(features: Sequence[Table]) -> list[list[fmpq]] | None:
+    """Inverse of `E[b b^T]`, row by row; None if it is singular."""
+    n = len(features)
+    matrix = fmpq_mat(n, n, [average(a, b) for a in features for b in features])
+    if matrix.det() == 0:
+        return None
+    inverse = matrix.inv()
+    return [[inverse[i, j] for j in range(n)] for i in range(n)]
+
+
+@rational
+def is_inverse(x: Exact) -> list[fmpq]:
+    """Zero if `gram_inverse` is the inverse of `E[b b^T]`: their product minus the identity, row by row."""
+    return [
+        sum((w * average(a, b) for w, a in zip(row, x.features, strict=True)), fmpq(0)) - int(i == j)
+        for j, row in enumerate(x.gram_inverse)
+        for i, b in enumerate(x.features)
+    ]
+
+
+def _weights_of(x: Exact, table: Table) -> list[fmpq]:
+    """Weights `E[b b^T]^-1 E[b f]` of a table f, by the instance's inverse."""
+    right = [average(b, table) for b in x.features]
+    return [sum((w * y for w, y in zip(row, right, strict=True)), fmpq(0)) for row in x.gram_inverse]
+
+
+@rational
+def weights_by_inverse(x: Exact) -> list[fmpq]:
+    """Zero if zeta are the printed weights of beta, `E[b b^T]^-1 E[b beta]`: zeta minus these."""
+    return minus(x.zeta, _weights_of(x, x.beta))
+
+
+@rational
+def idempotent(x: Exact) -> list[fmpq]:
+    """Zero if the projection of a projection is itself: weights of P beta minus those of beta."""
+    return minus(_weights_of(x, dot(x.zeta, x.features)), x.zeta)
+
+
 def normal_equation(name: str) -> Differences:
     """Zero if and only if P f = b^T zeta is the projection of the table f: `E[b (P f)] - E[b f]`."""
     return rational(
@@ -131,11 +169,11 @@ def no_zero_below(x: Exact) -> list[fmpq]:
 def system(x: Exact) -> fmpq:
     """Matrix (here a number) of projected policy evaluation, `E[b (b - gamma E_pi[b(h')])]`."""
     b = x.features[0]
-    ahead = _expected(x, b)
+    ahead = expected(x, b)
     return average(b, [y - x.mdp.gamma * e for y, e in zip(b, ahead, strict=True)])
 
 
-def _expected(x: Exact, table: Table) -> list[fmpq]:
+def expected(x: Exact, table: Table) -> list[fmpq]:
     """Expected value `E_pi[f(h')]` of a table f at the next pair, for every pair."""
     v = x.mdp.mean(x.pi, table)
     return [sum((p * v[t] for t, p in row), fmpq(0)) for row in x.mdp.rows]
@@ -193,97 +231,3 @@ def slope_of_error(x: Exact) -> list[fmpq]:
     (omega,), b = x.omega, x.features[0]
     slope = (_error(x, omega + 1) - _error(x, omega - 1)) / 2
     return [slope**2 * average(b, b) - 2 * system(x) ** 2 * _error(x, omega)]
-
-
-# Quadratic Q = omega phi + omega H omega / 2: gradient of the projected error, and the update (35).
-
-
-class Curve:
-    """Quadratic critic Q_omega with its gradient b, its residual beta, and their derivatives in omega_j."""
-
-    def __init__(self, x: Exact) -> None:
-        """Compute b, Q, beta of the quadratic critic with `features` phi, `hessian` H, `omega` and `pi`."""
-        self.x = x
-        self.b = [
-            [f + y for f, y in zip(row, dot(x.omega, h), strict=True)]
-            for row, h in zip(x.features, x.hessian, strict=True)
-        ]
-        both = [
-            [f + y for f, y in zip(row, b, strict=True)] for row, b in zip(x.features, self.b, strict=True)
-        ]
-        self.q = [y / 2 for y in dot(x.omega, both)]
-        self.beta = minus(x.mdp.backup(x.mdp.mean(x.pi, self.q)), self.q)
-
-    def slope_of_beta(self, j: int) -> list[fmpq]:
-        """Derivative of the Bellman residual beta in omega_j, `gamma E_pi[b_j(h')] - b_j`."""
-        return [
-            self.x.mdp.gamma * e - b for e, b in zip(_expected(self.x, self.b[j]), self.b[j], strict=True)
-        ]
-
-    def curvature(self, zeta: Table, j: int) -> list[fmpq]:
-        """Derivative of beta's projection `b^T zeta` in omega_j at fixed zeta: row j of H times zeta."""
-        return dot(zeta, self.x.hessian[j])
-
-    def slope_of_zeta(self, zeta: Table, j: int) -> list[fmpq] | None:
-        """Derivative in omega_j of beta's projection weights, `E[b b^T]^-1 E[b beta]`; None if singular."""
-        rest, bent = minus(self.beta, dot(zeta, self.b)), self.curvature(zeta, j)
-        moved = minus(self.slope_of_beta(j), bent)
-        right = [average(h, rest) + average(b, moved) for h, b in zip(self.x.hessian[j], self.b, strict=True)]
-        return solve([[average(a, b) for b in self.b] for a in self.b], right)
-
-
-@rational
-def curved_normal_equation(x: Exact) -> list[fmpq]:
-    """Zero if zeta are the projection weights of beta: `E[b (beta - b^T zeta)]`, once per omega_j."""
-    c = Curve(x)
-    rest = minus(c.beta, dot(x.zeta, c.b))
-    return [average(b, rest) for _ in x.features for b in c.b]
-
-
-@rational
-def curved_slope_equation(x: Exact) -> list[fmpq]:
-    """Zero if `dzeta` is the derivative of beta's projection weights zeta: `d E[b (beta - b^T zeta)]`."""
-    c, out = Curve(x), []
-    for j in range(len(x.features)):
-        rest = minus(c.beta, dot(x.zeta, c.b))
-        moved = minus(minus(c.slope_of_beta(j), c.curvature(x.zeta, j)), dot(x.dzeta[j], c.b))
-        out += [average(h, rest) + average(b, moved) for h, b in zip(x.hessian[j], c.b, strict=True)]
-    return out
-
-
-def _slope_of_error(x: Exact, c: Curve, j: int) -> fmpq:
-    """Derivative in omega_j of the projected residual error `E[P^2]/2`: `E[P dP]`, P = b^T zeta."""
-    moved = [a + b for a, b in zip(dot(x.dzeta[j], c.b), c.curvature(x.zeta, j), strict=True)]
-    return average(dot(x.zeta, c.b), moved)
-
-
-def _terms(x: Exact, c: Curve, j: int) -> tuple[fmpq, fmpq]:
-    """Both terms of App. F.1's printed gradient of the projected residual error, in direction omega_j.
-
-    They are `E[(d beta) b^T zeta]` and `E[(beta - b^T zeta) (H zeta)_j]`.
-    """
-    p = dot(x.zeta, c.b)
-    return average(c.slope_of_beta(j), p), average(minus(c.beta, p), c.curvature(x.zeta, j))
-
-
-@rational
-def projected_gradient(x: Exact) -> list[fmpq]:
-    """Zero if App. F.1's gradient holds: derivative of the projected error minus both printed terms."""
-    c = Curve(x)
-    return [_slope_of_error(x, c, j) - sum(_terms(x, c, j), fmpq(0)) for j in range(len(x.features))]
-
-
-def update(*, scaled: bool) -> Differences:
-    """Zero if (35) descends the projected residual error: mean step of omega plus `step` times its gradient.
-
-    `scaled` puts the step size before both terms of the update; the paper prints it before the first alone.
-    """
-
-    def sides(x: Exact) -> list[fmpq]:
-        c, out = Curve(x), []
-        for j in range(len(x.features)):
-            along, bent = _terms(x, c, j)
-            out.append(-x.step * along - (x.step if scaled else 1) * bent + x.step * _slope_of_error(x, c, j))
-        return out
-
-    return rational(sides)

@@ -3,14 +3,16 @@
 from typing import Any
 
 from flint import fmpq
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
-from verify.claims.projection import facts
-from verify.claims.projection.facts import Curve, weights
+from verify.claims.projection import curve_facts, facts
+from verify.claims.projection.curve_facts import Curve
+from verify.claims.projection.facts import weights
 from verify.proofs.draws import Instances, halves, with_features, with_table_features
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, as_drawn, featured, proved, refuted
 from verify.proofs.shared_facts import IS_OPTIMUM, POSITIVE_OPTIMUM
 
@@ -79,18 +81,42 @@ def _is_regular(x: Exact) -> bool:
     return facts.system(x) != 0
 
 
-SQUARE = ("mdp", "beta", "features", "zeta")
+@st.composite
+def inverted(draw: st.DrawFn, *, masked: bool = False) -> Exact:
+    """Exact instance with features b, the inverse of `E[b b^T]`, a table `beta` and its projection weights.
+
+    With `masked`, some state lacks an action.
+    """
+    x = draw(with_features(where=lambda x: facts.inverse_gram(x.features) is not None))
+    assume(not masked or x.mdp.n_pairs < x.mdp.n_states * x.mdp.n_actions)
+    beta = draw(halves(x.mdp.n_pairs, 8))
+    inverse = facts.inverse_gram(x.features)
+    return x.with_parts(beta=beta, gram_inverse=inverse, zeta=weights(x.features, beta))
+
+
+SQUARE, INVERTED = ("mdp", "beta", "features", "zeta"), ("mdp", "beta", "features", "gram_inverse", "zeta")
 QUADRATIC = ("mdp", "features", "hessian", "omega", "pi", "zeta", "dzeta")
-WEIGHTS_SOLVE = equal(facts.curved_normal_equation), equal(facts.curved_slope_equation)
-ORTHOGONAL = proved(
-    "printed",
-    SQUARE,
-    equal(facts.normal_equation("beta")),
-    equal(facts.orthogonal),
-    prepare=as_drawn,
-    instances=projected("beta"),
+WEIGHTS_SOLVE = (
+    given(equal(curve_facts.curved_normal_equation)),
+    given(equal(curve_facts.curved_slope_equation)),
 )
-"""Proof that the projection, which the normal equation defines, is orthogonal."""
+BY_INVERSE = given(equal(facts.is_inverse)), given(equal(facts.weights_by_inverse))
+NORMAL = equal(facts.normal_equation("beta"))
+PROJECTION = proved(
+    "printed",
+    INVERTED,
+    *BY_INVERSE,
+    NORMAL,
+    equal(facts.orthogonal),
+    equal(facts.idempotent),
+    prepare=as_drawn,
+    instances=inverted(),
+)
+"""Proof that the projection by the inverse of `E[b b^T]` is orthogonal and idempotent."""
+MASKED_PROJECTION = proved(
+    "printed", INVERTED, *BY_INVERSE, NORMAL, prepare=as_drawn, instances=inverted(masked=True)
+)
+"""The normal equation, where a state lacks an action."""
 _curved_q = {"prepare": as_drawn, "instances": curved()}
 _one_feature: dict[str, Any] = {"n_features": 1, "where": _is_regular}
 
@@ -99,7 +125,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("mdp", "q", "features", "zeta", "other"),
-            equal(facts.normal_equation("q")),
+            given(equal(facts.normal_equation("q"))),
             equal(facts.rise),
             prepare=as_drawn,
             instances=projected("q"),
@@ -109,7 +135,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             SQUARE,
-            equal(facts.normal_equation("beta")),
+            given(equal(facts.normal_equation("beta"))),
             equal(facts.both_forms),
             prepare=projected_residual,
         ),
@@ -126,7 +152,7 @@ JOBS: Jobs = {
         featured(
             "corrected",
             ("mdp", "features", "pi"),
-            differs(facts.regular),
+            given(differs(facts.regular)),
             equal(facts.zero_of_policy),
             equal(facts.slope_of_moment),
             **_one_feature,
@@ -145,27 +171,27 @@ JOBS: Jobs = {
         featured(
             "corrected",
             ("mdp", "features", "omega", "pi"),
-            differs(facts.regular),
+            given(differs(facts.regular)),
             equal(facts.slope_of_error),
             **_one_feature,
         ),
     ),
     "app-f1-gradient": (
-        proved("printed", QUADRATIC, *WEIGHTS_SOLVE, equal(facts.projected_gradient), **_curved_q),
+        proved("printed", QUADRATIC, *WEIGHTS_SOLVE, equal(curve_facts.projected_gradient), **_curved_q),
     ),
     "eq-35": (
         refuted(
             "printed",
             (*QUADRATIC, "step"),
             *WEIGHTS_SOLVE,
-            differs(facts.update(scaled=False)),
+            differs(curve_facts.update(scaled=False)),
             **_curved_q,
         ),
         proved(
             "corrected",
             (*QUADRATIC, "step"),
             *WEIGHTS_SOLVE,
-            equal(facts.update(scaled=True)),
+            equal(curve_facts.update(scaled=True)),
             **_curved_q,
         ),
     ),

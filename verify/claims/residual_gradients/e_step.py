@@ -56,6 +56,7 @@ CLAIMS = (
         title="Derivation of the actor's gradient, log-linear policies",
         source="Eq. (25), App. E.1",
         statement=_ACTOR,
+        reading="The same line as `eq-06`, here for log-linear policies, there for tabular ones; its derivation is a step.",
         check=Check(
             actor_gap,
             instances(

@@ -7,23 +7,24 @@ from flint import fmpq
 
 from verify.arithmetic import exact
 from verify.arithmetic.instance import Exact, exactly
+from verify.claims.objective.proofs import OWN_TEMPERATURE, with_optimum
 from verify.claims.residual_gradients import actor_facts, critic_facts, incremental_facts
-from verify.proofs.draws import with_features, with_table_features, with_unit_features
-from verify.proofs.facts import differs, equal
+from verify.proofs.draws import tiny, with_features, with_unit_features
+from verify.proofs.facts import differs, equal, given
 from verify.proofs.job import Jobs, featured, proved, refuted
 from verify.proofs.shared_facts import IS_VISITS, V_OF_PI_THETA, rational
+from verify.strategies import distributions, q_tables, temperatures
 
 
-def log_linear(instance: dict[str, Any]) -> Exact:
-    """Exact instance (rational MDP) with a drawn log-linear `policy` as `features` and parameters `omega`."""
-    x = exactly({name: part for name, part in instance.items() if name != "policy"})
-    table, omega = instance["policy"]
-    return with_table_features(x, table, omega)
+def soft_logits(instance: dict[str, Any]) -> Exact:
+    """Exact instance of a tabular softmax policy: unit vectors as `features`, logits `theta` as `omega`."""
+    x = exactly({name: part for name, part in instance.items() if name != "theta"})
+    return with_unit_features(x).with_parts(omega=exact.table_of(x.mdp, instance["theta"], name="theta"))
 
 
 def unit_directions(instance: dict[str, Any]) -> Exact:
     """Exact instance with unit vectors as `features`: directions of the logits of a softmax at pi_theta."""
-    return with_unit_features(exactly(instance))
+    return with_unit_features(with_optimum(instance))
 
 
 def with_policy_values(x: Exact) -> Exact:
@@ -56,27 +57,25 @@ def has_unique_maxima(x: Exact) -> bool:
 SELF_CONSISTENT = ("mdp", "features", "omega", "beta")
 CONSTANT = ("mdp", "features", "omega", "eps_k")
 LINEAR, LOSS = ("mdp", "features", "omega"), ("mdp", "q", "features", "pi_theta", "d", "eps")
-NO_REWARD = equal(no_reward)
-UNIQUE = equal(incremental_facts.in_all_directions(incremental_facts.unique_maxima))
+NO_REWARD = given(equal(no_reward))
+UNIQUE = given(equal(incremental_facts.in_all_directions(incremental_facts.unique_maxima)))
 DIRECT = [equal(partial(incremental_facts.direct, optimal=optimal, sign=1)) for optimal in (True, False)]
-E_STEP = proved(
-    "printed",
-    ("mdp", "q", "features", "omega", "d", "eps"),
-    equal(actor_facts.e_step),
-    prepare=log_linear,
-)
+ACTOR = ("mdp", "q", "features", "omega", "d", "eps")
 _unit = {"prepare": unit_directions}
 
 JOBS: Jobs = {
-    "eq-06": (E_STEP,),
-    "eq-25": (E_STEP,),
-    "app-e4-exchange": (
+    "eq-06": (
         proved(
             "printed",
-            ("mdp", "q", "features", "omega", "d"),
-            equal(actor_facts.exchange),
-            prepare=log_linear,
+            ACTOR,
+            equal(actor_facts.e_step),
+            prepare=soft_logits,
+            instances=tiny(q=q_tables, theta=q_tables, d=distributions, eps=temperatures()),
         ),
+    ),
+    "eq-25": (featured("printed", ACTOR, equal(actor_facts.e_step)),),
+    "app-e4-exchange": (
+        featured("printed", ("mdp", "q", "features", "omega", "d"), equal(actor_facts.exchange)),
     ),
     "app-e4-policy-gradient": (
         proved(
@@ -84,7 +83,7 @@ JOBS: Jobs = {
             ("mdp", "features", "pi_theta", "v", "rho", "dv"),
             V_OF_PI_THETA,
             IS_VISITS,
-            equal(actor_facts.value_slope),
+            given(equal(actor_facts.value_slope)),
             equal(actor_facts.policy_gradient),
             prepare=with_policy_values,
             instances=with_features("pi_theta"),
@@ -92,9 +91,14 @@ JOBS: Jobs = {
     ),
     "app-h-policy-loss": (
         refuted(
-            "printed", LOSS, differs(actor_facts.score_reading), differs(actor_facts.full_reading), **_unit
+            "printed",
+            ("mdp", "q_star", *LOSS[1:]),
+            *OWN_TEMPERATURE,
+            differs(actor_facts.score_reading),
+            differs(actor_facts.full_reading),
+            **_unit,
         ),
-        proved("corrected", LOSS, equal(actor_facts.corrected_loss), **_unit),
+        featured("corrected", LOSS, equal(actor_facts.corrected_loss)),
     ),
     "eq-07": (
         featured("printed", (*SELF_CONSISTENT, "pi_theta", "d"), NO_REWARD, equal(critic_facts.m_step)),

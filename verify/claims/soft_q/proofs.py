@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from verify.arithmetic.exact import table_of
 from verify.arithmetic.instance import Exact, exactly
 from verify.claims.soft_q import facts
-from verify.proofs.draws import with_features
+from verify.proofs.draws import GAMMAS, with_features
 from verify.proofs.facts import above, at_least, differs, equal
 from verify.proofs.job import Jobs, as_drawn, proved, refuted
 from verify.strategies import instances, mdps, policies, q_tables, temperatures
@@ -35,7 +35,7 @@ def uneven(instance: dict[str, Any]) -> bool:
     return all(len(row) > 1 or mask.sum() == 1 for row, mask in zip(rows, on, strict=True))
 
 
-_SMALL = mdps(max_states=2, max_actions=2, masked=True)
+_SMALL = mdps(max_states=2, min_actions=2, max_actions=2, gammas=GAMMAS, masked=True)
 _TABLES = instances(mdp=_SMALL, q=q_tables, q_two=q_tables, alpha=temperatures()).filter(uneven)
 _SAMPLES = instances(
     mdp=mdps(max_states=1), q=q_tables, pi=policies, alpha=temperatures(), n=st.sampled_from((2, 3))

@@ -12,7 +12,7 @@ from flint import arb, fmpq
 from verify.arithmetic.balls import exp, total
 from verify.arithmetic.exact import fraction_of, fractions
 from verify.arithmetic.instance import Exact, without_mdp
-from verify.proofs.facts import at_least, equal
+from verify.proofs.facts import at_least, equal, given
 from verify.proofs.job import Jobs, proved
 
 
@@ -55,7 +55,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("f", "phi", "eps"),
-            equal(maximisers),
+            given(equal(maximisers)),
             at_least(partial(dirac, side=1)),
             at_least(partial(dirac, side=-1)),
             prepare=finite_set,

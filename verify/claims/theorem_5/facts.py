@@ -12,12 +12,33 @@ from flint import arb, fmpq
 from verify.arithmetic import exact
 from verify.arithmetic.balls import exp, total
 from verify.arithmetic.instance import Exact
-from verify.proofs.shared_facts import loss_factor, losses, minus
+from verify.proofs.shared_facts import loss_factor, losses, minus, rational
 
 
 def target(x: Exact) -> list[arb]:
     """Nonnegative if the incremental target T_k is below the optimal one: `T* Q - T_k Q` per pair."""
     return _target_gap(x, x.q)
+
+
+@rational
+def two_members(x: Exact) -> list[fmpq]:
+    """Positive if the tables of Omega differ: their largest distance."""
+    return [max(abs(y) for y in minus(x.q, x.q_two))]
+
+
+def minima(x: Exact, *, factor: int, side: int) -> list[arb]:
+    """Nonnegative if both minima over Omega = {q, q_two} are within the larger rate: rate minus the difference.
+
+    The difference is that of the least eps_{omega,k} and the least eps_omega, times `side`, 1 or -1; the
+    temperature is eps_k/factor.
+    """
+    y = x.with_parts(eps_k=x.eps_k / factor)
+    members = (y.q, y.q_two)
+    limits = [total(b * b for b in _residual(y, q)) / (2 * y.mdp.n_pairs) for q in members]
+    values = [limit + _excess(y, q) + y.eps_k for limit, q in zip(limits, members, strict=True)]
+    rates = [_rate(y.with_parts(q=q), entropic=True) + y.eps_k for q in members]
+    least: arb = values[0].min(values[1]) - limits[0].min(limits[1])
+    return [rates[0].max(rates[1]) - side * least]
 
 
 def target_bound(x: Exact, *, entropic: bool) -> list[arb]:

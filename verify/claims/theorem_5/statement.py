@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from verify.claims.instances import boltzmann_loss, integer_tables, on_mdp, solved
 from verify.claims.theorem_5.rates import EPS_K, backup_by_hand, backup_rounding, eps_by_hand, rates
-from verify.engine.claim import A_DEFINITION, Assumption, Check, Claim, Instance, NoProof
+from verify.engine.claim import A_DEFINITION, Assumption, Check, Claim, Instance
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, q_tables
 from virel_theory.checks import Array
@@ -190,7 +190,6 @@ CLAIMS = (
         reading=r"$\varepsilon_\omega$ is the residual error of $\mathcal T_\omega = \mathcal T^*$; for $\mathcal T^{\pi_\omega}$ see `theorem-5-ii-own-policy`.",
         check=Check(gap_ii, solved(shape=(2, 3), others=integer_tables(-3, 6, count=2)), n_random=100),
         expected=Verdict.HOLDS,
-        not_certified=NoProof("a minimum of limits; what is proved of each limit, its rate, is eq-37"),
         assumptions=(
             Assumption(
                 "target",

@@ -11,7 +11,7 @@ from verify.arithmetic.exact import fraction_of
 from verify.arithmetic.instance import Exact, exactly, without_mdp
 from verify.claims.weighted import facts
 from verify.proofs.draws import with_unit_features
-from verify.proofs.facts import above, at_least, differs, equal
+from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
 from verify.proofs.shared_facts import V_OF_PI
 from verify.strategies import distributions, instances, mdps, policies, q_tables
@@ -38,10 +38,10 @@ def two_gaussians(instance: dict[str, Any]) -> Exact:
 
 
 def reweighted(instance: dict[str, Any]) -> Exact:
-    """Exact instance with V^pi, the policy of weights `c + 1[Q > delta]` and its values, delta a middle value."""
+    """Exact instance with V^pi and Q^pi, the policy of weights `c + 1[Q > delta]` and its values, delta a middle value."""
     x = exactly(instance)
     v = exact.evaluate_states(x.mdp, x.pi)
-    x = x.with_parts(v=v, delta=_middle(x.mdp.backup(v)), c=fmpq(1, 2))
+    x = x.with_parts(v=v, q=x.mdp.backup(v), delta=_middle(x.mdp.backup(v)), c=fmpq(1, 2))
     weight = [x.c + int(value > x.delta) for value in x.mdp.backup(v)]
     normaliser = x.mdp.mean(x.pi, weight)
     pi = tuple(p * w / normaliser[s] for (s, _), p, w in zip(x.mdp.pairs, x.pi, weight, strict=True))
@@ -121,7 +121,7 @@ _SOFT = instances(
     alpha=_NUMBERS,
     epsilon=_NUMBERS,
 )
-_WEIGHTS = instances(mdp=_PAIR, q=q_tables, pi=policies, eps=_NUMBERS)
+_WEIGHTS = instances(mdp=_PAIR, pi=policies, eps=_NUMBERS)
 _SHARE = instances(mdp=_PAIR, pi=policies, keep=st.sampled_from((0.5, 0.25, 1.0)), eta=_NUMBERS)
 _ALL_KEPT = instances(mdp=_PAIR, q=q_tables, pi=policies, d=distributions, eps=_NUMBERS)
 GAUSSIAN = ("bending", "eps", "alpha", "delta")
@@ -133,7 +133,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             GAUSSIAN,
-            above(facts.posterior_exists),
+            given(above(facts.posterior_exists)),
             *E_STEP,
             equal(facts.joint_law),
             equal(facts.decoupled_law),
@@ -144,13 +144,17 @@ JOBS: Jobs = {
         refuted(
             "printed",
             GAUSSIAN,
-            above(facts.posterior_exists),
+            given(above(facts.posterior_exists)),
             *E_STEP,
             above(facts.joint_growth),
             prepare=gaussian,
         ),
         proved(
-            "corrected", GAUSSIAN, above(facts.posterior_exists), equal(facts.joint_law), prepare=gaussian
+            "corrected",
+            GAUSSIAN,
+            given(above(facts.posterior_exists)),
+            equal(facts.joint_law),
+            prepare=gaussian,
         ),
     ),
     "rerpi-premature": (
@@ -189,8 +193,8 @@ JOBS: Jobs = {
             at_least(facts.exponential_weights),
             at_least(facts.step_weights),
             V_OF_PI,
-            equal(facts.fitted),
-            equal(facts.new_values),
+            given(equal(facts.fitted)),
+            given(equal(facts.new_values)),
             at_least(facts.improvement),
             prepare=reweighted,
             instances=_WEIGHTS,
@@ -201,7 +205,7 @@ JOBS: Jobs = {
             "printed",
             ("mdp", "pi", "v", "delta", "share", "alpha"),
             V_OF_PI,
-            at_least(facts.share_at_most_one),
+            given(at_least(facts.share_at_most_one)),
             at_least(facts.kept_advantage),
             prepare=top_share,
             instances=_SHARE,
@@ -221,7 +225,7 @@ JOBS: Jobs = {
         proved(
             "printed",
             ("joint", "f", "alpha", "share", "chance"),
-            equal(facts.kept_mass),
+            given(equal(facts.kept_mass)),
             equal(facts.dual_slope),
             prepare=kept_pairs,
             instances=_DUAL,

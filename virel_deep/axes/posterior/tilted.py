@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes.categorical import all_actions, explore, greedy
-from virel_deep.axes.interfaces import Draw, Noise, Objective
-from virel_deep.axes.posterior.categorical import ONE_NUMBER
+from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
 from virel_deep.axes.tensors import Weighted, seedwise
 from virel_deep.axes.weights import tempered_weights
 from virel_deep.networks.network import Network
@@ -20,20 +19,22 @@ class Tilted:
     The actions come with equal weights, as proposals of the optimal soft value
     $\alpha \log \sum_a p^\rho e^{Q/\alpha}$ in the targets. The prior is fitted at the states themselves, so
     that the first one of an episode is among them. What counts as the prior's log density is
-    $\rho \log p$, so that the divergence is $E[\log(\pi / p^\rho)]$.
+    $\rho \log p$, so that the divergence is $E[\log(\pi / p^\rho)]$. With a uniform prior, of log density 0,
+    this is soft Q-learning: nothing is fitted, and the states after the transitions, which the targets need,
+    are enough.
 
     Args:
         n_action: A.
+        at_next: whether it is wanted at the next states alone, as no prior is fitted to it.
     """
 
-    at_next = False
     reports: tuple[str, ...] = ()
     acting = ONE_NUMBER
     noise: Mapping[str, Draw] = {}
 
-    def __init__(self, n_action: int) -> None:
+    def __init__(self, n_action: int, *, at_next: bool = False) -> None:
         """Make a posterior without parameters."""
-        self._n_action = n_action
+        self._n_action, self.at_next = n_action, at_next
         self.networks: Mapping[str, Network] = {}
         self.targets: Mapping[str, Network] = {}
 

@@ -78,9 +78,12 @@ class Learned:
         """Return None: the posterior is weighted actions, which have no parameters of their own."""
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:
-        """M-step: minus the weighted log likelihood of all actions, plus the trust region."""
+        """M-step: minus the weighted log likelihood of the actions, plus the trust region."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
-        fit = seedwise(lambda one, w: likelihood(log_probabilities(one), w), head, posterior.log_weight)
+        fit = seedwise(
+            lambda one, a, w: likelihood(log_probabilities(one), a, w),
+            head, posterior.action, posterior.log_weight,
+        )  # fmt: skip
         bounded = self.region.loss(self._lagging.kl(state, head))
         return bounded._replace(loss=bounded.loss - seed_mean(fit))
 
