@@ -20,7 +20,7 @@ from typing import Literal
 import tyro
 
 ROOT = Path(__file__).parents[1]
-GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "iterates", "mutation", "study")
+GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "iterates", "mutation", "study", "rows")
 KEPT = {
     "config.json",
     "done.json",

@@ -26,7 +26,9 @@ SUBCOMMANDS = {
         "verify.commands.verify", "main_verify", "check every claim against its recorded verdict"
     ),
     "claims": Subcommand("verify.commands.verify", "main_claims", "list the claims"),
-    "recheck": Subcommand("verify.recheck", "main_recheck", "check certificate files, independently"),
+    "recheck": Subcommand(
+        "verify.commands.recheck", "main_recheck", "check certificate files, and say what they prove"
+    ),
     "explain": Subcommand(
         "verify.commands.documents", "main_explain", "print a claim, its verdict, and what holds instead"
     ),

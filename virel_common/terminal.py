@@ -1,18 +1,20 @@
 """Parts of every command: parse options, print errors as one line on stderr, fit tables to the terminal."""
 
+import io
 import os
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import TypeVar
 
 from rich.console import Console
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
+from virel_common.usage import one_line
 
 PLAIN_WIDTH = 160
 """Columns of a table that is written to a file or a pipe."""
@@ -20,7 +22,15 @@ LEAST_WIDTH = 80
 """Columns of a table on a terminal that is narrower."""
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses that all sub-commands share."""
+WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals of schedulers and of terminals that close."""
 Options = TypeVar("Options")
+
+
+def heard(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
+    """Those of some signals that this process is to hear: all but a SIGHUP that `nohup` has it ignore."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(one for one in numbers if not (ignored and one is signal.SIGHUP))
 
 
 def run_command(
@@ -37,19 +47,29 @@ def run_command(
         run: the command; returns the exit status.
 
     Returns:
-        What `run` returns; else 0 after `--help`, 2 for bad input or if a file can't be written, 130 after an
-        interrupt.
+        What `run` returns; else 0 after `--help`, 2 for bad input or if a file can't be read or written, 130
+        after an interrupt.
     """
     import tyro  # noqa: PLC0415  (slow to import; worker processes only want `say`)
 
+    said = io.StringIO()
     try:
-        parsed = tyro.cli(options, args=list(argv), prog=prog)
-    except SystemExit as stop:  # tyro has shown the help, or what is wrong
-        return stop.code if isinstance(stop.code, int) else BAD_INPUT
+        with redirect_stderr(said):
+            parsed = tyro.cli(options, args=list(argv), prog=prog)
+    except SystemExit as stop:  # tyro has shown the help, or said what is wrong
+        if not stop.code:
+            return DONE
+        say(f"{prog}: {one_line(said.getvalue())} (see {prog} --help)")
+        return BAD_INPUT
     try:
         return run(parsed)
     except (InputError, StorageError) as error:
         say(f"{prog}: {error}")
+        return BAD_INPUT
+    except OSError as error:
+        if error.filename is None:  # a closed stdout, say
+            raise
+        say(f"{prog}: {error.filename}: {error.strerror}")
         return BAD_INPUT
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")
@@ -86,12 +106,12 @@ def _drop_stderr() -> None:
 
 
 @contextmanager
-def sigterm_interrupts(*more: signal.Signals) -> Iterator[None]:
-    """Treat SIGTERM, and `more` signals, like Ctrl-C inside the block: none leaves anything half done."""
+def stop_signals_interrupt() -> Iterator[None]:
+    """Treat SIGTERM and `WARNINGS` like Ctrl-C inside the block: none leaves anything half done."""
     if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
         yield
         return
-    numbers = (signal.SIGTERM, *more)
+    numbers = heard(signal.SIGTERM, *WARNINGS)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield

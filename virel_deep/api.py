@@ -19,7 +19,7 @@ from virel_deep.results.evaluate_run import Evaluated, evaluate_runs
 from virel_deep.results.loaded import LoadedPolicy, loaded_policy
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
-from virel_deep.results.read import read_run
+from virel_deep.results.read import read_with_tasks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
 from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
 from virel_deep.run.folder import read_config
@@ -185,7 +185,7 @@ def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
     folders = [str(path.resolve()) for path in paths]
     require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
-    read = pooled([read_run(path) for path in paths])
+    read = pooled([run for path in paths for run in read_with_tasks(path)])
     named = entries(read if steps is None else [run.until(steps) for run in read])
     tables = (score_table(named), overall_table(named))
     return as_markdown([table for table in tables if table is not None], [])

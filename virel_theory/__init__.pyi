@@ -128,6 +128,13 @@ from .solvers.solve import policy_evaluation as policy_evaluation
 from .solvers.solve import policy_iteration as policy_iteration
 from .solvers.solve import solve as solve
 from .solvers.solve import value_iteration as value_iteration
+from .undiscounted.average_reward import average_reward as average_reward
+from .undiscounted.finite_horizon import finite_horizon as finite_horizon
+from .undiscounted.reachability import reachability as reachability
+from .undiscounted.shortest_path import shortest_path as shortest_path
+from .undiscounted.solution import AverageSolution as AverageSolution
+from .undiscounted.solution import BoundedSolution as BoundedSolution
+from .undiscounted.solution import FiniteHorizonSolution as FiniteHorizonSolution
 from .variational.algorithms.classical import policy_iteration_steps as policy_iteration_steps
 from .variational.algorithms.classical import soft_policy_iteration_steps as soft_policy_iteration_steps
 from .variational.algorithms.distral import distral as distral

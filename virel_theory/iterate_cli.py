@@ -18,12 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say, sigterm_interrupts
-from virel_theory.cli import check_writable, refusing_a_full_disk, round_up
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say, stop_signals_interrupt
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
 from virel_theory.models.load import load_problem
+from virel_theory.output import check_writable, refusing_a_full_disk, round_up
 from virel_theory.variational.core.iterate import Iterate
 from virel_theory.variational.record import Record, as_costs
 from virel_theory.variational.run import iterate
@@ -74,8 +74,8 @@ class IterateConfig:
     sense: Literal["max", "min"] | None = None
     """Maximise rewards (max) or minimise costs (min); default: what the MDP file asks for, else max."""
 
-    objective: str | None = None
-    """Objective: the name of a QVBS objective, or the goal label of a .tra file."""
+    goal: str | None = None
+    """Goal: the name of a QVBS objective, or the goal label of a .tra file."""
 
     out: Path | None = None
     """Folder for ALGORITHM.csv (the printed numbers), ALGORITHM.npz (these and the tables of the last
@@ -103,7 +103,7 @@ def run(config: IterateConfig, *, drawer: Drawer | None = None) -> int:
     if any(task.is_sparse and task.n_states > LARGE for task in tasks) and not settings.get("sweeps"):
         say(f"{PROG}: note: exact evaluation solves a sparse system per iteration; --set sweeps=1 does not")
     record = Record(config.algorithm)
-    with sigterm_interrupts():
+    with stop_signals_interrupt():
         finished = follow(iterates if sense == "max" else map(as_costs, iterates), record, config.steps)
         if config.out is not None and record.rows:
             write(record, config.out, drawer=drawer, command=command_of(config))
@@ -124,7 +124,7 @@ def show_list(config: IterateConfig) -> int:
 
 def load_tasks(config: IterateConfig) -> tuple[list[TabularMDP], Sense]:
     """Read the MDPs, with minus the costs as rewards where costs are minimised."""
-    found = [load_problem(x, gamma=config.gamma, objective=config.objective) for x in config.mdp]
+    found = [load_problem(x, gamma=config.gamma, objective=config.goal) for x in config.mdp]
     senses: set[Sense] = {config.sense or asked or "max" for _, asked in found}
     if len(senses) > 1:
         raise InputError("`sense` must be given where some MDPs ask for max and others for min; found None")
@@ -199,7 +199,7 @@ def write(record: Record, out: Path, *, drawer: Drawer | None, command: str) -> 
 def command_of(config: IterateConfig) -> str:
     """The command that runs the algorithm again, for the figure's caption."""
     parts = [PROG, config.algorithm, *config.mdp, "--steps", config.steps]
-    for name in ("gamma", "sense", "objective", "atol"):
+    for name in ("gamma", "sense", "goal", "atol"):
         value = getattr(config, name)
         parts += [] if value is None else [f"--{name}", value]
     settings = tuple(chain(*config.set))

@@ -7,8 +7,10 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
+from gymnasium.wrappers import TimeLimit
 
 import virel_deep
+from tests.support.envs import Dice
 from virel_common.errors import InputError
 from virel_deep import EnvSpec
 from virel_deep.commands.results import main_evaluate
@@ -127,7 +129,7 @@ def test_a_run_of_a_modules_function_continues_on_the_command_line(module, capsy
 def test_a_specification_is_recorded_whole(tmp_path):
     spec = EnvSpec("Pendulum-v1", {"g": 5.0}, max_episode_steps=10)
     run = train(spec, out=tmp_path / "run")
-    assert read_config(run).env_spec == spec
+    assert read_config(run).env_specs == (spec,)
     assert virel_deep.evaluate(run, episodes=1)[0].episodes[0].length == 10
 
 
@@ -231,3 +233,13 @@ def test_exploring_is_that_of_training_and_repeats_from_its_seed(tmp_path, prese
     assert abs(sample.mean() - mean) < 5 * deviation / 2000**0.5
     assert abs(sample.std() / deviation - 1) < 5 / 4000**0.5
     np.testing.assert_allclose(one.act(observation), 2 * np.tanh(out[:1]), rtol=1e-5)
+
+
+def test_a_function_that_gives_one_environment_again_and_again_is_refused(tmp_path):
+    shared, own = PendulumEnv(), Dice()
+    for one in (lambda: shared, lambda: own, lambda: TimeLimit(shared, 20), lambda: TimeLimit(own, 20)):
+        with pytest.raises(
+            InputError, match="it gave the same environment twice; make a new one at each call"
+        ):
+            virel_deep.train("sac", one, steps=40, out=tmp_path / "run", settings=SETTINGS)
+        assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,8 @@ import torch
 
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.interfaces import Own
-from virel_deep.data.replay import Columns
+from virel_deep.axes.interfaces import Draw
+from virel_deep.data.replay import Columns, held_out
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
@@ -56,12 +57,14 @@ def windows(size, algorithm, n_observation, n_action, rng):
     return rows
 
 
-def rollouts(shape, columns, rng):
+def rollouts(shape, columns, rng, *, discrete=False):
     """`[E, T, width]` rollouts of random rows, where each state of an episode follows from the one before."""
     rows = torch.randn(*shape, columns.width, generator=rng)
     for ends in (columns.terminated, columns.truncated):
         rows[..., ends] = (torch.rand(shape, generator=rng) < 0.1).float()
-    rows[..., columns.action] = rows[..., columns.pre].tanh()
+    rows[..., columns.action] = (
+        one_hot(rows[..., columns.action]) if discrete else rows[..., columns.pre].tanh()
+    )
     goes_on = rows[:, :-1, columns.terminated] + rows[:, :-1, columns.truncated] == 0
     rows[:, 1:, columns.observation][goes_on] = rows[:, :-1, columns.next_observation][goes_on]
     return rows
@@ -93,37 +96,59 @@ def update_data(algorithm, n_observation, n_action, *, updates, seed):
     rng = torch.Generator().manual_seed(1000 + seed)
     data, own_size = [], algorithm.temperature.estimate.batch
     agent = agent_of(algorithm, n_observation, n_action)
-    width, draws = agent.noise["action"].width if agent.noise else 0, agent.draws
+    draws = agent.draws
     minibatch = algorithm.data.transitions(COPIES)
 
     def rows_of(size):
         if algorithm.data.kind == "rollouts":
-            return rollouts(algorithm.data.shape(1, COPIES), agent.columns, rng)
+            discrete = algorithm.posterior.discrete
+            return rollouts(algorithm.data.shape(1, COPIES), agent.columns, rng, discrete=discrete)
         if algorithm.value.window > 1:
             return windows(size, algorithm, n_observation, n_action, rng)
         rows = transitions(size, n_observation, n_action, rng)
+        if agent.columns.held_out is not None:
+            rows = torch.cat((rows, torch.from_numpy(held_out(0, size))[:, None]), dim=1)
         if algorithm.posterior.discrete:
             action = slice(n_observation, n_observation + n_action)
             rows[:, action] = one_hot(rows[:, action])
         return rows
 
+    def noise_of(size):
+        numbers = {
+            name: torch.rand(size, draw.width, generator=rng)
+            if draw.law == "uniform"
+            else torch.randn(size, draw.width, generator=rng)
+            for name, draw in (agent.noise or {"action": Draw(0)}).items()
+        }
+        return numbers["action"] if set(numbers) == {"action"} else numbers
+
     for _ in range(updates):
         batch = rows_of(minibatch)
-        noise = torch.randn(sum(draws) * minibatch, width, generator=rng)
-        own = None
-        if own_size:
-            rows = rows_of(own_size)
-            own = (rows, torch.randn(draws.following * own_size, width, generator=rng))
+        noise = noise_of(sum(draws) * minibatch)
+        own = (rows_of(own_size), noise_of(draws.following * own_size)) if own_size else None
         data.append((batch, noise, own))
     return data
+
+
+def named(noise):
+    """Noise by name: a tensor alone is that of actions."""
+    return noise if isinstance(noise, dict) else {"action": noise}
+
+
+def together(noises):
+    """Noises of several seeds, stacked by name."""
+    return {name: torch.stack([named(noise)[name] for noise in noises]) for name in named(noises[0])}
 
 
 def feed(agent, *data_of_seeds):
     """Updates of a stack of seeds, each with its own data."""
     for of_seeds in zip(*data_of_seeds, strict=True):
         batches, noises, owns = zip(*of_seeds, strict=True)
-        own = None if owns[0] is None else own_of(*map(torch.stack, zip(*owns, strict=True)))
-        agent.update(torch.stack(batches), {"action": torch.stack(noises)}, own)
+        own = None
+        if owns[0] is not None:
+            own_batches, own_noises = zip(*owns, strict=True)
+            own = Own(torch.stack(own_batches), together(own_noises))
+        agent.update(torch.stack(batches), together(noises), own)
 
 
 def own_of(batch, noise):

@@ -61,6 +61,20 @@ def gaussian(net, s, n_action):
     return Normal(mean, log_std.clamp(-20, 2).exp())
 
 
+def by_rank(p, q):
+    """Weights p ln((N + 1/2) / rank), the best of N actions first; RERPI, Section 4.1."""
+    rows = []
+    for of_state, prior in zip(q, p, strict=True):
+        best_first, row = (
+            sorted(range(len(of_state)), key=lambda j: -float(of_state[j])),
+            torch.zeros_like(prior),
+        )
+        for rank, j in enumerate(best_first, start=1):
+            row[j] = prior[j] * math.log((len(of_state) + 0.5) / rank)
+        rows.append(row / row.sum())
+    return torch.stack(rows)
+
+
 class NaiveMpo(Naive):
     """What MPO and its kin share: rows, targets, critic step, copies of the networks."""
 
@@ -179,6 +193,8 @@ class WeightedNaive(NaiveMpo):
 
     def weigh(self, q):
         """Weights of Eq. (8), among the best of each state; then dual steps down Eq. (9) itself."""
+        if self.set.posterior.weights == "rank":
+            return by_rank(torch.ones_like(q), q)
         eta, weights = self.eta.value(), []
         n_kept = max(1, math.ceil(self.set.posterior.keep * q.shape[1] - 1e-9))
         best = torch.stack([of_state.sort(descending=True).values[:n_kept] for of_state in q])

@@ -56,6 +56,11 @@ class NaiveOnPolicy:
     def descend(self, net, loss):
         self.adam[net].zero_grad()
         loss.backward()
+        if self.set.gradient_norm is not None:
+            length = math.sqrt(sum((p.grad**2).sum().item() for p in net.parameters()))
+            if length > self.set.gradient_norm:
+                for p in net.parameters():
+                    p.grad *= self.set.gradient_norm / length
         self.adam[net].step()
 
     def networks(self):
@@ -124,14 +129,14 @@ class NaiveVmpo(NaiveOnPolicy):
         return super().networks() | {"target_policy": [self.pi_old]}
 
     def logs(self):
-        out = {name: price.learnt for name, price in self.prices.items()}
+        out = {f"price_{name}": price.learnt for name, price in self.prices.items()}
         return out | ({"eta": self.eta.learnt} if hasattr(self, "eta") else {})
 
 
 class NaiveErpg(NaiveOnPolicy):
     """Schulman et al. 2017: score times errors of V, whose rewards pay tau times the divergence on the way.
 
-    The divergence of each state is estimated by the log ratio of the action taken, known deviation 22 in
+    The divergence of each state is estimated by the log ratio of the action taken, known deviation 25 in
     docs/deep.md. With hard values the returns pay nothing: the bonus of the present state alone is left.
     """
 

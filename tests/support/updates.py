@@ -18,6 +18,11 @@ def ordered(blocks):
     )
 
 
+def cast(noise, dtype):
+    """Noise, a tensor or several by name, in another precision."""
+    return {name: x.to(dtype) for name, x in noise.items()} if isinstance(noise, dict) else noise.to(dtype)
+
+
 def ours_after(algorithm, sizes, dtype, data):
     """Everything that seed 0 has learnt on our side, by name, in float64; `sizes` are O and A."""
     with default_dtype(torch.float32):
@@ -25,11 +30,11 @@ def ours_after(algorithm, sizes, dtype, data):
     with default_dtype(dtype):
         agent = agent_of(algorithm, *sizes)
         agent.load_seed_state(0, source.seed_state(0))
-        feed(agent, [(batch.to(dtype), noise.to(dtype), own) for batch, noise, own in data])
+        feed(agent, [(batch.to(dtype), cast(noise, dtype), own) for batch, noise, own in data])
     state = agent.seed_state(0)
     names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
     out = {name: ordered(state[name]) for name in names}
-    logs = {name: one["price"] for name, one in state.get("prior", {}).items()}
+    logs = {f"price_{name}": one["price"] for name, one in state.get("prior", {}).items()}
     if "log_alpha" in state["temperature"]:
         logs["eta"] = state["temperature"]["log_alpha"]
     return out | {name: torch.tensor([x], dtype=torch.float64) for name, x in logs.items()}
@@ -46,7 +51,7 @@ def naive_after(kind, algorithm, sizes, dtype, data):
     with default_dtype(dtype):
         plain = kind(blocks, algorithm, *sizes)
         for batch, noise, _ in data:
-            plain.update(batch.to(dtype), noise.to(dtype))
+            plain.update(batch.to(dtype), cast(noise, dtype))
     return plain
 
 

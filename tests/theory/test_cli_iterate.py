@@ -277,7 +277,7 @@ def test_a_large_sparse_mdp_gets_a_note_unless_its_evaluation_is_by_backups(tmp_
 def test_help_says_what_the_columns_and_exit_statuses_mean(capsys):
     assert main_iterate(["--help"]) == 0
     text = capsys.readouterr().out
-    for word in ("--set", "--steps", "--atol", "--gamma", "--sense", "--objective", "--out", "Exit status"):
+    for word in ("--set", "--steps", "--atol", "--gamma", "--sense", "--goal", "--out", "Exit status"):
         assert word in text
 
 

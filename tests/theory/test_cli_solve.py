@@ -103,7 +103,7 @@ def test_a_gymnasium_id_is_a_source_and_its_colon_word_is_no_emoji(capsys):
 @pytest.mark.parametrize("objective", ["time_min", "time_max"])
 def test_the_sense_is_the_objectives_own_and_the_value_the_published_one(capsys, objective):
     path = REAL / "qvbs_csma.npz"
-    assert main_solve([str(path), "--gamma", "0.9", "--objective", objective]) == 0
+    assert main_solve([str(path), "--gamma", "0.9", "--goal", objective]) == 0
     properties = json.loads(path.with_suffix(".json").read_text())["properties"][objective]
     published = int(properties["exact_value_at_init_gamma_9/10"].split()[1].removesuffix("e-30")) / 10**30
     assert f"value at start {published:.9g}"[:-1] in words(capsys.readouterr().out)
@@ -113,7 +113,7 @@ def test_a_prism_model_is_a_source(tmp_path, capsys):
     tra = tmp_path / "walk.tra"
     tra.write_text("2 3 4\n0 0 0 0.5\n0 0 1 0.5\n0 1 1 1\n1 0 1 1\n")
     tra.with_suffix(".lab").write_text('0="init" 1="goal"\n0: 0\n1: 1\n')
-    assert main_solve([str(tra), "--gamma", "0.5", "--objective", "goal", "--sense", "min"]) == 0
+    assert main_solve([str(tra), "--gamma", "0.5", "--goal", "goal", "--sense", "min"]) == 0
     assert "value at start 0.6666666667 (min)" in words(capsys.readouterr().out)  # v = 1/2 + v/4
 
 

@@ -16,7 +16,7 @@ from verify.engine.results import Row
 from virel_common import terminal
 from virel_common.errors import InputError
 from virel_common.files import lock_folder, remove_temporary
-from virel_common.terminal import say, sigterm_interrupts
+from virel_common.terminal import say, stop_signals_interrupt
 
 RUNNING = ".running-"
 """Prefix of the folder of an unfinished run."""
@@ -28,19 +28,14 @@ def run_command(
 ) -> int:
     """Run a sub-command of `virel`; file errors, dead workers, interrupts become one line and an exit status.
 
-    Everything else is as in `virel_common.terminal.run_command`. SIGTERM acts as Ctrl-C. A file that can't be
-    read or written is status 2, a worker that died is status 1.
+    Everything else is as in `virel_common.terminal.run_command`. SIGTERM and a scheduler's warning act as
+    Ctrl-C. A worker that died is status 1.
     """
 
     def guarded(parsed: Options) -> int:
         try:
-            with sigterm_interrupts():
+            with stop_signals_interrupt():
                 return run(parsed)
-        except OSError as error:
-            if error.filename is None:  # a closed stdout, say
-                raise
-            say(f"{prog}: {error.filename}: {error.strerror}")
-            return terminal.BAD_INPUT
         except BrokenExecutor as error:
             say(f"{prog}: {error}; nothing written")
             return terminal.FAILED

@@ -169,8 +169,14 @@ def _checked_engine(options: VerifyOptions) -> Engine | None:
 
 
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:
-    """Move figures and certificates of a run into `--out`, then write `results.json`; return the paths."""
+    """Move figures and certificates of a run into `--out`, then write `results.json`; return the paths.
+
+    Certificates of earlier runs go: `results.json` is of this one, and `virel recheck` demands that it has
+    rows for all files beside it.
+    """
     written = []
+    for old in (options.out / "certificates").glob("*.json"):
+        old.unlink()
     for name in ("figures", "certificates"):
         folder, paths = options.out / name, sorted((staging / name).glob("[!.]*"))
         for path in paths:

@@ -31,8 +31,13 @@ _ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str
 _ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
 _ROW |= {"kind": {*Kind}, "reading": str, "weight": (None, {*Weight})}
 _ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
+_CERTIFIED = {"file": str, "certified": int, "form": str, "sha256?": str}
 _ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
-_ROW |= {"certificates?": [{"file": str, "certified": int, "form": str}], "exception?": str, "file?": str}
+_ROW |= {
+    "certificates?": [_CERTIFIED],
+    "exception?": str,
+    "file?": str,
+}
 DOCUMENT = {"schema": {SCHEMA}, "seed": int, "versions": dict, "claims": [_ROW]}
 """Shape of `results.json`: types, {one of these values}, (any of these shapes), [shape of every item]."""
 

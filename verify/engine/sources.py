@@ -328,11 +328,18 @@ ENTRIES: tuple[Entry, ...] = (
         "deep-mpo-parametric",
     ),
     _claim("Deep: RERPI", "Gaussian M-steps, joint and decoupled", "deep-rerpi"),
+    _claim("Deep: RERPI", "weights by rank on enumerated actions", "deep-rerpi-rank"),
     _claim("Deep: SAC", "soft targets and policy loss on enumerated actions", "deep-sac-discrete"),
     _claim("Deep: V-MPO", "advantages, weights of a rollout's pairs, slope of the dual", "deep-vmpo"),
+    _claim("Deep: V-MPO", "M-step of a categorical policy", "deep-vmpo-discrete"),
     _claim("Deep: ERPG", "policy gradient with the divergence inside returns", "deep-erpg"),
+    _claim("Deep: ERPG", "score of a categorical policy", "deep-erpg-discrete"),
     _claim("Deep: SQL", "targets are soft value iteration", "deep-sql"),
+    _claim("Deep: SQL", "critics and Boltzmann policy on enumerated actions", "deep-sql-discrete"),
     _claim("Deep: inference", "steps of iterative inference", "deep-iterative"),
+    _claim("Deep: models", "values through a model, and weights of them", "deep-mb-sac", "deep-mb-mpo"),
+    _claim("Deep: planning", "law of a particle planner", "deep-smcp"),
+    _claim("Deep: learned priors", "Distral and IADP on enumerated actions", "deep-distral", "deep-iadp"),
 )
 
 

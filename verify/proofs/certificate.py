@@ -68,8 +68,10 @@ def content_hash(body: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write(path: Path, certificates: Sequence[Certificate]) -> None:
-    """Write certificates to a JSON file, whole or not at all."""
+def write(path: Path, certificates: Sequence[Certificate]) -> str:
+    """Write certificates to a JSON file, whole or not at all; return the hash in it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = document(certificates)
     with atomic_file(path) as file:
-        file.write(json.dumps(document(certificates), separators=(",", ":")).encode() + b"\n")
+        file.write(json.dumps(content, separators=(",", ":")).encode() + b"\n")
+    return str(content["sha256"])

@@ -64,6 +64,8 @@ class Certified:
     """Seconds that drawing and proving took."""
     trivial: int = 0
     """Number of further instances that were proved, on which the statement says nothing."""
+    sha256: str = ""
+    """Hash in the certificate file, which binds a run's results to it; empty if nothing was proved."""
 
     @property
     def ok(self) -> bool:
@@ -83,8 +85,7 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
     prove = _refute if job.refutes else _prove
     proofs, reasons, trivial = prove(job, claim, seed, n_instances)
     path = out / f"{claim.id}-{job.form}.json"
-    if proofs:
-        write(path, proofs)
+    digest = write(path, proofs) if proofs else ""
     return Certified(
         claim.id,
         job.form,
@@ -95,6 +96,7 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
         path.name if proofs else "",
         round(time.perf_counter() - start, 3),
         trivial,
+        digest,
     )
 
 

@@ -12,9 +12,6 @@ The certificate holds the arrays themselves, packed, and v. `virel recheck` repe
 numbers. Up to `MAX_EXACT` entries, delta is computed here in rational numbers too.
 """
 
-import base64
-import math
-import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +19,12 @@ from typing import Literal
 
 import numpy as np
 from flint import fmpq
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from verify.arithmetic.balls import dyadic
 from verify.arithmetic.exact import ExactMDP, as_given
 from verify.proofs.certificate import Certificate, write
+from verify.proofs.problem import packed, packed_model
 from virel_common.errors import require
 from virel_theory.checks import Array
 from virel_theory.mdp.tables import as_values
@@ -134,60 +132,12 @@ def certificate(
     Costs are stored as negative rewards. With `norm` >= g, the number 1 - g lies in [1 - norm, 1], and
     delta (1 - g) - (u - l) lies in [0, delta].
     """
-    row, to, p = _successors(mdp)
-    states, actions = np.nonzero(mdp.available)
-    keep = mdp.available.ravel()[row] & (p != 0)
-    sizes = np.bincount(row[keep], minlength=mdp.available.size)[states * mdp.n_actions + actions]
-    pairs = {
-        "s": packed(states, "<i4"),
-        "a": packed(actions, "<i4"),
-        "size": packed(sizes, "<i4"),
-        "to": packed(to[keep], "<i4"),
-        "p": packed(p[keep], "<f8"),
-        "r": packed(sign * mdp.reward[states, actions], "<f8"),
-    }
-    model = {
-        "n_states": mdp.n_states,
-        "n_actions": mdp.n_actions,
-        "gamma": str(Fraction(mdp.gamma)),
-        "initial": packed(mdp.initial, "<f8"),
-        "pairs": pairs,
-    }
+    model, (states, actions) = packed_model(mdp, sign=sign), np.nonzero(mdp.available)
     chosen = packed(policy[states] == actions, "<f8")
     instance = {"model": model, "v": packed(v, "<f8"), "pi": chosen, "delta": str(delta)}
     contracts = {"enclosure": [_dyadic(1 - Fraction(norm)), "1p0"]}
     bounded = {"enclosure": ["0p0", _dyadic(Fraction(_round_up(delta)))]}
     return Certificate("solve", "policy", instance, [contracts, bounded])
-
-
-def _successors(mdp: TabularMDP) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-    """Transitions of an MDP as sorted arrays (row `s A + a`, successor, probability), duplicates added up."""
-    csr = mdp.csr_transition
-    row = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
-    key = row * mdp.n_states + csr.indices
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    row, to = np.divmod(key[order][first], mdp.n_states)
-    return row, to, _merged(csr.data[order], first)
-
-
-def _merged(p: Array, first: NDArray[np.intp]) -> Array:
-    """Sum of each group of duplicate transition probabilities; groups begin at the indices `first`.
-
-    Raises: InputError: if a sum is not a float, because rounding it would change the MDP.
-    """
-    out, sizes = p[first], np.diff(first, append=len(p))
-    for i in np.flatnonzero(sizes > 1):
-        group = p[first[i] : first[i] + sizes[i]].tolist()
-        out[i] = math.fsum(group)
-        exact = math.fsum([*group, -out[i]]) == 0
-        require(exact, "transition", group, "must have duplicate entries whose sum is a float to certify")
-    return out
-
-
-def packed(values: ArrayLike, dtype: str) -> str:
-    """Encode an array as text: base64 of zlib of its little-endian bytes."""
-    return base64.b64encode(zlib.compress(np.asarray(values, dtype=dtype).tobytes(), 1)).decode()
 
 
 def _exact_delta(exact: ExactMDP, policy: NDArray[np.intp], v: Array) -> Fraction:

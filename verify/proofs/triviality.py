@@ -19,8 +19,8 @@ from typing import Any
 
 from flint import ctx
 
-from verify import recheck
 from verify.arithmetic.instance import Exact
+from verify.checker import algebra, formulas, proving
 from verify.proofs.certificate import Certificate
 from verify.proofs.job import Job
 
@@ -46,33 +46,33 @@ def _is_degenerate(x: Exact, names: frozenset[str]) -> bool:
 def _names(statement: str) -> frozenset[str]:
     """Names in the formulas of a statement of `statements.toml`, and in the definitions that these use."""
     found: set[str] = set()
-    waiting = [recheck.parsed(fact) for fact in recheck.CLAIMS[statement][1:]]
+    waiting = [formulas.parsed(fact) for fact in proving.CLAIMS[statement][1:]]
     while waiting:
         names = {node.id for node in ast.walk(waiting.pop()) if isinstance(node, ast.Name)} - found
         found |= names
-        waiting += [recheck.DEFINED[name][1] for name in names & recheck.DEFINED.keys()]
+        waiting += [formulas.DEFINED[name][1] for name in names & formulas.DEFINED.keys()]
     return frozenset(found)
 
 
 def _empty_facts(statement: str, instance: dict[str, Any], premises: Sequence[bool]) -> Iterator[bool]:
     """Whether each fact that is not a premise is empty on an instance."""
-    parts, *facts = recheck.CLAIMS[statement]
-    recheck.ATOMS[:] = [("", recheck.ZERO)]
-    point = recheck.Instance(instance, parts.split())
+    parts, *facts = proving.CLAIMS[statement]
+    algebra.ATOMS[:] = [("", algebra.ZERO)]
+    point = formulas.Instance(instance, parts.split())
     known = point.known
     rows = known.get("features", known.get("tables", [0, 0])[1:])
-    for fact, premise in zip(map(recheck.parsed, facts), premises, strict=True):
+    for fact, premise in zip(map(formulas.parsed, facts), premises, strict=True):
         if not premise and type(fact.ops[0]) in (ast.Eq, ast.GtE):
             points = (_at(point, known | {"j": j}) for j in range(len(rows)))
             yield all(_is_empty(fact, here) for here in points)
 
 
-def _at(point: recheck.Instance, known: dict[str, Any]) -> recheck.Instance:
+def _at(point: formulas.Instance, known: dict[str, Any]) -> formulas.Instance:
     point.known = known
     return point
 
 
-def _is_empty(fact: Any, point: recheck.Instance) -> bool:
+def _is_empty(fact: Any, point: formulas.Instance) -> bool:
     """Whether a fact is 0 == 0 in every component, or an inequality that is an equality in every one."""
     left, right = fact.left, fact.comparators[0]
     if isinstance(fact.ops[0], ast.GtE):
@@ -80,10 +80,10 @@ def _is_empty(fact: Any, point: recheck.Instance) -> bool:
     return _is_zero(point, left) and _is_zero(point, right)
 
 
-def _is_zero(point: recheck.Instance, formula: Any) -> bool:
+def _is_zero(point: formulas.Instance, formula: Any) -> bool:
     """Whether a formula is exactly 0 in every component; a ball that excludes 0 saves the algebra."""
     x = point.value(formula, {})
     with ctx.workprec(64):
         return all(
-            recheck.value(y).contains(0) and recheck.zero(y) for y in (x if isinstance(x, list) else [x])
+            algebra.value(y).contains(0) and algebra.zero(y) for y in (x if isinstance(x, list) else [x])
         )

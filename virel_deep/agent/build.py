@@ -29,11 +29,12 @@ def fused(algorithm: Algorithm) -> bool:
     """Whether every part of an algorithm has hand-written gradients, so that autograd is not needed.
 
     They are written for one action per state, policies that are evaluated as they are, targets of one step,
-    and averaged target networks.
+    averaged target networks, and gradients as long as they are.
     """
     kinds = {type(part) for part in algorithm.parts.values()}
     one_action = getattr(algorithm.posterior, "samples", 1) == 1 and algorithm.value.evaluation != "optimal"
     plain = one_action and algorithm.value.window == 1 and algorithm.target_period == 0
+    plain = plain and algorithm.gradient_norm is None
     return plain and kinds <= OTHER_PARTS | BY_HAND.keys()
 
 

@@ -1,15 +1,27 @@
 """Update of any algorithm by autograd, through the interfaces of its parts: Algorithm 1 of Marino et al."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.interfaces import Fitted, Likelihood, Noise, Objective, Posterior, Recalling
+from virel_deep.axes.interfaces import (
+    Expanding,
+    Fitted,
+    Likelihood,
+    Noise,
+    Objective,
+    Posterior,
+    Recalling,
+    Walking,
+)
 from virel_deep.axes.losses import residual_error
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean
+from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean, seedwise
+from virel_deep.axes.weights import discounted
+from virel_deep.networks.clipping import shorten
 from virel_deep.networks.network import Network
 
 
@@ -32,7 +44,7 @@ class GeneralAgent(StackedAgent):
         at_s, at_next = (
             {name: x[:, rows] for name, x in noise.items()} for rows in (slice(size), slice(size, None))
         )
-        objective = self.objective
+        objective = self._objective_at(at_s)
 
         here = None
         if not posterior.at_next:
@@ -48,17 +60,25 @@ class GeneralAgent(StackedAgent):
         self._descend(value.networks, fitted.loss)
         report = {"eps_omega": temperature.eps_omega, "td_error": residual, **fitted.report}
         if kind.improves:
-            objective = objective._replace(alpha=temperature.alpha)
+            objective = self._objective_at(at_s)
         with torch.set_grad_enabled(kind.improves):
             found = self._evaluated(data, here, fitted, objective)
             here = posterior.improve(found.actions, found.q, objective.alpha)
         if kind.improves:
-            report |= self._improve(found._replace(actions=here), objective.alpha)
+            report |= self._improve(found._replace(actions=here), objective.alpha, data.age)
         report |= self._tune(found, here)
         report["temperature"] = objective.alpha[:, 0]
         self._move_targets(kind)
         zero = torch.zeros(self.seeds, device=self.device)
         self.record(*(report.get(name, zero) for name in self.metrics))
+
+    def _objective_at(self, noise: Noise) -> Objective:
+        """Objective at the minibatch's states as it is now, its values expanded if the value has a model."""
+        value, posterior, *_ = self.parts
+        if not isinstance(value, Expanding):
+            return self.objective
+        assert isinstance(posterior, Walking), "rollouts of a model follow the posterior"
+        return value.expanded(self.objective, posterior, noise)
 
     def _evaluated(
         self, data: Transitions, here: Weighted | None, fitted: Fitted, objective: Objective
@@ -69,21 +89,34 @@ class GeneralAgent(StackedAgent):
             return fitted.following
         return Evaluated(data.state, here, objective.q_of(data.state, here.action))
 
-    def _improve(self, found: Evaluated, alpha: Tensor) -> dict[str, Tensor]:
+    def _improve(self, found: Evaluated, alpha: Tensor, age: Tensor | None) -> dict[str, Tensor]:
         """Improve the posterior (E-step) and the prior (M-step), one Adam step of each; returns metrics."""
         _, posterior, prior, _ = self.parts
         here = found.actions
-        loss, of_prior = posterior.loss(here, found.q, alpha), prior.loss(found.state, here)
+        loss, of_prior = (
+            posterior.loss(here, found.q, alpha),
+            prior.loss(found.state, self._weighed(here, age)),
+        )
         total = loss if loss is None or here.penalty is None else loss + seed_mean(here.penalty)
         report: dict[str, Tensor] = {}
+        learnt = dict(posterior.networks)
         if of_prior is not None:
-            total = of_prior.loss if total is None else total + of_prior.loss
             report |= prior.tune(of_prior.kl)
+            if of_prior.loss.requires_grad:  # a frozen prior has none to learn
+                total = of_prior.loss if total is None else total + of_prior.loss
+                learnt |= prior.networks
         if total is not None:
-            self._descend({**posterior.networks, **prior.networks}, total)
+            self._descend(learnt, total)
             shown = total if loss is None else loss
             report["policy_loss"] = shown.detach() * self.algorithm.policy_delay
         return report
+
+    def _weighed(self, here: Weighted, age: Tensor | None) -> Weighted:
+        """The posterior as the prior is fitted to it: its states weighed by discounted visits, if at all."""
+        if age is None:
+            return here
+        weigh = partial(discounted, gamma=self.algorithm.gamma)
+        return here._replace(log_weight=seedwise(weigh, here.log_weight.detach(), age))
 
     def _tune(self, found: Evaluated, here: Weighted) -> dict[str, Tensor]:
         """Take the dual steps of the temperature; returns the metrics of the posterior before them."""
@@ -130,6 +163,8 @@ class GeneralAgent(StackedAgent):
             terminated=batch[..., columns.terminated],
             next_state=batch[..., columns.next_observation],
             window=window,
+            held_out=None if columns.held_out is None else batch[..., columns.held_out],
+            age=None if columns.age is None else batch[..., columns.age],
         )
 
     def _window(self, batch: Tensor) -> Window:
@@ -149,7 +184,9 @@ class GeneralAgent(StackedAgent):
     def _descend(self, networks: Mapping[str, Network], loss: Tensor) -> None:
         """Take one Adam step of some networks on a loss `[K]`, one entry per seed; seeds stay independent."""
         gradients = torch.autograd.grad(loss.sum(), [network.parameters for network in networks.values()])
-        for name, gradient in zip(networks, gradients, strict=True):
+        for (name, network), gradient in zip(networks.items(), gradients, strict=True):
+            if self.algorithm.gradient_norm is not None:
+                shorten(network, gradient, self.algorithm.gradient_norm)
             self.adams[name].descend(gradient)
 
 
@@ -157,12 +194,16 @@ class _Following:
     """Posterior as a value asks for it: at next states, without gradient, or of the actions taken."""
 
     def __init__(self, posterior: Posterior, noise: Noise, objective: Objective, *, improves: bool) -> None:
-        self._posterior, self._noise, self._objective = posterior, noise, objective
+        self._posterior, self.noise, self._objective = posterior, noise, objective
         self._improves = improves
 
     def __call__(self, state: Tensor) -> Weighted:
         with torch.no_grad():
-            return self._posterior.infer_next(state, self._noise, self._objective)
+            return self._posterior.infer_next(state, self.noise, self._objective)
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
+        assert isinstance(self._posterior, Walking), "rollouts of a model follow the posterior"
+        return self._posterior.walk(state, noise, objective)
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
         assert isinstance(self._posterior, Likelihood), "Retrace weighs stored actions by their densities"

@@ -101,6 +101,9 @@ class Agent(Protocol):
     def count(self) -> None:
         """Increase the number of updates by one, after an update was computed."""
 
+    def unsound(self, k: int) -> list[str]:
+        """Names of seed k's losses that were not finite since the last report, such as `model_loss`."""
+
     def report(self) -> list[dict[str, float]]:
         """Return the mean metrics of the updates since the last report, one dictionary per seed."""
 
@@ -109,6 +112,9 @@ class Agent(Protocol):
 
     def seed_state(self, k: int) -> dict[str, Any]:
         """Copy everything that seed k's training depends on into a dictionary, for a checkpoint."""
+
+    def load_network(self, k: int, name: str, blocks: Mapping[str, Tensor]) -> None:
+        """Set seed k's parameters of a network, and of its target copy, from blocks by name."""
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k's networks, optimisers and temperature from a `seed_state` dictionary."""

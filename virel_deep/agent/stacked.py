@@ -1,5 +1,6 @@
 """Base class of agents: networks, optimisers and targets of K seeds; acting, reports and checkpoints."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from virel_common.errors import require
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
 from virel_deep.axes.build import build
-from virel_deep.axes.interfaces import Amortised, Behaving, Deliberate, Draw, Noise, Objective
+from virel_deep.axes.interfaces import (
+    Amortised,
+    Behaving,
+    Deliberate,
+    Draw,
+    Expanding,
+    Noise,
+    Objective,
+)
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
@@ -55,7 +65,7 @@ class StackedAgent(ABC):
         self.adams = {
             name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()
         }
-        if device.type == "cpu":  # views of the parameters, for acting
+        if device.type == "cpu" and "policy" in self.networks:  # views of the parameters, for acting
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
@@ -69,7 +79,7 @@ class StackedAgent(ABC):
 
     @property
     def policy(self) -> Network:
-        """Policy network of all seeds; every algorithm calls it `policy`."""
+        """Policy network of all seeds; every algorithm that acts by a network calls it `policy`."""
         return self.networks["policy"]
 
     @property
@@ -79,8 +89,10 @@ class StackedAgent(ABC):
 
     @property
     def noise(self) -> Mapping[str, Draw]:
-        """Random numbers that the posterior needs per state, by name."""
-        return self.parts.posterior.noise
+        """Random numbers that posterior and value need per state, by name."""
+        value = self.parts.value
+        of_value = value.noise if isinstance(value, Expanding) else {}
+        return {**self.parts.posterior.noise, **of_value}
 
     @property
     def acting(self) -> Draw:
@@ -109,7 +121,7 @@ class StackedAgent(ABC):
     @property
     def objective(self) -> Objective:
         """Objective of the posterior at any state, with the critics and temperature as they are now."""
-        return Objective(self.parts.value.q_of, self.parts.prior, self.temperature.alpha)
+        return self.parts.objective
 
     def heads(self, observation: Floats) -> list[Floats]:
         """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`, one array per seed."""
@@ -173,6 +185,11 @@ class StackedAgent(ABC):
         """Add the metrics `[K]` of one update, in the order of `metrics`, to the sums of the next report."""
         self._sums += torch.stack(metrics)
 
+    def unsound(self, k: int) -> list[str]:
+        """Names of seed k's losses that were not finite since the last report, such as `model_loss`."""
+        sums = dict(zip(self.metrics, self._sums[:, k].tolist(), strict=True))
+        return [name for name, x in sums.items() if name.endswith("_loss") and not math.isfinite(x)]
+
     def report(self) -> list[dict[str, float]]:
         """Return the mean metrics since the last report, one dictionary per seed; empty before any update."""
         if self._summed == 0:
@@ -191,15 +208,34 @@ class StackedAgent(ABC):
         state["steps"] = {name: int(adam.state["step"].item()) for name, adam in self.adams.items()}
         state["temperature"] = self.temperature.seed_state(k)
         of_prior = self.parts.prior.seed_state(k)
-        return state | ({"prior": of_prior} if of_prior else {})
+        return state | self._remembered(k) | ({"prior": of_prior} if of_prior else {})
+
+    def _remembered(self, k: int) -> dict[str, Any]:
+        """What value and posterior remember of seed k beside their networks; most remember nothing."""
+        return {name: part.seed_state(k) for name, part in self.parts.remembering.items()}
 
     def seed_networks(self, k: int) -> dict[str, Any]:
         """Copy what seed k acts by into a dictionary: its networks' blocks, `n_action` and `temperature`."""
         state: dict[str, Any] = {"n_action": self.n_action, "temperature": self.temperature.seed_state(k)}
+        state |= self._remembered(k)
         for name, network in self.networks.items():
             blocks = network.seed_blocks(network.flat, k)
             state[name] = {block: x.cpu().numpy().copy() for block, x in blocks.items()}
         return state
+
+    def load_network(self, k: int, name: str, blocks: Mapping[str, Tensor]) -> None:
+        """Set seed k's parameters of a network, and of its target copy, from blocks by name.
+
+        Raises:
+            InputError: a block is missing or has another shape.
+        """
+        for network in (networks[name] for networks in (self.networks, self.targets) if name in networks):
+            for block, x in network.seed_blocks(network.flat, k).items():
+                found = tuple(blocks[block].shape) if block in blocks else None
+                require(
+                    found == tuple(x.shape), f"{name}/{block}", found, f"must have shape {tuple(x.shape)}"
+                )
+                x.copy_(blocks[block])
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k from a `seed_state` dictionary; all seeds must have the same number of updates."""
@@ -213,6 +249,8 @@ class StackedAgent(ABC):
             adam.state["step"].fill_(state["steps"][name])
         self.temperature.load_seed_state(k, state["temperature"])
         self.parts.prior.load_seed_state(k, state.get("prior", {}))
+        for name, part in self.parts.remembering.items():
+            part.load_seed_state(k, state[name])
 
     def _flats(self) -> dict[str, tuple[Network, Tensor]]:
         """All flat tensors (parameters, targets, Adam moments) by name, each with its network's layout."""

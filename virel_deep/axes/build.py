@@ -14,22 +14,34 @@ import torch
 from virel_deep.axes import (
     advantage,
     budget,
-    categorical_prior,
     multistep,
-    policy_prior,
     temperature,
     value,
 )
-from virel_deep.axes.interfaces import Posterior, Prior, Temperature, Value
+from virel_deep.axes.interfaces import (
+    Expanding,
+    Objective,
+    Posterior,
+    Prior,
+    Remembering,
+    Temperature,
+    Value,
+)
+from virel_deep.axes.model.ensemble import Ensemble
+from virel_deep.axes.model.model_q import ModelQ
+from virel_deep.axes.posterior import taken
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.iterative import Iterative
 from virel_deep.axes.posterior.reweighted import Reweighted
+from virel_deep.axes.posterior.smc import Smc
 from virel_deep.axes.posterior.stein import Stein
 from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
-from virel_deep.axes.prior import Fixed, Uniform
-from virel_deep.design import discrete, improvement, inference, on_policy, parts
+from virel_deep.axes.posterior.tilted import Tilted
+from virel_deep.axes.prior import blind, categorical, policy
+from virel_deep.axes.prior.constant import Fixed, Uniform
+from virel_deep.design import discrete, improvement, inference, model, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -60,6 +72,20 @@ class Parts(NamedTuple):
     prior: Prior
     temperature: Temperature
 
+    @property
+    def objective(self) -> Objective:
+        """Objective of the posterior at any state, with the critics and temperature as they are now."""
+        value, alpha = self.value, self.temperature.alpha
+        if not isinstance(value, Expanding):
+            return Objective(value.q_of, self.prior, alpha)
+        return Objective(value.q_of, self.prior, alpha, value.world, value.networks["critic"])
+
+    @property
+    def remembering(self) -> dict[str, Remembering]:
+        """Value and posterior under the names that their memory has in a checkpoint, if they have one."""
+        parts = {"value_memory": self.value, "posterior_memory": self.posterior}
+        return {name: part for name, part in parts.items() if isinstance(part, Remembering)}
+
 
 def _target_q(settings: parts.TargetQ, of: Sizes) -> Value:
     critic, target = (of.network(settings.critics, of.n_observation + of.n_action, 1) for _ in range(2))
@@ -83,6 +109,14 @@ def _advantage(settings: on_policy.Advantage, of: Sizes) -> Value:
     return advantage.Advantage(v, steps=settings.steps, gamma=of.algorithm.gamma, soft=soft)
 
 
+def _model(settings: model.Model, of: Sizes) -> Value:
+    history, outputs = of.n_observation + of.n_action, 2 * (of.n_observation + 1) + 1
+    critic, target = (of.network(settings.critics, history, 1) for _ in range(2))
+    elites = settings.members if settings.elites is None else settings.elites
+    world = Ensemble(of.network(settings.members, history, outputs), of.n_observation, elites=elites)
+    return ModelQ(settings, critic, target, world, n_action=of.n_action, gamma=of.algorithm.gamma)
+
+
 def _tanh_gaussian(settings: parts.TanhGaussian, of: Sizes, _: Prior) -> Posterior:
     return TanhGaussian(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
@@ -93,7 +127,7 @@ def _deterministic(settings: parts.Deterministic, of: Sizes, _: Prior) -> Poster
 
 
 def _weighted(settings: improvement.Weighted, of: Sizes, prior: Prior) -> Posterior:
-    assert isinstance(prior, policy_prior.Learned)
+    assert isinstance(prior, policy.Learned)
     return Reweighted(settings, prior, of.n_action)
 
 
@@ -107,21 +141,34 @@ def _stein(settings: inference.Stein, of: Sizes, _: Prior) -> Posterior:
     return Stein(settings, of.network(1, of.n_observation + of.n_action, of.n_action))
 
 
+def _smc(settings: model.Smc, of: Sizes, _: Prior) -> Posterior:
+    soft, policy = of.algorithm.value.evaluation == "soft", of.network(1, of.n_observation, 2 * of.n_action)
+    return Smc(settings, policy, gamma=of.algorithm.gamma, soft=soft)
+
+
 def _categorical(_: discrete.Categorical, of: Sizes, __: Prior) -> Posterior:
     return Categorical(of.network(1, of.n_observation, of.n_action))
 
 
-def _enumerated(_: discrete.Enumerated, __: Sizes, prior: Prior) -> Posterior:
-    assert isinstance(prior, categorical_prior.Learned)
-    return Enumerated(prior)
+def _enumerated(settings: discrete.Enumerated, _: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, categorical.Learned)
+    return Enumerated(prior, weights=settings.weights)
+
+
+def _tilted(_: priors.Tilted, of: Sizes, prior: Prior) -> Posterior:
+    return Tilted(of.n_action, at_next=not prior.networks)
 
 
 def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
-    return TopShare(settings, of.n_action)
+    return TopShare(settings.keep, taken.gaussian(of.n_action))
 
 
-def _score(settings: on_policy.Score, of: Sizes, _: Prior) -> Posterior:
-    return Score(settings, of.network(1, of.n_observation, 2 * of.n_action))
+def _score(_: on_policy.Score, of: Sizes, __: Prior) -> Posterior:
+    return Score(of.network(1, of.n_observation, 2 * of.n_action), taken.gaussian(of.n_action))
+
+
+def _score_categorical(_: discrete.ScoreCategorical, of: Sizes, __: Prior) -> Posterior:
+    return Score(of.network(1, of.n_observation, of.n_action), taken.CHOICE)
 
 
 def _uniform(_: parts.Uniform, __: Sizes) -> Prior:
@@ -133,21 +180,39 @@ def _fixed(settings: inference.Fixed, _: Sizes) -> Prior:
 
 
 def _learned(settings: improvement.Learned, of: Sizes) -> Prior:
-    policy, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
-    return policy_prior.Learned(settings, policy, target)
+    network, target = (of.network(1, of.n_observation, 2 * of.n_action) for _ in range(2))
+    return policy.Learned(settings, network, target)
 
 
 def _previous(settings: improvement.Previous, of: Sizes) -> Prior:
-    return policy_prior.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
+    return policy.Previous(settings, of.network(1, of.n_observation, 2 * of.n_action))
 
 
 def _learned_categorical(settings: discrete.LearnedCategorical, of: Sizes) -> Prior:
     policy, target = (of.network(1, of.n_observation, of.n_action) for _ in range(2))
-    return categorical_prior.Learned(settings, policy, target)
+    return categorical.Learned(settings, policy, target)
 
 
 def _previous_categorical(settings: discrete.PreviousCategorical, of: Sizes) -> Prior:
-    return categorical_prior.Previous(settings, of.network(1, of.n_observation, of.n_action))
+    return categorical.Previous(settings, of.network(1, of.n_observation, of.n_action))
+
+
+def _distilled(settings: priors.Distilled, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network = of.network(1, len(sight.entries), of.n_action)
+    return blind.Categorical(settings, network, None, sight, exponent=settings.exponent)
+
+
+def _asymmetric(settings: priors.Asymmetric, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network, target = (of.network(1, len(sight.entries), 2 * of.n_action) for _ in range(2))
+    return blind.TanhGaussian(settings, network, target, sight)
+
+
+def _asymmetric_categorical(settings: priors.AsymmetricCategorical, of: Sizes) -> Prior:
+    sight = blind.Sight(settings, of.n_observation, device=of.device)
+    network, target = (of.network(1, len(sight.entries), of.n_action) for _ in range(2))
+    return blind.Categorical(settings, network, target, sight)
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -191,6 +256,7 @@ VALUES: dict[type, Callable[[Any, Sizes], Value]] = {
     parts.TargetQ: _target_q,
     parts.VNetwork: _v_network,
     on_policy.Advantage: _advantage,
+    model.Model: _model,
 }
 POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     parts.TanhGaussian: _tanh_gaussian,
@@ -198,8 +264,12 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     improvement.Weighted: _weighted,
     inference.Iterative: _iterative,
     inference.Stein: _stein,
+    model.Smc: _smc,
     discrete.Categorical: _categorical,
     discrete.Enumerated: _enumerated,
+    discrete.TopShareCategorical: lambda settings, _, __: TopShare(settings.keep, taken.CHOICE),
+    discrete.ScoreCategorical: _score_categorical,
+    priors.Tilted: _tilted,
     on_policy.TopShare: _top_share,
     on_policy.Score: _score,
 }
@@ -211,6 +281,9 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     inference.Fixed: _fixed,
     discrete.LearnedCategorical: _learned_categorical,
     discrete.PreviousCategorical: _previous_categorical,
+    priors.Distilled: _distilled,
+    priors.Asymmetric: _asymmetric,
+    priors.AsymmetricCategorical: _asymmetric_categorical,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,

@@ -46,9 +46,15 @@ def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
-def likelihood(log_p: Tensor, log_weight: Tensor) -> Tensor:
-    r"""Weighted log likelihood $\sum_a w_a \log p(a)$ of all actions at a state, `[...]`; MPO, Eq. (10)."""
-    return (log_weight.exp() * log_p).sum(-1)
+def likelihood(log_p: Tensor, action: Tensor, log_weight: Tensor) -> Tensor:
+    r"""Weighted log likelihood $\sum_j w_j \log p(a_j)$ of actions at a state, `[...]`; MPO, Eq. (10).
+
+    Args:
+        log_p: log probabilities of all actions, `[..., A]`.
+        action: one-hot actions `[..., N, A]`: all of them, or those that were taken.
+        log_weight: logarithms of their weights, `[..., N]`.
+    """
+    return (log_weight.exp() * log_probability(log_p[..., None, :], action)).sum(-1)
 
 
 def explore(head: Floats, noise: Floats) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from virel_deep.axes.tensors import Behaviour, Evaluated, PriorLoss, Transitions, Weighted
+from virel_deep.axes.tensors import Behaviour, Evaluated, PriorLoss, Stepped, Transitions, Weighted
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
@@ -21,6 +21,9 @@ class Draw(NamedTuple):
     law: Literal["normal", "uniform"] = "normal"
     """`normal`: standard normal. `uniform`: from [0, 1)."""
 
+
+ONE_NUMBER = Draw(1, "uniform")
+"""Random number that chooses a discrete action."""
 
 Noise = Mapping[str, Tensor]
 """Random numbers drawn for each `Draw`, by its name, `[K, B, width]`."""
@@ -34,10 +37,36 @@ class Objective(NamedTuple):
     prior: "Prior"
     alpha: Tensor
     """Temperature `[K, 1]`."""
+    world: "World | None" = None
+    """Model of the environment, for posteriors that plan; None if the value has none."""
+    critic: Network | None = None
+    """Critics that `q_of` reads, for compiled planners; None if there is no model."""
+
+
+class World(Protocol):
+    """Interface of a model of the environment, for R rollouts of each seed."""
+
+    width: int
+    """Standard normal numbers that a step of a rollout needs."""
+
+    def member(self, uniform: Tensor) -> Tensor:
+        """Member `[K, R]` that each rollout follows, from numbers `[K, R]` in [0, 1)."""
+
+    def step(self, state: Tensor, action: Tensor, member: Tensor, noise: Tensor) -> Stepped:
+        """Step from states `[K, R, O]` by actions `[K, R, A]`, with the noise `[K, R, width]`.
+
+        Differentiable in states and actions, never in the model's parameters.
+        """
 
 
 class Following(Protocol):
     """Interface of the posterior at the next states, as a value asks for it; it carries no gradient."""
+
+    noise: Noise
+    """Random numbers at the next states, of posterior and value."""
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
+        """One action at each state, as `Walking.walk` has it."""
 
     def __call__(self, state: Tensor) -> Weighted:
         """Infer the posterior at next states `[K, R, O]`; called at most once per minibatch."""
@@ -93,10 +122,10 @@ class Prior(Part, Protocol):
         `pre` are the actions before the tanh, if they have one.
         """
 
-    def divergence(self, head: Tensor) -> Tensor | None:
+    def divergence(self, state: Tensor, head: Tensor) -> Tensor | None:
         """KL divergence `[K, B]` of Gaussians `head [K, B, 2 A]` from the prior, differentiable in them.
 
-        None if it has no closed form that depends on nothing else.
+        None if it has no closed form.
         """
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor | None:
@@ -173,8 +202,24 @@ class Deliberate(Protocol):
     def deliberate(self, state: Tensor, noise: Tensor, objective: Objective) -> Tensor:
         """Exploratory actions `[K, N, A]` at states `[K, N, O]`, with the noise that `acting` declares."""
 
+
+@runtime_checkable
+class Settling(Protocol):
+    """Interface of a posterior that acts by its objective, and has a deterministic action."""
+
     def settle(self, state: Tensor, objective: Objective) -> Tensor:
         """Deterministic actions `[K, N, A]` at states `[K, N, O]`."""
+
+
+@runtime_checkable
+class Walking(Protocol):
+    """Interface of a posterior that rollouts of a model follow."""
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
+        """Draw one action at each state `[K, R, O]` with standard normal noise `[K, R, A]`.
+
+        Differentiable in the states, never in the policy's parameters.
+        """
 
 
 @runtime_checkable
@@ -230,6 +275,29 @@ class Value(Part, Protocol):
 
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of a separate batch, computed with online instead of target networks."""
+
+
+@runtime_checkable
+class Expanding(Protocol):
+    """Interface of a value whose action values are expanded through a model."""
+
+    world: World
+    noise: Mapping[str, Draw]
+    """Random numbers that the rollouts from a state need, in the order in which they are drawn."""
+
+    def expanded(self, objective: Objective, posterior: Walking, noise: Noise) -> Objective:
+        """Objective with expanded values at B states, given the random numbers of rollouts from each."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """Interface of a value or posterior that remembers more of a seed than its networks."""
+
+    def seed_state(self, k: int) -> dict[str, Any]:
+        """Copy what is remembered of seed k into a dictionary."""
+
+    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
+        """Restore seed k from a `seed_state` dictionary."""
 
 
 class Temperature(Protocol):

@@ -121,6 +121,21 @@ class Transitions(NamedTuple):
     next_state: Tensor
     window: Window | None = None
     """The n transitions that begin with each, or the rollouts that all are of; None if targets read one."""
+    held_out: Tensor | None = None
+    """1.0 for transitions that a model is not fitted to, `[K, B]`; None if there is no model."""
+    age: Tensor | None = None
+    """Steps of the episode before each, `[K, B]`; None if no part asks for them."""
+
+
+class Stepped(NamedTuple):
+    """What a model makes of a step of R rollouts."""
+
+    state: Tensor
+    """States after the step, `[K, R, O]`."""
+    reward: Tensor
+    """Expected scaled rewards, `[K, R]`."""
+    ends: Tensor
+    """Probabilities that the step ends the episode, `[K, R]`."""
 
 
 class Evaluated(NamedTuple):

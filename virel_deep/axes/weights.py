@@ -1,4 +1,4 @@
-r"""Weights of MPO's E-step and the slope of their dual, as functions of tensors.
+r"""Weights of the E-steps of MPO and RERPI and the slope of their dual, as functions of tensors.
 
 The dual of the KL budget is $g(\eta) = \eta \epsilon + \eta E_\mu \log E_\pi e^{Q/\eta}$, MPO, Eq. (9). Its
 derivative is the budget minus the divergence that is spent, $g'(\eta) = \epsilon - E_\mu KL(q_\eta \| \pi)$,
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 class Tempered(NamedTuple):
@@ -53,6 +54,52 @@ def tempered_weights(log_prior: Tensor, q: Tensor, alpha: Tensor, *, keep: float
     log_weight = scaled.masked_fill(left_out, -math.inf).log_softmax(-1)
     before = log_prior.masked_fill(left_out, -math.inf).log_softmax(-1)
     return Tempered(log_weight, (log_weight - before).masked_fill(left_out, 0.0))
+
+
+def rank_weights(log_prior: Tensor, q: Tensor) -> Tempered:
+    r"""Weights $w_j \propto p_j \ln((N + \frac12) / i_j)$ of N actions of rank i_j by value, RERPI, Sec. 4.1.
+
+    The action of largest value has the rank 1. Actions of equal value share the mean of their ranks' weights,
+    so that their order does not matter.
+
+    Args:
+        log_prior: logarithms of the weights p_j, which sum to 1, `[..., N]`.
+        q: action values `[..., N]`, scaled reward units.
+
+    Example:
+        >>> import torch
+        >>> third = torch.full((3,), 1 / 3).log()
+        >>> rank_weights(third, torch.tensor([1.0, 7.0, 1.0])).log_weight.exp().round(decimals=3)
+        tensor([0.1810, 0.6370, 0.1810])
+    """
+    n = q.shape[-1]
+    rank = torch.arange(1, n + 1, dtype=torch.float64, device=q.device)
+    upto = pad(((n + 0.5) / rank).log().cumsum(0), (1, 0))
+    better = (q[..., None, :] > q[..., :, None]).sum(-1)
+    equal = (q[..., None, :] == q[..., :, None]).sum(-1)
+    mean = (upto[better + equal] - upto[better]) / equal  # NaN for a NaN, which equals nothing
+    log_weight = (log_prior + mean.log().to(q.dtype)).log_softmax(-1)
+    return Tempered(log_weight, log_weight - log_prior)
+
+
+def discounted(log_weight: Tensor, age: Tensor, *, gamma: float) -> Tensor:
+    r"""Log weights of actions at states that have weights $\gamma^t / \overline{\gamma^t}$, t a state's age.
+
+    A state that is drawn from episodes gets the weight that it has in the discounted visits
+    $\sum_t \gamma^t P(s_t = s)$; the weights of the states have the mean 1.
+
+    Args:
+        log_weight: logarithms of weights that sum to 1 over N, `[..., B, N]`.
+        age: steps of the episode before each state, `[..., B]`.
+        gamma: discount factor.
+
+    Example:
+        >>> import torch
+        >>> discounted(torch.zeros(3, 1), torch.tensor([0.0, 1.0, 1.0]), gamma=0.5).exp().squeeze().tolist()
+        [1.5, 0.75, 0.75]
+    """
+    weight = gamma ** (age - age.amin(-1, keepdim=True))  # the youngest has 1, so that not all are 0
+    return log_weight + (weight / weight.mean(-1, keepdim=True)).log()[..., None]
 
 
 def d_budget(kl: Tensor, *, epsilon: float) -> Tensor:

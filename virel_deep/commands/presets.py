@@ -7,10 +7,11 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from virel_common.errors import InputError
-from virel_common.terminal import say
+from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import described
@@ -30,15 +31,11 @@ class PresetsOptions:
 
 def main_presets(argv: Sequence[str]) -> int:
     """`virel presets`: print a table of algorithms or of settings; return the exit status."""
-    try:
-        options = tyro.cli(PresetsOptions, args=list(argv), prog="virel presets")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 2
-    try:
-        tables = [_presets()] if options.preset is None else _settings(options.preset)
-    except InputError as error:
-        say(f"virel presets: {error}")
-        return 2
+    return run_command(PresetsOptions, argv, prog="virel presets", run=_print)
+
+
+def _print(options: PresetsOptions) -> int:
+    tables = [_presets()] if options.preset is None else _settings(options.preset)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for table in tables:
         console.print(table)
@@ -57,8 +54,8 @@ def _presets() -> Table:
             row.source,
         )
     table.caption = (
-        "Where actions are discrete, tanh-gaussian is categorical, and weighted is enumerated: "
-        "`virel presets NAME` lists the settings."
+        "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, and stein is "
+        "tilted: `virel presets NAME` lists the settings."
     )
     table.caption_justify = "left"
     return table
@@ -74,7 +71,8 @@ def _settings(preset: str) -> list[Table]:
         meaning = (
             f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
         )
-        table.add_row(setting.name, str(setting.value), meaning)
+        table.add_row(setting.name, escape(str(setting.value)), escape(meaning))
+    table.add_row("--copies", str(row.copies), "Parallel copies of the environment per seed.")
     discrete = _table("actions", "other parts and their settings")
     discrete.add_row("discrete", _discrete_parts(row.algorithm))
     tables = [table, discrete]

@@ -65,6 +65,8 @@ class WatchOptions:
     """Video file to write, .mp4 or .gif; default: RUN/seed-S.mp4, S the seed whose policy is recorded."""
     best: bool = False
     """Take the policy of the seed's best evaluation, which a run with --keep-best has, not the newest."""
+    task: str | None = None
+    """Task of several to play, by its name such as goal=1, or by its number; default: the first."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,14 @@ def _compare(options: CompareOptions) -> int:
     from virel_deep.results.curves import draw  # noqa: PLC0415  (brings matplotlib)
     from virel_deep.results.names import entries  # noqa: PLC0415
     from virel_deep.results.pool import pooled  # noqa: PLC0415
-    from virel_deep.results.read import read_run  # noqa: PLC0415  (`--help` answers without scipy)
+    from virel_deep.results.read import read_with_tasks  # noqa: PLC0415  (`--help` answers without scipy)
     from virel_deep.results.remarks import remarks  # noqa: PLC0415
     from virel_deep.results.tables import as_markdown, as_rich, overall_table, score_table  # noqa: PLC0415
 
     folders = [str(path.resolve()) for path in options.runs]
     require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
-    runs = pooled([read_run(path) for path in options.runs])
+    runs = pooled([run for path in options.runs for run in read_with_tasks(path)])
     named = entries(runs if options.steps is None else [run.until(options.steps) for run in runs])
     tables = [table for table in (score_table(named), overall_table(named)) if table is not None]
     said = remarks(named)
@@ -154,7 +156,7 @@ def _watch(options: WatchOptions) -> int:
     from virel_deep.streams import stream  # noqa: PLC0415
 
     watch.render_headless()
-    policy, seed = _policy(options.run, options.seed, best=options.best)
+    policy, seed = _policy(options.run, options.seed, best=options.best, task=options.task)
     path = options.out or options.run / f"seed-{seed}.mp4"
     with Console(stderr=True).status("recording") as status:
         video = watch.record(
@@ -187,13 +189,13 @@ def _export(options: ExportOptions) -> int:
     return 0
 
 
-def _policy(run: Path, seed: int | None, *, best: bool) -> tuple["Policy", int]:
+def _policy(run: Path, seed: int | None, *, best: bool, task: str | None = None) -> tuple["Policy", int]:
     """Load a seed's newest or best policy, by default of the run's first seed; return policy and seed."""
     from virel_deep.run.folder import read_config  # noqa: PLC0415
     from virel_deep.run.policy import load_policy  # noqa: PLC0415
 
     chosen = read_config(run).seeds[0] if seed is None else seed
-    return load_policy(run, chosen, best=best), chosen
+    return load_policy(run, chosen, best=best, task=task), chosen
 
 
 def _make_folder(folder: Path) -> None:

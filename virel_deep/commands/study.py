@@ -14,10 +14,9 @@ from rich.console import Console
 
 from virel_common.engine import Engine, parse_engine, require_reachable, run_jobs
 from virel_common.errors import InputError, require
-from virel_common.terminal import console, run_command, say, sigterm_interrupts
+from virel_common.terminal import console, run_command, say, stop_signals_interrupt
 from virel_deep.results.tables import ScoreTable, as_rich
 from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
-from virel_deep.run.signals import WARNINGS
 from virel_deep.study.jobs import Job, check_jobs, job_state, prepare, unfinished
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.record import FILE, Record, differing, read_record, register
@@ -196,7 +195,7 @@ def _on_cluster(engine: Engine, work: list[tuple[Job, Path]]) -> int:
     runs = [(run.resolve(),) for _, run in work]
     try:
         with (
-            sigterm_interrupts(*WARNINGS),
+            stop_signals_interrupt(),
             closing(run_jobs(train_job, runs, engine=engine, jobs=len(runs))) as ended,
         ):
             for index, status in ended:

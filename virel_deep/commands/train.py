@@ -1,7 +1,7 @@
 """The command `virel train`: parse and check the options, write the run folder, start training."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,9 @@ import tyro
 from virel_common.errors import require
 from virel_common.machine import available_cpus
 from virel_common.terminal import run_command, say
+from virel_deep.commands.task_options import first_id, pairs, tasks_of, with_prior, with_tasks
 from virel_deep.design.adapt import require_suited
+from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
@@ -29,8 +31,10 @@ from virel_deep.run.launch import train
 
 LOG_EVERY = RunConfig.log_every
 """Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
+MOST_SEEDS, MOST_STEPS = 10_000, 1e15
+"""More seeds or steps than these can't be meant; whole numbers up to 1e15 are exact as floats."""
 SAME = (
-    "copies", "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
+    "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
     "keep_best", "stop_return", "stop_evaluations", "checkpoint_every", "threads",
 )  # fmt: skip
 """Options that are settings of the run as they are."""
@@ -67,12 +71,19 @@ class TrainOptions:
     """Settings of the algorithm as NAME=VALUE: data.batch=128 temperature=residual temperature.scale=1e-3."""
     env_arg: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """Arguments of the environment as NAME=VALUE, such as g=9.0; a value is a Python literal or text."""
+    task: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
+    """One of several tasks that are trained at once, by its arguments as NAME=VALUE, after the id of its
+    environment if that is not --env. Given twice or more: --task goal=0 --task goal=1."""
+    prior: Path | None = None
+    """Run folder of an earlier training, whose learned prior this one has; --set prior.frozen=False to train
+    it further."""
     max_episode_steps: int | None = None
     """Time limit of an episode, in training and evaluation; default: the one of the registered id."""
     capacity: int = RunConfig.capacity
     """Transitions that each seed's replay keeps, in memory and on disk."""
-    copies: int = 1
-    """Parallel copies of the environment per seed; as many gradient updates per transition as with one."""
+    copies: int | None = None
+    """Parallel copies of the environment per seed; as many gradient updates per transition as with one.
+    Default: those of the preset, 1 of most, or as few more as make them equally many for each task."""
     eval_episodes: int = 1
     """Number of episodes per evaluation, played by the deterministic policy."""
     eval_every: int = 1000
@@ -105,10 +116,15 @@ def main_train(argv: Sequence[str]) -> int:
 
     def run(options: TrainOptions) -> int:
         require(options.jobs is None or options.jobs >= 1, "jobs", options.jobs, "must be at least 1")
-        settings, arguments = (_pairs(name, chain(*getattr(options, name))) for name in ("set", "env_arg"))
-        spec = None if options.env is None else EnvSpec(options.env, arguments)
+        settings, arguments = (
+            pairs(name, chain(*(group or ("",) for group in getattr(options, name))))
+            for name in ("set", "env_arg")
+        )
+        env = options.env or first_id(options.task)
+        spec = None if env is None else EnvSpec(env, arguments)
         folders = _resumed(options, argv) if options.resume else [new_run(options, settings, spec=spec)]
-        return train(*folders, jobs=options.jobs or _default_jobs(read_config(folders[0]).device))
+        jobs = options.jobs or _default_jobs(read_config(folders[0]).device)
+        return train(*folders, jobs=jobs, survive=True)
 
     return run_command(TrainOptions, argv, prog="virel train", run=run)
 
@@ -119,42 +135,56 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     `spec` specifies the environment beyond its id.
     """
     from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
-    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415
+    from virel_deep.data.making import has_discrete_actions, require_version  # noqa: PLC0415
+    from virel_deep.run.transfer import prior_of, write_prior  # noqa: PLC0415  (brings torch)
 
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
-    require(options.env is not None, "env", options.env, "must be a Gymnasium id, like HalfCheetah-v5")
+    env = options.env or first_id(options.task)
+    require(env is not None, "env", env, "must be a Gymnasium id, like HalfCheetah-v5")
     require(options.steps is not None, "steps", options.steps, "must be given, such as --steps 1e6")
     assert options.preset is not None
-    assert options.env is not None
-    spec = spec or EnvSpec(options.env)
-    require(options.seeds >= 1, "seeds", options.seeds, "must be at least 1")
+    assert env is not None
+    spec = spec or EnvSpec(env)
+    tasks = tasks_of(options.task, env)
+    row, per_task = preset_row(options.preset), max(1, len(tasks))
+    copies = -(-row.copies // per_task) * per_task if options.copies is None else options.copies
+    require(copies >= 1, "copies", copies, "must be at least 1")
+    _require_seeds(options.seeds)
     steps, device = _whole(options.steps), _device(options.device)
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
     spec = EnvSpec(spec.id, spec.arguments, limit)
     _refuse_options(settings)
-    plain = preset_row(options.preset).algorithm  # checks what the environment is made with
-    preset_config(
-        options.preset, options.env, algorithm=plain, steps=steps, seeds=(0,),
-        env_arguments=dict(spec.arguments), max_episode_steps=limit,
+    asked = preset_config(  # checks what the environment is made with
+        options.preset, env, algorithm=row.algorithm, steps=copies * (steps // copies + 1), seeds=(0,),
+        env_arguments=dict(spec.arguments), max_episode_steps=limit, tasks=tasks, copies=copies,
+        **dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), copies),
     )  # fmt: skip
-    discrete = has_discrete_actions(spec)
-    chosen = algorithm(options.preset, options.env, settings, discrete=discrete)
-    require_suited(chosen, options.env, discrete=discrete)
+    for env_id in filter(None, (*(one.id for one in asked.env_specs), options.eval_env)):
+        require_version(env_id)
+    discrete = has_discrete_actions(asked.env_specs[0])
+    chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, len(tasks))
+    require_suited(chosen, env, discrete=discrete)
+    if options.prior is not None:
+        chosen = with_prior(chosen, settings)
     config = preset_config(
         options.preset,
-        options.env,
+        env,
         algorithm=chosen,
         steps=steps,
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
-        log_every=max(1, LOG_EVERY // options.copies) * options.copies,
+        copies=copies,
+        log_every=max(1, LOG_EVERY // copies) * copies,
         device=device,
         precision=_precision(options.precision, device),
         env_arguments=dict(spec.arguments),
         max_episode_steps=limit,
+        tasks=tasks,
+        prior_run=None if options.prior is None else str(options.prior.resolve()),
         **{name: getattr(options, name) for name in SAME},
     )
-    notes, record = first_look(config)
-    run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', options.env)}"
+    notes, record, size = first_look(config)
+    prior = None if options.prior is None else prior_of(options.prior, config, size)
+    run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
         not held,
@@ -162,8 +192,10 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
         str(run),
         "must not hold a run (continue that one with --resume, or choose another folder)",
     )
+    if prior is not None:
+        write_prior(run, prior)
     write_config(run, config, record)
-    if why := chosen.data.idle(steps, options.copies):
+    if why := chosen.data.idle(steps, copies):
         notes.append(f"{steps} steps make no update: {why}")
     for note in notes:
         say(f"note: {note}")
@@ -192,7 +224,7 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
     goal = config.steps if steps is None else _whole(steps)
     require(goal >= config.steps, "steps", goal, f"must be at least {config.steps}, the run's goal so far")
     n = len(config.seeds)
-    count = n if seeds is None else seeds
+    count = n if seeds is None else _require_seeds(seeds)
     require(count >= n, "seeds", count, f"must be at least {n}, the number of seeds so far")
     next_seed = max(config.seeds) + 1
     more = tuple(range(next_seed, next_seed + count - n))
@@ -211,37 +243,22 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
 
 def _refuse_options(settings: Mapping[str, object]) -> None:
     """Raise `InputError` for a setting that is an option of its own, and say which."""
-    options = {field.name for field in fields(TrainOptions)}
+    options = {field.name for field in fields(TrainOptions)} - {field.name for field in fields(Algorithm)}
     for name, value in settings.items():
         option = f"--{name.replace('_', '-')}"
         rule = f"must be settings of the algorithm; {name} is an option of its own, {option}"
         require(name not in options, "settings", f"{name}={value}", rule)
 
 
-def _pairs(option: str, pairs: Iterable[str]) -> dict[str, object]:
-    """Parse words given as `NAME=VALUE`; a value is a Python literal if it parses as one, else text."""
-    import ast  # noqa: PLC0415
-
-    out: dict[str, object] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        require(bool(equals and name), option, pair, "must be NAME=VALUE")
-        require(name not in out, option, pair, f"must not give {name} twice")
-        try:
-            literal = ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            literal = value
-        out[name] = tuple(literal) if isinstance(literal, list) and option == "set" else literal
-    return out
+def _require_seeds(seeds: int) -> int:
+    """Return a number of seeds if it can be meant."""
+    require(1 <= seeds <= MOST_SEEDS, "seeds", seeds, f"must be from 1 to {MOST_SEEDS}")
+    return seeds
 
 
 def _whole(steps: float | None) -> int:
-    require(
-        steps is not None and steps == steps // 1 and steps >= 1,
-        "steps",
-        steps,
-        "must be a whole number >= 1",
-    )
+    whole = steps is not None and 1 <= steps <= MOST_STEPS and steps == steps // 1
+    require(whole, "steps", steps, f"must be a whole number from 1 to {MOST_STEPS:g}")
     assert steps is not None
     return int(steps)
 

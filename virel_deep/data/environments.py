@@ -7,6 +7,7 @@ copies is written here, because Gymnasium's spends most of its time on `info` di
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +56,8 @@ class Episode(NamedTuple):
     """Sum of unscaled rewards, in float64."""
     length: int
     """Number of steps."""
+    copy: int = 0
+    """Number of the environment copy that it was played in."""
 
 
 class Transition(NamedTuple):
@@ -82,11 +85,13 @@ class SeedEnvs:
     `restore` starts new episodes, with seeds of their own, and the interrupted episodes are not counted.
 
     Args:
-        env: specification, or an id alone. Observations are a flat `Box` or `Discrete` (then one-hot here),
-            actions a flat, bounded `Box` or `Discrete`.
+        env: specification, or an id alone; or several specifications, one per task, which the copies take in
+            turn. Observations are a flat `Box` or `Discrete` (then one-hot here), actions a flat, bounded
+            `Box` or `Discrete`.
         copies: number of copies, E.
         seed: source of all randomness here; it is not advanced, so the same seed makes the same copies.
         folder: folder for MuJoCo's warnings (`MUJOCO_LOG.TXT`); None drops them.
+        lent: environments to play in, which others made and will close; empty: new ones are made.
 
     Raises:
         InputError: the environment does not exist, or its spaces are of another kind.
@@ -101,22 +106,36 @@ class SeedEnvs:
     """
 
     def __init__(
-        self, env: EnvSpec | str, copies: int, seed: np.random.SeedSequence, *, folder: Path | None = None
+        self,
+        env: EnvSpec | str | Sequence[EnvSpec],
+        copies: int,
+        seed: np.random.SeedSequence,
+        *,
+        folder: Path | None = None,
+        lent: Sequence[Any] = (),
     ) -> None:
         """Make the environment copies and start an episode in each."""
         require(copies >= 1, "copies", copies, "must be at least 1")
-        self.env, self.copies, self.steps = EnvSpec.of(env), copies, 0
+        tasks = [EnvSpec.of(env)] if isinstance(env, EnvSpec | str) else list(env)
+        self.tasks = [tasks[i % len(tasks)] for i in range(copies)]
+        """Specification of each copy."""
+        self.env, self.copies, self.steps = tasks[0], copies, 0
         self._seed, self._folder = seed, folder
         simulator.log.folder = folder  # compiling a model may warn
         self._generators = GlobalGenerators(self._stream(GLOBAL))
-        self._envs: list[Any] = []
-        envs = self._made()
+        self._envs: list[Any] = list(lent)
+        self._own = not lent
+        self.alone = ""
+        """Why no other environment can be made beside these, as far as an evaluation has found out."""
+        self.interrupted = False
+        """Whether the episodes before the present observations were given up: neither ended nor cut."""
+        envs = self._envs if lent else self._made()
         self._observations = observations_of(envs[0].observation_space)
         self._seen = np.array([self._observations.blank] * copies)
         self.exact = all(map(simulator.is_exact, envs))
         self._lent = nullcontext if self.exact else self._generators.lent
         self.max_episode_steps = time_limit(envs[0])
-        self._longest = sys.maxsize if self.max_episode_steps else LONGEST
+        self._longest = sys.maxsize if all(map(time_limit, envs)) else LONGEST
         self._actions = actions_of(envs[0].action_space)
         self.discrete = isinstance(self._actions, ActionChoice)
         """Whether actions are those of a discrete space, which `step` takes as one-hot vectors."""
@@ -130,8 +149,8 @@ class SeedEnvs:
         """Make the copies; if one fails, close the others."""
         try:
             with self._generators.lent():
-                for _ in range(self.copies):
-                    self._envs.append(make_env(self.env))
+                for task in self.tasks:
+                    self._envs.append(make_env(task))
         except NotMadeError as error:
             self._close_quietly()
             raise EnvironmentFailure(
@@ -147,11 +166,29 @@ class SeedEnvs:
             self._close_quietly()
             raise
 
+    @property
+    def ages(self) -> NDArray[np.int64]:
+        """Steps `[E]` of each copy's episode so far."""
+        return self._lengths
+
     def restart(self, seed: np.random.SeedSequence) -> None:
         """Start anew as if just made with another seed, for simulators of which only one may be open."""
         self._seed, self.steps = seed, 0
         self._returns[:], self._lengths[:] = 0.0, 0
         self.observation = self._seeded_reset(())
+
+    def lend_first(self, seed: np.random.SeedSequence) -> "SeedEnvs":
+        """Lend the first environment copy for episodes from another seed; `begin_again` must follow."""
+        return SeedEnvs(self.env, 1, seed, lent=self._envs[:1])
+
+    def begin_again(self) -> None:
+        """Give up the running episodes, and start new ones whose seeds depend on the step alone."""
+        self._give_up((self.steps, 1))
+
+    def _give_up(self, key: tuple[int, ...]) -> None:
+        self._returns[:], self._lengths[:] = 0.0, 0
+        self.observation = self._seeded_reset(key)
+        self.interrupted = True
 
     def step(self, action: Floats) -> Transition:
         """Act in every environment copy; if that ends an episode, start the next one.
@@ -168,7 +205,7 @@ class SeedEnvs:
             action.shape == (self.copies, self.action_size), "action", action.shape, "must have shape [E, A]"
         )
         command = self._actions.from_unit(action)
-        self.steps += 1
+        self.steps, self.interrupted = self.steps + 1, False
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
         try:
@@ -198,7 +235,9 @@ class SeedEnvs:
         return Transition(next_observation, rewards, terminated, truncated, episodes)
 
     def _counted(self, over: Bools) -> list[Episode]:
-        episodes = [Episode(float(self._returns[i]), int(self._lengths[i])) for i in np.flatnonzero(over)]
+        episodes = [
+            Episode(float(self._returns[i]), int(self._lengths[i]), int(i)) for i in np.flatnonzero(over)
+        ]
         self._returns[over], self._lengths[over] = 0.0, 0
         return episodes
 
@@ -282,9 +321,8 @@ class SeedEnvs:
             )
         self.steps = int(state["steps"])
         if not self.exact:
-            self._returns[:], self._lengths[:] = 0.0, 0
             # Each restart has its own random stream: the run's first episodes must not come again.
-            self.observation = self._seeded_reset((self.steps, 0))
+            self._give_up((self.steps, 0))
             return
         self.observation = np.array(state["observation"], np.float32)
         self._returns[:], self._lengths[:] = state["returns"], state["lengths"]
@@ -292,13 +330,13 @@ class SeedEnvs:
             simulator.write_state(env, state[f"copy-{i}"])
 
     def close(self) -> None:
-        """Close the simulators of all environment copies.
+        """Close the simulators of all environment copies, but those that are lent.
 
         Raises:
             EnvironmentFailure: one can't be closed; the others are.
         """
         failures = []
-        for env in self._envs:
+        for env in self._envs if self._own else ():
             try:
                 env.close()
             except BaseException as error:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.spaces import Box
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import close_quietly, make_env
+from virel_deep.data.observations import observations_of
 from virel_deep.data.record import Record, changes, record_of
 from virel_deep.data.repeats import check_repeats
 from virel_deep.design.environment import LONGEST, EnvSpec
@@ -26,6 +27,8 @@ class Look(NamedTuple):
     """Notes for the user, one line each."""
     record: dict[str, Any]
     """What the environment is, for the run's `config.json`."""
+    n_observation: int
+    """Entries of an observation."""
 
 
 def first_look(config: RunConfig) -> Look:
@@ -35,21 +38,42 @@ def first_look(config: RunConfig) -> Look:
         InputError: an environment can't be made, keeps state that a seed doesn't reach, its spaces are of
             another kind, or the one of evaluations has other spaces than the one of training.
     """
-    env = _made(config.env_spec)
+    first, *others = config.env_specs
+    spaces, look = _looked_at(first)
+    if config.eval_env is not None:
+        _check_equal(config, spaces)
+    for name, other in zip(config.task_names[1:], others, strict=True):
+        _require_spaces(f"task {name}", _looked_at(other)[0], of_first=(config.task_names[0], spaces))
+    if config.algorithm.blind_to:
+        _check_blind(config, look.n_observation)
+    return look
+
+
+def _looked_at(spec: EnvSpec) -> tuple[tuple[Any, Any], Look]:
+    """Spaces of an environment, and what there is to say about it; raise `InputError` if it is unfit."""
+    env = _made(spec)
     try:
         spaces, record = _spaces(env), record_of(env)
-        if config.eval_env is not None:
-            _check_equal(config, spaces)
-        check_repeats(env, config.env, lambda: _made(config.env_spec))
+        check_repeats(env, spec.id, lambda: _made(spec))
     finally:
         close_quietly(env)
     limit = record["max_episode_steps"]
-    return Look([] if limit else [NO_LIMIT.format(config.env, LONGEST)], record)
+    notes = [] if limit else [NO_LIMIT.format(spec.id, LONGEST)]
+    return spaces, Look(notes, record, observations_of(spaces[0]).size)
+
+
+def _check_blind(config: RunConfig, seen: int) -> None:
+    """Raise `InputError` if the prior is blind to an entry that does not exist, or to all that exist."""
+    found = [entry for entry in config.algorithm.blind_to if not -seen <= entry < seen]
+    rule = f"must name entries of an observation of {config.env}, 0 to {seen - 1}"
+    require(not found, "prior.blind", found, rule)
+    left = seen - len({entry % seen for entry in config.algorithm.blind_to})
+    require(left > 0, "prior.blind", list(config.algorithm.blind_to), "must leave the prior an entry to see")
 
 
 def changed_environment(was: Record, config: RunConfig) -> list[str]:
     """Sentences on how the environment of a run differs from what was recorded when it began."""
-    env = make_env(config.env_spec)
+    env = make_env(config.env_specs[0])
     try:
         return changes(was, record_of(env))
     finally:
@@ -64,17 +88,24 @@ def _made(spec: EnvSpec) -> Any:
 
 def _check_equal(config: RunConfig, spaces: tuple[Any, Any]) -> None:
     """Raise `InputError` unless the environment of evaluations shows and takes what the training's does."""
-    other = make_env(config.eval_spec)
+    other = make_env(config.eval_specs[0])
     try:
         theirs = _spaces(other)
     finally:
         close_quietly(other)
-    for name, mine, found in zip(("observation", "action"), spaces, theirs, strict=True):
-        boxes = name == "observation" and isinstance(mine, Box) and isinstance(found, Box)
+    _require_spaces(f"eval_env {config.eval_env}", theirs, of_first=(config.env, spaces))
+
+
+def _require_spaces(name: str, theirs: tuple[Any, Any], *, of_first: tuple[str, tuple[Any, Any]]) -> None:
+    """Raise `InputError` unless an environment has the spaces of the first one, given with its name."""
+    argument, _, other = name.partition(" ")
+    first, spaces = of_first
+    for what, mine, found in zip(("observation", "action"), spaces, theirs, strict=True):
+        boxes = what == "observation" and isinstance(mine, Box) and isinstance(found, Box)
         same = mine.shape == found.shape if boxes else mine == found  # bounds of observations mean nothing
         if not same:
-            rule = f"must have the {name} space of {config.env}, {mine}"
-            raise InputError(f"`eval_env` {rule}; {config.eval_env} has {found}")
+            rule = f"must have the {what} space of {first}, {mine}"
+            raise InputError(f"`{argument}` {rule}; {other} has {found}")
 
 
 def _spaces(env: Any) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import reduce
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,18 @@ def only_here(env_id: str) -> bool:
     """Whether a function is lent for this id that other processes can't find by its import path."""
     function = _lent_for(env_id)
     return function is not None and _imported(env_id) is not function
+
+
+def found_elsewhere(env_id: str) -> bool:
+    """Whether an id names an environment from outside of Gymnasium that any new process finds as well.
+
+    That is one of a module, as in `module:Id`, or of an installed plugin, which is named by its namespace.
+    """
+    if only_here(env_id) or not _is_path(env_id):
+        return False
+    namespace, slash, _ = env_id.rpartition("/")
+    plugins = {one.name for one in entry_points(group="gymnasium.envs")} if slash else set()
+    return ":" in env_id or namespace in plugins
 
 
 def function_of(env_id: str) -> Maker | None:

@@ -1,4 +1,4 @@
-"""Python's and numpy's global random generators, lent to an environment that may draw from them.
+"""Global random generators of Python, numpy and torch, lent to an environment that may draw from them.
 
 Each user has states of its own, which are put in place while its environment runs and taken out afterwards.
 So what an environment draws there depends on its seed alone: not on other seeds of the process, nor on
@@ -8,8 +8,29 @@ evaluations.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+
+
+class States(NamedTuple):
+    """States of the three global generators; torch's is that of the CPU."""
+
+    python: Any
+    numpy: Any
+    torch: Any
+
+    @classmethod
+    def now(cls) -> "States":
+        """Read the states that are in place."""
+        return cls(random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state())  # noqa: NPY002
+
+    def put(self) -> None:
+        """Put these states in place."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)  # noqa: NPY002
+        torch.set_rng_state(self.torch)
 
 
 class GlobalGenerators:
@@ -35,18 +56,19 @@ class GlobalGenerators:
     def restart(self, seed: np.random.SeedSequence) -> None:
         """Start anew from a seed."""
         words = seed.generate_state(8)
-        self._python = random.Random(words.tobytes()).getstate()
-        self._numpy = np.random.RandomState(words).get_state(legacy=False)
+        self._mine = States(
+            random.Random(words.tobytes()).getstate(),
+            np.random.RandomState(words).get_state(legacy=False),
+            torch.Generator().manual_seed(int(words[0])).get_state(),
+        )
 
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Put the states in place for a block, then take them out and put those of before back."""
-        python, numpy = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
-        random.setstate(self._python)
-        np.random.set_state(self._numpy)  # noqa: NPY002
+        before = States.now()
+        self._mine.put()
         try:
             yield
         finally:
-            self._python, self._numpy = random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+            self._mine = States.now()
+            before.put()

@@ -1,6 +1,8 @@
 """Make an environment from its specification, after checking that the agent can act in it."""
 
 import difflib
+import re
+import warnings
 from typing import Any
 
 import gymnasium
@@ -10,6 +12,7 @@ from gymnasium.spaces import Box, Discrete
 from virel_common.errors import InputError, require
 from virel_deep.data import simulator
 from virel_deep.data.functions import function_of
+from virel_deep.data.tasks import TaskEntry, register
 from virel_deep.design.environment import EnvSpec
 
 
@@ -34,12 +37,16 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
             nor `Discrete`, or its action is neither a flat, bounded `Box` of floats nor `Discrete`.
     """
     spec = EnvSpec.of(env)
+    register()
     simulator.log.listen()
     options: dict[str, Any] = dict(spec.arguments)
     if render_mode is not None:
         options["render_mode"] = render_mode
     try:
-        made = _made(spec, options)
+        with warnings.catch_warnings(record=True) as said:
+            made = _made(spec, options)
+        for one in said:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     except InputError:
         raise
     except gymnasium.error.UnregisteredEnv as error:
@@ -48,7 +55,7 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         raise_if_asked(error)
         raise NotMadeError(spec.id, in_one_line(error)) from error
     _check_spaces(spec.id, made.observation_space, made.action_space)
-    return made
+    return made if spec.task is None else TaskEntry(made, *spec.task)
 
 
 def _made(spec: EnvSpec, options: dict[str, Any]) -> gymnasium.Env[Any, Any]:
@@ -74,8 +81,17 @@ def has_discrete_actions(env: EnvSpec | str) -> bool:
         InputError: as `make_env`.
     """
     made = make_env(env)
-    made.close()
+    close_quietly(made)
     return isinstance(made.action_space, Discrete)
+
+
+def can_be_made(env: EnvSpec) -> bool:
+    """Whether one more environment can be made now; it is closed at once."""
+    try:
+        close_quietly(make_env(env))
+    except NotMadeError:
+        return False
+    return True
 
 
 def raise_if_asked(error: BaseException) -> None:
@@ -105,6 +121,25 @@ def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
 def in_one_line(error: BaseException) -> str:
     """Type and message of an exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def require_version(env_id: str) -> None:
+    """Raise `InputError` for the name of a registered environment without its version.
+
+    Gymnasium would take the newest one, whichever that is at the time; and neither the run's name nor what a
+    preset has for an environment would be those of the id.
+    """
+    _, _, name = env_id.rpartition(":")
+    if name in gymnasium.registry or re.search(r"-v\d+$", name):
+        return
+    versions = [
+        one.version
+        for one in gymnasium.registry.values()
+        if one.version is not None and f"{one.namespace}/{one.name}".removeprefix("None/") == name
+    ]
+    if versions:
+        newest = f"{env_id}-v{max(versions)}"
+        raise InputError(f"`env` must be an id with its version, such as {newest}; found {env_id!r}")
 
 
 def _near(env_id: str) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from virel_common.errors import InputError
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange, actions_of
+from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import raise_if_asked
 
@@ -34,6 +35,10 @@ UNSEEDED = (
 )
 
 
+SAME = "it gave the same environment twice", "make a new one at each call"
+"""What is wrong with a function that returns one environment of its own again and again; what to do."""
+
+
 class Trial(NamedTuple):
     """Observations `[T + 1, O]` and rewards `[T]` of a trial episode."""
 
@@ -45,14 +50,15 @@ def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[],
     """Raise `InputError` unless episodes from the same seed and with the same actions are the same.
 
     Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that fails in
-    the trial is left to the training, which says where it failed.
+    the trial is left to the training, which says where it failed. One that is given twice, instead of a new
+    one, is refused, because an evaluation would go on with the episode of the training.
 
     Args:
         env: environment just made, which may be used up.
         env_id: its id, for the message.
         again: makes the environment once more; if it can't, the two are not compared.
     """
-    if simulator.is_exact(env):
+    if simulator.is_exact(env) and function_of(env_id) is None:
         return
     rule = f"`env` must depend on the seed of `reset` alone; {env_id}"
     try:
@@ -62,8 +68,11 @@ def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[],
         env.close()
         if not difference:
             other = again()
-            difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
-            other.close()
+            if other.unwrapped is env.unwrapped:
+                difference, advice = SAME
+            else:
+                difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
+                other.close()
     except BaseException as error:
         raise_if_asked(error)
         return

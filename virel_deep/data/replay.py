@@ -2,14 +2,22 @@
 
 The first O + A columns are already the critic's input, so a minibatch needs one gather per seed and no
 concatenation. Algorithms whose targets read several steps add tails to a row: whether a time limit ended the
-episode, and for Retrace and rollouts the action before the tanh and the log density that it was drawn with.
+episode, for Retrace and rollouts the action before the tanh and the log density that it was drawn with, and
+for weights by discounted visits the steps of the episode so far.
 """
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Floats = NDArray[np.float32]
+
+HOLD_OUT = 5
+"""Of so many rows the last one is held out from the fit of a model."""
 
 
 class Columns(NamedTuple):
@@ -29,13 +37,17 @@ class Columns(NamedTuple):
     """Columns of the action before the tanh; None if rows have none."""
     log_density: int | None = None
     """Column of the log density that `pre`, or without it the action, was drawn with; or None."""
+    held_out: int | None = None
+    """Column of 1.0 in rows that a model is not fitted to; None if rows have none."""
+    age: int | None = None
+    """Column of the number of steps of the episode before this one; None if rows have none."""
 
     @classmethod
     def of(cls, n_observation: int, n_action: int, tails: Collection[str] = ()) -> "Columns":
         """Column positions in a replay row, for given sizes of observation and action, and names of tails."""
         h = n_observation + n_action
         end = h + n_observation
-        plain = cls(
+        out = cls(
             observation=slice(0, n_observation),
             action=slice(n_observation, h),
             history=slice(0, h),
@@ -44,15 +56,29 @@ class Columns(NamedTuple):
             terminated=end + 1,
             width=end + 2,
         )
-        if not tails:
-            return plain
-        windows = plain._replace(truncated=end + 2, width=end + 3)
-        if "log_density" not in tails:
-            return windows
-        if "pre" not in tails:
-            return windows._replace(log_density=end + 3, width=end + 4)
-        pre = slice(end + 3, end + 3 + n_action)
-        return windows._replace(pre=pre, log_density=pre.stop, width=pre.stop + 1)
+        if "truncated" in tails:
+            out = out._replace(truncated=out.width, width=out.width + 1)
+        if "pre" in tails:
+            pre = slice(out.width, out.width + n_action)
+            out = out._replace(pre=pre, width=pre.stop)
+        if "log_density" in tails:
+            out = out._replace(log_density=out.width, width=out.width + 1)
+        if "held_out" in tails:
+            out = out._replace(held_out=out.width, width=out.width + 1)
+        return out._replace(age=out.width, width=out.width + 1) if "age" in tails else out
+
+
+def held_out(first: int, n: int) -> Floats:
+    """Whether each of n rows, of which the run has added `first` before, is held out: 1.0 for every fifth.
+
+    The numbers of the rows decide, so that nothing is drawn and a row never changes sides.
+
+    Example:
+        >>> held_out(3, 4).tolist()
+        [0.0, 1.0, 0.0, 0.0]
+    """
+    out: Floats = ((first + np.arange(n)) % HOLD_OUT == HOLD_OUT - 1).astype(np.float32)
+    return out
 
 
 class Replay:
@@ -138,6 +164,12 @@ class Replay:
         index = torch.arange(added - len(rows), added, device=mine.device) % self.capacity
         mine[index] = rows.to(mine.device)
         self.added = added
+
+    def mark(self, k: int, numbers: Sequence[int], column: int) -> None:
+        """Set a column of seed k's rows to 1, of those with these numbers that are still stored."""
+        mine, oldest = self.rows[k], self.added - len(self)
+        index = [number % self.capacity for number in numbers if oldest <= number < self.added]
+        mine[index, column] = 1.0
 
     def keep(self, seeds: Sequence[int]) -> None:
         """Keep the buffers of these seeds alone; drop the others."""

@@ -21,12 +21,16 @@ from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
 
 from virel_common.errors import require
+from virel_deep.data.grids import FrozenGoals, TwoRooms
+from virel_deep.data.tasks import TaskEntry
 
 State = dict[str, Any]
 LOG_NAME = "MUJOCO_LOG.TXT"
-PLAIN = {PendulumEnv, CartPoleEnv}
+PLAIN = {PendulumEnv, CartPoleEnv, FrozenGoals, TwoRooms}
 """Environments whose state is numbers and arrays of fixed types among their attributes, and a generator."""
-EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing)
+EXACT_WRAPPERS = (gymnasium.wrappers.TimeLimit, gymnasium.wrappers.OrderEnforcing, TaskEntry)
+MODULES = ("gymnasium.envs.mujoco.", "virel_deep.data.reacher")
+"""Where MuJoCo environments come from whose whole state is MuJoCo's, a generator and plain attributes."""
 
 
 class WarningLog:
@@ -63,10 +67,10 @@ log = WarningLog()
 def is_exact(env: gymnasium.Env[Any, Any]) -> bool:
     """Whether an environment can be saved and restored so that it continues bit for bit.
 
-    Gymnasium's own MuJoCo environments can, and those of its others that are `PLAIN`.
+    Gymnasium's own MuJoCo environments and those of virel can, and those others that are `PLAIN`.
     """
     known = all(isinstance(layer, EXACT_WRAPPERS) for layer in _layers(env) if layer is not env.unwrapped)
-    own = type(env.unwrapped).__module__.startswith("gymnasium.envs.mujoco.")
+    own = type(env.unwrapped).__module__.startswith(MODULES)
     return known and (type(env.unwrapped) in PLAIN or (own and isinstance(env.unwrapped, MujocoEnv)))
 
 

@@ -11,9 +11,14 @@ from virel_deep.design.discrete import (
     Enumerated,
     LearnedCategorical,
     PreviousCategorical,
+    ScoreCategorical,
+    TopShareCategorical,
 )
 from virel_deep.design.improvement import Learned, Previous, TrustRegion, Weighted
-from virel_deep.design.parts import Posterior, TanhGaussian
+from virel_deep.design.inference import Iterative, Stein
+from virel_deep.design.on_policy import Score, TopShare
+from virel_deep.design.parts import Deterministic, Posterior, TanhGaussian
+from virel_deep.design.priors import Asymmetric, AsymmetricCategorical, Tilted
 
 
 def _trust(of: TrustRegion) -> dict[str, Any]:
@@ -23,15 +28,24 @@ def _trust(of: TrustRegion) -> dict[str, Any]:
 
 COUNTERPARTS: dict[type, Callable[[Any], Any]] = {
     TanhGaussian: lambda _: Categorical(),
-    Weighted: lambda _: Enumerated(),
+    Weighted: lambda posterior: Enumerated(weights=posterior.weights),
+    TopShare: lambda posterior: TopShareCategorical(keep=posterior.keep),
+    Score: lambda _: ScoreCategorical(),
+    Stein: lambda _: Tilted(),
     Learned: lambda prior: LearnedCategorical(**_trust(prior)),
     Previous: lambda prior: PreviousCategorical(**_trust(prior)),
+    Asymmetric: lambda prior: AsymmetricCategorical(prior.blind, prior.blind_last, prior.frozen),
 }
 """Part for discrete actions that stands for a part for continuous ones, by its kind.
 
 Penalties on a mean and a deviation, numbers of samples, a decoupled likelihood and the bound by spread have
 no counterpart: there is no mean, no sampling and no spread.
 """
+NONE: dict[type, str] = {
+    Deterministic: "it is improved by the gradient of Q in the action",
+    Iterative: "the best posterior over them, softmax(Q / alpha), is a formula: there is nothing to infer",
+}
+"""Reason why a posterior for continuous actions has no counterpart, by its kind."""
 
 
 def discrete_form(algorithm: Algorithm) -> Algorithm:
@@ -50,7 +64,8 @@ def discrete_form(algorithm: Algorithm) -> Algorithm:
         COUNTERPARTS.get(type(part), lambda same: same)(part)
         for part in (algorithm.posterior, algorithm.prior)
     )
-    rule = "must have a counterpart for discrete actions, as 'tanh-gaussian' and 'weighted' have"
+    reason = NONE.get(type(algorithm.posterior), "it has none")
+    rule = f"must be one with a counterpart for discrete actions ({reason})"
     require(posterior.discrete, "posterior", algorithm.posterior.kind, rule)
     return replace(algorithm, posterior=posterior, prior=prior)
 

@@ -6,7 +6,9 @@ from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     discrete,
     improvement,
     inference,
+    model,
     on_policy,
+    priors,
 )
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
@@ -52,14 +54,18 @@ class Algorithm:
     """Updates until the step size is `learning_rate_end`, whatever the run's goal; then it stays."""
     policy_learning_rate: float | None = added(None)
     """Adam step size of the policy alone, which shrinks in the same proportion; None is `learning_rate`."""
+    gradient_norm: float | None = added(None)
+    """Largest Euclidean norm of a network's gradient, which is shortened to it; None: as long as it is."""
 
     def __post_init__(self) -> None:
         """Check all settings, and that the parts fit together; raise `InputError` otherwise."""
         check_types(self)
         demand(self, 0 <= self.gamma < 1, "gamma", "must be in [0, 1)")
         demand(self, 0 < self.polyak <= 1, "polyak", "must be in (0, 1]")
-        own_rate = ["policy_learning_rate"] if self.policy_learning_rate is not None else []
-        demand_positive(self, "reward_scale", "learning_rate", "updates_per_step", *own_rate)
+        given = [
+            name for name in ("policy_learning_rate", "gradient_norm") if getattr(self, name) is not None
+        ]
+        demand_positive(self, "reward_scale", "learning_rate", "updates_per_step", *given)
         demand_at_least(self, 1, "policy_delay", "update_every")
         demand_at_least(self, 0, "target_period")
         if self.learning_rate_end is not None:
@@ -80,7 +86,7 @@ class Algorithm:
 
     def rate(self, network: str) -> float:
         """First Adam step size of a network by its name, such as `policy` or `critic`."""
-        own = self.policy_learning_rate if network == "policy" else None
+        own = self.policy_learning_rate if network == "policy" else self.value.rate(network)
         return self.learning_rate if own is None else own
 
     def rate_factor(self, updates: int) -> float:
@@ -105,7 +111,13 @@ class Algorithm:
 
         A discrete action has nothing before a tanh: it is weighed as it is.
         """
-        return tuple(name for name in self.value.tails if not (name == "pre" and self.posterior.discrete))
+        names = (*self.value.tails, *self.prior.tails)
+        return tuple(name for name in names if not (name == "pre" and self.posterior.discrete))
+
+    @property
+    def blind_to(self) -> tuple[int, ...]:
+        """Entries of an observation that the prior does not see; negative ones count from the end."""
+        return self.prior.blind_to
 
     @property
     def parts(self) -> dict[str, Part]:

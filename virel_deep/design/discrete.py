@@ -7,17 +7,21 @@ of those for continuous actions. What the parts compute is in docs/deep.md.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, check_types, demand_positive
+from virel_deep.design.fields import Part, added, check_types, demand, demand_positive
 from virel_deep.design.improvement import fit_weights
+from virel_deep.design.on_policy import fit_score, fit_top_share
 from virel_deep.design.parts import Posterior, Prior
 
-ENTROPY_SHARE = 0.7
+ENTROPY_SHARE = 0.3
 """Default entropy target as a share of the largest entropy, log A.
 
-Christodoulou 2019 (arXiv 1910.07207) has 0.98. With few actions that is next to uniform: on CartPole no
-temperature reaches it, and the temperature grew without bound. 0.7 is what others use there (docs/deep.md).
+Christodoulou 2019 (arXiv 1910.07207) has 0.98. A soft value pays for every further step with the temperature
+times the entropy. So where episodes end, the values of actions differ by more as the temperature grows, and
+the entropy need not reach a large target: on CartPole the temperature grew without bound at 0.98, and to 16
+at 0.7. 0.3 is what was measured there (docs/deep.md).
 """
 
 
@@ -28,19 +32,59 @@ class Categorical(Posterior, kind="categorical"):
     discrete = True
 
     def entropy_target(self, n_action: int) -> float:
-        """Entropy in nats that a dual temperature is tuned to by default: 0.7 log A."""
+        """Entropy in nats that a dual temperature is tuned to by default: 0.3 log A."""
         return ENTROPY_SHARE * math.log(n_action)
 
 
 @dataclass(frozen=True)
 class Enumerated(Posterior, kind="enumerated"):
-    """All A actions of a discrete space, with weights p exp(Q / alpha) / Z: MPO's E-step, Eq. (8)."""
+    """All A actions of a discrete space, with weights by probability and value: E-step of MPO and RERPI."""
 
     discrete = True
 
+    weights: Literal["softmax", "rank"] = added("softmax")
+    """`softmax` gives weights p exp(Q / alpha), MPO's Eq. (8); `rank` gives p ln((A + 1/2) / rank) (RERPI),
+    and wants `temperature=zero`, as there is none."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for weights of no known kind."""
+        check_types(self)
+
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with actions that are weighted by their values."""
-        fit_weights("an enumerated posterior", "learned-categorical", others)
+        fit_weights("an enumerated posterior", "learned-categorical", self.weights, others)
+
+
+@dataclass(frozen=True)
+class TopShareCategorical(Posterior, kind="top-share-categorical"):
+    """Weights exp(advantage / alpha) on a rollout's pairs of largest advantage, for discrete actions."""
+
+    on_policy = True
+    discrete = True
+
+    keep: float = 0.5
+    """Share of the rollout's state-action pairs, those of largest advantage, that has weight, in (0, 1]."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a share outside (0, 1]."""
+        check_types(self)
+        demand(self, 0 < self.keep <= 1, "keep", "must be in (0, 1]")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if a part cannot work with weights on the pairs of a rollout."""
+        fit_top_share("learned-categorical", others)
+
+
+@dataclass(frozen=True)
+class ScoreCategorical(Posterior, kind="score-categorical"):
+    """Categorical policy that climbs advantages by its score, grad log pi of the actions taken (ERPG)."""
+
+    on_policy = True
+    discrete = True
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if advantages are missing, or would be those of an older policy."""
+        fit_score(others)
 
 
 @dataclass(frozen=True)
@@ -72,8 +116,8 @@ class LearnedCategorical(CategoricalTrustRegion, kind="learned-categorical"):
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the posterior does not weigh the prior's own actions."""
         found = others["posterior"].kind
-        rule = "must be 'enumerated' for a learned categorical prior"
-        require(found == "enumerated", "posterior", found, rule)
+        rule = "must be 'enumerated' or 'top-share-categorical' for a learned categorical prior"
+        require(found in {"enumerated", "top-share-categorical"}, "posterior", found, rule)
 
 
 @dataclass(frozen=True)

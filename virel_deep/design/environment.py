@@ -17,6 +17,8 @@ class EnvSpec:
     """Arguments of the environment by name, as `gymnasium.make` takes them."""
     max_episode_steps: int | None = None
     """Time limit in steps; None is the limit that the id was registered with."""
+    task: tuple[int, int] | None = None
+    """Number of its task and of all tasks, told by a one-hot entry of the observation; None: no entry."""
 
     @classmethod
     def of(cls, env: "EnvSpec | str") -> "EnvSpec":

@@ -55,6 +55,8 @@ MANY = 5
 Config = TypeVar("Config")
 Table = Mapping[str, object]
 """Type of a setting that is a dictionary of JSON values."""
+Tables = tuple[Table, ...]
+"""Type of a setting that is several dictionaries of JSON values."""
 
 
 def added(default: Any) -> Any:
@@ -135,6 +137,7 @@ RULES = {
     str | None: "text or None",
     tuple[int, ...]: "a tuple of whole numbers",
     Table: "a dictionary with text as names and JSON values",
+    Tables: "a tuple of dictionaries with text as names and JSON values",
 }
 """Types that a setting may have beside literals, parts and dataclasses, and what an error calls them."""
 
@@ -145,6 +148,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, bool)
     if hint == tuple[int, ...]:
         return isinstance(value, tuple) and all(_fits(item, int) for item in value)
+    if hint == Tables:
+        return isinstance(value, tuple) and all(_fits(item, Table) for item in value)
     if hint == Table:
         return isinstance(value, Mapping) and all(isinstance(key, str) for key in value) and _is_json(value)
     if isinstance(value, int) and abs(value) >= 2**63:
@@ -247,7 +252,10 @@ def _require_names(config: Any, names: list[str]) -> None:
     for name in names:
         if name not in _hints(type(config)):
             found = _dotted(config, name)
-            near = ", ".join(difflib.get_close_matches(found, known, n=3))
+            words = found.replace(".", "_").split("_")
+            alike = [one for one in known if one.rpartition(".")[2] in words]
+            alike += [one for one in difflib.get_close_matches(found, known, n=3) if one not in alike]
+            near = ", ".join(alike)
             similar = f"similar: {near}; " if near and len(known) > MANY else ""
             raise InputError(
                 f"`settings` must name one of {', '.join(known) or 'the settings, but there are none'}; "

@@ -8,43 +8,58 @@ from dataclasses import dataclass
 from typing import Literal
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design.fields import (
+    Part,
+    added,
+    check_types,
+    demand,
+    demand_at_least,
+    demand_positive,
+)
 from virel_deep.design.parts import Posterior, Prior, Temperature
+
+Weights = Literal["softmax", "rank"]
+"""How actions are weighed by their values."""
 
 
 @dataclass(frozen=True)
 class Weighted(Posterior, kind="weighted"):
-    """Actions drawn from the prior's lagging copy, with weights softmax(Q / alpha): MPO's E-step, Eq. (8)."""
+    """Actions drawn from the prior's lagging copy, with weights by their values: E-step of MPO and RERPI."""
 
     samples: int = 20
     """Actions per state; those at the next states serve the critics' targets and the E-step alike."""
     keep: float = 1.0
     """Share of a state's actions, those of largest Q, that has weight, in (0, 1]; at least one."""
+    weights: Literal["softmax", "rank"] = added("softmax")
+    """`softmax` gives weights exp(Q / alpha), MPO's Eq. (8); `rank` gives ln((N + 1/2) / rank) among the N
+    actions of a state (RERPI), and wants `temperature=zero`, as there is none."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for no samples, or a share outside (0, 1]."""
+        """Raise `InputError` for no samples, a share outside (0, 1], or a share of weights by rank."""
         check_types(self)
         demand_at_least(self, 1, "samples")
         demand(self, 0 < self.keep <= 1, "keep", "must be in (0, 1]")
+        demand(self, self.weights == "softmax" or self.keep == 1, "keep", "must be 1 for weights by rank")
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with actions of the prior, weighted by their values."""
-        fit_weights("a weighted posterior", "learned", others)
+        fit_weights("a weighted posterior", "learned", self.weights, others)
 
 
-def fit_weights(posterior: str, prior: str, others: Mapping[str, Part]) -> None:
+def fit_weights(posterior: str, prior: str, weights: Weights, others: Mapping[str, Part]) -> None:
     """Raise `InputError` if a part cannot work with a posterior of weighted actions.
 
     Args:
         posterior: what the posterior is called in messages.
         prior: kind of the prior that proposes its actions.
+        weights: how the actions are weighed.
         others: parts of the algorithm by axis.
     """
-    needs = {
-        "value": {"target-q"},
-        "prior": {prior},
-        "temperature": {"budget", "constant", "residual"},
-    }
+    if weights == "rank":
+        found = others["temperature"].kind
+        require(found == "zero", "temperature", found, "must be 'zero' for weights by rank, which have none")
+    tempered = {"budget", "constant", "residual"} if weights == "softmax" else {"zero"}
+    needs = {"value": {"model", "target-q"}, "prior": {prior}, "temperature": tempered}
     for axis, kinds in needs.items():
         found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
         require(found in kinds, axis, found, f"must be {allowed} for {posterior}")

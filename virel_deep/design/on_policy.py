@@ -102,7 +102,7 @@ class Advantage(Value, kind="advantage"):
             posterior.on_policy,
             "posterior",
             posterior.kind,
-            "must be 'top-share' or 'score' for advantages",
+            "must be 'top-share' or 'score' (or -categorical) for advantages",
         )
 
     @property
@@ -127,20 +127,7 @@ class TopShare(Posterior, kind="top-share"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with weights on the pairs of a rollout."""
-        needs = {
-            "value": {"advantage"},
-            "prior": {"learned"},
-            "temperature": {"budget", "constant", "residual"},
-        }
-        for axis, kinds in needs.items():
-            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
-            require(found in kinds, axis, found, f"must be {allowed} for a top-share posterior")
-        evaluation = getattr(others["value"], "evaluation", None)
-        require(
-            evaluation == "hard", "value.evaluation", evaluation, "must be 'hard' for a top-share posterior"
-        )
-        alpha = getattr(others["temperature"], "alpha", 1.0)
-        require(alpha > 0, "temperature.alpha", alpha, "must be positive for a top-share posterior")
+        fit_top_share("learned", others)
 
 
 @dataclass(frozen=True)
@@ -151,11 +138,38 @@ class Score(Posterior, kind="score"):
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if advantages are missing, or would be those of an older policy."""
-        found = others["value"].kind
-        require(found == "advantage", "value", found, "must be 'advantage' for a score posterior")
-        prior = others["prior"].kind
-        rule = "must be one that never changes, as 'uniform', for a score posterior"
-        require(prior not in {"learned", "previous"}, "prior", prior, rule)
-        epochs = getattr(others["data"], "epochs", 1)
-        rule = "must be 1 for a score posterior"
-        require(epochs == 1, "data.epochs", epochs, rule)
+        fit_score(others)
+
+
+def fit_top_share(prior: str, others: Mapping[str, Part]) -> None:
+    """Raise `InputError` if a part cannot work with weights on the pairs of a rollout.
+
+    Args:
+        prior: kind of the prior whose actions the pairs are.
+        others: parts of the algorithm by axis.
+    """
+    needs = {
+        "value": {"advantage"},
+        "prior": {prior},
+        "temperature": {"budget", "constant", "residual"},
+    }
+    for axis, kinds in needs.items():
+        found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
+        require(found in kinds, axis, found, f"must be {allowed} for a top-share posterior")
+    evaluation = getattr(others["value"], "evaluation", None)
+    rule = "must be 'hard' for a top-share posterior"
+    require(evaluation == "hard", "value.evaluation", evaluation, rule)
+    alpha = getattr(others["temperature"], "alpha", 1.0)
+    require(alpha > 0, "temperature.alpha", alpha, "must be positive for a top-share posterior")
+
+
+def fit_score(others: Mapping[str, Part]) -> None:
+    """Raise `InputError` if advantages are missing, or would be those of an older policy."""
+    found = others["value"].kind
+    require(found == "advantage", "value", found, "must be 'advantage' for a score posterior")
+    prior = others["prior"].kind
+    rule = "must be one that never changes, as 'uniform', for a score posterior"
+    moves = prior.removesuffix("-categorical") in {"learned", "previous"}
+    require(not moves, "prior", prior, rule)
+    epochs = getattr(others["data"], "epochs", 1)
+    require(epochs == 1, "data.epochs", epochs, "must be 1 for a score posterior")

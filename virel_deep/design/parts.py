@@ -47,6 +47,10 @@ class Value(Part, axis="value"):
         """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them."""
         return ()
 
+    def rate(self, network: str) -> float | None:  # noqa: ARG002
+        """Step size of a network by its name, if it has one of its own; None is the one that all share."""
+        return None
+
     @property
     def outline(self) -> str:
         """Kind and evaluation in a few words, for tables."""
@@ -187,6 +191,16 @@ class Prior(Part, axis="prior"):
     means_entropy: ClassVar[bool] = False
     """Whether the divergence from it is minus the policy's entropy, its constant left out."""
 
+    @property
+    def blind_to(self) -> tuple[int, ...]:
+        """Entries of an observation that it does not see; negative ones count from the end."""
+        return ()
+
+    @property
+    def tails(self) -> tuple[str, ...]:
+        """Columns that the replay keeps beside those of a plain transition, as `data.replay` names them."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Uniform(Prior, kind="uniform"):
@@ -263,7 +277,7 @@ class Dual(Temperature, kind="dual"):
     """First temperature, in scaled reward units per nat."""
     target_entropy: float | None = None
     """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions A, and
-    0.7 log A for a discrete space of A actions."""
+    0.3 log A for a discrete space of A actions."""
     epsilon: float | None = added(None)
     """KL divergence from a fixed prior that it is tuned to, in nats; None is A (1 + log 2), for A action
     dimensions: what an entropy of -A is as a divergence from the uniform distribution."""

@@ -7,9 +7,19 @@ from typing import Any
 from virel_common.errors import require
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.environment_settings import (
+    APP_H,
+    APP_H_BETA,
+    CARTPOLE,
+    SAC_2018,
+    SQL_2017,
+    VMPO_PENDULUM,
+    Settings,
+)
 from virel_deep.design.fields import changed
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.inference import Fixed, Iterative, Stein
+from virel_deep.design.model import Model, Smc
 from virel_deep.design.on_policy import Advantage, Rollouts, Score, TopShare
 from virel_deep.design.parts import (
     Constant,
@@ -22,37 +32,8 @@ from virel_deep.design.parts import (
     VNetwork,
     Zero,
 )
+from virel_deep.design.priors import Asymmetric, Distilled, Tilted
 from virel_deep.design.run import RunConfig
-
-Settings = Mapping[str, object]
-"""Values of settings by dotted name, as `fields.changed` takes them."""
-
-APP_H: Mapping[str, Settings] = {
-    "Hopper": {"reward_scale": 5.0},
-    "HalfCheetah": {"reward_scale": 5.0},
-    "Walker2d": {"reward_scale": 3.0},
-}
-"""Reward scales of the VIREL paper, App. I, Table 1; 1 elsewhere."""
-APP_H_BETA: Mapping[str, Settings] = {**APP_H, "Humanoid": {"temperature.scale": 4e-4}}
-"""The same with lambda = (1 - gamma) / r_avg of that table; 4e-3 elsewhere."""
-SAC_2018: Mapping[str, Settings] = {
-    "Hopper": {"reward_scale": 5.0},
-    "Walker2d": {"reward_scale": 5.0},
-    "HalfCheetah": {"reward_scale": 5.0},
-    "Ant": {"reward_scale": 5.0},
-    "Humanoid": {"reward_scale": 20.0},
-}
-"""Reward scales of Haarnoja et al. 2018, Table 2; 1 elsewhere."""
-
-SQL_2017: Mapping[str, Settings] = {
-    "Swimmer": {"reward_scale": 30.0},
-    "Hopper": {"reward_scale": 30.0},
-    "HalfCheetah": {"reward_scale": 30.0},
-    "Walker2d": {"reward_scale": 10.0},
-    "Ant": {"reward_scale": 300.0},
-    "Humanoid": {"reward_scale": 100.0},
-}
-"""Reward scales of the code that Haarnoja et al. 2017 published; 1 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +44,8 @@ class Preset:
     source: str
     environments: Mapping[str, Settings] = field(default_factory=dict)
     """Settings by environment family (`Hopper-v5` is a `Hopper`)."""
+    copies: int = 1
+    """Parallel copies of the environment per seed, unless a run asks for another number."""
 
 
 VIREL = Algorithm(
@@ -122,7 +105,11 @@ ERPG = Algorithm(
     value=Advantage(evaluation="soft", steps=5),
     posterior=Score(),
     temperature=Constant(alpha=0.01),
-    data=Rollouts(length=80),
+    data=Rollouts(length=5),
+    hidden=(64, 64),
+    learning_rate=1e-3,
+    policy_learning_rate=3e-4,
+    gradient_norm=0.5,
 )
 SAC_ITERATIVE = replace(SAC, posterior=Iterative(steps=2, samples=10), prior=Fixed(), data=Replay(batch=128))
 SQL = Algorithm(
@@ -132,6 +119,25 @@ SQL = Algorithm(
     data=Replay(batch=128),
     hidden=(128, 128),
     target_period=1000,
+)
+MB_SAC = replace(SAC, value=Model())
+SMCP = replace(SAC, value=Model(horizon=0), posterior=Smc())
+MB_MPO = replace(MPO, value=Model(critics=1, evaluation="hard"))
+DISTRAL = Algorithm(
+    value=TargetQ(critics=1, evaluation="optimal"),
+    posterior=Tilted(),
+    prior=Distilled(exponent=0.9),
+    temperature=Constant(alpha=0.2),
+    data=Replay(batch=128),
+    gamma=0.999,
+    learning_rate=1e-3,
+)
+IADP = Algorithm(
+    value=TargetQ(critics=2, evaluation="soft", steps=5, trace=1.0),
+    posterior=TanhGaussian(),
+    prior=Asymmetric(),
+    temperature=Constant(alpha=0.1),
+    data=Replay(batch=64),
 )
 
 PRESETS = {
@@ -148,7 +154,7 @@ PRESETS = {
         APP_H_BETA,
     ),
     "sac-v": Preset(SAC_V, "Haarnoja et al. 2018 (arXiv 1801.01290), with two critics", SAC_2018),
-    "sac": Preset(SAC, "Haarnoja et al. 2018 (arXiv 1812.05905)"),
+    "sac": Preset(SAC, "Haarnoja et al. 2018 (arXiv 1812.05905)", CARTPOLE),
     "ddpg": Preset(DDPG, "Lillicrap et al. 2016, Gaussian noise"),
     "td3": Preset(
         TD3, "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first"
@@ -158,12 +164,30 @@ PRESETS = {
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
-    "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists"),
-    "erpg": Preset(ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps"),
+    "vmpo": Preset(
+        VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists", VMPO_PENDULUM
+    ),
+    "erpg": Preset(
+        ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy", copies=8
+    ),
     "sac-iterative": Preset(
         SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"
     ),
+    "mb-sac": Preset(
+        MB_SAC, "sac with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+    ),
+    "smcp": Preset(
+        SMCP,
+        "Piche et al. 2019, as summarised by Macfarlane et al. 2024; its policy and critics are those of sac",
+    ),
+    "mb-mpo": Preset(
+        MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+    ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
+    "distral": Preset(
+        DISTRAL, "Teh et al. 2017 (arXiv 1707.04175), discrete; numbers of Robust-Multitask-RL's gridworlds"
+    ),
+    "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep.md lists"),
 }
 """Every preset by name. A new algorithm is one row more."""
 
@@ -212,9 +236,12 @@ def algorithm(
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:
     """Configuration of a run of a preset; `settings` are further fields of `RunConfig`.
 
+    Without `copies` it has as many copies of the environment as the preset.
+
     Example:
         >>> run_config("td3", "Hopper-v5", steps=10_000, seeds=(0, 1)).algorithm.policy_delay
         2
     """
     chosen = settings.pop("algorithm", None) or algorithm(preset, env)
+    settings = {"copies": preset_row(preset).copies} | settings
     return RunConfig(preset=preset, env=env, algorithm=chosen, steps=steps, seeds=seeds, **settings)

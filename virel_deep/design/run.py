@@ -6,7 +6,17 @@ from typing import Any, Literal
 
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec
-from virel_deep.design.fields import Table, added, check_types, decode, demand, demand_at_least, encode
+from virel_deep.design.fields import (
+    Table,
+    Tables,
+    added,
+    check_types,
+    decode,
+    demand,
+    demand_at_least,
+    encode,
+)
+from virel_deep.design.tasks import check_tasks, labels, specs
 
 Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
 """How float32 matrix products are computed; see `RunConfig.precision`."""
@@ -71,6 +81,11 @@ class RunConfig:
     """Mean return of an evaluation from which on a seed may stop early; None: it never does."""
     stop_evaluations: int = added(1)
     """Consecutive evaluations that must reach `stop_return` before a seed stops."""
+    tasks: Tables = added(())  # noqa: RUF009  (makes a field)
+    """Tasks that a seed trains at once, each with an `id` and `arguments` of its own; () is the one of `env`.
+    Copy i of the environments has task i modulo their number."""
+    prior_run: str | None = added(None)
+    """Run folder that the prior's parameters came from, which `prior.npz` holds; None: they were drawn."""
 
     def __post_init__(self) -> None:
         """Check numbers of steps, seeds, copies and rows; raise `InputError` for one that is invalid."""
@@ -86,6 +101,11 @@ class RunConfig:
         for name in ("steps", "eval_every", "log_every", "checkpoint_every"):
             whole = getattr(self, name) % self.copies == 0
             demand(self, whole, name, f"must be a multiple of `copies` = {self.copies}")
+        check_tasks(self.tasks)
+        whole = self.copies % max(1, len(self.tasks)) == 0
+        demand(self, whole, "copies", f"must be a multiple of the number of tasks, {len(self.tasks)}")
+        own = self.eval_env is None or not self.tasks
+        demand(self, own, "eval_env", "must be None where there are several tasks")
         least = max(self.copies, self.algorithm.data.transitions(self.copies))
         demand(self, self.capacity >= least, "capacity", f"must be at least {least}, to hold a batch")
         window = self.first_window
@@ -97,16 +117,22 @@ class RunConfig:
         )
 
     @property
-    def env_spec(self) -> EnvSpec:
-        """Specification of the environment that the run trains in."""
-        return EnvSpec(self.env, self.env_arguments, self.max_episode_steps)
+    def env_specs(self) -> tuple[EnvSpec, ...]:
+        """Specifications of the environments that the run trains in: one, or one per task."""
+        one = EnvSpec(self.env, self.env_arguments, self.max_episode_steps)
+        return specs(self.tasks, one) or (one,)
 
     @property
-    def eval_spec(self) -> EnvSpec:
-        """Specification of the environment of evaluations; another id has none of the run's arguments."""
+    def task_names(self) -> list[str]:
+        """Names of the tasks, in their order; none where there is one task."""
+        return labels(self.tasks)
+
+    @property
+    def eval_specs(self) -> tuple[EnvSpec, ...]:
+        """Specifications of the environments of evaluations; another id has none of the run's arguments."""
         if self.eval_env is None:
-            return self.env_spec
-        return EnvSpec(self.eval_env, max_episode_steps=self.max_episode_steps)
+            return self.env_specs
+        return (EnvSpec(self.eval_env, max_episode_steps=self.max_episode_steps),)
 
     @property
     def kept(self) -> int:

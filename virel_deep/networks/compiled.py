@@ -54,7 +54,7 @@ class CompiledStorage:
     ) -> None:
         """Allocate the outputs of hidden layers, which a forward pass fills."""
         self.passes, self.sizes = 0, (rows, reached)
-        self._net = Net(flat.detach().numpy(), gradient.numpy(), _layers(sizes, seeds * heads))
+        self._net = Net(flat.detach().numpy(), gradient.numpy(), table_of_layers(sizes, seeds * heads))
         self._of, self._n_out = (seeds, heads), sizes[-1]
         self._hidden = np.empty((seeds * heads, rows * sum(sizes[1:-1])), self._net.flat.dtype)
 
@@ -82,7 +82,7 @@ class CompiledStorage:
         return None if inputs is None else torch.from_numpy(out)
 
 
-def _layers(sizes: Sequence[int], stack: int) -> NDArray[np.int64]:
+def table_of_layers(sizes: Sequence[int], stack: int) -> NDArray[np.int64]:
     """Sizes and positions of the blocks of each layer, as `Network.views` has them."""
     rows, start = [], 0
     for n_in, n_out in pairwise(sizes):

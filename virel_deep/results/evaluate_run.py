@@ -13,7 +13,7 @@ from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_deep.data.environments import EnvironmentFailure, Episode
 from virel_deep.results.statistics import Scores, iqm_interval
-from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluate import PolicyFailure, evaluate_tasks
 from virel_deep.run.folder import read_config, read_together
 from virel_deep.run.policy import load_policy
 from virel_deep.streams import stream
@@ -30,17 +30,31 @@ class Evaluated:
     step: int
     """Environment steps that the policy was trained for."""
     episodes: list[Episode]
+    """Episodes of all tasks, task by task."""
+    tasks: Sequence[str] = ()
+    """Names of the tasks, each with as many episodes; none where there is one task."""
 
     @property
     def returns(self) -> Scores:
         """Unscaled return of each episode."""
         return np.array([episode.return_ for episode in self.episodes])
 
+    @property
+    def of_tasks(self) -> dict[str, "Evaluated"]:
+        """Evaluation in each task alone, by its name; empty where there is one task."""
+        n = len(self.episodes) // max(1, len(self.tasks))
+        return {
+            name: Evaluated(self.seed, self.step, self.episodes[i * n : (i + 1) * n])
+            for i, name in enumerate(self.tasks)
+        }
+
 
 def evaluate_run(
     run: Path, *, episodes: int, seed: int, best: bool = False
 ) -> tuple[list[Evaluated], list[str]]:
     """Evaluate the newest policy of every seed of a run on the same episodes, or the best that it kept.
+
+    Where a run has several tasks, so many episodes are played in each.
 
     Returns:
         One evaluation per seed, and one sentence per seed that could not be evaluated.
@@ -56,11 +70,13 @@ def evaluate_run(
     for one in config.seeds:
         try:
             policy = load_policy(run, one, best=best)
-            played = evaluate_policy(policy.act, config.eval_spec, source, episodes)
+            played = evaluate_tasks(policy.act, config.eval_specs, source, episodes)
         except (InputError, EnvironmentFailure, PolicyFailure) as error:
             failed.append(f"seed {one}: {error}")
             continue
-        done.append(Evaluated(one, policy.step, played))
+        done.append(
+            Evaluated(one, policy.step, [x for of_task in played for x in of_task], config.task_names)
+        )
     if not done:
         raise InputError("; ".join(failed))
     return done, failed
@@ -91,7 +107,7 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,
-        "env": read_config(run).eval_spec.id,
+        "env": read_config(run).eval_specs[0].id,
         "seed": seed,
         "versions": run_versions(),
         "iqm": interval._asdict(),
@@ -101,8 +117,10 @@ def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path
                 "step": one.step,
                 "returns": [episode.return_ for episode in one.episodes],
                 "lengths": [episode.length for episode in one.episodes],
+                **({"tasks": {name: float(x.returns.mean()) for name, x in of.items()}} if of else {}),
             }
             for one in done
+            for of in [one.of_tasks]
         ],
     }
     path = run / FILE
@@ -116,7 +134,7 @@ def means(done: Sequence[Evaluated]) -> Scores:
 
 
 def evaluation_table(done: Sequence[Evaluated]) -> Table:
-    """Table of evaluated policies, one row per seed: mean, deviation and range of returns, mean length."""
+    """Table of evaluated policies, one row per seed, and one per seed and task where there are several."""
     out = Table(title="Deterministic episodes, unscaled returns", title_justify="left", box=box.SIMPLE_HEAD)
     for column in (
         "seed",
@@ -130,9 +148,15 @@ def evaluation_table(done: Sequence[Evaluated]) -> Table:
     ):
         out.add_column(column, justify="right")
     for one in done:
-        x = one.returns
-        spread = f"{x.std(ddof=1):.1f}" if len(x) > 1 else "-"
-        length = np.mean([episode.length for episode in one.episodes])
-        numbers = (f"{x.mean():.1f}", spread, f"{x.min():.1f}", f"{x.max():.1f}", f"{length:.1f}")
-        out.add_row(str(one.seed), str(one.step), str(len(x)), *numbers)
+        out.add_row(str(one.seed), *_numbers(one))
+        for name, of_task in one.of_tasks.items():
+            out.add_row(f"{one.seed}, {name}", *_numbers(of_task))
     return out
+
+
+def _numbers(one: Evaluated) -> tuple[str, ...]:
+    """Cells of an evaluation: steps, episodes, mean, deviation and range of returns, mean length."""
+    x, length = one.returns, np.mean([episode.length for episode in one.episodes])
+    spread = f"{x.std(ddof=1):.1f}" if len(x) > 1 else "-"
+    numbers = (f"{x.mean():.1f}", spread, f"{x.min():.1f}", f"{x.max():.1f}", f"{length:.1f}")
+    return str(one.step), str(len(x)), *numbers

@@ -16,7 +16,7 @@ from virel_deep.data.observations import Observations, observations_of
 from virel_deep.data.returned import Unusable
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.run.actors import Actor, normalised
-from virel_deep.run.explorers import Explorer
+from virel_deep.run.explore import Explorer
 from virel_deep.run.folder import read_config
 from virel_deep.run.policy import Policy, acts_by, newest, policy_of
 from virel_deep.streams import stream
@@ -87,7 +87,7 @@ def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPoli
     require(noise_seed >= 0, "noise_seed", noise_seed, "must not be negative")
     chosen = read_config(run).seeds[0] if seed is None else seed
     config, found = newest(run, chosen)
-    policy = policy_of(config, found)
+    policy = policy_of(config, found, seed=chosen)
     env = make_env(policy.env)
     try:
         actions, seen = actions_of(env.action_space), observations_of(env.observation_space)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
 from virel_deep.design.fields import dotted
+from virel_deep.design.tasks import labels
 from virel_deep.results.statistics import Scores
 from virel_deep.run.metrics import read_rows
 
@@ -45,6 +46,8 @@ class Run:
     """Reasons why seeds don't count, one per such seed."""
     mixed: tuple[str, ...] = ()
     """Sentences on how the folders differ that this run was pooled from, if they do."""
+    together: bool = False
+    """Whether returns are means over the tasks of a run with several."""
 
     def final(self) -> Scores:
         """Final score of each seed, `[K]`: the mean of its last 10 evaluations."""
@@ -78,8 +81,20 @@ class Run:
         return replace(self, steps=min(self.steps, steps), at=self.at[:kept], returns=self.returns[:, :kept])
 
 
-def read_run(folder: Path) -> Run:
+def read_with_tasks(folder: Path) -> list[Run]:
+    """Read a run, and after it its returns in each of its tasks, as runs in environments of their own.
+
+    Raises:
+        InputError: as `read_run`.
+    """
+    whole = read_run(folder)
+    return [whole, *(read_run(folder, task=name) for name in _task_names(whole.settings))]
+
+
+def read_run(folder: Path, *, task: str | None = None) -> Run:
     """Read the evaluation returns in a run folder; the run may be unfinished.
+
+    With a `task` they are those in one task of several, else their means over tasks.
 
     Raises:
         InputError: `folder` is not a run folder, a file in it is damaged, or no seed has an evaluation.
@@ -93,7 +108,7 @@ def read_run(folder: Path) -> Run:
         require(
             type(value) is kind, f"{folder}/config.json: {name}", value, f"must be of type {kind.__name__}"
         )
-    evaluations, left_out = _evaluations(folder)
+    evaluations, left_out = _evaluations(folder, task)
     require(
         len(evaluations) > 0,
         "run",
@@ -104,22 +119,30 @@ def read_run(folder: Path) -> Run:
     require(steps != [], "run", str(folder), "must have seeds that were evaluated at the same steps")
     algorithm = config.get("algorithm")
     versions = document.get("versions")
+    tasks = _task_names(config)
+    which = f", {task}" if task else f", mean of {len(tasks)} tasks" if tasks else ""
     return Run(
         folder=folder,
         preset=config["preset"],
-        env=config["env"],
+        env=f"{config['env']}{which}",
         steps=config["steps"],
         settings={**config, **(dotted(algorithm) if isinstance(algorithm, dict) else {})},
         versions=versions if isinstance(versions, dict) else {},
         seeds=tuple(evaluations),
         at=np.array(steps),
         returns=np.array([[one[step] for step in steps] for one in evaluations.values()], np.float64),
-        left_out=left_out,
+        left_out=() if task else left_out,  # told once
+        together=bool(tasks) and task is None,
     )
 
 
-def _evaluations(folder: Path) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
-    """Read each seed's returns by step, and the reasons for which other seeds are left out."""
+def _task_names(config: dict[str, Any]) -> list[str]:
+    """Names of the tasks of a run, from its configuration."""
+    return labels(config.get("tasks") or ())
+
+
+def _evaluations(folder: Path, task: str | None) -> tuple[dict[int, dict[int, float]], tuple[str, ...]]:
+    """Read each seed's returns by step, in a task or in all, and why other seeds are left out."""
     out: dict[int, dict[int, float]] = {}
     left_out = []
     for seed, path in sorted(_seed_folders(folder)):
@@ -134,6 +157,7 @@ def _evaluations(folder: Path) -> tuple[dict[int, dict[int, float]], tuple[str, 
         if not rows:
             left_out.append(f"seed {seed} has no evaluation yet")
             continue
+        rows = rows if task is None else [row | {"return": row.get("tasks", {}).get(task)} for row in rows]
         out[seed] = {row["step"]: _return(row, metrics) for row in rows}
     return out, tuple(left_out)
 

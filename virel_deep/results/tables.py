@@ -48,7 +48,11 @@ def _against(run: Run, base: Run | None) -> str:
 
 
 def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
-    """Table of scores over all environments, for algorithms that ran in each; None for one environment."""
+    """Table of scores over all environments, for algorithms that ran in each; None for one environment.
+
+    The tasks of a run are environments; means over them do not count once more.
+    """
+    named = [entry for entry in named if not entry.run.together]
     groups = environments(named)
     reference = named[0].label
     in_all = [label for label, envs in missing_environments(named).items() if not envs]

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from virel_deep.axes.build import build
+from virel_deep.axes.build import Parts, build
 from virel_deep.axes.categorical import greedy
-from virel_deep.axes.interfaces import Deliberate, Objective
+from virel_deep.axes.interfaces import Deliberate, Draw, Objective, Settling
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import discrete, improvement, inference, on_policy, parts
+from virel_deep.design import discrete, improvement, inference, model, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.perceptron import perceptron
+from virel_deep.run.critic_actor import values_perceptron
 
 Floats = NDArray[np.float32]
 Layers = list[tuple[Floats, Floats]]
@@ -69,9 +70,18 @@ class GreedyPerceptron:
         return greedy(perceptron(self.layers, observation))
 
 
-def make_actor(algorithm: Algorithm, state: SeedState) -> Actor:
-    """Make the deterministic actor of one seed of an algorithm from its networks."""
-    return normalised(ACTORS[type(algorithm.posterior)](algorithm, state), state)
+def make_actor(algorithm: Algorithm, state: SeedState, source: np.random.SeedSequence | None = None) -> Actor:
+    """Make the actor of one seed of an algorithm from its networks; it is deterministic, or it plans.
+
+    Args:
+        algorithm: whose actor it is.
+        state: the seed's networks.
+        source: of the random numbers of an actor that plans; None is always the same one.
+    """
+    actor = ACTORS[type(algorithm.posterior)](algorithm, state)
+    if isinstance(actor, PlanningActor) and source is not None:
+        actor.restart(source)
+    return normalised(actor, state)
 
 
 def normalised(actor: Actor, state: SeedState) -> Actor:
@@ -103,7 +113,7 @@ def _tanh_perceptron(_: Algorithm, state: SeedState) -> Actor:
 class DeliberateActor:
     """Actor that infers its actions with the critics, in torch on the CPU."""
 
-    posterior: Deliberate
+    posterior: Settling
     objective: Objective
 
     def act(self, observation: Floats) -> Floats:
@@ -113,18 +123,59 @@ class DeliberateActor:
         return action
 
 
-def _deliberate(algorithm: Algorithm, state: SeedState) -> Actor:
-    """Parts of one seed with its networks and temperature, of which the posterior acts."""
+class PlanningActor:
+    """Actor that plans with random numbers of its own, in torch on the CPU.
+
+    Args:
+        agent: the posterior, and the draw that its plans need.
+        objective: critics, prior, temperature and model.
+        acting: random numbers of a plan.
+    """
+
+    def __init__(self, posterior: Deliberate, objective: Objective, acting: Draw) -> None:
+        """Store what plans; the random numbers begin at 0 until `restart`."""
+        self._posterior, self._objective, self._acting = posterior, objective, acting
+        self._source = torch.Generator().manual_seed(0)
+
+    def restart(self, source: np.random.SeedSequence) -> None:
+        """Begin the random numbers anew, from a source that is not advanced."""
+        self._source.manual_seed(int(source.generate_state(1)[0]))
+
+    def act(self, observation: Floats) -> Floats:
+        """First actions `[N, A]` of plans at `observation [N, O]`."""
+        state = torch.from_numpy(np.ascontiguousarray(observation))[None]
+        noise = torch.empty(1, len(observation), self._acting.width).normal_(generator=self._source)
+        action: Floats = self._posterior.deliberate(state, noise, self._objective)[0].numpy()
+        return action
+
+
+def _settling(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Actor that infers the deterministic action of its posterior."""
+    made = restored(algorithm, state)
+    assert isinstance(made.posterior, Settling), "the posterior has a deterministic action"
+    return DeliberateActor(made.posterior, made.objective)
+
+
+def _planning(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Actor whose posterior plans."""
+    made = restored(algorithm, state)
+    assert isinstance(made.posterior, Deliberate), "the posterior acts by its objective"
+    return PlanningActor(made.posterior, made.objective, made.posterior.acting)
+
+
+def restored(algorithm: Algorithm, state: SeedState) -> Parts:
+    """Parts of one seed on the CPU, with the networks, memory and temperature that it acts by."""
     n_action = state["n_action"]
     n_observation = np.shape(state["critic"]["0.weight"])[1] - n_action
     made = build(algorithm, n_observation, n_action, seeds=1, device=torch.device("cpu"))
-    for part in (made.posterior, made.value):
+    for part in (made.posterior, made.value, made.prior):
         for name, network in part.networks.items():
             for block, x in network.seed_blocks(network.flat, 0).items():
                 x.copy_(torch.as_tensor(state[name][block]))
+    for name, memory in made.remembering.items():
+        memory.load_seed_state(0, state[name])
     made.temperature.load_seed_state(0, state["temperature"])
-    assert isinstance(made.posterior, Deliberate), "the posterior acts by its objective"
-    return DeliberateActor(made.posterior, Objective(made.value.q_of, made.prior, made.temperature.alpha))
+    return made
 
 
 def _greedy_perceptron(_: Algorithm, state: SeedState) -> Actor:
@@ -132,14 +183,25 @@ def _greedy_perceptron(_: Algorithm, state: SeedState) -> Actor:
     return GreedyPerceptron(layers_of(state["policy"]))
 
 
+def _tilted(algorithm: Algorithm, state: SeedState) -> Actor:
+    """Most probable action: with a uniform prior, that of largest value by the smaller critic."""
+    if algorithm.prior.kind != "uniform":
+        return _settling(algorithm, state)
+    return GreedyPerceptron(values_perceptron(state["critic"], state["n_action"]))
+
+
 ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     parts.TanhGaussian: _tanh_perceptron,
     parts.Deterministic: _tanh_perceptron,
     improvement.Weighted: _tanh_perceptron,
-    inference.Iterative: _deliberate,
-    inference.Stein: _deliberate,
+    inference.Iterative: _settling,
+    inference.Stein: _settling,
+    model.Smc: _planning,
     discrete.Categorical: _greedy_perceptron,
     discrete.Enumerated: _greedy_perceptron,
+    discrete.TopShareCategorical: _greedy_perceptron,
+    discrete.ScoreCategorical: _greedy_perceptron,
+    priors.Tilted: _tilted,
     on_policy.TopShare: _tanh_perceptron,
     on_policy.Score: _tanh_perceptron,
 }

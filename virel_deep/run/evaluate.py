@@ -1,13 +1,15 @@
 """Evaluation of a policy: deterministic episodes on separate environments, scored by unscaled return."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs
+from virel_deep.data.making import can_be_made
 from virel_deep.design.environment import EnvSpec
 
 Floats = NDArray[np.float32]
@@ -59,6 +61,51 @@ def evaluate_policy(
             _close(envs)
         raise
     _close(envs)
+    return played
+
+
+def evaluate_tasks(
+    act: Act, envs: Sequence[EnvSpec], seed: np.random.SeedSequence, episodes: int
+) -> list[list[Episode]]:
+    """Play episodes as `evaluate_policy` does, in each of several tasks, by random streams of their own.
+
+    A single task has the stream that is given.
+    """
+    seeds = [_child(seed, i) for i in range(len(envs))] if len(envs) > 1 else [seed]
+    return [evaluate_policy(act, *of_task, episodes) for of_task in zip(envs, seeds, strict=True)]
+
+
+def evaluated(played: Sequence[Sequence[Episode]], tasks: Sequence[str]) -> dict[str, Any]:
+    """Row of the log for the episodes of an evaluation, task by task; `tasks` are their names, if several."""
+    means = [float(np.mean([episode.return_ for episode in of_task])) for of_task in played]
+    episodes = [episode for of_task in played for episode in of_task]
+    returns = [episode.return_ for episode in episodes]
+    lengths = [episode.length for episode in episodes]
+    of_tasks = {"tasks": dict(zip(tasks, means, strict=True))} if tasks else {}
+    return {"return": float(np.mean(returns)), "returns": returns, "lengths": lengths, **of_tasks}
+
+
+def evaluate_beside(
+    training: SeedEnvs, act: Act, env: EnvSpec, seed: np.random.SeedSequence, episodes: int
+) -> list[Episode]:
+    """Play episodes as `evaluate_policy` does, while environments for training are open.
+
+    Where no second environment can be made, they are played in turn in the first one of training: its
+    episodes are given up, `training.interrupted` is true then, and `training.alone` is the reason. A
+    constructor that fails once is not such a limit, but a failure.
+
+    Raises:
+        InputError, EnvironmentFailure, PolicyFailure: as `evaluate_policy`.
+    """
+    if not training.alone:
+        try:
+            return evaluate_policy(act, env, seed, episodes)
+        except EnvironmentFailure as failure:
+            if failure.where != "constructor" or env != training.env or can_be_made(env):
+                raise
+            training.alone = str(failure)
+    played = _in_turn(act, training.lend_first(_child(seed, 0)), seed, episodes)
+    training.begin_again()
     return played
 
 

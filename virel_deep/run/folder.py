@@ -118,6 +118,16 @@ def read_together(runs: Sequence[Path]) -> list[RunConfig]:
     return configs
 
 
+def record_failure(run: Path, seed: int, failure: Mapping[str, Any]) -> None:
+    """Write a seed's `failure.json`: step, what failed, where, and details.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    document = json.dumps(dict(failure), indent=1) + "\n"
+    write_atomically(seed_folder(run, seed) / "failure.json", document.encode())
+
+
 def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
     """Package versions that changed since the run began, by name: recorded and present version."""
     recorded = _read(run).get("versions")

@@ -1,56 +1,42 @@
 """Start or resume runs: split seeds over processes, and stop them when a signal or callback asks for it."""
 
 import ctypes
-import multiprocessing
-import os
-import queue
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import resource_tracker
-from multiprocessing.process import BaseProcess
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_common.terminal import say
+from virel_deep.data.presence import note_in
 from virel_deep.design.run import RunConfig
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Death, Work, train_apart
 from virel_deep.run.callbacks import Callbacks
-from virel_deep.run.folder import read_together
-from virel_deep.run.signals import (
-    STOP,
-    Children,
-    hear_stops_of,
-    signals_held_back,
-    signals_left_to,
-    stop_requests,
-)
+from virel_deep.run.folder import read_together, record_failure
+from virel_deep.run.signals import hear_stops_of, stop_requests
 from virel_deep.run.survey import bundles, survey
 
 if TYPE_CHECKING:
     from virel_deep.run.trainer import Report
 
-COMPLETE, FAILED, STOPPED = 0, 1, 130
-"""Exit statuses: every seed is done; a seed or a file failed; the run was stopped and saved."""
+__all__ = ["COMPLETE", "FAILED", "STOPPED", "Work", "train", "train_bundle"]
 
 
-class Work(NamedTuple):
-    """Seeds of a run that train together in one process."""
-
-    title: str
-    """Name of these seeds in messages and in the progress display."""
-    run: Path
-    config: RunConfig
-    seeds: list[int]
-    resume: bool
-    """Whether the seeds continue from checkpoints."""
-
-
-def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None) -> int:
+def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: bool = False) -> int:
     """Train or continue every unfinished seed of runs, and show progress; return the exit status.
 
     A seed whose checkpoints are damaged or gone is left out and said; the others train.
+
+    Args:
+        runs: run folders that differ in their seeds alone.
+        jobs: processes at a time.
+        callbacks: functions that see the training and may stop it.
+        survive: whether one job trains in a process of its own, too, where the environment comes from outside
+            of Gymnasium and may end its process.
 
     Raises:
         InputError: several runs differ in more than their seeds; or nothing is left to train but seeds that
@@ -68,11 +54,13 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None) -> int:
     for line in broken:
         say(f"virel train: left out: {line}")
     _keep_freed_memory()
+    from virel_deep.data.functions import found_elsewhere  # noqa: PLC0415  (brings Gymnasium)
     from virel_deep.run.progress import Progress  # noqa: PLC0415  (after the allocator was set up, like torch)
 
     with Progress([one.title for one in work], work[0].config.steps) as progress:
-        trained = _train_here if jobs == 1 or len(work) == 1 else _train_apart
-        status = trained(work, jobs, progress.update, callbacks)
+        one = jobs == 1 or len(work) == 1
+        here = one and not (survive and found_elsewhere(work[0].config.env))
+        status = (_here if here else _apart)(work, jobs, progress.update, callbacks)
     return max(status, FAILED if broken else COMPLETE)
 
 
@@ -87,11 +75,11 @@ def _work(runs: Sequence[Path], jobs: int) -> tuple[list[Work], list[str]]:
             say(f"note: {change}; results may not be those of an uninterrupted run")
         place = f"{run} " if len(runs) > 1 else ""
         split = bundles(found, jobs)
-        work += [Work(f"{place}{_title(seeds)}", run, config, seeds, resume) for seeds, resume in split]
+        work += [Work(f"{place}{title_of(seeds)}", run, config, seeds, resume) for seeds, resume in split]
     return work, broken
 
 
-def _train_here(work: Sequence[Work], _jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
+def _here(work: Sequence[Work], _jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
     """Train one bundle of seeds after the other in this process; start none after a stop."""
     statuses = []
     for title, run, config, seeds, resume in work:
@@ -148,7 +136,7 @@ def train_bundle(
                         asked.append(evaluated(trainer.step, trainer.scores) is True)
                     if (any(asked) or stopped()) and not trainer.done:
                         trainer.save()
-                        title = _title([one.seed for one in trainer.runs])
+                        title = title_of([one.seed for one in trainer.runs])
                         say(
                             f"{title} stopped at step {trainer.step}; to continue: virel train --resume {run}"
                         )
@@ -158,67 +146,69 @@ def train_bundle(
     except (InputError, StorageError, EnvironmentFailure) as error:
         say(f"virel train: {error}")
         return FAILED
-    return FAILED if trainer.failed else COMPLETE
-
-
-def _train_apart(work: Sequence[Work], jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
-    """Train each bundle of seeds in its own process, at most `jobs` at a time; start none after a stop."""
-    context = multiprocessing.get_context("spawn")
-    with signals_held_back():  # or a signal to the whole group kills this helper of the queue
-        resource_tracker.ensure_running()
-    reports = context.Queue()
-    waiting, statuses, children = list(work), [COMPLETE], Children()
-
-    def hear(seconds: float) -> None:
-        title, kind, step, values = reports.get(timeout=seconds)
-        if kind == "log":
-            show(title, step, values)
-        if (callbacks.log if kind == "log" else callbacks.evaluation)(step, values) and not children.stopped:
-            children.stop()
-
-    with signals_left_to(children):
-        while children.running or (waiting and not children.stopped):
-            while waiting and len(children.running) < jobs and not children.stopped:
-                child = context.Process(target=_child, args=(waiting[0], reports, os.getpid()))
-                child.name = waiting.pop(0).title
-                with signals_held_back():
-                    child.start()
-                    children.running.append(child)
-            with suppress(queue.Empty):
-                hear(0.2)
-            for process in [one for one in children.running if one.exitcode is not None]:
-                children.running.remove(process)
-                statuses.append(_status(process, children.stopped))
-        with suppress(queue.Empty):
-            while True:  # what the last ones said before they ended
-                hear(0.1)
-    return STOPPED if waiting else max(statuses)
-
-
-def _status(process: BaseProcess, stopped: bool) -> int:
-    code = process.exitcode
-    if stopped and code in {-number for number in STOP}:  # it was stopped before it listened
-        return STOPPED
-    if code not in {COMPLETE, FAILED, STOPPED}:
-        say(f"virel train: the process of {process.name} ended with status {code}; --resume continues it")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        say(f"virel train: {error.filename}: {error.strerror}")
         return FAILED
-    return code
+    status = FAILED if trainer.failed else COMPLETE
+    for group in trainer.behind:  # seeds that go on from an earlier step, as a newer checkpoint is damaged
+        again = train_bundle(run, config, group, True, report=report, evaluated=evaluated)
+        if again == STOPPED:
+            return STOPPED
+        status = max(status, again)
+    return status
 
 
-def _child(work: Work, reports: Any, parent: int) -> None:
+def _apart(work: Sequence[Work], jobs: int, show: Callable[..., None], callbacks: Callbacks) -> int:
+    """Train each bundle of seeds in its own process; of one that dies, the other seeds train on."""
+
+    def hear(one: Work, kind: str, step: int, values: Any) -> bool:
+        if kind == "log":
+            show(one.title, step, values)
+        return (callbacks.log if kind == "log" else callbacks.evaluation)(step, values)
+
+    return train_apart(work, jobs, _child, hear=hear, bury=_bury)
+
+
+def _bury(death: Death) -> list[Work]:
+    """Say how a process died; if inside of a seed's environment, record that and return what is left."""
+    (title, run, config, seeds, _), last = death.work, death.last
+    if not last.place:
+        say(f"virel train: the process of {title} ended {death.how}; virel train --resume {run} continues it")
+        return []
+    detail = f"{config.env} ended its process {death.how}, at step {last.step}"
+    where = f"{last.place}, process"
+    with suppress(StorageError):
+        failure = {"step": last.step, "what": "environment", "where": where, "detail": detail}
+        record_failure(run, last.seed, failure)
+    say(f"virel train: seed-{last.seed} failed at step {last.step}: {last.place}: {detail}")
+    rest = tuple(seed for seed in seeds if seed != last.seed)
+    if not rest:
+        return []
+    say(f"{title_of(rest)} continue{'s' * (len(rest) == 1)} from the newest checkpoint in a new process")
+    found = survey(run, replace(config, seeds=rest))
+    for line in found.broken.values():
+        say(f"virel train: left out: {line}")
+    return [Work(title, run, config, of_step, resume) for of_step, resume in bundles(found, 1)]
+
+
+def _child(work: Work, channel: Channel, parent: int) -> None:
     """Train a bundle of seeds in a process of its own, which ends with its parent."""
-    if not hear_stops_of(parent):
-        sys.exit(STOPPED)
-    _keep_freed_memory()
+    status = STOPPED
+    if hear_stops_of(parent):
+        _keep_freed_memory()
+        note_in(channel.presence)
+        report, evaluated = (partial(channel.tell, kind) for kind in ("log", "evaluation"))
+        status = train_bundle(
+            work.run, work.config, work.seeds, work.resume, report=report, evaluated=evaluated
+        )
+    channel.tell("status", status, None)
+    sys.exit(status)
 
-    def told(kind: str) -> Callable[..., None]:
-        return lambda step, values: reports.put((work.title, kind, step, values))
 
-    of_bundle = (work.run, work.config, work.seeds, work.resume)
-    sys.exit(train_bundle(*of_bundle, report=told("log"), evaluated=told("evaluation")))
-
-
-def _title(seeds: Sequence[int]) -> str:
+def title_of(seeds: Sequence[int]) -> str:
+    """Name of seeds in messages."""
     return f"seed{'s' * (len(seeds) > 1)} {','.join(map(str, seeds))}"
 
 

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from virel_common.errors import require
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.run import RunConfig
+from virel_deep.design.tasks import numbered
 from virel_deep.run.actors import Actor, make_actor
 from virel_deep.run.evaluations import BEST
 from virel_deep.run.folder import read_config
 from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.storage.checkpoint import Loaded
+from virel_deep.streams import stream
 
 Floats = NDArray[np.float32]
 
@@ -25,7 +27,7 @@ class Policy:
 
     actor: Actor
     env: EnvSpec
-    """Environment that the policy was trained in."""
+    """Environment that the policy was trained in; of several tasks the one that was asked for."""
     step: int
     """Environment steps that the policy was trained for."""
 
@@ -34,14 +36,16 @@ class Policy:
         return self.actor.act(observation)
 
 
-def load_policy(run: Path, seed: int, *, best: bool = False) -> Policy:
+def load_policy(run: Path, seed: int, *, best: bool = False, task: str | None = None) -> Policy:
     """Load the policy from the newest checkpoint of a seed, or that of its best evaluation.
 
+    `task` is the name or number of the task to act in; None is the first one.
+
     Raises:
-        InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run; or the
-            best policy was not kept.
+        InputError: the run, seed, task or checkpoint does not exist, is damaged, or belongs to another run;
+            or the best policy was not kept.
     """
-    return policy_of(*newest(run, seed, best=best))
+    return policy_of(*newest(run, seed, best=best), seed=seed, task=task)
 
 
 def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Loaded]:
@@ -54,7 +58,7 @@ def newest(run: Path, seed: int, *, best: bool = False) -> tuple[RunConfig, Load
     require(seed in config.seeds, "seed", seed, f"must be one of {list(config.seeds)}")
     require(config.keep_best or not best, "best", best, f"must be left out: {run} kept none (--keep-best)")
     place = BEST if best else "checkpoints"
-    return config, load_seed(run, config, seed, with_rows=False, place=place)
+    return config, load_seed(run, config, seed, place=place)
 
 
 def acts_by(loaded: Loaded) -> dict[str, Any]:
@@ -63,6 +67,12 @@ def acts_by(loaded: Loaded) -> dict[str, Any]:
     return {**loaded.state["agent"], **moments}
 
 
-def policy_of(config: RunConfig, loaded: Loaded) -> Policy:
-    """Policy of a checkpoint."""
-    return Policy(make_actor(config.algorithm, acts_by(loaded)), config.env_spec, loaded.step)
+def policy_of(config: RunConfig, loaded: Loaded, *, seed: int, task: str | None = None) -> Policy:
+    """Policy of a checkpoint of a seed, for a task by its name or number; None is the first one.
+
+    One that plans has the random numbers of that seed and step.
+    """
+    number = 0 if task is None else numbered(task, config.task_names)
+    source = stream(seed, "evaluation-actions", loaded.step)
+    actor = make_actor(config.algorithm, acts_by(loaded), source)
+    return Policy(actor, config.env_specs[number], loaded.step)

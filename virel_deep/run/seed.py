@@ -1,6 +1,7 @@
 """One seed of a run, apart from the shared agent: environments, random generators, log and failures."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
 from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
 from virel_deep.data.moments import Moments
+from virel_deep.data.presence import inside
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
-from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
+from virel_deep.run.evaluate import Act, PolicyFailure, evaluate_beside, evaluate_tasks, evaluated
 from virel_deep.run.evaluations import Evaluations
-from virel_deep.run.explorers import Explorer
-from virel_deep.run.folder import seed_folder
+from virel_deep.run.explore import Explorer
+from virel_deep.run.folder import record_failure, seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.run.survey import settings_record
@@ -40,6 +42,12 @@ class SeedFailure(RuntimeError):
         """Store the kind of failure, its details, and where it was."""
         super().__init__(detail)
         self.what, self.where = what, where
+
+    def after(self, losses: Sequence[str]) -> "SeedFailure":
+        """This failure with the losses that were not finite before it, if it is one of divergence."""
+        if self.what != "diverged" or not losses:
+            return self
+        return SeedFailure(self.what, f"{self}; not finite before it: {', '.join(losses)}", self.where)
 
 
 class SeedRun:
@@ -62,7 +70,8 @@ class SeedRun:
         self.config, self.seed, self.folder = config, seed, seed_folder(run, seed)
         key, failure = stream(seed, "environment"), None
         try:
-            self.envs = SeedEnvs(config.env_spec, config.copies, key, folder=self.folder)
+            with inside(seed, max(resume_step, 0), "training: constructor"):
+                self.envs = SeedEnvs(config.env_specs, config.copies, key, folder=self.folder)
             require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
         except EnvironmentFailure as error:
             failure = _environment(error, "training")
@@ -85,6 +94,9 @@ class SeedRun:
         self.returns: list[float] = []
         """Returns of the episodes that ended since the last `train` row."""
         self.last_return: float | None = None
+        self.cuts: list[int] = []
+        """Numbers of replay rows that end an episode because it was given up."""
+        self._told_alone = False
         self.moments = Moments(self.envs.observation_size) if config.normalize else None
         """Moments of the observations that the seed acted on, if they are normalised."""
         self.evaluations = Evaluations(config, self.folder, owner(config, seed))
@@ -102,7 +114,8 @@ class SeedRun:
                 "diverged", f"the policy's action is not finite at step {step}: {action.tolist()}"
             )
         try:
-            transition = self.envs.step(action)
+            with inside(self.seed, step, "training: step"):
+                transition = self.envs.step(action)
         except EnvironmentFailure as error:
             raise _environment(error, "training") from error
         self.largest_reward = max(self.largest_reward, float(np.abs(transition.reward).max()))
@@ -113,7 +126,9 @@ class SeedRun:
     def _log_episode(self, episode: Episode, step: int) -> None:
         self.returns.append(episode.return_)
         self.last_return = episode.return_
-        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length})
+        tasks = self.config.task_names
+        told = {"task": tasks[episode.copy % len(tasks)]} if tasks else {}
+        self.log.write(step, "episode", {"return": episode.return_, "length": episode.length, **told})
 
     def log_training(self, step: int, report: dict[str, float], steps_per_second: float) -> None:
         """Write a `train` row to the log, with mean metrics since the previous one.
@@ -144,33 +159,49 @@ class SeedRun:
         Raises:
             SeedFailure: an environment failed, or the policy returned an invalid action.
         """
-        config, at = self.config, f"evaluation at step {step}"
-        key = stream(self.seed, "evaluation", step)
+        config, at, key = self.config, f"evaluation at step {step}", stream(self.seed, "evaluation", step)
         actor: Actor
+        source = stream(self.seed, "evaluation-actions", step)
         if config.eval_stochastic:
-            source = stream(self.seed, "evaluation-actions", step)
             actor = normalised(Explorer(config.algorithm, acts_by, source), acts_by)
         else:
-            actor = make_actor(config.algorithm, acts_by)
+            actor = make_actor(config.algorithm, acts_by, source)
         try:
-            episodes = evaluate_policy(actor.act, config.eval_spec, key, config.eval_episodes)
+            with inside(self.seed, step, "evaluation"):
+                played = self._played(actor.act, key)
         except EnvironmentFailure as error:
             raise _environment(error, "evaluation", at) from error
         except PolicyFailure as error:
             raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
-        returns = [episode.return_ for episode in episodes]
-        lengths = [episode.length for episode in episodes]
-        mean = float(np.mean(returns))
-        self.log.write(step, "eval", {"return": mean, "returns": returns, "lengths": lengths})
-        self.evaluations.judge(step, mean, acts_by, regular=step % config.eval_every == 0)
-        return mean
+        if self.envs.interrupted:
+            self._tell_alone(step)
+        row = evaluated(played, config.task_names)
+        self.log.write(step, "eval", row)
+        self.evaluations.judge(step, row["return"], acts_by, regular=step % config.eval_every == 0)
+        return float(row["return"])
+
+    def _played(self, act: Act, key: np.random.SeedSequence) -> list[list[Episode]]:
+        """Evaluation episodes, task by task; of a single task where only one environment may be open, too."""
+        specs, episodes = self.config.eval_specs, self.config.eval_episodes
+        if len(specs) > 1:
+            return evaluate_tasks(act, specs, key, episodes)
+        return [evaluate_beside(self.envs, act, specs[0], key, episodes)]
+
+    def _tell_alone(self, step: int) -> None:
+        """Say, once, that evaluations are played in the training environment, and why."""
+        if not self._told_alone:
+            detail = f"evaluations give up the episode in training and play in its place: {self.envs.alone}"
+            self.log.write(step, "event", {"what": "one environment", "detail": detail})
+            say(f"note: seed-{self.seed}: {detail}")
+        self._told_alone = True
 
     def _largest_value(self, report: dict[str, float]) -> float:
         """Bound on the mean Q beyond which the critic counts as diverged."""
         algorithm = self.config.algorithm
         a_step = algorithm.reward_scale * self.largest_reward
         if algorithm.value.evaluation != "hard":
-            a_step += report["temperature"] * abs(report["entropy"])
+            nats = max(abs(report["entropy"]), abs(report.get("prior_kl", 0.0)))
+            a_step += report["temperature"] * nats
         return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
     def fail(self, step: int, failure: SeedFailure) -> None:
@@ -181,7 +212,7 @@ class SeedRun:
     def _record(self, step: int, failure: SeedFailure) -> None:
         document = {"step": step, "what": failure.what, "where": failure.where, "detail": str(failure)}
         self.log.write(step, "event", {"what": "failed", "detail": f"{failure.what}: {failure}"})
-        write_atomically(self.folder / "failure.json", (json.dumps(document, indent=1) + "\n").encode())
+        record_failure(self.folder.parent, self.seed, document)
 
     def finish(self, step: int) -> None:
         """Record in `done.json` that the seed has reached its last step, or why it needs no more."""
@@ -204,6 +235,7 @@ class SeedRun:
             "returns": self.returns,
             "last_return": self.last_return,
             **self._moments(),
+            **({"cuts": self.cuts} if self.cuts else {}),
             **self.evaluations.state(),
         }
 
@@ -219,13 +251,15 @@ class SeedRun:
                 "written; what is left of them counts"
             )
         try:
-            self.envs.restore(state["environment"])
+            with inside(self.seed, step, "training: restore"):
+                self.envs.restore(state["environment"])
         except EnvironmentFailure as error:
             raise _environment(error, "training") from error
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
         self.largest_reward = state["largest_reward"]
         self.returns, self.last_return = list(state["returns"]), state["last_return"]
+        self.cuts = list(state.get("cuts", ()))
         self.moments = Moments.of(state["moments"]) if self.moments is not None else None
         self.evaluations.restore(state)
         if not self.envs.exact:
@@ -235,10 +269,11 @@ class SeedRun:
 
     def close(self) -> None:
         """Close the seed's environments and log; say so if an environment can't be closed."""
+        step = self.envs.steps * self.config.copies
         try:
-            self.envs.close()
+            with inside(self.seed, step, "training: close"):
+                self.envs.close()
         except EnvironmentFailure as error:
-            step = self.envs.steps * self.config.copies
             self.log.write(step, "event", {"what": "not closed", "detail": str(error)})
             say(f"virel train: seed-{self.seed}: {error}; nothing is lost")
         self.log.close()

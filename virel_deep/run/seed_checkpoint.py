@@ -10,7 +10,7 @@ from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.storage.checkpoint import Loaded, load
 
-OF_ENVIRONMENT = ("env_arguments", "max_episode_steps", "normalize")
+OF_ENVIRONMENT = ("env_arguments", "max_episode_steps", "normalize", "tasks", "prior_run")
 """Settings of a run that are part of a checkpoint's identity where they are not the default."""
 
 
@@ -22,7 +22,7 @@ def owner(config: RunConfig, seed: int) -> str:
 
 
 def load_seed(
-    run: Path, config: RunConfig, seed: int, *, with_rows: bool = True, place: str = "checkpoints"
+    run: Path, config: RunConfig, seed: int, *, checked: bool = False, place: str = "checkpoints"
 ) -> Loaded:
     """Load the newest valid checkpoint of a seed; fail if it is of another run or seed.
 
@@ -30,14 +30,14 @@ def load_seed(
         run: run folder.
         config: its configuration.
         seed: one of the run's seeds.
-        with_rows: whether to load the replay, too.
+        checked: whether to check the replay, too, for `rows_of`; it is not loaded.
         place: folder of the seed that holds the checkpoints: of training, or of the best policy.
 
     Raises:
         InputError: there is no checkpoint, none is valid, or it belongs to another run or seed.
     """
     folder = seed_folder(run, seed) / place
-    loaded = load(folder, with_rows=with_rows)
+    loaded = load(folder, with_rows=False, checked=checked)
     found, here = loaded.state.get("owner"), json.loads(owner(config, seed))
     theirs = additions(config.algorithm) | (json.loads(found) if isinstance(found, str) else {})
     if theirs != here:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from virel_common.terminal import WARNINGS, heard
+
 KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
 """Signals of impatient people: the first one saves and stops, a second one kills."""
-WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals of schedulers and of terminals that close; they save and stop too, however often they come."""
 STOP = (*KILL_TWICE, *WARNINGS)
 STOP_CHILD = signal.SIGUSR1
 """Signal by which the parent asks its children to stop, one of those that may come twice.
@@ -88,7 +88,7 @@ def stop_signals_passed_to(stop: Callable[[bool], None]) -> Iterator[None]:
 @contextmanager
 def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
     """Handle every stop signal by a function, and as before after the block."""
-    before = {number: signal.signal(number, handler) for number in STOP}
+    before = {number: signal.signal(number, handler) for number in heard(*STOP)}
     try:
         yield
     finally:

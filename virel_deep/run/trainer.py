@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from virel_common.errors import require
+from virel_common.errors import InputError, require
 from virel_common.terminal import say
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import CapturedUpdate, cuda_graph
@@ -18,7 +18,7 @@ from virel_deep.agent.interfaces import Agent, Own
 from virel_deep.axes.interfaces import Noise
 from virel_deep.data.minibatches import READ
 from virel_deep.data.moments import Scaling
-from virel_deep.data.replay import Replay
+from virel_deep.data.replay import Replay, held_out
 from virel_deep.design.run import RunConfig
 from virel_deep.networks.perceptron import Floats
 from virel_deep.networks.precision import products
@@ -27,7 +27,8 @@ from virel_deep.run.folder import locked, seed_folder
 from virel_deep.run.normalising import normalise
 from virel_deep.run.seed import SeedFailure, SeedRun
 from virel_deep.run.seed_checkpoint import load_seed
-from virel_deep.storage.checkpoint import Rows, save
+from virel_deep.run.transfer import start_from
+from virel_deep.storage.checkpoint import Loaded, Rows, rows_of, save
 from virel_deep.streams import generator
 
 Report = Callable[[int, dict[str, Any]], object]
@@ -55,15 +56,21 @@ class Trainer:
         self.runs: list[SeedRun] = []
         self.failed: list[int] = []
         """Seeds that failed and were removed."""
+        self.behind: list[list[int]] = []
+        """Groups of seeds that are left to train apart, from an earlier step than these."""
+        self._loaded: dict[int, Loaded] = {}
+        """Newest checkpoint of each seed that has not been restored yet."""
         self.scores: dict[int, float] = {}
         """Mean return of each seed evaluated after this step; empty if there was no evaluation."""
         with ExitStack() as held:
             held.enter_context(locked(run, seeds))  # before anything is read or changed
             held.callback(self._close_runs)
-            for seed in seeds:
-                self._open(seed, resume=resume)
+            if resume:
+                self._load(seeds)
+            for seed in self._loaded if resume else seeds:
+                self._open(seed)
             if self.runs:
-                self._build()
+                self._build(resume=resume)
             if resume:
                 self._restore()
             self._held = held.pop_all()
@@ -78,9 +85,31 @@ class Trainer:
         self._scalings: list[Scaling] = []
         """Normalisation of each seed's observations at this step; empty if they are not normalised."""
 
-    def _open(self, seed: int, *, resume: bool) -> None:
+    def _load(self, seeds: Sequence[int]) -> None:
+        """Load the newest checkpoint of each seed; leave out those that have none, or an earlier one.
+
+        Raises:
+            InputError: no seed has a checkpoint that is whole and of this run.
+        """
+        loaded, broken = dict[int, Loaded](), list[str]()
+        for seed in seeds:
+            try:
+                loaded[seed] = load_seed(self.folder, self.config, seed, checked=True)
+            except InputError as error:
+                broken.append(str(error))
+                self.failed.append(seed)
+        if not loaded:
+            raise InputError("; ".join(broken))
+        for line in broken:
+            say(f"virel train: left out: {line}")
+        self.step, *earlier = sorted({one.step for one in loaded.values()}, reverse=True)
+        at = {step: [seed for seed, one in loaded.items() if one.step == step] for step in earlier}
+        self.behind = list(at.values())
+        self._loaded = {seed: one for seed, one in loaded.items() if one.step == self.step}
+
+    def _open(self, seed: int) -> None:
         """Make a seed's environments and log; a seed whose environment fails is recorded and left out."""
-        step = self._saved_step(seed) if resume else self._unbegun(seed)
+        step = self.step if seed in self._loaded else self._unbegun(seed)
         try:
             self.runs.append(SeedRun(self.folder, self.config, seed, resume_step=step))
         except SeedFailure as failure:
@@ -93,42 +122,32 @@ class Trainer:
         )
         return -1  # stopped before its first checkpoint, it may have left rows
 
-    def _saved_step(self, seed: int) -> int:
-        """Step of a seed's checkpoint, which must be that of the others."""
-        step = load_seed(self.folder, self.config, seed, with_rows=False).step
-        self.step = self.step or step
-        steps = sorted({self.step, step})
-        require(
-            len(steps) == 1,
-            "seeds",
-            steps,
-            "must have checkpoints of the same step; run `virel train --resume` again",
-        )
-        return step
-
     def _restore(self) -> None:
         """Restore every seed from its checkpoint; a seed whose environments can't start is removed."""
         failures = {k: self._restored(k) for k in range(len(self.runs))}
         self._remove({k: failure for k, failure in failures.items() if failure is not None})
 
     def _restored(self, k: int) -> SeedFailure | None:
-        """Restore one seed, whose rows leave the memory before the next one's are read."""
+        """Restore one seed; its replay rows are read chunk by chunk."""
         run, failure = self.runs[k], None
-        loaded = load_seed(self.folder, self.config, run.seed)
+        loaded = self._loaded.pop(run.seed)
         self.agent.load_seed_state(k, loaded.state["agent"])
         try:
             run.restore(loaded.state, self.step)
         except SeedFailure as error:
             failure = error
-        assert loaded.rows is not None
-        run.rows_saved = loaded.rows.end
-        self.replay.refill(k, torch.from_numpy(loaded.rows.data), loaded.rows.end)
+        for rows in rows_of(run.folder / "checkpoints", loaded):
+            self.replay.refill(k, torch.from_numpy(rows.data), rows.end)
+        run.rows_saved = self.replay.added
+        self._cut(k)
         return failure
 
-    def _build(self) -> None:
+    def _build(self, *, resume: bool) -> None:
         """Create the agent and the replay buffer of all seeds."""
         seeds, first = [run.seed for run in self.runs], self.runs[0].envs
         self.agent = self._new_agent(seeds, first.observation_size, first.action_size)
+        if self.config.prior_run is not None and not resume:
+            start_from(self.agent, self.folder, seeds)
         capacity = min(self.config.kept, self.config.steps)
         self.replay = Replay(len(seeds), capacity, self.agent.columns.width, device=self.device)
 
@@ -174,6 +193,8 @@ class Trainer:
         self.scores = {}
         for row, run in zip(self.rows, self.runs, strict=True):
             row[:, self.agent.columns.observation] = run.envs.observation
+            if self.agent.columns.age is not None:
+                row[:, self.agent.columns.age] = run.envs.ages
             if run.moments is not None:
                 run.moments.update(run.envs.observation)
         self._scalings = [run.moments.scaling for run in self.runs if run.moments is not None]
@@ -222,13 +243,15 @@ class Trainer:
             try:
                 transition = run.step(actions[k], self.step)
             except SeedFailure as failure:
-                failed[k] = failure
+                failed[k] = failure.after(self.agent.unsound(k))
                 continue
             row[:, columns.next_observation] = transition.next_observation
             row[:, columns.reward] = transition.reward
             row[:, columns.terminated] = transition.terminated
             if columns.truncated is not None:
                 row[:, columns.truncated] = transition.truncated
+            if columns.held_out is not None:
+                row[:, columns.held_out] = held_out(self.replay.added, len(row))
         kept = [k for k in range(len(self.runs)) if k not in failed]
         rows = self._rows[kept] if failed else self._rows
         self._remove(failed)
@@ -278,9 +301,20 @@ class Trainer:
         for k, run in enumerate(self.runs):
             try:
                 self.scores[run.seed] = run.evaluate(self.step, run.acts_by(state_of(k)))
+                self._cut(k)
             except SeedFailure as failure:
                 failed[k] = failure
         self._remove(failed)
+
+    def _cut(self, k: int) -> None:
+        """Mark rows of seed k that end an episode given up, so that no window of rows reads across."""
+        column, run, newest = self.agent.columns.truncated, self.runs[k], self.replay.added
+        if column is None:
+            return
+        oldest = newest - len(self.replay)
+        new = range(newest - self.config.copies, newest) if run.envs.interrupted else ()
+        run.cuts = [number for number in dict.fromkeys([*run.cuts, *new]) if number >= oldest]
+        self.replay.mark(k, run.cuts, column)
 
     def save(self) -> None:
         """Write a checkpoint of every seed; after the last step, mark the seeds as done."""

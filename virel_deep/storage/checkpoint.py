@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +32,17 @@ from virel_common.files import (
     sync_folder,
     write_synced,
 )
-from virel_deep.storage.chunks import Ledger, Rows, append, check, check_rows, gather, remove_unnamed
+from virel_deep.storage.chunks import (
+    Ledger,
+    Rows,
+    append,
+    blocks,
+    check,
+    check_rows,
+    find,
+    gather,
+    remove_unnamed,
+)
 from virel_deep.storage.manifest import MANIFEST, Manifest, manifest_bytes, read_manifest
 from virel_deep.storage.state import BROKEN, pack, unpack
 
@@ -42,9 +52,9 @@ NAME = re.compile(r"step-(\d{9,})(\.replaced)?")
 `.replaced` marks the older of two checkpoints of one step: a kill fell between the two renames."""
 
 TakeRows = Callable[[Path, Ledger], Rows | None]
-"""What to do with the replay rows of a checkpoint: `gather`, `check` or `_leave`."""
+"""What to do with the replay rows of a checkpoint: `gather`, `check`, `find` or `_leave`."""
 
-__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest", "save"]
+__all__ = ["CheckpointError", "Loaded", "Rows", "load", "newest", "rows_of", "save"]
 
 
 class CheckpointError(StorageError):
@@ -60,6 +70,8 @@ class Loaded(NamedTuple):
     """The state that was saved, with tensors on the CPU."""
     rows: Rows | None
     """Rows that are still in the replay; None if there was no replay, or the rows were not asked for."""
+    ledger: Ledger | None = None
+    """Where the rows are on the disk; None without a replay."""
 
 
 class _Before(NamedTuple):
@@ -118,29 +130,39 @@ def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None
         ) from error
 
 
-def load(folder: Path, *, with_rows: bool = True) -> Loaded:
+def load(folder: Path, *, with_rows: bool = True, checked: bool = False) -> Loaded:
     """Load the newest valid checkpoint; skip a damaged one with a warning.
 
     Args:
         folder: `RUN/seed-<s>/checkpoints`; only read, even while a training process writes there.
         with_rows: whether to read and check the replay rows; acting alone does not need these gigabytes.
+        checked: whether to check the rows also if they are not read; `rows_of` then reads them.
 
     Raises:
         InputError: there is no checkpoint, or none is valid; names each file and what is wrong with it.
     """
-    loaded, damaged = _newest(folder, gather if with_rows else _leave)
+    loaded, damaged = _newest(folder, gather if with_rows else check if checked else _leave)
     for message in damaged:
         warnings.warn(f"{message}; using step-{loaded.step:09d} instead", stacklevel=2)
     return loaded
 
 
 def newest(folder: Path) -> Loaded:
-    """Newest valid checkpoint; its replay rows are checked but not kept in memory.
+    """Newest valid checkpoint; its replay rows are looked for, but neither read nor checked.
 
     Raises:
         InputError: there is no checkpoint, or none is valid; names each file and what is wrong with it.
     """
-    return _newest(folder, check)[0]
+    return _newest(folder, find)[0]
+
+
+def rows_of(folder: Path, loaded: Loaded) -> Iterator[Rows]:
+    """Yield the replay rows of a checkpoint that was loaded `checked`, some at a time, in their order.
+
+    Raises:
+        InputError: a file is missing, or not the one that was checked.
+    """
+    return iter(()) if loaded.ledger is None else blocks(_replay(folder), loaded.ledger)
 
 
 def _newest(folder: Path, take: TakeRows) -> tuple[Loaded, list[str]]:
@@ -226,7 +248,8 @@ def _whole(path: Path) -> Manifest:
     """Read a checkpoint's manifest and check its files; of replay chunks, only sizes are checked."""
     manifest = read_manifest(path, step=_step(path))
     _read_files(path, manifest)
-    _find_chunks(path, manifest)
+    if manifest.rows is not None:
+        find(_replay(path.parent), manifest.rows)
     return manifest
 
 
@@ -264,18 +287,11 @@ def _read(path: Path, take: TakeRows) -> Loaded:
         raise
     except BROKEN as error:
         raise InputError(f"{path}: not a valid checkpoint: {error}") from error
-    return Loaded(manifest.step, state, rows)
+    return Loaded(manifest.step, state, rows, manifest.rows)
 
 
 def _read_files(path: Path, manifest: Manifest) -> dict[str, bytes]:
     return {name: read_checked(path / name, stamp) for name, stamp in manifest.files.items()}
-
-
-def _find_chunks(path: Path, manifest: Manifest) -> None:
-    for chunk in manifest.rows.chunks if manifest.rows is not None else ():
-        file = _replay(path.parent) / chunk.file
-        if not file.is_file() or file.stat().st_size != chunk.size:
-            raise InputError(f"{file}: missing, or not of {chunk.size} bytes as its manifest says")
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ Rows are numbered from the first one ever stored. A checkpoint needs the last `c
 its ledger lists the chunks that hold them. So it writes only the rows that are new since the previous one.
 """
 
-import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from virel_common.files import (
     Stamp,
     check_stamp,
     make_folder,
-    read_checked,
     rename_synced,
     write_synced,
 )
@@ -120,13 +118,34 @@ def gather(folder: Path, ledger: Ledger) -> Rows:
     Raises:
         InputError: a chunk is missing, damaged, or not the one that the ledger lists.
     """
+    check(folder, ledger)
     data = np.empty((ledger.end - ledger.begin, ledger.columns), np.dtype(ledger.dtype))
-    for chunk, first in _in_order(folder, ledger):
-        content = read_checked(folder / chunk.file, Stamp(chunk.sha256, chunk.size))
-        block: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-        _check_block(folder, chunk, ledger, block)
-        data[first - ledger.begin : chunk.last + 1 - ledger.begin] = block[first - chunk.first :]
+    for rows in blocks(folder, ledger):
+        data[rows.first - ledger.begin : rows.end - ledger.begin] = rows.data
     return Rows(ledger.begin, data, ledger.capacity)
+
+
+def blocks(folder: Path, ledger: Ledger) -> Iterator[Rows]:
+    """Yield the last `capacity` replay rows, chunk by chunk, of files that `check` has found whole.
+
+    Raises:
+        InputError: a chunk is missing, or not the one that the ledger lists.
+    """
+    for chunk, first in _in_order(folder, ledger):
+        block = _mapped(folder, chunk, ledger)
+        yield Rows(first, np.array(block[first - chunk.first :]), ledger.capacity)
+
+
+def find(folder: Path, ledger: Ledger) -> None:
+    """Look whether the chunk files of a checkpoint are there, of the right sizes, without reading them.
+
+    Raises:
+        InputError: a chunk is missing, or of another size.
+    """
+    for chunk, _ in _in_order(folder, ledger):
+        file = folder / chunk.file
+        if not file.is_file() or file.stat().st_size != chunk.size:
+            raise InputError(f"{file}: missing, or not of {chunk.size} bytes as its manifest says")
 
 
 def check(folder: Path, ledger: Ledger) -> None:
@@ -137,8 +156,7 @@ def check(folder: Path, ledger: Ledger) -> None:
     """
     for chunk, _ in _in_order(folder, ledger):
         check_stamp(folder / chunk.file, Stamp(chunk.sha256, chunk.size))
-        block: NDArray[Any] = np.load(folder / chunk.file, mmap_mode="r", allow_pickle=False)
-        _check_block(folder, chunk, ledger, block)
+        _mapped(folder, chunk, ledger)
 
 
 def _in_order(folder: Path, ledger: Ledger) -> Iterator[tuple[Chunk, int]]:
@@ -155,13 +173,16 @@ def _in_order(folder: Path, ledger: Ledger) -> Iterator[tuple[Chunk, int]]:
         )
 
 
-def _check_block(folder: Path, chunk: Chunk, ledger: Ledger, block: NDArray[Any]) -> None:
+def _mapped(folder: Path, chunk: Chunk, ledger: Ledger) -> NDArray[Any]:
+    """Rows of a chunk file, read only where they are used; raise unless shape and type are the expected."""
+    block: NDArray[Any] = np.load(folder / chunk.file, mmap_mode="r", allow_pickle=False)
     found = (block.shape, block.dtype.str)
     expected = ((chunk.last + 1 - chunk.first, ledger.columns), ledger.dtype)
     if found != expected:
         raise InputError(
             f"{folder / chunk.file}: must have the shape and type of its manifest, {expected}; found {found}"
         )
+    return block
 
 
 def remove_unnamed(folder: Path, ledgers: Iterable[Ledger | None]) -> None:

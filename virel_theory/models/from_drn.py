@@ -8,6 +8,7 @@ from virel_common.errors import require
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.choices import arrival_rewards, check_choices, normalised, to_mdp
 from virel_theory.models.drn import read_drn
+from virel_theory.models.goals import Goal, labelled_states
 
 
 def from_drn(
@@ -15,7 +16,7 @@ def from_drn(
     *,
     gamma: float,
     reward: str | None = None,
-    goal: str | None = None,
+    goal: Goal | None = None,
     normalise: bool = False,
 ) -> TabularMDP:
     r"""Explicit-state model in Storm's format `.drn` as a discounted MDP, Hensel et al. 2022.
@@ -30,7 +31,7 @@ def from_drn(
         path: an MDP or, with one action per state, a DTMC; may be compressed (`.gz`, `.xz`).
         gamma: discount in [0, 1).
         reward: name of a reward model; None: the only one of the file.
-        goal: a label of the file. The label `init` gives the start (uniform over several).
+        goal: a label of the file, or state numbers. The label `init` gives the start (uniform over several).
         normalise: whether to divide every row by its sum, for probabilities that were rounded in print; a
             warning says by how much the sums differed from 1.
 
@@ -45,7 +46,7 @@ def from_drn(
     """
     model = read_drn(Path(path))
     names, labels = sorted(model.rewards), sorted(model.labels)
-    require(goal is None or goal in labels, "goal", goal, f"must be one of the labels {labels} of {path}")
+    goals = labelled_states(goal, model.labels, model.choices.n_states, source=str(path))
     if reward is None and len(names) == 1:
         (reward,) = names
     needs_one = reward is not None or len(names) > 1
@@ -62,7 +63,6 @@ def from_drn(
         f"must be one of the labels {labels}, as {path} has no rewards",
     )
     c = normalised(model.choices) if normalise else model.choices
-    goals = None if goal is None else model.labels[goal]
     if reward is not None:
         c = replace(c, reward=model.rewards[reward])
     elif goals is not None:

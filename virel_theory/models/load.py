@@ -30,12 +30,12 @@ from virel_theory.models.choices import (
 from virel_theory.models.from_drn import from_drn
 from virel_theory.models.from_gymnasium import gym_start, gym_table, made_env, open_env
 from virel_theory.models.from_qvbs import Sense, qvbs_choices, qvbs_sense
+from virel_theory.models.goals import GYM_PREFIX, Goal, labelled_states
 from virel_theory.models.model_text import stem_of
 from virel_theory.models.prism_files import files_beside
 
 FilePath = str | os.PathLike[str]
 
-GYM_PREFIX = "gym:"
 DENSE_UP_TO = 4_000_000  # entries of `[S, A, S]`, 32 MB; larger toy-text tables become CSR
 
 
@@ -121,7 +121,7 @@ def from_prism(
     gamma: float,
     lab: FilePath | None = None,
     rew: FilePath | Sequence[FilePath] | None = None,
-    goal: str | None = None,
+    goal: Goal | None = None,
     normalise: bool = False,
 ) -> TabularMDP:
     r"""Explicit-state model that PRISM or Storm exported, as a discounted MDP, Kwiatkowska et al. 2011.
@@ -138,7 +138,7 @@ def from_prism(
         gamma: discount in [0, 1).
         lab: labels (`.lab`); the label `init` gives the start (uniform over several); without it, state 0.
         rew: reward file or files (`.srew`, `.trew`, `.rew`), added up.
-        goal: a label of `lab`.
+        goal: a label of `lab`, or state numbers.
         normalise: whether to divide every row by its sum, for probabilities that were rounded in print; a
             warning says by how much the sums differed from 1.
 
@@ -153,12 +153,7 @@ def from_prism(
     transitions = prism.read_transitions(Path(tra))
     choice_ptr, choice = prism.choice_rows(transitions)
     labels = {} if lab is None else prism.read_labels(Path(lab), transitions.n_states)
-    require(
-        goal is None or goal in labels,
-        "goal",
-        goal,
-        f"must be one of the labels {sorted(labels)} of the .lab file",
-    )
+    goals = labelled_states(goal, labels, transitions.n_states, source="the .lab file")
     require(
         rew is not None or goal is not None,
         "rew",
@@ -169,7 +164,6 @@ def from_prism(
     prob, successor = transitions.prob, transitions.successor
     c = Choices(str(tra), choice_ptr, choice, successor, prob, np.zeros(int(choice_ptr[-1])), initial)
     c = check_choices(normalised(c) if normalise else c)
-    goals = None if goal is None else labels[goal]
     if rew is None and goals is not None:
         return to_mdp(replace(c, reward=arrival_rewards(c, goals)), gamma=gamma, goal=goals)
     files = [rew] if isinstance(rew, str | os.PathLike) else list(rew or ())
@@ -183,7 +177,7 @@ def load_problem(
     spec: FilePath,
     *,
     gamma: float | None = None,
-    objective: str | None = None,
+    objective: Goal | None = None,
     reward: str | None = None,
     normalise: bool = False,
     env_args: Mapping[str, Any] | None = None,
@@ -194,7 +188,8 @@ def load_problem(
         spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (`prism_files.files_beside`
             says which labels and rewards are read with it), a `.drn` file, or `gym:ID`.
         gamma: discount in [0, 1); None: the one in the file, an error where there is none.
-        objective: name of a QVBS objective, or goal label of a `.tra` or `.drn` file; None elsewhere.
+        objective: name of a QVBS objective, or goal of a `.tra` or `.drn` file: a label, or state numbers;
+            None elsewhere.
         reward: name of a reward structure or model of a `.tra` or `.drn` file; None: the only one.
         normalise: whether to divide the rows of a `.tra` or `.drn` file, rounded in print, by their sums.
         env_args: arguments of the environment `gym:ID`, such as `{"is_slippery": False}`; None elsewhere.
@@ -225,7 +220,7 @@ def load_problem(
     require(path.suffix == ".npz", "mdp", name, rule)
     _left_out(reward=reward, normalise=normalise)
     if _is_qvbs(path):
-        return from_qvbs(path, objective or "", gamma=_given(gamma, name))
+        return from_qvbs(path, str(objective or ""), gamma=_given(gamma, name))
     _left_out(objective=objective)
     return TabularMDP.load(path, gamma=gamma), None
 
@@ -234,7 +229,7 @@ def load_mdp(
     spec: FilePath,
     gamma: float | None = None,
     *,
-    objective: str | None = None,
+    objective: Goal | None = None,
     reward: str | None = None,
     normalise: bool = False,
 ) -> TabularMDP:

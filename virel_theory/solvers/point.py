@@ -68,13 +68,24 @@ Advance = Callable[[Point], None]
 """Step of a method from one point to the next; a method with memory is an instance whose fields hold it."""
 
 
-def drive(task: Problem, advance: Advance, *, max_steps: int, method: str) -> Solution:
+def drive(
+    task: Problem,
+    advance: Advance,
+    *,
+    max_steps: int,
+    method: str,
+    begin: Callable[[Point], None] | None = None,
+) -> Solution:
     """Run a method from the values `max_a r(s, a)`: certifying sweeps alternate with its steps until done.
+
+    `begin` may set other values first; only the sweeps decide how good they are.
 
     Done means: the tolerance is met, rounding allows no more, or `max_steps` are over.
     """
     v = best_reward(task)
     x = Point(task, backups(task), v, np.empty_like(v))
+    if begin is not None:
+        begin(x)
     best, stale = np.inf, 0
     for step in range(1, max_steps + 1):
         x.low, x.high = x.b.full(x.v, x.w)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,29 @@ class Status(Enum):
         return self is Status.CONVERGED
 
 
+class Solved(Protocol):
+    """What the solutions of all objectives have in common."""
+
+    @property
+    def status(self) -> Status:
+        """How the solver ended."""
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of the method."""
+
+    @property
+    def error_bound(self) -> float:
+        """Guaranteed bound on the error of the values."""
+
+
+AnySolution = TypeVar("AnySolution", bound=Solved)
+
+
 class SolverError(RuntimeError):
     """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found."""
 
-    def __init__(self, solution: "Solution") -> None:
+    def __init__(self, solution: Solved) -> None:
         """Store the solution; the error message gives its status, bound and number of steps."""
         super().__init__(
             f"{solution.status.text} (error bound {solution.error_bound:.3g} after {solution.n_steps} steps)"
@@ -71,7 +91,7 @@ class Solution:
     method: str
 
 
-def checked(solution: Solution, *, throw: bool) -> Solution:
+def checked(solution: AnySolution, *, throw: bool) -> AnySolution:
     """Return `solution`, or raise `SolverError` if it missed its tolerance and `throw` is set."""
     if throw and not solution.status.ok:
         raise SolverError(solution)

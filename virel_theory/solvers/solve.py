@@ -42,6 +42,7 @@ from virel_theory.solvers.policy_methods import (
 )
 from virel_theory.solvers.problem import SolveOptions, check_steps, problem
 from virel_theory.solvers.solution import Solution, checked
+from virel_theory.solvers.start import beginning
 from virel_theory.solvers.value_methods import ActionElimination, Anderson, advance_gs
 
 
@@ -78,6 +79,7 @@ def solve(
     rtol: float = 0.0,
     method: str = "auto",
     sense: str = "max",
+    start: ArrayLike | None = None,
     max_steps: int | None = None,
     throw: bool = False,
 ) -> Solution:
@@ -89,6 +91,9 @@ def solve(
         rtol: tolerance relative to max|V|; the bound to reach is `atol + rtol * max|V|`.
         method: a key of `METHODS`, see the table of this module.
         sense: "max" (rewards) or "min" (costs).
+        start: where to begin, for a sweep over gamma or edited rewards: values `[S]` as floats, such as
+            `Solution.value`, or a policy `[S]` as integers, such as `Solution.policy`. The guarantee is that
+            of any other run, however bad the start.
         max_steps: largest number of full sweeps of T*; None: as many as a contraction by gamma could need in
             float64.
         throw: raise `SolverError` unless the tolerance is met.
@@ -97,8 +102,9 @@ def solve(
         A `Solution`; its `error_bound` is true whatever the status says.
 
     Raises:
-        InputError: on an unknown method or sense, tolerances that are negative or not finite, or rewards with
-            max|r|/(1 - gamma) above 1e140, as float64 may overflow otherwise.
+        InputError: on an unknown method or sense, tolerances that are negative or not finite, a start that
+            does not fit the MDP, or rewards with max|r|/(1 - gamma) above 1e140, as float64 may overflow
+            otherwise.
         SolverError: with `throw`, if the tolerance is not met.
 
     Example:
@@ -108,10 +114,11 @@ def solve(
     known = isinstance(method, str) and method in METHODS
     require(known, "method", method, f"must be one of {list(METHODS)}")
     check_steps(max_steps)
-    start, needs_csr = METHODS[method]
+    make, needs_csr = METHODS[method]
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=needs_csr)
+    begin = beginning(start, mdp)
     steps = default_steps(mdp.gamma) if max_steps is None else max_steps
-    return checked(drive(task, start(), max_steps=steps, method=method), throw=throw)
+    return checked(drive(task, make(), max_steps=steps, method=method, begin=begin), throw=throw)
 
 
 def value_iteration(mdp: TabularMDP, *, atol: float, **options: Unpack[SolveOptions]) -> Solution:

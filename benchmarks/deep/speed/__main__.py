@@ -4,7 +4,8 @@ Every contender runs in processes of its own, pinned to as many cores as it has 
 setting are alive at once and take turns, one round after another. Finished rounds are kept in
 `out/speed/speed.json`, so a second call continues where the first stopped (`--force` starts anew).
 The page is `out/speed/speed.md`. `--quick` (under 6 minutes) runs one thread, 1 and 4 seeds and short rounds,
-always anew, in `out/speed-quick`.
+always anew, in `out/speed-quick`. `--rows` (about 5 minutes) does so for every family of presets with one
+seed, in `out/speed-rows`: MPO and its kin, iterative inference, soft Q-learning, on-policy rows.
 
 Peers may live in environments of their own: `--python-sb3`, `--python-sbx`.
 `python -m benchmarks.archive pack speed` puts the results into `results/`, the page into `docs/benchmarks/`.
@@ -24,7 +25,7 @@ from typing import Any
 import tyro
 
 from benchmarks.deep.speed import report
-from benchmarks.deep.speed.contenders import MODULES, OURS, PRODUCTS
+from benchmarks.deep.speed.contenders import EVERY_ROW, MODULES, OURS, PRODUCTS, is_ours
 from benchmarks.deep.speed.team import HERE, ROOT, Setting, Team, importable
 from virel_deep.networks.precision import relative_error
 from virel_deep.versions import run_versions
@@ -42,6 +43,9 @@ class Options:
     quick: bool = False
     """Run one thread, 1 and 4 seeds and three short rounds; overrides all options but contenders and
     interpreters."""
+    rows: bool = False
+    """Run every family of presets, one thread and one seed, three short rounds; overrides as `--quick` does,
+    and contenders too."""
     contenders: tuple[str, ...] = (*OURS, *MODULES)
     """Learners to time: presets of ours, `sb3`, `sbx`."""
     seeds: tuple[int, ...] = (1, 2, 4, 8)
@@ -68,7 +72,9 @@ def main() -> int:
     """Run the rounds that are missing, write and print the page."""
     options = tyro.cli(Options, prog="python -m benchmarks.deep.speed")
     options = _quick(options) if options.quick else options
-    pythons = dict.fromkeys((*OURS, PRODUCTS), HERE) | {"sb3": options.python_sb3, "sbx": options.python_sbx}
+    options = _every_row(options) if options.rows else options
+    pythons = dict.fromkeys((*options.contenders, PRODUCTS), HERE)
+    pythons |= {"sb3": options.python_sb3, "sbx": options.python_sbx}
     missing = {
         name: f"{pythons[name]} has no {module}"
         for name, module in MODULES.items()
@@ -94,6 +100,12 @@ def _quick(options: Options) -> Options:
     return replace(options, rounds=3, steps=150, seeds=(1, 4), settings=("1x1",), out=out, force=True)
 
 
+def _every_row(options: Options) -> Options:
+    out = Path("out/speed-rows")
+    short = replace(options, rounds=3, steps=100, seeds=(1,), settings=("1x1",), out=out, force=True)
+    return replace(short, contenders=EVERY_ROW)
+
+
 def _compare(
     setting: Setting, names: list[str], pythons: dict[str, str], options: Options, found: dict[str, Any]
 ) -> Iterator[None]:
@@ -101,7 +113,7 @@ def _compare(
     wanted = [(PRODUCTS, setting.processes)] + [
         (name, seeds)
         for name in names
-        for seeds in (options.seeds if name in OURS else (setting.processes,))
+        for seeds in (options.seeds if is_ours(name) else (setting.processes,))
         if seeds % setting.processes == 0
     ]
     todo = [
@@ -131,6 +143,8 @@ def _compare(
 
 def _round(team: Team, entry: dict[str, Any], steps: int) -> None:
     each = max(steps // team.seeds * team.setting.processes, LEAST)
+    rollout = int(team.facts.get("rollout", 1))
+    each = -(-each // rollout) * rollout  # whole rollouts, so that each has its updates
     if team.name == PRODUCTS:
         each = PRODUCT_REPEATS
     load = os.getloadavg()[0]

@@ -7,20 +7,36 @@ matrix products are a contender too: their rate is the floor of everybody's upda
 import importlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from virel_deep.design.algorithm import Algorithm
 
 ENV = "HalfCheetah-v5"
 ROWS = 100_000
 """Transitions in the replay at the start: more than the caches hold, as in training."""
 REAL = 1000
 """Transitions collected with uniform actions; the replay repeats them."""
+STARTED = 1024
+"""Steps that count as made before: more than a minibatch, so that the first one has an update."""
 NEVER = 1_000_000_000
 
 OURS = ("sac", "virel-twin", "beta-twin", "virel", "beta")
+"""Presets that the page compares with peers."""
+OTHERS = ("mpo", "mpo-parametric", "rerpi", "vmpo", "erpg", "sac-iterative", "sql")
+"""Presets of other families, with the paces of their sources; `--rows` times them."""
+PACED: dict[str, tuple[str, dict[str, object]]] = {
+    "mpo/8": ("mpo", {"update_every": 8}),
+    "rerpi/8": ("rerpi", {"update_every": 8}),
+}
+"""Presets with fewer updates than steps: MPO and its kin as acme paces them, one update in 8 steps."""
+EVERY_ROW = ("sac", "virel", "beta", *OTHERS, *PACED)
+"""What `--rows` times."""
 MODULES = {"sb3": "stable_baselines3", "sbx": "sbx"}
 """Module of each peer by its name here. Both modules use the argument names of stable-baselines3."""
 PRODUCTS = "products"
@@ -40,11 +56,25 @@ class Contender(Protocol):
 
 def contender(name: str, seeds: int, threads: int, folder: Path) -> Contender:
     """Build the contender of this name, ready to learn; it writes into `folder`."""
-    if name in OURS:
+    if is_ours(name):
         return Ours(name, seeds, threads, folder)
     if name == PRODUCTS:
         return Products(threads)
     return Peer(MODULES[name], threads)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a contender is a preset of ours, at its own pace or another."""
+    return name in {*OURS, *OTHERS, *PACED}
+
+
+def chosen_algorithm(name: str) -> "Algorithm":
+    """Algorithm of one of our contenders, without uniform steps at the start."""
+    from virel_deep.design.presets import algorithm  # noqa: PLC0415
+
+    preset, settings = PACED.get(name, (name, {}))
+    found = algorithm(preset, ENV, settings)
+    return replace(found, data=found.data.without_warmup())
 
 
 class Ours:
@@ -57,26 +87,28 @@ class Ours:
         launch._keep_freed_memory()
         import torch  # noqa: PLC0415
 
-        from virel_deep.design.presets import algorithm, run_config  # noqa: PLC0415
+        from virel_deep.design.presets import run_config  # noqa: PLC0415
         from virel_deep.networks.precision import chosen  # noqa: PLC0415
         from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
         torch.set_num_threads(threads)
         self.config = run_config(
-            preset,
+            PACED.get(preset, (preset, {}))[0],
             ENV,
             steps=NEVER,
             seeds=tuple(range(seeds)),
-            algorithm=algorithm(preset, ENV, {"data.warmup": 0}),
+            algorithm=chosen_algorithm(preset),
             eval_every=NEVER,
             checkpoint_every=NEVER,
             threads=threads,
         )
         self.group = Trainer(folder, self.config, self.config.seeds, resume=False)
-        rows = np.tile(_rows(*transitions()), (seeds, 1, 1))
-        for _ in range(ROWS // REAL):
-            self.group.replay.add(torch.from_numpy(rows))
+        rows = np.tile(_rows(*transitions(), width=self.group.agent.columns.width), (seeds, 1, 1))
+        for _ in range(-(-min(ROWS, self.group.replay.capacity) // REAL)):
+            self.group.replay.add(torch.from_numpy(rows[:, : self.group.replay.capacity]))
+        self.group.step = STARTED
         self.facts: dict[str, str] = {"precision": chosen(self.config.precision, self.config.device)}
+        self.facts["rollout"] = str(getattr(self.config.algorithm.data, "length", 1))
         self.inside = 0.0
         self.group._compute = self._timed(self.group._compute)  # type: ignore[assignment]
 
@@ -193,6 +225,9 @@ def transitions() -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any
     return np.array(s), np.array(a), np.array(s_next), np.array(r)
 
 
-def _rows(s: NDArray[Any], a: NDArray[Any], s_next: NDArray[Any], r: NDArray[Any]) -> NDArray[np.float32]:
-    """Transitions as rows of our replay, none of them terminal."""
-    return np.concatenate((s, a, s_next, r[:, None], np.zeros((REAL, 1))), axis=1).astype(np.float32)
+def _rows(
+    s: NDArray[Any], a: NDArray[Any], s_next: NDArray[Any], r: NDArray[Any], *, width: int
+) -> NDArray[np.float32]:
+    """Transitions as rows of our replay, none of them terminal, with tails of zeros up to a width."""
+    plain = np.concatenate((s, a, s_next, r[:, None]), axis=1)
+    return np.pad(plain, ((0, 0), (0, width - plain.shape[1]))).astype(np.float32)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from benchmarks.deep.speed.contenders import MODULES, OURS, PRODUCTS
+from benchmarks.deep.speed.contenders import MODULES, OURS, PACED, PRODUCTS, is_ours
 from benchmarks.deep.speed.flops import update_flops
 from benchmarks.deep.speed.team import Setting
 
@@ -14,7 +14,8 @@ Written by `python -m benchmarks.deep.speed`. HalfCheetah-v5, one update per env
 100,000 transitions, no evaluation and no checkpoints. Every contender has processes of its own, pinned to as
 many cores as it has threads. Rounds alternate, and the tables hold medians of the rounds.
 `sb3` and `sbx` are SAC with 2 x 256 units and batches of 256, like our `sac` and the `-twin` presets.
-`virel` and `beta` are those of App. H, with 2 x 300 units and batches of 128.
+`virel` and `beta` are those of App. H, with 2 x 300 units and batches of 128. A name that ends in `/8` has an
+update every 8 steps. `vmpo` and `erpg` make 10 and 1 updates at the end of every rollout.
 
 - "steps/s": environment steps per second while learning, all seeds together. "/ sb3" and "/ sbx" divide them
   by the peer's in the same setting.
@@ -23,12 +24,12 @@ many cores as it has threads. Rounds alternate, and the tables hold medians of t
   products in the same setting and run, with torch's matmul precision "highest" (MKL) and "medium" (oneDNN).
 - "rest": milliseconds per environment step and seed outside the update: acting, environment, replay, log.
 - "CPU": CPU time divided by wall time and threads. If it is below 0.97 for one thread, other work ran at the
-  same time, or the contender waited.
+  same time, or the contender waited. "CPU, ms per step" hardly depends on other work.
 """
 HEAD = (
     "| contender | seeds | steps/s | / sb3 | / sbx | update, ms | floor, ms: highest, medium "
-    "| update / floor: highest, medium | rest, ms | CPU | rounds |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| update / floor: highest, medium | rest, ms | CPU | CPU, ms per step | rounds |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 PRECISIONS = ("highest", "medium")
@@ -63,7 +64,7 @@ class Table:
 
     def rest_ms(self, key: str) -> float | None:
         """Milliseconds per environment step and seed outside updates; None for peers, which do not tell."""
-        if key.rpartition("-")[0] not in OURS:
+        if not is_ours(key.rpartition("-")[0]):
             return None
         return self._median(
             key,
@@ -79,6 +80,15 @@ class Table:
             key, lambda one: min(x["cpu_s"] / x["s"] for x in (*one["learn"], *one["update"])) / threads
         )
 
+    def cpu_ms(self, key: str) -> float | None:
+        """Milliseconds of CPU time per environment step and seed while learning, all threads together."""
+        return self._median(
+            key,
+            lambda one: (
+                1e3 * sum(x["cpu_s"] for x in one["learn"]) / len(one["learn"]) / one["steps"]
+            ) / self._of_each(key),
+        )  # fmt: skip
+
     def floor_ms(self, key: str, precision: str) -> float | None:
         """Milliseconds that an update's products take at the largest rate measured in this setting."""
         products = self.entries.get(f"{PRODUCTS}-{self.setting.processes}")
@@ -86,7 +96,8 @@ class Table:
             return None
         peak = _peak(products, precision)
         name = key.rpartition("-")[0]
-        return 1e3 * update_flops("sac" if name in MODULES else name) / peak
+        preset, _ = PACED.get(name, ("sac" if name in MODULES else name, {}))
+        return 1e3 * update_flops(preset) / peak
 
     def peer(self, name: str) -> float | None:
         """Environment steps per second of a peer, which has one seed per process."""
@@ -128,6 +139,7 @@ def _row(table: Table, key: str) -> str:
         ", ".join(_text(_over(update, floor), 2) for floor in floors),
         _text(table.rest_ms(key), 3),
         _text(table.cpu(key), 2),
+        _text(table.cpu_ms(key), 2),
         str(len(table.entries[key]["rounds"])),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -182,6 +194,12 @@ def _targets(tables: dict[str, Table]) -> list[str]:
                 at_least=True,
             ),
             _target("rest of a step with one seed, the largest, ms", _largest_rest(one), 0.6),
+            _target(
+                "`mpo` with an update every 8 steps over `sac`, steps/s",
+                _over(one.rate("mpo/8-1"), rate),
+                1.0,
+                at_least=True,
+            ),
         ]
     two = [tables[str(s)] for s in (Setting(1, 2), Setting(2, 1)) if str(s) in tables]
     if two:

@@ -1,4 +1,6 @@
-"""SAC, MPO and its kin over discrete actions against plain versions of their papers (`naive_discrete`)."""
+"""Every row over discrete actions against plain versions of their papers (`naive_discrete`)."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,18 +12,24 @@ from tests.support.deep import (
     differing,
     discrete_of,
     feed,
+    sized,
     update_data,
 )
 from tests.support.naive_discrete import NAIVE_DISCRETE
 from tests.support.updates import distances, naive_after, ours_after, parameters
-from virel_deep.axes import categorical
+from virel_deep.axes import categorical, losses, rollout, weights
+from virel_deep.axes.posterior import taken
 from virel_deep.axes.tensors import Weighted
 
 SIZES_OF_SPACES = N_OBSERVATION, N_ACTION = 5, 3
 UPDATES = 50
 SIZES = {"hidden": (24, 16), "data.batch": 12, "reward_scale": 3.0}
 KIN = SIZES | {"target_period": 7}
-ROWS = ["virel", "beta", "virel-twin", "beta-twin", "sac-v", "sac", "mpo", "mpo-parametric", "rerpi"]
+ROLLOUTS = {"hidden": (24, 16), "reward_scale": 3.0, "data.length": 13}  # of two copies: 26 pairs
+ROWS = [
+    "virel", "beta", "virel-twin", "beta-twin", "sac-v", "sac", "mpo", "mpo-parametric", "rerpi", "sql",
+    "vmpo", "erpg",
+]  # fmt: skip
 CASES = [
     ("sac", SIZES | {"learning_rate": 1e-2}),
     ("mpo", KIN | {"value.steps": 3}),
@@ -29,6 +37,13 @@ CASES = [
     ("mpo", KIN | {"value.steps": 2, "prior.trust": None}),
     ("rerpi", KIN),
     ("mpo-parametric", KIN | {"value.steps": 3}),
+    ("rerpi", KIN | {"posterior.weights": "rank", "temperature": "zero"}),
+    ("sql", KIN | {"temperature.alpha": 0.4}),
+    ("sql", KIN | {"temperature.alpha": 2.0, "value.critics": 1}),
+    ("vmpo", ROLLOUTS | {"target_period": 7, "data.epochs": 7}),
+    ("vmpo", ROLLOUTS | {"target_period": 1, "data.epochs": 3, "value.steps": 3, "posterior.keep": 0.3}),
+    ("erpg", ROLLOUTS | {"temperature.alpha": 0.5}),
+    ("erpg", ROLLOUTS | {"temperature.alpha": 0.5, "value.evaluation": "hard", "value.steps": 1}),
 ]
 
 
@@ -71,8 +86,33 @@ def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_as_the_
         assert distance <= 4 * max(floor[name], 2.0**-24), name
 
 
-POSTERIOR, PRIOR = "virel_deep.axes.posterior.categorical", "virel_deep.axes.categorical_prior"
-SAC, MPO, PARAMETRIC = CASES[0], CASES[1], CASES[5]
+POSTERIOR, PRIOR = "virel_deep.axes.posterior.categorical", "virel_deep.axes.prior.categorical"
+SAC, MPO, PARAMETRIC, RANK, SQL, VMPO, ERPG = (CASES[i] for i in (0, 1, 5, 6, 7, 9, 11))
+
+
+def from_worst(log_prior, q):
+    return weights.rank_weights(log_prior, -q)
+
+
+def mean_of_exponentials(log_weight, q, log_ratio, alpha):
+    """Soft value at a normalised prior: lower by alpha log A in every state."""
+    return losses.optimal_value(log_weight, q, 0 * log_ratio, alpha)
+
+
+def half_of_each_copy(advantage, alpha, *, keep):
+    parts = [PAIRS(part, alpha, keep=keep) for part in advantage.chunk(2, dim=-2)]
+    return tuple(torch.cat(of_parts, dim=-2) for of_parts in zip(*parts, strict=True))
+
+
+def leaky(reward, terminated, truncated, v, v_next, **settings):
+    return rollout.rollout_errors(reward, terminated, 0 * truncated, v, v_next, **settings)
+
+
+def entropy_pays(log_pi, advantage, log_ratio, alpha):
+    return losses.score_loss(log_pi, advantage, -log_ratio, alpha)
+
+
+PAIRS, TAKEN = taken.pair_weights, "virel_deep.axes.posterior.taken"
 PLANTED = [
     # Expectations at equal weights instead of the policy's probabilities.
     (*SAC, "virel_deep.axes.tensors.Weighted.mean", lambda _, x: x.mean(-1)),
@@ -84,9 +124,30 @@ PLANTED = [
     (*MPO, f"{PRIOR}.kl", lambda p, q: categorical.kl(q, p)),
     (*PARAMETRIC, f"{PRIOR}.kl", lambda p, q: categorical.kl(q, p)),
     # An M-step that copies the prior instead of the posterior, and Retrace that never cuts.
-    (*MPO, f"{PRIOR}.likelihood", lambda log_p, _: log_p.mean(-1)),
+    (*MPO, f"{PRIOR}.likelihood", lambda log_p, *_: log_p.mean(-1)),
     (*MPO, f"{PRIOR}.log_probability", lambda log_p, action: 0 * categorical.log_probability(log_p, action)),
     (*PARAMETRIC, f"{POSTERIOR}.log_probability", lambda _, action: 0 * action.sum(-1)),
+    # The worst action first.
+    (*RANK, "virel_deep.axes.posterior.reweighted.rank_weights", from_worst),
+    # A mean of exponentials where their sum is the value; actions of other vectors.
+    (
+        *SQL,
+        "virel_deep.axes.value.losses",
+        SimpleNamespace(**{**vars(losses), "optimal_value": mean_of_exponentials}),
+    ),
+    (*SQL, "virel_deep.axes.posterior.tilted.all_actions", lambda log_p: 0 * categorical.all_actions(log_p)),
+    # The half of each copy's pairs; an M-step of all actions alike; KL the other way; episodes that leak.
+    (*VMPO, f"{TAKEN}.pair_weights", half_of_each_copy),
+    (*VMPO, f"{PRIOR}.likelihood", lambda log_p, *_: log_p.mean(-1)),
+    (*VMPO, f"{PRIOR}.kl", lambda p, q: categorical.kl(q, p)),
+    (*VMPO, "virel_deep.axes.advantage.rollout_errors", leaky),
+    # A bonus of the wrong sign; the score of another action.
+    (*ERPG, f"{TAKEN}.score_loss", entropy_pays),
+    (
+        *ERPG,
+        "virel_deep.axes.categorical.log_probability",
+        lambda log_p, action: (action.flip(-1) * log_p).sum(-1),
+    ),
 ]
 
 
@@ -99,7 +160,7 @@ def test_an_error_planted_on_our_side_is_seen(monkeypatch, preset, settings, pla
 @pytest.mark.parametrize("preset", ROWS)
 def test_every_row_learns_and_its_stacked_seeds_are_single_ones_bit_for_bit(preset):
     # Sizes that no vector divides, and numbers of actions with and without a tail.
-    settings = {"hidden": (33, 17), "data.batch": 20}
+    settings = sized(preset, {"hidden": (33, 17), "data.batch": 20})
     for n_action in (1, 2, 5):
         algorithm = discrete_of(preset, **settings)
         data = [update_data(algorithm, N_OBSERVATION, n_action, updates=6, seed=seed) for seed in (0, 1, 2)]
@@ -110,8 +171,8 @@ def test_every_row_learns_and_its_stacked_seeds_are_single_ones_bit_for_bit(pres
         feed(alone, data[1])
         assert differing(together.seed_state(1), alone.seed_state(0)) == []
         moved = differing(together.seed_state(1), before)
-        assert "critic/0.weight" in moved
-        if n_action > 1:  # a single action has probability 1 whatever the policy's output
+        assert ("value" if preset in {"vmpo", "erpg"} else "critic") + "/0.weight" in moved
+        if n_action > 1 and preset != "sql":  # one action has probability 1; `sql` has no policy network
             assert "policy/0.weight" in moved
         report = together.report()[1]
         assert report == alone.report()[0]

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tests.support.deep import CPU, default_dtype, discrete_of
-from virel_deep.axes import categorical_prior, value
+from virel_deep.axes import value
 from virel_deep.axes.interfaces import Objective
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
-from virel_deep.axes.prior import Uniform
+from virel_deep.axes.prior import categorical as categorical_prior
+from virel_deep.axes.prior.constant import Uniform
 from virel_deep.axes.tensors import Transitions
 from virel_deep.networks.network import Network
 from virel_theory import TabularMDP, merl_policy

@@ -100,7 +100,7 @@ PLANTED = [
     (ITERATIVE, f"{INFERENCE}.standardised", lambda x: x),
     (ITERATIVE, f"{POSTERIOR}.iterative.gated_update", swapped),
     # The divergence of the prior from the posterior, in place of the other.
-    (ITERATIVE, "virel_deep.axes.prior.kl_parts", lambda p, q, parts=gaussian.kl_parts: parts(q, p)),
+    (ITERATIVE, "virel_deep.axes.prior.constant.kl_parts", lambda p, q, parts=gaussian.kl_parts: parts(q, p)),
     # Only the last step in the loss.
     (ITERATIVE, f"{POSTERIOR}.iterative.linearised", lambda of, head: of.value + 0 * head.sum(-1)),
     # The budget of an entropy, without the log 2 of the uniform density.

@@ -19,7 +19,7 @@ CASES = [
     ("vmpo", SHORT | {"prior.likelihood": "joint", "posterior.keep": 1.0}),
     ("vmpo", SHORT | {"temperature": "constant", "temperature.alpha": 0.7}),
     ("erpg", {"temperature.alpha": 0.5}),
-    ("erpg", {"temperature.alpha": 0.5, "value.steps": None}),
+    ("erpg", {"temperature.alpha": 0.5, "value.steps": None, "gradient_norm": 0.7}),
     ("erpg", {"temperature.alpha": 0.5, "value.evaluation": "hard", "value.steps": 1}),
 ]
 
@@ -105,8 +105,12 @@ def without_present_divergence(log_pi, advantage, log_ratio, alpha):
     return SCORE(log_pi, advantage, 0 * log_ratio, alpha)
 
 
+def by_entry(_, gradient, longest):
+    gradient.mul_(longest / gradient.abs().max().clamp(min=longest))
+
+
 VMPO, ERPG = CASES[0], CASES[4]
-TAKEN, PARTS = "virel_deep.axes.posterior.taken", "virel_deep.axes.policy_prior"
+TAKEN, PARTS = "virel_deep.axes.posterior.taken", "virel_deep.axes.prior.policy"
 PLANTED = {
     "half of a minibatch": (*VMPO, f"{TAKEN}.pair_weights", half_of_each_copy),
     "the dual of all pairs": (*VMPO, f"{TAKEN}.tempered_weights", dual_of_all),
@@ -121,6 +125,8 @@ PLANTED = {
     "divergences coupled": (*VMPO, f"{PARTS}.kl_parts_apart", gaussian.kl_parts),
     "entropy's sign": (*ERPG, f"{TAKEN}.score_loss", entropy_pays),
     "no divergence at the state": (*ERPG, f"{TAKEN}.score_loss", without_present_divergence),
+    "gradients as long as they are": (*CASES[5], "virel_deep.agent.general.shorten", lambda *_: None),
+    "the largest entry in place of the length": (*CASES[5], "virel_deep.agent.general.shorten", by_entry),
 }
 
 

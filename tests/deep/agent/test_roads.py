@@ -159,7 +159,20 @@ def test_an_error_planted_in_the_compiled_sample_is_seen(monkeypatch):
 
 
 def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():
-    others = {"mpo", "mpo-parametric", "rerpi", "vmpo", "erpg", "sac-iterative", "sql"}
+    others = {
+        "mpo",
+        "mpo-parametric",
+        "rerpi",
+        "vmpo",
+        "erpg",
+        "sac-iterative",
+        "sql",
+        "mb-sac",
+        "mb-mpo",
+        "smcp",
+        "distral",
+        "iadp",
+    }
     assert set(BY_HAND) == set(PRESETS) - others
 
 
@@ -177,9 +190,16 @@ def test_an_algorithm_with_a_part_that_is_not_written_by_hand_goes_the_general_r
 
 
 @pytest.mark.parametrize(
-    "settings", [{"target_period": 3}, {"value.steps": 3}, {"value.steps": 3, "value.trace": 0.5}], ids=str
+    "settings",
+    [
+        {"target_period": 3},
+        {"value.steps": 3},
+        {"value.steps": 3, "value.trace": 0.5},
+        {"gradient_norm": 1.0},
+    ],
+    ids=str,
 )
-def test_targets_of_several_steps_and_copied_ones_go_the_general_road(settings):
+def test_targets_of_several_steps_copied_ones_and_short_gradients_go_the_general_road(settings):
     assert isinstance(agent_of(algorithm_of("sac", **SIZES, **settings), 5, 2), GeneralAgent)
 
 

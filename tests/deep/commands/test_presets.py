@@ -33,9 +33,15 @@ def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys)
             assert " ".join(setting.meaning.split()[:2]) in line
         assert max(map(len, lines)) <= 110
     assert (
-        "Other kinds: tanh-gaussian, weighted, categorical, enumerated, iterative, stein, top-share, score."
+        "Other kinds: tanh-gaussian, weighted, top-share, score, categorical, enumerated, "
+        "top-share-categorical, score-categorical, iterative, stein, smc, tilted."
         in " ".join(printed(["td3"], capsys).split())
     )
+
+
+def test_a_meaning_with_brackets_is_shown_whole(capsys):
+    text = " ".join(printed(["sql"], capsys).split())
+    assert "alpha log E[exp(Q / alpha) / pi], the actions" in text
 
 
 def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):

@@ -5,6 +5,7 @@ import random
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import wrappers
 from gymnasium.spaces import Box
 
@@ -104,6 +105,26 @@ class GlobalPython(Plain):
         return self.hill + random.random()
 
 
+class GlobalTorch(Plain):
+    """Draws from torch's global generator."""
+
+    def draw(self):
+        return float(torch.rand(()))
+
+
+class SeedsGlobals(Plain):
+    """Seeds the global generators with numbers of its own in every reset, and draws from them."""
+
+    def reset(self, *, seed=None, options=None):
+        if seed is not None:
+            for seeded in (random.seed, np.random.seed, torch.manual_seed):
+                seeded(seed)
+        return super().reset(seed=seed, options=options)
+
+    def draw(self):
+        return random.random() + np.random.uniform() + float(torch.rand(()))  # noqa: NPY002
+
+
 def wrapped(wrapper, **arguments):
     return registered(Plain, max_episode_steps=50, additional_wrappers=(wrapper.wrapper_spec(**arguments),))
 
@@ -153,6 +174,8 @@ STATELESS = [
     lambda: registered(Dice, max_episode_steps=9),
     lambda: registered(GlobalNumpy, max_episode_steps=9),
     lambda: registered(GlobalPython, max_episode_steps=9),
+    lambda: registered(GlobalTorch, max_episode_steps=9),
+    lambda: registered(SeedsGlobals, max_episode_steps=9),
     lambda: "Pendulum-v1",
 ]
 
@@ -166,7 +189,7 @@ def test_what_begins_anew_with_each_episode_is_taken(env):
     assert looked_at(env()).notes == []
 
 
-@pytest.mark.parametrize("draw", [random.random, np.random.random_sample], ids=["python", "numpy"])
+@pytest.mark.parametrize("draw", [random.random, np.random.random_sample, lambda: float(torch.rand(()))])
 def test_a_lent_generator_goes_on_where_it_was_and_leaves_the_global_one_alone(draw):
     def drawn(generators):
         with generators.lent():
@@ -177,22 +200,26 @@ def test_a_lent_generator_goes_on_where_it_was_and_leaves_the_global_one_alone(d
     assert len(set(mine)) == 3
     assert mine == [drawn(again) for _ in range(3)]
     assert mine[0] != drawn(other)
-    states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    before = global_states()
     drawn(first)
-    assert states == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
+    assert global_states() == before
+
+
+def global_states():
+    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
 
 
 @pytest.mark.mujoco
-@pytest.mark.parametrize("kind", [GlobalNumpy, GlobalPython])
+@pytest.mark.parametrize("kind", [GlobalNumpy, GlobalPython, GlobalTorch, SeedsGlobals])
 def test_draws_from_global_generators_depend_on_the_seed_alone(tmp_path, kind):
     env = registered(kind, max_episode_steps=7)
     together, alone = tmp_path / "together", tmp_path / "alone"
     train(together, small_run(together, "sac", env, steps=40, seeds=(0, 1)))
     np.random.seed(5)  # noqa: NPY002
     random.seed(5)
-    mine = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    torch.manual_seed(5)
+    before = global_states()
     train(alone, small_run(alone, "sac", env, steps=40, seeds=(1,), eval_episodes=1))
     assert_same(together, alone, (1,))
     assert metrics(together / "seed-0") != metrics(together / "seed-1")
-    assert (np.random.get_state()[1] == mine[0]).all()  # noqa: NPY002
-    assert random.getstate() == mine[1]
+    assert global_states() == before

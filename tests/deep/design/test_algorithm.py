@@ -48,6 +48,7 @@ BAD = [
     ("sql", "posterior.samples", 5, "must be even"),
     ("mpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
     ("mpo", "posterior.keep", 1.1, r"must be in \(0, 1\]"),
+    ("rerpi", "posterior.weights", "ranks", "must be one of 'softmax', 'rank'"),
     ("mpo", "prior.trust_mean", 0.0, POSITIVE),
     ("mpo", "prior.trust_spread", -1e-4, POSITIVE),
     ("mpo", "prior.trust_spread", NAN, POSITIVE),
@@ -67,6 +68,7 @@ BAD = [
     ("sac", "learning_rate_end", "lin", "must be a number or None"),
     ("sac", "learning_rate_updates", 10, "must be 0 without a `learning_rate_end`"),
     ("sac", "policy_learning_rate", 0.0, POSITIVE),
+    ("sac", "gradient_norm", 0.0, POSITIVE),
     ("sac", "posterior.mean_penalty", NAN, AT_LEAST_0),
     ("sac", "posterior.log_std_penalty", INF, AT_LEAST_0),
     ("td3", "posterior.exploration_noise", -0.1, AT_LEAST_0),
@@ -94,6 +96,11 @@ BAD = [
     ("vmpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
     ("erpg", "value.steps", 0, FROM_1),
     ("erpg", "value.evaluation", "mild", "must be one of 'hard', 'soft'"),
+    ("distral", "prior.exponent", 1.5, r"must be in \[0, 1\]"),
+    ("distral", "prior.discounted", 1, "must be True or False"),
+    ("distral", "prior.blind", 3, "must be a tuple of whole numbers"),
+    ("iadp", "prior.blind_last", -1, FROM_0),
+    ("iadp", "prior.frozen", "no", "must be True or False"),
     ("sac", "gamma", 1.0, r"must be in \[0, 1\)"),
     ("sac", "gamma", -0.1, r"must be in \[0, 1\)"),
     ("sac", "gamma", NAN, r"must be in \[0, 1\)"),
@@ -105,16 +112,22 @@ BAD = [
     ("sac", "learning_rate", NAN, POSITIVE),
     ("sac", "reward_scale", -5.0, POSITIVE),
     ("sac", "reward_scale", INF, POSITIVE),
+    ("mb-sac", "value.horizon", -1, FROM_0),
+    ("mb-sac", "value.members", 0, FROM_1),
+    ("mb-sac", "value.elites", 5, "must be at least 1 and at most `value.members`, 4"),
+    ("mb-sac", "value.model_rate", 0.0, POSITIVE),
+    ("smcp", "posterior.particles", 0, FROM_1),
+    ("smcp", "posterior.steps", 0, FROM_1),
     ("sac", "hidden", (), "must be layer sizes of at least 1"),
     ("sac", "hidden", (8, 0), "must be layer sizes of at least 1"),
     ("sac", "hidden", 8, "must be a tuple of whole numbers"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
-    ("sac", "value", "q", "must be one of target-q, v-network, advantage"),
+    ("sac", "value", "q", "must be one of target-q, v-network, model, advantage"),
     (
         "sac",
         "posterior",
         "gaussian",
-        "must be one of tanh-gaussian, deterministic, weighted, categorical, enumerated, iterative, stein, ",
+        "must be one of tanh-gaussian, deterministic, weighted, top-share, score, categorical, ",
     ),
     ("sac", "prior", "flat", "must be one of uniform, learned, previous, learned-categorical, "),
     ("sac", "temperature", "none", "must be one of constant, residual, dual, zero, budget"),
@@ -192,7 +205,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "mpo",
             {"value": "v-network"},
-            "`value` must be 'target-q' for a weighted posterior; found 'v-network'",
+            "`value` must be 'model', 'target-q' for a weighted posterior; found 'v-network'",
         ),
         (
             "mpo",
@@ -250,6 +263,21 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
             "`value.trace` must be None if the posterior is 'stein'; found 1.0",
         ),
         (
+            "rerpi",
+            {"posterior.weights": "rank"},
+            "`temperature` must be 'zero' for weights by rank, which have none; found 'budget'",
+        ),
+        (
+            "rerpi",
+            {"posterior.weights": "rank", "temperature": "zero", "posterior.keep": 0.5},
+            "`posterior.keep` must be 1 for weights by rank; found 0.5",
+        ),
+        (
+            "rerpi",
+            {"temperature": "zero"},
+            "`temperature` must be 'budget', 'constant', 'residual' for a weighted posterior; found 'zero'",
+        ),
+        (
             "mpo",
             {"posterior": "tanh-gaussian"},
             "`posterior` must be 'weighted' or 'top-share' for a learned prior; found 'tanh-gaussian'",
@@ -289,7 +317,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "vmpo",
             {"posterior": "weighted"},
-            "`posterior` must be 'top-share' or 'score' for advantages; found 'weighted'",
+            "`posterior` must be 'top-share' or 'score' (or -categorical) for advantages; found 'weighted'",
         ),
         (
             "vmpo",
@@ -379,7 +407,7 @@ def test_several_parts_change_at_once_where_each_alone_would_not_fit():
     [
         (
             "batchsize",
-            "`settings` must name one of value, value.critics, .*, policy_learning_rate; found 'batchsize'",
+            "`settings` must name one of value, value.critics, .*, gradient_norm; found 'batchsize'",
         ),
         (
             "temperature.scale",

@@ -9,7 +9,7 @@ from virel_deep.design.presets import PRESETS, algorithm, run_config
 
 LATER = {
     "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
-    "policy_learning_rate": None,
+    "policy_learning_rate": None, "gradient_norm": None,
 }  # fmt: skip
 ADDED = LATER | {
     "value.steps": 1, "value.trace": None, "target_period": 0, "update_every": 1, "posterior.samples": 1,
@@ -77,7 +77,7 @@ TRUST = {"prior.price_mean": 10.0, "prior.price_rate": 1e-2}
 BUDGET = {
     "temperature": "budget", "temperature.epsilon": 0.1, "temperature.initial": 10.0,
     "temperature.rate": 1e-2, "temperature.steps": 1, "posterior": "weighted",
-    "posterior.samples": 20, "posterior.keep": 1.0, "prior": "learned",
+    "posterior.samples": 20, "posterior.keep": 1.0, "posterior.weights": "softmax", "prior": "learned",
 }  # fmt: skip
 COMMON = {
     "value": "target-q", "value.critics": 1, "value.evaluation": "hard", "data": "replay",
@@ -115,8 +115,9 @@ WANTED_ON_POLICY = {
     "erpg": NO_DELAY | {
         "value": "advantage", "value.evaluation": "soft", "value.steps": 5, "posterior": "score",
         "prior": "uniform", "temperature": "constant", "temperature.alpha": 0.01,
-        "data": "rollouts", "data.length": 80, "data.epochs": 1,
-        "learning_rate": 3e-4, "target_period": 0, "update_every": 1,
+        "data": "rollouts", "data.length": 5, "data.epochs": 1, "hidden": [64, 64],
+        "learning_rate": 1e-3, "policy_learning_rate": 3e-4, "gradient_norm": 0.5,
+        "target_period": 0, "update_every": 1,
     },
 }  # fmt: skip
 
@@ -156,8 +157,55 @@ def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sourc
     assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_INFERRED[preset]
 
 
+MODEL = {
+    "value": "model", "value.horizon": 5, "value.members": 4, "value.elites": None, "value.model_rate": 1e-3,
+    "data.batch": 256,
+}  # fmt: skip
+SOFT = {
+    "value.critics": 2, "value.evaluation": "soft", "learning_rate": 3e-4, "target_period": 0,
+    "prior": "uniform", "temperature": "dual", "temperature.initial": 1.0,
+    "temperature.target_entropy": None, "temperature.epsilon": None,
+    "posterior.mean_penalty": 0.0, "posterior.log_std_penalty": 0.0, "posterior.samples": 1,
+}  # fmt: skip
+WANTED_MODELS = {
+    "mb-sac": MODEL | SOFT | {"posterior": "tanh-gaussian"},
+    "mb-mpo": MODEL | BUDGET | TRUST | BOUNDS | {
+        "prior.likelihood": "joint", "prior.price_spread": 100.0, "target_period": 100, "data.batch": 64,
+    },
+    "smcp": MODEL | SOFT | {
+        "value.horizon": 0, "posterior": "smc", "posterior.particles": 64, "posterior.steps": 10,
+    },
+}  # fmt: skip
+BLIND = {"prior.blind": [], "prior.blind_last": 0, "prior.frozen": False}
+WANTED_PRIORS = {
+    "distral": BLIND | {
+        "value.critics": 1, "value.evaluation": "optimal", "value.steps": 1, "value.trace": None,
+        "posterior": "tilted", "prior": "distilled", "prior.exponent": 0.9, "prior.discounted": False,
+        "temperature": "constant", "temperature.alpha": 0.2, "data.batch": 128, "gamma": 0.999,
+        "learning_rate": 1e-3, "target_period": 0,
+    },
+    "iadp": BLIND | {
+        "value.critics": 2, "value.evaluation": "soft", "value.steps": 5, "value.trace": 1.0,
+        "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0, "posterior.log_std_penalty": 0.0,
+        "posterior.samples": 1, "prior": "asymmetric", "temperature": "constant", "temperature.alpha": 0.1,
+        "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", WANTED_MODELS)
+def test_model_based_presets_have_the_numbers_that_are_documented(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_MODELS[preset]
+
+
+@pytest.mark.parametrize("preset", WANTED_PRIORS)
+def test_learned_priors_have_the_numbers_of_their_sources(preset):
+    assert dotted(encode(PRESETS[preset].algorithm)) == LATER | COMMON | WANTED_PRIORS[preset]
+
+
 def test_no_preset_is_without_its_line_here():
-    assert set(WANTED_AXES) | set(WANTED_MPO) | set(WANTED_INFERRED) | set(WANTED_ON_POLICY) == set(PRESETS)
+    wanted = (WANTED_AXES, WANTED_MPO, WANTED_INFERRED, WANTED_ON_POLICY, WANTED_PRIORS, WANTED_MODELS)
+    assert set().union(*wanted) == set(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +225,8 @@ def test_no_preset_is_without_its_line_here():
         ("sql", "Ant-v5", 300.0),
         ("sql", "Humanoid-v5", 100.0),
         ("sql", "Pendulum-v1", 1.0),
+        ("vmpo", "Pendulum-v1", 0.01),
+        ("vmpo", "InvertedPendulum-v5", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),
@@ -196,6 +246,14 @@ def test_lambda_is_ten_times_smaller_on_humanoid(preset, env, scale):
     assert algorithm(preset, env).temperature.scale == scale
 
 
+def test_some_rows_have_settings_of_ours_for_a_task_that_was_measured():
+    cartpole = dotted(encode(algorithm("sac", "CartPole-v1", discrete=True)))
+    wanted = {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000}
+    assert {name: cartpole[name] for name in wanted} == wanted
+    pendulum = dotted(encode(algorithm("vmpo", "Pendulum-v1")))
+    assert (pendulum["prior.trust_mean"], pendulum["temperature.epsilon"]) == (0.1, 0.1)
+
+
 def test_settings_replace_fields_and_scales():
     settings = {"reward_scale": 2.0, "hidden": (8,), "temperature": "constant", "temperature.alpha": 0.5}
     chosen = algorithm("beta", "Humanoid-v5", settings)
@@ -212,6 +270,12 @@ def test_unknown_presets_and_settings_are_refused_by_name():
         algorithm("ppo", "Hopper-v5")
     with pytest.raises(InputError, match=r"`settings` must name one of value, value.critics, .*'batchsize'"):
         algorithm("sac", "Hopper-v5", {"batchsize": 64})
+
+
+def test_a_run_has_the_copies_of_its_preset_unless_it_is_given_others():
+    configs = [run_config(name, "Hopper-v5", steps=16, seeds=(0,)) for name in PRESETS]
+    assert {config.preset: config.copies for config in configs if config.copies > 1} == {"erpg": 8}
+    assert run_config("erpg", "Hopper-v5", steps=16, seeds=(0,), copies=1).copies == 1
 
 
 def test_a_run_takes_the_algorithm_that_it_is_given():

@@ -52,6 +52,9 @@ BAD_RUNS = [
     ("stop_return", NAN, "must be finite or None"),
     ("stop_return", "9", "must be a number or None"),
     ("stop_evaluations", 0, "must be at least 1"),
+    ("tasks", ({"id": "A-v0"},), "must be at least 2; a single one is --env"),
+    ("tasks", [{}], "must be a tuple of dictionaries"),
+    ("prior_run", 3, "must be text or None"),
     ("max_episode_steps", 0, "must be at least 1"),
     ("max_episode_steps", 1.5, "must be a whole number or None"),
 ]
@@ -98,7 +101,7 @@ def test_a_window_longer_than_the_replay_is_refused_with_the_length_that_it_need
         ("steps", "trace"),
         ("target_period",),
         ("update_every",),
-        ("updates_per_step", "learning_rate_end", "policy_learning_rate"),
+        ("updates_per_step", "learning_rate_end", "policy_learning_rate", "gradient_norm"),
     ],
     ids=str,
 )

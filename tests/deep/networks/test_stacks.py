@@ -11,7 +11,7 @@ from virel_deep.networks.precision import products
 from virel_deep.networks.stacks import Stack, affine, by_numpy, cpu_products, product
 
 SEEDS = (0, 1, 2)
-SLOW = {"sac-iterative", "sql"}
+SLOW = {"sac-iterative", "sql", "mb-sac", "mb-mpo", "smcp"}
 """Presets whose updates take long."""
 ROADS = [
     (preset, general)
@@ -20,6 +20,7 @@ ROADS = [
     if general or fused(row.algorithm)
 ]
 """Presets and whether their update is by autograd; those without gradients by hand have that road alone."""
+KIN = ("mpo", "rerpi", "mpo-parametric", "vmpo", "erpg", "sac-iterative", "sql")
 ODD = {"hidden": (33, 17), "data.batch": 20}
 """Sizes that no vector divides: every product has tails, every matrix would be unaligned."""
 
@@ -70,7 +71,7 @@ def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes
 
 
 @pytest.mark.parametrize("precision", ["stacked", "compiled"])
-@pytest.mark.parametrize("preset", ["mpo", "rerpi", "mpo-parametric", "vmpo", "erpg", "sac-iterative", "sql"])
+@pytest.mark.parametrize("preset", [*KIN, "mb-sac", "mb-mpo", "smcp"])
 def test_products_of_whole_stacks_keep_the_bits_of_mpo_and_its_kin(preset, precision):
     algorithm = algorithm_of(preset, **sized(preset, ODD), target_period=3)
     with products(precision, "cpu"):
@@ -146,7 +147,8 @@ def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled)
         assert differing(outcome(agents[0], k), outcome(agents[1], k)) == []
     touched = differing(outcome(agents[0], 1), outcome(agents[1], 1))
     learnt = "critic" if "critic" in agents[0].networks else "value"
-    weights = (f"state/{learnt}", "state/policy", f"gradients/{learnt}")
+    acts = "policy" if "policy" in agents[0].networks else "default"
+    weights = (f"state/{learnt}", f"state/{acts}", f"gradients/{learnt}")
     assert {f"{name}/0.weight" for name in weights} <= set(touched)
     reports = [agent.report() for agent in agents]
     assert [repr(reports[0][k]) for k in (0, 2)] == [repr(reports[1][k]) for k in (0, 2)]

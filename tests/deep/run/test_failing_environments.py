@@ -9,9 +9,12 @@ import pytest
 
 from tests.support.deep import assert_same, metrics, small_run, train
 from tests.support.envs import Dice, registered
+from virel_deep.data.replay import Columns
 from virel_deep.run.evaluate import evaluate_policy
 from virel_deep.run.launch import train_bundle
 from virel_deep.run.survey import bundles, survey
+from virel_deep.run.trainer import Trainer
+from virel_deep.storage.checkpoint import load
 
 pytestmark = pytest.mark.mujoco
 
@@ -135,6 +138,68 @@ def test_evaluation_plays_in_turn_where_fewer_environments_can_be_made(monkeypat
     seed = np.random.SeedSequence(3)
     assert evaluate_policy(still, env, seed, 4) == evaluate_policy(still, free, seed, 4)
     assert Single.is_open == 0
+
+
+ALONE = {"settings": {"value.steps": 3, "posterior.samples": 4}, "eval_every": 20}
+"""Settings of a run whose replay is read in windows, so that it keeps where episodes end."""
+
+
+@pytest.mark.parametrize(("most", "seeds"), [(1, (0,)), (2, (0, 1))])
+def test_where_no_second_environment_can_be_made_evaluations_play_in_that_of_training(
+    tmp_path, monkeypatch, capsys, most, seeds
+):
+    monkeypatch.setattr(Single, "most", most)
+    run, free = tmp_path / "run", tmp_path / "free"
+    config = small_run(run, "mpo", registered(Single), steps=40, seeds=seeds, eval_episodes=3, **ALONE)
+    train(run, config)
+    said = capsys.readouterr().err.splitlines()
+    reason = "it can't be made: RuntimeError: only one may be open"
+    assert [line.startswith(f"note: seed-{seed}: evaluations") for seed, line in enumerate(said)] == [
+        True
+    ] * len(seeds)
+    assert all(line.endswith(reason) for line in said)
+    assert Single.is_open == 0
+    other = small_run(free, "mpo", registered(Dice), steps=40, seeds=seeds, eval_episodes=3, **ALONE)
+    train(free, other)
+    for seed in seeds:
+        rows, wanted = (metrics(folder / f"seed-{seed}") for folder in (run, free))
+        evaluations = [[row for row in one if row["kind"] == "eval"] for one in (rows, wanted)]
+        assert evaluations[0][0] == evaluations[1][0]  # the same episodes, whichever environment plays them
+        assert [row["step"] for row in evaluations[0]] == [20, 40]
+        assert [row["what"] for row in rows if row["kind"] == "event"] == ["one environment"]
+        loaded = load(run / f"seed-{seed}/checkpoints")
+        truncated = loaded.rows.data[:, Columns.of(2, 1, config.algorithm.value.tails).truncated]
+        # Dice is never truncated: what is marked are the steps at which an evaluation took its environment.
+        assert np.flatnonzero(truncated).tolist() == loaded.state["cuts"] == [19, 39]
+
+
+def test_another_environment_for_evaluations_that_cannot_be_made_is_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(Single, "most", 0)
+    run = tmp_path / "run"
+    config = small_run(run, "sac", registered(Dice), steps=40, eval_env=registered(Single), eval_every=20)
+    train(run, config)
+    assert json.loads((run / "seed-0/failure.json").read_text())["where"] == "evaluation: constructor"
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_no_window_of_rows_crosses_a_restart(tmp_path, copies):
+    sizes = {"copies": copies, "log_every": 20, "eval_every": 40, "checkpoint_every": 20}
+    config = small_run(tmp_path, "mpo", registered(Dice), steps=80, settings=ALONE["settings"], **sizes)
+    column = Columns.of(2, 1, config.algorithm.value.tails).truncated
+    train(tmp_path, config, until=20)
+    cut = list(range(20 - copies, 20))
+    trainer = Trainer(tmp_path, config, (0,), resume=True)
+    while trainer.step < 40:
+        trainer.advance(lambda *_: None)
+    assert np.flatnonzero(trainer.replay.rows[0][:40, column].numpy()).tolist() == cut
+    trainer.save()
+    trainer.close()
+    # The rows on the disk were written before the restart; the second one still knows of the first.
+    trainer = Trainer(tmp_path, config, (0,), resume=True)
+    again = [*cut, *range(40 - copies, 40)]
+    assert np.flatnonzero(trainer.replay.rows[0][:40, column].numpy()).tolist() == again
+    assert trainer.runs[0].cuts == again
+    trainer.close()
 
 
 def test_what_a_user_stops_is_not_a_failure_of_the_environment(tmp_path):

@@ -1,8 +1,10 @@
 """Starting a run: what trains together, how a stop is asked for, what is said and returned at the end."""
 
+import errno
 import json
 import os
 import signal
+from multiprocessing import Pipe
 from types import SimpleNamespace
 
 import pytest
@@ -10,12 +12,14 @@ import torch
 
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
+from virel_common.terminal import WARNINGS
+from virel_deep.data import presence
 from virel_deep.run import launch, trainer
+from virel_deep.run.apart import Channel
 from virel_deep.run.launch import COMPLETE, FAILED, STOPPED, Work, train, train_bundle
 from virel_deep.run.signals import (
     STOP,
     STOP_CHILD,
-    WARNINGS,
     Children,
     signals_left_to,
     stop_requests,
@@ -87,7 +91,7 @@ def test_a_seed_that_was_done_goes_on_towards_a_new_goal(tmp_path):
     assert bundles(survey(tmp_path, config), 1) == [([0], True)]
 
 
-def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_back_to(tmp_path):
+def test_a_seed_with_a_damaged_replay_falls_back_to_an_earlier_step_and_trains_after_the_others(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=120, seeds=(0, 1))
     trainer = Trainer(tmp_path, config, (0, 1), resume=False)
     while trainer.step < 80:
@@ -95,7 +99,12 @@ def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_bac
     trainer.close()
     newest = max((tmp_path / "seed-0/replay").glob("rows-*"))
     newest.write_bytes(bytes(len(newest.read_bytes())))
-    assert bundles(survey(tmp_path, config), 1) == [([1], True), ([0], True)]
+    ((group, resume),) = bundles(survey(tmp_path, config), 1)
+    assert (group, resume) == ([0, 1], True)  # it is read later, once, by the process that trains
+    with pytest.warns(UserWarning, match="damaged: its SHA-256 differs .* using step-000000040 instead"):
+        trainer = Trainer(tmp_path, config, group, resume=True)
+    assert ([run.seed for run in trainer.runs], trainer.step, trainer.behind) == ([1], 80, [[0]])
+    trainer.close()
 
 
 # --- stops
@@ -103,13 +112,29 @@ def test_a_seed_with_a_damaged_replay_counts_at_the_step_that_training_falls_bac
 
 @pytest.mark.parametrize("number", WARNINGS)
 def test_a_schedulers_warning_asks_for_a_stop_however_often_it_comes(number):
-    before = signal.getsignal(number)
-    with stop_requests() as stopped:
-        assert not stopped()
-        for _ in range(3):
-            os.kill(os.getpid(), number)
-        assert stopped()
-    assert signal.getsignal(number) is before
+    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under `nohup`
+    try:
+        with stop_requests() as stopped:
+            assert not stopped()
+            for _ in range(3):
+                os.kill(os.getpid(), number)
+            assert stopped()
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_closing_terminal_is_no_stop_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_requests() as stopped:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopped()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert stopped()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -185,11 +210,6 @@ def test_a_stop_in_the_last_step_is_the_end(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_child_that_ended_before_it_could_listen_has_stopped():
-    for number in STOP:
-        assert launch._status(SimpleNamespace(exitcode=-number, name="seed 0"), stopped=True) == STOPPED
-
-
 def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch, tmp_path):
     heard = []
 
@@ -201,19 +221,17 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
     monkeypatch.setattr("virel_deep.run.signals.ctypes.CDLL", lambda _: SimpleNamespace(prctl=quiet))
     monkeypatch.setattr(launch, "_keep_freed_memory", quiet)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # as it is started
+    ours, theirs = Pipe(duplex=False)
     try:
         with pytest.raises(SystemExit):
-            launch._child(Work("seed 0", tmp_path, None, [0], False), None, os.getppid())
+            launch._child(
+                Work("seed 0", tmp_path, None, [0], False), Channel(theirs, [0, 0, 0]), os.getppid()
+            )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        presence._notes.clear()
     assert set(STOP) & heard[0] == {signal.SIGINT}
-
-
-@pytest.mark.parametrize("code", [-9, -STOP_CHILD, 3])
-def test_a_child_that_died_is_a_failure_that_is_said(code, capsys):
-    assert launch._status(SimpleNamespace(exitcode=code, name="seeds 0,2"), stopped=False) == FAILED
-    said = f"virel train: the process of seeds 0,2 ended with status {code}; --resume continues it\n"
-    assert capsys.readouterr().err == said
+    assert ours.recv() == ("status", COMPLETE, None)
 
 
 # --- failures
@@ -314,6 +332,18 @@ def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsy
     assert load(tmp_path / "seed-0/checkpoints").step == 40
     monkeypatch.undo()
     assert bundle(tmp_path, config, resume=True) == COMPLETE
+
+
+def test_a_folder_that_became_read_only_is_one_line_and_stays_as_it_is(tmp_path, capsys, monkeypatch):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=120)
+
+    def read_only(folder):
+        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+
+    monkeypatch.setattr("virel_deep.run.seed.remove_temporary", read_only)
+    assert bundle(tmp_path, config) == FAILED
+    assert capsys.readouterr().err == f"virel train: {tmp_path / 'seed-0'}: Read-only file system\n"
+    assert list((tmp_path / "seed-0").iterdir()) == []
 
 
 def test_a_seed_of_another_process_is_one_line(tmp_path, capsys):

@@ -2,17 +2,17 @@
 
 import re
 import shutil
-import weakref
 
 import pytest
 
 from tests.support.deep import small_run, train
 from virel_common.errors import InputError
-from virel_deep.run import trainer
+from virel_deep.data.replay import Replay
 from virel_deep.run.folder import locked
 from virel_deep.run.policy import load_policy
-from virel_deep.run.seed_checkpoint import load_seed
+from virel_deep.run.survey import bundles, survey
 from virel_deep.run.trainer import Trainer
+from virel_deep.storage import chunks
 
 PENDULUM = "InvertedPendulum-v5"
 STEPS = 120
@@ -68,18 +68,17 @@ def test_a_checkpoint_of_another_run_or_seed_is_refused(tmp_path, preset, env, s
         load_policy(run, 0)
 
 
-def test_replays_are_restored_one_after_another(tmp_path, monkeypatch):
+def test_a_resumed_run_hashes_each_replay_once_and_reads_it_chunk_by_chunk(tmp_path, monkeypatch):
     config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1, 2))
-    train(tmp_path, config, until=30)
-    read = []
-
-    def one_at_a_time(*args, with_rows=True):
-        assert all(rows() is None for rows in read)
-        loaded = load_seed(*args, with_rows=with_rows)
-        if with_rows:
-            read.append(weakref.ref(loaded.rows.data))
-        return loaded
-
-    monkeypatch.setattr(trainer, "load_seed", one_at_a_time)
+    train(tmp_path, config, until=80)
+    hashed, sizes = [], []
+    check, refill = chunks.check_stamp, Replay.refill
+    monkeypatch.setattr(chunks, "check_stamp", lambda path, stamp: (hashed.append(path), check(path, stamp)))
+    monkeypatch.setattr(
+        Replay, "refill", lambda self, k, rows, added: (sizes.append(len(rows)), refill(self, k, rows, added))
+    )
+    found = bundles(survey(tmp_path, config), 1)
+    assert (found, hashed) == ([([0, 1, 2], True)], [])
     Trainer(tmp_path, config, (0, 1, 2), resume=True).close()
-    assert len(read) == 3
+    assert sorted(hashed) == sorted(tmp_path.glob("seed-*/replay/rows-*"))
+    assert sizes == [40, 40] * 3

@@ -22,6 +22,9 @@ CARTPOLE = "CartPole-v1"
         ("beta", 31, {}, {}),
         ("mpo", 51, {"value.steps": 3, "target_period": 5}, {}),
         ("mpo-parametric", 50, {"value.steps": 2, "target_period": 5}, {"copies": 2}),
+        ("sql", 51, {"target_period": 5}, {}),
+        ("vmpo", 50, {"data.length": 9, "data.epochs": 2, "target_period": 2}, {"copies": 2}),
+        ("erpg", 37, {"data.length": 10}, {}),
     ],
 )
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, settings, config):

@@ -13,11 +13,14 @@ from tests.support.deep import (
 )
 from virel_common.errors import InputError
 from virel_deep.run.folder import set_steps
+from virel_deep.run.launch import train_bundle
 from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import load
 
 PENDULUM = "InvertedPendulum-v5"
 STEPS = 120
+MODEL = {"value.members": 3}
+PLAN = {"posterior.particles": 8, "posterior.steps": 3}
 
 pytestmark = pytest.mark.mujoco
 
@@ -41,6 +44,9 @@ pytestmark = pytest.mark.mujoco
         ("vmpo", 71, {"data.epochs": 2, "target_period": 2}, {}),  # a checkpoint in the middle of a rollout
         ("erpg", 70, {"data.length": 12}, {"copies": 2}),
         ("sac-iterative", 70, {"posterior.samples": 2, "update_every": 5}, {"copies": 2}),
+        ("mb-sac", 70, MODEL | {"value.elites": 2}, {"copies": 2}),
+        ("mb-mpo", 70, MODEL | {"posterior.samples": 4, "target_period": 5, "update_every": 2}, {}),
+        ("smcp", 71, MODEL | PLAN, {}),
         ("sql", 71, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {}),
     ],
 )
@@ -56,11 +62,13 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, preset, until, set
     assert {row["kind"] for row in metrics(whole / "seed-0")} == {"train", "eval", "episode"}
 
 
-@pytest.mark.parametrize("preset", ["sac", "mpo", "vmpo"])
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path, preset):
+@pytest.mark.parametrize(
+    ("preset", "settings"), [("sac", {}), ("mpo", {}), ("vmpo", {}), ("smcp", MODEL | PLAN)]
+)
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_bit_for_bit(tmp_path, preset, settings):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for run in (whole, parts):
-        config = small_run(run, preset, PENDULUM, steps=STEPS, seeds=(0, 1))
+        config = small_run(run, preset, PENDULUM, steps=STEPS, seeds=(0, 1), settings=settings)
     train(whole, config)
     train(parts, config, until=77, killed=True)
     assert load(parts / "seed-0/checkpoints").step == 40
@@ -100,15 +108,17 @@ def test_a_kill_between_the_last_checkpoint_and_its_record_is_made_good(tmp_path
     assert json.loads(done.read_text()) == {"step": 40}
 
 
-def test_seeds_at_different_steps_are_no_group(tmp_path):
-    config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1))
-    train(tmp_path, config, (0,), until=30)
+def test_a_seed_at_an_earlier_step_is_trained_after_the_others(tmp_path):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=STEPS, seeds=(0, 1, 2))
+    train(tmp_path, config, (0, 2), until=30)
     train(tmp_path, config, (1,), until=40)
-    with pytest.raises(
-        InputError,
-        match=r"must have checkpoints of the same step; run `virel train --resume` again; found \[30, 40\]",
-    ):
-        Trainer(tmp_path, config, (0, 1), resume=True)
+    trainer = Trainer(tmp_path, config, (0, 1, 2), resume=True)
+    assert ([run.seed for run in trainer.runs], trainer.step, trainer.behind) == ([1], 40, [[0, 2]])
+    trainer.close()
+    assert train_bundle(tmp_path, config, [0, 1, 2], True, report=lambda *_: None) == 0
+    whole = tmp_path / "whole"
+    train(whole, small_run(whole, "sac", PENDULUM, steps=STEPS, seeds=(0, 1, 2)))
+    assert_same(tmp_path, whole, (0, 1, 2))
 
 
 def test_a_seed_that_is_being_trained_is_not_trained_twice(tmp_path):

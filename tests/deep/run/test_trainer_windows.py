@@ -142,7 +142,9 @@ def test_a_run_from_before_the_new_settings_goes_on_and_others_stay_refused(tmp_
     assert load_policy(older, 0).step == 80
 
 
-LATER = ("updates_per_step", "learning_rate_end", "learning_rate_updates", "policy_learning_rate")
+LATER = (
+    "updates_per_step", "learning_rate_end", "learning_rate_updates", "policy_learning_rate", "gradient_norm",
+)  # fmt: skip
 
 
 def as_recorded_then(run):

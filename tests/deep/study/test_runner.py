@@ -122,11 +122,12 @@ def children(pid):
     return list(map(int, path.read_text().split())) if path.exists() else []
 
 
-def test_ctrl_c_saves_where_the_jobs_are_and_says_how_to_continue(study):
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGUSR1, marks=pytest.mark.long)])
+def test_a_signal_saves_where_the_jobs_are_and_says_how_to_continue(study, number):
     slowed(study)
     process = begin(study, "out")
     wait_for(lambda: saved(study / "out"))
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 130, said
     assert "stopped; continue with: virel study run study.toml --out out" in said

@@ -17,16 +17,23 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import categorical_prior, losses, policy_prior, prior, rollout, weights
+from virel_deep.axes import losses, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood
-from virel_deep.axes.posterior import categorical, pathwise, reweighted, steps, taken, tanh_gaussian
+from virel_deep.axes.model import model_q
+from virel_deep.axes.posterior import pathwise, reweighted, smc_weights, steps, taken, tanh_gaussian, tilted
+from virel_deep.axes.prior import blind
+from virel_deep.axes.prior import categorical as categorical_prior
+from virel_deep.axes.prior import constant as prior
+from virel_deep.axes.prior import policy as policy_prior
 from virel_deep.axes.temperature import ResidualTemperature
 
 RESIDUAL = losses.residual_error
 KL = categorical_prior.kl
-TEMPERED = weights.tempered_weights
+TEMPERED, RANKS = weights.tempered_weights, weights.rank_weights
 ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_loss
 KL_PARTS = prior.kl_parts
+EXPANDED, INCREMENT = model_q.expanded_q, smc_weights.log_increment
+POWER = blind.Categorical.log_density
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -35,7 +42,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 16
+    assert len(DEEP_IDS) == 25
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -137,15 +144,51 @@ def unweighted_value(log_weight, q, log_ratio, alpha):  # noqa: ARG001
     return alpha[..., 0] * (log_weight + q / alpha).logsumexp(-1)
 
 
+def from_worst(log_prior, q):
+    return RANKS(log_prior, -q)
+
+
+def ranks_alone(log_prior, q):
+    return RANKS(0 * log_prior, q)
+
+
 def ungated(head, output):  # noqa: ARG001
     return output.chunk(2, dim=-1)[0]
+
+
+def less_discounted_model(*args, of, **along):
+    return EXPANDED(*args, of=of._replace(gamma=0.99 * of.gamma), **along)
+
+
+def without_divergence(*args, of, **along):
+    return EXPANDED(*args, of=of._replace(soft=False), **along)
+
+
+def one_step_less(critic, state, action, *, along, **rest):
+    return EXPANDED(critic, state, action, along=along._replace(noise=along.noise[:, :, 1:]), **rest)
+
+
+def undiscounted_gain(*args, gamma, step):  # noqa: ARG001
+    return INCREMENT(*args, gamma=gamma, step=0)
+
+
+def without_proposal(reward, ahead, here, log_ratio, *rest, **which):
+    return INCREMENT(reward, ahead, here, 0 * log_ratio, *rest, **which)
+
+
+def unguided(reward, ahead, here, *rest, **which):
+    return INCREMENT(reward, ahead, 0 * here, *rest, **which)
+
+
+def never_resampled(log_weight, uniform):  # noqa: ARG001
+    return torch.arange(log_weight.shape[-1]).expand(log_weight.shape)
 
 
 def other_divergence(p, q):
     return KL_PARTS(q, p)
 
 
-def unweighted(log_p, log_weight):  # noqa: ARG001
+def unweighted(log_p, *_):
     return log_p.mean(-1)
 
 
@@ -156,6 +199,15 @@ def joint(new, old, u, weight):  # noqa: ARG001
 def mixed_up(new, old, u, weight):
     by_mean = likelihood(type(new)(new.mean, new.log_std.detach()), u, weight)
     return by_mean + likelihood(type(new)(old.mean, new.log_std), u, weight)
+
+
+def without_power(prior, state, action, pre):
+    return POWER(prior, state, action, pre) / max(prior._exponent, 0.25)
+
+
+def sees_the_rest(sight, state):
+    """As many entries as the prior sees, the last ones instead of the first."""
+    return state.flip(-1).index_select(-1, sight._index)
 
 
 def planted(what, claim_id, owner, name, wrong):
@@ -204,9 +256,19 @@ PLANTED = [
     planted("no discount", "deep-sql", losses, "td_target", undiscounted_target),
     planted("no gate", "deep-iterative", steps, "gated_update", ungated),
     planted("the other divergence", "deep-iterative", prior, "kl_parts", other_divergence),
+    planted("less discount", "deep-mb-sac", model_q, "expanded_q", less_discounted_model),
+    planted("no divergence", "deep-mb-sac", model_q, "expanded_q", without_divergence),
+    planted("one step less", "deep-mb-sac", model_q, "expanded_q", one_step_less),
+    planted("no discount", "deep-mb-sac", losses, "td_target", undiscounted_target),
+    planted("less discount", "deep-mb-mpo", model_q, "expanded_q", less_discounted_model),
+    planted("half the temperature", "deep-mb-mpo", weights, "tempered_weights", tempered_at_half),
+    planted("every step as the first", "deep-smcp", smc_weights, "log_increment", undiscounted_gain),
+    planted("no proposal", "deep-smcp", smc_weights, "log_increment", without_proposal),
+    planted("V(s) left out", "deep-smcp", smc_weights, "log_increment", unguided),
+    planted("weights lost", "deep-smcp", smc_weights, "systematic", never_resampled),
     planted("no weights", "deep-mpo-m-step", categorical_prior, "likelihood", unweighted),
     planted("KL the other way", "deep-mpo-m-step", categorical_prior, "kl", lambda p, q: KL(q, p)),
-    planted("half the temperature", "deep-mpo-m-step", categorical, "tempered_weights", tempered_at_half),
+    planted("half the temperature", "deep-mpo-m-step", reweighted, "tempered_weights", tempered_at_half),
     planted("no discount", "deep-mpo-m-step", losses, "td_target", undiscounted_target),
     planted("KL the other way", "deep-mpo-parametric", categorical_prior, "kl", lambda p, q: KL(q, p)),
     planted("worst action", "deep-mpo-parametric", pathwise, "policy_loss", worst_action_loss),
@@ -219,6 +281,28 @@ PLANTED = [
     planted("always hard", "deep-sac-discrete", losses, "state_value", lambda q, log_pi, alpha, *, soft: q),  # noqa: ARG005
     planted("no discount", "deep-sac-discrete", losses, "td_target", undiscounted_target),
     planted("frozen entropy", "deep-sac-discrete", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
+    planted("worst action first", "deep-rerpi-rank", reweighted, "rank_weights", from_worst),
+    planted("ranks without the prior", "deep-rerpi-rank", reweighted, "rank_weights", ranks_alone),
+    planted("KL the other way", "deep-rerpi-rank", categorical_prior, "kl", lambda p, q: KL(q, p)),
+    planted("mean for sum", "deep-sql-discrete", losses, "optimal_value", unweighted_value),
+    planted("half the temperature", "deep-sql-discrete", tilted, "tempered_weights", tempered_at_half),
+    planted("half of a minibatch", "deep-vmpo-discrete", taken, "pair_weights", half_of_each_half),
+    planted("no weights", "deep-vmpo-discrete", categorical_prior, "likelihood", unweighted),
+    planted("KL the other way", "deep-vmpo-discrete", categorical_prior, "kl", lambda p, q: KL(q, p)),
+    planted("entropy's sign", "deep-erpg-discrete", taken, "score_loss", entropy_paid),
+    planted("no bonus at the state", "deep-erpg-discrete", taken, "score_loss", no_bonus),
+    planted("prior without its power", "deep-distral", blind.Categorical, "log_density", without_power),
+    planted("half the temperature", "deep-distral", tilted, "tempered_weights", tempered_at_half),
+    planted("proposals not weighed", "deep-distral", losses, "optimal_value", unweighted_value),
+    planted("no discount", "deep-distral", losses, "td_target", undiscounted_target),
+    planted("a fit to no weights", "deep-distral", blind, "likelihood", unweighted),
+    planted("a prior that sees", "deep-distral", blind.Sight, "__call__", sees_the_rest),
+    planted("entropy's sign", "deep-iadp", losses, "state_value", wrong_entropy),
+    planted("no discount", "deep-iadp", losses, "td_target", undiscounted_target),
+    planted("worst action", "deep-iadp", pathwise, "policy_loss", worst_action_loss),
+    planted("frozen entropy", "deep-iadp", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005
+    planted("a fit to no weights", "deep-iadp", blind, "likelihood", unweighted),
+    planted("a prior that sees", "deep-iadp", blind.Sight, "__call__", sees_the_rest),
     planted("biased V", "deep-em-policy-iteration", losses, "v_loss", lambda v, y: 0.5 * (v - y - 1e-6) ** 2),
 ]
 

@@ -34,4 +34,4 @@ def test_the_proof_of_the_guide_is_accepted_by_the_checker(tmp_path, monkeypatch
         outcome_of(job, "my-soft-backup", x) for x in draw(job.instances_of(names["claim"]), seed=1, n=20)
     ]
     write(tmp_path / "c.json", proofs)
-    assert recheck.recheck(tmp_path / "c.json") == len(proofs)
+    assert len(recheck.recheck(tmp_path / "c.json")) == len(proofs)

@@ -176,6 +176,17 @@ def test_bad_input_is_one_line_on_stderr_status_2_and_no_folder(tmp_path, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_certificates_of_an_earlier_run_do_not_stay(claims, tmp_path):
+    """They would be files of no row for `virel recheck`; what is not a certificate file stays."""
+    claims(fake.HOLDS)
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    for name in ("old.json", "notes.txt"):
+        (folder / name).write_text("{}")
+    assert verify(tmp_path, "--no-figures")[0] == 0
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 def test_fewer_than_one_job_is_bad_input(tmp_path, capsys):
     assert main_verify(["--jobs", "0", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "virel verify: `jobs` must be at least 1; found 0\n"
@@ -298,8 +309,10 @@ def test_workers_give_the_same_results_as_one_process(tmp_path, monkeypatch):
         pytest.param(os.kill, signal.SIGINT, marks=pytest.mark.long),
         (os.killpg, signal.SIGINT),
         pytest.param(os.kill, signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(os.kill, signal.SIGHUP, marks=pytest.mark.long),
+        pytest.param(os.killpg, signal.SIGUSR1, marks=pytest.mark.long),
     ],
-    ids=["parent", "group", "sigterm"],
+    ids=["parent", "group", "sigterm", "sighup", "sigusr1 to all"],
 )
 def test_ctrl_c_stops_the_workers_and_writes_nothing(tmp_path, kill, sent):
     process = start_in_workers(tmp_path, "--jobs", "2")

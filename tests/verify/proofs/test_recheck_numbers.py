@@ -9,7 +9,9 @@ from flint import arb, ctx, fmpq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify import recheck as rc
+from verify import recheck
+from verify.checker import algebra as rc
+from verify.checker import formulas, limits
 from verify.proofs.certificate import content_hash
 
 H = rc.H
@@ -28,7 +30,7 @@ def number(x):
 @pytest.fixture(autouse=True)
 def no_deadline():
     """Another test of this process may have left the time limit of its own check behind."""
-    rc.DEADLINE[0] = float("inf")
+    limits.DEADLINE[0] = float("inf")
 
 
 E2, E3 = (lambda: rc.exp(fmpq(2))), (lambda: rc.exp(fmpq(3)))
@@ -94,24 +96,24 @@ OUTSIDE = {
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_logarithms_outside_their_domain_are_refused(name):
-    with pytest.raises(rc.Rejected):
+    with pytest.raises(limits.Rejected):
         OUTSIDE[name]()
 
 
 def test_a_divisor_that_may_be_zero_is_undecided(monkeypatch):
     monkeypatch.setattr(rc, "MAX_BITS", 256)
     four = rc.exp(2 * rc.log(fmpq(2)))  # an atom of its own: 4, but not known to be
-    with pytest.raises(rc.Rejected):
+    with pytest.raises(limits.Rejected):
         rc.divide(rc.ONE, four - 4)
 
 
 def test_an_indicator_of_a_number_that_may_be_zero_is_undecided(monkeypatch):
     monkeypatch.setattr(rc, "MAX_BITS", 256)
     four = rc.exp(2 * rc.log(fmpq(2)))
-    with pytest.raises(rc.Rejected):
-        rc.EACH["zero"](four - 4)
-    assert rc.EACH["zero"](four - 5) == 0
-    assert rc.EACH["zero"](four - four) == 1
+    with pytest.raises(limits.Rejected):
+        formulas.EACH["zero"](four - 4)
+    assert formulas.EACH["zero"](four - 5) == 0
+    assert formulas.EACH["zero"](four - four) == 1
 
 
 # Formulas on the MDP of two states: s0 goes to s0 or s1 with 1/4 and 3/4, or stays; s1 stays.
@@ -130,9 +132,9 @@ MDP = {
 
 
 def formula(text, **parts):
-    point = rc.Instance({"mdp": MDP, **parts}, ["mdp", *parts])
+    point = formulas.Instance({"mdp": MDP, **parts}, ["mdp", *parts])
     point.known["j"] = 0
-    return point.value(rc.parsed(text), {})
+    return point.value(formulas.parsed(text), {})
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def certificate(**changes):
 
 def outcome(body, path):
     path.write_text(json.dumps(body | {"sha256": content_hash(body)}))
-    return rc.main_recheck([str(path)])
+    return recheck.main_recheck([str(path)])
 
 
 def test_a_certificate_by_hand_is_true(tmp_path):
@@ -325,5 +327,5 @@ def test_an_enclosure_need_not_be_tight_but_must_be_right(tmp_path):
 def test_balls_are_compared_surely():
     with ctx.workprec(64):
         wide = arb(1).union(arb(2))
-    with pytest.raises(rc.Rejected, match="undecided"):
+    with pytest.raises(limits.Rejected, match="undecided"):
         rc.settle(lambda: wide, lambda x: x > fmpq(3, 2), lambda x: x < fmpq(3, 2))

@@ -1,6 +1,8 @@
 """`virel solve --certify`: a float solution becomes a proof that the checker repeats over the rationals."""
 
+import base64
 import json
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -10,19 +12,25 @@ from scipy.sparse import csr_array
 
 from verify import recheck
 from verify.arithmetic.exact import as_given
+from verify.commands.recheck import main_recheck
 from verify.proofs import solution
 from verify.proofs.certificate import write
+from verify.proofs.problem import packed, problem_digest
 from virel_common.errors import InputError
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.draw import garnet
 from virel_theory.solvers.solve import solve
 
 
+def array(text, dtype):
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
+
+
 def proved(mdp, path, *, atol=1e-8, sense="max"):
     """The delta of the solver's policy; its certificate re-checks."""
     solved = solve(mdp, atol=atol, sense=sense)
     delta = solution.certify_solution(mdp, solved.policy, solved.value, path=path, sense=sense)
-    assert recheck.recheck(path) == 1
+    assert len(recheck.recheck(path)) == 1
     return delta
 
 
@@ -45,8 +53,8 @@ def test_missing_actions_and_stored_zeros_are_left_out(tmp_path):
     proved(mdp, tmp_path / "c.json")
     (entry,) = json.loads((tmp_path / "c.json").read_text())["certificates"]
     pairs = entry["instance"]["model"]["pairs"]
-    assert recheck.unpacked(pairs["size"], "i") == [1, 2, 1]
-    assert recheck.unpacked(pairs["to"], "i") == [1, 0, 1, 0]
+    assert array(pairs["size"], "<i4").tolist() == [1, 2, 1]
+    assert array(pairs["to"], "<i4").tolist() == [1, 0, 1, 0]
 
 
 def stored(p, to, starts, *, gamma=0.9):
@@ -141,7 +149,7 @@ def test_a_backup_that_does_not_contract_proves_nothing(tmp_path):
     found = solution.certificate(
         TabularMDP([[[1.0]]], [[0.0]], 0.9), np.array([0]), np.zeros(1), delta=Fraction(0), norm=0.9
     )
-    found.instance["model"]["pairs"]["p"] = solution.packed([1.2], "<f8")
+    found.instance["model"]["pairs"]["p"] = packed([1.2], "<f8")
     write(tmp_path / "c.json", [found])
     assert recheck.main_recheck([str(tmp_path / "c.json")]) == 1
 
@@ -151,9 +159,7 @@ def changed(name, values, dtype):
     found = certificate_of(SMALL)
     part = found.instance if name in found.instance else found.instance["model"]
     part = part if name in part else part["pairs"]
-    part[name] = solution.packed(
-        values(np.array(recheck.unpacked(part[name], "i" if "i" in dtype else "d"))), dtype
-    )
+    part[name] = packed(values(array(part[name], dtype)), dtype)
     return found
 
 
@@ -199,3 +205,40 @@ def test_an_mdp_too_large_to_embed_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="at most 10 entries"):
         proved(SMALL, tmp_path / "c.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_answer_names_the_mdp_and_a_digest_of_another_is_refused(tmp_path, capsys):
+    path = str(tmp_path / "c.json")
+    write(tmp_path / "c.json", [certificate_of(SMALL)])
+    mine, other = problem_digest(SMALL), problem_digest(SMALL, sign=-1)
+    assert recheck.main_recheck([path, "--problem", mine]) == 0
+    assert f"MDP {mine}\n" in capsys.readouterr().out
+    assert recheck.main_recheck([path, "--problem", other]) == 2
+    assert "it is about the MDP" in capsys.readouterr().err
+
+
+def test_the_digest_is_of_what_the_arrays_say_not_of_how_they_are_packed(tmp_path):
+    found = certificate_of(SMALL)
+    pairs = found.instance["model"]["pairs"]
+    pairs["p"] = base64.b64encode(zlib.compress(array(pairs["p"], "<f8").tobytes(), 9)).decode()
+    write(tmp_path / "c.json", [found, certificate_of(SMALL)])
+    (first, second) = recheck.recheck(tmp_path / "c.json")
+    assert first == second
+    assert first.problem == problem_digest(SMALL)
+
+
+def test_a_delta_that_says_nothing_is_visible(tmp_path, capsys):
+    write(tmp_path / "c.json", [certificate_of(SMALL, delta=Fraction(9 * 10**299))])
+    assert recheck.main_recheck([str(tmp_path / "c.json")]) == 0
+    assert "delta 9e+299, which says nothing: any policy is within" in capsys.readouterr().out
+
+
+def test_the_command_holds_certificates_against_the_users_own_mdp(tmp_path, capsys):
+    path, mdp = str(tmp_path / "c.json"), str(tmp_path / "mdp.npz")
+    write(tmp_path / "c.json", [certificate_of(SMALL)])
+    SMALL.save(mdp)
+    assert main_recheck([path, "--mdp", mdp]) == 0
+    assert main_recheck([path, "--mdp", mdp, "--gamma", "0.8"]) == 2
+    assert main_recheck([path, "--mdp", mdp, "--sense", "min"]) == 2
+    assert main_recheck([path, "--mdp", str(tmp_path / "none.npz")]) == 2
+    assert capsys.readouterr().err.count("\n") == 3

@@ -68,7 +68,7 @@ def batch(n: Counts) -> tuple[Tensor, NDArray[np.intp]]:
 
 def table_network(table: Array) -> Network:
     """A network without a hidden layer, whose outputs at one-hot inputs are the rows of a table."""
-    return _network((table.shape[0], table.shape[1]), [table], [np.zeros(table.shape[1])])
+    return network_of((table.shape[0], table.shape[1]), [table], [np.zeros(table.shape[1])])
 
 
 def critic_network(q: Array) -> Network:
@@ -78,7 +78,9 @@ def critic_network(q: Array) -> Network:
     """
     states, actions = q.shape
     first = np.concatenate([np.eye(states).repeat(actions, axis=1), np.tile(np.eye(actions), states)])
-    return _network((states + actions, q.size, 1), [first, q.reshape(-1, 1)], [-np.ones(q.size), np.zeros(1)])
+    return network_of(
+        (states + actions, q.size, 1), [first, q.reshape(-1, 1)], [-np.ones(q.size), np.zeros(1)]
+    )
 
 
 def table_slope(loss: Tensor, network: Network) -> Array:
@@ -101,7 +103,7 @@ def expected_td_error(mdp: TabularMDP, q: Array, infer: Any, alpha: float, *, ev
     `infer` gives the posterior at one-hot states; `evaluation` is "hard" or "soft".
     """
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
-    from virel_deep.axes.prior import Uniform  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
     from virel_deep.axes.tensors import Transitions  # noqa: PLC0415
     from virel_deep.axes.value import TargetQ  # noqa: PLC0415
 
@@ -118,7 +120,8 @@ def expected_td_error(mdp: TabularMDP, q: Array, infer: Any, alpha: float, *, ev
     return expected
 
 
-def _network(sizes: tuple[int, ...], weights: list[Array], biases: list[Array]) -> Network:
+def network_of(sizes: tuple[int, ...], weights: list[Array], biases: list[Array]) -> Network:
+    """A network of these sizes with given weights and biases per layer."""
     import torch  # noqa: PLC0415
 
     from virel_deep.networks.network import Network as Stacked  # noqa: PLC0415

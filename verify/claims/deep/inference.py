@@ -114,7 +114,7 @@ def _deep_steps(task: GaussianTask, length: float, gate: float, perturb: float) 
 
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior import steps  # noqa: PLC0415
-    from virel_deep.axes.prior import Fixed  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Fixed  # noqa: PLC0415
     from virel_deep.design import inference as settings  # noqa: PLC0415
 
     def q_of(_: Any, action: Any) -> Any:

@@ -142,9 +142,9 @@ def _deep_td_error(mdp: TabularMDP, old: Array, step: Iterate) -> Array:
 
 def _deep_parts(old: Array, step: Iterate, price: float, table: Array) -> tuple[Any, Any, Any]:
     """Prior with policy logits `table` and lagging copy `old`, the posterior that reweighs it, the objective."""
-    from virel_deep.axes.categorical_prior import Learned  # noqa: PLC0415
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.categorical import Enumerated  # noqa: PLC0415
+    from virel_deep.axes.prior.categorical import Learned  # noqa: PLC0415
     from virel_deep.design.discrete import LearnedCategorical  # noqa: PLC0415
 
     bounded = {"trust": 1.0, "price": price} if price > 0 else {}  # the loss asks for the price alone

@@ -129,9 +129,9 @@ def _deep(n: Counts, program: Program, table: Array, perturb: float) -> tuple[fl
 
 def _deep_parts(program: Program, table: Array, perturb: float) -> tuple[Any, Any, Any]:
     """Posterior with policy logits `table`, its old copy as the prior, and the objective."""
-    from virel_deep.axes.categorical_prior import Previous  # noqa: PLC0415
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.categorical import Categorical  # noqa: PLC0415
+    from virel_deep.axes.prior.categorical import Previous  # noqa: PLC0415
     from virel_deep.design.discrete import PreviousCategorical  # noqa: PLC0415
 
     more = 1 + 0.1 * perturb

@@ -170,8 +170,8 @@ def _grid(components: int) -> tuple[Array, Array]:
 
 def _deep_parts(old: GaussianPolicy, new: GaussianPolicy, decoupled: bool) -> tuple[Any, Any]:
     """Prior whose policy is `new` and whose lagging copy is `old`, and the posterior that reweighs it."""
-    from virel_deep.axes.policy_prior import Learned  # noqa: PLC0415
     from virel_deep.axes.posterior.reweighted import Reweighted  # noqa: PLC0415
+    from virel_deep.axes.prior.policy import Learned  # noqa: PLC0415
     from virel_deep.design import improvement  # noqa: PLC0415
 
     settings = improvement.Learned(likelihood="decoupled" if decoupled else "joint")

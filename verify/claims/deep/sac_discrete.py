@@ -133,7 +133,7 @@ def _deep_parts(table: Array, alpha: float) -> tuple[Any, Any]:
     """Posterior with policy logits `table`, and the objective under a uniform prior."""
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.posterior.categorical import Categorical  # noqa: PLC0415
-    from virel_deep.axes.prior import Uniform  # noqa: PLC0415
+    from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
 
     return Categorical(table_network(table)), Objective(no_values, Uniform(), tensor([alpha]))
 

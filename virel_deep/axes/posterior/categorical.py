@@ -6,16 +6,13 @@ from typing import Protocol
 from torch import Tensor
 
 from virel_deep.axes.categorical import all_actions, behave, explore, log_probabilities, log_probability
-from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
 from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
-from virel_deep.axes.posterior.reweighted import ByWeights, Remembering
+from virel_deep.axes.posterior.reweighted import ByWeights, Remembering, weigher
 from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
-from virel_deep.axes.weights import tempered_weights
+from virel_deep.design import improvement
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
-
-ONE_NUMBER = Draw(1, "uniform")
-"""Random number that chooses an exploratory action."""
 
 
 class Categorical(Pathwise):
@@ -77,20 +74,21 @@ class Proposer(Remembering, Protocol):
 
 
 class Enumerated(ByWeights):
-    """All actions at the next states, weighted by p exp(Q / alpha) / Z: MPO's E-step, Eq. (8), exactly.
+    """Actions at the next states, weighted by p exp(Q / alpha) / Z (MPO, Eq. (8)), or by p and rank (RERPI).
 
     The targets evaluate the prior itself, by the same actions at their probabilities; the prior acts.
 
     Args:
         prior: source of the probabilities p.
+        weights: how actions are weighed.
     """
 
     acting = ONE_NUMBER
     noise: Mapping[str, Draw] = {}
 
-    def __init__(self, prior: Proposer) -> None:
-        """Store the prior."""
-        super().__init__(prior, tempered_weights)
+    def __init__(self, prior: Proposer, *, weights: improvement.Weights = "softmax") -> None:
+        """Store the prior, and how its actions are weighed."""
+        super().__init__(prior, weigher(weights))
         self._propose = prior.propose
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002

@@ -9,7 +9,7 @@ from torch import Tensor
 from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.posterior.tanh_gaussian import behave, explore
 from virel_deep.axes.tensors import Behaviour, Weighted, seed_mean, seedwise
-from virel_deep.axes.weights import Tempered, effective_samples, tempered_weights
+from virel_deep.axes.weights import Tempered, effective_samples, rank_weights, tempered_weights
 from virel_deep.design import improvement
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
@@ -41,7 +41,7 @@ class ByWeights:
         self._weigh = weigh
 
     def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
-        """Give the actions weights p exp(Q / alpha) / Z, and the densities of the reweighted prior."""
+        """Give the actions their weights by value, and the densities of the reweighted prior."""
         log_weight, log_ratio = seedwise(self._weigh, posterior.log_weight, q, alpha)
         return posterior._replace(log_weight=log_weight, log_pi=posterior.log_prior + log_ratio)
 
@@ -57,6 +57,15 @@ class ByWeights:
         return {"effective_samples": seed_mean(seedwise(effective_samples, posterior.log_weight))}
 
 
+def weigher(
+    weights: improvement.Weights, *, keep: float = 1.0
+) -> Callable[[Tensor, Tensor, Tensor], Tempered]:
+    """Function that weighs actions, of their log weights in the prior, values and the temperature."""
+    if weights == "rank":
+        return lambda log_prior, q, _: rank_weights(log_prior, q)
+    return partial(tempered_weights, keep=keep)
+
+
 class Proposer(Remembering, Protocol):
     """Interface of a prior that proposes the actions that the posterior gives weights."""
 
@@ -65,7 +74,7 @@ class Proposer(Remembering, Protocol):
 
 
 class Reweighted(ByWeights):
-    """Actions of the prior at the next states with weights softmax(Q / alpha), MPO's E-step, Eq. (8).
+    """Actions of the prior at the next states, weighted by softmax(Q / alpha) (MPO, Eq. (8)) or rank (RERPI).
 
     The targets evaluate the prior itself, by the same actions at equal weights; the prior's policy acts.
 
@@ -77,7 +86,7 @@ class Reweighted(ByWeights):
 
     def __init__(self, settings: improvement.Weighted, prior: Proposer, n_action: int) -> None:
         """Store the prior and the numbers of actions."""
-        super().__init__(prior, partial(tempered_weights, keep=settings.keep))
+        super().__init__(prior, weigher(settings.weights, keep=settings.keep))
         self._propose, self._shape = prior.propose, (settings.samples, n_action)
         self.acting = Draw(n_action)
         self.noise = {"action": Draw(settings.samples * n_action)}
@@ -85,6 +94,10 @@ class Reweighted(ByWeights):
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
         """Draw actions of the prior at equal weights; `improve` gives them the posterior's."""
         return self._propose(state, noise["action"].view(*state.shape[:2], *self._shape))
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:  # noqa: ARG002
+        """Draw one action of the prior at each state; rollouts of a model follow it, without gradient."""
+        return self._propose(state, noise[:, :, None])
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw actions of the prior at next states, at equal weights."""

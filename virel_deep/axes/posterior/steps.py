@@ -40,7 +40,7 @@ def drawn(state: Tensor, head: Tensor, noise: Tensor, objective: Objective) -> W
     action, pre, log_pi = seedwise(_squashed, head, noise)
     equal = torch.full_like(log_pi, 1 / noise.shape[2]).log()
     prior = objective.prior
-    log_prior, exact = prior.log_density(state, action, pre), prior.divergence(head)
+    log_prior, exact = prior.log_density(state, action, pre), prior.divergence(state, head)
     return Weighted(action, equal, log_pi, log_prior, pre=pre, exact_divergence=exact)
 
 

@@ -1,37 +1,75 @@
 """Posteriors that are improved by the advantages of the actions taken: V-MPO's top share, and the score."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Draw, Noise, Objective
+from virel_deep.axes import categorical
+from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
 from virel_deep.axes.losses import score_loss
-from virel_deep.axes.posterior.tanh_gaussian import behave, explore, log_squashed, split
+from virel_deep.axes.posterior import tanh_gaussian
 from virel_deep.axes.tensors import Behaviour, Weighted, seed_mean, seedwise
 from virel_deep.axes.weights import effective_samples, tempered_weights
-from virel_deep.design import on_policy
 from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 
+class Law(NamedTuple):
+    """Distribution of actions that a policy network's outputs stand for, as far as actions taken need it."""
+
+    acting: Draw
+    """Random numbers that an exploratory action needs."""
+    explore: Callable[[Floats, Floats], Floats]
+    """Actions in numpy, from outputs and random numbers."""
+    behave: Callable[[Floats, Floats], Behaviour]
+    """The same with what is stored of them, and its log density."""
+    action: Callable[[Tensor], Tensor]
+    """Actions of what is stored."""
+    log_density: Callable[[Tensor, Tensor], Tensor]
+    """Log densities of the actions, from outputs and what is stored."""
+
+
+def gaussian(n_action: int) -> Law:
+    """Law of tanh-Gaussian policies, whose actions are stored before the tanh."""
+    return Law(
+        Draw(n_action),
+        tanh_gaussian.explore,
+        tanh_gaussian.behave,
+        torch.tanh,
+        lambda head, u: tanh_gaussian.log_squashed(tanh_gaussian.split(head), u),
+    )
+
+
+CHOICE = Law(
+    ONE_NUMBER,
+    categorical.explore,
+    categorical.behave,
+    lambda stored: stored,
+    lambda head, stored: categorical.log_probability(categorical.log_probabilities(head), stored),
+)
+"""Law of categorical policies, whose actions are stored one-hot."""
+
+
 class Taken:
-    """Base class of posteriors over the actions that a tanh-Gaussian policy took; the value asks for them.
+    """Base class of posteriors over the actions that a policy took; the value asks for them.
 
     Args:
-        n_action: A.
+        law: distribution of the actions.
     """
 
     at_next = True
     noise: Mapping[str, Draw] = {}
 
-    def __init__(self, n_action: int) -> None:
-        """Store how many random numbers an exploratory action needs."""
+    def __init__(self, law: Law) -> None:
+        """Store the distribution; the posterior itself has no networks unless it says so."""
         self.networks: Mapping[str, Network] = {}
         self.targets: Mapping[str, Network] = {}
-        self.acting = Draw(n_action)
+        self._law = law
+        self.acting = law.acting
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
         """Refuse: its actions are those that were taken; `recall` has them."""
@@ -42,12 +80,12 @@ class Taken:
         return self.infer(state, noise, objective)
 
     def explore(self, head: Floats, noise: Floats) -> Floats:
-        """Draw an exploratory action from the tanh-Gaussian policy, in numpy."""
-        return explore(head, noise)
+        """Draw an exploratory action from the policy, in numpy."""
+        return self._law.explore(head, noise)
 
     def behave(self, head: Floats, noise: Floats) -> Behaviour:
-        """Draw an exploratory action from the tanh-Gaussian policy with its density, in numpy."""
-        return behave(head, noise)
+        """Draw an exploratory action from the policy with its density, in numpy."""
+        return self._law.behave(head, noise)
 
 
 class TopShare(Taken):
@@ -57,21 +95,21 @@ class TopShare(Taken):
     actions is the expectation under $\psi(s, a)$. The lagging copy of the prior's policy took the actions.
 
     Args:
-        settings: share of the pairs that has weight.
-        n_action: A.
+        keep: share of the pairs that has weight.
+        law: distribution of the actions.
     """
 
     reports = ("effective_samples",)
 
-    def __init__(self, settings: on_policy.TopShare, n_action: int) -> None:
+    def __init__(self, keep: float, law: Law) -> None:
         """Store the share that is kept."""
-        super().__init__(n_action)
-        self._weigh = partial(pair_weights, keep=settings.keep)
+        super().__init__(law)
+        self._weigh = partial(pair_weights, keep=keep)
 
     def recall(self, state: Tensor, pre: Tensor, objective: Objective) -> Weighted:
         """Actions that were taken, one per state, with their densities under the lagging policy."""
         pre = pre[:, :, None]
-        action = seedwise(torch.tanh, pre)
+        action = seedwise(self._law.action, pre)
         log_prior = objective.prior.log_density(state, action, pre)
         return Weighted(action, torch.zeros_like(log_prior), log_prior, log_prior, pre=pre)
 
@@ -89,27 +127,26 @@ class TopShare(Taken):
 
 
 class Score(Taken):
-    """Tanh-Gaussian policy, learnt through the log density of the actions that it took.
+    """Policy that is learnt through the log density of the actions that it took.
 
     Args:
-        settings: none.
-        policy: network from a state to `2 A` outputs.
+        policy: network from a state to the outputs of the law.
+        law: distribution of the actions.
     """
 
     reports: tuple[str, ...] = ()
 
-    def __init__(self, settings: on_policy.Score, policy: Network) -> None:
+    def __init__(self, policy: Network, law: Law) -> None:
         """Store the policy network."""
-        del settings
-        super().__init__(policy.sizes[-1] // 2)
+        super().__init__(law)
         self.networks = {"policy": policy}
 
     def recall(self, state: Tensor, pre: Tensor, objective: Objective) -> Weighted:
         """Actions that were taken, one per state, with densities differentiable in the parameters."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
-        log_pi = seedwise(lambda one, u: log_squashed(split(one), u), head, pre)[..., None]
+        log_pi = seedwise(self._law.log_density, head, pre)[..., None]
         pre = pre[:, :, None]
-        action = seedwise(torch.tanh, pre)
+        action = seedwise(self._law.action, pre)
         log_prior = objective.prior.log_density(state, action, pre)
         return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, pre=pre)
 

@@ -180,8 +180,16 @@ class TanhGaussian(Pathwise):
             self._penalty(head),
             pre,
             prior.kl(state, head),
-            prior.divergence(head),
+            prior.divergence(state, head),
         )
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
+        """Draw one action at each state, differentiable in the states, with the policy's parameters fixed."""
+        head, xi = self.networks["policy"].differentiable(state, fixed=True)[:, 0, :, None], noise[:, :, None]
+        action, log_pi = seedwise(tanh_gaussian, head, xi)
+        pre = seedwise(_before_tanh, head, xi)
+        log_prior = objective.prior.log_density(state, action, pre)
+        return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, pre=pre)
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
         """Draw the actions of each next state from the online policy, which has no target copy."""

@@ -34,6 +34,8 @@ Move = tuple[float, int, int, float]
 """Probability, action, successor and log-factor of the weight of one particle's step."""
 Outcomes = Callable[[System], Iterator[tuple[float, System]]]
 """Possible results of a step from a system, with their probabilities."""
+Ancestors = Callable[[list[float]], Iterator[tuple[float, tuple[int, ...]]]]
+"""Possible choices of ancestors, with their probabilities, from the shares of the particles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,9 @@ class ParticleLaw:
         return float(self.probability @ self.log_evidence)
 
 
-def particle_law(plan: Plan, *, state: int, particles: int, threshold: float = 0.5) -> ParticleLaw:
+def particle_law(
+    plan: Plan, *, state: int, particles: int, threshold: float = 0.5, resampling: str = "multinomial"
+) -> ParticleLaw:
     r"""Exact law of `simulate_plans` from one state, by enumeration, after Piche et al. 2019.
 
     Args:
@@ -73,6 +77,8 @@ def particle_law(plan: Plan, *, state: int, particles: int, threshold: float = 0
         particles: number N >= 1 of particles, few: a step from K outcomes has at most $K (AS)^N$ of them, or
             $K N^N$ where it resamples.
         threshold: resample before steps $t \ge 1$ if ESS < threshold N; 0: never; above 1: always.
+        resampling: `"multinomial"`, as `simulate_plans` has it; or `"systematic"`, by one uniform number for
+            both of two particles, whose law does not depend on their order.
 
     Returns: the outcomes with their probabilities; error: (N h + S A) ulps of the quantities' sizes.
     Raises: InputError: as `simulate_plans`; if there are more than `MAX_OUTCOMES` outcomes.
@@ -87,12 +93,15 @@ def particle_law(plan: Plan, *, state: int, particles: int, threshold: float = 0
     """
     share = check_particles(plan, particles, threshold)
     require(state in range(plan.mdp.n_states), "state", state, "must be a state of the MDP")
+    require(resampling in RESAMPLING, "resampling", resampling, f"must be one of {', '.join(RESAMPLING)}")
+    orderless = resampling == "multinomial" or particles == 2
+    require(orderless, "particles", particles, "must be 2 for systematic resampling")
     start = (0, int(state), 0.0)
     law: Law = {(float(plan.v[state] / plan.alpha), (start,) * particles): 1.0}
     for t in range(plan.horizon):
         if t > 0:
             _require_few(len(law) * particles**particles)
-            law = _step(law, partial(_resampled, share=share))
+            law = _step(law, partial(_resampled, share=share, ancestors=RESAMPLING[resampling]))
         moves = _moves(plan, t)
         _require_few(len(law) * max(map(len, moves)) ** particles)
         law = _step(law, partial(_moved, moves=moves, first=t == 0))
@@ -146,7 +155,7 @@ def _moved(system: System, moves: list[list[Move]], *, first: bool) -> Iterator[
         yield math.prod(p for p, *_ in draws), (log_z, tuple(sorted(moved)))
 
 
-def _resampled(system: System, *, share: float) -> Iterator[tuple[float, System]]:
+def _resampled(system: System, *, share: float, ancestors: Ancestors) -> Iterator[tuple[float, System]]:
     """All choices of ancestors with their probabilities; the system itself if its sample size suffices."""
     log_z, particles = system
     log_w = np.array([w for _, _, w in particles])
@@ -155,9 +164,30 @@ def _resampled(system: System, *, share: float) -> Iterator[tuple[float, System]
         return
     chances = np.exp(log_w - logsumexp(log_w)).tolist()
     log_mean = float(_log_mean(log_w[None])[0])
-    for chosen in itertools.product(range(len(particles)), repeat=len(particles)):
+    for probability, chosen in ancestors(chances):
         kept = sorted((particles[n][0], particles[n][1], 0.0) for n in chosen)
-        yield math.prod(chances[n] for n in chosen), (log_z + log_mean, tuple(kept))
+        yield probability, (log_z + log_mean, tuple(kept))
+
+
+def _multinomial(chances: list[float]) -> Iterator[tuple[float, tuple[int, ...]]]:
+    """All choices of as many ancestors as particles, drawn independently, with their probabilities."""
+    for chosen in itertools.product(range(len(chances)), repeat=len(chances)):
+        yield math.prod(chances[n] for n in chosen), chosen
+
+
+def _systematic(chances: list[float]) -> Iterator[tuple[float, tuple[int, ...]]]:
+    """Choices of the ancestors of two particles by systematic resampling, with their probabilities.
+
+    The heavier one, of share w, is an ancestor once for sure, and twice with probability 2 w - 1.
+    """
+    heavier = int(chances[1] > chances[0])
+    twice = 2 * chances[heavier] - 1
+    yield twice, (heavier, heavier)
+    yield 1 - twice, (0, 1)
+
+
+RESAMPLING: dict[str, Ancestors] = {"multinomial": _multinomial, "systematic": _systematic}
+"""Choices of ancestors, with their probabilities, from the shares of the particles, by name."""
 
 
 def _log_mean(log_w: Array) -> Array:

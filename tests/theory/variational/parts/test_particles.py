@@ -97,6 +97,20 @@ def test_the_law_equals_loops_over_all_draws_and_ancestors():
     np.testing.assert_allclose(law.policy, policy, rtol=1e-12)
 
 
+def test_systematic_resampling_leaves_the_evidence_unbiased_and_wastes_less_than_independent_draws():
+    plan = random_plan(2, masked=False)
+    systematic, multinomial = (
+        particle_law(plan, state=1, particles=2, threshold=ALWAYS, resampling=name)
+        for name in ("systematic", "multinomial")
+    )
+    assert systematic.probability.sum() == pytest.approx(1.0, rel=1e-13)
+    assert systematic.log_mean_evidence == pytest.approx(plan_log_evidence(plan)[1], rel=0, abs=1e-12)
+    assert systematic.mean_log_evidence > multinomial.mean_log_evidence
+    for name, particles in (("systematic", 3), ("stratified", 2)):
+        with pytest.raises(InputError, match=r"`particles` must be 2|`resampling` must be one of"):
+            particle_law(plan, state=0, particles=particles, resampling=name)
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("threshold", [0.0, 0.9, ALWAYS])
 def test_simulated_plans_follow_the_law(sparse, threshold):

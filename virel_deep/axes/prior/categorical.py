@@ -71,16 +71,19 @@ class Learned:
         found: Tensor = seedwise(log_probability, self._lagging.log_probabilities(state), pre)
         return found
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the weighted actions themselves give the divergence."""
 
     def kl(self, state: Tensor, head: Tensor) -> None:
         """Return None: the posterior is weighted actions, which have no parameters of their own."""
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:
-        """M-step: minus the weighted log likelihood of all actions, plus the trust region."""
+        """M-step: minus the weighted log likelihood of the actions, plus the trust region."""
         head = self.networks["policy"].differentiable(state).squeeze(1)
-        fit = seedwise(lambda one, w: likelihood(log_probabilities(one), w), head, posterior.log_weight)
+        fit = seedwise(
+            lambda one, a, w: likelihood(log_probabilities(one), a, w),
+            head, posterior.action, posterior.log_weight,
+        )  # fmt: skip
         bounded = self.region.loss(self._lagging.kl(state, head))
         return bounded._replace(loss=bounded.loss - seed_mean(fit))
 
@@ -104,7 +107,7 @@ class Previous:
         self.seed_state = self.region.seed_state
         self.load_seed_state = self.region.load_seed_state
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the divergence from the lagging copy depends on the state."""
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:  # noqa: ARG002

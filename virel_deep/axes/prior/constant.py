@@ -53,7 +53,7 @@ class Uniform(Constant):
         """Log density of the uniform prior without its constant: zeros `[K, B, N]`."""
         return torch.zeros_like(action[..., 0])
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the entropy of a tanh-Gaussian has no closed form."""
 
 
@@ -75,7 +75,7 @@ class Fixed(Constant):
         found: Tensor = seedwise(lambda u: log_squashed(self._like(u), u), pre)
         return found
 
-    def divergence(self, head: Tensor) -> Tensor:
+    def divergence(self, state: Tensor, head: Tensor) -> Tensor:  # noqa: ARG002
         r"""KL divergence $KL(N(\mu, \sigma) \| N(0, \sigma_0))$ `[K, B]`; the tanh changes neither."""
         found: Tensor = seedwise(self._divergence, head)
         return found

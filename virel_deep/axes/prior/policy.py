@@ -77,7 +77,7 @@ class Learned:
         found: Tensor = seedwise(lambda head, u: log_density(split(head), u), self._lagging.head(state), pre)
         return found
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the posterior is weighted actions, which have no parameters of their own."""
 
     def kl(self, state: Tensor, head: Tensor) -> None:
@@ -118,7 +118,7 @@ class Previous:
         self.seed_state = self.region.seed_state
         self.load_seed_state = self.region.load_seed_state
 
-    def divergence(self, head: Tensor) -> None:
+    def divergence(self, state: Tensor, head: Tensor) -> None:
         """Return None: the divergence from the lagging copy depends on the state."""
 
     def kl(self, state: Tensor, head: Tensor) -> Tensor:

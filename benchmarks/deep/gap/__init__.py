@@ -1,0 +1,1 @@
+"""Gap of inference on replay states: `python -m benchmarks.deep.gap`."""

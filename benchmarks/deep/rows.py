@@ -1,0 +1,137 @@
+"""What the rows of the design space learn: `python -m benchmarks.deep.rows [TASK ...]`.
+
+Each task is one `virel train` with the settings of its preset in `out/rows`, three seeds. Finished tasks are
+skipped and interrupted ones resumed. `--table` trains nothing and prints what there is as Markdown.
+`python -m benchmarks.archive pack rows` keeps the runs in `results/`.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from virel_common.errors import InputError
+from virel_deep.results.read import Run, read_run
+
+OUT = Path("out/rows")
+OFF_POLICY = ("mpo", "rerpi", "mpo-parametric", "sac-iterative", "sql")
+ON_POLICY = ("vmpo", "erpg")
+EVALUATIONS = 20
+"""Evaluations of a run, at equal distances, of three episodes each."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run, and the return that each seed is to reach within its steps."""
+
+    preset: str
+    env: str
+    steps: int
+    goal: float
+
+    @property
+    def name(self) -> str:
+        """Name of the task and of its run folder."""
+        return f"{self.preset}-{self.env}"
+
+
+TASKS = [
+    *[Task(preset, "InvertedPendulum-v5", 20_000, 950.0) for preset in OFF_POLICY],
+    *[Task(preset, "InvertedPendulum-v5", 200_000, 950.0) for preset in ON_POLICY],
+    *[Task(preset, "CartPole-v1", 50_000, 475.0) for preset in ("sac", "mpo")],
+    *[Task(preset, "Pendulum-v1", 20_000, -200.0) for preset in OFF_POLICY],
+    *[Task(preset, "Pendulum-v1", 200_000, -200.0) for preset in ON_POLICY],
+    *[Task(preset, "InvertedDoublePendulum-v5", 200_000, 9000.0) for preset in ON_POLICY],
+    *[Task(preset, "InvertedDoublePendulum-v5", 50_000, 9000.0) for preset in OFF_POLICY],
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Train every task in order, or print the table of those that have begun."""
+
+    tasks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Tasks as PRESET-ENV, such as mpo-Pendulum-v1; none means all."""
+    seeds: int = 3
+    """Seeds per task."""
+    table: bool = False
+    """Print the table, and train nothing."""
+
+
+def main() -> int:
+    """Train what is missing, or print the table; exit with the status of the first command that failed."""
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.rows")
+    tasks = [task for task in TASKS if not options.tasks or task.name in options.tasks]
+    if options.table:
+        print("\n".join(table(tasks)))
+        return 0
+    for task in tasks:
+        if len(list((OUT / task.name).glob("seed-*/done.json"))) >= options.seeds:
+            continue
+        print(f"{task.name}: {task.steps:,} steps, {options.seeds} seeds", flush=True)
+        status = subprocess.run(_command(task, options.seeds), check=False).returncode
+        if status:
+            return status
+    return 0
+
+
+def table(tasks: list[Task]) -> list[str]:
+    """Lines of a Markdown table, one row per task that has an evaluation."""
+    columns = ("row", "environment", "steps", "seeds", "means at quarters", "reached at", "last", "goal")
+    rule = ("---",) * len(columns)
+    return [_row(columns), _row(rule), *(_row(line) for task in tasks for line in _line(task))]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _line(task: Task) -> list[tuple[str, ...]]:
+    """Cells of a task's line; no line if it has no evaluation yet."""
+    try:
+        run = read_run(OUT / task.name)
+    except InputError:
+        return []
+    means, n = run.returns.mean(axis=0), run.at[-1]
+    quarters = [means[run.at <= task.steps * q / 4][-1] for q in (1, 2, 3, 4) if n >= task.steps * q / 4]
+    return [
+        (
+            f"`{task.preset}`",
+            task.env,
+            f"{n:,} of {task.steps:,}",
+            str(len(run.seeds)),
+            ", ".join(f"{mean:.0f}" for mean in quarters),
+            ", ".join(_reached(run, task.goal)),
+            ", ".join(f"{x:.0f}" for x in run.returns[:, -1]),
+            f"{task.goal:.0f}: {_verdict(run, task)}",
+        )
+    ]
+
+
+def _reached(run: Run, goal: float) -> list[str]:
+    """First step of each seed at which an evaluation reached the goal, or a dash."""
+    return [f"{run.at[of_seed >= goal][0]:,}" if (of_seed >= goal).any() else "-" for of_seed in run.returns]
+
+
+def _verdict(run: Run, task: Task) -> str:
+    """Whether every seed reached the goal, and whether its last evaluation holds it."""
+    if not (run.returns >= task.goal).any(axis=1).all():
+        return "missed" if run.at[-1] >= task.steps else "not yet"
+    return "met" if (run.returns[:, -1] >= task.goal).all() else "reached, not held"
+
+
+def _command(task: Task, seeds: int) -> list[str]:
+    """Command that trains a task, or resumes it if its run folder exists."""
+    start, run = [sys.executable, "-m", "virel_common.command", "train", "--jobs", "1"], OUT / task.name
+    if (run / "config.json").exists():
+        return [*start, "--resume", str(run)]
+    what = ["--preset", task.preset, "--env", task.env, "--steps", str(task.steps), "--seeds", str(seeds)]
+    every = str(task.steps // EVALUATIONS)
+    return [*start, *what, "--eval-every", every, "--eval-episodes", "3", "--out", str(run)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Distral and IADP against plain versions of their papers (`naive_priors`); what their priors see."""
+
+import pytest
+import torch
+
+from tests.support.deep import (
+    agent_of,
+    algorithm_of,
+    default_dtype,
+    differing,
+    discrete_of,
+    feed,
+    update_data,
+)
+from tests.support.naive_priors import NaiveDiscreteIadp, NaiveDistral, NaiveIadp
+from tests.support.updates import distances, naive_after, ours_after, parameters
+from virel_deep.agent import general
+from virel_deep.axes.prior import blind
+from virel_deep.run.actors import make_actor
+
+SPACES = N_OBSERVATION, N_ACTION = 5, 3
+UPDATES = 50
+SIZES = {
+    "hidden": (24, 16),
+    "data.batch": 12,
+    "reward_scale": 3.0,
+    "prior.blind": (1,),
+    "prior.blind_last": 2,
+}
+DISTRAL = (discrete_of, "distral", NaiveDistral, {"gamma": 0.9})
+DISCOUNTED = (
+    discrete_of,
+    "distral",
+    NaiveDistral,
+    {"prior.discounted": True, "gamma": 0.9, "value.critics": 2},
+)
+IADP = (algorithm_of, "iadp", NaiveIadp, {"value.steps": 2})
+DISCRETE = (discrete_of, "iadp", NaiveDiscreteIadp, {"value.steps": 2})
+CASES = [DISTRAL, DISCOUNTED, IADP, DISCRETE]
+
+
+def data_of(algorithm, updates):
+    """Rows of `update_data`, with ages of 0 to 7 steps where the row has them."""
+    with default_dtype(torch.float32):
+        data = update_data(algorithm, *SPACES, updates=updates, seed=0)
+    if "age" not in algorithm.tails:
+        return data
+    rng = torch.Generator().manual_seed(0)
+    ages = [torch.randint(8, (len(rows), 1), generator=rng).float() for rows, _, _ in data]
+    return [(torch.cat((rows, age), -1), *rest) for (rows, *rest), age in zip(data, ages, strict=True)]
+
+
+def worst(case, updates=UPDATES):
+    form, preset, kind, settings = case
+    algorithm = form(preset, **(SIZES | settings))
+    data = data_of(algorithm, updates)
+    plain = naive_after(kind, algorithm, SPACES, torch.float64, data)
+    return max(distances(ours_after(algorithm, SPACES, torch.float64, data), parameters(plain)).values())
+
+
+@pytest.mark.parametrize("case", CASES, ids=["distral", "discounted", "iadp", "discrete iadp"])
+def test_fifty_updates_in_double_precision_are_those_of_the_paper(case):
+    # As in test_mpo: gradients are sums of at most 36 x 24 products, each off by a few roundings of 1.1e-16,
+    # which Adam's quotient amplifies; 1e-12 leaves 4 digits for both.
+    assert worst(case) <= 1e-12
+
+
+def own_copy(prior, state):
+    """Outputs of the network that learns, in the place of its lagging copy."""
+    with torch.no_grad():
+        return prior.networks["default"](prior._sight(state)).squeeze(1)
+
+
+PLANTED = [
+    # The power forgotten, and weights that are plain where they should be discounted.
+    (DISTRAL, blind.Categorical, "log_density", lambda right: lambda *x: right(*x) / 0.9),
+    (DISCOUNTED, general, "discounted", lambda _: lambda log_weight, *_, **__: log_weight),
+    # A prior that sees everything but in another order, and one that never lags.
+    (DISTRAL, blind.Sight, "__call__", lambda right: lambda self, state: right(self, state).flip(-1)),
+    (IADP, blind.FittedPrior, "_outputs", lambda _: own_copy),
+    (DISCRETE, blind.FittedPrior, "_outputs", lambda _: own_copy),
+    # The divergence the other way, and a fit to equal weights.
+    (IADP, blind, "kl_parts", lambda right: lambda p, q: right(q, p)),
+    (DISCRETE, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),
+    (DISTRAL, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),
+]
+
+
+@pytest.mark.parametrize(("case", "owner", "name", "wrong"), PLANTED, ids=range(len(PLANTED)))
+def test_an_error_planted_on_our_side_is_seen(monkeypatch, case, owner, name, wrong):
+    monkeypatch.setattr(owner, name, wrong(getattr(owner, name)))
+    assert worst(case, updates=9) > 1e-9
+
+
+@pytest.mark.parametrize("form", ["distral", "iadp", "iadp-discrete"])
+def test_a_prior_is_blind_to_its_entries_and_to_no_other(form):
+    make = algorithm_of if form == "iadp" else discrete_of
+    algorithm = make(form.removesuffix("-discrete"), hidden=(8,), **{"prior.blind": (1, -1)})
+    prior = agent_of(algorithm, *SPACES).parts.prior
+    action = torch.eye(3).expand(1, 1, 3, 3)
+    state = torch.zeros(1, 1, 5)
+
+    def density(entry):
+        moved = state.clone()
+        moved[..., entry] = 1.0
+        return prior.log_density(moved, action, action)
+
+    base = prior.log_density(state, action, action)
+    assert [torch.equal(base, density(entry)) for entry in range(5)] == [False, True, False, False, True]
+
+
+def test_a_frozen_prior_stays_and_the_policy_is_that_of_a_prior_that_learns_until_the_first_fit():
+    for make, preset in ((discrete_of, "distral"), (algorithm_of, "iadp"), (discrete_of, "iadp")):
+        algorithm = make(preset, hidden=(8,), **{"data.batch": 6, "prior.frozen": True})
+        agent = agent_of(algorithm, *SPACES)
+        before = agent.seed_state(0)
+        feed(agent, update_data(algorithm, *SPACES, updates=3, seed=0))
+        moved = differing(agent.seed_state(0), before)
+        assert not any(name.startswith(("default", "target_default")) for name in moved)
+        assert "critic/0.weight" in moved
+        assert agent.report()[0]["prior_kl"] > 0
+
+
+def test_without_exploring_distral_takes_the_most_probable_action_of_its_closed_form():
+    algorithm = discrete_of("distral", hidden=(8,), **{"prior.blind": (0,), "temperature.alpha": 0.05})
+    agent = agent_of(algorithm, *SPACES)
+    feed(agent, update_data(algorithm, *SPACES, updates=9, seed=0))
+    state = torch.randn(1, 40, 5, generator=torch.Generator().manual_seed(0))
+    pairs = torch.cat((state[:, :, None].expand(1, 40, 3, 5), torch.eye(3).expand(1, 40, 3, 3)), -1)
+    q = agent.networks["critic"](pairs.flatten(1, 2)).view(40, 3)
+    log_p = agent.networks["default"](state[..., 1:]).view(40, 3).log_softmax(-1)
+    acted = make_actor(algorithm, agent.seed_networks(0)).act(state[0].numpy())
+    best = (0.9 * log_p + q / 0.05).argmax(-1)
+    assert acted.argmax(-1).tolist() == best.tolist()
+    assert len(set(best.tolist())) > 1
+
+
+@pytest.mark.parametrize("form", ["distral", "discounted", "iadp-discrete"])
+def test_stacked_seeds_are_single_ones_bit_for_bit(form):
+    preset, settings = form.removesuffix("-discrete"), {"hidden": (33, 17), "data.batch": 20}
+    if form == "discounted":
+        preset, settings = "distral", settings | {"prior.discounted": True}
+    for n_action in (2, 5):
+        algorithm = discrete_of(preset, **settings, **{"prior.blind_last": 2})
+        data = [update_data(algorithm, 5, n_action, updates=6, seed=seed) for seed in (0, 1, 2)]
+        if form == "discounted":
+            data = [[(torch.cat((x, x[:, :1].abs().round()), -1), *y) for x, *y in one] for one in data]
+        together, alone = agent_of(algorithm, 5, n_action, (0, 1, 2)), agent_of(algorithm, 5, n_action, (1,))
+        feed(together, *data)
+        feed(alone, data[1])
+        assert differing(together.seed_state(1), alone.seed_state(0)) == []
+        assert together.report()[1] == alone.report()[0]

@@ -1,0 +1,139 @@
+"""Distral (Teh et al. 2017) and IADP (Galashov et al. 2019) once more, with torch's modules and loops.
+
+An oracle for the learned priors of `virel_deep`, of which it imports nothing; one seed, slow and plain. Rows
+are those of `naive_mpo`, with the age of the state last where Distral weighs by discounted visits.
+"""
+
+from copy import deepcopy
+
+import torch
+from torch.distributions import Categorical, kl_divergence
+
+from tests.support.naive_agents import Naive, module
+from tests.support.naive_discrete import Choosing, NaiveDiscreteMpo
+from tests.support.naive_mpo import NaiveMpo, gaussian
+
+
+class Blindfolded:
+    """What agents with a prior that sees less than the policy share."""
+
+    def equip(self, weights):
+        self.p = module(weights["default"], 0)
+        self.p_target = deepcopy(self.p)
+        self.adam["p"] = self._adam(self.p)
+
+    def seen(self, s):
+        n, prior = self.n_observation, self.set.prior
+        hidden = [i % n for i in prior.blind] + [n - 1 - i for i in range(prior.blind_last)]
+        return torch.stack([s[..., i] for i in range(n) if i not in hidden], dim=-1)
+
+
+class NaiveDistral(Blindfolded, Choosing, Naive):
+    """Distral with enumerated actions: Q, and the distilled policy; no network for the tasks' policies."""
+
+    def __init__(self, weights, settings, n_observation, n_action):
+        self.set, self.n_observation, self.n_action = settings, n_observation, n_action
+        self.qs = [module(weights["critic"], head) for head in range(len(weights["critic"]["0.weight"]))]
+        self.q_targets = deepcopy(self.qs)
+        self.adam = {"q": [self._adam(q) for q in self.qs]}
+        self.equip(weights)
+
+    def networks(self):
+        return {"default": [self.p], "critic": self.qs, "target_critic": self.q_targets}
+
+    def powers(self, s):
+        """Prior to the power rho, `[B, A]`."""
+        return Categorical(logits=self.p(self.seen(s))).probs ** self.set.prior.exponent
+
+    def update(self, batch, _):
+        o, a = self.n_observation, self.n_action
+        s, action, s_next, r, terminated, *age = batch.split(
+            [o, a, o, 1, 1, *[1] * self.set.prior.discounted], -1
+        )
+        alpha = self.set.temperature.alpha
+        with torch.no_grad():
+            q_next = self.value_of_each(self.q_targets, s_next)
+            best = q_next.max(1, keepdim=True).values
+            z = (self.powers(s_next) * ((q_next - best) / alpha).exp()).sum(1)
+            v_next = best[:, 0] + alpha * z.log()
+            y = r[:, 0] * self.set.reward_scale + self.set.gamma * (1 - terminated[:, 0]) * v_next
+        self.fit_critics(y, s, action)
+        with torch.no_grad():
+            q = self.value_of_each(self.qs, s)
+            pi = self.powers(s) * ((q - q.max(1, keepdim=True).values) / alpha).exp()
+            pi = pi / pi.sum(1, keepdim=True)
+            weight = self.set.gamma ** age[0][:, 0] if age else torch.ones(len(s))
+        log_p = Categorical(logits=self.p(self.seen(s))).logits
+        likelihood = sum(w * (x * y).sum() for w, x, y in zip(weight, pi, log_p, strict=True)) / weight.sum()
+        self.descend(self.adam["p"], -likelihood)
+        for target, net in zip(self.q_targets, self.qs, strict=True):
+            self.polyak(target, net)
+
+
+class NaiveIadp(Blindfolded, NaiveMpo):
+    """IADP with a tanh-Gaussian: KL in reward and policy loss, against the lagging copy of the prior."""
+
+    def __init__(self, weights, settings, n_observation, n_action):
+        Naive.__init__(self, weights, settings, n_observation, n_action)
+        self.equip(weights)
+
+    def networks(self):
+        mine = {"policy": [self.pi], "critic": self.qs, "default": [self.p]}
+        return mine | {"target_critic": self.q_targets, "target_default": [self.p_target]}
+
+    def divergence(self, policy, s):
+        with torch.no_grad():
+            prior = gaussian(self.p_target, self.seen(s), self.n_action)
+        return kl_divergence(policy, prior).sum(-1)
+
+    def update(self, batch, noise):
+        rows, alpha = self.columns(batch), self.set.temperature.alpha
+        s, s_next = rows["s"][:, 0], rows["s_next"].flatten(0, 1)
+        at_s, at_next = noise[: len(s)], noise[len(s) :]
+        with torch.no_grad():
+            policy = gaussian(self.pi, s_next, self.n_action)
+            q = self.smaller_q(self.q_targets, s_next, (policy.mean + policy.stddev * at_next).tanh())
+            v = q - alpha * self.divergence(policy, s_next)
+            log_pi = gaussian(self.pi, rows["s"], self.n_action).log_prob(rows["u"]).sum(-1)
+            y = self.targets_of_windows(rows, v.view_as(rows["r"]), log_pi)
+        policy = gaussian(self.pi, s, self.n_action)
+        u = policy.mean + policy.stddev * at_s
+        self.fit_critics(y.flatten(), rows["s"].flatten(0, 1), rows["a"].flatten(0, 1))
+        loss = (alpha * self.divergence(policy, s) - self.smaller_q(self.qs, s, u.tanh())).mean()
+        prior = gaussian(self.p, self.seen(s), self.n_action)
+        self.descend(self.adam["pi"], loss)
+        self.descend(self.adam["p"], -prior.log_prob(u.detach()).sum(-1).mean())
+        self.average()
+
+    def average(self):
+        for target, net in zip([*self.q_targets, self.p_target], [*self.qs, self.p], strict=True):
+            self.polyak(target, net)
+
+
+class NaiveDiscreteIadp(NaiveIadp, NaiveDiscreteMpo):
+    """IADP over a finite set of actions."""
+
+    columns = NaiveDiscreteMpo.columns
+
+    def divergence(self, policy, s):
+        with torch.no_grad():
+            prior = Categorical(logits=self.p_target(self.seen(s)))
+        return kl_divergence(policy, prior)
+
+    def update(self, batch, _):
+        rows, alpha = self.columns(batch), self.set.temperature.alpha
+        s, s_next = rows["s"][:, 0], rows["s_next"].flatten(0, 1)
+        with torch.no_grad():
+            policy = Categorical(logits=self.pi(s_next))
+            v = (policy.probs * self.value_of_each(self.q_targets, s_next)).sum(1)
+            v = v - alpha * self.divergence(policy, s_next)
+            y = self.targets_by(self.pi, rows, v)
+        self.fit_critics(y.flatten(), rows["s"].flatten(0, 1), rows["a"].flatten(0, 1))
+        policy = Categorical(logits=self.pi(s))
+        q = self.value_of_each(self.qs, s).detach()
+        loss = (alpha * self.divergence(policy, s) - (policy.probs * q).sum(1)).mean()
+        log_p = Categorical(logits=self.p(self.seen(s))).logits
+        likelihood = (policy.probs.detach() * log_p).sum(1).mean()
+        self.descend(self.adam["pi"], loss)
+        self.descend(self.adam["p"], -likelihood)
+        self.average()

@@ -1,0 +1,117 @@
+"""A run's `results.json` held against the certificates beside it: its rows are what is there, no more.
+
+A row of a claim lists its certificate files: name, hash, form, whether it refutes, and how many instances it
+proves. Names only say where to look; what a file proves is in the file.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from .formulas import TABLE
+from .limits import need
+
+Row = dict[str, Any]
+"""A claim's id, verdict and certificates in `results.json`."""
+FIELDS = {"claim": str, "form": str, "file": str, "sha256": str, "refutes": bool, "ok": bool}
+COUNTS = ("certified", "undecided")
+REFUTATIONS = {f"{x} {key.split()[-1]}" for key in TABLE["refutations"] for x in key.split()[:-1]}
+"""The claims and forms whose certificates refute."""
+
+
+def read_rows(raw: bytes) -> list[Row] | None:
+    """Rows of the bytes of a `results.json`, whatever its name; None if they are something else.
+
+    Raises:
+        Rejected: if the rows are not those of a run of this version.
+    """
+    if b'"claims"' not in raw:
+        return None
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or "claims" not in data or "certificates" in data:
+        return None
+    need(isinstance(data["claims"], list), "`claims` is not a list of rows", 2)
+    return list(map(_row, data["claims"]))
+
+
+def _row(row: Any) -> Row:
+    """What is needed of one row, of the right types."""
+    ok = isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("verdict"), str)
+    need(ok, "a row has no `id` or no `verdict`", 2)
+    entries = row.get("certificates", [])
+    need(
+        isinstance(entries, list) and all(isinstance(x, dict) for x in entries),
+        "`certificates` is no list",
+        2,
+    )
+    for x in entries:
+        need("sha256" in x, f"{row['id']}: no `sha256` of its files: certify again with this version", 2)
+        ok = all(type(x.get(key)) is kind for key, kind in FIELDS.items())
+        ok = ok and all(type(x.get(key)) is int for key in COUNTS)
+        need(ok, f"{row['id']}: an entry of a certificate lacks a field, or has one of another type", 2)
+    return {key: row.get(key, []) for key in ("id", "verdict", "certificates")}
+
+
+def mismatches(rows: list[Row], found: dict[str, Any]) -> list[str]:
+    """What the rows say and the folder does not hold, or the other way round, one line each.
+
+    Args:
+        rows: as `read_rows` returns them.
+        found: what was proved of each file in the folder of certificates, by its name.
+    """
+    entries = [x for row in rows for x in row["certificates"]]
+    names = [x["file"] for x in entries if x["file"]]
+    ids = [row["id"] for row in rows]
+    twice = [f"{x}: two rows" for x in sorted({x for x in ids if ids.count(x) > 1})]
+    shared = [f"{x}: a file of two rows" for x in sorted({x for x in names if names.count(x) > 1})]
+    extra = [f"{name}: a file of no row" for name in sorted(set(found) - set(names))]
+    return [*twice, *shared, *extra, *chain.from_iterable(_of_row(row, found) for row in rows)]
+
+
+def _of_row(row: Row, found: dict[str, Any]) -> Iterator[str]:
+    """Mismatches of one row: its verdict, and each of its certificates."""
+    forms = [x["form"] for x in row["certificates"]]
+    if len(set(forms)) < len(forms):
+        yield f"{row['id']}: two certificates of one form"
+    printed = [x for x in row["certificates"] if x["form"] == "printed" and x["ok"]]
+    proof, refutation = ([x for x in printed if x["refutes"] is refutes] for refutes in (False, True))
+    if (row["verdict"] == "CERTIFIED") != bool(proof) and row["verdict"] not in ("GAP", "ERROR"):
+        yield f"{row['id']}: {row['verdict']}, with{'' if proof else 'out'} a proof of the printed form"
+    if refutation and row["verdict"] not in ("REFUTED", "ERROR"):
+        yield f"{row['id']}: {row['verdict']}, with a refutation of the printed form"
+    for x in row["certificates"]:
+        for why in _of_entry(row["id"], x, found):
+            yield f"{row['id']} {x['form']}: {why}"
+
+
+def _of_entry(claim: str, x: Row, found: dict[str, Any]) -> Iterator[str]:
+    """Mismatches of one certificate file's entry in a row."""
+    if x["claim"] != claim:
+        yield f"its entry is of the claim {x['claim']}"
+    if x["refutes"] != (f"{claim} {x['form']}" in REFUTATIONS):
+        yield "a refutation is not a proof, nor the other way round"
+    if x["ok"] != (x["certified"] > 0 and x["undecided"] == 0) or (x["certified"] > 0) != bool(x["file"]):
+        yield "its counts contradict each other"
+    if not x["file"]:
+        return
+    if (file := found.get(x["file"])) is None:
+        yield f"the file {x['file']} is missing"
+    elif file["status"]:
+        yield f"the file {x['file']} is not accepted"
+    else:
+        yield from _of_file(f"{claim} {x['form']}", x, file)
+
+
+def _of_file(key: str, x: Row, file: Any) -> Iterator[str]:
+    """Mismatches of an entry with its file."""
+    if file["sha256"] != x["sha256"]:
+        yield f"the file {x['file']} is not the one that the run wrote"
+    there = [f"{y['claim']} {y['form']}" for y in file["statements"]]
+    if there != [key]:
+        yield f"the file {x['file']} is of {', '.join(there)}"
+    elif (n := file["statements"][0]["instances"]) != x["certified"]:
+        yield f"{x['certified']} instances, but the file has {n} distinct ones"

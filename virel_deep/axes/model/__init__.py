@@ -1,0 +1,1 @@
+"""Learned model of the environment: its normalisation, the ensemble, and values expanded through it."""

@@ -1,0 +1,115 @@
+"""Action values with a learned model: critics with target copies, expanded by steps of the model."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from virel_deep.axes import losses
+from virel_deep.axes.interfaces import Draw, Fitted, Following, Noise, Objective, Walking
+from virel_deep.axes.model.ensemble import Ensemble
+from virel_deep.axes.model.expansion import Horizon, Paths, Walk, expanded_q
+from virel_deep.axes.tensors import Evaluated, Transitions, Weighted
+from virel_deep.axes.value import evaluate, fit_critics, smaller_q, state_value
+from virel_deep.design import model
+from virel_deep.networks.network import Network
+
+
+class ModelQ:
+    """Critics with target copies, whose values are expanded through an ensemble that is fitted beside them.
+
+    The model takes one step per update, on the update's own minibatch. The expansions are those of the
+    posterior at s, with the critics, and of the targets at s', with their copies.
+
+    Args:
+        settings: horizon and evaluation.
+        critic: C critics per seed, from state and action to one output.
+        target: network of the same sizes, their target copies.
+        world: the model.
+        n_action: A.
+        gamma: discount factor.
+    """
+
+    reach, whole = 1, False
+    reports = ("model_loss", "holdout_error")
+
+    def __init__(
+        self,
+        settings: model.Model,
+        critic: Network,
+        target: Network,
+        world: Ensemble,
+        *,
+        n_action: int,
+        gamma: float,
+    ) -> None:
+        """Store the critics, their target copies and the model; declare the random numbers of rollouts."""
+        self.networks, self.targets = {"critic": critic, "model": world.network}, {"critic": target}
+        self.world, self.gamma, self.horizon = world, gamma, settings.horizon
+        self.evaluation = settings.evaluation
+        self._of = Horizon(gamma, settings.evaluation == "soft")
+        self._shape = (settings.horizon, world.width + n_action)
+        rollouts = {"member": Draw(1, "uniform"), "rollout": Draw(self._shape[0] * self._shape[1])}
+        self.noise: Mapping[str, Draw] = rollouts if settings.horizon else {}
+
+    def q_of(self, state: Tensor, action: Tensor) -> Tensor:
+        """Smaller of the critics' values, `[K, B, N]`, not expanded; differentiable in the actions alone."""
+        return smaller_q(self.networks["critic"], state, action)
+
+    def expanded(self, objective: Objective, posterior: Walking, noise: Noise) -> Objective:
+        """Objective whose values are the critics' expanded through the model, at B states."""
+        if not self.horizon:
+            return objective
+        return objective._replace(
+            q_of=self._through_model(self.networks["critic"], objective, posterior.walk, noise)
+        )
+
+    def fit(
+        self, data: Transitions, here: Weighted | None, following: Following, objective: Objective
+    ) -> Fitted:
+        """Losses of model and critics on a minibatch; the targets are the target critics, expanded."""
+        del here
+        of_model, report = self.world.fit(data)
+        found = self._evaluated(self.targets["critic"], data, following, objective)
+        fitted = fit_critics(self.networks["critic"], data.history, self._target(data, found, objective))
+        return fitted._replace(
+            loss=fitted.loss + of_model, report={**fitted.report, **report}, following=found
+        )
+
+    def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
+        """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
+        critic = self.networks["critic"]
+        target = self._target(data, self._evaluated(critic, data, following, objective), objective)
+        return target[:, None] - critic(data.history).squeeze(-1)
+
+    def _through_model(self, critic: Network, objective: Objective, walk: Walk, noise: Noise) -> Any:
+        """Function from states and actions to expanded values."""
+        member = self.world.member(noise["member"][..., 0])
+        numbers = noise["rollout"].view(*member.shape, *self._shape)
+        along = Paths(self.world, walk, member, numbers)
+        return partial(expanded_q, critic, along=along, objective=objective, of=self._of)
+
+    def _evaluated(
+        self, critic: Network, data: Transitions, following: Following, objective: Objective
+    ) -> Evaluated:
+        """Posterior at next states, with its actions' values."""
+        actions = following(data.next_state)
+        if not self.horizon:
+            return evaluate(critic, data.next_state, actions)
+        with torch.no_grad():
+            q_of = self._through_model(critic, objective, following.walk, following.noise)
+            return Evaluated(data.next_state, actions, q_of(data.next_state, actions.action))
+
+    def _target(self, data: Transitions, found: Evaluated, objective: Objective) -> Tensor:
+        v_next = state_value(found, objective.alpha, evaluation=self.evaluation)
+        return losses.td_target(data.reward, data.terminated, v_next, gamma=self.gamma)
+
+    def seed_state(self, k: int) -> dict[str, Any]:
+        """Copy what the model remembers of seed k beside its networks into a dictionary."""
+        return self.world.seed_state(k)
+
+    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
+        """Restore seed k's model from a `seed_state` dictionary."""
+        self.world.load_seed_state(k, state)

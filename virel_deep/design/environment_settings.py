@@ -1,0 +1,42 @@
+"""Settings that presets have for some environments, by environment family (`Hopper-v5` is a `Hopper`)."""
+
+from collections.abc import Mapping
+
+Settings = Mapping[str, object]
+"""Values of settings by dotted name, as `fields.changed` takes them."""
+
+APP_H: Mapping[str, Settings] = {
+    "Hopper": {"reward_scale": 5.0},
+    "HalfCheetah": {"reward_scale": 5.0},
+    "Walker2d": {"reward_scale": 3.0},
+}
+"""Reward scales of the VIREL paper, App. I, Table 1; 1 elsewhere."""
+APP_H_BETA: Mapping[str, Settings] = {**APP_H, "Humanoid": {"temperature.scale": 4e-4}}
+"""The same with lambda = (1 - gamma) / r_avg of that table; 4e-3 elsewhere."""
+SAC_2018: Mapping[str, Settings] = {
+    "Hopper": {"reward_scale": 5.0},
+    "Walker2d": {"reward_scale": 5.0},
+    "HalfCheetah": {"reward_scale": 5.0},
+    "Ant": {"reward_scale": 5.0},
+    "Humanoid": {"reward_scale": 20.0},
+}
+"""Reward scales of Haarnoja et al. 2018, Table 2; 1 elsewhere."""
+
+SQL_2017: Mapping[str, Settings] = {
+    "Swimmer": {"reward_scale": 30.0},
+    "Hopper": {"reward_scale": 30.0},
+    "HalfCheetah": {"reward_scale": 30.0},
+    "Walker2d": {"reward_scale": 10.0},
+    "Ant": {"reward_scale": 300.0},
+    "Humanoid": {"reward_scale": 100.0},
+}
+"""Reward scales of the code that Haarnoja et al. 2017 published; 1 elsewhere."""
+
+CARTPOLE: Mapping[str, Settings] = {
+    "CartPole": {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000},
+}
+"""Ours, measured (docs/benchmarks/rows.md): with polyak 0.005 a value of 100 takes some 20,000 updates."""
+VMPO_PENDULUM: Mapping[str, Settings] = {
+    "Pendulum": {"reward_scale": 0.01, "prior.trust_mean": 0.1, "temperature.epsilon": 0.1},
+}
+"""The bound by mean is that of JORLDY on Pendulum; scale and budget are ours, measured there."""

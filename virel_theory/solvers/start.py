@@ -1,0 +1,67 @@
+"""Where the iterates of `solve` begin: at the largest rewards, at values given, or at those of a policy."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from virel_common.errors import InputError, require
+from virel_theory.mdp.tables import as_values
+from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.solvers.backups import SparseBackups
+from virel_theory.solvers.point import Point
+from virel_theory.solvers.policy_methods import MAX_DIRECT, advance_pi, krylov_or_sweeps, policy_sweeps
+
+Begin = Callable[[Point], None]
+"""Setter of the first values of a point, which holds the largest reward of each state before."""
+
+MAX_SWEEPS = 100  # of a policy on a dense MDP that is too large for a direct solve
+
+
+def beginning(start: ArrayLike | None, mdp: TabularMDP) -> Begin | None:
+    """Setter of the first values: of values `[S]` (floats) or a policy `[S]` (integers); None for None."""
+    if start is None:
+        return None
+    given = np.asarray(start)
+    if given.dtype.kind in "iu":
+        return _from_policy(_as_actions(given, mdp))
+    values = as_values(start, mdp, name="start")
+
+    def take(x: Point) -> None:
+        """Cut to the range of the MDP's values: larger ones would only add rounding."""
+        limit = x.task.r_max / (1 - x.task.gamma)
+        np.clip(x.task.sign * values, -limit, limit, out=x.v)
+
+    return take
+
+
+def _from_policy(actions: NDArray[np.intp]) -> Begin:
+    """Setter of the first values to about those of a policy; how well they are met plays no role."""
+
+    def follow(x: Point) -> None:
+        x.b.policy[:] = actions
+        if len(x.v) <= MAX_DIRECT:
+            advance_pi(x)
+            return
+        x.b.restrict()
+        if isinstance(x.b, SparseBackups):
+            krylov_or_sweeps(x)
+        else:
+            policy_sweeps(x, max_sweeps=MAX_SWEEPS)
+
+    return follow
+
+
+def _as_actions(given: NDArray[np.integer], mdp: TabularMDP) -> NDArray[np.intp]:
+    """Actions `[S]`, one that exists in every state."""
+    rule = "must be values (floats) or actions (integers), one per state: shape"
+    require(given.shape == (mdp.n_states,), "start", given.shape, f"{rule} [{mdp.n_states}]")
+    actions = given.astype(np.intp)
+    inside = (actions >= 0) & (actions < mdp.n_actions)
+    exists = inside & mdp.available[np.arange(mdp.n_states), np.where(inside, actions, 0)]
+    if not exists.all():
+        state = int(np.argmin(exists))
+        raise InputError(
+            f"`start` must give actions that exist; found {int(actions[state])} in state {state}"
+        )
+    return actions

@@ -1,0 +1,1 @@
+"""Objectives without a discount: finite horizon, reachability, shortest paths, average reward."""
