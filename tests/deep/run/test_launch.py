@@ -12,7 +12,7 @@ import torch
 
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
-from virel_common.terminal import WARNINGS
+from virel_common.signals import WARNINGS
 from virel_deep.data import presence
 from virel_deep.run import launch, trainer
 from virel_deep.run.apart import Channel
