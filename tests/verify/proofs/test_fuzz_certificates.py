@@ -71,8 +71,11 @@ def bodies(claim_ids):
     for claim_id in claim_ids:
         claim = all_claims()[claim_id]
         for job in all_jobs()[claim_id]:
+            recorded = job.check_of(claim).recorded
             n = 40 if job.refutes and job.instances is None else 8
             drawn = draw(job.instances_of(claim), seed=1, n=n)[::-1]
+            if job.refutes and job.instances is None and recorded is not None:
+                drawn = [recorded]
             found = (outcome_of(job, claim_id, x) for x in drawn)
             small = [c for c in found if isinstance(c, Certificate)]
             small.sort(key=lambda c: abs(len(str(c.instance)) - 500))
