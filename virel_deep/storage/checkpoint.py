@@ -14,7 +14,6 @@ import errno
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +31,7 @@ from virel_common.files import (
     sync_folder,
     write_synced,
 )
+from virel_common.terminal import say
 from virel_deep.storage.chunks import (
     Ledger,
     Rows,
@@ -131,7 +131,7 @@ def save(folder: Path, step: int, state: Mapping[str, Any], *, rows: Rows | None
 
 
 def load(folder: Path, *, with_rows: bool = True, checked: bool = False) -> Loaded:
-    """Load the newest valid checkpoint; skip a damaged one with a warning.
+    """Load the newest valid checkpoint; skip a damaged one, with a line on stderr.
 
     Args:
         folder: `RUN/seed-<s>/checkpoints`; only read, even while a training process writes there.
@@ -143,7 +143,7 @@ def load(folder: Path, *, with_rows: bool = True, checked: bool = False) -> Load
     """
     loaded, damaged = _newest(folder, gather if with_rows else check if checked else _leave)
     for message in damaged:
-        warnings.warn(f"{message}; using step-{loaded.step:09d} instead", stacklevel=2)
+        say(f"{message}; using step-{loaded.step:09d} instead")
     return loaded
 
 
