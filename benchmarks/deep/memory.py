@@ -32,7 +32,7 @@ MILLION = 1_000_000
 class Options:
     """Measure the peak memory of short runs."""
 
-    presets: tuple[str, ...] = tuple(PRESETS)
+    presets: tuple[str, ...] = tuple(x for x, row in PRESETS.items() if not row.algorithm.posterior.discrete)
     """Presets to measure; `sac` is always among them."""
     steps: int = 3000
     """Environment steps, and capacity of the replay."""

@@ -13,7 +13,7 @@ from virel_deep.data.replay import Columns
 from virel_deep.design.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
-TAILS = {"mpo": (2, 1), "mpo-parametric": (2, 1), "vmpo": (2, 1), "erpg": (2, 1)}
+TAILS = dict.fromkeys(("mpo", "mpo-parametric", "iadp", "vmpo", "erpg"), (2, 1))
 """Numbers that a row of the replay has beside those of `sac`: single ones, and as many as an action has."""
 
 

@@ -102,7 +102,7 @@ def _roots_are(point):
     if any(a > b for a, b in intervals) or cuts != [x for pair in intervals for x in dict.fromkeys(pair)]:
         return False
     grid = [Fraction(2) ** k * m / 4 for k in range(-12, 24) for m in (4, 5, 6, 7)]
-    signs = [_side(point, e) for e in sorted({*grid, *cuts})]
+    signs = [s for e in sorted({*grid, *cuts}) if (s := _side(point, e))]  # 0 on a root itself
     changes = sum(a != b for a, b in itertools.pairwise([-1 if starts_at_zero else 1, *signs]))
     inside = all(_side(point, a) != _side(point, b) for a, b in intervals)
     return inside and changes == len(intervals)

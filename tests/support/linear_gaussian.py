@@ -78,7 +78,7 @@ def walk(state, noise, objective):  # noqa: ARG001
     return Weighted(GAIN * state[:, :, None], none, none, none)
 
 
-def fitted(problem, *, rows, steps=1500):
+def fitted(problem, *, rows, steps=800):
     """Fit one linear network to so many rows by Adam on all of them, at a falling step size."""
     s, a, after, reward = problem.rows(rows)
     columns = [torch.from_numpy(x)[None, :, None] for x in (s, a, after)]

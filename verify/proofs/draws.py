@@ -85,8 +85,7 @@ def with_features(
 
     Args:
         names: the parts asked for; `mdp` and `features` are always drawn. With `beta`, the rewards are 0.
-        n_features: the features are unit vectors (only if this exceeds 1), or 1 to this many rows of halves,
-            not all 0.
+        n_features: the features are unit vectors (only if this exceeds 1), or 1 to this many rows of halves.
         where: condition that every instance must satisfy; None accepts all.
     """
     drawn = _with_features(*names, n_features=n_features)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from virel_common.errors import InputError
@@ -61,7 +62,7 @@ def _presets() -> Table:
 
 
 def _settings(preset: str) -> list[Table]:
-    """Table of a preset's settings, one row each, and the values of its source for some environments."""
+    """Table of a preset's settings, one row each, and those that it has for some environments."""
     row = preset_row(preset)
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):
@@ -70,13 +71,13 @@ def _settings(preset: str) -> list[Table]:
         meaning = (
             f"{setting.meaning} Other kinds: {', '.join(alternatives)}." if alternatives else setting.meaning
         )
-        table.add_row(setting.name, str(setting.value), meaning)
+        table.add_row(setting.name, escape(str(setting.value)), escape(meaning))
     table.add_row("--copies", str(row.copies), "Parallel copies of the environment per seed.")
     discrete = _table("actions", "other parts and their settings")
     discrete.add_row("discrete", _discrete_parts(row.algorithm))
     tables = [table, discrete]
     if row.environments:
-        scales = _table("environment", "settings of the source")
+        scales = _table("environment", "settings there")
         for env, settings in row.environments.items():
             scales.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
         tables.append(scales)

@@ -43,7 +43,7 @@ no counterpart: there is no mean, no sampling and no spread.
 """
 NONE: dict[type, str] = {
     Deterministic: "it is improved by the gradient of Q in the action",
-    Iterative: "their best posterior, softmax(Q / alpha), is a formula, so that there is nothing to infer",
+    Iterative: "the best posterior over them, softmax(Q / alpha), is a formula: there is nothing to infer",
 }
 """Reason why a posterior for continuous actions has no counterpart, by its kind."""
 

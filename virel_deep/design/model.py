@@ -46,6 +46,9 @@ class Model(Critics, kind="model"):
         found, kinds = others["posterior"].kind, ("smc", "tanh-gaussian", "weighted")
         rule = f"must be one of {', '.join(map(repr, kinds))} for a model, whose actions are continuous"
         require(found in kinds, "posterior", found, rule)
+        prior = others["prior"].kind
+        rule = "must be 'uniform' or 'fixed' for a model: a policy's gradient does not reach other priors"
+        require(found == "weighted" or prior in {"uniform", "fixed"}, "prior", prior, rule)
         used = self.horizon >= 1 or found == "smc"
         demand(self, used, "horizon", f"must be at least 1 for a {found} posterior, which does not plan")
         data = others["data"].kind

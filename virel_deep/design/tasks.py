@@ -15,7 +15,7 @@ def check_tasks(tasks: Tables) -> None:
     """Raise `InputError` unless tasks are at least two, each with an id and arguments, and all different."""
     if not tasks:
         return
-    require(len(tasks) >= 2, "tasks", len(tasks), "must be at least 2; a single one is --env and --env-arg")
+    require(len(tasks) >= 2, "tasks", tasks, "must be at least 2; a single one is --env and --env-arg")
     for task in tasks:
         whole = set(task) == KEYS and isinstance(task["id"], str) and isinstance(task["arguments"], Mapping)
         require(whole, "tasks", dict(task), "must have an id and arguments each")

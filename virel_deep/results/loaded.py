@@ -16,7 +16,7 @@ from virel_deep.data.observations import Observations, observations_of
 from virel_deep.data.returned import Unusable
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.run.actors import Actor, normalised
-from virel_deep.run.explorers import Explorer
+from virel_deep.run.explore import Explorer
 from virel_deep.run.folder import read_config
 from virel_deep.run.policy import Policy, acts_by, newest, policy_of
 from virel_deep.streams import stream

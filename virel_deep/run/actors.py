@@ -15,8 +15,8 @@ from virel_deep.axes.interfaces import Deliberate, Draw, Objective, Settling
 from virel_deep.data.moments import Moments, Scaling
 from virel_deep.design import discrete, improvement, inference, model, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.networks.critic_actor import values_perceptron
 from virel_deep.networks.perceptron import perceptron
-from virel_deep.run.critic_actor import values_perceptron
 
 Floats = NDArray[np.float32]
 Layers = list[tuple[Floats, Floats]]

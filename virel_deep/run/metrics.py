@@ -71,7 +71,8 @@ class SeedLog:
         Args:
             step: environment steps done, never less than in the previous row.
             kind: one of `KINDS`; TensorBoard's tag is the kind and the value's name, as in `eval/return`.
-            values: JSON values. Numbers also go to TensorBoard. A number that is not finite becomes null.
+            values: JSON values. Numbers also go to TensorBoard, those of a dictionary by its name and
+                theirs. A number that is not finite becomes null.
 
         Raises:
             InputError: the kind is unknown, or a value is not JSON.
@@ -92,7 +93,7 @@ class SeedLog:
             raise InputError(f"`values` must be JSON values; {error}") from None
         self._file.append(line)
         self._add(row)
-        self._board.write(step, {f"{kind}/{name}": x for name, x in values.items() if _is_number(x)})
+        self._board.write(step, {f"{kind}/{name}": x for name, x in _numbers(values)})
 
     @property
     def digest(self) -> str:
@@ -169,6 +170,15 @@ def _keep(path: Path, resume_step: int | None, eval_every: int) -> list[Row]:
     kept = [(row, line) for row, line in before if row["kind"] != "eval" or row["step"] % eval_every == 0]
     write_atomically(path, b"".join(line for _, line in kept))
     return [row for row, _ in kept]
+
+
+def _numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Numbers among some values and in the dictionaries among them, such as the means of tasks, by name."""
+    for name, value in values.items():
+        inner = value if isinstance(value, Mapping) else {}
+        yield from ((f"{name}/{part}", x) for part, x in inner.items() if _is_number(x))
+        if _is_number(value):
+            yield name, value
 
 
 def _is_number(value: Any) -> bool:

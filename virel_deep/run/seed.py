@@ -20,7 +20,7 @@ from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import Actor, SeedState, make_actor, normalised
 from virel_deep.run.evaluate import Act, PolicyFailure, evaluate_beside, evaluate_tasks, evaluated
 from virel_deep.run.evaluations import Evaluations
-from virel_deep.run.explorers import Explorer
+from virel_deep.run.explore import Explorer
 from virel_deep.run.folder import record_failure, seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner

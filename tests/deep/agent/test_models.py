@@ -6,6 +6,8 @@ import torch
 from tests.support.deep import algorithm_of, default_dtype, update_data
 from tests.support.naive_models import NAIVE
 from tests.support.updates import distances, naive_after, ours_after, parameters
+from virel_deep.axes.model import ensemble, gaussian_model, model_q
+from virel_deep.axes.model.normaliser import Normaliser
 
 UPDATES = 50
 SPACES = 3, 2
@@ -33,3 +35,36 @@ def test_fifty_updates_in_double_precision_are_those_of_the_plain_agent(preset, 
     # roundings of 1.1e-16, which Adam's quotient amplifies; 1e-12 leaves 4 digits for both. The moments of
     # the normalisation differ by 600 roundings at most, 7e-14 relative.
     assert worst(preset, settings) <= 1e-12
+
+
+EXPANDED, LOSS, OBSERVE = model_q.expanded_q, ensemble.fit_loss, Normaliser.observe
+
+
+def without_divergence(*args, of, **along):
+    return EXPANDED(*args, of=of._replace(soft=False), **along)
+
+
+def on_all_rows(out, target, terminated, held):
+    return LOSS(out, target, terminated, torch.zeros_like(held))[0], LOSS(out, target, terminated, held)[1]
+
+
+def once(normaliser, rows):
+    if normaliser.count.sum() == 0:
+        OBSERVE(normaliser, rows)
+
+
+PLANTED = [
+    (model_q, "expanded_q", without_divergence),
+    (ensemble, "fit_loss", on_all_rows),
+    (ensemble, "HOLD_OUT_RATE", 0.9),
+    (gaussian_model, "LOG_VARIANCE", (-10.0, 0.9)),
+    (Normaliser, "observe", once),
+    (ensemble.Ensemble, "member", lambda self, uniform: self.elites[:, :1].expand(uniform.shape)),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "wrong"), PLANTED)
+def test_an_error_planted_in_the_model_is_seen(monkeypatch, owner, name, wrong):
+    preset, settings = CASES[0]
+    monkeypatch.setattr(owner, name, wrong)
+    assert worst(preset, settings, updates=12) > 1e-9

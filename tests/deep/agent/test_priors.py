@@ -16,6 +16,7 @@ from tests.support.naive_priors import NaiveDiscreteIadp, NaiveDistral, NaiveIad
 from tests.support.updates import distances, naive_after, ours_after, parameters
 from virel_deep.agent import general
 from virel_deep.axes.prior import blind
+from virel_deep.run.actors import make_actor
 
 SPACES = N_OBSERVATION, N_ACTION = 5, 3
 UPDATES = 50
@@ -80,8 +81,8 @@ PLANTED = [
     (DISCRETE, blind.FittedPrior, "_outputs", lambda _: own_copy),
     # The divergence the other way, and a fit to equal weights.
     (IADP, blind, "kl_parts", lambda right: lambda p, q: right(q, p)),
-    (DISCRETE, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),
-    (DISTRAL, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),
+    (DISCRETE, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
+    (DISTRAL, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
 ]
 
 
@@ -118,6 +119,20 @@ def test_a_frozen_prior_stays_and_the_policy_is_that_of_a_prior_that_learns_unti
         assert not any(name.startswith(("default", "target_default")) for name in moved)
         assert "critic/0.weight" in moved
         assert agent.report()[0]["prior_kl"] > 0
+
+
+def test_without_exploring_distral_takes_the_most_probable_action_of_its_closed_form():
+    algorithm = discrete_of("distral", hidden=(8,), **{"prior.blind": (0,), "temperature.alpha": 0.05})
+    agent = agent_of(algorithm, *SPACES)
+    feed(agent, update_data(algorithm, *SPACES, updates=9, seed=0))
+    state = torch.randn(1, 40, 5, generator=torch.Generator().manual_seed(0))
+    pairs = torch.cat((state[:, :, None].expand(1, 40, 3, 5), torch.eye(3).expand(1, 40, 3, 3)), -1)
+    q = agent.networks["critic"](pairs.flatten(1, 2)).view(40, 3)
+    log_p = agent.networks["default"](state[..., 1:]).view(40, 3).log_softmax(-1)
+    acted = make_actor(algorithm, agent.seed_networks(0)).act(state[0].numpy())
+    best = (0.9 * log_p + q / 0.05).argmax(-1)
+    assert acted.argmax(-1).tolist() == best.tolist()
+    assert len(set(best.tolist())) > 1
 
 
 @pytest.mark.parametrize("form", ["distral", "discounted", "iadp-discrete"])

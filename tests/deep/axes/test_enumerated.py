@@ -98,7 +98,7 @@ def test_critics_that_are_not_finite_give_no_action(boltzmann):
         ("td3", "it is improved by the gradient of Q in the action"),
         (
             "sac-iterative",
-            "their best posterior, softmax(Q / alpha), is a formula, so that there is nothing to infer",
+            "the best posterior over them, softmax(Q / alpha), is a formula: there is nothing to infer",
         ),
     ],
 )

@@ -39,6 +39,11 @@ def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys)
     )
 
 
+def test_a_meaning_with_brackets_is_shown_whole(capsys):
+    text = " ".join(printed(["sql"], capsys).split())
+    assert "alpha log E[exp(Q / alpha) / pi], the actions" in text
+
+
 def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):
     text = printed(["beta"], capsys)
     assert "temperature.scale=0.0004" in text
@@ -46,7 +51,7 @@ def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):
 
 
 def test_the_parts_for_discrete_actions_are_shown(capsys):
-    assert printed(["sac"], capsys).split()[-2:] == ["discrete", "posterior=categorical"]
+    assert "discrete posterior=categorical" in " ".join(printed(["sac"], capsys).split())
     words = printed(["rerpi"], capsys).split()
     wanted = "posterior=enumerated prior=learned-categorical prior.trust=0.001 prior.price=10.0"
     assert set(wanted.split()) <= set(words)

@@ -43,6 +43,14 @@ def test_a_setting_that_makes_no_sense_is_refused_in_one_line(preset, name, valu
             "`value.evaluation` must be 'hard' or 'soft' for a model; found 'optimal'",
         ),
         (
+            "mb-sac",
+            {"prior": "previous", "temperature": "constant"},
+            (
+                "`prior` must be 'uniform' or 'fixed' for a model: a policy's gradient does not reach other "
+                "priors; found 'previous'"
+            ),
+        ),
+        (
             "sac-iterative",
             {"value": "model"},
             (

@@ -77,7 +77,7 @@ TRUST = {"prior.price_mean": 10.0, "prior.price_rate": 1e-2}
 BUDGET = {
     "temperature": "budget", "temperature.epsilon": 0.1, "temperature.initial": 10.0,
     "temperature.rate": 1e-2, "temperature.steps": 1, "posterior": "weighted",
-    "posterior.samples": 20, "posterior.keep": 1.0, "prior": "learned",
+    "posterior.samples": 20, "posterior.keep": 1.0, "posterior.weights": "softmax", "prior": "learned",
 }  # fmt: skip
 COMMON = {
     "value": "target-q", "value.critics": 1, "value.evaluation": "hard", "data": "replay",

@@ -59,9 +59,11 @@ def test_a_row_can_be_read_as_soon_as_it_is_written(tmp_path):
 def test_numbers_go_to_tensorboard_and_nothing_else_does(tmp_path):
     log = SeedLog(tmp_path, resume_step=None)
     log.write(5, "train", {"q": 1, "return": None, "warm": True, "note": "x", "returns": [1.0]})
-    log.write(5, "eval", {"return": 2.5})
+    log.write(5, "eval", {"return": 2.5, "tasks": {"goal=0": 2.0, "goal=1": 3.0}})
     log.close()
-    assert EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"] == ["train/q", "eval/return"]
+    found = EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"]
+    assert found == ["train/q", "eval/return", "eval/tasks/goal=0", "eval/tasks/goal=1"]
+    assert scalars(tmp_path, "eval/tasks/goal=1") == [(5, 3.0)]
     assert scalars(tmp_path, "eval/return") == [(5, 2.5)]
 
 

@@ -9,8 +9,7 @@ from virel_common.errors import InputError
 from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS
 from virel_deep.run.actors import make_actor
-from virel_deep.run.explore import fill
-from virel_deep.run.explorers import Explorer
+from virel_deep.run.explore import Explorer, fill
 from virel_deep.run.policy import Policy, load_policy
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.storage.checkpoint import save
@@ -22,9 +21,8 @@ def policy_of(agent, k=0):
     return Policy(make_actor(agent.algorithm, agent.seed_networks(k)), EnvSpec("env"), 0)
 
 
-AMORTISED = [
-    name for name, row in PRESETS.items() if row.algorithm.posterior.kind not in {"iterative", "stein", "smc"}
-]
+DELIBERATE = {"iterative", "stein", "smc", "tilted"}
+AMORTISED = [name for name, row in PRESETS.items() if row.algorithm.posterior.kind not in DELIBERATE]
 
 
 @pytest.mark.parametrize("preset", AMORTISED)

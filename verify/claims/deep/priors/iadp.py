@@ -26,7 +26,6 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import log_softmax, logsumexp
 
-from verify.claims.deep.blind import Ints, fitted, inputs, td_errors, triple_critic
 from verify.claims.deep.bridge import (
     LEAST,
     N_STEPS,
@@ -37,6 +36,7 @@ from verify.claims.deep.bridge import (
     table_network,
     table_slope,
 )
+from verify.claims.deep.priors.blind import Ints, fitted, inputs, td_errors, triple_critic
 from verify.claims.deep.tools import tensor
 from verify.claims.priors.tools import WARM
 from verify.engine.claim import Check, Claim

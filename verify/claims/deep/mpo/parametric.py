@@ -39,7 +39,7 @@ from verify.claims.deep.bridge import (
     table_slope,
     walk,
 )
-from verify.claims.deep.mpo_m_step import ETAS, relative_temperature
+from verify.claims.deep.mpo.m_step import ETAS, relative_temperature
 from verify.claims.deep.tools import tensor
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst

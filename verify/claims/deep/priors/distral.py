@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
-from verify.claims.deep.blind import fitted, inputs, td_errors, triple_critic
 from verify.claims.deep.bridge import LEAST, N_STEPS, float64, table_network
+from verify.claims.deep.priors.blind import fitted, inputs, td_errors, triple_critic
 from verify.claims.deep.tools import tensor
 from verify.claims.priors.tools import EXPONENTS, WARM, rewards, two_tasks
 from verify.engine.claim import Check, Claim

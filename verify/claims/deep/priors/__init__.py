@@ -1,0 +1,1 @@
+"""Claims on the deep agent's learned priors: Distral and IADP rest at the exact iterates."""
