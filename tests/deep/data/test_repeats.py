@@ -191,6 +191,14 @@ def test_where_the_first_episode_cannot_start_the_run_is_refused(arguments, what
         looked_at(registered(FailsAtReset, max_episode_steps=9), env_arguments=arguments)
 
 
+@pytest.mark.parametrize(("limit", "own", "said"), [(None, None, True), (9, None, False), (None, 9, False)])
+def test_an_environment_without_a_time_limit_gets_a_line(limit, own, said):
+    env = registered(Plain, max_episode_steps=limit)
+    line = f"{env} has no time limit: of an episode that doesn't end, each 1,000 steps are scored as one; "
+    notes = [f"{line}--max-episode-steps sets a limit"] if said else []
+    assert looked_at(env, max_episode_steps=own).notes == notes
+
+
 STATELESS = [
     lambda: wrapped(wrappers.TimeAwareObservation, flatten=True),
     lambda: wrapped(wrappers.RescaleAction, min_action=np.float32(-0.5), max_action=np.float32(0.5)),

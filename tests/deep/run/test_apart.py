@@ -35,7 +35,13 @@ def test_a_process_that_was_stopped_before_it_could_listen_has_stopped(number):
 
 
 @pytest.mark.parametrize(
-    ("code", "how"), [(0, "with status 0"), (7, "with status 7"), (-signal.SIGABRT, "by SIGABRT")]
+    ("code", "how"),
+    [
+        (0, "with status 0"),
+        (7, "with status 7"),
+        (-signal.SIGABRT, "by SIGABRT"),
+        (-signal.SIGKILL, "by SIGKILL (out of memory, or killed from outside)"),
+    ],
 )
 def test_a_process_that_says_no_status_has_died_where_it_was(code, how):
     status, [death] = ended(code, last=(3, 40, 2))
