@@ -36,7 +36,7 @@ def test_two_folders_of_different_seeds_are_one_run_in_the_order_of_seeds(tmp_pa
     np.testing.assert_array_equal(run.at, whole.at)
 
 
-def test_an_array_job_of_one_seed_each_is_one_row_of_the_table(tmp_path, capsys):
+def test_an_array_job_of_one_seed_each_is_one_row_of_the_table(tmp_path):
     curves = learning(np.random.default_rng(0), 3, 6, 100.0)
     runs = [tmp_path / f"s{seed}" for seed in range(3)]
     for seed, run in enumerate(runs):

@@ -27,8 +27,8 @@ from tests.support.stored_run import (
 )
 from virel_common import files
 from virel_common.errors import InputError
-from virel_deep.storage import checkpoint
 from virel_deep.storage import manifest as _manifest
+from virel_deep.storage import reading
 from virel_deep.storage.checkpoint import Rows, load, newest, save
 
 
@@ -141,7 +141,7 @@ def test_a_reader_whose_checkpoints_are_all_replaced_once_it_has_their_names_tak
 
 
 def test_a_reader_whose_checkpoints_are_replaced_while_it_reads_takes_the_new_ones(folder, monkeypatch):
-    read, reads = checkpoint._read, []
+    read, reads = reading._read, []
 
     def slowly(path, take):
         reads.append(path.name)
@@ -150,7 +150,7 @@ def test_a_reader_whose_checkpoints_are_replaced_while_it_reads_takes_the_new_on
             save_step(folder, 60, 50, CAPACITY)
         return read(path, take)
 
-    monkeypatch.setattr(checkpoint, "_read", slowly)
+    monkeypatch.setattr(reading, "_read", slowly)
     assert_is_of_its_step(load(folder), CAPACITY)
     assert reads == ["step-000000040", "step-000000030", "step-000000060"]
 
