@@ -28,7 +28,7 @@ def train_job(run: Path, *, patience: float = PATIENCE) -> int:
     """
     try:
         _wait_for(run, patience)
-        return train(run, jobs=1)
+        return train(run, jobs=1, survive=True)
     except (InputError, StorageError) as error:
         say(f"virel study: {run.name}: {error}")
         return FAILED
