@@ -29,6 +29,8 @@ def test_a_closing_terminal_interrupts_nothing_under_nohup():
     try:
         with stop_signals_interrupt():
             os.kill(os.getpid(), signal.SIGHUP)
+    except KeyboardInterrupt:
+        pytest.fail("SIGHUP was heard")
     finally:
         signal.signal(signal.SIGHUP, before)
 

@@ -338,10 +338,10 @@ def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
     )
     written = []
     monkeypatch.setattr(
-        "virel_deep.commands.train.write_config", lambda _, config, __: written.append(config)
+        "virel_deep.commands.run_folders.write_config", lambda _, config, __: written.append(config)
     )
     monkeypatch.setattr("virel_deep.data.first_look.first_look", lambda _: ([], {}, 0))
-    monkeypatch.setattr("virel_deep.commands.train.preset_config", lambda *_, **settings: settings)
+    monkeypatch.setattr("virel_deep.commands.run_folders.preset_config", lambda *_, **settings: settings)
     monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
     monkeypatch.setattr("virel_deep.commands.train.read_config", lambda _: None)
     assert main_train([*arguments(tmp_path / "run", precision="auto", device="cpu", jobs="1")]) == 0
