@@ -86,7 +86,6 @@ BAD = [
     ({"first_seed": "-1"}, "`seeds` must be non-negative; found (-1,)"),
     ({"jobs": "0"}, "`jobs` must be at least 1; found 0"),
     ({"threads": "0"}, "`threads` must be at least 1; found 0"),
-    ({"copies": "0"}, "`copies` must be at least 1; found 0"),
     ({"preset": "erpg", "steps": "41"}, "`steps` must be a multiple of `copies` = 8; found 41"),
     ({"copies": "3"}, "`steps` must be a multiple of `copies` = 3; found 40"),
     ({"eval_every": "0"}, "`eval_every` must be at least 1; found 0"),
