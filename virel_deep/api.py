@@ -23,9 +23,9 @@ from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
 from virel_deep.results.read import read_with_tasks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
 from virel_deep.run.folder import read_config
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
 from virel_deep.run.launch import train as train_run
 
 RunPath = str | Path

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from virel_common.terminal import say
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.signals import stop_signals_passed_to
 from virel_deep.study.jobs import Job, all_done
 

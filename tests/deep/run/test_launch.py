@@ -16,8 +16,8 @@ from tests.support.stored_run import said
 from virel_common.signals import WARNINGS
 from virel_deep.data import presence
 from virel_deep.run import launch, trainer
-from virel_deep.run.apart import Channel
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED, Work, train, train_bundle
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Work
+from virel_deep.run.launch import train, train_bundle
 from virel_deep.run.signals import (
     STOP,
     STOP_CHILD,

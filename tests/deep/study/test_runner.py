@@ -16,8 +16,8 @@ from tests.support.deep import metrics
 from tests.support.stored_run import assert_same
 from tests.support.studies import TWO_ARMS
 from virel_deep.commands.study import main_study
+from virel_deep.run.apart import COMPLETE, FAILED
 from virel_deep.run.folder import locked, read_config, seed_folder
-from virel_deep.run.launch import COMPLETE, FAILED
 from virel_deep.storage.checkpoint import load
 from virel_deep.study.jobs import jobs_of, prepare
 from virel_deep.study.plan import parse_study
