@@ -79,7 +79,12 @@ def train(
         BaseException: what a callback raised, after every seed was saved.
 
     Example:
-        >>> run = train("sac", "Pendulum-v1", steps=1e4, seeds=3, out="out/pendulum")  # doctest: +SKIP
+        >>> from tempfile import TemporaryDirectory
+        >>> tiny = {"hidden": (4, 4), "data.warmup": 10, "data.batch": 4}
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, seeds=2, out=f"{folder}/run", settings=tiny)
+        ...     print((run / "config.json").is_file(), (run / "seed-1").is_dir())
+        True True
     """
     unknown = sorted(set(options) - set(TrainOptions.__dataclass_fields__))
     rule = "must be options of `virel train`; algorithm settings go into `settings`"
@@ -141,8 +146,12 @@ def load_policy(
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
 
     Example:
-        >>> policy = load_policy("out/pendulum")  # doctest: +SKIP
-        >>> action = policy.act(observation)  # doctest: +SKIP
+        >>> from tempfile import TemporaryDirectory
+        >>> tiny = {"hidden": (4, 4), "data.warmup": 10, "data.batch": 4}
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run", settings=tiny)
+        ...     print(load_policy(run).act([1.0, 0.0, 0.0]).shape)
+        (1,)
     """
     folder = Path(run)
     with lent(_recorded(folder, env), env):
