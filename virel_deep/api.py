@@ -15,15 +15,16 @@ from virel_common.terminal import say
 from virel_deep.commands.train import TrainOptions, continued_run, new_run
 from virel_deep.data.functions import Maker, lent, only_here, path_of, specified
 from virel_deep.design.environment import EnvSpec
-from virel_deep.results.evaluate_run import Evaluated, evaluate_runs
+from virel_deep.results.evaluate_run import evaluate_runs
+from virel_deep.results.evaluate_seed import Asked, Evaluated
 from virel_deep.results.loaded import LoadedPolicy, loaded_policy
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
 from virel_deep.results.read import read_with_tasks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
 from virel_deep.run.folder import read_config
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
 from virel_deep.run.launch import train as train_run
 
 RunPath = str | Path
@@ -176,7 +177,7 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
     folders = [Path(run) for run in runs]
     require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
     with lent(_recorded(folders[0], env), env):
-        done, failed = evaluate_runs(folders, episodes=episodes, seed=seed)
+        done, failed = evaluate_runs(folders, Asked(episodes, seed))
     rule = f"must hold a policy of every seed; {'; '.join(failed)}"
     require(not failed, "runs", [*map(str, folders)], rule)
     return [one for _, of_run in done for one in of_run]

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from virel_common.engine import Engine, parse_engine, require_reachable, run_jobs
 from virel_common.errors import InputError, require
-from virel_common.terminal import console, run_command, say, stop_signals_interrupt
+from virel_common.signals import stop_signals_interrupt
+from virel_common.terminal import console, run_command, say
 from virel_deep.results.tables import ScoreTable, as_rich
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.study.jobs import Job, check_jobs, job_state, prepare, unfinished
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.record import FILE, Record, differing, read_record, register

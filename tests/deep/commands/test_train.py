@@ -86,7 +86,6 @@ BAD = [
     ({"first_seed": "-1"}, "`seeds` must be non-negative; found (-1,)"),
     ({"jobs": "0"}, "`jobs` must be at least 1; found 0"),
     ({"threads": "0"}, "`threads` must be at least 1; found 0"),
-    ({"copies": "0"}, "`copies` must be at least 1; found 0"),
     ({"preset": "erpg", "steps": "41"}, "`steps` must be a multiple of `copies` = 8; found 41"),
     ({"copies": "3"}, "`steps` must be a multiple of `copies` = 3; found 40"),
     ({"eval_every": "0"}, "`eval_every` must be at least 1; found 0"),
@@ -340,7 +339,7 @@ def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "virel_deep.commands.train.write_config", lambda _, config, __: written.append(config)
     )
-    monkeypatch.setattr("virel_deep.data.first_look.first_look", lambda _: ([], {}))
+    monkeypatch.setattr("virel_deep.data.first_look.first_look", lambda _: ([], {}, 0))
     monkeypatch.setattr("virel_deep.commands.train.preset_config", lambda *_, **settings: settings)
     monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
     monkeypatch.setattr("virel_deep.commands.train.read_config", lambda _: None)
