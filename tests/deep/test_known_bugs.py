@@ -1,4 +1,4 @@
-"""What other codes got wrong: docs/deep/known_bugs.md names a test for each bug; here are the remaining ones."""
+"""What other codes got wrong: docs/deep/known_bugs.md names a test for each; here are the remaining ones."""
 
 import math
 import re
