@@ -68,7 +68,7 @@ class SolverError(RuntimeError):
         >>> from virel_theory import TabularMDP, solve
         >>> ring = TabularMDP([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.99)
         >>> try:
-        ...     solve(ring, method="vi", atol=1e-9, max_steps=3)
+        ...     solve(ring, method="vi", atol=1e-9, max_steps=3, throw=True)
         ... except SolverError as error:
         ...     print(error.solution.status.name)
         MAX_STEPS
