@@ -32,7 +32,12 @@ RunPath = str | Path
 
 
 class TrainingStopped(RuntimeError):
-    """Training ended early: a seed failed, or it was stopped; `run` is the folder, which can be continued."""
+    """Training ended early: a seed failed, or it was stopped; `run` is the folder, which can be continued.
+
+    Example:
+        >>> str(TrainingStopped(Path("run"), FAILED))
+        "training in run ended early, as a seed failed; `resume('run')` continues it"
+    """
 
     def __init__(self, run: Path, status: int) -> None:
         """Store the run folder and the exit status that the command line would have."""
@@ -81,7 +86,11 @@ def train(
         BaseException: what a callback raised, after every seed was saved.
 
     Example:
-        >>> run = train("sac", "Pendulum-v1", steps=1e4, seeds=3, out="out/pendulum")  # doctest: +SKIP
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, seeds=2, out=f"{folder}/run")
+        ...     print((run / "config.json").is_file(), (run / "seed-1").is_dir())
+        True True
     """
     unknown = sorted(set(options) - set(TrainOptions.__dataclass_fields__))
     rule = "must be options of `virel train`; algorithm settings go into `settings`"
@@ -120,6 +129,13 @@ def resume(
         InputError: there is no run, or `steps` or `seeds` is below what it has so far.
         TrainingStopped: a seed failed, or a signal stopped the training.
         BaseException: what a callback raised, after every seed was saved.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print(load_policy(resume(run, steps=30)).step)
+        30
     """
     folder, callbacks = Path(run), Callbacks(on_log, on_evaluation)
     env_id = _recorded(folder, env)
@@ -143,8 +159,11 @@ def load_policy(
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
 
     Example:
-        >>> policy = load_policy("out/pendulum")  # doctest: +SKIP
-        >>> action = policy.act(observation)  # doctest: +SKIP
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print(load_policy(run).act([1.0, 0.0, 0.0]).shape)
+        (1,)
     """
     folder = Path(run)
     with lent(_recorded(folder, env), env):
@@ -165,6 +184,13 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
 
     Raises:
         InputError: there is no run, `episodes` is less than 1, or a seed cannot be evaluated.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print([(one.seed, len(one.returns)) for one in evaluate(run, episodes=2)])
+        [(0, 2)]
     """
     folders = [Path(run) for run in runs]
     require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
@@ -182,6 +208,13 @@ def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
 
     Raises:
         InputError: a folder is no run, or named twice.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print("| Pendulum-v1 | sac | 1 |" in compare([run]))
+        True
     """
     paths = [Path(run) for run in runs]
     folders = [str(path.resolve()) for path in paths]

@@ -141,7 +141,8 @@ class NaiveErpg(NaiveOnPolicy):
     """Schulman et al. 2017: score times errors of V, whose rewards pay tau times the divergence on the way.
 
     The divergence of each state is estimated by the log ratio of the action taken, known deviation 25 in
-    docs/deep.md. With hard values the returns pay nothing: the bonus of the present state alone is left.
+    docs/deep/deviations.md. With hard values the returns pay nothing: the bonus of the present state alone
+    is left.
     """
 
     def update(self, batch, _noise):
