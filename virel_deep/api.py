@@ -12,7 +12,8 @@ from typing import Any
 
 from virel_common.errors import require
 from virel_common.terminal import say
-from virel_deep.commands.train import TrainOptions, continued_run, new_run
+from virel_deep.commands.run_folders import continued_run, new_run
+from virel_deep.commands.train_options import TrainOptions
 from virel_deep.data.functions import Maker, lent, only_here, path_of, specified
 from virel_deep.design.environment import EnvSpec
 from virel_deep.results.evaluate_run import evaluate_runs

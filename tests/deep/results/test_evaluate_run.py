@@ -115,11 +115,11 @@ def deadly_run(folder, deaths):
 
 @pytest.mark.slow
 def test_an_environment_that_ends_its_process_fails_one_seed_and_not_the_command(tmp_path, capfd):
-    run = deadly_run(tmp_path, ["exit", "segfault"])
+    run = deadly_run(tmp_path, ["abort", "exit"])
     assert main_evaluate([str(run), "--episodes", "2"]) == 1
     assert capfd.readouterr().err.splitlines() == [
         f"virel evaluate: seed {seed}: {DEADLY} ended the process of its evaluation {how}"
-        for seed, how in ((0, "with status 0"), (1, "by SIGSEGV"))
+        for seed, how in ((0, "by SIGABRT"), (1, "with status 0"))
     ]
     [apart] = json.loads((run / "evaluation.json").read_text())["seeds"]
     here, _ = evaluate_run(run, Asked(2, 0))

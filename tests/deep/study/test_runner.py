@@ -174,6 +174,16 @@ def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alon
     assert capsys.readouterr().err == ("" if steps == STEPS else line)
 
 
+def test_a_job_survives_environments_that_end_their_process(study, monkeypatch):
+    job, _ = jobs_of(parse_study(TEXT, "study.toml"))
+    run, asked = prepare(study / "out", parse_study(TEXT, "study.toml"), job, "highest"), []
+    monkeypatch.setattr("virel_deep.study.worker.train", lambda *_, **how: asked.append(how) or COMPLETE)
+    assert train_job(run) == COMPLETE
+    assert asked == [
+        {"jobs": 1, "survive": True}
+    ]  # what that means is tested in `tests/deep/run/test_apart.py`
+
+
 def test_a_job_waits_for_the_process_that_still_saves(study):
     finish(study, "out", "--job", "0")
     run = study / "out/jobs" / JOBS[0]
