@@ -13,6 +13,7 @@ import numpy as np
 
 from virel_theory.checks import Array
 from virel_theory.solvers.backups import Backups, SparseBackups, backups
+from virel_theory.solvers.bounds import UNIT
 from virel_theory.solvers.kernels import rows as _rows
 from virel_theory.solvers.problem import Outcome, Problem, solution
 from virel_theory.solvers.refine import refine
@@ -120,12 +121,18 @@ def _improve(
         outcome = x.task.judge(x.v, x.w, x.low, x.high)
         if watch is not None:
             watch(_progress(x, outcome, clock))
+        goes_on = np.isfinite(outcome.bound) and x.span <= best / 2 and x.span > _useful_span(x)
         stale = stale + 1 if x.span > 0.99 * best else 0
         best = min(best, x.span)
-        exhausted = outcome.exhausted or (stale >= PATIENCE and x.span <= outcome.plateau)
+        exhausted = (outcome.exhausted and not goes_on) or (stale >= PATIENCE and x.span <= outcome.plateau)
         if outcome.met or exhausted or x.n_steps == max_steps:
             return replace(outcome, exhausted=exhausted)
         advance(x)
+
+
+def _useful_span(x: Point) -> float:
+    """Span of the residual down to which plain steps save compensated ones work, as long as it halves."""
+    return max(x.task.atol * (1 - x.task.gamma) / 2, 8 * UNIT * _rows.peak(x.v))
 
 
 def _progress(x: Point, outcome: Outcome, clock: Clock) -> Progress:
