@@ -6,12 +6,12 @@ $\eta \approx (b+6)u|V|$.
 Rounding. Every product and sum is split exactly into a float and its error (`kernels.pairs`: TwoProd by a
 fused multiply-add, TwoSum: Knuth 1969), which cannot overflow below `problem.LARGEST`; the errors and the
 products with the tails are added up in float64, in two interleaved sums: at most K = 3b + 32 terms, each at
-most $2uM$ with $M = |r|_\infty + (1 + \gamma(1+\delta))|V|_\infty$, in at most K additions, so that the pair `(q, q_tail)`
-and the residual `d = T(v + tail) - (v + tail)` are off by at most $\eta_2 := 4(Ku)^2M$ plus $u|d|$ for the
-last rounding of d (cf. Ogita, Rump & Oishi 2005, Proposition 5.5). The bracket is that of `bounds` with
-$\eta_2$ for $\eta$; returned is `fl(q + fl(q_tail + m))`, off by $u|Q| + u(|m| + 2Ku M)$. With
-$\eta_2/(1-\gamma)$ negligible the bound is about half an ulp of max|Q|: no float64 table can do better by
-more than a factor that depends on the entry.
+most $2uM$ with $M = |r|_\infty + (1 + \gamma(1+\delta))|V|_\infty$, in at most K additions, so that the
+pair `(q, q_tail)` and the residual `d = T(v + tail) - (v + tail)` are off by at most
+$\eta_2 := 4(Ku)^2M$ plus $u|d|$ for the last rounding of d (cf. Ogita, Rump & Oishi 2005, Proposition 5.5).
+The bracket is that of `bounds` with $\eta_2$ for $\eta$; returned is `fl(q + fl(q_tail + m))`, off by
+$u|Q| + u(|m| + 2Ku M)$. With $\eta_2/(1-\gamma)$ negligible the bound is about half an ulp of max|Q|: no
+float64 table can do better by more than a factor that depends on the entry.
 
 Correction. With $d = T(v + tail) - (v + tail)$ and $\pi$ greedy: solve $(I - \gamma P_\pi)\delta = d$
 roughly, add to the tail, renormalise: a Newton step of which only the residual must be accurate (iterative

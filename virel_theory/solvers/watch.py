@@ -28,13 +28,6 @@ class Progress:
     left_s: float | None
     value: Callable[[], Array]
 
-    @property
-    def share(self) -> float:
-        """Share of the time that has passed, in [0, 1]; 0 as long as the time left is not known."""
-        if self.left_s is None:
-            return 0.0
-        return self.seconds / (self.seconds + self.left_s) if self.left_s else 1.0
-
 
 Watch = Callable[[Progress], object]
 """Function that `solve` calls after every certifying sweep."""
