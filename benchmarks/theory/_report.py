@@ -28,14 +28,14 @@ asked for the same accuracy. Runs alternate, and the table holds their medians.
   cores, two threads of ours wait for each other; the peers have one thread and do not.
 """
 
-ABOUT_CONDITIONS = """# Quiet and busy machines
+ABOUT_CONDITIONS = """## Quiet and busy machines
 
 Written by `python -m benchmarks.theory.conditions`: ours and the peers in turns, 20 alternations (fewer where
 a contender's budget of seconds ran out), with nothing, with three busy loops, or with two processes beside
 that stream through memory. "p90" is the 90th percentile. The ratio's p90 is that of our time divided by the
 best peer's in the same alternation. "threads" is what `Solution.threads` of our last run says."""
 CONDITIONS_HEAD = (
-    "| instance | ours, ms | p90 | best peer, ms | p90 | ratio of medians | p90 of ratios | threads | runs | load |\n"
+    "| instance | ours, ms | p90 | best peer, ms | p90 | ratio | p90 of ratios | threads | runs | load |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -52,9 +52,9 @@ def markdown(results: dict[str, Any]) -> str:
             "",
             f"Geometric mean of the ratios: {mean:.3f}; largest: {max(ratios):.3f} of {len(ratios)}.",
         ]
-    lines += conditions(results.get("conditions", {}))
     lines += [f"Not compared: {name}: {why}." for name, why in results["missing"].items()]
     lines += [line for note in results["notes"] for line in ("", note)]
+    lines += conditions(results.get("conditions", {}))
     return "\n".join(lines) + "\n"
 
 
@@ -62,16 +62,13 @@ def conditions(found: dict[str, Any]) -> list[str]:
     """Lines on quiet and busy machines, one table per condition."""
     lines = ["", ABOUT_CONDITIONS] if found else []
     for title, instances in found.items():
-        lines += ["", f"## {title}", "", CONDITIONS_HEAD]
+        lines += ["", f"### {title}", "", CONDITIONS_HEAD]
         lines += [_condition_row(name, x) for name, x in instances.items()]
         ratios = [statistics.median(x["ours"]) / _best(x)[1] for x in instances.values()]
         worst = max(_tail(x) for x in instances.values())
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        lines += [
-            "",
-            f"Geometric mean of the ratios of medians: {mean:.3f}; largest: {max(ratios):.3f}; largest 90th "
-            f"percentile of the paired ratios: {worst:.3f}.",
-        ]
+        line = f"Geometric mean of the ratios of medians: {mean:.3f}; largest: {max(ratios):.3f}"
+        lines += ["", f"{line}; largest 90th percentile of the paired ratios: {worst:.3f}."]
     return lines
 
 

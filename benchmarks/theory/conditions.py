@@ -25,12 +25,12 @@ from benchmarks.theory.solvers import OUT, Worker
 
 LOOP = "while True: pass"
 STREAM = "import numpy as np\na, b = np.ones(2**26), np.ones(2**26)\nwhile True: np.copyto(a, b)"
-CONDITIONS: dict[str, list[str]] = {
-    "quiet": [],
-    "three busy loops beside": [LOOP] * 3,
-    "two memory-streaming processes beside": [STREAM] * 2,
+CONDITIONS: dict[str, tuple[str, list[str]]] = {
+    "quiet": ("Quiet", []),
+    "loops": ("Three busy loops beside", [LOOP] * 3),
+    "streams": ("Two memory-streaming processes beside", [STREAM] * 2),
 }
-SHORT = {name.split()[0 if name == "quiet" else 2 if "loops" in name else 1]: name for name in CONDITIONS}
+"""Title of each table, and the code of the processes that run beside."""
 SETTLE_S = 3.0
 
 
@@ -48,12 +48,18 @@ def neighbours(codes: list[str]) -> Iterator[None]:
 
 
 def alternate(instance: _instances.Instance, options: argparse.Namespace) -> dict[str, Any]:
-    """Times of all contenders on one instance, in turns; peers that fail or miss the accuracy are left out."""
+    """Times of all contenders on one instance, in turns, after one solve each that does not count.
+
+    Peers that fail or miss the accuracy are left out.
+    """
     with tempfile.TemporaryDirectory() as folder:
         values = Path(folder) / "values.npy"
         workers = {name: Worker(name, instance.name, options, values) for name in ["ours", *options.peers]}
         load = os.getloadavg()[0]
         try:
+            for worker in workers.values():
+                worker.solve()
+                worker.times.clear()
             for _ in range(options.repeats):
                 for worker in workers.values():
                     if sum(worker.times) < options.budget:
@@ -81,9 +87,9 @@ def main(argv: list[str] | None = None) -> int:
     results = json.loads(path.read_text())
     found = results.setdefault("conditions", {})
     for short in options.conditions:
-        title = SHORT[short]
+        title, codes = CONDITIONS[short]
         table = found.setdefault(title, {})
-        with neighbours(CONDITIONS[title]):
+        with neighbours(codes):
             for instance in _instances.suite(options.states, options.gammas, options.kinds):
                 if instance.name in table and not options.force:
                     continue
@@ -100,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.theory.conditions", description=__doc__)
-    parser.add_argument("--conditions", nargs="+", choices=list(SHORT), default=list(SHORT))
+    parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
     parser.add_argument("--states", type=int, nargs="+", default=[100, 10_000, 100_000, 1_000_000])
     parser.add_argument("--gammas", type=float, nargs="+", default=[0.9, 0.99, 0.999])
     parser.add_argument("--kinds", nargs="+", choices=_instances.KINDS, default=list(_instances.KINDS))
