@@ -60,8 +60,10 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the bar from the terminal."""
-        self._bar.stop()
+        """Remove the bar from the terminal, if it appeared."""
+        if self._task is not None:
+            with ignore_broken_stderr():
+                self._bar.stop()
 
     def __call__(self, now: Solving) -> None:
         """Show the state of a solve."""
