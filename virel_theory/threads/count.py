@@ -13,5 +13,5 @@ def n_threads() -> int:
     from numba.np.ufunc import parallel  # noqa: PLC0415
 
     started = getattr(parallel, "_is_initialized", True)  # by `set_num_threads`, or parallel code of others
-    asked = int(get_num_threads()) if started else int(config.NUMBA_NUM_THREADS)
+    asked = int(get_num_threads()) if started else int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     return min(asked, available_cpus())

@@ -14,9 +14,10 @@ from virel_theory import solve
 from virel_theory.models import draw
 from virel_theory.solvers import backups
 from virel_theory.threads import team
-from virel_theory.threads.turns import FINISHED, NEXT, add
+from virel_theory.threads.turns import FINISHED, NEXT, add, new_turns
 
 MAIN = threading.main_thread()
+add(new_turns(), NEXT, 0)  # compiles, which would take longer than the delays below
 
 
 def fill(seen, delay, turns, n_chunks):
