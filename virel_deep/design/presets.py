@@ -17,6 +17,7 @@ from virel_deep.design.environment_settings import (
     Settings,
 )
 from virel_deep.design.fields import changed
+from virel_deep.design.hierarchy import Latent, LatentPrior
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.inference import Fixed, Iterative, Stein
 from virel_deep.design.model import Model, Smc
@@ -139,6 +140,12 @@ IADP = Algorithm(
     temperature=Constant(alpha=0.1),
     data=Replay(batch=64),
 )
+HDP = replace(
+    IADP,
+    value=TargetQ(critics=2, evaluation="soft"),
+    posterior=Latent(),
+    prior=LatentPrior(),
+)
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -188,6 +195,9 @@ PRESETS = {
         DISTRAL, "Teh et al. 2017 (arXiv 1707.04175), discrete; numbers of Robust-Multitask-RL's gridworlds"
     ),
     "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep.md lists"),
+    "hdp": Preset(
+        HDP, "Tirumala et al. 2019 (arXiv 1903.07438), finite latent; numbers as docs/deep.md lists"
+    ),
 }
 """Every preset by name. A new algorithm is one row more."""
 

@@ -190,6 +190,12 @@ WANTED_PRIORS = {
         "posterior.samples": 1, "prior": "asymmetric", "temperature": "constant", "temperature.alpha": 0.1,
         "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
     },
+    "hdp": BLIND | {
+        "value.critics": 2, "value.evaluation": "soft", "value.steps": 1, "value.trace": None,
+        "posterior": "latent", "posterior.latents": 4, "prior": "latent",
+        "temperature": "constant", "temperature.alpha": 0.1,
+        "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
+    },
 }  # fmt: skip
 
 
