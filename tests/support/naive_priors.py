@@ -1,7 +1,8 @@
-"""Distral (Teh et al. 2017), IADP (Galashov et al. 2019), HDP (Tirumala et al. 2019) once more, with torch's modules and loops.
+"""Distral (Teh et al. 2017), IADP (Galashov et al. 2019) and HDP (Tirumala et al. 2019) once more, plainly.
 
-An oracle for the learned priors of `virel_deep`, of which it imports nothing; one seed, slow and plain. Rows
-are those of `naive_mpo`, with the age of the state last where Distral weighs by discounted visits.
+An oracle for the learned priors of `virel_deep`, of which it imports nothing; one seed, slow and plain, with
+torch's modules and loops. Rows are those of `naive_mpo`, with the age of the state last where Distral weighs
+by discounted visits.
 """
 
 from copy import deepcopy

@@ -146,6 +146,7 @@ HDP = replace(
     posterior=Latent(),
     prior=LatentPrior(),
 )
+MB_IADP = replace(IADP, value=Model(rollout="prior"))
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -189,6 +190,9 @@ PRESETS = {
     ),
     "mb-mpo": Preset(
         MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
+    ),
+    "mb-iadp": Preset(
+        MB_IADP, "iadp with values expanded by a learned model along its prior: Marino et al. 2021, Table 1"
     ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
     "distral": Preset(

@@ -97,8 +97,8 @@ PLANTED = [
     (IADP, blind, "kl_parts", lambda right: lambda p, q: right(q, p)),
     (DISCRETE, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
     (DISTRAL, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
-    # Latents: the divergence the other way, a default that does not lag, one that sees in another order, a low
-    # level that is frozen, and one latent too little in the mixture.
+    # Latents: the divergence the other way, a default that does not lag, one that sees in another order, a
+    # low level that is frozen, and one latent too little in the mixture.
     (LEVELS, categorical, "kl", lambda right: lambda p, q: right(q, p)),
     (HDP, categorical, "kl", lambda right: lambda p, q: right(q, p)),
     (LEVELS, blind.FittedPrior, "_outputs", lambda _: own_copy),

@@ -66,10 +66,10 @@ BAD = [
     ("distral", ["--set", "prior=fixed"], "`prior` must be 'distilled', 'uniform' for a tilted posterior"),
     ("sac", ["--set", "prior=distilled"], "`posterior` must be 'tilted' for a distilled prior"),
     ("hdp", ["--set", "prior=uniform"], "`prior` must be 'latent' for a latent posterior; found 'uniform'"),
-    ("hdp", ["--set", "value.evaluation=optimal"], "`value.evaluation` must be 'hard' or 'soft' for a latent"),
+    ("hdp", ["--set", "value.evaluation=optimal"], "`value.evaluation` must be 'hard' or 'soft' for a "),
     ("hdp", ["--set", "posterior.latents=0"], "`posterior.latents` must be at least 1; found 0"),
     ("hdp", ["--set", "temperature=dual"], "`temperature` must be 'constant' for a latent posterior; found "),
-    ("iadp", ["--set", "prior=latent"], "`posterior` must be 'latent' or 'latent-categorical' for a latent pr"),
+    ("iadp", ["--set", "prior=latent"], "`posterior` must be 'latent' or 'latent-categorical' for "),
     ("distral", ["--prior", "nowhere"], "`run` must be a run folder; nowhere/config.json: No such file"),
 ]  # fmt: skip
 
