@@ -25,6 +25,7 @@ Teeth:  `perturb` makes the deep side's temperature a tenth larger.
 from typing import Any, NamedTuple
 
 import numpy as np
+from hypothesis import strategies as st
 from scipy.special import log_softmax, logsumexp, softmax
 
 from verify.claims.deep.bridge import Counts, counts, float64, no_values, table_network, table_slope
@@ -52,14 +53,21 @@ class Levels(NamedTuple):
 
 
 def gap(
-    *, mdp: TabularMDP, n: Counts, cell: Ints, alpha: float, logits: Array, lower: Array, perturb: float = 0.0
+    *,
+    mdp: TabularMDP,
+    n: Counts,
+    cell: Ints,
+    alpha: float,
+    logits: Array,
+    lower: tuple[Array, Array],
+    perturb: float = 0.0,
 ) -> Gap:
     """Gap of the deep HDP: TD errors, losses and slopes minus the exact ones."""
     cell = np.unique(cell, return_inverse=True)[1]
     hides = len(np.unique(cell)) < mdp.n_states
     d, t = n / n.sum(), 0.0 if hides else 1 / alpha
     of_cells = softmax(np.resize(logits, (mdp.n_states, LATENTS)) / 4, axis=1)[cell]
-    low = softmax(np.resize(lower, (LATENTS, *mdp.shape)) / 4, axis=2)[:, cell]
+    low = softmax(np.stack(lower) / 4, axis=2)[:, cell]
     before, off, gaps = Levels(of_cells, of_cells, low), 0.0, []
     steps = hdp(mdp, alpha=alpha, observation=cell, low_step=t, low=low, prior=of_cells, d=d)
     with float64():
@@ -74,7 +82,7 @@ def gap(
 
 def _by_latent(low: Array, q: Array) -> Array:
     """Values of the latents `[S, Z]`."""
-    return np.einsum("zsa,sa->sz", low, q)
+    return np.asarray(np.einsum("zsa,sa->sz", low, q))
 
 
 def _stepped(of: Levels, q: Array, *, alpha: float, t: float, d: Array, cell: Ints) -> Levels:
@@ -86,7 +94,7 @@ def _stepped(of: Levels, q: Array, *, alpha: float, t: float, d: Array, cell: In
 
 def _mixed(high: Array, low: Array) -> Array:
     """Policy of actions `[S, A]` of two levels."""
-    return np.einsum("sz,zsa->sa", high, low)
+    return np.asarray(np.einsum("sz,zsa->sa", high, low))
 
 
 def _gaps(
@@ -114,7 +122,8 @@ def _gaps(
     least = -alpha * float(d @ logsumexp(np.log(before.default) + q_z / alpha, axis=1))
     weight = d[None, :, None] * high.T[:, :, None] * before.low
     pull = np.zeros((LATENTS, deep.sizes[0], actions))
-    np.add.at(pull, (slice(None), cell), -weight * (q[None] - q_z.T[:, :, None]))
+    for z, gain in enumerate(-weight * (q[None] - q_z.T[:, :, None])):
+        np.add.at(pull[z], cell, gain)
     gaps = [
         Gap(np.abs(deep.td_errors(q, before)).max(), of_td),
         Gap(abs(loss - least), of_value + U * rows * most),
@@ -231,7 +240,7 @@ CLAIMS = (
                 cell=cells,
                 alpha=WARM,
                 logits=q_tables,
-                lower=q_tables,
+                lower=lambda mdp: st.tuples(*[q_tables(mdp)] * LATENTS),
             ),
             n_random=30,
         ),
