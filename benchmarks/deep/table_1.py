@@ -5,12 +5,11 @@ claims, so that nothing in it has to be kept in step by hand.
 """
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from verify.engine.registry import all_claims
+from verify.engine.registry import topics
 from virel_common.errors import InputError
 from virel_common.files import write_atomically
 from virel_deep.design.adapt import NONE, discrete_form
@@ -67,15 +66,16 @@ TOP = """# Table 1, filled
 
 *Made by `python -m benchmarks.deep.table_1`; do not edit.*
 
-"On the Design of Variational RL Algorithms" (Marino, Piche, Yue) sorts algorithms by three choices: whether the
-prior is uniform or learned, whether the value uses a model of the environment, and whether the posterior is a
-distribution with parameters or a set of weighted actions. Here every cell has a row that can be computed exactly
-on finite MDPs (`virel iterate`), trained (`virel train`), and is checked by claims. **Three cells were empty in
-the paper**; they are marked †, and what fills them is ours.
+"On the Design of Variational RL Algorithms" (Marino, Piche, Yue) sorts algorithms by three choices:
+whether the prior is uniform or learned, whether the value uses a model of the environment, and
+whether the posterior is a distribution with parameters or a set of weighted actions. Here every
+cell has a row that can be computed exactly on finite MDPs (`virel iterate`), trained (`virel
+train`), and is checked by claims. **Three cells were empty in the paper**; they are marked †, and
+what fills them is ours.
 
-Columns: the parts of a preset (`virel presets NAME` lists their settings); its posterior and prior where actions
-are discrete; its exact counterpart; how many claims name it, by page, those on the deep agent by name; where its
-learning was measured.
+Columns: the parts of a preset (`virel presets NAME` lists their settings); its posterior and prior
+where actions are discrete; its exact counterpart; how many claims name it, by page, those on the
+deep agent by name; where its learning was measured.
 
 """
 
@@ -154,11 +154,9 @@ def _exact(name: str) -> str:
 
 def _claims(name: str) -> str:
     """Links to the pages with claims about a row, with their number; claims on the deep agent by name."""
-    found = [claim for claim in all_claims().values() if name in _named(claim.id)]
-    topics = Counter(claim.check.gap.__module__.split(".")[2] for claim in found if not claim.deep)
-    links = [f"[{topic} {n}](../claims/{topic}.md)" for topic, n in topics.items()]
-    deep = [f"[`{claim.id}`](../claims/deep.md)" for claim in found if claim.deep]
-    return ", ".join([*links, *deep]) or "-"
+    found = {topic: [one for one in claims if name in _named(one.id)] for topic, claims in topics().items()}
+    deep = [f"[`{claim.id}`](../claims/deep.md)" for claim in found.pop("deep")]
+    return ", ".join([*(f"[{x} {len(of)}](../claims/{x}.md)" for x, of in found.items() if of), *deep]) or "-"
 
 
 def _named(claim_id: str) -> set[str]:
@@ -183,8 +181,8 @@ def _rest() -> Iterator[str]:
     others = [row for row in ROWS if row.name not in {*PRESETS, *ALIASES.values()}]
     yield "## Outside the table"
     yield ""
-    yield "`ddpg` and `td3` have no temperature: nothing weighs a divergence. They stand beside `sac` as its limit for"
-    yield "a temperature of 0. An exact algorithm without a preset:"
+    yield "`ddpg` and `td3` have no temperature: nothing weighs a divergence. They stand beside `sac` as its"
+    yield "limit for a temperature of 0. An exact algorithm without a preset:"
     yield ""
     for row in others:
         yield f"- {_exact(row.name)}, `virel iterate {row.name}`: {row.summary}."
