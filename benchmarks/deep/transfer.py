@@ -64,15 +64,16 @@ def train(options: Options) -> tuple[Path, Path]:
     own = OWN[options.preset]
     if not four.exists():
         virel_deep.train(
-            options.preset, ENV, steps=options.steps, seeds=options.seeds, out=four, eval_every=options.steps // 3,
+            options.preset, ENV, steps=options.steps, seeds=options.seeds, out=four,
+            eval_every=options.steps // 3,
             task=tuple((f"goal={goal}",) for goal in GOALS),
             settings=SETTINGS | own[0] | {"data.warmup": 500, "update_every": 4},
         )  # fmt: skip
     for folder, prior, settings in ((new, four, own[0]), (old, None, own[1])):
         if not folder.exists():
             virel_deep.train(
-                options.preset, EnvSpec(ENV, {"goal": NEW_GOAL}), steps=options.new_steps, seeds=options.seeds,
-                out=folder, eval_every=options.eval_every, eval_episodes=2, prior=prior,
+                options.preset, EnvSpec(ENV, {"goal": NEW_GOAL}), steps=options.new_steps,
+                seeds=options.seeds, out=folder, eval_every=options.eval_every, eval_episodes=2, prior=prior,
                 settings=SETTINGS | settings | {"data.warmup": 100},
             )  # fmt: skip
     return new, old

@@ -14,7 +14,6 @@ import torch
 from virel_deep.axes import (
     advantage,
     budget,
-    hierarchy,
     multistep,
     temperature,
     value,
@@ -30,6 +29,7 @@ from virel_deep.axes.interfaces import (
 )
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.model_q import ModelQ
+from virel_deep.axes.posterior import levels as densities
 from virel_deep.axes.posterior import taken
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
@@ -234,7 +234,7 @@ def _latent_prior(settings: levels.LatentPrior, of: Sizes) -> Prior:
     n_low = of.n_action if posterior.discrete else 2 * of.n_action
     network, target = (of.network(1, len(sight.entries), posterior.latents) for _ in range(2))
     low = of.network(1, len(sight.entries), posterior.latents * n_low)
-    given = hierarchy.of_choices if posterior.discrete else hierarchy.of_squashed
+    given = densities.of_choices if posterior.discrete else densities.of_squashed
     return latent.Latent(settings, network, target, low, sight, given=given)
 
 

@@ -5,19 +5,31 @@ divergence that the objective pays for is that of the latents alone.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from virel_deep.axes import categorical
 from virel_deep.axes.categorical import all_actions, log_probabilities
-from virel_deep.axes.hierarchy import mixture
 from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
+from virel_deep.axes.posterior.levels import Given, mixture
 from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
 from virel_deep.axes.posterior.tanh_gaussian import split, squash
-from virel_deep.axes.prior.latent import Latent as LatentPrior
 from virel_deep.axes.tensors import Weighted, seed_mean, seedwise
 from virel_deep.networks.network import Network
+
+
+class Levelled(Protocol):
+    """Interface of a prior with a default of the latents and the low level that both share."""
+
+    given: Given
+
+    def low(self, state: Tensor) -> Tensor:
+        """Outputs `[K, R, Z, n]` of the low level, differentiable unless it is frozen."""
+
+    def log_default(self, state: Tensor) -> Tensor:
+        """Log probabilities `[K, R, Z]` of the latents in the default's lagging copy."""
 
 
 class Hierarchy(Pathwise):
@@ -31,7 +43,7 @@ class Hierarchy(Pathwise):
     reports = ("bound_gap",)
     noise: Mapping[str, Draw] = {}
 
-    def __init__(self, policy: Network, prior: LatentPrior) -> None:
+    def __init__(self, policy: Network, prior: Levelled) -> None:
         """Store the high level, and the prior that has the low one."""
         self.networks, self._prior = {"policy": policy}, prior
         self.targets: Mapping[str, Network] = {}
@@ -104,7 +116,7 @@ class LatentGaussian(Hierarchy):
         n_action: A.
     """
 
-    def __init__(self, policy: Network, prior: LatentPrior, n_action: int) -> None:
+    def __init__(self, policy: Network, prior: Levelled, n_action: int) -> None:
         """Store both levels, and declare the random numbers."""
         super().__init__(policy, prior)
         self._shape = (policy.sizes[-1], n_action)

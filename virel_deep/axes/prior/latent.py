@@ -1,19 +1,14 @@
 """Prior of a hierarchy (HDP): a default of the high level, which sees less, and the low level of both."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from virel_deep.axes.categorical import kl, log_probabilities
-from virel_deep.axes.hierarchy import mixture
+from virel_deep.axes.posterior.levels import Given, mixture
 from virel_deep.axes.prior.blind import FittedPrior, Sight
 from virel_deep.axes.tensors import PriorLoss, Weighted, seed_mean, seedwise
 from virel_deep.design.hierarchy import LatentPrior
 from virel_deep.networks.network import Network
-
-Given = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""Log densities `[..., Z, N]` of actions given each latent, of a low level's outputs: `axes.hierarchy`."""
 
 
 class Latent(FittedPrior):

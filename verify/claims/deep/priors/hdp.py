@@ -159,7 +159,7 @@ class _Deep:
 
     def _prior(self, default: Array, low: Array) -> Any:
         """Prior with logits `default` and `low` per observation, the same in the default's lagging copy."""
-        from virel_deep.axes.hierarchy import of_choices  # noqa: PLC0415
+        from virel_deep.axes.posterior.levels import of_choices  # noqa: PLC0415
         from virel_deep.axes.prior.blind import Sight  # noqa: PLC0415
         from virel_deep.axes.prior.latent import Latent  # noqa: PLC0415
         from virel_deep.design.hierarchy import LatentPrior  # noqa: PLC0415

@@ -4,10 +4,16 @@ Shapes: Z latents, N actions, A entries of an action. A low level has n outputs 
 of A choices but for a constant, or means and log standard deviations of A entries.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from virel_deep.axes.categorical import log_probabilities, log_probability
 from virel_deep.axes.posterior.tanh_gaussian import log_squashed, split
+
+Given = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""Log densities `[..., Z, N]` given each latent, of a low level's outputs, actions, and these before
+the tanh."""
 
 
 def mixture(log_latent: Tensor, given: Tensor) -> Tensor:
