@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from virel_common.errors import InputError
 from virel_common.output import guarded_output
+from virel_common.signals import stop_signals_interrupt
 
 
 class Subcommand(NamedTuple):
@@ -102,9 +103,8 @@ def _dispatch(argv: Sequence[str] | None) -> int:
             known = ", ".join(SUBCOMMANDS)
             print(f"virel: unknown sub-command {name!r}; known: {known} (see virel --help)", file=sys.stderr)
             return 2
-        subcommand = SUBCOMMANDS[name]
-        run: Callable[[Sequence[str]], int] = getattr(import_module(subcommand.module), subcommand.function)
-        return run(rest)
+        with stop_signals_interrupt():  # before an import, which may take long
+            return _run(SUBCOMMANDS[name], rest)
     except ModuleNotFoundError as error:
         if error.name not in DEEP_MODULES:
             raise
@@ -119,6 +119,11 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("virel: interrupted", file=sys.stderr)
         return 130
+
+
+def _run(subcommand: Subcommand, arguments: Sequence[str]) -> int:
+    run: Callable[[Sequence[str]], int] = getattr(import_module(subcommand.module), subcommand.function)
+    return run(arguments)
 
 
 def usage() -> str:

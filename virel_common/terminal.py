@@ -3,9 +3,7 @@
 import io
 import os
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import TypeVar
@@ -14,6 +12,7 @@ from rich.console import Console
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
+from virel_common.signals import stop_signals_interrupt
 from virel_common.usage import one_line
 
 PLAIN_WIDTH = 160
@@ -22,15 +21,7 @@ LEAST_WIDTH = 80
 """Columns of a table on a terminal that is narrower."""
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses that all sub-commands share."""
-WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals of schedulers and of terminals that close."""
 Options = TypeVar("Options")
-
-
-def heard(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
-    """Those of some signals that this process is to hear: all but a SIGHUP that `nohup` has it ignore."""
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return tuple(one for one in numbers if not (ignored and one is signal.SIGHUP))
 
 
 def run_command(
@@ -62,7 +53,8 @@ def run_command(
         say(f"{prog}: {one_line(said.getvalue())} (see {prog} --help)")
         return BAD_INPUT
     try:
-        return run(parsed)
+        with stop_signals_interrupt():
+            return run(parsed)
     except (InputError, StorageError) as error:
         say(f"{prog}: {error}")
         return BAD_INPUT
@@ -103,18 +95,3 @@ def ignore_broken_stderr() -> Iterator[None]:
 
 def _drop_stderr() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # also for what a buffer still holds at exit
-
-
-@contextmanager
-def stop_signals_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and `WARNINGS` like Ctrl-C inside the block: none leaves anything half done."""
-    if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
-        yield
-        return
-    numbers = heard(signal.SIGTERM, *WARNINGS)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)

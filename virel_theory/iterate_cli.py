@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say, stop_signals_interrupt
+from virel_common.signals import stop_signals_interrupt
+from virel_common.terminal import DONE, FAILED, INTERRUPTED, run_command, say
 from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense

@@ -1,8 +1,6 @@
 """Commands on a terminal: exit statuses, errors in one line, widths; and that a lost reader stops nobody."""
 
 import io
-import os
-import signal
 from dataclasses import dataclass
 
 import pytest
@@ -107,23 +105,3 @@ def test_a_table_is_as_wide_as_the_terminal_but_never_narrow(monkeypatch, is_ter
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setenv("COLUMNS", str(columns))
     assert terminal.console().width == width
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
-def test_a_schedulers_signals_are_a_ctrl_c_inside_the_block_alone(number):
-    before = signal.signal(number, signal.SIG_DFL)  # these tests may run under `nohup`
-    try:
-        with pytest.raises(KeyboardInterrupt), terminal.stop_signals_interrupt():
-            os.kill(os.getpid(), number)
-        assert signal.getsignal(number) is signal.SIG_DFL
-    finally:
-        signal.signal(number, before)
-
-
-def test_a_closing_terminal_interrupts_nothing_under_nohup():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with terminal.stop_signals_interrupt():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)

@@ -16,7 +16,8 @@ from verify.engine.results import Row
 from virel_common import terminal
 from virel_common.errors import InputError
 from virel_common.files import lock_folder, remove_temporary
-from virel_common.terminal import say, stop_signals_interrupt
+from virel_common.signals import stop_signals_interrupt
+from virel_common.terminal import say
 
 RUNNING = ".running-"
 """Prefix of the folder of an unfinished run."""

@@ -28,6 +28,8 @@ N_INSTANCES = 200
 """Number of instances that a proof covers, and that are tried for a counterexample."""
 MAX_ROUNDS = 24
 """Number of rounds of drawing, each of 1.25 times as many instances as are wanted."""
+LEAST_DRAWN = 10
+"""Least number of instances that a round draws: the first ones are the simplest, and trivial."""
 STRIDE = 1_000_003
 """Difference of the seeds of two rounds."""
 
@@ -106,10 +108,9 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
     """
     proofs: dict[str, Certificate] = {}
     trivial: set[str] = set()
+    n_drawn = max(n_instances + n_instances // 4, LEAST_DRAWN)
     for k in range(MAX_ROUNDS):
-        for instance in draw(
-            job.instances_of(claim), seed=seed + k * STRIDE, n=n_instances + n_instances // 4
-        ):
+        for instance in draw(job.instances_of(claim), seed=seed + k * STRIDE, n=n_drawn):
             x, reason = _prepared(job, instance)
             key = "" if x is None else json.dumps(x.as_json(*job.parts), sort_keys=True)
             if key and (key in proofs or key in trivial):

@@ -62,7 +62,7 @@ def _presets() -> Table:
 
 
 def _settings(preset: str) -> list[Table]:
-    """Table of a preset's settings, one row each, and the values of its source for some environments."""
+    """Table of a preset's settings, one row each, and those that it has for some environments."""
     row = preset_row(preset)
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):
@@ -77,7 +77,7 @@ def _settings(preset: str) -> list[Table]:
     discrete.add_row("discrete", _discrete_parts(row.algorithm))
     tables = [table, discrete]
     if row.environments:
-        scales = _table("environment", "settings of the source")
+        scales = _table("environment", "settings there")
         for env, settings in row.environments.items():
             scales.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
         tables.append(scales)

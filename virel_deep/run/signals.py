@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from virel_common.terminal import WARNINGS, heard
+from virel_common.signals import WARNINGS, heard
 
 KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
 """Signals of impatient people: the first one saves and stops, a second one kills."""

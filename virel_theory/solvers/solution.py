@@ -11,7 +11,12 @@ from virel_theory.checks import Array
 
 
 class Status(Enum):
-    """Status of a finished solver, with a text that says what to try next."""
+    """Status of a finished solver, with a text that says what to try next.
+
+    Example:
+        >>> Status.CONVERGED.ok, Status.CONVERGED.text
+        (True, 'The guaranteed error bound is within the tolerance; nothing to do.')
+    """
 
     CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
     MAX_STEPS = (
@@ -61,7 +66,17 @@ AnySolution = TypeVar("AnySolution", bound=Solved)
 
 
 class SolverError(RuntimeError):
-    """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found."""
+    """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found.
+
+    Example:
+        >>> from virel_theory import TabularMDP, solve
+        >>> ring = TabularMDP([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.99)
+        >>> try:
+        ...     solve(ring, method="vi", atol=1e-9, max_steps=3, throw=True)
+        ... except SolverError as error:
+        ...     print(error.solution.status.name)
+        MAX_STEPS
+    """
 
     def __init__(self, solution: Solved) -> None:
         """Store the solution; the error message gives its status, bound and number of steps."""
@@ -72,7 +87,19 @@ class SolverError(RuntimeError):
 
 
 class SolverInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a solve; `solution` holds what was reached by then, with a bound that is true for it."""
+    """Ctrl-C during a solve; `solution` holds what was reached by then, with a bound that is true for it.
+
+    Example:
+        >>> from virel_theory import ring, solve
+        >>> def stop(now):
+        ...     raise KeyboardInterrupt
+        >>> try:
+        ...     solution = solve(ring(100, gamma=0.9), atol=1e-9, watch=stop)
+        ... except SolverInterrupted as stopped:
+        ...     solution = stopped.solution
+        >>> solution.status.name, solution.error_bound < 10
+        ('INTERRUPTED', True)
+    """
 
     def __init__(self, solution: "Solution") -> None:
         """Store the solution, whose status is INTERRUPTED."""
@@ -87,6 +114,10 @@ class ThreadUse(NamedTuple):
         most: largest number of threads that shared a sweep.
         shared: sweeps that were shared.
         alone: sweeps large enough to be shared that one thread did, as sharing had not paid at the time.
+
+    Example:
+        >>> print(ThreadUse(most=2, shared=90, alone=10))
+        2 threads (90 of 100 large sweeps)
     """
 
     most: int = 1
@@ -117,6 +148,12 @@ class Solution:
             rounding included.
         method: what ran, in order: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`.
         threads: how many threads shared its sweeps.
+
+    Example:
+        >>> from virel_theory import TabularMDP, solve
+        >>> solution = solve(TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5), atol=1e-9)
+        >>> solution.q.tolist(), solution.policy.tolist(), solution.error_bound <= 1e-9
+        ([[2.0, 1.0]], [0], True)
     """
 
     value: Array

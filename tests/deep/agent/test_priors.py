@@ -81,8 +81,8 @@ PLANTED = [
     (DISCRETE, blind.FittedPrior, "_outputs", lambda _: own_copy),
     # The divergence the other way, and a fit to equal weights.
     (IADP, blind, "kl_parts", lambda right: lambda p, q: right(q, p)),
-    (DISCRETE, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),
-    (DISTRAL, blind, "likelihood", lambda _: lambda log_p, _: log_p.mean(-1)),
+    (DISCRETE, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
+    (DISTRAL, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
 ]
 
 

@@ -51,7 +51,7 @@ def test_settings_that_a_source_has_for_some_environments_are_shown(capsys):
 
 
 def test_the_parts_for_discrete_actions_are_shown(capsys):
-    assert printed(["sac"], capsys).split()[-2:] == ["discrete", "posterior=categorical"]
+    assert "discrete posterior=categorical" in " ".join(printed(["sac"], capsys).split())
     words = printed(["rerpi"], capsys).split()
     wanted = "posterior=enumerated prior=learned-categorical prior.trust=0.001 prior.price=10.0"
     assert set(wanted.split()) <= set(words)

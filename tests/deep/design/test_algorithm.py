@@ -122,7 +122,7 @@ BAD = [
     ("sac", "hidden", (8, 0), "must be layer sizes of at least 1"),
     ("sac", "hidden", 8, "must be a tuple of whole numbers"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
-    ("sac", "value", "q", "must be one of target-q, v-network, model, advantage"),
+    ("sac", "value", "q", "must be one of target-q, v-network, "),
     (
         "sac",
         "posterior",

@@ -117,7 +117,7 @@ class Categorical(FittedPrior):
         """Minus the mean log likelihood of the posterior's probabilities, Distral's and IADP's M-step."""
         log_p = seedwise(log_probabilities, self._learnt(state))
         weighted = posterior.detach()
-        fit = seed_mean(seedwise(likelihood, log_p, weighted.log_weight))
+        fit = seed_mean(seedwise(likelihood, log_p, weighted.action, weighted.log_weight))
         apart = seed_mean(weighted.mean(weighted.log_pi - log_p.detach()))
         return PriorLoss(-fit, apart[:, None])
 
