@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from virel_common.errors import InputError, require
-from virel_common.terminal import INTERRUPTED, run_command, say, stop_signals_interrupt
+from virel_common.signals import stop_signals_interrupt
+from virel_common.terminal import INTERRUPTED, run_command, say
 from virel_theory.checks import Array
 from virel_theory.mdp.storage import atomic_npz, read_npz
 from virel_theory.mdp.tables import as_values
