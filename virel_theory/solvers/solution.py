@@ -87,7 +87,19 @@ class SolverError(RuntimeError):
 
 
 class SolverInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a solve; `solution` holds what was reached by then, with a bound that is true for it."""
+    """Ctrl-C during a solve; `solution` holds what was reached by then, with a bound that is true for it.
+
+    Example:
+        >>> from virel_theory import ring, solve
+        >>> def stop(now):
+        ...     raise KeyboardInterrupt
+        >>> try:
+        ...     solution = solve(ring(100, gamma=0.9), atol=1e-9, watch=stop)
+        ... except SolverInterrupted as stopped:
+        ...     solution = stopped.solution
+        >>> solution.status.name, solution.error_bound < 10
+        ('INTERRUPTED', True)
+    """
 
     def __init__(self, solution: "Solution") -> None:
         """Store the solution, whose status is INTERRUPTED."""
@@ -102,6 +114,10 @@ class ThreadUse(NamedTuple):
         most: largest number of threads that shared a sweep.
         shared: sweeps that were shared.
         alone: sweeps large enough to be shared that one thread did, as sharing had not paid at the time.
+
+    Example:
+        >>> print(ThreadUse(most=2, shared=90, alone=10))
+        2 threads (90 of 100 large sweeps)
     """
 
     most: int = 1

@@ -89,8 +89,8 @@ def test_the_time_left_is_that_of_a_bound_that_falls_by_the_same_factor():
 
 
 def test_the_state_of_a_solve_is_one_line():
-    now = Progress(3, 0.0125, 1e-6, 5.0, 19.7, lambda: np.zeros(1))
-    assert state_line(now) == "step 3: bound 0.0125, to reach 1e-06, about 20 s left"
+    now = Progress(3, 0.5, 1e-6, 5.0, 19.7, lambda: np.zeros(1))
+    assert state_line(now) == "step 3: bound 0.5, to reach 1e-06, about 20 s left"
 
 
 def test_the_command_prints_and_writes_what_was_reached_and_resumes(tmp_path, monkeypatch, capsys):
