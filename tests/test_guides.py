@@ -1,4 +1,4 @@
-"""The pages of `docs/guide`: their Python blocks run, top to bottom, in one namespace, in a temporary folder.
+"""The pages of `docs/guide` and docs/strategies.md: their Python blocks run, in order, in a temporary folder.
 
 Blocks of other kinds, `console` for instance, are not run. A page runs in a process of its own, so that what
 it registers or imports reaches no other test; a traceback gives the line of the page.
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GUIDES = sorted((ROOT / "docs" / "guide").glob("*.md"))
+GUIDES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "docs" / "strategies.md"]
 FENCE = re.compile(r"^```(\w*)\s*$")
 
 

@@ -1,4 +1,4 @@
-"""The tutorials run, and print what their pages show; a page whose output is wrong is found."""
+"""The tutorials and the README run, and print what they show; a page whose output is wrong is found."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ PAGES = [
     pytest.param(
         page, id=page.stem, marks=[pytest.mark.long, pytest.mark.mujoco] if page.stem in DEEP else []
     )
-    for page in sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
     if page.stem != "index"
 ]
 

@@ -54,6 +54,12 @@ def mdps(
 
     Raises:
         InputError: a size is below 1, or there are more entries than hypothesis draws (S A S > 4,000).
+
+    Example:
+        >>> from hypothesis import find
+        >>> smallest = find(mdps(), lambda mdp: mdp.n_states == 2)  # with the simplest numbers
+        >>> smallest.shape, smallest.gamma
+        ((2, 1), 0.0)
     """
     entries = max_states * max_actions * max_states
     rule = f"must lie in [1, max_actions = {max_actions}]"
@@ -83,6 +89,12 @@ def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None)
     """Hypothesis strategy that draws tables of action values `[S, A]`, with `-inf` at missing actions.
 
     Entries are multiples of 1/4 in [-5, 5] or, if it is given, drawn from the hypothesis strategy `values`.
+
+    Example:
+        >>> from hypothesis import find
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+        >>> find(q_tables(mdp), lambda q: q[0, 1] > 1).tolist()
+        [[0.0, 1.25]]
     """
     if values is None:
         tables = _signed(mdp.shape, 20).map(lambda k: k / 4)
@@ -95,13 +107,26 @@ def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy
     """Hypothesis strategy that draws policies `[S, A]` with rational probabilities, by default all positive.
 
     With `full_support=False` some are deterministic.
+
+    Example:
+        >>> from hypothesis import find
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+        >>> find(policies(mdp), lambda pi: True).tolist()
+        [[0.5, 0.5]]
     """
     weights = _digits(mdp.shape, 4).map(lambda w: w + 1) if full_support else _digits(mdp.shape, 5)
     return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available.astype(np.float64)))
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws rational distributions `[S]` over states, e.g. VIREL's d(s)."""
+    """Hypothesis strategy that draws rational distributions `[S]` over states, e.g. VIREL's d(s).
+
+    Example:
+        >>> from hypothesis import find
+        >>> mdp = TabularMDP([[[1.0, 0.0]], [[0.0, 1.0]]], [[1.0], [0.0]], 0.5)
+        >>> find(distributions(mdp), lambda d: True).tolist()
+        [0.5, 0.5]
+    """
     weights = _digits(mdp.n_states, 4).map(lambda w: w + 1) if full_support else _digits(mdp.n_states, 5)
     return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
 
@@ -112,6 +137,13 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
 
     The approximator is tabular, linear, or one tanh layer with one or two units. Features are in {-1, 0, 1},
     parameters are multiples of 1/2 in [-2, 2].
+
+    Example:
+        >>> from hypothesis import find
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+        >>> approximator, omega = find(approximators(mdp), lambda x: True)
+        >>> approximator.value(omega).shape
+        (1, 2)
     """
     kind = draw(st.sampled_from(("tabular", "linear", "tanh")))
     approximator: Approximator
@@ -127,7 +159,13 @@ def approximators(draw: st.DrawFn, mdp: TabularMDP) -> tuple[Approximator, Array
 
 
 def temperatures() -> st.SearchStrategy[float]:
-    """Hypothesis strategy that draws temperatures between 1/100 and 100, in reward units."""
+    """Hypothesis strategy that draws temperatures between 1/100 and 100, in reward units.
+
+    Example:
+        >>> from hypothesis import find
+        >>> find(temperatures(), lambda eps: eps < 1)
+        0.5
+    """
     return st.sampled_from(TEMPERATURES)
 
 
@@ -139,6 +177,12 @@ def instances(
 
     Parts are drawn in order. A part that is a function gets the `mdp` drawn before it, and returns its
     strategy.
+
+    Example:
+        >>> from hypothesis import find
+        >>> x = find(instances(mdp=mdps(), q=q_tables), lambda x: True)
+        >>> sorted(x), x["q"].shape == x["mdp"].shape
+        (['mdp', 'q'], True)
     """
     drawn: dict[str, Any] = {}
     for name, part in parts.items():

@@ -2,7 +2,14 @@
 
 
 class InputError(ValueError):
-    """Invalid input; the command line shows the message as one line on stderr and exits with status 2."""
+    """Invalid input; the command line shows the message as one line on stderr and exits with status 2.
+
+    Example:
+        >>> raise InputError("`gamma` must be below 1; found 2.0")
+        Traceback (most recent call last):
+            ...
+        virel_common.errors.InputError: `gamma` must be below 1; found 2.0
+    """
 
 
 def require(ok: bool, name: str, value: object, rule: str) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """Signals of schedulers and of terminals that close."""
@@ -20,14 +21,30 @@ def heard(*numbers: signal.Signals) -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def stop_signals_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and `WARNINGS` like Ctrl-C inside the block: none leaves anything half done."""
+    """Treat SIGTERM and `WARNINGS` like Ctrl-C inside the block: none leaves anything half done.
+
+    Any error that comes out of the block after a signal is taken for its consequence, because a library that
+    is interrupted while it is imported may raise another one in the place of `KeyboardInterrupt`.
+    """
     if threading.current_thread() is not threading.main_thread():  # others cannot set a handler
         yield
         return
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
     numbers = heard(signal.SIGTERM, *WARNINGS)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        numbers = (signal.SIGINT, *numbers)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
+    except Exception:
+        if came:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
+from virel_common.signals import stop_signals_interrupt
 from virel_common.usage import one_line
 
 PLAIN_WIDTH = 160
@@ -52,7 +53,8 @@ def run_command(
         say(f"{prog}: {one_line(said.getvalue())} (see {prog} --help)")
         return BAD_INPUT
     try:
-        return run(parsed)
+        with stop_signals_interrupt():
+            return run(parsed)
     except (InputError, StorageError) as error:
         say(f"{prog}: {error}")
         return BAD_INPUT

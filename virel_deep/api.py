@@ -12,25 +12,32 @@ from typing import Any
 
 from virel_common.errors import require
 from virel_common.terminal import say
-from virel_deep.commands.train import TrainOptions, continued_run, new_run
+from virel_deep.commands.run_folders import continued_run, new_run
+from virel_deep.commands.train_options import TrainOptions
 from virel_deep.data.functions import Maker, lent, only_here, path_of, specified
 from virel_deep.design.environment import EnvSpec
-from virel_deep.results.evaluate_run import Evaluated, evaluate_runs
+from virel_deep.results.evaluate_run import evaluate_runs
+from virel_deep.results.evaluate_seed import Asked, Evaluated
 from virel_deep.results.loaded import LoadedPolicy, loaded_policy
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
 from virel_deep.results.read import read_with_tasks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
 from virel_deep.run.folder import read_config
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
 from virel_deep.run.launch import train as train_run
 
 RunPath = str | Path
 
 
 class TrainingStopped(RuntimeError):
-    """Training ended early: a seed failed, or it was stopped; `run` is the folder, which can be continued."""
+    """Training ended early: a seed failed, or it was stopped; `run` is the folder, which can be continued.
+
+    Example:
+        >>> str(TrainingStopped(Path("run"), FAILED))
+        "training in run ended early, as a seed failed; `resume('run')` continues it"
+    """
 
     def __init__(self, run: Path, status: int) -> None:
         """Store the run folder and the exit status that the command line would have."""
@@ -79,7 +86,11 @@ def train(
         BaseException: what a callback raised, after every seed was saved.
 
     Example:
-        >>> run = train("sac", "Pendulum-v1", steps=1e4, seeds=3, out="out/pendulum")  # doctest: +SKIP
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, seeds=2, out=f"{folder}/run")
+        ...     print((run / "config.json").is_file(), (run / "seed-1").is_dir())
+        True True
     """
     unknown = sorted(set(options) - set(TrainOptions.__dataclass_fields__))
     rule = "must be options of `virel train`; algorithm settings go into `settings`"
@@ -118,6 +129,13 @@ def resume(
         InputError: there is no run, or `steps` or `seeds` is below what it has so far.
         TrainingStopped: a seed failed, or a signal stopped the training.
         BaseException: what a callback raised, after every seed was saved.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print(load_policy(resume(run, steps=30)).step)
+        30
     """
     folder, callbacks = Path(run), Callbacks(on_log, on_evaluation)
     env_id = _recorded(folder, env)
@@ -141,8 +159,11 @@ def load_policy(
         InputError: the run, seed or checkpoint does not exist, is damaged, or belongs to another run.
 
     Example:
-        >>> policy = load_policy("out/pendulum")  # doctest: +SKIP
-        >>> action = policy.act(observation)  # doctest: +SKIP
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print(load_policy(run).act([1.0, 0.0, 0.0]).shape)
+        (1,)
     """
     folder = Path(run)
     with lent(_recorded(folder, env), env):
@@ -163,11 +184,18 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
 
     Raises:
         InputError: there is no run, `episodes` is less than 1, or a seed cannot be evaluated.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print([(one.seed, len(one.returns)) for one in evaluate(run, episodes=2)])
+        [(0, 2)]
     """
     folders = [Path(run) for run in runs]
     require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
     with lent(_recorded(folders[0], env), env):
-        done, failed = evaluate_runs(folders, episodes=episodes, seed=seed)
+        done, failed = evaluate_runs(folders, Asked(episodes, seed))
     rule = f"must hold a policy of every seed; {'; '.join(failed)}"
     require(not failed, "runs", [*map(str, folders)], rule)
     return [one for _, of_run in done for one in of_run]
@@ -180,6 +208,13 @@ def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
 
     Raises:
         InputError: a folder is no run, or named twice.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     print("| Pendulum-v1 | sac | 1 |" in compare([run]))
+        True
     """
     paths = [Path(run) for run in runs]
     folders = [str(path.resolve()) for path in paths]

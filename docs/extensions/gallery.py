@@ -21,7 +21,7 @@ def write(app: Sphinx) -> None:
     root = Path(app.srcdir).parent
     folder = Path(app.srcdir) / "gallery"
     folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.png"):
+    for old in [*folder.glob("*.png"), *folder.glob("*.svg")]:
         old.unlink()
     parts = [HEAD]
     for claim in all_claims().values():
@@ -30,13 +30,23 @@ def write(app: Sphinx) -> None:
         if not drawn:
             continue
         parts.append(f"## {claim.title[:1].upper()}{claim.title[1:]}\n\n```\nvirel figures {claim.id}\n```\n")
-        for path in drawn:
-            shutil.copy(path, folder / path.name)
-            parts.append(f"![{claim.title}]({path.name})\n")
+        parts += [_shown(path, folder, claim.title) for path in drawn]
     text = "\n".join(parts)
     page = folder / "index.md"
     if not page.is_file() or page.read_text(encoding="utf-8") != text:
         page.write_text(text, encoding="utf-8")
+
+
+def _shown(path: Path, folder: Path, title: str) -> str:
+    """Copy a figure and its form for phones, and return what shows the one that fits the screen."""
+    narrow = path.with_name(f"{path.stem}-narrow.svg")
+    forms = {"wide": path, "narrow": narrow} if narrow.is_file() else {"any": path}
+    for form in forms.values():
+        shutil.copy(form, folder / form.name)
+    return "\n".join(
+        f"```{{image}} {form.name}\n:alt: {title}\n:class: figure-{kind}\n```\n"
+        for kind, form in forms.items()
+    )
 
 
 def _owner(stem: str) -> str:

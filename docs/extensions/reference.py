@@ -54,14 +54,14 @@ def pages() -> dict[str, str]:
         for module, names in modules.items():
             out[f"{package}/{module.removeprefix(package + '.')}"] = page(package, module, names)
         rows = "\n".join(
-            f"| [{module.removeprefix(package + '.')}]({module.removeprefix(package + '.')}.md) | "
-            f"{', '.join(f'`{name}`' for name in names)} |"
+            f"- [{module.removeprefix(package + '.')}]({module.removeprefix(package + '.')}.md): "
+            f"{', '.join(f'`{name}`' for name in names)}"
             for module, names in modules.items()
         )
         extra = "strategies\n" if package == "verify" else ""
         tree = "\n".join(module.removeprefix(f"{package}.") for module in modules)
         out[f"{package}/index"] = (
-            f"# {package}\n\n{about}.\n\n| module | public names |\n| --- | --- |\n{rows}\n\n"
+            f"# {package}\n\n{about}. Modules, and the public names in each:\n\n{rows}\n\n"
             f"```{{toctree}}\n:hidden:\n\n{tree}\n{extra}```\n"
         )
     out["verify/strategies"] = (

@@ -29,8 +29,30 @@ def test_a_closing_terminal_interrupts_nothing_under_nohup():
     try:
         with stop_signals_interrupt():
             os.kill(os.getpid(), signal.SIGHUP)
+    except KeyboardInterrupt:
+        pytest.fail("SIGHUP was heard")
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def interrupted_import(number):
+    try:
+        os.kill(os.getpid(), number)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_an_import_that_fails_because_it_was_interrupted_is_an_interrupt(number):
+    """As of `mujoco`, whose initialisation raises `ImportError` in the place of what interrupts it."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), stop_signals_interrupt():
+            interrupted_import(number)
+    finally:
+        signal.signal(number, before)
+    with pytest.raises(ImportError), stop_signals_interrupt():
+        raise ImportError("without a signal it is what it is")
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])

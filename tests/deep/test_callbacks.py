@@ -21,7 +21,7 @@ ENV = "InvertedPendulum-v5"
 
 @pytest.fixture(autouse=True)
 def one_thread_and_frequent_rows(monkeypatch):
-    monkeypatch.setattr("virel_deep.commands.train.LOG_EVERY", 20)
+    monkeypatch.setattr("virel_deep.commands.run_folders.LOG_EVERY", 20)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -44,7 +44,7 @@ def whole(tmp_path_factory):
     """A run that nothing stopped, and what its callbacks saw."""
     seen = {"log": [], "evaluation": []}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("virel_deep.commands.train.LOG_EVERY", 20)
+        patch.setattr("virel_deep.commands.run_folders.LOG_EVERY", 20)
         run = train(
             tmp_path_factory.mktemp("whole") / "run",
             on_log=lambda step, row: seen["log"].append((step, row)),

@@ -17,6 +17,7 @@ from virel_deep.commands.results import main_evaluate
 from virel_deep.commands.train import main_train
 from virel_deep.data.functions import lent, specified
 from virel_deep.data.making import make_env
+from virel_deep.data.record import changes, record_of
 from virel_deep.run.folder import read_config
 
 SETTINGS = {"hidden": (8, 8), "data.warmup": 20, "data.batch": 16}
@@ -102,6 +103,12 @@ def test_what_makes_no_environment_is_one_line(module, name, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["__main__:make", "somewhere:<lambda>", "somewhere:outer.<locals>.make"])
+def test_a_function_that_no_other_process_can_import_is_one_line(name):
+    with pytest.raises(InputError, match=r"`env` must be found by its import path; .* continue from Python"):
+        make_env(name)
+
+
 def test_a_function_that_refuses_its_arguments_is_one_line(module):
     with pytest.raises(InputError, match="raised TypeError"):
         make_env(EnvSpec(f"{module}:make", {"colour": "red"}))
@@ -131,6 +138,18 @@ def test_a_specification_is_recorded_whole(tmp_path):
     run = train(spec, out=tmp_path / "run")
     assert read_config(run).env_specs == (spec,)
     assert virel_deep.evaluate(run, episodes=1)[0].episodes[0].length == 10
+
+
+def test_a_module_that_was_edited_since_the_run_began_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "from gymnasium.envs.classic_control.pendulum import PendulumEnv\nclass Mine(PendulumEnv): ...\n"
+    (tmp_path / "edited_since.py").write_text(text)
+    env = make_env("edited_since:Mine")
+    was = record_of(env)
+    assert changes(was, record_of(env)) == []
+    (tmp_path / "edited_since.py").write_text(f"{text}# another line\n")
+    [said] = changes(was, record_of(env))
+    assert said.startswith(f"the environment's source changed from '{was['source']}' to ")
 
 
 def local():

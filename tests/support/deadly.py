@@ -1,5 +1,6 @@
 """Environments that end their process: each death is a file that the first environment to reach it takes."""
 
+import atexit
 import ctypes
 import os
 import signal
@@ -12,19 +13,20 @@ DEATHS = {
     "segfault": lambda: ctypes.string_at(0),
     "abort": os.abort,
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "when it exits": lambda: atexit.register(os.abort),
 }
 
 
 class Deadly(Dice):
-    """Dies in its 30th step, in the way that a file of `folder` names, if there is one left."""
+    """Dies in its step `at`, in the way that a file of `folder` names, if there is one left."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, at=30):
         super().__init__()
-        self.folder, self.steps = Path(folder), 0
+        self.folder, self.at, self.steps = Path(folder), at, 0
 
     def step(self, action):
         self.steps += 1
-        for death in sorted(self.folder.iterdir()) if self.steps == 30 else ():
+        for death in sorted(self.folder.iterdir()) if self.steps == self.at else ():
             death.unlink()
             DEATHS[death.name]()
         return super().step(action)

@@ -253,7 +253,7 @@ class Ddpg(Naive):
 
 
 class Td3(Ddpg):
-    """Fujimoto et al. 2018. One known deviation, 8 in docs/deep.md: the policy climbs the smaller critic."""
+    """Fujimoto et al. 2018. Deviation 8 of docs/deep/deviations.md: it climbs the smaller critic."""
 
     def target_action(self, s_next, noise):
         jitter = (0.2 * noise).clamp(-0.5, 0.5)

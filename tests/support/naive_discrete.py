@@ -235,7 +235,7 @@ class NaiveDiscreteVmpo(ChoosingOnPolicy):
 
 
 class NaiveDiscreteErpg(ChoosingOnPolicy):
-    """Schulman et al. 2017, the log ratio of the action taken for the divergence (25 in docs/deep.md)."""
+    """Schulman et al. 2017, the log ratio of the action taken for the divergence (deviation 25)."""
 
     def update(self, batch, _):
         rows, tau = self.columns(batch), self.set.temperature.alpha

@@ -16,7 +16,7 @@ from tests.support.naive_agents import Naive
 class Multiplier:
     """A positive number learnt by Adam on its logarithm, and kept above 1e-8.
 
-    Known deviation, 10 in docs/deep.md: the slope is that in the number itself.
+    Known deviation, 10 in docs/deep/deviations.md: the slope is that in the number itself.
     """
 
     def __init__(self, initial, rate):
@@ -38,7 +38,7 @@ class Multiplier:
 class Price(Multiplier):
     """A positive number learnt by Adam as a multiple of its first value, and kept above 1e-8.
 
-    Known deviation, 18 in docs/deep.md.
+    Known deviation, 18 in docs/deep/deviations.md.
     """
 
     def __init__(self, initial, rate):

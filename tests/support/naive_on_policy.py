@@ -20,7 +20,11 @@ class NaiveOnPolicy:
     def __init__(self, weights, settings, n_observation, n_action):
         self.set, self.n_observation, self.n_action = settings, n_observation, n_action
         self.pi, self.v = module(weights["policy"], 0), module(weights["value"], 0)
-        self.adam = {net: torch.optim.Adam(net.parameters(), lr=settings.learning_rate) for net in self.nets}
+        rates = {
+            self.pi: settings.policy_learning_rate or settings.learning_rate,
+            self.v: settings.learning_rate,
+        }
+        self.adam = {net: torch.optim.Adam(net.parameters(), lr=rate) for net, rate in rates.items()}
         self.t = 0
 
     @property
@@ -137,7 +141,8 @@ class NaiveErpg(NaiveOnPolicy):
     """Schulman et al. 2017: score times errors of V, whose rewards pay tau times the divergence on the way.
 
     The divergence of each state is estimated by the log ratio of the action taken, known deviation 25 in
-    docs/deep.md. With hard values the returns pay nothing: the bonus of the present state alone is left.
+    docs/deep/deviations.md. With hard values the returns pay nothing: the bonus of the present state alone
+    is left.
     """
 
     def update(self, batch, _noise):

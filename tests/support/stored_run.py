@@ -1,11 +1,14 @@
 """A run whose state and replay rows are functions of the step, so that anything loaded can be checked."""
 
+import io
 import os
 import random
+import re
 import shutil
 import signal
 import sys
 import time
+from contextlib import contextmanager, redirect_stderr
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +28,15 @@ FILES = (
     "replay/rows-000000000030-*.npy",
 )
 """Files that only the newest checkpoint of the fixture `folder` needs, as patterns in its run folder."""
+
+
+@contextmanager
+def said(pattern):
+    """Inside the block, one line is written to stderr, and the pattern is found in it."""
+    with redirect_stderr(io.StringIO()) as text:
+        yield
+    [line] = text.getvalue().splitlines()
+    assert re.search(pattern, line), line
 
 
 def state_at(step):

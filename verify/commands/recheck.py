@@ -22,7 +22,7 @@ def main_recheck(argv: Sequence[str]) -> int:
     group.add_argument("--mdp", metavar="FILE|gym:ID", help="the MDP that was solved")
     group.add_argument("--gamma", type=float, help="its discount, if it comes without one")
     group.add_argument("--sense", choices=["max", "min"], help="maximise rewards or minimise costs")
-    group.add_argument("--objective", help="name of a QVBS objective, or a goal label")
+    group.add_argument("--goal", help="goal label, state numbers, or name of a QVBS objective")
     group.add_argument("--reward", help="name of a reward structure or model")
     options = recheck.options_of(parser, argv)
     if isinstance(options, int):
@@ -42,9 +42,9 @@ def main_recheck(argv: Sequence[str]) -> int:
 def _digest(options: argparse.Namespace) -> str:
     """Digest of the MDP that the options name."""
     from verify.proofs.problem import problem_digest  # noqa: PLC0415  (numpy and numba, only if asked for)
+    from virel_theory.models.goals import state_numbers  # noqa: PLC0415
     from virel_theory.models.load import load_problem  # noqa: PLC0415
 
-    mdp, asked = load_problem(
-        options.mdp, gamma=options.gamma, objective=options.objective, reward=options.reward
-    )
+    goal = state_numbers(options.goal) or options.goal
+    mdp, asked = load_problem(options.mdp, gamma=options.gamma, objective=goal, reward=options.reward)
     return problem_digest(mdp, sign=-1 if (options.sense or asked) == "min" else 1)

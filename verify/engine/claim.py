@@ -36,6 +36,14 @@ class Check:
             only when the check runs.
         recorded: the counterexample on record of a statement that is false, within every hypothesis of its
             source (`verify/claims/hypotheses.py`). It is looked at first. None searches for one.
+
+    Example:
+        >>> from hypothesis import strategies as st
+        >>> def gap(*, x, perturb=0.0):
+        ...     return Gap(error=abs((x + perturb) - x), bound=1e-9)
+        >>> check = Check(gap, st.fixed_dictionaries({"x": st.integers(-9, 9)}))
+        >>> check.gap(x=3).ok, check.gap(x=3, perturb=1.0).ok
+        (True, False)
     """
 
     gap: Callable[..., Gap]
@@ -47,7 +55,12 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Assumption:
-    """Assumption of a printed statement, and optionally a search for a counterexample that violates it."""
+    """Assumption of a printed statement, and optionally a search for a counterexample that violates it.
+
+    Example:
+        >>> Assumption("finite", "S and A are finite.").without is None
+        True
+    """
 
     name: str
     """Name of the assumption, a few words."""
@@ -59,7 +72,14 @@ class Assumption:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """Displayed formula in a printed proof, with its check and, if it is false, what holds instead."""
+    """Displayed formula in a printed proof, with its check and, if it is false, what holds instead.
+
+    Example:
+        >>> from hypothesis import strategies as st
+        >>> check = Check(lambda x, perturb=0.0: Gap(perturb, 0.0), st.fixed_dictionaries({"x": st.just(0)}))
+        >>> Step("by-definition", "x = x", check).repaired is None
+        True
+    """
 
     name: str
     """Name of the step, a few words in kebab-case."""
@@ -73,7 +93,14 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """Corrected statement that holds in place of a false printed one, with its derivation and check."""
+    """Corrected statement that holds in place of a false printed one, with its derivation and check.
+
+    Example:
+        >>> from hypothesis import strategies as st
+        >>> check = Check(lambda x, perturb=0.0: Gap(perturb, 0.0), st.fixed_dictionaries({"x": st.just(0)}))
+        >>> Correction("x = x", "By definition.", check).statement
+        'x = x'
+    """
 
     statement: str
     """Corrected statement in LaTeX."""
@@ -122,6 +149,14 @@ class Claim:
             None if all its forms have one. `verify.proofs.table` holds the proofs.
         weight: what a verdict other than HOLDS or CERTIFIED means to the authors of the source.
         reading: how the printed statement is read where that is not plain from it, one English sentence.
+
+    Example:
+        >>> from hypothesis import strategies as st
+        >>> check = Check(lambda x, perturb=0.0: Gap(perturb, 0.0), st.fixed_dictionaries({"x": st.just(0)}))
+        >>> claim = Claim("my-identity", "x is x", "ours", "x = x", check, Verdict.HOLDS)
+        >>> from verify.engine.runner import run_claim
+        >>> run_claim(claim, seed=0).verdict is claim.expected
+        True
     """
 
     id: str

@@ -6,7 +6,12 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """Verdict on a claim: CERTIFIED (proved on instances), HOLDS, REFUTED, GAP (a proof step is false)."""
+    """Verdict on a claim: CERTIFIED (proved on instances), HOLDS, REFUTED, GAP (a proof step is false).
+
+    Example:
+        >>> Verdict.GAP.meaning
+        'the conclusion holds, but a step of the printed proof does not'
+    """
 
     CERTIFIED = "CERTIFIED"
     HOLDS = "HOLDS"
@@ -53,6 +58,10 @@ class Gap:
 
     For an identity the error is the largest difference of its two sides. For an inequality `x <= y` it is
     `x - y`.
+
+    Example:
+        >>> Gap(error=1e-16, bound=1e-12).ok, Gap(error=float("nan"), bound=1.0).ok
+        (True, False)
     """
 
     error: float

@@ -99,7 +99,7 @@ def _markdown_row(claim: Claim) -> str:
 
 
 def _how(claim: Claim) -> str:
-    return " (run with --deep)" if claim.deep else ""
+    return " (--deep)" if claim.deep else ""
 
 
 def findings(rows: Sequence[Row]) -> RenderableType:

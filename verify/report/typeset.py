@@ -14,7 +14,7 @@ _SYMBOL = re.compile(
     r"(?P<sub>_(?:\{[^}]*\}|\w+\*?))?"
     r"(?P<sup>\^(?:\{[^}]*\}|\([^)]*\)|[-+]?\w+(?:\.\d+)?))?(?![\w])"
 )
-_POWER_OF_BRACKET = re.compile(r"\)\^([-+]?\d+)")
+_POWER_OF_BRACKET = re.compile(r"\)\^(?:\((?P<inner>\w+)\)|(?P<number>[-+]?\d+))")
 _SIGNS = (("->", "→"), ("<=", "≤"), (">=", "≥"), ("||", "‖"), ("+inf", "+∞"), ("-inf", "−∞"))
 
 
@@ -27,7 +27,11 @@ def typeset(text: str) -> str:
 def _plain(text: str) -> str:
     for ascii_sign, sign in _SIGNS:
         text = text.replace(ascii_sign, sign)
-    return _POWER_OF_BRACKET.sub(r")$^{\1}$", _SYMBOL.sub(_symbol, text))
+    return _POWER_OF_BRACKET.sub(_power_of_bracket, _SYMBOL.sub(_symbol, text))
+
+
+def _power_of_bracket(match: re.Match[str]) -> str:
+    return f")$^{{{match['inner'] or match['number']}}}$"
 
 
 def _symbol(match: re.Match[str]) -> str:

@@ -1,7 +1,7 @@
 """Fast update of SAC-like algorithms: every gradient is written out by hand, without autograd.
 
 The update by autograd (`general.py`) is its specification: tests run every preset on both and compare them.
-docs/deep.md calls them the fast and the general road.
+docs/deep/settings.md calls them the fast and the general road.
 """
 
 from collections.abc import Callable, Sequence

@@ -3,7 +3,8 @@
 A loss has one value per transition, `[K, B]`: no networks, no optimisers, no reduction. The agent takes means
 over a minibatch, `verify` takes exact expectations. A function `d_...` is the derivative of the *mean over a
 minibatch* of the loss above it with respect to a network's output. The hand-written update uses it, and tests
-compare it with autograd. Order: as the algorithms use them. docs/deep.md collects the numbered deviations.
+compare it with autograd. Order: as the algorithms use them. docs/deep/deviations.md collects the numbered
+deviations.
 """
 
 import torch

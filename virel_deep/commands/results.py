@@ -137,11 +137,11 @@ def _compare(options: CompareOptions) -> int:
 
 def _evaluate(options: EvaluateOptions) -> int:
     from virel_deep.results.evaluate_run import evaluate_runs, evaluation_table, write_evaluation  # noqa: PLC0415  (torch)
+    from virel_deep.results.evaluate_seed import Asked  # noqa: PLC0415
 
     require(len(options.runs) >= 1, "runs", options.runs, "must name at least one run folder")
-    done, failed = evaluate_runs(
-        options.runs, episodes=options.episodes, seed=options.seed, best=options.best
-    )
+    asked = Asked(options.episodes, options.seed, options.best)
+    done, failed = evaluate_runs(options.runs, asked, survive=True)
     rows = sorted((one for _, of_run in done for one in of_run), key=lambda one: one.seed)
     console().print(evaluation_table(rows))
     for failure in failed:

@@ -6,6 +6,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from virel_common.errors import InputError, require
+from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import close_quietly, make_env
 from virel_deep.data.observations import observations_of
@@ -35,8 +36,8 @@ def first_look(config: RunConfig) -> Look:
     """Make the environments of a run and check them.
 
     Raises:
-        InputError: an environment can't be made, keeps state that a seed doesn't reach, its spaces are of
-            another kind, or the one of evaluations has other spaces than the one of training.
+        InputError: an environment can't be made or reset, keeps state that a seed doesn't reach, its spaces
+            are of another kind, or the one of evaluations has other spaces than the one of training.
     """
     first, *others = config.env_specs
     spaces, look = _looked_at(first)
@@ -54,12 +55,21 @@ def _looked_at(spec: EnvSpec) -> tuple[tuple[Any, Any], Look]:
     env = _made(spec)
     try:
         spaces, record = _spaces(env), record_of(env)
+        _check_start(spec, env)
         check_repeats(env, spec.id, lambda: _made(spec))
     finally:
         close_quietly(env)
     limit = record["max_episode_steps"]
     notes = [] if limit else [NO_LIMIT.format(spec.id, LONGEST)]
     return spaces, Look(notes, record, observations_of(spaces[0]).size)
+
+
+def _check_start(spec: EnvSpec, env: Any) -> None:
+    """Raise `InputError` unless an episode can start: a wrong argument may be first used there."""
+    try:
+        SeedEnvs(spec, 1, np.random.SeedSequence(0), lent=[env])
+    except EnvironmentFailure as failure:
+        raise InputError(f"`env` must be an environment that can start an episode; {failure}") from None
 
 
 def _check_blind(config: RunConfig, seen: int) -> None:

@@ -1,7 +1,7 @@
 """Settings of the parts for discrete actions, whose expectations are sums over all actions; no torch.
 
 The axes are those of `virel_deep/design/parts.py`. `virel_deep/design/adapt.py` puts these parts in the place
-of those for continuous actions. What the parts compute is in docs/deep.md.
+of those for continuous actions. What the parts compute is in docs/deep/.
 """
 
 import math
@@ -21,7 +21,7 @@ ENTROPY_SHARE = 0.3
 Christodoulou 2019 (arXiv 1910.07207) has 0.98. A soft value pays for every further step with the temperature
 times the entropy. So where episodes end, the values of actions differ by more as the temperature grows, and
 the entropy need not reach a large target: on CartPole the temperature grew without bound at 0.98, and to 16
-at 0.7. 0.3 is what was measured there (docs/deep.md).
+at 0.7. 0.3 is what was measured there (docs/deep/discrete.md).
 """
 
 

@@ -9,7 +9,12 @@ LONGEST = 1000
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """Which environment to make, and how; equal specifications make equal environments."""
+    """Which environment to make, and how; equal specifications make equal environments.
+
+    Example:
+        >>> EnvSpec("Pendulum-v1", {"g": 9.0}, max_episode_steps=100).arguments
+        {'g': 9.0}
+    """
 
     id: str
     """Id in Gymnasium; one that a module registers has the module and a colon in front."""

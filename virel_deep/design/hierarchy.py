@@ -1,6 +1,6 @@
 """Settings of a hierarchy: a latent of a high level, and a low level that policy and prior share; no torch.
 
-The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md.
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
 """
 
 from collections.abc import Mapping

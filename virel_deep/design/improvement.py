@@ -1,6 +1,6 @@
 """Settings of the parts of MPO and its kin: a weighted posterior, policies as priors, a KL budget; no torch.
 
-The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md.
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Settings of posteriors that are inferred with the critic, iteratively or by particles, and a fixed prior.
 
-The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md; no torch here.
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/; no torch here.
 """
 
 from collections.abc import Mapping

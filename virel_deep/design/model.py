@@ -1,6 +1,6 @@
 """Settings of a learned model of the environment, of values expanded through it, and of planning; no torch.
 
-The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md.
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Settings of the parts of on-policy algorithms: rollouts, advantages, policies that use them; no torch.
 
-The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md.
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
 """
 
 from collections.abc import Mapping

@@ -167,14 +167,12 @@ PRESETS = {
     "td3": Preset(
         TD3, "Fujimoto et al. 2018; the policy climbs the smaller critic, as everywhere here, not the first"
     ),
-    "mpo": Preset(MPO, "Abdolmaleki et al. 2018 (arXiv 1806.06920), Table 2; the rest as docs/deep.md lists"),
+    "mpo": Preset(MPO, "Abdolmaleki et al. 2018 (arXiv 1806.06920), Table 2; the rest as docs/deep/ lists"),
     "mpo-parametric": Preset(
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
-    "vmpo": Preset(
-        VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep.md lists", VMPO_PENDULUM
-    ),
+    "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep/ lists", VMPO_PENDULUM),
     "erpg": Preset(
         ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy", copies=8
     ),
@@ -198,10 +196,8 @@ PRESETS = {
     "distral": Preset(
         DISTRAL, "Teh et al. 2017 (arXiv 1707.04175), discrete; numbers of Robust-Multitask-RL's gridworlds"
     ),
-    "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep.md lists"),
-    "hdp": Preset(
-        HDP, "Tirumala et al. 2019 (arXiv 1903.07438), finite latent; numbers as docs/deep.md lists"
-    ),
+    "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep/ lists"),
+    "hdp": Preset(HDP, "Tirumala et al. 2019 (arXiv 1903.07438), finite latent; numbers as docs/deep/ lists"),
 }
 """Every preset by name. A new algorithm is one row more."""
 

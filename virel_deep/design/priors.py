@@ -1,6 +1,6 @@
 """Settings of learned priors that do not see all of an observation, and of Distral's posterior; no torch.
 
-The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep.md.
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,50 +10,25 @@ from rich.table import Table
 
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
-from virel_deep.data.environments import EnvironmentFailure, Episode
+from virel_deep.data.functions import found_elsewhere
+from virel_deep.results.evaluate_apart import evaluate_apart
+from virel_deep.results.evaluate_seed import Asked, Evaluated, evaluate_seed
 from virel_deep.results.statistics import Scores, iqm_interval
-from virel_deep.run.evaluate import PolicyFailure, evaluate_tasks
 from virel_deep.run.folder import read_config, read_together
-from virel_deep.run.policy import load_policy
-from virel_deep.streams import stream
 from virel_deep.versions import run_versions
 
 FILE = "evaluation.json"
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """Evaluation of the newest policy of one seed: its training step and its episodes."""
-
-    seed: int
-    step: int
-    """Environment steps that the policy was trained for."""
-    episodes: list[Episode]
-    """Episodes of all tasks, task by task."""
-    tasks: Sequence[str] = ()
-    """Names of the tasks, each with as many episodes; none where there is one task."""
-
-    @property
-    def returns(self) -> Scores:
-        """Unscaled return of each episode."""
-        return np.array([episode.return_ for episode in self.episodes])
-
-    @property
-    def of_tasks(self) -> dict[str, "Evaluated"]:
-        """Evaluation in each task alone, by its name; empty where there is one task."""
-        n = len(self.episodes) // max(1, len(self.tasks))
-        return {
-            name: Evaluated(self.seed, self.step, self.episodes[i * n : (i + 1) * n])
-            for i, name in enumerate(self.tasks)
-        }
-
-
-def evaluate_run(
-    run: Path, *, episodes: int, seed: int, best: bool = False
-) -> tuple[list[Evaluated], list[str]]:
+def evaluate_run(run: Path, asked: Asked, *, survive: bool = False) -> tuple[list[Evaluated], list[str]]:
     """Evaluate the newest policy of every seed of a run on the same episodes, or the best that it kept.
 
     Where a run has several tasks, so many episodes are played in each.
+
+    Args:
+        run: run folder.
+        asked: episodes to play.
+        survive: whether environments from outside of Gymnasium play in another process, which they may end.
 
     Returns:
         One evaluation per seed, and one sentence per seed that could not be evaluated.
@@ -62,28 +36,22 @@ def evaluate_run(
     Raises:
         InputError: `run` is not a run folder, `episodes` is less than 1, or no seed can be evaluated.
     """
-    require(episodes >= 1, "episodes", episodes, "must be at least 1")
-    require(seed >= 0, "seed", seed, "must not be negative")
+    require(asked.episodes >= 1, "episodes", asked.episodes, "must be at least 1")
+    require(asked.seed >= 0, "seed", asked.seed, "must not be negative")
     config = read_config(run)
-    source = stream(seed, "after-training")
-    done, failed = [], []
-    for one in config.seeds:
-        try:
-            policy = load_policy(run, one, best=best)
-            played = evaluate_tasks(policy.act, config.eval_specs, source, episodes)
-        except (InputError, EnvironmentFailure, PolicyFailure) as error:
-            failed.append(f"seed {one}: {error}")
-            continue
-        done.append(
-            Evaluated(one, policy.step, [x for of_task in played for x in of_task], config.task_names)
-        )
+    if survive and found_elsewhere(config.eval_specs[0].id):
+        outcomes = evaluate_apart(run, config, asked)
+    else:
+        outcomes = [evaluate_seed(run, config, seed, asked) for seed in config.seeds]
+    done = [one for one in outcomes if isinstance(one, Evaluated)]
+    failed = [one for one in outcomes if isinstance(one, str)]
     if not done:
         raise InputError("; ".join(failed))
     return done, failed
 
 
 def evaluate_runs(
-    runs: Sequence[Path], *, episodes: int, seed: int, best: bool = False
+    runs: Sequence[Path], asked: Asked, *, survive: bool = False
 ) -> tuple[list[tuple[Path, list[Evaluated]]], list[str]]:
     """Evaluate every seed of several runs that differ in their seeds alone, on the same episodes.
 
@@ -96,7 +64,7 @@ def evaluate_runs(
     read_together(runs)
     done, failed = [], []
     for run in runs:
-        evaluated, missed = evaluate_run(run, episodes=episodes, seed=seed, best=best)
+        evaluated, missed = evaluate_run(run, asked, survive=survive)
         done.append((run, evaluated))
         failed += [f"{run}, {one}" for one in missed] if len(runs) > 1 else missed
     return done, failed

@@ -26,7 +26,17 @@ Numbers = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class LoadedPolicy:
-    """Policy of one seed of a run, deterministic or exploring, in the environment's own numbers."""
+    """Policy of one seed of a run, deterministic or exploring, in the environment's own numbers.
+
+    Example:
+        >>> from virel_deep import load_policy, train
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     run = train("sac", "Pendulum-v1", steps=20, out=f"{folder}/run")
+        ...     policy = load_policy(run)
+        >>> policy.act([1.0, 0.0, 0.0]).shape, policy.act([[1.0, 0.0, 0.0]] * 5).shape
+        ((1,), (5, 1))
+    """
 
     env: str
     """Id in Gymnasium of the training's environment, or module and function with a colon between."""

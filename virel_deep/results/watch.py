@@ -194,14 +194,12 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
     first = next(frames)
     height, width = first.shape[:2]
     writer = imageio_ffmpeg.write_frames(
-        str(path), (width, height), fps=fps, codec="libx264", quality=7, output_params=["-f", "mp4"]
-    )
+        str(path), (width, height), fps=fps, codec="libx264", quality=7, output_params=["-f", "mp4"],
+        ffmpeg_log_level="quiet",  # what went wrong is one line below
+    )  # fmt: skip
     writer.send(None)
-    sent = 0
     try:
-        for frame in chain((first,), frames):
-            writer.send(frame)
-            sent += 1
+        sent = _sent(writer, chain((first,), frames))
     finally:
         writer.close()  # does not tell whether ffmpeg could write everything
     try:
@@ -210,6 +208,18 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
         whole = False
     if not whole:
         raise OSError("ffmpeg could not write the whole video; is the disk full?")
+
+
+def _sent(writer: Any, frames: Iterator[Frame]) -> int | None:
+    """Number of frames that ffmpeg took; None if it ended before it had all."""
+    count = 0
+    for frame in frames:
+        try:
+            writer.send(frame)
+        except OSError:
+            return None
+        count += 1
+    return count
 
 
 def _write_gif(path: Path, frames: Iterator[Frame], fps: float) -> None:

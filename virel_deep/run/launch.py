@@ -23,8 +23,6 @@ from virel_deep.run.survey import bundles, survey
 if TYPE_CHECKING:
     from virel_deep.run.trainer import Report
 
-__all__ = ["COMPLETE", "FAILED", "STOPPED", "Work", "train", "train_bundle"]
-
 
 def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: bool = False) -> int:
     """Train or continue every unfinished seed of runs, and show progress; return the exit status.

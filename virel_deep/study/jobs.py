@@ -221,6 +221,12 @@ def _done(run: Path, seed: int) -> int:
     return sys.maxsize if "stopped" in document else int(document.get("step", -1))
 
 
+def all_done(run: Path) -> bool:
+    """Whether every seed of a run has recorded that it reached the last step, or that a rule stopped it."""
+    config = read_config(run)
+    return all(_done(run, seed) >= config.steps for seed in config.seeds)
+
+
 def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text())

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from virel_common.errors import InputError
 from virel_deep.design.run import Precision
+from virel_deep.run.apart import STOPPED
 from virel_deep.run.folder import write_config
-from virel_deep.run.launch import STOPPED, train_bundle
+from virel_deep.run.launch import train_bundle
 from virel_deep.study.jobs import Job, job_config
 from virel_deep.study.plan import Study, arm_algorithm
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from virel_common.terminal import say
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.signals import stop_signals_passed_to
-from virel_deep.study.jobs import Job
+from virel_deep.study.jobs import Job, all_done
 
 POLL = 0.2
 LOG = "log.txt"
@@ -24,6 +24,7 @@ BEFORE_IT_LISTENED = -signal.SIGTERM
 @dataclass
 class _Running:
     job: Job
+    run: Path
     process: "subprocess.Popen[bytes]"
 
 
@@ -65,7 +66,7 @@ class Jobs:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self.running.append(_Running(job, process))
+        self.running.append(_Running(job, run, process))
         if self._signals:  # it came between the look and the start
             process.terminate()
 
@@ -76,8 +77,9 @@ class Jobs:
             self.statuses[one.job.name] = self._status(one)
 
     def _status(self, one: _Running) -> int:
+        """Exit status of a job whose process has ended; that it is complete, its run folder must say, too."""
         code = int(one.process.returncode)
-        if code in {COMPLETE, FAILED, STOPPED}:
+        if code in {FAILED, STOPPED} or (code == COMPLETE and all_done(one.run)):
             return code
         if self._signals and code == BEFORE_IT_LISTENED:
             return STOPPED

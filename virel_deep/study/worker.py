@@ -13,8 +13,9 @@ from pathlib import Path
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_common.terminal import say
+from virel_deep.run.apart import FAILED, STOPPED
 from virel_deep.run.folder import locked, read_config
-from virel_deep.run.launch import FAILED, STOPPED, train
+from virel_deep.run.launch import train
 
 PATIENCE = 60.0
 """Seconds to wait for a process that still holds the job's folders, such as one that is saving."""
@@ -28,7 +29,7 @@ def train_job(run: Path, *, patience: float = PATIENCE) -> int:
     """
     try:
         _wait_for(run, patience)
-        return train(run, jobs=1)
+        return train(run, jobs=1, survive=True)
     except (InputError, StorageError) as error:
         say(f"virel study: {run.name}: {error}")
         return FAILED

@@ -16,7 +16,13 @@ from virel_theory.checks import Array, Mask, as_finite, as_mask, first_bad
 
 
 class Approximator(Protocol):
-    r"""Interface of function approximators $\hat Q_\omega$: values, gradients, Hessian products, App. F.1."""
+    r"""Interface of function approximators $\hat Q_\omega$: values, gradients, Hessian products, App. F.1.
+
+    Example:
+        >>> several: list[Approximator] = [TabularQ([[True, True]]), LinearQ([[[1.0], [2.0]]])]
+        >>> [one.n_parameters for one in several]
+        [2, 1]
+    """
 
     @property
     def n_parameters(self) -> int:

@@ -21,7 +21,13 @@ from virel_theory.operators.policies import greedy_policy
 
 @dataclass(frozen=True, eq=False)
 class EMStep:
-    r"""Iteration k of EM: the M-step values $\hat Q_{\omega_k}$ in `q`, the E-step policy $\pi_k$ in `pi`."""
+    r"""Iteration k of EM: the M-step values $\hat Q_{\omega_k}$ in `q`, the E-step policy $\pi_k$ in `pi`.
+
+    Example:
+        >>> (step,) = em_steps(TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5), pi_0=[[0.5, 0.5]], n_steps=1)
+        >>> step.q.tolist(), step.pi.tolist()
+        ([[1.5, 0.5]], [[1.0, 0.0]])
+    """
 
     q: Array
     pi: Array

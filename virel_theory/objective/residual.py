@@ -19,7 +19,12 @@ from virel_theory.operators.bellman import bellman_incremental
 
 
 class Normalisation(StrEnum):
-    """Normalisations of the residual error in the paper, its talk and its poster, Eq. (2)."""
+    """Normalisations of the residual error in the paper, its talk and its poster, Eq. (2).
+
+    Example:
+        >>> [one.value for one in Normalisation]
+        ['power', 'mean', 'half-mean', 'weighted', 'mean-square']
+    """
 
     POWER = "power"
     MEAN = "mean"
@@ -43,7 +48,13 @@ _SOURCES = {
 
 
 class NormOptions(TypedDict, total=False):
-    """Keywords `c`, `p_norm`, `normalisation`, `d` that select the norm of the residual error, Eq. (2)."""
+    """Keywords `c`, `p_norm`, `normalisation`, `d` that select the norm of the residual error, Eq. (2).
+
+    Example:
+        >>> options: NormOptions = {"c": 2.0, "normalisation": Normalisation.POWER}
+        >>> residual_error([[1.0, 3.0]], **options)
+        10.0
+    """
 
     c: float
     p_norm: float

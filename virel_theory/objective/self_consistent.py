@@ -38,6 +38,12 @@ class Root:
 
     `slope` is $\partial_\varepsilon g$ at `eps`: below 1 where $g - \varepsilon$ falls through the root; 1
     at a fold.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[104.0, 0.0]], 0.5)
+        >>> root = self_consistent_temperatures(mdp, [[208.0, 104.0]]).roots[-1]
+        >>> root.lower <= root.eps <= root.upper, root.slope < 1
+        (True, True)
     """
 
     eps: float
@@ -52,6 +58,12 @@ class SelfConsistentTemperatures:
 
     `undecided` lists intervals in which the count is open (a fold, closer than rounding can tell); if there
     is none, the count is proved. `n_boxes` is the number of boxes that the proof looked at.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[104.0, 0.0]], 0.5)
+        >>> found = self_consistent_temperatures(mdp, [[208.0, 104.0]])
+        >>> len(found.roots), found.complete
+        (3, True)
     """
 
     roots: tuple[Root, ...]

@@ -28,6 +28,11 @@ class BatchSolution:
         error_bound: `[N]` guaranteed bounds on $\|Q - Q^*\|_\infty$, rounding included; `inf` where gamma is
             too close to 1.
         met: `[N]` whether the bound is within the tolerance.
+
+    Example:
+        >>> found = solve_batch([[[[1.0]]], [[[1.0]]]], [[[1.0]], [[2.0]]], 0.5, atol=1e-9)
+        >>> found.policy.tolist(), found.met.tolist()
+        ([[0], [0]], [True, True])
     """
 
     value: Array

@@ -40,6 +40,11 @@ class BoltzmannFixedPoints:
         n_converged: starts that ended in a fixed point.
         unique: whether there is provably one fixed point only; False means "found K", not that there are no
             others.
+
+    Example:
+        >>> found = boltzmann_fixed_points(TabularMDP([[[1.0]]], [[1.0]], 0.5), eps=1.0)
+        >>> len(found.q), found.n_converged == found.n_starts, found.unique
+        (1, True, True)
     """
 
     q: Array

@@ -11,7 +11,12 @@ from virel_theory.checks import Array
 
 
 class Status(Enum):
-    """Status of a finished solver, with a text that says what to try next."""
+    """Status of a finished solver, with a text that says what to try next.
+
+    Example:
+        >>> Status.CONVERGED.ok, Status.CONVERGED.text
+        (True, 'The guaranteed error bound is within the tolerance; nothing to do.')
+    """
 
     CONVERGED = "The guaranteed error bound is within the tolerance; nothing to do."
     MAX_STEPS = (
@@ -57,7 +62,17 @@ AnySolution = TypeVar("AnySolution", bound=Solved)
 
 
 class SolverError(RuntimeError):
-    """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found."""
+    """Error of a solver with `throw=True` that missed its tolerance; `solution` holds what it found.
+
+    Example:
+        >>> from virel_theory import TabularMDP, solve
+        >>> ring = TabularMDP([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.99)
+        >>> try:
+        ...     solve(ring, method="vi", atol=1e-9, max_steps=3, throw=True)
+        ... except SolverError as error:
+        ...     print(error.solution.status.name)
+        MAX_STEPS
+    """
 
     def __init__(self, solution: Solved) -> None:
         """Store the solution; the error message gives its status, bound and number of steps."""
@@ -80,6 +95,12 @@ class Solution:
         error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$ for these very arrays,
             rounding included.
         method: what ran, in order: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`.
+
+    Example:
+        >>> from virel_theory import TabularMDP, solve
+        >>> solution = solve(TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5), atol=1e-9)
+        >>> solution.q.tolist(), solution.policy.tolist(), solution.error_bound <= 1e-9
+        ([[2.0, 1.0]], [0], True)
     """
 
     value: Array

@@ -28,6 +28,13 @@ class BoundedSolution:
         method: what ran.
         lower: `[S]` guaranteed lower bounds on the optimal values.
         upper: `[S]` guaranteed upper bounds.
+
+    Example:
+        >>> from virel_theory import TabularMDP, reachability
+        >>> mdp = TabularMDP([[[0.5, 0.25, 0.25]], [[0, 1, 0]], [[0, 0, 1]]], [[0.0]] * 3, 0.9)
+        >>> found = reachability(mdp, goal=[1], atol=1e-12)
+        >>> bool(found.lower[0] <= 0.5 <= found.upper[0])
+        True
     """
 
     value: Array
@@ -53,6 +60,12 @@ class FiniteHorizonSolution:
         n_steps: T.
         error_bound: guaranteed bound on the error of every entry of `value`.
         method: what ran.
+
+    Example:
+        >>> from virel_theory import TabularMDP, finite_horizon
+        >>> found = finite_horizon(TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0), 2, atol=1e-9)
+        >>> found.value.tolist(), found.policy.tolist()
+        ([[2.0], [1.0], [0.0]], [[0], [0]])
     """
 
     value: Array
@@ -77,6 +90,12 @@ class AverageSolution:
         n_steps: sweeps of T.
         error_bound: guaranteed bound on |gain - g*|.
         method: what ran.
+
+    Example:
+        >>> from virel_theory import TabularMDP, average_reward
+        >>> found = average_reward(TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0), atol=1e-9)
+        >>> found.gain, found.policy.tolist()
+        (1.0, [0])
     """
 
     gain: float

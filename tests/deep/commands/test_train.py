@@ -86,7 +86,6 @@ BAD = [
     ({"first_seed": "-1"}, "`seeds` must be non-negative; found (-1,)"),
     ({"jobs": "0"}, "`jobs` must be at least 1; found 0"),
     ({"threads": "0"}, "`threads` must be at least 1; found 0"),
-    ({"copies": "0"}, "`copies` must be at least 1; found 0"),
     ({"preset": "erpg", "steps": "41"}, "`steps` must be a multiple of `copies` = 8; found 41"),
     ({"copies": "3"}, "`steps` must be a multiple of `copies` = 3; found 40"),
     ({"eval_every": "0"}, "`eval_every` must be at least 1; found 0"),
@@ -333,19 +332,12 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):
 
 
 def test_the_setting_that_the_probe_chose_is_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "virel_deep.networks.precision.chosen", lambda precision, device: f"{precision}-{device}"
-    )
-    written = []
-    monkeypatch.setattr(
-        "virel_deep.commands.train.write_config", lambda _, config, __: written.append(config)
-    )
-    monkeypatch.setattr("virel_deep.data.first_look.first_look", lambda _: ([], {}))
-    monkeypatch.setattr("virel_deep.commands.train.preset_config", lambda *_, **settings: settings)
+    of = {("auto", "cpu"): "medium"}
+    monkeypatch.setattr("virel_deep.networks.precision.chosen", lambda *asked: of[asked])
     monkeypatch.setattr("virel_deep.commands.train.train", lambda *_, **__: 0)
-    monkeypatch.setattr("virel_deep.commands.train.read_config", lambda _: None)
-    assert main_train([*arguments(tmp_path / "run", precision="auto", device="cpu", jobs="1")]) == 0
-    assert written[0]["precision"] == "auto-cpu"
+    run = tmp_path / "run"
+    assert main_train([*arguments(run, precision="auto", device="cpu", jobs="1")]) == 0
+    assert read_config(run).precision == "medium"
 
 
 # --- the real command line
@@ -420,7 +412,7 @@ def test_kill_9_and_ctrl_c_lose_no_bits(tmp_path):
     assert_same(run, tmp_path / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_another_grouping(tmp_path):
     run, steps = tmp_path / "run", 600
     process = start(*arguments(run, steps=str(steps), seeds="2", jobs="2", checkpoint_every="50"), *TINY)

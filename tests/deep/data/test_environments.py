@@ -113,7 +113,7 @@ def test_returns_are_sums_of_unscaled_rewards_in_double_precision():
     big = 2.0**24 + 1  # not a float32, nor is a multiple of it below 2^25
     envs = SeedEnvs(registered(Script, length=3, reward=big), 2, seed(0))
     [*_, last] = [envs.step(zeros(envs)) for _ in range(6)]
-    assert last.episodes == [(3 * big, 3), (3 * big, 3)]
+    assert last.episodes == [(3 * big, 3, 0), (3 * big, 3, 1)]  # each with the number of its copy
 
 
 def test_observations_and_rewards_are_cast_to_float32_once():

@@ -164,6 +164,41 @@ def test_state_that_outlives_an_episode_is_refused_with_what_to_do(env, message)
         looked_at(env())
 
 
+class FailsAtReset(Plain):
+    """Takes any argument, and finds out later that it is no number."""
+
+    def __init__(self, mass=1.0, old=False):
+        super().__init__()
+        self.mass, self.old = mass, old
+
+    def reset(self, *, seed=None, options=None):
+        self.inverse = 1 / self.mass
+        first = super().reset(seed=seed, options=options)
+        return first[0] if self.old else first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"mass": "heavy"}, r"step 0: its reset\(\) raised TypeError: unsupported operand"),
+        ({"mass": 0}, r"step 0: its reset\(\) raised ZeroDivisionError"),
+        ({"old": True}, r"step 0: its reset\(\) must return \(observation, info\); it returned an array"),
+    ],
+)
+def test_where_the_first_episode_cannot_start_the_run_is_refused(arguments, what):
+    rule = "`env` must be an environment that can start an episode"
+    with pytest.raises(InputError, match=f"^{rule}; fake/.*{what}"):
+        looked_at(registered(FailsAtReset, max_episode_steps=9), env_arguments=arguments)
+
+
+@pytest.mark.parametrize(("limit", "own", "said"), [(None, None, True), (9, None, False), (None, 9, False)])
+def test_an_environment_without_a_time_limit_gets_a_line(limit, own, said):
+    env = registered(Plain, max_episode_steps=limit)
+    line = f"{env} has no time limit: of an episode that doesn't end, each 1,000 steps are scored as one; "
+    notes = [f"{line}--max-episode-steps sets a limit"] if said else []
+    assert looked_at(env, max_episode_steps=own).notes == notes
+
+
 STATELESS = [
     lambda: wrapped(wrappers.TimeAwareObservation, flatten=True),
     lambda: wrapped(wrappers.RescaleAction, min_action=np.float32(-0.5), max_action=np.float32(0.5)),

@@ -243,7 +243,7 @@ def test_where_it_is_not_exact_the_interrupted_episode_is_not_counted():
     envs = SeedEnvs(registered(Script, length=5), 1, seed(0))
     run(envs, random_actions(envs, 3))
     envs.restore(through_files(envs.state()))
-    assert [tuple(step[4]) for step, _ in run(envs, random_actions(envs, 5))][-1] == ((15.0, 5),)
+    assert [tuple(step[4]) for step, _ in run(envs, random_actions(envs, 5))][-1] == ((15.0, 5, 0),)
 
 
 @pytest.mark.parametrize(

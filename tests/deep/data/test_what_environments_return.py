@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium.spaces import Box
 
 from tests.support.envs import registered
@@ -76,8 +77,10 @@ def test_a_step_that_returns_something_else_is_named(then, named):
         stepped(then=then)
 
 
-@pytest.mark.parametrize("reward", [1, np.float32(1), np.array([1.0]), np.array(1.0), np.int64(1), True])
-@pytest.mark.parametrize("flag", [False, np.bool_(False), 0, np.array([False])])
+@pytest.mark.parametrize(
+    "reward", [1, np.float32(1), np.array([1.0]), np.array(1.0), np.int64(1), True, torch.ones(1)]
+)
+@pytest.mark.parametrize("flag", [False, np.bool_(False), 0, np.array([False]), torch.tensor(False)])
 def test_numbers_and_flags_of_every_kind_that_libraries_give_are_taken(reward, flag):
     found = stepped(then=(GOOD, reward, flag, flag, {}))
     assert found.reward.tolist() == [1.0]

@@ -100,6 +100,8 @@ BAD = [
     ("distral", "prior.discounted", 1, "must be True or False"),
     ("distral", "prior.blind", 3, "must be a tuple of whole numbers"),
     ("iadp", "prior.blind_last", -1, FROM_0),
+    ("hdp", "posterior.latents", 0, FROM_1),
+    ("mb-iadp", "value.rollout", "both", "must be one of 'posterior', 'prior'"),
     ("iadp", "prior.frozen", "no", "must be True or False"),
     ("sac", "gamma", 1.0, r"must be in \[0, 1\)"),
     ("sac", "gamma", -0.1, r"must be in \[0, 1\)"),
@@ -122,7 +124,7 @@ BAD = [
     ("sac", "hidden", (8, 0), "must be layer sizes of at least 1"),
     ("sac", "hidden", 8, "must be a tuple of whole numbers"),
     ("sac", "hidden", (8.0,), "must be a tuple of whole numbers"),
-    ("sac", "value", "q", "must be one of target-q, v-network, model, advantage"),
+    ("sac", "value", "q", "must be one of target-q, v-network, "),
     (
         "sac",
         "posterior",

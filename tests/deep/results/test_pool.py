@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.runs import learning, write_run
+from virel_deep.commands.results import main_compare
 from virel_deep.results.names import entries
 from virel_deep.results.pool import pooled
 from virel_deep.results.read import read_run
@@ -33,6 +34,19 @@ def test_two_folders_of_different_seeds_are_one_run_in_the_order_of_seeds(tmp_pa
     assert (run.seeds, run.preset, run.env) == (whole.seeds, "sac", HOPPER)
     np.testing.assert_array_equal(run.returns, whole.returns)
     np.testing.assert_array_equal(run.at, whole.at)
+
+
+def test_an_array_job_of_one_seed_each_is_one_row_of_the_table(tmp_path):
+    curves = learning(np.random.default_rng(0), 3, 6, 100.0)
+    runs = [tmp_path / f"s{seed}" for seed in range(3)]
+    for seed, run in enumerate(runs):
+        with_seeds(run, seed, curves[seed : seed + 1])
+    whole = write_run(tmp_path / "whole", "sac", HOPPER, curves)
+    for out, given in (("apart", runs), ("together", [whole])):
+        assert main_compare([*map(str, given), "--out", str(tmp_path / out)]) == 0
+    apart, together = ((tmp_path / out / "table.md").read_text() for out in ("apart", "together"))
+    assert apart == together
+    assert "| sac | 3 |" in apart
 
 
 def test_only_steps_at_which_all_were_evaluated_count(tmp_path):

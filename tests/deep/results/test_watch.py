@@ -154,7 +154,7 @@ def test_a_failure_in_the_middle_leaves_no_file(tmp_path):
 
 
 @pytest.mark.usefixtures("painted")
-def test_an_mp4_that_does_not_fit_on_the_disk_is_one_clear_error_and_leaves_nothing(tmp_path):
+def test_an_mp4_that_does_not_fit_on_the_disk_is_one_clear_error_and_leaves_nothing(tmp_path, capfd):
     pytest.importorskip("imageio_ffmpeg")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (256, before[1]))  # ffmpeg has it from us
@@ -164,6 +164,7 @@ def test_an_mp4_that_does_not_fit_on_the_disk_is_one_clear_error_and_leaves_noth
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err == ""  # nothing by ffmpeg itself
 
 
 @pytest.mark.parametrize("name", ["file/video.gif", "file/new/video.mp4", "file/video.mp4"])

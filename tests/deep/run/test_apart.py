@@ -35,7 +35,13 @@ def test_a_process_that_was_stopped_before_it_could_listen_has_stopped(number):
 
 
 @pytest.mark.parametrize(
-    ("code", "how"), [(0, "with status 0"), (7, "with status 7"), (-signal.SIGABRT, "by SIGABRT")]
+    ("code", "how"),
+    [
+        (0, "with status 0"),
+        (7, "with status 7"),
+        (-signal.SIGABRT, "by SIGABRT"),
+        (-signal.SIGKILL, "by SIGKILL (out of memory, or killed from outside)"),
+    ],
 )
 def test_a_process_that_says_no_status_has_died_where_it_was(code, how):
     status, [death] = ended(code, last=(3, 40, 2))
@@ -61,7 +67,7 @@ def test_an_environment_that_ends_its_process_stops_its_own_seed_alone(tmp_path,
     deaths.mkdir()
     arguments = {"folder": str(deaths)}
     small_run(run, "sac", DEADLY, steps=60, seeds=(0, 1, 2), env_arguments=arguments, checkpoint_every=60)
-    for name in ("exit", "segfault"):
+    for name in ("exit", "segfault", "when it exits"):
         (deaths / name).touch()
     assert launch.train(run, jobs=1, survive=True) == FAILED
     said = [line for line in capfd.readouterr().err.splitlines() if "steps/s" not in line]
@@ -79,6 +85,7 @@ def test_an_environment_that_ends_its_process_stops_its_own_seed_alone(tmp_path,
         sound, "sac", DEADLY, steps=60, seeds=(0, 1, 2), env_arguments=arguments, checkpoint_every=60
     )
     train(sound, config)
+    assert len(said) == 2 * len(ways)  # the process of seed 2 aborted after its work was done: no word of it
     assert_same(run, sound, (2,))
     assert launch.train(run, jobs=1) == COMPLETE  # both are tried again
     assert_same(run, sound, (0, 1))

@@ -12,11 +12,12 @@ import torch
 
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
+from tests.support.stored_run import said
 from virel_common.signals import WARNINGS
 from virel_deep.data import presence
 from virel_deep.run import launch, trainer
-from virel_deep.run.apart import Channel
-from virel_deep.run.launch import COMPLETE, FAILED, STOPPED, Work, train, train_bundle
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Work
+from virel_deep.run.launch import train, train_bundle
 from virel_deep.run.signals import (
     STOP,
     STOP_CHILD,
@@ -101,7 +102,7 @@ def test_a_seed_with_a_damaged_replay_falls_back_to_an_earlier_step_and_trains_a
     newest.write_bytes(bytes(len(newest.read_bytes())))
     ((group, resume),) = bundles(survey(tmp_path, config), 1)
     assert (group, resume) == ([0, 1], True)  # it is read later, once, by the process that trains
-    with pytest.warns(UserWarning, match="damaged: its SHA-256 differs .* using step-000000040 instead"):
+    with said("damaged: its SHA-256 differs .* using step-000000040 instead"):
         trainer = Trainer(tmp_path, config, group, resume=True)
     assert ([run.seed for run in trainer.runs], trainer.step, trainer.behind) == ([1], 80, [[0]])
     trainer.close()

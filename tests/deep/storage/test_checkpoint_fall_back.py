@@ -13,6 +13,7 @@ from tests.support.stored_run import (
     flip,
     listing,
     rows_between,
+    said,
     save_step,
 )
 from virel_common.errors import InputError
@@ -46,7 +47,7 @@ def test_a_run_whose_last_checkpoint_is_lost_meanwhile_is_told_so_and_loses_no_m
     ):
         save_step(folder, 50, 40, CAPACITY)
     assert listing(folder.parent) == before
-    with pytest.warns(UserWarning, match="using step-000000030 instead"):
+    with said("using step-000000030 instead"):
         assert_is_of_its_step(load(folder), CAPACITY)
 
 
@@ -101,7 +102,7 @@ def test_a_foreign_folder_in_the_place_of_a_checkpoint_is_named(folder):
         InputError, match="step-000000050: not a virel checkpoint; move it away, to save step 50"
     ):
         save_step(folder, 50, 40, CAPACITY)
-    with pytest.warns(UserWarning, match="step-000000050.*using step-000000040 instead"):
+    with said("step-000000050.*using step-000000040 instead"):
         assert_is_of_its_step(load(folder), CAPACITY)
 
 

@@ -21,13 +21,14 @@ from tests.support.stored_run import (
     flip,
     folder_instead,
     lengthen,
+    said,
     save_step,
     swap,
 )
 from virel_common import files
 from virel_common.errors import InputError
-from virel_deep.storage import checkpoint
 from virel_deep.storage import manifest as _manifest
+from virel_deep.storage import reading
 from virel_deep.storage.checkpoint import Rows, load, newest, save
 
 
@@ -36,9 +37,10 @@ from virel_deep.storage.checkpoint import Rows, load, newest, save
 def test_damage_to_any_file_is_named_and_the_checkpoint_before_is_used(folder, file, damage):
     (path,) = folder.parent.glob(file)
     damage(path)
-    with pytest.warns(UserWarning, match=f"{path}.*; using step-000000030 instead"):
+    with said(f"{path}.*; using step-000000030 instead"):
         loaded = load(folder)
-    assert loaded.step == newest(folder).step == 30
+    unseen = "replay" in file and damage in {flip, swap}  # of rows, `newest` sees the sizes alone
+    assert (loaded.step, newest(folder).step) == (30, 40 if unseen else 30)
     assert_is_of_its_step(loaded, CAPACITY)
 
 
@@ -98,7 +100,7 @@ def test_a_manifest_that_is_not_ours_is_refused(tmp_path, content, message):
         ),
         (lambda rows: rows.update(columns=4), r"shape and type .*\(10, 4\).*found .*\(10, 3\)"),
         (lambda rows: rows.update(dtype="<f8"), "shape and type .*<f8.*found .*<f4"),
-        (lambda rows: rows.update(dtype="float99"), "not a valid checkpoint"),
+        (lambda rows: rows.update(dtype="float99"), "shape and type .*float99.*found .*<f4"),
         (lambda rows: rows.update(colour="red"), "not a valid manifest.*colour"),
         (lambda rows: rows.pop("end"), "not a valid manifest.*end"),
     ],
@@ -109,16 +111,15 @@ def test_a_manifest_with_a_right_checksum_and_wrong_rows_is_refused(folder, edit
     del content["sha256"]
     edit(content["rows"])
     path.write_text(json.dumps(content | {"sha256": _manifest._checksum(content)}))
-    with pytest.warns(UserWarning, match=message):
+    with said(message):
         assert_is_of_its_step(load(folder), CAPACITY)
-    assert newest(folder).step == 30
+    in_the_rows = "10, 4" in message or "<f4" in message  # `newest` reads none
+    assert newest(folder).step == (40 if in_the_rows else 30)
 
 
 def test_a_checkpoint_under_another_step_s_name_is_refused(folder):
     shutil.copytree(folder / "step-000000040", folder / "step-000000099")
-    with pytest.warns(
-        UserWarning, match=r"step-000000099/manifest\.json: must be of step 99 .*found step 40"
-    ):
+    with said(r"step-000000099/manifest\.json: must be of step 99 .*found step 40"):
         assert load(folder).step == 40
 
 
@@ -140,7 +141,7 @@ def test_a_reader_whose_checkpoints_are_all_replaced_once_it_has_their_names_tak
 
 
 def test_a_reader_whose_checkpoints_are_replaced_while_it_reads_takes_the_new_ones(folder, monkeypatch):
-    read, reads = checkpoint._read, []
+    read, reads = reading._read, []
 
     def slowly(path, take):
         reads.append(path.name)
@@ -149,7 +150,7 @@ def test_a_reader_whose_checkpoints_are_replaced_while_it_reads_takes_the_new_on
             save_step(folder, 60, 50, CAPACITY)
         return read(path, take)
 
-    monkeypatch.setattr(checkpoint, "_read", slowly)
+    monkeypatch.setattr(reading, "_read", slowly)
     assert_is_of_its_step(load(folder), CAPACITY)
     assert reads == ["step-000000040", "step-000000030", "step-000000060"]
 

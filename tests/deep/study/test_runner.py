@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,8 +16,12 @@ from tests.support.deep import metrics
 from tests.support.stored_run import assert_same
 from tests.support.studies import TWO_ARMS
 from virel_deep.commands.study import main_study
-from virel_deep.run.folder import locked, read_config
+from virel_deep.run.apart import COMPLETE, FAILED
+from virel_deep.run.folder import locked, read_config, seed_folder
 from virel_deep.storage.checkpoint import load
+from virel_deep.study.jobs import jobs_of, prepare
+from virel_deep.study.plan import parse_study
+from virel_deep.study.runner import Jobs, _Running
 from virel_deep.study.worker import train_job
 
 pytestmark = [pytest.mark.mujoco, pytest.mark.slow]
@@ -152,6 +157,31 @@ def test_workers_save_and_stop_when_their_parent_is_killed(study):
     for job in (study / "out" / "jobs").iterdir():
         assert not any(job.glob("seed-*/done.json"))
         assert "stopped at step" in (job / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("steps", [None, STEPS - 1, STEPS])
+def test_a_job_is_complete_if_its_folder_says_so_and_not_by_its_exit_status_alone(study, capsys, steps):
+    plan = parse_study(TEXT, "study.toml")
+    job, _ = jobs_of(plan)
+    run = prepare(study / "out", plan, job, "highest")
+    for seed in (0, 1):
+        seed_folder(run, seed).mkdir()
+        if steps is not None:
+            (seed_folder(run, seed) / "done.json").write_text(f'{{"step": {steps if seed else STEPS}}}')
+    ended = _Running(job, run, SimpleNamespace(returncode=0))
+    assert Jobs([], 1)._status(ended) == (COMPLETE if steps == STEPS else FAILED)
+    line = f"virel study: the process of {job.name} ended with status 0; a new run continues it\n"
+    assert capsys.readouterr().err == ("" if steps == STEPS else line)
+
+
+def test_a_job_survives_environments_that_end_their_process(study, monkeypatch):
+    job, _ = jobs_of(parse_study(TEXT, "study.toml"))
+    run, asked = prepare(study / "out", parse_study(TEXT, "study.toml"), job, "highest"), []
+    monkeypatch.setattr("virel_deep.study.worker.train", lambda *_, **how: asked.append(how) or COMPLETE)
+    assert train_job(run) == COMPLETE
+    assert asked == [
+        {"jobs": 1, "survive": True}
+    ]  # what that means is tested in `tests/deep/run/test_apart.py`
 
 
 def test_a_job_waits_for_the_process_that_still_saves(study):

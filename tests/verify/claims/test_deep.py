@@ -386,7 +386,7 @@ def test_the_flag_beside_claims_that_are_not_deep_is_bad_input(tmp_path, capsys)
 
 def test_claims_say_how_the_deep_ones_are_run(capsys):
     assert main_claims([]) == 0
-    assert capsys.readouterr().out.count("run with --deep") == len(DEEP_IDS)
+    assert capsys.readouterr().out.count("(--deep)") == len(DEEP_IDS)
 
 
 @pytest.mark.parametrize("args", [["--deep"], ["deep-fake"]])

@@ -122,6 +122,6 @@ def _along(mdp: TabularMDP) -> Panel:
     curves = [
         Curve("temperature eta_k, reward units", k, np.array([x.temperature for x in found])),
         Curve("E_d KL(q_k || pi_{k-1}), nats", k, np.array([x.kl for x in found])),
-        Curve("KL budget epsilon", k, np.full(len(k), EPSILON), "predicted"),
+        Curve("KL budget", k, np.full(len(k), EPSILON), "predicted"),
     ]
     return Panel("MPO: temperature and divergence", "iteration k", "reward units; nats", curves)

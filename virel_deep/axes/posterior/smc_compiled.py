@@ -14,6 +14,7 @@ from torch import Tensor
 
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.gaussian_model import LOG_VARIANCE
+from virel_deep.axes.posterior.compiled_weights import effective_number, log_total, systematic
 from virel_deep.axes.posterior.smc_weights import THRESHOLD, Numbers
 from virel_deep.axes.posterior.tanh_gaussian import LOG_STD_RANGE
 from virel_deep.networks.compiled import Net, add_bias, bias, table_of_layers, weight
@@ -230,29 +231,3 @@ def stepped(nets, scales, state, action, member, noise):
             reward[i] = min(max(gained, scales.least[2 * d]), scales.most[2 * d])
             ends[i] = 1 / (1 + math.exp(-out[r, 2 * d + 2]))
     return after, reward, ends
-
-
-@njit(cache=True)
-@no_type_check
-def log_total(log_weight):
-    """Logarithm of the sum of weights."""
-    top = log_weight.max()
-    return top + math.log(np.exp(log_weight - top).sum())
-
-
-@njit(cache=True)
-@no_type_check
-def effective_number(log_weight):
-    """Effective number of particles."""
-    w = np.exp(log_weight - log_weight.max())
-    return w.sum() ** 2 / (w * w).sum()
-
-
-@njit(cache=True)
-@no_type_check
-def systematic(log_weight, uniform):
-    """Ancestors `[n]` by systematic resampling with one number."""
-    n = len(log_weight)
-    ends = np.cumsum(np.exp(log_weight - log_total(log_weight)))
-    points = (np.arange(n) + uniform) / n * ends[-1]
-    return np.minimum(np.searchsorted(ends, points, side="right"), n - 1)

@@ -38,7 +38,13 @@ TINY = np.finfo(float).tiny
 
 @dataclass(frozen=True)
 class Budget:
-    """Temperature that meets a KL budget, MPO, Eq. (9)."""
+    """Temperature that meets a KL budget, MPO, Eq. (9).
+
+    Example:
+        >>> found = budget_temperature([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=0.1)
+        >>> found.kl <= 0.1 + 1e-12
+        True
+    """
 
     eta: float
     """Temperature in reward units; 0 if the budget does not bind, where the posterior is the greedy limit."""

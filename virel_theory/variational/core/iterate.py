@@ -37,6 +37,12 @@ class Iterate:
     """One iteration of an exact algorithm, Marino et al., Algorithm 1.
 
     With N tasks every table has a leading axis: `[N, S, A]`.
+
+    Example:
+        >>> from virel_theory import iterate
+        >>> first = next(iter(iterate("policy-iteration", TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5))))
+        >>> first.step, first.policy.tolist()
+        (1, [[1.0, 0.0]])
     """
 
     step: int
@@ -67,7 +73,14 @@ Iterates = Iterator[Iterate]
 
 @dataclass(frozen=True, eq=False)
 class Certified:
-    """Guarantees on a policy, from one sweep over the MDP, Puterman 1994, Section 6.6."""
+    """Guarantees on a policy, from one sweep over the MDP, Puterman 1994, Section 6.6.
+
+    Example:
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+        >>> found = certified(mdp, policy=[[1.0, 0.0]], v=[2.0])
+        >>> found.q.tolist(), found.value
+        ([[2.0, 1.0]], 2.0)
+    """
 
     q: Array
     """`[S, A]` backup `r + gamma E[v(s')]` of the estimate v, `-inf` at missing actions."""

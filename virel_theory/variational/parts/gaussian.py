@@ -53,7 +53,12 @@ class GaussianPolicy:
 
 @dataclass(frozen=True, eq=False)
 class GaussianKLParts:
-    """Divergence of two Gaussian policies whose means, or variances, alone differ, RERPI, Section 4.2.1."""
+    """Divergence of two Gaussian policies whose means, or variances, alone differ, RERPI, Section 4.2.1.
+
+    Example:
+        >>> gaussian_kl_parts(GaussianPolicy([0.0], [1.0]), GaussianPolicy([0.0], [4.0])).mean
+        0.0
+    """
 
     mean: float
     spread: float

@@ -40,7 +40,15 @@ Ancestors = Callable[[list[float]], Iterator[tuple[float, tuple[int, ...]]]]
 
 @dataclass(frozen=True, eq=False)
 class ParticleLaw:
-    r"""Law of the estimates of a plan by N particles: K outcomes, Piche et al. 2019."""
+    r"""Law of the estimates of a plan by N particles: K outcomes, Piche et al. 2019.
+
+    Example:
+        >>> from virel_theory.mdp.tabular import TabularMDP
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+        >>> plan = Plan(mdp, v=[0.0], prior=[[0.5, 0.5]], alpha=1.0, horizon=1)
+        >>> particle_law(plan, state=0, particles=1).policy.tolist()
+        [0.5, 0.5]
+    """
 
     probability: Array
     """`[K]` probabilities of the outcomes."""

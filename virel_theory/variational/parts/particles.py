@@ -31,7 +31,16 @@ Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 @dataclass(frozen=True, eq=False)
 class ParticlePlans:
-    r"""Result of n simulated plans with N particles each, Piche et al. 2019."""
+    r"""Result of n simulated plans with N particles each, Piche et al. 2019.
+
+    Example:
+        >>> from virel_theory.mdp.tabular import TabularMDP
+        >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
+        >>> plan = Plan(mdp, v=[0.0], prior=[[0.5, 0.5]], alpha=1.0, horizon=1)
+        >>> plans = simulate_plans(plan, states=[0, 0], particles=4, rng=np.random.default_rng(0))
+        >>> plans.first_action.shape, plans.policy.sum(axis=1).round(9).tolist()
+        ((2, 4), [1.0, 1.0])
+    """
 
     first_action: Indices
     """`[n, N]` first actions $a_0$ of the particles that are left."""

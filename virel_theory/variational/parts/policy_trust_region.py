@@ -42,7 +42,13 @@ NEWTON_STEPS = 100
 
 @dataclass(frozen=True, eq=False)
 class TrustedPolicy:
-    """Best policy on a budget of divergence from the old policy, and its multiplier, MPO, Eq. (7)."""
+    """Best policy on a budget of divergence from the old policy, and its multiplier, MPO, Eq. (7).
+
+    Example:
+        >>> found = policy_trust_region([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=0.1)
+        >>> bool(found.policy[0, 0] > 0.5), found.multiplier > 0
+        (True, True)
+    """
 
     policy: Array
     """`[S, A]` probabilities."""

@@ -22,7 +22,13 @@ MAX_ATOMS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class SampledValues:
-    """Law of a sampled soft value: M estimates per state, with chances, Haarnoja et al. 2017, Eq. (10)."""
+    """Law of a sampled soft value: M estimates per state, with chances, Haarnoja et al. 2017, Eq. (10).
+
+    Example:
+        >>> law = sampled_soft_values([[1.0, 0.0]], proposal=[[0.5, 0.5]], alpha=1.0, n=1)
+        >>> law.value.shape, law.probability.tolist()
+        ((1, 2), [[0.5, 0.5]])
+    """
 
     value: Array
     """`[S, M]` estimates, reward units; `-inf` where the probability is 0."""

@@ -21,15 +21,14 @@ Bound:  let M bound |r|, |v| and $\alpha|\log(\pi/p)|$. A rollout's value is a s
 Teeth:  `perturb` makes the deep side's temperature a tenth larger; for MPO, where it only weighs, too.
 """
 
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from verify.claims.deep.bridge import LEAST, critic_network, float64
-from verify.claims.deep.tools import Tensor, tensor
+from verify.claims.deep.models.table import Following, TablePolicy, TableWorld, rollouts
+from verify.claims.deep.tools import tensor
 from verify.engine.claim import Check, Claim
 from verify.engine.verdict import Gap, Verdict, worst
 from verify.strategies import instances, mdps, temperatures
@@ -49,84 +48,6 @@ LEAST_PRICE = 1e-3
 """Temperature below which the budget hardly binds, so that another one is compared."""
 NOISE = 0.25
 """Probability that the model leads astray."""
-
-
-class Rollouts(NamedTuple):
-    """All rollouts of h steps of a model from every pair: a row each."""
-
-    s: NDArray[np.intp]
-    a: NDArray[np.intp]
-    draws: NDArray[np.intp]
-    """Successor and next action of each step, `[B, h, 2]`."""
-    probability: Array
-    """`[B]`, given the pair."""
-
-
-def rollouts(model: TabularMDP, pi: Array, h: int) -> Rollouts:
-    """List the rollouts of positive probability from all pairs, with their probabilities under `pi`."""
-    p, n_states, n_actions = model.dense_transition, *model.shape
-    pairs = list(product(range(n_states), range(n_actions)))
-    rows: list[tuple[tuple[tuple[int, int], ...], float]] = [((pair,), 1.0) for pair in pairs]
-    for _ in range(h):
-        rows = [
-            ((*path, (after, a)), chance * p[*path[-1], after] * pi[after, a])
-            for path, chance in rows
-            for after, a in pairs
-            if p[*path[-1], after] * pi[after, a] > 0
-        ]
-    paths, chances = np.array([path for path, _ in rows]), np.array([chance for _, chance in rows])
-    return Rollouts(paths[:, 0, 0], paths[:, 0, 1], paths[:, 1:], chances)
-
-
-class TableWorld:
-    """Model of the deep agent that is a table: its noise says which state comes next."""
-
-    width = 1
-    network = None
-
-    def __init__(self, model: TabularMDP) -> None:
-        """Store the rewards."""
-        self._reward = tensor(model.reward)[0]
-
-    def member(self, uniform: Tensor) -> Tensor:
-        """One model, whatever is drawn."""
-        return uniform.long()
-
-    def fit(self, data: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """Nothing is learnt."""
-        return data.reward.new_zeros(1), {}
-
-    def step(self, state: Tensor, action: Tensor, member: Tensor, noise: Tensor) -> Any:  # noqa: ARG002
-        """Step to the state that the noise says; no episode ends."""
-        from virel_deep.axes.tensors import Stepped  # noqa: PLC0415
-
-        reward = (state @ self._reward * action).sum(-1)
-        return Stepped(one_hot(noise[..., 0], state.shape[-1]), reward, 0 * reward)
-
-
-class TablePolicy:
-    """Policy that takes the action that its noise says, with log probabilities from tables."""
-
-    def __init__(self, pi: Array, prior: Array) -> None:
-        """Store the log probabilities of policy and prior."""
-        self._log_pi, self._log_prior = tensor(np.log(pi))[0], tensor(np.log(prior))[0]
-
-    def walk(self, state: Tensor, noise: Tensor, objective: Any) -> Any:  # noqa: ARG002
-        """One action per state, one-hot."""
-        from virel_deep.axes.tensors import Weighted  # noqa: PLC0415
-
-        action = one_hot(noise[..., 0], self._log_pi.shape[1])
-        log_pi, log_prior = (
-            (state @ table * action).sum(-1, keepdim=True) for table in (self._log_pi, self._log_prior)
-        )
-        return Weighted(action[:, :, None], 0 * log_pi, log_pi, log_prior)
-
-
-def one_hot(index: Tensor, n: int) -> Tensor:
-    """One-hot vectors `[..., n]` of whole numbers that are given as floats."""
-    import torch  # noqa: PLC0415
-
-    return torch.eye(n, dtype=torch.float64)[index.long()]
 
 
 def sac_gap(*, mdp: TabularMDP, alpha: float, h: int, perturb: float = 0.0) -> Gap:
@@ -238,19 +159,6 @@ def expanded(
 
     most = int(np.bincount(rows.s * n_actions + rows.a).max())
     return Expanded(mean(values.detach().numpy()), mean(td_error.numpy()) + q, most)
-
-
-class Following(TablePolicy):
-    """Posterior at next states that takes one given action each."""
-
-    def __init__(self, policy: TablePolicy, noise: dict[str, Tensor], action: Tensor, objective: Any) -> None:
-        """Store the policy, the random numbers of rollouts, and the actions `[1, B, 1]`."""
-        self.noise, self._action, self._objective = noise, action, objective
-        self._log_pi, self._log_prior = policy._log_pi, policy._log_prior
-
-    def __call__(self, state: Tensor) -> Any:
-        """The given actions at next states."""
-        return self.walk(state, self._action, self._objective)
 
 
 def rounding(mdp: TabularMDP, v: Array, cost: Array, h: int, n: int) -> float:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from verify.claims.deep.bridge import float64
-from verify.claims.deep.models.expansion import TableWorld, one_hot
+from verify.claims.deep.models.table import TableWorld, one_hot
 from verify.claims.deep.tools import Tensor, tensor
 from verify.claims.instances import fractions
 from verify.engine.claim import Check, Claim

@@ -1,0 +1,167 @@
+"""Check the options of a training, then write a new run folder or change the goal of one that is there."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from virel_common.errors import require
+from virel_common.terminal import say
+from virel_deep.commands.task_options import first_id, tasks_of, with_prior, with_tasks
+from virel_deep.commands.train_options import SAME, TrainOptions
+from virel_deep.design.adapt import require_suited
+from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.environment import EnvSpec
+from virel_deep.design.presets import PRESETS, algorithm, preset_row
+from virel_deep.design.presets import run_config as preset_config
+from virel_deep.design.run import Precision, RunConfig
+from virel_deep.run.folder import (
+    changed_versions,
+    read_config,
+    recorded_environment,
+    set_steps,
+    write_config,
+)
+
+LOG_EVERY = RunConfig.log_every
+"""Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
+MOST_SEEDS, MOST_STEPS = 10_000, 1e15
+"""More seeds or steps than these can't be meant; whole numbers up to 1e15 are exact as floats."""
+
+
+def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvSpec | None = None) -> Path:
+    """Check options and settings of a new run, then write its folder with `config.json`; return it.
+
+    `spec` specifies the environment beyond its id.
+    """
+    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
+    from virel_deep.data.making import has_discrete_actions, require_version  # noqa: PLC0415
+    from virel_deep.run.transfer import prior_of, write_prior  # noqa: PLC0415  (brings torch)
+
+    require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
+    env = options.env or first_id(options.task)
+    require(env is not None, "env", env, "must be a Gymnasium id, like HalfCheetah-v5")
+    require(options.steps is not None, "steps", options.steps, "must be given, such as --steps 1e6")
+    assert options.preset is not None
+    assert env is not None
+    spec = spec or EnvSpec(env)
+    tasks = tasks_of(options.task, env)
+    row, per_task = preset_row(options.preset), max(1, len(tasks))
+    copies = -(-row.copies // per_task) * per_task if options.copies is None else options.copies
+    require(copies >= 1, "copies", copies, "must be at least 1")
+    _require_seeds(options.seeds)
+    steps, device = _whole(options.steps), _device(options.device)
+    limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
+    spec = EnvSpec(spec.id, spec.arguments, limit)
+    _refuse_options(settings)
+    asked = preset_config(  # checks what the environment is made with
+        options.preset, env, algorithm=row.algorithm, steps=copies * (steps // copies + 1), seeds=(0,),
+        env_arguments=dict(spec.arguments), max_episode_steps=limit, tasks=tasks, copies=copies,
+        **dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), copies),
+    )  # fmt: skip
+    for env_id in filter(None, (*(one.id for one in asked.env_specs), options.eval_env)):
+        require_version(env_id)
+    discrete = has_discrete_actions(asked.env_specs[0])
+    chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, len(tasks))
+    require_suited(chosen, env, discrete=discrete)
+    if options.prior is not None:
+        chosen = with_prior(chosen, settings)
+    config = preset_config(
+        options.preset,
+        env,
+        algorithm=chosen,
+        steps=steps,
+        seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
+        copies=copies,
+        log_every=max(1, LOG_EVERY // copies) * copies,
+        device=device,
+        precision=_precision(options.precision, device),
+        env_arguments=dict(spec.arguments),
+        max_episode_steps=limit,
+        tasks=tasks,
+        prior_run=None if options.prior is None else str(options.prior.resolve()),
+        **{name: getattr(options, name) for name in SAME},
+    )
+    notes, record, size = first_look(config)
+    prior = None if options.prior is None else prior_of(options.prior, config, size)
+    run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', env)}"
+    held = (run / "config.json").exists() or any(run.glob("seed-*"))
+    require(
+        not held,
+        "out",
+        str(run),
+        "must not hold a run (continue that one with --resume, or choose another folder)",
+    )
+    if prior is not None:
+        write_prior(run, prior)
+    write_config(run, config, record)
+    if why := chosen.data.idle(steps, copies):
+        notes.append(f"{steps} steps make no update: {why}")
+    for note in notes:
+        say(f"note: {note}")
+    return run
+
+
+def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> Path:
+    """Check that a run can be continued here, raise its numbers of steps and seeds if asked to; return it."""
+    from virel_deep.data.first_look import changed_environment  # noqa: PLC0415  (brings MuJoCo)
+
+    config = read_config(run)
+    _device(config.device)
+    goal = config.steps if steps is None else _whole(steps)
+    require(goal >= config.steps, "steps", goal, f"must be at least {config.steps}, the run's goal so far")
+    n = len(config.seeds)
+    count = n if seeds is None else _require_seeds(seeds)
+    require(count >= n, "seeds", count, f"must be at least {n}, the number of seeds so far")
+    next_seed = max(config.seeds) + 1
+    more = tuple(range(next_seed, next_seed + count - n))
+    if goal > config.steps or more:
+        set_steps(run, goal, (*config.seeds, *more))
+    recorded = recorded_environment(run)
+    for change in changed_environment(recorded, config) if recorded else ():
+        say(f"note: {change}")
+    for name, (was, now) in changed_versions(run).items():
+        say(
+            f"note: {name} changed from {was} to {now} since this run began; "
+            "results may no longer be bit-identical"
+        )
+    return run
+
+
+def _refuse_options(settings: Mapping[str, object]) -> None:
+    """Raise `InputError` for a setting that is an option of its own, and say which."""
+    options = {field.name for field in fields(TrainOptions)} - {field.name for field in fields(Algorithm)}
+    for name, value in settings.items():
+        option = f"--{name.replace('_', '-')}"
+        rule = f"must be settings of the algorithm; {name} is an option of its own, {option}"
+        require(name not in options, "settings", f"{name}={value}", rule)
+
+
+def _require_seeds(seeds: int) -> int:
+    """Return a number of seeds if it can be meant."""
+    require(1 <= seeds <= MOST_SEEDS, "seeds", seeds, f"must be from 1 to {MOST_SEEDS}")
+    return seeds
+
+
+def _whole(steps: float | None) -> int:
+    whole = steps is not None and 1 <= steps <= MOST_STEPS and steps == steps // 1
+    require(whole, "steps", steps, f"must be a whole number from 1 to {MOST_STEPS:g}")
+    assert steps is not None
+    return int(steps)
+
+
+def _device(name: str) -> str:
+    import torch  # noqa: PLC0415
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    require(name in {"cpu", "cuda"}, "device", name, "must be cpu, cuda or auto")
+    here = name == "cpu" or torch.cuda.is_available()
+    require(here, "device", name, "must be cpu here: torch finds no CUDA device")
+    return name
+
+
+def _precision(precision: Precision, device: str) -> Precision:
+    from virel_deep.networks.precision import chosen  # noqa: PLC0415  (brings torch)
+
+    return chosen(precision, device)
