@@ -24,7 +24,7 @@ UNIFORM = {"uniform", "fixed"}
 NON_PARAMETRIC = {"weighted", "top-share", "stein", "smc", "tilted"}
 """Kinds of posteriors that are weighted actions or particles, by no distribution's parameters."""
 CURVES = ("learning", "rows", "transfer")
-"""Pages of docs/benchmarks with learning curves; what was measured of other rows is in docs/deep/."""
+"""Pages of docs/benchmarks with learning curves; what was measured of other rows is in docs/deep/measured.md."""
 STEMS = {
     "virel": ("eq-", "theorem-", "deep-q-loss", "deep-v-loss", "deep-policy-loss", "deep-em-"),
     "beta": ("deep-residual-",),
@@ -124,7 +124,7 @@ def _section(cell: Cell) -> Iterator[str]:
         of = PRESETS[name].algorithm
         parts = f"`{of.posterior.kind}`, `{of.prior.kind}`; {of.value.outline}; `{of.temperature.kind}`"
         cells = (parts, _discrete(of), _exact(name), _claims(name), _learning(name))
-        yield f"| [`{name}`](../deep/index.md) | {' | '.join(cells)} |"
+        yield f"| [`{name}`](../deep/{_page_of(name)}) | {' | '.join(cells)} |"
     yield ""
 
 
@@ -173,8 +173,15 @@ def _learning(name: str) -> str:
     """Links to the pages with learning curves of a row."""
     texts = {one: (DOCS / f"benchmarks/{one}.md").read_text() for one in CURVES}
     links = [f"[{one}](../benchmarks/{one}.md)" for one, text in texts.items() if f"`{name}`" in text]
-    said = (DOCS / "deep" / "measured.md").read_text()
-    return ", ".join(links) or ("[measured](../deep/measured.md)" if f"`{name}`" in said else "-")
+    said = (DOCS / "deep/measured.md").read_text().partition("\n## Learning\n")[2].partition("\n## ")[0]
+    return ", ".join(links) or ("[measured](../deep/measured.md#learning)" if f"`{name}`" in said else "-")
+
+
+def _page_of(name: str) -> str:
+    """Page of docs/deep that has a row of a table on a preset."""
+    return next(
+        path.name for path in sorted((DOCS / "deep").glob("*.md")) if f"\n| `{name}` |" in path.read_text()
+    )
 
 
 def _rest() -> Iterator[str]:
