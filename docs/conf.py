@@ -33,6 +33,7 @@ myst_links_external_new_tab = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+highlight_language = "none"  # of blocks that name no language, which show commands and output
 default_role = "code"  # docstrings set code in single backticks, as Markdown does
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False

@@ -217,8 +217,12 @@ def too_large(root):
     return [f"{folder.relative_to(root)}: {n}" for folder, n in sorted(counts.items()) if n > LARGEST_FOLDER]
 
 
+MADE = {"__pycache__", "gallery", "reference"}
+"""Folders that Python and `make docs` fill, and git ignores."""
+
+
 def files(folder):
-    return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return [path for path in folder.rglob("*") if path.is_file() and not MADE & set(path.parts)]
 
 
 def listed_twice(root):

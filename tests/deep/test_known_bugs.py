@@ -14,6 +14,7 @@ from virel_deep.design.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 TAILS = dict.fromkeys(("mpo", "mpo-parametric", "iadp", "vmpo", "erpg"), (2, 1))
+TAILS |= dict.fromkeys(("mb-sac", "mb-mpo", "smcp"), (1, 0))  # whether a model's fit leaves the row out
 """Numbers that a row of the replay has beside those of `sac`: single ones, and as many as an action has."""
 
 
@@ -63,7 +64,8 @@ def test_the_uniform_prior_pays_the_entropy_bonus_alone_and_no_constant_per_step
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_row_of_the_replay_takes_what_that_of_sac_takes_and_the_tails(preset):
-    # The replay takes what that of `sac` takes, and the tails: truncation, density, action before the tanh.
+    # The replay takes what that of `sac` takes, and the tails: truncation, density, action before the tanh,
+    # or whether it is held out.
     single, per_action = TAILS.get(preset, (0, 0))
     for n_observation, n_action in ((17, 6), (3, 1)):
         plain = Columns.of(n_observation, n_action, PRESETS["sac"].algorithm.tails).width

@@ -7,13 +7,14 @@ alone). The moments of the normalisation are those of all rows seen so far, comp
 import math
 
 import torch
-from torch.distributions import Normal
+from torch.distributions import Normal, kl_divergence
 from torch.distributions.transforms import TanhTransform
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tests.support.naive_agents import module
+from tests.support.naive_agents import Naive, module
 from tests.support.naive_inference import NaiveDirect
 from tests.support.naive_mpo import WeightedNaive, gaussian
+from tests.support.naive_priors import Blindfolded
 
 
 class NaiveWorld:
@@ -116,6 +117,13 @@ class Expanded:
     def networks(self):
         return super().networks() | {"model": self.world.nets}
 
+    def through_first(self, s, action, noise, alpha):
+        """Expanded values whose gradient reaches the policy through the first action alone."""
+        leaf = action.detach().requires_grad_()
+        q = self.expand(self.qs, s, leaf, noise, alpha)
+        (slope,) = torch.autograd.grad(q.sum(), leaf)
+        return q.detach() + (slope * (action - leaf.detach())).sum(-1)
+
 
 class NaiveMbSac(Expanded, NaiveDirect):
     """Soft actor-critic whose values go through the model, at s and at s'."""
@@ -148,12 +156,57 @@ class NaiveMbSac(Expanded, NaiveDirect):
         for target, net in zip(self.q_targets, self.qs, strict=True):
             self.polyak(target, net)
 
-    def through_first(self, s, action, noise, alpha):
-        """Expanded values whose gradient reaches the policy through the first action alone."""
-        leaf = action.detach().requires_grad_()
-        q = self.expand(self.qs, s, leaf, noise, alpha)
-        (slope,) = torch.autograd.grad(q.sum(), leaf)
-        return q.detach() + (slope * (action - leaf.detach())).sum(-1)
+
+class NaiveMbIadp(Expanded, Blindfolded, Naive):
+    """IADP whose values go through the model, along the prior's own actions or along the policy's."""
+
+    def __init__(self, weights, *rest):
+        super().__init__(weights, *rest)
+        self.equip(weights)
+        self.build(weights)
+
+    def networks(self):
+        return super().networks() | {"default": [self.p], "target_default": [self.p_target]}
+
+    def targets(self):
+        return {"target_critic": self.q_targets}
+
+    def follow(self, s, xi):
+        """Action, and its log density ratio to the prior."""
+        prior = gaussian(self.p_target, self.seen(s), self.n_action)
+        if self.set.value.rollout == "prior":
+            return (prior.mean + prior.stddev * xi).tanh(), torch.zeros(len(s))
+        policy = gaussian(self.pi, s, self.n_action)
+        u = policy.mean + policy.stddev * xi
+        return u.tanh(), (policy.log_prob(u) - prior.log_prob(u)).sum(-1)
+
+    def divergence(self, policy, s):
+        with torch.no_grad():
+            prior = gaussian(self.p_target, self.seen(s), self.n_action)
+        return kl_divergence(policy, prior).sum(-1)
+
+    def update(self, batch, noise):
+        (s, a, s_next, r, terminated), losses = self.read(batch)
+        here, after = ({k: x[rows] for k, x in noise.items()} for rows in halves(len(s)))
+        alpha = self.set.temperature.alpha
+        with torch.no_grad():
+            if self.set.value.rollout == "prior":
+                action, cost = self.follow(s_next, after["following"])[0], 0.0
+            else:
+                action, _ = self.follow(s_next, after["action"])
+                cost = alpha * self.divergence(gaussian(self.pi, s_next, self.n_action), s_next)
+            v = self.expand(self.q_targets, s_next, action, after, alpha) - cost
+            y = r + self.set.gamma * (1 - terminated) * v
+        self.world.descend(losses)
+        self.fit_critics(y, s, a)
+        policy = gaussian(self.pi, s, self.n_action)
+        u = policy.mean + policy.stddev * here["action"]
+        q = self.through_first(s, u.tanh(), here, alpha)
+        prior = gaussian(self.p, self.seen(s), self.n_action)
+        self.descend(self.adam["pi"], (alpha * self.divergence(policy, s) - q).mean())
+        self.descend(self.adam["p"], -prior.log_prob(u.detach()).sum(-1).mean())
+        for target, net in zip([*self.q_targets, self.p_target], [*self.qs, self.p], strict=True):
+            self.polyak(target, net)
 
 
 class NaiveMbMpo(Expanded, WeightedNaive):
@@ -189,4 +242,4 @@ def halves(n):
     return slice(0, n), slice(n, None)
 
 
-NAIVE = {"mb-sac": NaiveMbSac, "mb-mpo": NaiveMbMpo}
+NAIVE = {"mb-sac": NaiveMbSac, "mb-iadp": NaiveMbIadp, "mb-mpo": NaiveMbMpo}

@@ -1,7 +1,8 @@
-"""Distral (Teh et al. 2017) and IADP (Galashov et al. 2019) once more, with torch's modules and loops.
+"""Distral (Teh et al. 2017), IADP (Galashov et al. 2019) and HDP (Tirumala et al. 2019) once more, plainly.
 
-An oracle for the learned priors of `virel_deep`, of which it imports nothing; one seed, slow and plain. Rows
-are those of `naive_mpo`, with the age of the state last where Distral weighs by discounted visits.
+An oracle for the learned priors of `virel_deep`, of which it imports nothing; one seed, slow and plain, with
+torch's modules and loops. Rows are those of `naive_mpo`, with the age of the state last where Distral weighs
+by discounted visits.
 """
 
 from copy import deepcopy
@@ -137,3 +138,68 @@ class NaiveDiscreteIadp(NaiveIadp, NaiveDiscreteMpo):
         self.descend(self.adam["pi"], loss)
         self.descend(self.adam["p"], -likelihood)
         self.average()
+
+
+class NaiveDiscreteHdp(Blindfolded, Choosing, Naive):
+    """HDP over finitely many actions: a high level, its default, and a low level that sees what that sees."""
+
+    def __init__(self, weights, settings, n_observation, n_action):
+        super().__init__(weights, settings, n_observation, n_action)
+        self.equip(weights)
+        self.low, self.z = module(weights["low"], 0), settings.posterior.latents
+        self.adam["low"] = self._adam(self.low)
+
+    def networks(self):
+        mine = {"policy": [self.pi], "critic": self.qs, "default": [self.p], "low": [self.low]}
+        return mine | {"target_critic": self.q_targets, "target_default": [self.p_target]}
+
+    def divergence(self, s):
+        with torch.no_grad():
+            default = Categorical(logits=self.p_target(self.seen(s)))
+        return kl_divergence(Categorical(logits=self.pi(s)), default)
+
+    def expected(self, qs, s, _):
+        """Sum over latents and actions of both levels' probabilities and the value."""
+        q, high = self.value_of_each(qs, s), Categorical(logits=self.pi(s)).probs
+        low = self.low(self.seen(s)).view(len(s), self.z, self.n_action)
+        total = torch.zeros(len(s))
+        for z in range(self.z):
+            for a in range(self.n_action):
+                total = total + high[:, z] * Categorical(logits=low[:, z]).probs[:, a] * q[:, a]
+        return total
+
+    def update(self, batch, noise):
+        s, a, s_next, r, terminated = self.parts(batch)
+        alpha, at_s, at_next = self.set.temperature.alpha, noise[: len(s)], noise[len(s) :]
+        with torch.no_grad():
+            v = self.expected(self.q_targets, s_next, at_next) - alpha * self.divergence(s_next)
+            y = r + self.set.gamma * (1 - terminated) * v
+        self.fit_critics(y, s, a)
+        loss = (alpha * self.divergence(s) - self.expected(self.qs, s, at_s)).mean()
+        high = Categorical(logits=self.pi(s)).probs.detach()
+        fit = (high * Categorical(logits=self.p(self.seen(s))).logits).sum(1).mean()
+        frozen = self.set.prior.frozen
+        learnt = ["pi"] if frozen else ["pi", "low"]
+        for name in learnt:
+            self.adam[name].zero_grad()
+        loss.backward()
+        for name in learnt:
+            self.adam[name].step()
+        if not frozen:
+            self.descend(self.adam["p"], -fit)
+        for target, net in zip([*self.q_targets, self.p_target], [*self.qs, self.p], strict=True):
+            self.polyak(target, net)
+
+
+class NaiveHdp(NaiveDiscreteHdp):
+    """HDP with a tanh-Gaussian low level: one reparametrised action of every latent."""
+
+    def expected(self, qs, s, xi):
+        high = Categorical(logits=self.pi(s)).probs
+        low = self.low(self.seen(s)).view(len(s), self.z, 2 * self.n_action)
+        xi, total = xi.view(len(s), self.z, self.n_action), torch.zeros(len(s))
+        for z in range(self.z):
+            mean, log_std = low[:, z].split(self.n_action, dim=-1)
+            action = (mean + log_std.clamp(-20, 2).exp() * xi[:, z]).tanh()
+            total = total + high[:, z] * torch.stack(self.q_values(qs, s, action)).amin(0)
+        return total

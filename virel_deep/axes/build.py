@@ -29,19 +29,22 @@ from virel_deep.axes.interfaces import (
 )
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.model_q import ModelQ
+from virel_deep.axes.posterior import levels as densities
 from virel_deep.axes.posterior import taken
 from virel_deep.axes.posterior.categorical import Categorical, Enumerated
 from virel_deep.axes.posterior.deterministic import Deterministic
 from virel_deep.axes.posterior.iterative import Iterative
+from virel_deep.axes.posterior.latent import LatentCategorical, LatentGaussian
 from virel_deep.axes.posterior.reweighted import Reweighted
 from virel_deep.axes.posterior.smc import Smc
 from virel_deep.axes.posterior.stein import Stein
 from virel_deep.axes.posterior.taken import Score, TopShare
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian
 from virel_deep.axes.posterior.tilted import Tilted
-from virel_deep.axes.prior import blind, categorical, policy
+from virel_deep.axes.prior import blind, categorical, latent, policy
 from virel_deep.axes.prior.constant import Fixed, Uniform
 from virel_deep.design import discrete, improvement, inference, model, on_policy, parts, priors
+from virel_deep.design import hierarchy as levels
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.network import Network
 
@@ -159,6 +162,16 @@ def _tilted(_: priors.Tilted, of: Sizes, prior: Prior) -> Posterior:
     return Tilted(of.n_action, at_next=not prior.networks)
 
 
+def _latent(settings: levels.Latent, of: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, latent.Latent)
+    return LatentGaussian(of.network(1, of.n_observation, settings.latents), prior, of.n_action)
+
+
+def _latent_categorical(settings: levels.LatentCategorical, of: Sizes, prior: Prior) -> Posterior:
+    assert isinstance(prior, latent.Latent)
+    return LatentCategorical(of.network(1, of.n_observation, settings.latents), prior)
+
+
 def _top_share(settings: on_policy.TopShare, of: Sizes, _: Prior) -> Posterior:
     return TopShare(settings.keep, taken.gaussian(of.n_action))
 
@@ -213,6 +226,16 @@ def _asymmetric_categorical(settings: priors.AsymmetricCategorical, of: Sizes) -
     sight = blind.Sight(settings, of.n_observation, device=of.device)
     network, target = (of.network(1, len(sight.entries), of.n_action) for _ in range(2))
     return blind.Categorical(settings, network, target, sight)
+
+
+def _latent_prior(settings: levels.LatentPrior, of: Sizes) -> Prior:
+    sight, posterior = blind.Sight(settings, of.n_observation, device=of.device), of.algorithm.posterior
+    assert isinstance(posterior, levels.Hierarchy)
+    n_low = of.n_action if posterior.discrete else 2 * of.n_action
+    network, target = (of.network(1, len(sight.entries), posterior.latents) for _ in range(2))
+    low = of.network(1, len(sight.entries), posterior.latents * n_low)
+    given = densities.of_choices if posterior.discrete else densities.of_squashed
+    return latent.Latent(settings, network, target, low, sight, given=given)
 
 
 def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
@@ -270,6 +293,8 @@ POSTERIORS: dict[type, Callable[[Any, Sizes, Prior], Posterior]] = {
     discrete.TopShareCategorical: lambda settings, _, __: TopShare(settings.keep, taken.CHOICE),
     discrete.ScoreCategorical: _score_categorical,
     priors.Tilted: _tilted,
+    levels.Latent: _latent,
+    levels.LatentCategorical: _latent_categorical,
     on_policy.TopShare: _top_share,
     on_policy.Score: _score,
 }
@@ -284,6 +309,7 @@ PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {
     priors.Distilled: _distilled,
     priors.Asymmetric: _asymmetric,
     priors.AsymmetricCategorical: _asymmetric_categorical,
+    levels.LatentPrior: _latent_prior,
 }
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
     parts.Constant: _constant,

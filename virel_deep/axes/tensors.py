@@ -71,6 +71,8 @@ class Weighted(NamedTuple):
     """Divergences that a trust region bounds, `[K, B, T]`, by mean and by spread or a single one; or None."""
     exact_divergence: Tensor | None = None
     """KL divergence from the prior in closed form, `[K, B]`, nats; None if the actions estimate it."""
+    log_latent: Tensor | None = None
+    """Log probabilities of the latents that the actions come from, `[K, B, Z]`; None if there are none."""
     inferred: Inferred | None = None
     """Parameters that were inferred step by step; None if a network has put them out at once."""
 

@@ -54,8 +54,8 @@ def _presets() -> Table:
             row.source,
         )
     table.caption = (
-        "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, and stein is "
-        "tilted: `virel presets NAME` lists the settings."
+        "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, stein is tilted, "
+        "and latent is latent-categorical: `virel presets NAME` lists the settings."
     )
     table.caption_justify = "left"
     return table

@@ -14,6 +14,7 @@ from virel_deep.design.discrete import (
     ScoreCategorical,
     TopShareCategorical,
 )
+from virel_deep.design.hierarchy import Latent, LatentCategorical
 from virel_deep.design.improvement import Learned, Previous, TrustRegion, Weighted
 from virel_deep.design.inference import Iterative, Stein
 from virel_deep.design.on_policy import Score, TopShare
@@ -32,6 +33,7 @@ COUNTERPARTS: dict[type, Callable[[Any], Any]] = {
     TopShare: lambda posterior: TopShareCategorical(keep=posterior.keep),
     Score: lambda _: ScoreCategorical(),
     Stein: lambda _: Tilted(),
+    Latent: lambda posterior: LatentCategorical(latents=posterior.latents),
     Learned: lambda prior: LearnedCategorical(**_trust(prior)),
     Previous: lambda prior: PreviousCategorical(**_trust(prior)),
     Asymmetric: lambda prior: AsymmetricCategorical(prior.blind, prior.blind_last, prior.frozen),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     discrete,
+    hierarchy,
     improvement,
     inference,
     model,

@@ -5,9 +5,10 @@ The axes are those of `virel_deep/design/parts.py`. What the parts compute is in
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, demand, demand_at_least, demand_positive
+from virel_deep.design.fields import Part, added, demand, demand_at_least, demand_positive
 from virel_deep.design.parts import Critics, TanhGaussian
 
 
@@ -26,6 +27,9 @@ class Model(Critics, kind="model"):
     """Members that rollouts follow: those with the least error on transitions held out; None is all."""
     model_rate: float = 1e-3
     """Adam step size of the model."""
+    rollout: Literal["posterior", "prior"] = added("posterior")
+    """Whose actions rollouts and targets have: the policy's, which pays for its divergence where values are
+    soft, or a learned prior's, whose divergence is 0; the values are then the prior's."""
 
     def __post_init__(self) -> None:
         """Raise `InputError` for a negative horizon, no member, or elites that the members can't have."""
@@ -47,8 +51,15 @@ class Model(Critics, kind="model"):
         rule = f"must be one of {', '.join(map(repr, kinds))} for a model, whose actions are continuous"
         require(found in kinds, "posterior", found, rule)
         prior = others["prior"].kind
-        rule = "must be 'uniform' or 'fixed' for a model: a policy's gradient does not reach other priors"
-        require(found == "weighted" or prior in {"uniform", "fixed"}, "prior", prior, rule)
+        by_prior = self.rollout == "prior"
+        require(
+            prior == "asymmetric" or not by_prior, "prior", prior, "must be 'asymmetric' for its rollouts"
+        )
+        rule = (
+            "must be 'uniform', 'fixed' or 'asymmetric' for a model: a policy's gradient does not reach "
+            "other priors"
+        )
+        require(found == "weighted" or prior in {"uniform", "fixed", "asymmetric"}, "prior", prior, rule)
         used = self.horizon >= 1 or found == "smc"
         demand(self, used, "horizon", f"must be at least 1 for a {found} posterior, which does not plan")
         data = others["data"].kind

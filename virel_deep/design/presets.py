@@ -17,6 +17,7 @@ from virel_deep.design.environment_settings import (
     Settings,
 )
 from virel_deep.design.fields import changed
+from virel_deep.design.hierarchy import Latent, LatentPrior
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.inference import Fixed, Iterative, Stein
 from virel_deep.design.model import Model, Smc
@@ -139,6 +140,13 @@ IADP = Algorithm(
     temperature=Constant(alpha=0.1),
     data=Replay(batch=64),
 )
+HDP = replace(
+    IADP,
+    value=TargetQ(critics=2, evaluation="soft"),
+    posterior=Latent(),
+    prior=LatentPrior(),
+)
+MB_IADP = replace(IADP, value=Model(rollout="prior"))
 
 PRESETS = {
     "virel": Preset(VIREL, "VIREL App. H, Algorithm 1; Table 1; penalties: published code", APP_H),
@@ -181,11 +189,15 @@ PRESETS = {
     "mb-mpo": Preset(
         MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
     ),
+    "mb-iadp": Preset(
+        MB_IADP, "iadp with values expanded by a learned model along its prior: Marino et al. 2021, Table 1"
+    ),
     "sql": Preset(SQL, "Haarnoja et al. 2017 (arXiv 1702.08165); numbers of its published code", SQL_2017),
     "distral": Preset(
         DISTRAL, "Teh et al. 2017 (arXiv 1707.04175), discrete; numbers of Robust-Multitask-RL's gridworlds"
     ),
     "iadp": Preset(IADP, "Galashov et al. 2019 (arXiv 1905.01240); numbers as docs/deep/ lists"),
+    "hdp": Preset(HDP, "Tirumala et al. 2019 (arXiv 1903.07438), finite latent; numbers as docs/deep/ lists"),
 }
 """Every preset by name. A new algorithm is one row more."""
 

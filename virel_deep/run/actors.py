@@ -13,7 +13,7 @@ from virel_deep.axes.build import Parts, build
 from virel_deep.axes.categorical import greedy
 from virel_deep.axes.interfaces import Deliberate, Draw, Objective, Settling
 from virel_deep.data.moments import Moments, Scaling
-from virel_deep.design import discrete, improvement, inference, model, on_policy, parts, priors
+from virel_deep.design import discrete, hierarchy, improvement, inference, model, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.networks.critic_actor import values_perceptron
 from virel_deep.networks.perceptron import perceptron
@@ -202,6 +202,8 @@ ACTORS: dict[type[parts.Posterior], Callable[[Algorithm, SeedState], Actor]] = {
     discrete.TopShareCategorical: _greedy_perceptron,
     discrete.ScoreCategorical: _greedy_perceptron,
     priors.Tilted: _tilted,
+    hierarchy.Latent: _settling,
+    hierarchy.LatentCategorical: _settling,
     on_policy.TopShare: _tanh_perceptron,
     on_policy.Score: _tanh_perceptron,
 }

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, write_atomically
 from virel_deep.agent.interfaces import Agent
+from virel_deep.design.hierarchy import Hierarchy
 from virel_deep.design.priors import Blind
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import read_config
@@ -20,9 +22,11 @@ from virel_deep.run.seed_checkpoint import load_seed
 FILE = "prior.npz"
 NETWORK = "default"
 """Name of a prior's network in agents and checkpoints."""
+LOW = "low"
+"""Name of the network of a prior that has a second one, the low level of a hierarchy."""
 
 Blocks = Mapping[str, NDArray[np.float32]]
-"""Blocks of a network of one seed by name."""
+"""Blocks of a prior of one seed by name; those of a low level begin with `low/`."""
 
 
 def prior_of(run: Path, config: RunConfig, n_observation: int) -> list[Blocks]:
@@ -36,8 +40,7 @@ def prior_of(run: Path, config: RunConfig, n_observation: int) -> list[Blocks]:
     """
     old = read_config(run)
     _check(run, old, config)
-    found = [load_seed(run, old, seed).state["agent"][NETWORK] for seed in old.seeds]
-    out: list[Blocks] = [{name: np.asarray(x, np.float32) for name, x in blocks.items()} for blocks in found]
+    out = [_blocks(load_seed(run, old, seed).state["agent"]) for seed in old.seeds]
     _check_size(out[0], config, n_observation)
     return out
 
@@ -84,9 +87,21 @@ def start_from(agent: Agent, run: Path, seeds: list[int]) -> None:
     """
     priors = read_prior(run)
     for k, seed in enumerate(seeds):
-        agent.load_network(
-            k, NETWORK, {name: torch.from_numpy(x) for name, x in priors[seed % len(priors)].items()}
-        )
+        mine = {name: torch.from_numpy(x) for name, x in priors[seed % len(priors)].items()}
+        low = {name.removeprefix(f"{LOW}/"): x for name, x in mine.items() if name.startswith(f"{LOW}/")}
+        agent.load_network(k, NETWORK, mine)
+        if low:
+            agent.load_network(k, LOW, low)
+
+
+def _blocks(agent: Mapping[str, Any]) -> Blocks:
+    """Blocks of the prior in an agent's state."""
+    of = {"": agent[NETWORK], **({f"{LOW}/": agent[LOW]} if LOW in agent else {})}
+    return {
+        prefix + name: np.asarray(x, np.float32)
+        for prefix, blocks in of.items()
+        for name, x in blocks.items()
+    }
 
 
 def _check(run: Path, old: RunConfig, new: RunConfig) -> None:
@@ -102,6 +117,10 @@ def _check(run: Path, old: RunConfig, new: RunConfig) -> None:
     require(plain, "prior", str(run), "must be a run without --normalize, and so must be the new one")
     rule = f"must have the layers of the new run, hidden={mine.hidden}"
     require(theirs.hidden == mine.hidden, "prior", list(theirs.hidden), rule)
+    if isinstance(mine.posterior, Hierarchy) and isinstance(theirs.posterior, Hierarchy):
+        rule = f"must have the latents of the new run, {mine.posterior.latents}"
+        found = theirs.posterior.latents
+        require(found == mine.posterior.latents, "prior", found, rule)
     rule = "must be blind to the tasks that it was learned in, to be used in another one"
     assert isinstance(theirs.prior, Blind)
     seen = len(old.tasks) - theirs.prior.blind_last

@@ -8,6 +8,7 @@ from tests.support.naive_models import NAIVE
 from tests.support.updates import distances, naive_after, ours_after, parameters
 from virel_deep.axes.model import ensemble, gaussian_model, model_q
 from virel_deep.axes.model.normaliser import Normaliser
+from virel_deep.axes.prior import blind
 
 UPDATES = 50
 SPACES = 3, 2
@@ -15,6 +16,8 @@ SIZES = {"hidden": (12, 8), "data.batch": 12, "value.members": 3, "reward_scale"
 CASES = [
     ("mb-sac", {"value.horizon": 2, "value.elites": 2, "value.model_rate": 1e-2}),
     ("mb-sac", {"value.horizon": 1, "value.members": 1, "value.critics": 1, "value.evaluation": "hard"}),
+    ("mb-iadp", {"value.horizon": 2, "value.elites": 2, "prior.blind": (1,)}),
+    ("mb-iadp", {"value.horizon": 1, "value.rollout": "posterior", "prior.blind": (0,)}),
     ("mb-mpo", {"value.horizon": 2, "posterior.samples": 4, "target_period": 7, "value.elites": 2}),
 ]
 
@@ -68,3 +71,19 @@ def test_an_error_planted_in_the_model_is_seen(monkeypatch, owner, name, wrong):
     preset, settings = CASES[0]
     monkeypatch.setattr(owner, name, wrong)
     assert worst(preset, settings, updates=12) > 1e-9
+
+
+OUTPUTS, WALK = blind.FittedPrior._outputs, blind.TanhGaussian.walk
+OF_PRIORS = [
+    # A prior whose gradient in the state is lost, one without its noise, and one that pays.
+    (CASES[3], blind.FittedPrior, "_outputs", lambda self, state: OUTPUTS(self, state).detach()),
+    (CASES[2], blind.FittedPrior, "_outputs", lambda self, state: OUTPUTS(self, state).detach()),
+    (CASES[2], blind.TanhGaussian, "walk", lambda self, state, xi, of: WALK(self, state, 0 * xi, of)),
+    (CASES[2], blind.TanhGaussian, "walk", lambda *x: WALK(*x)._replace(log_prior=0 * WALK(*x).log_pi)),
+]
+
+
+@pytest.mark.parametrize(("case", "owner", "name", "wrong"), OF_PRIORS, ids=range(len(OF_PRIORS)))
+def test_an_error_planted_in_the_prior_that_rollouts_follow_is_seen(monkeypatch, case, owner, name, wrong):
+    monkeypatch.setattr(owner, name, wrong)
+    assert worst(*case, updates=9) > 1e-9

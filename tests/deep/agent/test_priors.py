@@ -1,4 +1,4 @@
-"""Distral and IADP against plain versions of their papers (`naive_priors`); what their priors see."""
+"""Distral, IADP and HDP against plain versions of their papers (`naive_priors`); what their priors see."""
 
 import pytest
 import torch
@@ -12,10 +12,19 @@ from tests.support.deep import (
     feed,
     update_data,
 )
-from tests.support.naive_priors import NaiveDiscreteIadp, NaiveDistral, NaiveIadp
+from tests.support.naive_priors import (
+    NaiveDiscreteHdp,
+    NaiveDiscreteIadp,
+    NaiveDistral,
+    NaiveHdp,
+    NaiveIadp,
+)
 from tests.support.updates import distances, naive_after, ours_after, parameters
 from virel_deep.agent import general
+from virel_deep.axes import categorical
+from virel_deep.axes.posterior import latent
 from virel_deep.axes.prior import blind
+from virel_deep.axes.prior import latent as prior_latent
 from virel_deep.run.actors import make_actor
 
 SPACES = N_OBSERVATION, N_ACTION = 5, 3
@@ -36,7 +45,10 @@ DISCOUNTED = (
 )
 IADP = (algorithm_of, "iadp", NaiveIadp, {"value.steps": 2})
 DISCRETE = (discrete_of, "iadp", NaiveDiscreteIadp, {"value.steps": 2})
-CASES = [DISTRAL, DISCOUNTED, IADP, DISCRETE]
+HDP = (algorithm_of, "hdp", NaiveHdp, {"posterior.latents": 3})
+LEVELS = (discrete_of, "hdp", NaiveDiscreteHdp, {"posterior.latents": 3})
+FROZEN = (discrete_of, "hdp", NaiveDiscreteHdp, {"posterior.latents": 2, "prior.frozen": True})
+CASES = [DISTRAL, DISCOUNTED, IADP, DISCRETE, HDP, LEVELS, FROZEN]
 
 
 def data_of(algorithm, updates):
@@ -58,7 +70,9 @@ def worst(case, updates=UPDATES):
     return max(distances(ours_after(algorithm, SPACES, torch.float64, data), parameters(plain)).values())
 
 
-@pytest.mark.parametrize("case", CASES, ids=["distral", "discounted", "iadp", "discrete iadp"])
+@pytest.mark.parametrize(
+    "case", CASES, ids=["distral", "discounted", "iadp", "discrete iadp", "hdp", "discrete hdp", "frozen hdp"]
+)
 def test_fifty_updates_in_double_precision_are_those_of_the_paper(case):
     # As in test_mpo: gradients are sums of at most 36 x 24 products, each off by a few roundings of 1.1e-16,
     # which Adam's quotient amplifies; 1e-12 leaves 4 digits for both.
@@ -69,6 +83,11 @@ def own_copy(prior, state):
     """Outputs of the network that learns, in the place of its lagging copy."""
     with torch.no_grad():
         return prior.networks["default"](prior._sight(state)).squeeze(1)
+
+
+def half(x):
+    """The same numbers with half the gradient."""
+    return (x + x.detach()) / 2
 
 
 PLANTED = [
@@ -83,6 +102,15 @@ PLANTED = [
     (IADP, blind, "kl_parts", lambda right: lambda p, q: right(q, p)),
     (DISCRETE, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
     (DISTRAL, blind, "likelihood", lambda _: lambda log_p, *_: log_p.mean(-1)),
+    # Latents: the divergence the other way, a default that does not lag, one that sees in another order, a
+    # low level that learns by half, and one latent too little in the mixture.
+    (LEVELS, categorical, "kl", lambda right: lambda p, q: right(q, p)),
+    (HDP, categorical, "kl", lambda right: lambda p, q: right(q, p)),
+    (LEVELS, blind.FittedPrior, "_outputs", lambda _: own_copy),
+    (HDP, blind.Sight, "__call__", lambda right: lambda self, state: right(self, state).flip(-1)),
+    (LEVELS, prior_latent.Latent, "low", lambda right: lambda self, s: half(right(self, s))),
+    (HDP, prior_latent.Latent, "low", lambda right: lambda self, s: half(right(self, s))),
+    (LEVELS, latent, "mixture", lambda right: lambda p, given: right(p[..., 1:], given[..., 1:, :])),
 ]
 
 
@@ -92,9 +120,9 @@ def test_an_error_planted_on_our_side_is_seen(monkeypatch, case, owner, name, wr
     assert worst(case, updates=9) > 1e-9
 
 
-@pytest.mark.parametrize("form", ["distral", "iadp", "iadp-discrete"])
+@pytest.mark.parametrize("form", ["distral", "iadp", "iadp-discrete", "hdp", "hdp-discrete"])
 def test_a_prior_is_blind_to_its_entries_and_to_no_other(form):
-    make = algorithm_of if form == "iadp" else discrete_of
+    make = algorithm_of if form in ("iadp", "hdp") else discrete_of
     algorithm = make(form.removesuffix("-discrete"), hidden=(8,), **{"prior.blind": (1, -1)})
     prior = agent_of(algorithm, *SPACES).parts.prior
     action = torch.eye(3).expand(1, 1, 3, 3)
@@ -110,13 +138,14 @@ def test_a_prior_is_blind_to_its_entries_and_to_no_other(form):
 
 
 def test_a_frozen_prior_stays_and_the_policy_is_that_of_a_prior_that_learns_until_the_first_fit():
-    for make, preset in ((discrete_of, "distral"), (algorithm_of, "iadp"), (discrete_of, "iadp")):
+    rows = [(algorithm_of, "iadp"), (algorithm_of, "hdp")]
+    for make, preset in (*rows, *((discrete_of, preset) for preset in ("distral", "iadp", "hdp"))):
         algorithm = make(preset, hidden=(8,), **{"data.batch": 6, "prior.frozen": True})
         agent = agent_of(algorithm, *SPACES)
         before = agent.seed_state(0)
         feed(agent, update_data(algorithm, *SPACES, updates=3, seed=0))
         moved = differing(agent.seed_state(0), before)
-        assert not any(name.startswith(("default", "target_default")) for name in moved)
+        assert not any(name.startswith(("default", "target_default", "low")) for name in moved)
         assert "critic/0.weight" in moved
         assert agent.report()[0]["prior_kl"] > 0
 
@@ -135,7 +164,46 @@ def test_without_exploring_distral_takes_the_most_probable_action_of_its_closed_
     assert len(set(best.tolist())) > 1
 
 
-@pytest.mark.parametrize("form", ["distral", "discounted", "iadp-discrete"])
+def test_the_divergence_of_latents_is_no_smaller_than_that_of_actions_and_that_of_one_latent_is_0():
+    for latents in (1, 3):
+        algorithm = discrete_of("hdp", hidden=(8,), **{"posterior.latents": latents, "prior.blind": (0,)})
+        agent = agent_of(algorithm, *SPACES)
+        feed(agent, update_data(algorithm, *SPACES, updates=9, seed=0))
+        found = agent.parts.posterior.infer(torch.randn(1, 40, 5), {}, agent.objective).detach()
+        of_actions = found.mean(found.log_ratio)
+        # Sums of 3 logarithms below 10, in float32.
+        assert (found.divergence - of_actions).min() >= -1e-5
+        assert (found.divergence.max() > 1e-6) == (latents > 1)
+        assert agent.report()[0]["bound_gap"] >= -1e-5
+
+
+@pytest.mark.parametrize("make", [algorithm_of, discrete_of])
+def test_the_latents_of_a_hierarchy_act_with_their_probabilities(make):
+    # 4,000 draws at one state: a share is off by 0.008 (one standard deviation at most), 5 of them are 0.04.
+    algorithm = make("hdp", hidden=(8,), **{"posterior.latents": 2})
+    agent = agent_of(algorithm, *SPACES)
+    feed(agent, update_data(algorithm, *SPACES, updates=20, seed=0))
+    state = torch.zeros(1, 4000, 5)
+    source = torch.Generator().manual_seed(0)
+    discrete = algorithm.posterior.discrete
+    noise = torch.empty(1, 4000, agent.acting.width)
+    noise.uniform_(generator=source) if discrete else noise.normal_(generator=source)
+    acted = torch.from_numpy(agent.act(state.numpy(), noise.numpy()))[0]
+    high = agent.networks["policy"](state[:, :1])[0, 0, 0].softmax(-1)
+    low = agent.networks["low"](state[:, :1])[0, 0, 0].view(2, -1)
+    settled = make_actor(algorithm, agent.seed_networks(0)).act(state[0, :1].numpy())[0]
+    if discrete:
+        wanted = (high[:, None] * low.softmax(-1)).sum(0)
+        assert (acted.mean(0) - wanted).abs().max() < 0.04
+        assert settled.argmax() == wanted.argmax()
+    else:
+        mean, log_std = low.split(3, -1)
+        below = torch.special.ndtr((0.3 - mean) / log_std.exp())
+        assert ((acted.atanh() < 0.3).float().mean(0) - (high[:, None] * below).sum(0)).abs().max() < 0.04
+        assert torch.allclose(torch.from_numpy(settled), mean[high.argmax()].tanh(), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["distral", "discounted", "iadp-discrete", "hdp-discrete"])
 def test_stacked_seeds_are_single_ones_bit_for_bit(form):
     preset, settings = form.removesuffix("-discrete"), {"hidden": (33, 17), "data.batch": 20}
     if form == "discounted":

@@ -172,6 +172,8 @@ def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():
         "smcp",
         "distral",
         "iadp",
+        "hdp",
+        "mb-iadp",
     }
     assert set(BY_HAND) == set(PRESETS) - others
 

@@ -65,6 +65,11 @@ BAD = [
     ("distral", ["--set", "temperature.alpha=0"], "`value.evaluation` must not be 'optimal' if the tempera"),
     ("distral", ["--set", "prior=fixed"], "`prior` must be 'distilled', 'uniform' for a tilted posterior"),
     ("sac", ["--set", "prior=distilled"], "`posterior` must be 'tilted' for a distilled prior"),
+    ("hdp", ["--set", "prior=uniform"], "`prior` must be 'latent' for a latent posterior; found 'uniform'"),
+    ("hdp", ["--set", "value.evaluation=optimal"], "`value.evaluation` must be 'hard' or 'soft' for a "),
+    ("hdp", ["--set", "posterior.latents=0"], "`posterior.latents` must be at least 1; found 0"),
+    ("hdp", ["--set", "temperature=dual"], "`temperature` must be 'constant' for a latent posterior; found "),
+    ("iadp", ["--set", "prior=latent"], "`posterior` must be 'latent' or 'latent-categorical' for "),
     ("distral", ["--prior", "nowhere"], "`run` must be a run folder; nowhere/config.json: No such file"),
 ]  # fmt: skip
 
@@ -95,7 +100,7 @@ def test_a_prior_for_other_actions_needs_an_algorithm_that_has_them(tmp_path, ca
             "sac",
             LAKE,
             [],
-            "`prior` must be one of distilled, asymmetric, asymmetric-categorical to come from an",
+            "`prior` must be one of distilled, asymmetric, asymmetric-categorical, latent to come ",
         ),
         ("distral", LAKE, ["hidden=[9]"], "`prior` must have the layers of the new run, hidden=(9,); "),
         ("distral", LAKE, ["prior.blind=(1,)"], "`prior` must be blind to the entries of the new run, [1], "),
@@ -142,6 +147,21 @@ def test_a_new_task_starts_from_the_prior_of_an_earlier_run(run, tmp_path, froze
     for seed in range(4):
         states = [load(one / f"seed-{seed}" / "checkpoints").state for one in (new, whole)]
         assert differing(*(state["agent"] for state in states)) == []
+
+
+def test_a_new_task_starts_from_the_low_level_of_an_earlier_run_too(tmp_path, capsys):
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert main_train(command("hdp", *TWO, out=old)) == 0
+    assert main_train(command("hdp", "--env-arg", "goal=4", "--prior", str(old), out=new)) == 0
+    before, after = (load(run / "seed-0" / "checkpoints").state["agent"] for run in (old, new))
+    for name in ("default", "low"):
+        assert differing(before[name], after[name]) == []
+    capsys.readouterr()
+    more = ["--set", "posterior.latents=3"]
+    argv = command("hdp", "--env-arg", "goal=4", "--prior", str(old), out=tmp_path / "other")
+    argv[argv.index("--set") : argv.index("--set") + 1] = more
+    assert main_train(argv) == 2
+    assert "`prior` must have the latents of the new run, 3; found 4" in capsys.readouterr().err
 
 
 def test_a_prior_that_is_gone_or_damaged_is_one_line(run, tmp_path, capsys):

@@ -46,9 +46,14 @@ def test_a_setting_that_makes_no_sense_is_refused_in_one_line(preset, name, valu
             "mb-sac",
             {"prior": "previous", "temperature": "constant"},
             (
-                "`prior` must be 'uniform' or 'fixed' for a model: a policy's gradient does not reach other "
-                "priors; found 'previous'"
+                "`prior` must be 'uniform', 'fixed' or 'asymmetric' for a model: a policy's gradient does "
+                "not reach other priors; found 'previous'"
             ),
+        ),
+        (
+            "mb-sac",
+            {"value.rollout": "prior"},
+            "`prior` must be 'asymmetric' for its rollouts; found 'uniform'",
         ),
         (
             "sac-iterative",
@@ -72,13 +77,13 @@ def test_a_row_that_does_not_plan_has_no_settings_of_plans():
         algorithm_of("mb-sac", **{"posterior.particles": 64})
 
 
-@pytest.mark.parametrize("preset", ["mb-sac", "mb-mpo", "smcp"])
+@pytest.mark.parametrize("preset", ["mb-sac", "mb-iadp", "mb-mpo", "smcp"])
 def test_discrete_actions_are_refused_in_one_line(preset):
     with pytest.raises(InputError, match=r"^`posterior` must .*; found '[a-z]+'$"):
         discrete_of(preset)
 
 
-@pytest.mark.parametrize("preset", ["mb-sac", "mb-mpo", "smcp"])
+@pytest.mark.parametrize("preset", ["mb-sac", "mb-iadp", "mb-mpo", "smcp"])
 def test_settings_go_through_json_and_back(preset):
     algorithm = algorithm_of(preset, **{"value.members": 3, "value.elites": 2})
     assert decode(Algorithm, encode(algorithm), "algorithm") == algorithm

@@ -159,7 +159,7 @@ def test_iterative_inference_and_soft_q_learning_have_the_numbers_of_their_sourc
 
 MODEL = {
     "value": "model", "value.horizon": 5, "value.members": 4, "value.elites": None, "value.model_rate": 1e-3,
-    "data.batch": 256,
+    "value.rollout": "posterior", "data.batch": 256,
 }  # fmt: skip
 SOFT = {
     "value.critics": 2, "value.evaluation": "soft", "learning_rate": 3e-4, "target_period": 0,
@@ -177,6 +177,12 @@ WANTED_MODELS = {
     },
 }  # fmt: skip
 BLIND = {"prior.blind": [], "prior.blind_last": 0, "prior.frozen": False}
+WANTED_MODELS["mb-iadp"] = MODEL | BLIND | {
+    "value.critics": 2, "value.evaluation": "soft", "value.rollout": "prior", "posterior": "tanh-gaussian",
+    "posterior.mean_penalty": 0.0, "posterior.log_std_penalty": 0.0, "posterior.samples": 1,
+    "prior": "asymmetric", "temperature": "constant", "temperature.alpha": 0.1,
+    "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
+}  # fmt: skip
 WANTED_PRIORS = {
     "distral": BLIND | {
         "value.critics": 1, "value.evaluation": "optimal", "value.steps": 1, "value.trace": None,
@@ -188,6 +194,12 @@ WANTED_PRIORS = {
         "value.critics": 2, "value.evaluation": "soft", "value.steps": 5, "value.trace": 1.0,
         "posterior": "tanh-gaussian", "posterior.mean_penalty": 0.0, "posterior.log_std_penalty": 0.0,
         "posterior.samples": 1, "prior": "asymmetric", "temperature": "constant", "temperature.alpha": 0.1,
+        "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
+    },
+    "hdp": BLIND | {
+        "value.critics": 2, "value.evaluation": "soft", "value.steps": 1, "value.trace": None,
+        "posterior": "latent", "posterior.latents": 4, "prior": "latent",
+        "temperature": "constant", "temperature.alpha": 0.1,
         "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
     },
 }  # fmt: skip

@@ -21,7 +21,7 @@ def policy_of(agent, k=0):
     return Policy(make_actor(agent.algorithm, agent.seed_networks(k)), EnvSpec("env"), 0)
 
 
-DELIBERATE = {"iterative", "stein", "smc", "tilted"}
+DELIBERATE = {"iterative", "stein", "smc", "tilted", "latent"}
 AMORTISED = [name for name, row in PRESETS.items() if row.algorithm.posterior.kind not in DELIBERATE]
 
 

@@ -17,6 +17,7 @@ CASES = [
     ("distral", GOALS, True, {"target_period": 3}),
     ("iadp", GOALS, True, {"value.steps": 2}),
     ("iadp", SIDES, False, {"value.steps": 2, "prior.blind": (4, 5, 8, 9)}),
+    ("hdp", GOALS, True, {}),
     ("sac", GOALS, True, {}),
 ]
 

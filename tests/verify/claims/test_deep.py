@@ -17,10 +17,19 @@ from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import run_check, run_claim
-from virel_deep.axes import losses, rollout, weights
+from virel_deep.axes import categorical, losses, rollout, weights
 from virel_deep.axes.gaussian import kl_parts, likelihood
 from virel_deep.axes.model import model_q
-from virel_deep.axes.posterior import pathwise, reweighted, smc_weights, steps, taken, tanh_gaussian, tilted
+from virel_deep.axes.posterior import (
+    latent,
+    pathwise,
+    reweighted,
+    smc_weights,
+    steps,
+    taken,
+    tanh_gaussian,
+    tilted,
+)
 from virel_deep.axes.prior import blind
 from virel_deep.axes.prior import categorical as categorical_prior
 from virel_deep.axes.prior import constant as prior
@@ -34,6 +43,7 @@ ERRORS, PAIRS, SCORE = rollout.rollout_errors, taken.pair_weights, losses.score_
 KL_PARTS = prior.kl_parts
 EXPANDED, INCREMENT = model_q.expanded_q, smc_weights.log_increment
 POWER = blind.Categorical.log_density
+THROUGH = model_q.ModelQ._through_model
 ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = registry.all_claims()
 DEEP_IDS = [claim.id for claim in CLAIMS.values() if claim.deep]
@@ -42,7 +52,7 @@ DEEP = dataclasses.replace(fake.HOLDS, id="deep-fake", deep=True, figures=None)
 
 def test_deep_claims_are_those_whose_id_says_so():
     assert [name for name in CLAIMS if name.startswith("deep-")] == DEEP_IDS
-    assert len(DEEP_IDS) == 25
+    assert len(DEEP_IDS) == 27
 
 
 @pytest.mark.parametrize("claim_id", DEEP_IDS)
@@ -210,6 +220,12 @@ def sees_the_rest(sight, state):
     return state.flip(-1).index_select(-1, sight._index)
 
 
+def along_the_policy(value, *args):
+    """Rollouts of the policy where they should be the prior's."""
+    value._by_prior = False
+    return THROUGH(value, *args)
+
+
 def planted(what, claim_id, owner, name, wrong):
     return pytest.param(claim_id, owner, name, wrong, id=f"{claim_id}: {what}")
 
@@ -298,6 +314,15 @@ PLANTED = [
     planted("a fit to no weights", "deep-distral", blind, "likelihood", unweighted),
     planted("a prior that sees", "deep-distral", blind.Sight, "__call__", sees_the_rest),
     planted("entropy's sign", "deep-iadp", losses, "state_value", wrong_entropy),
+    planted("no discount", "deep-hdp", losses, "td_target", undiscounted_target),
+    planted("worst action", "deep-hdp", pathwise, "policy_loss", worst_action_loss),
+    planted("no divergence in the reward", "deep-hdp", losses, "state_value", lambda q, *_, **__: q),
+    planted("the other divergence", "deep-hdp", categorical, "kl", lambda p, q: KL(q, p)),
+    planted("one latent for all", "deep-hdp", latent, "mixture", lambda log_p, given: given[..., 0, :]),  # noqa: ARG005
+    planted("levels that see", "deep-hdp", blind.Sight, "__call__", sees_the_rest),
+    planted("less discount", "deep-mb-iadp", model_q, "expanded_q", less_discounted_model),
+    planted("one step less", "deep-mb-iadp", model_q, "expanded_q", one_step_less),
+    planted("the policy's rollouts", "deep-mb-iadp", model_q.ModelQ, "_through_model", along_the_policy),
     planted("no discount", "deep-iadp", losses, "td_target", undiscounted_target),
     planted("worst action", "deep-iadp", pathwise, "policy_loss", worst_action_loss),
     planted("frozen entropy", "deep-iadp", pathwise, "policy_loss", lambda q, log_pi, alpha: -q),  # noqa: ARG005

@@ -73,6 +73,7 @@ def test_markdown_of_derivations():
         ("eps_k -> 0", r"$\varepsilon_{k}$ → 0"),
         ("-4y^2", "-4$y^{2}$"),
         ("(x^2 - 1)^2", "($x^{2}$ - 1)$^{2}$"),
+        ("(1 - alpha t)^(2n)", r"(1 - $\alpha$ t)$^{2n}$"),
         ("gamma^(k-1) x first", r"$\gamma^{k-1}$ x first"),
         ("Q* within 1e-12 of FrozenLake-v1", "Q* within 1e-12 of FrozenLake-v1"),
         (r"$\beta$ as it is, a_1", r"$\beta$ as it is, $a_{1}$"),

@@ -52,7 +52,9 @@ class ModelQ:
         self._of = Horizon(gamma, settings.evaluation == "soft")
         self._shape = (settings.horizon, world.width + n_action)
         rollouts = {"member": Draw(1, "uniform"), "rollout": Draw(self._shape[0] * self._shape[1])}
-        self.noise: Mapping[str, Draw] = rollouts if settings.horizon else {}
+        self._by_prior = settings.rollout == "prior"
+        following = {"following": Draw(n_action)} if self._by_prior else {}
+        self.noise: Mapping[str, Draw] = (rollouts if settings.horizon else {}) | following
 
     def q_of(self, state: Tensor, action: Tensor) -> Tensor:
         """Smaller of the critics' values, `[K, B, N]`, not expanded; differentiable in the actions alone."""
@@ -85,22 +87,33 @@ class ModelQ:
         return target[:, None] - critic(data.history).squeeze(-1)
 
     def _through_model(self, critic: Network, objective: Objective, walk: Walk, noise: Noise) -> Any:
-        """Function from states and actions to expanded values."""
+        """Function from states and actions to expanded values, along `walk` or the prior."""
         member = self.world.member(noise["member"][..., 0])
         numbers = noise["rollout"].view(*member.shape, *self._shape)
-        along = Paths(self.world, walk, member, numbers)
+        along = Paths(self.world, self._prior_walk(objective) if self._by_prior else walk, member, numbers)
         return partial(expanded_q, critic, along=along, objective=objective, of=self._of)
 
     def _evaluated(
         self, critic: Network, data: Transitions, following: Following, objective: Objective
     ) -> Evaluated:
-        """Posterior at next states, with its actions' values."""
-        actions = following(data.next_state)
+        """Posterior at next states, or the prior in its place, with its actions' values."""
+        if self._by_prior:
+            with torch.no_grad():
+                walk, noise = self._prior_walk(objective), following.noise["following"]
+                actions = walk(data.next_state, noise, objective)
+        else:
+            actions = following(data.next_state)
         if not self.horizon:
             return evaluate(critic, data.next_state, actions)
         with torch.no_grad():
             q_of = self._through_model(critic, objective, following.walk, following.noise)
             return Evaluated(data.next_state, actions, q_of(data.next_state, actions.action))
+
+    @staticmethod
+    def _prior_walk(objective: Objective) -> Walk:
+        """Actions of the prior, for rollouts that follow it."""
+        assert isinstance(objective.prior, Walking), "rollouts follow a learned prior"
+        return objective.prior.walk
 
     def _target(self, data: Transitions, found: Evaluated, objective: Objective) -> Tensor:
         v_next = state_value(found, objective.alpha, evaluation=self.evaluation)

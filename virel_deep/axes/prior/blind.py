@@ -9,7 +9,8 @@ from torch import Tensor
 from virel_deep.axes.categorical import likelihood, log_probabilities, log_probability
 from virel_deep.axes.gaussian import kl_parts
 from virel_deep.axes.gaussian import likelihood as gaussian_likelihood
-from virel_deep.axes.posterior.tanh_gaussian import log_squashed, split
+from virel_deep.axes.interfaces import Objective
+from virel_deep.axes.posterior.tanh_gaussian import log_squashed, split, squash
 from virel_deep.axes.tensors import PriorLoss, Weighted, seed_mean, seedwise
 from virel_deep.design import priors
 from virel_deep.networks.network import Network
@@ -70,9 +71,8 @@ class FittedPrior:
         """Restore nothing: the prior remembers nothing beside its network."""
 
     def _outputs(self, state: Tensor) -> Tensor:
-        """Outputs `[K, R, n]` of the network that the objective has, without gradient."""
-        with torch.no_grad():
-            return self._asked(self._sight(state)).squeeze(1)
+        """Outputs `[K, R, n]` of the network that the objective has, differentiable in the states alone."""
+        return self._asked.differentiable(self._sight(state), fixed=True).squeeze(1)
 
     def _learnt(self, state: Tensor) -> Tensor:
         """Outputs `[K, R, n]` of the network that learns, differentiable unless it is frozen."""
@@ -139,6 +139,12 @@ class TanhGaussian(FittedPrior):
             lambda mine, other: kl_parts(split(mine), split(other)).sum(-1), head, self._outputs(state)
         )
         return found
+
+    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:  # noqa: ARG002
+        """Draw one action at each state, differentiable in the states; its divergence from itself is 0."""
+        head = self._outputs(state)[:, :, None]
+        action, pre, log_p = seedwise(lambda one, xi: squash(split(one), xi), head, noise[:, :, None])
+        return Weighted(action, torch.zeros_like(log_p), log_p, log_p, pre=pre)
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:
         """Minus the mean log likelihood of the posterior's actions, IADP's M-step."""

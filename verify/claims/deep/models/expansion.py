@@ -112,9 +112,19 @@ class Expanded(NamedTuple):
 
 
 def expanded(
-    model: TabularMDP, q: Array, policies: tuple[Array, Array], alpha: float, h: int, perturb: float
+    model: TabularMDP,
+    q: Array,
+    policies: tuple[Array, Array],
+    alpha: float,
+    h: int,
+    perturb: float,
+    *,
+    rollout: Any = "posterior",
 ) -> Expanded:
-    """Deep expansions of a critic `q [S, A]` by h steps of a model under a policy, given with its prior."""
+    """Deep expansions of a critic `q [S, A]` by h steps of a model under a policy, given with its prior.
+
+    With `rollout="prior"` the prior takes the steps in the policy's place.
+    """
     from virel_deep.axes.interfaces import Objective  # noqa: PLC0415
     from virel_deep.axes.model.model_q import ModelQ  # noqa: PLC0415
     from virel_deep.axes.prior.constant import Uniform  # noqa: PLC0415
@@ -124,15 +134,17 @@ def expanded(
     n_states, n_actions = model.shape
     critic = critic_network(q)
     policy: Any = TablePolicy(*policies)
-    settings = Model(critics=1, evaluation="soft" if alpha else "hard", horizon=h)
+    prior: Any = TablePolicy(policies[1], policies[1]) if rollout == "prior" else Uniform()
+    settings = Model(critics=1, evaluation="soft" if alpha else "hard", horizon=h, rollout=rollout)
     world: Any = TableWorld(model)
     value = ModelQ(settings, critic, critic, world, n_action=n_actions, gamma=model.gamma)
-    objective = Objective(value.q_of, Uniform(), tensor([alpha * (1 + 0.1 * perturb)]))
-    rows = rollouts(model, policies[0], h)
+    objective = Objective(value.q_of, prior, tensor([alpha * (1 + 0.1 * perturb)]))
+    rows = rollouts(model, policies[rollout == "prior"], h)
     numbers = np.zeros((len(rows.s), h, 1 + n_actions))
     numbers[:, :, :2] = rows.draws
     nothing = np.zeros(len(rows.s))
     noise = {"member": tensor(nothing[:, None]), "rollout": tensor(numbers.reshape(len(rows.s), -1))}
+    noise["following"] = tensor(rows.a[:, None])
     state, action = np.eye(n_states)[rows.s], np.eye(n_actions)[rows.a]
     history = np.concatenate((state, action), axis=1)
     data = Transitions(*map(tensor, (state, history, nothing, nothing, state)))

@@ -169,7 +169,7 @@ class _Deep:
         return fitted(self._prior(table), state, here)
 
 
-def _cells(mdp: TabularMDP) -> st.SearchStrategy[Ints]:
+def cells(mdp: TabularMDP) -> st.SearchStrategy[Ints]:
     """Observations `[S]`, half as many as states."""
     n, cells = mdp.n_states, (mdp.n_states + 1) // 2
     return st.integers(0, cells**n - 1).map(lambda k: np.array([k // cells**s % cells for s in range(n)]))
@@ -186,7 +186,7 @@ CLAIMS = (
         check=Check(
             gap,
             instances(
-                mdp=mdps(max_states=4, max_actions=3), n=counts, cell=_cells, alpha=WARM, logits=q_tables
+                mdp=mdps(max_states=4, max_actions=3), n=counts, cell=cells, alpha=WARM, logits=q_tables
             ),
             n_random=30,
         ),

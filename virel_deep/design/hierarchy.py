@@ -1,0 +1,63 @@
+"""Settings of a hierarchy: a latent of a high level, and a low level that policy and prior share; no torch.
+
+The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from virel_common.errors import require
+from virel_deep.design.fields import Part, check_types, demand_at_least
+from virel_deep.design.parts import Posterior
+from virel_deep.design.priors import Blind
+
+
+@dataclass(frozen=True)
+class Hierarchy(Posterior):
+    """Settings of a policy with two levels, whose low level belongs to its prior."""
+
+    has_density = False
+
+    latents: int = 4
+    """Values of the latent z, each with a low level of its own."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for no latent."""
+        check_types(self)
+        demand_at_least(self, 1, "latents")
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if a part cannot work with a policy of two levels."""
+        needs = {"value": {"target-q", "v-network"}, "prior": {"latent"}, "temperature": {"constant"}}
+        for axis, kinds in needs.items():
+            found, allowed = others[axis].kind, ", ".join(map(repr, sorted(kinds)))
+            require(found in kinds, axis, found, f"must be {allowed} for a latent posterior")
+        evaluation = getattr(others["value"], "evaluation", None)
+        rule = "must be 'hard' or 'soft' for a latent posterior"
+        require(evaluation in {"hard", "soft"}, "value.evaluation", evaluation, rule)
+
+
+@dataclass(frozen=True)
+class Latent(Hierarchy, kind="latent"):
+    """High level pi(z|s), from a network, and a tanh-Gaussian low level per latent, the prior's (HDP)."""
+
+
+@dataclass(frozen=True)
+class LatentCategorical(Hierarchy, kind="latent-categorical"):
+    """High level pi(z|s), from a network, and a categorical low level per latent, the prior's (HDP)."""
+
+    discrete = True
+
+
+@dataclass(frozen=True)
+class LatentPrior(Blind, kind="latent"):
+    """Default p(z|s) of the high level, fitted to it, and the low level; neither sees the hidden entries.
+
+    `frozen` is of both.
+    """
+
+    def fit(self, others: Mapping[str, Part]) -> None:
+        """Raise `InputError` if the policy has no levels."""
+        found = others["posterior"].kind
+        rule = "must be 'latent' or 'latent-categorical' for a latent prior"
+        require(isinstance(others["posterior"], Hierarchy), "posterior", found, rule)
