@@ -137,7 +137,7 @@ def _useful_span(x: Point) -> float:
 
 def _progress(x: Point, outcome: Outcome, clock: Clock) -> Progress:
     """What to tell of a certifying sweep."""
-    tolerance = x.task.tolerance(_rows.peak(x.w) - abs(outcome.shift))
+    tolerance = max(x.task.tolerance(_rows.peak(x.w) - abs(outcome.shift)), 0.0)
     seconds, left = clock.left(outcome.bound, tolerance)
     return Progress(x.n_steps, outcome.bound, tolerance, seconds, left, lambda: x.task.sign * x.v)
 
