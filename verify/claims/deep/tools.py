@@ -5,7 +5,6 @@ torch and `virel_deep` are imported inside functions, so that the registry can b
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,20 +22,15 @@ Model = tuple[Approximator, Array]
 
 
 def require_torch() -> None:
-    """Check that torch and the deep agent's losses can be imported, and give torch one thread.
-
-    numba sets OpenMP's number of threads for the whole process when its pool starts, so that pool starts first.
+    """Check that torch and the deep agent's losses can be imported.
 
     Raises:
         InputError: torch is missing or broken.
     """
     try:
-        import torch  # noqa: PLC0415
+        import torch  # noqa: F401, PLC0415
 
         import virel_deep.axes.losses  # noqa: F401, PLC0415
-
-        numba.get_num_threads()  # starts the pool
-        torch.set_num_threads(1)
     except ImportError as error:
         raise InputError(
             f"claims about the deep agent need torch, which cannot be imported here ({error}); "
