@@ -24,7 +24,7 @@ UNIFORM = {"uniform", "fixed"}
 NON_PARAMETRIC = {"weighted", "top-share", "stein", "smc", "tilted"}
 """Kinds of posteriors that are weighted actions or particles, by no distribution's parameters."""
 CURVES = ("learning", "rows", "transfer")
-"""Pages of docs/benchmarks with learning curves; what was measured of other rows is in docs/deep/measured.md."""
+"""Pages of docs/benchmarks with learning curves; other rows may be in docs/deep/measured.md."""
 STEMS = {
     "virel": ("eq-", "theorem-", "deep-q-loss", "deep-v-loss", "deep-policy-loss", "deep-em-"),
     "beta": ("deep-residual-",),
