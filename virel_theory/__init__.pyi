@@ -123,11 +123,14 @@ from .solvers.soft import soft_policy_iteration as soft_policy_iteration
 from .solvers.soft import soft_value_iteration as soft_value_iteration
 from .solvers.solution import Solution as Solution
 from .solvers.solution import SolverError as SolverError
+from .solvers.solution import SolverInterrupted as SolverInterrupted
 from .solvers.solution import Status as Status
+from .solvers.solution import ThreadUse as ThreadUse
 from .solvers.solve import policy_evaluation as policy_evaluation
 from .solvers.solve import policy_iteration as policy_iteration
 from .solvers.solve import solve as solve
 from .solvers.solve import value_iteration as value_iteration
+from .solvers.watch import Progress as Progress
 from .undiscounted.average_reward import average_reward as average_reward
 from .undiscounted.finite_horizon import finite_horizon as finite_horizon
 from .undiscounted.reachability import reachability as reachability

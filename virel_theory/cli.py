@@ -17,16 +17,19 @@ from rich.table import Table
 from rich.text import Text
 
 from virel_common.errors import InputError, require
-from virel_common.terminal import run_command, say
-from virel_theory.mdp.storage import atomic_npz
+from virel_common.signals import stop_signals_interrupt
+from virel_common.terminal import INTERRUPTED, run_command, say
+from virel_theory.checks import Array
+from virel_theory.mdp.storage import atomic_npz, read_npz
+from virel_theory.mdp.tables import as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
 from virel_theory.models.goals import goal_states, has_labels, state_numbers
 from virel_theory.models.load import load_problem
 from virel_theory.objectives import OBJECTIVES, Answer
-from virel_theory.output import check_writable, policy_summary, refusing_a_full_disk, round_up
+from virel_theory.output import Bar, check_writable, policy_summary, refusing_a_full_disk, round_up
 from virel_theory.solve_options import DISCOUNTED, SolveConfig, check_objective
-from virel_theory.solvers.solution import Solution
+from virel_theory.solvers.solution import Solution, SolverInterrupted, Status
 from virel_theory.solvers.solve import solve
 
 PROG = "virel solve"
@@ -60,21 +63,47 @@ def run(config: SolveConfig, *, certifier: Certifier | None = None) -> int:
         return run_undiscounted(config, mdp, asked)
     sense = config.sense or asked or "max"
     start = time.perf_counter()
-    solution = solve(
-        mdp,
-        method=config.method,
-        sense=sense,
-        rtol=config.rtol,
-        atol=config.atol,
-        max_steps=config.max_steps,
-    )
+    solution = solve_or_stop(config, mdp, sense=sense)
     seconds = time.perf_counter() - start
     rows = summary(mdp, solution, sense=sense, seconds=seconds)
     show({"MDP": f"{sizes(config.mdp, mdp)}, gamma = {mdp.gamma:g}", **rows})
     if config.out is not None:
         write(config.out, solution)
+    if solution.status is Status.INTERRUPTED:
+        return INTERRUPTED
     certify(config, mdp, solution, sense=sense, certifier=certifier)
     return 0 if solution.status.ok else 1
+
+
+def solve_or_stop(config: SolveConfig, mdp: TabularMDP, *, sense: Sense) -> Solution:
+    """Solve with a bar on the terminal; after Ctrl-C or SIGTERM, what was reached by then."""
+    start = None if config.resume is None else values_of(config.resume, mdp)
+    with Bar() as bar, stop_signals_interrupt():
+        try:
+            return solve(
+                mdp,
+                method=config.method,
+                sense=sense,
+                rtol=config.rtol,
+                atol=config.atol,
+                start=start,
+                max_steps=config.max_steps,
+                watch=bar,
+            )
+        except SolverInterrupted as stopped:
+            return stopped.solution
+
+
+def values_of(path: Path, mdp: TabularMDP) -> Array:
+    """Values `[S]` in a file that `--out` wrote; `InputError` if it holds none that fit the MDP."""
+    arrays = read_npz(path)
+    require(
+        "value" in arrays,
+        "resume",
+        sorted(arrays),
+        f"must hold the array 'value', as --out writes it: {path}",
+    )
+    return as_values(arrays["value"], mdp, name="resume")
 
 
 def run_undiscounted(config: SolveConfig, mdp: TabularMDP, asked: Sense | None) -> int:
@@ -150,7 +179,7 @@ def summary(mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float
         "policy": policy_summary(solution.policy),
         "error bound": f"{round_up(solution.error_bound)} on every value, guaranteed",
         "status": f"{solution.status.name}: {solution.status.text}",
-        "method": f"{solution.method}, {solution.n_steps} steps, {seconds:.3g} s",
+        "method": f"{solution.method}, {solution.n_steps} steps, {seconds:.3g} s, {solution.threads}",
     }
 
 

@@ -5,14 +5,82 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import ROUND_CEILING, Context
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
+from virel_common.terminal import ignore_broken_stderr
 
 ACTIONS_SHOWN = 5
+PATIENCE_S = 1.0
+"""Seconds after which a bar shows how far a solve is."""
+
+
+class Solving(Protocol):
+    """What a bar shows of a running solve (`solvers.watch.Progress`)."""
+
+    @property
+    def n_steps(self) -> int:
+        """Steps so far."""
+
+    @property
+    def error_bound(self) -> float:
+        """Bound so far."""
+
+    @property
+    def tolerance(self) -> float:
+        """Bound to reach."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left, None if that is not known."""
+
+
+class Bar:
+    """Bar on stderr, if that is a terminal and the solve is slow: steps, bound, bound to reach, time left."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Bar":
+        """Begin; the bar appears later."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the bar from the terminal, if it appeared."""
+        if self._task is not None:
+            with ignore_broken_stderr():
+                self._bar.stop()
+
+    def __call__(self, now: Solving) -> None:
+        """Show the state of a solve."""
+        if not self._bar.console.is_terminal or now.seconds < PATIENCE_S:
+            return
+        with ignore_broken_stderr():
+            if self._task is None:
+                self._bar.start()
+                self._task = self._bar.add_task("", total=1.0)
+            share = 0.0 if now.left_s is None else now.seconds / (now.seconds + now.left_s)
+            self._bar.update(self._task, completed=share, description=state_line(now))
+
+
+def state_line(now: Solving) -> str:
+    """Text such as `step 3: bound 0.012, to reach 1e-06, about 20 s left`."""
+    left = "" if now.left_s is None else f", about {now.left_s:.0f} s left"
+    return f"step {now.n_steps}: bound {round_up(now.error_bound)}, to reach {now.tolerance:.3g}{left}"
 
 
 def policy_summary(policy: NDArray[np.intp]) -> str:

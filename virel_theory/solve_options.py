@@ -17,12 +17,13 @@ DISCOUNTED = "discounted"
 class SolveConfig:
     """Solve an MDP and print what is guaranteed about the answer.
 
-    Exit status: 0 solved to the tolerance, 1 tolerance not reached, 2 bad input, 130 interrupted.
+    Exit status: 0 solved to the tolerance, 1 tolerance not reached, 2 bad input, 130 interrupted. After
+    Ctrl-C the values reached by then are printed, and written to --out, with a bound that is true for them.
     """
 
     mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE|gym:ID")]
-    """MDP to solve: an .npz file (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra or .drn file, or a
-    Gymnasium toy-text environment such as gym:FrozenLake-v1."""
+    """MDP to solve: an .npz file or .mdp folder (from `TabularMDP.save`, or QVBS), a PRISM/Storm .tra or .drn
+    file, or a Gymnasium toy-text environment such as gym:FrozenLake-v1."""
 
     objective: str = DISCOUNTED
     """What is optimal: discounted, finite-horizon, reach (the probability of ever reaching a goal),
@@ -72,6 +73,10 @@ class SolveConfig:
     """File (.npz) for the arrays of the solution: value, q, policy and error_bound;
     other objectives have lower and upper, or gain and bias, too."""
 
+    resume: Path | None = None
+    """File (.npz) that --out wrote: begin from its values, for instance after Ctrl-C. Whatever they
+    are, the bound is that of any other run."""
+
     certify: Path | None = None
     """File (.json) for a proof of how far the policy is from optimal; `virel recheck` checks it."""
 
@@ -85,7 +90,7 @@ def check_objective(config: SolveConfig) -> None:
         config.objective,
         f"must be one of {known} (goals are named by --goal)",
     )
-    uses = {"gamma", "method", "certify", "max_steps"}
+    uses = {"gamma", "method", "certify", "max_steps", "resume"}
     if config.objective != DISCOUNTED:
         uses = OBJECTIVES[config.objective].uses
         has_goal = config.goal is not None or config.mdp.startswith(GYM_PREFIX) or "goal" not in uses
@@ -94,6 +99,7 @@ def check_objective(config: SolveConfig) -> None:
         "gamma": config.gamma,
         "method": None if config.method == "auto" else config.method,
         "certify": config.certify,
+        "resume": config.resume,
         "max_steps": config.max_steps,
         "horizon": config.horizon,
     }

@@ -11,6 +11,7 @@ from benchmarks.theory import _instances
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers import backups as _backups
 from virel_theory.solvers.kernels import prefetch
+from virel_theory.solvers.problem import problem
 
 
 @njit(parallel=True)
@@ -45,7 +46,7 @@ def _gather(index, v, n_chunks):  # type: ignore[no-untyped-def]
 
 def sweep_and_floors(mdp: TabularMDP) -> dict[str, float]:
     """Seconds of one sweep of T*, of reading its bytes, and of gathering its values only."""
-    b = _backups.backups(mdp.transition, mdp.reward, mdp.gamma)
+    b = _backups.backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
     v, w, read = np.zeros(mdp.n_states), np.empty(mdp.n_states), np.ones(2**27)
     chunks = 8 * get_num_threads()
     runs = {"sweep_s": lambda: b.full(v, w), "read_s": lambda: _read(read, chunks)}

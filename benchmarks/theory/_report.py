@@ -1,6 +1,7 @@
 """Results of the solvers as a Markdown table, with summary numbers."""
 
 import math
+import statistics
 from typing import Any
 
 HEAD = (
@@ -27,6 +28,17 @@ asked for the same accuracy. Runs alternate, and the table holds their medians.
   cores, two threads of ours wait for each other; the peers have one thread and do not.
 """
 
+ABOUT_CONDITIONS = """## Quiet and busy machines
+
+Written by `python -m benchmarks.theory.conditions`: ours and the peers in turns, 20 alternations (fewer where
+a contender's budget of seconds ran out), with nothing, with three busy loops, or with two processes beside
+that stream through memory. "p90" is the 90th percentile. The ratio's p90 is that of our time divided by the
+best peer's in the same alternation. "threads" is what `Solution.threads` of our last run says."""
+CONDITIONS_HEAD = (
+    "| instance | ours, ms | p90 | best peer, ms | p90 | ratio | p90 of ratios | threads | runs | load |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
 
 def markdown(results: dict[str, Any]) -> str:
     """Write the whole page from the results."""
@@ -42,7 +54,56 @@ def markdown(results: dict[str, Any]) -> str:
         ]
     lines += [f"Not compared: {name}: {why}." for name, why in results["missing"].items()]
     lines += [line for note in results["notes"] for line in ("", note)]
+    lines += conditions(results.get("conditions", {}))
     return "\n".join(lines) + "\n"
+
+
+def conditions(found: dict[str, Any]) -> list[str]:
+    """Lines on quiet and busy machines, one table per condition."""
+    lines = ["", ABOUT_CONDITIONS] if found else []
+    for title, instances in found.items():
+        lines += ["", f"### {title}", "", CONDITIONS_HEAD]
+        lines += [_condition_row(name, x) for name, x in instances.items()]
+        ratios = [statistics.median(x["ours"]) / _best(x)[1] for x in instances.values()]
+        worst = max(_tail(x) for x in instances.values())
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        line = f"Geometric mean of the ratios of medians: {mean:.3f}; largest: {max(ratios):.3f}"
+        lines += ["", f"{line}; largest 90th percentile of the paired ratios: {worst:.3f}."]
+    return lines
+
+
+def _best(x: dict[str, Any]) -> tuple[str, float]:
+    """Peer with the smallest median, and that median in seconds."""
+    medians = {name: statistics.median(runs) for name, runs in x["peers"].items()}
+    name = min(medians, key=medians.__getitem__)
+    return name, medians[name]
+
+
+def _tail(x: dict[str, Any]) -> float:
+    """90th percentile of our time divided by the best peer's in the same alternation."""
+    return tail([mine / its for mine, its in zip(x["ours"], x["peers"][_best(x)[0]], strict=False)])
+
+
+def tail(values: list[float]) -> float:
+    """90th percentile: the smallest value that nine tenths do not exceed."""
+    return sorted(values)[math.ceil(0.9 * len(values)) - 1]
+
+
+def _condition_row(name: str, x: dict[str, Any]) -> str:
+    peer, median = _best(x)
+    cells = [
+        name,
+        f"{1e3 * statistics.median(x['ours']):.2f}",
+        f"{1e3 * tail(x['ours']):.2f}",
+        f"{peer} {1e3 * median:.2f}",
+        f"{1e3 * tail(x['peers'][peer]):.2f}",
+        f"{statistics.median(x['ours']) / median:.3f}",
+        f"{_tail(x):.3f}",
+        x["threads"],
+        f"{min(len(x['ours']), len(x['peers'][peer]))}",
+        f"{x['load']:.1f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
 
 
 def ratio(x: dict[str, Any], atol: float) -> float | None:

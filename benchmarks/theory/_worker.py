@@ -1,7 +1,7 @@
 """One contender in a process of its own: `python -m benchmarks.theory._worker NAME INSTANCE ATOL VALUES`.
 
 Reads commands from stdin, answers each with a JSON line: `solve` runs once; `memory` runs twice, untimed;
-`check` compares with the reference.
+`floors` measures a sweep and the bandwidth; `check` compares with the reference.
 """
 
 import contextlib
@@ -35,8 +35,6 @@ def main() -> None:
     start = time.perf_counter()
     run = prepare(mdp, atol)
     answer = {"setup_s": time.perf_counter() - start, "mdp_bytes": _instances.n_bytes(mdp)}
-    if name == "ours":
-        answer |= _floors.sweep_and_floors(mdp)
     print(json.dumps(answer), file=answers, flush=True)
     found = None
     for line in sys.stdin:
@@ -50,6 +48,8 @@ def main() -> None:
             answer = {"huge_extra_bytes": extra_bytes(run)}
             with without_huge_pages():
                 answer["extra_bytes"] = extra_bytes(run)
+        elif line.strip() == "floors":
+            answer = _floors.sweep_and_floors(mdp)
         else:
             answer = finish(found, values)
         print(json.dumps(answer), file=answers, flush=True)
@@ -64,6 +64,7 @@ def finish(found: object, values: Path) -> dict[str, object]:
             "method": found.method,
             "status": found.status.name,
             "n_steps": found.n_steps,
+            "threads": str(found.threads),  # type: ignore[attr-defined]
         }
     gap = np.abs(np.asarray(found, dtype=np.float64).ravel() - np.load(values))
     return {"error": float(gap.max())}

@@ -115,7 +115,7 @@ def compare(instance: _instances.Instance, names: list[str], options: argparse.N
                         worker.solve()
             for worker in workers.values():  # ours first: it writes the reference
                 worker.facts |= worker.ask("check")
-            workers["ours"].facts |= workers["ours"].ask("memory")
+            workers["ours"].facts |= workers["ours"].ask("floors") | workers["ours"].ask("memory")
             results = {name: worker.result() for name, worker in workers.items()}
         finally:
             for worker in workers.values():

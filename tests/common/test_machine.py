@@ -1,27 +1,40 @@
-"""The processor's name and the number of CPUs."""
+"""How many CPUs a process may use: limits of control groups, version 1 and 2, in and out of containers."""
 
-import os
+import pytest
 
-from virel_common import machine
+from virel_common.machine import cpu_quota
 
-
-def test_the_processor_has_a_name_without_cpuinfo_too(monkeypatch, tmp_path):
-    assert machine.processor()
-    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "absent")
-    assert machine.processor()
+V1, V2 = "4:memory:/m\n2:cpu,cpuacct:/a/b\n", "0::/a/b\n"
 
 
-def test_the_name_is_that_of_the_first_model(monkeypatch, tmp_path):
-    (tmp_path / "cpuinfo").write_text("processor : 0\nmodel name\t: Fast 9000\nmodel name\t: Slow 1\n")
-    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
-    assert machine.processor() == "Fast 9000"
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
-def test_only_the_cpus_that_this_process_may_use_count():
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        assert machine.available_cpus() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
-    assert machine.available_cpus() == len(allowed)
+@pytest.mark.parametrize(
+    ("groups", "files", "cpus"),
+    [
+        (V2, {"a/b/cpu.max": "150000 100000\n"}, 1.5),
+        (V2, {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "200000 100000\n"}, 2.0),  # of the parent
+        (V2, {"cpu.max": "300000 100000\n"}, 3.0),  # a container sees its own group as the root
+        (V2, {"a/b/cpu.max": "max 100000\n"}, 1e6),
+        (
+            V1,
+            {"cpu,cpuacct/a/b/cpu.cfs_quota_us": "50000", "cpu,cpuacct/a/b/cpu.cfs_period_us": "100000"},
+            0.5,
+        ),
+        (V1, {"cpu,cpuacct/a/b/cpu.cfs_quota_us": "-1", "cpu,cpuacct/a/b/cpu.cfs_period_us": "100000"}, 1e6),
+        (V1, {"memory/m/cpu.max": "1 100000"}, 1e6),
+        ("", {}, 1e6),
+    ],
+)
+def test_the_smallest_limit_of_all_groups_counts(tmp_path, groups, files, cpus):
+    write(tmp_path / "cgroup", groups)
+    for name, text in files.items():
+        write(tmp_path / "fs" / name, text)
+    assert cpu_quota(tmp_path / "cgroup", tmp_path / "fs") == cpus
+
+
+def test_a_system_without_control_groups_has_no_limit(tmp_path):
+    assert cpu_quota(tmp_path / "missing", tmp_path) == 1e6

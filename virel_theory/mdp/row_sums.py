@@ -35,6 +35,14 @@ def first_bad_row(rows: Rows, sums: Array, target: Array) -> tuple[int, float] |
     return None
 
 
+def is_fine(worst: float, n_terms: int) -> bool:
+    """Whether no row can be bad, from the largest |sum - target| of all and the most non-zeros of a row.
+
+    By the rule of `first_bad_row`; if False, that function decides.
+    """
+    return worst <= max(SURE, row_sum_tolerance(n_terms) - n_terms * U)
+
+
 def longest_row(rows: Rows) -> int:
     """Largest number of non-zeros in a row of a matrix; zeros that a CSR matrix stores do not count."""
     if isinstance(rows, np.ndarray):

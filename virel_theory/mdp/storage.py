@@ -1,5 +1,8 @@
-"""Reading and writing of `.npz` files: never a pickle, never half a file."""
+"""Reading and writing of `.npz` files, and of folders of `.npy` files: never a pickle, never half of one."""
 
+import os
+import secrets
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,10 +13,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_common.errors import InputError, require
-from virel_common.files import atomic_file
+from virel_common.files import TEMPORARY, atomic_file, rename_synced
 
 # What numpy, zipfile and zlib raise on damaged bytes (RuntimeError: an encrypted file or an unknown version).
 BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+FOLDER = ".mdp"
+"""Suffix of a folder of `.npy` files that holds an MDP."""
+MAPPED_FROM = 1 << 20
+"""Bytes from which an array is mapped, not read."""
 
 
 def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> None:
@@ -45,6 +53,52 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise
     except BROKEN as err:
         raise InputError(f"`{path}` must be an .npz archive without pickled objects; {err}") from None
+
+
+def atomic_npy_folder(path: Path, arrays: dict[str, Any]) -> None:
+    """Write arrays to a folder `path`, one `.npy` file each: all of them, or nothing. It replaces the folder.
+
+    Unlike an `.npz` file, the folder can be mapped into memory.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+    old = temporary.with_name(f"{temporary.name}-old")
+    try:
+        is_ours = not path.exists() or (path.is_dir() and {x.suffix for x in path.iterdir()} <= {".npy"})
+        require(is_ours, "path", str(path), "must be a new name, or a folder with an MDP in it")
+        temporary.mkdir()
+        try:
+            for name, array in arrays.items():
+                with (temporary / f"{name}.npy").open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if path.exists():
+                path.rename(old)
+            rename_synced(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as err:
+        raise InputError(
+            f"`path` must be in a writable folder; found {str(path)!r} ({err.strerror or err})"
+        ) from None
+
+
+def map_npy_folder(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of a folder of `.npy` files, large ones mapped into memory: processes that map them share it.
+
+    Any damage raises `InputError`.
+    """
+    out: dict[str, NDArray[Any]] = {}
+    try:
+        for file in sorted(path.glob("*.npy")):
+            large = file.stat().st_size >= MAPPED_FROM
+            out[file.stem] = np.asarray(np.load(file, mmap_mode="r" if large else None, allow_pickle=False))
+    except OSError as err:
+        raise InputError(f"`{path}` must be a readable folder; {err.strerror or err}") from None
+    except BROKEN as err:
+        raise InputError(f"`{path}` must hold .npy files without pickled objects; {err}") from None
+    return out
 
 
 def csr_from_parts(arrays: dict[str, NDArray[Any]]) -> Any:

@@ -17,7 +17,14 @@ from scipy import sparse
 from virel_common.errors import require
 from virel_theory.checks import Array, Mask, as_distribution
 from virel_theory.mdp.row_sums import longest_row
-from virel_theory.mdp.storage import atomic_npz, csr_from_parts, read_npz
+from virel_theory.mdp.storage import (
+    FOLDER,
+    atomic_npy_folder,
+    atomic_npz,
+    csr_from_parts,
+    map_npy_folder,
+    read_npz,
+)
 from virel_theory.mdp.validation import (
     Transition,
     as_action_mask,
@@ -167,7 +174,11 @@ class TabularMDP:
         return TabularMDP(self.csr_transition, self.reward, self.gamma, self.initial, self.mask)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the MDP to an `.npz` file without pickles, atomically: on an error no file is left."""
+        """Write the MDP without pickles, atomically: on an error nothing is left.
+
+        A `path` that ends in `.npz` is one file, one that ends in `.mdp` a folder of `.npy` files. `load`
+        maps the folder into memory, so that several processes share one copy of a large MDP.
+        """
         arrays: dict[str, Any] = {
             "reward": self.reward,
             "gamma": np.float64(self.gamma),
@@ -180,11 +191,14 @@ class TabularMDP:
         else:
             csr = self.transition
             arrays |= {"indptr": csr.indptr, "indices": csr.indices, "data": csr.data}
-        atomic_npz(Path(path), arrays)
+        if Path(path).suffix == FOLDER:
+            atomic_npy_folder(Path(path), arrays)
+        else:
+            atomic_npz(Path(path), arrays)
 
     @staticmethod
     def load(path: str | os.PathLike[str], *, gamma: float | None = None) -> "TabularMDP":
-        """Read an MDP from an `.npz` file that `TabularMDP.save` wrote.
+        """Read an MDP from an `.npz` file, or map one from a `.mdp` folder, that `TabularMDP.save` wrote.
 
         Keys of the archive: `transition`, or `indptr`, `indices` and `data`; `reward`, `gamma`; optional
         `initial` and `mask`. The argument `gamma` takes the place of the discount in the file, which may
@@ -193,7 +207,7 @@ class TabularMDP:
         Raises: InputError: if the file is missing, truncated, holds pickled objects, lacks a key, or fails
             validation.
         """
-        arrays = read_npz(Path(path))
+        arrays = map_npy_folder(Path(path)) if Path(path).is_dir() else read_npz(Path(path))
         require("reward" in arrays, str(path), sorted(arrays), "must hold the array 'reward'")
         discount: Any = gamma
         if gamma is None:

@@ -8,12 +8,13 @@ from scipy import sparse
 
 from virel_common.errors import InputError, require
 from virel_theory.checks import Array, Mask, as_mask, as_number, as_real, first_bad
-from virel_theory.mdp.row_sums import Rows, first_bad_row
+from virel_theory.mdp.row_sums import Rows, first_bad_row, is_fine
 
 Transition = Array | sparse.csr_array
 """Transition probabilities p(s'|s, a): dense `[S, A, S]`, or CSR `[S*A, S]` with row `s*A + a`."""
 
 Value = TypeVar("Value")
+LARGE = 1_000_000  # entries from which validation takes care not to make temporary arrays
 ROUNDED = 1e-3  # sums this close to 1 look like rounding in print, and the message says what to do
 TOOLBOX = "`from_toolbox` reads the order of other toolboxes, one matrix [S, S] per action"
 
@@ -83,6 +84,9 @@ def as_action_mask(mask: ArrayLike | None, shape: tuple[int, int]) -> Mask | Non
 
 def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> None:
     """Raise `InputError` unless each transition row is a distribution, or zero for a missing action."""
+    large = not isinstance(transition, np.ndarray) and len(transition.data) >= LARGE
+    if large and _is_surely_fine(transition, mask):
+        return
     entries: Array
     rows: Rows
     if isinstance(transition, np.ndarray):
@@ -114,6 +118,16 @@ def check_rows(transition: Transition, n_actions: int, mask: Mask | None) -> Non
             f"`transition` must {rule} in every row; "
             f"found the sum {total!r} for state {state}, action {action}{hint}"
         )
+
+
+def _is_surely_fine(csr: Any, mask: Mask | None) -> bool:
+    """Whether one pass over a large CSR transition, without temporary arrays, finds nothing to look at."""
+    from virel_theory.mdp.large_rows import survey  # noqa: PLC0415  (numba is slow to import)
+
+    exists = np.empty(0, dtype=np.bool_) if mask is None else np.ascontiguousarray(mask).reshape(-1)
+    parts = (read_only(part) for part in (csr.indptr, csr.indices, csr.data))
+    well_formed, worst, longest = survey(*parts, exists, csr.shape[1])
+    return bool(well_formed) and is_fine(float(worst), int(longest))
 
 
 def _check_csr(csr: sparse.csr_array) -> None:

@@ -14,11 +14,13 @@ from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import garnet_kernels
 from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
-from virel_theory.threads import n_threads
+from virel_theory.threads.count import n_threads
+from virel_theory.threads.team import share
 
 Cell = tuple[int, int]
 
-PARALLEL_FROM = 1_000_000  # non-zeros; below, starting threads costs more than it saves
+PER_THREAD = 500_000  # non-zeros per thread; below, waking it costs more than it saves
+CHUNK = 65_536  # non-zeros of a chunk
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 
 
@@ -263,9 +265,10 @@ def _garnet_rows(
     else:
         indptr = np.concatenate([[0], branching * mask.ravel().cumsum()]).astype(dtype)
     indices, data = np.empty(n_entries, dtype=dtype), np.empty(n_entries)
-    serial = n_entries < PARALLEL_FROM or n_threads() == 1
-    fill = garnet_kernels.fill_serial if serial else garnet_kernels.fill_parallel
-    fill(key, shape[0], indptr, indices, data)
+    n_chunks = min(n_entries // CHUNK + 1, n_rows)
+    n_helpers = min(n_threads(), n_entries // PER_THREAD) - 1
+    args = (key, shape[0], indptr, indices, data)
+    share(garnet_kernels.fill, args, n_chunks=n_chunks, n_helpers=max(n_helpers, 0))
     return sparse.csr_array((data, indices, indptr), shape=(n_rows, shape[0]))
 
 

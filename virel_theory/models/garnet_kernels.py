@@ -8,7 +8,9 @@ of threads.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from virel_theory.threads.turns import FINISHED, NEXT, take
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -105,19 +107,15 @@ def fill_row(key, row, n_states, indices, data):
     spacings(key, position + n_draws, data)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
-def fill_serial(key, n_states, indptr, indices, data):
-    """Draw all rows of a Garnet's CSR transition, one after another."""
-    for row in range(len(indptr) - 1):
-        low, high = indptr[row], indptr[row + 1]
-        fill_row(key, row, n_states, indices[low:high], data[low:high])
-
-
-@njit(cache=True, parallel=True)
-@no_type_check
-def fill_parallel(key, n_states, indptr, indices, data):
-    """Draw all rows of a Garnet's CSR transition on numba's threads, with the numbers of `fill_serial`."""
-    for row in prange(len(indptr) - 1):
-        low, high = indptr[row], indptr[row + 1]
-        fill_row(key, row, n_states, indices[low:high], data[low:high])
+def fill(key, n_states, indptr, indices, data, turns, n_chunks):
+    """Draw rows of a Garnet's CSR transition: those of the chunks that this thread gets (`threads.team`)."""
+    n_rows, own, c = len(indptr) - 1, 0, take(turns, NEXT, 1)
+    while c < n_chunks:
+        for row in range(c * n_rows // n_chunks, (c + 1) * n_rows // n_chunks):
+            low, high = indptr[row], indptr[row + 1]
+            fill_row(key, row, n_states, indices[low:high], data[low:high])
+        take(turns, FINISHED, 1)
+        own, c = own + 1, take(turns, NEXT, 1)
+    return own

@@ -15,7 +15,7 @@ import numpy as np
 
 from virel_common.errors import InputError, require
 from virel_theory.checks import Array
-from virel_theory.mdp.storage import BROKEN, read_npz
+from virel_theory.mdp.storage import BROKEN, FOLDER, read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models import from_prism as prism
 from virel_theory.models.assemble import Ints, build, csr_rows
@@ -185,8 +185,9 @@ def load_problem(
     """MDP from a file or a `gym:ID`, with the optimisation sense it asks for, Puterman 1994, Section 2.1.
 
     Args:
-        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, a `.tra` file (`prism_files.files_beside`
-            says which labels and rewards are read with it), a `.drn` file, or `gym:ID`.
+        spec: an `.npz` file that `TabularMDP.save` or QVBS wrote, an `.mdp` folder, a `.tra` file
+            (`prism_files.files_beside` says which labels and rewards are read with it), a `.drn` file, or
+            `gym:ID`.
         gamma: discount in [0, 1); None: the one in the file, an error where there is none.
         objective: name of a QVBS objective, or goal of a `.tra` or `.drn` file: a label, or state numbers;
             None elsewhere.
@@ -216,8 +217,8 @@ def load_problem(
         lab, rew = files_beside(path, reward=reward)
         options = {"lab": lab, "rew": rew, "goal": objective, "normalise": normalise}
         return from_prism(path, gamma=_given(gamma, name), **options), None
-    rule = "must be an .npz file, a .tra or .drn file, or gym:ID (Gymnasium)"
-    require(path.suffix == ".npz", "mdp", name, rule)
+    rule = "must be an .npz file, an .mdp folder, a .tra or .drn file, or gym:ID (Gymnasium)"
+    require(path.suffix in {".npz", FOLDER}, "mdp", name, rule)
     _left_out(reward=reward, normalise=normalise)
     if _is_qvbs(path):
         return from_qvbs(path, str(objective or ""), gamma=_given(gamma, name))

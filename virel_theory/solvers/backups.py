@@ -11,6 +11,7 @@ of `q` to a linear solve.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,14 @@ from scipy import sparse
 
 from virel_theory.checks import Array
 from virel_theory.solvers.kernels import rows as _rows
-from virel_theory.solvers.kernels import sweeps
+from virel_theory.solvers.kernels import shared, sweeps
 from virel_theory.solvers.problem import Problem
-from virel_theory.threads import n_threads
+from virel_theory.threads.count import n_threads
+from virel_theory.threads.team import Kernel, Pace
 
-PARALLEL_FROM = 1_000_000  # entries that a sweep of the policy reads: below, threads cost more than they save
-PARALLEL_FROM_FULL = 2_000_000  # the same threshold for sweeps of T*, which are few
-N_CHUNKS = 32
+PER_THREAD = 500_000  # entries that a sweep of the policy must read per thread: below, waking it does not pay
+PER_THREAD_FULL = 1_000_000  # the same threshold for sweeps of T*, which are few
+CHUNK = 65_536  # entries of a chunk, about 0.1 ms: as long may a thread that is held up be waited for
 COPY_SHARE = 0.2  # gather the policy's rows only if they are at most this share of the MDP's entries
 AHEAD = 200  # entries between the fetch of a value and its use
 AHEAD_FROM = 50_000  # states from which values are fetched ahead: fewer fit in the inner caches
@@ -63,6 +65,7 @@ class SparseBackups:
         self.factors(MIN_COLUMNS)
         self.policy: NDArray[np.intp] = np.zeros(len(reward), dtype=np.intp)
         self._ahead = look_ahead(self.indices, len(reward))
+        self.pace = Pace(n_threads())
         self.copy: PolicyCopy | None = None
         self._copy_tried = False
 
@@ -72,10 +75,9 @@ class SparseBackups:
         Returns the smallest and the largest entry of w - v.
         """
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
-        if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
-            low, high = sweeps.full_parallel(*args, self._ahead, N_CHUNKS)
-        else:
-            low, high = sweeps.full_range(*args, 0, len(v), self._ahead)
+        if len(self.data) >= 2 * PER_THREAD_FULL:
+            return self._share(shared.full, (*args, self._ahead), len(self.data), PER_THREAD_FULL)
+        low, high = sweeps.full_range(*args, 0, len(v), self._ahead)
         return float(low), float(high)
 
     def improve(self, v: Array, w: Array, drift: float) -> tuple[float, float, float]:
@@ -105,10 +107,9 @@ class SparseBackups:
             w,
             self.policy,
         )
-        if self._is_parallel(len(self.data), PARALLEL_FROM_FULL):
-            low, high = sweeps.lazy_parallel(*args, N_CHUNKS)
-        else:
-            low, high = sweeps.lazy_range(*args, 0, len(v))
+        if len(self.data) >= 2 * PER_THREAD_FULL:
+            return self._share(shared.lazy, args, len(self.data), PER_THREAD_FULL)
+        low, high = sweeps.lazy_range(*args, 0, len(v))
         return float(low), float(high)
 
     def factors(self, n_columns: int) -> Array:
@@ -117,7 +118,7 @@ class SparseBackups:
         if n_states * n_columns > self._table.size:
             self._table = self.q = np.empty(0)  # free the old memory first
             self._table = np.empty(n_states * max(n_actions, n_columns))
-            self.q = self._table[: n_states * n_actions].reshape(n_states, n_actions)
+        self.q = self._table[: n_states * n_actions].reshape(n_states, n_actions)
         return self._table[: n_states * n_columns].reshape(n_states, n_columns)
 
     def release(self) -> Array:
@@ -144,20 +145,18 @@ class SparseBackups:
 
         `rhs=None` stands for the policy's rewards.
         """
-        is_parallel = self._is_parallel(len(self.data) // self.reward.shape[1], PARALLEL_FROM)
+        n_entries = len(self.data) // self.reward.shape[1]
         if self.copy is None and rhs is None:
             chosen = (self.indptr, self.indices, self.data, self.reward, self.policy, self.gamma, v, w)
-            if is_parallel:
-                low, high = sweeps.chosen_parallel(*chosen, N_CHUNKS)
-            else:
-                low, high = sweeps.chosen_range(*chosen, 0, len(v))
+            if n_entries >= 2 * PER_THREAD:
+                return self._share(shared.chosen, chosen, n_entries, PER_THREAD)
+            low, high = sweeps.chosen_range(*chosen, 0, len(v))
             return float(low), float(high)
         ahead = sweeps.NEVER if self.copy is None else self._ahead
         args = (*self.rows(), self.policy_reward() if rhs is None else rhs, self.gamma, v, w)
-        if is_parallel:
-            low, high = sweeps.policy_parallel(*args, ahead, N_CHUNKS)
-        else:
-            low, high = sweeps.policy_range(*args, 0, len(v), ahead)
+        if n_entries >= 2 * PER_THREAD:
+            return self._share(shared.policy, (*args, ahead), n_entries, PER_THREAD)
+        low, high = sweeps.policy_range(*args, 0, len(v), ahead)
         return float(low), float(high)
 
     def rows(self) -> tuple[Integers, Integers, Integers, Array]:
@@ -195,10 +194,15 @@ class SparseBackups:
         entries = np.zeros(total, dtype=self.indices.dtype), np.empty(total)
         return PolicyCopy(starts, stops, *entries, np.empty(n_states), np.full(n_states, -1, dtype=np.intp))
 
-    @staticmethod
-    def _is_parallel(n_entries: int, threshold: int) -> bool:
-        """Whether a sweep that reads `n_entries` entries is large enough to pay for threads."""
-        return n_entries >= threshold and n_threads() > 1
+    def _share(
+        self, kernel: Kernel, args: tuple[Any, ...], n_entries: int, per_thread: int
+    ) -> tuple[float, float]:
+        """Let threads share a sweep that reads `n_entries` entries; returns the extremes of w - v."""
+        n_chunks = min(n_entries // CHUNK + 1, len(self.policy))
+        lows, highs = np.empty((2, n_chunks))
+        n = n_entries // per_thread
+        self.pace.run(kernel, (*args, lows, highs), n_chunks=n_chunks, n_threads=n)
+        return float(lows.min()), float(highs.max())
 
 
 class DenseBackups:
@@ -213,6 +217,7 @@ class DenseBackups:
         self.q: Array = np.empty((n_states, n_actions))
         self.policy: NDArray[np.intp] = np.zeros(n_states, dtype=np.intp)
         self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
+        self.pace = Pace(1)
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
         """Sweep with the optimal operator T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
@@ -222,6 +227,10 @@ class DenseBackups:
         np.dot(self.flat, v, out=self.q.reshape(-1))
         low, high = _rows.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
         return float(low), float(high)
+
+    def factors(self, n_columns: int) -> Array:
+        """Scratch memory `[S, n_columns]`, as `SparseBackups.factors`; the table `q` is not lent."""
+        return np.empty((len(self.policy), n_columns))
 
     def release(self) -> Array:
         """Hand over the table `q` of action values to the caller."""

@@ -11,10 +11,11 @@ from virel_theory.mdp.row_sums import SURE, first_bad_row
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels import batch
 from virel_theory.solvers.problem import check_scale
-from virel_theory.threads import n_threads
+from virel_theory.threads.count import n_threads
+from virel_theory.threads.team import share
 
 MAX_STEPS = 1000
-N_CHUNKS = 64
+N_CHUNKS = 1024  # at most: short, so that a thread that is held up is not waited for for long
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +82,7 @@ def solve_batch(
     for size, one in zip(r_max.tolist(), gammas.tolist(), strict=True):
         check_scale(size, one, name="reward", what="max|r|")
     args = (rows, rewards, gammas, MAX_STEPS, q, policy, low, high, v_max)
-    if n_threads() > 1:
-        batch.policy_iterations_parallel(*args, min(N_CHUNKS, n))
-    else:
-        batch.policy_iterations_range(*args, 0, n)
+    share(batch.policy_iterations, args, n_chunks=min(N_CHUNKS, n), n_helpers=min(n_threads(), n) - 1)
     n_terms = np.count_nonzero(rows, axis=3).max(axis=(1, 2)).astype(np.float64)
     shift, bound = cert.shifts_and_bounds(low, high, gamma=gammas, n_terms=n_terms, r_max=r_max, v_max=v_max)
     q += shift[:, None, None]

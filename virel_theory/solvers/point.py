@@ -13,10 +13,12 @@ import numpy as np
 
 from virel_theory.checks import Array
 from virel_theory.solvers.backups import Backups, SparseBackups, backups
+from virel_theory.solvers.bounds import UNIT
 from virel_theory.solvers.kernels import rows as _rows
 from virel_theory.solvers.problem import Outcome, Problem, solution
 from virel_theory.solvers.refine import refine
-from virel_theory.solvers.solution import Solution
+from virel_theory.solvers.solution import Solution, SolverInterrupted, ThreadUse
+from virel_theory.solvers.watch import Clock, Progress, Watch
 
 FORCING = 0.03  # inner sweeps of a fixed policy stop when the span of the residual has fallen to this share
 PATIENCE = (
@@ -28,7 +30,8 @@ PATIENCE = (
 class Point:
     """State of an iterative method: values `v`, their backup `w`, and the extremes `low`, `high` of w - v.
 
-    `b` makes backups of `task`; `ran` lists what has run, for `Solution.method`.
+    `b` makes backups of `task`; `n_steps` counts certifying sweeps; `ran` lists what has run, for
+    `Solution.method`.
     """
 
     task: Problem
@@ -37,6 +40,7 @@ class Point:
     w: Array
     low: float = 0.0
     high: float = 0.0
+    n_steps: int = 0
     ran: list[str] = field(default_factory=list)
 
     def note(self, what: str) -> None:
@@ -75,35 +79,81 @@ def drive(
     max_steps: int,
     method: str,
     begin: Callable[[Point], None] | None = None,
+    watch: Watch | None = None,
 ) -> Solution:
     """Run a method from the values `max_a r(s, a)`: certifying sweeps alternate with its steps until done.
 
-    `begin` may set other values first; only the sweeps decide how good they are.
+    `begin` may set other values first; only the sweeps decide how good they are. `watch` is told of each.
 
-    Done means: the tolerance is met, rounding allows no more, or `max_steps` are over.
+    Done means: the tolerance is met, rounding allows no more, or `max_steps` are over. After Ctrl-C one more
+    sweep certifies the values as they are, and `SolverInterrupted` is raised.
     """
     v = best_reward(task)
     x = Point(task, backups(task), v, np.empty_like(v))
-    if begin is not None:
-        begin(x)
-    best, stale = np.inf, 0
-    for step in range(1, max_steps + 1):
+    try:
+        outcome = _improve(x, advance, max_steps=max_steps, begin=begin, watch=watch)
+        if outcome.exhausted and np.isfinite(outcome.bound) and not outcome.met:
+            x.note("compensated sweeps")
+            outcome = replace(refined(x, outcome), exhausted=True)
+    except KeyboardInterrupt:
+        x.b.factors(1)  # the table may have been lent, or be gone
         x.low, x.high = x.b.full(x.v, x.w)
         outcome = task.judge(x.v, x.w, x.low, x.high)
+        raise SolverInterrupted(_result(x, outcome, method, interrupted=True)) from None
+    return _result(x, outcome, method)
+
+
+def _improve(
+    x: Point,
+    advance: Advance,
+    *,
+    max_steps: int,
+    begin: Callable[[Point], None] | None,
+    watch: Watch | None,
+) -> Outcome:
+    """Loop of `drive`; returns the outcome of its last certifying sweep."""
+    clock, best, stale = Clock(), np.inf, 0
+    if begin is not None:
+        begin(x)
+    while True:
+        x.n_steps += 1
+        x.low, x.high = x.b.full(x.v, x.w)
+        outcome = x.task.judge(x.v, x.w, x.low, x.high)
+        if watch is not None:
+            watch(_progress(x, outcome, clock))
+        goes_on = np.isfinite(outcome.bound) and x.span <= best / 2 and x.span > _useful_span(x)
         stale = stale + 1 if x.span > 0.99 * best else 0
         best = min(best, x.span)
-        exhausted = outcome.exhausted or (stale >= PATIENCE and x.span <= outcome.plateau)
-        if outcome.met or exhausted or step == max_steps:
-            break
+        exhausted = (outcome.exhausted and not goes_on) or (stale >= PATIENCE and x.span <= outcome.plateau)
+        if outcome.met or exhausted or x.n_steps == max_steps:
+            return replace(outcome, exhausted=exhausted)
         advance(x)
-    shift = outcome.shift
-    if exhausted and np.isfinite(outcome.bound) and not outcome.met:
-        x.note("compensated sweeps")
-        outcome = replace(refined(x, outcome), exhausted=True)
-        shift = outcome.shift
-    _rows.finish(x.b.q, shift, x.w, x.b.policy)
-    name = what_ran(method, x.ran)
-    return solution(task, (x.b.release(), x.w, x.b.policy), outcome, n_steps=step, method=name)
+
+
+def _useful_span(x: Point) -> float:
+    """Span of the residual down to which plain steps save compensated ones work, as long as it halves."""
+    return max(x.task.atol * (1 - x.task.gamma) / 2, 8 * UNIT * _rows.peak(x.v))
+
+
+def _progress(x: Point, outcome: Outcome, clock: Clock) -> Progress:
+    """What to tell of a certifying sweep."""
+    tolerance = x.task.tolerance(_rows.peak(x.w) - abs(outcome.shift))
+    seconds, left = clock.left(outcome.bound, tolerance)
+    return Progress(x.n_steps, outcome.bound, tolerance, seconds, left, lambda: x.task.sign * x.v)
+
+
+def _result(x: Point, outcome: Outcome, method: str, *, interrupted: bool = False) -> Solution:
+    """Add the shift to the table, take values and policy from it, and hand all of it over as a `Solution`."""
+    _rows.finish(x.b.q, outcome.shift, x.w, x.b.policy)
+    return solution(
+        x.task,
+        (x.b.release(), x.w, x.b.policy),
+        outcome,
+        n_steps=x.n_steps,
+        method=what_ran(method, x.ran),
+        threads=ThreadUse(x.b.pace.most, x.b.pace.n_shared, x.b.pace.n_alone),
+        interrupted=interrupted,
+    )
 
 
 def refined(x: Point, plain: Outcome) -> Outcome:

@@ -12,7 +12,7 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import Transition
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels.rows import peak
-from virel_theory.solvers.solution import Solution, Status
+from virel_theory.solvers.solution import ONE_THREAD, Solution, Status, ThreadUse
 
 LARGEST = 1e140  # largest |V| allowed, see `check_scale`
 
@@ -113,12 +113,21 @@ def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:
 
 
 def solution(
-    task: Problem, arrays: tuple[Array, Array, NDArray[np.intp]], outcome: Outcome, n_steps: int, method: str
+    task: Problem,
+    arrays: tuple[Array, Array, NDArray[np.intp]],
+    outcome: Outcome,
+    *,
+    n_steps: int,
+    method: str,
+    threads: ThreadUse = ONE_THREAD,
+    interrupted: bool = False,
 ) -> Solution:
     """Assemble a `Solution` from arrays `q, value, policy`, negated for costs, and the bound of `outcome`."""
     q, value, policy = arrays
     if outcome.met:
         status = Status.CONVERGED
+    elif interrupted:
+        status = Status.INTERRUPTED
     elif not np.isfinite(outcome.bound):
         status = Status.NOT_CONTRACTING
     else:
@@ -126,4 +135,4 @@ def solution(
     if task.sign < 0:
         np.negative(q, out=q)
         np.negative(value, out=value)
-    return Solution(value, q, policy, status, n_steps, float(outcome.bound), method)
+    return Solution(value, q, policy, status, n_steps, float(outcome.bound), method, threads)

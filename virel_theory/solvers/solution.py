@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,10 @@ class Status(Enum):
     NOT_CONTRACTING = (
         "gamma times the largest row sum of `transition` may reach 1; no bound exists (`error_bound` inf): "
         "lower `gamma`, or solve in exact arithmetic (`verify.arithmetic.exact`)."
+    )
+    INTERRUPTED = (
+        "It was interrupted; the values are those reached by then and the bound is true for them: "
+        "go on from them with `start` (or `--resume`)."
     )
 
     @property
@@ -82,6 +86,54 @@ class SolverError(RuntimeError):
         self.solution = solution
 
 
+class SolverInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a solve; `solution` holds what was reached by then, with a bound that is true for it.
+
+    Example:
+        >>> from virel_theory import ring, solve
+        >>> def stop(now):
+        ...     raise KeyboardInterrupt
+        >>> try:
+        ...     solution = solve(ring(100, gamma=0.9), atol=1e-9, watch=stop)
+        ... except SolverInterrupted as stopped:
+        ...     solution = stopped.solution
+        >>> solution.status.name, solution.error_bound < 10
+        ('INTERRUPTED', True)
+    """
+
+    def __init__(self, solution: "Solution") -> None:
+        """Store the solution, whose status is INTERRUPTED."""
+        super().__init__(f"interrupted (error bound {solution.error_bound:.3g})")
+        self.solution = solution
+
+
+class ThreadUse(NamedTuple):
+    """Threads that a solve used. Its result does not depend on them in any bit.
+
+    Attributes:
+        most: largest number of threads that shared a sweep.
+        shared: sweeps that were shared.
+        alone: sweeps large enough to be shared that one thread did, as sharing had not paid at the time.
+
+    Example:
+        >>> print(ThreadUse(most=2, shared=90, alone=10))
+        2 threads (90 of 100 large sweeps)
+    """
+
+    most: int = 1
+    shared: int = 0
+    alone: int = 0
+
+    def __str__(self) -> str:
+        """Text such as `2 threads (90 of 100 large sweeps)`."""
+        if self.most == 1:
+            return "1 thread"
+        return f"{self.most} threads ({self.shared} of {self.shared + self.alone} large sweeps)"
+
+
+ONE_THREAD = ThreadUse()
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     r"""Optimal values, or values of a policy, with a guaranteed error bound.
@@ -95,6 +147,7 @@ class Solution:
         error_bound: guaranteed bound on $\|Q - Q^*\|_\infty$ and $\|V - V^*\|_\infty$ for these very arrays,
             rounding included.
         method: what ran, in order: `auto: mpi, then banded LU`, or `vi, then compensated sweeps`.
+        threads: how many threads shared its sweeps.
 
     Example:
         >>> from virel_theory import TabularMDP, solve
@@ -110,6 +163,7 @@ class Solution:
     n_steps: int
     error_bound: float
     method: str
+    threads: ThreadUse = ONE_THREAD
 
 
 def checked(solution: AnySolution, *, throw: bool) -> AnySolution:

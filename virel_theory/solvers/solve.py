@@ -44,6 +44,7 @@ from virel_theory.solvers.problem import SolveOptions, check_steps, problem
 from virel_theory.solvers.solution import Solution, checked
 from virel_theory.solvers.start import beginning
 from virel_theory.solvers.value_methods import ActionElimination, Anderson, advance_gs
+from virel_theory.solvers.watch import Watch
 
 
 class Method(NamedTuple):
@@ -82,6 +83,7 @@ def solve(
     start: ArrayLike | None = None,
     max_steps: int | None = None,
     throw: bool = False,
+    watch: Watch | None = None,
 ) -> Solution:
     r"""Optimal values $Q^* = T^* Q^*$ with a guaranteed error bound, Puterman 1994, Chapter 6.
 
@@ -97,15 +99,18 @@ def solve(
         max_steps: largest number of full sweeps of T*; None: as many as a contraction by gamma could need in
             float64.
         throw: raise `SolverError` unless the tolerance is met.
+        watch: function that is called with a `Progress` after every certifying sweep: the bound so far, the
+            seconds, an estimate of those left.
 
     Returns:
-        A `Solution`; its `error_bound` is true whatever the status says.
+        A `Solution`; its `error_bound` is true whatever the status says. Threads change no bit of it.
 
     Raises:
         InputError: on an unknown method or sense, tolerances that are negative or not finite, a start that
             does not fit the MDP, or rewards with max|r|/(1 - gamma) above 1e140, as float64 may overflow
             otherwise.
         SolverError: with `throw`, if the tolerance is not met.
+        SolverInterrupted: a `KeyboardInterrupt` whose `solution` has the values reached by then, certified.
 
     Example:
         >>> solve(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-9).value.tolist()
@@ -118,7 +123,7 @@ def solve(
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=needs_csr)
     begin = beginning(start, mdp)
     steps = default_steps(mdp.gamma) if max_steps is None else max_steps
-    return checked(drive(task, make(), max_steps=steps, method=method, begin=begin), throw=throw)
+    return checked(drive(task, make(), max_steps=steps, method=method, begin=begin, watch=watch), throw=throw)
 
 
 def value_iteration(mdp: TabularMDP, *, atol: float, **options: Unpack[SolveOptions]) -> Solution:

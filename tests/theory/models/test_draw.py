@@ -2,7 +2,6 @@
 
 import math
 
-import numba
 import numpy as np
 import pytest
 
@@ -10,6 +9,7 @@ from virel_common.errors import InputError
 from virel_theory.models import garnet_kernels
 from virel_theory.models.draw import _index_dtype, chain, garnet, gridworld, merl_counterexample, ring
 from virel_theory.models.textbook import forest, puterman_two_state, sutton_barto_gridworld, two_state_toy
+from virel_theory.threads.team import share
 
 
 def optimal_values(mdp, n_sweeps=2000):
@@ -107,19 +107,13 @@ def test_dense_and_sparse_garnets_of_one_seed_are_the_same_mdp():
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
-def test_the_parallel_kernel_gives_the_serial_numbers_on_any_number_of_threads(dtype):
+def test_a_garnet_has_the_same_numbers_on_any_number_of_threads(dtype):
     indptr = np.arange(0, 4001, 4, dtype=dtype)
     results = []
-    for fill, threads in (
-        (garnet_kernels.fill_serial, 1),
-        (garnet_kernels.fill_parallel, 1),
-        (garnet_kernels.fill_parallel, 2),
-    ):
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(threads, before))
+    for n_helpers, n_chunks in ((0, 1), (0, 7), (3, 100)):
         indices, data = np.empty(4000, dtype=dtype), np.empty(4000)
-        fill(np.uint64(7), 500, indptr, indices, data)
-        numba.set_num_threads(before)
+        args = (np.uint64(7), 500, indptr, indices, data)
+        share(garnet_kernels.fill, args, n_chunks=n_chunks, n_helpers=n_helpers)
         results.append((indices, data))
     for indices, data in results[1:]:
         assert (indices == results[0][0]).all()

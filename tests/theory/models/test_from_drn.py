@@ -72,9 +72,9 @@ def test_the_only_reward_model_needs_no_name_and_a_dtmc_is_an_mdp_with_one_actio
     [
         lambda text: ("m.drn", text.replace("\n", "\r\n").encode()),
         lambda text: ("m.drn", b"\xef\xbb\xbf" + text.encode()),
-        lambda text: ("m.drn.gz", gzip.compress(text.encode())),
+        lambda text: ("m.drn.gz", gzip.compress(text.encode(), mtime=0)),
         lambda text: ("m.drn.xz", lzma.compress(text.encode())),
-        lambda text: ("m.drn", gzip.compress(text.encode())),
+        lambda text: ("m.drn", gzip.compress(text.encode(), mtime=0)),
         lambda text: ("m.drn", lzma.compress(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())),
     ],
     ids=["CRLF", "byte-order mark", "gzip", "xz", "gzip without its suffix", "all but gzip"],
@@ -90,9 +90,13 @@ def test_bytes_may_be_packed_and_lines_end_as_on_windows(tmp_path, encode):
     [
         ("m.drn.gz", DRN.encode(), "must be a gzip file, as its name says; found other bytes"),
         ("m.drn.gz", lzma.compress(DRN.encode()), "found an xz file"),
-        ("m.drn.xz", gzip.compress(DRN.encode()), "must be an xz file, as its name says; found a gzip file"),
+        (
+            "m.drn.xz",
+            gzip.compress(DRN.encode(), mtime=0),
+            "must be an xz file, as its name says; found a gzip file",
+        ),
         ("m.drn.xz", lzma.compress(DRN.encode())[:80], "must be a whole compressed file"),
-        ("m.drn", gzip.compress(DRN.encode())[:80], "must be a whole compressed file"),
+        ("m.drn", gzip.compress(DRN.encode(), mtime=0)[:80], "must be a whole compressed file"),
         ("m.drn", b"PK\x03\x04\xff\xff", "not UTF-8"),
     ],
 )

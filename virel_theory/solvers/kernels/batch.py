@@ -3,7 +3,9 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from virel_theory.threads.turns import FINISHED, NEXT, take
 
 MARGIN = 1e-12  # relative; an action must be better by more than rounding, so that PI cannot cycle
 
@@ -98,22 +100,16 @@ def policy_iterations_range(transition, reward, gamma, max_steps, q, policy, low
             v_max[i] = max(v_max[i], abs(v[s]))
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 @no_type_check
-def policy_iterations_parallel(transition, reward, gamma, max_steps, q, policy, low, high, v_max, n_chunks):
-    """Run `policy_iterations_range` on a stack in chunks, over all threads."""
-    n = reward.shape[0]
-    for c in prange(n_chunks):
+def policy_iterations(transition, reward, gamma, max_steps, q, policy, low, high, v_max, turns, n_chunks):
+    """Run `policy_iterations_range` on the MDPs of the chunks that this thread gets (`threads.team`)."""
+    n, own, c = reward.shape[0], 0, take(turns, NEXT, 1)
+    while c < n_chunks:
+        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
         policy_iterations_range(
-            transition,
-            reward,
-            gamma,
-            max_steps,
-            q,
-            policy,
-            low,
-            high,
-            v_max,
-            c * n // n_chunks,
-            (c + 1) * n // n_chunks,
+            transition, reward, gamma, max_steps, q, policy, low, high, v_max, first, last
         )
+        take(turns, FINISHED, 1)
+        own, c = own + 1, take(turns, NEXT, 1)
+    return own

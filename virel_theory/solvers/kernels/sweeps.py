@@ -3,8 +3,8 @@
 Rows are `s*A + a` of a CSR matrix. `reward` is `-inf` where the action does not exist, so that no loop needs
 a mask. Indices are cast to unsigned: numba then emits no test for negative indices, which halves the time of
 a sweep. The hot loops keep two accumulators per row, which breaks the chain of additions, and are written
-out: numba counts references, atomically, at every call that LLVM does not inline. Parallel versions give
-chunks of states to threads.
+out: numba counts references, atomically, at every call that LLVM does not inline. `shared` gives chunks of
+states to threads.
 
 `ahead`: how many entries before its use a value of v is fetched (`prefetch`), where successors are scattered
 and v is larger than the inner caches; `NEVER` elsewhere. Without it a sweep waits for v: it takes twice as
@@ -14,7 +14,7 @@ long.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from virel_theory.solvers.kernels import prefetch
 
@@ -183,60 +183,6 @@ def chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last
         d = x - v[s]
         low, high = min(low, d), max(high, d)
     return low, high
-
-
-@njit(cache=True, parallel=True)
-@no_type_check
-def full_parallel(indptr, indices, data, reward, gamma, v, q, w, policy, ahead, n_chunks):
-    """Sweep of T* over all states, by `full_range` in parallel chunks."""
-    n = reward.shape[0]
-    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
-    for c in prange(n_chunks):
-        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        lows[c], highs[c] = full_range(
-            indptr, indices, data, reward, gamma, v, q, w, policy, first, last, ahead
-        )
-    return lows.min(), highs.max()
-
-
-@njit(cache=True, parallel=True)
-@no_type_check
-def lazy_parallel(indptr, indices, data, reward, gamma, v, q, drift, w, policy, n_chunks):
-    """Lazy sweep of T* over all states, by `lazy_range` in parallel chunks."""
-    n = reward.shape[0]
-    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
-    for c in prange(n_chunks):
-        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        lows[c], highs[c] = lazy_range(
-            indptr, indices, data, reward, gamma, v, q, drift, w, policy, first, last
-        )
-    return lows.min(), highs.max()
-
-
-@njit(cache=True, parallel=True)
-@no_type_check
-def policy_parallel(starts, stops, indices, data, reward, gamma, v, w, ahead, n_chunks):
-    """Sweep of a policy over all states in parallel chunks, its rows given by `starts` and `stops`."""
-    n = reward.shape[0]
-    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
-    for c in prange(n_chunks):
-        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        lows[c], highs[c] = policy_range(
-            starts, stops, indices, data, reward, gamma, v, w, first, last, ahead
-        )
-    return lows.min(), highs.max()
-
-
-@njit(cache=True, parallel=True)
-@no_type_check
-def chosen_parallel(indptr, indices, data, reward, policy, gamma, v, w, n_chunks):
-    """Sweep of a policy over all states, its rows read from the MDP itself, in parallel chunks."""
-    n = reward.shape[0]
-    lows, highs = np.empty(n_chunks), np.empty(n_chunks)
-    for c in prange(n_chunks):
-        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        lows[c], highs[c] = chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last)
-    return lows.min(), highs.max()
 
 
 @njit(cache=True)

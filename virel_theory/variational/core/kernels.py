@@ -6,11 +6,13 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from virel_theory.checks import Array
 from virel_theory.solvers.kernels.sweeps import row_dot
-from virel_theory.threads import n_threads
+from virel_theory.threads.count import n_threads
+from virel_theory.threads.team import share
+from virel_theory.threads.turns import FINISHED, NEXT, take
 
 PARALLEL_FROM = 200_000
 """Entries of a table from which two threads pay."""
@@ -176,22 +178,25 @@ def _mean_kl_range(q, p, d, eta, first, last):
     return kl, log_mean
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 @no_type_check
-def _mean_kl_parallel(q, p, d, eta):
-    """Both sums of `_mean_kl_range` over all states, in chunks, whatever the number of threads."""
-    n_states = q.shape[0]
-    parts = np.zeros((N_CHUNKS, 2))
-    for c in prange(N_CHUNKS):
-        first, last = c * n_states // N_CHUNKS, (c + 1) * n_states // N_CHUNKS
+def _mean_kl_shared(q, p, d, eta, parts, turns, n_chunks):
+    """Both sums of `_mean_kl_range` on the chunks that this thread gets (`threads.team`)."""
+    n_states, own, c = q.shape[0], 0, take(turns, NEXT, 1)
+    while c < n_chunks:
+        first, last = c * n_states // n_chunks, (c + 1) * n_states // n_chunks
         parts[c, 0], parts[c, 1] = _mean_kl_range(q, p, d, eta, first, last)
-    return parts[:, 0].sum(), parts[:, 1].sum()
+        take(turns, FINISHED, 1)
+        own, c = own + 1, take(turns, NEXT, 1)
+    return own
 
 
 def mean_kl(q: Array, p: Array, d: Array, eta: float) -> tuple[float, float]:
     """Means over states of `state_kl`: `E_d KL(q_eta || p)` in nats, and `E_d log E_p e^(q/eta)`."""
-    if q.size >= PARALLEL_FROM and n_threads() > 1:
-        kl, log_mean = _mean_kl_parallel(q, p, d, eta)
+    if q.size >= PARALLEL_FROM:  # in chunks even for one thread: sums must not depend on their number
+        parts = np.zeros((N_CHUNKS, 2))
+        share(_mean_kl_shared, (q, p, d, eta, parts), n_chunks=N_CHUNKS, n_helpers=n_threads() - 1)
+        kl, log_mean = parts.sum(axis=0)
     else:
         kl, log_mean = _mean_kl_range(q, p, d, eta, 0, len(d))
     return float(kl), float(log_mean)

@@ -1,0 +1,112 @@
+"""Kernels that add and multiply without losing the rounding error: a value is a pair, a float and a rest.
+
+`refine` bounds what is left. Errors of products are exact by a fused multiply-add (one instruction, or libm's
+function on processors without it), errors of sums by TwoSum (Knuth 1969).
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic
+
+
+@intrinsic
+@no_type_check
+def fused(typingctx, a, b, c):  # noqa: ARG001  # numba's protocol
+    """Float nearest to `a b + c`, rounded once."""
+
+    def codegen(context, builder, signature, args):  # noqa: ARG001  # numba's protocol
+        return builder.fma(*args)
+
+    return types.float64(types.float64, types.float64, types.float64), codegen
+
+
+@njit(cache=True)
+@no_type_check
+def sum_error(a, b, total):
+    """Exact rounding error `a + b - total` of a float64 sum (TwoSum)."""
+    z = total - a
+    return (a - (total - z)) + (b - z)
+
+
+@njit(cache=True)
+@no_type_check
+def paired_backup(reward, gamma, head, tail):
+    """Bellman backup `reward + gamma (head + tail)` of an expected value, as a normalised pair of floats."""
+    product = gamma * head
+    rest = gamma * tail + fused(gamma, head, -product)
+    total = reward + product
+    rest += sum_error(reward, product, total)
+    out = total + rest
+    return out, sum_error(total, rest, out)
+
+
+@njit(cache=True)
+@no_type_check
+def paired_mean(indices, data, first, last, v, tail):
+    """Compensated inner product of a row with `v + tail`, as a sum and its rest; dense without `indices`.
+
+    Two sums run side by side, so that they do not wait for each other.
+    """
+    dense = len(indices) == 0
+    head, rest, other, other_rest = 0.0, 0.0, 0.0, 0.0
+    for j in range(first, last - 1, 2):
+        t = j - first if dense else indices[j]
+        product = data[j] * v[t]
+        total = head + product
+        rest += (sum_error(head, product, total) + fused(data[j], v[t], -product)) + data[j] * tail[t]
+        head = total
+        k = j + 1
+        t = k - first if dense else indices[k]
+        product = data[k] * v[t]
+        total = other + product
+        other_rest += (sum_error(other, product, total) + fused(data[k], v[t], -product)) + data[k] * tail[t]
+        other = total
+    if (last - first) % 2:
+        j = last - 1
+        t = j - first if dense else indices[j]
+        product = data[j] * v[t]
+        total = head + product
+        rest += (sum_error(head, product, total) + fused(data[j], v[t], -product)) + data[j] * tail[t]
+        head = total
+    total = head + other
+    return total, (rest + other_rest) + sum_error(head, other, total)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, policy, d, margin):
+    """Compensated sweep of T* on values `v + tail`: `(q, q_tail) <- r + gamma P (v + tail)`.
+
+    `d <- max_a (q, q_tail) - (v + tail)`. Rows are dense if `indices` is empty.
+
+    With a finite `margin`, q holds the plain backup of v on entry, and only actions within `margin` of the
+    best of their state are computed.
+    """
+    n_states, n_actions = reward.shape
+    dense = len(indices) == 0
+    for s in range(n_states):
+        least = -np.inf
+        if margin < np.inf:
+            for a in range(n_actions):
+                least = max(least, q[s, a] - margin)
+        best, best_tail, arg = -np.inf, 0.0, 0
+        for a in range(n_actions):
+            row = s * n_actions + a
+            q_tail[s, a] = 0.0
+            if reward[s, a] == -np.inf:
+                q[s, a] = -np.inf
+                continue
+            if margin < np.inf and not q[s, a] >= least:
+                continue
+            first, last = (row * n_states, (row + 1) * n_states) if dense else (indptr[row], indptr[row + 1])
+            head, rest = paired_mean(indices, data, first, last, v, tail)
+            x, y = paired_backup(reward[s, a], gamma, head, rest)
+            q[s, a], q_tail[s, a] = x, y
+            if x > best or (x == best and y > best_tail):
+                best, best_tail, arg = x, y, a
+        policy[s] = arg
+        change = best - v[s]
+        d[s] = change + (sum_error(best, -v[s], change) + (best_tail - tail[s]))

@@ -1,0 +1,40 @@
+"""Counter from which threads take turns: each `take` is one atomic addition, whatever the other threads do.
+
+The counter is an int64 array of two cache lines: `turns[NEXT]` is the next chunk that nobody has begun,
+`turns[FINISHED]` how many chunks are finished.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+NEXT, FINISHED, SIZE = 0, 8, 16
+
+
+def new_turns() -> NDArray[np.int64]:
+    """Counter of a piece of work of which nothing is begun."""
+    return np.zeros(SIZE, dtype=np.int64)
+
+
+@intrinsic
+@no_type_check
+def take(typingctx, turns, place, amount):  # noqa: ARG001  # numba's protocol
+    """Add `amount` to `turns[place]`, atomically; returns what was there before."""
+
+    def codegen(context, builder, signature, args):
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        where = cgutils.gep_inbounds(builder, array.data, args[1])
+        return builder.atomic_rmw("add", where, args[2], "seq_cst")
+
+    return types.int64(turns, types.int64, types.int64), codegen
+
+
+@njit(cache=True)
+@no_type_check
+def add(turns, place, amount):
+    """Add `amount` to `turns[place]` from Python, atomically; returns what was there before."""
+    return take(turns, place, amount)
