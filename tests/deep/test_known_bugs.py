@@ -14,7 +14,9 @@ from virel_deep.design.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 TAILS = dict.fromkeys(("mpo", "mpo-parametric", "iadp", "vmpo", "erpg"), (2, 1))
-TAILS |= dict.fromkeys(("mb-sac", "mb-mpo", "smcp"), (1, 0))  # whether a model's fit leaves the row out
+TAILS |= dict.fromkeys(
+    ("mb-sac", "mb-iadp", "mb-mpo", "smcp"), (1, 0)
+)  # whether a model's fit leaves the row out
 """Numbers that a row of the replay has beside those of `sac`: single ones, and as many as an action has."""
 
 

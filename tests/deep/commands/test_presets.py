@@ -34,8 +34,8 @@ def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys)
         assert max(map(len, lines)) <= 110
     assert (
         "Other kinds: tanh-gaussian, weighted, top-share, score, categorical, enumerated, "
-        "top-share-categorical, score-categorical, iterative, stein, smc, tilted, "
-        "latent, latent-categorical." in " ".join(printed(["td3"], capsys).split())
+        "top-share-categorical, score-categorical, tilted, latent, "
+        "latent-categorical, iterative, stein, smc." in " ".join(printed(["td3"], capsys).split())
     )
 
 
