@@ -99,6 +99,7 @@ TABLES = {
 
 ONE = ([[[[1.0]]]], [[[1.0]]])  # a stack of one MDP of one state
 RNG = np.random.default_rng(0)
+LOOP = vt.TabularMDP([[[1.0]]], [[1.0]], 0.5)
 OTHERS = {
     "garnet": {"n_states": lambda: vt.garnet(0, 2, 1, gamma=0.5, rng=RNG)},
     "ring": {"n_states": lambda: vt.ring(0, gamma=0.5)},
@@ -113,6 +114,23 @@ OTHERS = {
         "transition": lambda: vt.solve_batch([[[[0.5]]]], ONE[1], 0.5, atol=1e-9),
         "reward": lambda: vt.solve_batch(ONE[0], [[[np.nan]]], 0.5, atol=1e-9),
         "gamma": lambda: vt.solve_batch(*ONE, 1.0, atol=1e-9),
+    },
+    "finite_horizon": {
+        "horizon": lambda: vt.finite_horizon(LOOP, 0),
+        "terminal": lambda: vt.finite_horizon(LOOP, 2, terminal=[0.0, 1.0]),
+        "gamma": lambda: vt.finite_horizon(LOOP, 2, gamma=1.5),
+    },
+    "reachability": {
+        "goal": lambda: vt.reachability(LOOP, [3], atol=1e-9),
+        "sense": lambda: vt.reachability(LOOP, [0], atol=1e-9, sense="most"),
+    },
+    "shortest_path": {
+        "goal": lambda: vt.shortest_path(LOOP, [-1], atol=1e-9),
+        "atol": lambda: vt.shortest_path(LOOP, [0], atol=-1.0),
+    },
+    "average_reward": {
+        "atol": lambda: vt.average_reward(LOOP, atol=np.nan),
+        "max_steps": lambda: vt.average_reward(LOOP, atol=1e-9, max_steps=0),
     },
     "from_gymnasium": {"gamma": lambda: vt.from_gymnasium("FrozenLake-v1", gamma=1.0)},
     "from_toolbox": {"reward": lambda: vt.from_toolbox([[[1.0]]], [[1.0, 2.0]], gamma=0.5)},

@@ -338,10 +338,10 @@ ENTRIES: tuple[Entry, ...] = (
     _claim("Deep: SQL, enumerated", "critics and Boltzmann policy", "deep-sql-discrete"),
     _claim("Deep: inference", "steps of iterative inference", "deep-iterative"),
     _claim("Deep: models", "values through a model, and weights of them", "deep-mb-sac", "deep-mb-mpo"),
-    _claim("Deep: models", "values along a learned prior", "deep-mb-iadp"),
+    _claim("Deep: models, learned prior", "values along a learned prior", "deep-mb-iadp"),
     _claim("Deep: planning", "law of a particle planner", "deep-smcp"),
     _claim("Deep: learned priors", "Distral and IADP on enumerated actions", "deep-distral", "deep-iadp"),
-    _claim("Deep: learned priors", "HDP on enumerated latents and actions", "deep-hdp"),
+    _claim("Deep: hierarchy", "HDP on enumerated latents and actions", "deep-hdp"),
 )
 
 

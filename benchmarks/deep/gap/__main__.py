@@ -33,9 +33,10 @@ from virel_deep.data.moments import Moments
 from virel_deep.data.replay import Columns
 from virel_deep.design.run import RunConfig
 from virel_deep.run.actors import restored
-from virel_deep.run.folder import read_config
+from virel_deep.run.folder import read_config, seed_folder
 from virel_deep.run.policy import acts_by
 from virel_deep.run.seed_checkpoint import load_seed
+from virel_deep.storage.reading import rows_of
 
 KINDS = ("iterative", "tanh-gaussian")
 """Posteriors whose parameters are those of a Gaussian before the tanh."""
@@ -96,9 +97,9 @@ def gap_of_seed(run: Path, config: RunConfig, seed: int, options: Options) -> Ro
     Raises:
         InputError: its replay has fewer states than are asked for, or its temperature is 0.
     """
-    loaded = load_seed(run, config, seed)
-    assert loaded.rows is not None
-    state, rows = acts_by(loaded), loaded.rows.data
+    loaded = load_seed(run, config, seed, checked=True)
+    state = acts_by(loaded)
+    rows = np.concatenate([some.data for some in rows_of(seed_folder(run, seed) / "checkpoints", loaded)])
     n_action = state["n_action"]
     n_observation = np.shape(state["critic"]["0.weight"])[-2] - n_action
     columns = Columns.of(n_observation, n_action, config.algorithm.tails)

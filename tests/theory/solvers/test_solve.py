@@ -116,7 +116,7 @@ def test_every_status_is_provoked_and_says_what_to_try():
         solve(mdp, atol=0.0).status,
         solve(nearly_one, atol=1e-6).status,
     }
-    assert seen == set(Status)
+    assert seen == set(Status) - {Status.INTERRUPTED}  # which test_interrupted provokes
     assert all(word in status.text for status in Status for word in ("bound",))
 
 
