@@ -159,8 +159,9 @@ def test_a_process_that_takes_too_much_memory_or_dies_is_undecided(tmp_path):
 
 
 def _take_memory(path):  # noqa: ARG001
+    """More than a large process, as this one may be by now, has free of what it once had."""
     try:
-        return {"status": 0, "taken": len(bytearray(2 * limits.MEMORY))}
+        return {"status": 0, "taken": len(bytearray(limits.MAX_MEMORY))}
     except MemoryError:
         return {"status": 1, "why": "undecided: out of memory"}
 
