@@ -155,7 +155,7 @@ def test_what_one_seed_sees_leaves_the_bits_of_the_others_alone(preset, spoiled)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("copies", [3, pytest.param(16, marks=pytest.mark.long)])
+@pytest.mark.parametrize("copies", [1, 3, pytest.param(16, marks=pytest.mark.long)])
 def test_seeds_act_alike_stacked_and_alone(preset, copies):
     algorithm = algorithm_of(preset, **sized(preset, ODD))
     together = agent_of(algorithm, 5, 3, SEEDS)

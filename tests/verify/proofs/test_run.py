@@ -28,7 +28,7 @@ def is_rational(statement):
 @pytest.mark.parametrize("claim_id", sorted(all_jobs()))
 def test_every_job_certifies_and_every_certificate_rechecks(claim_id, tmp_path, capsys):
     """The second checker agrees wherever the statement is about rational numbers."""
-    for row in certify_claim(claim_id, seed=3, out=tmp_path, n_instances=4):
+    for row in certify_claim(claim_id, seed=3, out=tmp_path, n_instances=8):
         assert row.ok, row.reason
         assert recheck.main_recheck(["--second", str(tmp_path / row.file)]) == 0
         out = capsys.readouterr().out
