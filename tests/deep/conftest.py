@@ -1,8 +1,17 @@
-"""Two finished runs of the same task."""
+"""Tests of the deep agent run with one thread of torch; two finished runs of the same task."""
 
 import pytest
+import torch
 
 from tests.support.runs import ramp, write_run
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as training has it: torch splits sums over threads by their size
+    yield
+    torch.set_num_threads(before)  # a test that trains may have set another number
 
 
 @pytest.fixture

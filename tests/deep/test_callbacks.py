@@ -5,7 +5,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 
 import virel_deep
 from tests.support.deep import differing, metrics
@@ -20,11 +19,8 @@ ENV = "InvertedPendulum-v5"
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_frequent_rows(monkeypatch):
+def frequent_rows(monkeypatch):
     monkeypatch.setattr("virel_deep.commands.run_folders.LOG_EVERY", 20)
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def train(folder, **more):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from virel_common.errors import require
 from virel_common.terminal import say
@@ -35,56 +36,12 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     `spec` specifies the environment beyond its id.
     """
     from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
-    from virel_deep.data.making import has_discrete_actions, require_version  # noqa: PLC0415
     from virel_deep.run.transfer import prior_of, write_prior  # noqa: PLC0415  (brings torch)
 
-    require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
-    env = options.env or first_id(options.task)
-    require(env is not None, "env", env, "must be a Gymnasium id, like HalfCheetah-v5")
-    require(options.steps is not None, "steps", options.steps, "must be given, such as --steps 1e6")
-    assert options.preset is not None
-    assert env is not None
-    spec = spec or EnvSpec(env)
-    tasks = tasks_of(options.task, env)
-    row, per_task = preset_row(options.preset), max(1, len(tasks))
-    copies = -(-row.copies // per_task) * per_task if options.copies is None else options.copies
-    require(copies >= 1, "copies", copies, "must be at least 1")
-    _require_seeds(options.seeds)
-    steps, device = _whole(options.steps), _device(options.device)
-    limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
-    spec = EnvSpec(spec.id, spec.arguments, limit)
-    _refuse_options(settings)
-    asked = preset_config(  # checks what the environment is made with
-        options.preset, env, algorithm=row.algorithm, steps=copies * (steps // copies + 1), seeds=(0,),
-        env_arguments=dict(spec.arguments), max_episode_steps=limit, tasks=tasks, copies=copies,
-        **dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), copies),
-    )  # fmt: skip
-    for env_id in filter(None, (*(one.id for one in asked.env_specs), options.eval_env)):
-        require_version(env_id)
-    discrete = has_discrete_actions(asked.env_specs[0])
-    chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, len(tasks))
-    require_suited(chosen, env, discrete=discrete)
-    if options.prior is not None:
-        chosen = with_prior(chosen, settings)
-    config = preset_config(
-        options.preset,
-        env,
-        algorithm=chosen,
-        steps=steps,
-        seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
-        copies=copies,
-        log_every=max(1, LOG_EVERY // copies) * copies,
-        device=device,
-        precision=_precision(options.precision, device),
-        env_arguments=dict(spec.arguments),
-        max_episode_steps=limit,
-        tasks=tasks,
-        prior_run=None if options.prior is None else str(options.prior.resolve()),
-        **{name: getattr(options, name) for name in SAME},
-    )
+    config = _config(options, settings, spec)
     notes, record, size = first_look(config)
     prior = None if options.prior is None else prior_of(options.prior, config, size)
-    run = options.out or Path("out/train") / f"{options.preset}-{re.sub('[/<>]+', '-', env)}"
+    run = options.out or Path("out/train") / f"{config.preset}-{re.sub('[/<>]+', '-', config.env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
         not held,
@@ -95,11 +52,66 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     if prior is not None:
         write_prior(run, prior)
     write_config(run, config, record)
-    if why := chosen.data.idle(steps, copies):
-        notes.append(f"{steps} steps make no update: {why}")
+    if why := config.algorithm.data.idle(config.steps, config.copies):
+        notes.append(f"{config.steps} steps make no update: {why}")
     for note in notes:
         say(f"note: {note}")
     return run
+
+
+def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec | None) -> RunConfig:
+    """Configuration of a new run, checked as far as it can be without an episode."""
+    require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
+    env = options.env or first_id(options.task)
+    require(env is not None, "env", env, "must be a Gymnasium id, like HalfCheetah-v5")
+    require(options.steps is not None, "steps", options.steps, "must be given, such as --steps 1e6")
+    assert options.preset is not None
+    assert env is not None
+    spec = spec or EnvSpec(env)
+    tasks = tasks_of(options.task, env)
+    per_task = max(1, len(tasks))
+    copies = -(-preset_row(options.preset).copies // per_task) * per_task
+    copies = copies if options.copies is None else options.copies
+    require(copies >= 1, "copies", copies, "must be at least 1")
+    _require_seeds(options.seeds)
+    steps, device = _whole(options.steps), _device(options.device)
+    limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
+    _refuse_options(settings)
+    of_environment: dict[str, Any] = {
+        "env_arguments": dict(spec.arguments), "max_episode_steps": limit, "tasks": tasks, "copies": copies,
+    }  # fmt: skip
+    return preset_config(
+        options.preset,
+        env,
+        algorithm=_algorithm(options, settings, env, of_environment),
+        steps=steps,
+        seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
+        log_every=max(1, LOG_EVERY // copies) * copies,
+        device=device,
+        precision=_precision(options.precision, device),
+        prior_run=None if options.prior is None else str(options.prior.resolve()),
+        **of_environment,
+        **{name: getattr(options, name) for name in SAME},
+    )
+
+
+def _algorithm(
+    options: TrainOptions, settings: Mapping[str, object], env: str, of_environment: Mapping[str, Any]
+) -> Algorithm:
+    """Algorithm in the form for the environment, whose id, arguments and tasks are checked first."""
+    from virel_deep.data.making import has_discrete_actions, require_version  # noqa: PLC0415  (brings MuJoCo)
+
+    assert options.preset is not None
+    copies, n_tasks = of_environment["copies"], len(of_environment["tasks"])
+    every: dict[str, Any] = dict.fromkeys(("steps", "eval_every", "log_every", "checkpoint_every"), copies)
+    plain = preset_row(options.preset).algorithm
+    asked = preset_config(options.preset, env, algorithm=plain, seeds=(0,), **every, **of_environment)
+    for env_id in filter(None, (*(one.id for one in asked.env_specs), options.eval_env)):
+        require_version(env_id)
+    discrete = has_discrete_actions(asked.env_specs[0])
+    chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, n_tasks)
+    require_suited(chosen, env, discrete=discrete)
+    return chosen if options.prior is None else with_prior(chosen, settings)
 
 
 def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> Path:

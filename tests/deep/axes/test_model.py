@@ -229,8 +229,8 @@ def test_values_on_a_linear_gaussian_problem_are_those_of_the_closed_form():
     # The model is linear and fitted by maximum likelihood, which is least squares. Its coefficients are off
     # by normal errors with covariance s^2 (X'X)^-1, s the noise's deviation: the value, a smooth function of
     # them, by the deviation of its linear part (delta method). The mean over n rollouts is off by their
-    # deviation over sqrt(n). Five deviations of both: one false alarm in a million. The first reward is exact,
-    # as it has no noise: each step rounds some 20 numbers of size at most 4, in float64.
+    # deviation over sqrt(n). Five deviations of both: one false alarm in a million. The first reward is
+    # exact, as it has no noise: each step rounds some 20 numbers of size at most 4, in float64.
     problem = LinearGaussian(slope=0.9, push=0.5, noise=0.1)
     with default_dtype(torch.float64):
         model = fitted(problem, rows=2000)

@@ -27,13 +27,6 @@ PENDULUM = "InvertedPendulum-v5"
 TINY = ("--set", "hidden=[8,8]", "data.batch=16", "data.warmup=20")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def arguments(out, **changes):
     """A good command, with options replaced; None leaves one out."""
     options = {

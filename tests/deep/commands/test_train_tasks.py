@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tests.support.deep import differing, metrics
 from virel_deep.commands.results import main_compare, main_evaluate, main_export
@@ -18,13 +17,6 @@ LAKE = "virel/FrozenGoals-v0"
 TINY = ["--set", "hidden=[8]", "data.batch=16", "data.warmup=20"]
 FEW = ["--steps", "80", "--jobs", "1", "--precision", "highest", "--eval-every", "40"]
 TWO = ["--task", "goal=0", "--task", "goal=3"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

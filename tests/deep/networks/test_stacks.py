@@ -25,14 +25,6 @@ ODD = {"hidden": (33, 17), "data.batch": 20}
 """Sizes that no vector divides: every product has tails, every matrix would be unaligned."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as training has it: torch splits sums over threads by their size
-    yield
-    torch.set_num_threads(before)
-
-
 def outcome(agent, k):
     """All that seed k's updates leave: its state, what it reports, its last gradients."""
     gradients = {

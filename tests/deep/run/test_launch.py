@@ -8,7 +8,6 @@ from multiprocessing import Pipe
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
@@ -30,13 +29,6 @@ from virel_deep.run.trainer import Trainer
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
 PENDULUM = "InvertedPendulum-v5"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def reach(run, seed, step, *, done=False):

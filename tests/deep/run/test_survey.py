@@ -5,7 +5,6 @@ import re
 import shutil
 
 import pytest
-import torch
 
 from tests.support.deep import differing, metrics
 from virel_deep.commands.results import main_evaluate
@@ -15,13 +14,6 @@ from virel_deep.storage.checkpoint import load
 
 ENV = "InvertedPendulum-v5"
 TINY = ("--set", "hidden=[8,8]", "data.batch=16", "data.warmup=20")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def train(out, seeds=2, steps=40, *more):
