@@ -124,6 +124,18 @@ def test_a_particle_whose_episode_ended_keeps_its_weight_and_its_value_is_zero()
     torch.testing.assert_close(found.log_weight[0, 0], total.log_softmax(0))
 
 
+@pytest.mark.parametrize(("good", "resampled"), [(3, 1), (5, 0)])
+def test_eight_particles_are_resampled_with_three_good_ones_and_not_with_five(good, resampled):
+    action = torch.full((1, 1, 2, N, 1), -1000.0)  # the reward, which outweighs every particle but the good
+    action[:, :, :, :good] = 0.0
+    none = torch.zeros(1, 1, 2, N)
+    numbers = Numbers(
+        none[:, :, 0], action, none[..., None], none + 0.5, none[:, :, 1:, 0] + 0.5, none[:, :, 0, 0]
+    )
+    found = plan(Line(), Flat(), torch.zeros(1, 1, 1), numbers, alpha=torch.ones(1, 1), gamma=0.9)
+    assert found.resampled.item() == resampled
+
+
 def test_particles_are_resampled_below_half_their_effective_number_alone():
     _, never = planned(Line(), Flat(), threshold=0.0)
     _, cold = planned(Line(), Flat(), threshold=0.5, alpha=torch.tensor([[0.05]]))

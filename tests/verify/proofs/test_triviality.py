@@ -50,7 +50,7 @@ def test_an_inequality_that_is_an_equality_throughout_says_nothing():
 
 
 def with_policy(mdp, d):
-    uniform = np.full(mdp.shape, 0.5)
+    uniform = np.full(mdp.shape, 1 / mdp.n_actions)
     q = np.arange(float(mdp.available.size)).reshape(mdp.shape)
     return exactly({"mdp": mdp, "q": q, "pi_theta": uniform, "d": np.array(d), "eps": 1.0})
 
@@ -60,14 +60,23 @@ def test_one_state_says_nothing_of_a_distribution_of_states():
     assert not verdict("eq-24", "printed", with_policy(TWO_STATES, [0.25, 0.75]))
 
 
-def gradient(*feature):
-    x = exactly({"mdp": TabularMDP(STAYS, [[0.0, 0.0]], 0.5)})
+def test_states_without_a_choice_say_nothing_of_a_policy_even_where_both_sides_are_not_zero():
+    forced = TabularMDP([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [2.0]], 0.5)
+    assert verdict("eq-24", "printed", with_policy(forced, [0.25, 0.75]))
+
+
+def gradient(*feature, gamma=0.5):
+    x = exactly({"mdp": TabularMDP(STAYS, [[0.0, 0.0]], gamma)})
     return x.with_parts(features=[list(map(fmpq, feature))], omega=[fmpq(1)], beta=[fmpq(1), fmpq(2)])
 
 
 def test_features_of_zero_say_nothing_of_a_gradient():
     assert verdict("theorem-4", "corrected", gradient(0, 0))
     assert not verdict("theorem-4", "corrected", gradient(1, 0))
+
+
+def test_a_discount_of_zero_says_nothing_of_a_derivative_even_where_both_sides_are_not_zero():
+    assert verdict("theorem-4", "corrected", gradient(1, 0, gamma=0.0))
 
 
 @pytest.mark.parametrize(("shift", "trivial"), [(0, True), (1, False)])
