@@ -99,6 +99,7 @@ CLAIMS = (
         r" \mathrm{boltz}_\beta(x) = \frac{\sum_a x_a e^{\beta x_a}}{\sum_a e^{\beta x_a}}",
         check=Check(boltzmann_gap, _PAIRS),
         expected=Verdict.REFUTED,
+        printed=False,  # the paper shows that it is not
         correction=Correction(
             statement=r"|\mathrm{mm}_\beta(x) - \mathrm{mm}_\beta(y)| \le \max_a |x_a - y_a|,\quad"
             r" \mathrm{mm}_\beta(x) = \frac{1}{\beta}\log\Big(\frac{1}{n}\sum_a e^{\beta x_a}\Big)",

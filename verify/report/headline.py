@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from verify.engine.claim import Kind
+from verify.engine.results import ERROR
 from verify.engine.verdict import Weight
 
 FALSE = ("REFUTED", "GAP")
@@ -47,6 +48,7 @@ def headline(rows: Sequence[dict[str, Any]]) -> list[str]:
 def _parts(rows: Sequence[dict[str, Any]]) -> list[str]:
     hold = sum(row["verdict"] in ("HOLDS", "CERTIFIED") for row in rows)
     others = [f"{n} {weight if n == 1 else _PLURAL[weight]}" for weight, n in weights(rows).items()]
-    errors = len(rows) - hold - sum(weights(rows).values())
-    without = [f"{errors} without a weight or with an error"] if errors else []
-    return [f"{hold} hold{'s' if hold == 1 else ''}", *others, *without]
+    errors = sum(row["verdict"] == ERROR for row in rows)
+    plain = len(rows) - hold - errors - sum(weights(rows).values())
+    rest = [f"{plain} refuted or with a gap"] * bool(plain) + [counted(errors, "error")] * bool(errors)
+    return [f"{hold} hold{'s' if hold == 1 else ''}", *others, *rest]

@@ -110,19 +110,17 @@ class SolverInterrupted(KeyboardInterrupt):
 class ThreadUse(NamedTuple):
     """Threads that a solve used. Its result does not depend on them in any bit.
 
-    Attributes:
-        most: largest number of threads that shared a sweep.
-        shared: sweeps that were shared.
-        alone: sweeps large enough to be shared that one thread did, as sharing had not paid at the time.
-
     Example:
         >>> print(ThreadUse(most=2, shared=90, alone=10))
         2 threads (90 of 100 large sweeps)
     """
 
     most: int = 1
+    """Largest number of threads that shared a sweep."""
     shared: int = 0
+    """Sweeps that were shared."""
     alone: int = 0
+    """Sweeps large enough to be shared that one thread did, as sharing had not paid at the time."""
 
     def __str__(self) -> str:
         """Text such as `2 threads (90 of 100 large sweeps)`."""

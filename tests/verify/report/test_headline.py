@@ -16,6 +16,7 @@ FOUND = rows(
     (Kind.OURS, "HOLDS", None),
     (Kind.CODE, "HOLDS", None),
     (Kind.CODE, "ERROR", None),
+    (Kind.CODE, "REFUTED", None),
 )
 
 
@@ -23,7 +24,7 @@ def test_each_kind_has_a_line_with_its_own_counts_in_order_of_weight():
     assert headline(FOUND) == [
         "4 statements of the sources: 1 holds, 1 correction, 2 misprints",
         "1 statement of ours: 1 holds",
-        "2 tests of our own code: 1 holds, 1 without a weight or with an error",
+        "3 tests of our own code: 1 holds, 1 refuted or with a gap, 1 error",
     ]
 
 
