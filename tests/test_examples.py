@@ -1,8 +1,12 @@
-"""Every public name has an example in its docstring, and every one of them runs (`--doctest-modules`)."""
+"""Every public name has an example in its docstring, and every one of them runs (`--doctest-modules`).
+
+And what `make docs` refuses in a docstring, as it is not part of `make test`.
+"""
 
 import ast
 import importlib
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -41,6 +45,30 @@ def test_every_public_name_has_an_example(package):
 def test_every_strategy_has_an_example():
     assert "mdps" in strategies()
     assert without_example(strategies()) == []
+
+
+def described_twice(names):
+    """Named tuples with a list of attributes; Sphinx describes their fields by themselves, too."""
+    tuples = {name: found for name, found in names.items() if hasattr(found, "_fields")}
+    return [name for name, found in tuples.items() if "Attributes:" in (found.__doc__ or "")]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_field_of_a_named_tuple_is_described_twice(package):
+    assert described_twice(public(package)) == []
+
+
+def test_a_named_tuple_with_a_list_of_attributes_is_found():
+    class Pair(NamedTuple):
+        """A pair.
+
+        Attributes:
+            first: the first.
+        """
+
+        first: int
+
+    assert described_twice({"Pair": Pair, "int": int}) == ["Pair"]
 
 
 def test_no_example_is_skipped():
