@@ -20,7 +20,6 @@ extensions = [
     "extensions.docstrings",
     "extensions.reference",
     "extensions.gallery",
-    "extensions.repository",
 ]
 exclude_patterns = ["extensions", "benchmarks/*/table.md"]
 suppress_warnings = ["myst.header"]  # the letter numbers entries below titles as its PDF does

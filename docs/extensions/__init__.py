@@ -1,1 +1,1 @@
-"""Sphinx extensions of this site: formulas, docstrings, API pages, gallery, links into the repository."""
+"""Sphinx extensions of this site: formulas, docstrings, API pages, gallery, tutorials."""
