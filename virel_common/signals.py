@@ -3,7 +3,9 @@
 Only the standard library is imported here: the `virel` command listens before it imports anything else.
 """
 
+import ctypes
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,3 +50,13 @@ def stop_signals_interrupt() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+def signal_when_parent_dies(number: signal.Signals) -> None:
+    """Have the kernel send this process a signal when its parent dies (Linux only).
+
+    It may come several times: the kernel sends it for every thread of the parent that ends.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, number)

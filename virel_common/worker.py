@@ -4,7 +4,6 @@ A job and its outcome travel as pickled bytes, which only the two ends unpack: n
 head of a cluster, needs to know the job's function.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from virel_common.errors import InputError
+from virel_common.signals import signal_when_parent_dies
 
 LIVES = 3
 """Processes that a job may use up: a job whose process dies this often is given up."""
@@ -165,8 +165,6 @@ def _enter(folder: str) -> None:
 
 def _end_with(parent: int) -> None:
     """Have the kernel kill this process when its parent thread ends; otherwise a job could run twice."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the kernel knew
-            os._exit(1)
+    signal_when_parent_dies(signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel knew
+        os._exit(1)

@@ -1,9 +1,7 @@
 """Signals that ask a training to save and stop, in one process and in a parent with children."""
 
-import ctypes
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from virel_common.signals import WARNINGS, heard
+from virel_common.signals import WARNINGS, heard, signal_when_parent_dies
 
 KILL_TWICE = (signal.SIGINT, signal.SIGTERM)
 """Signals of impatient people: the first one saves and stops, a second one kills."""
@@ -116,9 +114,7 @@ def hear_stops_of(parent: int) -> bool:
         Whether the parent is still alive.
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {*STOP} - {signal.SIGINT})
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, STOP_CHILD)
+    signal_when_parent_dies(STOP_CHILD)
     return os.getppid() == parent
 
 

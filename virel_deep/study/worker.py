@@ -3,19 +3,19 @@
 PARENT is the id of the process that waits for it. The exit status is as of `virel train`.
 """
 
-import ctypes
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
 from virel_common.errors import InputError
 from virel_common.files import StorageError
+from virel_common.signals import signal_when_parent_dies
 from virel_common.terminal import say
 from virel_deep.run.apart import FAILED, STOPPED
 from virel_deep.run.folder import locked, read_config
 from virel_deep.run.launch import train
+from virel_deep.run.signals import STOP_CHILD
 
 PATIENCE = 60.0
 """Seconds to wait for a process that still holds the job's folders, such as one that is saving."""
@@ -53,10 +53,8 @@ def _wait_for(run: Path, patience: float) -> None:
 
 
 def stop_with_parent(parent: int) -> bool:
-    """Have the kernel send this process SIGTERM when its parent dies; False if the parent is dead already."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    """Have this process save and stop when its parent dies; False if it is dead already."""
+    signal_when_parent_dies(STOP_CHILD)
     return os.getppid() == parent
 
 

@@ -75,9 +75,9 @@ def wait_for(condition, seconds=120):
         time.sleep(0.02)
 
 
-def saved(folder):
-    """Whether a job has a checkpoint, and is not done."""
-    return any(folder.glob("jobs/*/seed-*/checkpoints/step-*"))
+def saved(folder, jobs=1):
+    """Whether so many jobs have a checkpoint."""
+    return len({path.parents[2] for path in folder.glob("jobs/*/seed-*/checkpoints/step-*")}) >= jobs
 
 
 def slowed(folder, steps="40000"):
@@ -148,8 +148,8 @@ def running(pid):
 
 def test_workers_save_and_stop_when_their_parent_is_killed(study):
     slowed(study)
-    process = begin(study, "out")
-    wait_for(lambda: saved(study / "out"))
+    process = begin(study, "out", "--jobs", "2")
+    wait_for(lambda: saved(study / "out", jobs=2))  # one that still imports would end without a word
     workers = children(process.pid)
     process.kill()
     process.communicate(timeout=60)
