@@ -211,7 +211,7 @@ def test_a_child_hears_what_its_parent_and_others_send_but_no_ctrl_c(monkeypatch
         return COMPLETE
 
     monkeypatch.setattr(launch, "train_bundle", trained)
-    monkeypatch.setattr("virel_deep.run.signals.ctypes.CDLL", lambda _: SimpleNamespace(prctl=quiet))
+    monkeypatch.setattr("virel_deep.run.signals.signal_when_parent_dies", quiet)
     monkeypatch.setattr(launch, "_keep_freed_memory", quiet)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # as it is started
     ours, theirs = Pipe(duplex=False)
