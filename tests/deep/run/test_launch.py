@@ -5,7 +5,6 @@ import json
 import os
 import signal
 from multiprocessing import Pipe
-from types import SimpleNamespace
 
 import pytest
 
