@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise, product
 from pathlib import Path
 
+from virel_deep.results.names import Entry
 from virel_deep.results.remarks import remarks as remarks_on
 from virel_deep.results.statistics import Estimate
 from virel_deep.results.tables import ScoreTable, overall_table, score_table
@@ -138,10 +139,15 @@ def _scores(results: Sequence[Result]) -> Part:
     named = list(filter(None, (entries_of(group) for group in groups(results))))
     if not named:
         return Part("scores", "Scores", "No seed has been evaluated yet.")
-    tables = [table(one) for one in named for table in (score_table, overall_table)]
+    tables = [table for one in named for table in (score_table(one), _overall(one))]
     lead = "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap."
     remarks = dict.fromkeys(line for one in named for line in remarks_on(one) if "--steps" not in line)
     return Part("scores", "Scores", lead, tuple(filter(None, tables)), tuple(remarks))
+
+
+def _overall(named: Sequence[Entry]) -> ScoreTable | None:
+    """Table over all environments of a group of arms; None for one arm, which nothing compares with."""
+    return overall_table(named) if len({entry.label for entry in named}) > 1 else None
 
 
 def _deviations(record: Record, results: Sequence[Result], differing: Sequence[str]) -> Part:
