@@ -78,8 +78,9 @@ class SparseBackups:
         """
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
         if len(self.data) >= 2 * PER_THREAD_FULL:
-            args = (*args, self._ahead)
-            return share_sweep(self.pace, shared.full, args, len(v), len(self.data), PER_THREAD_FULL)
+            return share_sweep(
+                self.pace, shared.full, (*args, self._ahead), len(v), len(self.data), PER_THREAD_FULL
+            )
         low, high = sweeps.full_range(*args, 0, len(v), self._ahead)
         return float(low), float(high)
 

@@ -53,18 +53,19 @@ def eliminate(matrix, x):
 def survey(rows, bits, reward, ones):
     """Most non-zeros of a row of an MDP, and whether its rows are surely distributions (`row_sums.is_fine`).
 
-    `bits` are the bits of `rows` as integers: a sign bit is found by a loop that the compiler vectorises.
+    `bits` are the bits of `rows` as integers, `[S*A, S]`: the compiler vectorises a loop that looks for a
+    sign bit.
     """
     n_states, n_actions = reward.shape
     longest, signs, worst = 0, 0, 0.0
     for row in range(n_states * n_actions):
-        first, count = row * n_states, 0
-        for j in range(first, first + n_states):
-            signs |= bits[j]
-            count += bits[j] != 0
+        count = 0
+        for j in range(n_states):
+            signs |= bits[row, j]
+            count += bits[row, j] != 0
         longest = max(longest, count)
         target = 1.0 if reward[row // n_actions, row % n_actions] > -np.inf else 0.0
-        off = abs(dot(rows, first, ones) - target)
+        off = abs(dot(rows, row * n_states, ones) - target)
         if not off <= worst:
             worst = np.inf if np.isnan(off) else off
     return longest, signs >= 0 and worst <= max(SURE, (longest + 4) * 2 * UNIT)
