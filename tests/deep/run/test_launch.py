@@ -332,7 +332,7 @@ def test_a_folder_that_became_read_only_is_one_line_and_stays_as_it_is(tmp_path,
     def read_only(folder):
         raise OSError(errno.EROFS, "Read-only file system", str(folder))
 
-    monkeypatch.setattr("virel_deep.run.seed.remove_temporary", read_only)
+    monkeypatch.setattr("virel_deep.run.training.seed.remove_temporary", read_only)
     assert bundle(tmp_path, config) == FAILED
     assert capsys.readouterr().err == f"virel train: {tmp_path / 'seed-0'}: Read-only file system\n"
     assert list((tmp_path / "seed-0").iterdir()) == []
