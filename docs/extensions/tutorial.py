@@ -30,7 +30,9 @@ def run(page: Path, folder: Path, *, write: bool = False) -> list[str]:
                 exec(code, names)
             shown, found = block["output"], printed.getvalue()
             if shown is not None and shown != found:
-                differences += difflib.unified_diff(shown.splitlines(), found.splitlines(), page.name, "printed")
+                differences += difflib.unified_diff(
+                    shown.splitlines(), found.splitlines(), page.name, "printed"
+                )
                 out += [text[end : block.start("output")], found]
                 end = block.end("output")
     if write:
