@@ -46,9 +46,10 @@ OPTIONS = [(0, 1), (256, 1), (1024, 1), (4096, 1), (4096, 10), (4096, 100)]
 def estimates(group: Trainer, batch: int) -> list[float]:
     """Estimates of eps_omega from fresh batches, for the one seed loaded; the networks do not change."""
     agent, found = group.agent, []
-    own = Own(*group._storage(batch or agent.algorithm.data.batch, 1 if batch else 2))
+    rows = batch or agent.algorithm.data.batch
+    own = Own(*group.learning.storage((rows,), rows if batch else 2 * rows))
     for _ in range(ESTIMATES):
-        group._draw(*own)
+        group.learning.draw(*own, ())
         error = agent._online_td_error(own) if batch else _minibatch_error(agent, *own)
         found.append(float(losses.residual_error(error)[0]))
     return found

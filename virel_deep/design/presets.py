@@ -12,6 +12,7 @@ from virel_deep.design.environment_settings import (
     APP_H_BETA,
     CARTPOLE,
     SAC_2018,
+    SMCP_PENDULUM,
     SQL_2017,
     VMPO_PENDULUM,
     Settings,
@@ -185,6 +186,7 @@ PRESETS = {
     "smcp": Preset(
         SMCP,
         "Piche et al. 2019, as summarised by Macfarlane et al. 2024; its policy and critics are those of sac",
+        SMCP_PENDULUM,
     ),
     "mb-mpo": Preset(
         MB_MPO, "mpo with values expanded by a learned model: Marino et al. 2021, Table 1 and Eq. (9)"
