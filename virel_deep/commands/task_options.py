@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from virel_common.errors import require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import Table, Tables, changed
+from virel_deep.design.fields import Table, Tables
 from virel_deep.design.priors import Blind
+from virel_deep.design.records import changed
 
 Words = Sequence[Sequence[str]]
 """Words of an option that may be given several times."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import dotted, encode
 from virel_deep.design.presets import PRESETS, run_config
+from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import Precision, RunConfig
 from virel_deep.run.folder import read_config, seed_folder, set_steps, write_config
 from virel_deep.study.plan import Arm, Study, arm_algorithm

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import dotted, encode
 from virel_deep.design.presets import algorithm
+from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import Precision
 from virel_deep.study.toml_table import Table
 
