@@ -3,9 +3,9 @@
 import pytest
 
 from virel_common.errors import InputError
-from virel_deep.design.fields import dotted, encode
-from virel_deep.design.parts import Constant, Residual
 from virel_deep.design.presets import PRESETS, algorithm, run_config
+from virel_deep.design.records import dotted, encode
+from virel_deep.design.temperature import Constant, Residual
 
 LATER = {
     "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
