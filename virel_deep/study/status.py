@@ -58,7 +58,7 @@ def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
             _state(one),
             f"{one.step:,} of {one.job.env.length.steps:,}",
             _remaining(one),
-            "-" if one.newest is None else f"{_span(max(0.0, time.time() - one.newest))} ago",
+            _newest(one),
         )
         for one in states
     ]
@@ -75,6 +75,13 @@ def status_notes(states: Sequence[JobState]) -> list[str]:
     ]
     done = sum(one.finished for one in states)
     return [*notes, f"{done} of {len(states)} jobs are finished."]
+
+
+def _newest(one: JobState) -> str:
+    """How long ago a job that still trains wrote a row; "-" for one that is finished or has not begun."""
+    if one.newest is None or one.finished:
+        return "-"
+    return f"{_span(max(0.0, time.time() - one.newest))} ago"
 
 
 def _state(one: JobState) -> str:

@@ -116,7 +116,8 @@ class Ours:
         self.facts: dict[str, str] = {"precision": chosen(self.config.precision, self.config.device)}
         self.facts["rollout"] = str(getattr(self.config.algorithm.data, "length", 1))
         self.inside = 0.0
-        self.group._compute = self._timed(self.group._compute)  # type: ignore[assignment]
+        learning = self.group.learning
+        learning.compute = self._timed(learning.compute)  # type: ignore[assignment]
 
     def _timed(self, compute: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
