@@ -28,4 +28,5 @@ def test_an_update_multiplies_what_its_floor_says_and_little_more(tmp_path, monk
     ours = contenders.Ours(name, 1, 1, tmp_path)
     with FlopCounterMode(display=False) as counted, products("highest", "cpu"):
         ours.group._update()
+    ours.group.close()
     assert 1.0 <= counted.get_total_flops() / update_flops(name) <= ABOVE[name]

@@ -1,10 +1,13 @@
 """Memory that passes share: nothing of one pass is left in another's numbers, and what is kept is little."""
 
+import pytest
 import torch
 
 from tests.deep.networks.test_network import drawn, normal
 from tests.support.deep import default_dtype
-from virel_deep.networks.memory import Scratch
+from virel_deep.networks.masked import LARGE, MaskedStorage
+from virel_deep.networks.memory import Scratch, TensorStorage
+from virel_deep.networks.stacks import cpu_products
 
 
 def gradients(network, x, slope):
@@ -57,3 +60,30 @@ def test_the_shared_memory_is_as_large_as_the_largest_stack():
         assert stack.all.shape == (2, rows, 3)
         assert all(one.data_ptr() % 64 == 0 for one in stack.each)
     assert [place.numel() for place in scratch.places(dtype)] == [2 * 3008, 0]
+
+
+@pytest.mark.parametrize("engine", ["torch", "numpy"])
+@pytest.mark.parametrize(("seeds", "heads"), [(1, 1), (2, 2), (2, 4)])
+def test_a_large_pass_with_fixed_parameters_has_the_bits_of_one_that_keeps_its_layers(engine, seeds, heads):
+    """A unit that is off, one that is NaN, and a slope of minus 0 included."""
+    network = drawn(seeds, heads, (5, 24, 16, 2))
+    network.layers[0].weight[0, 0, 0] = torch.nan
+    x, slope = normal(seeds, 90, 5), normal(seeds, heads, 90, 2)
+    slope[:, :, ::7] = -0.0
+    plain, masked = TensorStorage(network._read, 90, 90), MaskedStorage(network._read, 90)
+    found = []
+    with cpu_products(engine):
+        for storage in (plain, masked, masked):
+            out = storage.forward(x)
+            found.append((out, storage.backward(slope, parameters=False, inputs=slice(1, 5))))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            assert torch.equal(a.view(torch.int32), b.contiguous().view(torch.int32))
+
+
+def test_large_passes_take_masks_and_small_ones_and_those_that_learn_do_not():
+    network = drawn(1, 1, (5, 24, 16, 2))
+    few, many = LARGE // 24, LARGE // 24 + 1
+    kinds = {(rows, fixed): type(network.take(rows, fixed=fixed)) for rows in (few, many) for fixed in (0, 1)}
+    assert kinds.pop((many, 1)) is MaskedStorage
+    assert set(kinds.values()) == {TensorStorage}
