@@ -112,7 +112,8 @@ SQL = Algorithm(
     temperature=Constant(),
     data=Replay(batch=128),
     hidden=(128, 128),
-    target_period=1000,
+    learning_rate=1e-3,
+    polyak=0.02,
 )
 MB_SAC = replace(SAC, value=Model())
 SMCP = replace(SAC, value=Model(horizon=0), posterior=Smc())
