@@ -131,8 +131,10 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         some = also <= USEFUL * atol
         also = also if some else 0.0
         margin = 3 * also if some else np.inf
-        paired_sweep(nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change)
-        low, high, v_max = d.min(), d.max(), largest(v) * (1 + 4 * UNIT)
+        low, high = paired_sweep(
+            nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change
+        )
+        v_max = largest(v) * (1 + 4 * UNIT)
         eta, last = noise(n_terms, r_max, v_max, beta[1])
         mid, bound = enclosure(low, high, beta, eta, last + also, r_max + beta[1] * v_max)
         improves = max(-low, high) > eta and (policy != before).any()
@@ -142,7 +144,7 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         before[:] = policy
         delta[:] = 0.0
         if n_states <= SMALL or not evaluate(
-            rows, d, n_actions, policy, gamma, delta, w, 0.0, 1e-4, SLOW, MAX_SWEEPS
+            rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS
         ):
             delta[:] = d
             solve_policy(rows, n_actions, policy, gamma, matrix, delta)
