@@ -20,6 +20,7 @@ from virel_deep.axes.interfaces import (
     Expanding,
     Noise,
     Objective,
+    Starting,
 )
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
@@ -61,6 +62,9 @@ class StackedAgent(ABC):
         self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}
         for network in self.networks.values():
             network.initialise(generators)
+        for part in learnt:
+            if isinstance(part, Starting):
+                part.start()
         self.copy_targets()
         self.adams = {
             name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()

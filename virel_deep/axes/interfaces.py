@@ -300,6 +300,14 @@ class Remembering(Protocol):
         """Restore seed k from a `seed_state` dictionary."""
 
 
+@runtime_checkable
+class Starting(Protocol):
+    """Interface of a part whose networks do not begin with drawn weights alone."""
+
+    def start(self) -> None:
+        """Change the weights that were drawn, before targets copy them."""
+
+
 class Temperature(Protocol):
     """Interface of the temperature per seed; every kind also tracks the residual error eps_omega."""
 

@@ -26,7 +26,9 @@ LOW = "low"
 """Name of the network of a prior that has a second one, the low level of a hierarchy."""
 
 Blocks = Mapping[str, NDArray[np.float32]]
-"""Blocks of a prior of one seed by name; those of a low level begin with `low/`."""
+"""Blocks of a prior of one seed by name; those of a low level begin with `low/`.
+
+Folders from before a hierarchy gave its low level alone hold those of the default too."""
 
 
 def prior_of(run: Path, config: RunConfig, n_observation: int) -> list[Blocks]:
@@ -89,14 +91,15 @@ def start_from(agent: Agent, run: Path, seeds: list[int]) -> None:
     for k, seed in enumerate(seeds):
         mine = {name: torch.from_numpy(x) for name, x in priors[seed % len(priors)].items()}
         low = {name.removeprefix(f"{LOW}/"): x for name, x in mine.items() if name.startswith(f"{LOW}/")}
-        agent.load_network(k, NETWORK, mine)
         if low:
             agent.load_network(k, LOW, low)
+        if len(low) < len(mine):  # else it is a low level alone
+            agent.load_network(k, NETWORK, mine)
 
 
 def _blocks(agent: Mapping[str, Any]) -> Blocks:
-    """Blocks of the prior in an agent's state."""
-    of = {"": agent[NETWORK], **({f"{LOW}/": agent[LOW]} if LOW in agent else {})}
+    """Blocks of the prior in an agent's state; of a hierarchy, those of the low level alone."""
+    of = {f"{LOW}/": agent[LOW]} if LOW in agent else {"": agent[NETWORK]}
     return {
         prefix + name: np.asarray(x, np.float32)
         for prefix, blocks in of.items()
@@ -141,4 +144,5 @@ def _check_size(prior: Blocks, config: RunConfig, n_observation: int) -> None:
     """Raise `InputError` unless a prior sees as many entries as that of a run with so many."""
     wanted = n_observation - len({entry % n_observation for entry in config.algorithm.blind_to})
     rule = f"must see as many entries as that of the new run, {wanted}"
-    require(prior["0.weight"].shape[1] == wanted, "prior", prior["0.weight"].shape[1], rule)
+    found = next(x for name, x in prior.items() if name.endswith("0.weight")).shape[1]
+    require(found == wanted, "prior", found, rule)
