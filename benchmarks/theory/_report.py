@@ -55,6 +55,7 @@ def markdown(results: dict[str, Any]) -> str:
     lines += [f"Not compared: {name}: {why}." for name, why in results["missing"].items()]
     lines += [line for note in results["notes"] for line in ("", note)]
     lines += conditions(results.get("conditions", {}))
+    lines += billion(results["billion"]) if "billion" in results else []
     return "\n".join(lines) + "\n"
 
 
@@ -70,6 +71,37 @@ def conditions(found: dict[str, Any]) -> list[str]:
         line = f"Geometric mean of the ratios of medians: {mean:.3f}; largest: {max(ratios):.3f}"
         lines += ["", f"{line}; largest 90th percentile of the paired ratios: {worst:.3f}."]
     return lines
+
+
+def billion(facts: dict[str, Any]) -> list[str]:
+    """Lines on the largest MDP: what it took here, the floor of the same run, and what peers did."""
+    made, solved, sweep = facts["made_s"], facts["solve_s"], facts["sweep_s"]
+    floor, gather = facts["floor_s"], facts["gather_s"]
+    made_of = f"{facts['mdp_bytes'] / 1e9:.1f} GB with {facts['indices']} indices"
+    how = f"{facts['method']}; {facts['threads']}"
+    took = (
+        "Written by `python -m benchmarks.theory.billion`. "
+        f"A Garnet of {facts['states']:,} states, 10 actions and 10 successors each: {made_of}, "
+        f"drawn and checked in {made:.0f} s. `solve` took **{solved:.1f} s** "
+        f"to a relative bound of {facts['relative_bound']:.1e} ({how}), "
+        f"with a peak of **{facts['memory']:.2f} times** the MDP's bytes."
+    )
+    floors = (
+        f"One sweep of T* takes {sweep:.2f} s. "
+        f"Reading the MDP once at the bandwidth of the same run ({facts['bandwidth'] / 1e9:.0f} GB/s) "
+        f"takes {floor:.2f} s, gathering its values alone {gather:.2f} s: "
+        f"the solve is {solved / floor:.0f} readings, or {solved / gather:.0f} gatherings."
+    )
+    lines = ["## A billion transitions", "", took, "", floors, ""]
+    peers = [_billion_peer(name, one) for name, one in facts["peers"].items()]
+    return ["", *lines, *peers, f"{facts['cpu']}, {facts['date']}."]
+
+
+def _billion_peer(name: str, facts: dict[str, Any]) -> str:
+    if "failed" in facts:
+        return f"{name}: {facts['failed']}.\n"
+    took = f"{facts['s']:.0f} s, after {facts['prepare_s']:.0f} s to take the MDP over"
+    return f"{name} took {took}; it differs from ours by {facts['relative_error']:.1e}, relative.\n"
 
 
 def _best(x: dict[str, Any]) -> tuple[str, float]:

@@ -1,31 +1,16 @@
 """API pages from the lists of public names, one page a module. The build fails if a name has no entry."""
 
-import ast
 import importlib
-from collections import defaultdict
 from pathlib import Path
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-PACKAGES = {
-    "virel_theory": "Finite MDPs, exactly: operators, objective, gradients, solvers, the design space",
-    "verify": "Claims of your own, and strategies of random MDPs",
-    "virel_deep": "The deep agent from Python",
-}
-STRATEGIES = "verify.strategies"
-FOLDER = "reference"
+from extensions.links import FOLDER, PACKAGES, listed
+
 log = logging.getLogger(__name__)
-
-
-def listed(package: str) -> dict[str, list[str]]:
-    """Public names of a package by the module that defines each, as its `__init__.pyi` lists them."""
-    stub = Path(str(importlib.import_module(package).__file__)).with_name("__init__.pyi")
-    names = defaultdict(list)
-    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom):
-            names[f"{package}.{node.module}"] += [alias.name for alias in node.names]
-    return dict(names)
 
 
 def entry(package: str, name: str) -> str:
@@ -89,6 +74,16 @@ def write(app: Sphinx) -> None:
             path.unlink()
 
 
+def let_links_in(app: Sphinx, doctree: nodes.document) -> None:
+    """Let links of Markdown pages end at an entry: `page.md#virel_theory.elbo`, beside headings."""
+    name = app.env.docname
+    if not name.startswith(f"{FOLDER}/"):
+        return
+    slugs = app.env.metadata[name].setdefault("myst_slugs", {})
+    for entry in doctree.findall(addnodes.desc_signature):
+        slugs |= {one: (entry.line or 0, one, one) for one in entry["ids"]}
+
+
 def missing(app: Sphinx, error: Exception | None) -> None:
     """Warn of each public name without an entry; `make docs` treats warnings as errors."""
     if error is not None:
@@ -101,8 +96,9 @@ def missing(app: Sphinx, error: Exception | None) -> None:
                     log.warning("%s.%s is public and has no API entry", package, name)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> dict[str, int]:
     """Write pages before reading, look for missing names at the end."""
     app.connect("builder-inited", write)
+    app.connect("doctree-read", let_links_in)
     app.connect("build-finished", missing)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

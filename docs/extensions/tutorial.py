@@ -1,7 +1,7 @@
-"""Run a tutorial: its Python blocks from top to bottom, each with the output that the page shows after it.
+"""Run pages: their Python blocks from top to bottom, each with the output that the page shows after it.
 
-`python docs/extensions/tutorial.py PAGE FOLDER` runs a page in a folder, where its figures stay. It ends with
-status 1 and a comparison if a block prints something else. `--write` writes the outputs into the page.
+`python docs/extensions/tutorial.py PAGE... FOLDER` runs pages in a folder, where their figures stay. It ends
+with status 1 and a comparison if a block prints something else. `--write` writes the outputs into the pages.
 """
 
 import contextlib
@@ -30,7 +30,9 @@ def run(page: Path, folder: Path, *, write: bool = False) -> list[str]:
                 exec(code, names)
             shown, found = block["output"], printed.getvalue()
             if shown is not None and shown != found:
-                differences += difflib.unified_diff(shown.splitlines(), found.splitlines(), "page", "printed")
+                differences += difflib.unified_diff(
+                    shown.splitlines(), found.splitlines(), page.name, "printed"
+                )
                 out += [text[end : block.start("output")], found]
                 end = block.end("output")
     if write:
@@ -39,11 +41,11 @@ def run(page: Path, folder: Path, *, write: bool = False) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Run one page; print how it differs."""
+    """Run pages, each in a namespace of its own; print how they differ."""
     write = "--write" in argv
-    page, folder = (Path(one).resolve() for one in argv if one != "--write")
+    *pages, folder = (Path(one).resolve() for one in argv if one != "--write")
     folder.mkdir(parents=True, exist_ok=True)
-    found = run(page, folder, write=write)
+    found = [line for page in pages for line in run(page, folder, write=write)]
     sys.stderr.write("".join(f"{line}\n" for line in found))
     return 1 if found and not write else 0
 

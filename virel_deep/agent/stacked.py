@@ -11,17 +11,9 @@ from torch import Tensor
 
 from virel_common.errors import require
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
+from virel_deep.axes.abilities import Amortised, Behaving, Deliberate, Expanding, Starting
 from virel_deep.axes.build import build
-from virel_deep.axes.interfaces import (
-    Amortised,
-    Behaving,
-    Deliberate,
-    Draw,
-    Expanding,
-    Noise,
-    Objective,
-    Starting,
-)
+from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm

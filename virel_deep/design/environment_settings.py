@@ -36,6 +36,10 @@ CARTPOLE: Mapping[str, Settings] = {
     "CartPole": {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000},
 }
 """Ours, measured (docs/benchmarks/rows.md): with polyak 0.005 a value of 100 takes some 20,000 updates."""
+SMCP_PENDULUM: Mapping[str, Settings] = {
+    "InvertedPendulum": {"learning_rate": 1e-3, "polyak": 0.05, "data.warmup": 1000, "hidden": (64, 64)},
+}
+"""Ours, measured (docs/benchmarks/models.md), as for CartPole; a plan costs in proportion to its networks."""
 VMPO_PENDULUM: Mapping[str, Settings] = {
     "Pendulum": {"reward_scale": 0.01, "prior.trust_mean": 0.1, "temperature.epsilon": 0.1},
 }

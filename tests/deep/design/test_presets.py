@@ -3,9 +3,9 @@
 import pytest
 
 from virel_common.errors import InputError
-from virel_deep.design.fields import dotted, encode
-from virel_deep.design.parts import Constant, Residual
 from virel_deep.design.presets import PRESETS, algorithm, run_config
+from virel_deep.design.records import dotted, encode
+from virel_deep.design.temperature import Constant, Residual
 
 LATER = {
     "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
@@ -263,6 +263,9 @@ def test_some_rows_have_settings_of_ours_for_a_task_that_was_measured():
     cartpole = dotted(encode(algorithm("sac", "CartPole-v1", discrete=True)))
     wanted = {"learning_rate": 1e-3, "polyak": 0.05, "data.batch": 64, "data.warmup": 1000}
     assert {name: cartpole[name] for name in wanted} == wanted
+    planner = dotted(encode(algorithm("smcp", "InvertedPendulum-v5")))
+    wanted = {"learning_rate": 1e-3, "polyak": 0.05, "data.warmup": 1000, "hidden": [64, 64]}
+    assert {name: planner[name] for name in wanted} == wanted
     pendulum = dotted(encode(algorithm("vmpo", "Pendulum-v1")))
     assert (pendulum["prior.trust_mean"], pendulum["temperature.epsilon"]) == (0.1, 0.1)
 
