@@ -138,7 +138,7 @@ HDP = replace(
     IADP,
     value=TargetQ(critics=2, evaluation="soft"),
     posterior=Latent(),
-    prior=LatentPrior(),
+    prior=LatentPrior(exponent=0.0, low_alpha=0.1),
 )
 MB_IADP = replace(IADP, value=Model(rollout="prior"))
 

@@ -199,7 +199,8 @@ WANTED_PRIORS = {
     },
     "hdp": BLIND | {
         "value.critics": 2, "value.evaluation": "soft", "value.steps": 1, "value.trace": None,
-        "posterior": "latent", "posterior.latents": 4, "prior": "latent",
+        "posterior": "latent", "posterior.latents": 4, "prior": "latent", "prior.exponent": 0.0,
+        "prior.low_alpha": 0.1,
         "temperature": "constant", "temperature.alpha": 0.1,
         "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
     },
