@@ -2,10 +2,10 @@
 
 Garnets whose rows reach all states: single MDPs of 10 actions through `solve`, stacks of 4 actions through
 `solve_batch`. The peer is quantecon's DiscreteDP, its default (policy iteration) and its modified policy
-iteration, in a loop over a stack. All run in one process and thread, in turns, after one run that does not
-count; kept are the CPU seconds of every run. A peer counts if its values are within the accuracy asked for of
-our certified ones. Building quantecon's objects, and checking an MDP for `solve`, is not counted;
-`solve_batch` checks its stack each time, and that is.
+iteration, in a loop over a stack. All run in one process, in turns, after one run that does not count; kept
+are the CPU seconds of every run, of all threads (`taskset -c 0` allows one). A peer counts if its values are
+within the accuracy asked for of our certified ones. Building quantecon's objects, and checking an MDP for
+`solve`, is not counted; `solve_batch` checks its stack each time, and that is.
 
 Results go into `out/solvers/solvers.json` beside those of `benchmarks.theory.solvers` (unpacked from
 `results/` if they are not there), row by row, so that it may be called in parts. At the end it packs them and
