@@ -20,7 +20,18 @@ from typing import Literal
 import tyro
 
 ROOT = Path(__file__).parents[1]
-GROUPS = ("learning", "residual", "sb3", "speed", "solvers", "iterates", "mutation", "study", "rows")
+GROUPS = (
+    "learning",
+    "residual",
+    "sb3",
+    "speed",
+    "solvers",
+    "iterates",
+    "mutation",
+    "study",
+    "rows",
+    "models",
+)
 KEPT = {
     "config.json",
     "done.json",

@@ -22,7 +22,7 @@ from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.interfaces import Own
 from virel_deep.axes import losses
 from virel_deep.axes.interfaces import Noise
-from virel_deep.design.fields import changed
+from virel_deep.design.records import changed
 from virel_deep.run.folder import read_config
 from virel_deep.run.trainer import Trainer
 
@@ -46,9 +46,10 @@ OPTIONS = [(0, 1), (256, 1), (1024, 1), (4096, 1), (4096, 10), (4096, 100)]
 def estimates(group: Trainer, batch: int) -> list[float]:
     """Estimates of eps_omega from fresh batches, for the one seed loaded; the networks do not change."""
     agent, found = group.agent, []
-    own = Own(*group._storage(batch or agent.algorithm.data.batch, 1 if batch else 2))
+    rows = batch or agent.algorithm.data.batch
+    own = Own(*group.learning.storage((rows,), rows if batch else 2 * rows))
     for _ in range(ESTIMATES):
-        group._draw(*own)
+        group.learning.draw(*own, ())
         error = agent._online_td_error(own) if batch else _minibatch_error(agent, *own)
         found.append(float(losses.residual_error(error)[0]))
     return found

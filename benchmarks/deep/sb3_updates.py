@@ -204,7 +204,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         group = Trainer(Path(folder), config, [options.seed], resume=False)
-        update = group._compute
+        update = group.learning.compute
 
         def compared() -> None:
             if group.step % options.every:
@@ -214,10 +214,10 @@ def main() -> int:
                 theirs.load(group.agent)
             update()
             for name, theirs in peers.items():
-                theirs.update(group.agent, group.batch[0], group.noise["action"][0])
+                theirs.update(group.agent, group.learning.batch[0], group.learning.noise["action"][0])
                 rows.append({"step": group.step, "peer": name} | compare(group.agent, theirs))
 
-        group._compute = compared  # type: ignore[assignment]
+        group.learning.compute = compared  # type: ignore[assignment]
         while not group.done:
             group.advance(lambda *_: None)
             if group.step % 5000 == 0:

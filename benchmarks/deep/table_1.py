@@ -23,7 +23,7 @@ UNIFORM = {"uniform", "fixed"}
 """Kinds of priors that nothing is learnt of."""
 NON_PARAMETRIC = {"weighted", "top-share", "stein", "smc", "tilted"}
 """Kinds of posteriors that are weighted actions or particles, by no distribution's parameters."""
-CURVES = ("learning", "rows", "transfer")
+CURVES = ("learning", "rows", "models", "transfer")
 """Pages of docs/benchmarks with learning curves; other rows are in docs/deep/measured.md."""
 STEMS = {
     "virel": ("eq-", "theorem-", "deep-q-loss", "deep-v-loss", "deep-policy-loss", "deep-em-"),

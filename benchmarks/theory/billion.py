@@ -3,7 +3,9 @@
 Draws a Garnet (10 actions, 10 successors; 10^7 states are 10^9 transitions, 13.3 GB), checks it, and solves
 it to a relative bound of 1e-6, with a line after every certifying sweep. It prints one line of JSON: bytes of
 the MDP, peak of resident memory above that of the empty process, times, sweeps, and one sweep beside the
-time to read the MDP at the bandwidth measured in turns with it. `--out FILE` adds that to a file.
+time to read the MDP at the bandwidth measured in turns with it. `--peers quantecon` has a peer solve the same
+MDP afterwards, within `--limit-gb` of memory. `--keep` puts the results into `results/` and on the page of
+`benchmarks.theory.solvers`.
 
 `--folder F.mdp` saves the MDP there, or maps the one that is there: several processes then share its memory.
 """
@@ -18,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.theory import _floors, _instances
+from benchmarks.theory import _contenders, _floors, _instances, _results
+from benchmarks.theory.solvers import OUT
 from virel_common.machine import processor
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.draw import garnet
@@ -53,15 +56,36 @@ def main(argv: list[str] | None = None) -> int:
         "date": time.strftime("%Y-%m-%d"),
     }
     facts["memory"] = facts["peak_bytes"] / facts["mdp_bytes"]
+    value = found.value
+    del found
     if options.floors:
-        del found
         facts |= _floors.sweep_and_floors(mdp)
         facts["sweeps_of_floor"] = facts["solve_s"] / facts["floor_s"]
+    facts["peers"] = {name: _peer(name, mdp, value, options) for name in options.peers}
     print(json.dumps(facts), flush=True)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(facts, indent=1) + "\n")
+    if options.keep:
+        results = _results.read(OUT)
+        results["billion"] = facts
+        _results.keep(results, OUT)
     return 0 if facts["relative_bound"] <= options.rtol else 1
+
+
+def _peer(name: str, mdp: TabularMDP, value: np.ndarray, options: argparse.Namespace) -> dict[str, Any]:
+    """Time of a peer on the same MDP, and its distance from our values; or why it did not get there."""
+    limit = int(options.limit_gb * 1e9)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
+    start = time.perf_counter()
+    try:
+        run = _contenders.CONTENDERS[name](mdp, options.rtol * float(np.abs(value).max()))
+        prepared = time.perf_counter()
+        theirs = run()
+    except MemoryError:
+        return {"failed": f"MemoryError within {options.limit_gb:g} GB"}
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+    facts: dict[str, Any] = {"prepare_s": prepared - start, "s": time.perf_counter() - prepared}
+    return facts | {"relative_error": float(np.abs(theirs - value).max() / np.abs(value).max())}
 
 
 def _mdp(options: argparse.Namespace) -> TabularMDP:
@@ -99,7 +123,11 @@ def _parser() -> argparse.ArgumentParser:
         "--folder", type=Path, help="an .mdp folder to map, or to save to if it does not exist"
     )
     parser.add_argument("--no-floors", dest="floors", action="store_false", help="leave out the bandwidth")
-    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--peers", nargs="*", choices=list(_contenders.CONTENDERS)[1:], default=[])
+    parser.add_argument(
+        "--limit-gb", type=float, default=21.0, help="bytes that the process may have, in 10^9"
+    )
+    parser.add_argument("--keep", action="store_true", help="put the results into results/ and on the page")
     return parser
 
 

@@ -8,7 +8,6 @@ writes `docs/benchmarks/solvers.md` (`--no-page` leaves both as they are).
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -19,8 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import archive
-from benchmarks.theory import _contenders, _instances, _report
+from benchmarks.theory import _contenders, _instances, _report, _results
 from benchmarks.theory.solvers import OUT, Worker
 
 LOOP = "while True: pass"
@@ -81,10 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure what is missing, print rows, write JSON and page."""
     options = _parser().parse_args(argv)
     options.python = {}
-    path = options.out / "solvers.json"
-    if not path.exists() and options.out == OUT:
-        print(archive.unpack("solvers", archive.ROOT), flush=True)
-    results = json.loads(path.read_text())
+    results = _results.read(options.out)
     found = results.setdefault("conditions", {})
     for short in options.conditions:
         title, codes = CONDITIONS[short]
@@ -97,10 +92,9 @@ def main(argv: list[str] | None = None) -> int:
                 if row["peers"]:
                     table[instance.name] = row
                     print(f"{title}: {_report._condition_row(instance.name, row)}", flush=True)
-                path.write_text(json.dumps(results, indent=1) + "\n")
-    (options.out / "solvers.md").write_text(_report.markdown(results))
+                _results.write(results, options.out)
     if options.page:
-        print(archive.pack("solvers", archive.ROOT), flush=True)
+        _results.keep(results, options.out)
     return 0
 
 

@@ -23,14 +23,24 @@ def cast(noise, dtype):
     return {name: x.to(dtype) for name, x in noise.items()} if isinstance(noise, dict) else noise.to(dtype)
 
 
-def ours_after(algorithm, sizes, dtype, data):
-    """Everything that seed 0 has learnt on our side, by name, in float64; `sizes` are O and A."""
+def agent_after(algorithm, sizes, dtype, data):
+    """Our agent of seed 0 after some updates, computed in another precision; `sizes` are O and A."""
     with default_dtype(torch.float32):
         source = agent_of(algorithm, *sizes)
     with default_dtype(dtype):
         agent = agent_of(algorithm, *sizes)
         agent.load_seed_state(0, source.seed_state(0))
         feed(agent, [(batch.to(dtype), cast(noise, dtype), own) for batch, noise, own in data])
+    return agent
+
+
+def ours_after(algorithm, sizes, dtype, data):
+    """Everything that seed 0 has learnt on our side, by name, in float64."""
+    return learnt(agent_after(algorithm, sizes, dtype, data))
+
+
+def learnt(agent):
+    """Everything that seed 0 of an agent has learnt, by name, in float64."""
     state = agent.seed_state(0)
     names = [*agent.networks, *(f"target_{name}" for name in agent.targets)]
     out = {name: ordered(state[name]) for name in names}

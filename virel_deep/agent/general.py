@@ -8,18 +8,10 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.interfaces import (
-    Expanding,
-    Fitted,
-    Likelihood,
-    Noise,
-    Objective,
-    Posterior,
-    Recalling,
-    Walking,
-)
+from virel_deep.axes.abilities import Expanding, Likelihood, Recalling, Walking
+from virel_deep.axes.interfaces import Noise, Objective, Posterior
 from virel_deep.axes.losses import residual_error
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seed_mean, seedwise
+from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted, Window, seed_mean, seedwise
 from virel_deep.axes.weights import discounted
 from virel_deep.networks.clipping import shorten
 from virel_deep.networks.network import Network

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Fitted, Following, Objective
+from virel_deep.axes.interfaces import Following, Objective
 from virel_deep.axes.rollout import rollout_errors
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, seed_mean, seedwise
+from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted, seed_mean, seedwise
 from virel_deep.networks.network import Network
 
 

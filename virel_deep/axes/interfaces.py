@@ -1,17 +1,17 @@
 """Interfaces of an algorithm's parts: one protocol each for value, posterior, prior and temperature.
 
 Shapes: K seeds, B states, N actions per state, A action dimensions, C critics. The update by autograd
-(`virel_deep/agent/general.py`) sees the parts through these names only; no part asks for another's kind.
+(`virel_deep/agent/general.py`) sees the parts through these names and those of `abilities.py` only; no part
+asks for another's kind.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
-from virel_deep.axes.tensors import Behaviour, Evaluated, PriorLoss, Stepped, Transitions, Weighted
+from virel_deep.axes.tensors import Fitted, PriorLoss, Stepped, Transitions, Weighted
 from virel_deep.networks.network import Network
-from virel_deep.networks.perceptron import Floats
 
 
 class Draw(NamedTuple):
@@ -66,7 +66,7 @@ class Following(Protocol):
     """Random numbers at the next states, of posterior and value."""
 
     def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
-        """One action at each state, as `Walking.walk` has it."""
+        """One action at each state, as `abilities.Walking.walk` has it."""
 
     def __call__(self, state: Tensor) -> Weighted:
         """Infer the posterior at next states `[K, R, O]`; called at most once per minibatch."""
@@ -79,22 +79,6 @@ class Following(Protocol):
 
         Differentiable in the policy's parameters if the update improves it.
         """
-
-
-class Fitted(NamedTuple):
-    """Losses, TD errors and metrics from fitting the value to a minibatch, before networks are updated."""
-
-    loss: Tensor
-    """Sum `[K]` of the losses of the value's networks, to be minimised."""
-    td_error: Tensor
-    """TD errors `[K, C, B]` of the critics, without gradient."""
-    report: Mapping[str, Tensor]
-    """Values `[K]` to be logged, by their names in `METRICS`."""
-    following: Evaluated | None = None
-    """Posterior that the value asked for, with its values; None if it asked for none.
-
-    It is the one at next states, with values under the targets, or that of the actions taken at s, with
-    their advantages."""
 
 
 class Part(Protocol):
@@ -187,68 +171,6 @@ class Posterior(Part, Protocol):
         """Metrics `[K]` of an inferred posterior, by the names in `reports`."""
 
 
-@runtime_checkable
-class Amortised(Protocol):
-    """Interface of a posterior that acts by its policy network's outputs alone, in numpy."""
-
-    def explore(self, head: Floats, noise: Floats) -> Floats:
-        """Exploratory actions `[N, A]` in numpy, from policy network outputs and the noise of `acting`."""
-
-
-@runtime_checkable
-class Deliberate(Protocol):
-    """Interface of a posterior that acts by its objective: it needs critics, temperature and prior."""
-
-    def deliberate(self, state: Tensor, noise: Tensor, objective: Objective) -> Tensor:
-        """Exploratory actions `[K, N, A]` at states `[K, N, O]`, with the noise that `acting` declares."""
-
-
-@runtime_checkable
-class Settling(Protocol):
-    """Interface of a posterior that acts by its objective, and has a deterministic action."""
-
-    def settle(self, state: Tensor, objective: Objective) -> Tensor:
-        """Deterministic actions `[K, N, A]` at states `[K, N, O]`."""
-
-
-@runtime_checkable
-class Walking(Protocol):
-    """Interface of a posterior that rollouts of a model follow."""
-
-    def walk(self, state: Tensor, noise: Tensor, objective: Objective) -> Weighted:
-        """Draw one action at each state `[K, R, O]` with standard normal noise `[K, R, A]`.
-
-        Differentiable in the states, never in the policy's parameters.
-        """
-
-
-@runtime_checkable
-class Behaving(Protocol):
-    """Interface of a posterior whose actions are stored with their values and densities before the tanh."""
-
-    def behave(self, head: Floats, noise: Floats) -> Behaviour:
-        """Exploratory actions as those of `explore`, with their densities."""
-
-
-@runtime_checkable
-class Likelihood(Behaving, Protocol):
-    """Interface of a posterior whose actions have a density, so that stored ones can be weighed."""
-
-    def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
-        """Log densities `[K, R]` of stored actions `[K, R, A]` before the tanh under the target's policy."""
-
-
-@runtime_checkable
-class Recalling(Behaving, Protocol):
-    """Interface of a posterior that is improved by the advantages of the actions that it took."""
-
-    def recall(self, state: Tensor, pre: Tensor, objective: Objective) -> Weighted:
-        """Stored actions `[K, R, A]` before the tanh as one weighted action at each state `[K, R, O]`.
-
-        Differentiable in the policy's parameters if it is learnt through its log density.
-        """
-
-
 class Value(Part, Protocol):
     """Interface of the action value: its losses, targets and TD errors."""
 
@@ -275,29 +197,6 @@ class Value(Part, Protocol):
 
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of a separate batch, computed with online instead of target networks."""
-
-
-@runtime_checkable
-class Expanding(Protocol):
-    """Interface of a value whose action values are expanded through a model."""
-
-    world: World
-    noise: Mapping[str, Draw]
-    """Random numbers that the rollouts from a state need, in the order in which they are drawn."""
-
-    def expanded(self, objective: Objective, posterior: Walking, noise: Noise) -> Objective:
-        """Objective with expanded values at B states, given the random numbers of rollouts from each."""
-
-
-@runtime_checkable
-class Remembering(Protocol):
-    """Interface of a value or posterior that remembers more of a seed than its networks."""
-
-    def seed_state(self, k: int) -> dict[str, Any]:
-        """Copy what is remembered of seed k into a dictionary."""
-
-    def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
-        """Restore seed k from a `seed_state` dictionary."""
 
 
 class Temperature(Protocol):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes import returns
-from virel_deep.axes.interfaces import Fitted, Following, Objective
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, Window, seedwise
+from virel_deep.axes.interfaces import Following, Objective
+from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted, Window, seedwise
 from virel_deep.axes.value import Evaluation, evaluate, fit_critics, smaller_q, state_value
 from virel_deep.networks.network import Network
 

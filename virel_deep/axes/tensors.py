@@ -3,7 +3,7 @@
 Shapes: K seeds, B states, N actions per state, A action dimensions, n transitions of a window.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -148,6 +148,22 @@ class Evaluated(NamedTuple):
     actions: Weighted
     q: Tensor
     """Values `[K, R, N]` of the actions, or their advantages."""
+
+
+class Fitted(NamedTuple):
+    """Losses, TD errors and metrics from fitting the value to a minibatch, before networks are updated."""
+
+    loss: Tensor
+    """Sum `[K]` of the losses of the value's networks, to be minimised."""
+    td_error: Tensor
+    """TD errors `[K, C, B]` of the critics, without gradient."""
+    report: Mapping[str, Tensor]
+    """Values `[K]` to be logged, by their names in `METRICS`."""
+    following: Evaluated | None = None
+    """Posterior that the value asked for, with its values; None if it asked for none.
+
+    It is the one at next states, with values under the targets, or that of the actions taken at s, with
+    their advantages."""
 
 
 class PriorLoss(NamedTuple):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Fitted, Following, Objective
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted, seed_mean, seedwise
+from virel_deep.axes.interfaces import Following, Objective
+from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted, seed_mean, seedwise
 from virel_deep.axes.weights import effective_samples, tempered_weights
 from virel_deep.networks.network import Network
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from virel_deep.axes.abilities import Deliberate, Settling
 from virel_deep.axes.build import Parts, build
 from virel_deep.axes.categorical import greedy
-from virel_deep.axes.interfaces import Deliberate, Draw, Objective, Settling
+from virel_deep.axes.interfaces import Draw, Objective
 from virel_deep.data.moments import Moments, Scaling
 from virel_deep.design import discrete, hierarchy, improvement, inference, model, on_policy, parts, priors
 from virel_deep.design.algorithm import Algorithm

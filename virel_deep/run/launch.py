@@ -21,7 +21,7 @@ from virel_deep.run.signals import hear_stops_of, stop_requests
 from virel_deep.run.survey import bundles, survey
 
 if TYPE_CHECKING:
-    from virel_deep.run.trainer import Report
+    from virel_deep.run.training.reports import Report
 
 
 def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: bool = False) -> int:
@@ -115,7 +115,7 @@ def train_bundle(
     import torch  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    from virel_deep.data.environments import EnvironmentFailure  # noqa: PLC0415
+    from virel_deep.data.guarded import EnvironmentFailure  # noqa: PLC0415
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)

@@ -104,7 +104,7 @@ PLANTED = [
     # Only the last step in the loss.
     (ITERATIVE, f"{POSTERIOR}.iterative.linearised", lambda of, head: of.value + 0 * head.sum(-1)),
     # The budget of an entropy, without the log 2 of the uniform density.
-    (ITERATIVE, "virel_deep.axes.build._target_entropy", lambda _, of: -float(of.n_action)),
+    (ITERATIVE, "virel_deep.axes.builders.temperatures._target_entropy", lambda _, of: -float(of.n_action)),
     # Soft Q-learning: the score of actions, in the space before the tanh; no repulsion; a kernel of constant
     # width; proposals whose density does not count.
     (SQL, f"{POSTERIOR}.stein.log_slope", lambda u: 0 * u),

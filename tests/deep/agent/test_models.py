@@ -73,9 +73,17 @@ def test_an_error_planted_in_the_model_is_seen(monkeypatch, owner, name, wrong):
     assert worst(preset, settings, updates=12) > 1e-9
 
 
-OUTPUTS, WALK = blind.FittedPrior._outputs, blind.TanhGaussian.walk
+OUTPUTS, WALK, THROUGH = blind.FittedPrior._outputs, blind.TanhGaussian.walk, model_q.ModelQ._through_model
+
+
+def along_prior(self, critic, objective, _, noise):
+    return THROUGH(self, critic, objective, objective.prior.walk, noise)
+
+
 OF_PRIORS = [
-    # A prior whose gradient in the state is lost, one without its noise, and one that pays.
+    # Rollouts of the prior taken for the policy's; a prior whose gradient in the state is lost, one without
+    # its noise, and one that pays.
+    (CASES[3], model_q.ModelQ, "_through_model", along_prior),
     (CASES[3], blind.FittedPrior, "_outputs", lambda self, state: OUTPUTS(self, state).detach()),
     (CASES[2], blind.FittedPrior, "_outputs", lambda self, state: OUTPUTS(self, state).detach()),
     (CASES[2], blind.TanhGaussian, "walk", lambda self, state, xi, of: WALK(self, state, 0 * xi, of)),

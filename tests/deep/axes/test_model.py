@@ -1,14 +1,13 @@
-"""Learned models by hand: likelihood, scales, elites, rollouts; and the known bugs of public code."""
+"""Learned models by hand: likelihood, scales, elites, and values on a problem in closed form."""
 
 import numpy as np
 import pytest
 import torch
 from torch.distributions import Bernoulli, Normal
 
-from tests.support.deep import agent_of, algorithm_of, default_dtype, feed, update_data
+from tests.support.deep import default_dtype
 from tests.support.linear_gaussian import DISCOUNT, LinearGaussian, fitted
 from virel_deep.axes.model.ensemble import Ensemble
-from virel_deep.axes.model.expansion import Horizon, Paths, expanded_q
 from virel_deep.axes.model.gaussian_model import LOG_VARIANCE, fit_loss, negative_log_likelihood, predicted
 from virel_deep.axes.model.normaliser import Normaliser
 from virel_deep.data.replay import HOLD_OUT, Replay, held_out
@@ -17,56 +16,6 @@ from virel_deep.networks.network import Network
 CPU = torch.device("cpu")
 N, A, B, H = 3, 2, 6, 3
 SIZES = {"hidden": (12, 8), "data.batch": 20, "value.members": 3, "value.horizon": H}
-
-
-@pytest.fixture(scope="module")
-def state_after_updates():
-    agent = agent_of(algorithm_of("mb-sac", **SIZES), N, A)
-    feed(agent, update_data(agent.algorithm, N, A, updates=10, seed=0))
-    return agent.seed_state(0)
-
-
-@pytest.fixture
-def trained(state_after_updates):
-    """An agent of `mb-sac` after some updates, and a minibatch's states and actions."""
-    agent = agent_of(algorithm_of("mb-sac", **SIZES), N, A)
-    agent.load_seed_state(0, state_after_updates)
-    rng = torch.Generator().manual_seed(1)
-    return agent, torch.randn(1, B, N, generator=rng), torch.rand(1, B, 1, A, generator=rng) * 2 - 1
-
-
-def noise_of(agent, seed=2):
-    rng = torch.Generator().manual_seed(seed)
-    width = agent.noise["rollout"].width
-    uniform, normal = torch.rand(1, B, 1, generator=rng), torch.randn(1, B, width, generator=rng)
-    return {"member": uniform, "rollout": normal}
-
-
-class Spy:
-    """A model that records what it is asked, and the steps of another one, or steps of our own."""
-
-    width = N
-
-    def __init__(self, world, **replaced):
-        self.world, self.replaced, self.members = world, replaced, []
-
-    def member(self, uniform):
-        return self.world.member(uniform)
-
-    def step(self, state, action, member, noise):
-        self.members.append(member)
-        return self.world.step(state, action, member, noise)._replace(**self.replaced)
-
-
-def expand(agent, state, action, world=None, h=H, *, soft=True, walk=None, seed=2):
-    """Expanded values of an agent's critics, along a model of our choice."""
-    world, noise = world or agent.parts.value.world, noise_of(agent, seed)
-    numbers = noise["rollout"].view(1, B, H, N + A)[:, :, :h]
-    member = world.member(noise["member"][..., 0])
-    along = Paths(world, walk or agent.parts.posterior.walk, member, numbers)
-    of = Horizon(0.9, soft)
-    critic = agent.networks["critic"]
-    return expanded_q(critic, state, action, along=along, objective=agent.objective, of=of)
 
 
 def test_the_likelihood_is_that_of_the_distributions():
@@ -122,107 +71,6 @@ def test_elites_are_the_members_with_the_least_hold_out_error():
     assert sorted(world.elites[0].tolist()) == [1, 3]
     members = world.member(torch.linspace(0, 1, 100)[None, :-1])
     assert set(members[0].tolist()) == {1, 3}
-
-
-def test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones(trained):
-    # mbrl-lib, pull request 61: members were drawn again for every batch.
-    agent, state, action = trained
-    spy = Spy(agent.parts.value.world)
-    expand(agent, state, action, spy)
-    assert len(spy.members) == H
-    assert all(torch.equal(one, spy.members[0]) for one in spy.members)
-    assert len(set(spy.members[0][0].tolist())) > 1
-    assert torch.equal(spy.members[0], spy.member(noise_of(agent)["member"][..., 0]))
-
-
-def test_nothing_counts_after_the_end_of_an_episode(trained):
-    # d3rlpy, issue 101: rollouts went on past terminal states.
-    agent, state, action = trained
-    world = agent.parts.value.world
-    found = expand(agent, state, action, Spy(world, ends=torch.ones(1, B)))[0, :, 0]
-    noise = noise_of(agent)
-    member = world.member(noise["member"][..., 0])
-    first = world.step(state, action[:, :, 0], member, noise["rollout"].view(1, B, H, N + A)[:, :, 0, :N])
-    torch.testing.assert_close(found, first.reward[0])
-
-
-def test_the_horizon_counts_the_steps_of_the_model(trained):
-    # x35f/model_based_rl, issue 2: the schedule of horizons had no effect. Here there is none: h is fixed.
-    agent, state, action = trained
-    one = Spy(agent.parts.value.world, reward=torch.ones(1, B), ends=torch.zeros(1, B))
-    critic = agent.networks["critic"]
-    critic.flat.zero_()
-    for h in (1, 2, 3):
-        found = expand(agent, state, action, one, h, soft=False)
-        torch.testing.assert_close(found, torch.full_like(found, sum(0.9**i for i in range(h))))
-
-
-def test_values_stay_bounded_when_the_model_explodes(trained):
-    # mbrl-lib, issues 137 and 138: critics exploded, bootstrapped from states that the model made up.
-    agent, state, action = trained
-    world = agent.parts.value.world
-    agent.networks["model"].flat.mul_(1e6)
-    of = world.normaliser
-    at, a = state, action[:, :, 0]
-    for i in range(20):
-        found = world.step(at, a, world.member(torch.rand(1, B)), torch.randn(1, B, N))
-        assert (found.state >= of.least[..., :N]).all(), i
-        assert (found.state <= of.most[..., :N]).all(), i
-        assert (found.reward.abs() <= torch.maximum(of.least.abs(), of.most.abs())[..., -1]).all(), i
-        at = found.state
-
-
-def test_no_gradient_of_inference_reaches_the_model_or_later_actions(trained):
-    # variational_rl, commit d845c47: the model received gradients of inference.
-    agent, state, action = trained
-    action.requires_grad_()
-    q = expand(agent, state, action)
-    networks = [agent.networks[name].parameters for name in ("model", "policy", "critic")]
-    found = torch.autograd.grad(q.sum(), [action, *networks], allow_unused=True)
-    assert found[0].abs().min() > 0
-    assert found[1:] == (None, None, None)
-
-
-def test_the_policy_step_leaves_the_model_alone():
-    algorithm = algorithm_of("mb-sac", **SIZES)
-    agent, twin = (agent_of(algorithm, N, A) for _ in range(2))
-    data = update_data(algorithm, N, A, updates=3, seed=0)
-    feed(agent, data)
-    twin.parts.posterior.loss = lambda *_: None  # no policy step at all
-    twin.parts.prior.loss = lambda *_: None
-    feed(twin, data)
-    # The model's data are the same, and so are its bits, whatever inference did meanwhile.
-    assert torch.equal(agent.networks["model"].flat, twin.networks["model"].flat)
-    assert not torch.equal(agent.networks["policy"].flat, twin.networks["policy"].flat)
-
-
-def test_rollouts_follow_the_policy_and_pay_its_divergence(trained):
-    # variational_rl follows the learned prior, without divergence: that is the prior's value, not pi's.
-    agent, state, action = trained
-    walk, ratios = agent.parts.posterior.walk, []
-
-    def spied(at, noise, objective):
-        found = walk(at, noise, objective)
-        ratios.append(found.log_ratio[0, :, 0])
-        return found
-
-    world = Spy(agent.parts.value.world, ends=torch.zeros(1, B))
-    soft = expand(agent, state, action, world, walk=spied)[0, :, 0]
-    hard = expand(agent, state, action, world, soft=False)[0, :, 0]
-    alpha = float(agent.temperature.alpha)
-    paid = sum(0.9 ** (i + 1) * alpha * ratio for i, ratio in enumerate(ratios))
-    assert len(ratios) == H
-    torch.testing.assert_close(hard - soft, paid, rtol=1e-4, atol=1e-5)
-    with torch.no_grad():
-        agent.networks["policy"].flat.mul_(2.0)  # another policy, other values
-    assert not torch.allclose(expand(agent, state, action, world)[0, :, 0], soft)
-
-
-def test_all_actions_of_a_state_share_its_random_numbers(trained):
-    agent, state, action = trained
-    twice = torch.cat((action, action), dim=2)
-    found = expand(agent, state, twice)
-    torch.testing.assert_close(found[..., 0], found[..., 1])
 
 
 def test_values_on_a_linear_gaussian_problem_are_those_of_the_closed_form():

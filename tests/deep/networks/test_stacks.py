@@ -11,7 +11,7 @@ from virel_deep.networks.precision import products
 from virel_deep.networks.stacks import Stack, affine, by_numpy, cpu_products, product
 
 SEEDS = (0, 1, 2)
-SLOW = {"sac-iterative", "sql", "mb-sac", "mb-mpo", "smcp"}
+SLOW = {"sac-iterative", "sql", "mb-sac", "mb-iadp", "mb-mpo", "smcp"}
 """Presets whose updates take long."""
 ROADS = [
     (preset, general)
@@ -63,7 +63,7 @@ def test_products_of_whole_stacks_keep_the_bits_of_a_seed(preset, general, sizes
 
 
 @pytest.mark.parametrize("precision", ["stacked", "compiled"])
-@pytest.mark.parametrize("preset", [*KIN, "mb-sac", "mb-mpo", "smcp"])
+@pytest.mark.parametrize("preset", [*KIN, "mb-sac", "mb-iadp", "mb-mpo", "smcp"])
 def test_products_of_whole_stacks_keep_the_bits_of_mpo_and_its_kin(preset, precision):
     algorithm = algorithm_of(preset, **sized(preset, ODD), target_period=3)
     with products(precision, "cpu"):

@@ -13,7 +13,7 @@ from tests.support.envs import Script, registered
 from tests.support.stored_run import said
 from virel_common.signals import WARNINGS
 from virel_deep.data import presence
-from virel_deep.run import launch, trainer
+from virel_deep.run import launch
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Work
 from virel_deep.run.launch import train, train_bundle
 from virel_deep.run.signals import (
@@ -25,6 +25,7 @@ from virel_deep.run.signals import (
 )
 from virel_deep.run.survey import bundles, survey
 from virel_deep.run.trainer import Trainer
+from virel_deep.run.training import checkpoints
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
 PENDULUM = "InvertedPendulum-v5"
@@ -318,7 +319,7 @@ def test_a_full_disk_is_one_line_and_the_checkpoints_before_stay(tmp_path, capsy
             raise CheckpointError(f"can't save step {step}: No space left on device")
         return save(folder, step, *args, **kwargs)
 
-    monkeypatch.setattr(trainer, "save", full)
+    monkeypatch.setattr(checkpoints, "save", full)
     assert bundle(tmp_path, config) == FAILED
     assert capsys.readouterr().err == "virel train: can't save step 80: No space left on device\n"
     assert load(tmp_path / "seed-0/checkpoints").step == 40
@@ -332,7 +333,7 @@ def test_a_folder_that_became_read_only_is_one_line_and_stays_as_it_is(tmp_path,
     def read_only(folder):
         raise OSError(errno.EROFS, "Read-only file system", str(folder))
 
-    monkeypatch.setattr("virel_deep.run.seed.remove_temporary", read_only)
+    monkeypatch.setattr("virel_deep.run.training.seed.remove_temporary", read_only)
     assert bundle(tmp_path, config) == FAILED
     assert capsys.readouterr().err == f"virel train: {tmp_path / 'seed-0'}: Read-only file system\n"
     assert list((tmp_path / "seed-0").iterdir()) == []

@@ -10,8 +10,8 @@ from tests.support.deep import assert_same, metrics, small_run, train
 from tests.support.envs import registered
 from virel_deep.data.moments import Moments, Scaling
 from virel_deep.data.replay import Columns
-from virel_deep.run.normalising import normalise
 from virel_deep.run.policy import load_policy
+from virel_deep.run.training.normalising import normalise
 from virel_deep.storage.checkpoint import load
 
 pytestmark = pytest.mark.mujoco

@@ -76,9 +76,9 @@ def test_a_policy_that_fails_in_an_evaluation_stops_its_seed_only(tmp_path):
     config = small_run(tmp_path, "sac", PENDULUM, steps=60, seeds=(0, 1), eval_every=30, log_every=60)
     trainer = Trainer(tmp_path, config, config.seeds, resume=False)
     while not trainer.done:
-        update = trainer._compute
+        update = trainer.learning.compute
         if trainer.step == 29:
-            trainer._compute = lambda update=update: (update(), poison(trainer, 1, "policy"))
+            trainer.learning.compute = lambda update=update: (update(), poison(trainer, 1, "policy"))
         trainer.advance(quiet)
     trainer.close()
     failure = json.loads((tmp_path / "seed-1/failure.json").read_text())

@@ -45,6 +45,7 @@ pytestmark = pytest.mark.mujoco
         ("erpg", 70, {"data.length": 12}, {"copies": 2}),
         ("sac-iterative", 70, {"posterior.samples": 2, "update_every": 5}, {"copies": 2}),
         ("mb-sac", 70, MODEL | {"value.elites": 2}, {"copies": 2}),
+        ("mb-iadp", 70, MODEL | {"value.horizon": 2, "prior.blind": (1,)}, {}),
         ("mb-mpo", 70, MODEL | {"posterior.samples": 4, "target_period": 5, "update_every": 2}, {}),
         ("smcp", 71, MODEL | PLAN, {}),
         ("sql", 71, {"posterior.samples": 4, "target_period": 5, "update_every": 3}, {}),

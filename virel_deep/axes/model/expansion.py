@@ -18,7 +18,7 @@ from virel_deep.axes.value import smaller_q
 from virel_deep.networks.network import Network
 
 Walk = Callable[[Tensor, Tensor, Objective], Weighted]
-"""One action of a policy at each state `[K, R, O]`, from its noise `[K, R, A]`: `interfaces.Walking.walk`."""
+"""One action of a policy at each state `[K, R, O]`, from its noise `[K, R, A]`: `abilities.Walking.walk`."""
 
 
 class Paths(NamedTuple):

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes import losses
-from virel_deep.axes.interfaces import Draw, Fitted, Following, Noise, Objective, Walking
+from virel_deep.axes.abilities import Walking
+from virel_deep.axes.interfaces import Draw, Following, Noise, Objective
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.expansion import Horizon, Paths, Walk, expanded_q
-from virel_deep.axes.tensors import Evaluated, Transitions, Weighted
+from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted
 from virel_deep.axes.value import evaluate, fit_critics, smaller_q, state_value
 from virel_deep.design import model
 from virel_deep.networks.network import Network

@@ -1,7 +1,6 @@
-"""One seed of a run, apart from the shared agent: environments, random generators, log and failures."""
+"""One seed of a run, apart from the shared agent: environments, random generators and log."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from virel_common.errors import InputError
 from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
-from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.data.environments import Episode, SeedEnvs, Transition
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.moments import Moments
 from virel_deep.data.presence import inside
 from virel_deep.design.adapt import require_suited
@@ -25,29 +25,8 @@ from virel_deep.run.folder import record_failure, seed_folder
 from virel_deep.run.metrics import FILE, SeedLog
 from virel_deep.run.seed_checkpoint import owner
 from virel_deep.run.survey import settings_record
+from virel_deep.run.training.failures import SeedFailure, check_action, check_report, of_environment
 from virel_deep.streams import generator, stream
-
-DIVERGED = 100.0
-"""A critic beyond this many times the largest value that any policy can have has diverged."""
-LEAST_REWARD = 1.0
-"""Least scaled reward per step that the bound on values assumes.
-
-If rewards are rare or small, even an untrained critic exceeds the values that they make possible."""
-
-
-class SeedFailure(RuntimeError):
-    """Raised when a seed can't continue: `what` is the kind of failure, the message its details."""
-
-    def __init__(self, what: str, detail: str, where: str = "training") -> None:
-        """Store the kind of failure, its details, and where it was."""
-        super().__init__(detail)
-        self.what, self.where = what, where
-
-    def after(self, losses: Sequence[str]) -> "SeedFailure":
-        """This failure with the losses that were not finite before it, if it is one of divergence."""
-        if self.what != "diverged" or not losses:
-            return self
-        return SeedFailure(self.what, f"{self}; not finite before it: {', '.join(losses)}", self.where)
 
 
 class SeedRun:
@@ -74,7 +53,7 @@ class SeedRun:
                 self.envs = SeedEnvs(config.env_specs, config.copies, key, folder=self.folder)
             require_suited(config.algorithm, config.env, discrete=self.envs.discrete)
         except EnvironmentFailure as error:
-            failure = _environment(error, "training")
+            failure = of_environment(error, "training")
         except InputError:
             if hasattr(self, "envs"):
                 self.envs.close()
@@ -109,15 +88,12 @@ class SeedRun:
         Raises:
             SeedFailure: the policy returned an invalid action, or an environment failed.
         """
-        if not np.isfinite(action).all():
-            raise SeedFailure(
-                "diverged", f"the policy's action is not finite at step {step}: {action.tolist()}"
-            )
+        check_action(action, step)
         try:
             with inside(self.seed, step, "training: step"):
                 transition = self.envs.step(action)
         except EnvironmentFailure as error:
-            raise _environment(error, "training") from error
+            raise of_environment(error, "training") from error
         self.largest_reward = max(self.largest_reward, float(np.abs(transition.reward).max()))
         for episode in transition.episodes:
             self._log_episode(episode, step)
@@ -139,12 +115,7 @@ class SeedRun:
         mean_return = float(np.mean(self.returns)) if self.returns else None
         self.returns.clear()
         self.log.write(step, "train", {"return": mean_return, **report, "steps_per_second": steps_per_second})
-        bad = {name: value for name, value in report.items() if not np.isfinite(value)}
-        if bad:
-            raise SeedFailure("diverged", f"values are not finite at step {step}: {bad}")
-        if report and abs(report["q"]) > self._largest_value(report):
-            detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
-            raise SeedFailure("diverged", detail)
+        check_report(report, step, self.config.algorithm, self.largest_reward)
 
     def acts_by(self, networks: SeedState) -> dict[str, Any]:
         """What the seed acts by: its networks, and the moments of its observations if it normalises them."""
@@ -170,7 +141,7 @@ class SeedRun:
             with inside(self.seed, step, "evaluation"):
                 played = self._played(actor.act, key)
         except EnvironmentFailure as error:
-            raise _environment(error, "evaluation", at) from error
+            raise of_environment(error, "evaluation", at) from error
         except PolicyFailure as error:
             raise SeedFailure("diverged", f"{at}: {error}", "evaluation") from error
         if self.envs.interrupted:
@@ -194,15 +165,6 @@ class SeedRun:
             self.log.write(step, "event", {"what": "one environment", "detail": detail})
             say(f"note: seed-{self.seed}: {detail}")
         self._told_alone = True
-
-    def _largest_value(self, report: dict[str, float]) -> float:
-        """Bound on the mean Q beyond which the critic counts as diverged."""
-        algorithm = self.config.algorithm
-        a_step = algorithm.reward_scale * self.largest_reward
-        if algorithm.value.evaluation != "hard":
-            nats = max(abs(report["entropy"]), abs(report.get("prior_kl", 0.0)))
-            a_step += report["temperature"] * nats
-        return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)
 
     def fail(self, step: int, failure: SeedFailure) -> None:
         """Record why the seed failed, in its log and in `failure.json`; its checkpoints stay."""
@@ -254,7 +216,7 @@ class SeedRun:
             with inside(self.seed, step, "training: restore"):
                 self.envs.restore(state["environment"])
         except EnvironmentFailure as error:
-            raise _environment(error, "training") from error
+            raise of_environment(error, "training") from error
         self.acting.set_state(torch.as_tensor(state["acting"], dtype=torch.uint8))
         self.learning.set_state(torch.as_tensor(state["learning"], dtype=torch.uint8))
         self.largest_reward = state["largest_reward"]
@@ -277,9 +239,3 @@ class SeedRun:
             self.log.write(step, "event", {"what": "not closed", "detail": str(error)})
             say(f"virel train: seed-{self.seed}: {error}; nothing is lost")
         self.log.close()
-
-
-def _environment(error: EnvironmentFailure, during: str, at: str = "") -> SeedFailure:
-    """Failure of a seed because of its environment: which part of it, in training or in an evaluation."""
-    detail = f"{at}: {error}" if at else str(error)
-    return SeedFailure("environment", detail, f"{during}: {error.where}" if error.where else during)

@@ -1,0 +1,1 @@
+"""Pieces of the training loop: acting, learning, one seed's state and failures, checkpoints."""
