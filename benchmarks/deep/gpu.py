@@ -37,9 +37,11 @@ from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.presets import algorithm
 from virel_deep.run.folder import write_config
 from virel_deep.streams import generator
-from virel_deep.study.jobs import Job, job_config, job_folder, job_state, jobs_of
+from virel_deep.study.environments import Environment, Length
+from virel_deep.study.jobs import Job, job_config, job_folder, jobs_of
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.runner import Jobs
+from virel_deep.study.state import job_state
 from virel_deep.versions import run_versions
 
 ENV, OBSERVATION, ACTION = "HalfCheetah-v5", 17, 6
@@ -231,10 +233,10 @@ def _study(options: Options) -> Study:
     study = read_study(options.study)
     if not options.quick:
         return study
-    arms = dict(list(study.arms.items())[:2])
+    hopper = Environment("Hopper-v5", "Hopper-v5", Length(200, 100))
+    arms = {name: replace(arm, environments=(hopper.name,)) for name, arm in list(study.arms.items())[:2]}
     document = {**study.document, "settings": QUICK}
-    small = {"environments": ("Hopper-v5",), "seeds": (0,), "steps": 200, "evaluate_every": 100}
-    return replace(study, arms=arms, document=document, **small)  # type: ignore[arg-type]
+    return replace(study, arms=arms, document=document, environments=(hopper,), seeds=(0,))
 
 
 def _prepare(runs: Path, study: Study, job: Job, device: str) -> Path:

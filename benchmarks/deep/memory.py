@@ -16,15 +16,13 @@ from pathlib import Path
 
 import tyro
 
+from benchmarks.deep.speed.places import SIZES, env_of
 from virel_common.errors import InputError, require
 from virel_common.files import write_atomically
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.presets import PRESETS, algorithm
 
-SIZES = {"HalfCheetah-v5": (17, 6)}
-"""Entries of an observation and an action, by environment."""
-ENV = "HalfCheetah-v5"
 MILLION = 1_000_000
 
 
@@ -32,7 +30,7 @@ MILLION = 1_000_000
 class Options:
     """Measure the peak memory of short runs."""
 
-    presets: tuple[str, ...] = tuple(x for x, row in PRESETS.items() if not row.algorithm.posterior.discrete)
+    presets: tuple[str, ...] = tuple(PRESETS)
     """Presets to measure; `sac` is always among them."""
     steps: int = 3000
     """Environment steps, and capacity of the replay."""
@@ -48,14 +46,15 @@ class Options:
     """Folder for memory.md."""
 
 
-def row_bytes(of: Algorithm, env: str = ENV) -> int:
+def row_bytes(of: Algorithm, env: str) -> int:
     """Bytes of a transition in the replay."""
     return 4 * Columns.of(*SIZES[env], of.tails).width
 
 
 def command(preset: str, options: Options, folder: Path) -> list[str]:
     """Arguments of `virel train` for a preset."""
-    paced = algorithm(preset, ENV).data.paced
+    env = env_of(preset)
+    paced = algorithm(preset, env).data.paced
     data: dict[str, object] = {"data.batch": options.batch, "data.warmup": options.steps - options.updates}
     settings: dict[str, object] = {"hidden": f"{options.hidden},{options.hidden}"}
     settings |= data if paced else {"data.length": options.batch}
@@ -69,7 +68,7 @@ def command(preset: str, options: Options, folder: Path) -> list[str]:
         str(options.steps),
     ]
     sets = ["--set", *(f"{name}={value}" for name, value in settings.items())]
-    return ["train", "--preset", preset, "--env", ENV, *fixed, *quiet, *sets]
+    return ["train", "--preset", preset, "--env", env, *fixed, *quiet, *sets]
 
 
 def peak_mb(arguments: Sequence[str]) -> float:
@@ -95,11 +94,11 @@ def table(peaks: dict[str, float]) -> str:
         "| preset | peak, MB | above `sac`, MB | row, bytes | tails | tails of 1M rows, MB |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    plain = row_bytes(algorithm("sac", ENV))
     for preset, peak in peaks.items():
-        of = algorithm(preset, ENV)
-        bytes_of_row, kept = row_bytes(of), of.data.kept(capacity=MILLION, copies=1)
-        more = (bytes_of_row - plain) * kept / 1e6
+        env = env_of(preset)
+        of = algorithm(preset, env)
+        bytes_of_row, kept = row_bytes(of, env), of.data.kept(capacity=MILLION, copies=1)
+        more = (bytes_of_row - 4 * Columns.of(*SIZES[env], ()).width) * kept / 1e6
         tails = ", ".join(of.tails) or "-"
         apart = peak - peaks["sac"]
         lines.append(f"| `{preset}` | {peak:.0f} | {apart:+.0f} | {bytes_of_row} | {tails} | {more:.0f} |")

@@ -1,7 +1,7 @@
 """Run pages: their Python blocks from top to bottom, each with the output that the page shows after it.
 
-`python docs/extensions/tutorial.py PAGE... FOLDER` runs pages in a folder, where their figures stay. It ends with
-status 1 and a comparison if a block prints something else. `--write` writes the outputs into the pages.
+`python docs/extensions/tutorial.py PAGE... FOLDER` runs pages in a folder, where their figures stay. It ends
+with status 1 and a comparison if a block prints something else. `--write` writes the outputs into the pages.
 """
 
 import contextlib
@@ -30,7 +30,9 @@ def run(page: Path, folder: Path, *, write: bool = False) -> list[str]:
                 exec(code, names)
             shown, found = block["output"], printed.getvalue()
             if shown is not None and shown != found:
-                differences += difflib.unified_diff(shown.splitlines(), found.splitlines(), page.name, "printed")
+                differences += difflib.unified_diff(
+                    shown.splitlines(), found.splitlines(), page.name, "printed"
+                )
                 out += [text[end : block.start("output")], found]
                 end = block.end("output")
     if write:

@@ -47,15 +47,15 @@ def write_jobs(out, study, curves, *, unfinished=(), failed=()):
     """
     register(study, out, "study.toml")
     for job in jobs_of(study):
-        if (job.arm.name, job.env) not in curves:
+        if (job.arm.name, job.env.name) not in curves:
             continue
-        values = np.asarray(curves[job.arm.name, job.env], np.float64)
+        values = np.asarray(curves[job.arm.name, job.env.name], np.float64)
         folder = job_folder(out, job)
         config = to_json(job_config(study, job))
-        write_raw(folder, config, values, every=study.steps // values.shape[1])
+        write_raw(folder, config, values, every=job.env.length.steps // values.shape[1])
         for seed in range(len(values)):
             if job.name not in unfinished:
-                (folder / f"seed-{seed}" / "done.json").write_text(json.dumps({"step": study.steps}))
+                (folder / f"seed-{seed}" / "done.json").write_text(json.dumps({"step": job.env.length.steps}))
         for name, seed, what in failed:
             if name == job.name:
                 (folder / f"seed-{seed}" / "done.json").unlink(missing_ok=True)

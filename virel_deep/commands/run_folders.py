@@ -8,7 +8,7 @@ from typing import Any
 
 from virel_common.errors import require
 from virel_common.terminal import say
-from virel_deep.commands.task_options import first_id, tasks_of, with_prior, with_tasks
+from virel_deep.commands.task_options import first_id, tasks_of
 from virel_deep.commands.train_options import SAME, TrainOptions
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.algorithm import Algorithm
@@ -16,6 +16,8 @@ from virel_deep.design.environment import EnvSpec
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
+from virel_deep.design.tasks import whole_copies
+from virel_deep.design.transfer import with_prior, with_tasks
 from virel_deep.run.folder import (
     changed_versions,
     read_config,
@@ -69,8 +71,7 @@ def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec
     assert env is not None
     spec = spec or EnvSpec(env)
     tasks = tasks_of(options.task, env)
-    per_task = max(1, len(tasks))
-    copies = -(-preset_row(options.preset).copies // per_task) * per_task
+    copies = whole_copies(preset_row(options.preset).copies, len(tasks))
     copies = copies if options.copies is None else options.copies
     require(copies >= 1, "copies", copies, "must be at least 1")
     _require_seeds(options.seeds)

@@ -9,16 +9,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from virel_common.engine import Engine, parse_engine, require_reachable, run_jobs
+from virel_common.engine import Engine, parse_engine, require_reachable
 from virel_common.errors import InputError, require
+from virel_common.jobs import run_jobs
 from virel_common.signals import stop_signals_interrupt
 from virel_common.terminal import console, run_command, say
 from virel_deep.commands.study_options import PlanOptions, ReportOptions, RunOptions, StatusOptions
 from virel_deep.results.tables import ScoreTable, as_rich
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
-from virel_deep.study.jobs import Job, check_jobs, job_state, prepare, unfinished
+from virel_deep.study.jobs import Job, check_jobs, prepare, prior_job
 from virel_deep.study.plan import Study, read_study
 from virel_deep.study.record import FILE, Record, differing, read_record, register
+from virel_deep.study.state import is_finished, job_state, unfinished
 
 
 def main_study(argv: Sequence[str]) -> int:
@@ -67,7 +69,7 @@ def _plan(options: PlanOptions) -> int:
             speeds = dict(
                 probe(study, jobs, precision, seen=lambda job: status.update(f"probing {job.name}"))
             )
-    _print([plan_table(study, jobs, speeds)], plan_notes(study, speeds, _cores()))
+    _print([plan_table(study, jobs, speeds)], plan_notes(study, jobs, speeds, _cores()))
     if record is None:
         _say(f"SHA-256 of the plan: {study.sha256}; `virel study run` writes it down in {out / FILE}")
     else:
@@ -96,7 +98,7 @@ def _start(options: RunOptions) -> int:
     if engine is None:
         status = _here(study, out, jobs, work, options.jobs or _cores())
     else:
-        status = _on_cluster(engine, work)
+        status = _on_cluster(engine, study, out, work)
     command = f"{options.study} --out {out}"
     if status == STOPPED:
         say(f"stopped; continue with: virel study run {command}")
@@ -110,17 +112,38 @@ def _here(study: Study, out: Path, jobs: list[Job], work: list[tuple[Job, Path]]
     from virel_deep.study.display import Display  # noqa: PLC0415
     from virel_deep.study.runner import Jobs, failed_names  # noqa: PLC0415
 
-    running = Jobs(work, slots)
+    running = Jobs(work, slots, lambda job: job_state(out, study, job).waits_for is None)
     done = len(jobs) - len(work)
-    with Display(len(jobs), done, study.steps, lambda job: job_state(out, study, job)) as shown:
+    with Display(len(jobs), done, lambda job: job_state(out, study, job)) as shown:
         status = running.run(shown)
     for name in failed_names(running.statuses):
         say(f"virel study: {name} failed, see {out / 'jobs' / name / 'log.txt'}")
+    if status == FAILED:
+        _say_waiting(out, study, [job for job, _ in running.waiting])
     return status
 
 
-def _on_cluster(engine: Engine, work: list[tuple[Job, Path]]) -> int:
-    """Run a study's jobs on a cluster, printing a line as each ends; return the overall exit status."""
+def _say_waiting(out: Path, study: Study, jobs: Sequence[Job]) -> None:
+    """Say of each job that could not start which other one it waits for."""
+    for job in jobs:
+        if source := job_state(out, study, job).waits_for:
+            say(f"virel study: {job.name} did not start: it waits for the priors of {source}")
+
+
+def _on_cluster(engine: Engine, study: Study, out: Path, work: list[tuple[Job, Path]]) -> int:
+    """Run a study's jobs on a cluster, those that wait for priors in later rounds; return the exit status."""
+    status = COMPLETE
+    while ready := [one for one in work if job_state(out, study, one[0]).waits_for is None]:
+        status = max(status, _round(engine, ready))
+        work = [one for one in work if one not in ready]
+        if status == STOPPED:
+            return status
+    _say_waiting(out, study, [job for job, _ in work])
+    return status
+
+
+def _round(engine: Engine, work: list[tuple[Job, Path]]) -> int:
+    """Run jobs on a cluster at once, printing a line as each ends; return the overall exit status."""
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
     statuses: list[int] = []
@@ -146,6 +169,10 @@ def _one(study: Study, out: Path, record: Record, job: Job) -> int:
     """Train one job of a study in this process; return its exit status."""
     from virel_deep.study.worker import train_job  # noqa: PLC0415
 
+    source = prior_job(study, job)
+    known = source is None or is_finished(out, study, source)
+    rule = f"must be one whose prior is learned; {job.name} waits for {source and source.name}"
+    require(known, "job", job.number, f"{rule}, job {source and source.number}")
     run = prepare(out, study, job, record.precision)
     if job_state(out, study, job).finished:
         say(f"{job.name} is finished")

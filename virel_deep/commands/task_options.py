@@ -1,12 +1,10 @@
 """Options of `virel train` that are words NAME=VALUE (settings, arguments, tasks), and what they mean."""
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from virel_common.errors import require
-from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import Table, Tables, changed
-from virel_deep.design.priors import Blind
+from virel_deep.design.fields import Table, Tables
 
 Words = Sequence[Sequence[str]]
 """Words of an option that may be given several times."""
@@ -49,22 +47,3 @@ def tasks_of(given: Words, env: str) -> Tables:
         arguments = pairs("task", words[1:] if own else words)
         out.append({"id": words[0] if own else env, "arguments": arguments})
     return tuple(out)
-
-
-def with_tasks(algorithm: Algorithm, settings: Mapping[str, object], tasks: int) -> Algorithm:
-    """Algorithm whose prior does not see the entries of several tasks, unless the settings say otherwise."""
-    if tasks == 0 or not isinstance(algorithm.prior, Blind) or "prior.blind_last" in settings:
-        return algorithm
-    return changed(algorithm, {"prior.blind_last": tasks})
-
-
-def with_prior(algorithm: Algorithm, settings: Mapping[str, object]) -> Algorithm:
-    """Algorithm whose prior, taken from an earlier run, is frozen unless the settings say otherwise.
-
-    Raises:
-        InputError: it has no prior that could be taken from a run.
-    """
-    kinds = [kind.kind for kind in Blind.__subclasses__()]
-    found = algorithm.prior.kind
-    require(found in kinds, "prior", found, f"must be one of {', '.join(kinds)} to come from an earlier run")
-    return algorithm if "prior.frozen" in settings else changed(algorithm, {"prior.frozen": True})

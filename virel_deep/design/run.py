@@ -6,16 +6,8 @@ from typing import Any, Literal
 
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec
-from virel_deep.design.fields import (
-    Table,
-    Tables,
-    added,
-    check_types,
-    decode,
-    demand,
-    demand_at_least,
-    encode,
-)
+from virel_deep.design.fields import Table, Tables, added, check_types, demand, demand_at_least
+from virel_deep.design.records import decode, encode
 from virel_deep.design.tasks import check_tasks, labels, specs
 
 Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
@@ -85,7 +77,8 @@ class RunConfig:
     """Tasks that a seed trains at once, each with an `id` and `arguments` of its own; () is the one of `env`.
     Copy i of the environments has task i modulo their number."""
     prior_run: str | None = added(None)
-    """Run folder that the prior's parameters came from, which `prior.npz` holds; None: they were drawn."""
+    """Run folder that the prior's parameters came from, which `prior.npz` holds; None: they were drawn.
+    In a job of a study it is relative to the job's own folder."""
 
     def __post_init__(self) -> None:
         """Check numbers of steps, seeds, copies and rows; raise `InputError` for one that is invalid."""

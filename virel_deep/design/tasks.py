@@ -52,6 +52,16 @@ def specs(tasks: Sequence[Table], shared: EnvSpec) -> tuple[EnvSpec, ...]:
     )
 
 
+def whole_copies(copies: int, tasks: int) -> int:
+    """Least number of copies of an environment that is at least `copies` and a multiple of the tasks.
+
+    Example:
+        >>> whole_copies(1, 4), whole_copies(8, 3), whole_copies(8, 0)
+        (4, 9, 8)
+    """
+    return -(-copies // max(1, tasks)) * max(1, tasks)
+
+
 def numbered(task: str, names: Sequence[str]) -> int:
     """Number of a task by its name or its number as text.
 

@@ -2,8 +2,8 @@ r"""Decide a study's hypotheses: "supported", "contradicted", "not decided" or "
 
 **What is tested.** Hypothesis i, "`better` scores higher than `than`", brings two null hypotheses:
 
-- $N_i^+$: in no task of the hypothesis is `better` the better one; rejecting it is "supported";
-- $N_i^-$: in no task of the hypothesis is `than` the better one; rejecting it is "contradicted".
+- $N_i^+$: in no environment of the hypothesis is `better` the better one; rejecting it is "supported";
+- $N_i^-$: in no environment of the hypothesis is `than` the better one; rejecting it is "contradicted".
 
 Both have exact p-values (`virel_deep.study.rank_tests`).
 
@@ -23,6 +23,10 @@ $p^+ + p^- > 1$, and a null is rejected only at $p \le$ level < 1/2.
 p-values can only fall when it completes, and Holm's procedure rejects more where p-values fall, so a decision
 that a partial report shows is not withdrawn later, and the bound holds for the sequence of reports as well.
 It does not hold for a plan that was changed after looking at scores: the report lists such changes.
+
+**Several tasks.** The score of a seed in an environment with several tasks is its mean over them: one network
+learns all, so tasks are not independent repetitions, and the test does not take them for such. A hypothesis
+may name one task instead, `ENVIRONMENT, TASK`.
 
 **What it rests on.** Seeds of one arm are independent. Arms that share seed numbers share initial weights and
 resets; learning is chaotic, and what correlation remains between equal seeds is positive as a rule. Then the
@@ -54,8 +58,9 @@ class Decision:
     test: RankTest | None
     """Rank test of the hypothesis; None as long as runs are missing."""
     together: Estimate | None
-    """Probability of improvement, the mean over tasks; None as long as a task has no scores."""
-    per_task: Mapping[str, Estimate | None]
+    """Probability of improvement, the mean over environments; None as long as one has no scores."""
+    apart: Mapping[str, Estimate | None]
+    """Probability of improvement in each environment of the hypothesis and each of its tasks, by label."""
     missing: tuple[str, ...]
     """Jobs that are not complete."""
 
@@ -98,7 +103,7 @@ def power_note(study: Study, hypothesis: Hypothesis) -> str:
 
 
 def _test(hypothesis: Hypothesis, results: Sequence[Result]) -> RankTest | None:
-    jobs = sides(hypothesis, results)
+    jobs = sides(hypothesis.better, hypothesis.than, hypothesis.environments, results)
     if not all(one.complete for pair in jobs.values() for one in pair):
         return None
     pairs = [
@@ -112,16 +117,18 @@ def _decision(
     hypothesis: Hypothesis, test: RankTest | None, better: bool, worse: bool, results: Sequence[Result]
 ) -> Decision:
     outcome = NOT_YET if test is None else SUPPORTED if better else CONTRADICTED if worse else NOT_DECIDED
-    jobs = sides(hypothesis, results)
-    finite = {env: _finite(hypothesis, *pair) for env, pair in jobs.items()}
-    known = [pair for pair in finite.values() if pair is not None]
+    arms, decided = (hypothesis.better, hypothesis.than), hypothesis.environments
+    shown = [label for one in results for label in one.job.env.labels if one.job.env.name in decided]
+    jobs = sides(*arms, dict.fromkeys([*decided, *shown]), results)
+    finite = {label: _finite(hypothesis, *pair) for label, pair in jobs.items()}
+    known = [pair for label in decided if (pair := finite[label]) is not None]
     return Decision(
         hypothesis=hypothesis,
         outcome=outcome,
         test=test,
-        together=improvement(known) if len(known) == len(finite) else None,
-        per_task={env: pair and improvement([pair]) for env, pair in finite.items()},
-        missing=tuple(one.job.name for pair in jobs.values() for one in pair if not one.complete),
+        together=improvement(known) if len(known) == len(decided) else None,
+        apart={label: pair and improvement([pair]) for label, pair in finite.items()},
+        missing=tuple(one.job.name for label in decided for one in jobs[label] if not one.complete),
     )
 
 

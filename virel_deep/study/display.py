@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from virel_common.terminal import say
-from virel_deep.study.jobs import Job, JobState
+from virel_deep.study.jobs import Job
 from virel_deep.study.runner import Jobs
+from virel_deep.study.state import JobState
 
 PLAIN_SECONDS = 60.0
 """Seconds between two plain progress lines."""
@@ -28,7 +29,6 @@ class Display:
     Args:
         total: number of jobs of the study.
         finished: how many of them were finished before.
-        steps: last step of every job.
         state: reads how far a job has come.
         console: where to write; None means stderr.
     """
@@ -37,13 +37,12 @@ class Display:
         self,
         total: int,
         finished: int,
-        steps: int,
         state: Callable[[Job], JobState],
         console: Console | None = None,
     ) -> None:
         """Store what the progress display shows; nothing appears before the first call."""
         self.console = console or Console(stderr=True)
-        self._total, self._finished, self._steps, self._state = total, finished, steps, state
+        self._total, self._finished, self._state = total, finished, state
         self._looked = 0.0
         self._live = Live("", console=self.console, auto_refresh=False)
 
@@ -77,16 +76,16 @@ class Display:
         return f"{done} of {self._total} jobs ended, {len(jobs.running)} running, {len(jobs.waiting)} waiting"
 
     def _line(self, state: JobState) -> str:
-        return f"{state.job.name} at step {state.step:,} of {self._steps:,}"
+        return f"{state.job.name} at step {state.step:,} of {state.job.env.length.steps:,}"
 
     def _table(self, jobs: Jobs, states: list[JobState]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, caption=self._summary(jobs), caption_justify="left")
         for name in ("job", "steps", "done", "steps/s", "left"):
             table.add_column(name, justify="left" if name == "job" else "right")
         for state in states:
-            steps, speed = state.step, state.steps_per_second
-            left = str(timedelta(seconds=round((self._steps - steps) / speed))) if speed else "-"
+            steps, speed, goal = state.step, state.steps_per_second, state.job.env.length.steps
+            left = str(timedelta(seconds=round((goal - steps) / speed))) if speed else "-"
             rate = f"{speed:.0f}" if speed else "-"
-            share = f"{steps / self._steps:.0%}"
-            table.add_row(Text(state.job.name), f"{steps:,}/{self._steps:,}", share, rate, left)
+            share = f"{steps / goal:.0%}"
+            table.add_row(Text(state.job.name), f"{steps:,}/{goal:,}", share, rate, left)
         return table

@@ -1,25 +1,30 @@
 """Jobs of a study: one resumable run folder per arm and environment, with all seeds stacked."""
 
 import json
-import sys
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import dotted, encode
-from virel_deep.design.presets import PRESETS, run_config
+from virel_deep.design.environment import EnvSpec
+from virel_deep.design.presets import PRESETS, algorithm, preset_row, run_config
+from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.run.folder import read_config, seed_folder, set_steps, write_config
-from virel_deep.study.plan import Arm, Study, arm_algorithm
+from virel_deep.design.tasks import specs, whole_copies
+from virel_deep.design.transfer import check_prior, check_prior_size, seen_by_prior, with_prior, with_tasks
+from virel_deep.run.folder import read_config, set_steps, write_config
+from virel_deep.study.arms import Arm, depth, flat, sources
+from virel_deep.study.environments import Environment
+from virel_deep.study.plan import Study
 
+PRIOR = "prior.npz"
+"""File in a run folder that holds the priors which its seeds began with, once they were learned."""
 LOG_EVERY = 1000
 MAY_GROW = {"steps", "seeds"}
 """What an amendment may raise in a run that has begun; everything else would make it another run."""
-TAIL = 1 << 16
-"""Bytes at the end of `metrics.jsonl` that hold its newest rows."""
 
 
 @dataclass(frozen=True)
@@ -29,47 +34,31 @@ class Job:
     number: int
     """Place in the study's order, from 0: what `--job` takes."""
     arm: Arm
-    env: str
+    env: Environment
 
     @property
     def name(self) -> str:
         """Name of the job in messages, and of its folder in `OUT/jobs`."""
-        return f"{self.arm.name}-{self.env.replace('/', '-')}"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Failure of one seed before its last step, with its kind and message."""
-
-    seed: int
-    step: int
-    what: str
-    """`diverged`, which would happen again with the same bits, or `environment`, which may not."""
-    detail: str
-
-
-@dataclass(frozen=True)
-class JobState:
-    """Progress and failures of a study's job, read from its run folder."""
-
-    job: Job
-    step: int
-    """Last step logged by the slowest seed that did not diverge."""
-    finished: bool
-    """Whether every seed has reached the last step or diverged, so that nothing is left to do."""
-    failures: tuple[Failure, ...]
-    seconds: float
-    """Time spent training, without pauses and without work that a kill undid."""
-    steps_per_second: float | None
-    """Newest speed of the stacked seeds, in environment steps of each; None before the first row."""
-    newest: float | None
-    """Time of the newest row, in seconds since the epoch."""
+        return f"{self.arm.name}-{self.env.name.replace('/', '-')}"
 
 
 def jobs_of(study: Study) -> list[Job]:
-    """List all jobs of a study, environment by environment, so that the first ones can be compared early."""
-    pairs = [(arm, env) for env in study.environments for arm in study.arms.values()]
+    """List all jobs of a study, environment by environment, so that the first ones can be compared early.
+
+    A job whose prior another one learns comes after it.
+    """
+    arms = study.arms.values()
+    pairs = [(arm, env) for env in study.environments for arm in arms if env.name in arm.environments]
+    pairs.sort(key=lambda pair: depth(pair[0], study.arms))
     return [Job(number, arm, env) for number, (arm, env) in enumerate(pairs)]
+
+
+def prior_job(study: Study, job: Job) -> Job | None:
+    """Job whose learned priors a job starts from, seed by seed; None if it starts from its own."""
+    if job.arm.prior is None:
+        return None
+    [env] = sources(job.arm, job.env, study.arms, study.environments)
+    return next(one for one in jobs_of(study) if (one.arm.name, one.env.name) == (job.arm.prior, env))
 
 
 def job_folder(out: Path, job: Job) -> Path:
@@ -83,44 +72,111 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
     Raises:
         InputError: preset, setting or size that breaks a rule; the message names the arm.
     """
+    length, source = job.env.length, prior_job(study, job)
+    copies = whole_copies(preset_row(job.arm.preset).copies, len(job.env.tasks))
     try:
         return run_config(
             job.arm.preset,
-            job.env,
+            job.env.id,
             algorithm=arm_algorithm(study, job.arm, job.env),
-            steps=study.steps,
+            steps=length.steps,
             seeds=study.seeds,
-            eval_every=study.evaluate_every,
-            eval_episodes=study.evaluation_episodes,
-            log_every=min(LOG_EVERY, study.steps),
+            copies=copies,
+            eval_every=length.evaluate_every,
+            eval_episodes=length.evaluation_episodes,
+            log_every=max(1, min(LOG_EVERY, length.steps) // copies) * copies,
             checkpoint_every=study.checkpoint_every,
             precision=precision,
-            **study.run,
+            tasks=job.env.tasks,
+            prior_run=None if source is None else f"../{source.name}",
+            **{**study.run, "env_arguments": _arguments(study, job.env)},
         )
     except InputError as error:
         raise InputError(f"arms.{job.arm.name}: {error}") from None
 
 
-def check_jobs(study: Study, place: str) -> list[Job]:
-    """List the jobs of a study, after checking that every preset, setting and environment exists.
+def arm_algorithm(study: Study, arm: Arm, env: Environment) -> Algorithm:
+    """Algorithm of a study's arm in one environment, from its preset, shared settings and own settings.
+
+    Args:
+        study: whose `[settings]` hold for every arm.
+        arm: preset and settings; its own settings win.
+        env: its id decides the scales of a preset, and its tasks what a prior does not see.
 
     Raises:
-        InputError: an arm or environment does not exist; `place`, the study file, begins the message.
+        InputError: the preset or a setting is unknown, or a value breaks a rule.
     """
-    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
+    shared = flat(study.document.get("settings", {}))
+    settings = {**shared, **arm.settings}
+    spec = EnvSpec(env.id, _arguments(study, env))
+    first, *_ = (*specs(env.tasks, spec), spec)
+    discrete = _has_discrete_actions(first.id, json.dumps(dict(first.arguments)))
+    values = dotted(encode(algorithm(arm.preset, env.id, settings, discrete=discrete)))
+    for name, factor in arm.multiply.items():
+        value = values.get(name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        require(number, "multiply", name, "must name settings that are numbers")
+        settings[name] = factor * values[name]
+    chosen = algorithm(arm.preset, env.id, settings, discrete=discrete)
+    chosen = with_tasks(chosen, settings, len(env.tasks))
+    return chosen if arm.prior is None else with_prior(chosen, settings)
 
+
+def _arguments(study: Study, env: Environment) -> dict[str, Any]:
+    """Arguments of an environment by name: its own, and those of every environment of the study."""
+    return {**study.run.get("env_arguments", {}), **env.arguments}
+
+
+@cache
+def _has_discrete_actions(env: str, arguments: str) -> bool:
+    """Whether an environment's actions are discrete; False if there is none, which `check_jobs` reports."""
+    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415  (brings MuJoCo)
+
+    try:
+        return has_discrete_actions(EnvSpec(env, json.loads(arguments)))
+    except InputError:
+        return False
+
+
+def check_jobs(study: Study, place: str) -> list[Job]:
+    """List the jobs of a study, after checking that every preset, setting, environment and prior exists.
+
+    Raises:
+        InputError: an arm or environment does not exist, or a prior does not suit; `place`, the study file,
+            begins the message.
+    """
     jobs = jobs_of(study)
     for arm in study.arms.values():  # before any setting: a preset that is missing brings its settings along
         rule = f"must be one of {', '.join(PRESETS)}"
         require(arm.preset in PRESETS, f"{place}: arms.{arm.name}.preset", arm.preset, rule)
+    for name, count in Counter(job.name for job in jobs).items():
+        rule = "must not give two jobs one folder; rename an arm or an environment"
+        require(count == 1, f"{place}: environments", name, rule)
     try:
-        for job in jobs:
-            job_config(study, job)
-        for job in jobs[:: len(study.arms)]:  # one of each environment
-            first_look(job_config(study, job))
+        _check_runs(study, jobs)
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
     return jobs
+
+
+def _check_runs(study: Study, jobs: list[Job]) -> None:
+    """Make each environment once, and once more for each prior that is blind to some of it."""
+    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
+
+    configs = {job.name: job_config(study, job) for job in jobs}
+    sizes: dict[str, int] = {}
+    for job in jobs:
+        config = configs[job.name]
+        if job.env.name not in sizes or config.algorithm.blind_to:
+            sizes[job.env.name] = first_look(config).n_observation
+    for job in jobs:
+        if (source := prior_job(study, job)) is not None:
+            new, old = configs[job.name], configs[source.name]
+            try:
+                check_prior(source.name, old, new)
+                check_prior_size(seen_by_prior(old, sizes[source.env.name]), new, sizes[job.env.name])
+            except InputError as error:
+                raise InputError(f"arms.{job.arm.name}: {error}") from None
 
 
 def prepare(out: Path, study: Study, job: Job, precision: Precision) -> Path:
@@ -156,85 +212,19 @@ def check_continues(folder: Path, config: RunConfig) -> None:
     require(set(found.seeds) <= set(config.seeds), "seeds", list(config.seeds), rule)
 
 
+def check_prior_stays(out: Path, study: Study, job: Job) -> None:
+    """Raise `InputError` if a run has begun with priors that would be trained further before it."""
+    source, folder = prior_job(study, job), job_folder(out, job)
+    if source is None or not (folder / PRIOR).exists():
+        return
+    steps = read_config(job_folder(out, source)).steps
+    rule = f"must stay {steps:,} in {source.env.name}: {folder} began with its priors; name new arms for both"
+    require(source.env.length.steps == steps, "steps", source.env.length.steps, rule)
+
+
 def _short(value: Any, other: Any) -> Any:
     """Shorten a value for an error message: of an algorithm, only settings that differ from `other`."""
     if not isinstance(value, Algorithm):
         return value
     mine, theirs = dotted(encode(value)), dotted(encode(other))
     return ", ".join(f"{name}={x!r}" for name, x in mine.items() if theirs.get(name) != x)
-
-
-def job_state(out: Path, study: Study, job: Job) -> JobState:
-    """Read the progress and failures of a job, which may be training meanwhile."""
-    run = job_folder(out, job)
-    rows = {seed: newest_rows(seed_folder(run, seed) / "metrics.jsonl") for seed in study.seeds}
-    failures = tuple(filter(None, (_failure(run, seed) for seed in study.seeds)))
-    diverged = {one.seed for one in failures if one.what == "diverged"}
-    ended = [seed for seed in study.seeds if seed in diverged or _done(run, seed) >= study.steps]
-    last = {seed: max((row["step"] for row in found), default=0) for seed, found in rows.items()}
-    speeds = [
-        row["steps_per_second"] for found in rows.values() for row in found if "steps_per_second" in row
-    ]
-    times = [path.stat().st_mtime for path in run.glob("seed-*/metrics.jsonl")]
-    return JobState(
-        job=job,
-        step=min((last[seed] for seed in study.seeds if seed not in diverged), default=study.steps),
-        finished=len(ended) == len(study.seeds),
-        failures=failures,
-        seconds=max((row["wall"] for found in rows.values() for row in found), default=0.0),
-        steps_per_second=speeds[-1] if speeds else None,
-        newest=max(times, default=None),
-    )
-
-
-def newest_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows near the end of a `metrics.jsonl` file, without the rest; empty if it is missing."""
-    try:
-        with path.open("rb") as file:
-            start = max(0, file.seek(0, 2) - TAIL)
-            file.seek(start)
-            lines = file.read().split(b"\n")[1 if start else 0 : -1]  # no halves at either end
-    except OSError:
-        return []
-    return [row for row in map(_parsed, lines) if row is not None]
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and {"step", "kind", "wall"} <= row.keys() else None
-
-
-def _failure(run: Path, seed: int) -> Failure | None:
-    document = _document(seed_folder(run, seed) / "failure.json")
-    if not document:
-        return None
-    step, what, detail = (document.get(name) for name in ("step", "what", "detail"))
-    return Failure(seed, int(step or 0), str(what), str(detail))
-
-
-def _done(run: Path, seed: int) -> int:
-    """Step at which a seed finished training; -1 if it has not, and beyond any if a rule stopped it."""
-    document = _document(seed_folder(run, seed) / "done.json")
-    return sys.maxsize if "stopped" in document else int(document.get("step", -1))
-
-
-def all_done(run: Path) -> bool:
-    """Whether every seed of a run has recorded that it reached the last step, or that a rule stopped it."""
-    config = read_config(run)
-    return all(_done(run, seed) >= config.steps for seed in config.seeds)
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def unfinished(states: Sequence[JobState]) -> list[Job]:
-    """Jobs of a study that are not finished, in the study's order."""
-    return [state.job for state in states if not state.finished]

@@ -1,6 +1,7 @@
 """Write a study's report: `index.html`, readable without network or scripts, and the same as Markdown."""
 
 import base64
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
     _make(folder)
     figures = {}
     for env, here in environments(entries_of(contents.results)).items():
-        place = folder / env.replace("/", "-")
+        place = folder / re.sub(r"[/, =]+", "-", env)
         _make(place)
         draw(here, place)
         figures[env] = place / "curves.svg"

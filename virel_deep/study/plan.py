@@ -2,20 +2,17 @@
 
 import hashlib
 import json
-import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from virel_common.errors import InputError, require
-from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import dotted, encode
-from virel_deep.design.presets import algorithm
 from virel_deep.design.run import Precision
+from virel_deep.study.arms import Arm, read_arms
+from virel_deep.study.environments import Environment, read_environments, read_length
 from virel_deep.study.toml_table import Table
 
 Score = Literal["final", "area", "last-half"]
@@ -26,19 +23,6 @@ OF_RUN = (
     "keep_best", "stop_return", "stop_evaluations", "threads",
 )  # fmt: skip
 """Settings of a run that a study's table `[run]` may have, by their names in `RunConfig`."""
-ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One algorithm of a study: a preset with changed settings."""
-
-    name: str
-    preset: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that replace those of the preset and of the study; nested ones under dotted names."""
-    multiply: Mapping[str, float] = field(default_factory=dict)
-    """Factors for number settings, such as the reward scale that the preset has for each environment."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +34,20 @@ class Hypothesis:
     than: str
     score: Score = "final"
     environments: tuple[str, ...] = ()
-    """Tasks of the hypothesis, each of equal weight."""
+    """Environments of the hypothesis, each of equal weight; one task of several is `ENVIRONMENT, TASK`."""
     paired: bool = False
     """Whether seeds of the two arms are compared in pairs: same seed, same resets and warm-up."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """Study as stated in its file: tasks, seeds, arms, hypotheses and decision rules."""
+    """Study as stated in its file: environments, seeds, arms, hypotheses and decision rules."""
 
     title: str
-    environments: tuple[str, ...]
+    environments: tuple[Environment, ...]
     seeds: tuple[int, ...]
-    steps: int
     arms: Mapping[str, Arm]
     hypotheses: tuple[Hypothesis, ...] = ()
-    evaluate_every: int = 1000
-    evaluation_episodes: int = 1
     checkpoint_every: int = 10_000
     precision: Precision = "auto"
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +65,12 @@ class Study:
     def sha256(self) -> str:
         """Identity of a study's plan: SHA-256 of its parsed file as canonical JSON, whatever the layout."""
         return hashlib.sha256(canonical(self.document).encode()).hexdigest()
+
+    @property
+    def span(self) -> str:
+        """Steps per seed in words: one number, or the least and the most of the environments."""
+        steps = [one.length.steps for one in self.environments]
+        return " to ".join(f"{n:,}" for n in sorted({min(steps), max(steps)}))
 
 
 def canonical(document: Mapping[str, Any]) -> str:
@@ -123,66 +110,12 @@ def parse_study(text: str, place: str) -> Study:
     return _study(Table(document, place), document, text)
 
 
-def arm_algorithm(study: Study, arm: Arm, env: str, *, warm: bool = False) -> Algorithm:
-    """Algorithm of a study's arm in one environment, from its preset, shared settings and own settings.
-
-    Args:
-        study: whose `[settings]` hold for every arm.
-        arm: preset and settings; its own settings win.
-        env: Gymnasium id, which decides the scales of a preset.
-        warm: skip the warm-up with random actions, as the probe of `virel study plan` does.
-
-    Raises:
-        InputError: the preset or a setting is unknown, or a value breaks a rule.
-    """
-    shared = flat(study.document.get("settings", {}))
-    settings = {**shared, **arm.settings}
-    discrete = _has_discrete_actions(env)
-    values = dotted(encode(algorithm(arm.preset, env, settings, discrete=discrete)))
-    for name, factor in arm.multiply.items():
-        value = values.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        require(number, "multiply", name, "must name settings that are numbers")
-        settings[name] = factor * values[name]
-    chosen = algorithm(arm.preset, env, settings, discrete=discrete)
-    return replace(chosen, data=chosen.data.without_warmup()) if warm else chosen
-
-
-@cache
-def _has_discrete_actions(env: str) -> bool:
-    """Whether an environment's actions are discrete; False if there is none, which `check_jobs` reports."""
-    from virel_deep.data.making import has_discrete_actions  # noqa: PLC0415  (brings MuJoCo)
-
-    try:
-        return has_discrete_actions(env)
-    except InputError:
-        return False
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to dotted names; lists become tuples.
-
-    Example:
-        >>> flat({"hidden": [64, 64], "temperature": {"scale": 0.01}})
-        {'hidden': (64, 64), 'temperature.scale': 0.01}
-    """
-    out: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            out |= flat(value, f"{prefix}{name}.")
-        else:
-            out[prefix + name] = tuple(value) if isinstance(value, list) else value
-    return out
-
-
 def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
-    environments = table.texts("environments")
-    arms = {name: _arm(one, name) for name, one in table.tables("arms").items()}
-    require(len(arms) > 0, f"{table.place}: arms", [], "must name an arm, as in [arms.sac]")
+    environments = read_environments(table, read_length(table))
+    arms = read_arms(table, environments)
     table.table("settings").keep_all()
-    evaluation, decision = table.table("evaluation"), table.table("decision")
-    budget = table.table("budget")
-    hypotheses = [_hypothesis(one, list(arms), environments) for one in table.list_of_tables("hypotheses")]
+    decision, budget = table.table("decision"), table.table("budget")
+    hypotheses = [_hypothesis(one, arms, environments) for one in table.list_of_tables("hypotheses")]
     table.differ("hypotheses", [one.name for one in hypotheses], "must have different names")
     level = decision.number("level", 0.05)
     require(0 < level < 0.5, decision.name("level"), level, "must be between 0 and 0.5")
@@ -192,11 +125,8 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
         title=table.text("title"),
         environments=environments,
         seeds=_seeds(table),
-        steps=table.count("steps"),
         arms=arms,
         hypotheses=tuple(hypotheses),
-        evaluate_every=evaluation.count("every", 1000),
-        evaluation_episodes=evaluation.count("episodes", 1),
         checkpoint_every=table.count("checkpoint_every", 10_000),
         precision=table.choice("precision", get_args(Precision), "auto"),
         run=_run(table.table("run")),
@@ -206,9 +136,7 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
         document=document,
         text=text,
     )
-    rule = f"must be at most `steps` = {study.steps}, or no seed is ever evaluated"
-    require(study.evaluate_every <= study.steps, evaluation.name("every"), study.evaluate_every, rule)
-    for part in (table, evaluation, decision, budget):
+    for part in (table, decision, budget):
         part.no_other_keys()
     return study
 
@@ -220,23 +148,20 @@ def _run(table: Table) -> dict[str, Any]:
     return table.keep_all()
 
 
-def _arm(table: Table, name: str) -> Arm:
-    rule = "must be letters, digits and ._- with a letter or digit first: it names a folder"
-    require(ARM_NAME.fullmatch(name) is not None, f"{table.place}: arms", name, rule)
-    settings, multiply = table.table("settings"), table.table("multiply")
-    factors = {key: multiply.number(key) for key in multiply.keep_all()}
-    arm = Arm(name, table.text("preset"), flat(settings.keep_all()), factors)
-    table.no_other_keys()
-    return arm
-
-
-def _hypothesis(table: Table, arms: list[str], environments: tuple[str, ...]) -> Hypothesis:
-    better, than = table.choice("better", arms), table.choice("than", arms)
+def _hypothesis(table: Table, arms: Mapping[str, Arm], environments: Sequence[Environment]) -> Hypothesis:
+    better, than = (table.choice(key, list(arms)) for key in ("better", "than"))
     require(better != than, table.name("than"), than, "must be another arm than `better`")
-    chosen = table.texts("environments", environments)
-    for env in chosen:
-        rule = f"must be among the study's {', '.join(environments)}"
-        require(env in environments, table.name("environments"), env, rule)
+    both = [one for one in environments if all(one.name in arms[arm].environments for arm in (better, than))]
+    rule = f"must train in an environment where {better} does"
+    require(both != [], table.name("than"), than, rule)
+    places = {label: one.name for one in both for label in one.labels}
+    chosen = table.texts("environments", tuple(one.name for one in both))
+    for label in chosen:
+        rule = f"must be among those where both arms train, {', '.join(places)}"
+        require(label in places, table.name("environments"), label, rule)
+    rule = "must name an environment or one of its tasks, once: tasks of one run are not independent"
+    once = len({places[label] for label in chosen}) == len(chosen)
+    require(once, table.name("environments"), list(chosen), rule)
     score = table.choice("score", get_args(Score), "final")
     name = table.text("name")
     hypothesis = Hypothesis(name, better, than, score, chosen, table.truth("paired", default=False))

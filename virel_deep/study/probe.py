@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from virel_common.errors import InputError
-from virel_deep.design.run import Precision
+from virel_deep.design.environment import LONGEST as LONGEST_EPISODE
+from virel_deep.design.run import Precision, RunConfig
+from virel_deep.design.tasks import whole_copies
 from virel_deep.run.apart import STOPPED
 from virel_deep.run.folder import write_config
 from virel_deep.run.launch import train_bundle
+from virel_deep.study.environments import Length
 from virel_deep.study.jobs import Job, job_config
-from virel_deep.study.plan import Study, arm_algorithm
+from virel_deep.study.plan import Study
 
 EVERY = 25
 """Steps between two looks at the clock."""
@@ -36,10 +39,13 @@ class Speed:
     episode: int
     """Longest episode, in steps."""
 
-    def core_hours(self, study: Study) -> float:
+    tasks: int
+    """Tasks in each of which a seed is evaluated."""
+
+    def core_hours(self, length: Length) -> float:
         """Core hours that a whole job should need at most: every evaluation episode counts at full length."""
-        evaluated = self.episode * study.evaluation_episodes * (study.steps // study.evaluate_every)
-        return (study.steps * self.step + evaluated * self.plain) / 3600
+        episodes = self.tasks * length.evaluation_episodes * (length.steps // length.evaluate_every)
+        return (length.steps * self.step + episodes * self.episode * self.plain) / 3600
 
 
 def probe(
@@ -59,13 +65,16 @@ def probe(
 
 
 def _measure(study: Study, job: Job, precision: Precision, folder: Path) -> Speed:
+    plan = job_config(study, job, precision)
+    longest = plan.copies * (LONGEST // plan.copies)
     config = replace(
-        job_config(study, job, precision),
-        algorithm=arm_algorithm(study, job.arm, job.env, warm=True),
-        steps=LONGEST,
-        log_every=EVERY,
-        eval_every=LONGEST,
-        checkpoint_every=LONGEST,
+        plan,
+        algorithm=replace(plan.algorithm, data=plan.algorithm.data.without_warmup()),
+        steps=longest,
+        log_every=whole_copies(EVERY, plan.copies),
+        eval_every=longest,
+        checkpoint_every=longest,
+        prior_run=None,
     )
     write_config(folder, config)
     plain: list[float] = []
@@ -83,11 +92,13 @@ def _measure(study: Study, job: Job, precision: Precision, folder: Path) -> Spee
             raise KeyboardInterrupt
     except _EnoughError:
         step = sum(updating[1:]) / LOOKS  # the first look holds the first update, which is slow
-        return Speed(step, min(plain, default=step), _longest_episode(job.env))
+        tasks = max(1, len(job.env.tasks))
+        return Speed(step, min(plain, default=step), _longest_episode(plan), tasks)
     raise InputError(f"{job.name}: the probe made no update; --no-probe plans without it")
 
 
-def _longest_episode(env: str) -> int:
+def _longest_episode(config: RunConfig) -> int:
     import gymnasium  # noqa: PLC0415
 
-    return gymnasium.spec(env).max_episode_steps or 1000
+    spec = config.env_specs[0]
+    return spec.max_episode_steps or gymnasium.spec(spec.id).max_episode_steps or LONGEST_EPISODE

@@ -13,8 +13,9 @@ from typing import Any
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, write_atomically
 from virel_deep.design.run import Precision
-from virel_deep.study.jobs import check_continues, job_config, job_folder, jobs_of
-from virel_deep.study.plan import Study, flat, parse_study
+from virel_deep.study.arms import flat
+from virel_deep.study.jobs import check_continues, check_prior_stays, job_config, job_folder, jobs_of
+from virel_deep.study.plan import Study, parse_study
 from virel_deep.versions import run_versions
 
 FORMAT, FILE = 1, "plan.json"
@@ -145,6 +146,7 @@ def _amended(record: Record, study: Study, out: Path, place: str, amend: str | N
         folder = job_folder(out, job)
         if (folder / "config.json").exists():
             check_continues(folder, job_config(study, job, record.precision))
+            check_prior_stays(out, study, job)
     return Record((*record.plans, _plan(study, amend)), record.precision, record.versions)
 
 

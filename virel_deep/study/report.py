@@ -5,17 +5,18 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
+from virel_deep.results.names import Entry
 from virel_deep.results.remarks import remarks as remarks_on
 from virel_deep.results.statistics import Estimate
 from virel_deep.results.tables import ScoreTable, overall_table, score_table
 from virel_deep.study.decide import Decision, decide, power_note
-from virel_deep.study.jobs import Failure
 from virel_deep.study.plan import Study
 from virel_deep.study.record import Plan, Record, changes
-from virel_deep.study.scores import Result, entries_of, read_results
+from virel_deep.study.scores import Result, entries_of, groups, read_results
+from virel_deep.study.state import Failure
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def scores_csv(study: Study, results: Sequence[Result]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("environment", "arm", "seed", "score", "value"))
     kinds = dict.fromkeys(["final", "area", *(one.score for one in study.hypotheses)])
-    for one in results:
-        for kind in kinds:
-            rows = one.scores(kind).items()
-            writer.writerows((one.job.env, one.job.arm.name, seed, kind, repr(x)) for seed, x in rows)
+    apart = [(label, result.at(label)) for result in results for label in result.job.env.labels]
+    for (label, result), kind in product(apart, kinds):
+        rows = result.scores(kind).items()
+        writer.writerows((label, result.job.arm.name, seed, kind, repr(x)) for seed, x in rows)
     return out.getvalue()
 
 
@@ -120,9 +121,10 @@ def _decisions(study: Study, decisions: Sequence[Decision]) -> Part:
 
 
 def _improvement(study: Study, decisions: Sequence[Decision]) -> Part:
-    envs = [env for env in study.environments if any(env in one.per_task for one in decisions)]
+    labels = [label for env in study.environments for label in env.labels]
+    envs = [label for label in labels if any(label in one.apart for one in decisions)]
     rows = [
-        (one.hypothesis.name, *(_share(one.per_task.get(env)) for env in envs), _share(one.together))
+        (one.hypothesis.name, *(_share(one.apart.get(env)) for env in envs), _share(one.together))
         for one in decisions
     ]
     lead = (
@@ -134,13 +136,18 @@ def _improvement(study: Study, decisions: Sequence[Decision]) -> Part:
 
 
 def _scores(results: Sequence[Result]) -> Part:
-    named = entries_of(results)
+    named = list(filter(None, (entries_of(group) for group in groups(results))))
     if not named:
         return Part("scores", "Scores", "No seed has been evaluated yet.")
-    tables = tuple(table for table in (score_table(named), overall_table(named)) if table is not None)
+    tables = [table for one in named for table in (score_table(one), _overall(one))]
     lead = "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap."
-    remarks = [line for line in remarks_on(named) if "--steps" not in line]
-    return Part("scores", "Scores", lead, tables, tuple(remarks))
+    remarks = dict.fromkeys(line for one in named for line in remarks_on(one) if "--steps" not in line)
+    return Part("scores", "Scores", lead, tuple(filter(None, tables)), tuple(remarks))
+
+
+def _overall(named: Sequence[Entry]) -> ScoreTable | None:
+    """Table over all environments of a group of arms; None for one arm, which nothing compares with."""
+    return overall_table(named) if len({entry.label for entry in named}) > 1 else None
 
 
 def _deviations(record: Record, results: Sequence[Result], differing: Sequence[str]) -> Part:

@@ -12,7 +12,8 @@ from pathlib import Path
 from virel_common.terminal import say
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.signals import stop_signals_passed_to
-from virel_deep.study.jobs import Job, all_done
+from virel_deep.study.jobs import Job
+from virel_deep.study.state import all_done
 
 POLL = 0.2
 LOG = "log.txt"
@@ -35,32 +36,42 @@ class Jobs:
     Args:
         waiting: jobs with their run folders, in the order in which they start.
         slots: processes at a time.
+        may_start: whether a job may start now, which is asked at the beginning and when a job has ended.
     """
 
     waiting: list[tuple[Job, Path]]
     slots: int
+    may_start: Callable[[Job], bool] = lambda _job: True
     running: list[_Running] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     """Exit status of each job that has ended, by its name."""
     _signals: int = 0
+    _startable: list[tuple[Job, Path]] = field(default_factory=list)
 
     def run(self, seen: Callable[["Jobs"], object]) -> int:
         """Run all jobs, calling `seen` at intervals to show progress; return the overall exit status.
 
-        A job that fails does not stop the others. After Ctrl-C, SIGTERM, or a scheduler's warning no job
-        starts, and those that run save and end; a second Ctrl-C or SIGTERM kills them.
+        A job that fails does not stop the others; those that wait for it stay waiting. After Ctrl-C,
+        SIGTERM, or a scheduler's warning no job starts, and those that run save and end; a second Ctrl-C or
+        SIGTERM kills them.
         """
+        self._look()
         with stop_signals_passed_to(self._pass_on):
-            while self.running or (self.waiting and not self._signals):
-                while self.waiting and len(self.running) < self.slots and not self._signals:
-                    self._start(*self.waiting.pop(0))
+            while self.running or (self._startable and not self._signals):
+                while self._startable and len(self.running) < self.slots and not self._signals:
+                    self._start(*self._startable.pop(0))
                 time.sleep(POLL)
                 self._collect()
                 seen(self)
         return STOPPED if self._signals and self.waiting else max(self.statuses.values(), default=COMPLETE)
 
+    def _look(self) -> None:
+        """Find out which waiting jobs may start, in their order."""
+        self._startable = [one for one in self.waiting if self.may_start(one[0])]
+
     def _start(self, job: Job, run: Path) -> None:
         """Start a job in a session of its own, so that Ctrl-C reaches it once, through this process."""
+        self.waiting.remove((job, run))
         command = [sys.executable, "-m", "virel_deep.study.worker", str(run), str(os.getpid())]
         with (run / LOG).open("ab") as log:
             process = subprocess.Popen(
@@ -72,9 +83,12 @@ class Jobs:
 
     def _collect(self) -> None:
         """Record the exit status of every job process that has ended."""
-        for one in [one for one in self.running if one.process.poll() is not None]:
+        ended = [one for one in self.running if one.process.poll() is not None]
+        for one in ended:
             self.running.remove(one)
             self.statuses[one.job.name] = self._status(one)
+        if ended:
+            self._look()
 
     def _status(self, one: _Running) -> int:
         """Exit status of a job whose process has ended; that it is complete, its run folder must say, too."""

@@ -1,18 +1,19 @@
 """Scores of a study's jobs: the evaluations of each job, and one score per seed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 
 import numpy as np
 
 from virel_deep.results.names import Entry
-from virel_deep.results.read import Run, read_run
+from virel_deep.results.read import Run, read_with_tasks
 from virel_deep.results.statistics import Scores
 from virel_deep.run.metrics import read_rows
-from virel_deep.study.jobs import Job, JobState, job_folder, job_state, jobs_of
-from virel_deep.study.plan import Hypothesis, Score, Study
+from virel_deep.study.jobs import Job, job_folder, jobs_of
+from virel_deep.study.plan import Score, Study
+from virel_deep.study.state import JobState, job_state
 
 DIVERGED = -inf
 """Score of a seed that diverged: lower than any return, so that an arm gains nothing by losing seeds."""
@@ -24,12 +25,24 @@ class Result:
 
     state: JobState
     run: Run | None
-    """Evaluations of the seeds that count; None before the first."""
+    """Evaluations of the seeds that count, means over several tasks; None before the first."""
+    of_tasks: tuple[Run, ...] = ()
+    """Evaluations in each of several tasks."""
 
     @property
     def job(self) -> Job:
         """Job of the study that these scores belong to."""
         return self.state.job
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Evaluations of the job together, then those in each of several tasks; none before the first."""
+        return () if self.run is None else (self.run, *self.of_tasks)
+
+    def at(self, label: str) -> "Result":
+        """Results in one task of several, by its label; those together by the name of the environment."""
+        number = self.job.env.labels.index(label)
+        return replace(self, run=self.runs[number] if self.runs else None, of_tasks=())
 
     @property
     def complete(self) -> bool:
@@ -57,18 +70,26 @@ SCORES = {"final": Run.final, "area": Run.area, "last-half": last_half}
 
 
 def read_results(out: Path, study: Study) -> list[Result]:
-    """Read state and evaluations of every job of a study, finished or not.
+    """Read state and evaluations of every job of a study, finished or not, in the order of its file.
 
     Raises:
         InputError: a file in a run folder is damaged.
     """
-    return [_result(out, study, job) for job in jobs_of(study)]
+    arms, places = list(study.arms), study.environments
+    jobs = sorted(jobs_of(study), key=lambda job: (places.index(job.env), arms.index(job.arm.name)))
+    return [_result(out, study, job) for job in jobs]
 
 
 def _result(out: Path, study: Study, job: Job) -> Result:
     folder = job_folder(out, job)
     evaluated = (folder / "config.json").exists() and _evaluations_in(folder)
-    return Result(job_state(out, study, job), read_run(folder) if evaluated else None)
+    runs = [_named(run, job) for run in read_with_tasks(folder)] if evaluated else [None]
+    return Result(job_state(out, study, job), runs[0], tuple(filter(None, runs[1:])))
+
+
+def _named(run: Run, job: Job) -> Run:
+    """Evaluations of a job with the name that its environment has in the study."""
+    return replace(run, env=job.env.name + run.env.removeprefix(job.env.id))
 
 
 def _evaluations_in(folder: Path) -> bool:
@@ -80,16 +101,27 @@ def _evaluations_in(folder: Path) -> bool:
 
 
 def entries_of(results: Sequence[Result]) -> list[Entry]:
-    """Evaluated jobs of a study, labelled by their arms, for tables and curves."""
-    return [Entry(one.job.arm.name, one.run) for one in results if one.run is not None]
+    """Evaluated jobs of a study, each task of several too, labelled by their arms, for tables and curves."""
+    return [Entry(one.job.arm.name, run) for one in results for run in one.runs]
 
 
-def sides(hypothesis: Hypothesis, results: Sequence[Result]) -> Mapping[str, tuple[Result, Result]]:
-    """For each task of a hypothesis, results of the arm claimed to be better and of the other arm."""
-    found = {(one.job.arm.name, one.job.env): one for one in results}
-    return {
-        env: (found[hypothesis.better, env], found[hypothesis.than, env]) for env in hypothesis.environments
-    }
+def groups(results: Sequence[Result]) -> list[list[Result]]:
+    """Results by environments in which the same arms train, so that each arm is in all of its group."""
+    arms: dict[str, list[str]] = {}
+    for one in results:
+        arms.setdefault(one.job.env.name, []).append(one.job.arm.name)
+    out: dict[tuple[str, ...], list[Result]] = {}
+    for one in results:
+        out.setdefault(tuple(arms[one.job.env.name]), []).append(one)
+    return list(out.values())
+
+
+def sides(
+    better: str, than: str, labels: Iterable[str], results: Sequence[Result]
+) -> Mapping[str, tuple[Result, Result]]:
+    """Results of two arms in each environment or task, by its label."""
+    found = {(one.job.arm.name, label): one.at(label) for one in results for label in one.job.env.labels}
+    return {label: (found[better, label], found[than, label]) for label in labels}
 
 
 def as_array(scores: Mapping[int, float]) -> Scores:

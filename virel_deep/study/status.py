@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from virel_deep.results.tables import ScoreTable
 from virel_deep.study.decide import power_note
-from virel_deep.study.jobs import Job, JobState
+from virel_deep.study.jobs import Job, prior_job
 from virel_deep.study.plan import Study
 from virel_deep.study.probe import Speed
+from virel_deep.study.state import JobState
 
 
 def plan_table(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed]) -> ScoreTable:
@@ -16,22 +17,28 @@ def plan_table(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed]) -
     rows = []
     for job in jobs:
         speed = speeds.get(job.name)
-        times = (f"{1000 * speed.step:.2f}", f"{speed.core_hours(study):.2f}") if speed else ("-", "-")
-        rows.append(
-            (str(job.number), job.arm.name, job.env, str(len(study.seeds)), f"{study.steps:,}", *times)
-        )
+        hours = f"{speed.core_hours(job.env.length):.2f}" if speed else "-"
+        times = (f"{1000 * speed.step:.2f}" if speed else "-", hours)
+        source = prior_job(study, job)
+        arm = job.arm.name if source is None else f"{job.arm.name}, after job {source.number}"
+        size = (str(len(study.seeds)), f"{job.env.length.steps:,}")
+        rows.append((str(job.number), arm, job.env.name, *size, *times))
     columns = ("job", "arm", "environment", "seeds", "steps", "ms per step", "core hours")
     return ScoreTable(study.title, columns, rows)
 
 
-def plan_notes(study: Study, speeds: Mapping[str, Speed], cores: int) -> list[str]:
+def plan_notes(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed], cores: int) -> list[str]:
     """Notes below a study's plan: total time against the budget, and which hypotheses can be decided."""
     notes = [power_note(study, one) for one in study.hypotheses]
     if not speeds:
         return [*notes, "Times were not measured (--no-probe)."]
-    hours = [speed.core_hours(study) for speed in speeds.values()]
-    total = sum(hours)
-    wall = max(total / cores, *hours)
+    hours = {job.name: speeds[job.name].core_hours(job.env.length) for job in jobs}
+    total = sum(hours.values())
+    ends: dict[str, float] = {}
+    for job in jobs:  # one whose prior another learns comes after it
+        source = prior_job(study, job)
+        ends[job.name] = hours[job.name] + (0.0 if source is None else ends[source.name])
+    wall = max(total / cores, *ends.values())
     notes.append(f"Expected: {total:.2f} core hours, about {wall:.2f} hours on {cores} cores.")
     if study.core_hours is not None:
         share = f"the budget of {study.core_hours:g} core hours"
@@ -49,8 +56,8 @@ def status_table(study: Study, states: Sequence[JobState]) -> ScoreTable:
             str(one.job.number),
             one.job.name,
             _state(one),
-            f"{one.step:,} of {study.steps:,}",
-            _remaining(study, one),
+            f"{one.step:,} of {one.job.env.length.steps:,}",
+            _remaining(one),
             _newest(one),
         )
         for one in states
@@ -81,13 +88,15 @@ def _state(one: JobState) -> str:
     failed = f", {len(one.failures)} failed" if one.failures else ""
     if one.finished:
         return f"finished{failed}"
+    if one.waits_for is not None:
+        return f"waits for {one.waits_for}"
     return f"unfinished{failed}" if one.newest is not None else "not begun"
 
 
-def _remaining(study: Study, one: JobState) -> str:
+def _remaining(one: JobState) -> str:
     if one.finished or not one.steps_per_second:
         return "-"
-    return _span((study.steps - one.step) / one.steps_per_second)
+    return _span((one.job.env.length.steps - one.step) / one.steps_per_second)
 
 
 def _span(seconds: float) -> str:

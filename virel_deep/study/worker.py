@@ -16,6 +16,7 @@ from virel_deep.run.apart import FAILED, STOPPED
 from virel_deep.run.folder import locked, read_config
 from virel_deep.run.launch import train
 from virel_deep.run.signals import STOP_CHILD
+from virel_deep.run.transfer import take_priors
 
 PATIENCE = 60.0
 """Seconds to wait for a process that still holds the job's folders, such as one that is saving."""
@@ -29,6 +30,9 @@ def train_job(run: Path, *, patience: float = PATIENCE) -> int:
     """
     try:
         _wait_for(run, patience)
+        config = read_config(run)
+        if config.prior_run is not None:
+            take_priors(run, config)
         return train(run, jobs=1, survive=True)
     except (InputError, StorageError) as error:
         say(f"virel study: {run.name}: {error}")

@@ -1,10 +1,12 @@
 """Bellman backups of one MDP on preallocated arrays: one interface, dense and sparse.
 
 - `full(v, w)`: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
-- `restrict()` fixes `policy`; then `sweep(v, w)`: `w <- r_pi + gamma P_pi v`.
+- `restrict()` fixes `policy`; then, on CSR, `sweep(v, w)`: `w <- r_pi + gamma P_pi v`.
 - `sweep(v, w, rhs)` has `rhs` in place of `r_pi`.
 
 Every sweep returns the smallest and the largest entry of `w - v`.
+
+Dense transitions have one compiled loop of such sweeps, `evaluate`.
 
 Memory: `q` and `policy`, and, where it costs little, a copy of the policy's rows. `factors` lends the memory
 of `q` to a linear solve.
@@ -18,8 +20,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from virel_theory.checks import Array
+from virel_theory.solvers.kernels import dense, shared, sweeps
 from virel_theory.solvers.kernels import rows as _rows
-from virel_theory.solvers.kernels import shared, sweeps
 from virel_theory.solvers.problem import Problem
 from virel_theory.threads.count import n_threads
 from virel_theory.threads.team import Kernel, Pace
@@ -76,7 +78,9 @@ class SparseBackups:
         """
         args = (self.indptr, self.indices, self.data, self.reward, self.gamma, v, self.q, w, self.policy)
         if len(self.data) >= 2 * PER_THREAD_FULL:
-            return self._share(shared.full, (*args, self._ahead), len(self.data), PER_THREAD_FULL)
+            return share_sweep(
+                self.pace, shared.full, (*args, self._ahead), len(v), len(self.data), PER_THREAD_FULL
+            )
         low, high = sweeps.full_range(*args, 0, len(v), self._ahead)
         return float(low), float(high)
 
@@ -108,7 +112,7 @@ class SparseBackups:
             self.policy,
         )
         if len(self.data) >= 2 * PER_THREAD_FULL:
-            return self._share(shared.lazy, args, len(self.data), PER_THREAD_FULL)
+            return share_sweep(self.pace, shared.lazy, args, len(v), len(self.data), PER_THREAD_FULL)
         low, high = sweeps.lazy_range(*args, 0, len(v))
         return float(low), float(high)
 
@@ -149,13 +153,13 @@ class SparseBackups:
         if self.copy is None and rhs is None:
             chosen = (self.indptr, self.indices, self.data, self.reward, self.policy, self.gamma, v, w)
             if n_entries >= 2 * PER_THREAD:
-                return self._share(shared.chosen, chosen, n_entries, PER_THREAD)
+                return share_sweep(self.pace, shared.chosen, chosen, len(v), n_entries, PER_THREAD)
             low, high = sweeps.chosen_range(*chosen, 0, len(v))
             return float(low), float(high)
         ahead = sweeps.NEVER if self.copy is None else self._ahead
         args = (*self.rows(), self.policy_reward() if rhs is None else rhs, self.gamma, v, w)
         if n_entries >= 2 * PER_THREAD:
-            return self._share(shared.policy, (*args, ahead), n_entries, PER_THREAD)
+            return share_sweep(self.pace, shared.policy, (*args, ahead), len(v), n_entries, PER_THREAD)
         low, high = sweeps.policy_range(*args, 0, len(v), ahead)
         return float(low), float(high)
 
@@ -194,38 +198,31 @@ class SparseBackups:
         entries = np.zeros(total, dtype=self.indices.dtype), np.empty(total)
         return PolicyCopy(starts, stops, *entries, np.empty(n_states), np.full(n_states, -1, dtype=np.intp))
 
-    def _share(
-        self, kernel: Kernel, args: tuple[Any, ...], n_entries: int, per_thread: int
-    ) -> tuple[float, float]:
-        """Let threads share a sweep that reads `n_entries` entries; returns the extremes of w - v."""
-        n_chunks = min(n_entries // CHUNK + 1, len(self.policy))
-        lows, highs = np.empty((2, n_chunks))
-        n = n_entries // per_thread
-        self.pace.run(kernel, (*args, lows, highs), n_chunks=n_chunks, n_threads=n)
-        return float(lows.min()), float(highs.max())
-
 
 class DenseBackups:
-    """Bellman backups with a dense transition `[S, A, S]`; `reward` is `-inf` where an action is missing."""
+    """Bellman backups with a dense transition `[S, A, S]`; `reward` is `-inf` where an action is missing.
+
+    A policy's rows are read where they are: each is contiguous, so that a copy would save nothing.
+    """
 
     def __init__(self, transition: Array, reward: Array, gamma: float) -> None:
         """Store the MDP's arrays; allocate the `[S, A]` table `q` and the greedy policy."""
         self.transition = transition
         self.reward, self.gamma = reward, gamma
-        n_states, n_actions = reward.shape
-        self.flat = transition.reshape(n_states * n_actions, n_states)
-        self.q: Array = np.empty((n_states, n_actions))
-        self.policy: NDArray[np.intp] = np.zeros(n_states, dtype=np.intp)
-        self._p_pi, self._r_pi = np.empty((0, 0)), np.empty(0)
-        self.pace = Pace(1)
+        self.flat = transition.reshape(-1)
+        self.q: Array = np.empty(reward.shape)
+        self.policy: NDArray[np.intp] = np.zeros(len(reward), dtype=np.intp)
+        self.pace = Pace(n_threads() if len(self.flat) >= 2 * PER_THREAD_FULL else 1)
 
     def full(self, v: Array, w: Array) -> tuple[float, float]:
         """Sweep with the optimal operator T*: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
 
         Returns the smallest and the largest entry of w - v.
         """
-        np.dot(self.flat, v, out=self.q.reshape(-1))
-        low, high = _rows.finish_full(self.q, self.reward, self.gamma, v, w, self.policy)
+        args = (self.flat, self.reward, self.gamma, v, self.q, w, self.policy)
+        if len(self.flat) >= 2 * PER_THREAD_FULL:
+            return share_sweep(self.pace, shared.dense_full, args, len(v), len(self.flat), PER_THREAD_FULL)
+        low, high = dense.full_range(*args, 0, len(v))
         return float(low), float(high)
 
     def factors(self, n_columns: int) -> Array:
@@ -237,18 +234,25 @@ class DenseBackups:
         return self.q
 
     def restrict(self) -> None:
-        """Copy the transition rows and rewards of the current `policy`, which later sweeps apply."""
-        self._p_pi = self.policy_matrix()
-        self._r_pi = self.reward[np.arange(len(self.policy)), self.policy]
+        """Nothing to do: rows of the policy are contiguous where they are."""
 
-    def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
-        """Sweep with the fixed policy, `w <- rhs + gamma P_pi v`; returns the extremes of w - v.
+    def evaluate(
+        self, v: Array, w: Array, rhs: Array | None, *, atol: float, forcing: float, slow: float, most: int
+    ) -> bool:
+        """Improve `v` towards the values of the fixed policy by at most `most` sweeps; `w` is scratch.
 
-        `rhs=None` stands for the policy's rewards.
+        `rhs=None` stands for the policy's rewards. Returns False as soon as a sweep leaves more than a share
+        `slow` of the span of the residual. `dense.evaluate` says where they stop.
         """
-        np.dot(self._p_pi, v, out=w)
-        low, high = _rows.finish_policy(self._r_pi if rhs is None else rhs, self.gamma, v, w)
-        return float(low), float(high)
+        rhs = self.policy_reward() if rhs is None else rhs
+        args = (self.flat, rhs, self.reward.shape[1], self.policy, self.gamma, v, w)
+        return bool(dense.evaluate(*args, atol, forcing, slow, most))
+
+    def policy_reward(self) -> Array:
+        """Rewards `[S]` of the fixed policy."""
+        out = np.empty(len(self.policy))
+        _rows.policy_reward(self.reward, self.policy, out)
+        return out
 
     def policy_matrix(self) -> Array:
         """Copy of the transition matrix `P_pi [S, S]` of `policy`."""
@@ -263,6 +267,16 @@ def backups(task: Problem) -> Backups:
     if isinstance(task.transition, np.ndarray):
         return DenseBackups(task.transition, task.reward, task.gamma)
     return SparseBackups(task.transition, task.reward, task.gamma)
+
+
+def share_sweep(
+    pace: Pace, kernel: Kernel, args: tuple[Any, ...], n_states: int, n_entries: int, per_thread: int
+) -> tuple[float, float]:
+    """Let threads share a sweep that reads `n_entries` entries; returns the extremes of w - v."""
+    n_chunks = min(n_entries // CHUNK + 1, n_states)
+    lows, highs = np.empty((2, n_chunks))
+    pace.run(kernel, (*args, lows, highs), n_chunks=n_chunks, n_threads=n_entries // per_thread)
+    return float(lows.min()), float(highs.max())
 
 
 def look_ahead(indices: Integers, n_states: int) -> np.uint64:

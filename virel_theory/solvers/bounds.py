@@ -40,7 +40,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from virel_theory.checks import Array, U
+from virel_theory.checks import U
 
 EPS, UNIT = U, U / 2  # epsilon and u of the derivation above
 TINY = 1e-300  # covers every underflow: far above 2^-1074 times any number of entries that fits in memory
@@ -111,27 +111,3 @@ def total_bound(radius: float, *, eta: float, q_max: float) -> float:
     """
     bound = (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY
     return np.inf if math.isnan(bound) else bound
-
-
-def shifts_and_bounds(
-    low: Array, high: Array, *, gamma: Array, n_terms: Array, r_max: Array, v_max: Array
-) -> tuple[Array, Array]:
-    """MacQueen's shifts and total error bounds of many MDPs: `bracket` and `total_bound`, elementwise."""
-    slack = (3 * n_terms + 8) * EPS
-    slack = slack * (1 + slack) + 4 * EPS
-    beta_lo, beta_hi = gamma * (1 - slack), gamma * (1 + slack)
-    k = (n_terms + 6) * UNIT
-    eta = k / (1 - k) * (r_max + beta_hi * v_max) + TINY
-    low_sure, high_sure = low - UNIT * np.abs(low) - eta, high + UNIT * np.abs(high) + eta
-    beta_below, beta_above = (
-        np.where(low_sure < 0, beta_hi, beta_lo),
-        np.where(high_sure >= 0, beta_hi, beta_lo),
-    )
-    contracts = beta_hi < 1
-    below = np.where(contracts, beta_below * low_sure, -np.inf) / np.where(contracts, 1 - beta_below, 1.0)
-    above = np.where(contracts, beta_above * high_sure, np.inf) / np.where(contracts, 1 - beta_above, 1.0)
-    shift = np.where(contracts, (np.where(contracts, below, 0.0) + np.where(contracts, above, 0.0)) / 2, 0.0)
-    rounding = 16 * UNIT * (np.abs(below) + np.abs(above))
-    radius = (np.maximum(above - shift, shift - below) + rounding) * (1 + 32 * UNIT)
-    q_max = r_max + beta_hi * v_max + np.abs(shift)
-    return shift, (radius + eta + UNIT * q_max) * (1 + 32 * UNIT) + TINY

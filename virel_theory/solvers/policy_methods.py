@@ -9,7 +9,7 @@ from virel_theory.checks import Array
 from virel_theory.mdp.policy_system import direct_solve
 from virel_theory.mdp.row_sums import Rows
 from virel_theory.solvers import linear
-from virel_theory.solvers.backups import SparseBackups
+from virel_theory.solvers.backups import DenseBackups, SparseBackups
 from virel_theory.solvers.bounds import UNIT
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.point import FORCING, Point, as_sparse
@@ -148,7 +148,10 @@ def policy_sweeps(x: Point, *, max_sweeps: int, slow: float = 1.0) -> bool:
 
     They are if a sweep leaves more than `slow` of the span of the residual.
     """
-    goal = max(x.task.atol * (1 - x.task.gamma) / 2, 6 * UNIT * peak(x.v))
+    atol = x.task.atol
+    if isinstance(x.b, DenseBackups):
+        return x.b.evaluate(x.v, x.w, None, atol=atol, forcing=FORCING, slow=slow, most=max_sweeps)
+    goal = max(atol * (1 - x.task.gamma) / 2, 6 * UNIT * peak(x.v))
     first, before = np.inf, np.inf
     old, new, fast = x.v, x.w, True
     for k in range(max_sweeps):

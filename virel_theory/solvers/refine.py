@@ -20,32 +20,35 @@ the optimal policy was found, if gamma is so close to 1 that rounding explains a
 go on while the bound halves, or while the policy changes and the residual is not rounding alone: with a
 changed policy of equal value (a tie) it is.
 
-First attempt. The table $\hat Q_V$ of the last plain sweep is within $\eta$ of $Q_V$. An action more than
+Actions in doubt. The table $\hat Q_V$ of the last plain sweep is within $\eta$ of $Q_V$. An action more than
 $2\eta$ below the best of its state in that table is not the best in exact arithmetic, so that the residual
 needs compensated sums of the other actions only (`paired_sweep` with a margin of $3\eta$ for the
 rounding of the comparison): a tenth of the work where states have ten actions. The bracket is that of
 $\eta_2$; the entries left as they were add $\eta$ to the bound, which at most tolerances does not matter.
+A correction that changes values by $c + e(s)$, $|e| \le h$, changes $Q_V$ by $\gamma c$ and at most
+$\beta_+h + \gamma\delta|c|$ more: the other entries get $\gamma c$ added, and that much, with the rounding of
+the step, is added to what they may be off by. Where this would spoil the bound, all actions are computed.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from virel_theory.checks import Array
 from virel_theory.mdp.policy_system import direct_solve
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import Backups, DenseBackups
-from virel_theory.solvers.kernels.pairs import paired_sweep
+from virel_theory.solvers.kernels.compensated import move, paired_sweep
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.linear import Band, krylov
 from virel_theory.solvers.problem import Outcome, Problem
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+NOTHING: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 MAX_CORRECTIONS = 500  # far more than policy iteration needs; a run ends when nothing improves any more
 MAX_DIRECT = 1000  # states up to which corrections are solved directly
 MAX_SWEEPS = 100
+SMALL = 32  # states up to which a direct solve costs no more than a few sweeps
+SLOW = 0.5  # a dense correction whose span falls by less than this factor per sweep is solved directly
+USEFUL = 0.5  # share of the tolerance that entries which no compensated sum has computed may take
 
 
 def refine(task: Problem, b: Backups, v: Array) -> Outcome:
@@ -54,40 +57,27 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
     On entry `b.q` is the plain backup of v.
     """
     tail, d, q_tail = np.zeros_like(v), np.empty_like(v), np.empty_like(b.q)
-    plain = cert.backup_error(task.n_terms, r_max=task.r_max, v_max=peak(v), beta_hi=task.beta[1])
-    _sweep(task, b, v, tail, q_tail, d, margin=3 * plain)
-    found, bound = _judge_pairs(task, v, float(d.min()), float(d.max()), also=plain)
-    if not bound <= task.tolerance(peak(v) - abs(found.mid)):
-        found, bound, met = _refine_all(task, b, v, tail, q_tail, d)
-    else:
-        met = True
-    q_tail += found.mid
-    b.q += q_tail
-    return Outcome(bound, 0.0, met, exhausted=True)
-
-
-def _refine_all(
-    task: Problem, b: Backups, v: Array, tail: Array, q_tail: Array, d: Array
-) -> tuple[cert.Bracket, float, bool]:
-    """Corrections and compensated sweeps over all actions: bracket, bound, whether the tolerance is met."""
-    delta, scratch = np.empty_like(v), np.empty_like(v)
-    best, before = np.inf, np.full_like(b.policy, -1)
+    delta, scratch, before = np.empty_like(v), np.empty_like(v), np.full_like(b.policy, -1)
+    also = cert.backup_error(task.n_terms, r_max=task.r_max, v_max=peak(v), beta_hi=task.beta[1])
+    best, change = np.inf, 0.0
     for _ in range(MAX_CORRECTIONS):
-        _sweep(task, b, v, tail, q_tail, d)
-        low, high = float(d.min()), float(d.max())
-        found, bound = _judge_pairs(task, v, low, high)
-        met = bound <= task.tolerance(peak(v) - abs(found.mid))
-        improves = bool((b.policy != before).any()) and max(-low, high) > _noise(task, v)
+        v_max = peak(v)
+        some = also <= USEFUL * task.tolerance(v_max)
+        also = also if some else 0.0
+        margin = 3 * also if some else np.inf
+        low, high = _sweep(task, b, v, tail, q_tail, d, margin=margin, change=change)
+        found, bound = _judge_pairs(task, v_max, low, high, also=also)
+        met = bound <= task.tolerance(v_max - abs(found.mid))
+        improves = max(-low, high) > _noise(task, v_max) and bool((b.policy != before).any())
         if met or not (bound < best / 2 or improves):
             break
         best, before = min(best, bound), b.policy.copy()
         _correction(task, b, d, delta, scratch)
-        tail += delta
-        total = v + tail
-        z = total - v
-        tail[:] = (v - (total - z)) + (tail - z)
-        v[:] = total
-    return found, bound, met
+        change, drift = move(v, tail, delta, task.gamma, task.beta[1], task.n_terms, task.r_max)
+        also += drift
+    q_tail += found.mid
+    b.q += q_tail
+    return Outcome(bound, 0.0, met, exhausted=True)
 
 
 def _sweep(
@@ -97,45 +87,52 @@ def _sweep(
     tail: Array,
     q_tail: Array,
     d: Array,
-    margin: float = np.inf,
-) -> None:
-    """Run the compensated sweep `paired_sweep` on the transition rows of dense or sparse backups."""
-    nothing: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    if isinstance(b, DenseBackups):
-        rows = (nothing, nothing, b.flat.reshape(-1))
-    else:
-        rows = (b.indptr, b.indices, b.data)  # type: ignore[assignment]
-    paired_sweep(*rows, task.reward, task.gamma, v, tail, b.q, q_tail, b.policy, d, margin)
+    *,
+    margin: float,
+    change: float,
+) -> tuple[float, float]:
+    """Run the compensated sweep `paired_sweep`, dense or CSR; returns the extremes of its residual d."""
+    rows = (NOTHING, NOTHING, b.flat) if isinstance(b, DenseBackups) else (b.indptr, b.indices, b.data)
+    known = (*rows, task.reward, task.gamma, v, tail)
+    low, high = paired_sweep(*known, b.q, q_tail, b.policy, d, margin, change)
+    return float(low), float(high)
 
 
 def _judge_pairs(
-    task: Problem, v: Array, low: float, high: float, also: float = 0.0
+    task: Problem, v_max: float, low: float, high: float, *, also: float
 ) -> tuple[cert.Bracket, float]:
     """MacQueen bracket and error bound of values `v + tail` whose Bellman residual lies in `[low, high]`.
 
-    `also` is the error of entries of the table that no compensated sum has computed.
+    `v_max` is max|v|, infinite if a value is not a number; `also` is the error of entries of the table that
+    no compensated sum has computed.
     """
-    v_max = peak(v) * (1 + 4 * cert.UNIT)
+    eta = _noise(task, v_max)
+    v_max = v_max * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max
-    eta = _noise(task, v)
     found = cert.bracket(low, high, beta=task.beta, eta=eta)
     q_max = task.r_max + task.beta[1] * v_max + abs(found.mid)
     last = cert.UNIT * (abs(found.mid) + 2 * n_roundings * scale)
     return found, cert.total_bound(found.radius, eta=eta + last + also, q_max=q_max)
 
 
-def _noise(task: Problem, v: Array) -> float:
+def _noise(task: Problem, v_max: float) -> float:
     r"""Bound $\eta_2$ on the rounding error of the residual that a compensated sweep computes."""
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
-    scale = task.r_max + (1 + task.beta[1]) * peak(v) * (1 + 4 * cert.UNIT)
+    scale = task.r_max + (1 + task.beta[1]) * v_max * (1 + 4 * cert.UNIT)
     return 4 * n_roundings**2 * scale + cert.TINY
 
 
 def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
     r"""Newton correction of the values: about $(I - \gamma P_\pi)^{-1}$ times their residual, pi greedy."""
     b.restrict()
-    if isinstance(b, DenseBackups) or len(d) <= MAX_DIRECT:
+    if isinstance(b, DenseBackups):
+        delta[:] = 0.0
+        goal = {"atol": task.atol, "forcing": 1e-4}
+        if len(d) <= SMALL or not b.evaluate(delta, scratch, d, **goal, slow=SLOW, most=MAX_SWEEPS):
+            delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
+        return
+    if len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
         return
     delta[:] = 0.0

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.deep.speed.places import ENV, env_of
+
 if TYPE_CHECKING:
     from virel_deep.design.algorithm import Algorithm
 
-ENV = "HalfCheetah-v5"
 ROWS = 100_000
 """Transitions in the replay at the start: more than the caches hold, as in training."""
 REAL = 1000
@@ -28,7 +29,10 @@ NEVER = 1_000_000_000
 
 OURS = ("sac", "virel-twin", "beta-twin", "virel", "beta")
 """Presets that the page compares with peers."""
-OTHERS = ("mpo", "mpo-parametric", "rerpi", "vmpo", "erpg", "sac-iterative", "sql")
+OTHERS = (
+    "mpo", "mpo-parametric", "rerpi", "vmpo", "erpg", "sac-iterative", "sql",
+    "mb-sac", "mb-mpo", "mb-iadp", "smcp", "iadp", "hdp", "distral",
+)  # fmt: skip
 """Presets of other families, with the paces of their sources; `--rows` times them."""
 PACED: dict[str, tuple[str, dict[str, object]]] = {
     "mpo/8": ("mpo", {"update_every": 8}),
@@ -73,7 +77,7 @@ def chosen_algorithm(name: str) -> "Algorithm":
     from virel_deep.design.presets import algorithm  # noqa: PLC0415
 
     preset, settings = PACED.get(name, (name, {}))
-    found = algorithm(preset, ENV, settings)
+    found = algorithm(preset, env_of(preset), settings)
     return replace(found, data=found.data.without_warmup())
 
 
@@ -92,9 +96,10 @@ class Ours:
         from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
         torch.set_num_threads(threads)
+        name = PACED.get(preset, (preset, {}))[0]
         self.config = run_config(
-            PACED.get(preset, (preset, {}))[0],
-            ENV,
+            name,
+            env_of(name),
             steps=NEVER,
             seeds=tuple(range(seeds)),
             algorithm=chosen_algorithm(preset),
@@ -103,7 +108,8 @@ class Ours:
             threads=threads,
         )
         self.group = Trainer(folder, self.config, self.config.seeds, resume=False)
-        rows = np.tile(_rows(*transitions(), width=self.group.agent.columns.width), (seeds, 1, 1))
+        found = transitions(env_of(name))
+        rows = np.tile(_rows(*found, width=self.group.agent.columns.width), (seeds, 1, 1))
         for _ in range(-(-min(ROWS, self.group.replay.capacity) // REAL)):
             self.group.replay.add(torch.from_numpy(rows[:, : self.group.replay.capacity]))
         self.group.step = STARTED
@@ -154,7 +160,7 @@ class Peer:
         self.model.learn(2)  # the first one makes what `train` needs
         replay = self.model.replay_buffer
         stored = (replay.observations, replay.actions, replay.next_observations, replay.rewards)
-        for into, values in zip(stored, transitions(), strict=True):
+        for into, values in zip(stored, transitions(ENV), strict=True):
             of_one = values.reshape(REAL, *into.shape[1:])
             into[:ROWS] = np.tile(of_one, (ROWS // REAL, *[1] * (of_one.ndim - 1)))
         replay.pos = ROWS
@@ -209,21 +215,35 @@ class Products:
         return float(2 * n**3 / best)
 
 
-def transitions() -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Collect s, a, s', r of `REAL` steps with uniform actions; HalfCheetah has no terminal states."""
-    gymnasium = importlib.import_module("gymnasium")
-    env = gymnasium.make(ENV)
+def transitions(env_id: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Collect s, a, s', r of `REAL` steps with uniform actions; what is discrete is one-hot, as stored."""
+    env = _made(env_id)
     env.action_space.seed(0)
     observation, _ = env.reset(seed=0)
     s, a, s_next, r = [], [], [], []
     for _ in range(REAL):
-        s.append(observation)
-        a.append(env.action_space.sample())
-        observation, reward, *_ = env.step(a[-1])
-        s_next.append(observation)
+        s.append(_vector(env.observation_space, observation))
+        chosen = env.action_space.sample()
+        a.append(_vector(env.action_space, chosen))
+        observation, reward, terminated, truncated, _ = env.step(chosen)
+        s_next.append(_vector(env.observation_space, observation))
         r.append(float(reward))
+        if terminated or truncated:
+            observation, _ = env.reset()
     env.close()
     return np.array(s), np.array(a), np.array(s_next), np.array(r)
+
+
+def _made(env_id: str) -> Any:
+    """Make an environment; peers have none of ours, and may have no package of ours beside them."""
+    if env_id.startswith("virel/"):
+        importlib.import_module("virel_deep.data.tasks").register()
+    return importlib.import_module("gymnasium").make(env_id)
+
+
+def _vector(space: Any, value: Any) -> NDArray[Any]:
+    """An observation or action as a vector: one-hot if it is a number of a discrete space."""
+    return np.eye(int(space.n))[int(value) - int(space.start)] if hasattr(space, "n") else np.asarray(value)
 
 
 def _rows(

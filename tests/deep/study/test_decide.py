@@ -75,8 +75,8 @@ def test_what_is_not_complete_is_not_decided_yet_and_what_it_waits_for_is_named(
     del scores["td3", "Pendulum-v1"]
     (one,) = decided(tmp_path / "b", study_of(), scores)
     assert (one.outcome, one.together) == ("not decided yet", None)
-    assert one.per_task["InvertedPendulum-v5"] == (1.0, 1.0, 1.0)
-    assert one.per_task["Pendulum-v1"] is None
+    assert one.apart["InvertedPendulum-v5"] == (1.0, 1.0, 1.0)
+    assert one.apart["Pendulum-v1"] is None
 
 
 def test_an_environment_failure_leaves_a_hypothesis_open_and_divergence_counts_as_lowest(tmp_path):

@@ -5,14 +5,15 @@ import json
 import numpy as np
 
 from tests.support.studies import study_of, write_jobs
-from virel_deep.study.jobs import TAIL, job_folder, job_state, jobs_of, newest_rows, unfinished
+from virel_deep.study.jobs import job_folder, jobs_of
+from virel_deep.study.state import TAIL, job_state, newest_rows, unfinished
 
 KEY = ("sac", "Pendulum-v1")
 CURVES = {KEY: np.arange(16.0).reshape(4, 4)}
 
 
 def state_of(out, study):
-    (job,) = [job for job in jobs_of(study) if (job.arm.name, job.env) == KEY]
+    (job,) = [job for job in jobs_of(study) if (job.arm.name, job.env.name) == KEY]
     return job_state(out, study, job)
 
 

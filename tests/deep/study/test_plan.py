@@ -9,24 +9,21 @@ from tests.support.studies import TWO_ARMS, study_of
 from virel_common.errors import InputError
 from virel_deep.design.presets import algorithm
 from virel_deep.study.decide import reach
-from virel_deep.study.jobs import check_jobs, job_config, jobs_of
-from virel_deep.study.plan import arm_algorithm, parse_study, read_study
+from virel_deep.study.environments import Environment, Length
+from virel_deep.study.jobs import arm_algorithm, check_jobs, job_config, jobs_of
+from virel_deep.study.plan import parse_study, read_study
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_study_file_by_hand():
     study = study_of()
-    assert (study.title, study.seeds, study.steps, study.level) == (
-        "Two arms",
-        (0, 1, 2, 3),
-        2000,
-        Fraction(1, 10),
-    )
+    assert (study.title, study.seeds, study.level) == ("Two arms", (0, 1, 2, 3), Fraction(1, 10))
     (hypothesis,) = study.hypotheses
     assert (hypothesis.better, hypothesis.than, hypothesis.score) == ("sac", "td3", "final")
-    assert hypothesis.environments == study.environments
-    assert (study.evaluate_every, study.evaluation_episodes, study.checkpoint_every) == (1000, 1, 10_000)
+    assert hypothesis.environments == tuple(env.name for env in study.environments)
+    assert {env.length for env in study.environments} == {Length(2000, 1000, 1)}
+    assert (study.checkpoint_every, study.span) == (10_000, "2,000")
     names = [job.name for job in jobs_of(study)]
     assert names == [
         "sac-InvertedPendulum-v5",
@@ -66,7 +63,7 @@ def test_an_arms_own_settings_win_and_factors_multiply_what_the_environment_has(
             '[arms.td3]\npreset = "beta"\nsettings.hidden = [4]\nmultiply.reward_scale = 10',
         )
     )
-    found = arm_algorithm(study, study.arms["td3"], "Hopper-v5")
+    found = arm_algorithm(study, study.arms["td3"], Environment("hop", "Hopper-v5", Length(2000)))
     assert (found.hidden, found.data.batch, found.reward_scale) == ((4,), 16, 50.0)
 
 
@@ -100,7 +97,7 @@ BAD = [
     (('preset = "td3"', ""), "`study.toml: arms.td3.preset` must be given"),
     (
         ('preset = "td3"', 'preset = "td3"\nset = 1'),
-        "`study.toml: key in arms.td3` must be one of multiply, preset",
+        "`study.toml: key in arms.td3` must be one of environments, multiply, preset, prior, settings",
     ),
     (
         ('than = "td3"', 'than = "ddpg"'),
@@ -114,7 +111,7 @@ BAD = [
     ),
     (
         ('than = "td3"', 'than = "td3"\nenvironments = ["Hopper-v5"]'),
-        "`study.toml: hypotheses[0].environments` must be among the study's InvertedPendulum-v5, Pendulum-v1",
+        "`study.toml: hypotheses[0].environments` must be among those where both arms train, Inverted",
     ),
     (("level = 0.1", "level = 0.5"), "`study.toml: decision.level` must be between 0 and 0.5; found 0.5"),
     (("level = 0.1", "level = nan"), "`study.toml: decision.level` must be a finite number"),
@@ -161,11 +158,11 @@ def test_an_unknown_preset_setting_or_environment_is_one_line(change, message):
 
 @pytest.mark.long
 @pytest.mark.mujoco
-@pytest.mark.parametrize("name", ["virel", "virel_scale", "full", "iterative"])
+@pytest.mark.parametrize("name", ["virel", "virel_scale", "full", "iterative", "transfer"])
 def test_the_shipped_studies_are_sound(name):
     path = f"studies/{name}.toml"
     study = read_study(ROOT / path)
-    assert len(check_jobs(study, path)) == len(study.arms) * len(study.environments)
+    assert len(check_jobs(study, path)) == sum(len(arm.environments) for arm in study.arms.values())
 
 
 @pytest.mark.mujoco

@@ -5,7 +5,9 @@ import pytest
 
 from tests.support.exact_mdp import exact_error, exact_optimal_q
 from virel_theory import InputError, TabularMDP
+from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.batch import solve_batch
+from virel_theory.solvers.kernels import certificate
 from virel_theory.solvers.solve import solve
 
 
@@ -44,26 +46,22 @@ def test_a_stack_agrees_with_the_solver_of_one():
         assert gap <= one.error_bound + found.error_bound[i]
 
 
-def test_the_vectorised_bound_is_the_bound_of_one():
-    from virel_theory.solvers import bounds as cert  # noqa: PLC0415  # private: the two formulas must not drift apart
-
+def test_the_compiled_bound_is_the_bound_of_one():
+    """Private: the two codes must not drift apart. They differ in rounding only, and in 2 |mid| for |mid|."""
     rng = np.random.default_rng(2)
     for _ in range(200):
         low, high = np.sort(rng.normal(size=2) * 10.0 ** rng.integers(-12, 2))
-        gamma, n_terms, r_max, v_max = (
-            rng.random(),
-            int(rng.integers(1, 50)),
-            rng.random(),
-            100 * rng.random(),
-        )
+        n_terms, gamma = int(rng.integers(1, 50)), rng.random()
+        r_max, v_max, also = rng.random(), 100 * rng.random(), 1e-9 * rng.random()
         beta = cert.contraction_interval(gamma, n_terms)
         eta = cert.backup_error(n_terms, r_max=r_max, v_max=v_max, beta_hi=beta[1])
         one = cert.bracket(low, high, beta=beta, eta=eta)
-        bound = cert.total_bound(one.radius, eta=eta, q_max=r_max + beta[1] * v_max + abs(one.mid))
-        arrays = {"gamma": gamma, "n_terms": n_terms, "r_max": r_max, "v_max": v_max}
-        arrays = {name: np.array([value], dtype=np.float64) for name, value in arrays.items()}
-        shifts, bounds = cert.shifts_and_bounds(np.array([low]), np.array([high]), **arrays)
-        np.testing.assert_allclose([shifts[0], bounds[0]], [one.mid, bound], rtol=1e-13)
+        q_max = r_max + beta[1] * v_max
+        bound = cert.total_bound(one.radius, eta=eta + also, q_max=q_max + 2 * abs(one.mid))
+        np.testing.assert_allclose(certificate.beta_interval(gamma, n_terms), beta, rtol=1e-15)
+        np.testing.assert_allclose(certificate.backup_error(n_terms, r_max, v_max, beta[1]), eta, rtol=1e-13)
+        found = certificate.enclosure(low, high, beta, eta, also, q_max)
+        np.testing.assert_allclose(found, [one.mid, bound], rtol=1e-13)
 
 
 def test_permuting_the_stack_permutes_the_answers():

@@ -1,16 +1,31 @@
-"""Kernels of `solve_batch`: policy iteration on every MDP of a stack, in parallel over MDPs."""
+"""Kernels of `solve_batch`: each MDP of a stack is checked, solved and certified while it is in the caches.
+
+The steps are those of `solve`: sweeps of the greedy policy, elimination where these mix slowly, compensated
+sweeps where one float64 is too coarse for the tolerance (`refine`), and the bounds of `solvers.bounds`.
+"""
 
 from typing import no_type_check
 
 import numpy as np
 from numba import njit
 
+from virel_theory.solvers.kernels.certificate import backup_error, beta_interval, enclosure, noise
+from virel_theory.solvers.kernels.compensated import move, paired_sweep
+from virel_theory.solvers.kernels.dense import evaluate, full_range, shift
+from virel_theory.solvers.kernels.lanes import dot
+from virel_theory.solvers.kernels.rows import finish, largest
 from virel_theory.threads.turns import FINISHED, NEXT, take
 
-MARGIN = 1e-12  # relative; an action must be better by more than rounding, so that PI cannot cycle
+UNIT = 2.0**-53
+SMALL = 16  # states up to which elimination costs no more than a few sweeps
+FORCING, SLOW = 0.03, 0.5  # sweeps of a policy stop, or give up, at these shares of the span of the residual
+MAX_SWEEPS, MAX_STEPS = 1000, 1000
+PATIENCE = 5  # steps without progress, at a residual that rounding can explain
+USEFUL = 0.5  # share of the tolerance that entries which no compensated sum has computed may take
+SURE = 5 * 2.0**-52  # as `row_sums.SURE`
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
 def eliminate(matrix, x):
     """Solve a dense linear system in place, `x <- matrix^-1 x`, without pivoting; `matrix` is overwritten.
@@ -33,83 +48,162 @@ def eliminate(matrix, x):
         x[k] = acc / matrix[k, k]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 @no_type_check
-def backup(transition, reward, gamma, v, q):
-    """Bellman backup of v, `q <- r + gamma P v`; `reward` is `-inf` where the action does not exist."""
-    n_states, n_actions = reward.shape
-    for s in range(n_states):
-        for a in range(n_actions):
-            acc = 0.0
-            for t in range(n_states):
-                acc += transition[s, a, t] * v[t]
-            q[s, a] = reward[s, a] + gamma * acc
+def survey(rows, bits, reward, ones):
+    """Most non-zeros of a row of an MDP, and whether its rows are surely distributions (`row_sums.is_fine`).
 
-
-@njit(cache=True)
-@no_type_check
-def improve(q, policy):
-    """Switch `policy` to the better actions of the table `q`; return how many states switched."""
-    switched = 0
-    for s in range(len(policy)):
-        best, arg = -np.inf, 0
-        for a in range(q.shape[1]):
-            if q[s, a] > best:
-                best, arg = q[s, a], a
-        old = q[s, policy[s]]
-        if best > old + MARGIN * (abs(old) + abs(best)):
-            policy[s] = arg
-            switched += 1
-    return switched
-
-
-@njit(cache=True)
-@no_type_check
-def policy_iterations_range(transition, reward, gamma, max_steps, q, policy, low, high, v_max, first, last):
-    """Run policy iteration on the MDPs `first` to `last - 1` of a stack until no state switches its action.
-
-    `q, policy <-` the backup of the last V^pi and the last policy; `low, high <-` the extremes of T V - V;
-    `v_max <- max|V|`.
+    `bits` are the bits of `rows` as integers, `[S*A, S]`: the compiler vectorises a loop that looks for a
+    sign bit.
     """
-    n_states = reward.shape[1]
-    matrix, v = np.empty((n_states, n_states)), np.empty(n_states)
-    for i in range(first, last):
-        for s in range(n_states):
-            policy[i, s] = 0
-            for a in range(reward.shape[2]):
-                if reward[i, s, a] > reward[i, s, policy[i, s]]:
-                    policy[i, s] = a
-        for _ in range(max_steps):
-            for s in range(n_states):
-                a = policy[i, s]
-                v[s] = reward[i, s, a]
-                for t in range(n_states):
-                    matrix[s, t] = -gamma[i] * transition[i, s, a, t]
-                matrix[s, s] += 1.0
-            eliminate(matrix, v)
-            backup(transition[i], reward[i], gamma[i], v, q[i])
-            if improve(q[i], policy[i]) == 0:
-                break
-        low[i], high[i], v_max[i] = np.inf, -np.inf, 0.0
-        for s in range(n_states):
-            best = -np.inf
-            for a in range(reward.shape[2]):
-                best = max(best, q[i, s, a])
-            low[i] = min(low[i], best - v[s])
-            high[i] = max(high[i], best - v[s])
-            v_max[i] = max(v_max[i], abs(v[s]))
+    n_states, n_actions = reward.shape
+    longest, signs, worst = 0, 0, 0.0
+    for row in range(n_states * n_actions):
+        count = 0
+        for j in range(n_states):
+            signs |= bits[row, j]
+            count += bits[row, j] != 0
+        longest = max(longest, count)
+        target = 1.0 if reward[row // n_actions, row % n_actions] > -np.inf else 0.0
+        off = abs(dot(rows, row * n_states, ones) - target)
+        if not off <= worst:
+            worst = np.inf if np.isnan(off) else off
+    return longest, signs >= 0 and worst <= max(SURE, (longest + 4) * 2 * UNIT)
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def policy_iterations(transition, reward, gamma, max_steps, q, policy, low, high, v_max, turns, n_chunks):
-    """Run `policy_iterations_range` on the MDPs of the chunks that this thread gets (`threads.team`)."""
+def solve_policy(rows, n_actions, policy, gamma, matrix, x):
+    """Solve the dense system of a policy in place, `x <- (I - gamma P_pi)^-1 x`, by elimination."""
+    n_states = len(x)
+    for s in range(n_states):
+        first = (s * n_actions + policy[s]) * n_states
+        for t in range(n_states):
+            matrix[s, t] = -gamma * rows[first + t]
+        matrix[s, s] += 1.0
+    eliminate(matrix, x)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def iterate(rows, reward, gamma, n_terms, r_max, atol, matrix, rhs, v, w, q, policy):
+    """Policy iteration on one MDP, until one more backup meets `atol` or rounding allows no more.
+
+    `q, policy <-` the backup of the last values v; returns the extremes of T v - v.
+    """
+    n_states, n_actions = reward.shape
+    for s in range(n_states):
+        v[s] = reward[s].max()
+    direct, best, stale = n_states <= SMALL, np.inf, 0
+    for _ in range(MAX_STEPS):
+        low, high = full_range(rows, reward, gamma, v, q, w, policy, 0, n_states)
+        span, eta = high - low, backup_error(n_terms, r_max, largest(v), gamma)
+        stale = stale + 1 if span > 0.99 * best else 0
+        best = min(best, span)
+        if span <= max(atol * (1 - gamma) / 2, 2 * eta):
+            break
+        if stale >= PATIENCE and span <= 4 * eta / (1 - gamma):
+            break
+        step = shift(gamma, low, high)
+        for s in range(n_states):
+            v[s] = w[s] + step
+            rhs[s] = reward[s, policy[s]]
+        if not direct:
+            direct = not evaluate(rows, rhs, n_actions, policy, gamma, v, w, atol, FORCING, SLOW, MAX_SWEEPS)
+        if direct:
+            v[:] = rhs
+            solve_policy(rows, n_actions, policy, gamma, matrix, v)
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, policy):
+    """Refine the values v of one MDP, whose plain backup is q, as `solvers.refine.refine` does.
+
+    Leaves the table, shifted, in q; returns its error bound.
+    """
+    n_states, n_actions = reward.shape
+    tail, delta, q_tail = np.zeros(n_states), np.empty(n_states), np.empty(q.shape)
+    before, nowhere = np.full(n_states, -1), np.empty(0, dtype=np.int64)
+    also, best, change = backup_error(n_terms, r_max, largest(v), beta[1]), np.inf, 0.0
+    for _ in range(MAX_STEPS):
+        some = also <= USEFUL * atol
+        also = also if some else 0.0
+        margin = 3 * also if some else np.inf
+        low, high = paired_sweep(
+            nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change
+        )
+        v_max = largest(v) * (1 + 4 * UNIT)
+        eta, last = noise(n_terms, r_max, v_max, beta[1])
+        mid, bound = enclosure(low, high, beta, eta, last + also, r_max + beta[1] * v_max)
+        improves = max(-low, high) > eta and (policy != before).any()
+        if bound <= atol or not (bound < best / 2 or improves):
+            break
+        best = min(best, bound)
+        before[:] = policy
+        delta[:] = 0.0
+        if n_states <= SMALL or not evaluate(
+            rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS
+        ):
+            delta[:] = d
+            solve_policy(rows, n_actions, policy, gamma, matrix, delta)
+        change, drift = move(v, tail, delta, gamma, beta[1], n_terms, r_max)
+        also += drift
+    for s in range(n_states):
+        for a in range(n_actions):
+            q[s, a] += q_tail[s, a] + mid
+    return bound
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def solve_one(rows, reward, gamma, n_terms, atol, matrix, d, v, w, q, plain, policy):
+    """Solve and certify one MDP: `q, policy, v <-` its table, greedy policy and values; returns the bound."""
+    r_max = 0.0
+    for x in reward.flat:
+        r_max = max(r_max, abs(x) if x > -np.inf else 0.0)
+    low, high = iterate(rows, reward, gamma, n_terms, r_max, atol, matrix, d, v, w, q, policy)
+    beta, v_max = beta_interval(gamma, n_terms), largest(v)
+    eta = backup_error(n_terms, r_max, v_max, beta[1])
+    mid, bound = enclosure(low, high, beta, eta, 0.0, r_max + beta[1] * v_max)
+    if atol < bound < np.inf:
+        plain[:] = q
+        finer = refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, policy)
+        if finer < bound:
+            mid, bound = 0.0, finer
+        else:
+            q[:] = plain
+    finish(q, mid, v, policy)
+    return bound
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def solve_range(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, first, last):
+    """Solve the MDPs `first` to `last - 1`; `fine[i] <-` whether the rows of MDP i are surely distributions.
+
+    Those that are not are left alone, unless `trusted`.
+    """
+    n_states = reward.shape[1]
+    matrix, ones = np.empty((n_states, n_states)), np.ones(n_states)
+    d, w, plain = np.empty(n_states), np.empty(n_states), np.empty(reward.shape[1:])
+    for i in range(first, last):
+        n_terms, fine[i] = survey(rows[i], bits[i], reward[i], ones)
+        if fine[i] or trusted:
+            bound[i] = solve_one(
+                rows[i], reward[i], gamma[i], n_terms, atol, matrix, d, value[i], w, q[i], plain, policy[i]
+            )
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def solve_stack(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, turns, n_chunks):
+    """Run `solve_range` on the MDPs of the chunks that this thread gets (`threads.team`)."""
     n, own, c = reward.shape[0], 0, take(turns, NEXT, 1)
     while c < n_chunks:
         first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        policy_iterations_range(
-            transition, reward, gamma, max_steps, q, policy, low, high, v_max, first, last
-        )
+        solve_range(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, first, last)
         take(turns, FINISHED, 1)
         own, c = own + 1, take(turns, NEXT, 1)
     return own

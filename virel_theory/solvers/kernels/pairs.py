@@ -6,7 +6,6 @@ function on processors without it), errors of sums by TwoSum (Knuth 1969).
 
 from typing import no_type_check
 
-import numpy as np
 from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
@@ -46,67 +45,29 @@ def paired_backup(reward, gamma, head, tail):
 @njit(cache=True)
 @no_type_check
 def paired_mean(indices, data, first, last, v, tail):
-    """Compensated inner product of a row with `v + tail`, as a sum and its rest; dense without `indices`.
+    """Compensated inner product of a CSR row with `v + tail`, as a sum and its rest.
 
     Two sums run side by side, so that they do not wait for each other.
     """
-    dense = len(indices) == 0
     head, rest, other, other_rest = 0.0, 0.0, 0.0, 0.0
     for j in range(first, last - 1, 2):
-        t = j - first if dense else indices[j]
+        t = indices[j]
         product = data[j] * v[t]
         total = head + product
         rest += (sum_error(head, product, total) + fused(data[j], v[t], -product)) + data[j] * tail[t]
         head = total
         k = j + 1
-        t = k - first if dense else indices[k]
+        t = indices[k]
         product = data[k] * v[t]
         total = other + product
         other_rest += (sum_error(other, product, total) + fused(data[k], v[t], -product)) + data[k] * tail[t]
         other = total
     if (last - first) % 2:
         j = last - 1
-        t = j - first if dense else indices[j]
+        t = indices[j]
         product = data[j] * v[t]
         total = head + product
         rest += (sum_error(head, product, total) + fused(data[j], v[t], -product)) + data[j] * tail[t]
         head = total
     total = head + other
     return total, (rest + other_rest) + sum_error(head, other, total)
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def paired_sweep(indptr, indices, data, reward, gamma, v, tail, q, q_tail, policy, d, margin):
-    """Compensated sweep of T* on values `v + tail`: `(q, q_tail) <- r + gamma P (v + tail)`.
-
-    `d <- max_a (q, q_tail) - (v + tail)`. Rows are dense if `indices` is empty.
-
-    With a finite `margin`, q holds the plain backup of v on entry, and only actions within `margin` of the
-    best of their state are computed.
-    """
-    n_states, n_actions = reward.shape
-    dense = len(indices) == 0
-    for s in range(n_states):
-        least = -np.inf
-        if margin < np.inf:
-            for a in range(n_actions):
-                least = max(least, q[s, a] - margin)
-        best, best_tail, arg = -np.inf, 0.0, 0
-        for a in range(n_actions):
-            row = s * n_actions + a
-            q_tail[s, a] = 0.0
-            if reward[s, a] == -np.inf:
-                q[s, a] = -np.inf
-                continue
-            if margin < np.inf and not q[s, a] >= least:
-                continue
-            first, last = (row * n_states, (row + 1) * n_states) if dense else (indptr[row], indptr[row + 1])
-            head, rest = paired_mean(indices, data, first, last, v, tail)
-            x, y = paired_backup(reward[s, a], gamma, head, rest)
-            q[s, a], q_tail[s, a] = x, y
-            if x > best or (x == best and y > best_tail):
-                best, best_tail, arg = x, y, a
-        policy[s] = arg
-        change = best - v[s]
-        d[s] = change + (sum_error(best, -v[s], change) + (best_tail - tail[s]))

@@ -1,4 +1,4 @@
-"""Kernels around Bellman sweeps: finishing dense products, copying a policy's rows, maxima.
+"""Kernels around Bellman sweeps: copying a policy's rows, maxima.
 
 Rows and indices are laid out as in `sweeps`.
 """
@@ -15,7 +15,7 @@ _ONE = np.uint64(1)
 
 def peak(x: Array) -> float:
     """Largest absolute value of an array; infinite where there is a NaN."""
-    return float(largest(x.reshape(-1)))
+    return float(largest(x if x.ndim == 1 else x.reshape(-1)))
 
 
 @njit(cache=True)
@@ -27,44 +27,6 @@ def largest(x):
         if not abs(value) <= out:
             out = np.inf if np.isnan(value) else abs(value)
     return out
-
-
-@njit(cache=True)
-@no_type_check
-def finish_full(q, reward, gamma, v, w, policy):
-    """Finish a dense sweep of T* from `q = P v`: `q <- r + gamma q`, `w <- max q`, `policy <- argmax`.
-
-    Returns the smallest and the largest entry of w - v.
-    """
-    low, high = np.inf, -np.inf
-    for s in range(len(v)):
-        best, arg = -np.inf, 0
-        for a in range(q.shape[1]):
-            x = reward[s, a] + gamma * q[s, a]
-            q[s, a] = x
-            if x > best:
-                best, arg = x, a
-        w[s] = best
-        policy[s] = arg
-        d = best - v[s]
-        low, high = min(low, d), max(high, d)
-    return low, high
-
-
-@njit(cache=True)
-@no_type_check
-def finish_policy(reward, gamma, v, w):
-    """Finish a dense sweep of a policy from `w = P_pi v`: `w <- r_pi + gamma w`.
-
-    Returns the smallest and the largest entry of w - v.
-    """
-    low, high = np.inf, -np.inf
-    for s in range(len(v)):
-        x = reward[s] + gamma * w[s]
-        w[s] = x
-        d = x - v[s]
-        low, high = min(low, d), max(high, d)
-    return low, high
 
 
 @njit(cache=True)

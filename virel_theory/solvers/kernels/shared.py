@@ -8,6 +8,7 @@ from typing import no_type_check
 
 from numba import njit
 
+from virel_theory.solvers.kernels.dense import full_range as dense_range
 from virel_theory.solvers.kernels.sweeps import chosen_range, full_range, lazy_range, policy_range
 from virel_theory.threads.turns import FINISHED, NEXT, take
 
@@ -69,6 +70,19 @@ def chosen(indptr, indices, data, reward, policy, gamma, v, w, lows, highs, turn
     while c < n_chunks:
         first, last = c * n // n_chunks, (c + 1) * n // n_chunks
         lows[c], highs[c] = chosen_range(indptr, indices, data, reward, policy, gamma, v, w, first, last)
+        take(turns, FINISHED, 1)
+        own, c = own + 1, take(turns, NEXT, 1)
+    return own
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def dense_full(flat, reward, gamma, v, q, w, policy, lows, highs, turns, n_chunks):
+    """Sweep of T* on a dense transition, `dense.full_range`, on the chunks that this thread gets."""
+    n, own, c = reward.shape[0], 0, take(turns, NEXT, 1)
+    while c < n_chunks:
+        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
+        lows[c], highs[c] = dense_range(flat, reward, gamma, v, q, w, policy, first, last)
         take(turns, FINISHED, 1)
         own, c = own + 1, take(turns, NEXT, 1)
     return own
