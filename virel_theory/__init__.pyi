@@ -72,11 +72,11 @@ from .models.draw import merl_counterexample as merl_counterexample
 from .models.draw import ring as ring
 from .models.from_drn import from_drn as from_drn
 from .models.from_toolbox import from_toolbox as from_toolbox
-from .models.load import from_gymnasium as from_gymnasium
-from .models.load import from_prism as from_prism
-from .models.load import from_qvbs as from_qvbs
 from .models.load import load_mdp as load_mdp
 from .models.load import load_problem as load_problem
+from .models.readers import from_gymnasium as from_gymnasium
+from .models.readers import from_prism as from_prism
+from .models.readers import from_qvbs as from_qvbs
 from .models.textbook import forest as forest
 from .models.textbook import puterman_two_state as puterman_two_state
 from .models.textbook import sutton_barto_gridworld as sutton_barto_gridworld

@@ -22,7 +22,7 @@ from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.interfaces import Own
 from virel_deep.axes import losses
 from virel_deep.axes.interfaces import Noise
-from virel_deep.design.fields import changed
+from virel_deep.design.records import changed
 from virel_deep.run.folder import read_config
 from virel_deep.run.trainer import Trainer
 

@@ -4,10 +4,11 @@ import importlib
 from pathlib import Path
 
 from docutils import nodes
-from extensions.links import FOLDER, PACKAGES, listed
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
+
+from extensions.links import FOLDER, PACKAGES, listed
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Run pages: their Python blocks from top to bottom, each with the output that the page shows after it.
 
-`python docs/extensions/tutorial.py PAGE... FOLDER` runs pages in a folder, where their figures stay. It ends with
-status 1 and a comparison if a block prints something else. `--write` writes the outputs into the pages.
+`python docs/extensions/tutorial.py PAGE... FOLDER` runs pages in a folder, where their figures stay. It ends
+with status 1 and a comparison if a block prints something else. `--write` writes the outputs into the pages.
 """
 
 import contextlib

@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import jobs
-from virel_common.engine import parse_engine, run_jobs
+from virel_common.engine import parse_engine
 from virel_common.errors import InputError
+from virel_common.jobs import run_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -184,7 +185,7 @@ def test_a_folder_that_workers_do_not_see_is_one_line(cluster, tmp_path, monkeyp
     folder = tmp_path / "here-only"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("virel_common.engine.Path.cwd", lambda: Path("/nowhere"))
+    monkeypatch.setattr("virel_common.jobs.Path.cwd", lambda: Path("/nowhere"))
     with pytest.raises(InputError, match="has no folder /nowhere"):
         on_two(jobs.place, [(0,)], cluster[0])
 

@@ -15,8 +15,9 @@ import pytest
 
 from tests.support import jobs
 from virel_common import engine, worker
-from virel_common.engine import Engine, parse_engine, require_reachable, run_jobs
+from virel_common.engine import Engine, parse_engine, require_reachable
 from virel_common.errors import InputError
+from virel_common.jobs import run_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,7 +137,7 @@ def test_a_job_that_will_not_stop_is_killed(tmp_path, monkeypatch):
 def test_a_killed_parent_takes_its_workers_along(tmp_path):
     script = f"""
         from tests.support.jobs import never_stops
-        from virel_common.engine import run_jobs
+        from virel_common.jobs import run_jobs
         list(run_jobs(never_stops, [({str(tmp_path / "a")!r},)], jobs=1))
     """
     parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT)
@@ -212,7 +213,7 @@ def test_an_address_where_nothing_listens_is_one_line():
 
 def test_importing_the_engine_loads_no_engine_and_no_numpy():
     heavy = {"numpy", "joblib", "ray", "distributed", "dask", "torch"}
-    script = f"import sys, virel_common.engine\nsys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)"
+    script = f"import sys, virel_common.jobs\nsys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -11,8 +11,8 @@ from virel_deep.agent.interfaces import Own
 from virel_deep.axes.interfaces import Draw
 from virel_deep.data.replay import Columns, held_out
 from virel_deep.design.adapt import discrete_form
-from virel_deep.design.fields import changed
 from virel_deep.design.presets import PRESETS
+from virel_deep.design.records import changed
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder, write_config
 from virel_deep.run.trainer import Trainer

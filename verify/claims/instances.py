@@ -24,7 +24,7 @@ DYADIC_GAMMAS = (0.5, 0.75, 0.0)
 @cache
 def gym_mdp(env_id: str) -> TabularMDP:
     """Gymnasium's toy-text MDP `env_id` at gamma = 0.99, loaded once per process."""
-    from virel_theory.models.load import from_gymnasium  # noqa: PLC0415  # read only when a check runs
+    from virel_theory.models.readers import from_gymnasium  # noqa: PLC0415  # read only when a check runs
 
     mdp: TabularMDP = from_gymnasium(env_id, gamma=0.99)
     return mdp.to_sparse()

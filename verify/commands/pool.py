@@ -13,9 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from virel_common.engine import Engine, run_jobs
+from virel_common.engine import Engine
 from virel_common.errors import require
 from virel_common.files import lock_folder
+from virel_common.jobs import run_jobs
 from virel_common.versions import versions
 
 if TYPE_CHECKING:

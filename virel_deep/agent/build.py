@@ -8,7 +8,7 @@ import torch
 from virel_deep.agent.fused import ByHand, DeterministicByHand, FusedAgent, GaussianByHand
 from virel_deep.agent.general import GeneralAgent
 from virel_deep.agent.interfaces import Agent
-from virel_deep.design import parts
+from virel_deep.design import data, parts, temperature
 from virel_deep.design.algorithm import Algorithm
 
 BY_HAND: dict[type, Callable[[Any], ByHand]] = {
@@ -19,8 +19,8 @@ BY_HAND: dict[type, Callable[[Any], ByHand]] = {
 OTHER_PARTS = {
     parts.TargetQ, parts.VNetwork,
     parts.Uniform,
-    parts.Constant, parts.Residual, parts.Dual, parts.Zero,
-    parts.Replay,
+    temperature.Constant, temperature.Residual, temperature.Dual, temperature.Zero,
+    data.Replay,
 }  # fmt: skip
 """Kinds of the other parts that the update with hand-written gradients supports."""
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from virel_deep.axes.dual import Dual
 from virel_deep.axes.losses import d_dual_temperature_loss
-from virel_deep.design import parts
+from virel_deep.design.temperature import Residual
 
 
 class ResidualError(ABC):
@@ -78,7 +78,7 @@ class ConstantTemperature(ResidualError):
 class ResidualTemperature(ResidualError):
     """Temperature `alpha = lambda eps_omega` of VIREL Algorithm 2; lambda is the setting `scale`."""
 
-    def __init__(self, settings: parts.Residual, seeds: int, *, device: torch.device) -> None:
+    def __init__(self, settings: Residual, seeds: int, *, device: torch.device) -> None:
         """Start with a temperature of 0, as no residual error has been observed."""
         super().__init__(seeds, settings.smoothing, device=device)
         assert settings.scale != "auto"
@@ -104,7 +104,7 @@ class RewardTemperature(ResidualError):
         gamma: discount factor.
     """
 
-    def __init__(self, settings: parts.Residual, seeds: int, gamma: float, *, device: torch.device) -> None:
+    def __init__(self, settings: Residual, seeds: int, gamma: float, *, device: torch.device) -> None:
         """Start with a temperature of 0, as neither residual error nor reward has been observed."""
         super().__init__(seeds, settings.smoothing, device=device)
         self._gamma = gamma

@@ -14,8 +14,8 @@ from virel_common.errors import InputError
 from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import described
 from virel_deep.design.presets import PRESETS, preset_row
+from virel_deep.design.records import described
 
 WIDTH = 110
 """Columns of a table where the output is not a terminal."""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from virel_common.engine import Engine, parse_engine, require_reachable, run_jobs
+from virel_common.engine import Engine, parse_engine, require_reachable
 from virel_common.errors import InputError, require
+from virel_common.jobs import run_jobs
 from virel_common.signals import stop_signals_interrupt
 from virel_common.terminal import console, run_command, say
 from virel_deep.commands.study_options import PlanOptions, ReportOptions, RunOptions, StatusOptions

@@ -8,7 +8,6 @@ copies is written here, because Gymnasium's spends most of its time on `info` di
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,34 +18,15 @@ from virel_common.errors import require
 from virel_deep.data import simulator
 from virel_deep.data.actions import ActionChoice, actions_of
 from virel_deep.data.global_generators import GlobalGenerators
-from virel_deep.data.making import NotMadeError, in_one_line, make_env, raise_if_asked, time_limit
-from virel_deep.data.observations import observations_of
-from virel_deep.data.returned import Unusable, checked_reset, checked_step
+from virel_deep.data.guarded import Bools, EnvironmentFailure, Floats, GuardedEnvs
+from virel_deep.data.making import time_limit
 from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.versions import run_versions
-
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 
 STREAM = 0x656E7673
 """Marks the random streams made here: they differ from those that a caller spawns from the same seed."""
 GLOBAL = 0x676C6F62
 """Key of the stream that Python's and numpy's global generators are seeded from."""
-SAFE_SQUARE = 1e76
-"""Bound for a cheap check: numbers whose squares sum to less are finite in float32. NaN fails the check."""
-
-
-class EnvironmentFailure(RuntimeError):
-    """An environment crashed or returned a non-finite or non-numeric value.
-
-    The message gives environment, step and value; `where` is the part that failed: `constructor`, `reset`,
-    `step` or `close`.
-    """
-
-    def __init__(self, message: str, where: str = "") -> None:
-        """Store the message and the part that failed."""
-        super().__init__(message)
-        self.where = where
 
 
 class Episode(NamedTuple):
@@ -119,21 +99,16 @@ class SeedEnvs:
         tasks = [EnvSpec.of(env)] if isinstance(env, EnvSpec | str) else list(env)
         self.tasks = [tasks[i % len(tasks)] for i in range(copies)]
         """Specification of each copy."""
-        self.env, self.copies, self.steps = tasks[0], copies, 0
-        self._seed, self._folder = seed, folder
+        self.env, self.copies, self._seed = tasks[0], copies, seed
         simulator.log.folder = folder  # compiling a model may warn
         self._generators = GlobalGenerators(self._stream(GLOBAL))
-        self._envs: list[Any] = list(lent)
-        self._own = not lent
+        self._guarded = GuardedEnvs(self.tasks, self._generators, folder=folder, lent=lent)
+        self._envs = envs = self._guarded.envs
+        self.exact = self._guarded.exact
         self.alone = ""
         """Why no other environment can be made beside these, as far as an evaluation has found out."""
         self.interrupted = False
         """Whether the episodes before the present observations were given up: neither ended nor cut."""
-        envs = self._envs if lent else self._made()
-        self._observations = observations_of(envs[0].observation_space)
-        self._seen = np.array([self._observations.blank] * copies)
-        self.exact = all(map(simulator.is_exact, envs))
-        self._lent = nullcontext if self.exact else self._generators.lent
         self.max_episode_steps = time_limit(envs[0])
         self._longest = sys.maxsize if all(map(time_limit, envs)) else LONGEST
         self._actions = actions_of(envs[0].action_space)
@@ -145,26 +120,18 @@ class SeedEnvs:
         """`[E, O]`: what the agent acts on next; after an episode's end, the next one's first observation."""
         self.observation_size, self.action_size = self.observation.shape[1], self._actions.size
 
-    def _made(self) -> list[Any]:
-        """Make the copies; if one fails, close the others."""
-        try:
-            with self._generators.lent():
-                for task in self.tasks:
-                    self._envs.append(make_env(task))
-        except NotMadeError as error:
-            self._close_quietly()
-            raise EnvironmentFailure(
-                f"{self.env.id}: it can't be made: {error.what}", "constructor"
-            ) from error
-        return self._envs
-
     def _begun(self) -> Floats:
         """First observations; if there are none, close the copies."""
         try:
             return self._seeded_reset(())
         except EnvironmentFailure:
-            self._close_quietly()
+            self._guarded.close_quietly()
             raise
+
+    @property
+    def steps(self) -> int:
+        """Steps of every copy so far."""
+        return self._guarded.steps
 
     @property
     def ages(self) -> NDArray[np.int64]:
@@ -173,7 +140,7 @@ class SeedEnvs:
 
     def restart(self, seed: np.random.SeedSequence) -> None:
         """Start anew as if just made with another seed, for simulators of which only one may be open."""
-        self._seed, self.steps = seed, 0
+        self._seed, self._guarded.steps = seed, 0
         self._returns[:], self._lengths[:] = 0.0, 0
         self.observation = self._seeded_reset(())
 
@@ -201,38 +168,20 @@ class SeedEnvs:
             InputError: an action is not in [-1, 1], or is NaN; or it is not one-hot.
             EnvironmentFailure: a copy crashed, diverged, or returned a non-finite value.
         """
-        require(
-            action.shape == (self.copies, self.action_size), "action", action.shape, "must have shape [E, A]"
-        )
+        suits = action.shape == (self.copies, self.action_size)
+        require(suits, "action", action.shape, "must have shape [E, A]")
         command = self._actions.from_unit(action)
-        self.steps, self.interrupted = self.steps + 1, False
-        simulator.log.folder, simulator.log.unstable = self._folder, ""
-        reward, terminated, truncated = np.zeros(self.copies), *np.zeros((2, self.copies), np.bool_)
-        try:
-            with self._lent():
-                returned = [env.step(command[i]) for i, env in enumerate(self._envs)]
-        except BaseException as error:
-            raise_if_asked(error)
-            raise self._failure(f"its step() raised {in_one_line(error)}") from error
-        try:
-            for i, one in enumerate(returned):
-                seen, reward[i], terminated[i], truncated[i] = checked_step(one, self._seen[0])
-                self._seen[i] = seen
-            vectors = self._observations.vectors(self._seen)
-        except Unusable as error:
-            raise self._failure(str(error)) from None
-        if simulator.log.unstable:
-            raise self._failure(f"the simulation diverged: {simulator.log.unstable}")
-        next_observation = self.observation = self._finite(vectors, "observation")
+        self.interrupted = False
+        seen, reward, terminated, truncated = self._guarded.step(command)
+        self.observation = seen
         self._returns += reward
         self._lengths += 1
-        rewards = self._finite(reward, "reward")
         ended = terminated | truncated
         over = ended | (self._lengths >= self._longest)
         episodes = self._counted(over) if over.any() else []
         if ended.any():
-            self.observation = self._reset(None, ended)
-        return Transition(next_observation, rewards, terminated, truncated, episodes)
+            self.observation = self._guarded.reset(None, ended)
+        return Transition(seen, reward.astype(np.float32), terminated, truncated, episodes)
 
     def _counted(self, over: Bools) -> list[Episode]:
         episodes = [
@@ -252,44 +201,10 @@ class SeedEnvs:
             env.action_space.seed(action_seed)
             env.observation_space.seed(observation_seed)
             seeds.append(env_seed)
-        return self._reset(seeds, np.ones(self.copies, np.bool_))
+        return self._guarded.reset(seeds, np.ones(self.copies, np.bool_))
 
     def _stream(self, *key: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, STREAM, *key))
-
-    def _reset(self, seeds: list[int | None] | None, mask: Bools) -> Floats:
-        simulator.log.folder = self._folder
-        try:
-            chosen = [int(i) for i in np.flatnonzero(mask)]
-            with self._lent():
-                returned = [self._envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
-        except BaseException as error:
-            raise_if_asked(error)
-            raise self._failure(f"its reset() raised {in_one_line(error)}", "reset") from error
-        try:
-            for i, one in zip(chosen, returned, strict=True):
-                self._seen[i] = checked_reset(one, self._seen[0])
-            vectors = self._observations.vectors(self._seen)
-        except Unusable as error:
-            raise self._failure(str(error), "reset") from None
-        return self._finite(vectors, "observation after a reset", "reset")
-
-    def _finite(self, values: NDArray[Any], name: str, where: str = "step") -> Floats:
-        """Cast observations or rewards to float32; fail if one of them is not finite as float32."""
-        if float(np.vdot(values, values)) < SAFE_SQUARE:
-            return values.astype(np.float32)
-        with np.errstate(over="ignore"):
-            cast = values.astype(np.float32)
-        if not np.isfinite(cast).all():
-            place = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
-            raise self._failure(
-                f"{name} {list(place)} (environment copy first) is {float(values[place])!r}; must be finite",
-                where,
-            )
-        return cast
-
-    def _failure(self, what: str, where: str = "step") -> EnvironmentFailure:
-        return EnvironmentFailure(f"{self.env.id}, step {self.steps}: {what}", where)
 
     def state(self) -> dict[str, Any]:
         """State of all environment copies for a checkpoint: arrays and JSON values, nested by name."""
@@ -313,13 +228,9 @@ class SeedEnvs:
         here: dict[str, Any] = {"env": self.env.id, "copies": self.copies}
         here |= {"mujoco": run_versions()["mujoco"]} if self.exact else {}
         for name, value in here.items():
-            require(
-                state.get(name) == value,
-                f"state[{name}]",
-                state.get(name),
-                f"must be {value!r}, as in this run",
-            )
-        self.steps = int(state["steps"])
+            rule = f"must be {value!r}, as in this run"
+            require(state.get(name) == value, f"state[{name}]", state.get(name), rule)
+        self._guarded.steps = int(state["steps"])
         if not self.exact:
             # Each restart has its own random stream: the run's first episodes must not come again.
             self._give_up((self.steps, 0))
@@ -335,16 +246,4 @@ class SeedEnvs:
         Raises:
             EnvironmentFailure: one can't be closed; the others are.
         """
-        failures = []
-        for env in self._envs if self._own else ():
-            try:
-                env.close()
-            except BaseException as error:
-                raise_if_asked(error)
-                failures.append(self._failure(f"its close() raised {in_one_line(error)}", "close"))
-        if failures:
-            raise failures[0]
-
-    def _close_quietly(self) -> None:
-        with suppress(EnvironmentFailure):
-            self.close()
+        self._guarded.close()

@@ -6,8 +6,9 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from virel_common.errors import InputError, require
-from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
+from virel_deep.data.environments import SeedEnvs
 from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.making import close_quietly, make_env
 from virel_deep.data.observations import observations_of
 from virel_deep.data.record import Record, changes, record_of

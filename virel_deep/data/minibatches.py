@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.data.replay import Replay
-from virel_deep.design import on_policy, parts
+from virel_deep.design import data, on_policy
 
 Generators = Sequence[torch.Generator]
 
@@ -24,8 +24,8 @@ def whole(replay: Replay, generators: Generators, copies: int, out: Tensor) -> N
     replay.rollouts(stride=copies, out=out)
 
 
-READ: dict[type[parts.Data], Callable[[Replay, Generators, int, Tensor], None]] = {
-    parts.Replay: sampled,
+READ: dict[type[data.Data], Callable[[Replay, Generators, int, Tensor], None]] = {
+    data.Replay: sampled,
     on_policy.Rollouts: whole,
 }
 """Functions that read a minibatch: arguments are the store, a generator per seed, E, and where to."""

@@ -11,8 +11,10 @@ from virel_deep.design import (  # noqa: F401  (register their kinds of parts)
     on_policy,
     priors,
 )
+from virel_deep.design.data import Data, Replay
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
-from virel_deep.design.parts import Data, Posterior, Prior, Replay, Temperature, Uniform, Value
+from virel_deep.design.parts import Posterior, Prior, Uniform, Value
+from virel_deep.design.temperature import Temperature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,8 @@ class Algorithm:
     """Variational RL algorithm as data: one part per design axis, and the settings that parts share.
 
     Example:
-        >>> from virel_deep.design.parts import Dual, TanhGaussian, TargetQ
+        >>> from virel_deep.design.parts import TanhGaussian, TargetQ
+        >>> from virel_deep.design.temperature import Dual
         >>> sac = Algorithm(value=TargetQ(), posterior=TanhGaussian(), temperature=Dual())
         >>> sac.prior.kind, sac.value.critics
         ('uniform', 2)
@@ -95,7 +98,7 @@ class Algorithm:
 
         Example:
             >>> from virel_deep.design.presets import PRESETS
-            >>> from virel_deep.design.fields import changed
+            >>> from virel_deep.design.records import changed
             >>> falls = {"learning_rate": 4e-4, "learning_rate_end": 1e-4, "learning_rate_updates": 100}
             >>> falling = changed(PRESETS["sac"].algorithm, falls)
             >>> falling.rate_factor(0), falling.rate_factor(50), falling.rate_factor(1000)

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from virel_common.errors import require
-from virel_deep.design.fields import (
-    Part,
-    added,
-    check_types,
-    demand,
-    demand_at_least,
-    demand_positive,
-)
-from virel_deep.design.parts import Posterior, Prior, Temperature
+from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least, demand_positive
+from virel_deep.design.parts import Posterior, Prior
+from virel_deep.design.temperature import Temperature
 
 Weights = Literal["softmax", "rank"]
 """How actions are weighed by their values."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from virel_common.errors import require
+from virel_deep.design.data import Data
 from virel_deep.design.fields import Part, check_types, demand, demand_at_least
-from virel_deep.design.parts import Data, Posterior, Temperature, Value
+from virel_deep.design.parts import Posterior, Value
+from virel_deep.design.temperature import Temperature
 
 
 @dataclass(frozen=True)

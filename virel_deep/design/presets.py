@@ -7,6 +7,7 @@ from typing import Any
 from virel_common.errors import require
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.data import Replay
 from virel_deep.design.environment_settings import (
     APP_H,
     APP_H_BETA,
@@ -17,25 +18,16 @@ from virel_deep.design.environment_settings import (
     VMPO_PENDULUM,
     Settings,
 )
-from virel_deep.design.fields import changed
 from virel_deep.design.hierarchy import Latent, LatentPrior
 from virel_deep.design.improvement import Budget, Learned, Previous, Weighted
 from virel_deep.design.inference import Fixed, Iterative, Stein
 from virel_deep.design.model import Model, Smc
 from virel_deep.design.on_policy import Advantage, Rollouts, Score, TopShare
-from virel_deep.design.parts import (
-    Constant,
-    Deterministic,
-    Dual,
-    Replay,
-    Residual,
-    TanhGaussian,
-    TargetQ,
-    VNetwork,
-    Zero,
-)
+from virel_deep.design.parts import Deterministic, TanhGaussian, TargetQ, VNetwork
 from virel_deep.design.priors import Asymmetric, Distilled, Tilted
+from virel_deep.design.records import changed
 from virel_deep.design.run import RunConfig
+from virel_deep.design.temperature import Constant, Dual, Residual, Zero
 
 
 @dataclass(frozen=True)
@@ -146,7 +138,7 @@ HDP = replace(
     IADP,
     value=TargetQ(critics=2, evaluation="soft"),
     posterior=Latent(),
-    prior=LatentPrior(),
+    prior=LatentPrior(exponent=0.0, low_alpha=0.1),
 )
 MB_IADP = replace(IADP, value=Model(rollout="prior"))
 

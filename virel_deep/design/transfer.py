@@ -5,9 +5,9 @@ from pathlib import Path
 
 from virel_common.errors import require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import changed
 from virel_deep.design.hierarchy import Hierarchy
 from virel_deep.design.priors import Blind
+from virel_deep.design.records import changed
 from virel_deep.design.run import RunConfig
 
 PRIORS = "prior.npz"

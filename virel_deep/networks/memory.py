@@ -1,13 +1,13 @@
 """Memory of passes through stacked perceptrons, and the passes: forward and backward, layer by layer."""
 
+import threading
 from collections.abc import Sequence
-from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from virel_deep.networks.stacks import Stack, affine, product, product_of_heads
+from virel_deep.networks.stacks import Stack, affine, matrices, product, product_of_heads, whole
 
 
 class Stacks(NamedTuple):
@@ -49,6 +49,62 @@ class Storage(Protocol):
         """
 
 
+class Scratch(threading.local):
+    """Memory that a pass needs no longer than one call, shared by all passes of a thread on the CPU.
+
+    It has two places of each number type, which layers take in turn: a layer reads one and writes the other.
+    """
+
+    def __init__(self) -> None:
+        """Start without memory; each place grows to the largest stack that it held."""
+        self._places: dict[torch.dtype, list[Tensor]] = {}
+
+    def places(self, dtype: torch.dtype) -> list[Tensor]:
+        """Memory of both places as it is now."""
+        return self._places.setdefault(dtype, [torch.empty(0, dtype=dtype) for _ in range(2)])
+
+    def stack(self, place: int, shape: tuple[int, int, int], dtype: torch.dtype) -> Stack:
+        """Stack of uninitialised matrices `[G, m, n]` at a place, each starting on its own cache line."""
+        n, rows, columns = shape
+        places, size = self.places(dtype), n * whole(rows * columns)
+        if places[place].numel() < size:
+            places[place] = torch.empty(size, dtype=dtype)
+        return Stack(matrices(places[place][:size].view(n, -1), rows, columns))
+
+
+SCRATCH = Scratch()
+
+
+class Passing:
+    """Stacks of some layers in the scratch memory: views that are made again where the memory has grown.
+
+    On a GPU, where a captured update reads what it was captured with, they have memory of their own.
+
+    Args:
+        shapes: sizes `(G, m, n)` of the stacks.
+        like: parameters of the networks, for number type and device.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int, int]], like: Tensor) -> None:
+        """Store the sizes; nothing is allocated before the first use."""
+        self._shapes, self._dtype, self._device = shapes, like.dtype, like.device
+        self._of: list[Tensor] = []
+        self._stacks: list[Stack] = []
+
+    def __call__(self) -> list[Stack]:
+        """Stacks of all layers; what the last call of anybody wrote into them is gone."""
+        if self._device.type != "cpu":
+            self._stacks = self._stacks or [Stack.empty(*one, device=self._device) for one in self._shapes]
+            return self._stacks
+        now = SCRATCH.places(self._dtype)
+        if not (self._of and self._of[0] is now[0] and self._of[1] is now[1]):
+            for _ in range(2):  # a second time: a later stack may have replaced the memory of an earlier one
+                of = enumerate(self._shapes)
+                self._stacks = [SCRATCH.stack(i % 2, shape, self._dtype) for i, shape in of]
+            self._of = list(now)
+        return self._stacks
+
+
 def _by_inputs(g: Stack, weight: Stack, *, seeds: int) -> Tensor:
     """Gradient `[K, rows, n]` w.r.t. n input columns, from that w.r.t. the first layer's outputs."""
     out = Stack.empty(seeds, weight.all.shape[1], g.all.shape[1], device=g.all.device)
@@ -57,36 +113,41 @@ def _by_inputs(g: Stack, weight: Stack, *, seeds: int) -> Tensor:
 
 
 class TensorStorage:
-    """Reusable memory of one forward and backward pass, in torch or numpy: inputs and slopes of layers."""
+    """Reusable memory of one forward and backward pass, in torch or numpy.
+
+    Inputs of layers are kept where a backward pass reads them. Those of other passes, and the slopes of all,
+    lie in the scratch memory.
+    """
 
     def __init__(self, network: Parameters, rows: int, reached: int) -> None:
-        """Allocate the inputs of every layer, which a forward pass fills."""
+        """Allocate the inputs of every layer, which a forward pass fills, if a backward pass is to follow."""
         self.network, self.sizes, self.passes = network, (rows, reached), 0
-        self.inputs = [self._empty(rows, n) for n in network.sizes[:-1]]
-        self.read = self.inputs if rows == reached else [Stack(one.all[:, :reached]) for one in self.inputs]
-        """Inputs of every layer in the rows that a backward pass reaches."""
-
-    @cached_property
-    def slopes(self) -> list[Stack]:
+        n, like = network.seeds * network.heads, network.stacks[0].weight.all
+        self.slopes = Passing([(n, reached, width) for width in network.sizes[1:]], like)
         """Gradients w.r.t. the outputs of every layer, for the rows that a backward pass covers."""
-        return [self._empty(self.sizes[1], n) for n in self.network.sizes[1:]]
+        self._inputs = None if reached else Passing([(n, rows, m) for m in network.sizes[:-1]], like)
+        self._kept = [self._empty(rows, n) for n in network.sizes[:-1]] if reached else []
+        self.read = self._kept if rows == reached else [Stack(one.all[:, :reached]) for one in self._kept]
+        """Inputs of every layer in the rows that a backward pass reaches."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the forward pass; return the outputs `[K, C, B, out]` as a new tensor."""
         network = self.network
         self.passes += 1
-        by_head(self.inputs[0].all, network).copy_(x[:, None])
+        inputs = self._kept if self._inputs is None else self._inputs()
+        by_head(inputs[0].all, network).copy_(x[:, None])
         *hidden, last = network.stacks
-        for layer, h, out in zip(hidden, self.inputs, self.inputs[1:], strict=False):
+        for layer, h, out in zip(hidden, inputs, inputs[1:], strict=False):
             affine(h, layer.weight, layer.bias, out=out)
             out.all.relu_()
         outputs = self._empty(self.sizes[0], network.sizes[-1])
-        affine(self.inputs[-1], last.weight, last.bias, out=outputs)
+        affine(inputs[-1], last.weight, last.bias, out=outputs)
         return by_head(outputs.all, network)
 
     def backward(self, upstream: Tensor, *, parameters: bool, inputs: slice | None) -> Tensor | None:
         """Run the backward pass, as `Storage` has it."""
-        network, g = self.network, self.slopes[-1]
+        network, slopes = self.network, self.slopes()
+        g = slopes[-1]
         by_head(g.all, network).copy_(upstream)
         for i in reversed(range(len(self.read))):
             h = self.read[i]
@@ -95,7 +156,7 @@ class TensorStorage:
                 product(h.mT, g, out=into.weight)
                 torch.sum(g.all, dim=1, keepdim=True, out=into.bias.all)
             if i > 0:
-                below = self.slopes[i - 1]
+                below = slopes[i - 1]
                 product(g, network.stacks[i].weight.mT, out=below)
                 # relu'(h), in place: h is the output of the ReLU.
                 torch.ops.aten.threshold_backward.grad_input(below.all, h.all, 0, grad_input=below.all)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from virel_common.errors import InputError
-from virel_deep.data.environments import EnvironmentFailure, Episode
+from virel_deep.data.environments import Episode
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.design.run import RunConfig
 from virel_deep.results.statistics import Scores
 from virel_deep.run.evaluate import PolicyFailure, evaluate_tasks

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs
+from virel_deep.data.environments import Episode, SeedEnvs
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.making import can_be_made
 from virel_deep.design.environment import EnvSpec
 

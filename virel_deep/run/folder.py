@@ -11,7 +11,7 @@ from typing import Any
 
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, lock_folder, write_atomically
-from virel_deep.design.fields import dotted, encode
+from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import RunConfig, from_json, to_json
 from virel_deep.versions import run_versions
 

@@ -115,7 +115,7 @@ def train_bundle(
     import torch  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    from virel_deep.data.environments import EnvironmentFailure  # noqa: PLC0415
+    from virel_deep.data.guarded import EnvironmentFailure  # noqa: PLC0415
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
     torch.set_num_threads(config.threads)

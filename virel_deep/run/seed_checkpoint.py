@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from virel_common.errors import InputError
-from virel_deep.design.fields import additions, dotted, encode
+from virel_deep.design.records import additions, dotted, encode
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.storage.checkpoint import Loaded, load

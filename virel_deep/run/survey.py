@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from virel_common.errors import InputError
-from virel_deep.design.fields import encode
+from virel_deep.design.records import encode
 from virel_deep.design.run import RunConfig
 from virel_deep.run.folder import seed_folder
 from virel_deep.run.metrics import last_step

@@ -6,22 +6,12 @@ Everything is built as CSR and made dense on request, so that both encodings hol
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
 
 from virel_common.errors import require
-from virel_theory.checks import Mask
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.models import garnet_kernels
 from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
-from virel_theory.threads.count import n_threads
-from virel_theory.threads.team import share
-
-Cell = tuple[int, int]
-
-PER_THREAD = 500_000  # non-zeros per thread; below, waking it costs more than it saves
-CHUNK = 65_536  # non-zeros of a chunk
-MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
+from virel_theory.models.garnet_rows import garnet_rows, random_mask
+from virel_theory.models.grid import Cell, as_cell, grid_moves
 
 
 def garnet(
@@ -69,9 +59,9 @@ def garnet(
     require(branching <= n_states, "branching", branching, f"must be at most n_states = {n_states}")
     require(0 <= missing <= 1, "missing", missing, "must lie in [0, 1]")
     key = rng.integers(2**64, dtype=np.uint64)
-    mask = _random_mask((n_states, n_actions), missing=missing, rng=rng)
+    mask = random_mask((n_states, n_actions), missing=missing, rng=rng)
     reward = rng.standard_normal((n_states, n_actions))
-    transition = _garnet_rows(key, (n_states, n_actions), branching=branching, mask=mask)
+    transition = garnet_rows(key, (n_states, n_actions), branching=branching, mask=mask)
     return build(transition, reward, gamma=gamma, mask=mask, is_sparse=sparse)
 
 
@@ -195,11 +185,11 @@ def gridworld(
     require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
     free = np.ones((height, width), dtype=np.bool_)
     for cell in walls:
-        free[_as_cell(cell, free.shape, name="walls")] = False
-    goal = _as_cell((height - 1, width - 1) if goal is None else goal, free.shape, name="goal")
+        free[as_cell(cell, free.shape, name="walls")] = False
+    goal = as_cell((height - 1, width - 1) if goal is None else goal, free.shape, name="goal")
     require(bool(free[goal]), "goal", goal, "must not be a wall")
     g = goal[0] * width + goal[1]
-    target = _grid_moves(free)  # [S, 4]
+    target = grid_moves(free)  # [S, 4]
     target[g] = g
     outcomes = np.stack([np.roll(target, turn, axis=1) for turn in (0, 1, -1)], axis=2).reshape(-1, 3)
     prob = np.broadcast_to([1 - slip, slip / 2, slip / 2], outcomes.shape)
@@ -246,54 +236,3 @@ def merl_counterexample(k1: int, *, gamma: float, sparse: bool = False) -> Tabul
     transition = csr_rows(np.ones(len(edges)), rows, edges[:, 2], shape=(mask.size, n_states))
     start = point_mass(n_states, 0)
     return build(transition, reward, gamma=gamma, initial=start, mask=mask, is_sparse=sparse)
-
-
-def _index_dtype(n_rows: int, n_entries: int) -> DTypeLike:
-    """Index type of a CSR matrix, as in `scipy.sparse`: int32 if row and entry numbers fit, else int64."""
-    return np.int32 if max(n_rows, n_entries) <= np.iinfo(np.int32).max else np.int64
-
-
-def _garnet_rows(
-    key: np.uint64, shape: tuple[int, int], *, branching: int, mask: Mask | None
-) -> sparse.csr_array:
-    """CSR transition of a Garnet MDP, drawn from the random stream `key`."""
-    n_rows = shape[0] * shape[1]
-    n_entries = branching * (n_rows if mask is None else int(mask.sum()))
-    dtype = _index_dtype(n_rows, n_entries)
-    if mask is None:
-        indptr = np.arange(0, n_entries + 1, branching, dtype=dtype)
-    else:
-        indptr = np.concatenate([[0], branching * mask.ravel().cumsum()]).astype(dtype)
-    indices, data = np.empty(n_entries, dtype=dtype), np.empty(n_entries)
-    n_chunks = min(n_entries // CHUNK + 1, n_rows)
-    n_helpers = min(n_threads(), n_entries // PER_THREAD) - 1
-    args = (key, shape[0], indptr, indices, data)
-    share(garnet_kernels.fill, args, n_chunks=n_chunks, n_helpers=max(n_helpers, 0))
-    return sparse.csr_array((data, indices, indptr), shape=(n_rows, shape[0]))
-
-
-def _random_mask(shape: tuple[int, int], *, missing: float, rng: np.random.Generator) -> Mask | None:
-    """Random mask of existing actions, at least one per state; None if no action can be missing."""
-    if missing == 0:
-        return None
-    mask: Mask = rng.random(shape) >= missing
-    mask[np.arange(shape[0]), rng.integers(shape[1], size=shape[0])] = True
-    return mask
-
-
-def _as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
-    """Return the grid cell `cell` as `(row, column)`, checked to lie inside the grid."""
-    row, column = cell
-    require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
-    return row, column
-
-
-def _grid_moves(free: Mask) -> NDArray[np.int64]:
-    """Successor states `[S, 4]` of the four grid moves; a move into a border or a wall stays."""
-    height, width = free.shape
-    cells = np.moveaxis(np.indices(free.shape), 0, 2).reshape(-1, 1, 2)
-    moved = (cells + np.array(MOVES)).clip(0, [height - 1, width - 1])  # [S, 4, 2]
-    open_way = free[moved[..., 0], moved[..., 1]] & free.reshape(-1, 1)
-    moved = np.where(open_way[..., None], moved, cells)
-    out: NDArray[np.int64] = moved[..., 0] * width + moved[..., 1]
-    return out

@@ -5,7 +5,7 @@ import numpy as np
 from virel_common.errors import require
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import build, outcome_rows, point_mass
-from virel_theory.models.draw import MOVES
+from virel_theory.models.grid import MOVES
 
 
 def two_state_toy(*, gamma: float) -> TabularMDP:

@@ -4,8 +4,9 @@ Every contender runs in processes of its own, pinned to as many cores as it has 
 setting are alive at once and take turns, one round after another. Finished rounds are kept in
 `out/speed/speed.json`, so a second call continues where the first stopped (`--force` starts anew).
 The page is `out/speed/speed.md`. `--quick` (under 6 minutes) runs one thread, 1 and 4 seeds and short rounds,
-always anew, in `out/speed-quick`. `--rows` (about 5 minutes) does so for every family of presets with one
-seed, in `out/speed-rows`: MPO and its kin, iterative inference, soft Q-learning, on-policy rows.
+always anew, in `out/speed-quick`. `--rows` (about 8 minutes) does so for every family of presets with one
+seed, in `out/speed-rows`: MPO and its kin, iterative inference, soft Q-learning, on-policy rows, models,
+planning, learned priors. Its page has CPU times.
 
 Peers may live in environments of their own: `--python-sb3`, `--python-sbx`.
 `python -m benchmarks.archive pack speed` puts the results into `results/`, the page into `docs/benchmarks/`.
@@ -17,14 +18,14 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from benchmarks.deep.speed import report
+from benchmarks.deep.speed import report, rows
 from benchmarks.deep.speed.contenders import EVERY_ROW, MODULES, OURS, PRODUCTS, is_ours
 from benchmarks.deep.speed.team import HERE, ROOT, Setting, Team, importable
 from virel_deep.networks.precision import relative_error
@@ -90,8 +91,8 @@ def main() -> int:
             continue
         found = results["settings"].setdefault(text, {})
         for _ in _compare(setting, names, pythons, options, found):
-            _write(options.out, results)
-    print(report.markdown(results))
+            _write(options.out, results, _page(options))
+    print(_page(options)(results))
     return 0
 
 
@@ -192,11 +193,16 @@ def _git(*arguments: str) -> str:
     ).stdout.strip()
 
 
-def _write(out: Path, results: dict[str, Any]) -> None:
+def _page(options: Options) -> Callable[[dict[str, Any]], str]:
+    """Function that writes the page of the results."""
+    return rows.page if options.rows else report.markdown
+
+
+def _write(out: Path, results: dict[str, Any], page: Callable[[dict[str, Any]], str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("speed.json", json.dumps(results, indent=1) + "\n"),
-        ("speed.md", report.markdown(results)),
+        ("speed.md", page(results)),
     ):
         part = out / f"{name}.part"
         part.write_text(text)

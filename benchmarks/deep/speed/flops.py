@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.deep.speed.places import SIZES, env_of
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.presets import algorithm
+from virel_deep.design.presets import algorithm, preset_row
 
 
 class Count:
@@ -70,7 +70,7 @@ def update_flops(preset: str) -> float:
     env = env_of(preset)
     of = algorithm(preset, env)
     count = _modelled if of.value.kind == "model" else BY_POSTERIOR[of.posterior.kind]
-    return of.data.transitions(1) * count(of, Nets(of, *SIZES[env]), of.posterior)
+    return of.data.transitions(preset_row(preset).copies) * count(of, Nets(of, *SIZES[env]), of.posterior)
 
 
 def planning_flops(preset: str) -> float:

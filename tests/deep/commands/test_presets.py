@@ -5,8 +5,8 @@ import sys
 
 from virel_common.command import main
 from virel_deep.commands.presets import main_presets
-from virel_deep.design.fields import described
 from virel_deep.design.presets import PRESETS
+from virel_deep.design.records import described
 
 
 def printed(argv, capsys):

@@ -6,7 +6,8 @@ from gymnasium.spaces import Box, Discrete
 
 from tests.support.envs import Script, Walk, registered
 from virel_common.errors import InputError
-from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
+from virel_deep.data.environments import SeedEnvs
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.observations import observations_of
 from virel_deep.data.returned import Unusable
 

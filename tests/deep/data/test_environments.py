@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
 from virel_deep.data.actions import ActionRange
-from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
+from virel_deep.data.environments import SeedEnvs
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.making import make_env
 
 pytestmark = pytest.mark.mujoco

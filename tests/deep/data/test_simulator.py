@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
 from virel_deep.axes.categorical import behave_uniformly
-from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
+from virel_deep.data.environments import SeedEnvs
+from virel_deep.data.guarded import EnvironmentFailure
 
 pytestmark = pytest.mark.mujoco
 MUJOCO = [

@@ -7,7 +7,8 @@ import torch
 from gymnasium.spaces import Box
 
 from tests.support.envs import registered
-from virel_deep.data.environments import EnvironmentFailure, SeedEnvs
+from virel_deep.data.environments import SeedEnvs
+from virel_deep.data.guarded import EnvironmentFailure
 
 SEED = np.random.SeedSequence(0)
 GOOD = np.zeros(2, np.float32)

@@ -8,22 +8,12 @@ import pytest
 from tests.support.deep import algorithm_of
 from virel_common.errors import InputError
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import Part, changed, decode, described, encode
-from virel_deep.design.parts import (
-    Constant,
-    Data,
-    Deterministic,
-    Posterior,
-    Prior,
-    Residual,
-    TanhGaussian,
-    Temperature,
-    Uniform,
-    Value,
-    VNetwork,
-    Zero,
-)
+from virel_deep.design.data import Data
+from virel_deep.design.fields import Part
+from virel_deep.design.parts import Deterministic, Posterior, Prior, TanhGaussian, Uniform, Value, VNetwork
 from virel_deep.design.presets import PRESETS
+from virel_deep.design.records import changed, decode, described, encode
+from virel_deep.design.temperature import Constant, Residual, Temperature, Zero
 
 NAN, INF = math.nan, math.inf
 AT_LEAST_0, FROM_0, FROM_1 = "must be finite and at least 0", "must be at least 0", "must be at least 1"
@@ -101,6 +91,8 @@ BAD = [
     ("distral", "prior.blind", 3, "must be a tuple of whole numbers"),
     ("iadp", "prior.blind_last", -1, FROM_0),
     ("hdp", "posterior.latents", 0, FROM_1),
+    ("hdp", "prior.low_alpha", -0.1, "must be finite and at least 0"),
+    ("hdp", "prior.exponent", 1.5, "must be in [0, 1]"),
     ("mb-iadp", "value.rollout", "both", "must be one of 'posterior', 'prior'"),
     ("iadp", "prior.frozen", "no", "must be True or False"),
     ("sac", "gamma", 1.0, r"must be in \[0, 1\)"),

@@ -5,7 +5,7 @@ import pytest
 from tests.support.deep import algorithm_of, discrete_of
 from virel_common.errors import InputError
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.fields import decode, encode
+from virel_deep.design.records import decode, encode
 
 FEW = "at least 1 and at most `value.members`, 4"
 BAD = [

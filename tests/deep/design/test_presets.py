@@ -3,9 +3,9 @@
 import pytest
 
 from virel_common.errors import InputError
-from virel_deep.design.fields import dotted, encode
-from virel_deep.design.parts import Constant, Residual
 from virel_deep.design.presets import PRESETS, algorithm, run_config
+from virel_deep.design.records import dotted, encode
+from virel_deep.design.temperature import Constant, Residual
 
 LATER = {
     "updates_per_step": 1.0, "learning_rate_end": None, "learning_rate_updates": 0,
@@ -199,7 +199,8 @@ WANTED_PRIORS = {
     },
     "hdp": BLIND | {
         "value.critics": 2, "value.evaluation": "soft", "value.steps": 1, "value.trace": None,
-        "posterior": "latent", "posterior.latents": 4, "prior": "latent",
+        "posterior": "latent", "posterior.latents": 4, "prior": "latent", "prior.exponent": 0.0,
+        "prior.low_alpha": 0.1,
         "temperature": "constant", "temperature.alpha": 0.1,
         "data.batch": 64, "learning_rate": 3e-4, "target_period": 0,
     },

@@ -6,7 +6,7 @@ import pytest
 
 from virel_common.errors import InputError
 from virel_deep.data import environments
-from virel_deep.data.environments import EnvironmentFailure
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.run.evaluate import PolicyFailure, evaluate_policy
 
 pytestmark = pytest.mark.mujoco

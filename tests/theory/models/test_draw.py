@@ -7,7 +7,8 @@ import pytest
 
 from virel_common.errors import InputError
 from virel_theory.models import garnet_kernels
-from virel_theory.models.draw import _index_dtype, chain, garnet, gridworld, merl_counterexample, ring
+from virel_theory.models.draw import chain, garnet, gridworld, merl_counterexample, ring
+from virel_theory.models.garnet_rows import index_dtype
 from virel_theory.models.textbook import forest, puterman_two_state, sutton_barto_gridworld, two_state_toy
 from virel_theory.threads.team import share
 
@@ -129,9 +130,9 @@ def test_a_large_garnet_has_32_bit_indices_and_no_dense_intermediate():
 
 
 def test_indices_are_32_bit_where_they_fit_and_64_bit_where_not():
-    assert _index_dtype(10, 2**31 - 1) is np.int32
-    assert _index_dtype(10, 2**31) is np.int64
-    assert _index_dtype(2**31, 10) is np.int64
+    assert index_dtype(10, 2**31 - 1) is np.int32
+    assert index_dtype(10, 2**31) is np.int64
+    assert index_dtype(2**31, 10) is np.int64
 
 
 def test_missing_actions_leave_one_a_state_and_empty_rows():

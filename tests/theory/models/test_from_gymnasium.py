@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.model_files import optimal_values
 from virel_common.errors import InputError
-from virel_theory.models.load import from_gymnasium
+from virel_theory.models.readers import from_gymnasium
 
 
 def toy_values(env_id, gamma, n_sweeps=3000):

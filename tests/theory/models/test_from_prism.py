@@ -14,7 +14,7 @@ from tests.support.model_files import (
     write_files,
 )
 from virel_common.errors import InputError
-from virel_theory.models.load import from_prism
+from virel_theory.models.readers import from_prism
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.model_files import optimal_values, write_qvbs
 from virel_common.errors import InputError
-from virel_theory.models.load import from_qvbs, load_mdp
+from virel_theory.models.load import load_mdp
+from virel_theory.models.readers import from_qvbs
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL = ROOT.parent / "shared" / "mdps"

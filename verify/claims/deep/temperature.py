@@ -109,7 +109,7 @@ def _alpha_gaps(as_seeds: Any, exact: list[float], scale: float, smoothing: floa
     import torch  # noqa: PLC0415
 
     from virel_deep.axes.temperature import ResidualTemperature  # noqa: PLC0415
-    from virel_deep.design.parts import Residual  # noqa: PLC0415
+    from virel_deep.design.temperature import Residual  # noqa: PLC0415
 
     beta = Residual(scale=scale, smoothing=smoothing)
     state = ResidualTemperature(beta, 2, device=torch.device("cpu"))

@@ -7,24 +7,25 @@ from typing import Any
 from virel_deep.axes import budget, temperature
 from virel_deep.axes.builders.sizes import Sizes
 from virel_deep.axes.interfaces import Temperature
-from virel_deep.design import improvement, parts
+from virel_deep.design import improvement
+from virel_deep.design.temperature import Constant, Dual, Residual, Zero
 
 
-def _constant(settings: parts.Constant, of: Sizes) -> Temperature:
+def _constant(settings: Constant, of: Sizes) -> Temperature:
     return temperature.ConstantTemperature(settings.alpha, of.seeds, device=of.device)
 
 
-def _zero(_: parts.Zero, of: Sizes) -> Temperature:
+def _zero(_: Zero, of: Sizes) -> Temperature:
     return temperature.ConstantTemperature(0.0, of.seeds, device=of.device)
 
 
-def _residual(settings: parts.Residual, of: Sizes) -> Temperature:
+def _residual(settings: Residual, of: Sizes) -> Temperature:
     if settings.scale == "auto":
         return temperature.RewardTemperature(settings, of.seeds, of.algorithm.gamma, device=of.device)
     return temperature.ResidualTemperature(settings, of.seeds, device=of.device)
 
 
-def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
+def _dual(settings: Dual, of: Sizes) -> Temperature:
     return temperature.DualTemperature(
         settings.initial,
         of.seeds,
@@ -35,7 +36,7 @@ def _dual(settings: parts.Dual, of: Sizes) -> Temperature:
     )
 
 
-def _target_entropy(settings: parts.Dual, of: Sizes) -> float:
+def _target_entropy(settings: Dual, of: Sizes) -> float:
     """Entropy that a dual temperature is tuned to; of a normalised prior, minus the KL budget."""
     if of.algorithm.prior.means_entropy:
         given = settings.target_entropy
@@ -48,10 +49,10 @@ def _budget(settings: improvement.Budget, of: Sizes) -> Temperature:
 
 
 TEMPERATURES: dict[type, Callable[[Any, Sizes], Temperature]] = {
-    parts.Constant: _constant,
-    parts.Residual: _residual,
-    parts.Dual: _dual,
+    Constant: _constant,
+    Residual: _residual,
+    Dual: _dual,
     improvement.Budget: _budget,
-    parts.Zero: _zero,
+    Zero: _zero,
 }
 """Functions that build a part from its settings, by the settings' class."""

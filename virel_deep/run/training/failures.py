@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_deep.data.environments import EnvironmentFailure
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.design.algorithm import Algorithm
 
 DIVERGED = 100.0

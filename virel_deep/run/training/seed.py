@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from virel_common.errors import InputError
 from virel_common.files import remove_temporary, write_atomically
 from virel_common.terminal import say
-from virel_deep.data.environments import EnvironmentFailure, Episode, SeedEnvs, Transition
+from virel_deep.data.environments import Episode, SeedEnvs, Transition
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.moments import Moments
 from virel_deep.data.presence import inside
 from virel_deep.design.adapt import require_suited

@@ -53,18 +53,19 @@ def eliminate(matrix, x):
 def survey(rows, bits, reward, ones):
     """Most non-zeros of a row of an MDP, and whether its rows are surely distributions (`row_sums.is_fine`).
 
-    `bits` are the bits of `rows` as integers: a sign bit is found by a loop that the compiler vectorises.
+    `bits` are the bits of `rows` as integers, `[S*A, S]`: the compiler vectorises a loop that looks for a
+    sign bit.
     """
     n_states, n_actions = reward.shape
     longest, signs, worst = 0, 0, 0.0
     for row in range(n_states * n_actions):
-        first, count = row * n_states, 0
-        for j in range(first, first + n_states):
-            signs |= bits[j]
-            count += bits[j] != 0
+        count = 0
+        for j in range(n_states):
+            signs |= bits[row, j]
+            count += bits[row, j] != 0
         longest = max(longest, count)
         target = 1.0 if reward[row // n_actions, row % n_actions] > -np.inf else 0.0
-        off = abs(dot(rows, first, ones) - target)
+        off = abs(dot(rows, row * n_states, ones) - target)
         if not off <= worst:
             worst = np.inf if np.isnan(off) else off
     return longest, signs >= 0 and worst <= max(SURE, (longest + 4) * 2 * UNIT)
@@ -130,8 +131,10 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         some = also <= USEFUL * atol
         also = also if some else 0.0
         margin = 3 * also if some else np.inf
-        paired_sweep(nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change)
-        low, high, v_max = d.min(), d.max(), largest(v) * (1 + 4 * UNIT)
+        low, high = paired_sweep(
+            nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change
+        )
+        v_max = largest(v) * (1 + 4 * UNIT)
         eta, last = noise(n_terms, r_max, v_max, beta[1])
         mid, bound = enclosure(low, high, beta, eta, last + also, r_max + beta[1] * v_max)
         improves = max(-low, high) > eta and (policy != before).any()
@@ -141,7 +144,7 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         before[:] = policy
         delta[:] = 0.0
         if n_states <= SMALL or not evaluate(
-            rows, d, n_actions, policy, gamma, delta, w, 0.0, 1e-4, SLOW, MAX_SWEEPS
+            rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS
         ):
             delta[:] = d
             solve_policy(rows, n_actions, policy, gamma, matrix, delta)

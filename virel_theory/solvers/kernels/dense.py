@@ -13,6 +13,7 @@ from virel_theory.solvers.kernels.lanes import dot
 from virel_theory.solvers.kernels.rows import largest
 
 UNIT = 2.0**-53
+NEAR = 8.0  # times the goal: such a span is small, and rounding may be what is left of it
 FEW = 4  # sweeps before their speed is judged: the first ones may rearrange the values
 
 
@@ -72,8 +73,8 @@ def evaluate(flat, rhs, n_actions, policy, gamma, v, w, atol, forcing, slow, max
     """Improve `v` towards the values of a policy by sweeps with MacQueen's shift; `w` is scratch.
 
     They stop where the residual's span is what `atol` asks of the values, or rounding; or where it has fallen
-    to the share `forcing`, unless the rest takes fewer sweeps than one sweep of all actions costs. Returns
-    False as soon as a sweep leaves more than a share `slow` of the span.
+    to the share `forcing`, unless the rest takes fewer sweeps than one sweep of all actions costs. A sweep
+    that leaves more than a share `slow` of the span ends them too: returns False if the span is large then.
     """
     first, before, fast = np.inf, np.inf, True
     goal = max(atol * (1 - gamma) / 2, 6 * UNIT * largest(v))
@@ -87,7 +88,7 @@ def evaluate(flat, rhs, n_actions, policy, gamma, v, w, atol, forcing, slow, max
         if span <= forcing * first and span * (span / before) ** n_actions > goal:
             break
         if k >= FEW and span > slow * before:
-            fast = False
+            fast = span <= NEAR * goal
             break
         before = span
     step = shift(gamma, low, high)
