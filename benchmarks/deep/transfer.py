@@ -1,22 +1,23 @@
 """What a learned prior is worth on a new task: `python -m benchmarks.deep.transfer`, in two rooms.
 
-Distral learns on four goals in the right one of two rooms. Then a fifth goal is learned with its distilled
-policy, frozen, and without (exponent 0). Compared are the areas under the curves of evaluations, and beside
-them those of the exact counterpart: the figure of the claim `distral-distilled`, the return after each backup
-of the fifth task. With `--preset hdp` it is a hierarchy: its default and low level, frozen, against a
-hierarchy that learns both anew; it has no exact figure.
+A prior is learned on four goals in the right one of two rooms. Then a fifth goal is learned with it, frozen,
+and without. Compared are the areas under the curves of evaluations, and beside them what the exact
+counterpart predicts (`benchmarks/deep/transfer_exact.py`): the mean return over backups of the fifth task.
+`--preset distral` has the distilled policy, and exponent 0 without; `iadp` the prior that did not see the
+goal, and a uniform one without; `hdp` the low level of a hierarchy, and a hierarchy that learns all anew.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tyro
 
 import virel_deep
-from verify.claims.priors.transfer_figure import distral_figures
+from benchmarks.deep.transfer_exact import predicted
 from virel_common.files import write_atomically
 from virel_deep.design.environment import EnvSpec
 from virel_deep.results.curves import draw
@@ -25,26 +26,51 @@ from virel_deep.results.read import read_run
 from virel_deep.results.statistics import RESAMPLES, Scores, improvement, iqm_interval
 
 ENV = "virel/TwoRooms-v0"
-GOALS, NEW_GOAL = (0, 1, 2, 3), 4
 EXPONENT = 0.5
-SETTINGS = {"hidden": (64,), "gamma": 0.95, "data.batch": 64, "polyak": 0.02}
-"""Settings of all runs; alpha is 0.2, as in the exact figure."""
-LABELS = {
-    "distral": ("distilled on four goals, frozen", "no prior"),
-    "hdp": ("low level and default of four goals, frozen", "both learnt anew"),
+SETTINGS = {"hidden": (64,), "gamma": 0.95, "data.batch": 64, "polyak": 0.02, "learning_rate": 1e-3}
+"""Settings of all runs; alpha is 0.2, as in the exact figures."""
+ONE_STEP = {"temperature.alpha": 0.2, "value.steps": 1, "value.trace": None}
+LEVELS = {"temperature.alpha": 0.2, "prior.low_alpha": 0.5, "prior.exponent": 0.0}
+
+
+class Plan(NamedTuple):
+    """What is compared of a preset."""
+
+    goals: tuple[int, ...]
+    new: int
+    labels: tuple[str, str]
+    """Names of the two runs on the new goal: with the prior of the others, and without."""
+    settings: Mapping[str, Any]
+    without: Mapping[str, Any]
+    """Settings of the run without the prior."""
+
+
+PLANS = {
+    "distral": Plan(
+        (0, 1, 2, 3),
+        4,
+        ("distilled on four goals, frozen", "no prior"),
+        {"prior.exponent": EXPONENT},
+        {"prior.exponent": 0.0},
+    ),
+    "iadp": Plan(
+        (0, 1, 2, 4),
+        3,
+        ("prior of four goals, frozen", "no prior"),
+        ONE_STEP,
+        {**ONE_STEP, "prior": "uniform"},
+    ),
+    "hdp": Plan(
+        (0, 1, 2, 3), 4, ("low level of four goals, frozen", "both levels learnt anew"), LEVELS, LEVELS
+    ),
 }
-OWN = {
-    "distral": ({"prior.exponent": EXPONENT}, {"prior.exponent": 0.0}),
-    "hdp": ({"temperature.alpha": 0.2},) * 2,
-}
-"""Settings of a preset's own, with the prior and without."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Learn four goals, then a fifth with the prior and without; runs that are there already are read."""
+    """Learn four goals, then a fifth with the prior and without; runs that are there are read or finished."""
 
-    preset: Literal["distral", "hdp"] = "distral"
+    preset: Literal["distral", "iadp", "hdp"] = "distral"
     """What learns."""
     out: Path = Path("out/transfer")
     """Folder of the runs, the figure and the table."""
@@ -61,22 +87,31 @@ class Options:
 def train(options: Options) -> tuple[Path, Path]:
     """Run folders of the fifth goal: with the prior, and without."""
     four, new, old = (options.out / name for name in ("four", "with", "without"))
-    own = OWN[options.preset]
-    if not four.exists():
+    plan = PLANS[options.preset]
+    if not _continued(four, options):
         virel_deep.train(
             options.preset, ENV, steps=options.steps, seeds=options.seeds, out=four,
             eval_every=options.steps // 3,
-            task=tuple((f"goal={goal}",) for goal in GOALS),
-            settings=SETTINGS | own[0] | {"data.warmup": 500, "update_every": 4},
+            task=tuple((f"goal={goal}",) for goal in plan.goals),
+            settings={**SETTINGS, **plan.settings, "data.warmup": 500, "update_every": 4},
         )  # fmt: skip
-    for folder, prior, settings in ((new, four, own[0]), (old, None, own[1])):
-        if not folder.exists():
+    for folder, prior, settings in ((new, four, plan.settings), (old, None, plan.without)):
+        if not _continued(folder, options):
             virel_deep.train(
-                options.preset, EnvSpec(ENV, {"goal": NEW_GOAL}), steps=options.new_steps,
+                options.preset, EnvSpec(ENV, {"goal": plan.new}), steps=options.new_steps,
                 seeds=options.seeds, out=folder, eval_every=options.eval_every, eval_episodes=2, prior=prior,
-                settings=SETTINGS | settings | {"data.warmup": 100},
+                settings={**SETTINGS, **settings, "data.warmup": 100},
             )  # fmt: skip
     return new, old
+
+
+def _continued(folder: Path, options: Options) -> bool:
+    """Whether a run is there; one that was stopped is finished first."""
+    if not folder.exists():
+        return False
+    if not all((folder / f"seed-{seed}" / "done.json").exists() for seed in range(options.seeds)):
+        virel_deep.resume(folder)
+    return True
 
 
 def difference(x: Scores, y: Scores) -> tuple[float, float, float]:
@@ -87,17 +122,18 @@ def difference(x: Scores, y: Scores) -> tuple[float, float, float]:
     return float(x.mean() - y.mean()), float(low), float(high)
 
 
-def exact() -> dict[str, float]:
-    """Mean return over the backups of the exact counterpart's fifth task, by curve."""
-    [figure] = distral_figures(0)
-    return {curve.label: float(np.mean(curve.y)) for curve in figure.panels[0].curves}
+def exact(preset: str) -> dict[str, float]:
+    """Mean return over the backups of the exact counterpart's new task, by what was learned with."""
+    plan = PLANS[preset]
+    of = {"low_alpha": LEVELS["prior.low_alpha"]} if preset == "hdp" else {}
+    return {label: float(np.mean(y)) for label, y in predicted(preset, plan.goals, plan.new, **of).items()}
 
 
 def main() -> None:
     """Train what is missing, then write table and figure."""
     options = tyro.cli(Options, description=__doc__)
     runs = [read_run(folder) for folder in train(options)]
-    named = [Entry(label, run) for label, run in zip(LABELS[options.preset], runs, strict=True)]
+    named = [Entry(label, run) for label, run in zip(PLANS[options.preset].labels, runs, strict=True)]
     lines = [
         "| fifth goal | seeds | area under curve (IQM) | final return (IQM) |",
         "| --- | --- | --- | --- |",
@@ -115,13 +151,12 @@ def main() -> None:
         f"Difference of the mean areas: {value:.2f} [{low:.2f}, {high:.2f}]; {better}.",
         "",
     ]
-    if options.preset == "distral":
-        lines += [
-            "| exact counterpart | mean return over 25 backups |",
-            "| --- | --- |",
-            *(f"| {label} | {mean:.2f} |" for label, mean in exact().items()),
-            "",
-        ]
+    lines += [
+        "| exact counterpart | mean return over 25 backups |",
+        "| --- | --- |",
+        *(f"| {label} | {mean:.2f} |" for label, mean in exact(options.preset).items()),
+        "",
+    ]
     write_atomically(options.out / "table.md", "\n".join(lines).encode())
     draw(named, options.out)
     sys.stdout.write("\n".join(lines))

@@ -8,7 +8,7 @@ by discounted visits.
 from copy import deepcopy
 
 import torch
-from torch.distributions import Categorical, kl_divergence
+from torch.distributions import Categorical, Normal, kl_divergence
 
 from tests.support.naive_agents import Naive, module
 from tests.support.naive_discrete import Choosing, NaiveDiscreteMpo
@@ -155,8 +155,8 @@ class NaiveDiscreteHdp(Blindfolded, Choosing, Naive):
 
     def divergence(self, s):
         with torch.no_grad():
-            default = Categorical(logits=self.p_target(self.seen(s)))
-        return kl_divergence(Categorical(logits=self.pi(s)), default)
+            default = Categorical(logits=self.p_target(self.seen(s))).probs ** self.set.prior.exponent
+        return kl_divergence(Categorical(logits=self.pi(s)), Categorical(probs=default))
 
     def expected(self, qs, s, _):
         """Sum over latents and actions of both levels' probabilities and the value."""
@@ -168,6 +168,22 @@ class NaiveDiscreteHdp(Blindfolded, Choosing, Naive):
                 total = total + high[:, z] * Categorical(logits=low[:, z]).probs[:, a] * q[:, a]
         return total
 
+    def first(self, z):
+        """Low level of latent z to begin with: half the time one action of its own, else any."""
+        own = torch.zeros(self.n_action)
+        own[z % self.n_action] = 1.0
+        return Categorical(probs=(own + 1 / self.n_action) / 2)
+
+    def levels(self, low):
+        return [Categorical(logits=low[:, z]) for z in range(self.z)]
+
+    def strayed(self, s):
+        """How far the low level is from its first form, on average over states and latents."""
+        high = Categorical(logits=self.pi(s)).probs.detach()
+        levels = self.levels(self.low(self.seen(s)).view(len(s), self.z, -1))
+        apart = [kl_divergence(level, self.first(z)).reshape(len(s), -1) for z, level in enumerate(levels)]
+        return sum(high[:, z] * apart[z].sum(1) for z in range(self.z)).mean()
+
     def update(self, batch, noise):
         s, a, s_next, r, terminated = self.parts(batch)
         alpha, at_s, at_next = self.set.temperature.alpha, noise[: len(s)], noise[len(s) :]
@@ -176,6 +192,7 @@ class NaiveDiscreteHdp(Blindfolded, Choosing, Naive):
             y = r + self.set.gamma * (1 - terminated) * v
         self.fit_critics(y, s, a)
         loss = (alpha * self.divergence(s) - self.expected(self.qs, s, at_s)).mean()
+        loss = loss + self.set.prior.low_alpha * self.strayed(s)
         high = Categorical(logits=self.pi(s)).probs.detach()
         fit = (high * Categorical(logits=self.p(self.seen(s))).logits).sum(1).mean()
         frozen = self.set.prior.frozen
@@ -193,6 +210,15 @@ class NaiveDiscreteHdp(Blindfolded, Choosing, Naive):
 
 class NaiveHdp(NaiveDiscreteHdp):
     """HDP with a tanh-Gaussian low level: one reparametrised action of every latent."""
+
+    def first(self, z):
+        mean = torch.zeros(self.n_action)
+        mean[z % self.n_action] = -1.0 if z // self.n_action % 2 else 1.0
+        return Normal(mean, torch.ones(self.n_action))
+
+    def levels(self, low):
+        heads = (low[:, z].split(self.n_action, dim=-1) for z in range(self.z))
+        return [Normal(mean, log_std.clamp(-20, 2).exp()) for mean, log_std in heads]
 
     def expected(self, qs, s, xi):
         high = Categorical(logits=self.pi(s)).probs

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from virel_common.errors import require
 from virel_deep.agent.interfaces import METRICS, Draws, Kind, Own, named
-from virel_deep.axes.abilities import Amortised, Behaving, Deliberate, Expanding
+from virel_deep.axes.abilities import Amortised, Behaving, Deliberate, Expanding, Starting
 from virel_deep.axes.build import build
 from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.tensors import Behaviour
@@ -54,6 +54,9 @@ class StackedAgent(ABC):
         self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}
         for network in self.networks.values():
             network.initialise(generators)
+        for part in learnt:
+            if isinstance(part, Starting):
+                part.start()
         self.copy_targets()
         self.adams = {
             name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()

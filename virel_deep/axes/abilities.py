@@ -96,3 +96,11 @@ class Remembering(Protocol):
 
     def load_seed_state(self, k: int, state: dict[str, Any]) -> None:
         """Restore seed k from a `seed_state` dictionary."""
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """Interface of a part whose networks do not begin with drawn weights alone."""
+
+    def start(self) -> None:
+        """Change the weights that were drawn, before targets copy them."""

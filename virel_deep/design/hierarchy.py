@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from virel_common.errors import require
-from virel_deep.design.fields import Part, check_types, demand_at_least
+from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least
 from virel_deep.design.parts import Posterior
 from virel_deep.design.priors import Blind
 
@@ -53,8 +53,20 @@ class LatentCategorical(Hierarchy, kind="latent-categorical"):
 class LatentPrior(Blind, kind="latent"):
     """Default p(z|s) of the high level, fitted to it, and the low level; neither sees the hidden entries.
 
-    `frozen` is of both.
+    `frozen` is of both. An earlier run gives the low level alone (`--prior`); the default begins uniform.
     """
+
+    exponent: float = added(1.0)
+    """Power of the default in the objective, in [0, 1], normalised again; 0 is a uniform default."""
+    low_alpha: float = added(0.0)
+    """Temperature of the low level: weight of its divergence from the form that it begins with, in which each
+    latent prefers an action of its own, in the policy's loss; scaled reward units per nat."""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for a power outside [0, 1], a negative temperature, or as `Blind` does."""
+        super().__post_init__()
+        demand(self, 0 <= self.exponent <= 1, "exponent", "must be in [0, 1]")
+        demand_at_least(self, 0, "low_alpha")
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the policy has no levels."""

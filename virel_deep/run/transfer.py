@@ -24,7 +24,9 @@ LOW = "low"
 """Name of the network of a prior that has a second one, the low level of a hierarchy."""
 
 Blocks = Mapping[str, NDArray[np.float32]]
-"""Blocks of a prior of one seed by name; those of a low level begin with `low/`."""
+"""Blocks of a prior of one seed by name; those of a low level begin with `low/`.
+
+Folders from before a hierarchy gave its low level alone hold those of the default too."""
 
 
 def prior_of(run: Path, config: RunConfig, n_observation: int) -> dict[int, Blocks]:
@@ -39,7 +41,8 @@ def prior_of(run: Path, config: RunConfig, n_observation: int) -> dict[int, Bloc
     old = read_config(run)
     check_prior(run, old, config)
     out = dict(enumerate(blocks_of(run, old, old.seeds)))
-    check_prior_size(out[0]["0.weight"].shape[1], config, n_observation)
+    first = next(x for name, x in out[0].items() if name.endswith("0.weight"))
+    check_prior_size(first.shape[1], config, n_observation)
     return out
 
 
@@ -117,14 +120,15 @@ def start_from(agent: Agent, run: Path, seeds: list[int]) -> None:
         number = seed if seed in priors else list(priors)[seed % len(priors)]
         mine = {name: torch.from_numpy(x) for name, x in priors[number].items()}
         low = {name.removeprefix(f"{LOW}/"): x for name, x in mine.items() if name.startswith(f"{LOW}/")}
-        agent.load_network(k, NETWORK, mine)
         if low:
             agent.load_network(k, LOW, low)
+        if len(low) < len(mine):  # else it is a low level alone
+            agent.load_network(k, NETWORK, mine)
 
 
 def _blocks(agent: Mapping[str, Any]) -> Blocks:
-    """Blocks of the prior in an agent's state."""
-    of = {"": agent[NETWORK], **({f"{LOW}/": agent[LOW]} if LOW in agent else {})}
+    """Blocks of the prior in an agent's state; of a hierarchy, those of the low level alone."""
+    of = {f"{LOW}/": agent[LOW]} if LOW in agent else {"": agent[NETWORK]}
     return {
         prefix + name: np.asarray(x, np.float32)
         for prefix, blocks in of.items()

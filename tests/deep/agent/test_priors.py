@@ -1,5 +1,7 @@
 """Distral, IADP and HDP against plain versions of their papers (`naive_priors`); what their priors see."""
 
+import math
+
 import pytest
 import torch
 
@@ -22,7 +24,7 @@ from tests.support.naive_priors import (
 from tests.support.updates import distances, naive_after, ours_after, parameters
 from virel_deep.agent import general
 from virel_deep.axes import categorical
-from virel_deep.axes.posterior import latent
+from virel_deep.axes.posterior import latent, levels
 from virel_deep.axes.prior import blind
 from virel_deep.axes.prior import latent as prior_latent
 from virel_deep.run.actors import make_actor
@@ -45,8 +47,9 @@ DISCOUNTED = (
 )
 IADP = (algorithm_of, "iadp", NaiveIadp, {"value.steps": 2})
 DISCRETE = (discrete_of, "iadp", NaiveDiscreteIadp, {"value.steps": 2})
-HDP = (algorithm_of, "hdp", NaiveHdp, {"posterior.latents": 3})
-LEVELS = (discrete_of, "hdp", NaiveDiscreteHdp, {"posterior.latents": 3})
+OF_LEVELS = {"posterior.latents": 3, "prior.low_alpha": 0.2, "prior.exponent": 0.7}
+HDP = (algorithm_of, "hdp", NaiveHdp, OF_LEVELS)
+LEVELS = (discrete_of, "hdp", NaiveDiscreteHdp, OF_LEVELS)
 FROZEN = (discrete_of, "hdp", NaiveDiscreteHdp, {"posterior.latents": 2, "prior.frozen": True})
 CASES = [DISTRAL, DISCOUNTED, IADP, DISCRETE, HDP, LEVELS, FROZEN]
 
@@ -110,6 +113,13 @@ PLANTED = [
     (HDP, blind.Sight, "__call__", lambda right: lambda self, state: right(self, state).flip(-1)),
     (LEVELS, prior_latent.Latent, "low", lambda right: lambda self, s: half(right(self, s))),
     (HDP, prior_latent.Latent, "low", lambda right: lambda self, s: half(right(self, s))),
+    # A power forgotten.
+    (LEVELS, prior_latent.Latent, "log_default", lambda _: lambda p, s: p._outputs(s).log_softmax(-1)),
+    # A low level that is free, one that is held to another form, and one that is held the other way.
+    (LEVELS, prior_latent.Latent, "strayed", lambda _: lambda *_: None),
+    (HDP, prior_latent.Latent, "strayed", lambda _: lambda *_: None),
+    (HDP, levels, "first_squashed", lambda _: lambda z, n: torch.zeros(z, 2 * n)),
+    (LEVELS, levels, "kl", lambda right: lambda p, q: right(q, p)),
     (LEVELS, latent, "mixture", lambda right: lambda p, given: right(p[..., 1:], given[..., 1:, :])),
 ]
 
@@ -218,3 +228,25 @@ def test_stacked_seeds_are_single_ones_bit_for_bit(form):
         feed(alone, data[1])
         assert differing(together.seed_state(1), alone.seed_state(0)) == []
         assert together.report()[1] == alone.report()[0]
+
+
+@pytest.mark.parametrize("make", [algorithm_of, discrete_of])
+def test_the_low_levels_of_latents_begin_apart_and_their_default_uniform(monkeypatch, make):
+    algorithm = make("hdp", hidden=(8,), **{"posterior.latents": 4})
+    networks = agent_of(algorithm, *SPACES).networks
+    monkeypatch.setattr(prior_latent.Latent, "start", lambda _: None)
+    drawn = agent_of(algorithm, *SPACES).networks
+    moved = {name: (networks[name].flat - drawn[name].flat).any() for name in networks}
+    assert [name for name in moved if moved[name]] == ["default", "low"]
+    assert not networks["default"](torch.randn(1, 4, 5)).any()
+    state = torch.randn(1, 4, 5)
+    apart = (networks["low"](state) - drawn["low"](state)).view(4, 4, -1)
+    # Half uniform, half one of three actions: 1/6 and 2/3; or a mean of 1 before the tanh. Differences of
+    # outputs below 5 in float32.
+    far = 1.0 if make is algorithm_of else math.log(4)
+    wanted = torch.zeros_like(apart)
+    for z, entry in enumerate((0, 1, 2, 0)):
+        wanted[:, z, entry] = far
+    if make is algorithm_of:
+        wanted[:, 3] *= -1
+    assert (apart - wanted).abs().max() < 1e-5

@@ -62,8 +62,9 @@ def _latent_prior(settings: levels.LatentPrior, of: Sizes) -> Prior:
     n_low = of.n_action if posterior.discrete else 2 * of.n_action
     network, target = (of.network(1, len(sight.entries), posterior.latents) for _ in range(2))
     low = of.network(1, len(sight.entries), posterior.latents * n_low)
-    given = densities.of_choices if posterior.discrete else densities.of_squashed
-    return latent.Latent(settings, network, target, low, sight, given=given)
+    form = densities.CHOICES if posterior.discrete else densities.SQUASHED
+    first = form.first(posterior.latents, of.n_action).to(of.device)
+    return latent.Latent(settings, network, target, low, sight, form=form, first=first)
 
 
 PRIORS: dict[type, Callable[[Any, Sizes], Prior]] = {

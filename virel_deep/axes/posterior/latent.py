@@ -31,6 +31,9 @@ class Levelled(Protocol):
     def log_default(self, state: Tensor) -> Tensor:
         """Log probabilities `[K, R, Z]` of the latents in the default's lagging copy."""
 
+    def strayed(self, low: Tensor, log_high: Tensor) -> Tensor | None:
+        """Penalty `[K, R]` on outputs of the low level, latents weighed by their probabilities; or None."""
+
 
 class Hierarchy(Pathwise):
     r"""What both kinds share: a high level $\pi^H(z|s)$, and losses with a gradient through both levels.
@@ -74,7 +77,8 @@ class LatentCategorical(Hierarchy):
 
     def infer(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:  # noqa: ARG002
         """All actions with their probabilities, differentiable in both levels; no noise."""
-        log_high, given = self.log_high(state), seedwise(log_probabilities, self._prior.low(state))
+        log_high, low = self.log_high(state), self._prior.low(state)
+        given = seedwise(log_probabilities, low)
         log_pi, log_default = seedwise(mixture, log_high, given), self._prior.log_default(state)
         return Weighted(
             all_actions(log_pi),
@@ -83,6 +87,7 @@ class LatentCategorical(Hierarchy):
             seedwise(mixture, log_default, given.detach()),
             exact_divergence=seedwise(categorical.kl, log_high, log_default),
             log_latent=log_high,
+            penalty=self._prior.strayed(low, log_high),
         )
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:
@@ -139,6 +144,7 @@ class LatentGaussian(Hierarchy):
             pre=pre,
             exact_divergence=seedwise(categorical.kl, log_high, log_default),
             log_latent=log_high,
+            penalty=self._prior.strayed(low, log_high),
         )
 
     def infer_next(self, state: Tensor, noise: Noise, objective: Objective) -> Weighted:

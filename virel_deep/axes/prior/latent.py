@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from virel_deep.axes.categorical import kl, log_probabilities
-from virel_deep.axes.posterior.levels import Given, mixture
+from virel_deep.axes.posterior.levels import Form, mixture
 from virel_deep.axes.prior.blind import FittedPrior, Sight
 from virel_deep.axes.tensors import PriorLoss, Weighted, seed_mean, seedwise
 from virel_deep.design.hierarchy import LatentPrior
@@ -23,7 +23,8 @@ class Latent(FittedPrior):
         target: its lagging copy.
         low: low level, from what it sees of a state to Z n outputs.
         sight: what both see of a state.
-        given: densities of actions given each latent.
+        form: functions of the low level's outputs.
+        first: outputs `[Z, n]` that the low level begins with, at every state.
     """
 
     def __init__(
@@ -34,12 +35,23 @@ class Latent(FittedPrior):
         low: Network,
         sight: Sight,
         *,
-        given: Given,
+        form: Form,
+        first: Tensor,
     ) -> None:
         """Store the networks."""
         super().__init__(settings, network, target, sight)
         self.networks = {"default": network, "low": low}
-        self.given, self._latents = given, network.sizes[-1]
+        self.given, self._divergence, self._latents = form.given, form.divergence, network.sizes[-1]
+        self._first, self._low_alpha, self._exponent = first, settings.low_alpha, settings.exponent
+
+    def start(self) -> None:
+        """Let the default begin uniform, and the low levels of the latents apart.
+
+        Latents that begin alike stay so: each climbs the same mean of the tasks' values.
+        """
+        for block in self.networks["default"].layers[-1]:
+            block.zero_()
+        self.networks["low"].layers[-1].bias.add_(self._first.flatten())
 
     def low(self, state: Tensor) -> Tensor:
         """Outputs `[K, R, Z, n]` of the low level, differentiable unless it is frozen."""
@@ -47,9 +59,24 @@ class Latent(FittedPrior):
             out = self.networks["low"].differentiable(self._sight(state)).squeeze(1)
         return out.view(*out.shape[:2], self._latents, -1)
 
+    def strayed(self, low: Tensor, log_high: Tensor) -> Tensor | None:
+        """Penalty `[K, R]` on what the low level `[K, R, Z, n]` has strayed from its first form; or None.
+
+        Latents count by their probabilities `[K, R, Z]`, which it has no gradient in.
+        """
+        if self._low_alpha == 0 or not low.requires_grad:
+            return None
+        apart = seedwise(lambda one: self._divergence(one, self._first), low)
+        found: Tensor = seedwise(lambda log_p, x: (log_p.exp() * x).sum(-1), log_high.detach(), apart)
+        return self._low_alpha * found
+
     def log_default(self, state: Tensor) -> Tensor:
-        """Log probabilities `[K, R, Z]` of the latents in the default's lagging copy, without gradient."""
-        found: Tensor = seedwise(log_probabilities, self._outputs(state))
+        r"""Log probabilities `[K, R, Z]` of the latents in the objective, without gradient: $p^\rho / Z$.
+
+        p is the default's lagging copy.
+        """
+        power: Tensor = self._exponent * self._outputs(state)
+        found: Tensor = seedwise(log_probabilities, power)
         return found
 
     def log_density(self, state: Tensor, action: Tensor, pre: Tensor | None) -> Tensor:

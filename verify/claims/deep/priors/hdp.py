@@ -159,7 +159,7 @@ class _Deep:
 
     def _prior(self, default: Array, low: Array) -> Any:
         """Prior with logits `default` and `low` per observation, the same in the default's lagging copy."""
-        from virel_deep.axes.posterior.levels import of_choices  # noqa: PLC0415
+        from virel_deep.axes.posterior.levels import CHOICES  # noqa: PLC0415
         from virel_deep.axes.prior.blind import Sight  # noqa: PLC0415
         from virel_deep.axes.prior.latent import Latent  # noqa: PLC0415
         from virel_deep.design.hierarchy import LatentPrior  # noqa: PLC0415
@@ -168,7 +168,8 @@ class _Deep:
         network, target = (table_network(default) for _ in range(2))
         lower = table_network(low.transpose(1, 0, 2).reshape(self.sizes[0], -1))
         sight = Sight(settings, sum(self.sizes), device=network.flat.device)
-        return Latent(settings, network, target, lower, sight, given=of_choices)
+        first = tensor(np.zeros((LATENTS, self.mdp.n_actions)))
+        return Latent(settings, network, target, lower, sight, form=CHOICES, first=first)
 
     def _parts(self, of: Levels) -> tuple[Any, Any, Any]:
         """Posterior and prior of these levels, and the objective."""
