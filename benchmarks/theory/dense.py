@@ -2,20 +2,21 @@
 
 Garnets whose rows reach all states: single MDPs of 10 actions through `solve`, stacks of 4 actions through
 `solve_batch`. The peer is quantecon's DiscreteDP, its default (policy iteration) and its modified policy
-iteration, in a loop over a stack. All run in one process and thread, in turns, after one run that does not
-count; kept are the CPU seconds of every run. A peer counts if its values are within the accuracy asked for of
-our certified ones. Building quantecon's objects, and checking an MDP for `solve`, is not counted;
-`solve_batch` checks its stack each time, and that is.
+iteration, in a loop over a stack. All run in one process, in turns, after one run that does not count; kept
+are the CPU seconds of every run, of all threads (`taskset -c 0` allows one). A peer counts if its values are
+within the accuracy asked for of our certified ones. Building quantecon's objects, and checking an MDP for
+`solve`, is not counted; `solve_batch` checks its stack each time, and that is.
 
 Results go into `out/solvers/solvers.json` beside those of `benchmarks.theory.solvers` (unpacked from
-`results/` if they are not there). At the end it packs them and writes `docs/benchmarks/solvers.md`
-(`--no-page` leaves both as they are).
+`results/` if they are not there), row by row, so that it may be called in parts. At the end it packs them and
+writes `docs/benchmarks/solvers.md` (`--no-page` leaves both as they are).
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ Solve = Callable[[], Any]
 ATOL = 1e-8
 MPI_UP_TO = 0.999
 """Largest discount for modified policy iteration: above, its stopping rule asks for less than an ulp of V."""
-STACKS = ((100, 1), (100, 100), (100, 10_000), (10, 100_000))
-"""States, and how many MDPs."""
+STACKS = {1: 100, 100: 100, 10_000: 100, 100_000: 10}
+"""States of the MDPs of a stack, by how many they are."""
 STACK_ACTIONS, STACK_GAMMAS = 4, (0.99, 0.9999)
 MANY, FEW_TURNS = 1000, 3
 
@@ -66,17 +67,24 @@ def stack(n_states: int, n: int, gamma: float) -> tuple[Solve, dict[str, Solve]]
     """Our solver and the peers on n dense MDPs, which share their memory."""
     from quantecon.markov import DiscreteDP  # noqa: PLC0415
 
-    rows, reward = np.empty((n, n_states, STACK_ACTIONS, n_states)), np.empty((n, n_states, STACK_ACTIONS))
-    for i in range(n):
-        rng = np.random.default_rng(i)
-        mdp = draw.garnet(n_states, STACK_ACTIONS, n_states, gamma=gamma, rng=rng)
-        rows[i], reward[i] = mdp.transition, mdp.reward
+    rows, reward = arrays(n_states, n)
 
     def ours() -> tuple[Any, float, str]:
         found = solve_batch(rows, reward, gamma, atol=ATOL)
         return found.value, float(found.error_bound.max()), "solve_batch"
 
     return ours, peers([DiscreteDP(r, p, gamma) for r, p in zip(reward, rows, strict=True)], gamma)
+
+
+@lru_cache(maxsize=1)
+def arrays(n_states: int, n: int) -> tuple[Any, Any]:
+    """Transitions and rewards of n dense Garnets."""
+    rows, reward = np.empty((n, n_states, STACK_ACTIONS, n_states)), np.empty((n, n_states, STACK_ACTIONS))
+    for i in range(n):
+        rng = np.random.default_rng(i)
+        mdp = draw.garnet(n_states, STACK_ACTIONS, n_states, gamma=0.5, rng=rng)
+        rows[i], reward[i] = mdp.transition, mdp.reward
+    return rows, reward
 
 
 def alternate(ours: Solve, others: dict[str, Solve], n_turns: int) -> dict[str, Any]:
@@ -101,13 +109,13 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print rows, write JSON and page."""
     options = _parser().parse_args(argv)
     results = _results.read(options.out)
-    table = results["dense"] = {}
+    table = results.setdefault("dense", {})
     for n_states in options.states:
         for gamma in options.gammas:
             contenders = single(n_states, gamma)
             _measure(table, f"{n_states} states, {gamma}", contenders, options.turns)
-    for n_states, n in STACKS[: options.stacks]:
-        turns = options.turns if n <= MANY else FEW_TURNS
+    for n in options.stacks:
+        n_states, turns = STACKS[n], options.turns if n <= MANY else FEW_TURNS
         for gamma in STACK_GAMMAS:
             contenders = stack(n_states, n, gamma)
             _measure(table, f"{n:,} x {n_states} states, {gamma}", contenders, turns)
@@ -127,10 +135,10 @@ def _measure(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.theory.dense", description=__doc__)
     parser.add_argument(
-        "--states", type=int, nargs="+", default=[100, 300, 1000], help="sizes of the single MDPs"
+        "--states", type=int, nargs="*", default=[100, 300, 1000], help="sizes of the single MDPs"
     )
     parser.add_argument("--gammas", type=float, nargs="+", default=[0.9, 0.99, 0.999, 0.9999])
-    parser.add_argument("--stacks", type=int, default=len(STACKS), help=f"how many of {STACKS} to solve")
+    parser.add_argument("--stacks", type=int, nargs="*", choices=STACKS, default=list(STACKS))
     parser.add_argument(
         "--turns", type=int, default=20, help=f"{FEW_TURNS} for stacks of more than {MANY:,} MDPs"
     )

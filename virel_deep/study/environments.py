@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from virel_common.errors import require
+from virel_deep.design.environment import labels
 from virel_deep.design.fields import Tables
-from virel_deep.design.tasks import labels
 from virel_deep.study.toml_table import Table
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

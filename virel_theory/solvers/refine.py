@@ -27,7 +27,8 @@ rounding of the comparison): a tenth of the work where states have ten actions. 
 $\eta_2$; the entries left as they were add $\eta$ to the bound, which at most tolerances does not matter.
 A correction that changes values by $c + e(s)$, $|e| \le h$, changes $Q_V$ by $\gamma c$ and at most
 $\beta_+h + \gamma\delta|c|$ more: the other entries get $\gamma c$ added, and that much, with the rounding of
-the step, is added to what they may be off by. Where this would spoil the bound, all actions are computed.
+the step, is added to what they may be off by. Where this would spoil the bound, or the bound falls no more,
+all actions are computed.
 """
 
 import numpy as np
@@ -69,12 +70,13 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
         found, bound = _judge_pairs(task, v_max, low, high, also=also)
         met = bound <= task.tolerance(v_max - abs(found.mid))
         improves = max(-low, high) > _noise(task, v_max) and bool((b.policy != before).any())
-        if met or not (bound < best / 2 or improves):
+        stuck = not (bound < best / 2 or improves)
+        if met or (stuck and not some):
             break
         best, before = min(best, bound), b.policy.copy()
         _correction(task, b, d, delta, scratch)
         change, drift = move(v, tail, delta, task.gamma, task.beta[1], task.n_terms, task.r_max)
-        also += drift
+        also = np.inf if stuck else also + drift
     q_tail += found.mid
     b.q += q_tail
     return Outcome(bound, 0.0, met, exhausted=True)

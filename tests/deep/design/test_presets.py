@@ -241,6 +241,8 @@ def test_no_preset_is_without_its_line_here():
         ("sql", "Pendulum-v1", 1.0),
         ("vmpo", "Pendulum-v1", 0.01),
         ("vmpo", "InvertedPendulum-v5", 1.0),
+        ("erpg", "InvertedDoublePendulum-v5", 0.1),
+        ("erpg", "InvertedPendulum-v5", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),

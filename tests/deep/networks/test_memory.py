@@ -6,7 +6,7 @@ import torch
 from tests.deep.networks.test_network import drawn, normal
 from tests.support.deep import default_dtype
 from virel_deep.networks.masked import LARGE, MaskedStorage
-from virel_deep.networks.memory import Scratch, TensorStorage
+from virel_deep.networks.memory import SCRATCH, Passing, Scratch, TensorStorage
 from virel_deep.networks.stacks import cpu_products
 
 
@@ -87,3 +87,10 @@ def test_large_passes_take_masks_and_small_ones_and_those_that_learn_do_not():
     kinds = {(rows, fixed): type(network.take(rows, fixed=fixed)) for rows in (few, many) for fixed in (0, 1)}
     assert kinds.pop((many, 1)) is MaskedStorage
     assert set(kinds.values()) == {TensorStorage}
+
+
+def test_all_layers_lie_in_the_shared_memory_even_those_before_a_larger_one():
+    passing = Passing([(1, 10, 3), (1, 10, 50), (1, 10, 40), (1, 10, 2)], torch.empty(0, dtype=torch.float16))
+    stacks, places = passing(), SCRATCH.places(torch.float16)
+    assert [stack.all.data_ptr() for stack in stacks] == [places[i % 2].data_ptr() for i in range(4)]
+    assert passing() is stacks

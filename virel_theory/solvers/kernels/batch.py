@@ -138,7 +138,8 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         eta, last = noise(n_terms, r_max, v_max, beta[1])
         mid, bound = enclosure(low, high, beta, eta, last + also, r_max + beta[1] * v_max)
         improves = max(-low, high) > eta and (policy != before).any()
-        if bound <= atol or not (bound < best / 2 or improves):
+        stuck = not (bound < best / 2 or improves)
+        if bound <= atol or (stuck and not some):
             break
         best = min(best, bound)
         before[:] = policy
@@ -149,7 +150,7 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
             delta[:] = d
             solve_policy(rows, n_actions, policy, gamma, matrix, delta)
         change, drift = move(v, tail, delta, gamma, beta[1], n_terms, r_max)
-        also += drift
+        also = np.inf if stuck else also + drift
     for s in range(n_states):
         for a in range(n_actions):
             q[s, a] += q_tail[s, a] + mid
