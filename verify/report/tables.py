@@ -9,7 +9,7 @@ from rich.text import Text
 
 from verify.engine.claim import Claim, Kind, expected_verdict, kind_of
 from verify.engine.results import ERROR, Row, as_recorded
-from verify.report.headline import headline
+from verify.report.headline import headline, title
 from verify.report.record import addresses
 from verify.report.sentence import sentence
 
@@ -27,7 +27,7 @@ def verdict_table(rows: Sequence[Row], *, details: bool) -> Table:
 
 
 def _short(rows: Sequence[Row]) -> Table:
-    table = Table(title="VIREL, checked as printed", title_justify="left")
+    table = Table(title=title(rows), title_justify="left")
     table.add_column("claim", overflow="fold", max_width=32)
     table.add_column("source", overflow="fold", max_width=20)
     table.add_column("verdict", overflow="fold", max_width=20)
@@ -37,7 +37,7 @@ def _short(rows: Sequence[Row]) -> Table:
 
 
 def _detailed(rows: Sequence[Row]) -> Table:
-    table = Table(title="VIREL, checked as printed", title_justify="left")
+    table = Table(title=title(rows), title_justify="left")
     for name in ("claim", "source", "verdict"):
         table.add_column(name, overflow="fold")
     for name in ("instances", "worst error", "bound", "seconds"):
