@@ -157,6 +157,21 @@ def test_a_new_task_starts_from_the_low_level_of_an_earlier_run_alone(tmp_path, 
     assert "`prior` must have the latents of the new run, 3; found 4" in capsys.readouterr().err
 
 
+def test_a_folder_that_has_the_default_of_a_hierarchy_too_gives_it_to_new_seeds(tmp_path):
+    # Folders were so before the low level alone was taken.
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert main_train(command("hdp", *TWO, out=old)) == 0
+    assert main_train(command("hdp", "--env-arg", "goal=4", "--prior", str(old), out=new)) == 0
+    default = load(old / "seed-0" / "checkpoints").state["agent"]["default"]
+    with np.load(new / "prior.npz") as file:
+        kept = dict(file)
+    np.savez(new / "prior.npz", **kept, **{f"0/{name}": x for name, x in default.items()})
+    assert main_train(["--resume", str(new), "--seeds", "2", "--jobs", "1"]) == 0
+    for seed, same in ((0, False), (1, True)):
+        mine = load(new / f"seed-{seed}" / "checkpoints").state["agent"]["default"]
+        assert (differing(default, mine) == []) == same
+
+
 def test_a_prior_that_is_gone_or_damaged_is_one_line(run, tmp_path, capsys):
     new = tmp_path / "new"
     argv = command("distral", "--env-arg", "goal=4", "--prior", str(run), out=new)
