@@ -84,8 +84,8 @@ class Options:
 
     preset: Literal["distral", "iadp", "hdp"] = "distral"
     """What learns."""
-    out: Path = Path("out/transfer")
-    """Folder of the runs, the figure and the table."""
+    out: Path | None = None
+    """Folder of the runs, the figure and the table; default: out/transfer/PRESET."""
     seeds: int = 10
     """Seeds of every run, stacked in one process."""
     steps: int = 12_000
@@ -96,9 +96,14 @@ class Options:
     """Steps between evaluations on the fifth goal."""
 
 
+def folder_of(options: Options) -> Path:
+    """Folder of the runs, the figure and the table."""
+    return options.out or Path("out/transfer") / options.preset
+
+
 def train(options: Options) -> tuple[Path, Path]:
     """Run folders of the fifth goal: with the prior, and without."""
-    four, new, old = (options.out / name for name in ("four", "with", "without"))
+    four, new, old = (folder_of(options) / name for name in ("four", "with", "without"))
     plan = PLANS[options.preset]
     if not _continued(four, options):
         virel_deep.train(
@@ -122,7 +127,7 @@ def _continued(folder: Path, options: Options) -> bool:
     if not folder.exists():
         return False
     if not all((folder / f"seed-{seed}" / "done.json").exists() for seed in range(options.seeds)):
-        virel_deep.resume(folder)
+        virel_deep.resume(folder, seeds=options.seeds)
     return True
 
 
@@ -169,8 +174,8 @@ def main() -> None:
         *(f"| {label} | {mean:.2f} |" for label, mean in exact(options.preset).items()),
         "",
     ]
-    write_atomically(options.out / "table.md", "\n".join(lines).encode())
-    draw(named, options.out)
+    write_atomically(folder_of(options) / "table.md", "\n".join(lines).encode())
+    draw(named, folder_of(options))
     sys.stdout.write("\n".join(lines))
 
 

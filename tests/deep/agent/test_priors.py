@@ -118,7 +118,7 @@ PLANTED = [
     # A low level that is free, one that is held to another form, and one that is held the other way.
     (LEVELS, prior_latent.Latent, "strayed", lambda _: lambda *_: None),
     (HDP, prior_latent.Latent, "strayed", lambda _: lambda *_: None),
-    (HDP, levels, "first_squashed", lambda _: lambda z, n: torch.zeros(z, 2 * n)),
+    (HDP, levels, "SQUASHED", lambda right: right._replace(first=lambda z, n: torch.zeros(z, 2 * n))),
     (LEVELS, levels, "kl", lambda right: lambda p, q: right(q, p)),
     (LEVELS, latent, "mixture", lambda right: lambda p, given: right(p[..., 1:], given[..., 1:, :])),
 ]
@@ -236,13 +236,11 @@ def test_the_low_levels_of_latents_begin_apart_and_their_default_uniform(monkeyp
     networks = agent_of(algorithm, *SPACES).networks
     monkeypatch.setattr(prior_latent.Latent, "start", lambda _: None)
     drawn = agent_of(algorithm, *SPACES).networks
-    moved = {name: (networks[name].flat - drawn[name].flat).any() for name in networks}
-    assert [name for name in moved if moved[name]] == ["default", "low"]
-    assert not networks["default"](torch.randn(1, 4, 5)).any()
+    assert [k for k, x in networks.items() if (x.flat - drawn[k].flat).any()] == ["default", "low"]
     state = torch.randn(1, 4, 5)
+    assert not networks["default"](state).any()
     apart = (networks["low"](state) - drawn["low"](state)).view(4, 4, -1)
-    # Half uniform, half one of three actions: 1/6 and 2/3; or a mean of 1 before the tanh. Differences of
-    # outputs below 5 in float32.
+    # Half uniform, half one of three actions: 1/6 and 2/3; or a mean of 1 before the tanh. Float32, below 5.
     far = 1.0 if make is algorithm_of else math.log(4)
     wanted = torch.zeros_like(apart)
     for z, entry in enumerate((0, 1, 2, 0)):

@@ -92,7 +92,7 @@ BAD = [
     ("iadp", "prior.blind_last", -1, FROM_0),
     ("hdp", "posterior.latents", 0, FROM_1),
     ("hdp", "prior.low_alpha", -0.1, "must be finite and at least 0"),
-    ("hdp", "prior.exponent", 1.5, "must be in [0, 1]"),
+    ("hdp", "prior.exponent", 1.5, r"must be in \[0, 1\]"),
     ("mb-iadp", "value.rollout", "both", "must be one of 'posterior', 'prior'"),
     ("iadp", "prior.frozen", "no", "must be True or False"),
     ("sac", "gamma", 1.0, r"must be in \[0, 1\)"),

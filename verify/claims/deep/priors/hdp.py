@@ -168,8 +168,7 @@ class _Deep:
         network, target = (table_network(default) for _ in range(2))
         lower = table_network(low.transpose(1, 0, 2).reshape(self.sizes[0], -1))
         sight = Sight(settings, sum(self.sizes), device=network.flat.device)
-        first = tensor(np.zeros((LATENTS, self.mdp.n_actions)))
-        return Latent(settings, network, target, lower, sight, form=CHOICES, first=first)
+        return Latent(settings, network, target, lower, sight, form=CHOICES, first=tensor(low[:, 0]))
 
     def _parts(self, of: Levels) -> tuple[Any, Any, Any]:
         """Posterior and prior of these levels, and the objective."""
