@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from docs.extensions.links import linked, slug, targets
+from docs.extensions.links import linked, targets
 from verify.engine.claim import expected_verdict
 from verify.engine.registry import all_claims
+from verify.report.record import anchor
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "theory" / "mathematics"
 PAGES = sorted(page for page in FOLDER.glob("*.md") if page.stem != "index")
@@ -17,10 +18,15 @@ CITED = re.compile(r"^Claims?: .*?(?:\n\n|\Z)|^Code: .*?(?:\n\n|\Z)", re.MULTILI
 
 
 def bare(text):
-    """Displayed formulas of a page that no paragraph on code or claims follows at once."""
+    """Displayed formulas of a page that no paragraph on code or claims follows, at once or after others."""
     blocks = [one.strip() for one in FENCE.sub("", text).split("\n\n")]
-    pairs = zip(blocks, [*blocks[1:], ""], strict=True)
-    return [one for one, after in pairs if one.startswith("$$") and not re.match(r"Code: |Claims?: ", after)]
+    found, cited = [], False
+    for one in reversed(blocks):
+        if not one.startswith("$$"):
+            cited = re.match(r"Code: |Claims?: ", one) is not None
+        elif not cited:
+            found.append(one)
+    return found[::-1]
 
 
 def misjudged(text):
@@ -58,13 +64,13 @@ def test_links_lead_to_functions_and_claims(page):
 
 def test_the_anchor_of_each_claim_is_a_heading_of_its_page():
     found = [one.split("#") for one in targets().values() if one.startswith("claims/")]
-    anchors = {
-        page: {slug(line[3:]) for line in text.splitlines() if line.startswith("## ")}
+    headings = {
+        page: {anchor(line[3:]) for line in text.splitlines() if line.startswith("## ")}
         for page in {page for page, _ in found}
         for text in [(FOLDER.parent.parent / page).read_text()]
     }
     assert len(found) > 200
-    assert [anchor for page, anchor in found if anchor not in anchors[page]] == []
+    assert [one for page, one in found if one not in headings[page]] == []
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,7 @@ def test_the_anchor_of_each_claim_is_a_heading_of_its_page():
     [
         ("$$a$$\n\nCode: [`elbo`].\n\n$$b$$\n", ["$$b$$"]),
         ("$$a$$\n\nSome prose.\n\nCode: [`elbo`].\n", ["$$a$$"]),
+        ("$$a$$\n\n$$b$$\n\nCode: [`elbo`].\n", []),
         ("```\n$$a$$\n```\n\n$$b$$\n\nClaim: [`eq-05`] CERTIFIED.\n", []),
     ],
 )

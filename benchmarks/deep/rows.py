@@ -1,6 +1,7 @@
 """What the rows of the design space learn: `python -m benchmarks.deep.rows [TASK ...]`.
 
-Each task is one `virel train` with the settings of its preset in `out/rows`, three seeds. Finished tasks are
+Each task is one `virel train` with the settings of its preset in `out/rows`, three seeds. On
+InvertedDoublePendulum-v5 on-policy rows see normalised observations, an option of the run. Finished tasks are
 skipped and interrupted ones resumed. `--table` trains nothing and prints what there is as Markdown.
 `python -m benchmarks.archive pack rows` keeps the runs in `results/`.
 """
@@ -31,6 +32,8 @@ class Task:
     env: str
     steps: int
     goal: float
+    options: tuple[str, ...] = ()
+    """Options of `virel train` beyond the defaults."""
 
     @property
     def name(self) -> str:
@@ -44,7 +47,7 @@ TASKS = [
     *[Task(preset, "CartPole-v1", 50_000, 475.0) for preset in ("sac", "mpo")],
     *[Task(preset, "Pendulum-v1", 20_000, -200.0) for preset in OFF_POLICY],
     *[Task(preset, "Pendulum-v1", 200_000, -200.0) for preset in ON_POLICY],
-    *[Task(preset, "InvertedDoublePendulum-v5", 200_000, 9000.0) for preset in ON_POLICY],
+    *[Task(preset, "InvertedDoublePendulum-v5", 200_000, 9000.0, ("--normalize",)) for preset in ON_POLICY],
     *[Task(preset, "InvertedDoublePendulum-v5", 50_000, 9000.0) for preset in OFF_POLICY],
 ]
 
@@ -130,7 +133,8 @@ def _command(task: Task, seeds: int) -> list[str]:
         return [*start, "--resume", str(run)]
     what = ["--preset", task.preset, "--env", task.env, "--steps", str(task.steps), "--seeds", str(seeds)]
     every = str(task.steps // EVALUATIONS)
-    return [*start, *what, "--eval-every", every, "--eval-episodes", "3", "--out", str(run)]
+    what += ["--eval-every", every, "--eval-episodes", "3", *task.options]
+    return [*start, *what, "--out", str(run)]
 
 
 if __name__ == "__main__":

@@ -73,9 +73,10 @@ cell has a row that can be computed exactly on finite MDPs (`virel iterate`), tr
 train`), and is checked by claims. **Three cells were empty in the paper**; they are marked †, and
 what fills them is ours.
 
-Columns: the parts of a preset (`virel presets NAME` lists their settings); its posterior and prior
-where actions are discrete; its exact counterpart; how many claims name it, by page, those on the
-deep agent by name; where its learning was measured.
+Columns: the parts of a preset (`virel presets NAME` lists their settings), and its posterior and
+prior where actions are discrete; its exact counterpart, and where its learning was measured; how
+many claims name it, by page, those on the deep agent by name. [The rows of Table
+1](mathematics/rows.md) has each update as a formula.
 
 """
 
@@ -118,12 +119,12 @@ def _overview() -> Iterator[str]:
 def _section(cell: Cell) -> Iterator[str]:
     yield f"## {cell.prior.capitalize()} prior, {cell.value}, {cell.posterior}{_mark(cell)}"
     yield ""
-    yield "| preset | posterior, prior; value; temperature | discrete actions | exact | claims | learning |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| preset | posterior, prior; value; temperature | exact; learning | claims |"
+    yield "| --- | --- | --- | --- |"
     for name in rows_of(cell):
         of = PRESETS[name].algorithm
         parts = f"`{of.posterior.kind}`, `{of.prior.kind}`; {of.value.outline}; `{of.temperature.kind}`"
-        cells = (parts, _discrete(of), _exact(name), _claims(name), _learning(name))
+        cells = (f"{parts}. {_discrete(of)}", f"{_exact(name)}; {_learning(name)}", _claims(name))
         yield f"| [`{name}`](../deep/{_page_of(name)}) | {' | '.join(cells)} |"
     yield ""
 
@@ -133,16 +134,16 @@ def _mark(cell: Cell) -> str:
 
 
 def _discrete(of: Algorithm) -> str:
-    """Posterior and prior where actions are discrete."""
+    """Words on the posterior and prior where actions are discrete."""
     if of.posterior.discrete:
-        return "the same; no others"
+        return "Discrete only"
     if type(of.posterior) in NONE:
-        return "none"
+        return "No discrete form"
     try:
         found = discrete_form(of)
     except InputError:
-        return "none"
-    return f"`{found.posterior.kind}`, `{found.prior.kind}`"
+        return "No discrete form"
+    return f"Discrete: `{found.posterior.kind}`, `{found.prior.kind}`"
 
 
 def _exact(name: str) -> str:
@@ -174,7 +175,9 @@ def _learning(name: str) -> str:
     texts = {one: (DOCS / f"benchmarks/{one}.md").read_text() for one in CURVES}
     links = [f"[{one}](../benchmarks/{one}.md)" for one, text in texts.items() if f"`{name}`" in text]
     said = (DOCS / "deep/measured.md").read_text().partition("\n## Learning\n")[2].partition("\n## ")[0]
-    return ", ".join(links) or ("[measured](../deep/measured.md#learning)" if f"`{name}`" in said else "-")
+    if links or f"`{name}`" not in said:
+        return ", ".join(links) or "not measured"
+    return "[measured](../deep/measured.md#learning)"
 
 
 def _page_of(name: str) -> str:

@@ -12,8 +12,14 @@ from sphinx.application import Sphinx
 
 MARKED = re.compile(r"(``[^`]+``|`[^`]+`|\$\$[^$]+\$\$|\$[^$]+\$)")
 MARKS = re.compile(r"([*|\\])|(?<=\w)(_)(?!\w)")
-ARRAY_LIKE = re.compile(r"_Buffer \| _SupportsArray.*?_NestedSequence\[complex \| bytes \| str\]")
+ARRAY_LIKE = re.compile(
+    r"~?[\w.]*\b_Buffer \| ~?[\w.]*\b_SupportsArray.*?_NestedSequence\[complex \| bytes \| str\]"
+)
 """How numpy spells out its type `ArrayLike`."""
+ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[tuple\[~?[\w.]*Any, \.\.\.\], ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
+)
+"""How numpy spells out its type `NDArray`."""
 SHORT = re.compile(r"(Args|Returns|Raises|Yields|Deviations?|Example): (?=\S)")
 
 
@@ -84,11 +90,15 @@ def on_signature(
     returns: str | None,
 ) -> tuple[str | None, str | None]:
     """Give a signature's types the names that people write."""
-    return signature and ARRAY_LIKE.sub("ArrayLike", signature), returns
+    return signature and _named(signature), returns and _named(returns)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def _named(types: str) -> str:
+    return ARRAY.sub(r"NDArray[\1]", ARRAY_LIKE.sub("ArrayLike", types))
+
+
+def setup(app: Sphinx) -> dict[str, int]:
     """Translate before napoleon reads the sections."""
     app.connect("autodoc-process-docstring", on_docstring, priority=400)
     app.connect("autodoc-process-signature", on_signature)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from verify.engine.registry import topics
+from verify.report.record import addresses
 
 PACKAGES = {
     "virel_theory": "Finite MDPs, exactly: operators, objective, gradients, solvers, the design space",
@@ -34,11 +34,6 @@ def listed(package: str) -> dict[str, list[str]]:
     return dict(names)
 
 
-def slug(title: str) -> str:
-    """Anchor of a heading, as GitHub and MyST make it."""
-    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-
-
 def targets() -> dict[str, str]:
     """Addresses below `docs/` of every public name and every claim on record."""
     found = {
@@ -47,9 +42,7 @@ def targets() -> dict[str, str]:
         for module, names in listed(package).items()
         for name in names
     }
-    for topic, claims in topics().items():
-        found |= {one.id: f"claims/{topic}.md#{slug(f'{one.id}: {one.title}')}" for one in claims}
-    return found
+    return found | {name: f"claims/{address}" for name, address in addresses().items()}
 
 
 def linked(text: str, *, folder: str, known: dict[str, str]) -> str:

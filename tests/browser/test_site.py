@@ -101,3 +101,9 @@ def test_nothing_is_loaded_from_the_network(site):
         text = (site / page).read_text(encoding="utf-8")
         for kind in ('<script src="http', '<link rel="stylesheet" href="http', '<img src="http'):
             assert kind not in text, page
+
+
+def test_signatures_have_the_names_of_types_that_people_write(site):
+    pages = {page: (site / page).read_text(encoding="utf-8") for page in all_pages(site)}
+    assert [page for page, text in pages.items() if "_SupportsArray" in text] == []
+    assert any("ArrayLike" in text for text in pages.values())

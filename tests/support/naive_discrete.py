@@ -169,8 +169,10 @@ class NaiveSql(Choosing, Naive):
             y = r + self.set.gamma * (1 - terminated) * torch.stack(values)
         self.fit_critics(y, s, a)
         self.t += 1
-        if self.t % self.set.target_period == 0:
-            for target, net in zip(self.q_targets, self.qs, strict=True):
+        for target, net in zip(self.q_targets, self.qs, strict=True):
+            if self.set.target_period == 0:
+                self.polyak(target, net)
+            elif self.t % self.set.target_period == 0:
                 target.load_state_dict(net.state_dict())
 
     def networks(self):

@@ -131,8 +131,10 @@ class NaiveStein(Naive):
         loss = -sum((push * u).sum() for push, u in zip(pushes, moved, strict=True)) / (len(s) * (n // 2))
         self.descend(self.adam["pi"], loss)
         self.t += 1
-        if self.t % self.set.target_period == 0:
-            for target, net in zip(self.q_targets, self.qs, strict=True):
+        for target, net in zip(self.q_targets, self.qs, strict=True):
+            if self.set.target_period == 0:
+                self.polyak(target, net)
+            elif self.t % self.set.target_period == 0:
                 target.load_state_dict(net.state_dict())
 
     def directions(self, s, u, alpha):

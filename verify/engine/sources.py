@@ -354,3 +354,13 @@ def position(claim_id: str) -> tuple[int, int]:
         if claim_id in entry.claims and not entry.is_definition:
             return index, entry.claims.index(claim_id)
     return len(ENTRIES), 0
+
+
+def on_record(claim_id: str) -> bool:
+    """Whether a claim is one of the record's, not of somebody's own file.
+
+    Example:
+        >>> on_record("theorem-3"), on_record("my-claim")
+        (True, False)
+    """
+    return any(claim_id in entry.claims for entry in ENTRIES)

@@ -6,6 +6,7 @@ from typing import Any
 
 from verify.engine.claim import Kind
 from verify.engine.results import ERROR
+from verify.engine.sources import on_record
 from verify.engine.verdict import Weight
 
 FALSE = ("REFUTED", "GAP")
@@ -17,6 +18,16 @@ _PLURAL |= {Weight.MISPRINT: "misprints", Weight.REMARK: "remarks"}
 def counted(n: int, noun: str) -> str:
     """Number with a noun in the singular or plural, such as "1 instance" or "2 instances"."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def title(rows: Sequence[dict[str, Any]]) -> str:
+    """Title of a table or page on checked claims: those on record are the papers'.
+
+    Example:
+        >>> title([{"id": "my-claim"}]), title([{"id": "my-claim"}, {"id": "theorem-3"}])
+        ('Claims, checked', 'VIREL, checked as printed')
+    """
+    return "VIREL, checked as printed" if any(on_record(row["id"]) for row in rows) else "Claims, checked"
 
 
 def weights(rows: Sequence[dict[str, Any]]) -> dict[Weight, int]:

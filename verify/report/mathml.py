@@ -13,7 +13,9 @@ _VARIANT = re.compile(r'<m([in]) mathvariant="(script|double-struck)">(\w)</m[in
 _RELATION = re.compile(r"<mi>(&#x0(?:27F9|27FA|21D2|2192|2190|21A6|2208|220B|2203|2200|221D|2286);)</mi>")
 _PUNCTUATION = re.compile(r"<mi>([:;]|&#x000B1;)</mi>")
 _WORDS = re.compile(r"\\text\s*\{([^}]* [^}]*)\}")
-_FUNCTION = re.compile(r"(<mi>(?:log|exp|det|sup|inf)</mi>)(?!<mo stretchy=\"false\">&#x00028;)")
+_FUNCTION = re.compile(
+    r"(?<!<msup>)(?<!<msub>)(<mi>(?:log|exp|det|sup|inf)</mi>)(?!<mo stretchy=\"false\">&#x00028;)"
+)
 _PRIME = re.compile(r"<msup>(<m[in]>[^<]*</m[in]>)<mi>(&#x0203[23];)</mi></msup>")
 _PRIME_AND_INDEX = re.compile(
     r"<msubsup>(<m[in]>[^<]*</m[in]>)((?:(?!</?msub|</?msup).)*?)<mi>(&#x0203[23];)</mi></msubsup>"

@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from verify.engine.claim import Kind
 from verify.engine.results import DOCUMENT, ERROR, SCHEMA, Row, as_recorded, misfit
+from verify.engine.sources import on_record
 from verify.engine.verdict import Verdict, Weight
 from verify.report import instances
-from verify.report.headline import FALSE, counted, headline, weights
+from verify.report.headline import FALSE, counted, headline, title, weights
 from verify.report.mathml import formula, inline, paragraphs
 from verify.report.tables import number
 from verify.report.typeset import typeset
@@ -76,6 +77,9 @@ def render(document: dict[str, Any], out: Path) -> str:
         n_recorded=sum(map(as_recorded, rows)),
         n_instances=sum(row["instances"] for row in rows),
         headline=headline(rows),
+        heading=title(rows),
+        recorded=any(on_record(row["id"]) for row in rows),
+        printed=any(row["kind"] == str(Kind.SOURCE) for row in rows),
         errata={weight: _errata(rows, weight) for weight in weights(rows)},
         figures={
             figure["name"]: _images(figure, out / "figures") for row in rows for figure in row["figures"]

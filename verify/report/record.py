@@ -4,6 +4,7 @@ Numbers of a run are left out: they differ from machine to machine, and `virel e
 derivation that two claims of a page share is written once.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from verify.engine.claim import Check, Claim, Correction, expected_verdict, kind_of
@@ -42,6 +43,26 @@ def record() -> dict[str, str]:
     return {INDEX: _index()} | pages | {"misprints.md": _misprints()}
 
 
+def addresses() -> dict[str, str]:
+    """Page and heading of every claim on record below `docs/claims/`, by its id."""
+    found = topics().items()
+    return {one.id: f"{topic}.md#{anchor(_title(one))}" for topic, claims in found for one in claims}
+
+
+def anchor(heading: str) -> str:
+    """Anchor of a heading, as GitHub and MyST make it.
+
+    Example:
+        >>> anchor("theorem-3: max of L, and of E[KL]")
+        'theorem-3-max-of-l-and-of-ekl'
+    """
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _title(claim: Claim) -> str:
+    return f"{claim.id}: {claim.title}"
+
+
 def _index() -> str:
     found = topics()
     lines = [
@@ -65,7 +86,7 @@ def _page(topic: str, claims: Sequence[Claim]) -> str:
 
 
 def _claim(claim: Claim, written: dict[str, str]) -> Iterator[str]:
-    yield f"## {claim.id}: {claim.title}"
+    yield f"## {_title(claim)}"
     weight = f", {claim.weight} ({claim.weight.meaning})" if claim.weight else ""
     yield f"{claim.source}. A {kind_of(claim)}. {expected_verdict(claim)}{weight}."
     yield f"$${claim.statement}$$"
@@ -104,8 +125,8 @@ def _misprints() -> str:
         "Places of the sources that are wrong, undefined or unsupported as printed.",
         "",
     ]
-    lines += ["| place | printed | read | kind | why |", "| --- | --- | --- | --- | --- |"]
+    lines += ["| place | printed | read | why |", "| --- | --- | --- | --- |"]
     for row in misprints():
-        cells = (row.where, row.printed, row.read, row.kind, row.note)
+        cells = (row.where, row.printed, row.read, f"*{row.kind}*: {row.note}")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

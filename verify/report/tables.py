@@ -1,6 +1,6 @@
 """Tables of claims and of the verdicts on them, for the terminal and for docs/claims.md."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -9,7 +9,8 @@ from rich.text import Text
 
 from verify.engine.claim import Claim, Kind, expected_verdict, kind_of
 from verify.engine.results import ERROR, Row, as_recorded
-from verify.report.headline import headline
+from verify.report.headline import headline, title
+from verify.report.record import addresses
 from verify.report.sentence import sentence
 
 COLOURS = {"CERTIFIED": "green", "HOLDS": "green", "REFUTED": "magenta", "GAP": "yellow", ERROR: "red"}
@@ -26,7 +27,7 @@ def verdict_table(rows: Sequence[Row], *, details: bool) -> Table:
 
 
 def _short(rows: Sequence[Row]) -> Table:
-    table = Table(title="VIREL, checked as printed", title_justify="left")
+    table = Table(title=title(rows), title_justify="left")
     table.add_column("claim", overflow="fold", max_width=32)
     table.add_column("source", overflow="fold", max_width=20)
     table.add_column("verdict", overflow="fold", max_width=20)
@@ -36,7 +37,7 @@ def _short(rows: Sequence[Row]) -> Table:
 
 
 def _detailed(rows: Sequence[Row]) -> Table:
-    table = Table(title="VIREL, checked as printed", title_justify="left")
+    table = Table(title=title(rows), title_justify="left")
     for name in ("claim", "source", "verdict"):
         table.add_column(name, overflow="fold")
     for name in ("instances", "worst error", "bound", "seconds"):
@@ -70,15 +71,15 @@ def claims_table(claims: Iterable[Claim], *, details: bool) -> Table:
 def claims_markdown(claims: Iterable[Claim]) -> str:
     """Markdown tables of claims for docs/claims.md, one for each kind, with their counts above.
 
-    The verdict is CERTIFIED where `--certify` proves the claim.
+    The verdict is CERTIFIED where `--certify` proves the claim. A claim on record leads to its page.
     """
-    claims = list(claims)
+    claims, pages = list(claims), addresses()
     parts = ["# All claims", "", *(f"- {line}" for line in headline([_on_record(claim) for claim in claims]))]
     for kind in Kind:
         those = [claim for claim in claims if kind_of(claim) is kind]
         if those:
             parts += [f"\n## Each a {kind}\n", "| claim | source | title | verdict | weight |"]
-            parts += ["| --- | --- | --- | --- | --- |", *map(_markdown_row, those)]
+            parts += ["| --- | --- | --- | --- | --- |", *(_markdown_row(one, pages) for one in those)]
     return "\n".join(parts) + "\n"
 
 
@@ -87,9 +88,9 @@ def _on_record(claim: Claim) -> dict[str, str | None]:
     return {"kind": str(kind_of(claim)), "verdict": verdict, "weight": claim.weight and str(claim.weight)}
 
 
-def _markdown_row(claim: Claim) -> str:
+def _markdown_row(claim: Claim, pages: Mapping[str, str]) -> str:
     cells = (
-        f"`{claim.id}`",
+        f"[`{claim.id}`](claims/{pages[claim.id]})" if claim.id in pages else f"`{claim.id}`",
         claim.source,
         claim.title,
         expected_verdict(claim) + _how(claim),

@@ -12,11 +12,10 @@ from virel_deep.commands.task_options import first_id, tasks_of
 from virel_deep.commands.train_options import SAME, TrainOptions
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import EnvSpec, whole_copies
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.design.tasks import whole_copies
 from virel_deep.design.transfer import with_prior, with_tasks
 from virel_deep.run.folder import (
     changed_versions,

@@ -12,6 +12,7 @@ from virel_deep.design.environment_settings import (
     APP_H,
     APP_H_BETA,
     CARTPOLE,
+    ERPG_DOUBLE,
     SAC_2018,
     SMCP_PENDULUM,
     SQL_2017,
@@ -112,7 +113,8 @@ SQL = Algorithm(
     temperature=Constant(),
     data=Replay(batch=128),
     hidden=(128, 128),
-    target_period=1000,
+    learning_rate=1e-3,
+    polyak=0.02,
 )
 MB_SAC = replace(SAC, value=Model())
 SMCP = replace(SAC, value=Model(horizon=0), posterior=Smc())
@@ -167,7 +169,10 @@ PRESETS = {
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
     "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep/ lists", VMPO_PENDULUM),
     "erpg": Preset(
-        ERPG, "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy", copies=8
+        ERPG,
+        "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy",
+        ERPG_DOUBLE,
+        copies=8,
     ),
     "sac-iterative": Preset(
         SAC_ITERATIVE, "Marino et al. 2021, Section 4: two inference steps; 10 samples as in IAPO"

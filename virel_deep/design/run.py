@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import EnvSpec, check_tasks, labels, specs
 from virel_deep.design.fields import Table, Tables, added, check_types, demand, demand_at_least
 from virel_deep.design.records import decode, encode
-from virel_deep.design.tasks import check_tasks, labels, specs
 
 Precision = Literal["auto", "highest", "medium", "stacked", "compiled"]
 """How float32 matrix products are computed; see `RunConfig.precision`."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from virel_deep.networks.masked import LARGE, MaskedStorage
 from virel_deep.networks.memory import Parameters, Stacks, Storage, TensorStorage
 from virel_deep.networks.stacks import Stack, by_compiled, by_numpy, matrices, whole
 
@@ -58,7 +59,7 @@ class Network:
         gradients = [Stacks(*map(Stack, layer)) for layer in self.views(self.gradient)]
         self._read = Parameters(seeds, heads, self.sizes, self.stacks, gradients)
         self._kept: dict[tuple[int, int, bool], Storage] = {}
-        self._free: dict[tuple[int, bool], list[Storage]] = {}
+        self._free: dict[tuple[int, str], list[Storage]] = {}
 
     @cached_property
     def parameters(self) -> Tensor:
@@ -123,14 +124,22 @@ class Network:
         out: Tensor = _Differentiable.apply(x, flat, self)  # type: ignore[no-untyped-call]
         return out
 
-    def take(self, rows: int) -> "Storage":
-        """Reserve memory for an autograd pass over `rows` inputs, until `give_back`."""
-        free = self._free.setdefault((rows, by_compiled()), [])
-        return free.pop() if free else self._new_storage(rows, rows)
+    def take(self, rows: int, *, fixed: bool = False) -> "Storage":
+        """Reserve memory for an autograd pass over `rows` inputs, until `give_back`.
+
+        A pass with `fixed` parameters has a gradient in its inputs alone.
+        """
+        masked = fixed and not self.flat.is_cuda and rows * max(self.sizes[1:]) >= LARGE
+        kind = "compiled" if by_compiled() else "masked" if masked else "plain"
+        free = self._free.setdefault((rows, kind), [])
+        if free:
+            return free.pop()
+        return MaskedStorage(self._read, rows) if kind == "masked" else self._new_storage(rows, rows)
 
     def give_back(self, storage: "Storage") -> None:
         """Release memory reserved by `take`, so that a later pass can use it."""
-        self._free[storage.sizes[0], not isinstance(storage, TensorStorage)].append(storage)
+        kinds = {MaskedStorage: "masked", TensorStorage: "plain"}
+        self._free[storage.sizes[0], kinds.get(type(storage), "compiled")].append(storage)
 
     def small(self, rows: int) -> bool:
         """Whether a pass over `rows` inputs spends more time on function calls than on matrix products."""
@@ -206,7 +215,8 @@ class _Differentiable(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, flat: Tensor, network: Network) -> Tensor:
-        ctx.network, ctx.version, ctx.storage = network, flat._version, network.take(x.shape[1])
+        ctx.network, ctx.version = network, flat._version
+        ctx.storage = network.take(x.shape[1], fixed=not flat.requires_grad)
         out: Tensor = ctx.storage.forward(x)
         return out
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
+from virel_deep.design.environment import labels
 from virel_deep.design.records import dotted
-from virel_deep.design.tasks import labels
 from virel_deep.results.statistics import Scores
 from virel_deep.run.metrics import read_rows
 

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import EnvSpec, numbered
 from virel_deep.design.run import RunConfig
-from virel_deep.design.tasks import numbered
 from virel_deep.run.actors import Actor, make_actor
 from virel_deep.run.evaluations import BEST
 from virel_deep.run.folder import read_config

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from virel_common.errors import require
+from virel_deep.design.environment import labels
 from virel_deep.design.fields import Tables
-from virel_deep.design.tasks import labels
 from virel_deep.study.toml_table import Table
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -25,6 +25,16 @@ class Length:
     """Steps from one evaluation to the next."""
     evaluation_episodes: int = 1
     """Episodes of each evaluation, in every task."""
+
+    @property
+    def evaluations(self) -> int:
+        """Number of evaluations of a run; the policy of the last step is always evaluated.
+
+        Example:
+            >>> Length(2500, evaluate_every=1000).evaluations
+            3
+        """
+        return -(-self.steps // self.evaluate_every)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from typing import Any
 
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.environment import EnvSpec
+from virel_deep.design.environment import EnvSpec, specs, whole_copies
 from virel_deep.design.presets import PRESETS, algorithm, preset_row, run_config
 from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.design.tasks import specs, whole_copies
 from virel_deep.design.transfer import check_prior, check_prior_size, seen_by_prior, with_prior, with_tasks
 from virel_deep.run.folder import read_config, set_steps, write_config
 from virel_deep.study.arms import Arm, depth, flat, sources

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from virel_common.errors import InputError
 from virel_deep.design.environment import LONGEST as LONGEST_EPISODE
+from virel_deep.design.environment import whole_copies
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.design.tasks import whole_copies
 from virel_deep.run.apart import STOPPED
 from virel_deep.run.folder import write_config
 from virel_deep.run.launch import train_bundle

@@ -1,7 +1,7 @@
 """Bellman backups of one MDP on preallocated arrays: one interface, dense and sparse.
 
 - `full(v, w)`: `q <- r + gamma P v`, `w <- max q`, `policy <- argmax q`.
-- `restrict()` fixes `policy`; then, on CSR, `sweep(v, w)`: `w <- r_pi + gamma P_pi v`.
+- `restrict()` fixes `policy`; then `sweep(v, w)`: `w <- r_pi + gamma P_pi v`.
 - `sweep(v, w, rhs)` has `rhs` in place of `r_pi`.
 
 Every sweep returns the smallest and the largest entry of `w - v`.
@@ -235,6 +235,17 @@ class DenseBackups:
 
     def restrict(self) -> None:
         """Nothing to do: rows of the policy are contiguous where they are."""
+
+    def sweep(self, v: Array, w: Array, rhs: Array | None = None) -> tuple[float, float]:
+        """Sweep with the fixed policy, `w <- rhs + gamma P_pi v`; returns the extremes of w - v.
+
+        `rhs=None` stands for the policy's rewards.
+        """
+        rhs = self.policy_reward() if rhs is None else rhs
+        n_states, n_actions = self.reward.shape
+        args = (self.flat, rhs, n_actions, self.policy, self.gamma, v, w)
+        low, high = dense.chosen_range(*args, 0, n_states)
+        return float(low), float(high)
 
     def evaluate(
         self, v: Array, w: Array, rhs: Array | None, *, atol: float, forcing: float, slow: float, most: int

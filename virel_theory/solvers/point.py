@@ -121,7 +121,7 @@ def _improve(
         outcome = x.task.judge(x.v, x.w, x.low, x.high)
         if watch is not None:
             watch(_progress(x, outcome, clock))
-        goes_on = np.isfinite(outcome.bound) and x.span <= best / 2 and x.span > _useful_span(x)
+        goes_on = outcome.exhausted and np.isfinite(outcome.bound) and best / 2 >= x.span > _useful_span(x)
         stale = stale + 1 if x.span > 0.99 * best else 0
         best = min(best, x.span)
         exhausted = (outcome.exhausted and not goes_on) or (stale >= PATIENCE and x.span <= outcome.plateau)

@@ -27,12 +27,12 @@ rounding of the comparison): a tenth of the work where states have ten actions. 
 $\eta_2$; the entries left as they were add $\eta$ to the bound, which at most tolerances does not matter.
 A correction that changes values by $c + e(s)$, $|e| \le h$, changes $Q_V$ by $\gamma c$ and at most
 $\beta_+h + \gamma\delta|c|$ more: the other entries get $\gamma c$ added, and that much, with the rounding of
-the step, is added to what they may be off by. Where this would spoil the bound, all actions are computed.
+the step, is added to what they may be off by. Where this would spoil the bound, or the bound falls no more,
+all actions are computed.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from virel_theory.checks import Array
 from virel_theory.mdp.policy_system import direct_solve
@@ -43,9 +43,7 @@ from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.linear import Band, krylov
 from virel_theory.solvers.problem import Outcome, Problem
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+NOTHING: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 MAX_CORRECTIONS = 500  # far more than policy iteration needs; a run ends when nothing improves any more
 MAX_DIRECT = 1000  # states up to which corrections are solved directly
 MAX_SWEEPS = 100
@@ -64,19 +62,21 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
     also = cert.backup_error(task.n_terms, r_max=task.r_max, v_max=peak(v), beta_hi=task.beta[1])
     best, change = np.inf, 0.0
     for _ in range(MAX_CORRECTIONS):
-        some = also <= USEFUL * task.tolerance(peak(v))
+        v_max = peak(v)
+        some = also <= USEFUL * task.tolerance(v_max)
         also = also if some else 0.0
-        _sweep(task, b, v, tail, q_tail, d, margin=3 * also if some else np.inf, change=change)
-        low, high = float(d.min()), float(d.max())
-        found, bound = _judge_pairs(task, v, low, high, also=also)
-        met = bound <= task.tolerance(peak(v) - abs(found.mid))
-        improves = bool((b.policy != before).any()) and max(-low, high) > _noise(task, v)
-        if met or not (bound < best / 2 or improves):
+        margin = 3 * also if some else np.inf
+        low, high = _sweep(task, b, v, tail, q_tail, d, margin=margin, change=change)
+        found, bound = _judge_pairs(task, v_max, low, high, also=also)
+        met = bound <= task.tolerance(v_max - abs(found.mid))
+        improves = max(-low, high) > _noise(task, v_max) and bool((b.policy != before).any())
+        stuck = not (bound < best / 2 or improves)
+        if met or (stuck and not some):
             break
         best, before = min(best, bound), b.policy.copy()
         _correction(task, b, d, delta, scratch)
         change, drift = move(v, tail, delta, task.gamma, task.beta[1], task.n_terms, task.r_max)
-        also += drift
+        also = np.inf if stuck else also + drift
     q_tail += found.mid
     b.q += q_tail
     return Outcome(bound, 0.0, met, exhausted=True)
@@ -92,34 +92,36 @@ def _sweep(
     *,
     margin: float,
     change: float,
-) -> None:
-    """Run the compensated sweep `paired_sweep` on the transition rows of dense or sparse backups."""
-    nothing: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    rows = (nothing, nothing, b.flat) if isinstance(b, DenseBackups) else (b.indptr, b.indices, b.data)
-    paired_sweep(*rows, task.reward, task.gamma, v, tail, b.q, q_tail, b.policy, d, margin, change)
+) -> tuple[float, float]:
+    """Run the compensated sweep `paired_sweep`, dense or CSR; returns the extremes of its residual d."""
+    rows = (NOTHING, NOTHING, b.flat) if isinstance(b, DenseBackups) else (b.indptr, b.indices, b.data)
+    known = (*rows, task.reward, task.gamma, v, tail)
+    low, high = paired_sweep(*known, b.q, q_tail, b.policy, d, margin, change)
+    return float(low), float(high)
 
 
 def _judge_pairs(
-    task: Problem, v: Array, low: float, high: float, *, also: float
+    task: Problem, v_max: float, low: float, high: float, *, also: float
 ) -> tuple[cert.Bracket, float]:
     """MacQueen bracket and error bound of values `v + tail` whose Bellman residual lies in `[low, high]`.
 
-    `also` is the error of entries of the table that no compensated sum has computed.
+    `v_max` is max|v|, infinite if a value is not a number; `also` is the error of entries of the table that
+    no compensated sum has computed.
     """
-    v_max = peak(v) * (1 + 4 * cert.UNIT)
+    eta = _noise(task, v_max)
+    v_max = v_max * (1 + 4 * cert.UNIT)
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
     scale = task.r_max + (1 + task.beta[1]) * v_max
-    eta = _noise(task, v)
     found = cert.bracket(low, high, beta=task.beta, eta=eta)
     q_max = task.r_max + task.beta[1] * v_max + abs(found.mid)
     last = cert.UNIT * (abs(found.mid) + 2 * n_roundings * scale)
     return found, cert.total_bound(found.radius, eta=eta + last + also, q_max=q_max)
 
 
-def _noise(task: Problem, v: Array) -> float:
+def _noise(task: Problem, v_max: float) -> float:
     r"""Bound $\eta_2$ on the rounding error of the residual that a compensated sweep computes."""
     n_roundings = (3 * task.n_terms + 32) * cert.UNIT
-    scale = task.r_max + (1 + task.beta[1]) * peak(v) * (1 + 4 * cert.UNIT)
+    scale = task.r_max + (1 + task.beta[1]) * v_max * (1 + 4 * cert.UNIT)
     return 4 * n_roundings**2 * scale + cert.TINY
 
 
@@ -128,8 +130,8 @@ def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Arra
     b.restrict()
     if isinstance(b, DenseBackups):
         delta[:] = 0.0
-        small = len(d) <= SMALL
-        if small or not b.evaluate(delta, scratch, d, atol=0.0, forcing=1e-4, slow=SLOW, most=MAX_SWEEPS):
+        goal = {"atol": task.atol, "forcing": 1e-4}
+        if len(d) <= SMALL or not b.evaluate(delta, scratch, d, **goal, slow=SLOW, most=MAX_SWEEPS):
             delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
         return
     if len(d) <= MAX_DIRECT:

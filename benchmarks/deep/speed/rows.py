@@ -76,6 +76,8 @@ def updates_per_step(of: Algorithm, copies: int) -> float:
         [1.0, 0.125, 0.0390625]
     """
     steps = range(copies, copies * COUNTED + 1, copies)
-    pace = {"every": of.update_every, "ratio": of.updates_per_step}
-    found = [of.data.updates(BEGUN + n, window=of.value.window, copies=copies, **pace) for n in steps]
+    every, ratio, window = of.update_every, of.updates_per_step, of.value.window
+    found = [
+        of.data.updates(BEGUN + n, window=window, copies=copies, every=every, ratio=ratio) for n in steps
+    ]
     return sum(found) / (copies * COUNTED)

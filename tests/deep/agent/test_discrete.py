@@ -39,7 +39,7 @@ CASES = [
     ("mpo-parametric", KIN | {"value.steps": 3}),
     ("rerpi", KIN | {"posterior.weights": "rank", "temperature": "zero"}),
     ("sql", KIN | {"temperature.alpha": 0.4}),
-    ("sql", KIN | {"temperature.alpha": 2.0, "value.critics": 1}),
+    ("sql", SIZES | {"temperature.alpha": 2.0, "value.critics": 1}),
     ("vmpo", ROLLOUTS | {"target_period": 7, "data.epochs": 7}),
     ("vmpo", ROLLOUTS | {"target_period": 1, "data.epochs": 3, "value.steps": 3, "posterior.keep": 0.3}),
     ("erpg", ROLLOUTS | {"temperature.alpha": 0.5}),

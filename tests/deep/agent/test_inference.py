@@ -26,7 +26,7 @@ CASES = [
     ("sac", FEW | {"prior": "fixed"}, 2),
     ("sac", FEW, 2),
     ("sql", FEW | {"target_period": 7, "temperature.alpha": 0.4}, 2),
-    ("sql", FEW | {"target_period": 7, "posterior.samples": 2, "value.critics": 1}, 1),
+    ("sql", FEW | {"posterior.samples": 2, "value.critics": 1}, 1),
 ]
 
 

@@ -147,7 +147,8 @@ WANTED_INFERRED = {
     },
     "sql": CRITICS | {
         "value.evaluation": "optimal", "posterior": "stein", "posterior.samples": 16, "prior": "uniform",
-        "temperature": "constant", "temperature.alpha": 1.0, "hidden": [128, 128], "target_period": 1000,
+        "temperature": "constant", "temperature.alpha": 1.0, "hidden": [128, 128], "target_period": 0,
+        "learning_rate": 1e-3, "polyak": 0.02,
     },
 }  # fmt: skip
 
@@ -240,6 +241,8 @@ def test_no_preset_is_without_its_line_here():
         ("sql", "Pendulum-v1", 1.0),
         ("vmpo", "Pendulum-v1", 0.01),
         ("vmpo", "InvertedPendulum-v5", 1.0),
+        ("erpg", "InvertedDoublePendulum-v5", 0.1),
+        ("erpg", "InvertedPendulum-v5", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
         ("sac-v", "InvertedPendulum-v5", 1.0),
         ("sac", "Hopper-v5", 1.0),
@@ -249,6 +252,14 @@ def test_no_preset_is_without_its_line_here():
 )
 def test_reward_scales_are_those_of_the_tables(preset, env, scale):
     assert algorithm(preset, env).reward_scale == scale
+
+
+@pytest.mark.parametrize(
+    ("env", "rate", "period"), [("Hopper-v5", 3e-4, 1000), ("InvertedPendulum-v5", 1e-3, 0)]
+)
+def test_soft_q_learning_copies_its_targets_as_its_source_does_on_the_tasks_of_the_source(env, rate, period):
+    found = algorithm("sql", env)
+    assert (found.learning_rate, found.target_period) == (rate, period)
 
 
 @pytest.mark.parametrize(

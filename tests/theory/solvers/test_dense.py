@@ -117,3 +117,6 @@ def test_a_dense_sweep_is_the_product_that_numpy_computes():
     np.testing.assert_allclose(b.q, q, rtol=0, atol=1e-13)  # 40 u of max|r| + max|v| <= 10 are 5e-14
     np.testing.assert_array_equal(b.policy, q.argmax(axis=1))
     np.testing.assert_allclose([low, high], [(w - v).min(), (w - v).max()], rtol=0, atol=1e-15)
+    low, high = b.sweep(v, w)
+    np.testing.assert_allclose(w, q.max(axis=1), rtol=0, atol=1e-13)
+    np.testing.assert_allclose([low, high], [(w - v).min(), (w - v).max()], rtol=0, atol=1e-15)

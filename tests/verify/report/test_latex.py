@@ -27,6 +27,22 @@ def texts(claim):
     return [a.text for a in claim.assumptions] + [c.derivation for c in offered(claim)]
 
 
+def unpaired(html):
+    """Powers and indices of a formula that do not have exactly two children, which browsers show wrongly."""
+    tags = re.findall(r"<(/?)(\w+)[^>]*?(/?)>", html)
+    depth, counts, wrong = 0, {}, []
+    for closes, tag, empty in tags:
+        if closes:
+            depth -= 1
+            wrong += [tag] if tag in ("msup", "msub") and counts[depth] != 2 else []
+            continue
+        counts[depth - 1] = counts.get(depth - 1, 0) + 1
+        if not empty and tag not in ("wbr", "mspace"):
+            counts[depth] = 0
+            depth += 1
+    return wrong
+
+
 @pytest.mark.parametrize("claim", all_claims().values(), ids=all_claims())
 def test_every_formula_of_the_registry_becomes_mathml_and_mathtext(claim):
     parser = MathTextParser("path")
@@ -34,11 +50,18 @@ def test_every_formula_of_the_registry_becomes_mathml_and_mathtext(claim):
         html = str(formula(latex, display=True))
         assert 'class="latex"' not in html, latex
         assert "\\" not in re.sub(r'alttext="[^"]*"', "", html), latex
+        assert not unpaired(html), latex
         for piece in pieces(upright(latex)):
             parser.parse(f"${mathtext(piece)}$")
     for text in texts(claim):
         assert "\\" not in FORMULA.sub("", text), f"LaTeX outside dollar signs: {text}"
         assert FORMULA.sub("", text).count("$") == 0, text
+
+
+def test_a_power_of_a_function_is_one_of_it_and_not_of_the_space_behind_it():
+    assert not unpaired(str(formula(r"1/(x\log^2 x) + \exp_a b")))
+    assert "mspace" in formula(r"x\log x")
+    assert unpaired("<msup><mi>log</mi><mspace width='1em'/><mn>2</mn></msup>") == ["msup"]
 
 
 def test_pieces_break_after_relations_operators_and_spaces_but_not_in_braces():

@@ -75,7 +75,7 @@ class Iterative:
         """Infer the posterior at next states in the same way, with the online critics."""
         return self.infer(state, noise, objective)
 
-    def start(self, state: Tensor) -> Tensor:
+    def initial(self, state: Tensor) -> Tensor:
         """Parameters `[K, B, 2 A]` that inference starts from."""
         mean = state.new_zeros(*state.shape[:2], self.n_action)
         return torch.cat((mean, torch.full_like(mean, self._first_log_std)), dim=-1)
@@ -88,7 +88,7 @@ class Iterative:
             noise: standard normal, `[K, B, n, N, A]`, for each of n steps.
             objective: that is climbed.
         """
-        head = self.start(state)
+        head = self.initial(state)
         for xi in noise.unbind(2):
             at_head = measured(state, head, xi, objective)
             yield Iterate(head, at_head)

@@ -131,23 +131,26 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         some = also <= USEFUL * atol
         also = also if some else 0.0
         margin = 3 * also if some else np.inf
-        paired_sweep(nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change)
-        low, high, v_max = d.min(), d.max(), largest(v) * (1 + 4 * UNIT)
+        low, high = paired_sweep(
+            nowhere, nowhere, rows, reward, gamma, v, tail, q, q_tail, policy, d, margin, change
+        )
+        v_max = largest(v) * (1 + 4 * UNIT)
         eta, last = noise(n_terms, r_max, v_max, beta[1])
         mid, bound = enclosure(low, high, beta, eta, last + also, r_max + beta[1] * v_max)
         improves = max(-low, high) > eta and (policy != before).any()
-        if bound <= atol or not (bound < best / 2 or improves):
+        stuck = not (bound < best / 2 or improves)
+        if bound <= atol or (stuck and not some):
             break
         best = min(best, bound)
         before[:] = policy
         delta[:] = 0.0
         if n_states <= SMALL or not evaluate(
-            rows, d, n_actions, policy, gamma, delta, w, 0.0, 1e-4, SLOW, MAX_SWEEPS
+            rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS
         ):
             delta[:] = d
             solve_policy(rows, n_actions, policy, gamma, matrix, delta)
         change, drift = move(v, tail, delta, gamma, beta[1], n_terms, r_max)
-        also += drift
+        also = np.inf if stuck else also + drift
     for s in range(n_states):
         for a in range(n_actions):
             q[s, a] += q_tail[s, a] + mid

@@ -17,14 +17,14 @@ def paired_sweep(
 ):  # fmt: skip
     """Compensated sweep of T* on values `v + tail`: `(q, q_tail) <- r + gamma P (v + tail)`.
 
-    `d <- max_a (q, q_tail) - (v + tail)`. Rows are dense if `indices` is empty.
+    `d <- max_a (q, q_tail) - (v + tail)`; returns its extremes. Rows are dense if `indices` is empty.
 
     With a finite `margin`, q holds backups of earlier values on entry. They get `change` added, and only
     actions within `margin` of the best of their state are computed anew.
     """
     n_states, n_actions = reward.shape
     dense, some = len(indices) == 0, margin < np.inf
-    heads, rests = np.empty(WIDTH), np.empty(WIDTH)
+    heads, rests, low, high = np.empty(WIDTH), np.empty(WIDTH), np.inf, -np.inf
     for s in range(n_states):
         least = -np.inf
         if some:
@@ -49,8 +49,10 @@ def paired_sweep(
             if x > best or (x == best and y > best_tail):
                 best, best_tail, arg = x, y, a
         policy[s] = arg
-        change_of_s = best - v[s]
-        d[s] = change_of_s + (sum_error(best, -v[s], change_of_s) + (best_tail - tail[s]))
+        gap = best - v[s]
+        d[s] = gap + (sum_error(best, -v[s], gap) + (best_tail - tail[s]))
+        low, high = min(low, d[s]), max(high, d[s])
+    return low, high
 
 
 @njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ _ONE = np.uint64(1)
 
 def peak(x: Array) -> float:
     """Largest absolute value of an array; infinite where there is a NaN."""
-    return float(largest(x.reshape(-1)))
+    return float(largest(x if x.ndim == 1 else x.reshape(-1)))
 
 
 @njit(cache=True)
