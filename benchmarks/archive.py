@@ -31,6 +31,7 @@ GROUPS = (
     "study",
     "rows",
     "models",
+    "transfer",
 )
 KEPT = {
     "config.json",

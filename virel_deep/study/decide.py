@@ -40,6 +40,7 @@ from math import isfinite
 
 import numpy as np
 
+from virel_deep.results.read import LAST
 from virel_deep.results.statistics import Estimate, Scores, improvement
 from virel_deep.study.plan import Hypothesis, Study
 from virel_deep.study.rank_tests import RankTest, holm, paired_rank_test, smallest_p, stratified_rank_test
@@ -100,6 +101,19 @@ def power_note(study: Study, hypothesis: Hypothesis) -> str:
     return (
         f"{said}, above every threshold (at most {float(last):.2g}): it can't be decided without more seeds."
     )
+
+
+def short_note(study: Study, hypothesis: Hypothesis) -> str | None:
+    """Sentence on environments with fewer evaluations than a final score is the mean of, if there are any."""
+    if hypothesis.score != "final":
+        return None
+    few = {
+        env.name: n
+        for env in study.environments
+        if env.name in hypothesis.environments and (n := env.length.evaluations) < LAST
+    }
+    found = ", ".join(f"{name} has {n}" for name, n in few.items())
+    return found and f"{hypothesis.name}: a final score is the mean of the last {LAST} evaluations; {found}."
 
 
 def _test(hypothesis: Hypothesis, results: Sequence[Result]) -> RankTest | None:

@@ -26,6 +26,16 @@ class Length:
     evaluation_episodes: int = 1
     """Episodes of each evaluation, in every task."""
 
+    @property
+    def evaluations(self) -> int:
+        """Number of evaluations of a run; the policy of the last step is always evaluated.
+
+        Example:
+            >>> Length(2500, evaluate_every=1000).evaluations
+            3
+        """
+        return -(-self.steps // self.evaluate_every)
+
 
 @dataclass(frozen=True)
 class Environment:

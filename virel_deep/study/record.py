@@ -137,11 +137,11 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 
 def _amended(record: Record, study: Study, out: Path, place: str, amend: str | None) -> Record:
-    rule = (
-        f"must say why {place} differs from the plan recorded in {out} "
-        f"({'; '.join(differing(record, study))}); or put the file back"
-    )
-    require(amend is not None and amend.strip() != "", "amend", amend, rule)
+    if amend is None or not amend.strip():
+        raise InputError(
+            f"`amend` must say why {place} differs from the plan recorded in {out} "
+            f"({'; '.join(differing(record, study))}); or put the file back"
+        )
     for job in jobs_of(study):
         folder = job_folder(out, job)
         if (folder / "config.json").exists():

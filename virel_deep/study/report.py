@@ -12,7 +12,7 @@ from virel_deep.results.names import Entry
 from virel_deep.results.remarks import remarks as remarks_on
 from virel_deep.results.statistics import Estimate
 from virel_deep.results.tables import ScoreTable, overall_table, score_table
-from virel_deep.study.decide import Decision, decide, power_note
+from virel_deep.study.decide import Decision, decide, power_note, short_note
 from virel_deep.study.plan import Study
 from virel_deep.study.record import Plan, Record, changes
 from virel_deep.study.scores import Result, entries_of, groups, read_results
@@ -72,7 +72,11 @@ def contents(out: Path, record: Record, *, differing: Sequence[str] = ()) -> Con
     study = record.study
     results = read_results(out, study)
     decisions = decide(study, results)
-    parts = (_decisions(study, decisions), _improvement(study, decisions), _scores(results))
+    parts = (
+        _decisions(study, decisions, amended=len(record.plans) > 1),
+        _improvement(study, decisions),
+        _scores(results),
+    )
     circumstances = (_deviations(record, results, differing), _cost(results), _versions(record))
     return Contents(study, record, results, decisions, parts, circumstances)
 
@@ -90,7 +94,7 @@ def scores_csv(study: Study, results: Sequence[Result]) -> str:
     return out.getvalue()
 
 
-def _decisions(study: Study, decisions: Sequence[Decision]) -> Part:
+def _decisions(study: Study, decisions: Sequence[Decision], *, amended: bool) -> Part:
     rows = [
         (
             one.hypothesis.name,
@@ -110,12 +114,18 @@ def _decisions(study: Study, decisions: Sequence[Decision]) -> Part:
         f"{float(study.level):g}. A supported claim holds in at least one environment, on the average over "
         "them; it need not hold in each."
     )
+    if amended:
+        lead += (
+            " The plan was amended after the first run (see the deviations): if that was because of scores "
+            "seen by then, as when seeds are added where nothing was decided, the bound does not hold."
+        )
     if not decisions:
         lead = "The study states no hypothesis; its scores are descriptive."
     missing = [
         f"{one.hypothesis.name}: waits for {', '.join(one.missing)}." for one in decisions if one.missing
     ]
     notes = [power_note(study, one.hypothesis) for one in decisions]
+    notes += filter(None, (short_note(study, one.hypothesis) for one in decisions))
     tables = (ScoreTable("Hypotheses", columns, rows),) if rows else ()
     return Part("decisions", "Decisions", lead, tables, (*missing, *notes))
 
@@ -140,7 +150,10 @@ def _scores(results: Sequence[Result]) -> Part:
     if not named:
         return Part("scores", "Scores", "No seed has been evaluated yet.")
     tables = [table for one in named for table in (score_table(one), _overall(one))]
-    lead = "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap."
+    lead = (
+        "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap. "
+        "P(better) is of final returns here, whatever score a hypothesis has."
+    )
     remarks = dict.fromkeys(line for one in named for line in remarks_on(one) if "--steps" not in line)
     return Part("scores", "Scores", lead, tuple(filter(None, tables)), tuple(remarks))
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from virel_deep.results.tables import ScoreTable
-from virel_deep.study.decide import power_note
+from virel_deep.study.decide import power_note, short_note
 from virel_deep.study.jobs import Job, prior_job
 from virel_deep.study.plan import Study
 from virel_deep.study.probe import Speed
@@ -30,6 +30,7 @@ def plan_table(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed]) -
 def plan_notes(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed], cores: int) -> list[str]:
     """Notes below a study's plan: total time against the budget, and which hypotheses can be decided."""
     notes = [power_note(study, one) for one in study.hypotheses]
+    notes += filter(None, (short_note(study, one) for one in study.hypotheses))
     if not speeds:
         return [*notes, "Times were not measured (--no-probe)."]
     hours = {job.name: speeds[job.name].core_hours(job.env.length) for job in jobs}
@@ -39,7 +40,9 @@ def plan_notes(study: Study, jobs: Sequence[Job], speeds: Mapping[str, Speed], c
         source = prior_job(study, job)
         ends[job.name] = hours[job.name] + (0.0 if source is None else ends[source.name])
     wall = max(total / cores, *ends.values())
-    notes.append(f"Expected: {total:.2f} core hours, about {wall:.2f} hours on {cores} cores.")
+    notes.append(
+        f"Expected: {total:.2f} core hours, about {wall:.2f} hours on {cores} core{'s' * (cores > 1)}."
+    )
     if study.core_hours is not None:
         share = f"the budget of {study.core_hours:g} core hours"
         excess = total - study.core_hours
