@@ -86,7 +86,7 @@ def solve_policy(rows, n_actions, policy, gamma, matrix, x):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def iterate(rows, reward, gamma, n_terms, r_max, atol, matrix, rhs, v, w, q, policy):
+def iterate_policies(rows, reward, gamma, n_terms, r_max, atol, matrix, rhs, v, w, q, policy):
     """Policy iteration on one MDP, until one more backup meets `atol` or rounding allows no more.
 
     `q, policy <-` the backup of the last values v; returns the extremes of T v - v.
@@ -164,7 +164,7 @@ def solve_one(rows, reward, gamma, n_terms, atol, matrix, d, v, w, q, plain, pol
     r_max = 0.0
     for x in reward.flat:
         r_max = max(r_max, abs(x) if x > -np.inf else 0.0)
-    low, high = iterate(rows, reward, gamma, n_terms, r_max, atol, matrix, d, v, w, q, policy)
+    low, high = iterate_policies(rows, reward, gamma, n_terms, r_max, atol, matrix, d, v, w, q, policy)
     beta, v_max = beta_interval(gamma, n_terms), largest(v)
     eta = backup_error(n_terms, r_max, v_max, beta[1])
     mid, bound = enclosure(low, high, beta, eta, 0.0, r_max + beta[1] * v_max)
