@@ -1,4 +1,4 @@
-"""The command `virel presets`: list the named algorithms, or every setting of one of them."""
+"""The command `virel presets`: list the named algorithms, every setting of one of them, or an axis's kinds."""
 
 import sys
 from collections.abc import Sequence
@@ -14,19 +14,24 @@ from virel_common.errors import InputError
 from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.design.fields import Part, hints_of, is_axis
 from virel_deep.design.presets import PRESETS, preset_row
-from virel_deep.design.records import described
+from virel_deep.design.records import described, summary
 
 WIDTH = 110
 """Columns of a table where the output is not a terminal."""
 
+AXES = {name: hint for name, hint in hints_of(Algorithm).items() if is_axis(hint)}
+"""Axes of the design space, the parts that an algorithm has one of each, by name."""
+
 
 @dataclass(frozen=True)
 class PresetsOptions:
-    """List the presets, or every setting of one of them with its value and meaning."""
+    """List the presets, every setting of one of them, or the kinds that a part may have."""
 
     preset: Annotated[str | None, tyro.conf.Positional] = None
-    """Preset (named algorithm) whose settings to list; default: a table of all presets."""
+    """Preset (named algorithm) whose settings to list; or value, posterior, prior, temperature or data, to list
+    the kinds of that part with their settings; default: a table of all presets."""
 
 
 def main_presets(argv: Sequence[str]) -> int:
@@ -35,7 +40,12 @@ def main_presets(argv: Sequence[str]) -> int:
 
 
 def _print(options: PresetsOptions) -> int:
-    tables = [_presets()] if options.preset is None else _settings(options.preset)
+    if options.preset is None:
+        tables = [_presets()]
+    elif options.preset in AXES:
+        tables = [_kinds(AXES[options.preset])]
+    else:
+        tables = _settings(options.preset)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for table in tables:
         console.print(table)
@@ -55,9 +65,21 @@ def _presets() -> Table:
         )
     table.caption = (
         "Where actions are discrete, tanh-gaussian is categorical, weighted is enumerated, stein is tilted, "
-        "and latent is latent-categorical: `virel presets NAME` lists the settings."
+        "and latent is latent-categorical: `virel presets NAME` lists the settings, and "
+        "`virel presets posterior` the kinds of that part, also those that no preset has."
     )
     table.caption_justify = "left"
+    return table
+
+
+def _kinds(axis: type[Part]) -> Table:
+    """Table of an axis's kinds, each with its file and its settings as they are unless they are given."""
+    table = _table("setting", "default", "meaning")
+    for kind, part in axis.kinds.items():
+        file = part.__module__.replace(".", "/") + ".py"
+        table.add_row(f"{axis.axis}={kind}", "", escape(f"{summary(part)} ({file})"), style="bold")
+        for setting in described(part()):
+            table.add_row(f"  {setting.name}", escape(str(setting.value)), escape(setting.meaning))
     return table
 
 

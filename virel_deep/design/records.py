@@ -156,10 +156,15 @@ def _described(config: Any) -> Iterator[Setting]:
     for name in hints_of(type(config)):
         value = getattr(config, name)
         if isinstance(value, Part):
-            yield Setting(name, value.kind, inspect.cleandoc(type(value).__doc__ or "").split("\n")[0])
+            yield Setting(name, value.kind, summary(type(value)))
             yield from _described(value)
         else:
             yield Setting(dotted_name(config, name), value, texts.get(name, ""))
+
+
+def summary(kind: type[Part]) -> str:
+    """First line of the docstring of a kind of part."""
+    return inspect.cleandoc(kind.__doc__ or "").split("\n")[0]
 
 
 def meanings(kind: Any) -> dict[str, str]:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from virel_common.command import main
-from virel_deep.commands.presets import main_presets
+from virel_deep.commands.presets import AXES, main_presets
 from virel_deep.design.presets import PRESETS
 from virel_deep.design.records import described
 
@@ -37,6 +37,22 @@ def test_a_preset_is_listed_with_every_setting_its_value_and_its_meaning(capsys)
         "top-share-categorical, score-categorical, tilted, latent, "
         "latent-categorical, iterative, stein, smc." in " ".join(printed(["td3"], capsys).split())
     )
+
+
+def test_an_axis_is_listed_with_every_kind_its_file_and_its_settings(capsys):
+    assert list(AXES) == ["value", "posterior", "prior", "temperature", "data"]
+    for name, axis in AXES.items():
+        text = printed([name], capsys)
+        words = text.split()
+        for kind, part in axis.kinds.items():
+            [line] = [line for line in text.splitlines() if line.split()[:1] == [f"{name}={kind}"]]
+            assert line.startswith(f"{name}={kind} ")
+            assert f"({part.__module__.replace('.', '/')}.py)" in words
+        settings = [setting for part in axis.kinds.values() for setting in described(part())]
+        for setting in settings:
+            assert setting.name in words
+            assert " ".join(setting.meaning.split()[:2]) in text
+        assert max(map(len, text.splitlines())) <= 110
 
 
 def test_a_meaning_with_brackets_is_shown_whole(capsys):
