@@ -55,7 +55,8 @@ def summary(rows: Sequence[Row]) -> str:
     """Terminal line on a run's proofs: number of certificates, and undecided statements with reasons."""
     outcomes = [outcome for row in rows for outcome in row.get("certificates", ())]
     if not outcomes:
-        return "no certificates: none of these claims has a proof (docs/guide/add_a_claim.md says how to write one)"
+        guide = "docs/guide/add_a_claim.md"
+        return f"no certificates: none of these claims has a proof ({guide} says how to write one)"
     proved = sum(outcome["certified"] for outcome in outcomes)
     failed = [f"{o['claim']} ({o['form']}): {o['reason']}" for o in outcomes if not o["ok"]]
     trivial = sum(outcome["trivial"] for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""The command `virel presets`: list the named algorithms, every setting of one of them, or an axis's kinds."""
+"""The command `virel presets`: list the named algorithms, every setting of one, or the kinds of an axis."""
 
 import sys
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ class PresetsOptions:
     """List the presets, every setting of one of them, or the kinds that a part may have."""
 
     preset: Annotated[str | None, tyro.conf.Positional] = None
-    """Preset (named algorithm) whose settings to list; or value, posterior, prior, temperature or data, to list
-    the kinds of that part with their settings; default: a table of all presets."""
+    """Preset (named algorithm) whose settings to list; or value, posterior, prior, temperature or data, to
+    list the kinds of that part with their settings; default: a table of all presets."""
 
 
 def main_presets(argv: Sequence[str]) -> int:
