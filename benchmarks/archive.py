@@ -25,6 +25,7 @@ GROUPS = (
     "residual",
     "sb3",
     "speed",
+    "speed-rows",
     "solvers",
     "iterates",
     "mutation",

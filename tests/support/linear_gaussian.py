@@ -54,7 +54,7 @@ class Fitted:
         rng = torch.Generator().manual_seed(1)
         critic = Network(1, 1, (2, 1), device=CPU)  # zero
         numbers = torch.randn(1, rollouts, h, 2, generator=rng)
-        along = Paths(self.world, walk, torch.zeros(1, rollouts, dtype=torch.long), numbers)
+        along = Paths(self.world.follow(torch.zeros(1, rollouts)), walk, numbers)
         objective = Objective(lambda *_: None, Uniform(), torch.zeros(1, 1))
         state, a = torch.full((1, rollouts, 1), start), torch.full((1, rollouts, 1, 1), action)
         of = Horizon(DISCOUNT, False)

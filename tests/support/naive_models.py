@@ -68,6 +68,12 @@ class NaiveWorld:
         order = sorted(range(len(self.nets)), key=lambda m: float(self.error[m]))
         return order[: self.n_elites]
 
+    def members(self, numbers):
+        """Groups of equal size, the last smaller: the smallest numbers follow the first elite, and so on."""
+        elites = self.elites()
+        size = math.ceil(len(numbers) / len(elites))
+        return [elites[sum(other < u for other in numbers) // size] for u in numbers]
+
     def step(self, s, a, members, xi):
         """One row after the other, each by its own member."""
         states, rewards, ends = [], [], []
@@ -100,8 +106,7 @@ class Expanded:
     def expand(self, qs, s, a, noise, alpha):
         """Values of the actions `[B, A]`, rewards of the model first, then the critics'."""
         settings, n, gamma = self.set.value, self.n_observation, self.set.gamma
-        elites = self.world.elites()
-        members = [elites[int(u * len(elites))] for u in noise["member"][:, 0]]
+        members = self.world.members(noise["member"][:, 0].tolist())
         numbers = noise["rollout"].view(len(s), settings.horizon, n + self.n_action)
         total, survived = torch.zeros(len(s)), torch.ones(len(s))
         for i in range(settings.horizon):

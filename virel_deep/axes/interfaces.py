@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
+from virel_deep.axes.groups import Groups
 from virel_deep.axes.tensors import Fitted, PriorLoss, Stepped, Transitions, Weighted
 from virel_deep.networks.network import Network
 
@@ -29,11 +30,15 @@ Noise = Mapping[str, Tensor]
 """Random numbers drawn for each `Draw`, by its name, `[K, B, width]`."""
 
 
+QOf = Callable[[Tensor, Tensor], Tensor]
+"""Function from states `[K, B, O]` and actions `[K, B, N, A]` to values `[K, B, N]`."""
+
+
 class Objective(NamedTuple):
     r"""Objective at each state, $E[Q] - \alpha\,KL(\pi \| p)$ with p the prior: Marino et al., Eq. (16)."""
 
-    q_of: Callable[[Tensor, Tensor], Tensor]
-    """Q `[K, B, N]` at states `[K, B, O]` and actions `[K, B, N, A]`, differentiable in the actions."""
+    q_of: QOf
+    """Values of actions at the states of the minibatch, differentiable in the actions."""
     prior: "Prior"
     alpha: Tensor
     """Temperature `[K, 1]`."""
@@ -44,15 +49,30 @@ class Objective(NamedTuple):
 
 
 class World(Protocol):
-    """Interface of a model of the environment, for R rollouts of each seed."""
+    """Interface of a model of the environment, for rollouts and plans of each seed."""
 
     width: int
-    """Standard normal numbers that a step of a rollout needs."""
+    """Standard normal numbers that a step needs."""
+
+    def follow(self, uniform: Tensor) -> "Followed":
+        """Let B rollouts follow members of the model, by numbers `[K, B]` in [0, 1)."""
 
     def member(self, uniform: Tensor) -> Tensor:
-        """Member `[K, R]` that each rollout follows, from numbers `[K, R]` in [0, 1)."""
+        """Member `[K, R]` that each plan follows, from numbers `[K, R]` in [0, 1)."""
 
     def step(self, state: Tensor, action: Tensor, member: Tensor, noise: Tensor) -> Stepped:
+        """Step plans from states `[K, R, O]` by actions `[K, R, A]`, with the noise `[K, R, width]`."""
+
+
+class Followed(Protocol):
+    """Interface of a model that rollouts follow, each along one member from its first step to its last."""
+
+    width: int
+    """Standard normal numbers that a step needs."""
+    groups: Groups
+    """Order of the rollouts in which `step` takes their rows."""
+
+    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Stepped:
         """Step from states `[K, R, O]` by actions `[K, R, A]`, with the noise `[K, R, width]`.
 
         Differentiable in states and actions, never in the model's parameters.

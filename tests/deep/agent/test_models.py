@@ -41,6 +41,7 @@ def test_fifty_updates_in_double_precision_are_those_of_the_plain_agent(preset, 
 
 
 EXPANDED, LOSS, OBSERVE = model_q.expanded_q, ensemble.fit_loss, Normaliser.observe
+GROUPED = ensemble.grouped
 
 
 def without_divergence(*args, of, **along):
@@ -62,7 +63,7 @@ PLANTED = [
     (ensemble, "HOLD_OUT_RATE", 0.9),
     (gaussian_model, "LOG_VARIANCE", (-10.0, 0.9)),
     (Normaliser, "observe", once),
-    (ensemble.Ensemble, "member", lambda self, uniform: self.elites[:, :1].expand(uniform.shape)),
+    (ensemble, "grouped", lambda uniform, n: GROUPED(0 * uniform, n)),
 ]
 
 

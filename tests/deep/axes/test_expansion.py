@@ -6,7 +6,7 @@ import torch
 from tests.support.deep import agent_of, algorithm_of, feed, update_data
 from tests.support.source_mutants import mutated_code
 from virel_deep.axes.model import ensemble
-from virel_deep.axes.model.ensemble import Ensemble
+from virel_deep.axes.model.ensemble import Followers
 from virel_deep.axes.model.expansion import Horizon, Paths, expanded_q
 
 N, A, B, H = 3, 2, 6, 3
@@ -36,59 +36,83 @@ def noise_of(agent, seed=2):
     return {"member": uniform, "rollout": normal}
 
 
-class Spy:
-    """A model that records what it is asked, and the steps of another one, or steps of our own."""
-
-    width = N
+class Altered:
+    """A model whose steps are those of another one, in part replaced by numbers of our own."""
 
     def __init__(self, world, **replaced):
-        self.world, self.replaced, self.members = world, replaced, []
+        self.world, self.replaced = world, replaced
 
-    def member(self, uniform):
-        return self.world.member(uniform)
+    def follow(self, uniform):
+        self.followed = self.world.follow(uniform)
+        self.width, self.groups = self.followed.width, self.followed.groups
+        return self
 
-    def step(self, state, action, member, noise):
-        self.members.append(member)
-        return self.world.step(state, action, member, noise)._replace(**self.replaced)
+    def step(self, state, action, noise):
+        found = self.followed.step(state, action, noise)
+        ours = {name: torch.full_like(found.reward, number) for name, number in self.replaced.items()}
+        return found._replace(**ours)
 
 
 def expand(agent, state, action, world=None, h=H, *, soft=True, walk=None, seed=2):
     """Expanded values of an agent's critics, along a model of our choice."""
-    world, noise = world or agent.parts.value.world, noise_of(agent, seed)
-    numbers = noise["rollout"].view(1, B, H, N + A)[:, :, :h]
-    member = world.member(noise["member"][..., 0])
-    along = Paths(world, walk or agent.parts.posterior.walk, member, numbers)
+    noise, n = noise_of(agent, seed), state.shape[1]
+    numbers = noise["rollout"].view(1, B, H, N + A)[:, :n, :h]
+    followed = (world or agent.parts.value.world).follow(noise["member"][:, :n, 0])
+    along = Paths(followed, walk or agent.parts.posterior.walk, numbers)
     of = Horizon(0.9, soft)
     critic = agent.networks["critic"]
     return expanded_q(critic, state, action, along=along, objective=agent.objective, of=of)
 
 
-def test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones(trained):
+def one_by_one(agent, state, action):
+    """Expanded values `[n]` of single actions, a rollout after the other, asking all members at each step."""
+    world, noise, gamma = agent.parts.value.world, noise_of(agent), 0.9
+    n, alpha = state.shape[1], float(agent.temperature.alpha)
+    uniform, elites = noise["member"][0, :n, 0], world.elites[0].tolist()
+    rank = uniform.argsort().argsort().tolist()
+    out, followed = [], []
+    for b in range(n):
+        member = elites[rank[b] // -(-n // len(elites))]
+        followed.append(member)
+        at, a, total, weight = state[:, b : b + 1], action[:, b : b + 1, 0], 0.0, 1.0
+        for xi in noise["rollout"][:, b : b + 1].view(1, 1, H, N + A).unbind(2):
+            found = world.step(at, a, torch.tensor([[member]]), xi[..., :N])
+            total = total + weight * found.reward
+            weight = gamma * weight * (1 - found.ends)
+            walked = agent.parts.posterior.walk(found.state, xi[..., N:], agent.objective)
+            total = total - weight * alpha * walked.log_ratio[:, :, 0]
+            at, a = found.state, walked.action[:, :, 0]
+        q = agent.networks["critic"](torch.cat((at, a), -1)).squeeze(-1).amin(1)
+        out.append((total + weight * q).item())
+    return torch.tensor(out), followed
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])  # as many rollouts as members, fewer, and no multiple
+def test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones(trained, n):
     # mbrl-lib, pull request 61: members were drawn again for every batch.
     agent, state, action = trained
-    spy = Spy(agent.parts.value.world)
-    expand(agent, state, action, spy)
-    assert len(spy.members) == H
-    assert all(torch.equal(one, spy.members[0]) for one in spy.members)
-    assert len(set(spy.members[0][0].tolist())) > 1
-    assert torch.equal(spy.members[0], spy.member(noise_of(agent)["member"][..., 0]))
+    with torch.no_grad():
+        found = expand(agent, state[:, :n], action[:, :n])[0, :, 0]
+        wanted, followed = one_by_one(agent, state[:, :n], action[:, :n])
+    assert len(set(followed)) == min(n, -(-n // -(-n // 3)))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_nothing_counts_after_the_end_of_an_episode(trained):
     # d3rlpy, issue 101: rollouts went on past terminal states.
     agent, state, action = trained
     world = agent.parts.value.world
-    found = expand(agent, state, action, Spy(world, ends=torch.ones(1, B)))[0, :, 0]
+    found = expand(agent, state, action, Altered(world, ends=1.0))[0, :, 0]
     noise = noise_of(agent)
-    member = world.member(noise["member"][..., 0])
-    first = world.step(state, action[:, :, 0], member, noise["rollout"].view(1, B, H, N + A)[:, :, 0, :N])
-    torch.testing.assert_close(found, first.reward[0])
+    of, xi = world.follow(noise["member"][..., 0]), noise["rollout"].view(1, B, H, N + A)[:, :, 0, :N]
+    first = of.step(*map(of.groups.arranged, (state, action[:, :, 0], xi)))
+    torch.testing.assert_close(found, of.groups.restored(first.reward)[0])
 
 
 def test_the_horizon_counts_the_steps_of_the_model(trained):
     # x35f/model_based_rl, issue 2: the schedule of horizons had no effect. Here there is none: h is fixed.
     agent, state, action = trained
-    one = Spy(agent.parts.value.world, reward=torch.ones(1, B), ends=torch.zeros(1, B))
+    one = Altered(agent.parts.value.world, reward=1.0, ends=0.0)
     critic = agent.networks["critic"]
     critic.flat.zero_()
     for h in (1, 2, 3):
@@ -104,7 +128,7 @@ def test_values_stay_bounded_when_the_model_explodes(trained):
     of = world.normaliser
     at, a = state, action[:, :, 0]
     for i in range(20):
-        found = world.step(at, a, world.member(torch.rand(1, B)), torch.randn(1, B, N))
+        found = world.follow(torch.rand(1, B)).step(at, a, torch.randn(1, B, N))
         assert (found.state >= of.least[..., :N]).all(), i
         assert (found.state <= of.most[..., :N]).all(), i
         assert (found.reward.abs() <= torch.maximum(of.least.abs(), of.most.abs())[..., -1]).all(), i
@@ -142,10 +166,10 @@ def test_rollouts_follow_the_policy_and_pay_its_divergence(trained):
 
     def spied(at, noise, objective):
         found = walk(at, noise, objective)
-        ratios.append(found.log_ratio[0, :, 0])
+        ratios.append(world.groups.restored(found.log_ratio[:, :, 0])[0])
         return found
 
-    world = Spy(agent.parts.value.world, ends=torch.zeros(1, B))
+    world = Altered(agent.parts.value.world, ends=0.0)
     soft = expand(agent, state, action, world, walk=spied)[0, :, 0]
     hard = expand(agent, state, action, world, soft=False)[0, :, 0]
     alpha = float(agent.temperature.alpha)
@@ -166,9 +190,9 @@ def test_all_actions_of_a_state_share_its_random_numbers(trained):
 
 PLANTED = [
     (
-        expanded_q,
-        "at, a = found",
-        "member = member.roll(1, 1)\n        at, a = found",
+        Followers.step,
+        "differentiable(of_group, fixed=True)",
+        "differentiable(of_group.roll(t := int(noise[0, 0, 0] > 0), 0), fixed=True).roll(-t, 0)",
         test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones,
     ),
     (expanded_q, " * (1 - found.ends)", "", test_nothing_counts_after_the_end_of_an_episode),
@@ -179,7 +203,12 @@ PLANTED = [
         "",
         test_values_stay_bounded_when_the_model_explodes,
     ),
-    (Ensemble.step, ", fixed=True", "", test_no_gradient_of_inference_reaches_the_model_or_later_actions),
+    (
+        Followers.step,
+        "self._networks.differentiable(of_group, fixed=True)",
+        "self._world.network.differentiable(inputs)[:, 0]",
+        test_no_gradient_of_inference_reaches_the_model_or_later_actions,
+    ),
     (expanded_q, "if of.soft", "if False", test_rollouts_follow_the_policy_and_pay_its_divergence),
 ]
 
@@ -189,5 +218,6 @@ PLANTED = [
 )
 def test_a_known_bug_is_found_when_it_is_planted(monkeypatch, trained, function, old, new, check):
     monkeypatch.setattr(function, "__code__", mutated_code(function, old, new))
+    more = (B,) if check is test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones else ()
     with pytest.raises(AssertionError):
-        check(trained)
+        check(trained, *more)

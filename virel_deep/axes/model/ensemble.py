@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from virel_deep.axes.groups import Groups, grouped
 from virel_deep.axes.model.gaussian_model import fit_loss, predicted
 from virel_deep.axes.model.normaliser import Normaliser
 from virel_deep.axes.tensors import Stepped, Transitions, seed_mean, seedwise
@@ -36,14 +37,27 @@ class Ensemble:
         """Running hold-out error of every member, mean square in normalised columns, `[K, M]`."""
         self._compared = torch.zeros(network.seeds, 1, device=device)
         self._n_elites = elites
+        self._followed = Network(network.seeds * elites, 1, network.sizes, device=device)
 
     @property
     def elites(self) -> Tensor:
         """Members that rollouts follow, `[K, E]`: those with the smallest hold-out error."""
         return self.error.topk(self._n_elites, dim=1, largest=False, sorted=True).indices
 
+    def follow(self, uniform: Tensor) -> "Followers":
+        """Let B rollouts follow the elites as they are now, in groups by numbers `[K, B]` in [0, 1).
+
+        Until the next call: there is one copy of the elites' parameters.
+        """
+        seed = torch.arange(self.network.seeds, device=uniform.device)[:, None]
+        chosen = (seed * self.network.heads + self.elites).flatten()
+        for mine, theirs in zip(self._followed.layers, self.network.layers, strict=True):
+            mine.weight.copy_(theirs.weight[chosen])
+            mine.bias.copy_(theirs.bias[chosen])
+        return Followers(self, self._followed, grouped(uniform, self._n_elites))
+
     def member(self, uniform: Tensor) -> Tensor:
-        """Member `[K, R]` that each of R rollouts follows, from numbers `[K, R]` in [0, 1)."""
+        """Member `[K, R]` that each of R plans follows, from numbers `[K, R]` in [0, 1)."""
         chosen = (uniform * self._n_elites).long().clamp(max=self._n_elites - 1)
         return self.elites.gather(1, chosen)
 
@@ -53,7 +67,7 @@ class Ensemble:
         rows = torch.cat((data.state, data.next_state - data.state, data.reward[..., None]), dim=-1)
         self.normaliser.observe(rows)
         action = data.history[..., data.state.shape[-1] :]
-        out = self.network.differentiable(self._inputs(data.state, action))
+        out = self.network.differentiable(self.inputs(data.state, action))
         target = ((rows - self.normaliser.shift) / self.normaliser.size)[..., self.width :]
         loss, error = seedwise(fit_loss, out, target, data.terminated, data.held_out)
         self._compare(error, seed_mean(data.held_out) > 0)
@@ -62,22 +76,25 @@ class Ensemble:
         return seed_mean(loss) * self.network.heads, report
 
     def step(self, state: Tensor, action: Tensor, member: Tensor, noise: Tensor) -> Stepped:
-        """Step R rollouts; differentiable in states and actions, and never in the model's parameters.
+        """Step R plans, each by any member; every member is asked for all of them.
 
         Args:
             state: `[K, R, O]`.
             action: `[K, R, A]`.
-            member: the network that each rollout follows, `[K, R]`.
+            member: the network that each plan follows, `[K, R]`.
             noise: standard normal, `[K, R, O]`.
         """
-        out = self.network.differentiable(self._inputs(state, action), fixed=True)
+        out = self.network(self.inputs(state, action))
         place = member[:, None, :, None].expand(-1, 1, -1, out.shape[-1])
+        return self.moved(state, out.gather(1, place).squeeze(1), noise)
+
+    def moved(self, state: Tensor, out: Tensor, noise: Tensor) -> Stepped:
+        """What networks' outputs `[K, R, 2 (O + 1) + 1]` make of states, within the seen ranges."""
         of, n = self.normaliser, self.width
         scales = (of.shift[..., n:], of.size[..., n:], of.least, of.most)
-        found = seedwise(_moved, state, out.gather(1, place).squeeze(1), noise, *scales)
-        return Stepped(*found)
+        return Stepped(*seedwise(_moved, state, out, noise, *scales))
 
-    def _inputs(self, state: Tensor, action: Tensor) -> Tensor:
+    def inputs(self, state: Tensor, action: Tensor) -> Tensor:
         """Inputs `[K, R, O + A]` of the networks: states are normalised, actions are in [-1, 1] anyway."""
         of, n = self.normaliser, self.width
         return torch.cat(((state - of.shift[..., :n]) / of.size[..., :n], action), dim=-1)
@@ -99,6 +116,32 @@ class Ensemble:
         self.normaliser.load_seed_state(k, state)
         self.error[k].copy_(torch.as_tensor(state["error"]))
         self._compared[k].copy_(torch.as_tensor(state["compared"]))
+
+
+class Followers:
+    """Rollouts through an ensemble, each along one elite from its first step to its last.
+
+    A network is asked for the rollouts that follow it and for no others. Their rows are in groups: see
+    `groups`.
+    """
+
+    def __init__(self, world: Ensemble, networks: Network, groups: Groups) -> None:
+        """Bind the scales, the elites as K E networks of one head, and the groups of B rollouts."""
+        self.width, self.groups = world.width, groups
+        self._world, self._networks = world, networks
+
+    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Stepped:
+        """Step R rollouts, in groups; differentiable in states and actions, never in the model's parameters.
+
+        Args:
+            state: `[K, R, O]`, with R a multiple of the number of places.
+            action: `[K, R, A]`.
+            noise: standard normal, `[K, R, O]`.
+        """
+        inputs = self._world.inputs(state, action)
+        of_group = inputs.view(self._networks.seeds, -1, inputs.shape[-1])
+        out = self._networks.differentiable(of_group, fixed=True)
+        return self._world.moved(state, out.reshape(*state.shape[:2], -1), noise)
 
 
 def _moved(

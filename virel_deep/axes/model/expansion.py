@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Objective, World
+from virel_deep.axes.interfaces import Followed, Objective
 from virel_deep.axes.tensors import Weighted
 from virel_deep.axes.value import smaller_q
 from virel_deep.networks.network import Network
@@ -22,12 +22,10 @@ Walk = Callable[[Tensor, Tensor, Objective], Weighted]
 
 
 class Paths(NamedTuple):
-    """What B rollouts follow: the model and its members, the policy, and their random numbers."""
+    """What B rollouts follow: the model, the policy, and their random numbers."""
 
-    world: World
+    world: Followed
     walk: Walk
-    member: Tensor
-    """Member of the ensemble of each rollout, `[K, B]`."""
     noise: Tensor
     """Standard normal numbers of every step, for the model, then for the policy: `[K, B, h, O + A]`."""
 
@@ -51,17 +49,16 @@ def expanded_q(
         critic: critics, of which the smaller value counts.
         state: `[K, B, O]`.
         action: `[K, B, N, A]`.
-        along: model, policy, members and random numbers.
+        along: model, policy and random numbers.
         objective: prior and temperature of the divergence.
         of: discount, and whether the divergence counts.
     """
-    n, width = action.shape[2], along.world.width
-    noise = along.noise.repeat_interleave(n, dim=1)
-    member = along.member.repeat_interleave(n, dim=1)
-    at, a = state.repeat_interleave(n, dim=1), action.flatten(1, 2)
+    n, width, groups = action.shape[2], along.world.width, along.world.groups
+    noise = groups.arranged(along.noise).repeat_interleave(n, dim=1)
+    at, a = groups.arranged(state).repeat_interleave(n, dim=1), groups.arranged(action).flatten(1, 2)
     total, weight = action.new_zeros(a.shape[:2]), action.new_ones(a.shape[:2])
     for xi in noise.unbind(2):
-        found = along.world.step(at, a, member, xi[..., :width])
+        found = along.world.step(at, a, xi[..., :width])
         total = total + weight * found.reward
         weight = of.gamma * weight * (1 - found.ends)
         following = along.walk(found.state, xi[..., width:], objective)
@@ -69,4 +66,4 @@ def expanded_q(
             total = total - weight * (objective.alpha * following.log_ratio[:, :, 0])
         at, a = found.state, following.action[:, :, 0]
     total = total + weight * smaller_q(critic, at, a[:, :, None])[:, :, 0]
-    return total.view(action.shape[:3])
+    return groups.restored(total.view(len(total), -1, n))

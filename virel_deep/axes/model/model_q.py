@@ -1,7 +1,6 @@
 """Action values with a learned model: critics with target copies, expanded by steps of the model."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 
 from virel_deep.axes import losses
 from virel_deep.axes.abilities import Walking
-from virel_deep.axes.interfaces import Draw, Following, Noise, Objective
+from virel_deep.axes.interfaces import Draw, Following, Noise, Objective, QOf
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.expansion import Horizon, Paths, Walk, expanded_q
 from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted
@@ -87,12 +86,16 @@ class ModelQ:
         target = self._target(data, self._evaluated(critic, data, following, objective), objective)
         return target[:, None] - critic(data.history).squeeze(-1)
 
-    def _through_model(self, critic: Network, objective: Objective, walk: Walk, noise: Noise) -> Any:
+    def _through_model(self, critic: Network, objective: Objective, walk: Walk, noise: Noise) -> QOf:
         """Function from states and actions to expanded values, along `walk` or the prior."""
-        member = self.world.member(noise["member"][..., 0])
-        numbers = noise["rollout"].view(*member.shape, *self._shape)
-        along = Paths(self.world, self._prior_walk(objective) if self._by_prior else walk, member, numbers)
-        return partial(expanded_q, critic, along=along, objective=objective, of=self._of)
+        taken = self._prior_walk(objective) if self._by_prior else walk
+        numbers = noise["rollout"].view(*noise["rollout"].shape[:2], *self._shape)
+
+        def q_of(state: Tensor, action: Tensor) -> Tensor:
+            along = Paths(self.world.follow(noise["member"][..., 0]), taken, numbers)
+            return expanded_q(critic, state, action, along=along, objective=objective, of=self._of)
+
+        return q_of
 
     def _evaluated(
         self, critic: Network, data: Transitions, following: Following, objective: Objective

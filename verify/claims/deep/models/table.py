@@ -48,15 +48,18 @@ class TableWorld:
         """Store the rewards."""
         self._reward = tensor(model.reward)[0]
 
-    def member(self, uniform: Tensor) -> Tensor:
-        """One model, whatever is drawn."""
-        return uniform.long()
+    def follow(self, uniform: Tensor) -> "TableWorld":
+        """One model, which all rollouts follow in the order that they have."""
+        from virel_deep.axes.groups import grouped  # noqa: PLC0415
+
+        self.groups = grouped(0 * uniform, 1)
+        return self
 
     def fit(self, data: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Nothing is learnt."""
         return data.reward.new_zeros(1), {}
 
-    def step(self, state: Tensor, action: Tensor, member: Tensor, noise: Tensor) -> Any:  # noqa: ARG002
+    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Any:
         """Step to the state that the noise says; no episode ends."""
         from virel_deep.axes.tensors import Stepped  # noqa: PLC0415
 
