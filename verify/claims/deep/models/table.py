@@ -48,23 +48,40 @@ class TableWorld:
         """Store the rewards."""
         self._reward = tensor(model.reward)[0]
 
-    def follow(self, uniform: Tensor) -> "TableWorld":
+    def follow(self, uniform: Tensor) -> "TableRollouts":
         """One model, which all rollouts follow in the order that they have."""
         from virel_deep.axes.groups import grouped  # noqa: PLC0415
 
-        self.groups = grouped(0 * uniform, 1)
-        return self
+        return TableRollouts(self, grouped(0 * uniform, 1))
+
+    def member(self, uniform: Tensor) -> Tensor:
+        """One model, whatever is drawn."""
+        return uniform.long()
 
     def fit(self, data: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Nothing is learnt."""
         return data.reward.new_zeros(1), {}
 
-    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Any:
+    def step(self, state: Tensor, action: Tensor, member: Tensor, noise: Tensor) -> Any:  # noqa: ARG002
         """Step to the state that the noise says; no episode ends."""
         from virel_deep.axes.tensors import Stepped  # noqa: PLC0415
 
         reward = (state @ self._reward * action).sum(-1)
         return Stepped(one_hot(noise[..., 0], state.shape[-1]), reward, 0 * reward)
+
+
+class TableRollouts:
+    """Rollouts along a table, all in one group."""
+
+    width = 1
+
+    def __init__(self, world: TableWorld, groups: Any) -> None:
+        """Store the table and the order of the rollouts."""
+        self.groups, self._world = groups, world
+
+    def step(self, state: Tensor, action: Tensor, noise: Tensor) -> Any:
+        """Step to the states that the noise says."""
+        return self._world.step(state, action, noise, noise)
 
 
 class TablePolicy:
