@@ -69,10 +69,11 @@ class NaiveWorld:
         return order[: self.n_elites]
 
     def members(self, numbers):
-        """Groups of equal size, the last smaller: the smallest numbers follow the first elite, and so on."""
-        elites = self.elites()
-        size = math.ceil(len(numbers) / len(elites))
-        return [elites[sum(other < u for other in numbers) // size] for u in numbers]
+        """Groups that differ by one at most: the smallest numbers follow the first elite, and so on."""
+        elites, n = self.elites(), len(numbers)
+        ends = [(i + 1) * n // len(elites) for i in range(len(elites))]
+        ranks = [sum(other < u for other in numbers) for u in numbers]
+        return [elites[sum(end <= rank for end in ends)] for rank in ranks]
 
     def step(self, s, a, members, xi):
         """One row after the other, each by its own member."""

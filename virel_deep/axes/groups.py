@@ -9,7 +9,8 @@ from torch import Tensor
 class Groups(NamedTuple):
     """B rollouts of each seed in E groups of ceil(B / E) places, one group after the other.
 
-    Where B is no multiple of E, some rollouts have a second place, whose results are dropped.
+    Groups differ by one rollout at most. Where B is no multiple of E, a place that is left holds a rollout of
+    another group once more, and what comes of it is dropped.
     """
 
     order: Tensor
@@ -29,20 +30,23 @@ class Groups(NamedTuple):
 def grouped(uniform: Tensor, n_groups: int) -> Groups:
     """Divide rollouts at random: those with the smallest of their numbers `[K, B]` are the first group.
 
-    Each rollout is as likely in one group as in another, up to the size of the last.
-
     Example:
         >>> import torch
         >>> of = grouped(torch.tensor([[0.9, 0.1, 0.5]]), 2)
         >>> of.order.tolist(), of.place.tolist()
-        ([[1, 2, 0, 1]], [[2, 0, 1]])
+        ([[1, 2, 2, 0]], [[3, 0, 2]])
         >>> of.restored(of.arranged(torch.tensor([[7.0, 8.0, 9.0]]))).tolist()
         [[7.0, 8.0, 9.0]]
     """
-    n = uniform.shape[1]
+    n, device = uniform.shape[1], uniform.device
+    size = -(-n // n_groups)
+    first = torch.arange(n_groups, device=device) * n // n_groups  # rank that each group begins with
+    ranks = (first[:, None] + torch.arange(size, device=device)).clamp(max=n - 1).flatten()
+    rank = torch.arange(n, device=device)
+    group = ((rank + 1) * n_groups - 1) // n
+    place = group * size + rank - first[group]
     order = uniform.argsort(dim=1, stable=True)
-    places = torch.arange(n_groups * -(-n // n_groups), device=uniform.device) % n
-    return Groups(order[:, places], order.argsort(dim=1))
+    return Groups(order[:, ranks], place[order.argsort(dim=1)])
 
 
 def _rows(x: Tensor, index: Tensor) -> Tensor:

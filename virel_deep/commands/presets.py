@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import Part, hints_of, is_axis
-from virel_deep.design.presets import PRESETS, preset_row
+from virel_deep.design.presets import PRESETS
 from virel_deep.design.records import described, summary
 
 WIDTH = 110
@@ -45,6 +45,8 @@ def _print(options: PresetsOptions) -> int:
     elif options.preset in AXES:
         tables = [_kinds(AXES[options.preset])]
     else:
+        known = ", ".join([*PRESETS, *AXES])
+        require(options.preset in PRESETS, "preset", options.preset, f"must be one of {known}")
         tables = _settings(options.preset)
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
     for table in tables:
@@ -85,7 +87,7 @@ def _kinds(axis: type[Part]) -> Table:
 
 def _settings(preset: str) -> list[Table]:
     """Table of a preset's settings, one row each, and those that it has for some environments."""
-    row = preset_row(preset)
+    row = PRESETS[preset]
     table = _table("setting", "value", "meaning")
     for setting in described(row.algorithm):
         part = row.algorithm.parts.get(setting.name)

@@ -28,7 +28,8 @@ $\eta_2$; the entries left as they were add $\eta$ to the bound, which at most t
 A correction that changes values by $c + e(s)$, $|e| \le h$, changes $Q_V$ by $\gamma c$ and at most
 $\beta_+h + \gamma\delta|c|$ more: the other entries get $\gamma c$ added, and that much, with the rounding of
 the step, is added to what they may be off by. Where this would spoil the bound, or the bound falls no more,
-all actions are computed.
+all actions are computed. In that second case a dense correction is solved directly: sweeps that end near
+their goal may leave as much as there was.
 """
 
 import numpy as np
@@ -74,7 +75,7 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
         if met or (stuck and not some):
             break
         best, before = min(best, bound), b.policy.copy()
-        _correction(task, b, d, delta, scratch)
+        _correction(task, b, d, delta, scratch, stuck=stuck)
         change, drift = move(v, tail, delta, task.gamma, task.beta[1], task.n_terms, task.r_max)
         also = np.inf if stuck else also + drift
     q_tail += found.mid
@@ -125,13 +126,17 @@ def _noise(task: Problem, v_max: float) -> float:
     return 4 * n_roundings**2 * scale + cert.TINY
 
 
-def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array) -> None:
-    r"""Newton correction of the values: about $(I - \gamma P_\pi)^{-1}$ times their residual, pi greedy."""
+def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array, *, stuck: bool) -> None:
+    r"""Newton correction of the values: about $(I - \gamma P_\pi)^{-1}$ times their residual, pi greedy.
+
+    Dense MDPs are solved directly where sweeps are slow, or have not helped (`stuck`).
+    """
     b.restrict()
     if isinstance(b, DenseBackups):
         delta[:] = 0.0
         goal = {"atol": task.atol, "forcing": 1e-4}
-        if len(d) <= SMALL or not b.evaluate(delta, scratch, d, **goal, slow=SLOW, most=MAX_SWEEPS):
+        swept = not stuck and len(d) > SMALL
+        if not (swept and b.evaluate(delta, scratch, d, **goal, slow=SLOW, most=MAX_SWEEPS)):
             delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
         return
     if len(d) <= MAX_DIRECT:

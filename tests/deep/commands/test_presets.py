@@ -79,7 +79,7 @@ def test_a_wrong_name_is_one_line(capsys):
     assert main_presets(["ppo"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    known = ", ".join(PRESETS)
+    known = ", ".join([*PRESETS, *AXES])
     assert captured.err == f"virel presets: `preset` must be one of {known}; found 'ppo'\n"
 
 

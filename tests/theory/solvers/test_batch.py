@@ -64,6 +64,33 @@ def test_the_compiled_bound_is_the_bound_of_one():
         np.testing.assert_allclose(found, [one.mid, bound], rtol=1e-13)
 
 
+def sparse_mdp(n_states, seed):
+    """`transition, reward` of an MDP with two successors a pair, in which sweeps are slow at gamma 0.999."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros((n_states, 3, n_states))
+    for pair in np.ndindex(n_states, 3):
+        rows[pair][rng.choice(n_states, size=2, replace=False)] = rng.dirichlet([0.3, 0.3])
+    reward = rng.normal(size=(n_states, 3)) * (rng.random((n_states, 3)) < 0.2)
+    return rows / rows.sum(axis=-1, keepdims=True), reward
+
+
+def test_a_correction_that_stops_short_is_made_directly():
+    """Corrections by sweeps alone left 6 of these 120 bounds above `atol`, by up to 1.58 times.
+
+    Rounding allows less than an eighth of what is asked.
+    """
+    rows, reward = map(np.array, zip(*(sparse_mdp(22, seed) for seed in range(120)), strict=True))
+    found = solve_batch(rows, reward, 0.999, atol=4e-11)
+    assert found.met.all(), found.error_bound.max()
+
+
+@pytest.mark.parametrize(("seed", "atol"), [(9, 1e-9 * 0.7**10), (17, 1e-9 * 0.7**8), (41, 1e-9 * 0.7**8)])
+def test_a_correction_of_one_that_stops_short_is_made_directly(seed, atol):
+    """Corrections by sweeps alone left bounds of 1.42, 1.77 and 1.37 times `atol`."""
+    found = solve(TabularMDP(*sparse_mdp(40, seed), 0.999), atol=atol)
+    assert found.error_bound <= atol
+
+
 def test_permuting_the_stack_permutes_the_answers():
     rows, reward, gamma, mask = stack(70, seed=3)
     order = np.random.default_rng(4).permutation(70)

@@ -144,8 +144,10 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         best = min(best, bound)
         before[:] = policy
         delta[:] = 0.0
-        if n_states <= SMALL or not evaluate(
-            rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS
+        if (
+            n_states <= SMALL
+            or stuck
+            or not evaluate(rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS)
         ):
             delta[:] = d
             solve_policy(rows, n_actions, policy, gamma, matrix, delta)
