@@ -13,7 +13,7 @@ Example:
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ from virel_theory.gradients.approximators import Approximator, LinearQ, TabularQ
 from virel_theory.mdp.tabular import TabularMDP
 
 GAMMAS = (0.0, 0.5, 0.75, 0.9, 0.99)
-_GAMMAS = st.sampled_from(GAMMAS)
 TEMPERATURES = (1.0, 0.5, 2.0, 0.25, 4.0, 0.1, 10.0, 0.01, 100.0)
+_GAMMAS = st.sampled_from(GAMMAS)
+_TEMPERATURES = st.sampled_from(TEMPERATURES)
 
 
 @st.composite
@@ -97,9 +98,8 @@ def q_tables(mdp: TabularMDP, *, values: st.SearchStrategy[float] | None = None)
         [[0.0, 1.25]]
     """
     if values is None:
-        tables = _signed(mdp.shape, 20).map(lambda k: k / 4)
-    else:
-        tables = _array(np.float64, mdp.shape, elements=values)
+        return _quarters(mdp.shape, mdp.available.tobytes())
+    tables = _array(np.float64, mdp.shape, elements=values)
     return tables.map(lambda q: np.where(mdp.available, q, -np.inf))
 
 
@@ -114,8 +114,7 @@ def policies(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy
         >>> find(policies(mdp), lambda pi: True).tolist()
         [[0.5, 0.5]]
     """
-    weights = _digits(mdp.shape, 4).map(lambda w: w + 1) if full_support else _digits(mdp.shape, 5)
-    return weights.map(lambda w: _normalise_rows(w * mdp.available, mdp.available.astype(np.float64)))
+    return _policies(mdp.shape, mdp.available.tobytes(), full_support)
 
 
 def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStrategy[Array]:
@@ -127,8 +126,7 @@ def distributions(mdp: TabularMDP, *, full_support: bool = True) -> st.SearchStr
         >>> find(distributions(mdp), lambda d: True).tolist()
         [0.5, 0.5]
     """
-    weights = _digits(mdp.n_states, 4).map(lambda w: w + 1) if full_support else _digits(mdp.n_states, 5)
-    return weights.map(lambda w: _normalise_rows(w[None], np.ones((1, len(w))))[0])
+    return _policies((1, mdp.n_states), b"\1" * mdp.n_states, full_support).map(np.ravel)
 
 
 @st.composite
@@ -166,7 +164,7 @@ def temperatures() -> st.SearchStrategy[float]:
         >>> find(temperatures(), lambda eps: eps < 1)
         0.5
     """
-    return st.sampled_from(TEMPERATURES)
+    return _TEMPERATURES
 
 
 @st.composite
@@ -205,32 +203,63 @@ _between = cache(st.integers)
 
 @cache
 def _digits(shape: int | tuple[int, ...], base: int) -> st.SearchStrategy[Any]:
-    """Hypothesis strategy that draws integer arrays with entries in `[0, base)`, all from one draw of bytes.
-
-    That is ten times faster than entry by entry. The number of bytes is one of a few, so that shrinking a
-    dimension keeps the entries that are left.
-    """
-    size = int(np.prod(shape))
-    n_bytes = next((n for n in (16, 128, 1024) if n >= size), size)
-    return st.binary(min_size=n_bytes, max_size=n_bytes).map(
-        lambda data: (np.frombuffer(data, np.uint8, size) % base).astype(np.int64).reshape(shape)
-    )
+    """Hypothesis strategy that draws integer arrays with entries in `[0, base)`."""
+    return _bytes(int(np.prod(shape))).map(_digits_of(shape, base))
 
 
 @cache
 def _signed(shape: int | tuple[int, ...], largest: int) -> st.SearchStrategy[Any]:
     """Hypothesis strategy that draws float arrays of integers between +-`largest`, small ones first."""
-    return _digits(shape, 2 * largest + 1).map(
-        lambda k: np.where(k % 2 == 1, 1.0, -1.0) * ((k + 1) // 2) + 0.0
-    )
+    digits = _digits_of(shape, 2 * largest + 1)
+    return _bytes(int(np.prod(shape))).map(lambda data: _with_signs(digits(data)))
+
+
+@cache
+def _bytes(size: int) -> st.SearchStrategy[bytes]:
+    """Hypothesis strategy for the bytes of an array of `size` entries, all in one draw.
+
+    That is ten times faster than entry by entry. The number of bytes is one of a few, so that shrinking a
+    dimension keeps the entries that are left.
+    """
+    n_bytes = next((n for n in (16, 128, 1024) if n >= size), size)
+    return st.binary(min_size=n_bytes, max_size=n_bytes)
+
+
+def _digits_of(shape: int | tuple[int, ...], base: int) -> Callable[[bytes], Any]:
+    """Function that turns bytes into an integer array with entries in `[0, base)`."""
+    size = int(np.prod(shape))
+    return lambda data: (np.frombuffer(data, np.uint8, size) % base).astype(np.int64).reshape(shape)
+
+
+def _with_signs(digits: Any) -> Array:
+    """Replace 0, 1, 2, 3, 4, ... by 0, 1, -1, 2, -2, ..."""
+    out: Array = np.where(digits % 2 == 1, 1.0, -1.0) * ((digits + 1) // 2) + 0.0
+    return out
+
+
+@lru_cache(4096)
+def _quarters(shape: tuple[int, int], available: bytes) -> st.SearchStrategy[Array]:
+    """Hypothesis strategy that draws tables of multiples of 1/4 in [-5, 5], `-inf` at missing actions.
+
+    The strategy is kept between draws, as all that are marked `cache` here: hypothesis validates new ones,
+    which takes longer than to draw from them.
+    """
+    at, digits = np.frombuffer(available, np.bool_).reshape(shape), _digits_of(shape, 41)
+    return _bytes(at.size).map(lambda data: np.where(at, _with_signs(digits(data)) / 4, -np.inf))
+
+
+@lru_cache(4096)
+def _policies(shape: tuple[int, int], available: bytes, full_support: bool) -> st.SearchStrategy[Array]:
+    """Hypothesis strategy that draws rows of rational probabilities, 0 at missing actions."""
+    at = np.frombuffer(available, np.bool_).reshape(shape)
+    uniform, least = at.astype(np.float64), int(full_support)
+    digits = _digits_of(shape, 5 - least)
+    return _bytes(at.size).map(lambda data: _normalise_rows((digits(data) + least) * at, uniform))
 
 
 @cache
 def _transitions(shape: tuple[int, int]) -> st.SearchStrategy[Array]:
-    """Hypothesis strategy that draws an MDP's transition weights `[S, A, S]`: deterministic, integer, ring.
-
-    The strategy is kept between draws, as all that are marked `cache` here: hypothesis validates new ones.
-    """
+    """Hypothesis strategy that draws transition weights `[S, A, S]`: deterministic, integer, ring."""
     return st.one_of(_deterministic(shape), _integer_weights(shape), _ring(shape))
 
 

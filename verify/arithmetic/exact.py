@@ -10,10 +10,10 @@ Example:
     (9/10, (9, 10))
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,7 @@ def from_json(data: dict[str, Any]) -> ExactMDP:
     )
 
 
+@lru_cache(1 << 14)
 def fraction_of(x: float) -> fmpq:
     """Fraction p/q with q <= 10^4 that rounds to the float `x`; if there is none, the exact value of `x`.
 
@@ -297,13 +298,8 @@ def _solve(matrix: Sequence[Sequence[fmpq]], right: Sequence[fmpq]) -> Vector:
 
 def _convert(mdp: TabularMDP, number: Any, *, stochastic: bool = True) -> ExactMDP:
     """Convert a float MDP to a rational one by applying the function `number` to every entry."""
-    csr = mdp.csr_transition
     pairs = tuple((int(s), int(a)) for s, a in np.argwhere(mdp.available))
-    rows = []
-    for s, a in pairs:
-        low, high = csr.indptr[s * mdp.n_actions + a], csr.indptr[s * mdp.n_actions + a + 1]
-        entries = zip(csr.indices[low:high], csr.data[low:high], strict=True)
-        rows.append(tuple((int(t), number(p)) for t, p in sorted(entries) if p != 0))
+    rows = [tuple((t, number(p)) for t, p in sorted(_successors(mdp, *pair)) if p != 0) for pair in pairs]
     try:
         return ExactMDP(
             mdp.n_states,
@@ -319,6 +315,15 @@ def _convert(mdp: TabularMDP, number: Any, *, stochastic: bool = True) -> ExactM
         raise InputError(
             f"{error} (each float is read as the fraction p/q, q <= {MAX_DENOMINATOR}, that rounds to it)"
         ) from None
+
+
+def _successors(mdp: TabularMDP, s: int, a: int) -> Iterable[tuple[int, float]]:
+    """Successors of a pair with their probabilities; some may be 0, and a successor may come twice."""
+    rows = mdp.transition
+    if isinstance(rows, np.ndarray):
+        return enumerate(rows[s, a].tolist())
+    low, high = rows.indptr[s * mdp.n_actions + a : s * mdp.n_actions + a + 2]
+    return zip(rows.indices[low:high].tolist(), rows.data[low:high].tolist(), strict=True)
 
 
 def _dyadic(x: float) -> fmpq:

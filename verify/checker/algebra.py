@@ -19,10 +19,17 @@ GENS = fmpq_mpoly_ctx.get([f"x{i}" for i in range(64)], Ordering.lex).gens()
 """Generators of the polynomials."""
 ATOMS: list[tuple[str, Any]] = []
 """The atom that each generator stands for: a function ("exp", "log", "inverse") and its argument."""
+LOGS: list[tuple[Any, Any]] = []
+"""Numbers and their logarithms, as far as computed."""
 H = GENS[0]
 """Infinitesimal h, with h h = 0: the coefficient of h is a derivative. Powers of h are never read."""
 VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1 / x}
 """The functions of atoms, in ball arithmetic."""
+
+
+def start() -> None:
+    """Forget the atoms of the last certificate; generator 0 is h."""
+    ATOMS[:], LOGS[:] = [("", ZERO)], []
 
 
 def settle(ball: Callable[[], arb], yes: Callable[[arb], bool], no: Callable[[arb], bool]) -> bool:
@@ -83,7 +90,8 @@ def extent(x: Any) -> int:
 
 def multiply(x: Any, y: Any) -> Any:
     """Product of two polynomials of atoms (exp, log, 1/x); reject the file if it may have too many terms."""
-    need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a polynomial of too many terms")
+    if not isinstance(x, fmpq) or not isinstance(y, fmpq):
+        need(extent(x) * extent(y) < 100 * MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return bounded(x * y)
 
 
@@ -94,8 +102,10 @@ def add(x: Any, y: Any) -> Any:
 
 def bounded(x: Any) -> Any:
     """Return a number as it is; reject the file if time is over, or if the number is too long."""
-    need(not isinstance(x, fmpq) or x.height_bits() <= MAX_HEIGHT, "undecided: a number of too many digits")
-    need(extent(x) < 100 * MAX_ENTRIES, "undecided: a polynomial of too many terms")
+    if isinstance(x, fmpq):
+        need(x.height_bits() <= MAX_HEIGHT, "undecided: a number of too many digits")
+    else:
+        need(extent(x) < 100 * MAX_ENTRIES, "undecided: a polynomial of too many terms")
     return x
 
 
@@ -111,18 +121,20 @@ def product(xs: Iterable[Any]) -> Any:
 
 def short(x: Any) -> Any:
     """Convert a constant polynomial to a rational number; reject the file if x has too many terms."""
-    need(extent(x) < MAX_ENTRIES, "undecided: a polynomial of too many terms")
-    return x.leading_coefficient() if not isinstance(x, fmpq) and x.is_constant() else x
+    if isinstance(x, fmpq):
+        return x
+    need(len(x) < MAX_ENTRIES, "undecided: a polynomial of too many terms")
+    return x.leading_coefficient() if len(x) < 2 and x.is_constant() else x
 
 
 def at(x: Any) -> Any:
     """Value a of a dual number `a + h b`, where h is the infinitesimal (h^2 = 0) and b the derivative."""
-    return x if isinstance(x, fmpq) else short(x.subs({"x0": 0}))
+    return x if isinstance(x, fmpq) else short(x.subs({0: 0}) if x.derivative(0) else x)
 
 
 def slope(x: Any) -> Any:
     """Derivative b of a dual number `a + h b`: the coefficient of the infinitesimal h."""
-    return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({"x0": 0}))
+    return ZERO if isinstance(x, fmpq) else short(x.derivative(0).subs({0: 0}))
 
 
 def divide(x: Any, y: Any) -> Any:
@@ -138,13 +150,22 @@ def exp(x: Any) -> Any:
 
 
 def log(x: Any) -> Any:
-    """Logarithm of a dual number: `log a + h b/a` for `a + h b`, h the infinitesimal.
+    """Logarithm of a dual number: `log a + h b/a` for `a + h b`, h the infinitesimal."""
+    main, more = at(x), slope(x)
+    known = next((y for z, y in LOGS if type(z) is type(main) and z == main), None)
+    if known is None:
+        known = log_of_main(main)
+        LOGS.append((main, known))
+    return short(known + divide(H * more, main)) if more != 0 else known
 
-    log a is written in logarithms of primes and of irreducible polynomials, so that equal logarithms become
-    equal polynomials.
+
+def log_of_main(x: Any) -> Any:
+    """Logarithm of a number without h, written so that equal logarithms become equal polynomials.
+
+    It is a sum of logarithms of primes and of irreducible polynomials.
     """
-    top, below = fraction(at(x))
-    out = sum((-log(y) for y in below), divide(H * slope(x), at(x)) if slope(x) != 0 else ZERO)
+    top, below = fraction(x)
+    out = sum((-log(y) for y in below), ZERO)
     content, factors = (top, []) if isinstance(top, fmpq) else top.factor()
     need(content > 0 and max(content.p, content.q) < 10**12, "a logarithm's argument is out of range", 2)
     primes = [(fmpq(p), side * k) for n, side in ((content.p, 1), (content.q, -1)) for p, k in n.factor()]
@@ -174,7 +195,7 @@ def cleared(x: Any, i: int, power: int) -> Any:
         return x
     out, rest = ZERO, x
     for _ in range(power + 1):
-        first = rest.subs({f"x{i}": 0})
+        first = rest.subs({i: 0})
         out, rest = multiply(out, ATOMS[i][1]) + first, (rest - first) / GENS[i]
     return out
 

@@ -5,6 +5,7 @@ import operator
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Many(list[Any]):
         self.kind = kind
 
 
+@cache
 def parsed(text: str) -> Any:
     """Parse a formula of `statements.toml` to its syntax tree, which is never executed."""
     return ast.parse(text, mode="eval").body

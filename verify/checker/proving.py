@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .algebra import ATOMS, ZERO, enclosure, settle, zero
+from .algebra import enclosure, settle, start, zero
 from .formulas import TABLE, Instance, parsed
 from .limits import MAX_ITEMS, Rejected, need, start_clock
 from .reading import Read, content_digest, interval, parse, read_bytes
@@ -61,7 +61,7 @@ def check(entry: Any) -> Instance:
     name = f"{entry['claim']} {entry['form']}"
     need(name in CLAIMS, f"no claim {name[:60]!r} in statements.toml", 2)
     parts, *facts = CLAIMS[name]
-    ATOMS[:] = [("", ZERO)]  # generator 0 is h
+    start()
     point = Instance(entry["instance"], parts.split())
     if "ends" in point.known:
         isolate(point)

@@ -164,12 +164,12 @@ def _search(watcher: _Watcher, *, seed: int, shrink: bool) -> None:
         if not gap.ok:
             raise _CounterexampleFound(instance, gap)
 
-    with _draws_depend_on_the_seed_alone():
+    with draws_depend_on_the_seed_alone():
         search()
 
 
 @contextmanager
-def _draws_depend_on_the_seed_alone() -> Iterator[None]:
+def draws_depend_on_the_seed_alone() -> Iterator[None]:
     """Keep the package hypothesis from drawing constants that it finds in imported modules as values.
 
     Otherwise the instances of a claim would depend on what ran before it in the same process, and a folder

@@ -6,6 +6,7 @@ polynomials stay small.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ Instance = dict[str, Any]
 Instances = st.SearchStrategy[Exact]
 GAMMAS = st.sampled_from((0.5, 0.75, 0.9, 0.99))
 """Hypothesis strategy that draws discounts above 0."""
+_SIZES = st.sampled_from(((3, 2), (2, 3)))
+_NO_REWARD = st.just(0.0)
 _PARTS: dict[str, Any] = {
     "q": q_tables,
     "pi": policies,
@@ -41,10 +44,14 @@ def small_mdps(draw: st.DrawFn, /, **options: Any) -> TabularMDP:
 
     `options` are those of `strategies.mdps`.
     """
-    n_states, n_actions = draw(st.sampled_from(((3, 2), (2, 3))))
-    drawn = mdps(max_states=n_states, max_actions=n_actions, min_actions=2, **({"gammas": GAMMAS} | options))
-    mdp: TabularMDP = draw(drawn)
+    mdp: TabularMDP = draw(_mdps_up_to(draw(_SIZES), frozenset(({"gammas": GAMMAS} | options).items())))
     return mdp
+
+
+@cache
+def _mdps_up_to(size: tuple[int, int], options: frozenset[tuple[str, Any]]) -> st.SearchStrategy[TabularMDP]:
+    """Hypothesis strategy for MDPs of at most this `S, A`, kept between draws."""
+    return mdps(max_states=size[0], max_actions=size[1], min_actions=2, **dict(options))
 
 
 def tiny(**parts: Any) -> st.SearchStrategy[dict[str, Any]]:
@@ -64,6 +71,7 @@ def positive_tables(mdp: TabularMDP) -> st.SearchStrategy[Any]:
     return q_tables(mdp).map(lambda q: np.where(mdp.available, np.abs(q) + 0.25, -np.inf))
 
 
+@cache
 def halves(size: int, largest: int = 4) -> st.SearchStrategy[list[fmpq]]:
     """Hypothesis strategy that draws `size` multiples of 1/2, each at most `largest / 2` in size."""
     return _from_bytes(
@@ -94,21 +102,38 @@ def with_features(
 
 @st.composite
 def _with_features(draw: st.DrawFn, *names: str, n_features: int) -> Exact:
-    rewards = st.just(0.0) if "beta" in names else None
-    mdp: TabularMDP = draw(small_mdps(rewards=rewards, masked=True))
+    mdp: TabularMDP = draw(_small("beta" in names))
     raw = {name: draw(part(mdp)) for name, part in _PARTS.items() if name in names}
     x = exactly({"mdp": mdp} | raw)
     n = x.mdp.n_pairs
-    if n_features > 1 and draw(st.booleans()):
-        features = _unit_vectors(n)
-    else:
-        features = draw(st.lists(halves(n, 2).filter(any), min_size=1, max_size=n_features))
+    alone = n_features > 1 and draw(st.booleans())
+    features = _unit_vectors(n) if alone else draw(_features(n, n_features))
     parts: dict[str, Any] = {"features": features}
     if "omega" in names:
-        parts["omega"] = draw(halves(len(features)).filter(any))
+        parts["omega"] = draw(_nonzero(len(features), 4))
     if "beta" in names:
-        parts["beta"] = draw(_from_bytes(n, [fmpq(k, 2) for k in (1, -1, 2, -2, 3, -3, 4, -4)]))
+        parts["beta"] = draw(_exponents(n))
     return x.with_parts(**parts)
+
+
+@cache
+def _small(without_rewards: bool) -> st.SearchStrategy[TabularMDP]:
+    return small_mdps(rewards=_NO_REWARD if without_rewards else None, masked=True)
+
+
+@cache
+def _nonzero(size: int, largest: int) -> st.SearchStrategy[list[fmpq]]:
+    return halves(size, largest).filter(any)
+
+
+@cache
+def _features(size: int, most: int) -> st.SearchStrategy[list[list[fmpq]]]:
+    return st.lists(_nonzero(size, 2), min_size=1, max_size=most)
+
+
+@cache
+def _exponents(size: int) -> st.SearchStrategy[list[fmpq]]:
+    return _from_bytes(size, [fmpq(k, 2) for k in (1, -1, 2, -2, 3, -3, 4, -4)])
 
 
 def with_table_features(x: Exact, table: Any, omega: Any) -> Exact:

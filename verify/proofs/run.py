@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hypothesis
-from hypothesis import HealthCheck, Phase
-from hypothesis.strategies import SearchStrategy
-
 from verify.arithmetic.instance import Exact
 from verify.engine.claim import Claim
 from verify.engine.registry import select
@@ -20,16 +16,17 @@ from verify.engine.verdict import Verdict
 from verify.proofs.certificate import Certificate, Undecided, write
 from verify.proofs.facts import Open, certify
 from verify.proofs.job import Job
+from verify.proofs.sampling import draw
 from verify.proofs.table import all_jobs
 from verify.proofs.triviality import is_trivial
 from virel_common.errors import InputError
 
 N_INSTANCES = 200
 """Number of instances that a proof covers, and that are tried for a counterexample."""
-MAX_ROUNDS = 24
-"""Number of rounds of drawing, each of 1.25 times as many instances as are wanted."""
+MAX_ROUNDS = 8
+"""Number of rounds of drawing; each draws about 1.25 times as many instances as seem to be missing."""
 LEAST_DRAWN = 10
-"""Least number of instances that a round draws: the first ones are the simplest, and trivial."""
+"""Least number of instances that a round draws; at most it draws five times as many as are wanted in all."""
 STRIDE = 1_000_003
 """Difference of the seeds of two rounds."""
 
@@ -103,13 +100,15 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
     """Prove a job's (in)equalities on distinct instances until `n_instances` of them count.
 
-    It ends at the first undecided one, or when `MAX_ROUNDS` rounds of drawing have not found enough.
-    Instances on which the statement says nothing are proved, but not kept.
+    It ends at the first undecided one, when `MAX_ROUNDS` rounds of drawing have not found enough, or when one
+    finds nothing new. Instances on which the statement says nothing are proved, but not kept.
     """
     proofs: dict[str, Certificate] = {}
     trivial: set[str] = set()
-    n_drawn = max(n_instances + n_instances // 4, LEAST_DRAWN)
+    rate = 1.0  # share of the instances drawn that count
     for k in range(MAX_ROUNDS):
+        known, counted = len(proofs) + len(trivial), len(proofs)
+        n_drawn = max(round(1.25 * min((n_instances - counted) / rate, 4 * n_instances)), LEAST_DRAWN)
         for instance in draw(job.instances_of(claim), seed=seed + k * STRIDE, n=n_drawn):
             x, reason = _prepared(job, instance)
             key = "" if x is None else json.dumps(x.as_json(*job.parts), sort_keys=True)
@@ -124,6 +123,9 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
             proofs[key] = found
             if len(proofs) == n_instances:
                 return Outcome(list(proofs.values()), [], len(trivial))
+        if len(proofs) + len(trivial) == known:
+            break
+        rate = max(len(proofs) - counted, 1) / n_drawn
     return Outcome(list(proofs.values()), [], len(trivial))
 
 
@@ -162,27 +164,6 @@ def _prepared(job: Job, instance: Any) -> tuple[Exact | None, str]:
 
 def _proof(job: Job, claim_id: str, x: Exact) -> Certificate | Undecided:
     return certify(claim_id, job.form, x, parts=job.parts, facts=job.facts)
-
-
-def draw(strategy: SearchStrategy[Any], *, seed: int, n: int) -> list[Any]:
-    """Draw about `n` instances of a claim from a hypothesis strategy; the same seed draws the same ones."""
-    out: list[Any] = []
-
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
-        max_examples=n,
-        database=None,
-        deadline=None,
-        derandomize=False,
-        phases=(Phase.generate,),
-        suppress_health_check=tuple(HealthCheck),
-    )
-    @hypothesis.given(strategy)
-    def collect(instance: Any) -> None:
-        out.append(instance)
-
-    collect()
-    return out
 
 
 def certified_verdict(verdict: Verdict, rows: Sequence[Certified]) -> Verdict:

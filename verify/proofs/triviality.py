@@ -57,7 +57,7 @@ def _names(statement: str) -> frozenset[str]:
 def _empty_facts(statement: str, instance: dict[str, Any], premises: Sequence[bool]) -> Iterator[bool]:
     """Whether each fact that is not a premise is empty on an instance."""
     parts, *facts = proving.CLAIMS[statement]
-    algebra.ATOMS[:] = [("", algebra.ZERO)]
+    algebra.start()
     point = formulas.Instance(instance, parts.split())
     known = point.known
     rows = known.get("features", known.get("tables", [0, 0])[1:])

@@ -1,11 +1,15 @@
-"""Counterexamples to statements of MPO, by hand: each in a few lines, without code of the claims."""
+"""Counterexamples to statements of MPO, by hand, and a bound that a policy attains."""
 
 import math
 
 import numpy as np
 import pytest
 
-from verify.claims.mpo import divergences, m_step
+from tests.support.proofs import job_of
+from verify.claims.mpo import divergences, facts, m_step
+from verify.proofs.certificate import Certificate
+from verify.proofs.facts import certify
+from virel_theory.mdp.tabular import TabularMDP
 
 
 def chain_objective(theta):
@@ -77,3 +81,24 @@ def test_the_part_of_27_that_is_called_the_mean_s_vanishes_if_the_mean_alone_mov
     printed_c_mu, printed_c_sigma = divergences._parts(old, new)
     assert printed_c_mu == 0.0
     assert printed_c_sigma == pytest.approx(divergences._kl(old, new)) == pytest.approx(0.5)
+
+
+def maximum_over(pi, *, q=(1.0, 1.0)):
+    """What a policy misses of the largest objective, share 1/2 of the prior (1/5, 4/5), and its proof."""
+    job = job_of("design-11-exponent", "printed")
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+    tables = {"q": np.array([q]), "pi": np.array([pi]), "prior": np.array([[0.2, 0.8]])}
+    x = job.prepare({"mdp": mdp, "c_kl": 1.0, "c_ent": 1.0} | tables)
+    proof = certify("design-11-exponent", "printed", x, parts=job.parts, facts=job.facts)
+    return facts.exponent_maximum(x), proof
+
+
+def test_the_posterior_of_equal_values_misses_exactly_nothing():
+    """It is proportional to the root of the prior: (1, 2) / 3."""
+    (missed,), proof = maximum_over((1 / 3, 2 / 3))
+    assert missed.is_zero()
+    assert isinstance(proof, Certificate)
+    for pi, q in (((0.5, 0.5), (1.0, 1.0)), ((0.2, 0.8), (1.0, 1.0)), ((1 / 3, 2 / 3), (1.0, 2.0))):
+        (missed,), proof = maximum_over(pi, q=q)
+        assert missed > 0
+        assert isinstance(proof, Certificate)

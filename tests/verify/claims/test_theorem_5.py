@@ -11,7 +11,7 @@ from verify.claims.theorem_5 import commute, descent, facts, statement
 from verify.engine.runner import run_check
 from verify.proofs.certificate import Undecided
 from verify.proofs.facts import certify
-from verify.proofs.run import draw
+from verify.proofs.sampling import draw
 from verify.proofs.table import all_jobs
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import incremental_residual_error

@@ -8,7 +8,8 @@ from pathlib import Path
 from verify import recheck
 from verify.commands.verify import main_verify
 from verify.proofs.certificate import write
-from verify.proofs.run import draw, outcome_of
+from verify.proofs.run import outcome_of
+from verify.proofs.sampling import draw
 
 GUIDE = (Path(__file__).resolve().parents[3] / "docs/guide/add_a_claim.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)

@@ -24,7 +24,8 @@ from verify.checker import answer, limits
 from verify.engine.registry import all_claims
 from verify.proofs import solution
 from verify.proofs.certificate import Certificate, document
-from verify.proofs.run import draw, outcome_of
+from verify.proofs.run import outcome_of
+from verify.proofs.sampling import draw
 from verify.proofs.table import all_jobs
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solve import solve

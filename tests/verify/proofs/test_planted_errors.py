@@ -12,7 +12,7 @@ from verify.claims.optima import facts as optima
 from verify.engine.registry import all_claims
 from verify.proofs.certificate import Certificate, Undecided
 from verify.proofs.facts import Fact, above, certify, equal
-from verify.proofs.run import draw
+from verify.proofs.sampling import draw
 from virel_theory.mdp.tabular import TabularMDP
 
 PROOFS = [(claim_id, job) for claim_id, job in JOBS if not job.refutes]

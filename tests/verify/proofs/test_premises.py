@@ -8,7 +8,8 @@ from tests.support.proofs import job_of
 from verify import recheck
 from verify.engine.registry import all_claims
 from verify.proofs.certificate import Certificate, write
-from verify.proofs.run import certify_claim, draw, outcome_of
+from verify.proofs.run import certify_claim, outcome_of
+from verify.proofs.sampling import draw
 
 
 def proof_of(claim_id, form, tmp_path):

@@ -8,7 +8,7 @@ from verify.claims.optima import limit_dropped, spikes
 from verify.claims.projection import theorem_2
 from verify.claims.theorem_5 import commute, fixed_k
 from verify.engine.registry import all_claims
-from verify.proofs.run import draw
+from verify.proofs.sampling import draw
 from virel_theory.mdp.tabular import TabularMDP
 
 R = TabularMDP(np.ones((1, 2, 1)), [[2.0, 1.0]], 0.0)

@@ -64,14 +64,26 @@ def _log_weights(x: Exact) -> list[arb]:
 def exponent_maximum(x: Exact) -> list[arb]:
     """Largest value `alpha log sum p^rho e^(q/alpha)` minus the objective of the policy `pi`, per state.
 
-    It is alpha times the divergence of `pi` from the posterior.
+    It is alpha times the divergence of `pi` from the posterior, and an exact zero where both are equal.
     """
     w, out = _log_weights(x), []
     for own in x.mdp.of_state:
+        if _is_posterior(x, own):
+            out.append(arb(0))
+            continue
         log_mass = total(exp(w[i]) for i in own).log()
         terms = (arb(x.pi[i]) * (log(x.pi[i]) - w[i] + log_mass) for i in own if x.pi[i])
-        out.append(x.alpha * total(terms) if len(own) > 1 else arb(0))
+        out.append(x.alpha * total(terms))
     return out
+
+
+def _is_posterior(x: Exact, own: Sequence[int]) -> bool:
+    """Whether `pi` is proportional to `p^share e^(q/alpha)`: only if all q are equal, as e^x is not algebraic."""
+    first, (m, n) = own[0], (int(x.share.p), int(x.share.q))
+    return all(
+        x.q[i] == x.q[first] and (x.pi[i] / x.pi[first]) ** n == (x.prior[i] / x.prior[first]) ** m
+        for i in own
+    )
 
 
 def exponent_attained(x: Exact) -> list[arb]:
