@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from verify.engine.plotdata import Curve, Figure, Panel, Scale
@@ -31,6 +32,7 @@ from virel_theory.checks import Array
 MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 DASHES = ((0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.5  # inches: one journal column
+LAYOUT = ConstrainedLayoutEngine(wspace=0.06, hspace=0.1)
 LINE_HEIGHT = 0.14  # inches per line of legend or caption
 CHARACTERS_PER_INCH = 16  # of the caption's font
 MAX_MARKERS = 16
@@ -42,8 +44,7 @@ STYLE = SHARED_STYLE | {
     "legend.fontsize": 7.0,
     "lines.linewidth": 1.3,
     "lines.markersize": 4.0,
-    "figure.constrained_layout.wspace": 0.06,
-    "figure.constrained_layout.hspace": 0.1,
+    "figure.constrained_layout.use": False,  # `_canvas` lays a figure out once, saving it would for each format
 }
 
 
@@ -72,8 +73,6 @@ def draw(figure: Figure, folder: Path, *, command: str = "", pdf: bool = False) 
     require(len(figure.panels) > 0, "panels", figure.panels, "must not be empty")
     with style(STYLE):
         canvas = _canvas(figure, command, n_columns=min(len(figure.panels), 2))
-        canvas.draw_without_rendering()
-        canvas.set_layout_engine("none")  # laid out once, not once per format
         suffixes = ("svg", "png", "pdf") if pdf else ("svg", "png")
         paths = [_save(canvas, folder / f"{figure.name}.{suffix}") for suffix in suffixes]
         if len(figure.panels) > 1:
@@ -120,6 +119,7 @@ def _canvas(figure: Figure, command: str, *, n_columns: int) -> Canvas:
     for axes in cells[n_panels:]:
         axes.remove()
     canvas.supxlabel(caption, wrap=False, x=0.02, ha="left", fontsize=6.5, color="#444444", linespacing=1.25)
+    LAYOUT.execute(canvas)
     return canvas
 
 

@@ -20,6 +20,7 @@ from functools import cache
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.polynomial.polynomial import polyder, polyval
+from numpy.polynomial.polyutils import trimseq
 from numpy.typing import NDArray
 from scipy.special import factorial
 
@@ -134,7 +135,8 @@ def size(f: Function, x: Array) -> Array:
 
 def coefficients(p: Polynomial) -> Array:
     """Monomial coefficients of a numpy polynomial, lowest first, whatever its domain."""
-    return np.asarray(p.convert().coef, dtype=np.float64)
+    plain = np.array_equal(p.domain, p.window)
+    return np.asarray(trimseq(p.coef) if plain else p.convert().coef, dtype=np.float64)
 
 
 def highest(f: Function, interval: tuple[float, float], *, n_cells: int = 4096) -> tuple[float, Array]:
