@@ -44,7 +44,7 @@ STYLE = SHARED_STYLE | {
     "legend.fontsize": 7.0,
     "lines.linewidth": 1.3,
     "lines.markersize": 4.0,
-    "figure.constrained_layout.use": False,  # `_canvas` lays a figure out once, saving it would for each format
+    "figure.constrained_layout.use": False,  # `_canvas` lays out once; saving would for each format
 }
 
 
