@@ -28,7 +28,7 @@ VALUES: dict[str, Any] = {"exp": arb.exp, "log": arb.log, "inverse": lambda x: 1
 
 
 def start() -> None:
-    """Forget the atoms of the last certificate; generator 0 is h."""
+    """Forget the atoms and logarithms of the last certificate; generator 0 is h."""
     ATOMS[:], LOGS[:] = [("", ZERO)], []
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture import providers
 
 from tests.support.proofs import job_of
 from verify.engine.registry import all_claims
@@ -31,6 +32,15 @@ def test_what_is_not_bounded_is_drawn_too():
         st.tuples(st.integers(), st.binary(max_size=3), st.floats(0, 1), st.booleans()), seed=4, n=50
     )
     assert len(set(drawn)) > 25
+
+
+def test_no_constant_of_an_imported_module_is_drawn(monkeypatch):
+    """hypothesis would draw such constants one time in twenty: draws would depend on imports."""
+    asked = []
+    found = providers._get_local_constants
+    monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(1) or found())
+    draw(st.tuples(st.floats(0, 1), st.integers(), st.text(max_size=3)), seed=5, n=200)
+    assert asked == []
 
 
 def drawn_by_a_proof(monkeypatch, instances, *, n_instances):
