@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # scipy.stats takes a second to load, and loads when it is used
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu, trim_mean
 
 from virel_common.errors import require
 
@@ -53,7 +53,7 @@ def iqm(scores: Scores, axis: int | None = None) -> Any:
         >>> float(iqm(np.array([-1000.0, 1.0, 2.0, 99.0])))
         1.5
     """
-    return trim_mean(scores, 0.25, axis=axis)
+    return scipy.stats.trim_mean(scores, 0.25, axis=axis)
 
 
 def iqm_interval(strata: Sequence[Scores]) -> Estimate:
@@ -110,7 +110,7 @@ def improvement(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
     """
     _check([scores for pair in pairs for scores in pair])
     rng = np.random.default_rng(SEED)
-    values = [mannwhitneyu(x, y).statistic / (len(x) * len(y)) for x, y in pairs]
+    values = [scipy.stats.mannwhitneyu(x, y).statistic / (len(x) * len(y)) for x, y in pairs]
     low, high = _ends(np.mean([_improvements(rng, x, y) for x, y in pairs], axis=0))
     return Estimate(float(np.mean(values)), float(low), float(high))
 

@@ -86,17 +86,19 @@ def solve_batch(
         met=np.empty(n, dtype=np.bool_),
     )
     fine = np.empty(n, dtype=np.bool_)
-    known = (flat, rows.view(np.int64).reshape(n, -1, n_states), rewards, gammas, float(atol))
-    found = (out.q, out.policy, out.value, out.error_bound)
+    known = (flat, rows.view(np.int64).reshape(n, -1, n_states), rewards, gammas)
+    found = (out.q, out.policy, out.value, out.error_bound, fine)
     share(
         batch.solve_stack,
-        (*known, False, *found, fine),
+        (*known, float(atol), False, *found),
         n_chunks=min(N_CHUNKS, n),
         n_helpers=min(n_threads(), n) - 1 if n > 1 else 0,  # counting CPUs takes 0.1 ms
     )
-    for i in np.flatnonzero(~fine):
-        _check_rows(rows[i], rewards[i], int(i), masked=mask is not None)
-        batch.solve_range(*known, True, *found, fine, i, i + 1)
+    for i in np.flatnonzero(~fine).tolist():
+        _check_rows(rows[i], rewards[i], i, masked=mask is not None)
+        alone = slice(i, i + 1)
+        args = (*(x[alone] for x in known), float(atol), True, *(x[alone] for x in found))
+        share(batch.solve_stack, args, n_chunks=1, n_helpers=0)
     np.less_equal(out.error_bound, atol, out=out.met)
     return out
 

@@ -26,7 +26,7 @@ from virel_deep.study.worker import train_job
 
 pytestmark = [pytest.mark.mujoco, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[3]
-STEPS = 1500
+STEPS = 600
 TEXT = (
     TWO_ARMS.replace(
         'environments = ["InvertedPendulum-v5", "Pendulum-v1"]', 'environments = ["InvertedPendulum-v5"]'
@@ -34,7 +34,7 @@ TEXT = (
     .replace("seeds = 4", "seeds = 2")
     .replace("steps = 2000", f"steps = {STEPS}\ncheckpoint_every = 100")
     .replace("data.batch = 16", "data.batch = 16\ndata.warmup = 20")
-    .replace("[settings]", "[evaluation]\nevery = 500\n[settings]")
+    .replace("[settings]", "[evaluation]\nevery = 200\n[settings]")
 )
 JOBS = ("sac-InvertedPendulum-v5", "td3-InvertedPendulum-v5")
 

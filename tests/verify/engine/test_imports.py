@@ -30,14 +30,17 @@ def run(script):
         ("from verify import Claim, Check, Gap, Verdict, Figure", {"torch", "flint", "matplotlib", "numba"}),
         ("import verify.commands.verify", {"flint", "torch", "matplotlib"}),
         ("import verify.commands.work", {"flint", "torch", "matplotlib"}),
-        ("from verify.commands.verify import main_claims; assert main_claims([]) == 0", {"flint"}),
+        (
+            "from verify.commands.verify import main_claims; assert main_claims([]) == 0",
+            {"flint", "scipy.stats"},
+        ),
         (
             "from verify.commands.verify import main_claims; assert main_claims(['--markdown']) == 0",
             {"flint"},
         ),
         (
             VERIFY_ONE,
-            {"flint", "torch"},
+            {"flint", "torch", "scipy.stats"},
         ),
     ],
 )

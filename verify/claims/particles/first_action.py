@@ -22,8 +22,8 @@ Teeth:  `perturb` replaces the estimate's weights by equal ones, and sigma^2 by 
 """
 
 import numpy as np
+import scipy  # scipy.stats takes half a second to load, and loads when it is used
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from verify.claims.particles.figures import consistency_figures
 from verify.claims.particles.tools import (
@@ -101,7 +101,7 @@ def rate_gap(*, prior: Array, proposal: Array, gain: float, perturb: float = 0.0
     for n in COUNTS:
         k = np.arange(n + 1)
         estimate = k * w[0] / (k * w[0] + (n - k) * w[1])
-        error = n * float(binom.pmf(k, n, proposal[0]) @ (estimate - p) ** 2)
+        error = n * float(scipy.stats.binom.pmf(k, n, proposal[0]) @ (estimate - p) ** 2)
         allowed = (1 / m + 1 / m**2) * np.sqrt((3 + mu4 / (sigma2**2 * n)) * tau2 / n)
         gaps.append(Gap(abs(error / (sigma2 * (1 + perturb / 2)) - 1), float(allowed) + 64 * n * U))
     return worst(*gaps)

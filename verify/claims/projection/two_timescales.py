@@ -96,7 +96,8 @@ def residuals(mean: Means, steps: Steps, ball: Ball, out: Array) -> None:
             zeta[i] += alpha * error[i]
             omega[i] -= eta * step[i]
         project(omega, ball)
-        error[:] = mean.moment
+        for i in range(n):  # a copy by `[:]` would take seconds to compile, for its error message
+            error[i] = mean.moment[i]
         subtract_product(mean.system, omega, error)
         out[k] = np.sqrt((error**2).sum())
 

@@ -13,7 +13,7 @@ from virel_theory.solvers.kernels.certificate import backup_error, beta_interval
 from virel_theory.solvers.kernels.compensated import move, paired_sweep
 from virel_theory.solvers.kernels.dense import evaluate, full_range, shift
 from virel_theory.solvers.kernels.lanes import dot
-from virel_theory.solvers.kernels.rows import finish, largest
+from virel_theory.solvers.kernels.rows import copy, finish, largest, row_max
 from virel_theory.threads.turns import FINISHED, NEXT, take
 
 UNIT = 2.0**-53
@@ -92,8 +92,7 @@ def iterate_policies(rows, reward, gamma, n_terms, r_max, atol, matrix, rhs, v, 
     `q, policy <-` the backup of the last values v; returns the extremes of T v - v.
     """
     n_states, n_actions = reward.shape
-    for s in range(n_states):
-        v[s] = reward[s].max()
+    row_max(reward, v)
     direct, best, stale = n_states <= SMALL, np.inf, 0
     for _ in range(MAX_STEPS):
         low, high = full_range(rows, reward, gamma, v, q, w, policy, 0, n_states)
@@ -111,7 +110,7 @@ def iterate_policies(rows, reward, gamma, n_terms, r_max, atol, matrix, rhs, v, 
         if not direct:
             direct = not evaluate(rows, rhs, n_actions, policy, gamma, v, w, atol, FORCING, SLOW, MAX_SWEEPS)
         if direct:
-            v[:] = rhs
+            copy(rhs, v)
             solve_policy(rows, n_actions, policy, gamma, matrix, v)
     return low, high
 
@@ -142,14 +141,14 @@ def refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, 
         if bound <= atol or (stuck and not some):
             break
         best = min(best, bound)
-        before[:] = policy
+        copy(policy, before)
         delta[:] = 0.0
         if (
             n_states <= SMALL
             or stuck
             or not evaluate(rows, d, n_actions, policy, gamma, delta, w, atol, 1e-4, SLOW, MAX_SWEEPS)
         ):
-            delta[:] = d
+            copy(d, delta)
             solve_policy(rows, n_actions, policy, gamma, matrix, delta)
         change, drift = move(v, tail, delta, gamma, beta[1], n_terms, r_max)
         also = np.inf if stuck else also + drift
@@ -171,42 +170,45 @@ def solve_one(rows, reward, gamma, n_terms, atol, matrix, d, v, w, q, plain, pol
     eta = backup_error(n_terms, r_max, v_max, beta[1])
     mid, bound = enclosure(low, high, beta, eta, 0.0, r_max + beta[1] * v_max)
     if atol < bound < np.inf:
-        plain[:] = q
+        copy(q, plain)
         finer = refine(rows, reward, gamma, n_terms, r_max, beta, atol, matrix, d, v, w, q, policy)
         if finer < bound:
             mid, bound = 0.0, finer
         else:
-            q[:] = plain
+            copy(plain, q)
     finish(q, mid, v, policy)
     return bound
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def solve_range(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, first, last):
-    """Solve the MDPs `first` to `last - 1`; `fine[i] <-` whether the rows of MDP i are surely distributions.
+def solve_stack(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, turns, n_chunks):
+    """Solve the MDPs of the chunks that this thread gets (`threads.team`); returns how many chunks that were.
 
-    Those that are not are left alone, unless `trusted`.
+    `fine[i] <-` whether the rows of MDP i are surely distributions. Those that are not are left alone, unless
+    `trusted`.
     """
-    n_states = reward.shape[1]
+    n, n_states, own, c = reward.shape[0], reward.shape[1], 0, take(turns, NEXT, 1)
     matrix, ones = np.empty((n_states, n_states)), np.ones(n_states)
     d, w, plain = np.empty(n_states), np.empty(n_states), np.empty(reward.shape[1:])
-    for i in range(first, last):
-        n_terms, fine[i] = survey(rows[i], bits[i], reward[i], ones)
-        if fine[i] or trusted:
-            bound[i] = solve_one(
-                rows[i], reward[i], gamma[i], n_terms, atol, matrix, d, value[i], w, q[i], plain, policy[i]
-            )
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def solve_stack(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, turns, n_chunks):
-    """Run `solve_range` on the MDPs of the chunks that this thread gets (`threads.team`)."""
-    n, own, c = reward.shape[0], 0, take(turns, NEXT, 1)
     while c < n_chunks:
-        first, last = c * n // n_chunks, (c + 1) * n // n_chunks
-        solve_range(rows, bits, reward, gamma, atol, trusted, q, policy, value, bound, fine, first, last)
+        for i in range(c * n // n_chunks, (c + 1) * n // n_chunks):
+            n_terms, fine[i] = survey(rows[i], bits[i], reward[i], ones)
+            if fine[i] or trusted:
+                bound[i] = solve_one(
+                    rows[i],
+                    reward[i],
+                    gamma[i],
+                    n_terms,
+                    atol,
+                    matrix,
+                    d,
+                    value[i],
+                    w,
+                    q[i],
+                    plain,
+                    policy[i],
+                )
         take(turns, FINISHED, 1)
         own, c = own + 1, take(turns, NEXT, 1)
     return own

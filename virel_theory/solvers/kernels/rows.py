@@ -31,6 +31,15 @@ def largest(x):
 
 @njit(cache=True)
 @no_type_check
+def copy(x, out):
+    """`out <- x`, contiguous and of one shape; `out[:] = x` takes seconds to compile, for its message."""
+    x, out = x.reshape(-1), out.reshape(-1)
+    for i in range(len(out)):
+        out[i] = x[i]
+
+
+@njit(cache=True)
+@no_type_check
 def row_max(table, out):
     """Row maxima of a table, `out[s] <- max_a table[s, a]`."""
     for s in range(len(out)):
