@@ -120,10 +120,9 @@ def _named(axis: str, settings: Mapping[str, object]) -> str:
 
 
 def _require_names(config: Any, names: list[str]) -> None:
-    known = [setting.name for setting in described(config)]
     for name in names:
         if name not in hints_of(type(config)):
-            found = dotted_name(config, name)
+            known, found = [setting.name for setting in described(config)], dotted_name(config, name)
             words = found.replace(".", "_").split("_")
             alike = [one for one in known if one.rpartition(".")[2] in words]
             alike += [one for one in difflib.get_close_matches(found, known, n=3) if one not in alike]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.gaussian_model import LOG_VARIANCE
-from virel_deep.axes.posterior.compiled_weights import effective_number, log_total, systematic
+from virel_deep.axes.posterior.compiled_weights import effective_number, largest, log_total, systematic, taken
 from virel_deep.axes.posterior.smc_weights import THRESHOLD, Numbers
 from virel_deep.axes.posterior.tanh_gaussian import LOG_STD_RANGE
 from virel_deep.networks.compiled import Net, add_bias, bias, table_of_layers, weight
@@ -113,21 +113,23 @@ def plan_one(nets, scales, start, draws, settings):
     steps, n, n_action = draws.action.shape
     n_state = len(start)
     state = np.empty((n, n_state), start.dtype)
-    state[:] = start
+    for i in range(n):  # `state[:] = start` would take seconds to compile, for its message
+        for j in range(n_state):
+            state[i, j] = start[j]
     member, alive = draws.member.copy(), np.ones(n)
     head = outputs(nets.policy, nets.place[0], state)
     value = values(nets, state, head, settings)
-    first = np.empty((n, n_action), start.dtype)
+    first = np.zeros((n, n_action), start.dtype)
     log_weight, effective, resampled = np.zeros(n), 0.0, 0.0
     for t in range(steps):
         if t > 0 and effective_number(log_weight) < settings.threshold * n:
             kept = systematic(log_weight, draws.ancestors[t - 1])
-            state, head, first = state[kept], head[kept], first[kept]
-            value, member, alive = value[kept], member[kept], alive[kept]
+            state, head, first = taken(state, kept), taken(head, kept), taken(first, kept)
+            value, member, alive = taken(value, kept), taken(member, kept), taken(alive, kept)
             log_weight, resampled = np.zeros(n), resampled + 1
         action, log_pi = squashed(head, draws.action[t])
         if t == 0:
-            first[:] = action
+            first = action
         after, reward, ends = stepped(nets, scales, state, action, member, draws.world[t])
         head = outputs(nets.policy, nets.place[0], after)
         ahead = values(nets, after, head, settings)
@@ -140,7 +142,10 @@ def plan_one(nets, scales, start, draws, settings):
             alive[i] = goes_on
         state, value = after, ahead
         effective += effective_number(log_weight)
-    return first, log_weight - log_total(log_weight), effective / steps, resampled
+    log_sum = log_total(log_weight)
+    for i in range(n):
+        log_weight[i] -= log_sum
+    return first, log_weight, effective / steps, resampled
 
 
 @njit(cache=True)
@@ -201,8 +206,13 @@ def values(nets, state, head, settings):
 @no_type_check
 def joined(state, action):
     """States and actions side by side, `[n, O + A]`."""
-    out = np.empty((len(state), state.shape[1] + action.shape[1]), state.dtype)
-    out[:, : state.shape[1]], out[:, state.shape[1] :] = state, action
+    n_state, n_action = state.shape[1], action.shape[1]
+    out = np.empty((len(state), n_state + n_action), state.dtype)
+    for i in range(len(state)):
+        for j in range(n_state):
+            out[i, j] = state[i, j]
+        for j in range(n_action):
+            out[i, n_state + j] = action[i, j]
     return out
 
 
@@ -210,15 +220,23 @@ def joined(state, action):
 @no_type_check
 def stepped(nets, scales, state, action, member, noise):
     """States after a step, rewards and probabilities of the end, each particle by its own member."""
-    n, d = state.shape
-    inputs = joined((state - scales.shift[:d]) / scales.size[:d], action)
+    (n, d), n_action = state.shape, action.shape[1]
+    inputs, rows = np.empty((n, d + n_action), state.dtype), np.empty(n, np.int64)
     after, reward, ends = np.empty_like(state), np.empty(n), np.empty(n)
-    for m in range(member.max() + 1):
-        rows = np.nonzero(member == m)[0]
-        if len(rows) == 0:
+    for m in range(largest(member) + 1):
+        count = 0
+        for i in range(n):
+            if member[i] == m:
+                rows[count] = i
+                for j in range(d):
+                    inputs[count, j] = (state[i, j] - scales.shift[j]) / scales.size[j]
+                for j in range(n_action):
+                    inputs[count, d + j] = action[i, j]
+                count += 1
+        if count == 0:
             continue
-        out = outputs(nets.model, nets.place[2] + m, inputs[rows])
-        for r in range(len(rows)):
+        out = outputs(nets.model, nets.place[2] + m, inputs[:count])
+        for r in range(count):
             i = rows[r]
             for j in range(d):
                 below = HIGH - softplus(HIGH - out[r, d + 1 + j])
