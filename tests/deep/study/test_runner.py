@@ -96,7 +96,8 @@ def assert_equal_studies(a, b):
 
 
 def test_a_study_killed_and_interrupted_ends_with_the_same_bits_and_table(study):
-    finish(study, "whole")
+    for job in ("0", "1"):  # in this process, one after the other
+        assert main_study(["run", "study.toml", "--out", "whole", "--job", job]) == 0
     process = begin(study, "cut", "--jobs", "1")
     wait_for(lambda: saved(study / "cut"))
     workers = children(process.pid)
@@ -185,7 +186,7 @@ def test_a_job_survives_environments_that_end_their_process(study, monkeypatch):
 
 
 def test_a_job_waits_for_the_process_that_still_saves(study):
-    finish(study, "out", "--job", "0")
+    assert main_study(["run", "study.toml", "--out", "out", "--job", "0"]) == 0
     run = study / "out/jobs" / JOBS[0]
     with ExitStack() as held:
         held.enter_context(locked(run, read_config(run).seeds))
