@@ -35,6 +35,9 @@ test: export NUMBA_NUM_THREADS = 2
 CACHE := $(CURDIR)/.numba_cache
 WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
 
+# Where this is set, each of the hundreds of processes that tests start would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: lint  ## all of `make lint`, then tests
 	@$(BIN)/pytest --dist loadfile $(WORKERS) $(PYTEST_ARGS)
 

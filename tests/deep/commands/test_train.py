@@ -405,6 +405,7 @@ def test_kill_9_and_ctrl_c_lose_no_bits(tmp_path):
     assert_same(run, tmp_path / "whole")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_children_stop_with_their_parent_and_their_seeds_keep_their_bits_in_another_grouping(tmp_path):
     run, steps = tmp_path / "run", 600
