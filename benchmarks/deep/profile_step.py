@@ -9,14 +9,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import tyro
+
 from benchmarks.deep.speed.contenders import Ours
 from benchmarks.deep.speed.flops import update_flops
+from virel_deep.design.presets import PRESETS
 
-PRESETS = ("sac", "beta")
 STEPS = 400
 
 
@@ -97,12 +100,23 @@ def profile(preset: str) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Print a table for each preset on the command line, by default `sac` and `beta`."""
-    for preset in sys.argv[1:] or PRESETS:
+@dataclass(frozen=True)
+class Options:
+    """Time the learning steps of presets, and print a table for each."""
+
+    presets: tyro.conf.Positional[tuple[str, ...]] = ("sac", "beta")
+    """Presets, as `virel presets` lists them."""
+
+
+def main() -> None:
+    """Print a table for each preset on the command line."""
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.profile_step")
+    for preset in options.presets:
+        if preset not in PRESETS:
+            sys.exit(f"`presets` must be among {', '.join(PRESETS)}; found {preset!r}")
+    for preset in options.presets:
         print(profile(preset), end="\n\n", flush=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import tyro
+
 from verify.engine.registry import topics
 from virel_common.errors import InputError
 from virel_common.files import write_atomically
@@ -201,6 +203,7 @@ def _rest() -> Iterator[str]:
 
 def main() -> None:
     """Write the page."""
+    tyro.cli(lambda: None, prog="python -m benchmarks.deep.table_1", description=__doc__)
     write_atomically(PAGE, page().encode())
     sys.stdout.write(f"{PAGE}\n")
 

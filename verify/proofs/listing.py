@@ -100,5 +100,7 @@ def _form_without_proof(claim: Claim) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+        sys.exit(f"usage: python -m verify.proofs.listing out/verify/results.json; found {sys.argv[1:]}")
     document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     print(page(counts_of_run(document["claims"])), end="")  # noqa: T201
