@@ -168,6 +168,9 @@ def read_only(value: Value) -> Value:
         view.flags.writeable = False
         return view
     if isinstance(value, sparse.csr_array):
-        parts = tuple(read_only(part) for part in (value.data, value.indices, value.indptr))
-        return sparse.csr_array(parts, shape=value.shape, copy=False)  # type: ignore[return-value]
+        parts = (value.data, value.indices, value.indptr)
+        if not any(part.flags.writeable for part in parts):
+            return value
+        views = tuple(map(read_only, parts))
+        return sparse.csr_array(views, shape=value.shape, copy=False)  # type: ignore[return-value]
     return value

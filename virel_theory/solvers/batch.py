@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from virel_common.errors import InputError, require
 from virel_theory.checks import Array, Mask, as_float_array, as_mask, as_number, as_real, first_bad
 from virel_theory.mdp.row_sums import first_bad_row
+from virel_theory.mdp.validation import read_only
 from virel_theory.solvers.kernels import batch
 from virel_theory.solvers.problem import check_scale
 from virel_theory.threads.count import n_threads
@@ -86,7 +87,8 @@ def solve_batch(
         met=np.empty(n, dtype=np.bool_),
     )
     fine = np.empty(n, dtype=np.bool_)
-    known = (flat, rows.view(np.int64).reshape(n, -1, n_states), rewards, gammas)
+    inputs = (flat, rows.view(np.int64).reshape(n, -1, n_states), rewards, gammas)
+    known = tuple(map(read_only, inputs))  # one kind of input: one compilation
     found = (out.q, out.policy, out.value, out.error_bound, fine)
     share(
         batch.solve_stack,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from virel_common.errors import require
 from virel_theory.checks import Array, as_number
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.mdp.validation import Transition
+from virel_theory.mdp.validation import Transition, read_only
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.kernels.rows import peak
 from virel_theory.solvers.solution import ONE_THREAD, Solution, Status, ThreadUse
@@ -89,9 +89,11 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     if mdp.mask is not None:
         reward = np.where(mdp.mask, reward, -np.inf)
     transition = mdp.csr_transition if as_csr else mdp.transition
+    reward = read_only(np.ascontiguousarray(reward))  # one kind of array: kernels are compiled once
     n_terms = mdp.row_length
     beta = cert.contraction_interval(mdp.gamma, n_terms)
-    return Problem(transition, reward, mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
+    options = (mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
+    return Problem(read_only(transition), reward, *options)
 
 
 def check_steps(max_steps: int | None) -> None:
