@@ -16,15 +16,20 @@ def seedwise(f: Callable[..., Any], *tensors: Tensor) -> Any:
     """Apply `f` to tensors `[K, ...]`: seed by seed on the CPU, in one call on a GPU.
 
     Everything whose rounding may depend on a tensor's size goes through it: transcendental functions, whose
-    vectorised loops and scalar tails differ, and sums. `f` must take any leading axes, or none. It returns a
-    tensor or a tuple of them.
+    vectorised loops and scalar tails differ, and sums. `f` must take any leading axes, or none; the tensors
+    must broadcast against each other with the seeds' axis as they do without it. It returns a tensor or a
+    tuple of them.
     """
-    if tensors[0].is_cuda:
+    if _in_one_call(tensors[0]):
         return f(*tensors)
     of_each = [f(*of_seed) for of_seed in zip(*(x.unbind() for x in tensors), strict=True)]
     if isinstance(of_each[0], tuple):
         return tuple(torch.stack(parts) for parts in zip(*of_each, strict=True))
     return torch.stack(of_each)
+
+
+def _in_one_call(x: Tensor) -> bool:
+    return x.is_cuda
 
 
 def seed_mean(x: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def state_value(of: Evaluated, alpha: Tensor, *, evaluation: Evaluation) -> Tens
     with torch.no_grad():
         ratio = actions.log_ratio
         if evaluation == "optimal":
-            value: Tensor = seedwise(losses.optimal_value, actions.log_weight, of.q, ratio, alpha)
+            value: Tensor = seedwise(losses.optimal_value, actions.log_weight, of.q, ratio, alpha[..., None])
             return value
         if actions.exact_divergence is not None:
             return losses.state_value(actions.mean(of.q), actions.exact_divergence, alpha, soft=soft)
@@ -163,5 +163,5 @@ def _effective(of: Evaluated, alpha: Tensor) -> Tensor:
     """Effective number `[K]` of proposals in an optimal value, whose terms are their weights."""
     with torch.no_grad():
         actions = of.actions
-        tempered = seedwise(tempered_weights, actions.log_weight - actions.log_ratio, of.q, alpha)
+        tempered = seedwise(tempered_weights, actions.log_weight - actions.log_ratio, of.q, alpha[..., None])
         return seed_mean(seedwise(effective_samples, tempered[0]))

@@ -42,7 +42,7 @@ class ByWeights:
 
     def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
         """Give the actions their weights by value, and the densities of the reweighted prior."""
-        log_weight, log_ratio = seedwise(self._weigh, posterior.log_weight, q, alpha)
+        log_weight, log_ratio = seedwise(self._weigh, posterior.log_weight, q, alpha[..., None])
         return posterior._replace(log_weight=log_weight, log_pi=posterior.log_prior + log_ratio)
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:

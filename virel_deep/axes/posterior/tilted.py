@@ -50,7 +50,7 @@ class Tilted:
 
     def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:
         r"""Give the actions the weights $p^\rho e^{Q/\alpha} / Z$, which are their probabilities."""
-        log_weight, _ = seedwise(tempered_weights, posterior.log_prior, q, alpha)
+        log_weight, _ = seedwise(tempered_weights, posterior.log_prior, q, alpha[..., None])
         return posterior._replace(log_weight=log_weight, log_pi=log_weight)
 
     def loss(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> None:
