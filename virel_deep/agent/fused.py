@@ -18,6 +18,7 @@ from virel_deep.axes.posterior import tanh_gaussian
 from virel_deep.axes.posterior.deterministic import Deterministic, deterministic
 from virel_deep.axes.posterior.tanh_gaussian import Sample, TanhGaussian
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.networks import placement
 from virel_deep.networks.network import SIMD, Network, Pass
 from virel_deep.networks.stacks import by_compiled
 
@@ -244,7 +245,7 @@ class FusedAgent(StackedAgent):
         critic = self.critic.traced(torch.cat((s, now.action), dim=-1))
         q = critic.output.squeeze(-1)
         smaller = losses.d_smaller(q)
-        if q.is_cuda or q.shape[1] == 1:
+        if placement.on_gpu(q) or q.shape[1] == 1:
             by_action = critic.by_inputs(smaller[..., None] * (-1 / size), self.columns.action)
         else:
             by_action = critic.by_inputs_of_chosen(smaller, self.columns.action) * (-1 / size)
@@ -255,10 +256,10 @@ class FusedAgent(StackedAgent):
 
 def _gaussian(head: Tensor, noise: Tensor) -> Sample:
     """Sample a tanh-Gaussian for K seeds; seed by seed where one call's rounding would depend on K."""
-    if by_compiled() and not noise.is_cuda:
+    if by_compiled() and not placement.on_gpu(noise):
         from virel_deep.agent import fused_kernels  # noqa: PLC0415  (brings numba)
 
         return fused_kernels.sample(head, noise)
-    if noise.is_cuda or noise[0].numel() % SIMD == 0:
+    if placement.on_gpu(noise) or noise[0].numel() % SIMD == 0:
         return tanh_gaussian.sample(head, noise)
     return Sample(*map(torch.stack, zip(*map(tanh_gaussian.sample, head, noise), strict=True)))

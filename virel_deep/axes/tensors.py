@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from virel_deep.networks import placement
 from virel_deep.networks.perceptron import Floats
 
 
@@ -20,16 +21,12 @@ def seedwise(f: Callable[..., Any], *tensors: Tensor) -> Any:
     must broadcast against each other with the seeds' axis as they do without it. It returns a tensor or a
     tuple of them.
     """
-    if _in_one_call(tensors[0]):
+    if placement.on_gpu(tensors[0]):
         return f(*tensors)
     of_each = [f(*of_seed) for of_seed in zip(*(x.unbind() for x in tensors), strict=True)]
     if isinstance(of_each[0], tuple):
         return tuple(torch.stack(parts) for parts in zip(*of_each, strict=True))
     return torch.stack(of_each)
-
-
-def _in_one_call(x: Tensor) -> bool:
-    return x.is_cuda
 
 
 def seed_mean(x: Tensor) -> Tensor:

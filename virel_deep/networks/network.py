@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from virel_deep.networks import placement
 from virel_deep.networks.masked import LARGE, MaskedStorage
 from virel_deep.networks.memory import Parameters, Stacks, Storage, TensorStorage
 from virel_deep.networks.stacks import Stack, by_compiled, by_numpy, matrices, whole
@@ -129,7 +130,7 @@ class Network:
 
         A pass with `fixed` parameters has a gradient in its inputs alone.
         """
-        masked = fixed and not self.flat.is_cuda and rows * max(self.sizes[1:]) >= LARGE
+        masked = fixed and not placement.on_gpu(self.flat) and rows * max(self.sizes[1:]) >= LARGE
         kind = "compiled" if by_compiled() else "masked" if masked else "plain"
         free = self._free.setdefault((rows, kind), [])
         if free:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
+from virel_deep.networks import placement
+
 
 class Adam:
     """Adam with torch's default betas and eps (0.9, 0.999, 1e-8), one fused kernel over all parameters.
@@ -31,7 +33,7 @@ class Adam:
 
         A captured CUDA graph reads the tensor at each replay, where it would keep a number.
         """
-        if not self._flat.is_cuda:
+        if not placement.on_gpu(self._flat):
             self.learning_rate = self._first * factor
         elif isinstance(self.learning_rate, Tensor):
             self.learning_rate.fill_(self._first * factor)

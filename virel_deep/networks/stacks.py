@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from virel_deep.networks import placement
+
 CACHE_LINE = 16
 """Floats in 64 bytes. Every matrix of a stack starts on such a boundary: how a product with a vector rounds
 depends on the alignment of its operands, so the bits of a seed would depend on its place in the stack."""
-
 
 Engine = Literal["torch", "numpy", "compiled"]
 
@@ -49,7 +50,7 @@ class Stack:
 
 def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
     """Affine map `out <- x @ weight + bias` for each matrix of the stacks, with `bias [G, 1, n]`."""
-    if x.all.is_cuda:
+    if placement.on_gpu(x.all):
         torch.baddbmm(bias.all, x.all, weight.all, out=out.all)
     elif by_numpy():
         _numpy_product(x, weight, out=out)
@@ -61,7 +62,7 @@ def affine(x: Stack, weight: Stack, bias: Stack, *, out: Stack) -> None:
 
 def product(a: Stack, b: Stack, *, out: Stack) -> None:
     """Matrix products `out <- a @ b` of two stacks `[G, m, n]` and `[G, n, p]`."""
-    if a.all.is_cuda:
+    if placement.on_gpu(a.all):
         torch.bmm(a.all, b.all, out=out.all)
     elif by_numpy():
         _numpy_product(a, b, out=out)
@@ -73,8 +74,9 @@ def product(a: Stack, b: Stack, *, out: Stack) -> None:
 def product_of_heads(a: Stack, b: Stack, *, out: Stack) -> None:
     """Sum over a seed's C heads of `a @ b`: `out [K, m, p]` from `a [K C, m, n]` and `b [K C, n, p]`."""
     heads = len(a.all) // len(out.all)
-    if a.all.is_cuda or by_numpy():
-        of_each = torch.bmm(a.all, b.all) if a.all.is_cuda else torch.from_numpy(np.matmul(a.numpy, b.numpy))
+    together = placement.on_gpu(a.all)
+    if together or by_numpy():
+        of_each = torch.bmm(a.all, b.all) if together else torch.from_numpy(np.matmul(a.numpy, b.numpy))
         torch.sum(of_each.view(-1, heads, *of_each.shape[1:]), dim=1, out=out.all)
         return
     for g, (one, other) in enumerate(zip(a.each, b.each, strict=True)):

@@ -14,6 +14,7 @@ from virel_deep.axes.posterior.smc_weights import Numbers
 from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian, split, tanh_gaussian
 from virel_deep.axes.tensors import Weighted, seed_mean, seedwise
 from virel_deep.design import model
+from virel_deep.networks import placement
 from virel_deep.networks.network import Network
 
 REPORTS = ("plan_effective", "resamplings")
@@ -46,7 +47,7 @@ class Smc(TanhGaussian):
         """Plan from each state, and take the first action of a particle that is drawn."""
         with torch.no_grad():
             numbers = self.numbers(noise)
-            planned = self.planned if state.is_cuda else self.planned_by_compiled
+            planned = self.planned if placement.on_gpu(state) else self.planned_by_compiled
             found = planned(state, numbers, objective)
             self._last.copy_(torch.stack((seed_mean(found.effective), seed_mean(found.resampled))))
             place = seedwise(smc_weights.drawn, found.log_weight, numbers.drawn)

@@ -1,4 +1,4 @@
-"""On a GPU the functions that `seedwise` applies see all seeds at once: the same results, here on the CPU."""
+"""The road of a GPU, on the CPU: all seeds in one call, products of whole stacks, step sizes in tensors."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,9 @@ from tests.support.deep import (
 )
 from tests.support.updates import cast
 from virel_common.errors import InputError
-from virel_deep.axes import tensors
+from virel_deep.agent.build import fused
 from virel_deep.design.presets import PRESETS
+from virel_deep.networks import placement
 
 SEEDS, SPACES, UPDATES = (0, 1, 2), (5, 3), 4
 SMALL = {"hidden": (9, 7), "data.batch": 6}
@@ -27,7 +28,7 @@ TOLERANCE = 1e-12
 
 
 def forms():
-    """Every preset for continuous actions, and its form for discrete ones if it has one."""
+    """Every preset for continuous actions and, if it has one, its form for discrete ones; with its roads."""
     for preset in PRESETS:
         for of in (algorithm_of, discrete_of):
             try:
@@ -35,9 +36,10 @@ def forms():
             except InputError:
                 continue
             if algorithm.posterior.discrete == (of is discrete_of):
-                yield pytest.param(
-                    algorithm, id=f"{preset}-{'discrete' if of is discrete_of else 'continuous'}"
-                )
+                kind = "discrete" if of is discrete_of else "continuous"
+                yield pytest.param(algorithm, True, id=f"{preset}-{kind}")
+                if fused(algorithm):
+                    yield pytest.param(algorithm, False, id=f"{preset}-{kind} by hand")
 
 
 def doubled(data):
@@ -48,13 +50,13 @@ def doubled(data):
     ]
 
 
-def after_updates(algorithm):
+def after_updates(algorithm, general):
     """Everything that three stacked seeds have learnt and report, by name, in double precision."""
     with default_dtype(torch.float32):
-        source = agent_of(algorithm, *SPACES, SEEDS, general=True)
+        source = agent_of(algorithm, *SPACES, SEEDS, general=general)
         data = [update_data(algorithm, *SPACES, updates=UPDATES, seed=seed) for seed in SEEDS]
     with default_dtype(torch.float64):
-        agent = agent_of(algorithm, *SPACES, SEEDS, general=True)
+        agent = agent_of(algorithm, *SPACES, SEEDS, general=general)
         for k in range(len(SEEDS)):
             agent.load_seed_state(k, source.seed_state(k))
         feed(agent, *map(doubled, data))
@@ -66,11 +68,13 @@ def after_updates(algorithm):
     return leaves({str(k): agent.seed_state(k) for k in range(len(SEEDS))} | reports)
 
 
-@pytest.mark.parametrize("algorithm", list(forms()))
-def test_one_call_for_all_seeds_computes_what_one_call_for_each_does(algorithm, monkeypatch):
-    apart = after_updates(algorithm)
-    monkeypatch.setattr(tensors, "_in_one_call", lambda x: True)  # noqa: ARG005
-    at_once = after_updates(algorithm)
+@pytest.mark.parametrize(("algorithm", "general"), list(forms()))
+def test_the_road_of_a_gpu_ends_where_that_of_the_cpu_does(algorithm, general, monkeypatch):
+    apart = after_updates(algorithm, general)
+    asked = []
+    monkeypatch.setattr(placement, "on_gpu", lambda x: asked.append(x.shape) or True)
+    at_once = after_updates(algorithm, general)
+    assert asked
     assert apart.keys() == at_once.keys()
     for name, x in apart.items():
         if isinstance(x, torch.Tensor | float) and not isinstance(x, bool):
@@ -85,3 +89,4 @@ def test_there_are_forms_for_both_kinds_of_action():
     names = [one.id for one in forms()]
     assert len([name for name in names if name.endswith("continuous")]) >= 20
     assert len([name for name in names if name.endswith("discrete")]) >= 8
+    assert len([name for name in names if name.endswith("by hand")]) >= 5
