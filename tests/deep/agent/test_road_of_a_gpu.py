@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.support.deep import (
     agent_of,
@@ -25,6 +26,10 @@ SMALL = {"hidden": (9, 7), "data.batch": 6}
 """Unlike K in every axis, so that axes that are mistaken for each other do not fit."""
 TOLERANCE = 1e-12
 """As for the plain agents: sums of some hundred products in another order, in float64, through Adam."""
+
+_NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2")
+WAITING = {f"aten.{name}.default" for name in _NAMES}
+INDEXING = {"aten.index.Tensor", "aten.index_put_.default", "aten.index_put.default"}
 
 
 def forms():
@@ -83,6 +88,43 @@ def test_the_road_of_a_gpu_ends_where_that_of_the_cpu_does(algorithm, general, m
             torch.testing.assert_close(
                 found, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True, msg=name
             )
+
+
+class Waiting(TorchDispatchMode):
+    """List the operations whose result or shape the CPU waits for: no CUDA graph can hold them."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = str(operation)
+        masks = [x for x in args[1] if x is not None and x.dtype == torch.bool] if name in INDEXING else []
+        if name in WAITING or masks:
+            self.found.append(name)
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("algorithm", "general"), list(forms()))
+def test_no_update_waits_for_a_result(algorithm, general, monkeypatch):
+    monkeypatch.setattr(placement, "on_gpu", lambda x: True)  # noqa: ARG005
+    agent = agent_of(algorithm, *SPACES, SEEDS, general=general)
+    data = [update_data(algorithm, *SPACES, updates=UPDATES, seed=seed) for seed in SEEDS]
+    with Waiting() as mode:
+        feed(agent, *data)
+    assert mode.found == []
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [lambda x: x.sum().item(), lambda x: x[x > 0], lambda x: x.nonzero(), lambda x: bool((x > 0).all())],
+    ids=["item", "mask", "nonzero", "bool"],
+)
+def test_an_operation_that_waits_is_seen(wait):
+    x = torch.ones(3)
+    with Waiting() as mode:
+        wait(x)
+    assert mode.found
 
 
 def test_there_are_forms_for_both_kinds_of_action():
