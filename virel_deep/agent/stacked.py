@@ -17,6 +17,7 @@ from virel_deep.axes.interfaces import Draw, Noise, Objective
 from virel_deep.axes.tensors import Behaviour
 from virel_deep.data.replay import Columns
 from virel_deep.design.algorithm import Algorithm
+from virel_deep.networks import placement
 from virel_deep.networks.network import Network
 from virel_deep.networks.optimiser import Adam
 from virel_deep.networks.perceptron import Floats, perceptron
@@ -61,7 +62,7 @@ class StackedAgent(ABC):
         self.adams = {
             name: Adam(network.flat, algorithm.rate(name)) for name, network in self.networks.items()
         }
-        if device.type == "cpu" and "policy" in self.networks:  # views of the parameters, for acting
+        if "policy" in self.networks and not placement.on_gpu(self.policy.flat):  # views for acting
             layers = [tuple(block.numpy() for block in layer) for layer in self.policy.layers]
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
@@ -121,7 +122,7 @@ class StackedAgent(ABC):
 
     def heads(self, observation: Floats) -> list[Floats]:
         """Outputs `[N, ...]` of each seed's policy network at `observation [K, N, O]`, one array per seed."""
-        if self.device.type != "cpu":
+        if placement.on_gpu(self.policy.flat):
             return list(self.policy(torch.from_numpy(observation).to(self.device)).squeeze(1).cpu().numpy())
         return [perceptron(*of_seed) for of_seed in zip(self._policies, observation, strict=True)]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from virel_deep.networks import placement
 from virel_deep.networks.stacks import Stack, affine, matrices, product, product_of_heads, whole
 
 
@@ -87,20 +88,21 @@ class Passing:
 
     def __init__(self, shapes: Sequence[tuple[int, int, int]], like: Tensor) -> None:
         """Store the sizes; nothing is allocated before the first use."""
-        self._shapes, self._dtype, self._device = shapes, like.dtype, like.device
+        self._shapes, self._like = shapes, like
         self._of: list[Tensor] = []
         self._stacks: list[Stack] = []
 
     def __call__(self) -> list[Stack]:
         """Stacks of all layers; what the last call of anybody wrote into them is gone."""
-        if self._device.type != "cpu":
-            self._stacks = self._stacks or [Stack.empty(*one, device=self._device) for one in self._shapes]
+        if placement.on_gpu(self._like):
+            device = self._like.device
+            self._stacks = self._stacks or [Stack.empty(*one, device=device) for one in self._shapes]
             return self._stacks
-        now = SCRATCH.places(self._dtype)
+        now = SCRATCH.places(self._like.dtype)
         if not (self._of and self._of[0] is now[0] and self._of[1] is now[1]):
             for _ in range(2):  # a second time: a later stack may have replaced the memory of an earlier one
                 of = enumerate(self._shapes)
-                self._stacks = [SCRATCH.stack(i % 2, shape, self._dtype) for i, shape in of]
+                self._stacks = [SCRATCH.stack(i % 2, shape, self._like.dtype) for i, shape in of]
             self._of = list(now)
         return self._stacks
 

@@ -82,7 +82,7 @@ def test_the_road_of_a_gpu_ends_where_that_of_the_cpu_does(algorithm, general, m
     assert asked
     assert apart.keys() == at_once.keys()
     for name, x in apart.items():
-        if isinstance(x, torch.Tensor | float) and not isinstance(x, bool):
+        if isinstance(x, torch.Tensor | np.ndarray | float):
             found = torch.as_tensor(at_once[name], dtype=torch.float64)
             expected = torch.as_tensor(x, dtype=torch.float64)
             torch.testing.assert_close(

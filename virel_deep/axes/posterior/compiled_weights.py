@@ -1,6 +1,6 @@
 """Weights of particles as `smc_weights` has them, compiled.
 
-Loops in place of array expressions: they compile in a third of the time.
+Loops in place of array expressions: they compile in less than half the time.
 """
 
 import math

@@ -195,20 +195,8 @@ def solve_stack(rows, bits, reward, gamma, atol, trusted, q, policy, value, boun
         for i in range(c * n // n_chunks, (c + 1) * n // n_chunks):
             n_terms, fine[i] = survey(rows[i], bits[i], reward[i], ones)
             if fine[i] or trusted:
-                bound[i] = solve_one(
-                    rows[i],
-                    reward[i],
-                    gamma[i],
-                    n_terms,
-                    atol,
-                    matrix,
-                    d,
-                    value[i],
-                    w,
-                    q[i],
-                    plain,
-                    policy[i],
-                )
+                known = (rows[i], reward[i], gamma[i], n_terms, atol)
+                bound[i] = solve_one(*known, matrix, d, value[i], w, q[i], plain, policy[i])
         take(turns, FINISHED, 1)
         own, c = own + 1, take(turns, NEXT, 1)
     return own
