@@ -88,7 +88,7 @@ def solve_batch(
     )
     fine = np.empty(n, dtype=np.bool_)
     inputs = (flat, rows.view(np.int64).reshape(n, -1, n_states), rewards, gammas)
-    known = tuple(map(read_only, inputs))  # one kind of input: one compilation
+    known = tuple(map(read_only, inputs))  # kernels compile anew for each kind of array
     found = (out.q, out.policy, out.value, out.error_bound, fine)
     share(
         batch.solve_stack,

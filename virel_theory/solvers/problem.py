@@ -89,7 +89,7 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     if mdp.mask is not None:
         reward = np.where(mdp.mask, reward, -np.inf)
     transition = mdp.csr_transition if as_csr else mdp.transition
-    reward = read_only(np.ascontiguousarray(reward))  # one kind of array: kernels are compiled once
+    reward = read_only(np.ascontiguousarray(reward))  # kernels compile anew for each kind of array
     n_terms = mdp.row_length
     beta = cert.contraction_interval(mdp.gamma, n_terms)
     options = (mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)

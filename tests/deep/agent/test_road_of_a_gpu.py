@@ -45,6 +45,8 @@ def forms():
                 yield pytest.param(algorithm, True, id=f"{preset}-{kind}")
                 if fused(algorithm):
                     yield pytest.param(algorithm, False, id=f"{preset}-{kind} by hand")
+    falling = algorithm_of("sac", **SMALL, learning_rate_end=0.0, learning_rate_updates=6)
+    yield pytest.param(falling, False, id="sac-step sizes that fall")
 
 
 def doubled(data):

@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from virel_theory import TabularMDP
+from virel_theory.mdp.validation import read_only
 from virel_theory.solvers.problem import problem
 
 ROWS = np.array([[[0.5, 0.5], [1.0, 0.0]], [[0.0, 1.0], [0.25, 0.75]]])
@@ -35,3 +36,13 @@ def test_arrays_of_a_problem_are_read_only_and_contiguous(transition, reward, ma
         assert not array.flags.writeable
     assert task.reward.flags.c_contiguous
     assert reward.flags.writeable, "the user's own array stays as it was"
+
+
+@pytest.mark.parametrize("writeable", ["data", "indices", "indptr"])
+def test_a_sparse_matrix_of_which_one_array_can_be_written_is_no_exception(writeable):
+    given = read_only(sparse.csr_array(ROWS.reshape(4, 2)))
+    setattr(given, writeable, getattr(given, writeable).copy())
+    found = read_only(given)
+    assert not any(array.flags.writeable for array in (found.data, found.indices, found.indptr))
+    assert read_only(found) is found
+    assert getattr(given, writeable).flags.writeable
