@@ -51,8 +51,8 @@ test-long: $(VENV)/.stamp-dev  ## tests that `make test` leaves out for their ti
 test-nojit: export NUMBA_DISABLE_JIT = 1
 test-nojit: export OMP_NUM_THREADS = 1
 test-nojit: export OPENBLAS_NUM_THREADS = 1
-test-nojit: $(VENV)/.stamp-dev  ## theory tests with the kernels interpreted
-	@$(BIN)/pytest -W ignore::RuntimeWarning tests/theory tests/property tests/contract $(PYTEST_ARGS)
+test-nojit: $(VENV)/.stamp-dev  ## theory tests with the kernels interpreted (some 6 minutes)
+	@$(BIN)/pytest -W ignore::RuntimeWarning --dist loadfile $(WORKERS) tests/theory tests/property tests/contract $(PYTEST_ARGS)
 
 # Compiled code reads past the end of an array in silence; here it raises. The cache is a separate one, so that
 # no kernel compiled without the checks is loaded.

@@ -4,15 +4,19 @@ The counter is an int64 array of two cache lines: `turns[NEXT]` is the next chun
 `turns[FINISHED]` how many chunks are finished.
 """
 
+import os
+import threading
 from typing import no_type_check
 
 import numpy as np
 from numba import njit
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from virel_theory.lowered import lowered
+
 NEXT, FINISHED, SIZE = 0, 8, 16
+_lock = threading.Lock()
 
 
 def new_turns() -> NDArray[np.int64]:
@@ -20,7 +24,24 @@ def new_turns() -> NDArray[np.int64]:
     return np.zeros(SIZE, dtype=np.int64)
 
 
-@intrinsic
+def _new_lock() -> None:
+    """In a forked child: the lock may be held by a thread of the parent, which does not exist here."""
+    global _lock  # noqa: PLW0603  # threads share it
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_lock)
+
+
+def take_interpreted(turns: NDArray[np.int64], place: int, amount: int) -> int:
+    """Plain form of `take`."""
+    with _lock:
+        before = int(turns[place])
+        turns[place] = before + amount
+    return before
+
+
+@lowered(take_interpreted)
 @no_type_check
 def take(typingctx, turns, place, amount):  # noqa: ARG001  # numba's protocol
     """Add `amount` to `turns[place]`, atomically; returns what was there before."""

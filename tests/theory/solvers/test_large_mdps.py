@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from tests.support.interpreted import too_large
 from virel_theory import TabularMDP
 from virel_theory.models import draw
 from virel_theory.solvers import linear
 from virel_theory.solvers.solution import Status
 from virel_theory.solvers.solve import policy_iteration, solve
+
+pytestmark = too_large
 
 
 @pytest.mark.parametrize("closed", [True, False])

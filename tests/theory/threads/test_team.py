@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support.exact_mdp import exact_error, instances
+from tests.support.interpreted import too_large
 from virel_theory import solve
 from virel_theory.models import draw
 from virel_theory.solvers import backups
 from virel_theory.threads import team
-from virel_theory.threads.turns import FINISHED, NEXT, add, new_turns
+from virel_theory.threads.turns import FINISHED, NEXT, add, new_turns, take_interpreted
 
 MAIN = threading.main_thread()
 add(new_turns(), NEXT, 0)  # compiles, which would take longer than the delays below
@@ -156,6 +157,7 @@ def test_the_number_of_threads_changes_no_bit_of_any_kind_of_sweep(monkeypatch, 
         assert found.threads.shared > 0 or n_threads == 1
 
 
+@too_large
 def test_a_forked_child_has_threads_of_its_own():
     code = (
         "import os, numpy as np\n"
@@ -168,3 +170,18 @@ def test_a_forked_child_has_threads_of_its_own():
     )
     env = os.environ | {"NUMBA_NUM_THREADS": "2"}
     assert subprocess.run([sys.executable, "-c", code], env=env, timeout=60, check=False).returncode == 0
+
+
+def test_turns_taken_by_interpreted_threads_are_all_different():
+    turns, seen = new_turns(), [[] for _ in range(4)]
+    crew = [
+        threading.Thread(
+            target=lambda mine: mine.extend(take_interpreted(turns, NEXT, 1) for _ in range(500)), args=(of,)
+        )
+        for of in seen
+    ]
+    for thread in crew:
+        thread.start()
+    for thread in crew:
+        thread.join()
+    assert sorted(turn for of in seen for turn in of) == list(range(2000))

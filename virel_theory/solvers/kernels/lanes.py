@@ -8,12 +8,14 @@ latency: 4 GB/s where this reads 30, as fast as memory delivers.
 
 from typing import no_type_check
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # comes with numba, which shows it
 from numba import njit
 from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numpy.typing import NDArray
 
-from virel_theory.solvers.kernels.pairs import fused, sum_error
+from virel_theory.lowered import lowered
+from virel_theory.solvers.kernels.pairs import fused, fused_interpreted, sum_error
 
 WIDTH = 8
 """Terms taken at once: one register of AVX-512, two of AVX, four of NEON."""
@@ -50,7 +52,17 @@ def _two_sum(builder, a, b):
     return total, builder.fadd(builder.fsub(a, builder.fsub(total, z)), builder.fsub(b, z))
 
 
-@intrinsic
+def plain_interpreted(x: NDArray[np.float64], first: int, v: NDArray[np.float64], n: int) -> float:
+    """Plain form of `_plain`."""
+    sums = np.zeros(WIDTH)
+    for j in range(0, n, WIDTH):
+        sums = sums + x[first + j : first + j + WIDTH] * v[j : j + WIDTH]
+    while len(sums) > 1:
+        sums = sums[: len(sums) // 2] + sums[len(sums) // 2 :]
+    return float(sums[0])
+
+
+@lowered(plain_interpreted)
 @no_type_check
 def _plain(typingctx, x, first, v, n):  # noqa: ARG001  # numba's protocol
     """Sum of `x[first + j] * v[j]`, j < n, n a multiple of eight: eight sums, added by halves."""
@@ -71,7 +83,28 @@ def _plain(typingctx, x, first, v, n):  # noqa: ARG001  # numba's protocol
     return types.float64(x, types.int64, v, types.int64), codegen
 
 
-@intrinsic
+def paired_interpreted(
+    x: NDArray[np.float64],
+    first: int,
+    v: NDArray[np.float64],
+    tail: NDArray[np.float64],
+    n: int,
+    heads: NDArray[np.float64],
+    rests: NDArray[np.float64],
+) -> None:
+    """Plain form of `_paired`."""
+    heads[:WIDTH] = rests[:WIDTH] = 0.0
+    for k in range(WIDTH):
+        for j in range(k, n, WIDTH):
+            a, b = float(x[first + j]), float(v[j])
+            product = a * b
+            total = float(heads[k]) + product
+            error = sum_error(float(heads[k]), product, total) + fused_interpreted(a, b, -product)
+            rests[k] += error + a * float(tail[j])
+            heads[k] = total
+
+
+@lowered(paired_interpreted)
 @no_type_check
 def _paired(typingctx, x, first, v, tail, n, heads, rests):  # noqa: ARG001  # numba's protocol
     """Eight compensated sums of `x[first + j] * (v[j] + tail[j])`, j < n, left in `heads` and `rests`."""

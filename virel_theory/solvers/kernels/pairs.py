@@ -4,14 +4,32 @@
 function on processors without it), errors of sums by TwoSum (Knuth 1969).
 """
 
+from fractions import Fraction
+from math import inf, isfinite
 from typing import no_type_check
 
 from numba import njit
 from numba.core import types
-from numba.extending import intrinsic
+
+from virel_theory.lowered import lowered
 
 
-@intrinsic
+def fused_interpreted(a: float, b: float, c: float) -> float:
+    """Plain form of `fused`: exact rationals, rounded once."""
+    if not (isfinite(a) and isfinite(b)):
+        return a * b + c
+    if not isfinite(c):
+        return c  # also where a * b as a float would overflow
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    if exact == 0:
+        return a * b + c  # exact too, and has the sign that IEEE 754 gives to a zero
+    try:
+        return float(exact)
+    except OverflowError:
+        return inf if exact > 0 else -inf
+
+
+@lowered(fused_interpreted)
 @no_type_check
 def fused(typingctx, a, b, c):  # noqa: ARG001  # numba's protocol
     """Float nearest to `a b + c`, rounded once."""

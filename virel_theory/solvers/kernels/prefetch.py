@@ -7,9 +7,12 @@ states, A = b = 10, streams fetched near and values far: 127 ms per sweep instea
 
 from typing import no_type_check
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # comes with numba, which shows it
 from numba.core import cgutils, types
-from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from virel_theory.lowered import lowered
 
 _INT32 = ir.IntType(32)
 _BYTES = ir.IntType(8).as_pointer()
@@ -27,7 +30,11 @@ def _emit(context, builder, signature, args, *, locality):
     return context.get_dummy_value()
 
 
-@intrinsic
+def no_hint(x: NDArray[np.generic], i: int) -> None:
+    """Plain form of a hint: interpreted code gives none."""
+
+
+@lowered(no_hint)
 @no_type_check
 def near(typingctx, x, i):  # noqa: ARG001  # numba's protocol
     """Prefetch the cache line of `x[i]`, x a contiguous vector, into every level of the cache."""
@@ -38,7 +45,7 @@ def near(typingctx, x, i):  # noqa: ARG001  # numba's protocol
     return types.void(x, i), codegen
 
 
-@intrinsic
+@lowered(no_hint)
 @no_type_check
 def far(typingctx, x, i):  # noqa: ARG001  # numba's protocol
     """Prefetch the cache line of `x[i]`, x a contiguous vector, into the second level of the cache."""
