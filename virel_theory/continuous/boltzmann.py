@@ -51,8 +51,9 @@ def boltzmann_expectation(
         5e-09
     """
     z, n = _moments(f, phi, interval=interval, eps=eps, breakpoints=breakpoints, rtol=rtol)
-    value, room = n.value / z.value, z.value - z.error_bound
+    value = n.value / z.value
     slack = n.error_bound + abs(value) * z.error_bound
+    room = z.value - z.error_bound
     return Quadrature(value, slack / room if room > 0 else math.inf, z.is_bound)
 
 

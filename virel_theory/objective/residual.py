@@ -47,6 +47,10 @@ _SOURCES = {
 }
 
 
+P_NORM = 2.0
+"""The p of the norm, unless another is given."""
+
+
 class NormOptions(TypedDict, total=False):
     """Keywords `c`, `p_norm`, `normalisation`, `d` that select the norm of the residual error, Eq. (2).
 
@@ -96,7 +100,7 @@ def residual_weights(
     exists: ArrayLike,
     *,
     c: float = 1.0,
-    p_norm: float = 2.0,
+    p_norm: float = P_NORM,
     normalisation: Normalisation = Normalisation.MEAN,
     d: ArrayLike | None = None,
 ) -> Array:
@@ -137,7 +141,7 @@ def residual_error(
     beta: ArrayLike,
     *,
     c: float = 1.0,
-    p_norm: float = 2.0,
+    p_norm: float = P_NORM,
     normalisation: Normalisation = Normalisation.MEAN,
     d: ArrayLike | None = None,
 ) -> float:

@@ -21,7 +21,7 @@ from virel_common.errors import require
 from virel_theory.checks import U
 from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.objective.residual import NormOptions, residual_weights
+from virel_theory.objective.residual import P_NORM, NormOptions, residual_weights
 from virel_theory.objective.temperature_map import TemperatureMap
 
 RANGE = (1e-290, 1e290)
@@ -152,7 +152,7 @@ def self_consistent_temperatures(
     """
     require(max_boxes > 0, "max_boxes", max_boxes, "must be positive")
     weights, table = residual_weights(mdp.available, **norm), as_table(q, mdp, name="q")
-    g, unit = TemperatureMap.in_own_units(mdp, table, weights, norm.get("p_norm", 2.0))
+    g, unit = TemperatureMap.in_own_units(mdp, table, weights, norm.get("p_norm", P_NORM))
     if g.eta_beta == 0:  # no value and no reward: every beta is 0
         return SelfConsistentTemperatures((Root(0.0, 0.0, 0.0, 0.0),), (), 0)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -189,7 +189,7 @@ def _times(x: float, unit: float, outwards: float) -> float:
 def _map(mdp: TabularMDP, q: ArrayLike, norm: NormOptions) -> TemperatureMap:
     """Temperature map of the action values `q`, checked, in the norm that the keywords select."""
     weights = residual_weights(mdp.available, **norm)
-    return TemperatureMap.of(mdp, as_table(q, mdp, name="q"), weights, norm.get("p_norm", 2.0))
+    return TemperatureMap.of(mdp, as_table(q, mdp, name="q"), weights, norm.get("p_norm", P_NORM))
 
 
 def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list[_Box], int]:

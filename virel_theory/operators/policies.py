@@ -116,7 +116,7 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
     require(a.shape == b.shape, "q", b.shape, f"must have the shape of `p` {a.shape}")
     with np.errstate(divide="ignore"):
         log_ratio = np.log(a, out=np.zeros_like(a), where=a > 0) - np.log(b)
-    out: Array = np.where(a > 0, a * np.where(a > 0, log_ratio, 0.0), 0.0).sum(axis=-1)
+    out: Array = (a * np.where(a > 0, log_ratio, 0.0)).sum(axis=-1)
     return out
 
 

@@ -10,6 +10,7 @@ from scipy import integrate, stats
 from scipy.special import gamma, gammainc
 
 from virel_common.errors import InputError
+from virel_theory.continuous import boltzmann
 from virel_theory.continuous.boltzmann import boltzmann_density, boltzmann_expectation, elbo_continuous
 from virel_theory.continuous.distributions import (
     Atom,
@@ -21,6 +22,7 @@ from virel_theory.continuous.distributions import (
     has_atom,
     log_density,
 )
+from virel_theory.continuous.quadrature import Quadrature
 
 SQUARE = Polynomial([0, 0, 1])
 BOX = (-1.0, 1.0)
@@ -153,6 +155,41 @@ def test_entropies_and_densities_are_those_of_scipy(p, reference):
     assert differential_entropy(p).value == pytest.approx(float(reference.entropy()), abs=1e-12)
     x = np.linspace(-2.5, 4.5, 15)
     np.testing.assert_allclose(log_density(p, x), reference.logpdf(x), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("p", "is_bound"),
+    [
+        (Uniform(0.0, 2.0), True),
+        (Gaussian(0.0, 1.0), True),
+        (Atom(0.0), True),
+        (Mixture((1.0,), (Gaussian(),)), False),
+    ],
+)
+def test_the_error_of_a_closed_form_is_a_bound_and_that_of_quadrature_an_estimate(p, is_bound):
+    assert differential_entropy(p).is_bound is is_bound
+
+
+@pytest.mark.parametrize(
+    ("dz", "dn"), [(0.0, 0.1), (0.5, 0.0), (0.5, 0.1), (0.999, 0.3), (1.0, 0.1), (2.0, 0.1)]
+)
+def test_the_error_of_a_quotient_holds_for_any_integrals_within_their_errors(monkeypatch, dz, dn):
+    """Z = 1 and N = 0.4 with large errors: quotients of both ends are within the bound, if Z can't be 0."""
+    z, n = Quadrature(1.0, dz, True), Quadrature(0.4, dn, True)
+    monkeypatch.setattr(boltzmann, "_moments", lambda *_, **__: (z, n))
+    found = boltzmann_expectation(SQUARE, SQUARE, interval=BOX, eps=1.0)
+    assert found.value == 0.4
+    if dz >= 1.0:
+        assert found.error_bound == math.inf
+        return
+    ends = [(n.value + i * dn) / (z.value + j * dz) for i in (-1, 1) for j in (-1, 1)]
+    furthest = max(abs(end - found.value) for end in ends)
+    assert furthest * (1 - 1e-15) <= found.error_bound <= 1.01 * furthest
+
+
+def test_the_expectation_of_the_zero_function_is_zero():
+    found = boltzmann_expectation(SQUARE, Polynomial([0.0]), interval=BOX, eps=0.1)
+    assert (found.value, found.error_bound) == (0.0, 0.0)
 
 
 def test_a_mixture_of_disjoint_uniforms_has_the_entropy_of_the_choice_plus_the_parts():

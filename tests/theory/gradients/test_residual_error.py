@@ -109,6 +109,12 @@ def test_a_policy_that_is_greedy_to_all_digits_has_the_gradient_of_the_greedy_re
     assert as_printed.tolist() == [0.0, 0.0]  # a greedy policy does not move
 
 
+def test_values_of_actions_without_probability_may_exceed_the_temperature_by_more_than_floats_reach():
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+    found = printed.theorem_4_as_printed(mdp, [[0.0, 1e3]], [[[1.0], [0.0]]], beta=[[1.0, 1.0]], eps=1e-308)
+    assert found.tolist() == [0.0]  # Q / eps overflows
+
+
 def test_equal_gradients_move_no_policy_at_any_temperature():
     b = np.full((1, 2, 1), 2.0**40)
     assert g.grad_log_incremental([[0.0, 0.0]], b, eps_k=1e-300).tolist() == [[[0.0], [0.0]]]

@@ -60,14 +60,15 @@ def first_action_gap(
 ) -> Gap:
     """Gap of two particles' first actions from state 0: `E[Z_hat p_hat(a)]/Z - p(a|O)`, zero.
 
-    Resampled always or never. And the law that is resampled, minus all draws and ancestors as one array.
+    Resampled never, always systematically, or always by independent draws. And the law of the last, minus
+    all draws and ancestors as one array.
     """
     plan = Plan(mdp, v, prior, alpha, N_STEPS, proposal=proposal, discount=discount)
     exact = path_evidence(mdp, v, prior, alpha=alpha, discount=discount, s=0)
     target, bound = exact / exact.sum(), rounding(mdp, v, alpha) + 256 * U
     gaps = [Gap(np.abs(plan_posterior(plan)[0, 0] - target).max(), bound)]
-    for threshold in (0.0, 2.0):
-        law = particle_law(plan, state=0, particles=2, threshold=threshold)
+    for threshold, resampling in ((0.0, "multinomial"), (2.0, "systematic"), (2.0, "multinomial")):
+        law = particle_law(plan, state=0, particles=2, threshold=threshold, resampling=resampling)
         ratio = np.exp(law.log_evidence - v[0] / alpha) / exact.sum()
         estimates = law.estimates + perturb * (1 / mdp.n_actions - law.estimates)
         weighted = (law.probability * ratio) @ estimates
