@@ -7,6 +7,7 @@ from tests.support.exact_mdp import exact_error, exact_optimal_q
 from virel_theory import InputError, TabularMDP
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.batch import solve_batch
+from virel_theory.solvers.kernels import batch as kernel
 from virel_theory.solvers.kernels import certificate
 from virel_theory.solvers.solve import solve
 
@@ -35,6 +36,34 @@ def test_every_bound_is_true_against_exact_rational_solutions(masked):
     assert (np.isneginf(found.q) == ~mask).all()
     np.testing.assert_array_equal(found.value, found.q.max(axis=2))
     np.testing.assert_array_equal(found.met, found.error_bound <= 1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-300, 1e-290, 1e130])
+def test_every_bound_is_true_at_the_ends_of_the_range_of_floats(size):
+    """Where residuals underflow, refined values may have the larger bound: those before them are kept."""
+    rows, reward, gamma, _ = stack(60, seed=7)
+    reward *= size
+    found = solve_batch(rows, reward, gamma, atol=0.0)
+    for i in range(60):
+        exact = exact_optimal_q(TabularMDP(rows[i], reward[i], gamma[i]), found.policy[i])
+        assert exact_error(found.q[i], exact) <= found.error_bound[i] <= 1e-8 * size + 1e-290
+
+
+def test_values_are_kept_if_their_refinement_has_no_smaller_bound(monkeypatch):
+    """Private: `refine` spoils the table and finds no bound; the table and the bound before it remain."""
+    rows, reward, gamma, _ = stack(1, seed=3)
+    table, values, policy = np.empty((4, 3)), np.empty(4), np.empty(4, dtype=np.intp)
+    scratch = (np.empty((4, 4)), np.empty(4), values, np.empty(4), table, np.empty((4, 3)), policy)
+
+    def spoil(*args):
+        args[-2].fill(np.nan)
+        return np.inf
+
+    monkeypatch.setattr(kernel, "refine", spoil)
+    one = getattr(kernel.solve_one, "py_func", kernel.solve_one)
+    bound = one(rows[0].ravel(), reward[0], gamma[0], 4, 0.0, *scratch)
+    exact = exact_optimal_q(TabularMDP(rows[0], reward[0], gamma[0]), policy)
+    assert exact_error(table, exact) <= bound < 1e-9
 
 
 def test_a_stack_agrees_with_the_solver_of_one():
