@@ -158,7 +158,7 @@ def test_an_unknown_preset_setting_or_environment_is_one_line(change, message):
 
 @pytest.mark.long
 @pytest.mark.mujoco
-@pytest.mark.parametrize("name", ["virel", "virel_scale", "full", "iterative", "transfer"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "studies").glob("*.toml")))
 def test_the_shipped_studies_are_sound(name):
     path = f"studies/{name}.toml"
     study = read_study(ROOT / path)
