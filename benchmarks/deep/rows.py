@@ -2,12 +2,15 @@
 
 Each task is one `virel train` with the settings of its preset in `out/rows`, three seeds. On
 InvertedDoublePendulum-v5 on-policy rows see normalised observations, an option of the run. Finished tasks are
-skipped and interrupted ones resumed. `--table` trains nothing and prints what there is as Markdown.
+skipped and interrupted ones resumed. `--reached` ends a run once the seeds' last evaluations reach the goal.
+`--table` trains nothing and prints what there is as Markdown.
 `python -m benchmarks.archive pack rows` keeps the runs in `results/`.
 """
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,10 @@ OFF_POLICY = ("mpo", "rerpi", "mpo-parametric", "sac-iterative", "sql")
 ON_POLICY = ("vmpo", "erpg")
 EVALUATIONS = 20
 """Evaluations of a run, at equal distances, of three episodes each."""
+LOOK = 5.0
+"""Seconds between two looks at the evaluations of a run."""
+INTERRUPTED = 130
+"""Exit status of a run that was interrupted and has saved itself."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class Options:
     """Tasks as PRESET-ENV, such as mpo-Pendulum-v1; none means all."""
     seeds: int = 3
     """Seeds per task."""
+    reached: bool = False
+    """End a run at the first evaluation at which every seed reaches the goal."""
     table: bool = False
     """Print the table, and train nothing."""
 
@@ -72,13 +81,34 @@ def main() -> int:
         print("\n".join(table(tasks)))
         return 0
     for task in tasks:
-        if len(list((OUT / task.name).glob("seed-*/done.json"))) >= options.seeds:
+        done = len(list((OUT / task.name).glob("seed-*/done.json"))) >= options.seeds
+        if done or (options.reached and reached(task)):
             continue
         print(f"{task.name}: {task.steps:,} steps, {options.seeds} seeds", flush=True)
-        status = subprocess.run(_command(task, options.seeds), check=False).returncode
+        status = _train(task, options)
         if status:
             return status
     return 0
+
+
+def reached(task: Task) -> bool:
+    """Whether the last evaluation of every seed reaches the goal of a task."""
+    try:
+        returns = read_run(OUT / task.name).returns
+    except InputError:
+        return False
+    return returns.size > 0 and bool((returns[:, -1] >= task.goal).all())
+
+
+def _train(task: Task, options: Options) -> int:
+    """Train a task, or go on with it; exit status, 0 too for a run that was ended at its goal."""
+    with subprocess.Popen(_command(task, options.seeds)) as run:
+        while options.reached and run.poll() is None:
+            if reached(task):
+                run.send_signal(signal.SIGINT)  # saves the run
+                return 0 if run.wait() in {0, INTERRUPTED} else run.returncode
+            time.sleep(LOOK)
+        return run.wait()
 
 
 def table(tasks: list[Task]) -> list[str]:
