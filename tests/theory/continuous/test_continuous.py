@@ -187,6 +187,25 @@ def test_the_error_of_a_quotient_holds_for_any_integrals_within_their_errors(mon
     assert furthest * (1 - 1e-15) <= found.error_bound <= 1.01 * furthest
 
 
+@pytest.mark.parametrize("low", [0.5, 3.0, 10.0, 30.0])
+def test_a_gaussian_cut_to_its_upper_tail_mirrors_one_cut_to_its_lower_tail_and_agrees_with_scipy(low):
+    upper, lower = Gaussian(0.0, 1.0, low, low + 2), Gaussian(0.0, 1.0, -low - 2, -low)
+    assert differential_entropy(upper).value == pytest.approx(differential_entropy(lower).value, abs=1e-13)
+    x = np.linspace(low, low + 2, 9)
+    np.testing.assert_allclose(log_density(upper, x), log_density(lower, -x), rtol=1e-13)
+    reference = stats.truncnorm(low, low + 2).logpdf(x)
+    np.testing.assert_allclose(log_density(upper, x), reference, rtol=1e-10, atol=1e-10)
+
+
+def test_the_error_is_a_bound_only_if_both_functions_are_polynomials():
+    for f, phi, is_bound in (
+        (SQUARE, SQUARE, True),
+        (SQUARE, lambda x: x**2, False),
+        (lambda x: x**2, SQUARE, False),
+    ):
+        assert boltzmann_expectation(f, phi, interval=BOX, eps=1.0).is_bound is is_bound
+
+
 def test_the_expectation_of_the_zero_function_is_zero():
     found = boltzmann_expectation(SQUARE, Polynomial([0.0]), interval=BOX, eps=0.1)
     assert (found.value, found.error_bound) == (0.0, 0.0)
