@@ -10,9 +10,9 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"  # before numba is imported: kernels run a
 
 import tyro
 
-from benchmarks.mutation import report
+from benchmarks.mutation import deep_scope, report
 from benchmarks.mutation.mutants import Mutant, mutants_of, sample
-from benchmarks.mutation.run import PACKAGE, record, try_all
+from benchmarks.mutation.run import record, try_all
 from benchmarks.mutation.scope import EQUIVALENT, MODULES, source_file
 
 TARGET = 0.95
@@ -20,10 +20,12 @@ TARGET = 0.95
 
 @dataclass(frozen=True)
 class Options:
-    """Plant small errors in the formulas of virel_theory and count those that a claim notices."""
+    """Plant small errors in formulas and count those that a claim notices."""
 
-    modules: tuple[str, ...] = MODULES
-    """Modules of virel_theory to mutate, for instance operators.bellman."""
+    deep: bool = False
+    """Mutate the losses of virel_deep in place of virel_theory, and ask the claims about them."""
+    modules: tuple[str, ...] = ()
+    """Modules of the package to mutate, for instance operators.bellman; none means all that hold formulas."""
     per_function: int = 3
     """Largest number of mutants per function, of as many kinds as possible; 0 means all."""
     seed: int = 0
@@ -39,12 +41,15 @@ class Options:
 def main(options: Options) -> int:
     """Run the mutants and write the report; 0 iff the kill rate reaches the target."""
     mutants = chosen(options)
+    _import_heavy_packages(deep=options.deep)
+    found = record(deep=options.deep)
+    if options.deep:  # acting, sampling and reports, which the claims do without: tests hold those
+        mutants = [mutant for mutant in mutants if found.covering(mutant)]
     kept = _kept(options, {mutant.key for mutant in mutants})
-    _import_heavy_packages()
     rows = dict(kept)
     doc = _write(options, list(kept.values()))
     todo = [m for m in mutants if m.key not in kept]
-    for n, fate in enumerate(try_all(todo, record(), n_parallel=options.jobs), start=1):
+    for n, fate in enumerate(try_all(todo, found, n_parallel=options.jobs), start=1):
         rows[fate.mutant.key] = report.row(fate)
         verdict = f"killed by {fate.killed_by}" if fate.killed_by else "SURVIVED"
         print(f"{n}/{len(todo)} {fate.mutant.key}: {verdict}", flush=True)
@@ -58,8 +63,8 @@ def main(options: Options) -> int:
 def _write(options: Options, rows: list[report.Row]) -> report.Row:
     """Write the report so far, after every mutant, so that an interrupted run can resume."""
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()}
-    if options.modules == MODULES:
-        settings["modules"] = f"all {len(MODULES)}"
+    if not options.modules:
+        settings["modules"] = f"all {len(_modules(options))}"
     doc = report.document(rows, settings=settings)
     report.write(options.out, doc)
     return doc
@@ -68,10 +73,14 @@ def _write(options: Options, rows: list[report.Row]) -> report.Row:
 def chosen(options: Options) -> list[Mutant]:
     """Mutants of the run, in the order of modules and text."""
     out: list[Mutant] = []
-    for module in options.modules:
-        every = mutants_of(module, (PACKAGE / source_file(module)).read_text())
+    for module in _modules(options):
+        every = mutants_of(module, source_file(module).read_text())
         out += sample(every, per_function=options.per_function or len(every), seed=options.seed)
     return out
+
+
+def _modules(options: Options) -> tuple[str, ...]:
+    return options.modules or (deep_scope.MODULES if options.deep else MODULES)
 
 
 def _kept(options: Options, keys: set[str]) -> dict[str, report.Row]:
@@ -82,7 +91,7 @@ def _kept(options: Options, keys: set[str]) -> dict[str, report.Row]:
     return {r["key"]: r for r in rows if r["key"] in keys and (r["killed_by"] or r["key"] in EQUIVALENT)}
 
 
-def _import_heavy_packages() -> None:
+def _import_heavy_packages(*, deep: bool) -> None:
     """Import the packages that children need once, before the forks; nothing of ours."""
     import hypothesis.extra.numpy  # noqa: PLC0415
     import mpmath  # noqa: PLC0415
@@ -94,8 +103,12 @@ def _import_heavy_packages() -> None:
     assert hypothesis
     assert mpmath
     assert numba
-    if "virel_theory" in sys.modules or "verify" in sys.modules:
-        raise RuntimeError("virel_theory and verify must not be imported before the forks")
+    if deep:
+        import torch  # noqa: PLC0415
+
+        torch.set_num_threads(1)  # threads of a pool would not survive the forks
+    if {"virel_theory", "virel_deep", "verify"} & set(sys.modules):
+        raise RuntimeError("our packages must not be imported before the forks")
 
 
 if __name__ == "__main__":

@@ -35,10 +35,10 @@ def checks_of(module: str) -> Iterator[tuple[CheckId, Any]]:
                 yield CheckId(module, claim.id, f"repair of {step.name}", True), step.repaired.check
 
 
-def claim_modules() -> list[str]:
-    """Names of the modules that may define claims, without those about the deep agent."""
+def claim_modules(*, deep: bool) -> list[str]:
+    """Names of the modules that may define claims: those about the deep agent, or all others."""
     registry = importlib.import_module("verify.engine.registry")
-    return [name for name in registry.modules() if ".deep." not in name]
+    return [name for name in registry.modules() if (".deep." in name) is deep]
 
 
 def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
@@ -56,11 +56,11 @@ def comes_out(check_id: CheckId, check: Any, *, draws: int) -> bool:
 
 
 class Calls:
-    """Recorder of the code objects of `virel_theory` that run, as `(module, first line)`."""
+    """Recorder of the code objects of a package that run, as `(module, first line)`."""
 
     def __init__(self, package: Path) -> None:
-        """Prepare to record; `package` is the folder of `virel_theory`."""
-        self._package = str(package)
+        """Prepare to record; `package` is the folder of `virel_theory` or `virel_deep`."""
+        self._package = f"{package}/"
         self._seen: set[CodeType] = set()
 
     def __enter__(self) -> "Calls":

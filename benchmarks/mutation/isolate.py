@@ -1,4 +1,4 @@
-"""Fresh processes: each child is forked before `virel_theory` or `verify` was ever imported."""
+"""Fresh processes: each child is forked before any package of ours was ever imported."""
 
 import importlib.abc
 import importlib.machinery
@@ -15,7 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.scope import source_file
+from benchmarks.mutation.scope import package_of, source_file
 
 Job = Callable[[], Any]
 FORK = multiprocessing.get_context("fork")
@@ -50,15 +50,15 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_loader(name, _Loader(name, self.path, self.text))
 
 
-def install(mutant: Mutant, package: Path) -> None:
+def install(mutant: Mutant) -> None:
     """Make later imports of the mutant's module get its mutated form.
 
     Kernels are safe too: the whole run has NUMBA_DISABLE_JIT=1, so there is no compiled code to be stale.
     """
-    name = f"virel_theory.{mutant.module}"
-    if "virel_theory" in sys.modules:
-        raise RuntimeError("virel_theory has been imported before its mutant")
-    path = package / source_file(mutant.module)
+    package, path = package_of(mutant.module), source_file(mutant.module)
+    name = f"{package}.{mutant.module}"
+    if package in sys.modules:
+        raise RuntimeError(f"{package} has been imported before its mutant")
     sys.meta_path.insert(0, _Finder(name, path, mutant.apply(path.read_text())))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mutation.isolate import TIMEOUT
-from benchmarks.mutation.run import PACKAGE, Fate
+from benchmarks.mutation.run import Fate
 from benchmarks.mutation.scope import EQUIVALENT, LEFT_OUT, source_file
 
 Row = dict[str, Any]
@@ -34,7 +34,7 @@ def row(fate: Fate) -> Row:
 
 def mutated_line(fate: Fate) -> str:
     """Source line as the mutant has it."""
-    text = fate.mutant.apply((PACKAGE / source_file(fate.mutant.module)).read_text())
+    text = fate.mutant.apply(source_file(fate.mutant.module).read_text())
     return text.splitlines()[fate.mutant.line - 1].strip()
 
 

@@ -6,14 +6,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from benchmarks.mutation.checks import Calls, CheckId, checks_of, claim_modules, comes_out
 from benchmarks.mutation.isolate import TIMEOUT, in_children, install
 from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.scope import EQUIVALENT, source_file
+from benchmarks.mutation.scope import EQUIVALENT, ROOT, source_file
 
-PACKAGE = Path(__file__).resolve().parents[2] / "virel_theory"
 SECONDS = {30: 60.0, 200: 240.0}  # for one mutant; the whole record takes 30 s with 30 draws
 QUICK_DRAWS, THOROUGH_DRAWS = 30, 200
 
@@ -53,19 +51,23 @@ class Fate:
     seconds: float
 
 
-def record() -> Record:
-    """Run every check once, unchanged, in a child; raise if one does not come out as recorded."""
-    ((_, found, _),) = in_children([("record", _record)], n_parallel=1, seconds=3600)
+def record(*, deep: bool) -> Record:
+    """Run every check once, unchanged, in a child; raise if one does not come out as recorded.
+
+    `deep`: the claims about `virel_deep`, or all others.
+    """
+    job = partial(_record, deep=deep)
+    ((_, found, _),) = in_children([("record", job)], n_parallel=1, seconds=3600)
     if not isinstance(found, Record):
         raise RuntimeError(f"the claims do not come out unchanged: {found}")
     return found
 
 
-def _record() -> Record:
+def _record(*, deep: bool) -> Record:
     warnings.simplefilter("ignore")
-    out, calls = Record(), Calls(PACKAGE)
+    out, calls = Record(), Calls(ROOT / ("virel_deep" if deep else "virel_theory"))
     with calls:
-        found = [pair for module in claim_modules() for pair in checks_of(module)]
+        found = [pair for module in claim_modules(deep=deep) for pair in checks_of(module)]
     out.always = calls.lines()
     for check_id, check in found:
         start = time.perf_counter()
@@ -104,7 +106,7 @@ def _pass(mutants: Sequence[Mutant], record: Record, *, draws: int, n_parallel: 
 def _try(mutant: Mutant, record: Record, draws: int) -> tuple[str, str, int]:
     """Try a mutant in a fresh process: what killed it, how, and after how many checks."""
     warnings.simplefilter("ignore")
-    install(mutant, PACKAGE)
+    install(mutant)
     covering = record.covering(mutant)
     for k, check_id in enumerate(covering, start=1):
         how = _killed(check_id, draws)
@@ -127,7 +129,7 @@ def _killed(check_id: CheckId, draws: int) -> str:
 
 def _extent(mutant: Mutant) -> tuple[int, int]:
     """First and last line of the mutated function, decorators included."""
-    tree = ast.parse((PACKAGE / source_file(mutant.module)).read_text())
+    tree = ast.parse(source_file(mutant.module).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.lineno <= mutant.line <= (node.end_lineno or 0):
             return min([node.lineno, *(d.lineno for d in node.decorator_list)]), node.end_lineno or 0

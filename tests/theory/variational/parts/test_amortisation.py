@@ -22,6 +22,18 @@ def test_one_mirror_step_of_length_one_over_alpha_is_the_posterior():
         np.testing.assert_allclose(found, posterior_policy(Q, prior=PRIOR, alpha=alpha), rtol=1e-14)
 
 
+def test_the_length_of_a_step_that_is_not_given():
+    of = {"prior": PRIOR, "alpha": 4.0, "iterations": 2}
+    np.testing.assert_array_equal(inference_policies(Q, **of), inference_policies(Q, **of, step=0.125))
+    safe = safe_step(Q, prior=PRIOR, alpha=4.0)
+    np.testing.assert_allclose(safe, [2 / (4 + 5), 1 / 4], rtol=1e-15)  # spans of 5 and 0.5
+    for s in range(2):
+        found, given = (
+            inference_policies(Q, **of, form="gradient", **x)[:, s] for x in ({}, {"step": safe[s]})
+        )
+        np.testing.assert_array_equal(found, given)
+
+
 @pytest.mark.parametrize("exponent", [1.0, 0.5, 0.0])
 def test_n_mirror_steps_are_the_geometric_mean_of_prior_and_posterior(exponent):
     alpha, t, n = 2.0, 0.125, 3

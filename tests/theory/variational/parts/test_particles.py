@@ -35,6 +35,19 @@ def test_two_particles_on_a_bandit_by_hand():
     assert law.mean_log_evidence == pytest.approx(0.25 + mixed / 2, rel=1e-15)
 
 
+def test_actions_that_are_never_proposed_leave_the_law_of_the_others():
+    """In state 0 the second action alone is taken, in state 1 the first: one path, each state its own end."""
+    transition = [[[1.0, 0.0], [0.25, 0.75]], [[0.0, 1.0], [1.0, 0.0]]]
+    sure = [[0.0, 1.0], [1.0, 0.0]]
+    plan = Plan(
+        TabularMDP(transition, [[5.0, 1.0], [2.0, 7.0]], 0.5), [0.5, -1.0], sure, alpha=1.0, horizon=1
+    )
+    law = particle_law(plan, state=0, particles=1)
+    assert law.policy.tolist() == [0.0, 1.0]
+    np.testing.assert_allclose(sorted(law.probability), [0.25, 0.75], rtol=1e-15)
+    assert law.log_mean_evidence == pytest.approx(plan_log_evidence(plan)[0], rel=1e-14)
+
+
 def test_one_particle_acts_like_the_proposal():
     plan = random_plan(0)
     np.testing.assert_allclose(particle_law(plan, state=0, particles=1).policy, plan.proposal[0], rtol=1e-14)
