@@ -52,6 +52,7 @@ PAGES = {
     "iterates/iterates.md": "iterates.md",
     "mutation/mutation.md": "mutation.md",
     "mutation/seed-1/mutation.md": "mutation-seed-1.md",
+    "mutation/deep/mutation.md": "mutation-deep.md",
 }
 """Pages written by a benchmark: path below `out/`, and name in `docs/benchmarks/`."""
 

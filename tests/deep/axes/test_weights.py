@@ -8,9 +8,11 @@ import torch
 from scipy.optimize import brentq
 
 from tests.support.deep import CPU, default_dtype, differing
+from virel_deep.axes import value
 from virel_deep.axes.budget import BudgetTemperature
 from virel_deep.axes.dual import LEAST
-from virel_deep.axes.weights import d_budget, effective_samples, kept, tempered_weights
+from virel_deep.axes.tensors import Evaluated, Weighted
+from virel_deep.axes.weights import d_budget, effective_samples, kept, rank_weights, tempered_weights
 from virel_deep.design.improvement import Budget
 from virel_theory import TabularMDP
 from virel_theory.variational.algorithms.mpo import mpo
@@ -170,3 +172,25 @@ def test_a_seed_of_a_budget_is_restored_with_its_moments():
 def test_the_effective_number_of_samples_is_between_one_and_all():
     log_weight = torch.tensor([[0.25] * 4, [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]]).log()
     assert effective_samples(log_weight).tolist() == [4.0, 1.0, 2.0]
+
+
+def test_ranks_change_the_density_as_they_change_the_weight():
+    generator = torch.Generator().manual_seed(4)
+    log_prior = torch.randn(7, 5, generator=generator, dtype=torch.float64).log_softmax(-1)
+    found = rank_weights(log_prior, torch.randn(7, 5, generator=generator, dtype=torch.float64))
+    assert found.log_ratio.abs().max() > 0.1
+    torch.testing.assert_close(found.log_ratio, found.log_weight - log_prior, rtol=0, atol=0)
+
+
+def test_the_effective_number_of_an_optimal_value_is_that_of_its_terms():
+    """Terms w_n = exp(Q_n / alpha) prior(a_n) / pi(a_n), actions from pi: (sum w)^2 / sum w^2, by numpy."""
+    rng = np.random.default_rng(8)
+    q, log_pi, log_prior = (rng.normal(size=(2, 3, 4)) for _ in range(3))
+    alpha = np.array([0.5, 2.0])
+    w = np.exp(q / alpha[:, None, None] + log_prior - log_pi)
+    expected = (w.sum(-1) ** 2 / (w**2).sum(-1)).mean(-1)
+    even = torch.full((2, 3, 4), 0.25, dtype=torch.float64).log()
+    actions = Weighted(torch.zeros(2, 3, 4, 1), even, torch.tensor(log_pi), torch.tensor(log_prior))
+    of = Evaluated(torch.zeros(2, 3, 1), actions, torch.tensor(q))
+    found = value._effective(of, torch.tensor(alpha)[:, None])
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
