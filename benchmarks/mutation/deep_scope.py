@@ -1,4 +1,4 @@
-"""Scope of the deep part of the mutation run: modules of losses; exceptions and equivalents, with reasons."""
+"""Scope of the deep part of the mutation run: modules of losses."""
 
 MODULES = (
     "axes.advantage",
@@ -40,9 +40,3 @@ MODULES = (
 )
 """Modules that hold formulas of algorithms. Not: networks, replay, runs, code with a hand-written gradient or
 compiled (`agent.fused`, `*_compiled`), which tests hold to the code below."""
-
-LEFT_OUT: dict[str, str] = {}
-"""Functions without a formula of their own."""
-
-EQUIVALENT: dict[str, str] = {}
-"""`Mutant.key` -> why no value changes; these mutants are run but not counted."""

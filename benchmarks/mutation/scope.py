@@ -164,9 +164,6 @@ EQUIVALENT: dict[str, str] = {
     "objective.temperature_map.beta: 0.0 -> 1.0 #2": _MISSING,
     "gradients.pairs.centre_actions: 0.0 -> 1.0": _MISSING,
     "gradients.residual_error._parts: 0.0 -> 1.0": "multiplied with probability 0",
-    "gradients.as_printed.theorem_4_as_printed: > -> >=": (
-        "probability 0: the original cannot overflow, which no claim draws; has a test of its own"
-    ),
     "operators.policies.kl_divergence: 0.0 -> 1.0": _MISSING,
     "gradients.pairs.expect_next: 0.0 -> 1.0": _MISSING,
     "gradients.pairs.finite: 0.0 -> 1.0": _MISSING
@@ -176,7 +173,6 @@ EQUIVALENT: dict[str, str] = {
     ),
     "objective.posterior.posterior_action: - -> +": "as above",
     "objective.posterior.posterior_action: logsumexp(log_joint) -> (-logsumexp(log_joint))": "as above",
-    "objective.elbo.boltzmann_joint: - -> +": "as above, and the original cannot overflow",
     "methods.mpo.mpo_e_step_gradient: logits - logsumexp(logits, axis=1, keepdims=True) -> (logits)": (
         "a shift of all logits cancels in g - E_pi[g]"
     ),
@@ -226,20 +222,12 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0": _MISSING,
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #2": _MISSING,
     "variational.parts.rank_weights._rank_weights: 0.0 -> 1.0 #3": _MISSING,
-    "operators.kernels.log_expect_rows: and -> or": "only the shift; that nothing overflows has a test of its own",
-    "operators.policies._scaled_differences: table - table.max(axis=1, keepdims=True) -> (table)": (
-        "a shift, which the softmax takes out; that nothing overflows has a test of its own"
-    ),
     "objective.temperature_map.scaled_variance: 0.0 -> 1.0": "multiplied with probability 0",
     "methods.em.em_fixed_target_steps: 0.0 -> 1.0": "multiplied with probability 0",
     "continuous.boltzmann._moments: 0 -> 1 #2": _STEERS,
     "continuous.boltzmann._moments: and -> or": _BOUND,
-    "continuous.distributions._log_mass: (-b, -a) if a > 0 else (a, b) -> ((a, b))": (
-        "chooses between two forms of the same number; that nothing cancels has a test of its own"
-    ),
     "continuous.quadrature.boltzmann_panels: np.zeros(len(left), bool) if polynomial else "
     "_hides_a_peak(f(x), eps=eps, shift=shift) -> (_hides_a_peak(f(x), eps=eps, shift=shift))": _STEERS,
-    "variational.algorithms.model_based.mb_iadp: > -> >=": "validation, which has a test of its own",
     "variational.parts.expansion.perturbed_model: model if mdp.is_sparse else model.to_dense() -> (model)": (
         "CSR in place of dense, the same matrix; has a test of its own"
     ),
@@ -285,9 +273,6 @@ EQUIVALENT: dict[str, str] = {
     "variational.parts.information.latent_posterior: 1.0 -> 2.0": "as above",
 }
 """`Mutant.key` -> why no value changes; these mutants are run but not counted."""
-
-EQUIVALENT |= deep_scope.EQUIVALENT
-LEFT_OUT |= deep_scope.LEFT_OUT
 
 
 def package_of(module: str) -> str:
