@@ -169,7 +169,7 @@ HYPOTHESES: dict[str, tuple[Hypothesis, ...]] = {
     "theorem-5-iii": within(commute.mdp_of_iii, *VALUES),
     "eq-38": within(commute.mdp_of_38, *VALUES),
     "app-f2-fixed-k": within(fixed_k.mdp_of_printed, *VALUES),
-    "app-f1-theorem-2": (*VALUES, q_star_is_optimal),
+    "app-f1-theorem-2": (*VALUES, q_star_is_optimal, regular_features),
     "talk-limit-dropped-term": (*VALUES, q_star_is_optimal, distributions, temperature),
     "eq-39": (*VALUES, q_star_is_optimal, distributions),
     "eq-41": VALUES,

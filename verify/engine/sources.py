@@ -46,6 +46,7 @@ ENTRIES: tuple[Entry, ...] = (
         "theorem-2",
         "theorem-2-variational-policy",
         "theorem-2-moreover",
+        "theorem-2-moreover-finite",
     ),
     _claim("Theorem 2 (talk)", "eps = 0 is sufficient", "talk-theorem-2-i", "talk-theorem-2-ii"),
     _claim("Corollary 1", "eps = 0 is necessary", "corollary-1", "corollary-1-ii", "corollary-1-hence"),

@@ -6,7 +6,7 @@ from numpy.polynomial import Polynomial
 
 from verify.claims.optima import corollary_1, target_set
 from verify.claims.optima.theorem_2 import gap_ratio_step
-from verify.claims.optima.theorem_2_theta import gap_moreover
+from verify.claims.optima.theorem_2_theta import gap_at_dirac
 from verify.claims.theorem_5 import descent
 from verify.claims.theorem_5.commute import gap_spikes
 from verify.engine.runner import run_check
@@ -54,7 +54,7 @@ def test_a_negative_value_breaks_the_ratio_step_of_theorem_2():
 
 
 def test_a_dirac_is_worse_than_the_uniform_policy_and_a_narrow_one_on_its_way_there():
-    assert gap_moreover(top=2, eps=1.0).error == np.inf
+    assert gap_at_dirac(top=2, eps=1.0).error == np.inf
     of_width = [
         elbo_continuous([Polynomial([2.0, -1.0])], pi_theta=[Uniform(0.0, width)], d=[1.0], eps=1.0)
         for width in (1.0, np.exp(-3))

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 from flint import fmpq
 
 from verify.arithmetic.instance import exactly
@@ -139,3 +141,42 @@ def test_stuck_tables_are_among_those_that_are_certified():
     assert any(x["mdp"].gamma == 0.95 for x in drawn)  # `mdps` does not draw it
     x = next(job.prepare(x) for x in drawn if x["mdp"].gamma == 0.95)
     assert not isinstance(outcome(job, "theorem-5-descent", x), Undecided)
+
+
+def residual_84(x):
+    """Half the mean squared residual at eps_k = 1, gamma = 0.84; action 0 stays, action 1 crosses over."""
+    r, q = np.array([[1.233, -2.229], [-0.126, -1.514]]), x.reshape(2, 2)
+    v = (scipy.special.softmax(q, axis=1) * q).sum(axis=1)
+    beta = r + 0.84 * np.stack((v, v[::-1]), axis=1) - q
+    return np.mean(beta**2) / 2
+
+
+def test_two_states_of_two_actions_have_a_spurious_minimum_at_gamma_84():
+    """Its gaps are 2.105 and 2.747; the other minimum is 0. Hessian by central differences."""
+    start = np.array([2.104, -0.001, 2.746, 0.0])
+    end = scipy.optimize.minimize(residual_84, start, method="BFGS", options={"gtol": 1e-9})
+    assert end.fun == pytest.approx(0.12497, abs=1e-5)
+    assert np.abs(end.jac).max() < 1e-6
+    steps = 1e-3 * np.eye(4)
+    hessian = [
+        [
+            (residual_84(end.x + a + b) - residual_84(end.x + a - b) - residual_84(end.x - a + b)
+             + residual_84(end.x - a - b)) / 4e-6
+            for b in steps
+        ]
+        for a in steps
+    ]  # fmt: skip
+    assert np.linalg.eigvalsh(hessian)[0] > 2e-3
+    other = scipy.optimize.minimize(residual_84, np.array([7.6, 1.6, 3.7, 4.9]), method="BFGS")
+    assert other.fun < 1e-9
+
+
+def test_below_gamma_83_two_actions_leave_no_singular_jacobian():
+    """The row sums of |M| are 2 M_0 - 1 <= 1.1997 < 1/0.8335; with three actions they are larger."""
+    gap = np.linspace(0, 12, 120_001)
+    m = descent.boltzmann(np.stack((gap, np.zeros_like(gap)), axis=1), 1.0)[1]
+    largest = np.abs(m).sum(axis=1).max()
+    assert 1.1996 < largest < 1.1997
+    assert largest * 0.8335 < 1 < largest * 0.8336
+    three = descent.boltzmann(np.array([[2.7, 0.0, 0.0]]), 1.0)[1]
+    assert np.abs(three).sum() > 1.3

@@ -65,7 +65,7 @@ CHANGES = [
     ("eq-39", "printed", lambda x: x | {"q": x["q_two"]}),
     ("eq-40", "printed", lambda x: x | {"q": ["0"] * len(x["q"])}),
     ("theorem-5-ii", "printed", lambda x: x | {"q_two": x["q"]}),
-    ("theorem-2-moreover", "corrected", lambda x: x | {"q": ["-1"] * len(x["q"])}),
+    ("theorem-2-moreover-finite", "printed", lambda x: x | {"q": ["-1"] * len(x["q"])}),
     ("mpo-em", "printed", lambda x: x | {"v": ["0"] * len(x["v"])}),
 ]
 

@@ -53,8 +53,8 @@ def test_every_form_of_a_claim_has_a_job_or_a_reason_not_to(claim):
         ("eq-36", dataclasses.replace(A_LIMIT, form="printed"), "no job at all"),
         ("eq-24", A_LIMIT, "a job and a reason"),
         ("eq-24", dataclasses.replace(A_LIMIT, form="printed"), "a job and a reason"),
-        ("theorem-2-moreover", None, "neither a job nor a reason"),
-        ("theorem-2-moreover", dataclasses.replace(A_LIMIT, form="corrected"), "a job and a reason"),
+        ("theorem-2", None, "neither a job nor a reason"),
+        ("theorem-2-moreover-finite", dataclasses.replace(A_LIMIT, form="printed"), "a job and a reason"),
     ],
 )
 def test_a_reason_that_does_not_fit_the_jobs_is_found(claim_id, reason, why):

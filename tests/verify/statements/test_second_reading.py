@@ -19,9 +19,31 @@ Q_STAR = np.array([[2.0, 1.0]])
 def test_a_zero_of_the_projected_error_may_prefer_the_worse_action():
     """b = (1, 3): E[b (r - b omega)] = (5 - 10 omega)/2: omega = 1/2, Q = (1/2, 3/2): the policy loses 1."""
     b = np.array([[1.0, 3.0]])
-    assert theorem_2.zero_of_projected_error(R, b) == 0.5
-    assert theorem_2.gap_printed(mdp=R, q_star=Q_STAR, b=b).error == 1
-    assert theorem_2.gap_corrected(mdp=R, q_star=Q_STAR, b=b).ok
+    assert theorem_2.zeros_of_projected_error(R, b) == [0.5]
+    x = {"mdp": R, "q_star": Q_STAR, "b": b[:, :, None], "omega": np.array([0.5])}
+    assert theorem_2.gap_printed(**x).error == 1
+    assert theorem_2.gap_corrected(**x).ok
+
+
+def test_a_zero_of_the_projected_error_may_be_far_from_optimal_though_q_star_is_in_the_class():
+    """One feature b = Q* = (2, 1), gamma = 7/8: r = (1/4, -3/4); besides 1 there is the zero omega = -2/19.
+
+    There max Q = -2/19, beta = (28, -56)/76, and the greedy action is worth -6 in place of 2.
+    """
+    mdp, b = TabularMDP(np.ones((1, 2, 1)), [[0.25, -0.75]], 0.875), np.array([[2.0, 1.0]])
+    assert theorem_2.zeros_of_projected_error(mdp, b) == pytest.approx([1, -2 / 19], rel=1e-12)
+    x = {"mdp": mdp, "q_star": b, "b": b[:, :, None], "omega": np.array([-2 / 19])}
+    assert theorem_2.gap_printed(**x).error == pytest.approx(8, rel=1e-12)
+    assert theorem_2.gap_corrected(**x).ok
+
+
+def test_so_it_may_where_the_values_are_positive():
+    """Two features: the recorded example. Its Q is (2, 7/4, 1) and beta (-1/4, 1, -5/4), by hand."""
+    x = theorem_2.CLAIMS[0].check.recorded
+    assert (x["b"] @ x["omega"]).tolist() == [[2.0, 1.75, 1.0]]
+    assert np.einsum("san,sa->n", x["b"], np.array([[-0.25, 1.0, -1.25]])).tolist() == [0.0, 0.0]
+    assert (x["b"] @ [1.0, 2.0]).tolist() == x["q_star"].tolist()
+    assert theorem_2.gap_printed(**x).error == pytest.approx(8, rel=1e-12)
 
 
 def test_eps_times_the_lower_bound_tends_to_minus_one_half():

@@ -209,6 +209,13 @@ CLAIMS = (
         statement=r"\pi_k(a|\cdot) \leftarrow \delta\big(a = \arg\max_{a'} Q^{\pi_{k-1}}(a',\cdot)\big)",
         check=Check(gap_40, instances(mdp=mdps(masked=True)), n_random=1000, named=gym_instances()),
         expected=Verdict.HOLDS,
+        assumptions=(
+            Assumption(
+                "unique maximum",
+                r"between tied actions the limit of $\pi_\omega$ is uniform, where both sides of the check take the first of them; the"
+                " limit itself is in the certificate",
+            ),
+        ),
     ),
     Claim(
         id="app-f5-policy-iteration",

@@ -113,9 +113,9 @@ JOBS: Jobs = {
             instances=instances(mdp=_MDPS, pi_theta=policies, d=distributions, eps=temperatures()),
         ),
     ),
-    "theorem-2-moreover": (
+    "theorem-2-moreover-finite": (
         proved(
-            "corrected",
+            "printed",
             ("mdp", "q", "d", "eps"),
             Q_IS_OPTIMUM,
             POSITIVE_TABLE,

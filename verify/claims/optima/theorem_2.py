@@ -171,6 +171,7 @@ CLAIMS = (
         title="Maximisers of L induce optimal Boltzmann policies",
         source="Thm 2, App. D.3",
         statement=_PRINTED,
+        reading=r"For the target $\mathcal T^*$; for $\mathcal T^{\pi_\omega}$ see the last assumption.",
         check=Check(gap_along(optimal_target), tables(-4, 8)),
         expected=Verdict.GAP,
         weight=Weight.COMPLETION,

@@ -172,7 +172,7 @@ CLAIMS = (
         correction=Correction(
             statement=r"\omega_{k+1} = P(\omega_k + \alpha_{\omega_k}((b_k - \gamma b'_k) b_k^\top\hat\zeta_k - q_k))",
             derivation=r"""With $\nabla\beta = \gamma E[b'] - b$, the gradient above is $-E[(b - \gamma b') b^\top\zeta] +
-E[q_k]$, so a step of size $\alpha$ down it has $\alpha$ in front of both terms, as in Bhatnagar et al. 2009.
+E[q_k]$, so a step of size $\alpha$ down it has $\alpha$ in front of both terms.
 As printed $q_k$ stands outside: for non-linear $\hat Q_\omega$ the update does not shrink with the step size.""",
             check=Check(scaled_update_gap, _curved_instances(max_size=2, with_step=True)),
         ),

@@ -205,7 +205,7 @@ def _singular() -> list[tuple[str, Instance]]:
     return [_named_linear("b=(1,1,2)", [1.0, 1.0, 2.0], 0.75)]
 
 
-_ORDER_DERIVATION = r"""Theorem 2 of Bhatnagar et al. (2009), which the text cites, has $\omega$ on the slower timescale: $\hat\zeta$ must track $\zeta_\omega$.
+_ORDER_DERIVATION = r"""$\hat\zeta$ must track $\zeta_\omega$, so that $\omega$ belongs on the slower timescale. (Theorem 2 of Bhatnagar et al. 2009, which the text cites, was not at hand.)
 
 As printed: one state, one action, $\gamma = 0$, $r = b = 1$, $C = [-9, 11]$, $\alpha_\omega = k^{-p}$, $\alpha_\zeta = s/k$ (every printed condition holds for $1/2 < p < 1$). Where P is inactive,
 $x = \omega - 1$ and $z = \hat\zeta$ follow $x \leftarrow x + k^{-p}z$, $z \leftarrow z - (s/k)(x + z)$. Let $s \le (1-p)/2$ and $E_k = x_k^2 + k^{1-p}z_k^2/s$. The weight of $z^2$ makes the terms in $xz$

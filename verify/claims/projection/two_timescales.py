@@ -193,7 +193,7 @@ def figures(seed: int) -> Sequence[Figure]:
     growth = (1 - power) / 4 - scale / 2
     curves = [
         Curve("zeta slower (as printed)", x, printed, kind="line"),
-        Curve("omega slower (Bhatnagar et al.)", x, other, kind="line"),
+        Curve("omega slower", x, other, kind="line"),
         Curve(f"predicted envelope k^{growth:.4f}", x, 1.2 * x**growth, kind="predicted"),
         Curve(f"predicted k^-{scale}", x, x**-scale, kind="predicted"),
     ]

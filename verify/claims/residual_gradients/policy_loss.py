@@ -1,10 +1,11 @@
 """Claims on App. H: do the gradients of J_virel and J_beta, as printed, follow the E-step (25)?
 
 J_beta is J_virel with alpha = eps_omega (1 - gamma) / r_avg, so one constant `alpha` stands for both.
-Tabular softmax, theta = logits; states from d(s), actions from pi_theta. There are two readings of "the
-derivative"; the printed form has to match (25) under one of them:
-* score: actions come from the replay, the gradient acts on log pi alone: E[grad log pi (alpha - A)], A = Q
-  - V;
+Tabular softmax, theta = logits; states from d(s). The printed mean is over h_t from the replay; the actions of a
+replay have any law, and (25) has those of pi_theta, so that actions are drawn from pi_theta here. There are two
+readings of "the derivative"; the printed form has to match (25) under one of them:
+* score: the actions are held fixed, the gradient acts on log pi alone: E[grad log pi (alpha - A)], A = Q
+  - V. So for a replay that holds the actions of pi_theta;
 * full: the gradient acts on the sampled actions too (what reparametrisation estimates): grad of sum_a pi
   log pi (alpha - A).
 
@@ -90,7 +91,7 @@ CLAIMS = (
         title="the printed policy losses follow the E-step",
         source="App. H, J_virel and J_beta",
         statement=r"J_{virel}(\theta) = E_{h_t\sim D}[\log\pi_\theta(a_t|s_t)(\alpha - (Q_\omega(h_t) - V_{\bar\phi}(s_t)))]",
-        reading=r"Its negated gradient, with the actions from the replay or through sampled actions, is the E-step's gradient (25) with"
+        reading=r"Its negated gradient at actions of $\pi_\theta$, held fixed or differentiated through, is the E-step's gradient (25) with"
         r" $\varepsilon_{\omega_k} = \alpha$. $J_{beta}$ is the same with $\alpha = \varepsilon_\omega(1-\gamma)/r_{avg}$.",
         check=Check(
             gap_printed, _INSTANCES, recorded=recorded.R_WITH_Q | {"pi_theta": recorded.table(1 / 3, 2 / 3)}
@@ -99,7 +100,8 @@ CLAIMS = (
         weight=Weight.MISPRINT,
         correction=Correction(
             statement=r"J(\theta) = E_{s\sim D,\,a\sim\pi_\theta}\big[\alpha\log\pi_\theta(a|s) - (Q_\omega(h) - V_{\bar\phi}(s))\big]",
-            derivation=r"With actions from the replay the constant drops out, $E_{\pi_\theta}[\nabla\log\pi_\theta]\,\alpha = 0$, and no entropy gradient is left. "
+            derivation=r"With actions of $\pi_\theta$ held fixed the constant drops out, $E_{\pi_\theta}[\nabla\log\pi_\theta]\,\alpha = 0$, and no entropy gradient is left "
+            r"(older actions of a replay do not follow $\pi_\theta$: the constant stays, and is no entropy gradient either). "
             r"Differentiating through the sampled actions gives $\nabla\sum_a\pi\log\pi\,(\alpha - A)$, whose critic term carries $1 + \log\pi$ in place of 1. "
             r"The corrected loss has $-\nabla J = E[Q\nabla\log\pi] - \alpha\nabla\sum_a\pi\log\pi$, which is (25) with $\varepsilon_{\omega_k} = \alpha$ "
             r"(for J_beta, $\alpha = \varepsilon_\omega(1-\gamma)/r_{avg}$). One state, two actions, $Q = (1, 0)$, $\pi = (1/3, 2/3)$, $\alpha = 1$: the first logit's gradient is 0.376 by (25), 0.222 and 0.183 by the two readings.",

@@ -7,8 +7,11 @@ has other local minima, which follow eps_k down to a positive residual. The soft
 Proof:  |H| grad eps = J^T beta, J = gamma P M - I with M = dv/dQ. For the soft value M is a policy, PM a
         stochastic matrix, ||J^-1||_inf <= 1/(1 - gamma), so ||beta||_1 <= ||J^-T||_1 ||J^T beta||_1: a
         stationary point is the fixed point. The same holds for T* and each element of its generalised gradient.
-        For the Boltzmann mean, M_a = pi_a (1 + (Q_a - v)/eps_k) has rows that sum to 1 but entries up to 1.0998
-        (A = 2, gap 2.4 eps): J can be singular once gamma >= 0.9093. At gamma = 0.95, r = 2 on `stay_or_exit`:
+        For the Boltzmann mean, M_a = pi_a (1 + (Q_a - v)/eps_k) has rows that sum to 1 but, for A = 2, entries up to
+        1.0998 and down to -0.0998 (gap 2.4 eps). So ||PM||_inf <= 1.1997: J is regular for gamma < 0.8335, and
+        singular at 1/1.1997 where action 0 stays and action 1 goes to the other of two states, in both. With more
+        actions the norm is larger. On `stay_or_exit`, one state of which has one action, it takes gamma >= 0.9093.
+        At gamma = 0.95, r = 2 on `stay_or_exit`:
         z = 19 b, Q_exit = 18.1 b, b = 1/1.905, so Q(s0) = 29.501 twice and Q(s1) = 29.974 (Q* = 40, 20; 20), and
         a residual b^2 (1 + 0.05^2 + 0.95^2)/6 = 1/(6 1.905) = 0.08749, where L-BFGS from Q = 0 ends.
 Stuck:  `stuck_table` solves J^T beta = 0 on `stay_or_exit(2, gamma)`, J = gamma P M - I, in closed form.
