@@ -30,7 +30,7 @@ def one_line(text: str) -> str:
     if found := re.search(r"Unrecognized options?: (.*?)" + END, said):
         near = re.findall(r"(--[\w-]+) (?:\{None\}\|)?\[?[A-Z]{3}", said.partition("Perhaps you meant:")[2])
         similar = f"; similar: {', '.join(near)}" if near else ""
-        return f"must have known options alone; found {found[1]}{similar}"
+        return f"options must be those that --help lists; found {found[1]}{similar}"
     return re.split(END, said)[0]
 
 

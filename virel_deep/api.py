@@ -4,12 +4,14 @@ Each function writes or reads a run folder, the same that the command line uses:
 continues what `train` began, and `load_policy` reads what `virel train` wrote.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
+from virel_common.arguments import as_path, as_whole, plain_number
 from virel_common.errors import require
 from virel_common.terminal import say
 from virel_deep.commands.run_folders import continued_run, new_run
@@ -29,6 +31,12 @@ from virel_deep.run.folder import read_config
 from virel_deep.run.launch import train as train_run
 
 RunPath = str | Path
+ELSEWHERE = {
+    "set": "must be left out: settings of the algorithm go into `settings`, a dictionary",
+    "env_arg": "must be left out: arguments of the environment are those of an `EnvSpec`, given as `env`",
+    "resume": "must be left out: `virel_deep.resume` continues a run",
+}
+"""Options of `virel train` that have another place here, and which."""
 
 
 class TrainingStopped(RuntimeError):
@@ -75,7 +83,8 @@ def train(
             group of seeds apart, and the seeds take some more steps before they stop.
         on_evaluation: called alike with a step and the mean return of each seed's evaluation.
         settings: settings of the algorithm by name, such as `{"data.batch": 64, "temperature.scale": 1e-3}`.
-        options: other options of `virel train`, such as `eval_every=5000` or `device="cpu"`.
+        options: other options of `virel train`, such as `eval_every=5000` or `device="cpu"`. Arguments of the
+            environment are given by an `EnvSpec`.
 
     Returns:
         The run folder, also if a callback has stopped the training: `resume` continues it.
@@ -92,15 +101,21 @@ def train(
         ...     print((run / "config.json").is_file(), (run / "seed-1").is_dir())
         True True
     """
-    unknown = sorted(set(options) - set(TrainOptions.__dataclass_fields__))
-    rule = "must be options of `virel train`; algorithm settings go into `settings`"
-    require(not unknown, "options", unknown, rule)
+    for name in sorted(options):
+        known = name in TrainOptions.__dataclass_fields__ and name not in ELSEWHERE
+        rule = ELSEWHERE.get(
+            name, "must be an option of `virel train`; algorithm settings go into `settings`"
+        )
+        require(known, name, options[name], rule)
     spec, function = specified(env)
-    callbacks, folder = Callbacks(on_log, on_evaluation), None if out is None else Path(out)
-    chosen = TrainOptions(preset=preset, env=spec.id, steps=steps, seeds=seeds, out=folder, **options)
+    callbacks, folder = Callbacks(on_log, on_evaluation), None if out is None else as_path(out, name="out")
+    if options.get("prior") is not None:
+        options["prior"] = as_path(options["prior"], name="prior")
+    plain = {name: plain_number(value) for name, value in {**options, "steps": steps, "seeds": seeds}.items()}
+    chosen = TrainOptions(preset=preset, env=spec.id, out=folder, **plain)
     with lent(spec.id, function):
-        _check_jobs(jobs, spec.id)
-        return _finished([new_run(chosen, dict(settings or {}), spec=spec)], jobs, callbacks)
+        jobs = _checked_jobs(jobs, spec.id)
+        return _finished([new_run(chosen, _named(settings), spec=spec)], jobs, callbacks)
 
 
 def resume(
@@ -137,11 +152,11 @@ def resume(
         ...     print(load_policy(resume(run, steps=30)).step)
         30
     """
-    folder, callbacks = Path(run), Callbacks(on_log, on_evaluation)
+    folder, callbacks = as_path(run, name="run"), Callbacks(on_log, on_evaluation)
     env_id = _recorded(folder, env)
     with lent(env_id, env):
-        _check_jobs(jobs, env_id)
-        return _finished([continued_run(folder, steps, seeds)], jobs, callbacks)
+        jobs = _checked_jobs(jobs, env_id)
+        return _finished([continued_run(folder, plain_number(steps), plain_number(seeds))], jobs, callbacks)
 
 
 def load_policy(
@@ -165,9 +180,11 @@ def load_policy(
         ...     print(load_policy(run).act([1.0, 0.0, 0.0]).shape)
         (1,)
     """
-    folder = Path(run)
+    folder = as_path(run, name="run")
+    chosen = None if seed is None else as_whole(seed, name="seed", least=0)
+    noise = as_whole(noise_seed, name="noise_seed", least=0)
     with lent(_recorded(folder, env), env):
-        return loaded_policy(folder, seed, noise_seed=noise_seed)
+        return loaded_policy(folder, chosen, noise_seed=noise)
 
 
 def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | None = None) -> list[Evaluated]:
@@ -192,19 +209,22 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
         ...     print([(one.seed, len(one.returns)) for one in evaluate(run, episodes=2)])
         [(0, 2)]
     """
-    folders = [Path(run) for run in runs]
+    folders = [as_path(run, name="runs") for run in runs]
     require(len(folders) >= 1, "runs", list(runs), "must name at least one run folder")
+    asked = Asked(as_whole(episodes, name="episodes", least=1), as_whole(seed, name="seed", least=0))
     with lent(_recorded(folders[0], env), env):
-        done, failed = evaluate_runs(folders, Asked(episodes, seed))
+        done, failed = evaluate_runs(folders, asked)
     rule = f"must hold a policy of every seed; {'; '.join(failed)}"
     require(not failed, "runs", [*map(str, folders)], rule)
     return [one for _, of_run in done for one in of_run]
 
 
-def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
+def compare(runs: RunPath | Sequence[RunPath], *, steps: int | None = None) -> str:
     """Compare runs: a Markdown table of scores with intervals; runs that differ in seeds alone are one.
 
-    Args: runs: run folders; the first one's algorithm is what others are compared with. steps: only so many.
+    Args:
+        runs: run folders, or one; the first one's algorithm is what others are compared with.
+        steps: only so many environment steps of each; None: all.
 
     Raises:
         InputError: a folder is no run, or named twice.
@@ -216,24 +236,36 @@ def compare(runs: Sequence[RunPath], *, steps: int | None = None) -> str:
         ...     print("| Pendulum-v1 | sac | 1 |" in compare([run]))
         True
     """
-    paths = [Path(run) for run in runs]
+    several = [runs] if isinstance(runs, str | os.PathLike) else runs
+    require(isinstance(several, Sequence), "runs", runs, "must be run folders, or one")
+    paths = [as_path(run, name="runs") for run in several]
+    limit = None if steps is None else as_whole(plain_number(steps), name="steps", least=1)
     folders = [str(path.resolve()) for path in paths]
     require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
     read = pooled([run for path in paths for run in read_with_tasks(path)])
-    named = entries(read if steps is None else [run.until(steps) for run in read])
+    named = entries(read if limit is None else [run.until(limit) for run in read])
     tables = (score_table(named), overall_table(named))
     return as_markdown([table for table in tables if table is not None], [])
 
 
-def _check_jobs(jobs: int, env_id: str) -> None:
-    """Raise `InputError` unless that many processes can train; end a process that is still starting."""
+def _named(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Settings as a dictionary of plain values."""
+    given = {} if settings is None else settings
+    ok = isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
+    require(ok, "settings", given, 'must be a dictionary such as {"data.batch": 64}')
+    return {name: plain_number(value) for name, value in given.items()}
+
+
+def _checked_jobs(jobs: int, env_id: str) -> int:
+    """Number of processes, if so many can train; end a process that is still starting."""
     if getattr(current_process(), "_inheriting", False):  # it runs the script that started it
         say('virel_deep: a script must train with jobs > 1 below `if __name__ == "__main__":`')
         sys.exit(FAILED)
-    require(jobs >= 1, "jobs", jobs, "must be at least 1")
+    jobs = as_whole(jobs, name="jobs", least=1)
     rule = "must be 1 for an environment whose function other processes can't import as `module:function`"
     require(jobs == 1 or not only_here(env_id), "jobs", jobs, f"{rule}: {env_id}")
+    return jobs
 
 
 def _recorded(run: Path, env: Maker | None) -> str:

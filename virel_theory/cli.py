@@ -3,7 +3,6 @@
 No mathematics here.
 """
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from rich.text import Text
 from virel_common.errors import InputError, require
 from virel_common.signals import stop_signals_interrupt
 from virel_common.terminal import INTERRUPTED, run_command, say
+from virel_common.values import value_of
 from virel_theory.checks import Array
 from virel_theory.mdp.storage import atomic_npz, read_npz
 from virel_theory.mdp.tables import as_values
@@ -149,18 +149,13 @@ def load(config: SolveConfig) -> tuple[TabularMDP, Sense | None]:
 
 
 def parse_env_args(texts: Sequence[str]) -> dict[str, Any]:
-    """Arguments of an environment from texts `NAME=VALUE`; a value that is not JSON is taken as text."""
+    """Arguments of an environment from texts `NAME=VALUE`; see `virel_common.values.value_of`."""
     out: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()) or name in out:
             raise InputError(f"`env_arg` must be NAME=VALUE, each name once; found {text!r}")
-        try:
-            out[name] = json.loads(value)
-        except ValueError:
-            out[name] = value
-        except RecursionError:
-            raise InputError(f"`env_arg` must not be nested that deeply; found {text[:40]!r}...") from None
+        out[name] = value_of(value, name=name)
     return out
 
 

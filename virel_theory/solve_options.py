@@ -67,7 +67,8 @@ class SolveConfig:
     were."""
 
     env_arg: tuple[str, ...] = ()
-    """Arguments of a Gymnasium environment, NAME=VALUE with VALUE in JSON: is_slippery=false map_name=8x8."""
+    """Arguments of a Gymnasium environment, NAME=VALUE: is_slippery=false map_name=8x8. A value is JSON, a
+    Python literal or text."""
 
     out: Path | None = None
     """File (.npz) for the arrays of the solution: value, q, policy and error_bound;

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,9 @@ def test_a_command_listens_before_it_imports_anything_that_takes_long(tmp_path, 
         "import signal, sys\n"
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from virel_common import signals\n"
         "from virel_common.command import SUBCOMMANDS, Subcommand, main\n"
+        "signals.PATIENCE = 0.3  # the import would take a minute\n"
         "SUBCOMMANDS['slow'] = Subcommand('takes_long', 'main', '')\n"
         "sys.exit(main(['slow']))\n"
     )
@@ -73,3 +76,52 @@ def test_a_command_listens_before_it_imports_anything_that_takes_long(tmp_path, 
     process.send_signal(getattr(signal, name))
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "virel: interrupted\n")
+
+
+SLOW_LIBRARY = """\
+import signal, sys, time
+sys.path.insert(0, sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from virel_common.signals import stop_signals_interrupt
+try:
+    with stop_signals_interrupt():
+        import library
+        print("imported", flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted", signal.getitimer(signal.ITIMER_REAL)[0], flush=True)
+"""
+LIBRARY = """\
+import time
+print("importing", flush=True)
+end = time.monotonic() + 1.5
+while time.monotonic() < end:  # C++ that calls Python and can't bear an exception
+    try:
+        time.sleep(0.01)
+    except KeyboardInterrupt:
+        print("aborted", flush=True)
+        raise
+"""
+
+
+def said_after(tmp_path, times):
+    """Output of a process that gets a Ctrl-C, once or twice, while it imports a slow library."""
+    (tmp_path / "library.py").write_text(LIBRARY)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_LIBRARY, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout.readline() == "importing\n"
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    return process.communicate(timeout=30)[0].split("\n")[:-1]
+
+
+def test_a_library_is_not_interrupted_while_it_is_imported(tmp_path):
+    """Once it is there the signal is obeyed, and no timer is left."""
+    assert said_after(tmp_path, times=1)[-1] == "interrupted 0.0"
+    assert "aborted" not in said_after(tmp_path, times=1)
+
+
+def test_a_second_signal_interrupts_the_import(tmp_path):
+    assert said_after(tmp_path, times=2) == ["aborted", "interrupted 0.0"]

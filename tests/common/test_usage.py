@@ -29,7 +29,7 @@ ERRORS = [
         ["Missing from virel watch:", "    RUN", "       Run folder (required)"],
         "`RUN` must be given; found nothing",
     ),
-    (["Unrecognized options: extra", RULE, *HELP], "must have known options alone; found extra"),
+    (["Unrecognized options: extra", RULE, *HELP], "options must be those that --help lists; found extra"),
     (["Something else", RULE, *HELP], "Something else"),
 ]
 
@@ -54,5 +54,5 @@ def test_similar_options_are_named():
     ]
     assert (
         one_line(on_a_terminal(lines))
-        == "must have known options alone; found --sed; similar: --seeds, --set"
+        == "options must be those that --help lists; found --sed; similar: --seeds, --set"
     )

@@ -88,10 +88,14 @@ class Breaks(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed, options=options)
+        self.t = 0
         return np.zeros(1, np.float32), {}
 
     def step(self, action):  # noqa: ARG002
-        raise RuntimeError("no licence")
+        self.t += 1
+        if self.t == 2:  # an environment whose first step fails is refused before the training
+            raise RuntimeError("no licence")
+        return np.zeros(1, np.float32), 0.0, False, False, {}
 
 
 def test_a_failing_environment_says_where_the_run_is(tmp_path):

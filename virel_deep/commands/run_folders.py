@@ -9,7 +9,7 @@ from typing import Any
 from virel_common.errors import require
 from virel_common.terminal import say
 from virel_deep.commands.task_options import first_id, tasks_of
-from virel_deep.commands.train_options import SAME, TrainOptions
+from virel_deep.commands.train_options import SAME, TrainOptions, check_options
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec, whole_copies
@@ -42,7 +42,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
     config = _config(options, settings, spec)
     notes, record, size = first_look(config)
     prior = None if options.prior is None else prior_of(options.prior, config, size)
-    run = options.out or Path("out/train") / f"{config.preset}-{re.sub('[/<>]+', '-', config.env)}"
+    run = options.out or Path("out/train") / f"{config.preset}-{re.sub('[/<>:]+', '-', config.env)}"
     held = (run / "config.json").exists() or any(run.glob("seed-*"))
     require(
         not held,
@@ -62,6 +62,7 @@ def new_run(options: TrainOptions, settings: Mapping[str, object], *, spec: EnvS
 
 def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec | None) -> RunConfig:
     """Configuration of a new run, checked as far as it can be without an episode."""
+    check_options(options)
     require(options.preset is not None, "preset", options.preset, f"must be one of {', '.join(PRESETS)}")
     env = options.env or first_id(options.task)
     require(env is not None, "env", env, "must be a Gymnasium id, like HalfCheetah-v5")
@@ -74,6 +75,7 @@ def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec
     copies = copies if options.copies is None else options.copies
     require(copies >= 1, "copies", copies, "must be at least 1")
     _require_seeds(options.seeds)
+    require(options.first_seed >= 0, "first_seed", options.first_seed, "must be at least 0")
     steps, device = _whole(options.steps), _device(options.device)
     limit = spec.max_episode_steps if options.max_episode_steps is None else options.max_episode_steps
     _refuse_options(settings)
@@ -106,8 +108,10 @@ def _algorithm(
     every: dict[str, Any] = dict.fromkeys(("steps", "eval_every", "log_every", "checkpoint_every"), copies)
     plain = preset_row(options.preset).algorithm
     asked = preset_config(options.preset, env, algorithm=plain, seeds=(0,), **every, **of_environment)
-    for env_id in filter(None, (*(one.id for one in asked.env_specs), options.eval_env)):
-        require_version(env_id)
+    for one in asked.env_specs:
+        require_version(one.id)
+    if options.eval_env is not None:
+        require_version(options.eval_env, argument="eval_env")
     discrete = has_discrete_actions(asked.env_specs[0])
     chosen = with_tasks(algorithm(options.preset, env, settings, discrete=discrete), settings, n_tasks)
     require_suited(chosen, env, discrete=discrete)
@@ -151,14 +155,16 @@ def _refuse_options(settings: Mapping[str, object]) -> None:
 
 def _require_seeds(seeds: int) -> int:
     """Return a number of seeds if it can be meant."""
-    require(1 <= seeds <= MOST_SEEDS, "seeds", seeds, f"must be from 1 to {MOST_SEEDS}")
+    whole = isinstance(seeds, int) and not isinstance(seeds, bool)
+    require(whole and 1 <= seeds <= MOST_SEEDS, "seeds", seeds, f"must be from 1 to {MOST_SEEDS}")
     return seeds
 
 
 def _whole(steps: float | None) -> int:
-    whole = steps is not None and 1 <= steps <= MOST_STEPS and steps == steps // 1
-    require(whole, "steps", steps, f"must be a whole number from 1 to {MOST_STEPS:g}")
+    rule = f"must be a whole number from 1 to {MOST_STEPS:g}"
+    require(isinstance(steps, int | float) and not isinstance(steps, bool), "steps", steps, rule)
     assert steps is not None
+    require(1 <= steps <= MOST_STEPS and steps == steps // 1, "steps", steps, rule)
     return int(steps)
 
 

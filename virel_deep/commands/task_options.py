@@ -1,9 +1,9 @@
 """Options of `virel train` that are words NAME=VALUE (settings, arguments, tasks), and what they mean."""
 
-import ast
 from collections.abc import Iterable, Sequence
 
 from virel_common.errors import require
+from virel_common.values import value_of
 from virel_deep.design.fields import Table, Tables
 
 Words = Sequence[Sequence[str]]
@@ -11,17 +11,14 @@ Words = Sequence[Sequence[str]]
 
 
 def pairs(option: str, pairs: Iterable[str]) -> dict[str, object]:
-    """Parse words given as `NAME=VALUE`; a value is a Python literal if it parses as one, else text."""
+    """Parse words given as `NAME=VALUE`; values as `virel_common.values.value_of` reads them."""
     out: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         require(bool(equals and name), option, pair, "must be NAME=VALUE")
         require(name not in out, option, pair, f"must not give {name} twice")
-        try:
-            literal = ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            literal = value
-        out[name] = tuple(literal) if isinstance(literal, list) and option == "set" else literal
+        read = value_of(value, name=name)
+        out[name] = tuple(read) if isinstance(read, list) and option == "set" else read
     return out
 
 

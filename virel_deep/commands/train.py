@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
-from virel_common.errors import require
+from virel_common.errors import InputError, require
 from virel_common.machine import available_cpus
-from virel_common.terminal import run_command
+from virel_common.terminal import DONE, run_command, say
 from virel_deep.commands.run_folders import continued_run, new_run
 from virel_deep.commands.task_options import first_id, pairs
 from virel_deep.commands.train_options import TrainOptions
 from virel_deep.design.environment import EnvSpec
+from virel_deep.results.read import read_run
 from virel_deep.run.folder import read_config, read_together
 from virel_deep.run.launch import train
 
@@ -28,9 +29,25 @@ def main_train(argv: Sequence[str]) -> int:
         spec = None if env is None else EnvSpec(env, arguments)
         folders = _resumed(options, argv) if options.resume else [new_run(options, settings, spec=spec)]
         jobs = options.jobs or _default_jobs(read_config(folders[0]).device)
-        return train(*folders, jobs=jobs, survive=True)
+        status = train(*folders, jobs=jobs, survive=True)
+        if status == DONE:
+            _say_what_came_out(folders)
+        return status
 
     return run_command(TrainOptions, argv, prog="virel train", run=run)
+
+
+def _say_what_came_out(runs: Sequence[Path]) -> None:
+    """Say for each finished run its folder, its last evaluation and what can be done with it."""
+    for run in runs:
+        try:
+            returns = read_run(run).returns[:, -1]
+        except InputError:  # it ended before its first evaluation
+            last = "before the first evaluation"
+        else:
+            of = f", mean of {len(returns)} seeds" if len(returns) > 1 else ""
+            last = f"last evaluation {returns.mean():.4g}{of}"
+        say(f"{run} is done: {last}; see virel compare, evaluate, watch or export {run}")
 
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from virel_common.errors import require
+from virel_deep.design.fields import RULES, fits, hints_of
 from virel_deep.design.run import Precision, RunConfig
 
 SAME = (
@@ -34,7 +36,7 @@ class TrainOptions:
     """Number of seeds to train: 0, 1, ..., or consecutive numbers from `--first-seed` on. With `--resume`: a
     new, larger number."""
     first_seed: int = 0
-    """First seed of the run; the others are the next whole numbers."""
+    """First seed of the run, at least 0; the others are the next whole numbers."""
     out: Path | None = None
     """Run folder to write; default out/train/PRESET-ENV."""
     resume: tuple[Path, ...] = ()
@@ -45,7 +47,8 @@ class TrainOptions:
     set: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """Settings of the algorithm as NAME=VALUE: data.batch=128 temperature=residual temperature.scale=1e-3."""
     env_arg: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
-    """Arguments of the environment as NAME=VALUE, such as g=9.0; a value is a Python literal or text."""
+    """Arguments of the environment as NAME=VALUE, such as g=9.0 is_slippery=false; a value is JSON, a Python
+    literal or text."""
     task: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction] = ()
     """One of several tasks that are trained at once, by its arguments as NAME=VALUE, after the id of its
     environment if that is not --env. Given twice or more: --task goal=0 --task goal=1."""
@@ -82,5 +85,32 @@ class TrainOptions:
     threads: int = 1
     """CPU threads of torch and numpy in each training process."""
     precision: Precision = "auto"
-    """Way to compute float32 matrix products: highest, stacked, medium or auto; `virel_deep.design.run`
-    explains them."""
+    """Way to compute float32 matrix products: highest, stacked, compiled, medium or auto;
+    `virel_deep.design.run` explains them."""
+
+
+def check_options(options: TrainOptions) -> None:
+    """Raise `InputError` for the first option whose value is of another type than the command line gives.
+
+    Example:
+        >>> check_options(TrainOptions(copies="2"))
+        Traceback (most recent call last):
+            ...
+        virel_common.errors.InputError: `copies` must be a whole number or None; found '2'
+    """
+    for name, hint in hints_of(TrainOptions).items():
+        value = getattr(options, name)
+        if hint in RULES:
+            large = isinstance(value, int) and hint in {int, int | None, float | None}  # its own rule says so
+            require(
+                fits(value, hint) or (large and not isinstance(value, bool)),
+                name,
+                value,
+                f"must be {RULES[hint]}",
+            )
+        elif hint == Path | None:
+            require(value is None or isinstance(value, Path), name, value, "must be a `Path` or None")
+        elif name == "task":
+            words = isinstance(value, tuple | list) and all(isinstance(one, tuple | list) for one in value)
+            texts = words and all(isinstance(word, str) for one in value for word in one)
+            require(texts, name, value, 'must be tuples of texts, such as (("goal=0",), ("goal=1",))')

@@ -99,7 +99,7 @@ def _made(spec: EnvSpec) -> Any:
 
 def _check_equal(config: RunConfig, spaces: tuple[Any, Any]) -> None:
     """Raise `InputError` unless the environment of evaluations shows and takes what the training's does."""
-    other = make_env(config.eval_specs[0])
+    other = make_env(config.eval_specs[0], argument="eval_env")
     try:
         theirs = _spaces(other)
     finally:

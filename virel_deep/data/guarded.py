@@ -152,10 +152,9 @@ class GuardedEnvs:
             cast = values.astype(np.float32)
         if not np.isfinite(cast).all():
             place = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
-            raise self._failure(
-                f"{name} {list(place)} (environment copy first) is {float(values[place])!r}; must be finite",
-                where,
-            )
+            of_copy = f"{name} of environment copy {place[0]}" if len(values) > 1 else name
+            entry = f", entry {place[1]}," if len(place) > 1 else ""
+            raise self._failure(f"{of_copy}{entry} is {float(values[place])!r}; must be finite", where)
         return cast
 
     def _failure(self, what: str, where: str = "step") -> EnvironmentFailure:

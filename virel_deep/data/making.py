@@ -1,6 +1,7 @@
 """Make an environment from its specification, after checking that the agent can act in it."""
 
 import difflib
+import importlib.util
 import re
 import warnings
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from virel_common.errors import InputError, require
+from virel_common.values import misread, misread_by
 from virel_deep.data import simulator
 from virel_deep.data.functions import function_of
 from virel_deep.data.tasks import TaskEntry, register
@@ -19,22 +21,30 @@ from virel_deep.design.environment import EnvSpec
 class NotMadeError(InputError):
     """An environment of a known id whose constructor failed; `what` is what it raised, in one line."""
 
-    def __init__(self, env_id: str, what: str) -> None:
+    def __init__(self, argument: str, env_id: str, what: str) -> None:
         """Store what the constructor raised."""
-        super().__init__(f"`env` must be an environment that can be made; {env_id!r} raised {what}")
+        super().__init__(f"`{argument}` must be an environment that can be made; {env_id!r} raised {what}")
         self.what = what
 
 
-def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
+FLATTEN = ": give a function that returns it wrapped in gymnasium.wrappers.FlattenObservation"
+"""What to do about observations of another shape."""
+
+
+def make_env(
+    env: EnvSpec | str, *, render_mode: str | None = None, argument: str = "env"
+) -> gymnasium.Env[Any, Any]:
     """Make a Gymnasium environment, after checking that the agent can act in it.
 
     Args:
         env: specification, or an id alone; `module:function` is a function that makes the environment.
         render_mode: how it is drawn; None: not at all.
+        argument: what errors call it.
 
     Raises:
-        InputError: the id is unknown, the environment cannot be made, its observation is neither a flat `Box`
-            nor `Discrete`, or its action is neither a flat, bounded `Box` of floats nor `Discrete`.
+        InputError: the id is unknown, an argument is text where the default is a number or truth value, the
+            environment cannot be made, its observation is neither a flat `Box` nor `Discrete`, or its action
+            is neither a flat, bounded `Box` of floats nor `Discrete`.
     """
     spec = EnvSpec.of(env)
     register()
@@ -44,23 +54,26 @@ def make_env(env: EnvSpec | str, *, render_mode: str | None = None) -> gymnasium
         options["render_mode"] = render_mode
     try:
         with warnings.catch_warnings(record=True) as said:
-            made = _made(spec, options)
+            made = _made(spec, options, argument)
         for one in said:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     except InputError:
         raise
     except gymnasium.error.UnregisteredEnv as error:
-        raise InputError(f"`env` must be a Gymnasium id; found {spec.id!r}{_near(spec.id)}") from error
+        raise InputError(f"`{argument}` must be a Gymnasium id; found {spec.id!r}{_near(spec.id)}") from error
     except BaseException as error:
         raise_if_asked(error)
-        raise NotMadeError(spec.id, in_one_line(error)) from error
+        raise NotMadeError(argument, spec.id, in_one_line(error)) from error
     _check_spaces(spec.id, made.observation_space, made.action_space)
     return made if spec.task is None else TaskEntry(made, *spec.task)
 
 
-def _made(spec: EnvSpec, options: dict[str, Any]) -> gymnasium.Env[Any, Any]:
+def _made(spec: EnvSpec, options: dict[str, Any], argument: str) -> gymnasium.Env[Any, Any]:
     """Make an environment by Gymnasium, or by the function that its id names."""
     function = function_of(spec.id)
+    wrong = misread_by(spec.id, options) if function is None else misread(function, options)
+    if wrong:
+        raise InputError(f"an argument of {spec.id}, {wrong}")
     if function is None:
         # Gymnasium's checker looks only at the first step, and prints; `SeedEnvs` checks every step.
         known: gymnasium.Env[Any, Any] = gymnasium.make(
@@ -69,7 +82,7 @@ def _made(spec: EnvSpec, options: dict[str, Any]) -> gymnasium.Env[Any, Any]:
         return known
     made = function(**options)
     rule = f"must be a function that returns a Gymnasium environment; {spec.id} returned another thing"
-    require(isinstance(made, gymnasium.Env), "env", type(made).__name__, rule)
+    require(isinstance(made, gymnasium.Env), argument, type(made).__name__, rule)
     limit = spec.max_episode_steps
     return made if limit is None else gymnasium.wrappers.TimeLimit(made, limit)
 
@@ -123,7 +136,7 @@ def in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def require_version(env_id: str) -> None:
+def require_version(env_id: str, *, argument: str = "env") -> None:
     """Raise `InputError` for the name of a registered environment without its version.
 
     Gymnasium would take the newest one, whichever that is at the time; and neither the run's name nor what a
@@ -139,19 +152,32 @@ def require_version(env_id: str) -> None:
     ]
     if versions:
         newest = f"{env_id}-v{max(versions)}"
-        raise InputError(f"`env` must be an id with its version, such as {newest}; found {env_id!r}")
+        raise InputError(f"`{argument}` must be an id with its version, such as {newest}; found {env_id!r}")
 
 
 def _near(env_id: str) -> str:
+    """What is like an unknown id, or what its module lacks, as the end of a message."""
+    module, colon, name = env_id.partition(":")
+    if colon:
+        return f"; {module} has no function or id {name!r}" if _exists(module) else f"; no module {module!r}"
     near = difflib.get_close_matches(env_id, list(gymnasium.registry), n=5)
     return f"; similar ids: {', '.join(near)}" if near else ""
+
+
+def _exists(module: str) -> bool:
+    """Whether a module can be found; one whose parent fails to import can't."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _check_spaces(env_id: str, observation: Any, action: Any) -> None:
     rule = f"of {env_id} must be a flat `Box` (one axis) or `Discrete`"
     for name, space in (("observation", observation), ("action", action)):
         flat = isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1
-        require(flat or isinstance(space, Discrete), name, space, rule)
+        advice = FLATTEN if name == "observation" else ""
+        require(flat or isinstance(space, Discrete), name, space, rule + advice)
     if isinstance(action, Discrete):
         return
     require(

@@ -17,7 +17,7 @@ from virel_deep.data import simulator
 from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
-from virel_deep.data.making import raise_if_asked
+from virel_deep.data.making import in_one_line, raise_if_asked
 
 STEPS = 60
 """Steps of each trial episode, or to its end."""
@@ -39,6 +39,14 @@ SAME = "it gave the same environment twice", "make a new one at each call"
 """What is wrong with a function that returns one environment of its own again and again; what to do."""
 
 
+class FirstStepError(InputError):
+    """An environment whose first step fails."""
+
+    def __init__(self, error: BaseException) -> None:
+        """Store what the step raised."""
+        super().__init__(f"`env` must be an environment that can take a step; it raised {in_one_line(error)}")
+
+
 class Trial(NamedTuple):
     """Observations `[T + 1, O]` and rewards `[T]` of a trial episode."""
 
@@ -49,8 +57,9 @@ class Trial(NamedTuple):
 def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[], Any]) -> None:
     """Raise `InputError` unless episodes from the same seed and with the same actions are the same.
 
-    Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that fails in
-    the trial is left to the training, which says where it failed. One that is given twice, instead of a new
+    Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that can't take
+    the first step is refused. One that fails later in the trial is left to the training, which says where it
+    failed. One that is given twice, instead of a new
     one, is refused, because an evaluation would go on with the episode of the training.
 
     Args:
@@ -73,6 +82,8 @@ def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[],
             else:
                 difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
                 other.close()
+    except FirstStepError:
+        raise
     except BaseException as error:
         raise_if_asked(error)
         return
@@ -110,7 +121,12 @@ def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
             unit = rng.uniform(-1, 1, actions.size).astype(np.float32)
         else:
             unit = np.eye(actions.size, dtype=np.float32)[rng.integers(actions.size)]
-        observation, reward, terminated, truncated, _ = env.step(actions.from_unit(unit[None])[0])
+        action = actions.from_unit(unit[None])[0]
+        try:
+            observation, reward, terminated, truncated, _ = env.step(action)
+        except BaseException as error:
+            raise_if_asked(error)
+            raise (FirstStepError(error) if not trial.rewards else error) from None
         trial.observations.append(np.array(observation))
         trial.rewards.append(float(reward))
         if terminated or truncated:

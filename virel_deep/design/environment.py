@@ -31,6 +31,12 @@ class EnvSpec:
     task: tuple[int, int] | None = None
     """Number of its task and of all tasks, told by a one-hot entry of the observation; None: no entry."""
 
+    def __post_init__(self) -> None:
+        """Check the types of what was given."""
+        require(isinstance(self.id, str), "env", self.id, "must be a Gymnasium id, as text")
+        named = isinstance(self.arguments, Mapping) and all(isinstance(name, str) for name in self.arguments)
+        require(named, "arguments", self.arguments, 'must be a dictionary such as {"g": 9.0}')
+
     @classmethod
     def of(cls, env: "EnvSpec | str") -> "EnvSpec":
         """Return a specification as it is; an id alone means no arguments and the registered time limit."""

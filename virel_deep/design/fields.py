@@ -95,14 +95,14 @@ def check_types(config: Any) -> None:
     for name, hint in hints_of(type(config)).items():
         value = getattr(config, name)
         if get_origin(hint) is Literal:
-            fits, rule = value in get_args(hint), f"one of {', '.join(map(repr, get_args(hint)))}"
+            ok, rule = value in get_args(hint), f"one of {', '.join(map(repr, get_args(hint)))}"
         elif is_axis(hint):
-            fits, rule = isinstance(value, hint), f"a part of a kind in {', '.join(hint.kinds)}"
+            ok, rule = isinstance(value, hint), f"a part of a kind in {', '.join(hint.kinds)}"
         elif isinstance(hint, type) and is_dataclass(hint):
-            fits, rule = isinstance(value, hint), f"of type {hint.__name__}"
+            ok, rule = isinstance(value, hint), f"of type {hint.__name__}"
         else:
-            fits, rule = _fits(value, hint), RULES[hint]
-        demand(config, fits, name, f"must be {rule}")
+            ok, rule = fits(value, hint), RULES[hint]
+        demand(config, ok, name, f"must be {rule}")
 
 
 OrAuto = float | Literal["auto"]
@@ -124,14 +124,14 @@ RULES = {
 """Types that a setting may have beside literals, parts and dataclasses, and what an error calls them."""
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
     """Whether a value matches a type in `RULES`; booleans and whole numbers beyond 64 bits do not."""
     if hint is bool:
         return isinstance(value, bool)
     if hint == tuple[int, ...]:
-        return isinstance(value, tuple) and all(_fits(item, int) for item in value)
+        return isinstance(value, tuple) and all(fits(item, int) for item in value)
     if hint == Tables:
-        return isinstance(value, tuple) and all(_fits(item, Table) for item in value)
+        return isinstance(value, tuple) and all(fits(item, Table) for item in value)
     if hint == Table:
         return isinstance(value, Mapping) and all(isinstance(key, str) for key in value) and _is_json(value)
     if isinstance(value, int) and abs(value) >= 2**63:

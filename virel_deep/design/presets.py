@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from virel_common.errors import require
+from virel_common.errors import InputError, require
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.data import Replay
@@ -239,7 +239,12 @@ def algorithm(
     row = preset_row(preset)
     family = env_name(env).rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     found = changed(row.algorithm, row.environments.get(family, {}))
-    return changed(discrete_form(found) if discrete else found, settings or {})
+    if discrete:
+        try:
+            found = discrete_form(found)
+        except InputError as error:
+            raise InputError(f"{error}, so that {preset} has no form for them") from None
+    return changed(found, settings or {})
 
 
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:

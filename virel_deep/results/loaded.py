@@ -22,6 +22,8 @@ from virel_deep.run.policy import Policy, acts_by, newest, policy_of
 from virel_deep.streams import stream
 
 Numbers = NDArray[Any]
+LONG = 80
+"""Characters of a value in an error message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +69,17 @@ class LoadedPolicy:
             InputError: the observation has another shape, is not finite, or is not of a discrete space.
         """
         shape = self._observations.blank.shape
-        seen = np.asarray(observation, np.float32 if shape else np.float64)
+        try:
+            seen = np.asarray(observation, np.float32 if shape else np.float64)
+        except (ValueError, TypeError):
+            rule = "must be numbers, in rows of one length"
+            raise InputError(f"`observation` {rule}; found {_short(observation)}") from None
         alone = seen.shape == shape
         wanted = f"have shape [{self.observation_size}], or [N, that]" if shape else "be a number, or [N]"
-        fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape)
+        fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape and len(seen) > 0)
         require(fits, "observation", seen.shape, f"must {wanted}")
-        require(bool(np.isfinite(seen).all()), "observation", seen.tolist(), "must be finite")
+        if not np.isfinite(seen).all():
+            raise InputError(f"`observation` must be finite; found {_short(seen.tolist())}")
         try:
             vectors = self._observations.vectors(seen[None] if alone else seen)
         except Unusable as error:
@@ -85,6 +92,12 @@ class LoadedPolicy:
     def _explorer(self) -> Actor:
         source = stream(self._noise_seed, "exploring")
         return normalised(Explorer(self._algorithm, self._state, source), self._state)
+
+
+def _short(value: object) -> str:
+    """Beginning of a value's text, in one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
 def loaded_policy(run: Path, seed: int | None, *, noise_seed: int) -> LoadedPolicy:

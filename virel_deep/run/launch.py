@@ -2,8 +2,8 @@
 
 import ctypes
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,11 +55,22 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
     from virel_deep.data.functions import found_elsewhere  # noqa: PLC0415  (brings Gymnasium)
     from virel_deep.run.progress import Progress  # noqa: PLC0415  (after the allocator was set up, like torch)
 
-    with Progress([one.title for one in work], work[0].config.steps) as progress:
+    with _saying_how_to_go_on(work), Progress([one.title for one in work], work[0].config.steps) as progress:
         one = jobs == 1 or len(work) == 1
         here = one and not (survive and found_elsewhere(work[0].config.env))
         status = (_here if here else _apart)(work, jobs, progress.update, callbacks)
     return max(status, FAILED if broken else COMPLETE)
+
+
+@contextmanager
+def _saying_how_to_go_on(work: Sequence[Work]) -> Iterator[None]:
+    """Say how to continue runs of which no seed has begun when the block ends, stopped or interrupted."""
+    try:
+        yield
+    finally:
+        for run in dict.fromkeys(one.run for one in work):
+            if not any(run.glob("seed-*")):
+                say(f"stopped before the first step; to continue: virel train --resume {run}")
 
 
 def _work(runs: Sequence[Path], jobs: int) -> tuple[list[Work], list[str]]:

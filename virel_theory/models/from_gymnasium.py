@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_common.errors import InputError, require
-from virel_theory.checks import Mask, as_distribution
+from virel_common.errors import InputError
+from virel_common.values import misread_by
+from virel_theory.checks import Mask, as_distribution, require
 
 HARMLESS = {
     "Autoreset",
@@ -45,7 +46,11 @@ def made_env(name: str, arguments: Mapping[str, Any]) -> Any:
         with warnings.catch_warnings():
             if not re.search(r"-v\d+$", name):  # an id without a version asks for the newest one
                 warnings.simplefilter("ignore", UserWarning)
+            if wrong := misread_by(name, arguments):
+                raise InputError(wrong)
             made = gymnasium.make(name, **arguments)
+    except InputError:
+        raise
     except (gymnasium.error.Error, ImportError, TypeError, ValueError, KeyError) as err:
         wanted = f"{name!r} with {dict(arguments)}" if arguments else repr(name)
         raise InputError(f"`env` must be a Gymnasium id that can be made; found {wanted} ({err})") from None

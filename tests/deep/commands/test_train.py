@@ -66,7 +66,7 @@ BAD = [
     ({"steps": "many"}, "`steps` must be a number; found 'many' (see virel train --help)"),
     ({"env": "Hopper"}, "`env` must be an id with its version, such as Hopper-v5; found 'Hopper'"),
     ({"env": "gymnasium:Hopper"}, "`env` must be an id with its version, such as gymnasium:Hopper-v5; "),
-    ({"eval_env": "Pendulum"}, "`env` must be an id with its version, such as Pendulum-v1; found 'Pendulum'"),
+    ({"eval_env": "Pendulum"}, "`eval_env` must be an id with its version, such as Pendulum-v1; found"),
     ({"env": "Pendulum-v0"}, "`env` must be an environment that can be made; 'Pendulum-v0' raised "),
     ({"seeds": "0"}, "`seeds` must be from 1 to 10000; found 0"),
     ({"seeds": f"{10**30}"}, "`seeds` must be from 1 to 10000; found 1000000"),
@@ -74,9 +74,9 @@ BAD = [
     ({"seeds": ""}, "`seeds` must have a value; found none (see virel train --help)"),
     ({"copies": "0"}, "`copies` must be at least 1; found 0"),
     ({"precision": "fast"}, "`precision` must be one of auto, highest, medium, stacked, compiled; found "),
-    ({"sedes": "2"}, "must have known options alone; found --sedes, 2; similar: --seeds"),
+    ({"sedes": "2"}, "options must be those that --help lists; found --sedes, 2; similar: --seeds"),
     ({"set": ""}, "`set` must be NAME=VALUE; found ''"),
-    ({"first_seed": "-1"}, "`seeds` must be non-negative; found (-1,)"),
+    ({"first_seed": "-1"}, "`first_seed` must be at least 0; found -1"),
     ({"jobs": "0"}, "`jobs` must be at least 1; found 0"),
     ({"threads": "0"}, "`threads` must be at least 1; found 0"),
     ({"preset": "erpg", "steps": "41"}, "`steps` must be a multiple of `copies` = 8; found 41"),
@@ -93,7 +93,7 @@ BAD = [
     ({"set": "posterior=deterministic"}, "`temperature` must be 'zero' for a deterministic "),
     ({"set": "gamma"}, "`set` must be NAME=VALUE; found 'gamma'"),
     ({"set": "gamma=0.5 --set gamma=0.9"}, "`set` must not give gamma twice; found 'gamma=0.9'"),
-    ({"set": "hidden={[]:1}"}, "`hidden` must be a tuple of whole numbers; found '{[]:1}'"),
+    ({"set": "hidden={[]:1}"}, "`hidden` must be JSON or a Python literal if it begins with a bracket;"),
     ({"set": f"temperature.initial={10**400}"}, "`temperature.initial` must be a number; found 1000"),
     ({"set": "capacity=100"}, "`settings` must be settings of the algorithm; capacity is an option of its"),
     ({"set": "learning_rate_end=0"}, "`learning_rate_updates` must be at least 1 with a `learning_rate_end`"),
@@ -102,7 +102,7 @@ BAD = [
     ({"env_arg": "={}"}, "`env_arg` must be NAME=VALUE; found '={}'"),
     ({"env_arg": "a={1}"}, "`env_arguments` must be a dictionary with text as names and JSON values; found "),
     ({"eval_env": "Pendulum-v1"}, f"`eval_env` must have the observation space of {PENDULUM}, Box("),
-    ({"eval_env": "InvertedPendulm-v5"}, "`env` must be a Gymnasium id; found 'InvertedPendulm-v5'; similar"),
+    ({"eval_env": "InvertedPendulm-v5"}, "`eval_env` must be a Gymnasium id; found 'InvertedPendulm-v5';"),
     ({"capacity": "8"}, "`capacity` must be at least 256, to hold a batch; found 8"),
     ({"stop_return": "nan"}, "`stop_return` must be finite or None; found nan"),
     ({"max_episode_steps": "0"}, "`max_episode_steps` must be at least 1; found 0"),
@@ -450,3 +450,41 @@ def free(run, seed):
             return True
     except InputError:
         return False
+
+
+# What a finished training says, and values that are read alike by all commands.
+
+
+def test_a_finished_training_says_its_folder_and_its_last_evaluation(tmp_path, capfd):
+    run = tmp_path / "run"
+    options = [*arguments(run, steps="60", seeds="2"), *TINY, "--eval-every", "30"]
+    assert main_train([*options, "--jobs", "1"]) == 0
+    *_, last = capfd.readouterr().err.splitlines()
+    assert last.startswith(f"{run} is done: last evaluation ")
+    assert last.endswith(f", mean of 2 seeds; see virel compare, evaluate, watch or export {run}")
+
+
+@pytest.mark.parametrize(("text", "value"), [("false", False), ("False", False), ("true", True)])
+def test_truth_values_of_an_environment_are_understood_in_both_spellings(tmp_path, text, value):
+    run = tmp_path / "run"
+    words = [
+        "--preset",
+        "sql",
+        "--env",
+        "FrozenLake-v1",
+        "--steps",
+        "4",
+        "--out",
+        str(run),
+        "--set",
+        "hidden=4,",
+    ]
+    assert main_train([*words, "--env-arg", f"is_slippery={text}"]) == 0
+    assert read_config(run).env_arguments == {"is_slippery": value}
+
+
+def test_text_in_place_of_a_truth_value_is_refused(tmp_path, capfd):
+    words = ["--preset", "sql", "--env", "FrozenLake-v1", "--steps", "4", "--out", str(tmp_path / "run")]
+    assert main_train([*words, "--env-arg", "is_slippery=no"]) == 2
+    assert "`is_slippery` must be True or False, as its default is; found 'no'" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -251,7 +251,10 @@ def test_an_action_of_another_shape_is_refused():
         ),
         ({"observation": Box(0, 1, (2, 2))}, "`observation` of .* must be a flat `Box`"),
         ({"observation": Box(0, 1, ())}, "`observation` of .* must be a flat `Box`"),
-        ({"observation": MultiBinary(3)}, r"`observation` .* or `Discrete`; found MultiBinary\(3\)"),
+        (
+            {"observation": MultiBinary(3)},
+            r"`observation` .* or `Discrete`: .*FlattenObservation; found MultiBinary\(3\)",
+        ),
         ({"action": MultiDiscrete([3, 2])}, r"`action` .* or `Discrete`; found MultiDiscrete\(\[3 2\]\)"),
         ({"action": Tuple([Discrete(2)])}, r"`action` .* or `Discrete`; found Tuple\(Discrete\(2\)\)"),
         ({"action": Box(-1, 1, (2, 2))}, "`action` of .* must be a flat `Box`"),
@@ -320,11 +323,11 @@ def at_step_3(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({0: np.array([0, np.nan])}, r"observation \[0, 1\] \(environment copy first\) is nan"),
-        ({0: np.array([-np.inf, 0])}, r"observation \[0, 0\] \(environment copy first\) is -inf"),
-        ({0: np.array([1e39, 0])}, r"observation \[0, 0\] \(environment copy first\) is 1e\+39"),
-        ({1: np.nan}, r"reward \[0\] \(environment copy first\) is nan"),
-        ({1: -1e300}, r"reward \[0\] \(environment copy first\) is -1e\+300"),
+        ({0: np.array([0, np.nan])}, r"observation, entry 1, is nan"),
+        ({0: np.array([-np.inf, 0])}, r"observation, entry 0, is -inf"),
+        ({0: np.array([1e39, 0])}, r"observation, entry 0, is 1e\+39"),
+        ({1: np.nan}, r"reward is nan"),
+        ({1: -1e300}, r"reward is -1e\+300"),
         ({0: np.zeros(3)}, r"its step\(\) returned an observation of shape \[3\]; it must be \[2\]"),
         ({1: "much"}, r"its step\(\) must return a number as reward; it returned str 'much'"),
     ],
@@ -376,5 +379,5 @@ def test_a_first_observation_that_is_no_number_is_told():
         def reset(self, **_):
             return np.array([np.nan, 0]), {}
 
-    with pytest.raises(EnvironmentFailure, match=r"step 0: observation after a reset \[0, 0\]"):
+    with pytest.raises(EnvironmentFailure, match=r"step 0: observation after a reset, entry 0, is nan"):
         SeedEnvs(registered(Broken), 1, seed(0))

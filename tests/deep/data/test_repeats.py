@@ -180,7 +180,7 @@ class FailsAtReset(Plain):
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        ({"mass": "heavy"}, r"step 0: its reset\(\) raised TypeError: unsupported operand"),
+        ({"mass": [1]}, r"step 0: its reset\(\) raised TypeError: unsupported operand"),
         ({"mass": 0}, r"step 0: its reset\(\) raised ZeroDivisionError"),
         ({"old": True}, r"step 0: its reset\(\) must return \(observation, info\); it returned an array"),
     ],
@@ -189,6 +189,33 @@ def test_where_the_first_episode_cannot_start_the_run_is_refused(arguments, what
     rule = "`env` must be an environment that can start an episode"
     with pytest.raises(InputError, match=f"^{rule}; fake/.*{what}"):
         looked_at(registered(FailsAtReset, max_episode_steps=9), env_arguments=arguments)
+
+
+class FailsAtStep(Plain):
+    """Raises an error at step `last`."""
+
+    def __init__(self, last=1):
+        self.last, self.t = last, 0
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        self.t += 1
+        if self.t == self.last:
+            raise RuntimeError("no gravity\nat all")
+        return super().step(action)
+
+
+def test_an_environment_that_cannot_take_a_step_is_refused():
+    rule = "`env` must be an environment that can take a step; it raised RuntimeError: no gravity at all"
+    with pytest.raises(InputError, match=f"^{rule}$"):
+        looked_at(registered(FailsAtStep, max_episode_steps=9))
+
+
+def test_one_that_fails_later_is_left_to_the_training():
+    assert looked_at(registered(FailsAtStep, max_episode_steps=9), env_arguments={"last": 3}) is not None
 
 
 @pytest.mark.parametrize(("limit", "own", "said"), [(None, None, True), (9, None, False), (None, 9, False)])

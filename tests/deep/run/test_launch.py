@@ -355,3 +355,29 @@ def test_a_run_that_is_done_says_so(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(
         f"every seed of {tmp_path} has already reached step 80; pass --steps"
     )
+
+
+# --- before the first step
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_that_is_interrupted_before_its_first_step_says_how_it_goes_on(tmp_path, monkeypatch, jobs):
+    small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "_here", interrupted)
+    monkeypatch.setattr(launch, "_apart", interrupted)
+    with (
+        said("^stopped before the first step; to continue: virel train --resume "),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        train(tmp_path, jobs=jobs)
+
+
+def test_a_run_that_has_begun_does_not_say_it(tmp_path, monkeypatch, capsys):
+    small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1))
+    monkeypatch.setattr(launch, "_here", lambda *_: reach(tmp_path, 0, 10) or STOPPED)
+    assert train(tmp_path, jobs=1) == STOPPED
+    assert "first step" not in capsys.readouterr().err
