@@ -279,6 +279,7 @@ def test_some_rows_have_settings_of_ours_for_a_task_that_was_measured():
     assert {name: planner[name] for name in wanted} == wanted
     pendulum = dotted(encode(algorithm("vmpo", "Pendulum-v1")))
     assert (pendulum["prior.trust_mean"], pendulum["temperature.epsilon"]) == (0.1, 0.1)
+    assert (pendulum["value.steps"], pendulum["data.epochs"], pendulum["target_period"]) == (16, 40, 40)
 
 
 def test_settings_replace_fields_and_scales():
