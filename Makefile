@@ -125,7 +125,7 @@ $(call require_python,$(PYTHON))
 @if [ -e $(VENV)/.installing ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	"$(PYTHON)" -m venv --clear $(VENV); fi
 $(call require_python,$(BIN)/python)
-@echo "installing $(1) into $(VENV) (a minute or two the first time)"
+@echo "installing $(1) into $(VENV) (some minutes the first time)"
 @rm -f $(VENV)/.stamp-*; touch $(VENV)/.installing
 @$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '$(1)' >$(VENV)/pip.log 2>&1 \
 	|| { tail -n 20 $(VENV)/pip.log; echo "error: pip failed; full log: $(VENV)/pip.log"; \

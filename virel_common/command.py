@@ -109,7 +109,8 @@ def _dispatch(argv: Sequence[str] | None) -> int:
         if error.name not in DEEP_MODULES:
             raise
         print(
-            f"virel {name}: found no {error.name}; install it with `pip install 'virel[deep]'`",
+            f"virel {name}: found no {error.name}; it comes with `make deep` in the toolkit's folder, "
+            "or `pip install '.[deep]'` there",
             file=sys.stderr,
         )
         return 2

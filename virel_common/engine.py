@@ -49,7 +49,8 @@ dask://HOST:PORT; found 'slurm://head'
         require(valid, "engine", text, "must end with a port between 1 and 65535")
     if find_spec(PACKAGES[kind]) is None:
         raise InputError(
-            f"`engine` {text} needs {kind}, which is not installed: pip install 'virel[cluster]'"
+            f"`engine` {text} needs {kind}, which is not installed: pip install '.[cluster]' in the "
+            "toolkit's folder"
         )
     return Engine(kind, address)
 

@@ -22,8 +22,8 @@ from virel_deep.results.evaluate_run import evaluate_runs
 from virel_deep.results.evaluate_seed import Asked, Evaluated
 from virel_deep.results.loaded import LoadedPolicy, loaded_policy
 from virel_deep.results.names import entries
-from virel_deep.results.pool import pooled
-from virel_deep.results.read import read_with_tasks
+from virel_deep.results.pool import read_pooled
+from virel_deep.results.remarks import remarks
 from virel_deep.results.tables import as_markdown, overall_table, score_table
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.run.callbacks import Callbacks, OnEvaluation, OnLog
@@ -222,6 +222,8 @@ def evaluate(*runs: RunPath, episodes: int = 10, seed: int = 0, env: Maker | Non
 def compare(runs: RunPath | Sequence[RunPath], *, steps: int | None = None) -> str:
     """Compare runs: a Markdown table of scores with intervals; runs that differ in seeds alone are one.
 
+    A run without an evaluation is left out, and a line below the table says so.
+
     Args:
         runs: run folders, or one; the first one's algorithm is what others are compared with.
         steps: only so many environment steps of each; None: all.
@@ -243,10 +245,11 @@ def compare(runs: RunPath | Sequence[RunPath], *, steps: int | None = None) -> s
     folders = [str(path.resolve()) for path in paths]
     require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
-    read = pooled([run for path in paths for run in read_with_tasks(path)])
-    named = entries(read if limit is None else [run.until(limit) for run in read])
+    read, left_out = read_pooled(paths, steps=limit)
+    named = entries(read)
     tables = (score_table(named), overall_table(named))
-    return as_markdown([table for table in tables if table is not None], [])
+    said = [*remarks(named), *(f"{line}." for line in left_out)]
+    return as_markdown([table for table in tables if table is not None], said)
 
 
 def _named(settings: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -198,7 +198,7 @@ def test_a_bad_name_is_one_line(text, rule):
 
 def test_an_engine_whose_package_is_missing_says_what_to_install(monkeypatch):
     monkeypatch.setattr(engine, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"needs dask.*pip install 'virel\[cluster\]'"):
+    with pytest.raises(InputError, match=r"needs dask.*pip install '.\[cluster\]'"):
         parse_engine("dask://head:8786")
 
 

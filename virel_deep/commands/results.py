@@ -16,15 +16,22 @@ from virel_common.terminal import console, run_command, say
 if TYPE_CHECKING:
     from virel_deep.run.policy import Policy
 
+Runs = Annotated[
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="(at least one)"),
+]
+
 
 @dataclass(frozen=True)
 class CompareOptions:
     """Compare runs: draw their learning curves and write a table of their scores.
 
-    Exit status: 0 written; 2 bad input, or a file can't be written.
+    A run without an evaluation is named and left out.
+    Exit status: 0 written; 2 bad input, no run with an evaluation, or a file can't be written.
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    runs: Runs
     """Run folders, of finished or unfinished runs; each algorithm is compared with that of the first run."""
     out: Path = Path("out/compare")
     """Folder in which curves.png, curves.svg, curves.csv and table.md are written."""
@@ -40,7 +47,7 @@ class EvaluateOptions:
     Exit status: 0 every seed evaluated; 1 a seed failed; 2 bad input, or the file can't be written.
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    runs: Runs
     """Run folder, or several that differ in their seeds alone; training may still be running."""
     episodes: int = 10
     """Number of episodes; every seed's policy plays the same ones."""
@@ -110,26 +117,27 @@ def main_compare(argv: Sequence[str]) -> int:
 def _compare(options: CompareOptions) -> int:
     from virel_deep.results.curves import draw  # noqa: PLC0415  (brings matplotlib)
     from virel_deep.results.names import entries  # noqa: PLC0415
-    from virel_deep.results.pool import pooled  # noqa: PLC0415
-    from virel_deep.results.read import read_with_tasks  # noqa: PLC0415  (`--help` answers without scipy)
+    from virel_deep.results.pool import read_pooled  # noqa: PLC0415  (`--help` answers without scipy)
     from virel_deep.results.remarks import remarks  # noqa: PLC0415
-    from virel_deep.results.tables import as_markdown, as_rich, overall_table, score_table  # noqa: PLC0415
+    from virel_deep.results.tables import as_markdown, as_rich, notes_on, overall_table, score_table  # noqa: PLC0415
 
     folders = [str(path.resolve()) for path in options.runs]
     require(len(folders) >= 1, "runs", folders, "must name at least one run folder")
     require(len(set(folders)) == len(folders), "runs", folders, "must be different folders")
-    runs = pooled([run for path in options.runs for run in read_with_tasks(path)])
-    named = entries(runs if options.steps is None else [run.until(options.steps) for run in runs])
+    runs, left_out = read_pooled(options.runs, steps=options.steps)
+    for line in left_out:
+        say(f"virel compare: {line}")
+    named = entries(runs)
     tables = [table for table in (score_table(named), overall_table(named)) if table is not None]
     said = remarks(named)
     paths = [options.out / "table.md"]
     _make_folder(options.out)
-    write_atomically(paths[0], as_markdown(tables, said).encode())
+    write_atomically(paths[0], as_markdown(tables, [*said, *(f"{line}." for line in left_out)]).encode())
     paths += draw(named, options.out)
     terminal = console()
     for table in tables:
         terminal.print(as_rich(table))
-    for remark in said:
+    for remark in (*notes_on(tables), *said):
         terminal.print(f"- {remark}", markup=False, highlight=False)
     _tell(f"written: {', '.join(map(str, paths))}")
     return 0

@@ -15,7 +15,7 @@ from virel_common.jobs import run_jobs
 from virel_common.signals import stop_signals_interrupt
 from virel_common.terminal import console, run_command, say
 from virel_deep.commands.study_options import PlanOptions, ReportOptions, RunOptions, StatusOptions
-from virel_deep.results.tables import ScoreTable, as_rich
+from virel_deep.results.tables import ScoreTable, as_rich, notes_on
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED
 from virel_deep.study.jobs import Job, check_jobs, prepare, prior_job
 from virel_deep.study.plan import Study, read_study
@@ -197,7 +197,8 @@ def _report(options: ReportOptions) -> int:
     study, out, record = _recorded(options.study, options.out)
     found = contents(out, record, differing=differing(record, study))
     paths = write_report(found, out / "report")
-    _print([table for part in found.parts for table in part.tables], [found.progress])
+    tables = [table for part in found.parts for table in part.tables]
+    _print(tables, [*notes_on(tables), found.progress])
     for one in found.decisions:
         _say(f"{one.hypothesis.name}: {one.hypothesis.better} above {one.hypothesis.than}: {one.outcome}")
     _say(f"written: {', '.join(map(str, paths))}")

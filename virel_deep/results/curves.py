@@ -146,9 +146,10 @@ def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:
 def _caption(named: Sequence[Entry]) -> str:
     counts = sorted({len(entry.run.seeds) for entry in named})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    fewer = ", or of all where there are fewer" if min(len(entry.run.at) for entry in named) < LAST else ""
     return (
         f"Deterministic evaluation, unscaled returns. Line: interquartile mean over {seeds} "
         f"seed{'' if seeds == '1' else 's'}, smoothed over windows of {100 // SMOOTHED} % of the curve. "
-        f"Bar on the right: final return, the mean of the last {LAST} evaluations. "
+        f"Bar on the right: final return, the mean of the last {LAST} evaluations{fewer}. "
         "Band and bar: 95 % bootstrap interval, pointwise."
     )

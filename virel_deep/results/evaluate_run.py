@@ -36,6 +36,14 @@ def evaluate_run(run: Path, asked: Asked, *, survive: bool = False) -> tuple[lis
     Raises:
         InputError: `run` is not a run folder, `episodes` is less than 1, or no seed can be evaluated.
     """
+    done, failed = _outcomes(run, asked, survive=survive)
+    if not done:
+        raise InputError("; ".join(failed))
+    return done, failed
+
+
+def _outcomes(run: Path, asked: Asked, *, survive: bool) -> tuple[list[Evaluated], list[str]]:
+    """Evaluations of a run's seeds, which may be none, and a sentence on each other seed."""
     require(asked.episodes >= 1, "episodes", asked.episodes, "must be at least 1")
     require(asked.seed >= 0, "seed", asked.seed, "must not be negative")
     config = read_config(run)
@@ -44,10 +52,7 @@ def evaluate_run(run: Path, asked: Asked, *, survive: bool = False) -> tuple[lis
     else:
         outcomes = [evaluate_seed(run, config, seed, asked) for seed in config.seeds]
     done = [one for one in outcomes if isinstance(one, Evaluated)]
-    failed = [one for one in outcomes if isinstance(one, str)]
-    if not done:
-        raise InputError("; ".join(failed))
-    return done, failed
+    return done, [one for one in outcomes if isinstance(one, str)]
 
 
 def evaluate_runs(
@@ -56,17 +61,20 @@ def evaluate_runs(
     """Evaluate every seed of several runs that differ in their seeds alone, on the same episodes.
 
     Returns:
-        Each run folder with its evaluations, and one sentence per seed that could not be evaluated.
+        Each run folder of which a seed was evaluated with its evaluations, and one sentence per seed that
+        could not be evaluated.
 
     Raises:
-        InputError: the runs differ otherwise, or as `evaluate_run` does.
+        InputError: the runs differ otherwise, or no seed of any can be evaluated.
     """
     read_together(runs)
     done, failed = [], []
     for run in runs:
-        evaluated, missed = evaluate_run(run, asked, survive=survive)
-        done.append((run, evaluated))
+        evaluated, missed = _outcomes(run, asked, survive=survive)
+        done += [(run, evaluated)] if evaluated else []
         failed += [f"{run}, {one}" for one in missed] if len(runs) > 1 else missed
+    if not done:
+        raise InputError("; ".join(failed))
     return done, failed
 
 

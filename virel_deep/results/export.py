@@ -31,6 +31,8 @@ from virel_deep.run.actors import GreedyPerceptron, Normalised, TanhPerceptron
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
+SUFFIX = ".onnx"
+
 
 def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float:
     """Write a deterministic policy as an ONNX file, after comparing its actions under onnxruntime.
@@ -40,18 +42,19 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
 
     Args:
         policy: policy to export.
-        path: file to write, whole or not at all.
+        path: file to write, `.onnx`, whole or not at all.
         about: metadata for the file, beside environment, step and versions.
 
     Returns:
         The largest difference from the policy in float64, in units of the action.
 
     Raises:
-        InputError: `path` is a folder, or onnx or onnxruntime is not installed.
+        InputError: `path` is a folder or has another suffix, or onnx or onnxruntime is not installed.
         ExportError: onnxruntime computes other actions.
         StorageError: the file can't be written.
     """
     require(not path.is_dir(), "out", str(path), "must be a file, not a folder")
+    require(path.suffix == SUFFIX, "out", str(path), f"must end with {SUFFIX}")
     actor = policy.actor
     scaling = actor.scaling if isinstance(actor, Normalised) else None
     actor = actor.actor if isinstance(actor, Normalised) else actor

@@ -33,7 +33,10 @@ def onnx_module(name: str) -> Any:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(f"found no {error.name}; it comes with `pip install 'virel[export]'`") from None
+        raise InputError(
+            f"found no {error.name}; it comes with `make deep` in the toolkit's folder, "
+            "or `pip install '.[export]'` there"
+        ) from None
 
 
 def affine_nodes(

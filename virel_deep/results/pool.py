@@ -3,10 +3,46 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from virel_deep.results.read import Run
+from virel_common.errors import InputError
+from virel_deep.results.read import NotEvaluatedError, Run, read_with_tasks
+
+
+def read_pooled(folders: Sequence[Path], *, steps: int | None = None) -> tuple[list[Run], list[str]]:
+    """Read runs with the returns in their tasks, pool them, and leave out those that have no evaluation.
+
+    Args:
+        folders: run folders.
+        steps: environment steps after which evaluations don't count; None: all count.
+
+    Returns:
+        Runs as `pooled` gives them, and one sentence for each run that is left out.
+
+    Raises:
+        InputError: a folder is not a run folder, a file in it is damaged, or no run is left.
+    """
+    read: list[Run] = []
+    errors: list[NotEvaluatedError] = []
+    for folder in folders:
+        try:
+            read += read_with_tasks(folder)
+        except NotEvaluatedError as error:
+            errors.append(error)
+    out: list[Run] = []
+    for run in pooled(read):
+        try:
+            out.append(run if steps is None else run.until(steps))
+        except NotEvaluatedError as error:
+            errors.append(error)
+    left_out = [*dict.fromkeys(error.left_out for error in errors)]
+    if out:
+        return out, left_out
+    if len(left_out) == 1:
+        raise errors[0]
+    raise InputError(f"`runs` must include one with an evaluation; {'; '.join(left_out)}")
 
 
 def pooled(runs: Sequence[Run]) -> list[Run]:

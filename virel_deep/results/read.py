@@ -24,6 +24,15 @@ LAST = 10
 SEED_FOLDER = re.compile(r"seed-(\d+)")
 
 
+class NotEvaluatedError(InputError):
+    """A run without an evaluation that can be compared; `left_out` says which run, and why."""
+
+    def __init__(self, folder: Path, why: str, message: str) -> None:
+        """Store the sentence on the run beside the message."""
+        super().__init__(message)
+        self.left_out = f"{folder} is left out: {why}"
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """Evaluation returns of a run: K seeds, each evaluated at the same T steps."""
@@ -72,12 +81,13 @@ class Run:
         """Copy of a run's returns without the evaluations after `steps` environment steps.
 
         Raises:
-            InputError: the run had no evaluation by then.
+            NotEvaluatedError: the run had no evaluation by then.
         """
         kept = int(np.sum(self.at <= steps))
-        require(
-            kept > 0, "steps", steps, f"must be at least {self.at[0]}, the first evaluation of {self.folder}"
-        )
+        if kept == 0:
+            rule = f"`steps` must be at least {self.at[0]}, the first evaluation of {self.folder}"
+            why = f"its first evaluation is at step {self.at[0]}"
+            raise NotEvaluatedError(self.folder, why, f"{rule}; found {steps}")
         return replace(self, steps=min(self.steps, steps), at=self.at[:kept], returns=self.returns[:, :kept])
 
 
@@ -97,7 +107,8 @@ def read_run(folder: Path, *, task: str | None = None) -> Run:
     With a `task` they are those in one task of several, else their means over tasks.
 
     Raises:
-        InputError: `folder` is not a run folder, a file in it is damaged, or no seed has an evaluation.
+        InputError: `folder` is not a run folder, or a file in it is damaged.
+        NotEvaluatedError: no seed has an evaluation, or no step has one of every seed.
     """
     document = _json(folder / "config.json")
     config = document.get("config")
@@ -109,14 +120,15 @@ def read_run(folder: Path, *, task: str | None = None) -> Run:
             type(value) is kind, f"{folder}/config.json: {name}", value, f"must be of type {kind.__name__}"
         )
     evaluations, left_out = _evaluations(folder, task)
-    require(
-        len(evaluations) > 0,
-        "run",
-        str(folder),
-        f"must hold a seed with evaluations ({'; '.join(left_out) or 'no seed-<s> folder'})",
-    )
+    if not evaluations:
+        why = "; ".join(left_out) or "no seed-<s> folder"
+        rule = f"`run` must hold a seed with evaluations ({why})"
+        raise NotEvaluatedError(folder, why, f"{rule}; found {str(folder)!r}")
     steps = sorted(set.intersection(*(set(one) for one in evaluations.values())))
-    require(steps != [], "run", str(folder), "must have seeds that were evaluated at the same steps")
+    if not steps:
+        rule = "`run` must have seeds that were evaluated at the same steps"
+        why = "its seeds were evaluated at different steps"
+        raise NotEvaluatedError(folder, why, f"{rule}; found {str(folder)!r}")
     algorithm = config.get("algorithm")
     versions = document.get("versions")
     tasks = _task_names(config)

@@ -31,8 +31,25 @@ def remarks(named: Sequence[Entry]) -> list[str]:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():
         out += _differences(env, here)
+    out += _few_evaluations(named) + _left_out_settings(named)
     out += _left_out(named) + _families(environments(named))
     return [*out, FEW_SEEDS] if min(len(entry.run.seeds) for entry in named) < 10 else out
+
+
+def _few_evaluations(named: Sequence[Entry]) -> list[str]:
+    """Sentence on the runs whose final return is the mean of all their evaluations, as they have so few."""
+    few = [f"{len(one.run.at)} ({one.run.env}, {one.label})" for one in named if len(one.run.at) < LAST]
+    rule = "a final return is then the mean of all of them, from the start of training on"
+    return [f"Fewer than {LAST} evaluations: {rule}: {', '.join(few)}."] if few else []
+
+
+def _left_out_settings(named: Sequence[Entry]) -> list[str]:
+    """Sentences with the settings that differ between runs of one preset and that their names leave out."""
+    told = {one.label: one for one in named if one.settings}
+    return [
+        f"Settings of {label}, as far as runs of {one.run.preset} differ in them: {one.settings}."
+        for label, one in told.items()
+    ]
 
 
 def _differences(env: str, here: Sequence[Entry]) -> list[str]:

@@ -20,6 +20,8 @@ class ScoreTable:
     title: str
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    """Sentences on cells that are empty where a reader expects a number."""
 
 
 def score_table(named: Sequence[Entry]) -> ScoreTable:
@@ -67,9 +69,16 @@ def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
         against = "" if label == reference else _share(improvement(pairs))
         rows.append((label, ratio, against))
     title = f"Over {len(groups)} environments: IQM [95 % interval, stratified]"
-    return ScoreTable(
-        title, ("algorithm", f"final return / mean of {reference}", f"P(better than {reference})"), rows
-    )
+    columns = ("algorithm", f"final return / mean of {reference}", f"P(better than {reference})")
+    return ScoreTable(title, columns, rows, _no_ratio(reference, dict(zip(groups, units, strict=True))))
+
+
+def _no_ratio(reference: str, units: dict[str, float]) -> tuple[str, ...]:
+    """Note on why there are no ratios of final returns, if the first algorithm's are not all positive."""
+    found = ", ".join(f"{_number(unit)} in {env}" for env, unit in units.items() if unit <= 0)
+    what = f"final return / mean of {reference} over {len(units)} environments"
+    note = f"No {what}: a ratio says nothing where that mean is not positive ({found})."
+    return (note,) if found else ()
 
 
 def _run_of(label: str, here: Sequence[Entry]) -> Run:
@@ -92,13 +101,18 @@ def _number(x: float) -> str:
     return f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}"
 
 
+def notes_on(tables: Sequence[ScoreTable]) -> list[str]:
+    """Notes of several tables, each once."""
+    return [*dict.fromkeys(note for table in tables for note in table.notes)]
+
+
 def as_markdown(tables: Sequence[ScoreTable], remarks: Sequence[str]) -> str:
-    """Format tables of scores as Markdown, with remarks as a list below."""
+    """Format tables of scores as Markdown, with their notes and remarks as a list below."""
     lines = []
     for table in tables:
         lines += [f"**{table.title}**", "", _row(table.columns), _row(["---"] * len(table.columns))]
         lines += [*(_row(row) for row in table.rows), ""]
-    return "\n".join([*lines, *(f"- {remark}" for remark in remarks), ""])
+    return "\n".join([*lines, *(f"- {remark}" for remark in (*notes_on(tables), *remarks)), ""])
 
 
 def _row(cells: Sequence[str]) -> str:

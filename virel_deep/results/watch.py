@@ -189,7 +189,8 @@ def _write_mp4(path: Path, frames: Iterator[Frame], fps: float) -> None:
         import imageio_ffmpeg  # noqa: PLC0415
     except ModuleNotFoundError:
         raise InputError(
-            "found no imageio_ffmpeg, which writes .mp4; it comes with `pip install 'virel[export]'`"
+            "found no imageio_ffmpeg, which writes .mp4; it comes with `make deep` in the toolkit's folder, "
+            "or `pip install '.[export]'` there"
         ) from None
     first = next(frames)
     height, width = first.shape[:2]

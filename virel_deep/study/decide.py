@@ -113,7 +113,8 @@ def short_note(study: Study, hypothesis: Hypothesis) -> str | None:
         if env.name in hypothesis.environments and (n := env.length.evaluations) < LAST
     }
     found = ", ".join(f"{name} has {n}" for name, n in few.items())
-    return found and f"{hypothesis.name}: a final score is the mean of the last {LAST} evaluations; {found}."
+    rule = f"a final score is the mean of the last {LAST} evaluations, or of all where there are fewer"
+    return found and f"{hypothesis.name}: {rule}, from the start of training on; {found}."
 
 
 def _test(hypothesis: Hypothesis, results: Sequence[Result]) -> RankTest | None:

@@ -137,11 +137,11 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 
 def _amended(record: Record, study: Study, out: Path, place: str, amend: str | None) -> Record:
-    if amend is None or not amend.strip():
-        raise InputError(
-            f"`amend` must say why {place} differs from the plan recorded in {out} "
-            f"({'; '.join(differing(record, study))}); or put the file back"
-        )
+    where = f"{place} differs from the plan recorded in {out} ({'; '.join(differing(record, study))})"
+    if amend is None:
+        raise InputError(f"`amend` must say why {where}; or put the file back")
+    reasoned = bool(amend.strip())
+    require(reasoned, "amend", amend, f"must be a reason in words, which the report shows: {where}")
     for job in jobs_of(study):
         folder = job_folder(out, job)
         if (folder / "config.json").exists():

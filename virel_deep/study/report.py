@@ -11,7 +11,7 @@ from pathlib import Path
 from virel_deep.results.names import Entry
 from virel_deep.results.remarks import remarks as remarks_on
 from virel_deep.results.statistics import Estimate
-from virel_deep.results.tables import ScoreTable, overall_table, score_table
+from virel_deep.results.tables import ScoreTable, notes_on, overall_table, score_table
 from virel_deep.study.decide import Decision, decide, power_note, short_note
 from virel_deep.study.plan import Study
 from virel_deep.study.record import Plan, Record, changes
@@ -29,6 +29,11 @@ class Part:
     lead: str
     tables: tuple[ScoreTable, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences below the tables: their own notes, then the remarks."""
+        return [*notes_on(self.tables), *self.remarks]
 
 
 @dataclass(frozen=True)

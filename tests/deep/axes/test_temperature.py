@@ -7,6 +7,7 @@ import torch
 
 from tests.support.deep import CPU, algorithm_of, differing
 from virel_deep.axes.build import build
+from virel_deep.networks.network import SIMD
 
 LEARNING_RATE = 3e-4
 
@@ -94,10 +95,10 @@ def test_the_first_tuning_step_is_one_learning_rate_towards_the_target_entropy_i
     assert temperature.alpha[:, 0].tolist() == pytest.approx([math.exp(-step), math.exp(step)], rel=1e-6)
 
 
-def test_a_stack_larger_than_a_vector_of_the_processor_has_a_temperature_for_each_seed():
-    # Parameters are padded to whole vectors of 16 floats, so that 17 seeds need two of them.
-    temperature = state_of("sac", seeds=17, **{"temperature.target_entropy": 3.0})
-    above = torch.arange(17) % 2 == 0
+def test_a_stack_of_more_seeds_than_a_whole_vector_has_a_temperature_for_each():
+    # Parameters are padded to whole vectors, of which one seed more needs two.
+    temperature = state_of("sac", seeds=SIMD + 1, **{"temperature.target_entropy": 3.0})
+    above = torch.arange(SIMD + 1) % 2 == 0
     temperature.tune(torch.where(above, -5.0, -1.0)[:, None])
     step = LEARNING_RATE * 2 / (2 + 1e-8)
     assert temperature.alpha.log()[:, 0].tolist() == pytest.approx(

@@ -45,6 +45,17 @@ def test_the_caption_says_how_many_seeds_a_line_has(tmp_path, counts, said):
     assert "windows of 5 % of the curve" in caption
 
 
+@pytest.mark.parametrize(("counts", "said"), [((10, 12), False), ((10, 9), True)])
+def test_the_caption_says_what_a_final_return_is_where_evaluations_are_few(tmp_path, counts, said):
+    runs = [
+        write_run(tmp_path / preset, preset, "Hopper-v5", np.ones((2, n)))
+        for preset, n in zip(("sac", "td3"), counts, strict=True)
+    ]
+    caption = _caption(named(runs))
+    assert "the mean of the last 10 evaluations" in caption
+    assert ("or of all where there are fewer" in caption) == said
+
+
 def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
     here = named(two_runs)
     folders = [tmp_path / "one", tmp_path / "two"]

@@ -79,6 +79,20 @@ def test_a_seed_without_a_checkpoint_is_said_and_the_others_are_evaluated(tmp_pa
     assert [one["seed"] for one in json.loads((folder / "evaluation.json").read_text())["seeds"]] == [1]
 
 
+def test_a_run_without_a_policy_is_said_and_the_others_are_evaluated(tmp_path, capsys):
+    folders = [tmp_path / name for name in ("empty", "whole")]
+    for seed, folder in enumerate(folders):
+        config = run_config("sac", "InvertedPendulum-v5", steps=1000, seeds=(seed,))
+        write_raw(folder, to_json(config), [])
+    write_checkpoint(folders[1], 1, random_layers(np.random.default_rng(0), SIZES))
+    assert main_evaluate([*map(str, folders), "--episodes", "1"]) == 1
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert line.startswith(f"virel evaluate: {folders[0]}, seed 0: ")
+    assert said.out.splitlines()[-1] == f"written: {folders[1] / 'evaluation.json'}"
+    assert not (folders[0] / "evaluation.json").exists()
+
+
 def test_a_policy_of_nan_is_a_failed_seed(run):
     write_checkpoint(run, 0, [(np.full((4, 1), np.nan, np.float32), np.zeros(1, np.float32))], step=2000)
     done, (failure,) = evaluate_run(run, Asked(1, 0))

@@ -163,6 +163,17 @@ def test_a_folder_instead_of_a_file_is_one_line_and_status_2(tmp_path, capsys, o
     assert line == f"virel export: `out` must be a file, not a folder; found {out or '.'!r}"
 
 
+@pytest.mark.parametrize("name", ["policy.pt", "policy", "policy.onnx.bak", "policy.ONNX"])
+def test_another_suffix_is_one_line_and_nothing_is_written(tmp_path, capsys, name):
+    run = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((1, 1)))
+    write_checkpoint(run, 0, random_layers(np.random.default_rng(0), (4, 8, 1)))
+    assert main_export([str(run), str(tmp_path / name)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"virel export: `out` must end with .onnx; found {str(tmp_path / name)!r}\n"
+    assert said.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_failed_check_is_one_line_and_status_1(tmp_path, capsys, monkeypatch):
     run = write_run(tmp_path / "run", "sac", "InvertedPendulum-v5", np.ones((1, 1)))
     write_checkpoint(run, 0, random_layers(np.random.default_rng(0), (4, 8, 1)))
@@ -186,5 +197,5 @@ def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
     policy = Policy(
         TanhPerceptron(random_layers(np.random.default_rng(0), (11, 8, 3))), EnvSpec("Hopper-v5"), 0
     )
-    with pytest.raises(InputError, match=r"found no onnx; it comes with .*virel\[export\]"):
+    with pytest.raises(InputError, match=r"found no onnx; it comes with .*'\.\[export\]'"):
         export_policy(policy, tmp_path / "policy.onnx", about={})

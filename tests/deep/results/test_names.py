@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from tests.support.runs import named, place_run, ramp, write_raw, write_run
+from virel_deep.results.names import LONGEST
 from virel_deep.results.remarks import remarks
 from virel_deep.results.tables import overall_table
+
+HOPPER = "Hopper-v5"
+MANY = {"data.batch": 64, "gamma": 0.98, "learning_rate": 1e-3, "data.warmup": 70, "polyak": 0.01}
+CONSTANT = {"temperature": "constant", "temperature.alpha": 0.2}
 
 
 def test_runs_of_one_preset_are_told_apart_by_the_settings_that_differ(tmp_path):
@@ -19,6 +24,86 @@ def test_runs_of_one_preset_are_told_apart_by_the_settings_that_differ(tmp_path)
         "beta (temperature.batch=0)",
         "beta (temperature.batch=4096)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({"data.batch": 64}, ["batch=256", "batch=64"]),  # no other setting of sac is called so
+        ({"gamma": 0.98, "hidden": (64, 64)}, ["gamma=0.99, hidden=256,256", "gamma=0.98, hidden=64,64"]),
+        (CONSTANT, ["temperature=dual, initial=1.0", "temperature=constant, alpha=0.2"]),
+        (MANY | CONSTANT, ["temperature=dual, …", "temperature=constant, …"]),
+        (MANY, ["batch=256, …", "batch=64, …"]),
+    ],
+    ids=["one", "two", "kind", "many-and-kind", "many"],
+)
+def test_a_name_is_short_and_has_no_setting_that_its_algorithm_lacks(tmp_path, settings, labels):
+    folders = [
+        write_run(tmp_path / "a", "sac", HOPPER, ramp(1.0, 2.0)),
+        write_run(tmp_path / "b", "sac", HOPPER, ramp(1.0, 2.0), **settings),
+    ]
+    here = named(folders)
+    assert [entry.label for entry in here] == [f"sac ({label})" for label in labels]
+    assert max(len(entry.label) for entry in here) <= LONGEST
+    assert "None" not in "".join(remarks(here))
+
+
+def test_what_a_short_name_leaves_out_is_told_below_the_table(tmp_path):
+    folders = [
+        write_run(tmp_path / "a", "sac", HOPPER, ramp(1.0, 2.0)),
+        write_run(tmp_path / "b", "sac", HOPPER, ramp(1.0, 2.0), **MANY, **CONSTANT),
+        write_run(tmp_path / "c", "td3", HOPPER, ramp(1.0, 2.0)),
+    ]
+    told = [line for line in remarks(named(folders)) if line.startswith("Settings of ")]
+    assert told[1] == (
+        "Settings of sac (temperature=constant, …), as far as runs of sac differ in them: "
+        "temperature=constant, data.batch=64, data.warmup=70, gamma=0.98, learning_rate=0.001, polyak=0.01, "
+        "temperature.alpha=0.2."
+    )
+    assert len(told) == 2
+
+
+def test_names_too_long_for_settings_are_those_of_the_folders_and_the_settings_are_told(tmp_path):
+    changes = [{}, *({name: value} for name, value in MANY.items())]  # no few settings tell all apart
+    folders = [
+        write_run(tmp_path / f"run{i}", "sac", HOPPER, ramp(1.0, 2.0), **change)
+        for i, change in enumerate(changes)
+    ]
+    here = named(folders)
+    assert [entry.label for entry in here] == [f"sac (run{i})" for i in range(6)]
+    told = [line for line in remarks(here) if line.startswith("Settings of ")]
+    assert len(told) == 6
+    assert "gamma=0.98" in told[2]
+    assert "gamma=0.99" in told[1]
+
+
+def test_a_short_name_does_not_make_one_algorithm_of_two(tmp_path):
+    others = {name: MANY[name] for name in ("learning_rate", "data.warmup", "polyak")}
+    folders = [
+        place_run(tmp_path, f"{i}", env, **settings)
+        for i, (env, settings) in enumerate(
+            [
+                (HOPPER, {"data.batch": 64, "gamma": 0.9}),
+                (HOPPER, {"data.batch": 128, "gamma": 0.8, **others}),
+                ("Ant-v5", {"data.batch": 64, "gamma": 0.8, **others}),
+            ]
+        )
+    ]
+    labels = [entry.label for entry in named(folders)]
+    assert labels == [f"sac (batch={n}, warmup={m}, …)" for n, m in ((64, 5000), (128, 70), (64, 70))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [({}, ["steps=20000", "steps=40000"]), ({"gamma": 0.9}, ["gamma=0.99", "gamma=0.9"])],
+    ids=["alone", "beside-another"],
+)
+def test_what_the_table_shows_anyway_names_a_run_only_if_nothing_else_does(tmp_path, settings, labels):
+    folders = [
+        write_run(tmp_path / "a", "sac", HOPPER, ramp(1.0, 2.0)),
+        write_run(tmp_path / "b", "sac", HOPPER, ramp(1.0, 2.0), steps=40_000, **settings),
+    ]
+    assert [entry.label for entry in named(folders)] == [f"sac ({label})" for label in labels]
 
 
 def test_runs_that_differ_in_nothing_are_told_apart_by_their_folders(tmp_path):

@@ -90,5 +90,17 @@ def test_equal_runs_of_many_seeds_need_no_remark_but_what_is_shown(tmp_path):
     assert len(remarks(named(folders))) == 1
 
 
+def test_a_final_return_over_fewer_than_ten_evaluations_is_said(tmp_path):
+    folders = [
+        write_run(tmp_path / preset, preset, "Hopper-v5", np.ones((10, n)))
+        for preset, n in (("sac", 10), ("beta", 9), ("td3", 1))
+    ]
+    (said,) = [line for line in remarks(named(folders)) if line.startswith("Fewer than 10 evaluations")]
+    assert said == (
+        "Fewer than 10 evaluations: a final return is then the mean of all of them, from the start of "
+        "training on: 9 (Hopper-v5, beta), 1 (Hopper-v5, td3)."
+    )
+
+
 def test_three_seeds_are_said_to_give_wide_intervals(two_runs):
     assert "Few seeds: such intervals are wide" in remarks(named(two_runs))[-1]

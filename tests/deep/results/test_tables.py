@@ -39,7 +39,29 @@ def test_negative_returns_have_no_ratio(tmp_path):
         for env in ("Reacher-v5", "Pusher-v5")
         for preset in ("sac", "beta")
     ]
-    assert [row[1] for row in overall_table(named(folders)).rows] == ["-", "-"]
+    table = overall_table(named(folders))
+    assert [row[1] for row in table.rows] == ["-", "-"]
+    said = (
+        "No final return / mean of sac over 2 environments: a ratio says nothing where that mean is not "
+        "positive (-58.1 in Reacher-v5, -58.1 in Pusher-v5)."  # 15.5/20 of the mean of -100 and -50
+    )
+    assert table.notes == (said,)
+    assert f"\n- {said}\n" in as_markdown([table], [])
+
+
+def test_only_the_environments_without_a_positive_mean_are_named(tmp_path):
+    folders = [
+        write_run(tmp_path / f"{preset}-{env}", preset, env, ramp(top, 2 * top))
+        for env, top in (("Hopper-v5", 100.0), ("Pusher-v5", -40.0))
+        for preset in ("sac", "beta")
+    ]
+    (note,) = overall_table(named(folders)).notes
+    assert "(-46.5 in Pusher-v5)" in note
+
+
+def test_positive_returns_need_no_note(tmp_path):
+    folders = [write_run(tmp_path / env, "sac", env, ramp(1.0, 2.0)) for env in ("Hopper-v5", "Ant-v5")]
+    assert overall_table(named(folders)).notes == ()
 
 
 def test_a_run_of_another_library_takes_part(tmp_path, two_runs):

@@ -185,7 +185,7 @@ def test_another_suffix_is_named(tmp_path):
 @pytest.mark.usefixtures("painted")
 def test_without_imageio_ffmpeg_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(InputError, match=r"virel\[export\]"):
+    with pytest.raises(InputError, match=r"'\.\[export\]'"):
         watch.record(half(), tmp_path / "video.mp4", seed())
     assert list(tmp_path.iterdir()) == []
 

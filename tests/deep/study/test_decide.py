@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tests.support.studies import study_of, write_jobs
-from virel_deep.study.decide import decide, power_note, reach
+from virel_deep.study.decide import decide, power_note, reach, short_note
 from virel_deep.study.scores import last_half, read_results
 
 ARMS, ENVS = ("sac", "td3"), ("InvertedPendulum-v5", "Pendulum-v1")
@@ -134,6 +134,16 @@ def test_what_a_hypothesis_can_reach_is_said_beforehand():
     assert "it is decided alone at 0.05" in power_note(study, hypothesis)
     strict = study_of(ONE_TASK, ("seeds = 4", "seeds = 3"), ("level = 0.1", "level = 0.05"))
     assert "it can't be decided without more seeds" in power_note(strict, strict.hypotheses[0])
+
+
+def test_a_final_score_over_fewer_than_ten_evaluations_is_said_to_be_the_mean_of_all():
+    study = study_of()  # 2 evaluations of 1000 steps each
+    assert short_note(study, study.hypotheses[0]) == (
+        "first: a final score is the mean of the last 10 evaluations, or of all where there are fewer, from "
+        "the start of training on; InvertedPendulum-v5 has 2, Pendulum-v1 has 2."
+    )
+    longer = study_of(("steps = 2000", "steps = 10_000"))
+    assert not short_note(longer, longer.hypotheses[0])
 
 
 def test_without_step_down_every_p_value_meets_the_same_threshold(tmp_path):

@@ -36,11 +36,16 @@ def test_a_changed_file_needs_a_reason_and_the_reason_is_kept(tmp_path):
     register(study_of(), tmp_path, FILE)
     other = study_of(("seeds = 4", "seeds = 6"), ("steps = 2000", "steps = 3000"))
     before = (tmp_path / "plan.json").read_bytes()
-    for reason in (None, " "):
+    for reason, rule in (
+        (None, "`amend` must say why study.toml differs from the plan recorded in "),
+        ("", "`amend` must be a reason in words, which the report shows: study.toml differs from the plan "),
+        (" ", "`amend` must be a reason in words, which the report shows: study.toml differs from the plan "),
+    ):
         with pytest.raises(InputError) as error:
             register(other, tmp_path, FILE, amend=reason)
         said = str(error.value)
-        assert said.startswith("`amend` must say why study.toml differs from the plan recorded in ")
+        assert said.startswith(rule)
+        assert said.endswith("; or put the file back" if reason is None else f"; found {reason!r}")
         assert "seeds: 4 -> 6; steps: 2000 -> 3000" in said
         assert "\n" not in said
         assert (tmp_path / "plan.json").read_bytes() == before

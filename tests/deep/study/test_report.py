@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tests.support.studies import study_of, write_jobs
+from tests.support.studies import TWO_ARMS, study_of, write_jobs
+from virel_deep.commands.study import main_study
 from virel_deep.study.page import write_report
 from virel_deep.study.record import read_record, register
 from virel_deep.study.report import contents
@@ -139,6 +140,23 @@ def test_arms_without_hypotheses_are_described(tmp_path, scores):
     text = study_of().text.partition("[[hypotheses]]")[0]
     files = texts(write_jobs(tmp_path / "out", study_of(text=text), scores))
     assert "The study states no hypothesis; its scores are descriptive." in files["table.md"]
+
+
+def test_returns_that_allow_no_ratio_are_said_once_wherever_the_table_is_shown(tmp_path, scores, capsys):
+    (tmp_path / "study.toml").write_text(TWO_ARMS)
+    out = write_jobs(tmp_path / "out", study_of(), {key: values - 100 for key, values in scores.items()})
+    files = texts(out)
+    assert main_study(["report", str(tmp_path / "study.toml"), "--out", str(out)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    note = "No final return / mean of sac over 2 environments: a ratio says nothing where that mean is not"
+    assert [text.count(note) for text in (files["table.md"], files["index.html"], said)] == [1, 1, 1]
+    assert note not in texts(write_jobs(tmp_path / "positive", study_of(), scores))["table.md"]
+
+
+def test_one_arm_has_no_table_over_environments_and_no_note_on_it(tmp_path, scores):
+    study = study_of(text=study_of().text.partition("[arms.td3]")[0])
+    some = {key: values - 100 for key, values in scores.items() if key[0] == "sac"}
+    assert "over 2 environments" not in texts(write_jobs(tmp_path / "out", study, some))["table.md"]
 
 
 def test_cost_counts_each_job_once(tmp_path, scores):

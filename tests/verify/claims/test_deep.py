@@ -400,7 +400,7 @@ def test_without_torch_deep_claims_are_one_line_status_2_and_no_folder(monkeypat
     assert verify(tmp_path / "out", *args) == (2, None)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("virel verify: claims about the deep agent need torch")
-    assert line.endswith("install it with `pip install 'virel[deep]'`, or choose other claims")
+    assert line.endswith("it comes with `make deep` in the toolkit's folder; or choose other claims")
     assert not (tmp_path / "out").exists()
 
 

@@ -34,7 +34,7 @@ def require_torch() -> None:
     except ImportError as error:
         raise InputError(
             f"claims about the deep agent need torch, which cannot be imported here ({error}); "
-            "install it with `pip install 'virel[deep]'`, or choose other claims"
+            "it comes with `make deep` in the toolkit's folder; or choose other claims"
         ) from None
 
 
