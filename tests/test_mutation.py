@@ -7,7 +7,7 @@ import math
 import pytest
 
 import virel_theory
-from benchmarks.mutation import deep_scope
+from benchmarks.mutation import by_tests, deep_scope
 from benchmarks.mutation.isolate import in_children, install
 from benchmarks.mutation.mutants import mutants_of, sample
 from benchmarks.mutation.report import mutated_line, row
@@ -132,3 +132,21 @@ def test_a_child_that_raises_hangs_or_dies_is_reported():
     assert answers["raise"].startswith("raises ZeroDivisionError")
     assert answers["hang"] == "timeout"
     assert answers["die"] == "the process died"
+
+
+def test_a_survivor_is_planted_under_tests_and_the_first_that_fails_is_named(monkeypatch):
+    monkeypatch.setattr(by_tests, "STAGES", (("tests/deep/axes/test_gaussian.py",),))
+    noticed, not_noticed = (
+        mutant
+        for module, key in (
+            ("axes.gaussian", "kl_by_mean: 0.5 -> 1.0"),
+            ("axes.weights", "effective_samples: -1 -> (1)"),
+        )
+        for mutant in ALL[module]
+        if mutant.key.endswith(key)
+    )
+    assert by_tests.noticed_by(noticed).startswith("tests/deep/axes/test_gaussian.py::test_")
+    assert by_tests.noticed_by(not_noticed) == ""
+    assert by_tests.mutant_of(noticed.module, noticed.key) == noticed
+    with pytest.raises(LookupError, match="has no mutant 'gone'"):
+        by_tests.mutant_of("axes.gaussian", "gone")

@@ -21,6 +21,8 @@ Job = Callable[[], Any]
 FORK = multiprocessing.get_context("fork")
 GRACE_SECONDS = 30
 TIMEOUT = "timeout"
+VARIABLE = "VIREL_MUTANT"
+"""Environment variable with a mutant as JSON, for the plugin `benchmarks.mutation.planted` of pytest."""
 
 
 class TimeUp(BaseException):

@@ -66,6 +66,7 @@ def markdown(doc: Row) -> str:
     """Report as Markdown text."""
     counted = [r for r in doc["mutants"] if _counts(r)]
     survivors = [r for r in counted if not r["killed_by"]]
+    tested = [r for r in survivors if r.get("noticed_by")]
     how = Counter(_kind(r) for r in counted)
     percent = 100 * (doc["kill_rate"] or 0)
     lines = [
@@ -75,6 +76,7 @@ def markdown(doc: Row) -> str:
         "",
         f"**{doc['n_killed']} of {len(counted)} mutants killed, {percent:.1f} %** (target 95 %).",
         f"{len(survivors)} survivors; {doc['n_equivalent']} more mutants cannot change a value.",
+        *([f"A test notices {len(tested)} of the survivors."] if tested else []),
         "",
         f"Settings: {doc['settings']}. {doc['seconds']:.0f} s on {doc['machine']}.",
         "",
@@ -87,13 +89,20 @@ def markdown(doc: Row) -> str:
     alive = Counter(r["module"] for r in survivors)
     lines += [f"| {name} | {n} | {n - alive[name]} |" for name, n in by_module.items()]
     lines += ["", "## Survivors", ""]
-    lines += [f"- `{r['key']}` (line {r['line']}): `{r['mutated_line']}`" for r in survivors] or ["None."]
+    lines += [_shown(r) for r in survivors if r not in tested] or ["None."]
+    if tested:
+        lines += ["", "## Missed by the claims, noticed by a test", ""]
+        lines += [f"{_shown(r)}; {r['noticed_by']}" for r in tested]
     lines += ["", "## Not counted: equivalent, or nothing but an error bound", ""]
     tried = {r["key"] for r in doc["mutants"] if not _counts(r)}
     lines += [f"- `{key}`: {why}" for key, why in EQUIVALENT.items() if key in tried] or ["None."]
     lines += ["", "## Functions left out", ""]
     lines += [f"- `{name}`: {why}" for name, why in LEFT_OUT.items()]
     return "\n".join(lines) + "\n"
+
+
+def _shown(r: Row) -> str:
+    return f"- `{r['key']}` (line {r['line']}): `{r['mutated_line']}`"
 
 
 def _counts(r: Row) -> bool:
