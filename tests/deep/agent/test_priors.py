@@ -188,6 +188,31 @@ def test_the_divergence_of_latents_is_no_smaller_than_that_of_actions_and_that_o
 
 
 @pytest.mark.parametrize("make", [algorithm_of, discrete_of])
+def test_the_density_of_a_default_of_latents_is_a_mixture_by_torch(make):
+    # In double precision, by torch.distributions; rounding only.
+    algorithm = make(
+        "hdp", hidden=(8,), **{"posterior.latents": 2, "prior.exponent": 0.7, "prior.blind": (0,)}
+    )
+    agent = agent_of(algorithm, *SPACES)
+    prior, source = agent.objective.prior, torch.Generator().manual_seed(0)
+    state, pre = torch.randn(1, 6, 5, generator=source), torch.randn(1, 6, 4, 3, generator=source)
+    mixing = torch.distributions.Categorical(logits=prior.log_default(state)[0, :, None].double())
+    low = prior.low(state)[0, :, None].double()
+    if algorithm.posterior.discrete:
+        action = torch.eye(3)[pre.argmax(-1)]
+        given = torch.distributions.OneHotCategorical(logits=low)
+        wanted = torch.distributions.MixtureSameFamily(mixing, given).log_prob(action[0].double())
+        found = prior.log_density(state, action, None)
+    else:
+        mean, log_std = low.split(3, -1)
+        given = torch.distributions.Independent(torch.distributions.Normal(mean, log_std.exp()), 1)
+        slope = (1 - pre.double().tanh().square()).log().sum(-1)
+        wanted = torch.distributions.MixtureSameFamily(mixing, given).log_prob(pre[0].double()) - slope[0]
+        found = prior.log_density(state, pre.tanh(), pre)
+    torch.testing.assert_close(found[0].double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [algorithm_of, discrete_of])
 def test_the_latents_of_a_hierarchy_act_with_their_probabilities(make):
     # 4,000 draws at one state: a share is off by 0.008 (one standard deviation at most), 5 of them are 0.04.
     algorithm = make("hdp", hidden=(8,), **{"posterior.latents": 2})
