@@ -8,34 +8,36 @@ from typing import Any
 from virel_common.errors import require
 
 
-def as_path(value: object, *, name: str) -> Path:
-    """Path that an argument names.
+def as_path(path: object, *, name: str = "path") -> Path:
+    """Path of a file or folder that an argument names by text or a path object; empty text is none.
 
     Raises:
-        InputError: it is neither text nor a path, or it is empty.
+        InputError: it is neither, or it is empty.
 
     Example:
         >>> as_path("out/run", name="run").name
         'run'
     """
-    ok = isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str) and os.fspath(value) != ""
-    require(ok, name, value, "must be a path, as text or a `Path`")
-    return Path(value)  # type: ignore[arg-type]
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    ok = isinstance(text, str) and text != "" and "\0" not in text
+    require(ok, name, path, "must be the path of a file or folder, as text or a `Path`")
+    return Path(str(text))
 
 
-def as_whole(value: object, *, name: str, least: int) -> int:
-    """Whole number that an argument gives, numpy's included; truth values are none.
+def as_whole(n: object, *, name: str, least: int = 0) -> int:
+    """Integer that an argument gives, of at least `least`; truth values and floats are refused.
 
     Raises:
-        InputError: it is no whole number, or less than `least`.
+        InputError: it is none, or less.
 
     Example:
         >>> as_whole(3, name="episodes", least=1)
         3
     """
-    ok = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
-    require(ok, name, value, f"must be a whole number of at least {least}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    rule = "must be a positive integer" if least == 1 else f"must be an integer of at least {least}"
+    whole = isinstance(n, Integral) and not isinstance(n, bool)
+    require(whole and int(n) >= least, name, n, rule)  # type: ignore[call-overload]
+    return int(n)  # type: ignore[call-overload, no-any-return]
 
 
 def plain_number(value: Any) -> Any:

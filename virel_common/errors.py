@@ -12,7 +12,44 @@ class InputError(ValueError):
     """
 
 
+LONGEST = 300
+"""Number of characters up to which an error shows a value as it is."""
+ENTRIES = 50
+"""Number of entries up to which an error shows a list as it is."""
+FEW = 6
+"""Number of entries up to which an error shows an array as it is."""
+
+
 def require(ok: bool, name: str, value: object, rule: str) -> None:
-    """Check a condition: raise `InputError` with argument, rule and value found, unless `ok` is true."""
+    """Check a condition: raise `InputError` with argument, rule and value found, unless `ok` is true.
+
+    The message is one line, whatever the value: see `shown`.
+    """
     if not ok:
-        raise InputError(f"`{name}` {rule}; found {value!r}")
+        raise InputError(f"`{name}` {rule}; found {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """Text of a value, in one line: short ones as they are, arrays and long ones by their type and size.
+
+    Example:
+        >>> import numpy as np
+        >>> shown("vi"), shown(np.zeros((30, 2, 30))), shown([0.0] * 1000)
+        ("'vi'", 'ndarray of shape (30, 2, 30), float64', 'list of length 1000')
+    """
+    shape, kind = getattr(value, "shape", None), type(value).__name__
+    if isinstance(shape, tuple) and shape:
+        dtype = getattr(value, "dtype", None)
+        described = f"{kind} of shape {shape}" + ("" if dtype is None else f", {dtype}")
+        is_short = kind == "ndarray" and getattr(value, "size", FEW) <= FEW
+    elif isinstance(value, list | tuple | set | frozenset | dict):
+        described, is_short = f"{kind} of length {len(value)}", len(value) <= ENTRIES
+    else:
+        described, is_short = "", True
+    try:
+        text = repr(value) if is_short else described
+    except ValueError:  # an integer of thousands of digits
+        return kind
+    if len(text) <= LONGEST and "\n" not in text:
+        return text
+    return described or f"{' '.join(text.split())[:LONGEST]}..."

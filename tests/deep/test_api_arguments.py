@@ -18,20 +18,20 @@ OPTIONS = [
     ({"seeds": None}, "`seeds` must be a whole number; found None"),
     ({"seeds": 1.5}, "`seeds` must be a whole number; found 1.5"),
     ({"first_seed": -1}, "`first_seed` must be at least 0; found -1"),
-    ({"out": 5}, "`out` must be a path"),
-    ({"out": b"x"}, "`out` must be a path"),
-    ({"out": ""}, "`out` must be a path"),
+    ({"out": 5}, "`out` must be the path of a file or folder"),
+    ({"out": b"x"}, "`out` must be the path of a file or folder"),
+    ({"out": ""}, "`out` must be the path of a file or folder"),
     ({"settings": 5}, "`settings` must be a dictionary"),
     ({"settings": ["a"]}, "`settings` must be a dictionary"),
     ({"settings": {5: 1}}, "`settings` must be a dictionary"),
-    ({"jobs": "a"}, "`jobs` must be a whole number of at least 1"),
-    ({"jobs": 1.5}, "`jobs` must be a whole number of at least 1"),
+    ({"jobs": "a"}, "`jobs` must be a positive integer"),
+    ({"jobs": 1.5}, "`jobs` must be a positive integer"),
     ({"copies": "2"}, "`copies` must be a whole number or None"),
     ({"task": 5}, "`task` must be tuples of texts"),
     ({"task": ("goal=0",)}, "`task` must be tuples of texts"),
     ({"eval_env": 5}, "`eval_env` must be text or None"),
     ({"eval_env": "Nope-v0"}, "`eval_env` must be a Gymnasium id; found 'Nope-v0'"),
-    ({"prior": 5}, "`prior` must be a path"),
+    ({"prior": 5}, "`prior` must be the path of a file or folder"),
     ({"stop_return": "a"}, "`stop_return` must be a number or None"),
     ({"normalize": 1}, "`normalize` must be True or False"),
     ({"precision": "exact"}, "`precision` must be one of"),
@@ -81,7 +81,7 @@ def test_a_specification_has_an_id_and_named_arguments(arguments):
 @pytest.mark.parametrize("run", [None, 5, ""])
 @pytest.mark.parametrize("function", ["load_policy", "evaluate", "resume", "compare"])
 def test_a_run_is_a_path(function, run):
-    with pytest.raises(InputError, match=r"`runs?` must be (a path|run folders)"):
+    with pytest.raises(InputError, match=r"`runs?` must be (the path|run folders)"):
         getattr(virel_deep, function)(run)
 
 
@@ -104,14 +104,14 @@ def test_numbers_of_numpy_are_numbers(run):
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
-        ("load_policy", {"noise_seed": "a"}, "`noise_seed` must be a whole number of at least 0"),
-        ("load_policy", {"seed": "a"}, "`seed` must be a whole number of at least 0"),
-        ("evaluate", {"episodes": "a"}, "`episodes` must be a whole number of at least 1"),
-        ("evaluate", {"episodes": 1.5}, "`episodes` must be a whole number of at least 1"),
-        ("evaluate", {"seed": -1}, "`seed` must be a whole number of at least 0"),
+        ("load_policy", {"noise_seed": "a"}, "`noise_seed` must be an integer of at least 0"),
+        ("load_policy", {"seed": "a"}, "`seed` must be an integer of at least 0"),
+        ("evaluate", {"episodes": "a"}, "`episodes` must be a positive integer"),
+        ("evaluate", {"episodes": 1.5}, "`episodes` must be a positive integer"),
+        ("evaluate", {"seed": -1}, "`seed` must be an integer of at least 0"),
         ("resume", {"steps": "a"}, "`steps` must be a whole number from 1"),
         ("resume", {"seeds": "a"}, "`seeds` must be from 1 to"),
-        ("compare", {"steps": "a"}, "`steps` must be a whole number of at least 1"),
+        ("compare", {"steps": "a"}, "`steps` must be a positive integer"),
     ],
 )
 def test_a_wrong_argument_about_a_run_is_one_line(run, function, options, message):

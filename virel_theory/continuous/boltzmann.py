@@ -13,11 +13,27 @@ from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_temperature
-from virel_theory.continuous.distributions import Distribution, differential_entropy, expectation
+from virel_theory.checks import (
+    Array,
+    as_distribution,
+    as_number,
+    as_positive,
+    as_real,
+    as_temperature,
+    first_bad,
+    require_function,
+)
+from virel_theory.continuous.distributions import (
+    Distribution,
+    differential_entropy,
+    expectation,
+    require_distribution,
+)
 from virel_theory.continuous.quadrature import Function, Quadrature, boltzmann_panels, highest, refine
 
 Interval = tuple[float, float]
+FINEST = 1e-15
+"""Smallest relative truncation error to aim at; below it panels would be halved for rounding's sake."""
 
 
 def boltzmann_expectation(
@@ -37,13 +53,14 @@ def boltzmann_expectation(
         interval: the ends of X.
         eps: temperature > 0; 1e-8 times the range of f is fine.
         breakpoints: points where a function `f` or `phi` has a kink or a jump.
-        rtol: truncation error aimed at, relative to max|phi|.
+        rtol: truncation error aimed at, relative to max|phi|; at least 1e-15.
 
     Returns:
         The value with its error, truncation and rounding: a bound for polynomials, else an estimate.
 
     Raises:
-        InputError: on an interval that is not finite and increasing, or a temperature that is not positive.
+        InputError: on an interval that is not finite and increasing, a temperature that is not positive, or
+            an `rtol` that float64 can't reach.
 
     Example:
         >>> f, phi = Polynomial([0, 0, -1]), Polynomial([0, 0, 1])
@@ -80,11 +97,11 @@ def boltzmann_density(
         >>> boltzmann_density(Polynomial([0.0]), [0.0, 1.0], interval=(0, 4), eps=1.0).round(12).tolist()
         [0.25, 0.25]
     """
-    points = np.asarray(x, dtype=np.float64)
-    inside = (points >= interval[0]) & (points <= interval[1])
-    require(bool(inside.all()), "x", x, f"must lie in the interval {interval}")
+    points, ends = as_real(x, name="x"), _as_interval(interval)
+    outside = ~((points >= ends[0]) & (points <= ends[1]))
+    first_bad(outside, points, name="x", rule=f"must lie in the interval {ends}")
     z, _ = _moments(f, Polynomial([0.0]), interval=interval, eps=eps, breakpoints=breakpoints, rtol=1e-13)
-    out: Array = np.exp((f(points) - highest(f, interval)[0]) / eps) / z.value
+    out: Array = np.exp((f(points) - highest(f, ends)[0]) / as_number(eps, name="eps")) / z.value
     return out
 
 
@@ -115,8 +132,13 @@ def elbo_continuous(
         2.0
     """
     temperature = as_temperature(eps, name="eps")
+    for name, given in {"q": q, "pi_theta": pi_theta}.items():
+        require(isinstance(given, Sequence), name, given, "must be a list with one entry per state")
     weights = as_distribution(d, len(q), name="d")
     require(len(pi_theta) == len(q), "pi_theta", len(pi_theta), f"must have one entry per state, {len(q)}")
+    for s, (q_s, p) in enumerate(zip(q, pi_theta, strict=True)):
+        require_function(q_s, name=f"q[{s}]", of="arrays")
+        require_distribution(p, name=f"pi_theta[{s}]")
     states = [(w, q_s, p) for w, q_s, p in zip(weights, q, pi_theta, strict=True) if w > 0]
     terms = [w * (expectation(q_s, p) / temperature + differential_entropy(p).value) for w, q_s, p in states]
     return float(sum(terms))
@@ -126,15 +148,34 @@ def _moments(
     f: Function, phi: Function, *, interval: Interval, eps: float, breakpoints: Sequence[float], rtol: float
 ) -> tuple[Quadrature, Quadrature]:
     """Integrals of the weight `exp((f - max f)/eps)` and of phi times it, by adaptive quadrature."""
-    low, high = float(interval[0]), float(interval[1])
-    require(-np.inf < low < high < np.inf, "interval", interval, "must be finite and increasing")
-    temperature = as_temperature(eps, name="eps")
+    for name, function in {"f": f, "phi": phi}.items():
+        require_function(function, name=name, of="arrays")
+    ends, temperature = _as_interval(interval), as_temperature(eps, name="eps")
+    low, high = ends[0], ends[1]
+    share = as_positive(rtol, name="rtol")
+    require(share >= FINEST, "rtol", rtol, f"must be at least {FINEST:g}, as float64 can tell no less")
     shift, peaks = highest(f, (low, high))
-    inner = [x for x in (*breakpoints, *peaks) if low < x < high]
+    inner = [x for x in (*_as_points(breakpoints), *peaks) if low < x < high]
     edges = np.unique(np.concatenate([np.linspace(low, high, 9), inner]))
     size = float(np.abs(phi(np.linspace(low, high, 257))).max())
     scale = np.array([1.0, size if size > 0 else 1.0])
     panels = boltzmann_panels(f, phi, eps=temperature, shift=shift)
-    (z, n), (dz, dn) = refine(panels, edges, scale=scale, rtol=rtol)
+    (z, n), (dz, dn) = refine(panels, edges, scale=scale, rtol=share)
     rigorous = isinstance(f, Polynomial) and isinstance(phi, Polynomial)
     return Quadrature(float(z), float(dz), rigorous), Quadrature(float(n), float(dn), rigorous)
+
+
+def _as_interval(interval: Interval) -> Interval:
+    """Return the ends of an interval as two floats."""
+    ends = as_real(interval, name="interval")
+    ok = ends.shape == (2,) and bool(-np.inf < ends[0] < ends[1] < np.inf)
+    require(ok, "interval", interval, "must be finite and increasing, (low, high)")
+    return float(ends[0]), float(ends[1])
+
+
+def _as_points(breakpoints: Sequence[float]) -> list[float]:
+    """Return the breakpoints as a list of floats."""
+    points = as_real(breakpoints, name="breakpoints")
+    require(points.ndim == 1, "breakpoints", breakpoints, "must be a list of numbers")
+    out: list[float] = points.tolist()
+    return out

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, logsumexp
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution
+from virel_theory.checks import Array, as_distribution, as_finite_number, as_number, as_real, require_function
 from virel_theory.continuous.quadrature import Function, Quadrature, plain_panels, refine
 
 REACH = 40.0  # standard deviations after which a Gaussian's tail is below 1e-349
@@ -34,6 +34,7 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         """Check that sigma is positive, the mean finite, and the ends in order."""
+        _set_numbers(self)
         require(0 < self.sigma < math.inf, "sigma", self.sigma, "must be positive and finite")
         require(math.isfinite(self.mean), "mean", self.mean, "must be finite")
         require(self.low < self.high, "high", self.high, f"must be above `low` = {self.low}")
@@ -53,6 +54,7 @@ class Uniform:
 
     def __post_init__(self) -> None:
         """Check that the ends of the interval are finite and in order."""
+        _set_numbers(self)
         ok = -math.inf < self.low < self.high < math.inf
         require(ok, "high", self.high, f"must be finite and above `low` = {self.low}")
 
@@ -69,6 +71,10 @@ class Atom:
 
     point: float
 
+    def __post_init__(self) -> None:
+        """Check that the point is a finite number."""
+        object.__setattr__(self, "point", as_finite_number(self.point, name="point"))
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -84,7 +90,10 @@ class Mixture:
     parts: tuple["Distribution", ...]
 
     def __post_init__(self) -> None:
-        """Check that the mixture weights are non-negative, one per part, and sum to 1."""
+        """Check that the parts are distributions, and the weights non-negative, one per part, of sum 1."""
+        is_list = isinstance(self.parts, tuple | list)
+        fits = is_list and all(isinstance(part, Distribution) for part in self.parts)
+        require(fits, "parts", self.parts, "must be a tuple of distributions")
         as_distribution(self.weights, len(self.parts), name="weights")
 
     @property
@@ -94,6 +103,17 @@ class Mixture:
 
 
 Distribution = Gaussian | Uniform | Atom | Mixture
+
+
+def _set_numbers(p: Gaussian | Uniform) -> None:
+    """Store the parameters of a distribution as floats; raise `InputError` for one that is no number."""
+    for name, value in vars(p).items():
+        object.__setattr__(p, name, as_number(value, name=name))
+
+
+def require_distribution(p: Distribution, *, name: str = "p") -> None:
+    """Raise `InputError` unless `p`, the argument called `name`, is a distribution over the action."""
+    require(isinstance(p, Distribution), name, p, "must be a Gaussian, Uniform, Atom or Mixture")
 
 
 def log_density(p: Distribution, x: ArrayLike) -> Array:
@@ -107,7 +127,8 @@ def log_density(p: Distribution, x: ArrayLike) -> Array:
         >>> log_density(Uniform(0.0, 2.0), [0.5, 3.0]).round(4).tolist()
         [-0.6931, -inf]
     """
-    points = np.asarray(x, dtype=np.float64)
+    require_distribution(p)
+    points = as_real(x, name="x")
     if isinstance(p, Mixture):
         terms = [math.log(w) + log_density(part, points) for w, part in p.support]
         mixed: Array = logsumexp(terms, axis=0)
@@ -131,6 +152,7 @@ def differential_entropy(p: Distribution) -> Quadrature:
         >>> round(differential_entropy(Gaussian()).value, 4), differential_entropy(Atom(0.0)).value
         (1.4189, -inf)
     """
+    require_distribution(p)
     if has_atom(p):
         return Quadrature(-math.inf, 0.0, True)
     if isinstance(p, Mixture):
@@ -153,6 +175,8 @@ def expectation(phi: Function, p: Distribution) -> float:
         >>> expectation(Polynomial([0.0, 0.0, 1.0]), Atom(3.0))
         9.0
     """
+    require_function(phi, name="phi", of="arrays")
+    require_distribution(p)
     if isinstance(p, Atom):
         return float(phi(np.array([p.point]))[0])
     if isinstance(p, Mixture):

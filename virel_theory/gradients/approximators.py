@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, Mask, as_finite, as_mask, first_bad
+from virel_theory.checks import Array, Mask, as_finite, as_mask, as_real, first_bad
 
 
 class Approximator(Protocol):
@@ -144,7 +145,7 @@ class TanhQ:
 
     def __post_init__(self) -> None:
         """Check the features, the number of hidden units and the mask, and store them."""
-        require(self.n_hidden >= 1, "n_hidden", self.n_hidden, "must be at least 1")
+        object.__setattr__(self, "n_hidden", as_whole(self.n_hidden, name="n_hidden", least=1))
         _set_features(self, self.features, self.mask)
 
     @property
@@ -186,7 +187,7 @@ class TanhQ:
 
 def _set_features(owner: "LinearQ | TanhQ", features: ArrayLike, mask: ArrayLike | None) -> None:
     """Check `features [S, A, D]` and `mask`, and store them in a frozen approximator."""
-    x = np.asarray(features, dtype=np.float64)
+    x = as_real(features, name="features")
     require(x.ndim == 3 and x.size > 0, "features", x.shape, "must have shape [S, A, N]")
     first_bad(~np.isfinite(x), x, name="features", rule="must be finite")
     object.__setattr__(owner, "features", x)

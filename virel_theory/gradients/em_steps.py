@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
-from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_finite, as_probabilities, as_temperature
+from virel_theory.checks import (
+    Array,
+    as_distribution,
+    as_finite,
+    as_plain_policy,
+    as_temperature,
+)
 from virel_theory.gradients.pairs import (
     action_mean,
     as_jacobian,
@@ -69,8 +74,7 @@ def grad_entropy(pi_theta: ArrayLike, score: ArrayLike) -> Array:
         >>> grad_entropy([[0.5, 0.5]], [[[0.5], [-0.5]]]).tolist()
         [[0.0]]
     """
-    pi = as_probabilities(pi_theta, name="pi_theta")
-    require(pi.ndim == 2, "pi_theta", pi.shape, "must have shape [S, A]")
+    pi = as_plain_policy(pi_theta, name="pi_theta")
     slope = as_jacobian_of(score, np.ones(pi.shape, np.bool_), name="score")
     out: Array = 0.0 - np.einsum("sa,sam->sm", xlogy(pi, pi), slope)
     return out

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from virel_common.errors import require
 from virel_theory.checks import Array, Mask, as_probabilities, as_real, first_bad
-from virel_theory.mdp.tables import as_policy
+from virel_theory.mdp.tables import as_policy, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 
 
@@ -75,6 +75,7 @@ def mean_over_pairs(mdp: TabularMDP, f: Array) -> Array:
 
 def as_jacobian(b_omega: ArrayLike, mdp: TabularMDP, *, name: str = "b_omega") -> Array:
     """Return Q's gradients `b_omega` as finite float64 `[S, A, N]`, 0 at missing actions, App. F.1."""
+    require_mdp(mdp)
     return as_jacobian_of(b_omega, mdp.available, name=name)
 
 

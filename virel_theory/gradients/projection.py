@@ -11,7 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, Mask, as_finite, as_float_array, as_real
+from virel_theory.checks import (
+    Array,
+    Mask,
+    as_finite,
+    as_finite_number,
+    as_float_array,
+    as_mask,
+    as_positive,
+    as_real,
+    require_function,
+)
+from virel_theory.mdp.validation import as_gamma
 
 
 def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = None) -> Array:
@@ -27,7 +38,7 @@ def tangent_weights(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
         >>> tangent_weights([[[1.0], [1.0]]], [[1.0, 3.0]]).tolist()
         [2.0]
     """
-    features, values = _rows(b_omega, q, mask, name="q")
+    features, values, _ = _rows(b_omega, q, mask, name="q")
     return _solve_gram(features, features.T @ values / len(values))
 
 
@@ -43,10 +54,10 @@ def project_tangent(b_omega: ArrayLike, q: ArrayLike, *, mask: Mask | None = Non
         >>> project_tangent([[[1.0], [1.0]]], [[1.0, 3.0]]).tolist()
         [[2.0, 2.0]]
     """
-    features, values = _rows(b_omega, q, mask, name="q")
+    features, values, on = _rows(b_omega, q, mask, name="q")
     projected = features @ _solve_gram(features, features.T @ values / len(values))
     out = np.full(np.shape(q), -np.inf)
-    out[np.ones(out.shape, bool) if mask is None else mask] = projected
+    out[np.ones(out.shape, bool) if on is None else on] = projected
     return out
 
 
@@ -66,7 +77,7 @@ def projected_residual_error(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask:
         >>> round(projected_residual_error([[[1.0], [1.0]]], [[1.0, 3.0]]), 4)
         2.0
     """
-    features, beta = _rows(b_omega, beta_omega, mask, name="beta_omega")
+    features, beta, _ = _rows(b_omega, beta_omega, mask, name="beta_omega")
     projected = features @ _least_squares(features, beta)
     return float(projected @ projected / (2 * len(beta)))
 
@@ -87,7 +98,7 @@ def projected_residual_error_quadratic(
         >>> projected_residual_error_quadratic([[[1.0], [1.0]]], [[1.0, 3.0]])
         2.0
     """
-    features, beta = _rows(b_omega, beta_omega, mask, name="beta_omega")
+    features, beta, _ = _rows(b_omega, beta_omega, mask, name="beta_omega")
     moment = features.T @ beta / len(beta)
     return float(moment @ _solve_gram(features, moment) / 2)
 
@@ -104,7 +115,7 @@ def zeta(b_omega: ArrayLike, beta_omega: ArrayLike, *, mask: Mask | None = None)
         >>> zeta([[[1.0], [2.0]]], [[1.0, 2.0]]).tolist()
         [1.0]
     """
-    features, beta = _rows(b_omega, beta_omega, mask, name="beta_omega")
+    features, beta, _ = _rows(b_omega, beta_omega, mask, name="beta_omega")
     return _solve_gram(features, features.T @ beta / len(beta))
 
 
@@ -138,12 +149,13 @@ def grad_projected_residual_error(
         >>> grad_projected_residual_error(b, beta, grad_beta=slope, hessian_vector=flat).tolist()
         [-1.5]
     """
-    features, beta = _rows(b_omega, beta_omega, mask, name="beta_omega")
+    require_function(hessian_vector, name="hessian_vector", of="a vector [N]")
+    features, beta, on = _rows(b_omega, beta_omega, mask, name="beta_omega")
     shape = np.shape(b_omega)
-    slopes = _features(as_float_array(grad_beta, shape, name="grad_beta"), mask, name="grad_beta")
+    slopes = _features(as_float_array(grad_beta, shape, name="grad_beta"), on, name="grad_beta")
     zeta_omega = _solve_gram(features, features.T @ beta / len(beta))
     curved = as_float_array(hessian_vector(zeta_omega), shape, name="hessian_vector(zeta)")
-    bends = _features(curved, mask, name="hessian_vector(zeta)")
+    bends = _features(curved, on, name="hessian_vector(zeta)")
     along = features @ zeta_omega
     out: Array = (slopes.T @ along + bends.T @ (beta - along)) / len(beta)
     return out
@@ -166,9 +178,8 @@ def zeta_update(zeta_k: ArrayLike, *, b_k: ArrayLike, beta_k: float, step_size: 
     """
     weights = _as_vector(zeta_k, name="zeta_k")
     features = as_finite(b_k, weights.shape, name="b_k")
-    require(bool(np.isfinite(beta_k)), "beta_k", beta_k, "must be finite")
-    require(0 < step_size < np.inf, "step_size", step_size, "must be positive and finite")
-    out: Array = weights + step_size * (float(beta_k) - features @ weights) * features
+    residual, size = as_finite_number(beta_k, name="beta_k"), as_positive(step_size, name="step_size")
+    out: Array = weights + size * (residual - features @ weights) * features
     return out
 
 
@@ -219,9 +230,9 @@ def omega_update(
         as_finite(b_k, omega.shape, name="b_k"),
         as_finite(b_next, omega.shape, name="b_next"),
     )
-    require(0 <= gamma < 1, "gamma", gamma, "must lie in [0, 1)")
-    require(0 < step_size < np.inf, "step_size", step_size, "must be positive and finite")
-    moved = omega + step_size * (features - gamma * features_next) * (features @ weights) - curvature
+    discount, size = as_gamma(gamma), as_positive(step_size, name="step_size")
+    require_function(project, name="project", of="a vector [N]")
+    moved = omega + size * (features - discount * features_next) * (features @ weights) - curvature
     return project(moved)
 
 
@@ -232,15 +243,16 @@ def _features(b: Array, mask: Mask | None, *, name: str) -> Array:
     return out
 
 
-def _rows(b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str) -> tuple[Array, Array]:
-    """Checked features `[|H|, N]` and values `[|H|]` of the state-action pairs that exist."""
-    shape = np.shape(b_omega)
-    require(len(shape) == 3 and 0 not in shape, "b_omega", shape, "must have shape [S, A, N]")
-    table = as_float_array(values, (shape[0], shape[1]), name=name)
-    if mask is not None:
-        require(mask.shape == table.shape, "mask", mask.shape, f"must have shape {list(table.shape)}")
-    column = _features(table[:, :, None], mask, name=name)
-    return _features(as_float_array(b_omega, shape, name="b_omega"), mask, name="b_omega"), column[:, 0]
+def _rows(
+    b_omega: ArrayLike, values: ArrayLike, mask: Mask | None, *, name: str
+) -> tuple[Array, Array, Mask | None]:
+    """Checked features `[|H|, N]` and values `[|H|]` of the pairs that exist, and the checked mask."""
+    b = as_real(b_omega, name="b_omega")
+    require(b.ndim == 3 and b.size > 0, "b_omega", b.shape, "must have shape [S, A, N]")
+    table = as_float_array(values, b.shape[:2], name=name)
+    on = None if mask is None else as_mask(mask, table.shape)
+    column = _features(table[:, :, None], on, name=name)
+    return _features(b, on, name="b_omega"), column[:, 0], on
 
 
 def _gram(features: Array) -> Array:

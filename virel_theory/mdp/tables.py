@@ -3,12 +3,20 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from virel_common.errors import require
 from virel_theory.checks import Array, as_finite, as_float_array, as_probabilities, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 
 
+def require_mdp(mdp: TabularMDP, *, name: str = "mdp") -> None:
+    """Raise `InputError` unless `mdp`, the argument called `name`, is a `TabularMDP`."""
+    is_one = isinstance(mdp, TabularMDP)
+    require(is_one, name, mdp, "must be a TabularMDP; `load_mdp` reads one from a file")
+
+
 def as_table(q: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
     """Return action values `q` as float64 `[S, A]`: finite, or `-inf` where the action does not exist."""
+    require_mdp(mdp)
     out = as_float_array(q, mdp.shape, name=name)
     if mdp.mask is not None:
         out = np.where(mdp.mask, out, -np.inf)
@@ -18,6 +26,7 @@ def as_table(q: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
 
 def as_residual(beta: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
     """Return the Bellman residual `beta` as finite float64 `[S, A]`, 0 where the action does not exist."""
+    require_mdp(mdp)
     out = as_float_array(beta, mdp.shape, name=name)
     first_bad(~np.isfinite(out) & mdp.available, out, name=name, rule="must be finite")
     return out if mdp.mask is None else np.where(mdp.mask, out, 0.0)
@@ -25,11 +34,13 @@ def as_residual(beta: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
 
 def as_values(v: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
     """Return state values `v` as a finite float64 vector `[S]`."""
+    require_mdp(mdp)
     return as_finite(v, (mdp.n_states,), name=name)
 
 
 def as_policy(pi: ArrayLike, mdp: TabularMDP, *, name: str) -> Array:
     """Return the policy `pi` as `[S, A]`: rows are distributions, 0 on actions that do not exist."""
+    require_mdp(mdp)
     out = as_float_array(pi, mdp.shape, name=name)
     first_bad((out > 0) & ~mdp.available, out, name=name, rule="must be 0 where the action does not exist")
     return as_probabilities(out, name=name)

@@ -8,12 +8,12 @@ vectors.
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from virel_common.arguments import as_path
 from virel_common.errors import require
 from virel_theory.checks import Array, Mask, as_distribution
 from virel_theory.mdp.row_sums import longest_row
@@ -178,7 +178,10 @@ class TabularMDP:
 
         A `path` that ends in `.npz` is one file, one that ends in `.mdp` a folder of `.npy` files. `load`
         maps the folder into memory, so that several processes share one copy of a large MDP.
+
+        Raises: InputError: if `path` is no path, has another suffix, or can't be written.
         """
+        where = as_path(path)
         arrays: dict[str, Any] = {
             "reward": self.reward,
             "gamma": np.float64(self.gamma),
@@ -191,10 +194,10 @@ class TabularMDP:
         else:
             csr = self.transition
             arrays |= {"indptr": csr.indptr, "indices": csr.indices, "data": csr.data}
-        if Path(path).suffix == FOLDER:
-            atomic_npy_folder(Path(path), arrays)
+        if where.suffix == FOLDER:
+            atomic_npy_folder(where, arrays)
         else:
-            atomic_npz(Path(path), arrays)
+            atomic_npz(where, arrays)
 
     @staticmethod
     def load(path: str | os.PathLike[str], *, gamma: float | None = None) -> "TabularMDP":
@@ -204,10 +207,11 @@ class TabularMDP:
         `initial` and `mask`. The argument `gamma` takes the place of the discount in the file, which may
         then be missing or out of range.
 
-        Raises: InputError: if the file is missing, truncated, holds pickled objects, lacks a key, or fails
-            validation.
+        Raises: InputError: if `path` is no path, the file is missing, truncated, holds pickled objects, lacks
+            a key, or fails validation.
         """
-        arrays = map_npy_folder(Path(path)) if Path(path).is_dir() else read_npz(Path(path))
+        where = as_path(path)
+        arrays = map_npy_folder(where) if where.is_dir() else read_npz(where)
         require("reward" in arrays, str(path), sorted(arrays), "must hold the array 'reward'")
         discount: Any = gamma
         if gamma is None:

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_common.arguments import as_whole
+from virel_theory.checks import Array, as_non_negative
 from virel_theory.mdp.tables import as_policy, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import greedy_policy
@@ -93,11 +93,11 @@ def em_steps(mdp: TabularMDP, *, pi_0: ArrayLike, n_steps: int, tie_tol: float =
         >>> [step.q.tolist() for step in em_steps(mdp, pi_0=[[1.0, 0.0]], n_steps=2)]
         [[[0.0, 1.0]], [[1.0, 2.0]]]
     """
-    require(n_steps >= 0, "n_steps", n_steps, "must not be negative")
+    n, tolerance = as_whole(n_steps, name="n_steps"), as_non_negative(tie_tol, name="tie_tol")
     pi, steps = as_policy(pi_0, mdp, name="pi_0"), []
-    for _ in range(n_steps):
+    for _ in range(n):
         q = m_step_complete(mdp, pi=pi)
-        pi = e_step_complete(q, tie_tol=tie_tol)
+        pi = e_step_complete(q, tie_tol=tolerance)
         steps.append(EMStep(q, pi))
     return steps
 
@@ -122,10 +122,10 @@ def em_fixed_target_steps(mdp: TabularMDP, *, q_0: ArrayLike, pi_0: ArrayLike, n
         >>> [step.q.tolist() for step in steps]
         [[[0.0, 1.0]], [[0.5, 1.5]]]
     """
-    require(n_steps >= 0, "n_steps", n_steps, "must not be negative")
+    n = as_whole(n_steps, name="n_steps")
     q, pi = as_table(q_0, mdp, name="q_0"), as_policy(pi_0, mdp, name="pi_0")
     steps = []
-    for _ in range(n_steps):
+    for _ in range(n):
         v_next = (pi * np.where(pi > 0, q, 0.0)).sum(axis=1)
         q = np.where(mdp.available, mdp.reward + mdp.gamma * mdp.expect_next(v_next), -np.inf)
         pi = e_step_complete(q)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, softmax
 
-from virel_common.errors import require
-from virel_theory.checks import Array, as_temperature
+from virel_common.arguments import as_whole
+from virel_theory.checks import Array, as_non_negative, as_temperature
 from virel_theory.mdp.policy_system import lu_solve, mixed_rows
 from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.mdp.validation import as_gamma
 from virel_theory.operators.policies import as_action_values, entropy
 
 
@@ -56,9 +57,8 @@ def merl_counterexample_probability(k1: int, *, gamma: float, c: float) -> float
         >>> round(merl_counterexample_probability(16, gamma=0.5, c=1.0), 4)
         0.5954
     """
-    require(k1 >= 1, "k1", k1, "must be at least 1")
-    require(0 <= gamma < 1, "gamma", gamma, "must lie in [0, 1)")
-    return float(expit(gamma * math.log(k1) - 1 / as_temperature(c, name="c")))
+    n_actions, discount = as_whole(k1, name="k1", least=1), as_gamma(gamma)
+    return float(expit(discount * math.log(n_actions) - 1 / as_temperature(c, name="c")))
 
 
 def merl_objective(mdp: TabularMDP, *, pi: ArrayLike, c: float) -> float:
@@ -80,7 +80,6 @@ def merl_objective(mdp: TabularMDP, *, pi: ArrayLike, c: float) -> float:
         2.3863
     """
     policy = as_policy(pi, mdp, name="pi")
-    require(0 <= c < np.inf, "c", c, "must be non-negative and finite")
-    gain = (policy * mdp.reward).sum(axis=1) + float(c) * entropy(policy)
+    gain = (policy * mdp.reward).sum(axis=1) + as_non_negative(c, name="c") * entropy(policy)
     v = lu_solve(mixed_rows(mdp.transition, policy), mdp.gamma, gain)
     return float(mdp.initial @ v)

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
-from virel_common.errors import require
 from virel_theory.checks import (
     Array,
     as_distribution,
     as_float_array,
-    as_probabilities,
+    as_plain_policy,
     as_rows,
     as_temperature,
     first_bad,
@@ -133,9 +132,7 @@ def mpo_m_step_prior(pi_theta: ArrayLike) -> Array:
         >>> mpo_m_step_prior([[0.25, 0.75]]).tolist()
         [[0.25, 0.75]]
     """
-    out = as_probabilities(pi_theta, name="pi_theta")
-    require(out.ndim == 2, "pi_theta", out.shape, "must have shape [S, A]")
-    return out.copy()
+    return as_plain_policy(pi_theta, name="pi_theta").copy()
 
 
 def _score_mean(policy: Array, f: Array) -> Array:

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import logsumexp, softmax
 
-from virel_common.errors import require
+from virel_common.arguments import as_whole
 from virel_theory.checks import Array, as_temperature
-from virel_theory.mdp.tables import as_policy
+from virel_theory.mdp.tables import as_policy, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
 
@@ -54,7 +54,7 @@ def expected_episode_return(mdp: TabularMDP, *, pi: ArrayLike, horizon: int) -> 
         1.0
     """
     policy = as_policy(pi, mdp, name="pi")
-    _check_horizon(horizon)
+    horizon = as_whole(horizon, name="horizon", least=1)
     v = np.zeros(mdp.n_states)
     for _ in range(horizon):
         v = (policy * (mdp.reward + mdp.expect_next(v))).sum(axis=1)
@@ -112,8 +112,8 @@ def _messages(
 
     `mix` maps `log W_t [S, A]` to `log V_t [S]`.
     """
-    temperature = as_temperature(c, name="c")
-    _check_horizon(horizon)
+    require_mdp(mdp)
+    temperature, horizon = as_temperature(c, name="c"), as_whole(horizon, name="horizon", least=1)
     csr = sparse.csr_array(mdp.csr_transition)
     log_w, log_v = np.empty((horizon, *mdp.shape)), np.zeros(mdp.n_states)
     log_next = np.empty(mdp.n_states * mdp.n_actions)
@@ -128,13 +128,3 @@ def _log(p: Array) -> Array:
     """Elementwise logarithm of probabilities, with `log 0 = -inf` and no warning."""
     out: Array = np.log(p, out=np.full_like(p, -np.inf), where=p > 0)
     return out
-
-
-def _check_horizon(horizon: int) -> None:
-    """Raise `InputError` unless `horizon` is a positive integer."""
-    require(
-        isinstance(horizon, int | np.integer) and horizon >= 1,
-        "horizon",
-        horizon,
-        "must be a positive integer",
-    )

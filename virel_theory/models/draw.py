@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
+from virel_theory.checks import as_finite_number, as_generator, as_probability
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.mdp.validation import as_gamma
 from virel_theory.models.assemble import build, csr_rows, outcome_rows, point_mass
 from virel_theory.models.garnet_rows import garnet_rows, random_mask
 from virel_theory.models.grid import Cell, as_cell, grid_moves
@@ -44,8 +47,8 @@ def garnet(
         missing: probability that an action does not exist in a state; one action always does.
 
     Returns: the MDP; initial distribution uniform. Exact: no rounding.
-    Raises: InputError: on sizes below 1, `branching > n_states`, `missing` outside [0, 1], or a `gamma`
-    outside [0, 1).
+    Raises: InputError: on sizes that are not positive integers, `branching > n_states`, `missing` outside
+        [0, 1], a `gamma` outside [0, 1), or an `rng` that is no numpy `Generator`.
 
     Example:
         >>> mdp = garnet(4, 2, 3, gamma=0.9, rng=np.random.default_rng(0))
@@ -54,15 +57,15 @@ def garnet(
 
     Source: Archibald, McKinnon & Thomas 1995, "On the generation of Markov decision processes".
     """
-    for name, value in {"n_states": n_states, "n_actions": n_actions, "branching": branching}.items():
-        require(value >= 1, name, value, "must be at least 1")
-    require(branching <= n_states, "branching", branching, f"must be at most n_states = {n_states}")
-    require(0 <= missing <= 1, "missing", missing, "must lie in [0, 1]")
-    key = rng.integers(2**64, dtype=np.uint64)
-    mask = random_mask((n_states, n_actions), missing=missing, rng=rng)
-    reward = rng.standard_normal((n_states, n_actions))
-    transition = garnet_rows(key, (n_states, n_actions), branching=branching, mask=mask)
-    return build(transition, reward, gamma=gamma, mask=mask, is_sparse=sparse)
+    shape = as_whole(n_states, name="n_states", least=1), as_whole(n_actions, name="n_actions", least=1)
+    n_successors = as_whole(branching, name="branching", least=1)
+    require(n_successors <= shape[0], "branching", branching, f"must be at most n_states = {n_states}")
+    chance, discount, source = as_probability(missing, name="missing"), as_gamma(gamma), as_generator(rng)
+    key = source.integers(2**64, dtype=np.uint64)
+    mask = random_mask(shape, missing=chance, rng=source)
+    reward = source.standard_normal(shape)
+    transition = garnet_rows(key, shape, branching=n_successors, mask=mask)
+    return build(transition, reward, gamma=discount, mask=mask, is_sparse=sparse)
 
 
 def ring(
@@ -90,15 +93,18 @@ def ring(
             solution $V^*(s) = \gamma^{d(s)} / (1 - \gamma)$, d the distance to state 0, for A = 3 and slip 0.
 
     Returns: the MDP as CSR, initial distribution uniform; probabilities rounded once.
-    Raises: InputError: on sizes below 1, `slip` outside [0, 1], or a `gamma` outside [0, 1).
+    Raises: InputError: on sizes that are not positive integers, `slip` outside [0, 1], a `gamma` outside
+        [0, 1), or an `rng` that is no numpy `Generator`.
 
     Example:
         >>> ring(5, gamma=0.5, slip=0.2).transition.toarray()[0].tolist()
         [0.1, 0.0, 0.0, 0.1, 0.8]
     """
-    for name, value in {"n_states": n_states, "n_actions": n_actions}.items():
-        require(value >= 1, name, value, "must be at least 1")
-    require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
+    n_states, n_actions = (
+        as_whole(n_states, name="n_states", least=1),
+        as_whole(n_actions, name="n_actions", least=1),
+    )
+    slip, gamma = as_probability(slip, name="slip"), as_gamma(gamma)
     move = np.arange(n_actions)[:, None] - n_actions // 2 + np.array([0, -1, 1])  # [A, 3]
     target = np.arange(n_states)[:, None, None] + move  # [S, A, 3]
     target = target % n_states if closed else target.clip(0, n_states - 1)
@@ -108,7 +114,7 @@ def ring(
         reward = np.zeros((n_states, n_actions))
         reward[0] = 1.0
     else:
-        reward = rng.random((n_states, n_actions))
+        reward = as_generator(rng).random((n_states, n_actions))
     return build(transition, reward, gamma=gamma, is_sparse=True)
 
 
@@ -129,8 +135,8 @@ def chain(n_states: int, *, gamma: float, slip: float = 0.0) -> TabularMDP:
         >>> chain(3, gamma=0.5).transition[0].tolist()
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
-    require(n_states >= 1, "n_states", n_states, "must be at least 1")
-    require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
+    n_states, slip = as_whole(n_states, name="n_states", least=1), as_probability(slip, name="slip")
+    gamma = as_gamma(gamma)
     states = np.arange(n_states)
     target = np.stack([states - 1, states + 1], axis=1).clip(0, n_states - 1)  # [S, 2]
     pairs = np.stack([target, target[:, ::-1]], axis=2).reshape(-1, 2)  # intended, opposite
@@ -180,9 +186,11 @@ def gridworld(
         >>> gridworld(1, 3, gamma=0.5).reward[:, 1].tolist()
         [-1.0, -1.0, 0.0]
     """
-    for name, size in {"height": height, "width": width}.items():
-        require(size >= 1, name, size, "must be at least 1")
-    require(0 <= slip <= 1, "slip", slip, "must lie in [0, 1]")
+    height, width = as_whole(height, name="height", least=1), as_whole(width, name="width", least=1)
+    slip, gamma = as_probability(slip, name="slip"), as_gamma(gamma)
+    per_step = as_finite_number(step_reward, name="step_reward")
+    at_goal = as_finite_number(goal_reward, name="goal_reward")
+    require(isinstance(walls, Iterable), "walls", walls, "must be a list of cells (row, column)")
     free = np.ones((height, width), dtype=np.bool_)
     for cell in walls:
         free[as_cell(cell, free.shape, name="walls")] = False
@@ -193,7 +201,7 @@ def gridworld(
     target[g] = g
     outcomes = np.stack([np.roll(target, turn, axis=1) for turn in (0, 1, -1)], axis=2).reshape(-1, 3)
     prob = np.broadcast_to([1 - slip, slip / 2, slip / 2], outcomes.shape)
-    reward = step_reward + goal_reward * (prob * (outcomes == g)).sum(axis=1).reshape(-1, 4)
+    reward = per_step + at_goal * (prob * (outcomes == g)).sum(axis=1).reshape(-1, 4)
     reward[g] = 0.0
     start = int(np.argmax(free.ravel() & (np.arange(free.size) != g)))
     start = start if free.ravel()[start] else g
@@ -224,7 +232,7 @@ def merl_counterexample(k1: int, *, gamma: float, sparse: bool = False) -> Tabul
 
     Source: Fellows et al. 2019, talk, "Problems with MERL".
     """
-    require(k1 >= 1, "k1", k1, "must be at least 1")
+    k1, gamma = as_whole(k1, name="k1", least=1), as_gamma(gamma)
     n_states, n_actions = 3 + k1, max(2, k1)
     absorbing = [(s, 0, s) for s in range(2, n_states)]
     edges = np.array([(0, 0, 1), (0, 1, 2), *((1, a, 3 + a) for a in range(k1)), *absorbing])

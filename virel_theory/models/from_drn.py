@@ -2,10 +2,12 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
+from virel_common.arguments import as_path
 from virel_common.errors import require
+from virel_theory.checks import is_one_of
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.mdp.validation import as_gamma
 from virel_theory.models.choices import arrival_rewards, check_choices, normalised, to_mdp
 from virel_theory.models.drn import read_drn
 from virel_theory.models.goals import Goal, labelled_states
@@ -44,14 +46,14 @@ def from_drn(
         Traceback (most recent call last):
         virel_common.errors.InputError: `missing.drn` must be a readable file; No such file or directory
     """
-    model = read_drn(Path(path))
+    gamma, model = as_gamma(gamma), read_drn(as_path(path))
     names, labels = sorted(model.rewards), sorted(model.labels)
     goals = labelled_states(goal, model.labels, model.choices.n_states, source=str(path))
     if reward is None and len(names) == 1:
         (reward,) = names
     needs_one = reward is not None or len(names) > 1
     require(
-        not needs_one or reward in names,
+        not needs_one or is_one_of(reward, names),
         "reward",
         reward,
         f"must be one of the reward models {names} of {path}",

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_common.values import misread_by
-from virel_theory.checks import Mask, as_distribution, require
+from virel_theory.checks import Mask, as_distribution
 
 HARMLESS = {
     "Autoreset",

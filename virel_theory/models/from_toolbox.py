@@ -65,10 +65,18 @@ def _as_matrices(given: Any, *, name: str) -> list[sparse.csr_array]:
         raise InputError(f"`{name}` must be one matrix [S, S] per action; found a single sparse matrix")
     is_list = isinstance(given, Sequence) or (isinstance(given, np.ndarray) and given.dtype == object)
     if is_list and any(sparse.issparse(one) for one in given):
-        return [sparse.csr_array(one).astype(np.float64) for one in given]
+        return [_as_matrix(one, name=name) for one in given]
     dense = as_real(given, name=name)
     require(dense.ndim == 3 and dense.size > 0, name, dense.shape, "must have shape [A, S, S]")
     return [sparse.csr_array(one) for one in dense]
+
+
+def _as_matrix(given: Any, *, name: str) -> sparse.csr_array:
+    """Return one matrix, sparse or dense, as float64 CSR."""
+    one: Any = given if sparse.issparse(given) else as_real(given, name=name)
+    fits = one.ndim == 2 and one.dtype.kind in "biuf"
+    require(fits, name, given, "must be one matrix [S, S] of real numbers per action")
+    return sparse.csr_array(one).astype(np.float64)
 
 
 def _other_order(shapes: Sequence[tuple[int, ...]]) -> str:

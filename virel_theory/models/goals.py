@@ -1,12 +1,13 @@
 """Goal states of a model: by their numbers, by a label of its files, or as the end of an episode."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from virel_common.errors import InputError, require
+from virel_theory.checks import as_array
 from virel_theory.mdp.storage import read_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import Ints
@@ -38,7 +39,11 @@ def labelled_states(
     if isinstance(goal, str):
         require(goal in labels, "goal", goal, f"must be one of the labels {sorted(labels)} of {source}")
         return labels[goal]
-    return as_indices(np.asarray(goal, dtype=np.int64), n_states, name="goal")
+    listed = goal if isinstance(goal, np.ndarray) or not isinstance(goal, Iterable) else list(goal)
+    given = as_array(listed, name="goal")
+    require(given.ndim == 1, "goal", listed, "must be a label, or a list of state numbers")
+    require(given.dtype.kind in "iu", "goal", listed, "must be a label, or a list of state numbers")
+    return as_indices(given, n_states, name="goal")
 
 
 def has_labels(spec: str | os.PathLike[str]) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_theory.checks import Mask
+from virel_theory.checks import Mask, as_array
 
 Cell = tuple[int, int]
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
@@ -12,7 +12,10 @@ MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 
 def as_cell(cell: Cell, shape: tuple[int, ...], *, name: str) -> Cell:
     """Return the grid cell `cell` as `(row, column)`, checked to lie inside the grid."""
-    row, column = cell
+    given = as_array(cell, name=name)
+    is_pair = given.shape == (2,) and given.dtype.kind in "iu"
+    require(is_pair, name, cell, "must be a cell (row, column), two integers")
+    row, column = given.tolist()
     require(0 <= row < shape[0] and 0 <= column < shape[1], name, cell, f"must lie in the grid {list(shape)}")
     return row, column
 

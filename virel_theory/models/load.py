@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from virel_common.arguments import as_path
 from virel_common.errors import InputError, require
 from virel_theory.mdp.storage import BROKEN, FOLDER
 from virel_theory.mdp.tabular import TabularMDP
@@ -51,7 +52,11 @@ def load_problem(
         >>> load_problem("gym:FrozenLake-v1", gamma=0.99)[1] is None
         True
     """
-    name, path = os.fspath(spec), Path(spec)
+    path = as_path(spec, name="spec")
+    name = os.fspath(spec)
+    require(reward is None or isinstance(reward, str), "reward", reward, "must be a name, or None")
+    is_mapping = env_args is None or isinstance(env_args, Mapping)
+    require(is_mapping, "env_args", env_args, "must be a dictionary of arguments by name, or None")
     if name.startswith(GYM_PREFIX):
         _left_out(objective=objective, reward=reward, normalise=normalise)
         env = made_env(name.removeprefix(GYM_PREFIX), env_args or {})
@@ -69,6 +74,7 @@ def load_problem(
     require(path.suffix in {".npz", FOLDER}, "mdp", name, rule)
     _left_out(reward=reward, normalise=normalise)
     if _is_qvbs(path):
+        require(isinstance(objective, str | None), "objective", objective, "must be the name of an objective")
         return from_qvbs(path, str(objective or ""), gamma=_given(gamma, name))
     _left_out(objective=objective)
     return TabularMDP.load(path, gamma=gamma), None
@@ -122,6 +128,5 @@ def _given(gamma: float | None, name: str) -> float:
 def _left_out(**options: Any) -> None:
     """Raise `InputError` for an option that was given for an MDP of a kind that has no use for it."""
     for name, value in options.items():
-        require(
-            not value and value != "", name, value, "must be left out, as the MDP has no such thing to choose"
-        )
+        unused = value is None or value is False
+        require(unused, name, value, "must be left out, as the MDP has no such thing to choose")

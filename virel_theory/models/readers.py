@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from virel_common.arguments import as_path
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, is_one_of
 from virel_theory.mdp.storage import read_npz
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.mdp.validation import as_gamma
 from virel_theory.models import from_prism as prism
 from virel_theory.models.assemble import Ints, build, csr_rows
 from virel_theory.models.choices import (
@@ -104,11 +106,16 @@ def from_qvbs(path: FilePath, objective: str, *, gamma: float) -> tuple[TabularM
         Traceback (most recent call last):
         virel_common.errors.InputError: `missing.npz` must be a readable file; No such file or directory
     """
-    arrays = read_npz(Path(path))
+    discount, arrays = as_gamma(gamma), read_npz(as_path(path))
     known = sorted(key.removeprefix("reward__") for key in arrays if key.startswith("reward__"))
-    require(objective in known, "objective", objective, f"must be one of {known}, the objectives of {path}")
+    require(
+        is_one_of(objective, known),
+        "objective",
+        objective,
+        f"must be one of {known}, the objectives of {path}",
+    )
     choices, goal = qvbs_choices(str(path), arrays, objective)
-    return to_mdp(check_choices(choices), gamma=gamma, goal=goal), qvbs_sense(str(path), arrays, objective)
+    return to_mdp(check_choices(choices), gamma=discount, goal=goal), qvbs_sense(str(path), arrays, objective)
 
 
 def from_prism(
@@ -146,9 +153,9 @@ def from_prism(
         Traceback (most recent call last):
         virel_common.errors.InputError: `missing.tra` must be a readable file; No such file or directory
     """
-    transitions = prism.read_transitions(Path(tra))
+    gamma, transitions = as_gamma(gamma), prism.read_transitions(as_path(tra, name="tra"))
     choice_ptr, choice = prism.choice_rows(transitions)
-    labels = {} if lab is None else prism.read_labels(Path(lab), transitions.n_states)
+    labels = {} if lab is None else prism.read_labels(as_path(lab, name="lab"), transitions.n_states)
     goals = labelled_states(goal, labels, transitions.n_states, source="the .lab file")
     require(
         rew is not None or goal is not None,
@@ -162,10 +169,12 @@ def from_prism(
     c = check_choices(normalised(c) if normalise else c)
     if rew is None and goals is not None:
         return to_mdp(replace(c, reward=arrival_rewards(c, goals)), gamma=gamma, goal=goals)
-    files = [rew] if isinstance(rew, str | os.PathLike) else list(rew or ())
+    given: Any = rew
+    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    files = [as_path(file, name="rew") for file in (given if several else [given])]
     require(len(files) > 0, "rew", rew, "must name at least one reward file")
     transitions = replace(transitions, prob=c.prob)
-    rewards = [_choice_rewards(Path(file), transitions, choice) for file in files]
+    rewards = [_choice_rewards(file, transitions, choice) for file in files]
     return to_mdp(replace(c, reward=np.sum(rewards, axis=0)), gamma=gamma, goal=goals)
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from virel_common.errors import require
+from virel_common.arguments import as_whole
+from virel_theory.checks import as_finite_number, as_probability
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.assemble import build, outcome_rows, point_mass
 from virel_theory.models.grid import MOVES
@@ -109,8 +110,11 @@ def forest(
 
     Source: Chades et al. 2014, "MDPtoolbox: a multi-platform toolbox", Ecography 37.
     """
-    require(n_states >= 2, "n_states", n_states, "must be at least 2")
-    require(0 <= fire <= 1, "fire", fire, "must lie in [0, 1]")
+    n_states, fire = as_whole(n_states, name="n_states", least=2), as_probability(fire, name="fire")
+    pay = tuple(
+        as_finite_number(given, name=name)
+        for name, given in {"wait_reward": wait_reward, "cut_reward": cut_reward}.items()
+    )
     oldest = n_states - 1
     older = np.arange(1, n_states + 1).clip(max=oldest)
     target = np.zeros((n_states, 2, 2), dtype=np.int64)  # [S, A, outcome]; the second outcome restarts
@@ -118,6 +122,6 @@ def forest(
     prob = np.broadcast_to([[1 - fire, fire], [1.0, 0.0]], target.shape)
     reward = np.zeros((n_states, 2))
     reward[1:, 1] = 1.0
-    reward[oldest] = wait_reward, cut_reward
+    reward[oldest] = pay
     transition = outcome_rows(target.reshape(-1, 2), prob.reshape(-1, 2), n_states=n_states)
     return build(transition, reward, gamma=gamma, initial=point_mass(n_states, 0))

@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_float_array, as_real, first_bad
+from virel_theory.checks import (
+    Array,
+    as_array,
+    as_float_array,
+    as_non_negative,
+    as_number,
+    as_positive,
+    as_real,
+    first_bad,
+    is_one_of,
+)
 from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.bellman import bellman_incremental
@@ -114,12 +124,13 @@ def residual_weights(
         >>> residual_weights([[True, True]], normalisation=Normalisation.MEAN).tolist()
         [[0.25, 0.25]]
     """
-    on: NDArray[np.bool_] = np.asarray(exists, dtype=np.bool_)
-    kind = _as_normalisation(normalisation)
-    require(0 < c < np.inf, "c", c, "must be positive and finite")
-    require(1 <= p_norm < np.inf, "p_norm", p_norm, "must be finite and at least 1")
+    on = as_array(exists, name="exists")
+    require(on.dtype == np.bool_, "exists", exists, "must be an array of booleans")
+    kind, scale = _as_normalisation(normalisation), as_positive(c, name="c")
+    power = as_number(p_norm, name="p_norm")
+    require(1 <= power < np.inf, "p_norm", p_norm, "must be finite and at least 1")
     squared = kind in (Normalisation.HALF_MEAN, Normalisation.WEIGHTED, Normalisation.MEAN_SQUARE)
-    require(p_norm == 2 or not squared, "p_norm", p_norm, f"must be 2 in the normalisation {kind.value!r}")
+    require(power == 2 or not squared, "p_norm", p_norm, f"must be 2 in the normalisation {kind.value!r}")
     require(
         (d is not None) == (kind is Normalisation.WEIGHTED),
         "d",
@@ -127,14 +138,14 @@ def residual_weights(
         "must be given for the normalisation 'weighted', and for no other",
     )
     if kind is Normalisation.WEIGHTED:
-        return c * _as_pair_distribution(d, on)
-    scale = {
-        Normalisation.POWER: c / p_norm,
-        Normalisation.MEAN: c / (p_norm * on.sum()),
-        Normalisation.HALF_MEAN: c / (2 * on.sum()),
-        Normalisation.MEAN_SQUARE: c / on.sum(),
+        return scale * _as_pair_distribution(d, on)
+    weight = {
+        Normalisation.POWER: scale / power,
+        Normalisation.MEAN: scale / (power * on.sum()),
+        Normalisation.HALF_MEAN: scale / (2 * on.sum()),
+        Normalisation.MEAN_SQUARE: scale / on.sum(),
     }[kind]
-    return np.where(on, scale, 0.0)
+    return np.where(on, weight, 0.0)
 
 
 def residual_error(
@@ -175,7 +186,7 @@ def residual_error(
         rule="must be finite (or -inf where the action does not exist)",
     )
     weights = residual_weights(on, c=c, p_norm=p_norm, normalisation=normalisation, d=d)
-    return float(np.sum(weights * np.abs(np.where(on, table, 0.0)) ** p_norm))
+    return float(np.sum(weights * np.abs(np.where(on, table, 0.0)) ** float(p_norm)))
 
 
 def incremental_residual_error(
@@ -199,13 +210,13 @@ def incremental_residual_error(
     """
     table = as_table(q, mdp, name="q")
     beta = bellman_residual(bellman_incremental(mdp, table, eps_k=eps_k), table)
-    return residual_error(beta, **norm) + float(eps_k)
+    return residual_error(beta, **norm) + as_non_negative(eps_k, name="eps_k")
 
 
 def _as_normalisation(value: Normalisation) -> Normalisation:
     """Return `value` as a `Normalisation`; its name as text is accepted too."""
     known = [kind.value for kind in Normalisation]
-    require(value in known, "normalisation", value, f"must be one of {', '.join(known)}")
+    require(is_one_of(value, known), "normalisation", value, f"must be one of {', '.join(known)}")
     return Normalisation(value)
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import U
+from virel_theory.checks import U, as_number
 from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import P_NORM, NormOptions, residual_weights
@@ -102,8 +103,7 @@ def temperature_map(mdp: TabularMDP, q: ArrayLike, *, eps: float, **norm: Unpack
         >>> [round(temperature_map(mdp, [[208.0, 104.0]], eps=e), 3) for e in (0, 100, np.inf)]
         [0.0, 92.205, 338.0]
     """
-    require(eps >= 0, "eps", eps, "must lie in [0, inf]")
-    return _map(mdp, q, norm).value(float(eps))
+    return _map(mdp, q, norm).value(_as_any_temperature(eps))
 
 
 def temperature_map_derivative(
@@ -126,8 +126,7 @@ def temperature_map_derivative(
         >>> temperature_map_derivative(mdp, [[208.0, 104.0]], eps=0.0)
         0.0
     """
-    require(eps >= 0, "eps", eps, "must lie in [0, inf]")
-    return _map(mdp, q, norm).slope(float(eps))
+    return _map(mdp, q, norm).slope(_as_any_temperature(eps))
 
 
 def self_consistent_temperatures(
@@ -150,16 +149,16 @@ def self_consistent_temperatures(
         >>> [round(root.eps, 2) for root in self_consistent_temperatures(mdp, [[208.0, 104.0]]).roots]
         [0.0, 130.51, 152.22]
     """
-    require(max_boxes > 0, "max_boxes", max_boxes, "must be positive")
-    weights, table = residual_weights(mdp.available, **norm), as_table(q, mdp, name="q")
-    g, unit = TemperatureMap.in_own_units(mdp, table, weights, norm.get("p_norm", P_NORM))
+    most, table = as_whole(max_boxes, name="max_boxes", least=1), as_table(q, mdp, name="q")
+    weights = residual_weights(mdp.available, **norm)
+    g, unit = TemperatureMap.in_own_units(mdp, table, weights, float(norm.get("p_norm", P_NORM)))
     if g.eta_beta == 0:  # no value and no reward: every beta is 0
         return SelfConsistentTemperatures((Root(0.0, 0.0, 0.0, 0.0),), (), 0)
     with np.errstate(over="ignore", invalid="ignore"):
         supremum = g.value_range(0.0, np.inf)[1] * (1 + 1e-9)
     if not RANGE[0] < supremum < RANGE[1]:
         return SelfConsistentTemperatures((), ((0.0, np.inf),), 0)
-    boxes, n_boxes = _subdivide(g, supremum, max_boxes)
+    boxes, n_boxes = _subdivide(g, supremum, most)
     roots: list[Root] = []
     undecided: list[tuple[float, float]] = []
     for k, box in enumerate(boxes):
@@ -186,10 +185,18 @@ def _times(x: float, unit: float, outwards: float) -> float:
     return product if product / unit == x else math.nextafter(product, outwards)
 
 
+def _as_any_temperature(eps: float) -> float:
+    """Return the temperature `eps` as a float in [0, inf]."""
+    value = as_number(eps, name="eps")
+    require(value >= 0, "eps", eps, "must lie in [0, inf]")
+    return value
+
+
 def _map(mdp: TabularMDP, q: ArrayLike, norm: NormOptions) -> TemperatureMap:
     """Temperature map of the action values `q`, checked, in the norm that the keywords select."""
+    table = as_table(q, mdp, name="q")
     weights = residual_weights(mdp.available, **norm)
-    return TemperatureMap.of(mdp, as_table(q, mdp, name="q"), weights, norm.get("p_norm", P_NORM))
+    return TemperatureMap.of(mdp, table, weights, float(norm.get("p_norm", P_NORM)))
 
 
 def _subdivide(g: TemperatureMap, supremum: float, max_boxes: int) -> tuple[list[_Box], int]:

@@ -13,8 +13,7 @@ successors, and a few single roundings.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, as_non_negative
 from virel_theory.mdp.tables import as_policy, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
@@ -87,7 +86,7 @@ def bellman_boltzmann(mdp: TabularMDP, q: ArrayLike, *, eps: float) -> Array:
         >>> bellman_boltzmann(mdp, [[2.0, 0.0]], eps=1.0).round(4).tolist()
         [[1.8808, 0.8808]]
     """
-    table, temperature = as_table(q, mdp, name="q"), _as_limit_temperature(eps, name="eps")
+    table, temperature = as_table(q, mdp, name="q"), as_non_negative(eps, name="eps")
     if temperature == 0:
         return _back_up(mdp, table.max(axis=1))
     v_next = np.empty(mdp.n_states)
@@ -111,7 +110,7 @@ def bellman_incremental(mdp: TabularMDP, q: ArrayLike, *, eps_k: float) -> Array
         >>> bellman_incremental(mdp, [[2.0, 0.0]], eps_k=1.0).round(4).tolist()
         [[1.8808, 0.8808]]
     """
-    table, temperature = as_table(q, mdp, name="q"), _as_limit_temperature(eps_k, name="eps_k")
+    table, temperature = as_table(q, mdp, name="q"), as_non_negative(eps_k, name="eps_k")
     if temperature == 0:
         return _back_up(mdp, table.max(axis=1))
     v_next = np.empty(mdp.n_states)
@@ -137,19 +136,12 @@ def bellman_soft(mdp: TabularMDP, q: ArrayLike, *, c: float) -> Array:
         >>> bellman_soft(mdp, [[0.0, 0.0]], c=1.0).round(4).tolist()
         [[1.3466, 0.3466]]
     """
-    table, temperature = as_table(q, mdp, name="q"), _as_limit_temperature(c, name="c")
+    table, temperature = as_table(q, mdp, name="q"), as_non_negative(c, name="c")
     if temperature == 0:
         return _back_up(mdp, table.max(axis=1))
     v_next = np.empty(mdp.n_states)
     kernels.log_sum_exp(table, temperature, v_next)
     return _back_up(mdp, v_next)
-
-
-def _as_limit_temperature(eps: float, *, name: str) -> float:
-    """Return the temperature `eps` as a non-negative, finite float; 0 stands for the greedy limit."""
-    value = float(eps)
-    require(0 <= value < np.inf, name, eps, "must be non-negative and finite")
-    return value
 
 
 def _back_up(mdp: TabularMDP, v_next: Array) -> Array:

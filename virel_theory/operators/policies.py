@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax, xlogy
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_probabilities, as_real, as_temperature, first_bad
+from virel_theory.checks import Array, as_non_negative, as_probabilities, as_real, as_temperature, first_bad
 
 
 def as_action_values(q: ArrayLike, *, name: str = "q") -> Array:
@@ -78,9 +78,8 @@ def greedy_policy(q: ArrayLike, *, tie_tol: float = 0.0) -> Array:
         >>> greedy_policy([[1.0, 0.0], [2.0, 2.0]]).tolist()
         [[1.0, 0.0], [0.5, 0.5]]
     """
-    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
-    table = as_action_values(q)
-    ties = table >= table.max(axis=1, keepdims=True) - tie_tol
+    tolerance, table = as_non_negative(tie_tol, name="tie_tol"), as_action_values(q)
+    ties = table >= table.max(axis=1, keepdims=True) - tolerance
     out: Array = ties / ties.sum(axis=1, keepdims=True)
     return out
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import Array, Mask, as_float_array, as_mask, as_number, as_real, first_bad
+from virel_theory.checks import Array, Mask, as_float_array, as_mask, as_non_negative, as_real, first_bad
 from virel_theory.mdp.row_sums import first_bad_row
 from virel_theory.mdp.validation import read_only
 from virel_theory.solvers.kernels import batch
@@ -76,7 +76,7 @@ def solve_batch(
         [[2.0], [4.0]]
     """
     rows, rewards, gammas = _checked(transition, reward, gamma, mask)
-    require(0 <= as_number(atol, name="atol") < np.inf, "atol", atol, "must be non-negative and finite")
+    tolerance = as_non_negative(atol, name="atol")
     n, n_states, n_actions = rewards.shape
     flat = rows.reshape(n, -1)
     out = BatchSolution(
@@ -92,16 +92,16 @@ def solve_batch(
     found = (out.q, out.policy, out.value, out.error_bound, fine)
     share(
         batch.solve_stack,
-        (*known, float(atol), False, *found),
+        (*known, tolerance, False, *found),
         n_chunks=min(N_CHUNKS, n),
         n_helpers=min(n_threads(), n) - 1 if n > 1 else 0,  # counting CPUs takes 0.1 ms
     )
     for i in np.flatnonzero(~fine).tolist():
         _check_rows(rows[i], rewards[i], i, masked=mask is not None)
         alone = slice(i, i + 1)
-        args = (*(x[alone] for x in known), float(atol), True, *(x[alone] for x in found))
+        args = (*(x[alone] for x in known), tolerance, True, *(x[alone] for x in found))
         share(batch.solve_stack, args, n_chunks=1, n_helpers=0)
-    np.less_equal(out.error_bound, atol, out=out.met)
+    np.less_equal(out.error_bound, tolerance, out=out.met)
     return out
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from virel_common.errors import require
-from virel_theory.checks import Array, U, as_temperature
+from virel_common.arguments import as_whole
+from virel_theory.checks import Array, U, as_generator, as_temperature
 from virel_theory.mdp.policy_system import direct_solve, mixed_rows
 from virel_theory.mdp.row_sums import Rows
 from virel_theory.mdp.tabular import TabularMDP
@@ -81,10 +81,10 @@ def boltzmann_fixed_points(
         ([[[2.0]]], True)
     """
     temperature = as_temperature(eps, name="eps")
-    require(n_starts >= 1, "n_starts", n_starts, "must be at least 1")
+    n_starts = as_whole(n_starts, name="n_starts", least=1)
     task = problem(mdp, atol=0.0, rtol=0.0, sense="max")
     search = _Search(task, backups(task), temperature)
-    generator = np.random.default_rng(0) if rng is None else rng
+    generator = np.random.default_rng(0) if rng is None else as_generator(rng)
     ends = [search.newton(v) for v in _starts(mdp, n_starts, generator)]
     good = [v for v in ends if v is not None]
     points = [search.table(v) for v in _distinct(good, task.r_max)]

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, as_array, as_non_negative
 from virel_theory.mdp.policy_system import direct_solve
 from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
@@ -37,19 +38,18 @@ def policy_iteration_iterates(
         >>> [p.tolist() for p, q in policy_iteration_iterates(mdp, policy0=[0], n_steps=1)]
         [[0], [1]]
     """
-    policy = _as_actions(policy0, mdp)
-    require(n_steps >= 0, "n_steps", n_steps, "must be non-negative")
-    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
     b = backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
+    policy, tolerance = _as_actions(policy0, mdp), as_non_negative(tie_tol, name="tie_tol")
+    n = as_whole(n_steps, name="n_steps")
     states, scratch = np.arange(mdp.n_states), np.empty(mdp.n_states)
     out = []
-    for _ in range(n_steps + 1):
+    for _ in range(n + 1):
         b.policy[:] = policy
         v = direct_solve(b.policy_matrix(), mdp.gamma, b.reward[states, policy])
         b.full(v, scratch)
         q = b.q.copy()
         out.append((policy, q))
-        policy = (q >= q.max(axis=1, keepdims=True) - tie_tol).argmax(axis=1)
+        policy = (q >= q.max(axis=1, keepdims=True) - tolerance).argmax(axis=1)
     return out
 
 
@@ -72,11 +72,10 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
         >>> [q.item() for q in value_iteration_iterates(mdp, q0=[[0.0]], n_steps=2)]
         [0.0, 1.0, 1.5]
     """
-    require(n_steps >= 0, "n_steps", n_steps, "must be non-negative")
-    b = backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
+    n, b = as_whole(n_steps, name="n_steps"), backups(problem(mdp, atol=0.0, rtol=0.0, sense="max"))
     scratch = np.empty(mdp.n_states)
     out = [as_table(q0, mdp, name="q0").copy()]
-    for _ in range(n_steps):
+    for _ in range(n):
         b.full(out[-1].max(axis=1), scratch)
         out.append(b.q.copy())
     return out
@@ -84,7 +83,7 @@ def value_iteration_iterates(mdp: TabularMDP, *, q0: ArrayLike, n_steps: int) ->
 
 def _as_actions(policy: ArrayLike, mdp: TabularMDP) -> NDArray[np.intp]:
     """Return the deterministic policy as integers `[S]`, each an action that exists in its state."""
-    actions = np.asarray(policy)
+    actions = as_array(policy, name="policy0")
     right = actions.dtype.kind in "iu" and actions.shape == (mdp.n_states,)
     require(
         right,

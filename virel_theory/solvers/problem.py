@@ -6,8 +6,10 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_number
+from virel_theory.checks import Array, as_non_negative, is_one_of
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import Transition, read_only
 from virel_theory.solvers import bounds as cert
@@ -76,12 +78,10 @@ class Problem:
 
 def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bool = False) -> Problem:
     """Make a checked maximisation problem of an MDP and tolerances; `as_csr` converts a dense transition."""
-    require(isinstance(mdp, TabularMDP), "mdp", mdp, "must be a TabularMDP; `load_mdp` reads one from a file")
-    known = isinstance(sense, str) and sense in ("max", "min")
+    require_mdp(mdp)
+    known = is_one_of(sense, ("max", "min"))
     require(known, "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
-    for name, given in {"atol": atol, "rtol": rtol}.items():
-        value = as_number(given, name=name)
-        require(0 <= value < np.inf, name, given, "must be non-negative and finite")
+    tolerances = as_non_negative(atol, name="atol"), as_non_negative(rtol, name="rtol")
     sign = 1.0 if sense == "max" else -1.0
     reward = mdp.reward if sign == 1.0 else -mdp.reward
     r_max = peak(reward)
@@ -92,15 +92,14 @@ def problem(mdp: TabularMDP, *, atol: float, rtol: float, sense: str, as_csr: bo
     reward = read_only(np.ascontiguousarray(reward))  # kernels compile anew for each kind of array
     n_terms = mdp.row_length
     beta = cert.contraction_interval(mdp.gamma, n_terms)
-    options = (mdp.gamma, sign, float(atol), float(rtol), n_terms, r_max, beta)
+    options = (mdp.gamma, sign, *tolerances, n_terms, r_max, beta)
     return Problem(read_only(transition), reward, *options)
 
 
 def check_steps(max_steps: int | None) -> None:
     """Raise `InputError` unless `max_steps` is a positive integer, or None."""
-    whole = isinstance(max_steps, int | np.integer) and not isinstance(max_steps, bool)
-    require(max_steps is None or whole, "max_steps", max_steps, "must be an integer, or None")
-    require(max_steps is None or max_steps >= 1, "max_steps", max_steps, "must be at least 1")
+    if max_steps is not None:
+        as_whole(max_steps, name="max_steps", least=1)
 
 
 def check_scale(size: float, gamma: float, *, name: str, what: str) -> None:

@@ -28,6 +28,7 @@ from typing import NamedTuple, Unpack
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
+from virel_theory.checks import is_one_of, require_function
 from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.auto import Auto
@@ -107,8 +108,8 @@ def solve(
 
     Raises:
         InputError: on an unknown method or sense, tolerances that are negative or not finite, a start that
-            does not fit the MDP, or rewards with max|r|/(1 - gamma) above 1e140, as float64 may overflow
-            otherwise.
+            does not fit the MDP, a `watch` that can't be called, or rewards with max|r|/(1 - gamma) above
+            1e140, as float64 may overflow otherwise.
         SolverError: with `throw`, if the tolerance is not met.
         SolverInterrupted: a `KeyboardInterrupt` whose `solution` has the values reached by then, certified.
 
@@ -116,9 +117,10 @@ def solve(
         >>> solve(TabularMDP([[[1.0]]], [[1.0]], 0.5), atol=1e-9).value.tolist()
         [2.0]
     """
-    known = isinstance(method, str) and method in METHODS
-    require(known, "method", method, f"must be one of {list(METHODS)}")
+    require(is_one_of(method, METHODS), "method", method, f"must be one of {list(METHODS)}")
     check_steps(max_steps)
+    if watch is not None:
+        require_function(watch, name="watch", of="a `Progress`")
     make, needs_csr = METHODS[method]
     task = problem(mdp, atol=atol, rtol=rtol, sense=sense, as_csr=needs_csr)
     begin = beginning(start, mdp)

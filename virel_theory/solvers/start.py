@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError, require
+from virel_theory.checks import as_array
 from virel_theory.mdp.tables import as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.backups import SparseBackups
@@ -22,7 +23,7 @@ def beginning(start: ArrayLike | None, mdp: TabularMDP) -> Begin | None:
     """Setter of the first values: of values `[S]` (floats) or a policy `[S]` (integers); None for None."""
     if start is None:
         return None
-    given = np.asarray(start)
+    given = as_array(start, name="start")
     if given.dtype.kind in "iu":
         return _from_policy(_as_actions(given, mdp))
     values = as_values(start, mdp, name="start")

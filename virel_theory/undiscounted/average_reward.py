@@ -96,8 +96,8 @@ def average_reward(
         2.0
     """
     sign = as_sign(sense)
-    p = pairs_of(mdp, sign=sign)
     check_tolerances(atol, rtol, max_steps)
+    p = pairs_of(mdp, sign=sign)
     _refuse_several_components(p)
     best, status, step = _search(p, atol=atol, rtol=rtol, max_steps=max_steps)
     lower, upper = (best.low, best.high) if sign > 0 else (0.0 - best.high, 0.0 - best.low)

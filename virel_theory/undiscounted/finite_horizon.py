@@ -9,8 +9,9 @@ are exact), and $|\hat V_{t+1}|$ is at most $|V_T|_\infty + \sum|r|_\infty$, rou
 import numpy as np
 from numpy.typing import ArrayLike
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_number, as_real, first_bad
+from virel_theory.checks import Array, as_finite, as_probability, as_real, first_bad
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
@@ -64,16 +65,14 @@ def finite_horizon(
     """
     sign = as_sign(sense)
     p = pairs_of(mdp, sign=sign)
-    whole = isinstance(horizon, int | np.integer) and not isinstance(horizon, bool)
-    require(whole and horizon >= 1, "horizon", horizon, "must be a positive integer")
+    horizon = as_whole(horizon, name="horizon", least=1)
     check_tolerances(atol, rtol, 1)
-    discount = as_number(gamma, name="gamma")
-    require(0 <= discount <= 1, "gamma", gamma, "must lie in [0, 1]")
+    discount = as_probability(gamma, name="gamma")
     last = np.zeros(p.n_states) if terminal is None else as_finite(terminal, (p.n_states,), name="terminal")
-    table = None if rewards is None else _as_rewards(rewards, p, (int(horizon), *mdp.shape), sign)
+    table = None if rewards is None else _as_rewards(rewards, p, (horizon, *mdp.shape), sign)
     value, policy = np.empty((horizon + 1, p.n_states)), np.empty((horizon, p.n_states), dtype=np.intp)
     value[-1] = sign * last
-    peaks = _peaks(p, table, int(horizon), float(np.abs(last).max()))
+    peaks = _peaks(p, table, horizon, float(np.abs(last).max()))
     for t in reversed(range(horizon)):
         reward = p.reward if table is None else table[t]
         pair = np.empty(p.n_states, dtype=np.int64)
@@ -83,7 +82,7 @@ def finite_horizon(
     bound = _error(p, peaks, discount)
     met = bound <= atol + rtol * float(np.abs(value).max())
     status = Status.CONVERGED if met else Status.ROUNDING_LIMIT
-    found = FiniteHorizonSolution(value, policy, status, int(horizon), bound, "backward induction")
+    found = FiniteHorizonSolution(value, policy, status, horizon, bound, "backward induction")
     return checked(found, throw=throw)
 
 

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from virel_common.errors import InputError, require
-from virel_theory.checks import Array, Mask, as_number
+from virel_common.arguments import as_whole
+from virel_common.errors import InputError, require, shown
+from virel_theory.checks import Array, Mask, as_array, as_non_negative, is_one_of
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.undiscounted import rounding
 
@@ -72,8 +74,7 @@ class Pairs:
 
 def pairs_of(mdp: TabularMDP, *, sign: float) -> Pairs:
     """Pairs of a checked MDP, with rewards times `sign`."""
-    rule = "must be a TabularMDP; `load_mdp` reads one from a file"
-    require(isinstance(mdp, TabularMDP), "mdp", type(mdp).__name__, rule)
+    require_mdp(mdp)
     largest = float(np.abs(mdp.reward).max())
     require(largest <= LARGEST, "reward", largest, f"must be at most {LARGEST:g} in size")
     exists = np.ascontiguousarray(mdp.available).ravel()
@@ -99,13 +100,15 @@ def pairs_of(mdp: TabularMDP, *, sign: float) -> Pairs:
 
 def as_goal(goal: ArrayLike | Iterable[int], n_states: int) -> Mask:
     """Goal states as booleans `[S]`, of state numbers or booleans; at least one."""
-    given = np.atleast_1d(np.asarray(_listed(goal)))
-    require(given.ndim == 1 and given.size > 0, "goal", given.tolist(), "must name at least one state")
+    listed = _listed(goal)
+    given = np.atleast_1d(as_array(listed, name="goal"))
+    require(given.ndim == 1, "goal", listed, "must be one list of state numbers, or booleans [S]")
+    require(given.size > 0, "goal", listed, "must name at least one state")
     if given.dtype == np.bool_:
         require(given.shape == (n_states,), "goal", given.shape, f"must have shape [{n_states}] as booleans")
         require(bool(given.any()), "goal", "none", "must name at least one state")
         return given
-    require(given.dtype.kind in "iu", "goal", str(given.dtype), "must be state numbers, or booleans [S]")
+    require(given.dtype.kind in "iu", "goal", listed, "must be state numbers, or booleans [S]")
     outside = (given < 0) | (given >= n_states)
     require(not outside.any(), "goal", given[outside][:1].tolist(), f"must lie in [0, {n_states})")
     out = np.zeros(n_states, dtype=np.bool_)
@@ -116,21 +119,18 @@ def as_goal(goal: ArrayLike | Iterable[int], n_states: int) -> Mask:
 def _listed(goal: ArrayLike | Iterable[int]) -> Any:
     """A set, range or generator of states as a list; anything else as it is."""
     if isinstance(goal, str | bytes):
-        raise InputError(f"`goal` must be state numbers, or booleans [S]; found {goal!r}")
+        raise InputError(f"`goal` must be state numbers, or booleans [S]; found {shown(goal)}")
     return goal if isinstance(goal, np.ndarray) or not isinstance(goal, Iterable) else list(goal)
 
 
 def as_sign(sense: str) -> float:
     """The sign of rewards in a maximisation problem: 1 for "max", -1 for "min" (costs)."""
-    known = isinstance(sense, str) and sense in ("max", "min")
-    require(known, "sense", sense, "must be 'max' or 'min'")
+    require(is_one_of(sense, ("max", "min")), "sense", sense, "must be 'max' or 'min'")
     return 1.0 if sense == "max" else -1.0
 
 
 def check_tolerances(atol: float, rtol: float, max_steps: int) -> None:
     """Raise `InputError` unless both tolerances are non-negative and finite, and the limit is positive."""
     for name, given in {"atol": atol, "rtol": rtol}.items():
-        value = as_number(given, name=name)
-        require(0 <= value < np.inf, name, given, "must be non-negative and finite")
-    whole = isinstance(max_steps, int | np.integer) and not isinstance(max_steps, bool)
-    require(whole and max_steps >= 1, "max_steps", max_steps, "must be a positive integer")
+        as_non_negative(given, name=name)
+    as_whole(max_steps, name="max_steps", least=1)

@@ -66,8 +66,8 @@ def reachability(
         [0.5, 1.0, 0.0]
     """
     sign = as_sign(sense)
-    p, target = pairs_of(mdp, sign=0.0), as_goal(goal, mdp.n_states)
     check_tolerances(atol, rtol, max_steps)
+    p, target = pairs_of(mdp, sign=0.0), as_goal(goal, mdp.n_states)
     zero, one, via = (_known_max if sign > 0 else _known_min)(p, target)
     merged = graph.end_components(p, ~(zero | one), _all(p)) if sign > 0 else graph.no_components(p)
     entering: Array = sign * np.bincount(p.owner, p.prob * one[p.successor], len(p.state)).astype(np.float64)

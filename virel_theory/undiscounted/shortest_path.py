@@ -89,8 +89,8 @@ def shortest_path(
         [2.0, 0.0]
     """
     sign = as_sign(sense)
-    p, target = pairs_of(mdp, sign=sign), as_goal(goal, mdp.n_states)
     check_tolerances(atol, rtol, max_steps)
+    p, target = pairs_of(mdp, sign=sign), as_goal(goal, mdp.n_states)
     known = _known(p, target)
     is_open = np.isnan(known.value)
     process = quotient(p, is_open=is_open, allowed=known.allowed, merged=known.merged, reward=p.reward)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import as_number
+from virel_theory.checks import as_non_negative
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.iterate import Iterates
 from virel_theory.variational.settings import require_known, settings_of
@@ -25,7 +26,8 @@ def iterate(
     r"""Iterates of an exact algorithm of variational RL, by its name, Marino et al. 2019, Table 1.
 
     Args:
-        algorithm: a name of `virel_theory.variational.table.ROWS`, such as "mpo".
+        algorithm: name of the algorithm, a text such as "mpo". `virel iterate --list` lists them; in Python
+            they are `[row.name for row in virel_theory.variational.table.ROWS]`.
         mdp: finite MDP, or a list of them, one per task, of the same shape.
         steps: largest number of iterations.
         atol: end after the first iteration whose policy is within this of optimal, guaranteed, in reward
@@ -45,15 +47,22 @@ def iterate(
     function = row.load()
     for name in settings:
         require_known(settings_of(function), name, algorithm=algorithm)
-    whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
-    require(whole and steps >= 1, "steps", steps, "must be a positive integer")
-    if atol is not None:
-        require(0 <= as_number(atol, name="atol") < np.inf, "atol", atol, "must be non-negative and finite")
-    tasks = [mdp] if isinstance(mdp, TabularMDP) else list(mdp)
+    most = as_whole(steps, name="steps", least=1)
+    bound = -np.inf if atol is None else as_non_negative(atol, name="atol")
+    tasks = _as_tasks(mdp)
     few = row.several_tasks or len(tasks) == 1
     require(few, "mdp", f"{len(tasks)} MDPs", f"must be a single MDP for {algorithm}, which has one task")
     iterates = function(tasks if row.several_tasks else tasks[0], **settings)
-    return _until(islice(iterates, steps), -np.inf if atol is None else float(atol))
+    return _until(islice(iterates, most), bound)
+
+
+def _as_tasks(mdp: TabularMDP | Sequence[TabularMDP]) -> list[TabularMDP]:
+    """Return one MDP, or a list of them, as a list."""
+    if isinstance(mdp, TabularMDP):
+        return [mdp]
+    fits = isinstance(mdp, list | tuple) and all(isinstance(one, TabularMDP) for one in mdp)
+    require(fits, "mdp", mdp, "must be a TabularMDP, or a list of them; `load_mdp` reads one from a file")
+    return list(mdp)
 
 
 def _until(iterates: Iterates, atol: float) -> Iterates:

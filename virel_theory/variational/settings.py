@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from virel_common.errors import InputError, require
+from virel_common.errors import InputError, require, shown
 
 NAMES = {int: "an integer", float: "a number", str: "a text", NoneType: "None"}
 """Kinds that a text can give, and what an error calls them."""
@@ -48,7 +48,7 @@ class Setting:
             return value
         if type(value) is int and float in self.kinds:
             return float(value)
-        raise InputError(f"`{self.name}` must be {self._wanted()}; found {value!r}")
+        raise InputError(f"`{self.name}` must be {self._wanted()}; found {shown(value)}")
 
     def _wanted(self) -> str:
         names = [NAMES[kind] for kind in self.kinds if kind in NAMES]

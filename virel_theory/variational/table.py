@@ -8,7 +8,8 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, shown
+from virel_theory.checks import is_one_of
 from virel_theory.variational.core.iterate import Iterates
 
 
@@ -83,21 +84,28 @@ ROWS = (
     Row("hdp", "hdp", "hdp", "hierarchy: a latent choice and a low level shared with the prior"),
     Row("distral", "distral", "distral", "several tasks with one distilled prior", several_tasks=True),
 )
-"""All algorithms: one task first, in the order of the paper's table; then several tasks."""
+"""All algorithms: one task first, in the order of the paper's table; then several tasks.
+
+Example:
+    >>> [row.name for row in ROWS][:4]
+    ['policy-iteration', 'soft-policy-iteration', 'sql', 'mpo']
+"""
 
 
 def algorithm_row(name: str) -> Row:
     """Row of the exact algorithm with a given name, Marino et al., Section 3.
 
-    Raises: InputError: if there is none, naming those that look like it.
+    Args: name: such as "mpo", the `name` of one of `ROWS`.
+    Returns: the row.
+    Raises: InputError: if `name` is no text, or there is none, naming those that look like it.
 
     Example:
         >>> algorithm_row("mpo").summary
         'MPO: posterior on a KL budget, prior fitted to it'
     """
     found = {row.name: row for row in ROWS}
-    if name not in found:
-        close = difflib.get_close_matches(name, found, n=3)
+    if not is_one_of(name, found):
+        close = difflib.get_close_matches(name, found, n=3) if isinstance(name, str) else []
         hint = f"; did you mean {', '.join(close)}?" if close else ""
-        raise InputError(f"`algorithm` must be one of {', '.join(found)}; found {name!r}{hint}")
+        raise InputError(f"`algorithm` must be one of {', '.join(found)}; found {shown(name)}{hint}")
     return found[name]

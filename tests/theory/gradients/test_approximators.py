@@ -115,7 +115,7 @@ def test_bad_features_masks_and_layer_sizes_are_named():
         LinearQ(np.zeros((2, 3)))
     with pytest.raises(InputError, match="`features` must be finite"):
         LinearQ(np.full((1, 1, 1), np.inf))
-    with pytest.raises(InputError, match="`n_hidden` must be at least 1"):
+    with pytest.raises(InputError, match="`n_hidden` must be a positive integer"):
         TanhQ(X, 0)
     with pytest.raises(InputError, match="`mask` must have shape"):
         LinearQ(X, MASK[:, :2])

@@ -20,7 +20,8 @@ NOT_REAL = [1j, "1", np.datetime64("2020-01-01"), 10**400, b"1"]
 def test_only_real_numbers_make_an_mdp(name, value):
     parts = {"transition": ONE, "reward": [[1.0]], "gamma": 0.5}
     parts[name] = value if name == "gamma" else np.full(np.shape(parts[name]), value)
-    with pytest.raises(InputError, match=f"`{name}` must be an array of real numbers"):
+    kind = "a single number" if name == "gamma" else "an array of real numbers"
+    with pytest.raises(InputError, match=f"`{name}` must be {kind}"):
         TabularMDP(**parts)
     with pytest.raises(InputError, match=f"`{name}` must be an array of real numbers"):
         solve_batch(parts["transition"][None], np.asarray(parts["reward"])[None], parts["gamma"], atol=1e-9)

@@ -117,3 +117,33 @@ def test_rows_of_actions_that_do_not_exist_must_be_empty(monkeypatch):
     TabularMDP(mdp.transition, mdp.reward, 0.9, mask=mdp.mask)
     with pytest.raises(InputError, match="must be zero, as the mask says"):
         TabularMDP(example(sparse=True).transition, mdp.reward, 0.9, mask=mdp.mask)
+
+
+# Paths
+
+
+@pytest.mark.parametrize("path", [None, 5, b"m.npz", "", "a\0.npz", np.zeros((40, 30))])
+def test_what_is_no_path_is_one_error(path):
+    for call in (TabularMDP.load, example().save, load_mdp):
+        with pytest.raises(
+            InputError, match="must be the path of a file or folder, as text or a `Path`; found"
+        ) as error:
+            call(path)
+        assert "\n" not in str(error.value)
+
+
+def test_the_folder_one_stands_in_is_no_mdp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="`path` must be the path of a file"):
+        TabularMDP.load("")
+    with pytest.raises(InputError, match=r"`\.` must hold the array 'reward'"):
+        TabularMDP.load(".")
+
+
+def test_a_path_may_be_any_path_object(tmp_path):
+    class Elsewhere:
+        def __fspath__(self):
+            return str(tmp_path / "m.npz")
+
+    example().save(Elsewhere())
+    assert TabularMDP.load(Elsewhere()).shape == (40, 3)

@@ -91,5 +91,5 @@ def test_a_bad_policy_gets_one_clear_error(pi, message):
 
 
 def test_a_negative_number_of_steps_gets_one_clear_error():
-    with pytest.raises(InputError, match=r"`n_steps` must not be negative; found -1"):
+    with pytest.raises(InputError, match=r"`n_steps` must be an integer of at least 0; found -1"):
         em_steps(TWO_STATES, pi_0=STAY, n_steps=-1)

@@ -95,7 +95,7 @@ def test_bad_input_is_named():
         merl_policy([[1.0, 0.0]], c=0.0)
     with pytest.raises(InputError, match="`c` must be non-negative and finite"):
         merl_objective(LOOP, pi=[[0.5, 0.5]], c=-1.0)
-    with pytest.raises(InputError, match="`k1` must be at least 1; found 0"):
+    with pytest.raises(InputError, match="`k1` must be a positive integer; found 0"):
         merl_counterexample_probability(0, gamma=0.5, c=1.0)
     with pytest.raises(InputError, match="`gamma` must lie in"):
         merl_counterexample_probability(2, gamma=1.0, c=1.0)

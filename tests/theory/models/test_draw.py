@@ -363,3 +363,48 @@ def test_the_grid_of_sutton_and_barto_has_the_printed_values_of_the_uniform_poli
 def test_the_forest_has_the_value_in_the_toolboxs_manual():
     values = optimal_values(forest(gamma=0.9), 500)
     np.testing.assert_allclose(values, [26.244, 29.484, 33.484], rtol=0, atol=1e-12)
+
+
+# What is no number, no cell and no source of randomness
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: garnet(2.5, 2, 1, gamma=0.5, rng=rng()), "`n_states` must be a positive integer; found 2.5"),
+        (lambda: garnet("a", 2, 1, gamma=0.5, rng=rng()), "`n_states` must be a positive integer; found 'a'"),
+        (lambda: garnet(4, 2, 1, gamma=0.5, rng=0), "`rng` must be a numpy Generator.*; found 0"),
+        (lambda: garnet(4, 2, 1, gamma=0.5, rng=None), "`rng` must be a numpy Generator.*; found None"),
+        (lambda: garnet(4, 2, 5, gamma=0.5, rng=rng()), "`branching` must be at most n_states = 4; found 5"),
+        (lambda: ring(3, gamma=0.5, rng=1), "`rng` must be a numpy Generator.*; found 1"),
+        (lambda: ring(True, gamma=0.5), "`n_states` must be a positive integer; found True"),
+        (lambda: gridworld(2, 2.0, gamma=0.5), "`width` must be a positive integer; found 2.0"),
+        (lambda: gridworld(2, 2, gamma=0.5, goal=3), r"`goal` must be a cell \(row, column\).*; found 3"),
+        (lambda: gridworld(2, 2, gamma=0.5, goal=(0.5, 1)), r"`goal` must be a cell .*; found \(0.5, 1\)"),
+        (
+            lambda: gridworld(2, 2, gamma=0.5, walls=[(0, 1, 2)]),
+            r"`walls` must be a cell .*; found \(0, 1, 2\)",
+        ),
+        (lambda: gridworld(2, 2, gamma=0.5, walls=[[0], [1, 1]]), r"`walls` must be a cell .*; found \[0\]"),
+        (lambda: gridworld(2, 2, gamma=0.5, walls=3), "`walls` must be a list of cells .*; found 3"),
+        (lambda: gridworld(2, 2, gamma=0.5, step_reward=np.nan), "`step_reward` must be finite; found nan"),
+        (
+            lambda: gridworld(2, 2, gamma=0.5, goal_reward="a"),
+            "`goal_reward` must be a single number; found 'a'",
+        ),
+        (lambda: forest(gamma=0.5, wait_reward=None), "`wait_reward` must be a single number; found None"),
+        (lambda: merl_counterexample(1.5, gamma=0.5), "`k1` must be a positive integer; found 1.5"),
+    ],
+)
+def test_arguments_of_another_kind_are_named_with_their_value(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_sizes_and_cells_of_numpy_are_numbers_too():
+    drawn = garnet(np.int64(4), np.int32(2), np.uint8(2), gamma=np.float32(0.5), rng=rng())
+    assert drawn.shape == (4, 2)
+    np.testing.assert_array_equal(
+        gridworld(2, 2, gamma=0.5, goal=np.array([0, 1])).reward,
+        gridworld(2, 2, gamma=0.5, goal=(0, 1)).reward,
+    )

@@ -121,3 +121,24 @@ def test_bytes_that_are_not_text_a_folder_and_a_missing_file_are_one_error_each(
 def test_neither_goal_nor_rewards_is_an_error(tmp_path):
     with pytest.raises(InputError, match="`rew`"):
         from_prism(write_files(tmp_path, tra=PRISM_TRA)["tra"], gamma=0.9)
+
+
+@pytest.mark.parametrize("goal", [[0.5], [[2]], [True, False, False], 2.0, [None], object()])
+def test_goal_states_are_whole_numbers_in_one_list(tmp_path, goal):
+    files = write_files(tmp_path, tra=PRISM_TRA, lab=PRISM_LAB, srew=SREW)
+    with pytest.raises(InputError, match="`goal` must be a label, or a list of state numbers; found"):
+        from_prism(files["tra"], gamma=0.5, rew=files["srew"], goal=goal)
+
+
+@pytest.mark.parametrize("goal", [[2], (2,), {2}, np.array([2]), range(2, 3)])
+def test_goal_states_may_be_any_collection_of_numbers(tmp_path, goal):
+    files = write_files(tmp_path, tra=PRISM_TRA, lab=PRISM_LAB, srew=SREW)
+    mdp = from_prism(files["tra"], gamma=0.5, rew=files["srew"], goal=goal)
+    assert mdp.reward[2].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("rew", [5, "", [None], b"m.srew", []])
+def test_reward_files_are_paths(tmp_path, rew):
+    files = write_files(tmp_path, tra=PRISM_TRA)
+    with pytest.raises(InputError, match="`rew` must"):
+        from_prism(files["tra"], gamma=0.5, rew=rew)

@@ -272,5 +272,5 @@ def test_a_temperature_below_zero_is_refused(eps):
 def test_bad_tables_and_box_limits_are_refused():
     with pytest.raises(InputError, match="`q` must be finite"):
         self_consistent_temperatures(HOT, [[np.nan, 0.0]])
-    with pytest.raises(InputError, match="`max_boxes` must be positive"):
+    with pytest.raises(InputError, match="`max_boxes` must be a positive integer"):
         self_consistent_temperatures(HOT, HOT_Q, max_boxes=0)

@@ -23,8 +23,11 @@ MDP = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
         (lambda: solve(MDP, atol=np.nan), "`atol` must be non-negative"),
         (lambda: solve(MDP, atol=0.1, rtol=np.inf), "`rtol` must be non-negative"),
         (lambda: solve(MDP, atol=1e-6, sense="up"), "`sense` must be 'max'"),
-        (lambda: solve(MDP, atol=1e-6, max_steps=0), "`max_steps` must be at least 1; found 0"),
-        (lambda: value_iteration(MDP, atol=1e-6, max_steps=-3), "`max_steps` must be at least 1; found -3"),
+        (lambda: solve(MDP, atol=1e-6, max_steps=0), "`max_steps` must be a positive integer; found 0"),
+        (
+            lambda: value_iteration(MDP, atol=1e-6, max_steps=-3),
+            "`max_steps` must be a positive integer; found -3",
+        ),
         (lambda: policy_evaluation(MDP, pi=[[0.5, 0.6]]), "`pi` must sum to 1"),
         (
             lambda: policy_iteration_iterates(MDP, policy0=[2], n_steps=1),
@@ -33,13 +36,13 @@ MDP = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
         (lambda: policy_iteration_iterates(MDP, policy0=[0.0], n_steps=1), "`policy0` must be integers"),
         (
             lambda: policy_iteration_iterates(MDP, policy0=[0], n_steps=-1),
-            "`n_steps` must be non-negative; found -1",
+            "`n_steps` must be an integer of at least 0; found -1",
         ),
         (lambda: policy_iteration_iterates(MDP, policy0=[0], n_steps=1, tie_tol=-1.0), "`tie_tol` must be"),
         (lambda: value_iteration_iterates(MDP, q0=[[np.nan, 0.0]], n_steps=1), "`q0` must be finite"),
         (
             lambda: value_iteration_iterates(MDP, q0=[[0.0, 0.0]], n_steps=-1),
-            "`n_steps` must be non-negative",
+            "`n_steps` must be an integer of at least 0",
         ),
     ],
 )

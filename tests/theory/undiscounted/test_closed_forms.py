@@ -220,7 +220,15 @@ def test_a_chance_too_small_for_float64_leaves_true_bounds():
     [
         (lambda m: reachability(m, [], atol=1e-9), "`goal` must name at least one state"),
         (lambda m: reachability(m, [4], atol=1e-9), r"`goal` must lie in \[0, 4\); found \[4\]"),
-        (lambda m: reachability(m, [0.5], atol=1e-9), "`goal` must be state numbers"),
+        (lambda m: reachability(m, [0.5], atol=1e-9), r"`goal` must be state numbers.*; found \[0.5\]"),
+        (lambda m: reachability(m, None, atol=1e-9), "`goal` must be state numbers.*; found None"),
+        (lambda m: reachability(m, [None], atol=1e-9), r"`goal` must be state numbers.*; found \[None\]"),
+        (lambda m: reachability(m, [[0]], atol=1e-9), r"`goal` must be one list of.*; found \[\[0\]\]"),
+        (
+            lambda m: reachability(m, [[0], [1, 2]], atol=1e-9),
+            "`goal` must be an array, its rows of one length",
+        ),
+        (lambda m: shortest_path(m, set(), atol=1e-9), r"`goal` must name at least one state; found \[\]"),
         (lambda m: reachability(m, "goal", atol=1e-9), "`goal` must be state numbers"),
         (lambda m: reachability(m, np.array([True]), atol=1e-9), r"`goal` must have shape \[4\]"),
         (lambda m: reachability(m, [2], atol=-1.0), "`atol` must be non-negative"),

@@ -264,7 +264,7 @@ def test_a_large_budget_takes_the_greedy_limit():
         (lambda m: rerpi(m, sweeps=0), "`sweeps` must be a positive integer or None; found 0"),
         (lambda m: vmpo(m, keep=0.0), "`keep` must lie in"),
         (lambda m: vmpo(m, epsilon=-1.0), "`epsilon` must be"),
-        (lambda m: vmpo(m, eta=-1.0), "`eta` must be non-negative and finite, or None; found -1.0"),
+        (lambda m: vmpo(m, eta=-1.0), "`eta` must be non-negative and finite; found -1.0"),
         (lambda m: vmpo(m, trust=0.0), "`trust` must be positive and finite, a"),
         (lambda m: vmpo(m, sweeps=-2), "`sweeps` must be"),
         (lambda m: vmpo(m, prior=[[1.0]]), "`prior` must have shape"),

@@ -7,8 +7,7 @@ policy that acts after every iteration.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_common.errors import require
-from virel_theory.checks import Array, as_temperature
+from virel_theory.checks import Array, as_non_negative, as_temperature
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import greedy_policy
 from virel_theory.variational.core.e_step import as_exponent, expected_kl, posterior_policy
@@ -59,9 +58,9 @@ def policy_iteration_steps(
         >>> first.policy.tolist(), first.value, first.q.tolist()
         ([[1.0, 0.0]], 2.0, [[1.5, 0.5]])
     """
-    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
+    tolerance = as_non_negative(tie_tol, name="tie_tol")
     policy, weights = first_prior(prior, mdp), state_distribution(d, mdp)
-    return _policy_iteration(mdp, tie_tol, policy, weights, as_sweeps(sweeps))
+    return _policy_iteration(mdp, tolerance, policy, weights, as_sweeps(sweeps))
 
 
 def soft_policy_iteration_steps(

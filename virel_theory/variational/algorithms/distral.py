@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from virel_common.errors import require
 from virel_theory.checks import Array, as_distribution, as_temperature
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import as_exponent, expected_kl, posterior_policy
 from virel_theory.variational.core.iterate import (
@@ -126,8 +127,12 @@ def _over_tasks(judged: list[Certified]) -> tuple[float, float, float]:
 
 def _as_tasks(mdps: Sequence[TabularMDP]) -> list[TabularMDP]:
     """Return the tasks as a list: at least one, all with the same shape, actions and discount."""
+    is_list = isinstance(mdps, Sequence) and not isinstance(mdps, str | bytes)
+    require(is_list, "mdps", mdps, "must be a list of MDPs, one per task")
     tasks = list(mdps)
     require(len(tasks) > 0, "mdps", tasks, "must have at least one task")
+    for i, task in enumerate(tasks):
+        require_mdp(task, name=f"mdps[{i}]")
     for i, task in enumerate(tasks):
         first = tasks[0]
         require(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_temperature
+from virel_theory.checks import Array, as_positive, as_temperature, is_one_of
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy, soft_maximum
 from virel_theory.variational.core.iterate import (
@@ -88,8 +88,8 @@ def erpg(
         >>> [x.q.tolist() for x in islice(erpg(mdp, tau=1.0, step=1.0), 1)]
         [[[0.5, 0.0]]]
     """
-    require(form in DIRECTIONS, "form", form, f"must be one of {', '.join(DIRECTIONS)}")
-    temperature, size = as_temperature(tau, name="tau"), as_temperature(step, name="step")
+    require(is_one_of(form, DIRECTIONS), "form", form, f"must be one of {', '.join(DIRECTIONS)}")
+    temperature, size = as_temperature(tau, name="tau"), as_positive(step, name="step")
     reference, weights = first_prior(prior, mdp), state_distribution(d, mdp)
 
     def direction(q: Array, pi: Array) -> Array:

@@ -13,17 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
+from virel_common.arguments import as_whole
 from virel_common.errors import InputError, require
 from virel_theory.checks import (
     Array,
     as_distribution,
     as_float_array,
-    as_number,
+    as_non_negative,
     as_probabilities,
     as_temperature,
     first_bad,
 )
 from virel_theory.mdp.policy_system import lu_solve, mix, mixed_rows
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import kl_divergence
 from virel_theory.variational.algorithms.iadp import within
@@ -93,11 +95,12 @@ def hdp(
         >>> next(hdp(mdp, latents=2, low=[[[1.0, 0.0]], [[0.0, 1.0]]])).policy.round(4).tolist()
         [[0.7311, 0.2689]]
     """
+    require_mdp(mdp)
     cell, temperature = as_observation(observation, mdp.n_states), as_temperature(alpha, name="alpha")
-    lower = _first_low(mdp, latents) if low is None else _as_low(low, mdp)
+    n_latents = as_whole(latents, name="latents", least=1)
+    lower = _first_low(mdp, n_latents) if low is None else _as_low(low, mdp)
     p = _as_default(prior, (mdp.n_states, len(lower)), cell)
-    t = 1 / temperature if low_step is None else as_number(low_step, name="low_step")
-    require(0 <= t < np.inf, "low_step", low_step, "must be finite and not negative")
+    t = 1 / temperature if low_step is None else as_non_negative(low_step, name="low_step")
     weights = None if d is None else as_distribution(d, mdp.n_states, name="d")
     return _iterates(mdp, temperature, cell, p=p, low=lower, t=t, d=weights, sweeps=as_sweeps(sweeps))
 
@@ -158,12 +161,10 @@ def _tilted(low: Array, q: Array, *, t: float) -> Array:
 
 def _first_low(mdp: TabularMDP, latents: int) -> Array:
     """Low level to start from: half uniform, half on one action per latent; uniform for a single latent."""
-    n = as_number(latents, name="latents")
-    require(n >= 1 and n == int(n), "latents", latents, "must be an integer, at least 1")
     uniform, rank = first_prior(None, mdp), mdp.available.cumsum(axis=1) - 1
     count = mdp.available.sum(axis=1, keepdims=True)
-    chosen = [(rank == z % count) & mdp.available for z in range(int(n))]
-    return np.stack([uniform if n == 1 else (uniform + x) / 2 for x in chosen])
+    chosen = [(rank == z % count) & mdp.available for z in range(latents)]
+    return np.stack([uniform if latents == 1 else (uniform + x) / 2 for x in chosen])
 
 
 def _as_low(low: ArrayLike, mdp: TabularMDP) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_theory.checks import Array, as_distribution, as_temperature, first_bad
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy
 from virel_theory.variational.core.iterate import (
@@ -71,6 +72,7 @@ def iadp(
         >>> blind.prior[0].tolist(), seeing.prior[0].round(4).tolist()
         ([0.5, 0.5], [0.7311, 0.2689])
     """
+    require_mdp(mdp)
     cell = as_observation(observation, mdp.n_states)
     require_same_actions(mdp.available, cell)
     p = first_prior(prior, mdp)

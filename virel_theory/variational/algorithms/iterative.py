@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_theory.checks import Array, as_temperature
+from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.algorithms.iadp import policy_values
 from virel_theory.variational.core.e_step import expected_kl
@@ -84,6 +85,7 @@ def sac_iterative(
         >>> [next(sac_iterative(mdp, iterations=n, step=1.0)).policy[0, 0].round(4).item() for n in (0, 1, 2)]
         [0.5, 0.7311, 0.7311]
     """
+    require_mdp(mdp)
     temperature = as_temperature(alpha, name="alpha")
     q = np.where(mdp.available, 0.0, -np.inf)
     p = as_positive_prior(first_prior(prior, mdp), q)

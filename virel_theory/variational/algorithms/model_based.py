@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_temperature
+from virel_theory.checks import Array, as_array, as_temperature, is_one_of
 from virel_theory.mdp.tabular import TabularMDP
+from virel_theory.variational.algorithms.iadp import within
 from virel_theory.variational.core.budget import as_budget, budget_temperature, tempered_posterior
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy
 from virel_theory.variational.core.iterate import (
@@ -137,9 +138,9 @@ def mb_iadp(
         [[[0.7311, 0.2689]], [[0.8808, 0.1192]]]
     """
     through = expansion(mdp, model_or_perturbed(mdp, model, noise=noise, seed=seed), horizon, trace)
-    require(rollout in ROLLOUTS, "rollout", rollout, f"must be one of {', '.join(ROLLOUTS)}")
+    require(is_one_of(rollout, ROLLOUTS), "rollout", rollout, f"must be one of {', '.join(ROLLOUTS)}")
     rest = first_prior(prior, mdp), state_distribution(d, mdp), as_sweeps(sweeps)
-    seen = np.arange(mdp.n_states) if observation is None else np.asarray(observation)
+    seen = np.arange(mdp.n_states) if observation is None else as_array(observation, name="observation")
     blind = prior_blind(mdp.available / mdp.available.sum(axis=1, keepdims=True), d=rest[1], observation=seen)
     alike = bool(((blind > 0) == mdp.available).all())
     require(alike, "observation", "others", "must have the same actions in states that look alike")
@@ -199,7 +200,8 @@ def mb_mpo(
         (1.0599, [[0.7198, 0.2802]])
     """
     require_steps(horizon, name="horizon")
-    used = model_or_perturbed(mdp, model, noise=noise, seed=seed) if horizon > 0 else mdp
+    through = model_or_perturbed(mdp, model, noise=noise, seed=seed)
+    used = through if horizon > 0 else mdp
     rest = first_prior(prior, mdp), state_distribution(d, mdp), as_sweeps(sweeps)
     return _planned(mdp, used, horizon, *rest, epsilon=as_budget(epsilon))
 
@@ -218,7 +220,7 @@ def _asymmetric(
     """Iterates of `mb_sac` (`seen` is None: the prior stays) and of `mb_iadp`."""
     pi, v, returns, step = prior, np.zeros(mdp.n_states), np.zeros(mdp.n_states), 0
     while step := step + 1:
-        rolled = pi if follow == "posterior" else prior
+        rolled = within(pi, prior) if follow == "posterior" else prior
         v = critic(mdp, v, pi=rolled, prior=prior, alpha=alpha, sweeps=sweeps)
         q = through(v, pi=rolled, prior=prior, alpha=alpha)
         pi = posterior_policy(q, prior=prior, alpha=alpha)

@@ -78,18 +78,18 @@ def mpo(
         >>> first.policy.round(3).tolist(), round(first.temperature, 3), round(first.value, 3)
         ([[0.72, 0.28]], 1.06, 1.44)
     """
-    if eta is not None:
-        as_temperature(eta, name="eta")
-    if trust is not None:
-        as_budget(trust, name="trust")
+    fixed = None if eta is None else as_temperature(eta, name="eta")
+    bound = None if trust is None else as_budget(trust, name="trust")
     budget, start = as_budget(epsilon), _start(mdp, prior, d, sweeps)
 
     def step(q: Array, old: Array) -> _Step:
-        found = budget_temperature(q, prior=old, d=start.d, epsilon=budget).eta if eta is None else eta
+        found = fixed
+        if found is None:
+            found = budget_temperature(q, prior=old, d=start.d, epsilon=budget).eta
         posterior = tempered_posterior(q, prior=old, eta=found)
-        if trust is None:
+        if bound is None:
             return _Step(posterior, posterior, found)
-        return _Step(posterior, prior_trust_region(posterior, prior=old, d=start.d, epsilon=trust), found)
+        return _Step(posterior, prior_trust_region(posterior, prior=old, d=start.d, epsilon=bound), found)
 
     return _iterates(start, step)
 

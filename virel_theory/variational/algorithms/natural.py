@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from virel_common.errors import require
-from virel_theory.checks import Array, Mask, as_number
+from virel_theory.checks import Array, Mask, as_positive
 from virel_theory.mdp.policy_system import mix
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import expected_kl
@@ -71,8 +70,7 @@ def natural_policy_gradient(
         >>> next(natural_policy_gradient(mdp, step=1.0)).policy.round(4).tolist()
         [[0.7311, 0.2689]]
     """
-    rate = as_number(step, name="step")
-    require(0 < rate < np.inf, "step", step, "must be positive and finite")
+    rate = as_positive(step, name="step")
     policy, weights = first_prior(prior, mdp), state_distribution(d, mdp)
     return _iterates(mdp, rate, policy, weights, as_sweeps(sweeps))
 

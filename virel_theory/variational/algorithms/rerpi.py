@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, is_one_of
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.budget import as_budget, budget_temperature, tempered_posterior
 from virel_theory.variational.core.e_step import expected_kl
@@ -47,7 +47,7 @@ def rerpi(
       $E_d[KL(q_k\|\pi_{k-1})] = \epsilon$; if the limit $\eta \to 0$ spends at most epsilon, it is taken and
       $\eta_k = 0$.
     - E, weights "rank": $q_k(a|s) \propto \pi_{k-1}(a|s)\ln((N_s + \frac12)/i)$, i = 1 for the best of the
-      $N_s$ existing actions of s. Sorted by $Q_k$, an action at most $10^{-10}(1 + \max|Q_k|)$ below the one
+      $N_s$ existing actions of s. Sorted by $Q_k$, an action at most $10^{-10}\max|Q_k|$ below the one
       before it is tied with it; tied actions share the mean of their ranks' weights. There is no temperature:
       it is nan.
     - M: $\pi_k = (q_k + \lambda\pi_{k-1})/(1 + \lambda)$, the maximiser of $E_d E_{q_k}[\log\pi]$ under
@@ -74,7 +74,7 @@ def rerpi(
         >>> round(first.kl, 12), first.policy.round(3).tolist()
         (0.1, [[0.28, 0.72]])
     """
-    require(weights in WEIGHTS, "weights", weights, f"must be one of {', '.join(WEIGHTS)}")
+    require(is_one_of(weights, WEIGHTS), "weights", weights, f"must be one of {', '.join(WEIGHTS)}")
     budget, bound = as_budget(epsilon), as_budget(trust, name="trust")
     start, visits, n = first_prior(prior, mdp), state_distribution(d, mdp), as_sweeps(sweeps)
 

@@ -27,6 +27,9 @@ from virel_theory.variational.parts.model_critic import critic
 from virel_theory.variational.parts.particles import check_particles, simulate_plans
 from virel_theory.variational.parts.plans import Plan, plan_posterior, plan_values
 
+TINY = float(np.finfo(np.float64).tiny)
+"""Smallest normal number, 2.2e-308."""
+
 Planner = Callable[[Plan], Array]
 """Function from a plan to the law of its first action in every state, `[S, A]`."""
 
@@ -52,7 +55,9 @@ def smcp(
     1. V: $v_k$ is the regularised value of $\pi_{k-1}$, exact; or, if `sweeps` is given, what that many
        backups $v \leftarrow E_{\pi_{k-1}}[r + \gamma E_P[v(s')] - \alpha\log(\pi_{k-1}/p)]$ make of
        $v_{k-1}$.
-    2. Proposal: $\pi_k(a|s) \propto p(a|s)\exp((r + \gamma E_P[v_k(s')])/\alpha)$, SAC's policy.
+    2. Proposal: $\pi_k(a|s) \propto p(a|s)\exp((r + \gamma E_P[v_k(s')])/\alpha)$, SAC's policy. Particles
+       draw from it; where it underflows to 0 but p does not, the smallest normal number of float64 stands
+       for it. So rewards may be as large as one likes, compared with alpha.
     3. E: the first action $\mu_k(\cdot|s)$ of a plan of h steps from every state s: a `Plan` with final
        values $v_k$, prior p, proposal $\pi_k$ and temperature alpha. With `particles=None` that of infinitely
        many particles, $\mu_k(a|s) = p(a_0=a|s_0=s,O)$. With N particles the mean over `plans` independent
@@ -87,8 +92,7 @@ def smcp(
     """
     temperature, first = as_temperature(alpha, name="alpha"), first_prior(prior, mdp)
     start = Plan(mdp, np.zeros(mdp.n_states), first, temperature, horizon, discount=discount)
-    if particles is not None:
-        check_particles(start, particles, threshold)
+    check_particles(start, 1 if particles is None else particles, threshold)
     require_steps(plans, least=1, name="plans")
     require_steps(seed, name="seed")
     planner = _limit if particles is None else _simulator(particles, plans, threshold, seed)
@@ -116,6 +120,15 @@ def _simulator(particles: int, plans: int, threshold: float, seed: int) -> Plann
     return simulated
 
 
+def _as_proposal(pi: Array, prior: Array) -> Array:
+    """Proposal `[S, A]` from a policy: positive wherever the prior is, if need be the smallest normal number.
+
+    A lucky plan may begin with an action that the policy, by its mean values, as good as never takes. Its
+    weight divides by this number, so that estimates stay unbiased; no sum of a row notices it.
+    """
+    return np.where(prior > 0, np.maximum(pi, TINY), 0.0)
+
+
 def _run(start: Plan, planner: Planner, d: Array, sweeps: int | None) -> Iterates:
     """Iterates of `smcp`, from a plan that holds its first values and settings."""
     mdp, prior, alpha, pi, v = start.mdp, start.prior, start.alpha, start.prior, start.v
@@ -123,7 +136,9 @@ def _run(start: Plan, planner: Planner, d: Array, sweeps: int | None) -> Iterate
     while step := step + 1:
         v = critic(mdp, v, pi=pi, prior=prior, alpha=alpha, sweeps=sweeps)
         pi = posterior_policy(back_up(mdp, v), prior=prior, alpha=alpha)
-        plan = Plan(mdp, v, prior, alpha, start.horizon, proposal=pi, discount=start.discount)
+        plan = Plan(
+            mdp, v, prior, alpha, start.horizon, proposal=_as_proposal(pi, prior), discount=start.discount
+        )
         mu = planner(plan)
         returns = evaluate(mdp, policy=mu, v=returns, sweeps=sweeps)
         sure = certified(mdp, policy=mu, v=returns)

@@ -6,8 +6,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_common.errors import require
-from virel_theory.checks import Array, as_number
+from virel_theory.checks import Array, as_non_negative
 from virel_theory.mdp.policy_system import mix
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.budget import as_budget
@@ -42,7 +41,7 @@ def vmpo(
     With $\pi_0$ the `prior` and $V_0 = V^{\pi_0}$ (by `sweeps` backups from 0, if given), for k = 1, 2, ...:
 
     - V: $Q_k(s, a) = r + \gamma E_{s'}[V_{k-1}]$ and $A_k(s, a) = Q_k(s, a) - E_{\pi_{k-1}}[Q_k(s, \cdot)]$,
-      set to 0 where it is at most $10^{-10}(1 + \max|Q_k|)$ in size.
+      set to 0 where it is at most $10^{-10}\max|Q_k|$ in size.
     - Batch: $p_k(s, a) = d_k(s)\pi_{k-1}(a|s)$ with the occupancy
       $d_k = (1 - \gamma)(I - \gamma P_{\pi_{k-1}}^T)^{-1}p_0$, scaled to sum 1. With `sweeps`, $d_k$ is
       $d \leftarrow (1 - \gamma)p_0 + \gamma P_{\pi_{k-1}}^T d$ as many times from $d_{k-1}$, $d_0 = p_0$.
@@ -76,8 +75,7 @@ def vmpo(
         [[0.155, 0.845]]
     """
     share, budget, n = as_share(keep), as_budget(epsilon), as_sweeps(sweeps)
-    fixed = None if eta is None else as_number(eta, name="eta")
-    require(fixed is None or 0 <= fixed < np.inf, "eta", eta, "must be non-negative and finite, or None")
+    fixed = None if eta is None else as_non_negative(eta, name="eta")
     bound = None if trust is None else as_budget(trust, name="trust")
 
     def e_step(advantage: Array, mass: Array, tol: float) -> tuple[Array, float]:

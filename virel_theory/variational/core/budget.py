@@ -21,10 +21,10 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_number, as_rows, as_temperature
+from virel_theory.checks import Array, as_distribution, as_non_negative, as_number, as_rows, as_temperature
 from virel_theory.operators.policies import as_action_values
 from virel_theory.variational.core import kernels
-from virel_theory.variational.core.e_step import as_weight, posterior_policy
+from virel_theory.variational.core.e_step import posterior_policy
 
 Divergence = Callable[[float], float]
 """Mean KL divergence of the posterior from the prior, as a function of the log-temperature."""
@@ -131,7 +131,7 @@ def tempered_posterior(q: ArrayLike, *, prior: ArrayLike, eta: float) -> Array:
         >>> tempered_posterior([[1.0, 1.0, 0.0]], prior=[[0.125, 0.375, 0.5]], eta=0.0).tolist()
         [[0.25, 0.75, 0.0]]
     """
-    temperature = as_weight(eta, name="eta")
+    temperature = as_non_negative(eta, name="eta")
     if temperature > 0:
         return posterior_policy(q, prior=prior, alpha=temperature)
     table = as_action_values(q)

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import xlogy
 
-from virel_common.errors import require
 from virel_theory.checks import (
     Array,
     as_distribution,
     as_float_array,
-    as_number,
+    as_non_negative,
+    as_plain_policy,
     as_probabilities,
+    as_probability,
     as_rows,
     as_temperature,
 )
@@ -100,7 +101,7 @@ def one_step_objective(
     table, log_p = log_prior_weights(q, prior, exponent)
     policy = as_rows(pi, table, name="pi")
     mean = (policy * np.where(policy > 0, table, 0.0)).sum(axis=1)
-    return np.asarray(mean - penalty(policy, log_p, as_weight(alpha, name="alpha")))
+    return np.asarray(mean - penalty(policy, log_p, as_non_negative(alpha, name="alpha")))
 
 
 def expected_kl(pi: ArrayLike, prior: ArrayLike, *, d: ArrayLike) -> float:
@@ -115,8 +116,7 @@ def expected_kl(pi: ArrayLike, prior: ArrayLike, *, d: ArrayLike) -> float:
         >>> round(expected_kl([[1.0, 0.0]], [[0.5, 0.5]], d=[1.0]), 4)
         0.6931
     """
-    policy = as_probabilities(pi, name="pi")
-    require(policy.ndim == 2, "pi", policy.shape, "must have shape [S, A]")
+    policy = as_plain_policy(pi, name="pi")
     reference = as_probabilities(as_float_array(prior, policy.shape, name="prior"), name="prior")
     weights = as_distribution(d, len(policy), name="d")
     if ((policy > 0) & (reference == 0) & (weights > 0)[:, None]).any():
@@ -143,16 +143,7 @@ def log_prior_weights(q: ArrayLike, prior: ArrayLike, exponent: float) -> tuple[
 
 def as_exponent(exponent: float) -> float:
     """Return the prior `exponent` rho as a float in [0, 1]."""
-    value = as_number(exponent, name="exponent")
-    require(0 <= value <= 1, "exponent", exponent, "must lie in [0, 1]")
-    return value
-
-
-def as_weight(alpha: float, *, name: str) -> float:
-    """Return the temperature `alpha` as a float >= 0: the weight of the regulariser; 0 leaves it out."""
-    value = as_number(alpha, name=name)
-    require(0 <= value < np.inf, name, alpha, "must be non-negative and finite")
-    return value
+    return as_probability(exponent, name="exponent")
 
 
 def penalty(policy: Array, log_p: Array, alpha: float) -> Array:

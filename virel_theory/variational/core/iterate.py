@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from virel_common.errors import require
 from virel_theory.checks import Array, as_distribution
 from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
-from virel_theory.mdp.tables import as_policy, as_values
+from virel_theory.mdp.tables import as_policy, as_values, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import backups
@@ -155,6 +155,7 @@ def certified(mdp: TabularMDP, *, policy: ArrayLike, v: ArrayLike) -> Certified:
 
 def state_distribution(d: ArrayLike | None, mdp: TabularMDP) -> Array:
     """Return the distribution `d [S]` over states; None is the uniform one."""
+    require_mdp(mdp)
     if d is None:
         return np.full(mdp.n_states, 1 / mdp.n_states)
     return as_distribution(d, mdp.n_states, name="d")
@@ -162,6 +163,7 @@ def state_distribution(d: ArrayLike | None, mdp: TabularMDP) -> Array:
 
 def first_prior(prior: ArrayLike | None, mdp: TabularMDP) -> Array:
     """Return the first prior `[S, A]` of an algorithm; None is uniform over the actions that exist."""
+    require_mdp(mdp)
     if prior is None:
         return np.asarray(mdp.available / mdp.available.sum(axis=1, keepdims=True), dtype=np.float64)
     return as_policy(prior, mdp, name="prior")
@@ -169,8 +171,8 @@ def first_prior(prior: ArrayLike | None, mdp: TabularMDP) -> Array:
 
 def as_sweeps(sweeps: int | None) -> int | None:
     """Return the number of backups per evaluation: a positive integer, or None for exact evaluation."""
-    whole = sweeps is None or (isinstance(sweeps, int | np.integer) and not isinstance(sweeps, bool))
-    require(whole and (sweeps is None or sweeps >= 1), "sweeps", sweeps, "must be a positive integer or None")
+    whole = isinstance(sweeps, int | np.integer) and not isinstance(sweeps, bool) and sweeps >= 1
+    require(sweeps is None or whole, "sweeps", sweeps, "must be a positive integer or None")
     return sweeps
 
 

@@ -11,8 +11,10 @@ from scipy.optimize import brentq
 from virel_common.errors import require
 from virel_theory.checks import (
     Array,
+    as_array,
     as_distribution,
     as_float_array,
+    as_plain_policy,
     as_probabilities,
     as_rows,
     first_bad,
@@ -45,7 +47,7 @@ def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
         >>> p.round(4).tolist()
         [[0.7129, 0.2871]]
     """
-    policy = as_rows(pi, np.zeros(np.shape(pi)), name="pi")
+    policy = as_plain_policy(pi, name="pi")
     old = as_rows(prior, np.zeros(policy.shape), name="prior")
     weights, bound = as_distribution(d, len(policy), name="d"), as_budget(epsilon)
 
@@ -104,9 +106,9 @@ def prior_blind(pi: ArrayLike, *, d: ArrayLike, observation: ArrayLike) -> Array
         >>> prior_blind([[1.0, 0.0], [0.0, 1.0]], d=[0.75, 0.25], observation=[0, 0]).tolist()
         [[0.75, 0.25], [0.75, 0.25]]
     """
-    policy = as_rows(pi, np.zeros(np.shape(pi)), name="pi")
+    policy = as_plain_policy(pi, name="pi")
     weights = as_distribution(d, len(policy), name="d")
-    seen = np.asarray(observation)
+    seen = as_array(observation, name="observation")
     right = seen.dtype.kind in "iu" and seen.shape == weights.shape
     require(right, "observation", f"{seen.dtype} {seen.shape}", f"must be integers of shape [{len(policy)}]")
     _, group = np.unique(seen, return_inverse=True)

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, as_non_negative
 from virel_theory.mdp.policy_system import lu_solve, mix, mixed_rows
 from virel_theory.mdp.tables import as_policy, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import (
-    as_weight,
     log_prior_weights,
     one_step_objective,
     penalty,
@@ -54,7 +53,7 @@ def regularised_value(
     """
     policy = as_policy(pi, mdp, name="pi")
     _, log_p = log_prior_weights(np.where(mdp.available, 0.0, -np.inf), prior, exponent)
-    weight = as_weight(alpha, name="alpha")
+    weight = as_non_negative(alpha, name="alpha")
     lost = (policy > 0) & np.isneginf(log_p)
     require(weight == 0 or not lost.any(), "prior", 0.0, "must be positive where `pi` has mass")
     gain = mix(policy, mdp.reward) - penalty(policy, log_p, weight)

@@ -23,8 +23,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_float_array, as_number, as_rows, as_temperature, first_bad
+from virel_theory.checks import (
+    Array,
+    as_float_array,
+    as_positive,
+    as_probability,
+    as_real,
+    as_rows,
+    as_temperature,
+    first_bad,
+    is_one_of,
+)
 from virel_theory.operators.policies import as_action_values
 from virel_theory.variational.core.e_step import as_exponent, one_step_objective, soft_maximum
 
@@ -45,7 +56,7 @@ def gated_update(lam: ArrayLike, delta: ArrayLike, *, gate: float) -> Array:
         [0.75, 1.25]
     """
     weight = as_gate(gate)
-    start = np.asarray(lam, dtype=np.float64)
+    start = as_real(lam, name="lam")
     proposal = as_float_array(delta, start.shape, name="delta")
     if weight in (0.0, 1.0):
         return (start if weight == 1.0 else proposal).copy()
@@ -171,25 +182,20 @@ def as_positive_prior(prior: ArrayLike, table: Array) -> Array:
 
 def as_iterations(iterations: int) -> int:
     """Return the number of inference steps, an integer >= 0."""
-    value = as_number(iterations, name="iterations")
-    require(value >= 0 and value == int(value), "iterations", iterations, "must be an integer, at least 0")
-    return int(value)
+    return as_whole(iterations, name="iterations")
 
 
 def as_gate(gate: float) -> float:
     """Return the gate of (15), a number in [0, 1]."""
-    value = as_number(gate, name="gate")
-    require(0 <= value <= 1, "gate", gate, "must lie in [0, 1]")
-    return value
+    return as_probability(gate, name="gate")
 
 
 def as_length(step: float | None, *, alpha: float, form: str) -> float | None:
     """Return the length of inference steps: positive, at most 1/alpha for mirror steps; None stays None."""
-    require(form in ("mirror", "gradient"), "form", form, "must be 'mirror' or 'gradient'")
+    require(is_one_of(form, ("mirror", "gradient")), "form", form, "must be 'mirror' or 'gradient'")
     if step is None:
         return None
-    value = as_number(step, name="step")
-    require(0 < value < np.inf, "step", step, "must be positive and finite")
+    value = as_positive(step, name="step")
     rule = f"must be at most 1/alpha = {1 / alpha:.6g} for mirror steps, where they are exact"
     require(form == "gradient" or value <= 1 / alpha, "step", step, rule)
     return value

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, Mask, as_number
+from virel_theory.checks import Array, Mask, as_non_negative, as_probability
 from virel_theory.mdp.policy_system import mix
-from virel_theory.mdp.tables import as_policy, as_values
+from virel_theory.mdp.tables import as_policy, as_values, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.variational.core.e_step import one_step_objective
+from virel_theory.variational.core.e_step import as_exponent, one_step_objective
 
 
 def expanded_value(
@@ -52,11 +53,11 @@ def expanded_value(
         >>> expanded_value(mdp, [4.0], pi=half, prior=half, alpha=1.0, steps=2).tolist()
         [1.75]
     """
+    require_mdp(model, name="model")
     require_steps(steps)
     value, policy = as_values(v, model, name="v"), as_policy(pi, model, name="pi")
-    if steps == 0:
-        return value.copy()
     cost = _kl_cost(model, policy, prior, alpha=alpha, exponent=exponent)
+    value = value.copy()
     for _ in range(steps):
         value = mix(policy, model.reward + model.gamma * model.expect_next(value)) - cost
     return value
@@ -92,9 +93,9 @@ def expanded_action_value(
         >>> expanded_action_value(mdp, [4.0], pi=half, prior=half, alpha=1.0, steps=2).tolist()
         [[2.25, 1.25]]
     """
+    require_mdp(model, name="model")
     require_steps(steps, least=1)
-    lam = as_number(trace, name="trace")
-    require(0 <= lam <= 1, "trace", trace, "must lie in [0, 1]")
+    lam = as_probability(trace, name="trace")
     value, policy = as_values(v, model, name="v"), as_policy(pi, model, name="pi")
     cost = _kl_cost(model, policy, prior, alpha=alpha, exponent=exponent)
     mixed = value.copy()
@@ -152,12 +153,11 @@ def perturbed_model(mdp: TabularMDP, *, noise: float, seed: int = 0) -> TabularM
         >>> perturbed_model(mdp, noise=0.5, seed=2).transition.tolist()
         [[[0.0, 1.0]], [[0.0, 1.0]]]
     """
-    nu = as_number(noise, name="noise")
-    require(0 <= nu <= 1, "noise", noise, "must lie in [0, 1]")
-    require(isinstance(seed, int | np.integer) and seed >= 0, "seed", seed, "must be a non-negative integer")
+    require_mdp(mdp)
+    nu, source = as_probability(noise, name="noise"), as_whole(seed, name="seed")
     if nu == 0:
         return mdp
-    wrong = np.random.default_rng(seed).integers(mdp.n_states, size=mdp.shape)
+    wrong = np.random.default_rng(source).integers(mdp.n_states, size=mdp.shape)
     weight = np.where(mdp.available & ~_absorbing(mdp)[:, None], nu, 0.0).ravel()
     rows = np.arange(weight.size)
     shape = (weight.size, mdp.n_states)
@@ -171,6 +171,8 @@ def perturbed_model(mdp: TabularMDP, *, noise: float, seed: int = 0) -> TabularM
 
 def require_model(mdp: TabularMDP, model: TabularMDP) -> None:
     """Raise `InputError` unless `model` has the shape, the actions and the discount of `mdp`."""
+    require_mdp(mdp)
+    require_mdp(model, name="model")
     require(model.shape == mdp.shape, "model", model.shape, f"must have the shape {mdp.shape} of the MDP")
     require(model.gamma == mdp.gamma, "model", model.gamma, f"must have the discount {mdp.gamma} of the MDP")
     same = bool((model.available == mdp.available).all())
@@ -179,8 +181,7 @@ def require_model(mdp: TabularMDP, model: TabularMDP) -> None:
 
 def require_steps(steps: int, *, least: int = 0, name: str = "steps") -> None:
     """Raise `InputError` unless `steps`, the argument called `name`, is an integer from `least` on."""
-    ok = isinstance(steps, int | np.integer) and steps >= least
-    require(ok, name, steps, f"must be an integer of at least {least}")
+    as_whole(steps, name=name, least=least)
 
 
 def _absorbing(mdp: TabularMDP) -> Mask:
@@ -196,10 +197,11 @@ def _absorbing(mdp: TabularMDP) -> Mask:
 
 def _kl_cost(model: TabularMDP, policy: Array, prior: ArrayLike, *, alpha: float, exponent: float) -> Array:
     r"""Cost $\alpha\sum_a\pi\log(\pi/p^\rho)$ of one step per state, `[S]`: reward units."""
-    base = as_policy(prior, model, name="prior")
+    base, weight = as_policy(prior, model, name="prior"), as_non_negative(alpha, name="alpha")
+    rho = as_exponent(exponent)
     zero = np.where(model.available, 0.0, -np.inf)
-    if alpha == 0:
+    if weight == 0:
         return np.zeros(model.n_states)
-    cost = -one_step_objective(zero, pi=policy, prior=base, alpha=alpha, exponent=exponent)
+    cost = -one_step_objective(zero, pi=policy, prior=base, alpha=weight, exponent=rho)
     require(bool(np.isfinite(cost).all()), "pi", "inf", "must be 0 where the prior is: its KL is infinite")
     return cost

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_number, as_real, as_temperature
+from virel_theory.checks import Array, as_finite, as_positive, as_real, as_temperature, require_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +126,7 @@ def gaussian_kl_parts(old: GaussianPolicy, new: GaussianPolicy) -> GaussianKLPar
         >>> parts.mean, parts.spread
         (2.0, 0.0)
     """
+    require_same_size(old, new, names=("old", "new"))
     return GaussianKLParts(
         mean=gaussian_kl(old, GaussianPolicy(new.mean, old.variance)),
         spread=gaussian_kl(old, GaussianPolicy(old.mean, new.variance)),
@@ -157,8 +158,7 @@ def gaussian_budget_temperature(
         0.1
     """
     target, c = as_quadratic(policy, optimum, curvature)
-    budget = as_number(epsilon, name="epsilon")
-    require(0 < budget < np.inf, "epsilon", epsilon, "must be positive and finite")
+    budget = as_positive(epsilon, name="epsilon")
     require(bool(c.any()), "curvature", c.tolist(), "must not be 0 in every component")
     slope, shift = c * policy.variance, (target - policy.mean) ** 2 / policy.variance
 
@@ -209,11 +209,14 @@ def _enough(excess: Callable[[float], float], slope: Array) -> float:
 
 def as_quadratic(policy: GaussianPolicy, optimum: ArrayLike, curvature: ArrayLike) -> tuple[Array, Array]:
     """Stationary point and curvature of Q as vectors that fit the policy."""
+    require_kind(policy, GaussianPolicy, name="policy")
     shape = policy.mean.shape
     return as_finite(optimum, shape, name="optimum"), as_finite(curvature, shape, name="curvature")
 
 
 def require_same_size(p: GaussianPolicy, q: GaussianPolicy, *, names: tuple[str, str] = ("p", "q")) -> None:
     """Check that two Gaussian policies, the arguments called `names`, have as many components."""
+    for name, policy in zip(names, (p, q), strict=True):
+        require_kind(policy, GaussianPolicy, name=name)
     rule = f"must have the shape of `{names[0]}`, {p.mean.shape}"
     require(p.mean.shape == q.mean.shape, names[1], q.mean.shape, rule)

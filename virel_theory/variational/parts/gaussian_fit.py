@@ -10,8 +10,9 @@ from itertools import count
 import numpy as np
 from numpy.typing import ArrayLike
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_number, as_probabilities, as_real
+from virel_theory.checks import Array, as_finite, as_generator, as_number, as_probabilities, as_real
 from virel_theory.variational.core.budget import budget_temperature, tempered_posterior
 from virel_theory.variational.parts.gaussian import (
     GaussianPolicy,
@@ -108,7 +109,8 @@ def gaussian_iterates(
         True
     """
     target, c = as_quadratic(policy, optimum, curvature)
-    require(0 < as_number(step, name="step") <= 1, "step", step, "must lie in (0, 1]")
+    share = as_number(step, name="step")
+    require(0 < share <= 1, "step", step, "must lie in (0, 1]")
     if samples is None:
         gaussian_budget_temperature(policy, optimum=target, curvature=c, epsilon=epsilon)  # checks them
 
@@ -116,22 +118,18 @@ def gaussian_iterates(
             eta = gaussian_budget_temperature(now, optimum=target, curvature=c, epsilon=epsilon)
             return gaussian_posterior(now, optimum=target, curvature=c, eta=eta)
 
-        return _iterates(policy, e_step, decoupled, step)
-    require(isinstance(samples, int) and samples >= 2, "samples", samples, "must be an integer of at least 2")
-    require(
-        isinstance(rng, np.random.Generator), "rng", rng, "must be a numpy Generator if `samples` is given"
-    )
+        return _iterates(policy, e_step, decoupled, share)
+    n, generator = as_whole(samples, name="samples", least=2), as_generator(rng)
     budget = as_number(epsilon, name="epsilon")
-    require(0 < budget < np.log(samples), "epsilon", epsilon, f"must lie in (0, log {samples})")
-    return _iterates(policy, _sampled(target, c, budget, samples, rng), decoupled, step)
+    require(0 < budget < np.log(n), "epsilon", epsilon, f"must lie in (0, log {n})")
+    return _iterates(policy, _sampled(target, c, budget, n, generator), decoupled, share)
 
 
 def _sampled(
-    target: Array, c: Array, epsilon: float, samples: int, rng: np.random.Generator | None
+    target: Array, c: Array, epsilon: float, samples: int, generator: np.random.Generator
 ) -> Callable[[GaussianPolicy], GaussianPolicy]:
     """E-step from `samples` actions of the policy: the moments of the weighted samples."""
-    assert rng is not None
-    generator, even = rng, np.full((1, samples), 1 / samples)
+    even = np.full((1, samples), 1 / samples)
 
     def e_step(now: GaussianPolicy) -> GaussianPolicy:
         actions = now.mean + np.sqrt(now.variance) * generator.normal(size=(samples, len(now.mean)))

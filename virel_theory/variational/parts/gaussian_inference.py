@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_number
+from virel_theory.checks import Array, as_finite_number, as_positive, as_real, first_bad, require_kind
 from virel_theory.variational.parts.amortisation import as_iterations
 
 
@@ -48,7 +48,7 @@ class GaussianTask:
     def __post_init__(self) -> None:
         """Check that every number is finite, the curvature not negative, spread and temperature positive."""
         for name, value in vars(self).items():
-            require(bool(np.isfinite(as_number(value, name=name))), name, value, "must be finite")
+            object.__setattr__(self, name, as_finite_number(value, name=name))
         require(self.curvature >= 0, "curvature", self.curvature, "must not be negative: Q must be concave")
         require(self.prior_std > 0, "prior_std", self.prior_std, "must be positive")
         require(self.alpha > 0, "alpha", self.alpha, "must be positive")
@@ -68,7 +68,7 @@ class GaussianTask:
 def gaussian_objective(task: GaussianTask, *, mean: ArrayLike, std: ArrayLike) -> Array:
     r"""E-step objective of a Gaussian posterior on a quadratic action value, Eq. (16).
 
-    Args: task: the state. mean, std: parameters of the posterior, std > 0; arrays of one shape.
+    Args: task: the state. mean, std: parameters of the posterior, std > 0; arrays of one shape, or numbers.
     Returns: reward units, in that shape; error 16 ulps of the terms.
     Raises: InputError: if a standard deviation is not positive.
 
@@ -77,7 +77,10 @@ def gaussian_objective(task: GaussianTask, *, mean: ArrayLike, std: ArrayLike) -
         >>> gaussian_objective(task, mean=0.0, std=1.0).item()  # the prior: no KL, E[Q] = -(1 + 1)
         -2.0
     """
-    mu, sigma = np.asarray(mean, dtype=np.float64), _spread(std)
+    require_kind(task, GaussianTask, name="task")
+    mu, sigma = as_real(mean, name="mean"), _spread(std)
+    fits = mu.shape == sigma.shape or 0 in {mu.ndim, sigma.ndim}
+    require(fits, "std", sigma.shape, f"must have the shape of `mean`, {mu.shape}")
     reward = -task.curvature / 2 * ((mu - task.peak) ** 2 + sigma**2)
     moved = (sigma**2 + (mu - task.prior_mean) ** 2) / (2 * task.prior_std**2)
     return np.asarray(reward - task.alpha * (np.log(task.prior_std / sigma) + moved - 0.5))
@@ -98,7 +101,8 @@ def gaussian_family_gap(task: GaussianTask, *, std: float) -> float:
         >>> gaussian_family_gap(task, std=0.5), round(gaussian_family_gap(task, std=1.0), 4)
         (0.0, 0.8069)
     """
-    ratio = float(_spread(std)) / task.best[1]
+    require_kind(task, GaussianTask, name="task")
+    ratio = as_positive(std, name="std") / task.best[1]
     return float(task.alpha * (ratio**2 / 2 - 0.5 - np.log(ratio)))
 
 
@@ -118,6 +122,7 @@ def gaussian_safe_step(task: GaussianTask) -> float:
         >>> gaussian_safe_step(GaussianTask(3.0, 4.0, 0.0, 1.0, 1.0))
         0.125
     """
+    require_kind(task, GaussianTask, name="task")
     return 1 / (task.precision * max(1.0, 2 * task.prior_std**2))
 
 
@@ -136,8 +141,8 @@ def gaussian_inference(task: GaussianTask, *, iterations: int, step: float) -> t
         >>> gaussian_inference(task, iterations=2, step=0.125)[0].tolist()
         [0.0, 1.5, 2.25]
     """
-    n, t = as_iterations(iterations), as_number(step, name="step")
-    require(0 < t < np.inf, "step", step, "must be positive and finite")
+    require_kind(task, GaussianTask, name="task")
+    n, t = as_iterations(iterations), as_positive(step, name="step")
     mean, log_std = np.full(n + 1, float(task.prior_mean)), np.full(n + 1, float(np.log(task.prior_std)))
     for j in range(n):
         pull = task.alpha * (task.prior_mean - mean[j]) / task.prior_std**2
@@ -147,6 +152,6 @@ def gaussian_inference(task: GaussianTask, *, iterations: int, step: float) -> t
 
 
 def _spread(std: ArrayLike) -> Array:
-    out = np.asarray(std, dtype=np.float64)
-    require(bool((out > 0).all()), "std", std, "must be positive")
+    out = as_real(std, name="std")
+    first_bad(~(out > 0), out, name="std", rule="must be positive")
     return out

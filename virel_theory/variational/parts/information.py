@@ -5,11 +5,13 @@ per state, its *observation*. A latent policy draws z from its high level $\pi^H
 from its low level $\pi^L(a|z,s)$. High levels are `[S, Z]`, low levels `[Z, S, A]`.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import Array, as_distribution, as_probabilities
+from virel_theory.checks import Array, as_array, as_distribution, as_plain_policy, as_probabilities
 from virel_theory.operators.policies import kl_divergence
 
 Ints = NDArray[np.int64]
@@ -19,12 +21,12 @@ def as_observation(observation: str | ArrayLike | None, n_states: int) -> Ints:
     """Return observations as integers `[S]`, from a list or a text such as `"0,0,1"`; None: one per state."""
     if observation is None:
         return np.arange(n_states)
-    try:
-        out = np.array(
-            [int(x) for x in observation.split(",")] if isinstance(observation, str) else observation
-        )
-    except (TypeError, ValueError):
-        raise InputError(f"`observation` must be one integer per state; found {observation!r}") from None
+    listed: Any = observation
+    if isinstance(observation, str):
+        parts = [x.strip() for x in observation.split(",")]
+        whole = all(x.isascii() and x.removeprefix("-").isdigit() for x in parts)
+        listed = [int(x) for x in parts] if whole else observation
+    out = as_array(listed, name="observation")
     require(out.dtype.kind in "iu", "observation", observation, "must be one integer per state")
     require(out.shape == (n_states,), "observation", out.shape, f"must have shape [{n_states}]")
     return np.unique(out, return_inverse=True)[1].astype(np.int64)
@@ -58,8 +60,9 @@ def conditional_information(pi: ArrayLike, *, d: ArrayLike, observation: ArrayLi
         >>> conditional_information([[1.0, 0.0], [0.0, 1.0]], d=[0.5, 0.5], observation=[0, 1])
         0.0
     """
-    policy = _rows(pi, name="pi", ndim=2)
+    policy = as_plain_policy(pi, name="pi")
     weights = as_distribution(d, len(policy), name="d")
+    require(observation is not None, "observation", None, "must be one integer per state")
     cell = as_observation(observation, len(policy))
     joint = np.zeros((int(cell.max()) + 1, policy.shape[1]))
     np.add.at(joint, cell, weights[:, None] * policy)

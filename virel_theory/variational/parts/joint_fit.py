@@ -4,8 +4,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_float_array, as_number, as_probabilities, first_bad
+from virel_theory.checks import (
+    Array,
+    as_distribution,
+    as_float_array,
+    as_plain_policy,
+    as_positive,
+    first_bad,
+)
 from virel_theory.operators.policies import kl_divergence
 
 
@@ -37,7 +43,7 @@ def joint_m_step(psi: ArrayLike, *, policy: ArrayLike, d: ArrayLike, trust: floa
         >>> joint_m_step([[1.0, 0.0]], policy=[[0.5, 0.5]], d=[1.0], trust=None).tolist()
         [[1.0, 0.0]]
     """
-    old = as_probabilities(policy, name="policy")
+    old = as_plain_policy(policy, name="policy")
     weight = as_float_array(psi, old.shape, name="psi")
     first_bad((weight > 0) & (old == 0), weight, name="psi", rule="must be 0 where the old policy is")
     as_distribution(weight.ravel(), weight.size, name="psi")
@@ -50,8 +56,7 @@ def joint_m_step(psi: ArrayLike, *, policy: ArrayLike, d: ArrayLike, trust: floa
     )
     if trust is None:
         return _fit(weight, old, visits, 0.0)
-    bound = as_number(trust, name="trust")
-    require(0 < bound < np.inf, "trust", trust, "must be positive and finite, or None")
+    bound = as_positive(trust, name="trust")
     return _fit(weight, old, visits, _multiplier(weight, old, visits, bound))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_number
+from virel_theory.checks import Array, as_probability
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.regularised import back_up, regularised_value
 from virel_theory.variational.parts.expansion import (
@@ -27,9 +27,10 @@ def critic(mdp: TabularMDP, v: Array, *, pi: Array, prior: Array, alpha: float, 
 
 def model_or_perturbed(mdp: TabularMDP, model: TabularMDP | None, *, noise: float, seed: int) -> TabularMDP:
     """Return the model, checked against the MDP; None stands for the MDP itself, perturbed by `noise`."""
+    perturbed = perturbed_model(mdp, noise=noise, seed=seed)
     if model is None:
-        return perturbed_model(mdp, noise=noise, seed=seed)
-    require(noise == 0, "noise", noise, "must be 0 if a `model` is given")
+        return perturbed
+    require(perturbed is mdp, "noise", noise, "must be 0 if a `model` is given")
     require_model(mdp, model)
     return model
 
@@ -37,11 +38,11 @@ def model_or_perturbed(mdp: TabularMDP, model: TabularMDP | None, *, noise: floa
 def expansion(mdp: TabularMDP, model: TabularMDP, horizon: int, trace: float) -> Expansion:
     """Expansion through `horizon` steps of the model; for 0 the model-free backup of the MDP."""
     require_steps(horizon, name="horizon")
-    require(0 <= as_number(trace, name="trace") <= 1, "trace", trace, "must lie in [0, 1]")
+    weight = as_probability(trace, name="trace")
     if horizon == 0:
         return lambda v, **_: back_up(mdp, v)
 
     def through_model(v: Array, *, pi: Array, prior: Array, alpha: float) -> Array:
-        return expanded_action_value(model, v, pi=pi, prior=prior, alpha=alpha, steps=horizon, trace=trace)
+        return expanded_action_value(model, v, pi=pi, prior=prior, alpha=alpha, steps=horizon, trace=weight)
 
     return through_model

@@ -7,7 +7,7 @@ weights with which the objective counts the states.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, U
+from virel_theory.checks import Array, U, as_temperature
 from virel_theory.mdp.policy_system import lu_solve, mixed_rows, transposed
 from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
@@ -38,13 +38,14 @@ def regularised_optimum(
         >>> q.round(4).tolist()  # log 2
         [[0.6931, 0.6931]]
     """
-    p = as_policy(prior, mdp, name="prior")
+    p, temperature = as_policy(prior, mdp, name="prior"), as_temperature(alpha, name="alpha")
+    unit = temperature + float(np.abs(mdp.reward).max())  # of the rounding: values may be far smaller
     pi, v = p, np.full(mdp.n_states, -np.inf)
     for _ in range(MAX_STEPS):
-        before, v = v, regularised_value(mdp, pi=pi, prior=p, alpha=alpha, exponent=exponent)
+        before, v = v, regularised_value(mdp, pi=pi, prior=p, alpha=temperature, exponent=exponent)
         q = back_up(mdp, v)
-        pi = posterior_policy(q, prior=p, alpha=alpha, exponent=exponent)
-        size = 1 + float(np.abs(v).max())
+        pi = posterior_policy(q, prior=p, alpha=temperature, exponent=exponent)
+        size = unit + float(np.abs(v).max())
         if np.abs(v - before).max() <= 16 * U * size / (1 - mdp.gamma):
             break
     return q, pi

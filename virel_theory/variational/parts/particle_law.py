@@ -16,8 +16,9 @@ import numpy as np
 from scipy import sparse
 from scipy.special import logsumexp
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, is_one_of
 from virel_theory.variational.parts.particles import check_particles, effective_size, log_increment
 from virel_theory.variational.parts.plans import Plan
 
@@ -100,12 +101,15 @@ def particle_law(
         ([0.25, 0.5, 0.25], 0.6201)
     """
     share = check_particles(plan, particles, threshold)
-    require(state in range(plan.mdp.n_states), "state", state, "must be a state of the MDP")
-    require(resampling in RESAMPLING, "resampling", resampling, f"must be one of {', '.join(RESAMPLING)}")
+    first = as_whole(state, name="state")
+    require(first < plan.mdp.n_states, "state", state, "must be a state of the MDP")
+    require(
+        is_one_of(resampling, RESAMPLING), "resampling", resampling, f"must be one of {', '.join(RESAMPLING)}"
+    )
     orderless = resampling == "multinomial" or particles == 2
     require(orderless, "particles", particles, "must be 2 for systematic resampling")
-    start = (0, int(state), 0.0)
-    law: Law = {(float(plan.v[state] / plan.alpha), (start,) * particles): 1.0}
+    start = (0, first, 0.0)
+    law: Law = {(float(plan.v[first] / plan.alpha), (start,) * particles): 1.0}
     for t in range(plan.horizon):
         if t > 0:
             _require_few(len(law) * particles**particles)
@@ -117,8 +121,8 @@ def particle_law(
     log_w = np.array([[w for _, _, w in particles_of] for _, particles_of in systems])
     log_z = np.array([log_z for log_z, _ in systems]) + _log_mean(log_w)
     weights = np.exp(log_w - logsumexp(log_w, axis=1, keepdims=True))
-    first = np.array([[a for a, _, _ in particles_of] for _, particles_of in systems])
-    estimates = np.stack([(weights * (first == a)).sum(axis=1) for a in range(plan.mdp.n_actions)], axis=1)
+    actions = np.array([[a for a, _, _ in particles_of] for _, particles_of in systems])
+    estimates = np.stack([(weights * (actions == a)).sum(axis=1) for a in range(plan.mdp.n_actions)], axis=1)
     return ParticleLaw(np.array([law[system] for system in systems]), log_z, estimates)
 
 

@@ -23,8 +23,8 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_number, first_bad
-from virel_theory.variational.parts.plans import Plan, require_count
+from virel_theory.checks import Array, as_generator, as_non_negative, as_real, first_bad
+from virel_theory.variational.parts.plans import Plan, require_count, require_plan
 
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
@@ -88,24 +88,24 @@ def simulate_plans(
         >>> simulate_plans(plan, states=[0], particles=4, rng=np.random.default_rng(0)).policy.shape
         (1, 2)
     """
-    share = check_particles(plan, particles, threshold)
-    starts = np.asarray(states)
+    share, source = check_particles(plan, particles, threshold), as_generator(rng)
+    starts = as_real(states, name="states")
     require(starts.ndim == 1 and starts.size > 0, "states", starts.shape, "must have shape [n], n >= 1")
     known = np.isin(starts, np.arange(plan.mdp.n_states))
-    first_bad(~known, starts.astype(np.float64), name="states", rule="must be states of the MDP")
+    first_bad(~known, starts, name="states", rule="must be states of the MDP")
     s = np.repeat(starts.astype(np.int64)[:, None], particles, axis=1)
     moves, proposal = sparse.csr_array(plan.mdp.csr_transition, copy=True), sparse.csr_array(plan.proposal)
-    first, log_w, log_z = np.zeros_like(s), np.zeros(s.shape), plan.v[starts] / plan.alpha
+    first, log_w, log_z = np.zeros_like(s), np.zeros(s.shape), plan.v[s[:, 0]] / plan.alpha
     for t in range(plan.horizon):
         if t > 0:
-            chosen = _ancestors(log_w, rng.random(s.shape))
+            chosen = _ancestors(log_w, source.random(s.shape))
             poor = effective_size(log_w) < share * particles
             log_z = log_z + np.where(poor, _log_mean(log_w), 0.0)
             rows = np.where(poor[:, None], chosen, np.arange(particles))
             s, first = np.take_along_axis(s, rows, 1), np.take_along_axis(first, rows, 1)
             log_w = np.where(poor[:, None], 0.0, log_w)
-        a = _invert(proposal, s, rng.random(s.shape))
-        ahead = _invert(moves, s * plan.mdp.n_actions + a, rng.random(s.shape))
+        a = _invert(proposal, s, source.random(s.shape))
+        ahead = _invert(moves, s * plan.mdp.n_actions + a, source.random(s.shape))
         log_w = log_w + log_increment(plan, t, s, a, ahead)
         first, s = (a if t == 0 else first), ahead
     weights = log_w - logsumexp(log_w, axis=1, keepdims=True)
@@ -136,17 +136,17 @@ def log_increment(plan: Plan, t: int, s: Indices, a: Indices, ahead: Indices) ->
 
 def effective_size(log_w: Array) -> Array:
     r"""Effective sample size $(\sum_n w_n)^2/\sum_n w_n^2$ of log-weights `[..., N]`, Kong et al. 1994."""
-    out: Array = np.exp(2 * logsumexp(log_w, axis=-1) - logsumexp(2 * log_w, axis=-1))
+    shares = log_w - log_w.max(axis=-1, keepdims=True)  # else rounding grows with the weights
+    out: Array = np.exp(2 * logsumexp(shares, axis=-1) - logsumexp(2 * shares, axis=-1))
     return out
 
 
 def check_particles(plan: Plan, particles: int, threshold: float) -> float:
     """Check the settings of a particle plan and return its threshold as a float."""
+    require_plan(plan)
     require(plan.alpha > 0, "alpha", plan.alpha, "must be positive")
     require_count(particles, name="particles")
-    share = as_number(threshold, name="threshold")
-    require(0 <= share < np.inf, "threshold", threshold, "must be non-negative and finite")
-    return share
+    return as_non_negative(threshold, name="threshold")
 
 
 def _log_mean(log_w: Array) -> Array:

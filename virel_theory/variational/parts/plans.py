@@ -22,9 +22,10 @@ import numpy as np
 from scipy import sparse
 from scipy.special import logsumexp
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_number, first_bad
-from virel_theory.mdp.tables import as_policy, as_values
+from virel_theory.checks import Array, as_non_negative, as_probability, first_bad, require_kind
+from virel_theory.mdp.tables import as_policy, as_values, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
 from virel_theory.variational.core.budget import tempered_posterior
@@ -65,22 +66,21 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Validate every field and store float64 arrays."""
+        require_mdp(self.mdp)
         prior = as_policy(self.prior, self.mdp, name="prior")
         proposal = prior if self.proposal is None else as_policy(self.proposal, self.mdp, name="proposal")
-        rule = "must be positive exactly where the prior is"
+        rule = "must be positive exactly where the prior is (2.2e-308 will do where it underflows)"
         first_bad((proposal > 0) != (prior > 0), proposal, name="proposal", rule=rule)
-        alpha = as_number(self.alpha, name="alpha")
-        require(0 <= alpha < np.inf, "alpha", self.alpha, "must be non-negative and finite")
-        discount = self.mdp.gamma if self.discount is None else as_number(self.discount, name="discount")
-        require(0 <= discount <= 1, "discount", self.discount, "must lie in [0, 1]")
-        require_count(self.horizon, name="horizon")
+        alpha, horizon = as_non_negative(self.alpha, name="alpha"), self.horizon
+        discount = self.mdp.gamma if self.discount is None else as_probability(self.discount, name="discount")
+        require_count(horizon, name="horizon")
         for name, value in {
             "v": as_values(self.v, self.mdp, name="v"),
             "prior": prior,
             "proposal": proposal,
             "alpha": alpha,
             "discount": discount,
-            "horizon": int(self.horizon),
+            "horizon": int(horizon),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -106,6 +106,7 @@ def plan_values(plan: Plan) -> tuple[Array, Array]:
         >>> q.tolist(), v.round(4).tolist()
         ([[[2.0, 1.0]]], [[1.6201], [1.0]])
     """
+    require_plan(plan)
     mdp, h, csr = plan.mdp, plan.horizon, sparse.csr_array(plan.mdp.csr_transition)
     q, v = np.empty((h, *mdp.shape)), np.empty((h + 1, mdp.n_states))
     v[h] = plan.discount**h * plan.v
@@ -152,6 +153,7 @@ def plan_log_evidence(plan: Plan) -> Array:
         >>> plan_log_evidence(plan).round(4).tolist()
         [1.2402]
     """
+    require_plan(plan)
     require(plan.alpha > 0, "alpha", plan.alpha, "must be positive")
     out: Array = plan_values(plan)[1][0] / plan.alpha
     return out
@@ -159,7 +161,12 @@ def plan_log_evidence(plan: Plan) -> Array:
 
 def require_count(n: int, *, name: str) -> None:
     """Raise `InputError` unless `n`, the argument called `name`, is a positive integer."""
-    require(isinstance(n, int | np.integer) and n >= 1, name, n, "must be a positive integer")
+    as_whole(n, name=name, least=1)
+
+
+def require_plan(plan: Plan) -> None:
+    """Raise `InputError` unless the argument `plan` is a `Plan`."""
+    require_kind(plan, Plan, name="plan")
 
 
 def _lucky_mean(csr: sparse.csr_array, v: Array, alpha: float) -> Array:

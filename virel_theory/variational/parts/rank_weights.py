@@ -3,16 +3,18 @@ r"""E-step of RERPI with weights by rank, as in CMA-ES, over all actions of a st
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_common.errors import require
-from virel_theory.checks import Array, as_rows
+from virel_theory.checks import Array, as_non_negative, as_rows
 from virel_theory.operators.policies import as_action_values
 
 TIE_TOL = 1e-10
 
 
 def tie_tolerance(q: Array) -> float:
-    """Distance of action values up to which RERPI and V-MPO take them to be tied: 1e-10 (1 + max|q|)."""
-    return TIE_TOL * (1 + float(np.abs(q[np.isfinite(q)]).max()))
+    """Distance of action values up to which RERPI and V-MPO take them to be tied: 1e-10 max|q|.
+
+    Relative, as their rounding is: the unit of the rewards plays no role.
+    """
+    return TIE_TOL * float(np.abs(q[np.isfinite(q)]).max())
 
 
 def rank_posterior(q: ArrayLike, *, prior: ArrayLike, tie_tol: float = 0.0) -> Array:
@@ -37,8 +39,7 @@ def rank_posterior(q: ArrayLike, *, prior: ArrayLike, tie_tol: float = 0.0) -> A
     """
     table = as_action_values(q)
     p = as_rows(prior, table, name="prior")
-    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
-    weighted = p * _rank_weights(table, tie_tol)
+    weighted = p * _rank_weights(table, as_non_negative(tie_tol, name="tie_tol"))
     out: Array = weighted / weighted.sum(axis=1, keepdims=True)
     return out
 

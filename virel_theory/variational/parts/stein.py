@@ -20,8 +20,19 @@ import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_finite, as_real, as_temperature, first_bad
+from virel_theory.checks import (
+    Array,
+    as_distribution,
+    as_finite,
+    as_positive,
+    as_real,
+    as_temperature,
+    first_bad,
+    is_one_of,
+    require_kind,
+)
 
 Space = Literal["u", "a"]
 STEP = 1 / 16
@@ -61,7 +72,7 @@ def stein_direction(
     """
     x = _as_line(particles, name="particles")
     y = x if at is None else _as_line(at, name="at")
-    slope, h = as_finite(score, x.shape, name="score"), as_temperature(bandwidth, name="bandwidth")
+    slope, h = as_finite(score, x.shape, name="score"), as_positive(bandwidth, name="bandwidth")
     w = np.full(x.shape, 1 / x.size) if weights is None else as_distribution(weights, x.size, name="weights")
     apart = (x[:, None] - y[None, :]) / h
     kernel = np.exp(-(apart**2) / 2)
@@ -82,6 +93,7 @@ def squashed_score(u: ArrayLike, *, q: Polynomial, alpha: float) -> Array:
         >>> squashed_score([0.0], q=Polynomial([0.0, 3.0]), alpha=2.0).tolist()
         [1.5]
     """
+    require_kind(q, Polynomial, name="q")
     a = np.tanh(_as_line(u, name="u"))
     out: Array = (1 - a**2) * q.deriv()(a) / as_temperature(alpha, name="alpha") - 2 * a
     return out
@@ -103,6 +115,7 @@ def misplaced_score(a: ArrayLike, *, q: Polynomial, alpha: float) -> Array:
         >>> misplaced_score([0.5], q=Polynomial([0.0, 3.0]), alpha=2.0).round(4).tolist()
         [0.1667]
     """
+    require_kind(q, Polynomial, name="q")
     x = _as_line(a, name="a")
     first_bad(np.abs(x) >= 1, x, name="a", rule="must lie in (-1, 1)")
     out: Array = q.deriv()(x) / as_temperature(alpha, name="alpha") - 2 * x / (1 - x**2)
@@ -137,13 +150,14 @@ def stein_flow(
     """
     a = _as_line(particles, name="particles")
     first_bad(np.abs(a) >= 1, a, name="particles", rule="must lie in (-1, 1)")
-    size = as_temperature(step, name="step")
-    require(isinstance(n_steps, int) and n_steps >= 0, "n_steps", n_steps, "must be an integer of at least 0")
-    require(space in ("u", "a"), "space", space, "must be 'u' or 'a'")
+    require_kind(q, Polynomial, name="q")
+    size, temperature = as_positive(step, name="step"), as_temperature(alpha, name="alpha")
+    n = as_whole(n_steps, name="n_steps")
+    require(is_one_of(space, ("u", "a")), "space", space, "must be 'u' or 'a'")
     x = np.arctanh(a) if space == "u" else a
     score = squashed_score if space == "u" else misplaced_score
-    for _ in range(n_steps):
-        slope = score(x, q=q, alpha=alpha)
+    for _ in range(n):
+        slope = score(x, q=q, alpha=temperature)
         x = x + size * stein_direction(x, score=slope, bandwidth=_median_bandwidth(x))
         x = x if space == "u" else np.clip(x, -1 + 1e-6, 1 - 1e-6)
     return np.tanh(x) if space == "u" else x
@@ -189,7 +203,8 @@ def action_weights(*, q: Polynomial, alpha: float, power: int = 0) -> Array:
         >>> round(float(p @ np.tanh(u)), 6)  # coth(1) - 1
         0.313035
     """
-    require(power >= 0, "power", power, "must be at least 0")
+    require_kind(q, Polynomial, name="q")
+    power = as_whole(power, name="power")
     u, w = tanh_rule()
     log_density = q(np.tanh(u)) / as_temperature(alpha, name="alpha")
     mass = w * np.exp(log_density - log_density.max()) * np.cosh(u) ** (-2.0 * power)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_number, as_real, first_bad, row_sum_tolerance
+from virel_theory.checks import Array, as_non_negative, as_number, as_real, first_bad, row_sum_tolerance
 from virel_theory.operators.policies import as_action_values
 from virel_theory.variational.core.budget import budget_temperature, dual_value, tempered_posterior
 
@@ -55,10 +55,9 @@ def top_share(advantage: ArrayLike, *, mass: ArrayLike, keep: float, tie_tol: fl
     table = as_action_values(advantage, name="advantage")
     p = _as_mass(mass, table)
     share = as_share(keep)
-    require(0 <= tie_tol < np.inf, "tie_tol", tie_tol, "must be non-negative and finite")
-    x = _threshold(table, p, share)
-    above = (p > 0) & (table > x + tie_tol)
-    tied = (p > 0) & ~above & (table >= x - tie_tol)
+    tolerance, x = as_non_negative(tie_tol, name="tie_tol"), _threshold(table, p, share)
+    above = (p > 0) & (table > x + tolerance)
+    tied = (p > 0) & ~above & (table >= x - tolerance)
     out = above.astype(np.float64)
     out[tied] = min(1.0, (share - float(p[above].sum())) / float(p[tied].sum()))
     return out

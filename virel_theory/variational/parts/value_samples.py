@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, logsumexp
 
+from virel_common.arguments import as_whole
 from virel_common.errors import require
 from virel_theory.checks import Array, as_rows, as_temperature, first_bad
 from virel_theory.operators.policies import as_action_values
@@ -72,18 +73,19 @@ def sampled_soft_values(q: ArrayLike, *, proposal: ArrayLike, alpha: float, n: i
     mu, temperature = as_rows(proposal, table, name="proposal"), as_temperature(alpha, name="alpha")
     exists = np.isfinite(table)
     first_bad(exists & (mu == 0), mu, name="proposal", rule="must be positive on every existing action")
-    _check_count(n, table.shape[1])
-    counts = np.array(list(_compositions(int(n), table.shape[1])), dtype=np.float64)
+    n_samples = _as_count(n, table.shape[1])
+    counts = np.array(list(_compositions(n_samples, table.shape[1])), dtype=np.float64)
     log_mu = np.log(mu, out=np.full_like(mu, -np.inf), where=exists)
     log_w = np.where(exists, table / temperature - np.where(exists, log_mu, 0.0), -np.inf)
     return SampledValues(temperature * _log_means(log_w, counts), np.exp(_log_chances(log_mu, counts)))
 
 
-def _check_count(n: int, n_actions: int) -> None:
-    """Raise `InputError` unless `n` is a positive integer that leaves a law of at most `MAX_ATOMS` atoms."""
-    require(isinstance(n, int | np.integer) and n >= 1, "n", n, "must be an integer of at least 1")
-    n_atoms = np.exp(gammaln(n + n_actions) - gammaln(n + 1) - gammaln(n_actions))
+def _as_count(n: int, n_actions: int) -> int:
+    """Return the number `n` of samples: a positive integer that leaves a law of at most `MAX_ATOMS` atoms."""
+    count = as_whole(n, name="n", least=1)
+    n_atoms = np.exp(gammaln(count + n_actions) - gammaln(count + 1) - gammaln(n_actions))
     require(n_atoms < MAX_ATOMS, "n", n, f"must leave at most {MAX_ATOMS} atoms with {n_actions} actions")
+    return count
 
 
 def _compositions(n: int, parts: int) -> Iterator[tuple[int, ...]]:

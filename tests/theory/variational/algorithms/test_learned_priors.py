@@ -227,7 +227,7 @@ SLOW = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
         (lambda: iadp(TERMINAL, prior=[[0.5, 0.5], [1.0, 0.0]], observation="0,0"), "`prior` must be equal"),
         (lambda: iadp(TERMINAL, observation="0,a"), "`observation` must be one integer"),
         (lambda: iadp(TERMINAL, observation="0"), "`observation` must have shape"),
-        (lambda: hdp(BANDIT, latents=0), "`latents` must be an integer"),
+        (lambda: hdp(BANDIT, latents=0), "`latents` must be a positive integer"),
         (lambda: hdp(BANDIT, prior=[[1.0, 0.0]]), "`prior` must use every latent; found latent 1"),
         (lambda: hdp(BANDIT, prior=[[1.0]]), "`prior` must have shape"),
         (lambda: hdp(BANDIT, low=[[[0.5, 0.5, 0.0]]]), "`low` must have shape"),

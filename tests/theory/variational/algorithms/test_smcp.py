@@ -103,7 +103,7 @@ def test_particles_act_like_the_mean_of_many_plans(particles):
         ({"horizon": 0}, "`horizon` must be a positive integer"),
         ({"particles": 0}, "`particles` must be a positive integer; found 0"),
         ({"particles": 4, "threshold": -1.0}, "`threshold` must be non-negative"),
-        ({"plans": 0}, "`plans` must be an integer of at least 1"),
+        ({"plans": 0}, "`plans` must be a positive integer"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"discount": 2.0}, "`discount` must lie in"),
         ({"prior": [[1.0]]}, "`prior` must have shape"),

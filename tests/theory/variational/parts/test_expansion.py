@@ -141,7 +141,7 @@ def test_bad_input_of_an_expansion_is_named(change, match):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"steps": 0}, "`steps` must be an integer of at least 1; found 0"),
+        ({"steps": 0}, "`steps` must be a positive integer; found 0"),
         ({"trace": 1.5}, r"`trace` must lie in \[0, 1\]; found 1.5"),
     ],
 )

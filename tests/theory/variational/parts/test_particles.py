@@ -176,6 +176,11 @@ def test_the_effective_size_of_equal_weights_is_their_number_and_of_one_weight_i
     assert effective_size(np.log([3.0, 1.0])) == pytest.approx(1.6)
 
 
+@pytest.mark.parametrize("shift", [-1e15, 1e12, 1e15, 1e200])
+def test_the_effective_size_does_not_depend_on_the_size_of_the_weights(shift):
+    assert effective_size(np.array([shift, shift])) == pytest.approx(2.0, rel=1e-14)
+
+
 def test_a_single_action_and_a_single_state_leave_nothing_to_chance():
     mdp = TabularMDP([[[1.0]]], [[2.0]], 0.5)
     plan = Plan(mdp, [1.0], [[1.0]], alpha=1.0, horizon=2)

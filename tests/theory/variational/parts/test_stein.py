@@ -121,7 +121,7 @@ def test_the_median_bandwidth_by_hand():
         (lambda: misplaced_score([1.0], q=FLAT, alpha=1.0), r"`a` must lie in \(-1, 1\); found 1.0"),
         (lambda: squashed_score([np.inf], q=FLAT, alpha=1.0), "`u` must be finite"),
         (lambda: action_weights(q=FLAT, alpha=-1.0), "`alpha` must be positive"),
-        (lambda: action_weights(q=FLAT, alpha=1.0, power=-1), "`power` must be at least 0"),
+        (lambda: action_weights(q=FLAT, alpha=1.0, power=-1), "`power` must be an integer of at least 0"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -62,8 +62,8 @@ def test_large_values_do_not_overflow():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n": 0}, "`n` must be an integer of at least 1; found 0"),
-        ({"n": 2.5}, "`n` must be an integer"),
+        ({"n": 0}, "`n` must be a positive integer; found 0"),
+        ({"n": 2.5}, "`n` must be a positive integer"),
         ({"n": 10**7}, "`n` must leave at most 1000000 atoms"),
         ({"alpha": 0.0}, "`alpha` must be positive"),
         (
