@@ -5,7 +5,7 @@ Both sides: E-steps and algorithms of `virel_theory.variational` against expecta
 Bound:  rounding. Expectations are sums of A products of size at most M = max|q|; weights at temperature eta carry a
         relative error of 4u (1 + 2M/eta): 64 (A + 16) u M (1 + 2M/eta). V^pi is off by delta = `solve_rounding`;
         if E_new[A] >= -x in every state then V_new >= V_old - x/(1 - gamma): (4 delta + x)/(1 - gamma).
-        V-MPO takes advantages within tol = 1e-10 (1 + max|Q|) of 0 for 0 and of each other for tied, which costs
+        V-MPO takes advantages within tol = 1e-10 max|Q| of 0 for 0 and of each other for tied, which costs
         x = 3 tol. Budgets are met within 1e-12, relative, and the rounding of a divergence,
         64 (A + 16) u (1 + max|log ratio|).
 Teeth:  `perturb` gives the weights of -q, or lets the advantage of the old policy change its sign.
