@@ -38,11 +38,11 @@ def shown(value: object) -> str:
         ("'vi'", 'ndarray of shape (30, 2, 30), float64', 'list of length 1000')
     """
     shape, kind = getattr(value, "shape", None), type(value).__name__
-    is_array = hasattr(value, "__array__") or hasattr(value, "nnz")  # or a sparse matrix
-    if is_array and isinstance(shape, tuple) and shape:
+    if isinstance(shape, tuple) and shape:
         dtype = getattr(value, "dtype", None)
         described = f"{kind} of shape {shape}" + ("" if dtype is None else f", {dtype}")
-        is_short = kind == "ndarray" and getattr(value, "size", FEW) <= FEW
+        is_array = hasattr(value, "__array__") or hasattr(value, "nnz")  # or a sparse matrix
+        is_short = not is_array or (kind == "ndarray" and getattr(value, "size", FEW) <= FEW)
     elif isinstance(value, list | tuple | set | frozenset | dict):
         described, is_short = f"{kind} of length {len(value)}", len(value) <= ENTRIES
     else:
