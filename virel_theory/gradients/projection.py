@@ -230,9 +230,9 @@ def omega_update(
         as_finite(b_k, omega.shape, name="b_k"),
         as_finite(b_next, omega.shape, name="b_next"),
     )
-    discount, size = as_gamma(gamma), as_positive(step_size, name="step_size")
+    gamma, size = as_gamma(gamma), as_positive(step_size, name="step_size")
     require_function(project, name="project", of="a vector [N]")
-    moved = omega + size * (features - discount * features_next) * (features @ weights) - curvature
+    moved = omega + size * (features - gamma * features_next) * (features @ weights) - curvature
     return project(moved)
 
 

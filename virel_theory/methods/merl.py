@@ -57,8 +57,8 @@ def merl_counterexample_probability(k1: int, *, gamma: float, c: float) -> float
         >>> round(merl_counterexample_probability(16, gamma=0.5, c=1.0), 4)
         0.5954
     """
-    n_actions, discount = as_whole(k1, name="k1", least=1), as_gamma(gamma)
-    return float(expit(discount * math.log(n_actions) - 1 / as_temperature(c, name="c")))
+    k1, gamma = as_whole(k1, name="k1", least=1), as_gamma(gamma)
+    return float(expit(gamma * math.log(k1) - 1 / as_temperature(c, name="c")))
 
 
 def merl_objective(mdp: TabularMDP, *, pi: ArrayLike, c: float) -> float:
