@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 
 Maker = Callable[..., Any]
 BRACKETS = ("[", "{", "(")
@@ -35,9 +35,8 @@ def value_of(text: str, *, name: str) -> Any:
             raise InputError(f"`{name}` must not be nested that deeply; found {text[:40]!r}...") from None
         except (ValueError, SyntaxError, TypeError):
             continue
-    if text.strip().startswith(BRACKETS):
-        rule = "must be JSON or a Python literal if it begins with a bracket"
-        raise InputError(f"`{name}` {rule}; found {text!r}")
+    rule = "must be JSON or a Python literal if it begins with a bracket"
+    require(not text.strip().startswith(BRACKETS), name, text, rule)
     return text
 
 

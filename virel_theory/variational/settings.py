@@ -4,7 +4,6 @@ A setting is a keyword-only parameter. Its meaning stands in the section `Args` 
 so that the command line has no list of its own that could grow stale.
 """
 
-import ast
 import difflib
 import inspect
 import re
@@ -14,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from virel_common.errors import InputError, require, shown
+from virel_common.values import value_of
 
 NAMES = {int: "an integer", float: "a number", str: "a text", NoneType: "None"}
 """Kinds that a text can give, and what an error calls them."""
@@ -98,7 +98,7 @@ def parse_settings(function: Callable[..., Any], texts: Sequence[str], *, algori
         require(bool(equals), "set", text, "must be NAME=VALUE")
         require(name not in out, "set", text, f"must not give {name} twice")
         require_known(known, name, algorithm=algorithm)
-        out[name] = known[name].checked(_literal(value))
+        out[name] = known[name].checked(value_of(value, name=name))
     return out
 
 
@@ -139,13 +139,6 @@ def meanings_of(doc: str, names: Sequence[str]) -> dict[str, str]:
     for heads, meaning in zip(parts[1::2], parts[2::2], strict=True):
         out |= dict.fromkeys(heads.split(", "), meaning.strip().rstrip("."))
     return out
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: nested too deeply
-        return text
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
