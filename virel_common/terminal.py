@@ -6,7 +6,8 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from typing import TypeVar
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 
@@ -15,12 +16,17 @@ from virel_common.files import StorageError
 from virel_common.signals import stop_signals_interrupt
 from virel_common.usage import one_line
 
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry
+
 PLAIN_WIDTH = 160
 """Columns of a table that is written to a file or a pipe."""
 LEAST_WIDTH = 80
 """Columns of a table on a terminal that is narrower."""
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses that all sub-commands share."""
+MOST_DIGITS = 20
+"""Digits of the largest whole number that may be written like 1e6; all that options take have fewer."""
 Options = TypeVar("Options")
 
 
@@ -45,7 +51,7 @@ def run_command(
 
     said = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(said), _registry():
             parsed = tyro.cli(options, args=list(argv), prog=prog)
     except SystemExit as stop:  # tyro has shown the help, or said what is wrong
         if not stop.code:
@@ -66,6 +72,48 @@ def run_command(
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")
         return INTERRUPTED
+
+
+def whole_number(text: str) -> int:
+    """Whole number that a text stands for, in digits or like 1e6.
+
+    Raises:
+        ValueError: it is none; the words are those of `int`.
+
+    Example:
+        >>> whole_number("12"), whole_number("1e6"), whole_number("2.5e3")
+        (12, 1000000, 2500)
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return int(text)
+    written_out = number.is_finite() and number.adjusted() < MOST_DIGITS
+    return int(number) if written_out and number == number // 1 else int(text)
+
+
+def _registry() -> "ConstructorRegistry":
+    from tyro.constructors import (  # noqa: PLC0415  (slow to import)
+        ConstructorRegistry,
+        PrimitiveConstructorSpec,
+        PrimitiveTypeInfo,
+    )
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def whole(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda texts: whole_number(texts[0]),
+            is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    return registry
 
 
 def console() -> Console:

@@ -105,3 +105,37 @@ def test_a_table_is_as_wide_as_the_terminal_but_never_narrow(monkeypatch, is_ter
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setenv("COLUMNS", str(columns))
     assert terminal.console().width == width
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Options of a command that counts."""
+
+    seeds: int = 1
+    """How many seeds."""
+    jobs: int | None = None
+    """How many processes."""
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [("12", 12), ("1e6", 1_000_000), ("2.5e3", 2500), ("100.", 100), ("-3", -3), ("1_000", 1000)],
+)
+@pytest.mark.parametrize("option", ["seeds", "jobs"])
+def test_whole_numbers_may_be_written_with_an_exponent(option, typed, wanted):
+    found = []
+    status = terminal.run_command(
+        Counted, [f"--{option}={typed}"], prog="count", run=lambda options: found.append(options) or 0
+    )
+    assert status == 0
+    assert found == [Counted(**{option: wanted})]
+    assert type(getattr(found[0], option)) is int
+
+
+@pytest.mark.parametrize("typed", ["1.5", "1e-3", "nan", "inf", "x", "", "1e20", "1e400000000", "2e0.5"])
+@pytest.mark.parametrize("option", ["seeds", "jobs"])
+def test_other_texts_are_no_whole_numbers(capsys, option, typed):
+    status = terminal.run_command(Counted, [f"--{option}={typed}"], prog="count", run=lambda _: 0)
+    assert status == 2
+    said = f"count: `{option}` must be a whole number; found {typed!r} (see count --help)\n"
+    assert capsys.readouterr().err == said
