@@ -1,4 +1,4 @@
-"""The pages of `docs/guide` and docs/strategies.md: their Python blocks run, in order, in a temporary folder.
+"""The pages of `docs/guide` and some others: their Python blocks run, in order, in a temporary folder.
 
 Blocks of other kinds, `console` for instance, are not run. A page runs in a process of its own, so that what
 it registers or imports reaches no other test; a traceback gives the line of the page.
@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GUIDES = [*sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "docs" / "strategies.md"]
+OTHERS = ("docs/strategies.md", "docs/deep/metrics.md")
+GUIDES = [*sorted((ROOT / "docs/guide").glob("*.md")), *(ROOT / page for page in OTHERS)]
 FENCE = re.compile(r"^```(\w*)\s*$")
 
 

@@ -178,7 +178,7 @@ class FusedAgent(StackedAgent):
         residual = losses.residual_error(target - q)
         if kind.observes:
             self.temperature.observe_reward(reward, first=kind.first)
-            eps_omega = residual if own is None else losses.residual_error(self._online_td_error(own))
+            eps_omega = residual if own is None else losses.residual_error(self._online_td_error(own, alpha))
             self.temperature.observe_residual(eps_omega, first=kind.first)
 
         reported = torch.zeros(2, self.seeds, device=self.device)  # policy and V loss, where there are any
@@ -217,7 +217,7 @@ class FusedAgent(StackedAgent):
         q = critic(torch.cat((s, actions.action), dim=-1)).squeeze(-1).amin(1)
         return losses.state_value(q, actions.log_pi, alpha, soft=self._soft)
 
-    def _online_td_error(self, own: Own) -> Tensor:
+    def _online_td_error(self, own: Own, alpha: Tensor) -> Tensor:
         """TD errors `[K, C, N]` of a separate batch, by the online networks instead of target copies."""
         columns, batch = self.columns, own.batch
         s_next = batch[..., columns.next_observation]
@@ -225,7 +225,7 @@ class FusedAgent(StackedAgent):
             v_next = self.value(s_next)[:, 0, :, 0]
         else:
             actions = self._posterior.untraced(s_next, own.noise["action"])
-            v_next = self._sampled_value(self.critic, s_next, actions, self.temperature.alpha)
+            v_next = self._sampled_value(self.critic, s_next, actions, alpha)
         reward = batch[..., columns.reward] * self.algorithm.reward_scale
         target = losses.td_target(reward, batch[..., columns.terminated], v_next, gamma=self.algorithm.gamma)
         return target[:, None] - self.critic(batch[..., columns.history]).squeeze(-1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.abilities import Expanding, Likelihood, Recalling, Walking
+from virel_deep.axes.abilities import Expanding, Likelihood, Measuring, Recalling, Walking
 from virel_deep.axes.interfaces import Noise, Objective, Posterior
 from virel_deep.axes.losses import residual_error
 from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted, Window, seed_mean, seedwise
@@ -56,9 +56,12 @@ class GeneralAgent(StackedAgent):
         with torch.set_grad_enabled(kind.improves):
             found = self._evaluated(data, here, fitted, objective)
             here = posterior.improve(found.actions, found.q, objective.alpha)
-        if kind.improves:
-            report |= self._improve(found._replace(actions=here), objective.alpha, data.age)
+        rare = self._improve(found._replace(actions=here), objective.alpha, data.age) if kind.improves else {}
         report |= self._tune(found, here)
+        measured = posterior.measured if isinstance(posterior, Measuring) else ()
+        rare |= {name: report[name] for name in measured if name in report}
+        # Reports are means over all updates.
+        report |= {name: x * self.algorithm.policy_delay for name, x in rare.items()}
         report["temperature"] = objective.alpha[:, 0]
         self._move_targets(kind)
         zero = torch.zeros(self.seeds, device=self.device)
@@ -100,7 +103,7 @@ class GeneralAgent(StackedAgent):
         if total is not None:
             self._descend(learnt, total)
             shown = total if loss is None else loss
-            report["policy_loss"] = shown.detach() * self.algorithm.policy_delay
+            report["policy_loss"] = shown.detach()
         return report
 
     def _weighed(self, here: Weighted, age: Tensor | None) -> Weighted:

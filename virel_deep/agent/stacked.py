@@ -53,7 +53,10 @@ class StackedAgent(ABC):
         learnt = (self.parts.posterior, self.parts.value, self.parts.prior)
         self.networks: dict[str, Network] = {k: v for part in learnt for k, v in part.networks.items()}
         self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}
-        for network in self.networks.values():
+        value, posterior, prior, temperature = self.parts
+        # Critics first, so that algorithms with equal ones share their weights, whatever their policies are.
+        drawn: dict[str, Network] = {**value.networks, **posterior.networks, **prior.networks}
+        for network in drawn.values():
             network.initialise(generators)
         for part in learnt:
             if isinstance(part, Starting):
@@ -67,7 +70,6 @@ class StackedAgent(ABC):
             self._policies = [[(w[k], b[k]) for w, b in layers] for k in range(self.seeds)]
         self.updates = 0
         self._schedule()  # on a GPU the step sizes become tensors before an update is captured
-        value, posterior, prior, temperature = self.parts
         more = (part.reports for part in (prior, posterior, temperature, value))
         self.metrics = (*METRICS, *(name for names in more for name in names))
         """Names of the metrics that an update reports, those of the parts last."""

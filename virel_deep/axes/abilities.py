@@ -76,6 +76,14 @@ class Walking(Protocol):
 
 
 @runtime_checkable
+class Measuring(Protocol):
+    """Interface of a posterior that measures something only where it is improved."""
+
+    measured: tuple[str, ...]
+    """Those of its metrics that only an update with an E-step has."""
+
+
+@runtime_checkable
 class Expanding(Protocol):
     """Interface of a value whose action values are expanded through a model."""
 

@@ -49,7 +49,7 @@ class Advantage:
         taken = following.recall(data.state, window.pre.flatten(1, 2))
         value = self.networks["value"]
         with torch.no_grad():
-            v_next = value(data.next_state)[:, 0, :, 0].clone()  # the next pass takes its memory
+            v_next = value(data.next_state)[:, 0, :, 0]
         v = value.differentiable(data.state)[:, 0, :, 0]  # [K, R]
         cost = objective.alpha * taken.detach().divergence if self.soft else torch.zeros_like(v)
         rollouts = (x.view_as(window.reward) for x in (data.reward - cost, v.detach(), v_next))

@@ -54,7 +54,7 @@ class World(Protocol):
     width: int
     """Standard normal numbers that a step needs."""
 
-    def follow(self, uniform: Tensor) -> "Followed":
+    def follow(self, uniform: Tensor) -> "AssignedWorld":
         """Let B rollouts follow members of the model, by numbers `[K, B]` in [0, 1)."""
 
     def member(self, uniform: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class World(Protocol):
         """Step plans from states `[K, R, O]` by actions `[K, R, A]`, with the noise `[K, R, width]`."""
 
 
-class Followed(Protocol):
+class AssignedWorld(Protocol):
     """Interface of a model that rollouts follow, each along one member from its first step to its last."""
 
     width: int

@@ -19,7 +19,7 @@ class Tempered(NamedTuple):
     log_weight: Tensor
     """`[..., N]`, `-inf` for actions that are not kept; the weights sum to 1."""
     log_ratio: Tensor
-    """Logarithms of the weights over the prior's among those kept, `[..., N]`; 0 for actions that are not."""
+    """Logarithms of the weights over the prior's among those kept, `[..., N]`; 0 where the weight is 0."""
 
 
 def kept(samples: int, keep: float) -> int:
@@ -31,12 +31,12 @@ def tempered_weights(log_prior: Tensor, q: Tensor, alpha: Tensor, *, keep: float
     r"""Weights $w_j \propto p_j e^{Q(s, a_j) / \eta}$ of actions with weights p_j in the prior, MPO, Eq. (8).
 
     Actions that were drawn from the prior have equal weights p_j; actions that are enumerated have their
-    probabilities.
+    probabilities. At the temperature 0 the actions of largest value have all the weight.
 
     Args:
         log_prior: logarithms of the weights p_j, which sum to 1, `[..., N]`.
         q: action values `[..., N]`, scaled reward units.
-        alpha: temperature $\eta > 0$, `[..., 1]`, the same units per nat.
+        alpha: temperature $\eta \ge 0$, `[..., 1]`, the same units per nat.
         keep: share of the actions, those of largest Q, that has weight.
 
     Example:
@@ -46,14 +46,21 @@ def tempered_weights(log_prior: Tensor, q: Tensor, alpha: Tensor, *, keep: float
         [0.25, 0.75]
     """
     n = kept(q.shape[-1], keep)
-    scaled = log_prior + q / alpha
+    below = q - q.amax(-1, keepdim=True)
+    greedy = torch.zeros_like(q).masked_fill(below < 0, -math.inf)  # the limit of no temperature
+    scaled = log_prior + torch.where(alpha > 0, below / alpha, greedy)
     if n == q.shape[-1]:
         log_weight = scaled.log_softmax(-1)
-        return Tempered(log_weight, log_weight - log_prior)
+        return Tempered(log_weight, _finite(log_weight - log_prior))
     left_out = torch.ones_like(q, dtype=torch.bool).scatter_(-1, q.topk(n, dim=-1).indices, False)
     log_weight = scaled.masked_fill(left_out, -math.inf).log_softmax(-1)
     before = log_prior.masked_fill(left_out, -math.inf).log_softmax(-1)
-    return Tempered(log_weight, (log_weight - before).masked_fill(left_out, 0.0))
+    return Tempered(log_weight, _finite((log_weight - before).masked_fill(left_out, 0.0)))
+
+
+def _finite(log_ratio: Tensor) -> Tensor:
+    """Logarithms of ratios, with 0 for those of actions whose weight is 0."""
+    return log_ratio.masked_fill(log_ratio == -math.inf, 0.0)
 
 
 def rank_weights(log_prior: Tensor, q: Tensor) -> Tempered:

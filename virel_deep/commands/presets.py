@@ -15,7 +15,7 @@ from virel_common.terminal import run_command
 from virel_deep.design.adapt import discrete_form
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.fields import Part, hints_of, is_axis
-from virel_deep.design.presets import PRESETS
+from virel_deep.design.presets import COPIES, PRESETS
 from virel_deep.design.records import described, summary
 
 WIDTH = 110
@@ -103,7 +103,8 @@ def _settings(preset: str) -> list[Table]:
     if row.environments:
         scales = _table("environment", "settings there")
         for env, settings in row.environments.items():
-            scales.add_row(env, " ".join(f"{name}={value}" for name, value in settings.items()))
+            typed = [f"{'--' * (name == COPIES)}{name}={value}" for name, value in settings.items()]
+            scales.add_row(env, " ".join(typed))
         tables.append(scales)
     return tables
 

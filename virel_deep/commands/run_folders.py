@@ -14,6 +14,7 @@ from virel_deep.design.adapt import require_suited
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec, whole_copies
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
+from virel_deep.design.presets import copies as preset_copies
 from virel_deep.design.presets import run_config as preset_config
 from virel_deep.design.run import Precision, RunConfig
 from virel_deep.design.transfer import with_prior, with_tasks
@@ -71,7 +72,7 @@ def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec
     assert env is not None
     spec = spec or EnvSpec(env)
     tasks = tasks_of(options.task, env)
-    copies = whole_copies(preset_row(options.preset).copies, len(tasks))
+    copies = whole_copies(preset_copies(options.preset, env), len(tasks))
     copies = copies if options.copies is None else options.copies
     require(copies >= 1, "copies", copies, "must be at least 1")
     _require_seeds(options.seeds)

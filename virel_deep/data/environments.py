@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from virel_common.errors import require
 from virel_deep.data import simulator
@@ -116,6 +115,8 @@ class SeedEnvs:
         """Whether actions are those of a discrete space, which `step` takes as one-hot vectors."""
         self._returns = np.zeros(copies)
         self._lengths = np.zeros(copies, np.int64)
+        self.ages = np.zeros(copies, np.int64)
+        """Steps `[E]` of each copy's episode so far; `_lengths` begins anew in one that never ends."""
         self.observation = self._begun()
         """`[E, O]`: what the agent acts on next; after an episode's end, the next one's first observation."""
         self.observation_size, self.action_size = self.observation.shape[1], self._actions.size
@@ -133,15 +134,10 @@ class SeedEnvs:
         """Steps of every copy so far."""
         return self._guarded.steps
 
-    @property
-    def ages(self) -> NDArray[np.int64]:
-        """Steps `[E]` of each copy's episode so far."""
-        return self._lengths
-
     def restart(self, seed: np.random.SeedSequence) -> None:
         """Start anew as if just made with another seed, for simulators of which only one may be open."""
         self._seed, self._guarded.steps = seed, 0
-        self._returns[:], self._lengths[:] = 0.0, 0
+        self._returns[:], self._lengths[:], self.ages[:] = 0.0, 0, 0
         self.observation = self._seeded_reset(())
 
     def lend_first(self, seed: np.random.SeedSequence) -> "SeedEnvs":
@@ -153,7 +149,7 @@ class SeedEnvs:
         self._give_up((self.steps, 1))
 
     def _give_up(self, key: tuple[int, ...]) -> None:
-        self._returns[:], self._lengths[:] = 0.0, 0
+        self._returns[:], self._lengths[:], self.ages[:] = 0.0, 0, 0
         self.observation = self._seeded_reset(key)
         self.interrupted = True
 
@@ -176,10 +172,12 @@ class SeedEnvs:
         self.observation = seen
         self._returns += reward
         self._lengths += 1
+        self.ages += 1
         ended = terminated | truncated
         over = ended | (self._lengths >= self._longest)
         episodes = self._counted(over) if over.any() else []
         if ended.any():
+            self.ages[ended] = 0
             self.observation = self._guarded.reset(None, ended)
         return Transition(seen, reward.astype(np.float32), terminated, truncated, episodes)
 
@@ -215,6 +213,7 @@ class SeedEnvs:
                 "observation": self.observation.copy(),
                 "returns": self._returns.copy(),
                 "lengths": self._lengths.copy(),
+                "ages": self.ages.copy(),
             }
             values |= {f"copy-{i}": simulator.read_state(env) for i, env in enumerate(self._envs)}
         return values
@@ -237,6 +236,7 @@ class SeedEnvs:
             return
         self.observation = np.array(state["observation"], np.float32)
         self._returns[:], self._lengths[:] = state["returns"], state["lengths"]
+        self.ages[:] = state.get("ages", state["lengths"])
         for i, env in enumerate(self._envs):
             simulator.write_state(env, state[f"copy-{i}"])
 

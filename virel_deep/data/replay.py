@@ -69,15 +69,19 @@ class Columns(NamedTuple):
 
 
 def held_out(first: int, n: int) -> Floats:
-    """Whether each of n rows, of which the run has added `first` before, is held out: 1.0 for every fifth.
+    """Whether the rows that n environment copies add at a step are held out: 1.0 for every fifth of a copy.
 
-    The numbers of the rows decide, so that nothing is drawn and a row never changes sides.
+    The numbers of step and copy decide, so that nothing is drawn and a row never changes sides.
+
+    Args:
+        first: rows that the run has added before, n at every step.
+        n: environment copies.
 
     Example:
-        >>> held_out(3, 4).tolist()
-        [0.0, 1.0, 0.0, 0.0]
+        >>> [held_out(first, 2).tolist() for first in (0, 2, 4, 6, 8)]
+        [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
-    out: Floats = ((first + np.arange(n)) % HOLD_OUT == HOLD_OUT - 1).astype(np.float32)
+    out: Floats = ((first // n + np.arange(n)) % HOLD_OUT == HOLD_OUT - 1).astype(np.float32)
     return out
 
 

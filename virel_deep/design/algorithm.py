@@ -85,6 +85,8 @@ class Algorithm:
         pace = f"must be 1 for {self.data.kind}, which say themselves when updates are due"
         for name in ("update_every", "updates_per_step"):
             demand(self, self.data.paced or getattr(self, name) == 1, name, pace)
+        used = self.policy_learning_rate is None or self.posterior.has_network
+        demand(self, used, "policy_learning_rate", f"must be None for a {self.posterior.kind} posterior")
         for part in self.parts.values():
             part.fit(self.parts)
 

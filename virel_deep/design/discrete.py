@@ -4,7 +4,6 @@ The axes are those of `virel_deep/design/parts.py`. `virel_deep/design/adapt.py`
 of those for continuous actions. What the parts compute is in docs/deep/.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,25 +14,12 @@ from virel_deep.design.improvement import fit_weights
 from virel_deep.design.on_policy import fit_score, fit_top_share
 from virel_deep.design.parts import Posterior, Prior
 
-ENTROPY_SHARE = 0.3
-"""Default entropy target as a share of the largest entropy, log A.
-
-Christodoulou 2019 (arXiv 1910.07207) has 0.98. A soft value pays for every further step with the temperature
-times the entropy. So where episodes end, the values of actions differ by more as the temperature grows, and
-the entropy need not reach a large target: on CartPole the temperature grew without bound at 0.98, and to 16
-at 0.7. 0.3 is what was measured there (docs/deep/discrete.md).
-"""
-
 
 @dataclass(frozen=True)
 class Categorical(Posterior, kind="categorical"):
     """Probabilities of the A actions of a discrete space, from a network; expectations are exact sums."""
 
     discrete = True
-
-    def entropy_target(self, n_action: int) -> float:
-        """Entropy in nats that a dual temperature is tuned to by default: 0.3 log A."""
-        return ENTROPY_SHARE * math.log(n_action)
 
 
 @dataclass(frozen=True)

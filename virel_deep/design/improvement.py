@@ -144,5 +144,5 @@ class Budget(Temperature, kind="budget"):
             found != "uniform",
             "prior",
             found,
-            "must be 'learned' or 'previous' for a KL budget",
+            "must not be 'uniform' for a KL budget",
         )

@@ -38,6 +38,8 @@ class Iterative(Posterior, kind="iterative"):
 
     steps: int = 2
     """Inference steps, each with one gradient of the objective (16)."""
+    stores_density = False
+
     samples: int = 10
     """Actions per state in each estimate of the objective, and in the critics' targets."""
 

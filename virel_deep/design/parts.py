@@ -4,12 +4,22 @@ Temperatures are in `temperature.py`, data in `data.py`, further kinds in files 
 tensor code of a part is in `virel_deep/axes/`, found through `virel_deep/axes/builders/`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from virel_common.errors import require
 from virel_deep.design.fields import Part, added, check_types, demand, demand_at_least
+
+ENTROPY_SHARE = 0.3
+"""Default entropy target of a policy over discrete actions, as a share of the largest entropy, log A.
+
+Christodoulou 2019 (arXiv 1910.07207) has 0.98. A soft value pays for every further step with the temperature
+times the entropy. So where episodes end, the values of actions differ by more as the temperature grows, and
+the entropy need not reach a large target: on CartPole the temperature grew without bound at 0.98, and to 16
+at 0.7. 0.3 is what was measured there (docs/deep/discrete.md).
+"""
 
 # --- value: what approximates the action value, and how it is evaluated
 
@@ -76,22 +86,27 @@ class TargetQ(Critics, kind="target-q"):
     steps: int = added(1)
     """Rewards that a target adds up before it bootstraps, as far as the episode goes."""
     trace: float | None = added(None)
-    """Factor lambda of Retrace's importance weights, in [0, 1]; None adds up rewards uncorrected."""
+    """Factor lambda of Retrace's importance weights, in [0, 1]; None, for `hard` values or a single step,
+    adds up rewards uncorrected."""
 
     def __post_init__(self) -> None:
-        """Raise `InputError` for less than one step, or a trace that is not a share or has nothing to cut."""
+        """Raise `InputError` for steps, trace and evaluation that do not go together."""
         super().__post_init__()
         demand_at_least(self, 1, "steps")
         share = self.trace is None or 0 <= self.trace <= 1
         demand(self, share, "trace", "must be in [0, 1] or None")
         demand(self, self.trace is None or self.steps > 1, "trace", "must be None if `value.steps` is 1")
+        # Only Retrace's errors subtract the divergences of the states between the first and the last.
+        counted = self.steps == 1 or self.trace is not None or self.evaluation == "hard"
+        rule = f"must be 1 if `value.evaluation` is {self.evaluation!r} and `value.trace` is None"
+        demand(self, counted, "steps", rule)
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if the trace needs an action density that the posterior lacks."""
         super().fit(others)
         posterior = others["posterior"]
         assert isinstance(posterior, Posterior)
-        weighs = self.trace is None or posterior.has_density
+        weighs = self.trace is None or (posterior.has_density and posterior.stores_density)
         demand(self, weighs, "trace", f"must be None if the posterior is {posterior.kind!r}")
 
     @property
@@ -120,14 +135,18 @@ class Posterior(Part, axis="posterior"):
 
     has_density: ClassVar[bool] = True
     """Whether actions have a density, so that there is an entropy to weigh."""
+    stores_density: ClassVar[bool] = True
+    """Whether the densities of actions that were taken are stored, which Retrace weighs."""
+    has_network: ClassVar[bool] = True
+    """Whether a network named `policy` is learned, by the posterior or its prior."""
     on_policy: ClassVar[bool] = False
     """Whether it is improved by the advantages of the actions that the policy took."""
     discrete: ClassVar[bool] = False
     """Whether it chooses among the actions of a discrete space."""
 
     def entropy_target(self, n_action: int) -> float:
-        """Entropy in nats that a dual temperature is tuned to by default: minus A (SAC)."""
-        return -float(n_action)
+        """Entropy in nats that a dual temperature is tuned to by default: minus A (SAC), or 0.3 log A."""
+        return ENTROPY_SHARE * math.log(n_action) if self.discrete else -float(n_action)
 
 
 @dataclass(frozen=True)

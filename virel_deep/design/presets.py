@@ -30,6 +30,9 @@ from virel_deep.design.records import changed
 from virel_deep.design.run import RunConfig
 from virel_deep.design.temperature import Constant, Dual, Residual, Zero
 
+COPIES = "copies"
+"""What a preset may have by environment beside the settings of its algorithm."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -38,9 +41,13 @@ class Preset:
     algorithm: Algorithm
     source: str
     environments: Mapping[str, Settings] = field(default_factory=dict)
-    """Settings by environment family (`Hopper-v5` is a `Hopper`)."""
+    """Settings by environment family (`Hopper-v5` is a `Hopper`); `copies` there is that of the family."""
     copies: int = 1
     """Parallel copies of the environment per seed, unless a run asks for another number."""
+
+    def settings(self, env: str) -> Settings:
+        """Settings for an environment, `copies` included where the family has its own number."""
+        return self.environments.get(env_name(env).rsplit("/", 1)[-1].rsplit("-v", 1)[0], {})
 
 
 VIREL = Algorithm(
@@ -237,8 +244,8 @@ def algorithm(
         5.0
     """
     row = preset_row(preset)
-    family = env_name(env).rsplit("/", 1)[-1].rsplit("-v", 1)[0]
-    found = changed(row.algorithm, row.environments.get(family, {}))
+    of_env = {name: value for name, value in row.settings(env).items() if name != COPIES}
+    found = changed(row.algorithm, of_env)
     if discrete:
         try:
             found = discrete_form(found)
@@ -247,15 +254,31 @@ def algorithm(
     return changed(found, settings or {})
 
 
+def copies(preset: str, env: str) -> int:
+    """Parallel copies of an environment that a preset has per seed, unless a run asks for another number.
+
+    Raises:
+        InputError: the preset is unknown.
+
+    Example:
+        >>> copies("erpg", "Hopper-v5"), copies("sac", "Hopper-v5")
+        (8, 1)
+    """
+    row = preset_row(preset)
+    found = row.settings(env).get(COPIES, row.copies)
+    assert isinstance(found, int)
+    return found
+
+
 def run_config(preset: str, env: str, *, steps: int, seeds: tuple[int, ...], **settings: Any) -> RunConfig:
     """Configuration of a run of a preset; `settings` are further fields of `RunConfig`.
 
-    Without `copies` it has as many copies of the environment as the preset.
+    Without `copies` it has as many copies of the environment as the preset has there.
 
     Example:
         >>> run_config("td3", "Hopper-v5", steps=10_000, seeds=(0, 1)).algorithm.policy_delay
         2
     """
     chosen = settings.pop("algorithm", None) or algorithm(preset, env)
-    settings = {"copies": preset_row(preset).copies} | settings
+    settings = {COPIES: copies(preset, env)} | settings
     return RunConfig(preset=preset, env=env, algorithm=chosen, steps=steps, seeds=seeds, **settings)

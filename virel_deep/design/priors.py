@@ -68,6 +68,7 @@ class Tilted(Posterior, kind="tilted"):
 
     discrete = True
     has_density = False
+    has_network = False
 
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with a posterior in closed form."""

@@ -29,6 +29,7 @@ class Evaluations:
         """Start without an evaluation."""
         self._config, self._folder, self._owner = config, folder / BEST, owner
         self._best: dict[str, Any] = {}
+        self._before: dict[str, Any] = {}
         self._reached = 0
 
     @property
@@ -46,11 +47,12 @@ class Evaluations:
         """Take in one evaluation: its mean return, and the state that its policy acts by.
 
         Of equal returns the earlier policy stays the best. An evaluation that is not `regular`, but made
-        because the run ends, does not count for the stop rule.
+        because the run ends, does not count for the stop rule, nor for the best policy once the run goes on.
         """
         if regular and self._config.stop_return is not None:
             self._reached = self._reached + 1 if return_ >= self._config.stop_return else 0
         if self._config.keep_best and (not self._best or return_ > self._best["return"]):
+            self._before = {} if regular else self._best
             self._best = {"step": step, "return": return_, "acts_by": dict(acts_by)}
             self._write()
 
@@ -58,12 +60,15 @@ class Evaluations:
         """What training needs to continue; empty for a run that neither keeps its best policy nor stops."""
         if not self._config.keep_best and self._config.stop_return is None:
             return {}
-        return {"evaluations": {"reached": self._reached, "best": self._best}}
+        return {"evaluations": {"reached": self._reached, "best": self._best, "before": self._before}}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a training state, and put the best policy of that time back in its folder."""
         mine = state.get("evaluations", {"reached": 0, "best": {}})
-        self._reached, self._best = mine["reached"], mine["best"]
+        self._reached, self._best, self._before = mine["reached"], mine["best"], mine.get("before", {})
+        step = self._best.get("step", 0)
+        if step % self._config.eval_every and step < self._config.steps:
+            self._best, self._before = self._before, {}
         if self._best and self._best["step"] == _step(self._folder):
             return
         self.clear()

@@ -40,8 +40,8 @@ def prior_of(run: Path, config: RunConfig, n_observation: int) -> dict[int, Bloc
     """
     old = read_config(run)
     check_prior(run, old, config)
-    out = dict(enumerate(blocks_of(run, old, old.seeds)))
-    first = next(x for name, x in out[0].items() if name.endswith("0.weight"))
+    out = dict(zip(old.seeds, blocks_of(run, old, old.seeds), strict=True))
+    first = next(x for name, x in out[old.seeds[0]].items() if name.endswith("0.weight"))
     check_prior_size(first.shape[1], config, n_observation)
     return out
 

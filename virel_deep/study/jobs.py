@@ -10,17 +10,23 @@ from typing import Any
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
 from virel_deep.design.environment import EnvSpec, specs, whole_copies
-from virel_deep.design.presets import PRESETS, algorithm, preset_row, run_config
+from virel_deep.design.presets import PRESETS, algorithm, run_config
+from virel_deep.design.presets import copies as preset_copies
 from virel_deep.design.records import dotted, encode
 from virel_deep.design.run import Precision, RunConfig
-from virel_deep.design.transfer import check_prior, check_prior_size, seen_by_prior, with_prior, with_tasks
+from virel_deep.design.transfer import (
+    PRIORS,
+    check_prior,
+    check_prior_size,
+    seen_by_prior,
+    with_prior,
+    with_tasks,
+)
 from virel_deep.run.folder import read_config, set_steps, write_config
 from virel_deep.study.arms import Arm, depth, flat, sources
 from virel_deep.study.environments import Environment
 from virel_deep.study.plan import Study
 
-PRIOR = "prior.npz"
-"""File in a run folder that holds the priors which its seeds began with, once they were learned."""
 LOG_EVERY = 1000
 MAY_GROW = {"steps", "seeds"}
 """What an amendment may raise in a run that has begun; everything else would make it another run."""
@@ -72,7 +78,7 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
         InputError: preset, setting or size that breaks a rule; the message names the arm.
     """
     length, source = job.env.length, prior_job(study, job)
-    copies = whole_copies(preset_row(job.arm.preset).copies, len(job.env.tasks))
+    copies = whole_copies(preset_copies(job.arm.preset, job.env.id), len(job.env.tasks))
     try:
         return run_config(
             job.arm.preset,
@@ -214,7 +220,7 @@ def check_continues(folder: Path, config: RunConfig) -> None:
 def check_prior_stays(out: Path, study: Study, job: Job) -> None:
     """Raise `InputError` if a run has begun with priors that would be trained further before it."""
     source, folder = prior_job(study, job), job_folder(out, job)
-    if source is None or not (folder / PRIOR).exists():
+    if source is None or not (folder / PRIORS).exists():
         return
     steps = read_config(job_folder(out, source)).steps
     rule = f"must stay {steps:,} in {source.env.name}: {folder} began with its priors; name new arms for both"

@@ -226,3 +226,17 @@ def test_many_updates_on_one_batch_fit_it():
     agent.report()
     feed(agent, [one])
     assert agent.report()[0]["td_error"] < first / 10
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings"), [("sac-iterative", {}), ("mb-sac", {}), ("smcp", {}), ("td3", {})]
+)
+def test_seeds_share_the_weights_of_equal_critics_whatever_their_policies_are(preset, settings):
+    sizes = {"hidden": (8, 6)}
+    one = agent_of(algorithm_of("sac", **sizes), 5, 2, (3, 4))
+    other = agent_of(algorithm_of(preset, **(sizes | settings)), 5, 2, (3, 4))
+    for k in (0, 1):
+        mine, theirs = (agent.seed_state(k)["critic"] for agent in (one, other))
+        assert mine.keys() == theirs.keys()
+        for name, x in mine.items():
+            assert torch.equal(x, theirs[name])

@@ -119,7 +119,7 @@ PLANTED = [
     # The first action's vector stands for the last action, and so on.
     (*SAC, f"{POSTERIOR}.all_actions", lambda log_p: categorical.all_actions(log_p).flip(-1)),
     # An entropy target of another share.
-    (*SAC, "virel_deep.design.discrete.ENTROPY_SHARE", 0.98),
+    (*SAC, "virel_deep.design.parts.ENTROPY_SHARE", 0.98),
     # The divergence in the other direction, in the trust region of either.
     (*MPO, f"{PRIOR}.kl", lambda p, q: categorical.kl(q, p)),
     (*PARAMETRIC, f"{PRIOR}.kl", lambda p, q: categorical.kl(q, p)),

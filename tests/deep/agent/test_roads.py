@@ -27,6 +27,7 @@ CASES = [(preset, {}) for preset in BY_HAND] + [
     ("beta", OWN),
     ("beta", {"temperature.scale": "auto", "temperature.period": 3}),
     ("beta-twin", OWN),
+    ("beta-twin", OWN | {"temperature.scale": "auto", "value.evaluation": "soft"}),
     ("virel-twin", {"policy_delay": 3}),
 ]
 
@@ -195,7 +196,7 @@ def test_an_algorithm_with_a_part_that_is_not_written_by_hand_goes_the_general_r
     "settings",
     [
         {"target_period": 3},
-        {"value.steps": 3},
+        {"value.steps": 3, "value.evaluation": "hard"},
         {"value.steps": 3, "value.trace": 0.5},
         {"gradient_norm": 1.0},
     ],

@@ -6,7 +6,7 @@ import torch
 from tests.support.deep import agent_of, algorithm_of, feed, update_data
 from tests.support.source_mutants import mutated_code
 from virel_deep.axes.model import ensemble
-from virel_deep.axes.model.ensemble import Followers
+from virel_deep.axes.model.ensemble import Assigned
 from virel_deep.axes.model.expansion import Horizon, Paths, expanded_q
 
 N, A, B, H = 3, 2, 6, 3
@@ -191,7 +191,7 @@ def test_all_actions_of_a_state_share_its_random_numbers(trained):
 
 PLANTED = [
     (
-        Followers.step,
+        Assigned.step,
         "differentiable(of_group, fixed=True)",
         "differentiable(of_group.roll(t := int(noise[0, 0, 0] > 0), 0), fixed=True).roll(-t, 0)",
         test_a_rollout_has_one_member_to_its_end_and_rollouts_have_different_ones,
@@ -205,7 +205,7 @@ PLANTED = [
         test_values_stay_bounded_when_the_model_explodes,
     ),
     (
-        Followers.step,
+        Assigned.step,
         "self._networks.differentiable(of_group, fixed=True)",
         "self._world.network.differentiable(inputs)[:, 0]",
         test_no_gradient_of_inference_reaches_the_model_or_later_actions,

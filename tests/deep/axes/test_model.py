@@ -47,8 +47,12 @@ def test_scales_are_the_moments_of_all_rows_so_far_and_nothing_before_the_first(
     np.testing.assert_allclose(normaliser.most[:, 0].numpy(), rows.max(1), rtol=1e-7)
 
 
-def test_every_fifth_row_is_held_out_whatever_the_copies():
-    assert np.concatenate([held_out(n, 3) for n in range(0, 30, 3)]).tolist() == [0, 0, 0, 0, 1] * 6
+@pytest.mark.parametrize("copies", [1, 2, 3, 5, 8, 10])
+def test_every_fifth_row_of_every_copy_is_held_out(copies):
+    held = np.stack([held_out(step * copies, copies) for step in range(20)])
+    assert held.sum(0).tolist() == [4] * copies
+    for copy in held.T:
+        assert np.diff(np.flatnonzero(copy)).tolist() == [5] * 3
     assert HOLD_OUT == 5
     assert Replay(1, 10, 3, device=CPU).added == 0
 

@@ -42,6 +42,19 @@ def dual(q, eta, epsilon):
     return eta * epsilon + eta * inner.mean()
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1e-45, 1e-30])
+@pytest.mark.parametrize("keep", [1.0, 0.75])
+def test_without_temperature_the_actions_of_largest_value_share_the_weight_as_the_prior_has_them(alpha, keep):
+    prior, q = torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([5.0, 1e3, 1e3, -7.0])
+    found = tempered_weights(prior.log(), q, torch.tensor([alpha]), keep=keep)
+    weight = found.log_weight.exp()
+    np.testing.assert_allclose(weight, [0.0, 0.4, 0.6, 0.0], rtol=1e-6)  # 3 roundings of 6e-8
+    before = (prior / prior[:3].sum() if keep < 1 else prior)[1:3]
+    ratio = (weight[1:3] / before).log()
+    np.testing.assert_allclose(found.log_ratio[1:3], ratio, rtol=2e-6)
+    np.testing.assert_allclose((weight * found.log_ratio).sum(), (weight[1:3] * ratio).sum(), rtol=2e-6)
+
+
 def test_weights_by_hand():
     q, alpha = torch.tensor([0.0, math.log(2.0), math.log(5.0)]), torch.tensor([1.0])
     found = tempered(q, alpha)

@@ -117,6 +117,16 @@ def blocks(run, seed):
     return load(run / f"seed-{seed}" / "checkpoints").state["agent"]["default"]
 
 
+def test_seeds_find_their_priors_by_number_and_others_by_their_place(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    assert main_train(command("distral", *TWO, "--seeds", "2", "--first-seed", "1", out=old)) == 0
+    argv = command("distral", "--env-arg", "goal=4", "--prior", str(old), "--seeds", "3", out=new)
+    assert main_train(argv) == 0
+    for seed, of in ((0, 1), (1, 1), (2, 2)):  # seed 0 is not there: the one in place 0
+        for name, x in blocks(old, of).items():
+            assert np.array_equal(blocks(new, seed)[name], x)
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_new_task_starts_from_the_prior_of_an_earlier_run(run, tmp_path, frozen):
     new = tmp_path / "new"

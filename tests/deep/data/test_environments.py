@@ -117,6 +117,21 @@ def test_returns_are_sums_of_unscaled_rewards_in_double_precision():
     assert last.episodes == [(3 * big, 3, 0), (3 * big, 3, 1)]  # each with the number of its copy
 
 
+def test_the_age_of_an_episode_goes_on_where_its_return_is_counted_anew():
+    endless = SeedEnvs(registered(Script), 1, np.random.SeedSequence(0))
+    ages = []
+    for _ in range(1002):
+        endless.step(zeros(endless))
+        ages.append(int(endless.ages[0]))
+    assert ages == list(range(1, 1003))
+    short = SeedEnvs(registered(Script, length=3), 1, np.random.SeedSequence(0))
+    ages = []
+    for _ in range(7):
+        short.step(zeros(short))
+        ages.append(int(short.ages[0]))
+    assert ages == [1, 2, 0, 1, 2, 0, 1]
+
+
 def test_observations_and_rewards_are_cast_to_float32_once():
     tenth, third = 0.1, 1 / 3
     envs = SeedEnvs(registered(Script, fault=lambda _: {0: np.array([tenth, third]), 1: tenth}), 1, seed(0))

@@ -182,6 +182,26 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
             "`value.trace` must be None if the posterior is 'deterministic'; found 1.0",
         ),
         (
+            "sac-iterative",
+            {"value.steps": 3, "value.trace": 1.0},
+            "`value.trace` must be None if the posterior is 'iterative'; found 1.0",
+        ),
+        (
+            "sac",
+            {"value.steps": 3},
+            "`value.steps` must be 1 if `value.evaluation` is 'soft' and `value.trace` is None; found 3",
+        ),
+        (
+            "sql",
+            {"value.steps": 2},
+            "`value.steps` must be 1 if `value.evaluation` is 'optimal' and `value.trace` is None; found 2",
+        ),
+        (
+            "distral",
+            {"policy_learning_rate": 1e-3},
+            "`policy_learning_rate` must be None for a tilted posterior; found 0.001",
+        ),
+        (
             "sac",
             {"posterior": "weighted"},
             "`prior` must be 'learned' for a weighted posterior; found 'uniform'",
@@ -289,7 +309,7 @@ def test_a_part_of_another_axis_or_none_is_refused(axis):
         (
             "sac",
             {"temperature": "budget"},
-            "`prior` must be 'learned' or 'previous' for a KL budget; found 'uniform'",
+            "`prior` must not be 'uniform' for a KL budget; found 'uniform'",
         ),
         ("vmpo", {"data": "replay"}, "`data` must be 'rollouts' for advantages; found 'replay'"),
         ("sac", {"data": "rollouts"}, "`value` must be 'advantage' for rollouts; found 'target-q'"),

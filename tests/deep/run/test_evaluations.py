@@ -10,6 +10,7 @@ import pytest
 from tests.support.deep import assert_same, differing, metrics, small_run, train
 from tests.support.envs import Dice, Script, registered
 from virel_common.errors import InputError
+from virel_deep.run.evaluations import Evaluations
 from virel_deep.run.folder import set_steps
 from virel_deep.run.policy import load_policy
 from virel_deep.run.survey import bundles, survey
@@ -65,6 +66,27 @@ def test_a_run_that_goes_on_has_the_best_policy_of_one_that_was_not_interrupted(
     assert differing(one.state, two.state) == []
 
 
+def test_the_best_policy_of_a_last_evaluation_that_falls_away_falls_away_too(tmp_path):
+    # A run of 45 steps is evaluated at 30 and at its end. With a larger goal the end is no evaluation.
+    config = small_run(tmp_path, "sac", PENDULUM, steps=45, eval_every=30, keep_best=True)
+    first = Evaluations(config, tmp_path / "seed-0", "owner")
+    first.judge(30, 1.0, {"w": np.array([1.0])}, regular=True)
+    first.judge(45, 2.0, {"w": np.array([2.0])}, regular=False)
+    best = tmp_path / "seed-0/best/checkpoints"
+    assert load(best).step == 45
+    for steps, kept in ((45, 45), (60, 30), (60, 30)):
+        again = Evaluations(replace(config, steps=steps), tmp_path / "seed-0", "owner")
+        again.restore(first.state())
+        assert load(best).step == kept
+    again.judge(60, 0.5, {"w": np.array([3.0])}, regular=True)
+    assert load(best).step == 30
+    alone = Evaluations(replace(config, eval_every=50), tmp_path / "seed-1", "owner")
+    alone.judge(45, 2.0, {"w": np.array([2.0])}, regular=False)
+    later = Evaluations(replace(config, eval_every=50, steps=60), tmp_path / "seed-1", "owner")
+    later.restore(alone.state())
+    assert not (tmp_path / "seed-1/best").exists()
+
+
 def test_a_best_policy_that_was_not_kept_is_refused_by_name(tmp_path):
     train(tmp_path, small_run(tmp_path, "sac", PENDULUM, steps=40))
     with pytest.raises(
@@ -77,27 +99,28 @@ def test_a_best_policy_that_was_not_kept_is_refused_by_name(tmp_path):
 
 
 def test_a_seed_stops_when_its_evaluations_are_good_enough_and_the_others_keep_their_bits(tmp_path):
+    seeds = (2, 3)
     free, ruled = tmp_path / "free", tmp_path / "ruled"
-    train(free, small_run(free, "sac", PENDULUM, steps=80, seeds=(0, 1), eval_every=20))
-    at_20 = [evaluated(free, seed)[20] for seed in (0, 1)]
+    train(free, small_run(free, "sac", PENDULUM, steps=80, seeds=seeds, eval_every=20))
+    at_20 = [evaluated(free, seed)[20] for seed in seeds]
     assert at_20[0] != at_20[1]
-    good = int(np.argmax(at_20))
+    good, other = (seeds[i] for i in np.argsort(at_20)[::-1])
     limit = {"stop_return": max(at_20)}
-    assert max(evaluated(free, 1 - good).values()) < limit["stop_return"], "choose other seeds"
-    config = small_run(ruled, "sac", PENDULUM, steps=80, seeds=(0, 1), eval_every=20, **limit)
+    assert max(evaluated(free, other).values()) < limit["stop_return"], "choose other seeds"
+    config = small_run(ruled, "sac", PENDULUM, steps=80, seeds=seeds, eval_every=20, **limit)
     train(ruled, config)
     done = json.loads((ruled / f"seed-{good}/done.json").read_text())
     assert done == {"step": 20, "stopped": f"return >= {max(at_20):g} on 1 evaluation"}
     assert load(ruled / f"seed-{good}/checkpoints").step == 20
     assert list(evaluated(ruled, good)) == [20]
-    mine, theirs = (load(run / f"seed-{1 - good}/checkpoints") for run in (ruled, free))
+    mine, theirs = (load(run / f"seed-{other}/checkpoints") for run in (ruled, free))
     mine.state.pop("evaluations")
     for one in (mine, theirs):
         one.state.pop("settings")  # they differ in the rule
     assert differing(mine.state, theirs.state) == []
-    assert evaluated(ruled, 1 - good) == evaluated(free, 1 - good)
+    assert evaluated(ruled, other) == evaluated(free, other)
     set_steps(ruled, 120)  # a larger goal is for those that have not stopped
-    assert bundles(survey(ruled, replace(config, steps=120)), 1) == [([1 - good], True)]
+    assert bundles(survey(ruled, replace(config, steps=120)), 1) == [([other], True)]
 
 
 @pytest.mark.parametrize(("n", "stops_at"), [(1, 20), (2, 40), (3, 60)])

@@ -29,7 +29,7 @@ class Ensemble:
     """
 
     def __init__(self, network: Network, n_observation: int, *, elites: int) -> None:
-        """Store the network; every member is an elite before the first minibatch."""
+        """Store the network; before the first minibatch no member has an error, and any are elites."""
         self.network, self.width = network, n_observation
         device = network.flat.device
         self.normaliser = Normaliser(network.seeds, 2 * n_observation + 1, device=device)
@@ -37,24 +37,24 @@ class Ensemble:
         """Running hold-out error of every member, mean square in normalised columns, `[K, M]`."""
         self._compared = torch.zeros(network.seeds, 1, device=device)
         self._n_elites = elites
-        self._followed = Network(network.seeds * elites, 1, network.sizes, device=device)
+        self._copied = Network(network.seeds * elites, 1, network.sizes, device=device)
 
     @property
     def elites(self) -> Tensor:
         """Members that rollouts follow, `[K, E]`: those with the smallest hold-out error."""
         return self.error.topk(self._n_elites, dim=1, largest=False, sorted=True).indices
 
-    def follow(self, uniform: Tensor) -> "Followers":
+    def follow(self, uniform: Tensor) -> "Assigned":
         """Let B rollouts follow the elites as they are now, in groups by numbers `[K, B]` in [0, 1).
 
         Until the next call: there is one copy of the elites' parameters.
         """
         seed = torch.arange(self.network.seeds, device=uniform.device)[:, None]
         chosen = (seed * self.network.heads + self.elites).flatten()
-        for mine, theirs in zip(self._followed.layers, self.network.layers, strict=True):
+        for mine, theirs in zip(self._copied.layers, self.network.layers, strict=True):
             mine.weight.copy_(theirs.weight[chosen])
             mine.bias.copy_(theirs.bias[chosen])
-        return Followers(self, self._followed, grouped(uniform, self._n_elites))
+        return Assigned(self, self._copied, grouped(uniform, self._n_elites))
 
     def member(self, uniform: Tensor) -> Tensor:
         """Member `[K, R]` that each of R plans follows, from numbers `[K, R]` in [0, 1)."""
@@ -118,7 +118,7 @@ class Ensemble:
         self._compared[k].copy_(torch.as_tensor(state["compared"]))
 
 
-class Followers:
+class Assigned:
     """Rollouts through an ensemble, each along one elite from its first step to its last.
 
     A network is asked for the rollouts that follow it and for no others. Their rows are in groups: see

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Followed, Objective
+from virel_deep.axes.interfaces import AssignedWorld, Objective
 from virel_deep.axes.tensors import Weighted
 from virel_deep.axes.value import smaller_q
 from virel_deep.networks.network import Network
@@ -24,7 +24,7 @@ Walk = Callable[[Tensor, Tensor, Objective], Weighted]
 class Paths(NamedTuple):
     """What B rollouts follow: the model, the policy, and their random numbers."""
 
-    world: Followed
+    world: AssignedWorld
     walk: Walk
     noise: Tensor
     """Standard normal numbers of every step, for the model, then for the policy: `[K, B, h, O + A]`."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from virel_deep.axes.categorical import all_actions, behave, explore, log_probabilities, log_probability
 from virel_deep.axes.interfaces import ONE_NUMBER, Draw, Noise, Objective
 from virel_deep.axes.posterior.pathwise import Pathwise, pathwise_loss
-from virel_deep.axes.posterior.reweighted import ByWeights, Remembering, weigher
+from virel_deep.axes.posterior.reweighted import ByWeights, Weighing, weigher
 from virel_deep.axes.tensors import Behaviour, Weighted, seedwise
 from virel_deep.design import improvement
 from virel_deep.networks.network import Network
@@ -66,7 +66,7 @@ class Categorical(Pathwise):
         return behave(head, noise)
 
 
-class Proposer(Remembering, Protocol):
+class Proposer(Weighing, Protocol):
     """Interface of a categorical prior, whose actions the posterior gives other weights."""
 
     def propose(self, state: Tensor) -> Weighted:

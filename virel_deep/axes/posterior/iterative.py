@@ -44,7 +44,7 @@ class Iterative:
     """
 
     at_next = False
-    reports = ("amortisation_gap",)
+    reports = measured = ("amortisation_gap",)
 
     def __init__(self, settings: inference.Iterative, policy: Network, *, first_std: float) -> None:
         """Store the network, declare the noise, and draw the noise of deterministic actions."""

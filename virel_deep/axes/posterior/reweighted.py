@@ -15,7 +15,7 @@ from virel_deep.networks.network import Network
 from virel_deep.networks.perceptron import Floats
 
 
-class Remembering(Protocol):
+class Weighing(Protocol):
     """Interface of a prior that knows how probable stored actions were."""
 
     def log_likelihood(self, state: Tensor, pre: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class ByWeights:
     at_next = True
     reports = ("effective_samples",)
 
-    def __init__(self, prior: Remembering, weigh: Callable[[Tensor, Tensor, Tensor], Tempered]) -> None:
+    def __init__(self, prior: Weighing, weigh: Callable[[Tensor, Tensor, Tensor], Tempered]) -> None:
         """Store the prior, and how its actions are weighed; the posterior itself has no networks."""
         self._log_likelihood = prior.log_likelihood
         self.networks: Mapping[str, Network] = {}
@@ -66,7 +66,7 @@ def weigher(
     return partial(tempered_weights, keep=keep)
 
 
-class Proposer(Remembering, Protocol):
+class Proposer(Weighing, Protocol):
     """Interface of a prior that proposes the actions that the posterior gives weights."""
 
     def propose(self, state: Tensor, noise: Tensor) -> Weighted:

@@ -11,7 +11,7 @@ from virel_deep.axes.interfaces import Draw, Objective
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.posterior import smc_weights
 from virel_deep.axes.posterior.smc_weights import Numbers
-from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian, split, tanh_gaussian
+from virel_deep.axes.posterior.tanh_gaussian import TanhGaussian, before_tanh, tanh_gaussian
 from virel_deep.axes.tensors import Weighted, seed_mean, seedwise
 from virel_deep.design import model
 from virel_deep.networks import placement
@@ -145,13 +145,8 @@ class PolicyGuide:
 
     def _log_prior(self, state: Tensor, seen: Tensor, noise: Tensor, action: Tensor) -> Tensor:
         """Log densities `[K, R]` of actions under the prior."""
-        pre = seedwise(_before_tanh, seen, noise)
+        pre = seedwise(before_tanh, seen, noise)
         return self._objective.prior.log_density(state, action[:, :, None], pre[:, :, None])[:, :, 0]
-
-
-def _before_tanh(head: Tensor, noise: Tensor) -> Tensor:
-    of = split(head)
-    return of.mean + of.log_std.exp() * noise
 
 
 def uniform(normal: Tensor) -> Tensor:

@@ -122,8 +122,14 @@ class TopShare(Taken):
         """Return None: weights have no parameters; the prior is fitted to them instead."""
 
     def report(self, posterior: Weighted) -> Mapping[str, Tensor]:
-        """Effective number of the rollout's pairs."""
-        return {"effective_samples": seedwise(_effective_pairs, posterior.log_weight)}
+        """Effective number of the rollout's pairs; and as entropy that of the policy that took the actions.
+
+        The ratios in `log_pi` are to equal weights on pairs, so that no entropy of actions has them.
+        """
+        return {
+            "effective_samples": seedwise(_effective_pairs, posterior.log_weight),
+            "entropy": -seed_mean(posterior.log_prior.squeeze(-1)),
+        }
 
 
 class Score(Taken):

@@ -170,7 +170,7 @@ class TanhGaussian(Pathwise):
         xi, of_each = noise["action"].view(*state.shape[:2], *self._shape), head[:, :, None]
         of_each = of_each.expand(-1, -1, self._shape[0], -1)
         action, log_pi = seedwise(tanh_gaussian, of_each, xi)
-        pre = seedwise(_before_tanh, of_each, xi)
+        pre = seedwise(before_tanh, of_each, xi)
         prior, equal = objective.prior, torch.full_like(log_pi, -math.log(self._shape[0]))
         return Weighted(
             action,
@@ -187,7 +187,7 @@ class TanhGaussian(Pathwise):
         """Draw one action at each state, differentiable in the states, with the policy's parameters fixed."""
         head, xi = self.networks["policy"].differentiable(state, fixed=True)[:, 0, :, None], noise[:, :, None]
         action, log_pi = seedwise(tanh_gaussian, head, xi)
-        pre = seedwise(_before_tanh, head, xi)
+        pre = seedwise(before_tanh, head, xi)
         log_prior = objective.prior.log_density(state, action, pre)
         return Weighted(action, torch.zeros_like(log_pi), log_pi, log_prior, pre=pre)
 
@@ -223,7 +223,7 @@ class TanhGaussian(Pathwise):
         return penalty
 
 
-def _before_tanh(head: Tensor, noise: Tensor) -> Tensor:
+def before_tanh(head: Tensor, noise: Tensor) -> Tensor:
     """Action before the tanh, `mean + std noise`, differentiable in the head."""
     mean, log_std = split(head)
     return mean + log_std.exp() * noise

@@ -128,9 +128,7 @@ class TanhGaussian(FittedPrior):
     def log_density(self, state: Tensor, action: Tensor, pre: Tensor | None) -> Tensor:  # noqa: ARG002
         """Log densities `[K, R, N]` at actions given before the tanh, `pre [K, R, N, A]`."""
         assert pre is not None, "a tanh-Gaussian weighs actions before the tanh"
-        found: Tensor = seedwise(
-            lambda head, u: log_squashed(split(head[..., None, :]), u), self._outputs(state), pre
-        )
+        found: Tensor = seedwise(self._log_density, self._outputs(state), pre)
         return found
 
     def divergence(self, state: Tensor, head: Tensor) -> Tensor:
@@ -148,10 +146,16 @@ class TanhGaussian(FittedPrior):
 
     def loss(self, state: Tensor, posterior: Weighted) -> PriorLoss:
         """Minus the mean log likelihood of the posterior's actions, IADP's M-step."""
-        assert posterior.pre is not None
-        found = seedwise(self._likelihood, self._learnt(state), posterior.pre.detach(), posterior.log_weight)
-        apart = seed_mean(posterior.divergence.detach())
+        head, weighted = self._learnt(state), posterior.detach()
+        assert weighted.pre is not None
+        found = seedwise(self._likelihood, head, weighted.pre, weighted.log_weight)
+        log_p = seedwise(self._log_density, head.detach(), weighted.pre)
+        apart = seed_mean(weighted.mean(weighted.log_pi - log_p))
         return PriorLoss(-seed_mean(found), apart[:, None])
+
+    @staticmethod
+    def _log_density(head: Tensor, pre: Tensor) -> Tensor:
+        return log_squashed(split(head[..., None, :]), pre)
 
     @staticmethod
     def _likelihood(head: Tensor, pre: Tensor, log_weight: Tensor) -> Tensor:

@@ -45,8 +45,8 @@ class Constant:
 class Uniform(Constant):
     """Uniform action prior, as in SAC: its constant log density is left out and counts as 0.
 
-    It is -A log 2 on [-1, 1]^A and -log A on a discrete space of A actions. With the constant a soft value
-    would change by that times alpha per step, and no policy gradient would.
+    It is -A log 2 on [-1, 1]^A and -log A on a discrete space of A actions. With the constant every step
+    would gain or cost alpha times that: where episodes differ in length, another policy is the best then.
     """
 
     def log_density(self, state: Tensor, action: Tensor, pre: Tensor | None) -> Tensor:  # noqa: ARG002
