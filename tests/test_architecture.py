@@ -1,9 +1,11 @@
 """Layers, circles and surprises of imports: contracts in pyproject.toml, and rules that contracts lack."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +23,8 @@ FORBIDDEN = {
 BRIDGE = "verify/claims/deep/"
 """Files that compare the two codes: they may import what `verify` may not, inside functions only."""
 LARGEST_FOLDER = 20
+NAMES = slice(15, 57)
+"""Columns of the layers' names in docs/architecture.md: before them stands the package, after them a note."""
 
 
 # Contracts of import-linter
@@ -113,6 +117,25 @@ def test_a_new_folder_needs_a_place_in_the_order(tree, package):
         shutil.rmtree(folder)
     assert "BROKEN" in found
     assert f"{package}.planted" in found
+
+
+def layers_on_the_page():
+    """Layers of each package, from the top down, as docs/architecture.md lists them."""
+    block = (ROOT / "docs/architecture.md").read_text().split("## Layers")[1].split("```")[1]
+    found, package = {}, ""
+    for line in filter(str.strip, block.splitlines()):
+        package = line[: NAMES.start].strip() or package
+        found.setdefault(package, []).append(set(line[NAMES].split()))
+    return found
+
+
+def test_the_page_on_architecture_lists_the_layers_of_the_contracts():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = {c["containers"][0]: c["layers"] for c in contracts if "containers" in c}
+    pages = layers_on_the_page()
+    assert set(pages) == {"virel_theory", "verify", "virel_deep"}
+    for package, listed in pages.items():
+        assert listed == [set(re.findall(r"\w+", layer)) for layer in layers[package]], package
 
 
 # Rules of our own

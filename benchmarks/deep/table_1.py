@@ -26,7 +26,7 @@ UNIFORM = {"uniform", "fixed"}
 NON_PARAMETRIC = {"weighted", "top-share", "stein", "smc", "tilted"}
 """Kinds of posteriors that are weighted actions or particles, by no distribution's parameters."""
 CURVES = ("learning", "rows", "models", "transfer")
-"""Pages of docs/benchmarks with learning curves; other rows are in docs/deep/measured.md."""
+"""Pages of docs/benchmarks with learning curves; a table or a heading there names what was trained."""
 STEMS = {
     "virel": ("eq-", "theorem-", "deep-q-loss", "deep-v-loss", "deep-policy-loss", "deep-em-"),
     "beta": ("deep-residual-",),
@@ -173,13 +173,14 @@ def _named(claim_id: str) -> set[str]:
 
 
 def _learning(name: str) -> str:
-    """Links to the pages with learning curves of a row."""
-    texts = {one: (DOCS / f"benchmarks/{one}.md").read_text() for one in CURVES}
-    links = [f"[{one}](../benchmarks/{one}.md)" for one, text in texts.items() if f"`{name}`" in text]
-    said = (DOCS / "deep/measured.md").read_text().partition("\n## Learning\n")[2].partition("\n## ")[0]
-    if links or f"`{name}`" not in said:
-        return ", ".join(links) or "not measured"
-    return "[measured](../deep/measured.md#learning)"
+    """Links to the pages with learning curves of a row: those that name it in a table or a heading."""
+    found = [one for one in CURVES if f"`{name}`" in _lines(DOCS / f"benchmarks/{one}.md")]
+    return ", ".join(f"[{one}](../benchmarks/{one}.md)" for one in found) or "not measured"
+
+
+def _lines(page: Path) -> str:
+    """Rows of all tables of a page and its headings, without the text, which also names what was not run."""
+    return "\n".join(line for line in page.read_text().splitlines() if line.startswith(("|", "#")))
 
 
 def _page_of(name: str) -> str:

@@ -78,6 +78,8 @@ class Letter:
     title: str
     to: str
     summary: str
+    counts: str
+    """Sentences on what the summary counts, for readers who have the full record; the PDF leaves them out."""
     paragraphs: tuple[tuple[str, str], ...]
     corrections: tuple[Entry, ...]
     completions: tuple[Entry, ...]
@@ -101,10 +103,12 @@ def letter() -> Letter:
     ours = tuple(row for row in rows if row.source != "design")
     more = sum(row.source != "design" for row in misprints()) - len(ours)
     counts = {"corrections": len(corrections), "completions": len(completions), "misprints": len(ours)}
+    claims = {"correction_claims": _claims(corrections), "completion_claims": _claims(completions)}
     return Letter(
         title=head["title"],
         to=head["to"],
         summary=head["summary"].format(**counts),
+        counts=head["counts"].format(**counts, **claims),
         paragraphs=tuple((x["title"], x["text"]) for x in head["paragraph"]),
         corrections=corrections,
         completions=completions,
@@ -124,6 +128,11 @@ def misprints() -> tuple[Misprint, ...]:
     """All rows of `misprints.toml`, of every kind, in the order of the sources."""
     rows = _data("misprints")["entry"]
     return tuple(Misprint(**row | {"claims": tuple(row.get("claims", ()))}) for row in rows)
+
+
+def _claims(entries: tuple[Entry, ...]) -> int:
+    """Number of claims that entries gather."""
+    return sum(len(entry.claims) for entry in entries)
 
 
 def _data(name: str) -> dict[str, Any]:
@@ -146,6 +155,7 @@ def _markdown(found: Letter) -> Iterator[str]:
     yield f"# {found.title}"
     yield "<!-- Written by `virel explain --errata docs/errata.md` from verify/report/letter/. -->"
     yield f"{found.to} {found.summary}"
+    yield f"**What is counted.** {found.counts}"
     for title, text in found.paragraphs:
         yield f"**{title}.** {text}"
     yield "## Corrections"

@@ -5,6 +5,7 @@ derivation that two claims of a page share is written once.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from verify.engine.claim import Check, Claim, Correction, expected_verdict, kind_of
@@ -35,6 +36,20 @@ TITLES = {
     "coincidences": "Rows that are one algorithm",
 }
 """Title of each page, by the folder of `verify/claims/`; in the order of the index."""
+COUNTED = """\
+The second column counts all claims of a page: on statements of the sources, on statements of ours, and on
+our own code. The third column counts those of them that do not hold as stated, by their weight. The last
+row counts places of the sources instead of claims, of these kinds:
+{kinds}. The [letter](../errata.md) lists the places of the kind misprint.
+"""
+"""What the index counts; `kinds` are numbers of places."""
+KINDS = """\
+Places of the sources that are wrong, undefined or unsupported as printed. The last column begins with the
+kind. A *misprint* is a formula or a reference that misleads; a *slip* is a missing word, index or bracket
+that misleads nobody. What is *undefined* has no value as it stands, what is *unsupported* needs a hypothesis
+or a proof that is not there, and what is *false* does not hold.
+"""
+"""Kinds of places, on the page of misprints."""
 
 
 def record() -> dict[str, str]:
@@ -70,6 +85,7 @@ def _index() -> str:
         "",
         "Written by `virel explain --record docs/claims` from the registry.",
         "",
+        COUNTED.format(kinds=_kinds()),
     ]
     lines += ["| page | claims | of these not as printed |", "| --- | --- | --- |"]
     for topic, title in TITLES.items():
@@ -77,6 +93,12 @@ def _index() -> str:
         words = ", ".join(f"{n} {weight}" for weight, n in counts.items() if n)
         lines.append(f"| [{title}]({topic}.md) | {len(found[topic])} | {words} |")
     return "\n".join([*lines, f"| [Misprints, every place](misprints.md) | {len(misprints())} | |"]) + "\n"
+
+
+def _kinds() -> str:
+    """Numbers of places of each kind in the list of misprints, the most frequent first."""
+    found = Counter(row.kind for row in misprints())
+    return ", ".join(f"{kind} {n}" for kind, n in found.most_common())
 
 
 def _page(topic: str, claims: Sequence[Claim]) -> str:
@@ -122,8 +144,7 @@ def _misprints() -> str:
     lines = [
         "# Misprints, every place",
         "",
-        "Places of the sources that are wrong, undefined or unsupported as printed.",
-        "",
+        KINDS,
     ]
     lines += ["| place | printed | read | why |", "| --- | --- | --- | --- |"]
     for row in misprints():

@@ -68,6 +68,15 @@ def claims_table(claims: Iterable[Claim], *, details: bool) -> Table:
     return table
 
 
+COUNTED = """\
+Each line counts claims, whatever paper they are about. Where a statement does not hold as printed, its
+weight says how much that matters: a *correction* changes the substance, a *completion* adds a hypothesis or
+a step, a *misprint* is notation or typography, and a *remark* asks for nothing. [The letter](errata.md) has
+other numbers, because it counts its own entries: an entry may gather several claims, its summary is about
+VIREL alone, and its misprints are places of the source, most of them too small for a claim."""
+"""Paragraph of docs/claims.md on what its counts are of."""
+
+
 def claims_markdown(claims: Iterable[Claim]) -> str:
     """Markdown tables of claims for docs/claims.md, one for each kind, with their counts above.
 
@@ -75,6 +84,7 @@ def claims_markdown(claims: Iterable[Claim]) -> str:
     """
     claims, pages = list(claims), addresses()
     parts = ["# All claims", "", *(f"- {line}" for line in headline([_on_record(claim) for claim in claims]))]
+    parts += ["", COUNTED]
     for kind in Kind:
         those = [claim for claim in claims if kind_of(claim) is kind]
         if those:
