@@ -16,7 +16,7 @@ from virel_deep.design.environment_settings import (
     SAC_2018,
     SMCP_PENDULUM,
     SQL_2017,
-    VMPO_PENDULUM,
+    VMPO_PENDULUMS,
     Settings,
 )
 from virel_deep.design.hierarchy import Latent, LatentPrior
@@ -174,7 +174,7 @@ PRESETS = {
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
     "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
-    "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep/ lists", VMPO_PENDULUM),
+    "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep/ lists", VMPO_PENDULUMS),
     "erpg": Preset(
         ERPG,
         "Schulman et al. 2017 (arXiv 1704.06440), KL inside returns, 5 steps of each copy",

@@ -7,7 +7,7 @@ import csv
 import io
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,30 @@ STYLE = SHARED_STYLE | {
 }
 
 
-def draw(named: Sequence[Entry], folder: Path) -> list[Path]:
+Style = tuple[str, Any]
+"""Colour and dash pattern of an algorithm's curves."""
+
+
+def draw(named: Sequence[Entry], folder: Path, *, styles: Mapping[str, Style] | None = None) -> list[Path]:
     """Draw the learning curves: write `curves.svg`, `curves.png` and `curves.csv`; return the paths.
 
     A curve is the IQM over seeds, smoothed over windows of 5 % of the curve; its band is the pointwise
-    bootstrap interval. The bars beside the curves are the final returns of the table.
+    bootstrap interval. The bars beside the curves are the final returns of each curve's end.
+
+    Args:
+        named: what is drawn.
+        folder: where the files are written.
+        styles: colour and dashes of each label, for several figures that share them; None: `styles_of` these.
 
     Raises:
         StorageError: a file in `folder` can't be written.
     """
     bands = [band_of(entry.run) for entry in named]
+    styles = styles or styles_of(entry.label for entry in named)
     paths = [folder / "curves.csv"]
     write_atomically(paths[0], csv_of(named, bands).encode())
     with style(STYLE):
-        figure = _figure(named, bands)
+        figure = _figure(named, bands, styles)
         for kind in ("svg", "png"):
             file = io.BytesIO()
             figure.savefig(file, format=kind, dpi=DPI, metadata=UNDATED[kind])
@@ -81,9 +91,9 @@ def csv_of(named: Sequence[Entry], bands: Sequence[Band]) -> str:
     return out.getvalue()
 
 
-def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
+def _figure(named: Sequence[Entry], bands: Sequence[Band], shared: Mapping[str, Style]) -> Figure:
     groups = environments(named)
-    styles = _styles(named)
+    styles = {entry.label: shared[entry.label] for entry in named}
     n_columns = min(len(groups), 2)
     n_rows = math.ceil(len(groups) / n_columns)
     width = PANEL_WIDTH * n_columns
@@ -113,7 +123,7 @@ def _figure(named: Sequence[Entry], bands: Sequence[Band]) -> Figure:
 
 
 def _panel(
-    axes: Axes, env: str, here: Sequence[Entry], bands: Sequence[Band], styles: dict[str, tuple[str, Any]]
+    axes: Axes, env: str, here: Sequence[Entry], bands: Sequence[Band], styles: Mapping[str, Style]
 ) -> None:
     axes.set_title(_plain(env), loc="left")
     axes.set_xlabel("environment steps (thousands)")
@@ -137,19 +147,51 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _styles(named: Sequence[Entry]) -> dict[str, tuple[str, Any]]:
-    """Assign a colour and a dash pattern to each algorithm, the same in every panel."""
-    labels = dict.fromkeys(entry.label for entry in named)
-    return dict(zip(labels, zip(cycle(OKABE_ITO), cycle(DASHES), strict=False), strict=False))
+def styles_of(labels: Iterable[str]) -> dict[str, Style]:
+    """Assign a colour and a dash pattern to each algorithm, the same in every panel and figure.
+
+    Example:
+        >>> styles_of(["sac", "td3", "sac"])["td3"] == styles_of(["sac", "td3"])["td3"]
+        True
+    """
+    different = dict.fromkeys(labels)
+    return dict(zip(different, zip(cycle(OKABE_ITO), cycle(DASHES), strict=False), strict=False))
 
 
 def _caption(named: Sequence[Entry]) -> str:
     counts = sorted({len(entry.run.seeds) for entry in named})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     fewer = ", or of all where there are fewer" if min(len(entry.run.at) for entry in named) < LAST else ""
+    bars = "; curves end at different steps, and their bars with them" if _ends_differ(named) else ""
     return (
-        f"Deterministic evaluation, unscaled returns. Line: interquartile mean over {seeds} "
+        f"{_acting(named)} Unscaled returns. Line: interquartile mean over {seeds} "
         f"seed{'' if seeds == '1' else 's'}, smoothed over windows of {100 // SMOOTHED} % of the curve. "
-        f"Bar on the right: final return, the mean of the last {LAST} evaluations{fewer}. "
+        f"Bar on the right: final return, the mean of the last {LAST} evaluations{fewer}{bars}. "
         "Band and bar: 95 % bootstrap interval, pointwise."
     )
+
+
+def _ends_differ(named: Sequence[Entry]) -> bool:
+    """Whether curves in one environment end at different steps."""
+    return any(len({int(one.run.at[-1]) for one in here}) > 1 for here in environments(named).values())
+
+
+def _acting(named: Sequence[Entry]) -> str:
+    """Sentence on how the policies of the runs acted when they were evaluated, as far as the runs tell."""
+    ways: dict[str, list[str]] = {}
+    for entry in named:
+        labels = ways.setdefault(_way(entry.run), [])
+        labels += [entry.label] * (entry.label not in labels)
+    if len(ways) == 1:
+        return f"{next(iter(ways))}."
+    return "; ".join(f"{way}: {', '.join(labels)}" for way, labels in ways.items()) + "."
+
+
+def _way(run: Run) -> str:
+    """How a run's policy acted when it was evaluated."""
+    if not isinstance(run.settings.get("algorithm"), dict):
+        return "Evaluation as in its own library"
+    if run.settings.get("eval_stochastic"):
+        return "Evaluation with exploring actions"
+    planned = run.settings.get("posterior") == "smc"
+    return "Evaluation by planning with random numbers" if planned else "Deterministic evaluation"

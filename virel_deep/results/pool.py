@@ -90,6 +90,7 @@ def _together(group: Sequence[Run]) -> Run:
         returns=returns[order],
         left_out=tuple(line for run in group for line in run.left_out),
         mixed=tuple(_mixed(group)),
+        cut=tuple(line for run in group for line in run.cut),
     )
 
 

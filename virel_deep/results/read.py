@@ -6,6 +6,7 @@ Only `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` if give
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Run:
     """Reasons why seeds don't count, one per such seed."""
     mixed: tuple[str, ...] = ()
     """Sentences on how the folders differ that this run was pooled from, if they do."""
+    cut: tuple[str, ...] = ()
+    """Sentences on evaluations that don't count because other seeds have none at their steps."""
     together: bool = False
     """Whether returns are means over the tasks of a run with several."""
 
@@ -63,7 +66,10 @@ class Run:
         return self.smooth(LAST)[:, -1]
 
     def area(self) -> Scores:
-        """Area under each seed's curve divided by its length, `[K]`: the mean return during training."""
+        """Area under each seed's curve divided by its length, `[K]`: the mean return during training.
+
+        The curve is straight between evaluations: of equally spaced ones, the first and the last count half.
+        """
         if len(self.at) == 1:
             return self.returns[:, 0]
         area: Scores = np.trapezoid(self.returns, self.at, axis=1) / (self.at[-1] - self.at[0])
@@ -144,6 +150,7 @@ def read_run(folder: Path, *, task: str | None = None) -> Run:
         at=np.array(steps),
         returns=np.array([[one[step] for step in steps] for one in evaluations.values()], np.float64),
         left_out=() if task else left_out,  # told once
+        cut=() if task else tuple(_cut(folder, evaluations, steps[-1])),
         together=bool(tasks) and task is None,
     )
 
@@ -172,6 +179,24 @@ def _evaluations(folder: Path, task: str | None) -> tuple[dict[int, dict[int, fl
         rows = rows if task is None else [row | {"return": row.get("tasks", {}).get(task)} for row in rows]
         out[seed] = {row["step"]: _return(row, metrics) for row in rows}
     return out, tuple(left_out)
+
+
+def _cut(folder: Path, evaluations: dict[int, dict[int, float]], end: int) -> Iterator[str]:
+    """Sentence on evaluations after `end`, the last step with one of every seed, if there are any."""
+    if max(max(one) for one in evaluations.values()) == end:
+        return
+    seeds: dict[str, list[str]] = {}
+    for seed, one in evaluations.items():
+        seeds.setdefault(f"{max(one)}{_rule(folder, seed)}", []).append(str(seed))
+    ends = "; ".join(f"seed{'s' * (len(k) > 1)} {', '.join(k)} at {last}" for last, k in seeds.items())
+    yield f"cut at step {end}, the last with an evaluation of every seed; curves end: {ends}"
+
+
+def _rule(folder: Path, seed: int) -> str:
+    """Rule that stopped a seed early, as the end of a phrase; empty if none did."""
+    path = folder / f"seed-{seed}" / "done.json"
+    rule = _json(path).get("stopped") if path.exists() else None
+    return f" (stopped: {rule})" if rule else ""
 
 
 def _seed_folders(folder: Path) -> list[tuple[int, Path]]:

@@ -11,8 +11,8 @@ from virel_deep.results.read import LAST, Run
 SIMULATORS = ("gymnasium", "mujoco")
 WHAT_IS_SHOWN = (
     f"Final return: mean over the last {LAST} evaluations of each seed. Area under curve: divided by the "
-    "curve's length, which makes it the mean return during training. Intervals: percentile bootstrap over "
-    "seeds."
+    "curve's length, which makes it the mean return during training; of equally spaced evaluations the first "
+    "and the last count half. Intervals: percentile bootstrap over seeds."
 )
 FEW_SEEDS = (
     "Few seeds: such intervals are wide, and still promise too much. They hold the true score in about 50 % "
@@ -22,17 +22,22 @@ FEW_SEEDS = (
 )
 
 
-def remarks(named: Sequence[Entry]) -> list[str]:
-    """Sentences below the tables of a comparison, without which a reader could misread them."""
+def remarks(named: Sequence[Entry], *, reference: str | None = None) -> list[str]:
+    """Sentences below the tables of a comparison, without which a reader could misread them.
+
+    Args:
+        named: what is compared.
+        reference: label of the algorithm that others are compared with; None: the first.
+    """
     out = [WHAT_IS_SHOWN]
     for label, run in ((entry.label, entry.run) for entry in named):
-        out += [f"{run.env}, {label}: {reason}." for reason in (*run.left_out, *run.mixed)]
+        out += [f"{run.env}, {label}: {reason}." for reason in (*run.left_out, *run.mixed, *run.cut)]
         if run.at[-1] + _spacing(run) <= run.steps:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():
         out += _differences(env, here)
     out += _few_evaluations(named) + _left_out_settings(named)
-    out += _left_out(named) + _families(environments(named))
+    out += _left_out(named, reference or named[0].label) + _families(environments(named))
     return [*out, FEW_SEEDS] if min(len(entry.run.seeds) for entry in named) < 10 else out
 
 
@@ -79,11 +84,12 @@ def _spacing(run: Run) -> int:
     return int(np.median(np.diff(run.at))) if len(run.at) > 1 else 1
 
 
-def _left_out(named: Sequence[Entry]) -> list[str]:
+def _left_out(named: Sequence[Entry], first: str) -> list[str]:
     """Sentence on the algorithms that the table over all environments omits, and why."""
     missing = {label: envs for label, envs in missing_environments(named).items() if envs}
     n = len(environments(named))
-    first = named[0].label
+    if n > 1 and first not in {one.label for one in named}:
+        return [f"No table over {n} environments: {first}, the first, has no run that counts."]
     if first in missing:
         where = ", ".join(missing[first])
         return [f"No table over {n} environments: {first}, the first, has no run of that name in {where}."]

@@ -115,6 +115,61 @@ def improvement(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
     return Estimate(float(np.mean(values)), float(low), float(high))
 
 
+def paired_improvement(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
+    r"""Share of pairs in which X has the higher score, ties counting half, with its bootstrap interval.
+
+    Resamples draw pairs, in each environment; the share is the mean over environments.
+
+    Args:
+        pairs: scores `x [n_i]`, `y [n_i]` in environment i; pair k is the k-th of each.
+
+    Raises:
+        InputError: no environment, an empty one, unequal numbers, or a score that is not finite.
+
+    Example:
+        >>> print(*paired_improvement([(np.array([3.0, 1.0]), np.array([2.0, 0.0]))]))
+        1.0 1.0 1.0
+    """
+    _check([scores for pair in pairs for scores in pair])
+    for x, y in pairs:
+        require(len(x) == len(y), "pairs", (len(x), len(y)), "must have as many scores of X as of Y")
+    rng = np.random.default_rng(SEED)
+    beats = [(x > y) + 0.5 * (x == y) for x, y in pairs]
+    resampled = np.mean([one[_indices(rng, len(one))].mean(axis=1) for one in beats], axis=0)
+    low, high = _ends(resampled)
+    return Estimate(float(np.mean([one.mean() for one in beats])), float(low), float(high))
+
+
+def ratio(pairs: Sequence[tuple[Scores, Scores]]) -> Estimate:
+    """Interquartile mean of X divided by that of Y, the mean over environments, with its bootstrap interval.
+
+    The seeds of X and of Y are resampled, independently: the interval holds the uncertainty of both.
+
+    Args:
+        pairs: scores `x [n_i]`, `y [m_i]` in environment i; those of Y are positive.
+
+    Raises:
+        InputError: no environment, an empty one, or a score that is not finite, or of Y not positive.
+
+    Example:
+        >>> print(*ratio([(np.array([3.0]), np.array([1.0])), (np.array([20.0]), np.array([20.0]))]))
+        2.0 2.0 2.0
+    """
+    _check([scores for pair in pairs for scores in pair])
+    for _, y in pairs:
+        require(bool((y > 0).all()), "scores", y.tolist(), "must be positive, where they are divided by")
+    rng = np.random.default_rng(SEED)
+    resampled = np.mean([_iqms(rng, x) / _iqms(rng, y) for x, y in pairs], axis=0)
+    low, high = _ends(resampled)
+    return Estimate(float(np.mean([iqm(x) / iqm(y) for x, y in pairs])), float(low), float(high))
+
+
+def _iqms(rng: np.random.Generator, scores: Scores) -> Scores:
+    """Interquartile mean of each of R bootstrap resamples, `[R]`."""
+    means: Scores = iqm(scores[_indices(rng, len(scores))], axis=1)
+    return means
+
+
 def _improvements(rng: np.random.Generator, x: Scores, y: Scores) -> Scores:
     """Probability that a seed of X beats one of Y, in each of R bootstrap resamples, `[R]`."""
     beats = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [n, m]

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from virel_deep.results.names import Entry, environments, missing_environments
 from virel_deep.results.read import Run
-from virel_deep.results.statistics import Estimate, Scores, improvement, iqm_interval
+from virel_deep.results.statistics import Estimate, improvement, iqm_interval, ratio
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,17 @@ class ScoreTable:
     columns: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = ()
-    """Sentences on cells that are empty where a reader expects a number."""
+    """Sentences on what cells hold, or why they are empty where a reader expects a number."""
 
 
-def score_table(named: Sequence[Entry]) -> ScoreTable:
-    """Table of each run's scores, and the probability that its seeds beat those of the first algorithm."""
-    reference = named[0].label
+def score_table(named: Sequence[Entry], *, reference: str | None = None) -> ScoreTable:
+    """Table of each run's scores, and the probability that its seeds beat those of the reference.
+
+    Args:
+        named: what is compared.
+        reference: label of the algorithm that others are compared with; None: the first.
+    """
+    reference = reference or named[0].label
     rows = []
     for env, here in environments(named).items():
         base = next((entry.run for entry in here if entry.label == reference), None)
@@ -38,7 +42,8 @@ def score_table(named: Sequence[Entry]) -> ScoreTable:
         *("environment", "algorithm", "seeds", "steps", "final return", "area under curve"),
         f"P(better than {reference})",
     )
-    shown = len(columns) if len({entry.label for entry in named}) > 1 else -1  # nothing to be better than
+    several = len({reference, *(entry.label for entry in named)}) > 1
+    shown = len(columns) if several else -1  # nothing to be better than
     title = "Scores: IQM over seeds [95 % interval]"
     return ScoreTable(title, columns[:shown], [row[:shown] for row in rows])
 
@@ -49,44 +54,47 @@ def _against(run: Run, base: Run | None) -> str:
     return _share(improvement([(run.final(), base.final())]))
 
 
-def overall_table(named: Sequence[Entry]) -> ScoreTable | None:
+def overall_table(named: Sequence[Entry], *, reference: str | None = None) -> ScoreTable | None:
     """Table of scores over all environments, for algorithms that ran in each; None for one environment.
 
     The tasks of a run are environments; means over them do not count once more.
+
+    Args:
+        named: what is compared.
+        reference: label of the algorithm that others are compared with; None: the first.
     """
     named = [entry for entry in named if not entry.run.together]
     groups = environments(named)
-    reference = named[0].label
+    reference = reference or named[0].label
     in_all = [label for label, envs in missing_environments(named).items() if not envs]
     if len(groups) < 2 or reference not in in_all:
         return None
     finals = {label: [_run_of(label, here).final() for here in groups.values()] for label in in_all}
-    units = [float(np.mean(scores)) for scores in finals[reference]]
-    rows = []
+    lowest = {env: float(scores.min()) for env, scores in zip(groups, finals[reference], strict=True)}
+    divides = min(lowest.values()) > 0
+    rows = [(reference, "1" if divides else "-", "")]
     for label in in_all:
-        pairs = list(zip(finals[label], finals[reference], strict=True))
-        ratio = _score(iqm_interval(_in_units(finals[label], units))) if min(units) > 0 else "-"
-        against = "" if label == reference else _share(improvement(pairs))
-        rows.append((label, ratio, against))
-    title = f"Over {len(groups)} environments: IQM [95 % interval, stratified]"
-    columns = ("algorithm", f"final return / mean of {reference}", f"P(better than {reference})")
-    return ScoreTable(title, columns, rows, _no_ratio(reference, dict(zip(groups, units, strict=True))))
+        if label != reference:
+            pairs = list(zip(finals[label], finals[reference], strict=True))
+            rows.append((label, _score(ratio(pairs)) if divides else "-", _share(improvement(pairs))))
+    title = f"Over {len(groups)} environments: means over them [95 % interval, stratified]"
+    columns = ("algorithm", f"final return / that of {reference}", f"P(better than {reference})")
+    return ScoreTable(title, columns, rows, (_on_ratio(reference, lowest),))
 
 
-def _no_ratio(reference: str, units: dict[str, float]) -> tuple[str, ...]:
-    """Note on why there are no ratios of final returns, if the first algorithm's are not all positive."""
-    found = ", ".join(f"{_number(unit)} in {env}" for env, unit in units.items() if unit <= 0)
-    what = f"final return / mean of {reference} over {len(units)} environments"
-    note = f"No {what}: a ratio says nothing where that mean is not positive ({found})."
-    return (note,) if found else ()
+def _on_ratio(reference: str, lowest: dict[str, float]) -> str:
+    """Note on what a ratio of final returns is, or why there is none: the lowest are not all positive."""
+    found = ", ".join(f"{_number(least)} in {env}" for env, least in lowest.items() if least <= 0)
+    what = f"final return / that of {reference}"
+    if found:
+        rule = "a ratio says nothing where a seed of it has a final return that is not positive"
+        return f"No {what} over {len(lowest)} environments: {rule} ({found})."
+    ratios = "a ratio of the IQMs in each environment, then the mean over environments"
+    return f"{what[0].upper()}{what[1:]}: {ratios}. Its interval resamples the seeds of both."
 
 
 def _run_of(label: str, here: Sequence[Entry]) -> Run:
     return next(entry.run for entry in here if entry.label == label)
-
-
-def _in_units(strata: Sequence[Scores], units: Sequence[float]) -> list[Scores]:
-    return [scores / unit for scores, unit in zip(strata, units, strict=True)]
 
 
 def _score(x: Estimate) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from virel_common.files import StorageError, write_atomically
-from virel_deep.results.curves import draw
+from virel_deep.results.curves import draw, styles_of
 from virel_deep.results.names import environments
 from virel_deep.results.tables import as_markdown
 from virel_deep.study.report import Contents, Part, scores_csv
@@ -29,10 +29,11 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
     """
     _make(folder)
     figures = {}
+    styles = styles_of(contents.study.arms)
     for env, here in environments(entries_of(contents.results)).items():
         place = folder / re.sub(r"[/, =]+", "-", env)
         _make(place)
-        draw(here, place)
+        draw(here, place, styles=styles)
         figures[env] = place / "curves.svg"
     texts = {
         "table.md": markdown(contents, contents.parts),

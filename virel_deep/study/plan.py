@@ -16,13 +16,15 @@ from virel_deep.study.environments import Environment, read_environments, read_l
 from virel_deep.study.toml_table import Table
 
 Score = Literal["final", "area", "last-half"]
-"""A seed's score: mean of its last 10 evaluations, area under its curve, mean of the last half of them."""
+"""A seed's score: mean of its last 10 evaluations, area under its curve per step, mean of their last half."""
 Correction = Literal["holm", "bonferroni"]
 OF_RUN = (
     "capacity", "env_arguments", "max_episode_steps", "normalize", "eval_env", "eval_stochastic",
     "keep_best", "stop_return", "stop_evaluations", "threads",
 )  # fmt: skip
 """Settings of a run that a study's table `[run]` may have, by their names in `RunConfig`."""
+STOPS = ("stop_return", "stop_evaluations")
+"""Those of them that end a seed early, which a study with hypotheses may not have."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Study:
     run: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of every run, by their names in `RunConfig`."""
     level: Fraction = Fraction(1, 20)
-    """Family-wise error: the largest probability of any wrong decision."""
+    """Family-wise error: the largest probability that any true null hypothesis of `decide` is rejected."""
     correction: Correction = "holm"
     core_hours: float | None = None
     """Budget, compared by `virel study plan` with the time that its probe expects."""
@@ -129,7 +131,7 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
         hypotheses=tuple(hypotheses),
         checkpoint_every=table.count("checkpoint_every", 10_000),
         precision=table.choice("precision", get_args(Precision), "auto"),
-        run=_run(table.table("run")),
+        run=_run(table.table("run"), tested=bool(hypotheses)),
         level=Fraction(str(level)),
         correction=decision.choice("correction", get_args(Correction), "holm"),
         core_hours=hours,
@@ -141,10 +143,15 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
     return study
 
 
-def _run(table: Table) -> dict[str, Any]:
-    """Read the settings that every run of the study has; those that the study sets by itself are refused."""
+def _run(table: Table, *, tested: bool) -> dict[str, Any]:
+    """Read the settings that every run of the study has; those that the study sets by itself are refused.
+
+    So are rules that stop seeds early where hypotheses are `tested`: they shorten curves by their scores.
+    """
     for key in table.values:
         require(key in OF_RUN, f"{table.place}: key in run", key, f"must be one of {', '.join(OF_RUN)}")
+        rule = "must be left out of a study with hypotheses: they compare arms at equal steps"
+        require(not (tested and key in STOPS), table.name(key), table.raw(key), rule)
     return table.keep_all()
 
 

@@ -44,7 +44,7 @@ class Speed:
 
     def core_hours(self, length: Length) -> float:
         """Core hours that a whole job should need at most: every evaluation episode counts at full length."""
-        episodes = self.tasks * length.evaluation_episodes * (length.steps // length.evaluate_every)
+        episodes = self.tasks * length.evaluation_episodes * length.evaluations
         return (length.steps * self.step + episodes * self.episode * self.plain) / 3600
 
 

@@ -11,13 +11,22 @@ deals. It is the exact conditional form of the stratified Wilcoxon test (van Elt
 **Pairs** (`paired_rank_test`). Where seed k of X and of Y share their resets and warm-up, task i gives
 differences $d_k = x_k - y_k$ and $W_i = \sum_k \mathrm{sign}(d_k)\, \mathrm{rank}(|d_k|)$, with midranks,
 zeros included (Pratt 1959). The statistic is the mean over tasks of $W_i / (n_i (n_i + 1) / 2)$. Under "in
-every pair the two scores are exchangeable" all sign changes of the differences are equally likely.
+every pair the two scores are exchangeable" all sign changes of the differences are equally likely. Equal
+distributions of X and Y alone do not make them so.
 
 **One-sided p-values.** `better` is the probability of a statistic at least as large as the observed one,
-`worse` of one at most as large. A rank test without ties depends on the scores through $U_i$ alone, and $U_i$
-can only fall if a score of X falls. Hence, for continuous scores, `better` is a valid p-value of the larger
-null "in no task is X stochastically larger than Y", and not only of equality. Rejecting it says that X is
-better in at least one task, on the average over tasks; it does not say that X is better in each.
+`worse` of one at most as large. Without ties the null distribution depends on the numbers of scores alone,
+and $U_i$ can only fall if a score of X falls. Hence, for continuous scores, `better` is a valid p-value of a
+null that is larger than equality: "in every task Y is stochastically at least as large as X", that is,
+$P(X > t) \le P(Y > t)$ for every t. (Proof: by coupling, raise each score of X to one with the distribution
+of Y. The p-value can only fall, and is then exact.) Rejecting this null says that in at least one task X
+exceeds some t with the higher probability. It does not say so of each task, nor that X is larger for every t,
+nor that $P(X > Y) > 1/2$: $P(X > Y) = 1/2$ is not the tested null, and a difference in spread alone can lead
+to rejection.
+
+For pairs, likewise, `better` is a valid p-value of "in every task the differences $x_k - y_k$ are
+stochastically at most as large as a difference that is symmetric about 0". With ties both tests are proved
+for the smaller nulls of the first two paragraphs: equal distributions, exchangeable pairs.
 
 A score of minus infinity is allowed: it is how a seed that diverged counts, as lower than any return.
 """
@@ -37,14 +46,17 @@ Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]
 
 
 class RankTest(NamedTuple):
-    """Result of a rank test: its statistic, and its exact p-values in both directions."""
+    """Result of a rank test: its statistic, and its exact p-values in both directions.
+
+    The null hypotheses are those of two groups; the module's docstring has those of pairs.
+    """
 
     statistic: Fraction
     """Mean over tasks: of the probability of improvement, or of the signed rank sum in [-1, 1] for pairs."""
     better: Fraction
-    """p-value against "X is nowhere better than Y"."""
+    """p-value against "in every task Y is stochastically at least as large as X"."""
     worse: Fraction
-    """p-value against "Y is nowhere better than X"."""
+    """p-value against "in every task X is stochastically at least as large as Y"."""
 
 
 def stratified_rank_test(pairs: Pairs) -> RankTest:
@@ -58,7 +70,7 @@ def stratified_rank_test(pairs: Pairs) -> RankTest:
         >>> print(test.statistic, test.better, test.worse)
         1/2 7/12 7/12
     """
-    _check(pairs)
+    pairs = _as_pairs(pairs)
     unit = lcm(*(2 * len(x) * len(y) for x, y in pairs))
     observed, null = 0, {0: 1}
     for x, y in pairs:
@@ -79,7 +91,7 @@ def paired_rank_test(pairs: Pairs) -> RankTest:
         >>> print(test.statistic, test.better, test.worse)
         2/3 1/4 7/8
     """
-    _check(pairs)
+    pairs = _as_pairs(pairs)
     for x, y in pairs:
         require(len(x) == len(y), "pairs", (len(x), len(y)), "must have as many scores of X as of Y")
     unit = lcm(*(len(x) * (len(x) + 1) for x, _ in pairs))
@@ -94,7 +106,7 @@ def paired_rank_test(pairs: Pairs) -> RankTest:
 
 def doubled_u(x: Sequence[float], y: Sequence[float]) -> int:
     """Twice the Mann-Whitney statistic, `2 U`: for each pair (x, y) two if x is larger, one if they tie."""
-    return sum((a > b) + (a >= b) for a in x for b in y)
+    return sum(int(a > b) + int(a >= b) for a in x for b in y)
 
 
 def doubled_u_distribution(pooled: Sequence[float], n: int) -> Distribution:
@@ -114,7 +126,7 @@ def doubled_u_distribution(pooled: Sequence[float], n: int) -> Distribution:
 def doubled_w(differences: Sequence[float]) -> int:
     """Twice the signed-rank statistic, `2 W`: doubled midranks of |differences|, summed with their signs."""
     ranks = doubled_midranks([abs(d) for d in differences])
-    return sum(rank * ((d > 0) - (d < 0)) for d, rank in zip(differences, ranks, strict=True))
+    return sum(rank * (int(d > 0) - int(d < 0)) for d, rank in zip(differences, ranks, strict=True))
 
 
 def doubled_w_distribution(differences: Sequence[float]) -> Distribution:
@@ -136,7 +148,7 @@ def doubled_midranks(values: Sequence[float]) -> list[int]:
         >>> doubled_midranks([5.0, 7.0, 5.0])
         [3, 6, 3]
     """
-    return [sum((b < a) + (b <= a) for b in values) + 1 for a in values]
+    return [sum(int(b < a) + int(b <= a) for b in values) + 1 for a in values]
 
 
 def smallest_p(sizes: Sequence[tuple[int, int]], *, paired: bool) -> Fraction:
@@ -189,9 +201,11 @@ def _difference(a: float, b: float) -> float:
     return 0.0 if a == b else a - b
 
 
-def _check(pairs: Pairs) -> None:
+def _as_pairs(pairs: Pairs) -> list[tuple[list[float], list[float]]]:
+    """Checked scores as plain floats: of numpy's truth values, `+` is "or", and its whole numbers wrap."""
     require(len(pairs) > 0, "pairs", list(pairs), "must hold at least one task")
     for x, y in pairs:
         require(len(x) > 0 and len(y) > 0, "pairs", (list(x), list(y)), "must hold scores of both sides")
         numbers = all(value < inf for value in (*x, *y))
         require(numbers, "pairs", (list(x), list(y)), "must be numbers, or minus infinity for diverged seeds")
+    return [([float(value) for value in x], [float(value) for value in y]) for x, y in pairs]

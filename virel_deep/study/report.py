@@ -8,14 +8,13 @@ from fractions import Fraction
 from itertools import pairwise, product
 from pathlib import Path
 
-from virel_deep.results.names import Entry
-from virel_deep.results.remarks import remarks as remarks_on
 from virel_deep.results.statistics import Estimate
-from virel_deep.results.tables import ScoreTable, notes_on, overall_table, score_table
+from virel_deep.results.tables import ScoreTable, notes_on
 from virel_deep.study.decide import Decision, decide, power_note, short_note
 from virel_deep.study.plan import Study
 from virel_deep.study.record import Plan, Record, changes
-from virel_deep.study.scores import Result, entries_of, groups, read_results
+from virel_deep.study.score_tables import score_remarks, score_tables
+from virel_deep.study.scores import Result, read_results
 from virel_deep.study.state import Failure
 
 
@@ -82,7 +81,7 @@ def contents(out: Path, record: Record, *, differing: Sequence[str] = ()) -> Con
         _improvement(study, decisions),
         _scores(results),
     )
-    circumstances = (_deviations(record, results, differing), _cost(results), _versions(record))
+    circumstances = (_deviations(record, results, differing), _cost(study, results), _versions(record))
     return Contents(study, record, results, decisions, parts, circumstances)
 
 
@@ -105,20 +104,14 @@ def _decisions(study: Study, decisions: Sequence[Decision], *, amended: bool) ->
             one.hypothesis.name,
             f"{one.hypothesis.better} above {one.hypothesis.than}",
             f"{one.hypothesis.score}{', paired' if one.hypothesis.paired else ''}",
-            _share(one.together),
+            _together(one),
             *((_p(one.test.better), _p(one.test.worse)) if one.test else ("-", "-")),
             one.outcome,
         )
         for one in decisions
     ]
     columns = ("hypothesis", "claim", "score", "P(better)", "p supported", "p contradicted", "decision")
-    procedure = {"holm": "Holm's procedure", "bonferroni": "Bonferroni's correction"}[study.correction]
-    lead = (
-        f"Exact rank tests, stratified by environment, one-sided in both directions. {procedure} over all "
-        f"{2 * len(decisions)} p-values bounds the probability of any wrong decision by "
-        f"{float(study.level):g}. A supported claim holds in at least one environment, on the average over "
-        "them; it need not hold in each."
-    )
+    lead = _procedure(study, decisions)
     if amended:
         lead += (
             " The plan was amended after the first run (see the deviations): if that was because of scores "
@@ -135,37 +128,55 @@ def _decisions(study: Study, decisions: Sequence[Decision], *, amended: bool) ->
     return Part("decisions", "Decisions", lead, tables, (*missing, *notes))
 
 
+def _procedure(study: Study, decisions: Sequence[Decision]) -> str:
+    """Sentences on what the decisions mean, and on what their error is bounded."""
+    procedure = {"holm": "Holm's procedure", "bonferroni": "Bonferroni's correction"}[study.correction]
+    said = (
+        "Exact rank tests, stratified by environment, one-sided in both directions. The null hypothesis of "
+        "'supported': in every environment the second arm is stochastically at least as large as the first. "
+        "Supported means that this is rejected: in at least one environment, though not necessarily in each, "
+        "there is a score that the first arm exceeds with a higher probability. Contradicted means the same "
+        f"of the second arm. {procedure} over all {2 * len(decisions)} p-values keeps the probability that "
+        f"any true null hypothesis is rejected at most {float(study.level):g}. P(better) = 1/2 is not the "
+        "null: a difference in spread alone can be decided."
+    )
+    if any(one.hypothesis.paired for one in decisions):
+        said += (
+            " Where arms are paired, the null hypothesis is that differences within pairs are stochastically "
+            "at most as large as one that is symmetric about 0."
+        )
+    return said
+
+
 def _improvement(study: Study, decisions: Sequence[Decision]) -> Part:
     labels = [label for env in study.environments for label in env.labels]
     envs = [label for label in labels if any(label in one.apart for one in decisions)]
     rows = [
-        (one.hypothesis.name, *(_share(one.apart.get(env)) for env in envs), _share(one.together))
+        (one.hypothesis.name, *(_estimate(one, one.apart.get(env)) for env in envs), _together(one))
         for one in decisions
     ]
     lead = (
         "Probability that a seed of the first arm scores above one of the second, with the 95 % bootstrap "
-        "interval over seeds. Intervals describe; the exact tests above decide."
+        "interval over seeds; where arms are paired, the share of pairs in which it does. Ties count half. "
+        "Arms are compared at the last step that both have reached. Intervals describe; the exact tests "
+        "above decide."
     )
     table = ScoreTable("Probability of improvement", ("hypothesis", *envs, "together"), rows)
     return Part("improvement", "Each environment", lead, (table,) if rows else ())
 
 
 def _scores(results: Sequence[Result]) -> Part:
-    named = list(filter(None, (entries_of(group) for group in groups(results))))
-    if not named:
+    tables = score_tables(results)
+    if not tables:
         return Part("scores", "Scores", "No seed has been evaluated yet.")
-    tables = [table for one in named for table in (score_table(one), _overall(one))]
     lead = (
-        "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap. "
-        "P(better) is of final returns here, whatever score a hypothesis has."
+        "Interquartile means over seeds, with 95 % intervals of a stratified bootstrap, at the last step "
+        "that all arms in an environment have reached. P(better) is of final returns here, whatever score a "
+        "hypothesis has."
     )
-    remarks = dict.fromkeys(line for one in named for line in remarks_on(one) if "--steps" not in line)
-    return Part("scores", "Scores", lead, tuple(filter(None, tables)), tuple(remarks))
-
-
-def _overall(named: Sequence[Entry]) -> ScoreTable | None:
-    """Table over all environments of a group of arms; None for one arm, which nothing compares with."""
-    return overall_table(named) if len({entry.label for entry in named}) > 1 else None
+    if any(one.diverged for one in results):
+        lead += " Seeds that diverged are left out here; hypotheses count them as lower than any return."
+    return Part("scores", "Scores", lead, tuple(tables), tuple(score_remarks(results)))
 
 
 def _deviations(record: Record, results: Sequence[Result], differing: Sequence[str]) -> Part:
@@ -197,7 +208,7 @@ def _failure(job: str, failure: Failure) -> str:
     return f"{job}, seed {failure.seed}: {failure.what} at step {failure.step}, {counts} ({failure.detail})."
 
 
-def _cost(results: Sequence[Result]) -> Part:
+def _cost(study: Study, results: Sequence[Result]) -> Part:
     states = [one.state for one in results]
     rows = [
         (
@@ -213,6 +224,9 @@ def _cost(results: Sequence[Result]) -> Part:
         f"{hours:.2f} core hours in all: one core per job, pauses and work lost to kills not counted. "
         "Speeds are environment steps of each seed, with all seeds of the job trained together."
     )
+    if study.core_hours is not None:
+        lead += f" The plan's budget: {study.core_hours:g} core hours, of which these are "
+        lead += f"{hours / study.core_hours:.0%}."
     table = ScoreTable("Jobs", ("job", "steps", "core hours", "steps/s"), rows)
     return Part("cost", "Cost", lead, (table,))
 
@@ -221,6 +235,15 @@ def _versions(record: Record) -> Part:
     rows = [*record.versions.items(), ("float32 products", record.precision)]
     table = ScoreTable("The study began with", ("what", "version"), rows)
     return Part("versions", "Versions", "Bits depend on these; scores should not.", (table,))
+
+
+def _together(one: Decision) -> str:
+    return _estimate(one, one.together)
+
+
+def _estimate(one: Decision, x: Estimate | None) -> str:
+    """Cell of an estimate of a hypothesis, which is a share of pairs where the arms are paired."""
+    return f"{_share(x)}{' of pairs' if one.hypothesis.paired and x else ''}"
 
 
 def _share(x: Estimate | None) -> str:

@@ -49,9 +49,26 @@ class Result:
         """Whether every seed has a score: each has reached the last step or diverged."""
         return self.state.finished
 
+    @property
+    def whole(self) -> bool:
+        """Whether every seed has a score of the whole length: none was stopped early by a rule."""
+        return self.complete and not self.state.stopped
+
+    @property
+    def diverged(self) -> tuple[int, ...]:
+        """Seeds that diverged."""
+        return tuple(one.seed for one in self.state.failures if one.what == "diverged")
+
+    def until(self, steps: int) -> "Result":
+        """Results without the evaluations after `steps` environment steps."""
+        if self.run is None:
+            return self
+        of_tasks = tuple(one.until(steps) for one in self.of_tasks)
+        return replace(self, run=self.run.until(steps), of_tasks=of_tasks)
+
     def scores(self, kind: Score) -> dict[int, float]:
         """Score of each seed, of the kind `final`, `area` or `last-half`; minus infinity if it diverged."""
-        out = {one.seed: DIVERGED for one in self.state.failures if one.what == "diverged"}
+        out = dict.fromkeys(self.diverged, DIVERGED)
         if self.run is not None:
             out |= dict(zip(self.run.seeds, SCORES[kind](self.run).tolist(), strict=True))
         return dict(sorted(out.items()))
@@ -116,12 +133,22 @@ def groups(results: Sequence[Result]) -> list[list[Result]]:
     return list(out.values())
 
 
+def at_equal_steps(results: Sequence[Result]) -> list[Result]:
+    """Results in one environment, each cut to the last step that all of those with evaluations have reached.
+
+    Complete runs have reached the same step, so that nothing is cut off them.
+    """
+    last = min((int(one.run.at[-1]) for one in results if one.run is not None), default=0)
+    return [one.until(last) for one in results]
+
+
 def sides(
     better: str, than: str, labels: Iterable[str], results: Sequence[Result]
 ) -> Mapping[str, tuple[Result, Result]]:
-    """Results of two arms in each environment or task, by its label."""
+    """Results of two arms at equal steps in each environment or task, by its label."""
     found = {(one.job.arm.name, label): one.at(label) for one in results for label in one.job.env.labels}
-    return {label: (found[better, label], found[than, label]) for label in labels}
+    pairs = {label: at_equal_steps([found[better, label], found[than, label]]) for label in labels}
+    return {label: (a, b) for label, (a, b) in pairs.items()}
 
 
 def as_array(scores: Mapping[int, float]) -> Scores:

@@ -42,6 +42,8 @@ class JobState:
     """Newest speed of the stacked seeds, in environment steps of each; None before the first row."""
     newest: float | None
     """Time of the newest row, in seconds since the epoch."""
+    stopped: tuple[int, ...] = ()
+    """Seeds that a rule of the run stopped before the last step."""
     waits_for: str | None = None
     """Unfinished job whose priors this one starts from; None if it may start."""
 
@@ -66,6 +68,7 @@ def job_state(out: Path, study: Study, job: Job) -> JobState:
         seconds=max((row["wall"] for found in rows.values() for row in found), default=0.0),
         steps_per_second=speeds[-1] if speeds else None,
         newest=max(times, default=None),
+        stopped=tuple(seed for seed in study.seeds if _done(run, seed) == sys.maxsize),
         waits_for=None if source is None or is_finished(out, study, source) else source.name,
     )
 

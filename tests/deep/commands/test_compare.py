@@ -80,7 +80,9 @@ def test_empty_cells_of_negative_returns_are_explained_on_the_terminal_and_in_th
         for preset in ("sac", "td3")
     ]
     assert main_compare([*map(str, runs), "--out", str(tmp_path / "out")]) == 0
-    note = "- No final return / mean of sac over 2 environments: a ratio says nothing where that mean is not"
+    note = (
+        "- No final return / that of sac over 2 environments: a ratio says nothing where a seed of it has a"
+    )
     assert note in " ".join(capsys.readouterr().out.split())
     assert note in (tmp_path / "out" / "table.md").read_text()
 

@@ -1,6 +1,7 @@
 """Learning curves as a figure and as data."""
 
 import csv
+import json
 
 import matplotlib as mpl
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from tests.support.runs import learning, named, ramp, write_raw, write_run
 from virel_deep.commands.results import main_compare
-from virel_deep.results.curves import STYLE, _caption, _figure, band_of, csv_of, draw
+from virel_deep.results.curves import STYLE, _caption, _figure, band_of, csv_of, draw, styles_of
 from virel_deep.results.read import read_run
 
 
@@ -56,6 +57,35 @@ def test_the_caption_says_what_a_final_return_is_where_evaluations_are_few(tmp_p
     assert ("or of all where there are fewer" in caption) == said
 
 
+def test_the_caption_says_how_policies_acted(tmp_path):
+    def evaluated(folder, preset, env, **more):
+        run = write_run(tmp_path / folder, preset, env, np.ones((2, 3)))
+        document = json.loads((run / "config.json").read_text())
+        document["config"] |= more
+        (run / "config.json").write_text(json.dumps(document))
+        return run
+
+    plain, planner = evaluated("a", "sac", "Hopper-v5"), evaluated("b", "smcp", "Hopper-v5")
+    exploring = evaluated("c", "td3", "Hopper-v5", eval_stochastic=True)
+    other = write_raw(tmp_path / "d", {"preset": "sb3", "env": "Hopper-v5", "steps": 3000}, np.ones((2, 3)))
+    assert _caption(named([plain])).startswith("Deterministic evaluation. Unscaled returns.")
+    assert _caption(named([exploring])).startswith("Evaluation with exploring actions. ")
+    assert _caption(named([other])).startswith("Evaluation as in its own library. ")
+    assert _caption(named([plain, planner, exploring])).startswith(
+        "Deterministic evaluation: sac; Evaluation by planning with random numbers: smcp; "
+        "Evaluation with exploring actions: td3. "
+    )
+
+
+def test_the_caption_says_that_curves_end_at_different_steps(tmp_path):
+    runs = [
+        write_run(tmp_path / preset, preset, "Hopper-v5", np.ones((2, n)))
+        for preset, n in (("sac", 12), ("td3", 11), ("beta", 12))
+    ]
+    assert "curves end at different steps" in _caption(named(runs))
+    assert "curves end at different steps" not in _caption(named([runs[0], runs[2]]))
+
+
 def test_the_same_runs_give_the_same_bytes(two_runs, tmp_path):
     here = named(two_runs)
     folders = [tmp_path / "one", tmp_path / "two"]
@@ -83,7 +113,8 @@ def test_a_long_name_stays_inside_the_figure(tmp_path):
         for i, each in enumerate(settings)
     )
     with mpl.rc_context(STYLE):
-        figure = _figure(here, [band_of(entry.run) for entry in here])
+        styles = styles_of(entry.label for entry in here)
+        figure = _figure(here, [band_of(entry.run) for entry in here], styles)
         figure.draw_without_rendering()
         (legend,) = figure.legends
         inside = legend.get_window_extent().extents

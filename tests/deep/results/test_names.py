@@ -153,7 +153,7 @@ def test_runs_told_apart_by_folders_belong_together_over_environments(tmp_path, 
     assert [entry.label for entry in here] == [f"sac ({name})" for name in (old, old, new, new)]
     rows = overall_table(here).rows
     # Means of the last ten evaluations over two seeds, in units of those of the first.
-    assert [(row[0], row[1][:2]) for row in rows] == [(f"sac ({old})", "1 "), (f"sac ({new})", "2 ")]
+    assert [(row[0], row[1][:2]) for row in rows] == [(f"sac ({old})", "1"), (f"sac ({new})", "2 ")]
     assert not any("over 2 environments" in remark for remark in remarks(here))
 
 

@@ -41,6 +41,16 @@ def test_a_running_run_is_compared_where_all_its_seeds_are(tmp_path):
     said = "\n".join(remarks(here))
     assert "sac: evaluated up to step 7000 of 50000" in said
     assert "sac: seed 3 has no evaluation yet" in said
+    ends = "curves end: seeds 0, 1 at 20000; seed 2 at 7000."
+    assert f"sac: cut at step 7000, the last with an evaluation of every seed; {ends}" in said
+
+
+def test_runs_that_a_stopped_seed_cuts_are_said_with_its_rule(tmp_path):
+    folder = write_run(tmp_path / "a", "sac", "Hopper-v5", ramp(1.0, 2.0))
+    write_seed(folder, 2, np.ones(7))
+    (folder / "seed-2" / "done.json").write_text('{"step": 7000, "stopped": "return >= 1 on 1 evaluation"}')
+    ends = "seeds 0, 1 at 20000; seed 2 at 7000 (stopped: return >= 1 on 1 evaluation)."
+    assert any(line.endswith(f"curves end: {ends}") for line in remarks(named([folder])))
 
 
 def test_unequal_steps_versions_and_tasks_are_said(tmp_path):

@@ -8,7 +8,7 @@ import scipy.stats
 
 from virel_common.errors import InputError
 from virel_deep.results import statistics
-from virel_deep.results.statistics import improvement, iqm, iqm_band, iqm_interval
+from virel_deep.results.statistics import improvement, iqm, iqm_band, iqm_interval, paired_improvement, ratio
 
 
 def scores(*values):
@@ -127,6 +127,29 @@ def test_the_probability_of_improvement_has_the_percentiles_of_every_resample():
     assert is_percentile(estimate.high, values, 0.975)
 
 
+def test_a_ratio_has_the_percentiles_of_every_resample_of_both_sides():
+    x, y = scores(1.0, 4.0, 6.0), scores(2.0, 5.0, 5.5)
+    estimate = ratio([(x, y)])
+    values = enumerated([x, y], lambda drawn: iqm(drawn[0]) / iqm(drawn[1]))
+    assert is_percentile(estimate.low, values, 0.025)
+    assert is_percentile(estimate.high, values, 0.975)
+    assert estimate.value == pytest.approx(11 / 12.5, rel=1e-15)
+
+
+def test_a_ratio_is_the_mean_over_environments():
+    pairs = [(scores(3.0), scores(1.0)), (scores(100.0), scores(100.0))]
+    assert ratio(pairs) == (2.0, 2.0, 2.0)
+
+
+def test_the_share_of_pairs_has_the_percentiles_of_every_resample_of_pairs():
+    x, y = scores(1.0, 4.0, 6.0), scores(2.0, 4.0, 5.5)
+    estimate = paired_improvement([(x, y)])
+    values = enumerated([np.sign(x - y)], lambda drawn: np.mean((1 + drawn[0]) / 2))
+    assert estimate.value == 0.5
+    assert is_percentile(estimate.low, values, 0.025)
+    assert is_percentile(estimate.high, values, 0.975)
+
+
 def test_a_draw_is_half_a_win_in_every_resample():
     assert improvement([(scores(2.0, 2.0), scores(2.0, 2.0, 2.0))]) == (0.5, 0.5, 0.5)
 
@@ -144,8 +167,10 @@ def test_equal_algorithms_have_a_probability_of_one_half():
         (lambda: iqm_interval([scores(1.0, np.nan)]), "must be finite"),
         (lambda: iqm_band(np.empty((0, 3))), "must not be empty"),
         (lambda: improvement([(scores(1.0), scores())]), "must not be empty"),
+        (lambda: ratio([(scores(1.0), scores(0.0, 1.0))]), "must be positive"),
+        (lambda: paired_improvement([(scores(1.0), scores(0.0, 1.0))]), "as many scores of X as of Y"),
     ],
-    ids=["no-stratum", "empty-stratum", "nan", "no-seed", "empty-pair"],
+    ids=["no-stratum", "empty-stratum", "nan", "no-seed", "empty-pair", "not-positive", "no-pair"],
 )
 def test_nothing_to_estimate_is_an_input_error(call, found):
     with pytest.raises(InputError, match=found):

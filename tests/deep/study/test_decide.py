@@ -79,6 +79,36 @@ def test_what_is_not_complete_is_not_decided_yet_and_what_it_waits_for_is_named(
     assert one.apart["Pendulum-v1"] is None
 
 
+def test_arms_of_the_same_curves_are_equal_as_long_as_one_is_behind(tmp_path):
+    rising = np.outer([1.0, 1.1, 1.2, 1.3], np.arange(1, 21))
+    scores = {(arm, "Pendulum-v1"): rising for arm in ARMS}
+    study, out = study_of(ONE_TASK), tmp_path / "out"
+    write_jobs(out, study, scores, unfinished=["td3-Pendulum-v1"])
+    for path in (out / "jobs" / "td3-Pendulum-v1").glob("*/metrics.jsonl"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:10]))  # 5 of 20 evaluations
+    (one,) = decide(study, read_results(out, study))
+    assert (one.outcome, one.together.value) == ("not decided yet", 0.5)
+    assert one.apart["Pendulum-v1"].value == 0.5
+
+
+def test_a_seed_that_a_rule_stopped_leaves_a_hypothesis_open(tmp_path):
+    """A plan refuses such rules; a run folder may have them all the same."""
+    study = study_of(ONE_TASK)
+    write_jobs(tmp_path, study, curves((5, 6, 7, 8), (1, 2, 3, 4), ENVS[1:]))
+    done = tmp_path / "jobs" / "sac-Pendulum-v1" / "seed-2" / "done.json"
+    done.write_text('{"step": 500, "stopped": "return >= 7"}')
+    (one,) = decide(study, read_results(tmp_path, study))
+    assert (one.outcome, one.missing) == ("not decided yet", ("sac-Pendulum-v1",))
+
+
+def test_paired_arms_show_the_share_of_pairs_with_ties_as_halves(tmp_path):
+    study = study_of(ONE_TASK, ('than = "td3"', 'than = "td3"\npaired = true'))
+    scores = curves((11, 21, 31, 40), (10, 20, 30, 40), ENVS[1:])
+    (one,) = decided(tmp_path, study, scores)
+    assert one.together.value == 3.5 / 4  # of all 16 comparisons of seeds it would be 9.5 / 16
+    assert one.apart["Pendulum-v1"].value == 3.5 / 4
+
+
 def test_an_environment_failure_leaves_a_hypothesis_open_and_divergence_counts_as_lowest(tmp_path):
     scores = curves((5, 6, 7, 8), (1, 2, 3, 4))
     (one,) = decided(tmp_path / "a", study_of(), scores, failed=[("sac-Pendulum-v1", 0, "environment")])

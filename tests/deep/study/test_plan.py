@@ -46,8 +46,8 @@ def test_a_job_is_the_run_that_virel_train_would_write():
 
 
 def test_settings_of_the_runs_have_the_names_of_virel_train():
-    run = "[run]\ncapacity = 500\nmax_episode_steps = 30\nkeep_best = true\nstop_return = -10.0\n[decision]"
-    study = study_of(("[decision]", run))
+    run = "[run]\ncapacity = 500\nmax_episode_steps = 30\nkeep_best = true\nstop_return = -10.0\n"
+    study = study_of(text=TWO_ARMS.partition("[[hypotheses]]")[0] + run)
     config = job_config(study, jobs_of(study)[0])
     assert (config.capacity, config.max_episode_steps) == (500, 30)
     assert (config.keep_best, config.stop_return) == (True, -10.0)
@@ -124,6 +124,14 @@ BAD = [
         "`study.toml: key in run` must be one of capacity, env_arguments",
     ),
     (("[decision]", "[decisions]"), "`study.toml: key in the file` must be one of"),
+    (
+        ("[decision]", "[run]\nstop_return = -10.0\n[decision]"),
+        "`study.toml: run.stop_return` must be left out of a study with hypotheses: they compare arms at",
+    ),
+    (
+        ("[decision]", "[run]\nstop_evaluations = 2\n[decision]"),
+        "`study.toml: run.stop_evaluations` must be left out of a study with hypotheses",
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ from virel_deep.study.rank_tests import (
     doubled_midranks,
     doubled_u,
     doubled_u_distribution,
+    doubled_w,
     holm,
     paired_rank_test,
     smallest_p,
@@ -143,6 +144,21 @@ def test_the_distribution_counts_every_deal_once():
         doubled_u([pooled[i] for i in deal], [pooled[i] for i in range(7) if i not in deal]) for deal in deals
     )
     assert null == dict(by_hand)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int8, np.uint8])
+def test_numpys_numbers_are_numbers(kind):
+    """Of numpy's truth values, `+` is "or"; its whole numbers wrap around."""
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        x, y = rng.integers(0, 100, size=(2, 5)).astype(kind)
+        for test in (stratified_rank_test, paired_rank_test):
+            known = test([(x.tolist(), y.tolist())])
+            assert test([(x, y)]) == test([(list(x), list(y))]) == known
+        assert doubled_u(x, y) == doubled_u(x.tolist(), y.tolist())
+        assert doubled_midranks(x) == doubled_midranks(x.tolist())
+        signed = x.astype(np.float64) - y
+        assert doubled_w(signed) == doubled_w(signed.tolist())
 
 
 def test_midranks_are_scipys():

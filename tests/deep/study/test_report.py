@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.studies import TWO_ARMS, study_of, write_jobs
 from virel_deep.commands.study import main_study
+from virel_deep.results.curves import styles_of
 from virel_deep.study.page import write_report
 from virel_deep.study.record import read_record, register
 from virel_deep.study.report import contents
@@ -148,7 +149,7 @@ def test_returns_that_allow_no_ratio_are_said_once_wherever_the_table_is_shown(t
     files = texts(out)
     assert main_study(["report", str(tmp_path / "study.toml"), "--out", str(out)]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    note = "No final return / mean of sac over 2 environments: a ratio says nothing where that mean is not"
+    note = "No final return / that of sac over 2 environments: a ratio says nothing where a seed of it has a"
     assert [text.count(note) for text in (files["table.md"], files["index.html"], said)] == [1, 1, 1]
     assert note not in texts(write_jobs(tmp_path / "positive", study_of(), scores))["table.md"]
 
@@ -157,6 +158,72 @@ def test_one_arm_has_no_table_over_environments_and_no_note_on_it(tmp_path, scor
     study = study_of(text=study_of().text.partition("[arms.td3]")[0])
     some = {key: values - 100 for key, values in scores.items() if key[0] == "sac"}
     assert "over 2 environments" not in texts(write_jobs(tmp_path / "out", study, some))["table.md"]
+
+
+def test_what_is_bounded_is_said(tmp_path, scores):
+    said = report(write_jobs(tmp_path / "out", study_of(), scores)).parts[0].lead
+    assert "in every environment the second arm is stochastically at least as large as the first" in said
+    assert "the probability that any true null hypothesis is rejected at most 0.1" in said
+    assert "in at least one environment, though not necessarily in each" in said
+    assert "paired" not in said
+    paired = study_of(('than = "td3"', 'than = "td3"\npaired = true'))
+    parts = report(write_jobs(tmp_path / "paired", paired, scores)).parts
+    assert "differences within pairs" in parts[0].lead
+    assert parts[0].tables[0].rows[0][3] == parts[1].tables[0].rows[0][1] == "1.00 [1.00, 1.00] of pairs"
+
+
+def test_scores_of_arms_that_are_not_equally_far_are_those_at_equal_steps(tmp_path):
+    rising = np.outer([1.0, 1.1, 1.2, 1.3], np.arange(1, 21))
+    scores = {(arm, env): rising for env in ENVS for arm in ("sac", "td3")}
+    out = write_jobs(tmp_path / "out", study_of(), scores, unfinished=["td3-Pendulum-v1"])
+    for path in (out / "jobs" / "td3-Pendulum-v1").glob("*/metrics.jsonl"):
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:10]))  # 5 of 20 evaluations
+    found = report(out).parts[2]
+    rows = {row[:2]: row[2:] for row in found.tables[0].rows}
+    assert rows["Pendulum-v1", "sac"][:4] == rows["Pendulum-v1", "td3"][:4]
+    assert rows["Pendulum-v1", "td3"][:2] == ("4", "500")
+    assert rows["InvertedPendulum-v5", "sac"][1] == "2000"
+    assert all(row[-1].startswith("0.50") for key, row in rows.items() if key[1] == "td3")
+    assert "Pendulum-v1, td3: evaluated up to step 500 of 2000." in found.remarks
+
+
+def test_an_arm_of_which_every_seed_diverged_keeps_its_row_and_stays_what_others_are_compared_with(
+    tmp_path, scores
+):
+    lost = [("sac-Pendulum-v1", seed, "diverged") for seed in range(4)]
+    out = write_jobs(tmp_path / "a", study_of(), scores, failed=[*lost, ("td3-Pendulum-v1", 1, "diverged")])
+    found = report(out).parts[2]
+    table = found.tables[0]
+    assert table.columns[-1] == "P(better than sac)"
+    assert table.rows[2] == ("Pendulum-v1", "sac", "0 (4 of 4 diverged)", "-", "-", "-", "-")
+    assert table.rows[3][1:3] == ("td3", "3 (1 of 4 diverged)")
+    assert "Seeds that diverged are left out here; hypotheses count them as lower" in found.lead
+    alone = study_of(
+        ('environments = ["InvertedPendulum-v5", "Pendulum-v1"]', 'environments = ["Pendulum-v1"]')
+    )
+    some = {key: values for key, values in scores.items() if key[1] == "Pendulum-v1"}
+    (table,) = report(write_jobs(tmp_path / "b", alone, some, failed=lost)).parts[2].tables
+    assert [row[1:3] for row in table.rows] == [("sac", "0 (4 of 4 diverged)"), ("td3", "4")]
+    assert (table.columns[-1], table.rows[1][-1]) == ("P(better than sac)", "")
+    all_lost = [*lost, *(("td3-Pendulum-v1", seed, "diverged") for seed in range(4))]
+    (table,) = report(write_jobs(tmp_path / "c", alone, some, failed=all_lost)).parts[2].tables
+    assert [row[2] for row in table.rows] == ["0 (4 of 4 diverged)"] * 2
+
+
+def test_an_arm_has_the_same_colour_in_every_figure_of_a_report(tmp_path, scores):
+    study = study_of(('preset = "sac"', 'preset = "sac"\nenvironments = ["Pendulum-v1"]'))
+    some = {key: values for key, values in scores.items() if key != ("sac", "InvertedPendulum-v5")}
+    texts(write_jobs(tmp_path / "out", study, some))
+    (_, first), (_, second) = styles_of(["sac", "td3"]).items()
+    for env, drawn in zip(ENVS, ([second], [first, second]), strict=True):
+        svg = (tmp_path / "out" / "report" / env / "curves.svg").read_text().lower()
+        assert [colour.lower() in svg for colour, _ in (first, second)] == [first in drawn, second in drawn]
+
+
+def test_the_budget_stands_beside_the_cost(tmp_path, scores):
+    budget = study_of(("[decision]", "[budget]\ncore_hours = 0.01\n[decision]"))
+    (cost,) = [p for p in report(write_jobs(tmp_path, budget, scores)).circumstances if p.key == "cost"]
+    assert "The plan's budget: 0.01 core hours, of which these are 33%." in cost.lead  # 4 jobs of 3 seconds
 
 
 def test_cost_counts_each_job_once(tmp_path, scores):
