@@ -27,7 +27,7 @@ from virel_deep.results.onnx_graph import (
     reference_outputs,
     serialised_model,
 )
-from virel_deep.run.actors import GreedyPerceptron, Normalised, TanhPerceptron
+from virel_deep.run.actors import GreedyPerceptron, Normalised, PlanningActor, TanhPerceptron
 from virel_deep.run.policy import Floats, Policy
 from virel_deep.versions import run_versions
 
@@ -59,9 +59,10 @@ def export_policy(policy: Policy, path: Path, *, about: dict[str, str]) -> float
     scaling = actor.scaling if isinstance(actor, Normalised) else None
     actor = actor.actor if isinstance(actor, Normalised) else actor
     if not isinstance(actor, TanhPerceptron | GreedyPerceptron):
-        raise InputError(
-            f"`run` must have a policy that is one network, to be exported; found {type(actor).__name__}"
+        found = (
+            "one that plans" if isinstance(actor, PlanningActor) else "one that infers actions by its critics"
         )
+        raise InputError(f"`run` must have a policy that is one network, to be exported; found {found}")
     env = make_env(policy.env)
     actions = actions_of(env.action_space)
     close_quietly(env)

@@ -219,7 +219,8 @@ def test_results_are_told_per_task_and_together(run, tmp_path, capsys):
         assert f"| {LAKE}, {name} | distral | 2 |" in table
     assert "Over 2 environments" in table
     assert main_export([str(run), str(tmp_path / "policy.onnx")]) == 2
-    assert "must have a policy that is one network" in capsys.readouterr().err
+    rule = "`run` must have a policy that is one network, to be exported"
+    assert f"{rule}; found one that infers actions by its critics\n" in capsys.readouterr().err
 
 
 def test_the_policy_of_all_tasks_is_one_file_whose_observation_ends_with_the_task(tmp_path):
