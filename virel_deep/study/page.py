@@ -29,8 +29,10 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
     """
     _make(folder)
     figures = {}
-    styles = styles_of(contents.study.arms)
-    for env, here in environments(entries_of(contents.results)).items():
+    entries = entries_of(contents.results)
+    drawn = {entry.label for entry in entries}
+    styles = styles_of(arm for arm in contents.study.arms if arm in drawn)  # there are seven colours
+    for env, here in environments(entries).items():
         place = folder / re.sub(r"[/, =]+", "-", env)
         _make(place)
         draw(here, place, styles=styles)

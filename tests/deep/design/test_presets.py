@@ -3,7 +3,7 @@
 import pytest
 
 from virel_common.errors import InputError
-from virel_deep.design.presets import PRESETS, algorithm, run_config
+from virel_deep.design.presets import PRESETS, algorithm, copies, run_config
 from virel_deep.design.records import dotted, encode
 from virel_deep.design.temperature import Constant, Residual
 
@@ -241,6 +241,7 @@ def test_no_preset_is_without_its_line_here():
         ("sql", "Pendulum-v1", 1.0),
         ("vmpo", "Pendulum-v1", 0.01),
         ("vmpo", "InvertedPendulum-v5", 1.0),
+        ("vmpo", "InvertedDoublePendulum-v5", 0.1),
         ("erpg", "InvertedDoublePendulum-v5", 0.1),
         ("erpg", "InvertedPendulum-v5", 1.0),
         ("sac-v", "Humanoid-v5", 20.0),
@@ -304,6 +305,17 @@ def test_a_run_has_the_copies_of_its_preset_unless_it_is_given_others():
     configs = [run_config(name, "Hopper-v5", steps=16, seeds=(0,)) for name in PRESETS]
     assert {config.preset: config.copies for config in configs if config.copies > 1} == {"erpg": 8}
     assert run_config("erpg", "Hopper-v5", steps=16, seeds=(0,), copies=1).copies == 1
+
+
+@pytest.mark.parametrize(
+    "env", ["InvertedDoublePendulum-v5", "InvertedDoublePendulum-v4", "my:x/InvertedDoublePendulum-v5"]
+)
+def test_a_preset_may_have_copies_of_its_own_in_an_environment(env):
+    config = run_config("vmpo", env, steps=16, seeds=(0,))
+    assert (config.copies, config.algorithm.data.length) == (8, 128)
+    assert copies("vmpo", env) == 8
+    assert run_config("vmpo", env, steps=16, seeds=(0,), copies=2).copies == 2
+    assert copies("vmpo", "Pendulum-v1") == 1
 
 
 def test_a_run_takes_the_algorithm_that_it_is_given():
