@@ -34,8 +34,9 @@ learns all, so tasks are not independent repetitions, and the test does not take
 may name one task instead, `ENVIRONMENT, TASK`.
 
 **What it rests on.** Seeds of one arm are independent. Arms that share seed numbers share resets and, where
-networks have equal sizes, the critics' first weights; learning is chaotic, and what correlation remains between equal seeds is positive as a rule. Then the
-unpaired test errs on the side of "not decided", and `paired = true` makes use of the correlation.
+networks have equal sizes, the critics' first weights; learning is chaotic, and what correlation remains
+between equal seeds is positive as a rule. Then the unpaired test errs on the side of "not decided", and
+`paired = true` makes use of the correlation.
 
 A difference in spread alone can cause a decision, though P(better) is 1/2. With normal scores of equal means,
 10 seeds and one hypothesis at level 0.05, a decision came in 6.1 % of experiments in one environment where
