@@ -206,3 +206,8 @@ def test_neighbours_within_the_tolerance_are_tied_also_in_chains():
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_all_pairs_are_kept_however_little_mass_they_have():
+    mass = [[1 - 3e-16, 1e-16], [2e-16, 0.0]]
+    assert top_share([[3.0, -5.0], [0.0, 1.0]], mass=mass, keep=1.0).tolist() == [[1.0, 1.0], [1.0, 0.0]]

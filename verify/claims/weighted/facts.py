@@ -194,15 +194,18 @@ def kept_advantage(x: Exact) -> list[arb]:
 
 
 def all_kept(x: Exact) -> list[arb]:
-    """Zero if V-MPO that keeps all has MPO's posterior: both are the same fraction, the state's factor cancels."""
-    w = [p * exp(q / x.eps) for p, q in zip(x.pi_theta, x.q, strict=True)]
+    """Zero if V-MPO that keeps all has MPO's posterior: psi of (3), by advantages, less psi(s) times MPO's, by Q."""
     mean = x.mdp.mean(x.pi_theta, x.q)
-    state = [x.d[s] * exp(-m / x.eps) for s, m in enumerate(mean)]
-    whole = total(state[s] * w[i] for i, (s, _) in enumerate(x.mdp.pairs))
+    raised = [
+        x.d[s] * x.pi_theta[i] * exp((x.q[i] - mean[s]) / x.eps) for i, (s, _) in enumerate(x.mdp.pairs)
+    ]
+    whole = total(raised)
+    psi = [y / whole for y in raised]
+    of_mpo = [p * exp(q / x.eps) for p, q in zip(x.pi_theta, x.q, strict=True)]
     out = []
-    for s, own in enumerate(x.mdp.of_state):
-        here = total(w[i] for i in own)
-        out += [state[s] * w[i] / whole - state[s] * here / whole * (w[i] / here) for i in own]
+    for own in x.mdp.of_state:
+        state, normaliser = total(psi[i] for i in own), total(of_mpo[i] for i in own)
+        out += [psi[i] - state * (of_mpo[i] / normaliser) for i in own]
     return out
 
 

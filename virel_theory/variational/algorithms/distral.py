@@ -69,7 +69,7 @@ def distral(
 
     Returns: endless iterator of `Iterate`: `q`, `posterior`, `policy` `[N, S, A]` (equal policies), `prior`
         `[S, A]`, shared by the tasks. `kl` is the mean over tasks of $E_{w_i}KL(\pi_i\|p_{k-1})$, `inf`
-        where $p_{k-1}$ lacks an action that $\pi_i$ has (rho < 1). `value` and `error` are means over tasks,
+        where $p_{k-1}$ lacks an action that $\pi_i$ has (rho = 0). `value` and `error` are means over tasks,
         `bound` the largest.
     Raises: InputError: on no task, tasks of different shapes, actions or discounts, or a setting out of
         range.

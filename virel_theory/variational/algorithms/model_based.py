@@ -175,8 +175,8 @@ def mb_mpo(
 
     Deviations from SPO: 1. infinitely many particles; 2. its weights, of one-step advantages without a
     discount, are those of a plan only for gamma = 1 (claim `spo-telescope`): here the discounted return of
-    the plan decides. The KL of $q_k$ exceeds or misses epsilon for h > 1, as in SPO, whose dual looks one
-    step ahead.
+    the plan decides. The KL of $q_k$ exceeds or misses epsilon for h > 1 or random dynamics, as in SPO, whose
+    dual looks one step ahead and at mean values.
 
     Args:
         mdp: finite MDP, the truth.

@@ -85,7 +85,8 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
     $$E_{d(s)}\,KL\Big(\frac{p\,e^{Q/\eta}}{Z}\Big\|p\Big) = \epsilon$$
 
     Args: q, prior, d, epsilon: as in `dual_value`.
-    Returns: a `Budget`; `kl` is within 1e-13 of `epsilon`, relative, unless the budget does not bind.
+    Returns: a `Budget`; `kl` is within 1e-13 of `epsilon`, relative, and the rounding of a mean over states,
+        unless the budget does not bind.
     Raises: InputError: as `dual_value`.
 
     Example:
@@ -111,7 +112,7 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
 
     high = float(np.log(spread) - np.log(8 * budget) / 2)
     low, above = _bracket(kl, high, budget)
-    if low <= np.log(SMALLEST) + high:
+    if kl(low) < budget:  # the temperature that spends it is below the range of float64
         return Budget(0.0, greedy, len(seen))
     log_eta = low if kl(low) == budget else _root(kl, low, above, budget)
     return Budget(float(np.exp(log_eta)), kl(log_eta), len(seen))

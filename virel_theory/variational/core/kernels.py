@@ -26,10 +26,13 @@ INVERSES = (0.0, *(1.0 / k for k in range(1, 19)))
 def temper(q, log_p, alpha, out):
     """Tempered policies `out[s] <- softmax(log_p[s] + q[s] / alpha)`."""
     for s in range(q.shape[0]):
-        top = -np.inf
+        best, top = -np.inf, -np.inf
         for a in range(q.shape[1]):
             if log_p[s, a] > -np.inf:
-                out[s, a] = log_p[s, a] + q[s, a] / alpha
+                best = max(best, q[s, a])
+        for a in range(q.shape[1]):  # centred first: else quotients may overflow
+            if log_p[s, a] > -np.inf:
+                out[s, a] = log_p[s, a] + (q[s, a] - best) / alpha
                 top = max(top, out[s, a])
         mass = 0.0
         for a in range(q.shape[1]):
@@ -44,15 +47,18 @@ def temper(q, log_p, alpha, out):
 def soft_maxima(q, log_p, alpha, out):
     """Soft maxima `out[s] <- alpha log sum_a exp(log_p[s, a] + q[s, a] / alpha)`."""
     for s in range(q.shape[0]):
-        top = -np.inf
+        best, top = -np.inf, -np.inf
         for a in range(q.shape[1]):
             if log_p[s, a] > -np.inf:
-                top = max(top, log_p[s, a] + q[s, a] / alpha)
+                best = max(best, q[s, a])
+        for a in range(q.shape[1]):
+            if log_p[s, a] > -np.inf:
+                top = max(top, log_p[s, a] + (q[s, a] - best) / alpha)
         mass = 0.0
         for a in range(q.shape[1]):
             if log_p[s, a] > -np.inf:
-                mass += np.exp(log_p[s, a] + q[s, a] / alpha - top)
-        out[s] = alpha * (top + np.log(mass))
+                mass += np.exp(log_p[s, a] + (q[s, a] - best) / alpha - top)
+        out[s] = best + alpha * (top + np.log(mass))
 
 
 @njit(cache=True, nogil=True)

@@ -22,6 +22,9 @@ from virel_theory.checks import (
 from virel_theory.variational.core.budget import CLOSE, as_budget
 from virel_theory.variational.core.e_step import divergences
 
+HALVINGS = 2000
+"""Steps that Brent's method may take: to the smallest float are 1,100 halvings."""
+
 
 def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> Array:
     r"""Best prior within a trust region around the old one, MPO, Eq. (12).
@@ -58,8 +61,11 @@ def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
     if excess(1.0) <= 0:
         return policy.copy()
     last = 1.0 - 2.0**-53
-    w = last if excess(last) <= 0 else brentq(excess, 0.0, last, xtol=1e-300, rtol=4 * np.finfo(float).eps)
-    return old + w * (policy - old)
+    ends, close = (0.0, last), 4 * np.finfo(float).eps
+    w = last if excess(last) <= 0 else brentq(excess, *ends, xtol=1e-300, rtol=close, maxiter=HALVINGS)
+    mixture = old + w * (policy - old)
+    out: Array = mixture / mixture.sum(axis=1, keepdims=True)  # else roundings add up over iterations
+    return out
 
 
 def prior_distilled(policies: ArrayLike, *, weights: ArrayLike) -> Array:

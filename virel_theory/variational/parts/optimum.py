@@ -29,7 +29,7 @@ def regularised_optimum(
 
     Args: mdp: the MDP. prior: `[S, A]` prior policy. alpha: temperature > 0, reward units. exponent: rho.
     Returns: $Q^*$ `[S, A]`, `-inf` at missing actions, and $\pi^*$ `[S, A]`; the error of $Q^*$ is that of a
-        linear solve, 64 (S + 8) ulps of (max|r| + alpha max|log p|)/(1 - gamma)^2.
+        linear solve, 64 (S + 8) ulps of (max|r| + alpha (max|log p| + log A))/(1 - gamma)^2.
     Raises: InputError: on a prior that is not a policy, or a temperature or exponent out of range.
 
     Example:

@@ -28,7 +28,7 @@ from virel_theory.checks import Array, as_non_negative, as_probability, first_ba
 from virel_theory.mdp.tables import as_policy, as_values, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators import kernels
-from virel_theory.variational.core.budget import tempered_posterior
+from virel_theory.variational.core.e_step import posterior_policy
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,8 @@ def plan_posterior(plan: Plan) -> Array:
     $$p(a_t|s_t,O) = \frac{p(a_t|s_t)e^{Q_t(s_t,a_t)/\alpha}}{e^{V_t(s_t)/\alpha}}$$
 
     The risk-seeking posterior of `pseudo_posterior_policy`, with final values, a discount and a prior. At
-    $\alpha = 0$ its limit: the prior, restricted to the maximisers of $Q_t$ that it allows, to exact ties.
+    $\alpha = 0$ its limit: the maximisers of $Q_t$ that the prior allows, to exact ties, in proportion to
+    $p(a|s)$ times the probability of the best paths behind them.
 
     Args: plan: the planning problem.
     Returns: `[h, S, A]` probabilities; relative error as of `plan_values`, divided by alpha.
@@ -133,8 +134,10 @@ def plan_posterior(plan: Plan) -> Array:
         >>> plan_posterior(Plan(mdp, v=[0.0], prior=[[0.5, 0.5]], alpha=1.0, horizon=1)).round(4).tolist()
         [[[0.7311, 0.2689]]]
     """
-    q, _ = plan_values(plan)
-    return np.array([tempered_posterior(q_t, prior=plan.prior, eta=plan.alpha) for q_t in q])
+    q, v = plan_values(plan)
+    if plan.alpha == 0:
+        return _greedy_posterior(plan, q, v)
+    return np.array([posterior_policy(q_t, prior=plan.prior, alpha=plan.alpha) for q_t in q])
 
 
 def plan_log_evidence(plan: Plan) -> Array:
@@ -178,6 +181,28 @@ def _lucky_mean(csr: sparse.csr_array, v: Array, alpha: float) -> Array:
     out = np.empty(csr.shape[0])
     kernels.log_expect_rows(csr.indptr, csr.indices, csr.data, v / alpha, out)
     return alpha * out
+
+
+def _greedy_posterior(plan: Plan, q: Array, v: Array) -> Array:
+    r"""Limit of the posterior as alpha falls to 0, `[h, S, A]`.
+
+    Messages are $e^{V_t/\alpha} m_t$ there, with the probability m of the best paths: $m_h = 1$,
+    $m_t(s, a) = \sum P(s'|s, a) m_{t+1}(s')$ over the best successors, $m_t(s) = \sum p(a|s) m_t(s, a)$ over
+    the best actions.
+    """
+    mdp, csr = plan.mdp, sparse.csr_array(plan.mdp.csr_transition)
+    of_entry = np.repeat(np.arange(csr.shape[0]), np.diff(csr.indptr))
+    out, log_m = np.empty_like(q), np.zeros(mdp.n_states)
+    for t in reversed(range(plan.horizon)):
+        best = (csr.data > 0) & (v[t + 1][csr.indices] == _lucky_mean(csr, v[t + 1], 0.0)[of_entry])
+        entries = np.where(best, np.log(np.where(best, csr.data, 1.0)) + log_m[csr.indices], -np.inf)
+        ahead = np.logaddexp.reduceat(np.append(entries, -np.inf), csr.indptr[:-1]).reshape(mdp.shape)
+        ahead = np.where((plan.prior > 0) & (q[t] == v[t][:, None]), ahead, -np.inf)
+        largest = ahead.max(axis=1, keepdims=True)
+        weight = plan.prior * np.exp(ahead - largest)
+        out[t] = weight / weight.sum(axis=1, keepdims=True)
+        log_m = np.log(weight.sum(axis=1)) + largest[:, 0]
+    return out
 
 
 def _prior_mean(q: Array, prior: Array, alpha: float) -> Array:

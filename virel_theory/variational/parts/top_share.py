@@ -37,7 +37,7 @@ def top_share(advantage: ArrayLike, *, mass: ArrayLike, keep: float, tie_tol: fl
     The threshold is the largest advantage x of a pair with mass for which
     $\sum_{A(s,a) \ge x} p(s, a) \ge keep - 10^{-12}$. Pairs within `tie_tol` of it share one fraction,
     $f = \min(1, (keep - \sum_{A > x + tol} p)/\sum_{|A - x| \le tol} p)$; f = 1 above and 0 below them. Pairs
-    without mass have f = 0.
+    without mass have f = 0. At keep = 1 all others have f = 1.
 
     Args:
         advantage: `[S, A]` advantages, reward units; `-inf` where the action does not exist.
@@ -55,7 +55,10 @@ def top_share(advantage: ArrayLike, *, mass: ArrayLike, keep: float, tie_tol: fl
     table = as_action_values(advantage, name="advantage")
     p = _as_mass(mass, table)
     share = as_share(keep)
-    tolerance, x = as_non_negative(tie_tol, name="tie_tol"), _threshold(table, p, share)
+    tolerance = as_non_negative(tie_tol, name="tie_tol")
+    if share == 1:
+        return (p > 0).astype(np.float64)  # however little mass a pair has
+    x = _threshold(table, p, share)
     above = (p > 0) & (table > x + tolerance)
     tied = (p > 0) & ~above & (table >= x - tolerance)
     out = above.astype(np.float64)

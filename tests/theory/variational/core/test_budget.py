@@ -118,3 +118,32 @@ def test_the_unit_of_rewards_does_not_matter():
 def test_a_budget_that_is_no_divergence_is_refused(epsilon):
     with pytest.raises(InputError, match="`epsilon` must be positive and finite"):
         budget_temperature([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=epsilon)
+
+
+def test_a_budget_between_two_plateaus_of_the_divergence_binds():
+    # KL is flat where eta is far above one gap, 0.001, and far below the other, 1.5.
+    q, prior = [[1.0, 0.9990267734186309, -0.5150545125099052]], [[0.19, 0.5, 0.31]]
+    found = budget_temperature(q, prior=prior, d=[1.0], epsilon=0.449)
+    assert 1e-4 < found.eta < 1e-2
+    assert found.kl == pytest.approx(0.449, rel=1e-10)
+
+
+@pytest.mark.parametrize("ratio", [1e2, 1e4, 1e6])
+def test_budgets_bind_whatever_the_scales_of_the_states(ratio):
+    # log KL has a slope of at most 750 in log eta, whose own rounding and that of the root's tolerance are
+    # below 4 x 2.2e-16 x 40 each: 5.4e-11 together.
+    rng = np.random.default_rng(0)
+    bound = 0
+    for _ in range(300):
+        q = rng.standard_normal((2, 3)) * np.array([[1.0], [ratio]])
+        prior, d = rng.dirichlet(np.ones(3), 2), rng.dirichlet(np.ones(2))
+        greedy = expected_kl(tempered_posterior(q, prior=prior, eta=0.0), prior, d=d)
+        epsilon = greedy * rng.uniform(0.05, 1.2)
+        found = budget_temperature(q, prior=prior, d=d, epsilon=epsilon)
+        if epsilon < greedy * (1 - 1e-9):
+            assert found.eta > 0
+            assert found.kl == pytest.approx(epsilon, rel=1e-10)
+            bound += 1
+        elif epsilon > greedy * (1 + 1e-9):
+            assert found.eta == 0
+    assert bound > 100

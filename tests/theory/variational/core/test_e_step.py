@@ -103,3 +103,14 @@ def test_states_without_weight_do_not_count():
 def test_an_exponent_outside_its_range_is_refused(exponent):
     with pytest.raises(InputError, match=r"`exponent` must lie in \[0, 1\]"):
         posterior_policy([[0.0]], prior=[[1.0]], alpha=1.0, exponent=exponent)
+
+
+def test_values_are_centred_before_they_are_divided_by_the_temperature():
+    half = [[0.5, 0.5]]
+    assert posterior_policy([[1e10, 0.0]], prior=half, alpha=1e-300).tolist() == [[1.0, 0.0]]
+    assert soft_maximum([[1e10, 0.0]], prior=half, alpha=1e-300).tolist() == [1e10]
+    # Two values that differ by one ulp, 1.5e-8, at this size: their difference is exact.
+    high = np.nextafter(1e8, 2e8)
+    found = posterior_policy([[high, 1e8]], prior=half, alpha=1e-8)
+    exact = 1 / (1 + math.exp(-(high - 1e8) / 1e-8))
+    assert abs(found[0, 0] - exact) <= 8 * U

@@ -80,3 +80,16 @@ def test_observations_must_be_one_integer_per_state(observation):
 def test_tasks_of_different_shapes_are_refused():
     with pytest.raises(InputError, match="`policies` must be"):
         prior_distilled([[[1.0, 0.0]], [[1.0]]], weights=[[1.0], [1.0]])
+
+
+def test_rows_sum_to_one_after_many_small_steps():
+    _, pi, prior, d = _instance(0)
+    for _ in range(3000):
+        prior = prior_trust_region(pi, prior=prior, d=d, epsilon=1e-12)
+        # Sums of three, and a quotient.
+        assert np.abs(prior.sum(axis=1) - 1).max() <= 4 * np.finfo(float).eps
+
+
+def test_the_smallest_bounds_have_a_prior_too():
+    prior = prior_trust_region([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=1e-22)
+    assert np.abs(prior - 0.5).max() <= 1e-10  # KL = 2 x^2: x = 7e-12

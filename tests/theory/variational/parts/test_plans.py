@@ -138,3 +138,30 @@ def test_bad_input_is_named(change, match):
 def test_the_evidence_of_temperature_zero_is_refused():
     with pytest.raises(InputError, match="`alpha` must be positive"):
         plan_log_evidence(Plan(ARMS, np.zeros(4), HALF, alpha=0.0, horizon=1))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_tied_actions_are_weighed_by_the_chance_of_the_best_paths_behind_them(sparse):
+    # Both actions may reach state 1, worth 1, with chance 0.9 or 0.1: weights exp(1 / alpha) times that.
+    moves = np.zeros((3, 2, 3))
+    moves[0] = [[0, 0.9, 0.1], [0, 0.1, 0.9]]
+    moves[1, :, 1] = moves[2, :, 2] = 1
+    lottery = TabularMDP(moves, np.zeros((3, 2)), 0.9)
+    lottery = lottery.to_sparse() if sparse else lottery
+    half = np.full((3, 2), 0.5)
+    cold, cool = (
+        plan_posterior(Plan(lottery, [0.0, 1.0, 0.0], half, alpha=alpha, horizon=1)) for alpha in (0.0, 0.01)
+    )
+    np.testing.assert_allclose(cold[0, 0], [0.9, 0.1], rtol=1e-14)
+    np.testing.assert_allclose(cold, cool, rtol=0, atol=1e-12)  # exp(-0.9 / 0.01) is below 1e-39
+
+
+def test_so_are_tied_actions_whose_best_continuations_are_rare_under_the_prior():
+    moves = np.zeros((3, 2, 3))
+    moves[0, 0, 1] = moves[0, 1, 2] = 1
+    moves[1, :, 1] = moves[2, :, 2] = 1
+    sure = TabularMDP(moves, [[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]], 0.9)
+    prior = [[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]]
+    cold, cool = (plan_posterior(Plan(sure, np.zeros(3), prior, alpha=a, horizon=2)) for a in (0.0, 0.01))
+    np.testing.assert_allclose(cold[0, 0], [0.9, 0.1], rtol=1e-14)
+    np.testing.assert_allclose(cold, cool, rtol=0, atol=1e-12)
