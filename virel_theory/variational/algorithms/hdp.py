@@ -77,7 +77,7 @@ def hdp(
     Args:
         mdp: the MDP.
         alpha: temperature > 0 of the high level, reward units.
-        latents: number Z >= 1 of latents.
+        latents: number Z >= 1 of latents where `low` is not given, which has its own number.
         observation: `[S]` integers that the default sees, or a text such as `"0,0,1"`; None: all.
         low_step: t >= 0, per reward unit; 0 freezes the low level. None: 1/alpha.
         low: `[Z, S, A]` first low level. None: for Z = 1 uniform over the n(s) existing actions; for Z > 1
