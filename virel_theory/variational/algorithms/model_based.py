@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_array, as_temperature, is_one_of
+from virel_theory.checks import Array, as_temperature, is_one_of
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.algorithms.iadp import within
 from virel_theory.variational.core.budget import as_budget, budget_temperature, tempered_posterior
@@ -27,6 +27,7 @@ from virel_theory.variational.core.iterate import (
 from virel_theory.variational.core.m_steps import prior_blind
 from virel_theory.variational.core.regularised import back_up
 from virel_theory.variational.parts.expansion import require_steps
+from virel_theory.variational.parts.information import as_observation, require_same_actions
 from virel_theory.variational.parts.model_critic import Expansion, critic, expansion, model_or_perturbed
 from virel_theory.variational.parts.plans import Plan, plan_posterior, plan_values
 
@@ -88,7 +89,7 @@ def mb_sac(
 def mb_iadp(
     mdp: TabularMDP,
     *,
-    observation: ArrayLike | None = None,
+    observation: str | ArrayLike | None = None,
     rollout: str = "prior",
     alpha: float = 1.0,
     horizon: int = 2,
@@ -115,8 +116,8 @@ def mb_iadp(
 
     Args:
         mdp: finite MDP, the truth.
-        observation: `[S]` integers, what the prior sees of each state; states that look alike must have the
-            same actions. None: it sees everything.
+        observation: `[S]` integers, what the prior sees of each state, or a text such as `"0,0,1"`; states
+            that look alike must have the same actions. None: it sees everything.
         rollout: `"prior"` or `"posterior"`.
         prior: `[S, A]` first prior $p_0$; None: uniform over the actions that exist.
         d: `[S]` distribution over states, weights of the M-step and of `kl`; None: uniform.
@@ -140,11 +141,9 @@ def mb_iadp(
     through = expansion(mdp, model_or_perturbed(mdp, model, noise=noise, seed=seed), horizon, trace)
     require(is_one_of(rollout, ROLLOUTS), "rollout", rollout, f"must be one of {', '.join(ROLLOUTS)}")
     rest = first_prior(prior, mdp), state_distribution(d, mdp), as_sweeps(sweeps)
-    seen = np.arange(mdp.n_states) if observation is None else as_array(observation, name="observation")
-    blind = prior_blind(mdp.available / mdp.available.sum(axis=1, keepdims=True), d=rest[1], observation=seen)
-    alike = bool(((blind > 0) == mdp.available).all())
-    require(alike, "observation", "others", "must have the same actions in states that look alike")
-    return _asymmetric(mdp, through, seen, *rest, alpha=as_temperature(alpha, name="alpha"), follow=rollout)
+    cell = as_observation(observation, mdp.n_states)
+    require_same_actions(mdp.available, cell)
+    return _asymmetric(mdp, through, cell, *rest, alpha=as_temperature(alpha, name="alpha"), follow=rollout)
 
 
 def mb_mpo(
