@@ -35,6 +35,7 @@ DELEGATES = {
     "natural_policy_gradient": "natural._iterates and natural._direction, both mutated",
     "regularised_optimum": LEFT_OUT["variational.parts.optimum.regularised_optimum"],
     "mb_sac": "expanded_action_value and model_based's helpers, all mutated",
+    "mb_iadp": "model_based._asymmetric, mutated",
     "plan_posterior": "plans.plan_values and the posterior's helpers, mutated",
     "gaussian_iterates": "gaussian_posterior, _sampled and _iterates, all mutated",
     "gaussian_kl_parts": "gaussian_kl, mutated",
