@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from virel_common.errors import require
+from virel_deep.design.records import dotted
 from virel_deep.study.environments import NAME, NAME_RULE, Environment
 from virel_deep.study.toml_table import Table
 
@@ -55,20 +56,14 @@ def depth(arm: Arm, arms: Mapping[str, Arm]) -> int:
     return 0 if arm.prior is None else 1 + depth(arms[arm.prior], arms)
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to dotted names; lists become tuples.
+def dotted_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted name, from a table in which a part may be a name or a table with its `kind`.
 
     Example:
-        >>> flat({"hidden": [64, 64], "temperature": {"scale": 0.01}})
-        {'hidden': (64, 64), 'temperature.scale': 0.01}
+        >>> dotted_settings({"hidden": [64, 64], "value": {"kind": "target-q", "critics": 1}})
+        {'hidden': (64, 64), 'value': 'target-q', 'value.critics': 1}
     """
-    out: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            out |= flat(value, f"{prefix}{name}.")
-        else:
-            out[prefix + name] = tuple(value) if isinstance(value, list) else value
-    return out
+    return {name: tuple(x) if isinstance(x, list) else x for name, x in dotted(settings).items()}
 
 
 def _arm(table: Table, name: str, environments: Sequence[Environment], arms: Sequence[str]) -> Arm:
@@ -81,7 +76,7 @@ def _arm(table: Table, name: str, environments: Sequence[Environment], arms: Seq
         rule = f"must be among the study's {', '.join(names)}"
         require(env in names, table.name("environments"), env, rule)
     prior = None if table.take("prior", None) is None else table.choice("prior", arms)
-    arm = Arm(name, table.text("preset"), flat(settings.keep_all()), factors, chosen, prior)
+    arm = Arm(name, table.text("preset"), dotted_settings(settings.keep_all()), factors, chosen, prior)
     table.no_other_keys()
     return arm
 

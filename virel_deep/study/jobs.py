@@ -23,7 +23,7 @@ from virel_deep.design.transfer import (
     with_tasks,
 )
 from virel_deep.run.folder import read_config, set_steps, write_config
-from virel_deep.study.arms import Arm, depth, flat, sources
+from virel_deep.study.arms import Arm, depth, dotted_settings, sources
 from virel_deep.study.environments import Environment
 from virel_deep.study.plan import Study
 
@@ -111,7 +111,7 @@ def arm_algorithm(study: Study, arm: Arm, env: Environment) -> Algorithm:
     Raises:
         InputError: the preset or a setting is unknown, or a value breaks a rule.
     """
-    shared = flat(study.document.get("settings", {}))
+    shared = dotted_settings(study.document.get("settings", {}))
     settings = {**shared, **arm.settings}
     spec = EnvSpec(env.id, _arguments(study, env))
     first, *_ = (*specs(env.tasks, spec), spec)

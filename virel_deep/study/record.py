@@ -13,7 +13,6 @@ from typing import Any
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, write_atomically
 from virel_deep.design.run import Precision
-from virel_deep.study.arms import flat
 from virel_deep.study.jobs import check_continues, check_prior_stays, job_config, job_folder, jobs_of
 from virel_deep.study.plan import Study, parse_study
 from virel_deep.versions import run_versions
@@ -121,9 +120,20 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
         >>> changes({"seeds": 3, "arms": {"sac": {"preset": "sac"}}}, {"seeds": 5, "arms": {}})
         ['seeds: 3 -> 5', "arms.sac.preset: 'sac' -> absent"]
     """
-    was, now = flat(_indexed(before)), flat(_indexed(after))
+    was, now = _flat(_indexed(before)), _flat(_indexed(after))
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     return [f"{key}: {_shown(was, key)} -> {_shown(now, key)}" for key in keys]
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested tables to dotted keys; lists become tuples."""
+    out: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            out |= _flat(value, f"{prefix}{name}.")
+        else:
+            out[prefix + name] = tuple(value) if isinstance(value, list) else value
+    return out
 
 
 def _indexed(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.studies import TWO_ARMS, study_of
 from virel_common.errors import InputError
+from virel_deep.design.parts import TargetQ
 from virel_deep.design.presets import algorithm
 from virel_deep.study.decide import reach
 from virel_deep.study.environments import Environment, Length
@@ -65,6 +66,26 @@ def test_an_arms_own_settings_win_and_factors_multiply_what_the_environment_has(
     )
     found = arm_algorithm(study, study.arms["td3"], Environment("hop", "Hopper-v5", Length(2000)))
     assert (found.hidden, found.data.batch, found.reward_scale) == ((4,), 16, 50.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'settings.value = { kind = "target-q", critics = 1, evaluation = "hard" }',
+        'settings.value = { evaluation = "hard", critics = 1, kind = "target-q" }',
+        'settings = { value = "target-q", "value.critics" = 1, "value.evaluation" = "hard" }',
+    ],
+)
+def test_an_arm_may_have_another_part_with_settings_of_its_own(settings):
+    study = study_of(('[arms.td3]\npreset = "td3"', f'[arms.td3]\npreset = "beta"\n{settings}'))
+    found = arm_algorithm(study, study.arms["td3"], Environment("hop", "Hopper-v5", Length(2000)))
+    assert found.value == TargetQ(critics=1, evaluation="hard")
+
+
+def test_a_part_that_does_not_exist_is_refused_by_the_name_of_its_axis():
+    study = study_of(('[arms.td3]\npreset = "td3"', '[arms.td3]\npreset = "beta"\nsettings.value.kind = "q"'))
+    with pytest.raises(InputError, match=r"arms\.td3: `value` must be one of .*target-q.*; found 'q'$"):
+        job_config(study, jobs_of(study)[1])
 
 
 def test_the_identity_of_a_plan_is_what_it_says_not_how_it_is_laid_out():
