@@ -27,7 +27,7 @@ def as_gamma(gamma: ArrayLike) -> float:
 
 
 def as_transition(transition: Any) -> tuple[Transition, int, int]:
-    """Return `transition` as float64, dense or CSR, and the numbers S of states and A of actions."""
+    """Return `transition` as float64, contiguous or CSR, and the numbers S of states and A of actions."""
     if sparse.issparse(transition):
         return _as_csr(transition)
     if isinstance(transition, list | tuple) and any(sparse.issparse(one) for one in transition):
@@ -40,7 +40,7 @@ def as_transition(transition: Any) -> tuple[Transition, int, int]:
     by_action = dense.ndim == 3 and dense.shape[1] == dense.shape[2]
     hint = f"must have shape [S, A, S]; {TOOLBOX}" if by_action else "must have shape [S, A, S]"
     require(ok, "transition", dense.shape, hint)
-    return dense, dense.shape[0], dense.shape[1]
+    return np.ascontiguousarray(dense), dense.shape[0], dense.shape[1]  # solvers read rows as memory has them
 
 
 def _as_csr(transition: Any) -> tuple[Transition, int, int]:

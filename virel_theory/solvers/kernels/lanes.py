@@ -11,7 +11,7 @@ from typing import no_type_check
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # comes with numba, which shows it
 from numba import njit
-from numba.core import cgutils, types
+from numba.core import cgutils, errors, types
 from numpy.typing import NDArray
 
 from virel_theory.lowered import lowered
@@ -22,6 +22,13 @@ WIDTH = 8
 _LANES = ir.VectorType(ir.DoubleType(), WIDTH)
 _ZEROS = ir.Constant(_LANES, [0.0] * WIDTH)
 _FUSED = ir.FunctionType(_LANES, [_LANES] * 3)
+
+
+@no_type_check
+def _require_contiguous(*kinds):
+    """Refuse to compile for vectors with strides: they are read as memory has them."""
+    if any(kind.layout != "C" for kind in kinds):
+        raise errors.TypingError(f"these vectors must be contiguous; found {', '.join(map(str, kinds))}")
 
 
 @no_type_check
@@ -66,6 +73,7 @@ def plain_interpreted(x: NDArray[np.float64], first: int, v: NDArray[np.float64]
 @no_type_check
 def _plain(typingctx, x, first, v, n):  # noqa: ARG001  # numba's protocol
     """Sum of `x[first + j] * v[j]`, j < n, n a multiple of eight: eight sums, added by halves."""
+    _require_contiguous(x, v)
 
     def codegen(context, builder, signature, args):
         left = _start(context, builder, signature.args[0], args[0], args[1])
@@ -108,6 +116,7 @@ def paired_interpreted(
 @no_type_check
 def _paired(typingctx, x, first, v, tail, n, heads, rests):  # noqa: ARG001  # numba's protocol
     """Eight compensated sums of `x[first + j] * (v[j] + tail[j])`, j < n, left in `heads` and `rests`."""
+    _require_contiguous(x, v, tail, heads, rests)
 
     def codegen(context, builder, signature, args):
         kinds, zero = signature.args, ir.Constant(args[1].type, 0)
