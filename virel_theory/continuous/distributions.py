@@ -8,14 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import logsumexp
 
 from virel_common.errors import require
 from virel_theory.checks import Array, as_distribution, as_finite_number, as_number, as_real, require_function
-from virel_theory.continuous.quadrature import Function, Quadrature, plain_panels, refine
+from virel_theory.continuous.quadrature import (
+    N_NODES,
+    Function,
+    Quadrature,
+    gauss_legendre,
+    plain_panels,
+    refine,
+)
 
 REACH = 40.0  # standard deviations after which a Gaussian's tail is below 1e-349
 LOG_2PI = math.log(2 * math.pi)
+FALLS = np.array([0.0, 1.0, 4.0, 12.0, 24.0, 45.0])
+"""Edges of the panels of a truncated Gaussian, as falls of its log density; e^-45 is below rounding."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,11 @@ class Gaussian:
         require(0 < self.sigma < math.inf, "sigma", self.sigma, "must be positive and finite")
         require(math.isfinite(self.mean), "mean", self.mean, "must be finite")
         require(self.low < self.high, "high", self.high, f"must be above `low` = {self.low}")
+        start, width = _start(self), (self.high - self.low) / self.sigma
+        rule = (
+            "must be so large that the interval, in units of it, is wider than 0 and not infinitely far off"
+        )
+        require(width > 0 and math.isfinite(start), "sigma", self.sigma, rule)
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,7 @@ class Uniform:
         _set_numbers(self)
         ok = -math.inf < self.low < self.high < math.inf
         require(ok, "high", self.high, f"must be finite and above `low` = {self.low}")
+        require(self.high - self.low < math.inf, "high", self.high, "must be less than 1.8e308 above `low`")
 
 
 @dataclass(frozen=True)
@@ -138,8 +153,9 @@ def log_density(p: Distribution, x: ArrayLike) -> Array:
     inside = (points >= p.low) & (points <= p.high)
     if isinstance(p, Uniform):
         return np.where(inside, -math.log(p.high - p.low), -np.inf)
-    log_p = -(((points - p.mean) / p.sigma) ** 2) / 2 - math.log(p.sigma) - LOG_2PI / 2 - _log_mass(p)
-    return np.where(inside, log_p, -np.inf)
+    with np.errstate(over="ignore"):  # points so far out that the density is 0
+        fall = _fall(_start(p), abs(points - _top(p)) / p.sigma)
+    return np.where(inside, -fall - math.log(p.sigma) - _log_z_and_mean_fall(p)[0], -np.inf)
 
 
 def differential_entropy(p: Distribution) -> Quadrature:
@@ -160,8 +176,8 @@ def differential_entropy(p: Distribution) -> Quadrature:
         totals, errors = refine(panels, _edges(p), scale=np.ones(2), rtol=1e-13)
         return Quadrature(float(totals[1]), float(errors[1]), False)
     assert isinstance(p, Uniform | Gaussian)
-    value = math.log(p.high - p.low) if isinstance(p, Uniform) else _gaussian_entropy(p)
-    return Quadrature(value, 1e-15 * (8 + abs(value)), True)
+    terms = [math.log(p.high - p.low)] if isinstance(p, Uniform) else _gaussian_entropy(p)
+    return Quadrature(sum(terms), 1e-15 * (8 + sum(map(abs, terms))), True)
 
 
 def expectation(phi: Function, p: Distribution) -> float:
@@ -181,6 +197,8 @@ def expectation(phi: Function, p: Distribution) -> float:
         return float(phi(np.array([p.point]))[0])
     if isinstance(p, Mixture):
         return float(sum(w * expectation(phi, part) for w, part in p.support))
+    if isinstance(p, Gaussian) and math.isfinite(p.low) and math.isfinite(p.high):
+        return _truncated_expectation(phi, p)
     panels = plain_panels(lambda x: phi(x) * np.exp(log_density(p, x)))
     return float(refine(panels, _edges(p), scale=np.ones(2), rtol=1e-13)[0][1])
 
@@ -204,26 +222,65 @@ def _minus_p_log_p(p: Distribution, x: Array) -> Array:
     return np.where(np.isneginf(log_p), 0.0, -np.exp(finite) * finite)
 
 
-def _standard_ends(p: Gaussian) -> tuple[float, float]:
-    """Truncation points of a Gaussian, in standard deviations from its mean."""
-    return (p.low - p.mean) / p.sigma, (p.high - p.mean) / p.sigma
+# A truncated Gaussian is written about the point x0 of its interval that is nearest its mean: at a distance
+# of u sigma from x0, log p is lower than at x0 by c u + u^2 / 2, c = |x0 - mean| / sigma. All terms are
+# positive, so that nothing cancels on an interval far out in the tail, or narrower than its ends' rounding.
 
 
-def _log_mass(p: Gaussian) -> float:
-    """Log-probability `log P(low < X < high)` of a Gaussian before truncation, without cancellation."""
-    a, b = _standard_ends(p)
-    a, b = (-b, -a) if a > 0 else (a, b)
-    upper, lower = float(log_ndtr(b)), float(log_ndtr(a))
-    return upper + math.log1p(-math.exp(lower - upper))
+def _top(p: Gaussian) -> float:
+    """Point x0 of the interval at which the density is largest."""
+    return min(max(p.mean, p.low), p.high)
 
 
-def _gaussian_entropy(p: Gaussian) -> float:
-    """Differential entropy of a Gaussian, truncated or not, in closed form, in nats."""
-    log_mass = _log_mass(p)
-    low, high = (
-        0.0 if math.isinf(t) else t * math.exp(-t * t / 2 - LOG_2PI / 2 - log_mass) for t in _standard_ends(p)
-    )
-    return (1 + LOG_2PI) / 2 + math.log(p.sigma) + log_mass + (low - high) / 2
+def _start(p: Gaussian) -> float:
+    """Distance c of x0 from the mean, in standard deviations."""
+    return abs(_top(p) - p.mean) / p.sigma
+
+
+def _fall(c: float, u: Array) -> Array:
+    """Fall of the log density from x0 to a distance of u standard deviations from it."""
+    return (c + u / 2) * u
+
+
+def _sides(p: Gaussian, falls: Array) -> list[tuple[float, Array]]:
+    """Sides of x0, -1 or 1, with edges of panels on it: the u at which log p has fallen by `falls`."""
+    c, top = _start(p), _top(p)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where there is no fall
+        u = np.where(falls > 0, 2 * falls / (c + np.hypot(c, np.sqrt(2 * falls))), 0.0)
+    widths = {-1.0: (top - p.low) / p.sigma, 1.0: (p.high - top) / p.sigma}
+    return [(side, np.append(u[u < width], min(width, u[-1]))) for side, width in widths.items() if width > 0]
+
+
+def _log_z_and_mean_fall(p: Gaussian) -> tuple[float, float]:
+    r"""Logarithm of $Z = \int e^{-f(u)} du$, f the fall and $p = e^{-f}/(\sigma Z)$, and the mean of f."""
+    if math.isinf(p.low) and math.isinf(p.high):
+        return LOG_2PI / 2, 0.5
+    nodes, weights = gauss_legendre(N_NODES)
+    c, z, total = _start(p), 0.0, 0.0
+    for _, u in _sides(p, FALLS):
+        h = np.diff(u)[:, None] / 2
+        fall = _fall(c, u[:-1, None] + h * (1 + nodes))
+        tilt = h * weights * np.exp(-fall)
+        z, total = z + float(tilt.sum()), total + float((tilt * fall).sum())
+    return math.log(z), total / z
+
+
+def _gaussian_entropy(p: Gaussian) -> list[float]:
+    """Terms whose sum is the differential entropy of a Gaussian, truncated or not, in nats."""
+    return [math.log(p.sigma), *_log_z_and_mean_fall(p)]
+
+
+def _truncated_expectation(phi: Function, p: Gaussian) -> float:
+    """Expectation of a function under a Gaussian on a finite interval, by quadrature over u."""
+    c, top, (log_z, _) = _start(p), _top(p), _log_z_and_mean_fall(p)
+    mean = 0.0
+    for side, edges in _sides(p, np.append(FALLS, 745.0)):
+
+        def integrand(u: Array, side: float = side) -> Array:
+            return phi(np.clip(top + side * p.sigma * u, p.low, p.high)) * np.exp(-_fall(c, u) - log_z)
+
+        mean += float(refine(plain_panels(integrand), edges, scale=np.ones(2), rtol=1e-13)[0][1])
+    return mean
 
 
 def _edges(p: Distribution) -> Array:

@@ -3,6 +3,7 @@
 import math
 import time
 
+import mpmath
 import numpy as np
 import pytest
 from numpy.polynomial import Polynomial
@@ -155,6 +156,81 @@ def test_entropies_and_densities_are_those_of_scipy(p, reference):
     assert differential_entropy(p).value == pytest.approx(float(reference.entropy()), abs=1e-12)
     x = np.linspace(-2.5, 4.5, 15)
     np.testing.assert_allclose(log_density(p, x), reference.logpdf(x), rtol=1e-12, atol=1e-13)
+
+
+TRUNCATED = [
+    (0.0, 1.0, 0.0, 1e-10),
+    (0.0, 1.0, 0.0, 1e-17),
+    (0.0, 1.0, 1e-20, 2e-20),
+    (0.0, 1.0, 0.5, 0.5 + 1e-12),
+    (0.0, 1.0, 5.0, 6.0),
+    (0.0, 1.0, -31.0, -30.0),
+    (0.0, 1.0, -1.0, 2.0),
+    (0.0, 1e100, -1.0, 1.0),
+    (2.25, 1e-3, 2.0, 2.5),
+    (1e5, 10.0, 0.1, 0.3),
+    (0.0, 3.0, -0.5, 1e9),
+]
+
+
+def moments(mean, sigma, low, high):
+    """Entropy, and mean minus the end or the mean nearest the top, of a truncated Gaussian, to 40 digits."""
+    mean, sigma, low, high = map(mpmath.mpf, (mean, sigma, low, high))
+    top = min(max(mean, low), high)
+    fall = lambda x: ((x - mean) ** 2 - (top - mean) ** 2) / (2 * sigma**2)  # noqa: E731
+    scale = sigma / max(abs(top - mean) / sigma, 1)
+    places = {top + k * scale for k in (-60, -20, -7, -2, 0, 2, 7, 20, 60)} | {low, high}
+    edges = sorted(x for x in places if low <= x <= high and abs(x - top) <= 61 * scale)
+    z = mpmath.quad(lambda x: mpmath.exp(-fall(x)), edges)
+    energy = mpmath.quad(lambda x: mpmath.exp(-fall(x)) * fall(x), edges) / z
+    off = mpmath.quad(lambda x: mpmath.exp(-fall(x)) * (x - top), edges) / z
+    return mpmath.log(z) + energy, off
+
+
+@pytest.mark.parametrize(("mean", "sigma", "low", "high"), TRUNCATED)
+def test_a_narrow_or_far_truncation_keeps_the_bound_of_the_entropy_and_the_error_of_a_mean(
+    mean, sigma, low, high
+):
+    p = Gaussian(mean, sigma, low, high)
+    top = min(max(mean, low), high)
+    with mpmath.workdps(40):
+        entropy, off = moments(mean, sigma, low, high)
+        found = differential_entropy(p)
+        assert abs(found.value - entropy) <= found.error_bound
+        width = min(high - low, sigma)
+        assert found.error_bound < 1e-15 * (20 + 4 * abs(math.log(width)) + 4 * abs(math.log(sigma)))
+    assert expectation(np.ones_like, p) == pytest.approx(1.0, abs=1e-13)
+    assert expectation(lambda x: x - top, p) == pytest.approx(float(off), rel=1e-12, abs=4e-16 * abs(top))
+
+
+def test_a_truncation_where_only_the_exponential_counts():
+    # At 1e200 deviations the density falls as e^{-cu}, c = 1e200, so that the entropy is 1 - log c.
+    found = differential_entropy(Gaussian(0.0, 1.0, 1e200, 2e200))
+    assert abs(found.value - (1 - 200 * math.log(10))) <= found.error_bound < 1e-12
+
+
+def test_the_density_of_a_truncation_in_the_tail_is_that_of_40_digits():
+    p = Gaussian(0.0, 1.0, 30.0, 31.0)
+    with mpmath.workdps(40):
+        z = mpmath.ncdf(-30) - mpmath.ncdf(-31)
+        expected = [float(mpmath.log(mpmath.npdf(x) / z)) for x in (30.0, 30.25, 31.0)]
+    np.testing.assert_allclose(log_density(p, [30.0, 30.25, 31.0]), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Gaussian(0.0, 1e-10, 1e300, 2e300), "`sigma` must be so large .* found 1e-10"),
+        (lambda: Gaussian(0.0, 10.0, 0.0, 5e-324), "`sigma` must be so large .* found 10.0"),
+        (
+            lambda: Uniform(-1.7e308, 1.7e308),
+            r"`high` must be less than 1.8e308 above `low`; found 1.7e\+308",
+        ),
+    ],
+)
+def test_an_interval_that_float64_cannot_measure_is_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(
