@@ -59,6 +59,7 @@ def theorem_4_as_printed(
     """
     table, b = as_table(q, mdp, name="q"), as_jacobian(b_omega, mdp)
     residual, weight = as_residual(beta, mdp, name="beta"), finite(as_table(q, mdp, name="q"))
+    eps = as_temperature(eps, name="eps")
     pi = boltzmann_policy(table, eps=eps)
     centred = np.where(pi > 0, centre_actions(table, pi=pi), 0.0) / eps
     on_q = mean_over_pairs(mdp, residual * expect_next(mdp, weight * centred, pi=pi))

@@ -59,6 +59,7 @@ def grad_log_boltzmann(q: ArrayLike, b_omega: ArrayLike, *, eps: float, grad_eps
         >>> grad_log_boltzmann([[0.0, 0.0]], [[[1.0], [0.0]]], eps=1.0, grad_eps=[7.0]).tolist()
         [[[0.5], [-0.5]]]
     """
+    eps = as_temperature(eps, name="eps")
     pi = boltzmann_policy(q, eps=eps)
     exists = np.isfinite(as_action_values(q))
     b = as_jacobian_of(b_omega, exists, name="b_omega")

@@ -3,15 +3,24 @@ r"""Linear systems $(I - \gamma P_\pi)x = b$ of a policy: the matrix $P_\pi$, an
 Dense systems have two roads, which may differ in the last bits. `direct_solve` lets SciPy look at the
 matrix first (triangular, symmetric, ...), which pays in the loops of the solvers. `lu_solve` is always
 LU with partial pivoting; the objects of the papers are computed by it. CSR systems have one road, sparse LU.
+A matrix that float64 can't tell from a singular one, as for gamma = 1 - 1e-16, is a `SingularError`.
 """
+
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse import linalg as sparse_linalg
 
+from virel_common.errors import InputError
 from virel_theory.checks import Array
 from virel_theory.mdp.row_sums import Rows
 from virel_theory.mdp.validation import Transition
+
+
+class SingularError(InputError):
+    """A policy's linear system that float64 can't tell from a singular one: gamma is too close to 1."""
 
 
 def mix(pi: Array, table: Array) -> Array:
@@ -42,18 +51,33 @@ def direct_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
         return _sparse_solve(rows, gamma, rhs)
     matrix = -gamma * rows
     matrix[np.diag_indices(len(rhs))] += 1.0
-    out: Array = linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False)
-    return out
+    return solved(lambda: linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False), gamma)
 
 
 def lu_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
     r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]`, by LU with partial pivoting, or sparse LU."""
     if not isinstance(rows, np.ndarray):
         return _sparse_solve(rows, gamma, rhs)
-    return np.asarray(np.linalg.solve(np.eye(len(rhs)) - gamma * rows, rhs), dtype=np.float64)
+    return solved(lambda: np.linalg.solve(np.eye(len(rhs)) - gamma * rows, rhs), gamma)
 
 
 def _sparse_solve(rows: sparse.csr_array, gamma: float, rhs: Array) -> Array:
     r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]` in CSR format, by SuperLU."""
     system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
-    return np.asarray(sparse_linalg.spsolve(system, rhs)).reshape(len(rhs))
+    return solved(lambda: sparse_linalg.spsolve(system, rhs), gamma).reshape(len(rhs))
+
+
+def solved(solve: Callable[[], Array], gamma: float) -> Array:
+    r"""Result of a routine that solves with $I - \gamma P$; `SingularError` if float64 has it singular."""
+    with warnings.catch_warnings():  # of an ill-conditioned matrix: solvers bound the error that there is
+        warnings.simplefilter("ignore", linalg.LinAlgWarning)
+        warnings.simplefilter("ignore", sparse_linalg.MatrixRankWarning)
+        try:
+            out = np.asarray(solve(), dtype=np.float64)
+        except (np.linalg.LinAlgError, RuntimeError):  # what LAPACK and SuperLU raise
+            out = np.array(np.nan)
+    if not np.isfinite(out).all():
+        raise SingularError(
+            f"`gamma` must be so far below 1 that float64 can solve with I - gamma P; found {gamma!r}"
+        )
+    return out

@@ -14,6 +14,7 @@ from scipy.sparse.linalg import splu
 
 from virel_common.arguments import as_whole
 from virel_theory.checks import Array, as_non_negative
+from virel_theory.mdp.policy_system import solved
 from virel_theory.mdp.tables import as_policy, as_table
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.operators.policies import greedy_policy
@@ -57,7 +58,7 @@ def m_step_complete(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
     else:
         onward = mdp.dense_transition[:, :, :, None] * policy  # [S, A, S, A]
         system = np.eye(policy.size) - mdp.gamma * onward.reshape(policy.size, policy.size)
-        q = np.asarray(np.linalg.solve(system, mdp.reward.ravel()), dtype=np.float64)
+        q = solved(lambda: np.linalg.solve(system, mdp.reward.ravel()), mdp.gamma)
     return np.where(mdp.available, q.reshape(mdp.shape), -np.inf)
 
 
@@ -139,5 +140,4 @@ def _solve_sparse(mdp: TabularMDP, policy: Array) -> Array:
     pairs = np.arange(policy.size)
     take = sparse.csr_array((policy.ravel(), (pairs // n_actions, pairs)), shape=(n_states, policy.size))
     system = sparse.eye_array(policy.size) - mdp.gamma * (mdp.csr_transition @ take)
-    out: Array = splu(sparse.csc_array(system)).solve(mdp.reward.ravel())
-    return out
+    return solved(lambda: splu(sparse.csc_array(system)).solve(mdp.reward.ravel()), mdp.gamma)

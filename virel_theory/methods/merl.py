@@ -19,7 +19,7 @@ from virel_theory.mdp.policy_system import lu_solve, mixed_rows
 from virel_theory.mdp.tables import as_policy
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.mdp.validation import as_gamma
-from virel_theory.operators.policies import as_action_values, entropy
+from virel_theory.operators.policies import as_action_values, entropy, scaled_differences
 
 
 def merl_policy(q: ArrayLike, *, c: float) -> Array:
@@ -38,7 +38,7 @@ def merl_policy(q: ArrayLike, *, c: float) -> Array:
         [[0.7311, 0.2689]]
     """
     table, temperature = as_action_values(q), as_temperature(c, name="c")
-    return np.asarray(softmax(table / temperature, axis=1), dtype=np.float64)
+    return np.asarray(softmax(scaled_differences(table, temperature), axis=1), dtype=np.float64)
 
 
 def merl_counterexample_probability(k1: int, *, gamma: float, c: float) -> float:

@@ -17,7 +17,7 @@ from virel_theory.checks import (
     as_temperature,
     first_bad,
 )
-from virel_theory.operators.policies import as_action_values
+from virel_theory.operators.policies import as_action_values, scaled_differences
 
 
 def mpo_objective(q: ArrayLike, *, pi_theta: ArrayLike, pi_phi: ArrayLike, d: ArrayLike, eps: float) -> float:
@@ -70,7 +70,7 @@ def mpo_posterior(q: ArrayLike, *, pi_phi: ArrayLike, eps: float) -> Array:
     table = as_action_values(q)
     prior = as_rows(pi_phi, table, name="pi_phi")
     on = prior > 0
-    scores = np.where(on, table, -np.inf) / as_temperature(eps, name="eps")
+    scores = scaled_differences(np.where(on, table, -np.inf), as_temperature(eps, name="eps"))
     scores = scores + np.log(prior, out=np.zeros_like(prior), where=on)
     return np.asarray(softmax(scores, axis=1), dtype=np.float64)
 

@@ -15,6 +15,7 @@ from scipy import sparse
 from scipy.special import logsumexp, softmax
 
 from virel_common.arguments import as_whole
+from virel_common.errors import require
 from virel_theory.checks import Array, as_temperature
 from virel_theory.mdp.tables import as_policy, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
@@ -114,6 +115,9 @@ def _messages(
     """
     require_mdp(mdp)
     temperature, horizon = as_temperature(c, name="c"), as_whole(horizon, name="horizon", least=1)
+    largest = float(np.abs(np.where(mdp.available, mdp.reward, 0.0)).max())
+    rule = "must be so large that horizon * max|r| / c is at most 1e300"
+    require(largest <= 1e300 / horizon * temperature, "c", c, rule)
     csr = sparse.csr_array(mdp.csr_transition)
     log_w, log_v = np.empty((horizon, *mdp.shape)), np.zeros(mdp.n_states)
     log_next = np.empty(mdp.n_states * mdp.n_actions)

@@ -73,6 +73,7 @@ def start_distribution(labels: Mapping[str, Ints], n_states: int, *, name: str) 
     """Distribution `[S]` of the first state: uniform over the label `init`, or state 0 if there is none."""
     starts = labels.get("init", np.array([0]))
     require(len(starts) > 0, name, "none", "must give the label `init` to at least one state")
+    starts = np.unique(starts)  # a label may be listed twice
     return np.bincount(starts, minlength=n_states) / len(starts)
 
 
@@ -99,8 +100,10 @@ def _sums(c: Choices) -> Array:
 
 def warn_of_rescaling(sums: Array, *, name: str) -> None:
     """Warn by how much row sums, which rows will be divided by, differ from 1; refuse what is no rounding."""
+    if sums.size == 0:
+        return
     off = np.abs(sums - 1)
-    worst = float(off.max(initial=0.0))
+    worst = float(off.max())
     require(
         worst <= ROUNDED,
         name,

@@ -190,7 +190,8 @@ def gridworld(
     slip, gamma = as_probability(slip, name="slip"), as_gamma(gamma)
     per_step = as_finite_number(step_reward, name="step_reward")
     at_goal = as_finite_number(goal_reward, name="goal_reward")
-    require(isinstance(walls, Iterable), "walls", walls, "must be a list of cells (row, column)")
+    listed = isinstance(walls, Iterable) and getattr(walls, "ndim", 1) > 0  # an array of no dimension is none
+    require(listed, "walls", walls, "must be a list of cells (row, column)")
     free = np.ones((height, width), dtype=np.bool_)
     for cell in walls:
         free[as_cell(cell, free.shape, name="walls")] = False

@@ -65,6 +65,7 @@ def read_drn(path: Path) -> Drn:
     head, body = _split(path)
     names = _checked_head(path, head)
     n_states = _count(path, head, "@nr_states")
+    require(n_states > 0, str(path), n_states, "must have at least one state")
     constants = _constants(path, head.get("@placeholders", []))
     reader = _Reader(path, n_states, len(names), is_dtmc=_kind(head) == "dtmc", constants=constants)
     model = reader.model(body)

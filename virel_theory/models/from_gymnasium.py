@@ -25,6 +25,7 @@ HARMLESS = {
 """Wrappers that change neither rewards nor transitions; a time limit is no part of the MDP."""
 HIDDEN_OPTIONS = ("fickle_passenger",)
 """Options of toy-text environments that change their steps, but not their table `P`."""
+MAX_ACTIONS = 1_000_000
 TOY_TEXT = "gymnasium.envs.toy_text"
 Columns = tuple[NDArray[Any], ...]
 
@@ -113,11 +114,16 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
     ok = isinstance(table, dict) and len(table) > 0
     require(ok, "env", type(env).__name__, "must have a transition table `P` (toy-text environments do)")
     n_states = len(table)
-    numbered = set(table) == set(range(n_states))
+    numbered = set(table) == set(range(n_states)) and all(map(_is_whole, table))
     require(numbered, "env.P", list(table)[:5], f"must number the states 0 .. {n_states - 1}")
+    for state, actions in table.items():
+        rule = "must be a mapping from actions to lists of outcomes"
+        listed = isinstance(actions, dict) and all(isinstance(x, list | tuple) for x in actions.values())
+        require(listed, f"env.P[{state}]", actions, rule)
     keys = {action for actions in table.values() for action in actions}
-    numbered = all(isinstance(action, int | np.integer) and action >= 0 for action in keys)
-    require(numbered, "env.P", sorted(map(str, keys))[:5], "must number the actions 0, 1, ...")
+    numbered = all(_is_whole(action) and 0 <= action < MAX_ACTIONS for action in keys)
+    rule = f"must number the actions 0, 1, ..., at most {MAX_ACTIONS}"
+    require(numbered, "env.P", sorted(map(str, keys))[:5], rule)
     n_actions = 1 + max((action for actions in table.values() for action in actions), default=-1)
     mask = np.zeros((n_states, max(n_actions, 1)), dtype=np.bool_)
     listed = [
@@ -140,11 +146,18 @@ def _outcome(outcome: Any, state: int, action: int) -> tuple[int, float, float, 
     """Convert one outcome of a Gymnasium table to `(successor, probability, reward, terminated)`."""
     try:
         prob, successor, reward, terminated = outcome
+        if not _is_whole(successor):
+            raise TypeError("the successor must be a whole number")
         np.int64(successor)
         return int(successor), float(prob), float(reward), bool(terminated)
     except (TypeError, ValueError, OverflowError) as err:
         rule = "must list (probability, successor, reward, terminated)"
         raise InputError(f"`env.P[{state}][{action}]` {rule}; found {outcome!r} ({err})") from None
+
+
+def _is_whole(x: Any) -> bool:
+    """Whether `x` is a whole number of Python or numpy, and no boolean."""
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 def _check_columns(columns: Columns, n_states: int) -> None:

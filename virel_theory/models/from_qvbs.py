@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from virel_common.errors import InputError, require
-from virel_theory.checks import as_float_array
+from virel_theory.checks import as_float_array, is_one_of
 from virel_theory.models.assemble import Ints, point_mass
 from virel_theory.models.choices import Choices, as_indices
 
@@ -51,11 +51,11 @@ def qvbs_sense(name: str, arrays: dict[str, Any], objective: str) -> Sense:
     """Optimisation sense of a QVBS objective, "max" or "min", from the metadata of its archive."""
     try:
         sense: Any = json.loads(str(arrays["meta"]))["properties"][objective]["sense"]
-    except (ValueError, KeyError, TypeError) as err:
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         message = f"`{name}: meta` must be JSON that gives the sense of the objective {objective!r}; {err!r}"
         raise InputError(message) from None
     require(
-        sense in {"max", "min"},
+        is_one_of(sense, ("max", "min")),
         f"{name}: meta",
         sense,
         "must give the sense of the objective as 'max' or 'min'",

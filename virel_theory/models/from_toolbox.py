@@ -63,12 +63,18 @@ def _as_matrices(given: Any, *, name: str) -> list[sparse.csr_array]:
     """Return one CSR matrix per action from an array `[A, S, S]`, or from a sequence of matrices."""
     if sparse.issparse(given):
         raise InputError(f"`{name}` must be one matrix [S, S] per action; found a single sparse matrix")
-    is_list = isinstance(given, Sequence) or (isinstance(given, np.ndarray) and given.dtype == object)
-    if is_list and any(sparse.issparse(one) for one in given):
+    if _is_list(given) and any(sparse.issparse(one) for one in given):
         return [_as_matrix(one, name=name) for one in given]
     dense = as_real(given, name=name)
     require(dense.ndim == 3 and dense.size > 0, name, dense.shape, "must have shape [A, S, S]")
     return [sparse.csr_array(one) for one in dense]
+
+
+def _is_list(given: Any) -> bool:
+    """Whether there may be one matrix per action, in a sequence or an array of objects."""
+    return isinstance(given, Sequence) or (
+        isinstance(given, np.ndarray) and given.dtype == object and given.ndim > 0
+    )
 
 
 def _as_matrix(given: Any, *, name: str) -> sparse.csr_array:
@@ -92,8 +98,7 @@ def _other_order(shapes: Sequence[tuple[int, ...]]) -> str:
 def _as_rewards(reward: Any, rows: list[sparse.csr_array]) -> tuple[Array, Mask]:
     """Return expected rewards `[S, A]`, 0 at missing actions, and which actions exist."""
     n_states, n_actions = rows[0].shape[0], len(rows)
-    is_list = isinstance(reward, Sequence) or (isinstance(reward, np.ndarray) and reward.dtype == object)
-    if is_list and any(sparse.issparse(one) for one in reward):
+    if _is_list(reward) and any(sparse.issparse(one) for one in reward):
         per_action = _as_matrices(reward, name="reward")
         table = _averaged(per_action, rows)
     else:
@@ -117,9 +122,21 @@ def _averaged(rewards: list[sparse.csr_array], rows: list[sparse.csr_array]) -> 
     by_state = [r.shape for r in rewards] == [(n_actions, n_states)] * n_states
     hint = "; [S, A, S] is another order: pass np.moveaxis(reward, 1, 0)" if by_state else ""
     require(fits, "reward", [r.shape for r in rewards], f"must have the shapes of `transition`{hint}")
-    return np.stack(
-        [np.asarray(r.multiply(p).sum(axis=1)).ravel() for r, p in zip(rewards, rows, strict=True)], 1
-    )
+    return np.stack([_mean_reward(r, p) for r, p in zip(rewards, rows, strict=True)], axis=1)
+
+
+def _mean_reward(reward: sparse.csr_array, row: sparse.csr_array) -> Array:
+    """Mean `[S]` of the rewards of one action; `-inf` where it does not exist.
+
+    A reward that has probability 0 plays no role, unless all of a state are `-inf`: such rows may be empty.
+    """
+    n_states = row.shape[0]
+    state, successor = row.nonzero()
+    terms = row[state, successor] * reward[state, successor]
+    mean = np.bincount(state, weights=terms, minlength=n_states)
+    listed = reward.tocoo()
+    missing = np.bincount(listed.row[np.isneginf(listed.data)], minlength=n_states) == n_states
+    return np.where(missing, -np.inf, mean)
 
 
 def _normalised(row: sparse.csr_array, exists: Mask) -> sparse.csr_array:

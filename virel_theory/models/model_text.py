@@ -66,6 +66,8 @@ def as_int(word: str, path: Path, number: int) -> int:
 def as_finite_real(word: str, path: Path, number: int) -> float:
     """Parse `word`, on line `number` of a model file, as a finite float: a decimal or a fraction `1/3`."""
     try:
+        if "_" in word:  # which Python takes
+            raise ValueError
         value = float(Fraction(word)) if "/" in word else float(word)
     except (ValueError, ArithmeticError):
         value = float("nan")

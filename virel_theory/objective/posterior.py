@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax, xlogy
 
 from virel_theory.checks import Array, as_distribution, as_rows, as_temperature
-from virel_theory.operators.policies import as_action_values
+from virel_theory.operators.policies import as_action_values, scaled_differences
 
 
 def optimality_likelihood(q: ArrayLike, *, eps: float) -> Array:
@@ -27,8 +27,7 @@ def optimality_likelihood(q: ArrayLike, *, eps: float) -> Array:
         >>> optimality_likelihood([[1.0, 0.0]], eps=1.0).round(4).tolist()
         [[1.0, 0.3679]]
     """
-    table = as_action_values(q)
-    out: Array = np.exp((table - table.max(axis=1, keepdims=True)) / as_temperature(eps, name="eps"))
+    out: Array = np.exp(scaled_differences(as_action_values(q), as_temperature(eps, name="eps")))
     return out
 
 
@@ -38,14 +37,15 @@ def log_state_normaliser(q: ArrayLike, *, eps: float) -> Array:
     Deviation: 1. the logarithm, because $y_\omega(s)$ itself leaves float64 at max|q|/eps of 709.
 
     Args: q: `[S, A]`, reward units. eps: temperature > 0, reward units.
-    Returns: `[S]` in nats, exact within one ulp.
+    Returns: `[S]` in nats, exact within one ulp; infinite where max|q|/eps leaves float64.
     Raises: InputError: if `eps` is not positive and finite, or `q` is not a table of action values.
 
     Example:
         >>> log_state_normaliser([[1.0, 0.0]], eps=0.5).tolist()
         [-2.0]
     """
-    out: Array = -as_action_values(q).max(axis=1) / as_temperature(eps, name="eps")
+    with np.errstate(over="ignore"):
+        out: Array = -as_action_values(q).max(axis=1) / as_temperature(eps, name="eps")
     return out
 
 
@@ -131,6 +131,11 @@ def posterior_elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: floa
 
 
 def _log_joint(table: Array, eps: float) -> Array:
-    """Unnormalised log-posterior `log(exp(q / eps) y(s))`, `[S, A]`, as a sum of two logarithms."""
-    out: Array = table / eps + (-table.max(axis=1) / eps)[:, None]
-    return out
+    """Unnormalised log-posterior `log(exp(q / eps) y(s))`, `[S, A]`, as a sum of two logarithms.
+
+    Where one of them leaves float64, it is their difference times 1 / eps.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        log_y = -table.max(axis=1, keepdims=True) / eps
+        total = table / eps + log_y
+    return np.where(np.isfinite(log_y), total, scaled_differences(table, eps))

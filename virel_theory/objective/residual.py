@@ -126,6 +126,7 @@ def residual_weights(
     """
     on = as_array(exists, name="exists")
     require(on.dtype == np.bool_, "exists", exists, "must be an array of booleans")
+    require(bool(on.any()), "exists", "none", "must have at least one state-action pair")
     kind, scale = _as_normalisation(normalisation), as_positive(c, name="c")
     power = as_number(p_norm, name="p_norm")
     require(1 <= power < np.inf, "p_norm", p_norm, "must be finite and at least 1")

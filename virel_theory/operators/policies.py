@@ -38,7 +38,7 @@ def log_boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
         >>> log_boltzmann_policy([[0.0, 0.0]], eps=1.0).round(4).tolist()
         [[-0.6931, -0.6931]]
     """
-    scaled = _scaled_differences(as_action_values(q), as_temperature(eps, name="eps"))
+    scaled = scaled_differences(as_action_values(q), as_temperature(eps, name="eps"))
     out: Array = scaled - logsumexp(scaled, axis=1, keepdims=True)
     return out
 
@@ -60,7 +60,7 @@ def boltzmann_policy(q: ArrayLike, *, eps: float) -> Array:
         >>> boltzmann_policy([[1.0, 0.0]], eps=1.0).round(4).tolist()
         [[0.7311, 0.2689]]
     """
-    scaled = _scaled_differences(as_action_values(q), as_temperature(eps, name="eps"))
+    scaled = scaled_differences(as_action_values(q), as_temperature(eps, name="eps"))
     return np.asarray(softmax(scaled, axis=1), dtype=np.float64)
 
 
@@ -119,12 +119,13 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> Array:
     return out
 
 
-def _scaled_differences(table: Array, eps: float) -> Array:
+def scaled_differences(table: Array, eps: float) -> Array:
     r"""Exponents $(Q - \max_a Q)/\varepsilon \le 0$ of the Boltzmann policy, `[S, A]`.
 
     Dividing before subtracting would overflow where the differences do not, and round them to ulps of
-    max|q|/eps. What is out of range becomes `-inf`.
+    max|q|/eps. What is out of range becomes `-inf`. Halves are exact, and their differences never overflow.
     """
+    top = table.max(axis=1, keepdims=True)
     with np.errstate(over="ignore"):
-        out: Array = (table - table.max(axis=1, keepdims=True)) / eps
-    return out
+        plain, halved = (table - top) / eps, 2 * ((table / 2 - top / 2) / eps)
+    return np.where(np.isfinite(plain), plain, halved)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from virel_theory.checks import Array
-from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
+from virel_theory.mdp.policy_system import SingularError, direct_solve, mix, mixed_rows
 from virel_theory.solvers import bounds as cert
 from virel_theory.solvers.backups import backups
 from virel_theory.solvers.kernels.rows import peak
@@ -15,12 +15,15 @@ N_REFINEMENTS = 1
 
 def evaluate(task: Problem, pi: Array) -> Solution:
     r"""Evaluate a policy: $V^\pi$ and $Q^\pi$ by a direct solve, with a step of iterative refinement."""
-    rows, b = mixed_rows(task.transition, pi), backups(task)
-    v = direct_solve(rows, task.gamma, mix(pi, task.reward))
-    w = np.empty_like(v)
-    for _ in range(N_REFINEMENTS):
-        b.full(v, w)
-        v = v + direct_solve(rows, task.gamma, mix(pi, b.q) - v)
+    rows, b, gain = mixed_rows(task.transition, pi), backups(task), mix(pi, task.reward)
+    w = np.empty_like(gain)
+    try:
+        v = direct_solve(rows, task.gamma, gain)
+        for _ in range(N_REFINEMENTS):
+            b.full(v, w)
+            v = v + direct_solve(rows, task.gamma, mix(pi, b.q) - v)
+    except SingularError:  # gamma is 1 to rounding: no bound exists, as the status says
+        v = gain
     b.full(v, w)
     table, outcome = _judge_policy(task, pi, v, b.q)
     arrays = (table, mix(pi, table), table.argmax(axis=1))
@@ -43,4 +46,4 @@ def _judge_policy(task: Problem, pi: Array, v: Array, q: Array) -> tuple[Array, 
     bound = cert.total_bound(found.radius, eta=eta, q_max=q_max)
     bound = bound * (1 + slack) + cert.dot_error(n_actions + 6) * q_max
     q += found.mid
-    return q, Outcome(bound, 0.0, bound <= task.tolerance(peak(v)), exhausted=True)
+    return q, Outcome(bound, 0.0, bound <= task.tolerance(v), exhausted=True)

@@ -137,7 +137,7 @@ def _useful_span(x: Point) -> float:
 
 def _progress(x: Point, outcome: Outcome, clock: Clock) -> Progress:
     """What to tell of a certifying sweep."""
-    tolerance = max(x.task.tolerance(_rows.peak(x.w) - abs(outcome.shift)), 0.0)
+    tolerance = x.task.tolerance(x.w, outcome.shift)
     seconds, left = clock.left(outcome.bound, tolerance)
     return Progress(x.n_steps, outcome.bound, tolerance, seconds, left, lambda: x.task.sign * x.v)
 

@@ -60,9 +60,11 @@ class Problem:
     r_max: float
     beta: tuple[float, float]
 
-    def tolerance(self, w_max: float) -> float:
-        """Error bound to reach, `atol + rtol * w_max`, when the largest state value is `w_max` in size."""
-        return self.atol + self.rtol * w_max
+    def tolerance(self, v: Array, shift: float = 0.0) -> float:
+        """Error bound to reach, `atol + rtol * max|V|`, for the values V = v + shift."""
+        if self.rtol == 0:
+            return self.atol
+        return self.atol + self.rtol * max(abs(float(v.max()) + shift), abs(float(v.min()) + shift))
 
     def judge(self, v: Array, w: Array, low: float, high: float) -> Outcome:
         """Guaranteed error of action values `r + gamma P v + shift`; `w = T* v`, w - v in `[low, high]`."""
@@ -71,7 +73,7 @@ class Problem:
         found = cert.bracket(low, high, beta=self.beta, eta=eta)
         q_max = self.r_max + self.beta[1] * v_max + abs(found.mid)
         bound = cert.total_bound(found.radius, eta=eta, q_max=q_max)
-        small_enough = bound <= self.tolerance(peak(w) - abs(found.mid))
+        small_enough = bound <= self.tolerance(w, found.mid)
         exhausted = high - low <= 2 * eta or not np.isfinite(bound)
         return Outcome(bound, found.mid, small_enough, exhausted, plateau=4 * eta / (1 - self.gamma))
 

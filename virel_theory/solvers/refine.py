@@ -64,12 +64,12 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
     best, change = np.inf, 0.0
     for _ in range(MAX_CORRECTIONS):
         v_max = peak(v)
-        some = also <= USEFUL * task.tolerance(v_max)
+        some = also <= USEFUL * task.tolerance(v)
         also = also if some else 0.0
         margin = 3 * also if some else np.inf
         low, high = _sweep(task, b, v, tail, q_tail, d, margin=margin, change=change)
         found, bound = _judge_pairs(task, v_max, low, high, also=also)
-        met = bound <= task.tolerance(v_max - abs(found.mid))
+        met = bound <= task.tolerance(v, found.mid)
         improves = max(-low, high) > _noise(task, v_max) and bool((b.policy != before).any())
         stuck = not (bound < best / 2 or improves)
         if met or (stuck and not some):

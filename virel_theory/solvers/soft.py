@@ -165,7 +165,7 @@ def _judge_soft(x: _SoftPoint) -> Outcome:
     last = 2 * rounding + 4 * cert.UNIT * abs(found.mid)
     bound = cert.total_bound(found.radius, eta=eta + last, q_max=q_max)
     exhausted = high - low <= 2 * (eta + rounding) or not np.isfinite(bound)
-    return Outcome(bound, found.mid, bound <= task.tolerance(peak(x.w) - abs(found.mid)), exhausted)
+    return Outcome(bound, found.mid, bound <= task.tolerance(x.w, found.mid), exhausted)
 
 
 def _advance_values(x: _SoftPoint, shift: float) -> None:

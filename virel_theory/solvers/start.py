@@ -1,12 +1,14 @@
 """Where the iterates of `solve` begin: at the largest rewards, at values given, or at those of a policy."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from virel_common.errors import InputError, require
 from virel_theory.checks import as_array
+from virel_theory.mdp.policy_system import SingularError
 from virel_theory.mdp.tables import as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.backups import SparseBackups
@@ -42,7 +44,8 @@ def _from_policy(actions: NDArray[np.intp]) -> Begin:
     def follow(x: Point) -> None:
         x.b.policy[:] = actions
         if len(x.v) <= MAX_DIRECT:
-            advance_pi(x)
+            with suppress(SingularError):  # gamma is 1 to rounding: the values stay as they were
+                advance_pi(x)
             return
         x.b.restrict()
         if isinstance(x.b, SparseBackups):

@@ -34,7 +34,7 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
 from virel_theory.undiscounted import graph, kernels, rounding
-from virel_theory.undiscounted.pairs import Ints, Pairs, as_sign, check_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import Ints, Pairs, as_sign, as_steps, as_tolerances, pairs_of
 from virel_theory.undiscounted.solution import AverageSolution, actions_of
 
 MAX_STEPS = 100_000
@@ -96,13 +96,17 @@ def average_reward(
         2.0
     """
     sign = as_sign(sense)
-    check_tolerances(atol, rtol, max_steps)
+    (atol, rtol), max_steps = as_tolerances(atol, rtol), as_steps(max_steps)
     p = pairs_of(mdp, sign=sign)
     _refuse_several_components(p)
     best, status, step = _search(p, atol=atol, rtol=rtol, max_steps=max_steps)
     lower, upper = (best.low, best.high) if sign > 0 else (0.0 - best.high, 0.0 - best.low)
     gain = lower + (upper - lower) / 2
     bound = float(rounding.above(max(upper - gain, gain - lower)))
+    if bound <= atol + rtol * abs(gain):
+        status = Status.CONVERGED
+    elif status is Status.CONVERGED:  # but for the rounding of the middle
+        status = Status.ROUNDING_LIMIT
     bias = 0.0 + sign * (best.v - best.v[0])
     policy, method = actions_of(p, best.pair), "value and policy iteration"
     found = AverageSolution(gain, lower, upper, bias, policy, status, step, bound, method)

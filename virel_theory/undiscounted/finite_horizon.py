@@ -16,7 +16,7 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import TINY
 from virel_theory.solvers.solution import Status, checked
 from virel_theory.undiscounted import kernels
-from virel_theory.undiscounted.pairs import LARGEST, Pairs, as_sign, check_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import LARGEST, Pairs, as_sign, as_tolerances, pairs_of
 from virel_theory.undiscounted.solution import FiniteHorizonSolution
 
 
@@ -66,7 +66,7 @@ def finite_horizon(
     sign = as_sign(sense)
     p = pairs_of(mdp, sign=sign)
     horizon = as_whole(horizon, name="horizon", least=1)
-    check_tolerances(atol, rtol, 1)
+    atol, rtol = as_tolerances(atol, rtol)
     discount = as_probability(gamma, name="gamma")
     last = np.zeros(p.n_states) if terminal is None else as_finite(terminal, (p.n_states,), name="terminal")
     table = None if rewards is None else _as_rewards(rewards, p, (horizon, *mdp.shape), sign)

@@ -73,9 +73,9 @@ class Pairs:
 
 
 def pairs_of(mdp: TabularMDP, *, sign: float) -> Pairs:
-    """Pairs of a checked MDP, with rewards times `sign`."""
+    """Pairs of a checked MDP, with rewards times `sign`; 0 is for objectives without rewards."""
     require_mdp(mdp)
-    largest = float(np.abs(mdp.reward).max())
+    largest = float(np.abs(mdp.reward).max()) if sign else 0.0
     require(largest <= LARGEST, "reward", largest, f"must be at most {LARGEST:g} in size")
     exists = np.ascontiguousarray(mdp.available).ravel()
     row = np.flatnonzero(exists)
@@ -129,8 +129,11 @@ def as_sign(sense: str) -> float:
     return 1.0 if sense == "max" else -1.0
 
 
-def check_tolerances(atol: float, rtol: float, max_steps: int) -> None:
-    """Raise `InputError` unless both tolerances are non-negative and finite, and the limit is positive."""
-    for name, given in {"atol": atol, "rtol": rtol}.items():
-        as_non_negative(given, name=name)
-    as_whole(max_steps, name="max_steps", least=1)
+def as_tolerances(atol: float, rtol: float) -> tuple[float, float]:
+    """Both tolerances as floats, non-negative and finite."""
+    return as_non_negative(atol, name="atol"), as_non_negative(rtol, name="rtol")
+
+
+def as_steps(max_steps: int) -> int:
+    """Return the largest number of sweeps, at least 1."""
+    return as_whole(max_steps, name="max_steps", least=1)

@@ -16,7 +16,7 @@ from virel_theory.checks import Array, Mask
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph
-from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_sign, check_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_sign, as_steps, as_tolerances, pairs_of
 from virel_theory.undiscounted.quotient import open_bounds, quotient
 from virel_theory.undiscounted.solution import (
     BoundedSolution,
@@ -66,7 +66,7 @@ def reachability(
         [0.5, 1.0, 0.0]
     """
     sign = as_sign(sense)
-    check_tolerances(atol, rtol, max_steps)
+    (atol, rtol), max_steps = as_tolerances(atol, rtol), as_steps(max_steps)
     p, target = pairs_of(mdp, sign=0.0), as_goal(goal, mdp.n_states)
     zero, one, via = (_known_max if sign > 0 else _known_min)(p, target)
     merged = graph.end_components(p, ~(zero | one), _all(p)) if sign > 0 else graph.no_components(p)

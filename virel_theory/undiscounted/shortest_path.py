@@ -34,7 +34,7 @@ from virel_theory.solvers.solution import checked
 from virel_theory.undiscounted import graph
 from virel_theory.undiscounted.average_reward import gain_bounds
 from virel_theory.undiscounted.graph import Components
-from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_sign, check_tolerances, pairs_of
+from virel_theory.undiscounted.pairs import Ints, Pairs, as_goal, as_sign, as_steps, as_tolerances, pairs_of
 from virel_theory.undiscounted.quotient import open_bounds, quotient
 from virel_theory.undiscounted.reachability import MAX_STEPS
 from virel_theory.undiscounted.solution import (
@@ -89,7 +89,7 @@ def shortest_path(
         [2.0, 0.0]
     """
     sign = as_sign(sense)
-    check_tolerances(atol, rtol, max_steps)
+    (atol, rtol), max_steps = as_tolerances(atol, rtol), as_steps(max_steps)
     p, target = pairs_of(mdp, sign=sign), as_goal(goal, mdp.n_states)
     known = _known(p, target)
     is_open = np.isnan(known.value)

@@ -90,3 +90,16 @@ def test_bad_input_is_named():
         pseudo_optimal_policy(ARMS, c=0.0, horizon=1)
     with pytest.raises(InputError, match="`prior` must sum to 1"):
         pseudo_posterior_policy(ARMS, prior=np.ones((4, 2)), c=1.0, horizon=1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_messages_that_leave_float64_are_refused():
+    mdp = TabularMDP([[[1.0], [1.0]]], [[1e300, 0.0]], 0.5)
+    for call in (
+        lambda: pseudo_posterior_policy(mdp, prior=[[0.5, 0.5]], c=1e-300, horizon=2),
+        lambda: pseudo_optimal_policy(mdp, c=1e-300, horizon=2),
+        lambda: pseudo_log_likelihood(mdp, pi=[[0.5, 0.5]], c=0.5, horizon=2),
+    ):
+        with pytest.raises(InputError, match="`c` must be so large that horizon"):
+            call()
+    assert pseudo_optimal_policy(mdp, c=2.0, horizon=2).tolist() == [[[1.0, 0.0]]] * 2

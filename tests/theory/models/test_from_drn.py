@@ -123,6 +123,7 @@ def test_bytes_that_are_not_what_they_seem_are_one_error(tmp_path, name, data, n
         ("@parameters\n\n", "@parameters\np q\n", "must have no parameters.*found 'p q'"),
         ("@model\n", "", "must have a line @model"),
         ("@nr_states\n3", "@nr_states\n4", "must hold the 4 states"),
+        (COUNTS + WALK, "@nr_states\n0\n@model\n", "must have at least one state; found 0"),
         ("@nr_choices\n4", "@nr_choices\n5", "must hold the 5 choices"),
         ("@nr_states\n3\n", "", "must have one number below @nr_states"),
     ],

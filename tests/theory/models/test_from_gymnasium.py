@@ -104,6 +104,16 @@ BROKEN_TABLES = {
     "nan probability": {0: {0: [(float("nan"), 0, 0.0, False)]}},
     "sum below one": {0: {0: [(0.999, 0, 0.0, False)]}},
     "nan reward": {0: {0: [(1.0, 0, float("nan"), False)]}},
+    "a list for the successor": {0: {0: [(1.0, [0], 0.0, False)]}},
+    "half a state": {0: {0: [(1.0, 0.7, 0.0, False)]}},
+    "a boolean for the successor": {0: {0: [(1.0, False, 0.0, False)]}},
+    "a list for a transition": {0: [[(1.0, 0, 0.0, False)]]},
+    "nothing for a state": {0: None},
+    "nothing for an action": {0: {0: None}},
+    "a number for an action": {0: {0: 3}},
+    "half a number for a state": {0.0: {0: GOOD}},
+    "a boolean for a state": {False: {0: GOOD}},
+    "an action far out": {0: {10**13: GOOD}},
 }
 
 

@@ -81,6 +81,7 @@ BROKEN_TEXTS = {
     "gap in the choices": {"tra": "mdp\n0 1 0 1\n"},
     "word for a probability": {"tra": "mdp\n0 0 0 often\n"},
     "nan probability": {"tra": "mdp\n0 0 0 nan\n"},
+    "probability with an underscore": {"tra": "mdp\n0 0 0 1_0\n"},
     "negative probability": {"tra": "mdp\n0 0 0 1.5\n0 0 0 -0.5\n"},
     "sum below one": {"tra": "mdp\n0 0 0 0.999\n"},
     "labels empty": {"lab": ""},
@@ -142,3 +143,9 @@ def test_reward_files_are_paths(tmp_path, rew):
     files = write_files(tmp_path, tra=PRISM_TRA)
     with pytest.raises(InputError, match="`rew` must"):
         from_prism(files["tra"], gamma=0.5, rew=rew)
+
+
+def test_a_start_that_is_listed_twice_counts_once(tmp_path):
+    files = write_files(tmp_path, tra=PRISM_TRA, lab=PRISM_LAB + "0: 0\n1: 0\n", srew=SREW)
+    mdp = from_prism(files["tra"], gamma=0.9, lab=files["lab"], rew=files["srew"], goal="goal")
+    assert mdp.initial.tolist() == [0.5, 0.5, 0.0]

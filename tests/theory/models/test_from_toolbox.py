@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from virel_common.errors import InputError
-from virel_theory import TabularMDP, from_toolbox, garnet, solve
+from virel_theory import TabularMDP, from_toolbox, garnet, gridworld, solve
 
 P = np.array([[[0.1, 0.9, 0], [0.1, 0, 0.9], [0.1, 0, 0.9]], [[1, 0, 0], [1, 0, 0], [1, 0, 0]]])
 R = np.array([[0, 0], [0, 1], [4, 2.0]])
@@ -136,3 +136,50 @@ def test_what_does_not_fit_is_refused(transition, reward, named):
 def test_a_tabular_mdp_says_how_to_convert(transition, reward, hint):
     with pytest.raises(InputError, match=hint):
         TabularMDP(transition, reward, 0.9)
+
+
+NO = -np.inf
+STAY, MOVE = np.eye(2), np.eye(2)[::-1]
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "reward", "available", "expected"),
+    [
+        # -inf where the probability is 0 plays no role
+        ([STAY, MOVE], [[[1, NO], [0, 2]], [[0, 1], [3, 0]]], [[1, 1], [1, 1]], [[1, 1], [2, 3]]),
+        # a state whose rewards are all -inf lacks the action, whether it has a row or not
+        ([STAY, STAY], [[[1, 1], [1, 1]], [[NO, NO], [0, 4]]], [[1, 0], [1, 1]], [[1, 0], [1, 4]]),
+        (
+            [STAY, [[0, 0], [0, 1]]],
+            [[[1, 1], [1, 1]], [[NO, NO], [0, 4]]],
+            [[1, 0], [1, 1]],
+            [[1, 0], [1, 4]],
+        ),
+        # so does one whose possible rewards have -inf among them
+        ([STAY, STAY], [[[1, 1], [1, 1]], [[NO, 0], [0, 4]]], [[1, 0], [1, 1]], [[1, 0], [1, 4]]),
+    ],
+)
+def test_minus_infinity_marks_missing_actions_among_rewards_of_transitions(
+    rows, reward, available, expected, as_sparse
+):
+    convert = (lambda one: sparse.csr_array(np.array(one, dtype=float))) if as_sparse else np.array
+    mdp = from_toolbox([convert(one) for one in rows], [convert(one) for one in reward], gamma=0.5)
+    assert mdp.available.tolist() == np.array(available, dtype=bool).tolist()
+    assert np.where(mdp.available, mdp.reward, 0.0).tolist() == expected
+
+
+def test_an_action_that_exists_nowhere_may_be_normalised_too():
+    reward = [[1.0, NO], [2.0, NO]]
+    plain, scaled = (from_toolbox([STAY, STAY], reward, gamma=0.5, normalise=x) for x in (False, True))
+    assert plain.available.tolist() == scaled.available.tolist() == [[True, False]] * 2
+
+
+def test_an_array_of_objects_without_a_dimension_is_one_line():
+    nothing = np.array(None, dtype=object)
+    with pytest.raises(InputError, match="`transition` must be an array of real numbers"):
+        from_toolbox(nothing, [[0.0]], gamma=0.5)
+    with pytest.raises(InputError, match="`reward` must be an array of real numbers"):
+        from_toolbox([STAY], nothing, gamma=0.5)
+    with pytest.raises(InputError, match="`walls` must be a list of cells"):
+        gridworld(2, 2, gamma=0.5, walls=nothing)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from virel_common.errors import InputError
+from virel_theory import boltzmann_policy, merl_policy, mpo_posterior
 from virel_theory.objective.posterior import (
     log_marginal,
     log_state_normaliser,
@@ -73,3 +74,31 @@ def test_bad_input_is_named():
         InputError, match=r"`pi_theta` must be 0 where the action does not exist; found 0.5 at \[0, 1\]"
     ):
         posterior_elbo([[0.0, -np.inf]], pi_theta=[[0.5, 0.5]], d=[1.0], eps=1.0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("q", "eps"), [([[1e300, 0.0]], 1e-10), ([[1.0, 0.0]], 1e-310), ([[0.0, -1e300]], 1e-10)]
+)
+def test_beyond_the_range_of_float64_posteriors_are_those_of_the_limit(q, eps):
+    assert posterior_joint(q, eps=eps).tolist() == [[1.0, 0.0]]
+    assert posterior_action(q, eps=eps).tolist() == [[1.0, 0.0]]
+    assert optimality_likelihood(q, eps=eps).tolist() == [[1.0, 0.0]]
+    assert log_marginal(q, eps=eps) == 0.0
+    assert posterior_elbo(q, pi_theta=[[1.0, 0.0]], d=[1.0], eps=eps) == 0.0
+    assert merl_policy(q, c=eps).tolist() == [[1.0, 0.0]]
+    assert mpo_posterior(q, pi_phi=[[0.5, 0.5]], eps=eps).tolist() == [[1.0, 0.0]]
+    assert mpo_posterior(q, pi_phi=[[0.0, 1.0]], eps=eps).tolist() == [[0.0, 1.0]]
+    assert abs(log_state_normaliser(q, eps=eps)[0]) in {0.0, np.inf}
+
+
+@pytest.mark.filterwarnings("error")
+def test_differences_of_values_may_leave_float64_too():
+    q, expected = [[1e308, -1e308]], [[1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))]]
+    for found in (
+        boltzmann_policy(q, eps=1e308),
+        posterior_action(q, eps=1e308),
+        merl_policy(q, c=1e308),
+        mpo_posterior(q, pi_phi=[[0.5, 0.5]], eps=1e308),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)

@@ -177,3 +177,10 @@ def test_the_gradients_take_the_residual_of_a_masked_mdp():
     np.testing.assert_allclose(grad_eps_chain(mdp, beta, unit), np.array([1.5, -1.0, 0.5]) / 3)
     with pytest.raises(InputError, match="`beta` must be finite"):
         grad_eps_chain(mdp, np.where(mask, np.nan, beta), unit)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_mean_over_no_pair_is_refused():
+    for call in (lambda: residual_error([[-np.inf, -np.inf]]), lambda: residual_weights([[False, False]])):
+        with pytest.raises(InputError, match="`exists` must have at least one state-action pair"):
+            call()

@@ -11,7 +11,18 @@ import pytest
 
 from benchmarks.theory.close_to_one import fault, judged, random_mdp
 from tests.support.exact_mdp import exact_optimal_q
-from virel_theory import solve
+from virel_common.errors import InputError
+from virel_theory import (
+    TabularMDP,
+    boltzmann_fixed_points,
+    discounted_occupancy,
+    m_step_complete,
+    merl_objective,
+    policy_evaluation,
+    policy_iteration_iterates,
+    soft_policy_iteration,
+    solve,
+)
 from virel_theory.solvers.solution import Status
 
 N_MDPS = 40
@@ -41,3 +52,56 @@ def test_the_judge_finds_planted_faults(planted):
     exact = exact_optimal_q(mdp, found.policy)
     assert fault(mdp, found, exact) == ""
     assert fault(mdp, planted(found), exact) != ""
+
+
+ONE = np.nextafter(1.0, 0.0)
+SINGULAR = TabularMDP([[[1 + 2.3e-16]]], [[1.0]], ONE)
+"""The row's sum passes as 1, and gamma times it is 1 to rounding."""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mdp", [SINGULAR, SINGULAR.to_sparse()], ids=["dense", "sparse"])
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda mdp: policy_evaluation(mdp, pi=[[1.0]]),
+        lambda mdp: solve(mdp, atol=1e-9, start=[0]),
+        lambda mdp: solve(mdp, atol=1e-9, method="pi"),
+        lambda mdp: soft_policy_iteration(mdp, c=1.0, atol=1e-9),
+    ],
+    ids=["evaluation", "start", "policy iteration", "soft policy iteration"],
+)
+def test_where_gamma_is_one_to_rounding_solvers_return_values_without_a_bound(found, mdp):
+    solution = found(mdp)
+    assert (solution.status, solution.error_bound) == (Status.NOT_CONTRACTING, np.inf)
+    assert np.isfinite(solution.q).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mdp", [SINGULAR, SINGULAR.to_sparse()], ids=["dense", "sparse"])
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda mdp: policy_iteration_iterates(mdp, policy0=[0], n_steps=1),
+        lambda mdp: boltzmann_fixed_points(mdp, eps=1.0),
+        lambda mdp: discounted_occupancy(mdp, pi=[[1.0]]),
+        lambda mdp: merl_objective(mdp, pi=[[1.0]], c=1.0),
+        lambda mdp: m_step_complete(mdp, pi=[[1.0]]),
+    ],
+    ids=["iterates", "fixed points", "occupancy", "MERL", "M-step"],
+)
+def test_where_gamma_is_one_to_rounding_exact_objects_say_so_in_one_line(compute, mdp):
+    with pytest.raises(InputError, match=r"^`gamma` must be so far below 1 .*; found 0\.9999999999999999$"):
+        compute(mdp)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gamma", [1 - 1e-14, 1 - 4e-16])
+def test_an_ill_conditioned_policy_warns_of_nothing_but_its_bound(gamma):
+    rng = np.random.default_rng(0)
+    mdp = TabularMDP(rng.dirichlet(np.ones(5), size=(5, 2)), rng.normal(size=(5, 2)), gamma)
+    for one in (mdp, mdp.to_sparse()):
+        found = policy_evaluation(one, pi=np.full((5, 2), 0.5))
+        assert found.status in {Status.ROUNDING_LIMIT, Status.NOT_CONTRACTING}
+        assert abs(found.value).max() > 1e12
+        assert len(policy_iteration_iterates(one, policy0=[0] * 5, n_steps=1)) == 2

@@ -136,3 +136,24 @@ def test_a_method_remembers_nothing_of_the_run_before(method):
     assert again.method == first.method
     np.testing.assert_array_equal(again.q, first.q)
     assert again.n_steps == first.n_steps
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sense", ["max", "min"])
+@pytest.mark.parametrize("offset", [-3.0, 0.0, 3.0])
+def test_the_status_says_whether_the_bound_is_within_both_tolerances(method, sense, offset):
+    rng = np.random.default_rng(0)
+    small = draw.ring(40, gamma=0.99, rng=rng)
+    mdp = TabularMDP(small.transition, small.reward + offset, 0.99)
+    for rtol in (0.5, 0.1, 1e-3, 1e-9):
+        for max_steps in (1, 2, 5, 20, None):
+            found = solve(mdp, atol=0.0, rtol=rtol, sense=sense, method=method, max_steps=max_steps)
+            met = found.error_bound <= rtol * np.abs(found.value).max()
+            assert (found.status is Status.CONVERGED) == met
+
+
+def test_one_sweep_is_enough_where_its_bound_is_within_the_relative_tolerance():
+    mdp = draw.ring(40, gamma=0.99, rng=np.random.default_rng(0))
+    found = solve(mdp, atol=0.0, rtol=0.75, method="vi", max_steps=1)
+    assert found.error_bound > 0.25 * np.abs(found.value).max()  # the test is about a loose tolerance
+    assert found.status is Status.CONVERGED

@@ -1,6 +1,7 @@
 """Objectives without a discount where the answer is known: by hand, from textbooks, from published tables."""
 
 import json
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -252,3 +253,37 @@ def test_bad_input_is_one_line_that_names_it(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call(mdp_of(ROUND))
     assert "\n" not in str(caught.value)
+
+
+def test_the_status_of_an_average_reward_says_whether_its_bound_is_within_the_tolerance():
+    statuses = set()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        rows = rng.dirichlet(np.ones(3), size=(3, 2))
+        mdp = TabularMDP(rows, 1e3 * rng.normal(size=(3, 2)), 0.5)
+        bound = average_reward(mdp, atol=0.0).error_bound
+        for factor in (0.9, 0.999, 1.0, 1.001, 1.1, 10.0):
+            found = average_reward(mdp, atol=factor * bound)
+            assert (found.status is Status.CONVERGED) == (found.error_bound <= factor * bound)
+            statuses.add(found.status)
+    assert statuses == {Status.CONVERGED, Status.ROUNDING_LIMIT}
+
+
+@pytest.mark.parametrize("number", [Decimal("0.5"), Fraction(1, 2), np.float32(0.5), np.array(0.5)])
+def test_any_real_number_is_a_tolerance(number):
+    two = TabularMDP([[[0, 1]], [[0, 1]]], [[3.0], [0.0]], 0.9)
+    tolerances = {"atol": number, "rtol": number}
+    plain = {"atol": 0.5, "rtol": 0.5}
+    for solver in (
+        lambda **given: reachability(two, [1], **given),
+        lambda **given: shortest_path(two, [1], **given),
+        lambda **given: finite_horizon(two, 2, **given),
+        lambda **given: average_reward(two, **given),
+    ):
+        found, expected = solver(**tolerances), solver(**plain)
+        assert (found.status, found.error_bound) == (expected.status, expected.error_bound)
+
+
+def test_the_size_of_rewards_plays_no_role_for_reachability():
+    mdp = TabularMDP([[[0.5, 0.5]], [[0, 1]]], [[1e200], [0.0]], 0.9)
+    assert reachability(mdp, [1], atol=1e-9).value.tolist() == [1.0, 1.0]
