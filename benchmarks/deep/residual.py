@@ -17,7 +17,7 @@ from statistics import mean, median, pstdev
 import torch
 import tyro
 
-from virel_common.errors import require
+from virel_common.errors import InputError, require
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.agent.interfaces import Own
 from virel_deep.axes import losses
@@ -77,13 +77,28 @@ def update_ms(groups: list[Trainer]) -> list[float]:
     return [median(times) for times in rounds]
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Measure every option at the run's last checkpoint and print the table."""
-    options = tyro.cli(Options, prog="python -m benchmarks.deep.residual")
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.residual", args=argv)
     torch.set_num_threads(1)
+    try:
+        print("\n".join(table(options)))
+    except InputError as error:
+        print(f"benchmarks.deep.residual: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def table(options: Options) -> list[str]:
+    """Lines of the Markdown table of all options, at the run's last checkpoint.
+
+    Raises:
+        InputError: the run or its seed is unfit.
+    """
     config = read_config(options.run)
     kind = config.algorithm.temperature.kind
     require(kind == "residual", "temperature", kind, "must be residual")
+    require(options.seed in config.seeds, "seed", options.seed, f"must be one of {list(config.seeds)}")
     with tempfile.TemporaryDirectory() as folder:
         groups = []
         for batch, period in OPTIONS:
@@ -107,8 +122,7 @@ def main() -> int:
             f"| {batch or 'the minibatch'} | {period} | {ms:.2f} | {ms / times[0]:.2f} "
             f"| {mean(values) / mean(found[0]):.2f} | {100 * pstdev(values) / mean(values):.0f} % |"
         )
-    print("\n".join(lines))
-    return 0
+    return lines
 
 
 if __name__ == "__main__":

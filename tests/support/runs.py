@@ -19,7 +19,8 @@ def write_run(folder, preset, env, curves, *, every=1000, steps=None, versions=N
     """A finished run: `curves [K, T]` are the returns of seeds 0, 1, ... at steps every, 2 every, ..."""
     steps = steps or every * np.shape(curves)[1]
     chosen = algorithm(preset, env, settings)
-    config = run_config(preset, env, steps=steps, seeds=tuple(range(len(curves))), algorithm=chosen)
+    seeds = tuple(range(len(curves)))
+    config = run_config(preset, env, steps=steps, seeds=seeds, eval_every=every, algorithm=chosen)
     return write_raw(folder, to_json(config), curves, every=every, versions=versions)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from .binding import REFUTATIONS, mismatches, read_rows
+from .binding import REFUTATIONS, failures, mismatches, read_rows
 from .child import Answer, answers
 from .formulas import SOURCE, TABLE
 from .limits import Rejected, need, start_clock
@@ -144,9 +144,12 @@ def _bind(path: Path, found: dict[str, Answer], work: Any) -> None:
     rows = found[str(path)].pop("rows")
     wrong = mismatches(rows, {x.name: found[str(x)] for x in beside})
     wrong = wrong or ["no certificates beside it"] * (not beside)
-    found[str(path)] |= {"claims": len(rows), "files": len(beside), "mismatches": wrong}
+    failed = failures(rows)
+    found[str(path)] |= {"claims": len(rows), "files": len(beside), "mismatches": wrong, "failed": failed}
     if wrong:
         found[str(path)] |= {"status": 2, "why": "its rows are not what is beside it"}
+    elif failed:
+        found[str(path)] |= {"status": 1, "why": f"by its own rows these failed: {', '.join(failed)}"}
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """A run's `results.json` held against the certificates beside it: its rows are what is there, no more.
 
 A row of a claim lists its certificate files: name, hash, form, whether it refutes, and how many instances it
-proves. Names only say where to look; what a file proves is in the file.
+proves. Names only say where to look; what a file proves is in the file. A verdict is held against these
+proofs and against the steps that the row itself says fail; without either, nothing can be said of it.
 """
 
 import json
@@ -11,9 +12,11 @@ from typing import Any
 
 from .formulas import TABLE
 from .limits import need
+from .proving import CLAIMS
 
 Row = dict[str, Any]
-"""A claim's id, verdict and certificates in `results.json`."""
+"""A claim's id, verdict, certificates and steps in `results.json`."""
+VERDICTS = ("CERTIFIED", "HOLDS", "REFUTED", "GAP", "ERROR")
 FIELDS = {"claim": str, "form": str, "file": str, "sha256": str, "refutes": bool, "ok": bool}
 COUNTS = ("certified", "undecided")
 REFUTATIONS = {f"{x} {key.split()[-1]}" for key in TABLE["refutations"] for x in key.split()[:-1]}
@@ -42,18 +45,23 @@ def _row(row: Any) -> Row:
     """What is needed of one row, of the right types."""
     ok = isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("verdict"), str)
     need(ok, "a row has no `id` or no `verdict`", 2)
-    entries = row.get("certificates", [])
-    need(
-        isinstance(entries, list) and all(isinstance(x, dict) for x in entries),
-        "`certificates` is no list",
-        2,
-    )
-    for x in entries:
+    need(row["verdict"] in VERDICTS, f"{row['id']}: the verdict {row['verdict'][:40]!r} is not one", 2)
+    for key in ("certificates", "steps"):
+        items = row.get(key, [])
+        ok = isinstance(items, list) and all(isinstance(x, dict) for x in items)
+        need(ok, f"{row['id']}: `{key}` is not a list of objects", 2)
+    for x in row.get("certificates", []):
         need("sha256" in x, f"{row['id']}: no `sha256` of its files: certify again with this version", 2)
         ok = all(type(x.get(key)) is kind for key, kind in FIELDS.items())
         ok = ok and all(type(x.get(key)) is int for key in COUNTS)
         need(ok, f"{row['id']}: an entry of a certificate lacks a field, or has one of another type", 2)
-    return {key: row.get(key, []) for key in ("id", "verdict", "certificates")}
+    return {key: row.get(key, []) for key in ("id", "verdict", "certificates", "steps")}
+
+
+def failures(rows: list[Row]) -> list[str]:
+    """What the rows themselves say has failed, in words: proofs that were not found, and checks with errors."""
+    unproved = [f"{row['id']} {x['form']}" for row in rows for x in row["certificates"] if not x["ok"]]
+    return [*unproved, *(f"the checks of {row['id']}" for row in rows if row["verdict"] == "ERROR")]
 
 
 def mismatches(rows: list[Row], found: dict[str, Any]) -> list[str]:
@@ -73,19 +81,32 @@ def mismatches(rows: list[Row], found: dict[str, Any]) -> list[str]:
 
 
 def _of_row(row: Row, found: dict[str, Any]) -> Iterator[str]:
-    """Mismatches of one row: its verdict, and each of its certificates."""
+    """Mismatches of one row: its forms, its verdict, and each of its certificates."""
     forms = [x["form"] for x in row["certificates"]]
     if len(set(forms)) < len(forms):
         yield f"{row['id']}: two certificates of one form"
-    printed = [x for x in row["certificates"] if x["form"] == "printed" and x["ok"]]
-    proof, refutation = ([x for x in printed if x["refutes"] is refutes] for refutes in (False, True))
-    if (row["verdict"] == "CERTIFIED") != bool(proof) and row["verdict"] not in ("GAP", "ERROR"):
-        yield f"{row['id']}: {row['verdict']}, with{'' if proof else 'out'} a proof of the printed form"
-    if refutation and row["verdict"] not in ("REFUTED", "ERROR"):
-        yield f"{row['id']}: {row['verdict']}, with a refutation of the printed form"
+    wanted = {form for claim, form in map(str.split, CLAIMS) if claim == row["id"]}
+    if missing := sorted(wanted - set(forms)):
+        yield f"{row['id']}: no entry for {', '.join(missing)}"
+    for why in _of_verdict(row):
+        yield f"{row['id']}: {row['verdict']}, {why}"
     for x in row["certificates"]:
         for why in _of_entry(row["id"], x, found):
             yield f"{row['id']} {x['form']}: {why}"
+
+
+def _of_verdict(row: Row) -> Iterator[str]:
+    """How a row's verdict contradicts its proofs and its steps."""
+    verdict, kinds = row["verdict"], {(x["form"], x["refutes"]) for x in row["certificates"] if x["ok"]}
+    proof, refutation = (("printed", refutes) in kinds for refutes in (False, True))
+    if (verdict == "CERTIFIED") != proof and verdict not in ("GAP", "ERROR"):
+        yield f"with{'' if proof else 'out'} a proof of the printed form"
+    if refutation and verdict not in ("REFUTED", "ERROR"):
+        yield "with a refutation of the printed form"
+    fails = any(refutes and form != "printed" for form, refutes in kinds)
+    fails = fails or any(step.get("ok") is False for step in row["steps"])
+    if fails != (verdict == "GAP") and verdict not in ("REFUTED", "ERROR"):
+        yield f"with{'' if fails else 'out'} a step that fails"
 
 
 def _of_entry(claim: str, x: Row, found: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,13 @@ from typing import Annotated
 import tyro
 
 from verify.commands import pool
-from verify.commands.terminal import run_command, staging_folder, with_progress
+from verify.commands.terminal import (
+    once_written,
+    run_command,
+    staging_folder,
+    undisturbed,
+    with_progress,
+)
 from verify.commands.work import run_row
 from verify.engine import registry
 from verify.engine.results import ERROR, require_figure_names_differ
@@ -103,8 +109,9 @@ def _figures(options: FiguresOptions) -> int:
         rows = list(with_progress(running, len(drawn)))
         require_figure_names_differ([row for row in rows if row["verdict"] != ERROR])
         paths = sorted(path for path in staging.iterdir() if not path.name.startswith("."))
-        for path in paths:
-            path.replace(options.out / path.name)
+        with once_written(f"but the figures are in {options.out}"), undisturbed():
+            for path in paths:
+                path.replace(options.out / path.name)
     failed = [row for row in rows if row["verdict"] == ERROR]
     for row in failed:
         say(f"virel figures: {row['id']}: {row['exception']}")
@@ -158,9 +165,10 @@ def _write_letter(path: Path) -> None:
 def _write_record(folder: Path) -> None:
     pages = record()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages.items():
-        with atomic_file(folder / name) as file:
-            file.write(text.encode())
+    with undisturbed():
+        for name, text in pages.items():
+            with atomic_file(folder / name) as file:
+                file.write(text.encode())
     _tell(f"written: {folder}/ ({len(pages)} files)")
 
 

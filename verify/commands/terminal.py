@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
@@ -16,7 +18,7 @@ from verify.engine.results import Row
 from virel_common import terminal
 from virel_common.errors import InputError
 from virel_common.files import lock_folder, remove_temporary
-from virel_common.signals import stop_signals_interrupt
+from virel_common.signals import WARNINGS, heard, stop_signals_interrupt
 from virel_common.terminal import say
 
 RUNNING = ".running-"
@@ -30,7 +32,8 @@ def run_command(
     """Run a sub-command of `virel`; file errors, dead workers, interrupts become one line and an exit status.
 
     Everything else is as in `virel_common.terminal.run_command`. SIGTERM and a scheduler's warning act as
-    Ctrl-C. A worker that died is status 1.
+    Ctrl-C; what is written by then is said by `staging_folder` and `once_written`. A worker that died is
+    status 1.
     """
 
     def guarded(parsed: Options) -> int:
@@ -40,8 +43,8 @@ def run_command(
         except BrokenExecutor as error:
             say(f"{prog}: {error}; nothing written")
             return terminal.FAILED
-        except KeyboardInterrupt:
-            say(f"{prog}: interrupted, nothing written")
+        except KeyboardInterrupt as stop:
+            say(f"{prog}: {', '.join(('interrupted', *map(str, stop.args)))}")
             return terminal.INTERRUPTED
 
     return terminal.run_command(options, argv, prog=prog, run=guarded)
@@ -51,7 +54,8 @@ def run_command(
 def staging_folder(out: Path) -> Iterator[Path]:
     """Temporary folder in `out` for files of an unfinished run; an unwritable `out` raises `InputError`.
 
-    What killed runs left in `out` is removed first; a run that is alive holds a lock on its own folder.
+    What killed runs left in `out` is removed first; a run that is alive holds a lock on its own folder. An
+    interrupt says that nothing is written, unless `once_written` says more.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -67,8 +71,35 @@ def staging_folder(out: Path) -> Iterator[Path]:
         _unlock(starting)
         try:
             yield Path(folder)
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(*(stop.args or ["nothing written"])) from None
         finally:
             _unlock(running)
+
+
+@contextmanager
+def once_written(what: str) -> Iterator[None]:
+    """Have an interrupt inside the block say what is written by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(what) from None
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold back the signals that ask to stop during the block, which moves files; then obey the first."""
+    came: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()  # others cannot set a handler
+    numbers = heard(signal.SIGINT, signal.SIGTERM, *WARNINGS) if is_main else ()
+    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def _remove_what_killed_runs_left(out: Path) -> None:

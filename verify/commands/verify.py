@@ -9,7 +9,13 @@ from typing import Annotated
 import tyro
 
 from verify.commands import pool
-from verify.commands.terminal import run_command, staging_folder, with_progress
+from verify.commands.terminal import (
+    once_written,
+    run_command,
+    staging_folder,
+    undisturbed,
+    with_progress,
+)
 from verify.engine import registry
 from verify.engine.results import (
     Row,
@@ -31,7 +37,8 @@ from virel_common.terminal import console
 class VerifyOptions:
     """Check claims of the VIREL paper numerically; exit with 0 if every verdict is the one on record.
 
-    Exit status: 0 as recorded; 1 a verdict differs or a correction fails; 2 bad input; 130 interrupted.
+    Exit status: 0 as recorded; 1 a verdict differs, or a correction or a proof fails; 2 bad input; 130
+    interrupted.
     """
 
     claims: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLAIM")] = ()
@@ -91,13 +98,19 @@ def _claims(options: ClaimsOptions) -> int:
 def _verify(options: VerifyOptions) -> int:
     ids, files = _checked_names(options)
     engine = _checked_engine(options)
+    page = f"but {options.out}/results.json is written; `virel report --out {options.out}` writes its page"
     with staging_folder(options.out) as staging:
-        return _checked(options, engine, (ids, files), staging)
+        rows = _checked(options, engine, (ids, files), staging)
+        with once_written(page):
+            with undisturbed():
+                written = _publish(options, rows, staging)
+            return _told(options, rows, written)
 
 
 def _checked(
     options: VerifyOptions, engine: Engine | None, names: tuple[list[str], tuple[Path, ...]], staging: Path
-) -> int:
+) -> list[Row]:
+    """Check the claims, and prove them if asked for; return their rows. Files go to the folder `staging`."""
     ids, files = names
     figures = None if options.no_figures else staging / "figures"
     (staging / "figures").mkdir()
@@ -107,9 +120,11 @@ def _checked(
     ) as running:
         rows = sorted(with_progress(running, len(ids)), key=lambda row: ids.index(row["id"]))
     require_figure_names_differ(rows)
-    if options.certify:
-        rows = _certified(options, engine, rows, jobs, staging / "certificates")
-    written = _publish(options, rows, staging)
+    return _certified(options, engine, rows, jobs, staging / "certificates") if options.certify else rows
+
+
+def _told(options: VerifyOptions, rows: list[Row], written: list[str]) -> int:
+    """Print what a run found and wrote, write its report, and return the exit status."""
     terminal = console()
     terminal.print(verdict_table(rows, details=options.details))
     terminal.print(findings(rows))
@@ -119,7 +134,7 @@ def _checked(
     )
     for line in headline(rows):
         terminal.print(line, soft_wrap=True, highlight=False)
-    if not options.claims and (n_deep := len(registry.all_claims()) - len(ids)):
+    if not options.claims and (n_deep := len(registry.all_claims()) - len(rows)):
         terminal.print(
             f"{n_deep} claims about the deep agent were not run; --deep runs them", highlight=False
         )
@@ -171,18 +186,21 @@ def _checked_engine(options: VerifyOptions) -> Engine | None:
 def _publish(options: VerifyOptions, rows: Sequence[Row], staging: Path) -> list[str]:
     """Move figures and certificates of a run into `--out`, then write `results.json`; return the paths.
 
-    Certificates of earlier runs go: `results.json` is of this one, and `virel recheck` demands that it has
-    rows for all files beside it.
+    Last, other certificates of earlier runs go: `results.json` is of this one, and `virel recheck` demands
+    that it has rows for all files beside it. Until it is written, they belong to the earlier one.
     """
+    proofs = {found["file"] for row in rows for found in row.get("certificates", ())}
     written = []
-    for old in (options.out / "certificates").glob("*.json"):
-        old.unlink()
     for name in ("figures", "certificates"):
         folder, paths = options.out / name, sorted((staging / name).glob("[!.]*"))
+        paths = [path for path in paths if name == "figures" or path.name in proofs]
         for path in paths:
             folder.mkdir(exist_ok=True)
             path.replace(folder / path.name)
         written += [f"{folder}/ ({len(paths)} files)"] if paths else []
     path = options.out / "results.json"
     write_json(path, results_document(rows, seed=options.seed))
+    for old in (options.out / "certificates").glob("*.json"):
+        if old.name not in proofs:
+            old.unlink()
     return [str(path), *written]

@@ -31,7 +31,7 @@ _ROW: dict[str, Any] = dict.fromkeys(("id", "title", "source", "statement"), str
 _ROW |= {"verdict": {*Verdict, ERROR}, "expected": {*Verdict}, "instances": int}
 _ROW |= {"kind": {*Kind}, "reading": str, "weight": (None, {*Weight})}
 _ROW |= {"corrected": _CHECKED, "counterexample": _INSTANCE, "assumptions": [_ABLATION], "steps": [_STEP]}
-_CERTIFIED = {"file": str, "certified": int, "form": str, "sha256?": str}
+_CERTIFIED = {"file": str, "certified": int, "form": str, "ok": bool, "sha256?": str}
 _ROW |= {"figures": [{"name": str, "caption": str, "panels": [str], "data": str}]}
 _ROW |= {
     "certificates?": [_CERTIFIED],
@@ -128,12 +128,13 @@ def as_recorded(row: Row) -> bool:
     """Whether a claim's row of `results.json` has the verdict, corrections and failing steps on record.
 
     The verdict must be the one on record, corrections and repairs must hold, and exactly the steps with a
-    repair must fail.
+    repair must fail. Every proof that was asked for must be there.
     """
     offered = [row["corrected"], *(step["repaired"] for step in row["steps"])]
     held = all(checked is None or checked["verdict"] != "REFUTED" for checked in offered)
     steps = all(step["ok"] == (step["repaired"] is None) for step in row["steps"])
-    return bool(row["verdict"] == row["expected"]) and held and steps
+    proved = all(found["ok"] for found in row.get("certificates", ()))
+    return bool(row["verdict"] == row["expected"]) and held and steps and proved
 
 
 def require_figure_names_differ(rows: Sequence[Row]) -> None:

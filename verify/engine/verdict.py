@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from virel_common.errors import require
+
 
 class Verdict(StrEnum):
     """Verdict on a claim: CERTIFIED (proved on instances), HOLDS, REFUTED, GAP (a proof step is false).
@@ -57,10 +59,13 @@ class Gap:
     """Finding of a check on an instance: how far a statement's sides differ, and the bound derived for it.
 
     For an identity the error is the largest difference of its two sides. For an inequality `x <= y` it is
-    `x - y`.
+    `x - y`. It may be infinite, where a side is; a NaN, or a bound that is not finite, says nothing.
+
+    Raises:
+        InputError: if the error is NaN, or the bound is not finite.
 
     Example:
-        >>> Gap(error=1e-16, bound=1e-12).ok, Gap(error=float("nan"), bound=1.0).ok
+        >>> Gap(error=1e-16, bound=1e-12).ok, Gap(error=float("inf"), bound=1.0).ok
         (True, False)
     """
 
@@ -70,14 +75,16 @@ class Gap:
     """How far rounding and truncation allow the two sides to be apart."""
 
     def __post_init__(self) -> None:
-        """Convert the error and its bound to Python floats."""
+        """Convert the error and its bound to Python floats, and check them."""
         object.__setattr__(self, "error", float(self.error))
         object.__setattr__(self, "bound", float(self.bound))
+        require(not math.isnan(self.error), "error", self.error, "must be a number or infinite")
+        require(math.isfinite(self.bound), "bound", self.bound, "must be a finite number")
 
     @property
     def ok(self) -> bool:
-        """Whether the error is finite and within its bound; a NaN never is."""
-        return self.error <= self.bound and self.error < math.inf
+        """Whether the error is within its bound."""
+        return self.error <= self.bound
 
     @property
     def ratio(self) -> float:

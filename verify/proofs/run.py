@@ -27,6 +27,8 @@ MAX_ROUNDS = 8
 """Number of rounds of drawing; each draws about 1.25 times as many instances as seem to be missing."""
 LEAST_DRAWN = 10
 """Least number of instances that a round draws; at most it draws five times as many as are wanted in all."""
+NO_INSTANCE = "no instance was drawn on which the statement says something"
+"""Reason of a proof job that drew trivial instances only."""
 STRIDE = 1_000_003
 """Difference of the seeds of two rounds."""
 
@@ -50,13 +52,13 @@ class Certified:
     refutes: bool
     """Whether a counterexample was wanted."""
     certified: int
-    """Number of distinct instances that were proved and on which the statement says something."""
+    """Number of distinct instances in the file; 0 if one that was drawn could not be proved."""
     undecided: int
     """Number of instances that could not be proved; the first one ends the proof."""
     reason: str
-    """Why an instance could not be proved; empty if none failed."""
+    """Why an instance could not be proved, or there was none; empty if the job succeeded."""
     file: str
-    """Name of the certificate file; empty if nothing was proved."""
+    """Name of the certificate file; empty unless every instance was proved."""
     seconds: float
     """Seconds that drawing and proving took."""
     trivial: int = 0
@@ -77,10 +79,12 @@ def certify_claim(claim_id: str, *, seed: int, out: Path, n_instances: int = N_I
 
 
 def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Certified:
-    """Run one proof job of a claim and write its certificates, if there are any."""
+    """Run one proof job of a claim and write its certificates, unless an instance was not proved."""
     start = time.perf_counter()
     prove = _refute if job.refutes else _prove
     proofs, reasons, trivial = prove(job, claim, seed, n_instances)
+    if not proofs and not reasons:
+        reasons = [NO_INSTANCE]
     path = out / f"{claim.id}-{job.form}.json"
     digest = write(path, proofs) if proofs else ""
     return Certified(
@@ -100,8 +104,9 @@ def _run(job: Job, claim: Claim, seed: int, out: Path, n_instances: int) -> Cert
 def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
     """Prove a job's (in)equalities on distinct instances until `n_instances` of them count.
 
-    It ends at the first undecided one, when `MAX_ROUNDS` rounds of drawing have not found enough, or when one
-    finds nothing new. Instances on which the statement says nothing are proved, but not kept.
+    It ends when `MAX_ROUNDS` rounds of drawing have not found enough, or when one finds nothing new.
+    Instances on which the statement says nothing are proved, but not kept. An undecided one ends it at once,
+    and then no certificate is kept: a file of proofs is of all instances that were drawn.
     """
     proofs: dict[str, Certificate] = {}
     trivial: set[str] = set()
@@ -116,7 +121,7 @@ def _prove(job: Job, claim: Claim, seed: int, n_instances: int) -> Outcome:
                 continue
             found = Undecided(claim.id, job.form, reason) if x is None else _proof(job, claim.id, x)
             if isinstance(found, Undecided):
-                return Outcome(list(proofs.values()), [found.reason], len(trivial))
+                return Outcome([], [found.reason], len(trivial))
             if x is not None and is_trivial(job, x, found):
                 trivial.add(key)
                 continue

@@ -173,5 +173,12 @@ def _trouble(rows: Sequence[Row]) -> list[Text]:
         elif row["verdict"] != row["expected"]:
             out.append(Text(f"{row['id']}: {row['verdict']}, but on record as {row['expected']}", style=LOUD))
         elif not as_recorded(row):
-            out.append(Text(f"{row['id']}: {CORRECTION_FAILS}", style=LOUD))
+            out.append(Text(f"{row['id']}: {_failure(row)}", style=LOUD))
     return out
+
+
+def _failure(row: Row) -> str:
+    """What fails in a row whose verdict is the one on record."""
+    unproved = [found["form"] for found in row.get("certificates", ()) if not found["ok"]]
+    checks = [] if as_recorded(row | {"certificates": []}) else [CORRECTION_FAILS]
+    return "; ".join([*checks, *(f"its form {form} was not proved" for form in unproved)])

@@ -155,7 +155,7 @@ def _evaluate(options: EvaluateOptions) -> int:
     for failure in failed:
         say(f"virel evaluate: {failure}")
     for run, of_run in done:
-        _tell(f"written: {write_evaluation(run, of_run, seed=options.seed)}")
+        _tell(f"written: {write_evaluation(run, of_run, asked)}")
     return 1 if failed else 0
 
 

@@ -1,5 +1,6 @@
 """First look at the environments of a run before anything is written: can it be trained and evaluated in?"""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,8 +28,8 @@ class Look(NamedTuple):
 
     notes: list[str]
     """Notes for the user, one line each."""
-    record: dict[str, Any]
-    """What the environment is, for the run's `config.json`."""
+    record: list[dict[str, Any]]
+    """What each environment is, for the run's `config.json`: those of the tasks, then `eval_env`."""
     n_observation: int
     """Entries of an observation."""
 
@@ -40,37 +41,48 @@ def first_look(config: RunConfig) -> Look:
         InputError: an environment can't be made or reset, keeps state that a seed doesn't reach, its spaces
             are of another kind, or the one of evaluations has other spaces than the one of training.
     """
-    first, *others = config.env_specs
-    spaces, look = _looked_at(first)
-    if config.eval_env is not None:
-        _check_equal(config, spaces)
-    for name, other in zip(config.task_names[1:], others, strict=True):
-        _require_spaces(f"task {name}", _looked_at(other)[0], of_first=(config.task_names[0], spaces))
+    named = _named(config)
+    looks = {name: _looked_at(spec, name.partition(" ")[0]) for name, spec in named.items()}
+    first, *others = looks
+    spaces, _ = looks[first]
+    for name in others:
+        _require_spaces(name, looks[name][0], of_first=(first.partition(" ")[2], spaces))
+    size = observations_of(spaces[0]).size
     if config.algorithm.blind_to:
-        _check_blind(config, look.n_observation)
-    return look
+        _check_blind(config, size)
+    records = [record for _, record in looks.values()]
+    pairs = zip(named.values(), records, strict=True)
+    endless = dict.fromkeys(spec.id for spec, record in pairs if not record["max_episode_steps"])
+    return Look([NO_LIMIT.format(env_id, LONGEST) for env_id in endless], records, size)
 
 
-def _looked_at(spec: EnvSpec) -> tuple[tuple[Any, Any], Look]:
-    """Spaces of an environment, and what there is to say about it; raise `InputError` if it is unfit."""
-    env = _made(spec)
+def _named(config: RunConfig) -> dict[str, EnvSpec]:
+    """Every environment of a run by its name in messages, which begins with the argument that gives it."""
+    of_tasks = config.task_names or [config.env]
+    names = [f"{'task' if i else 'env'} {name}" for i, name in enumerate(of_tasks)]
+    named = dict(zip(names, config.env_specs, strict=True))
+    return named if config.eval_env is None else named | {f"eval_env {config.eval_env}": config.eval_specs[0]}
+
+
+def _looked_at(spec: EnvSpec, argument: str) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    """Spaces of an environment, and facts about it; raise `InputError` if it is unfit."""
+    env = _made(spec, argument)
     try:
-        spaces, record = _spaces(env), record_of(env)
-        _check_start(spec, env)
-        check_repeats(env, spec.id, lambda: _made(spec))
+        found = _spaces(env), record_of(env)
+        _check_start(spec, env, argument)
+        check_repeats(env, spec.id, lambda: _made(spec, argument), argument=argument)
     finally:
         close_quietly(env)
-    limit = record["max_episode_steps"]
-    notes = [] if limit else [NO_LIMIT.format(spec.id, LONGEST)]
-    return spaces, Look(notes, record, observations_of(spaces[0]).size)
+    return found
 
 
-def _check_start(spec: EnvSpec, env: Any) -> None:
+def _check_start(spec: EnvSpec, env: Any, argument: str) -> None:
     """Raise `InputError` unless an episode can start: a wrong argument may be first used there."""
     try:
         SeedEnvs(spec, 1, np.random.SeedSequence(0), lent=[env])
     except EnvironmentFailure as failure:
-        raise InputError(f"`env` must be an environment that can start an episode; {failure}") from None
+        rule = f"`{argument}` must be an environment that can start an episode"
+        raise InputError(f"{rule}; {failure}") from None
 
 
 def _check_blind(config: RunConfig, seen: int) -> None:
@@ -82,29 +94,34 @@ def _check_blind(config: RunConfig, seen: int) -> None:
     require(left > 0, "prior.blind", list(config.algorithm.blind_to), "must leave the prior an entry to see")
 
 
-def changed_environment(was: Record, config: RunConfig) -> list[str]:
-    """Sentences on how the environment of a run differs from what was recorded when it began."""
-    env = make_env(config.env_specs[0])
+def changed_environment(was: Sequence[Record], config: RunConfig) -> list[str]:
+    """Sentences on how the environments of a run differ from what was recorded when it began.
+
+    `was` is the record that `first_look` found then; a run of an earlier version recorded its first
+    environment alone.
+    """
+    specs = _named(config).values()
+    name = "the environment {}" if len(specs) > 1 else "the environment"
+    found = [
+        change
+        for one, spec in zip(was, specs, strict=False)
+        for change in changes(one, _record(spec), of=name.format(spec.id))
+    ]
+    return [*dict.fromkeys(found)]
+
+
+def _record(spec: EnvSpec) -> dict[str, Any]:
+    env = make_env(spec)
     try:
-        return changes(was, record_of(env))
+        return record_of(env)
     finally:
         close_quietly(env)
 
 
-def _made(spec: EnvSpec) -> Any:
+def _made(spec: EnvSpec, argument: str) -> Any:
     """Make an environment as training does, with global generators of its own."""
     with GlobalGenerators(np.random.SeedSequence(0)).lent():
-        return make_env(spec)
-
-
-def _check_equal(config: RunConfig, spaces: tuple[Any, Any]) -> None:
-    """Raise `InputError` unless the environment of evaluations shows and takes what the training's does."""
-    other = make_env(config.eval_specs[0], argument="eval_env")
-    try:
-        theirs = _spaces(other)
-    finally:
-        close_quietly(other)
-    _require_spaces(f"eval_env {config.eval_env}", theirs, of_first=(config.env, spaces))
+        return make_env(spec, argument=argument)
 
 
 def _require_spaces(name: str, theirs: tuple[Any, Any], *, of_first: tuple[str, tuple[Any, Any]]) -> None:

@@ -1,6 +1,6 @@
 """Environment copies whose every call is guarded: whatever goes wrong in one is an `EnvironmentFailure`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +91,7 @@ class GuardedEnvs:
         except NotMadeError as error:
             self.close_quietly()
             raise EnvironmentFailure(
-                f"{self._tasks[0].id}: it can't be made: {error.what}", "constructor"
+                f"{self._tasks[len(self.envs)].id}: it can't be made: {error.what}", "constructor"
             ) from error
 
     def step(self, command: Sequence[Any] | NDArray[Any]) -> Outcome:
@@ -103,21 +103,14 @@ class GuardedEnvs:
         self.steps += 1
         simulator.log.folder, simulator.log.unstable = self._folder, ""
         reward, terminated, truncated = np.zeros(len(self.envs)), *np.zeros((2, len(self.envs)), np.bool_)
-        try:
-            with self._lent():
-                returned = [env.step(command[i]) for i, env in enumerate(self.envs)]
-        except BaseException as error:
-            raise_if_asked(error)
-            raise self._failure(f"its step() raised {in_one_line(error)}") from error
-        try:
-            for i, one in enumerate(returned):
-                seen, reward[i], terminated[i], truncated[i] = checked_step(one, self._seen[0])
-                self._seen[i] = seen
-            vectors = self._observations.vectors(self._seen)
-        except Unusable as error:
-            raise self._failure(str(error)) from None
-        if simulator.log.unstable:
-            raise self._failure(f"the simulation diverged: {simulator.log.unstable}")
+
+        def stepped(i: int) -> None:
+            returned = checked_step(self.envs[i].step(command[i]), self._seen[0])
+            self._seen[i], reward[i], terminated[i], truncated[i] = returned
+            if simulator.log.unstable:
+                raise Unusable(f"the simulation diverged: {simulator.log.unstable}")
+
+        vectors = self._vectors(range(len(self.envs)), stepped, "step")
         observation = self._finite(vectors, "observation")
         self._finite(reward, "reward")
         return Outcome(observation, reward, terminated, truncated)
@@ -129,20 +122,27 @@ class GuardedEnvs:
             EnvironmentFailure: a copy crashed, or returned a non-finite value.
         """
         simulator.log.folder = self._folder
+
+        def begun(i: int) -> None:
+            returned = self.envs[i].reset(seed=seeds[i] if seeds else None)
+            self._seen[i] = checked_reset(returned, self._seen[0])
+
+        vectors = self._vectors([int(i) for i in np.flatnonzero(mask)], begun, "reset")
+        return self._finite(vectors, "observation after a reset", "reset")
+
+    def _vectors(self, chosen: Sequence[int], call: Callable[[int], None], where: str) -> NDArray[Any]:
+        """Call chosen copies one after another, and return the vectors `[E, O]` of what all show then."""
+        i = 0
         try:
-            chosen = [int(i) for i in np.flatnonzero(mask)]
             with self._lent():
-                returned = [self.envs[i].reset(seed=seeds[i] if seeds else None) for i in chosen]
+                for i in chosen:
+                    call(i)
+            return self._observations.vectors(self._seen)
+        except Unusable as error:
+            raise self._failure(i, str(error), where) from None
         except BaseException as error:
             raise_if_asked(error)
-            raise self._failure(f"its reset() raised {in_one_line(error)}", "reset") from error
-        try:
-            for i, one in zip(chosen, returned, strict=True):
-                self._seen[i] = checked_reset(one, self._seen[0])
-            vectors = self._observations.vectors(self._seen)
-        except Unusable as error:
-            raise self._failure(str(error), "reset") from None
-        return self._finite(vectors, "observation after a reset", "reset")
+            raise self._failure(i, f"its {where}() raised {in_one_line(error)}", where) from error
 
     def _finite(self, values: NDArray[Any], name: str, where: str = "step") -> Floats:
         """Cast observations or rewards to float32; fail if one of them is not finite as float32."""
@@ -154,11 +154,13 @@ class GuardedEnvs:
             place = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
             of_copy = f"{name} of environment copy {place[0]}" if len(values) > 1 else name
             entry = f", entry {place[1]}," if len(place) > 1 else ""
-            raise self._failure(f"{of_copy}{entry} is {float(values[place])!r}; must be finite", where)
+            what = f"{of_copy}{entry} is {float(values[place])!r}; must be finite"
+            raise self._failure(place[0], what, where)
         return cast
 
-    def _failure(self, what: str, where: str = "step") -> EnvironmentFailure:
-        return EnvironmentFailure(f"{self._tasks[0].id}, step {self.steps}: {what}", where)
+    def _failure(self, i: int, what: str, where: str) -> EnvironmentFailure:
+        """Failure of copy i."""
+        return EnvironmentFailure(f"{self._tasks[i].id}, step {self.steps}: {what}", where)
 
     def close(self) -> None:
         """Close the simulators of all environment copies, but those that are lent.
@@ -167,12 +169,12 @@ class GuardedEnvs:
             EnvironmentFailure: one can't be closed; the others are.
         """
         failures = []
-        for env in self.envs if self._own else ():
+        for i, env in enumerate(self.envs if self._own else ()):
             try:
                 env.close()
             except BaseException as error:
                 raise_if_asked(error)
-                failures.append(self._failure(f"its close() raised {in_one_line(error)}", "close"))
+                failures.append(self._failure(i, f"its close() raised {in_one_line(error)}", "close"))
         if failures:
             raise failures[0]
 

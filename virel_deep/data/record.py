@@ -12,6 +12,7 @@ import gymnasium
 from virel_deep.data.making import time_limit
 
 Record = Mapping[str, Any]
+"""Facts about one environment."""
 
 
 def record_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
@@ -34,10 +35,10 @@ def record_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     }
 
 
-def changes(was: Record, now: Record) -> list[str]:
-    """Sentences on what differs between two records of an environment, one per fact."""
+def changes(was: Record, now: Record, *, of: str = "the environment") -> list[str]:
+    """Sentences on what differs between two records of an environment, one per fact; `of` names it."""
     return [
-        f"the environment's {name} changed from {was.get(name)!r} to {now.get(name)!r} since this run began"
+        f"{of}'s {name} changed from {was.get(name)!r} to {now.get(name)!r} since this run began"
         for name in dict.fromkeys([*was, *now])
         if was.get(name) != now.get(name)
     ]

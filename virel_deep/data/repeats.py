@@ -18,6 +18,7 @@ from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import in_one_line, raise_if_asked
+from virel_deep.data.returned import Unusable
 
 STEPS = 60
 """Steps of each trial episode, or to its end."""
@@ -39,12 +40,12 @@ SAME = "it gave the same environment twice", "make a new one at each call"
 """What is wrong with a function that returns one environment of its own again and again; what to do."""
 
 
-class FirstStepError(InputError):
-    """An environment whose first step fails."""
+class FirstStepError(RuntimeError):
+    """The first step of an environment failed; the message says how."""
 
     def __init__(self, error: BaseException) -> None:
-        """Store what the step raised."""
-        super().__init__(f"`env` must be an environment that can take a step; it raised {in_one_line(error)}")
+        """Store what the step raised, or what was found wrong with what it returned."""
+        super().__init__(str(error) if isinstance(error, Unusable) else f"it raised {in_one_line(error)}")
 
 
 class Trial(NamedTuple):
@@ -54,22 +55,25 @@ class Trial(NamedTuple):
     rewards: list[float]
 
 
-def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[], Any]) -> None:
+def check_repeats(
+    env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[], Any], *, argument: str = "env"
+) -> None:
     """Raise `InputError` unless episodes from the same seed and with the same actions are the same.
 
     Gymnasium's own MuJoCo environments are known to be so, and are not played. An environment that can't take
     the first step is refused. One that fails later in the trial is left to the training, which says where it
-    failed. One that is given twice, instead of a new
-    one, is refused, because an evaluation would go on with the episode of the training.
+    failed. One that is given twice, instead of a new one, is refused, because an evaluation would go on with
+    the episode of the training.
 
     Args:
         env: environment just made, which may be used up.
         env_id: its id, for the message.
         again: makes the environment once more; if it can't, the two are not compared.
+        argument: what errors call it.
     """
     if simulator.is_exact(env) and function_of(env_id) is None:
         return
-    rule = f"`env` must depend on the seed of `reset` alone; {env_id}"
+    rule = f"`{argument}` must depend on the seed of `reset` alone; {env_id}"
     try:
         first, _, third = (_played(env, seed) for seed in SEEDS)
         difference = _difference(first, third)
@@ -82,8 +86,8 @@ def check_repeats(env: gymnasium.Env[Any, Any], env_id: str, again: Callable[[],
             else:
                 difference, advice = _difference(first, _played(other, SEEDS[0])), UNSEEDED
                 other.close()
-    except FirstStepError:
-        raise
+    except FirstStepError as error:
+        raise InputError(f"`{argument}` must be an environment that can take a step; {error}") from None
     except BaseException as error:
         raise_if_asked(error)
         return
@@ -99,7 +103,7 @@ def _difference(first: Trial, third: Trial) -> str:
         if not np.array_equal(mine, again, equal_nan=True):
             return f"its observation at step {t} is {_short(mine)}, and {_short(again)} when played again"
     for t, (was, now) in enumerate(zip(first.rewards, third.rewards, strict=True), start=1):
-        if was != now:
+        if not np.array_equal(was, now, equal_nan=True):
             return f"its reward at step {t} is {was:.6g}, and {now:.6g} when played again"
     return ""
 

@@ -50,10 +50,10 @@ def checked_reset(returned: Any, wanted: NDArray[Any]) -> Any:
 
 
 def checked_observation(seen: Any, wanted: NDArray[Any], source: str) -> Any:
-    """Check one observation: of the announced shape, of numbers, whole ones if the space has integers.
+    """Check one observation, and return it in the announced number type, which must be able to hold it.
 
     Raises:
-        Unusable: it is not.
+        Unusable: it has another shape, or its numbers are none of that type, such as fractions for integers.
     """
     if isinstance(seen, np.ndarray) and seen.shape == wanted.shape and seen.dtype == wanted.dtype:
         return seen
@@ -66,11 +66,23 @@ def checked_observation(seen: Any, wanted: NDArray[Any], source: str) -> Any:
         raise Unusable(f"its {source} returned an observation of {shapes}")
     if values.dtype.kind not in "biuf":
         raise Unusable(f"its {source} returned an observation of {values.dtype}, no numbers")
-    fractional = values.dtype.kind == "f" and bool((values != np.rint(values)).any())
-    if wanted.dtype.kind in "iu" and fractional:
-        rule = f"but its observation space has {wanted.dtype}: no fractions"
-        raise Unusable(f"its {source} returned {values.tolist()}, {rule}")
-    return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast = values.astype(wanted.dtype)
+    kept = cast == values if wanted.dtype.kind != "f" else np.isfinite(cast) | ~np.isfinite(values)
+    if not kept.all():
+        found, rule = values[~kept][0].item(), _range(wanted.dtype)
+        raise Unusable(
+            f"its {source} returned {found!r} in an observation, but its observation space has {rule}"
+        )
+    return cast
+
+
+def _range(dtype: np.dtype[Any]) -> str:
+    """Type of an observation space, and the numbers that it can hold."""
+    if dtype.kind == "f":
+        return f"{dtype}: no numbers beyond {np.finfo(dtype).max:.3g}"
+    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return f"{dtype}: no fractions, and numbers from {least} to {most}"
 
 
 def described(value: Any) -> str:

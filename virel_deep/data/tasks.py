@@ -8,6 +8,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from virel_deep.data.observations import observations_of
+from virel_deep.data.returned import checked_reset, checked_step
 
 SHIPPED = {
     "virel/FrozenGoals-v0": ("virel_deep.data.grids:FrozenGoals", 100),
@@ -17,10 +18,11 @@ SHIPPED = {
 """Place and time limit of the environments that come with virel, by id; loaded when one is made."""
 
 
-class TaskEntry(gymnasium.ObservationWrapper[Any, Any, Any]):
+class TaskEntry(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Environment whose observations end with a one-hot entry for its task, so that one network serves all.
 
-    A discrete observation becomes a vector: its own one-hot entries, then those of the task.
+    A discrete observation becomes a vector: its own one-hot entries, then those of the task. What the
+    environment returns is checked before the entry is appended, against the space without it.
 
     Args:
         env: environment of one task.
@@ -40,10 +42,20 @@ class TaskEntry(gymnasium.ObservationWrapper[Any, Any, Any]):
         low, high = np.append(box.low, [0] * count), np.append(box.high, [1] * count)
         self.observation_space = Box(low.astype(box.dtype), high.astype(box.dtype), dtype=box.dtype)
 
-    def observation(self, observation: Any) -> NDArray[Any]:
-        """Append the task's entry to an observation."""
-        [vector] = self._vectors.vectors(np.asarray(observation)[None])
-        return np.concatenate([vector, self.entry]).astype(self.entry.dtype, copy=False)
+    def reset(self, **options: Any) -> tuple[NDArray[Any], Any]:
+        """Start an episode, and append the task's entry to its first observation."""
+        returned = self.env.reset(**options)
+        return self._with_entry(checked_reset(returned, self._vectors.blank)), returned[1]
+
+    def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool, Any]:
+        """Step the environment, and append the task's entry to the observation."""
+        returned = self.env.step(action)
+        seen, reward, terminated, truncated = checked_step(returned, self._vectors.blank)
+        return self._with_entry(seen), reward, terminated, truncated, returned[4]
+
+    def _with_entry(self, seen: Any) -> NDArray[Any]:
+        [vector] = self._vectors.vectors(seen[None])
+        return np.concatenate([vector, self.entry])
 
 
 def register() -> None:

@@ -133,7 +133,8 @@ def _panel(
         colour, dash = styles[entry.label]
         x = entry.run.at / 1000
         axes.fill_between(x, band.low, band.high, color=colour, alpha=0.12, linewidth=0)
-        axes.plot(x, band.value, color=colour, linestyle=dash)
+        marker = "o" if len(x) == 1 else None  # a line through one point is invisible
+        axes.plot(x, band.value, color=colour, linestyle=dash, marker=marker, markersize=3.2)
         place, final = end * (1.03 + 0.025 * i), iqm_interval([entry.run.final()])
         axes.vlines(place, final.low, final.high, color=colour, linewidth=1.6)
         axes.plot(place, final.value, color=colour, marker="o", markersize=3.2)

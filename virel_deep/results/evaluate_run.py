@@ -78,13 +78,14 @@ def evaluate_runs(
     return done, failed
 
 
-def write_evaluation(run: Path, done: Sequence[Evaluated], *, seed: int) -> Path:
-    """Write the returns of evaluated policies to `RUN/evaluation.json`; return its path."""
+def write_evaluation(run: Path, done: Sequence[Evaluated], asked: Asked) -> Path:
+    """Write the returns of evaluated policies, and what was asked, to `RUN/evaluation.json`; return its path."""
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,
         "env": read_config(run).eval_specs[0].id,
-        "seed": seed,
+        "seed": asked.seed,
+        "best": asked.best,
         "versions": run_versions(),
         "iqm": interval._asdict(),
         "seeds": [

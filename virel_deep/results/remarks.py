@@ -32,7 +32,7 @@ def remarks(named: Sequence[Entry], *, reference: str | None = None) -> list[str
     out = [WHAT_IS_SHOWN]
     for label, run in ((entry.label, entry.run) for entry in named):
         out += [f"{run.env}, {label}: {reason}." for reason in (*run.left_out, *run.mixed, *run.cut)]
-        if run.at[-1] + _spacing(run) <= run.steps:
+        if run.at[-1] + (_spacing(run) or 1) <= run.steps:
             out.append(f"{run.env}, {label}: evaluated up to step {run.at[-1]} of {run.steps}.")
     for env, here in environments(named).items():
         out += _differences(env, here)
@@ -64,8 +64,9 @@ def _differences(env: str, here: Sequence[Entry]) -> list[str]:
     common = set.intersection(*(set(entry.run.at.tolist()) for entry in here))
     if len(set(ends)) > 1 and common:
         out.append(f"{env}: `--steps {max(common)}` compares at equal steps.")
-    spacings = [str(_spacing(entry.run)) for entry in here]
-    out += _differing(env, "the number of steps between evaluations", here, spacings)
+    spaced = [entry for entry in here if _spacing(entry.run) is not None]
+    spacings = [str(_spacing(entry.run)) for entry in spaced]
+    out += _differing(env, "the number of steps between evaluations", spaced, spacings)
     for package in SIMULATORS:
         known = [str(entry.run.versions.get(package, "unknown")) for entry in here]
         out += _differing(env, f"their version of {package}", here, known)
@@ -73,15 +74,18 @@ def _differences(env: str, here: Sequence[Entry]) -> list[str]:
 
 
 def _differing(env: str, what: str, here: Sequence[Entry], values: Sequence[str]) -> list[str]:
-    if len(set(values)) == 1:
+    if len(set(values)) <= 1:
         return []
     listed = ", ".join(f"{value} ({entry.label})" for value, entry in zip(values, here, strict=True))
     return [f"{env}: runs differ in {what}: {listed}."]
 
 
-def _spacing(run: Run) -> int:
-    """Usual number of steps between two evaluations of a run."""
-    return int(np.median(np.diff(run.at))) if len(run.at) > 1 else 1
+def _spacing(run: Run) -> int | None:
+    """Number of steps between two evaluations of a run; None if neither its settings nor its curve tell it."""
+    told = run.settings.get("eval_every")  # the last evaluation may follow earlier, at the run's goal
+    if isinstance(told, int):
+        return told
+    return int(np.median(np.diff(run.at))) if len(run.at) > 1 else None
 
 
 def _left_out(named: Sequence[Entry], first: str) -> list[str]:

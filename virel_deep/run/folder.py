@@ -45,10 +45,10 @@ def locked(run: Path, seeds: Sequence[int]) -> Iterator[None]:
         yield
 
 
-def write_config(run: Path, config: RunConfig, environment: Mapping[str, Any] | None = None) -> None:
+def write_config(run: Path, config: RunConfig, environment: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write a run's `config.json`: its whole configuration, the command, and the package versions in use.
 
-    `environment` is what its environment was found to be.
+    `environment` is what its environments were found to be, the record of `first_look`.
 
     Raises:
         StorageError: the run folder can't be created or written.
@@ -58,7 +58,7 @@ def write_config(run: Path, config: RunConfig, environment: Mapping[str, Any] | 
         "config": to_json(config),
         "command": ["virel", *sys.argv[1:]],
         "versions": run_versions(),
-        **({"environment": dict(environment)} if environment else {}),
+        **({"environment": [dict(one) for one in environment]} if environment else {}),
     }
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -136,10 +136,14 @@ def changed_versions(run: Path) -> dict[str, tuple[str, str]]:
     return {name: (str(recorded.get(name)), now[name]) for name in now if recorded.get(name) != now[name]}
 
 
-def recorded_environment(run: Path) -> dict[str, Any]:
-    """What the environment of a run was when it began; empty if the run didn't record it."""
+def recorded_environment(run: Path) -> list[dict[str, Any]]:
+    """What the environments of a run were when it began; empty if the run didn't record them.
+
+    A run of an earlier version recorded the first one alone.
+    """
     found = _read(run).get("environment")
-    return found if isinstance(found, dict) else {}
+    listed = found if isinstance(found, list) else [found]
+    return [one for one in listed if isinstance(one, dict)]
 
 
 def _write(run: Path, document: dict[str, Any]) -> None:

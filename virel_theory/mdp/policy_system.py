@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg, sparse
 from scipy.sparse import linalg as sparse_linalg
 
@@ -67,7 +68,7 @@ def _sparse_solve(rows: sparse.csr_array, gamma: float, rhs: Array) -> Array:
     return solved(lambda: sparse_linalg.spsolve(system, rhs), gamma).reshape(len(rhs))
 
 
-def solved(solve: Callable[[], Array], gamma: float) -> Array:
+def solved(solve: Callable[[], NDArray[np.floating]], gamma: float) -> Array:
     r"""Result of a routine that solves with $I - \gamma P$; `SingularError` if float64 has it singular."""
     with warnings.catch_warnings():  # of an ill-conditioned matrix: solvers bound the error that there is
         warnings.simplefilter("ignore", linalg.LinAlgWarning)

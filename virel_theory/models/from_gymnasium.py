@@ -118,8 +118,8 @@ def gym_table(env: Any) -> tuple[int, int, Columns, Mask]:
     require(numbered, "env.P", list(table)[:5], f"must number the states 0 .. {n_states - 1}")
     for state, actions in table.items():
         rule = "must be a mapping from actions to lists of outcomes"
-        listed = isinstance(actions, dict) and all(isinstance(x, list | tuple) for x in actions.values())
-        require(listed, f"env.P[{state}]", actions, rule)
+        whole = isinstance(actions, dict) and all(isinstance(x, list | tuple) for x in actions.values())
+        require(whole, f"env.P[{state}]", actions, rule)
     keys = {action for actions in table.values() for action in actions}
     numbered = all(_is_whole(action) and 0 <= action < MAX_ACTIONS for action in keys)
     rule = f"must number the actions 0, 1, ..., at most {MAX_ACTIONS}"

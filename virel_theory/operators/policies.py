@@ -128,4 +128,5 @@ def scaled_differences(table: Array, eps: float) -> Array:
     top = table.max(axis=1, keepdims=True)
     with np.errstate(over="ignore"):
         plain, halved = (table - top) / eps, 2 * ((table / 2 - top / 2) / eps)
-    return np.where(np.isfinite(plain), plain, halved)
+    out: Array = np.where(np.isfinite(plain), plain, halved)
+    return out

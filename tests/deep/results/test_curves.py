@@ -127,6 +127,14 @@ def test_one_algorithm_with_one_seed_and_one_evaluation_is_drawn(tmp_path):
     assert main_compare([str(folder), "--out", str(tmp_path / "out")]) == 0
 
 
+@pytest.mark.parametrize(("n", "marker"), [(1, "o"), (2, "None")])
+def test_a_curve_of_one_point_is_visible(tmp_path, n, marker):
+    here = named([write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, n)))])
+    figure = _figure(here, [band_of(entry.run) for entry in here], styles_of(["sac"]))
+    curve, _bar = figure.axes[0].lines
+    assert (len(curve.get_xdata()), curve.get_marker()) == (n, marker)
+
+
 def test_seven_panels_and_nine_algorithms_are_drawn(tmp_path):
     rng = np.random.default_rng(0)
     envs = [f"Task{n}-v0" for n in range(7)]

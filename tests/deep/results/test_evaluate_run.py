@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -55,9 +56,16 @@ def test_the_record_holds_what_was_played(run, capsys):
     done, _ = evaluate_run(run, Asked(2, 3))
     assert [one["returns"] for one in record["seeds"]] == [one.returns.tolist() for one in done]
     assert record["iqm"]["value"] == pytest.approx(np.mean([one.returns.mean() for one in done]), rel=1e-15)
-    assert (record["env"], record["seed"]) == ("InvertedPendulum-v5", 3)
+    assert (record["env"], record["seed"], record["best"]) == ("InvertedPendulum-v5", 3, False)
     out = capsys.readouterr().out
     assert all(f"{one.returns.mean():.1f}" in out for one in done)
+
+
+def test_the_record_says_that_the_best_policies_played(run):
+    for seed in (0, 1):
+        copytree(run / f"seed-{seed}" / "checkpoints", run / f"seed-{seed}" / "best" / "checkpoints")
+    assert main_evaluate([str(run), "--episodes", "1", "--best"]) == 0
+    assert json.loads((run / "evaluation.json").read_text())["best"] is True
 
 
 def test_where_no_record_can_be_written_the_table_is_printed_all_the_same(run, capsys):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.support.runs import named, place_run, ramp, write_run, write_seed
+from tests.support.runs import named, place_run, ramp, write_raw, write_run, write_seed
 from virel_deep.results.names import entries
 from virel_deep.results.read import read_run
 from virel_deep.results.remarks import remarks
@@ -70,6 +70,25 @@ def test_unequal_steps_versions_and_tasks_are_said(tmp_path):
     assert "Hopper-v5: runs differ in their version of mujoco: 4.0.0 (sac), 3.3.0 (beta)." in said
     assert "Hopper-v5: runs differ in their version of gymnasium: 1.4.0 (sac), unknown (beta)." in said
     assert "Hopper-v5 and Hopper-v4 are different tasks: their returns can't be compared." in said
+
+
+def test_runs_with_one_or_two_evaluations_do_not_differ_in_the_steps_between_them(tmp_path):
+    """A run evaluated every 1,000 steps up to step 1,200 has evaluations at 1,000 and 1,200."""
+    folders = [
+        write_run(tmp_path / "a", "sac", "Hopper-v5", np.ones((2, 9))),
+        write_run(tmp_path / "b", "beta", "Hopper-v5", np.ones((2, 1))),
+        write_run(tmp_path / "c", "td3", "Hopper-v5", np.ones((2, 2)), steps=1200),
+        write_raw(tmp_path / "d", {"preset": "sb3", "env": "Hopper-v5", "steps": 1000}, np.ones((2, 1))),
+    ]
+    for seed in (0, 1):
+        path = folders[2] / f"seed-{seed}" / "metrics.jsonl"
+        path.write_text(path.read_text().replace('"step": 2000', '"step": 1200'))
+    said = remarks(named(folders))
+    assert not any("steps between evaluations" in line for line in said)
+    assert not any("evaluated up to" in line for line in said)
+    folders.append(write_run(tmp_path / "e", "ddpg", "Hopper-v5", np.ones((2, 1)), every=500))
+    (line,) = [line for line in remarks(named(folders)) if "steps between evaluations" in line]
+    assert line.endswith(": 1000 (sac), 1000 (beta), 1000 (td3), 500 (ddpg).")
 
 
 @pytest.mark.parametrize(("spacing", "hint"), [(700, 7000), (1500, 9000), (1200, 6000)])

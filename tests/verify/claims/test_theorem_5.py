@@ -9,7 +9,7 @@ import scipy.special
 from flint import fmpq
 
 from verify.arithmetic.instance import exactly
-from verify.claims.theorem_5 import commute, descent, facts, statement
+from verify.claims.theorem_5 import commute, descent, facts, fixed_k, statement
 from verify.engine.runner import run_check
 from verify.proofs.certificate import Undecided
 from verify.proofs.facts import certify
@@ -57,6 +57,15 @@ def test_an_operator_that_does_not_converge_is_not_certified(monkeypatch):
 
 def outcome(job, claim_id, x):
     return certify(claim_id, job.form, x, parts=job.parts, facts=job.facts)
+
+
+@pytest.mark.parametrize("floor", [10.0, 1.0, 0.125, 0.1, 1e-3, 1e-4, 1e-6])
+def test_a_minimiser_that_does_not_approach_the_least_is_found(monkeypatch, floor):
+    """The corrected form of App. F.2 says that the excess goes to 0; with such a floor it does not."""
+    name = "incremental_residual_error"
+    monkeypatch.setattr(fixed_k, name, never_below(floor, incremental_residual_error))
+    (claim,) = fixed_k.CLAIMS
+    assert [ok(claim.correction.check, seed=seed) for seed in range(3)] == [False] * 3
 
 
 # ii), iii), (38): residual errors that vanish at Q* as they should, and are wrong elsewhere.

@@ -1,3 +1,7 @@
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
 import tests.support.claims as fake
@@ -35,6 +39,21 @@ def test_another_seed_gives_other_data(tmp_path):
     figures(tmp_path / "1", "theorem-3", "--seed", "1")
     zero, one = ((tmp_path / seed / "theorem-3-touching.csv").read_bytes() for seed in "01")
     assert zero != one
+
+
+def test_a_signal_while_figures_are_moved_waits_until_all_are_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(registry, "all_claims", fake.registry(fake.HOLDS))
+    replace = Path.replace
+
+    def interrupted(path, target):
+        os.kill(os.getpid(), signal.SIGINT)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    assert figures(tmp_path) == 130
+    assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".pdf", ".png", ".csv"}
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"virel figures: interrupted, but the figures are in {tmp_path}"
 
 
 def test_a_claim_without_a_figure_and_an_unknown_one_are_one_line_and_status_2(tmp_path, capsys):

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import os
@@ -11,9 +12,11 @@ import pytest
 from rich.console import Console
 
 import tests.support.claims as fake
+from verify.commands import verify as commands
 from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
 from verify.engine.results import as_recorded, write_json
+from verify.engine.verdict import Verdict
 from verify.proofs.rows import certified_row
 from verify.recheck import main_recheck
 from verify.report.tables import verdict_table
@@ -128,13 +131,20 @@ def test_all_is_the_same_as_naming_none(tmp_path):
 
 
 def test_another_verdict_than_the_recorded_one_is_status_1_and_loud(claims, tmp_path, capsys):
-    claims(fake.NOT_A_NUMBER, fake.HOLDS)
+    claims(dataclasses.replace(fake.REFUTED, expected=Verdict.HOLDS), fake.HOLDS)
     status, document = verify(tmp_path)
     assert status == 1
-    assert (document["claims"][0]["verdict"], document["claims"][0]["error"]) == ("REFUTED", "nan")
+    assert document["claims"][0]["verdict"] == "REFUTED"
     out = capsys.readouterr().out
-    assert "nan: REFUTED, but on record as HOLDS" in out
+    assert "refuted: REFUTED, but on record as HOLDS" in out
     assert "1 of 2 claims as recorded" in out
+
+
+def test_a_check_that_finds_no_number_is_an_error_row(claims, tmp_path, capsys):
+    claims(fake.NOT_A_NUMBER)
+    status, document = verify(tmp_path)
+    assert (status, document["claims"][0]["verdict"]) == (1, "ERROR")
+    assert "nan: ERROR: InputError: `error` must be a number or infinite; found nan" in capsys.readouterr().out
 
 
 def test_a_correction_that_fails_is_status_1(claims, tmp_path, capsys):
@@ -226,6 +236,94 @@ def test_an_interrupt_is_status_130_and_leaves_the_old_results(tmp_path, monkeyp
     assert "interrupted" in capsys.readouterr().err
     assert (tmp_path / "results.json").read_bytes() == old
     assert not list(tmp_path.glob(".*"))
+
+
+def with_a_signal(monkeypatch, name, *, before, number=signal.SIGINT):
+    """Have this process send itself a signal before or after a step of the command."""
+    step = getattr(commands, name)
+
+    def signalling(*args):
+        if before:
+            os.kill(os.getpid(), number)
+        out = step(*args)
+        if not before:
+            os.kill(os.getpid(), number)
+        return out
+
+    monkeypatch.setattr(commands, name, signalling)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_while_files_are_moved_waits_until_all_are_there(tmp_path, monkeypatch, capsys, number):
+    (tmp_path / "certificates").mkdir()
+    (tmp_path / "certificates" / "old.json").write_text("{}")
+    with_a_signal(monkeypatch, "write_json", before=True, number=number)
+    status, document = verify(tmp_path, "--no-figures")
+    assert (status, len(document["claims"])) == (130, 3)
+    assert list((tmp_path / "certificates").iterdir()) == []
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == (
+        f"virel verify: interrupted, but {tmp_path}/results.json is written; "
+        f"`virel report --out {tmp_path}` writes its page"
+    )
+
+
+def test_an_interrupt_after_the_results_does_not_say_that_nothing_is_written(tmp_path, monkeypatch, capsys):
+    with_a_signal(monkeypatch, "write_report", before=True)
+    status, document = verify(tmp_path, "--no-figures")
+    assert (status, len(document["claims"])) == (130, 3)
+    assert f"interrupted, but {tmp_path}/results.json is written" in capsys.readouterr().err
+
+
+def test_an_interrupt_before_files_are_moved_says_that_nothing_is_written(tmp_path, monkeypatch, capsys):
+    with_a_signal(monkeypatch, "require_figure_names_differ", before=False)
+    assert verify(tmp_path, "--no-figures") == (130, None)
+    assert capsys.readouterr().err.splitlines()[-1] == "virel verify: interrupted, nothing written"
+
+
+def test_a_run_that_ends_before_its_results_are_there_leaves_the_earlier_proofs(tmp_path, monkeypatch):
+    """As a kill would, which nothing can hold back."""
+    (tmp_path / "certificates").mkdir()
+    (tmp_path / "certificates" / "old.json").write_text("{}")
+
+    def killed(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(commands, "write_json", killed)
+    with pytest.raises(MemoryError):
+        verify(tmp_path, "--no-figures")
+    assert [path.name for path in (tmp_path / "certificates").iterdir()] == ["old.json"]
+
+
+def test_a_file_that_no_row_names_is_not_published(claims, tmp_path, monkeypatch):
+    """The first proof of a claim was written, and the second one raised an exception."""
+    claims(fake.HOLDS)
+
+    def raising(options, engine, rows, jobs, folder):  # noqa: ARG001
+        folder.mkdir()
+        for name in ("holds-printed.json", "holds-step-1.json"):
+            (folder / name).write_text("{}")
+        return [row | {"certificates": [PROVED]} for row in rows]
+
+    monkeypatch.setattr(commands, "_certified", raising)
+    assert verify(tmp_path, "--certify", "--no-figures")[0] == 0
+    assert [path.name for path in (tmp_path / "certificates").iterdir()] == ["holds-printed.json"]
+
+
+PROVED = {"file": "holds-printed.json", "certified": 1, "form": "printed", "ok": True, "sha256": ""}
+
+
+def test_a_proof_that_fails_is_status_1_whatever_the_verdict(claims, tmp_path, monkeypatch, capsys):
+    claims(fake.REFUTED)
+    failed = PROVED | {"form": "corrected", "certified": 0, "ok": False, "file": ""}
+    monkeypatch.setattr(
+        commands, "_certified", lambda *given: [row | {"certificates": [failed]} for row in given[2]]
+    )
+    status, document = verify(tmp_path, "--certify", "--no-figures")
+    assert (status, document["claims"][0]["verdict"]) == (1, "REFUTED")
+    out = capsys.readouterr().out
+    assert "refuted: its form corrected was not proved" in out
+    assert "0 of 1 claims as recorded" in out
 
 
 def files_of(folder):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tests.support.claims import ALWAYS, ERROR, GAP, INTEGERS, NOT_A_NUMBER, REFUTED, SOMETIMES, TOOTHLESS
+from tests.support.claims import ALWAYS, ERROR, GAP, INTEGERS, REFUTED, SOMETIMES, TOOTHLESS
 from verify.engine.claim import Check
 from verify.engine.results import as_recorded, result_row
 from verify.engine.runner import CheckError, run_check, run_claim
@@ -49,11 +49,22 @@ def test_a_holding_check_reports_the_gap_that_used_most_of_its_bound():
     assert (outcome.gap, outcome.n_instances) == (gaps[1], 3)
 
 
-def test_a_gap_that_is_not_a_number_fails():
-    result = run_claim(NOT_A_NUMBER, seed=0)
-    assert result.verdict is Verdict.REFUTED
-    assert not as_recorded(result_row(result))
-    assert result_row(result)["error"] == "nan"
+@pytest.mark.parametrize(
+    ("error", "bound", "message"),
+    [(np.nan, 1.0, "`error` must be"), (0.0, np.nan, "`bound` must be"), (1e300, np.inf, "`bound` must be")],
+)
+@pytest.mark.parametrize("expected", [Verdict.HOLDS, Verdict.REFUTED])
+def test_a_gap_that_is_not_a_number_is_an_error_and_no_verdict(expected, error, bound, message):
+    """A statement on record as false must not be refuted by a check that computes nothing."""
+    check = Check(lambda *, x, perturb=0.0: Gap(error, bound), INTEGERS)  # noqa: ARG005
+    claim = dataclasses.replace(REFUTED, check=check, expected=expected)
+    with pytest.raises(CheckError, match=message):
+        run_claim(claim, seed=0)
+
+
+def test_an_infinite_error_refutes():
+    check = Check(lambda *, x, perturb=0.0: Gap(np.inf, 1.0), INTEGERS)  # noqa: ARG005
+    assert run_claim(dataclasses.replace(REFUTED, check=check), seed=0).verdict is Verdict.REFUTED
 
 
 def test_named_instances_are_tried_after_the_drawn_ones_and_their_name_is_kept():

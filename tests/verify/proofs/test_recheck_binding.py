@@ -12,18 +12,19 @@ from verify import recheck
 from verify.proofs.certificate import content_hash
 from verify.proofs.run import certify_claim
 
-VERDICTS = {"eq-24": "CERTIFIED", "theorem-3": "REFUTED", "eq-36": "HOLDS"}
+VERDICTS = {"eq-24": "CERTIFIED", "theorem-3": "REFUTED", "eq-36": "HOLDS", "eq-11": "GAP"}
 
 
 def row(claim_id, folder, seed):
     rows = certify_claim(claim_id, seed=seed, out=folder, n_instances=3)
     entries = [dataclasses.asdict(x) | {"ok": x.ok} for x in rows]
-    return {"id": claim_id, "verdict": VERDICTS[claim_id]} | ({"certificates": entries} if entries else {})
+    plain = {"id": claim_id, "verdict": VERDICTS[claim_id], "steps": [{"ok": claim_id != "eq-11"}]}
+    return plain | ({"certificates": entries} if entries else {})
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run of three claims, and the same with another seed."""
+    """A run of four claims, and the same with another seed."""
     root = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
         folder = root / str(seed) / "certificates"
@@ -69,7 +70,7 @@ def entries_of(run, name):
 def test_the_rows_of_an_honest_run_are_what_is_there(run, capsys):
     assert recheck.main_recheck([str(run / "results.json")]) == 0
     out = capsys.readouterr().out
-    assert "its 3 rows and the 3 files beside it agree" in out
+    assert "its 4 rows and the 5 files beside it agree" in out
     assert "theorem-3 printed: refuted by 1 counterexample" in out
     assert "eq-24 printed: proved on 3 instances" in out
     assert "KL(u, p_omega) == KL(d, by(p_omega)) + EKL" in out
@@ -149,6 +150,17 @@ def _fraction(text):
     return top, below or "1"
 
 
+def without_refutation(run):
+    """theorem-3 as holding: neither its counterexample nor the entry for it is there."""
+
+    def change(rows):
+        rows[1]["verdict"] = "HOLDS"
+        rows[1]["certificates"] = [x for x in rows[1]["certificates"] if x["form"] != "printed"]
+
+    with_rows(run, change)
+    (run / "certificates" / C).unlink()
+
+
 ATTACKS = {
     "renamed": (lambda run: move(run, A, "theorem-1-printed.json"), "the file eq-24-printed.json is missing"),
     "names swapped": (swap, "is not the one that the run wrote"),
@@ -178,6 +190,35 @@ ATTACKS = {
         lambda run: with_rows(run, lambda rows: rows[0].update(verdict="HOLDS")),
         "HOLDS, with a proof",
     ),
+    "proved, but on record as a gap": (
+        lambda run: with_rows(run, lambda rows: rows[0].update(verdict="GAP")),
+        "eq-24: GAP, without a step that fails",
+    ),
+    "a gap, but on record as proved": (
+        lambda run: with_rows(run, lambda rows: rows[3].update(verdict="CERTIFIED")),
+        "eq-11: CERTIFIED, with a step that fails",
+    ),
+    "the same, and its steps all true": (
+        lambda run: with_rows(run, lambda rows: rows[3].update(verdict="CERTIFIED", steps=[])),
+        "eq-11: CERTIFIED, with a step that fails",
+    ),
+    "a gap without a job, but holding": (
+        lambda run: with_rows(run, lambda rows: rows[2].update(steps=[{"ok": False}])),
+        "eq-36: HOLDS, with a step that fails",
+    ),
+    "no verdict": (
+        lambda run: with_rows(run, lambda rows: rows[2].update(verdict="TRUE")),
+        "eq-36: the verdict 'TRUE' is not one",
+    ),
+    "steps that are none": (
+        lambda run: with_rows(run, lambda rows: rows[2].update(steps=[3])),
+        "eq-36: `steps` is not a list of objects",
+    ),
+    "a proof that was not asked for": (
+        lambda run: with_rows(run, lambda rows: rows.append({"id": "eq-05", "verdict": "REFUTED"})),
+        "eq-05: no entry for printed",
+    ),
+    "a refutation that has gone": (without_refutation, "theorem-3: no entry for printed"),
     "refuted, but holding": (
         lambda run: with_rows(run, lambda rows: rows[1].update(verdict="HOLDS")),
         "HOLDS, with a refutation",
@@ -228,6 +269,29 @@ def test_whatever_is_substituted_is_refused(name, run, capsys):
     err = capsys.readouterr().err
     assert why in err
     assert all(len(line) < 400 for line in err.splitlines())
+
+
+def unproved(rows):
+    """A corrected form that the run did not prove."""
+    entry(rows, 2).update(certified=0, undecided=1, ok=False, file="", sha256="", reason="why")
+
+
+def test_what_a_run_says_it_has_not_proved_is_status_1(run, capsys):
+    with_rows(run, unproved)
+    (run / "certificates" / B).unlink()
+    assert recheck.main_recheck([str(run / "results.json")]) == 1
+    err = capsys.readouterr().err
+    assert "not true: by its own rows these failed: theorem-3 corrected" in err
+    assert recheck.main_recheck(["--json", str(run / "results.json")]) == 1
+    (found, *_) = json.loads(capsys.readouterr().out)["files"]
+    assert (found["mismatches"], found["failed"]) == ([], ["theorem-3 corrected"])
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_row_whose_checks_raised_an_error_is_status_1_whatever_is_proved(run, capsys, k):
+    with_rows(run, lambda rows: rows[k].update(verdict="ERROR"))
+    assert recheck.main_recheck([str(run / "results.json")]) == 1
+    assert f"failed: the checks of {list(VERDICTS)[k]}" in capsys.readouterr().err
 
 
 def test_certificates_of_another_run_are_stale(made, run, capsys):

@@ -4,7 +4,8 @@ import pytest
 
 from verify import recheck
 from verify.checker.second.table import definitions, formula_of, rules
-from verify.proofs.certificate import content_hash, document, write
+from verify.proofs import run
+from verify.proofs.certificate import Undecided, content_hash, document, write
 from verify.proofs.run import certify_claim
 from verify.proofs.table import all_jobs
 
@@ -49,6 +50,28 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
     assert (tmp_path / "a/eq-24-printed.json").read_bytes() == (
         tmp_path / "b/eq-24-printed.json"
     ).read_bytes()
+
+
+def test_a_proof_that_fails_after_some_instances_leaves_no_certificate(tmp_path, monkeypatch):
+    """Else its file would be of those instances that can be proved, chosen after the fact."""
+    proof, n_proved = run._proof, []
+
+    def failing(job, claim_id, x):
+        n_proved.append(x)
+        return Undecided(claim_id, job.form, "planted") if len(n_proved) > 5 else proof(job, claim_id, x)
+
+    monkeypatch.setattr(run, "_proof", failing)
+    (row,) = certify_claim("eq-24", seed=0, out=tmp_path, n_instances=8)
+    assert (row.ok, row.certified, row.undecided, row.file, row.sha256) == (False, 0, 1, "", "")
+    assert row.reason == "planted"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_proof_without_an_instance_that_says_something_fails_with_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "is_trivial", lambda *_: True)
+    (row,) = certify_claim("eq-24", seed=0, out=tmp_path, n_instances=3)
+    assert (row.ok, row.certified, row.file) == (False, 0, "")
+    assert row.reason == "no instance was drawn on which the statement says something"
 
 
 def test_the_hash_is_of_the_canonical_content():
