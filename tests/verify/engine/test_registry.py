@@ -23,6 +23,13 @@ def test_ids_are_kebab_case_and_every_text_is_there(claim):
 
 
 @CLAIMS
+def test_what_a_statement_is_read_as_stands_in_a_line_of_its_own(claim):
+    """A statement of the sources is as printed; what we add, to have something to check, is its `reading`."""
+    if kind_of(claim) is Kind.SOURCE:
+        assert not re.search(r"\((and, )?read\b|\[of |\(the |i\.e\. read", claim.statement)
+
+
+@CLAIMS
 def test_a_refuted_claim_has_a_correction_with_a_derivation(claim):
     if claim.expected is Verdict.REFUTED:
         assert claim.correction is not None

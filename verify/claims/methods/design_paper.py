@@ -238,11 +238,12 @@ CLAIMS = (
     ),
     Claim(
         id="design-11",
-        title="the Boltzmann posterior at Q_pi maximises J",
+        title="the optimal approximate posterior is a Boltzmann distribution at Q_pi",
         source="Marino et al., Eq. (11)",
-        statement=r"\pi^B(a|s,O) = \frac{p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)}{\int p_\theta\exp(Q_\pi/\alpha)da}"
-        r" \text{ maximises } \mathcal J \text{ of (6)}",
-        reading=r"Whatever policy $\pi$ the values $Q_\pi$ belong to; (11) does not say.",
+        statement=r"\text{the optimal approximate posterior is a Boltzmann distribution:}\quad"
+        r" \pi^B(a|s,O) = \frac{p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)}{\int p_\theta(a|s)\exp(Q_\pi(s,a)/\alpha)da}",
+        reading=r"Optimal means that it maximises $\mathcal J$ of (6), and $\pi$ is any policy: (11) does not say whose values $Q_\pi$"
+        r" are. Read with those of $\pi^B$ itself it holds, as the corrected form says.",
         check=Check(gap_11_any_q, _PI_PRIOR, recorded=_FORK),
         expected=Verdict.REFUTED,
         weight=Weight.COMPLETION,

@@ -168,7 +168,8 @@ $F_{\theta_i}/\lambda$; the factor $\frac12$ of its logarithm is then that of Ta
         source="MPO, App. D.3, Eq. (27)",
         statement=r"\int\mu_q(s)KL(\pi_i(a|s,\theta),\pi(a|s,\theta)) = C_\mu + C_\Sigma,\quad C_\mu = \int\mu_q(s)\frac12"
         r"(tr(\Sigma^{-1}\Sigma_i) - n + \ln(\frac{\Sigma}{\Sigma_i}))ds,\quad C_\Sigma = \int\mu_q(s)\frac12(\mu-\mu_i)^T"
-        r"\Sigma^{-1}(\mu-\mu_i)ds \text{ (read: the contributions of mean and covariance)}",
+        r"\Sigma^{-1}(\mu-\mu_i)ds",
+        reading=r"$C_\mu$ is the part of the divergence that a change of the mean makes, $C_\Sigma$ that of the covariance.",
         check=Check(printed_parts_gap, _TWO),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,

@@ -199,8 +199,8 @@ CLAIMS = (
         id="mpo-dual",
         title="dual of the E-step: derivatives, minimum, no gap",
         source="MPO, Eqs. (7)-(9)",
-        statement=r"g(\eta) = \eta\epsilon + \eta\int\mu(s)\log\int\pi(a|s,\theta_i)\exp\Big(\frac{Q_{\theta_i}(s,a)}{\eta}\Big)da\,ds"
-        r" \text{ (read: convex, with minimum at } \eta^* \text{ and value that of (7))}",
+        statement=r"g(\eta) = \eta\epsilon + \eta\int\mu(s)\log\int\pi(a|s,\theta_i)\exp\Big(\frac{Q_{\theta_i}(s,a)}{\eta}\Big)da\,ds",
+        reading=r"g is the dual of (7): convex, with its minimum at $\eta^*$, and that minimum is the value of (7).",
         check=Check(
             dual_gap,
             instances(mdp=_MDPS, q=q_tables, pi=policies, other=policies, d=distributions, epsilon=_EPSILONS),

@@ -224,8 +224,8 @@ CLAIMS = (
         id="mpo-a1",
         title="support of the policies, and values that are numbers",
         source="MPO, A.1",
-        statement=r"\text{for all } x,a,\ \{\pi(a|x) > 0\} \Leftrightarrow \{q(a|x) > 0\} \text{ (read: so that }"
-        r" V_\alpha^{\pi,q} \text{ is finite)}",
+        statement=r"\text{for all } x,a,\ \{\pi(a|x) > 0\} \Leftrightarrow \{q(a|x) > 0\}",
+        reading=r"So that $V_\alpha^{\pi,q}$ is finite.",
         check=Check(support_gap, _SUPPORT),
         expected=Verdict.HOLDS,
         not_certified=NoProof("finiteness: an infinite value is no number of a formula"),

@@ -227,7 +227,8 @@ CLAIMS = (
         title="improvement of J by E-step and gradient M-step",
         source="MPO, Prop. 3, Eq. (21)",
         statement=r"\text{For } \eta \text{ sufficiently small, we have } \mathcal J(\theta_{i+1},q_{i+1}) \ge"
-        r" \mathcal J(\theta_i,q_i) + cg_i \text{ (read: } \eta \text{ is } \beta \text{, } c > 0\text{)}",
+        r" \mathcal J(\theta_i,q_i) + cg_i",
+        reading=r"$\eta$ is the step size $\beta$ of the M-step, and c is positive.",
         check=Check(improvement_gap, _WITH_ALPHA, n_random=40, named=counterexample),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,

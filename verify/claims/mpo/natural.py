@@ -164,8 +164,8 @@ CLAIMS = (
         id="mpo-natural-rate",
         title="global rate of MPO at a fixed temperature",
         source="Agarwal et al. 2021, arXiv 1908.00261, Theorem 5.3",
-        statement=r"V^{(T)}(\rho) \ge V^\star(\rho) - \frac{\log|A|}{\eta T} - \frac{1}{(1-\gamma)^2T} \text{ (read:}"
-        r" \text{rewards in } [0,1],\ \theta^{(0)} = 0;\ \text{MPO's temperature is } (1-\gamma)/\eta\text{)}",
+        statement=r"V^{(T)}(\rho) \ge V^\star(\rho) - \frac{\log|A|}{\eta T} - \frac{1}{(1-\gamma)^2T}",
+        reading=r"With rewards in $[0,1]$ and $\theta^{(0)} = 0$; MPO's temperature is $(1-\gamma)/\eta$.",
         check=Check(rate_gap, instances(mdp=_BOUNDED, eta=_RATES), 50),
         expected=Verdict.HOLDS,
         assumptions=(

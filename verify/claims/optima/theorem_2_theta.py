@@ -98,7 +98,8 @@ CLAIMS = (
         title="The variational policy of a maximiser is optimal",
         source="Thm 2, first sentence",
         statement=r"\text{For any pair } \{\omega^*,\theta^*\} \text{ that maximises } \mathcal L(\omega,\theta) \text{ the corresponding variational policy induced must be optimal}",
-        reading=r"The variational policy is $\pi_{\theta^*}$; the formula that follows the sentence has $\pi_{\omega^*}$ instead (claim `theorem-2`).",
+        reading=r"The sentence without the formula that follows it, and the variational policy is $\pi_{\theta^*}$, as everywhere else. The"
+        r" formula has $\pi_{\omega^*} \in \Pi^*$ (claim `theorem-2`), so that `variational` may be a slip for `Boltzmann`.",
         check=Check(
             gap_with(optimal_target),
             tables(-4, 8),

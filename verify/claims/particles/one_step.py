@@ -177,7 +177,8 @@ CLAIMS = (
         title="SPO's one-step estimate of the advantage",
         source="Macfarlane et al. 2024, Sec. 4.2.1",
         statement=r"\hat A(s_t,a) = r_t + V^{\bar\pi}(s_{t+1}) - V^{\bar\pi}(s_t) \text{, a 1-step estimate of }"
-        r" A^{\bar\pi} = Q^{\bar\pi} - V^{\bar\pi} \text{ (read: unbiased if } V \text{ is exact)}",
+        r" A^{\bar\pi} = Q^{\bar\pi} - V^{\bar\pi}",
+        reading="Where the values $V$ are exact, the mean over the next state is $A$.",
         check=Check(advantage_gap, instances(**_PARTS)),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,
@@ -205,8 +206,8 @@ CLAIMS = (
         title="SPO's first actions after h steps as an estimate of its target",
         source="Macfarlane et al. 2024, Eqs. (6), (8), (10) and Algorithm 1",
         statement=r"\text{Once } h \text{ steps in the environment model have been performed in parallel, we marginalise all but the "
-        r"first actions as a sample based estimate of } q_i: \quad q_i(a|s) \propto \pi(a|s,\theta_i)\exp(A^{\bar\pi}(s,a)/\eta^*)"
-        r" \text{ (read: in the limit of many particles, exact } A, h = 2\text{)}",
+        r"first actions as a sample based estimate of } q_i: \quad q_i(a|s) \propto \pi(a|s,\theta_i)\exp(A^{\bar\pi}(s,a)/\eta^*)",
+        reading="In the limit of many particles, with exact $A$, after $h = 2$ steps.",
         check=Check(marginal_gap, instances(**_PARTS, eta=warm())),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,

@@ -104,8 +104,9 @@ CLAIMS = (
         id="app-f1-theorem-2",
         title="a zero of the projected error makes the Boltzmann policy optimal",
         source="App. F.1, after Eq. (33)",
-        statement=r"\varepsilon_\omega \text{ [of (33)] now satisfies all requirements in Theorem 2 without Assumption 2:}"
-        r"\ \varepsilon_{\omega^*} = 0 \implies \pi_{\omega^*} \in \Pi^*\quad\text{(the conclusion of Theorem 2)}",
+        statement=r"\varepsilon_\omega \text{ now satisfies all requirements in Theorem 2 without Assumption 2}",
+        reading=r"$\varepsilon_\omega$ is that of (33), and what satisfies the requirements of Theorem 2 has its conclusion:"
+        r" $\varepsilon_{\omega^*} = 0 \implies \pi_{\omega^*} \in \Pi^*$.",
         check=Check(gap_printed, _INSTANCES.filter(_unique_and_positive), recorded=_RECORDED),
         expected=Verdict.REFUTED,
         weight=Weight.CORRECTION,

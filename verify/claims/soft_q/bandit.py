@@ -75,7 +75,8 @@ CLAIMS = (
         source="Schulman et al. 2017, Sec. 2 (last display)",
         statement=r"\nabla_\theta E_{a\sim\pi}[\tfrac12(q_\theta(a) - r)^2]\big|_{\pi=\pi^B_{q_\theta}} = "
         r"-\tau\nabla_\theta\eta(\pi^B_{q_\theta}) + \nabla_\theta\tfrac12(v_\theta - \hat v)^2,\quad "
-        r"\hat v = E_\pi[\bar r] - \tau D_{KL}[\pi\|\bar\pi] \text{ (read from the prose; the copy that was read lacks displays)}",
+        r"\hat v = E_\pi[\bar r] - \tau D_{KL}[\pi\|\bar\pi]",
+        reading="The formula is read from the prose around it; the copy that was read lacks displays.",
         check=Check(bandit_gap, instances(**_PARTS)),
         expected=Verdict.HOLDS,
         assumptions=(

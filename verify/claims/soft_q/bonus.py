@@ -184,8 +184,8 @@ for the instantaneous effect of actions on mental effort, not delayed effects"."
         title="gradient of the entropy under the states that the policy visits",
         source="Haarnoja et al. 2017, Eq. (28), App. B",
         statement=r"-\nabla_\phi E_{s_t\sim\rho_{\pi^\phi}}\big[E_{a_t\sim\pi^\phi(a_t|s_t)}[\log\pi^\phi(a_t|s_t)]\big] = "
-        r"-E_{(s_t,a_t)\sim\rho_{\pi^\phi}}\big[\nabla_\phi\log\pi^\phi(a_t|s_t)(1 + \log\pi^\phi(a_t|s_t))\big] "
-        r"\text{ (read: } \rho_\pi \text{ the discounted visits)}",
+        r"-E_{(s_t,a_t)\sim\rho_{\pi^\phi}}\big[\nabla_\phi\log\pi^\phi(a_t|s_t)(1 + \log\pi^\phi(a_t|s_t))\big]",
+        reading=r"$\rho_\pi$ are the discounted visits of the policy.",
         check=Check(entropy_gradient_gap, _LOGITS),
         not_certified=_WITH_LOGARITHMS,
         expected=Verdict.REFUTED,
@@ -204,8 +204,9 @@ entropies; with plain values the later entropies are missing.""",
         title="the KL penalty against the uniform policy is the entropy bonus up to a constant",
         source="Schulman et al. 2017, Secs. 3 and 6.2",
         statement=r"\text{To emulate the effect of a standard entropy bonus (up to a constant), one can define } \bar\pi \text{ to be the uniform "
-        r"distribution (read: } \sum_{t=0}^\infty\gamma^t(r_t + \tau\mathcal H_t) - \sum_{t=0}^\infty\gamma^t(r_t - \tau KL_t) "
-        r"\text{ has the same mean for every policy)}",
+        r"distribution}",
+        reading=r"$\sum_{t=0}^\infty\gamma^t(r_t + \tau\mathcal H_t) - \sum_{t=0}^\infty\gamma^t(r_t - \tau KL_t)$ has the same mean"
+        r" for every policy.",
         check=Check(uniform_gap, instances(**_PLAIN)),
         not_certified=_WITH_LOGARITHMS,
         expected=Verdict.HOLDS,

@@ -71,7 +71,8 @@ CLAIMS = (
         title="the soft Bellman backup is a contraction by gamma",
         source="Haarnoja et al. 2017, App. A.2 (proof of Thm 3)",
         statement=r"\|\mathcal T Q_1 - \mathcal T Q_2\| \le \gamma\|Q_1 - Q_2\|,\quad \mathcal T Q(s,a) = r(s,a) + "
-        r"\gamma E_{s'}\Big[\log\int\exp Q(s',a')\,da'\Big] \text{ (read: with temperature } \alpha\text{, finitely many actions)}",
+        r"\gamma E_{s'}\Big[\log\int\exp Q(s',a')\,da'\Big]",
+        reading=r"With a temperature $\alpha$, and finitely many actions.",
         check=Check(contraction_gap, instances(mdp=_MDPS, q=q_tables, q_two=q_tables, alpha=temperatures())),
         expected=Verdict.HOLDS,
     ),
@@ -80,7 +81,8 @@ CLAIMS = (
         title="the Boltzmann policy of a policy's soft values is better",
         source="Haarnoja et al. 2017, Thm 4, App. A.1",
         statement=r"\tilde\pi(\cdot|s) \propto \exp(Q^\pi_{soft}(s,\cdot)) \Rightarrow Q^{\tilde\pi}_{soft}(s,a) \ge "
-        r"Q^\pi_{soft}(s,a)\ \forall s, a \text{ (read: with temperature } \alpha\text{, finitely many actions)}",
+        r"Q^\pi_{soft}(s,a)\ \forall s, a",
+        reading=r"With a temperature $\alpha$, and finitely many actions.",
         check=Check(improvement_gap, instances(mdp=_MDPS, pi=policies, alpha=temperatures())),
         not_certified=_IRRATIONAL,
         expected=Verdict.HOLDS,

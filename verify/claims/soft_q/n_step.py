@@ -214,7 +214,8 @@ CLAIMS = (
         source="Schulman et al. 2017, Sec. 4",
         statement=r"\nabla_\theta E_{s_t,a_t\sim\pi}\big[\tfrac12(Q_\theta(s_t,a_t) - y_t)^2\big]\Big|_{\pi=\pi_\theta} = "
         r"E\big[-\tau\nabla_\theta\log\pi_\theta(a_t|s_t)\Delta_t + \tau^2\nabla_\theta D_{KL}[\pi_\theta\|\bar\pi](s_t) + "
-        r"\nabla_\theta\tfrac12(V_\theta(s_t) - \hat V_t)^2\big] \text{ (read from the prose; the copy that was read lacks displays)}",
+        r"\nabla_\theta\tfrac12(V_\theta(s_t) - \hat V_t)^2\big]",
+        reading="The formula is read from the prose around it; the copy that was read lacks displays.",
         check=Check(n_step_gap, _ALL),
         expected=Verdict.HOLDS,
         assumptions=(
@@ -230,7 +231,8 @@ CLAIMS = (
         title="soft Q-learning is A2C with the weight 1/tau on the value error",
         source="Schulman et al. 2017, Secs. 4 and 6.3",
         statement=r"\text{soft Q-learning has the same expected gradient as entropy-regularized A2C with a specific weighting } "
-        r"c = \tfrac1\tau \text{ (read: up to the factor } \tau \text{ of Sec. 4)}",
+        r"c = \tfrac1\tau",
+        reading=r"Up to the factor $\tau$ of Section 4.",
         check=Check(coefficient_gap, _ALL),
         expected=Verdict.HOLDS,
     ),

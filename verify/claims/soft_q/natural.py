@@ -138,7 +138,8 @@ CLAIMS = (
         title="a damped soft Q regression with frozen values is a natural gradient step",
         source="Schulman et al. 2017, Sec. 5",
         statement=r"\hat Q^\epsilon_t = (1-\epsilon)Q_{\theta_{old}}(s_t,a_t) + \epsilon\hat Q_t:\quad \text{the damped Q-learning "
-        r"update corresponds to a natural gradient step (read: } \tfrac{d\theta}{d\epsilon} = \tfrac1\tau F^+g \text{ at } \epsilon = 0\text{)}",
+        r"update corresponds to a natural gradient step}",
+        reading=r"$\tfrac{d\theta}{d\epsilon} = \tfrac1\tau F^+g$ at $\epsilon = 0$, with the Fisher matrix F and the policy gradient g.",
         check=Check(natural_gap, instances(**_PARTS)),
         not_certified=_LEAST_SQUARES,
         expected=Verdict.HOLDS,

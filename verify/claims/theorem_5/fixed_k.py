@@ -24,7 +24,6 @@ from virel_theory.checks import Array
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.objective.residual import incremental_residual_error
 
-
 _SCALES = tuple(2.0**-k for k in (0, 3, 7, 10, 14, 17, 20, 30))
 """Temperatures eps_k of the corrected check, and scales of the gap of two rewards."""
 
@@ -94,8 +93,9 @@ CLAIMS = (
         id="app-f2-fixed-k",
         title="Minimising the incremental residual error at a fixed k",
         source="App. F.2, before Thm 5",
-        statement=r"\text{minimising } \varepsilon_{\omega,k} \text{ is the same as minimising the objective } \varepsilon_\omega:"
-        r"\ \arg\min_\omega\varepsilon_{\omega,k} \subseteq \arg\min_\omega\varepsilon_\omega\quad\text{(read: at each k)}",
+        statement=r"\text{minimising } \varepsilon_{\omega,k} \text{ is the same as minimising the objective } \varepsilon_\omega",
+        reading=r"At each k, $\arg\min_\omega\varepsilon_{\omega,k} \subseteq \arg\min_\omega\varepsilon_\omega$. The sentence begins with"
+        r" $\min\lim\varepsilon_{\omega,k} = \min\varepsilon_\omega$; in that limit it is Theorem 5 ii), which holds (`theorem-5-ii`).",
         check=Check(
             gap_printed,
             st.fixed_dictionaries(
@@ -107,7 +107,7 @@ CLAIMS = (
             ),
         ),
         expected=Verdict.REFUTED,
-        weight=Weight.COMPLETION,
+        weight=Weight.REMARK,
         correction=Correction(
             statement=r"\varepsilon_{\tilde\omega_k} - \min_\omega\varepsilon_\omega \to 0 \ (k \to \infty),\quad"
             r" \tilde\omega_k = \arg\min_\omega\varepsilon_{\omega,k}",

@@ -205,8 +205,8 @@ CLAIMS = (
         title="the joint fit loses entropy whatever the shape of Q",
         source="RERPI, Section 4.2.1",
         statement=r"\text{in each iteration the policy will lose entropy to cover the best actions it has seen,"
-        r" albeit slowly, depending on the shape of Q} \quad\text{(read: exact expectations, Gaussian policy,"
-        r" quadratic Q; } \sigma^{2+} \le \sigma^2\text{)}",
+        r" albeit slowly, depending on the shape of Q}",
+        reading=r"With exact expectations, a Gaussian policy and a quadratic Q: $\sigma^{2+} \le \sigma^2$ after each iteration.",
         check=Check(shrinks_printed_gap, _ANY),
         expected=Verdict.REFUTED,
         weight=Weight.COMPLETION,
@@ -225,9 +225,9 @@ everywhere, and Rosenbrock's; on the first its Section 5.1 says "always shrinks 
         id="rerpi-premature",
         title="the joint fit converges prematurely on the sphere function",
         source="RERPI, Section 5.1",
-        statement=r"\text{The MLE procedure always shrinks variance, causing premature convergence}"
-        r"\quad\text{(read, with exact expectations: the spread vanishes against the distance left, }"
-        r"\sigma_{k+1}/D_{k+1} \le \sigma_k/D_k\text{)}",
+        statement=r"\text{The MLE procedure always shrinks variance, causing premature convergence}",
+        reading=r"With exact expectations, premature means that the spread vanishes against the distance that is left:"
+        r" $\sigma_{k+1}/D_{k+1} \le \sigma_k/D_k$.",
         check=Check(premature_printed_gap, _SPHERE),
         expected=Verdict.REFUTED,
         weight=Weight.COMPLETION,

@@ -182,8 +182,8 @@ CLAIMS = (
         title="weights that do not fall with values improve the policy",
         source="RERPI, Section 4.1",
         statement=r"\text{we can calculate weights using any rank preserving transformation of the Q-values}:"
-        r"\quad \bar J(s, q) \ge \bar J(s, \pi^{(k)}) \quad\text{(and, read for exact values, } V^{\pi_{k+1}} \ge"
-        r" V^{\pi_k}\text{)}",
+        r"\quad \bar J(s, q) \ge \bar J(s, \pi^{(k)})",
+        reading=r"With exact values the new policy is better too: $V^{\pi_{k+1}} \ge V^{\pi_k}$.",
         check=Check(
             improvement_gap,
             instances(mdp=_MDPS, q=q_tables, pi=policies, eps=temperatures(), steps=_steps),

@@ -144,8 +144,8 @@ CLAIMS = (
         title="Lagrangian of V-MPO's trust region, which is minimised over the policy",
         source="V-MPO, Eqs. (14) and (15)",
         statement=r"\mathcal J(\theta,\alpha) = \mathcal L_\pi(\theta) + \alpha\big(\epsilon_\alpha - E_{s\sim p(s)}"
-        r"[D_{KL}(\pi_{\theta_{old}}(a|s)\|\pi_\theta(a|s))]\big)\quad\text{(read: its gradient in } \theta"
-        r"\text{ is that of } \mathcal L_\pi + \mathcal L_\alpha \text{ of (12) and (15))}",
+        r"[D_{KL}(\pi_{\theta_{old}}(a|s)\|\pi_\theta(a|s))]\big)",
+        reading=r"The gradient in $\theta$ is that of $\mathcal L_\pi + \mathcal L_\alpha$, which (12) and (15) minimise.",
         check=Check(printed_gap, _ALL, n_random=60),
         expected=Verdict.REFUTED,
         weight=Weight.MISPRINT,

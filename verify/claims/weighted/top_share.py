@@ -223,8 +223,9 @@ CLAIMS = (
         title="V-MPO's loss of the temperature",
         source="V-MPO, Eq. (4)",
         statement=r"\mathcal L_\eta(\eta) = \eta\epsilon_\eta + \eta\log\Big[\frac{1}{|\tilde D|}\sum_{s,a\sim\tilde D}"
-        r"\exp\Big(\frac{A^{target}(s, a)}{\eta}\Big)\Big] \quad\text{(read with the kept mass in place of samples: }"
-        r"\mathcal L_\eta' = \epsilon_\eta - KL(\psi\|kept)\text{, which vanishes at its minimum)}",
+        r"\exp\Big(\frac{A^{target}(s, a)}{\eta}\Big)\Big]",
+        reading=r"With the kept mass in place of samples, as a loss whose derivative is $\epsilon_\eta - KL(\psi\|kept)$ and"
+        r" vanishes at its minimum.",
         check=Check(
             dual_gap,
             instances(
