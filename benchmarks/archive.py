@@ -38,6 +38,7 @@ KEPT = {
     "config.json",
     "done.json",
     "plan.json",
+    "changes.json",
     "metrics.jsonl",
     "updates.jsonl",
     "speed.json",

@@ -15,6 +15,7 @@ import io
 import json
 import os
 import signal
+import sys
 import tarfile
 import tempfile
 import time
@@ -29,6 +30,7 @@ import tyro
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from virel_common.errors import InputError
 from virel_common.files import write_atomically
 from virel_deep.agent.build import make_agent
 from virel_deep.agent.capture import WARM_UP, CapturedUpdate, cuda_graph
@@ -93,6 +95,10 @@ class Results:
 def main() -> None:
     """Run the three parts, and record each as soon as it is known."""
     options = tyro.cli(Options, prog="python -m benchmarks.deep.gpu")
+    try:
+        _study(options)  # before anything is measured
+    except InputError as error:
+        sys.exit(f"benchmarks.deep.gpu: {error}")
     device = torch.device(options.device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     given = {key: str(value) for key, value in asdict(options).items()}

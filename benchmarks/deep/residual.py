@@ -24,6 +24,7 @@ from virel_deep.axes import losses
 from virel_deep.axes.interfaces import Noise
 from virel_deep.design.records import changed
 from virel_deep.run.folder import read_config
+from virel_deep.run.seed_checkpoint import load_seed
 from virel_deep.run.trainer import Trainer
 
 ESTIMATES, UPDATES = 300, 60
@@ -99,6 +100,7 @@ def table(options: Options) -> list[str]:
     kind = config.algorithm.temperature.kind
     require(kind == "residual", "temperature", kind, "must be residual")
     require(options.seed in config.seeds, "seed", options.seed, f"must be one of {list(config.seeds)}")
+    load_seed(options.run, config, options.seed)  # so that an error names its folder, not that of a copy
     with tempfile.TemporaryDirectory() as folder:
         groups = []
         for batch, period in OPTIONS:

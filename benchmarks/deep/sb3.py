@@ -17,13 +17,17 @@ from typing import Any
 
 import gymnasium
 import mujoco
-import stable_baselines3
 import torch
 import tyro
-from stable_baselines3 import SAC
-from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 from torch.nn.functional import softplus
+
+try:
+    import stable_baselines3
+    from stable_baselines3 import SAC
+    from stable_baselines3.common.callbacks import BaseCallback
+except ModuleNotFoundError as error:
+    sys.exit(f"benchmarks.deep.sb3: {error}; it needs `pip install stable-baselines3`")
 
 WARMUP, EVERY = 5000, 1000
 

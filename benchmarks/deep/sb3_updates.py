@@ -29,17 +29,22 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from stable_baselines3 import SAC
-from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from torch import Tensor
 from torch.distributions import normal
 
-from benchmarks.deep.sb3 import use_exact_density
 from virel_deep.agent.fused import FusedAgent
 from virel_deep.design.presets import run_config
 from virel_deep.networks.network import Network
 from virel_deep.run.actors import make_actor
 from virel_deep.run.trainer import Trainer
+
+try:
+    from stable_baselines3 import SAC
+    from stable_baselines3.common.type_aliases import ReplayBufferSamples
+
+    from benchmarks.deep.sb3 import use_exact_density
+except ModuleNotFoundError as error:
+    sys.exit(f"benchmarks.deep.sb3_updates: {error}; it needs `pip install stable-baselines3`")
 
 Gradients = dict[str, Tensor]
 

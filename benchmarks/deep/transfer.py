@@ -18,6 +18,7 @@ import tyro
 
 import virel_deep
 from benchmarks.deep.transfer_exact import predicted
+from virel_common.errors import InputError
 from virel_common.files import write_atomically
 from virel_deep.design.environment import EnvSpec
 from virel_deep.results.curves import draw
@@ -148,8 +149,11 @@ def exact(preset: str) -> dict[str, float]:
 
 def main() -> None:
     """Train what is missing, then write table and figure."""
-    options = tyro.cli(Options, description=__doc__)
-    runs = [read_run(folder) for folder in train(options)]
+    options = tyro.cli(Options, prog="python -m benchmarks.deep.transfer", description=__doc__)
+    try:
+        runs = [read_run(folder) for folder in train(options)]
+    except InputError as error:
+        sys.exit(f"benchmarks.deep.transfer: {error}")
     named = [Entry(label, run) for label, run in zip(PLANS[options.preset].labels, runs, strict=True)]
     lines = [
         "| fifth goal | seeds | area under curve (IQM) | final return (IQM) |",

@@ -1,5 +1,7 @@
 """Wrong arguments of the functions from Python: one `InputError` in one line, before anything is written."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,15 @@ def test_what_is_no_observation_is_one_line(run, observation):
     with pytest.raises(InputError, match="`observation` must") as found:
         virel_deep.load_policy(run).act(observation)
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("observation", "rule"),
+    [([1e39, 0, 0], "finite in float32; found [1e+39"), ([np.inf, 0, 0], "finite; found [inf")],
+)
+def test_an_observation_beyond_float32_is_shown_as_it_was_given(run, observation, rule):
+    with pytest.raises(InputError, match=re.escape(f"`observation` must be {rule}")):
+        virel_deep.load_policy(run).act(observation)
 
 
 def test_one_run_is_compared_without_a_list(run):

@@ -30,3 +30,8 @@ class Deadly(Dice):
             death.unlink()
             DEATHS[death.name]()
         return super().step(action)
+
+
+def deadly_at_once():
+    """A `Deadly` that dies in its first step, by the folder that a variable of the process names."""
+    return Deadly(os.environ["VIREL_TEST_DEATHS"], at=1)

@@ -1,7 +1,7 @@
 """Check the options of a training, then write a new run folder or change the goal of one that is there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from virel_deep.commands.task_options import first_id, tasks_of
 from virel_deep.commands.train_options import SAME, TrainOptions, check_options
 from virel_deep.design.adapt import require_suited
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.environment import EnvSpec, whole_copies
+from virel_deep.design.environment import EnvSpec, whole_copies, whole_interval
 from virel_deep.design.presets import PRESETS, algorithm, preset_row
 from virel_deep.design.presets import copies as preset_copies
 from virel_deep.design.presets import run_config as preset_config
@@ -25,9 +25,12 @@ from virel_deep.run.folder import (
     set_steps,
     write_config,
 )
+from virel_deep.run.survey import done
 
 LOG_EVERY = RunConfig.log_every
 """Steps from one `train` row to the next; with copies that don't divide it, the nearest multiple below."""
+EVERY = {name: getattr(RunConfig, name) for name in ("eval_every", "checkpoint_every")}
+"""Steps from one evaluation or checkpoint to the next where no option says otherwise, rounded likewise."""
 MOST_SEEDS, MOST_STEPS = 10_000, 1e15
 """More seeds or steps than these can't be meant; whole numbers up to 1e15 are exact as floats."""
 
@@ -89,13 +92,22 @@ def _config(options: TrainOptions, settings: Mapping[str, object], spec: EnvSpec
         algorithm=_algorithm(options, settings, env, of_environment),
         steps=steps,
         seeds=tuple(range(options.first_seed, options.first_seed + options.seeds)),
-        log_every=max(1, LOG_EVERY // copies) * copies,
+        log_every=whole_interval(LOG_EVERY, copies),
         device=device,
         precision=_precision(options.precision, device),
         prior_run=None if options.prior is None else str(options.prior.resolve()),
         **of_environment,
+        **_intervals(options, copies),
         **{name: getattr(options, name) for name in SAME},
     )
+
+
+def _intervals(options: TrainOptions, copies: int) -> dict[str, int]:
+    """Steps from one evaluation or checkpoint to the next: as given, or a multiple of the copies."""
+    given = {name: getattr(options, name) for name in EVERY}
+    return {
+        name: whole_interval(EVERY[name], copies) if steps is None else steps for name, steps in given.items()
+    }
 
 
 def _algorithm(
@@ -119,8 +131,13 @@ def _algorithm(
     return chosen if options.prior is None else with_prior(chosen, settings)
 
 
-def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> Path:
-    """Check that a run can be continued here, raise its numbers of steps and seeds if asked to; return it."""
+def continued_run(
+    run: Path, steps: float | None, seeds: int | None = None, *, beside: Sequence[Path] = ()
+) -> Path:
+    """Check that a run can be continued here, raise its numbers of steps and seeds if asked to; return it.
+
+    `beside` are the runs that continue together with it.
+    """
     from virel_deep.data.first_look import changed_environment  # noqa: PLC0415  (brings MuJoCo)
 
     config = read_config(run)
@@ -132,10 +149,13 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
     require(count >= n, "seeds", count, f"must be at least {n}, the number of seeds so far")
     next_seed = max(config.seeds) + 1
     more = tuple(range(next_seed, next_seed + count - n))
+    if goal > config.steps and not more:
+        _require_unstopped([run, *beside], goal)
+    recorded = recorded_environment(run)
+    changed = changed_environment(recorded, config) if recorded else ()  # can fail, so that it comes first
     if goal > config.steps or more:
         set_steps(run, goal, (*config.seeds, *more))
-    recorded = recorded_environment(run)
-    for change in changed_environment(recorded, config) if recorded else ():
+    for change in changed:
         say(f"note: {change}")
     for name, (was, now) in changed_versions(run).items():
         say(
@@ -143,6 +163,14 @@ def continued_run(run: Path, steps: float | None, seeds: int | None = None) -> P
             "results may no longer be bit-identical"
         )
     return run
+
+
+def _require_unstopped(runs: Sequence[Path], goal: int) -> None:
+    """Raise `InputError` if a new goal would change nothing, as every seed was stopped by the run's rule."""
+    rules = [done(run, seed).get("stopped") for run in runs for seed in read_config(run).seeds]
+    names = ", ".join(map(str, dict.fromkeys(runs)))
+    rule = f"must not be raised: every seed of {names} was stopped by its rule ({rules[0]})"
+    require(not all(rules), "steps", goal, rule)
 
 
 def _refuse_options(settings: Mapping[str, object]) -> None:

@@ -22,7 +22,7 @@ class PlanOptions:
     """Folder of the study, whose recorded plan the study file is compared with; default out/study/NAME for a
     study file NAME.toml."""
     probe: bool = True
-    """Estimate each job's training time from a few hundred of its updates; takes some seconds per job."""
+    """Estimate each job's training time from a short training of it; takes some seconds per job."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The command `virel train`: parse the options, write or find the run folder, start training."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from virel_deep.commands.run_folders import continued_run, new_run
 from virel_deep.commands.task_options import first_id, pairs
 from virel_deep.commands.train_options import TrainOptions
 from virel_deep.design.environment import EnvSpec
+from virel_deep.design.run import RunConfig
 from virel_deep.results.read import read_run
-from virel_deep.run.folder import read_config, read_together
+from virel_deep.run.folder import locked, read_config, read_together
 from virel_deep.run.launch import train
 
 
@@ -52,15 +54,32 @@ def _say_what_came_out(runs: Sequence[Path]) -> None:
 
 def _resumed(options: TrainOptions, argv: Sequence[str]) -> list[Path]:
     """Check the options of resumed runs, raise their numbers of steps and seeds if asked to; return them."""
-    given = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in argv if word[:2] == "--"}
+    given = {_named(word) for word in argv if word[:2] == "--"}
     for name in sorted(given):
         rule = "must not be given with --resume: the run folder fixes it"
         require(name in {"resume", "steps", "seeds", "jobs"}, name, getattr(options, name), rule)
     seeds = options.seeds if "seeds" in given else None
     one = len(options.resume) == 1
     require(one or seeds is None, "seeds", seeds, "must not be given with several run folders")
-    read_together(options.resume)
-    return [continued_run(run, options.steps, seeds) for run in options.resume]
+    configs = read_together(options.resume, any_steps=options.steps is not None)
+    if options.steps is not None and not one:
+        _require_all(options.resume, configs, options.steps)
+    return [continued_run(run, options.steps, seeds, beside=options.resume) for run in options.resume]
+
+
+def _named(word: str) -> str:
+    """Name of the option that a word of the command line gives: `--no-normalize` is that of `normalize`."""
+    name = word.partition("=")[0].removeprefix("--").replace("-", "_")
+    return name if name in TrainOptions.__dataclass_fields__ else name.removeprefix("no_")
+
+
+def _require_all(runs: Sequence[Path], configs: Sequence[RunConfig], steps: float) -> None:
+    """Raise `InputError` unless the goal of every run can be raised now, before that of the first one is."""
+    most = max(config.steps for config in configs)
+    require(steps >= most, "steps", steps, f"must be at least {most}, the runs' goal so far")
+    with ExitStack() as held:
+        for run, config in zip(runs, configs, strict=True):
+            held.enter_context(locked(run, config.seeds))
 
 
 def _default_jobs(device: str) -> int:

@@ -11,8 +11,8 @@ from virel_deep.design.fields import RULES, fits, hints_of
 from virel_deep.design.run import Precision, RunConfig
 
 SAME = (
-    "capacity", "eval_env", "eval_episodes", "eval_every", "eval_stochastic", "normalize",
-    "keep_best", "stop_return", "stop_evaluations", "checkpoint_every", "threads",
+    "capacity", "eval_env", "eval_episodes", "eval_stochastic", "normalize",
+    "keep_best", "stop_return", "stop_evaluations", "threads",
 )  # fmt: skip
 """Options that are settings of the run as they are."""
 
@@ -64,8 +64,9 @@ class TrainOptions:
     Default: those of the preset, 1 of most, or as few more as make them equally many for each task."""
     eval_episodes: int = 1
     """Number of episodes per evaluation, played by the deterministic policy."""
-    eval_every: int = 1000
-    """Environment steps from one evaluation to the next."""
+    eval_every: int | None = None
+    """Environment steps from one evaluation to the next. Default 1000, or the next smaller multiple of the
+    copies."""
     normalize: bool = False
     """Normalise observations by their running mean and deviation, per seed; part of the policy everywhere."""
     eval_env: str | None = None
@@ -78,8 +79,9 @@ class TrainOptions:
     """Stop a seed early once its evaluations reach this mean return."""
     stop_evaluations: int = 1
     """Consecutive evaluations that must reach `--stop-return`."""
-    checkpoint_every: int = 10_000
-    """Environment steps from one checkpoint to the next."""
+    checkpoint_every: int | None = None
+    """Environment steps from one checkpoint to the next. Default 10000, or the next smaller multiple of the
+    copies."""
     device: str = "auto"
     """Device that trains: cpu, cuda, or auto, which means cuda if torch finds a GPU, else cpu."""
     threads: int = 1

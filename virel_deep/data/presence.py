@@ -8,7 +8,9 @@ from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-PLACES = ("", "training: constructor", "training: step", "evaluation", "training: restore", "training: close")
+EVALUATION = "evaluation"
+"""Place inside of an environment of evaluations."""
+PLACES = ("", "training: constructor", "training: step", EVALUATION, "training: restore", "training: close")
 """Where a process can be inside of an environment, as `failure.json` names it; nowhere is the first."""
 SIZE = 3
 """Whole numbers of a note: seed, step, index of the place."""

@@ -43,6 +43,16 @@ class EnvSpec:
         return env if isinstance(env, EnvSpec) else cls(env)
 
 
+def either(envs: Sequence[EnvSpec]) -> str:
+    """Ids of environments of which one is meant, for a message.
+
+    Example:
+        >>> either([EnvSpec("Lake-v0", {"goal": 0}), EnvSpec("Lake-v0", {"goal": 1}), EnvSpec("Sea-v0")])
+        'Lake-v0 or Sea-v0'
+    """
+    return " or ".join(dict.fromkeys(env.id for env in envs))
+
+
 def check_tasks(tasks: Tables) -> None:
     """Raise `InputError` unless tasks are at least two, each with an id and arguments, and all different."""
     if not tasks:
@@ -92,6 +102,16 @@ def whole_copies(copies: int, tasks: int) -> int:
         (4, 9, 8)
     """
     return -(-copies // max(1, tasks)) * max(1, tasks)
+
+
+def whole_interval(steps: int, copies: int) -> int:
+    """Largest multiple of the copies of an environment that is at most `steps`; at least one step of each.
+
+    Example:
+        >>> whole_interval(1000, 1), whole_interval(1000, 3), whole_interval(1, 3)
+        (1000, 999, 3)
+    """
+    return max(1, steps // copies) * copies
 
 
 def numbered(task: str, names: Sequence[str]) -> int:

@@ -52,8 +52,9 @@ VMPO_PENDULUMS: Mapping[str, Settings] = {
     },
     "InvertedDoublePendulum": {
         "copies": 8,
+        "gamma": 0.98,
         "reward_scale": 0.1,
-        "value.steps": 16,
+        "value.steps": 8,
         "prior.trust_mean": 0.1,
         "prior.trust_spread": 1e-3,
         "temperature.epsilon": 0.5,

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from virel_deep.design.environment import either
 from virel_deep.design.run import RunConfig
 from virel_deep.results.evaluate_seed import Asked, Evaluated, evaluate_seed
 from virel_deep.run.apart import COMPLETE, STOPPED, Channel, Death, Work, train_apart
@@ -24,7 +25,7 @@ def evaluate_apart(run: Path, config: RunConfig, asked: Asked) -> list[Evaluated
 
     def bury(death: Death) -> list[Work]:
         for seed in config.seeds[len(found) :][:1]:
-            where = f"{config.eval_specs[0].id} ended the process of its evaluation"
+            where = f"{either(config.eval_specs)} ended the process of its evaluation"
             found.append(f"seed {seed}: {where} {death.how}")
         left = list(config.seeds[len(found) :])
         return [death.work._replace(seeds=left)] if left else []

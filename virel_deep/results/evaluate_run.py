@@ -47,7 +47,7 @@ def _outcomes(run: Path, asked: Asked, *, survive: bool) -> tuple[list[Evaluated
     require(asked.episodes >= 1, "episodes", asked.episodes, "must be at least 1")
     require(asked.seed >= 0, "seed", asked.seed, "must not be negative")
     config = read_config(run)
-    if survive and found_elsewhere(config.eval_specs[0].id):
+    if survive and any(found_elsewhere(env.id) for env in config.eval_specs):
         outcomes = evaluate_apart(run, config, asked)
     else:
         outcomes = [evaluate_seed(run, config, seed, asked) for seed in config.seeds]
@@ -79,7 +79,7 @@ def evaluate_runs(
 
 
 def write_evaluation(run: Path, done: Sequence[Evaluated], asked: Asked) -> Path:
-    """Write the returns of evaluated policies, and what was asked, to `RUN/evaluation.json`; return its path."""
+    """Write what was asked and the returns of the policies to `RUN/evaluation.json`; return its path."""
     interval = iqm_interval([means(done)])
     document = {
         "format": 1,

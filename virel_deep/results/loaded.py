@@ -70,16 +70,19 @@ class LoadedPolicy:
         """
         shape = self._observations.blank.shape
         try:
-            seen = np.asarray(observation, np.float32 if shape else np.float64)
+            given = np.asarray(observation, np.float64)
         except (ValueError, TypeError):
             rule = "must be numbers, in rows of one length"
             raise InputError(f"`observation` {rule}; found {_short(observation)}") from None
+        with np.errstate(over="ignore"):
+            seen = given.astype(np.float32) if shape else given
         alone = seen.shape == shape
         wanted = f"have shape [{self.observation_size}], or [N, that]" if shape else "be a number, or [N]"
         fits = alone or (seen.ndim == len(shape) + 1 and seen.shape[1:] == shape and len(seen) > 0)
         require(fits, "observation", seen.shape, f"must {wanted}")
         if not np.isfinite(seen).all():
-            raise InputError(f"`observation` must be finite; found {_short(seen.tolist())}")
+            rule = "must be finite in float32" if np.isfinite(given).all() else "must be finite"
+            raise InputError(f"`observation` {rule}; found {_short(given.tolist())}")
         try:
             vectors = self._observations.vectors(seen[None] if alone else seen)
         except Unusable as error:

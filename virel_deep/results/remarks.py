@@ -81,7 +81,7 @@ def _differing(env: str, what: str, here: Sequence[Entry], values: Sequence[str]
 
 
 def _spacing(run: Run) -> int | None:
-    """Number of steps between two evaluations of a run; None if neither its settings nor its curve tell it."""
+    """Number of steps between two evaluations of a run; None if settings and curve don't tell it."""
     told = run.settings.get("eval_every")  # the last evaluation may follow earlier, at the run's goal
     if isinstance(told, int):
         return told

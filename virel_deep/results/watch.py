@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from virel_common.errors import InputError, require
 from virel_common.files import StorageError, replacing
+from virel_deep.data.returned import described
 from virel_deep.design.environment import EnvSpec
 from virel_deep.run.policy import Policy
 
@@ -66,7 +67,7 @@ def record(
     require(path.suffix in WRITERS, "out", str(path), f"must end with {' or '.join(WRITERS)}")
     env = _make(policy.env)
     try:
-        fps = float(env.metadata.get("render_fps", MAX_FPS))
+        fps = _fps(policy.env.id, env)
         every = int(np.ceil(fps / MAX_FPS))
         episode = _Episode(env, policy, seed, seen)
         if not path.parent.exists():
@@ -90,6 +91,8 @@ class _Episode:
     ) -> None:
         self.env, self.policy, self.seed, self.seen = env, policy, seed, seen
         self.steps, self.n_frames, self.return_ = 0, 0, 0.0
+        self.shape: tuple[int, ...] = ()
+        """Shape of the first picture, which all must have."""
 
     def frames(self, every: int) -> Iterator[Frame]:
         """Yield an image of the first state, then of every n-th state of the episode."""
@@ -129,7 +132,37 @@ class _Episode:
             _raise_if_asked(error)
             mujoco = hasattr(self.env.unwrapped, "mujoco_renderer")
             raise _no_renderer(self.policy.env.id, error, mujoco=mujoco) from error
-        return np.ascontiguousarray(frame, np.uint8)
+        picture = _picture(self.policy.env.id, frame)
+        self.shape = self.shape or picture.shape
+        rule = f"its render() must return images of one size, {list(self.shape)}"
+        if picture.shape != self.shape:
+            raise InputError(f"{self.policy.env.id}: {rule}; it returned {list(picture.shape)}")
+        return picture
+
+
+def _picture(env_id: str, frame: Any) -> Frame:
+    """Picture that `render()` returned; raise `InputError` if it is none."""
+    try:
+        values = np.asarray(frame)
+    except ValueError:  # a ragged list
+        values = np.array(None)
+    image = values.ndim == 3 and values.shape[2] == 3 and values.size > 0 and values.dtype.kind in "biuf"
+    if not (image and values.min() >= 0 and values.max() <= 255):  # NaN fails it
+        rule = "its render() must return an image [height, width, 3] of numbers from 0 to 255"
+        raise InputError(f"{env_id}: {rule}; it returned {described(frame)}")
+    return np.ascontiguousarray(values, np.uint8)
+
+
+def _fps(env_id: str, env: Any) -> float:
+    """States per second of an environment, by its metadata; `MAX_FPS` where they don't tell."""
+    fps = (env.metadata or {}).get("render_fps") or MAX_FPS
+    try:
+        number = float(fps)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < np.inf:
+        raise InputError(f"{env_id}: its metadata must give a positive `render_fps`; found {fps!r}")
+    return number
 
 
 def _crashed(at: str, call: str, error: BaseException) -> InputError:

@@ -94,8 +94,12 @@ def read_config(run: Path) -> RunConfig:
         raise InputError(f"{run / FILE}: {error}") from None
 
 
-def read_together(runs: Sequence[Path]) -> list[RunConfig]:
+def read_together(runs: Sequence[Path], *, any_steps: bool = False) -> list[RunConfig]:
     """Read the configurations of runs that are one: they differ in their seeds alone, and share none.
+
+    Args:
+        runs: run folders.
+        any_steps: whether their numbers of steps may differ, as they will be made equal.
 
     Raises:
         InputError: a folder is no run folder; or two runs share a folder, a seed, or differ in a setting.
@@ -104,7 +108,8 @@ def read_together(runs: Sequence[Path]) -> list[RunConfig]:
     first, seen = configs[0], set(configs[0].seeds)
     require(len({run.resolve() for run in runs}) == len(runs), "runs", [*map(str, runs)], "must be different")
     for run, config in zip(runs[1:], configs[1:], strict=True):
-        mine, theirs = (dotted(encode(replace(one, seeds=(0,)))) for one in (config, first))
+        same: dict[str, Any] = {"seeds": (0,)} | ({"steps": first.steps} if any_steps else {})
+        mine, theirs = (dotted(encode(replace(one, **same))) for one in (config, first))
         differing = [
             f"`{name}` is {mine.get(name)!r} and {theirs.get(name)!r}"
             for name in mine | theirs

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from virel_common.errors import InputError
 from virel_common.files import StorageError
 from virel_common.terminal import say
-from virel_deep.data.presence import note_in
+from virel_deep.data.presence import EVALUATION, note_in
+from virel_deep.design.environment import either
 from virel_deep.design.run import RunConfig
 from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Death, Work, train_apart
 from virel_deep.run.callbacks import Callbacks
+from virel_deep.run.changes import record_changes
 from virel_deep.run.folder import read_together, record_failure
 from virel_deep.run.signals import hear_stops_of, stop_requests
-from virel_deep.run.survey import bundles, survey
+from virel_deep.run.survey import bundles, done, survey
 
 if TYPE_CHECKING:
     from virel_deep.run.training.reports import Report
@@ -33,7 +35,7 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
         runs: run folders that differ in their seeds alone.
         jobs: processes at a time.
         callbacks: functions that see the training and may stop it.
-        survive: whether one job trains in a process of its own, too, where the environment comes from outside
+        survive: whether one job trains in a process of its own, too, where an environment comes from outside
             of Gymnasium and may end its process.
 
     Raises:
@@ -45,21 +47,38 @@ def train(*runs: Path, jobs: int, callbacks: Callbacks | None = None, survive: b
     if not work:
         if broken:
             raise InputError("; ".join(broken))
-        steps = read_together(runs)[0].steps
-        names = ", ".join(map(str, runs))
-        say(f"every seed of {names} has already reached step {steps}; pass --steps to train further")
+        say(_nothing_left(runs))
         return COMPLETE
     for line in broken:
         say(f"virel train: left out: {line}")
     _keep_freed_memory()
+    for run in dict.fromkeys(one.run for one in work):
+        record_changes(run, begun=any(one.resume for one in work if one.run == run))
     from virel_deep.data.functions import found_elsewhere  # noqa: PLC0415  (brings Gymnasium)
     from virel_deep.run.progress import Progress  # noqa: PLC0415  (after the allocator was set up, like torch)
 
     with _saying_how_to_go_on(work), Progress([one.title for one in work], work[0].config.steps) as progress:
         one = jobs == 1 or len(work) == 1
-        here = one and not (survive and found_elsewhere(work[0].config.env))
+        envs = (*work[0].config.env_specs, *work[0].config.eval_specs)
+        here = one and not (survive and any(found_elsewhere(env.id) for env in envs))
         status = (_here if here else _apart)(work, jobs, progress.update, callbacks)
     return max(status, FAILED if broken else COMPLETE)
+
+
+def _nothing_left(runs: Sequence[Path]) -> str:
+    """Sentence on runs all of whose seeds are done: at the last step, or stopped early by the run's rule."""
+    configs = read_together(runs)
+    ends = [done(run, seed) for run, config in zip(runs, configs, strict=True) for seed in config.seeds]
+    stopped = [end for end in ends if "stopped" in end]
+    whose = f"every seed of {', '.join(map(str, runs))}"
+    reached = f"{whose} has already reached step {configs[0].steps}"
+    if not stopped:
+        return f"{reached}; pass --steps to train further"
+    steps = sorted({end["step"] for end in stopped})
+    rule = f"stopped by its rule ({stopped[0]['stopped']}) at step {' or '.join(map(str, steps))}"
+    if len(stopped) == len(ends):
+        return f"{whose} was {rule}; nothing is left to train"
+    return f"{reached}, or was {rule}; pass --steps to train the others further"
 
 
 @contextmanager
@@ -123,18 +142,14 @@ def train_bundle(
         report: called after a step whose `train` rows were written; if it returns True, all save and stop.
         evaluated: called alike with the mean returns by seed of the evaluation after a step.
     """
-    import torch  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
     from virel_deep.data.guarded import EnvironmentFailure  # noqa: PLC0415
+    from virel_deep.run.threads import computing_threads  # noqa: PLC0415
     from virel_deep.run.trainer import Trainer  # noqa: PLC0415
 
-    torch.set_num_threads(config.threads)
     if config.precision == "compiled":  # loads SciPy's BLAS, before its threads are limited
         import virel_deep.networks.compiled  # noqa: F401, PLC0415
-    threadpool_limits(config.threads, user_api="blas")  # products by numpy and SciPy
     try:
-        with stop_requests() as stopped:
+        with computing_threads(config.threads), stop_requests() as stopped:
             trainer, rows = Trainer(run, config, seeds, resume=resume), list[dict[str, Any]]()
             try:
                 while not trainer.done:
@@ -186,7 +201,8 @@ def _bury(death: Death) -> list[Work]:
     if not last.place:
         say(f"virel train: the process of {title} ended {death.how}; virel train --resume {run} continues it")
         return []
-    detail = f"{config.env} ended its process {death.how}, at step {last.step}"
+    envs = config.eval_specs if last.place == EVALUATION else config.env_specs
+    detail = f"{either(envs)} ended its process {death.how}, at step {last.step}"
     where = f"{last.place}, process"
     with suppress(StorageError):
         failure = {"step": last.step, "what": "environment", "where": where, "detail": detail}

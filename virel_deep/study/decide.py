@@ -51,8 +51,10 @@ from math import isfinite
 
 import numpy as np
 
+from virel_deep.design.environment import whole_copies
 from virel_deep.results.read import LAST
 from virel_deep.results.statistics import Estimate, Scores, improvement, paired_improvement
+from virel_deep.study.environments import Environment
 from virel_deep.study.plan import Hypothesis, Study
 from virel_deep.study.rank_tests import RankTest, holm, paired_rank_test, smallest_p, stratified_rank_test
 from virel_deep.study.scores import Result, as_array, sides
@@ -124,11 +126,16 @@ def short_note(study: Study, hypothesis: Hypothesis) -> str | None:
     few = {
         env.name: n
         for env in study.environments
-        if env.name in hypothesis.environments and (n := env.length.evaluations) < LAST
+        if env.name in hypothesis.environments and (n := _evaluations(env)) < LAST
     }
     found = ", ".join(f"{name} has {n}" for name, n in few.items())
     rule = f"a final score is the mean of the last {LAST} evaluations, or of all where there are fewer"
     return found and f"{hypothesis.name}: {rule}, from the start of training on; {found}."
+
+
+def _evaluations(env: Environment) -> int:
+    """Number of evaluations of a run in an environment, whose copies are as many as its tasks or more."""
+    return env.length.evaluations(whole_copies(1, len(env.tasks)))
 
 
 def _test(hypothesis: Hypothesis, results: Sequence[Result]) -> RankTest | None:

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from virel_common.errors import require
-from virel_deep.design.environment import labels
+from virel_deep.design.environment import labels, whole_interval
 from virel_deep.design.fields import Tables
+from virel_deep.design.run import RunConfig
 from virel_deep.study.toml_table import Table
 
+EVALUATE_EVERY = RunConfig.eval_every
+"""Steps from one evaluation to the next where a study file says nothing else."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names of arms and of environments, which are parts of folders' names."""
 NAME_RULE = "must be letters, digits and ._- with a letter or digit first: it names a folder"
@@ -21,20 +24,23 @@ class Length:
 
     steps: int
     """Environment steps per seed."""
-    evaluate_every: int = 1000
-    """Steps from one evaluation to the next."""
+    evaluate_every: int | None = None
+    """Steps from one evaluation to the next; None: 1000, rounded down to a multiple of the copies."""
     evaluation_episodes: int = 1
     """Episodes of each evaluation, in every task."""
 
-    @property
-    def evaluations(self) -> int:
+    def every(self, copies: int = 1) -> int:
+        """Steps from one evaluation to the next, with so many copies of the environment per seed."""
+        return self.evaluate_every or whole_interval(EVALUATE_EVERY, copies)
+
+    def evaluations(self, copies: int = 1) -> int:
         """Number of evaluations of a run; the policy of the last step is always evaluated.
 
         Example:
-            >>> Length(2500, evaluate_every=1000).evaluations
+            >>> Length(2500, evaluate_every=1000).evaluations()
             3
         """
-        return -(-self.steps // self.evaluate_every)
+        return -(-self.steps // self.every(copies))
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,13 @@ def read_length(table: Table, default: Length | None = None) -> Length:
     plain = default or Length(0)
     length = Length(
         table.count("steps") if default is None else table.count("steps", plain.steps),
-        evaluation.count("every", plain.evaluate_every),
+        evaluation.count("every") if "every" in evaluation.values else plain.evaluate_every,
         evaluation.count("episodes", plain.evaluation_episodes),
     )
     evaluation.no_other_keys()
-    rule = f"must be at most `steps` = {length.steps}, or no seed is ever evaluated"
-    require(length.evaluate_every <= length.steps, evaluation.name("every"), length.evaluate_every, rule)
+    rule = f"must be at most `steps` = {length.steps}, the last of which is always evaluated"
+    every = length.evaluate_every
+    require((every or 1) <= length.steps, evaluation.name("every"), every, rule)
     return length
 
 

@@ -5,11 +5,11 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from virel_common.errors import InputError, require
 from virel_deep.design.algorithm import Algorithm
-from virel_deep.design.environment import EnvSpec, specs, whole_copies
+from virel_deep.design.environment import EnvSpec, specs, whole_copies, whole_interval
 from virel_deep.design.presets import PRESETS, algorithm, run_config
 from virel_deep.design.presets import copies as preset_copies
 from virel_deep.design.records import dotted, encode
@@ -27,9 +27,15 @@ from virel_deep.study.arms import Arm, depth, dotted_settings, sources
 from virel_deep.study.environments import Environment
 from virel_deep.study.plan import Study
 
-LOG_EVERY = 1000
-MAY_GROW = {"steps", "seeds"}
-"""What an amendment may raise in a run that has begun; everything else would make it another run."""
+if TYPE_CHECKING:
+    from virel_deep.data.first_look import Look
+
+LOG_EVERY, CHECKPOINT_EVERY = RunConfig.log_every, RunConfig.checkpoint_every
+MAY_GROW = {"steps", "seeds", "log_every"}
+"""What may grow by an amendment in a run that has begun; everything else would make it another run.
+
+`log_every` depends on `steps`, and stays in the run's folder as it was.
+"""
 
 
 @dataclass(frozen=True)
@@ -87,10 +93,10 @@ def job_config(study: Study, job: Job, precision: Precision = "highest") -> RunC
             steps=length.steps,
             seeds=study.seeds,
             copies=copies,
-            eval_every=length.evaluate_every,
+            eval_every=length.every(copies),
             eval_episodes=length.evaluation_episodes,
-            log_every=max(1, min(LOG_EVERY, length.steps) // copies) * copies,
-            checkpoint_every=study.checkpoint_every,
+            log_every=whole_interval(min(LOG_EVERY, length.steps), copies),
+            checkpoint_every=study.checkpoint_every or whole_interval(CHECKPOINT_EVERY, copies),
             precision=precision,
             tasks=job.env.tasks,
             prior_run=None if source is None else f"../{source.name}",
@@ -166,14 +172,8 @@ def check_jobs(study: Study, place: str) -> list[Job]:
 
 def _check_runs(study: Study, jobs: list[Job]) -> None:
     """Make each environment once, and once more for each prior that is blind to some of it."""
-    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
-
     configs = {job.name: job_config(study, job) for job in jobs}
-    sizes: dict[str, int] = {}
-    for job in jobs:
-        config = configs[job.name]
-        if job.env.name not in sizes or config.algorithm.blind_to:
-            sizes[job.env.name] = first_look(config).n_observation
+    sizes = {job.env.name: _look(configs[job.name]).n_observation for job in jobs}
     for job in jobs:
         if (source := prior_job(study, job)) is not None:
             new, old = configs[job.name], configs[source.name]
@@ -184,16 +184,30 @@ def _check_runs(study: Study, jobs: list[Job]) -> None:
                 raise InputError(f"arms.{job.arm.name}: {error}") from None
 
 
+_looks: "dict[str, Look]" = {}
+"""What this process found in environments, so that jobs which share them need not look again."""
+
+
+def _look(config: RunConfig) -> "Look":
+    """First look at the environments of a job."""
+    from virel_deep.data.first_look import first_look  # noqa: PLC0415  (brings MuJoCo)
+
+    shared = repr((config.env_specs, config.eval_specs, config.algorithm.blind_to))
+    if shared not in _looks:
+        _looks[shared] = first_look(config)
+    return _looks[shared]
+
+
 def prepare(out: Path, study: Study, job: Job, precision: Precision) -> Path:
     """Write a job's `config.json`, or raise the step goal of a run that has begun; return the run folder.
 
     Raises:
-        InputError: the run that stands there is not this job's.
+        InputError: the run that stands there is not this job's, or its environment is unfit.
         StorageError: the folder can't be written.
     """
     folder, config = job_folder(out, job), job_config(study, job, precision)
     if not (folder / "config.json").exists():
-        write_config(folder, config)
+        write_config(folder, config, _look(config).record)
         return folder
     check_continues(folder, config)
     found = read_config(folder)

@@ -50,7 +50,8 @@ class Study:
     seeds: tuple[int, ...]
     arms: Mapping[str, Arm]
     hypotheses: tuple[Hypothesis, ...] = ()
-    checkpoint_every: int = 10_000
+    checkpoint_every: int | None = None
+    """Steps from one checkpoint to the next; None: 10,000, rounded down to a multiple of a job's copies."""
     precision: Precision = "auto"
     run: Mapping[str, Any] = field(default_factory=dict)
     """Further settings of every run, by their names in `RunConfig`."""
@@ -129,7 +130,7 @@ def _study(table: Table, document: Mapping[str, Any], text: str) -> Study:
         seeds=_seeds(table),
         arms=arms,
         hypotheses=tuple(hypotheses),
-        checkpoint_every=table.count("checkpoint_every", 10_000),
+        checkpoint_every=table.count("checkpoint_every") if "checkpoint_every" in table.values else None,
         precision=table.choice("precision", get_args(Precision), "auto"),
         run=_run(table.table("run"), tested=bool(hypotheses)),
         level=Fraction(str(level)),

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from virel_deep.results.statistics import Estimate
 from virel_deep.results.tables import ScoreTable, notes_on
+from virel_deep.run.changes import changes_of
 from virel_deep.study.decide import Decision, decide, power_note, short_note
+from virel_deep.study.jobs import job_folder
 from virel_deep.study.plan import Study
 from virel_deep.study.record import Plan, Record, changes
 from virel_deep.study.score_tables import score_remarks, score_tables
@@ -81,7 +83,7 @@ def contents(out: Path, record: Record, *, differing: Sequence[str] = ()) -> Con
         _improvement(study, decisions),
         _scores(results),
     )
-    circumstances = (_deviations(record, results, differing), _cost(study, results), _versions(record))
+    circumstances = (_deviations(out, record, results, differing), _cost(study, results), _versions(record))
     return Contents(study, record, results, decisions, parts, circumstances)
 
 
@@ -179,7 +181,7 @@ def _scores(results: Sequence[Result]) -> Part:
     return Part("scores", "Scores", lead, tuple(tables), tuple(score_remarks(results)))
 
 
-def _deviations(record: Record, results: Sequence[Result], differing: Sequence[str]) -> Part:
+def _deviations(out: Path, record: Record, results: Sequence[Result], differing: Sequence[str]) -> Part:
     remarks = [_amendment(*pair) for pair in pairwise(record.plans)]
     if differing:
         remarks.append(f"The study file has changed, unrecorded and without effect: {'; '.join(differing)}.")
@@ -191,6 +193,8 @@ def _deviations(record: Record, results: Sequence[Result], differing: Sequence[s
             for name, was in record.versions.items()
             if known.get(name, was) != was
         ]
+        changed = changes_of(job_folder(out, one.job))
+        remarks += [f"{one.job.name}, {change.time}: {change.what}." for change in changed]
     first = record.plans[0]
     lead = f"The plan was written down before the first run, at {first.time}, with SHA-256 {first.sha256}. "
     lead += "What happened otherwise:" if remarks else "Nothing happened otherwise."

@@ -172,11 +172,14 @@ def test_what_is_no_run_is_not_resumed(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "option",
-    ["--preset=sac", f"--env={PENDULUM}", "--set=gamma=0.5", "--copies=1", "--device=auto"],
-)
+    [
+        "--preset=sac", f"--env={PENDULUM}", "--set=gamma=0.5", "--copies=1", "--device=auto",
+        "--keep-best", "--no-keep-best", "--no-normalize", "--no-eval-stochastic",
+    ],
+)  # fmt: skip
 def test_a_run_is_resumed_as_it_is(run, capsys, option):
     said = refused(["--resume", str(run), option], capsys)
-    name = option.removeprefix("--").partition("=")[0]
+    name = option.removeprefix("--").removeprefix("no-").partition("=")[0].replace("-", "_")
     assert said.startswith(f"`{name}` must not be given with --resume: the run folder fixes it; found ")
 
 
@@ -203,6 +206,9 @@ def test_a_goal_that_the_run_cannot_have_changes_nothing(run, tmp_path, capsys):
     with locked(run, (0,)):
         said = refused(["--resume", str(run), "--steps", "60"], capsys)
     assert said == f"{run / 'seed-0'}: another process trains this seed; wait for it, or stop it"
+    text = (run / "config.json").read_text()
+    (run / "config.json").write_text(text.replace(PENDULUM, "Gone-v1"))
+    assert "`env` must be a Gymnasium id" in refused(["--resume", str(run), "--steps", "60"], capsys)
     assert (two / "config.json").read_bytes() == before
     assert read_config(run).steps == 40
 
@@ -258,9 +264,10 @@ def test_settings_may_be_given_in_several_places(tmp_path):
 
 
 def test_copies_need_not_divide_a_thousand(tmp_path):
-    every = {"steps": "64", "eval_every": "64", "checkpoint_every": "64"}
+    every = {"steps": "64", "eval_every": None}
     assert main_train([*arguments(tmp_path / "run", copies="16", **every), *TINY]) == 0
-    assert read_config(tmp_path / "run").log_every == 992
+    config = read_config(tmp_path / "run")
+    assert (config.log_every, config.eval_every, config.checkpoint_every) == (992, 992, 10_000)
 
 
 def test_a_preset_has_as_many_copies_as_its_source_unless_others_are_asked_for(tmp_path):
@@ -307,14 +314,40 @@ def test_resume_says_what_has_other_versions_than_the_run_began_with(run, capsys
     ("name", "was"),
     [("max_episode_steps", 500), ("wrappers", ["Mystery"]), ("class", "mine.Other"), ("version", "0.1")],
 )
-def test_resume_says_what_of_the_environment_is_not_as_it_was(run, capsys, name, was):
+@pytest.mark.parametrize("earlier", [False, True], ids=["a list", "as earlier versions wrote it"])
+def test_resume_says_what_of_the_environment_is_not_as_it_was(run, capsys, name, was, earlier):
     document = json.loads((run / "config.json").read_text())
-    now = document["environment"][name]
-    document["environment"][name] = was
+    [recorded] = document["environment"]
+    now = recorded[name]
+    recorded[name] = was
+    if earlier:
+        document["environment"] = recorded
     (run / "config.json").write_text(json.dumps(document))
     assert main_train(["--resume", str(run)]) == 0
     said = f"note: the environment's {name} changed from {was!r} to {now!r} since this run began\n"
     assert said in capsys.readouterr().err
+
+
+def test_a_run_that_its_rule_stopped_says_so_and_takes_no_larger_goal(tmp_path, capsys):
+    rule = {"stop_return": "-100", "eval_every": "20", "seeds": "2"}
+    for name in ("a", "b"):
+        more = rule | ({"first_seed": "2"} if name == "b" else {})
+        assert main_train([*arguments(tmp_path / name, **more), *TINY]) == 0
+    one, both = [str(tmp_path / "a")], [str(tmp_path / "a"), str(tmp_path / "b")]
+    before = (tmp_path / "a/config.json").read_bytes()
+    capsys.readouterr()
+    for runs in (one, both):
+        names, by = ", ".join(runs), "was stopped by its rule (return >= -100 on 1 evaluation)"
+        assert main_train(["--resume", *runs]) == 0
+        said = f"every seed of {names} {by} at step 20; nothing is left to train\n"
+        assert capsys.readouterr().err.startswith(said)
+        said = refused(["--resume", *runs, "--steps", "60"], capsys)
+        assert said == f"`steps` must not be raised: every seed of {names} {by}; found 60"
+    assert (tmp_path / "a/config.json").read_bytes() == before
+    (tmp_path / "b/seed-3/done.json").write_text('{"step": 20}')
+    assert main_train(["--resume", *both, "--steps", "60"]) == 0  # seed 3 is not stopped
+    assert main_train(["--resume", *one, "--steps", "80", "--seeds", "3"]) == 0  # nor a seed that is new
+    assert json.loads((tmp_path / "a/seed-2/done.json").read_text())["step"] == 20
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(run, capsys):

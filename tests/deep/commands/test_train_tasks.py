@@ -46,7 +46,7 @@ BAD = [
     ("sac", ["--task", "goal=1", "--task", "goal=1"], "`tasks` must all be different; found 'goal=1'"),
     ("sac", ["--task", "goal=1"], "`tasks` must be at least 2; a single one is --env and --env-arg"),
     ("sac", ["--task", "goal=9", "--task", "goal=1"], "`goal` must be a whole number from 0 to 4; found 9"),
-    ("sac", ["--task", "goal=0", "--task", "goal"], "`env` must be a Gymnasium id; found 'goal'"),
+    ("sac", ["--task", "goal=0", "--task", "goal"], "`task` must be a Gymnasium id; found 'goal'"),
     ("sac", [*TWO, "--task", "goal=1", "goal=2"], "`task` must not give goal twice; found 'goal=2'"),
     ("sac", [*TWO, "--copies", "3"], "`copies` must be a multiple of the number of tasks, 2; found 3"),
     ("sac", [*TWO, "--copies", "0"], "`copies` must be at least 1; found 0"),
@@ -201,6 +201,16 @@ def test_tasks_are_recorded_and_without_env_the_first_one_names_it(tmp_path):
     config = read_config(tmp_path / "run")
     assert (config.env, config.copies, config.task_names) == (LAKE, 2, ["goal=0", "goal=3"])
     assert config.algorithm.blind_to == (-2, -1)
+
+
+def test_three_tasks_train_with_the_default_intervals(tmp_path):
+    argv = command("sac", *TWO, "--task", "goal=4", "--steps", "81", out=tmp_path / "run")
+    for option in ("--steps", "--eval-every"):
+        place = argv.index(option)
+        del argv[place : place + 2]
+    assert main_train(argv) == 0
+    config = read_config(tmp_path / "run")
+    assert (config.copies, config.eval_every, config.checkpoint_every) == (3, 999, 9999)
 
 
 def test_results_are_told_per_task_and_together(run, tmp_path, capsys):

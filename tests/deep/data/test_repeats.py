@@ -1,5 +1,6 @@
 """State that outlives an episode is refused in one line; what begins anew with each episode is taken."""
 
+import json
 import random
 
 import gymnasium
@@ -12,7 +13,7 @@ from gymnasium.spaces import Box
 from tests.support.deep import assert_same, metrics, small_run, train
 from tests.support.envs import Dice, registered
 from virel_common.errors import InputError
-from virel_deep.data.first_look import first_look
+from virel_deep.data.first_look import changed_environment, first_look
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.design.presets import run_config
 
@@ -285,3 +286,72 @@ def test_draws_from_global_generators_depend_on_the_seed_alone(tmp_path, kind):
     assert_same(together, alone, (1,))
     assert metrics(together / "seed-0") != metrics(together / "seed-1")
     assert global_states() == before
+
+
+class Unpaid(Plain):
+    """Pays NaN."""
+
+    def step(self, action):
+        seen, _, *rest = super().step(action)
+        return seen, np.nan, *rest
+
+
+def test_a_reward_of_nan_is_no_matter_of_seeds_and_is_named_by_the_training(tmp_path):
+    env = registered(Unpaid, max_episode_steps=9)
+    assert looked_at(env).notes == []
+    train(tmp_path, small_run(tmp_path, "sac", env, steps=40))
+    failure = json.loads((tmp_path / "seed-0/failure.json").read_text())
+    assert failure["detail"] == f"{env}, step 1: reward is nan; must be finite"
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "what"),
+    [
+        (FailsAtReset, {"mass": 0}, r"can start an episode; fake/.*: its reset\(\) raised ZeroDivisionError"),
+        (FailsAtStep, {}, "can take a step; it raised RuntimeError: no gravity at all$"),
+    ],
+)
+def test_an_environment_of_evaluations_or_of_a_task_that_never_plays_is_refused(kind, arguments, what):
+    unfit = registered(kind, max_episode_steps=9, **arguments)
+    sound = registered(Plain, max_episode_steps=9)
+    with pytest.raises(InputError, match=f"^`eval_env` must be an environment that {what}"):
+        looked_at(sound, eval_env=unfit)
+    tasks = tuple({"id": env, "arguments": {}} for env in (sound, unfit))
+    with pytest.raises(InputError, match=f"^`task` must be an environment that {what}"):
+        looked_at(sound, tasks=tasks, copies=2, eval_every=10, log_every=10, checkpoint_every=10)
+
+
+def test_every_environment_without_a_time_limit_gets_a_line():
+    limited, *endless = registered(Plain, max_episode_steps=9), registered(Plain), registered(Dice)
+    tasks = tuple({"id": env, "arguments": {}} for env in (limited, *endless))
+    every = dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), 9)
+    config = run_config("sac", limited, steps=9, seeds=(0,), tasks=tasks, copies=3, **every)
+    assert [line.partition(" ")[0] for line in first_look(config).notes] == endless
+    assert looked_at(limited, eval_env=endless[0]).notes[0].startswith(f"{endless[0]} has no time limit")
+
+
+def test_each_environment_of_a_run_is_recorded_and_compared():
+    envs = [registered(kind, max_episode_steps=9) for kind in (Plain, Dice)]
+    tasks = tuple({"id": env, "arguments": {}} for env in envs)
+    several = run_config(
+        "sac", envs[0], steps=10, seeds=(0,), tasks=tasks, copies=2,
+        **dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), 10),
+    )  # fmt: skip
+    beside = run_config("sac", envs[0], steps=10, seeds=(0,), eval_env=envs[1])
+    for config in (several, beside):
+        record = first_look(config).record
+        assert [one["class"].rpartition(".")[2] for one in record] == ["Plain", "Dice"]
+        assert changed_environment(record, config) == []
+        was = [record[0], record[1] | {"max_episode_steps": 5}]
+        [said] = changed_environment(was, config)
+        assert said.startswith(f"the environment {envs[1]}'s max_episode_steps changed from 5 to 9 since")
+        assert changed_environment(record[:1], config) == []  # of an earlier version
+
+
+def test_what_changed_alike_in_several_tasks_is_said_once():
+    env = registered(FailsAtReset, max_episode_steps=9)
+    tasks = tuple({"id": env, "arguments": {"mass": mass}} for mass in (1, 2))
+    every = dict.fromkeys(("eval_every", "log_every", "checkpoint_every"), 10)
+    config = run_config("sac", env, steps=10, seeds=(0,), tasks=tasks, copies=2, **every)
+    was = [one | {"class": "Other"} for one in first_look(config).record]
+    assert len(changed_environment(was, config)) == 1

@@ -9,6 +9,7 @@ from gymnasium.spaces import Box
 from tests.support.envs import registered
 from virel_deep.data.environments import SeedEnvs
 from virel_deep.data.guarded import EnvironmentFailure
+from virel_deep.design.environment import EnvSpec
 
 SEED = np.random.SeedSequence(0)
 GOOD = np.zeros(2, np.float32)
@@ -21,7 +22,7 @@ class Scripted(gymnasium.Env):
 
     def __init__(self, first=(GOOD, {}), then=(GOOD, 0.5, False, False, {}), dtype=np.float32):
         low = -9 if np.issubdtype(dtype, np.signedinteger) or np.issubdtype(dtype, np.floating) else 0
-        self.observation_space = Box(low, 9, (2,), dtype)
+        self.observation_space = Box(low, 1 if dtype == np.bool_ else 9, (2,), dtype)
         self.first, self.then = first, then
 
     def reset(self, *, seed=None, options=None):
@@ -100,3 +101,61 @@ def test_a_box_of_integers_refuses_fractions_and_takes_whole_numbers(dtype):
     assert stepped(first=(whole, {}), then=step, dtype=dtype).next_observation.tolist() == [[1.0, 2.0]]
     with pytest.raises(EnvironmentFailure, match="no fractions"):
         stepped(first=(whole, {}), then=(np.array([0.5, 2.0]), 0.5, False, False, {}), dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "seen", "named"),
+    [
+        (
+            np.uint8,
+            np.array([-18, 3]),
+            "returned -18 in .* has uint8: no fractions, and numbers from 0 to 255",
+        ),
+        (np.uint8, np.array([3, 256]), "returned 256 in an observation"),
+        (np.int8, [128, 0], "returned 128 in .* has int8: .* from -128 to 127$"),
+        (np.int64, np.array([2**63], np.uint64), r"of shape \[1\]"),
+        (np.int64, np.array([0, 2**63], np.uint64), "returned 9223372036854775808 in"),
+        (np.uint64, np.array([0, -1]), "returned -1 in"),
+        (np.int32, np.array([0.0, np.inf]), "returned inf in"),
+        (np.int32, np.array([np.nan, 0.0]), "returned nan in"),
+        (np.int32, np.array([1e19, 0.0]), r"returned 1e\+19 in"),
+        (np.bool_, np.array([1, 2]), "returned 2 in .* has bool: no fractions, and numbers from 0 to 1"),
+        (np.float32, np.array([0.0, 1e39]), r"returned 1e\+39 in .* has float32: no numbers beyond 3.4e\+38"),
+        (np.float32, np.array([0.0, np.inf]), "observation, entry 1, is inf; must be finite"),
+        (np.float64, np.array([-1e39, 0.0]), r"observation, entry 0, is -1e\+39; must be finite"),
+    ],
+)
+def test_numbers_that_the_type_of_the_space_cannot_hold_are_named_as_they_were_returned(dtype, seen, named):
+    first = (np.zeros(2, dtype), {})
+    with pytest.raises(EnvironmentFailure, match=f"^fake/.*, step 1: .*{named}"):
+        stepped(first=first, then=(seen, 0.5, False, False, {}), dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "seen"),
+    [(np.uint8, [0, 255]), (np.int64, np.array([0, 2**63 - 1], np.uint64)), (np.bool_, np.array([0.0, 1.0]))],
+)
+def test_numbers_that_the_type_of_the_space_just_holds_are_taken(dtype, seen):
+    found = stepped(first=(np.zeros(2, dtype), {}), then=(seen, 0.5, False, False, {}), dtype=dtype)
+    assert found.next_observation.tolist() == [[float(x) for x in seen]]
+
+
+FAULTS = [
+    ({"then": (np.array([0.5, 0.0]), 0.5, False, False, {})}, r"step 1: its step\(\) returned 0.5 in"),
+    ({"then": (np.array([2**40, 0]), 0.5, False, False, {})}, r"step 1: its step\(\) returned 1099511627776"),
+    ({"then": (np.zeros(3, int), 0.5, False, False, {})}, r"observation of shape \[3\]; it must be \[2\]"),
+    ({"then": (["a", "b"], 0.5, False, False, {})}, "step 1: .* no numbers"),
+    ({"then": (np.zeros(2, int), "1.5", False, False, {})}, "as reward; it returned str '1.5'"),
+    ({"then": (np.zeros(2, int), 0.5, False, {})}, r"its step\(\) must return .*; it returned a tuple of 4"),
+    ({"first": (np.array([0.5, 0.0]), {})}, r"step 0: its reset\(\) returned 0.5 in"),
+    ({"first": np.zeros(2, int)}, r"its reset\(\) must return \(observation, info\)"),
+]
+
+
+@pytest.mark.parametrize(("fault", "named"), FAULTS)
+def test_with_several_tasks_the_same_is_refused_in_the_same_words(fault, named):
+    whole = {"first": (np.zeros(2, np.int32), {}), "then": (np.zeros(2, np.int32), 0.5, False, False, {})}
+    sound, faulty = (registered(Scripted, dtype=np.int32, **(whole | one)) for one in ({}, fault))
+    for envs in (faulty, [EnvSpec(sound, task=(0, 2)), EnvSpec(faulty, task=(1, 2))]):
+        with pytest.raises(EnvironmentFailure, match=f"^{faulty}, .*{named}"):
+            SeedEnvs(envs, 2, SEED).step(np.zeros((2, 1), np.float32))

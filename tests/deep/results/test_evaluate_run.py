@@ -64,6 +64,9 @@ def test_the_record_holds_what_was_played(run, capsys):
 def test_the_record_says_that_the_best_policies_played(run):
     for seed in (0, 1):
         copytree(run / f"seed-{seed}" / "checkpoints", run / f"seed-{seed}" / "best" / "checkpoints")
+    document = json.loads((run / "config.json").read_text())
+    document["config"]["keep_best"] = True
+    (run / "config.json").write_text(json.dumps(document))
     assert main_evaluate([str(run), "--episodes", "1", "--best"]) == 0
     assert json.loads((run / "evaluation.json").read_text())["best"] is True
 
@@ -146,6 +149,22 @@ def test_an_environment_that_ends_its_process_fails_one_seed_and_not_the_command
     [apart] = json.loads((run / "evaluation.json").read_text())["seeds"]
     here, _ = evaluate_run(run, Asked(2, 0))
     assert (apart["seed"], apart["returns"]) == (2, here[2].returns.tolist())
+
+
+@pytest.mark.slow
+def test_of_several_tasks_one_that_ends_its_process_is_survived_and_all_are_named(tmp_path, capfd):
+    (tmp_path / "deaths").mkdir()
+    (tmp_path / "deaths/exit").touch()
+    deadly = {"id": DEADLY, "arguments": {"folder": str(tmp_path / "deaths"), "at": 1}}
+    tasks = ({"id": "tests.support.envs:Dice", "arguments": {}}, deadly)
+    config = run_config("sac", tasks[0]["id"], steps=1000, seeds=(0, 1), tasks=tasks, copies=2)
+    run = write_raw(tmp_path / "run", to_json(config), np.ones((2, 1)))
+    for seed in (0, 1):
+        write_checkpoint(run, seed, random_layers(np.random.default_rng(seed), (4, 8, 1)))
+    assert main_evaluate([str(run), "--episodes", "2"]) == 1
+    named = f"tests.support.envs:Dice or {DEADLY} ended the process of its evaluation with status 0"
+    assert capfd.readouterr().err == f"virel evaluate: seed 0: {named}\n"
+    assert [one["seed"] for one in json.loads((run / "evaluation.json").read_text())["seeds"]] == [1]
 
 
 def test_help_and_compare_need_no_torch_and_no_mujoco(tmp_path):

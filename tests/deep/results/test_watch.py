@@ -267,3 +267,58 @@ def test_discrete_actions_and_observations_are_the_environments_own_numbers(tmp_
     policy = Policy(GreedyPerceptron(layers), EnvSpec("E-v0"), 0)
     watch.record(policy, tmp_path / "w.gif", np.random.SeedSequence(0))
     assert env.actions == [7, 5, 6, 6, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("frame", "returned"),
+    [
+        (None, "NoneType 'None'"),
+        (np.zeros((64, 64, 4), np.uint8), "an array of shape [64, 64, 4]"),
+        (np.zeros((3, 64, 64)), "an array of shape [3, 64, 64]"),
+        (np.zeros((64, 64), np.uint8), "an array of shape [64, 64]"),
+        (np.zeros((0, 64, 3), np.uint8), "ndarray '[]'"),
+        (np.full((8, 8, 3), 256), "an array of shape [8, 8, 3]"),
+        (np.full((8, 8, 3), np.nan), "an array of shape [8, 8, 3]"),
+        (np.full((8, 8, 3), -0.5), "an array of shape [8, 8, 3]"),
+        (np.full((8, 8, 3), "a"), "an array of shape [8, 8, 3]"),
+        ("text", "str 'text'"),
+        ([[1], [1, 2]], "list '[[1], [1, 2]]'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_what_is_no_image_is_one_clear_error_and_no_file(painted, tmp_path, frame, returned, suffix):
+    painted.render = lambda: frame
+    rule = "its render() must return an image [height, width, 3] of numbers from 0 to 255"
+    with pytest.raises(InputError, match=re.escape(f"Painted-v0: {rule}; it returned {returned}")):
+        watch.record(half(), tmp_path / f"video{suffix}", seed())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_several_sizes_are_one_clear_error(painted, tmp_path):
+    painted.render = lambda: np.zeros((32, 48 + painted.t, 3), np.uint8)
+    what = "its render() must return images of one size, [32, 48, 3]; it returned [32, 50, 3]"
+    with pytest.raises(InputError, match=re.escape(f"Painted-v0: {what}")):
+        watch.record(half(), tmp_path / "video.mp4", seed())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.float32])
+def test_images_of_other_numbers_are_taken(painted, tmp_path, dtype):
+    painted.render = lambda: np.full((32, 48, 3), 200, dtype)
+    watch.record(half(), tmp_path / "video.gif", seed())
+    with Image.open(tmp_path / "video.gif") as image:
+        assert int(np.asarray(image.convert("L")).mean()) == pytest.approx(200, abs=4)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"render_fps": None}, {"render_fps": 0}])
+def test_an_environment_that_tells_no_rate_is_shown_at_the_highest(painted, tmp_path, metadata):
+    painted.metadata = metadata
+    assert watch.record(half(), tmp_path / "video.gif", seed()).fps == watch.MAX_FPS
+
+
+@pytest.mark.parametrize("fps", [-1, np.nan, np.inf, "fast", [30]])
+def test_a_rate_that_is_none_is_one_clear_error(painted, tmp_path, fps):
+    painted.metadata = {"render_fps": fps}
+    rule = f"Painted-v0: its metadata must give a positive `render_fps`; found {fps!r}"
+    with pytest.raises(InputError, match=re.escape(rule)):
+        watch.record(half(), tmp_path / "video.gif", seed())
+    assert painted.closed

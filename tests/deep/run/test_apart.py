@@ -89,3 +89,17 @@ def test_an_environment_that_ends_its_process_stops_its_own_seed_alone(tmp_path,
     assert_same(run, sound, (2,))
     assert launch.train(run, jobs=1) == COMPLETE  # both are tried again
     assert_same(run, sound, (0, 1))
+
+
+@pytest.mark.slow
+def test_an_environment_of_evaluations_that_ends_its_process_stops_its_own_seed_alone(tmp_path, monkeypatch):
+    deaths, run, name = tmp_path / "deaths", tmp_path / "run", "tests.support.deadly:deadly_at_once"
+    deaths.mkdir()
+    (deaths / "exit").touch()
+    monkeypatch.setenv("VIREL_TEST_DEATHS", str(deaths))
+    small_run(run, "sac", "MountainCarContinuous-v0", steps=40, seeds=(0, 1), eval_env=name, eval_every=20)
+    assert launch.train(run, jobs=1, survive=True) == FAILED
+    failure = json.loads((run / "seed-0/failure.json").read_text())
+    assert failure["where"] == "evaluation, process"
+    assert failure["detail"] == f"{name} ended its process with status 0, at step 20"
+    assert json.loads((run / "seed-1/done.json").read_text()) == {"step": 40}

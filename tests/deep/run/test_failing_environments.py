@@ -9,7 +9,10 @@ import pytest
 
 from tests.support.deep import assert_same, metrics, small_run, train
 from tests.support.envs import Dice, registered
+from virel_deep.data.environments import SeedEnvs
+from virel_deep.data.guarded import EnvironmentFailure
 from virel_deep.data.replay import Columns
+from virel_deep.design.environment import EnvSpec
 from virel_deep.run.evaluate import evaluate_policy
 from virel_deep.run.launch import train_bundle
 from virel_deep.run.survey import bundles, survey
@@ -212,3 +215,58 @@ def test_what_a_user_stops_is_not_a_failure_of_the_environment(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, config)
     assert not (tmp_path / "seed-0/failure.json").exists()
+
+
+class Broken(Dice):
+    """Fails in the place that it is told."""
+
+    def __init__(self, place=""):
+        super().__init__()
+        self.place = place
+        self.fail_in("constructor")
+
+    def fail_in(self, place):
+        if self.place == place:
+            raise RuntimeError("no fuel")
+
+    def reset(self, *, seed=None, options=None):
+        self.fail_in("reset")
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        self.fail_in("step")
+        seen, reward, *rest = super().step(action)
+        shown = {"text": (["a", "b"], reward), "nan": (seen * np.nan, reward), "reward": (seen, np.nan)}
+        return *shown.get(self.place, (seen, reward)), *rest
+
+    def close(self):
+        self.fail_in("close")
+
+
+PLACES = ("constructor", "reset", "step", "close", "text", "nan", "reward")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_failure_names_the_environment_of_the_task_that_failed(place, number):
+    sound, broken = registered(Broken), registered(Broken, place=place)
+    ids = [broken if i == number else sound for i in range(3)]
+
+    def played():
+        envs = SeedEnvs([EnvSpec(x, task=(i, 3)) for i, x in enumerate(ids)], 3, np.random.SeedSequence(0))
+        envs.step(np.zeros((3, 1), np.float32))
+        envs.close()
+
+    with pytest.raises(EnvironmentFailure, match=f"^{broken}[,:] "):
+        played()
+
+
+def test_a_simulation_that_diverges_names_its_environment():
+    ids = ("InvertedPendulum-v5", "HalfCheetah-v5")
+    specs = [EnvSpec(x, task=(i, 2)) for i, x in enumerate(ids)]
+    envs = SeedEnvs([specs[0], specs[0]], 2, np.random.SeedSequence(0))
+    envs._guarded._tasks = specs
+    envs._envs[1].unwrapped.data.qvel[:] = 1e20
+    with pytest.raises(EnvironmentFailure, match=r"^HalfCheetah-v5, step 1: the simulation diverged"):
+        envs.step(np.zeros((2, 1), np.float32))
+    envs.close()

@@ -7,6 +7,8 @@ import signal
 from multiprocessing import Pipe
 
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.support.deep import differing, metrics, small_run
 from tests.support.envs import Script, registered
@@ -14,7 +16,7 @@ from tests.support.stored_run import said
 from virel_common.signals import WARNINGS
 from virel_deep.data import presence
 from virel_deep.run import launch
-from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Work
+from virel_deep.run.apart import COMPLETE, FAILED, STOPPED, Channel, Death, Work
 from virel_deep.run.launch import train, train_bundle
 from virel_deep.run.signals import (
     STOP,
@@ -24,11 +26,13 @@ from virel_deep.run.signals import (
     stop_requests,
 )
 from virel_deep.run.survey import bundles, survey
+from virel_deep.run.threads import computing_threads
 from virel_deep.run.trainer import Trainer
 from virel_deep.run.training import checkpoints
 from virel_deep.storage.checkpoint import CheckpointError, load, save
 
 PENDULUM = "InvertedPendulum-v5"
+OUTSIDE = "tests.support.envs:Dice"
 
 
 def reach(run, seed, step, *, done=False):
@@ -355,6 +359,110 @@ def test_a_run_that_is_done_says_so(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(
         f"every seed of {tmp_path} has already reached step 80; pass --steps"
     )
+
+
+RULE = "return >= 5 on 1 evaluation"
+BY_RULE = f"was stopped by its rule ({RULE}) at step 40"
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((40, 40), f"{BY_RULE}; nothing is left to train"),
+        ((40, 60), f"{BY_RULE} or 60; nothing is left to train"),
+        ((80, 40), f"has already reached step 80, or {BY_RULE}; pass --steps to train the others further"),
+    ],
+)
+def test_a_run_with_seeds_that_stopped_early_says_so(tmp_path, capsys, ends, said):
+    small_run(tmp_path, "sac", PENDULUM, steps=80, seeds=(0, 1), stop_return=5.0)
+    for seed, step in enumerate(ends):
+        reach(tmp_path, seed, step)
+        rule = {"stopped": RULE} if step < 80 else {}
+        (tmp_path / f"seed-{seed}/done.json").write_text(json.dumps({"step": step} | rule))
+    assert train(tmp_path, jobs=1) == COMPLETE
+    assert capsys.readouterr().err.startswith(f"every seed of {tmp_path} {said}")
+
+
+# --- threads
+
+
+def threads():
+    return torch.get_num_threads(), [(one["filepath"], one["num_threads"]) for one in threadpool_info()]
+
+
+@pytest.fixture
+def several_threads():
+    """Two threads of torch and of every BLAS that counts its own."""
+    before = torch.get_num_threads()
+    with threadpool_limits(2, user_api="blas"):
+        torch.set_num_threads(2)
+        yield threads()
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_training_leaves_the_number_of_threads_as_it_was(tmp_path, several_threads, interrupted):
+    config, seen = small_run(tmp_path, "sac", PENDULUM, steps=80), []
+
+    def report(*_):
+        seen.append(threads())
+        if interrupted:
+            raise RuntimeError("a callback's")
+
+    if interrupted:
+        with pytest.raises(RuntimeError, match="a callback's"):
+            bundle(tmp_path, config, report=report)
+    else:
+        assert bundle(tmp_path, config, report=report) == COMPLETE
+    assert threads() == several_threads
+    assert {seen[0][0], *(number for _, number in seen[0][1])} == {1}
+
+
+def test_trainings_that_overlap_leave_the_number_of_threads_as_it_was_before_all(several_threads):
+    first, second = computing_threads(1), computing_threads(1)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"} == {1}
+    second.__exit__(None, None, None)
+    assert threads() == several_threads
+
+
+# --- environments that may end the process
+
+
+@pytest.mark.parametrize(
+    ("more", "apart"),
+    [({}, False), ({"eval_env": OUTSIDE}, True), ({"tasks": (PENDULUM, OUTSIDE), "copies": 2}, True)],
+)
+def test_an_environment_from_outside_trains_apart_whatever_it_is_for(tmp_path, monkeypatch, more, apart):
+    of_tasks = {"tasks": tuple({"id": x, "arguments": {}} for x in more["tasks"])} if "tasks" in more else {}
+    small_run(tmp_path, "sac", PENDULUM, steps=80, **more | of_tasks)
+    for name, status in (("_here", COMPLETE), ("_apart", FAILED)):
+        monkeypatch.setattr(launch, name, lambda *_, status=status: status)
+    assert train(tmp_path, jobs=1, survive=True) == (FAILED if apart else COMPLETE)
+    assert train(tmp_path, jobs=1) == COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [("training: step", f"{PENDULUM} or {OUTSIDE}"), ("training: close", f"{PENDULUM} or {OUTSIDE}")],
+)
+def test_a_death_in_one_of_several_tasks_names_their_environments(tmp_path, capsys, place, named):
+    tasks = tuple({"id": x, "arguments": {}} for x in (PENDULUM, OUTSIDE))
+    config = small_run(tmp_path, "sac", PENDULUM, steps=80, tasks=tasks, copies=2)
+    work = Work("seed 0", tmp_path, config, [0], resume=False)
+    reach(tmp_path, 0, 3)
+    assert launch._bury(Death(work, "by SIGABRT", presence.Presence(0, 3, place))) == []
+    assert f"{place}: {named} ended its process by SIGABRT" in capsys.readouterr().err
+
+
+def test_a_death_in_an_evaluation_names_its_environment(tmp_path, capsys):
+    config = small_run(tmp_path, "sac", PENDULUM, steps=80, eval_env=OUTSIDE)
+    work = Work("seed 0", tmp_path, config, [0], resume=False)
+    reach(tmp_path, 0, 40)
+    assert launch._bury(Death(work, "by SIGABRT", presence.Presence(0, 40, presence.EVALUATION))) == []
+    assert f"evaluation: {OUTSIDE} ended its process by SIGABRT" in capsys.readouterr().err
 
 
 # --- before the first step

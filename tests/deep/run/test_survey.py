@@ -9,7 +9,7 @@ import pytest
 from tests.support.deep import differing, metrics
 from virel_deep.commands.results import main_evaluate
 from virel_deep.commands.train import main_train
-from virel_deep.run.folder import read_config
+from virel_deep.run.folder import locked, read_config, set_steps
 from virel_deep.storage.checkpoint import load
 
 ENV = "InvertedPendulum-v5"
@@ -235,6 +235,23 @@ def test_runs_apart_are_continued_and_evaluated_as_one(apart, beyond, tmp_path, 
     table = capsys.readouterr().out
     assert [line.split()[0] for line in table.splitlines() if line.strip()[:1].isdigit()] == ["0", "1"]
     assert all((run / "evaluation.json").exists() for run in runs)
+
+
+def test_a_goal_of_several_runs_is_raised_in_all_of_them_or_in_none(apart, tmp_path, capsys):
+    runs = [shutil.copytree(run, tmp_path / run.name) for run in apart]
+    together = ["--resume", *map(str, runs), "--jobs", "1"]
+    with locked(runs[1], [1]):
+        assert main_train([*together, "--steps", "60"]) == 2
+    assert "s1/seed-1: another process trains this seed" in capsys.readouterr().err
+    assert [read_config(run).steps for run in runs] == [40, 40]
+    set_steps(runs[1], 60)  # a kill may fall between the two
+    assert main_train(together) == 2
+    assert "in seeds alone (`steps` is 60 and 40)" in capsys.readouterr().err
+    assert main_train([*together, "--steps", "50"]) == 2
+    assert "`steps` must be at least 60, the runs' goal so far; found 50" in capsys.readouterr().err
+    assert [read_config(run).steps for run in runs] == [40, 60]
+    assert main_train([*together, "--steps", "60"]) == 0
+    assert [read_config(run).steps for run in runs] == [60, 60]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tests.support.studies import TWO_ARMS, study_of
 from virel_common.errors import InputError
 from virel_deep.design.parts import TargetQ
 from virel_deep.design.presets import algorithm
-from virel_deep.study.decide import reach
+from virel_deep.study.decide import reach, short_note
 from virel_deep.study.environments import Environment, Length
 from virel_deep.study.jobs import arm_algorithm, check_jobs, job_config, jobs_of
 from virel_deep.study.plan import parse_study, read_study
@@ -23,8 +23,9 @@ def test_a_study_file_by_hand():
     (hypothesis,) = study.hypotheses
     assert (hypothesis.better, hypothesis.than, hypothesis.score) == ("sac", "td3", "final")
     assert hypothesis.environments == tuple(env.name for env in study.environments)
-    assert {env.length for env in study.environments} == {Length(2000, 1000, 1)}
-    assert (study.checkpoint_every, study.span) == (10_000, "2,000")
+    assert {env.length for env in study.environments} == {Length(2000)}
+    assert (Length(2000).every(), Length(2000).evaluations()) == (1000, 2)
+    assert study.span == "2,000"
     names = [job.name for job in jobs_of(study)]
     assert names == [
         "sac-InvertedPendulum-v5",
@@ -44,6 +45,23 @@ def test_a_job_is_the_run_that_virel_train_would_write():
         (0, 1, 2, 3),
     )
     assert config.algorithm == algorithm("td3", "InvertedPendulum-v5", {"hidden": (8, 8), "data.batch": 16})
+
+
+def test_three_tasks_have_the_default_intervals_rounded_to_their_copies():
+    tasks = '{ name = "three", id = "Pendulum-v1", tasks = [{ g = 9.0 }, { g = 10.0 }, { g = 11.0 }] }'
+    longer = tasks.replace(" }] }", " }], steps = 9000 }")
+    study = study_of(('"InvertedPendulum-v5", "Pendulum-v1"', f'{longer}, "Pendulum-v1"'))
+    of_three, *_, alone = (job_config(study, job) for job in jobs_of(study))
+    assert (of_three.copies, of_three.eval_every, of_three.checkpoint_every) == (3, 999, 9999)
+    assert (alone.copies, alone.eval_every, alone.checkpoint_every) == (1, 1000, 10_000)
+    asked = study_of(
+        ('"InvertedPendulum-v5", "Pendulum-v1"', tasks),
+        ("steps = 2000", "steps = 2100\ncheckpoint_every = 300\nevaluation = { every = 600 }"),
+    )
+    config = job_config(asked, jobs_of(asked)[0])
+    assert (config.eval_every, config.checkpoint_every) == (600, 300)
+    few = short_note(study, study.hypotheses[0])
+    assert few.endswith("; Pendulum-v1 has 2.")  # `three` has 10: 9, and that of the last step
 
 
 def test_settings_of_the_runs_have_the_names_of_virel_train():
@@ -102,7 +120,10 @@ BAD = [
         "`study.toml: steps` must be a whole number of at least 1; found 2000.0",
     ),
     (("steps = 2000", "step = 2000\nsteps = 2000"), "`study.toml: key in the file` must be one of"),
-    (("steps = 2000", "steps = 500"), "`study.toml: evaluation.every` must be at most `steps` = 500"),
+    (
+        ("steps = 2000", "steps = 500\nevaluation = { every = 501 }"),
+        "`study.toml: evaluation.every` must be at most `steps` = 500, the last of which is always evaluated",
+    ),
     (("seeds = 4", "seeds = [0, 1, 1]"), "`study.toml: seeds` must all be different; found [0, 1, 1]"),
     (
         ("seeds = 4", "seeds = [-1]"),

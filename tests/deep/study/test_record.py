@@ -77,6 +77,17 @@ def test_jobs_without_their_plan_are_no_study(tmp_path):
         register(study_of(), tmp_path, FILE)
 
 
+def test_a_short_study_may_grow_beyond_its_first_thousand_steps(tmp_path):
+    study = study_of(("steps = 2000", "steps = 600"))
+    register(study, tmp_path, FILE)
+    run = prepare(tmp_path, study, jobs_of(study)[0], "highest")
+    longer = study_of()
+    register(longer, tmp_path, FILE, amend="longer")
+    assert prepare(tmp_path, longer, jobs_of(longer)[0], "highest") == run
+    config = read_config(run)
+    assert (config.steps, config.log_every, config.eval_every) == (2000, 600, 1000)
+
+
 def test_more_steps_and_seeds_reach_the_runs_that_have_begun(tmp_path):
     study = study_of()
     record = register(study, tmp_path, FILE)

@@ -1,0 +1,59 @@
+"""Commands of `benchmarks.deep`: what they can't measure is one line on stderr, never a traceback."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from benchmarks.deep import residual
+from tests.support.deep import small_run
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command):
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_run_that_has_no_residual_temperature_or_is_none_is_one_line(tmp_path, capsys):
+    small_run(tmp_path, "td3", "InvertedPendulum-v5", steps=40)
+    small_run(tmp_path / "beta", "beta", "InvertedPendulum-v5", steps=40)
+    for argv, message in (
+        ([str(tmp_path / "nothing")], f"`run` must be a run folder; {tmp_path}/nothing/config.json: No such"),
+        ([str(tmp_path)], "`temperature` must be residual; found 'zero'"),
+        ([str(tmp_path / "beta"), "--seed", "3"], "`seed` must be one of [0]; found 3"),
+        ([str(tmp_path / "beta")], f"`folder` must hold a checkpoint; found '{tmp_path}/beta/seed-0/checkp"),
+    ):
+        assert residual.main(argv) == 2
+        said = capsys.readouterr()
+        assert (said.out, said.err.count("\n")) == ("", 1)
+        assert said.err.startswith(f"benchmarks.deep.residual: {message}")
+
+
+@pytest.mark.skipif(find_spec("stable_baselines3") is not None, reason="stable-baselines3 is installed")
+@pytest.mark.parametrize("name", ["sb3", "sb3_updates"])
+def test_without_stable_baselines3_its_commands_say_so_in_one_line(name):
+    status, out, err = run(f"benchmarks.deep.{name}", "--help")
+    assert (status, out) == (1, "")
+    needs = "No module named 'stable_baselines3'; it needs `pip install stable-baselines3`"
+    assert err == f"benchmarks.deep.{name}: {needs}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("gpu", "--device", "cpu", "--study", "nothing.toml"), "`study` must be a study file; nothing.toml"),
+        (("transfer", "--seeds", "0"), "`seeds` must be from 1 to 10000; found 0"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_measured(tmp_path, command, message):
+    name, *arguments = command
+    status, out, err = run(f"benchmarks.deep.{name}", *arguments, "--out", str(tmp_path / "out"))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"benchmarks.deep.{name}: {message}")
+    assert not (tmp_path / "out").exists()
