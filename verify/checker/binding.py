@@ -59,7 +59,7 @@ def _row(row: Any) -> Row:
 
 
 def failures(rows: list[Row]) -> list[str]:
-    """What the rows themselves say has failed, in words: proofs that were not found, and checks with errors."""
+    """What the rows themselves say has failed, in words: proofs that were not found, checks with errors."""
     unproved = [f"{row['id']} {x['form']}" for row in rows for x in row["certificates"] if not x["ok"]]
     return [*unproved, *(f"the checks of {row['id']}" for row in rows if row["verdict"] == "ERROR")]
 

@@ -75,9 +75,12 @@ def definition(head: str, text: str) -> tuple[str, tuple[list[str], Any]]:
 DEFINED = dict(definition(head, text) for head, text in TABLE["define"].items())
 """Definitions of `statements.toml` by name: their arguments, and the formula."""
 
+ROUNDING = fmpq(1, 10**8)
+"""How far from 1 the sum of packed probabilities may be: 10 million rounded ones are within 6e-9."""
 RULES: dict[str, Callable[[Any], bool]] = {
     "positive": lambda p: min(p) > 0,
     "chances": lambda p: min(p) >= 0 and total(p) == 1,
+    "about": lambda p: min(p) >= 0 and abs(total(p) - 1) <= ROUNDING,
     "whole": lambda p: p[0].q == 1 and p[0] < 100,
     "discount": lambda p: 0 <= p[0] < 1,
 }
@@ -118,7 +121,7 @@ class Instance:
         return x[0] if kind == "one" else Many(kind, x)
 
     def read_mdp(self, m: Any, *, exact: bool) -> None:
-        """Read an MDP from fractions, or from packed floats whose probabilities need not sum to exactly 1."""
+        """Read an MDP from fractions, or from packed floats whose sums are 1 within `ROUNDING`."""
         if exact:
             of, act, r, rows = map(list, zip(*m["pairs"], strict=True))
             size, (to, p) = [*map(len, rows)], map(list, zip(*(x for row in rows for x in row), strict=True))
@@ -135,9 +138,10 @@ class Instance:
         self.of, self.own = of, [list(own) for _, own in groupby(range(len(of)), key=of.__getitem__)]
         self.rows = [list(zip(to[i:j], p[i:j], strict=True)) for i, j in spans]
         need(all(len(dict(row)) == len(row) > 0 for row in self.rows), "a row is empty or has duplicates", 2)
-        need(not exact or all(total(p for _, p in row) == 1 for row in self.rows), "a row's sum is not 1", 2)
+        rule = "chances" if exact else "about"
+        need(all(RULES[rule]([p for _, p in row]) for row in self.rows), "a row's sum is not 1", 2)
         self.known |= {"r": self.read(r, "pairs"), "gamma": self.read(m["gamma"], "one", ["discount"])}
-        self.known["p0"] = self.read(m["initial"], "states", ["chances"] * exact)
+        self.known["p0"] = self.read(m["initial"], "states", [rule])
 
     def value(self, node: Any, local: dict[str, Any]) -> Any:
         """Evaluate a formula's syntax tree; `local` are the arguments of the definition that it stands in."""

@@ -173,4 +173,5 @@ def _write_record(folder: Path) -> None:
 
 
 def _tell(text: str) -> None:
+    text = text.encode(errors="replace").decode()  # a claim of one's own may hold half a character
     console().print(text, soft_wrap=True, highlight=False, markup=False)

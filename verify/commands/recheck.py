@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from verify import recheck
-from virel_common.errors import InputError
+from virel_common.errors import InputError, require
 from virel_common.terminal import BAD_INPUT, INTERRUPTED, say
 
 PROG = "virel recheck"
@@ -28,6 +28,7 @@ def main_recheck(argv: Sequence[str]) -> int:
     if isinstance(options, int):
         return options
     try:
+        _require_fitting(options)
         if options.mdp is not None:
             options.problem = _digest(options)
         return recheck.run(options)
@@ -37,6 +38,16 @@ def main_recheck(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say(f"{PROG}: interrupted")
         return INTERRUPTED
+
+
+def _require_fitting(options: argparse.Namespace) -> None:
+    """Raise `InputError` if an option would be ignored: each one here is about the MDP that `--mdp` names."""
+    for name in ("gamma", "sense", "goal", "reward"):
+        value = getattr(options, name)
+        require(value is None or options.mdp is not None, name, value, "must come with --mdp")
+    both = options.mdp is not None and options.problem is not None
+    require(not both, "problem", options.problem, "must not be combined with --mdp, which has its own digest")
+    require(options.mdp != "", "mdp", options.mdp, "must be a file or gym:ID")
 
 
 def _digest(options: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from verify.engine.claim import Claim
 from verify.engine.claim_files import claims_of
+from verify.engine.describe import as_json
 from verify.engine.registry import select
 from verify.engine.results import Row, error_row, result_row
 from verify.engine.runner import run_claim
@@ -24,7 +25,7 @@ def run_row(claim_id: str, *, seed: int, figures: Path | None, files: Sequence[P
     try:
         row = result_row(run_claim(claim, seed=seed))
         if figures is not None:
-            row["figures"] = _draw(claim, seed, figures, _named(claim_id, files), pdf=False)
+            row["figures"] = as_json(_draw(claim, seed, figures, _named(claim_id, files), pdf=False))
         return row if _named(claim_id, files) == claim_id else row | {"file": _named(claim_id, files)}
     except (Exception, SystemExit) as error:
         raise_if_disk(error)

@@ -12,6 +12,8 @@ from virel_theory.mdp.tabular import TabularMDP
 
 MAX_ENTRIES = 4096
 """Most entries of an array that is written in full; a larger array is described by its shape."""
+MAX_BITS = 1000
+"""Most bits of an integer that is written in full; a larger one, which no float can hold, by its size."""
 
 
 def describe_instance(instance: dict[str, Any]) -> dict[str, Any]:
@@ -20,19 +22,23 @@ def describe_instance(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> Any:
-    """Convert any value of an instance to JSON; NaN, infinity, fractions and large arrays as strings."""
+    """Convert any value of an instance to JSON; NaN, infinity, fractions, whatever is large as strings."""
     if isinstance(value, TabularMDP):
         return _mdp_as_json(value)
     if isinstance(value, np.ndarray | np.generic):
         return f"array of shape {list(value.shape)}" if value.size > MAX_ENTRIES else as_json(value.tolist())
     if isinstance(value, Enum):
         return as_json(value.value)
-    if value is None or isinstance(value, str | int):
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()  # half a character could not be written
+    if isinstance(value, int):
+        return value if value.bit_length() <= MAX_BITS else f"integer of {value.bit_length()} bits"
+    if value is None:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {str(key): as_json(item) for key, item in value.items()}
+        return {as_json(str(key)): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
     return _object_as_json(value)
@@ -47,6 +53,49 @@ def _mdp_as_json(mdp: TabularMDP) -> dict[str, Any]:
     if mdp.mask is not None:
         out["mask"] = mdp.mask
     return {name: as_json(part) for name, part in out.items()}
+
+
+def is_mdp(value: Any) -> bool:
+    """Whether JSON is an MDP as `as_json` writes a small one: sizes fit, and each pair leads somewhere.
+
+    Example:
+        >>> is_mdp({"transition": [[[1.0]]], "reward": [[0.0]], "gamma": 0.5}), is_mdp({"transition": 1})
+        (True, False)
+    """
+    if not isinstance(value, dict) or not {"transition", "reward", "gamma"} <= value.keys():
+        return False
+    transition, reward = value["transition"], value["reward"]
+    shape = _shape(reward)
+    if 0 in shape or not _is_table(value["gamma"]) or not _is_table(reward, *shape):
+        return False
+    without: dict[str, Any] = {"mask": [[True] * shape[1]] * shape[0], "initial": [1] * shape[0]}
+    exists, initial = (without[key] if value.get(key) is None else value[key] for key in without)
+    if not _is_table(exists, *shape, of=bool) or not _is_table(initial, shape[0]):
+        return False
+    return _is_table(transition, *shape, shape[0]) and all(
+        any(on) and all(max(to) > 0 for to, here in zip(rows, on, strict=True) if here)
+        for rows, on in zip(transition, exists, strict=True)
+    )
+
+
+def _shape(table: Any) -> tuple[int, int]:
+    """Sizes of nested lists, by the first of the inner ones; (0, 0) if they are none."""
+    nested = isinstance(table, list) and table and isinstance(table[0], list)
+    return (len(table), len(table[0])) if nested else (0, 0)
+
+
+def is_large_mdp(value: Any) -> bool:
+    """Whether JSON is an MDP as `as_json` writes a large one: its sizes and its discount."""
+    sizes = isinstance(value, dict) and value.keys() == {"n_states", "n_actions", "gamma"}
+    return sizes and all(_is_table(x) for x in value.values())
+
+
+def _is_table(value: Any, *shape: int, of: type = object) -> bool:
+    """Whether JSON is nested lists of a shape, of numbers, or of `bool` if `of` says so."""
+    if shape:
+        fits = isinstance(value, list) and len(value) == shape[0]
+        return fits and all(_is_table(x, *shape[1:], of=of) for x in value)
+    return isinstance(value, bool) if of is bool else type(value) in (int, float)
 
 
 def _object_as_json(value: Any) -> Any:

@@ -64,6 +64,7 @@ def misfit(value: Any, shape: Any, where: str = "") -> str:
             ok = isinstance(value, str | int) and value in shape
         case _:
             ok = value is None if shape is None else isinstance(value, shape)
+            ok = ok and (shape is bool or not isinstance(value, bool)) and as_json(value) == value
     return next(filter(None, (misfit(*each) for each in inner)), "") if ok else where or "."
 
 
@@ -73,7 +74,7 @@ def result_row(result: Result) -> Row:
     A refuted claim has the `error` and `bound` of its counterexample.
     """
     claim, printed = result.claim, result.printed
-    return {
+    row = {
         **_heading(claim),
         "verdict": str(result.verdict),
         "instances": printed.n_instances,
@@ -92,6 +93,7 @@ def result_row(result: Result) -> Row:
         ],
         "figures": [],
     }
+    return _plain(row)
 
 
 def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
@@ -101,7 +103,7 @@ def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
     """
     known = isinstance(error, CheckError)
     instance = _named(error.instance, error.name) if isinstance(error, CheckError) else None
-    return {
+    row = {
         **_heading(claim),
         "verdict": ERROR,
         "instances": 0,
@@ -115,6 +117,7 @@ def error_row(claim: Claim, error: BaseException, *, seconds: float) -> Row:
         "figures": [],
         "exception": str(error) if known else f"{type(error).__name__}: {error}",
     }
+    return _plain(row)
 
 
 def counterexample(outcome: Outcome) -> dict[str, Any] | None:
@@ -154,6 +157,11 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_file(path) as file:
         file.write(text.encode() + b"\n")
+
+
+def _plain(row: Row) -> Row:
+    """The same row, with texts that can be written: a title or an exception may hold half a character."""
+    return {key: as_json(value) for key, value in row.items()}
 
 
 def _heading(claim: Claim) -> Row:

@@ -1,12 +1,12 @@
 """Counterexamples as HTML for the report page: MDPs and arrays become tables, floats simple fractions."""
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from markupsafe import Markup
 
+from verify.engine.describe import as_json, is_mdp
 from verify.report.mathml import formula
 
 _LATEX = {
@@ -44,9 +44,10 @@ def layout(instance: dict[str, Any]) -> Markup:
 
 def number(value: Any) -> str:
     """Text of a counterexample's number: the fraction that equals it up to rounding, else six digits."""
+    value = as_json(value)  # in a file that others wrote it may be larger than any float
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    if math.isfinite(value) and abs(value) < 1e6:
+    if abs(value) < 1e6:
         simple = Fraction(value).limit_denominator(999)
         if abs(float(simple) - value) <= 4e-16 * max(1.0, abs(value)):
             return str(simple).replace("-", "−")
@@ -58,7 +59,7 @@ def _name(name: str) -> Markup:
 
 
 def _value(name: str, value: Any) -> Markup:
-    if isinstance(value, dict) and "transition" in value:
+    if is_mdp(value):
         return _mdp(value)
     if isinstance(value, list) and value and isinstance(value[0], dict) and "type" in value[0]:
         return _model(value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from verify.engine.describe import in_short
+from verify.engine.describe import as_json, in_short, is_large_mdp, is_mdp
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six")
 MAX_PAIRS = 8
@@ -25,6 +25,7 @@ def sentence(instance: Mapping[str, Any], *, width: int = 2000) -> str:
 
 def number(value: Any) -> str:
     """A number as people write it: a fraction if it is one with a small denominator, else 6 digits."""
+    value = as_json(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     exact = Fraction(value).limit_denominator(64)
@@ -32,10 +33,10 @@ def number(value: Any) -> str:
 
 
 def _part(name: str, value: Any) -> str:
-    if isinstance(value, Mapping) and {"transition", "reward", "gamma"} <= value.keys():
+    if is_mdp(value):
         text = _mdp(value["transition"], value["reward"], value.get("mask"), value["gamma"])
         return text if name == "mdp" else f"{name}: {text}"
-    if isinstance(value, Mapping) and "n_states" in value:
+    if is_large_mdp(value):
         return f"{value['n_states']} states, {value['n_actions']} actions, discount {number(value['gamma'])}"
     if isinstance(value, Mapping):
         return f"{name}: {in_short(value, width=400)}"

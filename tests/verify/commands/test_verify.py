@@ -9,14 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 from rich.console import Console
 
 import tests.support.claims as fake
 from verify.commands import verify as commands
+from verify.commands.documents import main_explain, main_report
 from verify.commands.verify import main_claims, main_verify
 from verify.engine import registry
+from verify.engine.claim import Assumption, Check, Correction
 from verify.engine.results import as_recorded, write_json
-from verify.engine.verdict import Verdict
+from verify.engine.verdict import Gap, Verdict
 from verify.proofs.rows import certified_row
 from verify.recheck import main_recheck
 from verify.report.tables import verdict_table
@@ -144,7 +147,9 @@ def test_a_check_that_finds_no_number_is_an_error_row(claims, tmp_path, capsys):
     claims(fake.NOT_A_NUMBER)
     status, document = verify(tmp_path)
     assert (status, document["claims"][0]["verdict"]) == (1, "ERROR")
-    assert "nan: ERROR: InputError: `error` must be a number or infinite; found nan" in capsys.readouterr().out
+    assert (
+        "nan: ERROR: InputError: `error` must be a number or infinite; found nan" in capsys.readouterr().out
+    )
 
 
 def test_a_correction_that_fails_is_status_1(claims, tmp_path, capsys):
@@ -195,6 +200,57 @@ def test_certificates_of_an_earlier_run_do_not_stay(claims, tmp_path):
         (folder / name).write_text("{}")
     assert verify(tmp_path, "--no-figures")[0] == 0
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+HALF = "half a character: \ud800"
+MDP_PARTS = {"transition": [[[1.0]]], "reward": [[0.0]], "gamma": 0.5}
+ODD_VALUES = {
+    "a word of ours": {"transition": 1},
+    "tables that are empty": {"transition": [], "reward": [], "gamma": 0.5},
+    "tables that do not fit": MDP_PARTS | {"reward": [[0.0, 1.0]]},
+    "no action": MDP_PARTS | {"mask": [[False]]},
+    "an action that leads nowhere": MDP_PARTS | {"transition": [[[0.0]]]},
+    "texts for numbers": MDP_PARTS | {"reward": [["x"]]},
+    "a size alone": {"n_states": 3},
+    "sizes in words": {"n_states": "three", "n_actions": [2], "gamma": 0.5},
+    "an integer above all floats": 10**400,
+    "an integer that Python does not print": -(10**5000),
+    "half a character": HALF,
+    "half a character as a key": {HALF: 1},
+    "no number": float("nan"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_VALUES)
+def test_an_instance_of_any_kind_is_written_printed_and_shown(name, claims, tmp_path):
+    """Of a claim of one's own: what comes after hours of checks must not fail on what they found."""
+    strategy = st.fixed_dictionaries({"x": st.just(ODD_VALUES[name])})
+    fails, holds = (Check(lambda *, x, perturb=0.0, e=e: Gap(e, 0.0), strategy) for e in (1.0, 0.0))  # noqa: ARG005
+    correction = Correction("x", "y", holds)
+    dropped = Assumption("a", "b", without=fails)
+    claims(dataclasses.replace(fake.REFUTED, check=fails, correction=correction, assumptions=(dropped,)))
+    status, document = verify(tmp_path, "--no-figures", "--details")
+    assert (status, document["claims"][0]["verdict"]) == (0, "REFUTED")
+    assert main_report(["--out", str(tmp_path)]) == 0
+    assert main_explain(["refuted"]) == 0
+
+
+def test_texts_that_can_not_be_written_are_shown_with_a_question_mark(claims, tmp_path, capsys):
+    correction = dataclasses.replace(fake.REFUTED.correction, derivation=HALF)
+    claims(dataclasses.replace(fake.REFUTED, title=HALF, correction=correction))
+    status, document = verify(tmp_path, "--no-figures")
+    assert (status, document["claims"][0]["title"]) == (0, "half a character: ?")
+    assert main_explain(["refuted"]) == 0
+    assert "refuted: half a character: ?" in capsys.readouterr().out
+
+
+def test_an_exception_whose_text_can_not_be_written_is_an_error_row(claims, tmp_path):
+    def raising(*, x, perturb=0.0):  # noqa: ARG001
+        raise FileNotFoundError(HALF)
+
+    claims(dataclasses.replace(fake.REFUTED, check=Check(raising, fake.INTEGERS)))
+    status, document = verify(tmp_path, "--no-figures")
+    assert (status, document["claims"][0]["exception"]) == (1, "FileNotFoundError: half a character: ?")
 
 
 def test_fewer_than_one_job_is_bad_input(tmp_path, capsys):

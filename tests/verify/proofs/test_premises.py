@@ -3,13 +3,18 @@
 import dataclasses
 
 import pytest
+from flint import fmpq
 
 from tests.support.proofs import job_of
 from verify import recheck
+from verify.arithmetic.exact import ExactMDP
+from verify.arithmetic.instance import Exact
 from verify.engine.registry import all_claims
-from verify.proofs.certificate import Certificate, write
+from verify.proofs.certificate import Certificate, Undecided, write
+from verify.proofs.facts import certify
 from verify.proofs.run import certify_claim, outcome_of
 from verify.proofs.sampling import draw
+from verify.proofs.shared_facts import POSITIVE_OPTIMUM
 
 
 def proof_of(claim_id, form, tmp_path):
@@ -76,6 +81,30 @@ CHANGES = [
 def test_an_instance_that_breaks_a_premise_is_rejected(claim_id, form, change, tmp_path):
     proof = proof_of(claim_id, form, tmp_path)
     assert not accepted(dataclasses.replace(proof, instance=change(proof.instance)), tmp_path)
+
+
+TO_ITSELF = ((0, fmpq(1)),)
+ONE_STATE = ExactMDP(1, 2, ((0, 0), (0, 1)), (TO_ITSELF,) * 2, (fmpq(2), fmpq(-4)), fmpq(1, 2), (fmpq(1),))
+NEGATIVE = {"q_star": (4, -2), "q": (-1, -2), "pi_theta": (fmpq(1, 2),) * 2, "d": (1,), "v": (-2,)}
+"""Q* = (4, -2) breaks Assumption 1, Q* > 0, though its mean under an even policy is 1; that has value -2."""
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "form"),
+    [("theorem-2", "step-2"), ("theorem-2-variational-policy", "printed"), ("talk-limit-j", "printed")],
+)
+def test_a_counterexample_with_a_negative_optimum_is_neither_made_nor_accepted(claim_id, form, tmp_path):
+    """Every other fact of the refutation holds; only Assumption 1 does not."""
+    job = job_of(claim_id, form)
+    x = Exact(ONE_STATE, {name: tuple(map(fmpq, values)) for name, values in NEGATIVE.items()})
+    assert isinstance(certify(claim_id, form, x, parts=job.parts, facts=job.facts), Undecided)
+    others = [fact for fact in job.facts if fact is not POSITIVE_OPTIMUM]
+    found = certify(claim_id, form, x, parts=job.parts, facts=others)
+    assert isinstance(found, Certificate)
+    premise = {"enclosure": ["1p-20", "1p20"]}
+    at = [fact is POSITIVE_OPTIMUM for fact in job.facts].index(True)
+    result = [*found.result[:at], premise, *found.result[at:]]
+    assert not accepted(dataclasses.replace(found, result=result), tmp_path)
 
 
 def test_one_certificate_does_not_serve_three_claims(tmp_path):

@@ -1,4 +1,9 @@
+import contextlib
+import copy
+import functools
 import json
+import operator
+import random
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -12,6 +17,7 @@ from verify.commands.verify import main_verify
 from verify.engine import registry
 from verify.report.instances import layout, number
 from verify.report.page import render, write_report
+from virel_common.errors import InputError
 
 VOID = {"meta", "link", "img", "input", "br", "wbr", "source", "mspace"}
 
@@ -106,7 +112,7 @@ def test_a_run_ends_with_the_report_its_figures_inside(tmp_path, monkeypatch, ca
 
 def test_a_certificate_is_linked_only_if_its_file_is_there(tmp_path):
     document = document_of([fake.HOLDS])
-    found = {"form": "printed", "file": "holds-printed.json", "certified": 200}
+    found = {"form": "printed", "file": "holds-printed.json", "certified": 200, "ok": True}
     document["claims"][0]["certificates"] = [found, found | {"file": "gone.json"}, found | {"file": ""}]
     (tmp_path / "certificates").mkdir()
     (tmp_path / "certificates" / "holds-printed.json").write_text("{}")
@@ -144,6 +150,12 @@ DAMAGE = {
     ".counterexample": lambda row: row.update(counterexample=[]),
     ".figures[0].name": lambda row: row.update(figures=[{}]),
     ".certificates": lambda row: row.update(certificates=None),
+    ".certificates[0].ok": lambda row: row.update(
+        certificates=[{"file": "x.json", "certified": 1, "form": "printed"}]
+    ),
+    ".bound": lambda row: row.update(bound=True),
+    ".instances": lambda row: row.update(instances=10**400),
+    ".title": lambda row: row.update(title="\ud800"),
 }
 
 
@@ -155,6 +167,38 @@ def test_a_damaged_row_is_one_line_that_says_where(tmp_path, capsys, where):
     assert main_report(["--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(f"or damaged, at .claims[1]{where}")
+
+
+def paths_of(value, path=()):
+    """Paths to all parts of a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    yield from ([path] if path else [])
+    for key, part in items:
+        yield from paths_of(part, (*path, key))
+
+
+VALUES = [None, -1, 1.5, True, "", [], {}, [[]], [{}], "nan", float("inf"), 10**400, {"a": None}, "\ud800"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_results_file_damaged_anywhere_is_a_page_or_one_error(tmp_path, monkeypatch, seed):
+    """No traceback, whatever part is missing or replaced: 300 damages."""
+    monkeypatch.setattr("verify.report.fonts.math_font", lambda _: "")
+    document, rng = document_of([fake.HOLDS, fake.REFUTED, fake.GAP]), random.Random(seed)
+    proof = {"form": "printed", "file": "x.json", "certified": 1, "ok": True}
+    document["claims"][1] |= {"certificates": [proof]}
+    document["claims"][0] |= {"figures": [{"name": "f", "caption": "c", "panels": ["p"], "data": "f.csv"}]}
+    paths, n_pages = list(paths_of(document)), 0
+    for _ in range(100):
+        damaged = copy.deepcopy(document)
+        *above, last = rng.choice(paths)
+        part = functools.reduce(operator.getitem, above, damaged)
+        part.pop(last) if rng.random() < 0.4 else part.__setitem__(last, rng.choice(VALUES))
+        (tmp_path / "results.json").write_text(json.dumps(damaged))
+        with contextlib.suppress(InputError):
+            write_report(tmp_path)
+            n_pages += 1
+    assert 0 < n_pages < 100
 
 
 def test_a_results_file_of_another_schema_is_told_so(tmp_path, capsys):

@@ -52,3 +52,10 @@ def test_a_large_mdp_is_told_by_its_size():
 
 def test_a_long_sentence_is_cut():
     assert sentence({"q": [[1.0, 2.0]] * 90}, width=30) == "q = ((1, 2), (1, 2), (1, 2 ..."
+
+
+def test_parts_that_only_look_like_an_mdp_are_told_as_they_are():
+    assert sentence({"x": {"transition": 1}}) == "x: transition 1"
+    assert sentence({"x": {"n_states": 3}}) == "x: n_states 3"
+    assert sentence({"mdp": {**TWO, "gamma": "1/2"}}).startswith("mdp: transition ")
+    assert sentence({"x": 10**400}) == "x = integer of 1329 bits"

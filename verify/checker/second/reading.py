@@ -74,9 +74,9 @@ class Model:
         return out
 
 
-def sums_to_one(xs: Sequence[Fraction]) -> bool:
-    """Whether numbers are probabilities that sum to exactly 1."""
-    return all(x >= 0 for x in xs) and sum(xs) == 1
+def sums_to_one(xs: Sequence[Fraction], slack: Fraction = Fraction(0)) -> bool:
+    """Whether numbers are probabilities that sum to 1, or to at most `slack` more or less."""
+    return all(x >= 0 for x in xs) and -slack <= sum(xs) - 1 <= slack
 
 
 def obeys(rule: str, xs: list[Fraction]) -> bool:
@@ -91,7 +91,7 @@ def obeys(rule: str, xs: list[Fraction]) -> bool:
 
 
 def model_of(data: Any, *, packed: bool) -> Model:
-    """MDP of a certificate, in fractions, or packed floats whose rows need not sum to 1."""
+    """MDP of a certificate, in fractions, or packed floats, where sums of chances are 1 within 1e-8."""
     exactly(data, "n_states", "n_actions", "gamma", "initial", "pairs")
     if packed:
         x = exactly(data["pairs"], "s", "a", "size", "to", "p", "r")
@@ -109,6 +109,7 @@ def model_of(data: Any, *, packed: bool) -> Model:
     key = list(zip(states, actions, strict=True))
     ok = all(type(i) is int for i in whole) and len(initial) == data["n_states"] and len(rewards) == len(rows)
     ok = ok and key == sorted(set(key)) and all(0 <= a < data["n_actions"] for a in actions)
-    if not ok or not (packed or (sums_to_one(initial) and all(sums_to_one([p for _, p in x]) for x in rows))):
+    slack = Fraction(1, 10**8) if packed else Fraction(0)
+    if not ok or not all(sums_to_one(xs, slack) for xs in (initial, *([p for _, p in x] for x in rows))):
         raise Wrong("not an MDP in order")
     return Model(states, rewards, rows, initial, gamma)

@@ -17,7 +17,7 @@ from verify.claims.optima.root_proofs import with_roots
 from verify.proofs.draws import other_member, small
 from verify.proofs.facts import above, at_least, differs, equal, given
 from verify.proofs.job import Jobs, proved, refuted
-from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, V_OF_PI_THETA, fixed_point
+from verify.proofs.shared_facts import IS_OPTIMUM, IS_VISITS, POSITIVE_OPTIMUM, V_OF_PI_THETA, fixed_point
 from verify.strategies import distributions, instances, mdps, policies, q_tables, temperatures
 
 
@@ -91,13 +91,22 @@ _values = {"prepare": policy_values}
 
 JOBS: Jobs = {
     "theorem-2": (
-        refuted("step-2", MEMBER, IS_OPTIMUM, POSITIVE_MEAN, above(facts.negative_ratio), **_member),
+        refuted(
+            "step-2",
+            MEMBER,
+            IS_OPTIMUM,
+            POSITIVE_OPTIMUM,
+            POSITIVE_MEAN,
+            above(facts.negative_ratio),
+            **_member,
+        ),
     ),
     "theorem-2-variational-policy": (
         refuted(
             "printed",
             ("mdp", "q_star", "pi_theta", "d", "v"),
             IS_OPTIMUM,
+            POSITIVE_OPTIMUM,
             POSITIVE_MEAN,
             V_OF_PI_THETA,
             differs(facts.loss_of_policy),
@@ -202,6 +211,7 @@ JOBS: Jobs = {
             "printed",
             ("mdp", "q_star", "pi_theta", "v"),
             IS_OPTIMUM,
+            POSITIVE_OPTIMUM,
             V_OF_PI_THETA,
             differs(facts.limit_minus_j),
             **_values,
