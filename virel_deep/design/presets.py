@@ -13,6 +13,7 @@ from virel_deep.design.environment_settings import (
     APP_H_BETA,
     CARTPOLE,
     ERPG_DOUBLE,
+    RERPI_DOUBLE,
     SAC_2018,
     SMCP_PENDULUM,
     SQL_2017,
@@ -173,7 +174,9 @@ PRESETS = {
     "mpo-parametric": Preset(
         MPO_PARAMETRIC, "Abdolmaleki et al. 2018 (arXiv 1806.06920), parametric E-step, Table 3"
     ),
-    "rerpi": Preset(RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets"),
+    "rerpi": Preset(
+        RERPI, "Abdolmaleki et al. 2018 (arXiv 1812.02256), decoupled M-step, one-step targets", RERPI_DOUBLE
+    ),
     "vmpo": Preset(VMPO, "Song et al. 2019 (arXiv 1909.12238); the rest as docs/deep/ lists", VMPO_PENDULUMS),
     "erpg": Preset(
         ERPG,

@@ -255,6 +255,12 @@ def test_reward_scales_are_those_of_the_tables(preset, env, scale):
     assert algorithm(preset, env).reward_scale == scale
 
 
+def test_targets_follow_faster_and_v_looks_less_far_where_values_are_in_the_hundreds():
+    assert [algorithm("rerpi", f"Inverted{x}Pendulum-v5").target_period for x in ("", "Double")] == [250, 50]
+    double = algorithm("vmpo", "InvertedDoublePendulum-v5")
+    assert (double.gamma, double.value.steps, algorithm("vmpo", "Hopper-v5").gamma) == (0.98, 8, 0.99)
+
+
 @pytest.mark.parametrize(
     ("env", "rate", "period"), [("Hopper-v5", 3e-4, 1000), ("InvertedPendulum-v5", 1e-3, 0)]
 )
