@@ -30,10 +30,8 @@ test: export OMP_NUM_THREADS = 1
 test: export OPENBLAS_NUM_THREADS = 1
 test: export NUMBA_NUM_THREADS = 2
 
-# Each worker has its own numba cache. In a shared one, two workers that compile different signatures of a
-# function at the same time may choose the same file name, and one would later load the other's machine code.
-CACHE := $(CURDIR)/.numba_cache
-WORKERS := $(foreach i,0 1,--tx "popen//env:NUMBA_CACHE_DIR=$(CACHE)/gw$(i)")
+# Two processes from the start; which of them runs a file is decided file by file.
+WORKERS := --numprocesses 2
 
 # Where this is set, each of the hundreds of processes that tests start would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -54,10 +52,8 @@ test-nojit: export OPENBLAS_NUM_THREADS = 1
 test-nojit: $(VENV)/.stamp-dev  ## theory tests with the kernels interpreted (some 6 minutes)
 	@$(BIN)/pytest -W ignore::RuntimeWarning --dist loadfile $(WORKERS) tests/theory tests/property tests/contract $(PYTEST_ARGS)
 
-# Compiled code reads past the end of an array in silence; here it raises. The cache is a separate one, so that
-# no kernel compiled without the checks is loaded.
+# Compiled code reads past the end of an array in silence; here it raises.
 test-boundscheck: export NUMBA_BOUNDSCHECK = 1
-test-boundscheck: export NUMBA_CACHE_DIR = $(CURDIR)/.numba_cache/boundscheck
 test-boundscheck: export OMP_NUM_THREADS = 1
 test-boundscheck: export OPENBLAS_NUM_THREADS = 1
 test-boundscheck: $(VENV)/.stamp-dev  ## theory tests with every index checked
@@ -108,7 +104,7 @@ format: $(VENV)/.stamp-dev  ## format the code and apply the safe lint fixes
 	@$(BIN)/ruff check --fix
 
 clean:  ## delete .venv, caches and build products (never out/)
-	rm -rf $(VENV) .numba_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 # $(call require_python,INTERPRETER): one line and a failure if it is missing or too old.

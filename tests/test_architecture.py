@@ -20,6 +20,8 @@ FORBIDDEN = {
     "verify": {"virel_deep", "torch"},
 }
 """What no file of a package may import, not even by `import_module`, which import-linter does not see."""
+KERNELS = "virel_common/compiled.py"
+"""The decorator of kernels: it may import numba, and all kernels take `njit` from it."""
 BRIDGE = "verify/claims/deep/"
 """Files that compare the two codes: they may import what `verify` may not, inside functions only."""
 LARGEST_FOLDER = 20
@@ -157,8 +159,16 @@ def _of_file(path, name, package):
     for node in ast.walk(tree):
         for module in _imported(node):
             top = module.split(".")[0]
-            if top in FORBIDDEN[package] and not (name.startswith(BRIDGE) and id(node) in lazy):
+            allowed = (name.startswith(BRIDGE) and id(node) in lazy) or (
+                name == KERNELS and top in {"numba", "numpy"}
+            )
+            if top in FORBIDDEN[package] and not allowed:
                 yield node.lineno, f"{package} must not import {module}"
+            if module == "numba" and name != KERNELS and any(x.name == "njit" for x in node.names):
+                yield (
+                    node.lineno,
+                    f"`njit` is that of {KERNELS}: numba's cache does not see what a kernel calls",
+                )
             if top in {"pickle", "cPickle", "cloudpickle", "dill", "shelve"}:
                 yield node.lineno, f"no pickle: imports {module}"
         if (
@@ -208,6 +218,7 @@ def test_no_module_breaks_a_rule():
         ("verify/claims/deep/losses.py", "import virel_deep.axes.losses"),
         ("verify/a.py", "import pickle"),
         ("virel_deep/a.py", "import numpy as np\nnp.load('x', allow_pickle=True)"),
+        ("virel_theory/a.py", "from numba import njit"),
         ("virel_theory/a.py", "@njit(cache=True, fastmath=True)\ndef f(x):\n    return x"),
     ],
 )

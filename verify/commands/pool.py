@@ -1,21 +1,17 @@
 """Check claims in worker processes, on this machine or a cluster; yield their results as they are ready.
 
 Claims hold functions and strategies, which cannot be sent between processes: workers get ids and return plain
-data. Nothing that loads numba is imported at the top; `_own_numba_cache` says why.
+data.
 """
 
 import os
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from virel_common.engine import Engine
 from virel_common.errors import require
-from virel_common.files import lock_folder
 from virel_common.jobs import run_jobs
 from virel_common.versions import versions
 
@@ -68,7 +64,6 @@ def _run_row(task: Task, claim_id: str, options: dict[str, Any], wanted: dict[st
     if wanted is not None:
         _require_same_versions(wanted)
         _require_shared(options["figures"])
-    _own_numba_cache()
     from verify.commands import work  # noqa: PLC0415
 
     row: Row = getattr(work, task)(claim_id, **options)
@@ -90,28 +85,3 @@ def _require_shared(figures: Path | None) -> None:
     """Raise `InputError` if this cluster worker does not see the output folder of the command (`--out`)."""
     seen = figures is None or figures.parent.is_dir()
     require(seen, "out", f"no {figures and figures.parent} on {os.uname().nodename}", SHARED)
-
-
-@cache
-def _own_numba_cache() -> None:
-    """Give this worker process a numba cache folder that no other process uses while it lives.
-
-    numba's index files are not safe against two processes that compile at once: both may choose the same file
-    name for different signatures, and one would later run the other's machine code.
-    """
-    if "numba" in sys.modules:  # too late: its configuration has been read
-        return
-    default = Path(__file__).resolve().parent / "__pycache__"
-    root = Path(os.environ.get("NUMBA_CACHE_DIR") or default)
-    for slot in count():
-        folder = root / f"worker-{slot}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            held = lock_folder(folder)  # until this process ends
-        except OSError:
-            return
-        if not os.access(folder, os.W_OK):  # a read-only installation: numba finds another place
-            return
-        if held is not None:
-            os.environ["NUMBA_CACHE_DIR"] = str(folder)
-            return

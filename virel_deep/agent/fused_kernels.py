@@ -8,9 +8,9 @@ from typing import no_type_check
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from virel_common.compiled import njit
 from virel_deep.axes.posterior.tanh_gaussian import LOG_STD_RANGE, Sample
 
 LEAST, MOST = LOG_STD_RANGE

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, no_type_check
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  (what numba calls: whoever limits threads must find it loaded)
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from virel_common.compiled import njit
 from virel_deep.networks.stacks import whole
 
 Floats = NDArray[np.floating[Any]]

@@ -3,7 +3,8 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from virel_common.compiled import njit
 
 
 @njit(cache=True, nogil=True)

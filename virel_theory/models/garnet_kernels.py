@@ -8,8 +8,8 @@ of threads.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.threads.turns import FINISHED, NEXT, take
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -6,7 +6,8 @@ The caller owns `out`; an action that does not exist holds `-inf` in `q`.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from virel_common.compiled import njit
 
 
 @njit(cache=True)

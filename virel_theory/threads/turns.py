@@ -9,10 +9,10 @@ import threading
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 from numba.core import cgutils, types
 from numpy.typing import NDArray
 
+from virel_common.compiled import njit
 from virel_theory.lowered import lowered
 
 NEXT, FINISHED, SIZE = 0, 8, 16

@@ -1,5 +1,8 @@
 """The update by hand against the general road: the same update, written twice, for every preset."""
 
+from functools import cache
+from typing import NamedTuple
+
 import pytest
 import torch
 
@@ -30,10 +33,18 @@ CASES = [(preset, {}) for preset in BY_HAND] + [
     ("beta-twin", OWN | {"temperature.scale": "auto", "value.evaluation": "soft"}),
     ("virel-twin", {"policy_delay": 3}),
 ]
+every_case = pytest.mark.parametrize("case", range(len(CASES)), ids=map(str, CASES))
+
+
+class Trained(NamedTuple):
+    """What updates leave of both seeds: tensors and numbers by name, and reports."""
+
+    state: list
+    reports: list
 
 
 def trained(algorithm, dtype, *, general, updates=UPDATES, engine="torch"):
-    """An agent after some updates; weights, batches and noise are the same whatever the type and the road."""
+    """What updates leave of an agent; weights, batches and noise are the same for every type and road."""
     with default_dtype(torch.float32):
         source = agent_of(algorithm, N_OBSERVATION, N_ACTION, SEEDS)
         data = [update_data(algorithm, N_OBSERVATION, N_ACTION, updates=updates, seed=seed) for seed in SEEDS]
@@ -43,7 +54,14 @@ def trained(algorithm, dtype, *, general, updates=UPDATES, engine="torch"):
             agent.load_seed_state(k, source.seed_state(k))
         with cpu_products(engine):
             feed(agent, *[[cast(one, dtype) for one in of_seed] for of_seed in data])
-    return agent
+    return Trained(vectors(agent), agent.report())
+
+
+@cache
+def trained_case(case, dtype, *, general, engine="torch"):
+    """What fifty updates leave of one of `CASES`, trained once for all tests that read it."""
+    preset, settings = CASES[case]
+    return trained(algorithm_of(preset, **(SIZES | settings)), dtype, general=general, engine=engine)
 
 
 def cast(one, dtype):
@@ -59,66 +77,66 @@ def vectors(agent):
     ]
 
 
-def distances(agent, other):
+def distances(one, other):
     """Norm of the difference of every leaf, relative to the other's."""
     return {
         (k, name): float((mine[name] - theirs[name]).norm() / theirs[name].norm().clamp(min=1e-300))
-        for k, (mine, theirs) in enumerate(zip(vectors(agent), vectors(other), strict=True))
+        for k, (mine, theirs) in enumerate(zip(one.state, other.state, strict=True))
         for name in theirs
     }
 
 
-def worst_in_double(algorithm, updates=UPDATES, *, engine="torch", general=False):
-    """Worst distance of one road under an engine from the general road in torch."""
-    hand = trained(algorithm, torch.float64, general=general, updates=updates, engine=engine)
-    general = trained(algorithm, torch.float64, general=True, updates=updates)
+def worst_in_double(algorithm, *, engine="torch"):
+    """Worst distance of five updates by hand under an engine from the general road in torch."""
+    hand = trained(algorithm, torch.float64, general=False, updates=5, engine=engine)
+    return worst_distance(trained(algorithm, torch.float64, general=True, updates=5), hand)
+
+
+def worst_distance(general, hand):
+    """Largest distance of any leaf and of any reported number of two agents."""
     worst = max(distances(general, hand).values())
-    for mine, theirs in zip(general.report(), hand.report(), strict=True):
+    for mine, theirs in zip(general.reports, hand.reports, strict=True):
         assert mine.keys() == theirs.keys()
         apart = (abs(mine[name] - theirs[name]) / max(abs(theirs[name]), 1e-300) for name in theirs)
         worst = max(worst, *apart)
     return worst
 
 
-@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
-def test_fifty_updates_in_double_precision_agree_to_twelve_digits(preset, settings):
+@every_case
+def test_fifty_updates_in_double_precision_agree_to_twelve_digits(case):
     # A gradient is a sum of 32 x 24 products, off by a few roundings of 1.1e-16. Fifty steps of 3e-4 add such
     # errors up, and Adam's quotient amplifies them where a gradient is small: 1e-12 leaves 4 digits for both.
-    assert worst_in_double(algorithm_of(preset, **(SIZES | settings))) <= 1e-12
+    road, hand = (trained_case(case, torch.float64, general=general) for general in (True, False))
+    assert worst_distance(road, hand) <= 1e-12
 
 
 @pytest.mark.parametrize("general", [False, True], ids=["by hand", "general"])
-@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
-def test_compiled_passes_in_double_precision_agree_with_the_general_road_to_twelve_digits(
-    preset, settings, general
-):
+@every_case
+def test_compiled_passes_in_double_precision_agree_with_the_general_road_to_twelve_digits(case, general):
     # The bound is that of the test above: the same sums, in another order.
-    assert (
-        worst_in_double(algorithm_of(preset, **(SIZES | settings)), engine="compiled", general=general)
-        <= 1e-12
-    )
+    road = trained_case(case, torch.float64, general=True)
+    compiled = trained_case(case, torch.float64, general=general, engine="compiled")
+    assert worst_distance(road, compiled) <= 1e-12
 
 
-@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
-def test_compiled_updates_in_single_precision_are_as_near_to_the_exact_ones(preset, settings):
+@every_case
+def test_compiled_updates_in_single_precision_are_as_near_to_the_exact_ones(case):
     # The bound is that of the test below. It holds one way only: the compiled sample is made in float64.
-    algorithm = algorithm_of(preset, **(SIZES | settings))
-    exact = trained(algorithm, torch.float64, general=False)
-    hand = distances(trained(algorithm, torch.float32, general=False), exact)
-    compiled = distances(trained(algorithm, torch.float32, general=False, engine="compiled"), exact)
+    exact = trained_case(case, torch.float64, general=False)
+    hand = distances(trained_case(case, torch.float32, general=False), exact)
+    compiled = distances(trained_case(case, torch.float32, general=False, engine="compiled"), exact)
     for name in hand:
         assert compiled[name] <= 4 * max(hand[name], 2.0**-24), name
 
 
-@pytest.mark.parametrize(("preset", "settings"), CASES, ids=str)
-def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_on_both_roads(preset, settings):
+@every_case
+def test_fifty_updates_in_single_precision_are_as_near_to_the_exact_ones_on_both_roads(case):
     # Both roads make roundings of the same size in another order, and Adam amplifies them alike: so their
     # distances to the float64 run are of one size; 4 allows for products that sum in a worse order. Below
     # 2^-24 a distance is the rounding of a number that both have exactly.
-    algorithm = algorithm_of(preset, **(SIZES | settings))
-    exact = trained(algorithm, torch.float64, general=False)
+    exact = trained_case(case, torch.float64, general=False)
     hand, general = (
-        distances(trained(algorithm, torch.float32, general=road), exact) for road in (False, True)
+        distances(trained_case(case, torch.float32, general=road), exact) for road in (False, True)
     )
     for name in hand:
         assert general[name] <= 4 * max(hand[name], 2.0**-24), name
@@ -145,9 +163,9 @@ PLANTED = [
 @pytest.mark.parametrize(("preset", "owner", "name", "wrong"), PLANTED)
 def test_an_error_planted_on_one_road_is_seen(monkeypatch, preset, owner, name, wrong):
     algorithm = algorithm_of(preset, **SIZES)
-    assert worst_in_double(algorithm, updates=5) <= 1e-12
+    assert worst_in_double(algorithm) <= 1e-12
     monkeypatch.setattr(owner, name, wrong)
-    assert worst_in_double(algorithm, updates=5) > 1e-9
+    assert worst_in_double(algorithm) > 1e-9
 
 
 def test_an_error_planted_in_the_compiled_sample_is_seen(monkeypatch):
@@ -156,7 +174,7 @@ def test_an_error_planted_in_the_compiled_sample_is_seen(monkeypatch):
     monkeypatch.setattr(
         fused_kernels, "sample", lambda *x: right(*x)._replace(pushed=right(*x).pushed * 1.000001)
     )
-    assert worst_in_double(algorithm, updates=5, engine="compiled") > 1e-9
+    assert worst_in_double(algorithm, engine="compiled") > 1e-9
 
 
 def test_the_presets_of_the_sac_family_and_no_other_go_by_hand():

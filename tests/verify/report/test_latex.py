@@ -1,4 +1,5 @@
 import re
+from functools import cache
 
 import pytest
 from matplotlib.mathtext import MathTextParser
@@ -43,16 +44,26 @@ def unpaired(html):
     return wrong
 
 
+@cache
+def check_formula(latex):
+    """Once for formulas that several claims have."""
+    html = str(formula(latex, display=True))
+    assert 'class="latex"' not in html, latex
+    assert "\\" not in re.sub(r'alttext="[^"]*"', "", html), latex
+    assert not unpaired(html), latex
+    for piece in pieces(upright(latex)):
+        parse(mathtext(piece))
+
+
+@cache
+def parse(text):
+    MathTextParser("path").parse(f"${text}$")
+
+
 @pytest.mark.parametrize("claim", all_claims().values(), ids=all_claims())
 def test_every_formula_of_the_registry_becomes_mathml_and_mathtext(claim):
-    parser = MathTextParser("path")
     for latex in formulas(claim):
-        html = str(formula(latex, display=True))
-        assert 'class="latex"' not in html, latex
-        assert "\\" not in re.sub(r'alttext="[^"]*"', "", html), latex
-        assert not unpaired(html), latex
-        for piece in pieces(upright(latex)):
-            parser.parse(f"${mathtext(piece)}$")
+        check_formula(latex)
     for text in texts(claim):
         assert "\\" not in FORMULA.sub("", text), f"LaTeX outside dollar signs: {text}"
         assert FORMULA.sub("", text).count("$") == 0, text

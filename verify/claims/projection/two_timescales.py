@@ -27,9 +27,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from verify.engine.plotdata import Curve, Figure, Panel
+from virel_common.compiled import njit
 from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 

@@ -7,7 +7,8 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from virel_common.compiled import njit
 
 
 @njit(cache=True)

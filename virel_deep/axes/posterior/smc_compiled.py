@@ -8,10 +8,10 @@ import math
 from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from virel_common.compiled import njit
 from virel_deep.axes.model.ensemble import Ensemble
 from virel_deep.axes.model.gaussian_model import LOG_VARIANCE
 from virel_deep.axes.posterior.compiled_weights import effective_number, largest, log_total, systematic, taken

@@ -12,7 +12,8 @@ ways round a ring at once), or in a table (LISTED); the first two need no memory
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from virel_common.compiled import njit
 
 NATURAL, FOLDED, LISTED = 0, 1, 2
 

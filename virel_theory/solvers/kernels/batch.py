@@ -7,8 +7,8 @@ sweeps where one float64 is too coarse for the tolerance (`refine`), and the bou
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.solvers.kernels.certificate import backup_error, beta_interval, enclosure, noise
 from virel_theory.solvers.kernels.compensated import move, paired_sweep
 from virel_theory.solvers.kernels.dense import evaluate, full_range, shift

@@ -7,7 +7,8 @@ one; `enclosure` returns a shift and an error bound.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from virel_common.compiled import njit
 
 UNIT, EPS, TINY = 2.0**-53, 2.0**-52, 1e-300
 

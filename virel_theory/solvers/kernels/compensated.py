@@ -3,8 +3,8 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.solvers.kernels.certificate import UNIT, row_slack
 from virel_theory.solvers.kernels.lanes import WIDTH, paired_dot
 from virel_theory.solvers.kernels.pairs import paired_backup, paired_mean, sum_error

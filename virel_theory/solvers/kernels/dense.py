@@ -7,8 +7,8 @@ own rows and on v alone, so that threads change no bit; `shared` gives them chun
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.solvers.kernels.lanes import dot
 from virel_theory.solvers.kernels.rows import largest
 

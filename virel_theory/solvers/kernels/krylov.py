@@ -8,7 +8,8 @@ ever a candidate: the certificate decides.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from virel_common.compiled import njit
 
 _ONE = np.uint64(1)
 

@@ -10,10 +10,10 @@ from typing import no_type_check
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # comes with numba, which shows it
-from numba import njit
 from numba.core import cgutils, errors, types
 from numpy.typing import NDArray
 
+from virel_common.compiled import njit
 from virel_theory.lowered import lowered
 from virel_theory.solvers.kernels.pairs import fused, fused_interpreted, sum_error
 

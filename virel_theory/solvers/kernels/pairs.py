@@ -8,9 +8,9 @@ from fractions import Fraction
 from math import inf, isfinite
 from typing import no_type_check
 
-from numba import njit
 from numba.core import types
 
+from virel_common.compiled import njit
 from virel_theory.lowered import lowered
 
 

@@ -6,8 +6,8 @@ Rows and indices are laid out as in `sweeps`.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.checks import Array
 
 _ONE = np.uint64(1)

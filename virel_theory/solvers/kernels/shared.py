@@ -6,8 +6,7 @@ bits do not depend on who computes them; `lows` and `highs` hold the extremes of
 
 from typing import no_type_check
 
-from numba import njit
-
+from virel_common.compiled import njit
 from virel_theory.solvers.kernels.dense import full_range as dense_range
 from virel_theory.solvers.kernels.sweeps import chosen_range, full_range, lazy_range, policy_range
 from virel_theory.threads.turns import FINISHED, NEXT, take

@@ -14,8 +14,8 @@ long.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.solvers.kernels import prefetch
 
 NEVER = np.uint64(2**62)

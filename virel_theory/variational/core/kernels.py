@@ -6,8 +6,8 @@
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from virel_common.compiled import njit
 from virel_theory.checks import Array
 from virel_theory.solvers.kernels.sweeps import row_dot
 from virel_theory.threads.count import n_threads
