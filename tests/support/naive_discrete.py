@@ -102,14 +102,19 @@ class NaiveDiscreteMpo(Choosing, NaiveMpo):
 
     def update(self, batch, _):
         rows = self.columns(batch)
-        s_next = rows["s_next"].reshape(-1, self.n_observation)
+        s_first = rows["s"] if batch.dim() == 2 else rows["s"][:, 0]
+        s, s_next, ends = (rows[x].flatten(0, batch.dim() - 2) for x in ("s", "s_next", "terminated"))
+        # After the end of an episode no action follows: the state before stands for the next one.
+        after = [before if end else then for before, then, end in zip(s, s_next, ends, strict=True)]
+        states = torch.cat([s_first, torch.stack(after)])
         with torch.no_grad():
-            old = Categorical(logits=self.pi_target(s_next))
-            q = self.value_of_each(self.q_targets, s_next)
-            y = self.targets_by(self.pi_target, rows, (old.probs * q).sum(1))
+            old = Categorical(logits=self.pi_target(states))
+            q = self.value_of_each(self.q_targets, states)
+            v = (old.probs * q).sum(1)[len(s_first) :]
+            y = self.targets_by(self.pi_target, rows, v)
         self.fit_critics(y.flatten(), *(rows[x].reshape(y.numel(), -1) for x in ("s", "a")))
         weights = self.weigh(old.probs, q)
-        new = Categorical(logits=self.pi(s_next))
+        new = Categorical(logits=self.pi(states))
         fitted = sum((w * log_p).sum() for w, log_p in zip(weights, new.logits, strict=True)) / len(q)
         self.descend(self.adam["pi"], -fitted + self.bound(old, new))
         self.copy_networks()

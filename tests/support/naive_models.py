@@ -1,7 +1,7 @@
 """Model-based rows once more, with torch's modules, distributions and loops: an oracle for the general road.
 
-`update` takes rows (s, a, s', r, terminated, held out) and a dictionary of noise: for s, then for s' (MPO: s'
-alone). The moments of the normalisation are those of all rows seen so far, computed anew at every update.
+`update` takes rows (s, a, s', r, terminated, held out) and a dictionary of noise: for s, then for s'. The
+moments of the normalisation are those of all rows seen so far, computed anew at every update.
 """
 
 import math
@@ -229,18 +229,34 @@ class NaiveMbMpo(Expanded, WeightedNaive):
     def update(self, batch, noise):
         (s, a, s_next, r, terminated), losses = self.read(batch)
         samples = self.set.posterior.samples
+        after = [before if end else then for before, then, end in zip(s, s_next, terminated, strict=True)]
+        states = torch.cat([s, torch.stack(after)])
         with torch.no_grad():
-            old = gaussian(self.pi_target, s_next, self.n_action)
-            xi = noise["action"].view(len(s), samples, self.n_action)
+            old = gaussian(self.pi_target, states, self.n_action)
+            xi = noise["action"].view(len(states), samples, self.n_action)
             u = old.mean[:, None] + old.stddev[:, None] * xi
-            of_each = [
-                self.expand(self.q_targets, s_next, u[:, j].tanh(), noise, 0.0) for j in range(samples)
-            ]
-            q = torch.stack(of_each, dim=1)
-            y = r + self.set.gamma * (1 - terminated) * q.mean(1)
+            q = torch.cat(
+                [
+                    torch.stack(
+                        [
+                            self.expand(
+                                self.q_targets,
+                                states[rows],
+                                u[rows, j].tanh(),
+                                {k: x[rows] for k, x in noise.items()},
+                                0.0,
+                            )
+                            for j in range(samples)
+                        ],
+                        dim=1,
+                    )
+                    for rows in halves(len(s))
+                ]
+            )
+            y = r + self.set.gamma * (1 - terminated) * q[len(s) :].mean(1)
         self.world.descend(losses)
         self.fit_critics(y, s, a)
-        self.m_step(s_next, old, u, self.weigh(q))
+        self.m_step(states, old, u, self.weigh(q))
         self.copy_networks()
 
 

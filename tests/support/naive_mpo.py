@@ -151,36 +151,44 @@ class NaiveMpo(Naive):
 
 
 class WeightedNaive(NaiveMpo):
-    """MPO and RERPI: the E-step at the next states, with the actions that the targets need as well."""
+    """MPO and RERPI: the E-step at the first states of windows and after each transition.
+
+    Where the episode ended, no action follows, and the state before stands in the place of the next one.
+    """
 
     def update(self, batch, noise):
         rows, value = self.columns(batch), self.set.value
         samples = self.set.posterior.samples
+        s_first = rows["s"] if value.steps == 1 else rows["s"][:, 0]
         if value.steps == 1:
-            s_next = rows["s_next"]
+            s_next = self.after(rows, range(len(batch)))
         elif value.trace is None:
             s_next = torch.stack([self.state_of_cut(rows, b) for b in range(len(batch))])
         else:
-            s_next = rows["s_next"].flatten(0, 1)
+            s_next = self.after(rows, [(b, j) for b in range(len(batch)) for j in range(value.steps)])
+        states = torch.cat([s_first, s_next])
         with torch.no_grad():
-            old = gaussian(self.pi_target, s_next, self.n_action)
-            xi = noise.view(len(s_next), samples, self.n_action)
+            old = gaussian(self.pi_target, states, self.n_action)
+            xi = noise.view(len(states), samples, self.n_action)
             u = old.mean[:, None] + old.stddev[:, None] * xi
-            repeated = s_next[:, None].expand(-1, samples, -1)
+            repeated = states[:, None].expand(-1, samples, -1)
             q = self.smaller_q(self.q_targets, repeated, u.tanh())
-            v = q.mean(1)
-            y = self.y(rows, v)
+            y = self.y(rows, q[len(s_first) :].mean(1))
         pairs = (rows["s"], rows["a"]) if y.dim() == rows["r"].dim() else (rows["s"][:, 0], rows["a"][:, 0])
         self.fit_critics(y.flatten(), *(x.reshape(y.numel(), -1) for x in pairs))
         weights = self.weigh(q)
-        self.m_step(s_next, old, u, weights)
+        self.m_step(states, old, u, weights)
         self.copy_networks()
+
+    def after(self, rows, places):
+        """States after some transitions, or before those that ended an episode."""
+        return torch.stack([rows["s" if rows["terminated"][i] else "s_next"][i] for i in places])
 
     def state_of_cut(self, rows, b):
         for j in range(self.set.value.steps):
             if rows["terminated"][b, j] or rows["truncated"][b, j]:
                 break
-        return rows["s_next"][b, j]
+        return self.after(rows, [(b, j)])[0]
 
     def y(self, rows, v):
         if self.set.value.steps == 1:

@@ -8,10 +8,19 @@ from torch import Tensor
 
 from virel_deep.agent.interfaces import Kind, Own
 from virel_deep.agent.stacked import StackedAgent
-from virel_deep.axes.abilities import Expanding, Likelihood, Measuring, Recalling, Walking
+from virel_deep.axes.abilities import Expanding, Likelihood, Looking, Measuring, Recalling, Walking
 from virel_deep.axes.interfaces import Noise, Objective, Posterior
 from virel_deep.axes.losses import residual_error
-from virel_deep.axes.tensors import Evaluated, Fitted, Transitions, Weighted, Window, seed_mean, seedwise
+from virel_deep.axes.tensors import (
+    Evaluated,
+    Fitted,
+    Transitions,
+    Weighted,
+    Window,
+    joined,
+    seed_mean,
+    seedwise,
+)
 from virel_deep.axes.weights import discounted
 from virel_deep.networks.clipping import shorten
 from virel_deep.networks.network import Network
@@ -38,12 +47,17 @@ class GeneralAgent(StackedAgent):
         )
         objective = self._objective_at(at_s)
 
-        here = None
-        if not posterior.at_next:
+        here: Weighted | None = None
+        first: Evaluated | None = None
+        follow = partial(_Following, posterior, objective=objective, improves=kind.improves)
+        following = follow(at_next)
+        if posterior.at_state and not posterior.at_next:
             with torch.set_grad_enabled(kind.improves):
                 here = posterior.infer(data.state, at_s, objective)
-        following = _Following(posterior, at_next, objective, improves=kind.improves)
         fitted = value.fit(data, None if here is None else here.detach(), following, objective)
+        if posterior.at_state and posterior.at_next:
+            assert isinstance(value, Looking), "weights are those of the values of actions"
+            first = value.look(data.state, follow(at_s), objective)
         residual = residual_error(fitted.td_error)
         if kind.observes:
             temperature.observe_reward(data.reward, first=kind.first)
@@ -54,7 +68,7 @@ class GeneralAgent(StackedAgent):
         if kind.improves:
             objective = self._objective_at(at_s)
         with torch.set_grad_enabled(kind.improves):
-            found = self._evaluated(data, here, fitted, objective)
+            found = self._evaluated(data, here, first, fitted, objective)
             here = posterior.improve(found.actions, found.q, objective.alpha)
         rare = self._improve(found._replace(actions=here), objective.alpha, data.age) if kind.improves else {}
         report |= self._tune(found, here)
@@ -76,12 +90,17 @@ class GeneralAgent(StackedAgent):
         return value.expanded(self.objective, posterior, noise)
 
     def _evaluated(
-        self, data: Transitions, here: Weighted | None, fitted: Fitted, objective: Objective
+        self,
+        data: Transitions,
+        here: Weighted | None,
+        first: Evaluated | None,
+        fitted: Fitted,
+        objective: Objective,
     ) -> Evaluated:
         """Inferred actions with their values, and the states that the posterior is improved at."""
         if here is None:
             assert fitted.following is not None, "the value asked for no posterior"
-            return fitted.following
+            return fitted.following if first is None else joined(first, fitted.following)
         return Evaluated(data.state, here, objective.q_of(data.state, here.action))
 
     def _improve(self, found: Evaluated, alpha: Tensor, age: Tensor | None) -> dict[str, Tensor]:
@@ -137,7 +156,7 @@ class GeneralAgent(StackedAgent):
 
     def _own_residual(self, own: Own, objective: Objective) -> Tensor:
         """Estimate the residual error eps_omega `[K]` from a separate batch, with the online networks."""
-        following = _Following(self.parts.posterior, own.noise, objective, improves=False)
+        following = _Following(self.parts.posterior, own.noise, objective=objective, improves=False)
         with torch.no_grad():
             data = self._transitions(own.batch)
             return residual_error(self.parts.value.online_td_error(data, following, objective))
@@ -188,7 +207,7 @@ class GeneralAgent(StackedAgent):
 class _Following:
     """Posterior as a value asks for it: at next states, without gradient, or of the actions taken."""
 
-    def __init__(self, posterior: Posterior, noise: Noise, objective: Objective, *, improves: bool) -> None:
+    def __init__(self, posterior: Posterior, noise: Noise, *, objective: Objective, improves: bool) -> None:
         self._posterior, self.noise, self._objective = posterior, noise, objective
         self._improves = improves
 

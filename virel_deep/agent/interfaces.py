@@ -34,7 +34,7 @@ class Draws(NamedTuple):
     """How many states per transition an update draws random numbers for."""
 
     here: int
-    """Those at the state itself: 1, or 0 if the posterior is inferred at next states alone."""
+    """Those at the state itself: 1, or 0 if the posterior is wanted at next states alone."""
     following: int
     """Those at next states."""
 

@@ -49,7 +49,7 @@ class StackedAgent(ABC):
         self.columns = Columns.of(n_observation, n_action, algorithm.tails)
         self.parts = build(algorithm, n_observation, n_action, seeds=self.seeds, device=device)
         self.temperature = self.parts.temperature
-        self.draws = Draws(int(not self.parts.posterior.at_next), self.parts.value.reach)
+        self.draws = Draws(int(self.parts.posterior.at_state), self.parts.value.reach)
         learnt = (self.parts.posterior, self.parts.value, self.parts.prior)
         self.networks: dict[str, Network] = {k: v for part in learnt for k, v in part.networks.items()}
         self.targets: dict[str, Network] = {k: v for part in learnt for k, v in part.targets.items()}

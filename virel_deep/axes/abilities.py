@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from virel_deep.axes.interfaces import Draw, Noise, Objective, World
-from virel_deep.axes.tensors import Behaviour, Weighted
+from virel_deep.axes.interfaces import Draw, Following, Noise, Objective, World
+from virel_deep.axes.tensors import Behaviour, Evaluated, Weighted
 from virel_deep.networks.perceptron import Floats
 
 
@@ -93,6 +93,14 @@ class Expanding(Protocol):
 
     def expanded(self, objective: Objective, posterior: Walking, noise: Noise) -> Objective:
         """Objective with expanded values at B states, given the random numbers of rollouts from each."""
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """Interface of a value that tells what it bootstraps from."""
+
+    def look(self, state: Tensor, following: Following, objective: Objective) -> Evaluated:
+        """Actions of a posterior at states `[K, R, O]`, with the values by which targets are computed."""
 
 
 @runtime_checkable

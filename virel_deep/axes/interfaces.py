@@ -155,10 +155,11 @@ class Prior(Part, Protocol):
 class Posterior(Part, Protocol):
     """Interface of the posterior: the action distribution (policy), its loss, and how it acts."""
 
+    at_state: bool
+    """Whether it is improved at the states s of the minibatch, of windows at their first ones."""
     at_next: bool
-    """Whether the value hands it over with its actions' values, at next states or of the actions taken.
-
-    Else it is inferred at s itself."""
+    """Whether it is improved where the value hands it over with its actions' values, after each transition,
+    or at the actions taken."""
 
     @property
     def reports(self) -> Sequence[str]:

@@ -43,6 +43,11 @@ class NStep:
         found, target = self._bootstrapped(self.targets["critic"], data, following, objective)
         return fit_critics(self.networks["critic"], data.history, target)._replace(following=found)
 
+    def look(self, state: Tensor, following: Following, objective: Objective) -> Evaluated:
+        """Actions of a posterior at states `[K, R, O]`, valued by the target critics."""
+        del objective
+        return evaluate(self.targets["critic"], state, following(state))
+
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
         critic = self.networks["critic"]
@@ -55,7 +60,7 @@ class NStep:
         """Posterior after the last step of each window with its values, and the targets `[K, B]`."""
         window = _window(data)
         end = returns.last(returns.alive(window.terminated, window.truncated))[..., None, None]
-        state = window.next_state.gather(2, end.expand(-1, -1, 1, window.next_state.shape[-1])).squeeze(2)
+        state = window.following.gather(2, end.expand(-1, -1, 1, window.next_state.shape[-1])).squeeze(2)
         found = evaluate(critic, state, following(state))
         v_last = state_value(found, objective.alpha, evaluation=self.evaluation)
         target: Tensor = seedwise(self._target_of, window.reward, window.terminated, window.truncated, v_last)
@@ -108,6 +113,11 @@ class Retrace:
         history = _window(data).history.flatten(1, 2)
         return fit_critics(self.networks["critic"], history, target)._replace(following=found)
 
+    def look(self, state: Tensor, following: Following, objective: Objective) -> Evaluated:
+        """Actions of a posterior at states `[K, R, O]`, valued by the target critics."""
+        del objective
+        return evaluate(self.targets["critic"], state, following(state))
+
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, with online critics in the targets too."""
         critic = self.networks["critic"]
@@ -121,7 +131,7 @@ class Retrace:
         window = _window(data)
         assert window.pre is not None
         assert window.log_density is not None
-        state = window.next_state.flatten(1, 2)
+        state = window.following.flatten(1, 2)
         found = evaluate(critic, state, following(state))
         v_next = state_value(found, objective.alpha, evaluation=self.evaluation).view_as(window.reward)
         with torch.no_grad():

@@ -108,10 +108,17 @@ class Window(NamedTuple):
     truncated: Tensor
     """1.0 where a time limit ended the episode, so that the target bootstraps, `[K, B, n]`."""
     next_state: Tensor
+    """States after each, `[K, B, n, O]`."""
     pre: Tensor | None
     """Stored actions before the tanh, or one-hot ones, `[K, B, n, A]`; None if no target weighs them."""
     log_density: Tensor | None
     """Log densities that `pre` was drawn with (discrete: probabilities), `[K, B, n]`, nats; or None."""
+
+    @property
+    def following(self) -> Tensor:
+        """States `[K, B, n, O]` after each transition, at which posteriors are wanted: see `followed`."""
+        state = self.history[..., : self.next_state.shape[-1]]
+        return followed(state, self.next_state, self.terminated)
 
 
 class Transitions(NamedTuple):
@@ -129,6 +136,25 @@ class Transitions(NamedTuple):
     """1.0 for transitions that a model is not fitted to, `[K, B]`; None if there is no model."""
     age: Tensor | None = None
     """Steps of the episode before each, `[K, B]`; None if no part asks for them."""
+
+    @property
+    def following(self) -> Tensor:
+        """States `[K, B, O]` after each transition, at which posteriors are wanted: see `followed`."""
+        return followed(self.state, self.next_state, self.terminated)
+
+
+def followed(state: Tensor, next_state: Tensor, terminated: Tensor) -> Tensor:
+    """Next states `[..., O]`, but where the episode ended the state before: no action is taken after it.
+
+    Targets do not read the value there. A posterior that is improved at next states would be improved by
+    values that were never learnt.
+
+    Example:
+        >>> import torch
+        >>> followed(torch.zeros(2, 1), torch.ones(2, 1), torch.tensor([0.0, 1.0])).tolist()
+        [[1.0], [0.0]]
+    """
+    return torch.where(terminated[..., None] > 0, state, next_state)
 
 
 class Stepped(NamedTuple):
@@ -150,6 +176,14 @@ class Evaluated(NamedTuple):
     actions: Weighted
     q: Tensor
     """Values `[K, R, N]` of the actions, or their advantages."""
+
+
+def joined(first: Evaluated, then: Evaluated) -> Evaluated:
+    """Actions at the states of both, with their values."""
+    both = zip(first.actions, then.actions, strict=True)
+    pieces = (torch.cat(pair, dim=1) if isinstance(pair[0], Tensor) else None for pair in both)  # type: ignore[arg-type]
+    state, q = (torch.cat(pair, dim=1) for pair in ((first.state, then.state), (first.q, then.q)))
+    return Evaluated(state, Weighted(*pieces), q)  # type: ignore[arg-type]
 
 
 class Fitted(NamedTuple):

@@ -46,16 +46,22 @@ class TargetQ:
     ) -> Fitted:
         """Critic loss on a minibatch; its targets use the target critics at the policy's actions at s'."""
         del here
-        found = evaluate(self.targets["critic"], data.next_state, following(data.next_state))
+        found = self.look(data.following, following, objective)
         target = self._target(data, found, objective)
         fitted = fit_critics(self.networks["critic"], data.history, target)
         more = {"effective_samples": _effective(found, objective.alpha)} if self.reports else {}
         return fitted._replace(following=found, report={**fitted.report, **more})
 
+    def look(self, state: Tensor, following: Following, objective: Objective) -> Evaluated:
+        """Actions of a posterior at states `[K, R, O]`, valued by the target critics."""
+        del objective
+        return evaluate(self.targets["critic"], state, following(state))
+
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
         critic = self.networks["critic"]
-        target = self._target(data, evaluate(critic, data.next_state, following(data.next_state)), objective)
+        found = evaluate(critic, data.following, following(data.following))
+        target = self._target(data, found, objective)
         return target[:, None] - critic(data.history).squeeze(-1)
 
     def _target(self, data: Transitions, found: Evaluated, objective: Objective) -> Tensor:

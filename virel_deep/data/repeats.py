@@ -18,7 +18,7 @@ from virel_deep.data.actions import ActionRange, actions_of
 from virel_deep.data.functions import function_of
 from virel_deep.data.global_generators import GlobalGenerators
 from virel_deep.data.making import in_one_line, raise_if_asked
-from virel_deep.data.returned import Unusable
+from virel_deep.data.returned import Unusable, parts_of_step
 
 STEPS = 60
 """Steps of each trial episode, or to its end."""
@@ -127,7 +127,7 @@ def _trial(env: gymnasium.Env[Any, Any], seed: int) -> Trial:
             unit = np.eye(actions.size, dtype=np.float32)[rng.integers(actions.size)]
         action = actions.from_unit(unit[None])[0]
         try:
-            observation, reward, terminated, truncated, _ = env.step(action)
+            observation, reward, terminated, truncated, _ = parts_of_step(env.step(action))
         except BaseException as error:
             raise_if_asked(error)
             raise (FirstStepError(error) if not trial.rewards else error) from None

@@ -25,10 +25,7 @@ def checked_step(returned: Any, wanted: NDArray[Any]) -> Returned:
     Raises:
         Unusable: it is no tuple of five, or one of its entries is not what Gymnasium defines.
     """
-    if not (isinstance(returned, tuple) and len(returned) == 5):
-        parts = "(observation, reward, terminated, truncated, info)"
-        raise Unusable(f"its step() must return {parts}; it returned {described(returned)}")
-    seen, reward, terminated, truncated, _ = returned
+    seen, reward, terminated, truncated, _ = parts_of_step(returned)
     if type(reward) is not float:
         reward = _reward(reward)
     if type(terminated) is not bool:
@@ -36,6 +33,18 @@ def checked_step(returned: Any, wanted: NDArray[Any]) -> Returned:
     if type(truncated) is not bool:
         truncated = _flag(truncated, "truncated")
     return Returned(checked_observation(seen, wanted, "step()"), reward, terminated, truncated)
+
+
+def parts_of_step(returned: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """The five parts of what one environment's step() returned.
+
+    Raises:
+        Unusable: it is no tuple of five.
+    """
+    if not (isinstance(returned, tuple) and len(returned) == 5):
+        parts = "(observation, reward, terminated, truncated, info)"
+        raise Unusable(f"its step() must return {parts}; it returned {described(returned)}")
+    return returned
 
 
 def checked_reset(returned: Any, wanted: NDArray[Any]) -> Any:

@@ -3,6 +3,7 @@
 The axes are those of `virel_deep/design/parts.py`. What the parts compute is in docs/deep/.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -38,6 +39,11 @@ class Weighted(Posterior, kind="weighted"):
     def fit(self, others: Mapping[str, Part]) -> None:
         """Raise `InputError` if a part cannot work with actions of the prior, weighted by their values."""
         fit_weights("a weighted posterior", "learned", self.weights, others)
+        budget = others["temperature"]
+        if isinstance(budget, Budget):
+            n = max(1, math.ceil(self.keep * self.samples - 1e-9))
+            rule = f"must be below log {n} for {n} actions with weight, whose divergence is at most that"
+            require(budget.epsilon < math.log(n), "temperature.epsilon", budget.epsilon, rule)
 
 
 def fit_weights(posterior: str, prior: str, weights: Weights, others: Mapping[str, Part]) -> None:

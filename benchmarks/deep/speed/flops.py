@@ -101,10 +101,10 @@ def _gaussian(of: Algorithm, nets: Nets, posterior: Any) -> float:
 
 
 def _weighted(of: Algorithm, nets: Nets, posterior: Any) -> float:
-    """MPO and RERPI: actions of the lagging policy at s', their values, the policy fitted there."""
+    """MPO and RERPI: actions of the lagging policy, their values, its fit, at the first s and all s'."""
     n = of.value.window
-    at_next = nets.policy.forward + int(posterior.samples) * nets.q + nets.policy.fit
-    return n * (at_next + nets.fit) + _retrace(n, nets)
+    at_each = nets.policy.forward + int(posterior.samples) * nets.q + nets.policy.fit
+    return (n + 1) * at_each + n * nets.fit + _retrace(n, nets)
 
 
 def _modelled(of: Algorithm, nets: Nets, posterior: Any) -> float:
@@ -115,7 +115,7 @@ def _modelled(of: Algorithm, nets: Nets, posterior: Any) -> float:
     fits = nets.fit + int(of.value.members) * nets.model.fit  # type: ignore[attr-defined]
     rollout = h * (nets.model.forward + walker.forward) + nets.q
     if of.posterior.kind == "weighted":
-        return nets.policy.forward + samples * rollout + nets.policy.fit + fits
+        return 2 * (nets.policy.forward + samples * rollout + nets.policy.fit) + fits
     observed, acted = nets.n_observation, nets.n_action
     back = nets.critic.slope(observed * (h > 0) + acted) + h * walker.slope(observed)
     back += (h - 1) * nets.model.slope(observed + acted) + nets.model.slope(acted) if h else 0.0

@@ -15,6 +15,7 @@ from tests.support.envs import Dice, registered
 from virel_common.errors import InputError
 from virel_deep.data.first_look import changed_environment, first_look
 from virel_deep.data.global_generators import GlobalGenerators
+from virel_deep.data.repeats import check_repeats
 from virel_deep.design.presets import run_config
 
 
@@ -192,6 +193,14 @@ def test_where_the_first_episode_cannot_start_the_run_is_refused(arguments, what
         looked_at(registered(FailsAtReset, max_episode_steps=9), env_arguments=arguments)
 
 
+class FourValues(Plain):
+    """Has the step of the old Gym."""
+
+    def step(self, action):
+        seen, reward, terminated, truncated, info = super().step(action)
+        return seen, reward, terminated or truncated, info
+
+
 class FailsAtStep(Plain):
     """Raises an error at step `last`."""
 
@@ -355,3 +364,9 @@ def test_what_changed_alike_in_several_tasks_is_said_once():
     config = run_config("sac", env, steps=10, seeds=(0,), tasks=tasks, copies=2, **every)
     was = [one | {"class": "Other"} for one in first_look(config).record]
     assert len(changed_environment(was, config)) == 1
+
+
+def test_a_step_of_four_values_is_told_as_what_it_is():
+    rule = r"`env` must be an environment that can take a step; its step\(\) must return \(observation, .*"
+    with pytest.raises(InputError, match=f"^{rule}; it returned a tuple of 4$"):
+        check_repeats(FourValues(), "four", FourValues)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.deep import (
+    algorithm_of,
     assert_same,
     metrics,
     quiet,
@@ -13,6 +14,7 @@ from tests.support.deep import (
 )
 from tests.support.envs import Dice, Script, registered
 from virel_deep.run.trainer import Trainer
+from virel_deep.run.training.failures import SeedFailure, check_report
 from virel_deep.storage.checkpoint import load
 
 PENDULUM = "InvertedPendulum-v5"
@@ -130,3 +132,12 @@ def test_an_exploding_critic_is_told_from_one_where_rewards_are_rare(tmp_path):
     failure = json.loads((tmp_path / "seed-1/failure.json").read_text())
     assert (failure["step"], failure["what"]) == (60, "diverged")
     assert failure["detail"].startswith("mean Q is ")
+
+
+def test_values_that_the_entropy_of_uniform_actions_explains_are_no_divergence():
+    # Rewards 0, six actions, alpha = 30: the optimal soft Q is gamma alpha 6 log 2 / (1 - gamma) = 12,352
+    algorithm = algorithm_of("sql", gamma=0.99)
+    report = {"q": 12_352.0, "entropy": 0.0, "temperature": 30.0}
+    check_report(report, 1000, algorithm, 0.0, n_action=6)
+    with pytest.raises(SeedFailure, match="what rewards allow"):
+        check_report(report | {"temperature": 0.01}, 1000, algorithm, 0.0, n_action=6)

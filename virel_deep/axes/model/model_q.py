@@ -74,16 +74,20 @@ class ModelQ:
         """Losses of model and critics on a minibatch; the targets are the target critics, expanded."""
         del here
         of_model, report = self.world.fit(data)
-        found = self._evaluated(self.targets["critic"], data, following, objective)
+        found = self.look(data.following, following, objective)
         fitted = fit_critics(self.networks["critic"], data.history, self._target(data, found, objective))
         return fitted._replace(
             loss=fitted.loss + of_model, report={**fitted.report, **report}, following=found
         )
 
+    def look(self, state: Tensor, following: Following, objective: Objective) -> Evaluated:
+        """Actions of a posterior at states `[K, R, O]`, valued by the expanded target critics."""
+        return self._evaluated(self.targets["critic"], state, following, objective)
+
     def online_td_error(self, data: Transitions, following: Following, objective: Objective) -> Tensor:
         """TD errors `[K, C, N]` of the critics, bootstrapped from online critics instead of target copies."""
         critic = self.networks["critic"]
-        target = self._target(data, self._evaluated(critic, data, following, objective), objective)
+        target = self._target(data, self._evaluated(critic, data.following, following, objective), objective)
         return target[:, None] - critic(data.history).squeeze(-1)
 
     def _through_model(self, critic: Network, objective: Objective, walk: Walk, noise: Noise) -> QOf:
@@ -98,20 +102,20 @@ class ModelQ:
         return q_of
 
     def _evaluated(
-        self, critic: Network, data: Transitions, following: Following, objective: Objective
+        self, critic: Network, state: Tensor, following: Following, objective: Objective
     ) -> Evaluated:
-        """Posterior at next states, or the prior in its place, with its actions' values."""
+        """Posterior at states `[K, R, O]`, or the prior in its place, with its actions' values."""
         if self._by_prior:
             with torch.no_grad():
                 walk, noise = self._prior_walk(objective), following.noise["following"]
-                actions = walk(data.next_state, noise, objective)
+                actions = walk(state, noise, objective)
         else:
-            actions = following(data.next_state)
+            actions = following(state)
         if not self.horizon:
-            return evaluate(critic, data.next_state, actions)
+            return evaluate(critic, state, actions)
         with torch.no_grad():
             q_of = self._through_model(critic, objective, following.walk, following.noise)
-            return Evaluated(data.next_state, actions, q_of(data.next_state, actions.action))
+            return Evaluated(state, actions, q_of(state, actions.action))
 
     @staticmethod
     def _prior_walk(objective: Objective) -> Walk:

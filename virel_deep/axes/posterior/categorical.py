@@ -74,7 +74,7 @@ class Proposer(Weighing, Protocol):
 
 
 class Enumerated(ByWeights):
-    """Actions at the next states, weighted by p exp(Q / alpha) / Z (MPO, Eq. (8)), or by p and rank (RERPI).
+    """Actions weighted by p exp(Q / alpha) / Z (MPO, Eq. (8)), or by p and rank (RERPI).
 
     The targets evaluate the prior itself, by the same actions at their probabilities; the prior acts.
 

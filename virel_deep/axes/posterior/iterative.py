@@ -43,7 +43,7 @@ class Iterative:
         first_std: standard deviation before the tanh that inference starts from; the mean is 0.
     """
 
-    at_next = False
+    at_state, at_next = True, False
     reports = measured = ("amortisation_gap",)
 
     def __init__(self, settings: inference.Iterative, policy: Network, *, first_std: float) -> None:

@@ -11,7 +11,7 @@ from virel_deep.axes.tensors import Weighted, seed_mean
 class Pathwise:
     """Base class of posteriors whose parameters are learnt through their weighted actions, at s itself."""
 
-    at_next = False
+    at_state, at_next = True, False
     reports: tuple[str, ...] = ()
 
     def improve(self, posterior: Weighted, q: Tensor, alpha: Tensor) -> Weighted:  # noqa: ARG002

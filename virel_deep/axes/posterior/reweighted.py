@@ -23,14 +23,17 @@ class Weighing(Protocol):
 
 
 class ByWeights:
-    """Base class of posteriors that are a prior's actions at the next states with weights by their values.
+    """Base class of posteriors that are a prior's actions with weights by their values.
+
+    They are wanted at the next states, where the targets need the same actions and values, and at the states
+    of the minibatch (of windows: at the first ones), where episodes may begin.
 
     Args:
         prior: whose actions they are.
         weigh: weights of the actions, from their log weights in the prior, values and the temperature.
     """
 
-    at_next = True
+    at_state = at_next = True
     reports = ("effective_samples",)
 
     def __init__(self, prior: Weighing, weigh: Callable[[Tensor, Tensor, Tensor], Tempered]) -> None:
@@ -74,7 +77,7 @@ class Proposer(Weighing, Protocol):
 
 
 class Reweighted(ByWeights):
-    """Actions of the prior at the next states, weighted by softmax(Q / alpha) (MPO, Eq. (8)) or rank (RERPI).
+    """Actions of the prior, weighted by softmax(Q / alpha) (MPO, Eq. (8)) or by rank (RERPI).
 
     The targets evaluate the prior itself, by the same actions at equal weights; the prior's policy acts.
 

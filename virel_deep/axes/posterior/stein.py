@@ -24,7 +24,7 @@ class Stein:
         policy: network from a state and A noises to A outputs.
     """
 
-    at_next = False
+    at_state, at_next = True, False
     reports: tuple[str, ...] = ()
 
     def __init__(self, settings: inference.Stein, policy: Network) -> None:

@@ -61,7 +61,7 @@ class Taken:
         law: distribution of the actions.
     """
 
-    at_next = True
+    at_state, at_next = False, True
     noise: Mapping[str, Draw] = {}
 
     def __init__(self, law: Law) -> None:

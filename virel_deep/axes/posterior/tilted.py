@@ -34,7 +34,7 @@ class Tilted:
 
     def __init__(self, n_action: int, *, at_next: bool = False) -> None:
         """Make a posterior without parameters."""
-        self._n_action, self.at_next = n_action, at_next
+        self._n_action, self.at_state, self.at_next = n_action, not at_next, at_next
         self.networks: Mapping[str, Network] = {}
         self.targets: Mapping[str, Network] = {}
 

@@ -1,5 +1,6 @@
 """When a seed can't continue: its policy or critic has diverged, or an environment failed."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,26 +44,32 @@ def check_action(action: NDArray[np.float32], step: int) -> None:
         raise SeedFailure("diverged", f"the policy's action is not finite at step {step}: {action.tolist()}")
 
 
-def check_report(report: Mapping[str, float], step: int, algorithm: Algorithm, largest_reward: float) -> None:
+def check_report(
+    report: Mapping[str, float], step: int, algorithm: Algorithm, largest_reward: float, *, n_action: int
+) -> None:
     """Raise `SeedFailure` if a reported value is not finite, or the critic far beyond any possible value."""
     bad = {name: value for name, value in report.items() if not np.isfinite(value)}
     if bad:
         raise SeedFailure("diverged", f"values are not finite at step {step}: {bad}")
-    if report and abs(report["q"]) > largest_value(report, algorithm, largest_reward):
+    if report and abs(report["q"]) > largest_value(report, algorithm, largest_reward, n_action=n_action):
         detail = f"mean Q is {report['q']:.3g} at step {step}, over {DIVERGED:g} times what rewards allow"
         raise SeedFailure("diverged", detail)
 
 
-def largest_value(report: Mapping[str, float], algorithm: Algorithm, largest_reward: float) -> float:
+def largest_value(
+    report: Mapping[str, float], algorithm: Algorithm, largest_reward: float, *, n_action: int
+) -> float:
     """Bound on the mean Q beyond which the critic counts as diverged.
 
     Args:
         report: means of an update's metrics.
         algorithm: algorithm of the run.
         largest_reward: largest absolute reward so far, unscaled.
+        n_action: A; the optimal soft value has up to A log 2 nats a step, which no policy's entropy tells.
     """
     a_step = algorithm.reward_scale * largest_reward
     if algorithm.value.evaluation != "hard":
-        nats = max(abs(report["entropy"]), abs(report.get("prior_kl", 0.0)))
+        of_uniform = n_action * math.log(2) if algorithm.value.evaluation == "optimal" else 0.0
+        nats = max(abs(report["entropy"]), abs(report.get("prior_kl", 0.0)), of_uniform)
         a_step += report["temperature"] * nats
     return DIVERGED * max(a_step, LEAST_REWARD) / (1 - algorithm.gamma)

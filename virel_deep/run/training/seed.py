@@ -115,7 +115,8 @@ class SeedRun:
         mean_return = float(np.mean(self.returns)) if self.returns else None
         self.returns.clear()
         self.log.write(step, "train", {"return": mean_return, **report, "steps_per_second": steps_per_second})
-        check_report(report, step, self.config.algorithm, self.largest_reward)
+        n_action = self.envs.action_size
+        check_report(report, step, self.config.algorithm, self.largest_reward, n_action=n_action)
 
     def acts_by(self, networks: SeedState) -> dict[str, Any]:
         """What the seed acts by: its networks, and the moments of its observations if it normalises them."""
