@@ -129,7 +129,7 @@ def test_enumerated_actions_have_the_weights_and_the_divergence_of_exact_mpo():
     for settings in ({"eta": 0.7}, {"epsilon": 0.05}):
         prior, epsilon = np.full((3, 3), 1 / 3), settings.get("epsilon")
         for step, _ in zip(mpo(mdp, **settings), range(6), strict=False):
-            log_prior, q = torch.from_numpy(prior).log(), torch.from_numpy(step.q)
+            log_prior, q = torch.tensor(prior).log(), torch.tensor(step.q)
 
             def slope(eta, log_prior=log_prior, q=q, epsilon=epsilon):
                 found = tempered_weights(log_prior, q, torch.tensor([eta], dtype=torch.float64))
