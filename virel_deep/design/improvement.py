@@ -22,7 +22,7 @@ class Weighted(Posterior, kind="weighted"):
     """Actions drawn from the prior's lagging copy, with weights by their values: E-step of MPO and RERPI."""
 
     samples: int = 20
-    """Actions per state; those at the next states serve the critics' targets and the E-step alike."""
+    """Actions per state; those at the next states serve the E-step and the critics' targets alike."""
     keep: float = 1.0
     """Share of a state's actions, those of largest Q, that has weight, in (0, 1]; at least one."""
     weights: Literal["softmax", "rank"] = added("softmax")
