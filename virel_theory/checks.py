@@ -47,6 +47,13 @@ def as_real(x: ArrayLike, *, name: str) -> Array:
         raise InputError(f"`{name}` must be an array of real numbers; found {shown(x)}") from None
 
 
+def read_only_copy(x: Array) -> Array:
+    """Return a copy of `x` that refuses to be written to: neither shares memory with the other."""
+    out = np.array(x)
+    out.flags.writeable = False
+    return out
+
+
 def as_number(x: ArrayLike, *, name: str) -> float:
     """Return `x` as a float; `nan` and infinities are accepted."""
     if isinstance(x, float):
@@ -93,6 +100,11 @@ def as_positive(x: ArrayLike, *, name: str) -> float:
 def is_one_of(value: object, names: Collection[str]) -> bool:
     """Whether a value is one of several names; what is no text is none of them."""
     return isinstance(value, str) and value in names
+
+
+def require_flag(value: object, *, name: str) -> None:
+    """Raise `InputError` unless `value`, the argument called `name`, is a truth value."""
+    require(isinstance(value, bool | np.bool_), name, value, "must be True or False")
 
 
 def as_generator(rng: Any, *, name: str = "rng") -> np.random.Generator:

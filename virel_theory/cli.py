@@ -26,7 +26,7 @@ from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
 from virel_theory.models.goals import goal_states, has_labels, state_numbers
 from virel_theory.models.load import load_problem
-from virel_theory.objectives import OBJECTIVES, Answer
+from virel_theory.objectives import OBJECTIVES, Answer, value_rows
 from virel_theory.output import Bar, check_writable, policy_summary, refusing_a_full_disk, round_up
 from virel_theory.solve_options import DISCOUNTED, SolveConfig, check_objective
 from virel_theory.solvers.solution import Solution, SolverInterrupted, Status
@@ -167,12 +167,12 @@ def sizes(name: str, mdp: TabularMDP) -> str:
 
 def summary(mdp: TabularMDP, solution: Solution, *, sense: Sense, seconds: float) -> dict[str, str]:
     """Printed rows that describe a solution: values, policy, error bound, status and method."""
-    value = solution.value
+    rows, error = value_rows(mdp, solution.value, solution.error_bound)
     return {
-        "value at start": f"{mdp.initial @ value:.10g} ({sense})",
-        "value over states": f"{value.min():.10g} to {value.max():.10g}",
+        **rows,
+        "value at start": f"{rows['value at start']} ({sense})",
         "policy": policy_summary(solution.policy),
-        "error bound": f"{round_up(solution.error_bound)} on every value, guaranteed",
+        "error bound": f"{error} on every value, guaranteed",
         "status": f"{solution.status.name}: {solution.status.text}",
         "method": f"{solution.method}, {solution.n_steps} steps, {seconds:.3g} s, {solution.threads}",
     }

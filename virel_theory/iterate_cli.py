@@ -24,7 +24,7 @@ from virel_theory.mdp.storage import atomic_npz
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
 from virel_theory.models.load import load_problem
-from virel_theory.output import check_writable, refusing_a_full_disk, round_up
+from virel_theory.output import check_writable, refusing_a_full_disk, round_up, with_error
 from virel_theory.variational.core.iterate import Iterate
 from virel_theory.variational.record import Record, as_costs
 from virel_theory.variational.run import iterate
@@ -32,7 +32,7 @@ from virel_theory.variational.settings import described, parse_settings, setting
 from virel_theory.variational.table import ROWS, algorithm_row
 
 PROG = "virel iterate"
-HEAD = f"{'step':>6} {'value':>17} {'error':>9} {'KL, nats':>12} {'temperature':>12} {'bound':>9}"
+HEAD = f"{'step':>6} {'value':>19} {'error':>9} {'KL, nats':>12} {'temperature':>12} {'bound':>9}"
 LARGE = 20_000
 """States of a sparse MDP above which a direct solve per iteration may take minutes."""
 Drawer = Callable[[Record, Path, str], Sequence[Path]]
@@ -160,7 +160,7 @@ def printer(steps: int) -> Iterator[Callable[..., None]]:
     screen = Console(stderr=not on_terminal)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("", total=steps)
+        task = progress.add_task("", total=min(steps, sys.maxsize))
 
         def show(line: str, done: int = 0) -> None:
             if on_terminal:
@@ -173,8 +173,9 @@ def printer(steps: int) -> Iterator[Callable[..., None]]:
 
 
 def line_of(x: Iterate) -> str:
-    """Printed row of an iterate; the two bounds are rounded up, so that they are still bounds."""
-    numbers = f"{x.step:>6} {x.value:>17.10g} {round_up(x.error):>9} {x.kl:>12.6g} {x.temperature:>12.6g}"
+    """Printed row of an iterate; the error is a bound for the printed value, the bound is rounded up."""
+    (value,), error = with_error([x.value], x.error)
+    numbers = f"{x.step:>6} {value:>19} {error:>9} {x.kl:>12.6g} {x.temperature:>12.6g}"
     return f"{numbers} {round_up(x.bound):>9}"
 
 

@@ -3,6 +3,7 @@
 No mathematics here.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, U
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.from_qvbs import Sense
-from virel_theory.output import policy_summary, round_up
+from virel_theory.output import policy_summary, with_error
 from virel_theory.solvers.solution import Solved, Status
 from virel_theory.undiscounted.average_reward import average_reward
 from virel_theory.undiscounted.finite_horizon import finite_horizon
@@ -49,11 +50,12 @@ def solve_finite_horizon(
     assert horizon is not None
     assert goal is None
     found = finite_horizon(mdp, horizon, sense=sense, **options)
+    values, bound = value_rows(mdp, found.value[0], found.error_bound)
     rows = {
         "objective": f"total of {horizon} steps ({sense})",
-        **value_rows(mdp, found.value[0]),
+        **values,
         "first step": policy_summary(found.policy[0]),
-        **ended_rows(found, "every value"),
+        **ended_rows(found, "every value", bound),
     }
     return _answer(rows, found, ("value", "policy"))
 
@@ -74,11 +76,12 @@ def solve_average(mdp: TabularMDP, *, goal: None, sense: str, **options: Any) ->
     """Solve for the reward per step; `goal` is None, as it is a property of the MDP here."""
     assert goal is None
     found = average_reward(mdp, sense=sense, **options)
+    (gain,), bound = with_error([found.gain], found.error_bound)
     rows = {
         "objective": f"average per step ({sense})",
-        "gain": f"{found.gain:.10g} from every state",
+        "gain": f"{gain} from every state",
         "policy": policy_summary(found.policy),
-        **ended_rows(found, "the gain"),
+        **ended_rows(found, "the gain", bound),
     }
     return _answer(rows, found, ("gain", "lower", "upper", "bias", "policy"))
 
@@ -92,16 +95,28 @@ OBJECTIVES: dict[str, Objective] = {
 """Objectives of `virel solve` besides the discounted one, by the names of `--objective`."""
 
 
-def value_rows(mdp: TabularMDP, value: Array) -> dict[str, str]:
-    """Printed rows about values `[S]`, some of which may be infinite."""
-    possible = mdp.initial > 0
-    at_start = float(mdp.initial[possible] @ value[possible]) if _adds_up(value[possible]) else np.nan
+def value_rows(mdp: TabularMDP, value: Array, error: float) -> tuple[dict[str, str], str]:
+    """Printed rows about values `[S]`, some of which may be infinite; the bound on the printed numbers."""
     finite = value[np.isfinite(value)]
-    over = f"{finite.min():.10g} to {finite.max():.10g}" if len(finite) > 0 else "none is finite"
+    ends = [finite.min(), finite.max()] if len(finite) > 0 else []
+    at_start, rounding = _at_start(mdp, value)
+    (start, *texts), bound = with_error([at_start, *ends], error + rounding)
+    over = " to ".join(texts) or "none is finite"
     for x in (np.inf, -np.inf):
         n = int((value == x).sum())
         over += f", {x:g} in {n} states" if n else ""
-    return {"value at start": f"{at_start:.10g}", "value over states": over}
+    return {"value at start": start, "value over states": over}, bound
+
+
+def _at_start(mdp: TabularMDP, value: Array) -> tuple[float, float]:
+    """Mean of the values over the first state, and a bound on its rounding; NaN if both infinities occur."""
+    possible = mdp.initial > 0
+    weights, values = mdp.initial[possible], value[possible]
+    if not np.isfinite(values).all():
+        return (float(weights @ values) if _adds_up(values) else np.nan), 0.0
+    exact = bool((weights == 1).all())
+    # Each product and the sum of the exactly summed products are rounded once, by half an ulp.
+    return math.fsum(weights * values), 0.0 if exact else U * float(weights @ np.abs(values))
 
 
 def _adds_up(value: Array) -> bool:
@@ -109,20 +124,21 @@ def _adds_up(value: Array) -> bool:
     return not (np.isposinf(value).any() and np.isneginf(value).any())
 
 
-def ended_rows(found: Solved, what: str) -> dict[str, str]:
-    """Printed rows about the guarantee and the end of a solver."""
+def ended_rows(found: Solved, what: str, bound: str) -> dict[str, str]:
+    """Printed rows about the guarantee, whose bound is given as a text, and the end of a solver."""
     return {
-        "error bound": f"{round_up(found.error_bound)} on {what}, guaranteed",
+        "error bound": f"{bound} on {what}, guaranteed",
         "status": f"{found.status.name}: {found.status.text}",
     }
 
 
 def _bounded(mdp: TabularMDP, found: BoundedSolution, objective: str) -> Answer:
+    values, bound = value_rows(mdp, found.value, found.error_bound)
     rows = {
         "objective": objective,
-        **value_rows(mdp, found.value),
+        **values,
         "policy": policy_summary(found.policy),
-        **ended_rows(found, "every finite value"),
+        **ended_rows(found, "every finite value", bound),
     }
     return _answer(rows, found, ("value", "q", "policy", "lower", "upper"))
 

@@ -1,9 +1,11 @@
 """What the commands print and write: bounds as text, policies in a line, paths that are checked first."""
 
+import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from decimal import ROUND_CEILING, Context
+from decimal import ROUND_CEILING, Context, Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +20,8 @@ from virel_common.files import StorageError
 from virel_common.terminal import ignore_broken_stderr
 
 ACTIONS_SHOWN = 5
+DIGITS_LEAST = 6
+"""Digits of a printed value, however large its error may be."""
 PATIENCE_S = 1.0
 """Seconds after which a bar shows how far a solve is."""
 
@@ -119,6 +123,37 @@ def refusing_a_full_disk(out: Path, *, name: str) -> Iterator[None]:
         ) from None
 
 
-def round_up(x: float) -> str:
+def round_up(x: float | Fraction) -> str:
     """Text of the bound `x` with three significant digits, rounded up, so that it is still a bound."""
-    return f"{float(Context(prec=3, rounding=ROUND_CEILING).create_decimal_from_float(x)):.3g}"
+    up = Context(prec=3, rounding=ROUND_CEILING)
+    if isinstance(x, Fraction):
+        return f"{float(up.divide(Decimal(x.numerator), Decimal(x.denominator))):.3g}"
+    return f"{float(up.create_decimal_from_float(x)):.3g}"
+
+
+def with_error(values: Sequence[float], error: float) -> tuple[list[str], str]:
+    """Texts of values and of the bound `error` on the errors of all, which holds for the texts too.
+
+    A text has at least `DIGITS_LEAST` digits, and so many that its rounding is at most a tenth of `error`;
+    the rounding is added to the bound.
+    """
+    texts = [_text(float(x), error) for x in values]
+    finite = [(text, x) for text, x in zip(texts, values, strict=True) if math.isfinite(x)]
+    if not math.isfinite(error):
+        return texts, round_up(error)
+    rounding = max((_rounding(text, x) for text, x in finite), default=Fraction(0))
+    return texts, round_up(Fraction(error) + rounding)
+
+
+def _text(x: float, error: float) -> str:
+    """Shortest decimal text of `x` that `with_error` allows; with 17 digits nothing of a float is lost."""
+    texts = (f"{x:.{digits}g}" for digits in range(DIGITS_LEAST, 17))
+    if not math.isfinite(x) or not math.isfinite(error):
+        return next(texts)
+    fits = (text for text in texts if float(text) == x or 10 * _rounding(text, x) <= error)
+    return next(fits, f"{x:.17g}")
+
+
+def _rounding(text: str, x: float) -> Fraction:
+    """Distance of a finite float from its decimal text."""
+    return abs(Fraction(text) - Fraction(float(x)))

@@ -2,9 +2,12 @@
 
 import errno
 import json
+import math
 import os
+import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,11 @@ import pytest
 from verify.commands.solve import main_solve as main_certified
 from virel_theory import cli
 from virel_theory.cli import main_solve, round_up
+from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.models.draw import garnet
 from virel_theory.models.draw import ring as ring_mdp
 from virel_theory.models.textbook import puterman_two_state
+from virel_theory.output import with_error
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "mdps"
@@ -114,7 +119,7 @@ def test_a_prism_model_is_a_source(tmp_path, capsys):
     tra.write_text("2 3 4\n0 0 0 0.5\n0 0 1 0.5\n0 1 1 1\n1 0 1 1\n")
     tra.with_suffix(".lab").write_text('0="init" 1="goal"\n0: 0\n1: 1\n')
     assert main_solve([str(tra), "--gamma", "0.5", "--goal", "goal", "--sense", "min"]) == 0
-    assert "value at start 0.6666666667 (min)" in words(capsys.readouterr().out)  # v = 1/2 + v/4
+    assert "value at start 0.666666666666666" in words(capsys.readouterr().out)  # v = 1/2 + v/4
 
 
 def test_a_missed_tolerance_is_status_1_and_the_bound_is_still_written(tmp_path, capsys):
@@ -230,6 +235,44 @@ def test_an_interrupt_is_status_130(puterman, capsys, monkeypatch):
 @pytest.mark.parametrize("x", [0.0, 1.2341e-13, 9.9999, 1e300, 0.1, 123.0, 2.675e-9, float("inf")])
 def test_a_printed_bound_is_never_below_the_bound(x):
     assert x <= float(round_up(x)) <= x * 1.01
+
+
+VALUES = [17.565864853749996, 2 / 3, -1e-7 / 3, 12345678.9, 0.0, 9.0, 0.1, -1e300, 5e-324]
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-300, 3.92e-13, 1e-8, 0.3, 5e7])
+def test_a_printed_error_covers_the_rounding_of_the_printed_values(error):
+    texts, bound = with_error(VALUES, error)
+    for text, x in zip(texts, VALUES, strict=True):
+        assert abs(Fraction(text) - Fraction(x)) + Fraction(error) <= Fraction(bound)
+        (one,), alone = with_error([x], error)
+        assert one == text
+        half_an_ulp = Fraction(math.ulp(x)) / 2  # what 17 digits, or a text that reads as x, leave
+        allowed = Fraction(error) + max(Fraction(error) / 10, half_an_ulp)
+        assert Fraction(alone) <= Fraction(101, 100) * allowed  # 3 digits of the bound: 1 %
+
+
+def test_a_value_has_as_many_digits_as_its_error_warrants():
+    found = [with_error([17.565864853749996], error)[0][0] for error in (0.0, 3.92e-13, 1e-8, 1e-3, 5.0)]
+    assert found == ["17.565864853749996", "17.56586485375", "17.565864854", "17.5659", "17.5659"]
+
+
+def test_values_and_errors_that_are_not_finite_are_printed():
+    assert with_error([1 / 3, math.inf], math.inf) == (["0.333333", "inf"], "inf")
+    assert with_error([math.inf, -math.inf], 1e-9) == (["inf", "-inf"], round_up(1e-9))
+
+
+def test_the_printed_bound_covers_every_printed_value(tmp_path, capsys):
+    """One state per action reward 1/3, 1/7: V = r / (1 - 1/2), started with probabilities 0.3 and 0.7."""
+    mdp = TabularMDP([[[1.0, 0.0]], [[0.0, 1.0]]], [[1 / 3], [1 / 7]], 0.5, initial=[0.3, 0.7])
+    mdp.save(tmp_path / "two.npz")
+    assert main_solve([str(tmp_path / "two.npz")]) == 0
+    out = words(capsys.readouterr().out)
+    pattern = "value at start ([^ ]+) .*value over states ([^ ]+) to ([^ ]+) .*?error bound ([^ ]+)"
+    start, low, high, bound = map(Fraction, re.search(pattern, out).groups())
+    a, b, p = Fraction(1 / 3) * 2, Fraction(1 / 7) * 2, Fraction(0.3)
+    for found, true in ((start, p * a + Fraction(0.7) * b), (low, b), (high, a)):
+        assert abs(found - true) <= bound < Fraction("1e-8")
 
 
 def test_the_command_runs_as_a_user_types_it(puterman):

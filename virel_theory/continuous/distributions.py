@@ -4,7 +4,9 @@ Each has a density (unless it has an atom), a differential entropy and expectati
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,10 +23,10 @@ from virel_theory.continuous.quadrature import (
     refine,
 )
 
-REACH = 40.0  # standard deviations after which a Gaussian's tail is below 1e-349
-LOG_2PI = math.log(2 * math.pi)
 FALLS = np.array([0.0, 1.0, 4.0, 12.0, 24.0, 45.0])
-"""Edges of the panels of a truncated Gaussian, as falls of its log density; e^-45 is below rounding."""
+"""Edges of the panels of a Gaussian, as falls of its log density; e^-45 is below rounding."""
+LAST_FALL = 745.0
+"""Fall of the log density after which a density is 0 in float64, where expectations end."""
 
 
 @dataclass(frozen=True)
@@ -143,19 +145,7 @@ def log_density(p: Distribution, x: ArrayLike) -> Array:
         [-0.6931, -inf]
     """
     require_distribution(p)
-    points = as_real(x, name="x")
-    if isinstance(p, Mixture):
-        terms = [math.log(w) + log_density(part, points) for w, part in p.support]
-        mixed: Array = logsumexp(terms, axis=0)
-        return mixed
-    require(not isinstance(p, Atom), "p", p, "must have a density, hence no atom")
-    assert not isinstance(p, Atom)
-    inside = (points >= p.low) & (points <= p.high)
-    if isinstance(p, Uniform):
-        return np.where(inside, -math.log(p.high - p.low), -np.inf)
-    with np.errstate(over="ignore"):  # points so far out that the density is 0
-        fall = _fall(_start(p), abs(points - _top(p)) / p.sigma)
-    return np.where(inside, -fall - math.log(p.sigma) - _log_z_and_mean_fall(p)[0], -np.inf)
+    return _log_density(p, 0.0, as_real(x, name="x"))
 
 
 def differential_entropy(p: Distribution) -> Quadrature:
@@ -172,9 +162,7 @@ def differential_entropy(p: Distribution) -> Quadrature:
     if has_atom(p):
         return Quadrature(-math.inf, 0.0, True)
     if isinstance(p, Mixture):
-        panels = plain_panels(lambda x: _minus_p_log_p(p, x))
-        totals, errors = refine(panels, _edges(p), scale=np.ones(2), rtol=1e-13)
-        return Quadrature(float(totals[1]), float(errors[1]), False)
+        return _mixture_entropy(p)
     assert isinstance(p, Uniform | Gaussian)
     terms = [math.log(p.high - p.low)] if isinstance(p, Uniform) else _gaussian_entropy(p)
     return Quadrature(sum(terms), 1e-15 * (8 + sum(map(abs, terms))), True)
@@ -197,10 +185,7 @@ def expectation(phi: Function, p: Distribution) -> float:
         return float(phi(np.array([p.point]))[0])
     if isinstance(p, Mixture):
         return float(sum(w * expectation(phi, part) for w, part in p.support))
-    if isinstance(p, Gaussian) and math.isfinite(p.low) and math.isfinite(p.high):
-        return _truncated_expectation(phi, p)
-    panels = plain_panels(lambda x: phi(x) * np.exp(log_density(p, x)))
-    return float(refine(panels, _edges(p), scale=np.ones(2), rtol=1e-13)[0][1])
+    return float(sum(_mean(lambda at, u: phi(at.actions(u)), piece).value for piece in _pieces(p)))
 
 
 def has_atom(p: Distribution) -> bool:
@@ -213,13 +198,6 @@ def has_atom(p: Distribution) -> bool:
     if isinstance(p, Mixture):
         return any(has_atom(part) for _, part in p.support)
     return isinstance(p, Atom)
-
-
-def _minus_p_log_p(p: Distribution, x: Array) -> Array:
-    """Integrand `-p log p` of the differential entropy at the points `x`, 0 outside the support."""
-    log_p = log_density(p, x)
-    finite = np.where(np.isneginf(log_p), 0.0, log_p)
-    return np.where(np.isneginf(log_p), 0.0, -np.exp(finite) * finite)
 
 
 # A truncated Gaussian is written about the point x0 of its interval that is nearest its mean: at a distance
@@ -251,10 +229,11 @@ def _sides(p: Gaussian, falls: Array) -> list[tuple[float, Array]]:
     return [(side, np.append(u[u < width], min(width, u[-1]))) for side, width in widths.items() if width > 0]
 
 
-def _log_z_and_mean_fall(p: Gaussian) -> tuple[float, float]:
-    r"""Logarithm of $Z = \int e^{-f(u)} du$, f the fall and $p = e^{-f}/(\sigma Z)$, and the mean of f."""
+@lru_cache(maxsize=256)
+def _z_and_mean_fall(p: Gaussian) -> tuple[float, float]:
+    r"""Integral $Z = \int e^{-f(u)} du$, f the fall and $p = e^{-f}/(\sigma Z)$, and the mean of f."""
     if math.isinf(p.low) and math.isinf(p.high):
-        return LOG_2PI / 2, 0.5
+        return math.sqrt(2 * math.pi), 0.5
     nodes, weights = gauss_legendre(N_NODES)
     c, z, total = _start(p), 0.0, 0.0
     for _, u in _sides(p, FALLS):
@@ -262,35 +241,113 @@ def _log_z_and_mean_fall(p: Gaussian) -> tuple[float, float]:
         fall = _fall(c, u[:-1, None] + h * (1 + nodes))
         tilt = h * weights * np.exp(-fall)
         z, total = z + float(tilt.sum()), total + float((tilt * fall).sum())
-    return math.log(z), total / z
+    return z, total / z
 
 
 def _gaussian_entropy(p: Gaussian) -> list[float]:
     """Terms whose sum is the differential entropy of a Gaussian, truncated or not, in nats."""
-    return [math.log(p.sigma), *_log_z_and_mean_fall(p)]
+    z, mean_fall = _z_and_mean_fall(p)
+    return [math.log(p.sigma), math.log(z), mean_fall]
 
 
-def _truncated_expectation(phi: Function, p: Gaussian) -> float:
-    """Expectation of a function under a Gaussian on a finite interval, by quadrature over u."""
-    c, top, (log_z, _) = _start(p), _top(p), _log_z_and_mean_fall(p)
-    mean = 0.0
-    for side, edges in _sides(p, np.append(FALLS, 745.0)):
-
-        def integrand(u: Array, side: float = side) -> Array:
-            return phi(np.clip(top + side * p.sigma * u, p.low, p.high)) * np.exp(-_fall(c, u) - log_z)
-
-        mean += float(refine(plain_panels(integrand), edges, scale=np.ones(2), rtol=1e-13)[0][1])
-    return mean
+# Integrals are taken over the distance u, so that neither a far nor a narrow density falls between two
+# panels or two float64 numbers. Where a density is needed at actions of another, as in a mixture, an action
+# is a pair (origin, offset) for the same reason.
 
 
-def _edges(p: Distribution) -> Array:
-    """Edges of a density's first quadrature panels: ends of its parts, multiples of sigma about a mean."""
-    if isinstance(p, Mixture):
-        return np.unique(np.concatenate([_edges(part) for _, part in p.support]))
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One side of a density, as the density `mass(u)` of u >= 0, where the action is `origin + scale u`.
+
+    `edges` are those of the first panels of u, from 0 to where the density ends.
+    """
+
+    of: Gaussian | Uniform
+    origin: float
+    scale: float
+    edges: Array
+    mass: Callable[[Array], Array]
+
+    def offsets(self, u: Array) -> Array:
+        """Distances of actions from `origin`, within the interval of the density."""
+        out: Array = np.clip(self.scale * u, self.of.low - self.origin, self.of.high - self.origin)
+        return out
+
+    def actions(self, u: Array) -> Array:
+        """Actions, rounded to float64 numbers of the interval."""
+        out: Array = np.clip(self.origin + self.scale * u, self.of.low, self.of.high)
+        return out
+
+
+def _pieces(p: Gaussian | Uniform) -> Iterator[_Piece]:
+    """Sides of a density whose integrals sum to the integral over the whole interval."""
     if isinstance(p, Uniform):
-        return np.linspace(p.low, p.high, 5)
-    assert isinstance(p, Gaussian)
-    grid = p.mean + p.sigma * np.array([-REACH, -10, -5, -2, 0, 2, 5, 10, REACH])
-    inside = grid[(grid > p.low) & (grid < p.high)]
-    ends = [end for end in (p.low, p.high) if math.isfinite(end)]
-    return np.unique(np.concatenate([inside, ends]))
+        yield _Piece(p, p.low, p.high - p.low, np.linspace(0.0, 1.0, 5), np.ones_like)
+        return
+    c, (z, _) = _start(p), _z_and_mean_fall(p)
+    for side, edges in _sides(p, np.append(FALLS, LAST_FALL)):
+        yield _Piece(p, _top(p), side * p.sigma, edges, lambda u: np.exp(-_fall(c, u)) / z)
+
+
+def _mean(f: Callable[[_Piece, Array], Array], piece: _Piece, breaks: Array | None = None) -> Quadrature:
+    """Integral of `f(piece, u)` times the density of u, on one piece; `breaks` are more edges of panels."""
+    edges = piece.edges if breaks is None else np.union1d(piece.edges, breaks)
+    panels = plain_panels(lambda u: f(piece, u) * piece.mass(u))
+    totals, errors = refine(panels, edges, scale=np.ones(2), rtol=1e-13)
+    return Quadrature(float(totals[1]), float(errors[1]), False)
+
+
+def _log_density(p: Distribution, origin: float, offset: Array) -> Array:
+    """Logarithm of the density at the actions `origin + offset`, a sum that is never rounded."""
+    if isinstance(p, Mixture):
+        mixed: Array = logsumexp(
+            [math.log(w) + _log_density(part, origin, offset) for w, part in p.support], axis=0
+        )
+        return mixed
+    require(not isinstance(p, Atom), "p", p, "must have a density, hence no atom")
+    assert not isinstance(p, Atom)
+    inside = (offset >= p.low - origin) & (offset <= p.high - origin)
+    if isinstance(p, Uniform):
+        return np.where(inside, -math.log(p.high - p.low), -np.inf)
+    with np.errstate(over="ignore"):  # actions so far out that the density is 0
+        fall = _fall(_start(p), abs((origin - _top(p)) + offset) / p.sigma)
+    return np.where(inside, -fall - math.log(p.sigma) - math.log(_z_and_mean_fall(p)[0]), -np.inf)
+
+
+def _mixture_entropy(p: Mixture) -> Quadrature:
+    r"""Entropy $\sum_i w_i E_{p_i}[-\log p]$ of a mixture of densities $p_i$, each over its own u."""
+    pieces = [(w, piece) for w, part in _leaves(p) for piece in _pieces(part)]
+    value, error = 0.0, 0.0
+    for w, piece in pieces:
+        breaks = np.concatenate([_edges_within(piece, other) for _, other in pieces])
+        found = _mean(lambda at, u: -_log_density(p, at.origin, at.offsets(u)), piece, breaks)
+        value, error = value + w * found.value, error + w * found.error_bound
+    return Quadrature(value, error, False)
+
+
+def _leaves(p: Distribution) -> Iterator[tuple[float, Gaussian | Uniform]]:
+    """Pairs (weight, density) of a mixture without atoms, the mixtures in it taken apart."""
+    if isinstance(p, Mixture):
+        for w, part in p.support:
+            yield from ((w * inner, leaf) for inner, leaf in _leaves(part))
+    elif not isinstance(p, Atom):
+        yield 1.0, p
+
+
+def _edges_within(piece: _Piece, other: _Piece) -> Array:
+    """Distances u within a piece at which another density needs an edge: its ends, and its panels if narrow.
+
+    A density that is at least a quarter as wide is smooth on the panels of the piece.
+    """
+    narrow = 4 * _width(other) < _width(piece)
+    with np.errstate(over="ignore"):  # edges so far out that they lie within no piece
+        panels = (other.origin - piece.origin) + other.scale * other.edges
+        ends = np.array([other.of.low, other.of.high]) - piece.origin
+        u = (panels if narrow else ends) / piece.scale
+    out: Array = u[(u > piece.edges[0]) & (u < piece.edges[-1])]
+    return out
+
+
+def _width(piece: _Piece) -> float:
+    """Width of the first panel of a piece, in units of the action."""
+    return float(abs(piece.scale) * piece.edges[1])

@@ -21,7 +21,7 @@ from virel_theory.mdp.validation import Transition
 
 
 class SingularError(InputError):
-    """A policy's linear system that float64 can't tell from a singular one: gamma is too close to 1."""
+    """A policy's linear system that float64 has for singular, or whose solution is out of its range."""
 
 
 def mix(pi: Array, table: Array) -> Array:
@@ -52,24 +52,24 @@ def direct_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
         return _sparse_solve(rows, gamma, rhs)
     matrix = -gamma * rows
     matrix[np.diag_indices(len(rhs))] += 1.0
-    return solved(lambda: linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False), gamma)
+    return solved(lambda: linalg.solve(matrix, rhs, overwrite_a=True, check_finite=False), gamma, rhs)
 
 
 def lu_solve(rows: Rows, gamma: float, rhs: Array) -> Array:
     r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]`, by LU with partial pivoting, or sparse LU."""
     if not isinstance(rows, np.ndarray):
         return _sparse_solve(rows, gamma, rhs)
-    return solved(lambda: np.linalg.solve(np.eye(len(rhs)) - gamma * rows, rhs), gamma)
+    return solved(lambda: np.linalg.solve(np.eye(len(rhs)) - gamma * rows, rhs), gamma, rhs)
 
 
 def _sparse_solve(rows: sparse.csr_array, gamma: float, rhs: Array) -> Array:
     r"""Solution x of $(I - \gamma P)x = b$, P = `rows [S, S]` in CSR format, by SuperLU."""
     system = sparse.csc_array(sparse.eye_array(len(rhs), format="csr") - gamma * rows)
-    return solved(lambda: sparse_linalg.spsolve(system, rhs), gamma).reshape(len(rhs))
+    return solved(lambda: sparse_linalg.spsolve(system, rhs), gamma, rhs).reshape(len(rhs))
 
 
-def solved(solve: Callable[[], NDArray[np.floating]], gamma: float) -> Array:
-    r"""Result of a routine that solves with $I - \gamma P$; `SingularError` if float64 has it singular."""
+def solved(solve: Callable[[], NDArray[np.floating]], gamma: float, rhs: Array) -> Array:
+    r"""Result of a routine that solves $(I - \gamma P)x = b$, b = `rhs`; `SingularError` if not finite."""
     with warnings.catch_warnings():  # of an ill-conditioned matrix: solvers bound the error that there is
         warnings.simplefilter("ignore", linalg.LinAlgWarning)
         warnings.simplefilter("ignore", sparse_linalg.MatrixRankWarning)
@@ -78,6 +78,12 @@ def solved(solve: Callable[[], NDArray[np.floating]], gamma: float) -> Array:
         except (np.linalg.LinAlgError, RuntimeError):  # what LAPACK and SuperLU raise
             out = np.array(np.nan)
     if not np.isfinite(out).all():
+        largest = float(np.abs(rhs).max())
+        if gamma < 1 and not largest < (1 - gamma) * float(np.finfo(np.float64).max):
+            raise SingularError(
+                "rewards and regularisers, divided by 1 - gamma, must lie in the range of float64; "
+                f"found sizes up to {largest:.3g} for `gamma` {gamma!r}"
+            )
         raise SingularError(
             f"`gamma` must be so far below 1 that float64 can solve with I - gamma P; found {gamma!r}"
         )

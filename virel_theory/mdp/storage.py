@@ -5,6 +5,7 @@ import secrets
 import shutil
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ FOLDER = ".mdp"
 """Suffix of a folder of `.npy` files that holds an MDP."""
 MAPPED_FROM = 1 << 20
 """Bytes from which an array is mapped, not read."""
+
+CSR_PARTS = {"indptr", "indices", "data"}
+"""Arrays of a CSR transition in a file."""
+KNOWN = CSR_PARTS | {"transition", "reward", "gamma", "initial", "mask"}
+"""Arrays that the file of an MDP may hold."""
 
 
 def atomic_npz(path: Path, arrays: dict[str, Any], *, name: str = "path") -> None:
@@ -99,6 +105,18 @@ def map_npy_folder(path: Path) -> dict[str, NDArray[Any]]:
     except BROKEN as err:
         raise InputError(f"`{path}` must hold .npy files without pickled objects; {err}") from None
     return out
+
+
+def require_known_arrays(arrays: Collection[str], path: object) -> None:
+    """Raise `InputError` unless a file's arrays are those of an MDP, with one transition: dense or CSR."""
+    found = sorted(arrays)
+    require("reward" in arrays, str(path), found, "must hold the array 'reward'")
+    dense, n_parts = "transition" in arrays, len(CSR_PARTS & set(arrays))
+    rule = "must hold 'transition', or 'indptr', 'indices' and 'data'"
+    require(dense or n_parts == len(CSR_PARTS), str(path), found, rule)
+    require(not (dense and n_parts), str(path), found, f"{rule}, not both")
+    unknown = sorted(set(arrays) - KNOWN)
+    require(not unknown, str(path), unknown, f"must hold no arrays but {', '.join(sorted(KNOWN))}")
 
 
 def csr_from_parts(arrays: dict[str, NDArray[Any]]) -> Any:

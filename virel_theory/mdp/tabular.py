@@ -24,6 +24,7 @@ from virel_theory.mdp.storage import (
     csr_from_parts,
     map_npy_folder,
     read_npz,
+    require_known_arrays,
 )
 from virel_theory.mdp.validation import (
     Transition,
@@ -208,22 +209,16 @@ class TabularMDP:
         then be missing or out of range.
 
         Raises: InputError: if `path` is no path, the file is missing, truncated, holds pickled objects, lacks
-            a key, or fails validation.
+            a key, has one that is not listed here or both kinds of transition, or fails validation.
         """
         where = as_path(path)
         arrays = map_npy_folder(where) if where.is_dir() else read_npz(where)
-        require("reward" in arrays, str(path), sorted(arrays), "must hold the array 'reward'")
+        require_known_arrays(arrays, path)
         discount: Any = gamma
         if gamma is None:
             rule = "must hold the array 'gamma', if no discount is given"
             require("gamma" in arrays, str(path), sorted(arrays), rule)
             require(arrays["gamma"].ndim == 0, "gamma", arrays["gamma"].shape, "must be a scalar")
             discount = arrays["gamma"].item()
-        transition: Any
-        if "transition" in arrays:
-            transition = arrays["transition"]
-        else:
-            needed = "must hold 'transition', or 'indptr', 'indices' and 'data'"
-            require({"indptr", "indices", "data"} <= set(arrays), str(path), sorted(arrays), needed)
-            transition = csr_from_parts(arrays)
+        transition = arrays["transition"] if "transition" in arrays else csr_from_parts(arrays)
         return TabularMDP(transition, arrays["reward"], discount, arrays.get("initial"), arrays.get("mask"))

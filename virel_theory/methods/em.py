@@ -58,7 +58,7 @@ def m_step_complete(mdp: TabularMDP, *, pi: ArrayLike) -> Array:
     else:
         onward = mdp.dense_transition[:, :, :, None] * policy  # [S, A, S, A]
         system = np.eye(policy.size) - mdp.gamma * onward.reshape(policy.size, policy.size)
-        q = solved(lambda: np.linalg.solve(system, mdp.reward.ravel()), mdp.gamma)
+        q = solved(lambda: np.linalg.solve(system, mdp.reward.ravel()), mdp.gamma, mdp.reward)
     return np.where(mdp.available, q.reshape(mdp.shape), -np.inf)
 
 
@@ -140,4 +140,4 @@ def _solve_sparse(mdp: TabularMDP, policy: Array) -> Array:
     pairs = np.arange(policy.size)
     take = sparse.csr_array((policy.ravel(), (pairs // n_actions, pairs)), shape=(n_states, policy.size))
     system = sparse.eye_array(policy.size) - mdp.gamma * (mdp.csr_transition @ take)
-    return solved(lambda: splu(sparse.csc_array(system)).solve(mdp.reward.ravel()), mdp.gamma)
+    return solved(lambda: splu(sparse.csc_array(system)).solve(mdp.reward.ravel()), mdp.gamma, mdp.reward)

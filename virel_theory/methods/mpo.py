@@ -33,7 +33,8 @@ def mpo_objective(q: ArrayLike, *, pi_theta: ArrayLike, pi_phi: ArrayLike, d: Ar
         d: `[S]` sampling distribution over states.
         eps: temperature > 0, reward units.
 
-    Returns: L, `-inf` where `pi_theta` has mass (under d) that `pi_phi` lacks; error (|H| + 8) ulps of
+    Returns: L, `-inf` where `pi_theta` has mass (under d) that `pi_phi` lacks, infinite where it is out of
+        the range of float64; error (|H| + 8) ulps of
         max|q|/eps + max|log pi_phi| over the support.
     Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
         positive and finite.
@@ -50,7 +51,8 @@ def mpo_objective(q: ArrayLike, *, pi_theta: ArrayLike, pi_phi: ArrayLike, d: Ar
     if (prior[on] == 0).any():
         return -np.inf
     log_ratio = np.log(policy[on]) - np.log(prior[on])
-    return float(np.sum(weights[on] * (table[on] / as_temperature(eps, name="eps") - log_ratio)))
+    mean = float(weights[on] @ table[on])
+    return mean / as_temperature(eps, name="eps") - float(weights[on] @ log_ratio)
 
 
 def mpo_posterior(q: ArrayLike, *, pi_phi: ArrayLike, eps: float) -> Array:

@@ -20,7 +20,8 @@ def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> floa
         d: `[S]` sampling distribution over states.
         eps: temperature $\varepsilon_\omega > 0$, reward units.
 
-    Returns: L. Rounding error: (S + A + 8) ulps of max|q|/eps + log A.
+    Returns: L, infinite where it is out of the range of float64. Rounding error: (S + A + 8) ulps of
+        max|q|/eps + log A.
     Raises: InputError: on wrong shapes, rows that are not distributions, or a temperature that is not
         positive and finite.
 
@@ -31,8 +32,8 @@ def elbo(q: ArrayLike, *, pi_theta: ArrayLike, d: ArrayLike, eps: float) -> floa
     table = as_action_values(q)
     policy = as_rows(pi_theta, table, name="pi_theta")
     weights = as_distribution(d, table.shape[0], name="d")
-    scaled = np.where(policy > 0, table, 0.0) / as_temperature(eps, name="eps")
-    return float(weights @ ((policy * scaled).sum(axis=1) + entropy(policy)))
+    mean = float(weights @ (policy * np.where(policy > 0, table, 0.0)).sum(axis=1))
+    return mean / as_temperature(eps, name="eps") + float(weights @ entropy(policy))
 
 
 def log_partition(q: ArrayLike, *, eps: float) -> float:

@@ -22,6 +22,7 @@ from virel_theory.checks import (
     as_real,
     first_bad,
     is_one_of,
+    row_sum_tolerance,
 )
 from virel_theory.mdp.tables import as_table
 from virel_theory.mdp.tabular import TabularMDP
@@ -187,7 +188,8 @@ def residual_error(
         rule="must be finite (or -inf where the action does not exist)",
     )
     weights = residual_weights(on, c=c, p_norm=p_norm, normalisation=normalisation, d=d)
-    return float(np.sum(weights * np.abs(np.where(on, table, 0.0)) ** float(p_norm)))
+    size = np.abs(np.where(weights > 0, table, 0.0))  # 0 times a power that overflows would be NaN
+    return float(np.sum(weights * size ** float(p_norm)))
 
 
 def incremental_residual_error(
@@ -227,5 +229,5 @@ def _as_pair_distribution(d: ArrayLike | None, exists: NDArray[np.bool_]) -> Arr
     first_bad(~(out >= 0), out, name="d", rule="must be non-negative")
     first_bad((out > 0) & ~exists, out, name="d", rule="must be 0 where the action does not exist")
     total = float(out.sum())
-    require(abs(total - 1) <= 1e-9, "d", total, "must sum to 1")
+    require(abs(total - 1) <= row_sum_tolerance(out.size), "d", total, "must sum to 1")
     return out

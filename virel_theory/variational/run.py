@@ -1,5 +1,6 @@
 r"""The exact algorithms by name: their iterates, up to a number of steps or a guaranteed bound."""
 
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -53,7 +54,7 @@ def iterate(
     few = row.several_tasks or len(tasks) == 1
     require(few, "mdp", f"{len(tasks)} MDPs", f"must be a single MDP for {algorithm}, which has one task")
     iterates = function(tasks if row.several_tasks else tasks[0], **settings)
-    return _until(islice(iterates, most), bound)
+    return _until(islice(iterates, min(most, sys.maxsize)), bound)  # `islice` takes no larger number
 
 
 def _as_tasks(mdp: TabularMDP | Sequence[TabularMDP]) -> list[TabularMDP]:

@@ -203,6 +203,65 @@ def test_a_narrow_or_far_truncation_keeps_the_bound_of_the_entropy_and_the_error
     assert expectation(lambda x: x - top, p) == pytest.approx(float(off), rel=1e-12, abs=4e-16 * abs(top))
 
 
+ONE_SIDED = [0.0, 2.0, 38.0, 39.5, 39.9, 39.99, 41.0, 50.0, 1e3]
+
+
+@pytest.mark.parametrize("low", ONE_SIDED)
+def test_a_truncation_on_one_side_has_the_mean_of_mills_ratio_however_far_its_end_is(low):
+    # E[x | x > low] = phi(low)/Phi(-low) for N(0, 1), and the mirror image below -low.
+    with mpmath.workdps(40):
+        mean = float(mpmath.npdf(low) / (mpmath.erfc(low / mpmath.sqrt(2)) / 2))
+    upper, lower = Gaussian(0.0, 1.0, low=low), Gaussian(0.0, 1.0, high=-low)
+    for p, sign in ((upper, 1.0), (lower, -1.0)):
+        assert expectation(np.ones_like, p) == pytest.approx(1.0, abs=1e-13)  # the error that is claimed
+        assert expectation(lambda x: x, p) == pytest.approx(sign * mean, rel=1e-13)
+    line = elbo_continuous([Polynomial([0.0, 1.0])], pi_theta=[upper], d=[1.0], eps=1.0)
+    assert line == pytest.approx(mean + differential_entropy(upper).value, abs=1e-12 * (1 + mean))
+
+
+NARROW_OR_FAR = [
+    *(Gaussian(0.0, 1.0, low=low) for low in ONE_SIDED),
+    *(Gaussian(0.0, 1.0, high=-low) for low in ONE_SIDED),
+    Gaussian(0.0, 1.0, 50.0, 1e6),
+    Gaussian(0.0, 1.0, -1e9, 1e9),
+    Gaussian(0.0, 1.0, 1e200, 2e200),
+    Gaussian(1e20, 1.0),  # all float64 numbers within 8000 standard deviations are the mean
+    Gaussian(1.0, 1e-200),
+    Uniform(-1e-300, 1e-300),
+]
+
+
+@pytest.mark.parametrize("p", NARROW_OR_FAR, ids=str)
+def test_a_mixture_of_one_part_or_of_copies_has_the_entropy_of_the_part(p):
+    part = differential_entropy(p)
+    for mixture in (Mixture((1.0,), (p,)), Mixture((0.5, 0.5), (p, Mixture((0.25, 0.75), (p, p))))):
+        found = differential_entropy(mixture)
+        # Rounding of both is a few ulps of the terms, log(width) and log(weight): at most 1e3 here.
+        assert found.value == pytest.approx(part.value, rel=1e-13, abs=1e-13)
+        assert abs(found.value - part.value) <= found.error_bound + part.error_bound
+    assert expectation(np.ones_like, Mixture((0.5, 0.5), (p, p))) == pytest.approx(1.0, abs=1e-13)
+
+
+@pytest.mark.parametrize("p", NARROW_OR_FAR, ids=str)
+def test_a_mixture_of_far_or_narrow_parts_has_the_entropy_of_the_choice_plus_the_parts(p):
+    other = (
+        Uniform(-8.0, -7.0) if differential_entropy(p).value < -300 or p.low >= 2 else Uniform(300.0, 304.0)
+    )
+    found = differential_entropy(Mixture((0.25, 0.75), (p, other)))
+    choice = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    parts = 0.25 * differential_entropy(p).value + 0.75 * differential_entropy(other).value
+    assert found.value == pytest.approx(choice + parts, rel=1e-12, abs=1e-12)
+
+
+def test_a_narrow_density_within_a_wide_one_is_found_in_a_mixture():
+    # Half of the mass is N(0.3, 1e-9), where the wide part has 3e-9 of its density: the terms that leaves
+    # out are below 1e-7; the rest is the choice plus the parts.
+    narrow, wide = Gaussian(0.3, 1e-9), Gaussian(0.0, 1.0)
+    found = differential_entropy(Mixture((0.5, 0.5), (wide, narrow))).value
+    parts = [differential_entropy(p).value for p in (wide, narrow)]
+    assert found == pytest.approx(math.log(2) + sum(parts) / 2, abs=1e-7)
+
+
 def test_a_truncation_where_only_the_exponential_counts():
     # At 1e200 deviations the density falls as e^{-cu}, c = 1e200, so that the entropy is 1 - log c.
     found = differential_entropy(Gaussian(0.0, 1.0, 1e200, 2e200))

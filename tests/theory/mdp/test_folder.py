@@ -15,6 +15,27 @@ def example(**options):
     return garnet(40, 3, 5, gamma=0.9, rng=np.random.default_rng(0), **options)
 
 
+ONE = {"transition": np.ones((1, 1, 1)), "reward": np.ones((1, 1)), "gamma": 0.5}
+PARTS = {"indptr": np.array([0, 1]), "indices": np.array([0]), "data": np.array([1.0])}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (ONE | {"intial": np.ones(1)}, r"must hold no arrays but data, gamma, .*; found \['intial'\]"),
+        (ONE | PARTS, "must hold 'transition', or 'indptr', 'indices' and 'data', not both; found"),
+        (ONE | {"data": np.ones(1)}, "not both"),
+        ({"reward": np.ones((1, 1)), "gamma": 0.5, "data": np.ones(1)}, "must hold 'transition', or"),
+    ],
+)
+def test_a_file_with_an_unknown_array_or_two_transitions_is_refused(tmp_path, arrays, message):
+    np.savez(tmp_path / "m.npz", **arrays)
+    storage.atomic_npy_folder(tmp_path / "m.mdp", arrays)
+    for name in ("m.npz", "m.mdp"):
+        with pytest.raises(InputError, match=message):
+            TabularMDP.load(tmp_path / name)
+
+
 @pytest.mark.parametrize("options", [{}, {"sparse": True}, {"sparse": True, "missing": 0.4}])
 @pytest.mark.parametrize("mapped_from", [0, 1 << 20])
 def test_a_folder_holds_what_a_file_holds(tmp_path, monkeypatch, options, mapped_from):

@@ -102,3 +102,14 @@ def test_bad_input_is_named():
         mpo_e_step_gradient(Q, theta=[[0.0, 0.0]], pi_phi=[[1.0, 0.0]], d=[1.0], eps=1.0)
     with pytest.raises(InputError, match="`pi_theta` must be non-negative"):
         mpo_m_step_prior([[1.5, -0.5]])
+
+
+def test_objectives_of_values_that_cancel_are_those_of_their_mean():
+    # Values over eps are out of the range of float64, their mean is 0.
+    half, q = [[0.5, 0.5]], [[1e300, -1e300]]
+    assert elbo(q, pi_theta=half, d=[1.0], eps=1e-10) == pytest.approx(math.log(2), rel=1e-15)
+    assert mpo_objective(q, pi_theta=half, pi_phi=half, d=[1.0], eps=1e-10) == 0.0
+    two = {"pi_theta": half * 2, "d": [0.5, 0.5], "eps": 1e-10}
+    states = [[1e300, 1e300], [-1e300, -1e300]]
+    assert elbo(states, **two) == pytest.approx(math.log(2), rel=1e-15)
+    assert mpo_objective(states, pi_phi=half * 2, **two) == 0.0

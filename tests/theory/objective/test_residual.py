@@ -58,6 +58,10 @@ def test_the_hand_worked_example_under_a_distribution():
     assert residual_error(HAND_BETA, normalisation=Normalisation.WEIGHTED, d=[[0.25, 0.75]]) == 0.75
 
 
+def test_a_residual_of_weight_zero_does_not_count_even_if_its_square_overflows():
+    assert residual_error([[1e200, 1.0]], d=[[0.0, 1.0]], **WEIGHTED) == 1.0
+
+
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
 @pytest.mark.parametrize("c", [1.0, 0.5, 4.0])
 def test_power_and_mean_agree_with_a_loop(p, c):
@@ -130,6 +134,7 @@ def test_one_state_one_action_and_gamma_zero():
         ([[1.0]], WEIGHTED, "`d` must be given"),
         ([[1.0]], {"d": [[1.0]]}, "`d` must be given for the normalisation 'weighted'"),
         ([[1.0]], WEIGHTED | {"d": [[0.5]]}, "`d` must sum to 1"),
+        ([[1.0, 1.0]], WEIGHTED | {"d": [[0.5, 0.5 + 9e-10]]}, "`d` must sum to 1"),
         (
             [[1.0, 1.0]],
             WEIGHTED | {"d": [[2.0, -1.0]]},

@@ -1,10 +1,10 @@
-"""Boltzmann policies where the division by the temperature, or its rounding, leaves float64."""
+"""Boltzmann policies, where quotients by the temperature leave float64; divergences of close policies."""
 
 import mpmath
 import numpy as np
 import pytest
 
-from virel_theory import boltzmann_joint, boltzmann_policy, log_boltzmann_policy
+from virel_theory import boltzmann_joint, boltzmann_policy, kl_divergence, log_boltzmann_policy
 
 COLD = [
     ([[1.0, 0.0]], 1e-309),
@@ -35,3 +35,27 @@ def test_close_values_far_from_zero_keep_the_digits_of_their_difference(offset):
 def test_the_joint_distribution_weighs_states_against_each_other():
     found = boltzmann_joint([[1e9 + 2**-20, -np.inf], [1e9, 1e9]], eps=2**-20)
     np.testing.assert_allclose(found * (np.e + 2), [[np.e, 0.0], [1.0, 1.0]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-300, 1e-17, 1e-12, 1e-6, 0.01, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("small", [0.5, 0.01, 1e-9, 1e-300, 5e-324])
+def test_a_divergence_is_never_negative_and_keeps_its_digits_however_close_the_policies_are(gap, small):
+    p, q = np.array([small, 1 - small]), np.array([small * (1 - gap), 1 - small * (1 - gap)])
+    found = kl_divergence(p, q)
+    with mpmath.workdps(60):
+        pairs = [(mpmath.mpf(a), mpmath.mpf(b)) for a, b in zip(p.tolist(), q.tolist(), strict=True)]
+        exact = sum(a * mpmath.log(a / b) - a + b if b > 0 else mpmath.inf for a, b in pairs)
+        ratio = max((abs(mpmath.log(a / b)) for a, b in pairs if b > 0), default=mpmath.mpf(0))
+    assert found >= 0
+    # As claimed: (n + 16) ulps, n = 2, times 1 + the largest log ratio; 5e-324 is what underflow loses.
+    assert found == pytest.approx(float(exact), rel=18 * 2.3e-16 * float(1 + ratio), abs=2e-323)
+
+
+def test_a_divergence_of_distributions_with_zeros():
+    assert kl_divergence(
+        [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.0, 1.0], [0.5, 0.5]]
+    ).tolist() == [
+        0.0,
+        np.inf,
+        0.0,
+    ]

@@ -78,6 +78,22 @@ def test_the_temperature_spends_the_budget(curvature, epsilon):
     assert gaussian_kl(q, OLD) == pytest.approx(epsilon, rel=0, abs=1e-12 * (1 + epsilon))
 
 
+@pytest.mark.parametrize("epsilon", [34.0, 100.0, 300.0])
+def test_a_budget_that_needs_a_tiny_temperature_is_spent(epsilon):
+    # c sigma^2 / eta is about e^{2 epsilon}, up to 1e260.
+    old = GaussianPolicy([0.0], [1.0])
+    eta = gaussian_budget_temperature(old, optimum=[0.0], curvature=[2.0], epsilon=epsilon)
+    q = gaussian_posterior(old, optimum=[0.0], curvature=[2.0], eta=eta)
+    assert gaussian_kl(q, old) == pytest.approx(epsilon, rel=0, abs=1e-12 * (1 + epsilon))
+
+
+@pytest.mark.parametrize("epsilon", [1e3, 1e6])
+def test_a_convex_value_spends_any_budget_to_the_digits_that_a_temperature_has(epsilon):
+    eta = gaussian_budget_temperature(OLD, optimum=OPTIMUM, curvature=[-1.0, 0.5], epsilon=epsilon)
+    q = gaussian_posterior(OLD, optimum=OPTIMUM, curvature=[-1.0, 0.5], eta=eta)
+    assert gaussian_kl(q, OLD) == pytest.approx(epsilon, rel=0, abs=1e-12 * (1 + epsilon**2))
+
+
 def test_the_m_steps_by_hand():
     posterior = GaussianPolicy([2.0, -2.0], [0.125, 1.0])
     joint = gaussian_m_step(posterior, policy=OLD, decoupled=False)
@@ -157,6 +173,20 @@ SHORT = GaussianPolicy([0.0], [1.0])
 RNG = np.random.default_rng(0)
 
 
+def test_a_policy_keeps_read_only_copies_and_iterates_keep_what_they_began_with():
+    mean, variance, optimum, curvature = np.array([1.0]), np.array([2.0]), np.array([0.0]), np.array([2.0])
+    policy = GaussianPolicy(mean, variance)
+    again = gaussian_iterates(policy, optimum=[0.0], curvature=[2.0])
+    found = gaussian_iterates(policy, optimum=optimum, curvature=curvature)
+    for given in (mean, variance, optimum, curvature):
+        given[0] = 7.0
+    assert (policy.mean.tolist(), policy.variance.tolist()) == ([1.0], [2.0])
+    assert not policy.mean.flags.writeable
+    assert not policy.variance.flags.writeable
+    for x, y in islice(zip(found, again, strict=True), 3):
+        assert (x.mean.item(), x.variance.item()) == (y.mean.item(), y.variance.item())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -177,10 +207,22 @@ RNG = np.random.default_rng(0)
             "`curvature`",
         ),
         (lambda: gaussian_budget_temperature(OLD, epsilon=0.0, **Q), "`epsilon` must be positive and fin"),
-        (lambda: gaussian_budget_temperature(OLD, epsilon=1e6, **Q), "`epsilon` is a budget"),
+        (
+            lambda: gaussian_budget_temperature(OLD, epsilon=1e6, **Q),
+            "`epsilon` must be a budget .* found 1000000.0",
+        ),
         (lambda: gaussian_moments([[0.0], [1.0]], weights=[1.0]), r"`weights` must have shape \[2\]"),
         (lambda: gaussian_moments([0.0], weights=[1.0]), r"`actions` must have shape \[N, D\]"),
-        (lambda: gaussian_moments([[1.0], [1.0]], weights=[0.5, 0.5]), "`variance` must be positive"),
+        (lambda: gaussian_moments([[1.0], [1.0]], weights=[0.5, 0.5]), "`actions` must differ"),
+        (
+            lambda: gaussian_posterior(OLD, optimum=OPTIMUM, curvature=[1e10, 1.0], eta=1e-300),
+            "`eta` must be so large .* found 1e-300",
+        ),
+        (
+            lambda: gaussian_m_step(OLD, policy=OLD, decoupled="no"),
+            "`decoupled` must be True or False; found 'no'",
+        ),
+        (lambda: gaussian_iterates(OLD, decoupled=np.ones(2), **Q), "`decoupled` must be True or False"),
         (lambda: gaussian_iterates(OLD, step=0.0, **Q), "`step` must lie"),
         (lambda: gaussian_iterates(OLD, epsilon=-1.0, **Q), "`epsilon` must be"),
         (lambda: gaussian_iterates(OLD, samples=1, **Q), "`samples` must be"),

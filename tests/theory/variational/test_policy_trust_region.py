@@ -95,3 +95,11 @@ def test_bad_input_is_named(bad, message):
     settings = {"q": [[1.0, 0.0]], "prior": HALF, "d": [1.0], "epsilon": 0.1} | bad
     with pytest.raises(InputError, match=message):
         policy_trust_region(settings.pop("q"), **settings)
+
+
+def test_values_at_the_end_of_the_range_are_those_of_another_unit():
+    q, rest = np.array([[1.5, -1.5], [0.5, 1.0]]), {"d": [0.5, 0.5], "prior": [[0.5, 0.5], [0.25, 0.75]]}
+    one, far = (policy_trust_region(q * x, epsilon=0.5, **rest) for x in (1.0, 2.0**1023))
+    np.testing.assert_allclose(far.policy, one.policy, rtol=1e-12)
+    assert far.multiplier / 2.0**1000 == pytest.approx(one.multiplier * 2.0**23, rel=1e-12)
+    assert policy_trust_region(q * 2.0**1023, epsilon=1e-9, **rest).multiplier == np.inf

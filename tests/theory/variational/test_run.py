@@ -12,7 +12,7 @@ from virel_common.errors import InputError
 from virel_theory import Iterate, TabularMDP, iterate, puterman_two_state
 from virel_theory.variational.record import Record, as_costs
 from virel_theory.variational.settings import meanings_of, parse_settings, settings_of
-from virel_theory.variational.table import ROWS
+from virel_theory.variational.table import ROWS, algorithm_row
 
 ONE = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
 
@@ -101,6 +101,57 @@ def test_a_list_of_one_mdp_is_that_mdp_and_one_mdp_is_a_list_of_tasks():
 def test_bad_input_is_refused_before_the_first_iterate(arguments, settings, message):
     with pytest.raises(InputError, match=message):
         iterate(*arguments, **settings)
+
+
+# Memory
+
+
+def _arrays(name):
+    """Every array that an algorithm can be given, none of them what it would take by itself."""
+    rng = np.random.default_rng(0)
+    shared = np.repeat(rng.dirichlet(np.ones(2 if name == "hdp" else 3), 1), 4, axis=0)
+    given = {"prior": shared, "d": rng.dirichlet(np.ones(4)), "low": rng.dirichlet(np.ones(3), (2, 4))}
+    given |= {"v0": np.arange(4.0), "observation": np.array([0, 0, 1, 2])}
+    return {key: x for key, x in given.items() if key in settings_of(algorithm_row(name).load())}
+
+
+def _tables(x):
+    return [x.q.copy(), x.posterior.copy(), x.prior.copy(), x.policy.copy(), x.value, x.kl]
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS])
+def test_arrays_that_the_caller_reuses_change_no_later_iterate(name):
+    rng = np.random.default_rng(1)
+    mdp = TabularMDP(rng.dirichlet(np.ones(4), (4, 3)), rng.normal(size=(4, 3)), 0.9)
+    undisturbed = [_tables(x) for x in iterate(name, mdp, steps=4, **_arrays(name))]
+    given = _arrays(name)
+    iterates = iterate(name, mdp, steps=4, **given)
+    found = [_tables(next(iterates))]
+    for x in given.values():
+        if isinstance(x, np.ndarray):
+            x[...] = np.roll(x, 1, axis=-1)
+    found += [_tables(x) for x in iterates]
+    for mine, other in zip(found, undisturbed, strict=True):
+        for x, y in zip(mine, other, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS])
+def test_tables_of_an_iterate_are_read_only_and_shared_with_no_other(name):
+    rng = np.random.default_rng(1)
+    mdp = TabularMDP(rng.dirichlet(np.ones(4), (4, 3)), rng.normal(size=(4, 3)), 0.9)
+    found = [[x.q, x.posterior, x.prior, x.policy] for x in iterate(name, mdp, steps=2)]
+    for table in found[0]:
+        with pytest.raises(ValueError, match="read-only"):
+            table[...] = 0.0
+        assert not any(np.shares_memory(table, other) for other in found[1])
+
+
+def test_an_iterate_leaves_the_tables_that_it_is_made_of_writable():
+    table = np.ones((1, 2))
+    x = Iterate(1, table, table, table, table, 2.0, 0.25, 3.0, 1e-15, 0.5)
+    table[...] = 0.0
+    assert x.q.tolist() == x.policy.tolist() == [[1.0, 1.0]]
 
 
 # Settings

@@ -2,8 +2,8 @@ r"""Claims that two exact algorithms, two rows of Table 1 of Marino et al., have
 
 Both sides: two functions of `virel_theory.variational.algorithms`, run for three steps with equal settings; their
         tables of action values and policies. They share the core (E-step, backups, solves), not their loops.
-Bound:  rounding and its growth over the steps: see `tools`. V-MPO takes advantages below 1e-10 max|Q| for 0,
-        which moves log-policies by as much over eta: the `slack` there.
+Bound:  rounding and its growth over the steps: see `tools`. V-MPO takes advantages below
+        `tie_tolerance`, less than 2e-10 max|Q|, for 0, which moves log-policies by as much over eta: the `slack` there.
 Teeth:  `perturb` doubles the temperature (or the step) of one of the two.
 """
 

@@ -5,8 +5,9 @@ Both sides: E-steps and algorithms of `virel_theory.variational` against expecta
 Bound:  rounding. Expectations are sums of A products of size at most M = max|q|; weights at temperature eta carry a
         relative error of 4u (1 + 2M/eta): 64 (A + 16) u M (1 + 2M/eta). V^pi is off by delta = `solve_rounding`;
         if E_new[A] >= -x in every state then V_new >= V_old - x/(1 - gamma): (4 delta + x)/(1 - gamma).
-        V-MPO takes advantages within tol = 1e-10 max|Q| of 0 for 0 and of each other for tied, which costs
-        x = 3 tol. Budgets are met within 1e-12, relative, and the rounding of a divergence,
+        V-MPO takes advantages within `tie_tolerance` of 0 for 0 and of each other for tied. That is 1e-10 times half
+        a spread, which max|Q| bounds, and 32 ulps of max|Q|: at most tol = 1.0001e-10 max|Q|. It costs x = 3 tol.
+        Budgets are met within 1e-12, relative, and the rounding of a divergence,
         64 (A + 16) u (1 + max|log ratio|).
 Teeth:  `perturb` gives the weights of -q, or lets the advantage of the old policy change its sign.
 """
@@ -28,6 +29,8 @@ from virel_theory.variational.algorithms.rerpi import rerpi
 from virel_theory.variational.algorithms.vmpo import vmpo
 from virel_theory.variational.core.e_step import posterior_policy
 from virel_theory.variational.parts.rank_weights import rank_posterior
+
+TIE = 1.0001e-10
 
 
 def weights_gap(
@@ -66,7 +69,7 @@ def _rerpi_gap(mdp: TabularMDP, pi: Array, weights: str, perturb: float) -> Gap:
         spent = _mean_kl(d, first.posterior, pi) - epsilon
         return worst(lost, moved, named, Gap(spent, _kl_bound(mdp, first.posterior, pi)))
     q = mdp.reward + mdp.gamma * mdp.expect_next(old)
-    delta = solve_rounding(mdp, size) + 1e-10 * size / (1 - mdp.gamma)
+    delta = solve_rounding(mdp, size) + TIE * size / (1 - mdp.gamma)
     if _near_ties(np.where(mdp.available, q, np.nan), delta):
         return worst(lost, moved, named)
     ranked = by_rank(np.where(mdp.available, q, -np.inf), pi)
@@ -96,7 +99,7 @@ def _step_gap(mdp: TabularMDP, old: Array, new: Array, perturb: float) -> Gap:
     v_old, v_new = policy_values(mdp, old), policy_values(mdp, new)
     advantage = mdp.reward + mdp.gamma * mdp.expect_next(v_old) - v_old[:, None]
     size = 1 + np.abs(mdp.reward).max()
-    tol = 3e-10 * size / (1 - mdp.gamma)
+    tol = 3 * TIE * size / (1 - mdp.gamma)
     rounding = 4 * solve_rounding(mdp, size)
     gain = (new * advantage).sum(axis=1) - perturb * size
     return worst(

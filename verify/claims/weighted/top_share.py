@@ -8,7 +8,8 @@ Bound:  rounding. With M = max|A|, the exponents A/eta <= M/eta carry a relative
         mass at most 1e-12 / (mass of a pair) off, as `top_share` allows: 1e-12 n 64, masses being above 1/(64 n).
         (4) and its derivative have the size of epsilon + (1 + 2M/eta) times max(1, eta). A root of the budget
         spends it within 1e-12, relative. In an MDP, Q is off by delta = `solve_rounding` and V-MPO moves A by at
-        most 1e-10 max|Q|: 4 (delta + that)/eta. The M-step's objective, a sum of logarithms of size at most
+        most `tie_tolerance`, 1e-10 times half a spread and 32 ulps of max|Q|, below 1.0001e-10 max|Q|:
+        4 (delta + that)/eta. The M-step's objective, a sum of logarithms of size at most
         L, loses at most its multiplier times what the trust region is missed by; 16 (1 + multiplier) (1 + L)
         times 1e-12 and the error of the weights.
 Teeth:  `perturb` doubles the temperature of one side, or adds to epsilon.
@@ -126,7 +127,7 @@ def _first_gap(
     on = psi > 0
     shortfall = float(psi[on] @ np.log(fitted[on] / first.policy[on]))
     size = 1 + float(np.abs(q[mdp.available]).max())
-    delta = 4 * (rounding + 1e-10 * size) / eta
+    delta = 4 * (rounding + 1.0001e-10 * size) / eta
     bound = delta + 64 * (mdp.n_pairs + 16) * U * (1 + 4 * size / eta)
     logs = 1 + float(np.abs(np.log(fitted[on])).max())
     return worst(

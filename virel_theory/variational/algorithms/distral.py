@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution, as_temperature
+from virel_theory.checks import Array, as_temperature
 from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import as_exponent, expected_kl, posterior_policy
@@ -25,6 +25,7 @@ from virel_theory.variational.core.iterate import (
     certified,
     evaluate,
     first_prior,
+    state_distribution,
 )
 from virel_theory.variational.core.m_steps import prior_distilled
 from virel_theory.variational.core.regularised import bellman_regularised
@@ -82,7 +83,7 @@ def distral(
     """
     tasks = _as_tasks(mdps)
     p = first_prior(prior, tasks[0])
-    weights = None if d is None else as_distribution(d, tasks[0].n_states, name="d")
+    weights = None if d is None else state_distribution(d, tasks[0])
     temperature, rho = as_temperature(alpha, name="alpha"), as_exponent(exponent)
     return _iterates(tasks, temperature, rho, p=p, d=weights, sweeps=as_sweeps(sweeps))
 

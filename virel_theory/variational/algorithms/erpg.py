@@ -128,9 +128,9 @@ def _policy_gradient(mdp: TabularMDP, q: Array, pi: Array, reference: Array, tau
     log_ratio = np.log(np.where(on, pi, 1.0)) - np.log(np.where(on, reference, 1.0))
     advantage = np.where(on, back_up(mdp, v) - tau * log_ratio - v[:, None], 0.0)
     weights = visit_distribution(mdp, pi=pi)[:, None] * pi
-    gradient_of_return = weights * advantage / tau
+    tau_times_gradient_of_return = weights * advantage
     gradient_of_value_error = weights * (soft_maximum(q, prior=reference, alpha=tau) - v)[:, None]
-    return tau * gradient_of_return - gradient_of_value_error
+    return tau_times_gradient_of_return - gradient_of_value_error
 
 
 def _soft_q(mdp: TabularMDP, q: Array, pi: Array, reference: Array, tau: float) -> Array:

@@ -17,7 +17,6 @@ from virel_common.arguments import as_whole
 from virel_common.errors import InputError, require
 from virel_theory.checks import (
     Array,
-    as_distribution,
     as_float_array,
     as_non_negative,
     as_probabilities,
@@ -37,11 +36,14 @@ from virel_theory.variational.core.iterate import (
     certified,
     evaluate,
     first_prior,
+    state_distribution,
 )
 from virel_theory.variational.core.m_steps import prior_blind
 from virel_theory.variational.core.regularised import back_up
 from virel_theory.variational.parts.information import Ints, as_observation, latent_policy
 from virel_theory.variational.parts.optimum import state_weights
+
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def hdp(
@@ -100,8 +102,8 @@ def hdp(
     n_latents = as_whole(latents, name="latents", least=1)
     lower = _first_low(mdp, n_latents) if low is None else _as_low(low, mdp)
     p = _as_default(prior, (mdp.n_states, len(lower)), cell)
-    t = 1 / temperature if low_step is None else as_non_negative(low_step, name="low_step")
-    weights = None if d is None else as_distribution(d, mdp.n_states, name="d")
+    t = min(1 / temperature, LARGEST) if low_step is None else as_non_negative(low_step, name="low_step")
+    weights = None if d is None else state_distribution(d, mdp)
     return _iterates(mdp, temperature, cell, p=p, low=lower, t=t, d=weights, sweeps=as_sweeps(sweeps))
 
 
@@ -155,8 +157,11 @@ def _tilted(low: Array, q: Array, *, t: float) -> Array:
     """Low level proportional to `low e^{t q}`, `[Z, S, A]`; `low` itself for t = 0."""
     if t == 0:
         return low
-    log_low = np.log(low, out=np.full_like(low, -np.inf), where=low > 0)
-    return np.asarray(softmax(log_low + t * np.where(np.isfinite(q), q, 0.0), axis=2), dtype=np.float64)
+    values = np.where(low > 0, q, -np.inf)
+    with np.errstate(over="ignore"):  # of weights that are 0
+        gain = t * (values - values.max(axis=2, keepdims=True))
+    log_low = np.log(low, out=np.zeros_like(low), where=low > 0)
+    return np.asarray(softmax(log_low + gain, axis=2), dtype=np.float64)
 
 
 def _first_low(mdp: TabularMDP, latents: int) -> Array:
@@ -168,8 +173,8 @@ def _first_low(mdp: TabularMDP, latents: int) -> Array:
 
 
 def _as_low(low: ArrayLike, mdp: TabularMDP) -> Array:
-    """Return the given low level as `[Z, S, A]`: policies of the MDP, one per latent."""
-    out = as_probabilities(low, name="low")
+    """Return a copy of the given low level as `[Z, S, A]`: policies of the MDP, one per latent."""
+    out = as_probabilities(low, name="low").copy()
     require(
         out.ndim == 3 and out.shape[1:] == mdp.shape,
         "low",
@@ -181,9 +186,9 @@ def _as_low(low: ArrayLike, mdp: TabularMDP) -> Array:
 
 
 def _as_default(prior: ArrayLike | None, shape: tuple[int, int], cell: Ints) -> Array:
-    """Return the first default `[S, Z]`: equal in states with one observation, and no latent without mass."""
+    """Return a copy of the first default `[S, Z]`: equal where observations are, no latent without mass."""
     p = np.full(shape, 1 / shape[1]) if prior is None else as_float_array(prior, shape, name="prior")
-    p, first = as_probabilities(p, name="prior"), np.unique(cell, return_index=True)[1][cell]
+    p, first = as_probabilities(p, name="prior").copy(), np.unique(cell, return_index=True)[1][cell]
     first_bad(p != p[first], p, name="prior", rule="must be equal in states with one observation")
     for z in np.flatnonzero(~(p > 0).any(axis=0)):
         raise InputError(

@@ -8,7 +8,7 @@ The paper's text beyond its abstract was not at hand; the alternation is ours.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, as_distribution, as_temperature, first_bad
+from virel_theory.checks import Array, as_temperature, first_bad
 from virel_theory.mdp.tables import require_mdp
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.variational.core.e_step import expected_kl, posterior_policy
@@ -19,6 +19,7 @@ from virel_theory.variational.core.iterate import (
     certified,
     evaluate,
     first_prior,
+    state_distribution,
 )
 from virel_theory.variational.core.m_steps import prior_blind
 from virel_theory.variational.core.regularised import bellman_regularised_policy, regularised_action_value
@@ -78,7 +79,7 @@ def iadp(
     p = first_prior(prior, mdp)
     first = np.unique(cell, return_index=True)[1][cell]
     first_bad(p != p[first], p, name="prior", rule="must be equal in states with one observation")
-    weights = None if d is None else as_distribution(d, mdp.n_states, name="d")
+    weights = None if d is None else state_distribution(d, mdp)
     return _iterates(mdp, as_temperature(alpha, name="alpha"), cell, p=p, d=weights, sweeps=as_sweeps(sweeps))
 
 

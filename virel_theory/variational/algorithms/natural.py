@@ -30,6 +30,8 @@ from virel_theory.variational.core.iterate import (
 )
 from virel_theory.variational.core.regularised import back_up
 
+LARGEST = float(np.finfo(np.float64).max)
+
 
 def natural_policy_gradient(
     mdp: TabularMDP,
@@ -82,7 +84,7 @@ def _iterates(mdp: TabularMDP, step: float, policy: Array, d: Array, sweeps: int
     q, k = back_up(mdp, v), 0
     while True:
         k, old = k + 1, policy
-        theta = theta + step * _advantage(policy, q, taken)
+        theta = _moved(theta, _advantage(policy, q, taken), step)
         theta = theta - logsumexp(theta, axis=1, keepdims=True)
         policy = np.exp(theta)
         policy = policy / policy.sum(axis=1, keepdims=True)
@@ -90,6 +92,15 @@ def _iterates(mdp: TabularMDP, step: float, policy: Array, d: Array, sweeps: int
         found, kl = certified(mdp, policy=policy, v=v), expected_kl(policy, old, d=d)
         yield Iterate(k, q, policy, policy, policy, 1 / step, kl, found.value, found.error, found.bound)
         q = found.q
+
+
+def _moved(theta: Array, advantage: Array, step: float) -> Array:
+    """Logits after a step, up to a constant per state; those below the range of float64 are its lower end."""
+    known = theta > -np.inf
+    best = np.where(known, advantage, -np.inf).max(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        moved = theta + step * np.where(known, advantage - best, 0.0)
+    return np.where(known, np.maximum(moved, -LARGEST), -np.inf)
 
 
 def _advantage(policy: Array, q: Array, taken: Mask) -> Array:

@@ -47,9 +47,10 @@ def rerpi(
       $E_d[KL(q_k\|\pi_{k-1})] = \epsilon$; if the limit $\eta \to 0$ spends at most epsilon, it is taken and
       $\eta_k = 0$.
     - E, weights "rank": $q_k(a|s) \propto \pi_{k-1}(a|s)\ln((N_s + \frac12)/i)$, i = 1 for the best of the
-      $N_s$ existing actions of s. Sorted by $Q_k$, an action at most $10^{-10}\max|Q_k|$ below the one
-      before it is tied with it; tied actions share the mean of their ranks' weights. There is no temperature:
-      it is nan.
+      $N_s$ existing actions of s. Sorted by $Q_k$, an action at most $\tau_k$ below the one before it is
+      tied with it; tied actions share the mean of their ranks' weights. Here $\tau_k$ is $10^{-10}$ times
+      half the largest spread $\max_aQ_k - \min_aQ_k$ of a state, plus 32 ulps of $\max|Q_k|$. There is no
+      temperature: it is nan.
     - M: $\pi_k = (q_k + \lambda\pi_{k-1})/(1 + \lambda)$, the maximiser of $E_d E_{q_k}[\log\pi]$ under
       $E_d[KL(\pi_{k-1}\|\pi)] \le trust$; $\lambda = 0$ if that meets the bound.
     - $V_k = V^{\pi_k}$, or `sweeps` backups $T^{\pi_k}$ from $V_{k-1}$.

@@ -64,7 +64,7 @@ def sql(
         [[[0.7311, 0.2689]]]
     """
     temperature, weights = as_temperature(alpha, name="alpha"), state_distribution(d, mdp)
-    v = np.zeros(mdp.n_states) if v0 is None else as_values(v0, mdp, name="v0")
+    v = np.zeros(mdp.n_states) if v0 is None else as_values(v0, mdp, name="v0").copy()
     return _iterates(mdp, temperature, v, weights, as_sweeps(sweeps))
 
 

@@ -41,7 +41,8 @@ def vmpo(
     With $\pi_0$ the `prior` and $V_0 = V^{\pi_0}$ (by `sweeps` backups from 0, if given), for k = 1, 2, ...:
 
     - V: $Q_k(s, a) = r + \gamma E_{s'}[V_{k-1}]$ and $A_k(s, a) = Q_k(s, a) - E_{\pi_{k-1}}[Q_k(s, \cdot)]$,
-      set to 0 where it is at most $10^{-10}\max|Q_k|$ in size.
+      set to 0 where it is at most $\tau_k$ in size: $10^{-10}$ times half the largest spread $\max_aQ_k -
+      \min_aQ_k$ of a state, plus 32 ulps of $\max|Q_k|$.
     - Batch: $p_k(s, a) = d_k(s)\pi_{k-1}(a|s)$ with the occupancy
       $d_k = (1 - \gamma)(I - \gamma P_{\pi_{k-1}}^T)^{-1}p_0$, scaled to sum 1. With `sweeps`, $d_k$ is
       $d \leftarrow (1 - \gamma)p_0 + \gamma P_{\pi_{k-1}}^T d$ as many times from $d_{k-1}$, $d_0 = p_0$.

@@ -10,7 +10,8 @@ Bracket of the root, derived before the first run: with spread $R = \max_s(\max 
 support, $KL(\eta) = \int_0^{1/\eta} t\,E_d Var_t(Q)\,dt \le R^2/(8\eta^2)$, as a variance on an interval is
 at most $R^2/4$. So the root is at most $R/\sqrt{8\epsilon}$; from there eta falls until KL exceeds epsilon.
 `log KL` is close to linear in `log eta`, with slope -2 for large eta: Brent's method on these two finds the
-root to its last bits in some eight evaluations.
+root to its last bits in some eight evaluations. The slope is at most 2 + R/eta in size: it is that of
+$Var(Q/\eta)/KL$, and $y^2e^y \le (2 + \max(y, 0))(ye^y - e^y + 1)$ for log-ratios y, which R/eta bounds.
 """
 
 from collections.abc import Callable
@@ -27,13 +28,15 @@ from virel_theory.variational.core import kernels
 from virel_theory.variational.core.e_step import posterior_policy
 
 Divergence = Callable[[float], float]
-"""Mean KL divergence of the posterior from the prior, as a function of the log-temperature."""
-SMALLEST = 2.0**-1000
-"""Temperatures below this times the spread of values are taken for 0: every weight but the largest is 0."""
+"""Mean KL divergence of the posterior from the prior, as a function of the logarithm of eta over R."""
+TINY = float(np.finfo(np.float64).tiny)
+"""Smallest normal number, 2.2e-308, and the smallest temperature that is tried."""
+LARGEST = float(np.finfo(np.float64).max)
+SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+HUGE = 1e300
+"""Size of values above which they are computed in another unit, as their differences may overflow."""
 CLOSE = 2.0**-46
 """Relative distance from the budget at which a divergence meets it: 64 ulps, some times its rounding."""
-
-TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ def dual_value(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float, 
         >>> dual_value([[1.0, 1.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=0.1, eta=2.0)
         1.2
     """
-    table, policy, weights = _parts(q, prior, d)
+    table, policy, weights, unit = _parts(q, prior, d)
     temperature = as_temperature(eta, name="eta")
-    _, log_mean = kernels.mean_kl(table, policy, weights, temperature)
-    return float(temperature * (as_budget(epsilon) + log_mean))
+    _, value = kernels.mean_kl(table, policy, weights, max(temperature / unit, SMALLEST))
+    return float(temperature * as_budget(epsilon) + unit * value)
 
 
 def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> Budget:
@@ -85,9 +88,10 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
     $$E_{d(s)}\,KL\Big(\frac{p\,e^{Q/\eta}}{Z}\Big\|p\Big) = \epsilon$$
 
     Args: q, prior, d, epsilon: as in `dual_value`.
-    Returns: a `Budget`; `kl` is within 1e-13 of `epsilon`, relative, and the rounding of a mean over states,
-        unless the budget does not bind.
-    Raises: InputError: as `dual_value`.
+    Returns: a `Budget`; unless the budget does not bind, `kl` is within 1e-13 (1 + R/eta) of `epsilon`,
+        relative, R the largest spread of the values in a state, and the rounding of a mean over states. A
+        budget that only a temperature below 2.2e-308 spends is not spent: that temperature is returned.
+    Raises: InputError: as `dual_value`, or if no temperature in the range of float64 is large enough.
 
     Example:
         >>> found = budget_temperature([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=0.1)
@@ -96,7 +100,7 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
         >>> budget_temperature([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=1.0).eta
         0.0
     """
-    table, policy, weights = _parts(q, prior, d)
+    table, policy, weights, unit = _parts(q, prior, d)
     budget = as_budget(epsilon)
     mass = np.empty(len(table))
     spread = kernels.greedy_masses(table, policy, weights, mass)
@@ -105,17 +109,21 @@ def budget_temperature(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon:
         return Budget(0.0, greedy, 0)
     seen: dict[float, float] = {}  # Brent's method asks for the ends of its bracket again
 
-    def kl(log_eta: float) -> float:
-        if log_eta not in seen:
-            seen[log_eta] = float(kernels.mean_kl(table, policy, weights, np.exp(log_eta))[0])
-        return seen[log_eta]
+    def eta(log_share: float) -> float:
+        root = float(np.exp(log_share / 2))  # the square may underflow where its product with R does not
+        return float(min(max(spread * root * root, TINY), LARGEST / unit))
 
-    high = float(np.log(spread) - np.log(8 * budget) / 2)
-    low, above = _bracket(kl, high, budget)
-    if kl(low) < budget:  # the temperature that spends it is below the range of float64
-        return Budget(0.0, greedy, len(seen))
-    log_eta = low if kl(low) == budget else _root(kl, low, above, budget)
-    return Budget(float(np.exp(log_eta)), kl(log_eta), len(seen))
+    def kl(log_share: float) -> float:
+        if log_share not in seen:
+            seen[log_share] = float(kernels.mean_kl(table, policy, weights, eta(log_share))[0])
+        return seen[log_share]
+
+    high = -float(np.log(8.0) + np.log(budget)) / 2
+    rule = "must be so large that a temperature in the range of float64 meets it"
+    require(kl(high) <= budget * (1 + CLOSE), "epsilon", epsilon, rule)
+    low, above = _bracket(kl, high, budget, least=float(np.log(TINY) - np.log(spread)))
+    found = low if kl(low) <= budget else _root(kl, low, above, budget)
+    return Budget(unit * eta(found), kl(found), len(seen))
 
 
 def tempered_posterior(q: ArrayLike, *, prior: ArrayLike, eta: float) -> Array:
@@ -142,6 +150,12 @@ def tempered_posterior(q: ArrayLike, *, prior: ArrayLike, eta: float) -> Array:
     return out
 
 
+def in_range(table: Array) -> tuple[Array, float]:
+    """Values in a unit, 1 or 16 reward units, in which their differences do not overflow; the unit."""
+    largest = np.abs(table, out=np.zeros_like(table), where=table > -np.inf).max()
+    return (table / 16, 16.0) if largest > HUGE else (table, 1.0)
+
+
 def as_budget(epsilon: float, *, name: str = "epsilon") -> float:
     """Return the KL budget `epsilon` as a positive, finite float, in nats."""
     value = as_number(epsilon, name=name)
@@ -149,10 +163,12 @@ def as_budget(epsilon: float, *, name: str = "epsilon") -> float:
     return value
 
 
-def _parts(q: ArrayLike, prior: ArrayLike, d: ArrayLike) -> tuple[Array, Array, Array]:
+def _parts(q: ArrayLike, prior: ArrayLike, d: ArrayLike) -> tuple[Array, Array, Array, float]:
+    """Checked values, in a unit (the last number) in which differences do not overflow; prior; weights."""
     table = as_action_values(q)
     policy = np.ascontiguousarray(as_rows(prior, table, name="prior"))
-    return table, policy, as_distribution(d, len(table), name="d")
+    scaled, unit = in_range(table)
+    return scaled, policy, as_distribution(d, len(table), name="d"), unit
 
 
 def _is_best(table: Array, policy: Array) -> Array:
@@ -162,13 +178,13 @@ def _is_best(table: Array, policy: Array) -> Array:
     return out
 
 
-def _bracket(kl: Divergence, high: float, budget: float) -> tuple[float, float]:
-    """Log-temperatures at which the mean KL divergence is at least, and less than, `budget`.
+def _bracket(kl: Divergence, high: float, budget: float, *, least: float) -> tuple[float, float]:
+    """Log-temperatures at which the mean KL divergence is at least (but at `least`), and less than, `budget`.
 
     The first guess takes `log KL` for linear in `log eta` with slope -2. The curve flattens towards eta = 0:
     each further guess goes 2, 4, 8, ... times as far as the line through the last two points asks for.
     """
-    least, factor = np.log(SMALLEST) + high, 1.0
+    factor = 1.0
     low = high + (np.log(kl(high)) - np.log(budget)) / 2 if kl(high) > 0 else high
     while low > least and kl(low) < budget:
         factor, gained = 2 * factor, np.log(kl(low)) - np.log(max(kl(high), TINY)) if kl(low) > 0 else 0.0

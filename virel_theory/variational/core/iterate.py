@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_distribution
+from virel_theory.checks import Array, as_distribution, read_only_copy
 from virel_theory.mdp.policy_system import direct_solve, mix, mixed_rows
 from virel_theory.mdp.tables import as_policy, as_values, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
@@ -36,7 +36,8 @@ from virel_theory.variational.core import kernels
 class Iterate:
     """One iteration of an exact algorithm, Marino et al., Algorithm 1.
 
-    With N tasks every table has a leading axis: `[N, S, A]`.
+    With N tasks every table has a leading axis: `[N, S, A]`. Tables are stored as read-only copies, so that
+    nothing that is done to them can reach the iterations that follow.
 
     Example:
         >>> from virel_theory import iterate
@@ -65,6 +66,13 @@ class Iterate:
     """Guaranteed bound on how far `value` is from the exact return."""
     bound: float
     """Guaranteed bound on $\\max_s V^*(s) - V^{policy}(s)$, over all tasks, reward units."""
+
+    def __post_init__(self) -> None:
+        """Store read-only copies of the tables; a table under several names is copied once."""
+        tables = {name: x for name, x in vars(self).items() if isinstance(x, np.ndarray)}
+        copies = {key: read_only_copy(x) for key, x in {id(x): x for x in tables.values()}.items()}
+        for name, x in tables.items():
+            object.__setattr__(self, name, copies[id(x)])
 
 
 Iterates = Iterator[Iterate]
@@ -154,19 +162,19 @@ def certified(mdp: TabularMDP, *, policy: ArrayLike, v: ArrayLike) -> Certified:
 
 
 def state_distribution(d: ArrayLike | None, mdp: TabularMDP) -> Array:
-    """Return the distribution `d [S]` over states; None is the uniform one."""
+    """Return a copy of the distribution `d [S]` over states; None is the uniform one."""
     require_mdp(mdp)
     if d is None:
         return np.full(mdp.n_states, 1 / mdp.n_states)
-    return as_distribution(d, mdp.n_states, name="d")
+    return as_distribution(d, mdp.n_states, name="d").copy()
 
 
 def first_prior(prior: ArrayLike | None, mdp: TabularMDP) -> Array:
-    """Return the first prior `[S, A]` of an algorithm; None is uniform over the actions that exist."""
+    """Return a copy of an algorithm's first prior `[S, A]`; None is uniform over the actions that exist."""
     require_mdp(mdp)
     if prior is None:
         return np.asarray(mdp.available / mdp.available.sum(axis=1, keepdims=True), dtype=np.float64)
-    return as_policy(prior, mdp, name="prior")
+    return as_policy(prior, mdp, name="prior").copy()
 
 
 def as_sweeps(sweeps: int | None) -> int | None:

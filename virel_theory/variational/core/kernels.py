@@ -17,6 +17,8 @@ from virel_theory.threads.turns import FINISHED, NEXT, take
 PARALLEL_FROM = 200_000
 """Entries of a table from which two threads pay."""
 N_CHUNKS = 32
+FAR = 700.0
+"""Exponents above this may overflow."""
 INVERSES = (0.0, *(1.0 / k for k in range(1, 19)))
 """Inverses of the numbers 1 to 18: a product takes a fraction of the time of a quotient."""
 
@@ -63,6 +65,27 @@ def soft_maxima(q, log_p, alpha, out):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def lucky_means(indptr, indices, data, v, alpha, out):
+    """Soft means `out[row] <- alpha log sum_s' p(s'|row) exp(v[s'] / alpha)`; `-inf` if p is empty.
+
+    Centred at the best successor of each row: quotients by alpha may be out of range.
+    """
+    for row in range(out.shape[0]):
+        best = -np.inf
+        for k in range(indptr[row], indptr[row + 1]):
+            if data[k] > 0.0:
+                best = max(best, v[indices[k]])
+        out[row] = best
+        if best > -np.inf:
+            total = 0.0
+            for k in range(indptr[row], indptr[row + 1]):
+                if data[k] > 0.0:
+                    total += data[k] * np.exp((v[indices[k]] - best) / alpha)
+            out[row] = best + alpha * np.log(total)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def exp_rest(x):
     """Remainder `e^x - 1 - x` for |x| <= 1, by its series: exact to a few ulps of itself."""
     out = 1.0
@@ -73,38 +96,74 @@ def exp_rest(x):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def state_kl(q, p, eta):
-    """KL divergence of the policy `p e^(q/eta) / Z` from `p` in one state, and `log E_p e^(q/eta)`.
+def kl_term(x, p, mass, log_mass):
+    """Term `pi y - pi + p >= 0` of `KL(pi || p)`, with `pi = p e^x / mass = p e^y`."""
+    y = x - log_mass
+    if abs(y) <= 1.0:
+        return p * (y * y - (1.0 - y) * exp_rest(y))
+    pi = p * np.exp(x) / mass
+    return p + pi * (y - 1.0) if pi > 0.0 else p  # where pi has underflowed y may be infinite
 
-    Values that differ by less than `eta` are centred at their mean under `p`. With x the centred values over
-    `eta`, `E_p[x] = 0`, so both numbers follow from `m = E_p[e^x - 1 - x]` and `E_p[x (e^x - 1)]`, which are
-    sums of positive terms: the relative error stays at some ulps, however small the divergence is. Else
-    values are centred at their maximum, so that nothing overflows.
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def mean_rest(q, p, origin, eta):
+    """Means `sum_a p(a) (e^x - 1 - x)` and `sum_a p(a) x (e^x - 1)` of `x = (q - origin) / eta`.
+
+    The second is negative unless all x are in [-1, 1]; the first is infinite where it may overflow.
     """
-    top, low, mean = -np.inf, np.inf, 0.0
+    mean, first = 0.0, 0.0
     for a in range(len(p)):
         if p[a] > 0.0:
-            top, low = max(top, q[a]), min(low, q[a])
-    for a in range(len(p)):
-        if p[a] > 0.0:
-            mean += p[a] * (q[a] - top)
-    mass, first = 0.0, 0.0
-    if top - low < eta:
-        for a in range(len(p)):
-            x = (q[a] - top - mean) / eta
-            if p[a] > 0.0:
+            x = (q[a] - origin[0] - origin[1]) / eta
+            if x > FAR:
+                return np.inf, -np.inf
+            if abs(x) <= 1.0:
                 rest = exp_rest(x)
-                mass += p[a] * rest
                 first += p[a] * x * (x + rest)
-        log_mass = np.log1p(mass)
-        return max(first / (1.0 + mass) - log_mass, 0.0), (top + mean) / eta + log_mass
+            else:
+                rest, first = np.expm1(x) - x, -np.inf
+            mean += p[a] * rest
+    return mean, first
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def state_kl(q, p, eta):
+    """KL divergence of the policy `p e^(q/eta) / Z` from `p` in one state, and `eta log E_p e^(q/eta)`.
+
+    The divergence is a sum of terms that are not negative (`kl_term`), and an error of `log Z` enters it with
+    the divergence itself as a factor. Small logarithms keep their digits: with x the values over `eta`, less
+    their mean, `E_p[x] = 0`, so that `Z = 1 + E_p[e^x - 1 - x]`. The mean is reckoned from the value of the
+    likeliest action, which keeps the digits of small differences. Where Z is above 2, values are centred at
+    their maximum, so that nothing overflows.
+    """
+    top, at, most, total, mean = -np.inf, 0.0, 0.0, 0.0, 0.0
+    for a in range(len(p)):
+        total += p[a]
+        if p[a] > 0.0:
+            top = max(top, q[a])
+        if p[a] > most:
+            at, most = q[a], p[a]
     for a in range(len(p)):
         if p[a] > 0.0:
-            x = (q[a] - top) / eta
-            mass += p[a] * np.exp(x)
-            first += p[a] * x * np.exp(x)
-    log_mass = np.log(mass)
-    return max(first / mass - log_mass, 0.0), top / eta + log_mass
+            mean += p[a] * (q[a] - at) / total
+    rest, first = mean_rest(q, p, (at, mean), eta)
+    rest, origin = rest / total, (at, mean)
+    mass, log_mass = 1.0 + rest, np.log1p(rest)
+    if first >= 0.0:  # all x are in [-1, 1]: positive sums, of which none is much larger than the divergence
+        return max(first / total / mass - log_mass, 0.0), at + (mean + eta * log_mass)
+    if rest > 1.0:
+        origin, mass = (top, 0.0), 0.0
+        for a in range(len(p)):
+            if p[a] > 0.0:
+                mass += p[a] * np.exp((q[a] - top) / eta) / total
+        log_mass = np.log(mass)
+    kl = 0.0
+    for a in range(len(p)):
+        if p[a] > 0.0:
+            kl += kl_term((q[a] - origin[0] - origin[1]) / eta, p[a], mass, log_mass)
+    return kl, origin[0] + (origin[1] + eta * log_mass)
 
 
 @njit(cache=True, nogil=True)
@@ -133,15 +192,16 @@ def greedy_masses(q, p, d, out):
     """
     spread = 0.0
     for s in range(q.shape[0]):
-        top, low, mass = -np.inf, np.inf, 0.0
+        top, low, mass, total = -np.inf, np.inf, 0.0, 0.0
         for a in range(q.shape[1]):
+            total += p[s, a]
             if p[s, a] > 0.0:
                 low = min(low, q[s, a])
                 if q[s, a] > top:
                     top, mass = q[s, a], 0.0
                 if q[s, a] == top:
                     mass += p[s, a]
-        out[s] = min(mass, 1.0)
+        out[s] = min(mass / total, 1.0)  # exactly 1 where all are tied, however the row's sum is rounded
         if d[s] > 0.0:
             spread = max(spread, top - low)
     return spread
@@ -175,13 +235,13 @@ def divergences(pi, p, out):
 @no_type_check
 def _mean_kl_range(q, p, d, eta, first, last):
     """Sum over the states from `first` to `last` of `d[s]` times both numbers of `state_kl`."""
-    kl, log_mean = 0.0, 0.0
+    kl, value = 0.0, 0.0
     for s in range(first, last):
         if d[s] > 0.0:
             here, there = state_kl(q[s], p[s], eta)
             kl += d[s] * here
-            log_mean += d[s] * there
-    return kl, log_mean
+            value += d[s] * there
+    return kl, value
 
 
 @njit(cache=True, nogil=True)
@@ -198,11 +258,11 @@ def _mean_kl_shared(q, p, d, eta, parts, turns, n_chunks):
 
 
 def mean_kl(q: Array, p: Array, d: Array, eta: float) -> tuple[float, float]:
-    """Means over states of `state_kl`: `E_d KL(q_eta || p)` in nats, and `E_d log E_p e^(q/eta)`."""
+    """Means over states of `state_kl`: `E_d KL(q_eta || p)` in nats, and `E_d[eta log E_p e^(q/eta)]`."""
     if q.size >= PARALLEL_FROM:  # in chunks even for one thread: sums must not depend on their number
         parts = np.zeros((N_CHUNKS, 2))
         share(_mean_kl_shared, (q, p, d, eta, parts), n_chunks=N_CHUNKS, n_helpers=n_threads() - 1)
-        kl, log_mean = parts.sum(axis=0)
+        kl, value = parts.sum(axis=0)
     else:
-        kl, log_mean = _mean_kl_range(q, p, d, eta, 0, len(d))
-    return float(kl), float(log_mean)
+        kl, value = _mean_kl_range(q, p, d, eta, 0, len(d))
+    return float(kl), float(value)

@@ -20,10 +20,12 @@ from virel_theory.checks import (
     first_bad,
 )
 from virel_theory.variational.core.budget import CLOSE, as_budget
-from virel_theory.variational.core.e_step import divergences
+from virel_theory.variational.core.e_step import divergences, expected_kl
 
-HALVINGS = 2000
-"""Steps that Brent's method may take: to the smallest float are 1,100 halvings."""
+TINY = float(np.finfo(np.float64).tiny)
+"""Smallest normal number, 2.2e-308: the smallest multiplier that is tried."""
+SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+"""Smallest positive number, 5e-324: no action that the old prior takes gets less."""
 
 
 def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> Array:
@@ -33,7 +35,12 @@ def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
 
     The Lagrangian's maximum is the mixture $(\pi + \lambda p_{old})/(1 + \lambda)$, with one multiplier
     $\lambda \ge 0$ for all states: 0, a copy of pi, if that meets the constraint, else such that it binds. So
-    $p = p_{old} + w(\pi - p_{old})$ with $w = 1/(1 + \lambda)$, the root of an increasing function on (0, 1).
+    $p = p_{old} + w(\pi - p_{old})$ with $w = 1/(1 + \lambda)$. The root is found in $\log\lambda$, as w has
+    no digits where it is close to 1. It is at most $-\log(e^\epsilon - 1)$: as $p \ge (1 - w)p_{old}$, the
+    divergence is at most $-\log(1 - w) = \log(1 + 1/\lambda)$.
+
+    Deviation: 1. no action that the old prior takes gets a probability below 5e-324, and lambda is at least
+        2.2e-308: a bound that only smaller numbers could spend is met and not spent.
 
     Args:
         pi: `[S, A]` posterior policy.
@@ -41,8 +48,8 @@ def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
         d: `[S]` distribution over states.
         epsilon: bound on the KL divergence > 0, nats.
 
-    Returns: `[S, A]` new prior; the constraint holds within 1e-13 of `epsilon`, relative, and the rounding of
-        a divergence (`expected_kl`).
+    Returns: `[S, A]` new prior; where the constraint binds it holds with equality, within 1e-13 of `epsilon`,
+        relative, and the rounding of a divergence (`expected_kl`).
     Raises: InputError: if an argument is out of its range, or shapes differ.
 
     Example:
@@ -53,17 +60,19 @@ def prior_trust_region(pi: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
     policy = as_plain_policy(pi, name="pi")
     old = as_rows(prior, np.zeros(policy.shape), name="prior")
     weights, bound = as_distribution(d, len(policy), name="d"), as_budget(epsilon)
+    if expected_kl(old, policy, d=weights) <= bound * (1 + CLOSE):
+        return policy.copy()
 
-    def excess(w: float) -> float:
-        out = _kl_to_mixture(old, policy, weights, w) / bound - 1
+    def excess(log_multiplier: float) -> float:
+        kl = float(weights @ divergences(old, _mixture(old, policy, float(np.exp(log_multiplier)))))
+        out = float(np.log(max(kl, SMALLEST)) - np.log(bound))
         return out if abs(out) > CLOSE else 0.0
 
-    if excess(1.0) <= 0:
-        return policy.copy()
-    last = 1.0 - 2.0**-53
-    ends, close = (0.0, last), 4 * np.finfo(float).eps
-    w = last if excess(last) <= 0 else brentq(excess, *ends, xtol=1e-300, rtol=close, maxiter=HALVINGS)
-    mixture = old + w * (policy - old)
+    low, high = float(np.log(TINY)), -bound - float(np.log(-np.expm1(-bound))) + 1
+    found = low
+    if excess(low) > 0:
+        found = brentq(excess, low, min(high, -low), xtol=1e-16, rtol=4 * np.finfo(float).eps)
+    mixture = _mixture(old, policy, float(np.exp(found)))
     out: Array = mixture / mixture.sum(axis=1, keepdims=True)  # else roundings add up over iterations
     return out
 
@@ -87,7 +96,8 @@ def prior_distilled(policies: ArrayLike, *, weights: ArrayLike) -> Array:
     require(stack.ndim == 3, "policies", stack.shape, "must have shape [N, S, A]")
     d = as_float_array(weights, stack.shape[:2], name="weights")
     first_bad(~((d >= 0) & (d < np.inf)), d, name="weights", rule="must be non-negative and finite")
-    shares = np.where(d.sum(axis=0) > 0, d, 1.0)
+    most = d.max(axis=0)
+    shares = np.where(most > 0, d / np.where(most > 0, most, 1.0), 1.0)  # at most 1: their sum is finite
     out: Array = np.einsum("ns,nsa->sa", shares / shares.sum(axis=0), stack)
     return out
 
@@ -126,9 +136,12 @@ def prior_blind(pi: ArrayLike, *, d: ArrayLike, observation: ArrayLike) -> Array
     return rows[group]
 
 
-def _kl_to_mixture(old: Array, policy: Array, weights: Array, w: float) -> float:
-    r"""Divergence $E_d KL(p\|p + w(\pi - p))$, p the old prior; infinite where the mixture lacks support."""
-    mixture = old + w * (policy - old)
-    if ((old > 0) & (mixture <= 0) & (weights > 0)[:, None]).any():
-        return np.inf
-    return float(weights @ divergences(old, mixture))
+def _mixture(old: Array, policy: Array, multiplier: float) -> Array:
+    r"""Mixture $(\pi + \lambda p)/(1 + \lambda)$ `[S, A]` with the old prior p, from the nearer of the two.
+
+    So small steps keep their digits, and so does what is left of the old prior after large ones.
+    """
+    if multiplier > 1:
+        return old + (policy - old) / (1 + multiplier)
+    mixture = policy + multiplier / (1 + multiplier) * (old - policy)
+    return np.maximum(mixture, np.where(old > 0, SMALLEST, 0.0))

@@ -36,8 +36,10 @@ from virel_theory.checks import (
     first_bad,
     is_one_of,
 )
-from virel_theory.operators.policies import as_action_values
+from virel_theory.operators.policies import as_action_values, scaled_differences
 from virel_theory.variational.core.e_step import as_exponent, one_step_objective, soft_maximum
+
+LARGEST = float(np.finfo(np.float64).max)
 
 Form = Literal["mirror", "gradient"]
 
@@ -93,7 +95,8 @@ def inference_policies(
         exponent: prior exponent $\rho$ in [0, 1].
 
     Returns: `[n + 1, S, A]` policies, the prior first; relative error (n + 1)(A + 16) ulps of
-        1 + span(q)/alpha + max|log prior|.
+        1 + span(q)/alpha + max|log prior|, whatever the values have in common. Gradient steps longer than
+        `safe_step` may magnify it from step to step.
     Raises: InputError: on wrong shapes, a prior that is 0 on an existing action, a bad temperature, or a
         length, gate, exponent, form or number of steps out of range.
 
@@ -106,24 +109,27 @@ def inference_policies(
     p = as_positive_prior(prior, table)
     n, weight, rho = as_iterations(iterations), as_gate(gate), as_exponent(exponent)
     given = as_length(step, alpha=temperature, form=form)
-    length: Array | float
-    if given is None and form == "gradient":
-        length = safe_step(table, prior=p, alpha=temperature, exponent=rho)[:, None]
+    pace: Array | float  # 1/t, in reward units
+    if given is not None:
+        pace = 1 / given
     else:
-        length = 1 / (2 * temperature) if given is None else given
+        mirror = form == "mirror"
+        pace = 2 * temperature if mirror else _slowest(table, p, temperature, rho)[:, None]
     exists = np.isfinite(table)
-    log_prior, values = np.log(np.where(exists, p, 1.0)), np.where(exists, table, 0.0)
-    target = values + temperature * rho * log_prior  # Q + alpha rho log p
-    lam, out = log_prior, [p]
-    for _ in range(n):
-        pi = out[-1]
+    log_prior, share = np.log(np.where(exists, p, 1.0)), _in_range(temperature / pace)  # share: alpha t
+    gain = _in_range(np.where(exists, scaled_differences(table, pace), 0.0))  # t (Q - max Q)
+
+    def proposal(lam: Array, pi: Array) -> Array:
         if form == "mirror":
-            delta = (1 - temperature * length) * lam + length * target
-        else:
-            g = target - temperature * _log_policy(lam, exists)
-            delta = lam + length * pi * (g - (pi * g).sum(axis=1, keepdims=True))
-        lam = gated_update(lam, delta, gate=weight)
-        out.append(softmax(np.where(exists, lam, -np.inf), axis=1))
+            return (1 - share) * lam + (gain + share * rho * log_prior)
+        g = _in_range(gain + share * (rho * log_prior - _log_policy(lam, exists)))
+        return lam + pi * _in_range(g - (pi * g).sum(axis=1, keepdims=True))
+
+    lam, out = log_prior, [p]
+    with np.errstate(over="ignore"):
+        for _ in range(n):
+            lam = _in_range(gated_update(lam, proposal(lam, out[-1]), gate=weight))
+            out.append(softmax(np.where(exists, lam, -np.inf), axis=1))
     return np.stack(out)
 
 
@@ -155,7 +161,7 @@ def safe_step(q: ArrayLike, *, prior: ArrayLike, alpha: float, exponent: float =
 
     Args: q: `[S, A]` values, reward units. prior: `[S, A]`, positive on every existing action.
         alpha: temperature > 0, reward units. exponent: prior exponent in [0, 1].
-    Returns: `[S]` lengths per reward unit, > 0; error 8 ulps.
+    Returns: `[S]` lengths per reward unit, > 0; relative error 8 ulps of 1 + max|log prior|.
     Raises: InputError: on wrong shapes, a prior that is 0 on an existing action, a bad temperature or
         exponent.
 
@@ -164,10 +170,9 @@ def safe_step(q: ArrayLike, *, prior: ArrayLike, alpha: float, exponent: float =
         [0.5]
     """
     table, temperature = as_action_values(q), as_temperature(alpha, name="alpha")
-    p, exists = as_positive_prior(prior, table), np.isfinite(table)
-    g = table - temperature * (1 - as_exponent(exponent)) * np.log(np.where(exists, p, 1.0))
-    span = g.max(axis=1) - np.where(exists, g, np.inf).min(axis=1)
-    out: Array = np.minimum(1 / temperature, 2 / (temperature + span))
+    slowest = _slowest(table, as_positive_prior(prior, table), temperature, as_exponent(exponent))
+    with np.errstate(over="ignore"):
+        out: Array = np.minimum(1 / slowest, LARGEST)
     return out
 
 
@@ -199,6 +204,22 @@ def as_length(step: float | None, *, alpha: float, form: str) -> float | None:
     rule = f"must be at most 1/alpha = {1 / alpha:.6g} for mirror steps, where they are exact"
     require(form == "gradient" or value <= 1 / alpha, "step", step, rule)
     return value
+
+
+def _slowest(table: Array, p: Array, alpha: float, exponent: float) -> Array:
+    """Inverse lengths `[S]` of the steps of `safe_step`, in reward units: these do not overflow."""
+    exists = np.isfinite(table)
+    g = table / 2 - table.max(axis=1, keepdims=True) / 2  # halves of differences never overflow
+    g = g - alpha / 2 * (1 - exponent) * np.log(np.where(exists, p, 1.0))
+    half_span = g.max(axis=1) - np.where(exists, g, np.inf).min(axis=1)
+    out: Array = np.maximum(alpha, alpha / 2 + half_span)
+    return out
+
+
+def _in_range(x: ArrayLike) -> Array:
+    """The same numbers, but those out of the range of float64 are its ends: logits of probability 0 or 1."""
+    out: Array = np.clip(x, -LARGEST, LARGEST)
+    return out
 
 
 def _log_policy(lam: Array, exists: np.ndarray) -> Array:

@@ -10,15 +10,24 @@ $$q = N(m, s^2), \qquad s_i^2 = t_i\sigma_i^2, \qquad m_i = \mu_i + (1 - t_i)(a^
 RERPI, Section 5.1, "sphere function", is $c_i = 2$.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_positive, as_real, as_temperature, require_kind
+from virel_theory.checks import (
+    Array,
+    as_finite,
+    as_positive,
+    as_real,
+    as_temperature,
+    read_only_copy,
+    require_kind,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +46,13 @@ class GaussianPolicy:
     variance: Array
 
     def __post_init__(self) -> None:
-        """Check mean and variance, and store them as float64 vectors."""
+        """Check mean and variance, and store read-only copies of them as float64 vectors."""
         mean = as_real(self.mean, name="mean")
         require(mean.ndim == 1 and mean.size > 0, "mean", mean.shape, "must have shape [D] and not be empty")
         variance = as_finite(self.variance, mean.shape, name="variance")
         require(bool((variance > 0).all()), "variance", float(variance.min()), "must be positive")
-        object.__setattr__(self, "mean", as_finite(mean, mean.shape, name="mean"))
-        object.__setattr__(self, "variance", variance)
+        object.__setattr__(self, "mean", read_only_copy(as_finite(mean, mean.shape, name="mean")))
+        object.__setattr__(self, "variance", read_only_copy(variance))
 
     @property
     def spread(self) -> float:
@@ -79,7 +88,8 @@ def gaussian_posterior(
         eta: temperature > 0, reward units.
 
     Returns: the posterior; relative error of 8 ulps in variances if c > 0.
-    Raises: InputError: if $1 + c_i\sigma_i^2/\eta \le 0$ for some i: there is no posterior.
+    Raises: InputError: if $1 + c_i\sigma_i^2/\eta \le 0$ for some i: there is no posterior; or if eta is so
+        small that a variance is 0 in float64.
 
     Example:
         >>> q = gaussian_posterior(GaussianPolicy([0.0], [1.0]), optimum=[1.0], curvature=[1.0], eta=1.0)
@@ -87,7 +97,15 @@ def gaussian_posterior(
         ([0.5], [0.5])
     """
     target, c = as_quadratic(policy, optimum, curvature)
-    return _posterior(policy, target, c * policy.variance / as_temperature(eta, name="eta"))
+    temperature = as_temperature(eta, name="eta")
+    with np.errstate(over="ignore"):  # a quotient that overflows leaves the variance 0, or has no posterior
+        u = c * policy.variance / temperature
+    rule = "must leave curvature sigma^2 / eta above -1 (else e^{Q/eta} outgrows the policy's tails)"
+    require(bool((u > -1).all()), "curvature", float(u.min()), rule)
+    variance = policy.variance / (1 + u)
+    rule = "must be so large that every variance of the posterior is positive in float64"
+    require(bool((variance > 0).all()), "eta", eta, rule)
+    return GaussianPolicy(policy.mean + u / (1 + u) * (target - policy.mean), variance)
 
 
 def gaussian_kl(p: GaussianPolicy, q: GaussianPolicy) -> float:
@@ -146,7 +164,8 @@ def gaussian_budget_temperature(
         curvature: `[D]` $c = -Q''$, not all 0.
         epsilon: KL budget > 0, in nats.
 
-    Returns: the temperature, reward units; the KL there is epsilon within 1e-12 of 1 + epsilon.
+    Returns: the temperature, reward units; the KL there is epsilon within 1e-12 of 1 + epsilon, or of
+        1 + epsilon^2 if some curvature is negative: the KL is steep where a variance is about to be infinite.
     Raises: InputError: if all curvatures are 0, the budget is not positive and finite, or no temperature in
         the range of float64 spends it.
 
@@ -165,18 +184,10 @@ def gaussian_budget_temperature(
     def excess(beta: float) -> float:
         return _spent(beta * slope, shift) - budget
 
-    return 1 / brentq(excess, 0.0, _enough(excess, slope), xtol=1e-300, rtol=1e-15)
-
-
-def _posterior(policy: GaussianPolicy, target: Array, u: Array) -> GaussianPolicy:
-    """Posterior at `u = c sigma^2 / eta`: the shrinkage is 1 / (1 + u)."""
-    require(
-        bool((u > -1).all()),
-        "curvature",
-        float(u.min()),
-        "must leave curvature sigma^2 / eta above -1 (else e^{Q/eta} outgrows the policy's tails)",
-    )
-    return GaussianPolicy(policy.mean + u / (1 + u) * (target - policy.mean), policy.variance / (1 + u))
+    most = _enough(excess, slope)
+    require(most is not None, "epsilon", epsilon, "must be a budget that some temperature in float64 spends")
+    assert most is not None
+    return 1 / brentq(excess, 0.0, most, xtol=1e-300, rtol=1e-15)
 
 
 def _spent(u: Array, shift: Array) -> float:
@@ -194,17 +205,20 @@ def _log_excess(ratio: Array) -> Array:
     return out
 
 
-def _enough(excess: Callable[[float], float], slope: Array) -> float:
-    """An inverse temperature at which the posterior spends more than the budget.
+def _enough(excess: Callable[[float], float], slope: Array) -> float | None:
+    """An inverse temperature at which the posterior spends more than the budget; None if no float does.
 
     Where Q is convex, inverse temperatures end at the one whose posterior has infinite variance.
     """
-    end = 1 / -slope.min() if slope.min() < 0 else np.inf
-    tries = (end * (1 - 2.0**-k) if end < np.inf else 4.0**k / slope.max() for k in range(1, 50))
-    beta = next((beta for beta in tries if excess(beta) > 0), None)
-    require(beta is not None, "epsilon", excess(0.0), "is a budget that no temperature spends")
-    assert beta is not None
-    return float(beta)
+    end = 1 / -float(slope.min()) if slope.min() < 0 else np.inf
+    steep = float(slope.max())
+    tries = (end * (1 - 2.0**-k) for k in range(1, 54)) if end < np.inf else _growing(steep)
+    return next((beta for beta in tries if excess(beta) > 0), None)
+
+
+def _growing(slope: float) -> Iterator[float]:
+    """Inverse temperatures `4^k / slope`, as long as they and their product with the slope are finite."""
+    return takewhile(np.isfinite, (4.0**k / slope for k in range(1, 512)))
 
 
 def as_quadratic(policy: GaussianPolicy, optimum: ArrayLike, curvature: ArrayLike) -> tuple[Array, Array]:

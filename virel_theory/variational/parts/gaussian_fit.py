@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike
 
 from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_finite, as_generator, as_number, as_probabilities, as_real
+from virel_theory.checks import (
+    Array,
+    as_finite,
+    as_generator,
+    as_number,
+    as_probabilities,
+    as_real,
+    require_flag,
+)
 from virel_theory.variational.core.budget import budget_temperature, tempered_posterior
 from virel_theory.variational.parts.gaussian import (
     GaussianPolicy,
@@ -46,6 +54,7 @@ def gaussian_m_step(posterior: GaussianPolicy, *, policy: GaussianPolicy, decoup
         [4.5]
     """
     require_same_size(posterior, policy, names=("posterior", "policy"))
+    require_flag(decoupled, name="decoupled")
     if not decoupled:
         return posterior
     return GaussianPolicy(posterior.mean, posterior.variance + (posterior.mean - policy.mean) ** 2)
@@ -69,7 +78,9 @@ def gaussian_moments(actions: ArrayLike, *, weights: ArrayLike) -> GaussianPolic
     w = as_probabilities(weights, name="weights")
     require(w.shape == a.shape[:1], "weights", w.shape, f"must have shape [{len(a)}]")
     mean = w @ as_finite(a, a.shape, name="actions")
-    return GaussianPolicy(mean, w @ (a - mean) ** 2)
+    variance = w @ (a - mean) ** 2
+    require(bool((variance > 0).all()), "actions", actions, "must differ in every component")
+    return GaussianPolicy(mean, variance)
 
 
 def gaussian_iterates(
@@ -108,7 +119,8 @@ def gaussian_iterates(
         >>> bool(next(policies).variance < first.variance)
         True
     """
-    target, c = as_quadratic(policy, optimum, curvature)
+    target, c = (x.copy() for x in as_quadratic(policy, optimum, curvature))
+    require_flag(decoupled, name="decoupled")
     share = as_number(step, name="step")
     require(0 < share <= 1, "step", step, "must lie in (0, 1]")
     if samples is None:

@@ -11,6 +11,7 @@ With $c = k + \alpha/\sigma_0^2$ the maximiser is $\mu^* = (km + \alpha\mu_0/\si
 $\sigma^{*2} = \alpha/c$.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from numpy.typing import ArrayLike
 from virel_common.errors import require
 from virel_theory.checks import Array, as_finite_number, as_positive, as_real, first_bad, require_kind
 from virel_theory.variational.parts.amortisation import as_iterations
+
+TINY = float(np.finfo(np.float64).tiny)
+"""Smallest normal number, below which a quotient loses digits."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,27 @@ class GaussianTask:
         require(self.curvature >= 0, "curvature", self.curvature, "must not be negative: Q must be concave")
         require(self.prior_std > 0, "prior_std", self.prior_std, "must be positive")
         require(self.alpha > 0, "alpha", self.alpha, "must be positive")
+        square = self.prior_std * self.prior_std
+        fits = 0 < square < np.inf and self.alpha / square > 0 and self.precision < np.inf
+        rule = "must be such that its square, and curvature + alpha over that, are positive and finite"
+        require(fits, "prior_std", self.prior_std, rule)
+
+    @property
+    def pull(self) -> float:
+        r"""Curvature of the prior's part of the objective, $\alpha/\sigma_0^2$, reward units per action^2."""
+        return self.alpha / self.prior_std**2
 
     @property
     def precision(self) -> float:
         r"""Curvature of the objective in the mean, $c = k + \alpha/\sigma_0^2$, reward units per action^2."""
-        return self.curvature + self.alpha / self.prior_std**2
+        return self.curvature + self.pull
 
     @property
     def best(self) -> tuple[float, float]:
         r"""Mean and standard deviation of the optimal posterior, $(\mu^*, \sigma^*)$."""
-        pull = self.curvature * self.peak + self.alpha * self.prior_mean / self.prior_std**2
-        return pull / self.precision, float(np.sqrt(self.alpha / self.precision))
+        c = self.precision
+        mean = self.curvature / c * self.peak + self.pull / c * self.prior_mean
+        return mean, math.sqrt(self.alpha) / math.sqrt(c)
 
 
 def gaussian_objective(task: GaussianTask, *, mean: ArrayLike, std: ArrayLike) -> Array:
@@ -94,7 +108,7 @@ def gaussian_family_gap(task: GaussianTask, *, std: float) -> float:
 
     Args: task: the state. std: the width that every policy of the family has, > 0.
     Returns: reward units, >= 0 but for rounding; error 16 ulps of alpha (1 + the ratio of variances).
-    Raises: InputError: if `std` is not positive.
+    Raises: InputError: if `std` is not positive and finite, or so large that the gap is not finite.
 
     Example:
         >>> task = GaussianTask(curvature=3.0, peak=4.0, prior_mean=0.0, prior_std=1.0, alpha=1.0)
@@ -102,8 +116,12 @@ def gaussian_family_gap(task: GaussianTask, *, std: float) -> float:
         (0.0, 0.8069)
     """
     require_kind(task, GaussianTask, name="task")
-    ratio = as_positive(std, name="std") / task.best[1]
-    return float(task.alpha * (ratio**2 / 2 - 0.5 - np.log(ratio)))
+    width, best = as_positive(std, name="std"), task.best[1]
+    ratio = width / best
+    log_ratio = math.log(ratio) if TINY < ratio < np.inf else math.log(width) - math.log(best)
+    gap = task.alpha * ratio * ratio / 2 - task.alpha * (0.5 + log_ratio)
+    require(gap < np.inf, "std", std, "must be so small that the gap is finite in float64")
+    return gap
 
 
 def gaussian_safe_step(task: GaussianTask) -> float:
@@ -117,13 +135,16 @@ def gaussian_safe_step(task: GaussianTask) -> float:
 
     Args: task: the state.
     Returns: the length, > 0; error 8 ulps.
+    Raises: InputError: if the length is 0 in float64.
 
     Example:
         >>> gaussian_safe_step(GaussianTask(3.0, 4.0, 0.0, 1.0, 1.0))
         0.125
     """
     require_kind(task, GaussianTask, name="task")
-    return 1 / (task.precision * max(1.0, 2 * task.prior_std**2))
+    length = 1 / (task.precision * max(1.0, 2 * task.prior_std**2))
+    require(length > 0, "task", task, "must have steps that are positive in float64")
+    return length
 
 
 def gaussian_inference(task: GaussianTask, *, iterations: int, step: float) -> tuple[Array, Array]:
@@ -133,7 +154,9 @@ def gaussian_inference(task: GaussianTask, *, iterations: int, step: float) -> t
     $\log\sigma' = \log\sigma + t(\alpha - c\sigma^2)$.
 
     Args: task: the state. iterations: number n >= 0 of steps. step: length t > 0, per reward unit.
-    Returns: means and standard deviations, `[n + 1]` each, the prior first; relative error (n + 1) 8 ulps.
+    Returns: means and standard deviations, `[n + 1]` each, the prior first. For steps that are safe
+        (`gaussian_safe_step`) the error is 8 (n + 1) ulps: of the largest |mean| in means, the peak and the
+        prior's included, and of each times 1 + the largest |log std| in standard deviations.
     Raises: InputError: on a negative number of steps or a length that is not positive and finite.
 
     Example:
@@ -145,7 +168,7 @@ def gaussian_inference(task: GaussianTask, *, iterations: int, step: float) -> t
     n, t = as_iterations(iterations), as_positive(step, name="step")
     mean, log_std = np.full(n + 1, float(task.prior_mean)), np.full(n + 1, float(np.log(task.prior_std)))
     for j in range(n):
-        pull = task.alpha * (task.prior_mean - mean[j]) / task.prior_std**2
+        pull = task.pull * (task.prior_mean - mean[j])
         mean[j + 1] = mean[j] + t * (task.curvature * (task.peak - mean[j]) + pull)
         log_std[j + 1] = log_std[j] + t * (task.alpha - task.precision * np.exp(2 * log_std[j]))
     return mean, np.exp(log_std)

@@ -15,21 +15,26 @@ from virel_theory.checks import Array, as_array, as_distribution, as_plain_polic
 from virel_theory.operators.policies import kl_divergence
 
 Ints = NDArray[np.int64]
+DIGITS = 20
+"""Characters of the longest integer of 64 bits, with its sign."""
 
 
 def as_observation(observation: str | ArrayLike | None, n_states: int) -> Ints:
     """Return observations as integers `[S]`, from a list or a text such as `"0,0,1"`; None: one per state."""
     if observation is None:
         return np.arange(n_states)
-    listed: Any = observation
-    if isinstance(observation, str):
-        parts = [x.strip() for x in observation.split(",")]
-        whole = all(x.isascii() and x.removeprefix("-").isdigit() for x in parts)
-        listed = [int(x) for x in parts] if whole else observation
+    listed: Any = _as_listed(observation) if isinstance(observation, str) else observation
     out = as_array(listed, name="observation")
     require(out.dtype.kind in "iu", "observation", observation, "must be one integer per state")
     require(out.shape == (n_states,), "observation", out.shape, f"must have shape [{n_states}]")
     return np.unique(out, return_inverse=True)[1].astype(np.int64)
+
+
+def _as_listed(text: str) -> Any:
+    """Integers of a text such as `"0,0,1"`; the text itself if it holds anything else."""
+    parts = [x.strip() for x in text.split(",")]
+    whole = all(x.isascii() and x.removeprefix("-").isdigit() and len(x) <= DIGITS for x in parts)
+    return [int(x) for x in parts] if whole else text
 
 
 def require_same_actions(available: NDArray[np.bool_], observation: Ints) -> None:

@@ -108,6 +108,10 @@ def particle_law(
     )
     orderless = resampling == "multinomial" or particles == 2
     require(orderless, "particles", particles, "must be 2 for systematic resampling")
+    with np.errstate(over="ignore"):
+        size = (plan.horizon + 1) * (np.abs(plan.mdp.reward).max() + 2 * np.abs(plan.v).max()) / plan.alpha
+    rule = "must be so large that gains over it are in the range of float64"
+    require(bool(np.isfinite(size)), "alpha", plan.alpha, rule)
     start = (0, first, 0.0)
     law: Law = {(float(plan.v[first] / plan.alpha), (start,) * particles): 1.0}
     for t in range(plan.horizon):

@@ -23,7 +23,7 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from virel_common.errors import require
-from virel_theory.checks import Array, as_generator, as_non_negative, as_real, first_bad
+from virel_theory.checks import Array, Mask, as_generator, as_non_negative, as_real, first_bad
 from virel_theory.variational.parts.plans import Plan, require_count, require_plan
 
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -47,7 +47,7 @@ class ParticlePlans:
     log_weight: Array
     """`[n, N]` their normalised log-weights, nats."""
     log_evidence: Array
-    r"""`[n]` log-estimates $\log\hat Z(s_0)$, nats."""
+    r"""`[n]` log-estimates $\log\hat Z(s_0)$, nats; infinite where they are out of the range of float64."""
     n_actions: int
     """Number A of actions."""
 
@@ -95,21 +95,25 @@ def simulate_plans(
     first_bad(~known, starts, name="states", rule="must be states of the MDP")
     s = np.repeat(starts.astype(np.int64)[:, None], particles, axis=1)
     moves, proposal = sparse.csr_array(plan.mdp.csr_transition, copy=True), sparse.csr_array(plan.proposal)
-    first, log_w, log_z = np.zeros_like(s), np.zeros(s.shape), plan.v[s[:, 0]] / plan.alpha
+    first, weight = np.zeros_like(s), Weights(np.zeros(s.shape), np.zeros(s.shape), plan.alpha)
+    evidence = Weights(plan.v[s[:, 0]], np.zeros(len(s)), plan.alpha)
     for t in range(plan.horizon):
         if t > 0:
+            log_w, top = weight.centred()
             chosen = _ancestors(log_w, source.random(s.shape))
             poor = effective_size(log_w) < share * particles
-            log_z = log_z + np.where(poor, _log_mean(log_w), 0.0)
+            evidence = evidence.times(np.where(poor, top, 0.0), np.where(poor, _log_mean(log_w), 0.0))
             rows = np.where(poor[:, None], chosen, np.arange(particles))
             s, first = np.take_along_axis(s, rows, 1), np.take_along_axis(first, rows, 1)
-            log_w = np.where(poor[:, None], 0.0, log_w)
+            weight = weight.unless(poor[:, None])
         a = _invert(proposal, s, source.random(s.shape))
         ahead = _invert(moves, s * plan.mdp.n_actions + a, source.random(s.shape))
-        log_w = log_w + log_increment(plan, t, s, a, ahead)
+        weight = weight.times(*_increment(plan, t, s, a, ahead))
         first, s = (a if t == 0 else first), ahead
-    weights = log_w - logsumexp(log_w, axis=1, keepdims=True)
-    return ParticlePlans(first, weights, log_z + _log_mean(log_w), plan.mdp.n_actions)
+    log_w, top = weight.centred()
+    shares = log_w - logsumexp(log_w, axis=1, keepdims=True)
+    log_z = evidence.times(top, _log_mean(log_w)).log()
+    return ParticlePlans(first, shares, log_z, plan.mdp.n_actions)
 
 
 def log_increment(plan: Plan, t: int, s: Indices, a: Indices, ahead: Indices) -> Array:
@@ -128,16 +132,55 @@ def log_increment(plan: Plan, t: int, s: Indices, a: Indices, ahead: Indices) ->
         >>> log_increment(plan, 0, here, here, here).tolist()
         [-1.0]
     """
+    return Weights(*_increment(plan, t, s, a, ahead), plan.alpha).log()
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights `ratio e^(gain/alpha)` of particles; gains over alpha may be out of the range of float64.
+
+    Example:
+        >>> Weights(np.array([[0.0, 1e10]]), np.zeros((1, 2)), 1e-300).centred()[0].tolist()
+        [[-inf, 0.0]]
+    """
+
+    gain: Array
+    """Gains, reward units."""
+    log_ratio: Array
+    """Logarithms of the ratios, nats, of the same shape."""
+    alpha: float
+
+    def times(self, gain: Array, log_ratio: Array) -> "Weights":
+        """Weights multiplied by others."""
+        return Weights(self.gain + gain, self.log_ratio + log_ratio, self.alpha)
+
+    def unless(self, reset: Mask) -> "Weights":
+        """The same weights, but 1 where `reset` is true."""
+        return Weights(np.where(reset, 0.0, self.gain), np.where(reset, 0.0, self.log_ratio), self.alpha)
+
+    def log(self) -> Array:
+        """Logarithms, nats; infinite where they are out of range."""
+        with np.errstate(over="ignore"):
+            out: Array = self.gain / self.alpha + self.log_ratio
+        return out
+
+    def centred(self) -> tuple[Array, Array]:
+        """Logarithms `[..., N]` less the largest gain of each plan over alpha, and that gain `[...]`."""
+        top = self.gain.max(axis=-1)
+        return Weights(self.gain - top[..., None], self.log_ratio, self.alpha).log(), top
+
+
+def _increment(plan: Plan, t: int, s: Indices, a: Indices, ahead: Indices) -> tuple[Array, Array]:
+    """Gain and log-ratio of `log_increment`."""
     gain = plan.mdp.reward[s, a] + plan.discount * plan.v[ahead] - plan.v[s]
-    ratio = np.log(plan.prior[s, a]) - np.log(plan.proposal[s, a])
-    out: Array = plan.discount**t * gain / plan.alpha + ratio
-    return out
+    return plan.discount**t * gain, np.log(plan.prior[s, a]) - np.log(plan.proposal[s, a])
 
 
 def effective_size(log_w: Array) -> Array:
     r"""Effective sample size $(\sum_n w_n)^2/\sum_n w_n^2$ of log-weights `[..., N]`, Kong et al. 1994."""
     shares = log_w - log_w.max(axis=-1, keepdims=True)  # else rounding grows with the weights
-    out: Array = np.exp(2 * logsumexp(shares, axis=-1) - logsumexp(2 * shares, axis=-1))
+    with np.errstate(over="ignore"):  # of shares that are 0
+        out: Array = np.exp(2 * logsumexp(shares, axis=-1) - logsumexp(2 * shares, axis=-1))
     return out
 
 

@@ -20,15 +20,24 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import logsumexp
 
 from virel_common.arguments import as_whole
 from virel_common.errors import require
-from virel_theory.checks import Array, as_non_negative, as_probability, first_bad, require_kind
+from virel_theory.checks import (
+    Array,
+    as_non_negative,
+    as_probability,
+    first_bad,
+    read_only_copy,
+    require_kind,
+)
 from virel_theory.mdp.tables import as_policy, as_values, require_mdp
 from virel_theory.mdp.tabular import TabularMDP
-from virel_theory.operators import kernels
-from virel_theory.variational.core.e_step import posterior_policy
+from virel_theory.variational.core import kernels
+from virel_theory.variational.core.e_step import posterior_policy, soft_maximum
+
+LONGEST = 1_000_000_000
+"""Largest horizon, or number of particles: numbers of more take more memory than a computer has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +74,7 @@ class Plan:
     discount: Any = None
 
     def __post_init__(self) -> None:
-        """Validate every field and store float64 arrays."""
+        """Validate every field and store read-only float64 copies of the arrays."""
         require_mdp(self.mdp)
         prior = as_policy(self.prior, self.mdp, name="prior")
         proposal = prior if self.proposal is None else as_policy(self.proposal, self.mdp, name="proposal")
@@ -75,9 +84,9 @@ class Plan:
         discount = self.mdp.gamma if self.discount is None else as_probability(self.discount, name="discount")
         require_count(horizon, name="horizon")
         for name, value in {
-            "v": as_values(self.v, self.mdp, name="v"),
-            "prior": prior,
-            "proposal": proposal,
+            "v": read_only_copy(as_values(self.v, self.mdp, name="v")),
+            "prior": read_only_copy(prior),
+            "proposal": read_only_copy(proposal),
             "alpha": alpha,
             "discount": discount,
             "horizon": int(horizon),
@@ -98,7 +107,7 @@ def plan_values(plan: Plan) -> tuple[Array, Array]:
 
     Args: plan: the planning problem.
     Returns: `[h, S, A]` values $Q_t$, `-inf` where the action does not exist, and `[h + 1, S]` values $V_t$;
-        reward units at step 0. Error: h (S + A + 16) ulps of h max|r| + max|v| + alpha max|log p|.
+        reward units at step 0. Error: h (S + A + 16) ulps of h max|r| + max|v| + alpha (1 + max|log p|).
 
     Example:
         >>> mdp = TabularMDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5)
@@ -147,7 +156,8 @@ def plan_log_evidence(plan: Plan) -> Array:
     V(s_h)\Big]\Big)\Big] = V_0(s_0)/\alpha$$
 
     Args: plan: the planning problem, alpha > 0.
-    Returns: `[S]`; error as of `plan_values`, divided by alpha.
+    Returns: `[S]`, infinite where it is out of the range of float64; error as of `plan_values`, divided by
+        alpha.
     Raises: InputError: if `alpha` is 0.
 
     Example:
@@ -158,13 +168,15 @@ def plan_log_evidence(plan: Plan) -> Array:
     """
     require_plan(plan)
     require(plan.alpha > 0, "alpha", plan.alpha, "must be positive")
-    out: Array = plan_values(plan)[1][0] / plan.alpha
+    with np.errstate(over="ignore"):
+        out: Array = plan_values(plan)[1][0] / plan.alpha
     return out
 
 
 def require_count(n: int, *, name: str) -> None:
-    """Raise `InputError` unless `n`, the argument called `name`, is a positive integer."""
-    as_whole(n, name=name, least=1)
+    """Raise `InputError` unless `n`, the argument called `name`, is a positive integer of arrays' size."""
+    whole = as_whole(n, name=name, least=1)
+    require(whole <= LONGEST, name, n, f"must be at most {LONGEST:,}, as arrays of that length are kept")
 
 
 def require_plan(plan: Plan) -> None:
@@ -179,8 +191,8 @@ def _lucky_mean(csr: sparse.csr_array, v: Array, alpha: float) -> Array:
         best: Array = np.maximum.reduceat(values, csr.indptr[:-1])
         return best
     out = np.empty(csr.shape[0])
-    kernels.log_expect_rows(csr.indptr, csr.indices, csr.data, v / alpha, out)
-    return alpha * out
+    kernels.lucky_means(csr.indptr, csr.indices, csr.data, v, alpha, out)
+    return out
 
 
 def _greedy_posterior(plan: Plan, q: Array, v: Array) -> Array:
@@ -207,10 +219,7 @@ def _greedy_posterior(plan: Plan, q: Array, v: Array) -> Array:
 
 def _prior_mean(q: Array, prior: Array, alpha: float) -> Array:
     r"""Means $\alpha\log\sum_a p(a|s)e^{q(s,a)/\alpha}$, `[S]`; at alpha = 0 the best action of the prior."""
-    on = prior > 0
     if alpha == 0:
-        best: Array = np.where(on, q, -np.inf).max(axis=1)
+        best: Array = np.where(prior > 0, q, -np.inf).max(axis=1)
         return best
-    log_prior = np.log(prior, out=np.full_like(prior, -np.inf), where=on)
-    out: Array = alpha * logsumexp(np.where(on, q, 0.0) / alpha + log_prior, axis=1)
-    return out
+    return soft_maximum(q, prior=prior, alpha=alpha)

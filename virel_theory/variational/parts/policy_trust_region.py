@@ -34,7 +34,7 @@ from scipy.optimize import brentq
 
 from virel_theory.checks import Array, as_distribution, as_rows
 from virel_theory.operators.policies import as_action_values
-from virel_theory.variational.core.budget import CLOSE, as_budget, tempered_posterior
+from virel_theory.variational.core.budget import CLOSE, as_budget, in_range, tempered_posterior
 
 NEWTON_STEPS = 100
 """Largest number of Newton steps; some ten suffice, as the logarithm of tau / B at least doubles per step."""
@@ -53,7 +53,10 @@ class TrustedPolicy:
     policy: Array
     """`[S, A]` probabilities."""
     multiplier: float
-    """Multiplier lambda of the budget, reward units; 0 below float64, or if visited values are equal."""
+    """Multiplier lambda of the budget, reward units; 0 below float64, or if visited values are equal.
+
+    It is infinite above float64.
+    """
 
 
 def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon: float) -> TrustedPolicy:
@@ -85,7 +88,8 @@ def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
     table = as_action_values(q)
     old = as_rows(prior, table, name="prior")
     weights, budget = as_distribution(d, len(table), name="d"), as_budget(epsilon)
-    gap = _gaps(table, old)
+    scaled, unit = in_range(table)
+    gap = _gaps(scaled, old)
     positive = (weights[:, None] * old * (gap > 0)).sum()
     if positive == 0:
         return TrustedPolicy(tempered_posterior(table, prior=old, eta=0.0), 0.0)
@@ -96,7 +100,8 @@ def policy_trust_region(q: ArrayLike, *, prior: ArrayLike, d: ArrayLike, epsilon
 
     low, high = _bracket(gap, old, weights, budget)
     log_multiplier = float(brentq(excess, low, high, xtol=1e-15, rtol=4 * np.finfo(float).eps))
-    return TrustedPolicy(_policy(gap, old, log_multiplier), float(np.exp(log_multiplier)))
+    with np.errstate(over="ignore"):
+        return TrustedPolicy(_policy(gap, old, log_multiplier), unit * float(np.exp(log_multiplier)))
 
 
 def _gaps(table: Array, old: Array) -> Array:

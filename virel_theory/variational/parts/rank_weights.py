@@ -3,18 +3,31 @@ r"""E-step of RERPI with weights by rank, as in CMA-ES, over all actions of a st
 import numpy as np
 from numpy.typing import ArrayLike
 
-from virel_theory.checks import Array, as_non_negative, as_rows
+from virel_theory.checks import Array, U, as_non_negative, as_rows
 from virel_theory.operators.policies import as_action_values
 
 TIE_TOL = 1e-10
+"""Distance of tied values, as a share of half the largest spread of the values of a state."""
+ROUNDING = 32 * U
+"""Distance of tied values, as a share of the largest value: what their rounding makes of exact ties.
+
+Values that two actions share in exact arithmetic are computed as different sums `r + gamma P v` of n terms of
+size at most M = max|q|. Roundings of u = U/2 per term add up to about sqrt(n) u M for one value, and twice
+that for a difference. The error of v itself comes from a linear solve, and is large only where it is common
+to all states, so that it cancels in differences: it counts for another 2 sqrt(n) u M. An advantage adds the
+rounding of the mean and of one difference. That is (4 sqrt(n) + 2) u M: 32 U M = 64 u M has room for n = 240.
+"""
 
 
 def tie_tolerance(q: Array) -> float:
-    """Distance of action values up to which RERPI and V-MPO take them to be tied: 1e-10 max|q|.
+    """Distance of action values up to which RERPI and V-MPO take them to be tied, for all states at once.
 
-    Relative, as their rounding is: the unit of the rewards plays no role.
+    It is 1e-10 times half the largest spread `max_a q - min_a q` of a state, plus 32 ulps of max|q|, the
+    rounding of the values. So neither the unit of the rewards plays a role nor what they have in common.
     """
-    return TIE_TOL * float(np.abs(q[np.isfinite(q)]).max())
+    exists = np.isfinite(q)
+    top, low = np.where(exists, q, -np.inf).max(axis=1), np.where(exists, q, np.inf).min(axis=1)
+    return TIE_TOL * float((top / 2 - low / 2).max()) + ROUNDING * float(np.abs(q[exists]).max())
 
 
 def rank_posterior(q: ArrayLike, *, prior: ArrayLike, tie_tol: float = 0.0) -> Array:

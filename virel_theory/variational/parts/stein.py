@@ -206,8 +206,10 @@ def action_weights(*, q: Polynomial, alpha: float, power: int = 0) -> Array:
     require_kind(q, Polynomial, name="q")
     power = as_whole(power, name="power")
     u, w = tanh_rule()
-    log_density = q(np.tanh(u)) / as_temperature(alpha, name="alpha")
-    mass = w * np.exp(log_density - log_density.max()) * np.cosh(u) ** (-2.0 * power)
+    values = q(np.tanh(u))
+    with np.errstate(over="ignore"):  # of a density that is 0
+        log_density = (values - values.max()) / as_temperature(alpha, name="alpha")
+    mass = w * np.exp(log_density) * np.cosh(u) ** (-2.0 * power)
     out: Array = mass / mass.sum()
     return out
 

@@ -8,6 +8,7 @@ so its exact law has one atom per composition of N, with the multinomial probabi
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +20,8 @@ from virel_theory.checks import Array, as_rows, as_temperature, first_bad
 from virel_theory.operators.policies import as_action_values
 
 MAX_ATOMS = 1_000_000
+MOST = 2**53
+"""Number of samples from which float64 does not hold every count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,32 +79,39 @@ def sampled_soft_values(q: ArrayLike, *, proposal: ArrayLike, alpha: float, n: i
     n_samples = _as_count(n, table.shape[1])
     counts = np.array(list(_compositions(n_samples, table.shape[1])), dtype=np.float64)
     log_mu = np.log(mu, out=np.full_like(mu, -np.inf), where=exists)
-    log_w = np.where(exists, table / temperature - np.where(exists, log_mu, 0.0), -np.inf)
-    return SampledValues(temperature * _log_means(log_w, counts), np.exp(_log_chances(log_mu, counts)))
+    values = np.array([_soft_means(*row, counts, temperature) for row in zip(table, log_mu, strict=True)])
+    return SampledValues(values, np.exp(_log_chances(log_mu, counts)))
 
 
 def _as_count(n: int, n_actions: int) -> int:
     """Return the number `n` of samples: a positive integer that leaves a law of at most `MAX_ATOMS` atoms."""
     count = as_whole(n, name="n", least=1)
-    n_atoms = np.exp(gammaln(count + n_actions) - gammaln(count + 1) - gammaln(n_actions))
-    require(n_atoms < MAX_ATOMS, "n", n, f"must leave at most {MAX_ATOMS} atoms with {n_actions} actions")
+    rule = f"must leave at most {MAX_ATOMS} atoms with {n_actions} actions"
+    require(count < MOST, "n", n, rule)
+    log_atoms = gammaln(count + n_actions) - gammaln(count + 1) - gammaln(n_actions)
+    require(log_atoms < np.log(MAX_ATOMS), "n", n, rule)
     return count
 
 
 def _compositions(n: int, parts: int) -> Iterator[tuple[int, ...]]:
-    """All ways to write n as an ordered sum of `parts` numbers >= 0."""
-    if parts == 1:
-        yield (n,)
-        return
-    for first in range(n + 1):
-        for rest in _compositions(n - first, parts - 1):
-            yield (first, *rest)
+    """All ways to write n as an ordered sum of `parts` numbers >= 0: n stars, parted by `parts` - 1 bars."""
+    for bars in combinations(range(n + parts - 1), parts - 1):
+        yield tuple(right - left - 1 for left, right in pairwise((-1, *bars, n + parts - 1)))
 
 
-def _log_means(log_w: Array, counts: Array) -> Array:
-    """Logarithms `[S, M]` of the mean weight `sum_a n_a w_a / N`; `-inf` if all actions are missing."""
-    out = logsumexp(log_w[:, None, :], b=counts[None], axis=2)
-    return np.asarray(out - np.log(counts[0].sum()), dtype=np.float64)
+def _soft_means(q: Array, log_mu: Array, counts: Array, alpha: float) -> Array:
+    """Estimates `alpha log sum_a n_a e^{q/alpha} / (N mu)`, `[M]`, of a state; `-inf` of none that exists.
+
+    Values are centred at the best that was drawn: a quotient of their own may be out of range.
+    """
+    drawn = (counts > 0) & np.isfinite(q)
+    best = np.where(drawn, q, -np.inf).max(axis=1)
+    known = np.where(drawn.any(axis=1), best, 0.0)
+    with np.errstate(over="ignore"):
+        log_w = np.where(drawn, (np.where(drawn, q, 0.0) - known[:, None]) / alpha, -np.inf)
+    terms = np.where(drawn, log_w - np.where(drawn, log_mu, 0.0), -np.inf)
+    found = known + alpha * (logsumexp(terms, b=counts, axis=1) - np.log(counts[0].sum()))
+    return np.where(drawn.any(axis=1), found, -np.inf)
 
 
 def _log_chances(log_mu: Array, counts: Array) -> Array:

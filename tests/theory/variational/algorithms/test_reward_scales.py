@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from virel_common.errors import InputError
 from virel_theory import TabularMDP, iterate, particle_law, plan_log_evidence
 from virel_theory.variational.algorithms.smcp import TINY
 from virel_theory.variational.parts.optimum import regularised_optimum
@@ -90,6 +91,32 @@ def test_rewards_far_above_or_below_the_temperature_give_policies_and_true_bound
         assert np.isfinite([x.error, x.bound]).all()
 
 
+EXTREME = [
+    *[(name, {"alpha": 1e-300}) for name in ("soft-policy-iteration", "sql", "sac-iterative", "smcp")],
+    *[(name, {"alpha": 1e-300}) for name in ("mb-sac", "mb-iadp", "iadp", "hdp", "distral")],
+    *[(name, {"eta": 1e-300}) for name in ("mpo", "vmpo")],
+    *[("erpg", {"form": form, "tau": 1e-300}) for form in ("policy-gradient", "soft-q")],
+    ("sac-iterative", {"alpha": 1e-300, "form": "gradient"}),
+    ("sac-iterative", {"form": "gradient", "step": 1e300}),
+    ("smcp", {"alpha": 1e-300, "particles": 4, "plans": 3}),
+    ("natural-policy-gradient", {"step": 1e300}),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), EXTREME)
+def test_temperatures_at_the_end_of_the_range_give_policies_and_finite_values(name, given):
+    for x in iterate(name, scaled(1e10), steps=4, **given):
+        np.testing.assert_allclose(x.policy.sum(axis=-1), 1.0, rtol=1e-14)
+        assert np.isfinite(x.q).all()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_values_out_of_range_are_not_blamed_on_a_discount_that_can_be_solved(sparse):
+    task = TabularMDP(P, R, 1 - 1e-12)
+    with pytest.raises(InputError, match=r"^rewards and regularisers, divided by 1 - gamma, must lie"):
+        list(iterate("distral", task.to_sparse() if sparse else task, steps=2, alpha=1e300))
+
+
 # SMCP, whose proposal underflows
 
 
@@ -165,8 +192,31 @@ def test_a_posterior_that_outlives_its_prior_is_taken_within_it():
 
 def test_ties_are_relative_to_the_values():
     q = np.array([[1.0, 0.5], [-4.0, -np.inf]])
-    assert tie_tolerance(q) == 4e-10
-    assert tie_tolerance(q * 2.0**-40) == 4e-10 * 2.0**-40
+    expected = 0.25e-10 + 32 * 2.0**-52 * 4
+    assert tie_tolerance(q) == pytest.approx(expected, rel=1e-15, abs=0)
+    assert tie_tolerance(q * 2.0**-40) == tie_tolerance(q) * 2.0**-40
+
+
+def test_what_all_rewards_have_in_common_adds_its_rounding_alone_to_the_distance_of_ties():
+    q = np.array([[1.0, 0.5], [-4.0, -np.inf]])
+    assert tie_tolerance(q + 2.0**30) == pytest.approx(0.25e-10 + 2.0**-17, rel=1e-8, abs=0)
+    assert tie_tolerance(np.array([[1e308, -1e308]])) == pytest.approx(1e298, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("rerpi", {"weights": "rank", "trust": 0.1}), ("vmpo", {}), ("vmpo", {"trust": 0.1})]
+)
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e8])
+def test_weights_by_rank_and_top_shares_come_as_near_the_optimum_as_rounding_lets_them(name, given, offset):
+    """Without rounding, 60 steps end within 1e-11. Values are below M = (3 + offset)/(1 - gamma).
+
+    What is tied costs at most 3 ties, divided by 1 - gamma: 3 * (32 ulps of M + 4e-10), as half a spread is
+    below 4. The bound's own rounding is below 32 ulps of M, divided by 1 - gamma (S = 4 and A = 2).
+    """
+    gamma = 0.99
+    *_, last = iterate(name, TabularMDP(P, R + offset, gamma), steps=60, **given)
+    largest = (3 + offset) / (1 - gamma)
+    assert last.bound <= (128 * 2.0**-52 * largest + 12e-10) / (1 - gamma)
 
 
 @pytest.mark.parametrize("c", [2.0**-60, 2.0**60])

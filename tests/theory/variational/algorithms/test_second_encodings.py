@@ -129,12 +129,18 @@ def natural_step(world, p, v, d, *, step=1.0):
     return q, new, new, 1 / step, _mean_kl(d, new, [{a: p[s][a] for a in q[s]} for s in world.states])
 
 
+def _tie(q):
+    """Distance of tied values: 1e-10 of half the largest spread of a state, and 32 ulps of the largest."""
+    spread = max(max(x.values()) - min(x.values()) for x in q)
+    return 0.5e-10 * spread + 32 * 2.0**-52 * max(abs(y) for x in q for y in x.values())
+
+
 def rerpi_step(world, p, v, d, *, weights="exp", epsilon=0.1, trust=0.001):
     if weights == "exp":
         return mpo_step(world, p, v, d, epsilon=epsilon, trust=trust)
     q = plain.backup(world, v)
     p = [{a: row[a] for a in x} for row, x in zip(p, q, strict=True)]
-    tie = 1e-10 * (1 + max(abs(y) for x in q for y in x.values()))
+    tie = _tie(q)
     posterior = []
     for x, prior in zip(q, p, strict=True):
         order = sorted(x, key=lambda a: -x[a])
@@ -156,7 +162,7 @@ def rerpi_step(world, p, v, d, *, weights="exp", epsilon=0.1, trust=0.001):
 def vmpo_step(world, p, v, _, *, keep=0.5, epsilon=0.02, eta=None, trust=None):
     q = plain.backup(world, v)
     p = [{a: row[a] for a in x} for row, x in zip(p, q, strict=True)]
-    tie = 1e-10 * (1 + max(abs(y) for x in q for y in x.values()))
+    tie = _tie(q)
     adv = {}
     for s in world.states:
         mean = sum(p[s][a] * q[s][a] for a in q[s])

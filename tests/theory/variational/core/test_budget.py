@@ -56,11 +56,11 @@ def test_the_budget_is_met_to_thirteen_digits_from_tiny_to_large(seed):
 def test_divergence_and_log_mean_of_both_branches_have_their_digits(seed):
     rng, q, prior, d = _instance(seed)
     eta = float(np.ptp(q, axis=1).max()) * 10 ** rng.uniform(-2, 6)
-    kl, log_mean = kernels.mean_kl(q, prior, d, eta)
+    kl, value = kernels.mean_kl(q, prior, d, eta)
     wanted = _precise(q, prior, d, eta)
     size = 1 + np.abs(q).max() / eta
     assert kl == pytest.approx(wanted[0], rel=1e-13, abs=1e-300)
-    assert log_mean == pytest.approx(wanted[1], abs=1e-14 * size)
+    assert value / eta == pytest.approx(wanted[1], abs=1e-14 * size)
 
 
 def test_parallel_and_serial_sums_agree():
@@ -147,3 +147,60 @@ def test_budgets_bind_whatever_the_scales_of_the_states(ratio):
         elif epsilon > greedy * (1 + 1e-9):
             assert found.eta == 0
     assert bound > 100
+
+
+def test_rows_that_sum_to_less_than_one_do_not_make_tied_values_spend_anything():
+    prior = [[0.4194667198316404, 0.35721953265691503, 0.2233137475114445]]  # 1 less an ulp
+    for q in ([[0.0, 0.0, 0.0]], [[1e10, 1e10, 1e10]]):
+        found = budget_temperature(q, prior=prior, d=[1.0], epsilon=1e-30)
+        assert (found.eta, found.kl) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_small_budgets_are_met_where_the_best_actions_are_rare(seed):
+    # The condition number of KL is 2 + R/eta at most; log eta and the values over eta add some ulps each.
+    rng = np.random.default_rng(seed)
+    prior = 10.0 ** -rng.uniform(0, rng.choice([1, 20, 100, 300]), size=(1, 3))
+    prior /= prior.sum()
+    q = rng.normal(size=(1, 3)) * 10.0 ** rng.uniform(-6, 0, size=3)
+    epsilon = 10 ** rng.uniform(-14, -1)
+    found = budget_temperature(q, prior=prior, d=[1.0], epsilon=epsilon)
+    if found.eta > 0:
+        size = 1 + float(np.ptp(q)) / found.eta
+        assert found.kl == pytest.approx(epsilon, rel=1e-13 * size)
+        assert found.kl == pytest.approx(_precise(q, prior, [1.0], found.eta)[0], rel=1e-13 * size)
+    else:
+        assert found.kl <= epsilon
+
+
+def test_states_of_any_two_scales_share_one_budget():
+    half = [[0.5, 0.5], [0.5, 0.5]]
+    found = budget_temperature([[1e160, 0.0], [1e-160, 0.0]], prior=half, d=[0.5, 0.5], epsilon=0.5)
+    assert found.kl == pytest.approx(0.5, rel=1e-12)
+    assert found.kl == pytest.approx(
+        math.log(2) / 2 + _precise([[1e-160, 0.0]], half[:1], [0.5], found.eta)[0], rel=1e-12
+    )
+
+
+def test_values_at_the_end_of_the_range_are_those_of_another_unit():
+    q, prior, d = np.array([[1.5, -1.5, -np.inf]]), [[0.5, 0.5, 0.0]], [1.0]
+    one, far = (budget_temperature(q * x, prior=prior, d=d, epsilon=0.5) for x in (1.0, 2.0**1023))
+    assert far.eta / 2.0**1000 == pytest.approx(one.eta * 2.0**23, rel=1e-13)
+    assert dual_value(q * 2.0**1023, prior=prior, d=d, epsilon=0.5, eta=2.0**1020) == pytest.approx(
+        dual_value(q, prior=prior, d=d, epsilon=0.5, eta=0.125) * 2.0**1023, rel=1e-14
+    )
+
+
+def test_budgets_whose_temperature_is_out_of_range():
+    half = {"prior": [[0.5, 0.5]], "d": [1.0]}
+    with pytest.raises(InputError, match="`epsilon` must be so large that a temperature in the range"):
+        budget_temperature([[1e308, -1e308]], epsilon=1e-3, **half)
+    found = budget_temperature([[1e-307, 0.0]], epsilon=math.log(2) * (1 - 1e-12), **half)
+    assert found.eta == pytest.approx(np.finfo(float).tiny, rel=1e-12)
+    assert 0 < found.kl < math.log(2) * (1 - 1e-12)
+
+
+def test_the_dual_at_the_lowest_temperatures_is_the_best_value():
+    for eta, top in ((1e-300, 1e10), (5e-324, 1.7e308)):
+        value = dual_value([[top, -top]], prior=[[0.5, 0.5]], d=[1.0], epsilon=0.1, eta=eta)
+        assert value == pytest.approx(top, rel=4e-16)

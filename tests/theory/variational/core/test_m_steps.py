@@ -1,5 +1,7 @@
 """M-steps: the constraint binds, no other prior is better, blind and distilled means by hand."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -37,15 +39,53 @@ def test_a_wide_trust_region_copies_and_a_tiny_one_hardly_moves():
     assert 0 < np.abs(near - old).max() < 1e-8
 
 
-def test_a_deterministic_posterior_never_empties_the_prior():
-    new = prior_trust_region([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=30.0)
-    assert new.min() >= 0
-    assert expected_kl([[0.5, 0.5]], new, d=[1.0]) <= 30.0
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 30.0, 353.0])
+def test_a_deterministic_posterior_never_empties_the_prior(epsilon):
+    # With w left of the second action KL = (-log(1 + (1 - w)) - log w)/2: for 353 nats w is 2e-307
+    new = prior_trust_region([[1.0, 0.0]], prior=[[0.5, 0.5]], d=[1.0], epsilon=epsilon)
+    assert new.min() > 0
+    assert expected_kl([[0.5, 0.5]], new, d=[1.0]) == pytest.approx(epsilon, rel=1e-13, abs=0)
+
+
+@pytest.mark.parametrize("n_states", [50, 150, 170, 200, 1000, 3000])
+def test_a_prior_that_almost_reaches_the_posterior_in_one_state_spends_its_bound(n_states):
+    """One state takes nearly all of the bound: up to 374 nats, and 1e-162 of its old prior is left."""
+    rng = np.random.default_rng(n_states)
+    old = rng.dirichlet(np.ones(3), size=n_states)
+    pi = old.copy()
+    pi[0] = [0.0, 1.0, 0.0]
+    d = np.full(n_states, 1 / n_states)
+    new = prior_trust_region(pi, prior=old, d=d, epsilon=0.1)
+    kl = math.fsum((old[0] * np.log(old[0] / new[0])).tolist()) / n_states
+    # Logarithms up to 700 have ulps of 1e-13, relative to their sum 2e-16; rows sum to 1 within 4 ulps.
+    assert kl == pytest.approx(0.1, rel=1e-13, abs=0)
+    np.testing.assert_allclose(new[1:], old[1:], rtol=4 * 2.0**-52)
+
+
+def test_a_bound_that_no_positive_probability_spends_is_met():
+    old = np.array([[0.5, 0.5], [0.5, 0.5]])
+    new = prior_trust_region([[1.0, 0.0], [0.5, 0.5]], prior=old, d=[0.5, 0.5], epsilon=1000.0)
+    assert new.min() > 0
+    assert 170 < expected_kl(old, new, d=[0.5, 0.5]) < 1000
+
+
+def test_an_action_that_has_all_but_vanished_does_not_hold_up_the_others():
+    # In state 0 the action is as rare as numbers get, and costs nothing; state 1 has the whole bound.
+    old = np.array([[1.0, 5e-324], [0.5, 0.5]])
+    new = prior_trust_region([[1.0, 0.0], [1.0, 0.0]], prior=old, d=[0.5, 0.5], epsilon=10.0)
+    assert new[0].tolist() == old[0].tolist()
+    assert expected_kl(old, new, d=[0.5, 0.5]) == pytest.approx(10.0, rel=1e-13, abs=0)
 
 
 def test_a_prior_may_get_back_an_action_that_it_had_lost():
     new = prior_trust_region([[0.5, 0.5]], prior=[[1.0, 0.0]], d=[1.0], epsilon=0.1)
     assert new[0, 0] == pytest.approx(np.exp(-0.1), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e-320])
+def test_distilled_priors_do_not_depend_on_the_scale_of_the_weights(scale):
+    policies = [[[1.0, 0.0]], [[0.0, 1.0]]]
+    assert prior_distilled(policies, weights=[[scale], [scale]]).tolist() == [[0.5, 0.5]]
 
 
 def test_distilled_priors_weigh_tasks_by_their_visits_and_fall_back_to_the_mean():

@@ -77,6 +77,34 @@ def test_a_half_open_gate_halves_the_step():
     np.testing.assert_allclose(half, whole, rtol=1e-13)
 
 
+@pytest.mark.parametrize("form", ["mirror", "gradient"])
+@pytest.mark.parametrize("exponent", [1.0, 0.5])
+def test_what_all_values_have_in_common_changes_no_bit(form, exponent):
+    settings = {"prior": PRIOR, "alpha": 0.125, "exponent": exponent}
+    far = Q + 2.0**40  # exact, as values are multiples of 1/2
+    np.testing.assert_array_equal(safe_step(far, **settings), safe_step(Q, **settings))
+    found, expected = (inference_policies(x, iterations=3, form=form, **settings) for x in (far, Q))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("form", ["mirror", "gradient"])
+@pytest.mark.parametrize(("alpha", "unit"), [(1e-300, 1e10), (5e-324, 1.0), (1.0, 4e307), (1e-300, 4e307)])
+def test_steps_far_shorter_than_the_values_end_at_the_best_action(form, alpha, unit):
+    settings = {"prior": PRIOR, "alpha": alpha, "iterations": 80, "form": form}
+    found = inference_policies(Q * unit, **settings)
+    assert (safe_step(Q * unit, prior=PRIOR, alpha=alpha) > 0).all()
+    np.testing.assert_allclose(found.sum(axis=2), 1.0, rtol=1e-14)
+    if form == "mirror":  # every step moves by half of a distance above 1e307 alpha
+        np.testing.assert_array_equal(found[1:], np.broadcast_to([[1.0, 0, 0], [1.0, 0, 0]], (80, 2, 3)))
+    else:  # gradient steps raise the best action's share, however slowly
+        assert (np.diff(found[:, 0, 0]) > 0).all()
+
+
+def test_a_gradient_step_without_measure_ends_at_an_action_and_not_at_nan():
+    found = inference_policies(Q, prior=PRIOR, alpha=1e10, iterations=3, form="gradient", step=1e300)
+    np.testing.assert_allclose(found.sum(axis=2), 1.0, rtol=1e-14)
+
+
 def test_no_iteration_and_a_closed_gate_leave_the_prior():
     assert inference_policies(Q, prior=PRIOR, alpha=1.0, iterations=0).tolist() == [PRIOR.tolist()]
     shut = inference_policies(Q, prior=PRIOR, alpha=1.0, iterations=2, gate=1.0)

@@ -82,6 +82,8 @@ def test_without_an_observation_the_prior_sees_everything():
         ([0, 1], r"\(2,\)"),
         ([[0, 1, 2]], r"\(1, 3\)"),
         ("", "''"),
+        (5000 * "9", "999"),  # more digits than Python's own int() takes
+        ("0,0," + 20 * "9", "999"),
     ],
 )
 def test_a_bad_observation_is_named(given, found):

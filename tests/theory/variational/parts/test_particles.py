@@ -195,6 +195,7 @@ def test_a_single_action_and_a_single_state_leave_nothing_to_chance():
     [
         ({"particles": 0}, "`particles` must be a positive integer; found 0"),
         ({"particles": 2.0}, "`particles` must be a positive integer"),
+        ({"particles": 10**23}, "`particles` must be at most 1,000,000,000"),
         ({"threshold": -1.0}, "`threshold` must be non-negative"),
         ({"threshold": np.nan}, "`threshold` must be non-negative and finite"),
         ({"states": [4]}, "`states` must be states of the MDP; found 4"),
@@ -228,3 +229,30 @@ def test_bad_settings_of_the_law_are_named(change, match):
 def test_a_temperature_of_zero_has_no_particles():
     with pytest.raises(InputError, match="`alpha` must be positive"):
         particle_law(Plan(ARMS, np.zeros(4), HALF, alpha=0.0, horizon=1), state=0, particles=1)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, ALWAYS])
+def test_particles_at_temperatures_far_below_the_rewards_are_those_of_the_best_plan(threshold):
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[1e10, 0.0]], 0.5)
+    plan = Plan(mdp, [1e10], [[0.5, 0.5]], alpha=1e-300, horizon=3)
+    settings = {"states": [0, 0], "particles": 32, "threshold": threshold}
+    found = simulate_plans(plan, rng=np.random.default_rng(0), **settings)
+    np.testing.assert_allclose(found.policy, [[1.0, 0.0], [1.0, 0.0]], rtol=1e-14)
+    assert (found.log_evidence == np.inf).all()
+
+
+def test_ratios_of_tied_gains_count_at_any_temperature():
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[1e10, 1e10]], 0.5)
+    prior, proposal = [[0.5, 0.5]], [[0.25, 0.75]]
+    cold, warm = (Plan(mdp, [0.0], prior, alpha=a, horizon=1, proposal=proposal) for a in (1e-300, 1.0))
+    found, expected = (
+        simulate_plans(plan, states=[0], particles=8, rng=np.random.default_rng(1)).policy
+        for plan in (cold, warm)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_a_law_whose_weights_are_out_of_range_is_refused():
+    mdp = TabularMDP(np.ones((1, 2, 1)), [[1e10, 0.0]], 0.5)
+    with pytest.raises(InputError, match="`alpha` must be so large that gains over it are in the range"):
+        particle_law(Plan(mdp, [0.0], [[0.5, 0.5]], alpha=1e-300, horizon=1), state=0, particles=2)

@@ -82,6 +82,15 @@ def test_values_and_posterior_equal_sums_over_all_paths(sparse, discount):
         np.testing.assert_allclose(plan_posterior(plan)[0, s], weight / weight.sum(), rtol=1e-12)
 
 
+def test_the_rounding_of_rows_times_the_temperature_is_within_the_claimed_error():
+    # Ten successors of float 0.1, whose exact sum is 1 + 2^-54: with r = v = 0, V_0 = alpha log(1 + 2^-54).
+    mdp = TabularMDP(np.full((10, 1, 10), 0.1), np.zeros((10, 1)), 0.5)
+    alpha = 1e6
+    _, values = plan_values(Plan(mdp, np.zeros(10), np.ones((10, 1)), alpha=alpha, horizon=1))
+    claimed = (10 + 1 + 16) * 2.0**-52 * alpha  # h (S + A + 16) ulps of alpha, as max|log p| = 0
+    assert np.abs(values[0] - alpha * 2.0**-54).max() <= claimed
+
+
 def test_the_second_step_of_a_discounted_plan_is_hotter():
     mdp = random_mdp(4)
     prior, v = random_policy(mdp, 5), np.array([0.5, -1.0, 2.0])
@@ -125,6 +134,7 @@ def test_large_values_and_low_temperatures_do_not_overflow():
         ({"alpha": np.inf}, "`alpha` must be non-negative and finite"),
         ({"horizon": 0}, "`horizon` must be a positive integer; found 0"),
         ({"horizon": 1.5}, "`horizon` must be a positive integer"),
+        ({"horizon": 10**23}, "`horizon` must be at most 1,000,000,000"),
         ({"discount": 1.5}, r"`discount` must lie in \[0, 1\]; found 1.5"),
         ({"proposal": np.tile([1.0, 0.0], (4, 1))}, "`proposal` must be positive exactly where the prior is"),
     ],
@@ -165,3 +175,26 @@ def test_so_are_tied_actions_whose_best_continuations_are_rare_under_the_prior()
     cold, cool = (plan_posterior(Plan(sure, np.zeros(3), prior, alpha=a, horizon=2)) for a in (0.0, 0.01))
     np.testing.assert_allclose(cold[0, 0], [0.9, 0.1], rtol=1e-14)
     np.testing.assert_allclose(cold, cool, rtol=0, atol=1e-12)
+
+
+def test_a_plan_keeps_read_only_copies_of_what_it_is_given():
+    v, prior, proposal = np.ones(4), HALF.copy(), HALF.copy()
+    plan = Plan(ARMS, v, prior, alpha=1.0, horizon=1, proposal=proposal)
+    for given in (v, prior, proposal):
+        given[...] = np.nan
+    assert (plan.v == 1).all()
+    assert (plan.prior == HALF).all()
+    assert (plan.proposal == HALF).all()
+    assert not any(x.flags.writeable for x in (plan.v, plan.prior, plan.proposal))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_temperatures_far_below_the_rewards_give_the_greedy_plan(sparse):
+    # What is not best has the weight e^-1e309, which is 0; alpha log p is 1e-299 at most.
+    task = TabularMDP(MOVES, np.array([[0.0, 0], [1, 1], [3, 3], [0, 0]]) * 1e10, 0.9)
+    task = task.to_sparse() if sparse else task
+    cold, limit = (Plan(task, np.arange(4.0), HALF, alpha=a, horizon=2) for a in (1e-300, 0.0))
+    for found, expected in zip(plan_values(cold), plan_values(limit), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
+    np.testing.assert_allclose(plan_posterior(cold), plan_posterior(limit), rtol=1e-15)
+    assert plan_log_evidence(cold)[0] == np.inf

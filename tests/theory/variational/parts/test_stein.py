@@ -149,3 +149,12 @@ def test_a_bad_flow_is_named(change, message):
     } | change
     with pytest.raises(InputError, match=message):
         stein_flow(arguments.pop("particles"), **arguments)
+
+
+def test_action_weights_at_the_lowest_temperatures_are_those_of_the_best_node():
+    u, _ = tanh_rule()
+    found = action_weights(q=Polynomial([0.0, 1e10]), alpha=1e-300)
+    assert found.sum() == pytest.approx(1.0, rel=1e-14)
+    best = np.tanh(u) == np.tanh(u).max()
+    assert (found[best] > 0).all()
+    assert (found[~best] == 0).all()

@@ -48,6 +48,15 @@ def test_with_the_boltzmann_policy_as_proposal_every_estimate_is_the_soft_value(
     )
 
 
+def test_more_actions_than_functions_may_be_nested():
+    n_actions = 1200  # Python allows 1000 nested calls
+    q, mu = np.arange(n_actions)[None] / n_actions, np.full((1, n_actions), 1 / n_actions)
+    law = sampled_soft_values(q, proposal=mu, alpha=1.0, n=1)
+    np.testing.assert_allclose(law.probability, 1 / n_actions, rtol=1e-12)
+    # One sample of a uniform proposal estimates q + log A: rounding of (A + 16) ulps of 1 + 2 log A.
+    np.testing.assert_allclose(np.sort(law.value), q + math.log(n_actions), rtol=0, atol=5e-12)
+
+
 def test_missing_actions_are_never_drawn():
     law = sampled_soft_values([[1.0, -np.inf], [0.0, 0.0]], proposal=[[1.0, 0.0], *HALF], alpha=1.0, n=2)
     assert law.mean.tolist() == pytest.approx([1.0, math.log(2)])
@@ -65,6 +74,7 @@ def test_large_values_do_not_overflow():
         ({"n": 0}, "`n` must be a positive integer; found 0"),
         ({"n": 2.5}, "`n` must be a positive integer"),
         ({"n": 10**7}, "`n` must leave at most 1000000 atoms"),
+        ({"n": 10**400}, "`n` must leave at most 1000000 atoms"),
         ({"alpha": 0.0}, "`alpha` must be positive"),
         (
             {"proposal": [[1.0, 0.0]]},
@@ -78,3 +88,13 @@ def test_bad_input_is_named(change, message):
     arguments = {"q": [[0.0, 0.0]], "proposal": HALF, "alpha": 1.0, "n": 2} | change
     with pytest.raises(InputError, match=message):
         sampled_soft_values(arguments.pop("q"), **arguments)
+
+
+def test_temperatures_far_below_the_values_estimate_the_best_action_that_is_drawn():
+    law = sampled_soft_values([[1e10, -2e10, -np.inf]], proposal=[[0.5, 0.5, 0.0]], alpha=1e-300, n=2)
+    on = law.probability[0] > 0
+    assert sorted(zip(law.value[0, on].tolist(), law.probability[0, on].round(12).tolist(), strict=True)) == [
+        (-2e10, 0.25),
+        (1e10, 0.25),
+        (1e10, 0.5),
+    ]
