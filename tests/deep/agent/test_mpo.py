@@ -100,7 +100,7 @@ def test_an_error_planted_on_our_side_is_seen(monkeypatch, preset, settings, pla
         {"temperature": "residual", "temperature.scale": 0.1},
         {"policy_delay": 2, "temperature.steps": 2},
         {"target_period": 0, "polyak": 0.1},
-        {"posterior.samples": 1},
+        {"posterior.samples": 2},
     ],
     ids=str,
 )
