@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from virel_deep.design.improvement import kept
+
 
 class Tempered(NamedTuple):
     """Weights of N actions at a state after the E-step, as logarithms, and what they gained by it."""
@@ -20,11 +22,6 @@ class Tempered(NamedTuple):
     """`[..., N]`, `-inf` for actions that are not kept; the weights sum to 1."""
     log_ratio: Tensor
     """Logarithms of the weights over the prior's among those kept, `[..., N]`; 0 where the weight is 0."""
-
-
-def kept(samples: int, keep: float) -> int:
-    """Number of actions with weight among `samples`: a share `keep` of them, rounded up, at least one."""
-    return max(1, math.ceil(keep * samples - 1e-9))
 
 
 def tempered_weights(log_prior: Tensor, q: Tensor, alpha: Tensor, *, keep: float = 1.0) -> Tempered:

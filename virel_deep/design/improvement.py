@@ -17,6 +17,11 @@ Weights = Literal["softmax", "rank"]
 """How actions are weighed by their values."""
 
 
+def kept(samples: int, keep: float) -> int:
+    """Number of actions with weight among `samples`: a share `keep` of them, rounded up, at least one."""
+    return max(1, math.ceil(keep * samples - 1e-9))
+
+
 @dataclass(frozen=True)
 class Weighted(Posterior, kind="weighted"):
     """Actions drawn from the prior's lagging copy, with weights by their values: E-step of MPO and RERPI."""
@@ -41,7 +46,8 @@ class Weighted(Posterior, kind="weighted"):
         fit_weights("a weighted posterior", "learned", self.weights, others)
         budget = others["temperature"]
         if isinstance(budget, Budget):
-            n = max(1, math.ceil(self.keep * self.samples - 1e-9))
+            n = kept(self.samples, self.keep)
+            demand(self, n > 1, "samples", "must leave at least 2 actions with weight for a KL budget")
             rule = f"must be below log {n} for {n} actions with weight, whose divergence is at most that"
             require(budget.epsilon < math.log(n), "temperature.epsilon", budget.epsilon, rule)
 

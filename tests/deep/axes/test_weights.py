@@ -12,8 +12,8 @@ from virel_deep.axes import value
 from virel_deep.axes.budget import BudgetTemperature
 from virel_deep.axes.dual import LEAST
 from virel_deep.axes.tensors import Evaluated, Weighted
-from virel_deep.axes.weights import d_budget, effective_samples, kept, rank_weights, tempered_weights
-from virel_deep.design.improvement import Budget
+from virel_deep.axes.weights import d_budget, effective_samples, rank_weights, tempered_weights
+from virel_deep.design.improvement import Budget, kept
 from virel_theory import TabularMDP
 from virel_theory.variational.algorithms.mpo import mpo
 

@@ -38,6 +38,7 @@ BAD = [
     ("sql", "posterior.samples", 5, "must be even"),
     ("mpo", "posterior.keep", 0.0, r"must be in \(0, 1\]"),
     ("mpo", "posterior.keep", 1.1, r"must be in \(0, 1\]"),
+    ("mpo", "posterior.samples", 1, "must leave at least 2 actions with weight for a KL budget"),
     ("mpo", "temperature.epsilon", 3.0, r"must be below log 20 for 20 actions with weight"),
     ("rerpi", "posterior.weights", "ranks", "must be one of 'softmax', 'rank'"),
     ("mpo", "prior.trust_mean", 0.0, POSITIVE),

@@ -115,7 +115,7 @@ def _spent(before: Before, kept: Kept, keep: float, eta: float) -> float:
 def _gap_of_batch(before: Before, keep: float, eta: float, deep_eta: float) -> Gap:
     """Gap of the weights on the top share of a batch of pairs, each of which counts the same."""
     from virel_deep.axes.posterior.taken import pair_weights  # noqa: PLC0415
-    from virel_deep.axes.weights import kept as number_kept  # noqa: PLC0415
+    from virel_deep.design.improvement import kept as number_kept  # noqa: PLC0415
 
     counts = np.ceil(BATCH * before.mass - 1e-9).astype(int)
     s, a = (np.repeat(index, counts.ravel()) for index in np.indices(counts.shape).reshape(2, -1))
