@@ -115,7 +115,7 @@ def by_compiled() -> bool:
 
 def _numpy_product(a: Stack, b: Stack, *, out: Stack) -> None:
     if a.all.shape[2] == 1:  # an outer product: numpy's is slow, and elementwise it is the same number
-        np.multiply(a.numpy, b.numpy, out=out.numpy)
+        torch.mul(a.all, b.all, out=out.all)
     else:
         np.matmul(a.numpy, b.numpy, out=out.numpy)
 

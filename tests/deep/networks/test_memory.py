@@ -5,8 +5,10 @@ import torch
 
 from tests.deep.networks.test_network import drawn, normal
 from tests.support.deep import default_dtype
+from virel_deep.networks import masked
 from virel_deep.networks.masked import LARGE, MaskedStorage
 from virel_deep.networks.memory import SCRATCH, Passing, Scratch, TensorStorage
+from virel_deep.networks.network import Network
 from virel_deep.networks.stacks import cpu_products
 
 
@@ -79,6 +81,59 @@ def test_a_large_pass_with_fixed_parameters_has_the_bits_of_one_that_keeps_its_l
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert torch.equal(a.view(torch.int32), b.contiguous().view(torch.int32))
+
+
+def chosen_rows(seeds, heads, rows):
+    """Slopes of which each row has one head's alone, as the smaller of the heads' outputs gives them."""
+    slope = normal(seeds, heads, rows, 1)
+    head = torch.arange(rows) * torch.arange(1, seeds + 1)[:, None] // 2 % heads
+    return slope * (torch.arange(heads)[:, None] == head[:, None])[..., None]
+
+
+@pytest.mark.parametrize("engine", ["torch", "numpy"])
+@pytest.mark.parametrize("heads", [2, 4])
+def test_a_row_without_a_slope_is_left_out_and_nothing_else_changes(engine, heads, monkeypatch):
+    """Rounding of sums of at most 24 terms near 1, three layers: some 1e-14 in float64, here 1e-12."""
+    multiplied = []
+    real = masked.product
+    monkeypatch.setattr(
+        masked, "product", lambda a, b, out: (multiplied.append(out.all), real(a, b, out=out))
+    )
+    with default_dtype(torch.float64), cpu_products(engine):
+        network = drawn(2, heads, (5, 24, 16, 1))
+        x, slope = normal(2, 90, 5), chosen_rows(2, heads, 90)
+        slope[1, 0] = 0.0  # a head that no row chose
+        plain, few = TensorStorage(network._read, 90, 90), MaskedStorage(network._read, 90)
+        for storage in (plain, few):
+            storage.forward(x)
+        wanted = plain.backward(slope, parameters=False, inputs=slice(1, 5))
+        for _ in range(2):
+            found = few.backward(slope, parameters=False, inputs=slice(1, 5))
+            torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+        assert not found[1][(slope[1] == 0).all(0).squeeze(-1)].any()
+    assert sum(out.numel() for out in multiplied) == 2 * int((slope != 0).sum()) * (16 + 24 + 4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "numpy"])
+def test_seeds_with_other_rows_chosen_have_the_bits_of_a_seed_alone(engine):
+    seeds, heads, rows = 3, 2, 90
+    together, x, slope = (
+        drawn(seeds, heads, (5, 24, 16, 1)),
+        normal(seeds, rows, 5),
+        chosen_rows(seeds, heads, rows),
+    )
+    with cpu_products(engine):
+        storage = MaskedStorage(together._read, rows)
+        storage.forward(x)
+        found = storage.backward(slope, parameters=False, inputs=slice(1, 5)).clone()
+        for k in range(seeds):
+            alone = Network(1, heads, (5, 24, 16, 1), device=x.device)
+            for name, block in alone.seed_blocks(alone.flat, 0).items():
+                block.copy_(together.seed_blocks(together.flat, k)[name])
+            storage = MaskedStorage(alone._read, rows)
+            storage.forward(x[k : k + 1])
+            mine = storage.backward(slope[k : k + 1], parameters=False, inputs=slice(1, 5))
+            assert torch.equal(mine[0], found[k])
 
 
 def test_large_passes_take_masks_and_small_ones_and_those_that_learn_do_not():

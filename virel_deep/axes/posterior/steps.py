@@ -56,8 +56,9 @@ def measured(state: Tensor, head: Tensor, noise: Tensor, objective: Objective) -
     """
     with torch.enable_grad():
         leaf = head.detach().requires_grad_()
-        actions = drawn(state, leaf, noise, objective)
-        value = objective_of(actions, objective.q_of(state, actions.action), objective.alpha)
+        action, divergence = _action_and_divergence(state, leaf, noise, objective)
+        mean: Tensor = seedwise(lambda q: q.mean(-1), objective.q_of(state, action))
+        value = mean - objective.alpha * divergence
         (slope,) = torch.autograd.grad(value.sum(), leaf)
     return Measured(value.detach(), slope)
 
@@ -123,6 +124,22 @@ def amortisation_gap(head: Tensor, slope: Tensor, alpha: Tensor) -> Tensor:
     by_mean, by_log_std = slope.chunk(2, dim=-1)
     squared = (log_std.exp() * by_mean).square() + 0.5 * by_log_std.square()
     return torch.where(alpha > 0, squared.sum(-1) / (2 * alpha), 0.0)
+
+
+def _action_and_divergence(
+    state: Tensor, head: Tensor, noise: Tensor, objective: Objective
+) -> tuple[Tensor, Tensor]:
+    """Actions `[K, B, N, A]` and the KL divergence `[K, B]` from the prior, estimated if need be."""
+    exact = objective.prior.divergence(state, head)
+    if exact is None:
+        actions = drawn(state, head, noise, objective)
+        return actions.action, actions.divergence
+    return seedwise(_action, head, noise), exact
+
+
+def _action(head: Tensor, noise: Tensor) -> Tensor:
+    mean, log_std = split(head)
+    return (mean[..., None, :] + log_std.exp()[..., None, :] * noise).tanh()
 
 
 def _squashed(head: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
