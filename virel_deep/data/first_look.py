@@ -1,10 +1,11 @@
 """First look at the environments of a run before anything is written: can it be trained and evaluated in?"""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete
 
 from virel_common.errors import InputError, require
 from virel_deep.data.environments import SeedEnvs
@@ -16,6 +17,7 @@ from virel_deep.data.record import Record, changes, record_of
 from virel_deep.data.repeats import check_repeats
 from virel_deep.design.environment import LONGEST, EnvSpec
 from virel_deep.design.run import RunConfig
+from virel_deep.design.temperature import Dual
 
 NO_LIMIT = (
     "{} has no time limit: of an episode that doesn't end, each {:,} steps are scored as one; "
@@ -50,6 +52,8 @@ def first_look(config: RunConfig) -> Look:
     size = observations_of(spaces[0]).size
     if config.algorithm.blind_to:
         _check_blind(config, size)
+    if isinstance(config.algorithm.temperature, Dual):
+        _check_target(config, config.algorithm.temperature.target_entropy, spaces[1])
     records = [record for _, record in looks.values()]
     pairs = zip(named.values(), records, strict=True)
     endless = dict.fromkeys(spec.id for spec, record in pairs if not record["max_episode_steps"])
@@ -92,6 +96,19 @@ def _check_blind(config: RunConfig, seen: int) -> None:
     require(not found, "prior.blind", found, rule)
     left = seen - len({entry % seen for entry in config.algorithm.blind_to})
     require(left > 0, "prior.blind", list(config.algorithm.blind_to), "must leave the prior an entry to see")
+
+
+def _check_target(config: RunConfig, target: float | None, actions: Any) -> None:
+    """Raise `InputError` if no policy has the target entropy: tuned to it, the temperature never stops."""
+    if target is None:
+        return
+    discrete = isinstance(actions, Discrete)
+    n = int(actions.n) if discrete else int(np.prod(actions.shape))
+    most = math.log(n) if discrete else n * math.log(2)
+    rule = (
+        f"must be {'above 0 and ' * discrete}below {most:.4g}, the entropy of uniform actions in {config.env}"
+    )
+    require(target < most and (target > 0 or not discrete), "temperature.target_entropy", target, rule)
 
 
 def changed_environment(was: Sequence[Record], config: RunConfig) -> list[str]:

@@ -82,8 +82,8 @@ class Dual(Temperature, kind="dual"):
     initial: float = 1.0
     """First temperature, in scaled reward units per nat."""
     target_entropy: float | None = None
-    """Entropy that the temperature is tuned to, in nats; None is minus the number of action dimensions A, and
-    0.3 log A for a discrete space of A actions."""
+    """Entropy that the temperature is tuned to, in nats, below that of uniform actions: A log 2 for A action
+    dimensions, and log A for a discrete space of A actions. None is -A, and 0.3 log A."""
     epsilon: float | None = added(None)
     """KL divergence from a fixed prior that it is tuned to, in nats; None is A (1 + log 2), for A action
     dimensions: what an entropy of -A is as a divergence from the uniform distribution."""
