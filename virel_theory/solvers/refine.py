@@ -29,7 +29,8 @@ A correction that changes values by $c + e(s)$, $|e| \le h$, changes $Q_V$ by $\
 $\beta_+h + \gamma\delta|c|$ more: the other entries get $\gamma c$ added, and that much, with the rounding of
 the step, is added to what they may be off by. Where this would spoil the bound, or the bound falls no more,
 all actions are computed. In that second case a dense correction is solved directly: sweeps that end near
-their goal may leave as much as there was.
+their goal may leave as much as there was. All are computed too after a correction by banded elimination, whose
+factors take the memory of the table.
 """
 
 import numpy as np
@@ -75,9 +76,9 @@ def refine(task: Problem, b: Backups, v: Array) -> Outcome:
         if met or (stuck and not some):
             break
         best, before = min(best, bound), b.policy.copy()
-        _correction(task, b, d, delta, scratch, stuck=stuck)
+        intact = _correction(task, b, d, delta, scratch, stuck=stuck)
         change, drift = move(v, tail, delta, task.gamma, task.beta[1], task.n_terms, task.r_max)
-        also = np.inf if stuck else also + drift
+        also = also + drift if intact and not stuck else np.inf
     q_tail += found.mid
     b.q += q_tail
     return Outcome(bound, 0.0, met, exhausted=True)
@@ -126,10 +127,13 @@ def _noise(task: Problem, v_max: float) -> float:
     return 4 * n_roundings**2 * scale + cert.TINY
 
 
-def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array, *, stuck: bool) -> None:
+def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Array, *, stuck: bool) -> bool:
     r"""Newton correction of the values: about $(I - \gamma P_\pi)^{-1}$ times their residual, pi greedy.
 
     Dense MDPs are solved directly where sweeps are slow, or have not helped (`stuck`).
+
+    Returns:
+        Whether `b.q` is still the table that it was: `Band` factors in its memory.
     """
     b.restrict()
     if isinstance(b, DenseBackups):
@@ -138,10 +142,10 @@ def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Arra
         swept = not stuck and len(d) > SMALL
         if not (swept and b.evaluate(delta, scratch, d, **goal, slow=SLOW, most=MAX_SWEEPS)):
             delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
-        return
+        return True
     if len(d) <= MAX_DIRECT:
         delta[:] = direct_solve(b.policy_matrix(), task.gamma, d)
-        return
+        return True
     delta[:] = 0.0
     x, y, first = delta, scratch, 0.0
     for k in range(MAX_SWEEPS):
@@ -151,5 +155,9 @@ def _correction(task: Problem, b: Backups, d: Array, delta: Array, scratch: Arra
         if high - low <= 1e-4 * first:
             break
     np.add(x, task.gamma / (1 - task.gamma) * (low + high) / 2, out=delta)
-    if high - low > 1e-4 * first and not Band().solve(b, delta, d.copy()):
-        krylov(b, delta, scratch, rhs=d, atol=task.atol, forcing=1e-4)
+    if high - low <= 1e-4 * first:
+        return True
+    if Band().solve(b, delta, d.copy()):
+        return False
+    krylov(b, delta, scratch, rhs=d, atol=task.atol, forcing=1e-4)
+    return True
