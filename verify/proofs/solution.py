@@ -26,7 +26,7 @@ from verify.arithmetic.exact import ExactMDP, as_given
 from verify.proofs.certificate import Certificate, write
 from verify.proofs.problem import packed, packed_model
 from virel_common.errors import require
-from virel_theory.checks import Array
+from virel_theory.checks import Array, as_array, is_one_of
 from virel_theory.mdp.tables import as_values
 from virel_theory.mdp.tabular import TabularMDP
 from virel_theory.solvers.bounds import EPS, backup_error, contraction_interval
@@ -65,11 +65,14 @@ def policy_bound(
         The bound; it is infinite if gamma times the row sums is not certainly below 1.
 
     Raises:
-        InputError: if `value` is not a finite vector `[S]`, or `policy` takes an action that does not exist.
+        InputError: if `value` is not a finite vector `[S]`, `policy` takes an action that does not exist, or
+            `sense` is neither.
     """
+    require(is_one_of(sense, ("max", "min")), "sense", sense, "must be 'max' (rewards) or 'min' (costs)")
     v = as_values(value, mdp, name="value")
-    states = np.arange(mdp.n_states)
-    ok = policy.shape == states.shape and bool(((policy >= 0) & (policy < mdp.n_actions)).all())
+    states, policy = np.arange(mdp.n_states), as_array(policy, name="policy")
+    ok = policy.shape == states.shape and policy.dtype.kind in "iu"
+    ok = ok and bool(((policy >= 0) & (policy < mdp.n_actions)).all())
     require(
         ok and bool(mdp.available[states, policy].all()),
         "policy",

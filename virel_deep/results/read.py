@@ -5,6 +5,7 @@ Only `config.json` (`preset`, `env`, `steps`; `algorithm` and `versions` if give
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ class Run:
 
     def final(self) -> Scores:
         """Final score of each seed, `[K]`: the mean of its last 10 evaluations."""
-        return self.smooth(LAST)[:, -1]
+        return means(self.returns[:, -LAST:])
 
     def area(self) -> Scores:
         """Area under each seed's curve divided by its length, `[K]`: the mean return during training.
@@ -77,11 +78,8 @@ class Run:
 
     def smooth(self, window: int) -> Scores:
         """Moving average of the returns, `[K, T]`: mean of the last `window` evaluations, or all so far."""
-        sums = np.cumsum(np.pad(self.returns, ((0, 0), (1, 0))), axis=1)
-        ends = np.arange(1, len(self.at) + 1)
-        starts = np.maximum(ends - window, 0)
-        means: Scores = (sums[:, ends] - sums[:, starts]) / (ends - starts)
-        return means
+        ends = range(1, len(self.at) + 1)
+        return np.stack([means(self.returns[:, max(end - window, 0) : end]) for end in ends], axis=1)
 
     def until(self, steps: int) -> "Run":
         """Copy of a run's returns without the evaluations after `steps` environment steps.
@@ -95,6 +93,21 @@ class Run:
             why = f"its first evaluation is at step {self.at[0]}"
             raise NotEvaluatedError(self.folder, why, f"{rule}; found {steps}")
         return replace(self, steps=min(self.steps, steps), at=self.at[:kept], returns=self.returns[:, :kept])
+
+
+def means(returns: Scores) -> Scores:
+    """Mean `[K]` of each seed's returns `[K, T]`, rounded once, so that equal returns have equal means.
+
+    Rank tests ask whether scores are equal. Sums that are rounded on their way depend on the order of the
+    returns, and so would the ties.
+
+    Example:
+        >>> one, other = means(np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]]))
+        >>> one == other, 0.1 + 0.2 + 0.3 == 0.3 + 0.2 + 0.1
+        (np.True_, False)
+    """
+    of_each: Scores = np.array([math.fsum(row) for row in returns]) / returns.shape[1]
+    return of_each
 
 
 def read_with_tasks(folder: Path) -> list[Run]:

@@ -1,6 +1,7 @@
 """Runs read from their folders: scores by hand, and damage named."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.support.runs import write_raw, write_run
 from virel_common.errors import InputError
 from virel_deep.results.read import read_run
+from virel_deep.study.scores import last_half
 
 
 def test_the_final_score_is_the_mean_of_the_last_ten_evaluations(two_runs):
@@ -33,6 +35,26 @@ def test_a_smooth_curve_ends_at_the_final_score_and_starts_at_the_first_evaluati
     np.testing.assert_allclose(smooth[:, 2], run.returns[:, :3].mean(axis=1), rtol=1e-13)
     np.testing.assert_allclose(smooth[:, 14], run.returns[:, 5:15].mean(axis=1), rtol=1e-13)
     assert (smooth[:, -1] == run.final()).all()
+
+
+def test_equal_last_evaluations_give_equal_scores_whatever_came_before(tmp_path):
+    """Rank tests count ties: 0.95 ten times is the same score after 0.85s as after 0.1s, in any order."""
+    last = [0.1, 0.2, 0.3, 0.7, 0.95, 0.85, 0.1, 0.6, 1e-9, 0.3]
+    histories = ([0.95] * 10, [0.1] * 10, [1e6 / 3] * 10)
+    scores, halves = [], []
+    for number, history in enumerate(histories):
+        folder = write_raw(tmp_path / str(number), {"preset": "p", "env": "E-v0", "steps": 20}, [])
+        (folder / "seed-0").mkdir()
+        returns = [*history, *(last if number != 1 else last[::-1])]
+        rows = [{"step": i + 1, "kind": "eval", "wall": 0.0, "return": r} for i, r in enumerate(returns)]
+        (folder / "seed-0" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        run = read_run(folder)
+        scores.append(run.final()[0])
+        halves.append(last_half(run)[0])
+        assert run.smooth(10)[0, -1] == scores[-1]
+    exact = float(sum(map(Fraction, last)) / 10)
+    assert scores == halves == [pytest.approx(exact, rel=2e-16)] * 3
+    assert len(set(scores)) == len(set(halves)) == 1
 
 
 def test_a_half_written_last_line_is_passed_over(two_runs):

@@ -188,8 +188,11 @@ def test_a_job_survives_environments_that_end_their_process(study, monkeypatch):
 def test_a_job_waits_for_the_process_that_still_saves(study):
     assert main_study(["run", "study.toml", "--out", "out", "--job", "0"]) == 0
     run = study / "out/jobs" / JOBS[0]
+    for done in run.glob("seed-*/done.json"):  # with them nothing would be left to train, and nothing locked
+        done.unlink()
     with ExitStack() as held:
         held.enter_context(locked(run, read_config(run).seeds))
+        assert train_job(run, patience=0) == FAILED
         threading.Timer(1.0, held.pop_all().close).start()
         assert train_job(run, patience=60) == 0
 

@@ -10,6 +10,7 @@ from tests.support.exact_mdp import random_mdp
 from virel_theory import InputError, TabularMDP
 from virel_theory.models import draw
 from virel_theory.operators.bellman import bellman_soft
+from virel_theory.solvers import soft
 from virel_theory.solvers.soft import soft_policy_iteration, soft_value_iteration
 from virel_theory.solvers.solution import Status
 from virel_theory.solvers.solve import solve
@@ -149,3 +150,30 @@ def test_values_that_may_overflow_are_named(solver, reward, c, name):
     mdp = TabularMDP(np.ones((1, 2, 1)), [[reward, 0.0]], 0.9)
     with pytest.raises(InputError, match=rf"`{name}` must keep .* at most 1e\+140"):
         solver(mdp, c=c, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", SOFT)
+@pytest.mark.parametrize("gamma", [0.0, 1e-3, 0.9])
+def test_the_rounding_of_soft_maxima_is_within_the_bound_where_it_is_most_of_it(solver, gamma, monkeypatch):
+    """One state, a temperature far above the rewards: V = c log(sum exp(r / c)) / (1 - gamma), to 60 digits.
+
+    Where gamma is small the rounding of a backup is small beside that of a soft maximum, so that a bound
+    without the latter is false.
+    """
+    rng = np.random.default_rng(0)
+    cases = [(rng.normal(size=rng.integers(2, 9)), 10.0**k) for k in range(1, 7) for _ in range(4)]
+
+    def false_bounds():
+        return sum(wrong(solver, reward, gamma, c) for reward, c in cases)
+
+    def wrong(solver, reward, gamma, c):
+        mdp = TabularMDP([[[1.0]] * len(reward)], reward=[reward.tolist()], gamma=gamma)
+        found = solver(mdp, c=c, atol=0.0, max_steps=300)
+        with mpmath.workdps(60):
+            total = mpmath.fsum(mpmath.exp(mpmath.mpf(r) / mpmath.mpf(c)) for r in reward.tolist())
+            exact = mpmath.mpf(c) * mpmath.log(total) / (1 - mpmath.mpf(gamma))
+            return abs(mpmath.mpf(found.value[0]) - exact) > mpmath.mpf(found.error_bound)
+
+    assert false_bounds() == 0
+    monkeypatch.setattr(soft, "soft_error", lambda *_, **__: 0.0)
+    assert gamma == 0.9 or false_bounds() > len(cases) / 2

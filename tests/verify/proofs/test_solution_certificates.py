@@ -112,6 +112,29 @@ def test_a_worse_policy_gets_a_larger_delta_that_covers_its_loss():
     assert 2 <= bound.delta < 2.001
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sense": "MAX"}, r"`sense` must be 'max' \(rewards\) or 'min' \(costs\); found 'MAX'"),
+        (
+            {"policy": np.array([0.0])},
+            r"`policy` must have one existing action for each of 1 states .*; found \[0.0\]",
+        ),
+        ({"policy": [2]}, r"`policy` must have one existing action for each of 1 states .*; found \[2\]"),
+        (
+            {"policy": [0, 0]},
+            r"`policy` must have one existing action for each of 1 states .*; found \[0, 0\]",
+        ),
+    ],
+)
+def test_another_sense_and_a_policy_that_is_none_are_refused(changes, message):
+    mdp = TabularMDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    given = {"policy": [1], "value": [2.0], "sense": "max"} | changes
+    with pytest.raises(InputError, match=message):
+        solution.policy_bound(mdp, given["policy"], given["value"], sense=given["sense"])
+    assert solution.policy_bound(mdp, [1], [2.0]).delta < 1e-12  # a list is as good as an array
+
+
 def certificate_of(mdp, **changes):
     solved = solve(mdp, atol=1e-8)
     bound = solution.policy_bound(mdp, solved.policy, solved.value)
