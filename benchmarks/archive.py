@@ -33,6 +33,7 @@ GROUPS = (
     "rows",
     "models",
     "transfer",
+    "inference",
 )
 KEPT = {
     "config.json",
